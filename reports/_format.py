@@ -1,5 +1,6 @@
 """Numbers as text."""
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -24,13 +25,14 @@ def signed_points(difference: float) -> str:
 
 def points(difference: float) -> str:
     """A difference of fractions in signed points with one decimal: −0.012 -> −1.2."""
-    text = f"{100 * difference:+.1f}"
-    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
+    text = unsigned(abs(difference))
+    return text if text == "0.0" else f"{'−' if difference < 0 else '+'}{text}"
 
 
 def unsigned(difference: float) -> str:
-    """Points with one decimal."""
-    return f"{100 * difference:.1f}"
+    """Points with one decimal, rounded from hundredths as in the tables, so that no number has two roundings."""
+    hundredths = math.floor(10_000 * difference + 0.5)
+    return f"{(hundredths + 5) // 10 / 10:.1f}"
 
 
 def interval(low: float, high: float) -> str:

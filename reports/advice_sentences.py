@@ -1,4 +1,4 @@
-"""The advice in words: what to take for easy and for hard tasks, what it costs, and how well such advice has done."""
+"""The advice in words: what to take for easy, medium and hard tasks, what it costs, and how well such advice has done."""
 
 from markupsafe import Markup
 
@@ -10,19 +10,20 @@ TITLE_LENGTH = 24
 """The most characters of a dataset's name."""
 
 
-def cost_text(method: RankedMethodView) -> str:
+def cost_text(method: RankedMethodView, unit: str = " of training per run") -> str:
     """What one run costs: training with its preparation; empty where it is unknown."""
     if method.trained is False:
         return "no training"
-    return "" if method.seconds is None else f"{seconds(method.seconds)} of training per run"
+    return "" if method.seconds is None else f"{seconds(method.seconds)}{unit}"
 
 
 def picks_html(view: OverviewView, advice: AdviceView) -> Markup:
-    """What to take for easy and for hard tasks, with its gain and cost; empty without such groups."""
+    """What to take for easy, medium and hard tasks, with its gain and cost; empty without such groups."""
     if not advice.picks:
         return Markup("")
     items = Markup("").join(_pick(view, pick) for pick in advice.picks)
-    return Markup('<dl class="picks">{}</dl>').format(items)
+    note = Markup('<p class="note">Points over zero-shot, and training time of a run:</p>')
+    return note + Markup('<dl class="picks">{}</dl>').format(items)
 
 
 def _pick(view: OverviewView, pick: PickView) -> Markup:
@@ -33,17 +34,20 @@ def _pick(view: OverviewView, pick: PickView) -> Markup:
     else:
         text = Markup("<b>{}</b>").format(method.name)
         if pick.gain is not None and pick.low is not None and pick.high is not None:
-            ends = f"{points(pick.low)} to {points(pick.high)}" if len(pick.datasets) > 1 else "one dataset"
-            text += Markup(", <b>{}</b> points over zero-shot ({})").format(points(pick.gain), ends)
-    cost = cost_text(method)
-    return Markup('<dt>{} task <span title="{}">like {}</span></dt><dd>{}{}</dd>').format(
-        pick.kind.capitalize(), like, _few(pick), unbroken(text), unbroken(cost and f", {cost}")
+            n = len(pick.datasets)
+            ends = f"from {points(pick.low)} to {points(pick.high)} on these {n}" if n > 1 else "one dataset"
+            text += Markup(" <b>{}</b> ({})").format(points(pick.gain), ends)
+    near = f"{pick.near} more within 1 point" if pick.near else ""
+    cost = cost_text(method, "")
+    more = (cost and f", {cost}") + (near and f"; {near}")
+    return Markup('<dt>{}, <span title="{}">like {}</span>:</dt> <dd>{}{}</dd>').format(
+        pick.kind.capitalize(), like, _few(pick), unbroken(text), unbroken(more)
     )
 
 
 def _few(pick: PickView) -> str:
     titles = [shorten(title, TITLE_LENGTH) for title in pick.datasets]
-    return join(titles) if len(titles) <= 4 else join([*titles[:3], counted(len(titles) - 3, "more dataset")])
+    return ", ".join(titles if len(titles) <= 4 else [*titles[:2], f"{len(titles) - 2} more"])
 
 
 def advice_check(advice: AdviceView, measure: str) -> str:
@@ -53,12 +57,12 @@ def advice_check(advice: AdviceView, measure: str) -> str:
     if not advice.lost:
         return ""
     text = (
-        f"Checked on each dataset left out: this advice loses {unsigned(advice.lost[advice.rule])} points of "
+        f"Leave-one-dataset-out: this advice loses {unsigned(advice.lost[advice.rule])} points of "
         f"{PHRASES[measure]} on average ({unsigned(advice.worst[advice.rule])} at worst) against the best method; "
     )
     other = next((value for rule, value in advice.lost.items() if rule != advice.rule), None)
     if other is None:
         return text + "too few difficulties are known to choose by difficulty."
     if advice.rule == "average":
-        return text + f"choosing by difficulty instead of by the average loses {unsigned(other)}."
-    return text + f"always taking the best on average loses {unsigned(other)}."
+        return text + f"choosing by difficulty loses {unsigned(other)}."
+    return text + f"always using the method with the best mean loses {unsigned(other)}."

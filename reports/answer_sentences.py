@@ -1,15 +1,16 @@
 """The answer in words: what is best, how sure that is, which methods gain on hard datasets, and what is missing."""
 
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from markupsafe import Markup
 
-from reports._format import counted, interval, join, plural, points, unsigned
+from reports._format import counted, interval, join, percent, plural, points, unsigned
 from reports.views import AnswerView, LeadView, MissingRunsView, OverviewView, SiteView
 
 PHRASES = {"base": "base accuracy", "new": "new accuracy", "H": "H", "all": "accuracy"}
-NAMED = 2
-"""Methods that a sentence names; it counts the others."""
+NAMED = 1
+"""Methods that a sentence names before it counts the others."""
 
 
 def answer(view: OverviewView, measure: str) -> Markup:
@@ -21,7 +22,7 @@ def answer(view: OverviewView, measure: str) -> Markup:
         return Markup("No method has a score for every dataset{}, so there is no comparison yet.").format(
             " and seed" if view.seeds else ""
         )
-    parts = [_compared_on(view), [_best(view, found)], _elsewhere(view, found), _here(view, found), _hard(view, found)]
+    parts = [_demo(view), _compared_on(view), [_best(view, found)], _others(view, found), _hard(view, found)]
     return Markup(" ").join(sentence for part in parts for sentence in part)
 
 
@@ -40,10 +41,6 @@ def _with_backticks(line: Markup) -> str:
 def small_print(view: OverviewView, measure: str) -> Markup:
     """Intervals of the lead, and how much was measured."""
     found, parts = view.answers[measure], []
-    if found.lead is not None and found.lead.over_seeds is not None:
-        what = "mean gain" if found.lead.reference == view.baseline and found.leader != view.baseline else "mean lead"
-        ends = f"{interval(*found.lead.over_seeds)} over seeds and test images"
-        parts.append(f"On these datasets alone, the 95 % interval of the {what} is {ends}.")
     counts = [counted(len(view.methods), "method"), counted(len(view.datasets), "dataset")]
     if view.seeds:
         counts += [counted(len(view.seeds), "seed"), counted(view.n_runs, "run")]
@@ -52,10 +49,10 @@ def small_print(view: OverviewView, measure: str) -> Markup:
     missing = "" if view.missing is None else f"; {view.missing.n} missing"
     parts.append(f"{', '.join(counts)}{missing}.")
     if measure == "H" and view.h_convention == "h_of_means":
-        parts.append("Mean H is that of the average base and new accuracy; gains are averaged over datasets.")
+        parts.append("Mean H is that of the average base and new accuracy, as papers print it; gains are those of the H of each dataset.")
     if view.demo is not None:
         parts.append(
-            f"A demo: short trainings (recipe demo) on {counted(view.demo.shots, 'image')} per class, "
+            f"Demo: short trainings (recipe demo) on {counted(view.demo.shots, 'image')} per class, "
             f"tested on {view.demo.images:,} images. Published recipes may rank the methods differently."
         )
     return Markup(" ").join(Markup.escape(part) for part in [*parts, *_to_add(view, found)])
@@ -127,6 +124,19 @@ def failed_runs(missing: MissingRunsView) -> Markup:
     )
 
 
+def _demo(view: OverviewView) -> list[Markup]:
+    """That these numbers are of a demo."""
+    if view.demo is None:
+        return []
+    return [Markup("Demo on drawn images:" if view.demo.drawn else "Demo:")]
+
+
+def _inline(view: OverviewView, key: str) -> str:
+    """The name of a method within a sentence."""
+    name = view.method(key).name
+    return name[0].lower() + name[1:] if key == view.baseline and name.startswith("Zero-shot") else name
+
+
 def _compared_on(view: OverviewView) -> list[Markup]:
     """What is compared where fewer than two methods have everything; nothing otherwise."""
     common = view.common
@@ -136,7 +146,7 @@ def _compared_on(view: OverviewView) -> list[Markup]:
     if not common.without:
         return [Markup.escape(f"Compared on the {grid} that all {common.methods} methods have.")]
     n = len(common.without)
-    names = join([*common.without[:NAMED], *([counted(n - NAMED, "more method")] if n > NAMED else [])])
+    names = join([*common.without[:2], *([counted(n - 2, "more method")] if n > 2 else [])])
     return [
         Markup.escape(
             f"Compared on the {grid} that {common.methods} of {common.methods + n} methods have: {names} "
@@ -147,12 +157,13 @@ def _compared_on(view: OverviewView) -> list[Markup]:
 
 def _best(view: OverviewView, found: AnswerView) -> Markup:
     assert found.leader is not None
-    value = f"{unsigned(found.averages[found.leader])} %"
+    digits = _digits(found)
+    value = f"{percent(found.averages[found.leader], digits)} %"
     name, phrase, where = view.method(found.leader).name, PHRASES[found.measure], _datasets(view)
     if found.lead is None:
         return Markup("<b>{}</b> is the only complete method: mean {} {} on {}.").format(name, phrase, value, where)
-    reference, lead = view.method(found.lead.reference).name, found.lead
-    others = f"{unsigned(found.averages[lead.reference])} %"
+    reference, lead = _inline(view, found.lead.reference), found.lead
+    others = f"{percent(found.averages[lead.reference], digits)} %"
     if points(lead.mean) == "0.0" and others == value:
         return Markup("<b>{}</b> and <b>{}</b> are level on {}: mean {} {}.").format(
             name, reference, where, phrase, value
@@ -160,63 +171,85 @@ def _best(view: OverviewView, found: AnswerView) -> Markup:
     if found.leader == view.baseline:
         text = Markup("No method beats <b>{}</b> on average: mean {} {} on {}. Nearest is {}, <b>{}</b> points{}.")
         ends = "" if lead.over_datasets is None else f" (95 % interval {interval(*_reverse(lead.over_datasets))})"
-        sentence = text.format(name, phrase, value, where, reference, points(-lead.mean), ends)
+        sentence = text.format(_inline(view, found.leader), phrase, value, where, reference, points(-lead.mean), ends)
         if found.best_on_hard is not None:
             key, gain = found.best_on_hard
             hard = Markup(" On the {} datasets the best is {}, <b>{}</b>.")
             sentence += hard.format(_named(view, len(view.groups[2]), "hard"), view.method(key).name, points(gain))
         return sentence
     beside = f", {reference} {others}" if _adds_up(found, lead) else ""
-    text = Markup("<b>{}</b> is best on {}: mean {} <b>{}</b>{}. {}")
-    return text.format(name, where, phrase, value, beside, _gain(view, lead))
+    text = Markup("<b>{}</b> has the highest mean {} on {}: <b>{}</b>{}. {}")
+    return text.format(name, phrase, where, value, beside, _gain(view, lead))
 
 
 def _adds_up(found: AnswerView, lead: LeadView) -> bool:
-    """Whether the two averages differ by the mean gain; an H of averages need not."""
+    """Whether the two averages differ by the mean gain; an H of averages, as papers print it, need not."""
     assert found.leader is not None
     shown = [100 * found.averages[key] for key in (found.leader, lead.reference)]
     return abs(shown[0] - shown[1] - 100 * lead.mean) < 0.1
 
 
+def _digits(found: AnswerView) -> int:
+    """Decimals of the two averages: two where rounding to one would contradict the gain."""
+    if found.leader is None or found.lead is None:
+        return 1
+    first, second = (float(unsigned(found.averages[key])) for key in (found.leader, found.lead.reference))
+    agree = f"{abs(first - second):.1f}" == unsigned(abs(found.lead.mean))
+    return 1 if agree or not _adds_up(found, found.lead) else 2
+
+
 def _gain(view: OverviewView, lead: LeadView) -> Markup:
-    """The mean over datasets, and whether it would hold on others."""
+    """The mean difference with its two intervals, and the dataset that it hangs on."""
     what = "gain" if lead.reference == view.baseline else "lead"
-    name = view.method(lead.reference).name
-    text = Markup("Its {} over {} is <b>{}</b> points").format(what, name, points(lead.mean))
+    here = "" if lead.over_seeds is None else f" (95 % interval {interval(*lead.over_seeds)} over seeds and images)"
     if lead.over_datasets is None:
-        return text + "."
-    text += f" per dataset, ahead on {lead.ahead} of {lead.n}. On other datasets of this kind it "
+        return Markup("Its {} is <b>{}</b>{}.").format(what, points(lead.mean), here)
     ends = interval(*lead.over_datasets)
+    text = Markup("It is ahead on {} of {}; its {} of <b>{}</b>{} ").format(
+        lead.ahead, lead.n, what, points(lead.mean), here
+    )
     if lead.over_datasets[0] <= 0:
-        return text + Markup("<b>may be zero</b> (95 % interval {}).").format(ends)
-    return text + f"is {ends} (95 % interval)."
+        text += Markup("<b>could be anywhere from {}</b> on other datasets of this kind.").format(ends)
+    else:
+        text += f"is {ends} over other datasets of this kind (95 %)."
+    if lead.without is not None:
+        title, mean = lead.without
+        text += Markup(" Without {} it is <b>{}</b>.").format(title, points(mean))
+    return text
 
 
-def _elsewhere(view: OverviewView, found: AnswerView) -> list[Markup]:
-    """The methods that might do as well on other datasets."""
-    if found.lead is None or found.lead.n < 2:
+def _others(view: OverviewView, found: AnswerView) -> list[Markup]:
+    """The next best method, and those that are not significantly lower, on these datasets and on others."""
+    if found.lead is None or not found.behind:
         return []
-    n, others = len(found.open_elsewhere), len(found.behind)
-    if not n:
-        return [Markup("Every other method is lower, with confidence over datasets too.")]
-    there = "On other datasets of this kind" if found.leader == view.baseline else "There"
-    also = ", zero-shot included," if view.baseline in found.open_elsewhere and n > 1 else ""
-    if n == others and n > NAMED:
-        return [Markup("{}, any of the {} other methods{} might do as well.").format(there, n, also)]
-    names = [f"{view.method(key).name} ({unsigned(found.averages[key])} %)" for key in found.open_elsewhere[:NAMED]]
-    if more := n - len(names):
-        names.append(f"{more} more of {counted(others, 'other method')}")
-    return [Markup("{}, {}{} might do as well.").format(there, join(names, "or"), also)]
+    n, here, elsewhere = len(found.behind), found.open_here, found.open_elsewhere
+    tested, following = found.lead.over_seeds is not None, next(iter(found.behind))
+    sentences = []
+    if following not in (here if tested else elsewhere)[:NAMED]:
+        sentences.append(f"Next is {_listed(view, found, [following])}.")
+    parts = [f"here: {_listed(view, found, here)}" if here else "here: none"] if tested else []
+    if found.lead.n > 1:
+        where = "elsewhere" if tested else "on other datasets of this kind"
+        if not elsewhere:
+            names = "none"
+        elif len(elsewhere) == n and n > NAMED:
+            names = f"any of the {n}"
+        else:
+            names = f"{len(elsewhere)} of {n}" if tested and here else _listed(view, found, elsewhere)
+        parts.append(f"{where}: {names}")
+    if parts:
+        sentences.append(f"Not significantly lower {'; '.join(parts)}.")
+    return [Markup.escape(sentence) for sentence in sentences]
 
 
-def _here(view: OverviewView, found: AnswerView) -> list[Markup]:
-    if not found.open_here:
-        return []
-    names = [view.method(key).name for key in found.open_here[:NAMED]]
-    if more := len(found.open_here) - len(names):
-        names.append(f"{more} more")
-    leader = view.method(found.leader or "").name
-    return [Markup("Even on these datasets, {} cannot be separated from {}.").format(join(names, "and"), leader)]
+def _listed(view: OverviewView, found: AnswerView, keys: Sequence[str]) -> str:
+    """The first method with its distance; the others counted, and zero-shot named among them."""
+    named = keys if len(keys) == NAMED + 1 else keys[:NAMED]
+    names = [f"{_inline(view, key)} ({points(found.behind[key][0])})" for key in named]
+    if more := len(keys) - len(names):
+        among = ", zero-shot CLIP among them" if view.baseline in keys[NAMED:] else ""
+        return f"{', '.join(names)} and {more} more{among}"
+    return join(names)
 
 
 def _hard(view: OverviewView, found: AnswerView) -> list[Markup]:
@@ -227,15 +260,14 @@ def _hard(view: OverviewView, found: AnswerView) -> list[Markup]:
     gains = [f"<b>{points(part.on_easy)}</b> on the {_named(view, part.n_easy, 'easy')}"]
     if part.on_medium is not None:
         gains.append(f"<b>{points(part.on_medium)}</b> on {part.n_medium} medium")
-    gains.append(f"<b>{points(part.on_hard)}</b> on the {_named(view, part.n_hard, 'hard')} datasets")
+    gains.append(f"<b>{points(part.on_hard)}</b> on the {_named(view, part.n_hard, 'hard')}")
     grows = part.on_hard > part.on_easy
     if part.settled:
         end = f"hard datasets gain {'more' if grows else 'less'}"
-    elif part.trend and (part.trend > 0) == grows:
-        end = f"it {'rises' if grows else 'falls'} with difficulty, which so few datasets do not prove"
     else:
-        end = "no trend with difficulty is shown"
-    return [Markup(f"By difficulty, the gain is {join(gains)}: {end}.")]
+        end = f"with {counted(found.lead.n, 'dataset')} " if found.lead else ""
+        end += "the trend is not significant" if part.trend and (part.trend > 0) == grows else "no trend is shown"
+    return [Markup(f"By difficulty: {', '.join(gains)}; {end}.")]
 
 
 def _reverse(ends: tuple[float, float]) -> tuple[float, float]:

@@ -29,7 +29,7 @@ from reports.parts.runs import runs_parts
 from reports.tables.model import whole
 from reports.views import BoardView, Cost, DatasetView, EntryView, OverviewView, PublishedBoardView, SiteView, Value
 
-SCORE_TITLES = {"base": "base classes", "new": "new classes", "H": "H (base and new)", "all": "accuracy"}
+SCORE_TITLES = {"base": "base classes", "new": "new classes", "H": "H", "all": "accuracy"}
 
 
 def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any]]:

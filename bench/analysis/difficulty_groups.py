@@ -27,22 +27,16 @@ def difficulty_groups(datasets: Sequence[str], difficulty: Mapping[str, float]) 
 
 
 def page_groups(difficulty: Mapping[str, float], groups: Grouping) -> tuple[list[str], list[str], list[str]]:
-    """Easy, medium and hard datasets of the page: thirds by difficulty, or the groups named by the user and the rest.
-
-    All three are empty below six datasets, except for named groups. Unlike in APEX, a third of 11 datasets is 4.
+    """Easy and hard datasets as everywhere, with the medium ones between them; all empty without easy and hard ones.
 
     Example:
         >>> page_groups(dict(zip("abcdefg", range(7))), difficulty_groups)
         (['a', 'b'], ['c', 'd', 'e'], ['f', 'g'])
     """
     ordered = sorted(difficulty, key=lambda dataset: (difficulty[dataset], dataset))
-    if groups is not difficulty_groups:
-        easy, hard = groups(ordered, difficulty)
-        return easy, [dataset for dataset in ordered if dataset not in {*easy, *hard}], hard
-    if len(ordered) < FEWEST:
-        return [], [], []
-    size = round(len(ordered) / 3)
-    return ordered[:size], ordered[size:-size], ordered[-size:]
+    easy, hard = groups(ordered, difficulty)
+    medium = [dataset for dataset in ordered if dataset not in {*easy, *hard}] if easy or hard else []
+    return easy, medium, hard
 
 
 @dataclass(frozen=True)

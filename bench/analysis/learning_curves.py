@@ -91,13 +91,13 @@ def _average(board: Leaderboard, entry: Entry, recorded: Mapping[str, _RunCurve]
     """The measure that the board is ordered by, averaged over seeds and then over datasets as on the board."""
     measure = board.measures[-1]
 
-    def seed_mean(dataset: str, split: str) -> float:
+    def by_seed(dataset: str, split: str) -> list[float]:
         curves = [recorded[run_id] for run_id in entry.cells[dataset].run_ids]
         stored = board.stored_split(split, dataset)
-        return float(np.mean([curve.accuracy[stored][curve.index(share)] for curve in curves]))
+        return [curve.accuracy[stored][curve.index(share)] for curve in curves]
 
     means = averages_over_datasets(
-        {split: [seed_mean(dataset, split) for dataset in board.averaged] for split in board.splits}
+        {split: [by_seed(dataset, split) for dataset in board.averaged] for split in board.splits}
     )
     return means[board.convention.value if measure == H else measure]
 

@@ -12,6 +12,7 @@ from bench._util.text_cache import TextCache
 from bench.analysis.leaderboard import Entry, H, Leaderboard
 from bench.analysis.seed_scores import Scores, seed_scores
 from bench.method_info.method_sheets import method_sheets
+from bench.metrics import harmonic_mean
 from bench.statistics import equivalence, seeds_needed
 from reports.views import ReproductionRowView
 
@@ -137,8 +138,10 @@ def _row(
 ) -> ReproductionRowView:
     cell = entry.cells[dataset]
     test = equivalence(ours, margin=margin, reference=printed.value)
-    # papers report the H of the seed means, as we do; its test uses the H of each seed
-    mean = cell.scores[split].mean if split == H else sum(ours) / len(ours)
+    # papers report the H of the seed means; its test uses the H of each seed
+    mean = sum(ours) / len(ours)
+    if split == H:
+        mean = harmonic_mean(cell.scores["base"].mean, cell.scores["new"].mean)
     difference = mean - printed.value
     verdict, needed = Verdict.UNDER_POWERED, None
     if reasons := _protocol_differences(board, entry, defaults):

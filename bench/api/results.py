@@ -61,7 +61,7 @@ class Results:
         protocol: str | None = None,
         shots: int | Sequence[int] | None = None,
         backbone: str | None = None,
-        convention: str | HConvention = "h_of_means",
+        convention: str | HConvention = "mean_of_h",
         costs: bool = True,
     ) -> LeaderboardTable:
         """One ranking per backbone, protocol and shots: averages over datasets with 95 % intervals over seeds.
@@ -70,7 +70,8 @@ class Results:
             protocol: only this one; likewise the next two.
             shots: images per class.
             backbone: `arch.tag`.
-            convention: the H of average rows: `"h_of_means"` (CoOp's tables) or `"mean_of_h"` (APEX's).
+            convention: the H of average rows: `"mean_of_h"` (mean over datasets, which the tests compare) or `"h_of_means"`
+                (H of the average base and new accuracy, as in most papers' tables).
             costs: show parameters and training times, which differ between machines.
 
         Raises UsageError if no run fits.

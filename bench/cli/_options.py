@@ -23,7 +23,7 @@ DEFAULT_RUNS = Path("runs")
 Protocol = Annotated[str | None, typer.Option("--protocol", help="Only this protocol.")]
 Shots = Annotated[str | None, typer.Option("--shots", help="Only these shots, such as 16 or 1,4,16.")]
 Convention = Annotated[
-    str, typer.Option("--h", help="H of average rows: h_of_means (CoOp's tables) or mean_of_h (APEX's).")
+    str, typer.Option("--h", help="H of average rows: mean_of_h (mean over datasets) or h_of_means (H of the averages, as in most papers' tables).")
 ]
 Backbones = Annotated[list[str], request_option("backbones")]
 Draw = Annotated[str, request_option("draw")]

@@ -28,7 +28,7 @@ def export(
     protocol: opt.Protocol = None,
     shots: opt.Shots = None,
     by_dataset: Annotated[bool, typer.Option("--by-dataset", help="One row per dataset instead of averages.")] = False,
-    convention: opt.Convention = "h_of_means",
+    convention: opt.Convention = "mean_of_h",
 ) -> None:
     """Write leaderboards; csv and parquet hold fractions and run ids, markdown and latex the numbers of the page.
 

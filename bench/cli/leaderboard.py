@@ -15,7 +15,7 @@ def leaderboard(
     runs: opt.Runs = opt.DEFAULT_RUNS,
     protocol: opt.Protocol = None,
     shots: opt.Shots = None,
-    convention: opt.Convention = "h_of_means",
+    convention: opt.Convention = "mean_of_h",
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with code 3 if an average lacks runs that its board has.")
     ] = False,

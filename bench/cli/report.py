@@ -39,7 +39,7 @@ def report(
         str, typer.Option("--source", help="runs: your results. published: numbers from papers only.")
     ] = "runs",
     protocol: opt.Protocol = None,
-    convention: opt.Convention = "h_of_means",
+    convention: opt.Convention = "mean_of_h",
     data_root: opt.DataRoot = None,
     images: Annotated[
         bool, typer.Option("--images/--no-images", help="Show a few images of each available dataset.")

@@ -29,6 +29,12 @@ BUDGETS: dict[str, Callable[[RankedMethodView], bool]] = {
 }
 
 
+NEAR = 0.01
+"""A recommendation counts the other methods that are lower by at most this much."""
+FEWEST_LEFT = 2
+"""Fewest datasets that a mean without one of them is over."""
+
+
 @dataclass(frozen=True)
 class ResultsHere:
     """Tests of the leader against others on these datasets: intervals by method, and the methods left open."""
@@ -63,7 +69,7 @@ def answer_view(
     if leader is not None and len(keys) > 1:
         here = tests(measure, leader)
         reference = baseline if baseline in row and baseline != leader else order[1]
-        lead = _lead(row[leader] - row[reference], reference, here.intervals.get(reference))
+        lead = _lead(row[leader] - row[reference], reference, here.intervals.get(reference), datasets)
     if baseline in row:
         for key in keys:
             gain = row[key] - row[baseline]
@@ -103,9 +109,19 @@ def _group_mean(gain: NDArray[np.float64], columns: Sequence[int]) -> float | No
     return float(gain[list(columns)].mean()) if columns else None
 
 
-def _lead(difference: NDArray[np.float64], reference: str, over_seeds: tuple[float, float] | None) -> LeadView:
+def _lead(
+    difference: NDArray[np.float64],
+    reference: str,
+    over_seeds: tuple[float, float] | None,
+    datasets: Sequence[PlacedDatasetView],
+) -> LeadView:
     mean, wide = _over_datasets(difference)
-    return LeadView(reference, mean, int((difference > 0).sum()), len(difference), wide, over_seeds)
+    without, n = None, len(difference)
+    if n > FEWEST_LEFT:
+        largest = int(difference.argmax())
+        rest = float((difference.sum() - difference[largest]) / (n - 1))
+        without = (datasets[largest].title, rest) if mean > 0 > rest else None
+    return LeadView(reference, mean, int((difference > 0).sum()), n, wide, over_seeds, without)
 
 
 def _over_datasets(difference: NDArray[np.float64]) -> tuple[float, tuple[float, float] | None]:
@@ -157,15 +173,17 @@ def _advice(
         lost = {str(rule): regret.mean for rule, regret in choice.regrets.items()}
         worst = {str(rule): regret.worst for rule, regret in choice.regrets.items()}
         picks = []
-        for kind, group in (
-            (("easy", list(columns[0])), ("hard", list(columns[2]))) if columns[0] and columns[2] else ()
-        ):
+        for kind, group in zip(("easy", "medium", "hard"), map(list, columns), strict=True):
+            if not (group and columns[0] and columns[2]):
+                continue
             seen = group if choice.rule is Rule.ALIKE else list(range(len(datasets)))
-            best = rows[int(table[rows][:, seen].mean(axis=1).argmax())]
+            means = table[rows][:, seen].mean(axis=1)
+            best = rows[int(means.argmax())]
+            near = int((means >= means.max() - NEAR).sum()) - 1
             titles = tuple(datasets[index].title for index in group)
             gains = () if baseline is None else (table[best] - baseline)[group]
             ends = () if baseline is None else (float(np.mean(gains)), float(min(gains)), float(max(gains)))
-            picks.append(PickView(kind, complete[best].key, titles, *ends))
+            picks.append(PickView(kind, complete[best].key, titles, *ends, near=near))
         candidates = tuple(complete[index].key for index in rows)
         advice[budget] = AdviceView(str(choice.rule), lost, worst, candidates, tuple(picks))
     return advice

@@ -1,7 +1,7 @@
 """Titles and other facts about methods and datasets."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bench._util.text_cache import TextCache
@@ -57,6 +57,26 @@ class Catalogue:
             if options and shared[facts.title] > 1:
                 found[name] = replace(facts, title=f"{facts.title} ({options})")
         return replace(self, datasets=found)
+
+    def with_short_titles(self, names: Iterable[str]) -> "Catalogue":
+        """The catalogue in which these datasets lack the first word of their titles, if they all share it."""
+        known = sorted(set(names))
+        facts = [self.dataset(name) for name in known]
+        titles = short_titles([dataset.title for dataset in facts])
+        found = {name: replace(d, title=title) for name, d, title in zip(known, facts, titles, strict=True)}
+        return replace(self, datasets={**self.datasets, **found})
+
+
+def short_titles(titles: Sequence[str]) -> list[str]:
+    """Titles without the first word if they all share it.
+
+    Example:
+        >>> short_titles(["Spectrum Blur", "Spectrum Land Cover"]), short_titles(["DTD", "EuroSAT"])
+        (['Blur', 'Land Cover'], ['DTD', 'EuroSAT'])
+    """
+    parts = [title.partition(" ") for title in titles]
+    shared = len(parts) > 1 and len({first for first, _, _ in parts}) == 1 and all(rest for _, _, rest in parts)
+    return [rest for _, _, rest in parts] if shared else list(titles)
 
 
 def registered(cache: TextCache | None = None) -> Catalogue:

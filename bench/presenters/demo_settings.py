@@ -7,6 +7,8 @@ from reports.views import DemoSettingsView
 
 DEMO = "demo"
 """Name of the recipes that `methods.demo_recipe` makes."""
+DRAWN = "spectrum_"
+"""How names of datasets begin whose images are drawn."""
 
 
 def demo_settings(board: Leaderboard, runs: pd.DataFrame) -> DemoSettingsView | None:
@@ -18,4 +20,5 @@ def demo_settings(board: Leaderboard, runs: pd.DataFrame) -> DemoSettingsView | 
         return None
     ids = {run_id for entry in board.entries for run_id in entry.run_ids}
     tested = runs[runs["run_id"].isin(ids)].drop_duplicates(["dataset", "split"])
-    return DemoSettingsView(board.setting.shots, int(tested["n"].sum()))
+    drawn = all(name.startswith(DRAWN) for name in board.datasets)
+    return DemoSettingsView(board.setting.shots, int(tested["n"].sum()), drawn)

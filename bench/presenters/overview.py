@@ -15,7 +15,7 @@ from bench.analysis.ranking import rank_entries
 from bench.analysis.seed_scores import seed_scores
 from bench.metrics import harmonic_mean
 from bench.presenters.answer import ResultsHere, answer_view
-from bench.presenters.catalogue import Catalogue
+from bench.presenters.catalogue import Catalogue, short_titles
 from bench.presenters.demo_settings import demo_settings
 from bench.presenters.difficulty import AXES, DIFFICULTY, LOG_AXES, MEASURES, SPLIT_OF, Measured, measured_datasets
 from bench.statistics import MeanTest, holm
@@ -261,15 +261,3 @@ def _missing(board: Leaderboard, names: Mapping[str, str], catalogue: Catalogue)
     expected = sum(entry.planned for entry in board.entries)
     incomplete = len({cell.entry for cell in board.missing})
     return MissingRunsView(len(board.missing), expected, incomplete, tuple(texts[:2]), tuple(failures.most_common()))
-
-
-def short_titles(titles: Sequence[str]) -> list[str]:
-    """Titles without the first word if they all share it.
-
-    Example:
-        >>> short_titles(["Spectrum Blur", "Spectrum Land Cover"]), short_titles(["DTD", "EuroSAT"])
-        (['Blur', 'Land Cover'], ['DTD', 'EuroSAT'])
-    """
-    parts = [title.partition(" ") for title in titles]
-    shared = len(parts) > 1 and len({first for first, _, _ in parts}) == 1 and all(rest for _, _, rest in parts)
-    return [rest for _, _, rest in parts] if shared else list(titles)

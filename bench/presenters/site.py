@@ -36,7 +36,7 @@ def site_view(
     package_version: str,
     generated_at: datetime | None = None,
     protocol: str | None = None,
-    convention: HConvention = HConvention.H_OF_MEANS,
+    convention: HConvention = HConvention.MEAN_OF_H,
     examples: Callable[[str], tuple[ExampleView, ...]] = lambda _: (),
     claims: Sequence[Claim] = (),
     published: pd.DataFrame | None = None,
@@ -67,7 +67,7 @@ def site_view(
     """
     if protocol is not None:
         runs = runs[runs["protocol"] == protocol]
-    catalogue = catalogue.telling_apart(runs["dataset"])
+    catalogue = catalogue.telling_apart(runs["dataset"]).with_short_titles(runs["dataset"])
     boards: dict[str, Leaderboard] = {}
     whole: list[Leaderboard] = []
     scopes: dict[str, tuple[str | None, bool]] = {}

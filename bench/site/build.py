@@ -46,7 +46,7 @@ class PageRequest:
     runs: Path
     out: Path
     protocol: str | None = None
-    convention: HConvention = HConvention.H_OF_MEANS
+    convention: HConvention = HConvention.MEAN_OF_H
     data_root: Path | None = None
     images: bool = True
     with_run_files: bool = False

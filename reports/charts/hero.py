@@ -6,7 +6,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import mean
+from statistics import harmonic_mean, mean
 
 from markupsafe import Markup, escape
 
@@ -18,19 +18,22 @@ from reports.views import AnswerView, AxisView, LeadView, OverviewView
 WIDTH, HEIGHT = 860, 514
 LEFT, RIGHT = 46, 760
 """Ends of the x axis; the mean over datasets is drawn to the right of it."""
-RAIL, TOP, BOTTOM = 84, 98, 324
+RAIL, TOP, BOTTOM = 84, 98, 296
 """Feet of the names, and the ends of the upper panel."""
-LOWER_TOP, LOWER_BOTTOM = 364, 460
+LOWER_TOP, LOWER_BOTTOM = 336, 460
 NAME_GAP, NAME_LENGTH = 30, 20
 """Distance of two names in px, and the most characters of a name."""
 DIFFICULTY = "relative_transfer_difficulty"
 BESIDE = 30
 """Width in px of a dataset without a place on the axis, at the right end."""
+MARK_GAP = 13
+"""Least distance of two datasets in px; closer ones are moved apart."""
 
 
 PLACES = {
     "width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "rail": RAIL, "top": TOP, "bottom": BOTTOM,
     "lowerTop": LOWER_TOP, "lowerBottom": LOWER_BOTTOM, "gap": NAME_GAP, "nameLength": NAME_LENGTH, "beside": BESIDE,
+    "markGap": MARK_GAP,
 }  # fmt: skip
 """For the script that draws the same picture."""
 
@@ -76,6 +79,9 @@ def hero_svg(view: OverviewView, measure: str) -> Markup:
     )
 
 
+APART = "Datasets of nearly equal difficulty are moved apart."
+
+
 def hero_caption(view: OverviewView, measure: str) -> str:
     """What the marks of the picture are."""
     a, b = first_pair(view, view.answers[measure])
@@ -88,6 +94,7 @@ def hero_caption(view: OverviewView, measure: str) -> str:
             "Below: their difference on each dataset, in the colour of the method that is ahead, and at the right its "
             "mean with the 95\u00a0% interval over datasets."
         )
+    marks.append(APART)
     return " ".join(marks)
 
 
@@ -101,14 +108,12 @@ def first_pair(view: OverviewView, answer: AnswerView) -> tuple[str | None, str 
 
 
 def value_of(view: OverviewView, method: str, dataset: str, measure: str) -> float | None:
-    """Mean accuracy over seeds, a fraction; H is that of the mean base and new accuracy."""
+    """Mean over seeds, a fraction; H is taken of each seed."""
     cell = view.scores.get((method, dataset), {})
     splits = ("base", "new") if measure == "H" else (measure,)
-    found = [[value for value in cell.get(split, ()) if value is not None] for split in splits]
-    if not all(found):
-        return None
-    means = [mean(values) for values in found]
-    return len(means) / sum(1 / value for value in means) if all(means) else 0.0 if measure == "H" else means[0]
+    by_seed = zip(*(cell.get(split, ()) for split in splits), strict=True)
+    found = [harmonic_mean(values) for values in by_seed if None not in values]
+    return mean(found) if found else None
 
 
 def place_datasets(view: OverviewView, answer: AnswerView, axis: AxisView | None) -> Placed:
@@ -129,7 +134,7 @@ def place_datasets(view: OverviewView, answer: AnswerView, axis: AxisView | None
         def to_x(value: float) -> float:
             return round(LEFT + (end - LEFT) * (_along(value, log) - low + pad) / (high - low + 2 * pad), 1)
 
-        x = {name: to_x(along[name]) for name in known}
+        x = dict(zip(known, spread([to_x(along[name]) for name in known], MARK_GAP, LEFT, end), strict=True))
         ticks = [(to_x(t), plain(t)) for t in _ticks(along[known[0]], along[known[-1]], log) if LEFT <= to_x(t) <= end]
     x |= {name: round(end + step * (number + 0.5), 1) for number, name in enumerate(unplaced)}
     order = (*known, *unplaced)
@@ -142,8 +147,8 @@ def mark_svg(mark: str, x: float, y: float, *, dash: bool = False) -> str:
     if dash:
         return f'<path class="mark {mark} dash" d="M{x - 7},{y}h14"/>'
     if mark == "a":
-        return f'<circle class="mark a" cx="{x}" cy="{y}" r="5"/>'
-    return f'<path class="mark b" d="M{x},{round(y - 6, 1)}l6,6l-6,6l-6,-6z"/>'
+        return f'<circle class="mark a" cx="{x}" cy="{y}" r="4"/>'
+    return f'<path class="mark b" d="M{x},{round(y - 5, 1)}l5,5l-5,5l-5,-5z"/>'
 
 
 def axis_text(axis: AxisView, measure: str) -> str:
@@ -202,7 +207,7 @@ def _lower(
     parts.append(f'<path class="zero" d="M{LEFT},{to_y(0.0)}H{RIGHT}"/>')
     for name, value in differences.items():
         side = "a" if value > 0 else "b"
-        parts.append(f'<circle class="mark {side}" cx="{placed.x[name]}" cy="{to_y(value)}" r="4.5"/>')
+        parts.append(f'<circle class="mark {side}" cx="{placed.x[name]}" cy="{to_y(value)}" r="4"/>')
     if answer.lead is not None:
         parts.append(_mean(answer.lead, to_y))
     return "".join(parts)

@@ -15,7 +15,10 @@ from reports.tables.model import Cell, Column, Table, cell, whole
 from reports.views import MIXED, BoardView, DifferenceView, EntryView, OverviewView, Value
 
 MEASURE_TITLES = {"base": "Base", "new": "New", "H": "H", "all": "Accuracy"}
-H_TITLES = {"h_of_means": "harmonic mean of the average base and new accuracy", "mean_of_h": "mean of per-dataset H"}
+H_TITLES = {
+    "h_of_means": "H of the average base and new accuracy, as most papers print it",
+    "mean_of_h": "mean over datasets of H",
+}
 
 
 def leaderboard_parts(view: BoardView, overview: OverviewView, addresses: Mapping[str, str]) -> list[Part]:
@@ -56,15 +59,16 @@ def leaderboard_table(view: BoardView, overview: OverviewView) -> Table:
             for name, n in zip(("easy", "medium", "hard"), sizes, strict=True)
         ]
     behind = (
-        "Mean paired difference from the best method, in points; bold if significant on these datasets; below it the "
-        "95 % interval over datasets"
+        "Mean paired difference from the best method on these datasets, in points, and its 95 % interval over seeds and "
+        "test images; bold: significant after Holm correction"
     )
-    columns.append(Column("Behind best", "tenths", behind))
+    columns.append(Column("Behind best, here", "tenths", behind))
+    columns.append(Column("On other datasets", "word", "95 % interval over datasets of the same difference"))
     columns += [Column(MEASURE_TITLES[measure], "pm", "", "score") for measure in view.measures if measure != shown]
     columns += [
         Column("Runs", "of", "Scored dataset × seed cells"),
         Column("Parameters", "word", "Trainable parameters"),
-        Column("Training", "word", "Mean training time of one run"),
+        Column("Training", "word", "Mean time of one run: preparation and training"),
     ]
     bars = interval_bars({entry.key: entry.values[shown] for entry in view.entries if shown in entry.values})
     largest = max((abs(gain) for row in answer.gains.values() for gain in row if gain is not None), default=0.0) or 1.0
@@ -80,7 +84,7 @@ def leaderboard_table(view: BoardView, overview: OverviewView) -> Table:
         if by_group:
             gains = answer.gains.get(entry.key, (None,) * 3) if entry.key != view.baseline else (None,) * 3
             row += [None if gain is None else [whole(gain), round(100 * min(abs(gain) / largest, 1))] for gain in gains]
-        row.append(_behind(view, overview, entry))
+        row += _behind(view, overview, entry)
         row += [_score(entry, measure) for measure in view.measures if measure != shown]
         row += [_coverage(entry.coverage, entry.planned), *_cost(entry)]
         rows.append(row)
@@ -122,24 +126,29 @@ def _coverage(n: int, expected: int) -> Cell:
 
 
 def _other_h(view: BoardView, entry: EntryView) -> str:
-    other = "mean_of_h" if view.h_convention == "h_of_means" else "h_of_means"
-    return "" if entry.other_h is None else f"{H_TITLES[other]}: {percent(entry.other_h.mean)}"
+    return "" if entry.other_h is None else f"{H_TITLES[_other_convention(view)]}: {percent(entry.other_h.mean)}"
 
 
-def _behind(view: BoardView, overview: OverviewView, entry: EntryView) -> Cell:
+def _other_convention(view: BoardView) -> str:
+    return "mean_of_h" if view.h_convention == "h_of_means" else "h_of_means"
+
+
+def _behind(view: BoardView, overview: OverviewView, entry: EntryView) -> list[Cell]:
     order, answer = view.standings, overview.answers[view.measures[-1]]
     pair = order.pairs.get((entry.key, order.leader or ""))
     if pair is None:
-        return cell(None, None, "", "faint") if entry.key != order.leader else cell(None, "best", "", "faint")
+        return [cell(None, "best" if entry.key == order.leader else None, "", "faint"), None]
     tip = interval_text(pair)
     if entry.key in order.detectable:
         tip += f"; smallest detectable difference (80 % power): {percent(order.detectable[entry.key])} points"
     if not pair.significant and (needed := order.seeds_needed.get(entry.key)) is not None:
         tip += f"; seeds needed for 80 % power: {needed}"
     wide = answer.behind.get(entry.key, (0.0, None))[1]
-    return cell(
-        whole(pair.mean), None if wide is None else interval(*wide), tip, "shown" if pair.significant else "faint"
-    )
+    near = None if pair.low is None or pair.high is None else interval(pair.low, pair.high)
+    return [
+        cell(whole(pair.mean), near, tip, "shown" if pair.significant else "faint"),
+        None if wide is None else cell(whole(pair.mean), interval(*wide), "", "faint"),
+    ]
 
 
 def _cost(entry: EntryView) -> list[Cell]:
@@ -156,43 +165,40 @@ def _cost(entry: EntryView) -> list[Cell]:
         f"{short_count(cost.steps)} steps, evaluation {seconds(cost.eval_seconds)}"
         f"{f'; on {cost.device}' if cost.device else ''}"
     )
-    return [cell(high, size, tip), cell(float(f"{cost.train_seconds:.4g}"), seconds(cost.train_seconds), spent)]
+    total = cost.prepare_seconds + cost.train_seconds
+    return [cell(high, size, tip), cell(float(f"{total:.4g}"), seconds(total), spent)]
 
 
 def _facts(view: BoardView) -> Markup:
     source = " including the source" if view.source is not None else ""
     seeds = f"{plural(len(view.seeds), 'seed', 'seeds')} {', '.join(map(str, view.seeds))}"
     counts = f"{counted(len(view.entries), 'method')} · {counted(len(view.datasets), 'dataset')}{source} · {seeds}"
-    return Markup("{} · {} · draw <code>{}</code> · {}").format(
-        counts, counted(view.n_runs, "run"), view.draw, view.precision
-    )
+    rule = Markup("training images drawn by the rule of CoOp’s code (<code>{}</code>)").format(view.draw)
+    drawn = rule if view.draw == "coop" else Markup("training images: draw <code>{}</code>").format(view.draw)
+    return Markup("{} · {} · {} · {}").format(counts, counted(view.n_runs, "run"), drawn, view.precision)
 
 
 def _caption(view: BoardView) -> str:
-    h = (
-        Markup(". H is the <b>{}</b>; the tooltip shows the other convention").format(H_TITLES[view.h_convention])
-        if view.h_convention is not None
-        else ""
-    )
+    h: str = ""
+    if view.h_convention is not None:
+        text = Markup(" Column H: <b>{}</b>; in its tooltip: {}.")
+        h = text.format(H_TITLES[view.h_convention], H_TITLES[_other_convention(view)])
     source = " The source is excluded from means." if view.source is not None else ""
-    return str(Markup("Accuracy in %{}.{}").format(h, source))
+    return str(Markup("Accuracy in %, ± half of the 95 % interval over seeds.{}{}").format(h, source))
 
 
 def _note(view: BoardView, overview: OverviewView) -> str:
     answer = overview.answers[view.measures[-1]]
-    per_h = " and uses the H of each dataset" if "H" in view.measures else ""
-    text = Markup(
-        "Rank 2–4: these methods cannot be ordered. <em>Behind best</em> is paired over datasets and seeds{}; bold: "
-        "significant on these datasets after Holm correction over all pairs; below it, the 95 % interval over datasets."
-    ).format(per_h)
+    text = _ranks_note(view) + Markup(
+        "<em>Behind best</em> is paired over datasets and seeds; below it, its 95 % interval over seeds and test images; "
+        "bold: significant on these datasets after Holm correction over all pairs. <em>On other datasets</em>: the 95 % "
+        "interval of the same difference over datasets."
+    )
+    text += _power_note(view)
     easy, _, hard = (", ".join(view.dataset_title(name) for name in group) for group in overview.groups)
     if answer.gains and easy and hard:
-        which = (
-            "the datasets named as easy and hard"
-            if overview.named_groups
-            else "thirds of the datasets by transfer difficulty"
-        )
-        text += f" Gains are over zero-shot, in points, on {which}: easy {easy}; hard {hard}."
+        which = "as named by the user" if overview.named_groups else "by transfer difficulty"
+        text += f" Gains are over zero-shot, in points; easy datasets {which}: {easy}; hard ones: {hard}."
     if not view.complete:
         text += " Hatched: averaged over an incomplete set of runs, so without rank and interval."
     if any(entry.oracle for entry in view.entries):
@@ -203,6 +209,30 @@ def _note(view: BoardView, overview: OverviewView) -> str:
     if stale := [f"{entry.name} ({entry.stale})" for entry in view.entries if entry.stale]:
         text += f" † Made with other code of the method than today's: {'; '.join(stale)}."
     return text
+
+
+def _ranks_note(view: BoardView) -> Markup:
+    """What a range of ranks means, by the first method that has one."""
+    ranges = [(entry, rank) for entry in view.entries if "–" in (rank := view.standings.ranks.get(entry.key, ""))]
+    if not ranges:
+        return Markup("")
+    entry, rank = ranges[0]
+    return Markup(
+        "Rank {}: the tests on these datasets do not say which of these places {} has. Rows are ordered by the mean; a "
+        "method whose results vary more can have a wider range than the one above it. "
+    ).format(rank, entry.name)
+
+
+def _power_note(view: BoardView) -> str:
+    """How large a difference from the best has to be to be found."""
+    found = sorted(view.standings.detectable.values())
+    if not found:
+        return ""
+    ends = f"{percent(found[0], 1)} to {percent(found[-1], 1)}" if len(found) > 1 else percent(found[0], 1)
+    return (
+        f" With {counted(len(view.seeds), 'seed')} the power is low: a difference from the best has to be {ends} points, "
+        "depending on the method, to be found significant in 80 % of repetitions."
+    )
 
 
 def _average_ranks(view: BoardView) -> Part:

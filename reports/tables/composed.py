@@ -5,6 +5,7 @@ They are not in the page's data. `script/composed_tables.js` composes the same t
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import harmonic_mean, mean
 from typing import Any
 
 from reports._format import classes_of, counted, p_value, shorten
@@ -12,7 +13,7 @@ from reports.tables.html import signed_points
 
 Setting = Mapping[str, Any]
 """A setting of the page's data (`reports.page_data`)."""
-NAME_LENGTH = 16
+NAME_LENGTH = 40
 """Most characters of a method in the head of a column."""
 
 
@@ -46,7 +47,7 @@ def head_to_head_table(setting: Setting) -> dict[str, Any]:
         "rows": [[a, *(pair_cell(a, b) for b in order)] for a in order],
         "caption": f"Mean difference in {what} over the datasets, row minus column, in points. Bold and shaded: "
         "significant on these datasets (paired over datasets and seeds, Holm-corrected over "
-        f"{counted(len(rows), 'pair')}). A number opens the picture of its pair; its tooltip "
+        f"{counted(len(rows), 'pair')}). Click a number to plot the pair; its tooltip "
         "has the 95&nbsp;% interval and the p value.",
         "classes": "matrix",
     }
@@ -65,7 +66,7 @@ def datasets_table(setting: Setting, measure: str, titles: Mapping[str, str]) ->
 
     def gain(method: int, dataset: int) -> int | None:
         zero, mine = scores.get((baseline, dataset)), scores[method, dataset]
-        return None if method == baseline or zero is None or mine is None else mine - zero
+        return None if method == baseline or zero is None or mine is None else _round(mine - zero)
 
     gains = {cell: found for cell in scores if (found := gain(*cell)) is not None}
     largest = max(map(abs, gains.values()), default=0) or 1
@@ -74,7 +75,8 @@ def datasets_table(setting: Setting, measure: str, titles: Mapping[str, str]) ->
         difference = gains.get((method, dataset))
         more = None if difference is None else [difference, _share(difference, largest)]
         classes = "gap" if has_gap(setting, measure, method, dataset) else ""
-        return [scores[method, dataset], more, "", classes]
+        score = scores[method, dataset]
+        return [None if score is None else _round(score), more, "", classes]
 
     difficulty = next(iter(answer["x"].values()), [None] * len(places))
     below = "" if baseline is None else " Below each score: gain over zero-shot in points, shaded by size."
@@ -136,19 +138,12 @@ def with_other_shots(setting: Setting, settings: Mapping[str, Setting]) -> list[
     return sorted(same, key=lambda other: int(other["facets"][2]))
 
 
-def mean_score(setting: Setting, measure: str, method: int, dataset: int) -> int | None:
-    """Mean over seeds in 0.01 %, None without results; H is that of the mean base and new accuracy."""
+def mean_score(setting: Setting, measure: str, method: int, dataset: int) -> float | None:
+    """Mean over seeds in 0.01 %, not rounded; None without results; H is taken of each seed."""
     splits = ["base", "new"] if measure == "H" else [measure]
-    means = []
-    for split in splits:
-        values = [v for v in setting["scores"][split][method][dataset] or () if v is not None]
-        if not values:
-            return None
-        means.append(sum(values) / len(values))
-    if measure != "H":
-        return _round(means[0])
-    base, new = means
-    return _round(2 * base * new / (base + new)) if base and new else 0
+    by_seed = zip(*(setting["scores"][split][method][dataset] or () for split in splits), strict=True)
+    found = [harmonic_mean(values) for values in by_seed if None not in values]
+    return mean(found) if found else None
 
 
 def has_gap(setting: Setting, measure: str, method: int, dataset: int) -> bool:

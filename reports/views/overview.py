@@ -43,6 +43,8 @@ class LeadView:
         ahead: datasets on which the leader is higher, of `n`.
         over_datasets: 95 % interval over datasets, None for one dataset.
         over_seeds: 95 % interval over seeds and test images, on these datasets; None where it is unknown.
+        without: the dataset without which the mean has the other sign (of several, the one that counts most), by its
+            title, and the mean without it; None if there is no such dataset.
     """
 
     reference: str
@@ -51,6 +53,7 @@ class LeadView:
     n: int
     over_datasets: tuple[float, float] | None
     over_seeds: tuple[float, float] | None
+    without: tuple[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -79,10 +82,11 @@ class PickView:
     """The method to take for easy or for hard datasets.
 
     Args:
-        kind: `easy` or `hard`.
+        kind: `easy`, `medium` or `hard`.
         datasets: titles of the group.
         gain: mean gain over zero-shot on the group, `low` and `high` the smallest and the largest one; None without
             zero-shot.
+        near: how many other candidates are at most a point lower by the rule that chose this one.
     """
 
     kind: str
@@ -91,6 +95,7 @@ class PickView:
     gain: float | None = None
     low: float | None = None
     high: float | None = None
+    near: int = 0
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,7 @@ class AdviceView:
         lost: points lost on a left-out dataset to its best method, mean by rule; a fraction.
         worst: the maximum, by rule.
         candidates: keys of the methods within the budget.
-        picks: what the rule takes for easy and for hard datasets; empty without such groups.
+        picks: what the rule takes for easy, medium and hard datasets; empty without easy and hard ones.
     """
 
     rule: str
@@ -177,10 +182,14 @@ class CommonView:
 
 @dataclass(frozen=True)
 class DemoSettingsView:
-    """A board whose methods trained with the recipe `demo`: images per class, and test images of all datasets."""
+    """A board whose methods trained with the recipe `demo`: images per class, and test images of all datasets.
+
+    `drawn` if all datasets are synthetic.
+    """
 
     shots: int
     images: int
+    drawn: bool
 
 
 @dataclass(frozen=True)

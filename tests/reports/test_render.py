@@ -111,8 +111,8 @@ def test_ids_are_unique_and_links_have_targets(page):
 
 
 def test_the_convention_of_h_is_named_and_the_tooltip_shows_the_other(page):
-    assert "H is the <b>harmonic mean of the average base and new accuracy</b>" in page
-    assert "mean of per-dataset H: " in page
+    assert "Column H: <b>mean over datasets of H</b>; in its tooltip: H of the average base and new accuracy, as most papers" in page
+    assert "H of the average base and new accuracy, as most papers print it: " in page
 
 
 def test_a_missing_seed_is_visible(page):

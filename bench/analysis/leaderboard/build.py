@@ -42,7 +42,7 @@ def leaderboard(
     runs: pd.DataFrame,
     setting: Setting,
     *,
-    convention: HConvention = HConvention.H_OF_MEANS,
+    convention: HConvention = HConvention.MEAN_OF_H,
     planned: Sequence[ExperimentSpec] = (),
     common: CommonCells | None = None,
 ) -> Leaderboard:
@@ -104,7 +104,7 @@ def compared_leaderboard(
     runs: pd.DataFrame,
     setting: Setting,
     *,
-    convention: HConvention = HConvention.H_OF_MEANS,
+    convention: HConvention = HConvention.MEAN_OF_H,
     planned: Sequence[ExperimentSpec] = (),
 ) -> Leaderboard:
     """The leaderboard of one setting; where fewer than two entries are complete, on the cells that they share.
@@ -127,7 +127,7 @@ def leaderboards(
     protocol: str | None = None,
     shots: Sequence[int] | None = None,
     backbone: str | None = None,
-    convention: HConvention = HConvention.H_OF_MEANS,
+    convention: HConvention = HConvention.MEAN_OF_H,
     planned: Sequence[ExperimentSpec] = (),
     compared: bool = False,
 ) -> list[Leaderboard]:

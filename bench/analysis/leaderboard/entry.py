@@ -13,7 +13,7 @@ from reports.views import CellView, Cost, MissingView
 class Cell(CellView):
     """One entry on one dataset.
 
-    H is that of the seed means, as papers report it; its interval comes from the spread of the per-seed H.
+    H is the mean over seeds of the H of every run.
     """
 
     scores: Mapping[str, Estimate]

@@ -82,8 +82,7 @@ def make_entry(
 def _scores(runs: Sequence[Run], splits: Sequence[str]) -> dict[str, Estimate]:
     scores = {split: student_t([run.scores[split] for run in runs]) for split in splits}
     if "new" in splits:
-        per_seed = [harmonic_mean(run.scores["base"], run.scores["new"]) for run in runs]
-        scores[H] = student_t(per_seed, mean=harmonic_mean(scores["base"].mean, scores["new"].mean))
+        scores[H] = student_t([harmonic_mean(run.scores["base"], run.scores["new"]) for run in runs])
     return scores
 
 
@@ -98,11 +97,14 @@ def _averages(
     if not cells:
         return {}
     datasets = list(cells)
-    centre = averages_over_datasets({split: [cells[name].scores[split].mean for name in datasets] for split in splits})
+    by_dataset = {name: [run for (dataset, _), run in sorted(scored.items()) if dataset == name] for name in datasets}
+    centre = averages_over_datasets(
+        {split: [[run.scores[split] for run in by_dataset[name]] for name in datasets] for split in splits}
+    )
     if not complete:  # averages over different datasets are not repetitions of one another
         return {name: Estimate(value, max(cell.n for cell in cells.values())) for name, value in centre.items()}
     per_seed = [
-        averages_over_datasets({split: [scored[name, seed].scores[split] for name in datasets] for split in splits})
+        averages_over_datasets({split: [[scored[name, seed].scores[split]] for name in datasets] for split in splits})
         for seed in seeds
     ]
     return {name: student_t([seed[name] for seed in per_seed], mean=value) for name, value in centre.items()}

@@ -15,27 +15,34 @@ ALL = "all"
 class HConvention(StrEnum):
     """How H is averaged over datasets.
 
-    `h_of_means`: H of the average base and the average new accuracy (CoOp, CoCoOp, MaPLe ...: 69.34, 74.22 -> 71.70).
-    `mean_of_h`: mean of the per-dataset H (APEX's trained rows). Numbers of different conventions are not comparable.
+    `mean_of_h`: mean of the H of every dataset, which is that of every run averaged over seeds. Paired differences,
+    intervals and tests are of this H, so it is the default.
+    `h_of_means`: H of the average base and the average new accuracy, as most papers print it (CoOp, CoCoOp, MaPLe ...:
+    69.34, 74.22 -> 71.70). Numbers of different conventions are not comparable.
     """
 
     H_OF_MEANS = "h_of_means"
     MEAN_OF_H = "mean_of_h"
 
 
-def averages_over_datasets(by_split: Mapping[str, Sequence[float]]) -> dict[str, float]:
+def averages_over_datasets(by_split: Mapping[str, Sequence[Sequence[float]]]) -> dict[str, float]:
     """The mean of each split and, for base and new classes, H by both conventions.
 
-    Each split has one accuracy per dataset, in the same order of datasets.
+    Each split has the accuracies of every dataset, one per seed, in the same order of datasets and seeds.
 
     Example:
-        >>> found = averages_over_datasets({"base": [0.5, 1.0], "new": [0.5, 0.5]})
+        >>> found = averages_over_datasets({"base": [[0.5], [1.0]], "new": [[0.5], [0.5]]})
         >>> found["h_of_means"], round(found["mean_of_h"], 4)  # H(0.75, 0.5); the mean of 1/2 and 2/3
         (0.6, 0.5833)
     """
-    found = {split: sum(values) / len(values) for split, values in by_split.items()}
+    found = {split: _mean([_mean(seeds) for seeds in values]) for split, values in by_split.items()}
     if "new" in by_split:
-        pairs = list(zip(by_split["base"], by_split["new"], strict=True))
+        pairs = zip(by_split["base"], by_split["new"], strict=True)
+        of_datasets = [_mean([harmonic_mean(b, n) for b, n in zip(base, new, strict=True)]) for base, new in pairs]
         found[HConvention.H_OF_MEANS.value] = harmonic_mean(found["base"], found["new"])
-        found[HConvention.MEAN_OF_H.value] = sum(harmonic_mean(base, new) for base, new in pairs) / len(pairs)
+        found[HConvention.MEAN_OF_H.value] = _mean(of_datasets)
     return found
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

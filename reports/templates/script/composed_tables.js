@@ -1,5 +1,5 @@
 // Tables that are composed from the data of a setting, as reports/tables/composed.py does: head to head, datasets, shots.
-const NAME_LENGTH = 16;
+const NAME_LENGTH = 40;
 const columnOf = (method, kind) => [shortened(method.name, NAME_LENGTH), kind, method.name, "slim"];
 const shareOf = (value, largest) => Math.round(100 * Math.abs(value) / largest);
 const pText = (p) => p < 0.001 ? "p < 0.001" : "p = " + p.toFixed(p < 0.1 ? 3 : 2);
@@ -28,18 +28,14 @@ const headToHeadTable = (data) => {
     id: data.anchor + "-pairs-table",
     columns: [["Row minus column", "method"], ...order.map((method) => columnOf(data.methods[method], "pair"))],
     rows: order.map((a) => [a, ...order.map((b) => pairCell(a, b))]),
-    caption: `Mean difference in ${what} over the datasets, row minus column, in points. Bold and shaded: significant on these datasets (paired over datasets and seeds, Holm-corrected over ${counted(rows.length, "pair")}). A number opens the picture of its pair; its tooltip has the 95&nbsp;% interval and the p value.`,
+    caption: `Mean difference in ${what} over the datasets, row minus column, in points. Bold and shaded: significant on these datasets (paired over datasets and seeds, Holm-corrected over ${counted(rows.length, "pair")}). Click a number to plot the pair; its tooltip has the 95&nbsp;% interval and the p value.`,
     classes: "matrix",
   };
 };
-// Mean over seeds in 0.01 %, null without results; H is that of the mean base and new accuracy.
+// Mean over seeds in 0.01 %, not rounded; null without results.
 const meanScore = (data, measure, method, dataset) => {
-  const means = (measure === "H" ? ["base", "new"] : [measure]).map((split) => {
-    const values = (data.scores[split][method][dataset] || []).filter((value) => value !== null);
-    return values.length ? average(values) : null;
-  });
-  if (means.includes(null)) return null;
-  return Math.round(measure === "H" ? harmonic(...means) : means[0]);
+  const found = numbersOf(data).score(measure, method, dataset);
+  return found && 100 * found.mean;
 };
 const hasGap = (data, measure, method, dataset) => (measure === "H" ? ["base", "new"] : [measure]).some((split) => (data.scores[split][method][dataset] || [null]).includes(null));
 const datasetsTable = (data, measure) => {
@@ -52,12 +48,12 @@ const datasetsTable = (data, measure) => {
   const gain = (method, dataset) => {
     if (data.baseline === null || method === data.baseline) return null;
     const [zero, mine] = [scores[data.baseline][dataset], scores[method][dataset]];
-    return zero === null || mine === null ? null : mine - zero;
+    return zero === null || mine === null ? null : Math.round(mine - zero);
   };
   const largest = Math.max(0, ...order.flatMap((method) => datasets.map((dataset) => Math.abs(gain(method, dataset) ?? 0)))) || 1;
   const scoreCell = (method, dataset) => {
     const difference = gain(method, dataset);
-    return [scores[method][dataset], difference === null ? null : [difference, shareOf(difference, largest)], "", hasGap(data, measure, method, dataset) ? "gap" : ""];
+    return [scores[method][dataset] === null ? null : Math.round(scores[method][dataset]), difference === null ? null : [difference, shareOf(difference, largest)], "", hasGap(data, measure, method, dataset) ? "gap" : ""];
   };
   const difficulty = Object.values(answer.x)[0] || places.map(() => null);
   const below = data.baseline === null ? "" : " Below each score: gain over zero-shot in points, shaded by size.";

@@ -48,7 +48,7 @@ if (hero) {
     return parts.toString();
   };
   heroAddress = address;
-  const value = (found) => found.mean.toFixed(1) + (found.half === null ? "" : " ± " + found.half.toFixed(1));
+  const value = (found) => tenths(found.mean) + (found.half === null ? "" : " ± " + tenths(found.half));
   const describe = (dataset) => {
     const [data, numbers] = now();
     const answer = data.answers[state.measure];
@@ -61,9 +61,9 @@ if (hero) {
       parts.push(`${data.methods[method].name} ${value(all[method])} % (rank ${rank} of ${all.filter(Boolean).length}).`);
     });
     const found = state.b === null ? null : numbers.difference(state.measure, state.a, state.b, dataset);
-    if (found) parts.push(`Difference ${signed(found.mean)}${found.half === null ? "" : " ± " + found.half.toFixed(1)} points.`);
+    if (found) parts.push(`Difference ${signed(found.mean)}${found.half === null ? "" : " ± " + tenths(found.half)} points.`);
     const best = all.reduce((top, item, method) => item && (top === null || item.mean > all[top].mean) ? method : top, null);
-    if (best !== null) parts.push(`Best here: ${data.methods[best].name} ${all[best].mean.toFixed(1)} %.`);
+    if (best !== null) parts.push(`Best here: ${data.methods[best].name} ${tenths(all[best].mean)} %.`);
     return parts;
   };
   const point = (dataset) => {
@@ -107,9 +107,10 @@ if (hero) {
     const [first, second] = names.map((name) => shortened(name, 40));
     const other = state.b === null ? "" : `${state.b === data.baseline ? "Dash" : "Diamond"}: ${second}. `;
     const labelled = data.methods.length > 1 ? `Disc: ${first}. ${other}Grey: all ${data.methods.length} methods. ` : "";
-    const below = narrow || state.b === null ? "" : `Below: the difference, in the colour of the method that is ahead${bars}. `;
+    const below = state.b === null ? "" : narrow ? `At the right: ${first} minus ${second}. ` : `Below: the difference, in the colour of the method that is ahead${bars}. `;
     const fit = picture.querySelector(".fit") ? " Dashed: trend over the datasets." : "";
-    caption.textContent = unbroken(`${labelled}${below}${text}${fit}`);
+    const apart = narrow || !data.axes.length ? "" : " Datasets of nearly equal difficulty are moved apart.";
+    caption.textContent = unbroken(`${labelled}${below}${text}${fit}${apart}`);
     side.classList.toggle("dash", state.b !== null && state.b === data.baseline);
     picture.setAttribute("aria-label", `Accuracy against difficulty on ${counted(data.datasets.length, "dataset")}. ${text} Arrow keys read out one dataset after the other.`);
   };

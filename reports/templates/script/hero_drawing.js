@@ -29,8 +29,8 @@ const scale = (values, from, to, most, share = 0.06) => {
   return { at: (value) => rounded(from + (to - from) * (value - low) / (high - low)), ticks: linearTicks(low, high, most) };
 };
 const mark = (side, x, y, dash) => dash ? `<path class="mark ${side} dash" d="M${rounded(x - 7)},${y}h14"/>`
-  : side === "a" ? `<circle class="mark a" cx="${x}" cy="${y}" r="5"/>`
-    : `<path class="mark b" d="M${x},${rounded(y - 6)}l6,6l-6,6l-6,-6z"/>`;
+  : side === "a" ? `<circle class="mark a" cx="${x}" cy="${y}" r="4"/>`
+    : `<path class="mark b" d="M${x},${rounded(y - 5)}l5,5l-5,5l-5,-5z"/>`;
 // Datasets from easy to hard: those with a value on the axis, then the others.
 const orderOf = (along) => {
   const all = along.map((value, dataset) => ({ value, dataset }));
@@ -38,7 +38,7 @@ const orderOf = (along) => {
 };
 const widePicture = (data, numbers, state) => {
   const { measure, a, b } = state;
-  const { left, right, rail, top, bottom, lowerTop, lowerBottom, width, height, gap, beside, nameLength } = WIDE;
+  const { left, right, rail, top, bottom, lowerTop, lowerBottom, width, height, gap, beside, nameLength, markGap } = WIDE;
   const answer = data.answers[measure];
   const [axis, , log] = data.axes.find(([name]) => name === state.x) || [null, "", 0];
   const [known, unplaced] = orderOf(axis ? answer.x[axis] : data.datasets.map(() => null));
@@ -52,7 +52,7 @@ const widePicture = (data, numbers, state) => {
     const [low, high] = [along(known[0].value), along(known.at(-1).value)];
     const pad = 0.05 * (high - low) || 0.5;
     atX = (value) => rounded(left + (end - left) * (along(value) - low + pad) / (high - low + 2 * pad));
-    known.forEach((item) => x.set(item.dataset, atX(item.value)));
+    spreadOut(known.map((item) => atX(item.value)), markGap, left, end).forEach((place, number) => x.set(known[number].dataset, rounded(place)));
     ticks = (log ? logTicks(known[0].value, known.at(-1).value) : linearTicks(known[0].value - pad, known.at(-1).value + pad, 6)).filter((tick) => atX(tick) >= left && atX(tick) <= end);
   }
   unplaced.forEach((item, number) => x.set(item.dataset, rounded(end + step * (number + 0.5))));
@@ -108,7 +108,7 @@ const widePicture = (data, numbers, state) => {
       const hollow = half !== null && Math.abs(middle) <= half;
       const clip = (value) => Math.min(Math.max(lower.at(value), lowerTop), lowerBottom);
       if (half !== null) parts.push(`<path class="bar ${side}" d="M${x.get(dataset)},${clip(middle - half)}V${clip(middle + half)}"/>`);
-      parts.push(`<circle class="mark ${side}${hollow ? " hollow" : ""}" cx="${x.get(dataset)}" cy="${lower.at(middle)}" r="4.5"/>`);
+      parts.push(`<circle class="mark ${side}${hollow ? " hollow" : ""}" cx="${x.get(dataset)}" cy="${lower.at(middle)}" r="4"/>`);
     });
     if (mean) {
       const [at, y] = [right + 24, lower.at(mean.mean)];
@@ -123,13 +123,15 @@ const rowPicture = (data, numbers, state, width) => {
   const answer = data.answers[measure];
   const [known, unplaced] = orderOf(state.x ? answer.x[state.x] : data.datasets.map(() => null));
   const order = [...known, ...unplaced].map((item) => item.dataset);
-  const [left, right, head, row] = [12, width - 62, 24, 36];
+  const [left, right, head, row] = [12, width - 62, 42, 35];
   const scores = data.methods.map((_, method) => data.datasets.map((__, dataset) => numbers.score(measure, method, dataset)));
   const axis = scale(scores.flat().filter(Boolean).map((found) => found.mean), left, right, 5);
   const height = head + row * order.length + 8;
   const parts = [`<path class="grid" d="${axis.ticks.map((tick) => `M${axis.at(tick)},${head}V${height}`).join("")}"/>`];
-  parts.push(...axis.ticks.map((tick) => `<text class="tick" x="${axis.at(tick)}" y="16" text-anchor="middle">${tick}</text>`));
-  if (b !== null) parts.push(`<text class="tick" x="${width - 2}" y="16" text-anchor="end">A − B</text>`);
+  parts.push(...axis.ticks.map((tick) => `<text class="tick" x="${axis.at(tick)}" y="32" text-anchor="middle">${tick}</text>`));
+  const what = measure === "H" ? "H, %" : "Accuracy, %";
+  parts.push(`<text class="panel" x="4" y="13">${what}${known.length ? "; easiest dataset first" : ""}</text>`);
+  if (b !== null) parts.push(`<text class="panel" x="${width - 2}" y="13" text-anchor="end">difference, points</text>`);
   order.forEach((dataset, number) => {
     const y = head + row * number + 27;
     const classes = answer.classes[dataset];

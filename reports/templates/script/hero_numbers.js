@@ -15,16 +15,10 @@ const heroNumbers = (data, quantiles) => {
     const [base, newer] = ["base", "new"].map((split) => data.scores[split][method][dataset]);
     return base && newer ? base.map((value, seed) => value === null || newer[seed] === null ? null : harmonic(value, newer[seed]) / 100) : null;
   };
-  // Mean over seeds with its interval; H is that of the mean base and new accuracy.
+  // Mean over seeds with its interval.
   const score = (measure, method, dataset) => {
     const values = seedsOf(measure, method, dataset)?.filter((value) => value !== null);
-    if (!values?.length) return null;
-    const found = studentT(values);
-    if (measure === "H") {
-      const means = ["base", "new"].map((split) => average(data.scores[split][method][dataset].filter((value) => value !== null)));
-      found.mean = harmonic(...means) / 100;
-    }
-    return found;
+    return values?.length ? studentT(values) : null;
   };
   // A minus B on one dataset, paired by seed.
   const difference = (measure, a, b, dataset) => {

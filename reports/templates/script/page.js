@@ -7,8 +7,10 @@ const shortened = (text, longest) => text.length <= longest ? text : text.slice(
 // Numbers stay on one line with their unit.
 const unbroken = (text) => text.replace(/(\d(?:<\/b>)?) (?=(?:%|±|points?|s|min|h|[MG]iB)(?!\w))/g, "$1\u00a0");
 const rounded = (value) => Math.round(value * 10) / 10;
+// In tenths by way of hundredths as in the tables, so that no number has two roundings.
+const tenths = (value) => (Math.floor((Math.round(100 * value) + 5) / 10) / 10).toFixed(1);
 const signed = (value, digits = 1) => {
-  const text = Math.abs(value).toFixed(digits);
+  const text = digits === 1 ? tenths(Math.abs(value)) : Math.abs(value).toFixed(digits);
   return Number(text) === 0 ? text : (value < 0 ? "−" : "+") + text;
 };
 const element = (tag, properties, ...children) => {

@@ -45,7 +45,7 @@ if (advice && hero) {
       const distance = (dataset) => Math.abs(answer.places[dataset] - Math.log(difficulty));
       alike = [...placed].sort((p, q) => distance(p) - distance(q) || p - q).slice(0, Math.max(1, Math.round(placed.length / 3)));
       const harder = placed.filter((dataset) => answer.places[dataset] < Math.log(difficulty)).length;
-      parts.push(paragraph([`Difficulty ${Number(difficulty.toPrecision(2))}: harder than ${harder} of ${counted(placed.length, "dataset")} here. Most alike: ${listed(alike.map((dataset) => shortened(data.datasets[dataset].title, 24)))}.`], "note"));
+      parts.push(paragraph([`Difficulty ${Number(difficulty.toPrecision(2))}: harder than ${harder} of ${counted(placed.length, "dataset")} here. Most similar: ${listed(alike.map((dataset) => shortened(data.datasets[dataset].title, 24)))}.`], "note"));
     }
     const basis = chosen.rule === "alike" && alike.length ? alike : every;
     const means = new Map(chosen.candidates.map((method) => [method, mean(method, basis)]));
@@ -55,14 +55,17 @@ if (advice && hero) {
       parts.push(paragraph([["Stay with zero-shot"], `: no method ${field("budget").value === "any" ? "" : "within this budget "}gains on ${basis === every ? "average" : "tasks like yours"}${cost}.`], "take"));
     } else {
       const gains = data.baseline === null ? [] : alike.map((dataset) => numbers.difference(state.measure, best, data.baseline, dataset)?.mean).filter((gain) => gain !== undefined);
-      parts.push(paragraph(["Take ", [data.methods[best].name], ...(gains.length ? [": ", [signed(average(gains))], `\u00a0points over zero-shot on the most alike (${signed(Math.min(...gains))} to ${signed(Math.max(...gains))})`] : []), cost + "."], "take"));
+      parts.push(paragraph(["Take ", [data.methods[best].name], ...(gains.length ? [": ", [signed(average(gains))], `\u00a0points over zero-shot on the most similar (from ${signed(Math.min(...gains))} to ${signed(Math.max(...gains))})`] : []), cost + "."], "take"));
     }
     const open = answer.open[best].filter((method) => chosen.candidates.includes(method));
     const near = chosen.candidates.filter((method) => means.get(method) >= means.get(best) - 1 && data.methods[method].seconds !== null);
     const cheapest = near.length ? near.reduce((least, method) => data.methods[method].seconds < data.methods[least].seconds ? method : least) : best;
-    const others = open.length > 2 ? `${open.length} of ${counted(chosen.candidates.length - 1, "other")}` : listed(open.map((method) => data.methods[method].name));
-    const clear = open.length ? [`No clear difference over datasets to ${others}.`] : [];
-    if (cheapest !== best) clear.push(" Cheapest within 1\u00a0point: ", [data.methods[cheapest].name], `, ${costs(cheapest)}.`);
+    const names = listed(open.map((method) => data.methods[method].name), "or");
+    const others = open.length === chosen.candidates.length - 1 ? "No method differs" : open.length > 2 ? `${open.length} of ${chosen.candidates.length - 1} others do not differ` : `${names} ${open.length === 1 ? "does" : "do"} not differ`;
+    const clear = open.length ? [`${others} clearly from it across datasets. `] : [];
+    const close = near.length - 1;
+    if (close > 0) clear.push(`${close} more within 1\u00a0point` + (cheapest === best ? "." : ", cheapest "));
+    if (cheapest !== best) clear.push([data.methods[cheapest].name], `, ${costs(cheapest)}.`);
     if (clear.length) parts.push(paragraph(clear));
     out.replaceChildren(...parts);
   };

@@ -61,7 +61,7 @@ def test_every_claim_is_there_with_effect_interval_and_n(site, frame, page):
         .results[0]
         .reason.startswith("needs few-shot runs of plot and coop, with one setting each: `etl-bench run")
     )
-    assert "<b>1</b> supported, <b>1</b> refuted, <b>0</b> inconclusive" in page
+    assert "<b>1</b> supported, <b>1</b> not supported here, <b>0</b> inconclusive" in page
     assert "&lt;b&gt;PLOT&lt;/b&gt;" in page
 
 
