@@ -22,7 +22,7 @@ def picks_html(view: OverviewView, advice: AdviceView) -> Markup:
     if not advice.picks:
         return Markup("")
     items = Markup("").join(_pick(view, pick) for pick in advice.picks)
-    note = Markup('<p class="note">Points over zero-shot, and training time of a run:</p>')
+    note = Markup('<p class="note">Points over zero-shot, training time of a run:</p>')
     return note + Markup('<dl class="picks">{}</dl>').format(items)
 
 

@@ -148,7 +148,7 @@ def costs_data(view: BoardView) -> dict[str, Any]:
     points = []
     for point in view.costs:
         half = point.value.half_width
-        row: list[Any] = [numbers[point.entry], round(10_000 * point.value.mean, 1)]
+        row: list[Any] = [numbers[point.entry], round(10_000 * point.value.mean, 4)]
         row.append(None if half is None else round(10_000 * half))
         for axis in axes:
             text = front_text(point.front.get(axis), point.probability.get(axis), spread=point.spread)
@@ -166,11 +166,11 @@ def curves_data(view: BoardView) -> dict[str, Any] | None:
     lines = [
         [
             numbers[curve.entry],
-            [[_short(p.share), _short(p.seconds), _short(p.steps), round(10_000 * p.value, 1)] for p in curve.points],
+            [[_short(p.share), _short(p.seconds), _short(p.steps), round(10_000 * p.value, 4)] for p in curve.points],
         ]
         for curve in times.curves
     ]
-    return {"baseline": None if times.baseline is None else round(10_000 * times.baseline, 1), "lines": lines}
+    return {"baseline": None if times.baseline is None else round(10_000 * times.baseline, 4), "lines": lines}
 
 
 def _short(number: float, digits: int = 4) -> float | int:

@@ -86,7 +86,7 @@ def test_accuracy_by_shots_is_that_of_the_leaderboards(page, view):
 def test_charts_of_shots_show_the_chosen_pair_with_intervals(page, view):
     svg = "document.querySelector('figure[data-kind=shots] svg')"
     panels = page.run(f"[...{svg}.querySelectorAll('.panel title')].map((node) => node.textContent)")
-    assert panels[0] == "Mean H (base and new)"
+    assert panels[0] == "Mean H"
     assert sorted(panels[1:]) == sorted(dataset.title for dataset in board_of(view, 16).datasets)
     assert page.run(f"{svg}.querySelectorAll('circle.mark.a').length") == 12 * 3
     assert page.run(f"[...{svg}.querySelectorAll('.bar.a')].every((bar) => bar.getAttribute('d').includes('V'))")
