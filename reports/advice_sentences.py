@@ -1,8 +1,8 @@
-"""The advice in words: what to take for easy, medium and hard tasks, what it costs, and how well such advice has done."""
+"""The advice in words: what to take for easy, medium and hard tasks, what it costs, and how well such advice does."""
 
 from markupsafe import Markup
 
-from reports._format import counted, join, points, seconds, shorten, unbroken, unsigned
+from reports._format import join, points, seconds, shorten, unbroken, unsigned
 from reports.answer_sentences import PHRASES
 from reports.views import AdviceView, OverviewView, PickView, RankedMethodView
 

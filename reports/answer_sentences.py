@@ -49,7 +49,10 @@ def small_print(view: OverviewView, measure: str) -> Markup:
     missing = "" if view.missing is None else f"; {view.missing.n} missing"
     parts.append(f"{', '.join(counts)}{missing}.")
     if measure == "H" and view.h_convention == "h_of_means":
-        parts.append("Mean H is that of the average base and new accuracy, as papers print it; gains are those of the H of each dataset.")
+        parts.append(
+            "Mean H is that of the average base and new accuracy, as papers print it; "
+            "gains are those of the H of each dataset."
+        )
     if view.demo is not None:
         parts.append(
             f"Demo: short trainings (recipe demo) on {counted(view.demo.shots, 'image')} per class, "

@@ -70,8 +70,8 @@ class Results:
             protocol: only this one; likewise the next two.
             shots: images per class.
             backbone: `arch.tag`.
-            convention: the H of average rows: `"mean_of_h"` (mean over datasets, which the tests compare) or `"h_of_means"`
-                (H of the average base and new accuracy, as in most papers' tables).
+            convention: the H of average rows: `"mean_of_h"` (mean over datasets, which the tests compare) or
+                `"h_of_means"` (H of the average base and new accuracy, as in most papers' tables).
             costs: show parameters and training times, which differ between machines.
 
         Raises UsageError if no run fits.

@@ -23,7 +23,11 @@ DEFAULT_RUNS = Path("runs")
 Protocol = Annotated[str | None, typer.Option("--protocol", help="Only this protocol.")]
 Shots = Annotated[str | None, typer.Option("--shots", help="Only these shots, such as 16 or 1,4,16.")]
 Convention = Annotated[
-    str, typer.Option("--h", help="H of average rows: mean_of_h (mean over datasets) or h_of_means (H of the averages, as in most papers' tables).")
+    str,
+    typer.Option(
+        "--h",
+        help="H of average rows: mean_of_h (mean over datasets) or h_of_means (H of averages, as papers print).",
+    ),
 ]
 Backbones = Annotated[list[str], request_option("backbones")]
 Draw = Annotated[str, request_option("draw")]

@@ -59,7 +59,8 @@ def leaderboard_table(view: BoardView, overview: OverviewView) -> Table:
             for name, n in zip(("easy", "medium", "hard"), sizes, strict=True)
         ]
     behind = (
-        "Mean paired difference from the best method on these datasets, in points, and its 95 % interval over seeds and "
+        "Mean paired difference from the best method on these datasets, in points, and its "
+        "95 % interval over seeds and "
         "test images; bold: significant after Holm correction"
     )
     columns.append(Column("Behind best, here", "tenths", behind))
@@ -190,8 +191,10 @@ def _caption(view: BoardView) -> str:
 def _note(view: BoardView, overview: OverviewView) -> str:
     answer = overview.answers[view.measures[-1]]
     text = _ranks_note(view) + Markup(
-        "<em>Behind best</em> is paired over datasets and seeds; below it, its 95 % interval over seeds and test images; "
-        "bold: significant on these datasets after Holm correction over all pairs. <em>On other datasets</em>: the 95 % "
+        "<em>Behind best</em> is paired over datasets and seeds; below it, its "
+        "95 % interval over seeds and test images; "
+        "bold: significant on these datasets after Holm correction over all pairs. "
+        "<em>On other datasets</em>: the 95 % "
         "interval of the same difference over datasets."
     )
     text += _power_note(view)
@@ -230,7 +233,8 @@ def _power_note(view: BoardView) -> str:
         return ""
     ends = f"{percent(found[0], 1)} to {percent(found[-1], 1)}" if len(found) > 1 else percent(found[0], 1)
     return (
-        f" With {counted(len(view.seeds), 'seed')} the power is low: a difference from the best has to be {ends} points, "
+        f" With {counted(len(view.seeds), 'seed')} the power is low: "
+        f"a difference from the best has to be {ends} points, "
         "depending on the method, to be found significant in 80 % of repetitions."
     )
 

@@ -86,7 +86,8 @@ def test_both_intervals_stand_beside_the_lead(runs):
     low, high = lead.over_datasets
     assert low < lead.over_seeds[0] < lead.mean < lead.over_seeds[1] < high
     both = (
-        f"its gain of {points(lead.mean)} (95 % interval {points(pair.low)} to {points(pair.high)} over seeds and images) is "
+        f"its gain of {points(lead.mean)} (95 % interval "
+        f"{points(pair.low)} to {points(pair.high)} over seeds and images) is "
         f"{points(low)} to {points(high)} over other datasets of this kind (95 %)."
     )
     assert both in answer(view, "H").striptags()

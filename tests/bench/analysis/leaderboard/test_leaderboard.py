@@ -106,7 +106,9 @@ def test_a_cell_is_a_mean_over_seeds_with_a_student_t_interval():
     assert cell.scores["base"].mean == pytest.approx(0.8)
     assert cell.scores["base"].half_width == pytest.approx(4.302653 * 0.1 / 3**0.5, abs=1e-6)
     assert cell.scores["new"].half_width == pytest.approx(0)
-    assert cell.scores[H].mean == pytest.approx(sum(harmonic_mean(b, 0.5) for b in (0.7, 0.8, 0.9)) / 3), "the mean of seed Hs"
+    assert cell.scores[H].mean == pytest.approx(sum(harmonic_mean(b, 0.5) for b in (0.7, 0.8, 0.9)) / 3), (
+        "the mean of seed Hs"
+    )
     assert cell.run_ids == tuple(sorted(cell.run_ids))
     assert len(cell.run_ids) == cell.n == cell.expected == 3
 
