@@ -183,7 +183,8 @@ def _advice(
             titles = tuple(datasets[index].title for index in group)
             gains = () if baseline is None else (table[best] - baseline)[group]
             ends = () if baseline is None else (float(np.mean(gains)), float(min(gains)), float(max(gains)))
-            picks.append(PickView(kind, complete[best].key, titles, *ends, near=near))
+            gain, low, high = ends or (None, None, None)
+            picks.append(PickView(kind, complete[best].key, titles, gain, low, high, near))
         candidates = tuple(complete[index].key for index in rows)
         advice[budget] = AdviceView(str(choice.rule), lost, worst, candidates, tuple(picks))
     return advice
