@@ -8,8 +8,7 @@ import pytest
 from report_sample import catalogue, difficulty_frame, runs_frame
 
 from bench.presenters import site_view
-from reports._format import points
-from reports.advice_sentences import advice_check, cost_text, picks_html
+from reports.advice_sentences import advice_check, cost_text, picks_html, points
 
 
 @pytest.fixture(scope="module")
