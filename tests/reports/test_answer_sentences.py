@@ -354,3 +354,23 @@ def test_a_board_of_short_trainings_says_so(runs):
     assert answer(overview_of(drawn)[1], "H").startswith("Demo on drawn images: <b>")
     mixed = runs.assign(recipe_name=demo["recipe_name"].where(runs["method"] != "coop", "published"))
     assert "Demo" not in small_print(overview_of(mixed)[1], "H")
+
+
+def test_a_gain_that_hangs_on_one_dataset_says_so(runs):
+    chosen = runs[runs["method"].isin(["zero_shot", "coop"])].copy()
+    mine = (chosen["method"] == "coop") & chosen["split"].isin(["base", "new"])
+    zero = (
+        chosen[chosen["method"] == "zero_shot"]
+        .set_index(["dataset", "split"])["accuracy"]
+        .groupby(level=[0, 1])
+        .first()
+    )
+    keys = list(zip(chosen["dataset"], chosen["split"], strict=True))
+    shifts = {"eurosat": 0.2}
+    shifted = [zero.get(key, 0.0) + shifts.get(key[0], -0.005) for key in keys]
+    chosen.loc[mine, "accuracy"] = pd.Series(shifted, index=chosen.index)[mine]
+    _, view = overview_of(chosen)
+    title, rest = view.answers["H"].lead.without
+    assert (title, view.answers["H"].lead.mean > 0 > rest) == ("EuroSAT", True)
+    assert f"Without EuroSAT it is {points(rest)}." in answer(view, "H").striptags()
+    assert view.answers["H"].lead.ahead == 1
