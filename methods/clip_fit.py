@@ -74,7 +74,7 @@ class CLIPFit(TwoTowerMethod[CLIPFitConfig]):
         self.trainable = BiasesAndNorms(self.backbone)
 
     def text_features(self, classes: ClassSet) -> Tensor:
-        prompts = frozen_prompts(self.backbone.tokenized(classes.texts(self.template(classes))))
+        prompts = frozen_prompts(self.backbone.class_tokens(classes, self.template(classes)))
         return self.backbone.encode_prompts(prompts, blocks=self.trainable.text.views(self.backbone.text_tower.views))
 
     def image_features(self, batch: Batch) -> Tensor:

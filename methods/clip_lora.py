@@ -179,7 +179,7 @@ class CLIPLoRA(TwoTowerMethod[CLIPLoRAConfig]):
         template = self.config.template or classes.template
         if self.config.encoder == "vision":
             return self.frozen_text(classes, template)
-        texts = self.backbone.tokenized(classes.texts(template))
+        texts = self.backbone.class_tokens(classes, template)
         blocks = self.trainable.text.views(self.backbone.text_tower.views, dropout)
         return self.backbone.encode_prompts(frozen_prompts(texts) if dropout is None else texts.split(0), blocks=blocks)
 

@@ -168,7 +168,7 @@ class PLOTPP(TrainableMethod[PLOTPPConfig]):
 
     def text_sets(self, classes: ClassSet) -> Float[Tensor, "n_text n_cls dim"]:
         """Features of each class under each text prompt, unnormalised."""
-        texts = [self.backbone.tokenized(classes.texts(words + " {}.")) for words in self.wordings]
+        texts = [self.backbone.class_tokens(classes, words + " {}.") for words in self.wordings]
         prompts = [overwrite_leading(each, ctx) for each, ctx in zip(texts, self.trainable.text, strict=True)]
         return torch.stack([self.backbone.encode_prompts(each) for each in prompts])
 

@@ -45,7 +45,7 @@ class ClassAwareContext(Context):
         template, front = classes.template, "a photo of a "
         if not (template.startswith(front) and len(self.ctx) == 4):
             template = " ".join(["X"] * len(self.ctx)) + " {}" + template.partition("{}")[2]
-        return overwrite_leading(backbone.tokenized(classes.texts(template)), self.ctx)
+        return overwrite_leading(backbone.class_tokens(classes, template), self.ctx)
 
     def tokens(self, teacher: Tensor) -> Tensor:
         """Tokens of each class, `(n_cls, n_ctx, width)`."""

@@ -124,7 +124,7 @@ class TwoStage(TwoTowerMethod[TwoStageConfig]):
     def tuned_text(self, classes: ClassSet) -> Tensor:
         """Class texts through the tuned tower, unnormalised."""
         norms = self.trainable.text
-        prompts = frozen_prompts(self.backbone.tokenized(classes.texts(self._template(classes))))
+        prompts = frozen_prompts(self.backbone.class_tokens(classes, self._template(classes)))
         blocks = norms.views(self.backbone.text_tower.views)
         return self.backbone.encode_prompts(prompts, blocks=blocks, norm=norms.outer[0] if norms.outer else None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -27,6 +28,8 @@ from methods._towers.read_only_tokens import encode_read_only_image, encode_read
 from methods._towers.text_encoder import TextHook, TextTower
 from methods._towers.text_hidden_states import TextHidden, continue_text_tower, text_hidden
 
+CLASS_LISTS = 8
+"""Class lists and templates of which tokens and their embeddings are kept: 51 MB each for 1,000 classes."""
 TEXT_CHUNK = 1024
 """Sentences encoded at a time; results do not depend on it beyond rounding."""
 
@@ -80,6 +83,7 @@ class Backbone:
     text_memory: TextMemory = compute_without_memory
     precision: Precision = Precision.FP32
     _held: dict[tuple[str, torch.dtype], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _class_tokens: OrderedDict[tuple[ClassSet, str], TokenizedTexts] = field(default_factory=OrderedDict, repr=False)
 
     def __post_init__(self) -> None:
         self.model.requires_grad_(False).eval()
@@ -238,6 +242,16 @@ class Backbone:
         eot = tokens.argmax(dim=1)
         tokens = tokens[:, : int(eot.max()) + 1]
         return TokenizedTexts(tokens, self.text_tower.modules.token_embedding(tokens), eot)
+
+    def class_tokens(self, classes: ClassSet, template: str) -> TokenizedTexts:
+        """`tokenized` for the filled template of each class; the last few class lists are kept for the next steps."""
+        key, kept = (classes, template), self._class_tokens
+        if key not in kept:
+            kept[key] = self.tokenized(classes.texts(template))
+            while len(kept) > CLASS_LISTS:
+                kept.popitem(last=False)
+        kept.move_to_end(key)
+        return kept[key]
 
     @in_precision
     def encode_prompts(

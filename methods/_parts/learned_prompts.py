@@ -15,6 +15,7 @@ from methods._parts.parameter_initialisation import linear_layer, normal_paramet
 from methods._parts.two_tower import TwoTowerMethod
 from methods._text.prompt_embeddings import Position, TextPrompts, overwrite_leading, place_ctx
 from methods._text.templates import GENERIC_TEMPLATE
+from methods._text.tokens import name_lengths
 
 
 def resolve_depth(depth: int, blocks: int, what: str) -> int:
@@ -40,9 +41,9 @@ class Context(nn.Module):
 
     def prompts(self, classes: ClassSet, backbone: Backbone) -> TextPrompts:
         """The class texts with the learned vectors in place."""
-        texts = backbone.tokenized(classes.texts(self.placeholders + " {}."))
-        name_lengths = backbone.tokenized(classes.prompt_names).eot - 1
-        return place_ctx(texts, self.ctx, self.position, name_lengths)
+        texts = backbone.class_tokens(classes, self.placeholders + " {}.")
+        lengths = () if self.position == "end" else name_lengths(classes.prompt_names)
+        return place_ctx(texts, self.ctx, self.position, lengths)
 
 
 class ContextMethod(TwoTowerMethod[ConfigT]):
@@ -99,7 +100,7 @@ class TextContext(nn.Module):
 
     def prompts(self, classes: ClassSet, backbone: Backbone) -> TextPrompts:
         """The class texts with the learned context in place."""
-        return overwrite_leading(backbone.tokenized(classes.texts(self.template)), self.ctx)
+        return overwrite_leading(backbone.class_tokens(classes, self.template), self.ctx)
 
     def forward(self, classes: ClassSet, backbone: Backbone) -> Float[Tensor, "n_cls dim"]:
         """Text features, unnormalised."""

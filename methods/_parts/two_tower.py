@@ -50,7 +50,7 @@ class TwoTowerMethod(TrainableMethod[ConfigT]):
         """Hidden states of plain class texts before text block `first`; computed once per class list and template."""
         key = (classes, template, first)
         if key not in self._hidden:
-            prompts = frozen_prompts(self.backbone.tokenized(classes.texts(template)))
+            prompts = frozen_prompts(self.backbone.class_tokens(classes, template))
             self._hidden[key] = self.backbone.text_hidden(prompts, first)
         return self._hidden[key]
 

@@ -7,7 +7,9 @@ has the same hidden states for all classes. It is stored once here, and run once
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -25,11 +27,13 @@ class TextPrompts:
         prefix: `(n_prefix, width)`, shared by all classes; begins with the start-of-text token.
         suffix: `(n_cls, n_suffix, width)`, padded on the right.
         lengths: `(n_cls,)`, valid suffix positions; the last valid one is end-of-text.
+        known_sizes: `lengths` as numbers, where they are known without reading the tensor.
     """
 
     prefix: Float[Tensor, "n_prefix width"]
     suffix: Float[Tensor, "n_cls n_suffix width"]
     lengths: Int[Tensor, " n_cls"]
+    known_sizes: tuple[int, ...] | None = None
 
     def __len__(self) -> int:
         return self.suffix.shape[0]
@@ -39,15 +43,24 @@ class TextPrompts:
         """Positions of the longest text, start and end tokens included."""
         return self.prefix.shape[0] + self.suffix.shape[1]
 
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """`lengths` as numbers; reading them from a GPU waits for it."""
+        return tuple(self.lengths.tolist()) if self.known_sizes is None else self.known_sizes
+
     def chunks(self, size: int) -> list[TextPrompts]:
         """The texts of at most `size` classes at a time."""
-        parts = zip(torch.split(self.suffix, size), torch.split(self.lengths, size), strict=True)
-        return [TextPrompts(self.prefix, suffix, lengths) for suffix, lengths in parts]
+        sizes = [self.sizes[i : i + size] for i in range(0, len(self), size)]
+        parts = zip(torch.split(self.suffix, size), torch.split(self.lengths, size), sizes, strict=True)
+        return [TextPrompts(self.prefix, *part) for part in parts]
 
 
 @dataclass(frozen=True)
 class TokenizedTexts:
     """Tokenised and embedded texts, without learned vectors.
+
+    What follows from the texts alone is computed once, so that a training step that uses them again reads nothing
+    back from a GPU.
 
     Args:
         tokens: `(n, longest)`, cut after the longest text.
@@ -58,19 +71,37 @@ class TokenizedTexts:
     tokens: Int[Tensor, "n longest"]
     embedded: Float[Tensor, "n longest width"]
     eot: Int[Tensor, " n"]
+    _lengths: dict[int, tuple[Tensor, tuple[int, ...]]] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def ends(self) -> tuple[int, ...]:
+        """`eot` as numbers."""
+        return tuple(self.eot.tolist())
+
+    @cached_property
+    def first_end(self) -> int:
+        """Position of the first end-of-text."""
+        return min(self.ends)
+
+    @cached_property
+    def _shared(self) -> int:
+        same = (self.tokens == self.tokens[:1]).all(dim=0).int().cumprod(dim=0)
+        return min(int(same.sum()), self.first_end)
 
     def shared_prefix(self) -> int:
         """Number of leading positions with the same token in all texts, at most up to the first end-of-text."""
-        same = (self.tokens == self.tokens[:1]).all(dim=0).int().cumprod(dim=0)
-        return min(int(same.sum()), int(self.eot.min()))
+        return self._shared
+
+    def lengths_after(self, n_prefix: int) -> tuple[Tensor, tuple[int, ...]]:
+        """Valid positions of each text after the first `n_prefix`, as a tensor and as numbers."""
+        if n_prefix not in self._lengths:
+            self._lengths[n_prefix] = self.eot + 1 - n_prefix, tuple(end + 1 - n_prefix for end in self.ends)
+        return self._lengths[n_prefix]
 
     def split(self, n_prefix: int, prefix: Tensor | None = None) -> TextPrompts:
         """Split after `n_prefix` positions; `prefix` replaces the embeddings before."""
-        return TextPrompts(
-            prefix=self.embedded[0, :n_prefix] if prefix is None else prefix,
-            suffix=self.embedded[:, n_prefix:],
-            lengths=self.eot + 1 - n_prefix,
-        )
+        prefix = self.embedded[0, :n_prefix] if prefix is None else prefix
+        return TextPrompts(prefix, self.embedded[:, n_prefix:], *self.lengths_after(n_prefix))
 
 
 def frozen_prompts(texts: TokenizedTexts) -> TextPrompts:
@@ -82,7 +113,7 @@ def overwrite_leading(texts: TokenizedTexts, ctx: Float[Tensor, "n_ctx width"]) 
     """Learned ctx at positions 1..n_ctx; later words of a worded template stay frozen (IVLP, MaPLe, APEX)."""
     n_ctx = ctx.shape[0]
     shared = max(texts.shared_prefix(), 1 + n_ctx)
-    shared = min(shared, int(texts.eot.min()))
+    shared = min(shared, texts.first_end)
     start, rest = texts.embedded[0, :1], texts.embedded[0, 1 + n_ctx : shared]
     return texts.split(shared, torch.cat([start, ctx, rest]))
 
@@ -91,7 +122,7 @@ def place_ctx(
     texts: TokenizedTexts,
     ctx: Float[Tensor, "n_ctx width"] | Float[Tensor, "n_cls n_ctx width"],
     position: Position,
-    name_lengths: Int[Tensor, " n_cls"],
+    name_lengths: Sequence[int] | Int[Tensor, " n_cls"],
 ) -> TextPrompts:
     """Learned ctx around the class name, as CoOp does.
 
@@ -100,11 +131,13 @@ def place_ctx(
         ctx: shared `(n_ctx, width)` or class-specific `(n_cls, n_ctx, width)`.
         position: of the class name. `end`: ctx name. · `middle`: half ctx, name, the other half, `.` (the first half
             has n_ctx // 2) · `front`: name ctx .
-        name_lengths: tokens of each class name alone.
+        name_lengths: tokens of each class name alone; not read for `end`.
     """
     n_cls = texts.tokens.shape[0]
     n_ctx = ctx.shape[-2]
     start, shared = texts.embedded[0, :1], ctx.dim() == 2
+    if shared and position == "end":
+        return texts.split(1 + n_ctx, torch.cat([start, ctx]))
     each = ctx.expand(n_cls, -1, -1) if shared else ctx
     before = {"end": n_ctx, "middle": n_ctx // 2, "front": 0}[position]
     if position == "end":
@@ -118,7 +151,7 @@ def place_ctx(
         after_start = torch.stack(rows)
     n_prefix = 1 + (before if shared else 0)
     return TextPrompts(
-        prefix=torch.cat([start, ctx[:before]]) if shared else start,
-        suffix=after_start[:, n_prefix - 1 :],
-        lengths=texts.eot + 1 - n_prefix,
+        torch.cat([start, ctx[:before]]) if shared else start,
+        after_start[:, n_prefix - 1 :],
+        *texts.lengths_after(n_prefix),
     )

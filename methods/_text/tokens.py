@@ -24,17 +24,22 @@ def _ids(text: str) -> tuple[int, ...]:
     return tokenizer.sot_token_id, *tokenizer.encode(text), tokenizer.eot_token_id
 
 
+def name_lengths(names: Sequence[str]) -> tuple[int, ...]:
+    """Tokens of each class name alone, without start and end of text."""
+    return tuple(len(_ids(name)) - 2 for name in names)
+
+
 def tokenize(texts: Sequence[str], context_length: int = 77) -> Int[Tensor, "n context"]:
     """CLIP's byte-pair tokens, padded with 0.
 
     Raises BenchError for a text longer than the context, which open_clip would truncate silently.
     """
-    rows = torch.zeros(len(texts), context_length, dtype=torch.long)
-    for row, text in zip(rows, texts, strict=True):
+    rows = []
+    for text in texts:
         ids = _ids(text)
         if len(ids) > context_length:
             raise BenchError(
                 f"Text of {len(ids)} tokens does not fit the context of {context_length}: {text!r}; shorten it."
             )
-        row[: len(ids)] = torch.tensor(ids)
-    return rows
+        rows.append(ids + (0,) * (context_length - len(ids)))
+    return torch.tensor(rows, dtype=torch.long).view(len(texts), context_length)

@@ -7,7 +7,7 @@ products are few and large.
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from methods._text.prompt_embeddings import TextPrompts
 from methods._towers.blocks import BlockView, finish_block, join_heads, split_heads
 
 ROW = 128
@@ -35,16 +36,26 @@ class Packing:
     source: Int[Tensor, "rows length"]
     sees: Bool[Tensor, "rows length length"]
     ends: Int[Tensor, "n_cls 2"]
+    _masks: dict[tuple[int, torch.dtype], Tensor] = field(default_factory=dict, repr=False, compare=False)
+
+    def mask(self, n_prefix: int, dtype: torch.dtype) -> Float[Tensor, "rows 1 length all"]:
+        """Additive mask over a prefix, which all positions see, and the row; the last one is kept."""
+        key = (n_prefix, dtype)
+        if key not in self._masks:
+            n_rows, length = self.source.shape
+            sees = torch.cat([self.sees.new_ones(n_rows, length, n_prefix), self.sees], dim=2)[:, None]
+            self._masks.clear()
+            self._masks[key] = torch.zeros(sees.shape, device=sees.device, dtype=dtype).masked_fill_(~sees, -torch.inf)
+        return self._masks[key]
 
 
-def pack_suffixes(lengths: Int[Tensor, " n_cls"], n_suffix: int, row: int = ROW) -> Packing:
+def pack_suffixes(prompts: TextPrompts, row: int = ROW) -> Packing:
     """Spread whole classes over rows of nearly equal length.
 
     Args:
-        n_suffix: positions that a class has in the padded layout.
         row: positions a row should hold.
     """
-    return _pack(tuple(lengths.tolist()), n_suffix, row, lengths.device)
+    return _pack(prompts.sizes, prompts.suffix.shape[1], row, prompts.lengths.device)
 
 
 @lru_cache(maxsize=64)
@@ -77,15 +88,16 @@ def _pack(lengths: tuple[int, ...], n_suffix: int, row: int, device: torch.devic
 def prefix_states(
     prefix: Float[Tensor, "n_each n_prefix width"], blocks: Sequence[BlockView], deep: Sequence[Tensor]
 ) -> list[tuple[Tensor, Tensor]]:
-    """Keys and values of one or several prefixes before each block, `(n_each, heads, n_prefix, width / heads)`."""
+    """Keys and values of one or several prefixes before each block, `(n_each, n_prefix, width)`."""
     states = []
     for i, block in enumerate(blocks):
         if 1 <= i <= len(deep):
             ctx = deep[i - 1]
             prefix = torch.cat([prefix[:, :1], ctx.expand(len(prefix), -1, -1), prefix[:, 1 + ctx.shape[0] :]], dim=1)
-        q, k, v = (split_heads(x, block.heads) for x in block.qkv(block.norm_1(prefix)))
+        q, k, v = block.qkv(block.norm_1(prefix))
         states.append((k, v))
         if i + 1 < len(blocks):
+            q, k, v = (split_heads(x, block.heads) for x in (q, k, v))
             prefix = finish_block(block, prefix, join_heads(F.scaled_dot_product_attention(q, k, v, is_causal=True)))
     return states
 
@@ -113,21 +125,29 @@ def run_packed(
         blocks: of the tower, as many as `states`; at least one.
         pooled: False gives all positions after the last of these blocks, `(n_each * rows, length, width)`.
     """
-    n_rows, length = packing.source.shape
-    n_each, _, n_prefix, _ = states[0][0].shape
-    sees = torch.cat([packing.sees.new_ones(n_rows, length, n_prefix), packing.sees], dim=2)[:, None]
-    sees = sees.repeat(n_each, 1, 1, 1)
+    n_rows = len(packing.source)
+    n_each, n_prefix, _ = states[0][0].shape
     row, place = packing.ends.T
-    row = row + n_rows * torch.arange(n_each, device=row.device)[:, None]
+    row = row[None] if n_each == 1 else row + n_rows * torch.arange(n_each, device=row.device)[:, None]
+    mask: Tensor | None = None
     for i, (block, (prefix_k, prefix_v)) in enumerate(zip(blocks, states, strict=True)):
-        q, k, v = (split_heads(part, block.heads) for part in block.qkv(block.norm_1(x)))
-        if i == 0:
-            x, q, k, v = (each.repeat(n_each, *(1 for _ in each.shape[1:])) for each in (x, q, k, v))
-        k = torch.cat([prefix_k.repeat_interleave(n_rows, dim=0), k], dim=2)
-        v = torch.cat([prefix_v.repeat_interleave(n_rows, dim=0), v], dim=2)
-        attended = join_heads(F.scaled_dot_product_attention(q, k, v, attn_mask=sees))
+        q, k, v = block.qkv(block.norm_1(x))
+        if i == 0 and n_each > 1:
+            x, q, k, v = (each.repeat(n_each, 1, 1) for each in (x, q, k, v))
+        if mask is None:
+            mask = packing.mask(n_prefix, q.dtype)
+            mask = mask.repeat(n_each, 1, 1, 1) if n_each > 1 else mask
+        k = torch.cat([_each_row(prefix_k, n_rows), k], dim=1)
+        v = torch.cat([_each_row(prefix_v, n_rows), v], dim=1)
+        q, k, v = (split_heads(part, block.heads) for part in (q, k, v))
+        attended = join_heads(F.scaled_dot_product_attention(q, k, v, attn_mask=mask))
         if pooled and i + 1 == len(blocks):
             # only the end-of-text positions of the last block are needed
             return finish_block(block, x[row, place], attended[row, place])
         x = finish_block(block, x, attended)
     return x
+
+
+def _each_row(x: Tensor, n_rows: int) -> Tensor:
+    """Keys or values of each prefix, once for each of its rows."""
+    return x.expand(n_rows, -1, -1) if len(x) == 1 else x.repeat_interleave(n_rows, dim=0)

@@ -80,9 +80,10 @@ def _read_only_text_chunk(
     place = torch.arange(prompts.longest, device=suffix.device) - n_prefix
     text = (place < prompts.lengths[:, None])[:, None, None]
     for i, (view, (prefix_k, prefix_v)) in enumerate(zip(tower.views, states, strict=True)):
-        q, own_k, own_v = (split_heads(part, view.heads) for part in view.qkv(view.norm_1(suffix)))
-        k = torch.cat([prefix_k.expand(n_cls, -1, -1, -1), own_k], dim=2)
-        v = torch.cat([prefix_v.expand(n_cls, -1, -1, -1), own_v], dim=2)
+        q, own_k, own_v = view.qkv(view.norm_1(suffix))
+        k = torch.cat([prefix_k.expand(n_cls, -1, -1), own_k], dim=1)
+        v = torch.cat([prefix_v.expand(n_cls, -1, -1), own_v], dim=1)
+        q, k, v = (split_heads(part, view.heads) for part in (q, k, v))
         x = _read(view, x, k, v, text)
         if i + 1 < len(states):
             suffix = finish_block(view, suffix, join_heads(F.scaled_dot_product_attention(q, k, v, attn_mask=causal)))

@@ -158,7 +158,7 @@ class TextTower:
     ) -> Float[Tensor, "n_each n_cls width"]:
         """States of the pooled positions after the last block, from the keys and values of the prefixes."""
         positions = self.modules.positional_embedding[prompts.prefix.shape[0] : prompts.longest]
-        packing = pack_suffixes(prompts.lengths, prompts.suffix.shape[1])
+        packing = pack_suffixes(prompts)
         return run_packed(packed_rows(prompts.suffix + positions, packing), packing, states, blocks)
 
     def _run(

@@ -45,7 +45,7 @@ def text_hidden(tower: TextTower, prompts: TextPrompts, first: int) -> TextHidde
     n_prefix, blocks = prompts.prefix.shape[0], tower.views[:first]
     with torch.no_grad():
         positions = tower.modules.positional_embedding
-        packing = pack_suffixes(prompts.lengths, prompts.suffix.shape[1])
+        packing = pack_suffixes(prompts)
         prefix = (prompts.prefix + positions[:n_prefix])[None]
         rows = packed_rows(prompts.suffix + positions[n_prefix : prompts.longest], packing)
         if blocks:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from datasets_registry import ClassSet
 from methods import Backbone, TextPrompts
+from methods._text.prompt_embeddings import TokenizedTexts
 from methods._towers import blocks as towers_blocks
 from methods._towers.text_hidden_states import TextHidden, text_hidden
 
@@ -55,6 +56,10 @@ class PlainBackbone(Backbone):
         x = torch.cat([prefix.expand(n_cls, -1, -1), prompts.suffix], dim=1)
         pad = self.model.token_embedding.weight[0].expand(n_cls, 77 - x.shape[1], -1)
         return torch.cat([x, pad], dim=1), prefix.shape[0] + prompts.lengths - 1
+
+    def class_tokens(self, classes: ClassSet, template: str) -> TokenizedTexts:
+        """Tokenised again in every step."""
+        return self.tokenized(classes.texts(template))
 
     def encode_prompts(self, prompts: TextPrompts, *, deep: Sequence[Tensor] = (), **changes: object) -> Tensor:
         _refuse(changes)

@@ -15,11 +15,16 @@ from methods._towers.packed_text_suffixes import pack_suffixes
 lengths_of_classes = st.lists(st.integers(1, 30), min_size=1, max_size=60)
 
 
+def of_lengths(lengths: torch.Tensor, n_suffix: int) -> TextPrompts:
+    """Prompts without a prefix whose suffixes have these lengths."""
+    return TextPrompts(torch.zeros(0, 1), torch.zeros(len(lengths), n_suffix, 1), lengths)
+
+
 @given(lengths=lengths_of_classes, row=st.sampled_from([4, 32, 128]))
 @settings(max_examples=60, deadline=None)
 def test_every_position_lies_in_one_row_and_sees_its_own_past_only(lengths: list[int], row: int) -> None:
     n_suffix = max(lengths)
-    packing = pack_suffixes(torch.tensor(lengths), n_suffix, row)
+    packing = pack_suffixes(of_lengths(torch.tensor(lengths), n_suffix), row)
     flat, (n_rows, size) = packing.source.flatten(), packing.source.shape
     ends = packing.ends[:, 0] * size + packing.ends[:, 1]
     found = []
@@ -39,7 +44,7 @@ def test_every_position_lies_in_one_row_and_sees_its_own_past_only(lengths: list
 
 def test_rows_are_nearly_full_for_ordinary_names() -> None:
     lengths = torch.randint(3, 9, (200,), generator=torch.Generator().manual_seed(0))
-    packing = pack_suffixes(lengths, 8)
+    packing = pack_suffixes(of_lengths(lengths, 8))
     assert packing.source.numel() <= 1.02 * int(lengths.sum())
 
 
@@ -49,9 +54,7 @@ def test_features_do_not_depend_on_the_rows(row: int, monkeypatch: pytest.Monkey
     prompts = frozen_prompts(backbone.tokenized(class_set("all").texts("a photo of a {}, of some kind.")))
     plain = encode_plain(backbone.text_tower, prompts)
     monkeypatch.setattr("methods._towers.packed_text_suffixes.ROW", row)
-    monkeypatch.setattr(
-        "methods._towers.text_encoder.pack_suffixes", lambda lengths, n_suffix: pack_suffixes(lengths, n_suffix, row)
-    )
+    monkeypatch.setattr("methods._towers.text_encoder.pack_suffixes", lambda prompts: pack_suffixes(prompts, row))
     torch.testing.assert_close(backbone.text_tower.encode(prompts), plain, atol=2e-6, rtol=1e-5)
 
 
