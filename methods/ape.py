@@ -12,6 +12,7 @@ The published numbers searched alpha, beta and gamma on the full validation spli
 ImageNet on test). Here ImageNet's range is searched on the few validation images. The trained APE-T is left out.
 """
 
+from itertools import product
 from typing import Literal
 
 import torch
@@ -23,8 +24,8 @@ from torch import Tensor
 from datasets_registry import ClassSet
 from methods import Batch, Classifier, Family, MethodInfo, SupportView, register_method
 from methods._parts.cache_model import search_values, support_keys
-from methods._parts.feature_space import LogitScaleSetting, TextConfig, logits_accuracy, template_ensemble
-from methods._parts.grid_search import GridSearchMethod
+from methods._parts.feature_space import LogitScaleSetting, TextConfig, template_ensemble
+from methods._parts.grid_search import GridSearchMethod, correct_by_weight, first_best
 
 COARSE_STEPS = (5, 5, 3)
 """Values of beta, alpha and gamma that the oracle chooses from and the ensemble averages; the official grid of
@@ -113,38 +114,35 @@ class APE(GridSearchMethod[APEConfig]):
         """Logits of the cache for cosines with its keys."""
         return torch.exp(-beta * (1 - affinity)) @ (self.values * torch.exp(gamma * self.divergence))
 
-    def hyperparameter_grid(self, steps: tuple[int, int, int]) -> list[tuple[float, float, float]]:
-        """Beta, alpha and gamma in the official order: beta slowest, gamma fastest and from 0."""
+    def searched_values(self, steps: tuple[int, int, int]) -> tuple[list[float], list[float], list[float]]:
+        """Values of beta, alpha and gamma; gamma starts at 0. The official search has beta slowest, gamma fastest."""
         largest_beta, largest_alpha, largest_gamma = self.config.search_scale
-        return [
-            (beta, alpha, i * largest_gamma / steps[2])
-            for beta in search_values(largest_beta, steps[0])
-            for alpha in search_values(largest_alpha, steps[1])
-            for i in range(steps[2])
-        ]
+        betas, alphas = list(search_values(largest_beta, steps[0])), list(search_values(largest_alpha, steps[1]))
+        return betas, alphas, [i * largest_gamma / steps[2] for i in range(steps[2])]
 
     @torch.no_grad()
     def calibrate(self, validation: SupportView) -> None:
         if self.config.selection != "validation":
             return
-        features, best = validation.features(), -1.0
+        features, axes = validation.features(), self.searched_values(self.config.search_step)
         zero_shot = self.scale * F.normalize(features, dim=-1) @ self.text.T
         affinity = self.selected_channels(features) @ self.keys.T
-        found: dict[tuple[float, float], Tensor] = {}
-        for beta, alpha, gamma in self.hyperparameter_grid(self.config.search_step):
-            self.tuning.evaluations += 1
-            if (beta, gamma) not in found:
-                found = {pair: logits for pair, logits in found.items() if pair[0] == beta}
-                found[beta, gamma] = self.cache_logits(affinity, beta, gamma)
-            if (score := logits_accuracy(zero_shot + alpha * found[beta, gamma], validation.labels)) > best:
-                best, self.chosen = score, (beta, alpha, gamma)
+        betas, alphas, gammas = axes
+        counts = []
+        for beta in betas:
+            cached = [self.cache_logits(affinity, beta, gamma) for gamma in gammas]
+            scores = [correct_by_weight(zero_shot, one, alphas, validation.labels) for one in cached]
+            counts.append(torch.stack(scores, dim=1).flatten())
+        grid = list(product(*axes))
+        self.tuning.evaluations += len(grid)
+        self.chosen = grid[first_best(counts)]
 
     def selected(self, classes: ClassSet) -> Classifier:
         return self.cache_classifier(*self.chosen)
 
     def candidates(self, classes: ClassSet) -> dict[str, Classifier]:
         """A classifier for each triple of a coarse grid over the searched range."""
-        triples = self.hyperparameter_grid(COARSE_STEPS)
+        triples = product(*self.searched_values(COARSE_STEPS))
         return {f"alpha {a:.2f}, beta {b:.2f}, gamma {g:.2f}": self.cache_classifier(b, a, g) for b, a, g in triples}
 
     def cache_classifier(self, beta: float, alpha: float, gamma: float) -> Classifier:

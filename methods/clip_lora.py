@@ -26,6 +26,17 @@ from methods._text.templates import GENERIC_TEMPLATE
 from methods._towers.blocks import BlockView
 
 
+def uniform(shape: torch.Size, generator: torch.Generator, device: torch.device) -> Tensor:
+    """Numbers from U(0, 1) on a device; on a GPU by its own counter-based generator, with a seed from `generator`.
+
+    So the masks of a GPU are repeatable, but differ from those of a CPU. On a CPU they are drawn from `generator`.
+    """
+    if device.type != "cpu":
+        seed = int(torch.randint(2**62, (), generator=generator))
+        generator = torch.Generator(device).manual_seed(seed)
+    return torch.rand(shape, generator=generator, device=device)
+
+
 class LowRank(nn.Module):
     """`alpha / sqrt(rank) * B A dropout(x)`, zero at first.
 
@@ -46,7 +57,7 @@ class LowRank(nn.Module):
     def forward(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         """The change of the projection of x `(..., width)`; None as generator means no dropout."""
         if generator is not None and self.dropout:
-            keep = torch.rand(x.shape, generator=generator).to(x.device) >= self.dropout
+            keep = uniform(x.shape, generator, x.device) >= self.dropout
             x = x * keep / (1 - self.dropout)
         change: Tensor = x @ self.down.T @ self.up.T * self.scale
         return change

@@ -23,8 +23,8 @@ from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Classifier, Family, MethodInfo, SupportView, register_method
-from methods._parts.feature_space import LogitScaleSetting, TextConfig, logits_accuracy, template_ensemble
-from methods._parts.grid_search import GridSearchMethod
+from methods._parts.feature_space import LogitScaleSetting, TextConfig, template_ensemble
+from methods._parts.grid_search import GridSearchMethod, correct_by_weight, first_best
 
 ALPHAS = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
 """Searched in this order; of equal ones the first wins. Both official files."""
@@ -92,7 +92,7 @@ class GDA(GridSearchMethod[GDAConfig]):
         zero_shot = self.scale * image @ text.T
         gaussian = image @ self.weight.T + self.bias
         self.tuning.evaluations += len(ALPHAS)
-        self.alpha = max(ALPHAS, key=lambda alpha: logits_accuracy(zero_shot + alpha * gaussian, validation.labels))
+        self.alpha = ALPHAS[first_best([correct_by_weight(zero_shot, gaussian, ALPHAS, validation.labels)])]
 
     def tuned_state(self) -> dict[str, Tensor]:
         """Weight, bias and alpha for trained classes, and the support vectors, from which new classes are made."""

@@ -57,7 +57,8 @@ def logistic_regression(
         value = -(one_hot * log_p).sum() / n + 0.5 * penalty * weight.square().sum()
         error = (log_p.exp() - one_hot) / n
         gradient = torch.cat([error.T @ x + penalty * weight, error.sum(dim=0)[:, None]], dim=1)
-        return float(value), gradient.flatten().cpu().numpy()
+        both = torch.cat([value[None], gradient.flatten()]).cpu().numpy()  # one transfer
+        return float(both[0]), both[1:]
 
     found = minimize(
         value_and_gradient,

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet
 from methods._backbones.backbone import Backbone
 from methods._base.batch import Classifier, SupportView
-from methods._parts.feature_space import LogitScaleSetting, TextConfig, logits_accuracy, template_ensemble
-from methods._parts.grid_search import GridSearchMethod
+from methods._parts.feature_space import LogitScaleSetting, TextConfig, template_ensemble
+from methods._parts.grid_search import GridSearchMethod, correct_by_weight, first_best
 
 COARSE_STEPS = (10, 10)
 """Values of beta and alpha for the oracle and the ensemble: a subset of the 200 x 20 of the search, to save time."""
@@ -141,16 +141,12 @@ class Cache(nn.Module):
         """Set alpha and beta to the first pair with the highest accuracy, beta slowest; returns the pairs tried."""
         image = F.normalize(images, dim=-1)
         zero_shot, affinity = self.scale * image @ self.text.T, image @ self.keys.T
-        best, tried = -1.0, 0
-        for beta in search_values(c.search_scale[0], c.search_step[0]):
-            cached = self.cache_logits(affinity, beta)
-            for alpha in search_values(c.search_scale[1], c.search_step[1]):
-                tried += 1
-                if (score := logits_accuracy(zero_shot + alpha * cached, labels)) > best:
-                    best = score
-                    self.alpha.fill_(alpha)
-                    self.beta.fill_(beta)
-        return tried
+        betas, alphas = (list(search_values(*values)) for values in zip(c.search_scale, c.search_step, strict=True))
+        caches = (self.cache_logits(affinity, beta) for beta in betas)
+        best = first_best([correct_by_weight(zero_shot, cached, alphas, labels) for cached in caches])
+        self.beta.fill_(betas[best // len(alphas)])
+        self.alpha.fill_(alphas[best % len(alphas)])
+        return len(betas) * len(alphas)
 
 
 def build_cache(backbone: Backbone, support: SupportView, config: CacheSettings, *, learn_keys: bool) -> Cache:

@@ -1,13 +1,41 @@
 """Methods that choose a few numbers from a grid, in the way that their setting `selection` says."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from datasets_registry import ClassSet
 from methods._base.batch import Classifier
 from methods._base.method import ConfigT, Method
 from methods._base.probability_ensemble import ProbabilityEnsemble
+
+LOGITS_AT_ONCE = 2**20
+"""Logits of several candidates that are computed together; 4 MB, so that they stay in a processor's cache."""
+
+
+def correct_by_weight(
+    logits: Float[Tensor, "n n_cls"],
+    added: Float[Tensor, "n n_cls"],
+    weights: Sequence[float],
+    labels: Int[Tensor, " n"],
+) -> Int[Tensor, " n_weights"]:
+    """How many rows of `logits + w * added` have the label's logit as their largest, for each weight w.
+
+    The counts stay on the device, so that a search waits for a GPU once, at its end.
+    """
+    factors = torch.tensor(weights, dtype=logits.dtype, device=logits.device)[:, None, None]
+    size = max(1, LOGITS_AT_ONCE // max(1, logits.numel()))
+    return torch.cat([((logits + some * added).argmax(dim=2) == labels).sum(dim=1) for some in factors.split(size)])
+
+
+def first_best(counts: Sequence[Tensor]) -> int:
+    """Position of the first largest value of counts that are given in parts."""
+    found: list[int] = torch.cat(list(counts)).tolist()
+    return found.index(max(found))
 
 
 class GridSearchMethod(Method[ConfigT]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -499,7 +500,7 @@ def test_ape_takes_the_first_of_the_best_triples_on_validation() -> None:
     method = APE(backbone, APEConfig(search_step=(4, 3, 2)), generator())
     method.prepare(support)
     batch = batch_of(backbone, images("test")[:10], None)
-    triples = method.hyperparameter_grid((4, 3, 2))
+    triples = list(product(*method.searched_values((4, 3, 2))))
     assert triples[0] == (0.1, 0.1, 0.0)
     assert len(triples) == 24
     scores = [

@@ -135,9 +135,7 @@ class Inputs:
         rendered = parallel_map(grouped, lambda g: self._rendered.get_all(images, *g, size), self._decoders)
         stack = np.stack([one for some in rendered for one in some])
         pixels = to_pixels(stack, self.backbone.preprocessing.mean, self.backbone.preprocessing.std)
-        if self.backbone.device.type == "cuda":
-            return pixels.pin_memory().to(self.backbone.device, non_blocking=True)
-        return pixels.to(self.backbone.device)
+        return on_device(pixels, self.backbone.device)
 
     @cached_property
     def _decoders(self) -> ThreadPoolExecutor | None:
@@ -193,7 +191,7 @@ class Inputs:
             every = dict.fromkeys([*views, *together])
             store.get(*self._addressed(images, [(sample, view) for sample in samples for view in every], memory))
         rows = store.get(*wanted).view(len(samples), len(views), -1)
-        return rows.transpose(0, 1).contiguous().to(self.backbone.device)
+        return on_device(rows.transpose(0, 1).contiguous(), self.backbone.device)
 
     def _addressed(
         self, images: Images, shown: Sequence[tuple[Sample, View]], memory: SupportMemory | None = None
@@ -235,7 +233,7 @@ class Inputs:
         """
         images, samples, reused = support.images, support.samples, recipe.repeats_views
         view = views_for_epoch(recipe, seed, epoch)
-        labels = torch.tensor([s.label for s in samples], device=self.backbone.device)
+        labels = on_device(torch.tensor([s.label for s in samples]), self.backbone.device)
 
         def rows(store: FeatureStore, epoch: int) -> Tensor:
             if memory is None or not reused:
@@ -263,6 +261,7 @@ class Inputs:
 
         def batch(indices: Tensor) -> Batch:
             chosen = [samples[i] for i in indices.tolist()]
+            indices = on_device(indices, self.backbone.device)
             return Batch(
                 labels[indices],
                 features=lambda: features()[indices],
@@ -296,6 +295,11 @@ class Inputs:
             yield from prefetch(starts, lambda start: batch(start).load(Needs.PIXELS))
         else:
             yield from map(batch, starts)
+
+
+def on_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the CPU on a device; to CUDA from pinned memory, so that nothing waits for the transfer."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def epochs_together(epoch: int, epochs: int, n: int) -> range:

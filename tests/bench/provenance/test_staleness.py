@@ -84,6 +84,10 @@ def test_a_rewrite_that_changed_no_prediction_leaves_results_valid(monkeypatch):
     assert Staleness(None).reasons(old) == ("the code of coop changed",)
     monkeypatch.setattr(staleness, "equivalent_code", lambda: {"coop": ["m", "s", *now]})
     assert Staleness(None).reasons(old) == ()
+    monkeypatch.setattr(staleness, "equivalent_code", lambda: {"coop": ["m", "s", "between", "then", *now]})
+    assert Staleness(None).reasons(old) == ()
+    assert Staleness(None).reasons(record(method_digest="between", machinery_digest="then")) == ()
+    assert Staleness(None).reasons(record(method_digest="m", machinery_digest="then")) == ("the code of coop changed",)
     monkeypatch.setattr(staleness, "equivalent_code", lambda: {"coop": ["m", "s", "later", now[1]]})
     assert Staleness(None).reasons(old) == ("the code of coop changed",)
 
@@ -92,7 +96,7 @@ def test_the_equivalent_versions_name_registered_methods_and_whole_digests():
     for name, versions in staleness.equivalent_code().items():
         assert get_method(name).info.name == name
         assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in versions)
-        assert len(versions) == 4
+        assert len(versions) % 2 == 0
 
 
 # --- where it is shown ------------------------------------------------------------------------------------------------
