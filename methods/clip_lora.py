@@ -170,6 +170,10 @@ class CLIPLoRA(TwoTowerMethod[CLIPLoRAConfig]):
 
     trainable: LowRankChanges
 
+    @property
+    def draws_on_device(self) -> bool:
+        return self.config.dropout > 0
+
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         if self.config.encoder != "text":

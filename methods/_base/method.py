@@ -88,6 +88,11 @@ class TrainableMethod(Method[ConfigT]):
     trainable: nn.Module
     """All learned tensors: counted, optimised and saved; never a backbone parameter. Exists after `prepare`."""
 
+    @property
+    def draws_on_device(self) -> bool:
+        """Whether steps draw random numbers by the device's own generator, so that devices train differently."""
+        return False
+
     def learned_parameters(self) -> int:
         """Parameters of `trainable`."""
         return count_parameters(self.trainable)
