@@ -111,4 +111,5 @@ def aligned_gradient(
     """`task` without `weight` times its part against `general`, where the two oppose each other as a whole."""
     direction = general / general.norm()
     along = (task * direction).sum()
-    return task - weight * along * direction if along < 0 else task
+    # not an `if`, which would wait for a GPU
+    return torch.where(along < 0, task - weight * along * direction, task)

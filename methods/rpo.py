@@ -98,8 +98,8 @@ class RPO(TrainableMethod[RPOConfig]):
 
     def text_features(self, classes: ClassSet) -> Float[Tensor, "n_cls n_pairs dim"]:
         """Text features of each token, unnormalised."""
-        names = classes.names if self.config.keep_underscores else classes.prompt_names
-        texts = self.backbone.tokenized([GENERIC_TEMPLATE.replace("{}", name) for name in names])
+        kept = self.config.keep_underscores
+        texts = self.backbone.class_tokens(classes, GENERIC_TEMPLATE, keep_underscores=kept)
         return self.backbone.read_only_text_features(frozen_prompts(texts), self.trainable.text)
 
     def image_features(self, batch: Batch) -> Float[Tensor, "batch n_pairs dim"]:

@@ -83,7 +83,9 @@ class Backbone:
     text_memory: TextMemory = compute_without_memory
     precision: Precision = Precision.FP32
     _held: dict[tuple[str, torch.dtype], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-    _class_tokens: OrderedDict[tuple[ClassSet, str], TokenizedTexts] = field(default_factory=OrderedDict, repr=False)
+    _class_tokens: OrderedDict[tuple[ClassSet, str, bool, Precision], TokenizedTexts] = field(
+        default_factory=OrderedDict, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         self.model.requires_grad_(False).eval()
@@ -243,11 +245,11 @@ class Backbone:
         tokens = tokens[:, : int(eot.max()) + 1]
         return TokenizedTexts(tokens, self.text_tower.modules.token_embedding(tokens), eot)
 
-    def class_tokens(self, classes: ClassSet, template: str) -> TokenizedTexts:
+    def class_tokens(self, classes: ClassSet, template: str, *, keep_underscores: bool = False) -> TokenizedTexts:
         """`tokenized` for the filled template of each class; the last few class lists are kept for the next steps."""
-        key, kept = (classes, template), self._class_tokens
+        key, kept = (classes, template, keep_underscores, self.precision), self._class_tokens
         if key not in kept:
-            kept[key] = self.tokenized(classes.texts(template))
+            kept[key] = self.tokenized(classes.texts(template, keep_underscores=keep_underscores))
             while len(kept) > CLASS_LISTS:
                 kept.popitem(last=False)
         kept.move_to_end(key)

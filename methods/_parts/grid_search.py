@@ -29,7 +29,9 @@ def correct_by_weight(
     """
     factors = torch.tensor(weights, dtype=logits.dtype, device=logits.device)[:, None, None]
     size = max(1, LOGITS_AT_ONCE // max(1, logits.numel()))
-    return torch.cat([((logits + some * added).argmax(dim=2) == labels).sum(dim=1) for some in factors.split(size)])
+    return torch.cat(
+        [((logits + some * added).argmax(dim=2) == labels).sum(dim=1) for some in torch.split(factors, size)]
+    )
 
 
 def first_best(counts: Sequence[Tensor]) -> int:

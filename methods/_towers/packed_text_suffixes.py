@@ -82,7 +82,8 @@ def _pack(lengths: tuple[int, ...], n_suffix: int, row: int, device: torch.devic
     sees &= (owner >= 0)[:, :, None]
     # padding attends to itself, so that no softmax is empty
     sees |= np.eye(size, dtype=bool) & (owner < 0)[:, :, None]
-    return Packing(*(torch.from_numpy(array).to(device) for array in (source, sees, ends)))
+    on_device = [torch.from_numpy(array).to(device) for array in (source, sees, ends)]
+    return Packing(on_device[0], on_device[1], on_device[2])
 
 
 def prefix_states(

@@ -57,9 +57,9 @@ class PlainBackbone(Backbone):
         pad = self.model.token_embedding.weight[0].expand(n_cls, 77 - x.shape[1], -1)
         return torch.cat([x, pad], dim=1), prefix.shape[0] + prompts.lengths - 1
 
-    def class_tokens(self, classes: ClassSet, template: str) -> TokenizedTexts:
+    def class_tokens(self, classes: ClassSet, template: str, *, keep_underscores: bool = False) -> TokenizedTexts:
         """Tokenised again in every step."""
-        return self.tokenized(classes.texts(template))
+        return self.tokenized(classes.texts(template, keep_underscores=keep_underscores))
 
     def encode_prompts(self, prompts: TextPrompts, *, deep: Sequence[Tensor] = (), **changes: object) -> Tensor:
         _refuse(changes)
