@@ -65,6 +65,8 @@ from ._parts.feature_space import TextConfig as TextConfig
 from ._parts.feature_space import logits_accuracy as logits_accuracy
 from ._parts.feature_space import mean_of_normalised as mean_of_normalised
 from ._parts.feature_space import template_features as template_features
+from ._parts.grid_search import correct_by_weight as correct_by_weight
+from ._parts.grid_search import first_best as first_best
 from ._parts.learned_prompts import Context as Context
 from ._parts.learned_prompts import TextContext as TextContext
 from ._parts.learned_prompts import VisualPrompts as VisualPrompts

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from datasets_registry import ClassSet
 from methods import Backbone, TextPrompts
-from methods._text.prompt_embeddings import TokenizedTexts
 from methods._towers import blocks as towers_blocks
 from methods._towers.text_hidden_states import TextHidden, text_hidden
 
@@ -57,7 +57,7 @@ class PlainBackbone(Backbone):
         pad = self.model.token_embedding.weight[0].expand(n_cls, 77 - x.shape[1], -1)
         return torch.cat([x, pad], dim=1), prefix.shape[0] + prompts.lengths - 1
 
-    def class_tokens(self, classes: ClassSet, template: str, *, keep_underscores: bool = False) -> TokenizedTexts:
+    def class_tokens(self, classes: ClassSet, template: str, *, keep_underscores: bool = False) -> Any:
         """Tokenised again in every step."""
         return self.tokenized(classes.texts(template, keep_underscores=keep_underscores))
 

@@ -8,9 +8,6 @@ import torch
 from open_clip.tokenizer import SimpleTokenizer
 from parity_kit import class_set, tiny_backbone
 
-from methods._backbones.backbone import CLASS_LISTS
-from methods._text.tokens import name_lengths
-
 TEXTS = ["a photo of a Forest.", "X X X X annual crop land.", "  naïve   café &amp; more "]
 
 
@@ -37,11 +34,6 @@ def test_tokens_of_a_class_list_are_kept_for_the_next_steps() -> None:
     assert torch.equal(first.tokens, backbone.tokenized(classes.texts("a photo of a {}.")).tokens)
     assert backbone.class_tokens(class_set("base"), "a photo of a {}.") is first
     assert backbone.class_tokens(class_set("new"), "a photo of a {}.") is not first
-    for i in range(CLASS_LISTS):
+    for i in range(8):
         backbone.class_tokens(classes, f"{i} {{}}")
     assert backbone.class_tokens(classes, "a photo of a {}.") is not first, "only the last few lists are kept"
-
-
-def test_name_lengths_count_the_tokens_of_a_name_alone() -> None:
-    names = ["cat", "annual crop land", "Abyssinian"]
-    assert list(name_lengths(names)) == (tiny_backbone().tokenized(names).eot - 1).tolist()
