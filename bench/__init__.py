@@ -4,7 +4,7 @@
 
 Example:
     >>> import bench
-    >>> bench.SweepRequest.build(methods="coop", datasets="dtd", shots=4).shots
+    >>> bench.SweepRequest.build(methods="coop", datasets="spectrum_words", shots=4).shots
     [4]
 """
 
