@@ -37,7 +37,7 @@ def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
     ]
     if pages:
         size = round(sum(pages.values()) / 2**20, 1)
-        rows.append(dict(zip(_COLUMNS, ("", "pages", "", FOLDER, len(pages), size), strict=True)))
+        rows.append(dict(zip(_COLUMNS, ("", "pages", "", "", FOLDER, len(pages), size), strict=True)))
     total = sum(c.bytes for c in kept) + sum(pages.values())
     remark(f"{folder}: {total / 2**20:.1f} MiB")
     print_rows(rows, _COLUMNS, as_json=as_json)

@@ -130,10 +130,10 @@ class SweepRequest(BaseModel):
         description="Worker processes; 0 runs in this process. Default: one per core, one on each GPU. "
         "Each has OMP_NUM_THREADS threads or, if that is not set, an equal share of the cores.",
     )
-    jobs_per_gpu: Annotated[int | None, Option(Panel.HOW)] = Field(
+    jobs_per_gpu: Annotated[int | None, Option()] = Field(
         None, ge=1, description="Worker processes on each GPU, in place of --jobs. Default: 1."
     )
-    fast: Annotated[bool, Option(Panel.HOW)] = Field(
+    fast: Annotated[bool, Option()] = Field(
         False,
         description="On CUDA, allow kernels whose results differ in the last bits from one run to the next. Recorded "
         "with each run.",

@@ -111,7 +111,8 @@ def value_of(view: OverviewView, method: str, dataset: str, measure: str) -> flo
     """Mean over seeds, a fraction; H is taken of each seed."""
     cell = view.scores.get((method, dataset), {})
     splits = ("base", "new") if measure == "H" else (measure,)
-    by_seed = zip(*(cell.get(split, ()) for split in splits), strict=True)
+    columns = [cell.get(split, ()) for split in splits]
+    by_seed = zip(*columns, strict=True) if all(columns) else ()  # a paper may give one of both alone
     found = [harmonic_mean(values) for values in by_seed if None not in values]
     return mean(found) if found else None
 

@@ -78,7 +78,7 @@ def test_status_leaderboard_and_page_call_it_incomplete(etl, interrupted, tmp_pa
     etl("report", "--runs", str(interrupted), "--out", str(tmp_path / "page.html"))
     page = (tmp_path / "page.html").read_text("utf-8")
     assert "Incomplete sweep: 4 of 6 planned runs are done" in page
-    assert "2 of 6 runs are missing: CoOp on Spectrum Blur (seed 1) and CoOp on Spectrum Blur (seed 2)." in page
+    assert "2 of 6 runs are missing: CoOp on Blur (seed 1) and CoOp on Blur (seed 2)." in page
 
 
 def test_a_method_that_no_run_has_reached_is_a_row(etl, tmp_path: Path):
