@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from reports.page_file import page_environment, write_page
 from reports.views.explanation import ExplanationView, ProjectionView
 
 WIDTH, HEIGHT, EDGE = 640, 420, 30
@@ -18,18 +17,9 @@ def render_explanation(view: ExplanationView, out: Path) -> Path:
         >>> "coop on birds" in page.read_text("utf-8")
         True
     """
-    options = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
-    environment = Environment(loader=PackageLoader("reports"), undefined=StrictUndefined, **options)  # type: ignore[arg-type]
     points = [] if view.projection is None else placed(view.projection)
-    page = environment.get_template("explanation.html.j2").render(view=view, points=points)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    draft = out.with_name(f".{out.name}.draft")
-    try:
-        draft.write_text(page, encoding="utf-8")
-        draft.replace(out)
-    finally:
-        draft.unlink(missing_ok=True)
-    return out
+    page = page_environment().get_template("explanation.html.j2").render(view=view, points=points)
+    return write_page(out, page)
 
 
 def placed(projection: ProjectionView) -> list[tuple[str, float, float, float, float]]:

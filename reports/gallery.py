@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from reports.page_file import page_environment, write_page
 from reports.views.gallery import GalleryView
 
 
@@ -16,19 +15,5 @@ def render_gallery(view: GalleryView, out: Path) -> Path:
         >>> "coop on birds" in page.read_text("utf-8")
         True
     """
-    environment = Environment(
-        loader=PackageLoader("reports"),
-        undefined=StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("gallery.html.j2").render(view=view)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    draft = out.with_name(f".{out.name}.draft")
-    try:
-        draft.write_text(page, encoding="utf-8")
-        draft.replace(out)
-    finally:
-        draft.unlink(missing_ok=True)
-    return out
+    page = page_environment().get_template("gallery.html.j2").render(view=view)
+    return write_page(out, page)

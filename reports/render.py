@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from reports._format import FORMATS
@@ -20,6 +20,7 @@ from reports.charts.claim_strip import claim_effect, claim_strip, strip_reach
 from reports.charts.costs import cost_axes, cost_svg
 from reports.charts.hero import hero_caption, hero_svg
 from reports.page_data import packed, page_data, pictures_data
+from reports.page_file import page_environment, write_page
 from reports.parts.part import parts_html, without_pictures
 from reports.parts.quality import PANEL_TITLES
 from reports.sections import PUBLISHED_SECTIONS, SECTIONS, Section
@@ -77,8 +78,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False) -> Path:
         >>> "The results database holds no runs yet." in page.read_text("utf-8")
         True
     """
-    options: dict[str, Any] = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
-    environment = Environment(loader=PackageLoader("reports"), undefined=StrictUndefined, **options)
+    environment = page_environment()
     environment.filters |= {function.__name__: function for function in FORMATS}
     first = first_shown(site)
     block, evidence = page_data(site, first)
@@ -115,14 +115,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False) -> Path:
         script=_without_comments(_sources(environment, "script/{}.js", SCRIPTS)),
         panel_titles=PANEL_TITLES,
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    draft = out.with_name(f".{out.name}.draft")
-    try:
-        draft.write_text(page, encoding="utf-8")
-        draft.replace(out)
-    finally:
-        draft.unlink(missing_ok=True)
-    return out
+    return write_page(out, page)
 
 
 def _static_charts(board: BoardView) -> Mapping[str, Markup]:

@@ -65,7 +65,7 @@ def predict_files(
     table = None if out is None else PartialTable(out, key)
     done = table.begin(resume=resume) if table else 0
     gallery = Gallery() if page else None
-    counts = _Counts(gallery)
+    counts, complete = _Counts(gallery), False
     try:
         if table and done:
             for row, opened in _matching_rows(model, table, items):
@@ -80,10 +80,10 @@ def predict_files(
         if counts.unreadable == counts.images:
             tried = counted(counts.images, "image")
             raise UsageError(f"No image of {', '.join(sources)} can be read ({tried} tried); nothing was written.")
-    except BaseException:
-        if table and counts.unreadable == counts.images and not done:
+        complete = True
+    finally:
+        if table and not complete and counts.unreadable == counts.images and not done:
             table.discard()
-        raise
     if table:
         table.finish(columns)
     if gallery and page:

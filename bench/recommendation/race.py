@@ -205,7 +205,7 @@ class Race:
         self.left.remove(item.method)
         self.active = [name for name in self.active if name != item.method]
         self.dropped.append(item)
-        behind = "" if item.behind is None else f" ({100 * item.behind.mean:.1f} points behind)"
+        behind = "" if item.behind is None else f" ({100 * item.behind.mean:.1f} points below {item.leader})"
         self.say(f"{item.method} is out: {item.reason}{behind}; {counted(len(self.left), 'method')} left")
 
     def _ended(self, done: int) -> str | None:

@@ -131,7 +131,7 @@ class Recommendation:
                 {
                     "method": item.method,
                     "accuracy": f"{100 * item.accuracy:.2f}",
-                    "behind the best": "" if test is None else f"{100 * test.mean:.2f}",
+                    "below the best": "" if test is None else f"{100 * test.mean:.2f}",
                     "95 % interval": "" if test is None else _points(test),
                     "s per training": f"{self.race.outcomes.seconds(item.method):.2f}",
                     "labels to settle": "" if test is None else _labels(item),
@@ -174,7 +174,7 @@ class Recommendation:
             return lines
         lines.append(
             f"It cannot be told apart from {_listed(rest)} with these labels; of the methods that were trained to the "
-            f"end it is the cheapest that was at most {self._margin} behind the best."
+            f"end it is the cheapest that was at most {self._margin} below the best."
         )
         return lines
 
@@ -191,7 +191,7 @@ class Recommendation:
                 f"out. With {plan.wanted} the accuracy will be a little higher."
             )
         for item in race.dropped:
-            behind = "" if item.behind is None else f", {100 * item.behind.mean:.1f} points behind {item.leader}"
+            behind = "" if item.behind is None else f", {100 * item.behind.mean:.1f} points below {item.leader}"
             reason = "" if item.behind is not None else f", {item.reason}"
             after = f" after {counted(item.trainings, 'training')}" if item.trainings else ""
             lines.append(f"Out: {item.method}{behind}{reason}{after}.")
