@@ -75,6 +75,12 @@ def _runs_to_read(folder: Path) -> Path:
 Runs = Annotated[Path, request_option("runs", callback=_runs_to_read)]
 """Of commands that read: the folder may be one level further down."""
 
+ModelWeights = Annotated[
+    str | None,
+    typer.Option("-b", "--weights", help="The backbone's weights, as ARCH=FILE or a file; default: the recorded ones."),
+]
+"""Of commands that use a kept model."""
+
 
 def shot_counts(text: str | None) -> list[int] | None:
     """The numbers of a `Shots` option, None if it was not given."""

@@ -21,12 +21,7 @@ def explain(
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Page to write.")] = Path("explanation.html"),
     limit: Annotated[int, typer.Option("--limit", min=1, help="Most images that are looked at.")] = 500,
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            "-b", "--weights", help="The backbone's weights, as ARCH=FILE or a file; default: the recorded ones."
-        ),
-    ] = None,
+    backbone: opt.ModelWeights = None,
     data_root: opt.DataRoot = None,
     runs: opt.Runs = opt.DEFAULT_RUNS,
     as_json: opt.AsJson = False,

@@ -16,12 +16,7 @@ def export_command(
     form: Annotated[str, typer.Option("--format", help="onnx, torchscript, linear or hf-folder.")],
     out: Annotated[Path, typer.Option("--out", help="File to write; for hf-folder a folder.")],
     force: Annotated[bool, typer.Option("--force", help="Replace what is at that place.")] = False,
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            "-b", "--weights", help="The backbone's weights, as ARCH=FILE or a file; default: the recorded ones."
-        ),
-    ] = None,
+    backbone: opt.ModelWeights = None,
     runs: opt.Runs = opt.DEFAULT_RUNS,
 ) -> None:
     """Write a tuned model for use without this package; it is compared with the model's own logits first.

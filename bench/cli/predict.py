@@ -34,12 +34,7 @@ def predict(
     page: Annotated[
         bool, typer.Option("--page", help="Also write an offline page of the least certain images.")
     ] = False,
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            "-b", "--weights", help="The backbone's weights, as ARCH=FILE or a file; default: the recorded ones."
-        ),
-    ] = None,
+    backbone: opt.ModelWeights = None,
     classes: Annotated[
         Path | None,
         typer.Option("--classes", help="File with more class names, one a line, for open-vocabulary methods."),

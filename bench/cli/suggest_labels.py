@@ -32,12 +32,7 @@ def suggest_labels(
     ] = "both",
     out: Annotated[Path | None, typer.Option("--out", help="CSV file. Default: standard output.")] = None,
     page: Annotated[bool, typer.Option("--page", help="Also write an offline page with the images.")] = False,
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            "-b", "--weights", help="The backbone's weights, as ARCH=FILE or a file; default: the recorded ones."
-        ),
-    ] = None,
+    backbone: opt.ModelWeights = None,
     data_root: opt.DataRoot = None,
     runs: opt.Runs = opt.DEFAULT_RUNS,
 ) -> None:
