@@ -15,7 +15,7 @@ from methods._base.without_torch import ModulesWithoutTorch
 if TYPE_CHECKING:
     from methods._base.registry import MethodRegistry
 
-ABSENT = ("torch", "jaxtyping", "safetensors", "scipy", "open_clip")
+ABSENT = ("torch", "jaxtyping", "safetensors", "scipy", "threadpoolctl", "open_clip")
 """Packages that methods compute with, and do not need to describe themselves."""
 SHARED = (backbone_sizes, method_info, parameter_formula, recipe, selection)
 """Modules of facts. They are imported as usual, so that `info.family is Family.ZERO_SHOT` means the same everywhere."""
