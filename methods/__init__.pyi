@@ -22,6 +22,7 @@ from ._base.batch import Batch as Batch
 from ._base.batch import Classifier as Classifier
 from ._base.batch import SupportView as SupportView
 from ._base.batch import UndeclaredNeedError as UndeclaredNeedError
+from ._base.double_precision import home_of as home_of
 from ._base.known_methods import known_methods as known_methods
 from ._base.known_methods import methods_without_torch as methods_without_torch
 from ._base.method import ClosedVocabularyError as ClosedVocabularyError

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from datasets_registry import ClassSet
 from methods import Classifier, Family, MethodConfig, MethodInfo, SupportView, logits_accuracy, register_method
+from methods._base.double_precision import in_double
 from methods._parts.citations import CLIP_PAPER
 from methods._parts.grid_search import GridSearchMethod
 
@@ -31,21 +32,21 @@ GRID = (1e6, 1e4, 1e2, 1.0, 1e-2, 1e-4, 1e-6)
 
 @dataclass(frozen=True)
 class LinearClassifier:
-    """`W f + b` in double precision."""
+    """`W f + b` in double precision, where the device has no float64 on the CPU."""
 
     weight: Float[Tensor, "n_cls dim"]
     bias: Float[Tensor, " n_cls"]
 
     def __call__(self, features: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch n_cls"]:
-        return features.double() @ self.weight.T + self.bias
+        return in_double(features) @ self.weight.T + self.bias
 
 
 def logistic_regression(
     features: Float[Tensor, "n dim"], labels: Int[Tensor, " n"], n_classes: int, *, c: float, max_iter: int
 ) -> LinearClassifier:
     """Multinomial logistic regression with an L2 penalty on the weights, from zero, in double precision."""
-    x, n, dim = features.double(), len(labels), features.shape[1]
-    one_hot = F.one_hot(labels, n_classes).double()
+    x, n, dim = in_double(features), len(labels), features.shape[1]
+    one_hot = F.one_hot(labels.to(x.device), n_classes).double()
     penalty = 1 / (c * n)
 
     def unpack(flat: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[Tensor, Tensor]:
@@ -126,7 +127,7 @@ class LinearProbe(GridSearchMethod[LinearProbeConfig]):
 
     def batch_classifier(self, found: LinearClassifier) -> Classifier:
         """A regression as a classifier of batches."""
-        return lambda batch: found(self.regression_inputs(batch.features)).float()
+        return lambda batch: found(self.regression_inputs(batch.features)).float().to(batch.features.device)
 
     def learned_parameters(self) -> int:
         used = self.fits.values() if self.config.selection == "ensemble" else [self.chosen]
@@ -159,6 +160,9 @@ class LinearProbe(GridSearchMethod[LinearProbeConfig]):
 
     def search_regularisation(self, features: Float[Tensor, "n dim"], labels: Int[Tensor, " n"]) -> LinearClassifier:
         """Search C as lpclip does: the best power of ten, then the better end of an interval halved in log C."""
+
+        features = in_double(features)
+        labels = labels.to(features.device)
 
         def score(exponent: float) -> float:
             self.tuning.evaluations += 1

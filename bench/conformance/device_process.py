@@ -25,15 +25,18 @@ class DeviceProcessError(BenchError):
 
 
 class DeviceProcess:
-    """A process with another device: the real GPU where there is one, else the pretended one."""
+    """A process with another device: the real GPU where there is one, else the pretended one.
 
-    def __init__(self, device: str = "cuda", *, pretended: bool | None = None) -> None:
+    Without `float64`, a pretended device refuses double precision, as Apple's MPS does.
+    """
+
+    def __init__(self, device: str = "cuda", *, pretended: bool | None = None, float64: bool = True) -> None:
         self.device = device
         self.pretended = not has_gpu() if pretended is None else pretended
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed by `close`
         command = [sys.executable, "-m", "bench.conformance.device_worker", device]
         self._process = subprocess.Popen(
-            [*command, "pretended" if self.pretended else "real"],
+            [*command, ("pretended" if float64 else "pretended-without-float64") if self.pretended else "real"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

@@ -17,7 +17,7 @@ from bench.conformance.pretended_device import COUNTS
 from bench.conformance.subject import OTHER_CLASSES, TASK, Subject, tiny_backbone
 from bench.experiment.checkpoints import TrainingState
 from bench.experiment.training_loop import train_step
-from methods import METHODS, Backbone, Method, MethodConfig, Precision, SupportImagesError, TrainableMethod
+from methods import METHODS, Backbone, Method, MethodConfig, Precision, SupportImagesError, TrainableMethod, home_of
 
 STEADY = 3
 """The training step whose work is counted; the first ones may compute what later ones reuse."""
@@ -192,7 +192,7 @@ class _Training:
 
 def _kept(subject: DeviceSubject, method: Method[Any]) -> Method[Any] | None:
     """Another instance with the tensors of a kept model; None where the method cannot be kept."""
-    state = {name: value.detach().cpu().to(subject.device) for name, value in method.tuned_state().items()}
+    state = {name: value.detach().cpu().to(home_of(value.dtype, subject.device)) for name, value in method.tuned_state().items()}
     other = subject.built(seed=5)
     try:
         with torch.no_grad():

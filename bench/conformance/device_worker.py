@@ -1,4 +1,6 @@
-"""The process in which methods run on another device: `python -m bench.conformance.device_worker cuda pretended`.
+"""The process in which methods run on another device: `python -m bench.conformance.device_worker cuda KIND`.
+
+KIND is `real`, `pretended`, or `pretended-without-float64`, which refuses double precision as Apple's MPS does.
 
 Reads one request a line from standard input (JSON) and answers with one line. Each trial runs in a fork of its own, so
 that no method affects the next one, and one that ends its process is reported like any other error.
@@ -18,11 +20,12 @@ from bench.conformance.pretended_device import install
 
 def main() -> None:
     """Serve trials until standard input ends."""
-    device, pretended = sys.argv[1], sys.argv[2] == "pretended"
+    device, kind = sys.argv[1:]
+    pretended = kind != "real"
     with os.fdopen(os.dup(1), "w") as answers:
         os.dup2(2, 1)  # what a method prints must not end up between the answers
         if pretended:
-            install()
+            install(float64=kind == "pretended")
         import torch
 
         torch.set_num_threads(1)

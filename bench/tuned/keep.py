@@ -9,7 +9,7 @@ from torch import Tensor
 from bench.tuned.model_file import ModelFileError
 from bench.tuned.model_info import ModelInfo
 from datasets_registry import BenchError, UnknownNameError
-from methods import Backbone, Method, get_method
+from methods import Backbone, Method, get_method, home_of
 
 STATE = "state."
 """Beginning of the names of the method's own tensors in a file."""
@@ -38,7 +38,9 @@ def restored_method(info: ModelInfo, tensors: Mapping[str, Tensor], backbone: Ba
             f"This model was tuned with method {spec.method!r}, which is not installed; install the package of it."
         ) from None
     state = {
-        name.removeprefix(STATE): value.to(backbone.device) for name, value in tensors.items() if name.startswith(STATE)
+        name.removeprefix(STATE): value.to(home_of(value.dtype, backbone.device))
+        for name, value in tensors.items()
+        if name.startswith(STATE)
     }
     try:
         method = cls(backbone, cls.info.config.model_validate(spec.config), torch.Generator().manual_seed(0))

@@ -48,7 +48,7 @@ def template_features(
 
 def logits_accuracy(logits: Float[Tensor, "n n_cls"], labels: Int[Tensor, " n"]) -> float:
     """Share of rows whose largest logit is the label's."""
-    return float((logits.argmax(dim=1) == labels).double().mean())
+    return int((logits.argmax(dim=1) == labels).sum()) / len(labels)
 
 
 def template_ensemble(backbone: Backbone, classes: ClassSet, templates: Sequence[str]) -> Float[Tensor, "n_cls dim"]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from bench.conformance.device_process import DeviceProcess, device_process, has_gpu, why_no_device
@@ -14,6 +16,15 @@ def other_device() -> DeviceProcess:
     if reason := why_no_device():
         pytest.skip(reason)
     return device_process()
+
+
+@pytest.fixture(scope="session")
+def device_without_float64() -> Iterator[DeviceProcess]:
+    """A process with a pretended GPU that refuses double precision, as Apple's MPS does."""
+    if reason := why_unavailable():
+        pytest.skip(reason)
+    with DeviceProcess(pretended=True, float64=False) as device:
+        yield device
 
 
 @pytest.fixture(scope="session")

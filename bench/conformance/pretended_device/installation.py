@@ -22,8 +22,11 @@ MEMORY = 80 * 2**30
 """Bytes of each pretended device, all of them free."""
 
 
-def install() -> None:
-    """Install the pretended device; raises PretendedDeviceError where that is impossible, or too late."""
+def install(*, float64: bool = True) -> None:
+    """Install the pretended device; raises PretendedDeviceError where that is impossible, or too late.
+
+    Without `float64` it refuses double precision with the words of Apple's MPS.
+    """
     if "torch" in sys.modules:
         raise PretendedDeviceError("The pretended device has to be installed before torch is imported.")
     if reason := why_unavailable():
@@ -37,6 +40,7 @@ def install() -> None:
 
     from bench.conformance.pretended_device.tensors import PretendedTensor
 
+    PretendedTensor.has_float64 = float64
     _replace_cuda_functions(torch)
     _let_tensors_be_pinned(torch, PretendedTensor)
     # `torch.tensor(..., device="cuda")` makes a CPU tensor first, which the mode then sees as a transfer

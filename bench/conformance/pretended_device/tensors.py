@@ -21,9 +21,16 @@ class PretendedTensor(Tensor):
     """A tensor on a pretended GPU; `numbers` is the CPU tensor with its numbers."""
 
     numbers: Tensor
+    has_float64 = True
+    """Whether this device has double precision, which Apple's MPS has not."""
 
     @staticmethod
     def __new__(cls, numbers: Tensor, device: torch.device) -> PretendedTensor:  # noqa: D102
+        if numbers.dtype is torch.float64 and not cls.has_float64:
+            raise TypeError(
+                "Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64. Please use "
+                "float32 instead."
+            )
         made: PretendedTensor = torch.Tensor._make_wrapper_subclass(
             cls,
             numbers.shape,

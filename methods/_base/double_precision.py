@@ -1,0 +1,26 @@
+"""Where double precision is computed: on the device if it has float64, and on the CPU else, as for Apple's MPS."""
+
+from functools import cache
+
+import torch
+from torch import Tensor
+
+
+@cache
+def has_float64(device: torch.device) -> bool:
+    """Whether tensors in float64 can be on this device; MPS refuses them with a TypeError."""
+    try:
+        torch.empty(0, dtype=torch.float64, device=device)
+    except TypeError:
+        return False
+    return True
+
+
+def home_of(dtype: torch.dtype, device: torch.device) -> torch.device:
+    """The device that holds tensors of this type for a method on `device`: itself or, without float64, the CPU."""
+    return device if dtype is not torch.float64 or has_float64(device) else torch.device("cpu")
+
+
+def in_double(values: Tensor) -> Tensor:
+    """The values in float64, on their device or, if it has no float64, on the CPU."""
+    return values.to(home_of(torch.float64, values.device), torch.float64)
