@@ -32,6 +32,8 @@ from bench.cli.results import results_app
 from bench.cli.run import run
 from bench.cli.show import show
 from bench.cli.status import status
+from bench.cli.submissions import submissions_app
+from bench.cli.submit import submit
 from bench.cli.suggest_labels import suggest_labels
 from bench.cli.verify import verify
 from datasets_registry import BenchError
@@ -63,15 +65,17 @@ def _root(
     pass
 
 
-_RUNS_AND_RESULTS = (run, demo, recommend, status, leaderboard, report, compare, diff, claims, published, export)
+_RUNS = (run, demo, recommend, status)
+_RESULTS = (leaderboard, report, compare, diff, claims, published, export, submit)
 _MODELS = (predict, explain, suggest_labels)
 _OTHERS = (backbones, show, verify, doctor, check, docs)
-for command in (*_RUNS_AND_RESULTS, *_MODELS, *_OTHERS):
+for command in (*_RUNS, *_RESULTS, *_MODELS, *_OTHERS):
     app.command()(command)
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(methods_app, name="methods")
 app.add_typer(models_app, name="models")
 app.add_typer(results_app, name="results")
+app.add_typer(submissions_app, name="submissions")
 app.add_typer(features_app, name="features")
 app.add_typer(cache_app, name="cache")
 

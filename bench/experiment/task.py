@@ -1,5 +1,6 @@
 """The task of a run, built from the data on disk; it must equal the task that the run was planned for."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -33,25 +34,38 @@ def load_task(spec: ExperimentSpec, context: RunContext) -> FewShotTask:
         StaleSpecError: if it differs from the planned task, or a file that the spec names is not available.
         DataError: if the dataset cannot be read.
     """
-    task = build_task(
-        get_dataset(spec.dataset),
-        read_splits(spec.dataset, context.data_root),
-        protocol=spec.protocol,
-        shots=spec.shots,
-        seed=spec.seed,
-        draw=spec.draw,
-        targets=[(get_dataset(name), read_splits(name, context.data_root)) for name in spec.targets],
-        support_list=_support_list(spec, context),
-        texts=_class_text(spec, context),
-        allow_fewer=spec.allow_fewer,
-        fold=_fold(spec),
-    )
+    task = declared_task(spec, context)
     if task.fingerprint != spec.task_fingerprint:
         raise StaleSpecError(
             f"The data of {spec.dataset} changed since this run was planned "
             f"({spec.task_fingerprint[:8]} -> {task.fingerprint[:8]}); plan it again with the same command."
         )
     return task
+
+
+def declared_task(
+    spec: ExperimentSpec, context: RunContext, splits: Callable[[str, Path | None], DatasetSplits] = read_splits
+) -> FewShotTask:
+    """The task that the draw rule, shots and seed of a spec give on these data, whatever its fingerprint says.
+
+    Args:
+        splits: reads the splits of a dataset by its name and the data folder.
+
+    Raises StaleSpecError if a file that the spec names is not available, and DataError if a dataset cannot be read.
+    """
+    return build_task(
+        get_dataset(spec.dataset),
+        splits(spec.dataset, context.data_root),
+        protocol=spec.protocol,
+        shots=spec.shots,
+        seed=spec.seed,
+        draw=spec.draw,
+        targets=[(get_dataset(name), splits(name, context.data_root)) for name in spec.targets],
+        support_list=_support_list(spec, context),
+        texts=_class_text(spec, context),
+        allow_fewer=spec.allow_fewer,
+        fold=_fold(spec),
+    )
 
 
 def evaluation_splits(spec: ExperimentSpec, context: RunContext) -> tuple[EvalSplit, ...]:

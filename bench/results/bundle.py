@@ -81,10 +81,10 @@ def import_bundle(shards: Shards, path: Path, problems: Callable[[Shard], Iterab
         BundleError: if the file is not a bundle, was altered, or its scores do not follow from its predictions.
     """
     with open_bundle(path) as bundle:
-        run_ids = _run_ids(bundle, path)
+        run_ids = bundle_runs(bundle, path)
         wrong = []
         for run_id in run_ids:
-            shard = _shard(run_id, bundle, path)
+            shard = bundle_shard(run_id, bundle, path)
             found = contradictions(shard.record, shard.predictions) or problems(shard)
             wrong += [f"run {run_id}, {text}" for text in found]
         if wrong:
@@ -100,13 +100,13 @@ def import_bundle(shards: Shards, path: Path, problems: Callable[[Shard], Iterab
             except ShardError as error:
                 raise bundle_error(path, f"{name} is no difficulty: {error}") from error
         shards.scan()  # completes an import whose process was killed
-        new, unchanged, conflicting = _sort_runs(shards, (_shard(run_id, bundle, path) for run_id in run_ids))
+        new, unchanged, conflicting = _sort_runs(shards, (bundle_shard(run_id, bundle, path) for run_id in run_ids))
         difficulties = {name: content for name, content in measured.items() if not (shards.runs / name).exists()}
         note = ImportNote(bundle.root, path.name, new, conflicting)
 
         def fill(folder: Path) -> None:
             for run_id in new:
-                shard = _shard(run_id, bundle, path)
+                shard = bundle_shard(run_id, bundle, path)
                 Shards(folder).write(shard.record, shard.predictions)
             for name, content in difficulties.items():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -123,7 +123,8 @@ def import_bundle(shards: Shards, path: Path, problems: Callable[[Shard], Iterab
     return Imported(bundle.root, added, unchanged, kept, len(difficulties))
 
 
-def _run_ids(bundle: OpenBundle, path: Path) -> list[str]:
+def bundle_runs(bundle: OpenBundle, path: Path) -> list[str]:
+    """The ids of the runs of an open bundle; raises BundleError if one has no record."""
     names = set(bundle.names)
     found = sorted({match["run"] for name in names if (match := RUN_FILE.fullmatch(name))})
     for run_id in found:
@@ -132,7 +133,8 @@ def _run_ids(bundle: OpenBundle, path: Path) -> list[str]:
     return found
 
 
-def _shard(run_id: str, bundle: OpenBundle, path: Path) -> Shard:
+def bundle_shard(run_id: str, bundle: OpenBundle, path: Path) -> Shard:
+    """One run of an open bundle; raises BundleError if a checksum does not match or the file holds another run."""
     stem = f"shards/{run_id[:2]}/{run_id}"
     packed = f"{stem}.predictions.safetensors"
     try:

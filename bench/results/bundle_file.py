@@ -35,10 +35,16 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class OpenBundle:
-    """A bundle whose list has been checked. `read` checks the digest of a file and returns its bytes."""
+    """A bundle whose list has been checked.
+
+    Args:
+        sizes: bytes of each file, as its list states; `read` unpacks no more.
+        read: checks the digest of a file and returns its bytes.
+    """
 
     root: str
     names: tuple[str, ...]
+    sizes: Mapping[str, int]
     read: Callable[[str], bytes]
 
 
@@ -77,7 +83,8 @@ def open_bundle(path: Path) -> Iterator[OpenBundle]:
     with archive:
         facts = _facts(archive, path)
         entries = {str(entry["path"]): entry for entry in facts["files"]}
-        yield OpenBundle(facts["root"], tuple(entries), lambda name: _content(archive, entries[name], path))
+        sizes = {name: int(entry["bytes"]) for name, entry in entries.items()}
+        yield OpenBundle(facts["root"], tuple(entries), sizes, lambda name: _content(archive, entries[name], path))
 
 
 def bundle_error(path: Path, what: str) -> BundleError:

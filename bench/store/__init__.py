@@ -13,8 +13,8 @@ Example:
     0   69.34
 """
 
-from bench.store.bundle_import import import_results
+from bench.store.bundle_import import import_results, unloadable_runs
 from bench.store.database import IngestResult, Store, fresh_store, write_parquet
 from bench.store.schema_upgrade import migrations
 
-__all__ = ["IngestResult", "Store", "fresh_store", "import_results", "migrations", "write_parquet"]
+__all__ = ["IngestResult", "Store", "fresh_store", "import_results", "migrations", "unloadable_runs", "write_parquet"]

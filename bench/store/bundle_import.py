@@ -5,7 +5,6 @@ compared with those of the runs in the folder, and with the data where these are
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -16,6 +15,7 @@ from bench.experiment.task import evaluation_splits, load_task
 from bench.record import Predictions, RunRecord
 from bench.results.bundle import Imported, import_bundle
 from bench.results.shards import Shard, ShardEntry, Shards
+from bench.results.true_labels import TrueLabels
 from bench.spec import ExperimentSpec
 from bench.store.loading import REFUSED, insert_runs
 from bench.store.schema_upgrade import migrate
@@ -33,54 +33,45 @@ def import_results(shards: Shards, bundle: Path, *, data_root: Path | None = Non
         migrate(scratch, Path("scratch"))
 
         def problems(shard: Shard) -> list[str]:
-            found = [*_unloadable(scratch, shard), *known.disagreements(shard), *data.disagreements(shard)]
+            unloadable = _unloadable(scratch, shard)
+            found = [*known.disagreements(shard), *data.disagreements(shard)]
             known.add(shard)
-            return found
+            return found if unloadable is None else [unloadable, *found]
 
         return import_bundle(shards, bundle, problems)
 
 
-def _unloadable(scratch: duckdb.DuckDBPyConnection, shard: Shard) -> Iterator[str]:
-    """Why a run does not load into a database, if it does not."""
+def unloadable_runs(shards: Sequence[Shard]) -> dict[str, str]:
+    """Why runs do not load into a database, by run id; empty if all do."""
+    with duckdb.connect() as scratch:
+        migrate(scratch, Path("scratch"))
+        if _unloadable(scratch, *shards) is None:
+            return {}
+        found = {shard.record.run_id: _unloadable(scratch, shard) for shard in shards}
+    return {run_id: text for run_id, text in found.items() if text is not None}
+
+
+def _unloadable(scratch: duckdb.DuckDBPyConnection, *shards: Shard) -> str | None:
+    """Why runs do not load into a database together; None if they do. The database stays as it was."""
     scratch.execute("BEGIN TRANSACTION")
     try:
-        insert_runs(scratch, [(ShardEntry(shard.record.run_id, ""), shard)])
+        insert_runs(scratch, [(ShardEntry(shard.record.run_id, ""), shard) for shard in shards])
     except REFUSED as error:
-        yield f"it does not load into a database ({' '.join(str(error).split())[:300]})"
+        return f"it does not load into a database ({' '.join(str(error).split())[:300]})"
     finally:
         scratch.execute("ROLLBACK")
-
-
-@dataclass(frozen=True)
-class _Truth:
-    """Test images of one split with their true labels, and where they come from."""
-
-    images: tuple[str, ...]
-    label: np.ndarray
-    source: str
-
-    def disagreement(self, item: Predictions) -> str | None:
-        """How the labels of predictions differ from it; None if they do not."""
-        label = dict(zip(self.images, self.label.tolist(), strict=True))
-        pairs = zip(item.images, item.label.tolist(), strict=True)
-        if wrong := sum(label.get(image, mine) != mine for image, mine in pairs):
-            return (
-                f"{item.split}: the true labels of {wrong} of {len(item.images)} images are not those of {self.source}"
-            )
-        if set(item.images) != set(self.images):
-            return f"{item.split}: its test images are not those of {self.source}"
-        return None
+    return None
 
 
 class _Known:
     """Images and labels of the runs seen so far: by task and split, and by dataset, split and images."""
 
     def __init__(self) -> None:
-        self._truths: dict[tuple[object, ...], _Truth] = {}
+        self._truths: dict[tuple[object, ...], TrueLabels] = {}
 
     def add(self, shard: Shard) -> None:
         for item in shard.predictions:
-            truth = _Truth(item.images, item.label, f"run {shard.record.run_id} on the same data")
+            truth = TrueLabels(item.images, item.label, f"run {shard.record.run_id} on the same data")
             for key in _keys(shard.record, item):
                 self._truths.setdefault(key, truth)
 
@@ -109,7 +100,7 @@ class _OnDisk:
 
     def __init__(self, data_root: Path | None) -> None:
         self._context = RunContext(data_root=data_root)
-        self._truths: dict[tuple[object, ...], Sequence[_Truth]] = {}
+        self._truths: dict[tuple[object, ...], Sequence[TrueLabels]] = {}
 
     def disagreements(self, shard: Shard) -> Iterator[str]:
         spec = shard.record.spec
@@ -130,7 +121,7 @@ class _OnDisk:
             return False
         return True
 
-    def _splits(self, spec: ExperimentSpec) -> Sequence[_Truth]:
+    def _splits(self, spec: ExperimentSpec) -> Sequence[TrueLabels]:
         key = spec.dataset, spec.protocol, spec.targets
         if key not in self._truths:
             try:
@@ -138,7 +129,7 @@ class _OnDisk:
             except BenchError:  # not on disk here, or unknown to this installation
                 splits = ()
             self._truths[key] = [
-                _Truth(
+                TrueLabels(
                     tuple(sample.key for sample in split.samples),
                     np.array([sample.label for sample in split.samples]),
                     _source(spec, split.name),

@@ -70,6 +70,17 @@ class CoopReader:
         images, layout_name = found
         return DatasetSplits(images, split.class_names, split.train, split.val, split.test, layout_name)
 
+    def lists(self, data_root: Path | None) -> CoopSplit:
+        """The lists of the split file, which may be on disk without the images.
+
+        It is searched in the dataset's folders and in the data folder itself. Raises DataError if it is not there.
+        """
+        root = require_root(self.dataset, data_root, [self.split_file])
+        for folder in (*self.image_folders.dataset_folders(root), root):
+            if (folder / self.split_file).is_file():
+                return read_coop_split(folder / self.split_file)
+        raise DataError(f"No split file {self.split_file} of {self.dataset!r} in {root}. Get it from {self.split_url}.")
+
     def _split_path(self, root: Path, layout: str) -> Path:
         if folders := self.image_folders.dataset_folders(root):
             for folder in (*folders, root):

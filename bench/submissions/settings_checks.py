@@ -1,0 +1,64 @@
+"""Which runs have published settings, and whether a run hides that test labels chose something."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from bench.record import RunRecord
+from datasets_registry import UnknownNameError
+from methods import MethodInfo, Selection, known_methods, selection_rules
+
+PUBLISHED_RECIPES = ("published", "published by dataset")
+
+
+class SettingsChecks:
+    """Facts of the methods that are installed with the board; they are read once."""
+
+    def __init__(self) -> None:
+        self._infos: dict[str, MethodInfo | None] = {}
+
+    def info(self, method: str) -> MethodInfo | None:
+        """The facts of a method, None if it is not installed here."""
+        if method not in self._infos:
+            try:
+                self._infos[method] = self._known.get(method).info
+            except UnknownNameError:
+                self._infos[method] = None
+        return self._infos[method]
+
+    def oracle_settings(self, method: str) -> Mapping[str, Any]:
+        """Settings with which the method chooses on test labels; empty for one that is not installed."""
+        info = self.info(method)
+        rule = None if info is None else selection_rules(info).get(Selection.ORACLE)
+        return {} if rule is None or rule.by_epoch else rule.settings
+
+    def differences(self, record: RunRecord) -> tuple[str, ...] | None:
+        """Settings that are not the published ones, as `name=value`; None for a method that is not installed."""
+        spec = record.spec
+        info = self.info(spec.method)
+        if info is None:
+            return None
+        published = info.default_config(spec.protocol).model_dump(mode="json")
+        found = [f"{key}={value}" for key, value in spec.config.items() if published.get(key, value) != value]
+        name = None if spec.recipe is None else spec.recipe.get("name")
+        if name not in (None, *PUBLISHED_RECIPES):
+            found.append(f"recipe {name}")
+        if spec.epoch_selection is not None:
+            found.append(f"epoch selection {spec.epoch_selection}")
+        return tuple(found)
+
+    def hidden_oracle(self, record: RunRecord) -> str | None:
+        """Why a run must be marked as an oracle's and is not; None if it is marked or is none."""
+        spec = record.spec
+        if all(score.selected_on_test for score in record.scores):
+            return None
+        if spec.epoch_selection == "oracle":
+            return "its epoch was selected on test labels, but its scores do not say so"
+        settings = self.oracle_settings(spec.method)
+        if settings and all(spec.config.get(key) == value for key, value in settings.items()):
+            return "its settings select on test labels, but its scores do not say so"
+        return None
+
+    @cached_property
+    def _known(self) -> Any:
+        return known_methods()

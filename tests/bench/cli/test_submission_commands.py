@@ -1,0 +1,114 @@
+"""`submit` and `submissions check`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from drawn_submissions import Draft, honest_runs
+from typer.testing import CliRunner
+
+from bench.cli.app import app
+from bench.errors import BundleError, SubmissionError
+from bench.results.shards import Shards
+
+WHO = ["--who", "A lab", "--contact", "lab@example.org"]
+
+
+def run(*arguments: str | Path) -> tuple[int, str]:
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, done.output
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("lab") / "runs"
+    for record, predictions in honest_runs():
+        Shards(folder).write(record, predictions)
+    return folder
+
+
+def test_submit_writes_a_submission_that_the_check_accepts(runs: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "submissions" / "lab"
+    code, said = run("submit", folder, *WHO, "--runs", runs, "--verify", "--notes", "three seeds")
+    assert code == 0
+    assert said.startswith("7 runs, 0")
+    assert "lab: accepted" in said
+    assert "scores follow from the predictions: 7 of 7 runs" in said
+    assert sorted(path.name for path in folder.iterdir()) == ["methods.md", "runs.zip", "submission.toml"]
+    assert 'notes = "three seeds"\nverify = true' in (folder / "submission.toml").read_text()
+    assert "## tip_adapter" in (folder / "methods.md").read_text()
+    code, said = run("submissions", "check", folder, "--json")
+    (found,) = json.loads(said)
+    assert (code, found["accepted"], found["runs"], found["refusals"]) == (0, True, 7, [])
+
+
+def test_submit_takes_the_runs_of_a_condition(runs: Path, tmp_path: Path) -> None:
+    code, said = run("submit", tmp_path / "lab", *WHO, "--runs", runs, "--where", "method = 'coop'")
+    assert code == 0
+    assert said.startswith("3 runs")
+    with pytest.raises(BundleError, match="No completed run in .* fits \"method = 'vpt'\"; nothing written"):
+        run("submit", tmp_path / "none", *WHO, "--runs", runs, "--where", "method = 'vpt'")
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--who", "<b>us</b>"], "who '<b>us</b>' in submission.toml is not accepted: it has '<' or '>'"),
+        (["--who", " "], "who ' ' in submission.toml is not accepted: String should have at least 1 character"),
+        (["--contact", "us"], "contact 'us' in submission.toml is not accepted: it must be an e-mail address"),
+        (["--code", "http://x.y"], "code 'http://x.y' in submission.toml is not accepted: it must be an https address"),
+        (["--licence", "mine, all mine"], "it must be an SPDX identifier such as CC-BY-4.0"),
+    ],
+)
+def test_wrong_facts_are_refused_before_anything_is_written(
+    runs: Path, tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    with pytest.raises(SubmissionError) as refused:
+        run("submit", tmp_path / "lab", *WHO, *arguments, "--runs", runs)
+    assert said in str(refused.value)
+    assert not (tmp_path / "lab").exists()
+
+
+def test_a_folder_with_other_files_is_not_overwritten(runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab" / "thesis.tex").write_text("years of work")
+    with pytest.raises(SubmissionError, match=r"holds 'thesis.tex'; give a new folder"):
+        run("submit", tmp_path / "lab", *WHO, "--runs", runs)
+    with pytest.raises(SubmissionError, match=r"The folder 'My Lab' cannot name a submission"):
+        run("submit", tmp_path / "My Lab", *WHO, "--runs", runs)
+
+
+def test_check_compares_a_newcomer_with_the_board(tmp_path: Path) -> None:
+    board = tmp_path / "submissions"
+    Draft().write(board / "first")
+    Draft().write(tmp_path / "pull" / "second")
+    assert run("submissions", "check", tmp_path / "pull" / "second")[0] == 0
+    code, said = run("submissions", "check", tmp_path / "pull" / "second", "--against", board)
+    assert code == 1
+    assert "second: refused\n  refused: all of its runs are on the board already" in said
+    code, said = run("submissions", "check", board)
+    assert (code, said.splitlines()[0]) == (0, "first: accepted")
+
+
+def test_check_names_a_folder_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(SubmissionError, match="There is no folder"):
+        run("submissions", "check", tmp_path / "nothing")
+
+
+def test_checking_imports_no_torch(tmp_path: Path) -> None:
+    Draft().write(tmp_path / "s" / "lab")
+    code = (
+        "import sys; from bench.cli.app import app; "
+        f"app(['submissions', 'check', {str(tmp_path / 's')!r}], standalone_mode=False); "
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "lab: accepted" in done.stdout

@@ -1,0 +1,140 @@
+"""Submissions of runs on drawn datasets that were never computed: real tasks and draws, random logits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fake_runner import PROVENANCE, make_record, rescored
+
+from bench.context import RunContext
+from bench.experiment.task import declared_task
+from bench.record import Predictions, RunRecord
+from bench.results.shards import Shards
+from bench.spec import ExperimentSpec
+from bench.submissions.facts import SubmissionFacts
+from bench.submissions.prepare import prepare_submission
+from datasets_registry import DrawRule, EvalProtocol, FewShotTask
+from methods import known_methods
+
+DATASET = "spectrum_basic:test=5"
+FACTS = SubmissionFacts(
+    who="A lab", contact="lab@example.org", licence="MIT", submitted=datetime(2026, 1, 2, tzinfo=UTC)
+)
+Run = tuple[RunRecord, list[Predictions]]
+
+
+@cache
+def task_of(dataset: str, shots: int, seed: int) -> FewShotTask:
+    spec = _spec(method="coop", config={}, dataset=dataset, shots=shots, seed=seed)
+    return declared_task(spec, RunContext())
+
+
+def _spec(**values: Any) -> ExperimentSpec:
+    common: dict[str, Any] = {
+        "recipe": None,
+        "backbone": "ViT-demo.drawn",
+        "task_fingerprint": "f",
+        "draw": DrawRule.COOP,
+        "protocol": EvalProtocol.FEW_SHOT,
+    }
+    return ExperimentSpec(**(common | values))
+
+
+def drawn_run(
+    method: str = "coop", seed: int = 1, *, dataset: str = DATASET, skill: float = 2.0, salt: int = 0, **changes: Any
+) -> Run:
+    """A run with the published settings of a method; `skill` is what the true class gains over random logits."""
+    info = known_methods().get(method).info
+    recipe = info.recipe_for(EvalProtocol.FEW_SHOT)
+    shots, seed = (0, 0) if method == "zero_shot" else (2, seed)
+    task = task_of(dataset, shots, seed)
+    spec = _spec(
+        **{
+            "method": method,
+            "config": info.default_config(EvalProtocol.FEW_SHOT).model_dump(mode="json"),
+            "recipe": None if recipe is None else recipe.model_dump(mode="json") | {"name": "published"},
+            "dataset": dataset,
+            "shots": shots,
+            "seed": seed,
+            "task_fingerprint": task.fingerprint,
+        }
+        | changes
+    )
+    rng = np.random.default_rng([salt, seed, *map(ord, method + dataset)])
+    predictions = [_predictions(split, rng, skill) for split in task.evals]
+    digests = [task.support.images.digest(sample.key) for sample in task.support.samples]
+    provenance = PROVENANCE.model_copy(update={"support_digests": digests})
+    scores = [rescored(item, len(split.classes)) for item, split in zip(predictions, task.evals, strict=True)]
+    return make_record(spec, scores=scores, provenance=provenance), predictions
+
+
+def _predictions(split: Any, rng: np.random.Generator, skill: float) -> Predictions:
+    label = np.array([sample.label for sample in split.samples], dtype=np.int32)
+    logits = rng.normal(size=(len(label), len(split.classes)))
+    logits[np.arange(len(label)), label] += skill
+    return from_logits(split.name, tuple(sample.key for sample in split.samples), label, logits)
+
+
+def from_logits(split: str, images: tuple[str, ...], label: np.ndarray, logits: np.ndarray) -> Predictions:
+    logits = logits.astype(np.float32)
+    order = np.argsort(-logits, axis=1, kind="stable")
+    rows = np.arange(len(label))
+    share = np.exp(logits - np.log(np.exp(logits).sum(1, keepdims=True)))
+    return Predictions(
+        split=split,
+        images=images,
+        label=label,
+        predicted=order[:, 0].astype(np.int32),
+        rank=(order == label[:, None]).argmax(1).astype(np.int32),
+        true_logit=logits[rows, label],
+        log_sum_exp=np.log(np.exp(logits).sum(1)).astype(np.float32),
+        sum_p2=(share**2).sum(1).astype(np.float32),
+        top_labels=order[:, :5].astype(np.int32),
+        top_logits=np.take_along_axis(logits, order[:, :5], axis=1),
+    )
+
+
+def with_predictions(run: Run, predictions: list[Predictions]) -> Run:
+    """The run with other predictions, and the scores that follow from them."""
+    record, _ = run
+    scores = [
+        rescored(item, old.n_classes).model_copy(
+            update={"selected_on_test": old.selected_on_test, "optimism": old.optimism}
+        )
+        for item, old in zip(predictions, record.scores, strict=True)
+    ]
+    return record.model_copy(update={"scores": scores}), predictions
+
+
+def oracle_of(method: str = "coop", seed: int = 1, *, optimism: float = 0.1, **options: Any) -> Run:
+    """The run that chose its epoch on the test images."""
+    record, predictions = drawn_run(method, seed, epoch_selection="oracle", **options)
+    scores = [score.model_copy(update={"selected_on_test": "epoch 3", "optimism": optimism}) for score in record.scores]
+    return record.model_copy(update={"scores": scores}), predictions
+
+
+def honest_runs(methods: tuple[str, ...] = ("coop", "tip_adapter", "zero_shot"), seeds: int = 3) -> list[Run]:
+    return [
+        drawn_run(method, seed) for method in methods for seed in range(1, 2 if method == "zero_shot" else seeds + 1)
+    ]
+
+
+@dataclass
+class Draft:
+    """A submission to be: its runs and what `submission.toml` says."""
+
+    runs: list[Run] = field(default_factory=honest_runs)
+    facts: SubmissionFacts = FACTS
+
+    def write(self, folder: Path) -> Path:
+        """Write the submission, and its runs folder beside it."""
+        shards = Shards(folder.parent.parent / "runs-of" / folder.name)
+        for record, predictions in self.runs:
+            shards.write(record, predictions)
+        prepare_submission(folder, shards, [entry.run_id for entry in shards.scan()], self.facts)
+        return folder

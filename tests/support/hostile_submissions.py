@@ -1,0 +1,270 @@
+"""Hostile submissions: one change each of an honest one, with whatever follows from it made to fit."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from bundle_files import listing, rewritten
+from drawn_submissions import DATASET, FACTS, Draft, Run, drawn_run, honest_runs, oracle_of, task_of, with_predictions
+
+from bench.results.bundle_file import LIST
+from bench.results.checksummed_json import encode_document
+
+
+@dataclass(frozen=True)
+class Hostile:
+    """A hostile submission: `write` gets a folder for it; `said` is what its refusal must say."""
+
+    write: Callable[[Path], object]
+    said: str
+    name: str = "lab"
+
+
+def files(change: Callable[[Path], object], said: str) -> Hostile:
+    """The files of an honest submission are changed."""
+    return Hostile(lambda folder: change(Draft().write(folder)), said)
+
+
+def toml(line: str, said: str) -> Hostile:
+    """A line of `submission.toml` is replaced, or added if there is none of that key."""
+
+    def change(folder: Path) -> None:
+        key = line.partition(" ")[0]
+        kept = [old for old in (folder / "submission.toml").read_text().splitlines() if not old.startswith(f"{key} ")]
+        (folder / "submission.toml").write_text("\n".join([*kept, line]))
+
+    return files(change, said)
+
+
+def bundle(change: Callable[[dict[str, bytes]], object], said: str, *, honest_list: bool = True) -> Hostile:
+    """Files in the bundle are changed; its list is made to fit."""
+
+    def write(folder: Path) -> None:
+        changed = rewritten(folder / "runs.zip", change, honest_list=honest_list)
+        changed.replace(folder / "runs.zip")
+
+    return files(write, said)
+
+
+def record(change: Callable[[dict[str, Any]], object], said: str) -> Hostile:
+    """The record of one run is changed, its checksum made to fit."""
+
+    def refit(content: dict[str, bytes]) -> None:
+        name = next(name for name in sorted(content) if name.endswith(".json") and name.startswith("shards/"))
+        document = json.loads(content[name])
+        change(document["record"])
+        content[name] = encode_document({k: v for k, v in document.items() if "record" not in k}, document["record"])
+
+    return bundle(refit, said)
+
+
+def runs(make: Callable[[], list[Run]], said: str) -> Hostile:
+    """The submission holds other runs."""
+    return Hostile(lambda folder: Draft(make()).write(folder), said)
+
+
+def edited(run: Run, **columns: Callable[[Any], np.ndarray]) -> Run:
+    """A run with changed columns and the scores that follow."""
+    (item,) = run[1]
+    return with_predictions(run, [replace(item, **{name: value(item) for name, value in columns.items()})])
+
+
+def links(folder: Path, name: str) -> None:
+    """A file becomes a link to a copy outside the submission."""
+    outside = folder.parent.parent / f"outside-{name}"
+    (folder / name).rename(outside)
+    (folder / name).symlink_to(outside)
+
+
+def linked_folder(folder: Path) -> None:
+    real = folder.parent.parent / "elsewhere"
+    folder.rename(real)
+    folder.symlink_to(real)
+
+
+def all_right(run: Run) -> Run:
+    return edited(run, label=lambda p: p.predicted, rank=lambda p: 0 * p.rank, true_logit=lambda p: p.top_logits[:, 0])
+
+
+def easy_images(run: Run) -> Run:
+    (item,) = run[1]
+    kept = np.flatnonzero(item.predicted == item.label)
+    names = ("label", "predicted", "rank", "true_logit", "log_sum_exp", "sum_p2", "top_labels", "top_logits")
+    columns = {name: getattr(item, name)[kept] for name in names}
+    return with_predictions(run, [replace(item, images=tuple(item.images[i] for i in kept), **columns)])
+
+
+def other_digests(run: Run) -> Run:
+    stated = run[0].provenance.support_digests
+    made = run[0].provenance.model_copy(update={"support_digests": ["0" * 64, *stated[1:]]})
+    return run[0].model_copy(update={"provenance": made}), run[1]
+
+
+def same_logits(run: Run) -> Run:
+    (item,) = run[1]
+    first = {
+        name: np.repeat(getattr(item, name)[:1], len(item.images), axis=0) for name in ("top_labels", "top_logits")
+    }
+    first |= {
+        name: np.repeat(getattr(item, name)[:1], len(item.images)) for name in ("log_sum_exp", "sum_p2", "predicted")
+    }
+    places = (first["top_labels"] == item.label[:, None]).argmax(axis=1)
+    listed = (first["top_labels"] == item.label[:, None]).any(axis=1)
+    true = np.where(
+        listed, np.take_along_axis(first["top_logits"], places[:, None], 1)[:, 0], first["top_logits"][0, -1]
+    )
+    changed = replace(item, **first, rank=np.where(listed, places, 5).astype(np.int32), true_logit=true)
+    return with_predictions(run, [changed])
+
+
+def unmarked(run: Run) -> Run:
+    """An oracle's run whose scores do not say so."""
+    scores = [score.model_copy(update={"selected_on_test": None, "optimism": None}) for score in run[0].scores]
+    return run[0].model_copy(update={"scores": scores}), run[1]
+
+
+def oracle_setting() -> Run:
+    """A method whose own search uses the test labels, and which does not say so."""
+    config = drawn_run("tip_adapter")[0].spec.config | {"selection": "oracle"}
+    return drawn_run("tip_adapter", config=config)
+
+
+def add(name: str, content: bytes) -> Callable[[dict[str, bytes]], object]:
+    return lambda held: held.update({name: content})
+
+
+def stated_size(content: dict[str, bytes], size: int) -> None:
+    """The list of the bundle states another size of its first predictions."""
+    facts = json.loads(content[LIST])
+    entry = next(entry for entry in facts["files"] if entry["path"].endswith("safetensors"))
+    entry["bytes"] = size
+    content[LIST] = listing(facts)
+
+
+def twice(folder: Path) -> None:
+    """One file is in the zip twice, the second time with other content."""
+    with zipfile.ZipFile(folder / "runs.zip") as archive:
+        held = [(name, archive.read(name)) for name in archive.namelist()]
+    with zipfile.ZipFile(folder / "runs.zip", "w") as archive:
+        for name, content in held:
+            archive.writestr(name, content)
+        info = zipfile.ZipInfo(held[0][0])
+        archive.filelist = [item for item in archive.filelist if item.filename != info.filename]
+        archive.NameToInfo.pop(info.filename)
+        archive.writestr(info, held[0][1])
+        again = zipfile.ZipInfo(info.filename)
+        archive.NameToInfo.pop(info.filename)
+        archive.writestr(again, b"{}")
+
+
+def without_record(content: dict[str, bytes]) -> None:
+    del content[next(name for name in content if name.startswith("shards/") and name.endswith(".json"))]
+
+
+def flipped(content: dict[str, bytes]) -> None:
+    name = next(name for name in content if name.endswith("safetensors"))
+    content[name] = content[name][:-1] + bytes([content[name][-1] ^ 1])
+
+
+def wrong_task() -> list[Run]:
+    """A run with the support images of seed 2 that states seed 1."""
+    return [drawn_run(task_fingerprint=task_of(DATASET, 2, 2).fingerprint)]
+
+
+def difficulty(content: dict[str, bytes]) -> None:
+    content["difficulty/ViT-demo.drawn/spectrum_basic.json"] = b'{"record": []}'
+
+
+FUTURE = (datetime.now(UTC) + timedelta(days=400)).strftime("%Y-%m-%dT%H:%M:%SZ")
+HOSTILE: dict[str, Hostile] = {
+    # the folder
+    "a link in place of the bundle": files(lambda f: links(f, "runs.zip"), "runs.zip is a link"),
+    "a link in place of the facts": files(lambda f: links(f, "submission.toml"), "submission.toml is a link"),
+    "a folder that is a link": files(linked_folder, "is a link"),
+    "a program beside the runs": files(lambda f: (f / "setup.py").write_text("import os"), "holds 'setup.py'"),
+    "a hidden file": files(lambda f: (f / ".gitattributes").write_text("*"), "holds '.gitattributes'"),
+    "a folder in the folder": files(lambda f: (f / "more").mkdir(), "holds 'more'"),
+    "no card": files(lambda f: (f / "methods.md").unlink(), "lacks methods.md"),
+    "a card with a script": files(
+        lambda f: (f / "methods.md").write_text("## coop\n<script>alert(1)</script>"), "methods.md contains HTML"
+    ),
+    "a card without the method": files(lambda f: (f / "methods.md").write_text("# x\n"), "no card of coop"),
+    "a card that is no text": files(lambda f: (f / "methods.md").write_bytes(b"\xff\xfe"), "is not UTF-8"),
+    "facts of a mebibyte": files(lambda f: (f / "submission.toml").write_text("#" * 2**20), "65536 are allowed"),
+    "a name that leaves the folder": Hostile(lambda f: Draft().write(f).rename(f.with_name("..x")), "'..x'", "..x"),
+    "a name in capitals": Hostile(lambda f: Draft().write(f).rename(f.with_name("LAB")), "'LAB' is not", "LAB"),
+    # who submits
+    "facts that are no TOML": toml("who = <", "not TOML"),
+    "HTML in who": toml('who = "<img src=x onerror=alert(1)>"', "could be markup"),
+    "HTML in the notes": toml('notes = "a <b>great</b> method"', "could be markup"),
+    "a line break in who": toml('who = "a\\nb"', "control character or a line break"),
+    "an address of a script": toml('code = "javascript:alert(1)"', "must be an https address"),
+    "a contact that is markup": toml('contact = "x\\"><script>@a.b"', "must be an e-mail address"),
+    "a licence that is a sentence": toml('licence = "all rights are ours"', "SPDX identifier"),
+    "an unknown key": toml("trusted = true", "unknown key 'trusted'"),
+    "a time in the future": toml(f"submitted = {FUTURE}", "in the future"),
+    # the bundle
+    "a bundle that is no zip": files(lambda f: (f / "runs.zip").write_bytes(b"MZ"), "cannot be read as a bundle"),
+    "a path out of the folder": bundle(add("../../evil.json", b"{}"), "'../../evil.json' is not the path"),
+    "an absolute path": bundle(add("/etc/cron.d/x", b""), "'/etc/cron.d/x' is not the path"),
+    "a program in the bundle": bundle(add("shards/aa/x.py", b""), "'shards/aa/x.py' is not the path"),
+    "a file that is not listed": bundle(add("shards/x", b""), "disagree on 'shards/x'", honest_list=False),
+    "one path twice": files(twice, "disagree on"),
+    "a giant member": bundle(lambda c: stated_size(c, 2**31), "2147483648 bytes", honest_list=False),
+    "a member larger than any run": bundle(lambda c: stated_size(c, 2**27), "134217728 bytes", honest_list=False),
+    "a member larger than stated": bundle(lambda c: stated_size(c, 8), "does not match the list", honest_list=False),
+    "predictions without a record": bundle(without_record, "has predictions and no record"),
+    "a changed bit": bundle(flipped, "was altered"),
+    "a difficulty that is none": bundle(difficulty, "is no difficulty"),
+    # records
+    "a score that was raised": record(lambda r: r["scores"][0].update(accuracy=1.0), "accuracy is stated as 1.000000"),
+    "a calibration that was improved": record(lambda r: r["scores"][0].update(ece=0.0), "ece is stated as 0.000000"),
+    "HTML in the name of a method": record(lambda r: r["spec"].update(method="<script>"), "spec.method"),
+    "a spec that is not of its id": record(lambda r: r["spec"].update(seed=99), "its spec has the id"),
+    "predictions that were edited": runs(lambda: [all_right(drawn_run())], "true labels of"),
+    "hard images left out": runs(lambda: [easy_images(drawn_run())], "test images are not those of the dataset"),
+    "another draw": runs(wrong_task, "not those of draw coop, seed 1"),
+    "other support images": runs(lambda: [other_digests(drawn_run())], "digests of its support images"),
+    "a dataset of their own": runs(
+        lambda: [drawn_run(dataset=DATASET), with_dataset("their_easy_set")], "not known to this board"
+    ),
+    # claims
+    "an oracle that is not marked": runs(lambda: [unmarked(oracle_of())], "scores do not say so"),
+    "an oracle's setting that is not marked": runs(lambda: [oracle_setting()], "settings select on test labels"),
+    "an oracle's score as its own": runs(
+        lambda: [oracle_of(), with_predictions(drawn_run(), oracle_of()[1])], "bit for bit"
+    ),
+    "a score above the oracle": runs(lambda: [oracle_of(skill=1.0), drawn_run(skill=4.0)], "above the"),
+    "predictions of another method": runs(
+        lambda: [drawn_run(), with_predictions(drawn_run("clip_adapter"), drawn_run()[1])], "bit for bit"
+    ),
+    "training that left zero-shot unchanged": runs(
+        lambda: [drawn_run("zero_shot"), with_predictions(drawn_run(), drawn_run("zero_shot")[1])], "bit for bit"
+    ),
+    "one run as two seeds": runs(
+        lambda: [drawn_run(), with_predictions(drawn_run(seed=2), drawn_run()[1])], "bit for bit"
+    ),
+    "one answer for all images": runs(lambda: [same_logits(drawn_run())], "have the same logits"),
+    "held-out training images": runs(lambda: [drawn_run(fold="1/4")], "held-out training images"),
+}
+
+
+def with_dataset(name: str) -> Run:
+    record, predictions = drawn_run(salt=3)
+    spec = record.spec.model_copy(update={"dataset": name})
+    return record.model_copy(update={"spec": spec, "run_id": spec.run_id}), predictions
+
+
+def copy_of(earlier: Path, folder: Path) -> None:
+    """The predictions of another submission under another method's name."""
+    shutil.copytree(earlier, folder)
+    stolen = with_predictions(drawn_run("clip_adapter"), honest_runs()[0][1])
+    Draft([stolen], FACTS.model_copy(update={"who": "A thief"})).write(folder)
