@@ -11,6 +11,8 @@ from bench.bounds import Amount, Count, Finite, LargeCount, Line, Moment, Name, 
 from bench.spec import ExperimentSpec
 
 SCHEMA_VERSION = 1
+OPEN_BASE, OPEN_NEW = "open-base", "open-new"
+"""Splits of the open score: base images, and new images, each among all names."""
 TOP = 5
 """Most classes stored with their logits for each image."""
 
@@ -52,6 +54,24 @@ class Score(_Frozen):
         le=1,
         description="accuracy of an oracle's choice minus that of the same run without test labels (last epoch, "
         "unchanged settings); None without an oracle, and in older records",
+    )
+
+
+class OpenScore(_Frozen):
+    """Metrics of a base-to-new run whose test images are all classified among all names, base and new.
+
+    Both scores have the metrics of one kind of images among all names: their accuracies give the open H, their `ece`
+    the calibration on base and on new images.
+    """
+
+    base: Score = Field(description="base images among all names; the split is named open-base")
+    new: Score = Field(description="new images among all names; the split is named open-new")
+    openworld_auc: Share = Field(
+        description="share of pairs of a base and a new image that are both right among the names of their own kind, "
+        "with the base image scored higher (Hua et al., ICML 2025)"
+    )
+    near_ood_auroc: Share = Field(
+        description="share of pairs of a base and a new image with the base image scored higher"
     )
 
 
@@ -176,6 +196,9 @@ class RunRecord(_Frozen):
     spec: ExperimentSpec
     status: RunStatus
     scores: list[Score] = Field(default_factory=list)
+    open: OpenScore | None = Field(
+        None, description="base and new images among all names; None with other protocols, and in older records"
+    )
     final_loss: Finite | None = None
     selected_epoch: Count | None = Field(
         None, ge=1, description="from 1, chosen on the validation images; None: the last"
@@ -186,9 +209,22 @@ class RunRecord(_Frozen):
     error: RunError | None = None
     created_at: Moment
 
+    @property
+    def all_scores(self) -> list[Score]:
+        """The scores of every split, with those of the open score."""
+        return [*self.scores, *((self.open.base, self.open.new) if self.open else ())]
+
     def score(self, split: str) -> Score | None:
         """The score on that split; None if there is none."""
-        return next((score for score in self.scores if score.split == split), None)
+        return next((score for score in self.all_scores if score.split == split), None)
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """An open score that was not computed is left out, so that an old record is written as it was read."""
+        values: dict[str, Any] = plain(self)
+        if self.open is None:
+            values.pop("open", None)
+        return values
 
 
 @dataclass(frozen=True)
@@ -209,12 +245,25 @@ class Branches:
 
 
 @dataclass(frozen=True)
+class OpenColumns:
+    """What the open score needs of each image besides its prediction among all names, `(n,)` each.
+
+    Attributes:
+        base_confidence: logarithm of the largest softmax probability among the base names alone.
+        within: predicted class among the names of the image's own kind, base or new, counted among all names.
+    """
+
+    base_confidence: np.ndarray
+    within: np.ndarray
+
+
+@dataclass(frozen=True)
 class Predictions:
     """Predictions of one run on one split; columns of equal length `n`, in the order of the split.
 
     `rank` is that of the true class, from 0. `top_labels` and `top_logits` are `(n, min(5, n_classes))`, best first.
     `log_sum_exp` and `sum_p2` (the sum of squared probabilities) give likelihood and Brier score without the full
-    logits. `branches` are stored on request.
+    logits. `branches` are stored on request, `open` for base and new images among all names.
     """
 
     split: str
@@ -228,6 +277,7 @@ class Predictions:
     top_labels: np.ndarray
     top_logits: np.ndarray
     branches: Branches | None = None
+    open: OpenColumns | None = None
 
 
 class DifficultyRecord(_Frozen):

@@ -48,7 +48,7 @@ PROTOCOLS = {
     EvalProtocol.BASE_TO_NEW: (
         "the shots of the base classes, the first half in label order",
         "base test images among base classes, new test images among new classes; H is their harmonic mean",
-        "`base`, `new`",
+        "`base`, `new`; `open-base`, `open-new` among all classes",
     ),
     EvalProtocol.CROSS_DATASET: (
         "the shots of every class of a source dataset",

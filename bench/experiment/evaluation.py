@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -32,23 +32,52 @@ def evaluate(
             the same, but features are computed even where an ensemble gives them no weight.
         epochs: candidates of an oracle over epochs; the method is left at one of them.
     """
-    branches = choice = None
-    with torch.no_grad():
-        if epochs is not None:
-            candidates = epochs.classifiers(lambda: method.classifier(split.classes))
-            choice, logits = _best_on_test(method, candidates, split, batches)
-        elif classifiers := method.oracle_classifiers(split.classes):
-            honest = _logits(method.classifier(split.classes), batches())
-            choice, logits = _best_on_test(method, classifiers.items(), split, batches, honest=honest)
-        else:
-            classifier = method.classifier(split.classes)
-            if isinstance(classifier, ProbabilityEnsemble):
-                method.tuning.evaluations += len(classifier.candidates)
-            if keep_branches and isinstance(classifier, Blend):
-                branches, logits = _with_branches(classifier, batches())
-            else:
-                logits = _logits(classifier, batches())
-    return score(split, logits, choice), replace(predictions(split, logits), branches=branches)
+    found = split_logits(method, split, batches, keep_branches=keep_branches, epochs=epochs)
+    choice = None
+    if found.choice is not None and found.honest is not None:
+        choice = OracleChoice.of(found.choice, found.logits, found.honest, _labels(split))
+    return score(split, found.logits, choice), replace(predictions(split, found.logits), branches=found.branches)
+
+
+@dataclass(frozen=True)
+class SplitLogits:
+    """Logits of a split, `(n, n_cls)`.
+
+    Args:
+        choice: what an oracle chose with the test labels; None without an oracle.
+        honest: logits of the same run without test labels; None without an oracle.
+        branches: features of both models of an ensemble, if they are kept.
+    """
+
+    logits: Tensor
+    choice: str | None = None
+    honest: Tensor | None = None
+    branches: Branches | None = None
+
+
+@torch.no_grad()
+def split_logits(
+    method: Method[Any],
+    split: EvalSplit,
+    batches: Callable[[], Iterable[Batch]],
+    *,
+    keep_branches: bool = False,
+    epochs: EpochCandidates | None = None,
+) -> SplitLogits:
+    """The logits of a prepared and trained method on one split; arguments as of `evaluate`."""
+    if epochs is not None:
+        candidates = epochs.classifiers(lambda: method.classifier(split.classes))
+        return _best_on_test(method, candidates, split, batches)
+    if classifiers := method.oracle_classifiers(split.classes):
+        honest = _logits(method.classifier(split.classes), batches())
+        return _best_on_test(method, classifiers.items(), split, batches, honest=honest)
+    classifier = method.classifier(split.classes)
+    if isinstance(classifier, ProbabilityEnsemble):
+        method.tuning.evaluations += len(classifier.candidates)
+    if keep_branches and isinstance(classifier, Blend):
+        branches, logits = _with_branches(classifier, batches())
+        return SplitLogits(logits, branches=branches)
+    return SplitLogits(_logits(classifier, batches()))
 
 
 @torch.no_grad()
@@ -63,6 +92,11 @@ class OracleChoice:
 
     name: str
     optimism: float
+
+    @classmethod
+    def of(cls, name: str, logits: Tensor, honest: Tensor, labels: np.ndarray[Any, np.dtype[np.int64]]) -> Self:
+        """The choice of that name, from its logits and from those of the same run without test labels."""
+        return cls(name, accuracy(logits.numpy(), labels) - accuracy(honest.numpy(), labels))
 
 
 def score(split: EvalSplit, logits: Tensor, choice: OracleChoice | None = None) -> Score:
@@ -107,7 +141,7 @@ def _best_on_test(
     batches: Callable[[], Iterable[Batch]],
     *,
     honest: Tensor | None = None,
-) -> tuple[OracleChoice, Tensor]:
+) -> SplitLogits:
     """The first candidate with the highest accuracy; each is evaluated before the next is requested.
 
     `honest` are the logits of the run without test labels; None: those of the first candidate.
@@ -121,9 +155,8 @@ def _best_on_test(
             best = (accuracy(logits.numpy(), labels), name, logits)
         method.tuning.evaluations += 1
     assert best is not None  # there is at least one candidate
-    assert honest is not None
     method.tuning.seconds += time.perf_counter() - start
-    return OracleChoice(best[1], best[0] - accuracy(honest.numpy(), labels)), best[2]
+    return SplitLogits(best[2], choice=best[1], honest=honest)
 
 
 def _with_branches(blend: Blend, batches: Iterable[Batch]) -> tuple[Branches, Tensor]:

@@ -29,14 +29,15 @@ from bench.experiment.evaluation import evaluate, plain_accuracy
 from bench.experiment.features.inputs import SupportMemory, shared_inputs
 from bench.experiment.keeping import kept_model
 from bench.experiment.measured_difficulty import measure_difficulty
+from bench.experiment.open_evaluation import evaluate_open
 from bench.experiment.stacked_training import StackedRun, can_stack, fit_stack
 from bench.experiment.task import load_task
 from bench.experiment.training_loop import fit, training_epochs
 from bench.method_info.source_digest import machinery_digest, source_digest
 from bench.provenance import environment as provenance
-from bench.record import Predictions, RunError, RunRecord, RunStatus
+from bench.record import OpenScore, Predictions, RunError, RunRecord, RunStatus
 from bench.spec import ExperimentSpec
-from datasets_registry import BenchError, EvalSplit, SupportSet, last_fingerprint
+from datasets_registry import BenchError, EvalProtocol, EvalSplit, SupportSet, last_fingerprint
 from methods import Batch, Precision, Recipe, TrainableMethod, get_method
 
 __all__ = ["failed_record", "measure_difficulty", "run_and_keep", "run_experiment"]
@@ -47,6 +48,8 @@ ResultT = TypeVar("ResultT")
 
 def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
     """Carry out one run; returns its record, and the predictions of each evaluation split in the order of the scores.
+
+    In base-to-new, the predictions of base and of new images among all names follow, which give the open score.
 
     The same spec gives bit-identical scores and predictions on one machine, in any order of runs. With
     `context.alongside`, those runs train together with this one where they can, and are kept until they are asked for.
@@ -159,8 +162,10 @@ class _Run:
                 ]
             )
 
-        # before the curve is evaluated
+        # before the open score and the curve are computed, which are no part of the cost
+        eval_batch = self.eval_batch
         cost = meter.cost(method, self.trained, self.checkpoint.earlier if self.checkpoint else ())
+        opened, open_predictions = self._open_score(batches, oracle)
         points = (
             self.curve.points(lambda: {s.name: plain_accuracy(method, s, batches(s)) for s in task.evals})
             if self.curve
@@ -171,6 +176,7 @@ class _Run:
             spec=spec,
             status=RunStatus.OK,
             scores=[score for score, _ in scored],
+            open=opened,
             final_loss=self.trained.loss if self.trained else None,
             selected_epoch=selected_epoch,
             curve=points,
@@ -182,12 +188,21 @@ class _Run:
                 device=str(self.inputs.backbone.device),
                 threads=context.threads,
                 dataset_check=last_fingerprint(spec.dataset, context.data_root),
-                eval_batch=self.eval_batch,
+                eval_batch=eval_batch,
                 gpu=gpu_facts(self.inputs.backbone.device),
             ),
             created_at=datetime.now(UTC),
         )
-        return record, [predictions for _, predictions in scored]
+        return record, [*(predictions for _, predictions in scored), *open_predictions]
+
+    def _open_score(
+        self, batches: Callable[[EvalSplit], Iterator[Batch]], oracle: EpochCandidates | None
+    ) -> tuple[OpenScore | None, list[Predictions]]:
+        """The open score of a base-to-new run with its predictions; None with other protocols, and in a race."""
+        if self.spec.protocol is not EvalProtocol.BASE_TO_NEW or self.spec.fold is not None:
+            return None, []
+        base, new = self.task.evals
+        return self._in_halved_batches(lambda: evaluate_open(self.method, base, new, batches, epochs=oracle))
 
     def _in_halved_batches(self, scored: Callable[[], ResultT]) -> ResultT:
         """What `scored` gives, computed again with half the test images per batch as often as memory runs out.

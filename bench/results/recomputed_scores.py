@@ -1,12 +1,12 @@
 """Scores recomputed from stored predictions, to check that the scores of a record follow from them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bench.analysis.prediction_metrics import run_metrics
-from bench.record import Predictions, RunRecord, RunStatus, Score
+from bench.analysis.prediction_metrics import open_metrics, run_metrics
+from bench.record import OPEN_BASE, OPEN_NEW, Predictions, RunRecord, RunStatus, Score
 from bench.results.prediction_checks import impossible_columns
 from datasets_registry import EvalProtocol
 
@@ -36,23 +36,51 @@ def contradictions(record: RunRecord, predictions: Sequence[Predictions]) -> lis
     if record.status is RunStatus.FAILED:
         return ["a failed run has scores or predictions"] if record.scores or predictions else []
     found = []
-    scored, predicted = [score.split for score in record.scores], [item.split for item in predictions]
+    scored, predicted = [score.split for score in record.all_scores], [item.split for item in predictions]
     if sorted(scored) != sorted(predicted):
         return [f"scores are of {', '.join(scored) or 'no split'}, predictions of {', '.join(predicted) or 'no split'}"]
     expected = _splits(record)
     if sorted(scored) != sorted(expected):
         return [f"scores are of {', '.join(scored) or 'no split'}, and the spec asks for {', '.join(expected)}"]
     by_split = {item.split: item for item in predictions}
-    for score in record.scores:
+    for score in record.all_scores:
         found += [f"{score.split}: {text}" for text in _split_contradictions(score, by_split[score.split])]
-    return found + _curve_contradictions(record)
+    return found or [*_open_contradictions(record, by_split), *_curve_contradictions(record)]
 
 
 def _splits(record: RunRecord) -> list[str]:
     """The splits that a run of this spec is scored on."""
     if record.spec.protocol is EvalProtocol.BASE_TO_NEW:
-        return ["base", "new"]
+        return ["base", "new", *((OPEN_BASE, OPEN_NEW) if record.open else ())]
     return ["all", *record.spec.targets]
+
+
+def _open_contradictions(record: RunRecord, by_split: Mapping[str, Predictions]) -> list[str]:
+    """Where the open score contradicts its predictions, or those of base and new images among their own names."""
+    if record.open is None:
+        return []
+    n_base = next(score.n_classes for score in record.scores if score.split == "base")
+    n_classes = record.open.base.n_classes
+    for plain, split, first, last in (("base", OPEN_BASE, 0, n_base), ("new", OPEN_NEW, n_base, n_classes)):
+        item, own = by_split[split], by_split[plain]
+        if item.open is None:
+            return [f"{split}: its predictions lack the columns of the open score"]
+        within, confidence = item.open.within, item.open.base_confidence
+        if item.images != own.images or not np.array_equal(item.label, own.label + first):
+            return [f"{split}: its images or labels are not those of {plain}"]
+        if within.min() < first or within.max() >= last:
+            return [f"{split}: a prediction among the {plain} names is not one of them"]
+        inside = (item.predicted >= first) & (item.predicted < last)
+        if wrong := int((within != item.predicted)[inside].sum()):
+            return [f"{split}: {wrong} predictions among the {plain} names contradict those among all names"]
+        if not np.isfinite(confidence).all() or confidence.max() > 0:
+            return [f"{split}: the confidence in base names is not a logarithm of a probability everywhere"]
+    found = []
+    for name, value in open_metrics(by_split[OPEN_BASE], by_split[OPEN_NEW]).items():
+        claimed = float(getattr(record.open, name))
+        if not math.isclose(claimed, value, rel_tol=0, abs_tol=EXACT_TOLERANCE):
+            found.append(f"{name} is stated as {claimed:.6f}, but the predictions give {value:.6f}")
+    return found
 
 
 def _curve_contradictions(record: RunRecord) -> list[str]:

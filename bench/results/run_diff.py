@@ -99,7 +99,7 @@ def diff_runs(a: Shard, b: Shard) -> RunDiff:
         prints = [shard.record.spec.task_fingerprint[:12] for shard in (a, b)]
         differences.append(Difference(Cause.TEXT, "class names or template (task fingerprint)", *prints))
     order = list(Cause)
-    splits = sorted({score.split for shard in (a, b) for score in shard.record.scores})
+    splits = sorted({score.split for shard in (a, b) for score in shard.record.all_scores})
     scores = {split: (_accuracy(a.record, split), _accuracy(b.record, split)) for split in splits}
     for name, shard in (("A", a), ("B", b)):
         if shard.record.error is not None:

@@ -7,7 +7,7 @@ from enum import StrEnum
 import numpy as np
 
 from bench.errors import VerificationError
-from bench.record import Predictions, RunRecord, RunStatus
+from bench.record import OPEN_BASE, OPEN_NEW, Predictions, RunRecord, RunStatus
 from bench.results.prediction_files import pack_predictions
 from bench.results.recomputed_scores import contradictions
 from bench.results.run_diff import Cause, Difference, diff_runs
@@ -63,6 +63,9 @@ def verdict(stored: Shard, record: RunRecord, predictions: Sequence[Predictions]
         raise VerificationError(
             f"Runs {stored.record.run_id} and {record.run_id} have different specs; give two records of one run."
         )
+    if stored.record.open is None:  # of an older release; a repetition has an open score
+        record = record.model_copy(update={"open": None})
+        predictions = [item for item in predictions if item.split not in (OPEN_BASE, OPEN_NEW)]
     found = diff_runs(stored, Shard(record, tuple(predictions)))
     images = sum(len(item.images) for item in stored.predictions)
     compared = sum(found.compared.values())
@@ -70,7 +73,7 @@ def verdict(stored: Shard, record: RunRecord, predictions: Sequence[Predictions]
     faults = (*contradictions(stored.record, stored.predictions), *_other_data(stored.predictions, predictions))
     if faults:
         outcome = Outcome.INVALID
-    elif same_bits and stored.record.scores == record.scores:
+    elif same_bits and (stored.record.scores, stored.record.open) == (record.scores, record.open):
         outcome = Outcome.IDENTICAL
     elif found.flips or compared != images or compared != sum(len(item.images) for item in predictions):
         outcome = Outcome.DIFFERENT

@@ -18,6 +18,7 @@ import pandas as pd
 
 from bench._util.slugs import slug
 from bench.analysis.error_analysis import probabilities
+from bench.record import OPEN_BASE, OPEN_NEW
 from bench.site.site_files import SiteFiles
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _write_pictures(store: Store, trained_on: Mapping[str, str], pictures: Pictu
 
 def _dataset_of(split: str, trained_on: str) -> str:
     """The dataset of a split: targets of transfer runs are splits under their own name."""
-    return trained_on if split in ("base", "new", "all") else split
+    return trained_on if split in ("base", "new", "all", OPEN_BASE, OPEN_NEW) else split
 
 
 def _json(content: object) -> bytes:

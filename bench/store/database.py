@@ -145,6 +145,9 @@ class Store:
     def runs_frame(self, *, outcomes: bool = False, staleness: Staleness | None = None) -> pd.DataFrame:
         """One row per run and split, ordered by spec. A failed run is one row without a split.
 
+        Runs with an open score also have the splits `open-base` and `open-new`, base and new images among all names,
+        and `openworld_auc` and `near_ood_auroc`.
+
         With `outcomes`, `correct` is an array `(n,)`: whether each test image is classified correctly, ordered by
         image; `images` is a digest of the images and their labels. Both are None where there are no predictions.
         With `staleness`, `stale` says how the method's code changed since the run, empty if it did not.
@@ -171,7 +174,8 @@ class Store:
                     trainable_parameters, prepare_seconds, train_seconds, eval_seconds, steps, peak_memory_bytes,
                     image_passes, prompted_image_passes, text_passes, final_loss, error_kind, created_at,
                     targets, support, class_text, epoch_selection, selected_epoch, fits, candidate_evaluations,
-                    tuning_seconds, added_memory_bytes, device, CASE WHEN targets IS NOT NULL THEN sha256(nullif(
+                    tuning_seconds, added_memory_bytes, device, openworld_auc, near_ood_auroc,
+                    CASE WHEN targets IS NOT NULL THEN sha256(nullif(
                         provenance ->> '$.support_digests', '[]')) END AS support_digest{columns}
                 FROM runs LEFT JOIN scores USING (run_id) {join}
                 ORDER BY backbone, protocol, dataset, method, shots, seed, run_id, split"""

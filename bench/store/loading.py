@@ -44,7 +44,7 @@ def insert_runs(connection: duckdb.DuckDBPyConnection, found: Sequence[tuple[Sha
     scores = [
         {"run_id": shard.record.run_id} | score.model_dump(mode="json")
         for _, shard in found
-        for score in shard.record.scores
+        for score in shard.record.all_scores
     ]
     _insert(connection, "scores", scores)
     curves = [
@@ -170,6 +170,8 @@ def _run_row(record: RunRecord, stamp: str) -> dict[str, object]:
         "targets": canonical_json(list(spec.targets)) if spec.targets else None,
         "selected_epoch": record.selected_epoch,
         "device": record.provenance.device_class,
+        "openworld_auc": record.open.openworld_auc if record.open else None,
+        "near_ood_auroc": record.open.near_ood_auroc if record.open else None,
     }
     row |= record.cost.model_dump() if record.cost else dict.fromkeys(Cost.model_fields)
     return row

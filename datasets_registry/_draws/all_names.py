@@ -1,0 +1,25 @@
+"""Base and new test images with the names of both, instead of each with its own."""
+
+from dataclasses import replace
+
+from datasets_registry._types import ClassSet, EvalSplit
+
+
+def among_all_names(base: EvalSplit, new: EvalSplit) -> tuple[EvalSplit, EvalSplit]:
+    """The same images of both splits with the classes of both: base classes first, and labels counted among all.
+
+    Example:
+        >>> from datasets_registry import DrawRule, EvalProtocol, build_task, get_dataset
+        >>> info = get_dataset("spectrum_basic")
+        >>> task = build_task(
+        ...     info, info.reader(None), protocol=EvalProtocol.BASE_TO_NEW, shots=2, seed=1, draw=DrawRule.COOP
+        ... )
+        >>> base, new = among_all_names(task.eval("base"), task.eval("new"))
+        >>> len(base.classes), max(sample.label for sample in base.samples), min(sample.label for sample in new.samples)
+        (24, 11, 12)
+    """
+    one, other = base.classes, new.classes
+    sentences = None if one.sentences is None or other.sentences is None else (*one.sentences, *other.sentences)
+    classes = ClassSet((*one.names, *other.names), one.template, sentences, one.dataset)
+    moved = tuple(replace(sample, label=sample.label + len(one)) for sample in new.samples)
+    return replace(base, classes=classes), replace(new, samples=moved, classes=classes)

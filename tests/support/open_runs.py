@@ -1,0 +1,48 @@
+"""Runs with an open score that follows from their predictions, made from random logits among all names."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from fake_runner import make_record, make_spec, rescored
+
+from bench.analysis.prediction_metrics import open_metrics
+from bench.experiment.evaluation import predictions
+from bench.metrics import base_confidence, predicted_within
+from bench.record import OpenColumns, OpenScore, Predictions, RunRecord
+from datasets_registry import ClassSet, EvalSplit, Sample
+
+N_BASE, N_NEW = 4, 3
+
+
+def open_run(
+    seed: int = 1, *, images: int = 12, skill: float = 2.0, **spec: Any
+) -> tuple[RunRecord, list[Predictions]]:
+    """A base-to-new run; `skill` is how much higher the logit of the true class is than others of unit variance."""
+    draw, n_cls = np.random.default_rng(seed), N_BASE + N_NEW
+    plain, opened = [], []
+    for kind, first, names in (("base", 0, N_BASE), ("new", N_BASE, N_NEW)):
+        labels = np.arange(images) % names + first
+        logits = draw.normal(size=(images, n_cls)).astype(np.float32)
+        logits[np.arange(images), labels] += 2
+        plain.append(_predictions(kind, kind, labels - first, logits[:, first : first + names]))
+        columns = OpenColumns(
+            base_confidence=base_confidence(logits, N_BASE).astype(np.float32),
+            within=predicted_within(logits, N_BASE, new=kind == "new").astype(np.int32),
+        )
+        opened.append(replace(_predictions(f"open-{kind}", kind, labels, logits), open=columns))
+    scores = [rescored(item, n) for item, n in zip(plain, (N_BASE, N_NEW), strict=True)]
+    base, new = (rescored(item, n_cls) for item in opened)
+    record = make_record(
+        make_spec(seed=seed, **spec), scores=scores, open=OpenScore(base=base, new=new, **open_metrics(*opened))
+    )
+    return record, [*plain, *opened]
+
+
+def _predictions(split: str, kind: str, labels: np.ndarray, logits: np.ndarray) -> Predictions:
+    samples = tuple(Sample(f"{kind}/image-{i}.png", int(label)) for i, label in enumerate(labels))
+    classes = ClassSet(tuple(f"class {i}" for i in range(logits.shape[1])), "a {}.")
+    return predictions(EvalSplit(split, None, samples, classes), torch.from_numpy(logits))  # type: ignore[arg-type]
