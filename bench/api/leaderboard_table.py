@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from bench._util.counted import counted
-from bench.api.html_table import html_table
+from bench._util.html_table import html_table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -38,7 +38,8 @@ def recommend(
         options: further options of `etl-bench run`, such as `data_root`, `cache`, `device`, `jobs` or `recipe`.
 
     Returns:
-        The recommendation: `pick`, `decision`, `doubling`, `priors`, `race`; `to_json()` and `lines()` present it.
+        The recommendation: `pick`, `decision`, `doubling`, `priors`, `race`. Print it, show it in a notebook, or use
+        `to_json()`.
 
     Raises:
         UsageError: a wrong value, or a budget that does not cover one method.

@@ -192,7 +192,10 @@ class _Training:
 
 def _kept(subject: DeviceSubject, method: Method[Any]) -> Method[Any] | None:
     """Another instance with the tensors of a kept model; None where the method cannot be kept."""
-    state = {name: value.detach().cpu().to(home_of(value.dtype, subject.device)) for name, value in method.tuned_state().items()}
+    state = {
+        name: value.detach().cpu().to(home_of(value.dtype, subject.device))
+        for name, value in method.tuned_state().items()
+    }
     other = subject.built(seed=5)
     try:
         with torch.no_grad():

@@ -26,7 +26,7 @@ class Standing:
     """A method that is left, against the leader.
 
     Args:
-        behind: the leader's accuracy minus its own, with a 95 % interval for this pair; None for the leader.
+        below_leader: the leader's accuracy minus its own, with a 95 % interval for this pair; None for the leader.
         labels: labelled images with which the pair would probably be told apart, or shown to be equal within the
             margin, if the observed difference is the true one; None if more than 10,000, or not needed.
         repeats: the same in repetitions with these labels; None if no number of them is enough.
@@ -34,7 +34,7 @@ class Standing:
 
     method: str
     accuracy: float
-    behind: MeanTest | None
+    below_leader: MeanTest | None
     labels: int | None = None
     repeats: int | None = None
 
@@ -80,15 +80,15 @@ def decide(
     """
     final = {name: tables[name] for name in by_cost}
     leader = best_of(final)
-    behind = against(leader, tables, folds)
+    below_leader = against(leader, tables, folds)
     common = {name: int((~np.isnan(tables[leader] - table)).any(0).sum()) for name, table in tables.items()}
     standings = [Standing(leader, float(np.nanmean(tables[leader])), None)]
-    for name, test in sorted(behind.items(), key=lambda item: item[1].mean):
+    for name, test in sorted(below_leader.items(), key=lambda item: item[1].mean):
         needs = (None, None) if name in settled else needed(test, common[name], margin)
         standings.append(Standing(name, float(np.nanmean(tables[name])), test, *needs))
-    pick = next(name for name in by_cost if name == leader or behind[name].mean <= margin)
-    shares = {name: common[name] / common[leader] for name in behind}
-    optimism = selection_optimism(behind, shares)
+    pick = next(name for name in by_cost if name == leader or below_leader[name].mean <= margin)
+    shares = {name: common[name] / common[leader] for name in below_leader}
+    optimism = selection_optimism(below_leader, shares)
     plain = cross_fitted(tables[pick], folds, added=ADDED_TO_ACCURACIES)
     return Decision(pick, leader, tuple(standings), moved(plain, -optimism), optimism)
 
@@ -102,7 +102,7 @@ def needed(test: MeanTest, images: int, margin: float) -> tuple[int | None, int 
     return seeds_needed(effect, test.standard_error * math.sqrt(images)), grouped_seeds_needed(shifted)
 
 
-def selection_optimism(behind: Mapping[str, MeanTest], shares: Mapping[str, float]) -> float:
+def selection_optimism(below_leader: Mapping[str, MeanTest], shares: Mapping[str, float]) -> float:
     """How much better the chosen method looks than it is, because it was chosen among many.
 
     The choice is repeated with new noise around accuracies that are shrunk towards their mean by the share of their
@@ -110,7 +110,7 @@ def selection_optimism(behind: Mapping[str, MeanTest], shares: Mapping[str, floa
     looks better by its whole lead. The noise is that of the images, on a part of them counted for that part.
 
     Args:
-        behind: the leader's accuracy minus that of every other method that was not dropped.
+        below_leader: the leader's accuracy minus that of every other method that was not dropped.
         shares: by the same methods, the part of the leader's images on which they were compared.
 
     Example:
@@ -119,7 +119,7 @@ def selection_optimism(behind: Mapping[str, MeanTest], shares: Mapping[str, floa
         >>> abs(two - 0.02 / math.sqrt(2 * math.pi)) < 5e-4
         True
     """
-    tests = {name: test for name, test in behind.items() if test.standard_error is not None}
+    tests = {name: test for name, test in below_leader.items() if test.standard_error is not None}
     if not tests:
         return 0.0
     lead = np.array([0.0, *(-test.mean for test in tests.values())])

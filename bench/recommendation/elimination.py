@@ -29,20 +29,20 @@ class Look:
 
     Args:
         leader: the method with the highest accuracy of those that are still trained.
-        behind: by other method, the leader's accuracy minus its own, on the images that both have scored.
+        below_leader: by other method, the leader's accuracy minus its own, on the images that both have scored.
         dropped: methods that are shown to be worse than the leader by more than the margin.
         equal: methods that are shown to be at most the margin worse than the leader.
     """
 
     leader: str
-    behind: Mapping[str, MeanTest]
+    below_leader: Mapping[str, MeanTest]
     dropped: tuple[str, ...]
     equal: tuple[str, ...]
 
     @property
     def open(self) -> tuple[str, ...]:
         """Methods that may or may not be as good as the leader."""
-        return tuple(name for name in self.behind if name not in self.dropped and name not in self.equal)
+        return tuple(name for name in self.below_leader if name not in self.dropped and name not in self.equal)
 
 
 def planned_looks(folds: int, repeats: int) -> tuple[int, ...]:
@@ -67,11 +67,11 @@ def look(
         active: the methods that are still trained, of which one leads; None for all.
     """
     leader = best_of({name: tables[name] for name in active or tables})
-    behind = against(leader, tables, folds)
+    below_leader = against(leader, tables, folds)
     level = LEVEL / tests
-    dropped = tuple(name for name, test in behind.items() if p_above(test, margin) <= level)
-    equal = tuple(name for name, test in behind.items() if p_below(test, margin) <= level)
-    return Look(leader, behind, dropped, equal)
+    dropped = tuple(name for name, test in below_leader.items() if p_above(test, margin) <= level)
+    equal = tuple(name for name, test in below_leader.items() if p_below(test, margin) <= level)
+    return Look(leader, below_leader, dropped, equal)
 
 
 def going_on(found: Look, by_cost: Sequence[str], *, margin: float, methods: int, folds: int) -> list[str]:
@@ -84,8 +84,8 @@ def going_on(found: Look, by_cost: Sequence[str], *, margin: float, methods: int
         [7, 4, 2]
     """
     kept = max(2, -(-methods // 2 ** (folds - 1)))
-    others = [name for name in by_cost if name in found.behind]
-    others.sort(key=lambda name: max(0.0, found.behind[name].mean - margin))
+    others = [name for name in by_cost if name in found.below_leader]
+    others.sort(key=lambda name: max(0.0, found.below_leader[name].mean - margin))
     return [found.leader, *others[: kept - 1]]
 
 

@@ -29,13 +29,13 @@ class Dropped:
     """A method that left the race.
 
     Args:
-        behind: the leader's accuracy minus its own when it was dropped; None if it failed or did not fit the budget.
+        below_leader: the leader's accuracy minus its own when it was dropped; None if it failed or was not affordable.
         reason: in words.
     """
 
     method: str
     leader: str | None
-    behind: MeanTest | None
+    below_leader: MeanTest | None
     trainings: int
     reason: str
 
@@ -190,7 +190,7 @@ class Race:
         tables, folds = self.outcomes.tables(self.left), self.outcomes.folds
         self.last = found = look(tables, folds, margin=self.request.margin, tests=tests, active=self.active)
         for name in found.dropped:
-            test = found.behind[name]
+            test = found.below_leader[name]
             reason = f"shown to be more than {100 * self.request.margin:g} points worse than {found.leader}"
             self._drop(Dropped(name, found.leader, test, self.outcomes.trainings(name), reason))
         if done <= self.plan.per_repeat:
@@ -205,8 +205,9 @@ class Race:
         self.left.remove(item.method)
         self.active = [name for name in self.active if name != item.method]
         self.dropped.append(item)
-        behind = "" if item.behind is None else f" ({100 * item.behind.mean:.1f} points below {item.leader})"
-        self.say(f"{item.method} is out: {item.reason}{behind}; {counted(len(self.left), 'method')} left")
+        test = item.below_leader
+        loss = "" if test is None else f" ({100 * test.mean:.1f} points below {item.leader})"
+        self.say(f"{item.method} is out: {item.reason}{loss}; {counted(len(self.left), 'method')} left")
 
     def _ended(self, done: int) -> str | None:
         """Why no further training is needed after that many folds; None if some is."""
@@ -225,7 +226,7 @@ class Race:
         assert self.last is not None
         margin = self.request.margin
         for name in (name for name in self.last.open if name in self.active):
-            test = self.last.behind[name]
+            test = self.last.below_leader[name]
             shifted = replace(test, mean=abs(test.mean) - margin)
             needed = grouped_seeds_needed(shifted)
             if needed is not None and needed <= self.plan.repeats > repeats:

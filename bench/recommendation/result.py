@@ -5,10 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from bench._util.counted import counted
+from bench._util.html_table import html_table
 from bench.recommendation.answer import Decision, Doubling, Standing
 from bench.recommendation.elimination import LEVEL
 from bench.recommendation.folds import FoldPlan
@@ -83,7 +85,8 @@ class Recommendation:
                 {
                     "method": item.method,
                     "reason": item.reason,
-                    "behind": None if item.behind is None else _interval(item.behind) | {"leader": item.leader},
+                    "leader": item.leader,
+                    "below_leader": None if item.below_leader is None else _interval(item.below_leader),
                     "trainings": item.trainings,
                 }
                 for item in race.dropped
@@ -117,6 +120,14 @@ class Recommendation:
             "commands": self.commands,
         }
 
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def _repr_html_(self) -> str:
+        answer, *rest = str(self).split("\n\n")
+        table = html_table("Methods that are left", self.rows())
+        return "".join([_paragraph(answer), table, *map(_paragraph, rest)])
+
     def lines(self) -> list[str]:
         """The answer as text: the method first, then what it rests on."""
         heading = "Commands that train it, keep the model, and predict:"
@@ -126,7 +137,7 @@ class Recommendation:
         """A table of the methods that are left, accuracies in per cent and differences in points."""
         rows: list[dict[str, object]] = []
         for item in self.decision.standings:
-            test = item.behind
+            test = item.below_leader
             rows.append(
                 {
                     "method": item.method,
@@ -149,7 +160,7 @@ class Recommendation:
         return {
             "method": item.method,
             "accuracy": item.accuracy,
-            "behind": None if item.behind is None else _interval(item.behind),
+            "below_leader": None if item.below_leader is None else _interval(item.below_leader),
             "seconds": self.race.outcomes.seconds(item.method),
             "labels_to_settle": item.labels,
             "repeats_to_settle": item.repeats,
@@ -169,7 +180,7 @@ class Recommendation:
             )
         rest = [item.method for item in decision.standings if item.method != self.pick]
         if not rest:
-            others = counted(sum(item.behind is not None for item in self.race.dropped), "other method")
+            others = counted(sum(item.below_leader is not None for item in self.race.dropped), "other method")
             lines.append(f"The race shows {others} to be more than {self._margin} worse.")
             return lines
         lines.append(
@@ -191,10 +202,10 @@ class Recommendation:
                 f"out. With {plan.wanted} the accuracy will be a little higher."
             )
         for item in race.dropped:
-            behind = "" if item.behind is None else f", {100 * item.behind.mean:.1f} points below {item.leader}"
-            reason = "" if item.behind is not None else f", {item.reason}"
+            test = item.below_leader
+            reason = item.reason if test is None else f"{100 * test.mean:.1f} points below {item.leader}"
             after = f" after {counted(item.trainings, 'training')}" if item.trainings else ""
-            lines.append(f"Out: {item.method}{behind}{reason}{after}.")
+            lines.append(f"Out: {item.method}, {reason}{after}.")
         lines.append(
             f"The chance that the race dropped the best method is at most {100 * LEVEL:.0f} %. "
             f"{100 * self.decision.optimism:.1f} points were taken off for choosing the winner."
@@ -228,6 +239,10 @@ class Recommendation:
     @property
     def _margin(self) -> str:
         return f"{100 * self.request.margin:g} points"
+
+
+def _paragraph(text: str) -> str:
+    return f"<p>{'<br>'.join(map(escape, text.splitlines()))}</p>"
 
 
 def _interval(test: MeanTest) -> dict[str, Any]:

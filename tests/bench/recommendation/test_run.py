@@ -46,9 +46,12 @@ def test_the_answer_names_a_method_with_its_accuracy_and_the_commands(answered) 
     assert set(values["group"]) | {item["method"] for item in values["dropped"]} == set(METHODS.split(","))
     assert values["commands"][0].startswith(f"etl-bench run -m {found.pick} -d {DATASET} -b {BACKBONE}")
     assert "--keep-models best" in values["commands"][0]
-    text = "\n".join(found.lines())
+    text = str(found)
     assert text.startswith(f"Take {found.pick}: ")
     assert "Points lost on a dataset left out: best average" in text
+    shown = found._repr_html_()
+    assert shown.startswith(f"<p>Take {found.pick}: ")
+    assert "<table><caption>Methods that are left</caption>" in shown
 
 
 def test_the_recommended_method_is_trained_and_its_model_kept(answered) -> None:
@@ -123,7 +126,7 @@ def test_methods_without_training_come_first_and_untried_ones_are_named(answered
     sweep = found.request.sweep.model_copy(update={"methods": [*found.request.sweep.methods, "coop"]})
     stopped = replace(found, request=replace(found.request, sweep=sweep))
     assert stopped.untried == stopped.to_json()["untried"] == ["coop"]
-    assert "1 method was not tried, as the budget was used up: coop. Repeat" in "\n".join(stopped.lines())
+    assert "1 method was not tried, as the budget was used up: coop. Repeat" in str(stopped)
     assert found.untried == []
 
 
