@@ -160,7 +160,6 @@ class LinearProbe(GridSearchMethod[LinearProbeConfig]):
 
     def search_regularisation(self, features: Float[Tensor, "n dim"], labels: Int[Tensor, " n"]) -> LinearClassifier:
         """Search C as lpclip does: the best power of ten, then the better end of an interval halved in log C."""
-
         features = in_double(features)
         labels = labels.to(features.device)
 
