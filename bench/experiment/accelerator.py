@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
 
 from bench._util.out_of_memory import out_of_memory
 from bench.errors import TrainingMemoryError
@@ -20,6 +22,8 @@ from bench.spec import ExperimentSpec
 from methods import Precision
 
 _LOG = logging.getLogger("bench.experiment")
+IN_FLIGHT = 2
+"""Results that a GPU may be computing while an earlier one is waited for."""
 NEEDED = 2**30
 """Bytes that the first run of a process waits for; a later one waits for the peak of the run before it."""
 WAIT_SECONDS = 60.0
@@ -58,6 +62,36 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
+
+
+def on_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the CPU on a device; to CUDA from pinned memory, so that nothing waits for the transfer."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
+def copied_back(results: Iterable[Tensor]) -> Iterator[Tensor]:
+    """The results on the CPU, in order.
+
+    On CUDA `IN_FLIGHT` more are requested before one is waited for, so that the GPU has work while the processor
+    prepares the next.
+    """
+    waiting: deque[tuple[Tensor, torch.cuda.Event]] = deque()
+    for result in results:
+        if result.device.type != "cuda":
+            yield result.cpu()
+            continue
+        copy, copied = result.to("cpu", non_blocking=True), torch.cuda.Event()  # type: ignore[no-untyped-call]
+        copied.record()
+        waiting.append((copy, copied))
+        if len(waiting) > IN_FLIGHT:
+            yield _awaited(*waiting.popleft())
+    while waiting:
+        yield _awaited(*waiting.popleft())
+
+
+def _awaited(copy: Tensor, copied: torch.cuda.Event) -> Tensor:
+    copied.synchronize()
+    return copy
 
 
 def gpu_facts(device: torch.device) -> GpuFacts | None:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.experiment.accelerator import copied_back
 from bench.experiment.epoch_selection import EpochCandidates
 from bench.metrics.scores import accuracy, all_metrics
 from bench.record import TOP, Branches, Predictions, Score
@@ -176,7 +177,7 @@ def _with_branches(blend: Blend, batches: Iterable[Batch]) -> tuple[Branches, Te
 
 
 def _logits(classifier: Classifier, batches: Iterable[Batch]) -> Tensor:
-    return torch.cat([classifier(batch).float().cpu() for batch in batches])
+    return torch.cat(list(copied_back(classifier(batch).float() for batch in batches)))
 
 
 def _labels(split: EvalSplit) -> np.ndarray[Any, np.dtype[np.int64]]:

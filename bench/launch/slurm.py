@@ -1,7 +1,8 @@
 """Runs tasks as Slurm array jobs, which write their shards into the shared runs folder.
 
-A job runs a chunk of tasks and keeps a journal, which the command reads. A command that ended, or did not wait, can be
-repeated: it watches the jobs that are still active and submits only runs that no job is already working on.
+A job runs a chunk of tasks on each of its GPUs and keeps journals, which the command reads. A command that ended, or
+did not wait, can be repeated: it watches the jobs that are still active and submits only runs that no job is already
+working on.
 """
 
 import itertools
@@ -82,11 +83,12 @@ class SlurmTransport(Transport):
 
     def _submit_all(self) -> None:
         while self._unsubmitted:
-            numbers = list(self._unsubmitted)[:ARRAY_SIZE]
+            numbers = list(self._unsubmitted)[: ARRAY_SIZE * self.queue.workers]
             chunks = [self._unsubmitted.pop(number) for number in numbers]
             jobs = submit(self.surroundings, self.queue, chunks)
             self._jobs |= dict(zip(numbers, jobs, strict=True))
-            count = f"{len(jobs)} jobs" if len(jobs) > 1 else "one job"
+            number_of_jobs = len({job.job for job in jobs})
+            count = f"{number_of_jobs} jobs" if number_of_jobs > 1 else "one job"
             text = f"Submitted {counted(sum(map(len, chunks)), 'task')} as {count}, starting with {jobs[0].job}."
             self._events.append(Notice(text))
 
@@ -121,8 +123,8 @@ class SlurmTransport(Transport):
         self._events += [Exited(number) for number in self._unsubmitted]
         self._unsubmitted.clear()
         stop(self._jobs.values())
-        self.queue.cancel([job.job for job in self._jobs.values()], waiting_only=True)
+        self.queue.cancel(list(dict.fromkeys(job.job for job in self._jobs.values())), waiting_only=True)
 
     def kill(self, workers: Sequence[int]) -> None:
-        jobs = [self._jobs[number].job for number in workers if number in self._jobs]
-        self.queue.cancel(jobs, waiting_only=False)
+        jobs = dict.fromkeys(self._jobs[number].job for number in workers if number in self._jobs)
+        self.queue.cancel(list(jobs), waiting_only=False)

@@ -41,6 +41,10 @@ class ChunkFiles:
         document = json.loads(self._plan.read_text())
         return Surroundings.model_validate(document["surroundings"]), [load_task(item) for item in document["tasks"]]
 
+    def exist(self) -> bool:
+        """Whether the submission has this chunk."""
+        return self._plan.exists()
+
     def append(self, **line: object) -> None:
         """Append a line to the journal and flush it to disk."""
         with self._journal.open("a", encoding="utf-8") as file:

@@ -1,5 +1,6 @@
-"""The process of a Slurm job: `python -m bench.launch.slurm_job FOLDER MINUTES` runs one chunk of a submission.
+"""A worker of a Slurm job: `python -m bench.launch.slurm_job FOLDER MINUTES WORKERS` runs one chunk of a submission.
 
+A job has as many workers as GPUs. Each has a chunk and a GPU of its own.
 Slurm sends SIGUSR2 before the time of the job is over or before it is preempted. The job is then put back into the
 queue and resumes later. The chunk is read as JSON; nothing is unpickled.
 """
@@ -14,13 +15,22 @@ from types import FrameType
 
 from bench.launch.slurm_chunk import ChunkFiles, ChunkJob
 
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 REQUEUES = 10
 """How often a job may be requeued because its time ended."""
 
 
-def main(folder: Path, minutes: float) -> None:
-    """Run the chunk of this job, which Slurm's variables name; `minutes` is its time limit."""
-    files = ChunkFiles(folder, int(os.environ.get("SLURM_ARRAY_TASK_ID", "0")))
+def main(folder: Path, minutes: float, workers: int = 1) -> None:
+    """Run the chunk of this worker, which Slurm's variables name; `minutes` is the time limit of its job.
+
+    The last job of a submission may have fewer chunks than workers.
+    """
+    place = int(os.environ.get("SLURM_LOCALID", "0")) if workers > 1 else 0
+    files = ChunkFiles(folder, int(os.environ.get("SLURM_ARRAY_TASK_ID", "0")) * workers + place)
+    if workers > 1:
+        os.environ[VISIBLE] = own_gpu(os.environ.get(VISIBLE), place)
+        if not files.exist():
+            return
     begin = time.monotonic()
 
     def requeue(_number: int, _frame: FrameType | None) -> None:
@@ -29,7 +39,8 @@ def main(folder: Path, minutes: float) -> None:
             if files.progress(tasks).timeouts >= REQUEUES:
                 sys.exit(f"The time of this job ended for the {REQUEUES + 1}th time; it is not requeued.")
             files.append(timeout=True)
-        subprocess.run(["scontrol", "requeue", _job()], check=True, timeout=60)
+        # of several workers, the first one has requeued their job
+        subprocess.run(["scontrol", "requeue", _job()], check=workers == 1, timeout=60)
         sys.exit("This job is requeued.")
 
     for ended in (signal.SIGTERM, signal.SIGCONT):  # of a preemption; the run goes on until SIGKILL
@@ -38,10 +49,23 @@ def main(folder: Path, minutes: float) -> None:
     ChunkJob(str(folder), files.number)()
 
 
+def own_gpu(visible: str | None, place: int) -> str:
+    """The GPU of a worker, for `CUDA_VISIBLE_DEVICES`: by its place among those of the job, or the only one.
+
+    Example:
+        >>> own_gpu("4,5", 1), own_gpu("7", 1), own_gpu(None, 1)
+        ('5', '7', '1')
+    """
+    tokens = [part.strip() for part in (visible or "").split(",") if part.strip()]
+    if len(tokens) == 1:
+        return tokens[0]  # the cluster has bound one to each task
+    return tokens[place] if tokens else str(place)
+
+
 def _job() -> str:
     array = os.environ.get("SLURM_ARRAY_JOB_ID")
     return os.environ["SLURM_JOB_ID"] if array is None else f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]))
+    main(Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]))

@@ -22,7 +22,8 @@ class SlurmQueue:
 
     Args:
         minutes: time limit of a job, after which it is requeued and resumes.
-        cpus: cores of a job, and threads of a run.
+        cpus: cores of a worker, and threads of a run.
+        gpus: GPUs of a job, each of which has a worker.
         memory: in sbatch's notation (`16G`); None for the cluster's default.
         parallel: jobs of an array that may run at the same time; None for all.
         extra: further options of sbatch by long name without dashes; True for an option without a value.
@@ -38,6 +39,11 @@ class SlurmQueue:
     extra: Mapping[str, str | bool] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def workers(self) -> int:
+        """Processes of a job, one for each GPU."""
+        return max(1, self.gpus)
+
     def options(self, folder: Path, jobs: int) -> dict[str, str | int | bool | None]:
         """The options of sbatch by long name, for an array of that many jobs."""
         name = "%A_%a" if jobs > 1 else "%j"
@@ -46,6 +52,7 @@ class SlurmQueue:
             "nodes": 1,
             "array": f"0-{jobs - 1}%{min(jobs, self.parallel or jobs)}" if jobs > 1 else None,
             "time": self.minutes,
+            "ntasks-per-node": self.workers if self.workers > 1 else None,
             "cpus-per-task": self.cpus,
             "gpus-per-node": self.gpus or None,
             "partition": self.partition,
@@ -74,7 +81,10 @@ class SlurmQueue:
             if value is not None
         ]
         logs = ["--output", str(chosen["output"]), "--error", str(chosen["error"])]
-        command = ["srun", "--unbuffered", *logs, *job_command(folder, self.minutes)]
+        steps = [f"--cpus-per-task={chosen['cpus-per-task']}"]  # which srun does not take over from the job
+        if self.workers > 1:
+            steps += [f"--ntasks={self.workers}", "--kill-on-bad-exit=0", "--wait=0"]  # a worker outlives the others
+        command = ["srun", "--unbuffered", *steps, *logs, *job_command(folder, self.minutes, self.workers)]
         variables = dict.fromkeys(THREAD_VARIABLES, str(self.cpus)) | dict(self.variables)
         exports = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
         return "\n".join(["#!/bin/bash", *flags, *exports, shlex.join(command), ""])
@@ -117,9 +127,9 @@ class SlurmQueue:
         return listing.strip().splitlines()[-1] if listing.strip() else ""
 
 
-def job_command(folder: Path, minutes: float) -> list[str]:
-    """The command of one job of a submission, which finds its number in the environment."""
-    return [sys.executable, "-u", "-m", "bench.launch.slurm_job", str(folder), str(minutes)]
+def job_command(folder: Path, minutes: float, workers: int = 1) -> list[str]:
+    """The command of each worker of a job, which finds the numbers of both in the environment."""
+    return [sys.executable, "-u", "-m", "bench.launch.slurm_job", str(folder), str(minutes), str(workers)]
 
 
 def _output_of(*command: str) -> str | None:

@@ -25,7 +25,7 @@ _JOBS = "jobs.json"
 
 @dataclass
 class WatchedJob:
-    """A job whose journal is read.
+    """A chunk of a job, whose journal is read. Chunks of one job share its number.
 
     `unfinished` are the tasks this sweep waits for, by their number in the chunk. The job has `started` if it has begun
     any task, and is `running` if it has begun the first of the unfinished ones.
@@ -53,14 +53,14 @@ class WatchedJob:
         return self.files.folder / f"{self.job}_0_log.err"
 
 
-def arrays(tasks: int, runs_per_job: int) -> list[int]:
-    """How many jobs each array has when that many tasks are submitted."""
-    jobs = -(-tasks // runs_per_job)
+def arrays(tasks: int, runs_per_worker: int, workers: int = 1) -> list[int]:
+    """How many jobs each array has when that many tasks are submitted to jobs of that many workers."""
+    jobs = -(-tasks // (runs_per_worker * workers))
     return [min(ARRAY_SIZE, jobs - begin) for begin in range(0, jobs, ARRAY_SIZE)]
 
 
 def submit(surroundings: Surroundings, queue: SlurmQueue, chunks: Sequence[Sequence[Task]]) -> list[WatchedJob]:
-    """Write a submission and hand it to the queue as one array, one job for each chunk.
+    """Write a submission and hand it to the queue as one array, with one chunk for each worker of a job.
 
     The jobs read what to run from the submission, so its folder can be written by its owner alone. Raises LaunchError
     if everyone may write the runs folder, or if the queue rejects the submission, which is then deleted.
@@ -82,10 +82,11 @@ def submit(surroundings: Surroundings, queue: SlurmQueue, chunks: Sequence[Seque
     for item, tasks in zip(files, chunks, strict=True):
         item.write(surroundings.model_copy(update=absolute), tasks)
     try:
-        jobs = queue.submit(folder, len(files))
+        ids = queue.submit(folder, -(-len(files) // queue.workers))
     except LaunchError:
         shutil.rmtree(folder)
         raise
+    jobs = [ids[number // queue.workers] for number in range(len(files))]
     write_atomically(folder / _JOBS, json.dumps(jobs).encode())
     return [
         WatchedJob(job, item, list(tasks), dict(enumerate(tasks)))

@@ -148,7 +148,7 @@ class TunedModel:
     def pixels(self, rendered: Sequence[NDArray[np.uint8]]) -> Tensor:
         """Preprocessed pixels of images that `rendered` returned, `(n, 3, size, size)`, on the tower's device."""
         how = self.backbone.preprocessing
-        return to_pixels(np.stack(rendered), how.mean, how.std).to(self.backbone.device)
+        return to_pixels(np.stack(rendered), how.mean, how.std, self.backbone.device)
 
     @torch.no_grad()
     def predict_rendered(self, rendered: Sequence[NDArray[np.uint8]]) -> ImagePredictions:

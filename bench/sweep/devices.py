@@ -158,19 +158,21 @@ def _check_cluster(request: SweepRequest) -> None:
     if device not in ("auto", "cpu", "cuda"):
         raise UsageError(f"--device {device!r}: with --launcher {launcher} the cluster picks; use --device cuda.")
     if request.jobs_per_gpu is not None:
-        shares = "--gpus-per-run 0.5 lets two runs share a GPU" if option == "--gpus-per-run" else "a job uses one GPU"
+        shares = (
+            "--gpus-per-run 0.5 lets two runs share a GPU"
+            if option == "--gpus-per-run"
+            else "a job has one on each GPU"
+        )
         raise UsageError(f"--jobs-per-gpu {request.jobs_per_gpu}: only for --launcher local; {shares}.")
     if gpus and device == "cpu":
         raise UsageError(f"{option} {gpus:g} reserves a GPU that --device cpu does not use; leave one of them out.")
     if gpus == 0 and device == "cuda":
         raise UsageError(f"{option} 0 reserves no GPU for --device cuda; leave one of them out.")
-    if gpus is not None and gpus > 1:
-        way_out = (
-            "--gpus-per-run 1, or a part of one"
-            if option == "--gpus-per-run"
-            else "--gpus 1 and as many jobs as GPUs (--jobs), or --launcher local --device all inside an allocation"
+    if option == "--gpus-per-run" and gpus is not None and gpus > 1:
+        raise UsageError(
+            f"--gpus-per-run {gpus:g}: a run uses one GPU and the others would idle; use --gpus-per-run 1, or a part "
+            "of one."
         )
-        raise UsageError(f"{option} {gpus:g}: a run uses one GPU and the others would idle; use {way_out}.")
 
 
 def _check_kind(text: str, found: Devices, precision: str) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from bench.launch.tasks import Surroundings
     from bench.launch.transport import Transport
 
+CORES_PER_GPU = 8
+"""Cores on a cluster for each GPU, which decode its images: one core decodes about 300 photographs a second."""
 _MANY = 2**31
 """More tasks than any machine has cores."""
 
@@ -39,10 +41,17 @@ def local_workers(request: SweepRequest, tasks: int) -> int:
 
 
 def threads_per_run(request: SweepRequest, tasks: int) -> int:
-    """Threads of one run: here `OMP_NUM_THREADS` or an equal share of the cores, on a cluster what was asked for."""
+    """Threads of one run: here `OMP_NUM_THREADS` or an equal share of the cores, on a cluster what was asked for.
+
+    Without that, a run on a cluster has one core, and `CORES_PER_GPU` for its GPU or a share of them for a part of it.
+    """
     if request.here:
         return exported_threads() or max(1, cores() // max(local_workers(request, tasks), 1))
-    return (request.cpus_per_run if request.launcher is LauncherName.RAY else request.cpus) or 1
+    given = request.cpus_per_run if request.launcher is LauncherName.RAY else request.cpus
+    if given is not None or devices_of(request).kind == "cpu":
+        return given or 1
+    share = min(1.0, request.gpus_per_run or 1.0)  # of a GPU
+    return max(1, int(CORES_PER_GPU * share))
 
 
 def feature_cache(request: SweepRequest) -> Path:
@@ -106,7 +115,7 @@ def job_scripts(request: SweepRequest, tasks: int) -> list[str]:
     from bench.launch.slurm_submission import FOLDER, arrays
 
     folder = request.runs.absolute() / FOLDER / "SUBMISSION"
-    return [queue.script(folder, jobs) for jobs in arrays(tasks, request.runs_per_job or RUNS_PER_JOB)]
+    return [queue.script(folder, jobs) for jobs in arrays(tasks, request.runs_per_job or RUNS_PER_JOB, queue.workers)]
 
 
 def slurm_queue(request: SweepRequest) -> SlurmQueue:

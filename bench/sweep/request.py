@@ -232,7 +232,9 @@ class SweepRequest(BaseModel):
         "Default: $RAY_ADDRESS, or auto.",
     )
     cpus_per_run: Annotated[int | None, Option(Panel.RAY)] = Field(
-        None, ge=1, description="Cores, and threads, of a run."
+        None,
+        ge=1,
+        description="Cores, and threads, of a run. Default: 1, with a GPU 8 or a share of them for a part of it.",
     )
     gpus_per_run: Annotated[float | None, Option(Panel.RAY)] = Field(
         None, ge=0, description="GPUs of a run, which imply CUDA; 0.5 lets two share one."
@@ -246,15 +248,17 @@ class SweepRequest(BaseModel):
         None, description=f"Time limit of a job; an unfinished job is queued again. Default: {SLURM_TIME}."
     )
     gpus: Annotated[int | None, Option(Panel.SLURM)] = Field(
-        None, ge=0, description="GPUs of a job, 0 or 1; 1 implies CUDA."
+        None, ge=0, description="GPUs of a job, each with a worker of its own; 1 or more imply CUDA."
     )
-    cpus: Annotated[int | None, Option(Panel.SLURM)] = Field(None, ge=1, description="Cores, and threads, of a job.")
+    cpus: Annotated[int | None, Option(Panel.SLURM)] = Field(
+        None, ge=1, description="Cores, and threads, of a worker. Default: 1, with a GPU 8."
+    )
     mem: Annotated[str | None, Option(Panel.SLURM)] = Field(None, description="Memory of a job, such as 16G.")
     slurm_set: Annotated[list[str], Option(Panel.SLURM)] = Field(
         [], description="Any other option of sbatch, as key=value. Repeatable."
     )
     runs_per_job: Annotated[int | None, Option(Panel.SLURM)] = Field(
-        None, ge=1, description=f"Runs of a job. Default: {RUNS_PER_JOB}."
+        None, ge=1, description=f"Runs of a worker. Default: {RUNS_PER_JOB}."
     )
     no_wait: Annotated[bool, Option(Panel.SLURM)] = Field(False, description="Submit and return.")
 

@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from gpu_page import NOT_MEASURED, PAGE, page_with, recorded, section
 from places import ROOT
+from pretended_script import run_script
 
 from bench.conformance.pretended_device import why_unavailable
 
 SCRIPT = ROOT / "tests" / "gpu" / "record.py"
-
-
-PRETENDED = (
-    "import runpy, sys; from bench.conformance.pretended_device import install; install(); "
-    "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
-)
-
-
-def run_script(*options: str, pretended: bool = False) -> subprocess.CompletedProcess[str]:
-    paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests" / "perf", ROOT / "tests" / "gpu")))
-    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, *(["-c", PRETENDED] if pretended else []), str(SCRIPT), *options]
-    return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 
 def test_the_page_has_the_table_of_the_recorded_file() -> None:
@@ -38,7 +23,7 @@ def test_the_page_has_the_table_of_the_recorded_file() -> None:
 
 def test_the_script_runs_through_and_its_file_makes_a_section(tmp_path: Path) -> None:
     out = tmp_path / "gpu.json"
-    done = run_script("--device", "cpu", "--tiny", "--seconds", "0.01", "--out", str(out))
+    done = run_script(SCRIPT, "--device", "cpu", "--tiny", "--seconds", "0.01", "--out", str(out), pretended=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(out.read_text())
     assert list(found) == ["environment", "images", "parity", "decode", "steps", "sweep"]
@@ -55,7 +40,7 @@ def test_the_script_runs_through_and_its_file_makes_a_section(tmp_path: Path) ->
 
 
 def test_numbers_of_a_cpu_are_not_written_as_those_of_a_gpu() -> None:
-    done = run_script("--device", "cpu")
+    done = run_script(SCRIPT, "--device", "cpu", pretended=False)
     assert done.returncode == 2
     assert "recorded.json is for numbers of a GPU; give another --out" in " ".join(done.stderr.split())
 
@@ -65,7 +50,7 @@ def test_the_parts_of_a_gpu_run_on_a_pretended_one(tmp_path: Path) -> None:
     if reason := why_unavailable():
         pytest.skip(reason)
     out = tmp_path / "gpu.json"
-    done = run_script("--device", "cuda", "--tiny", "--seconds", "0.01", "--out", str(out), pretended=True)
+    done = run_script(SCRIPT, "--device", "cuda", "--tiny", "--seconds", "0.01", "--out", str(out))
     assert done.returncode == 0, done.stderr
     found = json.loads(out.read_text())
     assert found["environment"]["gpu"] == "pretended GPU 0"

@@ -90,7 +90,17 @@ def _replace_cuda_functions(torch: Any) -> None:
     def synchronize(_: Any = None) -> None:
         COUNTS.add(COUNTS.waits, place())
 
+    class Event:
+        """An event of a stream; all work is done when it is recorded."""
+
+        def record(self, _: Any = None) -> None:
+            pass
+
+        def synchronize(self) -> None:
+            synchronize()
+
     replaced: dict[str, Any] = {
+        "Event": Event,
         "_lazy_init": lambda: None,
         "is_available": lambda: True,
         "is_initialized": lambda: False,

@@ -228,7 +228,8 @@ def _count_transfer(source: Tensor, home: torch.device, *, blocking: bool) -> No
         COUNTS.add(COUNTS.operations, place())
         COUNTS.add(COUNTS.by_name, "aten::copy_")
     elif home.type == "cpu":
-        COUNTS.add(COUNTS.waits, place())
+        if blocking:
+            COUNTS.add(COUNTS.waits, place())
     elif not getattr(source, "pretended_pinned", False):
         COUNTS.add(COUNTS.pageable, place())
     else:

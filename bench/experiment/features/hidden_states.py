@@ -24,7 +24,7 @@ from torch import Tensor
 
 from bench.experiment.features.budget import Budget
 from bench.experiment.features.feature_blocks import BlockFolder, block_addresses, missing
-from bench.experiment.features.image_features import ENCODE_BATCH, encode_padded
+from bench.experiment.features.image_passes import encode_padded, images_per_pass, pass_arithmetic
 from methods import Backbone, image_hidden_states
 
 Pixels = Callable[[Sequence[int]], Tensor]
@@ -55,9 +55,10 @@ class HiddenStates:
         budget: Budget | None = None,
     ) -> None:
         self.backbone, self.first, self.limit = backbone, first, limit
+        self._size = images_per_pass(backbone)
         self._blocks: BlockFolder | None = None
         if folder is not None:
-            place = folder / "features" / f"{backbone.digest}-{backbone.arithmetic}-hidden{first}"
+            place = folder / "features" / f"{backbone.digest}-{pass_arithmetic(backbone)}-hidden{first}"
             self._blocks = BlockFolder(place, budget, unwritable=_UNWRITABLE)
         self._mapped: dict[bytes, Tensor] = {}
         self._stored_bytes: int | None = None
@@ -74,8 +75,8 @@ class HiddenStates:
 
     def fill(self, addresses: Sequence[bytes], pixels: Pixels) -> None:
         """Store what is not stored yet, as far as the limit allows."""
-        for start in range(0, len(addresses), ENCODE_BATCH):
-            chunk = addresses[start : start + ENCODE_BATCH]
+        for start in range(0, len(addresses), self._size):
+            chunk = addresses[start : start + self._size]
             if not self._fits(len(chunk)):
                 return
             self._compute_missing(chunk, pixels, start)
@@ -88,8 +89,8 @@ class HiddenStates:
                 self._map(path)
             absent = missing(addresses, self._mapped)
         computed: dict[bytes, Tensor] = {}
-        for start in range(0, len(absent), ENCODE_BATCH):
-            chunk = absent[start : start + ENCODE_BATCH]
+        for start in range(0, len(absent), self._size):
+            chunk = absent[start : start + self._size]
             states, fresh = self._encode(pixels([start_at + i for i in chunk])), [addresses[i] for i in chunk]
             if self._blocks is not None and self._fits(len(chunk)):
                 path, size = self._blocks.add(fresh, states)
@@ -100,7 +101,8 @@ class HiddenStates:
 
     def _encode(self, pixels: Tensor) -> Tensor:
         blocks = partial(self.backbone.image_hidden, first=self.first)
-        return encode_padded(self.backbone, pixels, blocks, Fraction(self.first, self.backbone.vision_depth))
+        share = Fraction(self.first, self.backbone.vision_depth)
+        return encode_padded(self.backbone, pixels, blocks, share, self._size).cpu()
 
     @cached_property
     def _row_bytes(self) -> int:

@@ -1,10 +1,10 @@
 """The content-addressed store of frozen features: each image view goes through the frozen image tower once.
 
 A feature's address is (backbone digest, arithmetic, image digest, view key); the arithmetic is the precision and, on a
-GPU, its kind. On disk, a folder per backbone holds
-immutable blocks, each a safetensors file that is named by the digest of its addresses and carries a checksum of its
-values. Existing blocks are never changed (temporary file, fsync, rename), so any number of processes may share a
-folder. A damaged block is ignored and its features are computed again.
+GPU, its kind and the images of a pass. On disk, a folder per backbone holds immutable blocks, each a safetensors file
+that is named by the digest of its addresses and carries a checksum of its values. Existing blocks are never changed
+(temporary file, fsync, rename), so any number of processes may share a folder. A damaged block is ignored and its
+features are computed again.
 """
 
 from __future__ import annotations
@@ -19,24 +19,11 @@ import torch
 from torch import Tensor
 
 from bench._util.prefetch import prefetch
+from bench.experiment.accelerator import copied_back
 from bench.experiment.features.budget import Budget
 from bench.experiment.features.feature_blocks import BlockFolder, missing, name_folder
+from bench.experiment.features.image_passes import encode_padded, images_per_pass, pass_arithmetic
 from methods import Backbone
-
-ENCODE_BATCH = 32
-"""Images per pass. The last pass is padded to this size, so that a feature's bits do not depend on its neighbours."""
-
-
-def encode_padded(backbone: Backbone, pixels: Tensor, tower: Callable[[Tensor], Tensor], share: Fraction) -> Tensor:
-    """What `tower`, that share of the image tower, gives for at most `ENCODE_BATCH` images; float32, on the CPU.
-
-    The pass is padded with zeros to its full size. Padding does not count as images.
-    """
-    padding = pixels.new_zeros(ENCODE_BATCH - len(pixels), *pixels.shape[1:])
-    with torch.no_grad():
-        encoded = tower(torch.cat([pixels, padding]).to(backbone.device))[: len(pixels)]
-    backbone.passes.image -= share * len(padding)
-    return encoded.float().cpu()
 
 
 class FeatureStore:
@@ -60,7 +47,7 @@ class FeatureStore:
         self.project = project
         self._root = folder
         self._budget = budget
-        kind = backbone.arithmetic if project else f"{backbone.arithmetic}-pooled"
+        kind = pass_arithmetic(backbone) + ("" if project else "-pooled")
         self.folder = None if folder is None else folder / "features" / f"{backbone.digest}-{kind}"
         self._blocks = None if self.folder is None else BlockFolder(self.folder, budget)
         self._rows: dict[bytes, Tensor] = {}
@@ -103,10 +90,11 @@ class FeatureStore:
         """Compute and store the features at some positions of `addresses`."""
         if not absent:
             return
-        chunks = [absent[i : i + ENCODE_BATCH] for i in range(0, len(absent), ENCODE_BATCH)]
+        size = images_per_pass(self.backbone)
+        chunks = [absent[i : i + size] for i in range(0, len(absent), size)]
         tower = partial(self.backbone.encode_image, project=self.project)
-        encoded = [encode_padded(self.backbone, some, tower, Fraction(1)) for some in prefetch(chunks, pixels)]
-        computed = torch.cat(encoded)
+        passes = (encode_padded(self.backbone, some, tower, Fraction(1), size) for some in prefetch(chunks, pixels))
+        computed = torch.cat(list(copied_back(passes)))
         fresh = [addresses[i] for i in absent]
         self._rows.update(zip(fresh, computed, strict=True))
         if self._blocks is not None:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from bench._util.prefetch import parallel_map, prefetch
 from bench.context import RunContext
+from bench.experiment.accelerator import on_device
 from bench.experiment.features.budget import Budget
 from bench.experiment.features.feature_blocks import address
 from bench.experiment.features.frozen_texts import FrozenTexts
@@ -134,8 +135,8 @@ class Inputs:
         grouped = [(key, [view for _, view in some]) for key, some in groupby(shown, lambda pair: pair[0].key)]
         rendered = parallel_map(grouped, lambda g: self._rendered.get_all(images, *g, size), self._decoders)
         stack = np.stack([one for some in rendered for one in some])
-        pixels = to_pixels(stack, self.backbone.preprocessing.mean, self.backbone.preprocessing.std)
-        return on_device(pixels, self.backbone.device)
+        how = self.backbone.preprocessing
+        return to_pixels(stack, how.mean, how.std, self.backbone.device)
 
     @cached_property
     def _decoders(self) -> ThreadPoolExecutor | None:
@@ -295,11 +296,6 @@ class Inputs:
             yield from prefetch(starts, lambda start: batch(start).load(Needs.PIXELS))
         else:
             yield from map(batch, starts)
-
-
-def on_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """A tensor of the CPU on a device; to CUDA from pinned memory, so that nothing waits for the transfer."""
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def epochs_together(epoch: int, epochs: int, n: int) -> range:

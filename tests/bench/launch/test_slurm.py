@@ -19,6 +19,7 @@ from bench.errors import LaunchError
 from bench.launch import slurm_chunk
 from bench.launch.slurm import SlurmTransport
 from bench.launch.slurm_chunk import ChunkFiles, ChunkJob
+from bench.launch.slurm_job import own_gpu
 from bench.launch.slurm_queue import SlurmQueue, job_command
 from bench.launch.slurm_submission import arrays, submit
 from bench.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Outcome, RunTask, Surroundings, Task
@@ -172,6 +173,7 @@ def test_a_dry_run_knows_the_arrays():
     assert arrays(0, 20) == []
     assert arrays(41, 20) == [3]
     assert arrays(2001, 1) == [1000, 1000, 1]
+    assert arrays(41, 5, workers=4) == [3]
 
 
 def test_the_script_says_what_was_asked_for():
@@ -190,6 +192,7 @@ def test_the_script_says_what_was_asked_for():
         "#SBATCH --time=90",
         "#SBATCH --cpus-per-task=4",
         "#SBATCH --gpus-per-node=2",
+        "#SBATCH --ntasks-per-node=2",
         "#SBATCH --partition=gpu",
         "#SBATCH --mem=16G",
         "#SBATCH --account=me",
@@ -197,8 +200,41 @@ def test_the_script_says_what_was_asked_for():
         "export OMP_NUM_THREADS=4",
     ):
         assert line in text.splitlines()
-    assert re.search(r"^srun .* -u -m bench\.launch\.slurm_job /shared/runs/slurm/S 90$", text, flags=re.M)
+    assert re.search(r"^srun .* -u -m bench\.launch\.slurm_job /shared/runs/slurm/S 90 2$", text, flags=re.M)
+    assert re.search(r"^srun .*--cpus-per-task=4 --ntasks=2 --kill-on-bad-exit=0 --wait=0 ", text, flags=re.M)
     assert "--array" not in queue.script(Path("s"), 1)
+    assert "ntasks" not in SlurmQueue(minutes=1, gpus=1).script(Path("s"), 1)
+
+
+def test_each_gpu_of_a_job_has_a_worker_of_its_own(
+    surroundings: Surroundings, tmp_path: Path, behave, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    behave(gpus=str(tmp_path / "gpus"))
+    queue, todo = LocalQueue(workers=2), tasks(5)
+    summary, _, notices = launch(surroundings, todo, queue, runs_per_job=2)
+    queue.close()
+    assert (status(surroundings, todo), summary.failures) == ([RunStatus.OK] * 5, [])
+    assert queue.arrays == [2], "three chunks on four GPUs"
+    assert notices[0].startswith("Submitted 5 tasks as 2 jobs, starting with ")
+    assert sorted((tmp_path / "gpus").read_text().split()) == ["4", "4", "4", "6", "6"]
+
+
+def test_a_worker_that_dies_leaves_the_other_gpus_of_its_job_at_work(surroundings: Surroundings, behave):
+    behave(die=["seed 1"])
+    queue, todo = LocalQueue(workers=2), tasks(4)
+    summary, *_ = launch(surroundings, todo, queue, runs_per_job=2)
+    queue.close()
+    assert status(surroundings, todo).count(RunStatus.OK) == 3
+    assert len(summary.failures) == 1
+
+
+@pytest.mark.parametrize(
+    ("visible", "place", "own"),
+    [("4,6", 0, "4"), ("4,6", 1, "6"), ("7", 1, "7"), (None, 1, "1"), ("", 0, "0"), ("GPU-a, GPU-b", 1, "GPU-b")],
+)
+def test_a_worker_takes_the_gpu_at_its_place(visible: str | None, place: int, own: str):
+    assert own_gpu(visible, place) == own
 
 
 def test_without_sbatch_it_says_where_to_go(monkeypatch):
@@ -234,7 +270,8 @@ if name == "sbatch":
         subprocess.Popen(["bash", sys.argv[-1]], env=os.environ | variables, stdout=log, stderr=log)
     print("7;cluster")
 elif name == "srun":
-    os.execv(sys.argv[6], sys.argv[6:])
+    start = sys.argv.index({python!r})
+    os.execv(sys.argv[start], sys.argv[start:])
 elif name == "scontrol":
     open(os.path.join(folder, "requeued"), "a").write(" ".join(sys.argv[1:]) + "\\n")
 elif name == "squeue":

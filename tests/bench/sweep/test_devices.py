@@ -105,7 +105,7 @@ def test_mps_computes_in_fp32_only(machine: Machine) -> None:
         ({"launcher": "ray", "gpus_per_run": 0.5, "device": "cpu"}, "--gpus-per-run 0.5 reserves a GPU that"),
         ({"launcher": "slurm", "gpus": 0, "device": "cuda"}, "--gpus 0 reserves no GPU for --device cuda"),
         ({"launcher": "ray", "gpus_per_run": 0, "device": "cuda"}, "--gpus-per-run 0 reserves no GPU"),
-        ({"launcher": "slurm", "gpus": 4}, "--gpus 4: a run uses one GPU.*use --gpus 1 and as many jobs as GPUs"),
+        ({"launcher": "slurm", "gpus": 4, "jobs_per_gpu": 2}, "only for --launcher local; a job has one on each GPU"),
         ({"launcher": "ray", "gpus_per_run": 2}, "--gpus-per-run 2: a run uses one GPU.*use --gpus-per-run 1"),
         ({"launcher": "ray", "jobs_per_gpu": 2}, "--gpus-per-run 0.5 lets two runs share a GPU"),
         ({"launcher": "ray", "device": "all"}, "the cluster picks; use --device cuda"),
@@ -141,6 +141,7 @@ def test_a_reserved_gpu_is_used(given: dict[str, object], kind: str, machine: Ma
 def test_a_job_that_uses_cuda_reserves_one_gpu_once(machine: Machine) -> None:
     machine()
     queue = slurm_queue(request(launcher="slurm", device="cuda"))
+    assert slurm_queue(request(launcher="slurm", gpus=4)).workers == 4
     assert (queue.gpus, queue.variables) == (1, {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"})
     assert slurm_queue(request(launcher="slurm", slurm_set=["gres=gpu:1"])).gpus == 0
     assert slurm_queue(request(launcher="slurm")).variables == {}
