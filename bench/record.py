@@ -160,6 +160,10 @@ class Provenance(_Frozen):
     threads: Count
     backbone_digest: Line = Field(description="digest of the backbone's weights")
     support_digests: list[Line] = Field(description="content digest of each support image, in order")
+    true_labels: dict[Line, Count] = Field(
+        default_factory=dict,
+        description="true label of each support image that was given another label (`--support noisy:RATE`), by key",
+    )
     dataset_check: Line | None = Field(
         None, description="content digest by the last `datasets check` of the dataset; None if it was never checked"
     )
@@ -173,10 +177,12 @@ class Provenance(_Frozen):
 
     @model_serializer(mode="wrap")
     def _as_before(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """No GPU is left out, so that an old record is written as it was read."""
+        """No GPU and no changed label are left out, so that an old record is written as it was read."""
         values: dict[str, Any] = plain(self)
         if self.gpu is None:
             values.pop("gpu", None)
+        if not self.true_labels:
+            values.pop("true_labels", None)
         return values
 
 

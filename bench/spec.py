@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from bench.bounds import Count, LargeCount, Line, Name, Settings
-from datasets_registry import DrawRule, EvalProtocol, canonical_json
+from datasets_registry import DrawRule, EvalProtocol, SupportKind, canonical_json, is_support_rule
 
 SPEC_VERSION = 1
 _ADDED: dict[str, object] = {
@@ -52,7 +52,11 @@ class ExperimentSpec(BaseModel):
     seed: LargeCount
     precision: Name = Field("fp32", description="arithmetic of the frozen towers")
     targets: tuple[Name, ...] = Field((), description="datasets scored besides the source, sorted")
-    support: Line | None = Field(None, description="digest of an imported support list, for draw `file`")
+    support: Line | None = Field(
+        None,
+        description="digest of an imported support list, for draw `file`; or what changes the draw: "
+        "`imbalanced:FACTOR`, `noisy:RATE` or `all`",
+    )
     class_text: Line | None = Field(None, description="class texts in place of the template; ends with their digest")
     epoch_selection: Literal["validation", "oracle"] | None = Field(
         None, description="images that choose the epoch of a method without a search of its own; None keeps the last"
@@ -87,9 +91,17 @@ class ExperimentSpec(BaseModel):
                 values.pop(name, None)
         return hashlib.sha256(canonical_json(values).encode()).hexdigest()[:16]
 
+    @property
+    def support_rule(self) -> str | None:
+        """What changes the draw, such as `noisy:0.2`; None for a plain draw and for a support list."""
+        return self.support if self.support is not None and is_support_rule(self.support) else None
+
     def label(self) -> str:
         """A short description, for progress and messages."""
         up_to = "up to " if self.allow_fewer else ""
         shots = f"{up_to}{self.shots} shot{'' if self.shots == 1 else 's'}"
+        if self.support_rule is not None:
+            every = self.support_rule == SupportKind.ALL
+            shots = "all training images" if every else f"{shots}, {self.support_rule}"
         targets = f" to {len(self.targets)} targets" if self.targets else ""
         return f"{self.method} on {self.dataset}{targets}, {self.protocol}, {shots}, seed {self.seed}"

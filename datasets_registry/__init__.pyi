@@ -46,6 +46,9 @@ from ._draws.splits import class_halves as class_halves
 from ._draws.splits import draw_coop as draw_coop
 from ._draws.splits import draw_nested as draw_nested
 from ._draws.splits import select_classes as select_classes
+from ._draws.support_rules import SupportKind as SupportKind
+from ._draws.support_rules import SupportRule as SupportRule
+from ._draws.support_rules import is_support_rule as is_support_rule
 from ._draws.task import build_task as build_task
 from ._draws.task import eval_fingerprint as eval_fingerprint
 from ._draws.task import recorded_draw as recorded_draw

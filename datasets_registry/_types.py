@@ -230,7 +230,9 @@ class EvalSplit:
 class FewShotTask:
     """One few-shot task. Equal fingerprints prove that two methods used the same images, names and splits.
 
-    `short` has the number of training images of each class with fewer than `shots`, all of which are drawn.
+    `short` has the number of training images of each class with fewer than `shots`, all of which are drawn. `rule` is
+    what changed the draw, such as `noisy:0.2`, and `relabelled` has the true label of each support image whose label
+    it changed.
     """
 
     dataset: str
@@ -243,6 +245,8 @@ class FewShotTask:
     evals: tuple[EvalSplit, ...]
     fingerprint: str
     short: Mapping[str, int] = field(default_factory=dict)
+    rule: str | None = None
+    relabelled: Mapping[str, int] = field(default_factory=dict)
 
     def eval(self, name: str) -> EvalSplit:
         """The evaluation split of that name (`base`, `new`, `all`, or a target dataset)."""

@@ -1,5 +1,6 @@
 """The answer in words: what is best, how sure that is, which methods gain on hard datasets, and what is missing."""
 
+import math
 from collections.abc import Sequence
 from urllib.parse import quote
 
@@ -54,8 +55,9 @@ def small_print(view: OverviewView, measure: str) -> Markup:
             "gains are those of the H of each dataset."
         )
     if view.demo is not None:
+        images = "all images" if view.demo.shots is None else f"{counted(view.demo.shots, 'image')} per class"
         parts.append(
-            f"Demo: short trainings (recipe demo) on {counted(view.demo.shots, 'image')} per class, "
+            f"Demo: short trainings (recipe demo) on {images}, "
             f"tested on {view.demo.images:,} images. Published recipes may rank the methods differently."
         )
     return Markup(" ").join(Markup.escape(part) for part in [*parts, *_to_add(view, found)])
@@ -83,11 +85,12 @@ def _to_add(view: OverviewView, found: AnswerView) -> list[Markup]:
 
 
 def first_shown(site: SiteView) -> int:
-    """The index of the overview that the page opens with: most runs, and among equals most shots."""
+    """The index of the overview that the page opens with: a plain draw, most runs, and among equals most shots."""
 
-    def preference(index: int) -> tuple[bool, int, int]:
-        view = site.overviews[index]
-        return not view.whole, view.n_runs, site.boards[index].shots if site.boards else 0
+    def preference(index: int) -> tuple[bool, bool, int, float]:
+        view, board = site.overviews[index], site.boards[index] if site.boards else None
+        shots = 0 if board is None else math.inf if board.shots is None else board.shots
+        return not view.whole, board is None or not board.support, view.n_runs, shots
 
     return max(range(len(site.overviews)), key=preference, default=0)
 

@@ -166,9 +166,10 @@ def _sections(
 
 def _facets(board: BoardView | PublishedBoardView, view: OverviewView) -> list[str]:
     """Backbone, protocol, shots, draw and compared datasets, by which a setting is chosen."""
-    draw = f"{board.draw}, {board.precision}" if isinstance(board, BoardView) else ""
+    parts = [board.draw, board.support, board.precision] if isinstance(board, BoardView) else []
+    draw = ", ".join(filter(None, parts))
     scope = "all" if view.common is None else "shared by all methods"
-    return [board.backbone, board.protocol_title, str(board.shots), draw, scope]
+    return [board.backbone, board.protocol_title, "all" if board.shots is None else str(board.shots), draw, scope]
 
 
 def _method(key: str, name: str, family: str, here: str, entry: EntryView | None) -> dict[str, Any]:

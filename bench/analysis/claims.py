@@ -12,6 +12,7 @@ from typing import Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from bench._util.shots import shots_value
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import Leaderboard, Setting
 from bench.analysis.paired_average import common_seeds, paired_test, untested
@@ -107,7 +108,7 @@ def check_claims(
     difficulty: Mapping[str, Mapping[str, float]],
     groups: Grouping = difficulty_groups,
 ) -> list[ClaimResult]:
-    """Test every claim on every board that has both of its methods; without such a board it is not tested.
+    """Test every claim on every board of a plain draw that has both of its methods; without one it is not tested.
 
     `runs` is the store's `runs_frame(outcomes=True)`. `difficulty` is the relative transfer difficulty by backbone and
     dataset; `groups` divides the datasets by it.
@@ -119,6 +120,7 @@ def check_claims(
             _check(claim, board, a, b, difficulty.get(board.setting.backbone, {}), groups)
             for board, known in zip(boards, scores, strict=True)
             if board.setting.protocol == claim.protocol
+            and not board.setting.support
             and claim.shots in (None, board.setting.shots)
             and (a := _scores_of(board, known, claim.a)) is not None
             and (b := _scores_of(board, known, claim.b)) is not None
@@ -135,7 +137,7 @@ def check_claims(
 
 def _command(claim: Claim, shots: int | None) -> str:
     """What runs both methods of a claim."""
-    end = "" if shots is None else f" --shots {shots}"
+    end = "" if shots is None else f" --shots {shots_value(shots)}"
     return f"`etl-bench run -m {claim.a},{claim.b} --protocol {claim.protocol}{end}`"
 
 

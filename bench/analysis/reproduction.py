@@ -185,6 +185,8 @@ def _protocol_differences(board: Leaderboard, entry: Entry, defaults: PublishedS
         reasons.append(f"Our runs use the recipe {entry.recipe_name!r}.")
     if entry.recipe is not None and not board.setting.draw.startswith("coop"):
         reasons.append(f"Our runs use the draw {board.setting.draw!r}.")
+    if entry.recipe is not None and board.setting.support:
+        reasons.append(f"Our runs train on the support {board.setting.support!r}.")
     published = (defaults or {}).get((entry.method, board.setting.protocol))
     if published is None:
         if entry.label:

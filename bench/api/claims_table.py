@@ -47,7 +47,7 @@ def _row(found: ClaimResult) -> dict[str, object]:
     test, setting = found.test, found.setting
     return {
         "claim": f"{found.claim.id}: {found.claim.sentence}",
-        "setting": f"{setting.backbone}, {counted(setting.shots, 'shot')}" if setting else "",
+        "setting": f"{setting.backbone}, {setting.shots_text}" if setting else "",
         "verdict": str(found.verdict),
         "effect": f"{100 * test.mean:+.2f}" if test else "",
         "95 %": _interval(test) if test else "",

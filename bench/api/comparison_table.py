@@ -42,7 +42,7 @@ class ComparisonTable:
         """The rows of all settings."""
         import pandas as pd
 
-        frames = [pd.DataFrame(self.rows(pair)).assign(**vars(pair[0].setting)) for pair in self.pairs]
+        frames = [pd.DataFrame(self.rows(pair)).assign(**pair[0].setting.facts()) for pair in self.pairs]
         return pd.concat(frames, ignore_index=True)
 
     def flipped(self, pair: Pair) -> Iterator[str]:
@@ -115,7 +115,7 @@ def _interval(low: float | None, high: float | None) -> str:
 
 def _plain(board: Leaderboard, found: Comparison) -> dict[str, object]:
     return {
-        "setting": vars(board.setting),
+        "setting": board.setting.facts(),
         "a": found.a,
         "b": found.b,
         "cells": [

@@ -52,7 +52,7 @@ class LeaderboardTable:
         """One row per entry, measure and setting; values are fractions 0..1 with their interval and n."""
         import pandas as pd
 
-        frames = [pd.DataFrame(board.rows()).assign(**vars(board.setting)) for board in self.boards]
+        frames = [pd.DataFrame(board.rows()).assign(**board.setting.facts()) for board in self.boards]
         return pd.concat(frames, ignore_index=True)
 
     def rows(self, board: Leaderboard) -> list[dict[str, object]]:
@@ -85,7 +85,7 @@ class LeaderboardTable:
         """Plain values of every board."""
         return [
             {
-                "setting": vars(board.setting),
+                "setting": board.setting.facts(),
                 "h_convention": str(board.convention),
                 "datasets": list(board.datasets),
                 "averaged": list(board.averaged),

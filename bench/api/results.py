@@ -14,7 +14,7 @@ from bench.api.comparison_table import ComparisonTable
 from bench.api.leaderboard_table import LeaderboardTable
 from bench.errors import UsageError
 from bench.results.nearby_runs import no_runs
-from bench.sweep import cache_folder, missing_specs, unfinished_sweeps
+from bench.sweep import cache_folder, missing_specs, parse_shots, unfinished_sweeps
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +59,7 @@ class Results:
         self,
         *,
         protocol: str | None = None,
-        shots: int | Sequence[int] | None = None,
+        shots: int | str | Sequence[int] | None = None,
         backbone: str | None = None,
         convention: str | HConvention = "mean_of_h",
         costs: bool = True,
@@ -68,7 +68,7 @@ class Results:
 
         Args:
             protocol: only this one; likewise the next two.
-            shots: images per class.
+            shots: images per class; `"all"` for runs on all training images.
             backbone: `arch.tag`.
             convention: the H of average rows: `"mean_of_h"` (mean over datasets, which the tests compare) or
                 `"h_of_means"` (H of the average base and new accuracy, as in most papers' tables).
@@ -78,14 +78,14 @@ class Results:
         """
         from bench.analysis.leaderboard import HConvention, leaderboards, settings
 
-        counts = [shots] if isinstance(shots, int) else shots
+        counts = _shot_counts(shots)
         frame, how = self._frame, HConvention(convention)
         chosen: dict[str, Any] = {"protocol": protocol, "shots": counts, "backbone": backbone, "convention": how}
         boards = leaderboards(frame, **chosen, planned=missing_specs(self.unfinished), compared=True)
         if not boards:
             if frame.empty:
                 raise UsageError(no_runs(self.folder))
-            found = sorted({f"{setting.protocol} with {counted(setting.shots, 'shot')}" for setting in settings(frame)})
+            found = sorted({f"{setting.protocol} with {setting.shots_text}" for setting in settings(frame)})
             raise UsageError(f"No runs to show in {self.folder}. It holds: {', '.join(found)}.")
         unfinished = [str(sweep) for sweep in self.unfinished]
         return LeaderboardTable(boards, self._overview, unfinished, costs=costs)
@@ -104,7 +104,7 @@ class Results:
         b: str,
         *,
         protocol: str | None = None,
-        shots: int | Sequence[int] | None = None,
+        shots: int | str | Sequence[int] | None = None,
         backbone: str | None = None,
     ) -> ComparisonTable:
         """Compare two methods on the same images with the same seeds.
@@ -122,7 +122,7 @@ class Results:
 
         boards = self.leaderboard(protocol=protocol, shots=shots, backbone=backbone).boards
         if any(board.common is not None for board in boards):  # a pair may share more than all methods do
-            counts = [shots] if isinstance(shots, int) else shots
+            counts = _shot_counts(shots)
             boards = tuple(leaderboards(self._frame, protocol=protocol, shots=counts, backbone=backbone))
         names = [{name for entry in board.entries for name in (entry.key, entry.method)} for board in boards]
         both = [board for board, known in zip(boards, names, strict=True) if {a, b} <= known]
@@ -223,6 +223,12 @@ def load_results(runs: str | Path = _DEFAULT_RUNS) -> Results:
     results = Results(Path(runs).expanduser())
     _ = results._store
     return results
+
+
+def _shot_counts(shots: int | str | Sequence[int] | None) -> Sequence[int] | None:
+    if isinstance(shots, str):
+        return parse_shots(shots, "shots")
+    return [shots] if isinstance(shots, int) else shots
 
 
 def leaderboard(runs: str | Path = _DEFAULT_RUNS, **options: Any) -> LeaderboardTable:

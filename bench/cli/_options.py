@@ -10,18 +10,18 @@ import typer
 from bench.cli._print import remark
 from bench.cli._request_options import request_option
 from bench.errors import UsageError
-from bench.sweep import cache_folder, cores, parse_choice, parse_numbers, split_list
+from bench.sweep import cache_folder, cores, parse_choice, parse_numbers, parse_shots, split_list
 from bench.sweep.request import DEMO_BACKBONE
 
 if TYPE_CHECKING:
     from bench.results.shards import Shard, Shards
 
-__all__ = ["DEMO_BACKBONE", "cache_folder", "cores", "parse_choice", "parse_numbers", "split_list"]
+__all__ = ["DEMO_BACKBONE", "cache_folder", "cores", "parse_choice", "parse_numbers", "parse_shots", "split_list"]
 
 DEFAULT_RUNS = Path("runs")
 
 Protocol = Annotated[str | None, typer.Option("--protocol", help="Only this protocol.")]
-Shots = Annotated[str | None, typer.Option("--shots", help="Only these shots, such as 16 or 1,4,16.")]
+Shots = Annotated[str | None, typer.Option("--shots", help="Only these shots, such as 16 or 1,4,16, or all.")]
 Convention = Annotated[
     str,
     typer.Option(
@@ -84,7 +84,7 @@ ModelWeights = Annotated[
 
 def shot_counts(text: str | None) -> list[int] | None:
     """The numbers of a `Shots` option, None if it was not given."""
-    return None if text is None else parse_numbers(text, "--shots")
+    return None if text is None else parse_shots(text)
 
 
 def read_run(shards: Shards, prefix: str) -> Shard:

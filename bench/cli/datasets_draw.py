@@ -7,20 +7,27 @@ import typer
 
 from bench._util.counted import counted
 from bench._util.output_paths import check_output_file
+from bench._util.shots import ALL_SHOTS
 from bench.cli import _options as opt
 from bench.cli._print import print_line
+from bench.errors import UsageError
 
 
 def draw(
     name: Annotated[str, typer.Argument(help="The dataset.")],
-    shots: Annotated[int, typer.Option("--shots", min=1, help="Images per class.")] = 16,
+    shots: Annotated[str, typer.Option("--shots", help="Images per class, or all.")] = "16",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the draw.")] = 1,
     rule: opt.Draw = "coop",
+    support: Annotated[
+        str | None, typer.Option("--support", help="What changes the draw: imbalanced:FACTOR or noisy:RATE.")
+    ] = None,
     allow_fewer: opt.AllowFewer = False,
     out: Annotated[Path | None, typer.Option("--out", help="File to write; default: standard output.")] = None,
     data_root: opt.DataRoot = None,
 ) -> None:
     """Write the images of a draw as JSON: keys, labels, content digests, class names and their source.
+
+    With noisy:RATE, `true_labels` has the images whose label was changed.
 
     `etl-bench run --support FILE` uses it, on any machine that has the same images.
 
@@ -28,15 +35,38 @@ def draw(
     """
     import json
 
-    from datasets_registry import DrawRule, EvalProtocol, build_task, get_dataset, recorded_draw, support_manifest
+    from datasets_registry import (
+        DrawRule,
+        EvalProtocol,
+        SupportRule,
+        build_task,
+        get_dataset,
+        is_support_rule,
+        recorded_draw,
+        support_manifest,
+    )
 
     if out is not None:
         check_output_file(out, "--out")
     info = get_dataset(name)
     how = recorded_draw(info, opt.parse_choice(DrawRule, rule, "--draw"))
     splits = info.reader(data_root)
+    numbers = opt.parse_shots(shots)
+    if len(numbers) != 1 or numbers[0] < 1:
+        raise UsageError(f"--shots {shots!r} is not one number of at least 1, and not all.")
+    every = numbers == [ALL_SHOTS]
+    if support is not None and (every or not is_support_rule(support)):
+        raise UsageError(f"--support {support!r} is not imbalanced:FACTOR or noisy:RATE with a number of shots.")
+    rule_text = "all" if every else support
     task = build_task(
-        info, splits, protocol=EvalProtocol.FEW_SHOT, shots=shots, seed=seed, draw=how, allow_fewer=allow_fewer
+        info,
+        splits,
+        protocol=EvalProtocol.FEW_SHOT,
+        shots=numbers[0],
+        seed=seed,
+        draw=how,
+        allow_fewer=allow_fewer,
+        rule=None if rule_text is None else SupportRule.parse(rule_text),
     )
     text = json.dumps(support_manifest(task), indent=1, ensure_ascii=False)
     if out is None:

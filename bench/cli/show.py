@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from bench._util.counted import counted
 from bench.cli import _options as opt
 from bench.cli._print import print_facts, print_json, print_line, print_rows
 
@@ -32,6 +33,8 @@ def show(
         facts |= record.cost.model_dump(mode="json")
     provenance = record.provenance.model_dump(mode="json")
     provenance["support_digests"] = f"{len(record.provenance.support_digests)} images"
+    if "true_labels" in provenance:
+        provenance["true_labels"] = f"{counted(len(record.provenance.true_labels), 'image')} with another label"
     made = {"created_at": record.created_at.isoformat(), "imported_from": origin(runs, record.run_id) or "made here"}
     print_facts(facts | provenance | made, as_json=False)
     if record.scores:

@@ -185,6 +185,7 @@ class _Run:
                 method=spec.method,
                 backbone_digest=self.inputs.backbone.digest,
                 support_digests=[task.support.images.digest(sample.key) for sample in task.support.samples],
+                true_labels=task.relabelled,
                 device=str(self.inputs.backbone.device),
                 threads=context.threads,
                 dataset_check=last_fingerprint(spec.dataset, context.data_root),

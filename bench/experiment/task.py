@@ -14,6 +14,7 @@ from datasets_registry import (
     FewShotTask,
     Fold,
     SupportList,
+    SupportRule,
     build_task,
     get_dataset,
     read_support_list,
@@ -65,6 +66,7 @@ def declared_task(
         texts=_class_text(spec, context),
         allow_fewer=spec.allow_fewer,
         fold=_fold(spec),
+        rule=None if spec.support_rule is None else SupportRule.parse(spec.support_rule),
     )
 
 
@@ -91,7 +93,7 @@ def _fold(spec: ExperimentSpec) -> Fold | None:
 
 
 def _support_list(spec: ExperimentSpec, context: RunContext) -> SupportList | None:
-    if spec.support is None:
+    if spec.support is None or spec.support_rule is not None:
         return None
     listed = read_support_list(_named_file(spec.support, "support list", "--support FILE", context))
     if listed.digest != spec.support:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from bench._util.shots import ALL_SHOTS
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import Cell, Entry, Leaderboard, leaderboard, settings
 from bench.presenters.catalogue import Catalogue
@@ -33,7 +34,7 @@ class FigureData:
     """The data of all figures.
 
     Args:
-        boards: base-to-new boards by shots; of several draws, the one with most runs.
+        boards: base-to-new boards of plain draws by shots; of several draws, the one with most runs.
         scores: accuracy by run id and split.
         measures: difficulty by (dataset, split, measure).
         curves: accuracy by run id, epoch and split, where it was recorded during training.
@@ -116,7 +117,7 @@ def gather_figure_data(
     backbone = max(sorted(counts), key=lambda name: counts[name], default="")
     boards: dict[int, Leaderboard] = {}
     for setting in settings(here):
-        if setting.backbone == backbone:
+        if setting.backbone == backbone and setting.shots != ALL_SHOTS and not setting.support:
             board = leaderboard(here, setting)
             size = sum(entry.n for entry in board.entries)
             if setting.shots not in boards or size > sum(entry.n for entry in boards[setting.shots].entries):

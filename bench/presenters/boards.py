@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
+from bench._util.shots import ALL_SHOTS
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import Entry, H, HConvention, Leaderboard
 from bench.analysis.quality import agreement, quality
@@ -47,6 +48,7 @@ def board_view(
         BoardView,
         setting,
         anchor=anchor,
+        shots=None if setting.shots == ALL_SHOTS else setting.shots,
         source=setting.source or None,
         seeds=board.seeds,
         measures=board.measures,

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from bench._util.counted import counted
 from bench.analysis.claims import Claim, ClaimResult, check_claims, difficulty_by_backbone
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import Leaderboard, Setting
@@ -44,7 +45,7 @@ def _test(claim: Claim, catalogue: Catalogue) -> str:
     over = {"all": "all datasets", "easy": "the easy datasets", "hard": "the hard datasets"}[claim.datasets]
     if claim.contrast == "difference-of-groups":
         over = "the hard minus the easy datasets"
-    shots = "" if claim.shots is None else f", {_shots(claim.shots)}"
+    shots = "" if claim.shots is None else f", {counted(claim.shots, 'shot')}"
     a, b = catalogue.method(claim.a).title, catalogue.method(claim.b).title
     return f"{a} − {b}: {what} over {over}, {claim.protocol}{shots}"
 
@@ -58,11 +59,7 @@ def _result(result: ClaimResult, catalogue: Catalogue) -> ClaimResultView:
 
 def _setting(setting: Setting, catalogue: Catalogue) -> str:
     source = f" from {catalogue.dataset(setting.source).title}" if setting.source else ""
-    return f"{setting.protocol}{source}, {_shots(setting.shots)}, {setting.backbone}"
-
-
-def _shots(shots: int) -> str:
-    return f"{shots} shot{'s' if shots != 1 else ''}"
+    return f"{setting.protocol}{source}, {setting.shots_text}, {setting.backbone}"
 
 
 def reproduction_view(

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from bench._util.shots import ALL_SHOTS
 from bench.analysis.leaderboard import Leaderboard
 from reports.views import DemoSettingsView
 
@@ -21,4 +22,5 @@ def demo_settings(board: Leaderboard, runs: pd.DataFrame) -> DemoSettingsView | 
     ids = {run_id for entry in board.entries for run_id in entry.run_ids}
     tested = runs[runs["run_id"].isin(ids)].drop_duplicates(["dataset", "split"])
     drawn = all(name.startswith(DRAWN) for name in board.datasets)
-    return DemoSettingsView(board.setting.shots, int(tested["n"].sum()), drawn)
+    shots = None if board.setting.shots == ALL_SHOTS else board.setting.shots
+    return DemoSettingsView(shots, int(tested["n"].sum()), drawn)

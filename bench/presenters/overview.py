@@ -110,7 +110,7 @@ def board_overview(
         for measure in board.measures
     }
     difficulty = {measure: _difficulty(datasets, measured, SPLIT_OF[measure]) for measure in board.measures}
-    shots = "" if board.setting.source else f", {board.setting.shots} shot{'s' if board.setting.shots != 1 else ''}"
+    shots = "" if board.setting.source else f", {board.setting.shots_text}"
     view = overview(
         anchor=anchor,
         setting=f"{board.setting.protocol}{shots}",

@@ -73,7 +73,7 @@ def site_view(
     scopes: dict[str, tuple[str | None, bool]] = {}
     planned = missing_specs(unfinished)
     for setting in settings(runs):
-        what = f"{setting.backbone} {setting.protocol} {setting.source} {setting.shots} shots"
+        what = f"{setting.backbone} {setting.protocol} {setting.source} {setting.shots_text}"
         board = compared_leaderboard(runs, setting, convention=convention, planned=planned)
         anchor = anchor_of(what, set(boards))
         boards[anchor] = board

@@ -3,6 +3,7 @@
 import json
 import platform
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -32,6 +33,7 @@ def collect(
     method: str,
     backbone_digest: str,
     support_digests: list[str],
+    true_labels: Mapping[str, int] | None = None,
     device: str,
     threads: int,
     dataset_check: str | None = None,
@@ -55,6 +57,7 @@ def collect(
         threads=threads,
         backbone_digest=backbone_digest,
         support_digests=support_digests,
+        true_labels=dict(true_labels or {}),
         dataset_check=dataset_check,
         eval_batch=eval_batch,
         gpu=gpu,

@@ -105,7 +105,8 @@ def own_table(runs: pd.DataFrame | None, request: RecommendRequest, backbone: st
     if runs is None or runs.empty:
         return None
     runs = runs[(runs["dataset"] != request.dataset) & (runs["protocol"] == EvalProtocol.FEW_SHOT)]
-    boards = leaderboards(runs, protocol=EvalProtocol.FEW_SHOT, shots=[request.shots], backbone=backbone)
+    found = leaderboards(runs, protocol=EvalProtocol.FEW_SHOT, shots=[request.shots], backbone=backbone)
+    boards = [board for board in found if not board.setting.support]
     if not boards:
         return None
     import pandas as pd

@@ -28,7 +28,7 @@ class Cause(StrEnum):
 _SPEC_FIELDS = {
     Cause.METHOD: ("method",),
     Cause.BACKBONE: ("backbone", "precision"),
-    Cause.TASK: ("dataset", "protocol", "shots", "draw", "seed"),
+    Cause.TASK: ("dataset", "protocol", "shots", "draw", "support", "seed"),
 }
 _PROVENANCE_FIELDS = {
     Cause.CODE: ("method_digest", "machinery_digest", "package_version", "git_commit", "git_dirty"),

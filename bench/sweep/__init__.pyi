@@ -25,6 +25,7 @@ from .messages import report_failures as report_failures
 from .messages import report_plan as report_plan
 from .option_texts import parse_choice as parse_choice
 from .option_texts import parse_numbers as parse_numbers
+from .option_texts import parse_shots as parse_shots
 from .option_texts import split_list as split_list
 from .planning import Plan as Plan
 from .planning import plan as plan

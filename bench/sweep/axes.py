@@ -1,9 +1,12 @@
 """The axes of a sweep, and checks of the request."""
 
+from pathlib import Path
+
+from bench._util.shots import ALL_SHOTS
 from bench.errors import UsageError
 from bench.sweep.dataset_names import match_datasets, select
 from bench.sweep.request import SweepRequest
-from datasets_registry import DrawRule, EvalProtocol
+from datasets_registry import DataError, DrawRule, EvalProtocol, SupportKind, did_you_mean, is_support_rule
 
 IMAGENET_VARIANTS = ("imagenet_v2", "imagenet_sketch", "imagenet_a", "imagenet_r")
 """Default targets of domain generalization."""
@@ -23,6 +26,7 @@ def check_axes(request: SweepRequest) -> None:
             raise UsageError(f"The {name} {', '.join(map(str, values))} hold the same value twice; give each once.")
     if min(request.shots) < 1:
         raise UsageError(f"--shots {min(request.shots)} is not at least 1; a zero-shot method needs no shots at all.")
+    check_support(request)
     if request.draw_rule is DrawRule.FILE:
         raise UsageError("--draw file needs the list: write --draw file:PATH, or --support PATH.")
     if request.targets and not request.protocol.transfers:
@@ -38,6 +42,27 @@ def check_axes(request: SweepRequest) -> None:
         raise UsageError(f"--targets {','.join(request.targets)} names one twice; give each once.")
     if min(request.seeds) < 0:
         raise UsageError(f"--seeds {min(request.seeds)} is negative; seeds are whole numbers from 0.")
+
+
+def check_support(request: SweepRequest) -> None:
+    """Raise UsageError for a `--support` that is unknown, given twice, or does not go with `--shots all`."""
+    for text in request.support:
+        kind = text.partition(":")[0]
+        if ":" in text and kind.isalpha() and len(kind) > 1 and not is_support_rule(text) and not Path(text).exists():
+            hint = did_you_mean(kind, ["imbalanced", "noisy"], most=1)
+            raise UsageError(
+                f"--support {text!r} is unknown.{hint} Write imbalanced:FACTOR, noisy:RATE or a file's path."
+            )
+    if SupportKind.ALL in request.support:
+        raise UsageError("--support all is written --shots all.")
+    try:
+        rules = request.support_rules
+    except DataError as error:
+        raise UsageError(str(error)) from None
+    if len(set(rules)) != len(rules):
+        raise UsageError(f"--support {', '.join(map(str, rules))} gives the same rule twice; give each once.")
+    if rules and ALL_SHOTS in request.shots:
+        raise UsageError(f"--support {rules[0]} changes a draw, and --shots all draws nothing; give a number of shots.")
 
 
 def selected_datasets(request: SweepRequest) -> dict[str, bool]:

@@ -150,7 +150,7 @@ class _Expander:
                 seed=task.seed,
                 precision=self.request.precision,
                 targets=tuple(targets),
-                support=choice.support.digest if choice.support else None,
+                support=choice.recorded,
                 class_text=self.class_text.identity if self.class_text else None,
                 epoch_selection=item.epoch_selection,
                 allow_fewer=bool(task.short),

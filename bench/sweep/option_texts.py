@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import TypeVar
 
+from bench._util.shots import ALL, ALL_SHOTS
 from bench.errors import UsageError
 from datasets_registry import did_you_mean
 
@@ -62,6 +63,20 @@ def parse_numbers(text: str, option: str, *, lone_is_count: bool = False) -> lis
     if not found:
         raise wrong
     return found
+
+
+def parse_shots(text: str, option: str = "--shots") -> list[int]:
+    """Numbers of shots, where `all` stands for all training images (`ALL_SHOTS`).
+
+    Example:
+        >>> parse_shots("1,16") + parse_shots("all")
+        [1, 16, 2147483647]
+    """
+    parts = [part.strip() for part in text.split(",")]
+    numbers = ",".join(part for part in parts if part != ALL)
+    if ALL in parts and not numbers.strip(","):
+        return [ALL_SHOTS]
+    return [*parse_numbers(numbers, option), *([ALL_SHOTS] if ALL in parts else [])]
 
 
 def parse_choice(kind: type[EnumT], text: str, option: str) -> EnumT:

@@ -10,13 +10,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator
 
+from bench._util.shots import ALL, ALL_SHOTS, shots_value
 from bench.errors import UsageError
 from bench.sweep.dataset_names import check_demo_backbone, default_protocol
 from bench.sweep.devices import check_device_options
-from bench.sweep.option_texts import minutes, parse_choice, parse_numbers, parse_slurm_set, split_list
-from datasets_registry import DrawRule, EvalProtocol
+from bench.sweep.option_texts import minutes, parse_choice, parse_numbers, parse_shots, parse_slurm_set, split_list
+from datasets_registry import DrawRule, EvalProtocol, SupportRule, is_support_rule
 
 DEMO_BACKBONE = "ViT-demo.drawn"
 SLURM_TIME = "4:00:00"
@@ -107,7 +108,7 @@ class SweepRequest(BaseModel):
         description="base-to-new, few-shot, cross-dataset or domain-generalization. Default for own images: few-shot.",
     )
     shots: Annotated[list[int], Option(Panel.WHAT)] = Field(
-        [16], description="Images per class: one number or several, such as 1,2,4,8,16."
+        [16], description="Images per class: one number or several, such as 1,2,4,8,16, or all training images: all."
     )
     seeds: Annotated[list[int], Option(Panel.WHAT)] = Field(
         [1, 2, 3], description="A number N means seeds 1 to N; lists 1,2,3 and ranges 4-6 work too; '7,' is seed 7."
@@ -167,10 +168,10 @@ class SweepRequest(BaseModel):
     allow_fewer: Annotated[bool, Option()] = Field(
         False, description="Take all training images of a class that has fewer than --shots, as CoOp does."
     )
-    support: Annotated[list[Path], Option()] = Field(
+    support: Annotated[list[str], Option()] = Field(
         [],
-        description="Support list in place of a draw: from `datasets draw`, or JSON lines of path and label. "
-        "Repeatable.",
+        description="What to train on in place of the draw: imbalanced:FACTOR (a long tail of classes), noisy:RATE "
+        "(wrong labels), or a support list from `datasets draw` or as JSON lines of path and label. Repeatable.",
     )
     class_text: Annotated[str, Option()] = Field(
         "template",
@@ -298,7 +299,12 @@ class SweepRequest(BaseModel):
     def supports(self) -> list[Path]:
         """All support lists, whichever option named them."""
         listed = [Path(self.draw.removeprefix("file:"))] if self.draw.startswith("file:") else []
-        return [*self.support, *listed]
+        return [*(Path(text) for text in self.support if not is_support_rule(text)), *listed]
+
+    @property
+    def support_rules(self) -> list[SupportRule]:
+        """What changes the draw, once for each rule of `support`."""
+        return [SupportRule.parse(text) for text in self.support if is_support_rule(text)]
 
     @property
     def draw_rule(self) -> DrawRule:
@@ -346,17 +352,28 @@ class SweepRequest(BaseModel):
         names = [value] if isinstance(value, str) else value
         return split_list(names) if isinstance(names, list | tuple) else value
 
-    @field_validator("overrides", "support", "slurm_set", "folds", mode="before")
+    @field_validator("overrides", "slurm_set", "folds", mode="before")
     @classmethod
     def _list(cls, value: Any) -> Any:
         return [value] if isinstance(value, str | Path) else value
+
+    @field_validator("support", mode="before")
+    @classmethod
+    def _support(cls, value: Any) -> Any:
+        values = [value] if isinstance(value, str | Path) else value
+        return [str(item) for item in values] if isinstance(values, list | tuple) else values
 
     @field_validator("shots", mode="before")
     @classmethod
     def _shots(cls, value: Any) -> Any:
         if isinstance(value, str):
-            return parse_numbers(value, "--shots")
-        return [value] if isinstance(value, int) else value
+            return parse_shots(value)
+        values = [value] if isinstance(value, int) else value
+        return [ALL_SHOTS if item == ALL else item for item in values] if isinstance(values, list | tuple) else values
+
+    @field_serializer("shots", when_used="json")
+    def _written_shots(self, value: list[int]) -> list[int | str]:
+        return [shots_value(shots) for shots in value]
 
     @field_validator("seeds", mode="before")
     @classmethod

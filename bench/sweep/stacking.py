@@ -46,7 +46,7 @@ def stack_tasks(tasks: Sequence[Task], limits: Limits) -> list[Task]:
 
 def _without_seed(spec: ExperimentSpec) -> str:
     """What the runs of a stack have in common. The support set follows from the seed, or from a list."""
-    return spec.model_dump_json(exclude={"seed", "task_fingerprint", "support"})
+    return f"{spec.support_rule} {spec.model_dump_json(exclude={'seed', 'task_fingerprint', 'support'})}"
 
 
 @cache

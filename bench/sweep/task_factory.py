@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench._util.shots import ALL_SHOTS, shots_text
 from bench.sweep.axes import IMAGENET_VARIANTS
 from bench.sweep.dataset_names import match_datasets, select
 from bench.sweep.rejections import Rejections
@@ -19,7 +20,9 @@ from datasets_registry import (
     FewShotTask,
     Fold,
     ShotsError,
+    SupportKind,
     SupportList,
+    SupportRule,
     build_task,
     get_dataset,
     recorded_draw,
@@ -31,17 +34,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SupportChoice:
-    """One requested support set: by shots and seed, or by a list, and what is held out of the training part."""
+    """One requested support set: by shots and seed, or by a list; what is held out, and what changes the draw."""
 
     shots: int
     seed: int
     support: SupportList | None = None
     fold: Fold | None = None
+    rule: SupportRule | None = None
+
+    @property
+    def text(self) -> str:
+        """Shots and rule, for messages."""
+        every = self.rule is not None and self.rule.kind is SupportKind.ALL
+        return shots_text(ALL_SHOTS) if every else shots_text(self.shots)
+
+    @property
+    def recorded(self) -> str | None:
+        """What a spec records of it besides shots and seed."""
+        return self.support.digest if self.support else str(self.rule) if self.rule else None
 
     @property
     def empty(self) -> bool:
         """Whether it holds no image, as for zero-shot runs."""
-        return self.shots == 0 and self.support is None
+        return self.shots == 0 and self.support is None and self.rule is None
 
 
 @dataclass
@@ -78,12 +93,19 @@ class TaskFactory:
         """The support sets of a dataset for trained methods, and empty ones for zero-shot methods."""
         request = self.request
         folds: list[Fold | None] = [Fold.parse(text) for text in request.folds] or [None]
+        rules: list[SupportRule | None] = [*request.support_rules] or [None]
         wanted = [
-            SupportChoice(shots, seed, fold=fold) for fold in folds for shots in request.shots for seed in request.seeds
+            SupportChoice(0, seed, fold=fold, rule=SupportRule(SupportKind.ALL))
+            if shots == ALL_SHOTS
+            else SupportChoice(shots, seed, fold=fold, rule=rule)
+            for rule in rules
+            for fold in folds
+            for shots in request.shots
+            for seed in request.seeds
         ]
         if self.lists:
             mine = [item for item in self.lists if item.dataset in (None, dataset)]
-            wanted = [
+            wanted = (wanted if request.support_rules else []) + [
                 SupportChoice(item.shots, seed, item)
                 for item in mine
                 for seed in (request.seeds if item.seed is None else [item.seed])
@@ -135,9 +157,10 @@ class TaskFactory:
                 texts=self.class_text,
                 allow_fewer=self.request.allow_fewer,
                 fold=choice.fold,
+                rule=choice.rule,
             )
         except ShotsError as error:
-            self.rejections.add(f"{info.name} with {choice.shots} shots", str(error), named=named)
+            self.rejections.add(f"{info.name} with {choice.text}", str(error), named=named)
         except (DataError, ClassTextError) as error:
             self.rejections.add(info.name, str(error), named=named)
         return None

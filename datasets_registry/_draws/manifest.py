@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -23,12 +23,16 @@ _PATH_KEYS = ("impath", "path", "image", "key")
 
 @dataclass(frozen=True)
 class ListedImage:
-    """One image of a list: its path, its label, and optionally its class name and content digest."""
+    """One image of a list: its path, its label, and optionally its class name and content digest.
+
+    `true_label` is that of the dataset, where the list has another label on purpose (`noisy:RATE`).
+    """
 
     path: str
     label: int
     name: str | None = None
     digest: str | None = None
+    true_label: int | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ def support_manifest(task: FewShotTask) -> dict[str, Any]:
         "class_names": list(task.support.classes.names),
         "fingerprint": task.fingerprint,
         **({"fewer_than_shots": dict(task.short)} if task.short else {}),
+        **({"support_rule": task.rule} if task.rule else {}),
+        **({"true_labels": dict(task.relabelled)} if task.relabelled else {}),
         "train": _rows(task.support),
         "val": _rows(task.validation),
     }
@@ -138,9 +144,10 @@ def _resolved(
             )
         sample = known[key]
         name = splits.class_names[sample.label]
-        if item.label != sample.label or item.name not in (None, name, name.replace("_", " ")):
+        stated = item.label if item.true_label is None else item.true_label
+        if stated != sample.label or item.name not in (None, name, name.replace("_", " ")):
             raise DataError(
-                f"Image {item.path!r} of support list {support_list.source} has label {item.label}"
+                f"Image {item.path!r} of support list {support_list.source} has label {stated}"
                 f"{f' ({item.name})' if item.name else ''}, but {sample.label} ({name}) in dataset {info.name!r}. "
                 f"The list uses other labels; renumber it."
             )
@@ -149,7 +156,12 @@ def _resolved(
                 f"Image {key!r} has digest {found[:12]} here, but {item.digest[:12]} in support list "
                 f"{support_list.source}: its content differs. Get the same copy of the dataset, or draw again."
             )
-        samples.append(sample)
+        if not 0 <= item.label < len(splits.class_names):
+            raise DataError(
+                f"Image {item.path!r} of support list {support_list.source} has label {item.label}, but dataset "
+                f"{info.name!r} has {len(splits.class_names)} classes, with labels from 0."
+            )
+        samples.append(Sample(key, item.label))
     return tuple(samples)
 
 
@@ -163,9 +175,13 @@ def _parse_manifest(path: Path, digest: str, content: Mapping[str, Any]) -> Supp
     for name, kind in {"dataset": str, "shots": int, "seed": int, "train": list, "val": list}.items():
         if type(content.get(name)) is not kind:
             raise _malformed(path, f"{name!r} must be {kind.__name__}, but is {content.get(name)!r:.60}")
+    true = content.get("true_labels", {})
+    if not isinstance(true, dict) or not all(type(label) is int for label in true.values()):
+        raise _malformed(path, f"'true_labels' must map keys to labels, but is {true!r:.60}")
     train, val = (
         tuple(_listed(path, f"{part}[{i}]", row) for i, row in enumerate(content[part])) for part in ("train", "val")
     )
+    train = tuple(replace(item, true_label=true.get(item.path)) for item in train)
     return SupportList(path, digest, content["dataset"], content["shots"], content["seed"], train, val)
 
 

@@ -1,5 +1,6 @@
 """Build a few-shot task from a dataset's splits, with a fingerprint of its contents."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypedDict
@@ -7,6 +8,7 @@ from typing import TypedDict
 from datasets_registry._draws.folds import Fold, hold_out
 from datasets_registry._draws.manifest import SupportList, resolve
 from datasets_registry._draws.splits import class_halves, draw_coop, draw_nested, select_classes, short_classes
+from datasets_registry._draws.support_rules import SupportKind, SupportRule, apply_rule
 from datasets_registry._errors import DataError, ShotsError, some
 from datasets_registry._readers.files import decoding_rules
 from datasets_registry._types import (
@@ -50,6 +52,7 @@ def build_task(
     texts: ClassTexts | None = None,
     allow_fewer: bool = False,
     fold: Fold | None = None,
+    rule: SupportRule | None = None,
 ) -> FewShotTask:
     """Draw the support set and assemble the evaluation splits.
 
@@ -66,13 +69,15 @@ def build_task(
         texts: returns the sentences of classes; None uses the dataset's own template.
         allow_fewer: take all training images of a class that has fewer than `shots`; `FewShotTask.short` names it.
         fold: part of the training images that is held out and evaluated in place of the test images.
+        rule: what changes the drawn support. With `all`, `shots` is ignored, and that of the task is the rounded mean
+            number of images of a class.
 
     The fingerprint covers dataset name, class names, template, protocol, draw rule, keys and labels of every list, and
     the content of the support images. Images that are scaled to 8 bits or turned upright (`decode_image`) are marked
     in every list.
 
     Raises:
-        ShotsError: a class has fewer than `shots` images, or none with `allow_fewer`.
+        ShotsError: a class has fewer than `shots` images, or none with `allow_fewer` or after `rule`.
         DataError: there are too few classes, an evaluation split is empty, a support image cannot be read, or a target
             of domain generalization has a class that the source does not have.
 
@@ -101,14 +106,17 @@ def build_task(
     if fold is not None:
         splits = hold_out(splits, fold, dataset=info.name)
     names = splits.class_names
-    rule: _DrawRule = {"shots": shots, "seed": seed, "class_names": names, "allow_fewer": allow_fewer}
-    few = {} if support_list else short_classes(splits.train, shots=shots, n_classes=n_classes)
+    every = rule is not None and rule.kind is SupportKind.ALL
+    if every:  # above the size of every class, so that all are taken whole and nothing is drawn
+        shots, allow_fewer = max(Counter(sample.label for sample in splits.train).values(), default=0) + 1, True
+    few = {} if support_list or every else short_classes(splits.train, shots=shots, n_classes=n_classes)
+    how: _DrawRule = {"shots": shots, "seed": seed, "class_names": names, "allow_fewer": allow_fewer}
     if support_list is not None:
         drawn = resolve(support_list, info, splits)
     elif draw is DrawRule.NESTED:
-        drawn = draw_nested(splits.train, splits.val, dataset=info.name, **rule)
+        drawn = draw_nested(splits.train, splits.val, dataset=info.name, **how)
     else:
-        drawn = draw_coop(splits.train, splits.val, **rule)
+        drawn = draw_coop(splits.train, splits.val, **how)
     trained, scored = range(n_classes), {"all": range(n_classes)}
     if protocol is EvalProtocol.BASE_TO_NEW:
         trained, new = class_halves(n_classes)
@@ -116,15 +124,52 @@ def build_task(
     _check_targets(info, splits, protocol, targets)
 
     classes = _class_set(info, splits, trained, texts)
-    support = SupportSet(splits.images, select_classes(drawn.train, trained), classes)
+    samples = select_classes(drawn.train, trained)
+    if every:
+        shots = max(1, round(len(samples) / len(trained)))
+    true = {sample.key: sample.label for sample in samples}
+    if support_list is not None:
+        true |= _true_labels(support_list, info, splits, trained)
+    if rule is not None:
+        samples = apply_rule(rule, samples, shots=shots, seed=seed, dataset=info.name, class_names=classes.names)
+    support = SupportSet(splits.images, samples, classes)
     validation = SupportSet(splits.images, select_classes(drawn.val, trained), classes)
     evals = tuple(_eval_split(name, info, splits, labels, texts) for name, labels in scored.items()) + tuple(
         replace(_eval_split("all", other, found, range(len(found.class_names)), texts), name=other.name)
         for other, found in targets
     )
     short = {names[label]: size for label, size in few.items()}
-    mark = _task_fingerprint(info, protocol, draw, support=support, validation=validation, evals=evals)
-    return FewShotTask(info.name, protocol, shots, seed, draw, support, validation, evals, mark, short)
+    mark = _task_fingerprint(info, protocol, draw, rule, support=support, validation=validation, evals=evals)
+    return FewShotTask(
+        dataset=info.name,
+        protocol=protocol,
+        shots=shots,
+        seed=seed,
+        draw=draw,
+        support=support,
+        validation=validation,
+        evals=evals,
+        fingerprint=mark,
+        short=short,
+        rule=None if rule is None else str(rule),
+        relabelled={sample.key: true[sample.key] for sample in samples if sample.label != true[sample.key]},
+    )
+
+
+def _true_labels(
+    support_list: SupportList, info: DatasetInfo, splits: DatasetSplits, trained: Sequence[int]
+) -> dict[str, int]:
+    """The true labels, as positions in `trained`, of images to which a list gives another label."""
+    wrong = {item.path: item for item in support_list.train if item.true_label not in (None, item.label)}
+    for item in wrong.values():
+        if (item.label in trained) != (item.true_label in trained):
+            raise DataError(
+                f"Support list {support_list.source} gives an image of class "
+                f"{splits.class_names[item.true_label or 0]!r} the label of {splits.class_names[item.label]!r}, and "
+                f"only one of them is a base class of {info.name!r}. Run it with --protocol {EvalProtocol.FEW_SHOT}."
+            )
+    position = {label: i for i, label in enumerate(trained)}
+    return {key: position[item.true_label] for key, item in wrong.items() if item.true_label in position}
 
 
 def _check_targets(info: DatasetInfo, splits: DatasetSplits, protocol: EvalProtocol, targets: Sequence[Target]) -> None:
@@ -188,6 +233,7 @@ def _task_fingerprint(
     info: DatasetInfo,
     protocol: EvalProtocol,
     draw: DrawRule,
+    rule: SupportRule | None,
     *,
     support: SupportSet,
     validation: SupportSet,
@@ -198,6 +244,7 @@ def _task_fingerprint(
     own_templates = [[split.classes.template for split in evals]] if protocol.transfers else []
     class_sets = [support.classes, *(split.classes for split in evals)]
     sentences = [["sentences", *(one.sentences for one in class_sets)]] if support.classes.sentences else []
+    changed = [["support", str(rule)]] if rule else []
     return fingerprint(
         [
             info.name,
@@ -209,5 +256,6 @@ def _task_fingerprint(
             [[split.name, list(split.classes.names), _rows(split.samples, split.images)] for split in evals],
             *own_templates,
             *sentences,
+            *changed,
         ]
     )

@@ -109,7 +109,7 @@ def shots_table(setting: Setting, settings: Mapping[str, Setting], measure: str)
         "id": f"{setting['anchor']}-shots-table",
         "columns": [
             ["Method", "method"],
-            *([counted(int(other["facets"][2]), "shot"), "pm", "", "score"] for other in related),
+            *([_shots(other["facets"][2]), "pm", "", "score"] for other in related),
         ],
         "rows": [
             [number, *(by_key.get(method["key"]) for by_key in means)]
@@ -123,8 +123,11 @@ def shots_table(setting: Setting, settings: Mapping[str, Setting], measure: str)
 def with_other_shots(setting: Setting, settings: Mapping[str, Setting]) -> list[Setting]:
     """This setting and those that differ from it in the number of shots only, by increasing shots.
 
-    Of an incomplete one, this is the view that compares what its methods have in common.
+    Of an incomplete one, this is the view that compares what its methods have in common. A setting with all training
+    images stands alone.
     """
+    if not setting["facets"][2].isdecimal():
+        return [setting]
     same = [
         other
         for other in settings.values()
@@ -132,7 +135,7 @@ def with_other_shots(setting: Setting, settings: Mapping[str, Setting]) -> list[
         or (
             _but_shots(other) == _but_shots(setting)
             and not other["whole"]
-            and other["facets"][2] != setting["facets"][2]
+            and other["facets"][2] not in (setting["facets"][2], "all")
         )
     ]
     return sorted(same, key=lambda other: int(other["facets"][2]))
@@ -157,6 +160,10 @@ def pair_address(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
     first, *rest = a["address"].split("&")
     key = b["address"].split("&")[0].removeprefix("method=")
     return "&".join([*rest, f"A={first.removeprefix('method=')}", f"B={key}"])
+
+
+def _shots(facet: str) -> str:
+    return counted(int(facet), "shot") if facet.isdecimal() else "all images"
 
 
 def _but_shots(setting: Setting) -> tuple[str, ...]:

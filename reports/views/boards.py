@@ -316,7 +316,9 @@ class BoardView(BoardHeading):
 
     Args:
         measures: `("base", "new", "H")` or `("all",)`.
+        shots: images per class; None for all training images.
         source: the training dataset in transfer protocols; shown, but excluded from averages.
+        support: what changes the drawn images, such as `noisy:0.2`; empty for a plain draw.
         h_convention: `h_of_means` or `mean_of_h`; None without H.
         cells: by (entry key, dataset name).
         exports: text of the table by format, to copy.
@@ -327,7 +329,7 @@ class BoardView(BoardHeading):
     anchor: str
     backbone: str
     protocol: str
-    shots: int
+    shots: int | None
     draw: str
     precision: str
     seeds: tuple[int, ...]
@@ -344,6 +346,7 @@ class BoardView(BoardHeading):
     part_trends: tuple[TrendsView, ...]
     exports: Mapping[str, str]
     source: str | None = None
+    support: str = ""
     quality: tuple[QualityView, ...] = ()
     agreement: tuple[AgreementView, ...] = ()
     costs: tuple[CostPointView, ...] = ()

@@ -184,10 +184,10 @@ class CommonView:
 class DemoSettingsView:
     """A board whose methods trained with the recipe `demo`: images per class, and test images of all datasets.
 
-    `drawn` if all datasets are synthetic.
+    `shots` is None for all training images. `drawn` if all datasets are synthetic.
     """
 
-    shots: int
+    shots: int | None
     images: int
     drawn: bool
 

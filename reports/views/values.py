@@ -70,9 +70,10 @@ class BoardHeading:
     """Heading and dataset titles of a board."""
 
     protocol: str
-    shots: int
+    shots: int | None
     datasets: tuple[NamedDataset, ...]
     source: str | None = None
+    support: str = ""
 
     @property
     def averaged(self) -> tuple[NamedDataset, ...]:
@@ -81,8 +82,9 @@ class BoardHeading:
 
     @property
     def heading(self) -> str:
-        """Protocol, source and shots."""
-        return f"{self.protocol_title}, {self.shots} shot{'s' if self.shots != 1 else ''}"
+        """Protocol, source, shots and what changes the draw."""
+        shots = "all training images" if self.shots is None else f"{self.shots} shot{'s' if self.shots != 1 else ''}"
+        return ", ".join(filter(None, [self.protocol_title, shots, self.support]))
 
     @property
     def protocol_title(self) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from bench._util.shots import shots_text, shots_value
 from bench.analysis.leaderboard.entry import Entry
 from bench.analysis.leaderboard.measures import ALL, H, HConvention
 from reports.views import ExcludedRunView, MissingView
@@ -13,7 +14,8 @@ class Setting:
     """What all runs of one leaderboard have in common.
 
     `draw` is the kind of draw: `coop` includes `coop-sorted`, its name on ImageNet. `source` is the dataset trained on
-    if the protocol scores other datasets, otherwise empty.
+    if the protocol scores other datasets, otherwise empty. `shots` is `ALL_SHOTS` for all training images, and
+    `support` is what changes the draw, such as `imbalanced:10`, otherwise empty.
     """
 
     backbone: str
@@ -22,12 +24,22 @@ class Setting:
     draw: str
     precision: str
     source: str = ""
+    support: str = ""
 
     @property
     def title(self) -> str:
-        """Backbone, protocol, source and shots as text."""
+        """Backbone, protocol, source, shots and what changes the draw, as text."""
         source = f" from {self.source}" if self.source else ""
-        return f"{self.backbone}, {self.protocol}{source}, {self.shots} shot{'s' if self.shots != 1 else ''}"
+        return f"{self.backbone}, {self.protocol}{source}, {self.shots_text}"
+
+    @property
+    def shots_text(self) -> str:
+        """Shots and what changes the draw."""
+        return ", ".join(filter(None, [shots_text(self.shots), self.support]))
+
+    def facts(self) -> dict[str, str | int]:
+        """The fields as JSON has them; the shots are `all` for all training images."""
+        return vars(self) | {"shots": shots_value(self.shots)}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from bench.analysis.leaderboard.entry import Entry
 from bench.analysis.leaderboard.entry_keys import entry_keys
 from bench.analysis.leaderboard.make_entry import make_entry
 from bench.analysis.leaderboard.measures import BASELINE, TRANSFER, H, HConvention
-from bench.analysis.leaderboard.runs import belongs, collect, kind_of_draw, planned_run
+from bench.analysis.leaderboard.runs import belongs, collect, planned_run, supports
 from bench.analysis.leaderboard.selected_runs import select_runs
 from bench.spec import ExperimentSpec
 
@@ -22,10 +22,10 @@ def settings(runs: pd.DataFrame) -> list[Setting]:
     Zero-shot runs (shots 0) join every leaderboard of their backbone, protocol and precision. They have one of their
     own only if nothing else was run.
     """
-    columns = ["backbone", "protocol", "shots", "draw", "precision", "dataset"]
+    rows = runs[["backbone", "protocol", "precision", "dataset"]].itertuples(index=False, name=None)
     found = {
-        Setting(backbone, protocol, int(shots), kind_of_draw(draw), precision, dataset if protocol in TRANSFER else "")
-        for backbone, protocol, shots, draw, precision, dataset in runs[columns].itertuples(index=False, name=None)
+        Setting(backbone, protocol, shots, draw, precision, dataset if protocol in TRANSFER else "", rule)
+        for (backbone, protocol, precision, dataset), (shots, draw, rule) in zip(rows, supports(runs), strict=True)
     }
 
     def shared(setting: Setting) -> tuple[str, str, str, str]:

@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from bench._util.shots import ALL_SHOTS
 from bench.analysis.leaderboard.board import Setting
 from bench.analysis.leaderboard.measures import ALL, TRANSFER
 from bench.spec import ExperimentSpec
-from datasets_registry import canonical_json
+from datasets_registry import SupportKind, canonical_json, is_support_rule
 
 COSTS = (
     "trainable_parameters",
@@ -93,8 +94,9 @@ def collect(runs: pd.DataFrame, setting: Setting) -> list[Run]:
         (runs["backbone"] == setting.backbone)
         & (runs["protocol"] == setting.protocol)
         & (runs["precision"] == setting.precision)
-        & ((runs["shots"] == 0) | ((runs["shots"] == setting.shots) & (runs["draw"].map(kind_of_draw) == setting.draw)))
     ]
+    here = (setting.shots, setting.draw, setting.support)
+    chosen = chosen[[drawn[0] == 0 or drawn == here for drawn in supports(chosen)]]
     if setting.source:
         chosen = chosen[chosen["dataset"] == setting.source]
     rows: dict[str, list[dict[Any, Any]]] = defaultdict(list)
@@ -131,9 +133,10 @@ def planned_run(spec: ExperimentSpec) -> list[Run]:
 def belongs(spec: ExperimentSpec, setting: Setting) -> bool:
     """Whether a planned run is of this setting, as zero-shot runs are of any number of shots."""
     here = (setting.backbone, setting.protocol, setting.precision)
+    support = (setting.shots, setting.draw, setting.support)
     return (
         (spec.backbone, str(spec.protocol), spec.precision) == here
-        and (spec.shots == 0 or (spec.shots, kind_of_draw(str(spec.draw))) == (setting.shots, setting.draw))
+        and (spec.shots == 0 or setting_of_support(spec.shots, str(spec.draw), spec.support) == support)
         and setting.source in ("", spec.dataset)
     )
 
@@ -205,6 +208,26 @@ def _task_fingerprint(row: Mapping[str, Any]) -> str:
     if row["protocol"] in TRANSFER and row.get("support_digest") is not None:
         return str(row["support_digest"])
     return str(row["task_fingerprint"])
+
+
+def setting_of_support(shots: int, draw: str, support: object) -> tuple[int, str, str]:
+    """Shots, kind of draw and rule by which supports are kept apart; `support` is that of a spec, missing if none.
+
+    Runs on all training images share a board whatever the sizes of their classes.
+
+    Example:
+        >>> setting_of_support(16, "coop-sorted", "noisy:0.2"), setting_of_support(21, "coop", "all")
+        ((16, 'coop', 'noisy:0.2'), (2147483647, 'coop', ''))
+    """
+    rule = support if isinstance(support, str) and is_support_rule(support) else ""
+    return (ALL_SHOTS, kind_of_draw(draw), "") if rule == SupportKind.ALL else (shots, kind_of_draw(draw), rule)
+
+
+def supports(runs: pd.DataFrame) -> list[tuple[int, str, str]]:
+    """`setting_of_support` of every row."""
+    rules = runs["support"] if "support" in runs else [None] * len(runs)
+    drawn = zip(runs["shots"].astype(int), runs["draw"], rules, strict=True)
+    return [setting_of_support(shots, draw, rule) for shots, draw, rule in drawn]
 
 
 def kind_of_draw(draw: str) -> str:

@@ -72,7 +72,8 @@ const datasetsTable = (data, measure) => {
 // This setting and those that differ from it in the number of shots only, by increasing shots.
 const withOtherShots = (data) => {
   const others = ({ facets }) => facets.filter((_, place) => place !== 2 && place !== 4).join("\n");
-  const isRelated = (other) => other === data || (others(other) === others(data) && !other.whole && other.facets[2] !== data.facets[2]);
+  if (data.facets[2] === "all") return [data];
+  const isRelated = (other) => other === data || (others(other) === others(data) && !other.whole && ![data.facets[2], "all"].includes(other.facets[2]));
   return Object.values(block.settings).filter(isRelated).sort((p, q) => p.facets[2] - q.facets[2]);
 };
 const shotsTable = (data, measure) => {

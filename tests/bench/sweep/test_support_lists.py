@@ -30,22 +30,22 @@ def data(tmp_path_factory) -> Path:
     return root
 
 
-def drawn(data: Path, out: Path, *, seed: int = 1, name: str = "eurosat") -> Path:
+def drawn(data: Path, out: Path, *, seed: int = 1, name: str = "eurosat") -> str:
     made = CliRunner().invoke(
         app,
         ["datasets", "draw", name, "--shots", "2", "--seed", str(seed), "--out", str(out), "--data-root", str(data)],
     )
     assert made.exit_code == 0, made.output
     assert "8 images of 4 classes" in made.output
-    return out
+    return str(out)
 
 
-def lines(path: Path, data: Path) -> Path:
-    own = json.loads(drawn(data, path.with_suffix(".own")).read_text())
+def lines(path: Path, data: Path) -> str:
+    own = json.loads(Path(drawn(data, path.with_suffix(".own"))).read_text())
     path.write_text(
         "\n".join(json.dumps({"impath": f"/x/{row['key']}", "label": row["label"]}) for row in own["train"])
     )
-    return path
+    return str(path)
 
 
 def test_a_drawn_list_runs_with_its_own_shots_and_seed(data: Path, tmp_path: Path):
@@ -90,7 +90,7 @@ def test_lists_that_do_not_fit_the_sweep_are_refused(data: Path, tmp_path: Path)
     with pytest.raises(UsageError, match="--draw file needs the list: write --draw file:PATH"):
         expand(changed(AXES, draw=DrawRule.FILE, data_root=data))
     with pytest.raises(DataError, match="none.json cannot be read"):
-        expand(changed(AXES, support=[tmp_path / "none.json"], data_root=data))
+        expand(changed(AXES, support=[str(tmp_path / "none.json")], data_root=data))
 
 
 def test_a_run_whose_list_is_gone_or_changed_is_refused(data: Path, tmp_path: Path):
@@ -100,7 +100,7 @@ def test_a_run_whose_list_is_gone_or_changed_is_refused(data: Path, tmp_path: Pa
     with pytest.raises(StaleSpecError, match=r"needs the support list \w+; give its file again with --support FILE"):
         run_experiment(spec, RunContext(data_root=data))
     files = named_files(axes)
-    path.write_text(path.read_text() + "\n")
+    Path(path).write_text(Path(path).read_text() + "\n")
     with pytest.raises(StaleSpecError, match=r"l.json changed since this run was planned; plan it again"):
         run_experiment(spec, RunContext(data_root=data, files=files))
 
@@ -108,7 +108,7 @@ def test_a_run_whose_list_is_gone_or_changed_is_refused(data: Path, tmp_path: Pa
 def test_both_options_of_run_plan_the_same(data: Path, tmp_path: Path):
     path = drawn(data, tmp_path / "l.json")
     plans = []
-    for option in (["--support", str(path)], ["--draw", f"file:{path}"]):
+    for option in (["--support", path], ["--draw", f"file:{path}"]):
         command = ["run", "-m", "clip_adapter", "-d", "eurosat", "-b", "ViT-tiny.random", "--protocol", "few-shot"]
         command += [*option, "--dry-run", "--json", "--data-root", str(data), "--runs", str(tmp_path / "runs")]
         made = CliRunner().invoke(app, command)

@@ -1,0 +1,177 @@
+"""Long-tailed, noisy and complete supports."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from PIL import Image
+
+from datasets_registry import (
+    DataError,
+    DatasetSplits,
+    DrawRule,
+    EvalProtocol,
+    FewShotTask,
+    Sample,
+    ShotsError,
+    SupportRule,
+    build_task,
+    get_dataset,
+    read_support_list,
+    support_manifest,
+)
+
+NAMES = tuple(f"class {label}" for label in range(10))
+
+
+def balanced(shots: int) -> tuple[Sample, ...]:
+    return tuple(Sample(f"{label}/{i}", label) for label in range(len(NAMES)) for i in range(shots))
+
+
+class NoImages:
+    """Images that are never decoded."""
+
+    def load(self, key: str) -> Image.Image:
+        raise AssertionError(key)
+
+    def digest(self, key: str) -> str:
+        return key
+
+
+def changed(text: str, shots: int, seed: int = 1, names: Sequence[str] = NAMES, **options) -> tuple[Sample, ...]:
+    """The support after a rule, of ten classes with exactly `shots` images, ordered by key."""
+    info = replace(get_dataset("spectrum_blur"), name="toy")
+    train = tuple(sample for sample in balanced(shots) if sample.label < len(names))
+    splits = DatasetSplits(NoImages(), tuple(names), train, (), train[::shots])
+    axes = {"protocol": EvalProtocol.FEW_SHOT, "shots": shots, "seed": seed, "draw": DrawRule.NESTED} | options
+    samples = build_task(info, splits, rule=SupportRule.parse(text), **axes).support.samples
+    return sorted_by_key(samples)
+
+
+def sorted_by_key(samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    return tuple(sorted(samples, key=lambda sample: sample.key))
+
+
+def task(rule: str | None, **options) -> FewShotTask:
+    info = get_dataset("spectrum_blur")
+    axes = {"protocol": EvalProtocol.FEW_SHOT, "shots": 8, "seed": 1, "draw": DrawRule.COOP} | options
+    return build_task(info, info.reader(None), rule=rule and SupportRule.parse(rule), **axes)
+
+
+@pytest.mark.parametrize("text", ["imbalanced:10", "noisy:0.25", "all"])
+def test_a_rule_is_read_as_it_is_written(text: str) -> None:
+    assert str(SupportRule.parse(text)) == text
+
+
+@pytest.mark.parametrize("text", ["imbalanced:1", "imbalanced:", "imbalanced:inf", "noisy:0", "noisy:1", "noisy"])
+def test_an_impossible_amount_is_refused(text: str) -> None:
+    with pytest.raises(DataError, match=rf"--support '{text}' is not understood. Write imbalanced:FACTOR"):
+        SupportRule.parse(text)
+
+
+def test_class_sizes_follow_the_exponential_profile() -> None:
+    sizes = sorted(Counter(s.label for s in changed("imbalanced:10", 100)).values(), reverse=True)
+    assert sizes == [100, 77, 59, 46, 35, 27, 21, 16, 12, 10]  # int(100 * 0.1 ** (k / 9)), as kaidic/LDAM-DRW counts
+
+
+def test_a_factor_equal_to_the_shots_leaves_one_image_of_the_last_class() -> None:
+    for shots in range(2, 60):  # 49 * (1 / 49) is below 1 in floating point
+        assert min(Counter(s.label for s in changed(f"imbalanced:{shots}", shots)).values()) == 1
+
+
+def test_the_seed_orders_the_classes_and_the_first_images_are_kept() -> None:
+    counts = [Counter(s.label for s in changed("imbalanced:10", 20, seed)) for seed in range(20)]
+    assert len({count.most_common(1)[0][0] for count in counts}) > 5
+    few, many = set(changed("imbalanced:10", 20)), set(changed("imbalanced:4", 20))
+    assert few < many < set(balanced(20))
+
+
+def test_a_class_left_empty_is_refused() -> None:
+    with pytest.raises(ShotsError, match="imbalanced:17 with 16 shots leaves 1 of 10 classes without an image"):
+        changed("imbalanced:17", 16)
+
+
+@pytest.mark.parametrize(("rate", "wrong"), [(0.25, 40), (0.1, 16), (0.5, 80), (0.01, 2)])
+def test_noise_changes_that_share_of_labels_evenly_over_classes(rate: float, wrong: int) -> None:
+    clean, noisy = sorted_by_key(balanced(16)), changed(f"noisy:{rate}", 16)
+    assert [s.key for s in noisy] == [s.key for s in clean]
+    lost = Counter(before.label for before, after in zip(clean, noisy, strict=True) if before.label != after.label)
+    assert sum(lost.values()) == wrong
+    assert max(lost.values()) - min(lost[label] for label in range(10)) <= 1
+
+
+def test_wrong_labels_are_uniform_over_the_other_classes() -> None:
+    found: Counter[tuple[int, int]] = Counter()
+    for seed in range(200):
+        found.update(
+            (b.label, a.label) for b, a in zip(sorted_by_key(balanced(16)), changed("noisy:0.5", 16, seed), strict=True)
+        )
+    off = [found[true, given] for true in range(10) for given in range(10) if true != given]
+    expected = 200 * 8 / 9
+    chi2 = sum((count - expected) ** 2 / expected for count in off)
+    assert chi2 < 130  # 90 cells, 80 degrees of freedom: the 99.9 % point is 124.8
+
+
+def test_noise_without_effect_or_with_an_empty_class_is_refused() -> None:
+    with pytest.raises(ShotsError, match="noisy:0.01 changes no label of 10 support images"):
+        changed("noisy:0.01", 1)
+    with pytest.raises(ShotsError, match="classes without an image, such as"):
+        changed("noisy:0.9", 1)
+
+
+def test_one_training_class_is_refused() -> None:
+    with pytest.raises(ShotsError, match="noisy:0.5 needs at least two training classes, but dataset 'toy' has 1"):
+        changed("noisy:0.5", 2, names=NAMES[:2], protocol=EvalProtocol.BASE_TO_NEW)
+
+
+def test_a_task_records_its_rule_and_changed_labels_and_leaves_other_images_alone() -> None:
+    plain, noisy = task(None), task("noisy:0.25")
+    truth = dict(zip([s.key for s in plain.support.samples], plain.support.labels, strict=True))
+    assert len(noisy.relabelled) == round(0.25 * len(truth))
+    assert {s.key: noisy.relabelled.get(s.key, s.label) for s in noisy.support.samples} == truth
+    assert (noisy.validation, noisy.evals) == (plain.validation, plain.evals)
+    assert (plain.rule, noisy.rule) == (None, "noisy:0.25")
+    rules = (None, "noisy:0.25", "noisy:0.5", "imbalanced:2", "imbalanced:4", "all")
+    assert len({task(rule).fingerprint for rule in rules}) == len(rules)
+
+
+def test_base_to_new_applies_a_rule_to_the_base_classes() -> None:
+    info = get_dataset("spectrum_blur")
+    for draw in (DrawRule.COOP, DrawRule.NESTED):
+        tail = task("imbalanced:8", protocol=EvalProtocol.BASE_TO_NEW, draw=draw)
+        sizes = Counter(tail.support.labels)
+        assert len(tail.support.classes) == info.num_classes // 2
+        assert (max(sizes.values()), min(sizes.values())) == (8, 1)
+
+
+def test_all_takes_every_training_image_and_the_mean_is_its_number_of_shots() -> None:
+    info = get_dataset("spectrum_blur")
+    splits = info.reader(None)
+    every = task("all")
+    assert sorted(s.key for s in every.support.samples) == sorted(s.key for s in splits.train)
+    assert (every.shots, every.short) == (len(splits.train) // info.num_classes, {})
+
+
+def test_a_noisy_list_can_be_published_and_read_again(tmp_path) -> None:
+    import json
+
+    noisy = task("noisy:0.25")
+    path = tmp_path / "noisy.json"
+    path.write_text(json.dumps(support_manifest(noisy)))
+    listed = read_support_list(path)
+    again = task(None, draw=DrawRule.FILE, support_list=listed)
+    assert again.support == noisy.support
+    assert again.relabelled == noisy.relabelled
+    content = json.loads(path.read_text())
+    assert content["support_rule"] == "noisy:0.25"
+    with pytest.raises(DataError, match="only one of them is a base class of 'spectrum_blur'"):
+        task(None, draw=DrawRule.FILE, support_list=listed, protocol=EvalProtocol.BASE_TO_NEW)
+    path.write_text(json.dumps({**content, "true_labels": {}}))
+    with pytest.raises(DataError, match="The list uses other labels"):
+        task(None, draw=DrawRule.FILE, support_list=read_support_list(path))
+    path.write_text(json.dumps({**content, "true_labels": [1]}))
+    with pytest.raises(DataError, match="'true_labels' must map keys to labels"):
+        read_support_list(path)
