@@ -63,9 +63,13 @@ class Representation(nn.Module):
         self.to_text = nn.ModuleList([copy.deepcopy(to_text) for _ in range(blocks)])
         self.projection = normal_parameter((width, backbone.embed_dim), generator, std=width**-0.5)
 
-    def by_block(self, maps: nn.ModuleList) -> list[Float[Tensor, "n_tokens width"]]:
-        """Tokens of a tower by block, from its maps `to_image` or `to_text`."""
-        return [into(self.tokens) for into in maps]
+    def image_tokens(self) -> list[Float[Tensor, "n_tokens width"]]:
+        """Tokens of the image tower by block."""
+        return [into(self.tokens) for into in self.to_image]
+
+    def text_tokens(self) -> list[Float[Tensor, "n_tokens width"]]:
+        """Tokens of the text tower by block."""
+        return [into(self.tokens) for into in self.to_text]
 
 
 RECIPE = Recipe(
@@ -122,26 +126,40 @@ class MMRL(TwoTowerMethod[MMRLConfig]):
         },
     )
 
-    trainable: Representation
+    @property
+    def kept(self) -> float:
+        """Share of a token's own output that stays when the next block's tokens replace it."""
+        return 0.0
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
-        b, c = self.backbone, self.config
-        self.first_image = c.frozen_blocks(b)
+        b = self.backbone
+        self.first_image = self.config.frozen_blocks(b)
         n = b.vision_depth - self.first_image
         self.first_text = b.text_depth - n
-        self.trainable = Representation(c.n_tokens, c.dim, n, b, self.generator).to(b.device)
+        self.trainable = self.new_representation(n).to(b.device)
+
+    def new_representation(self, blocks: int) -> Representation:
+        """The tokens and maps of that many blocks, freshly drawn."""
+        c = self.config
+        return Representation(c.n_tokens, c.dim, blocks, self.backbone, self.generator)
 
     def text_features(self, classes: ClassSet) -> Tensor:
         hidden = self.frozen_text_hidden(classes, classes.template, self.first_text)
-        return self.backbone.continue_text(hidden, tokens=self.trainable.by_block(self.trainable.to_text))
+        return self.backbone.continue_text(hidden, tokens=self.trainable.text_tokens(), kept=self.kept)
 
     def both_image_features(self, batch: Batch) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"]]:
         """Features of the class token and of the inserted tokens, unnormalised."""
-        tower, part, n, first = self.backbone.image_tower, self.trainable, self.config.n_tokens, self.first_image
-        states = self.backbone.continue_image(batch.hidden(first), first, prompts=part.by_block(part.to_image))
+        tower, n, first = self.backbone.image_tower, self.config.n_tokens, self.first_image
+        prompts = self.trainable.image_tokens()
+        states = self.backbone.continue_image(batch.hidden(first), first, prompts=prompts, kept=self.kept)
         inserted = tower.prompt_states(states, n).mean(dim=1)
-        return tower.project_to_joint_space(tower.pool(states, n)), inserted @ part.projection
+        return tower.project_to_joint_space(tower.pool(states, n)), self.project_inserted(inserted)
+
+    def project_inserted(self, states: Float[Tensor, "batch width"]) -> Float[Tensor, "batch dim"]:
+        """Projection of the inserted tokens' mean to the joint space."""
+        projected: Tensor = states @ self.trainable.projection
+        return projected
 
     def image_features(self, batch: Batch) -> Tensor:
         return self.both_image_features(batch)[0]

@@ -202,5 +202,7 @@ def scheduled_rate(recipe: Recipe, span: Span, epoch: int, step: int) -> float:
             return learning_rate(recipe, epoch - span.first_epoch, span.epochs)
         case Schedule.COSINE:
             return step_rate(recipe, step - span.first_step, span.steps)
+        case Schedule.WAVE:
+            return step_rate(recipe, step - span.first_step, span.epochs)
         case Schedule.CONSTANT:
             return recipe.lr

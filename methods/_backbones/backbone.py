@@ -233,10 +233,11 @@ class Backbone:
         *,
         prompts: Sequence[Tensor] = (),
         blocks: Sequence[BlockView] = (),
+        kept: float = 0.0,
     ) -> Float[Tensor, "batch all_tokens width"]:
         """Tokens after the last block, from those before block `first`; see `continue_image_tower`."""
         self.passes.prompted_image += Fraction(self.vision_depth - first, self.vision_depth) * len(hidden)
-        return continue_image_tower(self._image, hidden, first, prompts=prompts, blocks=blocks)
+        return continue_image_tower(self._image, hidden, first, prompts=prompts, blocks=blocks, kept=kept)
 
     def tokenized(self, texts: Sequence[str]) -> TokenizedTexts:
         """Texts as tokens and embeddings, cut after the longest one."""
@@ -280,11 +281,16 @@ class Backbone:
 
     @in_precision
     def continue_text(
-        self, hidden: TextHidden, *, tokens: Sequence[Tensor] = (), blocks: Sequence[BlockView] = ()
+        self,
+        hidden: TextHidden,
+        *,
+        tokens: Sequence[Tensor] = (),
+        blocks: Sequence[BlockView] = (),
+        kept: float = 0.0,
     ) -> Float[Tensor, "n_cls dim"]:
         """Text features from hidden states, unnormalised; see `continue_text_tower`."""
         self.passes.text += Fraction(self.text_depth - hidden.first, self.text_depth) * len(hidden.prompts)
-        return continue_text_tower(self._text, hidden, tokens=tokens, blocks=blocks)
+        return continue_text_tower(self._text, hidden, tokens=tokens, blocks=blocks, kept=kept)
 
     @in_precision
     def encode_prompts_each(

@@ -32,11 +32,13 @@ class Schedule(StrEnum):
     """Course of the learning rate after the warm-up.
 
     `dassl`: per epoch, a cosine that never reaches 0. `cosine`: per step, from `lr` down to `min_lr` over all steps.
-    `constant`: stays at `lr`.
+    `wave`: per step, a cosine between `lr` and `min_lr` whose half period is the number of epochs, counted in steps, so
+    the rate falls and rises again (CLIP-SVD, base-to-new). `constant`: stays at `lr`.
     """
 
     DASSL = "dassl"
     COSINE = "cosine"
+    WAVE = "wave"
     CONSTANT = "constant"
 
 
@@ -68,7 +70,7 @@ class Recipe(BaseModel):
     batch_size: int = Field(32, ge=0, description="images a step; 0: the whole support set")
     drop_last: bool = Field(True, description="drop an epoch's incomplete last batch once there is a whole one; Dassl")
     schedule: Schedule = Schedule.DASSL
-    min_lr: float = Field(0.0, ge=0, description="where the `cosine` schedule ends")
+    min_lr: float = Field(0.0, ge=0, description="where the `cosine` schedule ends; the lowest rate of `wave`")
     eps: float | None = Field(None, gt=0, description="of adam and adamw; None: torch's default")
     warmup: Warmup = Warmup.CONSTANT
     warmup_epochs: int = Field(1, ge=0)

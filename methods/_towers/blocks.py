@@ -95,6 +95,15 @@ def run_block(view: BlockView, x: Tensor, mask: Tensor | None = None) -> Tensor:
     return finish_block(view, x, join_heads(F.scaled_dot_product_attention(q, k, v, attn_mask=mask)))
 
 
+def blend_tokens(new: Tensor, old: Tensor, kept: float) -> Tensor:
+    """Learned tokens `(n, width)` in each row, in place of `old` `(rows, n, width)` or blended with them.
+
+    `kept` is the share of `old`; with 0 the old tokens are dropped.
+    """
+    new = new.expand(len(old), -1, -1)
+    return (1 - kept) * new + kept * old if kept else new
+
+
 def causal_mask(rows: int, columns: int, *, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Additive mask `(rows, columns)`: the last `rows` of `columns` positions attend to themselves and earlier ones."""
     mask = torch.zeros(rows, columns, device=device, dtype=dtype)

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from datasets_registry import BenchError
-from methods._towers.blocks import BlockView, run_block, with_modules
+from methods._towers.blocks import BlockView, blend_tokens, run_block, with_modules
 from methods._towers.image_encoder_architectures import ImageTower, ViTTower
 
 BlockHook = Callable[[int, Tensor], Tensor]
@@ -88,6 +88,7 @@ def continue_image_tower(
     *,
     prompts: Sequence[Float[Tensor, "n width"]] = (),
     blocks: Sequence[BlockView] = (),
+    kept: float = 0.0,
 ) -> Float[Tensor, "batch all_tokens width"]:
     """Tokens after the last block, from those before block `first`.
 
@@ -95,11 +96,12 @@ def continue_image_tower(
         prompts: `prompts[0]` joins at the end of the tokens before block `first`, `prompts[j]` replaces them before
             block `first + j`. A norm that precedes block 0 does not apply to them.
         blocks: of the whole tower; those before `first` are skipped.
+        kept: share of a prompt's own output that stays when the next prompts replace it.
     """
     _check(tower, first, prompts)
     if prompts:
         hidden = torch.cat([hidden, prompts[0].expand(len(hidden), -1, -1)], dim=1)
-    return _run_blocks(tower, hidden, first, prompts, None, blocks)
+    return _run_blocks(tower, hidden, first, prompts, None, blocks, kept)
 
 
 def _check(tower: ImageTower, first: int, prompts: Sequence[Tensor]) -> None:
@@ -116,12 +118,14 @@ def _run_blocks(
     prompts: Sequence[Tensor],
     before_block: BlockHook | None,
     blocks: Sequence[BlockView],
+    kept: float = 0.0,
 ) -> Tensor:
     """All blocks from `first` on; `prompts[0]` is already at the end of the tokens."""
     for i in range(first, tower.depth):
         if 1 <= i - first < len(prompts):
-            fresh = prompts[i - first]
-            tokens = torch.cat([tokens[:, : -len(fresh)], fresh.expand(len(tokens), -1, -1)], dim=1)
+            n = len(prompts[i - first])
+            fresh = blend_tokens(prompts[i - first], tokens[:, -n:], kept)
+            tokens = torch.cat([tokens[:, :-n], fresh], dim=1)
         if before_block is not None:
             tokens = before_block(i, tokens)
         tokens = run_block(blocks[i], tokens) if blocks else tower.block(i, tokens)

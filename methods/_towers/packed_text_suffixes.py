@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from methods._text.prompt_embeddings import TextPrompts
-from methods._towers.blocks import BlockView, finish_block, join_heads, split_heads
+from methods._towers.blocks import BlockView, blend_tokens, finish_block, join_heads, split_heads
 
 ROW = 128
 """Positions per row. Longer rows waste attention on other classes, shorter ones leave more of a row empty."""
@@ -87,14 +87,22 @@ def _pack(lengths: tuple[int, ...], n_suffix: int, row: int, device: torch.devic
 
 
 def prefix_states(
-    prefix: Float[Tensor, "n_each n_prefix width"], blocks: Sequence[BlockView], deep: Sequence[Tensor]
+    prefix: Float[Tensor, "n_each n_prefix width"],
+    blocks: Sequence[BlockView],
+    deep: Sequence[Tensor],
+    *,
+    kept: float = 0.0,
 ) -> list[tuple[Tensor, Tensor]]:
-    """Keys and values of one or several prefixes before each block, `(n_each, n_prefix, width)`."""
+    """Keys and values of one or several prefixes before each block, `(n_each, n_prefix, width)`.
+
+    `kept` is the share of the previous block's output that stays in the positions of `deep`; see `blend_tokens`.
+    """
     states = []
     for i, block in enumerate(blocks):
         if 1 <= i <= len(deep):
-            ctx = deep[i - 1]
-            prefix = torch.cat([prefix[:, :1], ctx.expand(len(prefix), -1, -1), prefix[:, 1 + ctx.shape[0] :]], dim=1)
+            n = len(deep[i - 1])
+            ctx = blend_tokens(deep[i - 1], prefix[:, 1 : 1 + n], kept)
+            prefix = torch.cat([prefix[:, :1], ctx, prefix[:, 1 + n :]], dim=1)
         q, k, v = block.qkv(block.norm_1(prefix))
         states.append((k, v))
         if i + 1 < len(blocks):

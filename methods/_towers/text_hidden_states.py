@@ -62,6 +62,7 @@ def continue_text_tower(
     *,
     tokens: Sequence[Float[Tensor, "n width"]] = (),
     blocks: Sequence[BlockView] = (),
+    kept: float = 0.0,
 ) -> Float[Tensor, "n_cls dim"]:
     """Text features, unnormalised, from the hidden states.
 
@@ -69,6 +70,7 @@ def continue_text_tower(
         tokens: by block from `hidden.first` on: `tokens[0]` are inserted after the start token, without positions;
             `tokens[j]` replace them before block `first + j`.
         blocks: of the whole tower, run instead of its own; those before `first` are skipped.
+        kept: share of a token's own output that stays when the next tokens replace it.
     """
     if tower.cls_embedding is not None:
         if tokens:
@@ -81,6 +83,6 @@ def continue_text_tower(
         raise BenchError(f"Text tokens for {len(tokens)} blocks where {len(blocks)} are left; lower the depth.")
     if tokens:
         prefix = torch.cat([prefix[:, :1], tokens[0][None], prefix[:, 1:]], dim=1)
-    states = prefix_states(prefix, blocks, tokens[1:])
+    states = prefix_states(prefix, blocks, tokens[1:], kept=kept)
     pooled = run_packed(hidden.rows, hidden.packing, states, blocks)[0]
     return tower.project_to_joint_space(tower.modules.ln_final(pooled))

@@ -1,0 +1,181 @@
+"""CLIP-SVD: the singular values of every weight matrix in the blocks of both towers; their directions stay frozen.
+
+Koleilat et al., "Singular Value Few-shot Adaptation of Vision-Language Models", 2025 (arXiv 2509.03740). Official
+files: HealthX-Lab/CLIP-SVD `train.py`, `svf_utils/svf_torch.py`. With W = U diag(s) V, a layer computes
+
+    x V^T diag(s) U^T + bias
+
+for the query, key, value and output projections and both layers of the MLP. Only s is trained, from the values of the
+pretrained W. Weight decay pulls s towards zero, not towards these values. Here a layer's weight is
+`W + U diag(s - s0) V`, so the start is the pretrained model exactly.
+
+The official base-to-new training has a cosine of as many steps as there are epochs, so its rate falls and rises again
+many times (`schedule=wave`, the published setting; `schedule=cosine` is one decay). Few-shot and transfer decay once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from datasets_registry import ClassSet, EvalProtocol
+from methods import Batch, Classifier, Recipe, SupportView, TwoTowerMethod, cosine_logits, frozen_prompts
+from methods import image_views, register_method
+from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.recipe import Optimizer, Schedule, Warmup, for_transfer
+from methods._towers.blocks import BlockView
+
+
+class CLIPSVDConfig(MethodConfig):
+    """The scale of the logits."""
+
+    logit_scale: float | None = Field(None, gt=0, description="None: the backbone's own; the official code fixes 100")
+
+
+class SingularValues(nn.Module):
+    """The singular values of one frozen matrix `(out, inner)`, largest first; U and V are not learned."""
+
+    def __init__(self, frozen: Float[Tensor, "out inner"]) -> None:
+        super().__init__()
+        u, s, v = torch.linalg.svd(frozen.detach(), full_matrices=False)
+        self.values = nn.Parameter(s.clone())
+        for name, tensor in (("u", u), ("start", s), ("v", v)):
+            self.register_buffer(name, tensor, persistent=False)
+
+    def change(self) -> Float[Tensor, "out inner"]:
+        """What is added to the frozen matrix."""
+        changed: Tensor = (self.u * (self.values - self.start)) @ self.v
+        return changed
+
+
+class BlockSingularValues(nn.Module):
+    """The singular values of one block's six matrices."""
+
+    def __init__(self, block: Any) -> None:
+        super().__init__()
+        projections = block.attn.in_proj_weight.chunk(3)
+        self.qkv = nn.ModuleList([SingularValues(frozen) for frozen in projections])
+        self.out = SingularValues(block.attn.out_proj.weight)
+        self.inner = SingularValues(block.mlp.c_fc.weight)
+        self.outer = SingularValues(block.mlp.c_proj.weight)
+
+    def view(self, block: Any, frozen: BlockView) -> BlockView:
+        """The block with the changed matrices."""
+        attention, mlp = block.attn, block.mlp
+        projections = attention.in_proj_weight + torch.cat([part.change() for part in self.qkv])
+        out = attention.out_proj.weight + self.out.change()
+        inner, outer = mlp.c_fc.weight + self.inner.change(), mlp.c_proj.weight + self.outer.change()
+
+        def qkv(normed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            q, k, v = F.linear(normed, projections, attention.in_proj_bias).chunk(3, dim=-1)
+            return q, k, v
+
+        return replace(
+            frozen,
+            qkv=qkv,
+            out=lambda attended: F.linear(attended, out, attention.out_proj.bias),
+            mlp=lambda x: F.linear(mlp.gelu(F.linear(x, inner, mlp.c_fc.bias)), outer, mlp.c_proj.bias),
+        )
+
+
+class TowerSingularValues(nn.Module):
+    """The singular values of every block of a tower."""
+
+    def __init__(self, blocks: Sequence[Any]) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList([BlockSingularValues(block) for block in blocks])
+
+    def views(self, blocks: Sequence[Any], frozen: Sequence[BlockView]) -> list[BlockView]:
+        """The tower's blocks with the changed matrices."""
+        return [part.view(*pair) for part, *pair in zip(self.blocks, blocks, frozen, strict=True)]  # type: ignore[operator]
+
+
+class BothTowers(nn.Module):
+    """The singular values of both towers."""
+
+    def __init__(self, text: Sequence[Any], image: Sequence[Any]) -> None:
+        super().__init__()
+        self.text, self.image = TowerSingularValues(text), TowerSingularValues(image)
+
+
+FEW_SHOT = Recipe(
+    source="CLIP-SVD train.py (`run_training`), configs/few_shot, configs/cross_dataset",
+    optimizer=Optimizer.ADAMW,
+    lr=5e-4,
+    weight_decay=0.01,
+    steps_per_shot=200,
+    schedule=Schedule.COSINE,
+    min_lr=1e-6,
+    warmup=Warmup.NONE,
+    drop_last=False,
+)
+BASE_TO_NEW = FEW_SHOT.model_copy(
+    update={
+        "source": "CLIP-SVD train.py (`run_other_training`), configs/base2new (Food, Flowers, Cars, SUN397, UCF and "
+        "ImageNet: 10 epochs)",
+        "lr": 4e-4,
+        "steps_per_shot": 0,
+        "epochs": 20,
+        "schedule": Schedule.WAVE,
+    }
+)
+
+
+@register_method
+class CLIPSVD(TwoTowerMethod[CLIPSVDConfig]):
+    """Cross-entropy on `scale * cos(image, text)` of towers with other singular values."""
+
+    info = MethodInfo(
+        name="clip_svd",
+        title="CLIP-SVD",
+        family=Family.WEIGHT_ADAPTER,
+        summary="The singular values of the weight matrices of both towers; the singular vectors stay frozen.",
+        citation="""@article{koleilat2025clipsvd,
+  title = {Singular Value Few-shot Adaptation of Vision-Language Models},
+  author = {Koleilat, Taha and Rivaz, Hassan and Xiao, Yiming},
+  journal = {arXiv preprint arXiv:2509.03740},
+  year = {2025}
+}""",
+        config=CLIPSVDConfig,
+        needs=frozenset({Needs.PIXELS}),
+        open_vocabulary=True,
+        learns_text=True,
+        vision_transformer=True,
+        parameter_formula="6 * (text_width * text_blocks + image_width * image_blocks)",
+        recipes={EvalProtocol.FEW_SHOT: FEW_SHOT, EvalProtocol.BASE_TO_NEW: BASE_TO_NEW} | for_transfer(FEW_SHOT),
+        starts_as_zero_shot={},
+    )
+
+    trainable: BothTowers
+
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        image_views(self.backbone.image_tower)  # raises for a tower without such blocks
+        self.trainable = BothTowers(self.backbone.text_tower.blocks, self.backbone.image_tower.blocks)
+
+    def text_features(self, classes: ClassSet) -> Tensor:
+        tower = self.backbone.text_tower
+        prompts = frozen_prompts(self.backbone.class_tokens(classes, classes.template))
+        return self.backbone.encode_prompts(prompts, blocks=self.trainable.text.views(tower.blocks, tower.views))
+
+    def image_blocks(self) -> list[BlockView]:
+        """The blocks of the image tower with the changed matrices."""
+        tower = self.backbone.image_tower
+        return self.trainable.image.views(tower.blocks, image_views(tower))
+
+    def image_features(self, batch: Batch) -> Tensor:
+        return self.backbone.encode_image(batch.pixels, blocks=self.image_blocks())
+
+    def classifier(self, classes: ClassSet) -> Classifier:
+        text, blocks = self.text_features(classes), self.image_blocks()
+        scale = self.config.logit_scale or self.backbone.logit_scale
+
+        def classify(batch: Batch) -> Tensor:
+            return cosine_logits(self.backbone.encode_image(batch.pixels, blocks=blocks), text, scale)
+
+        return classify

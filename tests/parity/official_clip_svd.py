@@ -1,0 +1,101 @@
+"""CLIP-SVD (HealthX-Lab/CLIP-SVD): `run_training`, and `run_other_training`, which base-to-new uses.
+
+Both train and test in one call. The training loader gives the recorded batches, and the optimiser records its steps.
+"""
+
+from __future__ import annotations
+
+import importlib
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import official_patches as patches
+import torch
+from parity_kit import images
+from recording import STEPS, CaseSettings, Weights, batches, class_names, copies, gradients, logits, optimizer_facts
+from torch import Tensor
+from torch.nn import functional
+
+SOURCE = "HealthX-Lab/CLIP-SVD@022b1ed train.py (run_training, run_other_training), svf_utils"
+TEMPLATE = "a photo of a {}, a type of pet."
+CASES = {
+    "few_shot": CaseSettings({"function": "run_training", "lr": 5e-4, "n_iters": STEPS}),
+    "base_to_new_wave": CaseSettings({"function": "run_other_training", "lr": 4e-4, "train_epochs": 2}),
+    "biglr": CaseSettings({"function": "run_training", "lr": 5e-2, "n_iters": STEPS}),
+}
+
+
+class Batches:
+    """The recorded batches as a loader; each epoch gives the next three."""
+
+    def __init__(self, case: CaseSettings) -> None:
+        self.left = list(batches(case))
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        now, self.left = self.left[:3], self.left[3:]
+        return iter([(images("train")[index], index // 2) for index in now])
+
+
+def run(checkout: Path, case: CaseSettings, clip: Weights, start: Mapping[str, Tensor]) -> Any:
+    """Train and test one case."""
+    del checkout
+    train: Any = importlib.import_module("train")
+    official_clip: Any = importlib.import_module("clip")
+    attention = importlib.import_module("svf_utils.PlainHeadAttention").PlainMultiHeadAttention
+    # heads and widths are written for ViT-B/16: without arguments for images, with a width for texts
+    train.PlainMultiHeadAttention = lambda **text: attention(64, 1) if text else attention(128, 2)
+    train.cls_acc = patches.accuracy([])
+    model = importlib.import_module("clip.model").build_model(dict(clip)).float()
+    decomposed: list[Any] = []
+    resolver = train.resolver
+    patches.after(train, "resolver", lambda made, *_: decomposed.append(made))
+    found: dict[str, Tensor] = {}
+    rates: list[float] = []
+    losses: list[float] = []
+    facts: dict[str, Any] = {}
+
+    def tested(which: str, pixels: Tensor) -> Tensor:
+        texts = official_clip.tokenize([TEMPLATE.format(name.replace("_", " ")) for name in class_names(which)])
+        text = functional.normalize(decomposed[0].encode_text(texts), dim=-1)
+        return 100 * functional.normalize(decomposed[0].encode_image(pixels), dim=-1) @ text.T
+
+    class Recording(torch.optim.AdamW):
+        def __init__(self, *args: Any, **settings: Any) -> None:
+            super().__init__(*args, **settings)
+            facts["optimizer"] = optimizer_facts(self) | {"class": "AdamW"}
+            named = decomposed[0].named_parameters()
+            self.trained = {name: value for name, value in named if value.requires_grad}
+            for name, value in start.items():
+                self.trained[name].data.copy_(value)
+            found.update(copies("init", self.trained) | logits("logits_before", case, tested))
+
+        def step(self, closure: Any = None) -> None:
+            rates.append(self.param_groups[0]["lr"])
+            if len(rates) == 1:
+                found.update(gradients(self.trained))
+            super().step()
+            if len(rates) in (1, STEPS):
+                found.update(copies(f"after{len(rates)}", self.trained))
+
+    def cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:
+        loss = functional.cross_entropy(scores, labels)
+        losses.append(float(loss.detach()))
+        return loss
+
+    given = {"model": "CLIP", "rank": 1.0, "eval_only": False, "include_train_layers": "all", "shots": 1}
+    given |= {"weight_decay": 0.01, "save_path": None} | dict(case.settings)
+    given |= {f"train_{part}": True for part in ("image_encoder", "text_encoder", "mlp", "q", "k", "v", "o_proj")}
+    dataset = SimpleNamespace(template=TEMPLATE, classnames=class_names(case.train_classes))
+    test = [(images("test"), torch.zeros(len(images("test")), dtype=torch.long))]
+    plain, train.F = (torch.optim.AdamW, train.F, resolver), SimpleNamespace(cross_entropy=cross_entropy)
+    torch.optim.AdamW = Recording  # type: ignore[misc]
+    try:
+        getattr(train, given["function"])(Namespace(**given), model, 100, dataset, Batches(case), test, test)
+    finally:
+        torch.optim.AdamW, train.F, train.resolver = plain  # type: ignore[misc]
+    found |= logits("logits_after", case, tested)
+    found |= {"batch_idx": batches(case), "loss": torch.tensor(losses, dtype=torch.float64)}
+    return found, {"lr_per_step": rates, "SETTINGS": given, "template": TEMPLATE, **facts}
