@@ -24,8 +24,17 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Classifier, Recipe, SupportView, TwoTowerMethod, cosine_logits, frozen_prompts
-from methods import image_views, register_method
+from methods import (
+    Batch,
+    Classifier,
+    Recipe,
+    SupportView,
+    TwoTowerMethod,
+    cosine_logits,
+    frozen_prompts,
+    image_views,
+    register_method,
+)
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import Optimizer, Schedule, Warmup, for_transfer
 from methods._towers.blocks import BlockView
@@ -39,6 +48,10 @@ class CLIPSVDConfig(MethodConfig):
 
 class SingularValues(nn.Module):
     """The singular values of one frozen matrix `(out, inner)`, largest first; U and V are not learned."""
+
+    u: Tensor
+    start: Tensor
+    v: Tensor
 
     def __init__(self, frozen: Float[Tensor, "out inner"]) -> None:
         super().__init__()
@@ -58,16 +71,21 @@ class BlockSingularValues(nn.Module):
 
     def __init__(self, block: Any) -> None:
         super().__init__()
-        projections = block.attn.in_proj_weight.chunk(3)
+        projections: Sequence[Tensor] = block.attn.in_proj_weight.chunk(3)
         self.qkv = nn.ModuleList([SingularValues(frozen) for frozen in projections])
         self.out = SingularValues(block.attn.out_proj.weight)
         self.inner = SingularValues(block.mlp.c_fc.weight)
         self.outer = SingularValues(block.mlp.c_proj.weight)
 
+    def projection_change(self) -> Float[Tensor, "three_widths width"]:
+        """The change of the query, key and value projections, one below the other."""
+        parts: Sequence[Any] = list(self.qkv)
+        return torch.cat([part.change() for part in parts])
+
     def view(self, block: Any, frozen: BlockView) -> BlockView:
         """The block with the changed matrices."""
         attention, mlp = block.attn, block.mlp
-        projections = attention.in_proj_weight + torch.cat([part.change() for part in self.qkv])
+        projections = attention.in_proj_weight + self.projection_change()
         out = attention.out_proj.weight + self.out.change()
         inner, outer = mlp.c_fc.weight + self.inner.change(), mlp.c_proj.weight + self.outer.change()
 
@@ -92,7 +110,8 @@ class TowerSingularValues(nn.Module):
 
     def views(self, blocks: Sequence[Any], frozen: Sequence[BlockView]) -> list[BlockView]:
         """The tower's blocks with the changed matrices."""
-        return [part.view(*pair) for part, *pair in zip(self.blocks, blocks, frozen, strict=True)]  # type: ignore[operator]
+        parts: Sequence[Any] = list(self.blocks)
+        return [part.view(*pair) for part, *pair in zip(parts, blocks, frozen, strict=True)]
 
 
 class BothTowers(nn.Module):
@@ -155,8 +174,10 @@ class CLIPSVD(TwoTowerMethod[CLIPSVDConfig]):
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
-        image_views(self.backbone.image_tower)  # raises for a tower without such blocks
-        self.trainable = BothTowers(self.backbone.text_tower.blocks, self.backbone.image_tower.blocks)
+        image = self.backbone.image_tower
+        image_views(image)  # raises for a tower without such blocks
+        self.frozen_blocks: Sequence[Any] = list(image.visual.transformer.resblocks)
+        self.trainable = BothTowers(self.backbone.text_tower.blocks, self.frozen_blocks)
 
     def text_features(self, classes: ClassSet) -> Tensor:
         tower = self.backbone.text_tower
@@ -165,8 +186,7 @@ class CLIPSVD(TwoTowerMethod[CLIPSVDConfig]):
 
     def image_blocks(self) -> list[BlockView]:
         """The blocks of the image tower with the changed matrices."""
-        tower = self.backbone.image_tower
-        return self.trainable.image.views(tower.blocks, image_views(tower))
+        return self.trainable.image.views(self.frozen_blocks, image_views(self.backbone.image_tower))
 
     def image_features(self, batch: Batch) -> Tensor:
         return self.backbone.encode_image(batch.pixels, blocks=self.image_blocks())

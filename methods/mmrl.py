@@ -126,6 +126,8 @@ class MMRL(TwoTowerMethod[MMRLConfig]):
         },
     )
 
+    trainable: Representation
+
     @property
     def kept(self) -> float:
         """Share of a token's own output that stays when the next block's tokens replace it."""

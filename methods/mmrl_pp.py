@@ -1,4 +1,4 @@
-"""MMRL++: MMRL whose blocks share one map a tower, with small changes by block, and whose tokens pass on what they read.
+"""MMRL++: MMRL with one map a tower, small changes of it by block, and tokens that keep a part of what they read.
 
 Guo and Gu, "MMRL++: Parameter-Efficient and Interaction-Aware Representation Learning for Vision-Language Models",
 IJCV 2026. Official files: yunncheng/MMRL `trainers/mmrlpp.py`, `trainers/config.py`, `clip/model_mmrlpp.py`. Loss and
@@ -8,10 +8,10 @@ logits are those of MMRL. With r the shared tokens, block i gets
 
 The image's tokens are projected by the frozen projection of the class token plus a low-rank change. As in MMRL, the
 trained classes get the fused logits and others those of the class token alone; the official test code calls each
-target of domain generalisation new. That code sets `new_share` and `weight` by dataset name (base-to-new and few-shot):
+target of domain generalisation new. It sets `new_share` and `weight` by dataset name (base-to-new and few-shot):
 ImageNet 0.9 and 0.2, Aircraft 0.9 and 2, UCF 0.9 and 3, DTD 0.9 and 7, Pets 0.7 and 0.01, Cars 0.7 and 6, Caltech 0.6
-and 3, SUN397 0.5 and 3, Flowers 0.4 and 7, EuroSAT 0.2 and 0.01, Food 0.1 and 1. In transfer it even sets `new_share` by
-target, from 0.3 to 0.9. Those values are tuned for each dataset and must be set by hand.
+and 3, SUN397 0.5 and 3, Flowers 0.4 and 7, EuroSAT 0.2 and 0.01, Food 0.1 and 1. In transfer it sets `new_share` by
+target dataset, from 0.3 to 0.9. Those values are tuned for each dataset and must be set by hand.
 """
 
 import torch

@@ -3,8 +3,8 @@
     PYTHONPATH=.:tests/support:tests/official:tests/parity python tests/parity/record.py mmrl_pp --checkout FOLDER \
         --dassl FOLDER
 
-`--dassl` is a checkout of KaiyangZhou/Dassl.pytorch, for repositories that need it. Official code needs packages besides
-ours (yacs). It runs on the CPU in fp32 and stays as it is; what is replaced while it runs is in `official_patches.py`
+`--dassl` is a checkout of KaiyangZhou/Dassl.pytorch, for repositories that need it. Official code needs yacs besides
+our packages. It runs on the CPU in fp32 and stays as it is. What is replaced while it runs is in `official_patches.py`
 and in the method's file here.
 """
 
