@@ -104,8 +104,8 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 def _is_dir(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError as error:
-        raise DataError(f"{entry.path} cannot be read ({error}). Remove it if it is a broken link.") from error
+    except OSError:  # a link to itself; reading it as an image lists it with the other broken files
+        return False
 
 
 def _files(folder: Path, prefix: str = "", parents: frozenset[tuple[int, int]] = frozenset()) -> Iterator[str]:

@@ -136,7 +136,7 @@ def _links(listing: Listing) -> Iterator[tuple[str, str]]:
         if folder not in folders:
             folders[folder] = (root / folder).resolve()
         path = folders[folder] / name
-        target = path.resolve() if path.is_symlink() else path
+        target = Path(os.path.realpath(path)) if path.is_symlink() else path  # resolve() fails on a link to itself
         if target.is_relative_to(root):
             label = label_of.get(target.relative_to(root).as_posix(), item.label)
             if label != item.label:

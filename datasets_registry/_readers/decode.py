@@ -142,7 +142,7 @@ def _undecodable(content: bytes, where: object, decoding: Decoding, error: Excep
         why = "cannot be decoded (of no known format): it is damaged or not an image"
         return BadImageError(where, why, decoding.advice, "not an image, or damaged")
     kind = "truncated" if "truncated" in str(error) else "damaged"
-    why = f"cannot be decoded ({type(error).__name__}: {error}): it is {kind}"
+    why = f"is {kind} ({error})"
     return BadImageError(where, why, decoding.advice, kind)
 
 

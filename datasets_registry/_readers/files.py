@@ -1,6 +1,7 @@
 """Sources of images: files in a folder, and encoded images that a function reads."""
 
 import copy
+import errno
 import hashlib
 import io
 from collections import defaultdict
@@ -167,6 +168,8 @@ def _read(path: Path, decoding: Decoding) -> bytes:
     except (FileNotFoundError, NotADirectoryError):
         raise _missing(path, decoding) from None
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _missing(path, decoding) from None
         why = f"cannot be read ({error})"
         raise BadImageError(path, why, "Check its permissions and the disk", "no permission to read") from error
     check_content(content, path, decoding)

@@ -79,6 +79,7 @@ BAD = {
     "crow/cut.jpg": "truncated",
     "crow/dangling.jpg": "broken link",
     "crow/empty.jpg": "zero bytes",
+    "crow/loop.jpg": "broken link",
     "gull/page.jpg": "web page",
     "gull/paper.jpg": "not an image, or damaged",
     "gull/pointer.png": "Git LFS pointer",
@@ -92,6 +93,7 @@ def damaged(birds: Path) -> Path:
     (birds / "crow" / "cut.jpg").write_bytes(content[: len(content) // 2])
     (birds / "crow" / "dangling.jpg").symlink_to(birds / "nowhere.jpg")
     (birds / "crow" / "empty.jpg").write_bytes(b"")
+    (birds / "crow" / "loop.jpg").symlink_to(birds / "crow" / "loop.jpg")
     (birds / "gull" / "page.jpg").write_text("<!DOCTYPE html><html>404</html>")
     (birds / "gull" / "paper.jpg").write_bytes(b"%PDF-1.4 no image")
     (birds / "gull" / "pointer.png").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0")
@@ -103,7 +105,7 @@ def test_all_bad_files_are_listed_at_once_and_nothing_is_written(damaged: Path) 
         add(damaged)
     assert {image.key: image.kind for image in raised.value.bad} == BAD
     text = str(raised.value)
-    assert text.startswith(f"6 of the 30 images of {damaged} are not readable: truncated: crow/cut.jpg; broken link: ")
+    assert text.startswith(f"7 of the 31 images of {damaged} are not readable: truncated: crow/cut.jpg; broken link: ")
     assert text.endswith("Replace or remove them, or leave them out with --skip-broken.")
     assert not {"archive", "split file", "\n"} & set(text.split(" "))
     assert not (damaged.parent / "own").exists()
@@ -112,8 +114,8 @@ def test_all_bad_files_are_listed_at_once_and_nothing_is_written(damaged: Path) 
 def test_skip_broken_leaves_bad_files_out_and_records_them(damaged: Path) -> None:
     added = add(damaged, skip_broken=True)
     assert set(toml(added)["skip"]) == set(BAD)
-    assert (added.facts()["images"], added.facts()["broken_images"]) == (24, 6)
-    assert "6 broken images are left out and listed under `skip`" in notes(added)
+    assert (added.facts()["images"], added.facts()["broken_images"]) == (24, 7)
+    assert "7 broken images are left out and listed under `skip`" in notes(added)
     splits = added.info.reader(None)
     assert not set(BAD) & set(splits.keys)
     for key in splits.keys:
