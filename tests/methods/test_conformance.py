@@ -194,6 +194,8 @@ CARD_COUNTS = {
     "lp_plus_plus": 50 * 512 + 2 * 50,
     "cross_modal": 50 * 512,
     "gda": 0,
+    "ss_text": 0,
+    "ss_text_plus": 0,
     "ape": 0,
     "prolip": 393_216,
 }
