@@ -89,7 +89,7 @@ class SSText(Method[ConfigT]):
     def text_weights(
         self, image: Float[Tensor, "n dim"], text: Float[Tensor, "n_cls dim"], members: Float[Tensor, "n n_cls"]
     ) -> Float[Tensor, " n_cls"]:
-        """lambda of each class; infinite for a class without images where it depends on their number."""
+        """Lambda of each class; infinite for a class without images where it depends on their number."""
         weight, counts = self.config.text_weight, members.sum(dim=0)
         if weight == "class":
             return 1 / counts

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import torch
-from parity_kit import images
+from parity_kit import images, tiny_backbone
 from recording import Weights
 from torch import Tensor, nn
 
-from methods import BackboneSpec, tokenize
-from methods._backbones import weights
+from methods import tokenize
 
 
 class FrozenFeatures:
     """Unnormalised features of images and texts."""
 
     def __init__(self, clip: Weights) -> None:
-        self.model: nn.Module = weights.build_model(BackboneSpec("ViT-tiny", "random").config)
-        weights.load_state(self.model, dict(clip), "the tiny CLIP")
+        self.model: nn.Module = copy.deepcopy(tiny_backbone().model)
+        for name, value in self.model.named_parameters():
+            value.data.copy_(clip[name])
 
     @torch.no_grad()
     def images(self, part: str, *, mirrored: bool = False) -> Tensor:

@@ -24,10 +24,10 @@ WITHOUT_A_CLASS = (0, 1, 2, 6, 7, 8)
 """No image of class 2."""
 
 
-def case(images: tuple[int, ...], solver: dict[str, Any], which: str = "base", *, normalise: bool = True) -> CaseSettings:
+def case(images: tuple[int, ...], solver: dict[str, Any], which: str = "base", **settings: Any) -> CaseSettings:
     """A case with these training images and these arguments of the official solver."""
-    settings = {"images": list(images), "normalise": normalise, "solver": solver}
-    return CaseSettings(settings, train_classes=which, evaluated=(which,))
+    given = {"images": list(images), "normalise": True, "solver": solver, **settings}
+    return CaseSettings(given, train_classes=which, evaluated=(which,))
 
 
 PLAIN, PLUS = {"balanced_importance": True, "repel": False}, {"balanced_importance": False, "repel": True}
