@@ -84,6 +84,11 @@ def classes_of(measure: str) -> str:
     return measure if measure in ("base", "new") else "all"
 
 
+def splits_of(measure: str) -> tuple[str, ...]:
+    """The splits whose accuracies a measure is made of: two for a harmonic mean, otherwise itself."""
+    return {"H": ("base", "new"), "open": ("open-base", "open-new")}.get(measure, (measure,))
+
+
 def few_runs(run_ids: Sequence[str]) -> str:
     """The number of runs, and the first six ids."""
     return f"{len(run_ids)}: {' '.join(run_ids[:6])}{' ...' if len(run_ids) > 6 else ''}"

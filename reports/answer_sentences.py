@@ -9,7 +9,7 @@ from markupsafe import Markup
 from reports._format import counted, interval, join, percent, plural, points, unsigned
 from reports.views import AnswerView, LeadView, MissingRunsView, OverviewView, SiteView
 
-PHRASES = {"base": "base accuracy", "new": "new accuracy", "H": "H", "all": "accuracy"}
+PHRASES = {"base": "base accuracy", "new": "new accuracy", "open": "open score", "H": "H", "all": "accuracy"}
 NAMED = 1
 """Methods that a sentence names before it counts the others."""
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from scipy.special import stdtrit
 
 from reports._error_analysis_data import cell_rows, list_rows
-from reports._format import count, seconds, size, unbroken
+from reports._format import classes_of, count, seconds, size, splits_of, unbroken
 from reports.advice_sentences import advice_check, cost_text, picks_html
 from reports.answer_sentences import answer, scope_link, small_print
 from reports.charts.hero import PLACES, axis_text, first_pair
@@ -29,7 +29,13 @@ from reports.parts.runs import runs_parts
 from reports.tables.model import whole
 from reports.views import BoardView, Cost, DatasetView, EntryView, OverviewView, PublishedBoardView, SiteView, Value
 
-SCORE_TITLES = {"base": "base classes", "new": "new classes", "H": "H", "all": "accuracy"}
+SCORE_TITLES = {
+    "base": "base classes",
+    "new": "new classes",
+    "open": "open score (H among all names)",
+    "H": "H",
+    "all": "accuracy",
+}
 
 
 def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -110,7 +116,7 @@ def t_quantiles(largest: int) -> list[float]:
 def _setting(view: OverviewView, board: BoardView | PublishedBoardView, home: str) -> dict[str, Any]:
     keys = [method.key for method in view.methods]
     names = [dataset.name for dataset in view.datasets]
-    splits = [measure for measure in view.measures if measure != "H"]
+    splits = dict.fromkeys(split for measure in view.measures for split in splits_of(measure))
     entries = {entry.key: entry for entry in board.entries} if isinstance(board, BoardView) else {}
     here = "" if view.anchor == home else f"&setting={quote(view.anchor, safe='')}"
     found: dict[str, Any] = {
@@ -238,7 +244,7 @@ def _facts(dataset: DatasetView) -> dict[str, Any]:
 
 def _answer(view: OverviewView, measure: str, keys: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
     found = view.answers[measure]
-    split = "all" if measure in ("H", "all") else measure
+    split = classes_of(measure)
     a, b = first_pair(view, found)
     return {
         "text": str(unbroken(answer(view, measure)) + scope_link(view)),

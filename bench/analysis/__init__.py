@@ -4,7 +4,7 @@
 - `ranking`: significant differences and ranks on a board. `comparison`: two entries on the same images.
 - `pareto`: accuracy against cost. `learning_curves`: accuracy over training time.
 - `quality`: calibration and other metrics, which `prediction_metrics` recomputes from stored predictions.
-  `error_analysis`: confused classes and hard images.
+  `error_analysis`: confused classes and hard images. `open_score`: the areas of the open score.
 - `difficulty_trend`, `contrasts`, `difficulty_groups`: which methods and components benefit on difficult datasets.
 - `claims`: sentences tested on runs. `reproduction`: published numbers against ours.
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.leaderboard import H, Leaderboard
+from bench.analysis.leaderboard import HARMONIC, Leaderboard
 from bench.analysis.seed_scores import Scores, SeedScore
 from bench.statistics import Estimate, MeanTest, grouped_t, student_t
 
@@ -13,15 +13,16 @@ from bench.statistics import Estimate, MeanTest, grouped_t, student_t
 def paired_test(a: Scores, b: Scores, measure: str, datasets: Sequence[str]) -> MeanTest | None:
     """Mean difference A - B over the datasets, tested with the noise of their common seeds and of the test images.
 
-    `measure` is base, new, H, gap (base minus new) or all. Datasets without a common seed are left out; None if no
-    dataset is left. There is no test where a dataset has a single seed, unless neither method depends on it, or where
-    predictions are missing. Scores from a frame without outcomes are tested with the noise of the seeds alone.
+    `measure` is base, new, H, open, gap (base minus new) or all. Datasets without a common seed are left out, and so
+    are runs without an open score where it is the measure; None if no dataset is left. There is no test where a dataset
+    has a single seed, unless neither method depends on it, or where predictions are missing. Scores from a frame
+    without outcomes are tested with the noise of the seeds alone.
     """
     groups: list[list[float]] = []
     images: list[list[NDArray[np.float64]]] = []
     testable = with_outcomes = True
     for dataset in datasets:
-        shared = common_seeds(a.get(dataset, {}), b.get(dataset, {}))
+        shared = _common_seeds_with(measure, a.get(dataset, {}), b.get(dataset, {}))
         if not shared:
             continue
         pairs = [(a[dataset][seed], b[dataset][seed]) for seed in shared]
@@ -55,7 +56,7 @@ def over_datasets(board: Leaderboard, scores: Mapping[str, Scores], a: str, b: s
     means = []
     for dataset in board.averaged:
         of_a, of_b = scores[a].get(dataset, {}), scores[b].get(dataset, {})
-        if shared := common_seeds(of_a, of_b):
+        if shared := _common_seeds_with(measure, of_a, of_b):
             means.append(float(np.mean([of_a[seed][measure] - of_b[seed][measure] for seed in shared])))
     return student_t(means)
 
@@ -66,11 +67,17 @@ def common_seeds(a: Mapping[int, SeedScore], b: Mapping[int, SeedScore]) -> list
     return shared if any(score.seeded for seed in shared for score in (a[seed], b[seed])) else shared[:1]
 
 
+def _common_seeds_with(measure: str, a: Mapping[int, SeedScore], b: Mapping[int, SeedScore]) -> list[int]:
+    """`common_seeds` of the runs that have the measure."""
+    found_a, found_b = ({seed: score for seed, score in side.items() if measure in score} for side in (a, b))
+    return common_seeds(found_a, found_b)
+
+
 def _image_tables(pairs: Sequence[tuple[SeedScore, SeedScore]], measure: str) -> list[NDArray[np.float64]]:
     """For each split of the measure, `(seeds, images)`: the contribution of every image to A - B, up to a constant.
 
-    Empty if a run has no predictions, or the runs have other images. H is linear to first order, around the means over
-    the seeds.
+    Empty if a run has no predictions, or the runs have other images. Harmonic means are linear to first order, around
+    the means over the seeds.
     """
     tables = []
     for split, (weight_a, weight_b) in _weights(pairs, measure).items():
@@ -87,12 +94,12 @@ def _weights(pairs: Sequence[tuple[SeedScore, SeedScore]], measure: str) -> dict
     """How much the accuracy on each split counts in the measure, for A and for B."""
     if measure == "gap":
         return {"base": (1.0, 1.0), "new": (-1.0, -1.0)}
-    if measure != H:
+    if measure not in HARMONIC:
         return {measure: (1.0, 1.0)}
-    slopes = []
+    splits, slopes = HARMONIC[measure], []
     for side in zip(*pairs, strict=True):
-        base, new = (float(np.mean([score[split] for score in side])) for split in ("base", "new"))
+        base, new = (float(np.mean([score[split] for score in side])) for split in splits)
         total = (base + new) ** 2
         slopes.append((2 * new**2 / total, 2 * base**2 / total) if total else (0.0, 0.0))
     (base_a, new_a), (base_b, new_b) = slopes
-    return {"base": (base_a, base_b), "new": (new_a, new_b)}
+    return dict(zip(splits, ((base_a, base_b), (new_a, new_b)), strict=True))

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from bench.analysis.leaderboard import Entry, Leaderboard
+from bench.analysis.leaderboard import HARMONIC, OPEN, Entry, Leaderboard
 from bench.analysis.prediction_metrics import METRICS
 from bench.metrics import headroom_gain
 from bench.statistics import Estimate, kendall_tau, student_t
@@ -21,10 +21,13 @@ _Cells = dict[str, dict[str, list[float]]]
 
 
 def quality(board: Leaderboard, metrics: pd.DataFrame) -> tuple[QualityView, ...]:
-    """One row per class split and entry, from `metrics_frame` of the counted runs that have predictions."""
+    """One row per split and entry, from `metrics_frame` of the counted runs that have predictions.
+
+    Splits of the open score are included if an entry has it.
+    """
     known = _by_run(metrics)
     rows = []
-    for split in board.splits:
+    for split in (*board.splits, *(HARMONIC[OPEN] if OPEN in board.measures else ())):
         baseline = next((entry for entry in board.entries if entry.key == board.baseline), None)
         zero_shot = _mean_accuracies(_cells(baseline, board, split, known, {})) if baseline else {}
         for entry in board.entries:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench._util.text_cache import TextCache
-from bench.analysis.leaderboard import Entry, H, Leaderboard
+from bench.analysis.leaderboard import OPEN, Entry, H, Leaderboard
 from bench.analysis.seed_scores import Scores, seed_scores
 from bench.method_info.method_sheets import method_sheets
 from bench.metrics import harmonic_mean
@@ -60,7 +60,7 @@ def compare_with_published(
         scores = seed_scores(board, runs)
         for entry in board.entries:
             for dataset in entry.cells:
-                for split in board.measures:
+                for split in (measure for measure in board.measures if measure != OPEN):
                     ours = _ours(entry, scores[entry.key], dataset, split)
                     for printed in known.get(_key(board, entry, dataset, split), {}).values():
                         rows.append(_row(board, entry, dataset, split, printed, ours, margin, defaults))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.leaderboard import ALL, Entry, H, Leaderboard
+from bench.analysis.leaderboard import ALL, HARMONIC, Entry, Leaderboard
 from bench.metrics import harmonic_mean
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class SeedScore:
     """One run on one dataset.
 
     Args:
-        values: accuracies by split, and H.
+        values: accuracies by split, H, and `open` if it was computed.
         seeded: whether the run depends on its seed; one without shots does not.
         correct: by split, a digest of the test images, and whether each is classified correctly, `(n,)`. None for a
             split without predictions. None as a whole if the frame of the runs has no outcomes.
@@ -33,6 +33,9 @@ class SeedScore:
     values: Mapping[str, float]
     seeded: bool
     correct: Mapping[str, tuple[str, NDArray[np.bool_]] | None] | None
+
+    def __contains__(self, measure: str) -> bool:
+        return measure == "gap" or measure in self.values
 
     def __getitem__(self, measure: str) -> float:
         return self.values["base"] - self.values["new"] if measure == "gap" else self.values[measure]
@@ -63,8 +66,9 @@ def seed_scores(board: Leaderboard, runs: pd.DataFrame) -> dict[str, Scores]:
         if board.setting.source:
             found = {ALL: found[board.stored_split(ALL, dataset)]}
         values = {split: accuracy for split, (accuracy, _) in found.items()}
-        if H in board.measures:
-            values[H] = harmonic_mean(values["base"], values["new"])
+        for measure, (one, other) in HARMONIC.items():
+            if one in values and other in values:
+                values[measure] = harmonic_mean(values[one], values[other])
         right = {split: correct for split, (_, correct) in found.items()} if with_outcomes else None
         return SeedScore(run_id, values, about[run_id][1] > 0, right)
 

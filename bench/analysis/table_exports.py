@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from bench._util.counted import counted
-from bench.analysis.leaderboard import Entry, Leaderboard
+from bench.analysis.leaderboard import OPEN, Entry, Leaderboard
 from bench.analysis.paired_average import board_average, paired_test
 from bench.analysis.ranking import rank_entries
 from bench.analysis.seed_scores import Scores, seed_scores
@@ -23,6 +23,10 @@ _FORMULA = re.compile(r"[=@\t\r\n]|[+-](?![\d.]+$)")
 """The beginning of texts that spreadsheets run as formulas; a plain number is none."""
 STALE, IMPORTED = " †", " ‡"
 """Marks after the name of an entry with such runs."""
+
+
+NOT_COMPUTED = "not computed"
+"""Stands for an open score that some run of an entry lacks."""
 
 
 class Mark(StrEnum):
@@ -76,6 +80,8 @@ def export_table(board: Leaderboard, runs: pd.DataFrame, ranks: Mapping[str, str
 
     def cell_of(entry: Entry, measure: str) -> ExportCell | None:
         found = entry.average(measure, board.convention)
+        if found is None and measure == OPEN and entry.n:
+            return ExportCell(NOT_COMPUTED, None, Mark.NONE)
         return None if found is None else _cell(found, marks[measure].get(entry.key, Mark.NONE))
 
     rows = _rows(board, rank_entries(board, runs).ranks if ranks is None else ranks, cell_of, board.measures)
@@ -103,7 +109,10 @@ def dataset_table(board: Leaderboard, runs: pd.DataFrame, measure: str) -> Expor
         means = {
             entry.key: cell.scores[measure].mean
             for entry in board.entries
-            if not entry.oracle and (cell := entry.cells.get(dataset)) is not None and cell.n == cell.expected
+            if not entry.oracle
+            and (cell := entry.cells.get(dataset)) is not None
+            and cell.n == cell.expected
+            and measure in cell.scores
         }
         marks[dataset] = _marks(means, partial(_on_dataset, scores, measure=measure, dataset=dataset))
 
@@ -111,6 +120,8 @@ def dataset_table(board: Leaderboard, runs: pd.DataFrame, measure: str) -> Expor
         cell = entry.cells.get(dataset)
         if cell is None:
             return None
+        if measure not in cell.scores:
+            return ExportCell(NOT_COMPUTED, None, Mark.NONE)
         found = _cell(cell.scores[measure], marks[dataset].get(entry.key, Mark.NONE))
         return found if cell.n == cell.expected else replace(found, coverage=f"{cell.n}/{cell.expected}")
 

@@ -146,11 +146,12 @@ def _row(board: Leaderboard, entry: Entry, *, costs: bool) -> dict[str, object]:
             cell = entry.cells.get(dataset)
             title = f"{dataset} (source)" if dataset == board.setting.source else dataset
             row[title] = _percent(cell.scores["all"] if cell else None)
-    for measure in board.measures:
-        name = f"H ({board.convention})" if measure == "H" else measure
+    for measure in board.columns:
+        name = f"{measure} ({board.convention})" if measure == "H" else measure
         if board.setting.source:
             name = "average of targets"
-        row[name] = _percent(entry.average(measure, board.convention))
+        found = entry.average(measure, board.convention)
+        row[name] = "not computed" if measure == "open" and found is None and entry.n else _percent(found)
     row["n/N"] = f"{entry.coverage}/{entry.planned}{'' if entry.coverage == entry.planned else ' *'}"
     if not costs:
         return row

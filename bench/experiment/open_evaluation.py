@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from bench.analysis.prediction_metrics import open_metrics
+from bench.analysis.open_score import open_metrics
 from bench.experiment.epoch_selection import EpochCandidates
 from bench.experiment.evaluation import OracleChoice, predictions, score, split_logits
 from bench.metrics import base_confidence, predicted_within

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from bench.analysis.leaderboard import H
+from bench.analysis.leaderboard import OPEN, H
 from reports.views import DatasetView, ExampleView, MeasureView
 
 MEASURES = {
@@ -36,7 +36,7 @@ AXES = (
 )
 DIFFICULTY = AXES[0]
 LOG_AXES = {DIFFICULTY}
-SPLIT_OF = {"base": "base", "new": "new", H: "all", "all": "all"}
+SPLIT_OF = {"base": "base", "new": "new", OPEN: "all", H: "all", "all": "all"}
 """Class split whose difficulty belongs to a measure; H covers both halves."""
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.error_analysis import class_results, confusions, hard_images, probabilities
-from bench.analysis.leaderboard import ALL, H, Leaderboard
+from bench.analysis.leaderboard import ALL, Leaderboard
 from bench.analysis.prediction_metrics import metrics_frame
 from bench.presenters.catalogue import Catalogue
 from bench.presenters.values import view_of
@@ -136,7 +136,7 @@ def _evaluations(boards: Mapping[str, Leaderboard]) -> dict[_ClassList, list[_Ev
     for anchor, board in boards.items():
         setting = board.setting
         for dataset in board.datasets:
-            for split in (measure for measure in board.measures if measure != H):
+            for split in board.splits:
                 target = split == ALL and setting.source and dataset != setting.source
                 stored = dataset if target else split
                 for entry in board.entries:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups, page_groups
-from bench.analysis.leaderboard import Entry, H, Leaderboard
+from bench.analysis.leaderboard import HARMONIC, OPEN, Entry, H, Leaderboard
 from bench.analysis.method_choice import positions
 from bench.analysis.paired_average import board_average
 from bench.analysis.ranking import rank_entries
@@ -60,13 +60,14 @@ def board_overview(
     by_seed = seed_scores(board, runs)
     scores: dict[tuple[str, str], dict[str, tuple[float | None, ...]]] = {}
     run_ids: dict[tuple[str, str], tuple[str | None, ...]] = {}
+    opened = {entry.key for entry in board.entries if entry.average(OPEN, board.convention)}
     for key, of_entry in by_seed.items():
         for dataset in board.averaged:
             if found := of_entry.get(dataset):
                 seeds = board.seeds if any(score.seeded for score in found.values()) else [min(found)]
                 scores[key, dataset] = {
                     split: tuple(found[seed].values[split] if seed in found else None for seed in seeds)
-                    for split in board.splits
+                    for split in (*board.splits, *(HARMONIC[OPEN] if key in opened else ()))
                 }
                 run_ids[key, dataset] = tuple(found[seed].run_id if seed in found else None for seed in seeds)
     methods = tuple(
@@ -213,10 +214,11 @@ def overview(
 
 
 def _mean(scores: Scores, method: str, dataset: str, measure: str) -> float | None:
-    """Mean over seeds; H is taken of each seed."""
+    """Mean over seeds; harmonic means are taken of each seed."""
     cell = scores.get((method, dataset), {})
-    if measure == H:
-        pairs = zip(cell.get("base", ()), cell.get("new", ()), strict=True)
+    if measure in HARMONIC:
+        one, other = HARMONIC[measure]
+        pairs = zip(cell.get(one, ()), cell.get(other, ()), strict=True)
         values = [harmonic_mean(base, new) for base, new in pairs if base is not None and new is not None]
     else:
         values = [value for value in cell.get(measure, ()) if value is not None]

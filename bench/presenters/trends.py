@@ -57,7 +57,7 @@ def board_trends(
             {"method": names[entry.key], "dataset": dataset, "value": cell.scores[measure].mean}
             for entry in entries
             for dataset, cell in entry.cells.items()
-            if dataset != board.setting.source
+            if dataset != board.setting.source and measure in cell.scores
         ]
         views.append(
             trends_view(

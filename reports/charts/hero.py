@@ -10,7 +10,7 @@ from statistics import harmonic_mean, mean
 
 from markupsafe import Markup, escape
 
-from reports._format import classes_of, counted, plain, points, shorten
+from reports._format import classes_of, counted, plain, points, shorten, splits_of
 from reports.answer_sentences import PHRASES
 from reports.charts.axes import Place, spread
 from reports.views import AnswerView, AxisView, LeadView, OverviewView
@@ -59,7 +59,7 @@ def hero_svg(view: OverviewView, measure: str) -> Markup:
     to_y, y_ticks = _scale([v for v in values.values() if v is not None], TOP, BOTTOM)
     parts = [
         _frame(view, placed, axis, measure),
-        _y_axis(to_y, y_ticks, "H, %" if measure == "H" else "Accuracy, %"),
+        _y_axis(to_y, y_ticks, {"H": "H, %", "open": "Open score, %"}.get(measure, "Accuracy, %")),
     ]
     grey = "".join(
         f"M{placed.x[dataset]},{to_y(value)}h0" for (_, dataset), value in values.items() if value is not None
@@ -108,10 +108,9 @@ def first_pair(view: OverviewView, answer: AnswerView) -> tuple[str | None, str 
 
 
 def value_of(view: OverviewView, method: str, dataset: str, measure: str) -> float | None:
-    """Mean over seeds, a fraction; H is taken of each seed."""
+    """Mean over seeds, a fraction; harmonic means are taken of each seed."""
     cell = view.scores.get((method, dataset), {})
-    splits = ("base", "new") if measure == "H" else (measure,)
-    columns = [cell.get(split, ()) for split in splits]
+    columns = [cell.get(split, ()) for split in splits_of(measure)]
     by_seed = zip(*columns, strict=True) if all(columns) else ()  # a paper may give one of both alone
     found = [harmonic_mean(values) for values in by_seed if None not in values]
     return mean(found) if found else None

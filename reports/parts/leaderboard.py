@@ -14,7 +14,11 @@ from reports.parts.part import Part, block, drawn, fold, heading, paragraph, tab
 from reports.tables.model import Cell, Column, Table, cell, whole
 from reports.views import MIXED, BoardView, DifferenceView, EntryView, OverviewView, Value
 
-MEASURE_TITLES = {"base": "Base", "new": "New", "H": "H", "all": "Accuracy"}
+MEASURE_TITLES = {"base": "Base", "new": "New", "open": "Open", "H": "H", "all": "Accuracy"}
+OPEN_HINT = (
+    "H of base and new test images, each classified among all names, base and new. Empty: not computed; `etl-bench "
+    "rescore` adds it to older runs"
+)
 H_TITLES = {
     "h_of_means": "H of the average base and new accuracy, as most papers print it",
     "mean_of_h": "mean over datasets of H",
@@ -65,7 +69,11 @@ def leaderboard_table(view: BoardView, overview: OverviewView) -> Table:
     )
     columns.append(Column("Behind best, here", "tenths", behind))
     columns.append(Column("On other datasets", "word", "95 % interval over datasets of the same difference"))
-    columns += [Column(MEASURE_TITLES[measure], "pm", "", "score") for measure in view.measures if measure != shown]
+    columns += [
+        Column(MEASURE_TITLES[measure], "pm", OPEN_HINT if measure == "open" else "", "score")
+        for measure in view.measures
+        if measure != shown
+    ]
     columns += [
         Column("Runs", "of", "Scored dataset × seed cells"),
         Column("Parameters", "word", "Trainable parameters"),

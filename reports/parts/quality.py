@@ -6,7 +6,15 @@ from reports.parts.part import Part, fold, paragraph, table
 from reports.tables.model import Cell, Column, Table, cell
 from reports.views import BoardView
 
-PANEL_TITLES = {"base": "Base classes", "new": "New classes", "H": "Harmonic mean H", "all": "All classes"}
+PANEL_TITLES = {
+    "base": "Base classes",
+    "new": "New classes",
+    "open-base": "Base images among all names",
+    "open-new": "New images among all names",
+    "open": "Open score",
+    "H": "Harmonic mean H",
+    "all": "All classes",
+}
 
 
 def quality_parts(view: BoardView) -> list[Part]:

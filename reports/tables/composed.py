@@ -4,11 +4,12 @@ They are not in the page's data. `script/composed_tables.js` composes the same t
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from statistics import harmonic_mean, mean
 from typing import Any
 
-from reports._format import classes_of, counted, p_value, shorten
+from reports._format import classes_of, counted, p_value, shorten, splits_of
+from reports.answer_sentences import PHRASES
 from reports.tables.html import signed_points
 
 Setting = Mapping[str, Any]
@@ -37,7 +38,7 @@ def head_to_head_table(setting: Setting) -> dict[str, Any]:
         share = _share(mean, largest) if shown else 0
         return [mean, [share, score + pair_address(methods[a], methods[b])], tip, "shown" if shown else "faint"]
 
-    what = {"base": "base accuracy", "new": "new accuracy", "H": "H", "all": "accuracy"}[pairs["measure"]]
+    what = PHRASES[pairs["measure"]]
     return {
         "id": f"{setting['anchor']}-pairs-table",
         "columns": [
@@ -142,17 +143,15 @@ def with_other_shots(setting: Setting, settings: Mapping[str, Setting]) -> list[
 
 
 def mean_score(setting: Setting, measure: str, method: int, dataset: int) -> float | None:
-    """Mean over seeds in 0.01 %, not rounded; None without results; H is taken of each seed."""
-    splits = ["base", "new"] if measure == "H" else [measure]
-    by_seed = zip(*(setting["scores"][split][method][dataset] or () for split in splits), strict=True)
+    """Mean over seeds in 0.01 %, not rounded; None without results; harmonic means are taken of each seed."""
+    by_seed = zip(*(setting["scores"][split][method][dataset] or () for split in splits_of(measure)), strict=True)
     found = [harmonic_mean(values) for values in by_seed if None not in values]
     return mean(found) if found else None
 
 
 def has_gap(setting: Setting, measure: str, method: int, dataset: int) -> bool:
     """Whether a seed of a cell is missing."""
-    splits: Sequence[str] = ["base", "new"] if measure == "H" else [measure]
-    return any(None in (setting["scores"][split][method][dataset] or [None]) for split in splits)
+    return any(None in (setting["scores"][split][method][dataset] or [None]) for split in splits_of(measure))
 
 
 def pair_address(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:

@@ -315,7 +315,7 @@ class BoardView(BoardHeading):
     """All results for one backbone, protocol, number of shots, draw and precision.
 
     Args:
-        measures: `("base", "new", "H")` or `("all",)`.
+        measures: `("base", "new", "H")`, `("base", "new", "open", "H")` or `("all",)`.
         shots: images per class; None for all training images.
         source: the training dataset in transfer protocols; shown, but excluded from averages.
         support: what changes the drawn images, such as `noisy:0.2`; empty for a plain draw.

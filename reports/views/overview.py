@@ -200,7 +200,7 @@ class OverviewView:
         anchor: of the setting on this page.
         seeds: empty for published numbers, which have one value each.
         methods: best first by the last measure; incomplete ones last.
-        measures: `("base", "new", "H")` or `("all",)`; the last one orders the methods.
+        measures: `("base", "new", "H")`, `("base", "new", "open", "H")` or `("all",)`; the last one orders the methods.
         axes: what can be the x axis of the picture; the first one is shown.
         scores: by (method, dataset) and class split, one accuracy per seed, None for a missing seed; a single value if
             it does not depend on the seed.

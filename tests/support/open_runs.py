@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from fake_runner import make_record, make_spec, rescored
 
-from bench.analysis.prediction_metrics import open_metrics
+from bench.analysis.open_score import open_metrics
 from bench.experiment.evaluation import predictions
 from bench.metrics import base_confidence, predicted_within
 from bench.record import OpenColumns, OpenScore, Predictions, RunRecord
@@ -19,10 +19,13 @@ N_BASE, N_NEW = 4, 3
 
 
 def open_run(
-    seed: int = 1, *, images: int = 12, skill: float = 2.0, **spec: Any
+    seed: int = 1, *, images: int = 12, draws: int | None = None, **spec: Any
 ) -> tuple[RunRecord, list[Predictions]]:
-    """A base-to-new run; `skill` is how much higher the logit of the true class is than others of unit variance."""
-    draw, n_cls = np.random.default_rng(seed), N_BASE + N_NEW
+    """A base-to-new run whose true classes have a logit that is higher by 2 on average.
+
+    `draws` is the seed of the logits, by default that of the run.
+    """
+    draw, n_cls = np.random.default_rng(seed if draws is None else draws), N_BASE + N_NEW
     plain, opened = [], []
     for kind, first, names in (("base", 0, N_BASE), ("new", N_BASE, N_NEW)):
         labels = np.arange(images) % names + first

@@ -11,6 +11,8 @@ from .entry import Cell as Cell
 from .entry import Entry as Entry
 from .measures import ALL as ALL
 from .measures import BASELINE as BASELINE
+from .measures import HARMONIC as HARMONIC
+from .measures import OPEN as OPEN
 from .measures import TRANSFER as TRANSFER
 from .measures import H as H
 from .measures import HConvention as HConvention

@@ -5,7 +5,7 @@ from typing import Any
 
 from bench._util.shots import shots_text, shots_value
 from bench.analysis.leaderboard.entry import Entry
-from bench.analysis.leaderboard.measures import ALL, H, HConvention
+from bench.analysis.leaderboard.measures import ALL, HARMONIC, OPEN, OPEN_SCORES, H, HConvention
 from reports.views import ExcludedRunView, MissingView
 
 
@@ -64,7 +64,8 @@ class Leaderboard:
     Differences within the intervals are not significant; see `bench.analysis.ranking`.
 
     Args:
-        measures: `("base", "new", "H")` or `("all",)`; the last one orders the entries.
+        measures: `("base", "new", "H")` or `("all",)`, with `open` before H if an entry has it; the last one orders the
+            entries.
         datasets: all datasets of any entry; targets first and the source last if there is one.
         baseline: key of the zero-shot entry that gains refer to, None without one.
         missing: missing and failed cells of all entries, also of datasets and seeds that are not compared.
@@ -90,8 +91,13 @@ class Leaderboard:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The measures that runs store, which are all but H."""
-        return tuple(measure for measure in self.measures if measure != H)
+        """The splits that every run has: the measures that are no harmonic means."""
+        return tuple(measure for measure in self.measures if measure not in HARMONIC)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The measures of its table in the terminal: base-to-new has `open` among them, also where no entry has it."""
+        return (*self.splits, OPEN, H) if H in self.measures else self.measures
 
     def stored_split(self, split: str, dataset: str) -> str:
         """Name of the split in a run's scores: runs with targets score each target under its dataset name."""
@@ -116,6 +122,8 @@ class Leaderboard:
     def _row(self, entry: Entry) -> dict[str, Any]:
         row: dict[str, Any] = {"rank": entry.rank, "entry": entry.key, "method": entry.method, "label": entry.label}
         for measure in self.measures:
+            if measure == OPEN:
+                continue
             estimate = entry.average(measure, self.convention)
             row[measure] = estimate.mean if estimate else None
             row[f"{measure}_half_width"] = estimate.half_width if estimate else None
@@ -123,6 +131,7 @@ class Leaderboard:
             for convention in HConvention:
                 estimate = entry.average(H, convention)
                 row[convention.value] = estimate.mean if estimate else None
+            row |= self._open_row(entry)
         if self.setting.source:
             row["by_dataset"] = {name: cell.scores[ALL].mean for name, cell in entry.cells.items()}
         done = entry.coverage == entry.planned
@@ -137,3 +146,10 @@ class Leaderboard:
         row["device"] = entry.cost.device if entry.cost else None
         row["run_ids"] = list(entry.run_ids)
         return row
+
+    def _open_row(self, entry: Entry) -> dict[str, float | None]:
+        """The open score; None where it was not computed."""
+        found = entry.average(OPEN, self.convention)
+        others = {name: entry.averages.get(name) for name in OPEN_SCORES}
+        row = {OPEN: found.mean if found else None, "open_half_width": found.half_width if found else None}
+        return row | {name.replace("-", "_"): value.mean if value else None for name, value in others.items()}

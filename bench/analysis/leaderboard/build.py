@@ -10,7 +10,7 @@ from bench.analysis.leaderboard.common_cells import common_cells
 from bench.analysis.leaderboard.entry import Entry
 from bench.analysis.leaderboard.entry_keys import entry_keys
 from bench.analysis.leaderboard.make_entry import make_entry
-from bench.analysis.leaderboard.measures import BASELINE, TRANSFER, H, HConvention
+from bench.analysis.leaderboard.measures import BASELINE, OPEN, TRANSFER, H, HConvention
 from bench.analysis.leaderboard.runs import belongs, collect, planned_run, supports
 from bench.analysis.leaderboard.selected_runs import select_runs
 from bench.spec import ExperimentSpec
@@ -56,8 +56,7 @@ def leaderboard(
         planned: runs that are expected and have no result yet; those of other settings are ignored.
         common: compare on these datasets and seeds alone.
     """
-    measures = ("base", "new", H) if setting.protocol == "base-to-new" else ("all",)
-    splits = tuple(measure for measure in measures if measure != H)
+    splits = ("base", "new") if setting.protocol == "base-to-new" else ("all",)
     collected = collect(runs, setting)
     here = {run.run_id for run in collected}
     to_come = [run for s in planned if belongs(s, setting) and s.run_id not in here for run in planned_run(s)]
@@ -85,6 +84,8 @@ def leaderboard(
     )
     if baseline is not None:
         entries = [_with_gains(entry, baseline) for entry in entries]
+    opened = (OPEN,) if any(entry.average(OPEN, convention) for entry in entries) else ()
+    measures = (*splits, *opened, H) if "new" in splits else splits
     ranked = _ranked(entries, measures[-1], convention)
     return Leaderboard(
         setting=setting,
@@ -151,7 +152,8 @@ def _with_gains(entry: Entry, baseline: Entry) -> Entry:
     cells = {}
     for dataset, cell in entry.cells.items():
         base = baseline.cells.get(dataset)
-        gains = {name: score.mean - base.scores[name].mean for name, score in cell.scores.items()} if base else {}
+        known = base.scores if base else {}
+        gains = {name: score.mean - known[name].mean for name, score in cell.scores.items() if name in known}
         cells[dataset] = replace(cell, gains=gains)
     return replace(entry, cells=cells)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.analysis.leaderboard.measures import H, HConvention
+from bench.analysis.leaderboard.measures import HARMONIC, HConvention, convention_key
 from bench.statistics import Estimate
 from reports.views import CellView, Cost, MissingView
 
@@ -13,7 +13,7 @@ from reports.views import CellView, Cost, MissingView
 class Cell(CellView):
     """One entry on one dataset.
 
-    H is the mean over seeds of the H of every run.
+    H is the mean over seeds of the H of every run, and so is `open`. The open score is there if every run has it.
     """
 
     scores: Mapping[str, Estimate]
@@ -26,8 +26,9 @@ class Entry:
     Args:
         key: unique on the board, such as `coop` or `coop [n_ctx=4]`.
         label: settings that distinguish this entry from the method's other entries; empty if there is only one.
-        averages: over datasets, by measure and, for H, by convention (`h_of_means`, `mean_of_h`). The interval is over
-            seeds: each seed's average over datasets is one value. Incomplete entries have no interval.
+        averages: over datasets, by measure and, for H, by convention (`h_of_means`, `mean_of_h`). Those of the open
+            score begin with `open_`, and are there if every run has it. The interval is over seeds: each seed's average
+            over datasets is one value. Incomplete entries have no interval.
         n: scored cells of `expected` ones, among the datasets and seeds that the board compares.
         coverage: scored cells of `planned` ones, among all datasets and seeds.
         rank: position by the mean among the rankable entries, None for the others.
@@ -70,5 +71,5 @@ class Entry:
         return self.complete and not self.oracle
 
     def average(self, measure: str, convention: HConvention) -> Estimate | None:
-        """The average of a measure over datasets, for H by that convention."""
-        return self.averages.get(convention.value if measure == H else measure)
+        """The average of a measure over datasets, for H and `open` by that convention."""
+        return self.averages.get(convention_key(measure, convention) if measure in HARMONIC else measure)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from bench._util.counted import counted
 from bench.analysis.leaderboard.entry import Cell, Entry
-from bench.analysis.leaderboard.measures import H, averages_over_datasets
+from bench.analysis.leaderboard.measures import HARMONIC, OPEN, OPEN_SCORES, H, averages_over_datasets
 from bench.analysis.leaderboard.runs import COSTS, LATER_COSTS, Run
 from bench.metrics import harmonic_mean
 from bench.statistics import Estimate, student_t
@@ -82,8 +82,21 @@ def make_entry(
 def _scores(runs: Sequence[Run], splits: Sequence[str]) -> dict[str, Estimate]:
     scores = {split: student_t([run.scores[split] for run in runs]) for split in splits}
     if "new" in splits:
-        scores[H] = student_t([harmonic_mean(run.scores["base"], run.scores["new"]) for run in runs])
+        scores[H] = _harmonic(H, runs)
+    if has_open(runs):
+        scores[OPEN] = _harmonic(OPEN, runs)
+        scores |= {name: student_t([run.open_scores[name] for run in runs]) for name in OPEN_SCORES}
     return scores
+
+
+def _harmonic(measure: str, runs: Sequence[Run]) -> Estimate:
+    one, other = HARMONIC[measure]
+    return student_t([harmonic_mean(run.scores[one], run.scores[other]) for run in runs])
+
+
+def has_open(runs: Sequence[Run]) -> bool:
+    """Whether every one of some runs has an open score; False for no runs."""
+    return bool(runs) and all(run.open_scores for run in runs)
 
 
 def _averages(
@@ -98,13 +111,19 @@ def _averages(
         return {}
     datasets = list(cells)
     by_dataset = {name: [run for (dataset, _), run in sorted(scored.items()) if dataset == name] for name in datasets}
+    if has_open([run for runs in by_dataset.values() for run in runs]):
+        splits = [*splits, *OPEN_SCORES]
+
+    def value(run: Run, split: str) -> float:
+        return run.open_scores[split] if split in OPEN_SCORES else run.scores[split]
+
     centre = averages_over_datasets(
-        {split: [[run.scores[split] for run in by_dataset[name]] for name in datasets] for split in splits}
+        {split: [[value(run, split) for run in by_dataset[name]] for name in datasets] for split in splits}
     )
     if not complete:  # averages over different datasets are not repetitions of one another
         return {name: Estimate(value, max(cell.n for cell in cells.values())) for name, value in centre.items()}
     per_seed = [
-        averages_over_datasets({split: [[scored[name, seed].scores[split]] for name in datasets] for split in splits})
+        averages_over_datasets({split: [[value(scored[name, seed], split)] for name in datasets] for split in splits})
         for seed in seeds
     ]
     return {name: student_t([seed[name] for seed in per_seed], mean=value) for name, value in centre.items()}

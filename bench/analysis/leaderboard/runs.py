@@ -12,6 +12,7 @@ import pandas as pd
 from bench._util.shots import ALL_SHOTS
 from bench.analysis.leaderboard.board import Setting
 from bench.analysis.leaderboard.measures import ALL, TRANSFER
+from bench.record import OPEN_BASE, OPEN_NEW
 from bench.spec import ExperimentSpec
 from datasets_registry import SupportKind, canonical_json, is_support_rule
 
@@ -45,6 +46,7 @@ class Run:
         sizes: number of test images and of classes by split.
         optimism: by split, the accuracy gained by selection with test labels; NaN if it was not recorded. Empty for
             runs that are not oracles.
+        open_scores: the numbers of the open score (`OPEN_SCORES`); empty if it was not computed.
         targets: datasets that a transfer run scores, or should have scored.
         stale: how the method's code changed since, empty if it did not, or if the frame does not say.
         imported: whether the run was imported and not verified.
@@ -67,6 +69,7 @@ class Run:
     cost: Mapping[str, float]
     created_at: Any
     optimism: Mapping[str, float] = field(default_factory=dict)
+    open_scores: Mapping[str, float] = field(default_factory=dict)
     targets: tuple[str, ...] = ()
     stale: str = ""
     imported: bool = False
@@ -185,11 +188,28 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> Run:
             for row in scored
             if row.get("selected_on_test") is not None
         },
+        open_scores=_open_scores(scored),
         targets=tuple(json.loads(first["targets"])) if first.get("targets") is not None else (),
         stale=first.get("stale") or "",
         imported=bool(first.get("imported")),
         device=first.get("device") or "",
     )
+
+
+def _open_scores(scored: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The numbers of the open score by name; empty if it was not computed."""
+    by_split = {row["split"]: row for row in scored}
+    if OPEN_BASE not in by_split or OPEN_NEW not in by_split:
+        return {}
+    base, new = by_split[OPEN_BASE], by_split[OPEN_NEW]
+    return {
+        OPEN_BASE: float(base["accuracy"]),
+        OPEN_NEW: float(new["accuracy"]),
+        "openworld_auc": float(base["openworld_auc"]),
+        "near_ood_auroc": float(base["near_ood_auroc"]),
+        "open_base_ece": float(base["ece"]),
+        "open_new_ece": float(new["ece"]),
+    }
 
 
 def _config(row: Mapping[str, Any]) -> str:

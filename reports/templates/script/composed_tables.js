@@ -23,7 +23,7 @@ const headToHeadTable = (data) => {
     const tip = low === null ? "no interval: one seed" : `95 % interval ${signedPoints(low)} to ${signedPoints(high)}; ${pText(p)}, ${shown ? "" : "not "}significant`;
     return [mean, [shown ? shareOf(mean, largest) : 0, score + pairAddress(data.methods[a], data.methods[b])], tip, shown ? "shown" : "faint"];
   };
-  const what = { base: "base accuracy", new: "new accuracy", H: "H", all: "accuracy" }[measure];
+  const what = { base: "base accuracy", new: "new accuracy", open: "open score", H: "H", all: "accuracy" }[measure];
   return {
     id: data.anchor + "-pairs-table",
     columns: [["Row minus column", "method"], ...order.map((method) => columnOf(data.methods[method], "pair"))],
@@ -37,7 +37,7 @@ const meanScore = (data, measure, method, dataset) => {
   const found = numbersOf(data).score(measure, method, dataset);
   return found && 100 * found.mean;
 };
-const hasGap = (data, measure, method, dataset) => (measure === "H" ? ["base", "new"] : [measure]).some((split) => (data.scores[split][method][dataset] || [null]).includes(null));
+const hasGap = (data, measure, method, dataset) => splitsOf(measure).some((split) => (data.scores[split][method][dataset] || [null]).includes(null));
 const datasetsTable = (data, measure) => {
   const answer = data.answers[measure];
   const order = data.methods.map((_, method) => method).filter((method) => method !== data.baseline);

@@ -54,7 +54,7 @@ if (hero) {
     const answer = data.answers[state.measure];
     const all = data.methods.map((_, method) => numbers.score(state.measure, method, dataset));
     const facts = [answer.classes[dataset] ? answer.classes[dataset] + " classes" : null,
-      answer.zeroShot[dataset] === null ? null : "zero-shot " + (100 * answer.zeroShot[dataset]).toFixed(1) + " %" + (state.measure === "H" ? " over all classes" : "")].filter(Boolean);
+      answer.zeroShot[dataset] === null ? null : "zero-shot " + (100 * answer.zeroShot[dataset]).toFixed(1) + " %" + (["H", "open"].includes(state.measure) ? " over all classes" : "")].filter(Boolean);
     const parts = [data.datasets[dataset].title + (facts.length ? ": " + facts.join(", ") : "") + "."];
     [state.a, state.b].filter((method) => method !== null && all[method]).forEach((method) => {
       const rank = 1 + all.filter((found) => found && found.mean > all[method].mean).length;

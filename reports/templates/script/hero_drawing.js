@@ -1,5 +1,6 @@
 // The picture of the first screen: wide as two panels, narrow as one row per dataset. Returns SVG and where datasets are.
 const WIDE = block.places;  // places of the wide picture in px
+const scoreTitle = (measure) => ({ H: "H, %", open: "Open score, %" })[measure] || "Accuracy, %";
 const spreadOut = (x, gap, low, high) => {
   const step = Math.min(gap, (high - low) / Math.max(1, x.length - 1));
   const blocks = [];
@@ -67,7 +68,7 @@ const widePicture = (data, numbers, state) => {
   const grid = (axis_, digits, sign) => `<path class="grid" d="${axis_.ticks.map((tick) => `M${left},${axis_.at(tick)}H${right}`).join("")}"/>` +
     axis_.ticks.map((tick) => `<text class="tick" x="${left - 8}" y="${axis_.at(tick) + 4}" text-anchor="end">${sign ? signed(tick, digits) : tick.toFixed(digits)}</text>`).join("");
   const digits = (axis_) => axis_.ticks.some((tick) => tick % 1) ? 1 : 0;
-  parts.push(`<text class="panel" x="${left - 40}" y="14">${measure === "H" ? "H, %" : "Accuracy, %"}</text>`, grid(upper, digits(upper), false));
+  parts.push(`<text class="panel" x="${left - 40}" y="14">${scoreTitle(measure)}</text>`, grid(upper, digits(upper), false));
   parts.push(...ticks.map((tick) => `<text class="tick" x="${atX(tick)}" y="${lowerBottom + 17}" text-anchor="middle">${Number(tick.toPrecision(4))}</text>`));
   if (ticks.length) {
     if (["relative_transfer_difficulty", "zero_shot_error"].includes(axis)) {
@@ -129,8 +130,7 @@ const rowPicture = (data, numbers, state, width) => {
   const height = head + row * order.length + 8;
   const parts = [`<path class="grid" d="${axis.ticks.map((tick) => `M${axis.at(tick)},${head}V${height}`).join("")}"/>`];
   parts.push(...axis.ticks.map((tick) => `<text class="tick" x="${axis.at(tick)}" y="32" text-anchor="middle">${tick}</text>`));
-  const what = measure === "H" ? "H, %" : "Accuracy, %";
-  parts.push(`<text class="panel" x="4" y="13">${what}${known.length ? "; easiest dataset first" : ""}</text>`);
+  parts.push(`<text class="panel" x="4" y="13">${scoreTitle(measure)}${known.length ? "; easiest dataset first" : ""}</text>`);
   if (b !== null) parts.push(`<text class="panel" x="${width - 2}" y="13" text-anchor="end">difference, points</text>`);
   order.forEach((dataset, number) => {
     const y = head + row * number + 27;

@@ -1,6 +1,7 @@
 // Numbers of the first screen, in percent, from accuracies in 0.01 %. Intervals are Student-t at 95 %.
 const harmonic = (x, y) => x && y ? 2 * x * y / (x + y) : 0;
 const classesOf = (measure) => ["base", "new"].includes(measure) ? measure : "all";  // that the difficulty is over
+const splitsOf = (measure) => ({ H: ["base", "new"], open: ["open-base", "open-new"] })[measure] || [measure];  // a harmonic mean has two
 const average = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 const heroNumbers = (data, quantiles) => {
   const studentT = (values) => {
@@ -11,8 +12,8 @@ const heroNumbers = (data, quantiles) => {
   };
   // One value per seed; a single value if the result does not depend on the seed, null without results.
   const seedsOf = (measure, method, dataset) => {
-    if (measure !== "H") return data.scores[measure][method][dataset]?.map((value) => value === null ? null : value / 100) ?? null;
-    const [base, newer] = ["base", "new"].map((split) => data.scores[split][method][dataset]);
+    const [base, newer] = splitsOf(measure).map((split) => data.scores[split][method][dataset]);
+    if (splitsOf(measure).length === 1) return base?.map((value) => value === null ? null : value / 100) ?? null;
     return base && newer ? base.map((value, seed) => value === null || newer[seed] === null ? null : harmonic(value, newer[seed]) / 100) : null;
   };
   // Mean over seeds with its interval.

@@ -1,8 +1,8 @@
 // Pages by address: #method=KEY, #dataset=NAME and #run=ID are drawn from the data of the page, one at a time.
 const pageNode = document.getElementById("page");
 const frontNode = document.getElementById("front");
-const MEASURES = { base: "Base", new: "New", H: "H", all: "Accuracy" };
-const SPLIT_NAMES = { base: "Base classes", new: "New classes", all: "All classes" };
+const MEASURES = { base: "Base", new: "New", open: "Open", H: "H", all: "Accuracy" };
+const SPLIT_NAMES = { base: "Base classes", new: "New classes", "open-base": "Base images among all names", "open-new": "New images among all names", all: "All classes" };
 const frontTitle = document.title;
 let frontPlace = 0;  // where the reader was on the front page
 const pairsList = (pairs) => `<dl class="pairs">${pairs.map(([name, text]) => `<dt>${escaped(name)}</dt><dd>${escaped(text)}</dd>`).join("")}</dl>`;
@@ -101,7 +101,7 @@ const runPage = ({ anchor, data, method, dataset, place }, id) => {
   const about = data.methods[method];
   const ids = data.runs[method][dataset];
   const seed = ids.length < data.seeds.length ? "any (the result does not depend on it)" : String(data.seeds[place]);
-  const splits = data.measures.filter((measure) => measure !== "H");
+  const splits = [...new Set(data.measures.flatMap(splitsOf))];
   const scores = splits.map((split) => [split, data.scores[split][method][dataset]?.[place]]).filter(([, value]) => value !== null && value !== undefined)
     .map(([split, value]) => [SPLIT_NAMES[split], (value / 100).toFixed(2) + " %"]);
   const look = `look=${[anchor, about.key, data.datasets[dataset].name, splits[0], ids.length > 1 ? String(data.seeds[place]) : ""].map(encodeURIComponent).join("/")}`;

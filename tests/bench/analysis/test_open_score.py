@@ -1,0 +1,152 @@
+"""The open score on boards: by hand from runs, in every table, and "not computed" where runs lack it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import Result
+from open_runs import open_run
+from typer.testing import CliRunner
+
+from bench.analysis.comparison import compare
+from bench.analysis.leaderboard import OPEN, HConvention, leaderboards
+from bench.analysis.open_score import open_metrics
+from bench.analysis.paired_average import board_average
+from bench.analysis.seed_scores import seed_scores
+from bench.analysis.table_exports import dataset_table, export_table, to_csv, to_latex, to_markdown
+from bench.api.results import load_results
+from bench.cli.app import app
+from bench.metrics import MetricInputError
+from bench.record import RunRecord
+from bench.results.shards import Shards
+from bench.store import fresh_store
+
+DATASETS, SEEDS = ("spectrum_a", "spectrum_b", "spectrum_c"), (1, 2, 3)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three methods on three datasets with three seeds; the runs of `old` have no open score, one of `part` neither."""
+    folder = tmp_path_factory.mktemp("open") / "runs"
+    for number, method in enumerate(("coop", "old", "part", "vpt")):
+        for place, dataset in enumerate(DATASETS):
+            for seed in SEEDS:
+                named = {"method": method, "dataset": dataset, "task_fingerprint": f"{dataset}-{seed}"}
+                record, predictions = open_run(seed, draws=100 * number + 10 * place + seed, images=30, **named)
+                if method == "old" or (method, place, seed) == ("part", 0, 1):
+                    record, predictions = record.model_copy(update={"open": None}), predictions[:2]
+                Shards(folder).write(record, predictions)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def records(runs: Path) -> dict[tuple[str, str, int], RunRecord]:
+    shards = Shards(runs)
+    found = [shard.record for _, shard in shards.read_many(entry.run_id for entry in shards.scan())]
+    return {(r.spec.method, r.spec.dataset, r.spec.seed): r for r in found}
+
+
+def open_h(record: RunRecord) -> float:
+    assert record.open is not None
+    base, new = record.open.base.accuracy, record.open.new.accuracy
+    return 2 * base * new / (base + new)
+
+
+@pytest.mark.parametrize("convention", list(HConvention))
+def test_averages_equal_a_computation_by_hand(runs: Path, records: dict, convention: HConvention) -> None:
+    (board,) = leaderboards(fresh_store(runs).runs_frame(), convention=convention)
+    mine = [[records["coop", dataset, seed] for seed in SEEDS] for dataset in DATASETS]
+    base, new = (np.mean([getattr(r.open, kind).accuracy for rows in mine for r in rows]) for kind in ("base", "new"))
+    expected = np.mean([open_h(r) for rows in mine for r in rows])
+    if convention is HConvention.H_OF_MEANS:
+        expected = 2 * base * new / (base + new)
+    entry = board.entry("coop")
+    assert entry.average(OPEN, convention).mean == pytest.approx(expected)
+    assert entry.cells["spectrum_b"].scores[OPEN].mean == pytest.approx(np.mean([open_h(r) for r in mine[1]]))
+    row = next(row for row in board.rows() if row["method"] == "coop")
+    assert row["open"] == pytest.approx(expected)
+    assert row["open_half_width"] > 0
+    assert (row["open_base"], row["open_new"]) == (pytest.approx(base), pytest.approx(new))
+    for name in ("openworld_auc", "near_ood_auroc"):
+        assert row[name] == pytest.approx(np.mean([getattr(r.open, name) for rows in mine for r in rows]))
+    assert row["open_new_ece"] == pytest.approx(np.mean([r.open.new.ece for rows in mine for r in rows]))
+
+
+def test_an_entry_with_a_run_without_it_has_no_average_but_its_other_datasets(runs: Path) -> None:
+    (board,) = leaderboards(fresh_store(runs).runs_frame())
+    assert board.measures == ("base", "new", "open", "H")
+    assert board.splits == ("base", "new")
+    part, old = board.entry("part"), board.entry("old")
+    assert part.complete
+    assert part.average(OPEN, board.convention) is None
+    assert [OPEN in part.cells[dataset].scores for dataset in DATASETS] == [False, True, True]
+    assert not any(OPEN in cell.scores for cell in old.cells.values())
+    row = next(row for row in board.rows() if row["method"] == "old")
+    assert row["open"] is row["openworld_auc"] is None
+
+
+def test_a_board_of_old_runs_has_no_open_measure(runs: Path) -> None:
+    frame = fresh_store(runs).runs_frame()
+    (board,) = leaderboards(frame[frame["method"] == "old"])
+    assert board.measures == ("base", "new", "H")
+    assert board.columns == ("base", "new", "open", "H")
+
+
+def command(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def test_the_leaderboard_command_shows_it_or_says_not_computed(runs: Path) -> None:
+    shown = command("leaderboard", "--runs", str(runs))
+    assert shown.exit_code == 0, shown.output
+    lines = {line.split()[1]: line for line in shown.stdout.splitlines() if len(line.split()) > 3}
+    assert "not computed" in lines["old"]
+    assert "not computed" in lines["part"]
+    assert "not computed" not in lines["coop"]
+    (board,) = json.loads(command("leaderboard", "--runs", str(runs), "--json").stdout)
+    by_method = {row["method"]: row for row in board["rows"]}
+    assert by_method["old"]["open"] is None
+    assert 0 < by_method["coop"]["open"] < 1
+
+
+def test_exports_hold_it(runs: Path) -> None:
+    frame = fresh_store(runs).runs_frame(outcomes=True)
+    (board,) = leaderboards(frame)
+    table = export_table(board, frame)
+    place = table.columns.index("open")
+    cells = {name: cells[place].mean for name, _, cells, _ in table.rows}
+    assert cells["old"] == cells["part"] == "not computed"
+    assert cells["coop"] == f"{100 * board.entry('coop').average(OPEN, board.convention).mean:.2f}"
+    by_dataset = dataset_table(board, frame, "open")
+    assert {name: row[1].mean for name, _, row, _ in by_dataset.rows}["old"] == "not computed"
+    assert "openworld_auc" in to_csv(board.rows()).splitlines()[0]
+    for text in (to_markdown(table), to_latex(table), to_markdown(by_dataset), to_latex(by_dataset)):
+        assert "not computed" in text
+
+
+def test_compare_tests_it_on_the_runs_that_have_it(runs: Path) -> None:
+    store = fresh_store(runs)
+    frame = store.runs_frame(outcomes=True)
+    (board,) = leaderboards(frame)
+    found = compare(board, frame, store.outcomes_frame(), "coop", "vpt")
+    scores = seed_scores(board, frame)
+    differences = [
+        scores["coop"][dataset][seed][OPEN] - scores["vpt"][dataset][seed][OPEN]
+        for dataset in DATASETS
+        for seed in SEEDS
+    ]
+    assert found.averages["open"].mean == pytest.approx(np.mean(differences))
+    assert found.averages["open"].p is not None
+    assert "open" not in compare(board, frame, store.outcomes_frame(), "coop", "old").averages
+    assert board_average(board, scores, "coop", "part", "open").groups == 3
+    assert board_average(board, scores, "coop", "part", "open").n == 8
+    assert load_results(runs).compare("coop", "vpt").to_json()[0]["averages"]["open"]["p"] is not None
+
+
+def test_predictions_without_its_columns_are_refused() -> None:
+    _, predictions = open_run()
+    with pytest.raises(MetricInputError, match="'base' and 'new' lack the columns of the open score"):
+        open_metrics(*predictions[:2])

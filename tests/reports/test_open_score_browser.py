@@ -1,0 +1,74 @@
+"""The open score on the page: a score of the first screen and a column of the leaderboard, empty where not computed."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from report_sample import catalogue, difficulty_frame, runs_frame
+
+pytest.importorskip("websocket", reason="websocket-client is not installed")
+from chromium import find_chromium
+
+from bench.presenters import site_view
+
+pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
+
+WITHOUT = "vpt"
+CELLS = """[...document.querySelectorAll({!r})].map((row) =>
+    [...row.children].map((cell) => cell.innerText.split('\\n')))"""
+
+
+def choose_score(page, score: str) -> None:
+    page.run(
+        f"(() => {{ const s = document.getElementById('hero-measure'); s.value = {score!r};"
+        " s.dispatchEvent(new Event('change')); })()"
+    )
+
+
+def with_open_scores(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs with an accuracy among all names on base and new images, but for one method."""
+    opened = runs[runs["split"].isin(["base", "new"]) & (runs["method"] != WITHOUT)].copy()
+    opened["accuracy"] *= opened["split"].map({"base": 0.95, "new": 0.85})
+    opened["split"] = "open-" + opened["split"]
+    opened["ece"] = 0.1
+    areas = pd.DataFrame({"openworld_auc": 0.4, "near_ood_auroc": 0.7}, index=opened.index)
+    return pd.concat([runs, opened.assign(**areas)], ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def view():
+    runs = with_open_scores(runs_frame(protocols=("base-to-new",), shots=(16,)))
+    return site_view(runs, difficulty_frame(), catalogue(), package_version="0")
+
+
+def test_it_is_a_score_of_the_first_screen_and_of_the_table_of_datasets(page, view):
+    (board,) = view.boards
+    assert board.measures == ("base", "new", "open", "H")
+    choose_score(page, "open")
+    assert "score=open" in page.run("location.hash")
+    assert "Open score, %" in page.run("document.getElementById('hero').closest('section, div').innerText")
+    rows = page.run(CELLS.format("[data-block=datasets] tbody tr"))
+    order = [board.baseline] + [entry.key for entry in board.entries if entry.key != board.baseline]
+    for title, _, *cells in rows:
+        name = next(dataset.name for dataset in board.datasets if dataset.title == title[0])
+        for key, (score, *_) in zip(order, cells, strict=True):
+            if key == WITHOUT:
+                assert score in ("", "–")
+                continue
+            by_hand = board.cells[key, name].scores
+            assert float(score) == pytest.approx(100 * by_hand["open"].mean, abs=0.06)
+
+
+def test_it_is_a_column_of_the_leaderboard(page, view):
+    (board,) = view.boards
+    head = page.run(CELLS.format("table.board thead tr"))[0]
+    place = next(number for number, cell in enumerate(head) if cell[0] == "Open")
+    shown = {row[1][0]: row[place][0] for row in page.run(CELLS.format("table.board tbody tr"))}
+    assert {name: text for name, text in shown.items() if text in ("", "–")}.keys() == {"VPT"}
+    apex = board.entries[0]
+    assert shown[apex.title].startswith(f"{100 * apex.values['open'].mean:.2f}")
+
+
+def test_no_error_is_logged(page):
+    choose_score(page, "open")
+    assert not [event for event in page.events if event["method"] == "Runtime.exceptionThrown"]
