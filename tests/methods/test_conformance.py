@@ -197,6 +197,7 @@ CARD_COUNTS = {
     "ss_text": 0,
     "ss_text_plus": 0,
     "ape": 0,
+    "proker": 0,
     "prolip": 393_216,
 }
 

@@ -48,6 +48,9 @@ def settings_of(name: str) -> list[dict[str, float]]:
             return [{"c": c} for c in GRID]
         case "gda":
             return [{"alpha": alpha} for alpha in ALPHAS]
+        case "proker":
+            betas, lmbdas = torch.linspace(0.5, 3, 4).tolist(), torch.linspace(0.001, 1, 4).tolist()
+            return [{"beta": b, "lmbda": lmbda} for b, lmbda in product(betas, lmbdas)]
         case "ape":
             betas, alphas = (evenly(7.0, APE_STEPS[i]) for i in (0, 1))
             gammas = [i * 0.5 / APE_STEPS[2] for i in range(APE_STEPS[2])]
@@ -57,9 +60,9 @@ def settings_of(name: str) -> list[dict[str, float]]:
             return [{"beta": b, "alpha": a} for b, a in product(betas, alphas)]
 
 
-@pytest.mark.parametrize("name", ["linear_probe", "gda", "tip_adapter", "tip_adapter_f", "ape"])
+@pytest.mark.parametrize("name", ["linear_probe", "gda", "proker", "tip_adapter", "tip_adapter_f", "ape"])
 def test_an_ensemble_is_the_mean_of_the_probabilities_of_its_candidates(name: str) -> None:
-    quick = {} if name in ("linear_probe", "gda") else {"augment_epochs": 1}
+    quick = {"proker": {"views": 1}, "linear_probe": {}, "gda": {}}.get(name, {"augment_epochs": 1})
     alone = [probabilities(prepared(name, selection="fixed", **quick, **values)) for values in settings_of(name)]
     assert (alone[0] - alone[-1]).abs().max() > 1e-3, "candidates that agree prove nothing"
     ensemble = prepared(name, selection="ensemble", **quick)
@@ -70,7 +73,7 @@ def unread(*_: object) -> Tensor:
     raise AssertionError("a validation image was read")
 
 
-@pytest.mark.parametrize("name", ["linear_probe", "gda", "tip_adapter", "tip_adapter_f", "ape"])
+@pytest.mark.parametrize("name", ["linear_probe", "gda", "proker", "tip_adapter", "tip_adapter_f", "ape"])
 def test_an_ensemble_reads_no_validation_image(name: str) -> None:
     method = prepared(name, selection="ensemble")
     before = probabilities(method)

@@ -1,0 +1,211 @@
+"""ProKeR: kernel ridge regression of what the zero-shot classifier gets wrong on the support images, in closed form.
+
+Bendou et al., "ProKeR: A Kernel Perspective on Few-Shot Adaptation of Large Vision-Language Models", CVPR 2025.
+Official file: omarnust/BReg-Adapter `trainers/proker.py`:
+
+    logits = t(f) + k(f, S) a           a = (k(S, S) / lambda + 1)^-1 (Y - t(S)),   k(f, s) = exp(-beta (1 - f s'))
+
+Features and class texts are normalised. S has a row for each augmented view of each support image, and Y is one-hot.
+t is the cosine to the class texts, with factor 1 and not 100, so the probabilities are nearly uniform. The official
+code chooses beta and lambda in one of three ways: as ImageNet's values for that many shots, which needs no validation
+and is the default here; on min(shots, 4) validation images a class (`selection=validation`); or on the full validation
+split. The search solves 25 to 2,000 linear systems of classes x shots x views unknowns, in ranges set per dataset.
+A class without images stops the official code. Here its column of Y is zero.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import product
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from datasets_registry import ClassSet
+from methods import Batch, Classifier, Family, MethodInfo, SupportView, register_method
+from methods._base.double_precision import in_double
+from methods._parts.feature_space import TextConfig, template_ensemble
+from methods._parts.grid_search import GridSearchMethod, first_best
+
+COARSE_STEPS = 4
+"""Values of beta and of lambda, evenly spaced over the range, for the oracle and the ensemble."""
+
+IMAGENET_VALUES: Mapping[int, tuple[float, float]] = {
+    1: (3.0, 0.05),
+    2: (2.6, 0.05),
+    4: (1.5, 0.05),
+    8: (1.66, 0.07),
+    16: (1.7, 0.1),
+}
+"""Beta and lambda by shots, found on ImageNet: configs/RN50/configs_proker/hyperparameters.json, commit c89ce54."""
+
+Range = tuple[float, float, int]
+"""First value, last value, number of evenly spaced values."""
+
+SEARCH_RANGES: Mapping[str, tuple[Range, Range]] = {
+    "caltech101": ((0.5, 3.0, 20), (0.001, 1.0, 10)),
+    "dtd": ((0.1, 10.0, 20), (0.001, 10.0, 100)),
+    "eurosat": ((0.5, 3.0, 20), (0.001, 1.0, 100)),
+    "fgvc_aircraft": ((0.5, 3.0, 20), (0.001, 1.0, 10)),
+    "food101": ((0.5, 3.0, 20), (0.001, 1.0, 10)),
+    "imagenet": ((1.5, 3.0, 10), (0.05, 0.25, 10)),
+    "oxford_flowers": ((0.1, 10.0, 20), (0.001, 10.0, 100)),
+    "oxford_pets": ((0.01, 5.0, 40), (0.01, 0.3, 20)),
+    "stanford_cars": ((0.1, 10.0, 5), (0.01, 1.0, 5)),
+    "sun397": ((0.1, 10.0, 20), (0.01, 10.0, 10)),
+    "ucf101": ((0.5, 3.0, 20), (0.001, 1.0, 10)),
+}
+"""Searched beta and lambda by dataset: configs/RN50/configs_proker/*.yaml, commit c89ce54."""
+OTHER_DATASETS = SEARCH_RANGES["caltech101"]
+"""Ranges of datasets without a configuration; four of the eleven share them."""
+
+
+class ProKeRConfig(TextConfig):
+    """Sharpness of the kernel and weight of the fit."""
+
+    beta: float | None = Field(
+        None,
+        gt=0,
+        description="sharpness of the kernel where it is not searched; null: ImageNet's for the shots (1.5 to 3)",
+    )
+    lmbda: float | None = Field(
+        None,
+        gt=0,
+        description="weight of the fit where it is not searched; null: ImageNet's for the shots (0.05 to 0.1)",
+    )
+    selection: Literal["validation", "fixed", "ensemble", "oracle"] = Field(
+        "fixed",
+        description="beta and lmbda: searched on the few validation images (official option coop), as they are "
+        "(official option imagenet), all of a coarse grid averaged, or best on test",
+    )
+    search_beta: Range | None = Field(
+        None, description="first, last and number of values searched; null: the official ones of the dataset"
+    )
+    search_lmbda: Range | None = Field(None, description="the same for lmbda")
+    views: int | None = Field(
+        None,
+        ge=1,
+        description="augmented views, each a row of the system; null: 10, for ImageNet 1 (README, configs). "
+        "One view is the centre view",
+    )
+    crop_scale: tuple[float, float] = Field((0.5, 1.0), description="area range of their crops; official transform")
+    logit_scale: float = Field(1.0, gt=0, description="factor on the cosine to the text; 1, official code")
+
+
+@register_method
+class ProKeR(GridSearchMethod[ProKeRConfig]):
+    """`t(f) + k(f, S) a`."""
+
+    info = MethodInfo(
+        name="proker",
+        title="ProKeR",
+        family=Family.CACHE,
+        summary="Kernel ridge regression of the zero-shot classifier's errors on the support images, in closed form.",
+        citation="""@inproceedings{bendou2025proker,
+  title = {ProKeR: A Kernel Perspective on Few-Shot Adaptation of Large Vision-Language Models},
+  author = {Bendou, Yassir and Ouasfi, Amine and Gripon, Vincent and Boukhayma, Adnane},
+  booktitle = {CVPR},
+  year = {2025}
+}""",
+        config=ProKeRConfig,
+        open_vocabulary=False,
+    )
+
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        c = self.config
+        self.text = template_ensemble(self.backbone, support.classes, c.templates)
+        views = c.views or (1 if support.classes.dataset == "imagenet" else 10)
+        rows = support.views(views, c.crop_scale) if views > 1 else support.features()[None]
+        self.rows = F.normalize(rows.flatten(0, 1), dim=-1)
+        labels = F.one_hot(support.labels.repeat(views), len(self.text))
+        self.errors = in_double(labels - self.zero_shot(self.rows))
+        beta, lmbda = IMAGENET_VALUES[max((k for k in IMAGENET_VALUES if k <= support.shots), default=1)]
+        self.beta, lmbda = c.beta or beta, c.lmbda or lmbda
+        self.coefficients = next(self.solutions(self.beta, [lmbda]))
+
+    @property
+    def ranges(self) -> tuple[Range, Range]:
+        """Searched beta and lambda on this dataset."""
+        beta, lmbda = SEARCH_RANGES.get(self.support_classes.dataset or "", OTHER_DATASETS)
+        return self.config.search_beta or beta, self.config.search_lmbda or lmbda
+
+    def zero_shot(self, image: Float[Tensor, "n dim"]) -> Float[Tensor, "n n_cls"]:
+        """Zero-shot logits of normalised features."""
+        logits: Tensor = self.config.logit_scale * image @ self.text.T
+        return logits
+
+    def solutions(self, beta: float, lmbdas: list[float]) -> Iterator[Float[Tensor, "n_rows n_cls"]]:
+        """The coefficients a for each lambda; in double precision, since a small lambda makes the system ill."""
+        rows = in_double(self.rows)
+        system = kernel(rows, rows, beta)
+        diagonal = system.diagonal()
+        ones = diagonal.clone()
+        for lmbda in lmbdas:
+            diagonal.copy_(ones + lmbda)
+            solved = torch.cholesky_solve(lmbda * self.errors, torch.linalg.cholesky(system))
+            yield solved.to(self.rows).contiguous()
+
+    @torch.no_grad()
+    def calibrate(self, validation: SupportView) -> None:
+        if self.config.selection != "validation":
+            return
+        image = F.normalize(validation.features(), dim=-1)
+        zero_shot = self.zero_shot(image)
+        betas, lmbdas = (evenly_spaced(*values) for values in self.ranges)
+        counts = []
+        for beta in betas:
+            affinity = kernel(image, self.rows, beta)
+            logits = (zero_shot + affinity @ a for a in self.solutions(beta, lmbdas))
+            counts.append(torch.stack([(one.argmax(dim=1) == validation.labels).sum() for one in logits]))
+        grid = list(product(betas, lmbdas))
+        self.tuning.evaluations += len(grid)
+        self.beta, lmbda = grid[first_best(counts)]
+        self.coefficients = next(self.solutions(self.beta, [lmbda]))
+
+    def tuned_state(self) -> dict[str, Tensor]:
+        """The rows with their coefficients, and beta; for an ensemble the errors that it is fitted to."""
+        beta = torch.tensor(self.beta, dtype=torch.float64)
+        fitted = {"errors": self.errors} if self.config.selection == "ensemble" else {}
+        return {"rows": self.rows, "coefficients": self.coefficients, "beta": beta, **fitted}
+
+    def restore_tuned_state(self, classes: ClassSet, state: dict[str, Tensor]) -> None:
+        self.support_classes = classes
+        self.text = template_ensemble(self.backbone, classes, self.config.templates)
+        self.rows, self.coefficients, self.beta = state["rows"], state["coefficients"], float(state["beta"])
+        if "errors" in state:
+            self.errors = state["errors"]
+
+    def selected(self, classes: ClassSet) -> Classifier:
+        return self.kernel_classifier(self.beta, self.coefficients)
+
+    def candidates(self, classes: ClassSet) -> dict[str, Classifier]:
+        """A classifier for each pair of a coarse grid over the searched range."""
+        betas, lmbdas = (evenly_spaced(first, last, COARSE_STEPS) for first, last, _ in self.ranges)
+        return {
+            f"beta {beta:.3g}, lambda {lmbda:.3g}": self.kernel_classifier(beta, a)
+            for beta in betas
+            for lmbda, a in zip(lmbdas, self.solutions(beta, lmbdas), strict=True)
+        }
+
+    def kernel_classifier(self, beta: float, coefficients: Float[Tensor, "n_rows n_cls"]) -> Classifier:
+        """The classifier with that kernel and those coefficients."""
+
+        def classify(batch: Batch) -> Tensor:
+            image = F.normalize(batch.features, dim=-1)
+            return self.zero_shot(image) + kernel(image, self.rows, beta) @ coefficients
+
+        return classify
+
+
+def evenly_spaced(first: float, last: float, steps: int) -> list[float]:
+    """`steps` values from `first` to `last`, in single precision as in the official code."""
+    values: list[float] = torch.linspace(first, last, steps).tolist()
+    return values
+
+
+def kernel(x: Float[Tensor, "n dim"], y: Float[Tensor, "m dim"], beta: float) -> Float[Tensor, "n m"]:
+    """`exp(-beta (1 - x y'))` of normalised rows."""
+    return torch.exp(-beta * (1 - x @ y.T))

@@ -1,0 +1,93 @@
+"""ProKeR equals its official code on the recorded tiny CLIP, and its search takes the first of the best pairs."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import pytest
+import torch
+from parity_kit import Case, batch_of, case_names, class_set, generator, images, support_view, tiny_backbone
+from torch import Tensor
+
+from datasets_registry import ClassSet
+from methods import SupportView
+from methods.proker import IMAGENET_VALUES, SEARCH_RANGES, ProKeR, ProKeRConfig
+
+
+def prepared(support: SupportView, **settings: Any) -> ProKeR:
+    method = ProKeR(tiny_backbone(), ProKeRConfig(**settings), generator())
+    method.prepare(support)
+    return method
+
+
+def logits_of(method: ProKeR, n: int = 10) -> Tensor:
+    with torch.no_grad():
+        return method.classifier(method.support_classes)(batch_of(tiny_backbone(), images("test")[:n], None))
+
+
+@pytest.mark.parametrize("name", case_names("proker"))
+def test_logits_are_those_of_the_official_code(name: str) -> None:
+    case = Case("proker", name)
+    official, which = case.config["official"], case.config["train_classes"]
+    names = class_set(which).names
+    classes = ClassSet(names, "a photo of a {}.", dataset=official["dataset"])
+    drawn = support_view(tiny_backbone(), classes, mirrored=True)
+    support = SupportView(classes, drawn.labels, official["shots"], drawn.features, drawn.views)
+    selection = {"imagenet": "fixed", "coop": "validation"}[official["hp_selection"]]
+    settings = {"templates": case.config["templates"], "views": case.config["views"], "selection": selection}
+    method = prepared(support, **settings)
+    case.assert_close(method.rows, "rows", "rows")
+    case.assert_close(method.text, "text", "text")
+    seen = case.tensors["validation_idx"]
+    features = batch_of(tiny_backbone(), images("test")[seen], None).features
+    method.calibrate(SupportView(classes, seen // 2, 1, lambda: features, drawn.views))
+    if selection == "validation":
+        assert method.beta == pytest.approx(case.config["searched"]["beta"])
+    case.assert_logits(method, logits_of(method, 2 * len(names)), f"logits_after/{which}", f"logits_after/{which}")
+
+
+def test_the_coefficients_minimise_the_penalised_squared_error() -> None:
+    """Of `|Y - t - K a / lambda|^2 + a' K a / lambda`, whose gradient is `K / lambda` times that of the system."""
+    method = prepared(support_view(tiny_backbone(), class_set("base")), views=1, beta=2.0, lmbda=0.3)
+    s = method.rows.double()
+    system = torch.exp(-2.0 * (1 - s @ s.T)) / 0.3 + torch.eye(len(s), dtype=torch.float64)
+    wrong = torch.eye(5, dtype=torch.float64).repeat_interleave(2, dim=0) - s @ method.text.double().T
+    torch.testing.assert_close(system @ method.coefficients.double(), wrong, atol=1e-6, rtol=0)
+
+
+def test_the_search_takes_the_first_of_the_best_pairs() -> None:
+    classes = class_set("base")
+    support, validation = support_view(tiny_backbone(), classes), support_view(tiny_backbone(), classes, "test")
+    ranges = {"search_beta": (0.5, 20.0, 3), "search_lmbda": (0.01, 5.0, 4), "views": 1}
+    pairs = list(product((0.5, 10.25, 20.0), torch.linspace(0.01, 5, 4).tolist()))
+    alone = [prepared(support, beta=beta, lmbda=lmbda, views=1) for beta, lmbda in pairs]
+    correct = [int((logits_of(one).argmax(dim=1) == validation.labels).sum()) for one in alone]
+    assert min(correct) < max(correct), "pairs that agree prove nothing"
+    method = prepared(support, selection="validation", **ranges)
+    method.calibrate(validation)
+    torch.testing.assert_close(logits_of(method), logits_of(alone[correct.index(max(correct))]), atol=1e-6, rtol=0)
+    assert method.tuning.evaluations == 12
+
+
+@pytest.mark.parametrize(("shots", "values"), [(1, 1), (3, 2), (16, 16), (32, 16)])
+def test_fixed_values_are_those_of_the_largest_listed_shots(shots: int, values: int) -> None:
+    drawn = support_view(tiny_backbone(), class_set("base"))
+    method = prepared(SupportView(drawn.classes, drawn.labels, shots, drawn.features, drawn.views), views=1)
+    assert method.beta == IMAGENET_VALUES[values][0]
+    assert prepared(drawn, views=1, beta=7.0).beta == 7.0
+
+
+@pytest.mark.parametrize(("dataset", "views"), [("imagenet", 1), ("dtd", 10), (None, 10)])
+def test_views_and_ranges_are_those_of_the_dataset(dataset: str | None, views: int) -> None:
+    drawn = support_view(tiny_backbone(), ClassSet(class_set("base").names, "a photo of a {}.", dataset=dataset))
+    method = prepared(drawn)
+    assert len(method.rows) == 10 * views
+    assert method.ranges == SEARCH_RANGES[dataset or "caltech101"]
+
+
+def test_a_class_without_images_gets_logits() -> None:
+    drawn = support_view(tiny_backbone(), class_set("base"))
+    features = drawn.features()[:8]
+    method = prepared(SupportView(drawn.classes, drawn.labels[:8], 2, lambda: features, drawn.views), views=1)
+    assert logits_of(method).shape == (10, 5)
