@@ -26,6 +26,7 @@ from reports.parts.part import Part, without_folds
 from reports.parts.published import published_parts, reproduction_parts
 from reports.parts.quality import quality_parts
 from reports.parts.runs import runs_parts
+from reports.parts.submissions import submissions_parts
 from reports.tables.model import whole
 from reports.views import BoardView, Cost, DatasetView, EntryView, OverviewView, PublishedBoardView, SiteView, Value
 
@@ -63,6 +64,8 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
     if site.error_analysis.lists:
         rest["lists"] = list_rows(site.error_analysis)
     sections = {"published": reproduction_parts(site.reproduction), "figures": figures_parts(site.figures)}
+    if site.submissions:
+        sections["submissions"] = submissions_parts(site.submissions)
     block = {
         "first": home,
         "titles": SCORE_TITLES,

@@ -144,7 +144,8 @@ def _sections(site: SiteView) -> Sequence[Section]:
     """The sections that apply to the page."""
     if site.published_boards:
         return PUBLISHED_SECTIONS
-    return [section for section in SECTIONS if section.name != "figures" or site.figures] if site.boards else ()
+    left_out = {name for name in ("figures", "submissions") if not getattr(site, name)}
+    return [section for section in SECTIONS if section.name not in left_out] if site.boards else ()
 
 
 def json_island(value: object) -> Markup:

@@ -9,6 +9,7 @@ import typer
 import bench
 from bench.cli._print import remark
 from bench.cli.backbones import backbones
+from bench.cli.board import board_app
 from bench.cli.cache import cache_app
 from bench.cli.check import check
 from bench.cli.claims import claims
@@ -75,6 +76,8 @@ app.add_typer(datasets_app, name="datasets")
 app.add_typer(methods_app, name="methods")
 app.add_typer(models_app, name="models")
 app.add_typer(results_app, name="results")
+app.add_typer(board_app, name="board")
+app.add_typer(board_app, name="board")
 app.add_typer(submissions_app, name="submissions")
 app.add_typer(features_app, name="features")
 app.add_typer(cache_app, name="cache")

@@ -10,7 +10,6 @@ from bench.cli import _options as opt
 from bench.cli._print import print_json, print_line, print_rows, remark
 
 if TYPE_CHECKING:
-    from bench.record import RunRecord
     from bench.results.run_diff import Difference
     from bench.results.verification import Verdict
 
@@ -47,12 +46,11 @@ def verify(
 
     Example: etl-bench verify 3f2a 91c0
     """
-    from bench.context import RunContext
     from bench.errors import UsageError
     from bench.results.import_notes import note_verified
     from bench.results.shards import Shards
     from bench.results.verification import Outcome, check_verifiable, verdict
-    from bench.sweep import exported_threads, files_by_digest, local_weights
+    from bench.sweep import exported_threads, files_by_digest, local_weights, repetition_context
     from datasets_registry import read_support_list
     from methods import parse_class_text
 
@@ -67,24 +65,31 @@ def verify(
     for text in chosen:
         stored = opt.read_run(shards, text)
         check_verifiable(stored.record)
-        found.append((stored, _device(stored.record, device)))
+        found.append(stored)
     weights = local_weights(opt.split_list(backbones))
     files = files_by_digest([read_support_list(path) for path in support], parse_class_text(class_text))
+    contexts = [
+        repetition_context(
+            stored.record,
+            data_root=data_root,
+            weights=weights,
+            files=files,
+            device=device,
+            threads=threads,
+            eval_batch=eval_batch,
+        )
+        for stored in found
+    ]
     from bench.experiment.runner import run_experiment  # imports torch, which a refusal above does not need
 
     verdicts, elsewhere = [], set[str]()
-    for stored, where in found:
+    for stored, context in zip(found, contexts, strict=True):
         made = stored.record.provenance
         if exported is not None and threads is None and exported != made.threads:
             remark(
                 f"{stored.record.run_id}: uses {made.threads} threads, as the run did, not OMP_NUM_THREADS={exported}; "
                 f"--threads {exported} uses these"
             )
-        context = RunContext(
-            data_root=data_root, weights=weights, files=files, device=where, threads=threads or made.threads
-        )
-        if batch := eval_batch or made.eval_batch:
-            context = context.model_copy(update={"eval_batch": batch})
         repeated, predictions = run_experiment(stored.record.spec, context)
         verdicts.append(verdict(stored, repeated, predictions))
         if repeated.provenance.device_class != made.device_class:
@@ -104,15 +109,6 @@ def verify(
     elif len(verdicts) > 1:
         print_rows([_row(one) for one in verdicts])
     raise typer.Exit(_exit_code(verdicts, elsewhere))
-
-
-def _device(record: RunRecord, given: str | None) -> str:
-    """The device for a repetition, by torch's name; raises UsageError for one that does not exist."""
-    from bench.sweep import find_gpus, resolve_device
-
-    kind = record.provenance.device.partition(":")[0]
-    own = {"cuda": "cuda" if find_gpus() else "cpu", "mps": "auto"}.get(kind, "cpu")
-    return resolve_device(given or own, record.spec.precision)
 
 
 def _exit_code(verdicts: list[Verdict], elsewhere: set[str]) -> int:

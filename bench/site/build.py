@@ -1,5 +1,6 @@
 """Writes the page of a runs folder: the work of `etl-bench report`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -41,6 +42,7 @@ class PageRequest:
         figures: a key of `bench.figures.FIGURE_SETS`.
         cache: folder for slow parts of the page, None for no cache.
         groups: splits datasets into easy and hard ones.
+        finish: changes the view before it is written; a page with it may show no runs.
     """
 
     runs: Path
@@ -54,6 +56,7 @@ class PageRequest:
     figures: str | None = None
     cache: Path | None = None
     groups: Grouping = difficulty_groups
+    finish: Callable[[SiteView], SiteView] | None = None
 
 
 def write_page(request: PageRequest) -> SiteView:
@@ -86,11 +89,14 @@ def write_page(request: PageRequest) -> SiteView:
         unfinished=unfinished_sweeps(request.runs),
         examples=partial(example_images, data_root=request.data_root) if request.images else lambda _: (),
     )
-    if not view.boards and not request.live and (runs.empty or request.protocol):
+    may_be_empty = request.live or request.finish is not None
+    if not view.boards and not may_be_empty and (runs.empty or request.protocol):
         fits = no_runs(request.runs) if runs.empty else f"No run in {request.runs} has protocol {request.protocol}."
         raise UsageError(f"{fits} No page was written.")
     if request.figures is not None:
         view = replace(view, figures=figures_of(store, request.figures, text_cache, request.groups))
+    if request.finish is not None:
+        view = request.finish(view)
     if request.with_run_files:
         write_run_files(store, runs, pictures, request.out.parent / FOLDER)
     render_site(view, request.out, live=request.live)

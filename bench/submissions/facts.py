@@ -15,8 +15,8 @@ FACTS_VERSION = 1
 _MARKUP = re.compile(r"[<>]")
 
 
-def _plain(text: str) -> str:
-    """Text of one line without markup, since pages and comments show it."""
+def plain_text(text: str) -> str:
+    """Text of one line without markup, since pages and comments show it; raises ValueError for other text."""
     if CONTROL.search(text):
         raise ValueError("it has a control character or a line break; write one line of printable text")
     if _MARKUP.search(text):
@@ -30,9 +30,11 @@ def _zoned(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
-Plain = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), AfterValidator(_plain)]
+Plain = Annotated[
+    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), AfterValidator(plain_text)
+]
 """One line of text, 1 to 200 characters, without `<` and `>`."""
-Notes = Annotated[str, StringConstraints(max_length=2000, strip_whitespace=True), AfterValidator(_plain)]
+Notes = Annotated[str, StringConstraints(max_length=2000, strip_whitespace=True), AfterValidator(plain_text)]
 Link = Annotated[str, StringConstraints(max_length=300, pattern=r"^(https://[A-Za-z0-9.-]+(/[^\s<>\"'`()\[\]|]*)?)?$")]
 """An https address, or nothing."""
 Contact = Annotated[

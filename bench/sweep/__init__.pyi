@@ -33,6 +33,7 @@ from .progress import LogStyle as LogStyle
 from .progress import SweepLog as SweepLog
 from .progress import open_log as open_log
 from .rejections import Rejection as Rejection
+from .repetition import repetition_context as repetition_context
 from .request import RecipeChoice as RecipeChoice
 from .request import RerunPolicy as RerunPolicy
 from .request import SweepRequest as SweepRequest

@@ -63,6 +63,7 @@ from reports.views.published import ReproductionView as ReproductionView
 from reports.views.published import SourceView as SourceView
 from reports.views.site import SiteView as SiteView
 from reports.views.site import UnfinishedView as UnfinishedView
+from reports.views.submissions import SubmissionView as SubmissionView
 from reports.views.values import MIXED as MIXED
 from reports.views.values import Cost as Cost
 from reports.views.values import NamedDataset as NamedDataset

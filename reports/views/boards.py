@@ -24,6 +24,7 @@ class EntryView:
         coverage: scored cells of `planned` ones, among all datasets and seeds.
         stale: how many runs were made with other code than today's, and which code changed; empty for none.
         imported: how many runs were imported and not verified; empty for none.
+        verified: how many runs a board has recomputed, and with what result; empty for none.
     """
 
     key: str
@@ -45,6 +46,7 @@ class EntryView:
     optimism: Mapping[str, float] = field(default_factory=dict)
     stale: str = ""
     imported: str = ""
+    verified: str = ""
     coverage: int = 0
     planned: int = 0
 

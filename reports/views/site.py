@@ -7,6 +7,7 @@ from reports.views.error_analysis import ErrorAnalysisView
 from reports.views.figures import FigureView
 from reports.views.overview import OverviewView
 from reports.views.published import ClaimView, PublishedBoardView, ReproductionView, SourceView
+from reports.views.submissions import SubmissionView
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class SiteView:
         reproduction: None for a page without published numbers.
         unfinished: sweeps with missing runs, newest first.
         sources: tables of the published boards.
+        submissions: what a public board was made from; empty for runs of one's own.
     """
 
     title: str
@@ -53,3 +55,4 @@ class SiteView:
     published_boards: tuple[PublishedBoardView, ...] = ()
     sources: tuple[SourceView, ...] = ()
     unfinished: tuple[UnfinishedView, ...] = ()
+    submissions: tuple[SubmissionView, ...] = ()

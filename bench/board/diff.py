@@ -1,0 +1,105 @@
+"""What a change of a board's submissions does to it, as Markdown for the comment on a pull request.
+
+Texts of submissions are shown in code spans, so that they cannot link, mention or format anything.
+"""
+
+import re
+from collections.abc import Iterator
+
+from bench._util.counted import counted
+from bench.board.summary import BoardSummary, RowSummary, SettingSummary, SubmissionSummary
+
+SHOWN = 30
+"""Most lines of one list; the others are counted."""
+_UNSAFE = re.compile(r"[`\n\r|<>]")
+NO_CHANGE = "This change leaves the board as it is."
+
+
+def board_diff(old: BoardSummary, new: BoardSummary) -> str:
+    """The differences of two boards as Markdown: submissions, and by leaderboard rows, ranks and separated pairs."""
+    parts = [*_submissions(old, new)]
+    before = {setting.title: setting for setting in old.settings}
+    after = {setting.title: setting for setting in new.settings}
+    for title, setting in after.items():
+        lines = list(_setting(before.get(title), setting))
+        if lines:
+            note = "" if title in before else " (new leaderboard)"
+            parts += ["", f"### {code(title)}{note}", "", *lines]
+    parts += [f"\nThe leaderboard {code(title)} is gone." for title in before if title not in after]
+    return "\n".join(parts if parts else [NO_CHANGE]) + "\n"
+
+
+def code(text: str) -> str:
+    """Text as a code span of one line, harmless in Markdown and tables."""
+    return f"`{_UNSAFE.sub('?', text) or '?'}`"
+
+
+def _submissions(old: BoardSummary, new: BoardSummary) -> Iterator[str]:
+    for item in new.submissions:
+        before = old.submission(item.name)
+        if before is None or (before.digest, before.accepted) != (item.digest, item.accepted):
+            what = "new" if before is None else "changed"
+            verdict = "accepted" if item.accepted else "**refused**"
+            yield f"- {what} submission {code(item.name)} by {code(item.who or '?')}: {verdict}, {_contents(item)}"
+            for text in (*item.refusals, *item.notes)[:SHOWN]:
+                yield f"  - {code(text)}"
+        elif before.verified != item.verified:
+            yield f"- submission {code(item.name)}: {code(item.verified or 'not verified')}"
+    for item in old.submissions:
+        if new.submission(item.name) is None:
+            yield f"- removed submission {code(item.name)} with {_contents(item)}"
+
+
+def _contents(item: SubmissionSummary) -> str:
+    return counted(item.runs, "completed run") + (f", {item.verified}" if item.verified else "")
+
+
+def _setting(old: SettingSummary | None, new: SettingSummary) -> Iterator[str]:
+    before = {row.entry: row for row in old.rows} if old else {}
+    after = {row.entry: row for row in new.rows}
+    table = [line for row in new.rows if (line := _row(before.get(row.entry), row)) is not None]
+    table += [f"| {code(name)} | removed | | |" for name in before if name not in after]
+    if table:
+        yield f"| method | {new.measure} | rank | runs |"
+        yield "|---|---|---|---|"
+        yield from _limited(table, "| and {} more rows | | | |")
+    known = set(old.separated) if old else set()
+    now = set(new.separated)
+    appeared = [
+        f"- {code(a)} is now significantly better than {code(b)}" for a, b in new.separated if (a, b) not in known
+    ]
+    gone = [
+        f"- {code(a)} is no longer significantly better than {code(b)}"
+        for a, b in sorted(known - now)
+        if a in after and b in after
+    ]
+    if appeared or gone:
+        yield ""
+        yield from _limited([*appeared, *gone], "- and {} more pairs")
+
+
+def _row(old: RowSummary | None, new: RowSummary) -> str | None:
+    """A line of the table; None for a row that stays as it was."""
+    if old == new:
+        return None
+    name = f"**new** {code(new.entry)}" if old is None else code(new.entry)
+    before = _cells(new if old is None else old)
+    moved = [now if now == was else f"{was} → {now}" for was, now in zip(before, _cells(new), strict=True)]
+    return f"| {' | '.join([name, *moved])} |"
+
+
+def _cells(row: RowSummary) -> tuple[str, str, str]:
+    return _mean(row), row.ranks or "–", f"{row.coverage}/{row.planned}"
+
+
+def _mean(row: RowSummary) -> str:
+    if row.mean is None:
+        return "–"
+    half = "" if row.half_width is None else f" ± {100 * row.half_width:.2f}"
+    return f"{100 * row.mean:.2f}{half}"
+
+
+def _limited(lines: list[str], more: str) -> Iterator[str]:
+    yield from lines[:SHOWN]
+    if len(lines) > SHOWN:
+        yield more.format(len(lines) - SHOWN)

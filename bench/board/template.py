@@ -1,0 +1,64 @@
+"""The repository of a board: README, folder of submissions, and continuous integration for GitHub and GitLab."""
+
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import bench
+from bench._util.atomic_write import write_atomically
+from bench.errors import BoardError
+from bench.submissions.facts import plain_text
+
+_FILES = "repository"
+_HIDDEN = "dot-"
+"""Names that begin so are written with a dot; packages leave out hidden files."""
+
+
+def write_template(folder: Path, title: str, requirement: str | None = None) -> list[Path]:
+    """Write the files of a new board and return their paths.
+
+    Args:
+        title: of the page that introduces the repository.
+        requirement: what pip installs in continuous integration; None for this release by its name.
+
+    Raises BoardError, before anything is written, if a file exists already or the title is not plain text.
+    """
+    release = f"clip-etl-bench=={bench.__version__}"
+    note = (
+        "" if requirement else "Replace it by the address of a wheel or repository while the name is not on the index."
+    )
+    values = {
+        "@TITLE@": _plain(title, "title"),
+        "@REQUIREMENT@": _plain(requirement or release, "requirement"),
+        "@INSTALL@": note,
+    }
+    content = {}
+    for name, text in _texts(resources.files("bench.board") / _FILES):
+        for key, value in values.items():
+            text = text.replace(key, value)
+        content[folder / name] = "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+    if existing := [path for path in content if path.exists()]:
+        raise BoardError(f"{existing[0]} exists already, so nothing was written; give a new folder.")
+    for path, text in content.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text.encode(), durable=False)
+    return sorted(content)
+
+
+def _plain(text: str, what: str) -> str:
+    try:
+        return plain_text(text.strip())
+    except ValueError as error:
+        raise BoardError(f"The {what} {text!r:.80} is not accepted: {error}.") from error
+
+
+def _texts(folder: Traversable, before: str = "") -> list[tuple[str, str]]:
+    """The path and content of every file of the template."""
+    found = []
+    for item in sorted(folder.iterdir(), key=lambda item: item.name):
+        name = before + (f".{item.name.removeprefix(_HIDDEN)}" if item.name.startswith(_HIDDEN) else item.name)
+        if item.is_dir():
+            found += _texts(item, f"{name}/")
+        else:
+            found.append((name, item.read_text(encoding="utf-8")))
+    return found

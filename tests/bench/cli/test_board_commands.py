@@ -1,0 +1,84 @@
+"""`etl-bench board` build, diff, init and verify."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from drawn_submissions import FACTS, Draft, drawn_run
+from hostile_submissions import HOSTILE
+from tiny_runs import spec_of
+from typer.testing import CliRunner
+
+from bench.cli.app import app
+from bench.context import RunContext
+from bench.errors import BoardError, SubmissionError, UsageError
+from bench.experiment.runner import run_experiment
+
+
+def run(*arguments: str | Path) -> tuple[int, str, str]:
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, done.stdout, done.stderr
+
+
+def test_build_and_diff(tmp_path: Path) -> None:
+    place = tmp_path / "board"
+    Draft([drawn_run()]).write(place / "submissions" / "first")
+    build = ["board", "build", place / "submissions", "--no-images", "-o"]
+    code, said, _ = run(*build, tmp_path / "old")
+    assert code == 0
+    assert said.startswith("1 of 1 submission accepted, 1 checked now; 1 run, 1 added, 0 removed\n")
+    HOSTILE["HTML in the notes"].write(place / "submissions" / "second")
+    code, said, noted = run(*build, tmp_path / "new", "--strict")
+    assert code == 1
+    assert said.startswith("1 of 2 submissions accepted, 0 checked now")
+    assert "refused: second: notes" in noted
+    code, said, _ = run("board", "diff", tmp_path / "old", tmp_path / "new")
+    assert (code, said.splitlines()[0]) == (0, "- new submission `second` by `?`: **refused**, 0 completed runs")
+
+
+def test_build_keeps_pages_of_others_and_names_what_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "index.html").write_text("my page")
+    (tmp_path / "submissions").mkdir()
+    with pytest.raises(UsageError, match="was not written by"):
+        run("board", "build", tmp_path / "submissions", "-o", tmp_path / "site")
+    with pytest.raises(SubmissionError, match="There is no folder"):
+        run("board", "build", tmp_path / "nothing", "-o", tmp_path / "other")
+    with pytest.raises(BoardError, match="cannot be read"):
+        run("board", "diff", tmp_path, tmp_path)
+
+
+def test_init_lists_what_it_wrote(tmp_path: Path) -> None:
+    code, said, _ = run("board", "init", tmp_path / "ours", "--title", "Ours")
+    assert code == 0
+    assert str(tmp_path / "ours" / ".gitlab-ci.yml") in said.splitlines()
+    with pytest.raises(BoardError, match="exists already"):
+        run("board", "init", tmp_path / "ours")
+
+
+def test_verify_recomputes_genuine_runs_and_finds_invented_ones(tmp_path: Path) -> None:
+    """The runs of one submission were computed; those of the other have random logits."""
+    place = tmp_path / "board"
+    asks = FACTS.model_copy(update={"verify": True})
+    genuine = [run_experiment(spec_of(method), RunContext()) for method in ("zero_shot", "text_adapter")]
+    Draft([(record, list(predictions)) for record, predictions in genuine], asks).write(place / "submissions" / "real")
+    Draft([drawn_run()]).write(place / "submissions" / "silent")
+    command = ["board", "verify", place / "submissions", "--secret", "commit"]
+    code, said, _ = run(*command)
+    assert code == 0
+    assert sorted(line.rpartition(" ")[2] for line in said.splitlines()) == ["identical", "identical"]
+    assert sorted(path.name for path in (place / "verified").iterdir()) == ["real.json"]
+    assert run(*command)[1] == "", "what was verified is not repeated"
+    code, _, _ = run("board", "build", place / "submissions", "-o", tmp_path / "site", "--no-images")
+    assert code == 0
+    assert "verified 1 of 1, bit-identical" in (tmp_path / "site" / "index.html").read_text()
+
+    code, said, _ = run(*command, "--submission", "silent")
+    assert code == 1
+    assert said.startswith("silent: run ")
+    assert said.rstrip().endswith("different")
+    with pytest.raises(BoardError, match="'other' is no accepted submission; there are: real, silent"):
+        run(*command, "--submission", "other")
