@@ -75,11 +75,11 @@ class CLIPFit(TwoTowerMethod[CLIPFitConfig]):
 
     def text_features(self, classes: ClassSet) -> Tensor:
         prompts = frozen_prompts(self.backbone.class_tokens(classes, self.template(classes)))
-        return self.backbone.encode_prompts(prompts, blocks=self.trainable.text.views(self.backbone.text_tower.views))
+        return self.backbone.encode_prompts(prompts, blocks=self.trainable.text.views(self.backbone.text_blocks))
 
     def image_features(self, batch: Batch) -> Tensor:
         norms = self.trainable.image
-        blocks = norms.views(image_views(self.backbone.image_tower))
+        blocks = norms.views(self.backbone.image_blocks)
         return self.backbone.encode_image(batch.pixels, blocks=blocks, norms=(norms.outer[0], norms.outer[1]))
 
     def template(self, classes: ClassSet) -> str:

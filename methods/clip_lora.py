@@ -195,13 +195,13 @@ class CLIPLoRA(TwoTowerMethod[CLIPLoRAConfig]):
         if self.config.encoder == "vision":
             return self.frozen_text(classes, template)
         texts = self.backbone.class_tokens(classes, template)
-        blocks = self.trainable.text.views(self.backbone.text_tower.views, dropout)
+        blocks = self.trainable.text.views(self.backbone.text_blocks, dropout)
         return self.backbone.encode_prompts(frozen_prompts(texts) if dropout is None else texts.split(0), blocks=blocks)
 
     def image_features(self, batch: Batch, dropout: torch.Generator | None = None) -> Tensor:
         if self.config.encoder == "text":
             return batch.features
-        blocks = self.trainable.image.views(image_views(self.backbone.image_tower), dropout)
+        blocks = self.trainable.image.views(self.backbone.image_blocks, dropout)
         return self.backbone.encode_image(batch.pixels, blocks=blocks)
 
     def _classifier(self, classes: ClassSet, dropout: torch.Generator | None) -> Classifier:

@@ -138,12 +138,12 @@ class MMA(TwoTowerMethod[MMAConfig]):
         self.trainable = Adapters(n, b.text_width, b.vision_width, self.config, self.generator).to(b.device)
 
     def text_features(self, classes: ClassSet) -> Tensor:
-        part, views = self.trainable, self.backbone.text_tower.views
+        part, views = self.trainable, self.backbone.text_blocks
         hidden = self.frozen_text_hidden(classes, GENERIC_TEMPLATE, self.first_text)
         return self.backbone.continue_text(hidden, blocks=part.views(views, part.text_down, part.text_up))
 
     def image_features(self, batch: Batch) -> Tensor:
         part, tower, first = self.trainable, self.backbone.image_tower, self.first_image
-        blocks = part.views(image_views(tower), part.image_down, part.image_up)
+        blocks = part.views(self.backbone.image_blocks, part.image_down, part.image_up)
         tokens = self.backbone.continue_image(batch.hidden(first), first, blocks=blocks)
         return tower.project_to_joint_space(tower.pool(tokens, 0))

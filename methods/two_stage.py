@@ -125,7 +125,7 @@ class TwoStage(TwoTowerMethod[TwoStageConfig]):
         """Class texts through the tuned tower, unnormalised."""
         norms = self.trainable.text
         prompts = frozen_prompts(self.backbone.class_tokens(classes, self._template(classes)))
-        blocks = norms.views(self.backbone.text_tower.views)
+        blocks = norms.views(self.backbone.text_blocks)
         return self.backbone.encode_prompts(prompts, blocks=blocks, norm=norms.outer[0] if norms.outer else None)
 
     def text_features(self, classes: ClassSet) -> Tensor:
@@ -138,7 +138,7 @@ class TwoStage(TwoTowerMethod[TwoStageConfig]):
 
     def image_features(self, batch: Batch) -> Tensor:
         norms = self.trainable.image
-        blocks = norms.views(image_views(self.backbone.image_tower))
+        blocks = norms.views(self.backbone.image_blocks)
         outer = (norms.outer[0], norms.outer[1]) if norms.outer else None
         return self.backbone.encode_image(batch.pixels, blocks=blocks, norms=outer)
 

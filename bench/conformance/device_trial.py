@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
 from bench.conformance.pretended_device import COUNTS
+from bench.conformance.pretended_device.tensors import memory_of
 from bench.conformance.subject import OTHER_CLASSES, TASK, Subject, tiny_backbone
 from bench.experiment.checkpoints import TrainingState
 from bench.experiment.training_loop import train_step
@@ -35,7 +36,7 @@ class DeviceOutcome:
         where: the logits with that difference.
         counts: totals of operations, waits and pageable transfers, by phase: `prepare`, `step` (one of
             a long training), `calibrate`, `classifier` (the class texts) and `evaluate` (one batch).
-        places: the lines with waits or pageable transfers in each phase, with their number.
+        places: the lines with waits, pageable transfers or casts of frozen weights in each phase, with their number.
     """
 
     error: str = ""
@@ -55,6 +56,7 @@ class DeviceSubject(Subject):
         model = copy.deepcopy(loaded.model).to(device)
         super().__init__(method, config, backbone=Backbone(loaded.spec, model, precision=precision))
         self.device = torch.device(device)
+        COUNTS.frozen = frozenset(memory_of(weight.detach()) for weight in model.parameters())
 
     def _copy_for_method(self, pristine: Tensor, what: str) -> Tensor:
         return super()._copy_for_method(pristine, what).to(self.device)
@@ -187,7 +189,8 @@ class _Training:
         totals = COUNTS.totals()
         if totals["operations"] >= self.outcome.counts.get(phase, {}).get("operations", 0):
             self.outcome.counts[phase] = totals
-            self.outcome.places[phase] = {"waits": dict(COUNTS.waits), "pageable": dict(COUNTS.pageable)}
+            counters = {"waits": COUNTS.waits, "pageable": COUNTS.pageable, "casts": COUNTS.casts}
+            self.outcome.places[phase] = {name: dict(counter) for name, counter in counters.items()}
 
 
 def _kept(subject: DeviceSubject, method: Method[Any]) -> Method[Any] | None:

@@ -22,7 +22,13 @@ from methods._text.prompt_embeddings import TextPrompts, TokenizedTexts, frozen_
 from methods._text.tokens import tokenize
 from methods._towers.blocks import BlockView
 from methods._towers.half_weights import with_half_weights
-from methods._towers.image_encoder import BlockHook, continue_image_tower, image_hidden_states, run_image_tower
+from methods._towers.image_encoder import (
+    BlockHook,
+    continue_image_tower,
+    image_hidden_states,
+    image_views,
+    run_image_tower,
+)
 from methods._towers.image_encoder_architectures import ImageTower, wrap_image_tower
 from methods._towers.read_only_tokens import encode_read_only_image, encode_read_only_text
 from methods._towers.text_encoder import TextHook, TextTower
@@ -166,6 +172,19 @@ class Backbone:
     def vision_depth(self) -> int:
         """Blocks of the image tower; 0 for a ResNet."""
         return self.image_tower.depth
+
+    @property
+    def text_blocks(self) -> Sequence[BlockView]:
+        """The blocks of the text tower that runs, for methods that replace parts of some.
+
+        Weights of matrix products are held in the precision. Methods that copy weights read those of `text_tower`.
+        """
+        return self._text.views
+
+    @property
+    def image_blocks(self) -> Sequence[BlockView]:
+        """The blocks of the image tower that runs, as `text_blocks`; raises BenchError as `image_views` does."""
+        return image_views(self._image)
 
     @property
     def device(self) -> torch.device:

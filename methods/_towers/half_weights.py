@@ -1,7 +1,8 @@
 """A tower whose frozen weights are held in half precision, so that autocast need not cast them in every forward pass.
 
-Only weights that autocast would cast are rounded: those of linear layers, convolutions, attention and projections.
-Norms and embeddings stay in fp32. The results have the same bits as with fp32 weights under autocast.
+Only weights that are cast in the forward pass are rounded: those of linear layers, convolutions, attention and
+projections, and the class token and positions that join the convolution's patches. Norms and other embeddings stay in
+fp32. The results have the same bits as with fp32 weights under autocast.
 """
 
 import copy
@@ -14,6 +15,8 @@ from methods._towers.blocks import is_standard
 
 _PROJECTIONS = ("proj", "text_projection")
 """Parameters of towers that are multiplied as matrices."""
+_BESIDE_PATCHES = ("class_embedding", "positional_embedding")
+"""Parameters of a vision transformer that open_clip casts to the type of its patches."""
 _UNUSED = "text_decoder"
 """CoCa's captioner, which nothing here runs."""
 
@@ -26,7 +29,8 @@ def with_half_weights(module: Any, dtype: torch.dtype) -> Any:
     if isinstance(module, nn.Linear | nn.Conv2d):
         names = set(module._parameters)
     else:
-        names = {name for name in _PROJECTIONS if name in module._parameters}
+        wanted = _PROJECTIONS + (_BESIDE_PATCHES if "conv1" in module._modules else ())
+        names = {name for name in wanted if name in module._parameters}
     _round(changed, names, dtype)
     changed._modules = {
         name: child if child is None or name == _UNUSED else with_half_weights(child, dtype)

@@ -17,6 +17,7 @@ from short_settings import SHORT
 
 from bench.conformance import Subject
 from bench.conformance.device_process import DeviceProcess
+from bench.conformance.device_trial import DeviceOutcome
 from methods import METHODS, Method, MethodConfig
 
 TABLE = Path(__file__).with_name("budgets.json")
@@ -45,6 +46,12 @@ def exceeded(found: Counts, allowed: Counts, factor: float = 1.0) -> list[str]:
             if count > budget * (factor if kind == "operations" else 1.0):
                 lines.append(f"{phase}: {count} {kind}, budget {budget}")
     return lines
+
+
+def casts_of_frozen_weights(outcome: DeviceOutcome) -> dict[str, dict[str, int]]:
+    """Lines that round frozen weights to half precision where they run again and again, by phase."""
+    repeated = ("step", "classifier", "evaluate")
+    return {phase: outcome.places[phase]["casts"] for phase in repeated if outcome.places.get(phase, {}).get("casts")}
 
 
 def main() -> None:

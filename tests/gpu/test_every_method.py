@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
-from device_budgets import OTHER_TORCH, config_of, exceeded, read_table
+from device_budgets import OTHER_TORCH, casts_of_frozen_weights, config_of, exceeded, read_table
+from torch import Tensor
 
 from bench.conformance.device_process import DeviceProcess
 from bench.conformance.devices import ROUNDING
-from methods import METHODS
+from methods import METHODS, Batch, Precision, image_views
 
 TABLE = read_table()
+CLIPLoRA: Any = METHODS.get("clip_lora")
 
 
 @pytest.mark.parametrize("name", list(METHODS))
@@ -33,6 +37,30 @@ def test_clip_lora_without_dropout_has_the_logits_of_the_cpu(pretended_device: D
     method = METHODS.get("clip_lora")
     outcome = pretended_device.trial(method, config_of(method).model_copy(update={"dropout": 0.0}))
     assert (outcome.error, outcome.difference <= ROUNDING) == ("", True), outcome.where
+
+
+@pytest.mark.parametrize("name", ["coop", "vpt", "clip_lora", "mma", "clip_fit", "two_stage"])
+def test_no_frozen_weight_is_rounded_again_in_half_precision(name: str, pretended_device: DeviceProcess) -> None:
+    """Also of the blocks that a method changes; `test_every_setting.py` checks every method."""
+    method = METHODS.get(name)
+    outcome = pretended_device.trial(method, config_of(method), Precision.BF16)
+    assert (outcome.error, casts_of_frozen_weights(outcome)) == ("", {})
+
+
+class CastsItsTower(CLIPLoRA):
+    """Takes the blocks whose weights are in fp32, which are then rounded in each forward pass."""
+
+    def image_features(self, batch: Batch, dropout: torch.Generator | None = None) -> Tensor:
+        blocks = self.trainable.image.views(image_views(self.backbone.image_tower), dropout)
+        return self.backbone.encode_image(batch.pixels, blocks=blocks)
+
+
+def test_a_weight_that_is_rounded_in_each_step_is_found_with_its_line(pretended_device: DeviceProcess) -> None:
+    outcome = pretended_device.trial(CastsItsTower, config_of(CLIPLoRA), Precision.BF16)
+    assert outcome.error == ""
+    found = casts_of_frozen_weights(outcome)
+    assert set(found) == {"step", "evaluate"}
+    assert any(place.startswith("methods/_towers/blocks.py:") for place in found["step"])
 
 
 def test_a_count_above_its_budget_is_found() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from device_budgets import config_of
+from device_budgets import casts_of_frozen_weights, config_of
 from places import ROOT
 from pydantic import ValidationError
 from short_settings import short_overrides, short_recipe_overrides
@@ -91,6 +91,7 @@ def test_bf16_gives_the_logits_of_the_cpu(name: str, pretended_device: DevicePro
     method = METHODS.get(name)
     outcome = pretended_device.trial(method, config_of(method), Precision.BF16)
     assert outcome.error == ""
+    assert casts_of_frozen_weights(outcome) == {}
     assert outcome.difference <= HALF_ROUNDING, outcome.where
 
 

@@ -27,6 +27,8 @@ class Counts:
         pageable: copies of host memory to the device that is not pinned, which stop both.
         pinned: copies of pinned memory that the device makes while it computes.
         unseeded: random operations that draw from the device's own generator.
+        casts: tensors of `frozen` memory that are rounded to half precision.
+        frozen: addresses of the memory of weights that never change; `clear` leaves them.
     """
 
     operations: Counter[str] = field(default_factory=Counter)
@@ -35,6 +37,8 @@ class Counts:
     pageable: Counter[str] = field(default_factory=Counter)
     pinned: Counter[str] = field(default_factory=Counter)
     unseeded: Counter[str] = field(default_factory=Counter)
+    casts: Counter[str] = field(default_factory=Counter)
+    frozen: frozenset[int] = frozenset()
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def add(self, counter: Counter[str], key: str) -> None:
@@ -46,7 +50,7 @@ class Counts:
         """Begin again at zero."""
         with self._lock:
             for counter in (
-                self.operations, self.by_name, self.waits, self.pageable, self.pinned, self.unseeded,
+                self.operations, self.by_name, self.waits, self.pageable, self.pinned, self.unseeded, self.casts,
             ):  # fmt: skip
                 counter.clear()
 

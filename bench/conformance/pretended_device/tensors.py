@@ -13,6 +13,7 @@ from bench.conformance.pretended_device import device_rules as rules
 from bench.conformance.pretended_device.counts import COUNTS, place
 
 CPU = torch.device("cpu")
+HALF = (torch.bfloat16, torch.float16)
 FLASH = 1
 """torch's number of the attention kernel that it takes on the CPU where it can."""
 
@@ -211,6 +212,8 @@ def _to_copy(func: Any, args: Any, kwargs: Any, asked: torch.device | None) -> A
     source = args[0]
     home = asked or source.device
     _count_transfer(source, home, blocking=not kwargs.get("non_blocking"))
+    if kwargs.get("dtype") in HALF and memory_of(source) in COUNTS.frozen:
+        COUNTS.add(COUNTS.casts, place())
     kept = {key: value for key, value in kwargs.items() if key not in ("device", "pin_memory", "non_blocking")}
     made = func(source.numbers if isinstance(source, PretendedTensor) else source, **kept)
     return made if home.type == "cpu" else PretendedTensor(made, home)
@@ -221,6 +224,12 @@ _SPECIAL: dict[str, Callable[[Any, Any, Any, Any], Any]] = {
     "aten::copy_": _copy,
     "aten::_to_copy": _to_copy,
 }
+
+
+def memory_of(tensor: Tensor) -> int:
+    """The address of the memory of a tensor's numbers, which its views share."""
+    numbers = tensor.numbers if isinstance(tensor, PretendedTensor) else tensor
+    return numbers.untyped_storage().data_ptr()
 
 
 def _count_transfer(source: Tensor, home: torch.device, *, blocking: bool) -> None:
