@@ -61,6 +61,7 @@ from ._errors import did_you_mean as did_you_mean
 from ._plugins import DATASETS_GROUP as DATASETS_GROUP
 from ._plugins import METHODS_GROUP as METHODS_GROUP
 from ._plugins import load_entry_points as load_entry_points
+from ._readers.class_folders import ClassFolderReader as ClassFolderReader
 from ._readers.coop_split import CoopReader as CoopReader
 from ._readers.coop_split import CoopSplit as CoopSplit
 from ._readers.coop_split import read_coop_split as read_coop_split
@@ -68,7 +69,10 @@ from ._readers.decode import BadImageError as BadImageError
 from ._readers.decode import Decoding as Decoding
 from ._readers.decode import decode_image as decode_image
 from ._readers.files import ImageFiles as ImageFiles
+from ._readers.held_out import hold_out_validation as hold_out_validation
+from ._readers.held_out import split_by_hash as split_by_hash
 from ._readers.image_suffixes import image_suffixes as image_suffixes
+from ._readers.layouts import ImageFolders as ImageFolders
 from ._registry import NAME_PATTERN as NAME_PATTERN
 from ._registry import Registry as Registry
 from ._registry import catalogue_modules as catalogue_modules

@@ -1,9 +1,10 @@
-"""Registration of published datasets that share a layout: CoOp's split files, and test-only variants of ImageNet."""
+"""Registration of published datasets that share a layout: split files, class folders, and variants of ImageNet."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from datasets_registry._catalogue import register_dataset
+from datasets_registry._readers.class_folders import ClassFolderReader
 from datasets_registry._readers.coop_split import CoopReader
 from datasets_registry._readers.imagenet import VariantReader
 from datasets_registry._readers.layouts import ImageFolders, packaged_names
@@ -40,6 +41,32 @@ def register_coop_dataset(
     info = DatasetInfo(
         name=name, num_classes=len(names), class_names=names, split_file=split_file, reader=reader, template=template,
         template_variants=variants, **facts,
+    )  # fmt: skip
+    return register_dataset(info)
+
+
+def register_class_folders(
+    name: str,
+    *,
+    template: str,
+    template_variants: Mapping[str, str] | None = None,
+    image_folders: Mapping[str, str],
+    images_url: str,
+    part_folders: Mapping[str, str] | None = None,
+    lists: Mapping[str, str] | None = None,
+    **facts: Any,
+) -> DatasetInfo:
+    """Register a dataset with one folder of images per class; its class names are in `data/<name>.txt`.
+
+    `image_folders` are the candidates of `ImageFolders`, the arguments from `images_url` to `lists` are those of
+    `ClassFolderReader`, and `facts` are fields of `DatasetInfo`. `template_variants` need not list `plain`.
+    """
+    names = packaged_names(name)
+    reader = ClassFolderReader(ImageFolders(name, image_folders), names, images_url, part_folders or {}, lists or {})
+    variants = {"plain": PLAIN_TEMPLATE} | dict(template_variants or {})
+    info = DatasetInfo(
+        name=name, num_classes=len(names), class_names=names, template=template, template_variants=variants,
+        reader=reader, **facts,
     )  # fmt: skip
     return register_dataset(info)
 

@@ -25,6 +25,17 @@ from datasets_registry import (
 ON_DISK = [info for info in list_datasets() if not info.synthetic]
 WITH_SPLIT = [info for info in ON_DISK if info.split_file]
 KEYS = {  # what the split file's paths look like, with {} for a number
+    "btmri": "glioma_tumor/image{:02}.jpg",
+    "busi": "benign_tumor/benign ({}).png",
+    "chmnist": "adipose_tissue/{:04}_CRC-Prim-HE-05_032.tif_Row_1951_Col_2701.tif",
+    "covid_qu_ex": "covid_lungs/COVID-{}.png",
+    "ctkidney": "cyst_kidney/Cyst- ({}).jpg",
+    "dermamnist": "melanoma/train{}_4.png",
+    "kneexray": "healthy_knee/{:07}L.png",
+    "kvasir": "polyps/{:08}-477d-48cd-b370-b4ad64a8098a.jpg",
+    "lc25000": "colon_adenocarcinoma/colonca{}.jpeg",
+    "retina": "cataract/{}_left.jpg",
+    "whu_rs19": "pond/pond_{:02}.jpg",
     "caltech101": "accordion/image_{:04}.jpg",
     "dtd": "banded/banded_{:04}.jpg",
     "eurosat": "AnnualCrop/AnnualCrop_{}.jpg",

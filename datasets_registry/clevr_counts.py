@@ -1,0 +1,81 @@
+"""CLEVR counts: how many objects a rendered scene has, from 3 to 10.
+
+Johnson et al., "CLEVR: A Diagnostic Dataset for Compositional Language and Elementary Visual Reasoning", CVPR 2017,
+with the counting task of VTAB (Zhai et al. 2019). CLEVR's test scenes are not published, so its val images are the test
+images, as in VTAB, and 100 training images of each count are val. The template is CLIP's.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from datasets_registry._catalogue import register_dataset
+from datasets_registry._errors import DataError
+from datasets_registry._readers.files import ImageFiles
+from datasets_registry._readers.held_out import hold_out_validation
+from datasets_registry._readers.layouts import ImageFolders, packaged_names, require_images
+from datasets_registry._types import DatasetInfo, DatasetSplits, Sample
+
+_URL = "https://dl.fbaipublicfiles.com/clevr/CLEVR_v1.0.zip"
+_FEWEST = 3
+
+
+@dataclass(frozen=True)
+class _ClevrReader:
+    """Reads `images/{train,val}/*.png` and `scenes/CLEVR_{train,val}_scenes.json`."""
+
+    image_folders: ImageFolders
+
+    def __call__(self, data_root: Path | None) -> DatasetSplits:
+        _, images, layout = require_images(self.image_folders, data_root, f" Get {_URL} and unpack it there.")
+        folder, names = images.parent, packaged_names("clevr_counts")
+        training, test = (_samples(folder / "scenes" / f"CLEVR_{part}_scenes.json", part) for part in ("train", "val"))
+        source = ImageFiles(images)
+        if absent := source.missing([sample.key for sample in (*training, *test)]):
+            raise DataError(
+                f"{len(absent)} images of dataset 'clevr_counts' are not below {images}, for example {absent[0]}. "
+                f"Unpack {_URL} again."
+            )
+        train, val = hold_out_validation(training, "clevr_counts", groups=100)
+        return DatasetSplits(source, names, train, val, test, layout)
+
+
+def _samples(path: Path, part: str) -> tuple[Sample, ...]:
+    try:
+        scenes = json.loads(path.read_text(encoding="utf-8"))["scenes"]
+        found = sorted((scene["image_filename"], len(scene["objects"]) - _FEWEST) for scene in scenes)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path} of dataset 'clevr_counts' cannot be read as CLEVR's scenes ({error}). Unpack {_URL} again."
+        ) from error
+    return tuple(Sample(f"{part}/{name}", label) for name, label in found)
+
+
+register_dataset(
+    DatasetInfo(
+        name="clevr_counts",
+        title="CLEVR counts",
+        summary="How many objects a rendered scene has: 3 to 10.",
+        domain="counting",
+        num_classes=8,
+        class_names=packaged_names("clevr_counts"),
+        template="a photo of {} objects.",
+        expected={"train": 69200, "val": 800, "test": 15000},
+        known_problems=(
+            "The CLIP paper scores 500 images of a sample, so its number is not comparable image by image.",
+            "Names are digits; CLIP orders them as texts, from 10 to 9.",
+        ),
+        licence="CC BY 4.0 (its page)",
+        homepage="https://cs.stanford.edu/people/jcjohns/clevr/",
+        citation="""@inproceedings{johnson2017clevr,
+  title = {{CLEVR}: A Diagnostic Dataset for Compositional Language and Elementary Visual Reasoning},
+  author = {Johnson, Justin and Hariharan, Bharath and van der Maaten, Laurens and Fei-Fei, Li and
+    Zitnick, C. Lawrence and Girshick, Ross},
+  booktitle = {IEEE Conference on Computer Vision and Pattern Recognition (CVPR)},
+  year = {2017}
+}""",
+        reader=_ClevrReader(
+            ImageFolders("clevr_counts", {"clevr/CLEVR_v1.0/images": "torchvision", "CLEVR_v1.0/images": "the archive"})
+        ),
+    )
+)

@@ -1,0 +1,252 @@
+"""Readers of datasets beyond CoOp's, each on a tiny folder with the published layout."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from datasets_registry import (
+    DataError,
+    DatasetSplits,
+    DrawRule,
+    EvalProtocol,
+    Sample,
+    build_task,
+    check_dataset,
+    get_dataset,
+    hold_out_validation,
+    split_by_hash,
+)
+
+SATELLITE = ("aid", "patternnet", "resisc45")
+
+
+def picture(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shade = sum(str(path).encode()) % 256
+    Image.new("RGB", (4, 4), (shade, 90, 120)).save(path)
+
+
+def write_aid(root: Path) -> None:
+    for name in get_dataset("aid").class_names:
+        folder = name.title().replace(" ", "")  # BareLand
+        for i in range(10):
+            picture(root / f"aid/AID/{folder}/{folder.lower()}_{i}.jpg")
+
+
+def write_patternnet(root: Path) -> None:
+    for name in get_dataset("patternnet").class_names:
+        folder = name.replace(" ", "_")
+        for i in range(10):
+            picture(root / f"patternnet/images/{folder}/{folder.replace('_', '')}{i:03}.jpg")
+
+
+def write_resisc45(root: Path) -> None:
+    lists: dict[str, list[str]] = {"train": [], "val": [], "test": []}
+    for name in get_dataset("resisc45").class_names:
+        folder = name.replace(" ", "_")
+        for i, part in enumerate(("train", "train", "val", "test")):
+            file = f"{folder}_{i:03}.jpg"
+            picture(root / f"resisc45/NWPU-RESISC45/{folder}/{file}")
+            lists[part].append(file)
+    for part, files in lists.items():
+        (root / f"resisc45/resisc45-{part}.txt").write_text("\n".join(reversed(files)) + "\n")
+
+
+def write_country211(root: Path) -> None:
+    codes = sorted({f"{a}{b}" for a in "ABCDEFGHIJKLMNO" for b in "ABCDEFGHIJKLMNO"})[:211]
+    for part, n in (("train", 2), ("valid", 1), ("test", 1)):
+        for code in codes:
+            for i in range(n):
+                picture(root / f"country211/{part}/{code}/{i}.jpg")
+
+
+def write_gtsrb(root: Path) -> None:
+    rows = ["Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId"]
+    for label in range(43):
+        for track in range(2):
+            for frame in range(3):
+                picture(root / f"gtsrb/GTSRB/Training/{label:05}/{track:05}_{frame:05}.ppm")
+        picture(root / f"gtsrb/GTSRB/Final_Test/Images/{label:05}.ppm")
+        rows.append(f"{label:05}.ppm;53;54;6;5;48;49;{42 - label}")
+    (root / "gtsrb/GT-final_test.csv").write_text("\n".join(rows) + "\n")
+
+
+def write_clevr_counts(root: Path) -> None:
+    folder = root / "clevr/CLEVR_v1.0"
+    for part, each in (("train", 102), ("val", 1)):
+        scenes = []
+        for i in range(8 * each):
+            name = f"CLEVR_{part}_{i:06}.png"
+            picture(folder / f"images/{part}/{name}")
+            scenes.append({"image_filename": name, "objects": [{}] * (3 + i % 8)})
+        (folder / "scenes").mkdir(exist_ok=True)
+        (folder / f"scenes/CLEVR_{part}_scenes.json").write_text(json.dumps({"scenes": scenes[::-1]}))
+
+
+def write_cub(root: Path) -> None:
+    folder = root / "CUB_200_2011"
+    classes = ["001.Black_footed_Albatross", "002.Laysan_Albatross"]
+    lines: dict[str, list[str]] = {"images": [], "image_class_labels": [], "train_test_split": []}
+    for number in range(1, 21):
+        label = (number - 1) % 2
+        path = f"{classes[label]}/{classes[label][4:]}_{number:04}_796111.jpg"
+        picture(folder / "images" / path)
+        lines["images"].append(f"{number} {path}")
+        lines["image_class_labels"].append(f"{number} {label + 1}")
+        lines["train_test_split"].append(f"{number} {int(number <= 16)}")
+    lines["classes"] = [f"{i} {name}" for i, name in enumerate(classes, 1)]
+    for name, content in lines.items():
+        (folder / f"{name}.txt").write_text("\n".join(content) + "\n")
+
+
+def write_camelyon17(root: Path) -> None:
+    rows = [",patient,node,x_coord,y_coord,tumor,slide,center,split"]
+    for i, (center, split) in enumerate([(0, 0), (0, 0), (3, 0), (4, 0), (3, 1), (1, 0), (1, 0), (2, 1), (2, 0)]):
+        stem = f"patient_{i:03}_node_4"
+        picture(root / f"camelyon17_v1.0/patches/{stem}/patch_{stem}_x_32_y_64.png")
+        rows.append(f"{i},{i:03},4,32,64,{i % 2},0,{center},{split}")
+    (root / "camelyon17_v1.0/metadata.csv").write_text("\n".join(rows) + "\n")
+
+
+WRITERS: dict[str, Callable[[Path], None]] = {
+    name.removeprefix("write_"): function for name, function in list(globals().items()) if name.startswith("write_")
+}
+SIZES = {  # train, val, test of the folders above
+    "aid": (150, 60, 90),
+    "patternnet": (190, 76, 114),
+    "resisc45": (90, 45, 45),
+    "country211": (422, 211, 211),
+    "gtsrb": (129, 129, 43),
+    "clevr_counts": (16, 800, 8),
+    "cub": (4, 12, 4),
+    "camelyon17": (4, 2, 2),
+}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    for write in WRITERS.values():
+        write(folder)
+    return folder
+
+
+def read(name: str, root: Path) -> DatasetSplits:
+    return get_dataset(name).reader(root)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_the_published_layout_is_read_and_checked(name: str, root: Path) -> None:
+    info, splits = get_dataset(name), read(name, root)
+    assert tuple(splits.counts.values()) == SIZES[name]
+    keys = splits.keys
+    assert len(set(keys)) == len(keys), "no image is in two parts"
+    assert splits.images.load(keys[0]).size == (4, 4)
+    assert info.class_names in ((), splits.class_names)
+    assert not [item for item in check_dataset(info, root, sample=5).problems if item.code != "wrong-count"]
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_few_shot_tasks_can_be_drawn(name: str, root: Path) -> None:
+    task = build_task(
+        get_dataset(name), read(name, root), protocol=EvalProtocol.FEW_SHOT, shots=1, seed=1, draw=DrawRule.COOP
+    )
+    assert len(task.support) == len(task.support.classes)
+
+
+def test_labels_follow_the_published_names(root: Path) -> None:
+    def name_of(dataset: str, part: str, index: int = 0) -> tuple[str, str]:
+        splits = read(dataset, root)
+        sample = getattr(splits, part)[index]
+        return sample.key, splits.class_names[sample.label]
+
+    assert name_of("aid", "train", 5)[1] == "bare land"
+    assert name_of("resisc45", "train") == ("wetland/wetland_001.jpg", "wetland")
+    assert name_of("country211", "val", 2) == ("valid/AC/0.jpg", "Afghanistan")
+    assert name_of("gtsrb", "test") == ("Final_Test/Images/00000.ppm", get_dataset("gtsrb").class_names[42])
+    assert name_of("clevr_counts", "test", 7) == ("val/CLEVR_val_000007.png", "10")
+    assert name_of("cub", "test", 1)[1] == "Laysan Albatross"
+    assert name_of("camelyon17", "val") == (
+        "patient_005_node_4/patch_patient_005_node_4_x_32_y_64.png",
+        "lymph node containing metastatic tumor tissue",
+    )
+
+
+def test_validation_signs_are_whole_tracks(root: Path) -> None:
+    splits = read("gtsrb", root)
+    tracks = [{sample.key.rpartition("_")[0] for sample in part} for part in (splits.train, splits.val)]
+    assert not tracks[0] & tracks[1]
+    assert [len(part) for part in tracks] == [43, 43]
+
+
+def test_shares_do_not_depend_on_list_order_and_give_the_stated_numbers() -> None:
+    aid = (360, 310, 220, 400, 360, 260, 240, 350, 410, 300, 370, 250, 390, 280, 290, 340, 350, 390, 370, 420, 380, 260,
+           290, 410, 300, 300, 330, 290, 360, 420)  # fmt: skip
+    for name, sizes in {"aid": aid, "patternnet": (800,) * 38}.items():
+        samples = [Sample(f"{label}/{i}", label) for label, n in enumerate(sizes) for i in range(n)]
+        parts = split_by_hash(samples, name)
+        assert [len(part) for part in parts] == [get_dataset(name).expected[part] for part in ("train", "val", "test")]
+        assert list(map(set, split_by_hash(samples[::-1], name))) == list(map(set, parts))
+
+
+def test_held_out_groups_are_as_many_in_each_class() -> None:
+    samples = [Sample(f"{label}/{i}", label) for label in range(200) for i in range(30 if label < 194 else 29)]
+    train, val = hold_out_validation(samples, "cub", groups=6)
+    assert (len(train), len(val)) == (get_dataset("cub").expected["train"], get_dataset("cub").expected["val"])
+    assert set(Counter(sample.label for sample in val).values()) == {6}
+    assert set(train) | set(val) == set(samples)
+
+
+@pytest.mark.parametrize(
+    ("name", "remove", "message"),
+    [
+        ("aid", "aid/AID/BareLand", r"but has no folder for 'bare land'\. Unpack"),
+        ("resisc45", "resisc45/resisc45-val.txt", r"No list resisc45-val.txt .* fetch resisc45 --splits-only"),
+        ("resisc45", "resisc45/NWPU-RESISC45/lake/lake_002.jpg", r"1 of the 45 images that .*val.txt lists are not"),
+        ("country211", "country211/valid/AA", "valid has 210 class folders, but dataset 'country211' has 211 classes"),
+        ("country211", "country211/test", r"No folder .*test of dataset 'country211'"),
+        ("gtsrb", "gtsrb/GT-final_test.csv", "GT-final_test.csv of dataset 'gtsrb' cannot be read"),
+        ("gtsrb", "gtsrb/GTSRB/Training/00007", r"No folder .*00007 of dataset 'gtsrb'"),
+        ("gtsrb", "gtsrb/GTSRB/Final_Test/Images/00001.ppm", "1 test images of dataset 'gtsrb' are not below"),
+        ("clevr_counts", "clevr/CLEVR_v1.0/scenes/CLEVR_val_scenes.json", "cannot be read as CLEVR's scenes"),
+        ("clevr_counts", "clevr/CLEVR_v1.0/images/val/CLEVR_val_000003.png", "1 images of dataset 'clevr_counts' are"),
+        ("cub", "CUB_200_2011/classes.txt", "classes.txt of dataset 'cub' cannot be read"),
+        ("camelyon17", "camelyon17_v1.0/metadata.csv", "metadata.csv of dataset 'camelyon17' cannot be read"),
+    ],
+)
+def test_what_is_missing_is_named(name: str, remove: str, message: str, tmp_path: Path) -> None:
+    import shutil
+
+    WRITERS[name](tmp_path)
+    path = tmp_path / remove
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with pytest.raises(DataError, match=message):
+        read(name, tmp_path)
+
+
+def test_a_table_without_its_columns_and_unequal_lists_are_refused(tmp_path: Path) -> None:
+    write_camelyon17(tmp_path)
+    (tmp_path / "camelyon17_v1.0/metadata.csv").write_text("patient,node\n1,2\n")
+    with pytest.raises(DataError, match="has no column 'x_coord'; it has patient, node"):
+        read("camelyon17", tmp_path)
+    write_cub(tmp_path)
+    (tmp_path / "CUB_200_2011/images.txt").write_text("1 a.jpg\n")
+    with pytest.raises(DataError, match="do not list the same images"):
+        read("cub", tmp_path)
+
+
+def test_an_unknown_class_folder_is_refused(tmp_path: Path) -> None:
+    write_aid(tmp_path)
+    picture(tmp_path / "aid/AID/Volcano/1.jpg")
+    with pytest.raises(DataError, match="unknown folders 'Volcano'"):
+        read("aid", tmp_path)
+
+
+def test_satellite_sets_share_the_template_of_the_benchmark_that_named_them() -> None:
+    assert {get_dataset(name).template for name in (*SATELLITE, "whu_rs19")} == {"a satellite photo of {}."}
