@@ -6,14 +6,17 @@ import copy
 from typing import Any
 
 import pytest
-from parity_kit import Case, case_names, generator, replay, tiny_backbone
+from parity_kit import Case, case_names, class_set, drawn_networks, generator, replay, tiny_backbone
 from torch import nn
 
 from bench.experiment.training_loop import Span, scheduled_rate
-from datasets_registry import EvalProtocol
+from datasets_registry import ClassSet, EvalProtocol
 from methods import Backbone
 from methods.clip_svd import CLIPSVD, CLIPSVDConfig
+from methods.hicropl import HiCroPL, HiCroPLConfig, PromptMapper
 from methods.mmrl_pp import MMRLPlusPlus, MMRLPlusPlusConfig, SharedMap
+
+TEMPLATE = "a photo of a {}, a type of pet."
 
 
 def scale_100() -> Backbone:
@@ -52,7 +55,7 @@ def test_mmrl_pp(name: str) -> None:
         return ours | {"image_encoder.A": part.projection_up, "image_encoder.B": part.projection_down}
 
     method = MMRLPlusPlus(scale_100(), config, generator())
-    replay(method, case, parameters, template="a photo of a {}, a type of pet.")
+    replay(method, case, parameters, template=TEMPLATE)
 
 
 @pytest.mark.parametrize("name", case_names("clip_svd"))
@@ -83,3 +86,55 @@ def test_clip_svds_schedules_give_the_recorded_rates(name: str) -> None:
     span = Span(stage=0, first_epoch=0, epochs=settings.get("train_epochs", 1), first_step=0, steps=len(rates))
     assert [scheduled_rate(recipe, span, 0, step) for step in range(5)] == pytest.approx(rates, rel=1e-6)
     assert (rates[4] == pytest.approx(rates[0])) == wave
+
+
+@pytest.mark.parametrize("name", case_names("hicropl"))
+def test_hicropl(name: str) -> None:
+    case = Case("hicropl", name)
+    official = case.config["HICROPL"]
+    config = HiCroPLConfig(
+        n_ctx=official["N_CTX"],
+        depth=official["PROMPT_DEPTH"],
+        text_to_image=official["CROSS_LAYER"],
+        weight=official["LAMBD"],
+    )
+    described = case.config["descriptions"]
+
+    def classes_of(which: str) -> ClassSet:
+        names = class_set(which).names
+        return ClassSet(names, TEMPLATE, tuple(tuple(described[name.replace("_", " ")]) for name in names))
+
+    def parameters(method: HiCroPL) -> dict[str, nn.Parameter]:
+        load_networks(method.mapper)
+        text, image = method.trainable.text, method.trainable.image
+        ours = {"ctx": text.ctx} | {f"cross_prompts_text.{i}": p for i, p in enumerate(text.deeper, start=1)}
+        ours |= {f"cross_prompts_visual.{i}": p for i, p in enumerate(image)}
+        return {f"prompt_learner.{key}": value for key, value in ours.items()}
+
+    method = HiCroPL(tiny_backbone(), config, generator())
+
+    def after_step(step: int) -> None:
+        if step == 5:
+            for key, parameter in parameters(method).items():
+                case.assert_close(parameter, f"after5_before_mapping/{key}", "after5_before_mapping")
+            method.finalise()
+
+    replay(method, case, parameters, classes_of=classes_of, after_step=after_step)
+
+
+def load_networks(mapper: PromptMapper) -> None:
+    """Give the mapping networks the values that the official ones had."""
+    names = {"attention.": "attn.", "norm_": "ln_", "query.": "linear_q.", "key.": "linear_k.", "value.": "linear_v."}
+    names |= {"inner.": "ffn.c_fc.", "outer.": "ffn.c_proj.", "to_image.": "text2visual_net."}
+    names |= {"to_text.": "visual2text_net.", "text_pooling.": "attn_pooling_text_nets."}
+    names |= {"image_pooling.": "attn_pooling_visual_nets.", "text_proxies.": "text_proxy_token."}
+    names |= {"image_proxies.": "visual_proxy_token."}
+
+    def official(name: str) -> str:
+        for ours, theirs in names.items():
+            name = name.replace(ours, theirs)
+        return f"prompt_learner.{name}"
+
+    state = mapper.state_dict()
+    drawn = drawn_networks({official(name): value.shape for name, value in state.items()})
+    mapper.load_state_dict({name: drawn[official(name)] for name in state})

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import re
+import sys
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,8 +21,6 @@ from torch import Tensor, nn
 
 def import_official(checkout: Path, dassl: Path) -> None:
     """Make the checkout and Dassl importable, on the CPU and in fp32."""
-    import sys
-
     sys.path[:0] = [str(checkout), str(dassl)]
     patches.unused_packages()
     patches.on_the_cpu_in_fp32()
@@ -35,6 +36,21 @@ def configuration(config_file: Path, options: Sequence[object]) -> Any:
     cfg.merge_from_file(str(config_file))
     cfg.merge_from_list(list(options))
     return cfg
+
+
+def import_resized(module: str, path: Path, sizes: Mapping[int, int]) -> None:
+    """Import a module whose text has sizes of ViT-B/16 as literals, with those of the tiny CLIP in their place."""
+    if module in sys.modules:
+        return
+    text = path.read_text(encoding="utf-8")
+    for published, ours in sizes.items():
+        text = re.sub(rf"\b{published}\b", str(ours), text)
+    spec = importlib.util.spec_from_file_location(module, path)
+    assert spec is not None
+    made = importlib.util.module_from_spec(spec)
+    importlib.import_module(module.rpartition(".")[0])
+    sys.modules[module] = made
+    exec(compile(text, str(path), "exec"), made.__dict__)
 
 
 class DasslTraining:
@@ -84,7 +100,7 @@ class DasslTraining:
         other = self.build(class_names(which))
         own = dict(other.model.named_parameters())
         with torch.no_grad():
-            for key, value in self.trained.items():
+            for key, value in self.trainer.model.named_parameters():
                 own[key].copy_(value)
         other.set_model_mode("eval")
         return self.tested(other, which, pixels)

@@ -19,7 +19,7 @@ from dassl_trainer import import_official
 from parity_kit import tiny_backbone
 from recording import write
 
-METHODS = ("clip_svd", "mmrl_pp", "proker", "ss_text")
+METHODS = sorted(path.stem.removeprefix("official_") for path in Path(__file__).parent.glob("official_*.py"))
 
 
 def main() -> None:

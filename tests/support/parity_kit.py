@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import parity_record
@@ -126,6 +126,13 @@ def support_view(backbone: Backbone, classes: ClassSet, part: str = "train", *, 
     return SupportView(classes, labels, 2, features, lambda k, _: torch.stack([features(i) for i in range(k)]))
 
 
+def drawn_networks(shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
+    """Values of frozen networks by official name, too many to be stored; recorder and test draw the same."""
+    numbers = torch.Generator().manual_seed(0)
+    drawn = {name: 0.1 * torch.randn(shape, generator=numbers) for name, shape in sorted(shapes.items())}
+    return {name: value + 1 if ".ln_" in name and name.endswith("weight") else value for name, value in drawn.items()}
+
+
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
@@ -155,6 +162,7 @@ def recipe_of(case: Case) -> Recipe:
         optimizer=Optimizer(optim["NAME"]),
         lr=optim["LR"],
         momentum=optim["MOMENTUM"],
+        eps=optim.get("EPS"),
         weight_decay=optim["WEIGHT_DECAY"],
     )
 
@@ -168,23 +176,25 @@ def replay(
     parameters: ParameterMap,
     *,
     template: str = "a photo of a {}.",
+    classes_of: Callable[[str], ClassSet] | None = None,
     support: SupportView | None = None,
     after_step: Callable[[int], None] = lambda step: None,
 ) -> None:
     """Load the recorded initial values, train five steps on the recorded batches, and compare after each step.
 
+    `classes_of` gives the class list of `base`, `new` and `all`, by default their names in `template`.
     `after_step(step)` is called after each update (from 1), before the trained tensors are compared.
     """
     backbone = method.backbone
-    train_classes = class_set(case.config["train_classes"], template)
-    method.prepare(support or support_view(backbone, train_classes))
+    classes_of = classes_of or partial(class_set, template=template)
+    method.prepare(support or support_view(backbone, classes_of(case.config["train_classes"])))
     named = parameters(method)
     init = case.group("init")
     assert set(named) == set(init), f"trained tensors differ: {set(named) ^ set(init)}"
     with torch.no_grad():
         for name, parameter in named.items():
             parameter.copy_(init[name].reshape(parameter.shape))
-    check_logits(method, case, "logits_before", template)
+    check_logits(method, case, "logits_before", classes_of)
     optimizer = make_optimizer(recipe_of(case), method.trainable.parameters())
     for step, (lr, index) in enumerate(
         zip(case.config["lr_per_step"], case.tensors["batch_idx"], strict=True), start=1
@@ -201,15 +211,15 @@ def replay(
         if step in (1, 5):
             for name, parameter in named.items():
                 case.assert_close(parameter, f"after{step}/{name}", f"after{step}")
-    check_logits(method, case, "logits_after", template)
+    check_logits(method, case, "logits_after", classes_of)
 
 
-def check_logits(method: Method[Any], case: Case, when: str, template: str) -> None:
+def check_logits(method: Method[Any], case: Case, when: str, classes_of: Callable[[str], ClassSet]) -> None:
     # methods tied to their classes were recorded on the test images of those classes alone
     for which in case.config.get("eval_classes", [case.config["train_classes"]]):
         if f"{when}/{which}" not in case.tensors:
             continue
         pixels = images("test")[: len(case.tensors[f"{when}/{which}"])]
         with torch.no_grad():
-            logits = method.classifier(class_set(which, template))(batch_of(method.backbone, pixels, None))
+            logits = method.classifier(classes_of(which))(batch_of(method.backbone, pixels, None))
         case.assert_logits(method, logits, f"{when}/{which}", f"{when}/{which}")

@@ -1,0 +1,251 @@
+"""HiCroPL: deep prompts of both towers that are mapped into each other, text to image in early blocks and back in late.
+
+Zheng et al., "Hierarchical Cross-modal Prompt Learning for Vision-Language Models", ICCV 2025. Official files:
+zzeoZheng/HiCroPL `trainers/hicropl.py`, `clip/model.py`. In the first `text_to_image` prompted blocks, the text tokens
+of each block are pooled into one, and the image tokens of these blocks attend to all pooled tokens. In the later blocks
+the roles change. With w, f the prompted text and image features, t and f0 the frozen ones (all normalised),
+
+    w' = w + t;  f' = f + f0;  CE(f', w') + weight * [(1 - mean cos(w', t)) + (1 - mean cos(f', f0))]
+
+t is the mean of a language model's sentences if they are given (`--class-text descriptions:FILE`; the released
+`gpt_file/*.json` have that format), else the dataset's template.
+
+The official code copies the mapped values into the prompts (`.data.copy_`), so the networks that map them keep their
+random start and get no gradient. The published numbers come from this code: `mapping=copied` maps the prompts before
+each step, and once more before testing. There the official code maps them again for every test batch; `test_maps`
+says how often. `mapping=learned` trains the networks, as the paper describes.
+"""
+
+import copy
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from datasets_registry import ClassSet, EvalProtocol
+from methods import Batch, Needs, Optimizer, Recipe, SupportView, TwoTowerMethod, cosine_logits, register_method
+from methods._backbones.backbone import Backbone
+from methods._base.method_info import Family, MethodConfig, MethodInfo
+from methods._base.recipe import for_transfer
+from methods._parts.learned_prompts import TextContext
+from methods._parts.parameter_initialisation import linear_layer, normal_parameter
+
+HEADS = 8
+"""Attention heads of the mapping networks, where the width allows."""
+
+
+class HiCroPLConfig(MethodConfig):
+    """The prompts, how they are mapped, and the weight of staying near the frozen features."""
+
+    n_ctx: int = Field(16, ge=1, le=70, description="tokens a block, in either tower; 16, HiCroPL configs, 2 transfer")
+    depth: int = Field(12, ge=2, description="prompted blocks of both towers, at most all; 12 of 12, 6 transfer")
+    text_to_image: int = Field(
+        6, ge=1, description="first blocks that map text to image, at most all prompted but one; 6 of 12, 5 transfer"
+    )
+    weight: float = Field(12.0, ge=0, description="of the distance to the frozen features; 12, HiCroPL configs")
+    mapping: Literal["copied", "learned"] = Field(
+        "copied", description="mapped values replace the prompts (code), or networks are trained through (paper)"
+    )
+    test_maps: int = Field(
+        1, ge=0, description="of `copied`: maps before testing; the official code adds one for every test batch"
+    )
+
+
+def attention_layer(width: int, generator: torch.Generator) -> nn.MultiheadAttention:
+    """Attention with torch's default initialisation, drawn from the given generator."""
+    layer = nn.MultiheadAttention(width, math.gcd(HEADS, width), device="meta").to_empty(device="cpu")
+    bound = (6 / (width + 3 * width)) ** 0.5  # xavier_uniform of the three projections in one matrix
+    with torch.no_grad():
+        layer.in_proj_weight.uniform_(-bound, bound, generator=generator)
+        layer.out_proj.weight.uniform_(-(width**-0.5), width**-0.5, generator=generator)
+        layer.in_proj_bias.zero_()
+        layer.out_proj.bias.zero_()
+    return layer
+
+
+class Pooling(nn.Module):
+    """Pools the tokens of a block into one by attention (the paper's layer-specific knowledge proxy)."""
+
+    def __init__(self, width: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.attention = attention_layer(width, generator)
+        self.norm_1, self.norm_2 = nn.LayerNorm(width), nn.LayerNorm(width)
+
+    def forward(self, proxy: Float[Tensor, "1 width"], tokens: Float[Tensor, "n width"]) -> Float[Tensor, "1 width"]:
+        """The pooled token; `proxy` asks."""
+        keys = self.norm_1(tokens)
+        read = self.attention(self.norm_1(proxy), keys, keys, need_weights=False)[0]
+        pooled: Tensor = self.norm_2(proxy + read)
+        return pooled
+
+
+class CrossMap(nn.Module):
+    """Tokens of one tower attend to pooled tokens of the other (the paper's multi-scale knowledge mapper)."""
+
+    def __init__(self, width: int, other: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.attention = attention_layer(width, generator)
+        self.query = linear_layer(width, width, generator)
+        self.key, self.value = linear_layer(other, width, generator), linear_layer(other, width, generator)
+        self.norm_1, self.norm_2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.inner = linear_layer(width, 4 * width, generator)
+        self.outer = linear_layer(4 * width, width, generator)
+
+    def forward(self, tokens: Float[Tensor, "n width"], pooled: Float[Tensor, "m other"]) -> Float[Tensor, "n width"]:
+        """The mapped tokens."""
+        x, keys, values = self.query(tokens), self.norm_1(self.key(pooled)), self.norm_1(self.value(pooled))
+        x = x + self.attention(self.norm_1(x), keys, values, need_weights=False)[0]
+        hidden = self.inner(self.norm_2(x))
+        mapped: Tensor = x + self.outer(hidden * torch.sigmoid(1.702 * hidden))
+        return mapped
+
+
+class PromptMapper(nn.Module):
+    """The networks between the prompts of both towers; those of one kind start equal.
+
+    Args:
+        early: blocks that map text to image; `late` blocks map image to text.
+        text: width of the text tower; `image` that of the image tower.
+        generator: draws torch's linear and attention layers, and N(0, 1) proxies.
+    """
+
+    def __init__(self, early: int, late: int, text: int, image: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.early = early
+        self.to_image, self.to_text = CrossMap(image, text, generator), CrossMap(text, image, generator)
+        text_pooling, image_pooling = Pooling(text, generator), Pooling(image, generator)
+        self.text_pooling = nn.ModuleList([copy.deepcopy(text_pooling) for _ in range(early)])
+        self.image_pooling = nn.ModuleList([copy.deepcopy(image_pooling) for _ in range(late)])
+        text_proxy, image_proxy = (torch.randn(1, width, generator=generator) for width in (text, image))
+        self.text_proxies = nn.ParameterList([text_proxy.clone() for _ in range(early)])
+        self.image_proxies = nn.ParameterList([image_proxy.clone() for _ in range(late)])
+
+    def forward(self, text: Sequence[Tensor], image: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Both towers' prompts by block, the later text prompts and the earlier image prompts mapped."""
+        (text_from, text_to), (image_to, image_from) = (
+            (list(prompts[: self.early]), list(prompts[self.early :])) for prompts in (text, image)
+        )
+        pooled_text = _pooled(self.text_pooling, self.text_proxies, text_from)
+        pooled_image = _pooled(self.image_pooling, self.image_proxies, image_from)
+        mapped_image = self.to_image(torch.cat(image_to), pooled_text).chunk(len(image_to))
+        mapped_text = self.to_text(torch.cat(text_to), pooled_image).chunk(len(text_to))
+        return [*text_from, *mapped_text], [*mapped_image, *image_from]
+
+
+def _pooled(networks: nn.ModuleList, proxies: nn.ParameterList, prompts: list[Tensor]) -> Float[Tensor, "blocks width"]:
+    return torch.cat([pool(*pair) for pool, *pair in zip(networks, proxies, prompts, strict=True)])
+
+
+class HierarchicalPrompts(nn.Module):
+    """Deep prompts of both towers, and the mapping networks where they are trained; image prompts start equal."""
+
+    def __init__(
+        self, n: int, depth: int, mapper: PromptMapper | None, b: Backbone, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.text = TextContext(n, depth, 4, b, generator)
+        first = normal_parameter((n, b.vision_width), generator)
+        self.image = nn.ParameterList([first.detach().clone() for _ in range(depth)])
+        self.mapper = mapper
+
+
+RECIPE = Recipe(
+    source="HiCroPL configs/trainers/HiCroPL/vit_b16_c2_ep50_batch32_16ctx.yaml and its few-shot copy (ImageNet: 40 "
+    "epochs, batch 128); weight decay: Dassl's default",
+    optimizer=Optimizer.ADAM,
+    lr=0.0025,
+    eps=1e-3,
+    epochs=50,
+    batch_size=32,
+)
+TRANSFER = RECIPE.model_copy(update={"source": "HiCroPL vit_b16_c2_ep5_batch32_2ctx_cross_datasets.yaml", "epochs": 5})
+
+
+@register_method
+class HiCroPL(TwoTowerMethod[HiCroPLConfig]):
+    """Cross-entropy of sums of prompted and frozen features, which are kept near the frozen ones."""
+
+    info = MethodInfo(
+        name="hicropl",
+        title="HiCroPL",
+        family=Family.MULTIMODAL_PROMPT,
+        summary="Deep prompts of both towers that are mapped into each other; features are added to the frozen ones.",
+        citation="""@inproceedings{zheng2025hicropl,
+  title = {Hierarchical Cross-modal Prompt Learning for Vision-Language Models},
+  author = {Zheng, Hao and Yang, Shunzhi and He, Zhuoxin and Yang, Jinfeng and Huang, Zhenhua},
+  booktitle = {ICCV},
+  year = {2025}
+}""",
+        config=HiCroPLConfig,
+        needs=frozenset({Needs.FEATURES, Needs.PIXELS}),
+        open_vocabulary=True,
+        learns_text=True,
+        class_text_teacher=True,
+        vision_transformer=True,
+        parameter_formula=(
+            "n_ctx * min(depth, text_blocks, image_blocks) * (text_width + image_width) + (mapping == 'learned') * ("
+            "13 * (text_width * text_width + image_width * image_width) + 4 * text_width * image_width"
+            " + 16 * (text_width + image_width)"
+            " + min(text_to_image, min(depth, text_blocks, image_blocks) - 1) * (4 * text_width + 9) * text_width"
+            " + (min(depth, text_blocks, image_blocks)"
+            " - min(text_to_image, min(depth, text_blocks, image_blocks) - 1)) * (4 * image_width + 9) * image_width)"
+        ),
+        recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(TRANSFER),
+        config_by_protocol=for_transfer({"n_ctx": 2, "depth": 6, "text_to_image": 5}),
+    )
+
+    trainable: HierarchicalPrompts
+
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        c, b = self.config, self.backbone
+        depth = min(c.depth, b.text_depth, b.vision_depth)
+        early = min(c.text_to_image, depth - 1)
+        mapper = PromptMapper(early, depth - early, b.text_width, b.vision_width, self.generator).to(b.device)
+        self.learned = c.mapping == "learned"
+        self.mapper = mapper.requires_grad_(self.learned)
+        own = mapper if self.learned else None
+        self.trainable = HierarchicalPrompts(c.n_ctx, depth, own, b, self.generator).to(b.device)
+
+    def prompts(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Text and image prompts by block."""
+        text, image = self.trainable.text.layers(), list(self.trainable.image)
+        return self.mapper(text, image) if self.learned else (text, image)
+
+    def text_features(self, classes: ClassSet) -> Tensor:
+        deep = self.prompts()[0][1:]
+        prompted = self.backbone.encode_prompts(self.trainable.text.prompts(classes, self.backbone), deep=deep)
+        return F.normalize(prompted, dim=-1) + F.normalize(self.frozen_text(classes, classes.template), dim=-1)
+
+    def image_features(self, batch: Batch) -> Tensor:
+        prompted = self.backbone.encode_image(batch.pixels, prompts=self.prompts()[1])
+        return F.normalize(prompted, dim=-1) + F.normalize(batch.features, dim=-1)
+
+    def loss(self, batch: Batch) -> Tensor:
+        classes = self.support_classes
+        text, image = self.text_features(classes), self.image_features(batch)
+        texts = F.cosine_similarity(text, self.frozen_text(classes, classes.template)).mean()
+        images = F.cosine_similarity(image, batch.features).mean()
+        logits = cosine_logits(image, text, self.backbone.logit_scale)
+        return F.cross_entropy(logits, batch.labels) + self.config.weight * (2 - texts - images)
+
+    def before_step(self) -> None:
+        if not self.learned:
+            self.copy_mapped()
+
+    def finalise(self) -> None:
+        for _ in range(0 if self.learned else self.config.test_maps):
+            self.copy_mapped()
+
+    def copy_mapped(self) -> None:
+        """Replace the prompts by their mapped values."""
+        text, image = self.trainable.text.layers(), list(self.trainable.image)
+        with torch.no_grad():
+            for prompts, mapped in zip((text, image), self.mapper(text, image), strict=True):
+                for prompt, value in zip(prompts, mapped, strict=True):
+                    prompt.copy_(value)
