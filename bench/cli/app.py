@@ -29,6 +29,7 @@ from bench.cli.predict import predict
 from bench.cli.published import published
 from bench.cli.recommend import recommend
 from bench.cli.report import report
+from bench.cli.rescore import rescore
 from bench.cli.results import results_app
 from bench.cli.run import run
 from bench.cli.show import show
@@ -69,7 +70,7 @@ def _root(
 _RUNS = (run, demo, recommend, status)
 _RESULTS = (leaderboard, report, compare, diff, claims, published, export, submit)
 _MODELS = (predict, explain, suggest_labels)
-_OTHERS = (backbones, show, verify, doctor, check, docs)
+_OTHERS = (backbones, show, verify, rescore, doctor, check, docs)
 for command in (*_RUNS, *_RESULTS, *_MODELS, *_OTHERS):
     app.command()(command)
 app.add_typer(datasets_app, name="datasets")

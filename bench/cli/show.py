@@ -15,8 +15,10 @@ def show(
     as_json: opt.AsJson = False,
 ) -> None:
     """Show one run: spec, scores, cost, provenance, and the traceback if it failed."""
+    from bench.metrics import harmonic_mean
     from bench.results.import_notes import origin
     from bench.results.shards import Shards
+    from datasets_registry import EvalProtocol
 
     shards = Shards(runs)
     record = opt.read_run(shards, run).record
@@ -38,6 +40,12 @@ def show(
     made = {"created_at": record.created_at.isoformat(), "imported_from": origin(runs, record.run_id) or "made here"}
     print_facts(facts | provenance | made, as_json=False)
     if record.scores:
-        print_rows([score.model_dump(mode="json") for score in record.scores])
+        print_rows([score.model_dump(mode="json") for score in record.all_scores])
+    if record.open is not None:
+        h = harmonic_mean(record.open.base.accuracy, record.open.new.accuracy)
+        areas = {"openworld_auc": record.open.openworld_auc, "near_ood_auroc": record.open.near_ood_auroc}
+        print_facts({"open": h} | areas, as_json=False)
+    elif record.scores and record.spec.protocol is EvalProtocol.BASE_TO_NEW:
+        print_line("open: not computed; `etl-bench rescore` adds it")
     if record.error is not None:
         print_line(f"{record.error.kind}: {record.error.message}\n\n{record.error.traceback}")

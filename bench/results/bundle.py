@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench._util.atomic_write import write_atomically
 from bench.errors import BundleError, ShardError
-from bench.record import RunStatus
+from bench.record import RunRecord, RunStatus
 from bench.results.bundle_file import DIFFICULTY_FILE, RUN_FILE, OpenBundle, bundle_error, open_bundle, write_bundle
 from bench.results.difficulty_files import check_difficulty
 from bench.results.recomputed_scores import contradictions
@@ -147,14 +147,24 @@ def bundle_shard(run_id: str, bundle: OpenBundle, path: Path) -> Shard:
 
 
 def _sort_runs(shards: Shards, runs: Iterable[Shard]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """The ids of runs to add, of those with the same record here, and of those with another record here."""
+    """The ids of runs to add, of those with the same record here, and of those with another record here.
+
+    The same record may have an open score on one side only, which `etl-bench rescore` added.
+    """
     new, unchanged, conflicting = [], [], []
     for shard in runs:
         record, ours = shard.record, shards.read(shard.record.run_id)
-        if ours is not None and ours.record == record:
+        if ours is not None and _same_run(ours.record, record):
             unchanged.append(record.run_id)
         elif ours is not None and not (record.status is RunStatus.OK and ours.record.status is RunStatus.FAILED):
             conflicting.append(record.run_id)
         else:
             new.append(record.run_id)
     return tuple(new), tuple(unchanged), tuple(conflicting)
+
+
+def _same_run(a: RunRecord, b: RunRecord) -> bool:
+    """Whether two records are equal, where only one may have an open score."""
+    if a.open is None or b.open is None:
+        a, b = (record.model_copy(update={"open": None}) for record in (a, b))
+    return a == b

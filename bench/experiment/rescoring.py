@@ -1,0 +1,48 @@
+"""The test images of a stored run, classified once more: by its kept model, or by a repetition of the run."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from bench.context import RunContext
+from bench.experiment.accelerator import device_arithmetic
+from bench.experiment.evaluation import evaluate
+from bench.experiment.features.inputs import shared_inputs
+from bench.experiment.open_evaluation import evaluate_open
+from bench.experiment.runner import run_experiment
+from bench.experiment.task import load_task
+from bench.record import OpenScore, Predictions
+from bench.spec import ExperimentSpec
+from bench.tuned import read_model, restored_method
+from datasets_registry import EvalSplit
+from methods import Batch, Precision
+
+Opened = tuple[OpenScore | None, list[Predictions]]
+"""The open score, and the predictions on every split."""
+
+
+def open_score_by_model(spec: ExperimentSpec, model: Path, context: RunContext) -> Opened:
+    """The open score of a base-to-new run by its kept model, with the predictions on every split.
+
+    Raises:
+        ModelFileError: if the model is damaged, or does not fit the installed method or the backbone.
+        StaleSpecError: if the data are no longer those of the run.
+    """
+    with device_arithmetic(context.device, Precision(spec.precision), fast=context.fast):
+        task = load_task(spec, context)
+        inputs = shared_inputs(spec.backbone, context, Precision(spec.precision))
+        method = restored_method(*read_model(model), inputs.backbone)
+
+        def batches(part: EvalSplit) -> Iterator[Batch]:
+            return inputs.evaluation_batches(part.images, part.samples, method.info.needs, context.eval_batch)
+
+        base, new = task.evals
+        plain = [evaluate(method, part, partial(batches, part))[1] for part in (base, new)]
+        opened, predictions = evaluate_open(method, base, new, batches)
+        return opened, [*plain, *predictions]
+
+
+def open_score_by_repetition(spec: ExperimentSpec, context: RunContext) -> Opened:
+    """The open score of a repetition of a run, with the predictions on every split; errors as of `run_experiment`."""
+    record, predictions = run_experiment(spec, context)
+    return record.open, predictions
