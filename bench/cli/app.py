@@ -26,7 +26,7 @@ from bench.cli.leaderboard import leaderboard
 from bench.cli.methods import methods_app
 from bench.cli.models import models_app
 from bench.cli.predict import predict
-from bench.cli.published import published
+from bench.cli.published import published_app
 from bench.cli.recommend import recommend
 from bench.cli.report import report
 from bench.cli.rescore import rescore
@@ -68,7 +68,7 @@ def _root(
 
 
 _RUNS = (run, demo, recommend, status)
-_RESULTS = (leaderboard, report, compare, diff, claims, published, export, submit)
+_RESULTS = (leaderboard, report, compare, diff, claims, export, submit)
 _MODELS = (predict, explain, suggest_labels)
 _OTHERS = (backbones, show, verify, rescore, doctor, check, docs)
 for command in (*_RUNS, *_RESULTS, *_MODELS, *_OTHERS):
@@ -76,6 +76,7 @@ for command in (*_RUNS, *_RESULTS, *_MODELS, *_OTHERS):
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(methods_app, name="methods")
 app.add_typer(models_app, name="models")
+app.add_typer(published_app, name="published")
 app.add_typer(results_app, name="results")
 app.add_typer(board_app, name="board")
 app.add_typer(board_app, name="board")

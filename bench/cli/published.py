@@ -9,7 +9,8 @@ import typer
 
 from bench._util.counted import counted
 from bench.cli import _options as opt
-from bench.cli._print import percent_interval, print_json, print_rows, records, remark
+from bench.cli._groups import SHOW, ShowsByDefault
+from bench.cli._print import percent_interval, print_json, print_line, print_rows, records, remark
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 _LISTED = ("method", "dataset", "protocol", "backbone", "split", "reported_in")
 
 
+published_app = typer.Typer(
+    cls=ShowsByDefault, help="Print published numbers (`etl-bench published -m coop`), or add a paper's table."
+)
+
+
+@published_app.command(SHOW)
 def published(
     methods: Annotated[list[str] | None, typer.Option("-m", "--methods", help="Methods, comma-separated.")] = None,
     datasets: Annotated[
@@ -73,6 +80,36 @@ def published(
         row["method"] = f"{row['method']} [{row['variant']}]" if row["variant"] else row["method"]
     print_rows(rows, ["method", "protocol", "backbone", "shots", "dataset", "split", "printed", "source", "note"])
     remark(f"{len(rows)} published numbers; those that copy one another are not independent")
+
+
+@published_app.command("add")
+def add(
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="A paper's table, one line per row.")],
+    write: Annotated[
+        bool, typer.Option("--write", help="Also copy the file into the checkout of this package, for a pull request.")
+    ] = False,
+) -> None:
+    """Check a paper's table for the ledger: its source, cells and averages, and what the ledger has already.
+
+    The file has the columns reported_in, source_table, url, method, variant, label, protocol, backbone, shots, split,
+    metric and paper, and one per dataset; `average` is the printed mean. Averages and H are recomputed, also to find
+    which H the paper averages. Numbers that contradict them or other tables are named, and kept as printed. Exit code:
+    0 it can be added, 1 it cannot.
+
+    Example: etl-bench published add our-paper.csv --write
+    """
+    from bench.published import add_table, check_table
+
+    found = check_table(file)
+    for text in found.problems:
+        print_line(f"problem: {text}")
+    for text in found.notes:
+        print_line(f"note: {text}")
+    if found.problems:
+        raise typer.Exit(1)
+    print_line(f"{counted(found.numbers, 'number')} can be added")
+    if write:
+        print_line(str(add_table(file)))
 
 
 def _print_ledger(runs: Path, published: pd.DataFrame, margin: float, *, as_json: bool) -> None:

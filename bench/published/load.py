@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -27,7 +27,10 @@ PUBLISHED_COLUMNS = (
 )  # fmt: skip
 
 _FILES = ("tables.csv", "sources.csv", "errata.csv")
-_KEYS = ("source", "method", "variant", "label", "protocol", "backbone", "shots", "split", "metric", "paper")
+KEYS = ("method", "variant", "label", "protocol", "backbone", "shots", "split", "metric", "paper")
+"""Columns of a table that say what a row is of; the others are datasets."""
+ADDED_COLUMNS = ("reported_in", "source_table", "url", *KEYS)
+"""Columns of a file in `added/` before those of its datasets: where the rows were printed, and what they are of."""
 
 
 def published_frame() -> pd.DataFrame:
@@ -81,7 +84,7 @@ def published_titles() -> dict[str, str]:
 @cache
 def published_digest() -> str:
     """Digest of all published numbers, sources and notes."""
-    return hashlib.sha256("".join(_text(name) for name in _FILES).encode()).hexdigest()[:16]
+    return hashlib.sha256("".join([*(_text(name) for name in _FILES), *_added()]).encode()).hexdigest()[:16]
 
 
 def select(
@@ -117,13 +120,55 @@ def select(
     return kept
 
 
-def _rows() -> Iterator[dict[str, object]]:
+def value_columns(line: Mapping[str, str]) -> list[str]:
+    """The datasets of a row of a table, also `average`."""
+    return [name for name in line if name not in ("source", *ADDED_COLUMNS)]
+
+
+def read_table(text: str) -> list[dict[str, str]]:
+    """The rows of a CSV text by column."""
+    return list(csv.DictReader(text.splitlines()))
+
+
+def errata_of(line: Mapping[str, str]) -> Iterator[str]:
+    """Notes on known errors in a row of `ADDED_COLUMNS` and datasets."""
+    source = {"reported_in": line["reported_in"], "table": line["source_table"]}
+    for dataset in value_columns(line):
+        if line[dataset]:
+            printed = line[dataset].partition("±")[0]
+            yield from (_note(item) for item in _table("errata.csv") if _applies(item, source, line, dataset, printed))
+
+
+def _lines() -> Iterator[dict[str, str]]:
+    """The rows of all tables, each with its source: those of `tables.csv`, then those of the files in `added/`."""
     sources = {row["source"]: row for row in _table("sources.csv")}
-    errata = _table("errata.csv")
     for line in _table("tables.csv"):
-        source = sources[line["source"]]
+        source = sources[line.pop("source")]
+        yield {
+            "reported_in": source["reported_in"],
+            "source_table": source["table"],
+            "url": source["url"],
+        } | line
+    for text in _added():
+        yield from read_table(text)
+
+
+@cache
+def _added() -> tuple[str, ...]:
+    """The texts of the files in `added/`, sorted by name."""
+    folder = resources.files("bench.published") / "added"
+    if not folder.is_dir():
+        return ()
+    files = sorted((item for item in folder.iterdir() if item.name.endswith(".csv")), key=lambda item: item.name)
+    return tuple(item.read_text(encoding="utf-8") for item in files)
+
+
+def _rows() -> Iterator[dict[str, object]]:
+    errata = _table("errata.csv")
+    for line in _lines():
+        source = {"reported_in": line["reported_in"], "table": line["source_table"]}
         accuracy = line["metric"] == "accuracy"
-        for dataset in (name for name in line if name not in _KEYS):
+        for dataset in value_columns(line):
             cell = line[dataset]
             if not cell:
                 continue
@@ -134,14 +179,13 @@ def _rows() -> Iterator[dict[str, object]]:
                 "value": float(printed) / 100 if accuracy else float(printed),
                 "printed": printed,
                 "spread": float(spread) / 100 if spread else None,
-                "reported_in": source["reported_in"],
-                "source_table": source["table"],
-                "url": source["url"],
                 "note": " ".join(_note(item) for item in errata if _applies(item, source, line, dataset, printed)),
             }
 
 
-def _applies(erratum: dict[str, str], source: dict[str, str], line: dict[str, str], dataset: str, printed: str) -> bool:
+def _applies(
+    erratum: Mapping[str, str], source: Mapping[str, str], line: Mapping[str, str], dataset: str, printed: str
+) -> bool:
     """Whether an erratum applies to that cell. Empty fields match everything, table numbers match whole."""
     return (
         erratum["reported_in"] in source["reported_in"]
@@ -153,12 +197,12 @@ def _applies(erratum: dict[str, str], source: dict[str, str], line: dict[str, st
     )
 
 
-def _note(erratum: dict[str, str]) -> str:
+def _note(erratum: Mapping[str, str]) -> str:
     return f"Likely {erratum['likely']}. {erratum['note']}" if erratum["likely"] else erratum["note"]
 
 
 def _table(name: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(_text(name).splitlines()))
+    return read_table(_text(name))
 
 
 @cache
