@@ -100,6 +100,9 @@ PUBLISHED = {
                     "schedule": "cosine", "warmup_steps": 50, "warmup_lr": 1e-5, "augment": False},
     "prolip": {"optimizer": "adam", "lr": 1e-5, "eps": 1e-4, "weight_decay": 0.0, "batch_size": 0, "epochs": 300,
                "schedule": "cosine", "views": 0, "crop_scale": (0.5, 1.0)},
+    "last_block_ft": {"optimizer": "adam", "lr": 1e-5, "eps": 1e-4, "weight_decay": 0.0, "batch_size": 16,
+                      "epochs": 300, "schedule": "cosine", "min_lr": 0.0, "warmup": "none", "views": 0,
+                      "crop_scale": (0.5, 1.0), "drop_last": False},
     "lp_plus_plus": {"optimizer": "sgd", "lr": 1.0, "momentum": 0.9, "weight_decay": 0.0, "batch_size": 0,
                      "epochs": 300, "schedule": "constant", "views": 1, "crop_scale": (0.5, 1.0)},
 }  # fmt: skip
@@ -140,6 +143,7 @@ CONFIGS = {
     "clap": {"views": 20, "keep_underscores": True},
     "cross_modal": {"modality": "cross", "head": "linear", "init": "zero_shot", "trained_share": 1.0},
     "prolip": {"penalty": "per_shot"},
+    "last_block_ft": {"blocks": 1, "penalty": 0.0, "normalise_images": False},
     "lp_plus_plus": {"alpha_every": 10, "alpha_gradient": "since_start", "alpha_start": 250.0},
 }  # fmt: skip
 
@@ -203,6 +207,7 @@ CARD_COUNTS = {
     "ape": 0,
     "proker": 0,
     "prolip": 393_216,
+    "last_block_ft": 7_087_872,
 }
 
 
