@@ -61,6 +61,9 @@ from ._errors import did_you_mean as did_you_mean
 from ._plugins import DATASETS_GROUP as DATASETS_GROUP
 from ._plugins import METHODS_GROUP as METHODS_GROUP
 from ._plugins import load_entry_points as load_entry_points
+from ._pretraining_overlap import OverlapStudy as OverlapStudy
+from ._pretraining_overlap import overlap_studies as overlap_studies
+from ._pretraining_overlap import pretraining_overlap as pretraining_overlap
 from ._readers.class_folders import ClassFolderReader as ClassFolderReader
 from ._readers.coop_split import CoopReader as CoopReader
 from ._readers.coop_split import CoopSplit as CoopSplit

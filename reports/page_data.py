@@ -61,6 +61,9 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
         setting["sections"] = {name: without_folds(parts, folds) for name, parts in setting["sections"].items()}
         for method in setting["methods"]:
             method["settings"] = _numbered(method.get("settings", []), details)
+        for dataset in setting["datasets"]:
+            if "overlap" in dataset:
+                dataset["overlap"] = _numbered(dataset["overlap"], details)
     if site.error_analysis.lists:
         rest["lists"] = list_rows(site.error_analysis)
     sections = {"published": reproduction_parts(site.reproduction), "figures": figures_parts(site.figures)}
@@ -121,6 +124,12 @@ def _setting(view: OverviewView, board: BoardView | PublishedBoardView, home: st
     names = [dataset.name for dataset in view.datasets]
     splits = dict.fromkeys(split for measure in view.measures for split in splits_of(measure))
     entries = {entry.key: entry for entry in board.entries} if isinstance(board, BoardView) else {}
+    stated = board.datasets if isinstance(board, BoardView) else ()
+    overlap = {
+        dataset.name: {"overlap": [["Overlap with pretraining", text] for text in dataset.overlap]}
+        for dataset in stated
+        if dataset.overlap
+    }
     here = "" if view.anchor == home else f"&setting={quote(view.anchor, safe='')}"
     found: dict[str, Any] = {
         "anchor": view.anchor,
@@ -133,6 +142,7 @@ def _setting(view: OverviewView, board: BoardView | PublishedBoardView, home: st
         "methods": [_method(m.key, m.name, m.family, here, entries.get(m.key)) for m in view.methods],
         "datasets": [
             {"name": d.name, "title": d.title, "address": f"dataset={quote(d.name, safe='')}{here}"}
+            | overlap.get(d.name, {})
             for d in view.datasets
         ],
         "measures": list(view.measures),

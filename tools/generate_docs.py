@@ -19,7 +19,7 @@ import typer
 
 from bench.cli.app import app
 from bench.presenters.learned_tensors import LISTED, list_text
-from datasets_registry import DatasetInfo, DrawRule, EvalProtocol, dataset_sources, list_datasets
+from datasets_registry import DatasetInfo, DrawRule, EvalProtocol, dataset_sources, list_datasets, pretraining_overlap
 from methods import (
     MethodInfo,
     Needs,
@@ -195,8 +195,11 @@ def _dataset_section(info: DatasetInfo) -> str:
         ("home page", f"<{info.homepage}>"),
     ]
     known = "".join(f"- {problem}\n" for problem in info.known_problems)
-    return f"\n## `{info.name}`\n\n**{info.title}.** {info.summary}\n\n{_table(('', ''), facts)}" + (
-        f"\nKnown problems:\n\n{known}" if known else ""
+    overlap = "".join(f"- {text}\n" for text in pretraining_overlap(info))
+    return (
+        f"\n## `{info.name}`\n\n**{info.title}.** {info.summary}\n\n{_table(('', ''), facts)}"
+        + (f"\nKnown problems:\n\n{known}" if known else "")
+        + f"\nOverlap with pretraining data:\n\n{overlap}"
     )
 
 

@@ -25,7 +25,7 @@ def show(
     as_json: opt.AsJson = False,
 ) -> None:
     """List the datasets, or read one from disk and show its properties."""
-    from datasets_registry import DatasetInfo, DrawRule, get_dataset, list_datasets
+    from datasets_registry import DatasetInfo, DrawRule, get_dataset, list_datasets, pretraining_overlap
 
     def summary(info: DatasetInfo) -> dict[str, object]:
         return {
@@ -56,6 +56,7 @@ def show(
         "draw": str(DrawRule.COOP_SORTED if info.sorted_listing else DrawRule.COOP),
         "test_only": info.test_only,
         "known_problems": list(info.known_problems),
+        "overlap_with_pretraining_data": list(pretraining_overlap(info)),
         "options": dict(info.options),
         "homepage": info.homepage,
         "citation": info.citation,

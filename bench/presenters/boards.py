@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from bench.analysis.quality import agreement, quality
 from bench.analysis.ranking import rank_entries
 from bench.analysis.table_exports import export_table, to_csv, to_latex, to_markdown
 from bench.presenters.anytime import anytime_view
-from bench.presenters.catalogue import Catalogue
+from bench.presenters.catalogue import Catalogue, overlap_statements
 from bench.presenters.costs import SEED, cost_views
 from bench.presenters.difficulty import dataset_view, measured_datasets
 from bench.presenters.trends import board_trends
@@ -42,7 +43,13 @@ def board_view(
     setting = board.setting
     measured = measured_datasets(difficulty, setting.backbone)
     entries = tuple(_entry(entry, board, catalogue) for entry in board.entries)
-    datasets = (dataset_view(catalogue.dataset(name), measured[name], examples(name)) for name in board.datasets)
+    datasets = (
+        replace(
+            dataset_view(catalogue.dataset(name), measured[name], examples(name)),
+            overlap=overlap_statements(name, setting.backbone),
+        )
+        for name in board.datasets
+    )
     standings = rank_entries(board, runs)
     return view_of(
         BoardView,

@@ -88,3 +88,13 @@ def registered(cache: TextCache | None = None) -> Catalogue:
         datasets={info.name: view_of(DatasetView, info) for info in list_datasets()},
         published_titles=published_titles(),
     )
+
+
+def overlap_statements(dataset: str, backbone: str) -> tuple[str, ...]:
+    """What is published about the overlap of a registered dataset with the backbone's pretraining data."""
+    from datasets_registry import UnknownNameError, get_dataset, pretraining_overlap
+
+    try:
+        return pretraining_overlap(get_dataset(dataset.partition(":")[0]), backbone)
+    except UnknownNameError:
+        return ()

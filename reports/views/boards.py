@@ -98,7 +98,10 @@ class ExampleView:
 
 @dataclass(frozen=True)
 class DatasetView(NamedDataset):
-    """Facts about a dataset, its difficulty for the backbone, and a few of its images."""
+    """Facts about a dataset, its difficulty for the backbone, and a few of its images.
+
+    `overlap` is what is published about its overlap with the backbone's pretraining data.
+    """
 
     summary: str = ""
     domain: str = ""
@@ -107,6 +110,7 @@ class DatasetView(NamedDataset):
     n_classes: Mapping[str, int] = field(default_factory=dict)
     measures: tuple[MeasureView, ...] = ()
     examples: tuple[ExampleView, ...] = ()
+    overlap: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 from page_data import block_of, evidence_of
-from report_sample import catalogue, curves_frame, difficulty_frame, runs_frame
+from report_sample import BACKBONE, catalogue, curves_frame, difficulty_frame, runs_frame
 
 from bench.method_info.method_sheets import MethodSheet
 from bench.presenters import Catalogue, site_view
@@ -178,6 +179,21 @@ def test_names_and_messages_from_outside_stay_text(tmp_path):
         tmp_path / "b.html",
     ).read_text("utf-8")
     assert sum(tag == "script" for tag, _ in tags) == sum(tag == "script" for tag, _ in Tags(plain).tags)
+
+
+def test_a_dataset_states_the_published_overlap_with_the_pretraining_data_of_its_backbone(tmp_path):
+    runs = runs_frame(protocols=("base-to-new",))
+    runs = pd.concat([runs, runs.assign(backbone="ViT-tiny.random", run_id=runs["run_id"] + "r")], ignore_index=True)
+    text = render_site(
+        site_view(runs, difficulty_frame(), catalogue(), package_version="0"), tmp_path / "a.html"
+    ).read_text("utf-8")
+    block = block_of(text)
+    settings = {setting["facets"][0]: setting for setting in block["settings"].values()}
+    (stated,) = (dataset["overlap"] for dataset in settings[BACKBONE]["datasets"] if dataset["name"] == "dtd")
+    ((name, sentence),) = block["details"][stated]
+    assert name == "Overlap with pretraining"
+    assert "the median is 2.2 %" in sentence
+    assert not any("overlap" in dataset for dataset in settings["ViT-tiny.random"]["datasets"])
 
 
 def test_json_islands_cannot_end_their_element():

@@ -55,7 +55,7 @@ const methodPage = (data, anchor, method) => {
   };
 };
 const datasetPage = (data, anchor, dataset) => {
-  const { name, title } = data.datasets[dataset];
+  const { name, title, overlap } = data.datasets[dataset];
   const facts = block.datasets[name] || {};
   const measure = data.measures.at(-1);
   const numbers = numbersOf(data);
@@ -82,7 +82,7 @@ const datasetPage = (data, anchor, dataset) => {
     title: facts.title || title,
     html: `<p class="question">${escaped([facts.domain, data.heading].filter(Boolean).join(" · "))}</p>${facts.summary ? `<p>${escaped(facts.summary)}</p>` : ""}` +
       (examples ? `<div class="examples">${examples}</div>` : "") +
-      pairsList([["Name", name], ...classes, ...zeroShot, ...(facts.licence ? [["Licence", facts.licence]] : [])]) +
+      pairsList([["Name", name], ...classes, ...zeroShot, ...(facts.licence ? [["Licence", facts.licence]] : []), ...(overlap === undefined ? [] : block.details[overlap])]) +
       (facts.homepage ? `<p class="note">Homepage: ${webLink(facts.homepage)}</p>` : "") + tableHtml(table, data.methods) + difficulty,
     table,
   };

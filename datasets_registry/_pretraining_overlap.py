@@ -1,0 +1,66 @@
+"""Published facts about the overlap of datasets with the pretraining data of backbones."""
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from datasets_registry._types import DatasetInfo
+
+
+class OverlapStudy(BaseModel):
+    """What one source says about the overlap of one pretraining dataset.
+
+    Args:
+        pretraining: name of the pretraining data.
+        tags: beginnings of the pretrained tags of open_clip that were trained on it.
+        text: the statement for datasets without one of their own.
+        datasets: statements by dataset.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pretraining: str
+    tags: tuple[str, ...] = Field(min_length=1)
+    text: str
+    source: str
+    url: str = Field(pattern="^https://")
+    datasets: Mapping[str, str] = {}
+
+    def statement(self, dataset: str) -> str:
+        """What is stated about a dataset, with its source."""
+        return f"{self.pretraining}: {self.datasets.get(dataset, self.text)} ({self.source})"
+
+
+@cache
+def overlap_studies() -> tuple[OverlapStudy, ...]:
+    """All studies, in the order of the file."""
+    path = resources.files("datasets_registry") / "data" / "pretraining_overlap.toml"
+    return tuple(OverlapStudy.model_validate(item) for item in tomllib.loads(path.read_text(encoding="utf-8"))["study"])
+
+
+def pretraining_overlap(info: DatasetInfo, backbone: str | None = None) -> tuple[str, ...]:
+    """What is published about the overlap of a dataset with pretraining data, each statement with its source.
+
+    Args:
+        backbone: slug `arch.tag`, for the statements about its pretraining data; None for all.
+
+    Returns nothing for a drawn dataset, own images and a backbone with random or local weights. A pretrained backbone
+    that no study covers gives one statement that nothing is published.
+
+    Example:
+        >>> from datasets_registry import get_dataset
+        >>> pretraining_overlap(get_dataset("gtsrb"), "ViT-B-16.openai")[0][:51]
+        "OpenAI's 400 million pairs: No overlap was detected"
+    """
+    if info.synthetic or info.own_images:
+        return ()
+    if backbone is None:
+        return tuple(study.statement(info.name) for study in overlap_studies())
+    tag = backbone.partition(".")[2]
+    found = tuple(study.statement(info.name) for study in overlap_studies() if tag.startswith(study.tags))
+    if found or not tag or tag.startswith(("random", "local-", "drawn")) or info.backbone is not None:
+        return found
+    return (f"Nothing is published about the overlap of {info.title} with the pretraining data of {backbone}.",)

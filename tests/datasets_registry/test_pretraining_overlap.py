@@ -1,0 +1,53 @@
+"""Statements about overlap with pretraining data: their sources, and which of them a backbone gets."""
+
+from __future__ import annotations
+
+import pytest
+
+from datasets_registry import get_dataset, list_datasets, overlap_studies, pretraining_overlap
+
+
+def test_every_study_names_registered_datasets_on_disk_and_its_source() -> None:
+    on_disk = {info.name for info in list_datasets() if not info.synthetic}
+    for study in overlap_studies():
+        assert study.datasets.keys() <= on_disk
+        assert study.source
+        assert all(text.endswith(".") for text in (study.text, *study.datasets.values()))
+
+
+def test_tags_of_studies_exist_and_do_not_overlap() -> None:
+    open_clip = pytest.importorskip("open_clip")
+    known = {tag for _, tag in open_clip.list_pretrained()}
+    for study in overlap_studies():
+        assert any(tag.startswith(study.tags) for tag in known), study.tags
+    assert not [tag for tag in known if sum(tag.startswith(study.tags) for study in overlap_studies()) > 1]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "backbone", "expected"),
+    [
+        ("country211", "ViT-B-16.openai", "21.5 % of the test images overlap"),
+        ("gtsrb", "RN50.openai", "No overlap was detected"),
+        ("dtd", "ViT-B-16.openai", "the median is 2.2 %"),
+        ("dtd", "ViT-B-16-SigLIP.webli", "68 vision datasets were removed"),
+        ("country211", "RN50.yfcc15m", "Both are subsets of YFCC100M"),
+        (
+            "dtd",
+            "ViT-B-16.laion2b_s34b_b88k",
+            "Nothing is published about the overlap of DTD with the pretraining data",
+        ),
+    ],
+)
+def test_a_backbone_gets_the_statement_about_its_data(dataset: str, backbone: str, expected: str) -> None:
+    (text,) = pretraining_overlap(get_dataset(dataset), backbone)
+    assert expected in text
+
+
+@pytest.mark.parametrize("backbone", ["ViT-demo.drawn", "ViT-tiny.random", "ViT-B-16.local-0123456789ab"])
+def test_weights_without_published_data_get_no_statement(backbone: str) -> None:
+    assert pretraining_overlap(get_dataset("dtd"), backbone) == ()
+
+
+def test_drawn_datasets_have_no_statement_and_others_have_those_of_all_studies() -> None:
+    assert pretraining_overlap(get_dataset("spectrum_basic")) == ()
+    assert len(pretraining_overlap(get_dataset("dtd"))) == len(overlap_studies())
