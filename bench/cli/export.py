@@ -1,15 +1,23 @@
 """`etl-bench export`: leaderboards for papers and spreadsheets."""
 
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench._util.output_paths import check_output_file
+from bench._util.output_paths import check_output_file, check_output_folder
 from bench.cli import _options as opt
 from bench.cli._print import print_line
 from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.analysis.leaderboard import Leaderboard
 
 
 class Format(StrEnum):
@@ -19,14 +27,25 @@ class Format(StrEnum):
     PARQUET = "parquet"
     MARKDOWN = "markdown"
     LATEX = "latex"
+    EEE = "eee"
+    HF = "hf"
+
+
+FOLDERS = (Format.EEE, Format.HF)
+"""Formats that are a folder of files, one for each entry of a board."""
 
 
 def export(
-    form: Annotated[str, typer.Option("--format", help="csv, parquet, markdown or latex (booktabs).")] = "csv",
-    out: Annotated[Path | None, typer.Option("--out", help="File to write; parquet needs one.")] = None,
+    form: Annotated[str, typer.Option("--format", help="csv, parquet, markdown, latex (booktabs), eee or hf.")] = "csv",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File to write; eee and hf need a folder, parquet a file.")
+    ] = None,
     runs: opt.Runs = opt.DEFAULT_RUNS,
     protocol: opt.Protocol = None,
     shots: opt.Shots = None,
+    organization: Annotated[
+        str, typer.Option("--organization", help="Who provides the results, for eee.")
+    ] = "not stated",
     by_dataset: Annotated[bool, typer.Option("--by-dataset", help="One row per dataset instead of averages.")] = False,
     convention: opt.Convention = "mean_of_h",
 ) -> None:
@@ -36,6 +55,9 @@ def export(
     older code (†) and imported runs that were not verified (‡) are marked in every format. Averages are those of the
     page: where runs are missing, over the datasets and seeds that all methods have; n of expected counts the runs.
     Texts in csv that a spreadsheet would run as formulas begin with an apostrophe.
+
+    eee writes one JSON document per entry in the schema of Every Eval Ever 0.3.0. hf writes one model card per entry,
+    with `model-index` metadata that the Hugging Face Hub reads.
 
     Example: etl-bench export --format latex --out table.tex
     """
@@ -50,8 +72,10 @@ def export(
     kind = opt.parse_choice(Format, form, "--format")
     if out is None and kind is Format.PARQUET:
         raise UsageError("--format parquet needs a file; name one with --out.")
+    if out is None and kind in FOLDERS:
+        raise UsageError(f"--format {kind} writes a folder of files; name it with --out.")
     if out is not None:
-        check_output_file(out, "--out")
+        check_output_folder(out, "--out") if kind in FOLDERS else check_output_file(out, "--out")
     how = opt.parse_choice(HConvention, convention, "--h")
     frame = fresh_store(runs).runs_frame(outcomes=True, staleness=installed_code())
     planned = missing_specs(unfinished_sweeps(runs))
@@ -65,6 +89,10 @@ def export(
     )
     if not boards:
         raise UsageError(f"No runs to export in {runs} that fit; `etl-bench leaderboard` lists what is available.")
+    if kind in FOLDERS and out is not None:
+        for path in _write_folder(boards, kind, out, organization):
+            print_line(str(path))
+        return
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
     rows = [dataset_rows(board) if by_dataset else board.rows() for board in boards]
@@ -85,3 +113,20 @@ def export(
         print_line(text.rstrip("\n"))
     else:
         out.write_text(text, encoding="utf-8")
+
+
+def _write_folder(boards: Sequence[Leaderboard], kind: Format, out: Path, organization: str) -> list[Path]:
+    """Write the files of a format and return their paths."""
+    from bench._util.atomic_write import write_atomically
+    from bench.exchange.every_eval_ever import eee_documents
+    from bench.exchange.hugging_face import model_cards
+
+    if kind is Format.EEE:
+        documents = eee_documents(boards, organization=organization, made=datetime.now(UTC))
+        files = {name: json.dumps(document, indent=1) + "\n" for name, document in documents.items()}
+    else:
+        files = model_cards(boards)
+    for name, text in files.items():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(out / name, text.encode())
+    return [out / name for name in files]
