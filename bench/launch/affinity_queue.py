@@ -15,7 +15,8 @@ class AffinityQueue:
     A worker stays with its group, then takes another seed of the same dataset, then a dataset no other worker works
     on, then any group that has not begun; in each case one of the same backbone first, so that it loads each backbone
     once. If all have begun, it takes from the end of the longest one. Runs of a stack that several workers share train
-    alone, except for those that the first of them has trained.
+    alone, except for those that the first of them has trained. Where the tasks of heads are apart, a worker may prefer
+    them, or the others.
     """
 
     def __init__(self, tasks: Iterable[Task]) -> None:
@@ -32,9 +33,9 @@ class AffinityQueue:
     def __len__(self) -> int:
         return sum(len(tasks) for tasks in self._waiting.values())
 
-    def take(self, worker: int) -> Task | None:
-        """The next task for that worker, or None if the queue is empty."""
-        group = self._choose(worker)
+    def take(self, worker: int, heads: bool | None = None) -> Task | None:
+        """The next task for that worker, or None if the queue is empty; see `Transport.prefers_heads` for `heads`."""
+        group = self._choose(worker, heads)
         if group is None:
             return None
         tasks = self._waiting[group]
@@ -55,17 +56,25 @@ class AffinityQueue:
         """Forget a worker that exited, so that its group counts as not begun."""
         self._current.pop(worker, None)
 
-    def _choose(self, worker: int) -> Group | None:
+    def _choose(self, worker: int, heads: bool | None) -> Group | None:
+        def unwanted(group: Group) -> bool:
+            task = self._waiting[group][0]
+            return heads is not None and (isinstance(task, RunTask) and task.head) is not heads
+
         mine = self._current.get(worker)
-        if mine in self._waiting:
+        if mine in self._waiting and not unwanted(mine):
             return mine
         begun = {at for other, at in self._current.items() if other != worker}
         places = {at[:2] for at in begun}
         backbone, place = (None, None) if mine is None else (mine[0], mine[:2])
 
-        def distance(group: Group) -> tuple[bool, bool, bool]:
-            return group[:2] != place, group[0] != backbone, group[:2] in places
+        def distance(group: Group) -> tuple[bool, bool, bool, bool]:
+            return unwanted(group), group[:2] != place, group[0] != backbone, group[:2] in places
 
         if free := [group for group in self._waiting if group not in begun]:
             return min(free, key=distance)
-        return max(self._waiting, key=lambda group: (group[0] == backbone, len(self._waiting[group])), default=None)
+        return max(
+            self._waiting,
+            key=lambda group: (not unwanted(group), group[0] == backbone, len(self._waiting[group])),
+            default=None,
+        )

@@ -117,6 +117,13 @@ class ProcessTransport(Transport):
         self._workers[number].send(self.surroundings.model_copy(update={"variables": variables}).model_dump_json())
         return number
 
+    def prefers_heads(self, worker: int) -> bool | None:
+        """On a GPU with several workers, the first takes runs through a tower first, and the others heads."""
+        gpu = self._workers[worker].gpu
+        if self.jobs <= len(self.gpus) or gpu is None:
+            return None
+        return worker != min(number for number, other in self._workers.items() if other.gpu == gpu)
+
     def _least_used_gpu(self) -> str | None:
         used = Counter(worker.gpu for worker in self._workers.values())
         return min(self.gpus, key=lambda gpu: used[gpu], default=None)

@@ -173,7 +173,7 @@ class Supervisor:
     def _hand_out(self, number: int) -> None:
         worker = self._workers[number]
         while not self._stopping and len(worker.tasks) < self.transport.tasks_per_worker:
-            if (task := self._queue.take(number)) is None:
+            if (task := self._queue.take(number, self.transport.prefers_heads(number))) is None:
                 break
             worker.tasks.append(task)
         worker.since = time.monotonic()

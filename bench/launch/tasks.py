@@ -25,6 +25,8 @@ class RunTask:
         eval_batch: test images per batch; None for that of the context.
         alongside: the other runs of its stack, see `bench.sweep.stacking`.
         alone: no other run of the sweep is computed at the same time.
+        head: it trains on stored features only, and is handed to a worker apart from runs through a tower, see
+            `bench.sweep.heads`.
     """
 
     spec: ExperimentSpec
@@ -33,6 +35,7 @@ class RunTask:
     eval_batch: int | None = None
     alongside: tuple[ExperimentSpec, ...] = ()
     alone: bool = False
+    head: bool = False
     kind: Literal["run"] = "run"
 
     @property
@@ -58,7 +61,7 @@ class RunTask:
         """
         if self.alongside:
             return *self.pair, min(self.key, *(spec.run_id for spec in self.alongside))
-        return *self.pair, self.spec.seed
+        return *self.pair, f"heads of seed {self.spec.seed}" if self.head else self.spec.seed
 
 
 @dataclass(frozen=True)

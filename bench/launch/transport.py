@@ -95,6 +95,10 @@ class Transport(Protocol):
     def start(self) -> int:
         """Start a worker and return its number. `Ready` or `Exited` follows."""
 
+    def prefers_heads(self, worker: int) -> bool | None:  # noqa: ARG002
+        """Whether a worker takes runs on stored features first, or runs through a tower; None if it does not matter."""
+        return None
+
     def submit(self, worker: int, tasks: Sequence[Task]) -> None:
         """Hand tasks to a worker that is ready or has finished its last one."""
 

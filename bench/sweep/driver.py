@@ -22,9 +22,17 @@ from bench.record import RunStatus
 from bench.results.shards import Shards
 from bench.sweep.devices import check_devices, devices_of
 from bench.sweep.expansion import expand
+from bench.sweep.heads import heads_apart
 from bench.sweep.inputs import local_weights, named_files
 from bench.sweep.kept_models import check_keepable, drop_all_but_best, kept_summary, lacking_models
-from bench.sweep.launchers import feature_cache, job_scripts, local_workers, make_transport, threads_per_run
+from bench.sweep.launchers import (
+    feature_cache,
+    job_scripts,
+    local_workers,
+    make_transport,
+    threads_per_run,
+    workers_share_gpus,
+)
 from bench.sweep.machine import cache_limit, hidden_limit
 from bench.sweep.planning import Plan, plan
 from bench.sweep.progress import SweepLog
@@ -177,7 +185,8 @@ def _launch(
             on_finished=on_finished,
             on_notice=log.notice,
         )
-        return supervisor.run(stack_tasks(tasks, limits))
+        stacked = stack_tasks(tasks, limits)
+        return supervisor.run(heads_apart(stacked) if workers_share_gpus(request, len(tasks)) else stacked)
 
 
 def _started_heartbeat(runs: Path, tally: Tally, stack: ExitStack) -> Heartbeat:

@@ -40,6 +40,11 @@ def local_workers(request: SweepRequest, tasks: int) -> int:
     return min(default if request.jobs is None else request.jobs, max(tasks, 1))
 
 
+def workers_share_gpus(request: SweepRequest, tasks: int) -> bool:
+    """Whether several worker processes here use one GPU."""
+    return request.here and 0 < len(devices_of(request).gpus) < local_workers(request, tasks)
+
+
 def threads_per_run(request: SweepRequest, tasks: int) -> int:
     """Threads of one run: here `OMP_NUM_THREADS` or an equal share of the cores, on a cluster what was asked for.
 

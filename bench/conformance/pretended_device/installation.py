@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import os
 import sys
 import threading
 from types import SimpleNamespace
@@ -82,9 +83,18 @@ def _replace_cuda_functions(torch: Any) -> None:
     def set_device(device: Any) -> None:
         exchange(index(device))
 
+    def visible() -> list[int]:
+        """The devices that `CUDA_VISIBLE_DEVICES` shows this process, which may be set after the installation."""
+        shown = os.environ.get("CUDA_VISIBLE_DEVICES")
+        return list(range(DEVICES)) if shown is None else [int(part) for part in shown.split(",") if part]
+
     def properties(device: Any = None) -> SimpleNamespace:
         return SimpleNamespace(
-            name=f"pretended GPU {index(device)}", major=9, minor=0, total_memory=MEMORY, multi_processor_count=132
+            name=f"pretended GPU {visible()[index(device)]}",
+            major=9,
+            minor=0,
+            total_memory=MEMORY,
+            multi_processor_count=132,
         )
 
     def synchronize(_: Any = None) -> None:
@@ -106,7 +116,7 @@ def _replace_cuda_functions(torch: Any) -> None:
         "is_initialized": lambda: False,
         "is_current_stream_capturing": lambda: False,
         "is_bf16_supported": lambda *_, **__: True,
-        "device_count": lambda: DEVICES,
+        "device_count": lambda: len(visible()),
         "current_device": index,
         "set_device": set_device,
         "_exchange_device": exchange,
