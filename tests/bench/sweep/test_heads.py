@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from fake_runner import make_spec
 
 from bench.context import RunContext
 from bench.launch.affinity_queue import AffinityQueue
-from bench.launch.processes import ProcessTransport, _Worker
+from bench.launch.processes import ProcessTransport
 from bench.launch.tasks import DifficultyTask, RunTask, Surroundings, Task, dump_task, load_task
 from bench.sweep.gpus import Gpu
 from bench.sweep.heads import heads_apart
@@ -68,8 +70,7 @@ def test_the_first_worker_of_each_gpu_runs_towers(
     around = Surroundings(runs=tmp_path, context=RunContext(device="cuda"), runner="fake_runner")
     transport = ProcessTransport(around, jobs, gpus=[str(number) for number in range(gpus)])
     for number in range(jobs):
-        gpu = transport._least_used_gpu()
-        transport._workers[number] = _Worker(None, tmp_path, gpu)  # type: ignore[arg-type]
+        transport._workers[number] = cast(Any, SimpleNamespace(gpu=transport._least_used_gpu()))
     assert [transport.prefers_heads(number) for number in range(jobs)] == expected
     transport._workers.clear()
 
