@@ -2,14 +2,17 @@
 
 from ._backbones.backbone import Backbone as Backbone
 from ._backbones.backbone import Passes as Passes
-from ._backbones.backbone_spec import OTHER_TEXT_TOWER as OTHER_TEXT_TOWER
+from ._backbones.backbone_names import local_source as local_source
+from ._backbones.backbone_names import parse_backbone as parse_backbone
 from ._backbones.backbone_spec import BackboneSpec as BackboneSpec
 from ._backbones.backbone_spec import WeightsError as WeightsError
-from ._backbones.backbone_spec import list_backbones as list_backbones
-from ._backbones.backbone_spec import parse_backbone as parse_backbone
+from ._backbones.families import family_of as family_of
+from ._backbones.families import known_architectures as known_architectures
+from ._backbones.fetching import fetch_tokenizer as fetch_tokenizer
 from ._backbones.fetching import fetch_weights as fetch_weights
 from ._backbones.imported_features import NoTowerError as NoTowerError
 from ._backbones.loading import load_backbone as load_backbone
+from ._backbones.model_folders import ModelFolderError as ModelFolderError
 from ._backbones.precision import Precision as Precision
 from ._backbones.preprocessing import CLIP_MEAN as CLIP_MEAN
 from ._backbones.preprocessing import CLIP_STD as CLIP_STD
@@ -35,6 +38,7 @@ from ._base.method_info import Family as Family
 from ._base.method_info import MethodConfig as MethodConfig
 from ._base.method_info import MethodInfo as MethodInfo
 from ._base.method_info import Needs as Needs
+from ._base.method_info import TowerUse as TowerUse
 from ._base.parity_record import formula_tests as formula_tests
 from ._base.parity_record import parity_record as parity_record
 from ._base.probability_ensemble import ProbabilityEnsemble as ProbabilityEnsemble
@@ -86,8 +90,8 @@ from ._text.class_text import parse_class_text as parse_class_text
 from ._text.prompt_embeddings import TextPrompts as TextPrompts
 from ._text.prompt_embeddings import frozen_prompts as frozen_prompts
 from ._text.prompt_embeddings import overwrite_leading as overwrite_leading
+from ._text.tokenizer_source import TokenizerError as TokenizerError
 from ._text.tokens import tokenize as tokenize
-from ._text.vocabulary import vocabulary as vocabulary
 from ._towers.blocks import BlockView as BlockView
 from ._towers.image_encoder import image_hidden_states as image_hidden_states
 from ._towers.image_encoder import image_views as image_views

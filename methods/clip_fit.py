@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Backbone, Batch, Recipe, SupportView, TwoTowerMethod, frozen_prompts, register_method
+from methods import Backbone, Batch, Recipe, SupportView, TowerUse, TwoTowerMethod, frozen_prompts, register_method
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._text.templates import KGCOOP_WORDING
 from methods._towers.image_encoder import image_views, outer_norms
@@ -61,6 +61,7 @@ class CLIPFit(TwoTowerMethod[CLIPFitConfig]):
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
+        tower_use=frozenset({TowerUse.IMAGE_BLOCKS}),
         parameter_formula="text_width * text_blocks + 4 * image_width * (image_blocks + 1)",
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
         config_by_protocol={EvalProtocol.FEW_SHOT: {"weight": 2.0}},

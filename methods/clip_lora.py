@@ -18,7 +18,17 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Backbone, Batch, Classifier, SupportView, TwoTowerMethod, cosine_logits, frozen_prompts, image_views
+from methods import (
+    Backbone,
+    Batch,
+    Classifier,
+    SupportView,
+    TowerUse,
+    TwoTowerMethod,
+    cosine_logits,
+    frozen_prompts,
+    image_views,
+)
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup
 from methods._base.registry import register_method
@@ -160,6 +170,7 @@ class CLIPLoRA(TwoTowerMethod[CLIPLoRAConfig]):
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
+        tower_use=frozenset({TowerUse.IMAGE_BLOCKS}),
         parameter_formula=(
             "2 * rank * len(set(targets)) * (text_width * text_blocks * (encoder != 'vision')"
             " + image_width * image_blocks * (encoder != 'text'))"

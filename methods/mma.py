@@ -20,7 +20,17 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, BlockView, Recipe, SupportView, TwoTowerMethod, Warmup, image_views, register_method
+from methods import (
+    Batch,
+    BlockView,
+    Recipe,
+    SupportView,
+    TowerUse,
+    TwoTowerMethod,
+    Warmup,
+    image_views,
+    register_method,
+)
 from methods._base.backbone_sizes import BackboneSizes
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import for_transfer
@@ -118,6 +128,7 @@ class MMA(TwoTowerMethod[MMAConfig]):
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
+        tower_use=frozenset({TowerUse.IMAGE_BLOCKS}),
         parameter_formula=(
             "min(blocks, text_blocks, image_blocks)"
             " * ((2 * hidden + 1) * (text_width + image_width) + hidden * (hidden + 3))"

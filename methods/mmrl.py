@@ -23,7 +23,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Classifier, Optimizer, Recipe, SupportView, Warmup, cosine_logits, register_method
+from methods import Batch, Classifier, Optimizer, Recipe, SupportView, TowerUse, Warmup, cosine_logits, register_method
 from methods._backbones.backbone import Backbone
 from methods._base.backbone_sizes import BackboneSizes
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
@@ -114,6 +114,7 @@ class MMRL(TwoTowerMethod[MMRLConfig]):
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
+        tower_use=frozenset({TowerUse.PROMPT_STATES, TowerUse.TEXT_TOKENS}),
         parameter_formula=(
             "n_tokens * dim + min(blocks, text_blocks, image_blocks) * (dim + 1) * (text_width + image_width)"
             " + image_width * embed_dim"

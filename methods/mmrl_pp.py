@@ -21,7 +21,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import EvalProtocol
-from methods import Recipe, Warmup, register_method
+from methods import Recipe, TowerUse, Warmup, register_method
 from methods._backbones.backbone import Backbone
 from methods._base.method_info import Family, MethodInfo, Needs
 from methods._base.recipe import for_transfer
@@ -125,6 +125,7 @@ class MMRLPlusPlus(MMRL):
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
+        tower_use=frozenset({TowerUse.PROMPT_STATES, TowerUse.TEXT_TOKENS}),
         parameter_formula=(
             "n_tokens * dim + (text_width + image_width) * dim"
             " + min(blocks, text_blocks, image_blocks) * ((rank + 1) * (text_width + image_width) + 2 * rank * dim)"

@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Classifier, Family, MethodInfo, Needs, SupportView, TrainableMethod, cosine_logits
+from methods import Batch, Classifier, Family, MethodInfo, Needs, SupportView, TowerUse, TrainableMethod, cosine_logits
 from methods._base.recipe import Optimizer, Recipe, Schedule
 from methods._base.registry import register_method
 from methods._base.support_without_images import support_without_images
@@ -85,6 +85,7 @@ class ProLIP(TrainableMethod[ProLIPConfig]):
         needs=frozenset({Needs.POOLED}),
         open_vocabulary=True,
         vision_transformer=True,
+        tower_use=frozenset({TowerUse.IMAGE_PROJECTION}),
         parameter_formula="image_width * embed_dim",
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
         starts_as_zero_shot={},

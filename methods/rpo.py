@@ -18,7 +18,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Classifier, Recipe, SupportView, TrainableMethod, frozen_prompts, register_method
+from methods import Batch, Classifier, Recipe, SupportView, TowerUse, TrainableMethod, frozen_prompts, register_method
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import for_transfer
 from methods._text.templates import GENERIC_TEMPLATE
@@ -81,6 +81,7 @@ class RPO(TrainableMethod[RPOConfig]):
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
+        tower_use=frozenset({TowerUse.IMAGE_BLOCKS, TowerUse.TEXT_TOKENS}),
         parameter_formula="n_pairs * (text_width + image_width)",
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(TRANSFER),
     )

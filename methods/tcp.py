@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Backbone, Batch, Context, Optimizer, Recipe, SupportView, TwoTowerMethod, register_method
+from methods import Backbone, Batch, Context, Optimizer, Recipe, SupportView, TowerUse, TwoTowerMethod, register_method
 from methods._base.method_info import Family, MethodConfig, MethodInfo
 from methods._parts.parameter_initialisation import linear_layer, normal_parameter
 from methods._text.prompt_embeddings import TextPrompts, overwrite_leading
@@ -82,6 +82,7 @@ class TCP(TwoTowerMethod[TCPConfig]):
         config=TCPConfig,
         open_vocabulary=True,
         learns_text=True,
+        tower_use=frozenset({TowerUse.TEXT_TOKENS}),
         parameter_formula="(embed_dim // reduction) * (embed_dim + 1 + n_ctx * text_width) + 2 * n_ctx * text_width",
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
     )

@@ -19,7 +19,16 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Backbone, Batch, SupportView, TwoTowerMethod, cosine_logits, frozen_prompts, register_method
+from methods import (
+    Backbone,
+    Batch,
+    SupportView,
+    TowerUse,
+    TwoTowerMethod,
+    cosine_logits,
+    frozen_prompts,
+    register_method,
+)
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup
 from methods._text.templates import GENERIC_TEMPLATE
@@ -83,6 +92,7 @@ class TwoStage(TwoTowerMethod[TwoStageConfig]):
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
+        tower_use=frozenset({TowerUse.IMAGE_BLOCKS}),
         parameter_formula=(
             "4 * (text_width * text_blocks + image_width * image_blocks)"
             " + (norms == 'all') * (2 * text_width + 4 * image_width) + n_classes * embed_dim"

@@ -1,11 +1,44 @@
-"""`etl-bench backbones`: the backbones that people use most."""
+"""`etl-bench backbones`: the backbones by family, and which methods run on them."""
+
+from typing import Annotated
+
+import typer
 
 from bench.cli import _options as opt
-from bench.cli._print import print_rows
+from bench.cli._print import print_facts, print_rows
 
 
-def backbones(as_json: opt.AsJson = False) -> None:
-    """List common backbones. Any other arch.tag of open_clip and local weights (ARCH=FILE) work as well."""
-    from methods import list_backbones
+def backbones(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Show one: an architecture, arch.tag, ARCH=FILE, hf-hub:ORG/NAME or local-dir:FOLDER."),
+    ] = None,
+    as_json: opt.AsJson = False,
+) -> None:
+    """List the families of backbones with an example of each, or show one: its towers, weights, and methods.
 
-    print_rows([{"backbone": slug, "what": line} for slug, line in list_backbones().items()], as_json=as_json)
+    Any arch.tag of open_clip works, and so do hf-hub:ORG/NAME, local-dir:FOLDER and local weights (ARCH=FILE).
+
+    Example: etl-bench backbones ViT-B-16-SigLIP2
+    """
+    from bench.sweep.backbone_table import backbone_card, backbone_groups
+
+    if name is not None:
+        card = backbone_card(name)
+        if not as_json:
+            card["left_out"] = "\n".join(
+                f"{', '.join(methods)}: {reason}" for reason, methods in card["left_out"].items()
+            )
+        print_facts(card, as_json=as_json)
+        return
+    rows: list[dict[str, object]] = []
+    for group in backbone_groups():
+        refused = [method for methods in group.left_out.values() for method in methods]
+        row: dict[str, object] = {"family": group.family, "example": group.example}
+        if as_json:
+            row |= {"architectures": group.architectures, "methods": group.runs, "left_out": group.left_out}
+        else:
+            tags = sum(map(len, group.architectures.values()))
+            row |= {"pretrained": tags, "methods": len(group.runs), "left_out": sorted(refused)}
+        rows.append(row)
+    print_rows(rows, as_json=as_json)

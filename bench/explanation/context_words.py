@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from methods import Context, Method, TextContext, vocabulary
+from methods import Context, Method, TextContext
 from reports.views import ContextView, TokenView
 
 SAMPLE = 512
@@ -26,7 +26,7 @@ def context_words(method: Method[Any], k: int = 3) -> ContextView | None:
     table = method.backbone.text_tower.modules.token_embedding.weight.detach().float()
     names, vectors = [name for name, _ in tokens], torch.stack([vector for _, vector in tokens]).to(table)
     distances, indices = torch.cdist(vectors, table).topk(k, largest=False)
-    words = vocabulary()
+    words = method.backbone.tokenizer.vocabulary()
     found = tuple(
         TokenView(name, tuple((words[i], float(d)) for i, d in zip(row, far, strict=True)))
         for name, row, far in zip(names, indices.tolist(), distances.tolist(), strict=True)

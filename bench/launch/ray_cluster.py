@@ -154,7 +154,7 @@ def no_capacity(share: RunResources) -> str:
 
 
 def send_files(files: Mapping[str, Path]) -> dict[str, SentFile]:
-    """Put files of this machine into Ray's object store; raises LaunchError if one cannot be read.
+    """Put files of this machine into Ray's object store; raises LaunchError if one cannot be read, or is a folder.
 
     The options after a weights file, such as `,quickgelu`, are sent as `suffix`.
     """
@@ -162,6 +162,10 @@ def send_files(files: Mapping[str, Path]) -> dict[str, SentFile]:
     for key, given in files.items():
         file, suffix = split_weights_options(str(given))
         path = Path(file)
+        if path.is_dir():
+            raise LaunchError(
+                f"{path} is a folder, and only single files are sent to Ray nodes; give the model as hf-hub:ORG/NAME."
+            )
         try:
             content = path.read_bytes()
         except OSError as error:

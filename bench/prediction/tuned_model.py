@@ -211,8 +211,8 @@ def load_model(
 
     Args:
         path: the file, or a name of a model in `runs`.
-        backbone: `arch.tag`, `ARCH=FILE`, a weights file, or a loaded backbone; by default the recorded one. It must
-            have the weights that the model was tuned on.
+        backbone: `arch.tag`, `ARCH=FILE`, `hf-hub:ORG/NAME`, `local-dir:FOLDER`, a weights file, or a loaded backbone;
+            by default the recorded one. It must have the weights that the model was tuned on.
         cache_dir: where features of class texts are kept between calls.
 
     Raises:
@@ -240,10 +240,10 @@ def code_changes(info: ModelInfo) -> list[str]:
 def _backbone_spec(info: ModelInfo, given: str | None) -> BackboneSpec:
     arch = info.spec.backbone.partition(".")[0]
     text = given or info.backbone_file or info.spec.backbone
-    if given is not None and "=" not in given and Path(given).is_file():
+    if given is not None and "=" not in given and Path(given).exists():
         text = f"{arch}={given}"
     recorded = Path(text.partition("=")[2].partition(",")[0])
-    if given is None and "=" in text and not recorded.is_file():
+    if given is None and "=" in text and not recorded.exists():
         raise ModelFileError(
             f"This model was tuned on {info.spec.backbone} with the weights {recorded}, which are not there any more. "
             f"Give their file with -b {arch}=FILE."

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from datasets_registry import DatasetInfo, EvalProtocol
-from methods import OTHER_TEXT_TOWER, BackboneSpec, MethodConfig, MethodInfo, Needs, Precision, Recipe
+from methods import BackboneSpec, MethodConfig, MethodInfo, Needs, Precision, Recipe
 
 
 def protocol_conflicts(
@@ -25,7 +25,7 @@ def protocol_conflicts(
 def text_conflict(backbone: BackboneSpec) -> str | None:
     """The reason why no class names can be encoded with a backbone, with the remedy; None if they can."""
     reason = backbone.text_tower_error
-    return None if reason is None else f"{reason}; {OTHER_TEXT_TOWER}"
+    return None if reason is None else f"{reason}."
 
 
 def depth_conflict(method: MethodInfo, config: MethodConfig, backbone: BackboneSpec) -> str | None:
@@ -50,9 +50,17 @@ def backbone_conflict(method: MethodInfo, backbone: BackboneSpec, precision: str
             return "it learns texts, and imported features have no text tower; use a method with plain class texts."
     if method.vision_transformer and not backbone.is_vision_transformer:
         return (
-            "it works inside the image tower, which must be open_clip's vision transformer or EVA-02; this one is "
-            f"{backbone.image_tower_kind}; use a ViT backbone such as ViT-B-16.openai."
+            "it works inside the image tower, which must be a vision transformer; this one is "
+            f"{backbone.image_tower_name}; use a ViT backbone such as ViT-B-16.openai."
         )
+    if method.learns_text and not backbone.learns_text:
+        return (
+            "it learns texts, and the text tower of this backbone takes whole texts only; use a method with plain "
+            "class texts."
+        )
+    for use in sorted(method.tower_use):
+        if reason := backbone.tower_error(use):
+            return f"{reason}; use a backbone such as ViT-B-16.openai."
     return text_conflict(backbone) if method.reads_text else None
 
 

@@ -70,21 +70,24 @@ def class_text_of(request: SweepRequest) -> ClassText | None:
 
 
 def local_weights(backbones: Sequence[str]) -> dict[str, Path]:
-    """Weight files of local backbones by slug.
+    """Weight files and folders of local backbones by slug.
 
     The path is absolute and keeps its options (`,quickgelu`), so that `ARCH=<this path>` describes the same backbone.
     """
+    from methods import local_source
+
     named = zip(backbones, backbones_of(backbones), strict=True)
-    return {spec.slug: Path(text.partition("=")[2]).absolute() for text, spec in named if "=" in text}
+    sources = {spec.slug: local_source(text) for text, spec in named}
+    return {slug: Path(source).absolute() for slug, source in sources.items() if source is not None}
 
 
 def check_weights_files(backbones: Sequence[BackboneSpec]) -> None:
-    """Raise WeightsError for a local file that cannot be opened or holds no weights."""
+    """Raise WeightsError for a local file that cannot be opened, holds no weights, or a bias that has no place."""
     from methods import check_weights_file
 
     for backbone in backbones:
         if backbone.path is not None:
-            check_weights_file(backbone.path)
+            check_weights_file(backbone.path, takes_bias="init_logit_bias" in backbone.config)
 
 
 def backbones_of(texts: Sequence[str]) -> list[BackboneSpec]:

@@ -27,7 +27,8 @@ def split_list(texts: Sequence[str]) -> list[str]:
     for text in texts:
         items = [""]
         for part in (part.strip() for part in text.split(",")):
-            is_dataset_option = ":" in items[-1] and "=" in part and ":" not in part
+            has_options = ":" in items[-1] and not items[-1].startswith(("hf-hub:", "local-dir:"))
+            is_dataset_option = has_options and "=" in part and ":" not in part
             if is_dataset_option or ("=" in items[-1] and is_weights_option(part)):
                 items[-1] += f",{part}"
             else:

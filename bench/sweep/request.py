@@ -100,8 +100,8 @@ class SweepRequest(BaseModel):
     datasets: Annotated[list[str], Option(Panel.WHAT, "d")] = Field(description=f"Datasets. {_NAMES}")
     backbones: Annotated[list[str], Option(Panel.WHAT, "b")] = Field(
         [DEMO_BACKBONE],
-        description="Backbones as arch.tag, or ARCH=FILE[,quickgelu|,gelu][,preprocess=TAG]. Required for datasets "
-        "that are not drawn.",
+        description="Backbones as arch.tag, hf-hub:ORG/NAME, local-dir:FOLDER, or ARCH=FILE[,quickgelu|,gelu]"
+        "[,preprocess=TAG]. Required for datasets that are not drawn.",
     )
     protocol: Annotated[EvalProtocol, Option(Panel.WHAT)] = Field(
         EvalProtocol.BASE_TO_NEW,

@@ -1,4 +1,4 @@
-"""Weights that a sweep needs: fetched once, before its runs, which do not begin without them."""
+"""Weights and tokenizers that a sweep needs: fetched once, before its runs, which do not begin without them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,12 +14,12 @@ from bench.sweep.request import SweepRequest
 
 
 def without_missing_weights(made: Plan, request: SweepRequest, log: SweepLog) -> Plan:
-    """The plan without the runs of backbones whose weights cannot be fetched, each a rejection, which is reported.
+    """The plan without the runs of backbones whose weights or tokenizer cannot be fetched, each a reported rejection.
 
     On a cluster nothing is fetched here, since its nodes read the weights. Raises ImpossibleCombinationError if no run
     is left or, with `strict`, if any is left out.
     """
-    from methods import WeightsError, fetch_weights
+    from methods import ModelFolderError, TokenizerError, WeightsError, fetch_tokenizer, fetch_weights
 
     if not request.here:
         return made
@@ -28,8 +28,9 @@ def without_missing_weights(made: Plan, request: SweepRequest, log: SweepLog) ->
     for backbone in backbones_of(request.backbones):
         if backbone.slug in wanted:
             try:
+                fetch_tokenizer(backbone)
                 fetch_weights(backbone)
-            except WeightsError as error:
+            except (WeightsError, ModelFolderError, TokenizerError) as error:
                 missing.add(backbone.slug)
                 rejections.add(_runs(made, backbone.slug), " ".join(str(error).split()), named=True)
     if not missing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,11 +16,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from datasets_registry import BenchError, ClassSet
-from methods._backbones.backbone_spec import OTHER_TEXT_TOWER, BackboneSpec
+from methods._backbones.backbone_spec import BackboneSpec
 from methods._backbones.precision import Precision
 from methods._backbones.preprocessing import OPENAI_PREPROCESSING, Preprocessing
+from methods._text.hub_tokenizers import HubTokenizer, hub_tokenizer
 from methods._text.prompt_embeddings import TextPrompts, TokenizedTexts, frozen_prompts
-from methods._text.tokens import tokenize
+from methods._text.tokens import CLIP_TOKENIZER, Tokenizer, name_lengths, tokenize
 from methods._towers.blocks import BlockView
 from methods._towers.half_weights import with_half_weights
 from methods._towers.image_encoder import (
@@ -32,7 +34,9 @@ from methods._towers.image_encoder import (
 from methods._towers.image_encoder_architectures import ImageTower, wrap_image_tower
 from methods._towers.read_only_tokens import encode_read_only_image, encode_read_only_text
 from methods._towers.text_encoder import TextHook, TextTower
+from methods._towers.text_encoder_architectures import wrap_text_tower
 from methods._towers.text_hidden_states import TextHidden, continue_text_tower, text_hidden
+from methods._towers.tower_facts import TextKind
 
 CLASS_LISTS = 8
 """Class lists and templates of which tokens and their embeddings are kept: 51 MB each for 1,000 classes."""
@@ -77,6 +81,9 @@ class Passes:
 class Backbone:
     """A frozen CLIP. Its parameters have no gradients and no method ever writes to them.
 
+    Its logits are `logit_scale * cos(image, text)`. A model that was trained with a sigmoid loss (SigLIP) has a
+    `logit_bias` besides, which is the same for every pair; a softmax over classes does not depend on it.
+
     Args:
         model: the open_clip module.
         text_memory: stores features of plain texts.
@@ -100,13 +107,26 @@ class Backbone:
         size = visual.image_size
         self.image_size: int = size[0] if isinstance(size, tuple) else size
         self.logit_scale = float(self.model.logit_scale.detach().exp())
+        bias = getattr(self.model, "logit_bias", None)
+        self.logit_bias = None if bias is None else float(bias.detach())
 
     @cached_property
     def text_tower(self) -> TextTower:
-        """The text tower; raises BenchError for one that cannot encode class names here."""
+        """The text tower that runs on prompts; raises BenchError for one that runs only as a whole."""
+        if self._prompted_text is None:
+            raise BenchError(f"{self.slug} has {TextKind.WHOLE}; use a method with plain class texts.")
+        return self._prompted_text
+
+    @cached_property
+    def _prompted_text(self) -> TextTower | None:
+        return wrap_text_tower(self._text_modules)
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The text tower's tokenizer; raises BenchError if it is not available."""
         if (reason := self.spec.text_tower_error) is not None:
-            raise BenchError(f"{self.slug} cannot encode texts: {reason}; {OTHER_TEXT_TOWER}")
-        return TextTower(self._text_modules)
+            raise BenchError(f"{self.slug} cannot encode texts: {reason}.")
+        return CLIP_TOKENIZER if self.spec.tokenizer is None else hub_tokenizer(self.spec.tokenizer)
 
     @property
     def _text_modules(self) -> Any:
@@ -120,7 +140,9 @@ class Backbone:
     @property
     def _text(self) -> TextTower:
         """The text tower that runs, as `_image` for images."""
-        return self._holding("text", self.text_tower, lambda model: TextTower(getattr(model, "text", model)))
+        return self._holding(
+            "text", self.text_tower, lambda model: type(self.text_tower)(getattr(model, "text", model))
+        )
 
     def _holding(self, name: str, plain: TowerT, wrap: Callable[[Any], TowerT]) -> TowerT:
         """A tower with weights of the precision, made once; copies of a backbone share them."""
@@ -148,6 +170,8 @@ class Backbone:
     def embed_dim(self) -> int:
         """Width of the joint space."""
         modules = self._text_modules
+        if not hasattr(modules, "positional_embedding"):  # a Hugging Face model
+            return int(modules.output_dim)
         projection = modules.text_projection
         if isinstance(projection, nn.Linear):
             return projection.out_features
@@ -155,13 +179,13 @@ class Backbone:
 
     @property
     def text_width(self) -> int:
-        """Width of the text tower."""
-        return self.text_tower.width
+        """Width of the text tower; 0 for one that runs only as a whole."""
+        return 0 if self._prompted_text is None else self._prompted_text.width
 
     @property
     def text_depth(self) -> int:
-        """Blocks of the text tower."""
-        return len(self.text_tower.blocks)
+        """Blocks of the text tower; 0 for one that runs only as a whole."""
+        return 0 if self._prompted_text is None else len(self._prompted_text.blocks)
 
     @property
     def vision_width(self) -> int:
@@ -212,6 +236,10 @@ class Backbone:
         if how != replace(OPENAI_PREPROCESSING, mean=how.mean, std=how.std):
             # OpenAI's way to resize is left out, so that features that were cached with it stay valid
             facts += (how.interpolation, how.resize_mode, how.fill_color)
+        if self.spec.text_tower_error is None and isinstance(self.tokenizer, HubTokenizer):
+            facts += (self.tokenizer.digest,)
+        if self.spec.described is not None:
+            facts += (json.dumps(self.spec.config, sort_keys=True),)
         sha = hashlib.sha256(repr(facts).encode())
         for name, tensor in sorted(self.model.state_dict().items()):
             sha.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
@@ -260,10 +288,16 @@ class Backbone:
 
     def tokenized(self, texts: Sequence[str]) -> TokenizedTexts:
         """Texts as tokens and embeddings, cut after the longest one."""
-        tokens = tokenize(texts, self.text_tower.context_length).to(self.device)
-        eot = tokens.argmax(dim=1)
+        tokenizer = self.tokenizer
+        tokens = tokenize(texts, self.text_tower.context_length, tokenizer).to(self.device)
+        eot = tokenizer.ends(tokens)
         tokens = tokens[:, : int(eot.max()) + 1]
-        return TokenizedTexts(tokens, self.text_tower.modules.token_embedding(tokens), eot)
+        embedded = self.text_tower.modules.token_embedding(tokens)
+        return TokenizedTexts(tokens, embedded, eot, tokenizer.n_start, tokenizer.pad)
+
+    def name_lengths(self, names: Sequence[str]) -> tuple[int, ...]:
+        """Tokens of each class name alone, without start and end of text."""
+        return name_lengths(names, self.tokenizer)
 
     def class_tokens(self, classes: ClassSet, template: str, *, keep_underscores: bool = False) -> TokenizedTexts:
         """`tokenized` for the filled template of each class; the last few class lists are kept for the next steps."""
@@ -340,9 +374,20 @@ class Backbone:
 
         def compute() -> Tensor:
             with torch.no_grad():
+                if self._prompted_text is None:
+                    return self._encode_tokens(texts)
                 return self.encode_prompts(frozen_prompts(self.tokenized(texts)))
 
         return self.text_memory(texts, compute).to(self.device)
+
+    @in_precision
+    def _encode_tokens(self, texts: Sequence[str]) -> Float[Tensor, "n dim"]:
+        """Features of plain texts by a text tower that runs only as a whole, unnormalised."""
+        self.passes.text += len(texts)
+        length = self.spec.config["text_cfg"].get("context_length", 77)  # open_clip's default
+        tokens = tokenize(texts, length, self.tokenizer).to(self.device)
+        features: Tensor = self.model.encode_text(tokens, normalize=False)
+        return features
 
     def class_texts(
         self, classes: ClassSet, template: str, *, keep_underscores: bool = False

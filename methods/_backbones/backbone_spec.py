@@ -1,22 +1,40 @@
-"""Names of backbones: an architecture and the source of its weights. Loads no torch."""
+"""A backbone as data: an architecture, the source of its weights, and what its towers allow. Loads no torch."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from datasets_registry import BenchError, FeatureBundle, UnknownNameError, find_bundles
+from datasets_registry import BenchError, UnknownNameError
+from methods._backbones.model_folders import (
+    FOLDER_ARCH,
+    HUB_ARCH,
+    ModelFolderError,
+    folder_config,
+    hub_config,
+    hub_repository,
+)
 from methods._backbones.open_clip_names import open_clip
 from methods._backbones.preprocessing import (
-    FIELDS,
     OPENAI_PREPROCESSING,
     Preprocessing,
+    preprocessing_of_config,
     preprocessing_of_file,
     preprocessing_of_tag,
 )
-from methods._backbones.weights_options import ACTIVATIONS, split_weights_options
+from methods._base.method_info import TowerUse
+from methods._text.tokenizer_source import MISSING_PACKAGE, TokenizerSource, has_transformers
+from methods._towers.tower_facts import (
+    ImageKind,
+    TextKind,
+    ends_in_projection,
+    has_custom_blocks,
+    image_kind,
+    image_tower_name,
+    pools_by_attention,
+    text_kind,
+)
 
 DEMO_ARCH = "ViT-demo"
 DEMO_TAG = "drawn"
@@ -36,18 +54,7 @@ TINY_CONFIG: dict[str, Any] = {
 }
 OWN_CONFIGS: dict[str, dict[str, Any]] = {DEMO_ARCH: DEMO_CONFIG, "ViT-tiny": TINY_CONFIG}
 
-SUGGESTED = {
-    f"{DEMO_ARCH}.{DEMO_TAG}": "small CLIP trained on drawn images, ships with the package",
-    "ViT-B-16.openai": "the field's standard",
-    "ViT-B-32.openai": "smaller and faster",
-    "ViT-L-14.openai": "larger",
-    "RN50.openai": "ResNet; no visual prompts",
-    "EVA02-B-16.merged2b_s8b_b131k": "EVA-02, used in APEX Table 15",
-    "coca_ViT-B-32.laion2b_s13b_b90k": "CoCa, used in APEX Table 15",
-}
-
 Activation = Literal["quickgelu", "gelu"]
-OTHER_TEXT_TOWER = "choose a CLIP, EVA-CLIP or CoCa backbone."
 IMPORTED = "features"
 """Architecture of backbones that exist only as imported features: `features.<name>`."""
 
@@ -61,9 +68,10 @@ class BackboneSpec:
     """A backbone: an architecture and the source of its weights.
 
     Args:
-        arch: open_clip architecture name, or one of ours (`ViT-demo`, `ViT-tiny`).
-        tag: open_clip's pretrained tag, `random` (seeded weights, for speed tests), or `local-<digest>`.
-        path: the local weights file, for a local tag.
+        arch: open_clip architecture name, one of ours (`ViT-demo`, `ViT-tiny`), `hf-hub` or `local-dir`.
+        tag: open_clip's pretrained tag, `random` (seeded weights, for speed tests), `local-<digest>`, or for `hf-hub`
+            the repository with `--` for its slash.
+        path: the local weights file, for a local tag; that of a `local-dir` lies beside its configuration.
         activation: that a local file was trained with; None if the architecture or tag determines it.
         given_preprocessing: that a local file was trained with; None if the architecture or tag determines it.
     """
@@ -86,13 +94,38 @@ class BackboneSpec:
             return {}
         if self.arch in OWN_CONFIGS:
             return json.loads(json.dumps(OWN_CONFIGS[self.arch]))
+        if self.described is not None:
+            config = json.loads(json.dumps(self.described["model_cfg"]))
+            return {"quick_gelu": False} | config
         config = open_clip().get_model_config(self.arch)
         if config is None:
             raise UnknownNameError("architecture", self.arch, [*open_clip().list_models(), *OWN_CONFIGS])
-        if "hf_model_name" in config["text_cfg"]:
-            raise BenchError(f"Architecture {self.arch!r} has a Hugging Face text tower; choose one with CLIP's own.")
         config["quick_gelu"] = self._quick_gelu(config)
         return config
+
+    @cached_property
+    def described(self) -> dict[str, Any] | None:
+        """The content of `open_clip_config.json`, for a model of the hub or in a folder; None for any other.
+
+        Raises ModelFolderError if it is not available or no such configuration.
+        """
+        if self.arch == HUB_ARCH:
+            return hub_config(self.repository)
+        if self.arch == FOLDER_ARCH:
+            return folder_config(self.folder)
+        return None
+
+    @property
+    def repository(self) -> str:
+        """Of a model of the hub: `ORG/NAME`."""
+        return hub_repository(self.tag)
+
+    @property
+    def folder(self) -> Path:
+        """Of a `local-dir` model: the folder that holds its weights; raises ModelFolderError for any other."""
+        if self.path is None:
+            raise ModelFolderError(f"{self.slug} names no folder; give local-dir:FOLDER.")
+        return self.path.parent
 
     def _quick_gelu(self, config: dict[str, Any]) -> bool:
         """Whether the weights were trained with QuickGELU; raises WeightsError if this is unknown."""
@@ -109,9 +142,9 @@ class BackboneSpec:
                 raise WeightsError(f"{self.arch} is a QuickGELU architecture, but {self.path} was given as gelu.")
             return named or self.activation == "quickgelu"
         trained = bool(open_clip().get_pretrained_cfg(self.arch, self.tag).get("quick_gelu", False))
-        if named and not trained:
+        if named and not trained and self.arch.endswith("-quickgelu"):
             raise WeightsError(f"{self.arch} means QuickGELU, but {self.tag!r} was trained without; drop '-quickgelu'.")
-        return trained
+        return named or trained
 
     @cached_property
     def preprocessing(self) -> Preprocessing:
@@ -121,6 +154,8 @@ class BackboneSpec:
         """
         if self.given_preprocessing is not None:
             return self.given_preprocessing
+        if self.described is not None:
+            return preprocessing_of_config(self.described, where=self.slug)
         if self.path is not None:
             return preprocessing_of_file(self.arch, {}, where=f"{self.arch}={self.path}")
         if self.imported or self.arch in OWN_CONFIGS or self.tag == "random":
@@ -134,31 +169,71 @@ class BackboneSpec:
 
     @property
     def is_vision_transformer(self) -> bool:
-        """Whether the image tower is a transformer that takes further tokens: open_clip's own, or EVA-02."""
-        if self.imported:
-            return False
-        vision = self.config["vision_cfg"]
-        timm_name = vision.get("timm_model_name")
-        return timm_name.startswith("eva02") if timm_name else not isinstance(vision.get("layers"), list)
+        """Whether the image tower is a transformer that takes further tokens: open_clip's own, or one of timm's."""
+        return not self.imported and image_kind(self.config) is not ImageKind.WHOLE
 
     @property
-    def image_tower_kind(self) -> str:
+    def learns_text(self) -> bool:
+        """Whether the text tower runs on learned vectors, and not on tokens alone."""
+        return not self.imported and text_kind(self.config) is not TextKind.WHOLE
+
+    @property
+    def image_tower_name(self) -> str:
         """The image tower in words, for messages."""
-        timm_name = self.config["vision_cfg"].get("timm_model_name")
-        if timm_name is not None:
-            return f"timm's {timm_name}"
-        return "open_clip's vision transformer" if self.is_vision_transformer else "a ResNet"
+        return image_tower_name(self.config)
+
+    @property
+    def tower_facts(self) -> dict[str, object]:
+        """Both towers in words, and what of them a user must know."""
+        text = self.config["text_cfg"]
+        return {
+            "image_tower": self.image_tower_name,
+            "text_tower": text.get("hf_model_name", str(text_kind(self.config))),
+            "tokenizer": "CLIP's" if self.tokenizer is None else self.tokenizer.name,
+            "context": text.get("context_length", 77),  # open_clip's default
+            "logit_bias": "init_logit_bias" in self.config,
+        }
+
+    def tower_error(self, use: TowerUse) -> str | None:
+        """Why the towers do not allow what a method does with them, as a clause; None if they do."""
+        config = self.config
+        if use is TowerUse.IMAGE_BLOCKS:
+            if image_kind(config) is not ImageKind.VIT or has_custom_blocks(config["vision_cfg"]):
+                return (
+                    "it changes parts of the image tower's blocks, which is possible for open_clip's own vision "
+                    f"transformer; this one is {self.image_tower_name}"
+                )
+        elif use is TowerUse.IMAGE_PROJECTION and not ends_in_projection(config):
+            return "it fine-tunes the projection of the pooled image, and this image tower has none"
+        elif use is TowerUse.PROMPT_STATES and pools_by_attention(config):
+            return "it reads learned tokens after the image tower, and this one pools them by attention"
+        elif use is TowerUse.TEXT_TOKENS:
+            if (kind := text_kind(config)) is not TextKind.CAUSAL:
+                return f"it exchanges tokens inside the text tower, and this one is {kind}"
+            if self.tokenizer is not None:
+                return (
+                    f"it exchanges tokens inside the text tower, and this one has the tokenizer {self.tokenizer.name}"
+                )
+        return None
+
+    @property
+    def tokenizer(self) -> TokenizerSource | None:
+        """The source of the text tower's tokenizer; None for CLIP's own. That of a folder is the folder itself."""
+        if self.imported or not (name := self.config["text_cfg"].get("hf_tokenizer_name")):
+            return None
+        options = self.config["text_cfg"].get("tokenizer_kwargs") or {}
+        source = str(self.folder) if self.arch == FOLDER_ARCH else name
+        return TokenizerSource(source, json.dumps(options, sort_keys=True))
 
     @property
     def text_tower_error(self) -> str | None:
-        """Why the text tower cannot encode class names here, as a clause; None if it can."""
-        if self.imported:
+        """Why the text tower cannot encode class names here, as a clause with the remedy; None if it can."""
+        if self.imported or self.tokenizer is None:
             return None
-        text = self.config["text_cfg"]
-        if text.get("no_causal_mask"):
-            return "its text tower has no causal mask"
-        if "hf_tokenizer_name" in text:
-            return f"its text tower needs the tokenizer {text['hf_tokenizer_name']} and not CLIP's"
+        if not has_transformers():
+            return f"its tokenizer {self.tokenizer.name} needs {MISSING_PACKAGE}"
+        if mode := self.config["text_cfg"].get("tokenizer_mode"):
+            return f"its tokenizer has the mode {mode!r}, which is not supported; choose another backbone"
         return None
 
     def depth(self, tower: str) -> int | None:
@@ -167,77 +242,5 @@ class BackboneSpec:
             return None
         config = self.config["text_cfg" if tower == "text" else "vision_cfg"]
         layers = config.get("layers", 12)  # open_clip's default
-        return layers if isinstance(layers, int) and "timm_model_name" not in config else None
-
-
-def parse_backbone(text: str) -> BackboneSpec:
-    """Read `arch.tag`, or `ARCH=FILE[,quickgelu|,gelu][,preprocess=TAG|,mean=...,std=...]` for a local weights file.
-
-    The options of a file say what its weights were trained with: the activation, and the preprocessing as that of a
-    pretrained tag of the architecture or by the fields of `Preprocessing`.
-
-    Raises:
-        UnknownNameError: for an architecture or tag that open_clip does not know; near misses are listed.
-        WeightsError: for a weights file that does not exist, or options given twice.
-        PreprocessingError: for preprocessing that is malformed or unknown.
-    """
-    arch, equals, rest = text.partition("=")
-    if equals:
-        return _local(arch, rest)
-    arch, dot, tag = text.partition(".")
-    if not dot:
-        raise UnknownNameError("backbone", text, SUGGESTED)
-    if arch == IMPORTED:
-        find_imported(tag)
-        return BackboneSpec(arch, tag)
-    if arch in OWN_CONFIGS:
-        tags = ["random", DEMO_TAG] if arch == DEMO_ARCH else ["random"]
-    elif arch in open_clip().list_models():
-        tags = ["random", *open_clip().list_pretrained_tags_by_model(arch)]
-    else:
-        raise UnknownNameError("architecture", arch, [*open_clip().list_models(), *OWN_CONFIGS])
-    if tag not in tags:
-        raise UnknownNameError(f"weights of {arch}", tag, tags)
-    spec = BackboneSpec(arch, tag)
-    _ = spec.config
-    return spec
-
-
-def _local(arch: str, text: str) -> BackboneSpec:
-    file, suffix = split_weights_options(text)
-    path = Path(file)
-    if not path.is_file():
-        raise WeightsError(
-            f"No weights file at {path}. Give ARCH=FILE, such as ViT-B-32=weights.safetensors,quickgelu; options of a "
-            f"file are quickgelu, gelu, preprocess=TAG and {', '.join(f'{name}=' for name in FIELDS)}."
-        )
-    given = suffix.split(",")[1:]
-    activations = [option for option in given if option in ACTIVATIONS]
-    named = [option.partition("=")[::2] for option in given if option not in ACTIVATIONS]
-    options = dict(named)
-    if len(activations) > 1 or len(options) < len(named):
-        raise WeightsError(f"{arch}={text} has an option twice; give each once.")
-    activation: Any = activations[0] if activations else None
-    spec = BackboneSpec(arch, "local", path, activation)
-    _ = spec.config
-    where = f"{arch}={path}" + (f",{activation}" if activation else "")
-    preprocessing = preprocessing_of_file(arch, options, where=where)
-    # the preprocessing counts only if it is not OpenAI's, which was once used for every file
-    facts = (activation or "") + ("" if preprocessing == OPENAI_PREPROCESSING else preprocessing.option_text)
-    digest = hashlib.sha256(path.read_bytes() + facts.encode()).hexdigest()[:8]
-    return BackboneSpec(arch, f"local-{digest}", path, activation, preprocessing)
-
-
-def find_imported(tag: str) -> list[FeatureBundle]:
-    """The bundles made with the backbone `features.<tag>`; raises UnknownNameError if there are none."""
-    bundles = find_bundles()
-    mine = [bundle for bundle in bundles if bundle.facts.backbone == tag]
-    if not mine:
-        known = {bundle.facts.backbone for bundle in bundles}
-        raise UnknownNameError(f"backbone of imported features ({IMPORTED}.NAME)", tag, known)
-    return mine
-
-
-def list_backbones() -> dict[str, str]:
-    """Suggested slugs with a description; every other `arch.tag` of open_clip works too."""
-    return dict(SUGGESTED)
+        named = "timm_model_name" in config or "hf_model_name" in config
+        return layers if isinstance(layers, int) and not named else None

@@ -52,10 +52,18 @@ FIELDS = tuple(field.name for field in fields(Preprocessing))
 
 def preprocessing_of_tag(arch: str, tag: str) -> Preprocessing:
     """The preprocessing that pretrained weights of open_clip were trained with."""
-    facts = open_clip().get_pretrained_cfg(arch, tag)
+    return _preprocessing(open_clip().get_pretrained_cfg(arch, tag), f"{arch}.{tag}")
+
+
+def preprocessing_of_config(described: Mapping[str, Any], *, where: str) -> Preprocessing:
+    """The preprocessing that an `open_clip_config.json` gives; raises PreprocessingError for a value not allowed."""
+    return _preprocessing(described.get("preprocess_cfg") or {}, where)
+
+
+def _preprocessing(facts: Mapping[str, Any], where: str) -> Preprocessing:
     given = {name: facts[name] for name in FIELDS if facts.get(name) is not None}
-    given |= {name: tuple(given[name]) for name in ("mean", "std") if name in given}
-    return Preprocessing(**_checked(given, f"{arch}.{tag}"))
+    given |= {name: tuple(given[name]) for name in ("mean", "std") if isinstance(given.get(name), list)}
+    return Preprocessing(**_checked(given, where))
 
 
 def preprocessing_of_file(arch: str, options: Mapping[str, str], *, where: str) -> Preprocessing:

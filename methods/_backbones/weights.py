@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from methods._backbones.backbone_spec import WeightsError
 from methods._backbones.open_clip_import import open_clip
+from methods._backbones.weights_file import UNEXPECTED_BIAS
 
 
 class _Uninitialised(TorchFunctionMode):
@@ -32,7 +33,11 @@ class _Uninitialised(TorchFunctionMode):
 def build_model(config: dict[str, Any], *, initialise: bool = True) -> nn.Module:
     """An open_clip model from a model configuration, with random weights or, as every weight is loaded later, none."""
     config = json.loads(json.dumps(config))
-    custom_text = config.pop("custom_text", False)
+    hugging_face = "hf_model_name" in config["text_cfg"]
+    if hugging_face:
+        config["text_cfg"]["hf_model_pretrained"] = False  # the weights are loaded later, with the image tower's
+    config["vision_cfg"].pop("timm_model_pretrained", None)
+    custom_text = config.pop("custom_text", False) or hugging_face
     kind = "CoCa" if "multimodal_cfg" in config else "CustomTextCLIP" if custom_text else "CLIP"
     with nullcontext() if initialise else _Uninitialised():
         model: nn.Module = getattr(open_clip(), kind)(**config)
@@ -81,6 +86,8 @@ def load_state(model: nn.Module, state: dict[str, Tensor], where: str) -> None:
     ]
     missing = [f"{k} is missing" for k in own if k not in state]
     extra = [f"{k} is unexpected" for k in state if k not in own]
+    if "logit_bias is unexpected" in extra:
+        raise WeightsError(UNEXPECTED_BIAS.format(where=where))
     if problems := wrong + missing + extra:
         more = f" (and {len(problems) - 4} more)" if len(problems) > 4 else ""
         raise WeightsError(
@@ -90,8 +97,14 @@ def load_state(model: nn.Module, state: dict[str, Tensor], where: str) -> None:
     model.load_state_dict(state)
 
 
-def load_pretrained(model: nn.Module, file: Path) -> None:
-    """Load open_clip's weights from their file."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
-        open_clip().load_checkpoint(model, str(file), weights_only=True)
+def load_pretrained(model: nn.Module, file: Path, where: str) -> None:
+    """Load open_clip's weights from their file, converted as open_clip does; raises WeightsError if they do not fit."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            open_clip().load_checkpoint(model, str(file), weights_only=True)
+    except (RuntimeError, AttributeError, KeyError) as error:  # AttributeError: a bias for a model without
+        first = " ".join(str(error).split())
+        if model.logit_bias is None and ("logit_bias" in first or "'ndim'" in first):
+            raise WeightsError(UNEXPECTED_BIAS.format(where=where)) from error
+        raise WeightsError(f"{where}: the weights {file} do not fit its configuration ({first[:300]}).") from error

@@ -37,6 +37,19 @@ class Needs(StrEnum):
     OTHER_VIEW = "other_view"
 
 
+class TowerUse(StrEnum):
+    """What a method does with the inside of a tower, besides prompts; some towers do not allow it."""
+
+    IMAGE_BLOCKS = "image_blocks"
+    """It changes parts of the image tower's blocks, such as weights and norms."""
+    IMAGE_PROJECTION = "image_projection"
+    """It fine-tunes the matrix that ends the image tower."""
+    PROMPT_STATES = "prompt_states"
+    """It reads learned tokens after the last block of the image tower."""
+    TEXT_TOKENS = "text_tokens"
+    """It inserts, exchanges or reads tokens inside the text tower."""
+
+
 class MethodConfig(BaseModel):
     """Base of all method configurations: frozen, and an unknown key is an error.
 
@@ -85,6 +98,7 @@ class MethodInfo:
         recipes: published training settings by protocol; empty for training-free methods.
         config_by_protocol: published settings of a protocol that differ from the config's defaults.
         vision_transformer: whether the image tower must be a transformer.
+        tower_use: what it does with the inside of the towers, besides prompts.
         prompt_depths: settings that give a number of prompted blocks, each with its tower, `text` or `image`.
         reads_text: whether the text tower is used at all.
         learns_text: whether the text tower runs on anything but plain class texts.
@@ -105,6 +119,7 @@ class MethodInfo:
     recipes: Mapping[EvalProtocol, Recipe] = field(default_factory=dict)
     config_by_protocol: Mapping[EvalProtocol, Mapping[str, Any]] = field(default_factory=dict)
     vision_transformer: bool = False
+    tower_use: frozenset[TowerUse] = frozenset()
     prompt_depths: Mapping[str, str] = field(default_factory=dict)
     reads_text: bool = True
     learns_text: bool = False

@@ -30,7 +30,8 @@ def context_from_words(words: str, backbone: Backbone, n: int | None = None) -> 
     """Token embeddings of the words, one per space-separated word (CoOp's count) unless `n` is given."""
     words = words.replace("_", " ")
     n = word_count(words) if n is None else n
-    return backbone.tokenized([words]).embedded[0, 1 : 1 + n].clone()
+    texts = backbone.tokenized([words])
+    return texts.embedded[0, texts.n_start : texts.n_start + n].clone()
 
 
 def initial_context(words: str, shape: Sequence[int], backbone: Backbone, generator: torch.Generator) -> Tensor:

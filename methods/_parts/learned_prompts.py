@@ -15,7 +15,6 @@ from methods._parts.parameter_initialisation import linear_layer, normal_paramet
 from methods._parts.two_tower import TwoTowerMethod
 from methods._text.prompt_embeddings import Position, TextPrompts, overwrite_leading, place_ctx
 from methods._text.templates import GENERIC_TEMPLATE
-from methods._text.tokens import name_lengths
 
 
 def resolve_depth(depth: int, blocks: int, what: str) -> int:
@@ -42,7 +41,7 @@ class Context(nn.Module):
     def prompts(self, classes: ClassSet, backbone: Backbone) -> TextPrompts:
         """The class texts with the learned vectors in place."""
         texts = backbone.class_tokens(classes, self.placeholders + " {}.")
-        lengths = () if self.position == "end" else name_lengths(classes.prompt_names)
+        lengths = () if self.position == "end" else backbone.name_lengths(classes.prompt_names)
         return place_ctx(texts, self.ctx, self.position, lengths)
 
 

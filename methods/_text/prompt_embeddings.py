@@ -2,7 +2,8 @@
 
 CLIP's text tower is causal and pools at the end-of-text token. So positions after the last end-of-text token have no
 effect, and a start that all classes share (start token, learned context, the words of a template before the class name)
-has the same hidden states for all classes. It is stored once here, and run once in `_towers/text_encoder.py`.
+has the same hidden states for all classes. It is stored once here, and run once in `_towers/text_encoder.py`. Towers
+without a causal mask read the padding too; `pad` says which token it is (`_towers/text_encoder_architectures.py`).
 """
 
 from __future__ import annotations
@@ -24,16 +25,20 @@ class TextPrompts:
     """Embedded texts of one class list, without positional embeddings.
 
     Args:
-        prefix: `(n_prefix, width)`, shared by all classes; begins with the start-of-text token.
+        prefix: `(n_prefix, width)`, shared by all classes; begins with the start-of-text token, if there is one.
         suffix: `(n_cls, n_suffix, width)`, padded on the right.
         lengths: `(n_cls,)`, valid suffix positions; the last valid one is end-of-text.
         known_sizes: `lengths` as numbers, where they are known without reading the tensor.
+        n_start: start-of-text tokens: 1, or 0 for a tokenizer without one (SigLIP).
+        pad: the token that fills a text up to the context.
     """
 
     prefix: Float[Tensor, "n_prefix width"]
     suffix: Float[Tensor, "n_cls n_suffix width"]
     lengths: Int[Tensor, " n_cls"]
     known_sizes: tuple[int, ...] | None = None
+    n_start: int = 1
+    pad: int = 0
 
     def __len__(self) -> int:
         return self.suffix.shape[0]
@@ -52,7 +57,7 @@ class TextPrompts:
         """The texts of at most `size` classes at a time."""
         sizes = [self.sizes[i : i + size] for i in range(0, len(self), size)]
         parts = zip(torch.split(self.suffix, size), torch.split(self.lengths, size), sizes, strict=True)
-        return [TextPrompts(self.prefix, *part) for part in parts]
+        return [TextPrompts(self.prefix, *part, self.n_start, self.pad) for part in parts]
 
 
 @dataclass(frozen=True)
@@ -66,11 +71,15 @@ class TokenizedTexts:
         tokens: `(n, longest)`, cut after the longest text.
         embedded: `(n, longest, width)`.
         eot: `(n,)`, position of end-of-text.
+        n_start: as in `TextPrompts`.
+        pad: as in `TextPrompts`.
     """
 
     tokens: Int[Tensor, "n longest"]
     embedded: Float[Tensor, "n longest width"]
     eot: Int[Tensor, " n"]
+    n_start: int = 1
+    pad: int = 0
     _lengths: dict[int, tuple[Tensor, tuple[int, ...]]] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -101,7 +110,11 @@ class TokenizedTexts:
     def split(self, n_prefix: int, prefix: Tensor | None = None) -> TextPrompts:
         """Split after `n_prefix` positions; `prefix` replaces the embeddings before."""
         prefix = self.embedded[0, :n_prefix] if prefix is None else prefix
-        return TextPrompts(prefix, self.embedded[:, n_prefix:], *self.lengths_after(n_prefix))
+        return self.prompts(prefix, self.embedded[:, n_prefix:])
+
+    def prompts(self, prefix: Tensor, suffix: Tensor) -> TextPrompts:
+        """Prompts with the lengths of these texts."""
+        return TextPrompts(prefix, suffix, *self.lengths_after(prefix.shape[0]), self.n_start, self.pad)
 
 
 def frozen_prompts(texts: TokenizedTexts) -> TextPrompts:
@@ -110,11 +123,11 @@ def frozen_prompts(texts: TokenizedTexts) -> TextPrompts:
 
 
 def overwrite_leading(texts: TokenizedTexts, ctx: Float[Tensor, "n_ctx width"]) -> TextPrompts:
-    """Learned ctx at positions 1..n_ctx; later words of a worded template stay frozen (IVLP, MaPLe, APEX)."""
-    n_ctx = ctx.shape[0]
-    shared = max(texts.shared_prefix(), 1 + n_ctx)
+    """Learned ctx after the start token; later words of a worded template stay frozen (IVLP, MaPLe, APEX)."""
+    end = texts.n_start + ctx.shape[0]
+    shared = max(texts.shared_prefix(), end)
     shared = min(shared, texts.first_end)
-    start, rest = texts.embedded[0, :1], texts.embedded[0, 1 + n_ctx : shared]
+    start, rest = texts.embedded[0, : texts.n_start], texts.embedded[0, end:shared]
     return texts.split(shared, torch.cat([start, ctx, rest]))
 
 
@@ -134,24 +147,20 @@ def place_ctx(
         name_lengths: tokens of each class name alone; not read for `end`.
     """
     n_cls = texts.tokens.shape[0]
-    n_ctx = ctx.shape[-2]
-    start, shared = texts.embedded[0, :1], ctx.dim() == 2
+    n_ctx, n_start = ctx.shape[-2], texts.n_start
+    start, shared = texts.embedded[0, :n_start], ctx.dim() == 2
     if shared and position == "end":
-        return texts.split(1 + n_ctx, torch.cat([start, ctx]))
+        return texts.split(n_start + n_ctx, torch.cat([start, ctx]))
     each = ctx.expand(n_cls, -1, -1) if shared else ctx
     before = {"end": n_ctx, "middle": n_ctx // 2, "front": 0}[position]
     if position == "end":
-        after_start = torch.cat([each, texts.embedded[:, 1 + n_ctx :]], dim=1)
+        after_start = torch.cat([each, texts.embedded[:, n_start + n_ctx :]], dim=1)
     else:
         rows = []
         for c in range(n_cls):
-            name_end = 1 + n_ctx + int(name_lengths[c])
-            name, rest = texts.embedded[c, 1 + n_ctx : name_end], texts.embedded[c, name_end:]
+            name_start, name_end = n_start + n_ctx, n_start + n_ctx + int(name_lengths[c])
+            name, rest = texts.embedded[c, name_start:name_end], texts.embedded[c, name_end:]
             rows.append(torch.cat([each[c, :before], name, each[c, before:], rest]))
         after_start = torch.stack(rows)
-    n_prefix = 1 + (before if shared else 0)
-    return TextPrompts(
-        torch.cat([start, ctx[:before]]) if shared else start,
-        after_start[:, n_prefix - 1 :],
-        *texts.lengths_after(n_prefix),
-    )
+    prefix = torch.cat([start, ctx[:before]]) if shared else start
+    return texts.prompts(prefix, after_start[:, len(prefix) - n_start :])

@@ -1,6 +1,7 @@
 """The image towers as functions over open_clip's modules: embed, one block, pool, project.
 
-Three kinds: open_clip's vision transformer (CLIP, CoCa), timm's EVA-02, and the ResNet, which has no tokens to prompt.
+Four classes: open_clip's vision transformer (CLIP, CoCa), timm's EVA (EVA-02, PE-Core), timm's vision
+transformer (SigLIP, MobileCLIP-B, ViTamin), and the towers that have no tokens to prompt (ResNet, ConvNeXt, FastViT).
 """
 
 from collections.abc import Sequence
@@ -13,9 +14,11 @@ from torch import Tensor
 from datasets_registry import BenchError
 from methods._towers.blocks import BlockView, is_standard, run_block, view_block
 
+POOLED_BY_ATTENTION = "This image tower pools by attention, so its prompts cannot be read; choose a CLIP."
+
 
 class ImageTower:
-    """An image tower. This base runs only as a whole (ResNet): it has no tokens, so no prompts and no hooks."""
+    """An image tower. This base runs only as a whole (ResNet, ConvNeXt): without tokens, so no prompts and no hooks."""
 
     transformer = False
     depth = 0
@@ -94,14 +97,15 @@ class ViTTower(ImageTower):
 
     def prompt_states(self, tokens: Tensor, n_prompts: int) -> Tensor:
         if self.visual.attn_pool is not None:
-            raise BenchError("This image tower pools by attention, so its prompts cannot be read; choose a CLIP.")
+            raise BenchError(POOLED_BY_ATTENTION)
         return self.visual.ln_post(tokens[:, -n_prompts:])
 
 
-class EvaTower(ImageTower):
-    """timm's EVA-02 with rotary positions, as open_clip wraps it.
+class TimmTower(ImageTower):
+    """timm's `VisionTransformer`, as open_clip wraps it (SigLIP, MobileCLIP-B, ViTamin).
 
-    Prompts have no place on the image grid, so their rotary embedding is the identity rotation (sine 0, cosine 1).
+    Prompts enter after the positional embedding and before the norm that precedes block 0. Mean pooling excludes
+    prompts; an attentional pooler (SigLIP) includes them, as CoCa's does.
     """
 
     transformer = True
@@ -113,6 +117,42 @@ class EvaTower(ImageTower):
         self.depth = len(self.blocks)
         self.class_token = None if self.trunk.cls_token is None else self.trunk.cls_token[0, 0]
         self.width = self.trunk.embed_dim
+
+    def _embed_image(self, pixels: Tensor) -> Tensor:
+        """Patches and class token with their positions."""
+        tokens: Tensor = self.trunk._pos_embed(self.trunk.patch_embed(pixels))
+        return tokens
+
+    def embed_patches(self, pixels: Tensor, prompts: Tensor | None) -> Tensor:
+        tokens = self._embed_image(pixels)
+        if prompts is not None:
+            tokens = torch.cat([tokens, prompts.expand(len(tokens), -1, -1)], dim=1)
+        return self.trunk.norm_pre(tokens)
+
+    def block(self, i: int, tokens: Tensor) -> Tensor:
+        return self.blocks[i](tokens)
+
+    def pool(self, tokens: Tensor, n_prompts: int) -> Tensor:
+        kept = tokens[:, :-n_prompts] if n_prompts and self.trunk.attn_pool is None else tokens
+        return self.trunk.fc_norm(self.trunk.pool(self.trunk.norm(kept)))
+
+    def project_to_joint_space(self, pooled: Tensor) -> Tensor:
+        return self.visual.head(self.trunk.head(pooled))
+
+    def prompt_states(self, tokens: Tensor, n_prompts: int) -> Tensor:
+        if self.trunk.attn_pool is not None:
+            raise BenchError(POOLED_BY_ATTENTION)
+        return self.trunk.fc_norm(self.trunk.norm(tokens[:, -n_prompts:]))
+
+
+class EvaTower(TimmTower):
+    """timm's EVA with rotary positions, as open_clip wraps it (EVA-01, EVA-02, PE-Core).
+
+    Prompts have no place on the image grid, so their rotary embedding is the identity rotation (sine 0, cosine 1).
+    """
+
+    def __init__(self, visual: Any) -> None:
+        super().__init__(visual)
         if getattr(self.trunk, "rope_mixed", False) or self.trunk.dynamic_img_size:
             raise BenchError("This EVA variant has per-block or resizable rotary positions, which are not supported.")
 
@@ -133,30 +173,21 @@ class EvaTower(ImageTower):
         extra, half = n_tokens - self.trunk.num_prefix_tokens - len(rope), rope.shape[1] // 2
         return torch.cat([rope, torch.cat([rope.new_zeros(extra, half), rope.new_ones(extra, half)], dim=1)])
 
-    def embed_patches(self, pixels: Tensor, prompts: Tensor | None) -> Tensor:
-        tokens, _ = self.trunk._pos_embed(self.trunk.patch_embed(pixels))
-        if prompts is not None:
-            tokens = torch.cat([tokens, prompts.expand(len(tokens), -1, -1)], dim=1)
-        return self.trunk.norm_pre(tokens)
+    def _embed_image(self, pixels: Tensor) -> Tensor:
+        tokens: Tensor = self.trunk._pos_embed(self.trunk.patch_embed(pixels))[0]
+        return tokens
 
     def block(self, i: int, tokens: Tensor) -> Tensor:
         return self.blocks[i](tokens, rope=self._rope(tokens.shape[1]))
 
-    def pool(self, tokens: Tensor, n_prompts: int) -> Tensor:
-        tokens = self.trunk.norm(tokens[:, :-n_prompts] if n_prompts else tokens)
-        return self.trunk.fc_norm(self.trunk.pool(tokens))
 
-    def project_to_joint_space(self, pooled: Tensor) -> Tensor:
-        return self.visual.head(self.trunk.head(pooled))
-
-    def prompt_states(self, tokens: Tensor, n_prompts: int) -> Tensor:
-        return self.trunk.fc_norm(self.trunk.norm(tokens[:, -n_prompts:]))
+TIMM_TOWERS = {"Eva": EvaTower, "VisionTransformer": TimmTower}
+"""By the name of timm's class; every other model of timm runs as a whole."""
 
 
 def wrap_image_tower(visual: Any) -> ImageTower:
     """The functional view of an open_clip image tower."""
     if hasattr(visual, "transformer") and hasattr(visual, "class_embedding"):
         return ViTTower(visual)
-    if hasattr(visual, "trunk") and type(visual.trunk).__name__ == "Eva":
-        return EvaTower(visual)
-    return ImageTower(visual)
+    kind = TIMM_TOWERS.get(type(getattr(visual, "trunk", None)).__name__, ImageTower)
+    return kind(visual)

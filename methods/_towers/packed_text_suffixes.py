@@ -90,19 +90,21 @@ def prefix_states(
     prefix: Float[Tensor, "n_each n_prefix width"],
     blocks: Sequence[BlockView],
     deep: Sequence[Tensor],
+    n_start: int = 1,
     *,
     kept: float = 0.0,
 ) -> list[tuple[Tensor, Tensor]]:
     """Keys and values of one or several prefixes before each block, `(n_each, n_prefix, width)`.
 
-    `kept` is the share of the previous block's output that stays in the positions of `deep`; see `blend_tokens`.
+    Before block j + 1, `deep[j]` replaces the tokens after the first `n_start`. `kept` is the share of the previous
+    block's output that stays in their positions; see `blend_tokens`.
     """
     states = []
     for i, block in enumerate(blocks):
         if 1 <= i <= len(deep):
-            n = len(deep[i - 1])
-            ctx = blend_tokens(deep[i - 1], prefix[:, 1 : 1 + n], kept)
-            prefix = torch.cat([prefix[:, :1], ctx, prefix[:, 1 + n :]], dim=1)
+            end = n_start + len(deep[i - 1])
+            ctx = blend_tokens(deep[i - 1], prefix[:, n_start:end], kept)
+            prefix = torch.cat([prefix[:, :n_start], ctx, prefix[:, end:]], dim=1)
         q, k, v = block.qkv(block.norm_1(prefix))
         states.append((k, v))
         if i + 1 < len(blocks):

@@ -52,12 +52,12 @@ def encode_read_only_text(
     """Features of each text at the read-only tokens, unnormalised.
 
     The tokens have no positions and attend to the whole text of their class up to end-of-text, but not to one another.
-    `at_once` of them run at a time. Raises BenchError for a tower that ends with a class token, or a text that is too
-    long.
+    `at_once` of them run at a time. Raises BenchError for a tower that ends with a class token or has no causal mask,
+    or a text that is too long.
     """
-    if tower.cls_embedding is not None:
+    if tower.whole_texts_because is not None:
         raise BenchError(
-            "This text tower ends with a class token, so read-only tokens cannot follow the text; choose a CLIP."
+            f"This text tower {tower.whole_texts_because}, so read-only tokens cannot follow the text; choose a CLIP."
         )
     tower.check_token_count(prompts)
     positions = tower.modules.positional_embedding[: prompts.prefix.shape[0]]

@@ -22,7 +22,6 @@ from methods._towers.blocks import (
     BlockView,
     causal_mask,
     finish_block,
-    is_standard,
     join_heads,
     split_heads,
     view_block,
@@ -44,14 +43,13 @@ results change by rounding at most."""
 
 
 class TextTower:
-    """Functional view of an open_clip text tower (CLIP's, or CoCa's with its appended class token).
+    """Functional view of a causal open_clip text tower (CLIP's, or CoCa's with its appended class token).
+
+    `wrap_text_tower` chooses this class or another one.
 
     Args:
         modules: the module that owns `token_embedding`, `positional_embedding`, `transformer`, `ln_final` and
             `text_projection`: a `CLIP`, or the `text` part of a model with its own text tower.
-
-    Raises:
-        BenchError: if the tower is not causal, or made of blocks that cannot be taken apart.
     """
 
     def __init__(self, modules: Any) -> None:
@@ -62,20 +60,16 @@ class TextTower:
         self.cls_embedding: Tensor | None = getattr(modules, "cls_emb", None)
         self.context_length: int = self.positions - (self.cls_embedding is not None)
         self.legacy_cls_mask = not getattr(modules, "correct_cls_mask", False)
-        pool = getattr(modules, "text_pool_type", None) or getattr(modules, "pool_type", "argmax")
-        if modules.attn_mask is None or not all(is_standard(block) for block in self.blocks):
-            raise BenchError(
-                "This text tower is not a causal CLIP transformer; choose a CLIP, EVA-CLIP or CoCa backbone."
-            )
-        if self.cls_embedding is None and pool != "argmax":
-            raise BenchError(
-                f"This text tower pools at {pool!r}, not at the end-of-text token; choose another backbone."
-            )
         self.views: Sequence[BlockView] = [view_block(block) for block in self.blocks]
+
+    @property
+    def whole_texts_because(self) -> str | None:
+        """Why every text runs through all blocks as one sequence, as a clause; None if it can be split."""
+        return None if self.cls_embedding is None else "ends with a class token"
 
     def with_final_norm(self, norm: nn.Module) -> TextTower:
         """This tower with another norm after its last block."""
-        return TextTower(with_modules(self.modules, ln_final=norm))
+        return type(self)(with_modules(self.modules, ln_final=norm))
 
     def project_to_joint_space(self, pooled: Tensor) -> Tensor:
         """Projection of the pooled state after the final norm to the joint space."""
@@ -97,7 +91,7 @@ class TextTower:
         """Text features, unnormalised, one per class.
 
         Args:
-            deep: context of blocks 1, 2, ...: before block j+1, positions 1..n_ctx are replaced by `deep[j]`.
+            deep: context of blocks 1, 2, ...: before block j+1, `deep[j]` replaces the n_ctx tokens after the start.
             blocks: run instead of the tower's own blocks; made from `views`.
             before_block: may change both parts of the text before each block, after `deep` was placed.
             project: False returns the state after the final norm, before the projection.
@@ -109,7 +103,7 @@ class TextTower:
         n_prefix, blocks = prompts.prefix.shape[0], blocks or self.views
         prefix = (prompts.prefix + self.modules.positional_embedding[:n_prefix])[None]
         if before_block is None and self.cls_embedding is None:
-            states = prefix_states(prefix, blocks, deep)
+            states = prefix_states(prefix, blocks, deep, prompts.n_start)
             pooled = self.modules.ln_final(self._in_chunks(prompts, states, blocks, at_once)[0])
         else:
             pooled = self._run(prompts, prefix, deep=deep, blocks=blocks, before_block=before_block)
@@ -188,7 +182,8 @@ class TextTower:
         for i, block in enumerate(blocks):
             if 1 <= i <= len(deep):
                 ctx = deep[i - 1]
-                prefix = torch.cat([prefix[:, :1], ctx[None], prefix[:, 1 + ctx.shape[0] :]], dim=1)
+                start = prompts.n_start
+                prefix = torch.cat([prefix[:, :start], ctx[None], prefix[:, start + ctx.shape[0] :]], dim=1)
             if before_block is not None:
                 length = suffix.shape[1]
                 prefix, suffix = before_block(i, prefix, suffix)
@@ -221,14 +216,14 @@ class TextTower:
         self, prompts: TextPrompts, deep: Sequence[Tensor] = (), before_block: TextHook | None = None
     ) -> None:
         """Raise BenchError for prompts that do not fit the context, or changes that do not fit the tower."""
-        if before_block is not None and self.cls_embedding is not None:
+        if before_block is not None and self.whole_texts_because is not None:
             raise BenchError(
-                "This text tower ends with a class token, so no tokens can be exchanged inside it; choose a CLIP."
+                f"This text tower {self.whole_texts_because}, so no tokens can be exchanged inside it; choose a CLIP."
             )
         self.check_token_count(prompts)
         if len(deep) >= len(self.blocks):
             raise BenchError(f"Text prompts for depth {len(deep) + 1} on a tower of {len(self.blocks)} blocks.")
-        if deep and prompts.prefix.shape[0] < 1 + deep[0].shape[0]:
+        if deep and prompts.prefix.shape[0] < prompts.n_start + deep[0].shape[0]:
             raise BenchError("Deep text prompts need a context that all classes share.")
 
     def check_token_count(self, prompts: TextPrompts) -> None:

@@ -38,10 +38,11 @@ class TextHidden:
 def text_hidden(tower: TextTower, prompts: TextPrompts, first: int) -> TextHidden:
     """Run plain class texts through the blocks before `first`, without gradients.
 
-    A tower with an appended class token (CoCa) is not split: there the next block is always block 0.
+    A tower with an appended class token (CoCa) or without a causal mask is not split: there the next block is always
+    block 0.
     """
     tower.check_prompts(prompts)
-    first = 0 if tower.cls_embedding is not None else first
+    first = 0 if tower.whole_texts_because is not None else first
     n_prefix, blocks = prompts.prefix.shape[0], tower.views[:first]
     with torch.no_grad():
         positions = tower.modules.positional_embedding
@@ -72,10 +73,10 @@ def continue_text_tower(
         blocks: of the whole tower, run instead of its own; those before `first` are skipped.
         kept: share of a token's own output that stays when the next tokens replace it.
     """
-    if tower.cls_embedding is not None:
+    if tower.whole_texts_because is not None:
         if tokens:
             raise BenchError(
-                "This text tower ends with a class token, so no tokens can be inserted inside it; choose a CLIP."
+                f"This text tower {tower.whole_texts_because}, so no tokens can be inserted inside it; choose a CLIP."
             )
         return tower.encode(hidden.prompts, blocks=blocks)
     blocks, prefix = (blocks or tower.views)[hidden.first :], hidden.prefix

@@ -98,6 +98,6 @@ def test_a_demo_whose_runs_all_failed_says_so(etl, monkeypatch):
 
 
 def test_the_demo_backbone_is_the_registered_one():
-    from methods import list_backbones
+    from methods import known_architectures
 
-    assert "ViT-demo.drawn" in list_backbones()
+    assert known_architectures()["ViT-demo"] == ["drawn"]

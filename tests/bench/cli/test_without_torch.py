@@ -27,6 +27,8 @@ LISTING = [
     "datasets",
     "datasets spectrum_basic",
     "backbones",
+    "backbones --json",
+    "backbones ViT-B-16-SigLIP2",
     "status",
     "status --runs new",
     "models",

@@ -20,7 +20,7 @@ from bench.explanation.context_words import usual_distance
 from bench.prediction import TunedModel, load_model
 from bench.tuned import list_models
 from datasets_registry import get_dataset
-from methods import tokenize, vocabulary
+from methods import tokenize
 from reports import render_explanation
 
 Etl = Callable[..., tuple[int, str, str]]
@@ -64,7 +64,10 @@ def test_words_near_a_token_are_those_of_the_smallest_distance(model: Callable[[
     assert view is not None
     assert view.tokens[0].nearest[0] == ("flower</w>", pytest.approx(0, abs=1e-3))
     far = (tuned.method.trainable.ctx[1].detach() - table).norm(dim=1)
-    assert view.tokens[1].nearest[0] == (vocabulary()[int(far.argmin())], pytest.approx(float(far.min()), rel=1e-3))
+    assert view.tokens[1].nearest[0] == (
+        tuned.method.backbone.tokenizer.vocabulary()[int(far.argmin())],
+        pytest.approx(float(far.min()), rel=1e-3),
+    )
     assert len(view.tokens) == len(tuned.method.trainable.ctx)
 
 

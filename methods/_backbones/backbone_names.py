@@ -1,0 +1,125 @@
+"""Names of backbones, as users write them. Loads no torch."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from datasets_registry import FeatureBundle, UnknownNameError, find_bundles
+from methods._backbones.backbone_spec import DEMO_ARCH, DEMO_TAG, IMPORTED, OWN_CONFIGS, BackboneSpec, WeightsError
+from methods._backbones.model_folders import FOLDER_ARCH, HUB_ARCH, folder_digest, hub_tag, weights_in_folder
+from methods._backbones.open_clip_names import open_clip
+from methods._backbones.preprocessing import FIELDS, OPENAI_PREPROCESSING, preprocessing_of_file
+from methods._backbones.weights_options import ACTIVATIONS, split_weights_options
+from methods._text.tokenizer_source import MISSING_PACKAGE, has_transformers
+
+SUGGESTED = {
+    f"{DEMO_ARCH}.{DEMO_TAG}": "small CLIP trained on drawn images, ships with the package",
+    "ViT-B-16.openai": "the field's standard",
+    "ViT-B-32.openai": "smaller and faster",
+    "ViT-L-14.openai": "larger",
+    "RN50.openai": "ResNet; no visual prompts",
+    "EVA02-B-16.merged2b_s8b_b131k": "EVA-02, used in APEX Table 15",
+    "coca_ViT-B-32.laion2b_s13b_b90k": "CoCa, used in APEX Table 15",
+}
+
+
+def parse_backbone(text: str) -> BackboneSpec:
+    """Read `arch.tag`, `hf-hub:ORG/NAME`, `local-dir:FOLDER`, or `ARCH=FILE[,OPTIONS]` for a local weights file.
+
+    The options of a file say what its weights were trained with: the activation (`quickgelu`, `gelu`), and the
+    preprocessing as that of a pretrained tag of the architecture (`preprocess=TAG`) or by the fields of `Preprocessing`
+    (`mean=...,std=...`). The other two have a file `open_clip_config.json` that says so.
+
+    Raises:
+        UnknownNameError: for an architecture or tag that open_clip does not know; near misses are listed.
+        WeightsError: for a weights file that does not exist, or options given twice.
+        ModelFolderError: for a folder or a repository without a model of open_clip, or a hub that is not reached.
+        PreprocessingError: for preprocessing that is malformed or unknown.
+    """
+    if (folder := folder_of(text)) is not None:
+        return _in_folder(folder)
+    if text.startswith((f"{HUB_ARCH}:", f"{HUB_ARCH}.")):
+        return _checked(BackboneSpec(HUB_ARCH, hub_tag(text[len(HUB_ARCH) + 1 :])))
+    arch, equals, rest = text.partition("=")
+    if equals:
+        return _local(arch, rest)
+    arch, dot, tag = text.partition(".")
+    if not dot:
+        raise UnknownNameError("backbone", text, SUGGESTED)
+    if arch == IMPORTED:
+        find_imported(tag)
+        return BackboneSpec(arch, tag)
+    if arch in OWN_CONFIGS:
+        tags = ["random", DEMO_TAG] if arch == DEMO_ARCH else ["random"]
+    elif arch in open_clip().list_models():
+        tags = ["random", *open_clip().list_pretrained_tags_by_model(arch)]
+    else:
+        raise UnknownNameError("architecture", arch, [*open_clip().list_models(), *OWN_CONFIGS])
+    if tag not in tags:
+        raise UnknownNameError(f"weights of {arch}", tag, tags)
+    return _checked(BackboneSpec(arch, tag))
+
+
+def _checked(spec: BackboneSpec) -> BackboneSpec:
+    """The spec; raises BenchError if its configuration cannot be read, or its text tower cannot be built here."""
+    text = spec.config["text_cfg"]
+    if "hf_model_name" in text and not has_transformers():
+        raise WeightsError(f"The text tower of {spec.slug}, {text['hf_model_name']}, needs {MISSING_PACKAGE}.")
+    return spec
+
+
+def local_source(text: str) -> str | None:
+    """The weights file with its options, or the folder, that a backbone's text names; None if it names neither.
+
+    `ARCH=SOURCE` with the architecture of the spec describes the same backbone.
+
+    Example:
+        >>> local_source("ViT-B-32=w.pt,gelu"), local_source("local-dir:models/mine"), local_source("ViT-B-16.openai")
+        ('w.pt,gelu', 'models/mine', None)
+    """
+    folder = folder_of(text)
+    return folder or (text.partition("=")[2] or None)
+
+
+def folder_of(text: str) -> str | None:
+    """The folder of `local-dir:FOLDER`, which may be written `local-dir=FOLDER`; None for any other backbone."""
+    return text[len(FOLDER_ARCH) + 1 :] if text.startswith((f"{FOLDER_ARCH}:", f"{FOLDER_ARCH}=")) else None
+
+
+def _in_folder(text: str) -> BackboneSpec:
+    path = weights_in_folder(Path(text))
+    return _checked(BackboneSpec(FOLDER_ARCH, f"local-{folder_digest(path)}", path))
+
+
+def _local(arch: str, text: str) -> BackboneSpec:
+    file, suffix = split_weights_options(text)
+    path = Path(file)
+    if not path.is_file():
+        raise WeightsError(
+            f"No weights file at {path}. Give ARCH=FILE, such as ViT-B-32=weights.safetensors,quickgelu; options of a "
+            f"file are quickgelu, gelu, preprocess=TAG and {', '.join(f'{name}=' for name in FIELDS)}."
+        )
+    given = suffix.split(",")[1:]
+    activations = [option for option in given if option in ACTIVATIONS]
+    named = [option.partition("=")[::2] for option in given if option not in ACTIVATIONS]
+    options = dict(named)
+    if len(activations) > 1 or len(options) < len(named):
+        raise WeightsError(f"{arch}={text} has an option twice; give each once.")
+    activation: Any = activations[0] if activations else None
+    _checked(BackboneSpec(arch, "local", path, activation))
+    where = f"{arch}={path}" + (f",{activation}" if activation else "")
+    preprocessing = preprocessing_of_file(arch, options, where=where)
+    # the preprocessing counts only if it is not OpenAI's, which was once used for every file
+    facts = (activation or "") + ("" if preprocessing == OPENAI_PREPROCESSING else preprocessing.option_text)
+    digest = hashlib.sha256(path.read_bytes() + facts.encode()).hexdigest()[:8]
+    return BackboneSpec(arch, f"local-{digest}", path, activation, preprocessing)
+
+
+def find_imported(tag: str) -> list[FeatureBundle]:
+    """The bundles made with the backbone `features.<tag>`; raises UnknownNameError if there are none."""
+    bundles = find_bundles()
+    mine = [bundle for bundle in bundles if bundle.facts.backbone == tag]
+    if not mine:
+        known = {bundle.facts.backbone for bundle in bundles}
+        raise UnknownNameError(f"backbone of imported features ({IMPORTED}.NAME)", tag, known)
+    return mine

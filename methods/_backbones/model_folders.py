@@ -1,0 +1,150 @@
+"""Models that bring their own `open_clip_config.json`: repositories of the Hugging Face hub, and local folders.
+
+open_clip writes them as `hf-hub:ORG/NAME` and `local-dir:FOLDER`. Loads no torch.
+"""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from datasets_registry import BenchError
+
+HUB_ARCH = "hf-hub"
+FOLDER_ARCH = "local-dir"
+CONFIG_FILE = "open_clip_config.json"
+_WEIGHTS = (
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.safetensors",
+    "open_clip_pytorch_model.bin",
+    "open_clip_pytorch_model.pth",
+    "model.safetensors",
+    "pytorch_model.bin",
+    "pytorch_model.pth",
+    "model.pth",
+)
+"""Names of weight files, in open_clip's order of preference."""
+HUB_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+"""Names of weight files in a repository, in the order in which open_clip looks for them."""
+_SUFFIXES = (".safetensors", ".bin", ".pth")
+_TOKENIZER_SUFFIXES = (".json", ".txt", ".model")
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+_SECONDS = 5
+"""To reach the hub. Its own client would try for 23 s, and print each attempt."""
+
+
+class ModelFolderError(BenchError, ValueError):
+    """A folder or repository without a model of open_clip, or a hub that cannot be reached."""
+
+
+def hub_tag(name: str) -> str:
+    """The tag of a repository, usable in file names, with `--` for the slash; raises ModelFolderError if malformed.
+
+    Example:
+        >>> hub_tag("timm/ViT-B-16-SigLIP2"), hub_repository("timm--ViT-B-16-SigLIP2")
+        ('timm--ViT-B-16-SigLIP2', 'timm/ViT-B-16-SigLIP2')
+    """
+    repository = name if "/" in name else hub_repository(name)
+    if not _REPOSITORY.fullmatch(repository):
+        raise ModelFolderError(
+            f"{HUB_ARCH}:{name} is no repository of the Hugging Face hub; write {HUB_ARCH}:ORG/NAME."
+        )
+    return repository.replace("/", "--")
+
+
+def hub_repository(tag: str) -> str:
+    """The inverse of `hub_tag`; a name on the hub contains no `--`."""
+    return tag.replace("--", "/", 1)
+
+
+def hub_config(repository: str) -> dict[str, Any]:
+    """The configuration of a repository: the cached copy, or fetched once; raises ModelFolderError."""
+    return _read_config(hub_file(repository, CONFIG_FILE))
+
+
+def hub_file(repository: str, name: str) -> Path:
+    """A file of a repository: the cached copy, or fetched; raises ModelFolderError if it is not available."""
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+
+    cached = try_to_load_from_cache(repository, name)
+    if isinstance(cached, str):
+        return Path(cached)
+    _check_hub(repository)
+    try:
+        return Path(hf_hub_download(repository, name))
+    except Exception as error:  # the errors of requests, of the hub and of the file system share no base class
+        first = " ".join(str(error).split())[:200]
+        raise ModelFolderError(
+            f"{HUB_ARCH}:{repository}: {name} could not be fetched ({type(error).__name__}: {first})."
+        ) from error
+
+
+def hub_weights(repository: str) -> Path:
+    """The weights file of a repository: the first of open_clip's two names that it has; raises ModelFolderError."""
+    try:
+        return hub_file(repository, HUB_WEIGHTS[0])
+    except ModelFolderError:
+        return hub_file(repository, HUB_WEIGHTS[1])
+
+
+def _check_hub(repository: str) -> None:
+    """Raise ModelFolderError if nothing answers at the hub's address, or the hub's client is set to offline."""
+    import requests
+    from huggingface_hub import constants
+
+    reason = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else None
+    if reason is None:
+        try:
+            requests.head(constants.ENDPOINT, timeout=_SECONDS)
+        except requests.RequestException as error:
+            reason = f"{constants.ENDPOINT} is not reached ({type(error).__name__})"
+    if reason is not None:
+        raise ModelFolderError(
+            f"{HUB_ARCH}:{repository} is not in the hub's cache, and {reason}. Connect once to fetch it, or copy the "
+            f"repository and give {FOLDER_ARCH}:FOLDER."
+        )
+
+
+def folder_config(folder: Path) -> dict[str, Any]:
+    """The configuration in a folder; raises ModelFolderError."""
+    return _read_config(folder / CONFIG_FILE)
+
+
+def weights_in_folder(folder: Path) -> Path:
+    """The weights file that open_clip chooses in a folder; raises ModelFolderError if there is no model."""
+    if not (folder / CONFIG_FILE).is_file():
+        what = "has no file" if folder.is_dir() else "is no folder with a file"
+        raise ModelFolderError(
+            f"{FOLDER_ARCH}:{folder} {what} {CONFIG_FILE}; give the folder that open_clip's push_to_hf_hub wrote."
+        )
+    found = sorted((file for file in folder.iterdir() if file.suffix in _SUFFIXES), key=_preference)
+    if not found:
+        raise ModelFolderError(f"{FOLDER_ARCH}:{folder} has no weights; copy {_WEIGHTS[0]} into it.")
+    return found[0]
+
+
+def folder_digest(weights: Path) -> str:
+    """Hex SHA-256 (8 digits) of a folder's weights file, configuration and tokenizer files."""
+    sha = hashlib.sha256(weights.read_bytes())
+    for file in sorted(weights.parent.iterdir()):
+        if file.suffix in _TOKENIZER_SUFFIXES and file.is_file():
+            sha.update(file.name.encode() + file.read_bytes())
+    return sha.hexdigest()[:8]
+
+
+def _preference(file: Path) -> tuple[int, bool, str]:
+    rank = _WEIGHTS.index(file.name) if file.name in _WEIGHTS else len(_WEIGHTS)
+    return rank, file.suffix != ".safetensors", file.name
+
+
+def _read_config(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        parts = found["model_cfg"]["embed_dim"], found["model_cfg"]["vision_cfg"], found["model_cfg"]["text_cfg"]
+        valid = isinstance(parts[0], int) and all(isinstance(part, dict) for part in parts[1:])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelFolderError(f"{file} is no configuration of open_clip ({type(error).__name__}: {error}).") from error
+    if not valid:
+        raise ModelFolderError(f"{file} is no configuration of open_clip: model_cfg has a part of another type.")
+    return dict(found)

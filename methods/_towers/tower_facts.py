@@ -1,0 +1,78 @@
+"""What can be done with the two towers of an open_clip configuration, read without building them. Loads no torch."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+Config = Mapping[str, Any]
+"""open_clip's `model_cfg`: `embed_dim`, `vision_cfg`, `text_cfg` and the rest."""
+
+
+class ImageKind(StrEnum):
+    """Kinds of image towers; their classes are in `image_encoder_architectures.py`."""
+
+    VIT = "open_clip's vision transformer"
+    TIMM = "a vision transformer of timm"
+    WHOLE = "an image tower without tokens"
+    """Runs only as a whole: it takes no prompts (ResNet, ConvNeXt, FastViT, Swin)."""
+
+
+class TextKind(StrEnum):
+    """Kinds of text towers; their classes are in `text_encoder.py` and `text_encoder_architectures.py`."""
+
+    CAUSAL = "causal, pooled at the end of the text"
+    CLASS_TOKEN = "causal, pooled at an appended class token"
+    UNMASKED = "without a causal mask"
+    WHOLE = "a text tower that takes whole texts only"
+    """Runs only as a whole: it takes no learned vectors (Hugging Face models)."""
+
+
+_TRANSFORMERS = ("eva_", "eva02_", "vit_", "vitamin_")
+_OTHERS = ("vit_relpos_", "vit_srelpos_")
+_CUSTOM_BLOCK = ("qk_norm", "scaled_cosine_attn", "scale_heads", "scale_attn_inner", "scale_attn", "scale_fc")
+
+
+def image_kind(config: Config) -> ImageKind:
+    """The kind of the image tower. A timm model is recognised by its name."""
+    vision = config["vision_cfg"]
+    if name := vision.get("timm_model_name"):
+        takes_tokens = name.startswith(_TRANSFORMERS) and not name.startswith(_OTHERS)
+        return ImageKind.TIMM if takes_tokens else ImageKind.WHOLE
+    return ImageKind.WHOLE if isinstance(vision.get("layers"), list) else ImageKind.VIT
+
+
+def text_kind(config: Config) -> TextKind:
+    """The kind of the text tower."""
+    text = config["text_cfg"]
+    pool, unmasked = text.get("pool_type", "argmax"), text.get("no_causal_mask", False)
+    if "hf_model_name" in text or has_custom_blocks(text):
+        return TextKind.WHOLE
+    if text.get("embed_cls"):
+        return TextKind.WHOLE if unmasked else TextKind.CLASS_TOKEN
+    if unmasked:
+        return TextKind.UNMASKED if pool in ("last", "argmax") else TextKind.WHOLE
+    return TextKind.CAUSAL if pool in ("argmax", "eos") else TextKind.WHOLE
+
+
+def has_custom_blocks(tower: Config) -> bool:
+    """Whether the blocks of one of open_clip's own towers differ from CLIP's, by its part of the configuration."""
+    return tower.get("block_type") == "custom" or any(tower.get(name) for name in _CUSTOM_BLOCK)
+
+
+def pools_by_attention(config: Config) -> bool:
+    """Whether the image tower pools its tokens by attention (CoCa, SigLIP, PE-Core)."""
+    vision = config["vision_cfg"]
+    return bool(vision.get("attentional_pool")) or vision.get("timm_pool") == "map"
+
+
+def ends_in_projection(config: Config) -> bool:
+    """Whether the image tower ends in a matrix from its own width to the joint space (not in CoCa and SigLIP)."""
+    vision = config["vision_cfg"]
+    return not vision.get("attentional_pool") and vision.get("timm_proj") != "none"
+
+
+def image_tower_name(config: Config) -> str:
+    """The image tower in words, for messages."""
+    if name := config["vision_cfg"].get("timm_model_name"):
+        return f"timm's {name}"
+    return "a ResNet" if image_kind(config) is ImageKind.WHOLE else str(ImageKind.VIT)

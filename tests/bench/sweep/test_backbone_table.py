@@ -1,0 +1,96 @@
+"""`etl-bench backbones`: every architecture has a family, and what runs on it is what the plan allows."""
+
+from __future__ import annotations
+
+import json
+
+import open_clip
+import pytest
+from small_families import model_folder
+
+from bench.sweep.backbone_table import backbone_card, backbone_groups
+from bench.sweep.compatibility import backbone_conflict
+from datasets_registry import UnknownNameError
+from methods import BackboneSpec, list_methods, parse_backbone
+
+
+def test_every_architecture_and_tag_is_in_one_group() -> None:
+    groups = backbone_groups()
+    listed = [(arch, tag) for group in groups for arch, tags in group.architectures.items() for tag in tags]
+    assert sorted(listed) == sorted([*map(tuple, open_clip.list_pretrained()), ("ViT-demo", "drawn")])
+    assert len({arch for group in groups for arch in group.architectures}) == len(open_clip.list_models()) + 2
+
+
+@pytest.mark.parametrize(
+    ("arch", "family"),
+    [
+        ("ViT-B-16", "CLIP, ViT"),
+        ("RN50", "CLIP, ResNet"),
+        ("convnext_base", "CLIP, ConvNeXt"),
+        ("EVA02-B-16", "EVA-CLIP"),
+        ("coca_ViT-B-32", "CoCa"),
+        ("ViT-B-16-SigLIP-i18n-256", "SigLIP"),
+        ("ViT-B-16-SigLIP2", "SigLIP 2"),
+        ("PE-Core-L-14-336", "PE-Core"),
+        ("MobileCLIP-S1", "MobileCLIP"),
+        ("MobileCLIP2-S0", "MobileCLIP2"),
+        ("ViTamin-L", "ViTamin"),
+        ("ViT-L-14-CLIPA", "CLIPA"),
+        ("ViT-H-14-worldwide", "MetaCLIP 2"),
+        ("nllb-clip-base-siglip", "NLLB-CLIP"),
+        ("xlm-roberta-base-ViT-B-32", "CLIP with XLM-R"),
+        ("mt5-base-ViT-B-32", "CLIP with mT5"),
+        ("roberta-ViT-B-32", "CLIP with RoBERTa"),
+        ("swin_base_patch4_window7_224", "CLIP, other image towers of timm"),
+        ("ViT-demo", "small CLIP of this package"),
+    ],
+)
+def test_an_architecture_is_in_its_family(arch: str, family: str) -> None:
+    (found,) = (group for group in backbone_groups() if arch in group.architectures)
+    assert found.family == family
+    spec = BackboneSpec(arch, "random")
+    refused = {info.name for info in list_methods() if backbone_conflict(info, spec)}
+    assert refused == {name for names in found.left_out.values() for name in names}
+    assert set(found.runs) == {info.name for info in list_methods()} - refused
+    assert parse_backbone(found.example).slug == found.example
+
+
+def test_methods_on_features_run_on_every_backbone() -> None:
+    on_features = {info.name for info in list_methods() if not (info.vision_transformer or info.learns_text)}
+    assert {"zero_shot", "linear_probe", "tip_adapter", "clip_adapter", "lp_plus_plus"} <= on_features - {"apex_on"}
+    for group in backbone_groups():
+        assert on_features <= {*group.runs}, group.family
+
+
+def test_the_card_of_a_backbone() -> None:
+    card = backbone_card("ViT-B-16-SigLIP2")
+    assert (card["family"], card["context"], card["logit_bias"]) == ("SigLIP 2", 64, True)
+    assert card["tokenizer"] == "timm/ViT-B-16-SigLIP2"
+    assert card["pretrained"] == ["webli"]
+    assert "coop" in card["methods"]
+    (reason,) = (reason for reason, names in card["left_out"].items() if "clip_lora" in names)
+    assert "this one is timm's vit_base_patch16_siglip_224" in reason
+    assert backbone_card("ViT-B-16.openai")["left_out"] == {}
+    folder = backbone_card(f"local-dir:{model_folder('xlm-r')}")
+    assert folder["text_tower"] == str(model_folder("xlm-r") / "text_model")
+    assert "coop" not in folder["methods"]
+    with pytest.raises(UnknownNameError, match="Did you mean"):
+        backbone_card("ViT-B-16-SigLIP3.webli")
+
+
+def test_the_command_prints_the_table_and_a_card(etl) -> None:
+    code, out, _ = etl("backbones")
+    assert code == 0
+    assert "SigLIP 2" in out
+    code, out, _ = etl("backbones", "--json")
+    rows = {row["family"]: row for row in json.loads(out)}
+    assert rows["CLIP, ViT"]["left_out"] == {}
+    assert "meta" in rows["PE-Core"]["architectures"]["PE-Core-B-16"]
+    code, out, _ = etl("backbones", "RN50")
+    assert code == 0
+    assert "it works inside the image tower, which must be a vision transformer; this one is a ResNet" in " ".join(
+        out.split()
+    )
+    code, _, err = etl("backbones", "hf-hub:nothing")
+    assert code == 2
+    assert "write hf-hub:ORG/NAME" in err

@@ -1,0 +1,207 @@
+"""`hf-hub:ORG/NAME` and `local-dir:FOLDER`: read as open_clip reads them, or refused in one line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import open_clip
+import pytest
+import requests
+import torch
+from huggingface_hub import constants
+from safetensors.torch import load_file, save_file
+from small_families import model_folder, small_backbone, small_timm
+
+from bench.sweep.inputs import local_weights
+from bench.sweep.option_texts import split_list
+from datasets_registry import BenchError
+from methods import (
+    Backbone,
+    ModelFolderError,
+    TokenizerError,
+    WeightsError,
+    fetch_tokenizer,
+    fetch_weights,
+    load_backbone,
+    parse_backbone,
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the small SigLIP 2 that a test may change."""
+    return shutil.copytree(model_folder("siglip2"), tmp_path / "model")
+
+
+def change(folder: Path, **parts: dict | None) -> None:
+    """Change parts of the folder's `model_cfg`; None removes one."""
+    file = folder / "open_clip_config.json"
+    described = json.loads(file.read_text())
+    for name, values in parts.items():
+        if values is None:
+            del described["model_cfg"][name]
+        else:
+            described["model_cfg"][name] |= values
+    file.write_text(json.dumps(described))
+
+
+def test_a_folder_gives_what_open_clip_makes_of_it(folder: Path) -> None:
+    spec = parse_backbone(f"local-dir:{folder}")
+    with small_timm():
+        model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{folder}")
+    tokens = open_clip.get_tokenizer(f"local-dir:{folder}")(["a photo of a cat."])
+    model.eval()
+    backbone = small_backbone("siglip2")
+    with torch.no_grad():
+        pixels = torch.randn(1, 3, backbone.image_size, backbone.image_size)
+        torch.testing.assert_close(backbone.encode_image(pixels), model.encode_image(pixels), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(
+            backbone.encode_texts(["a photo of a cat."]), model.encode_text(tokens), atol=1e-5, rtol=1e-5
+        )
+    assert list(spec.preprocessing.mean) == preprocess.transforms[-1].mean == [0.5, 0.5, 0.5]
+    assert (spec.preprocessing.interpolation, spec.preprocessing.resize_mode) == ("bilinear", "squash")
+
+
+def test_a_folder_is_one_backbone_however_it_is_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = f"local-dir:{folder}"
+    slug = parse_backbone(text).slug
+    assert slug.startswith("local-dir.local-")
+    weights = local_weights([text, "ViT-tiny.random"])
+    assert weights == {slug: folder}
+    assert parse_backbone(f"local-dir={weights[slug]}").slug == slug
+    monkeypatch.chdir(folder.parent)
+    assert parse_backbone("local-dir:model").slug == slug
+    assert local_weights(["local-dir:model"]) == {slug: folder}
+    (folder / "tokenizer.json").write_text((folder / "tokenizer.json").read_text() + "\n")
+    assert parse_backbone(text).slug != slug, "another tokenizer is another backbone"
+
+
+def test_the_digest_depends_on_the_tokenizer_and_the_configuration(folder: Path) -> None:
+    plain = small_backbone("siglip2")
+    change(folder, text_cfg={"pool_type": "argmax"})
+    pooled = Backbone(parse_backbone(f"local-dir:{folder}"), plain.model)
+    assert pooled.digest != plain.digest
+    renamed = folder.rename(folder.with_name("renamed"))
+    tokens = json.loads((renamed / "tokenizer.json").read_text())
+    vocabulary = tokens["model"]["vocab"]
+    vocabulary["cat"], vocabulary["dog"] = vocabulary["dog"], vocabulary["cat"]
+    (renamed / "tokenizer.json").write_text(json.dumps(tokens))
+    assert Backbone(parse_backbone(f"local-dir:{renamed}"), plain.model).digest != pooled.digest
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda f: shutil.rmtree(f), "is no folder with a file open_clip_config.json; give the folder that"),
+        (lambda f: (f / "open_clip_config.json").unlink(), "has no file open_clip_config.json; give the folder that"),
+        (
+            lambda f: (f / "open_clip_model.safetensors").unlink(),
+            "has no weights; copy open_clip_model.safetensors into",
+        ),
+        (lambda f: (f / "open_clip_config.json").write_text("{"), "is no configuration of open_clip .JSONDecodeError"),
+        (lambda f: (f / "open_clip_config.json").write_text("{}"), "is no configuration of open_clip .KeyError"),
+        (
+            lambda f: (f / "open_clip_config.json").write_text(
+                '{"model_cfg": {"embed_dim": 1, "vision_cfg": [], "text_cfg": {}}}'
+            ),
+            "model_cfg has a part of another type",
+        ),
+    ],
+)
+def test_a_folder_without_a_model_is_refused(folder: Path, damage, message: str) -> None:
+    damage(folder)
+    with pytest.raises(ModelFolderError, match=message):
+        parse_backbone(f"local-dir:{folder}")
+
+
+def test_weights_that_do_not_fit_the_folders_configuration_are_refused(folder: Path) -> None:
+    file = folder / "open_clip_model.safetensors"
+    state = load_file(file)
+    save_file({**state, "visual.trunk.norm.weight": torch.zeros(3)}, file)
+    with small_timm(), pytest.raises(WeightsError, match="do not fit its configuration .*visual.trunk.norm.weight"):
+        load_backbone(parse_backbone(f"local-dir:{folder}"))
+    save_file(state, file)
+    change(folder, init_logit_bias=None)
+    with small_timm(), pytest.raises(WeightsError, match="has a logit bias, and the architecture has none"):
+        load_backbone(parse_backbone(f"local-dir:{folder}"))
+
+
+def test_weights_are_chosen_in_open_clips_order(folder: Path) -> None:
+    for name in ("zzz.safetensors", "model.safetensors", "aaa.bin"):
+        (folder / name).write_bytes(b"")
+    assert parse_backbone(f"local-dir:{folder}").path.name == "open_clip_model.safetensors"
+    (folder / "open_clip_model.safetensors").unlink()
+    assert parse_backbone(f"local-dir:{folder}").path.name == "model.safetensors"
+    (folder / "model.safetensors").unlink()
+    assert parse_backbone(f"local-dir:{folder}").path.name == "zzz.safetensors"
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty cache of the hub, and a hub that does not answer."""
+
+    def fails(*_: object, **__: object) -> None:
+        raise requests.ConnectionError
+
+    monkeypatch.setattr(requests, "head", fails)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.file_download.HF_HUB_CACHE", str(tmp_path / "hub"), raising=False)
+    return tmp_path / "hub"
+
+
+def test_a_repository_without_network_is_refused_in_one_line(no_network: Path) -> None:
+    with pytest.raises(ModelFolderError) as refused:
+        parse_backbone("hf-hub:nobody/nothing")
+    assert str(refused.value) == (
+        "hf-hub:nobody/nothing is not in the hub's cache, and https://huggingface.co is not reached (ConnectionError). "
+        "Connect once to fetch it, or copy the repository and give local-dir:FOLDER."
+    )
+
+
+def test_a_cached_repository_needs_no_network(no_network: Path) -> None:
+    place = no_network / "models--laion--small" / "snapshots" / "abc"
+    shutil.copytree(model_folder("clip"), place)
+    (place.parents[1] / "refs").mkdir()
+    (place.parents[1] / "refs" / "main").write_text("abc")
+    spec = parse_backbone("hf-hub:laion/small")
+    assert spec.slug == "hf-hub.laion--small"
+    assert parse_backbone(spec.slug) == spec
+    assert local_weights(["hf-hub:laion/small"]) == {}
+    assert spec.preprocessing.resize_mode == "squash"
+    assert fetch_weights(spec) == place / "open_clip_model.safetensors"
+    with torch.no_grad():
+        pixels = torch.randn(1, 3, 32, 32)
+        assert torch.equal(load_backbone(spec).encode_image(pixels), small_backbone("clip").encode_image(pixels))
+
+
+@pytest.mark.parametrize("name", ["", "laion", "laion/a/b", "a b/c"])
+def test_a_malformed_repository_is_refused(name: str) -> None:
+    with pytest.raises(ModelFolderError, match="is no repository of the Hugging Face hub; write hf-hub:ORG/NAME"):
+        parse_backbone(f"hf-hub:{name}")
+
+
+def test_a_tokenizer_that_is_not_available_is_refused_before_any_run(folder: Path) -> None:
+    for file in folder.glob("tokenizer*"):
+        file.unlink()
+    with pytest.raises(TokenizerError, match="The tokenizer .* is not available .*local-dir:FOLDER with the"):
+        fetch_tokenizer(parse_backbone(f"local-dir:{folder}"))
+    fetch_tokenizer(parse_backbone("ViT-B-16.openai"))
+    fetch_tokenizer(small_backbone("siglip2").spec)
+
+
+def test_a_mode_of_a_tokenizer_that_is_not_supported_is_refused(folder: Path) -> None:
+    change(folder, text_cfg={"tokenizer_mode": "clips"})
+    spec = parse_backbone(f"local-dir:{folder}")
+    assert (
+        spec.text_tower_error == "its tokenizer has the mode 'clips', which is not supported; choose another backbone"
+    )
+    with pytest.raises(BenchError, match="cannot encode texts: its tokenizer has the mode 'clips'"):
+        _ = Backbone(spec, small_backbone("siglip2").model).tokenizer
+
+
+def test_names_with_a_colon_do_not_swallow_the_next_backbone() -> None:
+    listed = "hf-hub:a/b,ViT-B-32=w.pt,gelu,local-dir:m,ViT-B-16.openai"
+    assert split_list([listed]) == ["hf-hub:a/b", "ViT-B-32=w.pt,gelu", "local-dir:m", "ViT-B-16.openai"]
+    assert split_list(["caltech101:a=1,b=2,c"]) == ["caltech101:a=1,b=2", "c"]

@@ -1,0 +1,96 @@
+"""Every method on a small model of each kind of tower: the plan allows it exactly if it runs."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+import torch
+from parity_kit import batch_of
+from short_settings import SHORT
+from small_families import small_backbone
+from torch import Tensor
+
+from bench.sweep.compatibility import backbone_conflict
+from datasets_registry import ClassSet
+from methods import Batch, MethodInfo, SupportView, TowerUse, TrainableMethod, get_method, list_methods
+
+CLASSES = ClassSet(("cat", "very old tree", "dog"), "a photo of a {}.")
+LABELS = torch.tensor([0, 0, 1, 1, 2, 2])
+SETTINGS = {"mma": {"blocks": 1}, "mmrl": {"blocks": 1}, "mmrl_pp": {"blocks": 1}, "tcp": {"layer": 1}}
+"""For towers of two blocks."""
+
+
+@cache
+def pixels_of(family: str) -> Tensor:
+    size = small_backbone(family).image_size
+    return torch.randn(6, 3, size, size, generator=torch.Generator().manual_seed(1))
+
+
+@cache
+def features_of(family: str) -> Tensor:
+    with torch.no_grad():
+        return small_backbone(family).encode_image(pixels_of(family))
+
+
+def run(name: str, family: str) -> Tensor:
+    """Logits of a method that was prepared and, if it trains, asked for one loss and its gradients."""
+    backbone, kind = small_backbone(family), get_method(name)
+    info, features = kind.info, features_of(family)
+    settings = SETTINGS.get(name, {}) | SHORT.get(name, {}) | dict.fromkeys(info.prompt_depths, 2)
+    method = kind(backbone, info.config(**settings), torch.Generator().manual_seed(0))
+    support = SupportView(CLASSES, LABELS, 2, lambda: features, lambda k, _: features.expand(k, -1, -1))
+    method.prepare(support)
+    if isinstance(method, TrainableMethod) and next(method.trainable.parameters(), None) is not None:
+        method.loss(images(family, info.needs, LABELS)).backward()
+    if info.needs_validation:
+        method.calibrate(support)
+    with torch.no_grad():
+        return method.classifier(CLASSES)(images(family, info.needs, None))
+
+
+def runs(name: str, family: str) -> bool:
+    """Whether a method gets through; how it fails on towers that it was not made for does not matter here."""
+    try:
+        run(name, family)
+    except Exception:
+        return False
+    return True
+
+
+def images(family: str, needs: frozenset, labels: Tensor | None) -> Batch:
+    return batch_of(small_backbone(family), pixels_of(family), labels, needs)
+
+
+USE = TowerUse
+NOT_ALLOWED: dict[str, set[TowerUse]] = {
+    "coca": {USE.TEXT_TOKENS, USE.PROMPT_STATES, USE.IMAGE_PROJECTION},
+    "eva02": {USE.IMAGE_BLOCKS},
+    "siglip2": set(USE),
+    "pe-core": {USE.IMAGE_BLOCKS, USE.PROMPT_STATES},
+    "metaclip2": {USE.TEXT_TOKENS},
+}
+"""What the towers of a family do not allow."""
+CAUTIOUS = {"metaclip2": {USE.TEXT_TOKENS}, "siglip2": {USE.IMAGE_PROJECTION}}
+"""Refused although it runs: whether a tokenizer has a start token is not known before its files are read, and ProLIP
+would train an identity matrix where there is no projection."""
+
+
+def is_refused(info: MethodInfo, family: str) -> bool:
+    if family == "xlm-r":
+        return info.learns_text
+    if family == "resnet":
+        return info.vision_transformer
+    return bool(info.tower_use & NOT_ALLOWED[family])
+
+
+@pytest.mark.parametrize("family", [*NOT_ALLOWED, "xlm-r", "resnet"])
+def test_a_method_is_refused_exactly_where_it_does_not_run(family: str) -> None:
+    spec = small_backbone(family).spec
+    for info in list_methods():
+        conflict = backbone_conflict(info, spec)
+        assert (conflict is not None) is is_refused(info, family), info.name
+        if conflict is None:
+            assert run(info.name, family).isfinite().all(), info.name
+        elif info.tower_use & NOT_ALLOWED.get(family, set()) - CAUTIOUS.get(family, set()):
+            assert not runs(info.name, family), f"{info.name} runs, but the plan refuses it: {conflict}"
