@@ -1,4 +1,4 @@
-"""Claims that runs can support or refute. Each names two methods, a measure and a threshold."""
+"""Claims that runs can support or refute. Each names two methods or two policies, a measure and a threshold."""
 
 import tomllib
 from collections import Counter
@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bench._util.shots import shots_value
-from bench.analysis.difficulty_groups import Grouping, difficulty_groups
+from bench.analysis.choice_policies import Policy
+from bench.analysis.difficulty_groups import FEWEST, Grouping, difficulty_groups
 from bench.analysis.leaderboard import Leaderboard, Setting
 from bench.analysis.paired_average import common_seeds, paired_test, untested
+from bench.analysis.regret_claims import known_of_board, regret_difference
 from bench.analysis.seed_scores import Scores, seed_scores
 from bench.errors import UsageError
 from bench.statistics import MeanTest, difference_of_means
@@ -39,14 +41,22 @@ class Claim(BaseModel):
     id: str = Field(min_length=1)
     sentence: str = Field(min_length=1)
     source: str
-    a: str = Field(description="method, or entry key, that should score higher")
+    a: str = Field(description="method or entry key that should score higher; for `regret` a policy that loses less")
     b: str
     protocol: str
     shots: int | None = Field(None, description="only boards with these shots; all boards if absent")
     measure: Literal["base", "new", "H", "all", "gap"]
     datasets: Literal["all", "easy", "hard"] = "all"
-    contrast: Literal["difference", "difference-of-groups"] = "difference"
+    only: tuple[str, ...] = Field((), description="datasets that count; all if empty")
+    contrast: Literal["difference", "difference-of-groups", "regret"] = "difference"
     above: float = Field(0.0, description="effect that must be exceeded, a fraction")
+
+    @model_validator(mode="after")
+    def _policies(self) -> Self:
+        allowed = [policy.value for policy in Policy if policy is not Policy.RANDOM]
+        if self.contrast == "regret" and not {self.a, self.b} <= set(allowed):
+            raise ValueError(f'with contrast = "regret", a and b are policies: {", ".join(allowed)}')
+        return self
 
 
 @dataclass(frozen=True)
@@ -116,6 +126,9 @@ def check_claims(
     scores = [seed_scores(board, runs) for board in boards]
     results: list[ClaimResult] = []
     for claim in claims:
+        if claim.contrast == "regret":
+            results += _check_regret(claim, boards, difficulty)
+            continue
         found = [
             _check(claim, board, a, b, difficulty.get(board.setting.backbone, {}), groups)
             for board, known in zip(boards, scores, strict=True)
@@ -151,7 +164,8 @@ def _scores_of(board: Leaderboard, scores: Mapping[str, Scores], name: str) -> S
 def _check(
     claim: Claim, board: Leaderboard, a: Scores, b: Scores, difficulty: Mapping[str, float], groups: Grouping
 ) -> ClaimResult:
-    shared = [dataset for dataset in sorted(set(a) & set(b)) if common_seeds(a[dataset], b[dataset])]
+    both = sorted(name for name in set(a) & set(b) if not claim.only or name in claim.only)
+    shared = [dataset for dataset in both if common_seeds(a[dataset], b[dataset])]
     easy, hard = groups([dataset for dataset in shared if dataset in difficulty], difficulty)
     of_groups = claim.contrast == "difference-of-groups"
     needed = [hard, easy] if of_groups else [{"all": shared, "easy": easy, "hard": hard}[claim.datasets]]
@@ -159,7 +173,9 @@ def _check(
     tests = [found for group in needed if (found := paired_test(a, b, claim.measure, group)) is not None]
     command = _command(claim, board.setting.shots)
     if len(tests) < len(needed):
-        if claim.datasets == "all" and not of_groups:
+        if claim.only and not shared:
+            reason = f"needs runs of both on {' or '.join(claim.only)}: {command}"
+        elif claim.datasets == "all" and not of_groups:
             reason = f"needs runs of both on the same datasets and seeds: {command}"
         elif groups is difficulty_groups:
             reason = f"needs difficulties of at least six datasets: {command} with more datasets"
@@ -175,6 +191,30 @@ def _check(
         reason = f"needs at least two seeds, with predictions that differ: {command} with more seeds"
     p = test.p_against(claim.above)
     return ClaimResult(claim, board.setting, _verdict(test, claim.above), test, p, chosen, reason)
+
+
+def _check_regret(
+    claim: Claim, boards: Sequence[Leaderboard], difficulty: Mapping[str, Mapping[str, float]]
+) -> list[ClaimResult]:
+    """A claim about two policies on every board of its protocol; without one with enough runs it is not tested."""
+    found = []
+    for board in boards:
+        setting = board.setting
+        if setting.protocol != claim.protocol or setting.support or claim.shots not in (None, setting.shots):
+            continue
+        known = known_of_board(board, claim.measure, difficulty.get(setting.backbone, {}))
+        if (test := regret_difference(known, Policy(claim.a), Policy(claim.b))) is None:
+            continue
+        same = "" if test.standard_error is not None else "both policies choose the same methods on these runs"
+        p = test.p_against(claim.above)
+        found.append(ClaimResult(claim, setting, _verdict(test, claim.above), test, p, known.datasets, same))
+    if found:
+        return found
+    reason = (
+        f"needs complete {claim.protocol} runs of zero_shot and other methods on at least {FEWEST} datasets with "
+        f"measured difficulty: `etl-bench run -m all -d all --protocol {claim.protocol}`"
+    )
+    return [ClaimResult(claim, None, ClaimVerdict.NOT_TESTED, None, None, (), reason)]
 
 
 def _verdict(test: MeanTest, above: float) -> ClaimVerdict:

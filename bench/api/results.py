@@ -145,7 +145,7 @@ class Results:
         """Test statements about methods on these runs: supported, refuted, inconclusive or not tested.
 
         Args:
-            file: claims as TOML; by default the shipped ones, the observations of the APEX paper.
+            file: claims as TOML; by default the shipped ones, of the APEX and later papers.
             easy: the easy datasets, by default the third of lowest transfer difficulty; `hard` likewise.
             hard: the hard datasets.
         """

@@ -1,14 +1,19 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from worlds import make_world
 
+from bench.analysis.choice_policies import Known, Policy
 from bench.analysis.claims import Claim, ClaimVerdict, check_claims, load_claims
 from bench.analysis.difficulty_groups import chosen_groups
 from bench.analysis.leaderboard import leaderboard, settings
+from bench.analysis.regret_claims import regret_difference
 from bench.errors import UsageError
 from bench.store import fresh_store
+from datasets_registry import list_datasets
+from methods import known_methods
 
 DATASETS = [f"d{i}" for i in range(9)]
 DIFFICULTY = {"ViT-demo.drawn": {dataset: 0.01 * (i + 1) for i, dataset in enumerate(DATASETS)}}
@@ -96,6 +101,87 @@ def test_one_seed_or_one_dataset_decides_nothing(tmp_path: Path, seeds, datasets
     assert found.verdict is ClaimVerdict.NOT_TESTED
     assert found.reason.startswith(reason)
     assert "`etl-bench run -m apex,vpt --protocol base-to-new --shots 16` with more" in found.reason
+
+
+def test_only_named_datasets_count(world):
+    (found,) = check_claims([claim(only=["d0", "d1", "elsewhere"])], *world, DIFFICULTY)
+    assert found.datasets == ("d0", "d1")
+    (nowhere,) = check_claims([claim(only=["elsewhere"])], *world, DIFFICULTY)
+    assert nowhere.verdict is ClaimVerdict.NOT_TESTED
+    assert nowhere.reason.startswith("needs runs of both on elsewhere: `etl-bench run -m apex,vpt")
+
+
+def regret(**changes) -> Claim:
+    values = {"a": "nearest difficulty", "b": "best average", "contrast": "regret", "measure": "base"}
+    return claim(**(values | changes))
+
+
+def choice_world(folder: Path, *, crossing: float) -> list:
+    """One method is best on the easy half and the other on the hard half, by `crossing`."""
+    rates = {
+        "zero_shot": {d: {"base": 0.5, "new": 0.5} for d in DATASETS},
+        "coop": {d: {"base": 0.7 + (crossing if i < 4 else -crossing), "new": 0.6} for i, d in enumerate(DATASETS)},
+        "vpt": {d: {"base": 0.7, "new": 0.6} for d in DATASETS},
+    }
+    make_world(folder, rates, images=2000, seed_spread=0.0)
+    runs = fresh_store(folder).runs_frame(outcomes=True)
+    return [[leaderboard(runs, setting) for setting in settings(runs)], runs]
+
+
+def test_difficulty_helps_to_choose_where_methods_cross_along_it(tmp_path: Path):
+    world = choice_world(tmp_path, crossing=0.1)
+    (found,) = check_claims([regret()], *world, DIFFICULTY)
+    assert found.verdict is ClaimVerdict.SUPPORTED
+    assert found.test.mean == pytest.approx(0.1 * 5 / 9, abs=0.06)
+    (reverse,) = check_claims([regret(a="best average", b="nearest difficulty")], *world, DIFFICULTY)
+    assert reverse.verdict is ClaimVerdict.REFUTED
+    assert found.datasets == tuple(DATASETS)
+
+
+def test_difficulty_does_not_help_where_one_method_is_always_best(tmp_path: Path):
+    rates = {m: {d: {"base": r, "new": r} for d in DATASETS} for m, r in {"zero_shot": 0.5, "coop": 0.8}.items()}
+    make_world(tmp_path, rates, images=200)
+    runs = fresh_store(tmp_path).runs_frame(outcomes=True)
+    (found,) = check_claims([regret()], [leaderboard(runs, settings(runs)[0])], runs, DIFFICULTY)
+    assert found.verdict is ClaimVerdict.NOT_TESTED
+    assert found.test.mean == 0
+    assert found.reason == "both policies choose the same methods on these runs"
+
+
+def test_a_regret_without_difficulties_says_what_it_needs(world):
+    (found,) = check_claims([regret()], *world, {})
+    assert found.verdict is ClaimVerdict.NOT_TESTED
+    assert found.reason.startswith(
+        "needs complete base-to-new runs of zero_shot and other methods on at least 6 datasets"
+    )
+
+
+def test_intervals_of_regret_hold_the_truth():
+    """Two policies that are equally good: 95 % intervals contain 0 in at least 95 % of cases, up to chance."""
+    draw = np.random.default_rng(0)
+    inside = 0
+    for _ in range(300):
+        places = tuple(np.exp(draw.normal(size=11)))
+        values = draw.normal(0.7, 0.05, size=(6, 11))
+        known = Known(tuple("abcdef"), tuple(map(str, range(11))), values, places, (0.5,) * 11)
+        test = regret_difference(known, Policy.NEAREST, Policy.AVERAGE)
+        inside += test.low is None or test.low <= 0 <= test.high
+    assert inside / 300 > 0.93
+
+
+def test_a_regret_claim_needs_policies(tmp_path: Path):
+    path = tmp_path / "c.toml"
+    lines = ['id = "x"', 'sentence = "s"', 'source = ""', 'a = "coop"', 'b = "best average"', 'measure = "H"']
+    path.write_text("\n".join(["[[claim]]", *lines, 'protocol = "few-shot"', 'contrast = "regret"']))
+    with pytest.raises(UsageError, match="a and b are policies: best average, average rank"):
+        load_claims(path)
+
+
+def test_shipped_claims_name_registered_methods_and_datasets():
+    methods, datasets = set(known_methods()), {info.name for info in list_datasets()}
+    for found in load_claims():
+        assert set(found.only) <= datasets
+        assert found.contrast == "regret" or {found.a, found.b} <= methods
 
 
 def test_the_shipped_claims_are_the_papers():
