@@ -30,8 +30,12 @@ from datasets_registry import (
     DataError,
     DatasetSplits,
     FewShotTask,
+    canonical_json,
     get_dataset,
 )
+
+_NOT_OF_THE_TASK = {"method", "config", "recipe", "backbone", "task_fingerprint", "precision", "epoch_selection"}
+"""Fields of a spec that leave its task as it is."""
 
 
 class Level(StrEnum):
@@ -56,7 +60,7 @@ class DataChecks:
 
     def __init__(self, data_root: Path | None) -> None:
         self._context = RunContext(data_root=data_root)
-        self._tasks: dict[tuple[object, ...], FewShotTask | BenchError] = {}
+        self._tasks: dict[str, FewShotTask | BenchError] = {}
 
     def check(self, shard: Shard) -> DataVerdict:
         """The verdict on one completed run."""
@@ -78,10 +82,7 @@ class DataChecks:
             return DataVerdict(Level.NOTHING, reason=missing.partition(". ")[0])
 
     def _task(self, spec: ExperimentSpec) -> FewShotTask:
-        key = (
-            spec.dataset, spec.protocol, spec.shots, spec.seed, spec.draw, spec.targets, spec.support, spec.class_text,
-            spec.allow_fewer,
-        )  # fmt: skip
+        key = canonical_json(spec.model_dump(mode="json", exclude=_NOT_OF_THE_TASK))
         if key not in self._tasks:
             try:
                 self._tasks[key] = declared_task(spec, self._context)

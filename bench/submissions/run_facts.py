@@ -80,7 +80,7 @@ def run_facts(shard: Shard, oracle_settings: Mapping[str, object]) -> RunFacts:
     """The facts of a completed run; `oracle_settings` of its method are left out of `settings`."""
     record, spec = shard.record, shard.record.spec
     config = {key: value for key, value in spec.config.items() if key not in {"selection", *oracle_settings}}
-    scores = {score.split: score for score in record.scores}
+    scores = {score.split: score for score in record.all_scores}
     return RunFacts(
         run_id=record.run_id,
         method=spec.method,

@@ -102,6 +102,7 @@ def test_an_honest_pull_request_passes_and_its_diff_is_posted(repository: Reposi
     assert repository.git("status", "--porcelain") == "", "nothing that the check writes is committed"
 
 
+@pytest.mark.slow  # test_hostile.py checks copies of another submission, and the honest pull request runs the commands
 def test_a_pull_request_with_copied_predictions_fails(repository: Repository) -> None:
     base = repository.git("rev-parse", "HEAD")
     stolen = [with_predictions(drawn_run("clip_adapter", seed), drawn_run(seed=seed)[1]) for seed in (1, 2, 3)]
