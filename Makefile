@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP = $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test test-all check lint format-check imports typecheck doctest docs format perf gpu gpu-budgets reliability mutants differential official lock clean help
+.PHONY: demo test test-all check lint format-check imports typecheck doctest docs format perf gpu gpu-budgets reliability mutants differential official lock release clean help
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -87,6 +87,9 @@ lock: ## write the newest versions of all dependencies to constraints.txt; run i
 		| sed -E 's/\+[^ ]*$$//' | grep -viE '^(nvidia|cuda|triton)'; } > $(VENV)-lock/constraints.txt
 	mv $(VENV)-lock/constraints.txt constraints.txt
 	rm -r $(VENV)-lock
+
+release: $(VENV)/.dev ## build and check a release in a clean environment, write its changelog section and tag it (VERSION=0.2.0)
+	$(BIN)/python -m tools.release $(VERSION)
 
 clean: ## remove the environment, caches and built documentation
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
