@@ -204,6 +204,8 @@ CARD_COUNTS = {
     "gda": 0,
     "ss_text": 0,
     "ss_text_plus": 0,
+    "timo": 0,
+    "timo_s": 0,
     "ape": 0,
     "proker": 0,
     "prolip": 393_216,

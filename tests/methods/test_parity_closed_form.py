@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
-from parity_kit import Case, batch_of, case_names, check_logits, class_set, generator, images, tiny_backbone
+from parity_kit import (
+    Case,
+    batch_of,
+    case_names,
+    check_logits,
+    class_set,
+    generator,
+    images,
+    support_view,
+    tiny_backbone,
+)
 
-from datasets_registry import EvalProtocol
+from datasets_registry import ClassSet, EvalProtocol
 from methods import METHODS, SupportView
+from methods.timo import every_text
 
 
-def support_of(case: Case) -> SupportView:
+def support_of(case: Case, dataset: str | None = None) -> SupportView:
     """The recorded training images; their second view is the mirror image."""
     index = case.tensors["image_idx"]
 
@@ -21,7 +34,8 @@ def support_of(case: Case) -> SupportView:
     def views(k: int, _: tuple[float, float]) -> torch.Tensor:
         return torch.stack([features(i) for i in range(k)])
 
-    return SupportView(class_set(case.config["train_classes"]), index // 2, 2, features, views)
+    classes = replace(class_set(case.config["train_classes"]), dataset=dataset)
+    return SupportView(classes, index // 2, 2, features, views)
 
 
 @pytest.mark.parametrize("name", case_names("ss_text"))
@@ -55,3 +69,44 @@ def test_nothing_is_trained_or_searched(name: str) -> None:
     info = METHODS.get(name).info
     assert info.recipe_for(EvalProtocol.FEW_SHOT) is None
     assert not info.needs_validation
+
+
+@pytest.mark.parametrize("name", case_names("timo"))
+def test_timo_and_timo_s(name: str) -> None:
+    case = Case("timo", name)
+    cls = METHODS.get("timo_s" if case.config["search"] else "timo")
+    config = cls.info.config(templates=case.config["templates"], views=case.config["views"])
+    method = cls(tiny_backbone(), config, generator())
+    support = support_of(case, case.config["dataset"])
+    method.prepare(support)
+    case.assert_close(method.scores, "scores", "scores")
+    pixels = images("test")[: len(support.labels)]
+
+    def test_features() -> torch.Tensor:
+        return batch_of(tiny_backbone(), pixels, None).features
+
+    method.calibrate(SupportView(support.classes, case.tensors["target"], 2, test_features, support.views))
+    assert method.alpha == case.config["searched_alphas"][case.config["best_fit"]]
+    case.assert_close(method.text, "text", "text")
+    check_logits(method, case, "logits_after", "a photo of a {}.")
+    weighted = method.blended_classifier(10.0, 0)
+    case.assert_close(weighted(batch_of(tiny_backbone(), pixels, None)), "with_alpha_10", "with_alpha_10")
+
+
+def test_descriptions_are_cut_to_the_shortest_list() -> None:
+    classes = ClassSet(("cat", "dog"), "a {}.", (("a cat.", "fur.", "paws."), ("a dog.", "a tail.")))
+    texts = every_text(tiny_backbone(), classes, ("own",))
+    plain = tiny_backbone().encode_texts(["a cat.", "fur.", "a dog.", "a tail."])
+    torch.testing.assert_close(texts.flatten(0, 1), torch.nn.functional.normalize(plain, dim=-1))
+
+
+def test_texts_are_repeated_beyond_their_number() -> None:
+    """Twice all texts weigh as much as every text twice."""
+    cls, classes = METHODS.get("timo"), class_set("base")
+    once, twice = (
+        cls(tiny_backbone(), cls.info.config(templates=templates, joining_texts=4, selection="fixed"), generator())
+        for templates in (("a {}.", "the {}."), ("a {}.", "a {}.", "the {}.", "the {}."))
+    )
+    for method in (once, twice):
+        method.prepare(support_view(tiny_backbone(), classes))
+    torch.testing.assert_close(once.weights, twice.weights, rtol=1e-4, atol=1e-4)
