@@ -34,6 +34,19 @@ def section(found: dict[str, Any]) -> str:
     if rows := found.get("images"):
         cells = [[row["precision"], row["batch"], f"{row['images_per_second']:.0f}"] for row in rows]
         parts.append(table(("precision", "batch", "images/s"), cells))
+    if facts := found.get("files"):
+        cells = [
+            [
+                name,
+                f"{row['images_per_second']:.0f}",
+                f"{row['bare']:.0f}",
+                f"{row['images_per_second'] / row['bare']:.0%}",
+            ]
+            for name, row in facts.items()
+            if name != "cores"
+        ]
+        head = (f"features from JPEG files, {facts['cores']} cores", "images/s", "bare tower, images/s", "share")
+        parts.append(table(head, cells))
     if rows := found.get("steps"):
         parts.append(table(_STEP_COLUMNS, [step_cells(row) for row in rows]))
     if facts := found.get("parity"):
@@ -44,6 +57,10 @@ def section(found: dict[str, Any]) -> str:
     if rows := [row for row in found.get("sweep", []) if "method" in row]:
         cells = [[row["method"], f"{row['train_seconds']:.2f}", mib(row["peak_memory_bytes"])] for row in rows]
         parts.append(table(("run of the small sweep", "training, s", "peak, MiB"), cells))
+    if errors := found.get("errors"):
+        parts.append(
+            table(("part that failed", "error"), [[name, text.replace("|", "/")] for name, text in errors.items()])
+        )
     return "\n".join(parts)
 
 

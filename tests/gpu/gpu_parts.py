@@ -1,7 +1,11 @@
-"""What `make gpu` measures on a device, one function for each part of the file."""
+"""What `make gpu` measures on a device, one generator for each part of the file.
+
+A part yields what it has measured so far, so that the file grows with it.
+"""
 
 from __future__ import annotations
 
+import os
 import platform
 import statistics
 import subprocess
@@ -11,16 +15,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from _steps import ALL, class_set
+from PIL import Image
 from plain import PlainBackbone
 from torch import Tensor
 
-from datasets_registry import EvalProtocol
+from bench.experiment.features.image_features import FeatureStore
+from bench.experiment.features.image_passes import images_per_pass
+from bench.experiment.features.inputs import Inputs
+from bench.experiment.features.views import CENTER_VIEW, render, to_pixels, view_params
+from datasets_registry import EvalProtocol, Sample
 from methods import METHODS, Backbone, BackboneSpec, Batch, Precision, SupportView, load_backbone
 
 STEPS = [
@@ -99,7 +109,12 @@ def deterministic() -> Iterator[None]:
         torch.use_deterministic_algorithms(False)
 
 
-def environment(machine: Machine) -> dict[str, Any]:
+def described(error: Exception) -> str:
+    """An error in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
+def environment(machine: Machine) -> Iterator[dict[str, Any]]:
     """The machine, the versions, and the date."""
     facts: dict[str, Any] = {
         "date": time.strftime("%Y-%m-%d"), "device": str(machine.device), "tiny": machine.tiny,
@@ -109,10 +124,10 @@ def environment(machine: Machine) -> dict[str, Any]:
         facts["gpu"] = torch.cuda.get_device_name(machine.device)
         facts["capability"] = list(torch.cuda.get_device_capability(machine.device))
         facts |= {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()}
-    return facts
+    yield facts
 
 
-def images(machine: Machine) -> list[dict[str, Any]]:
+def images(machine: Machine) -> Iterator[list[dict[str, Any]]]:
     """Images a second through the frozen image tower, by precision and batch."""
     rows = []
     for precision in Precision if machine.on_cuda else (Precision.FP32, Precision.BF16):
@@ -123,7 +138,7 @@ def images(machine: Machine) -> list[dict[str, Any]]:
                 pixels = torch.randn(size, 3, backbone.image_size, backbone.image_size).to(machine.device)
                 seconds = machine.timed(lambda b=backbone, x=pixels: b.encode_image(x))
                 rows.append({"precision": str(precision), "batch": size, "images_per_second": size / seconds})
-    return rows
+                yield rows
 
 
 def prepared(name: str, backbone: Backbone, n_classes: int) -> Any:
@@ -164,7 +179,7 @@ def same_bits(make: Callable[[], list[Tensor]]) -> int:
     return sum(all(map(torch.equal, first, make())) for _ in range(REPETITIONS))
 
 
-def steps(machine: Machine) -> list[dict[str, Any]]:
+def steps(machine: Machine) -> Iterator[list[dict[str, Any]]]:
     """Seconds and peak memory of training steps, ours and plain; equal bits; the price of determinism."""
     rows = []
     for precision in (Precision.FP32, Precision.BF16):
@@ -173,10 +188,10 @@ def steps(machine: Machine) -> list[dict[str, Any]]:
             row: dict[str, Any] = {"method": name, "classes": n_classes, "batch": n, "precision": str(precision)}
             try:
                 row |= one_step(machine, backbone, name, n_classes, n)
-            except (RuntimeError, torch.OutOfMemoryError) as error:  # one step must not cost the others
-                row["error"] = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            except Exception as error:  # one step must not cost the others
+                row["error"] = described(error)
             rows.append(row)
-    return rows
+            yield rows
 
 
 def one_step(machine: Machine, backbone: Backbone, name: str, n_classes: int, n: int) -> dict[str, Any]:
@@ -217,30 +232,18 @@ def parity(machine: Machine) -> dict[str, Any]:
                 found = backbone.encode_image(pixels.to(machine.device)).cpu()
             facts[label] = float((found - right).norm() / right.norm())
     how = on_cpu.preprocessing
-    raw = torch.randint(0, 256, (16, 3, 64, 64), dtype=torch.uint8, generator=generator)
-    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (how.mean, how.std))
-    here = raw.float().div_(255).sub_(mean).div_(std)
-    there = raw.to(machine.device).float().div_(255).sub_(mean.to(machine.device)).div_(std.to(machine.device))
+    raw = np.random.default_rng(0).integers(0, 256, (16, 64, 64, 3), dtype=np.uint8)
+    here, there = to_pixels(raw, how.mean, how.std), to_pixels(raw, how.mean, how.std, machine.device)
     facts["normalised to the same bits"] = torch.equal(here, there.cpu())
-    return facts
+    yield facts
 
 
 def decode(machine: Machine) -> dict[str, Any]:
     """Images a second and core from JPEG bytes to pixels, at two sizes."""
-    from io import BytesIO
-
-    from PIL import Image
-
-    from bench.experiment.features.views import CENTER_VIEW, render, to_pixels, view_params
-
     rates = {}
-    noise = np.random.default_rng(0)
     for width, height in ((256, 256), (500, 375)):
-        coarse = Image.fromarray(noise.integers(0, 255, (12, 16, 3), dtype=np.uint8))
-        file = BytesIO()
-        coarse.resize((width, height), Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
 
-        def views(content: bytes = file.getvalue()) -> None:
+        def views(content: bytes = jpeg(width, height)) -> None:
             rendered = []
             for i in range(8):
                 image = Image.open(BytesIO(content)).convert("RGB")
@@ -248,10 +251,54 @@ def decode(machine: Machine) -> dict[str, Any]:
             to_pixels(np.stack(rendered), (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
         rates[f"{width}x{height}"] = 8 / machine.timed(views)
-    return rates
+        yield rates
 
 
-def sweep(machine: Machine) -> list[dict[str, Any]]:
+def jpeg(width: int, height: int) -> bytes:
+    """A JPEG file of that size."""
+    coarse = Image.fromarray(np.random.default_rng(0).integers(0, 255, (12, 16, 3), dtype=np.uint8))
+    file = BytesIO()
+    coarse.resize((width, height), Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
+class Photographs:
+    """Images of one JPEG file under many names."""
+
+    def __init__(self) -> None:
+        self.content = jpeg(500, 375)
+
+    def load(self, key: str) -> Image.Image:
+        return Image.open(BytesIO(self.content)).convert("RGB")
+
+    def digest(self, key: str) -> str:
+        return key
+
+
+def files(machine: Machine) -> Iterator[dict[str, Any]]:
+    """Frozen features a second from JPEG files of 500x375 with up to 8 cores, beside the bare tower."""
+    before, cores = torch.get_num_threads(), min(8, os.cpu_count() or 1)
+    facts: dict[str, Any] = {"cores": cores}
+    torch.set_num_threads(cores)
+    try:
+        for precision in (Precision.FP32, Precision.BF16):
+            backbone = machine.backbone(precision)
+            size = images_per_pass(backbone)
+            pixels = torch.randn(size, 3, backbone.image_size, backbone.image_size).to(machine.device)
+            with torch.no_grad():
+                bare = size / machine.timed(lambda b=backbone, x=pixels: b.encode_image(x))
+            count = 2 * size if machine.tiny else 16 * size
+            samples = [Sample(str(number), 0) for number in range(count)]
+            start = time.perf_counter()
+            Inputs(backbone, FeatureStore(backbone, None)).features(Photographs(), samples, CENTER_VIEW)
+            machine.wait()
+            facts[str(precision)] = {"images_per_second": count / (time.perf_counter() - start), "bare": bare}
+            yield facts
+    finally:
+        torch.set_num_threads(before)
+
+
+def sweep(machine: Machine) -> Iterator[list[dict[str, Any]]]:
     """A small sweep by the command line: seconds and memory of each run as the records have them."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "bench", "run", "--runs", f"{folder}/runs"]
@@ -262,8 +309,9 @@ def sweep(machine: Machine) -> list[dict[str, Any]]:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         row = {"command_seconds": time.perf_counter() - start, "exit_code": done.returncode}
         if done.returncode:
-            return [row | {"error": done.stderr.strip()[-300:]}]
-        return [row, *_costs(Path(folder) / "runs")]
+            yield [row | {"error": done.stderr.strip()[-300:]}]
+            return
+        yield [row, *_costs(Path(folder) / "runs")]
 
 
 def _costs(runs: Path) -> list[dict[str, Any]]:
@@ -278,6 +326,6 @@ def _costs(runs: Path) -> list[dict[str, Any]]:
     return rows
 
 
-PARTS: dict[str, Callable[[Machine], Any]] = {
-    part.__name__: part for part in (environment, images, parity, decode, steps, sweep)
+PARTS: dict[str, Callable[[Machine], Iterator[Any]]] = {
+    part.__name__: part for part in (environment, images, parity, decode, files, steps, sweep)
 }

@@ -3,8 +3,9 @@
     PYTHONPATH=.:tests/perf python tests/gpu/record.py [--device cuda] [--out tests/gpu/recorded.json]
 
 Images a second by precision and batch, seconds and memory of training steps beside the plain way, equal bits and the
-price of determinism, parity with the CPU, decoding, and one small sweep. The file is written after each part, so that
-what was measured is kept if a later part fails. `--tiny` tests the script on a CPU.
+price of determinism, parity with the CPU, decoding, features from files, and one small sweep. File and page are
+written after each part, and after each training step, so that an end in the middle keeps what was measured. A part that
+fails is named there, and the others go on. `--tiny` tests the script on a CPU.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when torch starts; deterministic products need it
 
 import torch
 from gpu_page import PAGE, RECORDED, page_with
-from gpu_parts import PARTS, Machine
+from gpu_parts import PARTS, Machine, described
 
 
 def main() -> None:
@@ -39,13 +41,24 @@ def main() -> None:
     if options.out == RECORDED and (device.type != "cuda" or options.tiny):
         parser.error(f"{RECORDED.name} is for numbers of a GPU; give another --out for a test")
     machine = Machine(device, options.tiny, options.seconds)
-    found: dict[str, object] = {}
+    found: dict[str, Any] = {}
     for name, part in PARTS.items():
         start = time.perf_counter()
-        found[name] = part(machine)
-        options.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        try:
+            for found[name] in part(machine):
+                write(options.out, found)
+        except Exception as error:  # one part must not cost the others
+            found.setdefault("errors", {})[name] = described(error)
+            write(options.out, found)
         sys.stderr.write(f"{name}: {time.perf_counter() - start:.0f} s\n")
-    if options.out == RECORDED:
+    if failed := found.get("errors"):
+        sys.exit(f"failed: {failed}")
+
+
+def write(out: Path, found: dict[str, Any]) -> None:
+    """Write what was measured so far and, where it is that of a GPU, the page."""
+    out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    if out == RECORDED:
         PAGE.write_text(page_with(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
 
 

@@ -26,7 +26,7 @@ def test_the_script_runs_through_and_its_file_makes_a_section(tmp_path: Path) ->
     done = run_script(SCRIPT, "--device", "cpu", "--tiny", "--seconds", "0.01", "--out", str(out), pretended=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(out.read_text())
-    assert list(found) == ["environment", "images", "parity", "decode", "steps", "sweep"]
+    assert list(found) == ["environment", "images", "parity", "decode", "files", "steps", "sweep"]
     assert all(row["images_per_second"] > 0 for row in found["images"])
     assert found["parity"]["fp32"] == 0
     assert found["parity"]["normalised to the same bits"] is True
@@ -35,7 +35,8 @@ def test_the_script_runs_through_and_its_file_makes_a_section(tmp_path: Path) ->
     assert [row["method"] for row in found["sweep"][1:]] != []
     text = section(found)
     assert "| coop, 50 classes, batch 32 | fp32 |" in text
-    assert text.count("\n\n") == 6 - 1
+    assert "| features from JPEG files," in text
+    assert text.count("\n\n") == 7 - 1
     assert "Not measured" not in page_with(PAGE.read_text(encoding="utf-8"), found)
 
 
@@ -59,6 +60,21 @@ def test_the_parts_of_a_gpu_run_on_a_pretended_one(tmp_path: Path) -> None:
     assert [row.get("error") for row in found["steps"]] == [None] * 4
     assert "error" in found["sweep"][0], "the sweep is a process of its own, which has no GPU"
     assert "| coop, 50 classes, batch 32 | bf16 |" in section(found)
+
+
+def test_a_part_that_fails_is_named_and_the_others_go_on(tmp_path: Path) -> None:
+    script, out = tmp_path / "record.py", tmp_path / "gpu.json"
+    broken = "import gpu_parts\ndef fail(machine):\n    yield [1]\n    raise ZeroDivisionError('by | zero')\n"
+    broken += "gpu_parts.PARTS = {'environment': gpu_parts.environment, 'images': fail, 'decode': gpu_parts.decode}\n"
+    script.write_text(f"import sys\nsys.path.insert(0, {str(SCRIPT.parent)!r})\n{broken}import runpy\n")
+    script.write_text(script.read_text() + f"runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n")
+    done = run_script(script, "--device", "cpu", "--tiny", "--seconds", "0.01", "--out", str(out), pretended=False)
+    assert done.returncode == 1
+    assert "failed: {'images': 'ZeroDivisionError: by | zero'}" in done.stderr
+    found = json.loads(out.read_text())
+    assert found["images"] == [1], "what it had measured is kept"
+    assert "decode" in found
+    assert "| images | ZeroDivisionError: by / zero |" in section(found | {"images": []})
 
 
 def test_an_error_of_one_step_stands_in_its_row() -> None:
