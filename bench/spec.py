@@ -16,6 +16,7 @@ _ADDED: dict[str, object] = {
     "epoch_selection": None,
     "allow_fewer": False,
     "fold": None,
+    "held_out_shot": False,
 }
 """Fields that were added after the first release, with their defaults as JSON."""
 
@@ -68,15 +69,20 @@ class ExperimentSpec(BaseModel):
     allow_fewer: bool = Field(
         False, description="some class has fewer training images than shots, and all of them are used"
     )
+    held_out_shot: bool = Field(
+        False, description="one of the shots of each class is held out and selects in place of validation images"
+    )
 
     @model_serializer(mode="wrap")
     def _without_new_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out `allow_fewer` and `fold` by default: stored records keep their bytes, older releases read them."""
+        """Leave out the latest fields by default: stored records keep their bytes, and older releases read them."""
         values: dict[str, Any] = serialize(self)
         if not self.allow_fewer:
             values.pop("allow_fewer", None)
         if self.fold is None:
             values.pop("fold", None)
+        if not self.held_out_shot:
+            values.pop("held_out_shot", None)
         return values
 
     @property

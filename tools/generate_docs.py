@@ -19,6 +19,7 @@ import typer
 
 from bench.cli.app import app
 from bench.presenters.learned_tensors import LISTED, list_text
+from bench.sweep import HOSO, offered_selections
 from datasets_registry import DatasetInfo, DrawRule, EvalProtocol, dataset_sources, list_datasets, pretraining_overlap
 from methods import (
     MethodInfo,
@@ -28,7 +29,6 @@ from methods import (
     get_method,
     list_methods,
     parity_record,
-    selection_rules,
 )
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,10 +67,11 @@ DRAWS = {
     DrawRule.NESTED: "1 shot is part of 2 shots, of 4, and so on.",
     DrawRule.FILE: "A given list of images: `--support FILE`.",
 }
-SELECTIONS = {
+SELECTIONS: dict[str, str] = {
     Selection.LAST: "The last epoch. Nothing is chosen.",
     Selection.FIXED: "The published values. Nothing is chosen.",
     Selection.VALIDATION: "Chosen on min(shots, 4) validation images per class.",
+    HOSO: "Chosen on one of the shots of each class, which is held out of the training.",
     Selection.ENSEMBLE: "The class probabilities of all candidates are averaged. Nothing is chosen.",
     Selection.ORACLE: "Chosen with test labels. Labelled as an oracle, never ranked, shown with its optimism.",
 }
@@ -127,7 +128,7 @@ def _method_section(info: MethodInfo) -> str:
         ("reads", ", ".join(NEEDS[need] for need in Needs if need in info.needs)),
         ("new classes", _yes(info.open_vocabulary)),
         ("image tower", "vision transformer only" if info.vision_transformer else "any"),
-        ("selection", ", ".join(f"`{rule}`" for rule in selection_rules(info))),
+        ("selection", ", ".join(f"`{rule}`" for rule in offered_selections(info))),
         ("learned parameters", "none" if info.parameter_formula == "0" else f"`{info.parameter_formula}`"),
         ("parity", f"{measured:.1e}" if measured else "formula" if info.name in formula_tests() else "not compared"),
     ]
@@ -222,9 +223,9 @@ def protocols_page() -> str:
         (
             f"`{rule}`",
             SELECTIONS[rule],
-            _names([i.name for i in infos if rule in selection_rules(i)], [i.name for i in infos]),
+            _names([i.name for i in infos if rule in offered_selections(i)], [i.name for i in infos]),
         )
-        for rule in Selection
+        for rule in SELECTIONS
     ]
     return "\n".join(
         (

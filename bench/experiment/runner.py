@@ -99,7 +99,7 @@ class _Run:
         method_class = get_method(spec.method)
         config = method_class.info.config.model_validate(spec.config)
         self.method = method = method_class(inputs.backbone, config, _generator(spec.seed, "init"))
-        self.support_view = partial(inputs.support_view, shots=spec.shots, seed=spec.seed)
+        self.support_view = partial(inputs.support_view, shots=spec.shots - spec.held_out_shot, seed=spec.seed)
         self.eval_batch = context.eval_batch
         with self.meter.phase("prepare"), memory_advice(spec, "preparing"):
             method.prepare(self.support_view(self.task.support))

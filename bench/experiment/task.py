@@ -66,6 +66,7 @@ def declared_task(
         texts=_class_text(spec, context),
         allow_fewer=spec.allow_fewer,
         fold=_fold(spec),
+        held_out_shot=spec.held_out_shot,
         rule=None if spec.support_rule is None else SupportRule.parse(spec.support_rule),
     )
 

@@ -6,9 +6,10 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from bench.presenters.learned_tensors import Learned, measured, protocol_of
+from bench.sweep import offered_selections
 from bench.sweep.compatibility import protocol_conflicts
 from datasets_registry import EvalProtocol
-from methods import BackboneSpec, MethodConfig, MethodInfo, formula_tests, parity_record, selection_rules
+from methods import BackboneSpec, MethodConfig, MethodInfo, formula_tests, parity_record
 
 if TYPE_CHECKING:
     from methods import Method
@@ -70,7 +71,7 @@ def _vocabulary(info: MethodInfo) -> str:
 def _selections(info: MethodInfo, config: MethodConfig) -> list[str]:
     """The values of `--selection` that work with these settings."""
     no_epoch = config.epoch_selection_error() is not None
-    return [str(way) for way, how in selection_rules(info).items() if not (how.by_epoch and no_epoch)]
+    return [way for way, how in offered_selections(info).items() if not (how.by_epoch and no_epoch)]
 
 
 def _notes(method: type[Method[Any]]) -> str:

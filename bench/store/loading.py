@@ -170,6 +170,7 @@ def _run_row(record: RunRecord, stamp: str) -> dict[str, object]:
         "targets": canonical_json(list(spec.targets)) if spec.targets else None,
         "selected_epoch": record.selected_epoch,
         "device": record.provenance.device_class,
+        "held_out_shot": spec.held_out_shot or None,
         "openworld_auc": record.open.openworld_auc if record.open else None,
         "near_ood_auroc": record.open.near_ood_auroc if record.open else None,
     }

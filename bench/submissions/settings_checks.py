@@ -45,6 +45,8 @@ class SettingsChecks:
             found.append(f"recipe {name}")
         if spec.epoch_selection is not None:
             found.append(f"epoch selection {spec.epoch_selection}")
+        if spec.held_out_shot:
+            found.append("selection hoso")
         return tuple(found)
 
     def hidden_oracle(self, record: RunRecord) -> str | None:

@@ -23,6 +23,7 @@ from .machine import cores as cores
 from .machine import exported_threads as exported_threads
 from .messages import report_failures as report_failures
 from .messages import report_plan as report_plan
+from .method_settings import offered_selections as offered_selections
 from .option_texts import parse_choice as parse_choice
 from .option_texts import parse_numbers as parse_numbers
 from .option_texts import parse_shots as parse_shots
@@ -34,6 +35,7 @@ from .progress import SweepLog as SweepLog
 from .progress import open_log as open_log
 from .rejections import Rejection as Rejection
 from .repetition import repetition_context as repetition_context
+from .request import HOSO as HOSO
 from .request import RecipeChoice as RecipeChoice
 from .request import RerunPolicy as RerunPolicy
 from .request import SweepRequest as SweepRequest

@@ -155,6 +155,7 @@ class _Expander:
                 epoch_selection=item.epoch_selection,
                 allow_fewer=bool(task.short),
                 fold=str(choice.fold) if choice.fold else None,
+                held_out_shot=choice.held_out_shot,
             )
 
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from bench.errors import UsageError
 from bench.sweep.dataset_names import select
 from bench.sweep.overrides import Override, apply_overrides, check_overrides, parse_overrides
-from bench.sweep.request import RecipeChoice, SweepRequest
+from bench.sweep.request import HOSO, RecipeChoice, SweepRequest
 from datasets_registry import DatasetInfo
 
 if TYPE_CHECKING:
-    from methods import MethodConfig, MethodInfo, Recipe
+    from methods import MethodConfig, MethodInfo, Recipe, SelectionRule
 
 
 @dataclass(frozen=True)
@@ -71,14 +71,14 @@ def choose_methods(request: SweepRequest) -> list[SelectedMethod]:
 def _chosen(
     info: MethodInfo, recipe: Recipe | None, overrides: Sequence[Override], request: SweepRequest, *, named: bool
 ) -> SelectedMethod:
-    from methods import Family, Selection, selection_rules
+    from methods import Family, Selection
 
     asked, rules, rule = request.selection, None, None
-    if asked is not None and asked not in list(Selection):
-        raise UsageError(f"--selection {asked!r} is unknown. Allowed: {', '.join(Selection)}.")
+    if asked is not None and asked not in (*Selection, HOSO):
+        raise UsageError(f"--selection {asked!r} is unknown. Allowed: {', '.join((*Selection, HOSO))}.")
     if asked is not None and info.family is not Family.ZERO_SHOT:
-        rules = selection_rules(info)
-        rule = rules.get(Selection(asked))
+        rules = offered_selections(info)
+        rule = rules.get(asked)
     published = info.default_config(request.protocol)
     if rule is not None:
         published = published.model_copy(update=dict(rule.settings))
@@ -100,6 +100,17 @@ def _chosen(
         unselectable=unselectable,
         epoch_selection=("oracle" if asked == "oracle" else "validation") if by_epoch else None,
     )
+
+
+def offered_selections(info: MethodInfo) -> dict[str, SelectionRule]:
+    """The selection rules that a method offers, by the values of `--selection`.
+
+    A method that can select with validation images can do so with one held out of the support set (`hoso`).
+    """
+    from methods import Selection, selection_rules
+
+    found = {str(selection): rule for selection, rule in selection_rules(info).items()}
+    return found | ({HOSO: found[Selection.VALIDATION]} if Selection.VALIDATION in found else {})
 
 
 def settled_recipe(recipe: Recipe | None, shots: int, dataset: DatasetInfo) -> dict[str, Any] | None:

@@ -26,6 +26,9 @@ PLAN_TABLE = "plan"
 """Table of a kept sweep file that lists its runs. Reading a sweep file ignores it."""
 _NAMES = "Names or shell-style patterns, comma-separated or repeated; 'all' selects everything."
 
+HOSO = "hoso"
+"""`--selection hoso`: one of the shots of each class is held out and selects in place of validation images."""
+
 
 class Panel(StrEnum):
     """Groups of options in `etl-bench run --help`."""
@@ -181,7 +184,8 @@ class SweepRequest(BaseModel):
     selection: Annotated[str | None, Option()] = Field(
         None,
         description="How hyper-parameters or the epoch are chosen: last, fixed, validation (the few validation "
-        "images), ensemble (all candidates averaged) or oracle (test labels, marked so). Default: each method's own.",
+        "images), hoso (one of the shots, held out), ensemble (all candidates averaged) or oracle (test labels, marked "
+        "so). Default: each method's own.",
     )
     recipe: Annotated[RecipeChoice, Option()] = Field(
         RecipeChoice.PUBLISHED, description="published settings, or the demo's short ones."

@@ -11,7 +11,7 @@ from bench._util.shots import ALL_SHOTS, shots_text
 from bench.sweep.axes import IMAGENET_VARIANTS
 from bench.sweep.dataset_names import match_datasets, select
 from bench.sweep.rejections import Rejections
-from bench.sweep.request import SweepRequest
+from bench.sweep.request import HOSO, SweepRequest
 from datasets_registry import (
     DataError,
     DatasetInfo,
@@ -41,6 +41,7 @@ class SupportChoice:
     support: SupportList | None = None
     fold: Fold | None = None
     rule: SupportRule | None = None
+    held_out_shot: bool = False
 
     @property
     def text(self) -> str:
@@ -92,12 +93,13 @@ class TaskFactory:
     def support_choices(self, dataset: str, *, zero_shot: bool, trained: bool) -> list[SupportChoice]:
         """The support sets of a dataset for trained methods, and empty ones for zero-shot methods."""
         request = self.request
+        held_out = request.selection == HOSO
         folds: list[Fold | None] = [Fold.parse(text) for text in request.folds] or [None]
         rules: list[SupportRule | None] = [*request.support_rules] or [None]
         wanted = [
-            SupportChoice(0, seed, fold=fold, rule=SupportRule(SupportKind.ALL))
+            SupportChoice(0, seed, fold=fold, rule=SupportRule(SupportKind.ALL), held_out_shot=held_out)
             if shots == ALL_SHOTS
-            else SupportChoice(shots, seed, fold=fold, rule=rule)
+            else SupportChoice(shots, seed, fold=fold, rule=rule, held_out_shot=held_out)
             for rule in rules
             for fold in folds
             for shots in request.shots
@@ -106,7 +108,7 @@ class TaskFactory:
         if self.lists:
             mine = [item for item in self.lists if item.dataset in (None, dataset)]
             wanted = (wanted if request.support_rules else []) + [
-                SupportChoice(item.shots, seed, item)
+                SupportChoice(item.shots, seed, item, held_out_shot=held_out)
                 for item in mine
                 for seed in (request.seeds if item.seed is None else [item.seed])
             ]
@@ -158,6 +160,7 @@ class TaskFactory:
                 allow_fewer=self.request.allow_fewer,
                 fold=choice.fold,
                 rule=choice.rule,
+                held_out_shot=choice.held_out_shot,
             )
         except ShotsError as error:
             self.rejections.add(f"{info.name} with {choice.text}", str(error), named=named)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TypedDict
 
 from datasets_registry._draws.folds import Fold, hold_out
+from datasets_registry._draws.hold_one_out import hold_one_out
 from datasets_registry._draws.manifest import SupportList, resolve
 from datasets_registry._draws.splits import class_halves, draw_coop, draw_nested, select_classes, short_classes
 from datasets_registry._draws.support_rules import SupportKind, SupportRule, apply_rule
@@ -53,6 +54,7 @@ def build_task(
     allow_fewer: bool = False,
     fold: Fold | None = None,
     rule: SupportRule | None = None,
+    held_out_shot: bool = False,
 ) -> FewShotTask:
     """Draw the support set and assemble the evaluation splits.
 
@@ -71,13 +73,15 @@ def build_task(
         fold: part of the training images that is held out and evaluated in place of the test images.
         rule: what changes the drawn support. With `all`, `shots` is ignored, and that of the task is the rounded mean
             number of images of a class.
+        held_out_shot: take one image of each class out of the support set; these are then the validation images.
 
     The fingerprint covers dataset name, class names, template, protocol, draw rule, keys and labels of every list, and
     the content of the support images. Images that are scaled to 8 bits or turned upright (`decode_image`) are marked
     in every list.
 
     Raises:
-        ShotsError: a class has fewer than `shots` images, or none with `allow_fewer` or after `rule`.
+        ShotsError: a class has fewer than `shots` images, or none with `allow_fewer` or after `rule`, or a
+            single one of which `held_out_shot` would leave none.
         DataError: there are too few classes, an evaluation split is empty, a support image cannot be read, or a target
             of domain generalization has a class that the source does not have.
 
@@ -132,8 +136,11 @@ def build_task(
         true |= _true_labels(support_list, info, splits, trained)
     if rule is not None:
         samples = apply_rule(rule, samples, shots=shots, seed=seed, dataset=info.name, class_names=classes.names)
+    selecting = select_classes(drawn.val, trained)
+    if held_out_shot:
+        samples, selecting = hold_one_out(samples, classes.names)
     support = SupportSet(splits.images, samples, classes)
-    validation = SupportSet(splits.images, select_classes(drawn.val, trained), classes)
+    validation = SupportSet(splits.images, selecting, classes)
     evals = tuple(_eval_split(name, info, splits, labels, texts) for name, labels in scored.items()) + tuple(
         replace(_eval_split("all", other, found, range(len(found.class_names)), texts), name=other.name)
         for other, found in targets

@@ -47,6 +47,7 @@ class Run:
         optimism: by split, the accuracy gained by selection with test labels; NaN if it was not recorded. Empty for
             runs that are not oracles.
         open_scores: the numbers of the open score (`OPEN_SCORES`); empty if it was not computed.
+        held_out: whether one shot of each class was held out to select with it.
         targets: datasets that a transfer run scores, or should have scored.
         stale: how the method's code changed since, empty if it did not, or if the frame does not say.
         imported: whether the run was imported and not verified.
@@ -70,6 +71,7 @@ class Run:
     created_at: Any
     optimism: Mapping[str, float] = field(default_factory=dict)
     open_scores: Mapping[str, float] = field(default_factory=dict)
+    held_out: bool = False
     targets: tuple[str, ...] = ()
     stale: str = ""
     imported: bool = False
@@ -128,6 +130,7 @@ def planned_run(spec: ExperimentSpec) -> list[Run]:
         sizes={},
         cost={},
         created_at=None,
+        held_out=spec.held_out_shot,
         targets=spec.targets,
     )
     return _by_target(run) if spec.protocol in TRANSFER else [run]
@@ -189,6 +192,7 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> Run:
             if row.get("selected_on_test") is not None
         },
         open_scores=_open_scores(scored),
+        held_out=bool(first.get("held_out_shot")),
         targets=tuple(json.loads(first["targets"])) if first.get("targets") is not None else (),
         stale=first.get("stale") or "",
         imported=bool(first.get("imported")),
@@ -213,9 +217,11 @@ def _open_scores(scored: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def _config(row: Mapping[str, Any]) -> str:
-    """The config that defines the entry; class texts and epoch selection count as settings."""
+    """The config that defines the entry; class texts and the selection of the harness count as settings."""
     config: str = "{}" if row["config"] is None else row["config"]
     more = {name: row[column] for name, column in _MORE_SETTINGS.items() if row.get(column) is not None}
+    if row.get("held_out_shot"):
+        more = {name: value for name, value in more.items() if name != EPOCH} | {"selection": "hoso"}
     return json.dumps(json.loads(config) | more, sort_keys=True) if more else config
 
 

@@ -27,12 +27,12 @@ def select_runs(
                     f"the newest runs have {newest[0]} of {newest[1]}"
                 )
 
-    newest_task: dict[tuple[str, int, int], str] = {}
+    newest_task: dict[tuple[str, int, int, bool], str] = {}
     for run in scored:
         if run.key not in reasons:
-            newest_task.setdefault((run.dataset, run.shots, run.seed), run.fingerprint)
+            newest_task.setdefault((run.dataset, run.shots, run.seed, run.held_out), run.fingerprint)
     for run in scored:
-        newest_print = newest_task.get((run.dataset, run.shots, run.seed), run.fingerprint)
+        newest_print = newest_task.get((run.dataset, run.shots, run.seed, run.held_out), run.fingerprint)
         if run.key not in reasons and run.fingerprint != newest_print and run.shots > 0:
             reasons[run.key] = f"made on task {run.fingerprint[:8]}, the newest runs on {newest_print[:8]}"
 

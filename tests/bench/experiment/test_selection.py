@@ -66,7 +66,7 @@ def test_an_ensemble_is_a_setting_of_the_methods_with_a_grid(method: str) -> Non
 
 
 def test_a_way_that_a_method_lacks_is_refused_with_those_it_has() -> None:
-    offered = "last, fixed, validation, oracle; use one of these or leave the option out"
+    offered = "last, fixed, validation, oracle, hoso; use one of these or leave the option out"
     with pytest.raises(
         ImpossibleCombinationError, match=f"coop: it does not support --selection ensemble, only: {offered}"
     ):

@@ -1,0 +1,83 @@
+"""`--selection hoso`: one shot of each class selects in place of validation images, and nothing else differs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from sweep_requests import sweep_over
+
+from bench.analysis.leaderboard import leaderboards
+from bench.context import RunContext
+from bench.errors import UsageError
+from bench.experiment.runner import run_experiment
+from bench.experiment.task import load_task
+from bench.results.shards import Shards
+from bench.spec import ExperimentSpec
+from bench.store import fresh_store
+from bench.sweep import expand
+from datasets_registry import EvalProtocol
+
+DATASET, BACKBONE = "spectrum_basic:test=5", "ViT-tiny.random"
+
+
+def plan(selection: str | None, methods: tuple[str, ...] = ("coop",), **changes: Any):
+    axes: dict[str, Any] = {"protocol": EvalProtocol.FEW_SHOT, "shots": (3,), "seeds": (1,)} | changes
+    return expand(sweep_over(list(methods), [DATASET], [BACKBONE], selection=selection, **axes))
+
+
+def spec(selection: str | None, method: str = "coop", **changes: Any) -> ExperimentSpec:
+    (found,) = plan(selection, (method,), **changes).specs
+    return found
+
+
+@pytest.mark.parametrize("protocol", [EvalProtocol.FEW_SHOT, EvalProtocol.BASE_TO_NEW])
+def test_the_support_set_is_that_of_the_draw_without_one_image_of_each_class(protocol: EvalProtocol) -> None:
+    plain, held = (load_task(spec(way, protocol=protocol), RunContext()) for way in ("validation", "hoso"))
+    assert Counter(held.support.labels) == dict.fromkeys(range(len(held.support.classes)), 2)
+    assert Counter(held.validation.labels) == dict.fromkeys(range(len(held.support.classes)), 1)
+    assert {*held.support.samples, *held.validation.samples} == set(plain.support.samples)
+    last = {sample.label: sample for sample in plain.support.samples}
+    assert set(held.validation.samples) == set(last.values())
+    assert held.evals == plain.evals
+    assert held.fingerprint != plain.fingerprint
+
+
+def test_the_spec_of_other_rules_and_its_id_stay_what_they_were() -> None:
+    other, held = spec("validation"), spec("hoso")
+    assert "held_out_shot" not in other.model_dump()
+    assert held.epoch_selection == "validation"
+    assert held.held_out_shot
+    assert ExperimentSpec.model_validate(held.model_dump(mode="json")) == held
+    assert held.run_id != other.run_id
+
+
+def test_a_method_with_a_search_of_its_own_searches_on_the_held_out_images() -> None:
+    held = spec("hoso", "tip_adapter")
+    assert (held.config["selection"], held.epoch_selection, held.held_out_shot) == ("validation", None, True)
+
+
+def test_zero_shot_runs_unchanged() -> None:
+    assert spec("hoso", "zero_shot") == spec(None, "zero_shot")
+
+
+def test_one_shot_is_refused() -> None:
+    with pytest.raises(Exception, match="24 of 24 classes have a single image.*Use 2 shots or more"):
+        plan("hoso", shots=(1,))
+
+
+def test_an_unknown_rule_lists_it() -> None:
+    with pytest.raises(UsageError, match="Allowed: .*oracle, hoso"):
+        plan("holdout")
+
+
+def test_its_row_stands_beside_the_other_rules_on_one_board(tmp_path) -> None:
+    shards, short = Shards(tmp_path), ["coop.recipe.epochs=2", "coop.recipe.views=2"]
+    for way in ("last", "validation", "hoso"):
+        shards.write(*run_experiment(spec(way, overrides=short), RunContext()))
+    (board,) = leaderboards(fresh_store(tmp_path).runs_frame())
+    assert not board.excluded
+    assert len(board.entries) == 3
+    assert sum("selection=hoso" in entry.label for entry in board.entries) == 1
+    assert sum("epoch=validation" in entry.label for entry in board.entries) == 1
