@@ -18,7 +18,7 @@ from bench.analysis.difficulty_groups import FEWEST, Grouping, difficulty_groups
 from bench.analysis.leaderboard import Leaderboard, Setting
 from bench.analysis.paired_average import common_seeds, paired_test, untested
 from bench.analysis.regret_claims import known_of_board, regret_difference
-from bench.analysis.seed_scores import Scores, seed_scores
+from bench.analysis.seed_scores import Outcomes, Scores, seed_scores, with_outcomes
 from bench.errors import UsageError
 from bench.statistics import MeanTest, difference_of_means
 
@@ -48,7 +48,7 @@ class Claim(BaseModel):
     measure: Literal["base", "new", "H", "all", "gap"]
     datasets: Literal["all", "easy", "hard"] = "all"
     only: tuple[str, ...] = Field((), description="datasets that count; all if empty")
-    contrast: Literal["difference", "difference-of-groups", "regret"] = "difference"
+    contrast: Literal["difference", "difference-of-groups", "regret", "constant-weight"] = "difference"
     above: float = Field(0.0, description="effect that must be exceeded, a fraction")
 
     @model_validator(mode="after")
@@ -117,8 +117,12 @@ def check_claims(
     runs: pd.DataFrame,
     difficulty: Mapping[str, Mapping[str, float]],
     groups: Grouping = difficulty_groups,
+    constant_weight: Outcomes = lambda _run_id: {},
 ) -> list[ClaimResult]:
     """Test every claim on every board of a plain draw that has both of its methods; without one it is not tested.
+
+    `constant_weight` gives the outcomes that a run would have with a constant ensemble weight, and nothing for a run
+    that did not store its branches. A claim with contrast `constant-weight` is a difference of these from its own.
 
     `runs` is the store's `runs_frame(outcomes=True)`. `difficulty` is the relative transfer difficulty by backbone and
     dataset; `groups` divides the datasets by it.
@@ -129,8 +133,9 @@ def check_claims(
         if claim.contrast == "regret":
             results += _check_regret(claim, boards, difficulty)
             continue
+        constant = constant_weight if claim.contrast == "constant-weight" else None
         found = [
-            _check(claim, board, a, b, difficulty.get(board.setting.backbone, {}), groups)
+            _check(claim, board, with_outcomes(a, constant), b, difficulty.get(board.setting.backbone, {}), groups)
             for board, known in zip(boards, scores, strict=True)
             if board.setting.protocol == claim.protocol
             and not board.setting.support
@@ -150,8 +155,9 @@ def check_claims(
 
 def _command(claim: Claim, shots: int | None) -> str:
     """What runs both methods of a claim."""
+    methods = ",".join(dict.fromkeys((claim.a, claim.b)))
     end = "" if shots is None else f" --shots {shots_value(shots)}"
-    return f"`etl-bench run -m {claim.a},{claim.b} --protocol {claim.protocol}{end}`"
+    return f"`etl-bench run -m {methods} --protocol {claim.protocol}{end}`"
 
 
 def _scores_of(board: Leaderboard, scores: Mapping[str, Scores], name: str) -> Scores | None:
@@ -173,7 +179,9 @@ def _check(
     tests = [found for group in needed if (found := paired_test(a, b, claim.measure, group)) is not None]
     command = _command(claim, board.setting.shots)
     if len(tests) < len(needed):
-        if claim.only and not shared:
+        if claim.contrast == "constant-weight":
+            reason = f"needs runs that stored both branches: {command} with --keep-branches --rerun all"
+        elif claim.only and not shared:
             reason = f"needs runs of both on {' or '.join(claim.only)}: {command}"
         elif claim.datasets == "all" and not of_groups:
             reason = f"needs runs of both on the same datasets and seeds: {command}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,13 +152,17 @@ class Results:
         from bench.analysis.claims import check_claims, difficulty_by_backbone, load_claims
         from bench.analysis.difficulty_groups import chosen_groups
         from bench.analysis.leaderboard import leaderboards
+        from bench.results.constant_weight import constant_weight_outcomes
+        from bench.results.shards import Shards
 
         groups = chosen_groups(tuple(easy), tuple(hard))
         asked = load_claims(None if file is None else Path(file).expanduser())
         if self._outcomes.empty:
             raise UsageError(no_runs(self.folder))
         difficulty = difficulty_by_backbone(self.difficulty())
-        return ClaimsTable(check_claims(asked, leaderboards(self._outcomes), self._outcomes, difficulty, groups))
+        constant = partial(constant_weight_outcomes, Shards(self.folder))
+        boards = leaderboards(self._outcomes)
+        return ClaimsTable(check_claims(asked, boards, self._outcomes, difficulty, groups, constant))
 
     def difficulty(self) -> pd.DataFrame:
         """Transfer difficulty and related measures, one row per backbone, dataset, split and measure."""

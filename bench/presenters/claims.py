@@ -10,6 +10,7 @@ from bench.analysis.claims import Claim, ClaimResult, check_claims, difficulty_b
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import Leaderboard, Setting
 from bench.analysis.reproduction import MARGIN, PublishedSettings, compare_with_published, count_verdicts
+from bench.analysis.seed_scores import Outcomes
 from bench.presenters.catalogue import Catalogue
 from bench.presenters.values import view_of
 from reports.views import ClaimResultView, ClaimView, ReproductionView
@@ -22,10 +23,14 @@ def claim_views(
     difficulty: pd.DataFrame,
     catalogue: Catalogue,
     groups: Grouping = difficulty_groups,
+    constant_weight: Outcomes = lambda _run_id: {},
 ) -> tuple[ClaimView, ...]:
-    """Every claim with its results on boards computed from `runs`, in the order of the claims."""
+    """Every claim with its results on boards computed from `runs`, in the order of the claims.
+
+    `constant_weight` gives a run's outcomes with a constant ensemble weight, see `check_claims`.
+    """
     found: dict[str, list[ClaimResult]] = {claim.id: [] for claim in claims}
-    for result in check_claims(claims, boards, runs, difficulty_by_backbone(difficulty), groups):
+    for result in check_claims(claims, boards, runs, difficulty_by_backbone(difficulty), groups, constant_weight):
         found[result.claim.id].append(result)
     return tuple(
         view_of(
@@ -49,6 +54,9 @@ def _test(claim: Claim, catalogue: Catalogue) -> str:
         over = "the hard minus the easy datasets"
     if claim.only:
         over = f"{', '.join(catalogue.dataset(name).title for name in claim.only)}"
+    if claim.contrast == "constant-weight":
+        method = catalogue.method(claim.a).title
+        return f"{method} with its mean weight for all classes − {method}: {what} over {over}, {claim.protocol}"
     shots = "" if claim.shots is None else f", {counted(claim.shots, 'shot')}"
     a, b = catalogue.method(claim.a).title, catalogue.method(claim.b).title
     return f"{a} − {b}: {what} over {over}, {claim.protocol}{shots}"

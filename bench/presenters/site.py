@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,15 @@ from bench.analysis.claims import Claim
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import HConvention, Leaderboard, compared_leaderboard, leaderboard, settings
 from bench.analysis.reproduction import PublishedSettings
+from bench.analysis.seed_scores import Outcomes
 from bench.presenters.boards import board_view
 from bench.presenters.catalogue import Catalogue
 from bench.presenters.claims import claim_views, reproduction_view
 from bench.presenters.error_analysis import Pictures, error_analysis_view
 from bench.presenters.overview import board_overview
 from bench.presenters.provenance import minute, provenance
+from bench.results.constant_weight import constant_weight_outcomes
+from bench.results.shards import Shards
 from bench.sweep import UnfinishedSweep, missing_specs
 from reports.views import ErrorAnalysisView, ExampleView, SiteView, UnfinishedView
 
@@ -109,11 +113,15 @@ def site_view(
         boards=tuple(views.values()),
         overviews=tuple(overviews),
         facts=() if made is None else provenance(made[made["run_id"].isin(once["run_id"])]),
-        claims=claim_views(claims, whole, runs, difficulty, catalogue, groups),
+        claims=claim_views(claims, whole, runs, difficulty, catalogue, groups, _constant_weight(stored)),
         reproduction=None if published is None else reproduction_view(whole, runs, published, defaults, catalogue),
         error_analysis=errors,
         unfinished=tuple(UnfinishedView(item.counts, item.missing_text, item.command) for item in unfinished),
     )
+
+
+def _constant_weight(stored: Store | None) -> Outcomes:
+    return (lambda _run_id: {}) if stored is None else partial(constant_weight_outcomes, Shards(stored.runs))
 
 
 def anchor_of(text: str, taken: set[str]) -> str:

@@ -169,6 +169,35 @@ def test_intervals_of_regret_hold_the_truth():
     assert inside / 300 > 0.93
 
 
+@pytest.mark.parametrize(("loss", "verdict"), [(0.0, ClaimVerdict.SUPPORTED), (0.1, ClaimVerdict.REFUTED)])
+def test_a_constant_weight_is_compared_with_the_adaptive_one(world, loss: float, verdict: ClaimVerdict):
+    """The simulated constant weight turns a known share of right predictions into wrong ones."""
+    _, runs = world
+    draw = np.random.default_rng(0)
+    rows = runs[runs["method"] == "apex"]
+    outcomes = {
+        run_id: {
+            split: correct & (draw.random(len(correct)) > loss)
+            for split, correct in part.set_index("split")["correct"].items()
+            if split == "new"  # a run has further splits, such as those of the open score, without branches
+        }
+        for run_id, part in rows.groupby("run_id")
+    }
+    asked = claim(b="apex", contrast="constant-weight", measure="new", above=-0.01)
+    (found,) = check_claims([asked], *world, DIFFICULTY, constant_weight=lambda run_id: outcomes.get(run_id, {}))
+    assert found.test.mean == pytest.approx(-0.6 * loss, abs=0.02)
+    assert found.verdict is verdict or (loss == 0 and found.test.standard_error is None)
+
+
+def test_runs_without_branches_say_what_they_need(world):
+    (found,) = check_claims([claim(b="apex", contrast="constant-weight")], *world, DIFFICULTY)
+    assert found.verdict is ClaimVerdict.NOT_TESTED
+    assert found.reason == (
+        "needs runs that stored both branches: `etl-bench run -m apex --protocol base-to-new --shots 16` with "
+        "--keep-branches --rerun all"
+    )
+
+
 def test_a_regret_claim_needs_policies(tmp_path: Path):
     path = tmp_path / "c.toml"
     lines = ['id = "x"', 'sentence = "s"', 'source = ""', 'a = "coop"', 'b = "best average"', 'measure = "H"']

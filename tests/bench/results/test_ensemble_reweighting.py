@@ -11,6 +11,7 @@ from sweep_requests import sweep_over
 from bench.context import RunContext
 from bench.experiment import runner
 from bench.record import Predictions, RunRecord
+from bench.results.constant_weight import constant_weight_outcomes
 from bench.results.ensemble_reweighting import adaptive_weight, blended_accuracy, blended_logits, fixed_weight
 from bench.results.prediction_files import pack_predictions, unpack_predictions
 from bench.results.shards import Shards
@@ -100,3 +101,20 @@ def test_an_unknown_side_is_refused() -> None:
     assert branches is not None
     with pytest.raises(ValueError, match="Side 'left' is unknown"):
         blended_logits(branches, adaptive_weight(branches), sides="left")
+
+
+def test_the_mean_weight_equals_the_run_made_with_it(tmp_path) -> None:
+    record, predictions = answer()
+    shards = Shards(tmp_path)
+    shards.write(record, predictions)
+    kept = new((record, predictions))
+    assert kept.branches is not None
+    weights = adaptive_weight(kept.branches)
+    assert weights.std() > 0
+    made = new(answer(ensemble_weight="fixed", fixed_weight=float(weights.mean())))
+    order = np.argsort(np.array(made.images))
+    found = constant_weight_outcomes(shards, record.run_id)
+    np.testing.assert_array_equal(found["new"], (made.predicted == made.label)[order])
+    fixed, of_fixed = answer(ensemble_weight="fixed", fixed_weight=0.4)
+    shards.write(fixed, of_fixed)
+    assert constant_weight_outcomes(shards, fixed.run_id) == {}
