@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import EvalProtocol
-from methods import Batch, Family, MethodInfo, Needs, SupportView, register_method
+from methods import Batch, Family, MethodInfo, Needs, SupportView, TowerUse, register_method
 from methods._base.backbone_sizes import BackboneSizes
 from methods._parts.fine_tuning import FINE_TUNING_RECIPE, FineTuningConfig, FineTuningMethod
 from methods._towers.blocks import view_block
@@ -63,6 +63,7 @@ class LastBlockFT(FineTuningMethod[LastBlockConfig]):
         needs=frozenset({Needs.HIDDEN}),
         open_vocabulary=True,
         vision_transformer=True,
+        tower_use=frozenset({TowerUse.IMAGE_BLOCKS}),
         parameter_formula="min(blocks, image_blocks) * (12 * image_width + 13) * image_width",
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
         starts_as_zero_shot={"normalise_images": True},

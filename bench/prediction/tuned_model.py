@@ -239,6 +239,9 @@ def code_changes(info: ModelInfo) -> list[str]:
 
 def _backbone_spec(info: ModelInfo, given: str | None) -> BackboneSpec:
     arch = info.spec.backbone.partition(".")[0]
+    remedy = (
+        "Give their folder with -b local-dir:FOLDER" if arch == "local-dir" else f"Give their file with -b {arch}=FILE"
+    )
     text = given or info.backbone_file or info.spec.backbone
     if given is not None and "=" not in given and Path(given).exists():
         text = f"{arch}={given}"
@@ -246,7 +249,7 @@ def _backbone_spec(info: ModelInfo, given: str | None) -> BackboneSpec:
     if given is None and "=" in text and not recorded.exists():
         raise ModelFileError(
             f"This model was tuned on {info.spec.backbone} with the weights {recorded}, which are not there any more. "
-            f"Give their file with -b {arch}=FILE."
+            f"{remedy}."
         )
     try:
         spec = parse_backbone(text)
@@ -254,8 +257,7 @@ def _backbone_spec(info: ModelInfo, given: str | None) -> BackboneSpec:
         if given is not None:
             raise
         raise ModelFileError(
-            f"This model was tuned on {info.spec.backbone}, whose weights are not found ({error}). Give their file "
-            f"with -b {arch}=FILE."
+            f"This model was tuned on {info.spec.backbone}, whose weights are not found ({error}). {remedy}."
         ) from None
     if spec.imported:
         raise ModelFileError(
