@@ -30,6 +30,7 @@ from bench.experiment.features.inputs import SupportMemory, shared_inputs
 from bench.experiment.keeping import kept_model
 from bench.experiment.measured_difficulty import measure_difficulty
 from bench.experiment.open_evaluation import evaluate_open
+from bench.experiment.shared_image_features import SharedImageFeatures
 from bench.experiment.stacked_training import StackedRun, can_stack, fit_stack
 from bench.experiment.task import load_task
 from bench.experiment.training_loop import fit, training_epochs
@@ -144,8 +145,17 @@ class _Run:
         spec, context, task, method, meter = self.spec, self.context, self.task, self.method, self.meter
         selected_epoch = None
 
+        shared = SharedImageFeatures(method)
+
         def batches(part: EvalSplit | SupportSet) -> Iterator[Batch]:
             return self.inputs.evaluation_batches(part.images, part.samples, method.info.needs, self.eval_batch)
+
+        def shared_batches(part: EvalSplit) -> Iterator[Batch]:
+            ahead = not shared.holds(part.name, self.eval_batch, len(part))
+            found = self.inputs.evaluation_batches(
+                part.images, part.samples, method.info.needs, self.eval_batch, ahead=ahead
+            )
+            return shared.numbered(part.name, self.eval_batch, found)
 
         with meter.phase("select"):
             if method.info.needs_validation and len(task.validation):
@@ -154,10 +164,19 @@ class _Run:
                 selected_epoch = self.candidates.keep_best(partial(batches, task.validation), task.validation.labels)
 
         oracle = self.candidates if spec.epoch_selection == "oracle" else None
-        with meter.phase("eval"):
+        # an oracle changes the method between passes, and another protocol has no second pass
+        reuse = self._has_open_score and oracle is None and not method.oracle_classifiers(task.support.classes)
+        scored_batches = shared_batches if reuse else batches
+        with meter.phase("eval"), shared:
             scored = self._in_halved_batches(
                 lambda: [
-                    evaluate(method, split, partial(batches, split), keep_branches=context.keep_branches, epochs=oracle)
+                    evaluate(
+                        method,
+                        split,
+                        partial(scored_batches, split),
+                        keep_branches=context.keep_branches,
+                        epochs=oracle,
+                    )
                     for split in task.evals
                 ]
             )
@@ -165,7 +184,8 @@ class _Run:
         # before the open score and the curve are computed, which are no part of the cost
         eval_batch = self.eval_batch
         cost = meter.cost(method, self.trained, self.checkpoint.earlier if self.checkpoint else ())
-        opened, open_predictions = self._open_score(batches, oracle)
+        with shared:
+            opened, open_predictions = self._open_score(scored_batches, oracle)
         points = (
             self.curve.points(lambda: {s.name: plain_accuracy(method, s, batches(s)) for s in task.evals})
             if self.curve
@@ -196,11 +216,15 @@ class _Run:
         )
         return record, [*(predictions for _, predictions in scored), *open_predictions]
 
+    @property
+    def _has_open_score(self) -> bool:
+        return self.spec.protocol is EvalProtocol.BASE_TO_NEW and self.spec.fold is None
+
     def _open_score(
         self, batches: Callable[[EvalSplit], Iterator[Batch]], oracle: EpochCandidates | None
     ) -> tuple[OpenScore | None, list[Predictions]]:
         """The open score of a base-to-new run with its predictions; None with other protocols, and in a race."""
-        if self.spec.protocol is not EvalProtocol.BASE_TO_NEW or self.spec.fold is not None:
+        if not self._has_open_score:
             return None, []
         base, new = self.task.evals
         return self._in_halved_batches(lambda: evaluate_open(self.method, base, new, batches, epochs=oracle))

@@ -276,9 +276,12 @@ class Inputs:
         return batch
 
     def evaluation_batches(
-        self, images: Images, samples: Sequence[Sample], needs: frozenset[Needs], size: int
+        self, images: Images, samples: Sequence[Sample], needs: frozenset[Needs], size: int, *, ahead: bool = True
     ) -> Iterator[Batch]:
-        """Unlabelled centre views in order, `size` per batch; pixels are decoded while earlier batches are scored."""
+        """Unlabelled centre views in order, `size` per batch.
+
+        With `ahead`, pixels are decoded while earlier batches are scored; otherwise when they are read.
+        """
 
         def batch(start: int) -> Batch:
             chosen = samples[start : start + size]
@@ -292,7 +295,7 @@ class Inputs:
             )
 
         starts = range(0, len(samples), size)
-        if Needs.PIXELS in needs:
+        if ahead and Needs.PIXELS in needs:
             yield from prefetch(starts, lambda start: batch(start).load(Needs.PIXELS))
         else:
             yield from map(batch, starts)
