@@ -221,7 +221,7 @@ def _config(row: Mapping[str, Any]) -> str:
     config: str = "{}" if row["config"] is None else row["config"]
     more = {name: row[column] for name, column in _MORE_SETTINGS.items() if row.get(column) is not None}
     if row.get("held_out_shot"):
-        more = {name: value for name, value in more.items() if name != EPOCH} | {"selection": "hoso"}
+        more[EPOCH if EPOCH in more else "selection"] = "hoso"
     return json.dumps(json.loads(config) | more, sort_keys=True) if more else config
 
 
