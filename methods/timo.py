@@ -56,7 +56,7 @@ class TIMOConfig(TextConfig):
         ("own", "imagenet80"),
         min_length=1,
         description="texts of a class where it has no descriptions: `own` (the dataset's), `select7` or `imagenet80` "
-        "(lists), or a text with {}; published: descriptions of a language model",
+        "(lists), or a text with {}; published: descriptions of a language model. Imported features need `own`",
     )
     alpha: float = Field(
         100.0, gt=0, description="factor on the cosine to the text where it is not searched; 100, CLIP's own"
