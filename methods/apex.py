@@ -23,12 +23,13 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet
-from methods import Batch, Classifier, Family, MethodConfig, Needs, SupportView, register_method
+from methods import Batch, Classifier, Family, Needs, SupportView, register_method
 from methods._base.recipe import for_transfer
 from methods._parts.adapters import AdapterKind
 from methods._parts.adaptive_ensemble import Blend, class_distances, ensemble_weight
 from methods._parts.apex_recipe import APEX_CITATION, APEX_RECIPES, TRANSFER_DEPTH
 from methods._parts.composed_method import ComposedMethod, composed_info
+from methods._parts.context_initialisation import WordedContextConfig
 from methods._parts.learned_prompts import VisualPrompts
 from methods._parts.part_declarations import adapter, text_context, visual_prompts
 from methods._text.templates import GENERIC60, GENERIC_TEMPLATE
@@ -37,7 +38,7 @@ ORACLE_GRID = tuple(i / 10 for i in range(11))
 """Fixed weights that the oracle chooses from: the grid of the paper's Table 13."""
 
 
-class APEXConfig(MethodConfig):
+class APEXConfig(WordedContextConfig):
     """Every switch of the method; defaults are what produced the published numbers, on a clean reference tower."""
 
     n_visual: int = Field(2, ge=1, description="visual tokens a block; 2, paper appendix A")

@@ -22,13 +22,14 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import EvalProtocol
-from methods import Batch, Family, MethodConfig, Needs, Recipe, SupportView, cosine_logits, register_method
+from methods import Batch, Family, Needs, Recipe, SupportView, cosine_logits, register_method
 from methods._parts.composed_method import ComposedMethod, composed_info
+from methods._parts.context_initialisation import WordedContextConfig
 from methods._parts.part_declarations import bottleneck, coupling, text_context
 from methods._text.templates import KGCOOP_WORDING
 
 
-class CoPromptConfig(MethodConfig):
+class CoPromptConfig(WordedContextConfig):
     """Prompts, adapters and the weight of consistency."""
 
     n_ctx: int = Field(2, ge=1, le=70, description="tokens a block, in either tower; 2, CoPrompt configs (or 4)")

@@ -7,17 +7,18 @@ paper's analysis calls text prompt tuning.
 from pydantic import Field
 
 from datasets_registry import EvalProtocol
-from methods import ComposedMethod, Family, MethodConfig, Recipe, composed_info, register_method
+from methods import ComposedMethod, Family, Recipe, composed_info, register_method
 from methods._parts.citations import MAPLE_PAPER
+from methods._parts.context_initialisation import WordedContextConfig
 from methods._parts.part_declarations import text_context
 
 
-class DeepTextPromptsConfig(MethodConfig):
+class DeepTextPromptsConfig(WordedContextConfig):
     """Number and depth of the text prompts."""
 
     n_text: int = Field(4, ge=1, le=70, description="text tokens a block; 4, MaPLe repository's language-only setting")
     depth: int = Field(0, ge=0, description="prompted blocks, 0 = every one (12 of 12 published)")
-    worded_init: bool = Field(True, description="start the input context at the words `a photo of a`, if they suffice")
+    worded_init: bool = Field(True, description="start the input context at `ctx_init`, if it has enough words")
 
 
 RECIPE = Recipe(
@@ -32,7 +33,7 @@ RECIPE = Recipe(
 class DeepTextPrompts(ComposedMethod[DeepTextPromptsConfig]):
     """Cross-entropy on `scale * cos(frozen image, prompted text)`."""
 
-    parts = (text_context(depth="depth", words="4 * worded_init"),)
+    parts = (text_context(depth="depth", words="ctx_init if worded_init else ''"),)
     info = composed_info(
         parts,
         name="deep_text_prompts",

@@ -30,8 +30,9 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Needs, Optimizer, Recipe, SupportView, TwoTowerMethod, cosine_logits, register_method
 from methods._backbones.backbone import Backbone
-from methods._base.method_info import Family, MethodConfig, MethodInfo
+from methods._base.method_info import Family, MethodInfo
 from methods._base.recipe import for_transfer
+from methods._parts.context_initialisation import WordedContextConfig
 from methods._parts.learned_prompts import TextContext
 from methods._parts.parameter_initialisation import linear_layer, normal_parameter
 
@@ -39,7 +40,7 @@ HEADS = 8
 """Attention heads of the mapping networks, where the width allows."""
 
 
-class HiCroPLConfig(MethodConfig):
+class HiCroPLConfig(WordedContextConfig):
     """The prompts, how they are mapped, and the weight of staying near the frozen features."""
 
     n_ctx: int = Field(16, ge=1, le=70, description="tokens a block, in either tower; 16, HiCroPL configs, 2 transfer")
@@ -145,11 +146,11 @@ class HierarchicalPrompts(nn.Module):
     """Deep prompts of both towers, and the mapping networks where they are trained; image prompts start equal."""
 
     def __init__(
-        self, n: int, depth: int, mapper: PromptMapper | None, b: Backbone, generator: torch.Generator
+        self, c: HiCroPLConfig, depth: int, mapper: PromptMapper | None, b: Backbone, generator: torch.Generator
     ) -> None:
         super().__init__()
-        self.text = TextContext(n, depth, 4, b, generator)
-        first = normal_parameter((n, b.vision_width), generator)
+        self.text = TextContext(c.n_ctx, depth, c.ctx_init, b, generator)
+        first = normal_parameter((c.n_ctx, b.vision_width), generator)
         self.image = nn.ParameterList([first.detach().clone() for _ in range(depth)])
         self.mapper = mapper
 
@@ -210,7 +211,7 @@ class HiCroPL(TwoTowerMethod[HiCroPLConfig]):
         self.learned = c.mapping == "learned"
         self.mapper = mapper.requires_grad_(self.learned)
         own = mapper if self.learned else None
-        self.trainable = HierarchicalPrompts(c.n_ctx, depth, own, b, self.generator).to(b.device)
+        self.trainable = HierarchicalPrompts(c, depth, own, b, self.generator).to(b.device)
 
     def prompts(self) -> tuple[list[Tensor], list[Tensor]]:
         """Text and image prompts by block."""

@@ -7,19 +7,20 @@ The baseline of the MaPLe paper (Khattak et al., CVPR 2023). Official file: muza
 from pydantic import Field
 
 from datasets_registry import EvalProtocol
-from methods import ComposedMethod, Family, MethodConfig, Recipe, composed_info, register_method
+from methods import ComposedMethod, Family, Recipe, composed_info, register_method
 from methods._parts.citations import MAPLE_PAPER
+from methods._parts.context_initialisation import WordedContextConfig
 from methods._parts.part_declarations import text_context, visual_prompts
 
 
-class IVLPConfig(MethodConfig):
+class IVLPConfig(WordedContextConfig):
     """Number and depth of the prompts of both towers."""
 
     n_text: int = Field(2, ge=1, le=70, description="text tokens a block; 2, MaPLe repository")
     n_visual: int = Field(2, ge=1, description="visual tokens a block; 2, MaPLe repository")
     text_depth: int = Field(0, ge=0, description="prompted text blocks, 0 = every one (12 of 12 published)")
     visual_depth: int = Field(0, ge=0, description="prompted image blocks, 0 = every one (12 of 12 published)")
-    worded_init: bool = Field(True, description="start the input context at the words `a photo of a`, if they suffice")
+    worded_init: bool = Field(True, description="start the input context at `ctx_init`, if it has enough words")
 
 
 RECIPE = Recipe(
@@ -34,7 +35,7 @@ RECIPE = Recipe(
 class IVLP(ComposedMethod[IVLPConfig]):
     """Cross-entropy on `scale * cos(prompted image, prompted text)`."""
 
-    parts = (text_context(words="4 * worded_init"), visual_prompts())
+    parts = (text_context(words="ctx_init if worded_init else ''"), visual_prompts())
     info = composed_info(
         parts,
         name="ivlp",

@@ -11,23 +11,28 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Context, Family, MethodConfig, MethodInfo, Recipe, SupportView, register_method
-from methods._parts.context_initialisation import initial_context
+from methods import Batch, Context, Family, MethodInfo, Recipe, SupportView, register_method
+from methods._parts.context_initialisation import WordedContextConfig, initial_context, word_count
 from methods._parts.learned_prompts import ContextMethod
 from methods._text.templates import KGCOOP_WORDING
 
 
-class KgCoOpConfig(MethodConfig):
+class KgCoOpConfig(WordedContextConfig):
     """Context and penalty."""
 
     weight: float = Field(8.0, ge=0, description="of the distance to the frozen texts; 8, paper section 4.1")
-    worded_init: bool = Field(True, description="start at `a photo of a`, the published setting")
-    n_ctx: int = Field(16, ge=1, le=70, description="vectors of a random start; four with `worded_init`")
+    worded_init: bool = Field(True, description="start at the words of `ctx_init`, the published setting")
+    n_ctx: int = Field(16, ge=1, le=70, description="vectors of a random start; with words, one for each")
 
     @property
     def length(self) -> int:
         """Context vectors in effect."""
-        return 4 if self.worded_init else self.n_ctx
+        return word_count(self.words) if self.words else self.n_ctx
+
+    @property
+    def words(self) -> str:
+        """The words in effect; empty for a random start."""
+        return self.ctx_init if self.worded_init else ""
 
 
 RECIPE = Recipe(
@@ -57,13 +62,13 @@ class KgCoOp(ContextMethod[KgCoOpConfig]):
         learns_text=True,
         parameter_formula="length * text_width",
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
-        starts_as_zero_shot={"worded_init": True},
+        starts_as_zero_shot={"worded_init": True, "ctx_init": "a photo of a"},
     )
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
-        words, b = "a photo of a" if self.config.worded_init else "", self.backbone
-        ctx = initial_context(words, (self.config.n_ctx, b.text_width), b, self.generator)
+        b = self.backbone
+        ctx = initial_context(self.config.words, (self.config.n_ctx, b.text_width), b, self.generator)
         self.trainable = Context(ctx).to(b.device)
 
     def teacher(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:

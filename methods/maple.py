@@ -8,18 +8,19 @@ Almost all parameters are in the maps. More than four text tokens start at rando
 from pydantic import Field
 
 from datasets_registry import EvalProtocol
-from methods import ComposedMethod, Family, MethodConfig, Recipe, composed_info, register_method
+from methods import ComposedMethod, Family, Recipe, composed_info, register_method
 from methods._base.recipe import for_transfer
 from methods._parts.citations import MAPLE_PAPER
+from methods._parts.context_initialisation import WordedContextConfig
 from methods._parts.part_declarations import coupling, text_context
 
 
-class MaPLeConfig(MethodConfig):
+class MaPLeConfig(WordedContextConfig):
     """Number and depth of the prompts."""
 
     n_ctx: int = Field(2, ge=1, le=70, description="tokens a block, in either tower; 2, paper section 4.1")
     depth: int = Field(9, ge=1, description="prompted blocks of both towers, at most all; 9 of 12, 3 cross-dataset")
-    worded_init: bool = Field(True, description="start the input context at the words `a photo of a`, if they suffice")
+    worded_init: bool = Field(True, description="start the input context at `ctx_init`, if it has enough words")
 
 
 DEPTH = "min(depth, text_blocks, image_blocks)"
@@ -41,7 +42,7 @@ TRANSFER = Recipe(
 class MaPLe(ComposedMethod[MaPLeConfig]):
     """Cross-entropy on `scale * cos(prompted image, prompted text)`, with mapped visual prompts."""
 
-    parts = (text_context("n_ctx", DEPTH, words="4 * worded_init"), coupling(DEPTH))
+    parts = (text_context("n_ctx", DEPTH, words="ctx_init if worded_init else ''"), coupling(DEPTH))
     info = composed_info(
         parts,
         name="maple",

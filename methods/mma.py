@@ -34,6 +34,7 @@ from methods import (
 from methods._base.backbone_sizes import BackboneSizes
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import for_transfer
+from methods._parts.gradient_scale import Scaled
 from methods._parts.parameter_initialisation import kaiming_linear_layer
 from methods._text.templates import GENERIC_TEMPLATE
 
@@ -49,21 +50,6 @@ class MMAConfig(MethodConfig):
 
     def frozen_blocks(self, backbone: BackboneSizes) -> int:
         return backbone.vision_depth - min(self.blocks, backbone.text_depth, backbone.vision_depth)
-
-
-class Scaled(torch.autograd.Function):
-    """`forward` times the value, `backward` times the gradient."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, forward: float, backward: float) -> Tensor:
-        """The scaled value."""
-        ctx.backward_scale = backward
-        return x * forward
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        """The gradient, scaled on its own."""
-        return gradient * ctx.backward_scale, None, None
 
 
 class Adapters(nn.Module):

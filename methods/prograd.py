@@ -17,18 +17,19 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from datasets_registry import BenchError, ClassSet, EvalProtocol
-from methods import Batch, Family, MethodConfig, MethodInfo, Recipe, SupportView, cosine_logits, register_method
-from methods._parts.context_initialisation import context_from_words, word_count
+from methods import Batch, Family, MethodInfo, Recipe, SupportView, cosine_logits, register_method
+from methods._parts.context_initialisation import WordedContextConfig, context_from_words, word_count
 from methods._parts.learned_prompts import Context, ContextMethod
 from methods._parts.parameter_initialisation import normal_parameter
 from methods._text.templates import PROGRAD_WORDING
 
 
-class ProGradConfig(MethodConfig):
+class ProGradConfig(WordedContextConfig):
     """Context, and how the two gradients meet."""
 
     n_ctx: int = Field(16, ge=1, le=70, description="context vectors; 16, ProGrad scripts")
-    worded_init: bool = Field(True, description="the dataset's words in the last slots (published), or N(0, 0.02)")
+    ctx_init: str = Field("", description="words in place of the dataset's, which are published")
+    worded_init: bool = Field(True, description="words in the last slots (published), or N(0, 0.02)")
     class_specific: bool = Field(False, description="a context for each class; ties the method to its classes")
     weight: float = Field(1.0, ge=0, description="lambda; 1, and 0.8 for Flowers, DTD, EuroSAT at 8 and 16 shots")
     temperature: float = Field(1.0, gt=0, description="of the divergence; 1, paper section 4")
@@ -74,7 +75,7 @@ class ProGrad(ContextMethod[ProGradConfig]):
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         c, width = self.config, self.backbone.text_width
-        words = self.teacher_template(support.classes).partition("{}")[0].strip()
+        words = c.ctx_init.replace("_", " ") or self.teacher_template(support.classes).partition("{}")[0].strip()
         if c.worded_init and words:
             n_words = word_count(words)
             front = c.n_ctx - n_words

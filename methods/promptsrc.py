@@ -17,14 +17,15 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import EvalProtocol
-from methods import Batch, Family, MethodConfig, Needs, Recipe, SupportView, cosine_logits, register_method
+from methods import Batch, Family, Needs, Recipe, SupportView, cosine_logits, register_method
 from methods._base.recipe import for_transfer
 from methods._parts.composed_method import ComposedMethod, composed_info
+from methods._parts.context_initialisation import WordedContextConfig
 from methods._parts.part_declarations import text_context, visual_prompts
 from methods._text.templates import GENERIC60
 
 
-class PromptSRCConfig(MethodConfig):
+class PromptSRCConfig(WordedContextConfig):
     """Prompts, weights of the terms, and the epoch average."""
 
     n_text: int = Field(4, ge=1, le=70, description="text tokens a block; 4, paper section 4.1")

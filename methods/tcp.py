@@ -15,21 +15,30 @@ from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Backbone, Batch, Context, Optimizer, Recipe, SupportView, TowerUse, TwoTowerMethod, register_method
-from methods._base.method_info import Family, MethodConfig, MethodInfo
-from methods._parts.parameter_initialisation import linear_layer, normal_parameter
+from methods._base.method_info import Family, MethodInfo
+from methods._parts.context_initialisation import WordedContextConfig, initial_context, word_count
+from methods._parts.parameter_initialisation import linear_layer
 from methods._text.prompt_embeddings import TextPrompts, overwrite_leading
 from methods._text.templates import TCP_WORDING
 
 
-class TCPConfig(MethodConfig):
+class TCPConfig(WordedContextConfig):
     """Context, the network that makes the class tokens, and where they enter."""
 
-    n_ctx: int = Field(4, ge=1, le=70, description="context vectors, and tokens a class; 4, TCP scripts")
+    ctx_init: str = Field("", description="words that the context starts from; empty: N(0, 0.02), as published")
+    n_ctx: int = Field(
+        4, ge=1, le=70, description="context vectors, and tokens a class; 4, TCP scripts. With `ctx_init`: its words"
+    )
     reduction: int = Field(4, ge=1, description="feature width over hidden width of the network; 4")
     layer: int = Field(
         8, ge=1, description="0-based text block that the tokens enter before, at most the last; 8 of 12"
     )
     weight: float = Field(8.0, ge=0, description="of the distance to the frozen texts; 8, fixed in the code")
+
+    @property
+    def length(self) -> int:
+        """Context vectors in effect: one for each word of `ctx_init`, else `n_ctx`."""
+        return word_count(self.ctx_init) if self.ctx_init else self.n_ctx
 
 
 class ClassAwareContext(Context):
@@ -83,7 +92,7 @@ class TCP(TwoTowerMethod[TCPConfig]):
         open_vocabulary=True,
         learns_text=True,
         tower_use=frozenset({TowerUse.TEXT_TOKENS}),
-        parameter_formula="(embed_dim // reduction) * (embed_dim + 1 + n_ctx * text_width) + 2 * n_ctx * text_width",
+        parameter_formula="(embed_dim // reduction) * (embed_dim + 1 + length * text_width) + 2 * length * text_width",
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
     )
 
@@ -92,7 +101,7 @@ class TCP(TwoTowerMethod[TCPConfig]):
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         c, b, g = self.config, self.backbone, self.generator
-        ctx = normal_parameter((c.n_ctx, b.text_width), g)
+        ctx = initial_context(c.ctx_init, (c.n_ctx, b.text_width), b, g)
         self.trainable = ClassAwareContext(ctx, b.embed_dim, b.embed_dim // c.reduction, g).to(b.device)
 
     def teacher(self, classes: ClassSet) -> Tensor:
@@ -102,7 +111,7 @@ class TCP(TwoTowerMethod[TCPConfig]):
     def text_features(self, classes: ClassSet) -> Tensor:
         layer = min(self.config.layer, self.backbone.text_depth - 1)
         tokens = self.trainable.tokens(self.teacher(classes))
-        name_start = 1 + self.config.n_ctx
+        name_start = 1 + self.config.length
 
         def enter(i: int, prefix: Tensor, suffix: Tensor) -> tuple[Tensor, Tensor]:
             if i != layer:

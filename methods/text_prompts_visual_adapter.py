@@ -5,13 +5,14 @@ One of the combinations that the paper's analysis compares. It prints no setting
 
 from pydantic import Field
 
-from methods import ComposedMethod, Family, MethodConfig, composed_info, register_method
+from methods import ComposedMethod, Family, composed_info, register_method
 from methods._parts.adapters import AdapterSetting, RankSetting
 from methods._parts.apex_recipe import APEX_CITATION, PART_RECIPES
+from methods._parts.context_initialisation import WordedContextConfig
 from methods._parts.part_declarations import adapter, text_context
 
 
-class TextPromptsVisualAdapterConfig(MethodConfig):
+class TextPromptsVisualAdapterConfig(WordedContextConfig):
     """Size of the prompts and kind of the adapter."""
 
     n_text: int = Field(2, ge=1, le=70, description="text tokens a block; 2, APEX")

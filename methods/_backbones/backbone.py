@@ -12,7 +12,7 @@ from functools import cached_property, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from datasets_registry import BenchError, ClassSet
@@ -37,6 +37,7 @@ from methods._towers.text_encoder import TextHook, TextTower
 from methods._towers.text_encoder_architectures import wrap_text_tower
 from methods._towers.text_hidden_states import TextHidden, continue_text_tower, text_hidden
 from methods._towers.tower_facts import TextKind
+from methods._towers.whole_texts import encode_whole_texts
 
 CLASS_LISTS = 8
 """Class lists and templates of which tokens and their embeddings are kept: 51 MB each for 1,000 classes."""
@@ -344,6 +345,22 @@ class Backbone:
         """Text features from hidden states, unnormalised; see `continue_text_tower`."""
         self.passes.text += Fraction(self.text_depth - hidden.first, self.text_depth) * len(hidden.prompts)
         return continue_text_tower(self._text, hidden, tokens=tokens, blocks=blocks, kept=kept)
+
+    @in_precision
+    def encode_whole_texts(
+        self, tokens: Int[Tensor, "n context"], *, blocks: Sequence[BlockView], reach: int
+    ) -> Float[Tensor, "n dim"]:
+        """Text features of whole sequences, unnormalised, for blocks that mix neighbouring positions.
+
+        Args:
+            tokens: on the CPU, padded.
+            blocks: run instead of the tower's own.
+            reach: how many positions after end-of-text can change the feature.
+        """
+        self.passes.text += len(tokens)
+        eot = self.tokenizer.ends(tokens)
+        tokens = tokens[:, : int(eot.max()) + 1 + reach].to(self.device)
+        return encode_whole_texts(self._text, tokens, eot.to(self.device), blocks)
 
     @in_precision
     def encode_prompts_each(

@@ -10,11 +10,10 @@ from torch import Tensor, nn
 from datasets_registry import BenchError, ClassSet
 from methods._backbones.backbone import Backbone
 from methods._base.method import ConfigT
-from methods._parts.context_initialisation import context_from_words
+from methods._parts.context_initialisation import context_from_words, word_count
 from methods._parts.parameter_initialisation import linear_layer, normal_parameter
 from methods._parts.two_tower import TwoTowerMethod
 from methods._text.prompt_embeddings import Position, TextPrompts, overwrite_leading, place_ctx
-from methods._text.templates import GENERIC_TEMPLATE
 
 
 def resolve_depth(depth: int, blocks: int, what: str) -> int:
@@ -71,23 +70,23 @@ class VisualPrompts(nn.Module):
 
 
 class TextContext(nn.Module):
-    """Learned tokens at positions 1..n of the generic template; deeper ones replace them before later blocks.
+    """Learned tokens at positions 1..n of the text `words {}.`; deeper ones replace them before later blocks.
 
-    The words of the template after the first n stay in the text, frozen. With more tokens than words, the template is
-    `X X ... {}.` and the tokens start at N(0, 0.02).
+    The words after the first n stay in the text, frozen. With more tokens than words, the text is `X X ... {}.` and the
+    tokens start at N(0, 0.02).
 
     Args:
         depth: prompted blocks, 0 for all, 1 = input only.
-        words: how many words of the template may initialise the input context; with n > words it is random.
+        words: those that the input context starts from; empty for a random start.
         generator: draws N(0, 0.02).
     """
 
-    def __init__(self, n: int, depth: int, words: int, backbone: Backbone, generator: torch.Generator) -> None:
+    def __init__(self, n: int, depth: int, words: str, backbone: Backbone, generator: torch.Generator) -> None:
         super().__init__()
         depth, width = resolve_depth(depth, backbone.text_depth, "Text prompt"), backbone.text_width
-        if n <= words:
-            self.template = GENERIC_TEMPLATE
-            self.ctx = nn.Parameter(context_from_words(GENERIC_TEMPLATE.replace("{}", "X"), backbone, n))
+        if words and n <= word_count(words):
+            self.template = words.replace("_", " ") + " {}."
+            self.ctx = nn.Parameter(context_from_words(words, backbone, n))
         else:
             self.template = " ".join(["X"] * n) + " {}."
             self.ctx = normal_parameter((n, width), generator)

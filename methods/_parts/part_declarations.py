@@ -83,10 +83,10 @@ def visual_prompts(depth: str = "visual_depth") -> Part:
     return Part("visual_prompts", parameters, VisualPrompts, ("n_visual", depth))
 
 
-def text_context(n: str = "n_text", depth: str = "text_depth", *, words: str = "4", when: str = "") -> Part:
-    """`n` tokens in each of the first `depth` text blocks, 0 for all, of the generic template.
+def text_context(n: str = "n_text", depth: str = "text_depth", *, words: str = "ctx_init", when: str = "") -> Part:
+    """`n` tokens in each of the first `depth` text blocks, 0 for all.
 
-    `words` is how many words of the template may initialise the input context.
+    `words` is the formula of the words that the input context starts from.
     """
     return Part("text_context", f"{n} * text_width * ({depth} or text_blocks)", TextContext, (n, depth, words), when)
 

@@ -72,15 +72,17 @@ def name_lengths(names: Sequence[str], tokenizer: Tokenizer = CLIP_TOKENIZER) ->
 
 
 def tokenize(
-    texts: Sequence[str], context_length: int = 77, tokenizer: Tokenizer = CLIP_TOKENIZER
+    texts: Sequence[str], context_length: int = 77, tokenizer: Tokenizer = CLIP_TOKENIZER, *, truncate: bool = False
 ) -> Int[Tensor, "n context"]:
-    """Tokens of texts, by default CLIP's, padded.
+    """Tokens of texts, by default CLIP's, padded; `truncate` cuts a long text before its end-of-text token.
 
     Raises BenchError for a text longer than the context, which open_clip would truncate silently.
     """
     rows = []
     for text in texts:
         ids = tokenizer.ids(text)
+        if truncate and len(ids) > context_length:
+            ids = (*ids[: context_length - 1], ids[-1])
         if len(ids) > context_length:
             raise BenchError(
                 f"Text of {len(ids)} tokens does not fit the context of {context_length}: {text!r}; shorten it."

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from datasets_registry import ClassSet, EvalProtocol
 from methods import Backbone
 from methods.clip_svd import CLIPSVD, CLIPSVDConfig
 from methods.hicropl import HiCroPL, HiCroPLConfig, PromptMapper
+from methods.lweib import Draw, LwEIB, LwEIBConfig
 from methods.mmrl_pp import MMRLPlusPlus, MMRLPlusPlusConfig, SharedMap
 
 TEMPLATE = "a photo of a {}, a type of pet."
@@ -98,11 +101,6 @@ def test_hicropl(name: str) -> None:
         text_to_image=official["CROSS_LAYER"],
         weight=official["LAMBD"],
     )
-    described = case.config["descriptions"]
-
-    def classes_of(which: str) -> ClassSet:
-        names = class_set(which).names
-        return ClassSet(names, TEMPLATE, tuple(tuple(described[name.replace("_", " ")]) for name in names))
 
     def parameters(method: HiCroPL) -> dict[str, nn.Parameter]:
         load_networks(method.mapper)
@@ -119,7 +117,13 @@ def test_hicropl(name: str) -> None:
                 case.assert_close(parameter, f"after5_before_mapping/{key}", "after5_before_mapping")
             method.finalise()
 
-    replay(method, case, parameters, classes_of=classes_of, after_step=after_step)
+    replay(method, case, parameters, classes_of=partial(described, case), after_step=after_step)
+
+
+def described(case: Case, which: str) -> ClassSet:
+    """The classes with the recorded sentences about each."""
+    names, sentences = class_set(which).names, case.config["descriptions"]
+    return ClassSet(names, TEMPLATE, tuple(tuple(sentences[name.replace("_", " ")]) for name in names))
 
 
 def load_networks(mapper: PromptMapper) -> None:
@@ -138,3 +142,45 @@ def load_networks(mapper: PromptMapper) -> None:
     state = mapper.state_dict()
     drawn = drawn_networks({official(name): value.shape for name, value in state.items()})
     mapper.load_state_dict({name: drawn[official(name)] for name in state})
+
+
+class RecordedDraws(LwEIB):
+    """LwEIB that makes the recorded random choices."""
+
+    info = LwEIB.info
+    recorded: Iterator[dict[str, Any]]
+
+    def draw(self, labels: Sequence[int]) -> Draw:
+        ours = super().draw(labels)
+        theirs = next(self.recorded)
+        chosen = len(set(labels))
+        assert ours.classes[:chosen] == theirs["classes"][:chosen]
+        assert len(ours.classes) == len(theirs["classes"])
+        return Draw(theirs["classes"], theirs["sentences"], theirs["text"], theirs["image"])
+
+
+@pytest.mark.parametrize("name", case_names("lweib"))
+def test_lweib(name: str) -> None:
+    case = Case("lweib", name)
+    official = case.config["LWEIB"]
+    config = LwEIBConfig(
+        scale=official["ADAPTER_SCALE"],
+        fast_factor=official["ADAPTER_SCALE_FACTOR"],
+        slow_share=official["SLOW_FAST_RATIO"],
+        negatives=official["NEG_SAMPLING_RATIO"],
+    )
+    assert any(any(draw["text"] + draw["image"]) for draw in case.config["draws"]), "some block is fast"
+
+    def parameters(method: LwEIB) -> dict[str, nn.Parameter]:
+        found = {}
+        for tower, part in (("text", method.trainable.text), ("visual", method.trainable.image)):
+            for i in range(3):
+                stem = f"adapter_learner.{tower}_adapter.{i + 1}"
+                found[f"{stem}.att_conv.conv.weight"] = part.attention[i]
+                if i < len(part.mlp):
+                    found[f"{stem}.mlp_conv.conv.weight"] = part.mlp[i]
+        return found
+
+    method = RecordedDraws(tiny_backbone(), config, generator())
+    method.recorded = iter(case.config["draws"])
+    replay(method, case, parameters, classes_of=partial(described, case))

@@ -1,0 +1,245 @@
+"""LwEIB: small convolutions over neighbouring words and patches in every block, and sentences about each class.
+
+Yang et al., "Learning with Enriched Inductive Biases for Vision-Language Models", IJCV 2025. Official files:
+ZjjConan/VLM-LwEIB `trainers/lweib.py`, `clip/model.py`. In each block of both towers, depthwise convolutions C1 and C2
+of three tokens (text) or three by three patches (image) change the input of attention and the inner MLP layer:
+
+    x' = x + attention(n + s C1(n)), n = norm_1(x);   out = x' + W2 gelu(h + s C2(h)), h = W1 norm_2(x')
+
+As in MMA, s applies to the forward pass and to the gradient of the input, but not to the convolutions' own gradients.
+In training each block's s is multiplied by `fast_factor` in one step of five (slow-fast optimisation). Each class is
+described by a sentence that is drawn again in each step, after the words `a photo of a NAME, `; a test takes the mean
+of all sentences. In base-to-new, a step compares the classes of its batch with up to seven times as many others.
+
+Sentences come from `--class-text descriptions:FILE`; the official code has twenty of GPT-3 for each class. Without any,
+the text is `a photo of a NAME.`. The last image block has no C2, since only its class token is read; the official code
+has an unused one. Since convolutions also look at the next word, no prefix is shared between classes,
+and positions after the end of a text count.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from pydantic import Field
+from torch import Tensor, nn
+
+from datasets_registry import ClassSet, EvalProtocol
+from methods import (
+    Batch,
+    Recipe,
+    SupportView,
+    TowerUse,
+    TwoTowerMethod,
+    Warmup,
+    cosine_logits,
+    image_views,
+    register_method,
+)
+from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.recipe import for_transfer
+from methods._parts.gradient_scale import Scaled
+from methods._parts.parameter_initialisation import linear_uniform
+from methods._text.tokens import tokenize
+from methods._towers.blocks import BlockView
+
+WORDS = "a photo of a"
+AT_ONCE = 256
+"""Sentences encoded at a time in a test; results do not depend on it beyond rounding."""
+
+
+class LwEIBConfig(MethodConfig):
+    """Scale of the convolutions, and the classes of a step."""
+
+    scale: float = Field(0.025, gt=0, description="of what a convolution adds; 0.025, LwEIB base2new.yaml, 0.075 x2d")
+    fast_factor: float = Field(2.5, gt=0, description="on the scale in a fast step of a block; 2.5, 7.5 x2d.yaml")
+    slow_share: float = Field(0.8, ge=0, le=1, description="of the steps in which a block is slow; 0.8, LwEIB configs")
+    negatives: int = Field(
+        7, ge=-1, description="other classes in a step for each class of the batch; 7, -1 for all classes x2d.yaml"
+    )
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The random choices of a step.
+
+    Args:
+        classes: those that are compared, the classes of the batch first, in order.
+        sentences: the place of each class's sentence in its list.
+        fast_text: whether each text block is fast; `fast_image` for image blocks.
+    """
+
+    classes: Sequence[int]
+    sentences: Sequence[int]
+    fast_text: Sequence[bool]
+    fast_image: Sequence[bool]
+
+
+class Convolutions(nn.Module):
+    """The two depthwise convolutions of each block of a tower, without biases.
+
+    Args:
+        grid: rows and columns of patches of an image tower, whose first token is left out; empty for a text tower.
+        generator: draws torch's convolution weights, uniform in +-1/sqrt(taps).
+    """
+
+    def __init__(self, frozen: Sequence[BlockView], grid: Sequence[int], generator: torch.Generator) -> None:
+        super().__init__()
+        self.grid = tuple(grid)
+        taps = (3, 3) if grid else (3,)
+        layers: list[Any] = [view.mlp for view in frozen]
+
+        def kernels(widths: Sequence[int]) -> nn.ParameterList:
+            shapes = [(width, 1, *taps) for width in widths]
+            return nn.ParameterList([linear_uniform(shape, 3 ** len(taps), generator) for shape in shapes])
+
+        self.attention = kernels([mlp.c_fc.in_features for mlp in layers])
+        used = layers[:-1] if grid else layers  # of the last image block only the class token is read
+        self.mlp = kernels([mlp.c_fc.out_features for mlp in used])
+
+    def views(self, frozen: Sequence[BlockView], scales: Sequence[float]) -> list[BlockView]:
+        """The tower's blocks with the convolutions, each at its scale."""
+        parts = zip(frozen, scales, zip_longest(self.attention, self.mlp), strict=True)
+        return [self._view(view, scale, *kernels) for view, scale, kernels in parts]
+
+    def _view(self, frozen: BlockView, scale: float, attention: Tensor, mlp: Tensor | None) -> BlockView:
+        layers: Any = frozen.mlp
+
+        def inner(normed: Tensor) -> Tensor:
+            hidden = layers.c_fc(normed)
+            out: Tensor = layers.c_proj(layers.gelu(hidden if mlp is None else self._added(hidden, mlp, scale)))
+            return out
+
+        return replace(frozen, qkv=lambda normed: frozen.qkv(self._added(normed, attention, scale)), mlp=inner)
+
+    def _added(self, x: Float[Tensor, "n tokens width"], kernel: Tensor, scale: float) -> Tensor:
+        """The tokens plus their scaled convolution."""
+        y: Tensor = Scaled.apply(x, 1.0, scale)  # type: ignore[no-untyped-call]
+        if self.grid:
+            patches = y[:, 1:].transpose(1, 2).reshape(len(y), y.shape[2], *self.grid)
+            y = F.conv2d(patches, kernel, padding=1, groups=len(kernel)).flatten(2).transpose(1, 2)
+            y = F.pad(y, (0, 0, 1, 0))
+        else:
+            y = F.conv1d(y.transpose(1, 2), kernel, padding=1, groups=len(kernel)).transpose(1, 2)
+        added: Tensor = x + Scaled.apply(y, scale, 1.0)  # type: ignore[no-untyped-call]
+        return added
+
+
+class BothTowers(nn.Module):
+    """The convolutions of both towers."""
+
+    def __init__(self, text: Convolutions, image: Convolutions) -> None:
+        super().__init__()
+        self.text, self.image = text, image
+
+
+RECIPE = Recipe(
+    source="LwEIB configs/trainers/LwEIB/base2new.yaml; printed for base-to-new, reused for few-shot; weight decay: "
+    "Dassl's default",
+    lr=0.28,
+    epochs=25,
+    batch_size=16,
+    warmup=Warmup.NONE,
+)
+TRANSFER = RECIPE.model_copy(
+    update={"source": "LwEIB configs/trainers/LwEIB/x2d.yaml", "lr": 0.15, "epochs": 10, "batch_size": 128}
+)
+
+
+@register_method
+class LwEIB(TwoTowerMethod[LwEIBConfig]):
+    """Cross-entropy on `scale * cos(image, a sentence of the class)` among some classes."""
+
+    info = MethodInfo(
+        name="lweib",
+        title="LwEIB",
+        family=Family.WEIGHT_ADAPTER,
+        summary="Depthwise convolutions in every block of both towers, trained on sentences about each class.",
+        citation="""@article{yang2025lweib,
+  title = {Learning with Enriched Inductive Biases for Vision-Language Models},
+  author = {Yang, Lingxiao and Zhang, Ru-Yuan and Chen, Qi and Xie, Xiaohua},
+  journal = {International Journal of Computer Vision},
+  year = {2025}
+}""",
+        config=LwEIBConfig,
+        needs=frozenset({Needs.PIXELS}),
+        open_vocabulary=True,
+        learns_text=True,
+        class_text_teacher=True,
+        vision_transformer=True,
+        tower_use=frozenset({TowerUse.IMAGE_BLOCKS, TowerUse.TEXT_TOKENS}),
+        parameter_formula="15 * text_width * text_blocks + 45 * image_width * image_blocks - 36 * image_width",
+        recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(TRANSFER),
+        config_by_protocol=for_transfer({"scale": 0.075, "fast_factor": 7.5, "negatives": -1}),
+    )
+
+    trainable: BothTowers
+
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        b = self.backbone
+        image = image_views(b.image_tower)  # raises for a tower without such blocks
+        text = Convolutions(b.text_tower.views, (), self.generator)
+        self.trainable = BothTowers(text, Convolutions(image, b.image_tower.visual.grid_size, self.generator))
+        self.trainable.to(b.device)
+        self.sentences = self.tokens(support.classes)
+
+    def tokens(self, classes: ClassSet) -> list[Int[Tensor, "n context"]]:
+        """Tokens of each class's sentences, on the CPU; long ones are cut."""
+        own = classes.sentences or [None] * len(classes)
+        texts = [
+            [f"{WORDS} {name}."] if some is None else [f"{WORDS} {name}, {one}" for one in some]
+            for name, some in zip(classes.prompt_names, own, strict=True)
+        ]
+        b = self.backbone
+        return [tokenize(some, b.text_tower.context_length, b.tokenizer, truncate=True) for some in texts]
+
+    def encode(self, tokens: Int[Tensor, "n context"], fast: Sequence[bool] = ()) -> Float[Tensor, "n dim"]:
+        """Features of texts, unnormalised; all blocks are slow unless `fast` says which are not."""
+        scales = self.scales(fast, self.backbone.text_depth)
+        blocks = self.trainable.text.views(self.backbone.text_blocks, scales)
+        return self.backbone.encode_whole_texts(tokens, blocks=blocks, reach=2 * len(blocks))
+
+    def scales(self, fast: Sequence[bool], blocks: int) -> list[float]:
+        """The scale of each block."""
+        c = self.config
+        return [c.scale * (c.fast_factor if is_fast else 1) for is_fast in fast or [False] * blocks]
+
+    def text_features(self, classes: ClassSet) -> Tensor:
+        tokens = self.tokens(classes)
+        encoded = torch.cat([self.encode(some) for some in torch.split(torch.cat(tokens), AT_ONCE)])
+        features = torch.split(F.normalize(encoded, dim=-1), [len(some) for some in tokens])
+        return torch.stack([some.mean(dim=0) for some in features])
+
+    def image_features(self, batch: Batch, fast: Sequence[bool] = ()) -> Tensor:
+        scales = self.scales(fast, self.backbone.vision_depth)
+        blocks = self.trainable.image.views(self.backbone.image_blocks, scales)
+        return self.backbone.encode_image(batch.pixels, blocks=blocks)
+
+    def draw(self, labels: Sequence[int]) -> Draw:
+        """The random choices of a step with these labels."""
+        n, classes = len(self.sentences), list(range(len(self.sentences)))
+        if self.config.negatives >= 0 and n > len(labels):
+            chosen = sorted(set(labels))
+            others = [c for c in classes if c not in chosen]
+            order = torch.randperm(len(others), generator=self.generator)
+            classes = chosen + [others[i] for i in order[: self.config.negatives * len(chosen)]]
+        places = torch.rand(len(classes), generator=self.generator).tolist()
+        sentences = [int(place * len(self.sentences[c])) for place, c in zip(places, classes, strict=True)]
+        text, image = self.backbone.text_depth, self.backbone.vision_depth
+        fast = (torch.rand(text + image, generator=self.generator) > self.config.slow_share).tolist()
+        return Draw(classes, sentences, fast[:text], fast[text:])
+
+    def loss(self, batch: Batch) -> Tensor:
+        labels = batch.labels.tolist()
+        drawn = self.draw(labels)
+        chosen = zip(drawn.classes, drawn.sentences, strict=True)
+        text = self.encode(torch.stack([self.sentences[c][i] for c, i in chosen]), drawn.fast_text)
+        image = self.image_features(batch, drawn.fast_image)
+        place = {c: i for i, c in enumerate(drawn.classes)}
+        targets = torch.tensor([place[label] for label in labels], device=text.device)
+        return F.cross_entropy(cosine_logits(image, text, self.backbone.logit_scale), targets)

@@ -1,0 +1,77 @@
+"""LwEIB beyond its recorded numbers: what its convolutions reach, its random choices, and its texts."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from parity_kit import class_set, generator, prepared, tiny_backbone, train_batch
+
+from datasets_registry import ClassSet, EvalProtocol
+from methods.lweib import LwEIB, LwEIBConfig
+
+
+def made(which: str = "all", **settings: object) -> LwEIB:
+    return prepared(LwEIB(tiny_backbone(), LwEIBConfig(**settings), generator()), class_set(which))
+
+
+def test_positions_beyond_the_reach_of_the_convolutions_change_nothing() -> None:
+    method = made(scale=0.5)
+    tokens = torch.cat(method.tokens(class_set("new")))
+    blocks = method.trainable.text.views(tiny_backbone().text_blocks, [0.5] * 3)
+    with torch.no_grad():
+        cut, whole, short = (
+            tiny_backbone().encode_whole_texts(tokens, blocks=blocks, reach=reach) for reach in (6, 70, 2)
+        )
+    torch.testing.assert_close(cut, whole, atol=2e-6, rtol=1e-5)
+    assert not torch.allclose(short, whole, atol=1e-4), "two positions a block are needed"
+
+
+def test_a_step_compares_the_classes_of_the_batch_with_some_others() -> None:
+    method = made(negatives=2)
+    drawn = [method.draw([3, 3, 7, 7]) for _ in range(8)]
+    assert all(list(draw.classes[:2]) == [3, 7] and len(set(draw.classes)) == 6 for draw in drawn)
+    assert len({tuple(draw.classes) for draw in drawn}) > 1
+    assert list(made(negatives=-1).draw([3]).classes) == list(range(10))
+    assert list(made("base", negatives=7).draw([0, 1, 2, 3, 4]).classes) == list(range(5)), "no more than the batch"
+
+
+@pytest.mark.parametrize(("slow_share", "fast"), [(1.0, 0), (0.0, 6)])
+def test_fast_blocks_have_a_larger_scale(slow_share: float, fast: int) -> None:
+    method = made(slow_share=slow_share)
+    draw = method.draw([0, 1])
+    assert sum(draw.fast_text) + sum(draw.fast_image) == fast
+    assert method.scales([True, False], 2) == [0.025 * 2.5, 0.025]
+
+
+def test_the_class_text_is_the_name_and_a_sentence_and_without_any_the_name_alone() -> None:
+    method, tokenized = made(), tiny_backbone().tokenized
+    sentences = ClassSet(("annual_crop_land",), "{} texture.", (("a forest.", "a river " * 80),))
+    short, long = method.tokens(sentences)[0]
+    expected = tokenized(["a photo of a annual crop land, a forest."]).tokens[0]
+    assert torch.equal(short[: len(expected)], expected)
+    assert long[-1] == 49407
+    assert (long != 0).all(), "cut at the end of the context"
+    alone = tokenized(["a photo of a annual crop land."]).tokens[0]
+    assert torch.equal(method.tokens(ClassSet(("annual_crop_land",), "{} texture."))[0][0][: len(alone)], alone)
+
+
+def test_evaluation_draws_nothing_and_training_draws_from_the_generator() -> None:
+    method = made()
+    before = method.generator.get_state()
+    method.classifier(class_set("new"))(train_batch(method.info.needs))
+    assert torch.equal(method.generator.get_state(), before)
+    method.loss(train_batch(method.info.needs))
+    assert not torch.equal(method.generator.get_state(), before)
+
+
+def test_settings_of_each_protocol() -> None:
+    info = LwEIB.info
+    found = {p: (info.default_config(p).model_dump(), info.recipe_for(p)) for p in EvalProtocol}
+    settings = {p: (c["scale"], c["fast_factor"], c["negatives"], r.lr, r.epochs) for p, (c, r) in found.items() if r}
+    near, far = (0.025, 2.5, 7, 0.28, 25), (0.075, 7.5, -1, 0.15, 10)
+    assert settings == {
+        EvalProtocol.FEW_SHOT: near,
+        EvalProtocol.BASE_TO_NEW: near,
+        EvalProtocol.CROSS_DATASET: far,
+        EvalProtocol.DOMAIN_GENERALIZATION: far,
+    }
