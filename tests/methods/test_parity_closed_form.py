@@ -50,7 +50,7 @@ def test_ss_text_and_ss_text_plus(name: str) -> None:
     method = cls(tiny_backbone(), cls.info.config(logit_scale=case.config["logit_scale"], **settings), generator())
     method.prepare(support_of(case))
     case.assert_close(method.rows, "rows", "rows")
-    check_logits(method, case, "logits_after", "a photo of a {}.")
+    check_logits(method, case, "logits_after", class_set)
 
 
 def test_ss_text_plus_keeps_the_text_of_a_class_without_images() -> None:
@@ -88,7 +88,7 @@ def test_timo_and_timo_s(name: str) -> None:
     method.calibrate(SupportView(support.classes, case.tensors["target"], 2, test_features, support.views))
     assert method.alpha == case.config["searched_alphas"][case.config["best_fit"]]
     case.assert_close(method.text, "text", "text")
-    check_logits(method, case, "logits_after", "a photo of a {}.")
+    check_logits(method, case, "logits_after", class_set)
     weighted = method.blended_classifier(10.0, 0)
     case.assert_close(weighted(batch_of(tiny_backbone(), pixels, None)), "with_alpha_10", "with_alpha_10")
 
