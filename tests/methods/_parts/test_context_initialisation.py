@@ -12,8 +12,10 @@ from torch import Tensor
 
 from methods import METHODS
 
-WORDED = [n for n in METHODS if "ctx_init" in METHODS.get(n).info.config.model_fields and n not in ("coop", "cocoop")]
-"""Without the two whose runs have always had the setting."""
+COOP = ("coop", "cocoop", "apex_on")
+"""Methods that have always had the setting; `apex_on` is around CoOp."""
+WORDED = [n for n in METHODS if "ctx_init" in METHODS.get(n).info.config.model_fields and n not in COOP]
+"""Methods to which the setting was added."""
 WORDS = "a bad photo of the"
 LENGTHS = {"n_ctx": 5, "n_text": 5, "text_depth": 1, "depth": 2}
 
