@@ -212,6 +212,12 @@ class Backbone:
         return image_views(self._image)
 
     @property
+    def image_parameters(self) -> int:
+        """Number of weights of the image tower; 0 without one."""
+        visual = getattr(self.image_tower, "visual", None)
+        return 0 if visual is None else sum(weight.numel() for weight in visual.parameters())
+
+    @property
     def device(self) -> torch.device:
         """Where the weights are."""
         device: torch.device = self.model.logit_scale.device

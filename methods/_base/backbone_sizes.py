@@ -8,6 +8,7 @@ FORMULA_SIZES = {
     "text_blocks": "text_depth",
     "image_width": "vision_width",
     "image_blocks": "vision_depth",
+    "image_parameters": "image_parameters",
 }
 """Names of a backbone's sizes in a formula, with the attribute that each reads."""
 
@@ -35,3 +36,7 @@ class BackboneSizes(Protocol):
     @property
     def vision_depth(self) -> int:
         """Blocks of the image tower."""
+
+    @property
+    def image_parameters(self) -> int:
+        """All weights of the image tower."""

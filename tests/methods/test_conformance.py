@@ -101,6 +101,8 @@ PUBLISHED = {
                     "schedule": "cosine", "warmup_steps": 50, "warmup_lr": 1e-5, "augment": False},
     "prolip": {"optimizer": "adam", "lr": 1e-5, "eps": 1e-4, "weight_decay": 0.0, "batch_size": 0, "epochs": 300,
                "schedule": "cosine", "views": 0, "crop_scale": (0.5, 1.0)},
+    "full_ft": {"optimizer": "adam", "lr": 1e-5, "eps": 1e-4, "weight_decay": 0.0, "batch_size": 16, "epochs": 300,
+                "schedule": "cosine", "min_lr": 0.0, "warmup": "none", "views": 0, "crop_scale": (0.5, 1.0)},
     "last_block_ft": {"optimizer": "adam", "lr": 1e-5, "eps": 1e-4, "weight_decay": 0.0, "batch_size": 16,
                       "epochs": 300, "schedule": "cosine", "min_lr": 0.0, "warmup": "none", "views": 0,
                       "crop_scale": (0.5, 1.0), "drop_last": False},
@@ -145,6 +147,7 @@ CONFIGS = {
     "clap": {"views": 20, "keep_underscores": True},
     "cross_modal": {"modality": "cross", "head": "linear", "init": "zero_shot", "trained_share": 1.0},
     "prolip": {"penalty": "per_shot"},
+    "full_ft": {"normalise_images": False, "templates": ("own",)},
     "last_block_ft": {"blocks": 1, "penalty": 0.0, "normalise_images": False},
     "lp_plus_plus": {"alpha_every": 10, "alpha_gradient": "since_start", "alpha_start": 250.0},
 }  # fmt: skip
@@ -212,12 +215,14 @@ CARD_COUNTS = {
     "ape": 0,
     "proker": 0,
     "prolip": 393_216,
+    "full_ft": 86_192_640,
     "last_block_ft": 7_087_872,
 }
 
 
 class ViTB16:
     embed_dim, text_width, text_depth, vision_width, vision_depth = 512, 512, 12, 768, 12
+    image_parameters = 86_192_640
 
 
 @pytest.mark.parametrize("name", CARD_COUNTS)

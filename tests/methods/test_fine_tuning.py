@@ -15,6 +15,7 @@ from torch import nn
 from bench.experiment.training_loop import make_optimizer, scheduled_rate, stage_spans, train_step
 from datasets_registry import EvalProtocol
 from methods import TrainableMethod
+from methods.full_ft import FullFT
 from methods.last_block_ft import LastBlockConfig, LastBlockFT
 
 STEPS = [torch.tensor(index) for index in ([0, 3, 5, 8], [1, 2, 6, 9], [4, 7], [0, 9, 3, 6])]
@@ -98,6 +99,12 @@ def test_the_last_blocks_are_trained_as_by_a_plain_loop(blocks: int, normalise: 
     config = LastBlockConfig(blocks=blocks, normalise_images=normalise, penalty=penalty)
     method = prepared(LastBlockFT(tiny_backbone(), config, generator()))
     assert_same_training(method, lambda model: last_blocks(model, blocks), normalise=normalise, penalty=penalty)
+
+
+@pytest.mark.parametrize("normalise", [False, True])
+def test_the_whole_image_tower_is_trained_as_by_a_plain_loop(normalise: bool) -> None:
+    method = prepared(FullFT(tiny_backbone(), FullFT.info.config(normalise_images=normalise), generator()))
+    assert_same_training(method, lambda model: list(model.visual.parameters()), normalise=normalise, penalty=0.0)
 
 
 def test_more_blocks_than_there_are_means_all() -> None:

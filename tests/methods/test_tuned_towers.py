@@ -120,6 +120,7 @@ def test_the_first_stage_equals_a_model_with_those_norms(which: Any, count: int)
 
     class ViTB16:
         embed_dim, text_width, text_depth, vision_width, vision_depth = 512, 512, 12, 768, 12
+        image_parameters = 86_192_640
 
     assert method.info.parameter_count(ViTB16(), method.config, n_classes=10, shots=16) == count + 10 * 512
 

@@ -1,0 +1,59 @@
+"""Full fine-tuning: all weights of the image tower are trained; class texts are frozen.
+
+A baseline of Fahes et al., "CLIP's Visual Embedding Projector is a Few-shot Cornucopia", arXiv 2410.05270, Table 6.
+Official file: astra-vision/ProLIP `methods/Full_FT.py`. The table is made with a ResNet, of which the projection is
+trained too, as here for every tower. For a vision transformer the official code multiplies by a detached projection.
+Batch norms keep their statistics. Image features are not normalised; `normalise_images` makes the logits cosines.
+
+Luo et al. (FewTrans, arXiv 2603.00478) find full fine-tuning hard to beat. They tune both towers on cosines, and search
+rate and epochs on other datasets. Tuning the text tower is not part of this method.
+"""
+
+import copy
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from datasets_registry import EvalProtocol
+from methods import Batch, Family, MethodInfo, Needs, SupportView, register_method
+from methods._parts.fine_tuning import FINE_TUNING_RECIPE, FineTuningConfig, FineTuningMethod
+from methods._towers.image_encoder import run_image_tower
+from methods._towers.image_encoder_architectures import wrap_image_tower
+
+
+@register_method
+class FullFT(FineTuningMethod[FineTuningConfig]):
+    """`scale f t'` with a trained image tower."""
+
+    trainable: nn.Module
+
+    info = MethodInfo(
+        name="full_ft",
+        title="Full fine-tuning",
+        family=Family.WEIGHT_ADAPTER,
+        summary="All weights of the image tower, trained against frozen class texts.",
+        citation="""@misc{fahes2024prolip,
+  title = {CLIP's Visual Embedding Projector is a Few-shot Cornucopia},
+  author = {Fahes, Mohammad and Vu, Tuan-Hung and Bursuc, Andrei and others},
+  year = {2024},
+  note = {arXiv 2410.05270}
+}""",
+        config=FineTuningConfig,
+        needs=frozenset({Needs.PIXELS}),
+        open_vocabulary=True,
+        parameter_formula="image_parameters",
+        recipes={EvalProtocol.FEW_SHOT: FINE_TUNING_RECIPE, EvalProtocol.BASE_TO_NEW: FINE_TUNING_RECIPE},
+        starts_as_zero_shot={"normalise_images": True},
+    )
+
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        visual: Any = copy.deepcopy(self.backbone.image_tower.visual)
+        self.trainable = visual.requires_grad_(True)
+        self.tower = wrap_image_tower(visual)
+
+    def image_features(self, batch: Batch) -> Float[Tensor, "batch dim"]:
+        self.backbone.passes.prompted_image += len(batch.pixels)
+        with self.backbone.precision.arithmetic(self.backbone.device):
+            return run_image_tower(self.tower, batch.pixels).float()
