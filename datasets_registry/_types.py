@@ -22,13 +22,15 @@ class EvalProtocol(StrEnum):
     `few-shot`: K images of every class, evaluated on all classes. `base-to-new`: K images of the base half of the
     classes, evaluated on the base and on the new classes separately. `cross-dataset`: K images of every class of a
     source dataset, evaluated on other datasets, each with all its own classes. `domain-generalization`: the same, where
-    the targets show some or all of the source's classes under a distribution shift.
+    the targets show some or all of the source's classes under a distribution shift. `test-time`: no labelled images;
+    the unlabelled test images of all classes are a stream, whose order the seed draws.
     """
 
     FEW_SHOT = "few-shot"
     BASE_TO_NEW = "base-to-new"
     CROSS_DATASET = "cross-dataset"
     DOMAIN_GENERALIZATION = "domain-generalization"
+    TEST_TIME = "test-time"
 
     @property
     def transfers(self) -> bool:

@@ -58,6 +58,7 @@ from ._base.selection import selection_rules as selection_rules
 from ._base.snapshots import Snapshots as Snapshots
 from ._base.stack import separate as separate
 from ._base.stack import stack_runs as stack_runs
+from ._base.stream_classifier import StreamClassifier as StreamClassifier
 from ._base.support_without_images import SupportImagesError as SupportImagesError
 from ._base.support_without_images import support_without_images as support_without_images
 from ._base.without_torch import ModulesWithoutTorch as ModulesWithoutTorch

@@ -42,6 +42,8 @@ NEEDS = {
     Needs.HIDDEN: "frozen hidden states of the image tower",
     Needs.PIXELS: "pixels",
     Needs.OTHER_VIEW: "frozen features of a second view",
+    Needs.TEST_VIEWS: "frozen features of crops of test images",
+    Needs.TEST_STREAM: "the unlabelled test images",
 }
 PROTOCOLS = {
     EvalProtocol.FEW_SHOT: ("the shots of every class", "all test images, among all classes", "`all`"),
@@ -59,6 +61,11 @@ PROTOCOLS = {
         "the shots of every class of a source dataset",
         "the source, and targets that show the source's classes in another way (ImageNetV2, -Sketch, -A, -R)",
         "`all`, one per target",
+    ),
+    EvalProtocol.TEST_TIME: (
+        "no labelled images",
+        "all test images, among all classes, as a stream without labels whose order the seed draws",
+        "`all`",
     ),
 }
 DRAWS = {
@@ -250,8 +257,10 @@ def _names(some: Sequence[str], everything: Sequence[str]) -> str:
 
 
 def _allowed(protocol: EvalProtocol, infos: Sequence[MethodInfo]) -> str:
-    allowed = [info for info in infos if info.open_vocabulary or protocol is EvalProtocol.FEW_SHOT]
-    return f"all {len(infos)}" if len(allowed) == len(infos) else f"{len(allowed)} of {len(infos)}"
+    if protocol is EvalProtocol.TEST_TIME:
+        return f"{sum(info.reads_test_stream for info in infos)} of {len(infos)}, and zero-shot"
+    fits = [i for i in infos if not i.reads_test_stream and (i.open_vocabulary or protocol is EvalProtocol.FEW_SHOT)]
+    return f"{len(fits)} of {len(infos)}"
 
 
 def commands_page() -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.leaderboard import ALL, HARMONIC, Entry, H, Leaderboard
+from bench.analysis.leaderboard import ALL, HARMONIC, Entry, H, Leaderboard, depends_on_seed
 from bench.metrics import harmonic_mean
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class SeedScore:
 
     Args:
         values: accuracies by split, H, and `open` if it was computed.
-        seeded: whether the run depends on its seed; one without shots does not.
+        seeded: whether the run depends on its seed; a zero-shot run does not.
         correct: by split, a digest of the test images, and whether each is classified correctly, `(n,)`. None for a
             split without predictions. None as a whole if the frame of the runs has no outcomes.
     """
@@ -81,7 +81,7 @@ def seed_scores(board: Leaderboard, runs: pd.DataFrame) -> dict[str, Scores]:
     ):
         if isinstance(split, str):
             known[run_id][split] = float(accuracy), (images, correct) if isinstance(images, str) else None
-    about = _seeds_and_shots(runs)
+    seed_of = _seeds(runs)
 
     def score(run_id: str, dataset: str) -> SeedScore:
         found = known[run_id]
@@ -92,12 +92,12 @@ def seed_scores(board: Leaderboard, runs: pd.DataFrame) -> dict[str, Scores]:
             if one in values and other in values:
                 values[measure] = harmonic_mean(values[one], values[other])
         right = {split: correct for split, (_, correct) in found.items()} if with_outcomes else None
-        return SeedScore(run_id, values, about[run_id][1] > 0, right)
+        return SeedScore(run_id, values, seed_of[run_id] is not None, right)
 
     return {
         entry.key: {
             dataset: {
-                seed: score(run_id, dataset) for seed, run_id in _by_seed(entry, dataset, about, board.seeds).items()
+                seed: score(run_id, dataset) for seed, run_id in _by_seed(entry, dataset, seed_of, board.seeds).items()
             }
             for dataset in entry.cells
         }
@@ -105,15 +105,19 @@ def seed_scores(board: Leaderboard, runs: pd.DataFrame) -> dict[str, Scores]:
     }
 
 
-def _seeds_and_shots(runs: pd.DataFrame) -> dict[str, tuple[int, int]]:
-    columns = (runs["seed"].astype(int), runs["shots"].astype(int))
-    return dict(zip(runs["run_id"], zip(*columns, strict=True), strict=True))
+def _seeds(runs: pd.DataFrame) -> dict[str, int | None]:
+    """The seed of each run; None if it depends on none."""
+    rows = runs[["run_id", "method", "protocol", "shots", "seed"]].itertuples(index=False, name=None)
+    return {
+        run_id: int(seed) if depends_on_seed(method, protocol, shots) else None
+        for run_id, method, protocol, shots, seed in rows
+    }
 
 
-def _by_seed(entry: Entry, dataset: str, about: Mapping[str, tuple[int, int]], seeds: Sequence[int]) -> dict[int, str]:
-    """The entry's run of each seed; a run without shots counts for every seed."""
+def _by_seed(entry: Entry, dataset: str, seed_of: Mapping[str, int | None], seeds: Sequence[int]) -> dict[int, str]:
+    """The entry's run of each seed; a run that depends on none counts for every seed."""
     found: dict[int, str] = {}
     for run_id in entry.cells[dataset].run_ids:
-        seed, shots = about[run_id]
-        found |= dict.fromkeys(seeds if shots == 0 else [seed], run_id)
+        seed = seed_of[run_id]
+        found |= dict.fromkeys(seeds if seed is None else [seed], run_id)
     return found

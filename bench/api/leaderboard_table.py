@@ -156,7 +156,7 @@ def _row(board: Leaderboard, entry: Entry, *, costs: bool) -> dict[str, object]:
     if not costs:
         return row
     row["parameters"] = entry.cost.parameters_high if entry.cost else "–"
-    seconds = None if entry.cost is None else entry.cost.train_seconds
+    seconds = None if entry.cost is None else entry.cost.until_trained
     row["train s"] = f"{seconds:.1f}" if seconds is not None else entry.cost.device if entry.cost else "–"
     return row
 

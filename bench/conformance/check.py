@@ -74,8 +74,19 @@ def untrained(subject: Subject) -> str | None:
 
 
 def learns_nothing(subject: Subject) -> str | None:
-    """Exempts zero-shot methods."""
-    return "it learns nothing" if subject.info.family is Family.ZERO_SHOT else None
+    """Exempts methods that learn nothing from labelled images."""
+    nothing = subject.info.family is Family.ZERO_SHOT or subject.info.reads_test_stream
+    return "it learns nothing from labelled images" if nothing else None
+
+
+def reads_the_stream(subject: Subject) -> str | None:
+    """Exempts methods that learn from unlabelled test images."""
+    return "it learns from the test images" if subject.info.reads_test_stream else None
+
+
+def has_no_stream(subject: Subject) -> str | None:
+    """Exempts methods that classify each image by itself."""
+    return None if subject.info.reads_test_stream else "it classifies each image by itself"
 
 
 def check(

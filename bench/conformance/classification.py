@@ -4,10 +4,18 @@ from dataclasses import replace
 
 import torch
 
-from bench.conformance.check import check, ensure, ensure_equal, learns_nothing
+from bench.conformance.check import (
+    CheckFailedError,
+    check,
+    ensure,
+    ensure_equal,
+    has_no_stream,
+    learns_nothing,
+    reads_the_stream,
+)
 from bench.conformance.subject import OTHER_CLASSES, SHIFTED_TASK, TASK, Subject
 from datasets_registry import ClassSet
-from methods import ClosedVocabularyError
+from methods import ClosedVocabularyError, StreamClassifier
 
 ROUNDING = 1e-5
 """Relative difference allowed in single precision for another batch size or order."""
@@ -72,7 +80,11 @@ def class_order_does_not_matter(subject: Subject) -> None:
     ensure_equal(found, expected, "logits of reversed classes", tolerance=ROUNDING)
 
 
-@check("Classify each image independently: no batch statistics, no normalisation over the batch dimension.")
+@check(
+    "Classify each image independently: no batch statistics, no normalisation over the batch dimension. A method that "
+    "learns from test images declares Needs.TEST_STREAM.",
+    exempt=reads_the_stream,
+)
 def images_are_classified_independently(subject: Subject) -> None:
     """The logits of an image do not depend on the other images of its batch."""
     method = subject.finished
@@ -80,6 +92,24 @@ def images_are_classified_independently(subject: Subject) -> None:
     for index in (slice(5, 6), torch.tensor([20, 5, 11])):
         alone = subject.evaluation_logits(method, index=index)
         ensure_equal(alone, whole[index], "logits of some images in a batch of their own", tolerance=ROUNDING)
+
+
+@check(
+    "Begin each stream without memory in `over`, and treat batches as groups of the stream's images.",
+    exempt=has_no_stream,
+)
+def batches_only_group_a_stream(subject: Subject) -> None:
+    """A stream of images gives the same logits in batches of any size."""
+    classifier = subject.finished.classifier(TASK.classes)
+    if not isinstance(classifier, StreamClassifier):
+        raise CheckFailedError("it declares Needs.TEST_STREAM, but `classifier` returns no StreamClassifier")
+    whole = subject.evaluation_logits(subject.finished)
+    for size in (1, 5):
+        starts = range(0, len(TASK.labels), size)
+        parts = [subject.batch(index=slice(start, start + size)) for start in starts]
+        with torch.no_grad():
+            found = torch.cat(list(classifier.over(iter(parts))))
+        ensure_equal(found, whole, f"logits in batches of {size}", tolerance=ROUNDING)
 
 
 @check("Do not change the method while it classifies: no running statistics, no dropout, no state kept from a batch.")

@@ -105,7 +105,7 @@ def declared_needs_are_read(subject: Subject) -> None:
     subject.evaluation_logits(subject.finished)
     if subject.is_open:
         subject.evaluation_logits(subject.finished, OTHER_CLASSES)
-    idle = sorted(need for need in subject.info.needs - {Needs.FEATURES} if need not in subject.read)
+    idle = sorted(need for need in subject.info.needs - {Needs.FEATURES, Needs.TEST_STREAM} if need not in subject.read)
     ensure(not idle, f"never read: {', '.join(idle)}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bench.experiment.training_loop import fit, make_optimizer, train_step
-from datasets_registry import ClassSet, EvalProtocol
+from datasets_registry import ClassSet
 from methods import (
     Backbone,
     BackboneSpec,
@@ -96,6 +96,11 @@ def _hidden(task: ToyTask, first: int) -> Tensor:
     return _reference_backbone().image_hidden(task.pixels, first)
 
 
+def _shifted(features: Callable[[], Tensor], k: int, _: tuple[float, float]) -> Tensor:
+    """Features of k views, `(k, n, dim)`, each a little different from the previous one."""
+    return torch.stack([features() * (1 + 0.01 * i) + 0.01 * i for i in range(k)])
+
+
 class _RecordingBatch(Batch):
     """A batch that records what is read of it, even if reading raises."""
 
@@ -116,6 +121,10 @@ class _RecordingBatch(Batch):
         self._subject.read.add(Needs.HIDDEN)
         self._subject.hidden_blocks_read.add(first)
         return super().hidden(first)
+
+    def test_views(self, k: int, crop_scale: tuple[float, float]) -> Tensor:
+        self._subject.read.add(Needs.TEST_VIEWS)
+        return super().test_views(k, crop_scale)
 
     @property
     def labels(self) -> Tensor:
@@ -154,8 +163,7 @@ class Subject:
     ) -> None:
         self.method, self.info, self.backbone = method, method.info, backbone or tiny_backbone()
         self.weights = {name: value.clone() for name, value in self.backbone.model.state_dict().items()}
-        # a method tied to its classes cannot run base-to-new
-        self.protocol = EvalProtocol.BASE_TO_NEW if self.info.open_vocabulary else EvalProtocol.FEW_SHOT
+        self.protocol = self.info.usual_protocol
         self._config = config
         self.read: set[Needs] = set()
         self.hidden_blocks_read: set[int] = set()
@@ -264,6 +272,7 @@ class Subject:
             pooled=sources[Needs.POOLED],
             pixels=sources[Needs.PIXELS],
             hidden=lambda first: self._copy_for_method(_hidden(task, first)[index], "hidden"),
+            test_views=None if labelled else functools.partial(_shifted, sources[Needs.FEATURES]),
             other_view=sources[Needs.OTHER_VIEW] if labelled else None,
             needs=self.info.needs,
         )
@@ -273,11 +282,8 @@ class Subject:
         index = slice(None) if order is None else order
         features = functools.cache(functools.partial(self._hand_out, task, Needs.FEATURES, index))
 
-        def views(k: int, _: tuple[float, float]) -> Tensor:
-            return torch.stack([features() * (1 + 0.01 * i) + 0.01 * i for i in range(k)])
-
         labels = self._copy_for_method(task.labels[index], "support labels")
-        return SupportView(task.classes, labels, task.shots, features, views)
+        return SupportView(task.classes, labels, task.shots, features, functools.partial(_shifted, features))
 
     def _hand_out(self, task: ToyTask, need: Needs, index: Tensor | slice) -> Tensor:
         return self._copy_for_method(task.values[need][index], str(need))

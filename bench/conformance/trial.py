@@ -83,8 +83,9 @@ def verdict(rows: Iterable[TrialRow]) -> str | None:
 
 
 def _specs(info: MethodInfo, dataset: str) -> tuple[ExperimentSpec, ...]:
-    protocol = EvalProtocol.BASE_TO_NEW
-    if not info.is_open(info.default_config(protocol)) or (info.recipe_for(protocol) is None and info.recipes):
+    protocol = info.usual_protocol
+    tied = not info.is_open(info.default_config(protocol))
+    if protocol is EvalProtocol.BASE_TO_NEW and (tied or (info.recipe_for(protocol) is None and info.recipes)):
         protocol = EvalProtocol.FEW_SHOT
     request = SweepRequest.build(
         methods=list(dict.fromkeys(["zero_shot", info.name])),

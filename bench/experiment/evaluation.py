@@ -14,7 +14,7 @@ from bench.experiment.epoch_selection import EpochCandidates
 from bench.metrics.scores import accuracy, all_metrics
 from bench.record import TOP, Branches, Predictions, Score
 from datasets_registry import EvalSplit
-from methods import Batch, Blend, Classifier, Method, ProbabilityEnsemble
+from methods import Batch, Blend, Classifier, Method, ProbabilityEnsemble, StreamClassifier
 
 
 def evaluate(
@@ -24,6 +24,7 @@ def evaluate(
     *,
     keep_branches: bool = False,
     epochs: EpochCandidates | None = None,
+    order: Tensor | None = None,
 ) -> tuple[Score, Predictions]:
     """Score a prepared and trained method on one split, whose labels it does not receive.
 
@@ -32,12 +33,14 @@ def evaluate(
         keep_branches: whether the features of both models of an ensemble are stored with the predictions. Scores stay
             the same, but features are computed even where an ensemble gives them no weight.
         epochs: candidates of an oracle over epochs; the method is left at one of them.
+        order: positions of the images in `batches`, `(n,)`; None where they come in the order of the split.
     """
     found = split_logits(method, split, batches, keep_branches=keep_branches, epochs=epochs)
     choice = None
     if found.choice is not None and found.honest is not None:
         choice = OracleChoice.of(found.choice, found.logits, found.honest, _labels(split))
-    return score(split, found.logits, choice), replace(predictions(split, found.logits), branches=found.branches)
+    logits = found.logits if order is None else found.logits[order.argsort()]
+    return score(split, logits, choice), replace(predictions(split, logits), branches=found.branches)
 
 
 @dataclass(frozen=True)
@@ -177,7 +180,8 @@ def _with_branches(blend: Blend, batches: Iterable[Batch]) -> tuple[Branches, Te
 
 
 def _logits(classifier: Classifier, batches: Iterable[Batch]) -> Tensor:
-    return torch.cat(list(copied_back(classifier(batch).float() for batch in batches)))
+    logits = classifier.over(iter(batches)) if isinstance(classifier, StreamClassifier) else map(classifier, batches)
+    return torch.cat(list(copied_back(each.float() for each in logits)))
 
 
 def _labels(split: EvalSplit) -> np.ndarray[Any, np.dtype[np.int64]]:

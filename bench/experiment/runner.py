@@ -6,11 +6,13 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Self, TypeVar
 
 import torch
+from torch import Tensor
 
 from bench._util.out_of_memory import out_of_memory
 from bench.context import RunContext
@@ -36,7 +38,7 @@ from bench.experiment.task import load_task
 from bench.experiment.training_loop import fit, training_epochs
 from bench.method_info.source_digest import machinery_digest, source_digest
 from bench.provenance import environment as provenance
-from bench.record import OpenScore, Predictions, RunError, RunRecord, RunStatus
+from bench.record import OpenScore, Predictions, RunError, RunRecord, RunStatus, Score
 from bench.spec import ExperimentSpec
 from datasets_registry import BenchError, EvalProtocol, EvalSplit, SupportSet, last_fingerprint
 from methods import Batch, Precision, Recipe, TrainableMethod, get_method
@@ -148,7 +150,9 @@ class _Run:
         shared = SharedImageFeatures(method)
 
         def batches(part: EvalSplit | SupportSet) -> Iterator[Batch]:
-            return self.inputs.evaluation_batches(part.images, part.samples, method.info.needs, self.eval_batch)
+            return self.inputs.evaluation_batches(
+                part.images, part.samples, method.info.needs, self.eval_batch, spec.seed
+            )
 
         def shared_batches(part: EvalSplit) -> Iterator[Batch]:
             ahead = not shared.holds(part.name, self.eval_batch, len(part))
@@ -167,19 +171,15 @@ class _Run:
         # an oracle changes the method between passes, and another protocol has no second pass
         reuse = self._has_open_score and oracle is None and not method.oracle_classifiers(task.support.classes)
         scored_batches = shared_batches if reuse else batches
+
+        def scored_split(split: EvalSplit) -> tuple[Score, Predictions]:
+            order = stream_order(len(split), spec.seed) if method.info.reads_test_stream else None
+            shown = split if order is None else replace(split, samples=tuple(split.samples[i] for i in order.tolist()))
+            images = partial(scored_batches, shown)
+            return evaluate(method, split, images, keep_branches=context.keep_branches, epochs=oracle, order=order)
+
         with meter.phase("eval"), shared:
-            scored = self._in_halved_batches(
-                lambda: [
-                    evaluate(
-                        method,
-                        split,
-                        partial(scored_batches, split),
-                        keep_branches=context.keep_branches,
-                        epochs=oracle,
-                    )
-                    for split in task.evals
-                ]
-            )
+            scored = self._in_halved_batches(lambda: [scored_split(split) for split in task.evals])
 
         # before the open score and the curve are computed, which are no part of the cost
         eval_batch = self.eval_batch
@@ -309,6 +309,11 @@ def failed_record(spec: ExperimentSpec, error: BaseException, context: RunContex
         error=RunError(kind=type(error).__name__, message=str(error) or type(error).__name__, traceback=trace),
         created_at=datetime.now(UTC),
     )
+
+
+def stream_order(n: int, seed: int) -> Tensor:
+    """The order in which a method that learns from test images sees them: positions `(n,)`, drawn by the seed."""
+    return torch.randperm(n, generator=_generator(seed, "stream"))
 
 
 def _generator(seed: int, purpose: str) -> torch.Generator:

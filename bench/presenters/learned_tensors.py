@@ -15,7 +15,7 @@ from bench.errors import ImpossibleCombinationError
 from bench.method_info.source_digest import machinery_digest, source_digest
 from bench.sweep.compatibility import backbone_conflict
 from bench.sweep.request import DEMO_BACKBONE
-from datasets_registry import ClassSet, EvalProtocol
+from datasets_registry import ClassSet
 from methods import BackboneSpec, MethodInfo
 
 if TYPE_CHECKING:
@@ -44,11 +44,6 @@ class Learned:
         """Each tensor's shape and size, such as `4 x 128 = 512`."""
         shapes = {name: " x ".join(map(str, shape)) or "1" for name, shape in self.tensors.items()}
         return {name: f"{shapes[name]} = {math.prod(shape)}" for name, shape in self.tensors.items()}
-
-
-def protocol_of(info: MethodInfo) -> EvalProtocol:
-    """The protocol whose settings a card shows: base-to-new if the method supports it, else few-shot."""
-    return EvalProtocol.BASE_TO_NEW if info.open_vocabulary else EvalProtocol.FEW_SHOT
 
 
 def _check_backbone(info: MethodInfo, backbone: BackboneSpec) -> None:
@@ -80,7 +75,7 @@ def measured(method: type[Method[Any]], backbone: BackboneSpec, *, n_classes: in
     from methods import SupportView, TrainableMethod, load_backbone
 
     model = load_backbone(backbone if backbone.imported else BackboneSpec(backbone.arch, "random"))
-    config = method.info.default_config(protocol_of(method.info))
+    config = method.info.default_config(method.info.usual_protocol)
     parameters = method.info.parameter_count(model, config, n_classes=n_classes, shots=shots)
     if not issubclass(method, TrainableMethod):
         return Learned(parameters, {})

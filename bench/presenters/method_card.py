@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from bench.presenters.learned_tensors import Learned, measured, protocol_of
+from bench.presenters.learned_tensors import Learned, measured
 from bench.sweep import offered_selections
 from bench.sweep.compatibility import protocol_conflicts
 from datasets_registry import EvalProtocol
@@ -26,7 +26,7 @@ def method_card(
     """
     info = method.info
     learned = learned or measured(method, backbone, n_classes=n_classes, shots=shots)
-    config = info.default_config(protocol_of(info))
+    config = info.default_config(info.usual_protocol)
     accepted = accepted_protocols(info)
     facts: dict[str, object] = {
         "protocols": [str(protocol) for protocol in accepted],

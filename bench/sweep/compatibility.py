@@ -3,14 +3,21 @@
 from collections.abc import Iterator
 
 from datasets_registry import DatasetInfo, EvalProtocol
-from methods import BackboneSpec, MethodConfig, MethodInfo, Needs, Precision, Recipe
+from methods import BackboneSpec, Family, MethodConfig, MethodInfo, Needs, Precision, Recipe
 
 
 def protocol_conflicts(
     method: MethodInfo, config: MethodConfig, recipe: Recipe | None, protocol: EvalProtocol
 ) -> Iterator[str]:
     """The reasons why a method with these settings cannot run in a protocol, with remedies; none if it can."""
-    if protocol is not EvalProtocol.FEW_SHOT and not method.is_open(config):
+    if method.reads_test_stream != (protocol is EvalProtocol.TEST_TIME) and method.family is not Family.ZERO_SHOT:
+        yield (
+            f"it learns from unlabelled test images and has a board of its own; use --protocol {protocol.TEST_TIME}."
+            if method.reads_test_stream
+            else f"it does not learn from the test stream of {protocol}; use another protocol, or a method that does."
+        )
+        return
+    if protocol not in (EvalProtocol.FEW_SHOT, EvalProtocol.TEST_TIME) and not method.is_open(config):
         others = "new classes" if protocol is EvalProtocol.BASE_TO_NEW else "other datasets"
         yield (
             f"its parameters are tied to the training classes, so it cannot score the {others} of {protocol}; "
@@ -44,7 +51,7 @@ def backbone_conflict(method: MethodInfo, backbone: BackboneSpec, precision: str
     if backbone.imported:
         if precision != Precision.FP32:
             return f"imported features are fixed and not computed in {precision}; use --precision fp32."
-        if method.needs & {Needs.PIXELS, Needs.POOLED, Needs.HIDDEN}:
+        if method.needs & {Needs.PIXELS, Needs.POOLED, Needs.HIDDEN, Needs.TEST_VIEWS}:
             return "it reads images, and imported features have none; use a method that needs features only."
         if method.learns_text:
             return "it learns texts, and imported features have no text tower; use a method with plain class texts."

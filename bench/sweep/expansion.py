@@ -35,7 +35,7 @@ def expand(request: SweepRequest) -> Expansion:
     """All distinct specs of a sweep, in the order of the request.
 
     A zero-shot run depends neither on shots nor on seed. There is one per backbone, dataset and protocol, with 0 shots
-    and seed 0.
+    and seed 0. A test-time run has 0 shots and the seed of its stream.
 
     Raises:
         UnknownNameError: an unregistered name.
@@ -132,7 +132,7 @@ class _Expander:
             self.rejections.add(what, reason, named=item.named)
             return
         for choice, task in tasks.items():
-            if item.zero_shot != choice.empty:
+            if not item.trains_on(choice, self.request.seeds):
                 continue
             if item.chooses_by_validation and not len(task.validation):
                 self.rejections.add(f"{item.info.name} on {dataset}", _without_validation(item), named=item.named)

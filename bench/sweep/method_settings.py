@@ -10,6 +10,7 @@ from bench.errors import UsageError
 from bench.sweep.dataset_names import select
 from bench.sweep.overrides import Override, apply_overrides, check_overrides, parse_overrides
 from bench.sweep.request import HOSO, RecipeChoice, SweepRequest
+from bench.sweep.task_factory import SupportChoice
 from datasets_registry import DatasetInfo
 
 if TYPE_CHECKING:
@@ -40,6 +41,14 @@ class SelectedMethod:
         from methods import Family
 
         return self.info.family is Family.ZERO_SHOT
+
+    def trains_on(self, choice: SupportChoice, seeds: Sequence[int]) -> bool:
+        """Whether there is a run of this method for that support set in a sweep of these seeds."""
+        if self.zero_shot:
+            return choice.empty and choice.seed == 0
+        if self.info.reads_test_stream:
+            return choice.empty and choice.seed in seeds
+        return not choice.empty
 
     @property
     def chooses_by_validation(self) -> bool:

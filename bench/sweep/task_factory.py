@@ -17,6 +17,7 @@ from datasets_registry import (
     DatasetInfo,
     DatasetSplits,
     DrawRule,
+    EvalProtocol,
     FewShotTask,
     Fold,
     ShotsError,
@@ -114,6 +115,8 @@ class TaskFactory:
             ]
             if not mine:
                 self.rejections.add(dataset, "no support list belongs to it; see --support.", named=True)
+        if request.protocol is EvalProtocol.TEST_TIME:
+            wanted = [SupportChoice(0, seed) for seed in request.seeds]
         empty = [SupportChoice(0, 0, fold=fold) for fold in folds]
         return [*(wanted if trained else []), *(empty if zero_shot else [])]
 

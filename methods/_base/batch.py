@@ -28,6 +28,8 @@ class Batch:
         pixels: gives the preprocessed images of these views, `(batch, 3, h, w)`.
         other_view: gives the frozen tower's features of another view of the same images; None outside training.
         hidden: gives the frozen tower's tokens before a block, `(batch, tokens, width)`; None if not available.
+        test_views: `test_views(k, crop_scale)` gives the features of k random crops of each test image,
+            `(k, batch, dim)`; None outside the test-time protocol.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Batch:
         pooled: Callable[[], Tensor] | None = None,
         other_view: Callable[[], Tensor] | None = None,
         hidden: Callable[[int], Tensor] | None = None,
+        test_views: Callable[[int, tuple[float, float]], Tensor] | None = None,
         needs: frozenset[Needs],
     ) -> None:
         self._labels = labels
@@ -49,6 +52,7 @@ class Batch:
             Needs.OTHER_VIEW: other_view,
         }
         self._hidden = hidden
+        self._test_views = test_views
         self._needs = needs
         self._values: dict[Needs | int, Tensor] = {}
 
@@ -98,6 +102,17 @@ class Batch:
                 raise UndeclaredNeedError("Batch.hidden was read where it is not available.")
             self._values[first] = self._hidden(first)
         return self._values[first]
+
+    def test_views(self, k: int, crop_scale: tuple[float, float]) -> Float[Tensor, "k batch dim"]:
+        """Frozen features, unnormalised, of k random crops of each test image, mirrored with probability one half.
+
+        Args:
+            crop_scale: range of a crop's share of the image area, 0..1.
+        """
+        self._declared(Needs.TEST_VIEWS)
+        if self._test_views is None:
+            raise UndeclaredNeedError("Batch.test_views was read where it is not available, such as in training.")
+        return self._test_views(k, crop_scale)
 
     @property
     def pixels(self) -> Float[Tensor, "batch 3 h w"]:

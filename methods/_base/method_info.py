@@ -25,16 +25,22 @@ class Family(StrEnum):
     WEIGHT_ADAPTER = "weight adapter"
     CLASSIFIER = "classifier"
     ENSEMBLE = "ensemble"
+    TEST_TIME = "test-time"
 
 
 class Needs(StrEnum):
-    """What a method reads of an image. Reading anything else raises UndeclaredNeedError."""
+    """What a method reads of an image. Reading anything else raises UndeclaredNeedError.
+
+    `TEST_STREAM` is declared by a method that learns from unlabelled test images; it has a board of its own.
+    """
 
     FEATURES = "features"
     POOLED = "pooled"
     HIDDEN = "hidden"
     PIXELS = "pixels"
     OTHER_VIEW = "other_view"
+    TEST_VIEWS = "test_views"
+    TEST_STREAM = "test_stream"
 
 
 class TowerUse(StrEnum):
@@ -131,6 +137,18 @@ class MethodInfo:
     def needs_validation(self) -> bool:
         """Whether `calibrate` needs the few validation images: whether `selection` can be `validation`."""
         return "validation" in offered_values(self.config, "selection")
+
+    @property
+    def reads_test_stream(self) -> bool:
+        """Whether it learns from unlabelled test images."""
+        return Needs.TEST_STREAM in self.needs
+
+    @property
+    def usual_protocol(self) -> EvalProtocol:
+        """The protocol of its card and of the conformance kit: base-to-new where it can score new classes."""
+        if self.reads_test_stream:
+            return EvalProtocol.TEST_TIME
+        return EvalProtocol.BASE_TO_NEW if self.open_vocabulary else EvalProtocol.FEW_SHOT
 
     @property
     def oracle_settings(self) -> Mapping[str, Any]:

@@ -217,6 +217,9 @@ CARD_COUNTS = {
     "prolip": 393_216,
     "full_ft": 86_192_640,
     "last_block_ft": 7_087_872,
+    "tda": 0,
+    "tpt": 0,
+    "transclip": 0,
 }
 
 

@@ -45,7 +45,7 @@ def outcome(name: str, backbone: Backbone) -> list[Tensor]:
     return found
 
 
-@pytest.mark.parametrize("name", list(METHODS))
+@pytest.mark.parametrize("name", [name for name in METHODS if not METHODS.get(name).info.reads_test_stream])
 def test_no_shortcut_changes_a_number(name: str) -> None:
     try:
         plain = outcome(name, plain_backbone())

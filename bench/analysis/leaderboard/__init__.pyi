@@ -17,3 +17,4 @@ from .measures import TRANSFER as TRANSFER
 from .measures import H as H
 from .measures import HConvention as HConvention
 from .measures import averages_over_datasets as averages_over_datasets
+from .runs import depends_on_seed as depends_on_seed

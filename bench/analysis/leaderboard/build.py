@@ -49,8 +49,8 @@ def leaderboard(
     """The leaderboard of one setting.
 
     Each method x config x recipe is one entry; nothing is averaged across entries. Runs of a dataset and seed whose
-    task (test list or fingerprint) is not that of the newest run are excluded and listed. A run with shots 0 does not
-    depend on the support set and counts for all seeds (n = 1, no interval).
+    task (test list or fingerprint) is not that of the newest run are excluded and listed. A zero-shot run
+    depends on no seed and counts for all of them (n = 1, no interval).
 
     Args:
         planned: runs that are expected and have no result yet; those of other settings are ignored.
@@ -60,8 +60,8 @@ def leaderboard(
     collected = collect(runs, setting)
     here = {run.run_id for run in collected}
     to_come = [run for s in planned if belongs(s, setting) and s.run_id not in here for run in planned_run(s)]
-    trained = [run for run in (*collected, *to_come) if run.shots > 0]
-    grid = trained or [*collected, *to_come]
+    seeded = [run for run in (*collected, *to_come) if run.seeded]
+    grid = seeded or [*collected, *to_come]
     datasets = tuple(sorted({run.dataset for run in grid}, key=lambda name: (name == setting.source, name)))
     seeds = tuple(sorted({run.seed for run in grid}))
     collected = [run for run in collected if run.dataset in datasets]
@@ -71,7 +71,7 @@ def leaderboard(
     counted += to_come
     if common is not None:
         datasets, seeds = common.datasets, common.seeds
-        counted = [run for run in counted if run.dataset in datasets and (run.shots == 0 or run.seed in seeds)]
+        counted = [run for run in counted if run.dataset in datasets and (not run.seeded or run.seed in seeds)]
 
     entries = []
     for identity in sorted(labels):

@@ -30,12 +30,12 @@ def make_entry(
 
     Args:
         runs: the counted, the failed and the planned runs of this identity.
-        seeds: of the board; runs without shots are expected once.
+        seeds: of the board; runs that depend on no seed are expected once.
         splits: splits that a run must have scored to fill its cell.
         source: dataset trained on, if others are scored; averages leave it out.
     """
     method, config, recipe = identity
-    wanted = seeds if any(run.shots > 0 for run in runs) or not runs else sorted({run.seed for run in runs})[:1]
+    wanted = seeds if any(run.seeded for run in runs) or not runs else sorted({run.seed for run in runs})[:1]
     failed = {(run.dataset, run.seed): (run.error, run.run_id) for run in runs if run.error is not None}
     scored = {
         (run.dataset, run.seed): run

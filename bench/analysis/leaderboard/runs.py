@@ -11,10 +11,10 @@ import pandas as pd
 
 from bench._util.shots import ALL_SHOTS
 from bench.analysis.leaderboard.board import Setting
-from bench.analysis.leaderboard.measures import ALL, TRANSFER
+from bench.analysis.leaderboard.measures import ALL, BASELINE, TRANSFER
 from bench.record import OPEN_BASE, OPEN_NEW
 from bench.spec import ExperimentSpec
-from datasets_registry import SupportKind, canonical_json, is_support_rule
+from datasets_registry import EvalProtocol, SupportKind, canonical_json, is_support_rule
 
 COSTS = (
     "trainable_parameters",
@@ -76,6 +76,8 @@ class Run:
     stale: str = ""
     imported: bool = False
     device: str = ""
+    seeded: bool = True
+    """Whether its result depends on its seed."""
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -91,6 +93,11 @@ class Run:
     def age(self) -> tuple[Any, str]:
         """Sort key from old to new; equal times are ordered by id."""
         return (self.created_at, self.run_id)
+
+
+def depends_on_seed(method: str, protocol: str, shots: int) -> bool:
+    """Whether the seed of a run decides anything: its support images, or the order of the test stream."""
+    return shots > 0 or (protocol == EvalProtocol.TEST_TIME and method != BASELINE)
 
 
 def collect(runs: pd.DataFrame, setting: Setting) -> list[Run]:
@@ -132,6 +139,7 @@ def planned_run(spec: ExperimentSpec) -> list[Run]:
         created_at=None,
         held_out=spec.held_out_shot,
         targets=spec.targets,
+        seeded=depends_on_seed(spec.method, spec.protocol, spec.shots),
     )
     return _by_target(run) if spec.protocol in TRANSFER else [run]
 
@@ -197,6 +205,7 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> Run:
         stale=first.get("stale") or "",
         imported=bool(first.get("imported")),
         device=first.get("device") or "",
+        seeded=depends_on_seed(first["method"], first["protocol"], int(first["shots"])),
     )
 
 

@@ -40,7 +40,7 @@ def select_runs(
     # the sort is stable: newest first within a draw
     for run in sorted(scored, key=lambda run: kind_of_draw(run.draw) != setting.draw):
         if run.key not in reasons:
-            cell = (run.identity, run.dataset, 0 if run.shots == 0 else run.seed)
+            cell = (run.identity, run.dataset, run.seed if run.seeded else 0)
             if taken.setdefault(cell, run.run_id) != run.run_id:
                 reasons[run.key] = f"repeats run {taken[cell]}"
 

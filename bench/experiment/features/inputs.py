@@ -276,12 +276,24 @@ class Inputs:
         return batch
 
     def evaluation_batches(
-        self, images: Images, samples: Sequence[Sample], needs: frozenset[Needs], size: int, *, ahead: bool = True
+        self,
+        images: Images,
+        samples: Sequence[Sample],
+        needs: frozenset[Needs],
+        size: int,
+        seed: int = 0,
+        *,
+        ahead: bool = True,
     ) -> Iterator[Batch]:
         """Unlabelled centre views in order, `size` per batch.
 
-        With `ahead`, pixels are decoded while earlier batches are scored; otherwise when they are read.
+        With `ahead`, pixels are decoded while earlier batches are scored; otherwise when they are read. `seed` draws
+        the crops of `Batch.test_views`.
         """
+
+        def test_views(chosen: Sequence[Sample], k: int, crop_scale: tuple[float, float]) -> Tensor:
+            shown = [views_for_epoch(Recipe(views=k, crop_scale=crop_scale), seed, i) for i in range(k)]
+            return self.features_of_views(images, chosen, shown)
 
         def batch(start: int) -> Batch:
             chosen = samples[start : start + size]
@@ -291,6 +303,7 @@ class Inputs:
                 pooled=partial(self.pooled, images, chosen, CENTER_VIEW),
                 pixels=partial(self.pixels, images, chosen, CENTER_VIEW),
                 hidden=partial(self.hidden, images, chosen, CENTER_VIEW),
+                test_views=partial(test_views, chosen),
                 needs=needs,
             )
 

@@ -1,0 +1,133 @@
+"""TPT: for each test image alone, one gradient step makes the context of the prompt confident on its views.
+
+Shu et al., "Test-Time Prompt Tuning for Zero-Shot Generalization in Vision-Language Models", NeurIPS 2022. Official
+files: azshue/TPT `tpt_classification.py` and `clip/custom_clip.py`. Of the views of an image, the tenth with the lowest
+entropies is selected; the entropy of their mean probability is lowered by AdamW, and the adapted prompt classifies the
+plain view. The next image begins again with the words of `ctx_init`.
+
+The official code mixes distorted pictures into the crops (AugMix) on all datasets but ImageNet and its variants; here
+all views are random crops, as there. It steps in half precision; here in fp32.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from pydantic import Field, field_validator
+from torch import Tensor
+
+from datasets_registry import ClassSet
+from methods import (
+    Backbone,
+    Batch,
+    Context,
+    Family,
+    Method,
+    MethodConfig,
+    MethodInfo,
+    Needs,
+    StreamClassifier,
+    cosine_logits,
+    register_method,
+)
+from methods._parts.context_initialisation import check_words, context_from_words, word_count
+
+
+class TPTConfig(MethodConfig):
+    """Views, their selection, and the step."""
+
+    ctx_init: str = Field("a photo of a", min_length=1, description="words that initialise the context; official")
+    views: int = Field(63, ge=1, description="random crops beside the plain view; 63 (a batch of 64)")
+    crop_scale: tuple[float, float] = Field((0.08, 1.0), description="area range of the crops; torchvision's default")
+    selected: float = Field(0.1, gt=0, le=1, description="share of the views, the most confident ones; 0.1")
+    steps: int = Field(1, ge=1, description="gradient steps for each image; 1")
+    lr: float = Field(5e-3, gt=0, description="rate of AdamW; 0.005")
+    weight_decay: float = Field(0.01, ge=0, description="of AdamW; 0.01, torch's default")
+
+    _words_fit = field_validator("ctx_init")(check_words)
+
+    @property
+    def length(self) -> int:
+        """Context vectors: one for each word of `ctx_init`."""
+        return word_count(self.ctx_init)
+
+
+@register_method
+class TPT(Method[TPTConfig]):
+    """A prompt of its own for each test image."""
+
+    info = MethodInfo(
+        name="tpt",
+        title="TPT",
+        family=Family.TEST_TIME,
+        summary="One gradient step for each test image makes the prompt confident on random crops of it.",
+        citation="""@inproceedings{shu2022test,
+  title = {Test-Time Prompt Tuning for Zero-Shot Generalization in Vision-Language Models},
+  author = {Shu, Manli and Nie, Weili and Huang, De-An and others},
+  booktitle = {NeurIPS},
+  year = {2022}
+}""",
+        config=TPTConfig,
+        open_vocabulary=True,
+        learns_text=True,
+        needs=frozenset({Needs.FEATURES, Needs.TEST_VIEWS, Needs.TEST_STREAM}),
+    )
+
+    def classifier(self, classes: ClassSet) -> StreamClassifier:
+        words = context_from_words(self.config.ctx_init, self.backbone, self.config.length)
+        return _PromptPerImage(self.config, self.backbone, classes, words)
+
+
+@dataclass(frozen=True)
+class _PromptPerImage(StreamClassifier):
+    """Adapts the prompt to each image, which it then classifies."""
+
+    config: TPTConfig
+    backbone: Backbone
+    classes: ClassSet
+    words: Float[Tensor, "n_ctx width"]
+
+    def over(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
+        for batch in batches:
+            plain = batch.features
+            views = torch.cat([plain[None], batch.test_views(self.config.views, self.config.crop_scale)])
+            yield torch.cat([self.adapted_logits(views[:, i]) for i in range(len(plain))])
+
+    def adapted_logits(self, views: Float[Tensor, "n_views dim"]) -> Float[Tensor, "1 n_cls"]:
+        """Logits of the plain view, the first one, after the steps on all views of one image."""
+        c = self.config
+        context = Context(self.words.clone()).to(self.backbone.device)
+        optimizer = torch.optim.AdamW(context.parameters(), lr=c.lr, weight_decay=c.weight_decay)
+        chosen = None
+        with torch.enable_grad():
+            for _ in range(c.steps):
+                logits = self.logits(context, views)
+                if chosen is None:
+                    chosen = most_confident(logits, c.selected)
+                optimizer.zero_grad()
+                torch.autograd.backward(entropy_of_mean(logits[chosen]))
+                optimizer.step()
+        with torch.no_grad():
+            return self.logits(context, views[:1])
+
+    def logits(self, context: Context, features: Float[Tensor, "n dim"]) -> Float[Tensor, "n n_cls"]:
+        """Logits of features with that context."""
+        text = self.backbone.encode_prompts(context.prompts(self.classes, self.backbone))
+        return cosine_logits(features, text, self.backbone.logit_scale)
+
+
+def most_confident(logits: Float[Tensor, "n n_cls"], share: float) -> Tensor:
+    """Positions of the views with the lowest entropy, at least one."""
+    log_p = logits.detach().log_softmax(dim=1)
+    entropies = -(log_p.exp() * log_p).sum(dim=1)
+    return entropies.argsort()[: max(1, int(len(logits) * share))]
+
+
+def entropy_of_mean(logits: Float[Tensor, "n n_cls"]) -> Float[Tensor, ""]:
+    """Entropy, in nats, of the mean of the views' probabilities."""
+    log_mean = logits.log_softmax(dim=1).logsumexp(dim=0) - math.log(len(logits))
+    return -(log_mean.exp() * log_mean).sum()

@@ -1,0 +1,140 @@
+"""Methods of the test-time protocol: TDA equals its official code, TPT and TransCLIP equal plain loops."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from parity_kit import Case, batch_of, case_names, class_set, generator, images, tiny_backbone
+from torch import Tensor
+
+from methods import METHODS, Batch, Context, Needs, StreamClassifier
+from methods.tpt import entropy_of_mean, most_confident
+
+TEMPLATE = "a photo of a {}."
+GENERATOR = torch.Generator().manual_seed(7)
+
+
+def stream_of(*features: Tensor, views: Tensor | None = None) -> list[Batch]:
+    needs = frozenset({Needs.FEATURES, Needs.TEST_VIEWS, Needs.TEST_STREAM})
+    return [
+        Batch(
+            None,
+            features=lambda one=one: one,
+            pixels=lambda: pytest.fail("pixels were read"),
+            test_views=lambda k, _: views[:k],
+            needs=needs,
+        )
+        for one in features
+    ]
+
+
+def classified(name: str, classes: object, batches: list[Batch], **settings: object) -> Tensor:
+    cls = METHODS.get(name)
+    classifier = cls(tiny_backbone(), cls.info.config(**settings), generator()).classifier(classes)
+    assert isinstance(classifier, StreamClassifier)
+    with torch.no_grad():
+        return torch.cat(list(classifier.over(iter(batches))))
+
+
+def tda_settings(case: Case) -> dict[str, object]:
+    found: dict[str, object] = {"templates": (case.config["template"],), "logit_scale": case.config["logit_scale"]}
+    for prefix, given in (("", case.config["positive"]), ("negative_", case.config["negative"])):
+        if given is None:
+            found[f"{prefix}size"] = 0
+            continue
+        found |= {f"{prefix}size": given["shot_capacity"]}
+        found |= {f"{prefix}{name}": given[name] for name in ("alpha", "beta")}
+        found |= {name: tuple(given[name]) for name in ("entropy", "mask") if name in given}
+    return found
+
+
+@pytest.mark.parametrize("name", case_names("tda"))
+@pytest.mark.parametrize("size", [1, 7])
+def test_tda_classifies_a_stream_as_the_official_code(name: str, size: int) -> None:
+    case = Case("tda", name)
+    which = case.config["train_classes"]
+    features = case.tensors["features"][case.tensors["order"]]
+    found = classified("tda", class_set(which, TEMPLATE), stream_of(*features.split(size)), **tda_settings(case))
+    case.assert_close(found, f"logits/{which}", f"logits/{which}")
+
+
+def test_the_recorded_caches_matter() -> None:
+    published, busy = Case("tda", "published_all"), Case("tda", "busy")
+    assert float((published.tensors["logits/all"] - busy.tensors["logits/all"]).abs().max()) > 0.5
+
+
+def test_an_order_of_the_stream_changes_tda_but_not_transclip() -> None:
+    classes, features = class_set("all", TEMPLATE), batch_of(tiny_backbone(), images("test"), None).features
+    order = torch.randperm(len(features), generator=GENERATOR)
+    for name, same in (("tda", False), ("transclip", True)):
+        plain = classified(name, classes, stream_of(features))
+        shuffled = classified(name, classes, stream_of(features[order]))
+        assert torch.allclose(shuffled, plain[order], atol=1e-2) is same, name
+
+
+def test_transclip_equals_a_plain_loop() -> None:
+    torch.manual_seed(0)
+    classes = class_set("base", TEMPLATE)
+    backbone = tiny_backbone()
+    features = batch_of(backbone, images("test"), None).features
+    found = classified(
+        "transclip", classes, stream_of(*features.split(6)), rounds=3, inner_rounds=2, neighbours=2, confident=4
+    ).softmax(dim=1)
+
+    f = F.normalize(features, dim=-1).double()
+    text = F.normalize(backbone.class_texts(classes, TEMPLATE), dim=-1).double()
+    n, n_classes = len(f), len(text)
+    log_y = (float(backbone.logit_scale) * f @ text.T).log_softmax(dim=1)
+    cosine = f @ f.T
+    near = [sorted((j for j in range(n) if j != i), key=lambda j: -cosine[i, j])[:2] for i in range(n)]
+    confident = [sorted(range(n), key=lambda i: -log_y[i, k])[:4] for k in range(n_classes)]
+    means = torch.stack([f[chosen].mean(dim=0) for chosen in confident])
+    covariance = torch.full((f.shape[1],), 1 / f.shape[1], dtype=torch.float64)
+    z = log_y.exp()
+    for _ in range(3):
+        log_p = torch.stack([-0.5 * ((f - mean) ** 2 / covariance).sum(dim=1) for mean in means], dim=1)
+        for _ in range(2):
+            neighbours = [sum(max(float(cosine[i, j]), 0) * z[j] for j in near[i]) for i in range(n)]
+            z = (log_y + log_p + torch.stack(neighbours)).softmax(dim=1)
+        means = torch.stack([(z[:, k, None] * f).sum(dim=0) / z[:, k].sum() for k in range(n_classes)])
+        spread = [(z[:, k, None] * (f - means[k]) ** 2).sum(dim=0) for k in range(n_classes)]
+        covariance = torch.stack(spread).sum(dim=0) / n
+    torch.testing.assert_close(found, z.float(), atol=2e-4, rtol=0)
+
+
+def test_tpt_takes_the_step_of_a_plain_loop() -> None:
+    backbone, classes = tiny_backbone(), class_set("base", TEMPLATE)
+    features = batch_of(backbone, images("test"), None).features[:2]
+    views = features + 0.3 * torch.randn(9, *features.shape, generator=GENERATOR)
+    found = classified("tpt", classes, stream_of(features, views=views), views=9, selected=0.3, lr=0.05)
+
+    for i in range(2):
+        shown = F.normalize(torch.cat([features[i : i + 1], views[:, i]]), dim=-1)
+        context = Context(backbone.tokenized(["a photo of a"]).embedded[0, 1:5].clone())
+
+        def logits(rows: Tensor, context=context) -> Tensor:
+            text = F.normalize(backbone.encode_prompts(context.prompts(classes, backbone)), dim=-1)
+            return float(backbone.logit_scale) * rows @ text.T
+
+        unadapted = logits(shown[:1])[0].detach()
+        p = logits(shown).softmax(dim=1)
+        entropy = -(p * p.log()).sum(dim=1).detach()
+        kept = sorted(range(10), key=lambda j: float(entropy[j]))[:3]
+        mean = p[kept].mean(dim=0)
+        (gradient,) = torch.autograd.grad(-(mean * mean.log()).sum(), context.ctx)
+        with torch.no_grad():  # AdamW's first step
+            context.ctx.copy_(context.ctx * (1 - 0.05 * 0.01) - 0.05 * gradient / (gradient.abs() + 1e-8))
+            torch.testing.assert_close(found[i], logits(shown[:1])[0], atol=2e-3, rtol=0)
+        assert float((found[i] - unadapted).abs().max()) > 0.05, "the step matters"
+
+
+def test_tpt_selects_confident_views_and_lowers_the_entropy_of_their_mean() -> None:
+    logits = torch.tensor([[0.0, 0.0], [5.0, 0.0], [1.0, 0.0]])
+    assert most_confident(logits, 0.1).tolist() == [1]
+    assert most_confident(logits, 0.7).tolist() == [1, 2]
+    mean = logits.softmax(dim=1).mean(dim=0)
+    expected = -sum(float(p) * math.log(float(p)) for p in mean)
+    assert float(entropy_of_mean(logits)) == pytest.approx(expected, rel=1e-6)
