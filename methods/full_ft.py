@@ -3,7 +3,7 @@
 A baseline of Fahes et al., "CLIP's Visual Embedding Projector is a Few-shot Cornucopia", arXiv 2410.05270, Table 6.
 Official file: astra-vision/ProLIP `methods/Full_FT.py`. The table is made with a ResNet, of which the projection is
 trained too, as here for every tower. For a vision transformer the official code multiplies by a detached projection.
-Batch norms keep their statistics. Image features are not normalised; `normalise_images` makes the logits cosines.
+Batch norms keep their statistics. Image features are not normalised in training (`normalise_images`).
 
 Luo et al. (FewTrans, arXiv 2603.00478) find full fine-tuning hard to beat. They tune both towers on cosines, and search
 rate and epochs on other datasets. Tuning the text tower is not part of this method.
@@ -44,7 +44,7 @@ class FullFT(FineTuningMethod[FineTuningConfig]):
         open_vocabulary=True,
         parameter_formula="image_parameters",
         recipes={EvalProtocol.FEW_SHOT: FINE_TUNING_RECIPE, EvalProtocol.BASE_TO_NEW: FINE_TUNING_RECIPE},
-        starts_as_zero_shot={"normalise_images": True},
+        starts_as_zero_shot={},
     )
 
     def prepare(self, support: SupportView) -> None:

@@ -4,7 +4,7 @@ A baseline of Fahes et al., "CLIP's Visual Embedding Projector is a Few-shot Cor
 Official file: astra-vision/ProLIP `methods/Last_Layer_FT.py`. The last layer of a ResNet is its attention pooling,
 with which the table was made; that of a vision transformer is the last block. The official code adds 1/shots times the
 squared distance to the initial weights to the loss, but computes it on detached values, so it has no gradient. Here it
-is a setting, which is off. Image features are not normalised; `normalise_images` makes the logits cosines.
+is a setting, which is off. Image features are not normalised in training (`normalise_images`).
 """
 
 import copy
@@ -66,7 +66,7 @@ class LastBlockFT(FineTuningMethod[LastBlockConfig]):
         tower_use=frozenset({TowerUse.IMAGE_BLOCKS}),
         parameter_formula="min(blocks, image_blocks) * (12 * image_width + 13) * image_width",
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
-        starts_as_zero_shot={"normalise_images": True},
+        starts_as_zero_shot={},
     )
 
     def prepare(self, support: SupportView) -> None:

@@ -3,14 +3,13 @@
 from abc import abstractmethod
 from typing import TypeVar
 
-import torch.nn.functional as F
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet
 from methods._base.batch import Batch, Classifier, SupportView
-from methods._base.method import TrainableMethod
+from methods._base.method import TrainableMethod, cosine_logits
 from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup
 from methods._parts.feature_space import LogitScaleSetting, TextConfig, template_ensemble
 
@@ -20,8 +19,8 @@ class FineTuningConfig(TextConfig):
 
     normalise_images: bool = Field(
         False,
-        description="whether image features are normalised; the official code multiplies them by the normalised class "
-        "texts as they are, in training and on all test sets but ImageNet's",
+        description="whether image features are normalised in training; the official code multiplies them by the "
+        "normalised class texts as they are",
     )
     logit_scale: LogitScaleSetting = None
 
@@ -44,7 +43,10 @@ FINE_TUNING_RECIPE = Recipe(
 
 
 class FineTuningMethod(TrainableMethod[ConfigT]):
-    """`scale f t'` with image features f of a trained tower, normalised or not, and normalised frozen texts t."""
+    """`scale f t'` with image features f of a trained tower and normalised frozen texts t.
+
+    Evaluation normalises f. This changes no prediction, and the probabilities stay within single precision.
+    """
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
@@ -55,16 +57,18 @@ class FineTuningMethod(TrainableMethod[ConfigT]):
     def image_features(self, batch: Batch) -> Float[Tensor, "batch dim"]:
         """Features of the trained tower, unnormalised."""
 
-    def classifier(self, classes: ClassSet) -> Classifier:
+    def class_texts(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:
+        """Normalised frozen texts, computed once per class list."""
         if classes not in self.texts:
             self.texts[classes] = template_ensemble(self.backbone, classes, self.config.templates)
-        text = self.texts[classes]
+        return self.texts[classes]
 
-        def classify(batch: Batch) -> Tensor:
-            image = self.image_features(batch)
-            if self.config.normalise_images:
-                image = F.normalize(image, dim=-1)
-            logits: Tensor = self.scale * image @ text.T
-            return logits
+    def train_classifier(self) -> Classifier:
+        if self.config.normalise_images:
+            return self.classifier(self.support_classes)
+        text = self.class_texts(self.support_classes)
+        return lambda batch: self.scale * self.image_features(batch) @ text.T
 
-        return classify
+    def classifier(self, classes: ClassSet) -> Classifier:
+        text = self.class_texts(classes)
+        return lambda batch: cosine_logits(self.image_features(batch), text, self.scale)
