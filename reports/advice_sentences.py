@@ -2,7 +2,7 @@
 
 from markupsafe import Markup
 
-from reports._format import join, points, seconds, shorten, unbroken, unsigned
+from reports._format import counted, join, points, seconds, shorten, unbroken, unsigned
 from reports.answer_sentences import PHRASES
 from reports.views import AdviceView, OverviewView, PickView, RankedMethodView
 
@@ -35,9 +35,9 @@ def _pick(view: OverviewView, pick: PickView) -> Markup:
         text = Markup("<b>{}</b>").format(method.name)
         if pick.gain is not None and pick.low is not None and pick.high is not None:
             n = len(pick.datasets)
-            ends = f"from {points(pick.low)} to {points(pick.high)} on these {n}" if n > 1 else "one dataset"
+            ends = f"worst {points(pick.low)}, best {points(pick.high)}" if n > 1 else "one dataset"
             text += Markup(" <b>{}</b> ({})").format(points(pick.gain), ends)
-    near = f"{pick.near} more within 1 point" if pick.near else ""
+    near = f"{counted(pick.near, 'other')} within 1 point" if pick.near else ""
     cost = cost_text(method, "")
     more = (cost and f", {cost}") + (near and f"; {near}")
     return Markup('<dt>{}, <span title="{}">like {}</span>:</dt> <dd>{}{}</dd>').format(

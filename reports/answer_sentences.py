@@ -10,8 +10,6 @@ from reports._format import counted, interval, join, percent, plural, points, un
 from reports.views import AnswerView, LeadView, MissingRunsView, OverviewView, SiteView
 
 PHRASES = {"base": "base accuracy", "new": "new accuracy", "open": "open score", "H": "H", "all": "accuracy"}
-NAMED = 1
-"""Methods that a sentence names before it counts the others."""
 
 
 def answer(view: OverviewView, measure: str) -> Markup:
@@ -215,12 +213,12 @@ def _gain(view: OverviewView, lead: LeadView) -> Markup:
         lead.ahead, lead.n, what, points(lead.mean), here
     )
     if lead.over_datasets[0] <= 0:
-        text += Markup("<b>could be anywhere from {}</b> on other datasets of this kind.").format(ends)
+        text += Markup("<b>is not clear</b>: <b>{}</b> on other datasets of this kind.").format(ends)
     else:
         text += f"is {ends} over other datasets of this kind (95 %)."
     if lead.without is not None:
         title, mean = lead.without
-        text += Markup(" Without {} it is <b>{}</b>.").format(title, points(mean))
+        text += Markup(" Without {}, the {} is <b>{}</b>.").format(title, what, points(mean))
     return text
 
 
@@ -231,31 +229,27 @@ def _others(view: OverviewView, found: AnswerView) -> list[Markup]:
     n, here, elsewhere = len(found.behind), found.open_here, found.open_elsewhere
     tested, following = found.lead.over_seeds is not None, next(iter(found.behind))
     sentences = []
-    if following not in (here if tested else elsewhere)[:NAMED]:
-        sentences.append(f"Next is {_listed(view, found, [following])}.")
-    parts = [f"here: {_listed(view, found, here)}" if here else "here: none"] if tested else []
+    if following != found.lead.reference:
+        sentences.append(f"Next is {_inline(view, following)} ({points(found.behind[following][0])}).")
+    parts = [_may_match(view, here, n, "here")] if tested else []
     if found.lead.n > 1:
-        where = "elsewhere" if tested else "on other datasets of this kind"
-        if not elsewhere:
-            names = "none"
-        elif len(elsewhere) == n and n > NAMED:
-            names = f"any of the {n}"
-        else:
-            names = f"{len(elsewhere)} of {n}" if tested and here else _listed(view, found, elsewhere)
-        parts.append(f"{where}: {names}")
+        parts.append(_may_match(view, elsewhere, n, "elsewhere" if tested else "on other datasets of this kind"))
     if parts:
-        sentences.append(f"Not significantly lower {'; '.join(parts)}.")
+        start = "No clear winner: " if here or (elsewhere and not tested) else ""
+        sentence = f"{start}{'; '.join(parts)}."
+        sentences.append(sentence[0].upper() + sentence[1:])
     return [Markup.escape(sentence) for sentence in sentences]
 
 
-def _listed(view: OverviewView, found: AnswerView, keys: Sequence[str]) -> str:
-    """The first method with its distance; the others counted, and zero-shot named among them."""
-    named = keys if len(keys) == NAMED + 1 else keys[:NAMED]
-    names = [f"{_inline(view, key)} ({points(found.behind[key][0])})" for key in named]
-    if more := len(keys) - len(names):
-        among = ", zero-shot CLIP among them" if view.baseline in keys[NAMED:] else ""
-        return f"{', '.join(names)} and {more} more{among}"
-    return join(names)
+def _may_match(view: OverviewView, keys: Sequence[str], n: int, where: str) -> str:
+    """How many of the n other methods may be as good as the best one, and whether zero-shot is among them."""
+    if not keys:
+        return f"no other method matches it {where}"
+    if len(keys) == 1:
+        return f"{_inline(view, keys[0])} may match it {where}"
+    some = f"all {n} others" if len(keys) == n else f"{len(keys)} of {n} others"
+    among = ", zero-shot CLIP included," if view.baseline in keys and len(keys) < n else ""
+    return f"{some}{among} may match it {where}"
 
 
 def _hard(view: OverviewView, found: AnswerView) -> list[Markup]:
@@ -271,9 +265,12 @@ def _hard(view: OverviewView, found: AnswerView) -> list[Markup]:
     if part.settled:
         end = f"hard datasets gain {'more' if grows else 'less'}"
     else:
-        end = f"with {counted(found.lead.n, 'dataset')} " if found.lead else ""
-        end += "the trend is not significant" if part.trend and (part.trend > 0) == grows else "no trend is shown"
-    return [Markup(f"By difficulty: {', '.join(gains)}; {end}.")]
+        end = "the trend is not significant" if part.trend and (part.trend > 0) == grows else "no trend is shown"
+        end += f" ({counted(found.lead.n, 'dataset')})" if found.lead else ""
+    start = Markup("By difficulty:")
+    if found.leader is not None and found.leader != view.baseline:
+        start = Markup("By difficulty, {} gains").format(view.method(found.leader).name)
+    return [Markup("{} {}; {}.").format(start, Markup(", ".join(gains)), end)]
 
 
 def _reverse(ends: tuple[float, float]) -> tuple[float, float]:

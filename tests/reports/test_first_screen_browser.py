@@ -85,7 +85,7 @@ def test_the_first_screen_holds_the_score_the_picture_and_the_advice(page, view)
     assert f"{value:.1f} %" in text or f"{value:.2f} %" in text
     assert shown(page, "#advice .take").startswith("Take ")
     hard = shown(page, "#advice .picks dd:last-child")
-    assert re.match(r"\S.* [+−]\d+\.\d \(from [+−]?.* on these 3\), .*(s|min|h)", hard)
+    assert re.match(r"\S.* [+−]\d+\.\d \(worst [+−]?.*, best .*\), .*(s|min|h)", hard)
 
 
 def test_at_1024_px_the_first_screen_holds_the_whole_advice(tab, url):

@@ -55,7 +55,7 @@ if (advice && hero) {
       parts.push(paragraph([["Stay with zero-shot"], `: no method ${field("budget").value === "any" ? "" : "within this budget "}gains on ${basis === every ? "average" : "tasks like yours"}${cost}.`], "take"));
     } else {
       const gains = data.baseline === null ? [] : alike.map((dataset) => numbers.difference(state.measure, best, data.baseline, dataset)?.mean).filter((gain) => gain !== undefined);
-      parts.push(paragraph(["Take ", [data.methods[best].name], ...(gains.length ? [": ", [signed(average(gains))], `\u00a0points over zero-shot on the most similar (from ${signed(Math.min(...gains))} to ${signed(Math.max(...gains))})`] : []), cost + "."], "take"));
+      parts.push(paragraph(["Take ", [data.methods[best].name], ...(gains.length ? [": ", [signed(average(gains))], `\u00a0points over zero-shot on the most similar (worst ${signed(Math.min(...gains))}, best ${signed(Math.max(...gains))})`] : []), cost + "."], "take"));
     }
     const open = answer.open[best].filter((method) => chosen.candidates.includes(method));
     const near = chosen.candidates.filter((method) => means.get(method) >= means.get(best) - 1 && data.methods[method].seconds !== null);
@@ -64,7 +64,7 @@ if (advice && hero) {
     const others = open.length === chosen.candidates.length - 1 ? "No method differs" : open.length > 2 ? `${open.length} of ${chosen.candidates.length - 1} others do not differ` : `${names} ${open.length === 1 ? "does" : "do"} not differ`;
     const clear = open.length ? [`${others} clearly from it across datasets. `] : [];
     const close = near.length - 1;
-    if (close > 0) clear.push(`${close} more within 1\u00a0point` + (cheapest === best ? "." : ", cheapest "));
+    if (close > 0) clear.push(`${close} other${close === 1 ? "" : "s"} within 1\u00a0point` + (cheapest === best ? "." : ", cheapest "));
     if (cheapest !== best) clear.push([data.methods[cheapest].name], `, ${costs(cheapest)}.`);
     if (clear.length) parts.push(paragraph(clear));
     out.replaceChildren(...parts);
