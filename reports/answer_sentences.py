@@ -247,7 +247,8 @@ def _may_match(view: OverviewView, keys: Sequence[str], n: int, where: str) -> s
         return f"no other method matches it {where}"
     if len(keys) == 1:
         return f"{_inline(view, keys[0])} may match it {where}"
-    some = f"all {n} others" if len(keys) == n else f"{len(keys)} of {n} others"
+    every = "both others" if n == 2 else f"all {n} others"
+    some = every if len(keys) == n else f"{len(keys)} of {n} others"
     among = ", zero-shot CLIP included," if view.baseline in keys and len(keys) < n else ""
     return f"{some}{among} may match it {where}"
 

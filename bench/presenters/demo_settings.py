@@ -4,6 +4,7 @@ import pandas as pd
 
 from bench._util.shots import ALL_SHOTS
 from bench.analysis.leaderboard import Leaderboard
+from bench.record import OPEN_BASE, OPEN_NEW
 from reports.views import DemoSettingsView
 
 DEMO = "demo"
@@ -20,7 +21,8 @@ def demo_settings(board: Leaderboard, runs: pd.DataFrame) -> DemoSettingsView | 
     if {entry.recipe_name for entry in board.entries} - {None} != {DEMO}:
         return None
     ids = {run_id for entry in board.entries for run_id in entry.run_ids}
-    tested = runs[runs["run_id"].isin(ids)].drop_duplicates(["dataset", "split"])
+    again = runs["split"].isin([OPEN_BASE, OPEN_NEW])  # the images of base and new, among more names
+    tested = runs[runs["run_id"].isin(ids) & ~again].drop_duplicates(["dataset", "split"])
     drawn = all(name.startswith(DRAWN) for name in board.datasets)
     shots = None if board.setting.shots == ALL_SHOTS else board.setting.shots
     return DemoSettingsView(shots, int(tested["n"].sum()), drawn)

@@ -78,7 +78,8 @@ def test_the_leader_of_the_sentence_is_the_first_row_of_the_board(runs, name):
             assert f"{tied[0].replace('Zero-shot', 'zero-shot')} may match it here" in text
         else:
             included = ", zero-shot CLIP included," if "Zero-shot CLIP" in tied and len(tied) < others else ""
-            some = f"all {others} others" if len(tied) == others else f"{len(tied)} of {others} others"
+            every = "both others" if others == 2 else f"all {others} others"
+            some = every if len(tied) == others else f"{len(tied)} of {others} others"
             assert f"No clear winner: {some}{included} may match it here" in text
 
 
