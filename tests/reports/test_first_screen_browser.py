@@ -216,7 +216,7 @@ def test_the_advice_follows_the_better_rule_and_the_budget(page, view):
     assert "Difficulty 0.18: harder than 10 of 11 datasets here. Most similar: EuroSAT" in text
     lost = answer.advice["any"].lost[answer.advice["any"].rule]
     assert f"loses {100 * lost:.1f} points of H on average" in shown(page, ".advice-check")
-    assert "points over zero-shot on the most similar (from " in text
+    assert "points over zero-shot on the most similar (worst " in text
     assert "of training per run" in text
     budget = "no training"
     assert answer.advice[budget].candidates == ("zero_shot",)

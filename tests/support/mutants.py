@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -10,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet
-from methods import METHODS, Batch, Classifier, Method, MethodInfo, Needs, SupportView
+from methods import METHODS, Batch, Classifier, Method, MethodInfo, Needs, StreamClassifier, SupportView
 
 CLIPAdapter: Any = METHODS.get("clip_adapter")
 CoOp: Any = METHODS.get("coop")
@@ -18,6 +19,7 @@ GDA: Any = METHODS.get("gda")
 LinearProbe: Any = METHODS.get("linear_probe")
 MMA: Any = METHODS.get("mma")
 TaskRes: Any = METHODS.get("task_res")
+TDA: Any = METHODS.get("tda")
 TipAdapter: Any = METHODS.get("tip_adapter")
 TipAdapterF: Any = METHODS.get("tip_adapter_f")
 TwoStage: Any = METHODS.get("two_stage")
@@ -46,6 +48,18 @@ class LeavesTheBackboneInTrainingMode(TaskRes):
     def prepare(self, support: SupportView) -> None:
         self.backbone.model.train()
         super().prepare(support)
+
+
+@caught_by("batches_only_group_a_stream")
+class ForgetsBetweenBatches(TDA):
+    def classifier(self, classes: ClassSet) -> Any:
+        found = super().classifier(classes)
+
+        class Forgetful(StreamClassifier):
+            def over(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
+                return (found(batch) for batch in batches)
+
+        return Forgetful()
 
 
 @caught_by("it_works_on_another_device")

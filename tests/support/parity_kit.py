@@ -103,6 +103,9 @@ def batch_of(backbone: Backbone, pixels: Tensor, labels: Tensor | None, needs: f
     def hidden(first: int) -> Tensor:
         return backbone.image_hidden(pixels, first)
 
+    def crops(k: int, _: tuple[float, float]) -> Tensor:
+        return torch.stack([features() * (1 + 0.01 * i) + 0.01 * i for i in range(k)])
+
     return Batch(
         labels,
         features=features,
@@ -110,6 +113,7 @@ def batch_of(backbone: Backbone, pixels: Tensor, labels: Tensor | None, needs: f
         pixels=lambda: pixels,
         hidden=hidden,
         other_view=None if labels is None else other_view,
+        test_views=None if labels is not None else crops,
         needs=needs,
     )
 

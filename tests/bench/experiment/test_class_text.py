@@ -112,6 +112,8 @@ def test_no_frozen_method_speaks_a_template_when_sentences_are_given(name: str, 
     """A method that ignored them would give the template's number under the sentences' name."""
     axes = changed(AXES, methods=[name], class_text="template:the {} it is.")
     info = METHODS.get(name).info
+    if info.reads_test_stream:
+        axes = changed(axes, protocol=EvalProtocol.TEST_TIME)
     short = [*short_overrides(name), *(short_recipe_overrides(name) if info.recipes else [])]
     (spec,) = expand(changed(axes, overrides=short, data_root=data)).specs
     backbone = shared_inputs("ViT-tiny.random", RunContext()).backbone

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from methods import METHODS
 
-COOP = ("coop", "cocoop", "apex_on")
+COOP = ("coop", "cocoop", "apex_on", "tpt")
 """Methods that have always had the setting; `apex_on` is around CoOp."""
 WORDED = [n for n in METHODS if "ctx_init" in METHODS.get(n).info.config.model_fields and n not in COOP]
 """Methods to which the setting was added."""
