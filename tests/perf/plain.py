@@ -89,13 +89,12 @@ class PlainBackbone(Backbone):
         *,
         prompts: Sequence[Tensor] = (),
         blocks: Sequence[towers_blocks.BlockView] = (),
+        kept: float = 0.0,
     ) -> Tensor:
         x = hidden
         for i, block in list(enumerate(self.model.visual.transformer.resblocks))[first:]:
             if i - first < len(prompts):
-                tokens = prompts[i - first].expand(len(x), -1, -1)
-                behind = 1 + (tokens.shape[1] if i > first else 0)
-                x = torch.cat([x[:, :1], tokens, x[:, behind:]], dim=1)
+                x = with_tokens(x, prompts[i - first], replaces=i > first, kept=kept)
             x = changed_block(blocks[i], x) if blocks else block(x)
         n = prompts[0].shape[0] if prompts else 0
         # ours keeps the prompts at the end
@@ -106,14 +105,18 @@ class PlainBackbone(Backbone):
         return replace(text_hidden(self.text_tower, prompts, 0), first=first)
 
     def continue_text(
-        self, hidden: TextHidden, *, tokens: Sequence[Tensor] = (), blocks: Sequence[towers_blocks.BlockView] = ()
+        self,
+        hidden: TextHidden,
+        *,
+        tokens: Sequence[Tensor] = (),
+        blocks: Sequence[towers_blocks.BlockView] = (),
+        kept: float = 0.0,
     ) -> Tensor:
         first, (x, eot) = hidden.first, self._padded(hidden.prompts, hidden.prompts.prefix)
         x = x + self.model.positional_embedding
         for i, block in enumerate(self.model.transformer.resblocks):
             if 0 <= i - first < len(tokens):
-                new = tokens[i - first].expand(len(x), -1, -1)
-                x = torch.cat([x[:, :1], new, x[:, 1 + (new.shape[1] if i > first else 0) :]], dim=1)
+                x = with_tokens(x, tokens[i - first], replaces=i > first, kept=kept)
             mask = torch.full((x.shape[1], x.shape[1]), float("-inf")).triu(1)
             x = changed_block(blocks[i], x, mask) if blocks else block(x, attn_mask=mask)
         eot = eot + (tokens[0].shape[0] if tokens else 0)
@@ -124,6 +127,15 @@ class PlainBackbone(Backbone):
 
     def read_only_image_features(self, pixels: Tensor, readers: Tensor) -> Tensor:
         return read_image(self.model, pixels, readers)[0]
+
+
+def with_tokens(x: Tensor, tokens: Tensor, *, replaces: bool, kept: float) -> Tensor:
+    """Tokens after the first position, inserted, or in place of as many of which the share `kept` stays."""
+    new, behind = tokens.expand(len(x), -1, -1), 1
+    if replaces:
+        behind += tokens.shape[0]
+        new = (1 - kept) * new + kept * x[:, 1:behind]
+    return torch.cat([x[:, :1], new, x[:, behind:]], dim=1)
 
 
 def read_text(model, embedded: Tensor, eot: Tensor, readers: Tensor) -> Tensor:

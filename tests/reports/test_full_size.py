@@ -27,7 +27,10 @@ RENAMED = {"coop": "kgcoop", "maple": "promptsrc"}
 
 
 class Drawn:
-    """Synthetic predictions and thumbnails of every run."""
+    """Synthetic predictions and thumbnails of every run; its folder has no shards."""
+
+    def __init__(self, runs):
+        self.runs = runs
 
     def outcomes_frame(self, run_ids=None):
         parts = [self._one(run, split) for run in run_ids or () for split in ("base", "new")]
@@ -71,7 +74,7 @@ def file(tmp_path_factory):
     more["method"] = more["method"].map(RENAMED)
     more["run_id"] = more["run_id"].str[::-1]
     runs = pd.concat([runs, more], ignore_index=True)
-    drawn = Drawn()
+    drawn = Drawn(tmp_path_factory.mktemp("runs"))
     view = site_view(
         runs,
         difficulty_frame(),

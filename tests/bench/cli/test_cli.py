@@ -380,7 +380,7 @@ def test_the_catalogues_are_listed(etl):
         _, out, _ = etl(command, "--json")
         rows = json.loads(out)
         assert rows
-        name = "backbone" if command == "backbones" else "name"
+        name = "family" if command == "backbones" else "name"
         assert all(row[name] in table for row in rows)
 
 

@@ -26,15 +26,27 @@ def test_the_demo_names_registered_methods_and_eleven_datasets():
     assert set(demo.QUICK_DATASETS) <= set(demo.DATASETS)
 
 
-def test_the_demo_has_the_runs_that_decide_every_claim():
+def test_the_demo_has_the_runs_that_decide_every_claim_of_its_protocol():
     request, claims = demo.demo_request(quick=False), load_claims()
-    assert len(claims) == 9
+    assert [claim.id for claim in claims if claim.protocol != request.protocol] == ["lora-far", "lora-hard"]
     for claim in claims:
-        assert {claim.a, claim.b} <= set(request.methods), claim.id
-        assert claim.protocol == request.protocol, claim.id
-        assert claim.shots in (None, *request.shots), claim.id
+        if claim.protocol == request.protocol:
+            compared = {"zero_shot"} if claim.contrast == "regret" else {claim.a, claim.b}
+            assert compared <= set(request.methods), claim.id
+            assert claim.shots in (None, *request.shots), claim.id
+    assert request.keep_branches  # a constant ensemble weight needs both branches
     assert len(request.seeds) == 3  # a test needs two
-    assert len(request.datasets) >= 6  # thirds by difficulty
+    assert len(request.datasets) >= max(6, FEWEST)  # thirds by difficulty; policies
+
+
+def test_a_claim_that_the_demo_does_not_decide_says_what_to_run(etl):
+    etl("demo", "--quick", *FAKE)
+    code, out, _ = etl("claims", "--runs", "runs/demo", "--json")
+    assert code == 0
+    left = {row["claim"]["id"]: row for row in json.loads(out)}
+    for name in ("lora-far", "lora-hard"):
+        assert left[name]["verdict"] == "not tested"
+        assert "`etl-bench run -m clip_lora,maple --protocol few-shot`" in left[name]["reason"]
 
 
 def test_the_demo_tests_on_ten_images_of_every_class():

@@ -19,6 +19,7 @@ from bench.context import RunContext
 from bench.errors import TrainingMemoryError
 from bench.experiment import runner
 from bench.experiment.accelerator import await_free_memory, device_arithmetic, gpu_facts, synchronize
+from bench.experiment.features import image_passes
 from bench.experiment.features.frozen_texts import FrozenTexts
 from bench.experiment.features.image_features import FeatureStore
 from bench.experiment.features.inputs import Inputs
@@ -138,6 +139,8 @@ def test_the_record_says_which_gpu_with_which_switches() -> None:
 @pytest.mark.usefixtures("pretended_gpu")
 def test_features_of_cpu_and_gpu_never_meet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     backbone = copy(tiny_backbone())
+    by_device = {"cpu": image_passes.ENCODE_BATCH, "cuda": 128}
+    monkeypatch.setattr(image_passes, "images_per_pass", lambda backbone: by_device[backbone.device.type])
 
     def folders() -> set[str]:
         FrozenTexts(backbone.digest, tmp_path, backbone.arithmetic)(["a"], lambda: torch.zeros(1, 4))
@@ -149,9 +152,9 @@ def test_features_of_cpu_and_gpu_never_meet(monkeypatch: pytest.MonkeyPatch, tmp
 
     assert kinds(folders()) == {"fp32", "fp32-pooled"}
     monkeypatch.setattr(Backbone, "device", CUDA)
-    assert kinds(folders()) == {"fp32.cuda90", "fp32.cuda90-pooled"}
+    assert kinds(folders()) == {"fp32.cuda90x128", "fp32.cuda90x128-pooled"}
     backbone.precision = Precision.TF32
-    assert kinds(folders()) == {"tf32.cuda90", "tf32.cuda90-pooled"}
+    assert kinds(folders()) == {"tf32.cuda90x128", "tf32.cuda90x128-pooled"}
     monkeypatch.setattr(Backbone, "device", torch.device("mps"))
     assert backbone.arithmetic == "tf32.mps"
     written = {folder.name.partition("-")[2] for folder in (tmp_path / "features").iterdir()}
@@ -185,11 +188,11 @@ def test_an_evaluation_that_does_not_fit_is_halved_without_training_again(
         trainings.append(1)
         return fit(**given)
 
-    def small_only(self: Inputs, images: Any, samples: Any, needs: Any, size: int) -> Any:
+    def small_only(self: Inputs, images: Any, samples: Any, needs: Any, size: int, **options: Any) -> Any:
         sizes.append(size)
         if size > 16:
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return batches(self, images, samples, needs, size)
+        return batches(self, images, samples, needs, size, **options)
 
     monkeypatch.setattr(runner, "fit", counted_fit)
     monkeypatch.setattr(Inputs, "evaluation_batches", small_only)
@@ -205,7 +208,7 @@ def test_an_evaluation_that_does_not_fit_is_halved_without_training_again(
 
 
 def test_one_image_that_does_not_fit_fails(trained_spec: ExperimentSpec, monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(*_: Any) -> Any:
+    def never(*_: Any, **__: Any) -> Any:
         raise MemoryError("too large")
 
     monkeypatch.setattr(Inputs, "evaluation_batches", never)
