@@ -62,8 +62,8 @@ def test_testing_maps_the_prompts_as_often_as_set(maps: int) -> None:
 
 def test_settings_of_each_protocol() -> None:
     info = HiCroPL.info
-    found = {p: (info.default_config(p), info.recipe_for(p)) for p in EvalProtocol}
-    settings = {p: (c.n_ctx, c.depth, c.text_to_image, r.epochs) for p, (c, r) in found.items()}  # type: ignore[attr-defined,union-attr]
+    found = {p: (info.default_config(p), recipe) for p, recipe in info.recipes.items()}
+    settings = {p: (c.n_ctx, c.depth, c.text_to_image, r.epochs) for p, (c, r) in found.items()}  # type: ignore[attr-defined]
     assert settings == {
         EvalProtocol.FEW_SHOT: (16, 12, 6, 50),
         EvalProtocol.BASE_TO_NEW: (16, 12, 6, 50),

@@ -228,7 +228,7 @@ def test_lp_plus_plus(name: str) -> None:
     case.assert_close(probe.weight, "init/classifier.weight", "init")
     with torch.no_grad():
         probe.bias.copy_(case.tensors["init/classifier.bias"])
-    check_logits(method, case, "logits_before", classes.template)
+    check_logits(method, case, "logits_before", class_set)
     (group,) = method.parameter_groups()
     optimizer = make_optimizer(recipe_of(case), [group | {"lr": group["lr_scale"]}])
     whole = batch_of(tiny_backbone(), images("train")[: len(support.labels)], support.labels)
@@ -246,7 +246,7 @@ def test_lp_plus_plus(name: str) -> None:
                 case.assert_close(parameter, f"after{epoch + 1}/{key}", f"after{epoch + 1}")
         method.on_epoch_end(epoch, case.config["epochs"])
     case.assert_close(probe.alpha, "alpha_final", "alpha_final")
-    check_logits(method, case, "logits_after", classes.template)
+    check_logits(method, case, "logits_after", class_set)
 
 
 def test_lp_plus_plus_keeps_the_last_of_the_best_epochs() -> None:

@@ -16,13 +16,14 @@ from datasets_registry import DataError
 RESNET = "RN50.openai"
 
 
-def test_a_refusal_is_one_line_with_everything_that_it_concerns(tmp_path: Path, capsys):
+def test_a_reason_to_refuse_is_one_line_with_everything_that_it_concerns(tmp_path: Path, capsys):
     request = sweep_over(
         ["all"], ["spectrum_basic"], [RESNET], runs=tmp_path, shots=[1], seeds=[1], protocol="few-shot", jobs=0
     )
     made = make_plan(request, open_log(LogStyle.PLAIN))
     assert len(made.rejected) > 10
-    (line,) = capsys.readouterr().err.splitlines()
+    stream, line = capsys.readouterr().err.splitlines()
+    assert stream.startswith("left out: tda, tpt, transclip: it learns from unlabelled test images ")
     assert line.startswith(f"left out: apex on {RESNET}, clip_fit on {RESNET}, ")
     assert re.search(r" and \d+ more: it works inside the image tower, which must be ", line)
     with pytest.raises(ImpossibleCombinationError) as refused:
