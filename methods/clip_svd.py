@@ -190,14 +190,10 @@ class CLIPSVD(TwoTowerMethod[CLIPSVDConfig]):
         """The blocks of the image tower with the changed matrices."""
         return self.trainable.image.views(self.frozen_blocks, image_views(self.backbone.image_tower))
 
-    def image_features(self, batch: Batch) -> Tensor:
-        return self.backbone.encode_image(batch.pixels, blocks=self.image_blocks())
+    def image_features(self, batch: Batch, blocks: Sequence[BlockView] | None = None) -> Tensor:
+        return self.backbone.encode_image(batch.pixels, blocks=blocks or self.image_blocks())
 
     def classifier(self, classes: ClassSet) -> Classifier:
         text, blocks = self.text_features(classes), self.image_blocks()
         scale = self.config.logit_scale or self.backbone.logit_scale
-
-        def classify(batch: Batch) -> Tensor:
-            return cosine_logits(self.backbone.encode_image(batch.pixels, blocks=blocks), text, scale)
-
-        return classify
+        return lambda batch: cosine_logits(self.image_features(batch, blocks), text, scale)

@@ -29,6 +29,7 @@ from methods._base.wrapper import register_wrapper, wrapped_info
 from methods._parts.parameter_initialisation import linear_layer
 from methods.cocoop import CoCoOp
 from methods.kgcoop import KgCoOp
+from methods.lweib import LwEIB
 
 CITATION = """@inproceedings{zhang2024dept,
   title = {DePT: Decoupled Prompt Tuning},
@@ -161,6 +162,8 @@ def host_conflict(host: type[Method[Any]]) -> str | None:
         return "has no pair of text and image features of its own"
     if issubclass(host, TwoTowerMethod) and not host.one_pair:
         return "compares more than one pair of features"
+    if issubclass(host, LwEIB):
+        return "compares each image with some of the classes only"
     if host.backward is not TrainableMethod.backward:
         return "changes the gradients of its own loss"
     if host.stages is not TrainableMethod.stages:

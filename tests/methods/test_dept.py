@@ -14,7 +14,7 @@ from datasets_registry import BenchError, ClassSet, EvalProtocol
 from methods import METHODS, Optimizer, get_method
 
 PAPER_HOSTS = ("coop", "cocoop", "kgcoop", "maple", "promptsrc", "vpt", "clip_adapter")
-HOSTS = (*PAPER_HOSTS, "tcp", "ivlp", "mma", "coprompt", "clip_fit", "clip_lora")
+HOSTS = (*PAPER_HOSTS, "tcp", "ivlp", "mma", "coprompt", "clip_fit", "clip_lora", "clip_svd")
 INDEX = torch.tensor([0, 3, 5, 8])
 
 
@@ -162,6 +162,7 @@ def test_another_optimiser_keeps_its_settings() -> None:
         ("rpo", "has no pair of text and image features"),
         ("dept", "has no pair of text and image features"),
         ("mmrl", "compares more than one pair of features"),
+        ("lweib", "compares each image with some of the classes only"),
         ("prograd", "changes the gradients of its own loss"),
         ("two_stage", "trains in stages of its own"),
     ],
