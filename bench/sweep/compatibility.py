@@ -71,6 +71,17 @@ def backbone_conflict(method: MethodInfo, backbone: BackboneSpec, precision: str
     return text_conflict(backbone) if method.reads_text else None
 
 
+def template_conflict(method: MethodInfo, config: MethodConfig, backbone: BackboneSpec) -> str | None:
+    """The reason why the template lists of these settings cannot be encoded, with the remedy; None if they can."""
+    lists = [text for text in getattr(config, "templates", ()) if text != "own" and "{}" not in text]
+    if not (backbone.imported and lists):
+        return None
+    return (
+        f"it encodes the templates {', '.join(lists)}, and imported features have one text per class; use "
+        f"--set '{method.name}.templates=[\"own\"]'."
+    )
+
+
 def dataset_conflict(dataset: DatasetInfo, backbone: BackboneSpec) -> str | None:
     """The reason why a dataset cannot be used with a backbone, with the remedy; None if it can."""
     if dataset.backbone is not None and dataset.backbone != backbone.slug:

@@ -95,10 +95,11 @@ def test_every_feature_method_that_says_it_can_does(imported: FeatureBundle, pro
     assert {"zero_shot", "clip_adapter", "text_adapter", "visual_adapter"} <= set(able)
     short = [text for name in SHORT if name in able for text in short_overrides(name)]
     if protocol is EvalProtocol.FEW_SHOT:
-        short.append("cross_modal.recipe.steps=20")
+        short += ["cross_modal.recipe.steps=20", 'timo.templates=["own"]', 'timo_s.templates=["own"]']
     axes = changed(AXES, methods=["all"], protocol=protocol, recipe="demo", overrides=short)
     specs = expand(axes).specs
     assert {s.method for s in specs} <= set(able)
+    assert protocol is not EvalProtocol.FEW_SHOT or {"timo", "timo_s"} <= {s.method for s in specs}
     for spec in specs:
         record, _ = runner.run_experiment(spec, RunContext())
         assert record.cost is not None
@@ -114,6 +115,18 @@ def test_methods_that_need_more_are_refused_before_anything_runs(
 ) -> None:
     with pytest.raises(ImpossibleCombinationError, match=reason):
         expand(sweep_over([method], ["toy_features"], ["features.toy-clip"], shots=(4,), seeds=(1,)))
+
+
+@pytest.mark.parametrize(
+    ("setting", "lists"),
+    [([], "imagenet80"), (['timo_s.templates=["select7", "own", "imagenet80"]'], "select7, imagenet80")],
+)
+def test_lists_of_templates_are_refused_before_anything_runs(
+    imported: FeatureBundle, setting: list[str], lists: str
+) -> None:
+    refused = f"timo_s on features.toy-clip: it encodes the templates {lists}, .*; use --set 'timo_s.templates="
+    with pytest.raises(ImpossibleCombinationError, match=refused):
+        expand(changed(AXES, methods=["timo_s"], overrides=setting))
 
 
 @pytest.mark.parametrize(

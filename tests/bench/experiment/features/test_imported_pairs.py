@@ -51,10 +51,12 @@ def imported(home: Path, monkeypatch: pytest.MonkeyPatch, *bundles: dict[str, ob
     forget_loaded()
     for one in bundles:
         DATASETS.add(str(one["name"]), import_bundle(**one).info())  # type: ignore[arg-type]
-    yield
-    for one in bundles:
-        DATASETS.remove(str(one["name"]))
-    forget_loaded()
+    try:
+        yield
+    finally:
+        for one in bundles:
+            DATASETS.remove(str(one["name"]))
+        forget_loaded()
 
 
 def specs_of(
