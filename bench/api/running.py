@@ -12,6 +12,7 @@ from bench.sweep import (
     SweepOutcome,
     SweepRequest,
     carry_out,
+    check_launch,
     early_server,
     make_plan,
     open_log,
@@ -91,6 +92,7 @@ def run_request(request: SweepRequest, log: SweepLog) -> SweepOutcome:
     """Plan and carry out a request, reporting to the log."""
     with early_server(request) as server:
         made = make_plan(request, log)
+        check_launch(made, request)
         report_plan(made, request, log)
         outcome = carry_out(made, request, log, server)
     report_failures(outcome, log)

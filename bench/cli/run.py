@@ -59,6 +59,7 @@ def run(
         LogStyle,
         SweepRequest,
         carry_out,
+        check_launch,
         early_server,
         make_plan,
         open_log,
@@ -84,6 +85,7 @@ def run(
         raise typer.Exit(made.exit_code)
     with early_server(request) as server:
         made = make_plan(request, say)
+        check_launch(made, request)
         report_plan(made, request, say)
         outcome = carry_out(made, request, say, server)
     finish(outcome, request.runs, say, as_json=as_json)

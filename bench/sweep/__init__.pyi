@@ -5,6 +5,7 @@ from .dataset_names import backbone_advice as backbone_advice
 from .devices import resolve_device as resolve_device
 from .driver import SweepOutcome as SweepOutcome
 from .driver import carry_out as carry_out
+from .driver import check_launch as check_launch
 from .driver import context_of as context_of
 from .driver import make_plan as make_plan
 from .driver import planned_scripts as planned_scripts

@@ -26,6 +26,7 @@ from bench.sweep.heads import heads_apart
 from bench.sweep.inputs import local_weights, named_files
 from bench.sweep.kept_models import check_keepable, drop_all_but_best, kept_summary, lacking_models
 from bench.sweep.launchers import (
+    check_launcher,
     feature_cache,
     job_scripts,
     local_workers,
@@ -116,6 +117,12 @@ def carry_out(
             drop_all_but_best(request.runs)
         log.notice(kept_summary(made.specs, request.runs))
     return SweepOutcome(made, summary, _failures(made, summary, request.runs))
+
+
+def check_launch(made: Plan, request: SweepRequest) -> None:
+    """Raise LaunchError if a plan has something to do and its launcher is not available here."""
+    if plan_tasks(made, request.runs):
+        check_launcher(request)
 
 
 def plan_tasks(made: Plan, runs: Path) -> list[Task]:

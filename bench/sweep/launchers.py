@@ -73,6 +73,7 @@ def make_transport(
 
     Raises LaunchError if what it needs is not installed or available here, UsageError for a setting it does not take.
     """
+    check_launcher(request)
     if not request.here:
         return (_ray if request.launcher is LauncherName.RAY else _slurm)(request, surroundings)
     jobs = local_workers(request, tasks)
@@ -83,6 +84,14 @@ def make_transport(
         return InlineTransport(surroundings)
     tokens = [gpu.token for gpu in devices_of(request).gpus]
     return ProcessTransport(surroundings, jobs, worker_imports(request), server, tokens)
+
+
+def check_launcher(request: SweepRequest) -> None:
+    """Raise LaunchError if the package or the commands of the launcher are missing here."""
+    if request.launcher is LauncherName.RAY:
+        _require("ray", "ray")
+    elif request.launcher is LauncherName.SLURM:
+        slurm_queue(request).check()
 
 
 @contextmanager
@@ -147,7 +156,6 @@ def _gpus(request: SweepRequest) -> int:
 
 
 def _ray(request: SweepRequest, surroundings: Surroundings) -> Transport:
-    _require("ray", "ray")
     from bench.launch.ray import RayTransport
     from bench.launch.ray_cluster import AUTO, RunResources, read_runtime_env
 
@@ -164,11 +172,11 @@ def _ray(request: SweepRequest, surroundings: Surroundings) -> Transport:
 
 
 def _slurm(request: SweepRequest, surroundings: Surroundings) -> Transport:
-    queue = slurm_queue(request)
-    queue.check()
     from bench.launch.slurm import SlurmTransport
 
-    return SlurmTransport(surroundings, queue, request.runs_per_job or RUNS_PER_JOB, wait=not request.no_wait)
+    return SlurmTransport(
+        surroundings, slurm_queue(request), request.runs_per_job or RUNS_PER_JOB, wait=not request.no_wait
+    )
 
 
 def _require(module: str, extra: str) -> None:

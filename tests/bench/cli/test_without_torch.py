@@ -90,7 +90,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     commands = [*LISTING, *WRONG]
     inputs = json.dumps([[ids.get(part, part) for part in shlex.split(command)] for command in commands])
     plain = {key: value for key, value in os.environ.items() if not key.startswith("ETL_BENCH_")}
-    homes = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"), str(place))
+    homes = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "PATH"), str(place))  # no sbatch, so no jobs
     done = subprocess.run(
         [sys.executable, "-c", RUNNER], input=inputs, cwd=place, capture_output=True, text=True, check=True,
         env=plain | homes | {"PYTHONPATH": str(ROOT), "ETL_BENCH_DATASETS": os.devnull},

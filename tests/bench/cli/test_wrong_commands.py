@@ -35,6 +35,7 @@ def inside(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(name, str(place))
+    monkeypatch.setenv("PATH", str(place))  # without sbatch, so that no test submits jobs
 
 
 def snapshot(folder: Path) -> dict[str, str]:
