@@ -230,7 +230,7 @@ def _others(view: OverviewView, found: AnswerView) -> list[Markup]:
     tested, following = found.lead.over_seeds is not None, next(iter(found.behind))
     sentences = []
     if following != found.lead.reference:
-        sentences.append(f"Next is {_inline(view, following)} ({points(found.behind[following][0])}).")
+        sentences.append(f"Next is {_inline(view, following)}, {unsigned(-found.behind[following][0])} lower.")
     parts = [_may_match(view, here, n, "here")] if tested else []
     if found.lead.n > 1:
         parts.append(_may_match(view, elsewhere, n, "elsewhere" if tested else "on other datasets of this kind"))

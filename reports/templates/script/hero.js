@@ -107,7 +107,7 @@ if (hero) {
     const [first, second] = names.map((name) => shortened(name, 40));
     const other = state.b === null ? "" : `${state.b === data.baseline ? "Dash" : "Diamond"}: ${second}. `;
     const labelled = data.methods.length > 1 ? `Disc: ${first}. ${other}Grey: all ${data.methods.length} methods. ` : "";
-    const below = state.b === null ? "" : narrow ? `At the right: ${first} minus ${second}. ` : `Below: the difference, in the colour of the method that is ahead${bars}. `;
+    const below = state.b === null ? "" : narrow ? `At the right: ${first} minus ${second}${bars.replace("hollow where they include", "grey where they include")}. ` : `Below: the difference, in the colour of the method that is ahead${bars}. `;
     const fit = picture.querySelector(".fit") ? " Dashed: trend over the datasets." : "";
     const apart = narrow || !data.axes.length ? "" : " Datasets of nearly equal difficulty are moved apart.";
     caption.textContent = unbroken(`${labelled}${below}${text}${fit}${apart}`);

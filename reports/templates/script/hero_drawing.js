@@ -124,7 +124,7 @@ const rowPicture = (data, numbers, state, width) => {
   const answer = data.answers[measure];
   const [known, unplaced] = orderOf(state.x ? answer.x[state.x] : data.datasets.map(() => null));
   const order = [...known, ...unplaced].map((item) => item.dataset);
-  const [left, right, head, row] = [12, width - 62, 42, 35];
+  const [left, right, head, row] = [12, width - 62, 42, 38];
   const scores = data.methods.map((_, method) => data.datasets.map((__, dataset) => numbers.score(measure, method, dataset)));
   const axis = scale(scores.flat().filter(Boolean).map((found) => found.mean), left, right, 5);
   const height = head + row * order.length + 8;
@@ -133,17 +133,18 @@ const rowPicture = (data, numbers, state, width) => {
   parts.push(`<text class="panel" x="4" y="13">${scoreTitle(measure)}${known.length ? "; easiest dataset first" : ""}</text>`);
   if (b !== null) parts.push(`<text class="panel" x="${width - 2}" y="13" text-anchor="end">difference, points</text>`);
   order.forEach((dataset, number) => {
-    const y = head + row * number + 27;
+    const y = head + row * number + 24;
     const classes = answer.classes[dataset];
     const title = shortened(data.datasets[dataset].title, 30);
-    parts.push(`<text class="row-name" data-d="${dataset}" x="4" y="${y - 14}">${escaped(title)}<tspan class="tick"> ${classes ? classes + " classes" : ""}</tspan></text>`);
+    parts.push(`<text class="row-name" data-d="${dataset}" x="4" y="${y - 11}">${escaped(title)}<tspan class="tick"> ${classes ? classes + " classes" : ""}</tspan></text>`);
     parts.push(`<path class="others" d="${scores.map((found) => found[dataset] ? `M${axis.at(found[dataset].mean)},${y}h0` : "").join("")}"/>`);
     const [first, second] = [scores[a][dataset], b === null ? null : scores[b][dataset]];
     if (first && second) parts.push(`<path class="link" d="M${axis.at(first.mean)},${y}H${axis.at(second.mean)}"/>`);
     if (second) parts.push(b === data.baseline ? `<path class="mark b dash" d="M${axis.at(second.mean)},${y - 7}v14"/>` : mark("b", axis.at(second.mean), y, false));
     if (first) parts.push(mark("a", axis.at(first.mean), y, false));
     const found = b === null ? null : numbers.difference(measure, a, b, dataset);
-    if (found) parts.push(`<text class="value" x="${width - 2}" y="${y + 4}" text-anchor="end">${signed(found.mean)}</text>`);
+    const unsure = found && found.half !== null && Math.abs(found.mean) <= found.half;
+    if (found) parts.push(`<text class="value${unsure ? " unsure" : ""}" x="${width - 2}" y="${y + 4}" text-anchor="end">${signed(found.mean)}</text>`);
   });
-  return { svg: `<svg viewBox="0 0 ${width} ${height}" aria-hidden="true">${parts.join("")}</svg>`, order, at: (dataset) => [right / 2, head + row * order.indexOf(dataset) + 27], horizontal: false };
+  return { svg: `<svg viewBox="0 0 ${width} ${height}" aria-hidden="true">${parts.join("")}</svg>`, order, at: (dataset) => [right / 2, head + row * order.indexOf(dataset) + 24], horizontal: false };
 };
