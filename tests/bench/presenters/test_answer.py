@@ -49,7 +49,7 @@ def test_each_pick_says_what_it_gains_and_costs(view):
     for pick in advice.picks:
         method = view.method(pick.method)
         assert f"{pick.kind.capitalize()}, like " in text
-        ends = f"from {points(pick.low)} to {points(pick.high)} on these {len(pick.datasets)}"
+        ends = f"worst {points(pick.low)}, best {points(pick.high)}"
         assert f"{points(pick.gain)} ({ends}), {cost_text(method, '')}" in text
     assert cost_text(view.method("zero_shot")) == "no training"
     assert cost_text(view.method("apex")).endswith("min of training per run")
