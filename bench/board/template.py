@@ -4,12 +4,12 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-import bench
 from bench._util.atomic_write import write_atomically
 from bench.errors import BoardError
 from bench.submissions.facts import plain_text
 
 _FILES = "repository"
+_NO_REQUIREMENT = "# Write the address of a clip-etl-bench repository or wheel here, such as git+https://..."
 _HIDDEN = "dot-"
 """Names that begin so are written with a dot; packages leave out hidden files."""
 
@@ -19,19 +19,12 @@ def write_template(folder: Path, title: str, requirement: str | None = None) -> 
 
     Args:
         title: of the page that introduces the repository.
-        requirement: what pip installs in continuous integration; None for this release by its name.
+        requirement: what pip installs in continuous integration; None leaves a line that says what to write. The name
+            alone is no default, since nobody owns it on the package index yet.
 
     Raises BoardError, before anything is written, if a file exists already or the title is not plain text.
     """
-    release = f"clip-etl-bench=={bench.__version__}"
-    note = (
-        "" if requirement else "Replace it by the address of a wheel or repository while the name is not on the index."
-    )
-    values = {
-        "@TITLE@": _plain(title, "title"),
-        "@REQUIREMENT@": _plain(requirement or release, "requirement"),
-        "@INSTALL@": note,
-    }
+    values = {"@TITLE@": _plain(title, "title"), "@REQUIREMENT@": _plain(requirement or _NO_REQUIREMENT, "requirement")}
     content = {}
     for name, text in _texts(resources.files("bench.board") / _FILES):
         for key, value in values.items():

@@ -84,7 +84,7 @@ def init(
     title: Annotated[str, typer.Option("--title", help="Heading of its README.")] = "Leaderboard",
     requirement: Annotated[
         str | None,
-        typer.Option("--requirement", help="What pip installs there. Default: this release, by its name on the index."),
+        typer.Option("--requirement", help="What pip installs there. Default: a line to fill in."),
     ] = None,
 ) -> None:
     """Start the repository of a board: README, submissions folder, and CI for GitHub and GitLab.
