@@ -44,8 +44,8 @@ def run(
         datasets: names, patterns or `"all"`.
         backbone: `arch.tag` of open_clip, or `ARCH=FILE` for local weights; several for a sweep over backbones.
             Default: the drawn demo backbone, for drawn datasets only.
-        protocol: `"base-to-new"`, `"few-shot"`, `"cross-dataset"` or `"domain-generalization"`. Default: base-to-new,
-            and few-shot for your own images.
+        protocol: `"base-to-new"`, `"few-shot"`, `"cross-dataset"`, `"domain-generalization"` or `"test-time"`.
+            Default: base-to-new, and few-shot for your own images.
         shots: labelled images per class; several for a sweep over shots.
         seeds: a number N means seeds 1 to N; a list names them.
         settings: method settings by name, such as `{"coop.n_ctx": 4, "*.recipe.epochs": 20}`. Default: published ones.

@@ -45,6 +45,10 @@ WrittenRuns = Annotated[Path, request_option("runs")]
 Cache = Annotated[Path | None, request_option("cache")]
 Jobs = Annotated[int | None, request_option("jobs")]
 Device = Annotated[str, request_option("device")]
+RecordedDevice = Annotated[
+    str | None,
+    typer.Option("--device", help="As of `run`. Default: that of the run if this machine has one, else the CPU."),
+]
 Easy = Annotated[
     list[str],
     typer.Option("--easy", help="Datasets that count as easy, with --hard. Default: thirds by difficulty."),

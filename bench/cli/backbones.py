@@ -33,12 +33,14 @@ def backbones(
         return
     rows: list[dict[str, object]] = []
     for group in backbone_groups():
-        refused = [method for methods in group.left_out.values() for method in methods]
         row: dict[str, object] = {"family": group.family, "example": group.example}
         if as_json:
             row |= {"architectures": group.architectures, "methods": group.runs, "left_out": group.left_out}
         else:
+            refused = sorted(method for methods in group.left_out.values() for method in methods)
+            few = len(group.runs) < len(refused)
+            left_out = f"all but {', '.join(group.runs)}" if few else ", ".join(refused)
             tags = sum(map(len, group.architectures.values()))
-            row |= {"pretrained": tags, "methods": len(group.runs), "left_out": sorted(refused)}
+            row |= {"pretrained": tags, "methods": len(group.runs), "left_out": left_out}
         rows.append(row)
     print_rows(rows, as_json=as_json)

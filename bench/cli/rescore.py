@@ -32,10 +32,7 @@ def rescore(
     data_root: opt.DataRoot = None,
     support: opt.Supports = [],  # noqa: B006
     class_text: opt.ClassText = "template",
-    device: Annotated[
-        str | None,
-        typer.Option("--device", help="As of `run`. Default: that of the run if this machine has one, else the CPU."),
-    ] = None,
+    device: opt.RecordedDevice = None,
     as_json: opt.AsJson = False,
 ) -> None:
     """Add the open score to base-to-new runs of older releases.

@@ -24,10 +24,7 @@ def verify(
     data_root: opt.DataRoot = None,
     support: opt.Supports = [],  # noqa: B006
     class_text: opt.ClassText = "template",
-    device: Annotated[
-        str | None,
-        typer.Option("--device", help="As of `run`. Default: that of the run if this machine has one, else the CPU."),
-    ] = None,
+    device: opt.RecordedDevice = None,
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, help="Threads of torch. Default: as in the run.")
     ] = None,

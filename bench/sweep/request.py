@@ -108,7 +108,8 @@ class SweepRequest(BaseModel):
     )
     protocol: Annotated[EvalProtocol, Option(Panel.WHAT)] = Field(
         EvalProtocol.BASE_TO_NEW,
-        description="base-to-new, few-shot, cross-dataset or domain-generalization. Default for own images: few-shot.",
+        description="base-to-new, few-shot, cross-dataset, domain-generalization or test-time. Default for own images: "
+        "few-shot.",
     )
     shots: Annotated[list[int], Option(Panel.WHAT)] = Field(
         [16], description="Images per class: one number or several, such as 1,2,4,8,16, or all training images: all."
