@@ -149,17 +149,14 @@ class _Run:
 
         shared = SharedImageFeatures(method)
 
-        def batches(part: EvalSplit | SupportSet) -> Iterator[Batch]:
+        def batches(part: EvalSplit | SupportSet, *, ahead: bool = True) -> Iterator[Batch]:
             return self.inputs.evaluation_batches(
-                part.images, part.samples, method.info.needs, self.eval_batch, spec.seed
+                part.images, part.samples, method.info.needs, self.eval_batch, seed=spec.seed, ahead=ahead
             )
 
         def shared_batches(part: EvalSplit) -> Iterator[Batch]:
             ahead = not shared.holds(part.name, self.eval_batch, len(part))
-            found = self.inputs.evaluation_batches(
-                part.images, part.samples, method.info.needs, self.eval_batch, ahead=ahead
-            )
-            return shared.numbered(part.name, self.eval_batch, found)
+            return shared.numbered(part.name, self.eval_batch, batches(part, ahead=ahead))
 
         with meter.phase("select"):
             if method.info.needs_validation and len(task.validation):

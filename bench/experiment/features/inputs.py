@@ -281,8 +281,8 @@ class Inputs:
         samples: Sequence[Sample],
         needs: frozenset[Needs],
         size: int,
-        seed: int = 0,
         *,
+        seed: int = 0,
         ahead: bool = True,
     ) -> Iterator[Batch]:
         """Unlabelled centre views in order, `size` per batch.
