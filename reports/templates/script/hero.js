@@ -103,11 +103,11 @@ if (hero) {
     const wins = found.filter((item) => item.mean > 0).length;
     const text = mean ? `${names[0]} minus ${names[1]}: mean ${signed(mean.mean)} points` + (mean.half === null ? "" :
       `, 95 % interval over datasets ${signed(mean.mean - mean.half)} to ${signed(mean.mean + mean.half)}`) + `; ${names[0]} is ahead on ${wins} of ${found.length}.` : names[0] + ".";
-    const bars = data.seeds.length > 1 ? `, with 95 % intervals over ${counted(data.seeds.length, "seed")}, hollow where they include 0` : "";
+    const bars = data.seeds.length > 1 ? `, with 95 % intervals over ${counted(data.seeds.length, "seed")}, ${narrow ? "grey" : "hollow"} where they include 0` : "";
     const [first, second] = names.map((name) => shortened(name, 40));
     const other = state.b === null ? "" : `${state.b === data.baseline ? "Dash" : "Diamond"}: ${second}. `;
     const labelled = data.methods.length > 1 ? `Disc: ${first}. ${other}Grey: all ${data.methods.length} methods. ` : "";
-    const below = state.b === null ? "" : narrow ? `At the right: ${first} minus ${second}${bars.replace("hollow where they include", "grey where they include")}. ` : `Below: the difference, in the colour of the method that is ahead${bars}. `;
+    const below = state.b === null ? "" : narrow ? `At the right: ${first} minus ${second}${bars}. ` : `Below: the difference, in the colour of the method that is ahead${bars}. `;
     const fit = picture.querySelector(".fit") ? " Dashed: trend over the datasets." : "";
     const apart = narrow || !data.axes.length ? "" : " Datasets of nearly equal difficulty are moved apart.";
     caption.textContent = unbroken(`${labelled}${below}${text}${fit}${apart}`);
