@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from datasets_registry import EvalProtocol
 from methods import Batch, Family, MethodInfo, Needs, SupportView, register_method
+from methods._parts.citations import PROLIP_PAPER
 from methods._parts.fine_tuning import FINE_TUNING_RECIPE, FineTuningConfig, FineTuningMethod
 from methods._towers.image_encoder import run_image_tower
 from methods._towers.image_encoder_architectures import wrap_image_tower
@@ -33,12 +34,7 @@ class FullFT(FineTuningMethod[FineTuningConfig]):
         title="Full fine-tuning",
         family=Family.WEIGHT_ADAPTER,
         summary="All weights of the image tower, trained against frozen class texts.",
-        citation="""@misc{fahes2024prolip,
-  title = {CLIP's Visual Embedding Projector is a Few-shot Cornucopia},
-  author = {Fahes, Mohammad and Vu, Tuan-Hung and Bursuc, Andrei and others},
-  year = {2024},
-  note = {arXiv 2410.05270}
-}""",
+        citation=PROLIP_PAPER,
         config=FineTuningConfig,
         needs=frozenset({Needs.PIXELS}),
         open_vocabulary=True,

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from datasets_registry import EvalProtocol
 from methods import Batch, Family, MethodInfo, Needs, SupportView, TowerUse, register_method
 from methods._base.backbone_sizes import BackboneSizes
+from methods._parts.citations import PROLIP_PAPER
 from methods._parts.fine_tuning import FINE_TUNING_RECIPE, FineTuningConfig, FineTuningMethod
 from methods._towers.blocks import view_block
 from methods._towers.image_encoder import image_views
@@ -53,12 +54,7 @@ class LastBlockFT(FineTuningMethod[LastBlockConfig]):
         title="Last-block fine-tuning",
         family=Family.WEIGHT_ADAPTER,
         summary="All weights of the image tower's last block, trained against frozen class texts.",
-        citation="""@misc{fahes2024prolip,
-  title = {CLIP's Visual Embedding Projector is a Few-shot Cornucopia},
-  author = {Fahes, Mohammad and Vu, Tuan-Hung and Bursuc, Andrei and others},
-  year = {2024},
-  note = {arXiv 2410.05270}
-}""",
+        citation=PROLIP_PAPER,
         config=LastBlockConfig,
         needs=frozenset({Needs.HIDDEN}),
         open_vocabulary=True,

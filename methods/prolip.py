@@ -23,6 +23,7 @@ from methods import Batch, Classifier, Family, MethodInfo, Needs, SupportView, T
 from methods._base.recipe import Optimizer, Recipe, Schedule
 from methods._base.registry import register_method
 from methods._base.support_without_images import support_without_images
+from methods._parts.citations import PROLIP_PAPER
 from methods._parts.feature_space import LogitScaleSetting, TextConfig, template_ensemble
 
 
@@ -75,12 +76,7 @@ class ProLIP(TrainableMethod[ProLIPConfig]):
         title="ProLIP",
         family=Family.WEIGHT_ADAPTER,
         summary="The image tower's last projection, fine-tuned and kept near its initial value.",
-        citation="""@misc{fahes2024prolip,
-  title = {CLIP's Visual Embedding Projector is a Few-shot Cornucopia},
-  author = {Fahes, Mohammad and Vu, Tuan-Hung and Bursuc, Andrei and others},
-  year = {2024},
-  note = {arXiv 2410.05270}
-}""",
+        citation=PROLIP_PAPER,
         config=ProLIPConfig,
         needs=frozenset({Needs.POOLED}),
         open_vocabulary=True,

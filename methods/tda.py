@@ -78,8 +78,7 @@ class TDA(Method[TDAConfig]):
 
     def classifier(self, classes: ClassSet) -> StreamClassifier:
         text = template_ensemble(self.backbone, classes, self.config.templates)
-        scale = self.config.logit_scale
-        return _CachedStream(self.config, text, float(self.backbone.logit_scale if scale is None else scale))
+        return _CachedStream(self.config, text, float(self.config.logit_scale or self.backbone.logit_scale))
 
 
 @dataclass(frozen=True)

@@ -24,3 +24,9 @@ CLAP_PAPER = """@inproceedings{silva2024closer,
   booktitle = {CVPR},
   year = {2024}
 }"""
+PROLIP_PAPER = """@misc{fahes2024prolip,
+  title = {CLIP's Visual Embedding Projector is a Few-shot Cornucopia},
+  author = {Fahes, Mohammad and Vu, Tuan-Hung and Bursuc, Andrei and others},
+  year = {2024},
+  note = {arXiv 2410.05270}
+}"""
