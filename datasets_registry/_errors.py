@@ -7,7 +7,10 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 LISTED = 40
-"""Number of registered names that an error lists."""
+"""Most known names that an error lists."""
+
+FEW = 12
+"""Known names that an error lists beside near misses; a longer list would hide them."""
 
 
 class BenchError(Exception):
@@ -15,13 +18,17 @@ class BenchError(Exception):
 
 
 class UnknownNameError(BenchError, KeyError):
-    """An unregistered name; the message lists near misses and registered names, then gives the advice."""
+    """An unregistered name; the message gives near misses or, without any, the known names, and then the advice.
+
+    `kind` says what the name should be, such as `method` or `option of dataset 'spectrum_basic'`.
+    """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], advice: str = "") -> None:
         names = sorted(known)
-        listed = ", ".join(names[:LISTED]) or "none"
-        more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-        super().__init__(f"Unknown {kind} {name!r}.{did_you_mean(name, names)} Registered: {listed}{more}.{advice}")
+        noun, of, owner = kind.partition(" of ")
+        near = did_you_mean(name, names)
+        known_names = "" if near and len(names) > FEW else f" Known: {some(names, LISTED) or 'none'}."
+        super().__init__(f"Unknown {noun} {name!r}{of}{owner}.{near}{known_names}{advice}")
 
     def __str__(self) -> str:
         return str(self.args[0])

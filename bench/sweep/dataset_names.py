@@ -23,8 +23,11 @@ def select(patterns: Sequence[str], match: Callable[[str], Sequence[str]]) -> di
 
 
 def match_datasets(pattern: str) -> list[str]:
-    """Names of the datasets that a pattern selects. A name with options stands for itself."""
-    return [get_dataset(pattern).name] if ":" in pattern else DATASETS.match(pattern)
+    """Names of the datasets that a pattern selects, such as `eurosat`, `spectrum_*` or `spectrum_*:test=10`."""
+    names, colon, options = pattern.partition(":")
+    if not colon:
+        return DATASETS.match(pattern)
+    return [get_dataset(f"{name}:{options}").name for name in DATASETS.match(names)]
 
 
 def backbone_advice() -> str:

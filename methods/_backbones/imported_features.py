@@ -76,7 +76,7 @@ class ImportedBackbone(Backbone):
         Raises:
             NoTowerError: for sentences, or a template that the stored features do not stand for.
             UnknownNameError: for a dataset or class without text features.
-            BenchError: if the classes name no dataset, and several hold different features for them.
+            BenchError: if the classes name no dataset and several hold different features for them, or none holds all.
         """
         if classes.sentences is not None or template not in (classes.template, GENERIC_TEMPLATE):
             asked = "sentences" if classes.sentences is not None else f"template {template!r}"
@@ -94,8 +94,12 @@ class ImportedBackbone(Backbone):
         found = {bundle.facts.name: _rows(bundle, names) for bundle in bundles if _holds(bundle, names)}
         if not found:
             known = {name for bundle in bundles for name in bundle.facts.class_names}
-            unknown = next((name for name in names if name not in known), names[0])
-            raise UnknownNameError("class of imported text features", unknown, known)
+            unknown = [name for name in names if name not in known]
+            if unknown:
+                raise UnknownNameError("class of imported text features", unknown[0], known)
+            raise BenchError(
+                f"No dataset of {self.slug} has text features of all these classes: {', '.join(names[:5])}."
+            )
         first, *others = found.values()
         if not all(np.array_equal(first, other) for other in others):
             raise BenchError(

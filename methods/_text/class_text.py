@@ -90,7 +90,7 @@ def parse_class_text(text: str | None) -> ClassText | None:
     if kind == "template" and "{}" not in value:
         raise ClassTextError(f"Class text {text!r} has no '{{}}' for the class name; add one.")
     if kind == "ensemble" and value not in TEMPLATE_LISTS:
-        raise UnknownNameError("list of templates", value, TEMPLATE_LISTS)
+        raise UnknownNameError("template list", value, TEMPLATE_LISTS)
     if kind == "descriptions":
         return _read_descriptions(Path(value))
     return ClassText(kind, value)

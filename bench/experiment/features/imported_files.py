@@ -29,7 +29,7 @@ def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
 def take(arrays: Mapping[str, NDArray[Any]], name: str, file: Path) -> NDArray[Any]:
     """One array; raises UnknownNameError, which lists the arrays of the file."""
     if name not in arrays:
-        raise UnknownNameError(f"array in {file.name}", name, arrays)
+        raise UnknownNameError(f"array of {file.name}", name, arrays)
     return arrays[name]
 
 

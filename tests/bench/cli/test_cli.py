@@ -171,7 +171,7 @@ def test_what_a_pattern_cannot_run_is_left_out_and_said(etl):
         (["--memory", "2"], "error: --memory limits worker processes, and --jobs 0 has none; use --jobs 1."),
         (["--shots", "a"], "error: --shots 'a' is not a list of whole numbers; write 16, 1,2,4 or 1-3."),
         (["--seeds", "0"], "error: --seeds '0' means no seed at all"),
-        (["--set", "coop.n_ctxx=4"], "error: Unknown setting of coop 'n_ctxx'. Did you mean 'n_ctx'"),
+        (["--set", "coop.n_ctxx=4"], "error: Unknown setting 'n_ctxx' of coop. Did you mean 'n_ctx'"),
         (["--device", "gpu"], "error: --device 'gpu' is unknown; use auto, cpu, cuda, cuda:N, cuda:0,2, all or mps."),
         (["--runner", "nowhere"], "error: The runner 'nowhere' cannot be imported"),
         (["--shots", "9", "--strict"], "error: Cannot run eurosat with 9 shots: "),

@@ -11,7 +11,8 @@ from PIL import Image
 from bench import plan
 from bench.errors import UsageError
 from bench.sweep import SweepRequest
-from datasets_registry import DATASETS, AddRequest, ColumnNames, EvalProtocol, add_dataset
+from bench.sweep.dataset_names import match_datasets
+from datasets_registry import DATASETS, AddRequest, ColumnNames, EvalProtocol, UnknownNameError, add_dataset
 
 REQUIRED = (
     r"Dataset '{}'{} holds real images, and the default backbone ViT-demo.drawn knows only drawings, so -b is "
@@ -111,3 +112,12 @@ def test_a_run_with_fewer_images_is_stored_with_what_it_used(birds: str, method:
         progress="none",
     )
     assert (len(results), results.failed) == (1, [])
+
+
+def test_a_pattern_takes_options_as_a_name_does() -> None:
+    found = match_datasets("spectrum_b*:test=10")
+    assert found == ["spectrum_basic:test=10", "spectrum_blur:test=10"]
+    with pytest.raises(
+        UnknownNameError, match=r"Unknown option 'tes' of dataset 'spectrum_basic'\. Did you mean 'test'"
+    ):
+        match_datasets("spectrum_b*:tes=10")

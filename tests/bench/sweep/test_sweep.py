@@ -114,8 +114,8 @@ def test_the_demo_recipe_is_named_so(grow):
 @pytest.mark.parametrize(
     ("text", "kind", "message"),
     [
-        ("coop.n_ctxx=4", UnknownNameError, "Unknown setting of coop 'n_ctxx'. Did you mean 'n_ctx'"),
-        ("coop.recipe.epoch=4", UnknownNameError, "Unknown recipe setting of coop 'epoch'. Did you mean 'epochs'"),
+        ("coop.n_ctxx=4", UnknownNameError, "Unknown setting 'n_ctxx' of coop. Did you mean 'n_ctx'"),
+        ("coop.recipe.epoch=4", UnknownNameError, "Unknown recipe setting 'epoch' of coop. Did you mean 'epochs'"),
         ("coop.n_ctx=many", OverrideError, r"--set 'coop.n_ctx=many': Input should be a valid integer.*etl-bench meth"),
         ("coop.recipe.epochs=0", OverrideError, r"--set 'coop.recipe.epochs=0': Input should be greater than or equal"),
         ("coop.recipe.crop_scale=[1, 2]", OverrideError, r"--set .*crop_scale .* is not a range"),
@@ -147,7 +147,7 @@ def test_a_recipe_setting_of_a_training_free_method_is_refused(grow):
         ({"methods": ["coopp"]}, "Unknown method 'coopp'. Did you mean 'coop'"),
         ({"methods": ["x*"]}, r"Unknown method 'x\*'"),
         ({"datasets": ["eurosatt"]}, "Unknown dataset 'eurosatt'. Did you mean 'eurosat'"),
-        ({"backbones": ["ViT-B-16.opena"]}, "Unknown weights of ViT-B-16 'opena'. Did you mean 'openai'"),
+        ({"backbones": ["ViT-B-16.opena"]}, "Unknown weights 'opena' of ViT-B-16. Did you mean 'openai'"),
     ],
 )
 def test_an_unknown_name_lists_near_misses(grow, changes, message: str):

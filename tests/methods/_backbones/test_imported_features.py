@@ -65,7 +65,7 @@ def test_names_without_a_dataset_are_looked_up_where_only_one_answer_is_possible
 
 
 def test_what_no_dataset_holds_is_named(pair: Backbone) -> None:
-    with pytest.raises(UnknownNameError, match=r"class of imported text features 'cup'.*ant"):
+    with pytest.raises(UnknownNameError, match=r"class 'cup' of imported text features.*ant"):
         rows_of(pair, ("ant", "cup"), "animals")
     with pytest.raises(UnknownNameError, match=r"dataset of features.toy 'animal'. Did you mean 'animals'"):
         rows_of(pair, ("ant",), "animal")
@@ -74,7 +74,7 @@ def test_what_no_dataset_holds_is_named(pair: Backbone) -> None:
 def test_names_of_two_datasets_in_one_list_are_refused(home: Path) -> None:
     add("animals", ["ant", "elk"], [0, 1])
     add("things", ["cup", "jug"], [2, 3])
-    with pytest.raises(UnknownNameError, match="class of imported text features"):
+    with pytest.raises(BenchError, match="has text features of all these classes: ant, cup"):
         toy().encode_texts(["ant", "cup"])
 
 

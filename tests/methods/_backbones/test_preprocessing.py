@@ -116,7 +116,7 @@ def test_values_replace_those_of_a_tag_and_settle_a_disagreement(weights: Path) 
         ("interpolation=nearest", "interpolation=nearest is not allowed; give bicubic or bilinear"),
         ("resize_mode=crop", "resize_mode=crop is not allowed; give shortest or longest or squash"),
         ("fill_color=256", r"fill_color=256 is not allowed; give a grey level 0\.\.255"),
-        ("preprocess=opnai", "Unknown weights of ViT-B-16 'opnai'. Did you mean 'openai'"),
+        ("preprocess=opnai", "Unknown weights 'opnai' of ViT-B-16. Did you mean 'openai'"),
         ("mean=0.5,mean=0.4", "has an option twice"),
         ("quickgelu", "has an option twice"),
     ],
