@@ -1,4 +1,4 @@
-"""Methods of the test-time protocol: TDA equals its official code, TPT and TransCLIP equal plain loops."""
+"""Methods of the test-time protocol: TDA and TPT equal their official code, TransCLIP equals a plain loop."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ TEMPLATE = "a photo of a {}."
 GENERATOR = torch.Generator().manual_seed(7)
 
 
-def stream_of(*features: Tensor, views: Tensor | None = None) -> list[Batch]:
+def stream_of(features: Tensor, size: int = 100, views: Tensor | None = None) -> list[Batch]:
+    """Batches of features `(n, dim)`, with the same number of `views` of each image, `(n_views, n, dim)`."""
     needs = frozenset({Needs.FEATURES, Needs.TEST_VIEWS, Needs.TEST_STREAM})
     return [
         Batch(
             None,
-            features=lambda one=one: one,
+            features=lambda start=start: features[start : start + size],
             pixels=lambda: pytest.fail("pixels were read"),
-            test_views=lambda k, _: views[:k],
+            test_views=lambda k, _, start=start: views[:k, start : start + size],
             needs=needs,
         )
-        for one in features
+        for start in range(0, len(features), size)
     ]
 
 
@@ -57,8 +58,8 @@ def test_tda_classifies_a_stream_as_the_official_code(name: str, size: int) -> N
     case = Case("tda", name)
     which = case.config["train_classes"]
     features = case.tensors["features"][case.tensors["order"]]
-    found = classified("tda", class_set(which, TEMPLATE), stream_of(*features.split(size)), **tda_settings(case))
-    case.assert_close(found, f"logits/{which}", f"logits/{which}")
+    found = classified("tda", class_set(which, TEMPLATE), stream_of(features, size), **tda_settings(case))
+    case.assert_logits(METHODS.get("tda"), found, f"logits/{which}", f"logits/{which}")
 
 
 def test_the_recorded_caches_matter() -> None:
@@ -81,7 +82,7 @@ def test_transclip_equals_a_plain_loop() -> None:
     backbone = tiny_backbone()
     features = batch_of(backbone, images("test"), None).features
     found = classified(
-        "transclip", classes, stream_of(*features.split(6)), rounds=3, inner_rounds=2, neighbours=2, confident=4
+        "transclip", classes, stream_of(features, 6), rounds=3, inner_rounds=2, neighbours=2, confident=4
     ).softmax(dim=1)
 
     f = F.normalize(features, dim=-1).double()
@@ -103,6 +104,18 @@ def test_transclip_equals_a_plain_loop() -> None:
         spread = [(z[:, k, None] * (f - means[k]) ** 2).sum(dim=0) for k in range(n_classes)]
         covariance = torch.stack(spread).sum(dim=0) / n
     torch.testing.assert_close(found, z.float(), atol=2e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", case_names("tpt"))
+@pytest.mark.parametrize("size", [1, 3])
+def test_tpt_adapts_to_each_image_as_the_official_code(name: str, size: int) -> None:
+    case = Case("tpt", name)
+    which, views = case.config["train_classes"], case.tensors["features"]
+    settings = {key: case.config[key] for key in ("ctx_init", "views", "selected", "steps", "lr")}
+    found = classified("tpt", class_set(which, TEMPLATE), stream_of(views[0], size, views[1:]), **settings)
+    case.assert_logits(METHODS.get("tpt"), found, f"logits/{which}", f"logits/{which}")
+    moved = float((case.tensors[f"logits/{which}"] - case.tensors[f"logits_before/{which}"]).abs().max())
+    assert moved > 100 * case.tolerance(f"logits/{which}"), "the step matters"
 
 
 def test_tpt_takes_the_step_of_a_plain_loop() -> None:
