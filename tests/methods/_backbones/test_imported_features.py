@@ -67,7 +67,7 @@ def test_names_without_a_dataset_are_looked_up_where_only_one_answer_is_possible
 def test_what_no_dataset_holds_is_named(pair: Backbone) -> None:
     with pytest.raises(UnknownNameError, match=r"class 'cup' of imported text features.*ant"):
         rows_of(pair, ("ant", "cup"), "animals")
-    with pytest.raises(UnknownNameError, match=r"dataset of features.toy 'animal'. Did you mean 'animals'"):
+    with pytest.raises(UnknownNameError, match=r"dataset 'animal' of features.toy. Did you mean 'animals'"):
         rows_of(pair, ("ant",), "animal")
 
 
