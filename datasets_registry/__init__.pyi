@@ -72,6 +72,7 @@ from ._readers.decode import BadImageError as BadImageError
 from ._readers.decode import Decoding as Decoding
 from ._readers.decode import decode_image as decode_image
 from ._readers.files import ImageFiles as ImageFiles
+from ._readers.files import as_file as as_file
 from ._readers.held_out import hold_out_validation as hold_out_validation
 from ._readers.held_out import split_by_hash as split_by_hash
 from ._readers.image_suffixes import image_suffixes as image_suffixes

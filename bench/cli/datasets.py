@@ -9,6 +9,7 @@ from bench.cli._groups import SHOW, ShowsByDefault
 from bench.cli._print import print_facts, print_rows
 from bench.cli.datasets_add import add
 from bench.cli.datasets_check import check
+from bench.cli.datasets_croissant import croissant
 from bench.cli.datasets_draw import draw
 from bench.cli.datasets_fetch import fetch
 
@@ -68,3 +69,4 @@ datasets_app.command("fetch")(fetch)
 datasets_app.command("check")(check)
 datasets_app.command("add")(add)
 datasets_app.command("draw")(draw)
+datasets_app.command("croissant")(croissant)

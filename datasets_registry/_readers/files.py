@@ -134,6 +134,19 @@ def decoding_rules(images: Images, keys: Iterable[str]) -> dict[str, list[str]]:
     return {key: rules for key in keys if (rules := images.decoding_rules(key))}
 
 
+def as_file(images: Images, key: str) -> bytes:
+    """An image as the bytes of a file that any reader decodes to the pixels of `load`.
+
+    These are the bytes on disk. An image that is drawn, scaled to 8 bits or turned upright becomes a PNG file. Raises
+    DataError, see `decode_image`.
+    """
+    if isinstance(images, ImageFiles | EncodedImages) and not images.decoding_rules(key):
+        return images.read(key)
+    file = io.BytesIO()
+    images.load(key).save(file, "png")
+    return file.getvalue()
+
+
 def _digest_of_turned(digest: str) -> str:
     return hashlib.sha256(f"{digest} {ORIENTATION_RULE}".encode()).hexdigest()
 

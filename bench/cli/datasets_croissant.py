@@ -1,0 +1,98 @@
+"""`etl-bench datasets croissant`: writes a dataset to a folder in MLCommons' Croissant format."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench._util.counted import counted
+from bench._util.output_paths import check_output_folder
+from bench._util.shots import ALL_SHOTS
+from bench.cli import _options as opt
+from bench.cli._print import print_line, remark
+from bench.errors import UsageError
+
+NOT_STATED = "not stated"
+
+
+def croissant(
+    name: Annotated[str, typer.Argument(help="The dataset: a drawn one, or one of your own.")],
+    out: Annotated[Path, typer.Option("--out", help="New or empty folder to write.")],
+    creator: Annotated[str | None, typer.Option("--creator", help="Person or organization that made it.")] = None,
+    url: Annotated[str | None, typer.Option("--url", help="Its web page. Default: the homepage of the entry.")] = None,
+    version: Annotated[str, typer.Option("--version", help="Its version, as three numbers.")] = "1.0.0",
+    date: Annotated[str | None, typer.Option("--date", help="Day of publication, YYYY-MM-DD. Default: today.")] = None,
+    shots: Annotated[
+        str | None, typer.Option("--shots", help="Write few-shot draws with these images per class, such as 1,4,16.")
+    ] = None,
+    seeds: Annotated[str, typer.Option("--seeds", help="Seeds of the draws; a number N means seeds 1 to N.")] = "3",
+    rule: opt.Draw = "coop",
+    allow_fewer: opt.AllowFewer = False,
+) -> None:
+    """Write a dataset as a folder that others read with `mlcroissant`: images, labels, splits, draws and metadata.
+
+    The folder has an archive of the images, `images.csv`, with --shots `support.csv`, and `croissant.json`, which
+    describes them in the format Croissant 1.1. Licence and citation are those of the dataset's entry.
+
+    Example: etl-bench datasets croissant spectrum_basic --out spectrum_basic --shots 1,4,16 --creator 'Our lab'
+    """
+    from bench.exchange.croissant import write_croissant
+    from bench.exchange.croissant_document import Publication
+    from datasets_registry import DrawRule, EvalProtocol, build_task, get_dataset, recorded_draw
+
+    info = get_dataset(name)
+    if not (info.synthetic or info.own_images):
+        raise UsageError(
+            f"Dataset {name!r} was published by others, so its images are not copied. Croissant is written for drawn "
+            f"datasets and for those of `etl-bench datasets add`; `etl-bench datasets draw {name}` lists a draw."
+        )
+    check_output_folder(out, "--out")
+    if out.is_dir() and any(out.iterdir()):
+        raise UsageError(f"--out {out} is not empty; name a new folder.")
+    day = _day(date)
+    how = recorded_draw(info, opt.parse_choice(DrawRule, rule, "--draw"))
+    numbers = opt.parse_shots(shots) if shots is not None else []
+    if any(number < 1 or number == ALL_SHOTS for number in numbers):
+        raise UsageError(f"--shots {shots!r} must be numbers of at least 1, such as 1,4,16.")
+    splits = info.reader(None)
+    draws = [
+        build_task(
+            info,
+            splits,
+            protocol=EvalProtocol.FEW_SHOT,
+            shots=number,
+            seed=seed,
+            draw=how,
+            allow_fewer=allow_fewer,
+        )
+        for number in numbers
+        for seed in opt.parse_numbers(seeds, "--seeds", lone_is_count=True)
+    ]
+    about = Publication(
+        creator or ("clip-etl-bench" if info.synthetic else None), url or info.homepage or None, version, day
+    )
+    for path in write_croissant(out, info, splits, about, draws):
+        print_line(str(path))
+    missing = [
+        what
+        for what, given in {
+            "a creator (--creator)": about.creator,
+            "a web page (--url)": about.url,
+            "a licence (`licence` in its TOML file)": info.licence != NOT_STATED,
+        }.items()
+        if not given
+    ]
+    if missing:
+        remark(f"Croissant also requires {', '.join(missing)}. Add what is missing and write the folder again.")
+    remark(f"{counted(len(splits.keys), 'image')} of {counted(len(splits.class_names), 'class')}")
+
+
+def _day(text: str | None) -> str:
+    """The day of publication; raises UsageError if the text is not a day."""
+    if text is None:
+        return datetime.now(UTC).date().isoformat()
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").date().isoformat()
+    except ValueError:
+        raise UsageError(f"--date {text!r} is not a day such as 2026-01-31.") from None
