@@ -34,6 +34,7 @@ from ._download.fetch import files_to_fetch as files_to_fetch
 from ._download.sources import DatasetSource as DatasetSource
 from ._download.sources import SourceFile as SourceFile
 from ._download.sources import dataset_sources as dataset_sources
+from ._download.sources import way_to_get as way_to_get
 from ._draws.all_names import among_all_names as among_all_names
 from ._draws.folds import Fold as Fold
 from ._draws.folds import labelled as labelled

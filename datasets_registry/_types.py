@@ -161,7 +161,8 @@ class DatasetInfo:
         num_classes: of the full dataset, like `expected`; a subset on disk may have fewer.
         class_names: canonical names in label order, or empty if only the split file has them.
         template: CoOp's template for this dataset.
-        licence: short licence name and its source.
+        licence: short licence name and its source; `not stated` where the owner names none, `not verified` where what
+            the owner states was not read.
         citation: BibTeX entry; empty for a synthetic dataset.
         reader: `reader(data_root)` returns the splits; `data_root` is the folder that holds all datasets.
         split_file: name of the split file in CoOp's layout, if the dataset has one.
@@ -197,6 +198,11 @@ class DatasetInfo:
     with_options: Callable[[Mapping[str, str]], DatasetInfo] | None = None
     backbone: str | None = None
     own_images: bool = False
+
+    @property
+    def licence_is_known(self) -> bool:
+        """Whether the owner of the images is known to allow their use."""
+        return not self.licence.startswith(("not stated", "not verified"))
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
 """CHMNIST: eight kinds of tissue on patches of colorectal histology.
 
 Kather et al., "Multi-class Texture Analysis in Colorectal Cancer Histology", Scientific Reports, 2016.
-Split file, class names and template are those of BiomedCoOp (Koleilat et al., CVPR 2025).
 """
 
-from datasets_registry._readers.register_datasets import register_coop_dataset
+from datasets_registry._readers.register_datasets import register_biomedcoop_dataset
 
-register_coop_dataset(
+register_biomedcoop_dataset(
     "chmnist",
+    folder="CHMNIST",
     title="CHMNIST",
     summary="Eight kinds of tissue on patches of colorectal histology.",
     domain="medical: histopathology",
@@ -24,10 +24,4 @@ register_coop_dataset(
   pages = {27988},
   year = {2016}
 }""",
-    folder="CHMNIST",
-    split_file="split_CHMNIST.json",
-    image_folder="CHMNIST",
-    split_url="https://github.com/HealthX-Lab/BiomedCoOp/blob/main/data/CHMNIST/split_CHMNIST.json",
-    images_url="https://huggingface.co/datasets/TahaKoleilat/BiomedCoOp",
-    other_folders={},
 )

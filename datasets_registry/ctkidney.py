@@ -2,19 +2,20 @@
 
 Islam et al., "Vision Transformer and Explainable Transfer Learning Models for Auto Detection of Kidney Cyst, Stone
 and Tumor from CT-radiography", Scientific Reports, 2022.
-Split file, class names and template are those of BiomedCoOp (Koleilat et al., CVPR 2025).
+The licence is that of its Kaggle page, as Body Atlas Models read it (2026-09-17).
 """
 
-from datasets_registry._readers.register_datasets import register_coop_dataset
+from datasets_registry._readers.register_datasets import register_biomedcoop_dataset
 
-register_coop_dataset(
+register_biomedcoop_dataset(
     "ctkidney",
+    folder="CTKidney",
     title="CTKidney",
     summary="Cysts, stones, tumours and normal kidneys on CT slices.",
     domain="medical: CT",
     expected={"train": 6221, "val": 2487, "test": 3738},
     known_problems=("Slices of one patient may be in several parts.",),
-    licence="not verified; see its Kaggle page",
+    licence="CC BY 4.0 (Kaggle)",
     homepage="https://www.kaggle.com/datasets/nazmul0087/ct-kidney-dataset-normal-cyst-tumor-and-stone",
     citation="""@article{islam2022kidney,
   title = {Vision Transformer and Explainable Transfer Learning Models for Auto Detection of Kidney Cyst, Stone and
@@ -25,10 +26,4 @@ register_coop_dataset(
   pages = {11440},
   year = {2022}
 }""",
-    folder="CTKidney",
-    split_file="split_CTKidney.json",
-    image_folder="CTKidney",
-    split_url="https://github.com/HealthX-Lab/BiomedCoOp/blob/main/data/CTKidney/split_CTKidney.json",
-    images_url="https://huggingface.co/datasets/TahaKoleilat/BiomedCoOp",
-    other_folders={},
 )

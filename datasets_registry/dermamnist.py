@@ -1,13 +1,13 @@
 """DermaMNIST: seven kinds of skin lesions on small dermatoscopic images, from HAM10000 of the ISIC archive.
 
 Yang et al., "MedMNIST v2", Scientific Data, 2023, from Tschandl et al., "The HAM10000 Dataset", 2018.
-Split file, class names and template are those of BiomedCoOp (Koleilat et al., CVPR 2025).
 """
 
-from datasets_registry._readers.register_datasets import register_coop_dataset
+from datasets_registry._readers.register_datasets import register_biomedcoop_dataset
 
-register_coop_dataset(
+register_biomedcoop_dataset(
     "dermamnist",
+    folder="DermaMNIST",
     title="DermaMNIST",
     summary="Seven kinds of skin lesions on small dermatoscopic images, from HAM10000 of the ISIC archive.",
     domain="medical: dermatoscopy",
@@ -23,10 +23,4 @@ register_coop_dataset(
   pages = {41},
   year = {2023}
 }""",
-    folder="DermaMNIST",
-    split_file="split_DermaMNIST.json",
-    image_folder="DermaMNIST",
-    split_url="https://github.com/HealthX-Lab/BiomedCoOp/blob/main/data/DermaMNIST/split_DermaMNIST.json",
-    images_url="https://huggingface.co/datasets/TahaKoleilat/BiomedCoOp",
-    other_folders={},
 )

@@ -1,19 +1,20 @@
 """KneeXray: five grades of osteoarthritis on X-rays of knees.
 
 Chen, "Knee Osteoarthritis Severity Grading Dataset", Mendeley Data, 2018.
-Split file, class names and template are those of BiomedCoOp (Koleilat et al., CVPR 2025).
+The licence is that of Mendeley Data, doi 10.17632/56rmx5bjcr.1, whose parts have these sizes too.
 """
 
-from datasets_registry._readers.register_datasets import register_coop_dataset
+from datasets_registry._readers.register_datasets import register_biomedcoop_dataset
 
-register_coop_dataset(
+register_biomedcoop_dataset(
     "kneexray",
+    folder="KneeXray",
     title="KneeXray",
     summary="Five grades of osteoarthritis on X-rays of knees.",
     domain="medical: X-ray",
     expected={"train": 5778, "val": 826, "test": 1656},
     known_problems=("Grades are ordered and neighbours are hard to tell apart, also for readers.",),
-    licence="not verified; see its Kaggle page",
+    licence="CC BY 4.0 (Mendeley Data)",
     homepage="https://www.kaggle.com/datasets/shashwatwork/knee-osteoarthritis-dataset-with-severity",
     citation="""@misc{chen2018knee,
   title = {Knee Osteoarthritis Severity Grading Dataset},
@@ -21,10 +22,4 @@ register_coop_dataset(
   howpublished = {Mendeley Data},
   year = {2018}
 }""",
-    folder="KneeXray",
-    split_file="split_KneeXray.json",
-    image_folder="KneeXray",
-    split_url="https://github.com/HealthX-Lab/BiomedCoOp/blob/main/data/KneeXray/split_KneeXray.json",
-    images_url="https://huggingface.co/datasets/TahaKoleilat/BiomedCoOp",
-    other_folders={},
 )

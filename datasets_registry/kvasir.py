@@ -1,19 +1,20 @@
 """Kvasir: eight findings of the digestive tract on endoscopy images.
 
 Pogorelov et al., "KVASIR: A Multi-Class Image Dataset for Computer Aided Gastrointestinal Disease Detection", 2017.
-Split file, class names and template are those of BiomedCoOp (Koleilat et al., CVPR 2025).
+The licence is from the terms of use at https://datasets.simula.no/kvasir/.
 """
 
-from datasets_registry._readers.register_datasets import register_coop_dataset
+from datasets_registry._readers.register_datasets import register_biomedcoop_dataset
 
-register_coop_dataset(
+register_biomedcoop_dataset(
     "kvasir",
+    folder="Kvasir",
     title="Kvasir",
     summary="Eight findings of the digestive tract on endoscopy images.",
     domain="medical: endoscopy",
     expected={"train": 2000, "val": 800, "test": 1200},
     known_problems=("Some images have a green inset, which is more frequent in some classes.",),
-    licence="not verified; see its page",
+    licence="for research and education only (Simula)",
     homepage="https://www.kaggle.com/datasets/abdallahwagih/kvasir-dataset-for-classification-and-segmentation",
     citation="""@inproceedings{pogorelov2017kvasir,
   title = {{KVASIR}: A Multi-Class Image Dataset for Computer Aided Gastrointestinal Disease Detection},
@@ -22,10 +23,4 @@ register_coop_dataset(
   booktitle = {ACM Multimedia Systems Conference (MMSys)},
   year = {2017}
 }""",
-    folder="Kvasir",
-    split_file="split_Kvasir.json",
-    image_folder="Kvasir",
-    split_url="https://github.com/HealthX-Lab/BiomedCoOp/blob/main/data/Kvasir/split_Kvasir.json",
-    images_url="https://huggingface.co/datasets/TahaKoleilat/BiomedCoOp",
-    other_folders={},
 )

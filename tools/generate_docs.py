@@ -20,7 +20,7 @@ import typer
 from bench.cli.app import app
 from bench.presenters.learned_tensors import LISTED, list_text
 from bench.sweep import HOSO, offered_selections
-from datasets_registry import DatasetInfo, DrawRule, EvalProtocol, dataset_sources, list_datasets, pretraining_overlap
+from datasets_registry import DatasetInfo, DrawRule, EvalProtocol, list_datasets, overlap_studies, way_to_get
 from methods import (
     MethodInfo,
     Needs,
@@ -94,7 +94,14 @@ compares it with the published formula instead, and `not compared` that there is
 """
 INTRO_DATASETS = """
 `etl-bench datasets NAME` shows these facts for your copy. How to get and check datasets, and how to add your own:
-[Datasets](../datasets.md). *Images* are counted in the published split: train / validation / test.
+[Datasets](../datasets.md). *Images* are counted in the published split: train / validation / test. *Get*: `fetch` is
+`etl-bench datasets fetch NAME`; `by hand` means that the same command fetches what it can and describes the rest.
+Licences are those of the images, with their source; `not stated` means that the owner names none, and `not verified`
+that what the owner states was not read.
+"""
+INTRO_OVERLAP = """
+What is published about evaluation images among the images that backbones were pretrained on. A dataset with a statement
+of its own has it in its section. Nothing is published for pretraining data that is not listed here.
 """
 INTRO_DRAWN = """
 These need no download and no data folder. `spectrum:shift=0.5` is a dial from 0 (the training world of the backbone) to
@@ -179,18 +186,22 @@ def datasets_page() -> str:
     infos = shipped_datasets()
     published = [info for info in infos if not info.synthetic]
     rows = [
-        (f"[`{i.name}`](#{i.name})", i.title, i.domain, i.num_classes, _counts(i), _source(i), i.licence)
+        (f"[`{i.name}`](#{i.name})", i.title, i.domain, i.num_classes, _counts(i), way_to_get(i), i.licence)
         for i in published
     ]
-    head = _table(("name", "title", "domain", "classes", "images", "fetched", "licence"), rows)
+    head = _table(("name", "title", "domain", "classes", "images", "get", "licence"), rows)
     drawn = _table(
         ("name", "classes", "template", "how it differs from the backbone's training data"),
         [(f"`{i.name}`", i.num_classes, f"`{i.template}`", i.summary) for i in infos if i.synthetic],
     )
+    overlap = "".join(
+        f"- **{study.pretraining}**: {study.text} ([{study.source}]({study.url}))\n" for study in overlap_studies()
+    )
     sections = "".join(_dataset_section(info) for info in published)
     return (
         f"{NOTE}# Datasets\n{INTRO_DATASETS}\n## Published datasets\n\n{head}\n"
-        f"## Synthetic datasets\n{INTRO_DRAWN}\n{drawn}{sections}"
+        f"## Synthetic datasets\n{INTRO_DRAWN}\n{drawn}\n"
+        f"## Overlap with pretraining data\n{INTRO_OVERLAP}\n{overlap}{sections}"
     )
 
 
@@ -203,21 +214,16 @@ def _dataset_section(info: DatasetInfo) -> str:
         ("home page", f"<{info.homepage}>"),
     ]
     known = "".join(f"- {problem}\n" for problem in info.known_problems)
-    overlap = "".join(f"- {text}\n" for text in pretraining_overlap(info))
+    overlap = "".join(f"- {study.statement(info.name)}\n" for study in overlap_studies() if info.name in study.datasets)
     return (
         f"\n## `{info.name}`\n\n**{info.title}.** {info.summary}\n\n{_table(('', ''), facts)}"
         + (f"\nKnown problems:\n\n{known}" if known else "")
-        + f"\nOverlap with pretraining data:\n\n{overlap}"
+        + (f"\nOverlap with pretraining data:\n\n{overlap}" if overlap else "")
     )
 
 
 def _counts(info: DatasetInfo) -> str:
     return " / ".join(f"{info.expected.get(part, 0):,}" for part in ("train", "val", "test"))
-
-
-def _source(info: DatasetInfo) -> str:
-    source = dataset_sources().get(info.name)
-    return "by hand" if source is None or source.by_hand else "`datasets fetch`"
 
 
 def protocols_page() -> str:

@@ -1,17 +1,25 @@
 """`etl-bench datasets`: lists the datasets, shows one, and groups the commands about datasets."""
 
-from typing import Annotated
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli import _options as opt
 from bench.cli._groups import SHOW, ShowsByDefault
-from bench.cli._print import print_facts, print_rows
+from bench.cli._print import print_facts, print_rows, remark
 from bench.cli.datasets_add import add
 from bench.cli.datasets_check import check
 from bench.cli.datasets_croissant import croissant
 from bench.cli.datasets_draw import draw
 from bench.cli.datasets_fetch import fetch
+
+if TYPE_CHECKING:
+    from datasets_registry import DatasetInfo
+
+_LISTED = ("name", "domain", "classes", "test_images", "get", "licence")
 
 datasets_app = typer.Typer(
     cls=ShowsByDefault,
@@ -25,44 +33,69 @@ def show(
     data_root: opt.DataRoot = None,
     as_json: opt.AsJson = False,
 ) -> None:
-    """List the datasets, or read one from disk and show its properties."""
-    from datasets_registry import DatasetInfo, DrawRule, get_dataset, list_datasets, pretraining_overlap
+    """List the datasets, or show the properties of one and, with --data-root, what your copy holds.
 
-    def summary(info: DatasetInfo) -> dict[str, object]:
-        return {
-            "name": info.name,
-            "title": info.title,
-            "classes": info.num_classes,
-            "domain": info.domain,
-            "drawn": info.synthetic,
-            "licence": info.licence,
-        }
+    The column `get` has `built in`, `fetch` (`datasets fetch` downloads it), `by hand` (`datasets fetch` says how),
+    `your own`, or `on disk` for what --data-root holds.
+    """
+    from datasets_registry import get_dataset, list_datasets
 
     if name is None:
-        print_rows([summary(info) for info in list_datasets()], as_json=as_json)
+        rows = [_summary(info) | _place(info, data_root) for info in list_datasets()]
+        print_rows(rows, _LISTED, as_json=as_json)
+        remark("Next: etl-bench datasets NAME, or etl-bench datasets fetch NAME --data-root FOLDER")
         return
     info = get_dataset(name)
-    splits = info.reader(data_root)
-    facts = summary(info) | {
+    facts = _summary(info) | _properties(info, data_root, as_json=as_json)
+    print_facts(facts, as_json=as_json)
+    if facts["test_images"] is None:
+        remark("Next: give --data-root FOLDER to see what your copy holds")
+
+
+def _summary(info: DatasetInfo) -> dict[str, object]:
+    return {
+        "name": info.name,
+        "title": info.title,
+        "classes": info.num_classes,
+        "domain": info.domain,
+        "drawn": info.synthetic,
+        "licence": info.licence,
+    }
+
+
+def _place(info: DatasetInfo, data_root: Path | None) -> dict[str, object]:
+    from datasets_registry import is_present, way_to_get
+
+    here = data_root is not None and data_root.is_dir() and not info.own_images and is_present(info, data_root)
+    return {"test_images": info.expected.get("test"), "get": "on disk" if here else way_to_get(info)}
+
+
+def _properties(info: DatasetInfo, data_root: Path | None, *, as_json: bool) -> dict[str, object]:
+    """What is known of a dataset. Without a data folder, nothing is said of a copy on disk."""
+    from datasets_registry import DrawRule, pretraining_overlap, way_to_get
+
+    unread = data_root is None and way_to_get(info) in ("fetch", "by hand")
+    splits = None if unread else info.reader(data_root)
+    lines = list if as_json else "\n".join
+    return {
         "summary": info.summary,
         "template": info.template,
         "template_variants": dict(info.template_variants),
-        "class_names": list(splits.class_names),
-        "train_images": len(splits.train),
-        "validation_images": len(splits.val),
-        "test_images": len(splits.test),
+        "class_names": list(splits.class_names if splits else info.class_names),
+        "train_images": len(splits.train) if splits else None,
+        "validation_images": len(splits.val) if splits else None,
+        "test_images": len(splits.test) if splits else None,
         "images_of_the_full_dataset": dict(info.expected),
-        "layout_found": splits.layout,
+        "layout_found": splits.layout if splits else None,
         "split_file": info.split_file,
         "draw": str(DrawRule.COOP_SORTED if info.sorted_listing else DrawRule.COOP),
         "test_only": info.test_only,
-        "known_problems": list(info.known_problems),
-        "overlap_with_pretraining_data": list(pretraining_overlap(info)),
+        "known_problems": lines(info.known_problems),
+        "overlap_with_pretraining_data": lines(pretraining_overlap(info)),
         "options": dict(info.options),
         "homepage": info.homepage,
         "citation": info.citation,
     }
-    print_facts(facts, as_json=as_json)
 
 
 datasets_app.command("fetch")(fetch)

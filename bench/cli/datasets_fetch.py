@@ -15,7 +15,7 @@ from bench.cli._print import print_line, remark
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from datasets_registry import DatasetInfo, SourceFile
+    from datasets_registry import DatasetInfo, DatasetSource, SourceFile
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -59,7 +59,7 @@ def fetch(
     options = FetchOptions(splits_only=splits_only, again=again, mirror=mirror)
     missing = [files_to_fetch(info.name, sources[info.name], data_root, options)[0] for info in infos]
     for info, files in zip(infos, missing, strict=True):
-        for line in _introduction(info, files):
+        for line in _introduction(info, sources[info.name], files):
             remark(line)
     if any(missing) and not yes:
         if not sys.stdin.isatty():
@@ -86,14 +86,13 @@ def fetch(
     raise typer.Exit(1 if incomplete else 0)
 
 
-def _introduction(info: DatasetInfo, todo: Sequence[SourceFile]) -> list[str]:
+def _introduction(info: DatasetInfo, source: DatasetSource, todo: Sequence[SourceFile]) -> list[str]:
     files = ", ".join(f"{file.name}{f' ({_bytes(file.size)})' if file.size else ''}" for file in todo)
-    return [
-        f"{info.title} ({info.name})",
-        f"  licence: {info.licence}",
-        f"  home page: {info.homepage}",
-        f"  to fetch: {files or 'nothing'}",
-    ]
+    lines = [f"{info.title} ({info.name})", f"  licence: {info.licence}"]
+    if not info.licence_is_known:
+        lines.append("  warning: no licence is known; ask the owner before you use or share the images")
+    lines += [f"  home page: {info.homepage}", f"  to fetch: {files or 'nothing'}"]
+    return [*lines, "  by hand: the images, as described at the end"] if source.by_hand else lines
 
 
 class _Display:

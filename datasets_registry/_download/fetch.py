@@ -72,7 +72,7 @@ def files_to_fetch(
         elif options.splits_only:
             continue
         else:
-            exists = _has_images(source, data_root)
+            exists = _is_unpacked(file, source, data_root)
         partly_moved = (data_root / STAGING / name / f"{file.name}.ready").is_dir()
         (kept if exists and not partly_moved and not options.again else todo).append(file)
     return todo, kept
@@ -211,6 +211,14 @@ def _check_disk_space(file: SourceFile, staging: Path) -> None:
             f"{file.name} and its contents need {needed / 1e9:.1f} GB, but {staging} has {free / 1e9:.1f} GB free. "
             f"Free some space, or give another --data-root."
         )
+
+
+def _is_unpacked(file: SourceFile, source: DatasetSource, data_root: Path) -> bool:
+    """Whether an archive was unpacked: its files exist if it holds only named files, or else the images do."""
+    wanted = list((file.unpack or {}).values())
+    if file.inner or any(not name or name.endswith("/") for name in wanted):
+        return _has_images(source, data_root)
+    return all((data_root / source.folder / name).is_file() for name in wanted)
 
 
 def _has_images(source: DatasetSource, data_root: Path) -> bool:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from datasets_registry._types import DatasetInfo
+
 _DRIVE = "drive:"
 
 
@@ -84,3 +86,23 @@ def dataset_sources() -> dict[str, DatasetSource]:
     path = resources.files("datasets_registry") / "data" / "sources.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     return {name: DatasetSource.model_validate(entry) for name, entry in content.items()}
+
+
+def way_to_get(info: DatasetInfo) -> str:
+    """How a user gets a dataset: `built in`, `your own`, `fetch`, or `by hand`, which `datasets fetch` describes.
+
+    Empty for a published dataset of another package, whose way is not known.
+
+    Example:
+        >>> from datasets_registry import get_dataset
+        >>> [way_to_get(get_dataset(name)) for name in ("spectrum_basic", "eurosat", "imagenet")]
+        ['built in', 'fetch', 'by hand']
+    """
+    if info.synthetic:
+        return "built in"
+    if info.own_images or info.backbone is not None:
+        return "your own"
+    source = dataset_sources().get(info.name)
+    if source is None:
+        return ""
+    return "by hand" if source.by_hand else "fetch"

@@ -1,6 +1,7 @@
 """Unpack selected members of an archive; nothing is written outside the target folder."""
 
 import errno
+import gzip
 import lzma
 import shutil
 import stat
@@ -9,16 +10,20 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 from datasets_registry._errors import DataError
 
 Opener = Callable[[], IO[bytes] | None]
+_DAMAGED = (
+    tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError, NotImplementedError
+)  # fmt: skip
 
 
 def unpack(archive: Path, wanted: Mapping[str, str], into: Path) -> None:
     """Write the wanted members of a zip archive, or of a tar archive with or without compression, below `into`.
 
+    A file compressed with gzip alone counts as an archive with one member, which has its name without `.gz`.
     `wanted` maps paths in the archive to paths below `into`; a final slash means a folder with everything in it. Raises
     DataError if the archive is damaged or of another kind, a member leads outside `into` or is a link, no wanted member
     exists, or the disk is full.
@@ -38,7 +43,7 @@ def unpack(archive: Path, wanted: Mapping[str, str], into: Path) -> None:
             with content, target.open("wb") as out:
                 shutil.copyfileobj(content, out, 1 << 20)
             written += 1
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, NotImplementedError) as error:
+    except _DAMAGED as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{archive} is damaged or no archive ({reason}). Remove it and fetch it again.") from error
     except OSError as error:
@@ -60,6 +65,10 @@ def _members(archive: Path, into: Path) -> Iterator[tuple[str, bool, Opener]]:
                 if not item.is_dir():
                     is_link = stat.S_ISLNK(item.external_attr >> 16)
                     yield item.filename, is_link, lambda item=item: packed.open(item)  # type: ignore[misc]
+        return
+    if archive.suffix == ".gz" and not archive.name.endswith(".tar.gz"):
+        with gzip.open(archive) as content:
+            yield archive.stem, False, lambda: cast(IO[bytes], content)
         return
     with tarfile.open(archive, mode="r:*") as tar:
         for member in tar:

@@ -12,6 +12,7 @@ from datasets_registry._types import DatasetInfo
 
 PLAIN_TEMPLATE = "a photo of a {}."
 """CoOp's template for datasets without one of their own; for the others, the template variant `plain`."""
+_BIOMEDCOOP = "https://github.com/HealthX-Lab/BiomedCoOp/blob/main/data"
 
 
 def register_coop_dataset(
@@ -43,6 +44,20 @@ def register_coop_dataset(
         template_variants=variants, **facts,
     )  # fmt: skip
     return register_dataset(info)
+
+
+def register_biomedcoop_dataset(name: str, *, folder: str, **facts: Any) -> DatasetInfo:
+    """Register one of the eleven medical datasets of BiomedCoOp (Koleilat et al., CVPR 2025).
+
+    Split file, class names and template are those of BiomedCoOp. `folder` is its name of the dataset's folder; `facts`
+    are fields of `DatasetInfo`.
+    """
+    split_file = f"split_{folder}.json"
+    return register_coop_dataset(
+        name, folder=folder, split_file=split_file, image_folder=folder,
+        split_url=f"{_BIOMEDCOOP}/{folder}/{split_file}",
+        images_url="https://huggingface.co/datasets/TahaKoleilat/BiomedCoOp", other_folders={}, **facts,
+    )  # fmt: skip
 
 
 def register_class_folders(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -114,6 +118,27 @@ def write_camelyon17(root: Path) -> None:
     (root / "camelyon17_v1.0/metadata.csv").write_text("\n".join(rows) + "\n")
 
 
+def write_pcam(root: Path) -> None:
+    (root / "pcam").mkdir()
+    for part, n in (("train", 6), ("valid", 2), ("test", 4)):
+        shades = np.arange(n * 48, dtype=np.uint8).reshape(n, 4, 4, 3) + len(part)
+        labels = (np.arange(n) % 2).astype(np.uint8).reshape(n, 1, 1, 1)
+        for content, array in (("x", shades), ("y", labels)):
+            with h5py.File(root / f"pcam/camelyonpatch_level_2_split_{part}_{content}.h5", "w") as file:
+                file[content] = array
+
+
+def write_iwildcam(root: Path) -> None:
+    folder = root / "iwildcam_v2.0"
+    rows = [",split,location_remapped,y,category_id,filename"]
+    for i, split in enumerate(["train"] * 182 + ["val", "test", "test", "id_val", "id_test"]):
+        picture(folder / f"train/{i:04}.jpg")
+        rows.append(f"{i},{split},0,{i % 182},{i % 182 + 1},{i:04}.jpg")
+    (folder / "metadata.csv").write_text("\n".join(rows) + "\n")
+    categories = [f"{y},{y + 1},latin name {y}" for y in (*range(182), 99999)]
+    (folder / "categories.csv").write_text("\n".join(["y,category_id,name", *categories]) + "\n")
+
+
 WRITERS: dict[str, Callable[[Path], None]] = {
     name.removeprefix("write_"): function for name, function in list(globals().items()) if name.startswith("write_")
 }
@@ -126,6 +151,8 @@ SIZES = {  # train, val, test of the folders above
     "clevr_counts": (16, 800, 8),
     "cub": (4, 12, 4),
     "camelyon17": (4, 2, 2),
+    "pcam": (6, 2, 4),
+    "iwildcam": (182, 1, 2),
 }
 
 
@@ -176,6 +203,8 @@ def test_labels_follow_the_published_names(root: Path) -> None:
         "patient_005_node_4/patch_patient_005_node_4_x_32_y_64.png",
         "lymph node containing metastatic tumor tissue",
     )
+    assert name_of("pcam", "val", 1) == ("val/1", "lymph node containing metastatic tumor tissue")
+    assert name_of("iwildcam", "train", 78) == ("0078.jpg", "crested porcupine")
 
 
 def test_validation_signs_are_whole_tracks(root: Path) -> None:
@@ -218,11 +247,16 @@ def test_held_out_groups_are_as_many_in_each_class() -> None:
         ("clevr_counts", "clevr/CLEVR_v1.0/images/val/CLEVR_val_000003.png", "1 images of dataset 'clevr_counts' are"),
         ("cub", "CUB_200_2011/classes.txt", "classes.txt of dataset 'cub' cannot be read"),
         ("camelyon17", "camelyon17_v1.0/metadata.csv", "metadata.csv of dataset 'camelyon17' cannot be read"),
+        (
+            "pcam",
+            "pcam/camelyonpatch_level_2_split_test_y.h5",
+            r"No file .*test_y.h5 of dataset 'pcam'. Get camelyonpa",
+        ),
+        ("iwildcam", "iwildcam_v2.0/categories.csv", "categories.csv of dataset 'iwildcam' cannot be read"),
+        ("iwildcam", "iwildcam_v2.0/train/0184.jpg", r"1 images that .*metadata.csv lists are not below .* 0184.jpg"),
     ],
 )
 def test_what_is_missing_is_named(name: str, remove: str, message: str, tmp_path: Path) -> None:
-    import shutil
-
     WRITERS[name](tmp_path)
     path = tmp_path / remove
     shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -239,6 +273,49 @@ def test_a_table_without_its_columns_and_unequal_lists_are_refused(tmp_path: Pat
     (tmp_path / "CUB_200_2011/images.txt").write_text("1 a.jpg\n")
     with pytest.raises(DataError, match="do not list the same images"):
         read("cub", tmp_path)
+
+
+def test_another_version_of_iwildcam_is_refused(tmp_path: Path) -> None:
+    write_iwildcam(tmp_path)
+    categories = tmp_path / "iwildcam_v2.0/categories.csv"
+    categories.write_text(categories.read_text() + "182,300,canis familiaris\n")
+    with pytest.raises(DataError, match=r"has 183 classes, but iWildCam of WILDS 2.0 has 182. Get version 2.0 from"):
+        read("iwildcam", tmp_path)
+
+
+def test_images_in_hdf5_files_have_their_pixels_and_digests(tmp_path: Path) -> None:
+    write_pcam(tmp_path)
+    images = read("pcam", tmp_path).images
+    assert np.asarray(images.load("train/1"))[0, 0].tolist() == [53, 54, 55]
+    assert images.load("train/1").mode == "RGB"
+    assert len({images.digest(f"train/{row}") for row in range(6)}) == 6
+    assert images.digest("train/1") == images.digest("train/1")
+    with pytest.raises(DataError, match=r"train_x.h5 cannot be read as an HDF5 file with an array 'x'"):
+        images.load("train/6")
+
+
+def test_files_of_pcam_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
+    write_pcam(tmp_path)
+    stem = tmp_path / "pcam/camelyonpatch_level_2_split_"
+    labels = Path(f"{stem}train_y.h5")
+    shutil.copy(f"{stem}valid_y.h5", labels)
+    with pytest.raises(
+        DataError, match=r"train_y.h5 holds 2 labels for the 6 images of camelyonpatch_level_2_split_tr"
+    ):
+        read("pcam", tmp_path)
+    labels.write_bytes(b"<!DOCTYPE html>")
+    with pytest.raises(DataError, match=r"train_y.h5 cannot be read as an HDF5 file .* Get the published file again"):
+        read("pcam", tmp_path)
+    labels.rename(f"{labels}.gz")
+    with pytest.raises(DataError, match=r"Unpack it with `gunzip .*camelyonpatch_level_2_split_train_y.h5.gz`"):
+        read("pcam", tmp_path)
+
+
+def test_without_h5py_the_command_that_installs_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_pcam(tmp_path)
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(DataError, match=r"is not installed. Run `pip install 'clip-etl-bench\[hdf5\]'`."):
+        read("pcam", tmp_path)
 
 
 def test_an_unknown_class_folder_is_refused(tmp_path: Path) -> None:

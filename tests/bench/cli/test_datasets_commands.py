@@ -47,6 +47,23 @@ def test_the_bare_command_and_a_name_mean_show(etl: Etl, tmp_path: Path) -> None
     assert etl("datasets", "--data-root", str(tmp_path), "--json", "eurosat") == shown
 
 
+def test_the_list_says_how_to_get_each_dataset(etl: Etl, tmp_path: Path) -> None:
+    write_dataset(tmp_path, "eurosat")
+    rows = {row["name"]: row for row in json.loads(etl("datasets", "--json", "--data-root", str(tmp_path))[1])}
+    got = {name: rows[name]["get"] for name in ("eurosat", "dtd", "imagenet", "spectrum_basic")}
+    assert got == {"eurosat": "on disk", "dtd": "fetch", "imagenet": "by hand", "spectrum_basic": "built in"}
+    assert (rows["dtd"]["test_images"], rows["spectrum_basic"]["test_images"]) == (1692, None)
+    assert json.loads(etl("datasets", "--json", "--data-root", str(tmp_path / "none"))[1])[0]["get"] == "by hand"
+
+
+def test_without_a_data_folder_the_published_facts_are_shown(etl: Etl) -> None:
+    code, out, err = etl("datasets", "pcam", "--json")
+    facts = json.loads(out)
+    assert (code, facts["class_names"][0], facts["test_images"]) == (0, "lymph node", None)
+    assert facts["images_of_the_full_dataset"] == {"train": 262144, "val": 32768, "test": 32768}
+    assert "give --data-root FOLDER to see what your copy holds" in err
+
+
 def test_help_of_the_group_lists_its_commands(etl: Etl) -> None:
     code, out, _ = etl("datasets", "--help")
     assert code == 0
@@ -197,6 +214,15 @@ def test_fetch_shows_the_licence_first_and_needs_a_yes(etl: Etl, mirror: str, tm
     assert "split_zhou_EuroSAT.json: 74 B of 74 B" in err
     code, out, _ = etl("datasets", "fetch", "eurosat", "--data-root", root, "--splits-only")
     assert (code, out) == (0, "eurosat: nothing to fetch; already present: split_zhou_EuroSAT.json\n")
+
+
+def test_fetch_warns_of_an_unknown_licence_before_it_downloads(etl: Etl, tmp_path: Path) -> None:
+    code, _, err = etl("datasets", "fetch", "busi", "ctkidney", "--data-root", str(tmp_path / "data"))
+    busi, ctkidney = err.split("CTKidney (ctkidney)")
+    warning = "  warning: no licence is known; ask the owner before you use or share the images"
+    assert (code, warning in busi, warning in ctkidney) == (2, True, False)
+    assert "  by hand: the images, as described at the end" in busi
+    assert not (tmp_path / "data").exists()
 
 
 def test_fetch_that_fails_is_one_line_and_exit_code_1(etl: Etl, mirror: str, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import hashlib
 import io
 import json
@@ -488,6 +489,23 @@ def test_archives_in_an_archive(server: Server, tmp_path: Path) -> None:
     source = source_of(server, archive, unpack={"c/in.tar.gz": "in.tar.gz"}, inner={"in.tar.gz": {"2750/": "2750/"}})
     fetch_dataset(INFO, source, tmp_path, OPTIONS)
     assert files_below(tmp_path) == WHOLE
+
+
+def test_files_compressed_alone_are_fetched_one_by_one(server: Server, tmp_path: Path) -> None:
+    files = []
+    for name in ("x.h5", "y.h5"):
+        packed = server.files[f"/{name}.gz"] = gzip.compress(name.encode())
+        address = server.url(f"/{name}.gz")
+        files.append({"name": f"{name}.gz", "urls": [address], "checksum": sha256(packed), "unpack": {name: name}})
+    source = DatasetSource.model_validate({"folder": "pcam", "images": "", "files": files})
+    info = get_dataset("pcam")
+    assert fetch_dataset(info, source, tmp_path, OPTIONS) == Fetched("pcam", ("x.h5.gz", "y.h5.gz"))
+    assert files_below(tmp_path) == {"pcam/x.h5": b"x.h5", "pcam/y.h5": b"y.h5"}
+    (tmp_path / "pcam/y.h5").unlink()
+    assert fetch_dataset(info, source, tmp_path, OPTIONS) == Fetched("pcam", ("y.h5.gz",), ("x.h5.gz",))
+    (tmp_path / "no.h5.gz").write_bytes(b"no gzip")
+    with pytest.raises(DataError, match=r"no.h5.gz is damaged or no archive"):
+        unpack(tmp_path / "no.h5.gz", {"no.h5": "no.h5"}, tmp_path / "out")
 
 
 @pytest.mark.parametrize(

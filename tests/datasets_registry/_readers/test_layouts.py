@@ -34,6 +34,7 @@ KEYS = {  # what the split file's paths look like, with {} for a number
     "kneexray": "healthy_knee/{:07}L.png",
     "kvasir": "polyps/{:08}-477d-48cd-b370-b4ad64a8098a.jpg",
     "lc25000": "colon_adenocarcinoma/colonca{}.jpeg",
+    "octmnist": "drusen/train{}_2.png",
     "retina": "cataract/{}_left.jpg",
     "whu_rs19": "pond/pond_{:02}.jpg",
     "caltech101": "accordion/image_{:04}.jpg",

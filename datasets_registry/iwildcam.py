@@ -1,0 +1,80 @@
+"""iWildCam2020-WILDS: animals on images of camera traps, tested at other places than those of the training images.
+
+Beery et al., "The iWildCam 2020 Competition Dataset", arXiv 2004.10340, with the parts of WILDS 2.0 (Koh et al., ICML
+2021). Train, val and test are of 243, 32 and 48 camera traps; images of the training traps that WILDS holds out
+(`id_val`, `id_test`) are not used. WILDS names the classes in Latin. The English names and the template are those of
+FLYP (Goyal et al., CVPR 2023), in lower case as its code writes them.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from datasets_registry._catalogue import register_dataset
+from datasets_registry._errors import DataError
+from datasets_registry._readers.files import ImageFiles
+from datasets_registry._readers.layouts import ImageFolders, packaged_names, require_images
+from datasets_registry._readers.tables import read_table
+from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample
+
+_URL = "https://worksheets.codalab.org/rest/bundles/0x6313da2b204647e79a14b468131fcd64/contents/blob/"
+_NO_CLASS = 99999
+"""Label in `categories.csv` of a category without images."""
+
+
+@dataclass(frozen=True)
+class _IWildCamReader:
+    """Reads `metadata.csv`, `categories.csv` and `train/*.jpg`, where the images of all parts are."""
+
+    image_folders: ImageFolders
+    n_classes: int
+
+    def __call__(self, data_root: Path | None) -> DatasetSplits:
+        _, images, layout = require_images(self.image_folders, data_root, f" Get the archive from {_URL}.")
+        categories = images.parent / "categories.csv"
+        labels = {int(row["y"]) for row in read_table(categories, "iwildcam", ("y", "name"))} - {_NO_CLASS}
+        if labels != set(range(self.n_classes)):
+            raise DataError(
+                f"{categories} has {len(labels)} classes, but iWildCam of WILDS 2.0 has {self.n_classes}. "
+                f"Get version 2.0 from {_URL}."
+            )
+        parts: dict[str, list[Sample]] = {part: [] for part in PARTS}
+        for row in read_table(images.parent / "metadata.csv", "iwildcam", ("split", "y", "filename")):
+            if row["split"] in parts:
+                parts[row["split"]].append(Sample(row["filename"], int(row["y"])))
+        source = ImageFiles(images)
+        train, val, test = (tuple(parts[part]) for part in PARTS)
+        if absent := source.missing([sample.key for sample in (*train, *val, *test)]):
+            raise DataError(
+                f"{len(absent)} images that {images.parent}/metadata.csv lists are not below {images}, for example "
+                f"{absent[0]}. Unpack the archive from {_URL} again."
+            )
+        return DatasetSplits(source, packaged_names("iwildcam"), train, val, test, layout)
+
+
+register_dataset(
+    DatasetInfo(
+        name="iwildcam",
+        title="iWildCam-WILDS",
+        summary="182 kinds of animals, or none, on images of camera traps, tested at places that are not in training.",
+        domain="camera traps (shift)",
+        num_classes=182,
+        template="a photo of {}.",
+        template_variants={"plain": "a photo of a {}.", "flyp": "{} in the wild."},
+        expected={"train": 129809, "val": 14961, "test": 42791},
+        known_problems=(
+            "Classes are long-tailed, so many have fewer images than shots; --allow-fewer takes all of these.",
+            "Four names occur twice, because two labels are synonyms in Latin: lowland paca, jaguarundi, unknown bird "
+            "and central american red brocket.",
+            "WILDS ranks methods by macro F1, which is not accuracy.",
+        ),
+        licence="CDLA-Permissive-1.0 (WILDS)",
+        homepage="https://wilds.stanford.edu/datasets/#iwildcam",
+        citation="""@article{beery2020iwildcam,
+  title = {The {iWildCam} 2020 Competition Dataset},
+  author = {Beery, Sara and Cole, Elijah and Gjoka, Arvi},
+  journal = {arXiv preprint arXiv:2004.10340},
+  year = {2020}
+}""",
+        reader=_IWildCamReader(ImageFolders("iwildcam", {"iwildcam_v2.0/train": "WILDS"}), 182),
+    )
+)

@@ -1,0 +1,79 @@
+"""PCam: patches of lymph nodes with and without tumour, from Camelyon16; the Patch Camelyon task of VTAB.
+
+Veeling et al., "Rotation Equivariant CNNs for Digital Pathology", MICCAI 2018, with its own parts. The label says
+whether the central 32x32 pixels hold tumour. Names and template are CLIP's.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from datasets_registry._catalogue import register_dataset
+from datasets_registry._errors import DataError
+from datasets_registry._readers.hdf5 import Hdf5Images, array_length, read_array
+from datasets_registry._readers.layouts import ImageFolders, packaged_names, require_images
+from datasets_registry._types import DatasetInfo, DatasetSplits, Sample
+
+_URL = "https://zenodo.org/record/2546921"
+_PARTS = {"train": "train", "val": "valid", "test": "test"}
+
+
+@dataclass(frozen=True)
+class _PcamReader:
+    """Reads `camelyonpatch_level_2_split_{train,valid,test}_{x,y}.h5`: images `x` and labels `y`."""
+
+    image_folders: ImageFolders
+
+    def __call__(self, data_root: Path | None) -> DatasetSplits:
+        _, folder, layout = require_images(self.image_folders, data_root, f" Get the files from {_URL}.")
+        images = {part: _file(folder, published, "x") for part, published in _PARTS.items()}
+        train, val, test = (
+            _samples(part, images[part], _file(folder, published, "y")) for part, published in _PARTS.items()
+        )
+        return DatasetSplits(Hdf5Images(images, "x"), packaged_names("pcam"), train, val, test, layout)
+
+
+def _file(folder: Path, part: str, content: str) -> Path:
+    path = folder / f"camelyonpatch_level_2_split_{part}_{content}.h5"
+    if not path.is_file():
+        packed = path.with_name(f"{path.name}.gz")
+        advice = f"Unpack it with `gunzip {packed}`." if packed.is_file() else f"Get {packed.name} from {_URL}."
+        raise DataError(f"No file {path} of dataset 'pcam'. {advice}")
+    return path
+
+
+def _samples(part: str, images: Path, labels: Path) -> tuple[Sample, ...]:
+    values = read_array(labels, "y").reshape(-1).tolist()
+    if len(values) != (n := array_length(images, "x")) or not {0, 1}.issuperset(values):
+        raise DataError(
+            f"{labels} holds {len(values)} labels for the {n} images of {images.name}, or other labels than 0 and 1. "
+            f"Get both files from {_URL} again."
+        )
+    return tuple(Sample(f"{part}/{row}", label) for row, label in enumerate(values))
+
+
+register_dataset(
+    DatasetInfo(
+        name="pcam",
+        title="PCam",
+        summary="96x96 patches of lymph nodes, with or without tumour in their centre.",
+        domain="histopathology",
+        num_classes=2,
+        class_names=packaged_names("pcam"),
+        template="this is a photo of {}",
+        template_variants={"plain": "a photo of a {}."},
+        expected={"train": 262144, "val": 32768, "test": 32768},
+        known_problems=(
+            "Tumour outside the central 32x32 pixels does not count, which a class name cannot say.",
+            "Patches of one slide look alike, so few-shot results vary more than the number of test images suggests.",
+        ),
+        licence="CC0 1.0 (its repository)",
+        homepage="https://github.com/basveeling/pcam",
+        citation="""@inproceedings{veeling2018rotation,
+  title = {Rotation Equivariant {CNNs} for Digital Pathology},
+  author = {Veeling, Bastiaan S. and Linmans, Jasper and Winkens, Jim and Cohen, Taco and Welling, Max},
+  booktitle = {Medical Image Computing and Computer Assisted Intervention (MICCAI)},
+  year = {2018}
+}""",
+        reader=_PcamReader(ImageFolders("pcam", {"pcam": "the published HDF5 files"})),
+    )
+)
