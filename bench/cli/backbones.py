@@ -26,6 +26,8 @@ def backbones(
     if name is not None:
         card = backbone_card(name)
         if not as_json:
+            conditions = "\n".join(f"{method}: {reason}" for method, reason in card["only_with_settings"].items())
+            card["only_with_settings"] = conditions or "none"
             card["left_out"] = "\n".join(
                 f"{', '.join(methods)}: {reason}" for reason, methods in card["left_out"].items()
             )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.sweep.compatibility import backbone_conflict
+from bench.sweep.compatibility import backbone_conflict, template_conflict
 from methods import BackboneSpec, MethodInfo, family_of, known_architectures, known_methods, parse_backbone
 
 
@@ -48,6 +48,8 @@ def backbone_groups() -> list[BackboneGroup]:
 def backbone_card(text: str) -> dict[str, Any]:
     """The facts of one backbone or architecture: its towers, its weights, and which methods run.
 
+    `only_with_settings` holds those of `methods` whose defaults do not run, with the reason and the remedy.
+
     Raises BenchError for an unknown one.
     """
     architectures, infos = known_architectures(), known_methods().infos()
@@ -57,7 +59,13 @@ def backbone_card(text: str) -> dict[str, Any]:
     if not spec.imported:
         facts |= {"family": family_of(spec.arch, spec.config)} | spec.tower_facts
         facts["pretrained"] = architectures.get(spec.arch, [])
-    return facts | {"methods": _others(refused, infos), "left_out": refused}
+    runs = _others(refused, infos)
+    conditions = {
+        info.name: reason
+        for info in infos
+        if info.name in runs and (reason := template_conflict(info, info.default_config(info.usual_protocol), spec))
+    }
+    return facts | {"methods": runs, "only_with_settings": conditions, "left_out": refused}
 
 
 def _left_out(spec: BackboneSpec, infos: Sequence[MethodInfo]) -> dict[str, list[str]]:

@@ -155,7 +155,7 @@ def test_the_registries_give_facts():
     facts = registered()
     assert facts.method("zero_shot").family == "zero-shot"
     assert facts.dataset("eurosat").title
-    assert facts.method("promptkd_dpc").title == "PromptKD + DPC"
+    assert facts.method("promptkd_dpc").title == "PromptKD + DPC (ViT-L/14 teacher)"
     assert facts.method("apex").title == "APEX"
 
 

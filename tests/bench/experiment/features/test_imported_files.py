@@ -18,6 +18,7 @@ from bench.experiment.features.imported_files import class_names, read_arrays, t
 from bench.experiment.features.inputs import load_inputs
 from bench.experiment.task import read_splits
 from bench.sweep import expand
+from bench.sweep.backbone_table import backbone_card
 from bench.sweep.compatibility import backbone_conflict, dataset_conflict
 from datasets_registry import (
     DATASETS,
@@ -127,6 +128,12 @@ def test_lists_of_templates_are_refused_before_anything_runs(
     refused = f"timo_s on features.toy-clip: it encodes the templates {lists}, .*; use --set 'timo_s.templates="
     with pytest.raises(ImpossibleCombinationError, match=refused):
         expand(changed(AXES, methods=["timo_s"], overrides=setting))
+
+
+def test_the_card_of_imported_features_names_methods_that_run_with_other_settings_only(imported: FeatureBundle) -> None:
+    card = backbone_card("features.toy-clip")
+    assert set(card["only_with_settings"]) == {"timo", "timo_s"} <= set(card["methods"])
+    assert card["only_with_settings"]["timo"].endswith("""use --set 'timo.templates=["own"]'.""")
 
 
 @pytest.mark.parametrize(
