@@ -205,17 +205,17 @@ def _digits(found: AnswerView) -> int:
 def _gain(view: OverviewView, lead: LeadView) -> Markup:
     """The mean difference with its two intervals, and the dataset that it hangs on."""
     what = "gain" if lead.reference == view.baseline else "lead"
-    here = "" if lead.over_seeds is None else f" (95 % interval {interval(*lead.over_seeds)} over seeds and images)"
+    here = "" if lead.over_seeds is None else f"{interval(*lead.over_seeds)} over seeds and images"
     if lead.over_datasets is None:
-        return Markup("Its {} is <b>{}</b>{}.").format(what, points(lead.mean), here)
-    ends = interval(*lead.over_datasets)
-    text = Markup("It is ahead on {} of {}; its {} of <b>{}</b>{} ").format(
-        lead.ahead, lead.n, what, points(lead.mean), here
+        return Markup("Its {} is <b>{}</b>{}.").format(what, points(lead.mean), here and f" (95 % interval {here})")
+    both = Markup("95 % interval {}<b>{}</b> over datasets of this kind").format(
+        here and f"{here}, ", interval(*lead.over_datasets)
     )
     if lead.over_datasets[0] <= 0:
-        text += Markup("<b>is not clear</b>: <b>{}</b> on other datasets of this kind.").format(ends)
+        end = Markup("of <b>{}</b> <b>is not clear</b>: {}.").format(points(lead.mean), both)
     else:
-        text += f"is {ends} over other datasets of this kind (95 %)."
+        end = Markup("is <b>{}</b> ({}).").format(points(lead.mean), both)
+    text = Markup("It is ahead on {} of {}. Its {} {}").format(lead.ahead, lead.n, what, end)
     if lead.without is not None:
         title, mean = lead.without
         text += Markup(" Without {}, the {} is <b>{}</b>.").format(title, what, points(mean))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
@@ -64,11 +65,9 @@ class LeaderboardTable:
         notes = list(self._unfinished)
         for board in self.boards:
             title = board_title(board)
+            if holes := _incomplete(board):
+                notes.append(f"incomplete: {title}: {holes}")
             for entry in board.entries:
-                if entry.coverage < entry.planned:
-                    failed = sum(cell.error is not None for cell in board.missing if cell.entry == entry.key)
-                    cells = f"{entry.coverage} of {counted(entry.planned, 'cell')}, {failed} failed"
-                    notes.append(f"incomplete: {entry.key}, {title}: {cells}")
                 if entry.oracle:
                     notes.append(f"oracle: {entry.key}, {title}: {_optimism(entry)}; not ranked")
             notes += stale_notes(board, board.entries)
@@ -123,6 +122,17 @@ class LeaderboardTable:
         return "\n\n".join([*parts, *self.notes()])
 
     __repr__ = __str__
+
+
+def _incomplete(board: Leaderboard) -> str:
+    """Entries with missing runs and how many runs they have, those with equally many together."""
+    failed = Counter(cell.entry for cell in board.missing if cell.error is not None)
+    together: dict[str, list[str]] = {}
+    for entry in board.entries:
+        if entry.coverage < entry.planned:
+            failures = f", {failed[entry.key]} failed" if failed[entry.key] else ""
+            together.setdefault(f"{entry.coverage} of {counted(entry.planned, 'run')}{failures}", []).append(entry.key)
+    return "; ".join(f"{', '.join(keys)} ({runs})" for runs, keys in together.items())
 
 
 def stale_notes(board: Leaderboard, entries: Sequence[Entry]) -> list[str]:

@@ -136,9 +136,7 @@ def write_report(request: PageRequest) -> SiteView:
     for board in view.boards:
         if not board.complete:
             what = f"{board.backbone}, {board.heading}"
-            remark(
-                f"incomplete: {what}: {counted(len(board.missing), 'cell')} missing, {board.n_failed} of them failed"
-            )
+            remark(f"incomplete: {what}: {counted(len(board.missing), 'run')} missing, {board.n_failed} of them failed")
     for figure in view.figures:
         if figure.missing:
             remark(f"{figure.name}: {' '.join(figure.missing)}")

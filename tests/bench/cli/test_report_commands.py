@@ -61,7 +61,7 @@ def test_the_page_is_written_and_gaps_are_named_on_stderr(runs, tmp_path, capsys
     report(runs=runs, site=tmp_path / "site")
     shown = capsys.readouterr()
     assert shown.out.strip() == str(tmp_path / "site" / "index.html")
-    assert "1 cell missing, 1 of them failed" in shown.err
+    assert "1 run missing, 1 of them failed" in shown.err
     text = (tmp_path / "site" / "index.html").read_text("utf-8")
     assert "out of memory" in text
     assert "Which method for my task?" in text
@@ -98,7 +98,7 @@ def test_the_table_marks_incomplete_rows(runs, capsys):
     coop = next(line for line in shown.out.splitlines() if "coop" in line)
     assert "65.00 ± 63.53" in coop
     assert coop.split()[0] == "1"
-    assert "incomplete: clip_adapter" in shown.err
+    assert "datasets: clip_adapter (3 of 4 runs, 1 failed)" in shown.err
 
 
 @pytest.mark.parametrize("as_json", [False, True])
