@@ -26,6 +26,7 @@ from reports.parts.part import Part, without_folds
 from reports.parts.published import published_parts, reproduction_parts
 from reports.parts.quality import quality_parts
 from reports.parts.runs import runs_parts
+from reports.parts.selection import selection_parts
 from reports.parts.submissions import submissions_parts
 from reports.tables.model import whole
 from reports.views import BoardView, Cost, DatasetView, EntryView, OverviewView, PublishedBoardView, SiteView, Value
@@ -174,7 +175,7 @@ def _sections(
         return {"published_boards": published_parts(board), "published_difficulty": difficulty_parts(board, view)}
     return {
         "leaderboard": leaderboard_parts(board, view, addresses),
-        "head_to_head": pairs_parts(board),
+        "head_to_head": [*pairs_parts(board), *selection_parts(board)],
         "datasets": datasets_parts(board),
         "difficulty": difficulty_parts(board, view),
         "cost": cost_parts(board),

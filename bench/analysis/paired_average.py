@@ -1,6 +1,7 @@
 """The mean difference of two entries over datasets, tested with the noise of seeds and test images. Pure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,28 +19,63 @@ def paired_test(a: Scores, b: Scores, measure: str, datasets: Sequence[str]) -> 
     has a single seed, unless neither method depends on it, or where predictions are missing. Scores from a frame
     without outcomes are tested with the noise of the seeds alone.
     """
+    return mean_paired_test([(a, b)], measure, datasets)
+
+
+def mean_paired_test(pairs: Sequence[tuple[Scores, Scores]], measure: str, datasets: Sequence[str]) -> MeanTest | None:
+    """`paired_test` of the mean of several differences A - B, which share their seeds and test images.
+
+    The differences on a dataset are averaged for each seed and each image before they are tested, since they are not
+    independent of one another. The seeds of a dataset are those that all pairs with a common seed there share. `n` of
+    the result counts the differences of two runs.
+    """
     groups: list[list[float]] = []
     images: list[list[NDArray[np.float64]]] = []
-    testable = with_outcomes = True
+    n, testable, with_outcomes = 0, True, True
     for dataset in datasets:
-        shared = _common_seeds_with(measure, a.get(dataset, {}), b.get(dataset, {}))
+        sides, shared = _shared_runs(pairs, measure, dataset)
         if not shared:
             continue
-        pairs = [(a[dataset][seed], b[dataset][seed]) for seed in shared]
-        groups.append([first[measure] - second[measure] for first, second in pairs])
-        images.append(_image_tables(pairs, measure))
-        testable &= len(pairs) > 1 or not any(score.seeded for score in pairs[0])
-        with_outcomes &= pairs[0][0].correct is not None
+        runs = [[(a[seed], b[seed]) for seed in shared] for a, b in sides]
+        groups.append(np.mean([[a[measure] - b[measure] for a, b in of_pair] for of_pair in runs], axis=0).tolist())
+        images.append(_mean_tables([_image_tables(of_pair, measure) for of_pair in runs]))
+        n += len(sides) * len(shared)
+        testable &= len(shared) > 1 or not any(score.seeded for of_pair in runs for score in of_pair[0])
+        with_outcomes &= runs[0][0][0].correct is not None
     if not groups:
         return None
     if not with_outcomes:
-        return grouped_t(groups)
-    return grouped_t(groups, images) if testable and all(images) else untested(grouped_t(groups))
+        found = grouped_t(groups)
+    else:
+        found = grouped_t(groups, images) if testable and all(images) else untested(grouped_t(groups))
+    return replace(found, n=n)
+
+
+_BySeed = Mapping[int, SeedScore]
+
+
+def _shared_runs(
+    pairs: Sequence[tuple[Scores, Scores]], measure: str, dataset: str
+) -> tuple[list[tuple[_BySeed, _BySeed]], list[int]]:
+    """The pairs with a common seed on a dataset, and the seeds that all of them share."""
+    known = [(a.get(dataset, {}), b.get(dataset, {})) for a, b in pairs]
+    seeds = [_common_seeds_with(measure, a, b) for a, b in known]
+    sides = [side for side, shared in zip(known, seeds, strict=True) if shared]
+    return sides, sorted(set.intersection(*(set(shared) for shared in seeds if shared))) if sides else []
 
 
 def untested(found: MeanTest) -> MeanTest:
     """The same mean without its test."""
     return MeanTest(found.mean, found.n, found.groups)
+
+
+def why_untested(test: MeanTest) -> str:
+    """Why a mean has no interval, in a few words."""
+    if test.groups < 2:
+        return "needs two datasets"
+    if test.n < 2 * test.groups:
+        return "needs two seeds"
+    return "no spread" if test.mean == 0 else "needs predictions"
 
 
 def board_average(board: Leaderboard, scores: Mapping[str, Scores], a: str, b: str, measure: str) -> MeanTest | None:
@@ -73,8 +109,20 @@ def _common_seeds_with(measure: str, a: Mapping[int, SeedScore], b: Mapping[int,
     return common_seeds(found_a, found_b)
 
 
-def _image_tables(pairs: Sequence[tuple[SeedScore, SeedScore]], measure: str) -> list[NDArray[np.float64]]:
-    """For each split of the measure, `(seeds, images)`: the contribution of every image to A - B, up to a constant.
+_Tables = list[tuple[str, NDArray[np.float64]]]
+"""For each split of a measure a digest of its images, and a table `(seeds, images)`."""
+
+
+def _mean_tables(of_pairs: Sequence[_Tables]) -> list[NDArray[np.float64]]:
+    """The mean of the pairs' tables, split by split; empty if one has none, or the pairs have other images."""
+    digests = {tuple(digest for digest, _ in tables) for tables in of_pairs}
+    if len(digests) > 1 or not all(of_pairs):
+        return []
+    return [np.mean([table for _, table in of_split], axis=0) for of_split in zip(*of_pairs, strict=True)]
+
+
+def _image_tables(pairs: Sequence[tuple[SeedScore, SeedScore]], measure: str) -> _Tables:
+    """The contribution of every image to A - B, up to a constant.
 
     Empty if a run has no predictions, or the runs have other images. Harmonic means are linear to first order, around
     the means over the seeds.
@@ -82,11 +130,11 @@ def _image_tables(pairs: Sequence[tuple[SeedScore, SeedScore]], measure: str) ->
     tables = []
     for split, (weight_a, weight_b) in _weights(pairs, measure).items():
         found_a, found_b = ([(score.correct or {}).get(split) for score in side] for side in zip(*pairs, strict=True))
-        found = [*found_a, *found_b]
-        if None in found or len({item[0] for item in found if item is not None}) > 1:
+        digests = {None if item is None else item[0] for item in (*found_a, *found_b)}
+        if len(digests) > 1 or (digest := digests.pop()) is None:
             return []
         right_a, right_b = (np.stack([item[1] for item in side if item]).astype(float) for side in (found_a, found_b))
-        tables.append(weight_a * right_a - weight_b * right_b)
+        tables.append((digest, weight_a * right_a - weight_b * right_b))
     return tables
 
 

@@ -97,12 +97,14 @@ def _row(cell: PairedCell) -> dict[str, object]:
 
 def _average(board: Leaderboard, found: Comparison, measure: str) -> dict[str, object]:
     """The row of an average, with the n of N datasets and pairs of runs that it is over."""
+    from bench.analysis.paired_average import why_untested
+
     test, wider = found.averages[measure], found.other_datasets[measure]
     return {
         "dataset": f"average of {test.groups} of {len(board.averaged)}",
         "split": measure,
         "A - B": f"{100 * test.mean:+.2f}",
-        "95 %": _interval(test.low, test.high) or f"needs two {'datasets' if test.groups < 2 else 'seeds'}",
+        "95 %": _interval(test.low, test.high) or why_untested(test),
         "verdict": str(found.verdict(measure)),
         "95 % over datasets": _interval(wider.low, wider.high),
         "seeds": f"{test.n} of {len(board.averaged) * len(board.seeds)} runs",

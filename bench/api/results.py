@@ -12,6 +12,7 @@ from bench._util.counted import counted
 from bench.api.claims_table import ClaimsTable
 from bench.api.comparison_table import ComparisonTable
 from bench.api.leaderboard_table import LeaderboardTable
+from bench.api.selection_table import SelectionTable
 from bench.errors import UsageError
 from bench.results.nearby_runs import no_runs
 from bench.sweep import cache_folder, missing_specs, parse_shots, unfinished_sweeps
@@ -118,12 +119,8 @@ class Results:
             two classifies correctly. UsageError if no setting has both.
         """
         from bench.analysis.comparison import compare, find_entry
-        from bench.analysis.leaderboard import leaderboards
 
-        boards = self.leaderboard(protocol=protocol, shots=shots, backbone=backbone).boards
-        if any(board.common is not None for board in boards):  # a pair may share more than all methods do
-            counts = _shot_counts(shots)
-            boards = tuple(leaderboards(self._frame, protocol=protocol, shots=counts, backbone=backbone))
+        boards = self._boards_of_pairs(protocol, shots, backbone)
         names = [{name for entry in board.entries for name in (entry.key, entry.method)} for board in boards]
         both = [board for board, known in zip(boards, names, strict=True) if {a, b} <= known]
         if not both:
@@ -138,6 +135,34 @@ class Results:
             wanted = [*find_entry(board, a).run_ids, *find_entry(board, b).run_ids]
             pairs.append((board, compare(board, runs, self._store.outcomes_frame(wanted), a, b)))
         return ComparisonTable(pairs)
+
+    def selection_rules(
+        self,
+        *,
+        protocol: str | None = None,
+        shots: int | str | Sequence[int] | None = None,
+        backbone: str | None = None,
+    ) -> SelectionTable:
+        """What each selection rule costs: its accuracy minus that of `validation`, for the same runs otherwise.
+
+        Pairs have the same method, settings, dataset, shots and seed. The arguments are those of `leaderboard`.
+        UsageError if no run fits.
+        """
+        from bench.analysis.selection_rules import selection_differences
+
+        boards = self._boards_of_pairs(protocol, shots, backbone)
+        return SelectionTable([(board, selection_differences(board, self._outcomes)) for board in boards])
+
+    def _boards_of_pairs(
+        self, protocol: str | None, shots: int | str | Sequence[int] | None, backbone: str | None
+    ) -> tuple[Leaderboard, ...]:
+        """The boards with all datasets and seeds, of which a pair may share more than all methods do."""
+        from bench.analysis.leaderboard import leaderboards
+
+        boards = self.leaderboard(protocol=protocol, shots=shots, backbone=backbone).boards
+        if all(board.common is None for board in boards):
+            return boards
+        return tuple(leaderboards(self._frame, protocol=protocol, shots=_shot_counts(shots), backbone=backbone))
 
     def claims(
         self, file: str | Path | None = None, *, easy: Sequence[str] = (), hard: Sequence[str] = ()

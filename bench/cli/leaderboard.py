@@ -1,11 +1,16 @@
 """`etl-bench leaderboard`: the rankings in the terminal."""
 
-from typing import Annotated
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli import _options as opt
 from bench.cli._print import print_json, print_line, print_rows, remark
+
+if TYPE_CHECKING:
+    from bench.api.selection_table import SelectionTable
 
 INCOMPLETE = 3
 """Exit code of `--strict`."""
@@ -19,6 +24,14 @@ def leaderboard(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with code 3 if an average lacks runs that its board has.")
     ] = False,
+    by_rule: Annotated[
+        bool,
+        typer.Option(
+            "--selection",
+            help="What each selection rule costs, in place of the ranking: its accuracy minus that of `validation`, "
+            "paired by method, dataset and seed.",
+        ),
+    ] = False,
     as_json: opt.AsJson = False,
 ) -> None:
     """Print one table per backbone, protocol and shots: averages over datasets in percent, with 95 % intervals.
@@ -31,11 +44,13 @@ def leaderboard(
     from bench.api.results import load_results
     from datasets_registry import EvalProtocol
 
-    table = load_results(runs).leaderboard(
-        protocol=None if protocol is None else str(opt.parse_choice(EvalProtocol, protocol, "--protocol")),
-        shots=opt.shot_counts(shots),
-        convention=opt.parse_choice(HConvention, convention, "--h"),
-    )
+    results, counts = load_results(runs), opt.shot_counts(shots)
+    wanted = None if protocol is None else str(opt.parse_choice(EvalProtocol, protocol, "--protocol"))
+    if by_rule:
+        _print_rules(results.selection_rules(protocol=wanted, shots=counts), as_json=as_json)
+        return
+    how = opt.parse_choice(HConvention, convention, "--h")
+    table = results.leaderboard(protocol=wanted, shots=counts, convention=how)
     if as_json:
         print_json(table.to_json())
     else:
@@ -47,3 +62,15 @@ def leaderboard(
         remark(note)
     if strict and not table.complete:
         raise typer.Exit(INCOMPLETE)
+
+
+def _print_rules(table: SelectionTable, *, as_json: bool) -> None:
+    if as_json:
+        print_json(table.to_json())
+    else:
+        for board, found in table.differences:
+            if found:
+                print_line(table.title(board))
+                print_rows(table.rows(board))
+    for note in table.notes():
+        remark(note)

@@ -12,11 +12,13 @@ from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import Entry, H, HConvention, Leaderboard
 from bench.analysis.quality import agreement, quality
 from bench.analysis.ranking import rank_entries
+from bench.analysis.selection_rules import selection_command, selection_differences
 from bench.analysis.table_exports import export_table, to_csv, to_latex, to_markdown
 from bench.presenters.anytime import anytime_view
 from bench.presenters.catalogue import Catalogue, overlap_statements
 from bench.presenters.costs import SEED, cost_views
 from bench.presenters.difficulty import dataset_view, measured_datasets
+from bench.presenters.selection import selection_views
 from bench.presenters.trends import board_trends
 from bench.presenters.values import view_of
 from reports.views import BoardView, CellView, EntryView, ExampleView
@@ -73,6 +75,8 @@ def board_view(
         quality=() if metrics is None else quality(board, metrics),
         agreement=() if metrics is None else agreement(board, metrics, generator=np.random.default_rng(SEED)),
         costs=cost_views(board, runs),
+        selection=selection_views(board, selection_differences(board, runs), catalogue),
+        selection_command=selection_command(board),
         anytime=None if curves is None else anytime_view(board, runs, curves),
     )
 

@@ -61,6 +61,8 @@ from reports.views.published import PublishedRowView as PublishedRowView
 from reports.views.published import ReproductionRowView as ReproductionRowView
 from reports.views.published import ReproductionView as ReproductionView
 from reports.views.published import SourceView as SourceView
+from reports.views.selection import RuleCostView as RuleCostView
+from reports.views.selection import SelectionRuleView as SelectionRuleView
 from reports.views.site import SiteView as SiteView
 from reports.views.site import UnfinishedView as UnfinishedView
 from reports.views.submissions import SubmissionView as SubmissionView

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from reports.views.difficulty import TrendsView
+from reports.views.selection import SelectionRuleView
 from reports.views.values import BoardHeading, Cost, NamedDataset, Value
 
 
@@ -330,6 +331,8 @@ class BoardView(BoardHeading):
         exports: text of the table by format, to copy.
         quality: empty without stored predictions.
         anytime: None if no entry trains or curves are not shown.
+        selection: what each selection rule costs; empty if no method ran with two of them.
+        selection_command: adds the runs that are missing for it; empty if no method has a choice to make.
     """
 
     anchor: str
@@ -357,6 +360,8 @@ class BoardView(BoardHeading):
     agreement: tuple[AgreementView, ...] = ()
     costs: tuple[CostPointView, ...] = ()
     anytime: AnytimeView | None = None
+    selection: tuple[SelectionRuleView, ...] = ()
+    selection_command: str = ""
 
     @property
     def complete(self) -> bool:

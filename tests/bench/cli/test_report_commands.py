@@ -127,6 +127,38 @@ def test_json_holds_fractions_and_completeness(runs, capsys):
     assert [gap["error"] for gap in board["missing"]] == ["out of memory"]
 
 
+def test_the_cost_of_each_selection_rule_in_place_of_the_ranking(runs, capsys):
+    shards = Shards(runs)
+    for rule, base in ((None, 0.6), ("validation", 0.7), ("oracle", 0.8)):
+        for dataset in ("eurosat", "dtd"):
+            for seed in (1, 2):
+                task = {"dataset": dataset, "task_fingerprint": f"{dataset}-{seed}", "seed": seed}
+                spec = make_spec(method="vpt", epoch_selection=rule, **task)
+                scores = [make_score("base", base + seed / 100, n=100, classes=5), make_score("new", 0.5, n=100)]
+                shards.write(make_record(spec, scores=scores))
+    leaderboard(runs=runs, by_rule=True)
+    shown = capsys.readouterr().out
+    assert "accuracy minus that of --selection validation, percentage points" in shown
+    line = next(line for line in shown.splitlines() if "last (last epoch)" in line)
+    assert ("mean of 1 method" in line, "-10.00" in line) == (True, True)
+    leaderboard(runs=runs, by_rule=True, as_json=True)
+    (board,) = json.loads(capsys.readouterr().out)
+    found = {rule["rule"]: (rule["oracle"], rule["measures"]["base"]["n"]) for rule in board["rules"]}
+    assert found == {"last": (False, 4), "oracle": (True, 4)}
+    assert board["rules"][0]["measures"]["base"]["difference"] == pytest.approx(-0.1)
+
+
+def test_without_two_rules_the_command_that_adds_one_is_on_stderr(runs, capsys):
+    spec = make_spec(method="vpt", dataset="dtd", task_fingerprint="dtd-1")
+    Shards(runs).write(make_record(spec, scores=[make_score("base", 0.6), make_score("new", 0.5)]))
+    leaderboard(runs=runs, by_rule=True)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "no method ran with `validation` and with another rule" in shown.err
+    assert "etl-bench run -m vpt -d dtd,eurosat" in shown.err
+    assert "--selection validation" in shown.err
+
+
 def test_nothing_to_show_says_what_is_there(runs):
     with pytest.raises(UsageError, match="base-to-new with 16 shots"):
         leaderboard(runs=runs, shots="4")

@@ -1,0 +1,126 @@
+"""What each selection rule costs in accuracy: paired differences to selection on validation images. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bench._util.shots import shots_value
+from bench.analysis.leaderboard import EPOCH, ORACLE, Entry, Leaderboard
+from bench.analysis.paired_average import mean_paired_test, untested
+from bench.analysis.seed_scores import Scores, seed_scores
+from bench.statistics import MeanTest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+REFERENCE = "validation"
+HELD_OUT = "hoso"
+RULES: Mapping[str, str] = {
+    "last": "last epoch",
+    "fixed": "published values",
+    HELD_OUT: "one shot held out",
+    "ensemble": "all candidates averaged",
+    ORACLE: "test labels",
+}
+"""What decides, by rule as `--selection` has it; all but the reference."""
+_SELECTION = "selection"
+
+
+@dataclass(frozen=True)
+class RuleDifference:
+    """A selection rule minus selection on validation images, of the same methods, datasets, shots and seeds.
+
+    Args:
+        rule: as `--selection` has it, such as `last`.
+        tests: mean difference by measure, a fraction, over the datasets that the board averages; on a dataset it is
+            the mean over the methods. The interval has the noise of seeds and test images; there is none for one
+            dataset or one seed. `n` counts the pairs of runs.
+        by_method: the same for each method alone, by the key of its entry with `validation`.
+    """
+
+    rule: str
+    tests: Mapping[str, MeanTest]
+    by_method: Mapping[str, Mapping[str, MeanTest]]
+
+    @property
+    def is_oracle(self) -> bool:
+        """Whether the rule reads test labels."""
+        return self.rule == ORACLE
+
+
+def selection_rule(entry: Entry) -> str | None:
+    """The rule that made the choices of an entry; None for a method that neither searches nor trains."""
+    if entry.oracle or ORACLE in entry.config.values():
+        return ORACLE
+    named = entry.config.get(EPOCH, entry.config.get(_SELECTION))
+    return str(named) if named is not None else "last" if entry.recipe is not None else None
+
+
+def other_settings(entry: Entry) -> str:
+    """What tells the entry from others of its method, apart from the rule."""
+    named = (f"{EPOCH}=", f"{_SELECTION}=")
+    return ", ".join(part for part in entry.label.split(", ") if part and not part.startswith(named))
+
+
+def selection_differences(board: Leaderboard, runs: pd.DataFrame) -> list[RuleDifference]:
+    """Every rule that a method of the board has beside `validation`, in the order of `RULES`; empty without such pairs.
+
+    An entry is compared with that of the same method, settings and recipe. `runs` is the store's
+    `runs_frame(outcomes=True)`.
+    """
+    references = [entry for entry in board.entries if selection_rule(entry) == REFERENCE]
+    scores = seed_scores(board, runs) if references else {}
+    found = []
+    for rule in RULES:
+        pairs = {
+            same[0].key: (scores[entry.key], scores[same[0].key])
+            for entry in board.entries
+            if selection_rule(entry) == rule
+            and len(same := [other for other in references if _same_but_for_the_rule(entry, other)]) == 1
+        }
+        by_method = {key: tests for key in sorted(pairs) if (tests := _tests(board, [pairs[key]]))}
+        if by_method:
+            found.append(RuleDifference(rule, _tests(board, list(pairs.values())), by_method))
+    return found
+
+
+def _same_but_for_the_rule(entry: Entry, reference: Entry) -> bool:
+    """Whether two entries have the same method, recipe and settings, apart from those that name the rule."""
+    names = [key for key, value in entry.config.items() if value == ORACLE]
+
+    def kept(config: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in config.items() if key not in (EPOCH, _SELECTION, *names)}
+
+    same_recipe = (entry.method, entry.recipe) == (reference.method, reference.recipe)
+    return same_recipe and kept(entry.config) == kept(reference.config)
+
+
+def _tests(board: Leaderboard, pairs: Sequence[tuple[Scores, Scores]]) -> dict[str, MeanTest]:
+    tests = {m: mean_paired_test(pairs, m, board.averaged) for m in board.measures}
+    return {m: test if test.groups > 1 else untested(test) for m, test in tests.items() if test is not None}
+
+
+def selection_command(board: Leaderboard) -> str:
+    """The command that adds what is missing for a comparison of rules; empty if no method here has a choice to make."""
+    choosing = [entry for entry in board.entries if selection_rule(entry) not in (None, ORACLE)]
+    if not choosing:
+        return ""
+    setting = board.setting
+    other = HELD_OUT if setting.shots > 1 else "fixed"
+    rule = other if all(selection_rule(entry) == REFERENCE for entry in choosing) else REFERENCE
+    options = {
+        "-m": ",".join(sorted({entry.method for entry in choosing})),
+        "-d": setting.source or ",".join(board.datasets),
+        "-b": setting.backbone,
+        "--protocol": setting.protocol,
+        "--shots": str(shots_value(setting.shots)),
+        "--seeds": ",".join(map(str, board.seeds)),
+        "--selection": rule,
+    }
+    if any(entry.recipe_name == "demo" for entry in choosing):
+        options["--recipe"] = "demo"
+    if setting.support:
+        options["--support"] = setting.support
+    return f"etl-bench run {' '.join(f'{name} {value}' for name, value in options.items())}"

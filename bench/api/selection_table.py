@@ -1,0 +1,138 @@
+"""What each selection rule costs as a table: for terminals, notebooks, JSON and pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from bench._util.counted import counted
+from bench._util.html_table import html_table
+from bench.api.leaderboard_table import board_title
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.analysis.leaderboard import Leaderboard
+    from bench.analysis.selection_rules import RuleDifference
+    from bench.statistics import MeanTest
+
+
+class SelectionTable:
+    """Each selection rule minus selection on validation images. A notebook shows a table for each board.
+
+    `differences` are the boards with their rules; they have the numbers as fractions.
+    """
+
+    def __init__(self, differences: Sequence[tuple[Leaderboard, Sequence[RuleDifference]]]) -> None:
+        self.differences = tuple(differences)
+
+    def title(self, board: Leaderboard) -> str:
+        """What the numbers of a board are."""
+        return f"{board_title(board)}: accuracy minus that of --selection validation, percentage points"
+
+    def rows(self, board: Leaderboard) -> list[dict[str, object]]:
+        """For each rule one row over all methods and one for each method, as they are printed."""
+        rows: list[dict[str, object]] = []
+        for found in self._of(board):
+            rows.append(_row(found.rule, f"mean of {counted(len(found.by_method), 'method')}", found.tests))
+            rows += [_row(found.rule, name, tests) for name, tests in _named(board, found).items()]
+        return rows
+
+    def notes(self) -> list[str]:
+        """For a board without two rules to compare, the command that adds one."""
+        from bench.analysis.selection_rules import selection_command
+
+        commands = {board_title(board): selection_command(board) for board, found in self.differences if not found}
+        return [
+            f"{title}: no method ran with `validation` and with another rule. "
+            + (f"This adds what is missing: {command}" if command else "No method here has a choice to make.")
+            for title, command in commands.items()
+        ]
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per board, rule, method (empty for the mean of all) and measure; values are fractions."""
+        import pandas as pd
+
+        rows: list[dict[str, object]] = [
+            {"rule": found.rule, "method": method, "measure": measure, **_numbers(test), **board.setting.facts()}
+            for board, differences in self.differences
+            for found in differences
+            for method, tests in {"": found.tests, **_named(board, found)}.items()
+            for measure, test in tests.items()
+        ]
+        return pd.DataFrame(rows, columns=None if rows else ["rule", "method", "measure"])
+
+    def to_json(self) -> list[dict[str, object]]:
+        """Plain values of every board."""
+        return [
+            {
+                "setting": board.setting.facts(),
+                "reference": "validation",
+                "rules": [
+                    {
+                        "rule": found.rule,
+                        "oracle": found.is_oracle,
+                        "measures": {measure: _numbers(test) for measure, test in found.tests.items()},
+                        "by_method": {
+                            key: {measure: _numbers(test) for measure, test in tests.items()}
+                            for key, tests in _named(board, found).items()
+                        },
+                    }
+                    for found in differences
+                ],
+            }
+            for board, differences in self.differences
+        ]
+
+    def _of(self, board: Leaderboard) -> Sequence[RuleDifference]:
+        return next(found for known, found in self.differences if known is board)
+
+    def _repr_html_(self) -> str:
+        tables = (html_table(self.title(board), self.rows(board)) for board, found in self.differences if found)
+        return "".join([*tables, *(f"<p>{note}</p>" for note in self.notes())])
+
+    def __str__(self) -> str:
+        import pandas as pd
+
+        parts = [
+            f"{self.title(board)}\n{pd.DataFrame(self.rows(board)).to_string(index=False)}"
+            for board, found in self.differences
+            if found
+        ]
+        return "\n\n".join([*parts, *self.notes()])
+
+    __repr__ = __str__
+
+
+def _named(board: Leaderboard, found: RuleDifference) -> dict[str, Mapping[str, MeanTest]]:
+    """The tests of each method, by the method and the settings that tell it from others."""
+    from bench.analysis.selection_rules import other_settings
+
+    named = {}
+    for key, tests in found.by_method.items():
+        entry = board.entry(key)
+        settings = other_settings(entry)
+        named[f"{entry.method} [{settings}]" if settings else entry.method] = tests
+    return named
+
+
+def _row(rule: str, methods: str, tests: Mapping[str, MeanTest]) -> dict[str, object]:
+    from bench.analysis.selection_rules import RULES
+
+    row: dict[str, object] = {"rule": f"{rule} ({RULES[rule]})", "methods": methods}
+    for measure, test in tests.items():
+        row[measure] = f"{100 * test.mean:+.2f}"
+        row[f"95 % of {measure}"] = _interval(test)
+    return row | {"pairs": max(test.n for test in tests.values())}
+
+
+def _interval(test: MeanTest) -> str:
+    from bench.analysis.paired_average import why_untested
+
+    if test.low is None or test.high is None:
+        return why_untested(test)
+    return f"{100 * test.low:+.2f} to {100 * test.high:+.2f}"
+
+
+def _numbers(test: MeanTest) -> dict[str, float | int | None]:
+    return {"difference": test.mean, "low": test.low, "high": test.high, "n": test.n, "datasets": test.groups}

@@ -1,0 +1,65 @@
+"""What each selection rule costs in accuracy: a table of all methods together, and one by method."""
+
+from markupsafe import Markup
+
+from reports._format import counted
+from reports._format import signed_points as points_text
+from reports.parts.leaderboard import MEASURE_TITLES
+from reports.parts.part import Part, fold, heading, paragraph, table
+from reports.tables.model import Cell, Column, Table, cell, whole
+from reports.views import BoardView, RuleCostView, SelectionRuleView
+
+_TITLE = "What each selection rule costs"
+_CAPTION = Markup(
+    "Accuracy minus that of selection on validation images (<code>--selection validation</code>), in points, and its "
+    "95&nbsp;% interval over seeds and test images. Pairs have the same method, settings, dataset, shots and seed. "
+    "Validation images are labelled images beyond the shots, up to 4 of each class; the other rules do without them. "
+)
+_ORACLE = "The oracle reads test labels and is no result: it shows what a perfect choice would gain."
+
+
+def selection_parts(view: BoardView) -> list[Part]:
+    """The parts; empty if no method here has a choice to make."""
+    anchor = f"{view.anchor}-selection"
+    if not view.selection:
+        if not view.selection_command:
+            return []
+        text = Markup("No method ran with <code>validation</code> and with another rule. To add runs: <code>{}</code>")
+        missing = paragraph(text.format(view.selection_command), "missing")
+        return [fold(anchor, _TITLE, "no method ran with two rules", [missing])]
+    parts = [heading(anchor, _TITLE), table(_rules_table(view, anchor))]
+    methods = {name for rule in view.selection for name in rule.by_method}
+    if len(methods) > 1:
+        parts.append(fold(f"{anchor}-methods", "By method", "", [table(_methods_table(view, anchor))]))
+    return parts
+
+
+def _rules_table(view: BoardView, anchor: str) -> Table:
+    columns = [Column("Rule", "text"), *(Column(MEASURE_TITLES[m], "points", "", "score") for m in view.measures)]
+    columns.append(Column("Pairs", "number", "Pairs of runs that differ in the rule only"))
+    rows: list[list[Cell]] = []
+    for rule in view.selection:
+        note = f"{rule.rule}, {counted(len(rule.by_method), 'method')}"
+        pairs = max(cost.n for cost in rule.costs.values())
+        costs = [_cost(rule.costs.get(measure), rule) for measure in view.measures]
+        rows.append([cell(rule.title, note, ", ".join(rule.by_method)), *costs, pairs])
+    caption = _CAPTION + (_ORACLE if any(rule.oracle for rule in view.selection) else "")
+    return Table(f"{anchor}-table", columns, rows, caption=str(caption))
+
+
+def _methods_table(view: BoardView, anchor: str) -> Table:
+    shown = view.measures[-1]
+    columns = [Column("Method", "text"), *(Column(rule.title, "points", "", "score") for rule in view.selection)]
+    rows: list[list[Cell]] = [
+        [name, *(_cost(rule.by_method.get(name, {}).get(shown), rule) for rule in view.selection)]
+        for name in sorted({name for rule in view.selection for name in rule.by_method})
+    ]
+    what = "" if shown == "all" else f" ({MEASURE_TITLES[shown]})"
+    return Table(f"{anchor}-methods-table", columns, rows, caption=f"The same{what} for each method.")
+
+
+def _cost(cost: RuleCostView | None, rule: SelectionRuleView) -> Cell:
+    if cost is None:
+        return None
+    ends = None if cost.low is None or cost.high is None else f"{points_text(cost.low)} to {points_text(cost.high)}"
+    return cell(whole(cost.mean), ends, counted(cost.n, "pair"), "faint" if rule.oracle else "")

@@ -1,0 +1,35 @@
+"""What each selection rule costs in accuracy."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RuleCostView:
+    """A rule minus selection on validation images: a mean of `n` pairs of runs, a fraction, and its 95 % interval.
+
+    `low` and `high` are None for one seed or one dataset, and where nothing varies.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class SelectionRuleView:
+    """One selection rule.
+
+    Args:
+        rule: as `--selection` has it; `title` says what decides.
+        oracle: whether it reads test labels.
+        costs: by measure, over all methods that ran with both rules.
+        by_method: the same by name of each method.
+    """
+
+    rule: str
+    title: str
+    oracle: bool
+    costs: Mapping[str, RuleCostView]
+    by_method: Mapping[str, Mapping[str, RuleCostView]]
