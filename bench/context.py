@@ -15,6 +15,9 @@ CACHE_LIMIT = 20 * 2**30
 HIDDEN_LIMIT = 8 * 2**30
 """Default share of the cache for hidden states on the CPU: about fourteen thousand images on ViT-B/16."""
 
+PIXEL_LIMIT = 8 * 2**30
+"""Default share of the cache for evaluated images: the 50,000 of ImageNet at 224 pixels."""
+
 
 class RunContext(BaseModel):
     """Everything about a run that its spec does not decide.
@@ -43,6 +46,9 @@ class RunContext(BaseModel):
     keep_models: Literal["best", "all"] | None = Field(None, description="which tuned models the sweep keeps")
     hidden_limit: int | None = Field(
         None, ge=0, description="bytes of the cache for hidden states; None: `HIDDEN_LIMIT` on the CPU, 0 on a GPU"
+    )
+    pixel_limit: int = Field(
+        PIXEL_LIMIT, ge=0, description="bytes of the cache for pixels of evaluated images; 0 stores none"
     )
     eval_batch: int = Field(128, ge=1, description="test images per batch; results depend on it by rounding only")
     checkpoints: Path | None = Field(

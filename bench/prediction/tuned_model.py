@@ -225,7 +225,7 @@ def load_model(
         tower.precision = Precision(info.spec.precision)
     else:
         spec, cache = _backbone_spec(info, backbone), None if cache_dir is None else Path(cache_dir)
-        tower = load_inputs(spec, device, Precision(info.spec.precision), cache, 2**30, 0).backbone
+        tower = load_inputs(spec, device, Precision(info.spec.precision), cache, 2**30).backbone
     method = restored_method(info, tensors, tower)
     means = tensors.get(MEANS)
     return TunedModel(info, method, None if means is None else means.to(tower.device))

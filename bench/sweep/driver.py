@@ -34,7 +34,7 @@ from bench.sweep.launchers import (
     threads_per_run,
     workers_share_gpus,
 )
-from bench.sweep.machine import cache_limit, hidden_limit
+from bench.sweep.machine import cache_limit, hidden_limit, pixel_limit
 from bench.sweep.planning import Plan, plan
 from bench.sweep.progress import SweepLog
 from bench.sweep.request import PLAN_TABLE, RerunPolicy, SweepRequest
@@ -147,6 +147,7 @@ def context_of(request: SweepRequest, tasks: int) -> RunContext:
         cache_dir=feature_cache(request),
         cache_limit=cache_limit(),
         hidden_limit=hidden_limit(),
+        pixel_limit=pixel_limit(),
         weights=local_weights(request.backbones),
         files=named_files(request),
         threads=threads_per_run(request, tasks),

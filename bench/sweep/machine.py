@@ -5,7 +5,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from bench.context import CACHE_LIMIT
+from bench.context import CACHE_LIMIT, PIXEL_LIMIT
 from bench.errors import UsageError
 
 THREADS_VARIABLE = "OMP_NUM_THREADS"
@@ -27,6 +27,11 @@ def cache_limit() -> int:
 def hidden_limit() -> int | None:
     """Bytes of the cache that hidden states may take: `ETL_BENCH_HIDDEN_LIMIT`, or None for the device's default."""
     return _size_of("ETL_BENCH_HIDDEN_LIMIT")
+
+
+def pixel_limit() -> int:
+    """Bytes of the cache that evaluated images may take: `ETL_BENCH_PIXEL_LIMIT`, or the default."""
+    return PIXEL_LIMIT if (given := _size_of("ETL_BENCH_PIXEL_LIMIT")) is None else given
 
 
 def _size_of(variable: str) -> int | None:

@@ -7,36 +7,29 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from _steps import backbones
 from _table import Goal, Row
+from PIL import Image
 
+from bench.experiment.features.evaluated_views import EvaluatedViews
 from bench.experiment.features.image_features import FeatureStore
+from bench.experiment.features.inputs import Inputs
+from bench.experiment.features.views import CENTER_VIEW
 from bench.results.shards import Shards
+from datasets_registry import ImageFiles, Sample
+from methods import Needs
 
 
 def extraction() -> Row:
     """Features of JPEG files through the store, against the tower on prepared tensors."""
-    from PIL import Image
-
-    from bench.experiment.features.inputs import Inputs
-    from bench.experiment.features.views import CENTER_VIEW
-    from datasets_registry import ImageFiles, Sample
-
     backbone, _ = backbones()
-    with tempfile.TemporaryDirectory() as folder:
-        generator = torch.Generator().manual_seed(0)
-        samples = []
-        for i in range(32):
-            noise = torch.randint(0, 255, (12, 16, 3), generator=generator, dtype=torch.uint8).numpy()
-            Image.fromarray(noise).resize((500, 375), Image.Resampling.BICUBIC).save(
-                Path(folder) / f"{i}.jpg", quality=90
-            )
-            samples.append(Sample(f"{i}.jpg", 0))
-        images, seconds = ImageFiles(Path(folder)), {"ours": [], "plain": []}
+    with jpeg_files(32) as (images, samples):
+        seconds: dict[str, list[float]] = {"ours": [], "plain": []}
         ready = Inputs(backbone, FeatureStore(backbone, None)).pixels(images, samples, CENTER_VIEW)
         for _ in range(3):
             start = time.perf_counter()
@@ -48,6 +41,41 @@ def extraction() -> Row:
             seconds["plain"].append(time.perf_counter() - start)
     ours, plain = statistics.median(seconds["ours"]), statistics.median(seconds["plain"])
     return Row("32 features from JPEG files", Goal(at_most=1.10), ours, plain, against="the tower alone")
+
+
+def evaluated_pixels(count: int = 512) -> Row:
+    """Pixels of evaluated JPEG files in a process that finds them stored, against decoding them."""
+    backbone, _ = backbones()
+    with jpeg_files(count) as (images, samples), tempfile.TemporaryDirectory() as cache:
+
+        def measured(folder: Path | None) -> float:
+            inputs = Inputs(
+                backbone, FeatureStore(backbone, None), evaluated=lambda views: EvaluatedViews(views, folder, 2**30)
+            )
+            start = time.perf_counter()
+            for batch in inputs.evaluation_batches(images, samples, frozenset({Needs.PIXELS}), 128):
+                batch.load(Needs.PIXELS)
+            return time.perf_counter() - start
+
+        measured(Path(cache))
+        turns = [(measured(Path(cache)), measured(None)) for _ in range(3)]
+    stored, decoded = (statistics.median(side) for side in zip(*turns, strict=True))
+    return Row(
+        f"pixels of {count} evaluated JPEG files, stored", Goal(at_least=3), stored, decoded, against="decoding them"
+    )
+
+
+@contextmanager
+def jpeg_files(count: int) -> Iterator[tuple[ImageFiles, list[Sample]]]:
+    """Files of 500x375 pixels in a temporary folder."""
+    generator = torch.Generator().manual_seed(0)
+    with tempfile.TemporaryDirectory() as folder:
+        samples = [Sample(f"{i}.jpg", 0) for i in range(count)]
+        for sample in samples:
+            noise = torch.randint(0, 255, (12, 16, 3), generator=generator, dtype=torch.uint8).numpy()
+            large = Image.fromarray(noise).resize((500, 375), Image.Resampling.BICUBIC)
+            large.save(Path(folder) / sample.key, quality=90)
+        yield ImageFiles(Path(folder)), samples
 
 
 def demo_and_one_more() -> Row:

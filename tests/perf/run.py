@@ -21,7 +21,7 @@ from pathlib import Path
 
 import torch
 from _end_to_end import SWEEPS, sweep_row
-from _harness import demo_and_one_more, extraction, second_method
+from _harness import demo_and_one_more, evaluated_pixels, extraction, second_method
 from _launching import ingest_row, launcher_row
 from _measure import KINDS, Side, compared, efficiency, gflop, profile
 from _memory import CASES, alone, memory_row
@@ -85,6 +85,7 @@ def rows(repeats: int) -> dict[str, Callable[[], Row]]:
         **{name: (lambda name=name: sweep_row(name)) for name in SWEEPS},
         **{f"seeds_{name}": lambda name=name: seeds_row(name, repeats) for name in HEADS},
         "extraction": extraction,
+        "evaluated": evaluated_pixels,
         "predict": prediction,
         "second": second_method,
         "one_more": demo_and_one_more,

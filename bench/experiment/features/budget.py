@@ -45,6 +45,31 @@ def make_room(folder: Path, limit: int) -> int:
     return remove(surplus)
 
 
+class Share:
+    """What one kind of blocks may take of a cache folder: `limit` bytes in its folders that match `pattern`.
+
+    The folders are measured once and then counted, since a folder of many files is slow to list. Several processes may
+    therefore exceed the limit by what they write at the same time.
+    """
+
+    def __init__(self, folder: Path, pattern: str, limit: int) -> None:
+        self._folder, self._pattern, self._limit = folder, pattern, limit
+        self._stored: int | None = None
+
+    def fits(self, size: int) -> bool:
+        """Whether `size` more bytes stay within the limit."""
+        if self._stored is None:
+            self._stored = 0
+            for path in (self._folder / "features").glob(f"{self._pattern}/*.safetensors"):
+                with suppress(FileNotFoundError):  # another process deleted it first
+                    self._stored += path.stat().st_size
+        return self._stored + size <= self._limit
+
+    def written(self, size: int) -> None:
+        """Count `size` bytes just written, after `fits`."""
+        self._stored = (self._stored or 0) + size
+
+
 class Budget:
     """Keeps a cache folder below `limit` bytes while runs write to it.
 

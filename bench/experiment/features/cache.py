@@ -17,7 +17,8 @@ _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 class BackboneCache:
     """Features of one backbone: folder name, slug (empty if unknown), number of files and their total size.
 
-    The name is made of digest, arithmetic, and the kind of features unless they are image features.
+    The name is made of digest, arithmetic, and the kind of features unless they are image features. Pixels belong to
+    an image size and a preprocessing instead of a backbone.
     """
 
     name: str
@@ -41,7 +42,7 @@ class BackboneCache:
 
     @property
     def kind(self) -> str:
-        """Kind of features: `image`, `text`, `pooled` (before projection) or `hidden` states before a block."""
+        """What it holds: `image`, `text` or `pooled` features, `hidden` states before a block, or `pixels`."""
         return self.name.split("-")[2] if self.name.count("-") > 1 else "image"
 
 

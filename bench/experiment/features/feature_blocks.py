@@ -75,7 +75,14 @@ class BlockFolder:
         """Write a new block, named by the digest of its addresses; returns its path and size, or raises CacheError."""
         path = self.folder / f"{_name(addresses)}.safetensors"
         self._indexed.add(path.name)
-        return path, write_block(path, addresses, features, self._budget, unwritable=self._unwritable)
+        size = write_block(path, addresses, features, self._budget, unwritable=self._unwritable)
+        self._block_of.update(dict.fromkeys(addresses, path))
+        return path, size
+
+    def lacking(self, addresses: Sequence[bytes]) -> list[int]:
+        """Positions of the addresses that no block holds, each address once; no block is read."""
+        self._index_new_blocks()
+        return missing(addresses, self._block_of)
 
     def _index_new_blocks(self) -> None:
         """Read the addresses of blocks that were added since the last time, without their features."""

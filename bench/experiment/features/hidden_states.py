@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from bench.experiment.features.budget import Budget
+from bench.experiment.features.budget import Budget, Share
 from bench.experiment.features.feature_blocks import BlockFolder, block_addresses, missing
 from bench.experiment.features.image_passes import encode_padded, images_per_pass, pass_arithmetic
 from methods import Backbone, image_hidden_states
@@ -54,14 +54,15 @@ class HiddenStates:
         *,
         budget: Budget | None = None,
     ) -> None:
-        self.backbone, self.first, self.limit = backbone, first, limit
+        self.backbone, self.first = backbone, first
         self._size = images_per_pass(backbone)
         self._blocks: BlockFolder | None = None
+        self._share: Share | None = None
         if folder is not None:
             place = folder / "features" / f"{backbone.digest}-{pass_arithmetic(backbone)}-hidden{first}"
             self._blocks = BlockFolder(place, budget, unwritable=_UNWRITABLE)
+            self._share = Share(folder, "*-hidden*", limit)
         self._mapped: dict[bytes, Tensor] = {}
-        self._stored_bytes: int | None = None
 
     def get(self, addresses: Sequence[bytes], pixels: Pixels) -> Tensor:
         """Hidden states in the order of `addresses`, `(n, tokens, width)`, on the backbone's device.
@@ -92,9 +93,9 @@ class HiddenStates:
         for start in range(0, len(absent), self._size):
             chunk = absent[start : start + self._size]
             states, fresh = self._encode(pixels([start_at + i for i in chunk])), [addresses[i] for i in chunk]
-            if self._blocks is not None and self._fits(len(chunk)):
+            if self._blocks is not None and self._share is not None and self._fits(len(chunk)):
                 path, size = self._blocks.add(fresh, states)
-                self._stored_bytes = (self._stored_bytes or 0) + size
+                self._share.written(size)
                 self._map(path)
             computed.update(zip(fresh, states, strict=True))
         return computed
@@ -112,19 +113,8 @@ class HiddenStates:
         return empty.numel() * 4
 
     def _fits(self, n: int) -> bool:
-        """Whether hidden states of `n` more images stay within the limit.
-
-        What is on disk is measured once and then counted, since a folder of many files is slow to list. Several
-        processes, or stores of several blocks, may therefore exceed the limit by what they write at the same time.
-        """
-        if self._blocks is None:
-            return False
-        if self._stored_bytes is None:
-            self._stored_bytes = 0
-            for path in self._blocks.folder.parent.glob("*-hidden*/*.safetensors"):
-                with contextlib.suppress(FileNotFoundError):  # deleted by another process
-                    self._stored_bytes += path.stat().st_size
-        return self._stored_bytes + n * self._row_bytes <= self.limit
+        """Whether hidden states of `n` more images stay within the limit, which is that of all blocks together."""
+        return self._share is not None and self._share.fits(n * self._row_bytes)
 
     def _map(self, path: Path) -> None:
         """Use a block's rows as views of the file; does nothing if the file has been deleted."""

@@ -1,39 +1,36 @@
 """From samples to batches: pixels and frozen features of image views, each computed once and shared by all runs."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from functools import cache, cached_property, lru_cache, partial
 from itertools import groupby
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from bench._util.prefetch import parallel_map, prefetch
 from bench.context import RunContext
 from bench.experiment.accelerator import on_device
 from bench.experiment.features.budget import Budget
+from bench.experiment.features.evaluated_views import EvaluatedViews
 from bench.experiment.features.feature_blocks import address
 from bench.experiment.features.frozen_texts import FrozenTexts
 from bench.experiment.features.hidden_states import HiddenStates
 from bench.experiment.features.image_features import FeatureStore
-from bench.experiment.features.views import CENTER_VIEW, View, render, to_pixels, view_params, views_for_epoch
+from bench.experiment.features.rendered_views import RenderedViews
+from bench.experiment.features.views import CENTER_VIEW, View, to_pixels, views_for_epoch
 from datasets_registry import FeatureRows, Images, Sample, SupportSet
 from methods import (
-    OPENAI_PREPROCESSING,
     Backbone,
     BackboneSpec,
     Batch,
     Needs,
     Passes,
     Precision,
-    Preprocessing,
     Recipe,
     SupportView,
     load_backbone,
@@ -42,49 +39,8 @@ from methods import (
 
 TOGETHER = 256
 """Images of several epochs that are encoded together where an epoch has fewer."""
-RENDERED_BYTES = 256 * 2**20
-"""Memory for rendered views, in bytes of pixels; the least recently used view is dropped first."""
 REPEATED_BYTES = 64 * 2**20
 """Memory of one training for the features of views that it repeats; further views are looked up in each epoch."""
-
-
-class RenderedViews:
-    """Pixels of image views as bytes, in memory up to a limit; safe for any number of threads."""
-
-    def __init__(self, limit: int = RENDERED_BYTES, preprocessing: Preprocessing = OPENAI_PREPROCESSING) -> None:
-        self._limit = limit
-        self._preprocessing = preprocessing
-        self._bytes = 0
-        self._lock = Lock()
-        self._views: OrderedDict[tuple[str, str, int], NDArray[np.uint8]] = OrderedDict()
-
-    def get(self, images: Images, key: str, view: View, size: int) -> NDArray[np.uint8]:
-        """One image under one view, `(size, size, 3)`."""
-        (rendered,) = self.get_all(images, key, [view], size)
-        return rendered
-
-    def get_all(self, images: Images, key: str, views: Sequence[View], size: int) -> list[NDArray[np.uint8]]:
-        """One image under several views, each `(size, size, 3)`; it is loaded at most once."""
-        digest = images.digest(key)
-        loaded = cache(partial(images.load, key))
-        return [self._get(digest, loaded, view, size) for view in views]
-
-    def _get(self, digest: str, loaded: Callable[[], Image.Image], view: View, size: int) -> NDArray[np.uint8]:
-        name = (digest, view.key, size)
-        with self._lock:
-            if name in self._views:
-                self._views.move_to_end(name)
-                return self._views[name]
-        image = loaded()
-        rendered = render(image, view_params(digest, view, image.size), size, self._preprocessing)
-        with self._lock:
-            if name not in self._views:  # another thread may have rendered it meanwhile
-                self._views[name] = rendered
-                self._bytes += rendered.nbytes
-            while self._bytes > self._limit and len(self._views) > 1:
-                _, dropped = self._views.popitem(last=False)
-                self._bytes -= dropped.nbytes
-        return rendered
 
 
 class SupportMemory:
@@ -114,29 +70,49 @@ class SupportMemory:
 class Inputs:
     """What the runs of one backbone share in one process: rendered views, frozen features and hidden states.
 
-    `hidden` returns the store of hidden states before a block; None stores none of them.
+    Args:
+        hidden: returns the store of hidden states before a block; None stores none of them.
+        evaluated: makes the store of evaluated images from the views in memory; None stores none of them on disk.
     """
 
     def __init__(
-        self, backbone: Backbone, features: FeatureStore, hidden: Callable[[int], HiddenStates] | None = None
+        self,
+        backbone: Backbone,
+        features: FeatureStore,
+        hidden: Callable[[int], HiddenStates] | None = None,
+        evaluated: Callable[[RenderedViews], EvaluatedViews] = EvaluatedViews,
     ) -> None:
         self.backbone = backbone
         self._features = features
         self._hidden = cache(hidden or partial(HiddenStates, backbone))
-        self._rendered = RenderedViews(preprocessing=backbone.preprocessing)
+        self._rendered = RenderedViews(backbone.image_size, backbone.preprocessing)
+        self._evaluated = evaluated(self._rendered)
 
     def pixels(self, images: Images, samples: Sequence[Sample], view: View) -> Tensor:
         """Preprocessed pixels `(n, 3, size, size)` on the backbone's device."""
         return self._pixels(images, [(sample, view) for sample in samples])
 
+    def evaluated_pixels(self, images: Images, samples: Sequence[Sample]) -> Tensor:
+        """Preprocessed pixels of centre views that every run evaluates again; they are stored in the cache folder."""
+        addresses = [address(images.digest(sample.key), CENTER_VIEW.key) for sample in samples]
+        shown = [(sample, CENTER_VIEW) for sample in samples]
+        return self._normalised(
+            self._evaluated.get(addresses, lambda some: self._render(images, [shown[i] for i in some]))
+        )
+
     def _pixels(self, images: Images, shown: Sequence[tuple[Sample, View]]) -> Tensor:
-        """Preprocessed pixels `(n, 3, size, size)`; an image whose views follow each other is loaded once."""
-        size = self.backbone.image_size
+        """Preprocessed pixels `(n, 3, size, size)`."""
+        return self._normalised(self._render(images, shown))
+
+    def _render(self, images: Images, shown: Sequence[tuple[Sample, View]]) -> list[NDArray[np.uint8]]:
+        """Views as bytes, each `(size, size, 3)`; an image whose views follow each other is loaded once."""
         grouped = [(key, [view for _, view in some]) for key, some in groupby(shown, lambda pair: pair[0].key)]
-        rendered = parallel_map(grouped, lambda g: self._rendered.get_all(images, *g, size), self._decoders)
-        stack = np.stack([one for some in rendered for one in some])
+        rendered = parallel_map(grouped, lambda group: self._rendered.get_all(images, *group), self._decoders)
+        return [one for some in rendered for one in some]
+
+    def _normalised(self, rendered: Sequence[NDArray[np.uint8]]) -> Tensor:
         how = self.backbone.preprocessing
-        return to_pixels(stack, how.mean, how.std, self.backbone.device)
+        return to_pixels(np.stack(rendered), how.mean, how.std, self.backbone.device)
 
     @cached_property
     def _decoders(self) -> ThreadPoolExecutor | None:
@@ -169,6 +145,15 @@ class Inputs:
         if first == 0 or not reused:
             return self.backbone.image_hidden(self.pixels(images, samples, view), first)
         return self._hidden(first).get(*self._addressed(images, [(sample, view) for sample in samples]))
+
+    def evaluated_hidden(self, images: Images, samples: Sequence[Sample], first: int) -> Tensor:
+        """As `hidden`, for centre views that every run evaluates again."""
+        if first == 0:
+            return self.backbone.image_hidden(self.evaluated_pixels(images, samples), first)
+        addresses, _ = self._addressed(images, [(sample, CENTER_VIEW) for sample in samples])
+        return self._hidden(first).get(
+            addresses, lambda some: self.evaluated_pixels(images, [samples[i] for i in some])
+        )
 
     @cached_property
     def _pooled(self) -> FeatureStore:
@@ -301,8 +286,8 @@ class Inputs:
                 None,
                 features=partial(self.features, images, chosen, CENTER_VIEW),
                 pooled=partial(self.pooled, images, chosen, CENTER_VIEW),
-                pixels=partial(self.pixels, images, chosen, CENTER_VIEW),
-                hidden=partial(self.hidden, images, chosen, CENTER_VIEW),
+                pixels=partial(self.evaluated_pixels, images, chosen),
+                hidden=partial(self.evaluated_hidden, images, chosen),
                 test_views=partial(test_views, chosen),
                 needs=needs,
             )
@@ -332,7 +317,8 @@ def epochs_together(epoch: int, epochs: int, n: int) -> range:
 def shared_inputs(slug: str, context: RunContext, precision: Precision = Precision.FP32) -> Inputs:
     """The inputs of a backbone, loaded once per process."""
     spec = backbone_spec(slug, context.weights)
-    return load_inputs(spec, context.device, precision, context.cache_dir, context.cache_limit, context.hidden_bytes)
+    limits = context.cache_limit, context.hidden_bytes, context.pixel_limit
+    return load_inputs(spec, context.device, precision, context.cache_dir, *limits)
 
 
 def backbone_spec(slug: str, weights: Mapping[str, Path]) -> BackboneSpec:
@@ -348,7 +334,13 @@ def loaded_backbone(spec: BackboneSpec, device: str) -> Backbone:
 
 @lru_cache(maxsize=2)
 def load_inputs(
-    spec: BackboneSpec, device: str, precision: Precision, cache_dir: Path | None, cache_limit: int, hidden_limit: int
+    spec: BackboneSpec,
+    device: str,
+    precision: Precision,
+    cache_dir: Path | None,
+    cache_limit: int,
+    hidden_limit: int = 0,
+    pixel_limit: int = 0,
 ) -> Inputs:
     """Load a backbone and open its stores; the last two are kept in memory."""
     backbone = copy(loaded_backbone(spec, device))
@@ -356,4 +348,5 @@ def load_inputs(
     budget = None if cache_dir is None else Budget(cache_dir, cache_limit)
     backbone.text_memory = FrozenTexts(backbone.digest, cache_dir, backbone.arithmetic, budget=budget)
     hidden = partial(HiddenStates, backbone, folder=cache_dir, limit=hidden_limit, budget=budget)
-    return Inputs(backbone, FeatureStore(backbone, cache_dir, budget=budget), hidden)
+    evaluated = partial(EvaluatedViews, folder=cache_dir, limit=pixel_limit, budget=budget)
+    return Inputs(backbone, FeatureStore(backbone, cache_dir, budget=budget), hidden, evaluated)

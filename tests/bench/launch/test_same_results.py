@@ -34,6 +34,7 @@ def surroundings_in(folder: Path) -> Surroundings:
         keep_branches=True,
         curve=True,
         hidden_limit=2**20,
+        pixel_limit=2**20,
         eval_batch=7,
         checkpoints=folder / "runs" / "checkpoints",
         checkpoint_seconds=0.0,

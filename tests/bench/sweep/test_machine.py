@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.context import CACHE_LIMIT
+from bench.context import CACHE_LIMIT, PIXEL_LIMIT
 from bench.errors import UsageError
 from bench.sweep import SweepRequest, context_of
 from bench.sweep.launchers import local_workers, threads_per_run
-from bench.sweep.machine import cache_folder, cache_limit, exported_threads, hidden_limit
+from bench.sweep.machine import cache_folder, cache_limit, exported_threads, hidden_limit, pixel_limit
 
 
 def test_the_cache_limit_comes_from_the_environment(monkeypatch):
@@ -32,6 +32,13 @@ def test_the_limit_of_hidden_states_comes_from_the_environment_or_the_device(mon
     monkeypatch.setenv("ETL_BENCH_HIDDEN_LIMIT", "lots")
     with pytest.raises(UsageError, match=r"ETL_BENCH_HIDDEN_LIMIT: .*'lots' is not understood.*20G"):
         hidden_limit()
+
+
+def test_the_limit_of_evaluated_images_comes_from_the_environment(monkeypatch):
+    monkeypatch.delenv("ETL_BENCH_PIXEL_LIMIT", raising=False)
+    assert pixel_limit() == PIXEL_LIMIT
+    monkeypatch.setenv("ETL_BENCH_PIXEL_LIMIT", "0")
+    assert pixel_limit() == 0
 
 
 def test_the_cache_folder_is_the_users_unless_given(monkeypatch, tmp_path: Path):

@@ -2,44 +2,18 @@
 
 from __future__ import annotations
 
-import threading
-
-import numpy as np
 import pytest
 import torch
+from noise_images import SAMPLES, NoiseImages
 from parity_kit import tiny_backbone
-from PIL import Image
 
 from bench.experiment.features.image_features import FeatureStore
-from bench.experiment.features.inputs import TOGETHER, Inputs, RenderedViews, epochs_together
+from bench.experiment.features.inputs import TOGETHER, Inputs, epochs_together
 from bench.experiment.features.views import CENTER_VIEW, View, ViewKind, views_for_epoch
 from datasets_registry import ClassSet, DataError, Sample, SupportSet
 from methods import Needs, Recipe
 
 CROP = View(ViewKind.CROP, (0.2, 1.0), seed=1, index=3)
-
-
-class Drawn:
-    """Images of noise, which note the threads that load them; one image can be damaged."""
-
-    def __init__(self, torn: int | None = None) -> None:
-        self.torn = torn
-        self.threads: set[str] = set()
-        self.loaded: list[str] = []
-
-    def load(self, key: str) -> Image.Image:
-        self.threads.add(threading.current_thread().name.partition("_")[0])
-        self.loaded.append(key)
-        if int(key) == self.torn:
-            raise DataError(f"Image {key} is torn.")
-        noise = np.random.default_rng(int(key)).integers(0, 255, size=(40 + int(key), 50, 3), dtype=np.uint8)
-        return Image.fromarray(noise)
-
-    def digest(self, key: str) -> str:
-        return f"digest-{key}"
-
-
-SAMPLES = tuple(Sample(str(i), i % 3) for i in range(20))
 
 
 @pytest.fixture
@@ -55,19 +29,19 @@ def inputs() -> Inputs:
 
 
 def one_by_one(view: View) -> torch.Tensor:
-    return torch.cat([inputs().pixels(Drawn(), [sample], view) for sample in SAMPLES])
+    return torch.cat([inputs().pixels(NoiseImages(), [sample], view) for sample in SAMPLES])
 
 
 @pytest.mark.parametrize("threads", [1, 4], indirect=True)
 @pytest.mark.parametrize("view", [CENTER_VIEW, CROP], ids=["center", "crop"])
 def test_pixels_do_not_depend_on_the_threads(threads: int, view: View):
-    images = Drawn()
+    images = NoiseImages()
     assert torch.equal(inputs().pixels(images, SAMPLES, view), one_by_one(view))
     assert images.threads == ({"MainThread"} if threads == 1 else {"decode"})
 
 
 def test_pixels_of_evaluation_are_decoded_ahead_and_in_order():
-    images = Drawn()
+    images = NoiseImages()
     batches = inputs().evaluation_batches(images, SAMPLES, frozenset({Needs.PIXELS}), 6)
     assert torch.equal(torch.cat([batch.pixels for batch in batches]), one_by_one(CENTER_VIEW))
     assert images.loaded == [sample.key for sample in SAMPLES]
@@ -75,47 +49,27 @@ def test_pixels_of_evaluation_are_decoded_ahead_and_in_order():
 
 
 def test_nothing_is_decoded_for_a_method_that_needs_features_only():
-    images, shared = Drawn(), inputs()
+    images, shared = NoiseImages(), inputs()
     list(shared.evaluation_batches(images, SAMPLES, frozenset({Needs.FEATURES}), 6))
     assert images.loaded == []
 
 
 def test_features_are_those_of_pixels_that_were_decoded_ahead():
-    images = Drawn()
+    images = NoiseImages()
     many = SAMPLES + tuple(Sample(str(i), 0) for i in range(20, 75))  # more than one pass
     features = inputs().features(images, many, CENTER_VIEW)
     assert images.loaded == [sample.key for sample in many]
-    alone = inputs().features(Drawn(), [many[40]], CENTER_VIEW)
+    alone = inputs().features(NoiseImages(), [many[40]], CENTER_VIEW)
     assert torch.equal(features[40], alone[0])
 
 
 @pytest.mark.parametrize("threads", [1, 4], indirect=True)
 def test_a_torn_image_is_an_error_where_it_is_used(threads: int):
-    images = Drawn(torn=7)
+    images = NoiseImages(torn=7)
     batches = inputs().evaluation_batches(images, SAMPLES, frozenset({Needs.PIXELS}), 6)
     assert next(batches).pixels.shape[0] == 6
     with pytest.raises(DataError, match="Image 7 is torn"):
         next(batches)
-
-
-def test_rendered_views_are_kept_while_there_is_room_whatever_the_threads():
-    views = RenderedViews(limit=10 * 32 * 32 * 3)
-    images = Drawn()
-
-    def ask() -> None:
-        for sample in SAMPLES:
-            assert views.get(images, sample.key, CENTER_VIEW, 32).shape == (32, 32, 3)
-
-    workers = [threading.Thread(target=ask) for _ in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    before = len(images.loaded)
-    views.get(images, SAMPLES[-1].key, CENTER_VIEW, 32)
-    assert len(images.loaded) == before
-    views.get(images, SAMPLES[0].key, CENTER_VIEW, 32)
-    assert len(images.loaded) == before + 1
 
 
 def test_epochs_of_few_images_fill_the_passes_together(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,14 +77,14 @@ def test_epochs_of_few_images_fill_the_passes_together(monkeypatch: pytest.Monke
     backbone, passes = tiny_backbone(), []
     encode = backbone.encode_image
     monkeypatch.setattr(backbone, "encode_image", lambda x, **how: passes.append(len(x)) or encode(x, **how))
-    images, shared = Drawn(), Inputs(backbone, FeatureStore(backbone, None))
+    images, shared = NoiseImages(), Inputs(backbone, FeatureStore(backbone, None))
     support = SupportSet(images, SAMPLES, ClassSet(("a", "b", "c"), "a {}."))
     needs, recipe, every = frozenset({Needs.FEATURES}), Recipe(epochs=7, batch_size=0), torch.arange(20)
     shown = [shared.epoch_batches(support, needs, recipe, 1, 7, epoch)(every).features for epoch in range(7)]
     assert passes == [32] * 5
     assert len(images.loaded) <= len(SAMPLES) + 4, "an image is loaded once for its views of a pass"
     for epoch, features in enumerate(shown):
-        alone = inputs().features(Drawn(), SAMPLES, views_for_epoch(recipe, 1, epoch))
+        alone = inputs().features(NoiseImages(), SAMPLES, views_for_epoch(recipe, 1, epoch))
         assert torch.equal(features, alone)
 
 

@@ -1,0 +1,161 @@
+"""Evaluated images are decoded once and stored as bytes; no number depends on whether they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
+from pathlib import Path
+from threading import Thread
+
+import numpy as np
+import pytest
+import torch
+from noise_images import SAMPLES, NoiseImages
+from numpy.typing import NDArray
+from parity_kit import tiny_backbone
+from tiny_runs import forget_loaded, outcome, spec_of
+from torch import Tensor
+
+from bench.context import RunContext
+from bench.errors import CacheError
+from bench.experiment import runner
+from bench.experiment.features import cache
+from bench.experiment.features.evaluated_views import EvaluatedViews
+from bench.experiment.features.feature_blocks import address
+from bench.experiment.features.hidden_states import HiddenStates
+from bench.experiment.features.image_features import FeatureStore
+from bench.experiment.features.inputs import Inputs
+from bench.experiment.features.rendered_views import RenderedViews
+from bench.experiment.features.views import CENTER_VIEW
+from datasets_registry import get_dataset
+from methods import Backbone, Needs
+
+ROW = 32 * 32 * 3
+"""Bytes of an image of the tiny tower."""
+ROOMY = 10**9
+ADDRESSES = [address(f"digest-{sample.key}", CENTER_VIEW.key) for sample in SAMPLES]
+
+
+def inputs_in(folder: Path | None, limit: int = ROOMY, backbone: Backbone | None = None) -> Inputs:
+    """As a new process has them."""
+    tower = backbone or tiny_backbone()
+    hidden, store = (lambda first: HiddenStates(tower, first)), FeatureStore(tower, None)
+    return Inputs(tower, store, hidden, lambda memory: EvaluatedViews(memory, folder, limit))
+
+
+def evaluated(inputs: Inputs, images: NoiseImages, needs: Needs = Needs.PIXELS, size: int = 6) -> Tensor:
+    batches = inputs.evaluation_batches(images, SAMPLES, frozenset({needs}), size)
+    return torch.cat([batch.hidden(1) if needs is Needs.HIDDEN else batch.pixels for batch in batches])
+
+
+def stored(folder: Path) -> list[Path]:
+    return sorted(folder.glob("features/*-pixels/*.safetensors"))
+
+
+@pytest.mark.parametrize("needs", [Needs.PIXELS, Needs.HIDDEN])
+def test_the_next_process_decodes_no_image_and_gets_the_same_bits(tmp_path: Path, needs: Needs) -> None:
+    images, later = NoiseImages(), NoiseImages()
+    plain, cold = (evaluated(inputs_in(folder), images, needs) for folder in (None, tmp_path))
+    assert images.loaded == [sample.key for sample in SAMPLES] * 2
+    assert torch.equal(plain, cold)
+    assert torch.equal(evaluated(inputs_in(tmp_path), later, needs, size=9), plain)
+    assert later.loaded == []
+
+
+def test_images_beyond_the_limit_are_decoded_and_not_stored(tmp_path: Path) -> None:
+    limit = 13 * ROW  # two batches of five and the headers of their blocks, but no third
+    images, later = NoiseImages(), NoiseImages()
+    evaluated(inputs_in(tmp_path, limit), images, size=5)
+    assert len(stored(tmp_path)) == 2
+    assert sum(path.stat().st_size for path in stored(tmp_path)) <= limit
+    assert torch.equal(evaluated(inputs_in(tmp_path, limit), later, size=5), evaluated(inputs_in(None), images))
+    assert later.loaded == [sample.key for sample in SAMPLES[10:]]
+    evaluated(inputs_in(tmp_path / "none", 0), images)
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("damage", ["changed", "short", "gone"])
+def test_a_broken_block_is_decoded_and_stored_again(tmp_path: Path, damage: str) -> None:
+    plain = evaluated(inputs_in(tmp_path), NoiseImages())
+    path = stored(tmp_path)[1]
+    content = path.read_bytes()
+    path.write_bytes(content[:-5] + bytes([content[-5] ^ 1]) + content[-4:] if damage == "changed" else content[:-7])
+    if damage == "gone":
+        path.unlink()
+    images, later = NoiseImages(), NoiseImages()
+    assert torch.equal(evaluated(inputs_in(tmp_path), images), plain)
+    assert len(images.loaded) in (6, 2), "the images of one batch: six, and two of the last"
+    evaluated(inputs_in(tmp_path), later)
+    assert later.loaded == []
+    assert cache.damaged(tmp_path) == []
+
+
+def test_views_that_memory_has_dropped_are_read_and_not_decoded(tmp_path: Path) -> None:
+    store, asked = EvaluatedViews(RenderedViews(4, limit=5 * 48), tmp_path, ROOMY), []
+
+    def render(positions: Sequence[int]) -> list[NDArray[np.uint8]]:
+        asked.extend(positions)
+        return [np.full((4, 4, 3), i, dtype=np.uint8) for i in positions]
+
+    for _ in range(2):
+        for view, i in zip(store.get(ADDRESSES, render), range(20), strict=True):
+            assert (view == i).all()
+    assert asked == list(range(20))
+
+
+def test_backbones_share_images_of_one_size_and_preprocessing(tmp_path: Path) -> None:
+    evaluated(inputs_in(tmp_path), NoiseImages())
+    how = tiny_backbone().preprocessing
+    for other, decoded in ((replace(how, mean=(0.5, 0.5, 0.5)), 0), (replace(how, resize_mode="squash"), 20)):
+        backbone = copy(tiny_backbone())
+        backbone.spec = replace(backbone.spec, given_preprocessing=other)
+        images, fresh = NoiseImages(), inputs_in(None, backbone=backbone)
+        assert torch.equal(evaluated(inputs_in(tmp_path, backbone=backbone), images), evaluated(fresh, NoiseImages()))
+        assert len(images.loaded) == decoded
+    assert [(entry.kind, entry.blocks) for entry in cache.info(tmp_path)] == [("pixels", 4)] * 2
+    assert {entry.slug for entry in cache.info(tmp_path)} == {
+        "32 pixels, bicubic, shortest",
+        "32 pixels, bicubic, squash",
+    }
+
+
+def test_two_processes_at_once_decode_each_image_once(tmp_path: Path) -> None:
+    images = NoiseImages()
+    both = [Thread(target=evaluated, args=(inputs_in(tmp_path), images)) for _ in range(2)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    assert sorted(images.loaded, key=int) == [sample.key for sample in SAMPLES]
+
+
+def test_a_folder_that_cannot_be_written_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("bench.experiment.features.feature_blocks.write_atomically", full)
+    with pytest.raises(CacheError, match=r"test images .* cannot be written \(No space.*ETL_BENCH_PIXEL_LIMIT=0"):
+        evaluated(inputs_in(tmp_path), NoiseImages())
+
+
+@pytest.mark.parametrize("method", ["vpt", "mma"])
+def test_no_bit_of_a_run_depends_on_what_is_stored(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, outcomes, decoded = spec_of(method), [], []
+    source = type(get_dataset("spectrum_basic").reader(None).images)
+    load = source.load
+    monkeypatch.setattr(source, "load", lambda images, key: decoded.append(key) or load(images, key))
+    roomy, tight = RunContext(cache_dir=tmp_path, hidden_limit=0), RunContext(pixel_limit=30 * ROW, hidden_limit=0)
+    contexts = (RunContext(), roomy, roomy, tight.model_copy(update={"cache_dir": tmp_path / "tight"}))
+    counts = []
+    for context in contexts:
+        forget_loaded()
+        decoded.clear()
+        outcomes.append(outcome(runner.run_experiment(spec, context)))
+        counts.append(len(decoded))
+    assert outcomes[0] == outcomes[1] == outcomes[2] == outcomes[3]
+    n_test = sum(score["n"] for score in outcomes[0][0])
+    assert counts[0] == counts[1]
+    assert counts[0] - counts[2] == n_test, "the warm run decodes training images only"
