@@ -127,7 +127,8 @@ def test_files_that_are_no_table_are_refused(tmp_path: Path) -> None:
 
 def test_an_added_file_is_part_of_the_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = len(published_frame())
-    monkeypatch.setattr(load, "_added", lambda: (table(tmp_path, *whole()).read_text(),))
+    there = load._added()
+    monkeypatch.setattr(load, "_added", lambda: (*there, table(tmp_path, *whole()).read_text()))
     frame = published_frame()
     assert len(frame) == before + 36
     ours = frame[frame["reported_in"] == "Our paper"]
