@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -29,16 +29,19 @@ class Format(StrEnum):
     LATEX = "latex"
     EEE = "eee"
     HF = "hf"
+    HF_RESULTS = "hf-results"
 
 
-FOLDERS = (Format.EEE, Format.HF)
+FOLDERS = (Format.EEE, Format.HF, Format.HF_RESULTS)
 """Formats that are a folder of files, one for each entry of a board."""
 
 
 def export(
-    form: Annotated[str, typer.Option("--format", help="csv, parquet, markdown, latex (booktabs), eee or hf.")] = "csv",
+    form: Annotated[
+        str, typer.Option("--format", help="csv, parquet, markdown, latex (booktabs), eee, hf or hf-results.")
+    ] = "csv",
     out: Annotated[
-        Path | None, typer.Option("--out", help="File to write; eee and hf need a folder, parquet a file.")
+        Path | None, typer.Option("--out", help="File to write; eee, hf and hf-results need a folder, parquet a file.")
     ] = None,
     runs: opt.Runs = opt.DEFAULT_RUNS,
     protocol: opt.Protocol = None,
@@ -46,6 +49,12 @@ def export(
     organization: Annotated[
         str, typer.Option("--organization", help="Who provides the results, for eee.")
     ] = "not stated",
+    benchmark: Annotated[
+        str | None, typer.Option("--benchmark", help="Dataset repository of the benchmark, OWNER/NAME, for hf-results.")
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option("--source-url", help="Web page of the leaderboard, for hf-results.")
+    ] = None,
     by_dataset: Annotated[bool, typer.Option("--by-dataset", help="One row per dataset instead of averages.")] = False,
     convention: opt.Convention = "mean_of_h",
 ) -> None:
@@ -57,7 +66,8 @@ def export(
     Texts in csv that a spreadsheet would run as formulas begin with an apostrophe.
 
     eee writes one JSON document per entry in the schema of Every Eval Ever 0.3.0. hf writes one model card per entry,
-    with `model-index` metadata that the Hugging Face Hub reads.
+    with `model-index` metadata that the Hugging Face Hub reads. hf-results writes one folder per entry with the file
+    `.eval_results/clip-etl-bench.yaml` for a model repository, and `eval.yaml` for the benchmark's own.
 
     Example: etl-bench export --format latex --out table.tex
     """
@@ -74,6 +84,8 @@ def export(
         raise UsageError("--format parquet needs a file; name one with --out.")
     if out is None and kind in FOLDERS:
         raise UsageError(f"--format {kind} writes a folder of files; name it with --out.")
+    if (benchmark is None) is (kind is Format.HF_RESULTS):
+        raise UsageError("--format hf-results needs --benchmark OWNER/NAME, and no other format takes it.")
     if out is not None:
         check_output_folder(out, "--out") if kind in FOLDERS else check_output_file(out, "--out")
     how = opt.parse_choice(HConvention, convention, "--h")
@@ -90,7 +102,7 @@ def export(
     if not boards:
         raise UsageError(f"No runs to export in {runs} that fit; `etl-bench leaderboard` lists what is available.")
     if kind in FOLDERS and out is not None:
-        for path in _write_folder(boards, kind, out, organization):
+        for path in _write_folder(_files(boards, kind, organization, benchmark or "", source), out):
             print_line(str(path))
         return
     if out is not None:
@@ -115,17 +127,26 @@ def export(
         out.write_text(text, encoding="utf-8")
 
 
-def _write_folder(boards: Sequence[Leaderboard], kind: Format, out: Path, organization: str) -> list[Path]:
-    """Write the files of a format and return their paths."""
-    from bench._util.atomic_write import write_atomically
+def _files(
+    boards: Sequence[Leaderboard], kind: Format, organization: str, benchmark: str, source: str | None
+) -> dict[str, str]:
+    """The texts of a format's files, by name."""
+    from bench.exchange.eval_results import eval_results
     from bench.exchange.every_eval_ever import eee_documents
     from bench.exchange.hugging_face import model_cards
 
     if kind is Format.EEE:
         documents = eee_documents(boards, organization=organization, made=datetime.now(UTC))
-        files = {name: json.dumps(document, indent=1) + "\n" for name, document in documents.items()}
-    else:
-        files = model_cards(boards)
+        return {name: json.dumps(document, indent=1) + "\n" for name, document in documents.items()}
+    if kind is Format.HF_RESULTS:
+        return eval_results(boards, benchmark=benchmark, source=source)
+    return model_cards(boards)
+
+
+def _write_folder(files: Mapping[str, str], out: Path) -> list[Path]:
+    """Write the files and return their paths."""
+    from bench._util.atomic_write import write_atomically
+
     for name, text in files.items():
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         write_atomically(out / name, text.encode())

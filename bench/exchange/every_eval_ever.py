@@ -10,7 +10,8 @@ from typing import Any
 
 import bench
 from bench._util.slugs import slug
-from bench.analysis.leaderboard import Entry, H, Leaderboard
+from bench.analysis.leaderboard import HARMONIC, OPEN, Entry, H, Leaderboard
+from bench.exchange.entry_files import named_entries, provenance_sentences
 from bench.statistics import Estimate
 
 SCHEMA_VERSION = "0.3.0"
@@ -20,6 +21,7 @@ _MEASURES = {
     "base": "accuracy over the base classes",
     "new": "accuracy over the new classes",
     H: "harmonic mean of base and new accuracy",
+    OPEN: "harmonic mean of base and new accuracy, each among all names",
 }
 
 
@@ -30,14 +32,10 @@ def eee_documents(boards: Sequence[Leaderboard], *, organization: str, made: dat
         organization: that provides the results.
         made: when the documents are written.
     """
-    found = {}
-    for board in boards:
-        place = slug(board.setting.title.lower().replace(",", "").replace(" ", "-"))
-        for entry in board.entries:
-            if results := list(_results(board, entry)):
-                name = f"{place}/{slug(entry.key)}.json"
-                found[name] = _document(board, entry, results, name, organization, made)
-    return found
+    return {
+        f"{name}.json": _document(board, entry, list(_results(board, entry)), name, organization, made)
+        for name, board, entry in named_entries(boards)
+    }
 
 
 def _document(
@@ -47,7 +45,7 @@ def _document(
     setting = board.setting
     return {
         "schema_version": SCHEMA_VERSION,
-        "evaluation_id": f"{LIBRARY}/{name.removesuffix('.json')}/{stamp}",
+        "evaluation_id": f"{LIBRARY}/{name}/{stamp}",
         "retrieved_timestamp": stamp,
         "source_metadata": {
             "source_name": LIBRARY,
@@ -69,6 +67,7 @@ def _document(
                     "recipe": entry.recipe,
                     "selected_on_test": entry.oracle,
                     "scored_cells": f"{entry.n} of {entry.expected}",
+                    "provenance": " ".join(provenance_sentences(entry)),
                 }
             ),
         },
@@ -83,7 +82,7 @@ def _results(board: Leaderboard, entry: Entry) -> Iterator[dict[str, Any]]:
                 yield _result(board, dataset, measure, estimate, cell.run_ids)
     for measure in board.measures:
         if (estimate := entry.average(measure, board.convention)) is not None:
-            convention = {"convention": str(board.convention)} if measure == H else {}
+            convention = {"convention": str(board.convention)} if measure in HARMONIC else {}
             yield _result(board, "average", measure, estimate, (), convention)
 
 
@@ -98,18 +97,16 @@ def _result(
     setting = board.setting
     return {
         "evaluation_result_id": f"{dataset}/{measure}",
-        "evaluation_name": f"{dataset}, {setting.protocol}, {setting.shots} shots, {measure}",
+        "evaluation_name": f"{dataset}, {setting.protocol}, {setting.shots_text}, {measure}",
         "source_data": {
             "dataset_name": dataset,
             "source_type": "other",
-            "additional_details": _texts(
-                {"protocol": setting.protocol, "shots": setting.shots, "draw": setting.draw, "source": setting.source}
-            ),
+            "additional_details": _texts(setting.facts()),
         },
         "metric_config": {
             "evaluation_description": _MEASURES[measure],
-            "metric_id": "accuracy" if measure != H else "harmonic_mean_accuracy",
-            "metric_name": "Accuracy" if measure != H else "H",
+            "metric_id": "harmonic_mean_accuracy" if measure in HARMONIC else "accuracy",
+            "metric_name": measure if measure in HARMONIC else "Accuracy",
             "metric_kind": "accuracy",
             "metric_unit": "proportion",
             "lower_is_better": False,

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import bench
-from bench._util.slugs import slug
-from bench.analysis.leaderboard import Entry, H, Leaderboard
+from bench.analysis.leaderboard import OPEN, Entry, H, Leaderboard
+from bench.exchange.entry_files import named_entries, provenance_sentences
 from bench.statistics import Estimate
 
 TASK = "image-classification"
+_HARMONIC = {H: "H of base and new accuracy", OPEN: "H of base and new accuracy, each among all names"}
 
 
 def model_cards(boards: Sequence[Leaderboard]) -> dict[str, str]:
@@ -18,13 +19,9 @@ def model_cards(boards: Sequence[Leaderboard]) -> dict[str, str]:
     Its metadata has one result for each dataset and split, in per cent, and the results of the average. Results of an
     oracle say so in their name.
     """
-    found = {}
-    for board in boards:
-        place = slug(board.setting.title.lower().replace(",", "").replace(" ", "-"))
-        for entry in board.entries:
-            if results := list(_results(board, entry)):
-                found[f"{place}/{slug(entry.key)}.md"] = _card(board, entry, results)
-    return found
+    return {
+        f"{name}.md": _card(board, entry, list(_results(board, entry))) for name, board, entry in named_entries(boards)
+    }
 
 
 def _card(board: Leaderboard, entry: Entry, results: list[dict[str, Any]]) -> str:
@@ -35,11 +32,9 @@ def _card(board: Leaderboard, entry: Entry, results: list[dict[str, Any]]) -> st
         "tags": ["clip", "few-shot", entry.method],
         "model-index": [{"name": name, "results": results}],
     }
-    oracle = " Test labels selected settings or epochs, so the numbers are optimistic." if entry.oracle else ""
-    return (
-        f"---\n{yaml_text(facts)}---\n\n# {name}\n\n{board.setting.title}: accuracies in per cent, means over seeds, "
-        f"computed with clip-etl-bench {bench.__version__}.{oracle}\n"
-    )
+    what = f"{board.setting.title}: accuracies in per cent, means over seeds, computed with"
+    sentences = " ".join([f"{what} clip-etl-bench {bench.__version__}.", *provenance_sentences(entry)])
+    return f"---\n{yaml_text(facts)}---\n\n# {name}\n\n{sentences}\n"
 
 
 def _results(board: Leaderboard, entry: Entry) -> Iterator[dict[str, Any]]:
@@ -59,11 +54,11 @@ def _results(board: Leaderboard, entry: Entry) -> Iterator[dict[str, Any]]:
 def _result(board: Leaderboard, entry: Entry, dataset: str, measures: Sequence[tuple[str, Estimate]]) -> dict[str, Any]:
     setting = board.setting
     return {
-        "task": {"type": TASK, "name": f"{setting.protocol}, {setting.shots} shots"},
+        "task": {"type": TASK, "name": f"{setting.protocol}, {setting.shots_text}"},
         "dataset": {
             "name": dataset,
             "type": dataset,
-            "config": f"{setting.protocol}, {setting.shots} shots, draw {setting.draw}",
+            "config": f"{setting.protocol}, {setting.shots_text}, draw {setting.draw}",
             "split": "test",
         },
         "metrics": [_metric(measure, estimate, oracle=entry.oracle) for measure, estimate in measures],
@@ -71,7 +66,7 @@ def _result(board: Leaderboard, entry: Entry, dataset: str, measures: Sequence[t
 
 
 def _metric(measure: str, estimate: Estimate, *, oracle: bool) -> dict[str, Any]:
-    title = "H of base and new accuracy" if measure == H else f"accuracy, {measure} classes"
+    title = _HARMONIC.get(measure, f"accuracy, {measure} classes")
     interval = "" if estimate.half_width is None else f", 95 % interval ± {100 * estimate.half_width:.2f}"
     seeds = f"{estimate.n} seed{'s' if estimate.n != 1 else ''}"
     return {

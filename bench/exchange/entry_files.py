@@ -1,0 +1,34 @@
+"""What the exported files of entries share: their names, and sentences on how far their numbers can be trusted."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from bench._util.slugs import slug
+from bench.analysis.leaderboard import Entry, Leaderboard
+
+
+def named_entries(boards: Sequence[Leaderboard]) -> Iterator[tuple[str, Leaderboard, Entry]]:
+    """All entries with scores: a file name `BOARD/ENTRY` without suffix, the board and the entry.
+
+    Draw and precision are part of the board's name if its title is that of another board as well.
+    """
+    titles = Counter(board.setting.title for board in boards)
+    for board in boards:
+        setting = board.setting
+        title = setting.title if titles[setting.title] == 1 else f"{setting.title}, {setting.draw}, {setting.precision}"
+        place = slug(title.lower().replace(",", "").replace(" ", "-"))
+        for entry in board.entries:
+            if any(measure in cell.scores for cell in entry.cells.values() for measure in board.measures):
+                yield f"{place}/{slug(entry.key)}", board, entry
+
+
+def provenance_sentences(entry: Entry) -> list[str]:
+    """What a reader of the entry's numbers must know about its runs."""
+    found = []
+    if entry.oracle:
+        found.append("Test labels selected settings or epochs, so the numbers are optimistic.")
+    if entry.stale:
+        found.append(f"Made with other code than today's: {entry.stale}.")
+    if entry.imported:
+        found.append(f"Imported, not verified: {entry.imported}.")
+    return found
