@@ -226,14 +226,15 @@ def _others(view: OverviewView, found: AnswerView) -> list[Markup]:
     """The next best method, and those that are not significantly lower, on these datasets and on others."""
     if found.lead is None or not found.behind:
         return []
-    n, here, elsewhere = len(found.behind), found.open_here, found.open_elsewhere
+    here, elsewhere = found.open_here, found.open_elsewhere
     tested, following = found.lead.over_seeds is not None, next(iter(found.behind))
     sentences = []
     if following != found.lead.reference:
         sentences.append(f"Next is {_inline(view, following)}, {unsigned(-found.behind[following][0])} lower.")
-    parts = [_may_match(view, here, n, "here")] if tested else []
+    parts = [_may_match(view, found, here, found.lead.over_seeds, "here")] if tested else []
     if found.lead.n > 1:
-        parts.append(_may_match(view, elsewhere, n, "elsewhere" if tested else "on other datasets of this kind"))
+        where = "elsewhere" if tested else "on other datasets of this kind"
+        parts.append(_may_match(view, found, elsewhere, found.lead.over_datasets, where))
     if parts:
         start = "No clear winner: " if here or (elsewhere and not tested) else ""
         sentence = f"{start}{'; '.join(parts)}."
@@ -241,14 +242,24 @@ def _others(view: OverviewView, found: AnswerView) -> list[Markup]:
     return [Markup.escape(sentence) for sentence in sentences]
 
 
-def _may_match(view: OverviewView, keys: Sequence[str], n: int, where: str) -> str:
-    """How many of the n other methods may be as good as the best one, and whether zero-shot is among them."""
+def _may_match(
+    view: OverviewView, found: AnswerView, keys: Sequence[str], ends: tuple[float, float] | None, where: str
+) -> str:
+    """How many other methods may be as good as the best one, and whether zero-shot is among them.
+
+    `ends` is the interval of the gain over zero-shot. Where it lies above 0, zero-shot can be among them only because
+    several comparisons are made, and the sentence says so.
+    """
+    n = len(found.behind)
     if not keys:
         return f"no other method matches it {where}"
     if len(keys) == 1:
         return f"{_inline(view, keys[0])} may match it {where}"
     every = "both others" if n == 2 else f"all {n} others"
     some = every if len(keys) == n else f"{len(keys)} of {n} others"
+    assert found.lead is not None
+    if found.lead.reference == view.baseline and view.baseline in keys and ends is not None and ends[0] > 0:
+        return f"{some} may match it {where}, allowing for the number of comparisons"
     among = ", zero-shot CLIP included," if view.baseline in keys and len(keys) < n else ""
     return f"{some}{among} may match it {where}"
 
