@@ -40,11 +40,11 @@ def check(
         infos = [get_dataset(found) for name in opt.split_list(names) for found in DATASETS.match(name)]
     else:
         infos = [info for info in list_datasets() if is_present(info, data_root)]
-        absent = [info.name for info in list_datasets() if not info.synthetic and info not in infos]
-        if absent:
-            remark(f"not here: {', '.join(absent)}")
+        absent = sum(not info.synthetic and info not in infos for info in list_datasets())
         if not infos:
             remark("nothing to check: give --data-root or ETL_BENCH_DATA, or a name")
+        elif absent:
+            remark(f"not here: {counted(absent, 'more dataset')}, which `etl-bench datasets` lists")
     checkups: list[CheckResult] = []
     for info in infos:
         checkup = check_dataset(info, data_root, sample=sample, jobs=opt.cores(), write_fingerprint=fingerprint)

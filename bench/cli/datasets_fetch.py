@@ -88,6 +88,8 @@ def fetch(
 
 def _introduction(info: DatasetInfo, source: DatasetSource, todo: Sequence[SourceFile]) -> list[str]:
     files = ", ".join(f"{file.name}{f' ({_bytes(file.size)})' if file.size else ''}" for file in todo)
+    if len(todo) > 2 and all(file.size for file in todo):
+        files = f"{len(todo)} files, {_bytes(sum(file.size or 0 for file in todo))}: {files}"
     lines = [f"{info.title} ({info.name})", f"  licence: {info.licence}"]
     if not info.licence_is_known:
         lines.append("  warning: no licence is known; ask the owner before you use or share the images")

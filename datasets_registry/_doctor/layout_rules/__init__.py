@@ -6,6 +6,7 @@ Rules read names and folders, never pixels, and need no network. `etl-bench docs
 from collections.abc import Callable, Iterator
 
 from datasets_registry._doctor.findings import Finding
+from datasets_registry._doctor.layout_rules.archives import packed_files
 from datasets_registry._doctor.layout_rules.broken_entries import broken_entries
 from datasets_registry._doctor.layout_rules.dataset_on_disk import DatasetOnDisk
 from datasets_registry._doctor.layout_rules.dataset_specific import flower_names_rule, imagenet_rule
@@ -20,6 +21,7 @@ RULES: tuple[Callable[[DatasetOnDisk], Iterator[Finding]], ...] = (
     misplaced_images_rule,
     flower_names_rule,
     imagenet_rule,
+    packed_files,
     lambda dataset: broken_entries(dataset.folder),
 )
 

@@ -25,6 +25,20 @@ def packed_archives(dataset: DatasetOnDisk) -> Iterator[Finding]:
     yield Finding("not-unpacked", f"{some([str(path) for path in packed])} is not unpacked.", command)
 
 
+def packed_files(dataset: DatasetOnDisk) -> Iterator[Finding]:
+    """Files of the dataset that are still compressed with gzip, each by itself."""
+    packed = [
+        dataset.folder / file.name
+        for file in dataset.source.files
+        if file.name.endswith(".gz") and not file.name.endswith(".tar.gz")
+        if not all((dataset.folder / name).is_file() for name in (file.unpack or {}).values())
+    ]
+    if found := [path for path in packed if path.is_file()]:
+        yield Finding(
+            "not-unpacked", f"{some([str(path) for path in found])} is not unpacked.", quoted("gunzip", *found)
+        )
+
+
 def no_images(dataset: DatasetOnDisk) -> list[Finding]:
     """The findings for a missing image folder: archives that were not unpacked, or else nothing to unpack."""
     return list(packed_archives(dataset)) or [

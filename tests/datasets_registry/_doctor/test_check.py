@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -298,6 +299,17 @@ def test_stanford_dogs_in_place_of_oxford_pets(make_dataset: MakeDataset) -> Non
     found = dataset.finding("stanford-dogs")
     assert "holds Stanford Dogs (n02085620-Chihuahua, ...), a different dataset from Oxford Pets" in found.text
     assert "datasets fetch oxford_pets" in found.fix
+
+
+def test_a_file_that_is_still_compressed_is_unpacked_and_not_fetched_again(tmp_path: Path) -> None:
+    folder = tmp_path / "pcam"
+    folder.mkdir()
+    packed = folder / "camelyonpatch_level_2_split_test_y.h5.gz"
+    packed.write_bytes(gzip.compress(b"labels"))
+    (found,) = check_dataset(get_dataset("pcam"), tmp_path).problems
+    assert (found.code, found.fix) == ("not-unpacked", f"gunzip {packed}")
+    packed.rename(folder / "camelyonpatch_level_2_split_test_y.h5")
+    assert [item.code for item in check_dataset(get_dataset("pcam"), tmp_path).problems] == ["refused"]
 
 
 def test_images_that_the_split_file_does_not_list(make_dataset: MakeDataset) -> None:
