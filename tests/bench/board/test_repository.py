@@ -41,32 +41,29 @@ class Repository:
 
     def check(self, base: str) -> tuple[bool, str]:
         """Run the steps of the workflow that checks pull requests; whether all pass, and what they print."""
-        bin_folder = self.place.parent / "bin"
-        bin_folder.mkdir(exist_ok=True)
-        shim = bin_folder / "etl-bench"
-        shim.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m bench "$@"\n')
-        shim.chmod(0o755)
         summary = self.place.parent / "summary.md"
-        environment = os.environ | {"BASE": base, "PATH": f"{bin_folder}:{os.environ['PATH']}"}
-        environment["GITHUB_STEP_SUMMARY"] = str(summary)
         said, passed = [], True
         for step in workflow(self.place)["jobs"]["check"]["steps"]:
             script = step.get("run", "")
             if not script or "pip install" in script or not (passed or "if" in step):
                 continue
-            done = subprocess.run(
-                ["bash", "-eo", "pipefail", "-c", script],
-                cwd=self.place,
-                env=environment,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            done = self.run(script, BASE=base, GITHUB_STEP_SUMMARY=str(summary))
             said.append(done.stdout + done.stderr)
             passed = passed and done.returncode == 0
         if (self.place / "before").exists():
             self.git("worktree", "remove", "--force", "before")
         return passed, "".join(said)
+
+    def run(self, script: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a script of a pipeline in the repository, with `etl-bench` on its path."""
+        bin_folder = self.place.parent / "bin"
+        bin_folder.mkdir(exist_ok=True)
+        shim = bin_folder / "etl-bench"
+        shim.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m bench "$@"\n')
+        shim.chmod(0o755)
+        environment = os.environ | {"PATH": f"{bin_folder}:{os.environ['PATH']}"} | variables
+        command = ["bash", "-eo", "pipefail", "-c", script]
+        return subprocess.run(command, cwd=self.place, env=environment, capture_output=True, text=True, check=False)
 
 
 def workflow(place: Path) -> dict[str, Any]:
@@ -100,6 +97,34 @@ def test_an_honest_pull_request_passes_and_its_diff_is_posted(repository: Reposi
     assert text.startswith("- new submission `second` by `A lab`: accepted, 3 completed runs")
     assert "| **new** `clip_adapter` |" in text
     assert repository.git("status", "--porcelain") == "", "nothing that the check writes is committed"
+
+
+@pytest.mark.slow  # the test above runs the same commands of etl-bench on GitHub
+def test_the_merge_request_of_a_fork_passes_on_gitlab(repository: Repository, tmp_path: Path) -> None:
+    fork = Repository(tmp_path / "fork")
+    repository.git("clone", "--quiet", str(repository.place), str(fork.place))
+    clone = Repository(tmp_path / "clone")
+    fork.git("clone", "--quiet", str(fork.place), str(clone.place))
+    (repository.place / "README.md").write_text("The board goes on while the fork stays behind.\n")
+    repository.commit("A new README")
+    clone.git("pull", "--quiet", str(repository.place), "main")
+    Draft([drawn_run("clip_adapter", seed) for seed in (1, 2, 3)], LATER).write(clone.place / "submissions" / "second")
+    shutil.rmtree(clone.place / "runs-of")
+    clone.commit("Submission of the second lab")
+    job = yaml.safe_load((clone.place / ".gitlab-ci.yml").read_text())["check"]
+    variables = {
+        "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "2",
+        "CI_MERGE_REQUEST_PROJECT_ID": "1",
+        "CI_MERGE_REQUEST_PROJECT_URL": str(repository.place),
+        "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
+    }
+    done = clone.run("\n".join(job["script"]), **variables)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "second: accepted" in done.stdout
+    assert (clone.place / "diff.md").read_text().startswith("- new submission `second` by `A lab`: accepted")
+    clone.git("worktree", "remove", "--force", "before")
+    refused = clone.run("\n".join(job["script"][:4]), **variables | {"CI_MERGE_REQUEST_PROJECT_ID": "2"})
+    assert "below submissions/ only: README.md" in refused.stdout, "compared with the fork itself"
 
 
 @pytest.mark.slow  # test_hostile.py checks copies of another submission, and the honest pull request runs the commands
@@ -170,6 +195,23 @@ def test_the_workflows_give_pull_requests_no_secrets_and_no_write_access(tmp_pat
     assert "pip" not in comment
     gitlab = yaml.safe_load((tmp_path / "b" / ".gitlab-ci.yml").read_text())
     assert set(gitlab) == {"image", "before_script", "check", "pages"}
+
+
+@pytest.mark.parametrize("kind", ["github-workflows", "gitlab-ci"])
+def test_pipelines_follow_the_schemas_of_their_hosts(tmp_path: Path, kind: str) -> None:
+    write_template(tmp_path / "b", "B")
+    ours = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    files = [*ours, *(tmp_path / "b" / ".github").rglob("*.yml")]
+    if kind == "gitlab-ci":
+        files = [tmp_path / "b" / ".gitlab-ci.yml"]
+    wrong = tmp_path / "wrong.yml"
+    wrong.write_text(files[-1].read_text().replace("rules:", "rule:").replace("runs-on:", "run-on:"))
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{kind}"]
+    done = subprocess.run([*command, *map(str, files)], capture_output=True, text=True, check=False)
+    assert (done.returncode, len(files)) == (0, 1 if kind == "gitlab-ci" else len(ours) + 3), done.stdout
+    noticed = subprocess.run([*command, str(wrong)], capture_output=True, text=True, check=False)
+    assert noticed.returncode == 1
+    assert "wrong.yml" in noticed.stdout
 
 
 def test_the_template_names_the_board_and_overwrites_nothing(tmp_path: Path) -> None:
