@@ -1,7 +1,7 @@
-"""The catalogue of ETL methods. Files without a leading underscore are the methods, one each.
+"""The catalogue of ETL methods. Each file without a leading underscore is one method.
 
-`__init__.pyi` lists the public names. Each is loaded on first use, and the catalogue when the registry is first read,
-so that importing this package loads no torch.
+`__init__.pyi` lists the public names. A name is loaded on first use and the catalogue when the registry is first read,
+so importing this package loads no torch.
 
 Example:
     >>> from methods import get_method

@@ -6,10 +6,11 @@ files: yangyangyang127/APE `main.py`, `utils.py`. There is no training:
     logits = scale f t' + alpha exp(-beta (1 - f~ K~')) (V exp(gamma d))
 
 ~ keeps the channels with the largest -w1 s + w2 v and normalises again. s is a channel's mean product over all pairs of
-vectors of different classes (keys and text), v its variance over the class texts. d is the KL divergence, base 2, of a
-key's label from its softmax over the refined texts. The official texts are LLM sentences; here they are the templates.
-The published numbers searched alpha, beta and gamma on the full validation split, in ranges set per dataset (for
-ImageNet on test). Here ImageNet's range is searched on the few validation images. The trained APE-T is left out.
+vectors of different classes (keys and text), and v is its variance over the class texts. d is the KL divergence, base
+2, of a key's label from its softmax over the refined texts. The official texts are LLM sentences; here they are the
+templates. For the published numbers, alpha, beta and gamma were searched on the full validation split (for ImageNet on
+test), in ranges set per dataset. Here ImageNet's range is searched on the few validation images. The trained APE-T is
+left out.
 """
 
 from itertools import product
@@ -28,12 +29,12 @@ from methods._parts.feature_space import LogitScaleSetting, TextConfig, template
 from methods._parts.grid_search import GridSearchMethod, correct_by_weight, first_best
 
 COARSE_STEPS = (5, 5, 3)
-"""Values of beta, alpha and gamma that the oracle chooses from and the ensemble averages; the official grid of
-200 x 20 x 5 would take longer."""
+"""Values of beta, alpha and gamma for the oracle and the ensemble. The official grid of 200 x 20 x 5 would take
+longer."""
 
 
 class APEConfig(TextConfig):
-    """Settings of the refined cache; ImageNet's where they differ by dataset."""
+    """Settings of the refined cache. Those that differ by dataset have ImageNet's value."""
 
     alpha: float = Field(2.0, ge=0, description="weight of the cache; init_alpha 2, imagenet.yaml")
     beta: float = Field(1.0, gt=0, description="sharpness of the cache; init_beta 1, all configs")
@@ -111,7 +112,7 @@ class APE(GridSearchMethod[APEConfig]):
         return F.normalize(features[:, self.kept], dim=-1)
 
     def cache_logits(self, affinity: Float[Tensor, "b n"], beta: float, gamma: float) -> Float[Tensor, "b n_cls"]:
-        """Logits of the cache for cosines with its keys."""
+        """Logits of the cache, given the cosines of images with its keys."""
         return torch.exp(-beta * (1 - affinity)) @ (self.values * torch.exp(gamma * self.divergence))
 
     def searched_values(self, steps: tuple[int, int, int]) -> tuple[list[float], list[float], list[float]]:
@@ -146,7 +147,7 @@ class APE(GridSearchMethod[APEConfig]):
         return {f"alpha {a:.2f}, beta {b:.2f}, gamma {g:.2f}": self.cache_classifier(b, a, g) for b, a, g in triples}
 
     def cache_classifier(self, beta: float, alpha: float, gamma: float) -> Classifier:
-        """The classifier with these three numbers."""
+        """The classifier with these values of beta, alpha and gamma."""
 
         def classify(batch: Batch) -> Tensor:
             zero_shot = self.scale * F.normalize(batch.features, dim=-1) @ self.text.T
@@ -162,7 +163,7 @@ def channel_criterion(
     labels: Int[Tensor, " n"],
     weights: tuple[float, float],
 ) -> Float[Tensor, " dim"]:
-    """APE's criterion of each channel; pairs of different classes are all pairs less those within a class."""
+    """APE's criterion of each channel. Pairs of different classes are all pairs less those within a class."""
     members = F.one_hot(labels, len(text)).to(keys.dtype)
     sums, counts = text + members.T @ keys, 1 + members.sum(dim=0)
     pairs = counts.sum() ** 2 - counts.square().sum()

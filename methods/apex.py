@@ -8,10 +8,10 @@ class gets an ensemble weight from the distance of its name to the training clas
     text(e)   = weight(e) * A(t(e)) + (1 - weight(e)) * t(e)            t: prompted text before the adapter
     image     = mean(weight) * z + (1 - mean(weight)) * z'              z: prompted, z': pretrained image feature
 
-`weight` is the paper's alpha; all blends are of unnormalised features. Where code and paper differ, the code that
-produced the numbers is the default and the paper's reading is a switch: the nearest class (`nn_distance`), the side of
-the image weight (`vision_blend`). The official reference tower has random untrained prompts by accident; ours has none
-unless `reference_visual` requests them.
+`weight` is the paper's alpha; all blends are of unnormalised features. The code, which produced the published numbers,
+differs from the paper in the nearest class (`nn_distance`) and the side of the image weight (`vision_blend`). The
+default is the code, the other value is the paper. The official reference tower has random untrained prompts by
+accident. Here it has none unless `reference_visual` requests them.
 """
 
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ ORACLE_GRID = tuple(i / 10 for i in range(11))
 
 
 class APEXConfig(WordedContextConfig):
-    """Every switch of the method; defaults are what produced the published numbers, on a clean reference tower."""
+    """Settings of APEX. The defaults are those of the published numbers, but with a clean reference tower."""
 
     n_visual: int = Field(2, ge=1, description="visual tokens a block; 2, paper appendix A")
     visual_depth: int = Field(
@@ -103,7 +103,7 @@ class APEX(ComposedMethod[APEXConfig]):
             self.reference_prompts = [p.detach().to(self.backbone.device) for p in untrained.layers]
 
     def tuned_state(self) -> dict[str, Tensor]:
-        """What was trained, and the random prompts of the reference tower if it has some."""
+        """The trained tensors, and the random prompts of the reference tower if it has any."""
         reference = {f"reference.{i}": prompt for i, prompt in enumerate(self.reference_prompts)}
         return super().tuned_state() | reference
 
@@ -146,7 +146,7 @@ class APEX(ComposedMethod[APEXConfig]):
         return class_distances(candidates, trained, self.config.nn_distance)
 
     def adaptive_weight(self, classes: ClassSet) -> Float[Tensor, " n_cls"]:
-        """The ensemble weight of each candidate class: 1 = all adapted, for classes that were trained on."""
+        """The ensemble weight of each candidate class, in [0, 1]; 1 (adapted model only) for trained classes."""
         return ensemble_weight(*self.class_distances(classes), beta=self.config.beta, eps=self.config.eps)
 
     def blended_classifier(self, classes: ClassSet, weight: Float[Tensor, " n_cls"]) -> Blend:

@@ -1,7 +1,8 @@
 """APEX's adaptive ensemble around another method: `apex_on:maple`, `apex_on:kgcoop`; `apex_on` alone wraps CoOp.
 
-This is unpublished. It tests whether difficulty-aware blending helps methods other than APEX. The host is trained with
-its own settings. At inference each candidate class gets APEX's weight (Yang et al., EMNLP 2024, see `apex.py`) and
+This combination is unpublished. It tests whether difficulty-aware blending helps methods other than APEX. The host is
+trained with its own settings. At inference each candidate class gets APEX's weight (Yang et al., EMNLP 2024, see
+`apex.py`) and
 
     text(e) = weight(e) * t(e) + (1 - weight(e)) * t0(e)            t: the host's text, t0: the frozen one
     image   = mean(weight) * z + (1 - mean(weight)) * z0            z: the host's image feature, z0: the frozen one
@@ -49,7 +50,7 @@ class Blended(TwoTowerMethod[Any]):
 
 
 def info_on(host: MethodInfo, name: str) -> MethodInfo:
-    """The facts of the host with the ensemble: the host's, with two more settings."""
+    """The host's info with the ensemble's two settings added."""
     settings: dict[str, Any] = {
         "blend_beta": (float, Field(4.0, ge=0, description="sharpness of the ensemble weight; 4, APEX Table 12")),
         "blend_eps": (float, Field(0.05, ge=0, description="a class nearer than this counts as trained; 0.05, APEX")),
@@ -67,7 +68,7 @@ def info_on(host: MethodInfo, name: str) -> MethodInfo:
 
 
 def host_conflict(host: type[Method[Any]]) -> str | None:
-    """Why a method cannot be blended, as the end of a sentence about it; None if it can."""
+    """Why a method cannot be blended, to follow its name in a sentence; None if it can be."""
     if not issubclass(host, TwoTowerMethod) or host.info.family is Family.ENSEMBLE:
         return "has no pair of text and image features of its own"
     return None if host.one_pair else "compares more than one pair of features"

@@ -1,4 +1,4 @@
-"""CLAP: a linear probe that starts from the class texts, with a penalty for leaving them that differs by class.
+"""CLAP: a linear probe that starts from the class texts and is penalised, class by class, for moving away from them.
 
 Silva-Rodriguez et al., CVPR 2024 (see `zs_lp`). Official file: jusiro/CLAP `trainers/adapters.py`, CONSTRAINT=l2:
 
@@ -6,7 +6,7 @@ Silva-Rodriguez et al., CVPR 2024 (see `zs_lp`). Official file: jusiro/CLAP `tra
 
 Features are *unnormalised* and alpha is fixed. Class names keep their underscores. The official code samples each epoch
 from a pool of 20 augmented passes; here the same 20 views are cycled, so that each epoch shows every image once. As
-published, there is no validation and no setting chosen by dataset. The `adaptative` outer step is left out.
+published, there is no validation and no setting differs by dataset. The `adaptative` outer step is left out.
 """
 
 import torch
@@ -24,7 +24,7 @@ from methods._parts.prototypes import POOLED_VIEWS_RECIPE, PrototypeConfig, Prot
 
 
 class CLAPConfig(PrototypeConfig):
-    """The views that alpha is measured on."""
+    """The augmented views that alpha is computed from."""
 
     views: int = Field(20, ge=1, description="augmented views that alpha is computed from; the 20 of training")
     crop_scale: tuple[float, float] = Field((0.08, 1.0), description="area range of their crops; Dassl's default")
@@ -58,7 +58,7 @@ class CLAP(PrototypeMethod[CLAPConfig]):
         self.alpha = own @ members / members.sum(dim=0)
 
     def restore_tuned_state(self, classes: ClassSet, state: dict[str, Tensor]) -> None:
-        # alpha, which needs the images, is for training only
+        # alpha needs the images and is used in training only
         PrototypeMethod.prepare(self, support_without_images(self.info.name, classes, self.backbone.device))
         self.trainable.load_state_dict(state)
 

@@ -1,8 +1,8 @@
 """CLIP-Adapter: a small bottleneck network on the image feature, blended with the feature itself.
 
 Gao et al., "CLIP-Adapter: Better Vision-Language Models with Feature Adapters", IJCV 2024 (arXiv 2110.04544). Official
-file: gaopengcuhk/CLIP-Adapter `clip_adapter.py`. It has no biases, a ReLU after the second layer too, acts on the
-unnormalised feature, and adapts the image side only.
+file: gaopengcuhk/CLIP-Adapter `clip_adapter.py`. The network has no biases and a ReLU after both layers. It acts on the
+unnormalised feature of the image side only.
 """
 
 from pydantic import Field
@@ -12,7 +12,7 @@ from methods import ComposedMethod, Family, MethodConfig, Recipe, bottleneck, co
 
 
 class CLIPAdapterConfig(MethodConfig):
-    """Width and share of the adapter."""
+    """Width and blending ratio of the adapter."""
 
     ratio: float = Field(0.2, ge=0, le=1, description="share of the adapter's output; 0.2 in the released file")
     reduction: int = Field(4, ge=1, description="hidden width is the feature's divided by this; 4 in the released file")

@@ -3,8 +3,8 @@
 Li et al., "Vision-Language Model Fine-Tuning via Simple Parameter-Efficient Modification", EMNLP 2024. Official file:
 minglllli/CLIPFit `CLIPFit/trainers/ClipFit.py`. It trains the bias of the MLP's second layer in every text block, and
 every LayerNorm of the image tower, including the outer two. With w_c the tuned and t_c the frozen text of class c, the
-loss is `CE + weight * (1 - mean_c cos(w_c, t_c))`. The weight is a constant to be edited in the code: it is 8 for
-base-to-new, and 2 for few-shot except for DTD and SUN397 (8).
+loss is `CE + weight * (1 - mean_c cos(w_c, t_c))`. The official weight is a constant in the code: 8 for base-to-new, 2
+for few-shot, but 8 for DTD and SUN397.
 """
 
 from pydantic import Field

@@ -1,12 +1,12 @@
 """CLIP-LoRA: low-rank changes of the attention projections in both towers.
 
 Zanella and Ben Ayed, "Low-Rank Few-Shot Adaptation of Vision-Language Models", CVPR Workshops 2024. Official files:
-MaxZanella/CLIP-LoRA `lora.py`, `loralib/layers.py`. Each chosen projection becomes
-`W x + alpha / sqrt(rank) * B A dropout(x)`, with the root of the rank, not the rank. A starts uniform, B at zero. One
-generic template serves every dataset, and the logit scale is fixed at 100 (here the backbone's own, which is 100 for
-OpenAI's weights). In training, every class's text has its own dropout masks, so texts share nothing. With dropout 0 and
-at test, they share their prefix. With dropout exactly 0 the official code un-merges its weights before backward, which
-loses part of the gradient; that is not imitated.
+MaxZanella/CLIP-LoRA `lora.py`, `loralib/layers.py`. Each chosen projection becomes `W x + alpha / sqrt(rank) * B A
+dropout(x)`: the divisor is the root of the rank, not the rank. A starts uniform, B at zero. One generic template serves
+every dataset, and the logit scale is fixed at 100 (here the backbone's own, which is 100 for OpenAI's weights). In
+training, every class's text has its own dropout masks, so no computation is shared between texts. With dropout 0 and at
+test, the texts share their prefix. With dropout 0 the official code un-merges its weights before the backward pass,
+which loses part of the gradient. This is not reproduced.
 """
 
 from collections.abc import Sequence
@@ -37,9 +37,10 @@ from methods._towers.blocks import BlockView
 
 
 def uniform(shape: torch.Size, generator: torch.Generator, device: torch.device) -> Tensor:
-    """Numbers from U(0, 1) on a device; on a GPU by its own counter-based generator, with a seed from `generator`.
+    """Numbers from U(0, 1) on a device.
 
-    So the masks of a GPU are repeatable, but differ from those of a CPU. On a CPU they are drawn from `generator`.
+    On a CPU they are drawn from `generator`. A GPU draws them with its own counter-based generator, seeded from
+    `generator`, so they are repeatable but differ from those of a CPU.
     """
     if device.type != "cpu":
         seed = int(torch.randint(2**62, (), generator=generator))
@@ -51,9 +52,9 @@ class LowRank(nn.Module):
     """`alpha / sqrt(rank) * B A dropout(x)`, zero at first.
 
     Args:
-        width: of x and of the change.
-        alpha: the scale is this over the root of the rank.
-        dropout: share of x that is dropped when a generator is given.
+        width: size of x and of the output.
+        alpha: the scale times the root of the rank.
+        dropout: share of x that is dropped, when `forward` gets a generator.
         generator: draws A, uniform in +-1/sqrt(width) (torch's kaiming_uniform with a = sqrt 5); B starts at zero.
     """
 
@@ -65,7 +66,7 @@ class LowRank(nn.Module):
         self.scale, self.dropout = alpha / rank**0.5, dropout
 
     def forward(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        """The change of the projection of x `(..., width)`; None as generator means no dropout."""
+        """The change of the projection of x, both `(..., width)`. No dropout if `generator` is None."""
         if generator is not None and self.dropout:
             keep = uniform(x.shape, generator, x.device) >= self.dropout
             x = x * keep / (1 - self.dropout)
@@ -78,7 +79,7 @@ class LowRankTower(nn.Module):
 
     Args:
         depth: number of blocks; 0 leaves the tower unchanged.
-        targets: projections that change, of `q`, `k`, `v`, `o`.
+        targets: projections that change, among `q`, `k`, `v`, `o`.
         settings: width, rank, alpha, dropout and generator of each change.
     """
 
@@ -90,7 +91,7 @@ class LowRankTower(nn.Module):
         )
 
     def views(self, frozen: Sequence[BlockView], generator: torch.Generator | None) -> list[BlockView]:
-        """The tower's blocks with changed projections; None as generator means no dropout."""
+        """The tower's blocks with changed projections. No dropout if `generator` is None."""
         return [_changed(*pair, generator) for pair in zip(frozen, self.blocks, strict=True)]  # type: ignore[arg-type]
 
 
@@ -110,7 +111,7 @@ def _changed(view: BlockView, changes: nn.ModuleDict, generator: torch.Generator
 
 
 class CLIPLoRAConfig(MethodConfig):
-    """Which projections change, and by how much."""
+    """Which projections change, and the rank, scale and dropout of a change."""
 
     encoder: Literal["both", "text", "vision"] = Field("both", description="changed towers; both, paper section 4")
     targets: tuple[Literal["q", "k", "v", "o"], ...] = Field(
@@ -192,7 +193,7 @@ class CLIPLoRA(TwoTowerMethod[CLIPLoRAConfig]):
         self.trainable = LowRankChanges(self.backbone, self.config, self.generator).to(self.backbone.device)
 
     def interpolated_parameters(self) -> list[nn.Parameter]:
-        # a change is linear in the factor that starts at zero
+        # the change is linear in the factor that starts at zero
         return [parameter for name, parameter in self.trainable.named_parameters() if name.endswith("up")]
 
     def train_classifier(self) -> Classifier:

@@ -5,12 +5,12 @@ files: HealthX-Lab/CLIP-SVD `train.py`, `svf_utils/svf_torch.py`. With W = U dia
 
     x V^T diag(s) U^T + bias
 
-for the query, key, value and output projections and both layers of the MLP. Only s is trained, from the values of the
-pretrained W. Weight decay pulls s towards zero, not towards these values. Here a layer's weight is
-`W + U diag(s - s0) V`, so the start is the pretrained model exactly.
+for the query, key, value and output projections and both layers of the MLP. Only s is trained, starting at s0, the
+singular values of the pretrained W. Weight decay pulls s towards zero, not towards s0. Here a layer's weight is `W + U
+diag(s - s0) V`, so training starts exactly at the pretrained model.
 
-The official base-to-new training has a cosine of as many steps as there are epochs, so its rate falls and rises again
-many times (`schedule=wave`, the published setting; `schedule=cosine` is one decay). Few-shot and transfer decay once.
+The official base-to-new training uses a cosine with as many steps as epochs, so its learning rate falls and rises many
+times (`schedule=wave`, the published setting; `schedule=cosine` is one decay). Few-shot and transfer decay once.
 """
 
 from collections.abc import Sequence
@@ -62,7 +62,7 @@ class SingularValues(nn.Module):
             self.register_buffer(name, tensor, persistent=False)
 
     def change(self) -> Float[Tensor, "out inner"]:
-        """What is added to the frozen matrix."""
+        """The matrix that is added to the frozen one."""
         changed: Tensor = (self.u * (self.values - self.start)) @ self.v
         return changed
 

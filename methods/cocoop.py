@@ -3,7 +3,7 @@
 Zhou et al., "Conditional Prompt Learning for Vision-Language Models", CVPR 2022. Official file: KaiyangZhou/CoOp
 `trainers/cocoop.py`. With f the image's normalised frozen feature, every context vector gets the same shift
 `meta(f) = W2 relu(W1 f + b1) + b2`. Each image therefore has its own class texts: images x classes texts per step, in
-training and at test. The prefix runs once per image, followed by the class names (`encode_each`).
+training and at test. The prefix is encoded once per image and shared by the class names (`encode_each`).
 """
 
 import torch
@@ -52,7 +52,7 @@ class ConditionalContext(Context):
     def prefixes(
         self, shared: Float[Tensor, "n_prefix width"], features: Float[Tensor, "batch dim"]
     ) -> Float[Tensor, "batch n_prefix width"]:
-        """The shared prefix `[start][ctx]` of the class texts, its context shifted by each image."""
+        """The prefix `[start][ctx]` of the class texts for each image, with the context shifted by `meta`."""
         shift = self.meta(F.normalize(features, dim=-1))[:, None]
         start = shared[:1].expand(len(features), -1, -1)
         return torch.cat([start, shared[1:] + shift], dim=1)
@@ -95,7 +95,7 @@ class CoCoOp(TrainableMethod[CoCoOpConfig]):
         return self.backbone.encode_prompts_each(prompts, self.trainable.prefixes(prompts.prefix, images))
 
     def image_features(self, batch: Batch) -> Float[Tensor, "batch dim"]:
-        """Image features, unnormalised: the frozen tower's."""
+        """Unnormalised image features of the frozen tower."""
         return batch.features
 
     def classifier(self, classes: ClassSet) -> Classifier:

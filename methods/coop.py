@@ -1,8 +1,8 @@
 """CoOp: learned context vectors before (or around) the class name; everything else is frozen.
 
 Zhou et al., "Learning to Prompt for Vision-Language Models", IJCV 2022. Official file: KaiyangZhou/CoOp
-`trainers/coop.py`. There, a worded initialisation silently switches class-specific contexts off and overrides the
-number of vectors. Here the combination is an error, and `ctx_init` always decides the number of vectors.
+`trainers/coop.py`. There, an initialisation with words silently turns class-specific contexts off and overrides the
+number of vectors. Here the combination is an error, and the words of `ctx_init` always set the number of vectors.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from methods._text.prompt_embeddings import Position
 
 
 class CoOpConfig(MethodConfig):
-    """Length, place and start of the context."""
+    """Length, position and initialisation of the context."""
 
     n_ctx: int = Field(16, ge=1, le=70, description="context vectors; 16, CoOp section 4.1. With `ctx_init`: its words")
     ctx_init: str = Field(
@@ -39,7 +39,7 @@ class CoOpConfig(MethodConfig):
 
     @property
     def length(self) -> int:
-        """Context vectors in effect: one a word of `ctx_init`, else `n_ctx`."""
+        """Number of context vectors: one for each word of `ctx_init`, else `n_ctx`."""
         return word_count(self.ctx_init) if self.ctx_init else self.n_ctx
 
 

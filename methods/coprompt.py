@@ -6,13 +6,13 @@ ShuvenduRoy/CoPrompt `trainers/coprompt.py`. With w, f the adapted text and imag
     CE + weight * [(1 - mean_c cos(w_c, t_c)) + (1 - mean cos(f, f0))]
 
 f0 is the frozen image feature of another view of the same image. t_c is the frozen feature of a sentence about class c,
-drawn again in each step: a language model's if such sentences are given (`--class-text descriptions:FILE`; the released
-`gpt_file/*.json` have that format), or one of another list. Without any, t_c is the dataset's template and does not
-vary. The official views are RandAugment's; ours are the crops that all methods share, and the other view is that of the
-next epoch.
+drawn again in each step. The sentences are a language model's (`--class-text descriptions:FILE`; the released
+`gpt_file/*.json` have that format) or another list. Without a list, t_c is the dataset's template and does not vary.
+The official views are RandAugment's; ours are the crops that all methods share, and the other view is that of the next
+epoch.
 
-The paper's rows have settings by dataset (`trainers/constants.py`): depth 9 or 12, 2 or 4 tokens, and a tuned weight
-from 0.1 to 8. The default here is the one setting for all datasets in the configuration file.
+The paper's rows use settings by dataset (`trainers/constants.py`): depth 9 or 12, 2 or 4 tokens, and a tuned weight
+from 0.1 to 8. The defaults here are those of the configuration file, which are the same for all datasets.
 """
 
 import torch
@@ -84,7 +84,7 @@ class CoPrompt(ComposedMethod[CoPromptConfig]):
         self.sentences = self.backbone.class_sentences(support.classes, KGCOOP_WORDING.get(template, template))
 
     def teacher(self) -> Float[Tensor, "n_cls dim"]:
-        """A frozen sentence of each class, drawn once for all; the official lists are equally long."""
+        """The frozen feature of one sentence per class, at one drawn position (official lists have equal lengths)."""
         place = float(torch.rand((), generator=self.generator))
         return torch.stack([some[int(place * len(some))] for some in self.sentences])
 

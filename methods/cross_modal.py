@@ -2,11 +2,11 @@
 
 Lin et al., "Multimodality Helps Unimodality: Cross-Modal Few-Shot Learning with Multimodal Models", CVPR 2023. Official
 file: linzhiqiu/cross_modal_adaptation `train.py`. Half of each batch is text. Features are normalised before the head;
-the rows of the head are not. The published numbers choose the best of every 100th step, of 12 settings (rate, decay,
-batch) and of two averages with the zero-shot weights, all on the few validation images. Here one setting of that grid
-is trained, the step is chosen as published, and the average is the setting `trained_share` (WiSE-FT, Wortsman et al.,
-CVPR 2022). The official image features add the mirrored image; here the centre view is used alone. Training the last
-image layer (`partial`) is left out.
+the rows of the head are not. For the published numbers, three things are chosen on the few validation images: the best
+of every 100th step, one of 12 settings (rate, decay, batch) and one of two averages with the zero-shot weights. Here
+one setting of that grid is trained, the step is chosen as published, and the average is the setting `trained_share`
+(WiSE-FT, Wortsman et al., CVPR 2022). The official image features include the mirrored image; here only the centre view
+is used. Training the last image layer (`partial`) is left out.
 """
 
 from typing import Literal
@@ -26,7 +26,7 @@ from methods._parts.feature_space import TextConfig, logits_accuracy, template_f
 from methods._parts.parameter_initialisation import linear_uniform
 
 EVAL_EVERY = 100
-"""Steps between candidates of the choice on validation; official train.py."""
+"""Steps between the states that are compared on validation images; official train.py."""
 
 
 class CrossModalConfig(TextConfig):
@@ -62,7 +62,7 @@ RECIPE = Recipe(
 
 
 class CosineHead(nn.Module):
-    """Rows without a bias on normalised features, with an adapter in between if there is one."""
+    """A linear layer without bias on normalised features, after an adapter if one is given."""
 
     def __init__(self, rows: Float[Tensor, "n_cls dim"], adapter: BottleneckAdapter | None) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class CosineHead(nn.Module):
         self.adapter = adapter
 
     def forward(self, features: Float[Tensor, "*runs n dim"], rows: Float[Tensor, "n_cls dim"] | None = None) -> Tensor:
-        """Products `(n, n_cls)` of unnormalised features with the rows, or with others."""
+        """Products `(n, n_cls)` of the features, which may be unnormalised, with `rows` or with the head's own."""
         x = F.normalize(features, dim=-1)
         return dot_rows(self.adapter(x) if self.adapter else x, self.rows if rows is None else rows)
 
@@ -133,7 +133,7 @@ class CrossModal(TrainableMethod[CrossModalConfig]):
         return cross_entropy(self.scale * self.trainable(features), labels)
 
     def before_step(self) -> None:
-        # candidates are the states after 1, 101, ... updates, as in the official code
+        # the states after 1, 101, ... updates are compared, as in the official code
         if self.config.selection == "validation" and self.steps % EVAL_EVERY == 1:
             self.candidates.take()
         self.steps += 1

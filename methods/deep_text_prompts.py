@@ -1,7 +1,7 @@
 """Deep text prompts (the APEX paper's TPT): learned tokens before every block of the text tower.
 
-The language-only setting of the MaPLe repository (`trainers/independentVL.py` without visual prompts), which the APEX
-paper's analysis calls text prompt tuning.
+This is the language-only setting of the MaPLe repository (`trainers/independentVL.py` without visual prompts). The
+analysis in the APEX paper calls it text prompt tuning.
 """
 
 from pydantic import Field

@@ -1,4 +1,4 @@
-"""DePT: a second head learns the trained classes, so that a prompt method keeps its knowledge of others.
+"""DePT: a second head learns the trained classes, so that a prompt method keeps its knowledge of other classes.
 
 Zhang et al., "DePT: Decoupled Prompt Tuning", CVPR 2024. `dept` is DePT around KgCoOp; `dept_on:coop`,
 `dept_on:cocoop`, `dept_on:maple` and so on put it around others. With f an image's feature and w_y the host's text
@@ -7,11 +7,10 @@ feature of its class, both unnormalised as the host computes them,
     head(f) = W (a_f * f + b_f) + c,    head(w_y) = W (a_w * w_y + b_w) + c
     loss = (1 - head_share) * host's loss + head_share * CE(head of every f and w_y of the batch)
 
-For trained classes the logits are `(1 - head_share) * host's + head_share * head(f)`; for a subset of them the head's
-rows of that subset are used; for all others they are the host's. The paper writes this mixture on probabilities, the
-official code on logits, as here. None of that code (GPL-2) was used. It is our reading that the host's regularisers
-count as part of its loss, and that the channel-wise maps start at the identity. A host that averages its weights
-(PromptSRC) averages the head with them.
+For trained classes the logits are `(1 - head_share) * host's + head_share * head(f)`. For a subset of them, the head's
+rows of that subset are used. All other classes have the host's logits. The paper mixes probabilities, the official code
+logits, as here. None of that code (GPL-2) was used. We assume that the host's regularisers belong to its loss and that
+the channel-wise maps start at the identity. A host that averages its weights (PromptSRC) also averages the head's.
 """
 
 from typing import Any
@@ -99,7 +98,7 @@ class Decoupled(TrainableMethod[Any]):
         host = super().train_classifier
         if host.__func__ is not TrainableMethod.train_classifier:  # type: ignore[attr-defined]
             return host()
-        # the default is the classifier of evaluation, which here has both heads
+        # the default is the evaluation's classifier, which here has both heads
         return super().classifier(self.support_classes)  # type: ignore[safe-super]
 
     def classifier(self, classes: ClassSet) -> Classifier:
@@ -107,7 +106,7 @@ class Decoupled(TrainableMethod[Any]):
         trained = self.support_classes.names
         if not set(classes.names) <= set(trained):
             return host
-        # two classes may share a name but have a row each
+        # two classes may have the same name, but each has its own row
         rows = list(range(len(trained))) if classes.names == trained else [trained.index(n) for n in classes.names]
         share: float = self.config.head_share
 
@@ -119,7 +118,7 @@ class Decoupled(TrainableMethod[Any]):
 
 
 def recipe_on(host: Recipe, title: str) -> Recipe:
-    """DePT's settings for a host trained by SGD, as all hosts of the paper are; otherwise the host's settings."""
+    """DePT's settings for a host trained by SGD, as all hosts in the paper are; otherwise the host's settings."""
     if host.optimizer is not Optimizer.SGD:
         return host.model_copy(update={"source": f"{title}'s (DePT prints none for its optimiser): {host.source}"})
     return host.model_copy(
@@ -134,7 +133,7 @@ def recipe_on(host: Recipe, title: str) -> Recipe:
 
 
 def info_on(host: MethodInfo, name: str) -> MethodInfo:
-    """The facts of the host with DePT: the host's, with the head's parameters and two more settings."""
+    """The host's info with DePT's two settings and the head's parameters added."""
     return wrapped_info(
         host,
         name,
@@ -153,7 +152,7 @@ def info_on(host: MethodInfo, name: str) -> MethodInfo:
 
 
 def host_conflict(host: type[Method[Any]]) -> str | None:
-    """Why DePT cannot wrap a method, as the end of a sentence about it; None if it can."""
+    """Why DePT cannot wrap a method, to follow its name in a sentence; None if it can."""
     if (
         not issubclass(host, TwoTowerMethod | CoCoOp)
         or host.info.family is Family.ENSEMBLE

@@ -1,12 +1,12 @@
 """Full fine-tuning: all weights of the image tower are trained; class texts are frozen.
 
 A baseline of Fahes et al., "CLIP's Visual Embedding Projector is a Few-shot Cornucopia", arXiv 2410.05270, Table 6.
-Official file: astra-vision/ProLIP `methods/Full_FT.py`. The table is made with a ResNet, of which the projection is
-trained too, as here for every tower. For a vision transformer the official code multiplies by a detached projection.
-Batch norms keep their statistics. Image features are not normalised in training (`normalise_images`).
+Official file: astra-vision/ProLIP `methods/Full_FT.py`. The table uses a ResNet and also trains its projection. Here
+the projection of every tower is trained; for a vision transformer the official code multiplies by a detached
+projection. Batch norms keep their statistics. Image features are not normalised in training (`normalise_images`).
 
-Luo et al. (FewTrans, arXiv 2603.00478) find full fine-tuning hard to beat. They tune both towers on cosines, and search
-rate and epochs on other datasets. Tuning the text tower is not part of this method.
+Luo et al. (FewTrans, arXiv 2603.00478) find full fine-tuning hard to beat. They tune both towers on cosines, and choose
+learning rate and epochs on other datasets. This method does not tune the text tower.
 """
 
 import copy

@@ -6,10 +6,10 @@ mrflogs/ICLR24 `main_few_shots.py` and `main_base2new.py`. Classes are Gaussians
     logits = scale f t' + alpha (W f + b)           W_c = P mu_c,  b_c = log(1/C) - mu_c' P mu_c / 2
     P = D pinv((n - 1) S + tr(S) I)                 S: covariance of the n normalised vectors around their class means
 
-Base-to-new uses the other file, in which P of the trained classes is the plain pseudo-inverse of the mean of their
-covariances. A new class borrows the k support vectors nearest to its text. Its mean is that of these vectors and some
-copies of the text; its precision is the shrunk one around the text, averaged over the new classes. The published alpha
-was searched on the full validation split (for ImageNet on test); here on the few validation images.
+Base-to-new uses the other file. There, P of the trained classes is the plain pseudo-inverse of the mean of their
+covariances. A new class uses the k support vectors nearest to its text. Its mean is the mean of these vectors and some
+copies of the text. P of the new classes is the shrunk precision around the text, averaged over them. The published
+alpha was searched on the full validation split (for ImageNet on test); here on the few validation images.
 """
 
 import math
@@ -27,11 +27,11 @@ from methods._parts.feature_space import LogitScaleSetting, TextConfig, template
 from methods._parts.grid_search import GridSearchMethod, correct_by_weight, first_best
 
 ALPHAS = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
-"""Searched in this order; of equal ones the first wins. Both official files."""
+"""Values of alpha, searched in this order; the first of equally good values wins. Both official files."""
 
 
 class GDAConfig(TextConfig):
-    """Estimate and weight of the Gaussians."""
+    """How the Gaussians are estimated and weighted."""
 
     alpha: float = Field(0.1, ge=0, description="weight of the Gaussians; 0.1, where the official search starts")
     selection: Literal["validation", "fixed", "ensemble", "oracle"] = Field(
@@ -95,7 +95,7 @@ class GDA(GridSearchMethod[GDAConfig]):
         self.alpha = ALPHAS[first_best([correct_by_weight(zero_shot, gaussian, ALPHAS, validation.labels)])]
 
     def tuned_state(self) -> dict[str, Tensor]:
-        """Weight, bias and alpha for trained classes, and the support vectors, from which new classes are made."""
+        """Weight, bias and alpha for the trained classes, and the support vectors for estimates of new classes."""
         alpha = torch.tensor(self.alpha, dtype=torch.float64)
         return {"weight": self.weight, "bias": self.bias, "vectors": self.vectors, "alpha": alpha}
 
@@ -113,7 +113,7 @@ class GDA(GridSearchMethod[GDAConfig]):
         return {f"alpha {alpha:g}": self.blended_classifier(classes, alpha) for alpha in ALPHAS}
 
     def blended_classifier(self, classes: ClassSet, alpha: float) -> Classifier:
-        """The classifier with that alpha, for trained or for new classes."""
+        """The classifier with the given alpha, for trained or for new classes."""
         text = template_ensemble(self.backbone, classes, self.config.templates)
         trained = {name: i for i, name in enumerate(self.support_classes.names)}
         if set(classes.names) <= set(trained):
@@ -138,7 +138,7 @@ class GDA(GridSearchMethod[GDAConfig]):
 
 
 def shrunk_precision(centred: Float[Tensor, "n dim"]) -> Float[Tensor, "dim dim"]:
-    """`D pinv((n - 1) S + tr(S) I)` of centred vectors, S over n - 1."""
+    """`D pinv((n - 1) S + tr(S) I)` of centred vectors, with S their covariance (divided by n - 1)."""
     n, dim = centred.shape
     scatter = centred.T @ centred
     ridge = scatter.trace() / (n - 1) * torch.eye(dim, dtype=centred.dtype, device=centred.device)
@@ -149,6 +149,6 @@ def shrunk_precision(centred: Float[Tensor, "n dim"]) -> Float[Tensor, "dim dim"
 def gaussian_discriminant(
     means: Float[Tensor, "n_cls dim"], precision: Float[Tensor, "dim dim"]
 ) -> tuple[Float[Tensor, "n_cls dim"], Float[Tensor, " n_cls"]]:
-    """Weight and bias of Gaussians with equal priors."""
+    """Weight and bias of the linear discriminant of Gaussians with equal priors."""
     weight = means @ precision
     return weight, -math.log(len(means)) - 0.5 * (weight * means).sum(dim=1)

@@ -1,19 +1,19 @@
-"""HiCroPL: deep prompts of both towers that are mapped into each other, text to image in early blocks and back in late.
+"""HiCroPL: deep prompts of both towers, mapped from text to image in early blocks and from image to text in late ones.
 
 Zheng et al., "Hierarchical Cross-modal Prompt Learning for Vision-Language Models", ICCV 2025. Official files:
 zzeoZheng/HiCroPL `trainers/hicropl.py`, `clip/model.py`. In the first `text_to_image` prompted blocks, the text tokens
 of each block are pooled into one, and the image tokens of these blocks attend to all pooled tokens. In the later blocks
-the roles change. With w, f the prompted text and image features, t and f0 the frozen ones (all normalised),
+the roles are swapped. With w, f the prompted text and image features, t and f0 the frozen ones (all normalised),
 
     w' = w + t;  f' = f + f0;  CE(f', w') + weight * [(1 - mean cos(w', t)) + (1 - mean cos(f', f0))]
 
-t is the mean of a language model's sentences if they are given (`--class-text descriptions:FILE`; the released
+t is the mean over a language model's sentences if they are given (`--class-text descriptions:FILE`; the released
 `gpt_file/*.json` have that format), else the dataset's template.
 
-The official code copies the mapped values into the prompts (`.data.copy_`), so the networks that map them keep their
-random start and get no gradient. The published numbers come from this code: `mapping=copied` maps the prompts before
-each step, and once more before testing. There the official code maps them again for every test batch; `test_maps`
-says how often. `mapping=learned` trains the networks, as the paper describes.
+The official code copies the mapped values into the prompts (`.data.copy_`), so the mapping networks get no gradient and
+keep their random start. The published numbers come from this code. `mapping=copied` maps the prompts before each step
+and `test_maps` times before testing (the official code: once for every test batch). `mapping=learned` trains the
+networks, as the paper describes.
 """
 
 import copy
@@ -37,11 +37,11 @@ from methods._parts.learned_prompts import TextContext
 from methods._parts.parameter_initialisation import linear_layer, normal_parameter
 
 HEADS = 8
-"""Attention heads of the mapping networks, where the width allows."""
+"""Attention heads of the mapping networks, if the width allows."""
 
 
 class HiCroPLConfig(WordedContextConfig):
-    """The prompts, how they are mapped, and the weight of staying near the frozen features."""
+    """The prompts, how they are mapped, and the weight of the distance to the frozen features."""
 
     n_ctx: int = Field(16, ge=1, le=70, description="tokens a block, in either tower; 16, HiCroPL configs, 2 transfer")
     depth: int = Field(12, ge=2, description="prompted blocks of both towers, at most all; 12 of 12, 6 transfer")
@@ -78,7 +78,7 @@ class Pooling(nn.Module):
         self.norm_1, self.norm_2 = nn.LayerNorm(width), nn.LayerNorm(width)
 
     def forward(self, proxy: Float[Tensor, "1 width"], tokens: Float[Tensor, "n width"]) -> Float[Tensor, "1 width"]:
-        """The pooled token; `proxy` asks."""
+        """The pooled token; `proxy` is the query."""
         keys = self.norm_1(tokens)
         read = self.attention(self.norm_1(proxy), keys, keys, need_weights=False)[0]
         pooled: Tensor = self.norm_2(proxy + read)
@@ -107,12 +107,12 @@ class CrossMap(nn.Module):
 
 
 class PromptMapper(nn.Module):
-    """The networks between the prompts of both towers; those of one kind start equal.
+    """The mapping networks between the prompts of both towers. Networks of one kind start with equal weights.
 
     Args:
-        early: blocks that map text to image; `late` blocks map image to text.
-        text: width of the text tower; `image` that of the image tower.
-        generator: draws torch's linear and attention layers, and N(0, 1) proxies.
+        early: number of blocks that map text to image; `late` is the number that map image to text.
+        text: width of the text tower; `image` is the width of the image tower.
+        generator: draws the linear and attention layers as torch initialises them, and the proxies from N(0, 1).
     """
 
     def __init__(self, early: int, late: int, text: int, image: int, generator: torch.Generator) -> None:
@@ -127,7 +127,7 @@ class PromptMapper(nn.Module):
         self.image_proxies = nn.ParameterList([image_proxy.clone() for _ in range(late)])
 
     def forward(self, text: Sequence[Tensor], image: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Both towers' prompts by block, the later text prompts and the earlier image prompts mapped."""
+        """Text and image prompts by block; the late text prompts and the early image prompts are mapped."""
         (text_from, text_to), (image_to, image_from) = (
             (list(prompts[: self.early]), list(prompts[self.early :])) for prompts in (text, image)
         )
@@ -143,7 +143,7 @@ def _pooled(networks: nn.ModuleList, proxies: nn.ParameterList, prompts: list[Te
 
 
 class HierarchicalPrompts(nn.Module):
-    """Deep prompts of both towers, and the mapping networks where they are trained; image prompts start equal."""
+    """Deep prompts of both towers, and the mapping networks if trained. All blocks have equal initial image prompts."""
 
     def __init__(
         self, c: HiCroPLConfig, depth: int, mapper: PromptMapper | None, b: Backbone, generator: torch.Generator
@@ -169,7 +169,7 @@ TRANSFER = RECIPE.model_copy(update={"source": "HiCroPL vit_b16_c2_ep5_batch32_2
 
 @register_method
 class HiCroPL(TwoTowerMethod[HiCroPLConfig]):
-    """Cross-entropy of sums of prompted and frozen features, which are kept near the frozen ones."""
+    """Cross-entropy on sums of prompted and frozen features, plus the distance of the sums to the frozen features."""
 
     info = MethodInfo(
         name="hicropl",

@@ -1,9 +1,9 @@
 """KgCoOp: CoOp's context with a penalty on the distance to the hand-written class texts.
 
 Yao, Zhang and Xu, "Visual-Language Prompt Tuning with Knowledge-guided Context Optimization", CVPR 2023. Official file:
-htyao89/KgCoOp `trainers/kgcoop.py`. The meta network, bias and adapter that it also builds but never uses are left out.
-Loss: `CE + weight * (1 - mean_c cos(w_c, t_c))`, with t_c the frozen text of class c. Worded contexts always start at
-`a photo of a`. The frozen texts' wording for DTD differs from CoOp's.
+htyao89/KgCoOp `trainers/kgcoop.py`. The meta network, bias and adapter, which that file builds but never uses, are left
+out. Loss: `CE + weight * (1 - mean_c cos(w_c, t_c))`, with w_c the learned and t_c the frozen text of class c. Contexts
+with words always start at `a photo of a`. For DTD the wording of the frozen texts differs from CoOp's.
 """
 
 from jaxtyping import Float
@@ -18,7 +18,7 @@ from methods._text.templates import KGCOOP_WORDING
 
 
 class KgCoOpConfig(WordedContextConfig):
-    """Context and penalty."""
+    """The context and the weight of the penalty."""
 
     weight: float = Field(8.0, ge=0, description="of the distance to the frozen texts; 8, paper section 4.1")
     worded_init: bool = Field(True, description="start at the words of `ctx_init`, the published setting")

@@ -1,10 +1,10 @@
 """Last-block fine-tuning: all weights of the image tower's last block are trained; class texts are frozen.
 
 A baseline of Fahes et al., "CLIP's Visual Embedding Projector is a Few-shot Cornucopia", arXiv 2410.05270, Table 6.
-Official file: astra-vision/ProLIP `methods/Last_Layer_FT.py`. The last layer of a ResNet is its attention pooling,
-with which the table was made; that of a vision transformer is the last block. The official code adds 1/shots times the
-squared distance to the initial weights to the loss, but computes it on detached values, so it has no gradient. Here it
-is a setting, which is off. Image features are not normalised in training (`normalise_images`).
+Official file: astra-vision/ProLIP `methods/Last_Layer_FT.py`. The last layer of a ResNet, as in the table, is its
+attention pooling; that of a vision transformer is the last block. The official code adds 1/shots times the squared
+distance to the initial weights to the loss, but computes it on detached values, so it has no gradient. Here this term
+is a setting and off by default. Image features are not normalised in training (`normalise_images`).
 """
 
 import copy
@@ -24,7 +24,7 @@ from methods._towers.image_encoder import image_views
 
 
 class LastBlockConfig(FineTuningConfig):
-    """How many blocks are trained, and how freely."""
+    """How many blocks are trained, and the penalty on their change."""
 
     blocks: int = Field(1, ge=1, description="trained last blocks, at most all; 1, official code")
     penalty: float = Field(

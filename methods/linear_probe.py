@@ -1,8 +1,8 @@
 """Linear probe: multinomial logistic regression on frozen image features; class names are not used.
 
 Radford et al., ICML 2021 (CLIP's README: L-BFGS, C = 0.316), and the row of the CoOp paper: KaiyangZhou/CoOp
-`lpclip/linear_probe.py`, which searches C on the few validation images, first on seven powers of ten, then by halving
-the interval around the best. Both call scikit-learn. The objective here is the same, minimised by scipy's L-BFGS with
+`lpclip/linear_probe.py`, which searches C on the few validation images: first seven powers of ten, then halvings of the
+interval around the best. Both call scikit-learn. The objective here is the same, minimised by scipy's L-BFGS with
 scikit-learn's stopping rule and starting point:
 
     mean cross-entropy + ||W||^2 / (2 C n)          W on unnormalised features, intercept without penalty
@@ -27,12 +27,12 @@ from methods._parts.citations import CLIP_PAPER
 from methods._parts.grid_search import GridSearchMethod
 
 GRID = (1e6, 1e4, 1e2, 1.0, 1e-2, 1e-4, 1e-6)
-"""Values of C tried first, in this order; of equal ones the first wins (lpclip)."""
+"""Values of C tried first, in this order; the first of equally good values wins (lpclip)."""
 
 
 @dataclass(frozen=True)
 class LinearClassifier:
-    """`W f + b` in double precision, where the device has no float64 on the CPU."""
+    """`W f + b` in double precision; on the CPU if the device has no float64."""
 
     weight: Float[Tensor, "n_cls dim"]
     bias: Float[Tensor, " n_cls"]
@@ -44,7 +44,7 @@ class LinearClassifier:
 def logistic_regression(
     features: Float[Tensor, "n dim"], labels: Int[Tensor, " n"], n_classes: int, *, c: float, max_iter: int
 ) -> LinearClassifier:
-    """Multinomial logistic regression with an L2 penalty on the weights, from zero, in double precision."""
+    """Multinomial logistic regression with an L2 penalty on the weights, started at zero, in double precision."""
     x, n, dim = in_double(features), len(labels), features.shape[1]
     one_hot = F.one_hot(labels.to(x.device), n_classes).double()
     penalty = 1 / (c * n)
@@ -62,7 +62,7 @@ def logistic_regression(
         both = torch.cat([value[None], gradient.flatten()]).cpu().numpy()  # one transfer
         return float(both[0]), both[1:]
 
-    # scipy's BLAS threads and torch's would wait for each other: up to 30 times slower on two cores
+    # the BLAS threads of scipy and those of torch would wait for each other: up to 30 times slower on two cores
     with threadpool_limits(limits=1, user_api="blas"):
         found = minimize(
             value_and_gradient,
@@ -122,11 +122,11 @@ class LinearProbe(GridSearchMethod[LinearProbeConfig]):
         return self.batch_classifier(self.chosen)
 
     def candidates(self, classes: ClassSet) -> dict[str, Classifier]:
-        """A classifier for each power of ten in the search."""
+        """A classifier for each power of ten in `GRID`."""
         return {f"C {c:g}": self.batch_classifier(self.fit_regression(c)) for c in GRID}
 
     def batch_classifier(self, found: LinearClassifier) -> Classifier:
-        """A regression as a classifier of batches."""
+        """Wraps a fitted regression as a classifier of batches."""
         return lambda batch: found(self.regression_inputs(batch.features)).float().to(batch.features.device)
 
     def learned_parameters(self) -> int:
@@ -140,13 +140,13 @@ class LinearProbe(GridSearchMethod[LinearProbeConfig]):
 
     def restore_tuned_state(self, classes: ClassSet, state: dict[str, Tensor]) -> None:
         self.support_classes = classes
-        # strided as after the regression, so that products have the same bits
+        # the same strides as after fitting, so that products are bit-identical
         tables = torch.cat([state["weight"], state["bias"][:, :, None]], dim=2)
         found = [LinearClassifier(table[:, :-1], table[:, -1]) for table in tables]
         self.chosen, self.fits = found[0], dict(zip(GRID, found, strict=False))
 
     def regression_inputs(self, features: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
-        """Features as the regression gets them."""
+        """The features, normalised if `normalise` is set."""
         return F.normalize(features, dim=-1) if self.config.normalise else features
 
     def fit_regression(self, c: float) -> LinearClassifier:
@@ -159,7 +159,7 @@ class LinearProbe(GridSearchMethod[LinearProbeConfig]):
         return self.fits[c]
 
     def search_regularisation(self, features: Float[Tensor, "n dim"], labels: Int[Tensor, " n"]) -> LinearClassifier:
-        """Search C as lpclip does: the best power of ten, then the better end of an interval halved in log C."""
+        """Search C as lpclip does: the best power of ten, then the better end of an interval, halved in log C."""
         features = in_double(features)
         labels = labels.to(features.device)
 

@@ -5,11 +5,12 @@ FewShot-CLIP-Strong-Baseline `methods/linear_probe_p2.py`:
 
     logits = W f + b + alpha_c (f . t_c)            f, t normalised, no temperature
 
-Full-batch gradient descent with step sizes that follow from the data: 4 N / lambda_max(F'F) for W and b, with momentum,
-and N / (4 max_c sum_i (f_i . t_c)^2) for alpha, which moves every tenth epoch. W starts at the *sum* of a class's
-features. Alpha starts, for all classes alike, at 250 times the mean similarity of an image to its own class. The
-official code never zeroes alpha's gradient, so each step follows the sum since the start; that is kept, with a switch.
-The published epoch is the best (of equal ones the last) on as many validation images as shots; here on min(shots, 4).
+Training is full-batch gradient descent with step sizes computed from the data: 4 N / lambda_max(F'F) for W and b, with
+momentum, and N / (4 max_c sum_i (f_i . t_c)^2) for alpha, which is updated every tenth epoch. W starts at the *sum* of
+a class's features. Alpha starts at the same value for all classes, 250 times the mean similarity of an image to its own
+class. The official code never zeroes alpha's gradient, so each step uses the sum since the start. This is the default
+here and a setting. The published epoch is the best on as many validation images as shots (the last if several are
+equal); here on min(shots, 4).
 """
 
 from typing import Any, Literal
@@ -28,7 +29,7 @@ from methods._parts.parameter_initialisation import linear_uniform
 
 
 class LPPlusPlusConfig(TextConfig):
-    """Steps of alpha, and the epoch that is kept."""
+    """The updates of alpha, and the epoch that is kept."""
 
     alpha_every: int = Field(10, ge=1, description="epochs between steps of alpha; 10, official code")
     alpha_gradient: Literal["since_start", "since_step"] = Field(

@@ -7,14 +7,14 @@ of three tokens (text) or three by three patches (image) change the input of att
     x' = x + attention(n + s C1(n)), n = norm_1(x);   out = x' + W2 gelu(h + s C2(h)), h = W1 norm_2(x')
 
 As in MMA, s applies to the forward pass and to the gradient of the input, but not to the convolutions' own gradients.
-In training each block's s is multiplied by `fast_factor` in one step of five (slow-fast optimisation). Each class is
-described by a sentence that is drawn again in each step, after the words `a photo of a NAME, `; a test takes the mean
-of all sentences. In base-to-new, a step compares the classes of its batch with up to seven times as many others.
+In training each block's s is multiplied by `fast_factor` in one step of five (slow-fast optimisation). The text of a
+class is `a photo of a NAME, ` and a sentence about it, drawn again in each step; evaluation averages over all
+sentences. In base-to-new, a step compares the classes of its batch with up to seven times as many others.
 
-Sentences come from `--class-text descriptions:FILE`; the official code has twenty of GPT-3 for each class. Without any,
-the text is `a photo of a NAME.`. The last image block has no C2, since only its class token is read; the official code
-has an unused one. Since convolutions also look at the next word, no prefix is shared between classes,
-and positions after the end of a text count.
+Sentences come from `--class-text descriptions:FILE`; the official code uses twenty from GPT-3 for each class. Without
+sentences, the text is `a photo of a NAME.`. The last image block has no C2, since only its class token is used; the
+official code has an unused one. A convolution also reads the next word, so classes share no prefix, and positions after
+the end of a text matter.
 """
 
 from collections.abc import Sequence
@@ -49,11 +49,11 @@ from methods._towers.blocks import BlockView
 
 WORDS = "a photo of a"
 AT_ONCE = 256
-"""Sentences encoded at a time in a test; results do not depend on it beyond rounding."""
+"""Sentences encoded at a time in evaluation; it changes results by rounding only."""
 
 
 class LwEIBConfig(MethodConfig):
-    """Scale of the convolutions, and the classes of a step."""
+    """Scale of the convolutions, and the classes compared in a step."""
 
     scale: float = Field(0.025, gt=0, description="of what a convolution adds; 0.025, LwEIB base2new.yaml, 0.075 x2d")
     fast_factor: float = Field(2.5, gt=0, description="on the scale in a fast step of a block; 2.5, 7.5 x2d.yaml")
@@ -68,9 +68,9 @@ class Draw:
     """The random choices of a step.
 
     Args:
-        classes: those that are compared, the classes of the batch first, in order.
-        sentences: the place of each class's sentence in its list.
-        fast_text: whether each text block is fast; `fast_image` for image blocks.
+        classes: the compared classes, those of the batch first, in order.
+        sentences: index of each class's sentence in its list.
+        fast_text: whether each text block is fast; `fast_image` is the same for image blocks.
     """
 
     classes: Sequence[int]
@@ -83,7 +83,7 @@ class Convolutions(nn.Module):
     """The two depthwise convolutions of each block of a tower, without biases.
 
     Args:
-        grid: rows and columns of patches of an image tower, whose first token is left out; empty for a text tower.
+        grid: rows and columns of patches of an image tower, whose class token is left out; empty for a text tower.
         generator: draws torch's convolution weights, uniform in +-1/sqrt(taps).
     """
 
@@ -98,7 +98,7 @@ class Convolutions(nn.Module):
             return nn.ParameterList([linear_uniform(shape, 3 ** len(taps), generator) for shape in shapes])
 
         self.attention = kernels([mlp.c_fc.in_features for mlp in layers])
-        used = layers[:-1] if grid else layers  # of the last image block only the class token is read
+        used = layers[:-1] if grid else layers  # only the class token of the last image block is used
         self.mlp = kernels([mlp.c_fc.out_features for mlp in used])
 
     def views(self, frozen: Sequence[BlockView], scales: Sequence[float]) -> list[BlockView]:
@@ -189,7 +189,7 @@ class LwEIB(TwoTowerMethod[LwEIBConfig]):
         self.sentences = self.tokens(support.classes)
 
     def tokens(self, classes: ClassSet) -> list[Int[Tensor, "n context"]]:
-        """Tokens of each class's sentences, on the CPU; long ones are cut."""
+        """Tokens of each class's sentences, on the CPU; long sentences are cut."""
         own = classes.sentences or [None] * len(classes)
         texts = [
             [f"{WORDS} {name}."] if some is None else [f"{WORDS} {name}, {one}" for one in some]
@@ -199,7 +199,7 @@ class LwEIB(TwoTowerMethod[LwEIBConfig]):
         return [tokenize(some, b.text_tower.context_length, b.tokenizer, truncate=True) for some in texts]
 
     def encode(self, tokens: Int[Tensor, "n context"], fast: Sequence[bool] = ()) -> Float[Tensor, "n dim"]:
-        """Features of texts, unnormalised; all blocks are slow unless `fast` says which are not."""
+        """Unnormalised features of texts. `fast` marks the fast blocks; empty: all are slow."""
         scales = self.scales(fast, self.backbone.text_depth)
         blocks = self.trainable.text.views(self.backbone.text_blocks, scales)
         return self.backbone.encode_whole_texts(tokens, blocks=blocks, reach=2 * len(blocks))

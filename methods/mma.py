@@ -6,9 +6,10 @@ VLM-MultiModalAdapter `trainers/mmadapter.py`, `clip/gsl.py`. With x the input o
     x' = x + attention(n(x));   out = x' + mlp(n2(x')) + scale * up(relu(shared(relu(down(n(x))))))
 
 The scale of 0.001 applies to the forward pass and to the gradient of x, but not to the adapters' own gradients. All
-layers start kaiming-normal with zero biases, so the start is nearly, not exactly, the frozen model. One generic
-template serves every dataset. Adapted blocks are counted from the end, so that the towers' blocks form pairs. The
-blocks before them are the frozen model's: texts pass them once per class list, images are read by `Batch.hidden`.
+layers start kaiming-normal with zero biases, so the start is nearly, not exactly, the frozen model. All datasets use
+one generic template. Adapted blocks are counted from the end, so that the blocks of the two towers form pairs. The
+earlier blocks are frozen: texts pass through them once per class list, and `Batch.hidden` gives their output for
+images.
 """
 
 from collections.abc import Sequence
@@ -67,7 +68,7 @@ class Adapters(nn.Module):
         self.shared = layers(h, h)
 
     def views(self, frozen: Sequence[BlockView], down: nn.ModuleList, up: nn.ModuleList) -> list[BlockView]:
-        """A tower's blocks, the last ones with the adapters beside them."""
+        """A tower's blocks, with the adapters beside the last ones."""
         first = len(frozen) - len(down)
         adapted = [
             replace(view, beside=self._beside(*layers))

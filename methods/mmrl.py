@@ -1,17 +1,19 @@
-"""MMRL: learned tokens of a space that both towers share, inserted before their last blocks.
+"""MMRL: learned tokens in a space that both towers share, inserted into their last blocks.
 
 Guo and Gu, "MMRL: Multi-Modal Representation Learning for Vision-Language Models", CVPR 2025. Official files:
 yunncheng/MMRL `trainers/mmrl.py`, `trainers/config.py`, `clip/model_mmrl.py`. One layer per block maps the tokens to a
 tower's width (`Representation`). Before the first of these blocks they are inserted after the class token and
-after the start of the text; before the later blocks they are replaced. With z the class token's feature, r that of the
-image's tokens (the mean of their normed states, with a projection of its own), t the texts', z0 and t0 the frozen ones,
+after the start of the text; before the later blocks they are replaced. With z the class token's feature, r the feature
+of the inserted image tokens (the mean of their normed states, with a separate projection), t the text features, z0 and
+t0 the frozen ones,
 
     loss = a CE(z, t) + (1 - a) CE(r, t) + w [(1 - mean cos(z, z0)) + (1 - mean cos(t, t0))]
 
-Trained classes get the logits `a z + (1 - a) r`, others those of z alone. The official test code treats every target of
-domain generalisation as new, whatever its classes, so `fused` is off there. For CoOp's datasets that code sets w by
-name, except in transfer: Cars 7, Aircraft, SUN397 and DTD 6, Food 5, Flowers 4, UCF 3, ImageNet and Caltech 0.5, Pets
-0.2, EuroSAT 0.01 (and `dim` 2048). Those values are tuned for each dataset and must be set by hand.
+The logits of trained classes combine z and r with weights a and 1 - a; those of other classes use z alone. The official
+test code treats every target of domain generalisation as new, whatever its classes, so `fused` is off there. For CoOp's
+datasets that code sets w by name, except in transfer: Cars 7, Aircraft, SUN397 and DTD 6, Food 5, Flowers 4, UCF 3,
+ImageNet and Caltech 0.5, Pets 0.2, EuroSAT 0.01 (and `dim` 2048). Those values are tuned for each dataset and must be
+set by hand.
 """
 
 import copy
@@ -33,7 +35,7 @@ from methods._parts.two_tower import TwoTowerMethod
 
 
 class MMRLConfig(MethodConfig):
-    """The tokens, where they stand, and how much each term counts."""
+    """The tokens, the blocks that get them, and the weight of each term."""
 
     n_tokens: int = Field(5, ge=1, description="tokens inserted into either tower; 5, MMRL vit_b16.yaml")
     dim: int = Field(512, ge=1, description="width of the shared space; 512, MMRL vit_b16.yaml; EuroSAT 2048")
@@ -47,11 +49,12 @@ class MMRLConfig(MethodConfig):
 
 
 class Representation(nn.Module):
-    """The shared tokens, their maps to both towers, and the projection of the image's tokens.
+    """The shared tokens, their maps to both towers, and the projection of the image tokens.
 
     Args:
         blocks: number of blocks of each tower with tokens.
-        generator: draws N(0, 0.02) tokens, torch's linear layers and a N(0, 1 / width) projection.
+        generator: draws the tokens from N(0, 0.02), the linear layers as torch initialises them, and the projection
+            from N(0, 1 / width).
     """
 
     def __init__(self, n_tokens: int, dim: int, blocks: int, backbone: Backbone, generator: torch.Generator) -> None:
@@ -64,11 +67,11 @@ class Representation(nn.Module):
         self.projection = normal_parameter((width, backbone.embed_dim), generator, std=width**-0.5)
 
     def image_tokens(self) -> list[Float[Tensor, "n_tokens width"]]:
-        """Tokens of the image tower by block."""
+        """The image tower's tokens, block by block."""
         return [into(self.tokens) for into in self.to_image]
 
     def text_tokens(self) -> list[Float[Tensor, "n_tokens width"]]:
-        """Tokens of the text tower by block."""
+        """The text tower's tokens, block by block."""
         return [into(self.tokens) for into in self.to_text]
 
 
@@ -95,7 +98,7 @@ TRANSFER = RECIPE.model_copy(
 
 @register_method
 class MMRL(TwoTowerMethod[MMRLConfig]):
-    """Cross-entropy of two image features with the same texts, and both kinds of feature kept near the frozen ones."""
+    """Cross-entropy of two image features with the same texts, plus the distance of features to the frozen ones."""
 
     one_pair = False
     info = MethodInfo(
@@ -143,7 +146,7 @@ class MMRL(TwoTowerMethod[MMRLConfig]):
         self.trainable = self.new_representation(n).to(b.device)
 
     def new_representation(self, blocks: int) -> Representation:
-        """The tokens and maps of that many blocks, freshly drawn."""
+        """Newly drawn tokens and maps for that many blocks."""
         c = self.config
         return Representation(c.n_tokens, c.dim, blocks, self.backbone, self.generator)
 
@@ -160,7 +163,7 @@ class MMRL(TwoTowerMethod[MMRLConfig]):
         return tower.project_to_joint_space(tower.pool(states, n)), self.project_inserted(inserted)
 
     def project_inserted(self, states: Float[Tensor, "batch width"]) -> Float[Tensor, "batch dim"]:
-        """Projection of the inserted tokens' mean to the joint space."""
+        """Projects the mean of the inserted tokens to the joint space."""
         projected: Tensor = states @ self.trainable.projection
         return projected
 

@@ -1,4 +1,4 @@
-"""MMRL++: MMRL with one map a tower, small changes of it by block, and tokens that keep a part of what they read.
+"""MMRL++: MMRL with one map per tower, a low-rank change per block, and tokens that keep part of their previous output.
 
 Guo and Gu, "MMRL++: Parameter-Efficient and Interaction-Aware Representation Learning for Vision-Language Models",
 IJCV 2026. Official files: yunncheng/MMRL `trainers/mmrlpp.py`, `trainers/config.py`, `clip/model_mmrlpp.py`. Loss and
@@ -6,12 +6,12 @@ logits are those of MMRL. With r the shared tokens, block i gets
 
     new_i = r (W + A_i B_i)^T + b_i;   tokens_i = new_share * new_i + (1 - new_share) * (their output of block i - 1)
 
-The image's tokens are projected by the frozen projection of the class token plus a low-rank change. As in MMRL, the
-trained classes get the fused logits and others those of the class token alone; the official test code calls each
-target of domain generalisation new. It sets `new_share` and `weight` by dataset name (base-to-new and few-shot):
-ImageNet 0.9 and 0.2, Aircraft 0.9 and 2, UCF 0.9 and 3, DTD 0.9 and 7, Pets 0.7 and 0.01, Cars 0.7 and 6, Caltech 0.6
-and 3, SUN397 0.5 and 3, Flowers 0.4 and 7, EuroSAT 0.2 and 0.01, Food 0.1 and 1. In transfer it sets `new_share` by
-target dataset, from 0.3 to 0.9. Those values are tuned for each dataset and must be set by hand.
+The image tokens are projected by the frozen projection of the class token plus a low-rank change. As in MMRL, trained
+classes use the fused logits and other classes those of the class token alone. The official test code treats each target
+of domain generalisation as new. It sets `new_share` and `weight` by dataset name (base-to-new and few-shot): ImageNet
+0.9 and 0.2, Aircraft 0.9 and 2, UCF 0.9 and 3, DTD 0.9 and 7, Pets 0.7 and 0.01, Cars 0.7 and 6, Caltech 0.6 and 3,
+SUN397 0.5 and 3, Flowers 0.4 and 7, EuroSAT 0.2 and 0.01, Food 0.1 and 1. In transfer it sets `new_share` by target
+dataset, from 0.3 to 0.9. Those values are tuned for each dataset and must be set by hand.
 """
 
 import torch
@@ -30,7 +30,7 @@ from methods.mmrl import MMRL, RECIPE, MMRLConfig
 
 
 class MMRLPlusPlusConfig(MMRLConfig):
-    """MMRL's settings, and the ranks and the blend of the extension."""
+    """MMRL's settings, and the extension's ranks and blending weight."""
 
     rank: int = Field(4, ge=1, description="of each block's change of the shared map; 4, MMRLpp vit_b16.yaml")
     projection_rank: int = Field(64, ge=1, description="of the change of the projection; 64, MMRLpp vit_b16.yaml")
@@ -40,10 +40,10 @@ class MMRLPlusPlusConfig(MMRLConfig):
 
 
 class SharedMap(nn.Module):
-    """One linear map for all blocks, with a low-rank change and a bias for each; the changes start at zero.
+    """One linear map for all blocks, with a low-rank change and a bias for each block; the changes start at zero.
 
     Args:
-        generator: draws torch's linear layer, and the factors A uniform in +-1/sqrt(rank).
+        generator: draws the linear layer as torch initialises it, and the factors A uniform in +-1/sqrt(rank).
     """
 
     def __init__(self, dim: int, width: int, blocks: int, rank: int, generator: torch.Generator) -> None:
@@ -61,7 +61,7 @@ class SharedMap(nn.Module):
 
 
 class SharedRepresentation(nn.Module):
-    """The shared tokens, a map to each tower, and the change of the projection of the image's tokens."""
+    """The shared tokens, a map to each tower, and the change of the projection of the image tokens."""
 
     def __init__(self, c: MMRLPlusPlusConfig, blocks: int, backbone: Backbone, generator: torch.Generator) -> None:
         super().__init__()
@@ -73,12 +73,12 @@ class SharedRepresentation(nn.Module):
         self.projection_down = nn.Parameter(torch.zeros(rank, backbone.embed_dim))
 
     def image_tokens(self) -> list[Float[Tensor, "n_tokens width"]]:
-        """Tokens of the image tower by block."""
+        """The image tower's tokens, block by block."""
         tokens: list[Tensor] = self.to_image(self.tokens)
         return tokens
 
     def text_tokens(self) -> list[Float[Tensor, "n_tokens width"]]:
-        """Tokens of the text tower by block."""
+        """The text tower's tokens, block by block."""
         tokens: list[Tensor] = self.to_text(self.tokens)
         return tokens
 
@@ -107,7 +107,7 @@ RECIPES: dict[EvalProtocol, Recipe] = {EvalProtocol.FEW_SHOT: FEW_SHOT, EvalProt
 
 @register_method
 class MMRLPlusPlus(MMRL):
-    """MMRL's loss, on tokens from shared maps that keep a part of what they read in the block before."""
+    """MMRL's loss, on tokens from shared maps that keep part of their output of the block before."""
 
     info = MethodInfo(
         name="mmrl_pp",

@@ -1,19 +1,19 @@
 """PLOT++: several text prompts and several visual prompts, matched by optimal transport.
 
-Chen et al., "PLOT: Prompt Learning with Optimal Transport for Vision-Language Models", ICLR 2023; its form for vision
-transformers. Official files: CHENGY12/PLOT `plot-pp/trainers/plotpp.py`, `plot-pp/clip/model.py`, `plot-pp/train.py`.
-Each of M visual prompts enters the image tower separately and gives an image feature at the class token. (No patch
-tokens are matched, unlike in PLOT on a ResNet.) Each of N text prompts gives a text feature per class. Logits are
-`scale * sum(T * cos)` with T the entropic plan between an image's M and a class's N features. There are two stages,
-each a whole training of the recipe's length:
+Chen et al., "PLOT: Prompt Learning with Optimal Transport for Vision-Language Models", ICLR 2023; this is its version
+for vision transformers. Official files: CHENGY12/PLOT `plot-pp/trainers/plotpp.py`, `plot-pp/clip/model.py`,
+`plot-pp/train.py`. Each of M visual prompts enters the image tower separately and gives an image feature at the class
+token. (No patch tokens are matched, unlike in PLOT on a ResNet.) Each of N text prompts gives a text feature per class.
+Logits are `scale * sum(T * cos)` with T the entropic plan between an image's M and a class's N features. There are two
+training stages, each with all epochs of the recipe:
 
     visual prompts alone, texts at their words:   logits + scale * cos(mean image feature, mean text feature)
     both together:                                logits, as at test
 
-The official first stage is that of seed 1 for all seeds; here every run trains its own. The official stopping rule
-considers a whole batch, ours each pair. For ImageNet the official code starts a four-vector prompt from the three words
-`this is a`, which overwrites the first token of each class name; here it starts from the words of the other general
-datasets.
+The official code uses the first stage of seed 1 for all seeds; here every run trains its own. The official stopping
+rule applies to a whole batch, ours to each pair. For ImageNet the official code starts a four-vector prompt from the
+three words `this is a`, which overwrites the first token of each class name; here it starts from the words of the other
+general datasets.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def sinkhorn(kernel: Float[Tensor, "*pairs m n"], *, iterations: int, tolerance:
     """Transport plans with uniform marginals, by Sinkhorn's alternating scaling.
 
     Each pair stops separately once its row scaling changes by less than `tolerance` on average, so a plan does not
-    depend on the others in its batch. Columns are scaled last, so their sums are exact.
+    depend on the other pairs in its batch. Columns are scaled last, so their sums are exact.
 
     Args:
         kernel: `exp(-cost / eps)` of each pair of sets.
@@ -56,7 +56,7 @@ def sinkhorn(kernel: Float[Tensor, "*pairs m n"], *, iterations: int, tolerance:
         columns = torch.where(running, 1 / (n * (kernel * rows[..., None]).sum(dim=-2)), columns)
         running = running & (moved >= tolerance)
         if kernel.device.type == "cpu" and not running.any():
-            break  # a GPU would have to be waited for; there the plans that have stopped stay as they are
+            break  # not on a GPU, which this would have to wait for; plans that have stopped do not change there
     return rows[..., None] * kernel * columns[..., None, :]
 
 
@@ -167,13 +167,13 @@ class PLOTPP(TrainableMethod[PLOTPPConfig]):
         return [{"params": [part.text, part.image] if self.stage else [part.image]}]
 
     def text_sets(self, classes: ClassSet) -> Float[Tensor, "n_text n_cls dim"]:
-        """Features of each class under each text prompt, unnormalised."""
+        """Unnormalised features of each class under each text prompt."""
         texts = [self.backbone.class_tokens(classes, words + " {}.") for words in self.wordings]
         prompts = [overwrite_leading(each, ctx) for each, ctx in zip(texts, self.trainable.text, strict=True)]
         return torch.stack([self.backbone.encode_prompts(each) for each in prompts])
 
     def image_sets(self, batch: Batch) -> Float[Tensor, "n_image batch dim"]:
-        """Features of each image under each visual prompt, unnormalised."""
+        """Unnormalised features of each image under each visual prompt."""
         return torch.stack([self.backbone.encode_image(batch.pixels, prompts=[each]) for each in self.trainable.image])
 
     def classifier(self, classes: ClassSet) -> Classifier:
@@ -193,7 +193,7 @@ class PLOTPP(TrainableMethod[PLOTPPConfig]):
         return classify
 
     def transported(self, images: Tensor, texts: Tensor) -> Float[Tensor, "batch n_cls"]:
-        """Logits of the transport between both sets of features."""
+        """Logits from the transport between both sets of features."""
         c = self.config
         return self.backbone.logit_scale * transported_cosine(
             images, texts, eps=c.eps, iterations=c.iterations, tolerance=c.tolerance

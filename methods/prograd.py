@@ -2,10 +2,10 @@
 
 Zhu et al., "Prompt-aligned Gradient for Prompt Tuning", ICCV 2023. Official files: BeierZhu/Prompt-align
 `trainers/prograd.py` and the gradient surgery in its fork of Dassl. Let g be the gradient of the cross-entropy and h
-that of the divergence from the zero-shot predictions, over the whole context. Where <g, h> < 0, the step follows
-`g - weight * <g, h> h / |h|^2`, elsewhere g. The divergence is a soft cross-entropy times T^2, which has the same
-gradient. A worded start fills the last slots with the dataset's words; the slots before them start at zero. Words are
-counted by spaces, so a template with a comma leaves its last word outside the context, frozen, as in the official code.
+that of the divergence from the zero-shot predictions, over the whole context. If <g, h> < 0, the step uses `g - weight
+* <g, h> h / |h|^2`, otherwise g. The divergence is a soft cross-entropy times T^2, which has the same gradient. With
+words, the last vectors start at the dataset's words and the vectors before them at zero. Words are counted by spaces,
+so a template with a comma leaves its last word outside the context, frozen, as in the official code.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from methods._text.templates import PROGRAD_WORDING
 
 
 class ProGradConfig(WordedContextConfig):
-    """Context, and how the two gradients meet."""
+    """The context, and how the two gradients are combined."""
 
     n_ctx: int = Field(16, ge=1, le=70, description="context vectors; 16, ProGrad scripts")
     ctx_init: str = Field("", description="words in place of the dataset's, which are published")
@@ -89,7 +89,7 @@ class ProGrad(ContextMethod[ProGradConfig]):
         self.trainable = context.to(self.backbone.device)
 
     def teacher_template(self, classes: ClassSet) -> str:
-        """The dataset's template as ProGrad words it."""
+        """The dataset's template in ProGrad's wording."""
         return PROGRAD_WORDING.get(classes.template, classes.template)
 
     def backward(self, batch: Batch) -> Tensor:
@@ -109,8 +109,8 @@ class ProGrad(ContextMethod[ProGradConfig]):
 def aligned_gradient(
     task: Float[Tensor, "*shape"], general: Float[Tensor, "*shape"], weight: float
 ) -> Float[Tensor, "*shape"]:
-    """`task` without `weight` times its part against `general`, where the two oppose each other as a whole."""
+    """`task` minus `weight` times its projection on `general` if their inner product is negative, else `task`."""
     direction = general / general.norm()
     along = (task * direction).sum()
-    # not an `if`, which would wait for a GPU
+    # no `if`, which would wait for a GPU
     return torch.where(along < 0, task - weight * along * direction, task)

@@ -1,4 +1,4 @@
-"""ProKeR: kernel ridge regression of what the zero-shot classifier gets wrong on the support images, in closed form.
+"""ProKeR: kernel ridge regression of the zero-shot classifier's errors on the support images, in closed form.
 
 Bendou et al., "ProKeR: A Kernel Perspective on Few-Shot Adaptation of Large Vision-Language Models", CVPR 2025.
 Official file: omarnust/BReg-Adapter `trainers/proker.py`:
@@ -7,10 +7,10 @@ Official file: omarnust/BReg-Adapter `trainers/proker.py`:
 
 Features and class texts are normalised. S has a row for each augmented view of each support image, and Y is one-hot.
 t is the cosine to the class texts, with factor 1 and not 100, so the probabilities are nearly uniform. The official
-code chooses beta and lambda in one of three ways: as ImageNet's values for that many shots, which needs no validation
-and is the default here; on min(shots, 4) validation images a class (`selection=validation`); or on the full validation
-split. The search solves 25 to 2,000 linear systems of classes x shots x views unknowns, in ranges set per dataset.
-A class without images stops the official code. Here its column of Y is zero.
+code has three ways to choose beta and lambda: ImageNet's values for the number of shots, which need no validation (the
+default here); a search on min(shots, 4) validation images per class (`selection=validation`); or a search on the full
+validation split. The search solves 25 to 2,000 linear systems of classes x shots x views unknowns, in ranges set per
+dataset. The official code fails if a class has no images. Here its column of Y is zero.
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,7 +30,7 @@ from methods._parts.feature_space import TextConfig, template_ensemble
 from methods._parts.grid_search import GridSearchMethod, first_best
 
 COARSE_STEPS = 4
-"""Values of beta and of lambda, evenly spaced over the range, for the oracle and the ensemble."""
+"""How many values of beta and of lambda, evenly spaced over the range, the oracle and the ensemble use."""
 
 IMAGENET_VALUES: Mapping[int, tuple[float, float]] = {
     1: (3.0, 0.05),
@@ -57,7 +57,7 @@ SEARCH_RANGES: Mapping[str, tuple[Range, Range]] = {
     "sun397": ((0.1, 10.0, 20), (0.01, 10.0, 10)),
     "ucf101": ((0.5, 3.0, 20), (0.001, 1.0, 10)),
 }
-"""Searched beta and lambda by dataset: configs/RN50/configs_proker/*.yaml, commit c89ce54."""
+"""Searched ranges of beta and lambda by dataset: configs/RN50/configs_proker/*.yaml, commit c89ce54."""
 OTHER_DATASETS = SEARCH_RANGES["caltech101"]
 """Ranges of datasets without a configuration; four of the eleven share them."""
 
@@ -128,7 +128,7 @@ class ProKeR(GridSearchMethod[ProKeRConfig]):
 
     @property
     def ranges(self) -> tuple[Range, Range]:
-        """Searched beta and lambda on this dataset."""
+        """The searched ranges of beta and lambda on this dataset."""
         beta, lmbda = SEARCH_RANGES.get(self.support_classes.dataset or "", OTHER_DATASETS)
         return self.config.search_beta or beta, self.config.search_lmbda or lmbda
 
@@ -138,7 +138,7 @@ class ProKeR(GridSearchMethod[ProKeRConfig]):
         return logits
 
     def solutions(self, beta: float, lmbdas: list[float]) -> Iterator[Float[Tensor, "n_rows n_cls"]]:
-        """The coefficients a for each lambda; in double precision, since a small lambda makes the system ill."""
+        """The coefficients a for each lambda, in double precision: a small lambda makes the system ill-conditioned."""
         rows = in_double(self.rows)
         system = kernel(rows, rows, beta)
         diagonal = system.diagonal()
@@ -166,7 +166,7 @@ class ProKeR(GridSearchMethod[ProKeRConfig]):
         self.coefficients = next(self.solutions(self.beta, [lmbda]))
 
     def tuned_state(self) -> dict[str, Tensor]:
-        """The rows with their coefficients, and beta; for an ensemble the errors that it is fitted to."""
+        """The rows with their coefficients, and beta; for an ensemble the errors that it fits instead."""
         beta = torch.tensor(self.beta, dtype=torch.float64)
         fitted = {"errors": self.errors} if self.config.selection == "ensemble" else {}
         return {"rows": self.rows, "coefficients": self.coefficients, "beta": beta, **fitted}
@@ -191,7 +191,7 @@ class ProKeR(GridSearchMethod[ProKeRConfig]):
         }
 
     def kernel_classifier(self, beta: float, coefficients: Float[Tensor, "n_rows n_cls"]) -> Classifier:
-        """The classifier with that kernel and those coefficients."""
+        """The classifier with a kernel of this beta and these coefficients."""
 
         def classify(batch: Batch) -> Tensor:
             image = F.normalize(batch.features, dim=-1)

@@ -50,7 +50,7 @@ RECIPE = Recipe(
 
 
 class Projection(nn.Module):
-    """`h P + b`, b fixed."""
+    """`h P + b` with trained P and fixed b."""
 
     start: Tensor
     bias: Tensor
@@ -92,7 +92,7 @@ class ProLIP(TrainableMethod[ProLIPConfig]):
         named = {"per_shot": 1 / support.shots, "per_shot_squared": 1 / support.shots**2}
         self.penalty = self.config.penalty if isinstance(self.config.penalty, float) else named[self.config.penalty]
         self.scale = self.config.logit_scale or self.backbone.logit_scale
-        # reads matrix and bias of whatever layer the tower ends in
+        # works for every kind of final layer, as matrix and bias
         project, width = self.backbone.image_tower.project_to_joint_space, self.backbone.vision_width
         bias = project(torch.zeros(1, width, device=self.backbone.device))
         matrix = project(torch.eye(width, device=self.backbone.device)) - bias
@@ -104,7 +104,7 @@ class ProLIP(TrainableMethod[ProLIPConfig]):
         return super().loss(batch) + self.penalty * squared_distance
 
     def tuned_state(self) -> dict[str, Tensor]:
-        """The matrix; its start and the bias are the tower's."""
+        """The matrix P. Its initial value and the bias come from the tower."""
         return {"matrix": self.trainable.matrix}
 
     def restore_tuned_state(self, classes: ClassSet, state: dict[str, Tensor]) -> None:

@@ -6,9 +6,9 @@ text (mean of unnormalised features over sixty templates) and f0 the frozen imag
 
     CE + text_weight * mean|w - t| + image_weight * mean|f - f0| + KL(zero-shot || prompted)
 
-Means run over all elements, so the KL is also divided by the number of classes. After training, the prompts are the
-average of their values after each epoch, with Gaussian weights. The official average covers the whole fp16 state,
-including frozen weights; ours covers only what is trained.
+Means run over all elements, so the KL is also divided by the number of classes. After training, the prompts are set to
+the average of their values after each epoch, with Gaussian weights. The official average covers the whole fp16 state,
+including frozen weights; ours covers only the trained parameters.
 """
 
 import torch

@@ -2,13 +2,13 @@
 
 Lee et al., "Read-only Prompt Optimization for Vision-Language Few-shot Learning", ICCV 2023. Official file: mlvlab/RPO
 `trainers/rpo.py`. K text tokens after end-of-text and K image tokens after the patches, without positions, attend to
-the tower's own tokens, but neither to one another nor to themselves. So everything else in the towers stays as it was.
-With w_k, f_k the k-th token's text and image feature,
+the tower's own tokens, but not to one another or to themselves. Everything else in the towers stays unchanged. With
+w_k, f_k the k-th token's text and image feature,
 
     logits = scale * mean_k cos(f_k, w_k)
 
-The tokens start at the end-of-text embedding and at the class token, plus a random vector of length `noise`. One
-generic template serves every dataset; class names keep their underscores, as in the official code.
+The tokens start at the end-of-text embedding and the class token, each plus a random vector of length `noise`. All
+datasets use one generic template. Class names keep their underscores, as in the official code.
 """
 
 import torch
@@ -26,7 +26,7 @@ from methods._towers.image_encoder import image_views
 
 
 class RPOConfig(MethodConfig):
-    """Number and start of the tokens, and the class names."""
+    """Number and initialisation of the tokens, and the class names."""
 
     n_pairs: int = Field(24, ge=1, description="K, tokens in each tower; 24, RPO configs main_K24")
     noise: float = Field(0.1, ge=0, description="length of the random vector that sets equal starts apart; 0.1")
@@ -98,13 +98,13 @@ class RPO(TrainableMethod[RPOConfig]):
         self.trainable = ReadOnlyTokens(end_of_text, class_token, self.config, self.generator).to(b.device)
 
     def text_features(self, classes: ClassSet) -> Float[Tensor, "n_cls n_pairs dim"]:
-        """Text features of each token, unnormalised."""
+        """Unnormalised text features of each token."""
         kept = self.config.keep_underscores
         texts = self.backbone.class_tokens(classes, GENERIC_TEMPLATE, keep_underscores=kept)
         return self.backbone.read_only_text_features(frozen_prompts(texts), self.trainable.text)
 
     def image_features(self, batch: Batch) -> Float[Tensor, "batch n_pairs dim"]:
-        """Image features of each token, unnormalised."""
+        """Unnormalised image features of each token."""
         return self.backbone.read_only_image_features(batch.pixels, self.trainable.image)
 
     def classifier(self, classes: ClassSet) -> Classifier:

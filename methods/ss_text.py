@@ -10,8 +10,8 @@ N is the number of support images, and t_c the mean of the class's texts, not no
 medical prompts; here they are the templates. Images are the centre views. lambda, the weight of the texts, is 1 / N
 here and 1 / (images of c) in SS-Text+. Nothing is searched. A class without images keeps its text.
 
-Two of the three official models normalise their features first, and so does this method. The third (CONCH) does not,
-`normalise=false`.
+Two of the three official models normalise their features first, and so does this method. The third (CONCH) does not;
+this is `normalise=false`.
 """
 
 from typing import Annotated, Literal, TypeVar
@@ -41,7 +41,7 @@ Repel = Annotated[bool, Field(description="move each row one unit away from the 
 
 
 class SSTextConfig(TextConfig):
-    """The weight of the texts."""
+    """The weight of the texts, and whether features are normalised."""
 
     text_weight: TextWeight = "support"
     repel: Repel = False
@@ -89,7 +89,7 @@ class SSText(Method[ConfigT]):
     def text_weights(
         self, image: Float[Tensor, "n dim"], text: Float[Tensor, "n_cls dim"], members: Float[Tensor, "n n_cls"]
     ) -> Float[Tensor, " n_cls"]:
-        """Lambda of each class; infinite for a class without images where it depends on their number."""
+        """Lambda of each class. If it depends on the number of images, it is infinite for a class without any."""
         weight, counts = self.config.text_weight, members.sum(dim=0)
         if weight == "class":
             return 1 / counts

@@ -1,8 +1,8 @@
-"""SS-Text+: SS-Text for supports of unequal classes, with rows that repel one another.
+"""SS-Text+: SS-Text for supports with unequal class sizes, with classifier rows that repel one another.
 
 Silva-Rodriguez et al., "Few-Shot, Now for Real: Medical VLMs Adaptation without Balanced Sets or Validation", MICCAI
 2025. Official file: jusiro/SS-Text `solvers/sstext.py`. It differs from SS-Text (see `ss_text`) in two settings. The
-weight of a class's text is 1 / (images of that class), and each row w_c leaves the others by one unit:
+weight of a class's text is 1 / (images of that class), and each row w_c moves one unit away from the others:
 
     w_c - d_c / |d_c|          d_c = 2 w_c - mean_k w_k
 """

@@ -4,8 +4,8 @@ Yao, Zhang and Xu, "TCP: Textual-based Class-aware Prompt Tuning for Visual-Lang
 htyao89/Textual-based_Class-aware_prompt_tuning `trainers/tcp.py`, `trainers/clip_text/model.py`. With t_c the
 normalised frozen text of class c, `W2 quickgelu(W1 t_c + b1) + b2` gives four tokens that replace the context before
 the ninth block. (The official code has a mixing weight, but always replaces in full.) Loss: cross-entropy plus
-`8 (1 - mean_c cos(w_c, t_c))`. New classes use their own t_c. The class name is followed by the dataset's own words, as
-in the official code, except for Cars, where that code adds `, a type of car`.
+`8 (1 - mean_c cos(w_c, t_c))`. New classes use their own t_c. The class name is followed by the words of the dataset's
+own template, as in the official code, except for Cars, where that code adds `, a type of car`.
 """
 
 import torch
@@ -23,7 +23,7 @@ from methods._text.templates import TCP_WORDING
 
 
 class TCPConfig(WordedContextConfig):
-    """Context, the network that makes the class tokens, and where they enter."""
+    """The context, the network that computes the class tokens, and the block where they enter."""
 
     ctx_init: str = Field("", description="words that the context starts from; empty: N(0, 0.02), as published")
     n_ctx: int = Field(
@@ -37,7 +37,7 @@ class TCPConfig(WordedContextConfig):
 
     @property
     def length(self) -> int:
-        """Context vectors in effect: one for each word of `ctx_init`, else `n_ctx`."""
+        """Number of context vectors: one for each word of `ctx_init`, else `n_ctx`."""
         return word_count(self.ctx_init) if self.ctx_init else self.n_ctx
 
 

@@ -1,13 +1,13 @@
-"""TDA: caches of test images seen so far correct the zero-shot logits; nothing is trained.
+"""TDA: two caches of earlier test images correct the zero-shot logits; nothing is trained.
 
 Karmanov et al., "Efficient Test-Time Adaptation of Vision-Language Models", CVPR 2024. Official file: kdiAAA/TDA
 `tda_runner.py`. Each image first enters the caches and is then classified, in the order of the stream:
 
     logits = scale f t' + alpha exp(-beta (1 - f K')) V - alpha_n exp(-beta_n (1 - f K_n')) V_n
 
-The positive cache holds the images of lowest entropy for each predicted class, with the class as value. The negative
-cache takes images of medium entropy; its value marks the classes that are not nearly impossible. The entropy in nats is
-divided by log2 of the number of classes, as the official code does.
+The positive cache has the images of lowest entropy for each predicted class, with the class as value. The negative
+cache has images of medium entropy; its values mark the classes whose probability is not close to zero. As in the
+official code, the entropy in nats is divided by log2 of the number of classes.
 
 The official settings files have an alpha (1 to 5) and a beta (1 to 8) for each dataset; the defaults are ImageNet's. On
 ImageNet's variants the official code averages the views of low entropy; here each image has one view.
@@ -83,7 +83,7 @@ class TDA(Method[TDAConfig]):
 
 @dataclass(frozen=True)
 class _CachedStream(StreamClassifier):
-    """Classifies images one after the other; the caches begin empty."""
+    """Classifies images one after the other, starting with empty caches."""
 
     config: TDAConfig
     text: Float[Tensor, "n_cls dim"]
@@ -114,12 +114,12 @@ class _CachedStream(StreamClassifier):
 
 @dataclass
 class _Cache:
-    """At most `size` images for each predicted class: those of lowest entropy.
+    """The images of lowest entropy, at most `size` for each predicted class.
 
     Args:
         keys: `(n_cls * size, dim)`, normalised.
-        values: `(n_cls * size, n_values)`; a place without an image has zeros.
-        entries: for each class its entropies and places, lowest entropy first.
+        values: `(n_cls * size, n_values)`; zeros at a position without an image.
+        entries: for each class its pairs of entropy and position, lowest entropy first.
     """
 
     size: int

@@ -1,6 +1,6 @@
 """Deep text prompts with a visual adapter (the APEX paper's TPT+VA): the counterpart of VPT with a text adapter.
 
-One of the combinations that the paper's analysis compares. It prints no settings for it, so APEX's are used.
+The paper compares it in its analysis but gives no settings, so APEX's are used.
 """
 
 from pydantic import Field

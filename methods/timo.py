@@ -1,4 +1,4 @@
-"""TIMO: Gaussian discriminant analysis in which images choose among texts, and texts join the images.
+"""TIMO: Gaussian discriminant analysis in which images weight the class texts, and texts are added to the images.
 
 Li et al., "Text and Image Are Mutually Beneficial: Enhancing Training-Free Few-Shot Classification with CLIP", AAAI
 2025. Official files: lyymuwu/TIMO `models.py`, `utils.py`, `extract_features_all.py`. There is no training:
@@ -6,14 +6,14 @@ Li et al., "Text and Image Are Mutually Beneficial: Enhancing Training-Free Few-
     logits = alpha f t'_c + W_c f + b_c             m_cp = v_c . t_cp
     t'_c = sum_p softmax_p(gamma m_cp / |m_c|) t_cp, normalised
 
-v_c is the normalised mean of a class's images and t_cp its texts. W and b are GDA's shrunk estimate (see `gda`) over
-the augmented image vectors and the beta best texts of each class, each times its m_cp. Beta is the number of texts; a
-larger one repeats them. Alpha is a factor on the texts. The published search for it used the full validation split (for
-ImageNet the test images); here it uses the few validation images.
+v_c is the normalised mean of a class's images and t_cp its texts. W and b are GDA's shrunk estimate (see `gda`) from
+the augmented image vectors and the beta best texts of each class, each times its m_cp. By default beta is the number of
+texts; a larger beta repeats them. The published search for alpha used the full validation split (for ImageNet the test
+images); here it uses the few validation images.
 
-The published texts are the dataset's template and CuPL's sentences of a language model, cut to the shortest list. Give
-them by `--class-text descriptions:FILE`. Without, the texts are the templates, by default the dataset's and CLIP's
-eighty.
+The published texts are the dataset's template and CuPL's sentences from a language model, cut to the shortest list.
+`--class-text descriptions:FILE` gives such sentences. Without it, the texts are templates, by default the dataset's and
+CLIP's eighty.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,13 +44,13 @@ from methods._parts.grid_search import GridSearchMethod
 from methods.gda import gaussian_discriminant, shrunk_precision
 
 ALPHAS = tuple(10.0**i for i in range(-4, 5))
-"""Searched in this order; of equal ones the first wins. Official code."""
+"""Values of alpha, searched in this order; the first of equally good values wins. Official code."""
 GAMMAS: Mapping[str, float] = {"imagenet": 1.0, "oxford_flowers": 100.0}
 """Gamma of two datasets; 50 for the others. Official code."""
 
 
 class TIMOConfig(TextConfig):
-    """Numbers of the mutual guidance."""
+    """The texts, and the numbers alpha, beta and gamma."""
 
     templates: tuple[Template, ...] = Field(
         ("own", "imagenet80"),
@@ -116,12 +116,12 @@ class TIMO(GridSearchMethod[TIMOConfig]):
         self.weights, self.biases = map(torch.stack, zip(*map(self.discriminant, self.joining), strict=True))
 
     def chosen_text(self, gamma: float) -> Float[Tensor, "n_cls dim"]:
-        """The texts of each class, averaged with weights that its images give them."""
+        """The mean text of each class, weighted by similarity to its images, `(n_cls, dim)`."""
         weights = torch.softmax(gamma * F.normalize(self.scores, dim=1), dim=1)
         return F.normalize(torch.einsum("cp,cpd->cd", weights, self.texts), dim=-1)
 
     def discriminant(self, joining: int) -> tuple[Float[Tensor, "n_cls dim"], Float[Tensor, " n_cls"]]:
-        """Weight and bias of the Gaussians of the images and of that many texts of each class, best first."""
+        """Weight and bias of the Gaussians of the images and the best `joining` texts of each class."""
         n_classes, n_texts, dim = self.texts.shape
         scores, order = self.scores.sort(dim=1, descending=True)
         position = torch.arange(joining, device=order.device) % n_texts
@@ -134,11 +134,11 @@ class TIMO(GridSearchMethod[TIMOConfig]):
         return gaussian_discriminant(means, shrunk_precision(vectors - means[labels]))
 
     def searched_gammas(self) -> Sequence[float]:
-        """Values of gamma that a search tries; of none the setting stays."""
+        """Values of gamma that a search tries; if there are none, the setting is used."""
         return ()
 
     def searched_joining(self, own: Sequence[int]) -> Sequence[int]:
-        """Numbers of joining texts that a search tries; `own` is the one that is set."""
+        """Numbers of added texts (beta) that a search tries; `own` is the setting."""
         return own
 
     @torch.no_grad()
@@ -160,7 +160,7 @@ class TIMO(GridSearchMethod[TIMOConfig]):
         self.alpha = ALPHAS[best % len(ALPHAS)]
 
     def tuned_state(self) -> dict[str, Tensor]:
-        """The text that the images chose, alpha, and weight and bias of each candidate's Gaussians."""
+        """The weighted class texts, alpha, and weight and bias of each candidate's Gaussians."""
         return {
             "text": self.text,
             "alpha": torch.tensor(self.alpha, dtype=torch.float64),
@@ -178,14 +178,14 @@ class TIMO(GridSearchMethod[TIMOConfig]):
         return self.blended_classifier(self.alpha, 0)
 
     def candidates(self, classes: ClassSet) -> dict[str, Classifier]:
-        """A classifier for each searched number of joining texts and alpha, with gamma as it is set."""
+        """A classifier for each searched beta and alpha, with gamma as it is set."""
         return {
             f"{joining} texts, alpha {alpha:g}": self.blended_classifier(alpha, fit)
             for (fit, joining), alpha in product(enumerate(self.joining), ALPHAS)
         }
 
     def blended_classifier(self, alpha: float, fit: int) -> Classifier:
-        """The classifier with that alpha and that candidate's Gaussians."""
+        """The classifier with this alpha and the Gaussians of candidate `fit`."""
 
         def classify(batch: Batch) -> Tensor:
             image = F.normalize(batch.features, dim=-1)
@@ -195,7 +195,7 @@ class TIMO(GridSearchMethod[TIMOConfig]):
 
 
 def every_text(backbone: Backbone, classes: ClassSet, templates: Sequence[str]) -> Float[Tensor, "n_cls n_texts dim"]:
-    """All texts of each class, normalised: its descriptions, as many as the shortest list has, or the templates."""
+    """All texts of each class, normalised: descriptions, cut to the length of the shortest list, or the templates."""
     if classes.sentences is None:
         return F.normalize(template_features(backbone, classes, templates), dim=-1).transpose(0, 1)
     described = backbone.class_sentences(classes, classes.template)

@@ -1,9 +1,9 @@
 """TIMO-S: TIMO with a search for how strongly images and texts guide one another.
 
-Li et al., AAAI 2025 (see `timo`). Official files: lyymuwu/TIMO `models.py`, `utils.py`. The search has two parts. First
-gamma, from 5 to 100 in steps of 5, by the accuracy of the chosen texts alone. Then beta, ten values from 1 to twice the
-texts of a class, together with alpha. The published search used the full validation split (for ImageNet the test
-images); here it uses the few validation images.
+Li et al., AAAI 2025 (see `timo`). Official files: lyymuwu/TIMO `models.py`, `utils.py`. The search has two parts. The
+first chooses gamma, from 5 to 100 in steps of 5, by the accuracy of the weighted texts alone. The second chooses alpha
+and beta together, with ten values of beta from 1 to twice the texts of a class. The published search used the full
+validation split (for ImageNet the test images); here it uses the few validation images.
 """
 
 from collections.abc import Sequence

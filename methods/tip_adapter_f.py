@@ -1,10 +1,10 @@
 """Tip-Adapter-F: Tip-Adapter's cache with trained keys.
 
-Zhang et al., ECCV 2022 (see `tip_adapter`). Official file: gaopengcuhk/Tip-Adapter `main.py`, `run_tip_adapter_F`. The
-published numbers keep the epoch that is best on the *test* images and then search alpha and beta on the full validation
-split (for ImageNet on test). Here the last epoch is kept and the search runs on the few validation images.
-`selection=oracle` chooses epoch, alpha and beta on test and is labelled so. As in the official configurations, alpha,
-the searched range and the epochs depend on the dataset.
+Zhang et al., ECCV 2022 (see `tip_adapter`). Official file: gaopengcuhk/Tip-Adapter `main.py`, `run_tip_adapter_F`. For
+the published numbers, the epoch was chosen on the *test* images, and alpha and beta on the full validation split (for
+ImageNet on test). Here the last epoch is kept and the search uses the few validation images. `selection=oracle` chooses
+epoch, alpha and beta on test and is labelled so. As in the official configurations, alpha, the searched range and the
+epochs depend on the dataset.
 """
 
 from collections.abc import Mapping

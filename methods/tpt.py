@@ -1,12 +1,12 @@
-"""TPT: for each test image alone, one gradient step makes the context of the prompt confident on its views.
+"""TPT: one gradient step per test image makes the prompt's predictions on views of the image more confident.
 
 Shu et al., "Test-Time Prompt Tuning for Zero-Shot Generalization in Vision-Language Models", NeurIPS 2022. Official
-files: azshue/TPT `tpt_classification.py` and `clip/custom_clip.py`. Of the views of an image, the tenth with the lowest
-entropies is selected; the entropy of their mean probability is lowered by AdamW, and the adapted prompt classifies the
-plain view. The next image begins again with the words of `ctx_init`.
+files: azshue/TPT `tpt_classification.py` and `clip/custom_clip.py`. The tenth of an image's views with the lowest
+entropies is selected. AdamW lowers the entropy of their mean probability, and the adapted prompt classifies the plain
+view. The next image starts again from the words of `ctx_init`.
 
-The official code mixes distorted pictures into the crops (AugMix) on all datasets but ImageNet and its variants; here
-all views are random crops, as there. It steps in half precision; here in fp32.
+The official code adds AugMix distortions to the crops, except on ImageNet and its variants; here all views are random
+crops. The official step is in half precision, ours in fp32.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from methods._parts.context_initialisation import check_words, context_from_word
 
 
 class TPTConfig(MethodConfig):
-    """Views, their selection, and the step."""
+    """The views, their selection, and the gradient step."""
 
     ctx_init: str = Field("a photo of a", min_length=1, description="words that initialise the context; official")
     views: int = Field(63, ge=1, description="random crops beside the plain view; 63 (a batch of 64)")
@@ -58,7 +58,7 @@ class TPTConfig(MethodConfig):
 
 @register_method
 class TPT(Method[TPTConfig]):
-    """A prompt of its own for each test image."""
+    """A separate prompt for each test image."""
 
     info = MethodInfo(
         name="tpt",
@@ -84,7 +84,7 @@ class TPT(Method[TPTConfig]):
 
 @dataclass(frozen=True)
 class _PromptPerImage(StreamClassifier):
-    """Adapts the prompt to each image, which it then classifies."""
+    """Adapts the prompt to each image, then classifies the image."""
 
     config: TPTConfig
     backbone: Backbone
@@ -115,13 +115,13 @@ class _PromptPerImage(StreamClassifier):
             return self.logits(context, views[:1])
 
     def logits(self, context: Context, features: Float[Tensor, "n dim"]) -> Float[Tensor, "n n_cls"]:
-        """Logits of features with that context."""
+        """Logits of image features under a context."""
         text = self.backbone.encode_prompts(context.prompts(self.classes, self.backbone))
         return cosine_logits(features, text, self.backbone.logit_scale)
 
 
 def most_confident(logits: Float[Tensor, "n n_cls"], share: float) -> Tensor:
-    """Positions of the views with the lowest entropy, at least one."""
+    """Indices of the views with the lowest entropy: `share` of them, at least one."""
     log_p = logits.detach().log_softmax(dim=1)
     entropies = -(log_p.exp() * log_p).sum(dim=1)
     return entropies.argsort()[: max(1, int(len(logits) * share))]

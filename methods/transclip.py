@@ -1,8 +1,8 @@
 """TransCLIP (zero-shot): all test images are classified together, as a mixture of Gaussians tied to the class texts.
 
 Zanella, Gérin and Ben Ayed, "Boosting Vision-Language Models with Transduction", NeurIPS 2024. It is written from the
-paper's formulas alone, since the official code has the AGPL; no official numbers were compared. With normalised
-features f_i, zero-shot probabilities y_i and assignments z_i, it lowers
+paper's formulas alone, since the official code is under the AGPL. It was not compared with official numbers. With
+normalised features f_i, zero-shot probabilities y_i and assignments z_i, it lowers
 
     - sum_i z_i' log p_i - sum_ij w_ij z_i' z_j + sum_i (z_i' log z_i - lambda z_i' log y_i)
 
@@ -13,7 +13,7 @@ cosine of an image and its nearest neighbours, at least 0. Its block updates are
     mu_k = mean of f_i weighted by z_ik
     cov  = mean over images of sum_k z_ik (f_i - mu_k)^2
 
-The means begin at the images that the texts are most confident of, and the covariance at 1 / dim.
+The means start from the most confident zero-shot images, and the covariance at 1 / dim.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from methods import Batch, Family, Method, MethodInfo, Needs, StreamClassifier, 
 from methods._parts.feature_space import LogitScaleSetting, TextConfig, template_ensemble
 
 CHUNK = 1024
-"""Images whose similarities to all others are computed at once."""
+"""Number of images whose similarities to all others are computed at once."""
 
 
 class TransCLIPConfig(TextConfig):
-    """Weights of the three terms, and how long they are balanced."""
+    """Weights of the terms, and numbers of updates."""
 
     text_weight: float = Field(1.0, ge=0, description="lambda, weight of the texts; 1 without labelled images")
     neighbours: int = Field(3, ge=0, description="nearest images that an assignment is tied to; 3")
@@ -110,8 +110,8 @@ class _Transduction(StreamClassifier):
 def log_density(
     features: Float[Tensor, "n dim"], means: Float[Tensor, "n_cls dim"], variance: Float[Tensor, " dim"]
 ) -> Float[Tensor, "n n_cls"]:
-    """Log density under Gaussians with one diagonal covariance, without the part that all classes share."""
-    centre = means.mean(dim=0)  # smaller numbers lose fewer digits
+    """Log density under Gaussians with one diagonal covariance, up to a constant that all classes share."""
+    centre = means.mean(dim=0)  # centring loses fewer digits
     features, means = features - centre, means - centre
     scaled = means / variance
     return features @ scaled.T - 0.5 * (means * scaled).sum(dim=1)

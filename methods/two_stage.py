@@ -6,9 +6,9 @@ FarinaMatteo/rethinking_fewshot_vlms `fs/twostage.py`. Both stages minimise a cr
     first 60 % of the iterations:   image(norms) against text(norms)
     the rest:                       image(norms), now frozen, against one row per class, from the normalised texts
 
-each with its own AdamW and its own cosine schedule. At test, a trained class uses its row, any other its tuned text
-(selective inference). The paper tunes every LayerNorm; the code switches the gradient of the three outer ones off
-again, so the published numbers trained those of the blocks. One generic template serves every dataset.
+Each stage has its own AdamW and cosine schedule. At test, a trained class uses its row and any other class its tuned
+text (selective inference). The paper tunes every LayerNorm. The code disables the gradient of the three outer ones, so
+only those of the blocks were trained for the published numbers. All datasets use one generic template.
 """
 
 from typing import Any, Literal
@@ -37,7 +37,7 @@ from methods._towers.tuned_weights import TunedNorms
 
 
 class TwoStageConfig(MethodConfig):
-    """Norms and length of the first stage."""
+    """The tuned norms, the length of the first stage, and the class texts."""
 
     first_share: float = Field(0.6, gt=0, lt=1, description="of the iterations, for the norms; 0.6, official code")
     norms: Literal["blocks", "all"] = Field(

@@ -1,8 +1,8 @@
 """VPT in CLIP: learned tokens in the image tower, shallow (input only) or deep (new ones in each block).
 
-Jia et al., "Visual Prompt Tuning", ECCV 2022, for the idea. The CLIP form and its numbers come from the MaPLe
-repository (muzairkhattak/multimodal-prompt-learning `trainers/vpt.py`): tokens after the patches, one generic template
-for every dataset.
+The idea is from Jia et al., "Visual Prompt Tuning", ECCV 2022. The version for CLIP and its numbers are from the MaPLe
+repository (muzairkhattak/multimodal-prompt-learning `trainers/vpt.py`): tokens after the patches, and one generic
+template for every dataset.
 """
 
 from pydantic import Field

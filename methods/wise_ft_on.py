@@ -5,11 +5,11 @@ its parameters are interpolated with their initial values:
 
     trained_share * trained + (1 - trained_share) * initial
 
-with 0.5, which the paper recommends if nothing is known about the target. The initial model must be zero-shot CLIP. So
-a host that starts from random prompts or layers is an error, and a host for which the start is a setting gets that
-setting (`wise_ft_on:coop` starts at `a photo of a`, for few-shot too). Only one factor of a low-rank change is
-interpolated, so that the weights themselves lie on the line. ZS-LP and cross-modal adaptation have this average as a
-setting of the same name; around them the wrapper only changes that setting's default.
+The default of 0.5 is the paper's recommendation if nothing is known about the target. The initial model must be
+zero-shot CLIP, so a host that starts from random prompts or layers is an error. A host whose start is a setting gets
+the zero-shot start (`wise_ft_on:coop` starts at `a photo of a`, for few-shot too). Only one factor of a low-rank change
+is interpolated, so that the weights themselves are interpolated linearly. ZS-LP and cross-modal adaptation have this
+average as a setting of the same name; around them the wrapper only changes that setting's default.
 """
 
 from typing import Any
@@ -47,7 +47,7 @@ class Interpolated(TrainableMethod[Any]):
 
 
 def info_on(host: MethodInfo, name: str) -> MethodInfo:
-    """The facts of the host with WiSE-FT: the host's, with one more setting."""
+    """The host's info with the setting `trained_share` added."""
     start = host.starts_as_zero_shot or {}
 
     class StartsAsZeroShot:
@@ -76,7 +76,7 @@ def info_on(host: MethodInfo, name: str) -> MethodInfo:
 
 
 def host_conflict(host: type[Method[Any]]) -> str | None:
-    """Why a method cannot be averaged with its initial weights, as the end of a sentence about it; None if it can."""
+    """Why a method cannot be averaged with its initial weights, to follow its name in a sentence; None if it can."""
     if not issubclass(host, TrainableMethod):
         return "trains no weights"
     if host.info.family is Family.ENSEMBLE:

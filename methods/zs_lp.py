@@ -24,7 +24,7 @@ from methods._parts.prototypes import POOLED_VIEWS_RECIPE, PrototypeConfig, Prot
 
 
 class ZSLPConfig(PrototypeConfig):
-    """Initial prototypes, and the share of the trained ones."""
+    """The initial prototypes, and the share of trained weights at evaluation."""
 
     init: Literal["zero_shot", "random"] = Field(
         "zero_shot", description="class texts, or He-normal rows (the paper's plain probe, INIT=RANDOM)"

@@ -1,4 +1,4 @@
-"""The frozen CLIP that every method uses; methods reach its two towers only through this class."""
+"""The frozen CLIP that every method uses. Methods use its two towers only through this class."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ from methods._towers.tower_facts import TextKind
 from methods._towers.whole_texts import encode_whole_texts
 
 CLASS_LISTS = 8
-"""Class lists and templates of which tokens and their embeddings are kept: 51 MB each for 1,000 classes."""
+"""How many pairs of class list and template keep their tokens and embeddings: 51 MB each for 1,000 classes."""
 TEXT_CHUNK = 1024
-"""Sentences encoded at a time; results do not depend on it beyond rounding."""
+"""Sentences encoded at a time; it changes results by rounding only."""
 
 
 TextMemory = Callable[[Sequence[str], Callable[[], Tensor]], Tensor]
-"""`memory(texts, compute)` gives the features of plain texts, stored ones or those of `compute()`."""
+"""`memory(texts, compute)` returns the features of plain texts, either stored ones or those of `compute()`."""
 
 
 def compute_without_memory(texts: Sequence[str], compute: Callable[[], Tensor]) -> Tensor:  # noqa: ARG001
@@ -71,7 +71,7 @@ def in_precision(forward: Callable[Concatenate[Backbone, P], Tensor]) -> Callabl
 
 @dataclass
 class Passes:
-    """How often the towers ran; the runner reads differences. Part of a tower counts as its share of the blocks."""
+    """Counts forward passes of the towers; the runner reads differences. Part of the blocks counts as that share."""
 
     image: Fraction = Fraction(0)
     prompted_image: Fraction = Fraction(0)
@@ -82,8 +82,8 @@ class Passes:
 class Backbone:
     """A frozen CLIP. Its parameters have no gradients and no method ever writes to them.
 
-    Its logits are `logit_scale * cos(image, text)`. A model that was trained with a sigmoid loss (SigLIP) has a
-    `logit_bias` besides, which is the same for every pair; a softmax over classes does not depend on it.
+    Its logits are `logit_scale * cos(image, text)`. A model that was trained with a sigmoid loss (SigLIP) also has a
+    `logit_bias`, the same for every pair, so a softmax over classes does not depend on it.
 
     Args:
         model: the open_clip module.
@@ -135,7 +135,7 @@ class Backbone:
 
     @property
     def _image(self) -> ImageTower:
-        """The image tower that runs. Its weights are held in the precision; those of `image_tower` stay in fp32."""
+        """The image tower that runs, with weights in the given precision; those of `image_tower` stay in fp32."""
         return self._holding("image", self.image_tower, lambda model: wrap_image_tower(model.visual))
 
     @property
@@ -146,7 +146,7 @@ class Backbone:
         )
 
     def _holding(self, name: str, plain: TowerT, wrap: Callable[[Any], TowerT]) -> TowerT:
-        """A tower with weights of the precision, made once; copies of a backbone share them."""
+        """A tower with weights in the given precision, made once and shared by copies of the backbone."""
         dtype = self.precision.dtype
         if dtype is None:
             return plain
@@ -164,7 +164,7 @@ class Backbone:
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """How images become pixels."""
+        """How images are resized and normalised."""
         return self.spec.preprocessing
 
     @property
@@ -180,12 +180,12 @@ class Backbone:
 
     @property
     def text_width(self) -> int:
-        """Width of the text tower; 0 for one that runs only as a whole."""
+        """Width of the text tower; 0 for a tower that runs only as a whole."""
         return 0 if self._prompted_text is None else self._prompted_text.width
 
     @property
     def text_depth(self) -> int:
-        """Blocks of the text tower; 0 for one that runs only as a whole."""
+        """Number of blocks of the text tower; 0 for a tower that runs only as a whole."""
         return 0 if self._prompted_text is None else len(self._prompted_text.blocks)
 
     @property
@@ -195,14 +195,14 @@ class Backbone:
 
     @property
     def vision_depth(self) -> int:
-        """Blocks of the image tower; 0 for a ResNet."""
+        """Number of blocks of the image tower; 0 for a ResNet."""
         return self.image_tower.depth
 
     @property
     def text_blocks(self) -> Sequence[BlockView]:
         """The blocks of the text tower that runs, for methods that replace parts of some.
 
-        Weights of matrix products are held in the precision. Methods that copy weights read those of `text_tower`.
+        Weights of matrix products have the given precision. Methods that copy weights read those of `text_tower`.
         """
         return self._text.views
 
@@ -213,7 +213,7 @@ class Backbone:
 
     @property
     def image_parameters(self) -> int:
-        """Number of weights of the image tower; 0 without one."""
+        """Number of weights of the image tower; 0 without an image tower."""
         visual = getattr(self.image_tower, "visual", None)
         return 0 if visual is None else sum(weight.numel() for weight in visual.parameters())
 
@@ -227,7 +227,7 @@ class Backbone:
     def arithmetic(self) -> str:
         """The precision and, on a GPU, the kind of device after a dot, such as `fp32.cuda90` for capability 9.0.
 
-        Features of the same weights and pixels have the same bits only within one arithmetic.
+        Features of the same weights and pixels are bit-identical only if this is equal.
         """
         device = self.device
         if device.type == "cpu":
@@ -241,7 +241,7 @@ class Backbone:
         how = self.spec.preprocessing
         facts: tuple[object, ...] = (self.spec.config["quick_gelu"], how.mean, how.std, self.image_size)
         if how != replace(OPENAI_PREPROCESSING, mean=how.mean, std=how.std):
-            # OpenAI's way to resize is left out, so that features that were cached with it stay valid
+            # OpenAI's resizing is left out, so that features that were cached with it stay valid
             facts += (how.interpolation, how.resize_mode, how.fill_color)
         if self.spec.text_tower_error is None and isinstance(self.tokenizer, HubTokenizer):
             facts += (self.tokenizer.digest,)
@@ -307,7 +307,7 @@ class Backbone:
         return name_lengths(names, self.tokenizer)
 
     def class_tokens(self, classes: ClassSet, template: str, *, keep_underscores: bool = False) -> TokenizedTexts:
-        """`tokenized` for the filled template of each class; the last few class lists are kept for the next steps."""
+        """`tokenized` for the filled template of each class; the last few class lists are cached for later steps."""
         key, kept = (classes, template, keep_underscores, self.precision), self._class_tokens
         if key not in kept:
             kept[key] = self.tokenized(classes.texts(template, keep_underscores=keep_underscores))
@@ -372,7 +372,7 @@ class Backbone:
     def encode_prompts_each(
         self, prompts: TextPrompts, prefixes: Float[Tensor, "batch n_prefix width"]
     ) -> Float[Tensor, "batch n_cls dim"]:
-        """Text features of every class after every image's own prefix; see `TextTower.encode_each`."""
+        """Text features of every class after each image's prefix, unnormalised; see `TextTower.encode_each`."""
         self.passes.text += len(prompts) * len(prefixes)
         return self._text.encode_each(prompts, prefixes)
 
@@ -417,8 +417,8 @@ class Backbone:
     ) -> Float[Tensor, "n_cls dim"]:
         """Features of the filled template, one per class, unnormalised, without gradients.
 
-        Underscores in class names become spaces unless `keep_underscores`. If the classes have sentences of their own,
-        these replace the template: their normalised features are averaged, and the mean gets the average length of a
+        Underscores in class names become spaces unless `keep_underscores`. Sentences of the classes, if there are any,
+        replace the template: their normalised features are averaged, and the mean is scaled to the average norm of a
         sentence's feature.
         """
         if classes.sentences is None:
@@ -428,7 +428,7 @@ class Backbone:
     def class_sentences(self, classes: ClassSet, template: str) -> list[Float[Tensor, "n_sentences dim"]]:
         """Features of each class's sentences, unnormalised, without gradients.
 
-        A class without sentences of its own has one, the filled template.
+        A class without its own sentences has one, the filled template.
         """
         sentences = classes.sentences or tuple((text,) for text in classes.texts(template))
         flat = [sentence for some in sentences for sentence in some]
@@ -437,7 +437,7 @@ class Backbone:
 
 
 def _mean_of(features: Float[Tensor, "n dim"]) -> Float[Tensor, " dim"]:
-    """The mean direction of some features, at their mean length; a single feature is returned unchanged."""
+    """The mean of normalised features, scaled to their mean norm; a single feature is returned unchanged."""
     if len(features) == 1:
         return features[0]
     lengths = features.norm(dim=-1, keepdim=True)

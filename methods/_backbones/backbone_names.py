@@ -26,14 +26,14 @@ SUGGESTED = {
 def parse_backbone(text: str) -> BackboneSpec:
     """Read `arch.tag`, `hf-hub:ORG/NAME`, `local-dir:FOLDER`, or `ARCH=FILE[,OPTIONS]` for a local weights file.
 
-    The options of a file say what its weights were trained with: the activation (`quickgelu`, `gelu`), and the
-    preprocessing as that of a pretrained tag of the architecture (`preprocess=TAG`) or by the fields of `Preprocessing`
-    (`mean=...,std=...`). The other two have a file `open_clip_config.json` that says so.
+    The options of a file give the activation that its weights were trained with (`quickgelu`, `gelu`) and the
+    preprocessing, either that of a pretrained tag of the architecture (`preprocess=TAG`) or the fields of
+    `Preprocessing` (`mean=...,std=...`). For the hub and a folder, `open_clip_config.json` gives both.
 
     Raises:
         UnknownNameError: for an architecture or tag that open_clip does not know; near misses are listed.
         WeightsError: for a weights file that does not exist, or options given twice.
-        ModelFolderError: for a folder or a repository without a model of open_clip, or a hub that is not reached.
+        ModelFolderError: for a folder or a repository without a model of open_clip, or if the hub cannot be reached.
         PreprocessingError: for preprocessing that is malformed or unknown.
     """
     if (folder := folder_of(text)) is not None:
@@ -69,7 +69,7 @@ def _checked(spec: BackboneSpec) -> BackboneSpec:
 
 
 def local_source(text: str) -> str | None:
-    """The weights file with its options, or the folder, that a backbone's text names; None if it names neither.
+    """The weights file with its options, or the folder, in the text of a backbone; None if it has neither.
 
     `ARCH=SOURCE` with the architecture of the spec describes the same backbone.
 
@@ -109,7 +109,7 @@ def _local(arch: str, text: str) -> BackboneSpec:
     _checked(BackboneSpec(arch, "local", path, activation))
     where = f"{arch}={path}" + (f",{activation}" if activation else "")
     preprocessing = preprocessing_of_file(arch, options, where=where)
-    # the preprocessing counts only if it is not OpenAI's, which was once used for every file
+    # OpenAI's preprocessing is left out, since it was once used for every file
     facts = (activation or "") + ("" if preprocessing == OPENAI_PREPROCESSING else preprocessing.option_text)
     digest = hashlib.sha256(path.read_bytes() + facts.encode()).hexdigest()[:8]
     return BackboneSpec(arch, f"local-{digest}", path, activation, preprocessing)

@@ -1,4 +1,4 @@
-"""A backbone as data: an architecture, the source of its weights, and what its towers allow. Loads no torch."""
+"""A backbone as data: architecture, source of the weights, and what its towers support. Loads no torch."""
 
 import json
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ IMPORTED = "features"
 
 
 class WeightsError(BenchError, ValueError):
-    """Weights that are missing, of the wrong shape, or of unknown activation."""
+    """Weights that are missing, have the wrong shape, or were trained with an unknown activation."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ class BackboneSpec:
         arch: open_clip architecture name, one of ours (`ViT-demo`, `ViT-tiny`), `hf-hub` or `local-dir`.
         tag: open_clip's pretrained tag, `random` (seeded weights, for speed tests), `local-<digest>`, or for `hf-hub`
             the repository with `--` for its slash.
-        path: the local weights file, for a local tag; that of a `local-dir` lies beside its configuration.
+        path: the local weights file, for a local tag; the weights of a `local-dir` are beside its configuration.
         activation: that a local file was trained with; None if the architecture or tag determines it.
-        given_preprocessing: that a local file was trained with; None if the architecture or tag determines it.
+        given_preprocessing: what a local file was trained with; None if the architecture or tag determines it.
     """
 
     arch: str
@@ -89,7 +89,7 @@ class BackboneSpec:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """open_clip's model configuration, `quick_gelu` as the weights were trained; empty for imported features."""
+        """open_clip's model configuration, with `quick_gelu` as in training; empty for imported features."""
         if self.imported:
             return {}
         if self.arch in OWN_CONFIGS:
@@ -107,7 +107,7 @@ class BackboneSpec:
     def described(self) -> dict[str, Any] | None:
         """The content of `open_clip_config.json`, for a model of the hub or in a folder; None for any other.
 
-        Raises ModelFolderError if it is not available or no such configuration.
+        Raises ModelFolderError if the file is not available or is not such a configuration.
         """
         if self.arch == HUB_ARCH:
             return hub_config(self.repository)
@@ -117,12 +117,12 @@ class BackboneSpec:
 
     @property
     def repository(self) -> str:
-        """Of a model of the hub: `ORG/NAME`."""
+        """The repository of a model of the hub, `ORG/NAME`."""
         return hub_repository(self.tag)
 
     @property
     def folder(self) -> Path:
-        """Of a `local-dir` model: the folder that holds its weights; raises ModelFolderError for any other."""
+        """The folder of a `local-dir` model; raises ModelFolderError for any other backbone."""
         if self.path is None:
             raise ModelFolderError(f"{self.slug} names no folder; give local-dir:FOLDER.")
         return self.path.parent
@@ -148,7 +148,7 @@ class BackboneSpec:
 
     @cached_property
     def preprocessing(self) -> Preprocessing:
-        """How images were preprocessed when the weights were trained; OpenAI's way for random and for our own weights.
+        """The preprocessing that the weights were trained with; OpenAI's for random weights and those of this package.
 
         Raises PreprocessingError if it is unknown.
         """
@@ -164,17 +164,17 @@ class BackboneSpec:
 
     @property
     def imported(self) -> bool:
-        """Whether there are only imported features and no towers."""
+        """Whether the backbone has only imported features and no towers."""
         return self.arch == IMPORTED
 
     @property
     def is_vision_transformer(self) -> bool:
-        """Whether the image tower is a transformer that takes further tokens: open_clip's own, or one of timm's."""
+        """Whether the image tower is a transformer that takes additional tokens: open_clip's own, or one of timm's."""
         return not self.imported and image_kind(self.config) is not ImageKind.WHOLE
 
     @property
     def learns_text(self) -> bool:
-        """Whether the text tower runs on learned vectors, and not on tokens alone."""
+        """Whether the text tower takes learned vectors as input, and not only tokens."""
         return not self.imported and text_kind(self.config) is not TextKind.WHOLE
 
     @property
@@ -184,7 +184,7 @@ class BackboneSpec:
 
     @property
     def tower_facts(self) -> dict[str, object]:
-        """Both towers in words, and what of them a user must know."""
+        """Both towers in words, with the facts that a user must know."""
         text = self.config["text_cfg"]
         return {
             "image_tower": self.image_tower_name,
@@ -195,7 +195,7 @@ class BackboneSpec:
         }
 
     def tower_error(self, use: TowerUse) -> str | None:
-        """Why the towers do not allow what a method does with them, as a clause; None if they do."""
+        """Why the towers do not support what a method does with them, as a clause; None if they do."""
         config = self.config
         if use is TowerUse.IMAGE_BLOCKS:
             if image_kind(config) is not ImageKind.VIT or has_custom_blocks(config["vision_cfg"]):
@@ -218,7 +218,7 @@ class BackboneSpec:
 
     @property
     def tokenizer(self) -> TokenizerSource | None:
-        """The source of the text tower's tokenizer; None for CLIP's own. That of a folder is the folder itself."""
+        """The source of the text tower's tokenizer; None for CLIP's own, the folder for a model in a folder."""
         if self.imported or not (name := self.config["text_cfg"].get("hf_tokenizer_name")):
             return None
         options = self.config["text_cfg"].get("tokenizer_kwargs") or {}
@@ -237,7 +237,7 @@ class BackboneSpec:
         return None
 
     def depth(self, tower: str) -> int | None:
-        """Number of blocks of the `text` or `image` tower; None if the configuration does not say."""
+        """Number of blocks of the `text` or `image` tower; None if the configuration does not give it."""
         if self.imported:
             return None
         config = self.config["text_cfg" if tower == "text" else "vision_cfg"]

@@ -1,8 +1,8 @@
 """The demo backbone: an ordinary small CLIP whose weights are part of the package.
 
-`python -m tools.train_demo_backbone` trains it on the images of its module `scenes`. The asset
-holds half-precision weights and only the token rows that training used. Every other row is filled from a counter-based
-generator, so that words the backbone has not been trained on are meaningless but distinct.
+`python -m tools.train_demo_backbone` trains it on the images of its module `scenes`. The asset has half-precision
+weights and only the token rows that training used. All other rows are filled from a counter-based generator, so that
+words without training are meaningless but distinct.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _UNREAD_TOKEN_KEY = 20_482
 
 
 def unread_token_rows(vocab_size: int, width: int) -> Tensor:
-    """Token rows before training, N(0, 0.02²), equal on every machine; shape `(vocab_size, width)`."""
+    """Token rows before training, from N(0, 0.02²), equal on every machine; shape `(vocab_size, width)`."""
     rng = np.random.Generator(np.random.Philox(key=_UNREAD_TOKEN_KEY))
     return torch.from_numpy(rng.standard_normal((vocab_size, width), dtype=np.float32) * np.float32(UNREAD_TOKEN_STD))
 

@@ -1,4 +1,4 @@
-"""Families of open_clip's architectures, by name and towers, as papers speak of them. Loads no torch."""
+"""Families of open_clip's architectures, named as in papers. Loads no torch."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Fetching of what a backbone needs: weights and tokenizers. Loads no torch where there is nothing to fetch."""
+"""Fetches the weights and the tokenizer of a backbone. Loads no torch if there is nothing to fetch."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from methods._backbones.open_clip_import import open_clip
 
 
 def fetch_weights(spec: BackboneSpec) -> Path | None:
-    """The file of a backbone's pretrained weights, fetched if it is not on disk; None for other weights.
+    """The file of a backbone's pretrained weights, fetched if it is not on disk; None for weights of other kinds.
 
     Raises WeightsError or ModelFolderError if it cannot be fetched.
     """

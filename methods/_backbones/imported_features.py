@@ -23,8 +23,8 @@ class NoTowerError(BenchError, RuntimeError):
 class ImportedBackbone(Backbone):
     """Text features by dataset and class name, from all bundles of one model.
 
-    A class has the one text feature that its dataset's bundle holds. It stands for the dataset's own template and for
-    the generic one, which adapters use by default.
+    A class has one text feature, from its dataset's bundle. It is used for the dataset's own template and for the
+    generic one, the default of adapters.
     """
 
     def __init__(self, spec: BackboneSpec, bundles: Sequence[FeatureBundle], device: str = "cpu") -> None:
@@ -61,7 +61,7 @@ class ImportedBackbone(Backbone):
         for bundle in self._bundles:
             sha.update(bundle.text_features.tobytes())
         if self._shared_names_differ():
-            sha.update(b"texts by dataset")  # results of such models were computed with another dataset's texts once
+            sha.update(b"texts by dataset")  # older results used another dataset's texts
         return sha.hexdigest()[:32]
 
     def class_texts(
@@ -71,12 +71,13 @@ class ImportedBackbone(Backbone):
         *,
         keep_underscores: bool = False,  # noqa: ARG002
     ) -> Float[Tensor, "n_cls dim"]:
-        """Text features that the bundle of `classes.dataset` holds, in the order of the classes, unnormalised.
+        """Unnormalised text features from the bundle of `classes.dataset`, in the order of the classes.
 
         Raises:
-            NoTowerError: for sentences, or a template that the stored features do not stand for.
+            NoTowerError: for sentences, or for a template that is neither the dataset's nor the generic one.
             UnknownNameError: for a dataset or class without text features.
-            BenchError: if the classes name no dataset and several hold different features for them, or none holds all.
+            BenchError: if the classes name no dataset, and no dataset has all of them or several have different
+                features.
         """
         if classes.sentences is not None or template not in (classes.template, GENERIC_TEMPLATE):
             asked = "sentences" if classes.sentences is not None else f"template {template!r}"
@@ -110,7 +111,7 @@ class ImportedBackbone(Backbone):
         return torch.from_numpy(first).to(self._device)
 
     def _shared_names_differ(self) -> bool:
-        """Whether two bundles hold different text features for a class of the same name."""
+        """Whether two bundles have different text features for a class of the same name."""
         seen: dict[str, bytes] = {}
         return any(
             seen.setdefault(name, row.tobytes()) != row.tobytes()
@@ -131,13 +132,13 @@ class ImportedBackbone(Backbone):
     def encode_texts(self, texts: Sequence[str]) -> Float[Tensor, "n dim"]:
         """Stored features of class names, with or without underscores.
 
-        Raises UnknownNameError for other texts, and BenchError if several datasets hold different features for them.
+        Raises UnknownNameError for other texts, and BenchError if several datasets have different features for them.
         """
         return self._stored(texts, self._bundles)
 
 
 def _row_of(bundle: FeatureBundle) -> dict[str, int]:
-    """The row of each class name; names with spaces for underscores count too."""
+    """The row of each class name; also under the name with spaces for underscores."""
     names = bundle.facts.class_names
     return {name.replace("_", " "): i for i, name in enumerate(names)} | {name: i for i, name in enumerate(names)}
 

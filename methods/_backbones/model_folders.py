@@ -1,4 +1,4 @@
-"""Models that bring their own `open_clip_config.json`: repositories of the Hugging Face hub, and local folders.
+"""Models with their own `open_clip_config.json`: repositories of the Hugging Face hub, and local folders.
 
 open_clip writes them as `hf-hub:ORG/NAME` and `local-dir:FOLDER`. Loads no torch.
 """
@@ -31,7 +31,7 @@ _SUFFIXES = (".safetensors", ".bin", ".pth")
 _TOKENIZER_SUFFIXES = (".json", ".txt", ".model")
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 _SECONDS = 5
-"""To reach the hub. Its own client would try for 23 s, and print each attempt."""
+"""Seconds to wait for the hub. Its own client would try for 23 s and print each attempt."""
 
 
 class ModelFolderError(BenchError, ValueError):
@@ -89,7 +89,7 @@ def hub_weights(repository: str) -> Path:
 
 
 def _check_hub(repository: str) -> None:
-    """Raise ModelFolderError if nothing answers at the hub's address, or the hub's client is set to offline."""
+    """Raise ModelFolderError if the hub cannot be reached, or its client is set to offline."""
     import requests
     from huggingface_hub import constants
 

@@ -5,5 +5,5 @@ from types import ModuleType
 
 
 def open_clip() -> ModuleType:
-    """The library, imported on first use, since that takes long and planning a sweep rarely needs it."""
+    """The library, imported on first use: the import is slow, and planning a sweep rarely needs it."""
     return importlib.import_module("open_clip")

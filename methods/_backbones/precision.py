@@ -1,4 +1,4 @@
-"""The arithmetic of the frozen towers. Learned tensors, gradients and everything after the towers are fp32."""
+"""Numerical precision of the frozen towers. Learned tensors, gradients and everything after the towers are fp32."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Precision(StrEnum):
-    """Precision of the towers, part of a run's identity. The official implementations mix fp32 and fp16.
+    """Precision of the towers; part of a run's identity. The official implementations mix fp32 and fp16.
 
     bf16 has the range of fp32, so training needs no loss scaling. Gradients through an fp16 tower would need it, so
     fp16 is only for methods that read features.

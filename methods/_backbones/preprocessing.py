@@ -1,4 +1,4 @@
-"""How images become the pixels that a backbone was trained on: open_clip's preprocessing. Loads no torch."""
+"""How images are preprocessed for a backbone, as open_clip does it. Loads no torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ResizeMode = Literal["shortest", "longest", "squash"]
 
 
 class PreprocessingError(BenchError, ValueError):
-    """Preprocessing that is malformed, or that is unknown and must be given."""
+    """Preprocessing that is malformed, or is unknown and must be given."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class Preprocessing:
     """open_clip's `preprocess_cfg`; the default is OpenAI's. The size is always that of the backbone's image tower.
 
     Args:
-        mean: of each channel, for values in 0..1.
+        mean: mean of each channel, for values in 0..1.
         std: standard deviation of each channel.
         interpolation: filter of every resize, also in training views.
-        resize_mode: of the evaluation view. `shortest` resizes the shorter side and cuts out the centre, `longest`
-            resizes the longer side and pads with `fill_color`, `squash` changes the aspect ratio.
+        resize_mode: how the evaluation view is made. `shortest` resizes the shorter side and crops the centre,
+            `longest` resizes the longer side and pads with `fill_color`, `squash` changes the aspect ratio.
         fill_color: grey level 0..255.
     """
 
@@ -42,7 +42,7 @@ class Preprocessing:
 
     @property
     def option_text(self) -> str:
-        """All values as they are written after a weights file: `mean=0.5:0.5:0.5,...`."""
+        """All values, as the options of a weights file: `mean=0.5:0.5:0.5,...`."""
         return ",".join(f"{field.name}={_text(getattr(self, field.name))}" for field in fields(self))
 
 
@@ -70,12 +70,12 @@ def preprocessing_of_file(arch: str, options: Mapping[str, str], *, where: str) 
     """The preprocessing of a local weights file.
 
     Args:
-        options: `preprocess` names a pretrained tag of the architecture; every field can be given as text and replaces
-            the tag's. What is not given must be equal for all pretrained tags of the architecture.
-        where: the backbone as the user wrote it, for messages.
+        options: `preprocess` names a pretrained tag of the architecture. Every field can be given as text and replaces
+            the tag's value. A field that is not given must be equal for all pretrained tags of the architecture.
+        where: the backbone as the user wrote it, for error messages.
 
     Raises:
-        PreprocessingError: for a value that is not allowed, or not given although the tags disagree.
+        PreprocessingError: for a value that is not allowed, or that is not given although the tags differ.
         UnknownNameError: for an unknown tag.
     """
     given = _checked({name: _value(name, text) for name, text in options.items() if name != "preprocess"}, where)
@@ -99,7 +99,7 @@ def preprocessing_of_file(arch: str, options: Mapping[str, str], *, where: str) 
 
 
 def _value(name: str, text: str) -> object:
-    """The value of a text; the text itself if it is not of the field's type."""
+    """The parsed value of a text; the text itself if it does not have the field's type."""
     try:
         if name in ("mean", "std"):
             numbers = tuple(float(part) for part in text.split(":"))

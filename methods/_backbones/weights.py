@@ -19,7 +19,7 @@ from methods._backbones.weights_file import UNEXPECTED_BIAS
 
 
 class _Uninitialised(TorchFunctionMode):
-    """Inside this context, new modules draw no random numbers for weights that are loaded right after."""
+    """A context in which new modules draw no random weights, because weights are loaded right after."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -31,7 +31,7 @@ class _Uninitialised(TorchFunctionMode):
 
 
 def build_model(config: dict[str, Any], *, initialise: bool = True) -> nn.Module:
-    """An open_clip model from a model configuration, with random weights or, as every weight is loaded later, none."""
+    """An open_clip model from a configuration; `initialise=False` skips random weights if all are loaded later."""
     config = json.loads(json.dumps(config))
     hugging_face = "hf_model_name" in config["text_cfg"]
     if hugging_face:

@@ -1,4 +1,4 @@
-"""A first look at a file of weights, so that one that cannot be read is refused before any run. Loads no torch."""
+"""Checks that a weights file can be read, before any run starts. Loads no torch."""
 
 import json
 import zipfile

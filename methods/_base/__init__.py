@@ -1,1 +1,1 @@
-"""What a method is: its interface, facts, recipe, registry and wrappers."""
+"""The interface of methods, and their facts, recipes, registry and wrappers."""

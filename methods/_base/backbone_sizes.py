@@ -10,12 +10,12 @@ FORMULA_SIZES = {
     "image_blocks": "vision_depth",
     "image_parameters": "image_parameters",
 }
-"""Names of a backbone's sizes in a formula, with the attribute that each reads."""
+"""Names of a backbone's sizes in a formula, and the attribute that gives each."""
 
 
 @runtime_checkable
 class BackboneSizes(Protocol):
-    """What a formula needs of a backbone; its weights need not be loaded."""
+    """The sizes of a backbone that formulas use; its weights need not be loaded."""
 
     @property
     def embed_dim(self) -> int:
@@ -39,4 +39,4 @@ class BackboneSizes(Protocol):
 
     @property
     def image_parameters(self) -> int:
-        """All weights of the image tower."""
+        """Number of weights of the image tower."""

@@ -1,4 +1,4 @@
-"""What a method sees of images: a training or evaluation batch, and the support set."""
+"""What a method can read of images: a training or evaluation batch, and the support set."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from methods._base.method_info import Needs
 
 
 class UndeclaredNeedError(BenchError, RuntimeError):
-    """A method read something of a batch that its `needs` do not declare, or that the batch does not have."""
+    """A method read a part of a batch that its `needs` do not declare, or that the batch does not have."""
 
 
 class Batch:
     """Images of one step, restricted to what the method declares in `needs`. Everything is computed on first use.
 
-    The batch of a stack has a leading dimension of runs and offers labels, features and pooled states only.
+    The batch of a stack has a leading dimension of runs and only labels, features and pooled states.
 
     Args:
         labels: class indices `(batch,)`; None at evaluation, where methods must not see labels.
@@ -131,7 +131,7 @@ Classifier = Callable[[Batch], Tensor]
 
 @dataclass(frozen=True)
 class SupportView:
-    """What `prepare` sees: the support classes, the labels, and the frozen features of the centre views.
+    """The argument of `prepare`: support classes, labels, and the frozen features of the centre views.
 
     Args:
         labels: `(n,)`.

@@ -1,4 +1,4 @@
-"""Where double precision is computed: on the device if it has float64, and on the CPU else, as for Apple's MPS."""
+"""The device for double precision: the method's own if it has float64, else the CPU (Apple's MPS has none)."""
 
 from functools import cache
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 @cache
 def has_float64(device: torch.device) -> bool:
-    """Whether tensors in float64 can be on this device; MPS refuses them with a TypeError."""
+    """Whether this device supports float64; MPS raises a TypeError."""
     try:
         torch.empty(0, dtype=torch.float64, device=device)
     except TypeError:
@@ -17,7 +17,7 @@ def has_float64(device: torch.device) -> bool:
 
 
 def home_of(dtype: torch.dtype, device: torch.device) -> torch.device:
-    """The device that holds tensors of this type for a method on `device`: itself or, without float64, the CPU."""
+    """The device for tensors of this type of a method on `device`: the same or, for lack of float64, the CPU."""
     return device if dtype is not torch.float64 or has_float64(device) else torch.device("cpu")
 
 

@@ -1,4 +1,4 @@
-"""The registered methods for whoever reads their facts only: listings, plans, refusals. Loads no torch."""
+"""The registered methods for code that only reads their facts: listings, plans, refusals. Loads no torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from methods._base.registry import MethodRegistry
 
 ABSENT = ("torch", "jaxtyping", "safetensors", "scipy", "threadpoolctl", "open_clip")
-"""Packages that methods compute with, and do not need to describe themselves."""
+"""Packages that methods need for computations only, not for their facts."""
 SHARED = (backbone_sizes, method_info, parameter_formula, recipe, selection)
 """Modules of facts. They are imported as usual, so that `info.family is Family.ZERO_SHOT` means the same everywhere."""
 
@@ -25,13 +25,13 @@ def known_methods() -> MethodRegistry:
     """The registry of methods, to read facts from.
 
     Its classes are loaded without torch: they have their facts, settings, base classes and files, but cannot compute;
-    `get_method` returns those that can. It is the ordinary registry if torch is loaded already, if other packages add
-    methods, or if a method needs a value of torch to describe itself.
+    `get_method` returns classes that can. If torch is loaded already, other packages add methods, or the facts of a
+    method need a value of torch, this is the ordinary registry.
     """
     if "torch" not in sys.modules and not entry_points(group=METHODS_GROUP):
         try:
             return methods_without_torch()
-        except (ImportError, AttributeError, TypeError):  # a method needs a value of torch to describe itself
+        except (ImportError, AttributeError, TypeError):  # the facts of a method need a value of torch
             pass
     return methods.METHODS
 

@@ -1,4 +1,4 @@
-"""The two interfaces that a method can implement, and the functions that most methods call."""
+"""The two interfaces that a method can implement, and functions that most methods use."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
@@ -21,15 +21,15 @@ ConfigT = TypeVar("ConfigT", bound=MethodConfig)
 
 
 class ClosedVocabularyError(BenchError, ValueError):
-    """Other classes were given to a method whose parameters are tied to its training classes."""
+    """A method whose parameters are tied to its training classes was given other classes."""
 
 
 class Method(ABC, Generic[ConfigT]):
     """Turns a frozen backbone, a few images and class names into a classifier.
 
     Args:
-        backbone: frozen, and shared with other runs, so it must not change by a bit.
-        generator: the only source of randomness, on the CPU.
+        backbone: frozen and shared with other runs, so it must not change.
+        generator: on the CPU; the only source of randomness.
     """
 
     info: ClassVar[MethodInfo]
@@ -45,7 +45,7 @@ class Method(ABC, Generic[ConfigT]):
         self.support_classes = support.classes
 
     def check_classes(self, classes: ClassSet) -> None:
-        """Raise ClosedVocabularyError for classes other than those trained on, unless these settings allow others."""
+        """Raise ClosedVocabularyError for classes other than the training classes, unless the settings allow them."""
         if not self.info.is_open(self.config):
             require_known_classes(self.info.name, self.support_classes, classes)
 
@@ -55,22 +55,22 @@ class Method(ABC, Generic[ConfigT]):
 
     @abstractmethod
     def classifier(self, classes: ClassSet) -> Classifier:
-        """Compute the text side once for these classes. Raises ClosedVocabularyError if it cannot."""
+        """The classifier of these classes, whose texts are encoded once. May raise ClosedVocabularyError."""
 
     def calibrate(self, validation: SupportView) -> None:
         """Choose hyper-parameters on the min(shots, 4) validation images; called last, if `needs_validation`."""
 
     def oracle_classifiers(self, classes: ClassSet) -> Mapping[str, Classifier]:  # noqa: ARG002
-        """Candidates from which the scorer picks with test labels, for settings that are a labelled oracle.
+        """Candidates among which the best is chosen with test labels, for settings that are a labelled oracle.
 
         Empty for all other settings, which are scored by `classifier`.
         """
         return {}
 
     def tuned_state(self) -> dict[str, Tensor]:
-        """All that `classifier` needs besides backbone, settings and support classes, to be kept in a file.
+        """The tensors that `classifier` needs besides backbone, settings and support classes, to be stored in a file.
 
-        It holds no image and no feature that the classifier does not use.
+        It contains no image and no feature that the classifier does not use.
         """
         return {}
 
@@ -86,19 +86,19 @@ class TrainableMethod(Method[ConfigT]):
     """A method that learns by minibatch gradient steps on its own parameters."""
 
     trainable: nn.Module
-    """All learned tensors: counted, optimised and saved; never a backbone parameter. Exists after `prepare`."""
+    """All learned tensors, which are counted, optimised and saved; no backbone parameters. Exists after `prepare`."""
 
     @property
     def draws_on_device(self) -> bool:
-        """Whether steps draw random numbers by the device's own generator, so that devices train differently."""
+        """Whether training uses the device's own random generator, so that results differ between kinds of device."""
         return False
 
     def learned_parameters(self) -> int:
-        """Parameters of `trainable`."""
+        """Number of parameters of `trainable`."""
         return count_parameters(self.trainable)
 
     def loss(self, batch: Batch) -> Float[Tensor, "*runs"]:
-        """Training loss of one batch; cross-entropy of `logits` unless a method has another."""
+        """Training loss of one batch. Default: cross-entropy of the logits."""
         return cross_entropy(self.train_classifier()(batch), batch.labels)
 
     def stages(self) -> tuple[float, ...]:
@@ -111,13 +111,13 @@ class TrainableMethod(Method[ConfigT]):
     def begin_stage(self, stage: int) -> None:
         """Called before each stage (0-based), and before its `parameter_groups`.
 
-        A resumed training begins its stage again, and its tensors are restored afterwards.
+        When training is resumed, its stage begins again and its tensors are restored afterwards.
         """
 
     def interpolated_parameters(self) -> Iterable[nn.Parameter]:
         """Parameters that WiSE-FT interpolates between initial and trained values. Default: all.
 
-        Empty for a method that has such an average as a setting.
+        Empty for a method that has this average as a setting.
         """
         return self.trainable.parameters()
 
@@ -126,19 +126,19 @@ class TrainableMethod(Method[ConfigT]):
         return [{"params": list(self.trainable.parameters())}]
 
     def before_step(self) -> None:
-        """Called before each step, for counts and copies by step."""
+        """Called before each step."""
 
     def backward(self, batch: Batch) -> Tensor:
-        """Leave the step's gradients on `trainable` and return the loss; for methods that operate on gradients."""
+        """Compute the step's gradients of `trainable` and return the loss; for methods that modify gradients."""
         loss = self.loss(batch)
         torch.autograd.backward(loss, torch.ones_like(loss))
         return loss
 
     def on_epoch_end(self, epoch: int, epochs: int) -> None:
-        """Called after each epoch (0-based, over all stages), for averages over epochs and the like."""
+        """Called after each epoch (0-based, over all stages), for example to average parameters."""
 
     def training_state(self) -> dict[str, Tensor]:
-        """What changes in training besides `trainable` and `generator`, so that training can be resumed."""
+        """The state that changes in training besides `trainable` and `generator`, so that training can be resumed."""
         return {}
 
     def restore_training_state(self, state: dict[str, Tensor]) -> None:
@@ -147,7 +147,7 @@ class TrainableMethod(Method[ConfigT]):
     def finalise(self) -> None:
         """Called after the last epoch, before evaluation.
 
-        If the epoch is selected, it is called for each candidate, with `trainable` restored to the end of that epoch.
+        With a choice of the epoch, it is called for each candidate, with `trainable` restored to the end of that epoch.
         """
 
     def tuned_state(self) -> dict[str, Tensor]:
@@ -159,12 +159,12 @@ class TrainableMethod(Method[ConfigT]):
         self.trainable.load_state_dict(state)
 
     def train_classifier(self) -> Classifier:
-        """The classifier that training differentiates, built again in every step. Default: that of evaluation."""
+        """The classifier for the training loss, built again in every step. Default: the classifier of evaluation."""
         return self.classifier(self.support_classes)
 
 
 def require_known_classes(method: str, trained: ClassSet, requested: ClassSet) -> None:
-    """Raise ClosedVocabularyError unless `requested` are exactly the classes trained on."""
+    """Raise ClosedVocabularyError unless `requested` are exactly the training classes."""
     if trained.names != requested.names:
         raise ClosedVocabularyError(
             f"{method} learns parameters tied to its {len(trained)} training classes and cannot classify "

@@ -1,4 +1,4 @@
-"""The facts of a method as plain data, from which listings, plans, checks and docs are made. Loads no torch."""
+"""The facts of a method as plain data, for listings, plans, checks and docs. Loads no torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,9 +29,9 @@ class Family(StrEnum):
 
 
 class Needs(StrEnum):
-    """What a method reads of an image. Reading anything else raises UndeclaredNeedError.
+    """What a method reads from an image. Reading anything else raises UndeclaredNeedError.
 
-    `TEST_STREAM` is declared by a method that learns from unlabelled test images; it has a board of its own.
+    A method that learns from unlabelled test images declares `TEST_STREAM`; such methods have a separate board.
     """
 
     FEATURES = "features"
@@ -44,28 +44,28 @@ class Needs(StrEnum):
 
 
 class TowerUse(StrEnum):
-    """What a method does with the inside of a tower, besides prompts; some towers do not allow it."""
+    """How a method uses the inside of a tower, besides prompts; not every tower supports it."""
 
     IMAGE_BLOCKS = "image_blocks"
     """It changes parts of the image tower's blocks, such as weights and norms."""
     IMAGE_PROJECTION = "image_projection"
-    """It fine-tunes the matrix that ends the image tower."""
+    """It fine-tunes the last projection of the image tower."""
     PROMPT_STATES = "prompt_states"
     """It reads learned tokens after the last block of the image tower."""
     TEXT_TOKENS = "text_tokens"
-    """It inserts, exchanges or reads tokens inside the text tower."""
+    """It inserts, replaces or reads tokens inside the text tower."""
 
 
 class MethodConfig(BaseModel):
-    """Base of all method configurations: frozen, and an unknown key is an error.
+    """Base of all method configurations. Instances are frozen, and an unknown key is an error.
 
-    The methods below are facts that depend on the settings; a configuration overrides those that differ for it.
+    The methods below are facts that depend on the settings; a subclass overrides them where they differ.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def config_error(self) -> str | None:
-        """Why these settings cannot be run, and what to set instead; None if they can."""
+        """Why these settings cannot be run, and what to set instead; None if they can be."""
         return None
 
     def closed_vocabulary(self) -> bool:
@@ -77,12 +77,12 @@ class MethodConfig(BaseModel):
         return None
 
     def frozen_blocks(self, backbone: BackboneSizes) -> int | None:  # noqa: ARG002
-        """Leading image blocks that stay as they are, for a method that reads `Batch.hidden` of the next block."""
+        """Number of leading frozen image blocks, for a method that reads `Batch.hidden` before the next block."""
         return None
 
 
 def offered_values(config: type[MethodConfig], setting: str) -> tuple[Any, ...]:
-    """The values of a setting that is a choice; empty if there is no such setting or it is no choice."""
+    """The allowed values of a setting; empty if there is no such setting or it is not a choice."""
     found = config.model_fields.get(setting)
     return get_args(found.annotation) if found else ()
 
@@ -92,23 +92,24 @@ class MethodInfo:
     """The facts of a method.
 
     Args:
-        name: registry id, equal to the module's name.
+        name: name in the registry, equal to the module's name.
         title: name in tables.
         summary: one sentence.
         citation: BibTeX entry.
         config: the configuration class; its defaults are the published setting.
-        open_vocabulary: whether `classifier` works for classes it was not trained on.
-        needs: the least of an image that it reads; by default the frozen tower's features.
-        parameter_formula: number of trainable parameters, as text; see `evaluate_formula`. It may also use `n_classes`
-            and `shots`. The conformance kit compares it with the built module.
+        open_vocabulary: whether `classifier` works for classes without training images.
+        needs: what it reads from an image; by default only the frozen tower's features.
+        parameter_formula: number of trainable parameters, as text (`evaluate_formula`); it may also use `n_classes` and
+            `shots`. The conformance kit compares it with the built module.
         recipes: published training settings by protocol; empty for training-free methods.
         config_by_protocol: published settings of a protocol that differ from the config's defaults.
         vision_transformer: whether the image tower must be a transformer.
-        tower_use: what it does with the inside of the towers, besides prompts.
+        tower_use: how it uses the inside of the towers, besides prompts.
         prompt_depths: settings that give a number of prompted blocks, each with its tower, `text` or `image`.
         reads_text: whether the text tower is used at all.
-        learns_text: whether the text tower runs on anything but plain class texts.
-        class_text_teacher: whether class texts given in place of the template guide training although it learns texts.
+        learns_text: whether the input or the weights of the text tower are learned.
+        class_text_teacher: whether a method that learns texts also trains on class texts given in place of the
+            template.
         starts_as_zero_shot: settings with which it equals a zero-shot classifier before training; None if none do.
         stackable: whether its loss also works on a stack of runs, see `methods._base.stack`.
     """
@@ -135,7 +136,7 @@ class MethodInfo:
 
     @property
     def needs_validation(self) -> bool:
-        """Whether `calibrate` needs the few validation images: whether `selection` can be `validation`."""
+        """Whether `calibrate` needs the few validation images, that is, `selection` can be `validation`."""
         return "validation" in offered_values(self.config, "selection")
 
     @property
@@ -145,14 +146,14 @@ class MethodInfo:
 
     @property
     def usual_protocol(self) -> EvalProtocol:
-        """The protocol of its card and of the conformance kit: base-to-new where it can score new classes."""
+        """The protocol of its card and of the conformance kit: base-to-new if it can classify new classes."""
         if self.reads_test_stream:
             return EvalProtocol.TEST_TIME
         return EvalProtocol.BASE_TO_NEW if self.open_vocabulary else EvalProtocol.FEW_SHOT
 
     @property
     def oracle_settings(self) -> Mapping[str, Any]:
-        """Settings that choose with test labels, for a method whose choice is not called `selection`; else empty."""
+        """Settings that choose with test labels, for a method without a setting `selection`; else empty."""
         choices = [key for key in self.config.model_fields if "oracle" in offered_values(self.config, key)]
         return {key: "oracle" for key in choices if key != "selection"}
 
@@ -161,14 +162,14 @@ class MethodInfo:
         return int(evaluate_formula(self.parameter_formula, backbone, config, n_classes=n_classes, shots=shots))
 
     def default_config(self, protocol: EvalProtocol) -> MethodConfig:
-        """The published setting for that protocol, or the one that belongs to the reused recipe."""
+        """The published settings for a protocol, or those that belong to the reused recipe."""
         return self.config(**self.config_by_protocol.get(self._printed(protocol), {}))
 
     def recipe_for(self, protocol: EvalProtocol) -> Recipe | None:
         """The published training settings for that protocol; None if there are none.
 
-        Most papers print none for training on a source dataset. Then those of base-to-new, or of few-shot, are reused
-        and the source says so.
+        Most papers give none for training on a source dataset. Then the recipe of base-to-new or few-shot is reused,
+        and `source` states this.
         """
         printed = self._printed(protocol)
         recipe = self.recipes.get(printed)
@@ -183,5 +184,5 @@ class MethodInfo:
         return protocol
 
     def is_open(self, config: MethodConfig) -> bool:
-        """Whether this configuration can classify classes it was not trained on."""
+        """Whether this configuration can classify classes without training images."""
         return self.open_vocabulary and not config.closed_vocabulary()

@@ -15,7 +15,7 @@ def evaluate_formula(formula: str, backbone: BackboneSizes, config: object, **co
     and `set`. Formulas are part of a method's code, so evaluating one is as safe as importing the method.
 
     Raises:
-        BenchError: for a name that is none of these.
+        BenchError: for any other name.
     """
     code = compile(formula, f"<formula {formula!r}>", "eval")
     known: dict[str, Any] = _FUNCTIONS | counts

@@ -43,7 +43,7 @@ class Schedule(StrEnum):
 
 
 PUBLISHED, PUBLISHED_BY_DATASET = "published", "published by dataset"
-"""Names of recipes with published settings: one for all datasets, or one with settings that differ by dataset."""
+"""Names of published recipes: with the same settings for all datasets, or with settings that differ by dataset."""
 
 
 class Recipe(BaseModel):
@@ -91,24 +91,24 @@ class Recipe(BaseModel):
 
     @model_serializer(mode="wrap")
     def _as_before(self, plain: Callable[[Recipe], dict[str, Any]]) -> dict[str, Any]:
-        """Empty `epochs_by_dataset` are left out, so that the run ids of other recipes stay what they were."""
+        """Leaves out an empty `epochs_by_dataset`, so that older run ids stay valid."""
         values = plain(self)
         if not self.epochs_by_dataset:
             values.pop("epochs_by_dataset", None)
         return values
 
     def for_dataset(self, name: str) -> Recipe:
-        """The recipe with the epochs for that dataset. A spec keeps the whole table: one recipe for all datasets."""
+        """The recipe with the epochs for one dataset. A spec stores the whole table: one recipe for all datasets."""
         epochs = self.epochs_by_dataset.get(name, self.epochs)
         return self.model_copy(update={"epochs": epochs, "epochs_by_dataset": {}})
 
     def for_shots(self, shots: int) -> Recipe:
-        """The recipe with the epochs for that many shots, so that equal trainings have equal recipes."""
+        """The recipe with the epochs for that many shots, so that identical training has identical recipes."""
         return self.model_copy(update={"epochs": self.epochs_for(shots), "epochs_by_shots": {}})
 
     @property
     def repeats_views(self) -> bool:
-        """Whether an epoch repeats views of an earlier one."""
+        """Whether an epoch repeats views of an earlier epoch."""
         return not self.augment or self.views > 0
 
     def on_stored_features(self) -> Recipe:
@@ -124,15 +124,15 @@ SettingsT = TypeVar("SettingsT")
 
 
 def for_transfer(settings: SettingsT) -> dict[EvalProtocol, SettingsT]:
-    """The same settings for cross-dataset transfer and for domain generalisation, as most papers print them."""
+    """The same settings for cross-dataset transfer and domain generalisation, as in most papers."""
     return dict.fromkeys((EvalProtocol.CROSS_DATASET, EvalProtocol.DOMAIN_GENERALIZATION), settings)
 
 
 def demo_recipe(published: Recipe) -> Recipe:
-    """A short training for laptops, named `demo`: fewer epochs over a few views that all methods share.
+    """A short recipe for laptops, named `demo`: fewer epochs over a few views that all methods share.
 
-    Optimiser, schedule and batch size are the published ones. Only batches below 16 become 16, with the rate times the
-    square root of the ratio, since a synthetic image costs less than the overhead of a step.
+    Optimiser, schedule and batch size are the published ones, except that batches below 16 become 16 and the learning
+    rate is multiplied by the square root of the ratio: a synthetic image costs less than the overhead of a step.
     """
     small = 0 < published.batch_size < 16
     return published.model_copy(

@@ -23,7 +23,7 @@ def _load_catalogue() -> None:
 
 
 class MethodRegistry(Registry[type[Method[Any]]]):
-    """Names to methods; `wrapper:host` is a wrapper, such as `apex_on`, around another method."""
+    """Methods by name; `wrapper:host` is a wrapper, such as `apex_on`, around another method."""
 
     def __init__(self) -> None:
         super().__init__("method", _load_catalogue)
@@ -44,7 +44,7 @@ class MethodRegistry(Registry[type[Method[Any]]]):
         return self._wrappers[wrapper](inner)
 
     def infos(self) -> list[MethodInfo]:
-        """Facts of all methods, by name; wrappers around other methods than their own are not listed."""
+        """Facts of all methods, sorted by name; wrappers appear only around their default host."""
         return [self.get(name).info for name in self]
 
 
@@ -55,8 +55,8 @@ MethodT = TypeVar("MethodT", bound=type[Method[Any]])
 def register_method(cls: MethodT) -> MethodT:
     """Class decorator: register a method under `cls.info.name`.
 
-    Raises RegistrationError for a class without `info`, or a name that is malformed or taken, or a title that cannot
-    stand in a table.
+    Raises RegistrationError for a class without `info`, a name that is malformed or taken, or a title that does not fit
+    into a table.
     """
     info = cls.__dict__.get("info")
     if not isinstance(info, MethodInfo):
@@ -71,5 +71,5 @@ def get_method(name: str) -> type[Method[Any]]:
 
 
 def list_methods() -> list[MethodInfo]:
-    """Facts of all registered methods, by name."""
+    """Facts of all registered methods, sorted by name."""
     return METHODS.infos()

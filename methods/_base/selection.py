@@ -9,7 +9,7 @@ from methods._base.method_info import MethodInfo, offered_values
 
 
 class Selection(StrEnum):
-    """What decides about hyper-parameters or the epoch. `oracle` uses test labels and is marked so everywhere."""
+    """How hyper-parameters or the epoch are chosen. `oracle` uses test labels and is always labelled as such."""
 
     LAST = "last"
     FIXED = "fixed"
@@ -20,11 +20,11 @@ class Selection(StrEnum):
 
 @dataclass(frozen=True)
 class SelectionRule:
-    """What a kind of selection means for one method.
+    """How one method implements a kind of selection.
 
     Args:
         settings: method settings that switch it on.
-        by_epoch: whether the harness chooses among epochs, which is no setting of the method.
+        by_epoch: whether the harness chooses the epoch; this is not a setting of the method.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -33,11 +33,11 @@ class SelectionRule:
 
 @dataclass
 class TuningCost:
-    """What selection has cost so far. A method counts its own trials, the harness all others.
+    """The cost of selection so far. A method counts its own trials, the harness all others.
 
     Args:
         fits: models that the method itself fitted outside the training loop, discarded ones included.
-        evaluations: candidates evaluated on some images, or averaged over them.
+        evaluations: number of candidates that were evaluated, or averaged in an ensemble.
         seconds: wall clock of selecting with labels.
     """
 

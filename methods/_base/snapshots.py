@@ -1,4 +1,4 @@
-"""Snapshots of a module's state during training, and choosing one of them afterwards."""
+"""Snapshots of a module's state during training, one of which is chosen afterwards."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 class Snapshots:
     """Copies of a module's state, any of which can be restored.
 
-    All are held in memory: snapshots x parameters, which is 60 MB for LP++ on 100 classes of ViT-B/16.
+    All copies stay in memory: 60 MB for LP++ on 100 classes of ViT-B/16.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -36,7 +36,7 @@ class Snapshots:
         self.module.load_state_dict(self.states[index])
 
     def restore_best(self, score: Callable[[], float], *, last_of_equals: bool = False) -> int:
-        """Restore the snapshot with the highest score; of equal ones the first, or the last.
+        """Restore the snapshot with the highest score; on ties the first, or the last with `last_of_equals`.
 
         Returns the number of snapshots.
         """

@@ -1,10 +1,10 @@
 """Stacks: several runs of a method that train as one, each learned tensor with a leading dimension of runs.
 
 A method opts in with `MethodInfo.stackable`. Its loss must then also work on a stack: features `(runs, batch, dim)`,
-labels `(runs, batch)`, parameters `(runs, ...)`, losses `(runs,)`. For that, it multiplies matrices with `matmul` and
-`dot_rows`, takes `cross_entropy` from here, sums over the last dimensions, and reads what differs between runs, other
-than parameters, with `each_run`. Element-wise operations run once for the whole stack. Matrix products run one by one,
-with the same shapes as in a run alone, so that the results have the same bits.
+labels `(runs, batch)`, parameters `(runs, ...)`, losses `(runs,)`. To do so, it multiplies matrices with `matmul` and
+`dot_rows`, uses `cross_entropy` of this module, sums over the last dimensions, and reads values that differ between
+runs, other than parameters, with `each_run`. Element-wise operations run once for the whole stack. Matrix products run
+one by one, with the same shapes as in a single run, so that results are bit-identical.
 """
 
 import copy
@@ -19,12 +19,12 @@ MethodT = TypeVar("MethodT")
 
 
 def matmul(a: Tensor, b: Tensor) -> Tensor:
-    """`a @ b` of matrices; with a leading dimension of runs in either, one product for each run."""
+    """`a @ b` of matrices; one product for each run if either has a leading dimension of runs."""
     return _by_run(torch.matmul, a, b)
 
 
 def dot_rows(x: Tensor, rows: Tensor) -> Tensor:
-    """`x @ rows.T`, otherwise as `matmul`. The gradient of the rows has their memory layout, as in a run alone."""
+    """`x @ rows.T`, otherwise as `matmul`. The gradient of the rows has their memory layout, as in a single run."""
     return _by_run(lambda a, b: a @ b.T, x, rows)
 
 
@@ -37,9 +37,9 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def stack_runs(methods: Sequence[MethodT]) -> MethodT:
-    """One method for several prepared ones of equal settings and shapes, with the parameters of all.
+    """Combines prepared methods of equal settings and shapes into one method with the parameters of all.
 
-    The parameters of `methods` become views of the stacked ones, so that they follow the training; `separate` ends it.
+    The parameters of `methods` become views of the stacked parameters and follow the training, until `separate`.
     """
     first = methods[0]
     together = copy.copy(first)
@@ -57,7 +57,7 @@ def stack_runs(methods: Sequence[MethodT]) -> MethodT:
 
 
 def separate(methods: Sequence[MethodT]) -> None:
-    """Give each method of a stack parameters in memory of their own again."""
+    """Give each method of a stack separate memory for its parameters again."""
     for method in methods:
         for parameter in method.trainable.parameters():  # type: ignore[attr-defined]
             parameter.data = parameter.data.clone()

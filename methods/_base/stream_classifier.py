@@ -9,9 +9,9 @@ from methods._base.batch import Batch
 
 
 class StreamClassifier(ABC):
-    """Classifies a stream of unlabelled images. Each stream begins without memory, and batches only group its images.
+    """Classifies a stream of unlabelled images. Each stream starts without memory; batching has no effect.
 
-    A method that returns one from `classifier` declares `Needs.TEST_STREAM`.
+    A method whose `classifier` returns a StreamClassifier declares `Needs.TEST_STREAM`.
     """
 
     @abstractmethod
@@ -19,6 +19,6 @@ class StreamClassifier(ABC):
         """Logits `(batch, n_cls)` of each batch, in order. It may read all batches first."""
 
     def __call__(self, batch: Batch) -> Tensor:
-        """Logits `(batch, n_cls)` of a stream of one batch."""
+        """Logits `(batch, n_cls)` of a stream that consists of one batch."""
         (logits,) = self.over(iter([batch]))
         return logits

@@ -1,4 +1,4 @@
-"""What `prepare` gets when a kept model is loaded: the classes, and no image."""
+"""The support set of `prepare` when a stored model is loaded: classes without images."""
 
 from typing import NoReturn
 
@@ -9,7 +9,7 @@ from methods._base.batch import SupportView
 
 
 class SupportImagesError(BenchError, RuntimeError):
-    """A method reads support images while a kept model is loaded."""
+    """A method read support images while a stored model was loaded."""
 
 
 def support_without_images(method: str, classes: ClassSet, device: torch.device) -> SupportView:

@@ -1,8 +1,8 @@
-"""Runs Python modules without torch, to read the facts in them without the seconds that importing torch takes.
+"""Runs Python modules without torch, to read their facts without the seconds that an import of torch takes.
 
-A module that is loaded here runs as usual, but what it imports from torch is a placeholder. So its classes, settings,
-recipes and plain functions are real, and only its computations are not. The module has another name in `sys.modules`:
-an ordinary import of it is not affected.
+A module that is loaded here runs as usual, but names from torch are placeholders. Its classes, settings, recipes and
+plain functions are real; only its computations fail. The module has another name in `sys.modules`, so an ordinary
+import of it is not affected.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ PLACEHOLDER = Placeholder()
 
 
 class ModulesWithoutTorch:
-    """Modules that run without torch, each loaded once. What they import besides is imported as usual.
+    """Modules that run without torch, each loaded once. All other imports work as usual.
 
     Args:
         run: modules, or top-level packages with all of their modules, that run here.
@@ -96,7 +96,7 @@ class ModulesWithoutTorch:
         fromlist: tuple[str, ...] | None = (),
         level: int = 0,
     ) -> Any:
-        """What `__import__` gives inside these modules."""
+        """The `__import__` of these modules."""
         full = resolve_name("." * level + name, (globals or {})["__package__"]) if level else name
         top = full.partition(".")[0]
         if (top in self._to_run or full in self._to_run) and full not in self._shared:

@@ -1,4 +1,4 @@
-"""Methods around other methods, `wrapper:host`: their facts, their checks and their classes."""
+"""Methods that wrap other methods, `wrapper:host`: facts, checks and classes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -24,12 +24,12 @@ def wrapped_info(
     config_mixin: type[Any] | None = None,
     **facts: Any,
 ) -> MethodInfo:
-    """The facts of a wrapper around a host: the host's, with some more settings.
+    """The facts of a wrapper around a host: the host's facts with additional settings.
 
     Args:
-        settings: pydantic fields `{name: (type, Field)}`; a setting of the host gets the wrapper's default.
+        settings: pydantic fields `{name: (type, Field)}`; for a setting of the host, this replaces the default.
         config_mixin: overrides methods of the host's configuration.
-        facts: others that differ from the host's; by default it is an ensemble and trained like the host.
+        facts: other facts that differ from the host's; by default an ensemble that is trained like the host.
     """
     prefix = "".join(part.capitalize() for part in name.partition(":")[0].split("_"))
     recipes = {
@@ -55,15 +55,15 @@ def register_wrapper(
     describe: Callable[[MethodInfo, str], MethodInfo],
     host_conflict: Callable[[type[Method[Any]]], str | None],
 ) -> Callable[[type[Method[Any]]], type[Method[Any]]]:
-    """Register `name:host` as the mixin around any suitable host; returns the function that makes such a class.
+    """Register `name:host` as the mixin around any suitable host; returns the function that creates the class.
 
     Args:
         mixin: precedes the host among the base classes.
         describe: makes the facts from the host's facts and the name.
-        host_conflict: why it cannot wrap a method, as the end of a sentence about it; None if it can.
+        host_conflict: why it cannot wrap a method, to follow the method's name in a sentence; None if it can.
 
     Raises:
-        BenchError: by the returned function, for an unsuitable host; suitable ones are listed.
+        BenchError: by the returned function for an unsuitable host; the message lists suitable hosts.
     """
 
     @cache

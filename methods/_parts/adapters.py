@@ -14,7 +14,7 @@ from methods._parts.parameter_initialisation import linear_uniform
 
 
 class LinearAdapter(nn.Module):
-    """`x A + b` on a feature, starting at the identity (APEX)."""
+    """`x A + b` on a feature, initialised as the identity (APEX)."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -28,8 +28,8 @@ class LinearAdapter(nn.Module):
 class LowRankAdapter(nn.Module):
     """`x U V + b` with inner width `rank`.
 
-    Below full rank it cannot start at the identity, and the paper prints no initialisation. Here U has orthonormal
-    columns and V is its transpose, so that it starts as the projection to a random subspace.
+    Below full rank it cannot start at the identity, and the paper gives no initialisation. Here U has orthonormal
+    columns and V is its transpose, so it starts as a projection onto a random subspace.
     """
 
     def __init__(self, dim: int, rank: int, generator: torch.Generator) -> None:
@@ -77,7 +77,7 @@ class AdapterConfig(MethodConfig):
 
 
 def make_adapter(kind: AdapterKind, rank: int, backbone: Backbone, generator: torch.Generator) -> nn.Module:
-    """An adapter on features of the joint space; `rank` is the inner width of the two narrow kinds."""
+    """An adapter on features of the joint space; `rank` is the inner width of the low-rank and bottleneck kinds."""
     if kind == "linear":
         return LinearAdapter(backbone.embed_dim)
     if kind == "low_rank":

@@ -20,7 +20,7 @@ def class_distances(
 
     Args:
         candidates: frozen text features, of any norm.
-        nearest: cosine of the nearest class: the largest, or the smallest as the paper's equation reads.
+        nearest: cosine of the nearest class: the largest, or the smallest, as in the paper's equation.
     """
     cosine = F.normalize(candidates, dim=-1) @ F.normalize(trained, dim=-1).T
     closest = cosine.amax(dim=1) if nearest == "max" else cosine.amin(dim=1)
@@ -30,23 +30,23 @@ def class_distances(
 def ensemble_weight(
     mean_distance: Float[Tensor, " n_cls"], nearest_distance: Float[Tensor, " n_cls"], *, beta: float, eps: float
 ) -> Float[Tensor, " n_cls"]:
-    """`exp(-beta * mean * [nearest > eps])`: 1 = all adapted, for classes that were trained on."""
+    """`exp(-beta * mean * [nearest > eps])`; 1 (adapted model only) for trained classes."""
     return torch.exp(-beta * mean_distance * (nearest_distance > eps))
 
 
 @dataclass(frozen=True)
 class Blend:
-    """A classifier that blends two models and gives access to both; all features are unnormalised.
+    """A classifier that blends two models; all features are unnormalised.
 
-    The blend is linear in both features, so other weights can be tried later on stored features, without the towers and
-    without training.
+    The blend is linear in both features, so other weights can be tried later on stored features, without the towers or
+    training.
 
     Args:
         text_weight: share of the adapted text, per class.
         adapted_image: image features of the adapted model; not computed if its share is 0.
-        plain_image: those of the other model; not computed if the adapted share is 1.
-        mean_distance: of each class to the training classes, see `class_distances`.
-        nearest_distance: the same to the nearest of them.
+        plain_image: image features of the other model; not computed if the adapted share is 1.
+        mean_distance: mean distance of each class to the training classes, see `class_distances`.
+        nearest_distance: distance of each class to the nearest training class.
     """
 
     adapted_text: Float[Tensor, "n_cls dim"]
@@ -60,12 +60,12 @@ class Blend:
     scale: float
 
     def __call__(self, batch: Batch) -> Float[Tensor, "batch n_cls"]:
-        """Logits of a batch; a tower without a share does not run."""
+        """Logits of a batch; an image tower with weight 0 does not run."""
         adapted = self.adapted_image(batch) if self.image_weight > 0 else None
         return self.logits(adapted, self.plain_image(batch) if self.image_weight < 1 else None)
 
     def logits(self, adapted: Tensor | None, plain: Tensor | None) -> Float[Tensor, "batch n_cls"]:
-        """Logits from image features of the two models, `(batch, dim)` each; None for one without a share."""
+        """Logits from image features of the two models, `(batch, dim)` each; None for a model with weight 0."""
         image: Tensor | float = 0.0
         if adapted is not None and self.image_weight > 0:
             image = self.image_weight * adapted

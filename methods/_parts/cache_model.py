@@ -34,13 +34,13 @@ PUBLISHED_SETTINGS: Mapping[str, tuple[float, tuple[float, float]]] = {
     "sun397": (1.17, (12.0, 10.0)),
     "ucf101": (3.0, (7.0, 3.0)),
 }
-"""`init_alpha` and `search_scale` (beta, alpha) of Tip-Adapter's configs/*.yaml, commit d0e2d6f, by dataset."""
+"""By dataset, `init_alpha` and `search_scale` (beta, alpha) of Tip-Adapter's configs/*.yaml, commit d0e2d6f."""
 OTHER_DATASETS = PUBLISHED_SETTINGS["sun397"]
-"""Settings for datasets that the official code has no configuration for."""
+"""Settings for datasets without an official configuration."""
 
 
 class CacheConfig(TextConfig):
-    """Settings of the cache; those of the official configuration of the dataset where they are None."""
+    """Settings of the cache; None means the value of the dataset's official configuration."""
 
     alpha: float | None = Field(
         None,
@@ -66,7 +66,7 @@ class CacheConfig(TextConfig):
     logit_scale: LogitScaleSetting = None
 
     def for_dataset(self, name: str | None) -> CacheSettings:
-        """The settings on a dataset, of which the missing ones are those of its official configuration."""
+        """The settings on a dataset, with missing values from its official configuration."""
         alpha, search_scale = PUBLISHED_SETTINGS.get(name or "", OTHER_DATASETS)
         given = self.model_dump()
         given |= {"alpha": alpha} if self.alpha is None else {}
@@ -91,7 +91,7 @@ class Cache(nn.Module):
 
     Args:
         keys: K, one per support image.
-        labels: their classes; V is the one-hot form.
+        labels: classes of the support images; V is their one-hot form.
         text: t, normalised.
         learn_keys: whether K is a parameter; trained keys are not normalised again.
     """
@@ -133,7 +133,7 @@ class Cache(nn.Module):
         return self.scale * image @ self.text.T + (self.alpha if alpha is None else alpha) * cached
 
     def cache_logits(self, affinity: Float[Tensor, "batch n"], beta: Tensor | float) -> Float[Tensor, "batch n_cls"]:
-        """Logits of the cache for cosines with its keys."""
+        """Logits of the cache, given the cosines of images with its keys."""
         return torch.exp(-beta * (1 - affinity)) @ self.values
 
     @torch.no_grad()
@@ -173,9 +173,9 @@ class CacheMethod(GridSearchMethod[CacheConfig]):
     """Base of Tip-Adapter and Tip-Adapter-F, which differ in whether the keys are trained."""
 
     cache: Cache
-    """Of the support set; exists after `prepare`."""
+    """The cache of the support set; exists after `prepare`."""
     settings: CacheSettings
-    """Those of the dataset; exist after `prepare`."""
+    """The settings on the dataset; exist after `prepare`."""
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
@@ -187,7 +187,7 @@ class CacheMethod(GridSearchMethod[CacheConfig]):
             self.tuning.evaluations += self.cache.search_alpha_and_beta(features, labels, self.settings)
 
     def tuned_state(self) -> dict[str, Tensor]:
-        """Keys, their labels, and alpha and beta; the class texts are computed again."""
+        """Keys, their labels, alpha and beta. Class texts are not stored."""
         cache = self.cache
         return {"keys": cache.keys, "labels": cache.values.argmax(dim=1), "alpha": cache.alpha, "beta": cache.beta}
 

@@ -1,4 +1,4 @@
-"""Methods that are nothing but a table of parts: image features, class texts, and the cosine between them."""
+"""Methods that consist of a table of parts: their logits are the cosine of image features and class texts."""
 
 from typing import Any, ClassVar
 
@@ -14,7 +14,7 @@ from methods._parts.two_tower import TwoTowerMethod
 
 
 def composed_info(parts: tuple[Part, ...], **facts: Any) -> MethodInfo:
-    """The facts of a method made of these parts; `facts` are those that the parts do not decide, or other values."""
+    """The facts of a method made of these parts; `facts` adds or replaces facts."""
     slots = {part.slot for part in parts}
     prompted = bool(slots & {"visual_prompts", "coupling"})
     decided: dict[str, Any] = {
@@ -33,11 +33,11 @@ def composed_info(parts: tuple[Part, ...], **facts: Any) -> MethodInfo:
 
 
 class ComposedMethod(TwoTowerMethod[ConfigT]):
-    """Base of the methods made of `Parts`.
+    """Base of the methods that consist of `Parts`.
 
     Attributes:
         parts: the table of parts, in the order in which they are initialised from the generator.
-        template: template of the class texts where no text context is learned; None for the dataset's own.
+        template: template of the class texts if no text context is learned; None for the dataset's own.
     """
 
     parts: ClassVar[tuple[Part, ...]]

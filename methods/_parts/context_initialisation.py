@@ -14,7 +14,7 @@ from methods._base.method_info import MethodConfig
 from methods._parts.parameter_initialisation import normal_parameter
 
 MOST_WORDS = 70
-"""Of a context, as for `n_ctx`."""
+"""Largest number of words in a context, as for `n_ctx`."""
 
 
 def word_count(words: str) -> int:
@@ -23,7 +23,7 @@ def word_count(words: str) -> int:
 
 
 def check_words(words: str) -> str:
-    """The words that start a context; raises ValueError if they leave no place for a class name in CLIP's 77 tokens."""
+    """The words that start a context; raises ValueError if they leave no room for a class name in CLIP's 77 tokens."""
     if word_count(words) > MOST_WORDS:
         raise ValueError(
             f"ctx_init has {word_count(words)} words, and at most {MOST_WORDS} leave place for a class name"
@@ -32,7 +32,7 @@ def check_words(words: str) -> str:
 
 
 class WordedContextConfig(MethodConfig):
-    """Settings of a method whose learned context starts at words.
+    """Settings of a method whose learned context is initialised with words.
 
     `ctx_init` is left out of a run's spec while it has its default, so that older run ids stay valid.
     """

@@ -1,4 +1,4 @@
-"""What methods on frozen features share: settings and features of class texts, and accuracy."""
+"""Shared by methods on frozen features: settings and features of class texts, and accuracy."""
 
 from collections.abc import Iterable, Sequence
 from typing import Annotated
@@ -35,9 +35,9 @@ class TextConfig(MethodConfig):
 def template_features(
     backbone: Backbone, classes: ClassSet, templates: Sequence[str], *, keep_underscores: bool = False
 ) -> Float[Tensor, "n_templates n_cls dim"]:
-    """Unnormalised features of the class texts under each template; a list's name means its templates.
+    """Unnormalised features of the class texts under each template; the name of a list means its templates.
 
-    For classes with sentences of their own, those give the only row.
+    Sentences of the classes, if there are any, give a single row instead.
     """
     if classes.sentences is not None:
         return backbone.class_texts(classes, classes.template)[None]
@@ -47,7 +47,7 @@ def template_features(
 
 
 def logits_accuracy(logits: Float[Tensor, "n n_cls"], labels: Int[Tensor, " n"]) -> float:
-    """Share of rows whose largest logit is the label's."""
+    """Share of rows whose largest logit is that of the label, in [0, 1]."""
     return int((logits.argmax(dim=1) == labels).sum()) / len(labels)
 
 

@@ -1,4 +1,4 @@
-"""Fine-tuning of parts of the image tower against frozen class texts, as in ProLIP's comparison."""
+"""Fine-tuning of parts of the image tower with frozen class texts, as in ProLIP's comparison."""
 
 from abc import abstractmethod
 from typing import TypeVar
@@ -15,7 +15,7 @@ from methods._parts.feature_space import LogitScaleSetting, TextConfig, template
 
 
 class FineTuningConfig(TextConfig):
-    """How logits are computed."""
+    """The class texts, and whether image features are normalised in training."""
 
     normalise_images: bool = Field(
         False,
@@ -45,7 +45,7 @@ FINE_TUNING_RECIPE = Recipe(
 class FineTuningMethod(TrainableMethod[ConfigT]):
     """`scale f t'` with image features f of a trained tower and normalised frozen texts t.
 
-    Evaluation normalises f. This changes no prediction, and the probabilities stay within single precision.
+    Evaluation normalises f. This changes no prediction and keeps the probabilities in the range of single precision.
     """
 
     def prepare(self, support: SupportView) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class Scaled(torch.autograd.Function):
-    """`forward` times the value, `backward` times the gradient."""
+    """Multiplies the value by `forward` and the gradient by `backward`."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, forward: float, backward: float) -> Tensor:
@@ -17,5 +17,5 @@ class Scaled(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        """The gradient, scaled on its own."""
+        """The gradient times its factor."""
         return gradient * ctx.backward_scale, None, None

@@ -1,4 +1,4 @@
-"""Methods that choose a few numbers from a grid, in the way that their setting `selection` says."""
+"""Methods that choose hyper-parameters from a grid, as their setting `selection` determines."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from methods._base.method import ConfigT, Method
 from methods._base.probability_ensemble import ProbabilityEnsemble
 
 LOGITS_AT_ONCE = 2**20
-"""Logits of several candidates that are computed together; 4 MB, so that they stay in a processor's cache."""
+"""Number of logits computed together: 4 MB, so that they stay in a processor's cache."""
 
 
 def correct_by_weight(
@@ -23,7 +23,7 @@ def correct_by_weight(
     weights: Sequence[float],
     labels: Int[Tensor, " n"],
 ) -> Int[Tensor, " n_weights"]:
-    """How many rows of `logits + w * added` have the label's logit as their largest, for each weight w.
+    """For each weight w, the number of rows of `logits + w * added` whose largest logit is that of the label.
 
     The counts stay on the device, so that a search waits for a GPU once, at its end.
     """
@@ -35,7 +35,7 @@ def correct_by_weight(
 
 
 def first_best(counts: Sequence[Tensor]) -> int:
-    """Position of the first largest value of counts that are given in parts."""
+    """Index of the first maximum in the concatenated counts."""
     found: list[int] = torch.cat(list(counts)).tolist()
     return found.index(max(found))
 
@@ -50,11 +50,11 @@ class GridSearchMethod(Method[ConfigT]):
 
     @abstractmethod
     def selected(self, classes: ClassSet) -> Classifier:
-        """The classifier with the fixed values, or with those that the search found."""
+        """The classifier with the fixed values, or with the values that the search found."""
 
     @abstractmethod
     def candidates(self, classes: ClassSet) -> dict[str, Classifier]:
-        """A classifier for each point of the grid that the ensemble averages and the oracle chooses from."""
+        """A classifier for each point of the grid of the ensemble and the oracle."""
 
     def classifier(self, classes: ClassSet) -> Classifier:
         self.check_classes(classes)

@@ -1,4 +1,4 @@
-"""Learned prompts of either tower: context around the class name, and tokens that enter at several blocks."""
+"""Learned prompts of both towers: context around the class name, and tokens that enter at several blocks."""
 
 import copy
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def resolve_depth(depth: int, blocks: int, what: str) -> int:
 
 
 class Context(nn.Module):
-    """Learned vectors around the class name: `[ctx] name.` (CoOp and what follows it).
+    """Learned vectors around the class name: `[ctx] name.` (CoOp and later methods).
 
     Args:
         ctx: `(n_ctx, width)`, or `(n_cls, n_ctx, width)` for one context per class.
@@ -45,7 +45,7 @@ class Context(nn.Module):
 
 
 class ContextMethod(TwoTowerMethod[ConfigT]):
-    """Base of CoOp and the methods that keep its text input."""
+    """Base of CoOp and of methods with the same text input."""
 
     trainable: Context
 
@@ -77,7 +77,7 @@ class TextContext(nn.Module):
 
     Args:
         depth: prompted blocks, 0 for all, 1 = input only.
-        words: those that the input context starts from; empty for a random start.
+        words: initial words of the input context; empty for a random start.
         generator: draws N(0, 0.02).
     """
 
@@ -108,7 +108,7 @@ class TextContext(nn.Module):
 class Coupling(nn.Module):
     """Visual prompts as linear maps of the text prompts, one map per block (MaPLe).
 
-    The maps of the deeper blocks start equal, as the official code copies one layer.
+    The maps of the deeper blocks start with equal weights, since the official code copies one layer.
     """
 
     def __init__(self, depth: int, backbone: Backbone, generator: torch.Generator) -> None:

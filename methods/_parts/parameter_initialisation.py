@@ -25,7 +25,7 @@ def linear_layer(inner: int, out: int, generator: torch.Generator) -> nn.Linear:
 
 
 def kaiming_linear_layer(inner: int, out: int, generator: torch.Generator) -> nn.Linear:
-    """A linear layer with N(0, 2 / out) weights and zero biases (kaiming-normal by fan-out)."""
+    """A linear layer with weights from N(0, 2 / out) and zero biases (kaiming-normal by fan-out)."""
     layer = nn.Linear(inner, out, device="meta").to_empty(device="cpu")
     with torch.no_grad():
         layer.weight.normal_(0, (2 / out) ** 0.5, generator=generator)

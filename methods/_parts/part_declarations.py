@@ -1,7 +1,7 @@
 """The table of parts that a composed method is made of: which modules, with which sizes, in which order.
 
 Each part states its sizes and its number of parameters as formulas over the method's settings and the backbone's sizes
-(`methods._base.parameter_formula`), so that a composed method needs neither code that builds it nor a count of its own.
+(`methods._base.parameter_formula`). A composed method therefore needs no code to build or count its parameters.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from methods._parts.learned_prompts import Coupling, TextContext, VisualPrompts
 
 
 class Parts(nn.Module):
-    """Learned parts around a frozen backbone; without a part, its side is the frozen one.
+    """Learned parts around a frozen backbone. A side without a part is frozen.
 
     `coupling` replaces `visual_prompts` and needs a `text_context`.
     """
@@ -54,9 +54,9 @@ class Part:
     Args:
         slot: the argument of `Parts` that it fills.
         parameters: formula of its number of parameters.
-        make_module: makes the module from the values of `sizes`, the backbone and the generator.
+        make_module: creates the module from the values of `sizes`, the backbone and the generator.
         sizes: formulas of the arguments that depend on settings.
-        when: formula; where it is false the part is left out.
+        when: formula; if it is false, the part is left out.
     """
 
     slot: str
@@ -67,11 +67,11 @@ class Part:
 
     @property
     def parameter_formula(self) -> str:
-        """`parameters`, or 0 where the part is left out."""
+        """`parameters`, or 0 if the part is left out."""
         return f"({self.parameters}) * ({self.when})" if self.when else self.parameters
 
     def build(self, config: MethodConfig, backbone: Backbone, generator: torch.Generator) -> nn.Module | None:
-        """The module, freshly initialised; None where the part is left out."""
+        """The newly initialised module; None if the part is left out."""
         if self.when and not evaluate_formula(self.when, backbone, config):
             return None
         return self.make_module(*(evaluate_formula(size, backbone, config) for size in self.sizes), backbone, generator)
@@ -86,7 +86,7 @@ def visual_prompts(depth: str = "visual_depth") -> Part:
 def text_context(n: str = "n_text", depth: str = "text_depth", *, words: str = "ctx_init", when: str = "") -> Part:
     """`n` tokens in each of the first `depth` text blocks, 0 for all.
 
-    `words` is the formula of the words that the input context starts from.
+    `words` is a formula for the initial words of the input context.
     """
     return Part("text_context", f"{n} * text_width * ({depth} or text_blocks)", TextContext, (n, depth, words), when)
 

@@ -1,4 +1,4 @@
-"""Methods that train one vector per class on frozen features, from the class texts (ZS-LP, CLAP, TaskRes)."""
+"""Methods that train one vector per class on frozen features, starting from class texts (ZS-LP, CLAP, TaskRes)."""
 
 from typing import TypeVar
 
@@ -31,7 +31,7 @@ POOLED_VIEWS_RECIPE = Recipe(
     epochs=300,
     views=20,
 )
-"""Shared by ZS-LP and CLAP, which one paper introduces."""
+"""Recipe of ZS-LP and CLAP, which are from the same paper."""
 ConfigT = TypeVar("ConfigT", bound=PrototypeConfig)
 
 
@@ -44,7 +44,7 @@ class ClassVectors(nn.Module):
 
 
 class PrototypeMethod(TrainableMethod[ConfigT]):
-    """`scale * cos(f, w_c)`, with `w` from learned vectors and the base, the mean of *unnormalised* class texts."""
+    """`scale * cos(f, w_c)`, with `w` from learned vectors and a base, the mean of *unnormalised* class texts."""
 
     trainable: ClassVectors
 

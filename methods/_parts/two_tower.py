@@ -1,4 +1,4 @@
-"""Methods whose logits are the scaled cosine of one image feature and one text feature a class."""
+"""Methods whose logits are the scaled cosine of one image feature and one text feature per class."""
 
 from abc import abstractmethod
 from typing import ClassVar
@@ -15,13 +15,12 @@ from methods._towers.text_hidden_states import TextHidden
 
 
 class TwoTowerMethod(TrainableMethod[ConfigT]):
-    """Base of the methods whose logits are the scaled cosine of an image feature and one text feature a class.
+    """Base of the methods whose logits are the scaled cosine of an image feature and one text feature per class.
 
-    Both are unnormalised, so that they can be blended with those of the pretrained model (`apex_on`).
+    Both are unnormalised, so that they can be blended with the features of the pretrained model (`apex_on`).
 
     Attributes:
-        one_pair: whether the logits depend on this pair alone; False if other features enter, so that wrappers must not
-            use the pair.
+        one_pair: whether the logits depend on this pair alone. If False, wrappers must not use the pair.
     """
 
     one_pair: ClassVar[bool] = True

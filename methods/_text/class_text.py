@@ -2,7 +2,7 @@
 
 Every source gives each class one or more sentences. The frozen feature of a class is the normalised mean of its
 sentences' normalised features, as in CLIP's ensembles (`Backbone.class_texts`). Methods that learn their text input do
-not use it.
+not use these sources.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ class ClassText:
 
     @property
     def identity(self) -> str:
-        """Its name in a run's spec; for descriptions the file's digest, not its path."""
+        """The name of the source in a run's spec; for descriptions it has the file's digest, not its path."""
         return f"{self.kind}:{self.value}"
 
     def __call__(self, info: DatasetInfo, names: Sequence[str]) -> Sentences:
@@ -69,7 +69,7 @@ class ClassText:
 
 
 def parse_class_text(text: str | None) -> ClassText | None:
-    """The source that a text names; None for the datasets' own templates.
+    """Parse a source of class texts; None for the datasets' own templates.
 
     `template` is the dataset's template; `template:TEXT` another one with {}; `variant:NAME` a paper's template, or the
     dataset's if it has no variant of that name; `ensemble:NAME` a list of templates; `descriptions:FILE` a JSON

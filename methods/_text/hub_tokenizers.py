@@ -28,7 +28,7 @@ class HubTokenizer:
 
     @lru_cache(maxsize=65536)  # noqa: B019  one tokenizer per source lives as long as the process
     def ids(self, text: str) -> tuple[int, ...]:
-        """As open_clip's tokenizer gives them: cleaned, with special tokens, separators that it strips as 0."""
+        """Tokens of the cleaned text as from open_clip, with special tokens, and 0 for separators that it strips."""
         ids = self._tokenizer(self._open_clip.clean_fn(text)).input_ids
         if self._open_clip.strip_sep_token:
             ids = [0 if token == self._tokenizer.sep_token_id else token for token in ids]

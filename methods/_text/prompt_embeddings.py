@@ -1,9 +1,10 @@
-"""Class texts as input of the text tower: one prefix that all classes share, and a short suffix per class.
+"""Class texts as input of the text tower: one prefix shared by all classes, and a short suffix per class.
 
 CLIP's text tower is causal and pools at the end-of-text token. So positions after the last end-of-text token have no
-effect, and a start that all classes share (start token, learned context, the words of a template before the class name)
-has the same hidden states for all classes. It is stored once here, and run once in `_towers/text_encoder.py`. Towers
-without a causal mask read the padding too; `pad` says which token it is (`_towers/text_encoder_architectures.py`).
+effect, and a prefix that all classes share (start token, learned context, the words of a template before the class
+name) has the same hidden states for all classes. The prefix is stored once here, and run once in
+`_towers/text_encoder.py`. Towers without a causal mask also read the padding, which is the token `pad`
+(`_towers/text_encoder_architectures.py`).
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ class TextPrompts:
     Args:
         prefix: `(n_prefix, width)`, shared by all classes; begins with the start-of-text token, if there is one.
         suffix: `(n_cls, n_suffix, width)`, padded on the right.
-        lengths: `(n_cls,)`, valid suffix positions; the last valid one is end-of-text.
-        known_sizes: `lengths` as numbers, where they are known without reading the tensor.
-        n_start: start-of-text tokens: 1, or 0 for a tokenizer without one (SigLIP).
+        lengths: `(n_cls,)`, number of valid suffix positions; the last valid position is end-of-text.
+        known_sizes: `lengths` as numbers, if they are known without reading the tensor.
+        n_start: number of start-of-text tokens: 1, or 0 for a tokenizer without one (SigLIP).
         pad: the token that fills a text up to the context.
     """
 
@@ -64,8 +65,7 @@ class TextPrompts:
 class TokenizedTexts:
     """Tokenised and embedded texts, without learned vectors.
 
-    What follows from the texts alone is computed once, so that a training step that uses them again reads nothing
-    back from a GPU.
+    Values that depend on the texts alone are computed once, so that later training steps read nothing back from a GPU.
 
     Args:
         tokens: `(n, longest)`, cut after the longest text.
@@ -108,7 +108,7 @@ class TokenizedTexts:
         return self._lengths[n_prefix]
 
     def split(self, n_prefix: int, prefix: Tensor | None = None) -> TextPrompts:
-        """Split after `n_prefix` positions; `prefix` replaces the embeddings before."""
+        """Split after `n_prefix` positions; `prefix` replaces the embeddings before the split."""
         prefix = self.embedded[0, :n_prefix] if prefix is None else prefix
         return self.prompts(prefix, self.embedded[:, n_prefix:])
 
@@ -118,12 +118,12 @@ class TokenizedTexts:
 
 
 def frozen_prompts(texts: TokenizedTexts) -> TextPrompts:
-    """Plain texts, with the longest prefix they share."""
+    """Prompts of plain texts, with the longest prefix that they share."""
     return texts.split(texts.shared_prefix())
 
 
 def overwrite_leading(texts: TokenizedTexts, ctx: Float[Tensor, "n_ctx width"]) -> TextPrompts:
-    """Learned ctx after the start token; later words of a worded template stay frozen (IVLP, MaPLe, APEX)."""
+    """Prompts with learned ctx after the start token; later words of the texts stay frozen (IVLP, MaPLe, APEX)."""
     end = texts.n_start + ctx.shape[0]
     shared = max(texts.shared_prefix(), end)
     shared = min(shared, texts.first_end)
@@ -137,7 +137,7 @@ def place_ctx(
     position: Position,
     name_lengths: Sequence[int] | Int[Tensor, " n_cls"],
 ) -> TextPrompts:
-    """Learned ctx around the class name, as CoOp does.
+    """Prompts with learned ctx around the class name, as in CoOp.
 
     Args:
         texts: the placeholder texts `X X ... X name.` with n_ctx placeholders; their lengths and end tokens are kept.

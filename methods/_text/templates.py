@@ -11,7 +11,7 @@ SELECT7 = (
     "art of the {}.",
     "a photo of the small {}.",
 )
-"""Seven templates picked from CLIP's eighty for ImageNet (CLIP's notebook; CoOp `IMAGENET_TEMPLATES_SELECT`)."""
+"""Seven of CLIP's eighty templates, selected for ImageNet (CLIP's notebook; CoOp `IMAGENET_TEMPLATES_SELECT`)."""
 
 IMAGENET80 = (
     "a bad photo of a {}.",
@@ -100,11 +100,11 @@ IMAGENET80 = (
 GENERIC60 = (GENERIC_TEMPLATE, *(template for template in IMAGENET80[:60] if template != GENERIC_TEMPLATE))
 """The sixty that PromptSRC's teacher averages and APEX Table 8 compares with.
 
-They are the first sixty of CLIP's, the plain one before the others.
+They are the first sixty of CLIP's, with the plain template moved to the front.
 """
 
 TEMPLATE_LISTS = {"select7": SELECT7, "imagenet80": IMAGENET80, "generic60": GENERIC60}
-"""The lists by the names that settings use."""
+"""The template lists, by their names in settings."""
 
 KGCOOP_WORDING = {"{} texture.": "a photo of a {}, a type of texture."}
 """KgCoOp's, CLIPFit's and CoPrompt's class texts that differ from CoOp's for a dataset."""

@@ -1,4 +1,4 @@
-"""Where the tokenizer of a text tower comes from, if it is not CLIP's. Loads no torch."""
+"""The source of a text tower's tokenizer, if it is not CLIP's. Loads no torch."""
 
 import importlib.util
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class TokenizerSource:
 
     Args:
         name: a repository of the hub, or a folder with the tokenizer's files.
-        options: of open_clip's `HFTokenizer`, as sorted JSON (`tokenizer_kwargs` of the configuration).
+        options: options of open_clip's `HFTokenizer`, as sorted JSON (`tokenizer_kwargs` of the configuration).
     """
 
     name: str
@@ -28,5 +28,5 @@ class TokenizerSource:
 
 @cache
 def has_transformers() -> bool:
-    """Whether the package that reads such tokenizers is installed; it is not imported."""
+    """Whether transformers is installed; it is not imported."""
     return importlib.util.find_spec("transformers") is not None

@@ -1,4 +1,4 @@
-"""Texts to tokens: CLIP's tokenizer, and what every tokenizer here offers."""
+"""CLIP's tokenizer, and the interface of every tokenizer here."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -18,7 +18,7 @@ class Tokenizer(Protocol):
     """Tokens of texts, as the text tower reads them."""
 
     n_start: int
-    """Start-of-text tokens: 1 or 0."""
+    """Number of start-of-text tokens, 1 or 0."""
     pad: int
     """The token that fills a text up to the context."""
 
@@ -26,10 +26,10 @@ class Tokenizer(Protocol):
         """Tokens of a text from start to end, not cut to the context."""
 
     def ends(self, tokens: Int[Tensor, "n context"]) -> Int[Tensor, " n"]:
-        """Position of the last token of each padded text."""
+        """Position of the end-of-text token of each padded text."""
 
     def vocabulary(self) -> Sequence[str]:
-        """The text of each token, by its number."""
+        """The text of each token, in order of token ids."""
 
 
 class ClipTokenizer:
@@ -42,7 +42,7 @@ class ClipTokenizer:
         return _clip_ids(text)
 
     def ends(self, tokens: Int[Tensor, "n context"]) -> Int[Tensor, " n"]:
-        """The end token has the highest number."""
+        """Positions of the end token, which has the highest id."""
         return tokens.argmax(dim=1)
 
     def vocabulary(self) -> tuple[str, ...]:
@@ -61,7 +61,7 @@ def _clip_tokenizer() -> Any:
 
 @lru_cache(maxsize=65536)
 def _clip_ids(text: str) -> tuple[int, ...]:
-    """Tokens of a text, which prompt learners request at each step."""
+    """Tokens of a text, cached because prompt learners request them at each step."""
     tokenizer = _clip_tokenizer()
     return tokenizer.sot_token_id, *tokenizer.encode(text), tokenizer.eot_token_id
 

@@ -1,1 +1,1 @@
-"""Forward passes through the two towers with prompts and hooks, exact and without repeated work."""
+"""Exact forward passes of the two towers with prompts and hooks, without repeated work."""

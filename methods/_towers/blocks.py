@@ -1,8 +1,8 @@
-"""One transformer block as its parts: norms, queries, keys and values, and MLP of open_clip's modules, as functions.
+"""A transformer block of open_clip as separate functions: norms, query-key-value projection, output projection and MLP.
 
-open_clip's own block runs whole sequences. The shared prefix in `text_encoder.py` needs the parts: its keys and values
-are computed once, and every class attends to them. Methods that change a tower replace parts of a view and leave the
-frozen modules unchanged.
+open_clip's own block runs whole sequences. `text_encoder.py` needs the parts, to compute the keys and values of the
+shared prefix once for all classes. Methods that change a tower replace parts of a view and leave the frozen modules
+unchanged.
 """
 
 import copy
@@ -48,7 +48,7 @@ def with_modules(module: Any, **others: nn.Module) -> Any:
 
 @dataclass(frozen=True)
 class BlockView:
-    """A pre-norm transformer block as its parts; `dataclasses.replace` replaces some.
+    """The parts of a pre-norm transformer block; `dataclasses.replace` replaces some of them.
 
     Args:
         qkv: normed input to queries, keys and values, each `(..., tokens, width)`, heads not yet split.
@@ -96,7 +96,7 @@ def run_block(view: BlockView, x: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def blend_tokens(new: Tensor, old: Tensor, kept: float) -> Tensor:
-    """Learned tokens `(n, width)` in each row, in place of `old` `(rows, n, width)` or blended with them.
+    """Learned tokens `(n, width)` in each row, instead of `old` `(rows, n, width)` or blended with them.
 
     `kept` is the share of `old`; with 0 the old tokens are dropped.
     """

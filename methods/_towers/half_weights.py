@@ -1,8 +1,8 @@
-"""A tower whose frozen weights are held in half precision, so that autocast need not cast them in every forward pass.
+"""A tower with frozen weights in half precision, so that autocast need not cast them in every forward pass.
 
 Only weights that are cast in the forward pass are rounded: those of linear layers, convolutions, attention and
-projections, and the class token and positions that join the convolution's patches. Norms and other embeddings stay in
-fp32. The results have the same bits as with fp32 weights under autocast.
+projections, and the class token and positions that are combined with the convolution's patches. Norms and other
+embeddings stay in fp32. Results are bit-identical to those of fp32 weights under autocast.
 """
 
 import copy
@@ -14,7 +14,7 @@ from torch import nn
 from methods._towers.blocks import is_standard
 
 _PROJECTIONS = ("proj", "text_projection")
-"""Parameters of towers that are multiplied as matrices."""
+"""Parameters of towers that are factors of matrix products."""
 _BESIDE_PATCHES = ("class_embedding", "positional_embedding")
 """Parameters of a vision transformer that open_clip casts to the type of its patches."""
 _UNUSED = "text_decoder"
@@ -45,7 +45,7 @@ def with_half_weights(module: Any, dtype: torch.dtype) -> Any:
 
 
 def _round(module: Any, names: set[str], dtype: torch.dtype) -> None:
-    """Replace these parameters of a copied module by rounded ones, without gradients."""
+    """Replace these parameters of a copied module with rounded copies without gradients."""
     module._parameters = {
         name: nn.Parameter(value.detach().to(dtype), requires_grad=False)
         if name in names and value is not None and value.dtype is torch.float32

@@ -1,7 +1,7 @@
 """Forward passes of the image towers, whole or in two parts, with prompts, hooks and replaced blocks.
 
-A method that changes a tower only from some block on continues from the frozen tower's hidden state before it:
-`image_hidden_states` computes it and `continue_image_tower` continues. Together they equal `run_image_tower`.
+A method that changes only the later blocks of a tower starts from the frozen hidden state before them:
+`image_hidden_states` computes it and `continue_image_tower` runs the rest. Together they equal `run_image_tower`.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ BlockHook = Callable[[int, Tensor], Tensor]
 
 
 def image_views(tower: ImageTower) -> Sequence[BlockView]:
-    """The blocks as `BlockView`s, for methods that change some. Raises BenchError for a tower without such views."""
+    """The blocks as `BlockView`s, for methods that change some. Raises BenchError for a tower without block views."""
     if not tower.views:
         raise BenchError(
             "The blocks of this image tower cannot be taken apart; choose a CLIP with a plain ViT such as ViT-B-16."
@@ -53,11 +53,11 @@ def run_image_tower(
 
     Args:
         pixels: `(batch, 3, h, w)`, preprocessed.
-        prompts: prompts by block: `prompts[0]` enters before block 0, `prompts[i]` replaces them before block i; after
-            the last given ones they pass through the remaining blocks.
+        prompts: `prompts[0]` enters before block 0, and `prompts[i]` replaces it before block i. The last prompts pass
+            through the remaining blocks.
         before_block: called with `(i, tokens)` before each block, after prompts were placed.
         blocks: run instead of the tower's own blocks; made from `image_views`.
-        norms: replace the tower's own before the first block and after the last.
+        norms: replace the tower's norms before the first block and after the last.
         project: False returns pooled features before the projection.
     """
     _check(tower, 0, prompts)
@@ -95,7 +95,7 @@ def continue_image_tower(
     Args:
         prompts: `prompts[0]` joins at the end of the tokens before block `first`, `prompts[j]` replaces them before
             block `first + j`. A norm that precedes block 0 does not apply to them.
-        blocks: of the whole tower; those before `first` are skipped.
+        blocks: blocks of the whole tower; those before `first` are skipped.
         kept: share of a prompt's own output that stays when the next prompts replace it.
     """
     _check(tower, first, prompts)

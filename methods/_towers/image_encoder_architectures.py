@@ -1,7 +1,7 @@
 """The image towers as functions over open_clip's modules: embed, one block, pool, project.
 
-Four classes: open_clip's vision transformer (CLIP, CoCa), timm's EVA (EVA-02, PE-Core), timm's vision
-transformer (SigLIP, MobileCLIP-B, ViTamin), and the towers that have no tokens to prompt (ResNet, ConvNeXt, FastViT).
+There are four classes: open_clip's vision transformer (CLIP, CoCa), timm's EVA (EVA-02, PE-Core), timm's vision
+transformer (SigLIP, MobileCLIP-B, ViTamin), and towers without tokens to prompt (ResNet, ConvNeXt, FastViT).
 """
 
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ POOLED_BY_ATTENTION = "This image tower pools by attention, so its prompts canno
 
 
 class ImageTower:
-    """An image tower. This base runs only as a whole (ResNet, ConvNeXt): without tokens, so no prompts and no hooks."""
+    """An image tower. This base class runs only as a whole (ResNet, ConvNeXt) and supports no prompts or hooks."""
 
     transformer = False
     depth = 0
     width = 0
     views: Sequence[BlockView] = ()
-    """The blocks as their parts; empty where a block has another structure."""
+    """Views of the blocks; empty if the blocks have another structure."""
     class_token: Tensor | None = None
     """The class token `(width,)` without its position, if there is one."""
 
@@ -148,7 +148,7 @@ class TimmTower(ImageTower):
 class EvaTower(TimmTower):
     """timm's EVA with rotary positions, as open_clip wraps it (EVA-01, EVA-02, PE-Core).
 
-    Prompts have no place on the image grid, so their rotary embedding is the identity rotation (sine 0, cosine 1).
+    Prompts have no position on the image grid, so their rotary embedding is the identity rotation (sine 0, cosine 1).
     """
 
     def __init__(self, visual: Any) -> None:
@@ -182,7 +182,7 @@ class EvaTower(TimmTower):
 
 
 TIMM_TOWERS = {"Eva": EvaTower, "VisionTransformer": TimmTower}
-"""By the name of timm's class; every other model of timm runs as a whole."""
+"""Wrappers by the name of timm's class; all other models of timm run as a whole."""
 
 
 def wrap_image_tower(visual: Any) -> ImageTower:

@@ -1,8 +1,8 @@
 """Class suffixes packed without padding, several in each row of bounded length.
 
 A mask lets a position attend to the shared prefix and to the earlier positions of its own class. Everything else in the
-tower works position by position. Compared with one padded row per class, no padding is computed, and the matrix
-products are few and large.
+tower works position by position. Unlike one padded row per class, this computes no padding, and the matrix products are
+few and large.
 """
 
 import heapq
@@ -25,12 +25,12 @@ ROW = 128
 
 @dataclass(frozen=True)
 class Packing:
-    """Where the positions of a class list are in the rows.
+    """The layout of a class list's positions in the rows.
 
     Args:
         source: `(rows, length)`, index into the flattened `(n_cls * n_suffix)` positions; padding repeats index 0.
         sees: `(rows, length, length)`, whether a position may attend to another of its row.
-        ends: `(n_cls, 2)`, row and place of each class's end-of-text.
+        ends: `(n_cls, 2)`, row and column of each class's end-of-text.
     """
 
     source: Int[Tensor, "rows length"]
@@ -39,7 +39,7 @@ class Packing:
     _masks: dict[tuple[int, torch.dtype], Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     def mask(self, n_prefix: int, dtype: torch.dtype) -> Float[Tensor, "rows 1 length all"]:
-        """Additive mask over a prefix, which all positions see, and the row; the last one is kept."""
+        """Additive mask over a prefix, which all positions attend to, and the row. The last mask is cached."""
         key = (n_prefix, dtype)
         if key not in self._masks:
             n_rows, length = self.source.shape
@@ -50,10 +50,10 @@ class Packing:
 
 
 def pack_suffixes(prompts: TextPrompts, row: int = ROW) -> Packing:
-    """Spread whole classes over rows of nearly equal length.
+    """Distribute whole classes over rows of nearly equal length.
 
     Args:
-        row: positions a row should hold.
+        row: target number of positions per row.
     """
     return _pack(prompts.sizes, prompts.suffix.shape[1], row, prompts.lengths.device)
 
@@ -133,7 +133,7 @@ def run_packed(
     Args:
         x: embedded suffixes with positions, or hidden states of them, in rows.
         states: keys and values of the prefixes by block.
-        blocks: of the tower, as many as `states`; at least one.
+        blocks: blocks to run, as many as `states`; at least one.
         pooled: False gives all positions after the last of these blocks, `(n_each * rows, length, width)`.
     """
     n_rows = len(packing.source)

@@ -1,8 +1,8 @@
 """Read-only tokens: they attend to a frozen tower's own tokens and nothing attends to them.
 
-So they do not change the tower's tokens. These run without gradients, and the read-only tokens only need each block's
-keys and values. The official code runs one sequence under an attention mask, which gives the same result but takes the
-frozen tokens through the backward pass.
+The tower's own tokens are therefore unchanged and run without gradients; read-only tokens only need each block's keys
+and values. The official code runs one sequence under an attention mask. This gives the same result, but includes the
+frozen tokens in the backward pass.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ def encode_read_only_image(
     """
     n, views = len(readers), image_views(tower)
     joined = tower.embed_patches(pixels, readers)
-    # the tower's own tokens do not depend on the readers, but autograd assumes so after the concatenation
+    # the tower's own tokens do not depend on the readers, but after a concatenation autograd would assume it
     tokens, x = joined[:, :-n].detach(), joined[:, -n:]
     for i, view in enumerate(views):
         q, k, v = (split_heads(part, view.heads) for part in view.qkv(view.norm_1(tokens)))

@@ -1,4 +1,4 @@
-"""The text tower as functions over open_clip's modules, with an exact forward pass that shares the classes' prefix.
+"""The text tower as functions over open_clip's modules, with an exact forward pass that runs a shared prefix once.
 
 `encode` runs the prefix of `TextPrompts` once and the suffixes per class, packed without padding. In the last block it
 computes only the pooled positions. `encode_each` is for prefixes that depend on the image (CoCoOp). The official
@@ -64,7 +64,7 @@ class TextTower:
 
     @property
     def whole_texts_because(self) -> str | None:
-        """Why every text runs through all blocks as one sequence, as a clause; None if it can be split."""
+        """Why texts cannot be split into prefix and suffix, as a clause; None if they can."""
         return None if self.cls_embedding is None else "ends with a class token"
 
     def with_final_norm(self, norm: nn.Module) -> TextTower:
@@ -112,7 +112,7 @@ class TextTower:
     def encode_each(
         self, prompts: TextPrompts, prefixes: Float[Tensor, "batch n_prefix width"], *, rows: int = ROWS
     ) -> Float[Tensor, "batch n_cls dim"]:
-        """Text features, unnormalised, of every class after every image's own prefix (in place of the shared one).
+        """Text features, unnormalised, of every class after each image's prefix, which replaces the shared prefix.
 
         A prefix runs once per image, and suffixes enter block 0 once per class; `rows` (image, class) pairs at a time.
         """
@@ -137,9 +137,9 @@ class TextTower:
         *,
         alone: bool = True,
     ) -> Float[Tensor, "n_each n_cls width"]:
-        """`_packed` for at most `rows` suffixes at a time; several chunks are recomputed in backward instead of held.
+        """`_packed` for at most `rows` suffixes at a time; with several chunks, activations are recomputed in backward.
 
-        `alone`: whether no other prompts are held at the same time.
+        `alone`: whether no other prompts are in memory at the same time.
         """
         size = max(1, rows // len(states[0][0]))
         if alone and len(prompts) <= size:
@@ -195,7 +195,7 @@ class TextTower:
             if n_each > 1 and i == 0:
                 # up to here no suffix has attended to its prefix
                 suffix, qs, ks, vs = (x.repeat(n_each, 1, 1) for x in (suffix, qs, ks, vs))
-            # every class attends to the one set of prefix keys and values
+            # all classes attend to the same keys and values of the prefix
             k = torch.cat([_each_row(kp, n_cls), split_heads(ks, block.heads)], dim=2)
             v = torch.cat([_each_row(vp, n_cls), split_heads(vs, block.heads)], dim=2)
             if i == last:
@@ -247,7 +247,7 @@ class TextTower:
         return torch.zeros(valid.shape, device=eot.device, dtype=dtype).masked_fill_(~valid, float("-inf"))
 
     def _append_cls(self, prompts: TextPrompts, suffix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Suffix with the padding token after end-of-text and CoCa's class token, its mask, and the pooled place."""
+        """The suffix with the padding token after end-of-text and CoCa's class token, its mask, the pooled position."""
         n_cls, n_prefix = len(prompts), prompts.prefix.shape[0]
         if n_prefix + suffix.shape[1] < self.context_length:
             pad = self.modules.token_embedding.weight[0] + self.modules.positional_embedding[n_prefix + suffix.shape[1]]
@@ -263,9 +263,9 @@ class TextTower:
 
 
 def recomputed_in_backward(run: Callable[..., Tensor], *given: Any) -> Tensor:
-    """`run(*given)`, its activations not held but computed again in backward.
+    """`run(*given)`, whose activations are not stored but recomputed in the backward pass.
 
-    It must draw no random numbers; the tower's own blocks have no dropout.
+    `run` must draw no random numbers; the tower's own blocks have no dropout.
     """
     result: Tensor = checkpoint(run, *given, use_reentrant=False, preserve_rng_state=False)
     return result

@@ -1,4 +1,4 @@
-"""Which functional view a text tower of open_clip gets, and the view of a tower without a causal mask."""
+"""Chooses the functional view of an open_clip text tower; also the view of a tower without a causal mask."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ ROWS = 128
 class UnmaskedTextTower(TextTower):
     """A text tower without a causal mask (SigLIP, CLIPA, MobileCLIP S).
 
-    Every position attends to all others, padding included. So every class runs as one row of the whole context, and no
-    hidden state is shared between classes. It pools at the last position, or at the end of the text.
+    Every position attends to all others, including padding. So every class runs as one row of the whole context, and no
+    hidden state is shared between classes. The tower pools at the last position, or at the end of the text.
     """
 
     def __init__(self, modules: Any) -> None:

@@ -1,7 +1,7 @@
 """The text tower in two parts: plain class texts up to a block, once per class list, and the rest in every step.
 
-A method that changes the text tower only from some block on need not run the earlier blocks again: their output depends
-on the class list only. Both parts together equal `TextTower.encode`.
+A method that changes only the later blocks of the text tower need not run the earlier blocks again: their output
+depends only on the class list. Both parts together equal `TextTower.encode`.
 """
 
 from collections.abc import Sequence
@@ -38,8 +38,7 @@ class TextHidden:
 def text_hidden(tower: TextTower, prompts: TextPrompts, first: int) -> TextHidden:
     """Run plain class texts through the blocks before `first`, without gradients.
 
-    A tower with an appended class token (CoCa) or without a causal mask is not split: there the next block is always
-    block 0.
+    A tower with an appended class token (CoCa) or without a causal mask is not split: its next block is always block 0.
     """
     tower.check_prompts(prompts)
     first = 0 if tower.whole_texts_because is not None else first
@@ -70,7 +69,7 @@ def continue_text_tower(
     Args:
         tokens: by block from `hidden.first` on: `tokens[0]` are inserted after the start token, without positions;
             `tokens[j]` replace them before block `first + j`.
-        blocks: of the whole tower, run instead of its own; those before `first` are skipped.
+        blocks: blocks of the whole tower, instead of its own; those before `first` are skipped.
         kept: share of a token's own output that stays when the next tokens replace it.
     """
     if tower.whole_texts_because is not None:

@@ -1,4 +1,4 @@
-"""What can be done with the two towers of an open_clip configuration, read without building them. Loads no torch."""
+"""What the two towers of an open_clip configuration support, found without building them. Loads no torch."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -55,7 +55,7 @@ def text_kind(config: Config) -> TextKind:
 
 
 def has_custom_blocks(tower: Config) -> bool:
-    """Whether the blocks of one of open_clip's own towers differ from CLIP's, by its part of the configuration."""
+    """Whether the blocks of one of open_clip's own towers differ from CLIP's, given its part of the configuration."""
     return tower.get("block_type") == "custom" or any(tower.get(name) for name in _CUSTOM_BLOCK)
 
 

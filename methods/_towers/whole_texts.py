@@ -1,7 +1,7 @@
 """The text tower on whole sequences, for blocks that also read later positions.
 
-With the tower's own causal blocks, texts share their first positions and need none after end-of-text
-(`text_encoder.py`). A convolution over neighbouring words breaks both, so each text runs alone, padding included.
+With the tower's own causal blocks, texts share a prefix and no position after end-of-text matters (`text_encoder.py`).
+With a convolution over neighbouring words neither is true, so each text runs separately, padding included.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ def encode_whole_texts(
 ) -> Float[Tensor, "n dim"]:
     """Text features at the end-of-text tokens, unnormalised.
 
-    Raises BenchError for a tower without a causal mask, or that ends with a class token.
+    Raises BenchError for a tower without a causal mask, or with an appended class token.
     """
     if (because := tower.whole_texts_because) is not None:
         raise BenchError(f"This text tower {because}, so its blocks cannot read neighbouring words; choose a CLIP.")
