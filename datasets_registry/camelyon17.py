@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datasets_registry._catalogue import register_dataset
-from datasets_registry._errors import DataError
-from datasets_registry._readers.files import ImageFiles
-from datasets_registry._readers.layouts import ImageFolders, packaged_names, require_images
+from datasets_registry._readers.layouts import ImageFolders, listed_images, packaged_names, require_images
 from datasets_registry._readers.tables import read_table
 from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample
 
 _URL = "https://worksheets.codalab.org/rest/bundles/0xe45e15f39fb54e9d9e919556af67aabe/contents/blob/"
-_COLUMNS = ("patient", "node", "x_coord", "y_coord", "tumor", "center", "split")
+_COLUMNS = ("patient", "node", "x_coord", "y_coord")
+_NUMBERS = ("tumor", "center", "split")
 _VAL_CENTER, _TEST_CENTER, _TRAIN_SPLIT = 1, 2, 0
 
 
@@ -29,18 +28,13 @@ class _Camelyon17Reader:
     def __call__(self, data_root: Path | None) -> DatasetSplits:
         _, images, layout = require_images(self.image_folders, data_root, f" Get the archive from {_URL}.")
         parts: dict[str, list[Sample]] = {part: [] for part in PARTS}
-        for row in read_table(images.parent / "metadata.csv", "camelyon17", _COLUMNS):
+        for row in read_table(images.parent / "metadata.csv", "camelyon17", _COLUMNS, numbers=_NUMBERS):
             if (part := _part(row)) is not None:
                 stem = f"patient_{row['patient']}_node_{row['node']}"
                 key = f"{stem}/patch_{stem}_x_{row['x_coord']}_y_{row['y_coord']}.png"
                 parts[part].append(Sample(key, int(row["tumor"])))
-        source = ImageFiles(images)
-        if absent := source.missing([sample.key for samples in parts.values() for sample in samples]):
-            raise DataError(
-                f"{len(absent)} images that {images.parent}/metadata.csv lists are not below {images}, for example "
-                f"{absent[0]}. Unpack the archive from {_URL} again."
-            )
         train, val, test = (tuple(parts[part]) for part in PARTS)
+        source = listed_images("camelyon17", images, (*train, *val, *test), _URL)
         return DatasetSplits(source, packaged_names("camelyon17"), train, val, test, layout)
 
 

@@ -11,9 +11,8 @@ from pathlib import Path
 
 from datasets_registry._catalogue import register_dataset
 from datasets_registry._errors import DataError
-from datasets_registry._readers.files import ImageFiles
 from datasets_registry._readers.held_out import hold_out_validation
-from datasets_registry._readers.layouts import ImageFolders, packaged_names, require_images
+from datasets_registry._readers.layouts import ImageFolders, listed_images, packaged_names, require_images
 from datasets_registry._types import DatasetInfo, DatasetSplits, Sample
 
 _URL = "https://dl.fbaipublicfiles.com/clevr/CLEVR_v1.0.zip"
@@ -30,12 +29,7 @@ class _ClevrReader:
         _, images, layout = require_images(self.image_folders, data_root, f" Get {_URL} and unpack it there.")
         folder, names = images.parent, packaged_names("clevr_counts")
         training, test = (_samples(folder / "scenes" / f"CLEVR_{part}_scenes.json", part) for part in ("train", "val"))
-        source = ImageFiles(images)
-        if absent := source.missing([sample.key for sample in (*training, *test)]):
-            raise DataError(
-                f"{len(absent)} images of dataset 'clevr_counts' are not below {images}, for example {absent[0]}. "
-                f"Unpack {_URL} again."
-            )
+        source = listed_images("clevr_counts", images, (*training, *test), _URL)
         train, val = hold_out_validation(training, "clevr_counts", groups=100)
         return DatasetSplits(source, names, train, val, test, layout)
 

@@ -10,9 +10,8 @@ from pathlib import Path
 
 from datasets_registry._catalogue import register_dataset
 from datasets_registry._errors import DataError
-from datasets_registry._readers.files import ImageFiles
 from datasets_registry._readers.held_out import hold_out_validation
-from datasets_registry._readers.layouts import ImageFolders, require_images
+from datasets_registry._readers.layouts import ImageFolders, listed_images, require_images
 from datasets_registry._readers.tables import read_lines
 from datasets_registry._types import DatasetInfo, DatasetSplits, Sample
 
@@ -37,12 +36,7 @@ class _CubReader:
         names = tuple(name.partition(".")[2].replace("_", " ") for name in classes.values())
         position = {number: label for label, number in enumerate(classes)}
         samples = {number: Sample(path, position[labels[number]]) for number, path in paths.items()}
-        source = ImageFiles(images)
-        if absent := source.missing([sample.key for sample in samples.values()]):
-            raise DataError(
-                f"{len(absent)} of the {len(samples)} images that {folder}/images.txt lists are not below {images}, "
-                f"for example {absent[0]}. Unpack CUB_200_2011.tgz again."
-            )
+        source = listed_images("cub", images, samples.values(), "CUB_200_2011.tgz")
         training = [sample for number, sample in samples.items() if is_train[number] == "1"]
         train, val = hold_out_validation(training, "cub", groups=6)
         test = tuple(sample for number, sample in samples.items() if is_train[number] == "0")

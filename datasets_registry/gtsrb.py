@@ -11,9 +11,14 @@ from pathlib import Path
 
 from datasets_registry._catalogue import register_dataset
 from datasets_registry._errors import DataError
-from datasets_registry._readers.files import ImageFiles
 from datasets_registry._readers.held_out import hold_out_validation
-from datasets_registry._readers.layouts import ImageFolders, image_names, packaged_names, require_images
+from datasets_registry._readers.layouts import (
+    ImageFolders,
+    image_names,
+    listed_images,
+    packaged_names,
+    require_images,
+)
 from datasets_registry._readers.tables import read_table
 from datasets_registry._types import DatasetInfo, DatasetSplits, Sample
 
@@ -32,7 +37,7 @@ class _GtsrbReader:
         root, folder, layout = require_images(self.image_folders, data_root, f" Get the three archives from {_URL}.")
         places = (folder.parent, folder, folder / "Final_Test" / "Images", root)
         table = next((place / _LABELS for place in places if (place / _LABELS).is_file()), folder.parent / _LABELS)
-        rows = read_table(table, "gtsrb", ("Filename", "ClassId"), delimiter=";")
+        rows = read_table(table, "gtsrb", ("Filename",), numbers=("ClassId",), delimiter=";")
         test = tuple(Sample(f"Final_Test/Images/{row['Filename']}", int(row["ClassId"])) for row in rows)
         training = []
         for label in range(self.n_classes):
@@ -40,12 +45,7 @@ class _GtsrbReader:
             if not (folder / name).is_dir():
                 raise DataError(f"No folder {folder / name} of dataset 'gtsrb'. Unpack GTSRB-Training_fixed.zip again.")
             training += [Sample(f"{name}/{image}", label) for image in image_names(folder / name)[0]]
-        images = ImageFiles(folder)
-        if absent := images.missing([sample.key for sample in test]):
-            raise DataError(
-                f"{len(absent)} test images of dataset 'gtsrb' are not below {folder}, for example {absent[0]}. "
-                f"Unpack GTSRB_Final_Test_Images.zip again."
-            )
+        images = listed_images("gtsrb", folder, test, "GTSRB_Final_Test_Images.zip")
         train, val = hold_out_validation(training, "gtsrb", groups=1, group_of=lambda key: key.rpartition("_")[0])
         return DatasetSplits(images, packaged_names("gtsrb"), train, val, test, layout)
 

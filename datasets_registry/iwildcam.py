@@ -11,8 +11,7 @@ from pathlib import Path
 
 from datasets_registry._catalogue import register_dataset
 from datasets_registry._errors import DataError
-from datasets_registry._readers.files import ImageFiles
-from datasets_registry._readers.layouts import ImageFolders, packaged_names, require_images
+from datasets_registry._readers.layouts import ImageFolders, listed_images, packaged_names, require_images
 from datasets_registry._readers.tables import read_table
 from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample
 
@@ -31,23 +30,18 @@ class _IWildCamReader:
     def __call__(self, data_root: Path | None) -> DatasetSplits:
         _, images, layout = require_images(self.image_folders, data_root, f" Get the archive from {_URL}.")
         categories = images.parent / "categories.csv"
-        labels = {int(row["y"]) for row in read_table(categories, "iwildcam", ("y", "name"))} - {_NO_CLASS}
+        labels = {int(row["y"]) for row in read_table(categories, "iwildcam", ("name",), numbers=("y",))} - {_NO_CLASS}
         if labels != set(range(self.n_classes)):
             raise DataError(
                 f"{categories} has {len(labels)} classes, but iWildCam of WILDS 2.0 has {self.n_classes}. "
                 f"Get version 2.0 from {_URL}."
             )
         parts: dict[str, list[Sample]] = {part: [] for part in PARTS}
-        for row in read_table(images.parent / "metadata.csv", "iwildcam", ("split", "y", "filename")):
+        for row in read_table(images.parent / "metadata.csv", "iwildcam", ("split", "filename"), numbers=("y",)):
             if row["split"] in parts:
                 parts[row["split"]].append(Sample(row["filename"], int(row["y"])))
-        source = ImageFiles(images)
         train, val, test = (tuple(parts[part]) for part in PARTS)
-        if absent := source.missing([sample.key for sample in (*train, *val, *test)]):
-            raise DataError(
-                f"{len(absent)} images that {images.parent}/metadata.csv lists are not below {images}, for example "
-                f"{absent[0]}. Unpack the archive from {_URL} again."
-            )
+        source = listed_images("iwildcam", images, (*train, *val, *test), _URL)
         return DatasetSplits(source, packaged_names("iwildcam"), train, val, test, layout)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from datasets_registry._errors import DataError
 from datasets_registry._readers.files import ImageFiles
 from datasets_registry._readers.image_suffixes import image_suffixes
+from datasets_registry._types import Sample
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,18 @@ def require_images(image_folders: ImageFolders, data_root: Path | None, advice: 
         where = " or ".join(image_folders.candidates)
         raise DataError(f"No images of {image_folders.dataset!r} below {root}: it must hold {where}.{advice}")
     return root, root / path, image_folders.candidates[path]
+
+
+def listed_images(dataset: str, folder: Path, samples: Iterable[Sample], archive: str) -> ImageFiles:
+    """The images below a folder. Raises DataError, naming the archive to unpack again, if one of the samples is not."""
+    images = ImageFiles(folder)
+    keys = [sample.key for sample in samples]
+    if absent := images.missing(keys):
+        raise DataError(
+            f"{len(absent)} of the {len(keys)} listed images of dataset {dataset!r} are not below {folder}, for "
+            f"example {absent[0]}. Unpack {archive} again."
+        )
+    return images
 
 
 def packaged_names(dataset: str) -> tuple[str, ...]:

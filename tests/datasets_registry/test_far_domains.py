@@ -242,9 +242,17 @@ def test_held_out_groups_are_as_many_in_each_class() -> None:
         ("country211", "country211/test", r"No folder .*test of dataset 'country211'"),
         ("gtsrb", "gtsrb/GT-final_test.csv", "GT-final_test.csv of dataset 'gtsrb' cannot be read"),
         ("gtsrb", "gtsrb/GTSRB/Training/00007", r"No folder .*00007 of dataset 'gtsrb'"),
-        ("gtsrb", "gtsrb/GTSRB/Final_Test/Images/00001.ppm", "1 test images of dataset 'gtsrb' are not below"),
+        (
+            "gtsrb",
+            "gtsrb/GTSRB/Final_Test/Images/00001.ppm",
+            "1 of the 43 listed images of dataset 'gtsrb' are not below .* Unpack GTSRB_Final_Test",
+        ),
         ("clevr_counts", "clevr/CLEVR_v1.0/scenes/CLEVR_val_scenes.json", "cannot be read as CLEVR's scenes"),
-        ("clevr_counts", "clevr/CLEVR_v1.0/images/val/CLEVR_val_000003.png", "1 images of dataset 'clevr_counts' are"),
+        (
+            "clevr_counts",
+            "clevr/CLEVR_v1.0/images/val/CLEVR_val_000003.png",
+            "1 of the 824 listed images of dataset 'clevr_co",
+        ),
         ("cub", "CUB_200_2011/classes.txt", "classes.txt of dataset 'cub' cannot be read"),
         ("camelyon17", "camelyon17_v1.0/metadata.csv", "metadata.csv of dataset 'camelyon17' cannot be read"),
         (
@@ -253,7 +261,7 @@ def test_held_out_groups_are_as_many_in_each_class() -> None:
             r"No file .*test_y.h5 of dataset 'pcam'. Get camelyonpa",
         ),
         ("iwildcam", "iwildcam_v2.0/categories.csv", "categories.csv of dataset 'iwildcam' cannot be read"),
-        ("iwildcam", "iwildcam_v2.0/train/0184.jpg", r"1 images that .*metadata.csv lists are not below .* 0184.jpg"),
+        ("iwildcam", "iwildcam_v2.0/train/0184.jpg", r"1 of the 185 listed images of dataset .* example 0184.jpg"),
     ],
 )
 def test_what_is_missing_is_named(name: str, remove: str, message: str, tmp_path: Path) -> None:
@@ -269,6 +277,16 @@ def test_a_table_without_its_columns_and_unequal_lists_are_refused(tmp_path: Pat
     (tmp_path / "camelyon17_v1.0/metadata.csv").write_text("patient,node\n1,2\n")
     with pytest.raises(DataError, match="has no column 'x_coord'; it has patient, node"):
         read("camelyon17", tmp_path)
+    write_gtsrb(tmp_path)
+    table = tmp_path / "gtsrb/GT-final_test.csv"
+    table.write_text(table.read_text() + "00043.ppm;53;54")
+    with pytest.raises(
+        DataError, match=r"Line 45 of .*GT-final_test.csv of dataset 'gtsrb' has None as 'ClassId'\. Unp"
+    ):
+        read("gtsrb", tmp_path)
+    table.write_text("Filename;ClassId\n00000.ppm;stop\n")
+    with pytest.raises(DataError, match=r"Line 2 of .*GT-final_test.csv of dataset 'gtsrb' has 'stop' as 'ClassId'"):
+        read("gtsrb", tmp_path)
     write_cub(tmp_path)
     (tmp_path / "CUB_200_2011/images.txt").write_text("1 a.jpg\n")
     with pytest.raises(DataError, match="do not list the same images"):
