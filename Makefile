@@ -82,7 +82,8 @@ test-all: $(VENV)/.dev reliability ## all tests and the long reliability run
 
 lock: ## write the newest versions of all dependencies to constraints.txt; run it with the oldest supported Python
 	$(PYTHON) -m venv --clear $(VENV)-lock
-	$(VENV)-lock/bin/python -m pip install --quiet --editable '.[dev]'
+	$(VENV)-lock/bin/python -m pip install --quiet --editable '.[dev,mlflow,wandb]'
+	$(VENV)-lock/bin/python -m pip install --quiet --no-deps trackio  # allows no Pillow 13 yet
 	{ grep '^#' constraints.txt; $(VENV)-lock/bin/python -m pip freeze --exclude-editable \
 		| sed -E 's/\+[^ ]*$$//' | grep -viE '^(nvidia|cuda|triton)'; } > $(VENV)-lock/constraints.txt
 	mv $(VENV)-lock/constraints.txt constraints.txt

@@ -23,7 +23,9 @@ from places import ROOT
 import bench
 
 PACKAGES = ("bench", "methods", "datasets_registry", "reports")
-IMPORTED_BY_OTHERS = {"torchvision"}  # core dependencies that only another dependency imports
+IMPORTED_BY_OTHERS = {"torchvision", "sqlalchemy", "alembic"}  # dependencies that only another dependency imports
+IMPORTED_EXTRAS = ("hdf5", "hf", "mlflow", "onnx", "ray", "slurm", "trackio", "wandb")
+DISTRIBUTIONS = {"mlflow": "mlflow-skinny"}  # of modules that need not be installed
 PRIVATE_NAMES_IN_TESTS = 53
 BANNED = (
     "anew",
@@ -196,28 +198,30 @@ def third_party(*, inside_functions: bool = True) -> dict[str, set[str]]:
         for module, _ in imports(parsed(path), inside_functions=inside_functions):
             top = module.split(".")[0]
             if top not in sys.stdlib_module_names and top not in PACKAGES:
-                found[canonicalize_name(owners[top][0]) if top in owners else top].add(shown(path))
+                name = DISTRIBUTIONS.get(top) or (owners[top][0] if top in owners else top)
+                found[canonicalize_name(name)].add(shown(path))
     return dict(found)
 
 
 def test_every_import_is_a_declared_dependency() -> None:
-    allowed = declared() | declared("hf") | declared("hdf5") | declared("onnx") | declared("ray") | declared("slurm")
+    allowed = set().union(*map(declared, (None, *IMPORTED_EXTRAS)))
     assert {name: files for name, files in third_party().items() if name not in allowed} == {}
 
 
 def test_an_optional_dependency_is_imported_when_it_is_used() -> None:
-    """Only the launcher that needs it may import an extra's package at the top of a file."""
+    """Only the launcher or tracker that needs it may import an extra's package at the top of a file."""
     early = third_party(inside_functions=False)
-    for extra in ("hf", "onnx", "ray", "slurm"):
+    for extra in IMPORTED_EXTRAS:
         files = {file for name in declared(extra).keys() - declared().keys() for file in early.get(name, ())}
-        assert [file for file in files if not file.startswith(f"bench/launch/{extra}")] == []
+        its_own = (f"bench/launch/{extra}", f"bench/trackers/{extra}")
+        assert [file for file in files if not file.startswith(its_own)] == []
 
 
 def test_every_declared_dependency_is_imported() -> None:
     by_name = (ROOT / "methods" / "_backbones" / "open_clip_import.py").read_text(encoding="utf-8")
     assert 'import_module("open_clip")' in by_name
     used = third_party().keys() | IMPORTED_BY_OTHERS | {"open-clip-torch"}
-    assert set().union(*map(declared, (None, "hf", "onnx", "ray", "slurm"))) - used == set()
+    assert set().union(*map(declared, (None, *IMPORTED_EXTRAS))) - used == set()
 
 
 @pytest.mark.parametrize("extra", [None, *project()["optional-dependencies"]])

@@ -16,7 +16,7 @@ from bench.coordination.leases import Leases
 from bench.errors import RunsFolderError, StoreError
 from bench.launch.fork_server import ForkServer
 from bench.launch.supervisor import Supervisor
-from bench.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Limits, RunTask, Surroundings, Task
+from bench.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Limits, Outcome, RunTask, Surroundings, Task
 from bench.provenance.staleness import Staleness
 from bench.record import RunStatus
 from bench.results.shards import Shards
@@ -43,6 +43,8 @@ from bench.sweep.stacking import stack_tasks
 from bench.sweep.tally import Tally
 from bench.sweep.unfinished import SWEEPS
 from bench.sweep.weights import report_rejections, without_missing_weights
+from bench.trackers.sender import Sender
+from bench.trackers.target import Target, check_installed
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class SweepOutcome:
 def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
     """Expand the request, subtract what is on disk, and report what is left out."""
     check_devices(request)
+    check_installed(trackers_of(request))
     if request.runs.exists() and not request.runs.is_dir():
         raise RunsFolderError(f"The runs folder {request.runs} is a file. Give another one with --runs.")
     check_output_folder(request.runs, "--runs")
@@ -109,9 +112,10 @@ def carry_out(
     tasks = plan_tasks(made, request.runs)
     if server is not None and tasks and database:
         import_module("bench.store")  # for the results; workers begin only after the imports of the server
-    summary = _launch(tasks, made, request, log, server) if tasks else LaunchSummary((), interrupted=False)
-    if database and tasks and summary.unwritten is None:
-        load_into_database(request.runs, log)
+    with Sender(request.runs, trackers_of(request), log.notice) as sender:
+        summary = _launch(tasks, made, request, log, server, sender) if tasks else LaunchSummary((), interrupted=False)
+        if database and tasks and summary.unwritten is None:
+            load_into_database(request.runs, log)
     if request.keep_models:
         if request.keep_models == "best":
             drop_all_but_best(request.runs)
@@ -123,6 +127,11 @@ def check_launch(made: Plan, request: SweepRequest) -> None:
     """Raise LaunchError if a plan has something to do and its launcher is not available here."""
     if plan_tasks(made, request.runs):
         check_launcher(request)
+
+
+def trackers_of(request: SweepRequest) -> list[Target]:
+    """The trackers that receive finished runs."""
+    return [Target.parse(text) for text in request.trackers]
 
 
 def plan_tasks(made: Plan, runs: Path) -> list[Task]:
@@ -165,7 +174,7 @@ def load_into_database(runs: Path, log: SweepLog) -> None:
 
 
 def _launch(
-    tasks: list[Task], made: Plan, request: SweepRequest, log: SweepLog, server: ForkServer | None
+    tasks: list[Task], made: Plan, request: SweepRequest, log: SweepLog, server: ForkServer | None, sender: Sender
 ) -> LaunchSummary:
     tally = Tally(len(tasks))
     limits = Limits(request.timeout, None if request.memory is None else int(request.memory * 2**30))
@@ -178,6 +187,8 @@ def _launch(
             tally.count(item, again=again)
             heartbeat.update(**tally.facts())
             log.finished(item, tally, again=again)
+            if item.outcome is Outcome.OK and isinstance(item.task, RunTask):
+                sender.send(item.task.spec.run_id)
 
         surroundings = Surroundings(
             runs=request.runs,

@@ -17,6 +17,7 @@ from bench.errors import UsageError
 from bench.sweep.dataset_names import check_demo_backbone, default_protocol
 from bench.sweep.devices import check_device_options
 from bench.sweep.option_texts import minutes, parse_choice, parse_numbers, parse_shots, parse_slurm_set, split_list
+from bench.trackers.target import Target
 from datasets_registry import DrawRule, EvalProtocol, SupportRule, is_support_rule
 
 DEMO_BACKBONE = "ViT-demo.drawn"
@@ -161,6 +162,12 @@ class SweepRequest(BaseModel):
     )
     cache: Annotated[Path | None, Option(Panel.WHERE, env="ETL_BENCH_CACHE")] = Field(
         None, description="Folder of frozen features. Default: a user cache folder."
+    )
+
+    trackers: Annotated[list[str], Option(Panel.WHERE, name="tracker")] = Field(
+        [],
+        description="Experiment tracker that receives each run as it finishes: mlflow[:URI], wandb[:PROJECT] or "
+        "trackio[:PROJECT]. Repeatable; see `etl-bench docs trackers`.",
     )
 
     strict: Annotated[bool, Option()] = Field(
@@ -357,7 +364,7 @@ class SweepRequest(BaseModel):
         names = [value] if isinstance(value, str) else value
         return split_list(names) if isinstance(names, list | tuple) else value
 
-    @field_validator("overrides", "slurm_set", "folds", mode="before")
+    @field_validator("overrides", "slurm_set", "folds", "trackers", mode="before")
     @classmethod
     def _list(cls, value: Any) -> Any:
         return [value] if isinstance(value, str | Path) else value
@@ -390,6 +397,11 @@ class SweepRequest(BaseModel):
     def _choice(cls, value: Any, info: Any) -> Any:
         kind: Any = cls.model_fields[info.field_name].annotation
         return parse_choice(kind, value, f"--{info.field_name}") if isinstance(value, str) else value
+
+    @field_validator("trackers")
+    @classmethod
+    def _trackers(cls, value: list[str]) -> list[str]:
+        return [str(Target.parse(text)) for text in dict.fromkeys(value)]
 
     @field_validator("precision", "draw")
     @classmethod

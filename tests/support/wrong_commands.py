@@ -34,6 +34,8 @@ WRONG = [
     RUN + "--dataset spectrum_basic",
     RUN + "--dry-run=yes",
     RUN + "extra.toml more.toml",
+    RUN + "--tracker neptune",
+    "results send neptune",
     # methods
     "run -m zero_shoot -d spectrum_basic",
     "run -m '' -d spectrum_basic",

@@ -1,0 +1,1 @@
+"""Sends finished runs to experiment trackers: MLflow, Weights & Biases and trackio."""

@@ -1,0 +1,55 @@
+"""Runs in trackio. The name of a run ends with its run id and is the only key, so a known name is not sent again."""
+
+import os
+from contextlib import suppress
+
+import trackio
+
+from bench.trackers.target import PROJECT
+from bench.trackers.tracked_run import TrackedRun
+
+CREATED_AT = "created_at"
+_REMOTE = ("TRACKIO_SPACE_ID", "TRACKIO_SERVER_URL")
+
+
+class TrackioTracker:
+    """A project of trackio: on this machine, or where `TRACKIO_SPACE_ID` or `TRACKIO_SERVER_URL` say.
+
+    Args:
+        project: its name; empty for `clip-etl-bench`.
+    """
+
+    def __init__(self, project: str) -> None:
+        self._project = project or PROJECT
+        self._remote = any(os.environ.get(name) for name in _REMOTE)
+
+    def send(self, run: TrackedRun) -> bool:
+        """Send a run; see `Tracker.send`. On a Space or a server, an older result cannot be replaced and stays."""
+        name, moment = f"{run.name} ({run.run_id})", run.created_at.isoformat()
+        if self._known(name, moment):
+            return False
+        options = {"embed": False, "auto_log_gpu": False, "auto_log_cpu": False}
+        config = {**run.parameters, **run.tags, CREATED_AT: moment}
+        opened = trackio.init(self._project, name, run.group, config=config, **options)
+        for epoch, values in run.curve:
+            opened.log({f"curve/{key}": value for key, value in values.items()}, step=epoch)
+        opened.log(dict(run.metrics))
+        opened.finish()
+        if not self._remote and not self._known(name, moment):  # trackio only warns of what it could not store
+            raise OSError(f"trackio did not store {name}")
+        return True
+
+    def _known(self, name: str, moment: str) -> bool:
+        """Whether this result is there; an older one on this machine is deleted."""
+        if self._remote:
+            with suppress(ValueError):  # no run of this name
+                trackio.init(self._project, name, resume="must", embed=False).finish()
+                return True
+            return False
+        with suppress(ValueError):  # no such project yet
+            for item in trackio.Api().runs(self._project):
+                if item.name == name:
+                    if (item.config or {}).get(CREATED_AT) == moment:
+                        return True
+                    item.delete()
+        return False
