@@ -152,7 +152,7 @@ def _count_findings(info: DatasetInfo, splits: DatasetSplits, data_root: Path | 
                 "wrong-count" if full else "subset",
                 f"Found {_as_text(splits.counts)} images of {len(splits.class_names)} classes; the full dataset has "
                 f"{_as_text(expected)} of {info.num_classes}.",
-                fetch_command(info.name, data_root=data_root),
+                fetch_command(info.name, "--again", data_root=data_root),
                 Level.PROBLEM if full else Level.NOTE,
             )
     if splits.left_out:

@@ -111,7 +111,7 @@ def fetch_dataset(
                 f"Another process is fetching {info.name!r} into {staging}. Wait for it, then run this again."
             ) from None
         shutil.rmtree(staging, ignore_errors=True)
-    complete = options.splits_only or _has_images(source, data_root)
+    complete = options.splits_only or (_has_images(source, data_root) and not options.again)
     by_hand = source.by_hand.replace("{folder}", str(folder)) if source.by_hand is not None and not complete else None
     return Fetched(info.name, tuple(f.name for f in todo), tuple(f.name for f in kept), by_hand)
 

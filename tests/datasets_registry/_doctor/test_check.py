@@ -404,10 +404,9 @@ def imagenet(tmp_path: Path) -> BrokenDataset:
 def test_imagenet_is_fine_and_a_lost_image_is_a_problem(imagenet: BrokenDataset) -> None:
     assert imagenet.check().problems == []
     (imagenet.images / "train" / "n01440764" / "n01440764_0.JPEG").unlink()
-    assert (
-        "Found 7 train / 0 val / 4 test images of 2 classes; the full dataset has 8"
-        in imagenet.finding("wrong-count").text
-    )
+    found = imagenet.finding("wrong-count")
+    assert "Found 7 train / 0 val / 4 test images of 2 classes; the full dataset has 8" in found.text
+    assert "datasets fetch imagenet --again" in found.fix
 
 
 def test_imagenet_val_in_one_folder(imagenet: BrokenDataset) -> None:

@@ -596,6 +596,13 @@ def test_a_dataset_without_a_source_has_instructions(tmp_path: Path, monkeypatch
     assert done.fetched == ("classnames.txt",)
     assert "need an account: log in at https://image-net.org" in str(done.by_hand)
     assert f"{tmp_path}/imagenet/images/train/<wnid>/" in str(done.by_hand)
+    (tmp_path / "imagenet/images/train").mkdir(parents=True)
+    fetched = fetch_dataset(get_dataset("imagenet"), dataset_sources()["imagenet"], tmp_path, OPTIONS)
+    assert fetched.by_hand is None, "the images are there"
+    again = fetch_dataset(
+        get_dataset("imagenet"), dataset_sources()["imagenet"], tmp_path, replace(OPTIONS, again=True)
+    )
+    assert again.by_hand == done.by_hand
     for name in ("stanford_cars", "sun397"):
         assert "The host of the images is gone" in str(dataset_sources()[name].by_hand)
 
