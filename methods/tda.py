@@ -1,7 +1,7 @@
 """TDA: two caches of earlier test images correct the zero-shot logits; nothing is trained.
 
 Karmanov et al., "Efficient Test-Time Adaptation of Vision-Language Models", CVPR 2024. Official file: kdiAAA/TDA
-`tda_runner.py`. Each image first enters the caches and is then classified, in the order of the stream:
+`tda_runner.py` and `utils.py`. Each image first enters the caches and is then classified, in the order of the stream:
 
     logits = scale f t' + alpha exp(-beta (1 - f K')) V - alpha_n exp(-beta_n (1 - f K_n')) V_n
 
@@ -9,14 +9,15 @@ The positive cache has the images of lowest entropy for each predicted class, wi
 cache has images of medium entropy; its values mark the classes whose probability is not close to zero. As in the
 official code, the entropy in nats is divided by log2 of the number of classes.
 
-The official settings files have an alpha (1 to 5) and a beta (1 to 8) for each dataset; the defaults are ImageNet's. On
-ImageNet's variants the official code averages the views of low entropy; here each image has one view.
+Alpha and beta are by default those of the official settings file of the dataset. On ImageNet's variants the official
+code reads 63 AugMix views beside the plain one and takes the tenth with the lowest entropies: their mean feature is the
+key, their mean logits are the zero-shot logits, and the entropy is that of their mean probability.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -27,15 +28,47 @@ from torch import Tensor
 
 from datasets_registry import ClassSet
 from methods import Batch, Family, Method, MethodInfo, Needs, StreamClassifier, register_method
+from methods._parts.confident_views import IMAGENET_SHIFTS, entropy, log_of_mean, most_confident
 from methods._parts.feature_space import LogitScaleSetting, TextConfig, template_ensemble
+
+PUBLISHED_SETTINGS: Mapping[str, tuple[float, float]] = {
+    "caltech101": (5.0, 5.0),
+    "dtd": (2.0, 3.0),
+    "eurosat": (4.0, 8.0),
+    "fgvc_aircraft": (2.0, 2.0),
+    "food101": (1.0, 1.0),
+    "imagenet": (2.0, 5.0),
+    "imagenet_a": (2.0, 5.0),
+    "imagenet_r": (1.0, 8.0),
+    "imagenet_sketch": (2.363, 7.45),
+    "imagenet_v2": (1.0, 8.0),
+    "oxford_flowers": (1.0, 5.0),
+    "oxford_pets": (2.0, 7.0),
+    "stanford_cars": (1.0, 7.0),
+    "sun397": (2.0, 3.0),
+    "ucf101": (3.0, 8.0),
+}
+"""Alpha and beta of the positive cache by dataset: configs/*.yaml, commit e697fb0."""
+OTHER_DATASETS = PUBLISHED_SETTINGS["imagenet"]
+"""Alpha and beta of datasets without a configuration."""
 
 
 class TDAConfig(TextConfig):
     """Size, weight and sharpness of both caches."""
 
     size: int = Field(3, ge=0, description="images per class in the positive cache, 0 = no cache; 3 in all configs")
-    alpha: float = Field(2.0, ge=0, description="weight of the positive cache; 2, ImageNet's config")
-    beta: float = Field(5.0, gt=0, description="sharpness of the positive cache; 5, ImageNet's config")
+    alpha: float | None = Field(
+        None,
+        ge=0,
+        description="weight of the positive cache; null: the official one of the dataset (1 to 5), 2 as for ImageNet "
+        "where there is none",
+    )
+    beta: float | None = Field(
+        None,
+        gt=0,
+        description="sharpness of the positive cache; null: the official one of the dataset (1 to 8), 5 as for "
+        "ImageNet where there is none",
+    )
     negative_size: int = Field(2, ge=0, description="images per class in the negative cache, 0 = no cache; 2")
     negative_alpha: float = Field(0.117, ge=0, description="weight of the negative cache; 0.117 in all configs")
     negative_beta: float = Field(1.0, gt=0, description="sharpness of the negative cache; 1 in all configs")
@@ -45,6 +78,16 @@ class TDAConfig(TextConfig):
     mask: tuple[float, float] = Field(
         (0.03, 1.0), description="range of the probability of a class that the negative cache marks; 0.03 to 1"
     )
+    views: int | None = Field(
+        None,
+        ge=0,
+        description="AugMix views beside the plain view; null: 63 on ImageNet's variants, else 0 "
+        "(utils.py, `build_test_data_loader`)",
+    )
+    crop_scale: tuple[float, float] = Field(
+        (0.08, 1.0), description="area range of the crops of the views; torchvision's default"
+    )
+    selected: float = Field(0.1, gt=0, le=1, description="share of the views, the most confident ones; 0.1")
     logit_scale: LogitScaleSetting = None
 
     @model_validator(mode="after")
@@ -77,17 +120,31 @@ class TDA(Method[TDAConfig]):
     )
 
     def classifier(self, classes: ClassSet) -> StreamClassifier:
-        text = template_ensemble(self.backbone, classes, self.config.templates)
-        return _CachedStream(self.config, text, float(self.config.logit_scale or self.backbone.logit_scale))
+        c, name = self.config, classes.dataset or ""
+        alpha, beta = PUBLISHED_SETTINGS.get(name, OTHER_DATASETS)
+        return _CachedStream(
+            c,
+            template_ensemble(self.backbone, classes, c.templates),
+            float(c.logit_scale or self.backbone.logit_scale),
+            alpha=alpha if c.alpha is None else c.alpha,
+            beta=beta if c.beta is None else c.beta,
+            views=(63 if name in IMAGENET_SHIFTS else 0) if c.views is None else c.views,
+        )
 
 
 @dataclass(frozen=True)
 class _CachedStream(StreamClassifier):
-    """Classifies images one after the other, starting with empty caches."""
+    """Classifies images one after the other, starting with empty caches.
+
+    `alpha`, `beta` and `views` are those of the config or of the dataset.
+    """
 
     config: TDAConfig
     text: Float[Tensor, "n_cls dim"]
     scale: float
+    alpha: float
+    beta: float
+    views: int
 
     def over(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
         c, (n_classes, dim) = self.config, self.text.shape
@@ -95,21 +152,39 @@ class _CachedStream(StreamClassifier):
         negative = _Cache.empty(n_classes, c.negative_size, dim, n_classes, self.text)
         one_hot = torch.eye(n_classes).to(self.text)
         for batch in batches:
-            features = F.normalize(batch.features, dim=-1)
-            logits = self.scale * features @ self.text.T
-            log_p = logits.log_softmax(dim=1)
-            entropies = (-log_p.exp() * log_p).sum(dim=1).tolist()
+            features, logits, log_p = self.seen(batch)
+            entropies = entropy(log_p).tolist()
             predicted = logits.argmax(dim=1).tolist()
             found = []
-            for i, (entropy, label) in enumerate(zip(entropies, predicted, strict=True)):
-                positive.offer(label, entropy, features[i], one_hot[label])
-                if c.entropy[0] < entropy / math.log2(n_classes) < c.entropy[1]:
+            for i, (nats, label) in enumerate(zip(entropies, predicted, strict=True)):
+                positive.offer(label, nats, features[i], one_hot[label])
+                if c.entropy[0] < nats / math.log2(n_classes) < c.entropy[1]:
                     p = log_p[i].exp()
-                    negative.offer(label, entropy, features[i], ((p > c.mask[0]) & (p < c.mask[1])).to(logits))
-                added = c.alpha * positive.similar(features[i], c.beta)
+                    negative.offer(label, nats, features[i], ((p > c.mask[0]) & (p < c.mask[1])).to(logits))
+                added = self.alpha * positive.similar(features[i], self.beta)
                 removed = c.negative_alpha * negative.similar(features[i], c.negative_beta)
                 found.append(logits[i] + added - removed)
             yield torch.stack(found)
+
+    def seen(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Features `(batch, dim)`, logits and log-probabilities `(batch, n_cls)`, over the confident views of an image.
+
+        The features of one view are normalised; their mean over several views is not, as in the official code.
+        """
+        features = F.normalize(batch.features, dim=-1)
+        logits = self.scale * features @ self.text.T
+        if not self.views:
+            return features, logits, logits.log_softmax(dim=1)
+        views = batch.test_views(self.views, self.config.crop_scale, mixed=True)
+        views = torch.cat([features[None], F.normalize(views, dim=-1)])
+        of_views = self.scale * views @ self.text.T
+        found = []
+        for i in range(len(features)):
+            chosen = most_confident(of_views[:, i], self.config.selected)
+            kept = of_views[chosen, i]
+            found.append((views[chosen, i].mean(dim=0), kept.mean(dim=0), log_of_mean(kept)))
+        averaged, zero_shot, log_p = (torch.stack(rows) for rows in zip(*found, strict=True))
+        return averaged, zero_shot, log_p
 
 
 @dataclass

@@ -1,17 +1,16 @@
 """TPT: one gradient step per test image makes the prompt's predictions on views of the image more confident.
 
 Shu et al., "Test-Time Prompt Tuning for Zero-Shot Generalization in Vision-Language Models", NeurIPS 2022. Official
-files: azshue/TPT `tpt_classification.py` and `clip/custom_clip.py`. The tenth of an image's views with the lowest
-entropies is selected. AdamW lowers the entropy of their mean probability, and the adapted prompt classifies the plain
-view. The next image starts again from the words of `ctx_init`.
+files: azshue/TPT `tpt_classification.py`, `clip/custom_clip.py` and `data/datautils.py`. The tenth of an image's views
+with the lowest entropies is selected. AdamW lowers the entropy of their mean probability, and the adapted prompt
+classifies the plain view. The next image starts again from the words of `ctx_init`.
 
-The official code adds AugMix distortions to the crops, except on ImageNet and its variants; here all views are random
-crops. The official step is in half precision, ours in fp32.
+Views are random crops. Except on ImageNet and its variants, the official code mixes them with distorted copies of
+themselves (AugMix). The official step is in half precision, ours in fp32.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -34,6 +33,7 @@ from methods import (
     cosine_logits,
     register_method,
 )
+from methods._parts.confident_views import IMAGENET_SHIFTS, entropy, log_of_mean, most_confident
 from methods._parts.context_initialisation import check_words, context_from_words, word_count
 
 
@@ -42,6 +42,11 @@ class TPTConfig(MethodConfig):
 
     ctx_init: str = Field("a photo of a", min_length=1, description="words that initialise the context; official")
     views: int = Field(63, ge=1, description="random crops beside the plain view; 63 (a batch of 64)")
+    augmix: bool | None = Field(
+        None,
+        description="whether crops are mixed with distorted copies of themselves; null: as officially, yes but on "
+        "ImageNet and its variants (tpt_classification.py, `augmix=len(set_id)>1`)",
+    )
     crop_scale: tuple[float, float] = Field((0.08, 1.0), description="area range of the crops; torchvision's default")
     selected: float = Field(0.1, gt=0, le=1, description="share of the views, the most confident ones; 0.1")
     steps: int = Field(1, ge=1, description="gradient steps for each image; 1")
@@ -64,7 +69,7 @@ class TPT(Method[TPTConfig]):
         name="tpt",
         title="TPT",
         family=Family.TEST_TIME,
-        summary="One gradient step for each test image makes the prompt confident on random crops of it.",
+        summary="One gradient step for each test image makes the prompt confident on random views of it.",
         citation="""@inproceedings{shu2022test,
   title = {Test-Time Prompt Tuning for Zero-Shot Generalization in Vision-Language Models},
   author = {Shu, Manli and Nie, Weili and Huang, De-An and others},
@@ -94,8 +99,15 @@ class _PromptPerImage(StreamClassifier):
     def over(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
         for batch in batches:
             plain = batch.features
-            views = torch.cat([plain[None], batch.test_views(self.config.views, self.config.crop_scale)])
+            views = batch.test_views(self.config.views, self.config.crop_scale, mixed=self.mixed)
+            views = torch.cat([plain[None], views])
             yield torch.cat([self.adapted_logits(views[:, i]) for i in range(len(plain))])
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the views are those of AugMix."""
+        plain_crops = IMAGENET_SHIFTS | {"imagenet"}
+        return self.classes.dataset not in plain_crops if self.config.augmix is None else self.config.augmix
 
     def adapted_logits(self, views: Float[Tensor, "n_views dim"]) -> Float[Tensor, "1 n_cls"]:
         """Logits of the plain view, the first one, after the steps on all views of one image."""
@@ -109,7 +121,7 @@ class _PromptPerImage(StreamClassifier):
                 if chosen is None:
                     chosen = most_confident(logits, c.selected)
                 optimizer.zero_grad()
-                torch.autograd.backward(entropy_of_mean(logits[chosen]))
+                torch.autograd.backward(entropy(log_of_mean(logits[chosen])))
                 optimizer.step()
         with torch.no_grad():
             return self.logits(context, views[:1])
@@ -118,16 +130,3 @@ class _PromptPerImage(StreamClassifier):
         """Logits of image features under a context."""
         text = self.backbone.encode_prompts(context.prompts(self.classes, self.backbone))
         return cosine_logits(features, text, self.backbone.logit_scale)
-
-
-def most_confident(logits: Float[Tensor, "n n_cls"], share: float) -> Tensor:
-    """Indices of the views with the lowest entropy: `share` of them, at least one."""
-    log_p = logits.detach().log_softmax(dim=1)
-    entropies = -(log_p.exp() * log_p).sum(dim=1)
-    return entropies.argsort()[: max(1, int(len(logits) * share))]
-
-
-def entropy_of_mean(logits: Float[Tensor, "n n_cls"]) -> Float[Tensor, ""]:
-    """Entropy, in nats, of the mean of the views' probabilities."""
-    log_mean = logits.log_softmax(dim=1).logsumexp(dim=0) - math.log(len(logits))
-    return -(log_mean.exp() * log_mean).sum()

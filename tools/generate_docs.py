@@ -42,7 +42,7 @@ NEEDS = {
     Needs.HIDDEN: "frozen hidden states of the image tower",
     Needs.PIXELS: "pixels",
     Needs.OTHER_VIEW: "frozen features of a second view",
-    Needs.TEST_VIEWS: "frozen features of crops of test images",
+    Needs.TEST_VIEWS: "frozen features of random views of test images",
     Needs.TEST_STREAM: "the unlabelled test images",
 }
 PROTOCOLS = {

@@ -96,7 +96,7 @@ def _hidden(task: ToyTask, first: int) -> Tensor:
     return _reference_backbone().image_hidden(task.pixels, first)
 
 
-def _shifted(features: Callable[[], Tensor], k: int, _: tuple[float, float]) -> Tensor:
+def _shifted(features: Callable[[], Tensor], k: int, _: tuple[float, float], mixed: bool = False) -> Tensor:  # noqa: ARG001
     """Features of k views, `(k, n, dim)`, each a little different from the previous one."""
     return torch.stack([features() * (1 + 0.01 * i) + 0.01 * i for i in range(k)])
 
@@ -122,9 +122,9 @@ class _RecordingBatch(Batch):
         self._subject.hidden_blocks_read.add(first)
         return super().hidden(first)
 
-    def test_views(self, k: int, crop_scale: tuple[float, float]) -> Tensor:
+    def test_views(self, k: int, crop_scale: tuple[float, float], *, mixed: bool) -> Tensor:
         self._subject.read.add(Needs.TEST_VIEWS)
-        return super().test_views(k, crop_scale)
+        return super().test_views(k, crop_scale, mixed=mixed)
 
     @property
     def labels(self) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.sweep.compatibility import backbone_conflict, template_conflict
+from bench.sweep.compatibility import backbone_conflict, settings_conflict
 from methods import BackboneSpec, MethodInfo, family_of, known_architectures, known_methods, parse_backbone
 
 
@@ -63,7 +63,7 @@ def backbone_card(text: str) -> dict[str, Any]:
     conditions = {
         info.name: reason
         for info in infos
-        if info.name in runs and (reason := template_conflict(info, info.default_config(info.usual_protocol), spec))
+        if info.name in runs and (reason := settings_conflict(info, info.default_config(info.usual_protocol), spec))
     }
     return facts | {"methods": runs, "only_with_settings": conditions, "left_out": refused}
 

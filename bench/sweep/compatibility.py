@@ -71,15 +71,18 @@ def backbone_conflict(method: MethodInfo, backbone: BackboneSpec, precision: str
     return text_conflict(backbone) if method.reads_text else None
 
 
-def template_conflict(method: MethodInfo, config: MethodConfig, backbone: BackboneSpec) -> str | None:
-    """The reason why the template lists of these settings cannot be encoded, with the remedy; None if they can."""
-    lists = [text for text in getattr(config, "templates", ()) if text != "own" and "{}" not in text]
-    if not (backbone.imported and lists):
+def settings_conflict(method: MethodInfo, config: MethodConfig, backbone: BackboneSpec) -> str | None:
+    """The reason why these settings cannot run with imported features, with the remedy; None if they can."""
+    if not backbone.imported:
         return None
-    return (
-        f"it encodes the templates {', '.join(lists)}, and imported features have one text per class; use "
-        f"--set '{method.name}.templates=[\"own\"]'."
-    )
+    if method.reads_test_stream and getattr(config, "views", None):
+        return f"it reads views of test images, and imported features have none; use --set {method.name}.views=0."
+    if lists := [text for text in getattr(config, "templates", ()) if text != "own" and "{}" not in text]:
+        return (
+            f"it encodes the templates {', '.join(lists)}, and imported features have one text per class; use "
+            f"--set '{method.name}.templates=[\"own\"]'."
+        )
+    return None
 
 
 def dataset_conflict(dataset: DatasetInfo, backbone: BackboneSpec) -> str | None:

@@ -117,7 +117,7 @@ class _Expander:
         """The specs of one method on one backbone and dataset, for all possible tasks."""
         if self.rejections.names(item.info.name):
             return
-        from bench.sweep.compatibility import backbone_conflict, dataset_conflict, depth_conflict, template_conflict
+        from bench.sweep.compatibility import backbone_conflict, dataset_conflict, depth_conflict, settings_conflict
 
         info = get_dataset(dataset)
         what, reason = f"{dataset} on {backbone.slug}", dataset_conflict(info, backbone)
@@ -128,7 +128,7 @@ class _Expander:
             what = f"{item.info.name} on {backbone.slug}"
             reason = backbone_conflict(item.info, backbone, self.request.precision)
             reason = reason or depth_conflict(item.info, item.config, backbone)
-            reason = reason or template_conflict(item.info, item.config, backbone)
+            reason = reason or settings_conflict(item.info, item.config, backbone)
         if reason is not None:
             self.rejections.add(what, reason, named=item.named)
             return

@@ -28,8 +28,8 @@ class Batch:
         pixels: gives the preprocessed images of these views, `(batch, 3, h, w)`.
         other_view: gives the frozen tower's features of another view of the same images; None outside training.
         hidden: gives the frozen tower's tokens before a block, `(batch, tokens, width)`; None if not available.
-        test_views: `test_views(k, crop_scale)` gives the features of k random crops of each test image,
-            `(k, batch, dim)`; None outside the test-time protocol.
+        test_views: `test_views(k, crop_scale, mixed)` gives the features of k random views of each test image,
+            `(k, batch, dim)`; None outside evaluation.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Batch:
         pooled: Callable[[], Tensor] | None = None,
         other_view: Callable[[], Tensor] | None = None,
         hidden: Callable[[int], Tensor] | None = None,
-        test_views: Callable[[int, tuple[float, float]], Tensor] | None = None,
+        test_views: Callable[[int, tuple[float, float], bool], Tensor] | None = None,
         needs: frozenset[Needs],
     ) -> None:
         self._labels = labels
@@ -103,16 +103,20 @@ class Batch:
             self._values[first] = self._hidden(first)
         return self._values[first]
 
-    def test_views(self, k: int, crop_scale: tuple[float, float]) -> Float[Tensor, "k batch dim"]:
+    def test_views(self, k: int, crop_scale: tuple[float, float], *, mixed: bool) -> Float[Tensor, "k batch dim"]:
         """Frozen features, unnormalised, of k random crops of each test image, mirrored with probability one half.
+
+        They are resized with a bilinear filter. Methods that declare `Needs.TEST_STREAM` may read them.
 
         Args:
             crop_scale: range of a crop's share of the image area, 0..1.
+            mixed: whether each crop is mixed with distorted copies of itself (AugMix, severity 1).
         """
-        self._declared(Needs.TEST_VIEWS)
+        if Needs.TEST_STREAM not in self._needs:
+            self._declared(Needs.TEST_VIEWS)
         if self._test_views is None:
             raise UndeclaredNeedError("Batch.test_views was read where it is not available, such as in training.")
-        return self._test_views(k, crop_scale)
+        return self._test_views(k, crop_scale, mixed)
 
     @property
     def pixels(self) -> Float[Tensor, "batch 3 h w"]:

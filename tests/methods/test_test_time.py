@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -11,21 +13,29 @@ from parity_kit import Case, batch_of, case_names, class_set, generator, images,
 from torch import Tensor
 
 from methods import METHODS, Batch, Context, Needs, StreamClassifier
-from methods.tpt import entropy_of_mean, most_confident
+from methods.tpt import entropy, log_of_mean, most_confident
 
 TEMPLATE = "a photo of a {}."
 GENERATOR = torch.Generator().manual_seed(7)
 
 
-def stream_of(features: Tensor, size: int = 100, views: Tensor | None = None) -> list[Batch]:
-    """Batches of features `(n, dim)`, with the same number of `views` of each image, `(n_views, n, dim)`."""
+def stream_of(
+    features: Tensor, size: int = 100, views: Tensor | None = None, asked: list[tuple[int, bool]] | None = None
+) -> list[Batch]:
+    """Batches of features `(n, dim)` with `views` `(n_views, n, dim)`; `asked` gets how many are read, and if mixed."""
     needs = frozenset({Needs.FEATURES, Needs.TEST_VIEWS, Needs.TEST_STREAM})
+
+    def views_from(start: int, k: int, _: tuple[float, float], mixed: bool) -> Tensor:
+        if asked is not None:
+            asked.append((k, mixed))
+        return views[:k, start : start + size]
+
     return [
         Batch(
             None,
             features=lambda start=start: features[start : start + size],
             pixels=lambda: pytest.fail("pixels were read"),
-            test_views=lambda k, _, start=start: views[:k, start : start + size],
+            test_views=partial(views_from, start),
             needs=needs,
         )
         for start in range(0, len(features), size)
@@ -42,6 +52,7 @@ def classified(name: str, classes: object, batches: list[Batch], **settings: obj
 
 def tda_settings(case: Case) -> dict[str, object]:
     found: dict[str, object] = {"templates": (case.config["template"],), "logit_scale": case.config["logit_scale"]}
+    found["views"] = case.config.get("views", 0)
     for prefix, given in (("", case.config["positive"]), ("negative_", case.config["negative"])):
         if given is None:
             found[f"{prefix}size"] = 0
@@ -57,14 +68,52 @@ def tda_settings(case: Case) -> dict[str, object]:
 def test_tda_classifies_a_stream_as_the_official_code(name: str, size: int) -> None:
     case = Case("tda", name)
     which = case.config["train_classes"]
-    features = case.tensors["features"][case.tensors["order"]]
-    found = classified("tda", class_set(which, TEMPLATE), stream_of(features, size), **tda_settings(case))
+    order = case.tensors["order"]
+    features, views = case.tensors["features"][order], case.tensors.get("views")
+    stream = stream_of(features, size, None if views is None else views[:, order])
+    found = classified("tda", class_set(which, TEMPLATE), stream, **tda_settings(case))
     case.assert_logits(METHODS.get("tda"), found, f"logits/{which}", f"logits/{which}")
 
 
 def test_the_recorded_caches_matter() -> None:
     published, busy = Case("tda", "published_all"), Case("tda", "busy")
     assert float((published.tensors["logits/all"] - busy.tensors["logits/all"]).abs().max()) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("dataset", "tda", "tpt"),
+    [
+        (None, [], [(63, True)]),
+        ("eurosat", [], [(63, True)]),
+        ("imagenet", [], [(63, False)]),
+        ("imagenet_a", [(63, True)], [(63, False)]),
+        ("imagenet_sketch", [(63, True)], [(63, False)]),
+    ],
+)
+def test_views_are_by_default_the_official_ones_of_the_dataset(dataset: str | None, tda: list, tpt: list) -> None:
+    features = batch_of(tiny_backbone(), images("test")[:2], None).features
+    classes = replace(class_set("base", TEMPLATE), dataset=dataset)
+    for name, expected in (("tda", tda), ("tpt", tpt)):
+        asked: list[tuple[int, bool]] = []
+        classified(name, classes, stream_of(features, views=features.repeat(63, 1, 1), asked=asked))
+        assert asked == expected, name
+
+
+def test_tda_takes_the_official_weights_of_the_dataset_unless_others_are_set() -> None:
+    features = batch_of(tiny_backbone(), images("test"), None).features
+    plain = class_set("base", TEMPLATE)
+    eurosat = replace(plain, dataset="eurosat")
+    found = classified("tda", eurosat, stream_of(features))
+    assert torch.equal(found, classified("tda", plain, stream_of(features), alpha=4.0, beta=8.0))
+    assert not torch.equal(found, classified("tda", plain, stream_of(features)))
+    set_by_hand = classified("tda", eurosat, stream_of(features), alpha=2.0, beta=5.0)
+    assert torch.equal(set_by_hand, classified("tda", plain, stream_of(features)))
+
+
+def test_tda_with_views_that_are_the_image_itself_is_tda_without_views() -> None:
+    classes, features = class_set("all", TEMPLATE), batch_of(tiny_backbone(), images("test"), None).features
+    same = classified("tda", classes, stream_of(features, views=features.repeat(9, 1, 1)), views=9, selected=0.3)
+    torch.testing.assert_close(same, classified("tda", classes, stream_of(features)), atol=2e-4, rtol=0)
 
 
 def test_an_order_of_the_stream_changes_tda_but_not_transclip() -> None:
@@ -150,4 +199,4 @@ def test_tpt_selects_confident_views_and_lowers_the_entropy_of_their_mean() -> N
     assert most_confident(logits, 0.7).tolist() == [1, 2]
     mean = logits.softmax(dim=1).mean(dim=0)
     expected = -sum(float(p) * math.log(float(p)) for p in mean)
-    assert float(entropy_of_mean(logits)) == pytest.approx(expected, rel=1e-6)
+    assert float(entropy(log_of_mean(logits))) == pytest.approx(expected, rel=1e-6)

@@ -27,9 +27,12 @@ BUSY = {"shot_capacity": 1, "alpha": 4.0, "beta": 8.0}
 BUSY_NEGATIVE = {"shot_capacity": 2, "alpha": 1.5, "beta": 2.0, "entropy": [-1.0, 2.0], "mask": [0.05, 0.6]}
 
 
-def case(which: str, positive: Mapping[str, Any] | None, negative: Mapping[str, Any] | None) -> CaseSettings:
-    """A case with these caches; None leaves a cache out."""
-    return CaseSettings({"positive": positive, "negative": negative}, train_classes=which, evaluated=(which,))
+def case(
+    which: str, positive: Mapping[str, Any] | None, negative: Mapping[str, Any] | None, *, views: int = 0
+) -> CaseSettings:
+    """A case with these caches, where None leaves a cache out, and with further views of each image."""
+    shown = {"views": views} if views else {}
+    return CaseSettings({"positive": positive, "negative": negative, **shown}, train_classes=which, evaluated=(which,))
 
 
 CASES = {
@@ -38,6 +41,7 @@ CASES = {
     "busy": case("all", BUSY, BUSY_NEGATIVE),
     "positive": case("all", BUSY, None),
     "negative": case("all", None, BUSY_NEGATIVE),
+    "views": case("all", POSITIVE, BUSY_NEGATIVE, views=19),
 }
 
 
@@ -51,7 +55,10 @@ def run(checkout: Path, case: CaseSettings, clip: Weights, start: Mapping[str, T
     features = torch.cat([frozen.images(part)[:count] for part in ("test", "train")])
     text = functional.normalize(frozen.texts([TEMPLATE.format(name.replace("_", " ")) for name in names]), dim=-1)
     order = torch.randperm(len(features), generator=torch.Generator().manual_seed(3))
-    loader = [(features[i : i + 1].clone(), torch.zeros(1, dtype=torch.long)) for i in order.tolist()]
+    views = moved(features, case.settings.get("views", 0))
+    label = torch.zeros(1, dtype=torch.long)
+    shown = features.clone() if views is None else torch.cat([features[None], views])
+    loader = [(shown[i : i + 1] if views is None else [*shown[:, i : i + 1].clone()], label) for i in order.tolist()]
 
     def kept(logits: Tensor, _: Tensor) -> float:
         found.append(logits.clone())
@@ -61,7 +68,16 @@ def run(checkout: Path, case: CaseSettings, clip: Weights, start: Mapping[str, T
     with patch.object(official, "cls_acc", kept):
         official.run_test_tda(*caches, loader, SimpleNamespace(encode_image=lambda x: x), text.T)
     tensors = {"features": features, "text": text, "order": order, f"logits/{case.train_classes}": torch.cat(found)}
+    tensors |= {} if views is None else {"views": views}
     return tensors, {**case.settings, "template": TEMPLATE, "logit_scale": 100.0}
+
+
+def moved(features: Tensor, n: int) -> Tensor | None:
+    """Features of n views of each image, `(n, images, dim)`; the official code reads their pixels, which we draw."""
+    if not n:
+        return None
+    noise = torch.randn(n, *features.shape, generator=torch.Generator().manual_seed(4))
+    return features + 0.5 * features.std() * noise
 
 
 def settings(given: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -28,6 +28,8 @@ SOURCE = (
 )
 SIZE = 32
 """Pixels of the tiny CLIP's images."""
+LEVELS = (0.6, -0.95)
+"""At which the operations of AugMix are recorded."""
 
 
 def case(which: str, dataset: str, *, images: int = 4, **settings: Any) -> CaseSettings:
@@ -84,7 +86,32 @@ def run(checkout: Path, case: CaseSettings, clip: Weights, start: Mapping[str, T
     adapted, plain = (torch.cat(found[i : i + len(loader)]) for i in (0, len(loader)))
     which = case.train_classes
     tensors = {"features": features, f"logits/{which}": adapted, f"logits_before/{which}": plain}
-    return tensors, {**s, "ctx_init": "a photo of a", "optimizer": {"class": "AdamW"}}
+    tensors |= operations() if case is CASES["augmix"] else {}
+    return tensors, {**s, "ctx_init": "a photo of a", "levels": LEVELS, "optimizer": {"class": "AdamW"}}
+
+
+def test_images() -> Tensor:
+    """Bytes of the recorded test images, `(20, 32, 32, 3)`."""
+    return load_file(str(FOLDER / "data.safetensors"))["test_images_uint8"]
+
+
+def operations() -> dict[str, Tensor]:
+    """The first test image after each operation of AugMix at each level, as bytes."""
+    ops = importlib.import_module("data.augmix_ops")
+    image, found = Image.fromarray(test_images()[0].numpy()), {}
+    for operation in ops.augmentations:
+        shown = []
+        for level in LEVELS:
+            sign = float(level < 0)  # a draw above one half makes it negative
+            with (
+                patch.object(ops, "IMAGE_SIZE", SIZE),
+                patch.object(ops, "sample_level", lambda _, level=level: abs(level)),
+                patch.object(np.random, "uniform", lambda sign=sign: sign),
+                patch.object(np.random, "random", lambda sign=sign: sign),
+            ):
+                shown.append(np.array(operation(image, 1)))
+        found[f"operations/{operation.__name__}"] = torch.from_numpy(np.stack(shown))
+    return found
 
 
 def shown(official: Any, settings: Mapping[str, Any]) -> list[list[Tensor]]:
@@ -99,7 +126,7 @@ def shown(official: Any, settings: Mapping[str, Any]) -> list[list[Tensor]]:
     normalise = transforms.Normalize(facts()["mean"], facts()["std"])
     preprocess = transforms.Compose([transforms.ToTensor(), normalise])
     views = official.AugMixAugmenter(base, preprocess, settings["views"], augmix=len(settings["dataset"]) > 1)
-    images = load_file(str(FOLDER / "data.safetensors"))["test_images_uint8"][: settings["images"]]
+    images = test_images()[: settings["images"]]
     with (
         patch.object(augmentations, "IMAGE_SIZE", SIZE),
         patch.object(transforms, "RandomResizedCrop", lambda size: crop(SIZE)),

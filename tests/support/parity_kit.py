@@ -103,7 +103,7 @@ def batch_of(backbone: Backbone, pixels: Tensor, labels: Tensor | None, needs: f
     def hidden(first: int) -> Tensor:
         return backbone.image_hidden(pixels, first)
 
-    def crops(k: int, _: tuple[float, float]) -> Tensor:
+    def crops(k: int, _: tuple[float, float], __: bool) -> Tensor:
         return torch.stack([features() * (1 + 0.01 * i) + 0.01 * i for i in range(k)])
 
     return Batch(

@@ -22,7 +22,7 @@ from bench.experiment.features.frozen_texts import FrozenTexts
 from bench.experiment.features.hidden_states import HiddenStates
 from bench.experiment.features.image_features import FeatureStore
 from bench.experiment.features.rendered_views import RenderedViews
-from bench.experiment.features.views import CENTER_VIEW, View, to_pixels, views_for_epoch
+from bench.experiment.features.views import CENTER_VIEW, View, ViewKind, to_pixels, views_for_epoch
 from datasets_registry import FeatureRows, Images, Sample, SupportSet
 from methods import (
     Backbone,
@@ -273,12 +273,12 @@ class Inputs:
         """Unlabelled centre views in order, `size` per batch.
 
         With `ahead`, pixels are decoded while earlier batches are scored; otherwise when they are read. `seed` draws
-        the crops of `Batch.test_views`.
+        the views of `Batch.test_views`.
         """
 
-        def test_views(chosen: Sequence[Sample], k: int, crop_scale: tuple[float, float]) -> Tensor:
-            shown = [views_for_epoch(Recipe(views=k, crop_scale=crop_scale), seed, i) for i in range(k)]
-            return self.features_of_views(images, chosen, shown)
+        def test_views(chosen: Sequence[Sample], k: int, crop_scale: tuple[float, float], mixed: bool) -> Tensor:
+            kind = ViewKind.AUGMIX if mixed else ViewKind.BILINEAR_CROP
+            return self.features_of_views(images, chosen, [View(kind, crop_scale, seed, i) for i in range(k)])
 
         def batch(start: int) -> Batch:
             chosen = samples[start : start + size]

@@ -5,7 +5,6 @@ follows torchvision's RandomResizedCrop and the flip its RandomHorizontalFlip; t
 transform, as open_clip's `image_transform_v2`.
 """
 
-import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ from PIL import Image
 from torch import Tensor
 
 from bench.experiment.accelerator import on_device
+from bench.experiment.features.augmix import Mixing, draw_mixing, mixed
+from bench.experiment.features.uniforms import Uniforms
 from methods import OPENAI_PREPROCESSING, Preprocessing, Recipe
 
 _ASPECT_RATIO = (3 / 4, 4 / 3)
@@ -32,10 +33,17 @@ CPU = torch.device("cpu")
 
 
 class ViewKind(StrEnum):
-    """`center`: the view of evaluation. `crop`: a random resized crop, mirrored with probability one half."""
+    """How a view is made.
+
+    `center`: the view of evaluation. `crop`: a random resized crop, mirrored with probability one half.
+    `bilinear-crop`: the same, resized with torchvision's default filter in place of the backbone's. `augmix`: the
+    latter, mixed with distorted copies of itself.
+    """
 
     CENTER = "center"
     CROP = "crop"
+    BILINEAR_CROP = "bilinear-crop"
+    AUGMIX = "augmix"
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ class View:
         if self.kind is ViewKind.CENTER:
             return f"center.v{_VERSION}"
         low, high = self.crop_scale
-        return f"crop.v{_VERSION}-{float(low)!r}-{float(high)!r}-seed{self.seed}-{self.index}"
+        return f"{self.kind}.v{_VERSION}-{float(low)!r}-{float(high)!r}-seed{self.seed}-{self.index}"
 
 
 CENTER_VIEW = View(ViewKind.CENTER)
@@ -78,10 +86,18 @@ class Crop:
 
 @dataclass(frozen=True)
 class ViewParams:
-    """How to render one image: a crop (None: the whole image, in the backbone's way) and an optional flip."""
+    """How to render one image.
+
+    Args:
+        crop: None shows the whole image, in the backbone's way.
+        bilinear: whether the crop is resized with a bilinear filter in place of the backbone's.
+        mixing: AugMix of the flipped crop; None leaves it as it is.
+    """
 
     crop: Crop | None
     flip: bool
+    bilinear: bool = False
+    mixing: Mixing | None = None
 
 
 def views_for_epoch(recipe: Recipe, seed: int, epoch: int) -> View:
@@ -100,7 +116,7 @@ def views_for_epoch(recipe: Recipe, seed: int, epoch: int) -> View:
 
 
 def view_params(image_digest: str, view: View, size: tuple[int, int]) -> ViewParams:
-    """The crop and flip of one image of `size` (width, height) in pixels under one view.
+    """The crop, flip and mixing of one image of `size` (width, height) in pixels under one view.
 
     As torchvision's RandomResizedCrop: up to ten times, draw an area share uniformly from `view.crop_scale` and an
     aspect ratio log-uniformly from 3/4..4/3, and take the rectangle at a uniform place if it fits; otherwise the
@@ -108,18 +124,20 @@ def view_params(image_digest: str, view: View, size: tuple[int, int]) -> ViewPar
     """
     if view.kind is ViewKind.CENTER:
         return ViewParams(crop=None, flip=False)
-    draws = _Uniforms(f"{view.key}|{image_digest}")
+    draws = Uniforms(f"{view.key}|{image_digest}")
     # The flip comes first, so that it does not depend on how many tries the crop takes.
     flip = draws.next() < _FLIP_PROBABILITY
-    return ViewParams(_draw_crop(draws, view.crop_scale, size), flip)
+    crop = _draw_crop(draws, view.crop_scale, size)
+    mixing = draw_mixing(draws) if view.kind is ViewKind.AUGMIX else None
+    return ViewParams(crop, flip, view.kind in (ViewKind.BILINEAR_CROP, ViewKind.AUGMIX), mixing)
 
 
 def render(
     image: Image.Image, params: ViewParams, size: int, how: Preprocessing = OPENAI_PREPROCESSING
 ) -> UInt8[np.ndarray, "size size 3"]:
-    """Render a view of an RGB image: crop, resize to `size` x `size` with the filter of `how`, flip.
+    """Render a view of an RGB image: crop, resize to `size` x `size` with the filter of `how`, flip, mix.
 
-    Every pixel equals the result of torchvision's functions on PIL images.
+    Every pixel equals the result of torchvision's functions on PIL images, but for the mixing, see `augmix`.
     """
     resample = Image.Resampling[how.interpolation.upper()]
     if params.crop is None:
@@ -127,10 +145,10 @@ def render(
     else:
         c = params.crop
         cut = image.crop((c.left, c.top, c.left + c.width, c.top + c.height))
-        shown = cut.resize((size, size), resample)
+        shown = cut.resize((size, size), Image.Resampling.BILINEAR if params.bilinear else resample)
     if params.flip:
         shown = shown.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return np.array(shown, dtype=np.uint8)
+    return np.array(shown, dtype=np.uint8) if params.mixing is None else mixed(shown, params.mixing)
 
 
 def to_pixels(
@@ -158,27 +176,7 @@ def _constants(mean: tuple[float, ...], std: tuple[float, ...], device: torch.de
     return white.to(device), rest[0].to(device), rest[1].to(device)
 
 
-class _Uniforms:
-    """Uniform numbers in [0, 1) from SHA-256 of (key, counter): the same on every machine."""
-
-    def __init__(self, key: str) -> None:
-        self._key = key
-        self._counter = 0
-
-    def next(self) -> float:
-        block = hashlib.sha256(f"{self._key}|{self._counter}".encode()).digest()
-        self._counter += 1
-        return (int.from_bytes(block[:8], "big") >> 11) / (1 << 53)
-
-    def between(self, low: float, high: float) -> float:
-        return low + (high - low) * self.next()
-
-    def integer_up_to(self, high: int) -> int:
-        """Uniform over 0, 1, ..., high."""
-        return int(self.next() * (high + 1))
-
-
-def _draw_crop(draws: _Uniforms, scale: tuple[float, float], size: tuple[int, int]) -> Crop:
+def _draw_crop(draws: Uniforms, scale: tuple[float, float], size: tuple[int, int]) -> Crop:
     width, height = size
     log_low, log_high = (math.log(ratio) for ratio in _ASPECT_RATIO)
     for _ in range(_CROP_TRIES):

@@ -130,6 +130,14 @@ def test_lists_of_templates_are_refused_before_anything_runs(
         expand(changed(AXES, methods=["timo_s"], overrides=setting))
 
 
+def test_views_of_imported_images_are_refused_before_anything_runs(imported: FeatureBundle) -> None:
+    axes = changed(AXES, methods=["tda"], protocol=EvalProtocol.TEST_TIME, overrides=["tda.views=7"])
+    with pytest.raises(ImpossibleCombinationError, match=r"imported features have none; use --set tda\.views=0\."):
+        expand(axes)
+    assert expand(changed(axes, overrides=["tda.views=0"])).specs
+    assert expand(changed(axes, overrides=[])).specs
+
+
 def test_the_card_of_imported_features_names_methods_that_run_with_other_settings_only(imported: FeatureBundle) -> None:
     card = backbone_card("features.toy-clip")
     assert set(card["only_with_settings"]) == {"timo", "timo_s"} <= set(card["methods"])

@@ -11,7 +11,7 @@ from bench.experiment.features.image_features import FeatureStore
 from bench.experiment.features.inputs import TOGETHER, Inputs, epochs_together
 from bench.experiment.features.views import CENTER_VIEW, View, ViewKind, views_for_epoch
 from datasets_registry import ClassSet, DataError, Sample, SupportSet
-from methods import Needs, Recipe
+from methods import Needs, Recipe, UndeclaredNeedError
 
 CROP = View(ViewKind.CROP, (0.2, 1.0), seed=1, index=3)
 
@@ -100,3 +100,24 @@ def test_groups_of_epochs_do_not_depend_on_where_a_training_begins() -> None:
         assert group.start % size == 0
         assert group.stop <= 20
     assert epochs_together(20, 20, 40).stop == 21, "the other view of the last epoch"
+
+
+def test_views_of_test_images_follow_from_seed_kind_and_image_alone() -> None:
+    needs, found = frozenset({Needs.FEATURES, Needs.TEST_STREAM}), {}
+    for seed in (1, 2):
+        for mixed in (False, True):
+            batches = inputs().evaluation_batches(NoiseImages(), SAMPLES[:6], needs, 4, seed=seed)
+            found[seed, mixed] = torch.cat([batch.test_views(3, (0.5, 1.0), mixed=mixed) for batch in batches], dim=1)
+    for (seed, mixed), views in found.items():
+        kind = ViewKind.AUGMIX if mixed else ViewKind.BILINEAR_CROP
+        shown = [View(kind, (0.5, 1.0), seed, i) for i in range(3)]
+        backwards = inputs().features_of_views(NoiseImages(), SAMPLES[5::-1], shown).flip(1)
+        torch.testing.assert_close(views, backwards)
+    others = list(found.values())
+    assert all(float((a - b).abs().max()) > 0.01 for i, a in enumerate(others) for b in others[:i])
+
+
+def test_views_of_test_images_need_a_declaration() -> None:
+    (batch,) = inputs().evaluation_batches(NoiseImages(), SAMPLES[:2], frozenset({Needs.FEATURES}), 4)
+    with pytest.raises(UndeclaredNeedError, match="Batch.test_views was read, but the method declares needs: features"):
+        batch.test_views(1, (0.5, 1.0), mixed=False)
