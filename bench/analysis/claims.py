@@ -12,11 +12,12 @@ from typing import Literal, Self
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from bench._util.counted import counted
 from bench._util.shots import shots_value
 from bench.analysis.choice_policies import Policy
 from bench.analysis.difficulty_groups import FEWEST, Grouping, difficulty_groups
 from bench.analysis.leaderboard import Leaderboard, Setting
-from bench.analysis.paired_average import common_seeds, paired_test, untested
+from bench.analysis.paired_average import common_seeds, image_tables, paired_test, untested
 from bench.analysis.regret_claims import known_of_board, regret_difference
 from bench.analysis.seed_scores import Outcomes, Scores, seed_scores, with_outcomes
 from bench.errors import UsageError
@@ -30,7 +31,7 @@ class ClaimVerdict(StrEnum):
     REFUTED = "refuted"
     INCONCLUSIVE = "inconclusive"
     NOT_TESTED = "not tested"
-    """The runs that would decide are missing."""
+    """The runs that would decide are missing, or nothing differs in those that exist."""
 
 
 class Claim(BaseModel):
@@ -67,7 +68,7 @@ class ClaimResult:
         setting: of the board, None if no board has both methods.
         test: effect with n, interval and p value against zero; None if there was nothing to test.
         p: two-sided p value against the claim's threshold.
-        reason: what is missing, empty if nothing is.
+        reason: why the claim is not tested: what is missing, or that nothing differs; else empty.
     """
 
     claim: Claim
@@ -195,10 +196,30 @@ def _check(
     if any(found.groups < 2 for found in tests):
         few = "datasets of each group" if of_groups else "datasets"
         test, reason = untested(test), f"needs at least two {few}: {command} with more datasets"
+    elif test.standard_error is None and test.n >= 2 * test.groups and _alike(a, b, claim.measure, chosen):
+        reason = _alike_text(claim, test.n)
     elif test.standard_error is None:
         reason = f"needs at least two seeds, with predictions that differ: {command} with more seeds"
     p = test.p_against(claim.above)
     return ClaimResult(claim, board.setting, _verdict(test, claim.above), test, p, chosen, reason)
+
+
+def _alike(a: Scores, b: Scores, measure: str, datasets: Sequence[str]) -> bool:
+    """Whether A and B classify the same images correctly in every common run."""
+    runs = ([(a[name][seed], b[name][seed]) for seed in common_seeds(a[name], b[name])] for name in datasets)
+    tables = [image_tables(pairs, measure) for pairs in runs]
+    return all(tables) and not any(table.any() for of_dataset in tables for _, table in of_dataset)
+
+
+def _alike_text(claim: Claim, runs: int) -> str:
+    """What runs without any difference show."""
+    what = f"{claim.a} and {claim.b} are right on the same images"
+    if claim.contrast == "constant-weight":
+        what = (
+            f"{claim.a} is right on the same images with its mean weight as with its adaptive weights, so the adaptive "
+            "weights change no result here"
+        )
+    return f"in all {counted(runs, 'run')}, {what}; the effect is 0 without any spread, which gives no interval"
 
 
 def _check_regret(

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.analysis.leaderboard import Entry, Leaderboard
-from bench.analysis.paired_average import board_average, common_seeds, over_datasets
-from bench.analysis.seed_scores import seed_scores
+from bench.analysis.leaderboard import HARMONIC, OPEN, Entry, Leaderboard
+from bench.analysis.paired_average import board_average, common_seeds, image_tables, over_datasets
+from bench.analysis.seed_scores import SeedScore, seed_scores
 from bench.errors import UsageError
 from bench.statistics import Estimate, Interval, McNemar, MeanTest, holm, mcnemar, two_way_bootstrap
 
@@ -56,6 +56,8 @@ class SeedTest:
 @dataclass(frozen=True)
 class PairedCell:
     """A against B on one dataset and split.
+
+    The open score counts as a split, of all test images among all names; its accuracy is the harmonic mean.
 
     Args:
         accuracy_a: mean over the seeds that both have, a fraction; `accuracy_b` likewise.
@@ -135,33 +137,32 @@ def compare(board: Leaderboard, runs: pd.DataFrame, outcomes: pd.DataFrame, a: s
         (str(run_id), str(split)): {name: part[name].to_numpy() for name in ("image", "label", "predicted")}
         for (run_id, split), part in outcomes.groupby(["run_id", "split"], observed=True)
     }
-    found: list[tuple[str, str, list[_Pair]]] = []
+    found: list[_Tested] = []
     skipped: list[tuple[str, str]] = []
-    seeded: dict[str, bool] = {}
     for dataset in board.datasets:
         of_a, of_b = (scores[entry.key].get(dataset, {}) for entry in (first, second))
-        shared = [(seed, of_a[seed].run_id, of_b[seed].run_id) for seed in common_seeds(of_a, of_b)]
+        shared = common_seeds(of_a, of_b)
         if not shared:
             skipped.append((dataset, "no common seed"))
             continue
-        seeded[dataset] = any(score.seeded for score in (*of_a.values(), *of_b.values()))
-        for split in board.splits:
-            stored = board.stored_split(split, dataset)
+        seeded = any(score.seeded for score in (*of_a.values(), *of_b.values()))
+        for split in (*board.splits, *((OPEN,) if OPEN in board.measures else ())):
+            stored = HARMONIC.get(split) or (board.stored_split(split, dataset),)
+            runs_of = {seed: (of_a[seed], of_b[seed]) for seed in shared}
+            if split == OPEN:
+                runs_of = {seed: both for seed, both in runs_of.items() if all(OPEN in score for score in both)}
             pairs = [
-                _pair(seed, run_a, run_b, by_run.get((run_a, stored)), by_run.get((run_b, stored)))
-                for seed, run_a, run_b in shared
+                _pair(seed, a.run_id, b.run_id, _joined(by_run, a.run_id, stored), _joined(by_run, b.run_id, stored))
+                for seed, (a, b) in runs_of.items()
             ]
             kept = [pair for pair in pairs if pair is not None]
             if len(kept) < len(pairs) or len({len(pair.correct_a) for pair in kept}) > 1:
                 skipped.append((dataset, f"{split}: the two were not scored on the same images"))
             elif kept:
-                found.append((dataset, split, kept))
-    p_values = holm([pair.test.p_holm for _, _, pairs in found for pair in pairs])
+                found.append(_Tested(dataset, split, kept, list(runs_of.values()), seeded))
+    p_values = holm([pair.test.p_holm for tested in found for pair in tested.pairs])
     adjusted = iter(p_values.tolist())
-    cells = tuple(
-        _cell(dataset, split, pairs, [next(adjusted) for _ in pairs], seeded=seeded[dataset])
-        for dataset, split, pairs in found
-    )
+    cells = tuple(_cell(tested, [next(adjusted) for _ in tested.pairs]) for tested in found)
     averages = {m: board_average(board, scores, first.key, second.key, m) for m in board.measures}
     tested = {measure: test for measure, test in averages.items() if test is not None}
     wider = {measure: over_datasets(board, scores, first.key, second.key, measure) for measure in tested}
@@ -179,6 +180,26 @@ class _Pair:
     test: SeedTest
     correct_a: NDArray[np.bool_]
     correct_b: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """The pairs of runs of one cell, with their scores."""
+
+    dataset: str
+    split: str
+    pairs: Sequence[_Pair]
+    scores: Sequence[tuple[SeedScore, SeedScore]]
+    seeded: bool
+
+
+def _joined(by_run: Mapping[tuple[str, str], _Outcomes], run_id: str, splits: Sequence[str]) -> _Outcomes | None:
+    """The outcomes of a run on some splits, one after another; None if it lacks one."""
+    parts = [by_run.get((run_id, split)) for split in splits]
+    if len(parts) == 1:
+        return parts[0]
+    known = [part for part in parts if part is not None]
+    return {name: np.concatenate([part[name] for part in known]) for name in known[0]} if None not in parts else None
 
 
 def _pair(seed: int, run_a: str, run_b: str, a: _Outcomes | None, b: _Outcomes | None) -> _Pair | None:
@@ -200,9 +221,22 @@ def _by_image(columns: _Outcomes) -> _Outcomes:
     return {name: values[order] for name, values in columns.items()}
 
 
-def _cell(dataset: str, split: str, pairs: Sequence[_Pair], adjusted: Sequence[float], *, seeded: bool) -> PairedCell:
-    correct_a = np.stack([pair.correct_a for pair in pairs]).astype(float)
-    correct_b = np.stack([pair.correct_b for pair in pairs]).astype(float)
-    interval = two_way_bootstrap(correct_a - correct_b, generator=np.random.default_rng(BOOTSTRAP_SEED))
-    seeds = tuple(replace(pair.test, p_holm=p) for pair, p in zip(pairs, adjusted, strict=True))
-    return PairedCell(dataset, split, float(correct_a.mean()), float(correct_b.mean()), interval, seeds, seeded)
+def _cell(tested: _Tested, adjusted: Sequence[float]) -> PairedCell:
+    correct_a = np.stack([pair.correct_a for pair in tested.pairs]).astype(float)
+    correct_b = np.stack([pair.correct_b for pair in tested.pairs]).astype(float)
+    mean_a, mean_b, table = float(correct_a.mean()), float(correct_b.mean()), correct_a - correct_b
+    if tested.split == OPEN:
+        mean_a, mean_b = (float(np.mean([both[i][OPEN] for both in tested.scores])) for i in (0, 1))
+        table = _stratified([part for _, part in image_tables(tested.scores, OPEN)], mean_a - mean_b)
+    interval = two_way_bootstrap(table, generator=np.random.default_rng(BOOTSTRAP_SEED))
+    seeds = tuple(replace(pair.test, p_holm=p) for pair, p in zip(tested.pairs, adjusted, strict=True))
+    return PairedCell(tested.dataset, tested.split, mean_a, mean_b, interval, seeds, tested.seeded)
+
+
+def _stratified(tables: Sequence[NDArray[np.float64]], mean: float) -> NDArray[np.float64]:
+    """One table `(seeds, images)` with that mean, whose noise is that of the sum of the means of the tables.
+
+    Images of one table are drawn with those of the others, so each is centred, and weighted by its share of the images.
+    """
+    n_images = sum(table.shape[1] for table in tables)
+    return np.concatenate([(table - table.mean()) * n_images / table.shape[1] for table in tables], axis=1) + mean

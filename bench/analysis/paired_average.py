@@ -38,7 +38,7 @@ def mean_paired_test(pairs: Sequence[tuple[Scores, Scores]], measure: str, datas
             continue
         runs = [[(a[seed], b[seed]) for seed in shared] for a, b in sides]
         groups.append(np.mean([[a[measure] - b[measure] for a, b in of_pair] for of_pair in runs], axis=0).tolist())
-        images.append(_mean_tables([_image_tables(of_pair, measure) for of_pair in runs]))
+        images.append(_mean_tables([image_tables(of_pair, measure) for of_pair in runs]))
         n += len(sides) * len(shared)
         testable &= len(shared) > 1 or not any(score.seeded for of_pair in runs for score in of_pair[0])
         with_outcomes &= runs[0][0][0].correct is not None
@@ -109,11 +109,11 @@ def _common_seeds_with(measure: str, a: Mapping[int, SeedScore], b: Mapping[int,
     return common_seeds(found_a, found_b)
 
 
-_Tables = list[tuple[str, NDArray[np.float64]]]
+ImageTables = list[tuple[str, NDArray[np.float64]]]
 """For each split of a measure a digest of its images, and a table `(seeds, images)`."""
 
 
-def _mean_tables(of_pairs: Sequence[_Tables]) -> list[NDArray[np.float64]]:
+def _mean_tables(of_pairs: Sequence[ImageTables]) -> list[NDArray[np.float64]]:
     """The mean of the pairs' tables, split by split; empty if one has none, or the pairs have other images."""
     digests = {tuple(digest for digest, _ in tables) for tables in of_pairs}
     if len(digests) > 1 or not all(of_pairs):
@@ -121,8 +121,8 @@ def _mean_tables(of_pairs: Sequence[_Tables]) -> list[NDArray[np.float64]]:
     return [np.mean([table for _, table in of_split], axis=0) for of_split in zip(*of_pairs, strict=True)]
 
 
-def _image_tables(pairs: Sequence[tuple[SeedScore, SeedScore]], measure: str) -> _Tables:
-    """The contribution of every image to A - B, up to a constant.
+def image_tables(pairs: Sequence[tuple[SeedScore, SeedScore]], measure: str) -> ImageTables:
+    """The contribution of every image to A - B, up to a constant; `pairs` are the runs of one seed each.
 
     Empty if a run has no predictions, or the runs have other images. Harmonic means are linear to first order, around
     the means over the seeds.

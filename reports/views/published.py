@@ -17,7 +17,7 @@ class ClaimResultView:
         effect: a fraction, None where nothing could be tested.
         n: values over `groups` datasets.
         p: against the threshold of the claim, uncorrected.
-        reason: what is missing, or empty.
+        reason: why it is not tested, or empty.
     """
 
     where: str

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from bench.analysis.comparison import compare
 from bench.analysis.leaderboard import OPEN, HConvention, leaderboards
 from bench.analysis.open_score import open_metrics
-from bench.analysis.paired_average import board_average
+from bench.analysis.paired_average import board_average, paired_test
 from bench.analysis.seed_scores import seed_scores
 from bench.analysis.table_exports import dataset_table, export_table, to_csv, to_latex, to_markdown
 from bench.api.results import load_results
@@ -150,3 +150,40 @@ def test_predictions_without_its_columns_are_refused() -> None:
     _, predictions = open_run()
     with pytest.raises(MetricInputError, match="'base' and 'new' lack the columns of the open score"):
         open_metrics(*predictions[:2])
+
+
+def test_compare_has_it_on_each_dataset(runs: Path, records: dict[tuple[str, str, int], RunRecord]) -> None:
+    """Its interval is that of a bootstrap that draws base and new images apart, plus the noise of the seeds."""
+    store = fresh_store(runs)
+    frame, outcomes = store.runs_frame(outcomes=True), store.outcomes_frame()
+    (board,) = leaderboards(frame)
+    found = compare(board, frame, outcomes, "coop", "vpt")
+    cells = {cell.dataset: cell for cell in found.cells if cell.split == OPEN}
+    assert list(cells) == list(DATASETS)
+    for dataset, cell in cells.items():
+        by_method = {m: [records[m, dataset, seed] for seed in SEEDS] for m in ("coop", "vpt")}
+        means = [np.mean([open_h(record) for record in by_method[m]]) for m in ("coop", "vpt")]
+        assert (cell.accuracy_a, cell.accuracy_b) == pytest.approx(means)
+        assert cell.difference.mean == pytest.approx(means[0] - means[1])
+        wanted = paired_test(*(seed_scores(board, frame)[m] for m in ("coop", "vpt")), OPEN, [dataset])
+        assert wanted is not None
+        assert cell.difference.standard_error == pytest.approx(wanted.standard_error, rel=0.01)
+        opened = outcomes[outcomes["split"].isin(["open-base", "open-new"])]
+        right = opened.assign(right=opened["label"] == opened["predicted"]).set_index(["run_id", "image"])["right"]
+        flipped = [
+            right.loc[a.spec.run_id] & ~right.loc[b.spec.run_id]
+            for a, b in zip(by_method["coop"], by_method["vpt"], strict=True)
+        ]
+        assert cell.flipped[0] == sum(int(side.sum()) for side in flipped)
+    rows = load_results(runs).compare("coop", "vpt").to_json()[0]["cells"]
+    assert [row["split"] for row in rows[:3]] == ["base", "new", "open"]
+
+
+def test_compare_leaves_it_out_where_a_run_lacks_it(runs: Path) -> None:
+    store = fresh_store(runs)
+    frame = store.runs_frame(outcomes=True)
+    (board,) = leaderboards(frame)
+    for other, seeds in (("old", []), ("part", [2, 3, 3])):
+        found = compare(board, frame, store.outcomes_frame(), "coop", other)
+        assert [len(cell.seeds) for cell in found.cells if cell.split == OPEN] == seeds
+        assert not found.skipped
