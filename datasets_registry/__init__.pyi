@@ -55,6 +55,7 @@ from ._draws.task import eval_fingerprint as eval_fingerprint
 from ._draws.task import recorded_draw as recorded_draw
 from ._errors import BenchError as BenchError
 from ._errors import DataError as DataError
+from ._errors import MissingDataError as MissingDataError
 from ._errors import RegistrationError as RegistrationError
 from ._errors import ShotsError as ShotsError
 from ._errors import UnknownNameError as UnknownNameError

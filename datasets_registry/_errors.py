@@ -54,5 +54,9 @@ class DataError(BenchError, ValueError):
     """A dataset on disk that is missing, incomplete, unreadable or different from its split file."""
 
 
+class MissingDataError(DataError):
+    """A dataset that is not on disk, or whose data folder is not known."""
+
+
 class ShotsError(BenchError, ValueError):
     """A few-shot draw that the training split cannot provide."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from bench._util.counted import counted
 from bench.errors import ImpossibleCombinationError
 
 MOST_NAMES = 5
@@ -16,12 +17,14 @@ class Rejection:
     Args:
         named: it was requested by name rather than by a pattern.
         needed: without it, the other runs would answer another question, so nothing runs.
+        summary: for a dataset, a reason that fits all that a pattern caught for the same cause; else empty.
     """
 
     what: str
     reason: str
     named: bool
     needed: bool = False
+    summary: str = ""
 
 
 @dataclass
@@ -30,9 +33,9 @@ class Rejections:
 
     _found: dict[tuple[str, str], Rejection] = field(default_factory=dict)
 
-    def add(self, what: str, reason: str, *, named: bool, needed: bool = False) -> None:
+    def add(self, what: str, reason: str, *, named: bool, needed: bool = False, summary: str = "") -> None:
         """Add a combination that is left out."""
-        self._found.setdefault((what, reason), Rejection(what, reason, named, needed))
+        self._found.setdefault((what, reason), Rejection(what, reason, named, needed, summary))
 
     def all(self) -> tuple[Rejection, ...]:
         """All rejections, in the order found."""
@@ -59,11 +62,19 @@ def _first(lines: Sequence[str]) -> str:
 
 
 def by_reason(rejections: Iterable[Rejection]) -> list[str]:
-    """One line for each reason, after what it concerns."""
-    found: dict[str, list[str]] = {}
+    """One line for each reason, after what it concerns. What patterns caught for one cause is named in one line."""
+    found: dict[tuple[str, str], list[Rejection]] = {}
     for rejection in rejections:
-        found.setdefault(rejection.reason, []).append(rejection.what)
-    return [f"{grouped(names)}: {reason}" for reason, names in found.items()]
+        summary = "" if rejection.named else rejection.summary
+        found.setdefault((summary, "" if summary else rejection.reason), []).append(rejection)
+    return [_line(summary, group) for (summary, _), group in found.items()]
+
+
+def _line(summary: str, group: Sequence[Rejection]) -> str:
+    names = [rejection.what for rejection in group]
+    if summary and len(group) > 1:
+        return f"{counted(len(group), 'dataset')} ({', '.join(names)}): {summary}"
+    return f"{grouped(names)}: {group[0].reason}"
 
 
 def grouped(names: Sequence[str]) -> str:

@@ -20,6 +20,7 @@ from datasets_registry import (
     EvalProtocol,
     FewShotTask,
     Fold,
+    MissingDataError,
     ShotsError,
     SupportKind,
     SupportList,
@@ -140,8 +141,20 @@ class TaskFactory:
                 self._read[name] = _read_checked(get_dataset(name), self.request.data_root)
             except DataError as error:
                 self._read[name] = None
-                self.rejections.add(name, str(error), named=named, needed=needed)
+                summary = self._missing_data if isinstance(error, MissingDataError) else ""
+                self.rejections.add(name, str(error), named=named, needed=needed, summary=summary)
         return self._read[name]
+
+    @property
+    def _missing_data(self) -> str:
+        """Why datasets are not there, in words that fit them all."""
+        root = self.request.data_root
+        if root is None:
+            return (
+                "no data folder was given. Pass --data-root FOLDER or set ETL_BENCH_DATA; `etl-bench datasets check "
+                "NAME --data-root FOLDER` says what a dataset needs."
+            )
+        return f"not in {root}. `etl-bench datasets check NAME --data-root {root}` says what a dataset needs."
 
     def _task(
         self, info: DatasetInfo, splits: DatasetSplits, targets: Sequence[str], choice: SupportChoice, *, named: bool

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from datasets_registry._errors import DataError
+from datasets_registry._errors import DataError, MissingDataError
 from datasets_registry._readers.files import ImageFiles
 from datasets_registry._readers.layouts import ImageFolders, require_root
 from datasets_registry._types import PARTS, DatasetSplits, Sample, SplitLists
@@ -96,7 +96,7 @@ class CoopReader:
                 f"must hold {layout}, as --data-root or ETL_BENCH_DATA."
             )
         others = f" (or {', '.join(self.other_folders)})" if self.other_folders else ""
-        raise DataError(
+        raise MissingDataError(
             f"No folder {root / self.folder} for dataset {self.dataset!r}. --data-root (or ETL_BENCH_DATA) is {root}; "
             f"it must hold {layout}{others}. Images: {self.images_url}; split file: {self.split_url}."
         )

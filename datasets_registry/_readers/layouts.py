@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path, PurePosixPath
 
-from datasets_registry._errors import DataError
+from datasets_registry._errors import MissingDataError
 from datasets_registry._readers.files import ImageFiles
 from datasets_registry._readers.image_suffixes import image_suffixes
 from datasets_registry._types import Sample
@@ -107,9 +107,9 @@ def class_folders(folder: Path) -> list[str]:
 
 
 def require_root(dataset: str, data_root: Path | None, layouts: Iterable[str]) -> Path:
-    """The data folder; raises DataError, listing what it must hold, if none was given."""
+    """The data folder; raises MissingDataError, listing what it must hold, if none was given."""
     if data_root is None:
-        raise DataError(
+        raise MissingDataError(
             f"Dataset {dataset!r} is read from disk, but no data folder was given. "
             f"Pass --data-root FOLDER or set ETL_BENCH_DATA; the folder must hold {' or '.join(layouts)}."
         )
@@ -119,12 +119,13 @@ def require_root(dataset: str, data_root: Path | None, layouts: Iterable[str]) -
 def require_images(image_folders: ImageFolders, data_root: Path | None, advice: str = "") -> tuple[Path, Path, str]:
     """The data folder, the first candidate in it that exists, and the name of its layout.
 
-    Raises DataError, listing the candidates and ending with `advice`, if no data folder was given or none exists.
+    Raises MissingDataError, listing the candidates and ending with `advice`, if there is no data folder or none of
+    them exists.
     """
     root = require_root(image_folders.dataset, data_root, image_folders.candidates)
     if (path := image_folders.first_existing(root)) is None:
         where = " or ".join(image_folders.candidates)
-        raise DataError(f"No images of {image_folders.dataset!r} below {root}: it must hold {where}.{advice}")
+        raise MissingDataError(f"No images of {image_folders.dataset!r} below {root}: it must hold {where}.{advice}")
     return root, root / path, image_folders.candidates[path]
 
 

@@ -32,6 +32,31 @@ def test_a_reason_to_refuse_is_one_line_with_everything_that_it_concerns(tmp_pat
     assert " and 1 more: it works inside" in str(refused.value)
 
 
+@pytest.mark.parametrize("given", [False, True])
+def test_datasets_that_are_not_here_are_one_line_with_their_names(tmp_path: Path, capsys, given: bool):
+    request = sweep_over(
+        ["coop"], ["spectrum_basic", "imagenet*", "dtd", "cub*"], ["ViT-tiny.random"], runs=tmp_path, shots=[1],
+        seeds=[1], data_root=tmp_path if given else None,
+    )  # fmt: skip
+    make_plan(request, open_log(LogStyle.PLAIN))
+    together, alone = capsys.readouterr().err.splitlines()[:2]
+    names = "cub, imagenet, imagenet_a, imagenet_r, imagenet_sketch, imagenet_v2"
+    found = re.fullmatch(r"left out: 6 datasets \((.*?)\): (.*)", together)
+    assert found is not None
+    assert ", ".join(sorted(found[1].split(", "))) == names
+    assert found[2].startswith(f"not in {tmp_path}." if given else "no data folder was given. Pass --data-root")
+    folder = tmp_path if given else "FOLDER"
+    assert found[2].endswith(f"`etl-bench datasets check NAME --data-root {folder}` says what a dataset needs.")
+    assert alone.startswith("left out: dtd: "), "what was named is told in full"
+    assert "dtd/split_zhou_DescribableTextures.json" in alone
+
+
+def test_one_dataset_that_is_not_here_has_its_whole_reason(tmp_path: Path, capsys):
+    request = sweep_over(["coop"], ["spectrum_basic", "cub*"], ["ViT-tiny.random"], runs=tmp_path, shots=[1], seeds=[1])
+    make_plan(request, open_log(LogStyle.PLAIN))
+    assert "the folder must hold CUB_200_2011/images" in capsys.readouterr().err
+
+
 def test_a_difficulty_that_cannot_be_measured_is_no_failed_run(tmp_path: Path, monkeypatch, capsys):
     def unmeasurable(*_: object) -> None:
         raise DataError("its test images cannot be compared")
