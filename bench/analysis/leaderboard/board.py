@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from bench._util.shots import shots_text, shots_value
+from bench._util.shots import ALL as ALL_TEXT
+from bench._util.shots import ALL_SHOTS, shots_text, shots_value
 from bench.analysis.leaderboard.entry import Entry
 from bench.analysis.leaderboard.measures import ALL, HARMONIC, OPEN, OPEN_SCORES, H, HConvention
 from reports.views import ExcludedRunView, MissingView
@@ -40,6 +41,11 @@ class Setting:
     def facts(self) -> dict[str, str | int]:
         """The fields as JSON has them; the shots are `all` for all training images."""
         return vars(self) | {"shots": shots_value(self.shots)}
+
+    def columns(self) -> dict[str, str | int | None]:
+        """The fields as columns of a file: with all training images, `shots` is empty and `support` is `all`."""
+        every = self.shots == ALL_SHOTS
+        return vars(self) | ({"shots": None, "support": ALL_TEXT} if every else {})
 
 
 @dataclass(frozen=True)
