@@ -10,6 +10,7 @@ import duckdb
 import pytest
 from worlds import make_world
 
+from bench._util.shots import ALL_SHOTS
 from bench.analysis.leaderboard import leaderboard, settings
 from bench.analysis.ranking import rank_entries
 from bench.analysis.table_exports import Mark, dataset_rows, dataset_table, export_table, to_csv, to_latex, to_markdown
@@ -188,6 +189,21 @@ def test_the_command(folder: Path, tmp_path: Path, etl):
     assert export("--format", "parquet")[2] == "error: --format parquet needs a file; name one with --out.\n"
     assert "Allowed: csv, parquet, markdown, latex" in export("--format", "word")[2]
     assert "No runs to export" in export("--shots", "3")[2]
+
+
+def test_no_format_has_a_number_of_shots_for_all_training_images(tmp_path: Path, etl):
+    """Parquet has no number of shots there, and `all` as the support; other boards keep theirs as integers."""
+    rates = {"coop": {"d": {"base": 0.5, "new": 0.5}}}
+    make_world(tmp_path / "runs", rates, images=20)
+    make_world(tmp_path / "runs", rates, images=20, support="all", shots=21, task_fingerprint="every")
+    for form in ("csv", "parquet", "markdown", "latex", "eee", "hf"):
+        out = tmp_path / form
+        code, _, err = etl("export", "--format", form, "--runs", str(tmp_path / "runs"), "--out", str(out))
+        assert code == 0, err
+        files = [path for path in out.rglob("*") if path.is_file()] or [out]
+        assert not any(str(ALL_SHOTS).encode() in path.read_bytes() for path in files)
+    stored = duckdb.read_parquet(str(tmp_path / "parquet")).select("support", "shots").order("support")
+    assert stored.fetchall() == [("", 16), ("all", None)]
 
 
 def test_csv_has_the_columns_of_every_row():
