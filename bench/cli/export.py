@@ -63,8 +63,8 @@ def export(
     Markdown and LaTeX mark the best value of each column and those that do not differ significantly from it. Results of
     older code (†) and imported runs that were not verified (‡) are marked in every format. Averages are those of the
     page: where runs are missing, over the datasets and seeds that all methods have; n of expected counts the runs.
-    Texts in csv that a spreadsheet would run as formulas begin with an apostrophe. In parquet, shots is null and support
-    is all for runs on all training images.
+    Texts in csv that a spreadsheet would run as formulas begin with an apostrophe. In parquet, shots is null and
+    support is all for runs on all training images.
 
     eee writes one JSON document per entry in the schema of Every Eval Ever 0.3.0. hf writes one model card per entry,
     with `model-index` metadata that the Hugging Face Hub reads. hf-results writes one folder per entry with the file
@@ -110,7 +110,7 @@ def export(
         out.parent.mkdir(parents=True, exist_ok=True)
     rows = [dataset_rows(board) if by_dataset else board.rows() for board in boards]
     if kind is Format.PARQUET and out is not None:
-        tables = [pd.DataFrame(part).assign(**board.setting.columns()) for part, board in zip(rows, boards, strict=True)]
+        tables = [pd.DataFrame(part).assign(**b.setting.columns()) for part, b in zip(rows, boards, strict=True)]
         write_parquet(pd.concat(tables, ignore_index=True).astype({"shots": "Int64"}), out)
         return
     if kind is Format.CSV:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path, PurePosixPath
 
-from datasets_registry._errors import MissingDataError
+from datasets_registry._errors import DataError, MissingDataError
 from datasets_registry._readers.files import ImageFiles
 from datasets_registry._readers.image_suffixes import image_suffixes
 from datasets_registry._types import Sample
