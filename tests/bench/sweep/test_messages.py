@@ -47,7 +47,7 @@ def test_datasets_that_are_not_here_are_one_line_with_their_names(tmp_path: Path
     assert found[2].startswith(f"not in {tmp_path}." if given else "no data folder was given. Pass --data-root")
     folder = tmp_path if given else "FOLDER"
     assert found[2].endswith(f"`etl-bench datasets check NAME --data-root {folder}` says what a dataset needs.")
-    assert alone.startswith("left out: dtd: "), "what was named is told in full"
+    assert alone.startswith("left out: dtd: "), "what was named has its whole reason"
     assert "dtd/split_zhou_DescribableTextures.json" in alone
 
 
