@@ -14,6 +14,7 @@ from bench.analysis.seed_scores import Scores, seed_scores
 from bench.method_info.method_sheets import method_sheets
 from bench.metrics import harmonic_mean
 from bench.statistics import equivalence, seeds_needed
+from datasets_registry import EvalProtocol
 from reports.views import ReproductionRowView
 
 MARGIN = 0.01
@@ -62,7 +63,7 @@ def compare_with_published(
             for dataset in entry.cells:
                 for split in (measure for measure in board.measures if measure != OPEN):
                     ours = _ours(entry, scores[entry.key], dataset, split)
-                    for printed in known.get(_key(board, entry, dataset, split), {}).values():
+                    for printed in _of(known, board, entry, dataset, split):
                         rows.append(_row(board, entry, dataset, split, printed, ours, margin, defaults))
     return sorted(rows, key=lambda row: (-abs(row.difference), row.entry, row.dataset, row.split, row.published))
 
@@ -115,10 +116,32 @@ def _printed(published: pd.DataFrame) -> Mapping[_Key, Mapping[float, _Printed]]
     return found
 
 
-def _key(board: Leaderboard, entry: Entry, dataset: str, split: str) -> _Key:
+_TEST_TIME = (
+    ("test-time", "all"),
+    ("few-shot", "all"),
+    ("cross-dataset", "target"),
+    ("domain-generalization", "all"),
+    ("domain-generalization", "target"),
+)
+"""Protocol and split under which papers print accuracies on all classes without labelled images."""
+
+
+def _of(
+    known: Mapping[_Key, Mapping[float, _Printed]], board: Leaderboard, entry: Entry, dataset: str, split: str
+) -> list[_Printed]:
+    """The printed values of a cell, each with its sources."""
     setting = board.setting
-    shots = 0 if entry.recipe is None and entry.method == "zero_shot" else setting.shots
-    return (entry.method, setting.protocol, setting.backbone, shots, dataset, split)
+    places, shots = [(str(setting.protocol), split)], setting.shots
+    if setting.protocol == EvalProtocol.TEST_TIME:
+        places = list(_TEST_TIME)
+    elif entry.recipe is None and entry.method == "zero_shot":
+        shots = 0
+    found: dict[float, _Printed] = {}
+    for protocol, part in places:
+        for value, printed in known.get((entry.method, protocol, setting.backbone, shots, dataset, part), {}).items():
+            there = found.setdefault(value, _Printed(value, note=printed.note))
+            there.sources += [source for source in printed.sources if source not in there.sources]
+    return list(found.values())
 
 
 def _ours(entry: Entry, scores: Scores, dataset: str, split: str) -> list[float]:

@@ -29,6 +29,7 @@ PROTOCOL_SPLITS = {
     "base-to-new": ("base", "new", "H"),
     "few-shot": ("all",),
     "zero-shot": ("all",),
+    "test-time": ("all",),
     "cross-dataset": ("all", "target"),
     "domain-generalization": ("all", "target"),
 }
