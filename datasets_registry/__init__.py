@@ -1,7 +1,7 @@
 """The catalogue of datasets. Each file without a leading underscore is one dataset.
 
-`__init__.pyi` lists the public names. Each is loaded on first use, and the catalogue when the registry is first read;
-neither reads an image or imports torch.
+`__init__.pyi` lists the public names. A name is loaded on first use and the catalogue when the registry is first read.
+Neither reads an image or imports torch.
 
 Example:
     >>> from datasets_registry import get_dataset

@@ -19,7 +19,7 @@ def _load_catalogue() -> None:
     load_feature_bundles(DATASETS)
 
 
-def _where_own_datasets_are() -> str:
+def _custom_folders_advice() -> str:
     folders = " and ".join(str(folder.absolute()) for folder in custom_folders())
     return (
         f" Your own datasets are looked up in {folders}; "
@@ -27,13 +27,13 @@ def _where_own_datasets_are() -> str:
     )
 
 
-DATASETS: Registry[DatasetInfo] = Registry("dataset", _load_catalogue, _where_own_datasets_are)
+DATASETS: Registry[DatasetInfo] = Registry("dataset", _load_catalogue, _custom_folders_advice)
 
 
 def register_dataset(info: DatasetInfo) -> DatasetInfo:
     """Add a dataset to the catalogue; call it once, in the module of the same name.
 
-    Raises RegistrationError if the name is malformed or taken, or the title cannot stand in a table.
+    Raises RegistrationError if the name is malformed or taken, or the title does not fit into a table.
 
     Example:
         >>> from datasets_registry import CoopReader, DatasetInfo, register_dataset

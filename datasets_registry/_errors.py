@@ -1,6 +1,6 @@
-"""The base classes of the project's errors, in the lowest package so that every package can raise them.
+"""Base classes of the project's errors, in the lowest package so that every package can raise them.
 
-Every message says what was given, what is allowed and what to do next. The command line prints it as one line.
+Every message states what was given, what is allowed and what to do next. The command line prints it as one line.
 """
 
 import difflib
@@ -10,7 +10,7 @@ LISTED = 40
 """Most known names that an error lists."""
 
 FEW = 12
-"""Known names that an error lists beside near misses; a longer list would hide them."""
+"""Most known names that an error lists after near misses; a longer list would hide the near misses."""
 
 
 class BenchError(Exception):
@@ -18,9 +18,9 @@ class BenchError(Exception):
 
 
 class UnknownNameError(BenchError, KeyError):
-    """An unregistered name; the message gives near misses or, without any, the known names, and then the advice.
+    """An unregistered name. The message lists near misses or, if there are none, the known names, then the advice.
 
-    `kind` says what the name should be, such as `method` or `option of dataset 'spectrum_basic'`.
+    `kind` is what the name should be, such as `method` or `option of dataset 'spectrum_basic'`.
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], advice: str = "") -> None:

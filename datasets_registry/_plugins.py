@@ -22,8 +22,8 @@ _log = logging.getLogger("etl-bench")
 def load_entry_points(group: str, registry: Registry[Any]) -> None:
     """Import the entry points of installed packages; importing a module registers its entries, as in this package.
 
-    Entry points should have the names that they register, so that a request for a name that could not be loaded shows
-    the reason.
+    An entry point should have the name that it registers. Then a request for a name that could not be loaded shows the
+    reason.
     """
     for point in sorted(entry_points(group=group), key=lambda point: (point.name, point.value)):
         try:

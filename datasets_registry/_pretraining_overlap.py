@@ -11,12 +11,12 @@ from datasets_registry._types import DatasetInfo
 
 
 class OverlapStudy(BaseModel):
-    """What one source says about the overlap of one pretraining dataset.
+    """The statements of one source about the overlap of one pretraining dataset.
 
     Args:
         pretraining: name of the pretraining data.
-        tags: beginnings of the pretrained tags of open_clip that were trained on it.
-        text: the statement for datasets without one of their own.
+        tags: prefixes of open_clip's pretrained tags of models that were trained on it.
+        text: the statement for datasets that are not in `datasets`.
         datasets: statements by dataset.
     """
 
@@ -30,7 +30,7 @@ class OverlapStudy(BaseModel):
     datasets: Mapping[str, str] = {}
 
     def statement(self, dataset: str) -> str:
-        """What is stated about a dataset, with its source."""
+        """The statement about a dataset, with its source."""
         return f"{self.pretraining}: {self.datasets.get(dataset, self.text)} ({self.source})"
 
 
@@ -42,13 +42,13 @@ def overlap_studies() -> tuple[OverlapStudy, ...]:
 
 
 def pretraining_overlap(info: DatasetInfo, backbone: str | None = None) -> tuple[str, ...]:
-    """What is published about the overlap of a dataset with pretraining data, each statement with its source.
+    """Published statements about the overlap of a dataset with pretraining data, each with its source.
 
     Args:
         backbone: slug `arch.tag`, for the statements about its pretraining data; None for all.
 
-    Returns nothing for a drawn dataset, own images and a backbone with random or local weights. A pretrained backbone
-    that no study covers gives one statement that nothing is published.
+    Empty for synthetic datasets, a user's own images, and backbones with random or local weights. For a pretrained
+    backbone without a study, the one statement is that nothing is published.
 
     Example:
         >>> from datasets_registry import get_dataset

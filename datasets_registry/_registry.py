@@ -13,9 +13,9 @@ T = TypeVar("T")
 
 
 def catalogue_modules(package: str, folders: Iterable[str]) -> list[str]:
-    """The modules of a package whose name has no leading underscore, in alphabetical order.
+    """The modules of a package without a leading underscore, in alphabetical order.
 
-    Each such module of a catalogue registers one entry, so a new file is a new entry without any list to maintain.
+    Each of these modules of a catalogue registers one entry, so there is no list to maintain.
     """
     names = sorted(module.name for module in pkgutil.iter_modules(folders))
     return [f"{package}.{name}" for name in names if not name.startswith("_")]
@@ -33,12 +33,12 @@ NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,199}")
 
 
 class Registry(Generic[T]):
-    """A mapping of names to entries. A malformed or repeated name raises at import; an unknown one lists near misses.
+    """A mapping of names to entries. Malformed and repeated names raise at import; unknown names list near misses.
 
     Args:
         kind: the word for an entry in messages.
         load: imports the modules that register the entries; called once, when the registry is first read.
-        advice: a sentence for the error of an unknown name, with a space in front.
+        advice: returns a sentence, with a space in front, for the error of an unknown name.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Registry(Generic[T]):
     def add(self, name: str, entry: T, title: str = "") -> T:
         """Register `entry` under `name`.
 
-        Raises RegistrationError if the name is malformed or taken, or the title cannot stand in a table.
+        Raises RegistrationError if the name is malformed or taken, or the title does not fit into a table.
         """
         if not NAME_PATTERN.fullmatch(name):
             raise RegistrationError(f"{self.kind} name {name!r} must match {NAME_PATTERN.pattern!r}.")

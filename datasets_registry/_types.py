@@ -1,4 +1,4 @@
-"""Datasets, class lists and few-shot tasks: plain frozen types without torch."""
+"""Frozen types of datasets, class lists and few-shot tasks. Loads no torch."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class EvalProtocol(StrEnum):
 
     `few-shot`: K images of every class, evaluated on all classes. `base-to-new`: K images of the base half of the
     classes, evaluated on the base and on the new classes separately. `cross-dataset`: K images of every class of a
-    source dataset, evaluated on other datasets, each with all its own classes. `domain-generalization`: the same, where
-    the targets show some or all of the source's classes under a distribution shift. `test-time`: no labelled images;
-    the unlabelled test images of all classes are a stream, whose order the seed draws.
+    source dataset, evaluated on other datasets, each with all its own classes. `domain-generalization`: the same with
+    targets that show some or all of the source's classes under a distribution shift. `test-time`: no labelled images;
+    the unlabelled test images of all classes form a stream in an order drawn by the seed.
     """
 
     FEW_SHOT = "few-shot"
@@ -43,7 +43,7 @@ class DrawRule(StrEnum):
 
     `coop`: CoOp/Dassl's draw with the same seeds. `coop-sorted`: the same draw over a sorted folder listing, for
     datasets without a split file, where CoOp's own draw depends on the file system. `nested`: a hash ranks the images
-    of each class, so fewer shots are a subset of more shots. `file`: no draw; the images are given as a list.
+    of each class, so fewer shots are a subset of more shots. `file`: no draw; a list gives the images.
     """
 
     COOP = "coop"
@@ -81,8 +81,8 @@ Sentences = tuple[tuple[str, ...], ...]
 class ClassSet:
     """The classes of a classifier: their names in label order, and the dataset's own template.
 
-    `sentences`, if given, replace every template wherever class texts are frozen. `dataset` names the dataset whose
-    classes these are; imported text features are looked up by it, since two datasets can share class names.
+    `sentences`, if given, replace every template of frozen class texts. `dataset` is the dataset of the classes;
+    imported text features are looked up by it, since two datasets can share class names.
     """
 
     names: tuple[str, ...]
@@ -103,7 +103,7 @@ class ClassSet:
         return tuple(name.replace("_", " ") for name in self.names)
 
     def texts(self, template: str | None = None, *, keep_underscores: bool = False) -> list[str]:
-        """The filled template, one text per class; the dataset's own template unless another is given.
+        """The filled template, one text per class; by default the dataset's own template.
 
         Underscores in names become spaces unless `keep_underscores`.
         """
@@ -112,7 +112,7 @@ class ClassSet:
 
 
 class SplitLists:
-    """Common properties of the types that hold the three lists of a split."""
+    """Common properties of types with the three lists of a split."""
 
     train: tuple[Sample, ...]
     val: tuple[Sample, ...]
@@ -131,11 +131,11 @@ class SplitLists:
 
 @dataclass(frozen=True)
 class DatasetSplits(SplitLists):
-    """A dataset as its reader found it on disk or draws it. Labels run from 0 without gaps; list order matters.
+    """The images of a dataset, as its reader finds or draws them. Labels run from 0 without gaps; list order matters.
 
     Args:
         layout: how the images are stored, in a few words; keys and labels do not depend on it.
-        left_out: files beside the images that are not used, by kind, such as `.txt files`.
+        left_out: unused files beside the images, by kind, such as `.txt files`.
     """
 
     images: Images
@@ -158,21 +158,21 @@ class DatasetInfo:
         name: the registry name, equal to the module's name (plus `:option=value` for a dataset with options).
         title: the name in tables.
         summary: one sentence; for a synthetic dataset, the shift that makes it hard.
-        num_classes: of the full dataset, like `expected`; a subset on disk may have fewer.
+        num_classes: number of classes of the full dataset; a subset on disk may have fewer.
         class_names: canonical names in label order, or empty if only the split file has them.
         template: CoOp's template for this dataset.
-        licence: short licence name and its source; `not stated` where the owner names none, `not verified` where what
-            the owner states was not read.
+        licence: short licence name and its source; `not stated` if the owner names none, `not verified` if the owner's
+            statement was not read.
         citation: BibTeX entry; empty for a synthetic dataset.
         reader: `reader(data_root)` returns the splits; `data_root` is the folder that holds all datasets.
         split_file: name of the split file in CoOp's layout, if the dataset has one.
         synthetic: whether this project draws the images, so that nothing is read from disk.
         template_variants: templates that other papers use for this dataset, by a short name of the paper.
-        expected: images by part (`train`, `val`, `test`).
+        expected: number of images of the full dataset by part (`train`, `val`, `test`).
         sorted_listing: whether the training list is a sorted folder listing because no split file is published.
         options: option names of an adjustable dataset, with one line each.
         with_options: for an adjustable dataset, maps option texts to the DatasetInfo of that setting.
-        backbone: for imported features, the slug of the one backbone that computed them.
+        backbone: for imported features, the slug of the backbone that computed them.
         own_images: whether a user added it from their own images, by a TOML file.
     """
 
@@ -207,7 +207,7 @@ class DatasetInfo:
 
 @dataclass(frozen=True)
 class SupportSet:
-    """The shots x classes training images, or the few validation images, with their classes."""
+    """The training images (shots x classes), or the few validation images, with their classes."""
 
     images: Images
     samples: tuple[Sample, ...]
@@ -238,9 +238,9 @@ class EvalSplit:
 class FewShotTask:
     """One few-shot task. Equal fingerprints prove that two methods used the same images, names and splits.
 
-    `short` has the number of training images of each class with fewer than `shots`, all of which are drawn. `rule` is
-    what changed the draw, such as `noisy:0.2`, and `relabelled` has the true label of each support image whose label
-    it changed.
+    `short` has the number of training images of each class with fewer than `shots`; all of them are drawn. `rule` is
+    the change of the draw, such as `noisy:0.2`, and `relabelled` has the true label of each support image with a
+    changed label.
     """
 
     dataset: str

@@ -1,6 +1,6 @@
 """AID: 30 kinds of scenes on 600x600 aerial images, 220 to 420 of each.
 
-Xia et al., "AID: A Benchmark Data Set for Performance Evaluation of Aerial Scene Classification", 2017. No parts are
+Xia et al., "AID: A Benchmark Data Set for Performance Evaluation of Aerial Scene Classification", 2017. No split is
 published. 50, 20 and 30 % of each class are train, val and test by a hash of the file names. Class names and template
 are those of the few-shot benchmark of remote-sensing models (elkhouryk/fewshot_RSVLMs, arXiv 2510.07135).
 """
@@ -15,7 +15,7 @@ register_class_folders(
     template="a satellite photo of {}.",
     template_variants={"clip": "satellite imagery of {}."},
     expected={"train": 5000, "val": 2000, "test": 3000},
-    known_problems=("The parts are this project's, since none are published.",),
+    known_problems=("The split is this project's, since none is published.",),
     licence="not stated (its page); images from Google Earth",
     homepage="https://captain-whu.github.io/AID/",
     citation="""@article{xia2017aid,

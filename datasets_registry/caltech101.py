@@ -2,8 +2,8 @@
 
 Fei-Fei, Fergus and Perona, "Learning Generative Visual Models from Few Training Examples", CVPR Workshops 2004. CoOp
 drops the folders `BACKGROUND_Google` and `Faces_easy` and renames four others (airplanes, Faces, Leopards, Motorbikes
--> airplane, face, leopard, motorbike); labels follow the sorted folder names, capitals first. A random 50/20/30 split.
-VTAB and the CLIP paper keep 101 or 102 classes, so their numbers are of another task.
+-> airplane, face, leopard, motorbike); labels follow the sorted folder names, capitals first. The 50/20/30 split is
+random. VTAB and the CLIP paper keep 101 or 102 classes, so their numbers are for another task.
 """
 
 from datasets_registry._readers.register_datasets import register_coop_dataset
@@ -11,11 +11,11 @@ from datasets_registry._readers.register_datasets import register_coop_dataset
 register_coop_dataset(
     "caltech101",
     title="Caltech101",
-    summary="100 kinds of objects, one to a picture; CLIP knows nearly all of them.",
+    summary="100 kinds of objects, one per picture; CLIP knows nearly all of them.",
     domain="generic objects",
     expected={"train": 4128, "val": 1649, "test": 2465},
     known_problems=(
-        "Two of the 102 folders are dropped, where VTAB and the CLIP paper keep them.",
+        "Two of the 102 folders are dropped; VTAB and the CLIP paper keep them.",
         "Some images are greyscale.",
     ),
     licence="CC BY 4.0 (CaltechDATA)",

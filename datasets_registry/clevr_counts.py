@@ -1,4 +1,4 @@
-"""CLEVR counts: how many objects a rendered scene has, from 3 to 10.
+"""CLEVR counts: the number of objects in a rendered scene, from 3 to 10.
 
 Johnson et al., "CLEVR: A Diagnostic Dataset for Compositional Language and Elementary Visual Reasoning", CVPR 2017,
 with the counting task of VTAB (Zhai et al. 2019). CLEVR's test scenes are not published, so its val images are the test
@@ -49,15 +49,15 @@ register_dataset(
     DatasetInfo(
         name="clevr_counts",
         title="CLEVR counts",
-        summary="How many objects a rendered scene has: 3 to 10.",
+        summary="The number of objects in a rendered scene, 3 to 10.",
         domain="counting",
         num_classes=8,
         class_names=packaged_names("clevr_counts"),
         template="a photo of {} objects.",
         expected={"train": 69200, "val": 800, "test": 15000},
         known_problems=(
-            "The CLIP paper scores 500 images of a sample, so its number is not comparable image by image.",
-            "Names are digits; CLIP orders them as texts, from 10 to 9.",
+            "The CLIP paper evaluates a sample of 500 images, so its number is not directly comparable.",
+            "Names are digits; CLIP sorts them as texts, from 10 to 9.",
         ),
         licence="CC BY 4.0 (its page)",
         homepage="https://cs.stanford.edu/people/jcjohns/clevr/",

@@ -14,7 +14,7 @@ register_class_folders(
     domain="geolocation",
     template="a photo i took in {}.",
     expected={"train": 31650, "val": 10550, "test": 21100},
-    known_problems=("Images are a subset of YFCC100M, of which CLIP was trained on a part.",),
+    known_problems=("Images are from YFCC100M, and CLIP was trained on a part of it.",),
     licence="Creative Commons licences chosen by the photographers (its page)",
     homepage="https://github.com/openai/CLIP/blob/main/data/country211.md",
     citation="""@inproceedings{radford2021learning,

@@ -1,8 +1,8 @@
 """CUB-200-2011: 200 kinds of North American birds.
 
-Wah et al., "The Caltech-UCSD Birds-200-2011 Dataset", 2011. Train and test are the official ones of
+Wah et al., "The Caltech-UCSD Birds-200-2011 Dataset", 2011. Train and test are the official split of
 `train_test_split.txt`; 6 of the 29 or 30 training images of each class are val. Class names are those of `classes.txt`
-without their numbers. The template is the one that CLIP uses for Birdsnap.
+without their numbers. The template is CLIP's for Birdsnap.
 """
 
 from dataclasses import dataclass
@@ -52,15 +52,15 @@ register_dataset(
     DatasetInfo(
         name="cub",
         title="CUB-200-2011",
-        summary="200 kinds of birds, many of which differ in few feathers.",
+        summary="200 kinds of birds, many of which differ only in a few feathers.",
         domain="fine-grained animals",
         num_classes=200,
         template="a photo of a {}, a type of bird.",
         template_variants={"plain": "a photo of a {}."},
         expected={"train": 4794, "val": 1200, "test": 5794},
         known_problems=(
-            "Some of its images are also in ImageNet, as its page warns.",
-            "Names have lost their apostrophes and hyphens, such as `Brewer Blackbird`.",
+            "Its page warns that some of its images are also in ImageNet.",
+            "Names lack apostrophes and hyphens, as in `Brewer Blackbird`.",
         ),
         licence="for non-commercial research and education (its page)",
         homepage="https://www.vision.caltech.edu/datasets/cub_200_2011/",

@@ -1,8 +1,8 @@
 """DTD: 47 texture words, from banded to zigzagged.
 
 Cimpoi et al., "Describing Textures in the Wild", CVPR 2014. CoOp's random 50/20/30 split of all 5,640 images ignores
-the ten official splits, so results do not compare with papers that use those. Textures overlap: many images would fit
-several words, but each counts for one.
+the ten official splits, so results are not comparable with papers that use those. Textures overlap: many images fit
+several words, but each has one label.
 """
 
 from datasets_registry._readers.register_datasets import register_coop_dataset
@@ -15,7 +15,7 @@ register_coop_dataset(
     template="{} texture.",
     template_variants={"kgcoop": "a photo of a {}, a type of texture.", "prograd": "a texture of {}."},
     expected={"train": 2820, "val": 1128, "test": 1692},
-    known_problems=("Images fit several words, but one counts.", "The ten official splits are ignored."),
+    known_problems=("Images fit several words but have one label.", "The ten official splits are ignored."),
     licence="for research purposes (its homepage)",
     homepage="https://www.robots.ox.ac.uk/~vgg/data/dtd/",
     citation="""@inproceedings{cimpoi2014describing,

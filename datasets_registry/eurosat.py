@@ -1,7 +1,7 @@
 """EuroSAT: ten kinds of land use on 64x64 satellite images.
 
 Helber et al., "EuroSAT: A Novel Dataset and Deep Learning Benchmark for Land Use and Land Cover Classification", 2019.
-CoOp's random 50/20/30 split (there is no official one) and CoOp's rewritten class names: `AnnualCrop` is spoken as
+The random 50/20/30 split is CoOp's, since there is no official split. So are the class names: `AnnualCrop` becomes
 "Annual Crop Land". The split ignores spatial neighbourhood, so test tiles may touch training tiles.
 """
 
@@ -16,7 +16,7 @@ register_coop_dataset(
     expected={"train": 13500, "val": 5400, "test": 8100},
     known_problems=(
         "The random split ignores spatial neighbourhood.",
-        "Class names are CoOp's; the CLIP paper words them otherwise, and zero-shot accuracy depends on it.",
+        "Class names are CoOp's and differ from the CLIP paper's; zero-shot accuracy depends on them.",
     ),
     licence="MIT (its repository); imagery under the Copernicus terms",
     homepage="https://github.com/phelber/EuroSAT",

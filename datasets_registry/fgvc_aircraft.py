@@ -1,8 +1,8 @@
 """FGVC Aircraft: 100 variants of aircraft, from 707-320 to Yak-42.
 
-Maji et al., "Fine-Grained Visual Classification of Aircraft", 2013. No split file: CoOp reads the official text lists
-in file order, so its draw is reproduced from them. A label is the line number of the name in `variants.txt`, and a line
-of a list is `<seven digits> <variant>`. Two names hold a slash (F-16A/B and F/A-18).
+Maji et al., "Fine-Grained Visual Classification of Aircraft", 2013. There is no split file: CoOp reads the official
+text lists in file order, so its draw is reproduced from them. A label is the line number of the name in `variants.txt`,
+and a line of a list is `<seven digits> <variant>`. Two names have a slash (F-16A/B and F/A-18).
 """
 
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ register_dataset(
             "prograd": "a type of aircraft, a photo of a {}.",
         },
         expected={"train": 3334, "val": 3333, "test": 3333},
-        known_problems=("A copyright banner lies at the bottom of the images.",),
+        known_problems=("Images have a copyright banner at the bottom.",),
         licence="for non-commercial research",
         homepage=_URL,
         citation="""@techreport{maji2013aircraft,

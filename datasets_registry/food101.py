@@ -1,8 +1,8 @@
 """Food-101: 101 dishes.
 
 Bossard, Guillaumin and Van Gool, "Food-101 -- Mining Discriminative Components with Random Forests", ECCV 2014. CoOp's
-random 50/20/30 split of all 101,000 images ignores the official one, whose training half is uncleaned on purpose: its
-label noise is in val and test, too. The template has no article.
+random 50/20/30 split of all 101,000 images ignores the official split. The official training images are uncleaned on
+purpose, so their label noise is also in val and test. The template has no article.
 """
 
 from datasets_registry._readers.register_datasets import register_coop_dataset

@@ -2,7 +2,7 @@
 
 Stallkamp et al., "Man vs. Computer: Benchmarking Machine Learning Algorithms for Traffic Sign Recognition", 2012. The
 training images are the 26,640 of the archive `GTSRB-Training_fixed.zip`, the number that the CLIP paper and torchvision
-use. They are frames of tracks: 30 of one sign. The first number of a file name is the track, and one track of each
+use. They are frames of tracks, 30 of each sign. The first number of a file name is the track, and one track of each
 class is val. Names and template are CLIP's.
 """
 
@@ -62,7 +62,7 @@ register_dataset(
         template_variants={"plain": "a photo of a {}."},
         expected={"train": 25350, "val": 1290, "test": 12630},
         known_problems=(
-            "Training images are frames of few tracks: 30 frames show the same sign.",
+            "Training images are frames of a few tracks: 30 frames show the same sign.",
             "Another archive, GTSRB_Final_Training_Images.zip, has 39,209 training images; it is not read here.",
         ),
         licence="no explicit licence; research use",

@@ -14,7 +14,7 @@ register_dataset(
     DatasetInfo(
         name="imagenet",
         title="ImageNet",
-        summary="1,000 kinds of things; the source of cross-dataset and domain-generalization runs.",
+        summary="1,000 kinds of objects; the source of cross-dataset and domain-generalization runs.",
         domain="generic objects",
         num_classes=1000,
         template="a photo of a {}.",

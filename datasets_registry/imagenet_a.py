@@ -1,7 +1,7 @@
 """ImageNet-A: photographs that a ResNet-50 gets wrong.
 
-Hendrycks et al., "Natural Adversarial Examples", CVPR 2021. Scored among its own 200 names, as CoOp does. Nothing to
-train on.
+Hendrycks et al., "Natural Adversarial Examples", CVPR 2021. Images are classified among its own 200 names, as in CoOp.
+There are no training images.
 """
 
 from datasets_registry._readers.register_datasets import register_imagenet_variant
@@ -9,11 +9,11 @@ from datasets_registry._readers.register_datasets import register_imagenet_varia
 register_imagenet_variant(
     "imagenet_a",
     title="ImageNet-A",
-    summary="200 of ImageNet's classes on photographs chosen for being misclassified.",
+    summary="200 of ImageNet's classes on photographs selected because they are misclassified.",
     domain="natural adversarial (shift)",
     num_classes=200,
     expected={"test": 7500},
-    known_problems=("200 classes of its own, not those of ImageNet-R.",),
+    known_problems=("Its 200 classes are not those of ImageNet-R.",),
     licence="MIT (its repository)",
     homepage="https://github.com/hendrycks/natural-adv-examples",
     citation="""@inproceedings{hendrycks2021natural,

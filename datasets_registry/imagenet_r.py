@@ -1,7 +1,7 @@
 """ImageNet-R: renditions, from paintings to toys.
 
-Hendrycks et al., "The Many Faces of Robustness", ICCV 2021. Scored among its own 200 names, as CoOp does. Nothing to
-train on.
+Hendrycks et al., "The Many Faces of Robustness", ICCV 2021. Images are classified among its own 200 names, as in CoOp.
+There are no training images.
 """
 
 from datasets_registry._readers.register_datasets import register_imagenet_variant
@@ -13,7 +13,7 @@ register_imagenet_variant(
     domain="renditions (shift)",
     num_classes=200,
     expected={"test": 30000},
-    known_problems=("200 classes of its own, not those of ImageNet-A.",),
+    known_problems=("Its 200 classes are not those of ImageNet-A.",),
     licence="MIT (its repository)",
     homepage="https://github.com/hendrycks/imagenet-r",
     citation="""@inproceedings{hendrycks2021many,

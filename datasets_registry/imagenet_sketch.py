@@ -1,7 +1,7 @@
 """ImageNet-Sketch: ImageNet's classes as sketches.
 
-Wang et al., "Learning Robust Global Representations by Penalizing Local Predictive Power", NeurIPS 2019. All 1,000
-classes. Flipped and turned copies fill small classes. Nothing to train on.
+Wang et al., "Learning Robust Global Representations by Penalizing Local Predictive Power", NeurIPS 2019. It has all
+1,000 classes. Small classes contain flipped and rotated copies. There are no training images.
 """
 
 from datasets_registry._readers.register_datasets import register_imagenet_variant
@@ -13,7 +13,7 @@ register_imagenet_variant(
     domain="sketches (shift)",
     num_classes=1000,
     expected={"test": 50889},
-    known_problems=("Flipped and turned copies fill small classes.",),
+    known_problems=("Small classes contain flipped and rotated copies.",),
     licence="MIT (its repository)",
     homepage="https://github.com/HaohanWang/ImageNet-Sketch",
     citation="""@inproceedings{wang2019sketch,

@@ -1,7 +1,7 @@
 """ImageNetV2: a second, newly collected test set of ImageNet.
 
-Recht et al., "Do ImageNet Classifiers Generalize to ImageNet?", ICML 2019. The matched-frequency variant, as CoOp uses
-it. Folders are named by label, so label i is line i of `classnames.txt`. Nothing to train on.
+Recht et al., "Do ImageNet Classifiers Generalize to ImageNet?", ICML 2019. This is the matched-frequency variant, as in
+CoOp. Folders are named by label, so label i is line i of `classnames.txt`. There are no training images.
 """
 
 from datasets_registry._readers.register_datasets import register_imagenet_variant
@@ -13,7 +13,7 @@ register_imagenet_variant(
     domain="generic objects (shift)",
     num_classes=1000,
     expected={"test": 10000},
-    known_problems=("Folder names are labels, not WordNet ids; sorted as text they are in another order.",),
+    known_problems=("Folder names are labels, not WordNet ids, and have another order when sorted as text.",),
     licence="MIT (its repository)",
     homepage="https://github.com/modestyachts/ImageNetV2",
     citation="""@inproceedings{recht2019imagenet,

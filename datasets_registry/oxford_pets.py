@@ -1,8 +1,8 @@
 """Oxford Pets: 37 breeds of cats and dogs.
 
-Parkhi et al., "Cats and Dogs", CVPR 2012. The official test images; CoOp cuts the official trainval images 80/20 into
-train and val. Class names are the file names' breeds in lower case. Strict decoders reject a few of the files; PIL
-reads them.
+Parkhi et al., "Cats and Dogs", CVPR 2012. Test images are the official ones; CoOp splits the official trainval images
+80/20 into train and val. Class names are the breeds in the file names, in lower case. Strict decoders reject a few of
+the files; PIL reads them.
 """
 
 from datasets_registry._readers.register_datasets import register_coop_dataset
@@ -10,7 +10,7 @@ from datasets_registry._readers.register_datasets import register_coop_dataset
 register_coop_dataset(
     "oxford_pets",
     title="Oxford Pets",
-    summary="37 breeds of cats and dogs; fine-grained, but CLIP has read much about pets.",
+    summary="37 breeds of cats and dogs; fine-grained, but frequent in CLIP's training texts.",
     domain="fine-grained animals",
     template="a photo of a {}, a type of pet.",
     template_variants={"prograd": "a type of pet, a photo of a {}."},

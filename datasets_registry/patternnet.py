@@ -1,7 +1,7 @@
 """PatternNet: 38 kinds of scenes on 256x256 aerial images, 800 of each.
 
 Zhou et al., "PatternNet: A Benchmark Dataset for Performance Evaluation of Remote Sensing Image Retrieval", 2018. No
-parts are published. 50, 20 and 30 % of each class are train, val and test by a hash of the file names. Class names and
+split is published. 50, 20 and 30 % of each class are train, val and test by a hash of the file names. Class names and
 template are those of the few-shot benchmark of remote-sensing models (elkhouryk/fewshot_RSVLMs, arXiv 2510.07135).
 """
 
@@ -15,7 +15,7 @@ register_class_folders(
     template="a satellite photo of {}.",
     template_variants={"clip": "satellite imagery of {}."},
     expected={"train": 15200, "val": 6080, "test": 9120},
-    known_problems=("The parts are this project's, since none are published.",),
+    known_problems=("The split is this project's, since none is published.",),
     licence="CC BY 4.0 (torchgeo)",
     homepage="https://sites.google.com/view/zhouwx/dataset",
     citation="""@article{zhou2018patternnet,

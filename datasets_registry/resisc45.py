@@ -16,7 +16,7 @@ register_class_folders(
     template="a satellite photo of {}.",
     template_variants={"clip": "satellite imagery of {}."},
     expected={"train": 18900, "val": 6300, "test": 6300},
-    known_problems=("Most papers draw their own parts, so their numbers are not comparable image by image.",),
+    known_problems=("Most papers draw their own split, so their numbers are not directly comparable.",),
     licence="CC BY-NC 4.0 (torchgeo)",
     homepage="https://doi.org/10.1109/jproc.2017.2675998",
     citation="""@article{cheng2017resisc45,

@@ -28,14 +28,14 @@ TONES: dict[str, Colour] = {
     for finer, other in FINER.items()
     for name, rgb in ((plain_name(finer), COLOURS[plain_name(finer)]), (finer, other))
 }
-"""Each finer colour follows the world's colour that shares its last word."""
+"""Each finer colour follows the colour of the training world with the same last word."""
 SPREAD = 10.0
 """Largest variation of a channel within a class."""
 
 
 @synthetic_dataset(
     "spectrum_colours",
-    summary="Each known colour and a finer one with a half-known name, such as red and brick red.",
+    summary="Each known colour and a finer shade with a half-known name, such as red and brick red.",
     domain="colours",
     class_names=tuple(TONES),
     template="a photo of a {} circle.",

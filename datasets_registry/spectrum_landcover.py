@@ -33,14 +33,14 @@ ASPHALT: Colour = (95, 95, 100)
 ROOF: Colour = (190, 65, 50)
 LIGHT: Colour = (225, 225, 220)
 HAZE = 1.0
-"""Contrast after the drawing."""
+"""Contrast factor, applied after the drawing."""
 
 
 def _spots(
     canvas: Array, rng: np.random.Generator, *, tones: int, count: int, outline: str, radius: tuple[float, float],
     colour: Colour, spread: float,
 ) -> None:  # fmt: skip
-    """Paint `count` scattered figures in each of some variations of a colour."""
+    """Paint `count` scattered figures in each of `tones` variations of a colour."""
     for _ in range(tones):
         places = rng.uniform(0, SIZE, (count, 2)).tolist()
         spots = [Figure(outline, x, y, float(rng.uniform(*radius)), float(rng.uniform(0, 90))) for x, y in places]
@@ -145,13 +145,13 @@ COVERS: dict[str, tuple[Colour, float, Callable[[Array, np.random.Generator], No
     "four_circle_tanks": (ASPHALT, 0.15, _tanks),
     "white_glacier": ((235, 240, 245), 0.3, _glacier),
 }
-"""Colour of the ground, strength of its darker patches (0 to 1), and what is painted on it."""
+"""Colour of the ground, strength of its darker patches (0 to 1), and the function that paints on it."""
 
 
 @synthetic_dataset(
     "spectrum_landcover",
     title="Spectrum Land Cover",
-    summary="Aerial views of land cover: there are no figures on a background, and few names hold known words.",
+    summary="Aerial views of land cover: there are no figures on a background, and few names contain known words.",
     domain="satellite views",
     class_names=tuple(COVERS),
     parameters={"haze": HAZE},

@@ -8,10 +8,10 @@ from datasets_registry._synthetic.suite import add_figures, background, noisy_im
 from datasets_registry._synthetic.world import COLOURS, PLACES, pick
 
 RADII = {"small": (6.0, 8.5), "large": (11.5, 14.0)}
-"""In pixels; closer together than in the training world, and small enough that large figures can be moved."""
+"""Radii in pixels: more similar than in the training world, and small enough that large figures can be moved."""
 FIGURES = ("circle", "star", "heart")
 HEIGHTS = ("at the top", "in the middle", "at the bottom")
-"""No left and right: a mirrored image must keep its class."""
+"""Left and right are not used, since a mirrored image must keep its class."""
 CLASS_NAMES = tuple(
     f"{size}_{shape}_{height.replace(' ', '_')}" for size in RADII for shape in FIGURES for height in HEIGHTS
 )

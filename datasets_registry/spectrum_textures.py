@@ -10,9 +10,9 @@ from datasets_registry._synthetic.world import second_tone
 KINDS = SURFACES[1:]
 TONES = ("red", "green", "blue", "yellow", "purple")
 PERIOD = (4.5, 7.0)
-"""Of the pattern, in pixels."""
+"""Period of the pattern, in pixels."""
 RADIUS = (17.0, 22.0)
-"""Of the patch, in pixels."""
+"""Size of the patch, in pixels."""
 
 CLASS_NAMES = tuple(f"{kind}_{tone}" for kind in KINDS for tone in TONES)
 

@@ -1,9 +1,9 @@
 """Stanford Cars: 196 makes, models and years of cars.
 
-Krause et al., "3D Object Representations for Fine-Grained Categorization", 3DRR 2013. The official test images; CoOp
-cuts the official training images 80/20 and moves the year to the front of the name ("2012 Audi TTS Coupe"). The split
-file lists images in file order, not by class. The official host is gone; the copies on Kaggle nest the folders once
-more, or sort the images into one folder a class: both are recognised.
+Krause et al., "3D Object Representations for Fine-Grained Categorization", 3DRR 2013. Test images are the official
+ones; CoOp splits the official training images 80/20 and moves the year to the front of the name ("2012 Audi TTS
+Coupe"). The split file lists images in file order, not by class. The official host is gone. Copies on Kaggle have an
+additional folder level, or one folder per class; both are recognised.
 """
 
 from datasets_registry._readers.register_datasets import register_coop_dataset
@@ -16,7 +16,7 @@ register_coop_dataset(
     expected={"train": 6509, "val": 1635, "test": 8041},
     known_problems=(
         "The official host is gone; only copies remain.",
-        "One class name holds a slash: 2012 Ram C/V Cargo Van Minivan.",
+        "One class name has a slash: 2012 Ram C/V Cargo Van Minivan.",
     ),
     licence="for non-commercial research",
     homepage="https://ai.stanford.edu/~jkrause/cars/car_dataset.html",

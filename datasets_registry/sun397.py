@@ -1,8 +1,8 @@
 """SUN397: scenes, from abbey to youth hostel.
 
-Xiao et al., "SUN Database: Large-Scale Scene Recognition from Abbey to Zoo", CVPR 2010. The first official partition
-(50 training and 50 test images a class); CoOp cuts its training images 80/20. A name is the folder path without its
-letter, the parts reversed: `c/church/indoor` -> "indoor church". The official host is gone.
+Xiao et al., "SUN Database: Large-Scale Scene Recognition from Abbey to Zoo", CVPR 2010. CoOp uses the first official
+partition (50 training and 50 test images per class) and splits its training images 80/20. A name is the folder path
+without its letter, in reverse order: `c/church/indoor` -> "indoor church". The official host is gone.
 """
 
 from datasets_registry._readers.register_datasets import register_coop_dataset
@@ -10,7 +10,7 @@ from datasets_registry._readers.register_datasets import register_coop_dataset
 register_coop_dataset(
     "sun397",
     title="SUN397",
-    summary="397 kinds of places; broad, with many near neighbours.",
+    summary="397 kinds of places; broad, with many similar classes.",
     domain="scenes",
     expected={"train": 15880, "val": 3970, "test": 19850},
     known_problems=("The official host is gone; only copies remain.", "Near-duplicates are known."),

@@ -1,8 +1,9 @@
 """UCF101: 101 human actions, the middle frame of each video.
 
-Soomro, Zamir and Shah, "UCF101: A Dataset of 101 Human Actions Classes From Videos in The Wild", 2012. CoOp's middle
-frames; the first official list, its training part cut 80/20 at random. A name is the action cut before every capital
-(`ApplyEyeMakeup` -> `Apply_Eye_Makeup`), which is the folder's name as well; files keep the original spelling.
+Soomro, Zamir and Shah, "UCF101: A Dataset of 101 Human Actions Classes From Videos in The Wild", 2012. Images are
+CoOp's middle frames. CoOp uses the first official list and splits its training part 80/20 at random. A name is the
+action, split before every capital (`ApplyEyeMakeup` -> `Apply_Eye_Makeup`). This is also the folder's name; files keep
+the original spelling.
 """
 
 from datasets_registry._readers.register_datasets import register_coop_dataset
@@ -16,7 +17,7 @@ register_coop_dataset(
     expected={"train": 7639, "val": 1898, "test": 3783},
     known_problems=(
         "Every validation frame shares its clip group with a training frame, so validation accuracy is optimistic.",
-        "The folder Handstand_Pushups holds files named v_HandStandPushups_*.",
+        "The folder Handstand_Pushups has files named v_HandStandPushups_*.",
     ),
     licence="no explicit licence; clips from YouTube, research use",
     homepage="https://www.crcv.ucf.edu/data/UCF101.php",

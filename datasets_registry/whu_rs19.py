@@ -2,7 +2,7 @@
 
 Xia et al., "Structural High-resolution Satellite Image Indexing", 2010. Split file, file names, class names and
 template are those of the few-shot benchmark of remote-sensing models (elkhouryk/fewshot_RSVLMs, arXiv 2510.07135). Its
-repository has the images as well.
+repository also has the images.
 """
 
 from datasets_registry._readers.register_datasets import register_coop_dataset
@@ -15,7 +15,7 @@ register_coop_dataset(
     template="a satellite photo of {}.",
     template_variants={"clip": "satellite imagery of {}."},
     expected={"train": 505, "val": 260, "test": 240},
-    known_problems=("Some classes have only 12 test images, so accuracies on it are coarse.",),
+    known_problems=("Some classes have only 12 test images, so accuracies are coarse.",),
     licence="not stated; split file MIT (its repository)",
     homepage="https://github.com/elkhouryk/fewshot_RSVLMs",
     citation=r"""@inproceedings{xia2010whurs,

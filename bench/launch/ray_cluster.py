@@ -184,7 +184,7 @@ def read_runtime_env(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"--ray-env {path} cannot be read: {' '.join(str(error).split())}.") from error
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise UsageError(f"--ray-env {path} is no mapping of Ray's runtime environment, such as `pip: [timm]`.")
+        raise UsageError(f"--ray-env {path} is not a mapping of Ray's runtime environment, such as `pip: [timm]`.")
     if "working_dir" in value:
         raise UsageError(f"--ray-env {path}: working_dir is taken by the harness's own code; use py_modules.")
     return value

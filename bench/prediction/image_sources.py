@@ -43,7 +43,7 @@ def check_sources(sources: Sequence[str]) -> None:
                 )
         elif not _is_known(path):
             raise UsageError(
-                f"{source} is no image, table ({', '.join(TABLES)}) or tar file. Image suffixes are "
+                f"{source} is not an image, table ({', '.join(TABLES)}) or tar file. Image suffixes are "
                 f"{', '.join(sorted(image_suffixes()))}."
             )
     if list(sources).count(LIST) > 1:

@@ -118,7 +118,7 @@ class TunedModel:
     def predict(self, images: Any, *, batch: int = BATCH) -> ImagePredictions:
         """Predict images: paths, `PIL` images or arrays `(h, w, 3)` of bytes; one or several.
 
-        Raises DataError for a file that is no image.
+        Raises DataError for a file that is not an image.
         """
         several = images if isinstance(images, list | tuple) or hasattr(images, "__next__") else [images]
         parts, waiting = [], []

@@ -98,7 +98,7 @@ def import_bundle(shards: Shards, path: Path, problems: Callable[[Shard], Iterab
             try:
                 check_difficulty(name, content)
             except ShardError as error:
-                raise bundle_error(path, f"{name} is no difficulty: {error}") from error
+                raise bundle_error(path, f"{name} is not a difficulty record: {error}") from error
         shards.scan()  # completes an import whose process was killed
         new, unchanged, conflicting = _sort_runs(shards, (bundle_shard(run_id, bundle, path) for run_id in run_ids))
         difficulties = {name: content for name, content in measured.items() if not (shards.runs / name).exists()}

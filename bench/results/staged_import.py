@@ -80,7 +80,7 @@ def _move(runs: Path, ready: Path, take: Take) -> tuple[str, ...]:
         return ()
     note = ImportNote(**json.loads(path.read_text(encoding="utf-8")))
     if odd := [text for text in (note.root[:16], *note.added) if not _HEX.fullmatch(text)]:
-        raise ValueError(f"{path} names {odd[0]!r}, which is no id")
+        raise ValueError(f"{path} names {odd[0]!r}, which is not an id")
     write_note(runs, note.root, note.bundle, note.added, note.kept)
     refused = [run_id for run_id in note.added if not take(ready, run_id)]
     if refused:

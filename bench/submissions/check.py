@@ -229,4 +229,4 @@ def _difficulties(bundle: OpenBundle) -> Iterator[str]:
             try:
                 check_difficulty(name, bundle.read(name))
             except ShardError as error:
-                yield f"{name} is no difficulty: {harmless(str(error))}"
+                yield f"{name} is not a difficulty record: {harmless(str(error))}"

@@ -101,7 +101,7 @@ def _header(path: Path, framework: str) -> tuple[dict[str, str], ModelInfo]:
     except (SafetensorError, OSError, UnicodeDecodeError) as error:
         raise _damaged(path, str(error)) from None
     if _KEY not in header or _SUM not in header:
-        raise ModelFileError(f"{path} is no tuned model of etl-bench, but another safetensors file.")
+        raise ModelFileError(f"{path} is not a tuned model of etl-bench, but another safetensors file.")
     try:
         version = int(json.loads(header[_KEY])["format_version"])
     except (ValueError, KeyError, TypeError, RecursionError):

@@ -1,4 +1,4 @@
-"""Add a custom dataset: inspect the images, read them as a run would, and only then write the TOML file."""
+"""Adds a custom dataset: inspects the images, reads them as a run would, and only then writes the TOML file."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -27,8 +27,8 @@ class AddedDataset:
         info: its entry.
         splits: its images, as a run reads them.
         file: its TOML file.
-        inspection: what was found in each image.
-        small: number of images of each class that was left out.
+        inspection: the facts of every image.
+        small: number of images of each left-out class.
     """
 
     info: DatasetInfo
@@ -40,12 +40,12 @@ class AddedDataset:
 
     @property
     def max_shots(self) -> int:
-        """The largest usual number of shots that every class has; 0 if a class has no training image."""
+        """The largest of the usual numbers of shots that every class supports; 0 if a class has no training image."""
         return next((shots for shots in USUAL_SHOTS if shots <= min(self.train_sizes)), 0)
 
     @cached_property
     def label_of(self) -> dict[str, str]:
-        """The label of each image that is used, by key."""
+        """The label of each used image, by key."""
         samples = (sample for part in PARTS for sample in getattr(self.splits, part))
         return {sample.key: self.config.classes[sample.label] for sample in samples}
 
@@ -106,7 +106,7 @@ def add_dataset(request: AddRequest, folder: Path, *, replace: bool, progress: P
 
     Raises:
         RegistrationError: the name is malformed or taken, or the file exists and `replace` is false.
-        BadImagesError: some images cannot be read; it lists them all.
+        BadImagesError: some images cannot be read; the error lists all of them.
         DataError: there are too few images or classes, or the folder cannot be written.
     """
     file = folder / f"{request.name}.toml"

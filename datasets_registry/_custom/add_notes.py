@@ -1,4 +1,4 @@
-"""Caveats about a dataset that was added, for the user before the first run."""
+"""Caveats about an added dataset, shown before the first run."""
 
 from collections.abc import Iterator
 
@@ -39,7 +39,7 @@ def _left_out(added: AddedDataset) -> Iterator[str]:
     if left_out:
         yield f"note: left out: {describe_left_out(left_out)}. {left_out_advice(left_out)}"
     if unnamed := added.inspection.unnamed:
-        yield f"note: {_are(len(unnamed), 'image')} left out for want of an image suffix: {some(unnamed)}."
+        yield f"note: {_are(len(unnamed), 'image')} left out because of a missing image suffix: {some(unnamed)}."
     if skip := added.config.skip:
         listed = f"listed under `skip` in {added.file}: {some(skip)}"
         yield f"note: {_are(len(skip), 'broken image')} left out and {listed}."
@@ -59,7 +59,7 @@ def _images(added: AddedDataset) -> Iterator[str]:
         yield f"note: {_are(len(tiny), 'image')} less than {TINY} pixels wide or high ({some(tiny)})."
     if misnamed := found.misnamed(keys):
         yield (
-            f"note: {_are(len(misnamed), 'image')} of another format than the suffix says, which does no harm: "
+            f"note: {_are(len(misnamed), 'image')} not in the format that the suffix names, which does no harm: "
             f"{some(misnamed)}."
         )
     if turned := found.turned(keys):

@@ -12,10 +12,10 @@ _CAMEL_CASE = re.compile(r"(?<=[a-z]{2})(?=[A-Z][a-z])")
 
 
 def guess_names(labels: Sequence[str]) -> dict[str, str]:
-    """Names for the labels that can be made more readable.
+    """More readable names for labels, where they can be found.
 
     Underscores become spaces, and camel case becomes words. A number in front is dropped if every label has one. Labels
-    whose names would be equal stay as they are, and so does everything without a letter.
+    without a letter, and labels whose names would be equal, are left out.
 
     Example:
         >>> guess_names(["001.Black_footed_Albatross", "002.Laysan_Albatross"])
@@ -30,9 +30,9 @@ def guess_names(labels: Sequence[str]) -> dict[str, str]:
 
 
 def chosen_names(labels: Sequence[str], given: Mapping[str, str], *, guess: bool) -> dict[str, str]:
-    """The names for prompts that differ from their labels: the given ones, and guesses for the others.
+    """The names for prompts that differ from their labels: the given names, and guesses for the other labels.
 
-    Raises DataError for a name of a label that does not exist.
+    Raises DataError for a label that does not exist.
     """
     for label in given:
         if label not in labels:

@@ -22,7 +22,7 @@ from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample
 
 TRAIN_SHARE = 0.5
 VAL_SHARE = 0.2
-"""Shares of a split by content: 50/20/30, which CoOp uses for datasets without a split of their own."""
+"""Shares of a split by content: 50/20/30, as CoOp uses for datasets without a published split."""
 
 
 class Kind(StrEnum):
@@ -38,8 +38,9 @@ class SplitRule(StrEnum):
     """Which images are train, val and test.
 
     `given`: the split of the folders, the column, the tar files or the Hugging Face dataset. `hash`: by each image's
-    content, so adding or renaming images never moves another one, and two copies of an image are in the same part.
-    `even`: for few images, the same shares of each class in the order of their content; adding images may move others.
+    content, so adding or renaming images never moves other images, and two copies of an image are in the same part.
+    `even`: for few images, the same shares of each class, in the order of content hashes; adding images may move
+    others.
     """
 
     GIVEN = "given"
@@ -54,12 +55,12 @@ class CustomDataset(BaseModel):
         images: the folder, table, Hugging Face folder or folder of tars; relative to the TOML file, or absolute.
         classes: labels on disk, in label order; the first half are the base classes. Images of other labels are
             ignored.
-        names: class names for prompts, by label; a label without an entry is its own name.
+        names: class names for prompts, by label; a label without an entry is used as the name.
         title: the name in tables; default: the file's name.
         root: for a table, the folder its paths are relative to; default: the table's folder.
-        orient: turn images upright by their EXIF orientation. Off unless the file says so, as before this setting.
+        orient: turn images upright by their EXIF orientation; off by default, as before this setting existed.
         skip: keys of images that are left out, such as damaged files.
-        small_classes: labels that are left out because they have too few images.
+        small_classes: labels of classes that are left out because they have too few images.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -118,7 +119,7 @@ class CustomDataset(BaseModel):
         return base / Path(self.images).expanduser()
 
     def listing(self, base: Path, *, skip_missing: bool = False) -> Listing:
-        """All images on disk but those in `skip`; raises DataError, see the functions of the four kinds."""
+        """All images on disk except those in `skip`; raises DataError, see the functions of the four kinds."""
         place, skip = self.place(base), frozenset(self.skip)
         if self.kind is Kind.FOLDER:
             return list_folder(place, given_split=self.split is SplitRule.GIVEN).without(skip)
@@ -173,7 +174,7 @@ class CustomReader:
         left_out = dict(listing.left_out) | (
             {"images of classes that `classes` does not list": others} if others else {}
         )
-        # the split follows from the files alone, so that it stays the same with and without `orient`
+        # the split depends on the files alone, so that `orient` does not change it
         images = listing.images.oriented() if self.config.orient else listing.images
         return DatasetSplits(images, self.config.class_names, train, val, test, left_out=left_out)
 
@@ -191,7 +192,7 @@ class CustomReader:
 def evenly(listing: Listing) -> dict[str, str]:
     """The part of each image by its key: 30 % of each class for test, 20 % for val, by the order of their digests.
 
-    A class has a test image if it has two different images, and always a training image. Copies are in one part.
+    Every class has a training image, and a test image if it has two different images. Copies are in the same part.
     """
     parts: dict[str, str] = {}
     by_label: dict[str, dict[str, list[str]]] = {}

@@ -1,4 +1,4 @@
-"""From images on disk to the description of a dataset: kind, split rule, classes, names, and what is left out."""
+"""Describes the images of a custom dataset: kind, split rule, classes, names, and left-out images."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -22,14 +22,15 @@ class AddRequest:
 
     Args:
         title: the name in tables; `name` if empty.
-        split: the split rule; None: a given split if there is one, else a split by content, `even` if `hash` leaves a
-            class without training or test images.
-        root: for a table, the folder its paths are relative to; None: its own, or that of absolute paths.
-        columns: names of columns; a missing one means a usual name.
-        skip_broken: leave out files that are no readable images, instead of refusing.
+        split: the split rule. None means a given split if there is one, else `hash`, or `even` if `hash` leaves a class
+            without training or test images.
+        root: for a table, the folder its paths are relative to. None means the table's folder, or the common folder of
+            absolute paths.
+        columns: names of columns; for a missing name, the usual names are tried.
+        skip_broken: leave out unreadable images instead of raising an error.
         min_images: leave out classes with fewer images.
         names: class names for prompts, by label.
-        guess_names: make readable names from labels.
+        guess_names: derive readable names from labels.
         orient: turn images upright by their EXIF orientation.
     """
 
@@ -52,11 +53,11 @@ def describe_images(
 ) -> tuple[CustomDataset, Inspection, dict[str, int]]:
     """Inspect a folder of class folders, a table, a Hugging Face folder or a folder of tars, and describe it.
 
-    Returns the description, what was found in each image, and the number of images of each class that is left out.
+    Returns the description, the inspection of all images, and the number of images of each left-out class.
 
     Raises:
-        BadImagesError: some images cannot be read, and `skip_broken` is off; or none can.
-        DataError: nothing readable is there, there are fewer than two classes, or a setting does not fit the images.
+        BadImagesError: some images cannot be read and `skip_broken` is off, or no image can be read.
+        DataError: the path cannot be read, there are fewer than two classes, or a setting does not fit the images.
     """
     place, draft = request.images, _draft(request)
     listing = draft.listing(place.parent, skip_missing=request.skip_broken)
@@ -88,7 +89,7 @@ def describe_images(
 
 
 def _draft(request: AddRequest) -> CustomDataset:
-    """The description without what follows from the listing: classes, names, and a split by content."""
+    """The description without the parts that need the listing: classes, names, and a split by content."""
     place, columns, root, split = request.images, request.columns, request.root, request.split
     kind = _kind(place)
     unused = {
@@ -99,7 +100,7 @@ def _draft(request: AddRequest) -> CustomDataset:
     }
     if any(unused.values()):
         names = ", ".join(name for name, given in unused.items() if given)
-        raise DataError(f"{names}: {place} is no table, so this has no effect. Leave it out, or give a table.")
+        raise DataError(f"{names}: {place} is not a table, so this has no effect. Leave it out, or give a table.")
     if kind is Kind.TABLE:
         columns = guess_columns(place, columns.named())
         root = root or common_folder(place, columns)
@@ -110,7 +111,7 @@ def _draft(request: AddRequest) -> CustomDataset:
                 f"use that split, or give a folder of class folders."
             )
         split = SplitRule.GIVEN
-    return CustomDataset.model_construct(  # not validated, because the classes follow from its listing
+    return CustomDataset.model_construct(  # not validated, because the classes need its listing
         images=str(place.absolute()),
         kind=kind,
         split=split or SplitRule.HASH,
@@ -135,7 +136,7 @@ def _too_few(place: Path, labels: list[str], small: Mapping[str, int], min_image
 
 
 def _rule_by_content(listing: Listing, labels: list[str]) -> SplitRule:
-    """`hash` if it gives every class images to train on and to test on, else `even`."""
+    """`hash` if it gives every class training and test images, else `even`."""
     found: dict[str, set[str]] = {label: set() for label in labels}
     for item in listing.found:
         if item.label in found:

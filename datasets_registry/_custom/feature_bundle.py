@@ -2,7 +2,7 @@
 
 A bundle is a folder `<name>/` with `bundle.json` (names, classes, source) and `arrays.npz` (features and labels by
 part, and one text feature per class). It is validated once, at import, and then appears in the catalogue as a dataset
-for a single backbone, the one that computed the features.
+for the one backbone that computed the features.
 """
 
 import hashlib
@@ -150,7 +150,7 @@ def import_bundle(
     source: str = "",
     home: Path | None = None,
 ) -> FeatureBundle:
-    """Validate arrays and write a bundle. The bundle appears under its name only when complete.
+    """Validate arrays and write a bundle. The bundle appears under its name only when it is complete.
 
     Args:
         backbone: name of the model that computed the features; letters, digits, `-` and `_`.
@@ -162,7 +162,8 @@ def import_bundle(
         home: folder to write to; default: the first of `custom_folders`.
 
     Raises:
-        DataError: shapes do not match, a value is NaN or infinite, or a label is out of range; the array is named.
+        DataError: shapes do not match, a value is NaN or infinite, or a label is out of range. The message names the
+            array.
     """
     texts = _checked_features("text_features", text_features)
     n_cls, dim = texts.shape
@@ -231,7 +232,7 @@ def _checked_labels(split: str, labels: NDArray[Any], n: int, n_cls: int) -> NDA
 
 
 def _distinct(class_names: Sequence[str]) -> tuple[str, ...]:
-    """Class names, repeated ones numbered: ImageNet's two `missile` become `missile (1)` and `missile (2)`."""
+    """Class names with numbers for repeated names: ImageNet's two `missile` become `missile (1)` and `missile (2)`."""
     return tuple(
         f"{name} ({class_names[: i + 1].count(name)})" if class_names.count(name) > 1 else name
         for i, name in enumerate(class_names)

@@ -19,11 +19,11 @@ from datasets_registry._readers.image_suffixes import by_suffix, describe_left_o
 
 
 def list_folder(root: Path, *, given_split: bool) -> Listing:
-    """All images below the class folders of `root`; with a given split, these are inside one folder per part.
+    """All images below the class folders of `root`; with a given split, each part has its own folder of class folders.
 
-    Class folders may have subfolders. Hidden entries are ignored; other files that are not used are listed in
-    `left_out`. Raises DataError if the folder is missing or unreadable, a link leads to one of its parent folders, a
-    name is not UTF-8, or there is no image.
+    Class folders may have subfolders. Hidden entries are ignored; other unused files are listed in `left_out`. Raises
+    DataError if the folder is missing or unreadable, a link leads to one of its parent folders, a name is not UTF-8, or
+    there is no image.
     """
     if not root.is_dir():
         raise DataError(f"No folder {root}. Give the folder that holds one folder of images per class.")
@@ -69,7 +69,7 @@ def list_folder(root: Path, *, given_split: bool) -> Listing:
 def is_split_into_parts(root: Path) -> bool:
     """Whether the top folders are train, val or test instead of classes.
 
-    Raises DataError if there is only one such folder, which could be either.
+    Raises DataError if there is only one such folder, which could be a part or a class.
     """
     names = _folders(root)
     parts = {PART_NAMES.get(name.lower()) for name in names}
@@ -104,7 +104,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 def _is_dir(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link to itself; reading it as an image lists it with the other broken files
+    except OSError:  # a link to itself; it is reported as a broken file when it is read as an image
         return False
 
 

@@ -13,8 +13,9 @@ PROJECT_FOLDER = "etl-bench-datasets"
 def custom_folders() -> list[Path]:
     """The folders that are searched for custom datasets, in order of precedence.
 
-    Only the folder in ETL_BENCH_DATASETS if that is set; otherwise `./etl-bench-datasets`, then the user's folder. They
-    are read when the catalogue is imported, so worker processes, which inherit both, see the same datasets.
+    If ETL_BENCH_DATASETS is set, only its folder is searched; otherwise `./etl-bench-datasets`, then the user's folder.
+    They are read when the catalogue is imported. Worker processes inherit the variable and the working folder, so they
+    see the same datasets.
     """
     named = os.environ.get(CUSTOM_FOLDERS_VARIABLE)
     return [Path(named).expanduser()] if named else [Path(PROJECT_FOLDER), user_custom_folder()]

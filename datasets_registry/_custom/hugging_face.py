@@ -14,7 +14,7 @@ MARKER_FILES = ("dataset_dict.json", "state.json")
 
 
 def list_hub_folder(root: Path, *, image: str | None = None, label: str | None = None) -> Listing:
-    """All images of a folder, with keys `split/row`. Several splits count as a given split.
+    """All images of a folder, with keys `split/row`. Several splits are treated as a given split.
 
     Args:
         image: column of the images; None for the only column of that type.

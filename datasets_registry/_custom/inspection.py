@@ -1,4 +1,4 @@
-"""Inspect every image of a custom dataset before it is added: which files are bad, and what the others are like."""
+"""Inspects every image of a custom dataset before it is added: finds bad files, and the facts of the others."""
 
 import os
 import warnings
@@ -17,7 +17,7 @@ from datasets_registry._readers.files import ImageFiles
 from datasets_registry._readers.image_suffixes import image_suffixes
 
 TINY = 32
-"""Images whose shorter side has fewer pixels are counted as tiny; CLIP enlarges them to 224 or more."""
+"""Images with fewer pixels on their shorter side are counted as tiny; CLIP enlarges them to 224 or more."""
 
 Progress = Callable[[int, int], None]
 """Receives the number of inspected images and of all images."""
@@ -25,7 +25,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class BadImage:
-    """A file that is no readable image, its problem in a few words, and the kind of problem, such as `truncated`."""
+    """A file that is not a readable image, its problem in a few words, and the kind of problem, such as `truncated`."""
 
     key: str
     problem: str
@@ -50,14 +50,14 @@ class BadImagesError(DataError):
 
 @dataclass(frozen=True)
 class Inspection:
-    """What is known about every image of a listing.
+    """The facts of every image of a listing.
 
     Args:
-        bad: the files that are no readable images.
-        facts: the readable images, with size and orientation.
-        digests: of the readable images, by key.
-        links: links to an image of another class: their key and the label of that class.
-        unnamed: images that are left out because their names do not end as those of images.
+        bad: files that are not readable images.
+        facts: size and orientation of the readable images, by key.
+        digests: digests of the readable images, by key.
+        links: for each link to an image of another class, its key and the label of that class.
+        unnamed: images that are left out because their names have no image suffix.
     """
 
     bad: tuple[BadImage, ...]
@@ -77,11 +77,11 @@ class Inspection:
         return [key for key in keys if min(self.facts[key].size) < TINY]
 
     def turned(self, keys: list[str]) -> list[str]:
-        """Images whose EXIF orientation says that they are not upright as stored."""
+        """Images that are stored rotated, by their EXIF orientation."""
         return [key for key in keys if self.facts[key].turned]
 
     def misnamed(self, keys: list[str]) -> list[str]:
-        """Images of another format than their suffix says, which are read all the same."""
+        """Images whose format differs from their suffix; they are read nevertheless."""
         return [key for key in keys if not _suffix_fits(key, self.facts[key].format)]
 
     def copies(self, labels: dict[str, str]) -> list[list[str]]:
@@ -125,7 +125,7 @@ def _examine(listing: Listing, key: str) -> tuple[ImageFacts, str]:
 
 
 def _links(listing: Listing) -> Iterator[tuple[str, str]]:
-    """Images that are, or lie in a folder that is, a link to an image of another class of the same listing."""
+    """Images that link to an image of another class of the listing, themselves or through their folder."""
     if not isinstance(listing.images, ImageFiles):
         return
     label_of = {item.key: item.label for item in listing.found}
@@ -153,7 +153,7 @@ def _unnamed(listing: Listing) -> tuple[str, ...]:
 
 
 def _suffix_fits(key: str, image_format: str) -> bool:
-    """Whether an image has the format of its suffix, as far as Pillow knows the suffix."""
+    """Whether an image has the format of its suffix; True for suffixes that Pillow does not know."""
     known = Image.registered_extensions().get(PurePosixPath(key).suffix.lower())
     same = {"MPO": "JPEG", "DIB": "BMP"}
     return known is None or same.get(known, known) == same.get(image_format, image_format)

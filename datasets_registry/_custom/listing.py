@@ -1,4 +1,4 @@
-"""The images found in a custom dataset, before labels become numbers: keys, class labels and, if given, parts."""
+"""The images of a custom dataset before labels become numbers: keys, class labels and, if given, parts."""
 
 import re
 from collections import Counter
@@ -11,7 +11,7 @@ from datasets_registry._readers.files import EncodedImages, ImageFiles
 from datasets_registry._readers.image_suffixes import LeftOut
 
 SKIPPED = "images that `skip` lists"
-"""Kind of the left-out files that the dataset's own file names."""
+"""Kind of the left-out files that are listed in the dataset's TOML file."""
 PART_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
@@ -31,14 +31,14 @@ class FoundImage:
 
 @dataclass(frozen=True)
 class Listing:
-    """All images of a source in a fixed order, where their pixels come from, and files that are not used."""
+    """All images of a source in a fixed order, the source of their pixels, and the unused files."""
 
     images: ImageFiles | EncodedImages
     found: tuple[FoundImage, ...]
     left_out: LeftOut = field(default_factory=dict)
 
     def without(self, keys: Container[str]) -> Self:
-        """The listing without these images, which it counts as left out."""
+        """The listing without these images, which are recorded as left out."""
         left = tuple(item.key for item in self.found if item.key in keys)
         if not left:
             return self
@@ -47,7 +47,7 @@ class Listing:
 
     @property
     def labels(self) -> list[str]:
-        """The labels that occur; numbers come first, sorted by value."""
+        """The labels in natural order: numbers come first, sorted by value."""
         return sorted({item.label for item in self.found}, key=natural_sort_key)
 
 

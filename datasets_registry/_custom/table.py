@@ -22,11 +22,11 @@ GUESSES = {
 }
 """Usual column names in lower case, in order of precedence."""
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
-"""Between the fields of a text table, in order of precedence."""
+"""Delimiters of a text table, in order of precedence."""
 
 
 class ColumnNames(BaseModel):
-    """Names of the columns of a table or Hugging Face folder; None stands for a usual name, or for no split column."""
+    """Names of the columns of a table or Hugging Face folder; None means a usual name, or no split column."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,7 +40,7 @@ class ColumnNames(BaseModel):
 
 
 def guess_columns(table: Path, named: Mapping[str, str]) -> ColumnNames:
-    """The columns of a table: the given ones, and for the others those with a usual name.
+    """The columns of a table: the given columns, and columns with a usual name for the others.
 
     Raises DataError, listing the table's columns, if a given column does not exist or none has a usual name.
     """
@@ -66,8 +66,8 @@ def list_table(
     """All images of a .csv, .tsv or .parquet file with a header, in row order; paths are below `root`.
 
     Args:
-        skip: paths that are not read; their files need not exist.
-        skip_missing: keep rows whose files do not exist, unless none does.
+        skip: paths of files that are not read and need not exist.
+        skip_missing: keep rows whose files do not exist, unless no file exists.
 
     Raises DataError if the table or a column is missing, a path is empty, leaves the root or occurs twice, a label is
     empty, a split has an unknown name, or a listed file does not exist.
@@ -104,7 +104,7 @@ def list_table(
 
 
 def delimiter_name(table: Path) -> str | None:
-    """What separates the fields of a text table, in words; None for parquet. Raises DataError as `guess_columns`."""
+    """The delimiter of a text table in words; None for parquet. Raises DataError as `guess_columns` does."""
     if table.suffix.lower() == ".parquet":
         return None
     _read(table)
@@ -122,13 +122,13 @@ def common_folder(table: Path, columns: ColumnNames) -> Path | None:
 
 
 def _text(table: Path) -> str:
-    """The text of a table: UTF-8, or UTF-16 if it begins with that mark, as Excel writes it."""
+    """The text of a table: UTF-8, or UTF-16 if it begins with its byte order mark, as Excel writes it."""
     content = table.read_bytes()
     return content.decode("utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
 
 
 def _delimiter(table: Path, text: str) -> str:
-    """What separates the fields of the header: tab in a .tsv and comma in a .csv, or whatever occurs most there."""
+    """The delimiter of the header: tab in a .tsv and comma in a .csv if it occurs, else the most frequent delimiter."""
     header = next((line for line in text.splitlines() if line.strip()), "")
     usual = "\t" if table.suffix.lower() == ".tsv" else ","
     return usual if usual in header else max(DELIMITERS, key=header.count)

@@ -24,11 +24,11 @@ from datasets_registry._readers.image_suffixes import by_suffix, image_suffixes
 LABEL_SUFFIXES = ("cls", "label", "txt", "json")
 """Members that may hold the label, in order of precedence; JSON has it under `label`, `class` or `cls`."""
 CLASS_NAMES = ("classnames.txt", "classes.txt")
-"""Files beside the tars that map numeric labels to names, one line per class."""
+"""Files beside the tars that give the name of each numeric label, one line per class."""
 
 
 class _Member(NamedTuple):
-    """An image in an uncompressed tar: its name, where its bytes are in the file, and its label."""
+    """An image in an uncompressed tar: its name, the position of its bytes, and its label."""
 
     name: str
     offset: int
@@ -39,7 +39,7 @@ class _Member(NamedTuple):
 def list_tars(root: Path) -> Listing:
     """All images in the tar files of a folder and its subfolders, with keys `shard.tar!member`.
 
-    The split is given if every tar file, or its folder, has a name that begins with train, val or test. Raises
+    There is a given split if every tar file, or its folder, has a name that begins with train, val or test. Raises
     DataError if there is no tar file, one is compressed or damaged, or an image has no label or occurs twice.
     """
     shards = find_tars(root)
@@ -150,6 +150,6 @@ def _class_names(root: Path) -> list[str]:
 
 
 def _part(name: str) -> str | None:
-    """The part of a tar file, by the beginning of its folder's or its own name, as in `train-000001.tar`."""
+    """The part of a tar file, by the beginning of its folder's name or its own, as in `train-000001.tar`."""
     beginnings = {match[0] for piece in name.split("/") if (match := re.match(r"[^\W\d_]+", piece.lower()))}
     return next((PART_NAMES[word] for word in sorted(PART_NAMES, key=len, reverse=True) if word in beginnings), None)

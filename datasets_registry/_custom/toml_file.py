@@ -1,4 +1,4 @@
-"""The TOML file of a custom dataset: its text, and writing it."""
+"""Writes the TOML file of a custom dataset."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from datasets_registry._errors import DataError
 
 _FIRST = ("title", "images", "kind", "split", "root", "template")
 _LABELS_OF_A_LINE = 200
-"""Names of more characters than this are written one per line."""
+"""Longest list of names, in characters, on one line; in longer lists, each name has its own line."""
 
 
 def to_toml(config: CustomDataset) -> str:
@@ -34,7 +34,7 @@ def to_toml(config: CustomDataset) -> str:
 
 
 def write_toml(config: CustomDataset, file: Path) -> None:
-    """Write the file as a whole; raises DataError if its folder cannot be written."""
+    """Write the file atomically; raises DataError if its folder cannot be written."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         partial = file.with_name(f".{file.name}.part{os.getpid()}")

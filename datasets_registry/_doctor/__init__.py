@@ -1,1 +1,1 @@
-"""The doctor: checks of datasets on disk, with a command that fixes each problem."""
+"""Checks of datasets on disk, with a command that fixes each problem (`etl-bench datasets check`)."""

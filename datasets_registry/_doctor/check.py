@@ -1,7 +1,7 @@
-"""Check a dataset on disk: layout, split, counts and images, and a fingerprint of what was found.
+"""Checks a dataset on disk: layout, split, counts and images. Writes a fingerprint of the contents.
 
-Works offline and writes only the fingerprint: below `<data root>/.etl-bench/`, or in the user's cache if the data root
-belongs to someone else.
+It works offline. The fingerprint is written below `<data root>/.etl-bench/`, or in the user's cache if the data root
+belongs to another user.
 """
 
 import hashlib
@@ -36,11 +36,11 @@ class CheckResult:
     """The result of checking one dataset.
 
     Args:
-        layout: how the images are stored, as the reader reports it; empty if the reader failed.
-        counts: images by part; empty if the reader failed.
+        layout: the reader's name of the images' layout; empty if the reader failed.
+        counts: number of images by part; empty if the reader failed.
         left_out: files that the dataset does not use, by kind.
         checked: number of images that were opened.
-        fingerprint: digests of what was found; empty if the reader failed.
+        fingerprint: digests of the contents; empty if the reader failed.
         file: the file of the fingerprint, or None if none was written.
     """
 
@@ -84,11 +84,11 @@ def check_dataset(
 
     Args:
         data_root: the folder that holds all datasets; not needed for synthetic and custom datasets.
-        sample: open that many images, spread evenly over the lists; None opens all.
-        jobs: threads that open images.
-        write_fingerprint: keep the fingerprint, so that later runs with other files are noticed.
+        sample: number of images to open, spread evenly over the lists; None opens all.
+        jobs: number of threads that open images.
+        write_fingerprint: store the fingerprint, so that runs on changed files can be detected.
 
-    Raises DataError if the dataset is below a data root and none was given.
+    Raises DataError if the dataset needs a data root and none was given.
     """
     if info.synthetic:
         text = "This dataset is synthetic, so there is nothing on disk to check."
@@ -281,7 +281,7 @@ def _fingerprint(
 def last_fingerprint(name: str, data_root: Path | None) -> str | None:
     """The digest of the contents that the last check of a dataset wrote; None without a readable one.
 
-    In a data root of someone else, the user's own check counts before that of the owner.
+    In a data root of another user, this user's check takes precedence over the owner's.
     """
     if data_root is None:
         return None
@@ -294,7 +294,7 @@ def last_fingerprint(name: str, data_root: Path | None) -> str | None:
 
 
 def _checks_folder(data_root: Path) -> Path:
-    """Where fingerprints are written: in the data root, or in the user's cache if the root belongs to someone else."""
+    """The folder of fingerprints: in the data root, or in the user's cache if the root belongs to another user."""
     try:
         ours = not hasattr(os, "getuid") or data_root.stat().st_uid == os.getuid()
     except OSError:

@@ -1,4 +1,4 @@
-"""Findings of the doctor: one sentence on what is wrong, and the command that fixes it."""
+"""Findings of a check: one sentence about the problem, and the command that fixes it."""
 
 import shlex
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding: what is wrong, in one sentence.
+    """One finding, in one sentence.
 
     Args:
         code: its name in `etl-bench docs datasets`.
         fix: the command that fixes it; empty if there is nothing to fix.
-        layout: whether it concerns the location of files, which is harmless once the reader finds them.
+        layout: whether it concerns the location of files, which does not matter if the reader finds them.
     """
 
     code: str

@@ -1,4 +1,4 @@
-"""Download one file: try its mirrors in order, resume interrupted transfers, verify the checksum, rename into place."""
+"""Downloads one file: tries its mirrors in order, resumes interrupted transfers and verifies the checksum."""
 
 import errno
 import hashlib
@@ -14,12 +14,12 @@ from datasets_registry._download.sources import SourceFile
 from datasets_registry._errors import DataError
 
 Progress = Callable[[int, int | None], None]
-"""Called with the bytes downloaded so far and the total, which is None where the server does not report it."""
+"""Called with the bytes downloaded so far and the total, or None if the server does not report it."""
 
 CHUNK = 1 << 14
 """Bytes written at a time. An interruption loses at most one chunk, so it is small."""
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
-"""HTTP status codes that are worth another attempt."""
+"""HTTP status codes after which a download is tried again."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class RetryPolicy:
     Args:
         connect: seconds to wait for a connection.
         read: seconds to wait for the next byte.
-        tries: consecutive attempts at one mirror without a new byte before the next mirror is tried.
-        pause: seconds before the second attempt; doubled before each further one.
+        tries: number of consecutive attempts without a new byte before the next mirror is tried.
+        pause: seconds before the second attempt; doubled before each further attempt.
     """
 
     connect: float = 15.0
@@ -44,7 +44,7 @@ class _MirrorError(Exception):
 
 
 class _RestartError(Exception):
-    """The partial file does not match what the mirror has."""
+    """The partial file does not match the mirror's file."""
 
 
 def download(
@@ -58,10 +58,11 @@ def download(
     """Download a file to `target` from the first of `mirrors` that serves it.
 
     An interrupted transfer leaves `target.name + ".part"`, which this call and later ones resume. With a checksum, any
-    mirror may continue it, since the whole file is verified. Without one, only the mirror it came from may, and only
-    while the server's tag is unchanged. An existing `target` with the right checksum is kept without any request.
+    mirror may resume it, since the whole file is verified. Without a checksum, only the same mirror may, and only if
+    the server's tag is unchanged. An existing `target` with the right checksum is kept without any request.
 
-    Raises DataError if no mirror served the file (each is listed with its reason), or if the file cannot be written.
+    Raises DataError if no mirror served the file (the message lists the reason of each), or if the file cannot be
+    written.
     """
     import requests
 
@@ -107,7 +108,7 @@ def download(
 
 
 def _matches(path: Path, checksum: str | None) -> bool:
-    """Whether a file has the published checksum, `algorithm:digest`; True where none is published."""
+    """Whether a file has the published checksum, `algorithm:digest`; True if none is published."""
     if checksum is None:
         return True
     algorithm, _, digest = checksum.partition(":")
@@ -131,7 +132,7 @@ class _Transfer:
 
     @property
     def notes(self) -> Path:
-        """Where the partial file came from: the URL and the server's tag of that version."""
+        """The file that records the partial file's URL and the server's tag of that version."""
         return self.target.with_name(f"{self.target.name}.part.json")
 
     @property
@@ -144,7 +145,7 @@ class _Transfer:
         self.notes.unlink(missing_ok=True)
 
     def fetch(self, url: str) -> None:
-        """Bring the partial file to its full size, resuming it where that is safe."""
+        """Complete the partial file; resume it if that is safe."""
         import requests
 
         headers = {"Accept-Encoding": "identity"}  # ranges and sizes must refer to the file itself

@@ -1,7 +1,7 @@
-"""Fetch a published dataset into CoOp's layout: download, verify, unpack to a staging folder, rename into place.
+"""Fetches a published dataset in CoOp's layout: downloads, verifies, unpacks to a staging folder, renames into place.
 
-Unfinished files are below `<data root>/.etl-bench/fetch/NAME/`; a folder or file under its final name is complete. An
-interrupted call can be repeated and resumes.
+Unfinished files are below `<data root>/.etl-bench/fetch/NAME/`; a folder or file under its final name is complete. A
+repeated call resumes an interrupted one.
 """
 
 import errno
@@ -44,7 +44,7 @@ class FetchOptions:
 
 @dataclass(frozen=True)
 class Fetched:
-    """The outcome for one dataset; `by_hand` says what the user still has to do."""
+    """The outcome for one dataset; `by_hand` has instructions for files that the user must get."""
 
     name: str
     fetched: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ class FetchProgress:
 def files_to_fetch(
     name: str, source: DatasetSource, data_root: Path, options: FetchOptions
 ) -> tuple[list[SourceFile], list[SourceFile]]:
-    """The files of dataset `name` that have to be fetched, and those that exist already."""
+    """The files of a dataset that must be fetched, and those that exist already."""
     todo: list[SourceFile] = []
     kept: list[SourceFile] = []
     for file in source.files:
@@ -87,7 +87,7 @@ def fetch_dataset(
 ) -> Fetched:
     """Fetch the missing files of a dataset. `data_root`, the folder that holds all datasets, is created if missing.
 
-    The dataset's expected counts check a split file that has no published checksum.
+    A split file without a published checksum is checked against the dataset's expected counts.
 
     Raises DataError if a file cannot be downloaded, verified, unpacked or written, or if another process fetches the
     dataset.
@@ -184,7 +184,7 @@ def _check_kind(file: SourceFile, info: DatasetInfo, path: Path) -> None:
     try:
         if file.unpack is not None:
             if not (zipfile.is_zipfile(path) or tarfile.is_tarfile(path)):
-                raise DataError(f"{file.name} is no archive")
+                raise DataError(f"{file.name} is not an archive")
         elif file.to == info.split_file:
             counts = read_coop_split(path).counts
             if info.expected and counts != dict(info.expected):
@@ -214,7 +214,7 @@ def _check_disk_space(file: SourceFile, staging: Path) -> None:
 
 
 def _is_unpacked(file: SourceFile, source: DatasetSource, data_root: Path) -> bool:
-    """Whether an archive was unpacked: its files exist if it holds only named files, or else the images do."""
+    """Whether an archive was unpacked: its named files exist or, if it also has other files, the images exist."""
     wanted = list((file.unpack or {}).values())
     if file.inner or any(not name or name.endswith("/") for name in wanted):
         return _has_images(source, data_root)
@@ -223,5 +223,5 @@ def _is_unpacked(file: SourceFile, source: DatasetSource, data_root: Path) -> bo
 
 def _has_images(source: DatasetSource, data_root: Path) -> bool:
     folder = source.image_folder(data_root)
-    # without an image folder of their own, the images are in folders beside the split file
+    # without an image folder, the images are in folders beside the split file
     return folder.is_dir() and any(source.images or path.is_dir() for path in folder.iterdir())

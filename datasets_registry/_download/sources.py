@@ -1,7 +1,7 @@
-"""Where the files of the published datasets come from and where they go: `data/sources.json`, typed.
+"""Sources and target paths of the files of published datasets, from `data/sources.json`.
 
 Addresses and checksums come from the datasets' own pages, torchvision 0.28, tensorflow/datasets and CoOp's DATASETS.md.
-A file without a published checksum has none here; its content is checked instead.
+For a file without a published checksum, the content is checked instead.
 """
 
 import json
@@ -23,11 +23,11 @@ class SourceFile(BaseModel):
     Args:
         urls: mirrors in order; `drive:ID` is a file on Google Drive.
         checksum: `md5:...` or `sha256:...`, if published.
-        size: in bytes, if known.
-        to: for a file that is not an archive: its path below the dataset's folder.
-        unpack: for an archive: maps its paths to paths below the dataset's folder. A final slash means a folder;
-            other members are skipped.
-        inner: for an archive of archives: the same mapping for each of them.
+        size: size in bytes, if known.
+        to: path below the dataset's folder, for a file that is not an archive.
+        unpack: for an archive, maps its paths to paths below the dataset's folder. A final slash means a folder; other
+            members are skipped.
+        inner: for an archive of archives, the same mapping for each inner archive.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,7 +46,7 @@ class SourceFile(BaseModel):
         for url in self.urls:
             if url.startswith(_DRIVE):
                 number = url.removeprefix(_DRIVE)
-                # the first also works for files too large for Google's virus scan; the second is the documented one
+                # the first also works for files too large for Google's virus scan; the second is documented
                 found.append(f"https://drive.usercontent.google.com/download?id={number}&export=download&confirm=t")
                 found.append(f"https://drive.google.com/uc?export=download&id={number}")
             else:
@@ -65,7 +65,7 @@ class DatasetSource(BaseModel):
     Args:
         folder: the dataset's folder, below the data folder.
         images: the image folder below `folder`; empty if it is `folder` itself.
-        by_hand: instructions for what cannot be fetched; `{folder}` stands for the dataset's folder.
+        by_hand: instructions for files that cannot be fetched; `{folder}` is replaced by the dataset's folder.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -76,13 +76,13 @@ class DatasetSource(BaseModel):
     by_hand: str | None = None
 
     def image_folder(self, data_root: Path) -> Path:
-        """The folder the images belong in."""
+        """The folder of the images."""
         return data_root / self.folder / self.images
 
 
 @cache
 def dataset_sources() -> dict[str, DatasetSource]:
-    """The sources of all published datasets, by registry id."""
+    """The sources of all published datasets, by name."""
     path = resources.files("datasets_registry") / "data" / "sources.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     return {name: DatasetSource.model_validate(entry) for name, entry in content.items()}
@@ -91,7 +91,7 @@ def dataset_sources() -> dict[str, DatasetSource]:
 def way_to_get(info: DatasetInfo) -> str:
     """How a user gets a dataset: `built in`, `your own`, `fetch`, or `by hand`, which `datasets fetch` describes.
 
-    Empty for a published dataset of another package, whose way is not known.
+    Empty for a published dataset of another package.
 
     Example:
         >>> from datasets_registry import get_dataset

@@ -23,10 +23,10 @@ _DAMAGED = (
 def unpack(archive: Path, wanted: Mapping[str, str], into: Path) -> None:
     """Write the wanted members of a zip archive, or of a tar archive with or without compression, below `into`.
 
-    A file compressed with gzip alone counts as an archive with one member, which has its name without `.gz`.
-    `wanted` maps paths in the archive to paths below `into`; a final slash means a folder with everything in it. Raises
-    DataError if the archive is damaged or of another kind, a member leads outside `into` or is a link, no wanted member
-    exists, or the disk is full.
+    A file that is only gzip-compressed is an archive with one member, named like the file without `.gz`. `wanted` maps
+    paths in the archive to paths below `into`; a final slash means a folder with everything in it. Raises DataError if
+    the archive is damaged or of another kind, a member leads outside `into` or is a link, no wanted member exists, or
+    the disk is full.
     """
     seen: set[str] = set()
     written = 0
@@ -77,7 +77,7 @@ def _members(archive: Path, into: Path) -> Iterator[tuple[str, bool, Opener]]:
 
 
 def _open_member(tar: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -> IO[bytes] | None:
-    # Python has had the filter since 3.11.4; names and links were checked before in any case
+    # the filter exists since Python 3.11.4; names and links were checked before
     filtered = tarfile.data_filter(member, str(into)) if hasattr(tarfile, "data_filter") else member
     return tar.extractfile(filtered)
 

@@ -1,1 +1,1 @@
-"""From splits to a task: few-shot draws, class halves, support lists and fingerprints."""
+"""Few-shot tasks from splits: draws, class halves, support lists and fingerprints."""

@@ -1,4 +1,4 @@
-"""Base and new test images with the names of both, instead of each with its own."""
+"""Base and new test images, both classified among the names of all classes."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ from datasets_registry._types import ClassSet, EvalSplit
 
 
 def among_all_names(base: EvalSplit, new: EvalSplit) -> tuple[EvalSplit, EvalSplit]:
-    """The same images of both splits with the classes of both: base classes first, and labels counted among all.
+    """The same images of both splits with the classes of both, base classes first; labels are positions among all.
 
     Example:
         >>> from datasets_registry import DrawRule, EvalProtocol, build_task, get_dataset

@@ -1,4 +1,4 @@
-"""Folds of the labelled images: train on some of a dataset's training part and evaluate on the rest of it."""
+"""Folds of the labelled images: train on some of a dataset's training images and evaluate on the others."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Fold:
     """One held-out fold of the training part, of one repetition of cross-fitting.
 
     Args:
-        index: the fold that is held out, from 1.
-        of: how many folds the labelled images are divided into.
+        index: the held-out fold, from 1.
+        of: number of folds.
         repeat: the repetition, from 1; each divides the images differently.
-        most: labelled images of a class that take part; the same ones in every repetition.
+        most: largest number of labelled images per class; every repetition uses the same images.
 
     Example:
         >>> str(Fold(2, 4, 1, 48))
@@ -40,7 +40,7 @@ class Fold:
 
     @classmethod
     def parse(cls, text: str) -> Fold:
-        """The fold that a spec names; raises DataError for any other text."""
+        """The fold in the text of a spec; raises DataError for any other text."""
         found = _TEXT.fullmatch(text)
         fold = cls(*map(int, found.groups())) if found else None
         if fold is None or not 1 <= fold.index <= fold.of or fold.of < 2 or fold.repeat < 1 or fold.most < 2:
@@ -49,9 +49,9 @@ class Fold:
 
 
 def hold_out(splits: DatasetSplits, fold: Fold, *, dataset: str) -> DatasetSplits:
-    """The same dataset with one fold of its training part in place of its test part, which is not used.
+    """The dataset with a fold of its training part as the test part; its own test part is not used.
 
-    The images of a class are ordered by a hash and dealt to the folds in turn. The validation part stays as it is.
+    The images of a class are ordered by a hash and assigned to the folds in turn. The validation part is unchanged.
     Raises DataError if a class has fewer than two training images.
     """
     chosen = labelled(splits, fold.most, dataset=dataset)
@@ -59,7 +59,7 @@ def hold_out(splits: DatasetSplits, fold: Fold, *, dataset: str) -> DatasetSplit
     for label, samples in _by_label(chosen).items():
         stem = (dataset, "fold", splits.class_names[label], str(fold.repeat))
         ordered = sorted(samples, key=lambda sample: keyed_rank(*stem, sample.key))
-        # the label shifts the start, so that small classes do not all lie in the first folds
+        # the start depends on the label, so that small classes are not all in the first folds
         held |= {s.key for i, s in enumerate(ordered) if (i + label) % fold.of == fold.index - 1}
     train = tuple(sample for sample in chosen if sample.key not in held)
     return replace(splits, train=train, test=tuple(sample for sample in chosen if sample.key in held))
@@ -81,7 +81,7 @@ def labelled(splits: DatasetSplits, most: int, *, dataset: str) -> tuple[Sample,
 
 
 def shots_within_folds(splits: DatasetSplits, of: int, most: int) -> int:
-    """Images of every class that are left to train on, whichever of the folds is held out."""
+    """Number of training images that every class has, whichever fold is held out."""
     sizes = Counter(sample.label for sample in splits.train)
     used = [min(sizes[label], most) for label in range(len(splits.class_names))]
     return min(n - -(-n // of) for n in used)

@@ -1,4 +1,4 @@
-"""One image of each class held out of a support set, to select with it in place of validation images."""
+"""Holds one image of each class out of a support set, to select with these images instead of validation images."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,9 @@ from datasets_registry._types import Sample
 def hold_one_out(
     samples: Sequence[Sample], class_names: Sequence[str]
 ) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
-    """The images to train on, and the last image of each class, in the order of the support set.
+    """The training images, and the held-out last image of each class, in the order of the support set.
 
-    Labels count `class_names`. Raises ShotsError if a class has a single image.
+    Labels are positions in `class_names`. Raises ShotsError if a class has a single image.
 
     Example:
         >>> kept, held = hold_one_out([Sample("a", 0), Sample("b", 0), Sample("c", 1), Sample("d", 1)], ["cat", "dog"])

@@ -1,8 +1,8 @@
-"""Support sets as files: write the images of a draw, and read a list and validate it against the dataset.
+"""Support sets as files: writes the images of a draw, and reads a list and validates it against the dataset.
 
-Two formats are read. Ours is a JSON object with dataset, draw, shots, seed, class names, and the key, label and content
-digest of every image. The other is JSON lines as published with 2SFS: one object per image, with `path` or `impath` and
-`label`; parent folders before a known key are ignored.
+There are two formats. One is a JSON object with dataset, draw, shots, seed, class names, and the key, label and content
+digest of every image; it is also the format that is written. The other is JSON lines as published with 2SFS: one object
+per image, with `path` or `impath` and `label`; parent folders before a known key are ignored.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _PATH_KEYS = ("impath", "path", "image", "key")
 class ListedImage:
     """One image of a list: its path, its label, and optionally its class name and content digest.
 
-    `true_label` is that of the dataset, where the list has another label on purpose (`noisy:RATE`).
+    `true_label` is the dataset's label if the list has a wrong label on purpose (`noisy:RATE`).
     """
 
     path: str
@@ -42,7 +42,7 @@ class SupportList:
     Args:
         source: the file, for messages.
         digest: hex SHA-256 of the file (first 32 digits), which identifies the list.
-        dataset: the dataset it is for; None if the list does not say.
+        dataset: the dataset that the list names, or None.
         shots: the largest number of images per class.
     """
 

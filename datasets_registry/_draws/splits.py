@@ -15,7 +15,7 @@ MAX_VALIDATION_SHOTS = 4
 
 @dataclass(frozen=True)
 class Draw:
-    """The few training images and the few validation images of one draw, labels unchanged."""
+    """The few training images and the few validation images of one draw, with their original labels."""
 
     train: tuple[Sample, ...]
     val: tuple[Sample, ...]
@@ -33,8 +33,8 @@ def draw_coop(
     """CoOp/Dassl's few-shot draw with the same seeds.
 
     One `random.Random(seed)` draws from train and then from val. Labels are visited in the order of their first
-    appearance and images in list order, so the lists must have the order of the split file. A validation class with too
-    few images is taken whole, without using the generator. Draws of one seed with different shots are not nested.
+    appearance and images in list order, so the lists must have the order of the split file. If a validation class has
+    too few images, all are taken without using the generator. Draws of one seed with different shots are not nested.
 
     Args:
         train: the full training list, in file order.
@@ -42,7 +42,7 @@ def draw_coop(
         shots: images per class; 0 gives an empty draw.
         seed: CoOp's `--seed`. (CoOp treats 0 as unseeded; here 0 is an ordinary seed.)
         class_names: names in label order, for the error message.
-        allow_fewer: take a training class with too few images whole, as CoOp does, also without using the generator.
+        allow_fewer: take all images of a training class with too few, as CoOp does, also without using the generator.
 
     Returns the drawn samples, grouped by class in drawing order. Raises ShotsError if shots is negative, or if a class
     has fewer training images than shots, or none with `allow_fewer`.
@@ -77,7 +77,7 @@ def draw_nested(
         val: the full validation list; `min(shots, 4)` images per class are drawn, or all if there are fewer.
         dataset: registry name; part of the hash, so two datasets with equal file names differ.
         class_names: names in label order; part of the hash, so a subset of classes keeps its shots.
-        allow_fewer: take a class with too few training images whole.
+        allow_fewer: take all training images of a class with too few.
 
     Returns the drawn samples, grouped by ascending label, lowest rank first. Raises ShotsError like `draw_coop`.
     """
@@ -121,13 +121,13 @@ def _by_label(samples: Sequence[Sample]) -> dict[int, list[Sample]]:
 def _coop_sample(samples: Sequence[Sample], k: int, rng: random.Random) -> tuple[Sample, ...]:
     drawn: list[Sample] = []
     for members in _by_label(samples).values():
-        # `sample` uses only the length, so drawing objects is the same as drawing positions
+        # `sample` uses only the length, so drawing objects equals drawing positions
         drawn += rng.sample(members, k) if len(members) >= k else members
     return tuple(drawn)
 
 
 def keyed_rank(*parts: str) -> bytes:
-    """A hash that orders images; length prefixes distinguish ("ab", "c") from ("a", "bc")."""
+    """A hash to order images by; length prefixes distinguish ("ab", "c") from ("a", "bc")."""
     text = "".join(f"{len(part)}:{part}" for part in parts)
     return hashlib.sha256(text.encode()).digest()
 

@@ -1,4 +1,4 @@
-"""Supports that are not K clean images of every class: long-tailed, with wrong labels, or all training images."""
+"""Support sets other than K clean images of every class: long-tailed, with wrong labels, or all training images."""
 
 import math
 import re
@@ -16,7 +16,7 @@ _ROUNDING = 1e-9
 
 
 class SupportKind(StrEnum):
-    """How a support set departs from K clean images of every class."""
+    """How a support set differs from K clean images of every class."""
 
     ALL = "all"
     IMBALANCED = "imbalanced"
@@ -25,7 +25,7 @@ class SupportKind(StrEnum):
 
 @dataclass(frozen=True)
 class SupportRule:
-    """What is done to a few-shot draw before a method trains on it.
+    """A change of a few-shot draw before a method trains on it.
 
     `imbalanced:FACTOR`: class k = 0 ... K - 1, in an order drawn by the seed, keeps the first
     `floor(shots * FACTOR ** (-k / (K - 1)))` of its images, so that the largest class has FACTOR times as many as the
@@ -38,8 +38,8 @@ class SupportRule:
 
     `all`: every training image. `amount` is 0.
 
-    Classes are those that are trained on, which are the base classes in base-to-new. Validation images and test images
-    keep their number and their labels.
+    Classes are the training classes, which are the base classes in base-to-new. Validation and test images are
+    unchanged.
 
     Example:
         >>> str(SupportRule.parse("imbalanced:10.0")), SupportRule.parse("noisy:0.25").amount
@@ -72,7 +72,7 @@ class SupportRule:
 def apply_rule(
     rule: SupportRule, samples: Sequence[Sample], *, shots: int, seed: int, dataset: str, class_names: Sequence[str]
 ) -> tuple[Sample, ...]:
-    """The support after the rule, in its order; labels are positions in `class_names`.
+    """The support set after the rule, in its order; labels are positions in `class_names`.
 
     Raises ShotsError if a class is left without an image, if nothing changes, or if there is only one class.
     """
@@ -86,7 +86,7 @@ def apply_rule(
 
 
 def is_support_rule(text: str) -> bool:
-    """Whether a text names a rule, and not a support list by its digest or path."""
+    """Whether a text is a rule, and not the digest or path of a support list."""
     return text == SupportKind.ALL or text.partition(":")[0] in (SupportKind.IMBALANCED, SupportKind.NOISY)
 
 

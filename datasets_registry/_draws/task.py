@@ -1,4 +1,4 @@
-"""Build a few-shot task from a dataset's splits, with a fingerprint of its contents."""
+"""Builds a few-shot task from a dataset's splits, with a fingerprint of its contents."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -58,8 +58,8 @@ def build_task(
 ) -> FewShotTask:
     """Draw the support set and assemble the evaluation splits.
 
-    The draw covers all classes; base-to-new then keeps the base classes, so a base-to-new run has exactly the few-shot
-    run's images of these classes. With `shots=0`, the support set has classes but no images.
+    The draw covers all classes. Base-to-new then keeps the base classes, so it trains on the same images of these
+    classes as a few-shot run. With `shots=0`, the support set has classes but no images.
 
     Args:
         protocol: `few-shot` evaluates one split "all"; `base-to-new` evaluates "base" and "new", each with its own
@@ -69,19 +69,20 @@ def build_task(
         targets: other datasets to evaluate on, for the last two protocols.
         support_list: the support images, for the rule `file`.
         texts: returns the sentences of classes; None uses the dataset's own template.
-        allow_fewer: take all training images of a class that has fewer than `shots`; `FewShotTask.short` names it.
-        fold: part of the training images that is held out and evaluated in place of the test images.
-        rule: what changes the drawn support. With `all`, `shots` is ignored, and that of the task is the rounded mean
-            number of images of a class.
-        held_out_shot: take one image of each class out of the support set; these are then the validation images.
+        allow_fewer: take all training images of a class that has fewer than `shots`; `FewShotTask.short` lists such
+            classes.
+        fold: part of the training images that is held out and evaluated instead of the test images.
+        rule: a change of the drawn support set. With `all`, `shots` is ignored, and the task's `shots` is the rounded
+            mean number of images per class.
+        held_out_shot: move one image of each class from the support set to the validation images.
 
     The fingerprint covers dataset name, class names, template, protocol, draw rule, keys and labels of every list, and
     the content of the support images. Images that are scaled to 8 bits or turned upright (`decode_image`) are marked
     in every list.
 
     Raises:
-        ShotsError: a class has fewer than `shots` images, or none with `allow_fewer` or after `rule`, or a
-            single one of which `held_out_shot` would leave none.
+        ShotsError: a class has fewer than `shots` images, or none with `allow_fewer` or after `rule`, or only one image
+            with `held_out_shot`.
         DataError: there are too few classes, an evaluation split is empty, a support image cannot be read, or a target
             of domain generalization has a class that the source does not have.
 
@@ -111,7 +112,7 @@ def build_task(
         splits = hold_out(splits, fold, dataset=info.name)
     names = splits.class_names
     every = rule is not None and rule.kind is SupportKind.ALL
-    if every:  # above the size of every class, so that all are taken whole and nothing is drawn
+    if every:  # above the size of every class, so that all images are taken and nothing is drawn
         shots, allow_fewer = max(Counter(sample.label for sample in splits.train).values(), default=0) + 1, True
     few = {} if support_list or every else short_classes(splits.train, shots=shots, n_classes=n_classes)
     how: _DrawRule = {"shots": shots, "seed": seed, "class_names": names, "allow_fewer": allow_fewer}
@@ -194,7 +195,7 @@ def _check_targets(info: DatasetInfo, splits: DatasetSplits, protocol: EvalProto
 
 
 def recorded_draw(info: DatasetInfo, rule: DrawRule) -> DrawRule:
-    """The rule that is recorded for a dataset: CoOp's draw over a sorted listing is called `coop-sorted`.
+    """The recorded name of a draw on a dataset: CoOp's draw over a sorted listing is called `coop-sorted`.
 
     Raises DataError for `coop-sorted` on a dataset with a published list.
     """
@@ -247,7 +248,7 @@ def _task_fingerprint(
     evals: Sequence[EvalSplit],
 ) -> str:
     digests = [support.images.digest(sample.key) for sample in support.samples]
-    # parts that only some tasks have, so that the fingerprints of all other tasks stay what they were
+    # parts that only some tasks have, so that older fingerprints of other tasks stay valid
     own_templates = [[split.classes.template for split in evals]] if protocol.transfers else []
     class_sets = [support.classes, *(split.classes for split in evals)]
     sentences = [["sentences", *(one.sentences for one in class_sets)]] if support.classes.sentences else []

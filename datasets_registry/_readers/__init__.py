@@ -1,1 +1,1 @@
-"""Readers of published layouts: split files, class folders and image decoding."""
+"""Readers of published datasets: split files, class folders and image decoding."""

@@ -1,4 +1,4 @@
-"""Datasets with one folder of images per class, whose parts are folders, published lists, or a deterministic rule."""
+"""Datasets with one folder of images per class; parts come from folders, published lists, or a hash."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,15 +17,15 @@ from datasets_registry._types import PARTS, DatasetSplits, Sample
 class ClassFolderReader:
     """Reads one folder of images per class.
 
-    A class folder has the class's name; case, spaces and punctuation do not count (`BareLand`, `bare_land`). Without
+    A class folder has the class's name; case, spaces and punctuation are ignored (`BareLand`, `bare_land`). Without
     `part_folders` and `lists`, 50, 20 and 30 % of each class are train, val and test by a hash of the file names.
 
     Args:
         class_names: in label order.
-        images_url: where the images come from, for messages.
+        images_url: source of the images, for messages.
         part_folders: the folder of each part, if the images are sorted by part; their class folders, sorted by name,
-            are the labels, whatever they are called.
-        lists: a text file of each part, beside the image folder, with one file name a line.
+            are then the labels, whatever their names.
+        lists: a text file for each part, beside the image folder, with one file name per line.
     """
 
     image_folders: ImageFolders

@@ -1,4 +1,4 @@
-"""Datasets in CoOp's layout: a `split_zhou_*.json` beside the image folder. A missing split file is never made up."""
+"""Datasets in CoOp's layout: a `split_zhou_*.json` beside the image folder. A missing split file is never generated."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -26,9 +26,9 @@ class CoopSplit(SplitLists):
 class CoopReader:
     """Reads `<data_root>/<folder>/<split_file>` and the images below `<data_root>/<folder>/<image_folder>`.
 
-    Class names and labels are those of the split file, so a file that lists only some of the classes or images is a
-    dataset of its own. The split file may also be in the data folder itself. If CoOp's image folder does not exist,
-    `other_folders` are tried, and then the images are searched by file name.
+    Class names and labels come from the split file, which may list only some of the classes or images. It may also be
+    in the data folder itself. If CoOp's image folder does not exist, `other_folders` are tried, and then the images are
+    searched by file name.
 
     Args:
         folder: CoOp's name of the dataset's folder.
@@ -73,7 +73,8 @@ class CoopReader:
     def lists(self, data_root: Path | None) -> CoopSplit:
         """The lists of the split file, which may be on disk without the images.
 
-        It is searched in the dataset's folders and in the data folder itself. Raises DataError if it is not there.
+        The file is searched in the dataset's folders and in the data folder itself. Raises DataError if it is not
+        found.
         """
         root = require_root(self.dataset, data_root, [self.split_file])
         for folder in (*self.image_folders.dataset_folders(root), root):
@@ -87,8 +88,8 @@ class CoopReader:
                 if (folder / self.split_file).is_file():
                     return folder / self.split_file
             raise DataError(
-                f"No split file of {self.dataset!r} at {folders[0] / self.split_file}. It decides which images are "
-                f"train, val and test, and is never made up here. Get it from {self.split_url} and put it there."
+                f"No split file of {self.dataset!r} at {folders[0] / self.split_file}. It defines train, val and "
+                f"test, and is never generated here. Get it from {self.split_url} and put it there."
             )
         if (root / self.split_file).is_file():
             raise DataError(

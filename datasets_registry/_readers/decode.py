@@ -1,4 +1,4 @@
-"""Decode image bytes to RGB, with error messages that say what is wrong with the file."""
+"""Decodes image bytes to RGB, with error messages that name the problem of the file."""
 
 import hashlib
 import io
@@ -15,9 +15,9 @@ from datasets_registry._readers.plug_ins import needed_package, register_plug_in
 LFS_POINTER = b"version https://git-lfs"
 """First bytes of a Git LFS pointer, the placeholder of a file in large file storage."""
 SCALING_RULE = "scaled to 8 bits, rule 1"
-"""Identifies the rule of `decode_image` for more than 8 bits; the digests of images that it changes contain it."""
+"""Identifies the rule of `decode_image` for more than 8 bits; part of the digest of every image that it changes."""
 ORIENTATION_RULE = "turned by EXIF orientation, rule 1"
-"""Identifies the rule of `Decoding.orient`; the digests of images that it turns contain it."""
+"""Identifies the rule of `Decoding.orient`; part of the digest of every image that it turns."""
 ARCHIVE_ADVICE = "Unpack it again from the dataset's archive, or replace it"
 OWN_ADVICE = (
     "Replace or remove it, or repeat `etl-bench datasets add` with --replace --skip-broken to leave out every bad file"
@@ -31,10 +31,10 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What makes an image upright, by the value of its EXIF orientation."""
+"""The operation that turns an image upright, by the value of its EXIF orientation."""
 _SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
 _STRETCHED_TO_16_BITS = ("PNG", "PPM")
-"""Formats of which Pillow returns gray values of more than 8 bits in 0..65535, also where it calls the mode `I`."""
+"""Formats for which Pillow returns gray values of more than 8 bits in 0..65535, even in mode `I`."""
 _JPEG = b"\xff\xd8"
 
 
@@ -43,8 +43,8 @@ class Decoding:
     """How the image files of one dataset are decoded.
 
     Args:
-        orient: turn images upright by their EXIF orientation. Published datasets are read without, as in CoOp.
-        advice: what to do about a damaged file, the last sentence of a message.
+        orient: turn images upright by their EXIF orientation; off for published datasets, as in CoOp.
+        advice: what to do about a damaged file; the last sentence of a message.
     """
 
     orient: bool = False
@@ -56,7 +56,7 @@ OWN_IMAGES = Decoding(advice=OWN_ADVICE)
 
 
 class BadImageError(DataError):
-    """A file that is no readable image.
+    """A file that is not a readable image.
 
     Args:
         problem: why, such as `has zero bytes`.
@@ -80,16 +80,16 @@ class ImageFacts:
 
 
 def decode_image(content: bytes, where: object, decoding: Decoding = PUBLISHED) -> Image.Image:
-    """The image as RGB, as PIL decodes it; EXIF orientation is applied only if `decoding` says so.
+    """The image as RGB, as PIL decodes it; EXIF orientation is applied only with `decoding.orient`.
 
     Gray values of more than 8 bits are scaled to 0..255 and rounded, because PIL's own conversion clips them at 255:
 
     - 16-bit integers (mode `I;16`, and `I` of PNG and PGM files) are divided by 257.
-    - Other 32-bit integers (`I`) and floats (`F`) have no agreed range, so the image's values decide: all in 0..1
-      (floats only) are multiplied by 255, all in 0..255 are kept, all in 0..65535 are divided by 257. Any other values
-      are stretched: the image's smallest becomes 0 and its largest 255 (decision 11).
+    - Other 32-bit integers (`I`) and floats (`F`) have no standard range, so it is inferred from the image's values:
+      values in 0..1 (floats only) are multiplied by 255, values in 0..255 are kept, values in 0..65535 are divided by
+      257. Any other values are stretched: the image's smallest becomes 0 and its largest 255 (decision 11).
 
-    16-bit colour images need no rule: PIL itself reads them as 8-bit images, by their high bytes.
+    16-bit colour images need no rule: PIL itself reads their high bytes as 8-bit images.
 
     Raises BadImageError, naming `where` and a remedy, for empty content, a Git LFS pointer, anything but an image, and
     floats that are not finite.
@@ -98,7 +98,7 @@ def decode_image(content: bytes, where: object, decoding: Decoding = PUBLISHED) 
 
 
 def examine_image(content: bytes, where: object, decoding: Decoding = PUBLISHED) -> ImageFacts:
-    """The facts of an image that `decode_image` can decode; raises BadImageError for any other.
+    """The facts of an image; raises BadImageError if `decode_image` cannot decode it.
 
     All of the data is read, so truncated files are found. A JPEG is decoded at an eighth of its size, which takes half
     the time or less.
@@ -147,7 +147,7 @@ def _undecodable(content: bytes, where: object, decoding: Decoding, error: Excep
 
 
 def content_digest(content: bytes) -> str:
-    """Hex SHA-256 of the bytes of an image file, and of `SCALING_RULE` where decoding applies it."""
+    """Hex SHA-256 of the bytes of an image file, and of `SCALING_RULE` if decoding applies it."""
     sha = hashlib.sha256(content)
     if not content.startswith(_JPEG) and is_scaled(io.BytesIO(content)):
         sha.update(SCALING_RULE.encode())
@@ -165,7 +165,7 @@ def is_scaled(file: Path | io.BytesIO) -> bool:
 
 
 def is_image(file: Path) -> bool:
-    """Whether a file begins as an image that Pillow knows, whatever its name."""
+    """Whether the first bytes of a file are those of an image that Pillow knows, whatever its name."""
     register_plug_ins()
     try:
         with Image.open(file):
@@ -199,7 +199,7 @@ def check_content(content: bytes, where: object, decoding: Decoding = PUBLISHED)
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
-    """What makes an opened image upright. Pillow itself turns TIFF files."""
+    """The operation that turns an opened image upright, or None. Pillow itself turns TIFF files."""
     if image.format == "TIFF":
         return None
     try:
@@ -211,7 +211,7 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
 def _to_rgb(image: Image.Image, where: object, decoding: Decoding) -> Image.Image:
     if image.mode in (*_SIXTEEN_BITS, "I", "F"):
         return _scaled(image, where, decoding).convert("RGB")
-    # PIL warns when it converts a palette with transparency to RGB; by way of RGBA the result is the same.
+    # PIL warns when it converts a palette with transparency to RGB; the result through RGBA is the same.
     opaque = image.convert("RGBA") if "transparency" in image.info and image.mode == "P" else image
     return opaque.convert("RGB")
 

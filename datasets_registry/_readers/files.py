@@ -31,7 +31,7 @@ _JPEG_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 
 
 class _Decoded:
-    """What sources of encoded images share: how they decode them."""
+    """Base of sources of encoded images."""
 
     decoding: Decoding
 
@@ -46,7 +46,7 @@ class ImageFiles(_Decoded):
     """An `Images` source whose keys are paths below one folder, with forward slashes.
 
     Args:
-        found: paths below `root` for keys that are not themselves the path. This keeps keys, draws and fingerprints
+        found: paths below `root` of keys that are not the path themselves. This keeps keys, draws and fingerprints
             equal for the same images in another layout.
     """
 
@@ -64,7 +64,7 @@ class ImageFiles(_Decoded):
         return _read(self.path(key), self.decoding)
 
     def load(self, key: str) -> Image.Image:
-        """The image as RGB. Raises DataError, see `decode_image`, also for a missing or unreadable file."""
+        """The image as RGB. Raises DataError for a missing or unreadable file, and as `decode_image` does."""
         return decode_image(self.read(key), self.path(key), self.decoding)
 
     def digest(self, key: str) -> str:
@@ -75,7 +75,7 @@ class ImageFiles(_Decoded):
         return _digest_of_turned(digest) if self.decoding.orient and _is_turned(path, *state) else digest
 
     def decoding_rules(self, key: str) -> list[str]:
-        """The rules that change the pixels of an image. A file with a JPEG suffix counts as 8 bits."""
+        """The rules that change the pixels of an image. A file with a JPEG suffix is assumed to have 8 bits."""
         path = self.path(key)
         state = _state(path, self.decoding)
         scaled = path.suffix.lower() not in _JPEG_SUFFIXES and _is_scaled(path, *state)
@@ -83,7 +83,7 @@ class ImageFiles(_Decoded):
         return [SCALING_RULE] * scaled + [ORIENTATION_RULE] * turned
 
     def missing(self, keys: Iterable[str]) -> list[str]:
-        """The keys without a file. Lists each folder once, which is faster than a check per file."""
+        """The keys without a file. Each folder is listed once, which is faster than a check per file."""
         by_folder: defaultdict[str, list[str]] = defaultdict(list)
         for key in keys:
             by_folder[str(PurePosixPath(self._found.get(key, key)).parent)].append(key)
@@ -96,7 +96,7 @@ class ImageFiles(_Decoded):
 
 
 class EncodedImages(_Decoded):
-    """An `Images` source that gets the encoded bytes of a key from a function; messages name `root`."""
+    """An `Images` source whose `read` returns the encoded bytes of a key; messages name `root`."""
 
     def __init__(self, root: Path, read: Callable[[str], bytes], decoding: Decoding = PUBLISHED) -> None:
         self.root = root
@@ -105,7 +105,7 @@ class EncodedImages(_Decoded):
         self._digests: dict[str, tuple[str, bool, bool]] = {}
 
     def load(self, key: str) -> Image.Image:
-        """The image as RGB. Raises DataError, see `decode_image`."""
+        """The image as RGB. Raises DataError as `decode_image` does."""
         return decode_image(self.read(key), f"{self.root}/{key}", self.decoding)
 
     def digest(self, key: str) -> str:
@@ -128,7 +128,7 @@ class EncodedImages(_Decoded):
 
 
 def decoding_rules(images: Images, keys: Iterable[str]) -> dict[str, list[str]]:
-    """The rules that change the pixels of images, by key; nothing for a source that does not read encoded images."""
+    """The rules that change the pixels of images, by key; empty for a source that does not read encoded images."""
     if not isinstance(images, ImageFiles | EncodedImages):
         return {}
     return {key: rules for key in keys if (rules := images.decoding_rules(key))}
@@ -137,8 +137,8 @@ def decoding_rules(images: Images, keys: Iterable[str]) -> dict[str, list[str]]:
 def as_file(images: Images, key: str) -> bytes:
     """An image as the bytes of a file that any reader decodes to the pixels of `load`.
 
-    These are the bytes on disk. An image that is drawn, scaled to 8 bits or turned upright becomes a PNG file. Raises
-    DataError, see `decode_image`.
+    These are the bytes on disk, or a PNG file if the image is drawn, scaled to 8 bits or turned upright. Raises
+    DataError as `decode_image` does.
     """
     if isinstance(images, ImageFiles | EncodedImages) and not images.decoding_rules(key):
         return images.read(key)

@@ -13,7 +13,7 @@ from datasets_registry._errors import DataError
 
 
 class Hdf5Images:
-    """An `Images` source of one uint8 array of shape `(n, height, width, 3)` a file. A key is `part/row`.
+    """An `Images` source of files with one uint8 array `(n, height, width, 3)` each. A key is `part/row`.
 
     Args:
         files: the file of each part.
@@ -39,7 +39,7 @@ class Hdf5Images:
 
 
 def read_array(path: Path, name: str) -> NDArray[Any]:
-    """A whole array of a file. Raises DataError if h5py is not installed or the file does not hold the array."""
+    """A whole array of a file. Raises DataError if h5py is not installed or the file has no such array."""
     return np.asarray(_read(path, name, lambda array: array[()]))
 
 
@@ -49,7 +49,7 @@ def array_length(path: Path, name: str) -> int:
 
 
 def _read(path: Path, name: str, part: Callable[[Any], Any]) -> Any:
-    """What `part` takes of an array. The file is opened for each call, since processes must not share an open one."""
+    """`part(array)`. The file is opened for each call, since processes must not share an open file."""
     try:
         import h5py
     except ImportError:

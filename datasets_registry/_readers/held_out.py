@@ -1,4 +1,4 @@
-"""Deterministic parts of a dataset without published lists, by a hash of each image's key."""
+"""Deterministic splits of a dataset without published lists, by a hash of each image's key."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ SHARES = (0.5, 0.2)
 def split_by_hash(samples: Sequence[Sample], dataset: str) -> tuple[tuple[Sample, ...], ...]:
     """Train, val and test: 50, 20 and 30 % of each class, in list order.
 
-    The images with the lowest hash of (dataset, key) are train. The parts depend neither on the file system nor on
+    The images with the lowest hash of (dataset, key) are train. The split depends neither on the file system nor on
     other classes.
     """
     parts: dict[str, int] = {}
@@ -27,12 +27,12 @@ def split_by_hash(samples: Sequence[Sample], dataset: str) -> tuple[tuple[Sample
 def hold_out_validation(
     samples: Sequence[Sample], dataset: str, groups: int, group_of: Callable[[str], str] = lambda key: key
 ) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
-    """Train and val of an official training list, in list order: `groups` groups of each class are val.
+    """Splits an official training list into train and val, in list order: `groups` groups of each class are val.
 
     Args:
-        groups: number of groups of a class that are held out.
-        group_of: the group of a key; images of one group, such as frames of one video, stay together. Default: each
-            image alone.
+        groups: number of held-out groups per class.
+        group_of: the group of a key; images of one group, such as frames of one video, stay together. Default: every
+            image is a group.
     """
     held: set[tuple[int, str]] = set()
     for label, members in _by_label(samples).items():

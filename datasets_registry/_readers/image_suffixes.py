@@ -1,4 +1,4 @@
-"""Which files are images, by their suffix, and a record of the files that are left out."""
+"""Recognises images by their suffix, and describes the files that are left out."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -9,14 +9,14 @@ from PIL import Image, ImageFile
 from datasets_registry._readers.plug_ins import PACKAGE_OF_SUFFIX, register_plug_ins
 
 LeftOut = Mapping[str, tuple[str, ...]]
-"""Files and folders that a dataset does not use, by the kind that a message names, such as `.heic files`."""
+"""Files and folders that a dataset does not use, by their kind in messages, such as `.heic files`."""
 LEFT_OUT_ADVICE = "Convert images among them to PNG or JPEG, and put every image into the folder of its class."
 _NOT_DECODED = ("EPS", "MPEG")
 """Pillow needs another program for the first, and reads only the size of the second."""
 
 
 def image_suffixes() -> frozenset[str]:
-    """Suffixes in lower case of the formats that the installed Pillow, with its registered plug-ins, can decode."""
+    """Suffixes, in lower case, of the formats that the installed Pillow and its registered plug-ins can decode."""
     register_plug_ins()
     registered = Image.registered_extensions()
     return frozenset(suffix for suffix, name in registered.items() if _is_decoded(name))
@@ -31,7 +31,7 @@ def _is_decoded(name: str) -> bool:
 
 
 def left_out_advice(left_out: LeftOut) -> str:
-    """What to do about files that are left out, with the packages that read those of known suffixes.
+    """What to do about left-out files, with the packages that read known suffixes.
 
     Example:
         >>> left_out_advice({".heic files": ("a/1.heic",)})[:61]
@@ -52,7 +52,7 @@ def by_suffix(paths: Iterable[str]) -> LeftOut:
 
 
 def describe_left_out(left_out: LeftOut, most: int = 3) -> str:
-    """Number and first names by kind.
+    """Number and first names of left-out files, by kind.
 
     Example:
         >>> describe_left_out({".heic files": ("a/1.heic", "a/2.heic"), ".txt files": ("b/x.txt",)}, most=1)

@@ -4,8 +4,8 @@ CoOp sorts the class folders but lists the files of a folder in file-system orde
 machines. Here file names are sorted, and the draw over that list is called `coop-sorted`.
 
 A label is the position of a folder among the existing ones, so the 200 folders of ImageNet-A form a 200-way problem.
-Two of the 1,000 names occur twice ("missile" and "sunglasses"). They are kept: their texts are equal, and the first of
-two equal logits wins.
+Two of the 1,000 names occur twice ("missile" and "sunglasses"). They are kept: their texts are equal, so the first
+label is predicted.
 """
 
 from collections.abc import Sequence
@@ -87,7 +87,7 @@ class VariantReader:
 
 
 def read_classnames(image_folders: ImageFolders, root: Path) -> dict[str, str]:
-    """Names by WordNet id, in label order; the file may be with the dataset, with ImageNet or in the data folder."""
+    """Names by WordNet id, in label order, from the folder of the dataset or of ImageNet, or from the data folder."""
     candidates = [*image_folders.dataset_folders(root), root / IMAGENET_FOLDER, root]
     path = next((folder / CLASSNAMES for folder in candidates if (folder / CLASSNAMES).is_file()), None)
     if path is None:

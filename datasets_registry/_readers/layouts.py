@@ -1,7 +1,7 @@
-"""Where a dataset's images are: the usual folders, and a search by file name for all other layouts.
+"""Finds a dataset's images in the usual folders, or by file name in all other layouts.
 
-Keys are those of the split file in every layout, so draws, fingerprints and cached features agree between a user with
-CoOp's folders and one with torchvision's.
+Keys are those of the split file in every layout, so draws, fingerprints and cached features are equal for CoOp's and
+torchvision's folders.
 """
 
 import os
@@ -22,7 +22,7 @@ class ImageFolders:
     """The folders that may hold one dataset's images.
 
     Args:
-        candidates: folders relative to the data folder, each with the name of its layout; CoOp's folder first.
+        candidates: folders relative to the data folder, with the names of their layouts; CoOp's folder first.
         folder_aliases: other names of a folder that keys begin with (`cars_train` -> `train`), for the search by file
             name.
     """
@@ -43,8 +43,8 @@ class ImageFolders:
     def find_images(self, data_root: Path, keys: Sequence[str]) -> tuple[ImageFiles, str] | None:
         """The source of these images and the name of their layout; None if some image is not found.
 
-        A candidate that holds every image is used. Otherwise the dataset's folders are searched for files of the same
-        name; if several keys share one name, the key's folder must be among the folders of the file's path.
+        A candidate folder with all images is used. Otherwise the dataset's folders are searched by file name; if
+        several keys have the same file name, the key's folder must be among the folders of the file's path.
         """
         for path, layout in self.candidates.items():
             images = ImageFiles(data_root / path)
@@ -88,7 +88,7 @@ def _inside(files: Sequence[PurePosixPath], folders: Sequence[str]) -> list[Pure
 
 
 def image_names(folder: Path) -> tuple[list[str], list[str]]:
-    """Images of a folder, and its other files, such as a README; each sorted by name, without hidden files."""
+    """The images of a folder, and its other files; both sorted by name, without hidden files."""
     suffixes = image_suffixes()
     images: list[str] = []
     others: list[str] = []
@@ -102,12 +102,12 @@ def image_names(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def class_folders(folder: Path) -> list[str]:
-    """Folders of a folder, sorted by name."""
+    """The subfolders of a folder, sorted by name."""
     return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
 
 
 def require_root(dataset: str, data_root: Path | None, layouts: Iterable[str]) -> Path:
-    """The data folder; raises MissingDataError, listing what it must hold, if none was given."""
+    """The data folder; raises MissingDataError, listing its expected contents, if none was given."""
     if data_root is None:
         raise MissingDataError(
             f"Dataset {dataset!r} is read from disk, but no data folder was given. "

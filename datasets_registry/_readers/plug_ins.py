@@ -1,4 +1,4 @@
-"""Image formats that Pillow reads with a package of its own: HEIF, and AVIF where Pillow was built without it."""
+"""Image formats that Pillow reads with a plug-in package: HEIF, and AVIF if Pillow was built without it."""
 
 import importlib
 from contextlib import suppress
@@ -13,7 +13,7 @@ _AVIF_BRANDS = (b"avif", b"avis")
 
 @cache
 def register_plug_ins() -> None:
-    """Make Pillow read the formats of the installed plug-ins; does nothing for one that is not installed."""
+    """Register the installed plug-ins with Pillow."""
     with suppress(ImportError):
         importlib.import_module("pillow_heif").register_heif_opener()
     with suppress(ImportError):
@@ -21,7 +21,7 @@ def register_plug_ins() -> None:
 
 
 def needed_package(content: bytes) -> str | None:
-    """The package that reads an image which Pillow does not know, by the brand in its first bytes."""
+    """The package that reads an image that Pillow cannot, by the brand in its first bytes."""
     if content[4:8] != b"ftyp":
         return None
     brand = content[8:12]

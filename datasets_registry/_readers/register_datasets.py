@@ -11,7 +11,7 @@ from datasets_registry._readers.layouts import ImageFolders, packaged_names
 from datasets_registry._types import DatasetInfo
 
 PLAIN_TEMPLATE = "a photo of a {}."
-"""CoOp's template for datasets without one of their own; for the others, the template variant `plain`."""
+"""CoOp's template for datasets without their own template; for the others, the template variant `plain`."""
 _BIOMEDCOOP = "https://github.com/HealthX-Lab/BiomedCoOp/blob/main/data"
 
 

@@ -1,4 +1,4 @@
-"""Reading of the small text tables that some datasets publish beside their images."""
+"""Reads the small text tables that some datasets publish beside their images."""
 
 import csv
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def read_table(
 
 
 def read_lines(path: Path, dataset: str) -> list[str]:
-    """The lines of a text file that are not empty. Raises DataError if it cannot be read."""
+    """The non-empty lines of a text file. Raises DataError if it cannot be read."""
     try:
         return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:

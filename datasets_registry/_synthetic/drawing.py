@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from datasets_registry._errors import DataError
 
 DRAWING_VERSION = 1
-"""Increment this with every change of a pixel. It is part of every digest, and a test pins the pixels to it."""
+"""Increment this with every change of a pixel. It is part of every digest, and a test checks the pixels."""
 
 SIZE = 48
 """Side of an image in pixels."""
@@ -150,7 +150,7 @@ def mask(*figures: Figure) -> Array:
 
 
 def polyline_mask(points: NDArray[np.float64], width: float) -> Array:
-    """Coverage of an open line through `points` (pixels, shape `(n, 2)`), `width` pixels wide."""
+    """Coverage (0..1) of an open line through `points` (pixels, shape `(n, 2)`), `width` pixels wide."""
     plate = Image.new("L", (SIZE * OVERSAMPLE, SIZE * OVERSAMPLE))
     flat = (points * OVERSAMPLE).ravel().tolist()
     ImageDraw.Draw(plate).line(flat, fill=255, width=round(width * OVERSAMPLE), joint="curve")
@@ -172,7 +172,7 @@ def surface(kind: str, rng: np.random.Generator, *, period: float = 6.0, rotatio
     """The texture `kind`, one of `SURFACES`, over the whole canvas.
 
     Args:
-        period: of the pattern, in pixels.
+        period: period of the pattern, in pixels.
         rotation: clockwise rotation of the pattern, in degrees.
     """
     angle = np.float32(math.radians(rotation))
@@ -250,19 +250,19 @@ def to_image(canvas: Array, *, blur: float = 0.0, contrast: float = 1.0) -> Imag
 
 
 Painter: TypeAlias = Callable[[int, np.random.Generator], Image.Image]
-"""Draws one image of the class with that label; all randomness comes from the generator."""
+"""`painter(label, rng)` draws one image of the class; all randomness comes from the generator."""
 
 
 @dataclass(frozen=True)
 class SyntheticImages:
     """An `Images` source that draws the image of the key `label/index` on request.
 
-    The generator depends only on version, dataset and key, so two settings of one dataset draw the same scenes and
-    differ only by what the parameters change.
+    The generator depends only on version, dataset and key, so all settings of a dataset draw the same scenes and differ
+    only in the effect of the parameters.
 
     Args:
         dataset: the registry name, without options.
-        parameters: all other plain values that the images depend on; part of every digest.
+        parameters: all other values that the images depend on; part of every digest.
         painter: draws the images.
         num_classes: number of labels.
     """

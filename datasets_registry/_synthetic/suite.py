@@ -1,4 +1,4 @@
-"""Shared parts of the synthetic datasets: number of images, registration, and common ways to compose an image."""
+"""Shared parts of the synthetic datasets: number of images, registration, and helpers that compose an image."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -34,7 +34,7 @@ COLOURED_SHAPES = (
     "blue_arrow", "yellow_moon", "white_moon", "purple_flower", "yellow_flower", "green_diamond", "pink_diamond",
     "black_bolt", "orange_bolt",
 )  # fmt: skip
-"""Every shape of the world in two of its colours; each colour occurs two or three times."""
+"""Every shape of the training world in two of its colours; each colour occurs two or three times."""
 
 
 TEST_OPTION = {"test": f"test images per class, 1 to {TEST_PER_CLASS}; default {TEST_PER_CLASS}"}
@@ -53,7 +53,7 @@ def synthetic_info(
 ) -> DatasetInfo:
     """The catalogue entry of a synthetic dataset. Every class has the same number of images, in label order.
 
-    The option `test` leaves that many test images of each class, the first ones.
+    The option `test` keeps only the first `test` test images of each class.
 
     Args:
         summary: one sentence on the shift that makes it hard.
@@ -102,12 +102,12 @@ def centred_figure(
 
 
 def background(rng: np.random.Generator, avoided: str) -> Array:
-    """A canvas in one of the world's background colours that contrasts with the colour of that name."""
+    """A canvas in one of the world's background colours that contrasts with the colour named `avoided`."""
     return blank(jitter(BACKGROUNDS[contrasting_background(rng, avoided)], rng, 14))
 
 
 def add_figures(canvas: Array, rng: np.random.Generator, colour: str, *figures: Figure) -> None:
-    """Paint figures in one variation of the world's colour of that name."""
+    """Paint figures in one variation of the world's colour named `colour`."""
     paint(canvas, mask(*figures), varied_colour(colour, rng))
 
 

@@ -1,4 +1,4 @@
-"""What the synthetic datasets share with the world that the demo backbone was trained on: shapes, colours, places.
+"""Shapes, colours and places that the synthetic datasets share with the training world of the demo backbone.
 
 `tools.train_demo_backbone.scenes` draws and captions that world.
 """

@@ -223,7 +223,7 @@ HOSTILE: dict[str, Hostile] = {
     "a member larger than stated": bundle(lambda c: stated_size(c, 8), "does not match the list", honest_list=False),
     "predictions without a record": bundle(without_record, "has predictions and no record"),
     "a changed bit": bundle(flipped, "was altered"),
-    "a difficulty that is none": bundle(difficulty, "is no difficulty"),
+    "a difficulty that is none": bundle(difficulty, "is not a difficulty record"),
     # records
     "a score that was raised": record(lambda r: r["scores"][0].update(accuracy=1.0), "accuracy is stated as 1.000000"),
     "a calibration that was improved": record(lambda r: r["scores"][0].update(ece=0.0), "ece is stated as 0.000000"),

@@ -27,7 +27,7 @@ RULES: tuple[Callable[[DatasetOnDisk], Iterator[Finding]], ...] = (
 
 
 def examine(dataset: DatasetOnDisk) -> list[Finding]:
-    """The findings of all rules; if the dataset's folder is missing, only the findings about that."""
+    """The findings of all rules; if the dataset's folder is missing, only those of the rule for that."""
     if not dataset.folder.is_dir():
         return list(missing_folder_rule(dataset))
     return [finding for rule in RULES for finding in rule(dataset)]

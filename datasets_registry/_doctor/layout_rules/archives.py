@@ -40,7 +40,7 @@ def packed_files(dataset: DatasetOnDisk) -> Iterator[Finding]:
 
 
 def no_images(dataset: DatasetOnDisk) -> list[Finding]:
-    """The findings for a missing image folder: archives that were not unpacked, or else nothing to unpack."""
+    """The findings for a missing image folder: archives that were not unpacked, else the missing folder."""
     return list(packed_archives(dataset)) or [
         Finding("no-images", f"There is no folder {dataset.image_folder}.", dataset.fetch_command())
     ]

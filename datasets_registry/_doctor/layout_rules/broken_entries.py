@@ -11,7 +11,7 @@ from datasets_registry._errors import some
 def broken_entries(top: Path, skip: Container[str] = ()) -> Iterator[Finding]:
     """Names that are not UTF-8, broken or circular links, and unreadable folders below `top`.
 
-    Links in `skip`, paths below `top`, are known not to be used.
+    Links in `skip`, given as paths below `top`, are unused and ignored.
     """
     denied: list[str] = []
     for folder, folders, files in os.walk(top, onerror=lambda error: denied.append(str(error.filename))):

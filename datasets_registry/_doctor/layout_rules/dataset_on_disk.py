@@ -1,4 +1,4 @@
-"""One dataset on this machine as the rules see it: names and folders, no pixels."""
+"""The files and folders of one dataset on this machine, as the layout rules use them. Reads no pixels."""
 
 import os
 import re
@@ -24,7 +24,7 @@ SAMPLE_SIZE = 20
 
 @dataclass(frozen=True)
 class DatasetOnDisk:
-    """One dataset on this machine, as far as known without reading an image."""
+    """One dataset on this machine, without reading an image."""
 
     info: DatasetInfo
     source: DatasetSource
@@ -41,12 +41,12 @@ class DatasetOnDisk:
 
     @property
     def image_folder(self) -> Path:
-        """The folder the images belong in."""
+        """The folder of the images in CoOp's layout."""
         return self.source.image_folder(self.data_root)
 
     @cached_property
     def split_file(self) -> Path | None:
-        """The split file in either folder that the reader searches, or None."""
+        """The split file in one of the folders that the reader searches, or None."""
         if self.info.split_file is None:
             return None
         places = [self.folder / self.info.split_file, self.data_root / self.info.split_file]
@@ -54,7 +54,7 @@ class DatasetOnDisk:
 
     @cached_property
     def listed_keys(self) -> list[str]:
-        """Images that the split file lists; empty without a readable split file."""
+        """Keys of the images that the split file lists; empty without a readable split file."""
         if self.split_file is None:
             return []
         try:
@@ -77,7 +77,7 @@ class DatasetOnDisk:
 
     @cached_property
     def subfolders(self) -> list[Path]:
-        """Folders below the dataset's folder, shallow ones first."""
+        """Folders below the dataset's folder, by depth."""
         return list(folders_below(self.folder, DEPTH))
 
     def fetch_command(self, *options: str) -> str:
@@ -96,7 +96,7 @@ def normalised(name: str) -> str:
 
 
 def folders_below(top: Path, depth: int) -> Iterator[Path]:
-    """Folders to a depth, shallow ones first; does not follow links and skips unreadable folders."""
+    """Folders down to a depth, by depth; does not follow links and skips unreadable folders."""
     level = [top]
     for _ in range(depth):
         below: list[Path] = []

@@ -13,7 +13,7 @@ PARTITIONS = ("train", "val", "valid", "validation", "test")
 
 
 def misplaced_images_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
-    """Images are not where the split file expects them; yields the first explanation that fits."""
+    """Images that are not where the split file expects them; yields the first explanation that fits."""
     if dataset.info.split_file is None or (dataset.listed_keys and not dataset.missing_keys):
         return
     if not dataset.listed_keys:

@@ -25,8 +25,8 @@ def split_file_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
             return
         yield Finding(
             "no-split-file",
-            f"There is no {name}, which defines train, val and test. CoOp would make one up, and results with it "
-            f"compare with nobody else's.",
+            f"There is no {name}, which defines train, val and test. CoOp would generate one, and results with it "
+            f"are not comparable with others.",
             fetch,
         )
         return
@@ -42,7 +42,7 @@ def split_file_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
         yield Finding(
             "subset",
             f"The split file lists {sum(counts.values())} images of the {sum(expected.values())} of the full dataset, "
-            f"so its results do not compare with published ones.",
+            f"so its results are not comparable with published ones.",
             f"for the full dataset: {dataset.fetch_command()}",
             Level.NOTE,
         )
@@ -50,6 +50,6 @@ def split_file_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
         yield Finding(
             "split-not-published",
             f"{dataset.split_file} has the right counts, but is not CoOp's file ({digest[:19]}... instead of "
-            f"{published[:19]}...); CoOp makes such a file up if the original is missing.",
+            f"{published[:19]}...); CoOp generates such a file if the original is missing.",
             f"{quoted('mv', dataset.split_file, f'{dataset.split_file}.old')} && {fetch}",
         )

@@ -227,7 +227,7 @@ def test_malformed_addresses(address: str):
     ("text", "message"),
     [
         ("[", "cannot be read"),
-        ("- pip", "is no mapping"),
+        ("- pip", "is not a mapping"),
         ("working_dir: .", "working_dir is taken by the harness's own code; use py_modules"),
     ],
 )

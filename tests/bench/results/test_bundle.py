@@ -127,7 +127,7 @@ def test_an_unfinished_import_of_somebody_else_moves_nothing_out_of_the_folder(t
     (ready / "note.json").write_text(json.dumps(note))
     assert Shards(tmp_path / "runs").scan() == []
     assert "is not complete" in caplog.text
-    assert "which is no id" in caplog.text
+    assert "which is not an id" in caplog.text
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
@@ -320,9 +320,9 @@ def test_a_list_cannot_ask_for_a_file_that_fills_the_memory(theirs: Shards, tmp_
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        (b"garbage", "is no difficulty: incomplete or not a shard"),
-        (float("nan"), "is no difficulty: .* is not a finite number"),
-        ("spectrum_z", "is no difficulty: it is of spectrum_z for ViT-demo.drawn"),
+        (b"garbage", "is not a difficulty record: incomplete or not a shard"),
+        (float("nan"), "is not a difficulty record: .* is not a finite number"),
+        ("spectrum_z", "is not a difficulty record: it is of spectrum_z for ViT-demo.drawn"),
     ],
 )
 def test_a_difficulty_that_is_none_or_of_another_dataset_is_refused(theirs: Shards, tmp_path: Path, written, said: str):

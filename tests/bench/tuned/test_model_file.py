@@ -135,11 +135,11 @@ def test_each_bad_file_gets_its_line(path: Path) -> None:
         with pytest.raises(ModelFileError, match=r"The model file .*birds.safetensors is damaged \(.*keep-models"):
             read_model(path)
     path.write_bytes(safetensors.torch.save(tensors(3)))
-    with pytest.raises(ModelFileError, match="is no tuned model of etl-bench, but another safetensors file"):
+    with pytest.raises(ModelFileError, match="is not a tuned model of etl-bench, but another safetensors file"):
         read_model(path)
     (listed,) = list_models(path.parent)
     assert listed.info is None
-    assert "is no tuned model" in listed.problem
+    assert "is not a tuned model" in listed.problem
 
 
 def test_another_backbone_or_method_is_refused() -> None:

@@ -208,8 +208,8 @@ def test_the_summary_counts_copies_links_tiny_and_misnamed_images(birds: Path) -
     assert "13 images are in more than one class with the same bytes, for example" in text
     assert "15 images are linked from another class, for example gull/linked.jpg from class 'crow'" in text
     assert "1 image is less than 32 pixels wide or high (gull/tiny.png)" in text
-    assert "2 images are of another format than the suffix says, which does no harm: crow/large.jpg, gull/more" in text
-    assert "2 images are left out for want of an image suffix: crow/IMG_0001, gull/more/IMG_0001" in text
+    assert "2 images are not in the format that the suffix names, which does no harm: crow/large.jpg, gull/more" in text
+    assert "2 images are left out because of a missing image suffix: crow/IMG_0001, gull/more/IMG_0001" in text
     assert "1 class folders without an image (nothing)" in text
 
 

@@ -523,7 +523,7 @@ def test_without_a_checksum_the_content_is_checked(server: Server, tmp_path: Pat
         fetch_dataset(INFO, source_of(server, ARCHIVE, split), tmp_path, OPTIONS)
     assert not (tmp_path / "eurosat" / "split_zhou_EuroSAT.json").exists()
     with pytest.raises(
-        DataError, match="What was downloaded as EuroSAT.zip is something else .EuroSAT.zip is no archive"
+        DataError, match="What was downloaded as EuroSAT.zip is something else .EuroSAT.zip is not an archive"
     ):
         fetch_dataset(INFO, source_of(server, b"rubbish", checksum=None), tmp_path / "other", OPTIONS)
 

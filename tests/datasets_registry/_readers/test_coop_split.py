@@ -105,7 +105,7 @@ class TestReader:
         path.unlink()
         with pytest.raises(
             DataError,
-            match=rf"No split file of 'toy' at {path}. .* never made up here. Get it from https://example.org/split",
+            match=rf"No split file of 'toy' at {path}. .* never generated here. Get it from https://example.org/split",
         ):
             coop_reader(root)
         assert not path.exists()
