@@ -61,6 +61,7 @@ from ._base.stack import stack_runs as stack_runs
 from ._base.stream_classifier import StreamClassifier as StreamClassifier
 from ._base.support_without_images import SupportImagesError as SupportImagesError
 from ._base.support_without_images import support_without_images as support_without_images
+from ._base.transfer import on_device as on_device
 from ._base.without_torch import ModulesWithoutTorch as ModulesWithoutTorch
 from ._base.without_torch import Placeholder as Placeholder
 from ._base.without_torch import public_names as public_names

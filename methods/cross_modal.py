@@ -21,6 +21,7 @@ from datasets_registry import ClassSet, EvalProtocol
 from methods import Family, MethodInfo, Optimizer, Recipe, Schedule, Snapshots, TrainableMethod, register_method
 from methods._base.batch import Batch, Classifier, SupportView
 from methods._base.stack import cross_entropy, dot_rows, each_run
+from methods._base.transfer import on_device
 from methods._parts.adapters import BottleneckAdapter
 from methods._parts.feature_space import TextConfig, logits_accuracy, template_features
 from methods._parts.parameter_initialisation import linear_uniform
@@ -112,7 +113,7 @@ class CrossModal(TrainableMethod[CrossModalConfig]):
         rows = self.zero_shot if c.init == "zero_shot" else random
         self.trainable = CosineHead(rows, adapter).to(self.backbone.device)
         self.scale = c.logit_scale or self.backbone.logit_scale
-        self.order: list[int] = []
+        self.order = self.text_labels[:0]
         self.steps = 0
         self.candidates = Snapshots(self.trainable)
 
@@ -120,9 +121,9 @@ class CrossModal(TrainableMethod[CrossModalConfig]):
         """Indices of the next n texts of repeated shuffled passes; the incomplete end of a pass is dropped."""
         n = min(n, len(self.texts))
         if len(self.order) < n:
-            self.order = torch.randperm(len(self.texts), generator=self.generator).tolist()
+            self.order = on_device(torch.randperm(len(self.texts), generator=self.generator), self.texts.device)
         drawn, self.order = self.order[:n], self.order[n:]
-        return torch.tensor(drawn, device=self.texts.device)
+        return drawn
 
     def loss(self, batch: Batch) -> Float[Tensor, "*runs"]:
         features, labels = batch.features, batch.labels
@@ -139,11 +140,11 @@ class CrossModal(TrainableMethod[CrossModalConfig]):
         self.steps += 1
 
     def training_state(self) -> dict[str, Tensor]:
-        counted = {"order": torch.tensor(self.order, dtype=torch.long), "steps": torch.tensor(self.steps)}
+        counted = {"order": self.order.cpu(), "steps": torch.tensor(self.steps)}
         return counted | {f"candidates.{name}": value for name, value in self.candidates.dump().items()}
 
     def restore_training_state(self, state: dict[str, Tensor]) -> None:
-        self.order, self.steps = state.pop("order").tolist(), int(state.pop("steps"))
+        self.order, self.steps = state.pop("order").to(self.texts.device), int(state.pop("steps"))
         self.candidates.load({name.removeprefix("candidates."): value for name, value in state.items()})
 
     def calibrate(self, validation: SupportView) -> None:

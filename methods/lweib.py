@@ -42,6 +42,7 @@ from methods import (
 )
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import for_transfer
+from methods._base.transfer import on_device
 from methods._parts.gradient_scale import Scaled
 from methods._parts.parameter_initialisation import linear_uniform
 from methods._text.tokens import tokenize
@@ -235,11 +236,11 @@ class LwEIB(TwoTowerMethod[LwEIBConfig]):
         return Draw(classes, sentences, fast[:text], fast[text:])
 
     def loss(self, batch: Batch) -> Tensor:
-        labels = batch.labels.tolist()
+        labels = batch.label_numbers
         drawn = self.draw(labels)
         chosen = zip(drawn.classes, drawn.sentences, strict=True)
         text = self.encode(torch.stack([self.sentences[c][i] for c, i in chosen]), drawn.fast_text)
         image = self.image_features(batch, drawn.fast_image)
         place = {c: i for i, c in enumerate(drawn.classes)}
-        targets = torch.tensor([place[label] for label in labels], device=text.device)
+        targets = on_device(torch.tensor([place[label] for label in labels]), text.device)
         return F.cross_entropy(cosine_logits(image, text, self.backbone.logit_scale), targets)

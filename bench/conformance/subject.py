@@ -268,6 +268,7 @@ class Subject:
         return _RecordingBatch(
             self,
             self._copy_for_method(task.labels[index], "labels") if labelled else None,
+            label_numbers=task.labels[index].tolist() if labelled else None,
             features=sources[Needs.FEATURES],
             pooled=sources[Needs.POOLED],
             pixels=sources[Needs.PIXELS],

@@ -64,11 +64,6 @@ def synchronize(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
-def on_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """A tensor of the CPU on a device; to CUDA from pinned memory, so that nothing waits for the transfer."""
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
-
-
 def copied_back(results: Iterable[Tensor]) -> Iterator[Tensor]:
     """The results on the CPU, in order.
 

@@ -19,6 +19,7 @@ from datasets_registry import BenchError, ClassSet
 from methods._backbones.backbone_spec import BackboneSpec
 from methods._backbones.precision import Precision
 from methods._backbones.preprocessing import OPENAI_PREPROCESSING, Preprocessing
+from methods._base.transfer import on_device
 from methods._text.hub_tokenizers import HubTokenizer, hub_tokenizer
 from methods._text.prompt_embeddings import TextPrompts, TokenizedTexts, frozen_prompts
 from methods._text.tokens import CLIP_TOKENIZER, Tokenizer, name_lengths, tokenize
@@ -296,10 +297,10 @@ class Backbone:
     def tokenized(self, texts: Sequence[str]) -> TokenizedTexts:
         """Texts as tokens and embeddings, cut after the longest one."""
         tokenizer = self.tokenizer
-        tokens = tokenize(texts, self.text_tower.context_length, tokenizer).to(self.device)
+        tokens = tokenize(texts, self.text_tower.context_length, tokenizer)
         eot = tokenizer.ends(tokens)
         tokens = tokens[:, : int(eot.max()) + 1]
-        embedded = self.text_tower.modules.token_embedding(tokens)
+        embedded = self.text_tower.modules.token_embedding(on_device(tokens, self.device))
         return TokenizedTexts(tokens, embedded, eot, tokenizer.n_start, tokenizer.pad)
 
     def name_lengths(self, names: Sequence[str]) -> tuple[int, ...]:
@@ -365,8 +366,8 @@ class Backbone:
         """
         self.passes.text += len(tokens)
         eot = self.tokenizer.ends(tokens)
-        tokens = tokens[:, : int(eot.max()) + 1 + reach].to(self.device)
-        return encode_whole_texts(self._text, tokens, eot.to(self.device), blocks)
+        tokens = on_device(tokens[:, : int(eot.max()) + 1 + reach], self.device)
+        return encode_whole_texts(self._text, tokens, on_device(eot, self.device), blocks)
 
     @in_precision
     def encode_prompts_each(
@@ -408,7 +409,7 @@ class Backbone:
         """Features of plain texts by a text tower that runs only as a whole, unnormalised."""
         self.passes.text += len(texts)
         length = self.spec.config["text_cfg"].get("context_length", 77)  # open_clip's default
-        tokens = tokenize(texts, length, self.tokenizer).to(self.device)
+        tokens = on_device(tokenize(texts, length, self.tokenizer), self.device)
         features: Tensor = self.model.encode_text(tokens, normalize=False)
         return features
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from jaxtyping import Float, Int
@@ -23,6 +23,7 @@ class Batch:
 
     Args:
         labels: class indices `(batch,)`; None at evaluation, where methods must not see labels.
+        label_numbers: the same labels on the processor, where the caller has them.
         features: gives the frozen tower's features of these views, `(batch, dim)`, unnormalised.
         pooled: gives the frozen tower's states before their projection, `(batch, width)`; None if not available.
         pixels: gives the preprocessed images of these views, `(batch, 3, h, w)`.
@@ -36,6 +37,7 @@ class Batch:
         self,
         labels: Int[Tensor, "*runs batch"] | None,
         *,
+        label_numbers: Sequence[int] | None = None,
         features: Callable[[], Tensor],
         pixels: Callable[[], Tensor],
         pooled: Callable[[], Tensor] | None = None,
@@ -45,6 +47,7 @@ class Batch:
         needs: frozenset[Needs],
     ) -> None:
         self._labels = labels
+        self._label_numbers = label_numbers
         self._sources = {
             Needs.FEATURES: features,
             Needs.PIXELS: pixels,
@@ -83,6 +86,12 @@ class Batch:
         if self._labels is None:
             raise UndeclaredNeedError("Batch.labels was read at evaluation; methods must not see test labels.")
         return self._labels
+
+    @property
+    def label_numbers(self) -> list[int]:
+        """`labels` of one run as numbers, without a wait for the device where the caller knows them."""
+        labels = self.labels
+        return labels.tolist() if self._label_numbers is None else list(self._label_numbers)
 
     @property
     def features(self) -> Float[Tensor, "*runs batch dim"]:

@@ -18,6 +18,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from methods._base.transfer import on_device
+
 Position = Literal["end", "middle", "front"]
 
 
@@ -65,12 +67,12 @@ class TextPrompts:
 class TokenizedTexts:
     """Tokenised and embedded texts, without learned vectors.
 
-    Values that depend on the texts alone are computed once, so that later training steps read nothing back from a GPU.
+    Tokens are on the CPU, so that nothing about the texts is read back from a GPU.
 
     Args:
-        tokens: `(n, longest)`, cut after the longest text.
-        embedded: `(n, longest, width)`.
-        eot: `(n,)`, position of end-of-text.
+        tokens: `(n, longest)`, cut after the longest text, on the CPU.
+        embedded: `(n, longest, width)`, on the device.
+        eot: `(n,)`, position of end-of-text, on the CPU.
         n_start: as in `TextPrompts`.
         pad: as in `TextPrompts`.
     """
@@ -104,7 +106,8 @@ class TokenizedTexts:
     def lengths_after(self, n_prefix: int) -> tuple[Tensor, tuple[int, ...]]:
         """Valid positions of each text after the first `n_prefix`, as a tensor and as numbers."""
         if n_prefix not in self._lengths:
-            self._lengths[n_prefix] = self.eot + 1 - n_prefix, tuple(end + 1 - n_prefix for end in self.ends)
+            lengths = self.eot + 1 - n_prefix
+            self._lengths[n_prefix] = on_device(lengths, self.embedded.device), tuple(lengths.tolist())
         return self._lengths[n_prefix]
 
     def split(self, n_prefix: int, prefix: Tensor | None = None) -> TextPrompts:

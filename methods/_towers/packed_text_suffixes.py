@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from methods._base.transfer import on_device
 from methods._text.prompt_embeddings import TextPrompts
 from methods._towers.blocks import BlockView, blend_tokens, finish_block, join_heads, split_heads
 
@@ -82,8 +83,8 @@ def _pack(lengths: tuple[int, ...], n_suffix: int, row: int, device: torch.devic
     sees &= (owner >= 0)[:, :, None]
     # padding attends to itself, so that no softmax is empty
     sees |= np.eye(size, dtype=bool) & (owner < 0)[:, :, None]
-    on_device = [torch.from_numpy(array).to(device) for array in (source, sees, ends)]
-    return Packing(on_device[0], on_device[1], on_device[2])
+    there = [on_device(torch.from_numpy(array), device) for array in (source, sees, ends)]
+    return Packing(there[0], there[1], there[2])
 
 
 def prefix_states(

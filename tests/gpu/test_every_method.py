@@ -32,6 +32,12 @@ def test_a_method_gives_the_logits_of_the_cpu_within_its_budget(name: str, prete
     assert above == [], hint
 
 
+def test_no_step_waits_but_for_its_loss_or_transfers_pageable_memory() -> None:
+    steps = {name: phases["step"] for name, phases in TABLE["methods"].items() if "step" in phases}
+    assert len(steps) > 30
+    assert {name: step for name, step in steps.items() if step["waits"] > 1 or step["pageable"]} == {}
+
+
 def test_clip_lora_without_dropout_has_the_logits_of_the_cpu(pretended_device: DeviceProcess) -> None:
     """With dropout the masks of a device are its own, so the logits of a trained method are not compared."""
     method = METHODS.get("clip_lora")

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from bench._util.prefetch import parallel_map, prefetch
 from bench.context import RunContext
-from bench.experiment.accelerator import on_device
 from bench.experiment.features.budget import Budget
 from bench.experiment.features.evaluated_views import EvaluatedViews
 from bench.experiment.features.feature_blocks import address
@@ -34,6 +33,7 @@ from methods import (
     Recipe,
     SupportView,
     load_backbone,
+    on_device,
     parse_backbone,
 )
 
@@ -250,6 +250,7 @@ class Inputs:
             indices = on_device(indices, self.backbone.device)
             return Batch(
                 labels[indices],
+                label_numbers=[sample.label for sample in chosen],
                 features=lambda: features()[indices],
                 pooled=lambda: pooled()[indices],
                 pixels=lambda: self.pixels(images, chosen, view),

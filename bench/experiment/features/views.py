@@ -17,10 +17,9 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from bench.experiment.accelerator import on_device
 from bench.experiment.features.augmix import Mixing, draw_mixing, mixed
 from bench.experiment.features.uniforms import Uniforms
-from methods import OPENAI_PREPROCESSING, Preprocessing, Recipe
+from methods import OPENAI_PREPROCESSING, Preprocessing, Recipe, on_device
 
 _ASPECT_RATIO = (3 / 4, 4 / 3)
 _CROP_TRIES = 10

@@ -88,6 +88,12 @@ def test_epochs_of_few_images_fill_the_passes_together(monkeypatch: pytest.Monke
         assert torch.equal(features, alone)
 
 
+def test_a_training_batch_knows_its_labels_as_numbers() -> None:
+    support = SupportSet(NoiseImages(), SAMPLES, ClassSet(("a", "b", "c"), "a {}."))
+    batch = inputs().epoch_batches(support, frozenset(), Recipe(), 1, 1, 0)(torch.tensor([4, 0, 11]))
+    assert batch.label_numbers == batch.labels.tolist() == [1, 0, 2]
+
+
 def test_an_epoch_of_many_images_is_encoded_by_itself() -> None:
     assert [len(epochs_together(epoch, 10, TOGETHER)) for epoch in range(10)] == [1] * 10
 
