@@ -30,18 +30,20 @@ class Format(StrEnum):
     EEE = "eee"
     HF = "hf"
     HF_RESULTS = "hf-results"
+    MTEB = "mteb"
 
 
-FOLDERS = (Format.EEE, Format.HF, Format.HF_RESULTS)
+FOLDERS = (Format.EEE, Format.HF, Format.HF_RESULTS, Format.MTEB)
 """Formats that are a folder of files, one for each entry of a board."""
 
 
 def export(
     form: Annotated[
-        str, typer.Option("--format", help="csv, parquet, markdown, latex (booktabs), eee, hf or hf-results.")
+        str, typer.Option("--format", help="csv, parquet, markdown, latex (booktabs), eee, hf, hf-results or mteb.")
     ] = "csv",
     out: Annotated[
-        Path | None, typer.Option("--out", help="File to write; eee, hf and hf-results need a folder, parquet a file.")
+        Path | None,
+        typer.Option("--out", help="File to write; parquet needs one, and eee, hf, hf-results and mteb a folder."),
     ] = None,
     runs: opt.Runs = opt.DEFAULT_RUNS,
     protocol: opt.Protocol = None,
@@ -68,7 +70,8 @@ def export(
 
     eee writes one JSON document per entry in the schema of Every Eval Ever 0.3.0. hf writes one model card per entry,
     with `model-index` metadata that the Hugging Face Hub reads. hf-results writes one folder per entry with the file
-    `.eval_results/clip-etl-bench.yaml` for a model repository, and `eval.yaml` for the benchmark's own.
+    `.eval_results/clip-etl-bench.yaml` for a model repository, and `eval.yaml` for the benchmark's own. mteb writes
+    `results/MODEL/REVISION/TASK.json`, which mteb's classes read.
 
     Example: etl-bench export --format latex --out table.tex
     """
@@ -103,7 +106,7 @@ def export(
     if not boards:
         raise UsageError(f"No runs to export in {runs} that fit; `etl-bench leaderboard` lists what is available.")
     if kind in FOLDERS and out is not None:
-        for path in _write_folder(_files(boards, kind, organization, benchmark or "", source), out):
+        for path in _write_folder(_files(boards, kind, runs, organization, benchmark or "", source), out):
             print_line(str(path))
         return
     if out is not None:
@@ -129,18 +132,22 @@ def export(
 
 
 def _files(
-    boards: Sequence[Leaderboard], kind: Format, organization: str, benchmark: str, source: str | None
+    boards: Sequence[Leaderboard], kind: Format, runs: Path, organization: str, benchmark: str, source: str | None
 ) -> dict[str, str]:
     """The texts of a format's files, by name."""
     from bench.exchange.eval_results import eval_results
     from bench.exchange.every_eval_ever import eee_documents
     from bench.exchange.hugging_face import model_cards
+    from bench.exchange.mteb_results import results_tree
+    from bench.results.shards import Shards
 
     if kind is Format.EEE:
         documents = eee_documents(boards, organization=organization, made=datetime.now(UTC))
         return {name: json.dumps(document, indent=1) + "\n" for name, document in documents.items()}
     if kind is Format.HF_RESULTS:
         return eval_results(boards, benchmark=benchmark, source=source)
+    if kind is Format.MTEB:
+        return results_tree(boards, Shards(runs).record, Shards(runs).difficulties.read)
     return model_cards(boards)
 
 

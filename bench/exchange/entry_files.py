@@ -22,6 +22,14 @@ def named_entries(boards: Sequence[Leaderboard]) -> Iterator[tuple[str, Leaderbo
                 yield f"{place}/{slug(entry.key)}", board, entry
 
 
+def task_text(board: Leaderboard, dataset: str) -> str:
+    """A dataset in the setting of a board, without what belongs to the model: `eurosat.few-shot.16-shots.coop`."""
+    setting = board.setting
+    source = f"from-{setting.source}" if setting.source else ""
+    shots = setting.shots_text.replace(", ", ".").replace(" ", "-")
+    return ".".join(filter(None, [dataset, setting.protocol, source, shots, setting.draw]))
+
+
 def provenance_sentences(entry: Entry) -> list[str]:
     """What a reader of the entry's numbers must know about its runs."""
     found = []

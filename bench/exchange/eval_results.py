@@ -12,7 +12,7 @@ import bench
 from bench._util.slugs import slug
 from bench.analysis.leaderboard import Entry, Leaderboard
 from bench.errors import UsageError
-from bench.exchange.entry_files import named_entries, provenance_sentences
+from bench.exchange.entry_files import named_entries, provenance_sentences, task_text
 from bench.exchange.hugging_face import yaml_text
 from bench.statistics import Estimate
 
@@ -52,19 +52,11 @@ def _results(board: Leaderboard, entry: Entry, benchmark: str, source: str | Non
         for measure in board.measures:
             if (estimate := cell.scores.get(measure)) is not None:
                 yield {
-                    "dataset": {"id": benchmark, "task_id": _task(board, dataset, measure)},
+                    "dataset": {"id": benchmark, "task_id": slug(f"{task_text(board, dataset)}.{measure}")},
                     "value": round(100 * estimate.mean, 4),
                     **({"source": {"url": source, "name": NAME}} if source else {}),
                     "notes": _notes(board, entry, estimate),
                 }
-
-
-def _task(board: Leaderboard, dataset: str, measure: str) -> str:
-    """The id of a task, such as `eurosat.few-shot.16-shots.coop.all`: all but what belongs to the model."""
-    setting = board.setting
-    source = f"from-{setting.source}" if setting.source else ""
-    shots = setting.shots_text.replace(", ", ".").replace(" ", "-")
-    return slug(".".join(filter(None, [dataset, setting.protocol, source, shots, setting.draw, measure])))
 
 
 def _notes(board: Leaderboard, entry: Entry, estimate: Estimate) -> str:
