@@ -46,11 +46,13 @@ def confusions(label: ArrayLike, predicted: ArrayLike, *, limit: int) -> tuple[P
         >>> [(c.label, c.predicted, c.count) for c in confusions([0, 0, 0, 1], [1, 1, 0, 0], limit=5)]
         [(0, 1, 2), (1, 0, 1)]
     """
-    truth, guess = np.asarray(label), np.asarray(predicted)
+    truth, guess = np.asarray(label, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
     sizes = np.bincount(truth)
-    pairs, counts = np.unique(np.stack([truth, guess])[:, truth != guess], axis=1, return_counts=True)
-    order = np.lexsort((pairs[1], pairs[0], -counts))[:limit]
-    return tuple(PairView(int(pairs[0, i]), int(pairs[1, i]), int(counts[i]), int(sizes[pairs[0, i]])) for i in order)
+    n_cls = int(guess.max(initial=0)) + 1
+    wrong = truth != guess
+    pairs, counts = np.unique(truth[wrong] * n_cls + guess[wrong], return_counts=True)
+    found = [(*divmod(int(pairs[i]), n_cls), int(counts[i])) for i in np.argsort(-counts, kind="stable")[:limit]]
+    return tuple(PairView(true, taken_for, count, int(sizes[true])) for true, taken_for, count in found)
 
 
 def hard_images(outcomes: pd.DataFrame, *, limit: int) -> tuple[HardImageView, ...]:

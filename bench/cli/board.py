@@ -98,6 +98,8 @@ def init(
     check_output_folder(folder, "DIR")
     for path in write_template(folder, title, requirement):
         print_line(str(path))
+    if requirement is None:
+        remark(f"Next: write into {folder / 'requirements.txt'} where pip gets clip-etl-bench.")
 
 
 @board_app.command("verify")

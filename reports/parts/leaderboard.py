@@ -331,10 +331,10 @@ def badges(entry: EntryView) -> list[list[str]]:
         )
     if entry.stale:
         found.append(["stale", "† older code", entry.stale])
-    if entry.imported:
-        found.append(["imported", "imported, not verified", entry.imported])
     if entry.verified:
         found.append(["verified", entry.verified, "Runs that the board drew at random and recomputed from the images"])
+    elif entry.imported:
+        found.append(["imported", "imported, not verified", entry.imported])
     return found
 
 

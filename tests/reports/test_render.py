@@ -11,6 +11,7 @@ from report_sample import BACKBONE, catalogue, curves_frame, difficulty_frame, r
 from bench.method_info.method_sheets import MethodSheet
 from bench.presenters import Catalogue, site_view
 from reports import render_site
+from reports.parts.leaderboard import badges
 from reports.render import json_island
 from reports.views import DatasetView
 
@@ -46,6 +47,13 @@ def test_nothing_is_loaded_from_elsewhere(page):
     assert all(a["href"].startswith(("#", "https://example.org/")) for tag, a in tags if tag == "a")
     assert "default-src 'none'" in page
     assert "@import" not in page
+
+
+def test_a_row_with_recomputed_runs_does_not_say_that_nothing_was_verified(view):
+    entry = replace(view.boards[0].entries[0], imported="3 of 4 runs")
+    assert [text for _, text, _ in badges(entry)] == ["imported, not verified"]
+    entry = replace(entry, verified="verified 1 of 4, bit-identical")
+    assert [text for _, text, _ in badges(entry)] == ["verified 1 of 4, bit-identical"]
 
 
 def test_nothing_on_the_page_needs_eval(page):

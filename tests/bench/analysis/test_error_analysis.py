@@ -18,7 +18,7 @@ def test_confusions_are_the_cells_off_the_diagonal_of_the_confusion_matrix():
     assert {(c.label, c.predicted): c.count for c in found} == {
         (i, j): matrix[i, j] for i in range(6) for j in range(6) if i != j and matrix[i, j]
     }
-    assert [c.count for c in found] == sorted((c.count for c in found), reverse=True)
+    assert list(found) == sorted(found, key=lambda c: (-c.count, c.label, c.predicted))
     assert all(c.n == matrix[c.label].sum() for c in found)
 
 

@@ -52,9 +52,11 @@ def test_build_keeps_pages_of_others_and_names_what_is_missing(tmp_path: Path) -
 
 
 def test_init_lists_what_it_wrote(tmp_path: Path) -> None:
-    code, said, _ = run("board", "init", tmp_path / "ours", "--title", "Ours")
+    code, said, remarks = run("board", "init", tmp_path / "ours", "--title", "Ours")
     assert code == 0
     assert str(tmp_path / "ours" / ".gitlab-ci.yml") in said.splitlines()
+    assert f"Next: write into {tmp_path / 'ours' / 'requirements.txt'} where pip gets clip-etl-bench." in remarks
+    assert run("board", "init", tmp_path / "theirs", "--requirement", "clip-etl-bench==1.0")[2] == ""
     with pytest.raises(BoardError, match="exists already"):
         run("board", "init", tmp_path / "ours")
 
