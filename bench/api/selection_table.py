@@ -44,7 +44,7 @@ class SelectionTable:
 
         commands = {board_title(board): selection_command(board) for board, found in self.differences if not found}
         return [
-            f"{title}: no method ran with `validation` and with another rule. "
+            f"{title}: no method ran with `validation` and another rule. "
             + (f"This adds what is missing: {command}" if command else "No method here has a choice to make.")
             for title, command in commands.items()
         ]

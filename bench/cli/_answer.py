@@ -1,4 +1,4 @@
-"""A small board and the answer in words, with which commands that make runs end."""
+"""The small leaderboard and the findings that `run` and `demo` print at the end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LEFT_OUT = ("n/N", "parameters")
 
 
 def print_answer(results: Results) -> None:
-    """Each leaderboard without counts and costs, and below it the sentences of the page; nothing without a score."""
+    """Print each leaderboard without counts and costs, then its findings. Prints nothing without scores."""
     from bench.api.leaderboard_table import board_title
 
     if not len(results):

@@ -1,4 +1,4 @@
-"""Command groups whose default command is `show`: without a name it lists, with a name it shows one entry."""
+"""Command groups whose default command is `show`: it lists all entries, or shows the entry of a given name."""
 
 from typing import Any
 

@@ -26,7 +26,7 @@ Convention = Annotated[
     str,
     typer.Option(
         "--h",
-        help="H of average rows: mean_of_h (mean over datasets) or h_of_means (H of averages, as papers print).",
+        help="H of average rows: mean_of_h (mean of the datasets' H) or h_of_means (H of the averages, as in papers).",
     ),
 ]
 Backbones = Annotated[list[str], request_option("backbones")]
@@ -37,7 +37,7 @@ Supports = Annotated[
     list[Path],
     typer.Option(
         "--support",
-        help="Support list instead of a draw: from `datasets draw`, or JSON lines of path and label. Repeatable.",
+        help="Support list in place of a draw: from `datasets draw`, or JSON lines of path and label. Repeatable.",
     ),
 ]
 DataRoot = Annotated[Path | None, request_option("data_root")]
@@ -47,11 +47,11 @@ Jobs = Annotated[int | None, request_option("jobs")]
 Device = Annotated[str, request_option("device")]
 RecordedDevice = Annotated[
     str | None,
-    typer.Option("--device", help="As of `run`. Default: that of the run if this machine has one, else the CPU."),
+    typer.Option("--device", help="As in `run`. Default: the device of the run if this machine has it, else the CPU."),
 ]
 Easy = Annotated[
     list[str],
-    typer.Option("--easy", help="Datasets that count as easy, with --hard. Default: thirds by difficulty."),
+    typer.Option("--easy", help="Datasets that count as easy; use with --hard. Default: thirds by difficulty."),
 ]
 Hard = Annotated[list[str], typer.Option("--hard", help="Datasets that count as hard.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -59,9 +59,9 @@ RunnerName = Annotated[str, request_option("runner")]
 
 
 def _runs_to_read(folder: Path) -> Path:
-    """The folder of the runs: as given, or the only one below it that holds runs, named on standard error."""
+    """The given folder, or the only folder below it with runs, which is then named on standard error."""
     if folder.exists() and not folder.is_dir():
-        raise UsageError(f"--runs {folder} is a file; give the folder that holds the runs.")
+        raise UsageError(f"--runs {folder} is a file; give the folder that contains the runs.")
     if not folder.is_dir() or (folder / "shards").is_dir():
         return folder
     from bench.results.nearby_runs import runs_folders
@@ -69,25 +69,25 @@ def _runs_to_read(folder: Path) -> Path:
     below = runs_folders(folder)
     if len(below) > 1:
         raise UsageError(
-            f"{folder} holds no runs itself, but {', '.join(map(str, below))} do; choose one with --runs {below[0]}."
+            f"{folder} has no runs, but {', '.join(map(str, below))} do; choose one, such as --runs {below[0]}."
         )
     if below:
-        remark(f"{folder} holds no runs itself; these are the runs of {below[0]}")
+        remark(f"{folder} has no runs; using the runs of {below[0]}")
     return below[0] if below else folder
 
 
 Runs = Annotated[Path, request_option("runs", callback=_runs_to_read)]
-"""Of commands that read: the folder may be one level further down."""
+"""For commands that only read runs: the runs may be one folder deeper."""
 
 ModelWeights = Annotated[
     str | None,
     typer.Option("-b", "--weights", help="The backbone's weights, as ARCH=FILE or a file; default: the recorded ones."),
 ]
-"""Of commands that use a kept model."""
+"""For commands that use a kept model."""
 
 
 def shot_counts(text: str | None) -> list[int] | None:
-    """The numbers of a `Shots` option, None if it was not given."""
+    """The numbers of a `Shots` option, or None if it was not given."""
     return None if text is None else parse_shots(text)
 
 

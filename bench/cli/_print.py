@@ -24,7 +24,7 @@ Row = Mapping[str, object]
 
 
 def print_rows(rows: Sequence[Row], columns: Sequence[str] | None = None, *, as_json: bool = False) -> None:
-    """Rows as a table of those columns (default: those of the first row), or all of their values as a JSON list."""
+    """Print rows as a table of `columns` (default: those of the first row), or all values as a JSON list."""
     if as_json:
         print_json([dict(row) for row in rows])
         return
@@ -40,9 +40,9 @@ def print_rows(rows: Sequence[Row], columns: Sequence[str] | None = None, *, as_
 
 
 def plain_table(head: Sequence[str], cells: Sequence[Sequence[str]], width: int) -> str | None:
-    """The text of a table as rich lays it out, which takes a second for a thousand rows.
+    """The text of a table in the layout of rich, which would take a second for a thousand rows.
 
-    None if it is empty, wider than `width`, or has a cell that is not a line of ASCII.
+    None if the table is empty, wider than `width`, or has a cell that is not a line of ASCII.
     """
     lines = [head, *cells]
     if not head or not all(cell.isascii() and cell.isprintable() for line in lines for cell in line):
@@ -70,7 +70,7 @@ def _rich_table(head: Sequence[str], cells: Sequence[Sequence[str]]) -> Table:
 
 
 def print_facts(facts: Row, *, as_json: bool) -> None:
-    """Named values, one per line, or as a JSON object."""
+    """Print named values, one per line, or as a JSON object."""
     if as_json:
         print_json(dict(facts))
         return
@@ -81,28 +81,28 @@ def print_facts(facts: Row, *, as_json: bool) -> None:
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for name, value in facts.items():
-        label = name if "." in name else name.replace("_", " ")  # dotted names are what --set takes
+        label = name if "." in name else name.replace("_", " ")  # --set accepts dotted names, so they stay as they are
         table.add_row(Text(label), Text(as_text(value)))
     _console().print(table)
 
 
 def print_json(value: object) -> None:
-    """A value as JSON; dataclasses and models become objects, and non-finite numbers null."""
+    """Print a value as JSON. Dataclasses and models become objects; non-finite numbers become null."""
     print_line(json.dumps(_plain(value), indent=1, ensure_ascii=False))
 
 
 def print_line(text: str) -> None:
-    """One line of results."""
+    """Print one line of results to standard output."""
     sys.stdout.write(printable(text, keep="\n\t") + "\n")
 
 
 def remark(text: str) -> None:
-    """One line on standard error, which pipes do not see."""
+    """Print one line to standard error."""
     sys.stderr.write(printable(text, keep="\n\t") + "\n")
 
 
 def print_markdown(text: str) -> None:
-    """A page of documentation: laid out in a terminal, unchanged in a pipe or file."""
+    """Print a page of documentation, formatted in a terminal and unchanged in a pipe or file."""
     if not sys.stdout.isatty():
         print_line(text)
         return
@@ -112,7 +112,7 @@ def print_markdown(text: str) -> None:
 
 
 def as_text(value: object) -> str:
-    """A value as text of a table cell, without characters that a terminal would obey."""
+    """A value as text of a table cell, without terminal control characters."""
     if isinstance(value, str):
         return printable(value, keep="\n\t")
     if value is None or (isinstance(value, float) and math.isnan(value)):

@@ -1,4 +1,4 @@
-"""The fields of a sweep request as options of a command, generated so that no option is written down twice."""
+"""Generates the options of a command from the fields of a sweep request."""
 
 import inspect
 import types

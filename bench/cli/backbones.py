@@ -11,13 +11,13 @@ from bench.cli._print import print_facts, print_rows
 def backbones(
     name: Annotated[
         str | None,
-        typer.Argument(help="Show one: an architecture, arch.tag, ARCH=FILE, hf-hub:ORG/NAME or local-dir:FOLDER."),
+        typer.Argument(help="Show one: architecture, arch.tag, ARCH=FILE, hf-hub:ORG/NAME or local-dir:FOLDER."),
     ] = None,
     as_json: opt.AsJson = False,
 ) -> None:
-    """List the families of backbones with an example of each, or show one: its towers, weights, and methods.
+    """List the families of backbones with an example of each, or show one backbone: its towers, weights and methods.
 
-    Any arch.tag of open_clip works, and so do hf-hub:ORG/NAME, local-dir:FOLDER and local weights (ARCH=FILE).
+    A backbone is an arch.tag of open_clip, hf-hub:ORG/NAME, local-dir:FOLDER, or local weights (ARCH=FILE).
 
     Example: etl-bench backbones ViT-B-16-SigLIP2
     """

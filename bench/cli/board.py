@@ -13,13 +13,14 @@ from bench.cli import _options as opt
 from bench.cli._print import print_line, remark
 
 board_app = typer.Typer(
-    no_args_is_help=True, help="A public leaderboard from a folder of submissions; see also `submit` and `submissions`."
+    no_args_is_help=True,
+    help="Build a public leaderboard from a folder of submissions; see also `submit` and `submissions`.",
 )
 
-Submissions = Annotated[Path, typer.Argument(metavar="SUBMISSIONS", help="Folder whose folders are the submissions.")]
+Submissions = Annotated[Path, typer.Argument(metavar="SUBMISSIONS", help="Folder with one subfolder per submission.")]
 Work = Annotated[
     Path | None,
-    typer.Option("--work", help="Folder that later builds use again. Default: .board beside the submissions."),
+    typer.Option("--work", help="Cache folder of later builds. Default: .board beside the submissions."),
 ]
 
 
@@ -37,9 +38,9 @@ def build(
 ) -> None:
     """Check all submissions and write the page of their runs, which works offline, and board.json.
 
-    Submissions that did not change are not checked again. A run in several submissions counts once, for the one that
-    was submitted first. Refused submissions are left out and named. Results of `board verify` are read from the folder
-    `verified` beside the submissions.
+    Unchanged submissions are not checked again. A run in several submissions counts once, for the first of them.
+    Refused submissions are left out and listed. Results of `board verify` are read from the folder `verified` beside
+    the submissions.
 
     Example: etl-bench board build submissions -o site
     """
@@ -65,10 +66,10 @@ def build(
 
 @board_app.command("diff")
 def diff(
-    old: Annotated[Path, typer.Argument(help="The site before: a folder that `board build` wrote.")],
-    new: Annotated[Path, typer.Argument(help="The site after.")],
+    old: Annotated[Path, typer.Argument(help="Old site: a folder that `board build` wrote.")],
+    new: Annotated[Path, typer.Argument(help="New site.")],
 ) -> None:
-    """Print what changes between two boards as Markdown: submissions, rows, ranks, and pairs that differ significantly.
+    """Print the changes between two boards as Markdown: submissions, rows, ranks, and pairs that differ significantly.
 
     Example: etl-bench board diff site-of-main site
     """
@@ -80,16 +81,16 @@ def diff(
 
 @board_app.command("init")
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the repository; files in it are kept.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the repository; existing files are kept.")],
     title: Annotated[str, typer.Option("--title", help="Heading of its README.")] = "Leaderboard",
     requirement: Annotated[
         str | None,
-        typer.Option("--requirement", help="What pip installs there. Default: a line to fill in."),
+        typer.Option("--requirement", help="Requirement that pip installs in the CI. Default: a line to fill in."),
     ] = None,
 ) -> None:
-    """Start the repository of a board: README, submissions folder, and CI for GitHub and GitLab.
+    """Create the repository of a board: README, submissions folder, and CI for GitHub and GitLab.
 
-    The CI checks pull requests without secrets, comments with what they change, and publishes the page.
+    The CI checks pull requests without secrets, comments on what they change, and publishes the page.
 
     Example: etl-bench board init our-board --title "Our board"
     """
@@ -107,11 +108,13 @@ def verify(
     submissions: Submissions,
     secret: Annotated[
         str,
-        typer.Option("--secret", help="A text that submitters did not know, such as the commit that merged them."),
+        typer.Option("--secret", help="Text that submitters could not know, such as the hash of the merge commit."),
     ],
-    names: Annotated[list[str], typer.Option("--submission", help="This one, requested or not. Repeatable.")] = [],  # noqa: B006
+    names: Annotated[
+        list[str], typer.Option("--submission", help="Verify this one, even if it did not request it. Repeatable.")
+    ] = [],  # noqa: B006
     count: Annotated[
-        int | None, typer.Option("--runs", min=1, help="Runs of each. Default: two of a hundred, at least three.")
+        int | None, typer.Option("--runs", min=1, help="Runs per submission. Default: 2 %, at least three.")
     ] = None,
     work: Work = None,
     data_root: opt.DataRoot = None,
@@ -119,9 +122,9 @@ def verify(
 ) -> None:
     """Recompute some runs of the submissions that request it, and write the results to `verified` beside them.
 
-    The runs are drawn by a hash of the submission's content and the secret. Only installed methods are run. The next
-    `board build` shows how many runs of each row were recomputed, and whether bit for bit or within rounding. Exit
-    code: 0 all are reproduced, 1 one is not, 3 some could not be repeated here.
+    A hash of the submission's content and the secret selects the runs. Only installed methods are run. The next
+    `board build` shows how many runs of each row were recomputed, and whether they agree bit for bit or within
+    rounding. Exit code: 0 all are reproduced, 1 some are not, 3 some could not be repeated here.
 
     Example: etl-bench board verify submissions --secret "$(git rev-parse HEAD)"
     """

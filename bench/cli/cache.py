@@ -9,7 +9,7 @@ from bench.cli._print import print_rows, remark
 from bench.errors import UsageError
 
 cache_app = typer.Typer(
-    help="The cache of frozen features and of page parts. Deleting it costs time but changes no result.",
+    help="Inspect or clear the cache of frozen features and page parts. Deleting it costs time but changes no result.",
     no_args_is_help=True,
 )
 
@@ -45,7 +45,7 @@ def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
 
 @cache_app.command("verify")
 def verify(cache: opt.Cache = None) -> None:
-    """Read every file and delete damaged ones; exit code 1 if there were any."""
+    """Read every file and delete damaged files; exit code 1 if there were any."""
     from bench.experiment.features import cache as store
     from bench.experiment.features.budget import remove
 
@@ -65,7 +65,7 @@ def clear(
     ] = None,
     cache: opt.Cache = None,
 ) -> None:
-    """Delete everything, the features of one backbone, or those least recently used."""
+    """Delete the whole cache, the features of one backbone, or the least recently used features."""
     from bench._util.text_cache import TextCache
     from bench.experiment.features import cache as store
     from bench.experiment.features.budget import make_room

@@ -1,4 +1,4 @@
-"""`etl-bench check`: the conformance checks and a short trial for one method, from this or another package."""
+"""`etl-bench check`: runs the conformance checks and a short trial of one method."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def check(
         bool,
         typer.Option(
             "--trial/--no-trial",
-            help="Also train it on three synthetic datasets and compare with zero-shot: 2 minutes.",
+            help="Also train it on three synthetic datasets and compare it with zero-shot; takes 2 minutes.",
         ),
     ] = True,
     cache: opt.Cache = None,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Check a method: about twenty checks on a tiny backbone, then a short trial on synthetic datasets; no download.
+    """Check a method: about thirty checks on a tiny backbone, then a short trial on synthetic datasets; no download.
 
-    Exit code: 0 all passed, 1 something failed (each failure says what to do), 2 no such method.
+    Exit code: 0 all checks passed, 1 some failed (each failure says what to do), 2 unknown method.
 
     Example: etl-bench check coop
     """

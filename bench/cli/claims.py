@@ -1,4 +1,4 @@
-"""`etl-bench claims`: statements about methods, tested on the runs."""
+"""`etl-bench claims`: tests statements about methods on the runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,9 +18,9 @@ def claims(
 ) -> None:
     """Test each claim on the runs: supported, refuted, inconclusive or not tested, with effect, n and 95 % interval.
 
-    The shipped claims are the observations and the headline of the APEX paper. Effects are differences over these
-    datasets, tested with the noise of seeds and test images. p is against the claim's threshold and not adjusted for
-    how many are tested.
+    The shipped claims are the observations and the main result of the APEX paper. Effects are differences over these
+    datasets, tested with the noise of seeds and test images. p tests against the claim's threshold and is not adjusted
+    for the number of claims.
     """
     from bench.api.results import load_results
 

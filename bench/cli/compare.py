@@ -1,4 +1,4 @@
-"""`etl-bench compare`: two methods on the same images with the same seeds."""
+"""`etl-bench compare`: compares two methods on the same images with the same seeds."""
 
 from typing import Annotated
 
@@ -20,10 +20,10 @@ def compare(
 ) -> None:
     """Compare two methods: difference per dataset in percentage points with its 95 % interval, and flipped images.
 
-    Intervals resample test images and seeds together; with one seed they cover the images only. p values are exact
+    Intervals resample test images and seeds together; with one seed they resample the images only. p values are exact
     McNemar tests within a seed, adjusted (Holm) for all tests of the table. The average is tested with the noise of
-    seeds and test images, and its verdict holds for these datasets. The interval over datasets is for other datasets of
-    their kind.
+    seeds and test images; its verdict applies to these datasets. The interval over datasets applies to other datasets
+    of the same kind.
 
     Example: etl-bench compare apex coop --shots 16
     """

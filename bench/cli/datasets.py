@@ -33,10 +33,10 @@ def show(
     data_root: opt.DataRoot = None,
     as_json: opt.AsJson = False,
 ) -> None:
-    """List the datasets, or show the properties of one and, with --data-root, what your copy holds.
+    """List the datasets, or show the properties of one dataset and, with --data-root, the content of your copy.
 
-    The column `get` has `built in`, `fetch` (`datasets fetch` downloads it), `by hand` (`datasets fetch` says how),
-    `your own`, or `on disk` for what --data-root holds.
+    The column `get` is `built in`, `fetch` (`datasets fetch` downloads it), `by hand` (`datasets fetch` says how),
+    `your own`, or `on disk` (found in --data-root).
     """
     from datasets_registry import get_dataset, list_datasets
 
@@ -49,7 +49,7 @@ def show(
     facts = _summary(info) | _properties(info, data_root, as_json=as_json)
     print_facts(facts, as_json=as_json)
     if facts["test_images"] is None:
-        remark("Next: give --data-root FOLDER to see what your copy holds")
+        remark("Next: give --data-root FOLDER to see the content of your copy")
 
 
 def _summary(info: DatasetInfo) -> dict[str, object]:
@@ -71,7 +71,7 @@ def _place(info: DatasetInfo, data_root: Path | None) -> dict[str, object]:
 
 
 def _properties(info: DatasetInfo, data_root: Path | None, *, as_json: bool) -> dict[str, object]:
-    """What is known of a dataset. Without a data folder, nothing is said of a copy on disk."""
+    """The facts of a dataset. Facts of a copy on disk are None without a data folder."""
     from datasets_registry import DrawRule, pretraining_overlap, way_to_get
 
     unread = data_root is None and way_to_get(info) in ("fetch", "by hand")

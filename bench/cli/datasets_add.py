@@ -33,7 +33,7 @@ def add(
         typer.Option(
             "--split",
             help="given (folders, column, ...), hash (by content) or even (the same shares of each class). Default: "
-            "given if there is one, else hash, or even where hash leaves a class without test images.",
+            "given if the data has a split, else hash, or even if hash leaves a class without test images.",
         ),
     ] = None,
     root: Annotated[
@@ -44,13 +44,13 @@ def add(
     split_column: Annotated[str | None, typer.Option("--split-column", help="Column of train, val and test.")] = None,
     names: Annotated[
         list[str],
-        typer.Option("--name", help="Name of a class in prompts, as LABEL=NAME, where the guess is wrong. Repeatable."),
+        typer.Option("--name", help="Name of a class in prompts, as LABEL=NAME, if the guess is wrong. Repeatable."),
     ] = [],  # noqa: B006
     guess_names: Annotated[
         bool,
         typer.Option(
             "--guess-names/--raw-names",
-            help="Make class names readable: '001.Black_footed_Albatross' is 'Black footed Albatross'.",
+            help="Make class names readable: '001.Black_footed_Albatross' becomes 'Black footed Albatross'.",
         ),
     ] = True,
     skip_broken: Annotated[
@@ -70,7 +70,7 @@ def add(
 ) -> None:
     """Inspect your images and register them as a dataset, described by NAME.toml.
 
-    Every image is read. If some are broken, all of them are listed and nothing is written. The file is
+    Every image is read. If some images are broken, the command lists them all and writes nothing. NAME.toml is
     written to the folder in ETL_BENCH_DATASETS, by default ./etl-bench-datasets. Images are not copied.
 
     Example: etl-bench datasets add birds --images ~/birds --template 'a photo of a {}, a type of bird.'
@@ -127,7 +127,7 @@ def _pairs(texts: list[str]) -> dict[str, str]:
 
 
 class _Progress:
-    """Says on standard error how many images were inspected, a few seconds apart."""
+    """Prints the number of inspected images to standard error, every few seconds."""
 
     def __init__(self) -> None:
         self._said = time.monotonic()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def check(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Datasets, names or patterns. Default: all that are on disk.", show_default=False),
+        typer.Argument(help="Names or patterns of datasets. Default: all on disk.", show_default=False),
     ] = None,
     data_root: opt.DataRoot = None,
     sample: Annotated[
@@ -25,14 +25,14 @@ def check(
         typer.Option("--sample", min=0, help="Open only this many images per dataset, spread over its splits."),
     ] = None,
     fingerprint: Annotated[
-        bool, typer.Option("--fingerprint/--no-fingerprint", help="Keep digests of the files, or write nothing.")
+        bool, typer.Option("--fingerprint/--no-fingerprint", help="Store digests of the files, or write nothing.")
     ] = True,
     as_json: opt.AsJson = False,
 ) -> None:
     """Check layout, split, counts and every image, and name the command that fixes each problem. Needs no network.
 
     Digests of the files are written to DATA-ROOT/.etl-bench/NAME.json, or to your cache folder if DATA-ROOT belongs to
-    someone else. Exit code: 0 fine, 1 problems, 2 wrong usage.
+    someone else. Exit code: 0 no problems, 1 problems found, 2 wrong usage.
     """
     from datasets_registry import DATASETS, check_dataset, get_dataset, is_present, list_datasets
 

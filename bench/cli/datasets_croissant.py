@@ -17,11 +17,11 @@ NOT_STATED = "not stated"
 
 
 def croissant(
-    name: Annotated[str, typer.Argument(help="The dataset: a drawn one, or one of your own.")],
+    name: Annotated[str, typer.Argument(help="A synthetic dataset, or one of your own.")],
     out: Annotated[Path, typer.Option("--out", help="New or empty folder to write.")],
     creator: Annotated[str | None, typer.Option("--creator", help="Person or organization that made it.")] = None,
-    url: Annotated[str | None, typer.Option("--url", help="Its web page. Default: the homepage of the entry.")] = None,
-    version: Annotated[str, typer.Option("--version", help="Its version, as three numbers.")] = "1.0.0",
+    url: Annotated[str | None, typer.Option("--url", help="Web page. Default: the dataset's homepage.")] = None,
+    version: Annotated[str, typer.Option("--version", help="Version, as three numbers.")] = "1.0.0",
     date: Annotated[str | None, typer.Option("--date", help="Day of publication, YYYY-MM-DD. Default: today.")] = None,
     shots: Annotated[
         str | None, typer.Option("--shots", help="Write few-shot draws with these images per class, such as 1,4,16.")
@@ -30,10 +30,10 @@ def croissant(
     rule: opt.Draw = "coop",
     allow_fewer: opt.AllowFewer = False,
 ) -> None:
-    """Write a dataset as a folder that others read with `mlcroissant`: images, labels, splits, draws and metadata.
+    """Write a dataset as a folder for `mlcroissant`: images, labels, splits, draws and metadata.
 
-    The folder has an archive of the images, `images.csv`, with --shots `support.csv`, and `croissant.json`, which
-    describes them in the format Croissant 1.1. Licence and citation are those of the dataset's entry.
+    The folder contains an archive of the images, `images.csv`, `support.csv` (with --shots), and `croissant.json`,
+    which describes them in the format Croissant 1.1. Licence and citation are those of the dataset's entry.
 
     Example: etl-bench datasets croissant spectrum_basic --out spectrum_basic --shots 1,4,16 --creator 'Our lab'
     """

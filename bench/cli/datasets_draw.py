@@ -19,7 +19,7 @@ def draw(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the draw.")] = 1,
     rule: opt.Draw = "coop",
     support: Annotated[
-        str | None, typer.Option("--support", help="What changes the draw: imbalanced:FACTOR or noisy:RATE.")
+        str | None, typer.Option("--support", help="Change the draw: imbalanced:FACTOR or noisy:RATE.")
     ] = None,
     allow_fewer: opt.AllowFewer = False,
     out: Annotated[Path | None, typer.Option("--out", help="File to write; default: standard output.")] = None,
@@ -27,9 +27,9 @@ def draw(
 ) -> None:
     """Write the images of a draw as JSON: keys, labels, content digests, class names and their source.
 
-    With noisy:RATE, `true_labels` has the images whose label was changed.
+    With noisy:RATE, `true_labels` lists the true label of each image whose label was changed.
 
-    `etl-bench run --support FILE` uses it, on any machine that has the same images.
+    `etl-bench run --support FILE` trains on these images, on any machine that has them.
 
     Example: etl-bench datasets draw eurosat --shots 16 --seed 1 --out eurosat-16-1.json
     """

@@ -1,4 +1,4 @@
-"""`etl-bench datasets fetch`: downloads datasets after their licences were accepted."""
+"""`etl-bench datasets fetch`: downloads datasets after the user accepts their licences."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def fetch(
     data_root: opt.DataRoot = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Accept the licences without a prompt.")] = False,
     splits_only: Annotated[
-        bool, typer.Option("--splits-only", help="Only the split file and the lists of names, no images.")
+        bool, typer.Option("--splits-only", help="Fetch only the split file and the class names, no images.")
     ] = False,
-    again: Annotated[bool, typer.Option("--again", help="Also fetch files that exist, and replace them.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Fetch existing files again and replace them.")] = False,
     mirror: Annotated[
         str | None,
         typer.Option("--mirror", help="Try this server first, at URL/FILE-NAME. Checksums are checked as usual."),

@@ -1,4 +1,4 @@
-"""`etl-bench demo`: the whole benchmark on a small backbone and synthetic datasets, without a download."""
+"""`etl-bench demo`: runs the whole benchmark on a small backbone and synthetic datasets, without a download."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ METHODS = (
     "zero_shot", "coop", "deep_text_prompts", "clip_adapter", "text_adapter", "vpt", "vpt_text_adapter",
     "text_prompts_visual_adapter", "ivlp", "maple", "apex",
 )  # fmt: skip
-"""No training; prompts and adapters for either encoder and for both; every method that a base-to-new claim compares."""
+"""Zero-shot, prompts and adapters of one or both encoders, and every method that a base-to-new claim compares."""
 TEST_IMAGES = 10
-"""Of each class. Shots and test images are few because the time of most runs is proportional to them."""
+"""Per class. Shots and test images are few because the time of most runs is proportional to them."""
 SHOTS = 6
 DATASETS = tuple(
     f"spectrum_{name}:test={TEST_IMAGES}"
@@ -43,16 +43,16 @@ def demo(
     quick: Annotated[bool, typer.Option("--quick", help="Three datasets, four methods, one seed.")] = False,
     runs: opt.WrittenRuns = Path("runs/demo"),
     site: Annotated[Path, typer.Option("--site", help="Folder of the report.")] = Path("site"),
-    curve: Annotated[bool, typer.Option("--curve", help="Also record the accuracy along each training.")] = False,
+    curve: Annotated[bool, typer.Option("--curve", help="Also record the accuracy during each training.")] = False,
     cache: opt.Cache = None,
     jobs: opt.Jobs = None,
     runner: opt.RunnerName = "bench.experiment.runner",
 ) -> None:
-    """Run eleven methods on eleven synthetic datasets with the embedded backbone and build the report; no download.
+    """Run eleven methods on eleven synthetic datasets with the included backbone and build the report; no download.
 
-    Each method trains briefly (`--recipe demo`) with three seeds on six images per class, and is tested on ten, so
-    that everything takes about two minutes on two cores. The last lines are a small leaderboard, what the report
-    shows, and what to run next.
+    Each method trains briefly (`--recipe demo`) with three seeds on six images per class and is tested on ten. This
+    takes about two minutes on two cores. The command then prints a small leaderboard, its main finding and two commands
+    to try next.
     """
     from bench.api.results import Results
     from bench.api.running import run_request

@@ -1,4 +1,4 @@
-"""`etl-bench diff`: what differs between two runs, causes first."""
+"""`etl-bench diff`: shows the differences between two runs, causes first."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ def diff(
     runs: opt.Runs = opt.DEFAULT_RUNS,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Show what two runs differ in (config, recipe, task, text, data, code, environment), and the flipped images."""
+    """Show how two runs differ (config, recipe, task, text, data, code, environment), and the flipped images."""
     from bench.results.run_diff import diff_runs
     from bench.results.shards import Shards
 

@@ -1,4 +1,4 @@
-"""`etl-bench docs`: the guides and reference pages that ship with the package."""
+"""`etl-bench docs`: prints the guides and reference pages that ship with the package."""
 
 import re
 from difflib import get_close_matches
@@ -14,7 +14,7 @@ from bench.errors import UsageError
 
 _OF_THE_SITE = ("index", "changelog", "contributing")  # pages that the documentation site puts together
 
-Topic = Annotated[str | None, typer.Argument(help="A topic of the list, such as `datasets`. Default: list all topics.")]
+Topic = Annotated[str | None, typer.Argument(help="A topic, such as `datasets`. Default: list all topics.")]
 
 
 def docs(topic: Topic = None, as_json: opt.AsJson = False) -> None:
@@ -31,9 +31,9 @@ def docs(topic: Topic = None, as_json: opt.AsJson = False) -> None:
 
 
 def topics() -> dict[str, Path]:
-    """The pages by topic: guides and tutorials by their file name, reference pages with `reference-` before it.
+    """The pages by topic: the file name of guides and tutorials, and `reference-` before that of reference pages.
 
-    An installed package has them inside; in a source checkout they are the folder docs/.
+    An installed package contains the pages; a source checkout has them in docs/.
     """
     inside = Path(bench.__file__).parent / "docs"
     folder = inside if inside.is_dir() else inside.parent.parent / "docs"

@@ -26,7 +26,7 @@ def doctor(
     cache: opt.Cache = None,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Check Python, packages, device, folders and database; exit code 1 if something would not work."""
+    """Check Python, packages, device, folders and database; exit code 1 if there is a problem."""
     findings = [*_software(), *_folders(data_root, runs, opt.cache_folder(cache)), _database(runs)]
     print_rows([item._asdict() for item in findings], as_json=as_json)
     raise typer.Exit(0 if all(item.fine for item in findings) else 1)

@@ -1,4 +1,4 @@
-"""`etl-bench explain`: what a tuned model learned, on one offline page."""
+"""`etl-bench explain`: shows what a tuned model learned, on one offline page."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ def explain(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Path, name, or dataset of a kept model.")],
     images: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[IMAGES]...", help="Images or folders; default: test images of the model's dataset."),
+        typer.Argument(metavar="[IMAGES]...", help="Images or folders. Default: test images of the model's dataset."),
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Page to write.")] = Path("explanation.html"),
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Most images that are looked at.")] = 500,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Largest number of images to use.")] = 500,
     backbone: opt.ModelWeights = None,
     data_root: opt.DataRoot = None,
     runs: opt.Runs = opt.DEFAULT_RUNS,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Show what a tuned model learned, on one offline page or with --json as data.
+    """Show what a tuned model learned, on one offline page or as JSON.
 
-    Words near learned context tokens, weights of the adaptive ensemble, learned tensors, images that changed their
-    answer against zero-shot, similarity maps, and class texts before and after. Sections that do not apply are left out
-    with a reason. An image in a folder named like a class has that label.
+    The page shows words near learned context tokens, weights of the adaptive ensemble, learned tensors, images whose
+    prediction differs from zero-shot, similarity maps, and class texts before and after. It names the sections that do
+    not apply, with a reason. An image in a folder with the name of a class has that label.
 
     Example: etl-bench explain birds new_pictures/ --out birds.html
     """

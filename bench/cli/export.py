@@ -1,4 +1,4 @@
-"""`etl-bench export`: leaderboards for papers and spreadsheets."""
+"""`etl-bench export`: writes leaderboards for papers and spreadsheets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Format(StrEnum):
-    """What `export` can write."""
+    """The formats of `export`."""
 
     CSV = "csv"
     PARQUET = "parquet"
@@ -34,7 +34,7 @@ class Format(StrEnum):
 
 
 FOLDERS = (Format.EEE, Format.HF, Format.HF_RESULTS, Format.MTEB)
-"""Formats that are a folder of files, one for each entry of a board."""
+"""Formats that write a folder of files, one per entry of a board."""
 
 
 def export(
@@ -43,13 +43,15 @@ def export(
     ] = "csv",
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="File to write; parquet needs one, and eee, hf, hf-results and mteb a folder."),
+        typer.Option(
+            "--out", help="File to write, or the folder for eee, hf, hf-results and mteb. parquet needs it too."
+        ),
     ] = None,
     runs: opt.Runs = opt.DEFAULT_RUNS,
     protocol: opt.Protocol = None,
     shots: opt.Shots = None,
     organization: Annotated[
-        str, typer.Option("--organization", help="Who provides the results, for eee.")
+        str, typer.Option("--organization", help="Provider of the results, for eee.")
     ] = "not stated",
     benchmark: Annotated[
         str | None, typer.Option("--benchmark", help="Dataset repository of the benchmark, OWNER/NAME, for hf-results.")
@@ -60,18 +62,18 @@ def export(
     by_dataset: Annotated[bool, typer.Option("--by-dataset", help="One row per dataset instead of averages.")] = False,
     convention: opt.Convention = "mean_of_h",
 ) -> None:
-    """Write leaderboards; csv and parquet hold fractions and run ids, markdown and latex the numbers of the page.
+    """Write leaderboards: csv and parquet contain fractions and run ids, markdown and latex the numbers of the page.
 
-    Markdown and LaTeX mark the best value of each column and those that do not differ significantly from it. Results of
-    older code (†) and imported runs that were not verified (‡) are marked in every format. Averages are those of the
-    page: where runs are missing, over the datasets and seeds that all methods have; n of expected counts the runs.
-    Texts in csv that a spreadsheet would run as formulas begin with an apostrophe. In parquet, shots is null and
-    support is all for runs on all training images.
+    Markdown and LaTeX mark the best value of each column and the values that do not differ significantly from it.
+    Results of older code (†) and imported runs that were not verified (‡) are marked in every format. Averages equal
+    those of the page: if runs are missing, they cover the datasets and seeds that all methods have. "n of expected"
+    counts the runs. In csv, an apostrophe precedes text that a spreadsheet would run as a formula. In parquet, shots is
+    null and support is all for runs on all training images.
 
     eee writes one JSON document per entry in the schema of Every Eval Ever 0.3.0. hf writes one model card per entry,
     with `model-index` metadata that the Hugging Face Hub reads. hf-results writes one folder per entry with the file
-    `.eval_results/clip-etl-bench.yaml` for a model repository, and `eval.yaml` for the benchmark's own. mteb writes
-    `results/MODEL/REVISION/TASK.json`, which mteb's classes read.
+    `.eval_results/clip-etl-bench.yaml` for a model repository, and `eval.yaml` for the benchmark's repository. mteb
+    writes `results/MODEL/REVISION/TASK.json`, which mteb's classes read.
 
     Example: etl-bench export --format latex --out table.tex
     """
@@ -104,7 +106,7 @@ def export(
         compared=not by_dataset,
     )
     if not boards:
-        raise UsageError(f"No runs to export in {runs} that fit; `etl-bench leaderboard` lists what is available.")
+        raise UsageError(f"No runs in {runs} match these options; `etl-bench leaderboard` lists the available boards.")
     if kind in FOLDERS and out is not None:
         for path in _write_folder(_files(boards, kind, runs, organization, benchmark or "", source), out):
             print_line(str(path))

@@ -1,4 +1,4 @@
-"""`etl-bench features import`: registers precomputed features as a dataset, for data that cannot be shared."""
+"""`etl-bench features import`: registers precomputed features as a dataset, for images that cannot be shared."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 features_app = typer.Typer(
-    help="Precomputed features as datasets, for methods that need only features.", no_args_is_help=True
+    help="Import precomputed features as datasets, for methods that need only features.", no_args_is_help=True
 )
 
 
@@ -23,7 +23,7 @@ features_app = typer.Typer(
 def import_features(
     file: Annotated[Path, typer.Argument(help="An .npz or .safetensors file of arrays.")],
     name: Annotated[str, typer.Option("--name", help="Name of the dataset.")],
-    backbone: Annotated[str, typer.Option("--backbone", help="Name of the model that made the features.")],
+    backbone: Annotated[str, typer.Option("--backbone", help="Name of the model that computed the features.")],
     classes: Annotated[
         Path, typer.Option("--classes", help="Class names in label order: one per line, or a JSON list.")
     ],
@@ -31,12 +31,12 @@ def import_features(
     train: Annotated[
         str, typer.Option("--train", help="Arrays of features and labels, as FEATURES,LABELS.")
     ] = "train_features,train_labels",
-    test: Annotated[str, typer.Option("--test", help="The same for test.")] = "test_features,test_labels",
-    val: Annotated[str | None, typer.Option("--val", help="The same for validation, if available.")] = None,
-    logit_scale: Annotated[float, typer.Option("--logit-scale", help="Factor on cosines; CLIP's is 100.")] = 100.0,
+    test: Annotated[str, typer.Option("--test", help="The same for the test split.")] = "test_features,test_labels",
+    val: Annotated[str | None, typer.Option("--val", help="The same for the validation split, if any.")] = None,
+    logit_scale: Annotated[float, typer.Option("--logit-scale", help="Factor on cosines; 100 for CLIP.")] = 100.0,
     title: Annotated[str, typer.Option("--title", help="Title in tables.")] = "",
 ) -> None:
-    """Check features, labels and class texts, and add them as a dataset on a backbone of that name."""
+    """Check features, labels and class texts, and add them as a dataset with a backbone of the given name."""
     from bench.experiment.features.imported_files import class_names, read_arrays, take
     from datasets_registry import BACKBONE_PREFIX, import_bundle
 

@@ -1,4 +1,4 @@
-"""`etl-bench leaderboard`: the rankings in the terminal."""
+"""`etl-bench leaderboard`: prints the rankings."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def leaderboard(
     shots: opt.Shots = None,
     convention: opt.Convention = "mean_of_h",
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with code 3 if an average lacks runs that its board has.")
+        bool, typer.Option("--strict", help="Exit with code 3 if an average lacks runs that other rows have.")
     ] = False,
     by_rule: Annotated[
         bool,
         typer.Option(
             "--selection",
-            help="What each selection rule costs, in place of the ranking: its accuracy minus that of `validation`, "
+            help="Print the cost of each selection rule, not the ranking: its accuracy minus that of `validation`, "
             "paired by method, dataset and seed.",
         ),
     ] = False,
@@ -36,8 +36,8 @@ def leaderboard(
 ) -> None:
     """Print one table per backbone, protocol and shots: averages over datasets in percent, with 95 % intervals.
 
-    Rows are ordered by mean. Overlapping intervals do not show a difference; see `etl-bench compare`. An incomplete
-    row has no rank, is marked with an asterisk, and is named on standard error.
+    Rows are ordered by mean. Intervals of two rows do not test their difference; `etl-bench compare` does. An
+    incomplete row has no rank, is marked with an asterisk, and is named on standard error.
     """
     from bench.analysis.leaderboard import HConvention
     from bench.api.leaderboard_table import board_title

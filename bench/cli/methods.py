@@ -1,4 +1,4 @@
-"""`etl-bench methods`: lists the methods, shows one, and starts a new one."""
+"""`etl-bench methods`: lists the methods, shows a method's card, and starts a new method."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 methods_app = typer.Typer(
     cls=ShowsByDefault,
-    help="List the methods, show the card of one (`etl-bench methods NAME`), or start a new one.",
+    help="List the methods, show the card of one (`etl-bench methods NAME`), or start a new method.",
 )
 
 
@@ -30,7 +30,7 @@ def show(
     shots: Annotated[int, typer.Option("--shots", min=1, help="Images per class for the parameter count.")] = 16,
     as_json: opt.AsJson = False,
 ) -> None:
-    """List the methods, or show one: what it trains, everything that --set can change, sources, parity, citation.
+    """List the methods, or show one: what it trains, the settings for --set, sources, parity, citation.
 
     Example: etl-bench methods show coop --backbone ViT-B-16.openai --classes 100
     """
@@ -57,12 +57,12 @@ def show(
 
 @methods_app.command("new")
 def new(
-    name: Annotated[str, typer.Argument(help="Its id: lower-case letters, digits and underscores.")],
+    name: Annotated[str, typer.Argument(help="Name of the method: lower-case letters, digits and underscores.")],
     family: Annotated[
-        str, typer.Option("--family", help="What it learns: 'text prompt', 'cache', 'classifier' ...; see `methods`.")
+        str, typer.Option("--family", help="What it learns: 'text prompt', 'cache', 'classifier', ...; see `methods`.")
     ] = "feature adapter",
 ) -> None:
-    """Start a method: its file, test and changelog line in a checkout, or a package of its own elsewhere.
+    """Start a method: in a checkout its file, test and changelog line, elsewhere a separate package.
 
     The generated method passes `etl-bench check NAME`. The places to edit are marked EDIT.
     """
@@ -74,7 +74,7 @@ def new(
         print_line(str(path.relative_to(Path.cwd())))
     if written.install is not None:
         print_line(f"next: pip install --editable {written.install.relative_to(Path.cwd())}")
-    print_line(f"next: edit what is marked EDIT, then `etl-bench check {name}`")
+    print_line(f"next: edit the places marked EDIT, then run `etl-bench check {name}`")
 
 
 def _summary(info: MethodInfo) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""`etl-bench models`: the tuned models of a runs folder."""
+"""`etl-bench models`: lists the tuned models of a runs folder."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ models_app.command("export")(export_command)
 def models(runs: opt.Runs = opt.DEFAULT_RUNS, as_json: opt.AsJson = False) -> None:
     """List the tuned models that `run --keep-models` stored.
 
-    Accuracy is that of the run on test images, with all its splits in --json. `etl-bench predict MODEL IMAGES` uses a
-    model; MODEL is its path, the beginning of its name, or its dataset if that has one model.
+    Accuracy is that of the run on test images; --json has all splits. `etl-bench predict MODEL IMAGES` uses a model.
+    MODEL is its path, the beginning of its name, or its dataset if that dataset has one model.
 
     Example: etl-bench models --runs runs
     """
@@ -39,7 +39,7 @@ def models(runs: opt.Runs = opt.DEFAULT_RUNS, as_json: opt.AsJson = False) -> No
         if model.info is None:
             remark(f"left out: {model.problem}")
     if not found:
-        remark(f"{runs / MODELS} holds no models; `etl-bench run ... --keep-models best` keeps them.")
+        remark(f"{runs / MODELS} has no models; `etl-bench run ... --keep-models best` stores them.")
 
 
 def _row(model: ListedModel) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""`etl-bench models export`: a tuned model in another format."""
+"""`etl-bench models export`: writes a tuned model in another format."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from bench.cli._print import remark
 def export_command(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Path, name, or dataset of a kept model.")],
     form: Annotated[str, typer.Option("--format", help="onnx, torchscript, linear or hf-folder.")],
-    out: Annotated[Path, typer.Option("--out", help="File to write; for hf-folder a folder.")],
-    force: Annotated[bool, typer.Option("--force", help="Replace what is at that place.")] = False,
+    out: Annotated[Path, typer.Option("--out", help="File to write, or the folder for hf-folder.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file or folder.")] = False,
     backbone: opt.ModelWeights = None,
     runs: opt.Runs = opt.DEFAULT_RUNS,
 ) -> None:
-    """Write a tuned model for use without this package; it is compared with the model's own logits first.
+    """Write a tuned model for use without this package, after comparing the export with the model's logits.
 
-    onnx and torchscript hold the image tower with what was learned: preprocessed pixels (n, 3, h, w) to logits and
-    probabilities, in fp32. linear holds weights and biases on the frozen feature. hf-folder holds the model file, a
-    card, the class names and the preprocessing. A method that a format cannot represent is refused.
+    onnx and torchscript contain the adapted image tower: preprocessed pixels (n, 3, h, w) to logits and probabilities,
+    in fp32. linear contains weights and biases on the frozen feature. hf-folder contains the model file, a card, the
+    class names and the preprocessing. A method that a format cannot represent is refused.
 
     Example: etl-bench models export birds --format onnx --out birds.onnx
     """

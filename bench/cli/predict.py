@@ -1,4 +1,4 @@
-"""`etl-bench predict`: labels, probabilities and novelty of new images by a tuned model."""
+"""`etl-bench predict`: predicts labels, probabilities and novelty of new images with a tuned model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def predict(
     images: Annotated[
         list[str],
         typer.Argument(
-            metavar="IMAGES...", help="Images, folders, tables with a path column, tar files, or - (a list)."
+            metavar="IMAGES...", help="Images, folders, tables with a path column, tar files, or - (list on stdin)."
         ),
     ],
     out: Annotated[
@@ -37,22 +37,22 @@ def predict(
     backbone: opt.ModelWeights = None,
     classes: Annotated[
         Path | None,
-        typer.Option("--classes", help="File with more class names, one a line, for open-vocabulary methods."),
+        typer.Option("--classes", help="File of additional class names, one per line, for open-vocabulary methods."),
     ] = None,
-    top: Annotated[int, typer.Option("--top", min=1, help="Most probable classes in each row.")] = 5,
+    top: Annotated[int, typer.Option("--top", min=1, help="Number of most probable classes in each row.")] = 5,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Images per pass of the tower.")] = 32,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue a prediction that was stopped.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted prediction.")] = False,
     runs: opt.Runs = opt.DEFAULT_RUNS,
     device: opt.Device = "auto",
     cache: opt.Cache = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar and no summary.")] = False,
 ) -> None:
-    """Predict images with a tuned model: classes with calibrated probabilities, and a mark for the unfamiliar.
+    """Predict images with a tuned model: classes with calibrated probabilities, and a mark for unfamiliar images.
 
-    An image is marked if it is unlike anything seen in training. Any number of images is streamed. An image that
-    cannot be read gets a row with an error. With --out, rows are kept beside it until all are done, so that --resume
-    continues a prediction that was killed. Exit code: 0 all done, 1 some images could not be read, 2 wrong usage or
-    nothing to read.
+    An image is marked if it is unlike the training images. Images are streamed, so their number is not limited. An
+    image that cannot be read gets a row with an error. With --out, finished rows are stored in a partial file, so
+    --resume can continue a killed prediction. Exit code: 0 all done, 1 some images could not be read, 2 wrong usage or
+    no images.
 
     Example: etl-bench predict birds new_pictures/ --out predictions.csv --page
     """
@@ -63,7 +63,7 @@ def predict(
     from bench.tuned import read_model_info
 
     if out is None and (page or resume):
-        raise UsageError(f"{'--page' if page else '--resume'} needs --out FILE, beside which it writes.")
+        raise UsageError(f"{'--page' if page else '--resume'} needs --out FILE, because it writes next to that file.")
     if out is not None:
         check_output_file(out, "--out")
         check_format(out)
@@ -127,7 +127,7 @@ def _class_names(path: Path) -> list[str]:
         names.pop()
     if not names or "" in names:
         where = f"line {names.index('') + 1} is empty" if names else "it is empty"
-        raise UsageError(f"--classes {path} lacks a class name: {where}. Write one name a line.")
+        raise UsageError(f"--classes {path} lacks a class name: {where}. Write one name per line.")
     return names
 
 
@@ -135,5 +135,5 @@ def _report(summary: PredictionSummary, written: Sequence[str]) -> None:
     where = f"; in {' and '.join(written)}" if written else ""
     resumed = f", {summary.resumed} of them earlier" if summary.resumed else ""
     unreadable = f", {summary.unreadable} could not be read" if summary.unreadable else ""
-    unlike = f", {summary.unlike} unlike anything seen" if summary.unlike else ""
+    unlike = f", {summary.unlike} unlike the training images" if summary.unlike else ""
     remark(f"{counted(summary.images, 'image')}{resumed}{unreadable}{unlike}{where}")

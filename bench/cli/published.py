@@ -1,4 +1,4 @@
-"""`etl-bench published`: numbers from papers, each with its source, and ours beside them."""
+"""`etl-bench published`: prints numbers from papers with their sources, and compares our runs with them."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ published_app = typer.Typer(
 def published(
     methods: Annotated[list[str] | None, typer.Option("-m", "--methods", help="Methods, comma-separated.")] = None,
     datasets: Annotated[
-        list[str] | None, typer.Option("-d", "--datasets", help="Datasets; also average, easy, challenge.")
+        list[str] | None, typer.Option("-d", "--datasets", help="Datasets, or average, easy, challenge.")
     ] = None,
     protocol: Annotated[str | None, typer.Option("--protocol", help="Such as base-to-new or zero-shot.")] = None,
     backbone: Annotated[str | None, typer.Option("-b", "--backbone", help="As arch.tag: ViT-B-16.openai.")] = None,
     shots: Annotated[str | None, typer.Option("--shots", help="Such as 16 or 1,4,16.")] = None,
     splits: Annotated[list[str] | None, typer.Option("--splits", help="base, new, H, all or target.")] = None,
     listed: Annotated[
-        str | None, typer.Option("--list", help=f"List what there is of one of: {', '.join(_LISTED)}.")
+        str | None, typer.Option("--list", help=f"List the values of one column: {', '.join(_LISTED)}.")
     ] = None,
-    ledger: Annotated[bool, typer.Option("--ledger", help="Set our runs beside the published numbers.")] = False,
+    ledger: Annotated[bool, typer.Option("--ledger", help="Compare our runs with the published numbers.")] = False,
     margin: Annotated[float, typer.Option("--margin", help="Percentage points that count as equal.")] = 1.0,
     runs: opt.Runs = opt.DEFAULT_RUNS,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Print published numbers in per cent as printed, with where each was read; none was measured here.
+    """Print published numbers in per cent as printed, each with its source. None was measured here.
 
-    With --ledger: ours beside theirs for equal protocol, backbone, shots, dataset and split, largest gaps first. A
-    number is reproduced where two one-sided tests put our mean within the margin, not reproduced where our whole 95 %
-    interval lies beyond it, and under-powered in between.
+    --ledger compares our runs with numbers of equal protocol, backbone, shots, dataset and split, largest gaps first.
+    A number is reproduced if two one-sided tests place our mean within the margin, not reproduced if our whole 95 %
+    interval lies outside the margin, and under-powered otherwise.
 
     Examples: etl-bench published -m coop,apex -d eurosat --protocol base-to-new; etl-bench published --ledger
     """
@@ -79,22 +79,22 @@ def published(
         row["source"] = f"{row['reported_in']}, {row['source_table']}"
         row["method"] = f"{row['method']} [{row['variant']}]" if row["variant"] else row["method"]
     print_rows(rows, ["method", "protocol", "backbone", "shots", "dataset", "split", "printed", "source", "note"])
-    remark(f"{len(rows)} published numbers; those that copy one another are not independent")
+    remark(f"{len(rows)} published numbers; numbers copied from another paper are not independent")
 
 
 @published_app.command("add")
 def add(
-    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="A paper's table, one line per row.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="A paper's table as CSV.")],
     write: Annotated[
         bool, typer.Option("--write", help="Also copy the file into the checkout of this package, for a pull request.")
     ] = False,
 ) -> None:
-    """Check a paper's table for the ledger: its source, cells and averages, and what the ledger has already.
+    """Check a paper's table for the ledger: its source, cells, averages, and overlap with the ledger.
 
     The file has the columns reported_in, source_table, url, method, variant, label, protocol, backbone, shots, split,
-    metric and paper, and one per dataset; `average` is the printed mean. Averages and H are recomputed, also to find
-    which H the paper averages. Numbers that contradict them or other tables are named, and kept as printed. Exit code:
-    0 it can be added, 1 it cannot.
+    metric and paper, and one per dataset; `average` is the printed mean. Averages and H are recomputed, which also
+    shows which H the paper averages. Numbers that contradict them or other tables are listed, and kept as printed. Exit
+    code: 0 the table can be added, 1 it cannot.
 
     Example: etl-bench published add our-paper.csv --write
     """
@@ -145,4 +145,4 @@ def _print_ledger(runs: Path, published: pd.DataFrame, margin: float, *, as_json
         print_rows(table)
         remark(", ".join(f"{count} {verdict}" for verdict, count in count_verdicts(rows).items()))
     else:
-        remark("none of our runs matches a published number in method, protocol, backbone, shots and dataset")
+        remark("no run matches a published number in method, protocol, backbone, shots and dataset")

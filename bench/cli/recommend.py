@@ -1,4 +1,4 @@
-"""`etl-bench recommend`: which method to take for a dataset."""
+"""`etl-bench recommend`: recommends a method for a dataset."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 def recommend(
-    dataset: Annotated[str, typer.Argument(help="One dataset, such as your own from `datasets add`.")],
+    dataset: Annotated[str, typer.Argument(help="A dataset, such as your own from `datasets add`.")],
     backbone: Annotated[
         str | None,
-        typer.Option("-b", "--backbone", help="As arch.tag, or ARCH=FILE. Needed for all but drawn datasets."),
+        typer.Option("-b", "--backbone", help="As arch.tag, or ARCH=FILE. Required for all but synthetic datasets."),
     ] = None,
-    shots: Annotated[int, typer.Option("--shots", min=1, help="Images per class that the method is trained on.")] = 8,
+    shots: Annotated[int, typer.Option("--shots", min=1, help="Training images per class.")] = 8,
     budget: Annotated[
-        str, typer.Option("--budget", help="Time that the race may take: 20min, 90s or 2h; a number means minutes.")
+        str, typer.Option("--budget", help="Time limit of the race: 20min, 90s or 2h; a plain number means minutes.")
     ] = "20min",
     margin: Annotated[
-        float, typer.Option("--margin", help="Largest loss of accuracy that does not matter, in percentage points.")
+        float, typer.Option("--margin", help="Accuracy loss that does not matter, in percentage points.")
     ] = 0.5,
     methods: Annotated[
         list[str] | None,
@@ -40,16 +40,16 @@ def recommend(
     recipe: Annotated[str | None, request_option("recipe")] = None,
     overrides: Annotated[list[str] | None, request_option("overrides")] = None,
     train: Annotated[
-        bool, typer.Option("--train/--no-train", help="Train the recommended method at the end, and keep its model.")
+        bool, typer.Option("--train/--no-train", help="Train the recommended method at the end and keep its model.")
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
-    """Recommend a method, by a race on the labelled training images. The test part is not used.
+    """Recommend a method after a race on the labelled training images. Test images are not used.
 
     Every candidate is trained on some of the labelled images and scored on the others. A method leaves the race when it
-    is shown to be worse than the best one by more than --margin; the true best one is dropped with a probability of at
-    most 5 %. The answer comes with the expected accuracy and what more labels would bring. Then the method is trained,
-    and its model is kept for `etl-bench predict`. A repeated command skips finished trainings.
+    is shown to be worse than the best by more than --margin. The truly best method is dropped with a probability of at
+    most 5 %. The answer states the expected accuracy and the gain from more labels. Then the method is trained and its
+    model kept for `etl-bench predict`. A repeated command skips finished trainings.
 
     Example: etl-bench recommend birds -b ViT-B-16.openai --shots 8 --budget 20min
     """
@@ -81,7 +81,7 @@ def recommend(
             _print(found)
         model = train_choice(found, open_log(LogStyle.AUTO)) if train else None
     except KeyboardInterrupt:
-        remark("interrupted; repeat the command to go on")
+        remark("interrupted; repeat the command to continue")
         raise typer.Exit(130) from None
     if train and model is None:
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""`etl-bench report`: results as one HTML page that works offline, or as a folder for any web server."""
+"""`etl-bench report`: writes results as one HTML page that works offline, or as a folder for a web server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Source(StrEnum):
-    """Which numbers a page shows."""
+    """The numbers that a page shows."""
 
     RUNS = "runs"
     PUBLISHED = "published"
@@ -33,7 +33,7 @@ def report(
     ] = Path("site"),
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="One file to write instead of --site; a folder means the same as --site."),
+        typer.Option("--out", help="Write one file instead of --site; a folder means the same as --site."),
     ] = None,
     source: Annotated[
         str, typer.Option("--source", help="runs: your results. published: numbers from papers only.")
@@ -60,8 +60,8 @@ def report(
 ) -> None:
     """Write leaderboards, difficulty, cost, calibration and error analysis as one page that needs no network.
 
-    The page is complete by itself. --site also writes the predictions of every run, image by image, next to it; the
-    page loads them when a web server serves it, such as --watch.
+    The page is complete by itself. --site also writes the predictions of every run next to it, image by image. The page
+    loads them when it comes from a web server, such as that of --watch.
 
     Example: etl-bench report --runs runs/demo --out demo.html
 
@@ -69,7 +69,7 @@ def report(
 
     Example: etl-bench report --runs runs/demo --figures apex --figures-dir figures
 
-    With --source published, the page shows boards and difficulty trends of published numbers and needs no runs.
+    --source published shows leaderboards and difficulty trends of published numbers and needs no runs.
     """
     from bench.analysis.difficulty_groups import chosen_groups
     from bench.analysis.leaderboard import HConvention
@@ -93,11 +93,9 @@ def report(
         check_output_folder(figures_dir, "--figures-dir")
     if opt.parse_choice(Source, source, "--source") is Source.PUBLISHED:
         if watch:
-            raise UsageError("--watch follows runs, and --source published shows none; leave one of the two out.")
+            raise UsageError("--watch needs runs, and --source published shows none; leave out one of them.")
         if figures is not None or figures_dir is not None:
-            raise UsageError(
-                "--figures are drawn from runs, and --source published shows none; leave one of the two out."
-            )
+            raise UsageError("--figures needs runs, and --source published shows none; leave out one of them.")
         if out is None:
             check_page(target)
         print_line(str(write_published(target, chosen, opt.cache_folder(cache), groups)))

@@ -21,13 +21,11 @@ if TYPE_CHECKING:
 def rescore(
     chosen: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUN]...", help="Run ids, or unique prefixes. Default: all that lack it."),
+        typer.Argument(metavar="[RUN]...", help="Run ids, or unique prefixes. Default: all runs without the score."),
     ] = None,
     runs: opt.Runs = opt.DEFAULT_RUNS,
-    train: Annotated[
-        bool, typer.Option("--train", help="Repeat the training of runs whose model was not kept.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be done with each run.")] = False,
+    train: Annotated[bool, typer.Option("--train", help="Train runs again if their model was not kept.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan for each run and change nothing.")] = False,
     backbones: opt.Backbones = [opt.DEMO_BACKBONE],  # noqa: B006
     data_root: opt.DataRoot = None,
     support: opt.Supports = [],  # noqa: B006
@@ -37,13 +35,13 @@ def rescore(
 ) -> None:
     """Add the open score to base-to-new runs of older releases.
 
-    Stored predictions hold the logits of an image among the names of its own kind only, so the test images are
-    classified once more: by the kept model, or by repeating a method that needs no training. A run whose model was not
-    kept is trained again with --train. The score is added only if the predictions of the stored run come out again;
-    nothing else in the run changes. Give local weights, support lists and descriptions as they were given to `run`.
+    Stored predictions contain logits for base or new names only, so the test images are classified again: by the kept
+    model, or by repeating a method that needs no training. A run whose model was not kept is trained again with
+    --train. The score is added only if the repetition reproduces the stored predictions; nothing else in the run
+    changes. Give local weights, support lists and descriptions as they were given to `run`.
 
-    Each run is stored as soon as it is scored, so a repeated command skips it. Exit code: 0
-    if the score was added to every run, 1 otherwise.
+    Each run is stored as soon as it is scored, so a repeated command skips it. Exit code: 0 if the score was added to
+    every run, 1 otherwise.
 
     Example: etl-bench rescore --train
     """

@@ -1,4 +1,4 @@
-"""`etl-bench results`: SQL queries, bundles to share, and rebuilding the database."""
+"""`etl-bench results`: queries the database, exports and imports bundles, and rebuilds the database."""
 
 from pathlib import Path
 from typing import Annotated
@@ -27,7 +27,7 @@ def sql(
     runs: opt.Runs = opt.DEFAULT_RUNS,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Run one read-only SQL statement over the tables runs, scores, predictions, difficulty and published."""
+    """Run one read-only SQL statement on the tables runs, scores, predictions, difficulty and published."""
     from bench.store import fresh_store
 
     frame = fresh_store(runs).query(query)
@@ -62,9 +62,9 @@ def import_runs(
     runs: opt.WrittenRuns = opt.DEFAULT_RUNS,
     data_root: opt.DataRoot = None,
 ) -> None:
-    """Check a bundle, recompute its scores from its predictions and add its runs. A damaged bundle is refused whole.
+    """Check a bundle, recompute its scores from its predictions and add its runs. A damaged bundle adds nothing.
 
-    Test images and true labels must be those of the other runs on the task and, where they are on disk, of the data.
+    Test images and true labels must match the other runs on the task and, if the dataset is on disk, the dataset.
     """
     from bench.results.shards import Shards
     from bench.store import fresh_store, import_results

@@ -1,4 +1,4 @@
-"""`etl-bench run`: every combination of the axes that has no result yet."""
+"""`etl-bench run`: computes every combination of the options that has no result yet."""
 
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ def run(
         Path | None,
         typer.Argument(
             metavar="[SWEEP.toml]",
-            help="A file with these options. Typed options override it, and it overrides environment variables.",
+            help="File of these options. Typed options override the file; the file overrides environment variables.",
         ),
     ] = None,
     *,
@@ -44,10 +44,10 @@ def run(
 ) -> None:
     """Run methods on datasets, over shots and seeds. Finished runs are skipped.
 
-    A repeated command runs what is missing or failed. Several sweeps in one folder share the work, also from several
-    machines. Zero-shot runs depend on neither shots nor seed and are computed once per dataset. Ctrl-C once finishes
-    current runs, twice stops at once. Exit code: 0 all done, 1 some run failed, 2 wrong usage, 3 done, but something
-    that was named cannot run, 130 interrupted.
+    A repeated command computes missing and failed runs. Several sweeps in one folder share the work, also from several
+    machines. Zero-shot runs do not depend on shots or seed and are computed once per dataset. Ctrl-C once finishes the
+    current runs; twice stops at once. Exit code: 0 all done, 1 some runs failed, 2 wrong usage, 3 done except runs that
+    cannot run, 130 interrupted.
 
     Example: etl-bench run -m coop,apex -d 'spectrum_*' --shots 1,2,4,8,16 --seeds 3
 
@@ -125,7 +125,7 @@ def finish(outcome: "SweepOutcome", runs: Path, say: "SweepLog", *, as_json: boo
 
 
 def _answer(runs: Path, made: "Plan") -> None:
-    """The board and the answer of the planned runs; a note if another process holds the database."""
+    """Print the board and the answer of the planned runs, or a note if another process has locked the database."""
     from bench.api.results import Results
     from bench.cli._answer import print_answer
     from bench.errors import StoreLockedError

@@ -1,4 +1,4 @@
-"""`etl-bench show`: everything recorded about one run."""
+"""`etl-bench show`: prints everything recorded about one run."""
 
 from typing import Annotated
 

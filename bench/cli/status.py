@@ -1,4 +1,4 @@
-"""`etl-bench status`: the current state of all sweeps in a folder, from any shell."""
+"""`etl-bench status`: shows the state of all sweeps in a folder, from any shell."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,12 +14,12 @@ def status(
     runs: opt.Runs = opt.DEFAULT_RUNS,
     as_json: opt.AsJson = False,
     watch: Annotated[
-        float | None, typer.Option("--watch", min=0.2, help="Repeat every so many seconds, until Ctrl-C.")
+        float | None, typer.Option("--watch", min=0.2, help="Repeat after this many seconds, until Ctrl-C.")
     ] = None,
 ) -> None:
-    """Show running sweeps, what each worker does, and the number of runs on disk. Only reads files and takes no lock.
+    """Show running sweeps, the task of each worker, and the number of runs on disk. Only reads files, without a lock.
 
-    Dead sweeps and workers are not shown. For other machines, only the heartbeat shows that they are alive.
+    Dead sweeps and workers are not shown. Processes on other machines count as alive while their heartbeat changes.
     """
     import time
 

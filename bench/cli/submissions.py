@@ -27,17 +27,17 @@ def check(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A submission, or a folder of submissions.")],
     against: Annotated[
         Path | None,
-        typer.Option("--against", help="Folder of the submissions that are on the board, to compare one with."),
+        typer.Option("--against", help="Folder of the board's submissions, to compare this submission with."),
     ] = None,
     data_root: opt.DataRoot = None,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Check submissions without executing anything of theirs; a board runs the same checks.
+    """Check submissions without executing their code; a board runs the same checks.
 
     The bundle is opened safely. Scores are recomputed from the predictions. Support images, test images and labels are
-    compared with the declared draw: of drawn datasets always, of others as far as the data or the split file is on this
-    machine. Refused are also logits that equal those of another method or of another draw, accuracies above the
-    oracle's, and results of an oracle that are not marked. Exit code: 0 all are accepted, 1 one is refused.
+    compared with the declared draw: always for synthetic datasets, for others if the data or the split file is on this
+    machine. The check also refuses logits that equal those of another method or draw, accuracies above the oracle's,
+    and unmarked oracle results. Exit code: 0 all are accepted, 1 some are refused.
 
     Example: etl-bench submissions check submissions/our-lab --against submissions
     """
@@ -64,7 +64,7 @@ def check(
 
 
 def print_report(report: Report) -> None:
-    """What was checked, what was noticed, and why a submission is refused."""
+    """Print the checks, the notes, and the reasons for a refusal."""
     print_line(f"{report.name}: {'accepted' if report.accepted else 'refused'}")
     for text in report.refusals:
         print_line(f"  refused: {text}")
@@ -75,7 +75,7 @@ def print_report(report: Report) -> None:
 
 
 def plain(report: Report) -> dict[str, object]:
-    """A report as plain values, without the facts of single runs."""
+    """A report as JSON values, without the facts of single runs."""
     return {
         "name": report.name,
         "accepted": report.accepted,

@@ -1,4 +1,4 @@
-"""`etl-bench submit`: prepares the submission of runs to a board."""
+"""`etl-bench submit`: prepares a submission of runs to a board."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,12 +14,12 @@ from bench.errors import BundleError
 
 
 def submit(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write; its name names the submission.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write; its name is the submission's name.")],
     who: Annotated[str, typer.Option("--who", help="Authors or laboratory.")],
     contact: Annotated[str, typer.Option("--contact", help="An e-mail address or an https address.")],
-    licence: Annotated[str, typer.Option("--licence", help="Of the results, as an SPDX identifier.")] = "CC-BY-4.0",
-    code: Annotated[str, typer.Option("--code", help="Address of the code that made the runs.")] = "",
-    notes: Annotated[str, typer.Option("--notes", help="What a reader should know, one line.")] = "",
+    licence: Annotated[str, typer.Option("--licence", help="Licence of the results (SPDX identifier).")] = "CC-BY-4.0",
+    code: Annotated[str, typer.Option("--code", help="URL of the code that made the runs.")] = "",
+    notes: Annotated[str, typer.Option("--notes", help="One line for readers.")] = "",
     verify: Annotated[bool, typer.Option("--verify", help="Ask the board to recompute some of the runs.")] = False,
     runs: opt.Runs = opt.DEFAULT_RUNS,
     where: Annotated[
@@ -29,8 +29,8 @@ def submit(
 ) -> None:
     """Prepare a submission to a board: a bundle of runs, cards of their methods, and submission.toml.
 
-    The folder is then checked as the board's maintainers check it. Failed runs are left out. Exit code: 0 it can be
-    sent, 1 a board would refuse it.
+    The command then runs the board's checks on the folder. Failed runs are left out. Exit code: 0 it can be submitted,
+    1 a board would refuse it.
 
     Example: etl-bench submit submissions/our-lab --who "Our lab" --contact lab@example.org --verify
     """
@@ -54,7 +54,8 @@ def submit(
     query = f"SELECT run_id FROM runs WHERE status = 'ok' AND ({condition}) ORDER BY run_id"
     chosen = fresh_store(runs).query(query)["run_id"].tolist()
     if not chosen:
-        raise BundleError(f"No completed run in {runs} fits{'' if where is None else f' {where!r}'}; nothing written.")
+        matching = "" if where is None else f" matches --where {where!r}"
+        raise BundleError(f"No completed run in {runs}{matching}; nothing was written.")
     done = prepare_submission(folder, Shards(runs), chosen, facts)
     print_line(f"{counted(done.runs, 'run')}, {done.bytes / 2**20:.1f} MiB in {folder}")
     report = compare_with_earlier(Checks(DataChecks(data_root)).own(folder), ())

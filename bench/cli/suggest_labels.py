@@ -1,4 +1,4 @@
-"""`etl-bench suggest-labels`: which unlabelled images to label next."""
+"""`etl-bench suggest-labels`: suggests which unlabelled images to label next."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ COLUMNS = ("rank", "image", "label", "probability", "margin", "distance")
 
 
 def suggest_labels(
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Its images are labelled already.")],
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="The dataset of labelled images.")],
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Path, name, or dataset of a kept model.")],
     images: Annotated[list[str], typer.Argument(metavar="IMAGES...", help="Unlabelled images, as for `predict`.")],
     n: Annotated[int, typer.Option("-n", "--number", min=1, help="Images to suggest.")] = 20,
     by: Annotated[
-        str, typer.Option("--by", help="margin (the model is unsure), coverage (far from what is labelled), or both.")
+        str, typer.Option("--by", help="margin (the model is unsure), coverage (far from labelled images), or both.")
     ] = "both",
     out: Annotated[Path | None, typer.Option("--out", help="CSV file. Default: standard output.")] = None,
     page: Annotated[bool, typer.Option("--page", help="Also write an offline page with the images.")] = False,
@@ -36,9 +36,10 @@ def suggest_labels(
     data_root: opt.DataRoot = None,
     runs: opt.Runs = opt.DEFAULT_RUNS,
 ) -> None:
-    """List unlabelled images in the order in which to label them, each with the model's answer.
+    """List unlabelled images in the order in which to label them, each with the model's prediction.
 
-    Images of the dataset, and repeated ones, are left out. Distances are one minus the cosine of frozen features.
+    Images that the dataset contains and repeated images are left out. A distance is one minus the cosine of two frozen
+    features.
 
     Example: etl-bench suggest-labels birds birds new_pictures/ -n 50 --out next.csv --page
     """
@@ -51,7 +52,7 @@ def suggest_labels(
     if by not in RULES:
         raise UsageError(f"--by {by} is unknown; choose {', '.join(RULES)}.")
     if page and out is None:
-        raise UsageError("--page needs --out FILE, beside which it writes.")
+        raise UsageError("--page needs --out FILE, because it writes next to that file.")
     if out is not None:
         check_output_file(out, "--out")
     get_dataset(dataset)

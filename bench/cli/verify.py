@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bench.results.verification import Verdict
 
 ROUNDING = 4
-"""Exit code if no run differs but by rounding, on another kind of device."""
+"""Exit code if runs differ only by rounding, on another kind of device."""
 
 
 def verify(
@@ -36,10 +36,10 @@ def verify(
     """Recompute stored runs from the images, without the cache, and compare bit for bit.
 
     Give local weights, support lists and descriptions as they were given to `run` (-b ARCH=FILE, --support,
-    --class-text). The verdict is identical, rounding, different, or invalid: a
-    stored run whose test images, true labels or columns cannot come from its data. On another kind of device than that
-    of the run, rounding is all that can be expected. Exit code: 0 all identical, 1 some run differs, 2 wrong usage,
-    4 no run differs but by rounding on another kind of device.
+    --class-text). The verdict is identical, rounding, different or invalid. A stored run is invalid if its test images,
+    true labels or columns cannot come from its data. Another kind of device than that of the run can agree only within
+    rounding. Exit code: 0 all are identical, 1 some runs differ, 2 wrong usage, 4 runs differ only by rounding, on
+    another kind of device.
 
     Example: etl-bench verify 3f2a 91c0
     """
@@ -77,15 +77,15 @@ def verify(
         )
         for stored in found
     ]
-    from bench.experiment.runner import run_experiment  # imports torch, which a refusal above does not need
+    from bench.experiment.runner import run_experiment  # imports torch, which the checks above do not need
 
     verdicts, elsewhere = [], set[str]()
     for stored, context in zip(found, contexts, strict=True):
         made = stored.record.provenance
         if exported is not None and threads is None and exported != made.threads:
             remark(
-                f"{stored.record.run_id}: uses {made.threads} threads, as the run did, not OMP_NUM_THREADS={exported}; "
-                f"--threads {exported} uses these"
+                f"{stored.record.run_id}: uses the run's {made.threads} threads, not OMP_NUM_THREADS={exported}; "
+                f"use --threads {exported} to change this"
             )
         repeated, predictions = run_experiment(stored.record.spec, context)
         verdicts.append(verdict(stored, repeated, predictions))
@@ -93,7 +93,7 @@ def verify(
             elsewhere.add(stored.record.run_id)
             remark(
                 f"{stored.record.run_id}: made on {made.device_class} and repeated on "
-                f"{repeated.provenance.device_class}, where it can be equal but for rounding"
+                f"{repeated.provenance.device_class}, so it can agree only within rounding"
             )
         if verdicts[-1].outcome in (Outcome.IDENTICAL, Outcome.ROUNDING):
             note_verified(runs, stored.record.run_id)

@@ -1,6 +1,6 @@
-"""What a sweep is asked to do, as one model: the command line, a TOML file and `bench.run` all build it.
+"""The options of a sweep as one model, which the command line, a TOML file and `bench.run` build.
 
-A new option of `etl-bench run` is one field here. Its `Option` says how the command line shows it.
+A new option of `etl-bench run` is one field here. Its `Option` defines how the command line shows it.
 """
 
 import json
@@ -28,7 +28,7 @@ PLAN_TABLE = "plan"
 _NAMES = "Names or shell-style patterns, comma-separated or repeated; 'all' selects everything."
 
 HOSO = "hoso"
-"""`--selection hoso`: one of the shots of each class is held out and selects in place of validation images."""
+"""`--selection hoso`: hold out one shot of each class, and select on these images in place of validation images."""
 
 
 class Panel(StrEnum):
@@ -47,7 +47,7 @@ class Option:
     """How the command line shows a field.
 
     Args:
-        name: long name where it differs from the field's.
+        name: long name, if it differs from the field's.
         env: environment variable that sets it.
     """
 
@@ -59,21 +59,21 @@ class Option:
 
 
 class RecipeChoice(StrEnum):
-    """Where training settings come from: the papers, or the short ones made for the demo backbone."""
+    """Where training settings come from: the papers, or short settings for the demo backbone."""
 
     PUBLISHED = "published"
     DEMO = "demo"
 
 
 class RerunPolicy(StrEnum):
-    """Which existing runs are computed again. Each policy includes the one before."""
+    """Which existing runs are computed again. Each policy includes the previous one."""
 
     MISSING = "missing"
     """Only runs without a shard. A failed run is not repeated."""
     FAILED = "failed"
     """Also failed runs."""
     STALE = "stale"
-    """Also runs whose code, weights or data have changed since."""
+    """Also runs whose code, weights or data have changed since the run."""
     ALL = "all"
     """Every run. A failure never replaces an earlier success."""
 
@@ -88,9 +88,9 @@ class LauncherName(StrEnum):
 
 
 class SweepRequest(BaseModel):
-    """A sweep: which runs, how they are carried out, and where.
+    """A sweep: its runs, and how and where they are computed.
 
-    Texts are accepted as the command line takes them (`"coop,apex"`, `"1,2,4"`), and so are lists.
+    Fields accept lists, or text as on the command line (`"coop,apex"`, `"1,2,4"`).
 
     Example:
         >>> request = SweepRequest.build(methods="coop,zero_shot", datasets=["spectrum_basic"], seeds=2)
@@ -105,7 +105,7 @@ class SweepRequest(BaseModel):
     backbones: Annotated[list[str], Option(Panel.WHAT, "b")] = Field(
         [DEMO_BACKBONE],
         description="Backbones as arch.tag, hf-hub:ORG/NAME, local-dir:FOLDER, or ARCH=FILE[,quickgelu|,gelu]"
-        "[,preprocess=TAG]. Required for datasets that are not drawn.",
+        "[,preprocess=TAG]. Required for all but synthetic datasets.",
     )
     protocol: Annotated[EvalProtocol, Option(Panel.WHAT)] = Field(
         EvalProtocol.BASE_TO_NEW,
@@ -113,36 +113,39 @@ class SweepRequest(BaseModel):
         "few-shot.",
     )
     shots: Annotated[list[int], Option(Panel.WHAT)] = Field(
-        [16], description="Images per class: one number or several, such as 1,2,4,8,16, or all training images: all."
+        [16],
+        description="Images per class: numbers such as 1,2,4,8,16, or 'all' for all training images.",
     )
     seeds: Annotated[list[int], Option(Panel.WHAT)] = Field(
-        [1, 2, 3], description="A number N means seeds 1 to N; lists 1,2,3 and ranges 4-6 work too; '7,' is seed 7."
+        [1, 2, 3],
+        description="N means seeds 1 to N. Lists (1,2,3) and ranges (4-6) also work; '7,' is seed 7.",
     )
     targets: Annotated[list[str], Option(Panel.WHAT)] = Field(
-        [], description=f"Test datasets of cross-dataset and domain-generalization; -d is the source then. {_NAMES}"
+        [], description=f"Test datasets of cross-dataset and domain-generalization; -d names the source. {_NAMES}"
     )
     overrides: Annotated[list[str], Option(Panel.WHAT, name="set")] = Field(
-        [], description="method.key=value or method.recipe.key=value; the method may be a pattern. Repeatable."
+        [],
+        description="Change a setting: method.key=value or method.recipe.key=value; the method may be a pattern. "
+        "Repeatable.",
     )
 
     device: Annotated[str, Option(Panel.HOW)] = Field(
         "auto",
-        description="auto (the first CUDA device with free memory, then MPS, then the CPU; on a cluster CUDA if GPUs "
-        "are reserved), cpu, cuda, cuda:N, cuda:0,2, all (every CUDA device) or mps. A run uses one device.",
+        description="auto (the first CUDA device with free memory, else MPS, else the CPU; on a cluster, CUDA if GPUs "
+        "are reserved), cpu, cuda, cuda:N, cuda:0,2, all (every CUDA device) or mps. Each run uses one device.",
     )
     jobs: Annotated[int | None, Option(Panel.HOW)] = Field(
         None,
         ge=0,
-        description="Worker processes; 0 runs in this process. Default: one per core, one on each GPU. "
-        "Each has OMP_NUM_THREADS threads or, if that is not set, an equal share of the cores.",
+        description="Worker processes; 0 runs in this process. Default: one per core, or one per GPU. "
+        "Each uses OMP_NUM_THREADS threads or, if that is not set, an equal share of the cores.",
     )
     jobs_per_gpu: Annotated[int | None, Option()] = Field(
         None, ge=1, description="Worker processes on each GPU, in place of --jobs. Default: 1."
     )
     fast: Annotated[bool, Option()] = Field(
         False,
-        description="On CUDA, allow kernels whose results differ in the last bits from one run to the next. Recorded "
-        "with each run.",
+        description="On CUDA, allow kernels whose results differ in the last bits between runs. Each run records it.",
     )
     launcher: Annotated[LauncherName, Option(Panel.HOW)] = Field(
         LauncherName.LOCAL,
@@ -150,15 +153,15 @@ class SweepRequest(BaseModel):
     )
     rerun: Annotated[RerunPolicy, Option(Panel.HOW)] = Field(
         RerunPolicy.FAILED,
-        description="What runs again: missing (only runs without a result), failed (also failed runs), stale (also "
-        "runs made with other code, weights or data), all.",
+        description="Which runs to compute: missing (runs without a result), failed (also failed runs), stale (also "
+        "runs of other code, weights or data) or all.",
     )
 
     runs: Annotated[Path, Option(Panel.WHERE)] = Field(
         Path("runs"), description="Folder of the runs and their database."
     )
     data_root: Annotated[Path | None, Option(Panel.WHERE, env="ETL_BENCH_DATA")] = Field(
-        None, description="Folder that holds the datasets; synthetic ones need none."
+        None, description="Folder that contains the datasets. Synthetic datasets need none."
     )
     cache: Annotated[Path | None, Option(Panel.WHERE, env="ETL_BENCH_CACHE")] = Field(
         None, description="Folder of frozen features. Default: a user cache folder."
@@ -171,18 +174,19 @@ class SweepRequest(BaseModel):
     )
 
     strict: Annotated[bool, Option()] = Field(
-        False, description="Refuse the whole sweep if something that was named cannot run; without it, the rest runs."
+        False, description="Run nothing if any named method, dataset or backbone cannot run. Default: run the rest."
     )
     draw: Annotated[str, Option()] = Field(
-        "coop", description="coop (CoOp's images), nested (1 in 2 in 4 ...) or file:PATH."
+        "coop",
+        description="Few-shot draw: coop (CoOp's images), nested (fewer shots are a subset of more) or file:PATH.",
     )
     allow_fewer: Annotated[bool, Option()] = Field(
         False, description="Take all training images of a class that has fewer than --shots, as CoOp does."
     )
     support: Annotated[list[str], Option()] = Field(
         [],
-        description="What to train on in place of the draw: imbalanced:FACTOR (a long tail of classes), noisy:RATE "
-        "(wrong labels), or a support list from `datasets draw` or as JSON lines of path and label. Repeatable.",
+        description="Change or replace the draw: imbalanced:FACTOR (a long tail of classes), noisy:RATE (wrong "
+        "labels), or a support list from `datasets draw` or as JSON lines of path and label. Repeatable.",
     )
     class_text: Annotated[str, Option()] = Field(
         "template",
@@ -191,12 +195,12 @@ class SweepRequest(BaseModel):
     )
     selection: Annotated[str | None, Option()] = Field(
         None,
-        description="How hyper-parameters or the epoch are chosen: last, fixed, validation (the few validation "
-        "images), hoso (one of the shots, held out), ensemble (all candidates averaged) or oracle (test labels, marked "
-        "so). Default: each method's own.",
+        description="How hyper-parameters or the epoch are selected: last, fixed, validation (a few validation "
+        "images), hoso (one held-out shot per class), ensemble (average of all candidates) or oracle (test labels; "
+        "marked as oracle). Default: the rule of each method.",
     )
     recipe: Annotated[RecipeChoice, Option()] = Field(
-        RecipeChoice.PUBLISHED, description="published settings, or the demo's short ones."
+        RecipeChoice.PUBLISHED, description="Training settings: published, or demo (short trainings)."
     )
     precision: Annotated[str, Option()] = Field(
         "fp32",
@@ -205,35 +209,35 @@ class SweepRequest(BaseModel):
     retries: Annotated[int, Option()] = Field(
         0,
         ge=0,
-        description="How often a failed run is tried again at the end of the sweep. A run that exceeded the memory is "
-        "tried again in any case: alone on its device, and if need be in smaller parts.",
+        description="How often a failed run is repeated at the end of the sweep. A run that ran out of memory is "
+        "always repeated: alone on its device and, if necessary, in smaller parts.",
     )
     timeout: Annotated[float | None, Option()] = Field(
-        None, ge=0.1, description="Seconds that a run may take; a longer run is stopped and marked as failed."
+        None, ge=0.1, description="Time limit of a run in seconds; a longer run is stopped and marked as failed."
     )
     memory: Annotated[float | None, Option()] = Field(
-        None, ge=0.1, description="GiB of memory of a worker process; further allocations fail (Linux)."
+        None, ge=0.1, description="Memory limit of a worker process in GiB; further allocations fail (Linux)."
     )
     keep_branches: Annotated[bool, Option()] = Field(
         False,
-        description="Store both branches of an ensemble (apex, apex_on) with its predictions, so that other weights "
-        "can be tried without training; 8 bytes per feature value and test image.",
+        description="Store both branches of an ensemble (apex, apex_on) with its predictions, to try other weights "
+        "without training; 8 bytes per feature value and test image.",
     )
     keep_models: Annotated[Literal["best", "all"] | None, Option()] = Field(
         None,
-        description="Keep tuned models in RUNS/models, for `predict`: all, or best (of the seeds of each method and "
-        "setting, the one with the best score on its few validation images, never on test). Finished runs without a "
-        "model run again.",
+        description="Keep tuned models in RUNS/models for `predict`: all, or best (for each method and setting, the "
+        "seed with the best score on its few validation images, never on test images). Finished runs without a model "
+        "run again.",
     )
     curve: Annotated[bool, Option()] = Field(
         False,
-        description="Record the accuracy after 1, 2, 4, ... epochs of each training, for the page's curves over "
-        "training time. Scores stay the same; each recorded epoch costs one more evaluation.",
+        description="Record the accuracy after 1, 2, 4, ... epochs of each training, for the report's curves over "
+        "training time. Scores do not change; each recorded epoch costs one evaluation.",
     )
     folds: Annotated[list[str], Option(hidden=True)] = Field(
         [],
-        description="Parts of the training images that are held out and scored in place of the test images, such as "
-        "fold=1/4,repeat=1,most=48. Repeatable. `etl-bench recommend` makes such runs.",
+        description="Hold out part of the training images and score it in place of the test images, such as "
+        "fold=1/4,repeat=1,most=48. Repeatable. `etl-bench recommend` uses this.",
     )
     runner: Annotated[str, Option(hidden=True)] = Field(
         "bench.experiment.runner", description="Module that computes one run."
@@ -241,19 +245,19 @@ class SweepRequest(BaseModel):
 
     address: Annotated[str | None, Option(Panel.RAY)] = Field(
         None,
-        description="auto (the cluster of this machine), local (a new one here), ray://HOST:PORT or HOST:PORT. "
-        "Default: $RAY_ADDRESS, or auto.",
+        description="Ray cluster: auto (the cluster of this machine), local (a new cluster here), ray://HOST:PORT or "
+        "HOST:PORT. Default: $RAY_ADDRESS, or auto.",
     )
     cpus_per_run: Annotated[int | None, Option(Panel.RAY)] = Field(
         None,
         ge=1,
-        description="Cores, and threads, of a run. Default: 1, with a GPU 8 or a share of them for a part of it.",
+        description="Cores and threads of a run. Default: 1; with a GPU 8, with part of a GPU a share of 8.",
     )
     gpus_per_run: Annotated[float | None, Option(Panel.RAY)] = Field(
-        None, ge=0, description="GPUs of a run, which imply CUDA; 0.5 lets two share one."
+        None, ge=0, description="GPUs of a run; implies CUDA. With 0.5, two runs share a GPU."
     )
     ray_env: Annotated[Path | None, Option(Panel.RAY)] = Field(
-        None, description="YAML file: Ray's runtime environment of the workers."
+        None, description="YAML file with Ray's runtime environment of the workers."
     )
 
     partition: Annotated[str | None, Option(Panel.SLURM)] = Field(None, description="Partition of the jobs.")
@@ -261,23 +265,23 @@ class SweepRequest(BaseModel):
         None, description=f"Time limit of a job; an unfinished job is queued again. Default: {SLURM_TIME}."
     )
     gpus: Annotated[int | None, Option(Panel.SLURM)] = Field(
-        None, ge=0, description="GPUs of a job, each with a worker of its own; 1 or more imply CUDA."
+        None, ge=0, description="GPUs of a job, each with one worker; 1 or more imply CUDA."
     )
     cpus: Annotated[int | None, Option(Panel.SLURM)] = Field(
-        None, ge=1, description="Cores, and threads, of a worker. Default: 1, with a GPU 8."
+        None, ge=1, description="Cores and threads of a worker. Default: 1; with a GPU 8."
     )
     mem: Annotated[str | None, Option(Panel.SLURM)] = Field(None, description="Memory of a job, such as 16G.")
     slurm_set: Annotated[list[str], Option(Panel.SLURM)] = Field(
-        [], description="Any other option of sbatch, as key=value. Repeatable."
+        [], description="Another option of sbatch, as key=value. Repeatable."
     )
     runs_per_job: Annotated[int | None, Option(Panel.SLURM)] = Field(
-        None, ge=1, description=f"Runs of a worker. Default: {RUNS_PER_JOB}."
+        None, ge=1, description=f"Runs per worker. Default: {RUNS_PER_JOB}."
     )
-    no_wait: Annotated[bool, Option(Panel.SLURM)] = Field(False, description="Submit and return.")
+    no_wait: Annotated[bool, Option(Panel.SLURM)] = Field(False, description="Submit the jobs and return.")
 
     @classmethod
     def build(cls, **values: Any) -> Self:
-        """Validate values by field name; raises UsageError for a wrong value, or options that exclude each other."""
+        """Validate values by field name; raises UsageError for a wrong value or conflicting options."""
         try:
             request = cls.model_validate(values)
         except ValidationError as error:
@@ -288,11 +292,11 @@ class SweepRequest(BaseModel):
 
     @classmethod
     def read(cls, path: Path, **given: Any) -> Self:
-        """A sweep file with the options' names; `given` values replace those of the file. UsageError as `build`."""
+        """Build from a sweep file, whose keys are option names; `given` overrides it. UsageError as in `build`."""
         return cls.build(**(read_sweep_file(path) | given))
 
     def to_toml(self) -> str:
-        """The options that differ from their defaults, and those given whose default depends on the datasets."""
+        """The options that differ from their defaults, and given options whose default depends on the datasets."""
         values = self.model_dump(mode="json")
         fields, given = type(self).model_fields, self.model_fields_set & {"backbones", "protocol"}
         values = {
@@ -304,27 +308,27 @@ class SweepRequest(BaseModel):
 
     @property
     def here(self) -> bool:
-        """Whether runs are computed on this machine, so that its cores and devices count."""
+        """Whether runs are computed on this machine."""
         return self.launcher in (LauncherName.LOCAL, LauncherName.INLINE)
 
     @property
     def supports(self) -> list[Path]:
-        """All support lists, whichever option named them."""
+        """All support lists, from `--support` and `--draw file:PATH`."""
         listed = [Path(self.draw.removeprefix("file:"))] if self.draw.startswith("file:") else []
         return [*(Path(text) for text in self.support if not is_support_rule(text)), *listed]
 
     @property
     def support_rules(self) -> list[SupportRule]:
-        """What changes the draw, once for each rule of `support`."""
+        """The rules of `--support` that change the draw."""
         return [SupportRule.parse(text) for text in self.support if is_support_rule(text)]
 
     @property
     def draw_rule(self) -> DrawRule:
-        """The rule that draws the shots. With a support list it is the default: zero-shot runs record its name."""
+        """The rule that draws the shots. Support lists have the default, because zero-shot runs record its name."""
         return parse_choice(DrawRule, "coop" if self.draw.startswith("file:") else self.draw, "--draw")
 
     def _with_defaults_of_datasets(self) -> Self:
-        """The request with the protocol of its datasets; UsageError if they need a backbone and none is given."""
+        """The request with its datasets' default protocol; UsageError if they need a backbone and none is given."""
         if "backbones" not in self.model_fields_set:
             check_demo_backbone(self.datasets, self.targets, DEMO_BACKBONE)
         if "protocol" in self.model_fields_set:
@@ -333,7 +337,7 @@ class SweepRequest(BaseModel):
         return self if protocol is self.protocol else self.model_copy(update={"protocol": protocol})
 
     def _check_launcher(self) -> None:
-        """Raise UsageError for options that do not go with the launcher."""
+        """Raise UsageError for options that the launcher does not support."""
         for panel, launcher in ((Panel.RAY, LauncherName.RAY), (Panel.SLURM, LauncherName.SLURM)):
             given = [
                 f"--{option_name(name)}"
@@ -426,7 +430,7 @@ def option_name(field: str) -> str:
 
 
 def read_sweep_file(path: Path) -> dict[str, Any]:
-    """The values of a sweep file by field name; raises UsageError if it cannot be read or names no option."""
+    """The values of a sweep file by field name; raises UsageError if it cannot be read or has an unknown option."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

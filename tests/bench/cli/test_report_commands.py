@@ -154,7 +154,7 @@ def test_without_two_rules_the_command_that_adds_one_is_on_stderr(runs, capsys):
     leaderboard(runs=runs, by_rule=True)
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert "no method ran with `validation` and with another rule" in shown.err
+    assert "no method ran with `validation` and another rule" in shown.err
     assert "etl-bench run -m vpt -d dtd,eurosat" in shown.err
     assert "--selection validation" in shown.err
 
@@ -217,7 +217,7 @@ def test_an_unknown_set_of_figures_leaves_no_page(world):
 
 
 def test_figures_of_published_numbers_are_refused(tmp_path):
-    with pytest.raises(UsageError, match="--figures are drawn from runs, and --source published shows none"):
+    with pytest.raises(UsageError, match="--figures needs runs, and --source published shows none"):
         report(runs=tmp_path, out=tmp_path / "page.html", source="published", figures="apex")
 
 

@@ -52,7 +52,9 @@ def test_submit_takes_the_runs_of_a_condition(runs: Path, tmp_path: Path) -> Non
     code, said = run("submit", tmp_path / "lab", *WHO, "--runs", runs, "--where", "method = 'coop'")
     assert code == 0
     assert said.startswith("3 runs")
-    with pytest.raises(BundleError, match="No completed run in .* fits \"method = 'vpt'\"; nothing written"):
+    with pytest.raises(
+        BundleError, match="No completed run in .* matches --where \"method = 'vpt'\"; nothing was written"
+    ):
         run("submit", tmp_path / "none", *WHO, "--runs", runs, "--where", "method = 'vpt'")
     assert not (tmp_path / "none").exists()
 

@@ -87,13 +87,13 @@ def test_the_only_runs_one_level_down_are_found_and_named(
         main()
     said = capsys.readouterr()
     assert (ended.value.code, said.out.split()[-1]) == (0, "3")
-    assert said.err == f"{outer} holds no runs itself; these are the runs of {outer / 'demo'}\n"
+    assert said.err == f"{outer} has no runs; using the runs of {outer / 'demo'}\n"
     assert not (outer / "results.duckdb").exists()
     shutil.copytree(place / "runs", outer / "more")
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2
-    assert f"choose one with --runs {outer / 'demo'}" in capsys.readouterr().err
+    assert f"choose one, such as --runs {outer / 'demo'}" in capsys.readouterr().err
 
 
 def test_what_cannot_run_is_left_out_and_the_exit_code_says_so(

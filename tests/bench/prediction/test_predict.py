@@ -254,7 +254,7 @@ def test_models_lists_what_there_is_and_names_what_is_damaged(etl: Etl) -> None:
     assert "left out: The model file runs/models/broken.safetensors is damaged" in err
     code, _, err = etl("models", "--runs", "elsewhere")
     assert code == 0
-    assert "elsewhere/models holds no models" in err
+    assert "elsewhere/models has no models" in err
 
 
 def test_a_model_is_found_by_path_id_and_dataset(etl: Etl) -> None:

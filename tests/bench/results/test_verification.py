@@ -167,7 +167,7 @@ def test_threads_that_contradict_the_environment_are_refused_and_those_of_the_ru
     assert "--threads 2 contradicts OMP_NUM_THREADS=3 in the environment; give the same number" in " ".join(err.split())
     code, _, err = etl("verify", name, "--runs", str(runs))
     assert code == 0
-    assert f"{name}: uses 1 threads, as the run did, not OMP_NUM_THREADS=3; --threads 3 uses these" in err
+    assert f"{name}: uses the run's 1 threads, not OMP_NUM_THREADS=3; use --threads 3 to change this" in err
 
 
 def test_a_run_from_another_device_is_repeated_here_and_rounding_has_a_code_of_its_own(
@@ -180,7 +180,7 @@ def test_a_run_from_another_device_is_repeated_here_and_rounding_has_a_code_of_i
     Shards(tmp_path).write(one.record.model_copy(update={"provenance": made}), one.predictions)
     code, out, err = etl("verify", one.record.run_id, "--runs", str(tmp_path))
     assert (code, "identical" in out) == (0, True)
-    assert "made on NVIDIA H100 and repeated on cpu, where it can be equal but for rounding" in " ".join(err.split())
+    assert "made on NVIDIA H100 and repeated on cpu, so it can agree only within rounding" in " ".join(err.split())
     shaken = [replace(item, top_logits=item.top_logits + np.float32(1e-6)) for item in one.predictions]
     honest = verification.verdict
 
