@@ -11,18 +11,18 @@ from bench.submissions.facts import plain_text
 _FILES = "repository"
 _NO_REQUIREMENT = "# Write the address of a clip-etl-bench repository or wheel here, such as git+https://..."
 _HIDDEN = "dot-"
-"""Names that begin so are written with a dot; packages leave out hidden files."""
+"""Prefix that stands for a dot in file names, because packages leave out hidden files."""
 
 
 def write_template(folder: Path, title: str, requirement: str | None = None) -> list[Path]:
     """Write the files of a new board and return their paths.
 
     Args:
-        title: of the page that introduces the repository.
-        requirement: what pip installs in continuous integration; None leaves a line that says what to write. The name
-            alone is no default, since nobody owns it on the package index yet.
+        title: heading of the repository's README.
+        requirement: what pip installs in continuous integration; None writes a line to fill in. The bare package name
+            is not the default, since nobody owns it on the package index yet.
 
-    Raises BoardError, before anything is written, if a file exists already or the title is not plain text.
+    Raises BoardError, before anything is written, if a file exists or the title is not plain text.
     """
     values = {"@TITLE@": _plain(title, "title"), "@REQUIREMENT@": _plain(requirement or _NO_REQUIREMENT, "requirement")}
     content = {}

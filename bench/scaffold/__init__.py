@@ -1,4 +1,4 @@
-"""Starts a method: files that pass `etl-bench check` unedited, in a checkout or as a package of their own."""
+"""Starts a method: writes files that pass `etl-bench check` unedited, in a checkout or as a separate package."""
 
 from bench.scaffold.write import Scaffold, scaffold
 

@@ -1,6 +1,6 @@
-"""Writes the files of a new method, without replacing existing ones.
+"""Writes the files of a new method from `templates/`, without replacing existing files.
 
-They are filled in from `templates/`, where places to edit are marked EDIT; they work before they are edited.
+The files work before they are edited. Places to edit are marked EDIT.
 """
 
 import keyword
@@ -25,7 +25,7 @@ class Scaffold:
 
     Args:
         files: new files, the method's first, and the changelog if a line was added.
-        install: the folder to install with pip; None in a checkout, where the method is found without.
+        install: the folder to install with pip; None in a checkout, which needs no installation.
     """
 
     files: tuple[Path, ...]
@@ -35,11 +35,11 @@ class Scaffold:
 def scaffold(name: str, family: Family, folder: Path) -> Scaffold:
     """Write the files of a new method.
 
-    In a checkout of this project these are the method's file, its test and a changelog line; elsewhere a package
-    `etl-bench-NAME` that registers the method by an entry point.
+    In a checkout of this project, write the method's file, its test and a changelog line. Elsewhere, write a package
+    `etl-bench-NAME` that registers the method with an entry point.
 
     Raises:
-        UsageError: for a name that is malformed or taken, or whose files exist.
+        UsageError: if the name is malformed or taken, or its files exist.
     """
     _check_name(name)
     if _is_checkout(folder):

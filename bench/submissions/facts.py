@@ -56,12 +56,12 @@ class SubmissionFacts(BaseModel):
     submission_version: Literal[1] = 1
     who: Plain = Field(description="authors or laboratory")
     contact: Contact
-    licence: Licence = Field(description="of the results")
-    code: Link = Field("", description="address of the code that made the runs")
-    notes: Notes = Field("", description="what a reader should know")
-    verify: bool = Field(False, description="whether the board shall recompute some of the runs")
+    licence: Licence = Field(description="licence of the results")
+    code: Link = Field("", description="URL of the code that made the runs")
+    notes: Notes = Field("", description="one line for readers")
+    verify: bool = Field(False, description="whether the board is asked to recompute some of the runs")
     submitted: Annotated[Moment, AfterValidator(_zoned)] = Field(
-        description="when it was prepared; of two submissions with the same run, the earlier one counts"
+        description="time of preparation; of two submissions with the same run, the earlier one counts"
     )
 
     def to_toml(self) -> str:

@@ -51,6 +51,6 @@ def _cards(settings: dict[str, set[str]]) -> str:
 
 def _facts(sheet: MethodSheet | None) -> str:
     if sheet is None:
-        return "A method that was not installed when this card was written.\n"
+        return "This method was not installed when the card was written.\n"
     code = f"Code {sheet.code[0]}, shared code {sheet.code[1]}." if sheet.code[0] else ""
     return f"{sheet.title}, {sheet.family}. {sheet.summary} {code}\n\n```bibtex\n{sheet.citation}\n```\n"

@@ -147,7 +147,7 @@ def test_a_pull_request_that_changes_the_workflow_fails_first(repository: Reposi
     repository.commit("A small fix")
     passed, said = repository.check(base)
     assert not passed
-    assert said.startswith("A submission changes files below submissions/ only")
+    assert said.startswith("A submission may change only files in submissions/")
     assert "requirements.txt" in said
 
 
