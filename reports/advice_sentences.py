@@ -1,4 +1,4 @@
-"""The advice in words: what to take for easy, medium and hard tasks, what it costs, and how well such advice does."""
+"""Sentences of the advice: the method for easy, medium and hard tasks, its cost, and the loss of the advice."""
 
 from markupsafe import Markup
 
@@ -11,14 +11,14 @@ TITLE_LENGTH = 24
 
 
 def cost_text(method: RankedMethodView, unit: str = " of training per run") -> str:
-    """What one run costs: training with its preparation; empty where it is unknown."""
+    """The time of one run: preparation and training; empty if it is unknown."""
     if method.trained is False:
         return "no training"
     return "" if method.seconds is None else f"{seconds(method.seconds)}{unit}"
 
 
 def picks_html(view: OverviewView, advice: AdviceView) -> Markup:
-    """What to take for easy, medium and hard tasks, with its gain and cost; empty without such groups."""
+    """The method to take for easy, medium and hard tasks, with gain and cost; empty without difficulty groups."""
     if not advice.picks:
         return Markup("")
     items = Markup("").join(_pick(view, pick) for pick in advice.picks)
@@ -51,7 +51,7 @@ def _few(pick: PickView) -> str:
 
 
 def advice_check(advice: AdviceView, measure: str) -> str:
-    """What the rule that gives the advice loses on datasets that it has not seen; empty with a single dataset."""
+    """The loss of the advice on left-out datasets; empty with a single dataset."""
     if len(advice.candidates) == 1:
         return "No other method fits this budget."
     if not advice.lost:

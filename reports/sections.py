@@ -25,7 +25,7 @@ SECTIONS = (
     Section("quality", "Calibration and headroom", "Are predicted probabilities reliable, and does every class gain?"),
     Section("error_analysis", "Error analysis", "Which classes and images does each method misclassify?"),
     Section("submissions", "Submissions", "Who submitted these runs, what was checked, and which were recomputed?"),
-    Section("runs", "Runs", "Which runs are missing, which failed, and where were they made?"),
+    Section("runs", "Runs", "Which runs are missing or failed, and where were the runs made?"),
 )
 
 PUBLISHED_SECTIONS = (

@@ -1,4 +1,4 @@
-"""Head to head, datasets and methods, and accuracy against shots: tables composed from the data of the setting."""
+"""Head to head, datasets and methods, and accuracy against shots: tables computed from the data of the setting."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from reports.tables.composed import with_other_shots
 from reports.views import BoardView
 
 MOST_SHOWN = 20
-"""Methods of a head to head that is shown at once; that of more is drawn when it is opened."""
+"""Largest number of methods in a head to head that is drawn at once; a larger table is drawn when it is opened."""
 
 
 def pairs_parts(view: BoardView) -> list[Part]:
@@ -29,7 +29,7 @@ def datasets_parts(view: BoardView) -> list[Part]:
 
 
 def shots_parts(setting: Mapping[str, Any], settings: Mapping[str, Any]) -> list[Part]:
-    """Accuracy by number of shots; empty unless there are settings that differ in it only."""
+    """Accuracy by number of shots; empty unless other settings differ only in the shots."""
     related = with_other_shots(setting, settings)
     if len(related) < 2 or "pairs" not in setting:
         return []
@@ -38,7 +38,7 @@ def shots_parts(setting: Mapping[str, Any], settings: Mapping[str, Any]) -> list
     label = f"Accuracy against shots ({shots}), on average and on each dataset"
     caption = (
         "Score in % by images per class. Circle and diamond: the two methods of the first picture, with 95 % intervals "
-        "over seeds. Grey: all others. Dashed: zero-shot."
+        "over seeds. Grey: all other methods. Dashed: zero-shot."
     )
     parts = [heading(f"{anchor}-by-shots", f"{shots} shots")]
     sets = {tuple(sorted(d["name"] for d in other["datasets"])) for other in related}

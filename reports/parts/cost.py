@@ -1,4 +1,4 @@
-"""What the accuracy costs, and how it grows with training time."""
+"""The cost of each method, and its accuracy over training time."""
 
 from typing import Any
 
@@ -21,12 +21,12 @@ _COST_CAPTION = (
 def cost_parts(view: BoardView) -> list[Part]:
     """The parts of the section."""
     if not view.costs:
-        return [paragraph("No run here recorded a cost.", "missing"), *_curves(view)]
+        return [paragraph("These runs recorded no cost.", "missing"), *_curves(view)]
     tuning = (
         "Tuning: models fitted + candidates evaluated. The bootstrap resamples datasets jointly for all methods and "
-        "draws seed noise from Student’s t. Times are wall-clock seconds, and memory is the peak of a run above what "
-        "its process held at the start of the run, such as weights and shared features; compare both only between "
-        "runs on the same machine. Memory is not shown where the system does not measure it."
+        "draws seed noise from Student’s t. Times are wall-clock seconds. Memory is the peak of a run minus the memory "
+        "in use at its start, such as weights and shared features. Compare times and memory only between runs on the "
+        "same machine. Memory is empty if the system does not measure it."
     )
     return [
         chart(f"{view.anchor}-costs", "costs", "Accuracy against cost", _COST_CAPTION),
@@ -91,8 +91,8 @@ def _curves(view: BoardView) -> list[Part]:
         caption = (
             f"Mean {MEASURE_TITLES[view.measures[-1]]} if all runs of a method were stopped at that point, over the "
             f"datasets and seeds of the leaderboard; recorded after 1, 2, 4, … epochs and at the end.{baseline} These "
-            "numbers were not used for selection. A run planned to be shorter would also decay its learning rate "
-            "earlier, so the left part of a curve usually underestimates it."
+            "numbers were not used for selection. A shorter run would also decay its learning rate earlier, so the "
+            "left part of a curve usually underestimates its accuracy."
         )
         parts.append(chart(f"{view.anchor}-curves", "curves", "Accuracy over training time", caption))
         margin = plain(100 * times.margin)

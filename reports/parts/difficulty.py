@@ -1,4 +1,4 @@
-"""Whether difficulty helps to choose a method, what single components change, and gains on easy and hard datasets."""
+"""Choosing a method by difficulty, effects of single components, and gains on easy and hard datasets."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ def _choice(view: View, overview: OverviewView) -> list[Part]:
     columns = [
         Column("Score", "text"),
         Column("Best on average", "word"),
-        Column("Best on the third closest in difficulty", "word"),
+        Column("Best on the third nearest in difficulty", "word"),
         Column("Methods"),
     ]
     rows: list[list[Cell]] = []
@@ -65,7 +65,7 @@ def _choice(view: View, overview: OverviewView) -> list[Part]:
         rows.append([*row, len(advice.candidates)])
     caption = (
         "Points lost to the best method of a dataset when the method is chosen without that dataset: mean / worst "
-        "over the datasets. Bold: the rule that loses less, which the box at the top uses."
+        "over the datasets. Bold: the rule with the smaller loss, which the box at the top uses."
     )
     return [
         heading(f"{view.anchor}-choice", "Does difficulty help to choose a method?"),
@@ -86,16 +86,16 @@ def _ablations(view: View) -> Part:
             none = "No table of this setting has two methods that differ in one component."
         return fold(anchor, title, "with and without one component", [paragraph(none, "missing")])
     pairs = (
-        "Pairs of published methods, from the same table, that come closest to the same method with and without one "
-        "component; most pairs differ in more than that."
+        "Pairs of published methods from one table that come closest to a method with and without one component. Most "
+        "pairs also differ in other respects."
         if published
-        else "Two methods that differ in one component, on the same images and with the same seeds, as a difference."
+        else "Differences between two methods that differ in one component, on the same images with the same seeds."
     )
     note = (
         f"{pairs} Each point is a dataset. The differences are plotted against three dataset properties, since "
         "difficulty largely reflects the number of classes, and gains mostly follow the headroom (100 % minus "
-        "zero-shot accuracy). A line is drawn only where it predicts left-out datasets, and dashed where the "
-        "association is not significant: permutation p values, Holm-corrected over all trends of the measure."
+        "zero-shot accuracy). A line is drawn only if it predicts left-out datasets. It is dashed if the association "
+        "is not significant (permutation p values, Holm-corrected over all trends of the measure)."
     )
     number = counted(len(contrasted[-1].contrasts), "pair")
     return fold(anchor, title, f"with and without one component: {number}", [paragraph(note), block("ablations")])
@@ -142,7 +142,7 @@ def _slopes_table(view: View, trends: TrendsView) -> Table:
     for covariate in trends.covariates:
         change = f"{covariate.hint}; change of the gain per {_step(covariate)}"
         columns.append(Column(covariate.title, "points", change))
-    columns.append(Column("Datasets", "of", "With runs, of all"))
+    columns.append(Column("Datasets", "of", "Datasets with runs, of all datasets"))
     rows = [_slopes_row(method, trends) for method in trends.methods]
     return Table(f"{view.anchor}-slopes-table-{trends.measure}", columns, rows, classes="slopes")
 

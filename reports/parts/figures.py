@@ -31,7 +31,7 @@ def _figure(figure: FigureView) -> list[Part]:
     if figure.commands:
         command = Markup("<br>").join(Markup("<code>{}</code>").format(line) for line in figure.commands)
         title = plural(len(figure.commands), "Command", "Commands")
-        parts.append(fold(f"f-{figure.name}-commands", title, "that run what is missing", [paragraph(command)]))
+        parts.append(fold(f"f-{figure.name}-commands", title, "for the missing runs", [paragraph(command)]))
     return parts
 
 

@@ -48,7 +48,7 @@ def leaderboard_table(view: BoardView, overview: OverviewView) -> Table:
     sizes = [len(group) for group in overview.groups]
     by_group = bool(answer.gains and sizes[0] and sizes[2])
     columns = [
-        Column("Rank", "word", "Ranks that are consistent with the paired tests; none where runs are missing", "rank"),
+        Column("Rank", "word", "Ranks that are consistent with the paired tests; none if runs are missing", "rank"),
         Column("Method", "method"),
         Column(MEASURE_TITLES[shown], "pm", H_TITLES[view.h_convention or ""] if shown == "H" else "", "score"),
         Column(
@@ -67,7 +67,7 @@ def leaderboard_table(view: BoardView, overview: OverviewView) -> Table:
         "95 % interval over seeds and "
         "test images; bold: significant after Holm correction"
     )
-    columns.append(Column("Behind best, here", "tenths", behind))
+    columns.append(Column("Behind best", "tenths", behind))
     columns.append(Column("On other datasets", "word", "95 % interval over datasets of the same difference"))
     columns += [
         Column(MEASURE_TITLES[measure], "pm", OPEN_HINT if measure == "open" else "", "score")
@@ -110,7 +110,7 @@ def leaderboard_table(view: BoardView, overview: OverviewView) -> Table:
 
 
 def interval_text(pair: DifferenceView) -> str:
-    """A difference in words: its 95 % interval and the corrected p value."""
+    """The 95 % interval and the corrected p value of a difference as text."""
     if pair.low is None or pair.high is None or pair.p is None:
         return "no interval: one seed"
     word = "significant" if pair.significant else "not significant"
@@ -118,7 +118,7 @@ def interval_text(pair: DifferenceView) -> str:
 
 
 def score_cell(value: Value | None, *, complete: bool, tip: str = "", key: bool = False) -> Cell:
-    """A mean with half of its interval; hatched where runs are missing."""
+    """A mean with half of its interval; hatched if runs are missing."""
     classes = f"{'key' if key else ''}{' gap' if not complete else ''}"
     if value is None:
         return cell(None, None, tip, classes)
@@ -182,7 +182,7 @@ def _facts(view: BoardView) -> Markup:
     source = " including the source" if view.source is not None else ""
     seeds = f"{plural(len(view.seeds), 'seed', 'seeds')} {', '.join(map(str, view.seeds))}"
     counts = f"{counted(len(view.entries), 'method')} · {counted(len(view.datasets), 'dataset')}{source} · {seeds}"
-    rule = Markup("training images drawn by the rule of CoOp’s code (<code>{}</code>)").format(view.draw)
+    rule = Markup("training images drawn as in CoOp’s code (<code>{}</code>)").format(view.draw)
     drawn = rule if view.draw == "coop" else Markup("training images: draw <code>{}</code>").format(view.draw)
     return Markup("{} · {} · {} · {}").format(counts, counted(view.n_runs, "run"), drawn, view.precision)
 
@@ -199,51 +199,48 @@ def _caption(view: BoardView) -> str:
 def _note(view: BoardView, overview: OverviewView) -> str:
     answer = overview.answers[view.measures[-1]]
     text = _ranks_note(view) + Markup(
-        "<em>Behind best</em> is paired over datasets and seeds; below it, its "
-        "95 % interval over seeds and test images; "
-        "bold: significant on these datasets after Holm correction over all pairs. "
-        "<em>On other datasets</em>: the 95 % "
-        "interval of the same difference over datasets."
+        "<em>Behind best</em> is paired over datasets and seeds. Below it is its 95 % interval over seeds and test "
+        "images. Bold: significant on these datasets after Holm correction over all pairs. <em>On other datasets</em> "
+        "is the 95 % interval of the same difference over datasets."
     )
     text += _power_note(view)
     easy, _, hard = (", ".join(view.dataset_title(name) for name in group) for group in overview.groups)
     if answer.gains and easy and hard:
-        which = "as named by the user" if overview.named_groups else "by transfer difficulty"
-        text += f" Gains are over zero-shot, in points; easy datasets {which}: {easy}; hard ones: {hard}."
+        which = "named by the user" if overview.named_groups else "by transfer difficulty"
+        text += f" Gains are over zero-shot, in points. Easy datasets ({which}): {easy}. Hard datasets: {hard}."
     if not view.complete:
-        text += " Hatched: averaged over an incomplete set of runs, so without rank and interval."
+        text += " Hatched: runs are missing, so the average has no rank and no interval."
     if any(entry.oracle for entry in view.entries):
         text += (
-            " Oracles are selected on test labels. They show the score of a perfect choice and how much the labels "
-            "contribute; they are neither ranked nor compared."
+            " Oracles are selected on test labels. They show the score of a perfect choice and the effect of the "
+            "labels; they are neither ranked nor compared."
         )
     if stale := [f"{entry.name} ({entry.stale})" for entry in view.entries if entry.stale]:
-        text += f" † Made with other code of the method than today's: {'; '.join(stale)}."
+        text += f" † Made with another version of the method's code: {'; '.join(stale)}."
     return text
 
 
 def _ranks_note(view: BoardView) -> Markup:
-    """What a range of ranks means, by the first method that has one."""
+    """Explains a range of ranks with the first method that has one."""
     ranges = [(entry, rank) for entry in view.entries if "–" in (rank := view.standings.ranks.get(entry.key, ""))]
     if not ranges:
         return Markup("")
     entry, rank = ranges[0]
     return Markup(
-        "Rank {}: the tests on these datasets do not say which of these places {} has. Rows are ordered by the mean; a "
-        "method whose results vary more can have a wider range than the one above it. "
+        "Rank {}: the tests on these datasets cannot decide which of these ranks {} has. Rows are ordered by the mean; "
+        "a method whose results vary more can have a wider range than the method above it. "
     ).format(rank, entry.name)
 
 
 def _power_note(view: BoardView) -> str:
-    """How large a difference from the best has to be to be found."""
+    """States the difference from the best that the tests detect with 80 % power."""
     found = sorted(view.standings.detectable.values())
     if not found:
         return ""
     ends = f"{percent(found[0], 1)} to {percent(found[-1], 1)}" if len(found) > 1 else percent(found[0], 1)
     return (
-        f" With {counted(len(view.seeds), 'seed')} the power is low: "
-        f"a difference from the best has to be {ends} points, "
-        "depending on the method, to be found significant in 80 % of repetitions."
+        f" With {counted(len(view.seeds), 'seed')} the power is low: the tests detect a difference of {ends} points "
+        "from the best, depending on the method, in 80 % of repetitions."
     )
 
 
@@ -264,7 +261,7 @@ def _average_ranks(view: BoardView) -> Part:
         Column("Average rank", "word", "1 is best", "rank"),
         Column("Elo", "number"),
         Column("Interval", "text"),
-        Column("Wins, %", "number", "Share of comparisons on single datasets that it wins; ties count half"),
+        Column("Wins, %", "number", "Share of comparisons on single datasets that the method wins; ties count half"),
     ]  # fmt: skip
     place = dict(zip(ranks.entries, ranks.ranks, strict=True))
     rows = [

@@ -45,12 +45,12 @@ def chart(anchor: str, kind: str, label: str, caption: str) -> Part:
 
 
 def block(name: str) -> Part:
-    """What the script of that name draws from the data of the setting (`blocks` in `script/parts.js`)."""
+    """A place where the script `blocks.NAME` draws from the data of the setting (`blocks` in `script/parts.js`)."""
     return ["block", name]
 
 
 def without_folds(parts: Sequence[Part], folds: dict[str, list[Part]]) -> list[Part]:
-    """The parts with folds that have no content; it is entered in `folds` by their anchor."""
+    """The parts with empty folds; their content is stored in `folds` by anchor."""
     found = []
     for part in parts:
         if part[0] == "fold":
@@ -61,7 +61,7 @@ def without_folds(parts: Sequence[Part], folds: dict[str, list[Part]]) -> list[P
 
 
 def without_pictures(parts: Sequence[Part]) -> list[Part]:
-    """The parts of a section that is never drawn again, without the pictures that are in the HTML."""
+    """The parts of a section that is never redrawn, without the pictures that the HTML contains."""
     return [drawn("") if part[0] == "svg" else part for part in parts]
 
 

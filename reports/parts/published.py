@@ -20,18 +20,18 @@ def published_parts(view: PublishedBoardView) -> list[Part]:
     rows, datasets = counted(len(view.rows), "table row"), counted(len(view.datasets), "dataset")
     facts = f"{rows} · {counted(methods, 'method')} · {datasets}"
     note = (
-        "Each row is one method, with the numbers that most tables agree on; the numbers in brackets link to all its "
-        "tables, and Range is from the lowest to the highest mean in them. Ordered by mean. The tables do not report "
+        "Each row is one method with the numbers that most tables agree on. The numbers in brackets link to all its "
+        "tables; Range spans their lowest and highest mean. Rows are ordered by mean. The tables do not report "
         "variation over seeds, so there are no tests and no ranks. Hatched: the table lacks some datasets, so the mean "
-        "is over fewer."
+        "covers fewer datasets."
     )
     if "H" in view.measures:
         note += " H is the harmonic mean of the average base and average new accuracy."
     shown = PANEL_TITLES[view.measures[-1]]
     origin = (
         "Published results of few-shot adaptation of CLIP, as papers and their repositories report them. Nothing on "
-        "this page was measured by this project. Different tables come from different authors and different runs; "
-        "rows that copy one another are shown once, with all their sources."
+        "this page was measured by this project. Different tables come from different authors and different runs. "
+        "Rows that repeat one another are shown once, with all their sources."
     )
     return [
         paragraph(origin),
@@ -48,7 +48,7 @@ def _means_table(view: PublishedBoardView) -> Table:
     hint = "Mean over the datasets in the table, %"
     columns += [Column(MEASURE_TITLES[measure], "percent", hint) for measure in view.measures]
     columns += [
-        Column("Range", "text", f"Lowest and highest {MEASURE_TITLES[shown]} of its tables with as many datasets, %"),
+        Column("Range", "text", f"Lowest and highest {MEASURE_TITLES[shown]} in tables with as many datasets, %"),
         Column("Datasets", "of", "Datasets in the table, of those on this board"),
         Column("Tables", "sources"),
     ]
@@ -78,7 +78,7 @@ def _means_table(view: PublishedBoardView) -> Table:
 
 
 def by_method(view: PublishedBoardView) -> list[tuple[PublishedRowView, list[PublishedRowView]]]:
-    """Each method once, in order of its mean: the row that most tables agree on, if possible complete, and all rows."""
+    """Each method once, by decreasing mean: the row that most tables agree on, if possible complete, and all rows."""
     found: dict[str, list[PublishedRowView]] = {}
     for row in view.rows:
         found.setdefault(row.title, []).append(row)

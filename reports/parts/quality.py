@@ -1,4 +1,4 @@
-"""Calibration, and gains as a share of what zero-shot leaves."""
+"""Calibration, and gains as a share of the zero-shot errors."""
 
 from reports._calibration_columns import QUALITY_COLUMNS
 from reports._format import counted

@@ -33,4 +33,4 @@ def runs_parts(view: BoardView) -> list[Part]:
         parts.append(
             table(Table(f"{view.anchor}-excluded", columns, rows, caption=caption, classes="missing-runs", first=25))
         )
-    return parts or [paragraph("All runs are complete: none is missing, failed or excluded.")]
+    return parts or [paragraph("No run is missing, failed or excluded.")]

@@ -1,4 +1,4 @@
-"""What each selection rule costs in accuracy: a table of all methods together, and one by method."""
+"""The accuracy cost of each selection rule: a table over all methods, and a table by method."""
 
 from markupsafe import Markup
 
@@ -13,18 +13,18 @@ _TITLE = "What each selection rule costs"
 _CAPTION = Markup(
     "Accuracy minus that of selection on validation images (<code>--selection validation</code>), in points, and its "
     "95&nbsp;% interval over seeds and test images. Pairs have the same method, settings, dataset, shots and seed. "
-    "Validation images are labelled images beyond the shots, up to 4 of each class; the other rules do without them. "
+    "Validation images are labelled images beyond the shots, up to 4 of each class; the other rules do not use them. "
 )
-_ORACLE = "The oracle reads test labels and is no result: it shows what a perfect choice would gain."
+_ORACLE = "The oracle reads test labels, so it is not a result. It shows the gain of a perfect choice."
 
 
 def selection_parts(view: BoardView) -> list[Part]:
-    """The parts; empty if no method here has a choice to make."""
+    """The parts; empty if no method selects anything."""
     anchor = f"{view.anchor}-selection"
     if not view.selection:
         if not view.selection_command:
             return []
-        text = Markup("No method ran with <code>validation</code> and with another rule. To add runs: <code>{}</code>")
+        text = Markup("No method ran with <code>validation</code> and another rule. To add runs: <code>{}</code>")
         missing = paragraph(text.format(view.selection_command), "missing")
         return [fold(anchor, _TITLE, "no method ran with two rules", [missing])]
     parts = [heading(anchor, _TITLE), table(_rules_table(view, anchor))]
@@ -36,7 +36,7 @@ def selection_parts(view: BoardView) -> list[Part]:
 
 def _rules_table(view: BoardView, anchor: str) -> Table:
     columns = [Column("Rule", "text"), *(Column(MEASURE_TITLES[m], "points", "", "score") for m in view.measures)]
-    columns.append(Column("Pairs", "number", "Pairs of runs that differ in the rule only"))
+    columns.append(Column("Pairs", "number", "Pairs of runs that differ only in the rule"))
     rows: list[list[Cell]] = []
     for rule in view.selection:
         note = f"{rule.rule}, {counted(len(rule.by_method), 'method')}"

@@ -1,4 +1,4 @@
-"""The submissions of a public board: who, what was checked, and what was recomputed."""
+"""The submissions of a public board: authors, checks and recomputed runs."""
 
 from collections.abc import Sequence
 
@@ -17,21 +17,21 @@ def submissions_parts(views: Sequence[SubmissionView]) -> list[Part]:
     refused = [[view.name, text] for view in views for text in view.refusals]
     note = (
         f"{counted(len(accepted), 'submission')} with {counted(sum(view.counted for view in accepted), 'run')}. All "
-        "scores were recomputed from the submitted predictions. Only a repetition of the run shows that predictions "
-        "are genuine: the column Verified counts the runs that the board drew at random and recomputed."
+        "scores were recomputed from the submitted predictions. Only repeating a run shows that its predictions are "
+        "genuine. The column Verified counts the runs that the board drew at random and recomputed."
     )
     parts = [paragraph(note), table(_submissions(accepted))]
     checked = [[view.name, text] for view in accepted for text in (*view.checked, *_remarks(view))]
-    parts.append(table(_texts("submissions-checks", "Checked and noticed", checked)))
+    parts.append(table(_texts("submissions-checks", "Checks and notes", checked)))
     if refused:
-        parts += [paragraph("Not on the board:"), table(_texts("submissions-refused", "Reason", refused))]
+        parts += [paragraph("Refused submissions:"), table(_texts("submissions-refused", "Reason", refused))]
     return parts
 
 
 def _submissions(views: Sequence[SubmissionView]) -> Table:
     columns = [Column("Submission", "text"), Column("By", "text"), Column("Methods", "text", "", "why")]
     columns += [
-        Column("Runs", "of", "Runs on the board, of those submitted; the others are runs of earlier submissions"),
+        Column("Runs", "of", "Runs on the board, of the submitted runs; the others belong to earlier submissions"),
         Column("Verified", "text"),
         Column("Licence", "text"),
         Column("Code", "text", "", "why"),
@@ -59,4 +59,4 @@ def _texts(anchor: str, title: str, rows: Sequence[Sequence[str]]) -> Table:
 
 
 def _remarks(view: SubmissionView) -> tuple[str, ...]:
-    return (f"the submitters write: {view.remarks}",) if view.remarks else ()
+    return (f"note of the submitters: {view.remarks}",) if view.remarks else ()

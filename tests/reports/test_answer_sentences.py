@@ -258,9 +258,9 @@ SMALL = {  # what a page with little on it says, and the command that adds what 
     ),
     "two backbones": (
         lambda runs: pd.concat([runs, runs.assign(backbone="RN50.openai", run_id="b" + runs["run_id"])]),
-        ["This page has runs of 2 backbones, RN50.openai, ViT-B-16.openai; it shows one at a time"],
+        ["This page has runs of 2 backbones: RN50.openai, ViT-B-16.openai. It shows one at a time"],
     ),
-    "no runs": (lambda runs: runs.iloc[:0], ["holds no runs yet. etl-bench demo makes some"]),
+    "no runs": (lambda runs: runs.iloc[:0], ["has no runs yet. etl-bench demo makes runs in two minutes."]),
 }
 
 

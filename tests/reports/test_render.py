@@ -214,7 +214,7 @@ def test_an_empty_database_gives_a_page_that_says_so(view, tmp_path):
     text = render_site(
         replace(view, boards=(), overviews=(), n_runs=0, n_failed=0, newest_run=None), tmp_path / "a.html"
     ).read_text()
-    assert "holds no runs yet" in text
+    assert "has no runs yet" in text
 
 
 def test_runs_that_are_not_counted_are_listed(tmp_path):

@@ -122,7 +122,7 @@ const pageOf = (hash) => {
   const run = wanted.get("run");
   if (run !== null) {
     const found = findRun(run);
-    return found ? runPage(found, run) : { title: "Run " + run, html: '<p class="missing">No run of that id is on this page.</p>' };
+    return found ? runPage(found, run) : { title: "Run " + run, html: '<p class="missing">This page has no run with that id.</p>' };
   }
   const kind = ["method", "dataset"].find((name) => wanted.has(name));
   if (!kind) return null;

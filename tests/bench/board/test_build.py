@@ -105,7 +105,7 @@ def test_a_refused_submission_is_named_and_its_runs_are_not_on_the_board(place: 
     assert [report.accepted for report in done.reports] == [True, False]
     assert len(done.runs.owner) == 7
     page = (place / "site" / "index.html").read_text()
-    assert "Not on the board:" in page
+    assert "Refused submissions:" in page
     assert "is stated as" in page
 
 
@@ -118,7 +118,7 @@ def test_damaged_results_of_checks_are_computed_again(place: Path) -> None:
 def test_a_board_without_submissions_has_a_page(tmp_path: Path) -> None:
     (tmp_path / "submissions").mkdir()
     done = build(tmp_path)
-    assert "holds no runs yet" in done.page.read_text()
+    assert "has no runs yet" in done.page.read_text()
     assert done.summary.settings == ()
 
 

@@ -41,7 +41,7 @@ def write(tmp_path):
 def test_an_empty_database(write, runs):
     site, page = write(runs.iloc[:0], difficulty_frame().iloc[:0])
     assert site.boards == ()
-    assert "The results database holds no runs yet." in page
+    assert "The results database has no runs yet." in page
 
 
 def test_one_run(write, runs, tmp_path):
