@@ -124,7 +124,7 @@ def test_the_merge_request_of_a_fork_passes_on_gitlab(repository: Repository, tm
     assert (clone.place / "diff.md").read_text().startswith("- new submission `second` by `A lab`: accepted")
     clone.git("worktree", "remove", "--force", "before")
     refused = clone.run("\n".join(job["script"][:4]), **variables | {"CI_MERGE_REQUEST_PROJECT_ID": "2"})
-    assert "below submissions/ only: README.md" in refused.stdout, "compared with the fork itself"
+    assert "in submissions/. Other changed files: README.md" in refused.stdout, "compared with the fork itself"
 
 
 @pytest.mark.slow  # test_hostile.py checks copies of another submission, and the honest pull request runs the commands
