@@ -1,4 +1,4 @@
-"""Writes files that appear complete or not at all, even if the process dies or the power fails."""
+"""Writes files atomically: a file appears complete or not at all, even if the process dies or the power fails."""
 
 import os
 import threading
@@ -8,8 +8,8 @@ from pathlib import Path
 def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
     """Write a temporary file beside the target, flush it to disk, rename it, flush the folder.
 
-    The folder must exist. The temporary name includes process and thread, so that several writers never use the same
-    one. Without `durable`, nothing is flushed, and the file may not survive a power failure.
+    The folder must exist. The temporary name includes process and thread, so that concurrent writers never share it.
+    Without `durable`, nothing is flushed, and the file may not survive a power failure.
     """
     temporary = path.with_name(f".{path.name.partition('.')[0]}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:

@@ -1,4 +1,4 @@
-"""Counts Ctrl-C: once finishes current runs, twice stops now."""
+"""Counts Ctrl-C. The first lets current runs finish, the second stops at once."""
 
 import signal
 import threading
@@ -17,7 +17,7 @@ class Interrupts:
 
 @contextmanager
 def counted_interrupts(*, raise_second: bool) -> Iterator[Interrupts]:
-    """Count Ctrl-C inside the block; with `raise_second`, raise KeyboardInterrupt from the second one on.
+    """Count Ctrl-C inside the block. With `raise_second`, the second and later ones raise KeyboardInterrupt.
 
     Does nothing outside the main thread.
     """

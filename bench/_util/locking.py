@@ -14,12 +14,12 @@ _LOG = logging.getLogger("bench._util.locking")
 def locked(folder: Path, *, timeout: float = -1, leave: bool = True) -> Iterator[None]:
     """Hold the lock of a folder, `.NAME.lock` beside it, inside the block.
 
-    Where no lock is possible, such as a read-only folder or a file system without locks, the block runs without it.
+    If no lock is possible, as in a read-only folder or on a file system without locks, the block runs without it.
 
     Args:
-        timeout: seconds to wait for the lock before the block runs without it; negative: no limit.
-        leave: False deletes the file of the lock after the block. A process that waits for it and one that comes later
-            may then run their blocks at the same time.
+        timeout: seconds to wait for the lock before the block runs without it; a negative value means no limit.
+        leave: False deletes the lock file after the block. A process that waits for it and a later process may then run
+            their blocks at the same time.
     """
     lock = FileLock(folder.parent / f".{folder.name}.lock", timeout=timeout)
     try:

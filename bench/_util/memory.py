@@ -1,22 +1,22 @@
-"""Memory that a process frees is kept for its next allocation instead of being returned to the system."""
+"""Keeps memory that a process frees for its next allocation, instead of returning it to the system."""
 
 import ctypes
 import os
 import sys
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-"""Parameters of glibc's `mallopt`: free bytes that are returned, and bytes from which a block is mapped by itself."""
+"""Parameters of glibc's `mallopt`: amount of free memory to keep, and size from which a block is mapped separately."""
 _KEPT = 2**30
 _LARGEST_OF_OLD_VERSIONS = 2**25
-"""The highest second threshold that glibc took before version 2.35."""
+"""The largest second threshold that glibc accepted before version 2.35."""
 _VARIABLES = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
 
 
 def keep_freed_memory() -> bool:
-    """Keep up to a GiB of freed memory in this process; returns whether the allocator does so from now on.
+    """Keep up to 1 GiB of freed memory in this process; returns whether the allocator accepted this.
 
     A forward pass frees and allocates the same large tensors again. By default glibc returns each of them to the
-    system, which has to clear every page again. No number depends on it. Does nothing without glibc, or where the
+    system, which has to clear every page again. Results do not depend on it. Does nothing without glibc, or if the
     environment sets the allocator's thresholds.
     """
     if sys.platform != "linux" or any(name in os.environ for name in _VARIABLES):

@@ -1,4 +1,4 @@
-"""Errors that say that memory ran out, on the CPU or a GPU."""
+"""Recognises out-of-memory errors, on the CPU or a GPU."""
 
 import re
 
@@ -6,7 +6,7 @@ _NO_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says so: a MemoryError, or torch's errors on any device."""
+    """Whether an error means that memory ran out: a MemoryError, or one of torch's errors on any device."""
     if isinstance(error, MemoryError):
         return True
     named = {kind.__name__ for kind in type(error).__mro__}

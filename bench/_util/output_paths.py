@@ -1,4 +1,4 @@
-"""Whether a file or a folder can be written at a path, asked before the work is done that fills it."""
+"""Checks that an output file or folder can be written, before the work that fills it."""
 
 import os
 from pathlib import Path

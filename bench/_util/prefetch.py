@@ -13,13 +13,14 @@ ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 DEPTH = 2
-"""Results computed in advance, each a batch of pixels. More of them only cost memory."""
+"""Number of results computed in advance, each a batch of pixels. A larger number only costs memory."""
 
 
 def prefetch(items: Iterable[ItemT], work: Callable[[ItemT], ResultT], *, depth: int = DEPTH) -> Iterator[ResultT]:
     """Call `work` on each item in order, in one background thread, at most `depth` results in advance.
 
-    An exception of `work` is raised when its result is requested. Closing the iterator cancels work that has not begun.
+    An exception of `work` is raised when its result is requested. Closing the iterator cancels work that has not
+    started.
     """
     waiting: deque[Future[ResultT]] = deque()
     with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as thread:

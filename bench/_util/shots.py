@@ -1,11 +1,11 @@
-"""Numbers of shots as text, and the number that stands for all training images."""
+"""Numbers of shots as text, and the number that means all training images."""
 
 from bench._util.counted import counted
 
 ALL_SHOTS = 2**31 - 1
-"""Stands for all training images, however many a class has. Larger than any number of shots, so it sorts last."""
+"""Means all training images, however many a class has. It is larger than any number of shots, so it sorts last."""
 ALL = "all"
-"""How `--shots` and JSON write it."""
+"""Its text in `--shots` and JSON."""
 
 
 def shots_text(shots: int) -> str:
@@ -19,5 +19,5 @@ def shots_text(shots: int) -> str:
 
 
 def shots_value(shots: int) -> int | str:
-    """A number of shots as JSON has it: `all` for all training images."""
+    """A number of shots as a JSON value: `all` for all training images."""
     return ALL if shots == ALL_SHOTS else shots

@@ -1,4 +1,4 @@
-"""A cache, in the user's cache folder, for texts that take seconds to create and rarely change."""
+"""A cache of texts that take seconds to create and rarely change, in the user's cache folder."""
 
 import hashlib
 from collections.abc import Callable
@@ -23,7 +23,7 @@ class TextCache:
     folder: Path | None = None
 
     def text(self, name: str, key: str, make: Callable[[], str]) -> str:
-        """The cached text, or a new one, which replaces all others of that name; it depends on nothing but `key`."""
+        """The cached text, or that of `make`, which replaces all others of this name and depends only on `key`."""
         if self.folder is None:
             return make()
         path = self.folder / FOLDER / f"{name}-{_digest(key)[:16]}"

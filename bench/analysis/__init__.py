@@ -1,6 +1,6 @@
 """Analysis of runs: pure functions of the store's frames.
 
-- `leaderboard`: one board per setting, with intervals, coverage and cost. `table_exports`: as CSV, Markdown or LaTeX.
+- `leaderboard`: one board per setting, with intervals, coverage and cost. `table_exports`: CSV, Markdown and LaTeX.
 - `ranking`: significant differences and ranks on a board. `comparison`: two entries on the same images.
 - `pareto`: accuracy against cost. `learning_curves`: accuracy over training time.
 - `quality`: calibration and other metrics, which `prediction_metrics` recomputes from stored predictions.
@@ -9,8 +9,8 @@
 - `claims`: sentences tested on runs. `reproduction`: published numbers against ours.
 
 Parameters named `runs`, `outcomes`, `curves`, `difficulty` and `published` are the frames of `bench.store.Store` with
-that name (`runs_frame()`, ...). A `board` must be made from the same `runs`. Importers name the module, so that a
-command loads only what it uses.
+that name (`runs_frame()`, ...). A `board` must be made from the same `runs`. Import from the modules, so that a command
+loads only what it uses.
 
 Example:
     >>> from bench.analysis.pareto import pareto_front

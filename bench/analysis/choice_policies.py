@@ -1,6 +1,6 @@
-"""Policies that choose a method before any training, judged on datasets that they have not seen. Pure.
+"""Policies that choose a method before any training, evaluated on held-out datasets. Pure.
 
-`method_choice` has the two rules of the page; these are the same two, and four more.
+`method_choice` has the two rules of the page. This module has these two and four more.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ from bench.statistics.correlation import mid_ranks
 
 
 class Policy(StrEnum):
-    """How a method is chosen for a dataset on which nothing was trained."""
+    """How a method is chosen for a dataset without any training on it."""
 
     AVERAGE = "best average"
     """The highest mean accuracy over all other datasets."""
@@ -34,19 +34,19 @@ class Policy(StrEnum):
 
 
 PENALTY = 1.0
-"""Of the ridge regression, on a standardised covariate."""
+"""Penalty of the ridge regression, on a standardised covariate."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is known before any training: accuracies of methods on datasets, and how hard these are.
+    """Knowledge before any training: accuracies of methods on datasets, and the datasets' difficulty.
 
     Args:
         methods: names of the rows.
         datasets: names of the columns.
-        values: `(methods, datasets)`, without gaps.
-        difficulty: relative transfer difficulty of each dataset; None where unknown.
-        zero_shot: zero-shot accuracy of each dataset; None where unknown.
+        values: accuracies, `(methods, datasets)`, without missing values.
+        difficulty: relative transfer difficulty (RTD) of each dataset; None if unknown.
+        zero_shot: zero-shot accuracy on each dataset; None if unknown.
     """
 
     methods: tuple[str, ...]
@@ -57,21 +57,22 @@ class Known:
 
     @property
     def judged(self) -> list[int]:
-        """The datasets on which all policies are judged: those with a known difficulty, or all if they are few."""
+        """The datasets on which policies are evaluated: those with a known difficulty, or all if these are few."""
         found = [i for i, place in enumerate(self.places) if place is not None and self.zero_shot[i] is not None]
         return found if len(found) >= FEWEST else list(range(len(self.datasets)))
 
     @property
     def places(self) -> list[float | None]:
-        """Places of the datasets on the axis of log difficulty."""
+        """Log difficulty of the datasets; None if unknown."""
         return positions(self.difficulty, self.zero_shot)
 
 
 @dataclass(frozen=True)
 class PolicyChoice:
-    """The policy that is used, and what each policy loses on a dataset that it has not seen.
+    """The chosen policy, and the regret of each policy on held-out datasets.
 
-    The best average is used unless another policy loses less by more than one standard error of the difference.
+    The best average is chosen unless another policy's regret is lower by more than one standard error of the
+    difference.
     """
 
     policy: Policy
@@ -79,7 +80,7 @@ class PolicyChoice:
 
 
 def judge_policies(known: Known) -> PolicyChoice:
-    """Leave each dataset out in turn; policies that need a difficulty are judged from six known ones on.
+    """Evaluate policies by leaving one dataset out; those that need a difficulty require six datasets with a known one.
 
     Example:
         >>> values = np.array([[0.9, 0.8, 0.7], [0.8, 0.7, 0.6]])
@@ -107,14 +108,14 @@ def judge_policies(known: Known) -> PolicyChoice:
 
 
 def available(known: Known) -> list[Policy]:
-    """The policies that can choose with what is known, without chance."""
+    """The policies that can be used with what is known, except the random one."""
     with_difficulty = sum(place is not None for place in known.places) >= FEWEST
     plain = [Policy.AVERAGE, Policy.RANK]
     return [*plain, Policy.NEAREST, Policy.RIDGE_DIFFICULTY, Policy.RIDGE_ERROR] if with_difficulty else plain
 
 
 def chosen(known: Known, policy: Policy, left: int) -> int:
-    """The method that a policy chooses for one of the datasets, from all the others."""
+    """Index of the method that a policy chooses for dataset `left` from all others."""
     seen = others(len(known.datasets), left)
     along = np.array([np.nan if place is None else place for place in known.places])
     errors = np.array([np.nan if value is None else 1 - value for value in known.zero_shot])
@@ -129,7 +130,7 @@ def chosen(known: Known, policy: Policy, left: int) -> int:
 
 
 def choose_for(known: Known, policy: Policy, difficulty: float | None, zero_shot: float | None) -> str:
-    """The method that a policy chooses for a new dataset; by best average if its difficulty is needed and unknown."""
+    """The method that a policy chooses for a new dataset; by best average if a needed difficulty is unknown."""
     n = len(known.datasets)
     wider = Known(
         known.methods,
@@ -146,7 +147,7 @@ def choose_for(known: Known, policy: Policy, difficulty: float | None, zero_shot
 def _predicted(
     values: NDArray[np.float64], along: NDArray[np.float64], seen: Sequence[int], left: int
 ) -> NDArray[np.float64]:
-    """Each method's lead over the mean of all, predicted for the dataset left out by ridge regression."""
+    """Each method's difference from the mean method, predicted for the left-out dataset by ridge regression."""
     seen = [index for index in seen if not np.isnan(along[index])]
     lead = values[:, seen] - values[:, seen].mean(0)
     centre, scale = along[seen].mean(), along[seen].std() or 1.0

@@ -1,4 +1,4 @@
-"""Claims that runs can support or refute. Each names two methods or two policies, a measure and a threshold."""
+"""Claims that runs can support or refute. Each has two methods or two policies, a measure and a threshold."""
 
 import tomllib
 from collections import Counter
@@ -31,7 +31,7 @@ class ClaimVerdict(StrEnum):
     REFUTED = "refuted"
     INCONCLUSIVE = "inconclusive"
     NOT_TESTED = "not tested"
-    """The runs that would decide are missing, or nothing differs in those that exist."""
+    """The runs that are needed are missing, or the existing runs do not differ."""
 
 
 class Claim(BaseModel):
@@ -65,7 +65,7 @@ class ClaimResult:
     """One claim on one board.
 
     Args:
-        setting: of the board, None if no board has both methods.
+        setting: setting of the board, None if no board has both methods.
         test: effect with n, interval and p value against zero; None if there was nothing to test.
         p: two-sided p value against the claim's threshold.
         reason: why the claim is not tested: what is missing, or that nothing differs; else empty.
@@ -120,10 +120,10 @@ def check_claims(
     groups: Grouping = difficulty_groups,
     constant_weight: Outcomes = lambda _run_id: {},
 ) -> list[ClaimResult]:
-    """Test every claim on every board of a plain draw that has both of its methods; without one it is not tested.
+    """Test every claim on every board with both of its methods and no changed support; otherwise it is not tested.
 
-    `constant_weight` gives the outcomes that a run would have with a constant ensemble weight, and nothing for a run
-    that did not store its branches. A claim with contrast `constant-weight` is a difference of these from its own.
+    `constant_weight` returns the outcomes of a run with a constant ensemble weight; empty if the run did not store its
+    branches. A claim with contrast `constant-weight` is about the difference of a run from these outcomes.
 
     `runs` is the store's `runs_frame(outcomes=True)`. `difficulty` is the relative transfer difficulty by backbone and
     dataset; `groups` divides the datasets by it.
@@ -155,7 +155,7 @@ def check_claims(
 
 
 def _command(claim: Claim, shots: int | None) -> str:
-    """What runs both methods of a claim."""
+    """The command that runs both methods of a claim."""
     methods = ",".join(dict.fromkeys((claim.a, claim.b)))
     end = "" if shots is None else f" --shots {shots_value(shots)}"
     return f"`etl-bench run -m {methods} --protocol {claim.protocol}{end}`"
@@ -225,7 +225,7 @@ def _alike_text(claim: Claim, runs: int) -> str:
 def _check_regret(
     claim: Claim, boards: Sequence[Leaderboard], difficulty: Mapping[str, Mapping[str, float]]
 ) -> list[ClaimResult]:
-    """A claim about two policies on every board of its protocol; without one with enough runs it is not tested."""
+    """Tests a claim about two policies on every board of its protocol with enough runs."""
     found = []
     for board in boards:
         setting = board.setting

@@ -18,7 +18,7 @@ from bench.errors import UsageError
 from bench.statistics import Estimate, Interval, McNemar, MeanTest, holm, mcnemar, two_way_bootstrap
 
 BOOTSTRAP_SEED = 20240614
-"""Fixed, so that the same runs always give the same interval."""
+"""Seed of the bootstrap, fixed so that the same runs always give the same interval."""
 
 
 class Verdict(StrEnum):
@@ -60,7 +60,7 @@ class PairedCell:
     The open score counts as a split, of all test images among all names; its accuracy is the harmonic mean.
 
     Args:
-        accuracy_a: mean over the seeds that both have, a fraction; `accuracy_b` likewise.
+        accuracy_a: mean accuracy of A over the common seeds, a fraction; `accuracy_b` likewise.
         difference: A minus B over seeds and images, with its 95 % interval.
         seeded: whether A or B depends on the seed.
     """
@@ -82,7 +82,7 @@ class PairedCell:
 
     @property
     def flipped(self) -> tuple[int, int]:
-        """Number of images that only A, and that only B classifies correctly, summed over seeds."""
+        """Numbers of images that only A and only B classifies correctly, summed over seeds."""
         return sum(seed.test.only_a for seed in self.seeds), sum(seed.test.only_b for seed in self.seeds)
 
 
@@ -91,10 +91,10 @@ class Comparison:
     """A against B on one board.
 
     Args:
-        averages: mean difference over the datasets by measure (H included), on these datasets: tested with the noise of
-            seeds and test images. The test is absent for one dataset, or one seed, or without any spread.
-        other_datasets: the same means with the 95 % interval over datasets, for other datasets of this kind.
-        skipped: (dataset, why it cannot be compared).
+        averages: mean difference over these datasets by measure (including H), tested with the noise of seeds and test
+            images. There is no test with one dataset or one seed, or without any spread.
+        other_datasets: the same means with the 95 % interval over datasets, which covers other datasets of this kind.
+        skipped: pairs of dataset and the reason why it cannot be compared.
     """
 
     a: str
@@ -120,14 +120,14 @@ def find_entry(board: Leaderboard, name: str) -> Entry:
     if not found:
         raise UsageError(f"No entry {name!r} on this board. It has: {', '.join(keys) or 'none'}.")
     several = ", ".join(repr(entry.key) for entry in found)
-    raise UsageError(f"Method {name!r} has {len(found)} entries here; name one of them in quotes: {several}.")
+    raise UsageError(f"Method {name!r} has {len(found)} entries here; give one of them in quotes: {several}.")
 
 
 def compare(board: Leaderboard, runs: pd.DataFrame, outcomes: pd.DataFrame, a: str, b: str) -> Comparison:
     """Compare two entries of a board on the same images with the same seeds.
 
-    `runs` is the store's `runs_frame(outcomes=True)`. `a` and `b` are entry keys, or methods with one entry; the
-    outcomes are at least those of their runs. Raises UsageError if an entry is not on the board, or both are the same.
+    `runs` is the store's `runs_frame(outcomes=True)`. `a` and `b` are entry keys, or methods with one entry; `outcomes`
+    includes their runs. Raises UsageError if an entry is not on the board, or both are the same.
     """
     first, second = find_entry(board, a), find_entry(board, b)
     if first.key == second.key:

@@ -22,7 +22,7 @@ CONTRASTS: tuple[tuple[str, str, str], ...] = (
     ("visual adapter", "visual_adapter", "zero_shot"),
     ("ensemble", "apex", "vpt_text_adapter"),
 )
-"""Component, method with it, the same method without it."""
+"""Component, method with the component, the same method without it."""
 
 PUBLISHED_CONTRASTS: tuple[tuple[str, str, str], ...] = (
     ("visual prompts", "vpt", "coop"),
@@ -40,10 +40,10 @@ PUBLISHED_CONTRASTS: tuple[tuple[str, str, str], ...] = (
 
 @dataclass(frozen=True)
 class ContrastTrend:
-    """The difference that a component makes, as a function of a difficulty covariate.
+    """The effect of a component as a function of a difficulty covariate.
 
     Args:
-        part: the component, which the first method has and the second lacks.
+        part: the component that the first method has and the second lacks.
         found: Spearman's correlation with a permutation p value, None with fewer than three datasets.
         p_holm: adjusted over all contrasts and covariates of the table.
         trend: the regression line, None with fewer than three datasets or if the covariate is constant.
@@ -74,13 +74,13 @@ def contrast_trends(
     *,
     contrasts: Sequence[tuple[str, str, str]] = CONTRASTS,
 ) -> list[ContrastTrend]:
-    """What each component adds to the same method, against every covariate.
+    """The effect of each component on the same method, against every covariate.
 
-    p values come from random orders (up to eight datasets: from all orders) and are adjusted by Holm over all returned
-    trends. Datasets without a value of the covariate are left out of its trend.
+    p values come from random orders (from all orders for up to eight datasets) and are adjusted by Holm over all
+    returned trends. Datasets without a value of the covariate are left out of its trend.
 
     Args:
-        values: `method`, `dataset`, `value` (a fraction), one row each; published values must be from one table.
+        values: frame of `method`, `dataset` and `value` (a fraction); published values must be from one table.
         contrasts: (component, method with it, method without it); pairs that have not been run are left out.
     """
     table = value_table(values)

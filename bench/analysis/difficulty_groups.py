@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bench.errors import UsageError
 
 Grouping = Callable[[Sequence[str], Mapping[str, float]], tuple[list[str], list[str]]]
-"""Function of datasets and their difficulty that returns the easy and the hard ones among them."""
+"""Function of datasets and their difficulty that returns the easy and the hard datasets."""
 
 FEWEST = 6
 """Fewest datasets that are divided into thirds."""
@@ -27,7 +27,7 @@ def difficulty_groups(datasets: Sequence[str], difficulty: Mapping[str, float]) 
 
 
 def page_groups(difficulty: Mapping[str, float], groups: Grouping) -> tuple[list[str], list[str], list[str]]:
-    """Easy and hard datasets as everywhere, with the medium ones between them; all empty without easy and hard ones.
+    """Easy, medium and hard datasets; all empty if there are no easy and hard ones.
 
     Example:
         >>> page_groups(dict(zip("abcdefg", range(7))), difficulty_groups)
@@ -57,7 +57,7 @@ class NamedGroups:
             raise UsageError(f"{', '.join(both)} cannot be both --easy and --hard; name it in one of them.")
 
     def __call__(self, datasets: Sequence[str], difficulty: Mapping[str, float]) -> tuple[list[str], list[str]]:  # noqa: ARG002
-        """The named datasets among `datasets`, in the order in which they were named."""
+        """The named datasets among `datasets`, in the order of their names."""
         return [name for name in self.easy if name in datasets], [name for name in self.hard if name in datasets]
 
 

@@ -17,7 +17,7 @@ FEWEST = 6
 """Fewest datasets for which a trend can be conclusive."""
 
 COVARIATES = ("relative_transfer_difficulty", "chance", "zero_shot_error")
-"""Relative transfer difficulty mostly reflects the number of classes, and gains the zero-shot error: all are shown."""
+"""RTD mostly reflects the number of classes, and gains mostly reflect the zero-shot error, so all three are shown."""
 
 LOGARITHMIC = frozenset({"relative_transfer_difficulty", "chance"})
 """Covariates that enter a line by their natural logarithm."""
@@ -28,7 +28,7 @@ class Trend:
     """Least-squares line of y on difficulty over datasets.
 
     Args:
-        slope: per unit of the covariate as it enters the line (natural logarithm for those in `LOGARITHMIC`).
+        slope: change per unit of the covariate, or of its natural logarithm for those in `LOGARITHMIC`.
         low: lower end of the 95 % interval of the slope, None with fewer than three datasets; `high` likewise.
         n: number of datasets.
         error: root mean squared leave-one-dataset-out error, None with fewer than three datasets.
@@ -63,7 +63,7 @@ class MethodTrend:
 
     Args:
         gain: mean gain over datasets.
-        worst_third: mean of the lowest third of its gains, which a high gain on one dataset cannot raise.
+        worst_third: mean of the lowest third of its gains; a high gain on one dataset does not raise it.
     """
 
     method: str
@@ -111,7 +111,7 @@ def fit_trend(x: ArrayLike, y: ArrayLike) -> Trend:
     residual = b - intercept - slope * a
     reach = float(stdtrit(n - 2, 0.975)) * math.sqrt(float(residual @ residual) / (n - 2) / squares)
     leverage = 1 / n + centred**2 / squares
-    unseen = leverage < 1 - 1e-9  # at leverage 1, the other datasets all have equal x and determine no slope
+    unseen = leverage < 1 - 1e-9  # at leverage 1, all other datasets have equal x, so no slope can be fitted
     out = residual[unseen] / (1 - leverage[unseen])
     plain = ((b - b.mean()) * n / (n - 1))[unseen]
     total = float(plain @ plain)
@@ -161,6 +161,6 @@ def value_table(values: pd.DataFrame) -> dict[str, dict[str, float]]:
 
 
 def scaled(covariate: str, values: Sequence[float]) -> NDArray[np.float64]:
-    """The covariate as it enters a line: its natural logarithm for those in `LOGARITHMIC`."""
+    """The covariate for a regression: its natural logarithm for those in `LOGARITHMIC`."""
     array = np.asarray(values, dtype=float)
     return np.log(array) if covariate in LOGARITHMIC else array

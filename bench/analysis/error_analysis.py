@@ -12,7 +12,7 @@ from reports.views import HardImageView, PairView
 
 @dataclass(frozen=True)
 class ClassResult:
-    """A true class: images over all runs, how many were classified correctly, and the most frequent wrong class."""
+    """A true class: its images over all runs, the number classified correctly, and the most frequent wrong class."""
 
     label: int
     n: int
@@ -21,7 +21,7 @@ class ClassResult:
 
 
 def class_results(label: ArrayLike, predicted: ArrayLike) -> tuple[ClassResult, ...]:
-    """One result for each class that has an image, in label order. Ties between mistakes go to the lower class.
+    """One result for each class that has an image, in label order. Ties between wrong classes go to the lower label.
 
     Labels and predictions, `(n,)`, are of one run or of several runs concatenated.
 

@@ -1,8 +1,8 @@
-"""Accuracy over training time: what the entries of a board would score if every run stopped earlier. Pure.
+"""Accuracy over training time: the scores of a board's entries if every run stopped earlier. Pure.
 
 Runs of one entry may differ in length, so they are aligned by the share of their epochs: a run's accuracy at a share is
-that of its last recorded epoch up to that share. Averages are formed as on the board, so a curve ends at the entry's
-average on the board unless an epoch or candidate was selected afterwards.
+that of its last recorded epoch up to that share. Averages are computed as on the board, so a curve ends at the entry's
+average unless an epoch or candidate was selected afterwards.
 """
 
 from bisect import bisect_right
@@ -16,12 +16,12 @@ from bench.analysis.leaderboard import Entry, H, Leaderboard, averages_over_data
 from reports.views import MIXED, AnytimeCurveView, AnytimePointView
 
 CONVERGENCE_MARGIN = 0.01
-"""A curve has converged once it stays at most this far below its end, as a fraction of 1."""
+"""A curve has converged when it stays at most this far (a fraction) below its end."""
 
 
 @dataclass(frozen=True)
 class _RunCurve:
-    """One run's curve, by increasing share."""
+    """One run's curve, ordered by share."""
 
     shares: tuple[float, ...]
     seconds: tuple[float, ...]
@@ -34,9 +34,9 @@ class _RunCurve:
 
 
 def learning_curves(board: Leaderboard, runs: pd.DataFrame, curves: pd.DataFrame) -> tuple[AnytimeCurveView, ...]:
-    """The curves of all complete entries whose runs have all recorded one, in the order of the board.
+    """The curves of all complete entries whose runs all recorded a curve, in the order of the board.
 
-    Entries whose runs were computed on different devices have none, since their times are not averaged.
+    Entries with runs on different devices have none, since their times are not averaged.
     """
     prepare_seconds = dict(zip(runs["run_id"], runs["prepare_seconds"], strict=True))
     counted = {run_id for entry in board.entries for run_id in entry.run_ids if run_id in prepare_seconds}
@@ -67,7 +67,7 @@ def _run_curve(rows: pd.DataFrame, prepare_seconds: float) -> _RunCurve:
 
 def _curve(board: Leaderboard, entry: Entry, recorded: Mapping[str, _RunCurve]) -> AnytimeCurveView:
     curves = [recorded[run_id] for run_id in entry.run_ids]
-    start = max(curve.shares[0] for curve in curves)  # before it, some run has no recorded epoch
+    start = max(curve.shares[0] for curve in curves)  # before this share, some run has no recorded epoch
     shares = sorted({share for curve in curves for share in curve.shares if share >= start})
     points = tuple(
         AnytimePointView(
@@ -82,7 +82,7 @@ def _curve(board: Leaderboard, entry: Entry, recorded: Mapping[str, _RunCurve]) 
 
 
 def convergence(points: Sequence[AnytimePointView]) -> AnytimePointView:
-    """The first point from which on the curve stays above its end minus `CONVERGENCE_MARGIN`."""
+    """The first point after which the curve stays above its end minus `CONVERGENCE_MARGIN`."""
     below = [i for i, point in enumerate(points) if point.value < points[-1].value - CONVERGENCE_MARGIN]
     return points[below[-1] + 1 if below else 0]
 
@@ -105,7 +105,7 @@ def _average(board: Leaderboard, entry: Entry, recorded: Mapping[str, _RunCurve]
 def entries_without_curve(
     board: Leaderboard, curves: Sequence[AnytimeCurveView], runs: pd.DataFrame
 ) -> tuple[str, ...]:
-    """Keys of the entries that train and have no curve, in the order of the board."""
+    """Keys of the trained entries without a curve, in the order of the board."""
     shown = {curve.entry for curve in curves}
     trained = set(runs.loc[runs["steps"] > 0, "run_id"])
     return tuple(

@@ -1,4 +1,4 @@
-"""Does difficulty help to choose a method? Two rules, judged on datasets that they have not seen. Pure."""
+"""Tests whether difficulty helps to choose a method: two rules, evaluated on held-out datasets. Pure."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True)
 class Regret:
-    """Points lost to the best method of a dataset that the rule has not seen: mean and maximum over datasets."""
+    """Accuracy lost to the best method of a held-out dataset, as a fraction: mean and maximum over datasets."""
 
     mean: float
     worst: float
@@ -29,10 +29,10 @@ class Regret:
 
 @dataclass(frozen=True)
 class Choice:
-    """The rule with the smaller mean regret; `AVERAGE` where both are equal.
+    """The rule with the smaller mean regret; `AVERAGE` if both are equal.
 
     Args:
-        regrets: by rule; empty with a single dataset, without `ALIKE` where too few difficulties are known.
+        regrets: regret by rule; empty with a single dataset, without `ALIKE` if too few difficulties are known.
     """
 
     rule: Rule
@@ -45,9 +45,9 @@ def third(n: int) -> int:
 
 
 def positions(difficulty: Sequence[float | None], zero_shot: Sequence[float | None]) -> list[float | None]:
-    """Places of datasets on the axis of log difficulty, None where the difficulty was not measured.
+    """Log difficulty of datasets; None if it was not measured.
 
-    A dataset without difficulty because its zero-shot accuracy is 0 is harder than all: ten times the hardest.
+    The difficulty is undefined at a zero-shot accuracy of 0; such a dataset counts as ten times the hardest.
 
     Example:
         >>> positions([1.0, None, None], [0.5, 0.0, None])[1]  # log 10
@@ -64,13 +64,13 @@ def positions(difficulty: Sequence[float | None], zero_shot: Sequence[float | No
 
 
 def choose_rule(values: ArrayLike, places: Sequence[float | None]) -> Choice:
-    """The rule that loses least when each dataset in turn is left out.
+    """The rule with the smallest regret in leave-one-dataset-out evaluation.
 
-    Both rules are judged on the datasets with a known place; below six of those, only `AVERAGE` is judged, on all.
+    Both rules are evaluated on the datasets with a known position; with fewer than six, only `AVERAGE` is, on all.
 
     Args:
         values: `(methods, datasets)`, without missing values.
-        places: of the datasets, see `positions`.
+        places: log difficulty of the datasets, see `positions`.
 
     Example:
         >>> choose_rule([[0.9, 0.8, 0.1], [0.5, 0.5, 0.5]], [None] * 3).regrets[Rule.AVERAGE].worst  # without the third
@@ -93,23 +93,23 @@ def choose_rule(values: ArrayLike, places: Sequence[float | None]) -> Choice:
 
 
 def regret(table: NDArray[np.float64], judged: Sequence[int], choose: Callable[[int], int]) -> Regret:
-    """The points lost on the judged datasets by a rule that chooses a method without seeing the dataset."""
+    """The regret, on the `judged` datasets, of a rule that chooses a method without seeing the dataset."""
     lost = losses(table, judged, choose)
     return Regret(float(np.mean(lost)), max(lost))
 
 
 def losses(table: NDArray[np.float64], judged: Sequence[int], choose: Callable[[int], int]) -> list[float]:
-    """The points lost on each of the judged datasets."""
+    """The accuracy lost on each of the `judged` datasets, a fraction."""
     return [float(table[:, left].max() - table[choose(left), left]) for left in judged]
 
 
 def others(n: int, left: int) -> list[int]:
-    """The datasets without the one left out."""
+    """The indices of all datasets but `left`."""
     return [index for index in range(n) if index != left]
 
 
 def closest(along: NDArray[np.float64], left: int) -> list[int]:
-    """The third of the datasets that are closest to the one left out."""
+    """The third of the datasets that are closest to dataset `left`."""
     rest = [index for index in range(len(along)) if index != left and not np.isnan(along[index])]
     distance = {index: abs(along[index] - along[left]) for index in rest}
     return sorted(rest, key=lambda index: (distance[index], index))[: third(len(rest) + 1)]

@@ -7,7 +7,7 @@ from bench.record import Predictions
 def open_metrics(base: Predictions, new: Predictions) -> dict[str, float]:
     """`openworld_auc` and `near_ood_auroc` of a run, from its predictions of base and of new images among all names.
 
-    Raises MetricInputError if these are predictions without the columns of the open score.
+    Raises MetricInputError for predictions without the columns of the open score.
     """
     if base.open is None or new.open is None:
         raise MetricInputError(

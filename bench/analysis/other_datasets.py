@@ -1,4 +1,4 @@
-"""What would hold on other datasets of this kind: paired differences with the dataset as the unit. Pure."""
+"""Inference about other datasets of this kind: paired differences with the dataset as the unit. Pure."""
 
 from collections.abc import Sequence
 
@@ -13,10 +13,10 @@ LEVEL = 0.05
 
 
 def not_separated(values: ArrayLike) -> NDArray[np.bool_]:
-    """`(methods, methods)`: whether the paired difference over datasets leaves open which of the two is better.
+    """Whether the paired difference over datasets is inconclusive, `(methods, methods)`.
 
-    The tests of one method (a row) against all others are Holm-corrected together. With one dataset, or where a
-    difference is the same on every dataset, nothing is tested, and the pair is not separated.
+    The tests of one method (a row) against all others are Holm-corrected together. With one dataset, or if a difference
+    is the same on every dataset, nothing is tested, and the pair is not separated.
 
     Args:
         values: `(methods, datasets)`, mean over seeds, without missing values.
@@ -42,5 +42,5 @@ def not_separated(values: ArrayLike) -> NDArray[np.bool_]:
 
 
 def hard_minus_easy(hard: Sequence[float], easy: Sequence[float]) -> MeanTest:
-    """Mean gain on hard datasets minus that on easy ones, by Welch's test over datasets; untested below two of each."""
+    """Mean gain on hard minus easy datasets, by Welch's test over datasets; untested with fewer than two of each."""
     return difference_of_means(grouped_t([hard]), grouped_t([easy]))

@@ -14,10 +14,10 @@ from bench.statistics import Estimate, MeanTest, grouped_t, student_t
 def paired_test(a: Scores, b: Scores, measure: str, datasets: Sequence[str]) -> MeanTest | None:
     """Mean difference A - B over the datasets, tested with the noise of their common seeds and of the test images.
 
-    `measure` is base, new, H, open, gap (base minus new) or all. Datasets without a common seed are left out, and so
-    are runs without an open score where it is the measure; None if no dataset is left. There is no test where a dataset
-    has a single seed, unless neither method depends on it, or where predictions are missing. Scores from a frame
-    without outcomes are tested with the noise of the seeds alone.
+    `measure` is base, new, H, open, gap (base minus new) or all. Datasets without a common seed are left out. So are
+    runs without an open score if that is the measure. Returns None if no dataset is left. There is no test if
+    predictions are missing, or if a dataset has a single seed and a method depends on it. Scores from a frame without
+    outcomes are tested with the noise of the seeds alone.
     """
     return mean_paired_test([(a, b)], measure, datasets)
 
@@ -25,9 +25,9 @@ def paired_test(a: Scores, b: Scores, measure: str, datasets: Sequence[str]) -> 
 def mean_paired_test(pairs: Sequence[tuple[Scores, Scores]], measure: str, datasets: Sequence[str]) -> MeanTest | None:
     """`paired_test` of the mean of several differences A - B, which share their seeds and test images.
 
-    The differences on a dataset are averaged for each seed and each image before they are tested, since they are not
-    independent of one another. The seeds of a dataset are those that all pairs with a common seed there share. `n` of
-    the result counts the differences of two runs.
+    The differences on a dataset are averaged for each seed and image before they are tested, since they are not
+    independent. The seeds of a dataset are those that all pairs with a common seed share. `n` of the result is the
+    number of pairs of runs.
     """
     groups: list[list[float]] = []
     images: list[list[NDArray[np.float64]]] = []
@@ -57,7 +57,7 @@ _BySeed = Mapping[int, SeedScore]
 def _shared_runs(
     pairs: Sequence[tuple[Scores, Scores]], measure: str, dataset: str
 ) -> tuple[list[tuple[_BySeed, _BySeed]], list[int]]:
-    """The pairs with a common seed on a dataset, and the seeds that all of them share."""
+    """The pairs with a common seed on a dataset, and the seeds that all these pairs share."""
     known = [(a.get(dataset, {}), b.get(dataset, {})) for a, b in pairs]
     seeds = [_common_seeds_with(measure, a, b) for a, b in known]
     sides = [side for side, shared in zip(known, seeds, strict=True) if shared]
@@ -65,7 +65,7 @@ def _shared_runs(
 
 
 def untested(found: MeanTest) -> MeanTest:
-    """The same mean without its test."""
+    """The mean without its test."""
     return MeanTest(found.mean, found.n, found.groups)
 
 
@@ -81,14 +81,14 @@ def why_untested(test: MeanTest) -> str:
 def board_average(board: Leaderboard, scores: Mapping[str, Scores], a: str, b: str, measure: str) -> MeanTest | None:
     """`paired_test` of two entries over the datasets that the board averages (all but the source).
 
-    An average over a single dataset has no test: it says nothing about methods on other datasets.
+    An average over a single dataset has no test, since it is not evidence about other datasets.
     """
     found = paired_test(scores[a], scores[b], measure, board.averaged)
     return untested(found) if found is not None and found.groups < 2 else found
 
 
 def over_datasets(board: Leaderboard, scores: Mapping[str, Scores], a: str, b: str, measure: str) -> Estimate:
-    """The same mean with its interval over datasets: how much it would differ on other datasets of this kind."""
+    """The mean difference with its interval over datasets, which covers other datasets of this kind."""
     means = []
     for dataset in board.averaged:
         of_a, of_b = scores[a].get(dataset, {}), scores[b].get(dataset, {})
@@ -98,7 +98,7 @@ def over_datasets(board: Leaderboard, scores: Mapping[str, Scores], a: str, b: s
 
 
 def common_seeds(a: Mapping[int, SeedScore], b: Mapping[int, SeedScore]) -> list[int]:
-    """Seeds that both have; only one of them if neither depends on the seed, since repeats add no evidence."""
+    """The common seeds; only one if neither depends on the seed, since repetitions add no evidence."""
     shared = sorted(set(a) & set(b))
     return shared if any(score.seeded for seed in shared for score in (a[seed], b[seed])) else shared[:1]
 
@@ -110,11 +110,11 @@ def _common_seeds_with(measure: str, a: Mapping[int, SeedScore], b: Mapping[int,
 
 
 ImageTables = list[tuple[str, NDArray[np.float64]]]
-"""For each split of a measure a digest of its images, and a table `(seeds, images)`."""
+"""For each split of a measure, a digest of its images and a table `(seeds, images)`."""
 
 
 def _mean_tables(of_pairs: Sequence[ImageTables]) -> list[NDArray[np.float64]]:
-    """The mean of the pairs' tables, split by split; empty if one has none, or the pairs have other images."""
+    """The mean of the pairs' tables for each split; empty if one pair has none, or the pairs have different images."""
     digests = {tuple(digest for digest, _ in tables) for tables in of_pairs}
     if len(digests) > 1 or not all(of_pairs):
         return []
@@ -124,8 +124,8 @@ def _mean_tables(of_pairs: Sequence[ImageTables]) -> list[NDArray[np.float64]]:
 def image_tables(pairs: Sequence[tuple[SeedScore, SeedScore]], measure: str) -> ImageTables:
     """The contribution of every image to A - B, up to a constant; `pairs` are the runs of one seed each.
 
-    Empty if a run has no predictions, or the runs have other images. Harmonic means are linear to first order, around
-    the means over the seeds.
+    Empty if a run has no predictions, or the runs have different images. Harmonic means are linearised around the means
+    over the seeds.
     """
     tables = []
     for split, (weight_a, weight_b) in _weights(pairs, measure).items():
@@ -139,7 +139,7 @@ def image_tables(pairs: Sequence[tuple[SeedScore, SeedScore]], measure: str) -> 
 
 
 def _weights(pairs: Sequence[tuple[SeedScore, SeedScore]], measure: str) -> dict[str, tuple[float, float]]:
-    """How much the accuracy on each split counts in the measure, for A and for B."""
+    """The weight (derivative) of each split's accuracy in the measure, for A and for B."""
     if measure == "gap":
         return {"base": (1.0, 1.0), "new": (-1.0, -1.0)}
     if measure not in HARMONIC:

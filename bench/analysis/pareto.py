@@ -14,8 +14,8 @@ REPLICATES = 2000
 def pareto_front(cost: ArrayLike, score: ArrayLike) -> NDArray[np.bool_]:
     """Whether each entry is on the front, `(m,)` or `(replicates, m)`.
 
-    An entry is on the front if no other one costs at most as much and scores at least as high while being strictly
-    better in one of the two. Entries that are equal in both are on the front together.
+    An entry is on the front if no other entry costs at most as much and scores at least as high, with one of the two
+    strictly better. Entries that are equal in both are on the front together.
 
     Args:
         cost: `(m,)`, lower is better.
@@ -46,14 +46,14 @@ def front_probability(
 ) -> NDArray[np.float64]:
     """Probability of being on the front, `(m,)`, over resampled datasets and seeds. Costs are fixed.
 
-    Datasets are resampled with replacement, the same ones for all entries. Seeds are not resampled: three seeds have
-    only ten different resamples and too small a spread. Their contribution is drawn from Student's t with S - 1 degrees
-    of freedom along the residuals of the seeds, with the same draw for all entries of a dataset. The effect of a
-    support set on all methods therefore stays paired, and so do base and new accuracy of one run.
+    Datasets are resampled with replacement, the same for all entries. Seeds are not resampled: three seeds have only
+    ten different resamples and too small a spread. Their contribution is drawn from Student's t with S - 1 degrees of
+    freedom along the residuals of the seeds, with the same draw for all entries of a dataset. So methods stay paired by
+    their support set, and so do base and new accuracy of a run.
 
     Args:
-        scores: `(m, datasets, seeds)`, or `(m, datasets, seeds, 2)` for base and new accuracy, whose score is the
-            harmonic mean of the two resampled averages. MetricInputError as in `pareto_front`.
+        scores: `(m, datasets, seeds)`, or `(m, datasets, seeds, 2)` for base and new accuracy, with the harmonic mean
+            of the two resampled averages as score. MetricInputError as in `pareto_front`.
     """
     table = np.asarray(scores, dtype=float)
     if table.ndim == 3:

@@ -1,4 +1,4 @@
-"""Metrics of stored runs, recomputed from the predictions in the store without a new fit. Pure."""
+"""Metrics of stored runs, recomputed from the stored predictions without training. Pure."""
 
 from collections.abc import Mapping
 from typing import Any

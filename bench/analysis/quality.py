@@ -1,4 +1,4 @@
-"""Beyond accuracy: calibration, risk-coverage, the worst class, and the share of zero-shot errors removed. Pure."""
+"""Measures beyond accuracy: calibration, risk-coverage, worst class, and share of zero-shot errors removed. Pure."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,7 +17,7 @@ REPLICATES = 2000
 
 
 _Cells = dict[str, dict[str, list[float]]]
-"""By column and dataset: one value per seed, in the order of the entry's runs."""
+"""By column and dataset, one value per seed, in the order of the entry's runs."""
 
 
 def quality(board: Leaderboard, metrics: pd.DataFrame) -> tuple[QualityView, ...]:
@@ -42,8 +42,8 @@ def agreement(
 ) -> tuple[AgreementView, ...]:
     """Agreement of the order by headroom gain with the order by accuracy, for each class split.
 
-    It covers the complete entries other than the baseline, on the datasets where all of them have both numbers. Splits
-    on which all entries tie are left out.
+    It covers the complete entries other than the baseline, on the datasets for which all have both numbers. Splits on
+    which all entries are tied are left out.
     """
     known = _by_run(metrics)
     baseline = next((entry for entry in board.entries if entry.key == board.baseline), None)
@@ -72,7 +72,7 @@ def _agreement(split: str, both: np.ndarray, generator: np.random.Generator) -> 
         weights = generator.multinomial(n_datasets, np.full(n_datasets, 1 / n_datasets), size=REPLICATES)
         drawn = np.einsum("red,ld->rle", both, weights)
         taus = kendall_tau(drawn[0], drawn[1])
-        taus = taus[np.isfinite(taus)]  # undefined where all entries of a resample tie
+        taus = taus[np.isfinite(taus)]  # undefined if all entries of a resample are tied
         if len(taus):
             low, high = (float(end) for end in np.quantile(taus, [0.025, 0.975]))
     return AgreementView(split, tau, low, high, n_entries, n_datasets)

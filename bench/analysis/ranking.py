@@ -1,4 +1,4 @@
-"""Ranking of the entries of one board: significant differences, ranges of ranks, and the seeds needed. Pure."""
+"""Ranks the entries of one board: significant differences, ranges of ranks, and the seeds needed. Pure."""
 
 from collections.abc import Mapping
 from itertools import combinations, permutations

@@ -1,4 +1,4 @@
-"""Claims about choosing a method before any training: what a policy loses on datasets that it has not seen. Pure."""
+"""Claims about choosing a method before any training: regret of policies on held-out datasets. Pure."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -15,9 +15,9 @@ FEWEST_METHODS = 2
 
 
 def known_of_board(board: Leaderboard, measure: str, difficulty: Mapping[str, float]) -> Known:
-    """The scores of the entries that may be chosen: complete, no oracle, on datasets with a known difficulty.
+    """The scores of the entries that may be chosen (complete, no oracle) on datasets with a known difficulty.
 
-    The zero-shot accuracy of a dataset is that of the board's zero-shot entry on the measure, None without one.
+    The zero-shot accuracy of a dataset is that of the board's zero-shot entry on the measure, or None.
     """
     datasets = tuple(name for name in board.averaged if difficulty.get(name) is not None)
     entries = [entry for entry in board.entries if entry.rankable]
@@ -33,15 +33,15 @@ def known_of_board(board: Leaderboard, measure: str, difficulty: Mapping[str, fl
 
 
 def regret_difference(known: Known, a: Policy, b: Policy) -> MeanTest | None:
-    """Points that policy B loses more than policy A, with the interval over the datasets that are left out in turn.
+    """Regret of policy B minus that of policy A, with the interval over the left-out datasets.
 
-    A policy loses the difference between the best method of the left-out dataset and the method that it chooses from
-    all others. The losses share their other datasets, so the squared standard error is `s^2 (1 / n + 1 / (n - 1))`, the
-    correction of Nadeau and Bengio (2003). In simulations of eleven datasets and equally good policies, the 95 %
-    interval contains 0 in 96 to 99 % of cases, and in 82 to 92 % without the correction. There is no test where both
-    policies always choose alike.
+    The regret of a policy is the difference between the best method of the left-out dataset and the method that it
+    chooses from all others. The losses share their other datasets, so the squared standard error is `s^2 (1 / n + 1 /
+    (n - 1))`, the correction of Nadeau and Bengio (2003). In simulations of eleven datasets and equally good policies,
+    the 95 % interval contains 0 in 96 to 99 % of cases, and in 82 to 92 % without the correction. There is no test if
+    both policies always choose the same method.
 
-    Returns None with fewer than six judged datasets or fewer than two methods.
+    Returns None with fewer than six evaluated datasets or fewer than two methods.
     """
     judged = known.judged
     if len(judged) < FEWEST or len(known.methods) < FEWEST_METHODS or any(known.zero_shot[i] is None for i in judged):

@@ -1,4 +1,4 @@
-"""Published numbers and ours for the same protocol, backbone, shots, dataset and split, with a verdict each. Pure."""
+"""Compares published numbers with ours for the same protocol, backbone, shots, dataset and split. Pure."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -28,7 +28,7 @@ class Verdict(StrEnum):
     """Whether our runs reproduce a published number."""
 
     NOT_REPRODUCED = "not reproduced"
-    """The whole 95 % interval of the difference lies outside the margin."""
+    """The whole 95 % interval of the difference is outside the margin."""
     UNDER_POWERED = "under-powered"
     """Neither reproduced nor not reproduced; more seeds are needed."""
     REPRODUCED = "reproduced"
@@ -47,12 +47,13 @@ def compare_with_published(
 ) -> list[ReproductionRowView]:
     """Every published number for which we have runs, largest difference first.
 
-    Only rows of unmodified methods take part (no ablation variants). Printed numbers count as exact, since almost no
-    source prints a spread. Zero-shot accuracy has no seeds and counts as exact; the margin alone decides.
+    Only rows of unmodified methods are used (no ablation variants). Printed numbers are treated as exact, since almost
+    no source prints a spread. Zero-shot accuracy has no seeds and is also treated as exact, so its verdict depends on
+    the margin alone.
 
     Args:
-        defaults: published settings; an entry with other settings has the verdict `protocol differs`. If None, every
-            entry whose settings are part of its label has.
+        defaults: published settings; an entry with other settings has the verdict `protocol differs`. If None, this
+            holds for every entry whose label has settings.
         margin: largest difference that counts as equal, a fraction.
     """
     known = _printed(published)
@@ -103,7 +104,7 @@ def _printed(published: pd.DataFrame) -> Mapping[_Key, Mapping[float, _Printed]]
     for method, protocol, backbone, shots, dataset, split, number, where, table, note in plain[columns].itertuples(
         index=False, name=None
     ):
-        # zero-shot accuracy over all classes is the same in every protocol that scores all classes
+        # zero-shot accuracy over all classes is the same in every protocol that evaluates all classes
         scored = "few-shot" if protocol == "zero-shot" else protocol
         value = round(float(number), 6)
         values = found[method, scored, backbone, 0 if method == "zero_shot" else int(shots), dataset, split]
@@ -202,7 +203,7 @@ def _row(
 
 
 def _protocol_differences(board: Leaderboard, entry: Entry, defaults: PublishedSettings | None) -> list[str]:
-    """How our runs of an entry differ from the published protocol, one sentence each."""
+    """How our runs of an entry differ from the published protocol, one sentence per difference."""
     reasons = []
     if entry.recipe_name not in (None, "published", "published by dataset"):
         reasons.append(f"Our runs use the recipe {entry.recipe_name!r}.")

@@ -1,4 +1,4 @@
-"""Scores of the entries of a board, run by run, with the test images that each run classifies correctly. Pure."""
+"""Scores of a board's entries by run, with the test images that each run classifies correctly. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SeedScore:
     """One run on one dataset.
 
     Args:
-        values: accuracies by split, H, and `open` if it was computed.
+        values: accuracies by split, and H and `open` if they were computed.
         seeded: whether the run depends on its seed; a zero-shot run does not.
         correct: by split, a digest of the test images, and whether each is classified correctly, `(n,)`. None for a
             split without predictions. None as a whole if the frame of the runs has no outcomes.
@@ -46,11 +46,11 @@ Scores = Mapping[str, Mapping[int, SeedScore]]
 
 
 Outcomes = Callable[[str], Mapping[str, NDArray[np.bool_]]]
-"""For a run id, whether each test image is classified correctly, `(n,)` by split, ordered by image."""
+"""Function of a run id: whether each test image is classified correctly, `(n,)` by split, ordered by image."""
 
 
 def with_outcomes(scores: Scores, outcomes: Outcomes | None) -> Scores:
-    """The same runs with other outcomes on the same images; runs and splits without are left out."""
+    """The same runs with other outcomes on the same images; runs and splits without outcomes are left out."""
     if outcomes is None:
         return scores
     changed: dict[str, dict[int, SeedScore]] = {}
@@ -106,7 +106,7 @@ def seed_scores(board: Leaderboard, runs: pd.DataFrame) -> dict[str, Scores]:
 
 
 def _seeds(runs: pd.DataFrame) -> dict[str, int | None]:
-    """The seed of each run; None if it depends on none."""
+    """The seed of each run; None if the run does not depend on it."""
     rows = runs[["run_id", "method", "protocol", "shots", "seed"]].itertuples(index=False, name=None)
     return {
         run_id: int(seed) if depends_on_seed(method, protocol, shots) else None
@@ -115,7 +115,7 @@ def _seeds(runs: pd.DataFrame) -> dict[str, int | None]:
 
 
 def _by_seed(entry: Entry, dataset: str, seed_of: Mapping[str, int | None], seeds: Sequence[int]) -> dict[int, str]:
-    """The entry's run of each seed; a run that depends on none counts for every seed."""
+    """The entry's run of each seed; a run that does not depend on the seed counts for every seed."""
     found: dict[int, str] = {}
     for run_id in entry.cells[dataset].run_ids:
         seed = seed_of[run_id]

@@ -1,4 +1,4 @@
-"""What each selection rule costs in accuracy: paired differences to selection on validation images. Pure."""
+"""The accuracy cost of each selection rule: paired differences to selection on validation images. Pure."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ RULES: Mapping[str, str] = {
     "ensemble": "all candidates averaged",
     ORACLE: "test labels",
 }
-"""What decides, by rule as `--selection` has it; all but the reference."""
+"""Description of each rule of `--selection`, except the reference."""
 _SELECTION = "selection"
 
 
 @dataclass(frozen=True)
 class RuleDifference:
-    """A selection rule minus selection on validation images, of the same methods, datasets, shots and seeds.
+    """A selection rule minus selection on validation images, for the same methods, datasets, shots and seeds.
 
     Args:
-        rule: as `--selection` has it, such as `last`.
-        tests: mean difference by measure, a fraction, over the datasets that the board averages; on a dataset it is
-            the mean over the methods. The interval has the noise of seeds and test images; there is none for one
-            dataset or one seed. `n` counts the pairs of runs.
-        by_method: the same for each method alone, by the key of its entry with `validation`.
+        rule: value of `--selection`, such as `last`.
+        tests: mean difference by measure, a fraction, over the averaged datasets of the board; on a dataset it is the
+            mean over the methods. The interval has the noise of seeds and test images; there is none for one dataset or
+            one seed. `n` is the number of pairs of runs.
+        by_method: the same for each method, by the key of its entry with `validation`.
     """
 
     rule: str
@@ -46,12 +46,12 @@ class RuleDifference:
 
     @property
     def is_oracle(self) -> bool:
-        """Whether the rule reads test labels."""
+        """Whether the rule uses test labels."""
         return self.rule == ORACLE
 
 
 def selection_rule(entry: Entry) -> str | None:
-    """The rule that made the choices of an entry; None for a method that neither searches nor trains."""
+    """The selection rule of an entry; None for a method that neither searches nor trains."""
     if entry.oracle or ORACLE in entry.config.values():
         return ORACLE
     named = entry.config.get(EPOCH, entry.config.get(_SELECTION))
@@ -59,15 +59,15 @@ def selection_rule(entry: Entry) -> str | None:
 
 
 def other_settings(entry: Entry) -> str:
-    """What tells the entry from others of its method, apart from the rule."""
+    """The settings that distinguish the entry from others of its method, apart from the rule."""
     named = (f"{EPOCH}=", f"{_SELECTION}=")
     return ", ".join(part for part in entry.label.split(", ") if part and not part.startswith(named))
 
 
 def selection_differences(board: Leaderboard, runs: pd.DataFrame) -> list[RuleDifference]:
-    """Every rule that a method of the board has beside `validation`, in the order of `RULES`; empty without such pairs.
+    """The differences of every rule that some method has in addition to `validation`, in the order of `RULES`.
 
-    An entry is compared with that of the same method, settings and recipe. `runs` is the store's
+    An entry is compared with the entry of the same method, settings and recipe. `runs` is the store's
     `runs_frame(outcomes=True)`.
     """
     references = [entry for entry in board.entries if selection_rule(entry) == REFERENCE]
@@ -87,7 +87,7 @@ def selection_differences(board: Leaderboard, runs: pd.DataFrame) -> list[RuleDi
 
 
 def _same_but_for_the_rule(entry: Entry, reference: Entry) -> bool:
-    """Whether two entries have the same method, recipe and settings, apart from those that name the rule."""
+    """Whether two entries have the same method, recipe and settings, apart from the rule."""
     names = [key for key, value in entry.config.items() if value == ORACLE]
 
     def kept(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def _tests(board: Leaderboard, pairs: Sequence[tuple[Scores, Scores]]) -> dict[s
 
 
 def selection_command(board: Leaderboard) -> str:
-    """The command that adds what is missing for a comparison of rules; empty if no method here has a choice to make."""
+    """The command that adds the runs for a comparison of rules; empty if no method here makes a selection."""
     choosing = [entry for entry in board.entries if selection_rule(entry) not in (None, ORACLE)]
     if not choosing:
         return ""

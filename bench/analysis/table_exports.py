@@ -1,4 +1,4 @@
-"""Leaderboards as CSV, Markdown or LaTeX, with the numbers of the page; the best and its ties are marked. Pure."""
+"""Leaderboards as CSV, Markdown or LaTeX, with the page's numbers; the best number and its ties are marked. Pure."""
 
 import csv
 import io
@@ -20,27 +20,27 @@ from bench.statistics import Estimate, MeanTest, holm
 from reports import percent
 
 _FORMULA = re.compile(r"[=@\t\r\n]|[+-](?![\d.]+$)")
-"""The beginning of texts that spreadsheets run as formulas; a plain number is none."""
+"""The beginning of texts that spreadsheets run as formulas; does not match plain numbers."""
 STALE, IMPORTED = " †", " ‡"
-"""Marks after the name of an entry with such runs."""
+"""Marks after the name of an entry with stale or imported runs."""
 
 
 NOT_COMPUTED = "not computed"
-"""Stands for an open score that some run of an entry lacks."""
+"""Shown instead of an open score that some run of an entry lacks."""
 
 
 class Mark(StrEnum):
-    """How a number compares with the best one of its column."""
+    """How a number compares with the best number of its column."""
 
     BEST = "best"
     TIES = "ties"
-    """Not shown to differ from the best: paired over seeds and test images, Holm's adjustment over the column."""
+    """Not significantly different from the best: paired over seeds and images, Holm's adjustment over the column."""
     NONE = ""
 
 
 @dataclass(frozen=True)
 class ExportCell:
-    """One number in per cent as on the page, its mark, and its coverage `n/N` if seeds are missing."""
+    """A number in per cent as on the page, its mark, and its coverage `n/N` if seeds are missing."""
 
     mean: str
     half_width: str | None
@@ -67,7 +67,7 @@ class ExportTable:
 
 
 def export_table(board: Leaderboard, runs: pd.DataFrame, ranks: Mapping[str, str] | None = None) -> ExportTable:
-    """Averages over the datasets of a board, with marks on the best of each column and on its ties.
+    """Averages over the datasets of a board, with marks on the best number of each column and its ties.
 
     Incomplete entries and oracles have neither ranks nor marks. `ranks` are those of `rank_entries`, if known already.
     """
@@ -99,7 +99,7 @@ def export_table(board: Leaderboard, runs: pd.DataFrame, ranks: Mapping[str, str
 
 
 def dataset_table(board: Leaderboard, runs: pd.DataFrame, measure: str) -> ExportTable:
-    """One measure on each dataset, with marks on the best of each column and on its ties.
+    """One measure on each dataset, with marks on the best number of each column and its ties.
 
     A number whose seeds are incomplete has its coverage `n/N` and no mark.
     """
@@ -179,7 +179,7 @@ def _csv_text(text: str) -> str:
 
 
 def to_markdown(table: ExportTable) -> str:
-    """A Markdown table, the best in bold and its ties underlined."""
+    """A Markdown table with the best numbers in bold and their ties underlined."""
     head = ["#", "method", *table.columns, "n/N"]
     lines = [f"**{_md(table.title)}**", "", _md_row(head), _md_row(["---"] * 2 + ["---:"] * (len(head) - 2))]
     for name, rank, cells, coverage in table.rows:
@@ -188,7 +188,7 @@ def to_markdown(table: ExportTable) -> str:
 
 
 def to_latex(table: ExportTable) -> str:
-    """A LaTeX table for the package booktabs, the best in bold and its ties underlined."""
+    """A LaTeX table (booktabs) with the best numbers in bold and their ties underlined."""
     head = " & ".join(["", "Method", *(_tex(column) for column in table.columns), "$n/N$"])
     lines = [
         "% needs \\usepackage{booktabs}",

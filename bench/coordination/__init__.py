@@ -1,1 +1,1 @@
-"""How processes share a runs folder: heartbeats show who is alive, leases who works on what."""
+"""How processes share a runs folder: heartbeats show which are alive, leases which tasks they work on."""

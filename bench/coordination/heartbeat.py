@@ -1,8 +1,8 @@
 """A small file for each running process, rewritten with a higher counter at every beat.
 
 `etl-bench status` and the live view read these files, and a lease (`bench/coordination/leases.py`) is valid while its
-holder is alive. No clocks are compared: a process of this machine is looked up by its number, and one of another
-machine counts as dead when its counter has not changed for a minute of the observer's own steady clock.
+holder is alive. No clocks are compared. A process of this machine is looked up by its number. A process of another
+machine is considered dead when its counter has not changed for a minute of the observer's monotonic clock.
 """
 
 import json
@@ -20,7 +20,7 @@ from bench.coordination.process_identity import ProcessIdentity
 
 BEAT_SECONDS = 5.0
 TIMEOUT_SECONDS = 60.0
-"""Time without a beat after which a process of another machine counts as dead."""
+"""Seconds without a beat after which a process of another machine is considered dead."""
 _LOG = logging.getLogger("bench.coordination.heartbeat")
 
 
@@ -123,7 +123,7 @@ def remove_dead_heartbeats(runs: Path) -> None:
 
 @dataclass
 class LivenessMonitor:
-    """Decides which processes are dead from what it has observed itself; `clock` never jumps as the time of day can."""
+    """Decides from its own observations which processes are dead; `clock` is monotonic."""
 
     timeout: float = TIMEOUT_SECONDS
     clock: Callable[[], float] = time.monotonic
@@ -132,7 +132,7 @@ class LivenessMonitor:
     def is_dead(self, name: str, process: ProcessIdentity | None, beat: object) -> bool:
         """Whether a process is certainly dead.
 
-        If it is not visible here, an unchanged beat since earlier calls with the same name decides.
+        For a process that is not visible here, this depends on whether the beat changed since earlier calls.
         """
         alive = None if process is None else process.alive()
         if alive is not None:

@@ -1,9 +1,9 @@
 """Leases on disk: each task belongs to at most one living process.
 
-A lease is a file that appears complete and at once, by a hard link that fails if the name is taken. It names its
-holder, whose heartbeat (`bench/coordination/heartbeat.py`) shows whether it is alive. The lease of a dead holder is
-removed under the lock of the folder, so that only one of several observers takes it over. Leases only save work; the
-shards make sure that a run counts once.
+A lease is a file that is created atomically, by a hard link that fails if the name is taken. It names its holder, whose
+heartbeat (`bench/coordination/heartbeat.py`) shows whether it is alive. The lease of a dead holder is removed under the
+lock of the folder, so that only one of several observers takes it over. Leases only avoid repeated work; the shards
+guarantee that a run counts once.
 """
 
 import json
@@ -29,7 +29,7 @@ class Holder:
 
 @dataclass
 class Leases:
-    """The leases of one runs folder, as one process sees and takes them; its heartbeat has already started."""
+    """The leases of one runs folder, for one process whose heartbeat has started."""
 
     runs: Path
     heartbeat: Heartbeat
@@ -46,13 +46,13 @@ class Leases:
         return True
 
     def release(self, key: str) -> None:
-        """Give the lease back if this process holds it."""
+        """Release the lease if this process holds it."""
         holder = self._read(key)
         if holder is not None and holder.name == self.heartbeat.name:
             self._remove(key, holder.raw)
 
     def break_if_dead(self, key: str) -> bool:
-        """Remove the lease if its holder is dead; whether the lease is free now."""
+        """Remove the lease if its holder is dead; returns whether it is free now."""
         holder = self._read(key)
         if holder is None:
             return True
@@ -89,7 +89,7 @@ class Leases:
         try:
             value = json.loads(raw)
             return Holder(str(value["holder"]), ProcessIdentity.load(value["process"]), raw)
-        except (ValueError, KeyError, TypeError):  # damaged: its holder is unknown, so the timeout decides
+        except (ValueError, KeyError, TypeError):  # damaged: the holder is unknown, so only the timeout applies
             return Holder("", None, raw)
 
     def _path(self, key: str) -> Path:
@@ -102,7 +102,7 @@ def _link(draft: Path, path: Path, content: bytes) -> bool:
         os.link(draft, path)
     except FileExistsError:
         return False
-    except OSError:  # no hard links here: creation is still exclusive, but the content follows
+    except OSError:  # no hard links here: creation is still exclusive, but the content is written afterwards
         try:
             with path.open("xb") as file:
                 file.write(content)

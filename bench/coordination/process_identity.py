@@ -1,4 +1,4 @@
-"""Identifies a process across machines and restarts, and finds out whether it is alive, independent of any clock."""
+"""Identifies a process across machines and restarts, and checks whether it is alive without comparing clocks."""
 
 import os
 import socket
@@ -13,12 +13,12 @@ import psutil
 
 @dataclass(frozen=True)
 class ProcessIdentity:
-    """A process, different from every other one on every machine.
+    """A process, unique across all machines.
 
     Args:
         boot: changes when the machine restarts.
-        namespace: the numbering `pid` belongs to; containers have their own.
-        started: when it began, because numbers are reused. On Linux clock ticks since boot, elsewhere the system's
+        namespace: the PID namespace; containers have their own.
+        started: when it started, because PIDs are reused. On Linux clock ticks since boot, elsewhere the system's
             record of the start time; "" if unknown.
     """
 
@@ -44,7 +44,7 @@ class ProcessIdentity:
         return asdict(self)
 
     def alive(self) -> bool | None:
-        """Whether it runs; None if it belongs to another machine or container, whose processes are not visible here."""
+        """Whether it runs; None for another machine or container, whose processes are not visible here."""
         if (self.host, self.boot, self.namespace) != _machine():
             return None
         try:
@@ -79,6 +79,6 @@ def _started(pid: int) -> str:
         created = psutil.Process(pid).create_time()
     except psutil.Error:
         return ""
-    if psutil.LINUX:  # where psutil adds the boot time, which moves with the clock
+    if psutil.LINUX:  # psutil adds the boot time, which changes with the clock
         return str(round((created - psutil.boot_time()) * os.sysconf("SC_CLK_TCK")))
     return repr(created)

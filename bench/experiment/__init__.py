@@ -1,1 +1,1 @@
-"""One experiment from its spec to its record: task, training, evaluation, difficulty, features."""
+"""Carries out one experiment, from its spec to its record: task, training, evaluation, difficulty, features."""

@@ -1,4 +1,4 @@
-"""What a run does to its device besides computing: switches of the arithmetic, waiting, and facts for its provenance.
+"""Device handling of a run: switches of the arithmetic, synchronisation, memory, and facts for its provenance.
 
 Nothing here calls CUDA for a run on the CPU, since the first call would occupy some hundred MiB of a GPU.
 """
@@ -23,19 +23,19 @@ from methods import Precision
 
 _LOG = logging.getLogger("bench.experiment")
 IN_FLIGHT = 2
-"""Results that a GPU may be computing while an earlier one is waited for."""
+"""Number of results that a GPU may compute while an earlier one is awaited."""
 NEEDED = 2**30
-"""Bytes that the first run of a process waits for; a later one waits for the peak of the run before it."""
+"""Free bytes that the first run of a process waits for; a later run waits for the peak of the run before it."""
 WAIT_SECONDS = 60.0
-"""Longest wait for the memory of a GPU that others hold."""
+"""Longest wait in seconds for the memory of a GPU that other processes use."""
 
 
 @contextmanager
 def device_arithmetic(device: str, precision: Precision, *, fast: bool = False) -> Iterator[None]:
-    """Inside this block, CUDA computes in exactly this precision and, unless `fast`, gives the same bits every time.
+    """Inside this block, CUDA computes in exactly this precision and, unless `fast`, deterministically.
 
-    torch's default would use TF32 for convolutions in fp32, and kernels that add in any order. The switches belong to
-    the process, so they are put back at the end.
+    torch's default would use TF32 for convolutions in fp32, and kernels that add in any order. The switches are global,
+    so they are restored at the end.
     """
     if not device.startswith("cuda"):
         yield
@@ -57,7 +57,7 @@ def device_arithmetic(device: str, precision: Precision, *, fast: bool = False) 
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait until the device has done what it was given; the CPU always has."""
+    """Wait until the device has finished its work; does nothing on the CPU."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
@@ -67,8 +67,8 @@ def synchronize(device: torch.device) -> None:
 def copied_back(results: Iterable[Tensor]) -> Iterator[Tensor]:
     """The results on the CPU, in order.
 
-    On CUDA `IN_FLIGHT` more are requested before one is waited for, so that the GPU has work while the processor
-    prepares the next.
+    On CUDA, `IN_FLIGHT` further results are requested before one is awaited, so that the GPU has work while the
+    processor prepares the next.
     """
     waiting: deque[tuple[Tensor, torch.cuda.Event]] = deque()
     for result in results:
@@ -90,7 +90,7 @@ def _awaited(copy: Tensor, copied: torch.cuda.Event) -> Tensor:
 
 
 def gpu_facts(device: torch.device) -> GpuFacts | None:
-    """The GPU, its software and the switches as they are now; None on another device."""
+    """The GPU, its software and the current switches; None on another device."""
     if device.type != "cuda":
         return None
     major, minor = torch.cuda.get_device_capability(device)
@@ -107,15 +107,15 @@ def gpu_facts(device: torch.device) -> GpuFacts | None:
 
 
 def free_cached_memory(device: torch.device) -> None:
-    """Give memory that torch keeps for later back to the GPU."""
+    """Return memory that torch caches to the GPU."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
 
 
 def await_free_memory(device: str) -> None:
-    """Before a run begins, wait until the GPU has as much free memory as the run before it needed in this process.
+    """Before a run starts, wait until the GPU has as much free memory as the previous run of this process needed.
 
-    After `WAIT_SECONDS` the run begins anyway, since no one knows what it needs.
+    After `WAIT_SECONDS` the run starts anyway, since its needs are unknown.
     """
     if not device.startswith("cuda"):
         return
@@ -127,14 +127,14 @@ def await_free_memory(device: str) -> None:
         if free + own >= needed:
             return
         if time.monotonic() > end:
-            _LOG.warning("%s has %.1f GiB of free memory; the run begins all the same.", device, free / 2**30)
+            _LOG.warning("%s has %.1f GiB of free memory; the run starts anyway.", device, free / 2**30)
             return
         time.sleep(1.0)
 
 
 @contextmanager
 def memory_advice(spec: ExperimentSpec, doing: str) -> Iterator[None]:
-    """Inside this block, a lack of memory becomes a TrainingMemoryError that says what would help."""
+    """Inside this block, out-of-memory errors are raised as TrainingMemoryError with advice."""
     try:
         yield
     except Exception as error:

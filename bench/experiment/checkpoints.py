@@ -1,8 +1,8 @@
-"""Checkpoints: an interrupted training resumes from its last one and ends with the same bits.
+"""Checkpoints: interrupted training resumes from the last checkpoint and ends bit-identically.
 
-A file holds tensors (safetensors, so nothing is unpickled) and, in its header, the run, code and weights that they
-belong to. A checkpoint that is damaged or belongs to other code or weights is ignored, and one that cannot be written
-does not stop the training.
+A file has tensors (safetensors, so nothing is unpickled) and, in its header, the run, code and weights that they belong
+to. A checkpoint that is damaged or belongs to other code or weights is ignored. A failure to write one does not stop
+training.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ _LOG = logging.getLogger("bench.experiment.checkpoints")
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a training has come: finished epochs and steps, and the loss of the last step."""
+    """The progress of training: finished epochs and steps, and the loss of the last step."""
 
     epochs: int
     steps: int
@@ -40,7 +40,7 @@ class TrainingState:
     """Everything that changes while a method trains, except learning rates, which are set at every step.
 
     `optimizer` is that of the current stage, `generator` draws the order of the images, and `observers` are listed by
-    the name under which a checkpoint keeps what they collected.
+    the names under which a checkpoint stores their data.
     """
 
     method: TrainableMethod[Any]
@@ -78,19 +78,20 @@ class TrainingState:
         self.method.generator.set_state(tensors["generator.method"])
 
     def _unoptimised(self) -> list[tuple[str, nn.Parameter]]:
-        """Parameters outside the optimiser. Their gradients are never zeroed and may last over epochs."""
+        """Parameters outside the optimiser. Their gradients are never zeroed and may accumulate over epochs."""
         taken = {id(parameter) for group in self.optimizer.param_groups for parameter in group["params"]}
         return [pair for pair in self.method.trainable.named_parameters() if id(pair[1]) not in taken]
 
 
 @dataclass
 class Checkpoint:
-    """The checkpoint file of one training.
+    """The checkpoint file of one run.
 
     Args:
         identity: run, code and weights that the state belongs to; a file with another identity is ignored.
-        seconds: of training between two writes; 0 writes after every epoch.
-        meter: what the run has cost so far (seconds, passes), to be added up over the parts of a training.
+        seconds: training time between two writes; 0 writes after every epoch.
+        meter: returns the cost of the run so far (seconds, passes), to be added up over the parts of interrupted
+            training.
     """
 
     path: Path
@@ -99,7 +100,7 @@ class Checkpoint:
     meter: Callable[[], tuple[float, ...]] = tuple
     clock: Callable[[], float] = time.monotonic
     earlier: tuple[float, ...] = field(default=(), init=False)
-    """What the parts before this one cost, in the order of `meter`."""
+    """The cost of the earlier parts, in the order of `meter`."""
 
     def __post_init__(self) -> None:
         self._start = self.meter()
@@ -108,7 +109,7 @@ class Checkpoint:
     def load(self, state_after: Callable[[int], TrainingState]) -> Progress | None:
         """Restore the checkpoint; None, with nothing changed, if there is no file with this identity.
 
-        `state_after` returns the state to be restored, for the number of finished epochs.
+        `state_after` returns the state to restore, given the number of finished epochs.
         """
         try:
             with safe_open(self.path, "pt") as file:
@@ -152,13 +153,13 @@ class Checkpoint:
         self._last = self.clock()
 
     def spent(self) -> tuple[float, ...]:
-        """What all parts of this training cost together, in the order of `meter`."""
+        """The total cost of all parts of this training, in the order of `meter`."""
         since = [now - start for now, start in zip(self.meter(), self._start, strict=True)]
         return tuple(a + b for a, b in zip(self.earlier or [0.0] * len(since), since, strict=True))
 
 
 def _part(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose name begins with `prefix`, without it."""
+    """The tensors whose name begins with `prefix`, by their names without it."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 

@@ -1,4 +1,4 @@
-"""What one run costs: seconds by phase, passes through the towers, peak memory."""
+"""Measures the cost of one run: seconds by phase, passes through the towers, peak memory."""
 
 import ctypes
 import gc
@@ -21,11 +21,12 @@ _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 class CostMeter:
-    """Measures one run, from the creation of the meter on, in a process that may do many runs.
+    """Measures one run, starting at the creation of the meter, in a process that may do many runs.
 
     Args:
-        runs: how many runs train together; each is charged an equal share of seconds and memory, and its own passes.
-        first: the meter of the first of them, with which the others share the start of the memory measurement.
+        runs: number of runs that train together; each is charged an equal share of seconds and memory, and its own
+            passes.
+        first: the meter of the first of these runs, whose start of the memory measurement the others share.
     """
 
     def __init__(self, backbone: Backbone, runs: int = 1, first: Self | None = None) -> None:
@@ -40,7 +41,7 @@ class CostMeter:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Time one phase (`prepare`, `train`, `select` or `eval`); it ends once the device has done its work."""
+        """Time one phase (`prepare`, `train`, `select` or `eval`), including the device's work."""
         start = time.perf_counter()
         with self.counting():
             yield
@@ -49,24 +50,24 @@ class CostMeter:
 
     @contextmanager
     def counting(self) -> Iterator[None]:
-        """Count the passes of a block of code as those of this run."""
+        """Count the passes inside the block for this run."""
         self._began, self._counting = self._all_passes(), True
         yield
         self._counted, self._counting = self._passes(), False
 
     def end_of_shared_training(self, seconds: float) -> None:
-        """Charge this run its share of a training of `seconds`, and begin a new measurement of memory."""
+        """Charge this run its share of `seconds` of training, and start a new memory measurement."""
         self._seconds["train"] = seconds / self._runs
         peak = peak_memory(self._backbone.device)
         before = self._memory_before
         self._together = (peak, None if before is None else max(0, peak - before) // self._runs)
 
     def begin_alone(self) -> None:
-        """Called when a run of a shared training goes on by itself: a new measurement of its memory begins."""
+        """Start a new memory measurement, when a run continues alone after shared training."""
         self._memory_before = memory_at_start(self._backbone.device)
 
     def clock(self) -> float:
-        """A steady clock in seconds; in a shared training it runs slower, so that differences are this run's share."""
+        """A monotonic clock in seconds; slower in shared training, so that differences are this run's share."""
         return time.perf_counter() / self._runs
 
     def reading(self) -> tuple[float, ...]:
@@ -111,10 +112,10 @@ class CostMeter:
 
 
 def memory_at_start(device: torch.device) -> int | None:
-    """Bytes held at the start of a run, from which its peak is measured; None where the system cannot reset a peak.
+    """Bytes in use at the start of a run, the baseline of its peak; None if the system cannot reset the peak.
 
-    On the CPU, freed memory that the C library keeps for later is returned to the system first. Otherwise a run that
-    reuses it would seem to need less than the first run of its process.
+    On the CPU, freed memory that the C library has kept is returned to the system first. Otherwise a run that reuses it
+    would seem to need less than the first run of its process.
     """
     gc.collect()
     if device.type == "cuda":
@@ -122,7 +123,7 @@ def memory_at_start(device: torch.device) -> int | None:
         return torch.cuda.memory_allocated(device)
     if sys.platform != "linux":
         return None
-    with suppress(OSError, AttributeError):  # no such file in some sandboxes, and no such function in other C libraries
+    with suppress(OSError, AttributeError):  # some sandboxes lack the file, and other C libraries the function
         ctypes.CDLL(None).malloc_trim(0)
         _CLEAR.write_text("5")  # see proc(5): resets the peak resident set to the resident set
         return _status("VmRSS")
@@ -130,7 +131,7 @@ def memory_at_start(device: torch.device) -> int | None:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Bytes since `memory_at_start`: the most allocated (CUDA), or the peak resident set of the process (CPU)."""
+    """Peak bytes since `memory_at_start`: allocated (CUDA), or the resident set of the process (CPU)."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     with suppress(OSError):

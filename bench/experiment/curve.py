@@ -1,9 +1,9 @@
-"""Accuracy along a training: what a run would have reached, had it stopped after 1, 2, 4, 8, ... epochs.
+"""Accuracy curves: the accuracy of a run if it had stopped after 1, 2, 4, 8, ... epochs.
 
-Nothing is chosen by it. Copies of what is learned are taken while the method trains and evaluated after the run is
-scored and its cost is counted, so recording a curve changes neither. Each copy is evaluated as it would be scored:
-after the method's own `finalise`, with whatever validation settled for the last one. A method that trains in stages is
-complete only in its last stage, where its curve begins.
+A curve is not used for any choice. Copies of the learned tensors are taken during training. They are evaluated after
+the run is scored and its cost is measured, so a curve changes neither. Each copy is evaluated after the method's own
+`finalise`, with the values that validation chose for the last copy. A method that trains in stages is complete only in
+its last stage, where its curve begins.
 """
 
 import time
@@ -32,7 +32,7 @@ def curve_epochs(first: int, epochs: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class TrainingPoint:
-    """How far a training was when a copy was taken: epochs, optimiser steps, seconds."""
+    """The progress of training when a copy was taken: epochs, optimiser steps, seconds."""
 
     epoch: int
     steps: int
@@ -40,7 +40,7 @@ class TrainingPoint:
 
 
 class TrainingCurve(EpochObserver):
-    """Copies along the training of a prepared method, whose `trainable` is copied and restored."""
+    """Copies of a prepared method's `trainable` during training, which can be restored."""
 
     choose_epochs = staticmethod(curve_epochs)
 
@@ -51,7 +51,7 @@ class TrainingCurve(EpochObserver):
         self._start = clock()
 
     def end_of_epoch(self, epoch: int, steps: int) -> None:
-        """Take a copy if the curve shows this epoch (from 1), which ends after `steps` steps."""
+        """Take a copy if the curve includes this epoch (from 1), which ends after `steps` steps."""
         if epoch in self._epochs:
             self.taken.append(TrainingPoint(epoch, steps, self._elapsed()))
         super().end_of_epoch(epoch, steps)

@@ -1,4 +1,4 @@
-"""What follows a training epoch by epoch: the accuracy curve and the candidates of epoch selection."""
+"""Base of the accuracy curve and the candidates of epoch selection, which observe training by epoch."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from methods import Snapshots, TrainableMethod
 
 
 class EpochObserver(ABC):
-    """Copies of what a prepared method learns, its `trainable`, from the ends of some epochs of its last stage."""
+    """Copies of a prepared method's `trainable` at the ends of some epochs of its last stage."""
 
     def __init__(self, method: TrainableMethod[Any]) -> None:
         self.method = method
@@ -32,7 +32,7 @@ class EpochObserver(ABC):
             self._copies.take()
 
     def dump(self) -> dict[str, Tensor]:
-        """Everything collected so far, as tensors by name, for a checkpoint."""
+        """All collected data, as tensors by name, for a checkpoint."""
         return self._copies.dump()
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:

@@ -1,7 +1,7 @@
-"""Choice of the epoch: copies of what a method learns at the ends of a few epochs, one of which is kept.
+"""Epoch selection: copies the learned tensors at the ends of a few epochs and keeps one copy.
 
-On the few validation images, one copy is chosen for all splits; an oracle chooses per split with test labels. Of equal
-copies the latest wins. A method that trains in stages is complete only in its last stage, so only epochs of that stage
+On the few validation images, one copy is chosen for all splits; an oracle chooses per split with test labels. On ties
+the latest copy wins. A method that trains in stages is complete only in its last stage, so only epochs of that stage
 are candidates. Post-processing after the last epoch (`finalise`) is applied to every candidate before it is evaluated.
 """
 
@@ -13,7 +13,7 @@ from bench.experiment.epoch_observer import EpochObserver
 from methods import Batch, Classifier, logits_accuracy
 
 CANDIDATES = 10
-"""Most epochs that are considered, which bounds memory and the passes of choosing."""
+"""Largest number of candidate epochs, which limits memory and the cost of selection."""
 
 
 def spaced_epochs(first: int, epochs: int) -> tuple[int, ...]:
@@ -28,18 +28,18 @@ def spaced_epochs(first: int, epochs: int) -> tuple[int, ...]:
 
 
 class EpochCandidates(EpochObserver):
-    """The candidate epochs of the training of a prepared method, whose `trainable` is copied and restored."""
+    """The candidate epochs of a prepared method, as copies of its `trainable`."""
 
     choose_epochs = staticmethod(spaced_epochs)
 
     def classifiers(self, make: Callable[[], Classifier]) -> Iterator[tuple[str, Classifier]]:
-        """Name and classifier of each candidate, the latest epoch first; each is valid until the next is requested."""
+        """Name and classifier of each candidate, the latest epoch first; valid until the next is requested."""
         for index in self._restored_in_turn():
             yield f"epoch {self._epochs[index]}", make()
 
     @torch.no_grad()
     def keep_best(self, batches: Callable[[], Iterable[Batch]], labels: Sequence[int]) -> int:
-        """Leave the method at the epoch with the highest accuracy on these images, of equals the latest.
+        """Restore the epoch with the highest accuracy on these images, on ties the latest.
 
         `labels` are class indices within the support classes, in the order of `batches`. Returns the epoch, from 1.
         """
@@ -49,7 +49,7 @@ class EpochCandidates(EpochObserver):
             classify = self.method.classifier(self.method.support_classes)
             scores[index] = logits_accuracy(torch.cat([classify(b).float().cpu() for b in batches()]), truth)
             self.method.tuning.evaluations += 1
-        best = max(scores, key=scores.__getitem__)  # the first of equals, which is the latest epoch
+        best = max(scores, key=scores.__getitem__)  # on ties the first, which is the latest epoch
         self._restore(best)
         return self._epochs[best]
 

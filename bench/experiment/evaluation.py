@@ -26,14 +26,14 @@ def evaluate(
     epochs: EpochCandidates | None = None,
     order: Tensor | None = None,
 ) -> tuple[Score, Predictions]:
-    """Score a prepared and trained method on one split, whose labels it does not receive.
+    """Score a trained method on one split; the method does not receive the labels.
 
     Args:
         batches: returns the split's images in order, without labels.
         keep_branches: whether the features of both models of an ensemble are stored with the predictions. Scores stay
-            the same, but features are computed even where an ensemble gives them no weight.
-        epochs: candidates of an oracle over epochs; the method is left at one of them.
-        order: positions of the images in `batches`, `(n,)`; None where they come in the order of the split.
+            the same, but features are computed even if the ensemble gives them no weight.
+        epochs: candidate epochs of an oracle; one of them stays restored.
+        order: positions of the images in `batches`, `(n,)`; None for the order of the split.
     """
     found = split_logits(method, split, batches, keep_branches=keep_branches, epochs=epochs)
     choice = None
@@ -48,9 +48,9 @@ class SplitLogits:
     """Logits of a split, `(n, n_cls)`.
 
     Args:
-        choice: what an oracle chose with the test labels; None without an oracle.
+        choice: the choice of an oracle with test labels; None without an oracle.
         honest: logits of the same run without test labels; None without an oracle.
-        branches: features of both models of an ensemble, if they are kept.
+        branches: features of both models of an ensemble, if they are stored.
     """
 
     logits: Tensor
@@ -68,7 +68,7 @@ def split_logits(
     keep_branches: bool = False,
     epochs: EpochCandidates | None = None,
 ) -> SplitLogits:
-    """The logits of a prepared and trained method on one split; arguments as of `evaluate`."""
+    """The logits of a trained method on one split; arguments as for `evaluate`."""
     if epochs is not None:
         candidates = epochs.classifiers(lambda: method.classifier(split.classes))
         return _best_on_test(method, candidates, split, batches)
@@ -92,7 +92,7 @@ def plain_accuracy(method: Method[Any], split: EvalSplit, batches: Iterable[Batc
 
 @dataclass(frozen=True)
 class OracleChoice:
-    """What an oracle chose on one split, and its accuracy minus that of the same run without test labels."""
+    """The choice of an oracle on one split, and its accuracy minus that of the same run without test labels."""
 
     name: str
     optimism: float
@@ -116,9 +116,9 @@ def score(split: EvalSplit, logits: Tensor, choice: OracleChoice | None = None) 
 
 
 def predictions(split: EvalSplit, logits: Tensor) -> Predictions:
-    """What is stored per image: enough for any later accuracy, likelihood, calibration or paired test.
+    """The stored columns per image: enough for any later accuracy, likelihood, calibration or paired test.
 
-    Equal logits are ranked by class index, so the rank of the true class is 0 exactly where the prediction is right.
+    Equal logits are ranked by class index, so the rank of the true class is 0 exactly if the prediction is right.
     """
     labels = torch.from_numpy(_labels(split))
     order = logits.argsort(dim=1, descending=True, stable=True)
@@ -148,7 +148,7 @@ def _best_on_test(
 ) -> SplitLogits:
     """The first candidate with the highest accuracy; each is evaluated before the next is requested.
 
-    `honest` are the logits of the run without test labels; None: those of the first candidate.
+    `honest` are the logits of the run without test labels; None means those of the first candidate.
     """
     start, labels = time.perf_counter(), _labels(split)
     best: tuple[float, str, Tensor] | None = None

@@ -1,4 +1,4 @@
-"""Turns a finished run into a model file: state, temperature and novelty threshold, without a look at test images."""
+"""Converts a finished run to a model file: state, temperature and novelty threshold, without test images."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -28,19 +28,19 @@ from datasets_registry import BenchError, Decoding, FewShotTask, SupportSet
 from methods import Batch, Method, Needs
 
 _COMPARED = 8
-"""Images whose logits the kept model must give with the same bits before it is accepted."""
+"""Number of images on which a stored model's logits must be bit-identical to the method's."""
 
 
 @torch.no_grad()
 def kept_model(record: RunRecord, method: Method[Any], task: FewShotTask, inputs: Inputs, context: RunContext) -> bytes:
-    """The content of the model file of a finished run. The method must be as it was evaluated.
+    """The content of the model file of a finished run. The method must be in its evaluated state.
 
-    Raises BenchError if the method cannot be kept, or if the kept model does not give the same logits.
+    Raises BenchError if the method cannot be stored, or if the stored model gives other logits.
     """
     classes, backbone = task.support.classes, inputs.backbone
     if any(score.selected_on_test for score in record.scores):
         raise BenchError(
-            f"{record.spec.label()} chooses with the labels of each test set, so it has no one model to keep; use "
+            f"{record.spec.label()} chooses with the labels of each test set, so it has no single model to keep; use "
             "another --selection."
         )
     tensors = kept_state(method)
@@ -79,12 +79,12 @@ def kept_model(record: RunRecord, method: Method[Any], task: FewShotTask, inputs
 
 
 def reads_frozen_features(method: Method[Any]) -> bool:
-    """Whether classifying computes the frozen tower's feature of each image, so that reading it costs nothing."""
+    """Whether classification computes the frozen tower's feature of each image anyway."""
     return Needs.FEATURES in method.info.needs and not method.info.needs & {Needs.PIXELS, Needs.HIDDEN, Needs.POOLED}
 
 
 def _weights(slug: str, context: RunContext) -> str | None:
-    """Where local weights of a backbone are, as `-b` takes it."""
+    """The local weights of a backbone, in the format of `-b`."""
     return f"{slug.partition('.')[0]}={context.weights[slug]}" if slug in context.weights else None
 
 
@@ -93,7 +93,7 @@ def _batches(method: Method[Any], part: SupportSet, inputs: Inputs, size: int) -
 
 
 def _logits(method: Method[Any], part: SupportSet, inputs: Inputs, context: RunContext) -> Tensor | None:
-    """Logits of the validation images; None without any."""
+    """Logits of the validation images; None if there are none."""
     if not len(part):
         return None
     classify = method.classifier(part.classes)
@@ -121,7 +121,7 @@ def _novelty(
 def _compare(
     info: ModelInfo, tensors: dict[str, Tensor], method: Method[Any], task: FewShotTask, inputs: Inputs
 ) -> None:
-    """Raise BenchError unless the kept model gives the method's own logits of some images."""
+    """Raise BenchError unless the stored model reproduces the method's logits on some images."""
     part = task.support if len(task.support) else task.validation
     first = next(iter(_batches(method, part, inputs, _COMPARED)), None) if len(part) else None
     restored = restored_method(info, tensors, inputs.backbone)

@@ -9,8 +9,8 @@ def learning_rate(recipe: Recipe, epoch: int, epochs: int) -> float:
     """Dassl's learning rate of an epoch (0-based).
 
     Warm-up epochs run at `warmup_lr` (constant), or at `warmup_lr` first and then at `lr * epoch / warmup_epochs`
-    (linear). After them the cosine starts at the full rate, with the whole number of epochs as its period, so the rate
-    never reaches 0.
+    (linear). Then the cosine starts at the full rate, with the total number of epochs as its period, so the rate never
+    reaches 0.
 
     Example:
         >>> recipe = Recipe(lr=0.002, warmup="constant", warmup_epochs=1, warmup_lr=1e-5)
@@ -28,8 +28,8 @@ def learning_rate(recipe: Recipe, epoch: int, epochs: int) -> float:
 def step_rate(recipe: Recipe, step: int, steps: int) -> float:
     """The learning rate of a step (0-based) under the per-step cosine: torch's CosineAnnealingLR over all steps.
 
-    Warm-up steps run at `warmup_lr` first and then at `lr * step / warmup_steps`. The cosine starts after them, with
-    the whole number of steps as its period.
+    Warm-up steps run at `warmup_lr` first and then at `lr * step / warmup_steps`. Then the cosine starts, with the
+    total number of steps as its period.
     """
     warm = recipe.warmup_steps
     if step < warm:

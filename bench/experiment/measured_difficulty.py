@@ -1,4 +1,4 @@
-"""How hard a dataset is for a backbone, measured on its test split without any training."""
+"""Measures the difficulty of a dataset for a backbone, on its test split and without training."""
 
 from datetime import UTC, datetime
 
@@ -16,9 +16,9 @@ from methods import Precision
 
 
 def measure_difficulty(backbone: str, dataset: str, context: RunContext) -> list[DifficultyRecord]:
-    """The difficulty over all classes, over the base classes and over the new classes, where these have test images.
+    """The difficulty over all classes, and over base and new classes if these have test images.
 
-    Always computed in fp32, so that a difficulty does not depend on the runs that it explains.
+    It is always computed in fp32, so that a difficulty does not depend on the precision of runs.
     """
     with device_arithmetic(context.device, Precision.FP32, fast=context.fast):
         return _measured(backbone, dataset, context)

@@ -1,7 +1,7 @@
-"""The open score of base-to-new: base and new test images among the names of both, from one set of logits.
+"""The open score of base-to-new: base and new test images are classified among the names of both.
 
-The classifier is built for all names, base first. A method that treats trained and other classes differently decides as
-it does for any list of names with new ones among them.
+The classifier is built for all names, base names first. A method that treats trained and other classes differently does
+so as for any list with new names.
 """
 
 from collections.abc import Callable, Iterable
@@ -28,11 +28,11 @@ def evaluate_open(
     *,
     epochs: EpochCandidates | None = None,
 ) -> tuple[OpenScore, list[Predictions]]:
-    """Score a prepared and trained method on base and new images among all names.
+    """Score a trained method on base and new images among all names.
 
     Args:
-        batches: returns the images of one of both splits in order, without labels.
-        epochs: candidates of an oracle over epochs. An oracle makes one choice for all images, by their accuracy.
+        batches: returns the images of a split in order, without labels.
+        epochs: candidate epochs of an oracle, which makes one choice for all images by accuracy.
     """
     parts = [
         replace(part, name=name) for part, name in zip(among_all_names(base, new), (OPEN_BASE, OPEN_NEW), strict=True)

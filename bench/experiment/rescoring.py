@@ -1,4 +1,4 @@
-"""The test images of a stored run, classified once more: by its kept model, or by a repetition of the run."""
+"""Classifies the test images of a stored run again, by its stored model or by a repetition of the run."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -18,15 +18,15 @@ from datasets_registry import EvalSplit
 from methods import Batch, Precision
 
 Opened = tuple[OpenScore | None, list[Predictions]]
-"""The open score, and the predictions on every split."""
+"""Open score, and predictions on every split."""
 
 
 def open_score_by_model(spec: ExperimentSpec, model: Path, context: RunContext) -> Opened:
-    """The open score of a base-to-new run by its kept model, with the predictions on every split.
+    """The open score of a base-to-new run from its stored model, with the predictions on every split.
 
     Raises:
         ModelFileError: if the model is damaged, or does not fit the installed method or the backbone.
-        StaleSpecError: if the data are no longer those of the run.
+        StaleSpecError: if the data have changed since the run.
     """
     with device_arithmetic(context.device, Precision(spec.precision), fast=context.fast):
         task = load_task(spec, context)
@@ -43,6 +43,6 @@ def open_score_by_model(spec: ExperimentSpec, model: Path, context: RunContext) 
 
 
 def open_score_by_repetition(spec: ExperimentSpec, context: RunContext) -> Opened:
-    """The open score of a repetition of a run, with the predictions on every split; errors as of `run_experiment`."""
+    """The open score of a repetition of a run, with the predictions on every split; raises as `run_experiment` does."""
     record, predictions = run_experiment(spec, context)
     return record.open, predictions

@@ -50,15 +50,16 @@ ResultT = TypeVar("ResultT")
 
 
 def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
-    """Carry out one run; returns its record, and the predictions of each evaluation split in the order of the scores.
+    """Carry out one run; returns its record and the predictions of each evaluation split in the order of the scores.
 
-    In base-to-new, the predictions of base and of new images among all names follow, which give the open score.
+    In base-to-new, these are followed by the predictions of base and new images among all names, for the open score.
 
     The same spec gives bit-identical scores and predictions on one machine, in any order of runs. With
-    `context.alongside`, those runs train together with this one where they can, and are kept until they are asked for.
+    `context.alongside`, those runs train together with this one if possible, and stay in memory until they are
+    requested.
 
     Raises:
-        StaleSpecError: if the data on disk are no longer those that the spec was planned for.
+        StaleSpecError: if the data on disk have changed since the spec was planned.
         BenchError: if data or weights cannot be used, or training diverges.
     """
     with device_arithmetic(context.device, Precision(spec.precision), fast=context.fast):
@@ -66,7 +67,7 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
 
 
 def run_and_keep(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions], bytes | BenchError]:
-    """`run_experiment`, and the content of the run's model file, or why the method cannot be kept."""
+    """`run_experiment`, and the content of the run's model file or the reason why the method cannot be stored."""
     with device_arithmetic(context.device, Precision(spec.precision), fast=context.fast):
         run = _trained(spec, context)
         record, predictions = run.finish()
@@ -87,10 +88,10 @@ def _trained(spec: ExperimentSpec, context: RunContext) -> "_Run":
 
 
 class _Run:
-    """One run between its stages: prepared when made, then trained, alone or with others, then finished.
+    """One run: prepared on creation, then trained alone or with others, then finished.
 
     Args:
-        together: how many runs train together.
+        together: number of runs that train together.
         first: the first of these runs; None for itself.
     """
 
@@ -117,7 +118,7 @@ class _Run:
             self.curve = TrainingCurve(method, self.meter.clock) if context.curve else None
 
     def training(self) -> StackedRun:
-        """What the training loop needs of this run."""
+        """The data of this run for the training loop."""
         assert isinstance(self.method, TrainableMethod)
         named = {"copy": self.candidates, "curve": self.curve}
         epochs = training_epochs(self.method, self.recipe, len(self.task.support), self.spec.shots)
@@ -134,7 +135,7 @@ class _Run:
         )
 
     def train(self) -> None:
-        """Train alone, if the method is trained by steps."""
+        """Train alone, if the method is trainable."""
         if not isinstance(self.method, TrainableMethod):
             return
         with self.meter.phase("train"), memory_advice(self.spec, "training"):
@@ -143,7 +144,7 @@ class _Run:
             )
 
     def finish(self) -> tuple[RunRecord, list[Predictions]]:
-        """Choose settings and epoch, evaluate, and make the record."""
+        """Select settings and epoch, evaluate, and create the record."""
         spec, context, task, method, meter = self.spec, self.context, self.task, self.method, self.meter
         selected_epoch = None
 
@@ -178,7 +179,7 @@ class _Run:
         with meter.phase("eval"), shared:
             scored = self._in_halved_batches(lambda: [scored_split(split) for split in task.evals])
 
-        # before the open score and the curve are computed, which are no part of the cost
+        # before the open score and the curve, which do not count as cost
         eval_batch = self.eval_batch
         cost = meter.cost(method, self.trained, self.checkpoint.earlier if self.checkpoint else ())
         with shared:
@@ -220,16 +221,16 @@ class _Run:
     def _open_score(
         self, batches: Callable[[EvalSplit], Iterator[Batch]], oracle: EpochCandidates | None
     ) -> tuple[OpenScore | None, list[Predictions]]:
-        """The open score of a base-to-new run with its predictions; None with other protocols, and in a race."""
+        """The open score of a base-to-new run with its predictions; None for other protocols and in a race."""
         if not self._has_open_score:
             return None, []
         base, new = self.task.evals
         return self._in_halved_batches(lambda: evaluate_open(self.method, base, new, batches, epochs=oracle))
 
     def _in_halved_batches(self, scored: Callable[[], ResultT]) -> ResultT:
-        """What `scored` gives, computed again with half the test images per batch as often as memory runs out.
+        """The result of `scored`, repeated with half the test images per batch whenever memory runs out.
 
-        All splits are scored again, so that they share the batch size that the record names.
+        All splits are scored again, so that they share the recorded batch size.
         """
         tuning = copy(self.method.tuning)
         while True:
@@ -241,15 +242,15 @@ class _Run:
             self.eval_batch = max(1, self.eval_batch // 2)
             self.method.tuning = copy(tuning)
             free_cached_memory(self.inputs.backbone.device)
-            _LOG.warning("Memory ran out in the evaluation; it goes on with batches of %d.", self.eval_batch)
+            _LOG.warning("Memory ran out in the evaluation; it continues with batches of %d.", self.eval_batch)
 
 
 _WAITING: dict[str, _Run] = {}
-"""Trained runs of the last stack that were not asked for yet, by run id."""
+"""Trained runs of the last stack that have not been requested yet, by run id."""
 
 
 def _trained_together(spec: ExperimentSpec, context: RunContext) -> _Run | None:
-    """This run, trained together with those of `context.alongside`, now or earlier; None if it has to train alone."""
+    """This run, trained together with those of `context.alongside`, now or earlier; None if it must train alone."""
     alone = context.model_copy(update={"alongside": ()})
     if (run := _WAITING.pop(spec.run_id, None)) is not None and run.context == alone:
         run.meter.begin_alone()
@@ -259,7 +260,7 @@ def _trained_together(spec: ExperimentSpec, context: RunContext) -> _Run | None:
     _WAITING.clear()
     try:
         runs = _train_stack((spec, *context.alongside), alone)
-    except Exception as error:  # each run is repeated alone and fails, or not, for reasons of its own
+    except Exception as error:  # each run is repeated alone and then fails or succeeds by itself
         _LOG.warning("%d runs of %s train one by one: %s", 1 + len(context.alongside), spec.method, error)
         return None
     _WAITING.update({run.spec.run_id: run for run in runs[1:]})
@@ -267,7 +268,7 @@ def _trained_together(spec: ExperimentSpec, context: RunContext) -> _Run | None:
 
 
 def _train_stack(specs: Sequence[ExperimentSpec], context: RunContext) -> list[_Run]:
-    """Prepare and train runs as a stack, the first of `specs` first; empty if they have to train one by one.
+    """Prepare and train runs as a stack, in the order of `specs`; empty if they must train one by one.
 
     Runs with a checkpoint resume alone. Runs with fewer images than the first train alone.
     """
@@ -309,12 +310,12 @@ def failed_record(spec: ExperimentSpec, error: BaseException, context: RunContex
 
 
 def stream_order(n: int, seed: int) -> Tensor:
-    """The order in which a method that learns from test images sees them: positions `(n,)`, drawn by the seed."""
+    """The order of the test stream for a method that learns from test images: positions `(n,)`, drawn by the seed."""
     return torch.randperm(n, generator=_generator(seed, "stream"))
 
 
 def _generator(seed: int, purpose: str) -> torch.Generator:
-    """A CPU generator for one purpose of a run seed; each purpose has its own, so that none affects another."""
+    """A CPU generator for one purpose of a run's seed; each purpose has its own, so that they are independent."""
     digest = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 

@@ -1,7 +1,7 @@
-"""Image features that a method computed for base and new images, kept for the pass of the same images among all names.
+"""Reuses image features of base and new images when the same images are classified among all names.
 
-Image features of two-tower methods do not depend on the class names, so the open score of a method with a tuned image
-tower costs no second pass through it.
+Image features of two-tower methods do not depend on the class names, so the open score needs no second pass through a
+tuned image tower.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,13 +12,13 @@ from torch import Tensor
 from methods import Batch, Method
 
 LARGEST = 2**30
-"""Most bytes of features that are kept; further batches are computed again."""
+"""Largest number of bytes of features that are kept; further batches are computed again."""
 
 
 class SharedImageFeatures:
     """Inside this context, `method.image_features` computes the features of each batch of `numbered` once.
 
-    The method must not change between the passes. Methods without image features of their own are left alone.
+    The method must not change between the passes. Nothing happens for methods without `image_features`.
     """
 
     def __init__(self, method: Method[Any]) -> None:
@@ -50,12 +50,12 @@ class SharedImageFeatures:
         self._place = None
 
     def numbered(self, split: str, size: int, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """The batches of a split in order, `size` images each, whose features are kept or were kept before."""
+        """The batches of a split in order, `size` images each; their features are stored or, if stored, reused."""
         for number, batch in enumerate(batches):
             self._place = split, size, number
             yield batch
         self._place = None
 
     def holds(self, split: str, size: int, images: int) -> bool:
-        """Whether the features of all images of a split are kept, in batches of that size."""
+        """Whether the features of all images of a split are stored, in batches of this size."""
         return all((split, size, number) in self._kept for number in range(-(-images // size)))

@@ -1,8 +1,8 @@
-"""The minibatch loop of `training_loop.fit` for several runs at once, which differ in their support set and seed only.
+"""The minibatch loop of `training_loop.fit` for several runs at once that differ only in support set and seed.
 
-The runs train in step: equal recipes and equally many images give batches of the same sizes and the same learning
-rates. Each run keeps its own order of images, views, copies of epochs and checkpoints. See `methods._base.stack` for
-what a method must do to take part, and why the bits are those of a run alone.
+The runs train in lockstep: equal recipes and numbers of images give equal batch sizes and learning rates. Each run
+keeps its own order of images, views, copies of epochs and checkpoints. `methods._base.stack` describes the requirements
+on a method, and why results are bit-identical to those of single runs.
 """
 
 import math
@@ -23,12 +23,12 @@ from bench.experiment.training_loop import epoch_batches, make_optimizer, schedu
 from methods import Batch, MethodInfo, Needs, Recipe, TrainableMethod, separate, stack_runs
 
 READABLE = frozenset({Needs.FEATURES, Needs.POOLED})
-"""What the batches of a stack offer."""
+"""The parts of a batch that are available in a stack."""
 
 
 @dataclass(frozen=True)
 class StackedRun:
-    """One run of a stack: what `fit` takes for a run alone, and a block in which its passes are counted."""
+    """One run of a stack: the arguments of `fit` for a single run, and a block in which its passes are counted."""
 
     method: TrainableMethod[Any]
     batches_of: Callable[[int], Callable[[Tensor], Batch]]
@@ -42,7 +42,7 @@ class StackedRun:
         return {name: value for name, value in vars(self).items() if name != "counting"}
 
     def load(self, epoch: int, indices: Tensor) -> Batch:
-        """All images of an epoch in its order, with what the method reads of them."""
+        """All images of an epoch in its order, with the parts that the method reads."""
         with self.counting():
             batch = self.batches_of(epoch)(indices)
             for need in self.method.info.needs:
@@ -56,12 +56,12 @@ def can_stack(info: MethodInfo) -> bool:
 
 
 def fit_stack(runs: Sequence[StackedRun], recipe: Recipe, *, n: int, shots: int) -> list[Progress]:
-    """Train prepared methods in place, from the start; returns how far each came.
+    """Train prepared methods in place, from the start; returns the progress of each.
 
-    All have `n` images, one stage and the default parameter groups.
+    All methods have `n` images, one stage and the default parameter groups.
 
     Raises:
-        NonFiniteLossError: if a loss is not finite. The methods are then left half trained.
+        NonFiniteLossError: if a loss is not finite. The methods are then left partly trained.
     """
     methods = [run.method for run in runs]
     (span,) = stage_spans(recipe, methods[0].stages(), n, shots)

@@ -1,4 +1,4 @@
-"""The task of a run, built from the data on disk; it must equal the task that the run was planned for."""
+"""Builds the task of a run from the data on disk; it must equal the planned task."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -32,7 +32,7 @@ def load_task(spec: ExperimentSpec, context: RunContext) -> FewShotTask:
     """Build the task of a spec.
 
     Raises:
-        StaleSpecError: if it differs from the planned task, or a file that the spec names is not available.
+        StaleSpecError: if it differs from the planned task, or if a file that the spec needs is not available.
         DataError: if the dataset cannot be read.
     """
     task = declared_task(spec, context)
@@ -47,12 +47,12 @@ def load_task(spec: ExperimentSpec, context: RunContext) -> FewShotTask:
 def declared_task(
     spec: ExperimentSpec, context: RunContext, splits: Callable[[str, Path | None], DatasetSplits] = read_splits
 ) -> FewShotTask:
-    """The task that the draw rule, shots and seed of a spec give on these data, whatever its fingerprint says.
+    """The task of a spec's draw rule, shots and seed on these data, regardless of the planned fingerprint.
 
     Args:
         splits: reads the splits of a dataset by its name and the data folder.
 
-    Raises StaleSpecError if a file that the spec names is not available, and DataError if a dataset cannot be read.
+    Raises StaleSpecError if a file that the spec needs is not available, and DataError if a dataset cannot be read.
     """
     return build_task(
         get_dataset(spec.dataset),
@@ -72,7 +72,7 @@ def declared_task(
 
 
 def evaluation_splits(spec: ExperimentSpec, context: RunContext) -> tuple[EvalSplit, ...]:
-    """The evaluation splits of a spec by the data on disk, whether or not these are the data it was planned for.
+    """The evaluation splits of a spec on the data on disk, even if these have changed since it was planned.
 
     They do not depend on shots, seed and draw rule. Raises DataError if a dataset cannot be read.
     """

@@ -20,7 +20,7 @@ ParameterGroups = Iterable[nn.Parameter] | Iterable[dict[str, Any]]
 
 
 def make_optimizer(recipe: Recipe, parameters: ParameterGroups) -> torch.optim.Optimizer:
-    """The recipe's optimiser; settings that a recipe does not have are torch's defaults, as in Dassl."""
+    """The recipe's optimiser; all other settings are torch's defaults, as in Dassl."""
     params: Any = list(parameters)
     eps: dict[str, Any] = {} if recipe.eps is None else {"eps": recipe.eps}
     match recipe.optimizer:
@@ -35,7 +35,7 @@ def make_optimizer(recipe: Recipe, parameters: ParameterGroups) -> torch.optim.O
 
 
 def epoch_batches(n: int, batch_size: int, generator: torch.Generator, *, drop_last: bool = True) -> Iterator[Tensor]:
-    """Indices of one epoch's batches over `n` images in random order; a `batch_size` of 0 gives one batch of all.
+    """Indices of one epoch's batches over `n` images in random order; with `batch_size` 0, one batch of all images.
 
     An incomplete last batch is left out with `drop_last`, unless it is the only one.
     """
@@ -47,13 +47,13 @@ def epoch_batches(n: int, batch_size: int, generator: torch.Generator, *, drop_l
 
 
 def steps_per_epoch(recipe: Recipe, n: int) -> int:
-    """Batches of an epoch over `n` images."""
+    """Number of batches of an epoch over `n` images."""
     size = min(recipe.batch_size or n, n)
     return n // size if recipe.drop_last else math.ceil(n / size)
 
 
 def epochs_and_steps(recipe: Recipe, n: int, shots: int) -> tuple[int, int]:
-    """How many epochs a training begins, and how many steps it takes in total."""
+    """Number of epochs, of which the last may be incomplete, and total number of steps."""
     per_epoch = steps_per_epoch(recipe, n)
     if steps := recipe.steps or recipe.steps_per_shot * shots:
         return math.ceil(steps / per_epoch), steps
@@ -84,9 +84,9 @@ class Span:
 
 
 def stage_spans(recipe: Recipe, shares: Sequence[float], n: int, shots: int) -> list[Span]:
-    """Where each stage begins and how long it is.
+    """The start and length of each stage.
 
-    Stages end at their cumulative shares of the recipe's steps, or of its epochs where it is given in epochs, rounded
+    Stages end at their cumulative shares of the recipe's steps or, if it is given in epochs, of its epochs, rounded
     down. Each stage begins with a new epoch.
     """
     epochs, total = epochs_and_steps(recipe, n, shots)
@@ -95,7 +95,7 @@ def stage_spans(recipe: Recipe, shares: Sequence[float], n: int, shots: int) -> 
     spans: list[Span] = []
     begin = first_epoch = first_step = 0
     for stage, share in enumerate(accumulate(shares)):
-        # the small term makes 0.6 + 0.4 the whole in spite of rounding
+        # the small term makes 0.6 + 0.4 equal the whole in spite of rounding
         end = int((total if in_steps else epochs) * share + 1e-9)
         length, begin = end - begin, end
         span = (math.ceil(length / per_epoch), length) if in_steps else (length, length * per_epoch)
@@ -105,13 +105,13 @@ def stage_spans(recipe: Recipe, shares: Sequence[float], n: int, shots: int) -> 
 
 
 def training_epochs(method: TrainableMethod[Any], recipe: Recipe, n: int, shots: int) -> int:
-    """How many epochs the training of a prepared method begins, over all its stages."""
+    """Number of epochs of a prepared method over all stages; the last may be incomplete."""
     last = stage_spans(recipe, method.stages(), n, shots)[-1]
     return last.first_epoch + last.epochs
 
 
 class _Stages:
-    """The stages of one training; each begins when its first epoch is reached."""
+    """The stages of one run; each begins when its first epoch is reached."""
 
     def __init__(
         self,
@@ -151,12 +151,12 @@ def fit(
     """Train a prepared method in place by minibatch epochs, stage by stage.
 
     Args:
-        n: images in the support set.
+        n: number of images in the support set.
         shots: images per class, for recipes whose epochs depend on it.
         batches_of: `batches_of(epoch)` returns a function from indices to the batch of that epoch's views.
         generator: draws the order of the images.
-        checkpoint: is resumed from if it fits, and written to.
-        observers: are called at the end of each epoch; checkpoints keep what they collect under their names.
+        checkpoint: training resumes from it if it fits, and writes to it.
+        observers: called at the end of each epoch; checkpoints store their data by name.
     """
     observers = observers or {}
     stages = _Stages(method, recipe, stage_spans(recipe, method.stages(), n, shots), generator, observers)
@@ -196,7 +196,7 @@ def _batches(
 
 
 def scheduled_rate(recipe: Recipe, span: Span, epoch: int, step: int) -> float:
-    """The learning rate of a step; every stage has the whole schedule."""
+    """The learning rate of a step; every stage runs the complete schedule."""
     match recipe.schedule:
         case Schedule.DASSL:
             return learning_rate(recipe, epoch - span.first_epoch, span.epochs)

@@ -1,4 +1,4 @@
-"""What a tuned model learned: words near its context, ensemble weights, norms, changed answers, maps, class texts.
+"""What a tuned model learned: words near its context, ensemble weights, norms, changed predictions, maps, class texts.
 
 Each file computes one section from the model alone or from given images; `explain` collects them.
 """

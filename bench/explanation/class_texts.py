@@ -1,4 +1,4 @@
-"""The class vectors of the pretrained and the tuned model on their two main axes."""
+"""The class vectors of the pretrained and the tuned model, projected to their two main axes."""
 
 from typing import Any
 
@@ -15,9 +15,9 @@ from reports.views import ProjectionView
 
 @torch.no_grad()
 def class_text_projection(info: ModelInfo, method: Method[Any]) -> ProjectionView | None:
-    """Class texts before and after; None for a method with no one vector for each class.
+    """Class vectors before and after tuning; None for a method without one vector per class.
 
-    After: the text features of the method, or the rows of its linear head.
+    The vectors after tuning are the method's text features, or the rows of its linear head.
     """
     classes = info.classes.class_set
     before = method.backbone.class_texts(classes, classes.template)
@@ -37,7 +37,7 @@ def class_text_projection(info: ModelInfo, method: Method[Any]) -> ProjectionVie
 
 
 def main_axes(rows: NDArray[np.float32]) -> tuple[NDArray[np.float64], float]:
-    """Coordinates `(n, 2)` on the two axes of largest variance, and their share of it."""
+    """Coordinates `(n, 2)` on the two axes of largest variance, and their share of the variance."""
     centred = rows.astype(np.float64) - rows.mean(axis=0)
     _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
     first = np.zeros((2, rows.shape[1]))

@@ -1,4 +1,4 @@
-"""The vocabulary entries nearest to each learned context token, as CoOp reports them, and how near they are."""
+"""The vocabulary entries nearest to each learned context token, as CoOp reports them, and their distances."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,14 +11,14 @@ from methods import Context, Method, TextContext
 from reports.views import ContextView, TokenView
 
 SAMPLE = 512
-"""Vocabulary entries whose distance to their nearest neighbour is measured."""
+"""Number of vocabulary entries whose distance to their nearest neighbour is measured."""
 
 
 @torch.no_grad()
 def context_words(method: Method[Any], k: int = 3) -> ContextView | None:
     """The k nearest vocabulary entries of each learned input token; None for a method without such tokens.
 
-    Deeper prompts live in hidden states and not among word embeddings, so they are left out.
+    Deeper prompts are hidden states, not word embeddings, so they are left out.
     """
     tokens = list(_input_tokens(method))
     if not tokens:
@@ -36,7 +36,7 @@ def context_words(method: Method[Any], k: int = 3) -> ContextView | None:
 
 
 def usual_distance(table: Float[Tensor, "n width"]) -> float:
-    """Median distance from an entry to the nearest other one, over a fixed sample of entries."""
+    """Median distance from an entry to its nearest neighbour, over a fixed sample of entries."""
     generator = torch.Generator().manual_seed(0)
     chosen = torch.randperm(len(table), generator=generator)[:SAMPLE].to(table.device)
     return float(torch.cdist(table[chosen], table).topk(2, largest=False).values[:, 1].median())

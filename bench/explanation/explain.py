@@ -1,4 +1,4 @@
-"""Everything that can be said about a tuned model, section by section."""
+"""All sections of the explanation of a tuned model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from reports.views import ChangesView, ExplanationView, SimilarityMapView
 
 BATCH = 32
 MAPS = 8
-"""Images with a similarity map: the first ones."""
+"""Number of images with a similarity map; the first images are taken."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ def explain_model(model: TunedModel, images: Sequence[LabelledImage] = (), sourc
     """All sections that apply to a model.
 
     Args:
-        images: for the changes against zero-shot and the similarity maps.
-        source: which images these are, for the page.
+        images: images for the changes against zero-shot and the similarity maps.
+        source: description of the images, for the page.
     """
     info, method = model.info, model.method
     left_out = []
@@ -56,10 +56,10 @@ def explain_model(model: TunedModel, images: Sequence[LabelledImage] = (), sourc
         left_out.append(f"{info.spec.method} keeps no learned tensor.")
     projection = class_text_projection(info, method) if reads_text else None
     if projection is None:
-        left_out.append(f"{info.spec.method} has no one vector for each class, so there is no projection.")
+        left_out.append(f"{info.spec.method} does not have one vector per class, so there is no projection.")
     changes, maps = None, tuple[SimilarityMapView, ...]()
     if not images:
-        left_out.append("No images were given and none of the dataset are on this machine: no changes and no maps.")
+        left_out.append("No images were given and the dataset is not on this machine: no changes and no maps.")
     elif not reads_text:
         left_out.append("This backbone encodes no class texts: no comparison with zero-shot and no maps.")
     else:
@@ -98,7 +98,7 @@ def _facts(model: TunedModel) -> tuple[tuple[str, str], ...]:
 def _changes(
     model: TunedModel, images: Sequence[LabelledImage], source: str
 ) -> tuple[ChangesView, "np.ndarray[Any, Any]"]:
-    """The model against zero-shot, and the classes that the model gives."""
+    """The changes against zero-shot, and the classes that the model predicts."""
     classes, backbone = model.info.classes.class_set, model.backbone
     text = backbone.class_texts(classes, classes.template)
     tuned, plain = [], []

@@ -10,7 +10,7 @@ from reports.views import EnsembleView, NormView
 
 
 def tensor_norms(method: Method[Any]) -> tuple[NormView, ...]:
-    """Euclidean norm and root mean square of each tensor that the method keeps."""
+    """Euclidean norm and root mean square of each learned tensor."""
     found = []
     for name, value in method.tuned_state().items():
         if value.is_floating_point() and value.numel():

@@ -20,7 +20,7 @@ def small_picture(image: Image.Image, side: int = 112) -> str:
 
 
 def overlaid(image: Image.Image, grid: NDArray[Any], side: int = 160) -> str:
-    """The image under a map from blue (least) to red (most)."""
+    """The image under a map from blue (lowest value) to red (highest)."""
     low, high = float(grid.min()), float(grid.max())
     share = (grid - low) / (high - low) if high > low else np.zeros_like(grid)
     colours = (COLD + share[..., None] * (HOT - COLD)).astype(np.uint8)

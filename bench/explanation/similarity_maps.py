@@ -1,4 +1,4 @@
-"""How similar each patch of an image is to the text of one class, in the frozen image tower."""
+"""Similarity of each patch of an image to the class texts, in the frozen image tower."""
 
 from typing import Any
 

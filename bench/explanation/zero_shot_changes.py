@@ -1,4 +1,4 @@
-"""Which images got another class than from the zero-shot model, and whether that is right."""
+"""Images whose predicted class differs from the zero-shot model's, and which of the two is right."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ def zero_shot_changes(
     *,
     shown: int = 24,
 ) -> ChangesView:
-    """Counts over all images, and the first `shown` that changed. Counts of right and wrong need every label."""
+    """Counts over all images, and the first `shown` changed images. Counts of right and wrong need every label."""
     changed = np.flatnonzero(tuned != zero_shot)
     counts = None
     if names and None not in labels:

@@ -10,13 +10,13 @@ Group = tuple[str, str, int | str]
 
 
 class AffinityQueue:
-    """Tasks waiting for workers, grouped by (backbone, dataset, seed); the runs of a stack are a group of their own.
+    """Tasks waiting for workers, grouped by (backbone, dataset, seed); the runs of a stack form a separate group.
 
-    A worker stays with its group, then takes another seed of the same dataset, then a dataset no other worker works
-    on, then any group that has not begun; in each case one of the same backbone first, so that it loads each backbone
-    once. If all have begun, it takes from the end of the longest one. Runs of a stack that several workers share train
-    alone, except for those that the first of them has trained. Where the tasks of heads are apart, a worker may prefer
-    them, or the others.
+    A worker stays with its group, then takes another seed of the same dataset, then a dataset that no other worker
+    works on, then any group that has not started. Groups of the same backbone come first, so that it loads each
+    backbone once. If all have started, it takes from the end of the longest group. If several workers share a stack,
+    its runs train alone, except for those that the first worker has trained. If tasks of heads are separate, a worker
+    may prefer them, or the others.
     """
 
     def __init__(self, tasks: Iterable[Task]) -> None:
@@ -49,11 +49,11 @@ class AffinityQueue:
         return task
 
     def put_back(self, task: Task, group: Group | None = None) -> None:
-        """Insert a task as the first of a group, by default its own."""
+        """Insert a task at the front of a group, by default its own."""
         self._waiting.setdefault(group or task.group, deque()).appendleft(task)
 
     def remove_worker(self, worker: int) -> None:
-        """Forget a worker that exited, so that its group counts as not begun."""
+        """Forget a worker that exited, so that its group counts as not started."""
         self._current.pop(worker, None)
 
     def _choose(self, worker: int, heads: bool | None) -> Group | None:

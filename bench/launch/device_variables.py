@@ -5,11 +5,11 @@ import os
 from bench.context import RunContext
 
 _WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
-"""Where cuBLAS may work; with this value its results do not depend on the order in which streams finish."""
+"""cuBLAS's workspace; with this value its results do not depend on the order in which streams finish."""
 
 
 def device_variables(device: str, *, fast: bool) -> dict[str, str]:
-    """What a worker's environment needs before torch starts, without variables that the user has set."""
+    """Environment variables that a worker needs before torch starts, without those that the user has set."""
     if device.startswith("cuda") and not fast:
         wanted = {_WORKSPACE: ":4096:8"}
     elif device == "mps":
@@ -20,5 +20,5 @@ def device_variables(device: str, *, fast: bool) -> dict[str, str]:
 
 
 def set_device_variables(context: RunContext) -> None:
-    """Set them in this process, which has not imported torch or not used the device yet."""
+    """Set the variables in this process, which must not have used the device yet."""
     os.environ.update(device_variables(context.device, fast=context.fast))

@@ -1,4 +1,4 @@
-"""Runs a task in two steps that may happen on two machines: compute its result, and write the shard."""
+"""Runs a task in two steps, possibly on two machines: compute its result, and write the shard."""
 
 import time
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from datasets_registry import BenchError
 
 @dataclass(frozen=True)
 class ComputedResult:
-    """The result of a task before it is written. Plain values, so that it can be sent between machines.
+    """The result of a task before it is written, as plain values that can be sent between machines.
 
-    `problem` says in one line why the task failed; with `memory`, because memory ran out, and `in_training` says that
-    it did before the evaluation. A failed run has a record.
-    `model` is the content of the run's model file, if it is to be kept, or why there is none.
+    `problem` is the reason of a failure in one line. `memory` is True if memory ran out, and `in_training` if this was
+    before the evaluation. A failed run also has a record. `model` is the content of the run's model file, if requested,
+    or the reason why there is none.
     """
 
     task: Task
@@ -35,7 +35,7 @@ class ComputedResult:
 
 
 def execute(task: Task, runner: Runner, context: RunContext) -> ComputedResult:
-    """Run one task. This is the only place that catches everything a run raises; the failure becomes its result."""
+    """Run one task. Only this function catches all errors of a run; a failure becomes its result."""
     start = time.monotonic()
     try:
         if isinstance(task, DifficultyTask):
@@ -73,12 +73,12 @@ def failed_result(
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out: an error that says so, or a worker killed by the system."""
+    """Whether memory ran out: an out-of-memory error, or a worker killed by the system."""
     return isinstance(error, WorkerKilledError) or says_out_of_memory(error)
 
 
 def _write_result(result: ComputedResult, shards: Shards) -> FinishedTask:
-    """Write the shard, except for a failure of a run that has succeeded before.
+    """Write the shard, unless the run failed and has succeeded before.
 
     A difficulty that cannot be measured leaves no file, so the next sweep tries again. Raises OSError if the folder
     cannot be written, and ShardError if the result does not fit into a shard.
@@ -97,14 +97,14 @@ def _write_result(result: ComputedResult, shards: Shards) -> FinishedTask:
 
 
 def _keep_model(result: ComputedResult, shards: Shards) -> str:
-    """Write the model of a run whose shard is written; returns why there is none, where it was to be kept."""
+    """Write the model of a run whose shard is written; returns the reason if a requested model is missing."""
     if isinstance(result.model, bytes) and result.record is not None:
         write_model(model_path(shards.runs, result.record.run_id), result.model)
     return f"its model is not kept: {_line(result.model)}" if isinstance(result.model, BenchError) else ""
 
 
 def store_result(result: ComputedResult, surroundings: Surroundings) -> FinishedTask:
-    """Write a result. One that does not fit into a shard becomes a failure of its run."""
+    """Write a result. If it does not fit into a shard, the run fails."""
     shards = Shards(surroundings.runs)
     try:
         try:

@@ -1,10 +1,10 @@
-"""A process that imports what every run needs and then forks workers, so that they share one import.
+"""A process that imports the modules of every run and then forks workers, so that they share one import.
 
-It computes nothing, since the threads of a computation do not survive a fork. The threads that OpenBLAS starts when it
-is imported do no harm: it ends them before a fork and starts them again on demand.
+It computes nothing, since the threads of a computation do not survive a fork. OpenBLAS starts threads when it is
+imported, but ends them before a fork and restarts them on demand.
 
-The sweep sends one packet per request: `fork N` with the standard streams of worker N, `kill N`, and `wait N`, whose
-answer is the exit code. At the end of the connection the server exits.
+The sweep sends one packet per request: `fork N` with the standard streams of worker N, `kill N`, and `wait N`, which
+returns the exit code. When the connection ends, the server exits.
 """
 
 import gc
@@ -42,7 +42,7 @@ def search_path() -> list[str]:
 
 @dataclass
 class ForkedProcess:
-    """A worker that the server forks; has the methods of `subprocess.Popen` that are needed here."""
+    """A worker that the server forks, with the methods of `subprocess.Popen` that are needed here."""
 
     server: "ForkServer"
     number: int
@@ -51,21 +51,21 @@ class ForkedProcess:
     _code: int | None = field(default=None, init=False)
 
     def kill(self) -> None:
-        """End it now. If the server is dead, so is the worker."""
+        """Kill the worker. If the server is dead, so is the worker."""
         if self._code is None:
             self.server.request(f"kill {self.number}")
 
     def wait(self) -> int:
-        """Wait for its end; the exit code, minus the number of a signal. If the server died, its own."""
+        """Wait for the worker's exit code, negative for a signal; the server's own exit code if it died."""
         if self._code is None:
             self._code = self.server.exit_code(self.number)
         return self._code
 
 
 class ForkServer:
-    """The sweep's side: starts the server in an environment. It first imports `modules`.
+    """The sweep's side: starts the server in an environment. The server first imports `modules`.
 
-    Nothing waits for the imports. Requests are carried out after them, in order.
+    The sweep does not wait for the imports. Requests are carried out afterwards, in order.
     """
 
     def __init__(self, environment: Mapping[str, str], modules: Sequence[str]) -> None:
@@ -85,12 +85,12 @@ class ForkServer:
 
     @property
     def alive(self) -> bool:
-        """Whether it can fork."""
+        """Whether the server can fork."""
         return self._process.poll() is None
 
     @property
     def output(self) -> str:
-        """What it has printed, such as the stack of an import that crashed."""
+        """The server's output, such as the stack of an import that crashed."""
         self._output.seek(0)
         return self._output.read().decode(errors="replace")
 
@@ -104,12 +104,12 @@ class ForkServer:
         return ForkedProcess(self, number, stdin, stdout)
 
     def request(self, text: str, *files: int) -> None:
-        """Send a request. The end of the worker's output, not this, reveals that the server is dead."""
+        """Send a request. A dead server is detected by the end of the worker's output, not here."""
         with suppress(OSError):
             socket.send_fds(self._connection, [text.encode()], files)
 
     def exit_code(self, number: int) -> int:
-        """Wait for the end of a worker; its exit code, or that of the server if it died."""
+        """Wait for the exit code of a worker, or of the server if it died."""
         self.request(f"wait {number}")
         try:
             answer = self._connection.recv(_PACKET)
@@ -118,7 +118,7 @@ class ForkServer:
         return int(answer) if answer else self._process.wait()
 
     def kill(self) -> None:
-        """End it now, and with it all workers."""
+        """Kill the server and with it all workers."""
         self._process.kill()
 
     def close(self) -> None:
@@ -133,12 +133,12 @@ def main() -> None:
     """Import, serve the connection, and become a worker in each child."""
     process_worker.die_with_parent(os.getppid())
     connection = socket.socket(fileno=int(sys.argv[2]))
-    gc.disable()  # imports create hundreds of thousands of objects, and none of them is garbage
+    gc.disable()  # imports create hundreds of thousands of objects, none of which is garbage
     for module in json.loads(sys.argv[3]):
         # a worker imports it again and reports the error
         with suppress(Exception):
             importlib.import_module(module)
-    gc.freeze()  # so that no worker collects, and so copies, what all of them share
+    gc.freeze()  # so that no worker's garbage collection touches, and so copies, shared objects
     gc.enable()
     server = os.getpid()
     if _serve(connection):
@@ -171,7 +171,7 @@ def _serve(connection: socket.socket) -> bool:
             if action == "wait":
                 connection.send(str(NO_PROCESS).encode())
         elif action == "kill":
-            os.kill(pid, signal.SIGKILL)  # it exists until it was waited for
+            os.kill(pid, signal.SIGKILL)  # it exists until `wait`
         else:
             _, status = os.waitpid(pid, 0)
             connection.send(str(os.waitstatus_to_exitcode(status)).encode())

@@ -1,4 +1,4 @@
-"""Runs tasks one after the other in this process: for debugging, and where a second process needs too much memory."""
+"""Runs tasks one after the other in this process: for debugging, or if a second process needs too much memory."""
 
 import sys
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from bench.launch.transport import Done, Event, Exited, Ready, Transport
 
 
 class InlineTransport(Transport):
-    """This process as the only worker. A run that kills it ends the sweep; the shards of finished runs stay."""
+    """This process as the only worker. A run that kills it ends the sweep; the shards of finished runs remain."""
 
     in_process = True
     enforce_timeout = False

@@ -17,7 +17,7 @@ CAN_LIMIT_MEMORY = sys.platform == "linux"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Environment variables that set the threads of the numerical libraries."""
 GRACE = 10.0
-"""Seconds a worker has to end itself after the time limit before it is killed."""
+"""Seconds that a worker has after the time limit to end itself before it is killed."""
 
 
 @contextmanager
@@ -64,9 +64,9 @@ def timeout_message(seconds: float) -> str:
 
 
 def limit_memory(limits: Limits) -> None:
-    """Make allocations beyond the limit fail in this process; Python and torch then raise their own errors.
+    """Make allocations above the limit fail in this process; Python and torch then raise their own errors.
 
-    Only private writable memory counts, not reserved addresses, of which CUDA takes many gigabytes. Does nothing where
+    Only private writable memory counts, not reserved addresses, since CUDA reserves many gigabytes. Does nothing if
     `CAN_LIMIT_MEMORY` is False.
     """
     if limits.memory_bytes is None or sys.platform != "linux":

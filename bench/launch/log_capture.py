@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import IO
 
 HEAD = 512 * 1024
-"""Bytes kept from the beginning of a run's output."""
+"""Number of bytes kept from the beginning of a run's output."""
 TAIL = 64 * 1024
-"""Characters kept from its end."""
+"""Number of characters kept from its end."""
 _CHECK_SECONDS = 0.2
 
 
 class CappedLog(io.TextIOBase):
-    """A text stream into a file: the first `HEAD` bytes at once, the last `TAIL` characters when it is finished."""
+    """A text stream to a file: writes the first `HEAD` bytes at once, and the last `TAIL` characters at the end."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -45,11 +45,11 @@ class CappedLog(io.TextIOBase):
         return len(text)
 
     def fileno(self) -> int:
-        """The file's, for compiled code that writes to it directly."""
+        """The file descriptor, for compiled code that writes to it directly."""
         return self._file.fileno()
 
     def finish(self) -> None:
-        """Write the end of the output, and how many characters are missing before it."""
+        """Write the number of left-out characters and the end of the output."""
         with self._lock, suppress(OSError):
             if self._left_out:
                 self._file.write(f"\n[... {self._left_out} characters are left out here ...]\n".encode())

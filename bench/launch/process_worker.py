@@ -1,8 +1,8 @@
 """A worker process: reads tasks as JSON lines, runs them one by one and writes their shards.
 
-Input: the surroundings, then tasks, one JSON document a line. At the end of input the parent is done or dead, and the
-worker exits at once, even during a run, which shards survive. Output: `ready`, then `finished` for each task; with
-`leaving` it is the last of this process.
+Input: the surroundings, then tasks, one JSON document per line. At the end of input the parent is done or dead, and the
+worker exits at once, even during a run; shards are not affected. Output: `ready`, then `finished` for each task; with
+`leaving` it is the last task of this process.
 """
 
 import ctypes
@@ -29,7 +29,7 @@ def main(parent: int) -> NoReturn:
     _run_tasks(parent)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    os._exit(0)  # taking the libraries down object by object would take a third of the time of their import
+    os._exit(0)  # an orderly shutdown of the libraries would take a third of the time of their import
 
 
 def _run_tasks(parent: int) -> None:

@@ -1,4 +1,4 @@
-"""Runs tasks in worker processes on this machine. A worker that dies fails one run and is replaced."""
+"""Runs tasks in worker processes on this machine. If a worker dies, its run fails and the worker is replaced."""
 
 import itertools
 import json
@@ -30,7 +30,7 @@ _BOOT = (
 
 
 def worker_environment(threads: int, device: str = "cpu", *, fast: bool = False) -> dict[str, str]:
-    """The environment of a worker. Other thread variables than the first stay as the user exported them."""
+    """The environment of a worker. Of the thread variables, only the first overrides the user's value."""
     _, *others = THREAD_VARIABLES
     exported = {name: os.environ[name] for name in others if name in os.environ}
     return os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)) | exported | device_variables(device, fast=fast)
@@ -50,7 +50,7 @@ class _Worker:
         return self.process.stdin
 
     def send(self, line: str) -> None:
-        """Write one line. The end of the worker's output, not this, reveals that it is dead."""
+        """Write one line. A dead worker is detected by the end of its output, not here."""
         with suppress(OSError):
             self.stdin.write(line + "\n")
             self.stdin.flush()
@@ -64,9 +64,9 @@ class _Worker:
 class ProcessTransport(Transport):
     """`jobs` worker processes on this machine; `context.threads` is per worker.
 
-    Where the system can fork, all workers share one import of `modules`, which runs need, by default of the runner.
-    `server` may have begun with it already; it is closed at the end. Workers are spread evenly over `gpus`, the values
-    of `CUDA_VISIBLE_DEVICES` that show a process one GPU each.
+    If the system can fork, all workers share one import of `modules`, by default the runner. `server` may have started
+    this import; it is closed at the end. Workers are spread evenly over `gpus`, values of `CUDA_VISIBLE_DEVICES` with
+    one GPU each.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class ProcessTransport(Transport):
 
     def __exit__(self, *_: object) -> None:
         if self._server is not None and not any(worker.ready for worker in self._workers.values()):
-            self._server.kill()  # it may still be importing, and no worker has begun a run
+            self._server.kill()  # it may still be importing, and no worker has started a run
         for number in list(self._workers):
             self.kill([number])
             self.remove(number)
@@ -118,7 +118,7 @@ class ProcessTransport(Transport):
         return number
 
     def prefers_heads(self, worker: int) -> bool | None:
-        """On a GPU with several workers, the first takes runs through a tower first, and the others heads."""
+        """On a GPU with several workers, the first prefers runs through a tower, and the others prefer heads."""
         gpu = self._workers[worker].gpu
         if self.jobs <= len(self.gpus) or gpu is None:
             return None

@@ -1,7 +1,7 @@
-"""Runs tasks on a Ray cluster. Results travel back through Ray, so driver and nodes need no common folder.
+"""Runs tasks on a Ray cluster. Ray returns the results, so driver and nodes need no shared folder.
 
-The driver takes the leases and writes the shards. A run whose node goes away starts again on another one; a worker that
-is killed on a healthy node is tried again with smaller batches, as on one machine.
+The driver takes the leases and writes the shards. A run whose node is lost starts again on another node. If a worker is
+killed on a healthy node, its run is retried with smaller batches, as on one machine.
 """
 
 import itertools
@@ -39,12 +39,12 @@ from bench.launch.transport import Done, Event, Exited, Notice, Ready, Transport
 from datasets_registry import BenchError
 
 CENSUS_SECONDS = 5.0
-"""How often the nodes of the cluster are counted."""
+"""Seconds between two counts of the cluster's nodes."""
 
 
 @dataclass
 class _Worker:
-    """An actor and its pending call. The executor holds its lease, and is entered once the actor reports its node."""
+    """An actor and its pending call. The executor holds its lease and is entered when the actor reports its node."""
 
     actor: Any
     call: Any
@@ -60,7 +60,7 @@ class RayTransport(Transport):
         surroundings: runs folder of this machine; context and runner of every worker. The folders of data and cache are
             paths on the nodes, where `~` is the home folder; weights and named files are sent.
         address: see `connected`.
-        jobs: number of workers, also if the cluster has to grow for them; None for as many as fit.
+        jobs: number of workers, even if the cluster must grow for them; None for as many as fit.
         runtime_env: Ray's runtime environment of the workers, in addition to the harness's code.
     """
 
@@ -217,7 +217,7 @@ class RayTransport(Transport):
 
     @contextmanager
     def _with_head(self) -> Iterator[None]:
-        """For calls of Ray that need the head; raises HeadLostError if it is gone."""
+        """For calls of Ray that need the head; raises HeadLostError if the head is gone."""
         try:
             yield
         except ConnectionError as error:  # of a client; elsewhere Ray waits

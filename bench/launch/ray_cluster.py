@@ -1,4 +1,4 @@
-"""Connects to a Ray cluster, sends it the harness's code, and counts how many runs fit on its nodes."""
+"""Connects to a Ray cluster, sends the harness's code, and counts how many runs fit on the nodes."""
 
 import hashlib
 import json
@@ -27,14 +27,14 @@ from methods import split_weights_options
 AUTO, LOCAL = "auto", "local"
 PROBE_SECONDS = 5.0
 HEAD_SECONDS = 10.0
-"""How long the head of a cluster may be silent, as while it is restarted."""
+"""Seconds for which the head of a cluster may be silent, for example during a restart."""
 _MAX_LENGTH = 300
 _CODE = ("bench", *bench.SIBLINGS)
 
 
 @dataclass(frozen=True)
 class RunResources:
-    """What one run occupies on its node: cores and GPUs; several runs can share a GPU."""
+    """Resources of one run on its node: cores and GPUs; several runs can share a GPU."""
 
     cpus: float = 1
     gpus: float = 0
@@ -43,7 +43,7 @@ class RunResources:
         return f"{self.cpus:g} CPUs" + (f" and {self.gpus:g} GPUs" if self.gpus else "")
 
     def fits(self, resources: Mapping[str, float]) -> int:
-        """How many runs fit on a node with these resources."""
+        """The number of runs that fit on a node with these resources."""
         wanted = {"CPU": self.cpus, "GPU": self.gpus}
         return min(int(resources.get(name, 0) / n + 1e-9) for name, n in wanted.items() if n > 0)
 
@@ -79,7 +79,7 @@ def connected(address: str, runtime_env: Mapping[str, Any]) -> Iterator[None]:
 class ClusterHead:
     """The head of the cluster that this process is connected to.
 
-    Without it, calls of Ray block, and after a minute Ray ends this process. It is looked up before such calls.
+    Without a head, calls of Ray block, and after a minute Ray ends this process. So it is checked before such calls.
     """
 
     def __init__(self, address: str) -> None:
@@ -87,7 +87,7 @@ class ClusterHead:
         self.address = found.removeprefix("ray://")
 
     def check(self) -> None:
-        """Raise HeadLostError if nothing has answered for `HEAD_SECONDS`."""
+        """Raise HeadLostError if the head has not responded for `HEAD_SECONDS`."""
         host, _, port = self.address.rpartition(":")
         deadline = time.monotonic() + HEAD_SECONDS
         while True:
@@ -112,7 +112,7 @@ class HeadLostError(LaunchError):
 
 
 def capacity(share: RunResources) -> int:
-    """How many runs fit on all living nodes, whatever else runs there."""
+    """The number of runs that fit on all living nodes, regardless of other load."""
     return sum(share.fits(node["Resources"]) for node in ray.nodes() if node["Alive"])
 
 
@@ -126,12 +126,12 @@ def node_is_gone(node: str | None, error: ray.exceptions.RayError) -> bool:
 
 
 def ran_out_of_memory(error: ray.exceptions.RayError) -> bool:
-    """Whether Ray ended a worker because its node ran out of memory. For actors, only the text of the error says so."""
+    """Whether Ray ended a worker because its node ran out of memory. For actors, only the error text shows this."""
     return isinstance(error, ray.exceptions.OutOfMemoryError) or "running low on memory" in str(error)
 
 
 def was_killed(error: ray.exceptions.RayError) -> bool:
-    """Whether a worker ended without a farewell, as by SIGKILL. For actors, only the text of the error says so."""
+    """Whether a worker ended abruptly, as by SIGKILL. For actors, only the error text shows this."""
     return "Worker unexpectedly exits" in str(error)
 
 
@@ -144,7 +144,7 @@ def short_error(error: BaseException) -> str:
 
 
 def no_capacity(share: RunResources) -> str:
-    """The message if not a single run fits."""
+    """The message if no run fits."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     found = [f"{held.get('CPU', 0):g} CPUs and {held.get('GPU', 0):g} GPUs" for held in nodes]
     return (
@@ -191,7 +191,7 @@ def read_runtime_env(path: Path) -> dict[str, Any]:
 
 
 def _probe(address: str) -> None:
-    """Fail within seconds if nothing listens at the address; Ray itself would try for minutes."""
+    """Fail within seconds if no server listens at the address; Ray itself would try for minutes."""
     if address in (AUTO, LOCAL):
         return
     match = re.fullmatch(r"(?:ray://)?(\[[^\]]+\]|[^:/\s]+):(\d+)", address)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class SentFile:
     """A file of the driver's machine that is sent to the nodes.
 
-    `name` comes from the digest of the content, which is in Ray's object store and fetched only by nodes that lack the
+    `name` contains the digest of the content, which is in Ray's object store and fetched only by nodes without the
     file. `suffix` is appended to the path, such as `,quickgelu` for weights.
     """
 
@@ -33,12 +33,12 @@ class SentFile:
 
 
 class RayWorker:
-    """Runs one task after the other. Frozen features stay in the cache folder of its node.
+    """Runs tasks one after the other. Frozen features stay in the cache folder of its node.
 
     Args:
-        home: the folder of the command, which becomes the current one if the node has it.
-        surroundings: as JSON; the folders of cache and data may begin with `~`, the home folder on the node.
-        files: files that specs name, by digest.
+        home: the folder of the command, which becomes the current folder if the node has it.
+        surroundings: JSON; the folders of cache and data may begin with `~`, the home folder on the node.
+        files: files that specs need, by digest.
         weights: local weights, by backbone slug.
     """
 
@@ -76,7 +76,7 @@ class RayWorker:
         return str(ray.get_runtime_context().get_node_id())
 
     def execute(self, task: dict[str, object]) -> ComputedResult:
-        """The result of one dumped task. Output of a method goes to the worker's log."""
+        """Run one dumped task. Output of a method goes to the worker's log."""
         from bench.launch.execute import execute
         from bench.launch.limits import deadline
         from bench.launch.tasks import load_task

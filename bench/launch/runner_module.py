@@ -1,4 +1,4 @@
-"""The module that carries out runs in a worker, found by its name."""
+"""Loads the module that carries out runs in a worker, by its name."""
 
 from importlib import import_module
 from types import ModuleType
@@ -23,7 +23,7 @@ class Runner(Protocol):
     def run_and_keep(
         self, spec: ExperimentSpec, context: RunContext
     ) -> tuple[RunRecord, list[Predictions], bytes | BenchError]:
-        """The same, and the content of its model file; used with `context.keep_models` only."""
+        """Run one spec and return the content of its model file as well; used only with `context.keep_models`."""
 
     def failed_record(self, spec: ExperimentSpec, error: BaseException, context: RunContext) -> RunRecord:
         """The record of a run that raised `error`."""

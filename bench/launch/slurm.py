@@ -1,8 +1,7 @@
 """Runs tasks as Slurm array jobs, which write their shards into the shared runs folder.
 
-A job runs a chunk of tasks on each of its GPUs and keeps journals, which the command reads. A command that ended, or
-did not wait, can be repeated: it watches the jobs that are still active and submits only runs that no job is already
-working on.
+A job runs a chunk of tasks on each of its GPUs and keeps journals, which the command reads. A repeated command watches
+the jobs that are still active and submits only runs that no job is already working on.
 """
 
 import itertools
@@ -25,9 +24,9 @@ class SlurmTransport(Transport):
     """Slurm jobs.
 
     Args:
-        surroundings: its folders are on a file system that all nodes share.
-        wait: False ends the sweep once everything is submitted.
-        look_seconds: how often the queue and the journals are read.
+        surroundings: its folders must be on a file system that all nodes share.
+        wait: False ends the sweep when everything is submitted.
+        look_seconds: seconds between two reads of the queue and the journals.
     """
 
     enforce_timeout = False  # a job may wait in the queue, and ends an overdue run itself

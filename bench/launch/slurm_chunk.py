@@ -1,8 +1,8 @@
 """A Slurm job: runs the tasks of a chunk one after the other and keeps a journal that survives the job.
 
-A submission is a folder, `<runs>/slurm/<name>/`. `chunk-N.json` has the tasks of job N, `chunk-N.jsonl` is its
-journal, `submission.sh` is the script, `jobs.json` has Slurm's ids of the jobs, and after a file `stop` appears, no job
-begins another task.
+A submission is a folder, `<runs>/slurm/<name>/`. `chunk-N.json` has the tasks of job N, `chunk-N.jsonl` is its journal,
+`submission.sh` is the script, and `jobs.json` has Slurm's ids of the jobs. When a file `stop` exists, no job starts
+another task.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class ChunkFiles:
     number: int
 
     def write(self, surroundings: Surroundings, tasks: Sequence[Task]) -> None:
-        """Write the tasks, and an empty journal, so that no network file system caches its absence."""
+        """Write the tasks and an empty journal, so that no network file system caches that the journal is missing."""
         document = {"surroundings": surroundings.model_dump(mode="json"), "tasks": [dump_task(task) for task in tasks]}
         self._plan.write_text(json.dumps(document))
         self._journal.touch()
@@ -53,7 +53,7 @@ class ChunkFiles:
             os.fsync(file.fileno())
 
     def progress(self, tasks: Sequence[Task]) -> Progress:
-        """What the journal says about these tasks, without incomplete lines of jobs that died."""
+        """The journal's entries about these tasks, without incomplete lines of jobs that died."""
         progress = Progress()
         for text in self._journal.read_text(encoding="utf-8").splitlines():
             try:
@@ -79,7 +79,7 @@ class ChunkFiles:
 
 @dataclass
 class Progress:
-    """The tasks of a chunk that have begun and ended, by number, and how often its job reached its time limit."""
+    """The started and ended tasks of a chunk, by number, and how often its job reached its time limit."""
 
     ended: dict[int, FinishedTask] = field(default_factory=dict)
     begun: set[int] = field(default_factory=set)

@@ -1,8 +1,7 @@
 """A worker of a Slurm job: `python -m bench.launch.slurm_job FOLDER MINUTES WORKERS` runs one chunk of a submission.
 
-A job has as many workers as GPUs. Each has a chunk and a GPU of its own.
-Slurm sends SIGUSR2 before the time of the job is over or before it is preempted. The job is then put back into the
-queue and resumes later. The chunk is read as JSON; nothing is unpickled.
+A job has as many workers as GPUs. Each worker has its own chunk and GPU. Slurm sends SIGUSR2 before the job's time
+limit or a preemption. The job is then requeued and resumes later. The chunk is read as JSON; nothing is unpickled.
 """
 
 import os
@@ -17,11 +16,11 @@ from bench.launch.slurm_chunk import ChunkFiles, ChunkJob
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 REQUEUES = 10
-"""How often a job may be requeued because its time ended."""
+"""How often a job may be requeued because of its time limit."""
 
 
 def main(folder: Path, minutes: float, workers: int = 1) -> None:
-    """Run the chunk of this worker, which Slurm's variables name; `minutes` is the time limit of its job.
+    """Run the chunk of this worker, whose number is in Slurm's variables; `minutes` is the job's time limit.
 
     The last job of a submission may have fewer chunks than workers.
     """
@@ -39,18 +38,18 @@ def main(folder: Path, minutes: float, workers: int = 1) -> None:
             if files.progress(tasks).timeouts >= REQUEUES:
                 sys.exit(f"The time of this job ended for the {REQUEUES + 1}th time; it is not requeued.")
             files.append(timeout=True)
-        # of several workers, the first one has requeued their job
+        # another worker of the job has requeued it
         subprocess.run(["scontrol", "requeue", _job()], check=workers == 1, timeout=60)
         sys.exit("This job is requeued.")
 
-    for ended in (signal.SIGTERM, signal.SIGCONT):  # of a preemption; the run goes on until SIGKILL
+    for ended in (signal.SIGTERM, signal.SIGCONT):  # sent at a preemption; the run continues until SIGKILL
         signal.signal(ended, lambda _number, _frame: None)
     signal.signal(signal.SIGUSR2, requeue)
     ChunkJob(str(folder), files.number)()
 
 
 def own_gpu(visible: str | None, place: int) -> str:
-    """The GPU of a worker, for `CUDA_VISIBLE_DEVICES`: by its place among those of the job, or the only one.
+    """The GPU of a worker, for `CUDA_VISIBLE_DEVICES`: the one at its place among the job's GPUs, or the only one.
 
     Example:
         >>> own_gpu("4,5", 1), own_gpu("7", 1), own_gpu(None, 1)
@@ -58,7 +57,7 @@ def own_gpu(visible: str | None, place: int) -> str:
     """
     tokens = [part.strip() for part in (visible or "").split(",") if part.strip()]
     if len(tokens) == 1:
-        return tokens[0]  # the cluster has bound one to each task
+        return tokens[0]  # the cluster has bound one GPU to each task
     return tokens[place] if tokens else str(place)
 
 

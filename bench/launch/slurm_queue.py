@@ -12,18 +12,18 @@ from bench.errors import LaunchError
 from bench.launch.limits import THREAD_VARIABLES
 
 _WARNING_SECONDS = 90
-"""How long before its end a job gets the signal that requeues it."""
+"""Seconds before its end at which a job gets the signal that requeues it."""
 _TIMEOUT_SECONDS = 60
 
 
 @dataclass(frozen=True)
 class SlurmQueue:
-    """Slurm, through its own commands, with the settings of every job.
+    """Submits jobs with Slurm's commands; has the settings of every job.
 
     Args:
         minutes: time limit of a job, after which it is requeued and resumes.
-        cpus: cores of a worker, and threads of a run.
-        gpus: GPUs of a job, each of which has a worker.
+        cpus: cores per worker, and threads per run.
+        gpus: GPUs per job, each with one worker.
         memory: in sbatch's notation (`16G`); None for the cluster's default.
         parallel: jobs of an array that may run at the same time; None for all.
         extra: further options of sbatch by long name without dashes; True for an option without a value.
@@ -81,7 +81,7 @@ class SlurmQueue:
             if value is not None
         ]
         logs = ["--output", str(chosen["output"]), "--error", str(chosen["error"])]
-        steps = [f"--cpus-per-task={chosen['cpus-per-task']}"]  # which srun does not take over from the job
+        steps = [f"--cpus-per-task={chosen['cpus-per-task']}"]  # srun does not inherit it from the job
         if self.workers > 1:
             steps += [f"--ntasks={self.workers}", "--kill-on-bad-exit=0", "--wait=0"]  # a worker outlives the others
         command = ["srun", "--unbuffered", *steps, *logs, *job_command(folder, self.minutes, self.workers)]
@@ -102,11 +102,11 @@ class SlurmQueue:
             raise LaunchError(f"sbatch cannot be started: {error.strerror or error}.") from error
         number = done.stdout.strip().partition(";")[0]
         if done.returncode or not number.isdecimal():
-            raise LaunchError(f"sbatch refuses the jobs: {' '.join((done.stderr or done.stdout).split())}")
+            raise LaunchError(f"sbatch rejects the jobs: {' '.join((done.stderr or done.stdout).split())}")
         return [f"{number}_{index}" for index in range(jobs)] if jobs > 1 else [number]
 
     def alive(self) -> set[str] | None:
-        """Ids of the jobs that wait or run; None if Slurm does not respond at the moment."""
+        """Ids of the waiting and running jobs; None if Slurm does not respond at the moment."""
         listing = _output_of("squeue", "--me", "--noheader", "--array", "--format=%A %F %K")
         if listing is None:
             return None
@@ -117,7 +117,7 @@ class SlurmQueue:
         return found
 
     def cancel(self, ids: Sequence[str], *, waiting_only: bool) -> None:
-        """Cancel jobs, or only those of them that have not started."""
+        """Cancel jobs, or only those that have not started."""
         if ids:
             _output_of("scancel", *(["--state=PENDING"] if waiting_only else []), *ids)
 
@@ -128,12 +128,12 @@ class SlurmQueue:
 
 
 def job_command(folder: Path, minutes: float, workers: int = 1) -> list[str]:
-    """The command of each worker of a job, which finds the numbers of both in the environment."""
+    """The command of each worker of a job; it reads the numbers of job and worker from the environment."""
     return [sys.executable, "-u", "-m", "bench.launch.slurm_job", str(folder), str(minutes), str(workers)]
 
 
 def _output_of(*command: str) -> str | None:
-    """The output of a Slurm command; None if it fails, as it does while the controller restarts."""
+    """The output of a Slurm command; None if it fails, for example while the controller restarts."""
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=True).stdout
     except (OSError, subprocess.SubprocessError):

@@ -1,4 +1,4 @@
-"""Submissions on disk: the chunks of tasks that were submitted, which job runs each, and how far it is."""
+"""Submissions on disk: the submitted chunks of tasks, the job of each chunk, and its progress."""
 
 import json
 import os
@@ -19,16 +19,16 @@ from bench.launch.tasks import FinishedTask, Surroundings, Task
 FOLDER = "slurm"
 """Folder of all submissions, below the runs folder."""
 ARRAY_SIZE = 1000
-"""Jobs of one array; Slurm's default limit, MaxArraySize, is 1001."""
+"""Largest number of jobs in an array; Slurm's default limit, MaxArraySize, is 1001."""
 _JOBS = "jobs.json"
 
 
 @dataclass
 class WatchedJob:
-    """A chunk of a job, whose journal is read. Chunks of one job share its number.
+    """A chunk of a job, watched through its journal. Chunks of one job share its number.
 
-    `unfinished` are the tasks this sweep waits for, by their number in the chunk. The job has `started` if it has begun
-    any task, and is `running` if it has begun the first of the unfinished ones.
+    `unfinished` are the tasks that this sweep waits for, by their number in the chunk. `started` is True if the job has
+    begun any task, and `running` if it has begun the first unfinished task.
     """
 
     job: str
@@ -54,16 +54,16 @@ class WatchedJob:
 
 
 def arrays(tasks: int, runs_per_worker: int, workers: int = 1) -> list[int]:
-    """How many jobs each array has when that many tasks are submitted to jobs of that many workers."""
+    """The number of jobs of each array, for `tasks` tasks and jobs of `workers` workers."""
     jobs = -(-tasks // (runs_per_worker * workers))
     return [min(ARRAY_SIZE, jobs - begin) for begin in range(0, jobs, ARRAY_SIZE)]
 
 
 def submit(surroundings: Surroundings, queue: SlurmQueue, chunks: Sequence[Sequence[Task]]) -> list[WatchedJob]:
-    """Write a submission and hand it to the queue as one array, with one chunk for each worker of a job.
+    """Write a submission and submit it as one array, with one chunk for each worker of a job.
 
-    The jobs read what to run from the submission, so its folder can be written by its owner alone. Raises LaunchError
-    if everyone may write the runs folder, or if the queue rejects the submission, which is then deleted.
+    The jobs read their tasks from the submission, so only its owner can write its folder. Raises LaunchError if
+    everyone may write the runs folder, or if the queue rejects the submission, which is then deleted.
     """
     for place in (surroundings.runs, surroundings.runs / FOLDER):
         if place.is_dir() and (mode := place.stat().st_mode) & stat.S_IWOTH and not mode & stat.S_ISVTX:
@@ -95,13 +95,13 @@ def submit(surroundings: Surroundings, queue: SlurmQueue, chunks: Sequence[Seque
 
 
 def stop(jobs: Iterable[WatchedJob]) -> None:
-    """Tell all jobs of the submissions of these jobs to begin no further task."""
+    """Tell all jobs of these jobs' submissions to start no further task."""
     for folder in {job.files.folder for job in jobs}:
         (folder / STOP).touch()
 
 
 def active_jobs(runs: Path, queue: SlurmQueue, tasks: Sequence[Task]) -> list[WatchedJob]:
-    """The jobs of earlier submissions that include some of these tasks; none if the queue does not respond."""
+    """The jobs of earlier submissions that include some of these tasks; empty if the queue does not respond."""
     known = sorted((runs / FOLDER).glob(f"*/{_JOBS}"))
     alive = (queue.alive() or set()) if known else set()
     needed = {task.key: task for task in tasks}

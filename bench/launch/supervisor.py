@@ -1,4 +1,4 @@
-"""Runs a sweep to its end on any transport: hands out tasks, retries, records worker deaths, waits for other sweeps."""
+"""Runs a sweep on any transport: assigns tasks, retries, records worker deaths, waits for other sweeps."""
 
 import time
 from collections import Counter
@@ -21,19 +21,19 @@ from bench.launch.worker_exit import run_error
 from bench.results.shards import Shards
 
 SMALLER_BATCHES = (32, 8)
-"""Evaluation batch sizes for the second and third attempt of a run that ran out of memory, or was killed."""
+"""Evaluation batch sizes for the second and third attempt of a run that ran out of memory or was killed."""
 NODE_LOSSES = 3
 """How often a run may lose its node before it counts as failed."""
 POLL_SECONDS = 0.2
-"""Ctrl-C and overdue runs are noticed within this time."""
+"""Seconds within which Ctrl-C and overdue runs are noticed."""
 _WAIT_SECONDS = 0.5
 STOPPED_SECONDS = 10.0
-"""How often workers that a signal has stopped are looked for."""
+"""Seconds between two checks for workers that a signal has stopped."""
 
 
 @dataclass
 class _Worker:
-    """The tasks a worker has not finished yet, and when it received them or finished the one before."""
+    """The unfinished tasks of a worker, and when it received them or finished the previous task."""
 
     tasks: list[Task] = field(default_factory=list)
     since: float = 0.0
@@ -46,9 +46,9 @@ class Supervisor:
 
     Args:
         retries: how often a failed task is tried again, after all others. A run that ran out of memory is first tried
-            alone, if it did in training and had company, or else with smaller evaluation batches; these attempts do
-            not count.
-        on_finished: called after every attempt, with whether the task will be tried again.
+            alone, if this was in training and other runs were active, otherwise with smaller evaluation batches; these
+            attempts do not count.
+        on_finished: called after every attempt; its second argument is whether the task will be tried again.
         on_notice: called with one line about Ctrl-C, dead workers and waiting.
     """
 
@@ -92,7 +92,7 @@ class Supervisor:
             self.on_notice("--memory has no effect on this system: only Linux can limit the memory of a process.")
         if tasks:
             try:
-                # in this process, the second Ctrl-C has to interrupt the code of the run
+                # in this process, the second Ctrl-C must interrupt the code of the run
                 with counted_interrupts(raise_second=self.transport.in_process) as self._interrupts, self.transport:
                     self._run_rounds(list(tasks))
             except KeyboardInterrupt:
@@ -101,7 +101,7 @@ class Supervisor:
 
     @property
     def _stopping(self) -> bool:
-        """Whether no further task is handed out."""
+        """Whether no further task is assigned."""
         return self._interrupts.count > 0 or any(item.outcome is Outcome.UNWRITTEN for item in self._finished)
 
     def _run_rounds(self, todo: list[Task]) -> None:
@@ -118,7 +118,7 @@ class Supervisor:
                 todo = self._wait_for_others()
 
     def _run_round(self, todo: Sequence[Task]) -> None:
-        """Every task once, unless another sweep works on it."""
+        """Run every task once, unless another sweep works on it."""
         adopted = self.transport.adopt(todo)
         self._workers = {number: _Worker(tasks, time.monotonic()) for number, tasks in adopted.items()}
         taken = {task.key for tasks in adopted.values() for task in tasks}
@@ -189,7 +189,7 @@ class Supervisor:
             self.transport.dismiss(number)
 
     def _drain(self) -> None:
-        """Let current runs finish and nothing else begin."""
+        """Let current runs finish and start no others."""
         self._draining = True
         busy = sum(bool(worker.tasks) for worker in self._workers.values())
         if busy:
@@ -202,7 +202,7 @@ class Supervisor:
                 self._dismiss(number)
 
     def _kill_overdue(self) -> None:
-        """Kill workers that did not end their run by themselves when its time was over."""
+        """Kill workers that did not end their run themselves at its time limit."""
         limit = self.surroundings.limits.seconds
         if limit is not None and self.transport.enforce_timeout:
             latest = time.monotonic() - limit - GRACE
@@ -212,7 +212,7 @@ class Supervisor:
                     self.transport.kill([number])
 
     def _name_stopped(self) -> None:
-        """Name workers of this machine, also of other sweeps, that a signal has stopped in the middle of a task."""
+        """Report workers on this machine, also of other sweeps, that a signal has stopped during a task."""
         if time.monotonic() < self._next_look:
             return
         self._next_look = time.monotonic() + STOPPED_SECONDS
@@ -261,7 +261,7 @@ class Supervisor:
             return
         following = None
         if item.outcome is Outcome.FAILED:
-            self.leases.break_if_dead(item.task.key)  # the worker may have died with it
+            self.leases.break_if_dead(item.task.key)  # the worker may have died while holding the lease
             following = self._next_attempt(item) if item.here else None
         if following is None:
             self._finished.append(item)
@@ -300,7 +300,7 @@ class Supervisor:
         return released
 
     def _wait_for_others(self) -> list[Task]:
-        """Wait until other sweeps have finished their tasks or released some; returns the released ones."""
+        """Wait until other sweeps have finished their tasks or released some; returns the released tasks."""
         self.on_notice(f"Waiting for {counted(len(self._held_by_others), 'run')} that other sweeps are working on.")
         while not (released := self._released()) and self._held_by_others and not self._interrupts.count:
             time.sleep(_WAIT_SECONDS)

@@ -1,4 +1,4 @@
-"""Runs tasks in one process: takes their leases, runs them, writes their shards and reports by heartbeat."""
+"""Runs tasks in one process: takes their leases, runs them, writes their shards and reports through a heartbeat."""
 
 import time
 from contextlib import ExitStack
@@ -19,14 +19,14 @@ from bench.results.shards import Shards
 LOGS = "logs"
 """Folder, below the runs folder, for the output of runs and workers."""
 CHECKPOINTS = "checkpoints"
-"""Folder, below the runs folder, for the states of unfinished trainings."""
+"""Folder, below the runs folder, for checkpoints."""
 
 
 class TaskExecutor:
-    """A context manager. Where another process computes the results, only `claim` and `release` are used.
+    """A context manager. If another process computes the results, only `claim` and `release` are used.
 
-    With `own_process`, this process exists for these tasks alone: it ends when a run exceeds its time, and the output
-    of each run goes to a file.
+    With `own_process`, this process exists only for these tasks: it ends when a run exceeds its time limit, and the
+    output of each run goes to a file.
     """
 
     def __init__(self, surroundings: Surroundings, *, own_process: bool) -> None:
@@ -58,7 +58,7 @@ class TaskExecutor:
             self.release(task)
 
     def claim(self, task: Task) -> FinishedTask | None:
-        """Take the lease of a task. Returns None on success, otherwise what to report instead."""
+        """Take the lease of a task. Returns None on success, otherwise the result to report."""
         try:
             if not self.leases.acquire(task.key):
                 return FinishedTask(task, Outcome.HELD_BY_OTHER, 0.0, here=False)
@@ -72,7 +72,7 @@ class TaskExecutor:
         return None
 
     def release(self, task: Task) -> None:
-        """Give the lease back, whether the task is finished or not."""
+        """Release the lease, whether the task is finished or not."""
         self.heartbeat.update(task=None, run_id=None, attempt=None, since=time.monotonic())
         self.leases.release(task.key)
 

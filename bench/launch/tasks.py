@@ -1,4 +1,4 @@
-"""Tasks, their outcomes, and what a worker needs to run them."""
+"""Tasks, their outcomes, and the surroundings that a worker needs to run them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -21,11 +21,11 @@ class RunTask:
 
     Args:
         known_stamp: stamp of the shard at planning (`Shards.stamp`). A shard with another stamp is a new result.
-        attempt: from 1; one more for each retry.
-        eval_batch: test images per batch; None for that of the context.
+        attempt: number of the attempt, from 1.
+        eval_batch: test images per batch; None for the context's value.
         alongside: the other runs of its stack, see `bench.sweep.stacking`.
-        alone: no other run of the sweep is computed at the same time.
-        head: it trains on stored features only, and is handed to a worker apart from runs through a tower, see
+        alone: whether no other run of the sweep may run at the same time.
+        head: whether it trains on stored features only and is assigned separately from runs through a tower, see
             `bench.sweep.heads`.
     """
 
@@ -66,7 +66,7 @@ class RunTask:
 
 @dataclass(frozen=True)
 class DifficultyTask:
-    """Measure how hard one dataset is for one backbone; `known_stamp` and `attempt` as for runs."""
+    """Measure the difficulty of one dataset for one backbone; `known_stamp` and `attempt` as for runs."""
 
     backbone: str
     dataset: str
@@ -91,7 +91,7 @@ class DifficultyTask:
 
     @property
     def group(self) -> tuple[str, str, int | str]:
-        """Its own group: the test features it computes serve every run of the same backbone and dataset."""
+        """A separate group: every run of the same backbone and dataset uses its test features."""
         return *self.pair, -1
 
 
@@ -106,15 +106,15 @@ class Outcome(StrEnum):
     HELD_BY_OTHER = "held by other"
     """Another process holds its lease. The supervisor checks it again later."""
     UNWRITTEN = "unwritten"
-    """The result could not be written. No further task is handed out, since its result would be lost too."""
+    """The result could not be written. No further task is assigned, since its result would be lost too."""
 
 
 @dataclass(frozen=True)
 class FinishedTask:
     """A task that ended. If it is ok or failed, its shard is on disk.
 
-    `memory` says whether it failed because memory ran out, `in_training` whether that was before the evaluation, and
-    `here` is False if another sweep ran it.
+    `memory` is True if it failed because memory ran out, `in_training` if this was before the evaluation, and `here` is
+    False if another sweep ran it.
     """
 
     task: Task
@@ -152,7 +152,7 @@ class LaunchSummary:
 
     @property
     def unmeasured(self) -> list[FinishedTask]:
-        """The difficulties that could not be measured, which is no failed run."""
+        """The difficulties that could not be measured; they do not count as failed runs."""
         return [item for item in self._failed if isinstance(item.task, DifficultyTask)]
 
     @property
@@ -174,10 +174,10 @@ class Limits:
 
 
 class Surroundings(BaseModel):
-    """What a worker needs besides its tasks, sent as JSON.
+    """Everything that a worker needs besides its tasks, sent as JSON.
 
     `sweep` is the name of the sweep's heartbeat. `variables` are set in the worker's environment before it uses its
-    device, such as the one that shows it a single GPU.
+    device, such as the one that selects a single GPU.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

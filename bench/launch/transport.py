@@ -1,4 +1,4 @@
-"""What a launcher has to provide: workers that take tasks, and events that report what happened to them."""
+"""The interface of launchers: workers that take tasks, and events that report about them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,14 +26,14 @@ class Done:
 
 @dataclass(frozen=True)
 class Exited:
-    """A worker ended, whether asked to or not.
+    """A worker ended, expectedly or not.
 
     Args:
-        reason: such as "A worker died with signal 9 (SIGKILL)".
+        reason: reason in words, such as "A worker died with signal 9 (SIGKILL)".
         started: whether it could take tasks at all. If not, `reason` is a complete message.
-        running: whether it had begun the first of its unfinished tasks.
-        log: a sentence that says where the task's output is.
-        node_lost: whether the machine is gone, so that the task is not to blame.
+        running: whether it had started the first of its unfinished tasks.
+        log: a sentence about where the task's output is.
+        node_lost: whether the machine was lost, so that the task is not the cause.
     """
 
     worker: int
@@ -56,22 +56,22 @@ Event = Ready | Done | Exited | Notice
 
 
 class Transport(Protocol):
-    """Starts workers somewhere, carries tasks to them and reports events. A context manager, entered once a sweep.
+    """Starts workers, sends them tasks and reports events. A context manager, entered once per sweep.
 
-    The supervisor (`bench.launch.supervisor`) does everything else: it hands out tasks, stops on Ctrl-C, enforces time
-    limits, records the failure of a run whose worker died, and retries. Implementations inherit from this class for
-    its defaults.
+    The supervisor (`bench.launch.supervisor`) does everything else: it assigns tasks, stops on Ctrl-C, enforces time
+    limits, records the failure of a run whose worker died, and retries. Implementations inherit from this class for its
+    defaults.
     """
 
     surroundings: Surroundings
     tasks_per_worker: int = 1
-    """Tasks handed to a worker at a time. A worker with several runs them one after the other and then exits."""
+    """Tasks sent to a worker at a time. A worker with several tasks runs them one after the other and then exits."""
     start_attempts: int = 1
-    """Workers that may fail to start, one after another, before no more are started."""
+    """Number of consecutive workers that may fail to start before no more are started."""
     enforce_timeout: bool = True
-    """Whether the supervisor kills a worker that exceeds the time limit. False if the time may pass in a queue."""
+    """Whether the supervisor kills a worker that exceeds the time limit; False if tasks may wait in a queue."""
     in_process: bool = False
-    """Whether tasks run in this process, so that a second Ctrl-C has to interrupt the code of the run."""
+    """Whether tasks run in this process, so that a second Ctrl-C must interrupt the code of the run."""
     shares_memory: bool = False
     """Whether its workers share the memory of this machine or of a GPU, so that a run may fit alone."""
     detached: bool = False
@@ -90,31 +90,31 @@ class Transport(Protocol):
         return {}
 
     def capacity(self) -> int:
-        """How many workers may exist now."""
+        """The number of workers that may exist now."""
 
     def start(self) -> int:
         """Start a worker and return its number. `Ready` or `Exited` follows."""
 
     def prefers_heads(self, worker: int) -> bool | None:  # noqa: ARG002
-        """Whether a worker takes runs on stored features first, or runs through a tower; None if it does not matter."""
+        """Whether a worker prefers runs on stored features to runs through a tower; None for no preference."""
         return None
 
     def submit(self, worker: int, tasks: Sequence[Task]) -> None:
-        """Hand tasks to a worker that is ready or has finished its last one."""
+        """Send tasks to a worker that is ready or has finished its last task."""
 
     def poll(self, seconds: float) -> list[Event]:
-        """What has happened since the last call; waits up to `seconds` for something to happen."""
+        """The events since the last call; waits up to `seconds` for one."""
 
     def dismiss(self, worker: int) -> None:
         """Let a worker without tasks exit. `Exited` follows."""
 
     def drain(self) -> None:
-        """After the first Ctrl-C: withdraw submitted tasks that have not begun."""
+        """After the first Ctrl-C: withdraw submitted tasks that have not started."""
         return
 
     def kill(self, workers: Sequence[int]) -> None:
-        """End workers now, in the middle of a run. `Exited` follows."""
+        """Kill workers, even during a run. `Exited` follows."""
 
     def remove(self, worker: int) -> None:  # noqa: ARG002
-        """Free what belonged to a worker that has exited, after its last task was recorded."""
+        """Free the resources of a worker that has exited, after its last task was recorded."""
         return

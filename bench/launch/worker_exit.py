@@ -1,4 +1,4 @@
-"""Why a worker ended in the middle of a run: the time limit, the system's memory, a lost node, or the run itself."""
+"""Why a worker ended during a run: the time limit, the system's memory, a lost node, or the run itself."""
 
 import signal
 from pathlib import Path
@@ -15,7 +15,7 @@ _KILLED = (-9, 137)
 def run_error(exited: Exited, *, timeout: float | None = None, losses: int = 0) -> BenchError:
     """The error of the run during which a worker exited.
 
-    `timeout` is its time limit in seconds if it exceeded it; `losses` counts how often the run has lost its node.
+    `timeout` is the time limit in seconds if the run exceeded it; `losses` is how often the run has lost its node.
     """
     if timeout is not None:
         return RunTimeoutError(f"{timeout_message(timeout)} {exited.log}")
@@ -25,7 +25,7 @@ def run_error(exited: Exited, *, timeout: float | None = None, losses: int = 0) 
 
 
 def exit_error(code: int, log: str) -> BenchError:
-    """The error of a run whose worker process exited with that code; minus the number of a signal."""
+    """The error of a run whose worker process exited with a code, which is negative for a signal."""
     if code in _KILLED:
         return WorkerKilledError(
             f"worker {describe_exit(code)} during this run. The usual reason is a lack of memory; if so, use fewer "

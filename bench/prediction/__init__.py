@@ -1,4 +1,4 @@
-"""Prediction with tuned models: images from folders, tables, tars and lists, one row for each in a table or a page.
+"""Prediction with tuned models: reads images from folders, tables, tars and lists, and writes one row per image.
 
 Images are streamed, so that memory does not depend on their number.
 """

@@ -7,11 +7,11 @@ from bench.tuned import MODELS, SUFFIX, list_models
 
 
 def find_model(name: str | Path, runs: Path = Path("runs")) -> Path:
-    """The model file that is meant: a path, or below `runs` the beginning of a run id, or a dataset with one model.
+    """The model file of a path, of the beginning of a run id, or of a dataset with one model below `runs`.
 
-    `models/birds` means the model of dataset `birds`, as `birds` does.
+    `models/birds` also means the model of dataset `birds`.
 
-    Raises UsageError if there is none, or more than one.
+    Raises UsageError if there is no such model, or more than one.
     """
     given = Path(name)
     for path in (given, given.with_name(given.name + SUFFIX)):

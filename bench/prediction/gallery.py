@@ -1,4 +1,4 @@
-"""The images that a page shows: those that a model is least sure of, with small pictures, in bounded memory."""
+"""Collects the images of a page: the least certain ones, with small pictures, in bounded memory."""
 
 import base64
 import heapq
@@ -17,7 +17,7 @@ SIDE = 112
 
 
 class Gallery:
-    """Keeps the `size` least certain images; errors are counted only."""
+    """Keeps the `size` least certain images; errors are only counted."""
 
     def __init__(self, size: int = 500) -> None:
         self._size = size

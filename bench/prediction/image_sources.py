@@ -15,7 +15,7 @@ from datasets_registry import image_suffixes
 TABLES = (".csv", ".tsv", ".parquet")
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 LIST = "-"
-"""Standard input: one path a line."""
+"""Standard input, one path per line."""
 COLUMNS = ("path", "image_path", "file_path", "filepath", "file_name", "filename", "file", "image")
 """Usual names of the column of paths, in order of precedence."""
 
@@ -29,7 +29,7 @@ class ImageItem:
 
 
 def check_sources(sources: Sequence[str]) -> None:
-    """Raise UsageError for a source that does not exist, is of no known kind, or is a folder without an image."""
+    """Raise UsageError for a source that does not exist, has an unknown type, or is a folder without an image."""
     for source in sources:
         if source == LIST:
             continue
@@ -51,7 +51,7 @@ def check_sources(sources: Sequence[str]) -> None:
 
 
 def image_items(sources: Sequence[str]) -> Iterator[ImageItem]:
-    """The images of several sources, in order; folders are sorted by name. An item of a tar must be read at once."""
+    """The images of several sources in order; folders are sorted by name. Read an item of a tar before the next."""
     for source in sources:
         path = Path(source)
         if source == LIST:
@@ -85,7 +85,7 @@ def _folder(root: Path) -> Iterator[ImageItem]:
 
 
 def _tar(path: Path) -> Iterator[ImageItem]:
-    """The images of a tar file, whose bytes are read as the file is passed once."""
+    """The images of a tar file, in one pass; each must be read before the next."""
     suffixes = image_suffixes()
     try:
         with tarfile.open(path, "r|*") as tar:
@@ -103,7 +103,7 @@ def _same(content: bytes) -> bytes:
 
 
 def _table(path: Path) -> Iterator[ImageItem]:
-    """The images of a table's column of paths; relative ones begin at the table's folder."""
+    """The images of a table's column of paths; relative paths start at the table's folder."""
     for text in _parquet_column(path) if path.suffix.lower() == ".parquet" else _csv_column(path):
         yield ImageItem(text, (path.parent / text).read_bytes)
 

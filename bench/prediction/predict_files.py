@@ -1,4 +1,4 @@
-"""Predicts a stream of images: decodes ahead of the towers, writes rows as they come, continues where it stopped."""
+"""Predicts a stream of images: decodes ahead of the towers, writes rows at once, and can resume."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +24,7 @@ from datasets_registry import BadImageError
 
 @dataclass(frozen=True)
 class PredictionSummary:
-    """What a prediction did: images in total, those that could not be read, those unlike anything seen."""
+    """Numbers of images: in total, unreadable, and unlike the training images."""
 
     images: int
     unreadable: int
@@ -34,7 +34,7 @@ class PredictionSummary:
 
 @dataclass(frozen=True)
 class _Decoded:
-    """An image ready for the tower, or why it cannot be read; `open` decodes it again."""
+    """A decoded image, or the reason why it cannot be read; `open` decodes it again."""
 
     name: str
     open: Callable[[], Image.Image]
@@ -111,12 +111,12 @@ class _Counts:
 def _matching_rows(
     model: TunedModel, table: PartialTable, items: Iterator[ImageItem]
 ) -> Iterator[tuple[Row, Callable[[], Image.Image]]]:
-    """The rows that are done, each with its image; raises UsageError if the images are other ones."""
+    """The finished rows, each with its image; raises UsageError if the images have changed."""
     for row in table.rows():
         item = next(items, None)
         if item is None or item.name != row["image"]:
             raise UsageError(
-                f"{table.path} has a row for {row['image']}, but the images are others now; delete it to start over."
+                f"{table.path} has a row for {row['image']}, but the images have changed; delete it to start over."
             )
         yield row, lambda item=item: model.decoded(item.read(), item.name)  # type: ignore[misc]
 

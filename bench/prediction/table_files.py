@@ -1,7 +1,7 @@
 """Tables of predictions: rows are collected in a partial file, which becomes a CSV, JSON-lines or parquet file.
 
-The partial file has a header that names the model and its classes, so that a killed prediction can be continued. The
-table itself appears when all images are done, whole or not at all.
+The partial file has a header with the model and its classes, so that a killed prediction can be resumed. The table
+itself is written atomically when all images are done.
 """
 
 import csv
@@ -26,7 +26,7 @@ class PartialTable:
     """Rows of an unfinished prediction, beside the output.
 
     Args:
-        key: what the rows depend on; a partial file with another key is not continued.
+        key: everything that the rows depend on; a partial file with another key is not resumed.
     """
 
     def __init__(self, out: Path, key: Mapping[str, Any]) -> None:
@@ -34,7 +34,7 @@ class PartialTable:
         self.path = out.with_name(f"{out.name}.partial")
 
     def begin(self, *, resume: bool) -> int:
-        """Check and open the file; returns the number of rows that it has already. Raises UsageError."""
+        """Check and open the file; returns the number of existing rows. Raises UsageError."""
         if not self.path.exists():
             self.out.parent.mkdir(parents=True, exist_ok=True)
             self.path.write_text(json.dumps(self.key) + "\n", encoding="utf-8")
@@ -89,7 +89,7 @@ class PartialTable:
 
 
 def check_format(out: Path) -> None:
-    """Raise UsageError for a suffix that names no format, or parquet without pyarrow."""
+    """Raise UsageError for an unknown suffix, or for parquet without pyarrow."""
     if out.suffix.lower() not in FORMATS:
         raise UsageError(f"--out {out}: the suffix decides the format; use {', '.join(FORMATS)}.")
     if out.suffix.lower() == ".parquet":
@@ -102,7 +102,7 @@ def check_format(out: Path) -> None:
 
 
 def write_csv_rows(file: IO[str], columns: Sequence[str], rows: Iterator[Row], *, header: bool = True) -> None:
-    """Rows as CSV lines; what a row lacks is empty."""
+    """Write rows as CSV lines; missing values are empty."""
     writer = csv.DictWriter(file, list(columns), restval="", lineterminator="\n")
     if header:
         writer.writeheader()

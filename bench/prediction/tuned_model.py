@@ -32,12 +32,12 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class ImagePredictions:
-    """What a model says about some images.
+    """A model's predictions for some images.
 
     Args:
         classes: names, in the order of the columns of `probabilities`.
         probabilities: `(n, n_cls)`, calibrated by the model's temperature.
-        novelty: `(n,)`, larger for images unlike the training images; NaN where the model has no such score.
+        novelty: `(n,)`, larger for images unlike the training images; NaN if the model has no such score.
         unlike: `(n,)`, whether the novelty exceeds the model's threshold.
     """
 
@@ -58,7 +58,7 @@ class ImagePredictions:
         """One row per image: label, probability, novelty, and whether it is unlike the training images.
 
         Args:
-            names: of the images, for the index.
+            names: names of the images, for the index.
         """
         import pandas as pd
 
@@ -76,10 +76,10 @@ class ImagePredictions:
 
 
 class TunedModel:
-    """A kept model, ready to classify; `load_model` makes it.
+    """A stored model, ready to classify; `load_model` creates it.
 
     Args:
-        classes: of the predictions: those of the training, and more where the method is open-vocabulary.
+        classes: predicted classes: the training classes, and more if the method is open-vocabulary.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class TunedModel:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes."""
+        """Names of the predicted classes."""
         return self.class_set.names
 
     @property
@@ -101,12 +101,12 @@ class TunedModel:
         return self.method.backbone
 
     def with_classes(self, names: Sequence[str]) -> "TunedModel":
-        """The same model with more classes. Raises UsageError if its method cannot name new ones, or one repeats."""
+        """The same model with more classes; UsageError if its method cannot classify new ones, or a name repeats."""
         trained = self.class_set
         if not self.info.open_vocabulary:
             raise UsageError(
-                f"This model of {self.info.spec.method} is tied to its {len(trained)} classes and takes no others; "
-                "train it with them, or use a method that can name new classes, such as coop."
+                f"This model of {self.info.spec.method} is tied to its {len(trained)} classes and accepts no others; "
+                "train it with them, or use a method that can classify new classes, such as coop."
             )
         if repeated := [name for i, name in enumerate(names) if name in trained.names or name in names[:i]]:
             raise UsageError(f"The class {repeated[0]!r} is given twice, or is a class of the model already.")
@@ -116,7 +116,7 @@ class TunedModel:
         return TunedModel(self.info, self.method, self._means, classes)
 
     def predict(self, images: Any, *, batch: int = BATCH) -> ImagePredictions:
-        """Predict images: paths, `PIL` images or arrays `(h, w, 3)` of bytes; one or several.
+        """Predict one or several images: paths, `PIL` images or uint8 arrays `(h, w, 3)`.
 
         Raises DataError for a file that is not an image.
         """
@@ -137,11 +137,11 @@ class TunedModel:
         )
 
     def decoded(self, content: bytes, where: object) -> Image.Image:
-        """An encoded image by the rule of the model's dataset. Raises DataError for anything else."""
+        """Decode an image by the rule of the model's dataset. Raises DataError for anything else."""
         return decode_image(content, where, Decoding(self.info.orient, "Replace or remove it"))
 
     def rendered(self, image: Image.Image) -> NDArray[np.uint8]:
-        """An image as the tower sees it, `(size, size, 3)`."""
+        """An image as the input of the tower, before normalisation, `(size, size, 3)`."""
         shown = view_params("", CENTER_VIEW, image.size)
         return render(image, shown, self.backbone.image_size, self.backbone.preprocessing)
 
@@ -213,10 +213,10 @@ def load_model(
         path: the file, or a name of a model in `runs`.
         backbone: `arch.tag`, `ARCH=FILE`, `hf-hub:ORG/NAME`, `local-dir:FOLDER`, a weights file, or a loaded backbone;
             by default the recorded one. It must have the weights that the model was tuned on.
-        cache_dir: where features of class texts are kept between calls.
+        cache_dir: folder where features of class texts are kept between calls.
 
     Raises:
-        ModelFileError: the file is damaged or newer, its method is not installed, or the backbone is another one.
+        ModelFileError: the file is damaged or newer, its method is not installed, or the backbone differs.
     """
     file = find_model(path, Path(runs))
     info, tensors = read_model(file)
@@ -248,7 +248,7 @@ def _backbone_spec(info: ModelInfo, given: str | None) -> BackboneSpec:
     recorded = Path(text.partition("=")[2].partition(",")[0])
     if given is None and "=" in text and not recorded.exists():
         raise ModelFileError(
-            f"This model was tuned on {info.spec.backbone} with the weights {recorded}, which are not there any more. "
+            f"This model was tuned on {info.spec.backbone} with the weights {recorded}, which no longer exist. "
             f"{remedy}."
         )
     try:

@@ -1,1 +1,1 @@
-"""The code, packages, weights and data that a run was made with, and whether they have changed since."""
+"""The code, packages, weights and data of a run, and whether they have changed since."""

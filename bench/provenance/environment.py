@@ -17,12 +17,12 @@ PACKAGES = ("torch", "torchvision", "open_clip_torch", "numpy", "pillow", "safet
 """Distributions whose version can change a result."""
 
 SHIPPED_STATE = "source-state.json"
-"""In packages that were copied to another machine: a file with the state of the checkout they came from."""
+"""A file in packages that were copied to another machine: the state of the original checkout."""
 
 
 @dataclass(frozen=True)
 class SourceState:
-    """Commit of the checkout that holds the packages and whether it has changes; None without a checkout."""
+    """Commit of the checkout of the packages, and whether it has changes; None without a checkout."""
 
     commit: str | None
     dirty: bool | None
@@ -94,7 +94,7 @@ def package_versions() -> dict[str, str]:
 
 @cache
 def gpu_driver() -> str | None:
-    """The version of NVIDIA's driver, asked once per process; None if its tool does not answer."""
+    """The version of NVIDIA's driver, read once per process; None if its tool fails."""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
         listing = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.split()

@@ -1,4 +1,4 @@
-"""Which stored runs today's code or data would not reproduce, and why."""
+"""Finds stored runs that current code or data may not reproduce, and the reasons."""
 
 import json
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from datasets_registry import BenchError, last_fingerprint
 
 
 class Staleness:
-    """The digests of today's code, weights and data, each computed once.
+    """The digests of the current code, weights and data, each computed once.
 
     A changed draw, split file or class list changes the task and so the run id; it is not checked here.
 
@@ -23,7 +23,7 @@ class Staleness:
         data_root: the folder of datasets; None skips the check of their files.
         backbone_digest: the digest of a backbone's weights by its slug; None skips the check of weights, which would
             have to be loaded.
-        kept: where the digests of the methods' code are kept from one process to the next.
+        kept: cache of the digests of the methods' code, shared by processes.
     """
 
     def __init__(
@@ -38,11 +38,11 @@ class Staleness:
         self._code = cache(self._code_of)
 
     def backbone_changed(self, slug: str, digest: str) -> bool:
-        """Whether the backbone had another digest than today's when something was computed; False if unchecked."""
+        """Whether the backbone's digest differs from a recorded one; False if unchecked."""
         return self._backbone is not None and digest not in ("", self._backbone(slug))
 
     def reasons(self, record: RunRecord) -> tuple[str, ...]:
-        """Why the record is stale, a few words each; empty where no change was found."""
+        """Why the record is stale, a few words per reason; empty if no change was found."""
         spec, made = record.spec, record.provenance
         found = self.code_reasons(spec.method, made.method_digest, made.machinery_digest)
         if self.backbone_changed(spec.backbone, made.backbone_digest):
@@ -53,7 +53,7 @@ class Staleness:
         return tuple(found)
 
     def code_reasons(self, method: str, own: str, shared: str | None) -> list[str]:
-        """How the code of a method changed since a run with these digests; empty for a method that is not installed."""
+        """Which code of a method changed since a run with these digests; empty for a method that is not installed."""
         now = self._code(method)
         if now is None or _same_predictions(method, (own, shared or ""), now):
             return []
@@ -78,7 +78,7 @@ class Staleness:
 
 
 def _same_predictions(method: str, made: tuple[str, str], now: tuple[str, str]) -> bool:
-    """Whether the list has both versions of a method, the later one last."""
+    """Whether the list of a method has both versions, and the current version is its last."""
     listed = equivalent_code().get(method, [])
     versions = list(zip(listed[::2], listed[1::2], strict=True))
     return now in versions[-1:] and made in versions
@@ -88,8 +88,8 @@ def _same_predictions(method: str, made: tuple[str, str], now: tuple[str, str]) 
 def equivalent_code() -> dict[str, list[str]]:
     """Digests of versions of a method that give identical predictions, by method name, the newest last.
 
-    Two digests for each version: of the method and of its shared code. `etl-bench verify` found the predictions of all
-    versions equal bit for bit. `python -m tools.equivalent_code` adds today's.
+    Each version has two digests: of the method and of its shared code. `etl-bench verify` found the predictions of all
+    versions bit-identical. `python -m tools.equivalent_code` adds the current version.
     """
     text = (resources.files("bench.provenance") / "equivalent_code.json").read_text(encoding="utf-8")
     return cast(dict[str, list[str]], json.loads(text))

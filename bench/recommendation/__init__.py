@@ -1,4 +1,4 @@
-"""Which method to take for a dataset: prior knowledge, a race on its labelled images, and an answer with interval."""
+"""Recommends a method for a dataset: prior knowledge, a race on its labelled images, and an answer with an interval."""
 
 import lazy_loader
 

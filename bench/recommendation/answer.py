@@ -1,4 +1,4 @@
-"""What a race answers: the method to take, its accuracy on unseen images, and what would settle or improve it. Pure."""
+"""The result of a race: the recommended method, its accuracy on unseen images, and the effect of more labels. Pure."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _REPLICATES = 4000
 
 @dataclass(frozen=True)
 class Standing:
-    """A method that is left, against the leader.
+    """A remaining method, compared with the leader.
 
     Args:
         below_leader: the leader's accuracy minus its own, with a 95 % interval for this pair; None for the leader.
-        labels: labelled images with which the pair would probably be told apart, or shown to be equal within the
+        labels: number of labelled images with which the test would probably show a difference, or equality within the
             margin, if the observed difference is the true one; None if more than 10,000, or not needed.
-        repeats: the same in repetitions with these labels; None if no number of them is enough.
+        repeats: the same as a number of repetitions with the present labels; None if no number is enough.
     """
 
     method: str
@@ -41,13 +41,13 @@ class Standing:
 
 @dataclass(frozen=True)
 class Decision:
-    """The method to take.
+    """The recommended method.
 
     Args:
         pick: the cheapest method whose observed loss against the leader is at most the margin.
-        standings: the methods that are left, best first.
-        accuracy: of the pick on unseen images, corrected for having been chosen, with a 95 % interval.
-        optimism: what the correction has taken off.
+        standings: the remaining methods, best first.
+        accuracy: accuracy of the pick on unseen images, corrected for the selection, with a 95 % interval.
+        optimism: the amount of the correction.
     """
 
     pick: str
@@ -72,11 +72,11 @@ class Doubling:
 def decide(
     tables: Tables, folds: NDArray[np.int64], by_cost: Sequence[str], *, margin: float, settled: Sequence[str] = ()
 ) -> Decision:
-    """Choose among the methods that are left.
+    """Choose among the remaining methods.
 
     Args:
-        by_cost: the methods that were trained to the end, cheapest first. One of them is chosen.
-        settled: methods that are shown to be equal to the leader within the margin.
+        by_cost: the methods that were trained to the end, cheapest first; the choice is among them.
+        settled: methods that were shown to be equal to the leader within the margin.
     """
     final = {name: tables[name] for name in by_cost}
     leader = best_of(final)
@@ -94,7 +94,7 @@ def decide(
 
 
 def needed(test: MeanTest, images: int, margin: float) -> tuple[int | None, int | None]:
-    """Labelled images, and repetitions, that settle a pair with a power of 80 % if its difference is as observed."""
+    """Numbers of labelled images and repetitions that decide a pair with 80 % power at the observed difference."""
     effect = abs(abs(test.mean) - margin)
     if test.standard_error is None or effect == 0:
         return None, None
@@ -103,15 +103,15 @@ def needed(test: MeanTest, images: int, margin: float) -> tuple[int | None, int 
 
 
 def selection_optimism(below_leader: Mapping[str, MeanTest], shares: Mapping[str, float]) -> float:
-    """How much better the chosen method looks than it is, because it was chosen among many.
+    """The selection bias of the chosen method's accuracy: how much it is overestimated because it was the best of many.
 
-    The choice is repeated with new noise around accuracies that are shrunk towards their mean by the share of their
-    spread that the noise explains; the mean noise of the method that wins is returned. Of equal methods, the best one
-    looks better by its whole lead. The noise is that of the images, on a part of them counted for that part.
+    The choice is simulated with new noise around accuracies that are shrunk towards their mean by the share of their
+    variance that the noise explains; the mean noise of the winner is returned. Among equal methods, the whole lead of
+    the best one is noise. The noise is that of sampling images; for a part of them it counts for that part.
 
     Args:
         below_leader: the leader's accuracy minus that of every other method that was not dropped.
-        shares: by the same methods, the part of the leader's images on which they were compared.
+        shares: for the same methods, the share of the leader's images on which they were compared.
 
     Example:
         >>> noise = MeanTest.from_error(0.0, 1, 1, 0.02, 100, image_error=0.02)
@@ -124,7 +124,7 @@ def selection_optimism(below_leader: Mapping[str, MeanTest], shares: Mapping[str
         return 0.0
     lead = np.array([0.0, *(-test.mean for test in tests.values())])
     errors = np.array([test.image_error for test in tests.values()]) / math.sqrt(2)
-    noise = np.array([errors.mean(), *errors])  # a difference has the noise of both methods
+    noise = np.array([errors.mean(), *errors])  # a difference contains the noise of both methods
     kept = max(0.0, float(lead.var(ddof=1)) - float((noise**2).mean()))
     kept /= kept + float((noise**2).mean())
     centre = lead.mean() + kept * (lead - lead.mean())
@@ -135,7 +135,7 @@ def selection_optimism(below_leader: Mapping[str, MeanTest], shares: Mapping[str
 
 
 def moved(test: MeanTest, by: float) -> MeanTest:
-    """The same test around another mean, its interval within 0..1."""
+    """The same test around a mean that is shifted by `by`, with its interval clipped to 0..1."""
     low, high = test.low, test.high
     return replace(
         test,
@@ -146,15 +146,15 @@ def moved(test: MeanTest, by: float) -> MeanTest:
 
 
 def doubling(tables: Mapping[int, NDArray[np.float64]], folds: NDArray[np.int64]) -> Doubling | None:
-    """What twice the most shots would add, if the error goes on falling as a power of the number of shots.
+    """The accuracy that twice the largest number of shots would add, if the error follows a power law in the shots.
 
-    The logarithm of the error is extrapolated as a straight line in the logarithm of the shots. The interval covers
-    other images and other trainings, by the delta method; it does not cover another shape of the curve.
+    The logarithm of the error is extrapolated as a straight line in the logarithm of the shots. The interval, by the
+    delta method, covers other images and repeated training, but not another shape of the curve.
 
     Args:
         tables: by shots, whether each image is classified correctly, `(repeats, images)`; NaN where not scored.
 
-    Returns None with fewer than two numbers of shots, or where no error is left to learn from.
+    Returns None with fewer than two numbers of shots, or if there are no errors.
 
     Example:
         >>> halves = {2: np.array([[0.0] * 8 + [1.0] * 8]), 4: np.array([[0.0] * 4 + [1.0] * 12])}

@@ -1,11 +1,12 @@
-"""Successive elimination: which methods of a race are shown to be worse than the leader. Pure.
+"""Successive elimination: finds the methods of a race that are significantly worse than the leader. Pure.
 
 The true best method is dropped with a probability of at most `LEVEL` in the whole race. It can be dropped only by a
 test against another method at a look, so every test has the level `LEVEL / (looks * opponents)` (Bonferroni). The looks
-are planned before the race. A race that ends early makes fewer of them, which keeps the error rate.
+are planned before the race. A race that ends early has fewer looks, so the error rate still holds.
 
-To save time, only half of the methods go on after the second fold, half of these after the third, and so on (sequential
-halving). The others rest: they are not shown to be worse, and are still compared on the images that they have scored.
+To save time, only half of the methods continue after the second fold, half of these after the third, and so on
+(sequential halving). The others rest: they were not shown to be worse, and are still compared on the images that they
+have scored.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,13 +26,13 @@ Tables = Mapping[str, NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Look:
-    """What the outcomes so far show.
+    """The comparison of methods on the outcomes so far.
 
     Args:
-        leader: the method with the highest accuracy of those that are still trained.
-        below_leader: by other method, the leader's accuracy minus its own, on the images that both have scored.
-        dropped: methods that are shown to be worse than the leader by more than the margin.
-        equal: methods that are shown to be at most the margin worse than the leader.
+        leader: the method with the highest accuracy among those that are still trained.
+        below_leader: for every other method, the leader's accuracy minus its own, on the images that both have scored.
+        dropped: methods that are significantly worse than the leader by more than the margin.
+        equal: methods that were shown to be worse than the leader by at most the margin.
     """
 
     leader: str
@@ -41,12 +42,12 @@ class Look:
 
     @property
     def open(self) -> tuple[str, ...]:
-        """Methods that may or may not be as good as the leader."""
+        """Methods whose comparison with the leader is inconclusive."""
         return tuple(name for name in self.below_leader if name not in self.dropped and name not in self.equal)
 
 
 def planned_looks(folds: int, repeats: int) -> tuple[int, ...]:
-    """After how many folds the race looks: each fold of the first repetition but the first, then every repetition.
+    """Numbers of folds after which the race looks: 2, 3, ... of the first repetition, then after every repetition.
 
     Example:
         >>> planned_looks(4, 3)
@@ -61,10 +62,10 @@ def look(
     """Compare every method with the leader.
 
     Args:
-        folds: `(repeats, images)`, the fold that holds each image out.
-        margin: largest loss that does not matter, as a fraction.
-        tests: the planned number of looks times the number of opponents, by which the level is divided.
-        active: the methods that are still trained, of which one leads; None for all.
+        folds: `(repeats, images)`, the fold in which each image is held out.
+        margin: largest loss that is considered irrelevant, as a fraction.
+        tests: the planned number of looks times the number of opponents; the level is divided by it.
+        active: the methods that are still trained, among which the leader is; None for all.
     """
     leader = best_of({name: tables[name] for name in active or tables})
     below_leader = against(leader, tables, folds)
@@ -75,9 +76,9 @@ def look(
 
 
 def going_on(found: Look, by_cost: Sequence[str], *, margin: float, methods: int, folds: int) -> list[str]:
-    """The methods that are trained further after that many folds: of all `methods`, half after the second, and so on.
+    """The methods that are still trained after that many folds: half of all `methods` after the second, and so on.
 
-    They are those closest to the leader. Of methods within the margin, cheaper ones come first.
+    They are the methods closest to the leader. Among methods within the margin, cheaper ones come first.
 
     Example:
         >>> [max(2, -(-14 // 2 ** (folds - 1))) for folds in (2, 3, 4)]
@@ -99,7 +100,7 @@ def against(leader: str, tables: Tables, folds: NDArray[np.int64]) -> dict[str, 
 
 
 def best_of(tables: Tables) -> str:
-    """The method with the highest mean; the first of equal ones."""
+    """The method with the highest mean; on ties the first."""
     return max(tables, key=lambda name: float(np.nanmean(tables[name])))
 
 

@@ -1,4 +1,4 @@
-"""How the labelled images are divided: the folds of every repetition, and how many shots fit into them."""
+"""Divides the labelled images into the folds of every repetition, and finds how many shots fit into them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from datasets_registry import DatasetSplits, Fold, ShotsError, labelled, shots_w
 FOLDS = 4
 MOST_PER_SHOT = 6
 FEWEST_USED = 48
-"""Labelled images of a class that take part in a race: six times the shots, at least 48."""
+"""Largest number of labelled images per class in a race: six times the shots, at least 48."""
 
 
 @dataclass(frozen=True)
 class FoldPlan:
-    """The trainings of a race.
+    """The folds of a race; each method is trained once per fold.
 
     Args:
         folds: in the order of the race, with `per_repeat` for each repetition.
-        shots: images of a class in each training; fewer than wanted where a class is too small to hold some out.
-        images: labelled images that take part; `classes` of them.
+        shots: training images per class and fold; fewer than requested if a class is too small to hold some out.
+        images: number of labelled images in the race; `classes` is their number of classes.
     """
 
     folds: tuple[Fold, ...]
@@ -32,16 +32,16 @@ class FoldPlan:
 
     @property
     def repeats(self) -> int:
-        """How many repetitions there are."""
+        """Number of repetitions."""
         return len(self.folds) // self.per_repeat
 
 
 def plan_folds(
     splits: DatasetSplits, dataset: str, shots: int, repeats: tuple[int, ...], *, allow_fewer: bool = False
 ) -> FoldPlan:
-    """Divide the labelled images; with `allow_fewer`, small classes train on all that are not held out.
+    """Divide the labelled images; with `allow_fewer`, a small class uses all images that are not held out.
 
-    Raises UsageError, DataError or ShotsError where they cannot be divided.
+    Raises UsageError, DataError or ShotsError if they cannot be divided.
     """
     names = splits.class_names
     if len(names) < 2:

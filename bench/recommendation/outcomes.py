@@ -15,11 +15,11 @@ from datasets_registry import Fold
 
 @dataclass
 class Outcomes:
-    """What the finished runs of a race say.
+    """The outcomes of the finished runs of a race.
 
     Args:
-        images: keys of the labelled images, which are the columns of every table.
-        repeats: the repetitions, which are the rows.
+        images: keys of the labelled images, the columns of every table.
+        repeats: the repetitions, the rows of every table.
     """
 
     images: tuple[str, ...]
@@ -34,7 +34,7 @@ class Outcomes:
         self._folds = np.zeros((len(self.repeats), len(self.images)), dtype=np.int64)
 
     def add(self, method: str, fold: Fold, shard: Shard) -> None:
-        """Count a run. A failed one is kept as the reason why its method is out of the race."""
+        """Add a run. The error of a failed run is kept as the reason why its method leaves the race."""
         record = shard.record
         if record.status is RunStatus.FAILED:
             self.failed[method] = " ".join((record.error.message if record.error else "failed").split())
@@ -50,7 +50,7 @@ class Outcomes:
         )
 
     def score(self, method: str, fold: Fold, images: Sequence[str], correct: NDArray[np.bool_], seconds: float) -> None:
-        """Count a training: whether each held-out image is classified correctly, and how long it took."""
+        """Add the outcome of a run: whether each held-out image is classified correctly, and the seconds it took."""
         row, columns = self.repeats.index(fold.repeat), [self._column[key] for key in images]
         table = self._correct.setdefault(method, np.full(self._folds.shape, np.nan))
         table[row, columns] = correct
@@ -59,7 +59,7 @@ class Outcomes:
 
     @property
     def folds(self) -> NDArray[np.int64]:
-        """`(repeats, images)`: the fold that holds each image out, 0 where no run has scored it."""
+        """The fold in which each image is held out, `(repeats, images)`; 0 if no run has scored it."""
         return self._folds
 
     def tables(self, methods: list[str]) -> Mapping[str, NDArray[np.float64]]:
@@ -71,5 +71,5 @@ class Outcomes:
         return float(np.median(self._seconds.get(method, [0.0])))
 
     def trainings(self, method: str) -> int:
-        """How many runs of a method are finished."""
+        """Number of finished runs of a method."""
         return len(self._seconds.get(method, []))

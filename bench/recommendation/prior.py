@@ -1,4 +1,4 @@
-"""What is known before any training: published numbers and own runs, and the policy that chooses by them."""
+"""Prior knowledge before any training: published numbers and own runs, and the policy that chooses by them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FEWEST_DATASETS = 3
 FEWEST_METHODS = 2
-"""A table of fewer datasets or methods says nothing about a choice."""
+"""Smallest numbers of datasets and methods of a table that is used for a choice."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Prior:
     """One source of prior knowledge.
 
     Args:
-        source: what it is, in words, with its setting.
+        source: the source in words, with its setting.
         pick: the method that the policy chooses for this dataset.
     """
 
@@ -41,7 +41,7 @@ def priors(request: RecommendRequest, difficulty: float | None, zero_shot: float
     """Prior knowledge from published numbers and from own runs on other datasets, if there is enough of it.
 
     Args:
-        difficulty: relative transfer difficulty of this dataset, measured on its labelled training images.
+        difficulty: relative transfer difficulty (RTD) of this dataset, measured on its labelled training images.
         zero_shot: zero-shot accuracy on the same images.
     """
     backbone = _slug(request.sweep.backbones[0])
@@ -58,8 +58,8 @@ def priors(request: RecommendRequest, difficulty: float | None, zero_shot: float
 def published_table(backbone: str, shots: int, methods: Sequence[str] | None = None) -> tuple[str, Known] | None:
     """The few-shot table of the ledger for a backbone, or for its family, at the closest number of shots.
 
-    Only unmodified methods of this project with a number on all eleven datasets count, or of `methods`. A method that
-    several sources report has their mean.
+    It includes unmodified methods of this project, or of `methods`, with a number on all eleven datasets. For a method
+    in several sources, the mean is used.
     """
     from bench.published import DATASETS, published_difficulty, published_frame
     from methods import known_methods
@@ -87,7 +87,7 @@ def published_table(backbone: str, shots: int, methods: Sequence[str] | None = N
 
 
 def own_runs(request: RecommendRequest) -> pd.DataFrame | None:
-    """The runs of the runs folder; None if there are none, or another process holds the database."""
+    """The runs of the runs folder; None if there are none, or if another process has locked the database."""
     from bench.store import fresh_store
 
     if not (request.runs / "shards").is_dir():
@@ -125,7 +125,7 @@ def own_table(runs: pd.DataFrame | None, request: RecommendRequest, backbone: st
 
 
 def earlier_costs(runs: pd.DataFrame | None, backbone: str) -> dict[str, float]:
-    """Median seconds of a training by method, from own runs on this backbone."""
+    """Median training seconds by method, from own runs on this backbone."""
     if runs is None or runs.empty:
         return {}
     mine = runs[(runs["backbone"] == backbone) & (runs["shots"] > 0)].dropna(subset=["train_seconds"])

@@ -1,4 +1,4 @@
-"""The race: methods are trained fold by fold, cheap ones first, until one is left, or time or trainings run out."""
+"""The race: methods are trained fold by fold, cheap methods first, until one is left or the budget is used up."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from bench.sweep.request import SweepRequest
 from datasets_registry import EvalProtocol, Fold
 
 TOO_LITTLE = 5.0
-"""Seconds below which no race is begun while nothing is known of the costs: the weights alone take as long."""
+"""Smallest budget in seconds if no cost is known: loading the weights alone takes as long."""
 UNKNOWN_SHARE = 0.25
-"""Part of the remaining budget that a first training may take, so that a slow method leaves time for others."""
+"""Share of the remaining budget that a method's first run may take, so that a slow method leaves time for others."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Dropped:
 
     Args:
         below_leader: the leader's accuracy minus its own when it was dropped; None if it failed or was not affordable.
-        reason: in words.
+        reason: why it left, in words.
     """
 
     method: str
@@ -46,11 +46,11 @@ class RaceResult:
 
     Args:
         left: methods that were not dropped, cheapest first.
-        active: those of them that were trained to the end, cheapest first.
+        active: the methods of `left` that were trained to the end, cheapest first.
         last: the last look; None if there was none.
         why: why the race ended, in words.
         seconds: wall clock of the race.
-        share: of the cost of training every candidate on every fold, the part that was spent; None if unknown.
+        share: the cost as a share of training every candidate on every fold; None if unknown.
     """
 
     outcomes: Outcomes
@@ -65,10 +65,10 @@ class RaceResult:
 
 
 class Race:
-    """Runs the trainings of one race and decides after each look who stays.
+    """Carries out the runs of one race and decides after each look which methods stay.
 
     Args:
-        costs: seconds of one training by method, from earlier runs; they order the methods.
+        costs: seconds of one run by method, from earlier runs; they determine the order of the methods.
         say: receives one line for every decision.
     """
 
@@ -107,7 +107,7 @@ class Race:
         return self._result(why)
 
     def check_budget(self) -> None:
-        """Raise UsageError if the budget does not cover the cheapest method once on every fold of a repetition."""
+        """Raise UsageError if the budget is too small for the cheapest method on every fold of one repetition."""
         known = [self._costs[name] for name in self.left if name in self._costs]
         needed = min(known) * self.plan.per_repeat if known else TOO_LITTLE
         if self.request.budget < needed:
@@ -117,21 +117,21 @@ class Race:
             )
 
     def train(self, method: str, fold: Fold, shots: int) -> str | None:
-        """One training outside of the race's plan, for a learning curve; the run's id, None without time or result."""
+        """One additional run, for a learning curve. Returns its id; None if there is no time left or it failed."""
         return self._carry_out([method], fold, shots).get(method) if self._fits(method) else None
 
     @property
     def remaining(self) -> float:
-        """Seconds of the budget that are left."""
+        """Remaining seconds of the budget."""
         return self.request.budget - (self._clock() - self._begin)
 
     def cost(self, method: str) -> float:
-        """Seconds of a training: as measured in this race, or known from earlier runs; 0 if unknown."""
+        """Seconds of one run, measured in this race or in earlier runs; 0 if unknown."""
         return self.outcomes.seconds(method) or self._costs.get(method, 0.0)
 
     def _order(self, method: str) -> tuple[int, float, str]:
-        """Cheap methods first: of unknown ones those without training, then measured ones, then by published length."""
-        from methods import get_method  # imports torch, which a refusal does without
+        """Sort key, cheap methods first: unknown ones without training, measured ones, others by published length."""
+        from methods import get_method  # imports torch, which a refusal does not need
 
         if cost := self.cost(method):
             return 1, cost, method
@@ -157,7 +157,7 @@ class Race:
         return True
 
     def _most(self, methods: Sequence[str]) -> float:
-        """Seconds that a training may take: what is left, or a part of it for one of unknown cost before others."""
+        """Seconds that a run may take: the remaining budget, or a share of it for an unknown cost before others."""
         untried = [name for name in self.active if not self.outcomes.trainings(name)]
         alone = len(methods) == 1 and methods[0] in untried and not self.cost(methods[0]) and len(untried) > 1
         return self.remaining * UNKNOWN_SHARE if alone else self.remaining
@@ -166,7 +166,7 @@ class Race:
         return self.remaining > max(self.cost(method), 0.5)
 
     def _carry_out(self, methods: Sequence[str], fold: Fold, shots: int) -> dict[str, str]:
-        """Run methods on a fold; the ids of their runs by method. A finished run is not repeated."""
+        """Run methods on a fold and return the run ids by method. Finished runs are not repeated."""
         here = race_request(self.request.sweep, methods, [fold], shots)
         here = here.model_copy(update={"timeout": max(self._most(methods), 1.0)})
         made = replace(make_plan(here, SweepLog()), difficulties=())  # a difficulty is measured on test images
@@ -210,7 +210,7 @@ class Race:
         self.say(f"{item.method} is out: {item.reason}{loss}; {counted(len(self.left), 'method')} left")
 
     def _ended(self, done: int) -> str | None:
-        """Why no further training is needed after that many folds; None if some is."""
+        """Why the race ends after that many folds; None if it continues."""
         if len(self.active) == 1:
             return "one method is left"
         if self.last is None or done % self.plan.per_repeat:
@@ -222,7 +222,7 @@ class Race:
         return None
 
     def _repeats_may_help(self, repeats: int) -> bool:
-        """Whether some open pair could be told apart by the repetitions that are left, if its difference stayed."""
+        """Whether the remaining repetitions could decide some inconclusive pair at the observed difference."""
         assert self.last is not None
         margin = self.request.margin
         for name in (name for name in self.last.open if name in self.active):
@@ -256,7 +256,7 @@ class Race:
 
 
 def race_request(sweep: SweepRequest, methods: Sequence[str], folds: Iterable[Fold], shots: int) -> SweepRequest:
-    """The runs of methods on folds of one repetition as a sweep of its own, in the race's folder."""
+    """The sweep of methods on folds of one repetition, in the race's folder."""
     named = list(folds)
     changes = {
         "methods": list(methods),

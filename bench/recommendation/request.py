@@ -1,4 +1,4 @@
-"""What `recommend` is asked: the dataset, the backbone, the candidates, and how long it may take."""
+"""The request of `recommend`: dataset, backbone, candidates, and budget."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from datasets_registry import EvalProtocol, get_dataset
 
 DEFAULT_BUDGET = "20min"
 _DEFAULTS: dict[str, Any] = {"jobs": 0}
-"""Trainings on features are short, so they run in this process; the demo backbone has short recipes of its own."""
+"""Training on features is short, so it runs in this process; the demo backbone has its own short recipes."""
 _BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|min|m|h)?")
 _SECONDS = {"s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, None: 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True)
 class RecommendRequest:
-    """One question: which method to take for this dataset.
+    """A request for a recommended method on one dataset.
 
     Args:
-        sweep: dataset, backbone, candidates, shots, and the options of `etl-bench run` that the race's runs share.
+        sweep: dataset, backbone, candidates, shots, and the options of `etl-bench run` for all runs of the race.
         budget: seconds that the race may take.
-        margin: largest loss of accuracy that does not matter, as a fraction.
+        margin: largest loss of accuracy that is considered irrelevant, as a fraction.
         repeats: repetitions of cross-fitting; each is also the seed of its draws.
     """
 
@@ -45,7 +45,7 @@ class RecommendRequest:
 
     @property
     def shots(self) -> int:
-        """Images per class that the method will be trained on."""
+        """Number of images per class that the method will be trained on."""
         return self.sweep.shots[0]
 
     @property
@@ -69,14 +69,14 @@ class RecommendRequest:
         """Validate the values; raises UsageError, or UnknownNameError for a dataset or method that does not exist.
 
         Args:
-            backbone: may be left out for drawn datasets only.
+            backbone: optional for synthetic datasets only.
             budget: minutes, or a text such as `20min`, `90s` or `2h`.
             margin: in percentage points.
-            methods: names or patterns; by default all that work on stored features.
+            methods: names or patterns; by default all methods that work on stored features.
         """
         if len(split_list([dataset])) != 1:
             raise UsageError(f"{dataset!r} names several datasets; `recommend` takes one.")
-        get_dataset(dataset)  # an unknown name is refused first
+        get_dataset(dataset)  # raises for an unknown name
         if backbone is None:
             check_demo_backbone([dataset], [], DEMO_BACKBONE)
         if not 0 < margin < 100:
@@ -112,7 +112,7 @@ def parse_budget(budget: str | float) -> float:
 
 
 def feature_methods() -> list[str]:
-    """The methods that work on stored image features and frozen class texts, so that a training takes seconds."""
+    """The methods that work on stored image features and frozen class texts, so that training takes seconds."""
     from methods import Family, Needs, known_methods
 
     families = (Family.ZERO_SHOT, Family.CLASSIFIER, Family.CACHE, Family.FEATURE_ADAPTER)

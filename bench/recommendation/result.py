@@ -1,4 +1,4 @@
-"""The whole answer of `recommend`: decision, race, prior knowledge, learning curve; as JSON and as text."""
+"""The complete answer of `recommend` as JSON and as text: decision, race, prior knowledge, learning curve."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from bench.statistics import MeanTest
 from bench.sweep.request import SweepRequest
 
 MOST_NAMED = 4
-"""Methods that a sentence names."""
+"""Largest number of methods that a sentence lists."""
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """Which method to take, how good it will be, and how that was found.
+    """The recommended method, its expected accuracy, and the evidence.
 
     Args:
-        doubling: what twice the labels would bring; None with the reason in `no_doubling`.
+        doubling: the gain from twice the labels; if None, `no_doubling` has the reason.
     """
 
     request: RecommendRequest
@@ -42,12 +42,12 @@ class Recommendation:
 
     @property
     def pick(self) -> str:
-        """The method to take."""
+        """The recommended method."""
         return self.decision.pick
 
     @property
     def training_request(self) -> SweepRequest:
-        """The sweep that trains the method to take, with three seeds, and keeps the best model."""
+        """The sweep that trains the recommended method with three seeds and keeps the best model."""
         changes = {"methods": [self.pick], "seeds": [1, 2, 3], "keep_models": "best"}
         return self.request.sweep.model_copy(update=changes)
 
@@ -129,12 +129,12 @@ class Recommendation:
         return "".join([_paragraph(answer), table, *map(_paragraph, rest)])
 
     def lines(self) -> list[str]:
-        """The answer as text: the method first, then what it rests on."""
+        """The answer as text: the method first, then the evidence."""
         heading = "Commands that train it, keep the model, and predict:"
         return [*self._answer(), "", *self._evidence(), "", *self._prior(), "", heading, *self._next()]
 
     def rows(self) -> list[dict[str, object]]:
-        """A table of the methods that are left, accuracies in per cent and differences in points."""
+        """A table of the remaining methods, with accuracies in per cent and differences in points."""
         rows: list[dict[str, object]] = []
         for item in self.decision.standings:
             test = item.below_leader
@@ -152,7 +152,7 @@ class Recommendation:
 
     @property
     def untried(self) -> list[str]:
-        """Candidates without any training, because the budget was used up before."""
+        """Candidates without any run, because the budget was used up before."""
         scored = {item.method for item in self.decision.standings} | {item.method for item in self.race.dropped}
         return [name for name in self.request.sweep.methods if name not in scored]
 

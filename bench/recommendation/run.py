@@ -1,4 +1,4 @@
-"""`recommend`: checks the question, runs the race, and puts the answer together."""
+"""`recommend`: checks the request, runs the race, and assembles the answer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ZERO_SHOT = "zero_shot"
 
 
 def carry_out_recommendation(request: RecommendRequest, say: Callable[[str], None]) -> Recommendation:
-    """Run the race that the request describes, or go on with it, and answer.
+    """Run or resume the race that the request describes, and return the answer.
 
     Args:
         say: receives one line for every decision of the race.
@@ -73,7 +73,7 @@ def carry_out_recommendation(request: RecommendRequest, say: Callable[[str], Non
 
 
 def _doubling(race: Race, plan: FoldPlan, decision: Decision) -> tuple[Doubling | None, str]:
-    """The learning curve of the chosen method, from trainings on a half and a quarter of the shots; else why not."""
+    """The learning curve of the chosen method, from runs on a half and a quarter of the shots, or why there is none."""
     if decision.pick == ZERO_SHOT:
         return None, "zero-shot learns from no labels"
     levels = [count for count in (plan.shots // 4, plan.shots // 2) if count >= 1]

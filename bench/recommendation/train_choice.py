@@ -1,4 +1,4 @@
-"""Trains the recommended method and keeps its model, as the printed command does."""
+"""Trains the recommended method and keeps its model, like the printed command."""
 
 from pathlib import Path
 
@@ -8,9 +8,9 @@ from bench.tuned import list_models, model_path
 
 
 def train_choice(found: Recommendation, log: SweepLog) -> Path | None:
-    """Train the recommended method, score it on the test images, and keep the best of its models.
+    """Train the recommended method, evaluate it on the test images, and keep the best of its models.
 
-    A model that was kept before is not trained again. The run stands on the leaderboard like any other.
+    A model that was kept before is not trained again. The run appears on the leaderboard like any other.
 
     Returns:
         The model file; None if no training finished.

@@ -1,7 +1,7 @@
-"""Export and import of results: runs with their predictions, and the difficulties of their datasets.
+"""Exports and imports results: runs with their predictions, and the difficulties of their datasets.
 
-An import is all or nothing, also if it is killed: every digest must match, and every score must follow from the stored
-predictions. It cannot tell whether the predictions are genuine; `etl-bench verify`, which repeats a run, can.
+An import is atomic, even if it is killed: every digest must match, and every score must follow from the stored
+predictions. Whether the predictions are genuine can only be checked by `etl-bench verify`, which repeats a run.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +22,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Exported:
-    """What a bundle holds: numbers of runs and of difficulty files, size in bytes, and the digest of all digests."""
+    """The contents of a bundle: numbers of runs and of difficulty files, size in bytes, and the root digest."""
 
     runs: int
     difficulties: int
@@ -32,13 +32,13 @@ class Exported:
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import did.
+    """The result of an import.
 
     Args:
-        added: run ids that were new, or had failed before.
-        unchanged: run ids with the same record in the runs folder.
-        conflicting: run ids with another record in the runs folder, which was not replaced.
-        difficulties: how many difficulty files were new.
+        added: ids of runs that were new or had failed before.
+        unchanged: ids of runs with the same record in the runs folder.
+        conflicting: ids of runs with another record in the runs folder, which was kept.
+        difficulties: number of new difficulty files.
     """
 
     root: str
@@ -75,7 +75,8 @@ def import_bundle(shards: Shards, path: Path, problems: Callable[[Shard], Iterab
     """Check a whole bundle and add what is new to a runs folder; a bundle with any error adds nothing.
 
     Args:
-        problems: further reasons to refuse a run; those of `bench.store.import_results` need a database or data.
+        problems: returns further reasons to reject a run; those of `bench.store.import_results` need a database or
+            data.
 
     Raises:
         BundleError: if the file is not a bundle, was altered, or its scores do not follow from its predictions.
@@ -147,9 +148,9 @@ def bundle_shard(run_id: str, bundle: OpenBundle, path: Path) -> Shard:
 
 
 def _sort_runs(shards: Shards, runs: Iterable[Shard]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """The ids of runs to add, of those with the same record here, and of those with another record here.
+    """The ids of runs to add, of runs with the same record here, and of runs with another record here.
 
-    The same record may have an open score on one side only, which `etl-bench rescore` added.
+    Records are also the same if only one of them has an open score, which `etl-bench rescore` adds.
     """
     new, unchanged, conflicting = [], [], []
     for shard in runs:
@@ -164,7 +165,7 @@ def _sort_runs(shards: Shards, runs: Iterable[Shard]) -> tuple[tuple[str, ...], 
 
 
 def _same_run(a: RunRecord, b: RunRecord) -> bool:
-    """Whether two records are equal, where only one may have an open score."""
+    """Whether two records are equal, except that one may lack an open score."""
     if a.open is None or b.open is None:
         a, b = (record.model_copy(update={"open": None}) for record in (a, b))
     return a == b

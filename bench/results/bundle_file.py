@@ -1,7 +1,7 @@
 """The bundle file: a zip of files from a runs folder, with a list of their digests and a root digest over the list.
 
-Reading trusts nothing: names must be paths of runs or difficulties, the files must be exactly those of the list, and
-their sizes and digests must match it. Nothing is unpacked to a path that the bundle chooses.
+Bundles are untrusted: names must be paths of runs or difficulties, the files must be exactly those of the list, and
+their sizes and digests must match it. Nothing is unpacked to a path from the bundle.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ LARGEST_FILE = {".json": 32 * 2**20, ".safetensors": 2**30}
 RUN_FILE = re.compile(r"shards/(?P<head>[0-9a-f]{2})/(?P<run>(?P=head)[0-9a-f]{14})\.(json|predictions\.safetensors)")
 DIFFICULTY_FILE = re.compile(r"difficulty/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}\.json")
 UNPACKING = (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotImplementedError, struct.error)
-"""What unpacking a damaged, encrypted or otherwise compressed file raises."""
+"""Errors that unpacking a damaged, encrypted or differently compressed file raises."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _SHOWN = 5
 
@@ -38,7 +38,7 @@ class OpenBundle:
     """A bundle whose list has been checked.
 
     Args:
-        sizes: bytes of each file, as its list states; `read` unpacks no more.
+        sizes: size of each file in bytes, from the list; `read` unpacks no more.
         read: checks the digest of a file and returns its bytes.
     """
 
@@ -49,7 +49,7 @@ class OpenBundle:
 
 
 def write_bundle(files: Mapping[str, Path], out: Path) -> str:
-    """Write files under their names and return the root; equal files give equal bytes. May raise BundleError."""
+    """Write files under their names and return the root digest; equal files give equal bytes. May raise BundleError."""
     listed = []
     partial = out.with_name(f".{out.name}.partial")
     try:
@@ -93,7 +93,7 @@ def bundle_error(path: Path, what: str) -> BundleError:
 
 
 def _facts(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
-    """The list, after checking that its names are allowed and that the zip holds exactly these files, each once."""
+    """The list, after checking that its names are allowed and that the zip has exactly these files, each once."""
     held = [info.filename for info in archive.infolist()]
     if LIST not in held:
         raise BundleError(f"{path} has no {LIST}; give a file that `etl-bench results export` wrote.")
@@ -144,6 +144,6 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 
 def _root(listed: Sequence[Mapping[str, Any]]) -> str:
-    """One digest over all names and digests; bundles with the same root hold the same files."""
+    """One digest over all names and digests; bundles with the same root have the same files."""
     lines = sorted(f"{entry['path']} {int(entry['bytes'])} {entry['sha256']}\n" for entry in listed)
     return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -31,7 +31,7 @@ def encode_document(document: dict[str, Any], record: object) -> bytes:
 def read_document(path: Path) -> dict[str, Any] | None:
     """The document in a file, its checksum verified; None if the file does not exist.
 
-    Raises DamagedError, or ShardError for a file that may not be read or is of a newer version.
+    Raises DamagedError, or ShardError if reading is not permitted or the file has a newer version.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -80,7 +80,7 @@ def file_stamp(path: Path) -> str | None:
 
 
 def stamp_of(state: os.stat_result) -> str:
-    """`file_stamp` of a file whose state was read already."""
+    """`file_stamp` of a file whose state has been read."""
     return f"{state.st_mtime_ns}:{state.st_size}:{state.st_ino}"
 
 
@@ -97,7 +97,7 @@ def unreadable(path: Path, error: ValidationError) -> str:
 def rename_aside(path: Path) -> Path | None:
     """Rename a file so that no reader finds it; None if it does not exist, since another reader may have renamed it.
 
-    Raises OSError where the folder cannot be written.
+    Raises OSError if the folder cannot be written.
     """
     number = 1
     while os.path.lexists(target := path.with_name(f"{path.name}.damaged-{number}")):

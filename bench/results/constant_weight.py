@@ -1,4 +1,4 @@
-"""What a finished run of an adaptive ensemble would have predicted with the mean of its weights for every class."""
+"""Outcomes of a finished run of an adaptive ensemble with the mean of its weights for every class."""
 
 import numpy as np
 from numpy.typing import NDArray

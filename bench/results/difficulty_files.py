@@ -51,7 +51,7 @@ class DifficultyFiles:
         return file_stamp(self.file(backbone, dataset))
 
     def has(self, backbone: str, dataset: str) -> bool:
-        """Whether an intact measurement exists."""
+        """Whether there is an intact measurement."""
         return self.read(backbone, dataset) is not None
 
     def read(self, backbone: str, dataset: str) -> list[DifficultyRecord] | None:
@@ -59,7 +59,7 @@ class DifficultyFiles:
         return self._read(self.file(backbone, dataset))
 
     def all(self) -> list[DifficultyRecord]:
-        """All difficulty records, by backbone and dataset; damaged files are renamed, and unreadable ones are named."""
+        """All difficulty records, by backbone and dataset. Damaged files are renamed, unreadable ones are logged."""
         records: list[DifficultyRecord] = []
         for path in sorted((self.runs / "difficulty").glob("*/*.json")):
             try:
@@ -83,7 +83,7 @@ class DifficultyFiles:
 
 
 def check_difficulty(name: str, content: bytes) -> None:
-    """Raise ShardError unless a file from outside holds finite difficulties of the backbone and dataset of its name."""
+    """Raise ShardError unless an imported file has finite difficulties of the backbone and dataset in its name."""
     try:
         records = _RECORDS.validate_python(parse_document(content, name)["record"])
     except DamagedError as error:

@@ -1,7 +1,7 @@
-"""Other ensemble weights on a finished run, from the two branches that it stored: no tower, no training. Pure.
+"""Applies other ensemble weights to a finished run, from its two stored branches, without towers or training. Pure.
 
-Both blends of APEX are linear in unnormalised features (see `methods/apex.py`), so logits for any weight follow from
-the four feature tables. They agree with a run with those settings up to float32 rounding.
+Both blends of APEX are linear in unnormalised features (see `methods/apex.py`), so logits for any weight can be
+computed from the four feature tables. They agree with a run with these settings up to float32 rounding.
 """
 
 import numpy as np

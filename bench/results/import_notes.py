@@ -1,7 +1,7 @@
-"""Notes on imports: which bundle each imported run came from, and which of these runs were verified since.
+"""Records of imports: the bundle of each imported run, and which of these runs were verified since.
 
 `<runs>/imports/<first 16 digits of the root>.json` lists the runs that a bundle added. It is written before the runs,
-so that an imported run never looks like one made here. A verified run has an empty file in `imports/verified/`.
+so that an imported run is always marked as imported. A verified run has an empty file in `imports/verified/`.
 """
 
 import json
@@ -15,12 +15,12 @@ _LOG = logging.getLogger("bench.results.import_notes")
 
 
 def imports_folder(runs: Path) -> Path:
-    """The folder of all notes, and of imports that are not finished."""
+    """The folder of all notes and of unfinished imports."""
     return runs / "imports"
 
 
 def write_note(runs: Path, root: str, bundle: str, added: Sequence[str], kept: Sequence[str]) -> None:
-    """Record which runs a bundle added and which it did not replace. A repeated import adds to the first one's note."""
+    """Record which runs a bundle added and which it did not replace. A repeated import extends the first note."""
     target = imports_folder(runs) / f"{root[:16]}.json"
     before = {run_id for path, _, ids in _notes(runs) if path == target for run_id in ids}
     facts = {"root": root, "bundle": bundle, "added": sorted({*before, *added} - set(kept)), "kept": list(kept)}
@@ -47,7 +47,7 @@ def note_verified(runs: Path, run_id: str) -> None:
 
 
 def _notes(runs: Path) -> Iterator[tuple[Path, str, list[str]]]:
-    """File, root and added runs of each note; one that cannot be read is named and left out."""
+    """File, root and added runs of each note; unreadable notes are left out with a warning."""
     for path in sorted(imports_folder(runs).glob("*.json")):
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))

@@ -1,15 +1,15 @@
-"""What to say of a folder without runs: where runs were found instead."""
+"""The message about a folder without runs, with nearby folders that have runs."""
 
 from pathlib import Path
 
 RACE = "race"
-"""Folder inside a runs folder with the runs of `recommend`. They are scored on training images and have no board."""
+"""Folder with the runs of `recommend` in a runs folder. They are evaluated on training images and have no board."""
 _NAMED = 3
-"""Number of folders that a message names."""
+"""Largest number of folders that a message lists."""
 
 
 def no_runs(folder: Path) -> str:
-    """A sentence that the folder holds no runs, with the folders inside or beside it that do."""
+    """A message that the folder has no runs, with the folders inside or beside it that have some."""
     nearby = [place for around in (folder, folder.parent) for place in runs_folders(around) if place != folder]
     if not nearby:
         return f"There are no runs in {folder}. Give another folder with --runs, or make runs with `etl-bench run`."
@@ -18,7 +18,7 @@ def no_runs(folder: Path) -> str:
 
 
 def runs_folders(place: Path) -> list[Path]:
-    """The folders with runs directly inside a folder, sorted by name, without races; none if it cannot be read."""
+    """The folders with runs directly inside a folder, sorted by name, without races; empty if it cannot be read."""
     try:
         inside = sorted(place.iterdir())
     except OSError:

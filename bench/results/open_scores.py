@@ -1,8 +1,9 @@
-"""Adding the open score to stored runs of older releases: how each run can get it, and the run with it.
+"""Adds the open score to stored runs of older releases.
 
-Stored predictions cannot give it: they hold the logits of an image among the names of its own kind only. The test
-images are therefore classified once more, by the kept model or by a repetition of the run. Both also classify them
-among their own names, and the open score is only added where these predictions are those of the stored run.
+It cannot be computed from stored predictions, which have the logits of an image only among base or only among new
+names. The test images are therefore classified again, by the stored model or by a repetition of the run. Both also
+classify them among their own names, and the open score is added only if these predictions equal those of the stored
+run.
 """
 
 from collections.abc import Sequence
@@ -18,23 +19,23 @@ from datasets_registry import EvalProtocol
 
 
 class Route(StrEnum):
-    """How a run gets its open score."""
+    """How the open score of a run is computed."""
 
     KEPT_MODEL = "kept model"
     """The stored model classifies the test images."""
     REPEATED = "repeated"
     """A method without training is run again."""
     TRAINED_AGAIN = "trained again"
-    """No model was kept, so the training is repeated; only on request."""
+    """No model was stored, so the training is repeated; only on request."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What `etl-bench rescore` does with one run.
+    """The action of `etl-bench rescore` for one run.
 
     Args:
-        route: None for a run that gets no open score.
-        reason: why it gets none; empty otherwise.
+        route: how the open score is computed; None if it is not.
+        reason: why it is not computed; empty otherwise.
     """
 
     run_id: str
@@ -44,11 +45,11 @@ class Plan:
 
 
 def plan_open_score(record: RunRecord, model: Path, *, train: bool) -> Plan:
-    """How a run gets its open score, or why it does not.
+    """How the open score of a run is computed, or why it is not.
 
     Args:
-        model: where the model of this run would be stored.
-        train: whether trainings may be repeated.
+        model: path of the run's stored model, which need not exist.
+        train: whether training may be repeated.
     """
     spec, label = record.spec, record.spec.label()
     if record.status is RunStatus.FAILED:
@@ -81,10 +82,10 @@ def runs_without_open_score(shards: Shards) -> list[RunRecord]:
 
 
 def with_open_score(stored: Shard, opened: OpenScore | None, predictions: Sequence[Predictions]) -> Shard:
-    """The stored run with the open score of its repetition; nothing that it holds changes.
+    """The stored run with the open score of its repetition; everything else is unchanged.
 
-    `predictions` are those of the repetition on every split. Raises VerificationError if its predictions among the
-    names of one kind are not those of the stored run, but for rounding.
+    `predictions` are those of the repetition on every split. Raises VerificationError if its predictions among base
+    names or among new names differ from those of the stored run by more than rounding.
     """
     found = verdict(stored, stored.record, predictions)
     if found.outcome not in (Outcome.IDENTICAL, Outcome.ROUNDING) or opened is None:

@@ -1,4 +1,4 @@
-"""Whether the columns of stored predictions can come from logits at all. Pure."""
+"""Checks whether the columns of stored predictions can come from logits. Pure."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ _INTEGERS = ("label", "predicted", "rank", "top_labels")
 
 
 def impossible_columns(item: Predictions, n_classes: int) -> list[str]:
-    """What no classifier of `n_classes` classes gives on a list of images, one sentence each; empty if all is possible.
+    """Why a classifier of `n_classes` classes cannot produce these columns, one sentence per reason; empty if it can.
 
     Bounds allow for the rounding of float32 columns.
     """

@@ -1,4 +1,4 @@
-"""Predictions as bytes: one safetensors blob per run, equal for equal predictions."""
+"""Predictions as bytes: one safetensors blob per run. Equal predictions give equal bytes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields

@@ -17,7 +17,7 @@ ROUNDED = ("nll", "brier", "ece")
 """Metrics of logits, which are stored as float32, so they agree up to rounding."""
 EXACT_TOLERANCE = 1e-9
 ROUNDING = 2e-4
-"""Largest difference that float32 columns explain; ECE, a mean over bins, is the least stable metric."""
+"""Largest difference that float32 rounding can cause; ECE, a mean over bins, is the least stable metric."""
 
 
 def recompute_scores(item: Predictions, n_classes: int) -> dict[str, float]:
@@ -31,7 +31,7 @@ def recompute_scores(item: Predictions, n_classes: int) -> dict[str, float]:
 
 
 def contradictions(record: RunRecord, predictions: Sequence[Predictions]) -> list[str]:
-    """Where a record and its predictions contradict each other, one sentence each; empty for consistent ones."""
+    """Contradictions between a record and its predictions, one sentence each; empty if there are none."""
     if record.spec.run_id != record.run_id:
         return [f"the record has the id {record.run_id}, and its spec has the id {record.spec.run_id}"]
     if record.status is RunStatus.FAILED:
@@ -42,7 +42,7 @@ def contradictions(record: RunRecord, predictions: Sequence[Predictions]) -> lis
         return [f"scores are of {', '.join(scored) or 'no split'}, predictions of {', '.join(predicted) or 'no split'}"]
     expected = _splits(record)
     if sorted(scored) != sorted(expected):
-        return [f"scores are of {', '.join(scored) or 'no split'}, and the spec asks for {', '.join(expected)}"]
+        return [f"scores are of {', '.join(scored) or 'no split'}, and the spec requires {', '.join(expected)}"]
     by_split = {item.split: item for item in predictions}
     for score in record.all_scores:
         found += [f"{score.split}: {text}" for text in _split_contradictions(score, by_split[score.split])]
@@ -50,14 +50,14 @@ def contradictions(record: RunRecord, predictions: Sequence[Predictions]) -> lis
 
 
 def _splits(record: RunRecord) -> list[str]:
-    """The splits that a run of this spec is scored on."""
+    """The splits on which a run of this spec is evaluated."""
     if record.spec.protocol is EvalProtocol.BASE_TO_NEW:
         return ["base", "new", *((OPEN_BASE, OPEN_NEW) if record.open else ())]
     return ["all", *record.spec.targets]
 
 
 def _open_contradictions(record: RunRecord, by_split: Mapping[str, Predictions]) -> list[str]:
-    """Where the open score contradicts its predictions, or those of base and new images among their own names."""
+    """Contradictions of the open score with its predictions, or with predictions among base or new names only."""
     if record.open is None:
         return []
     n_base = next(score.n_classes for score in record.scores if score.split == "base")
@@ -85,7 +85,7 @@ def _open_contradictions(record: RunRecord, by_split: Mapping[str, Predictions])
 
 
 def _curve_contradictions(record: RunRecord) -> list[str]:
-    """Where a curve contradicts the scores; no predictions are stored for its earlier points."""
+    """Contradictions of a curve with the scores; its earlier points have no stored predictions."""
     splits = {score.split: score.accuracy for score in record.scores}
     epochs = [point.epoch for point in record.curve]
     if not epochs:

@@ -12,7 +12,7 @@ from bench.results.shards import Shard
 
 
 class Cause(StrEnum):
-    """Kinds of differences, ordered so that an earlier one may explain a later one."""
+    """Kinds of differences, ordered so that an earlier kind may explain a later one."""
 
     METHOD = "method"
     CONFIG = "config"
@@ -38,7 +38,7 @@ _PROVENANCE_FIELDS = {
 
 @dataclass(frozen=True)
 class Difference:
-    """A property with different values in runs A and B; None where a run does not have it."""
+    """A property with different values in runs A and B; None if a run does not have it."""
 
     cause: Cause
     name: str
@@ -64,13 +64,13 @@ class Flip:
 
 @dataclass(frozen=True)
 class RunDiff:
-    """What differs between two runs.
+    """The differences of two runs.
 
     Args:
         differences: in the order of `Cause`.
         scores: by split, the accuracies of A and of B.
         flips: in the order of the evaluation lists.
-        compared: by split, how many images both runs predicted.
+        compared: by split, the number of images that both runs predicted.
         notes: what could not be compared.
     """
 
@@ -86,8 +86,8 @@ class RunDiff:
 def diff_runs(a: Shard, b: Shard) -> RunDiff:
     """All differences of two runs.
 
-    Class names and templates are not stored with a run, only their digest within the task fingerprint. Where
-    fingerprints differ although settings, support images, test images and labels are equal, the cause must be the text.
+    Class names and templates are not stored with a run, only their digest within the task fingerprint. If fingerprints
+    differ although settings, support images, test images and labels are equal, the cause must be the text.
     """
     notes: list[str] = []
     flips, compared = _flips(a.predictions, b.predictions, notes)

@@ -1,9 +1,9 @@
-"""Run shards on disk, from which all results are computed: a record and its predictions, checksummed and crash-safe.
+"""Run shards on disk, the source of all results: a record and its predictions, checksummed and crash-safe.
 
 A run is two files below `<runs>/shards/<first two digits of the id>/`: `<run_id>.predictions.safetensors`, written
 first, and `<run_id>.json`, which holds the record and the checksums of both. The rename of the JSON file commits the
 run: before it the run does not exist, after it the run is complete. Writers hold an advisory lock on the folder.
-Readers take it only where a shard seems damaged, which a writer that is replacing it can cause.
+Readers take the lock only if a shard seems damaged, which can happen while a writer replaces it.
 """
 
 import errno
@@ -96,9 +96,9 @@ class Shards:
         return True
 
     def take(self, source: Path, run_id: str) -> bool:
-        """Move a run here from another runs folder on the same file system; False if a finished one exists here.
+        """Move a run here from another runs folder on the same file system; False if a finished run exists here.
 
-        May be repeated after a kill: a run that was moved before counts as taken.
+        Can be repeated after a kill: True for a run that was moved before.
         """
         staged = Shards(source)
         if not staged._record_path(run_id).exists():
@@ -164,7 +164,7 @@ class Shards:
         return sorted(entries)
 
     def find(self, prefix: str) -> str:
-        """The run id that begins with `prefix`; raises UnknownRunError if none or several do."""
+        """The run id that begins with `prefix`; raises UnknownRunError if there is none or there are several."""
         known = [entry.run_id for entry in self.scan()]
         found = [run_id for run_id in known if run_id.startswith(prefix.lower())]
         if len(found) == 1:
@@ -195,9 +195,9 @@ class Shards:
             return False
 
     def _settled(self, run_id: str, read: Callable[[str], T | None]) -> T | None:
-        """Read without a lock. A shard that seems damaged may be half replaced, so it is read again under the lock.
+        """Read without a lock. A shard that seems damaged may be partly replaced, so it is read again under the lock.
 
-        A shard that is damaged under the lock as well is renamed.
+        If it is still damaged, it is renamed.
         """
         try:
             return read(run_id)
@@ -266,7 +266,7 @@ class Shards:
 
 
 def parse_shard(record: bytes, packed: bytes | None) -> Shard:
-    """A shard from the bytes of its record file and of its predictions file, which is None for a run without one.
+    """A shard from the bytes of its record and predictions files; `packed` is None for a run without predictions.
 
     Raises ShardError if this is not a shard, a checksum does not match, or the predictions belong to another record.
     """
@@ -281,7 +281,7 @@ def parse_shard(record: bytes, packed: bytes | None) -> Shard:
 
 
 def _stamp(item: os.DirEntry[str]) -> str:
-    """The stamp of a record. A link that leads nowhere has none; reading it renames or skips it."""
+    """The stamp of a record; empty for a broken link, which reading renames or skips."""
     try:
         return stamp_of(item.stat())
     except OSError:

@@ -1,8 +1,8 @@
-"""Imports that are all or nothing, also if the process is killed.
+"""Atomic imports, even if the process is killed.
 
-An import writes its files to `<runs>/imports/staging-.../`, a runs folder of its own, and renames that to
-`imports/ready-<root>/`. The rename is the commit: before it nothing was imported, and a later import deletes what is
-left. After it, the next command that lists the runs moves the files to their places.
+An import writes its files to a separate runs folder, `<runs>/imports/staging-.../`, and renames it to
+`imports/ready-<root>/`. The rename is the commit. Before it nothing is imported, and a later import deletes the files.
+After it, the next command that lists the runs moves the files to their places.
 """
 
 import json
@@ -19,7 +19,7 @@ from bench._util.locking import locked
 from bench.results.import_notes import imports_folder, write_note
 
 Take = Callable[[Path, str], bool]
-"""Moves a run from a folder; False if a finished one is kept instead."""
+"""Moves a run from a folder; False if a finished run is kept instead."""
 _LOG = logging.getLogger("bench.results.staged_import")
 _HEX = re.compile(r"[0-9a-f]{16}")
 _STAGING, _READY, _NOTE = "staging-", "ready-", "note.json"
@@ -27,7 +27,7 @@ _STAGING, _READY, _NOTE = "staging-", "ready-", "note.json"
 
 @dataclass(frozen=True)
 class ImportNote:
-    """What an import adds: the bundle's root and file name, run ids to add, and run ids that are kept as they are."""
+    """The contents of an import: the bundle's root and file name, run ids to add, and run ids that are not replaced."""
 
     root: str
     bundle: str
@@ -36,15 +36,15 @@ class ImportNote:
 
 
 def commit_import(runs: Path, note: ImportNote, fill: Callable[[Path], None], take: Take) -> tuple[str, ...]:
-    """Add what `fill` writes to a folder, shards and difficulties, to a runs folder; returns the runs added.
+    """Add the shards and difficulties that `fill` writes to a folder to a runs folder; returns the added runs.
 
     A run that another process finished in the meantime is kept and not returned. Raises OSError if a file cannot be
-    written; the folder is then as before, or the next command completes the import.
+    written; then the folder is unchanged, or the next command completes the import.
     """
     folder = imports_folder(runs)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
-        for left in folder.glob(f"{_STAGING}*"):  # of an import that was killed
+        for left in folder.glob(f"{_STAGING}*"):  # from an import that was killed
             shutil.rmtree(left)
         staging = folder / f"{_STAGING}{uuid.uuid4().hex[:8]}"
         ready = folder / f"{_READY}{note.root[:16]}"
@@ -54,13 +54,13 @@ def commit_import(runs: Path, note: ImportNote, fill: Callable[[Path], None], ta
             write_atomically(staging / _NOTE, json.dumps(asdict(note)).encode())
             staging.rename(ready)
         finally:
-            shutil.rmtree(staging, ignore_errors=True)  # gone already if it was renamed
+            shutil.rmtree(staging, ignore_errors=True)  # does not exist if it was renamed
         sync_folder(folder)
         return _move(runs, ready, take)
 
 
 def finish_imports(runs: Path, take: Take) -> None:
-    """Complete imports whose process was killed. One that cannot be completed is named in a warning."""
+    """Complete imports whose process was killed; warns about an import that cannot be completed."""
     folder = imports_folder(runs)
     if not any(folder.glob(f"{_READY}*")):
         return
@@ -73,7 +73,7 @@ def finish_imports(runs: Path, take: Take) -> None:
 
 
 def _move(runs: Path, ready: Path, take: Take) -> tuple[str, ...]:
-    """Move the files of a committed import to their places; may be repeated after a kill at any point."""
+    """Move the files of a committed import to their places; can be repeated after a kill at any point."""
     path = ready / _NOTE
     if not path.exists():  # everything was moved before
         shutil.rmtree(ready)

@@ -1,4 +1,4 @@
-"""Test images of one split with their true labels, to compare those of stored predictions with. Pure."""
+"""Test images of one split with their true labels, for comparison with stored predictions. Pure."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ from bench.record import Predictions
 
 @dataclass(frozen=True)
 class TrueLabels:
-    """Test images, their labels `(n,)`, and where they come from, for messages."""
+    """Test images, their labels `(n,)`, and their source, for messages."""
 
     images: tuple[str, ...]
     label: np.ndarray
     source: str
 
     def disagreement(self, item: Predictions) -> str | None:
-        """How the images or labels of predictions differ from these; None if they do not."""
+        """How the images or labels of predictions differ from these; None if they are equal."""
         label = dict(zip(self.images, self.label.tolist(), strict=True))
         pairs = zip(item.images, item.label.tolist(), strict=True)
         if wrong := sum(label.get(image, mine) != mine for image, mine in pairs):

@@ -1,4 +1,4 @@
-"""Comparison of a stored run with a repetition of it: identical bits, or how they differ and why. Pure."""
+"""Compares a stored run with a repetition: bit-identical, or how and why they differ. Pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from bench.results.shards import Shard
 
 
 class Outcome(StrEnum):
-    """How a repetition compares to the stored run."""
+    """How a repetition compares with the stored run."""
 
     IDENTICAL = "identical"
     """Every stored bit of every prediction, and every score, is the same."""
@@ -24,7 +24,7 @@ class Outcome(StrEnum):
     DIFFERENT = "different"
     """Some image has another prediction, or a split is missing."""
     INVALID = "invalid"
-    """The stored run cannot come from its data: other test images or true labels, or columns that contradict."""
+    """The stored run cannot come from its data: it has other test images or true labels, or contradictory columns."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Verdict:
     """The result of repeating a stored run.
 
     Args:
-        compared: images that both predicted.
-        flips: images of these with different predictions.
-        largest_logit_difference: over the logits of the predicted class; 0 where nothing was compared.
+        compared: number of images that both predicted.
+        flips: number of these images with different predictions.
+        largest_logit_difference: maximum over the logits of the predicted class; 0 if nothing was compared.
         causes: differences in code, data and environment, which may explain it.
         faults: why the stored run is invalid, one sentence each.
     """
@@ -63,7 +63,7 @@ def verdict(stored: Shard, record: RunRecord, predictions: Sequence[Predictions]
         raise VerificationError(
             f"Runs {stored.record.run_id} and {record.run_id} have different specs; give two records of one run."
         )
-    if stored.record.open is None:  # of an older release; a repetition has an open score
+    if stored.record.open is None:  # an older release; a repetition has an open score
         record = record.model_copy(update={"open": None})
         predictions = [item for item in predictions if item.split not in (OPEN_BASE, OPEN_NEW)]
     found = diff_runs(stored, Shard(record, tuple(predictions)))

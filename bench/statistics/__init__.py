@@ -1,6 +1,6 @@
-"""Statistics of repeated numbers. Pure functions of arrays; nothing here knows what a run is.
+"""Statistics of repeated measurements, as pure functions of arrays.
 
-- `student_t`, `grouped_t`, `two_way_bootstrap`: the interval of a mean over seeds, over seeds within datasets, and over
+- `student_t`, `grouped_t`, `two_way_bootstrap`: intervals of a mean over seeds, over seeds within datasets, and over
   images and seeds.
 - `mcnemar`, `equivalence`: paired tests. `holm`, `rank_ranges`: many tests at once.
 - `seeds_needed`, `grouped_power`, `detectable_difference`, `grouped_seeds_needed`: power.

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtr
 
 EXACT_LIMIT = 8
-"""Up to this number of pairs, the p value enumerates all n! orders (40,320 for 8 pairs)."""
+"""Largest number of pairs for which the p value enumerates all n! orders (40,320 for 8 pairs)."""
 
 _TOLERANCE = 1e-12
 
@@ -82,7 +82,7 @@ def random_orders(n: int, *, count: int = 20_000, seed: int = 20240615) -> NDArr
 
 
 def kendall_tau(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
-    """Kendall's tau-b along the last axis, NaN where all values of one side are equal.
+    """Kendall's tau-b along the last axis; NaN if all values of one side are equal.
 
     Example:
         >>> float(kendall_tau([1, 2, 3], [1, 3, 2]))  # two concordant pairs, one discordant: (2 - 1) / 3

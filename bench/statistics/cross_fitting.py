@@ -1,4 +1,4 @@
-"""Means of cross-fitted outcomes: every image is scored by trainings that did not see it, in several repetitions."""
+"""Means of cross-fitted outcomes: in each repetition, an image is classified by a model not trained on it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 from bench.statistics.intervals import MeanTest
 
 ADDED_TO_DIFFERENCES = ((1.0, 0.5), (-1.0, 0.5), (0.0, 1.0))
-"""Values and weights that count as observed for differences of two classifiers (Agresti and Min 2005)."""
+"""Pseudo-observations (value, weight) for differences of two classifiers (Agresti and Min 2005)."""
 ADDED_TO_ACCURACIES = ((1.0, 2.0), (0.0, 2.0))
-"""The same for the accuracy of one classifier: two right and two wrong images (Agresti and Coull 1998)."""
+"""Pseudo-observations for the accuracy of one classifier: two right and two wrong images (Agresti and Coull 1998)."""
 
 
 @dataclass(frozen=True)
 class Between:
-    """A variance between trainings and its degrees of freedom. An estimate may be negative."""
+    """A variance between training runs and its degrees of freedom. An estimate may be negative."""
 
     variance: float
     df: int
@@ -33,18 +33,21 @@ def cross_fitted(
     least: Between | None = None,
     level: float = 0.95,
 ) -> MeanTest:
-    """The mean over images of a cross-fitted table, with the noise of images and of trainings.
+    """The mean over images of a cross-fitted table, with the noise of images and of training runs.
 
-    The mean is for other images, and for other trainings on the same labelled images. Its squared standard error is the
-    variance of the images' means over repetitions, divided by the number of images, plus the variance between trainings
-    that the images do not explain, divided by the number of trainings. Degrees of freedom are Satterthwaite's.
+    The inference is to other images, and to other training runs on the same labelled images. The squared standard error
+    is the variance of the images' means over repetitions, divided by the number of images, plus the variance between
+    training runs that the images do not explain, divided by the number of training runs. Degrees of freedom are
+    Satterthwaite's.
 
     Args:
-        values: `(repeats, images)`, NaN where an image has not been scored yet. A fold is scored whole or not at all.
-        folds: `(repeats, images)`, the fold that holds the image out. Each fold of a repetition is one training.
-        least: variance between trainings that is assumed at least, such as the average over several differences.
-        added: values with weights that count as observed beside the images in the variance, which would be 0 where two
-            classifiers agree on the few images seen. The mean is that of the images.
+        values: `(repeats, images)`, NaN for images without a value yet. A fold has values for all of its images or
+            none.
+        folds: `(repeats, images)`, the fold in which the image is held out. Each fold of a repetition is one training
+            run.
+        least: lower bound of the variance between training runs, such as the average over several differences.
+        added: pseudo-observations (value, weight) in the variance, which would be 0 if two classifiers agree on the few
+            images. The mean does not include them.
 
     Example:
         >>> found = cross_fitted([[1.0, 0.0, 1.0, 0.0]], [[1, 1, 2, 2]])
@@ -82,9 +85,9 @@ def _image_variance(by_image: NDArray[np.float64], added: tuple[tuple[float, flo
 
 
 def between_trainings(values: ArrayLike, folds: ArrayLike) -> Between:
-    """The variance between trainings of a cross-fitted table that its images do not explain.
+    """The variance between training runs of a cross-fitted table that its images do not explain.
 
-    Trainings are compared within a repetition, in which every image is scored once.
+    Training runs are compared within a repetition, which has one value per image.
     """
     table = np.asarray(values, dtype=float)
     found, within, df = 0.0, 0.0, 0
@@ -101,7 +104,7 @@ def between_trainings(values: ArrayLike, folds: ArrayLike) -> Between:
 
 
 def pooled(found: Sequence[Between]) -> Between:
-    """The average variance of several differences between trainings."""
+    """The average of several variances between training runs."""
     df = sum(one.df for one in found)
     return Between(sum(one.variance * one.df for one in found) / df if df else 0.0, df)
 

@@ -18,8 +18,8 @@ class Estimate:
 
     Args:
         mean: arithmetic mean; for H see `bench.analysis.leaderboard.Cell`.
-        std: sample standard deviation (divisor n - 1), None for a single value.
-        half_width: half of the two-sided interval, None for a single value.
+        std: sample standard deviation (divisor n - 1); None for a single value.
+        half_width: half of the two-sided interval; None for a single value.
     """
 
     mean: float
@@ -29,12 +29,12 @@ class Estimate:
 
     @property
     def low(self) -> float | None:
-        """Lower end of the interval, None without one."""
+        """Lower end of the interval, or None."""
         return None if self.half_width is None else self.mean - self.half_width
 
     @property
     def high(self) -> float | None:
-        """Upper end of the interval, None without one."""
+        """Upper end of the interval, or None."""
         return None if self.half_width is None else self.mean + self.half_width
 
 
@@ -43,8 +43,8 @@ class Interval:
     """A mean over test images and seeds with an interval that may be asymmetric.
 
     Args:
-        n_seeds: with 1, the interval covers the choice of test images but not the choice of the seed.
-        standard_error: of the mean, from both sources.
+        n_seeds: number of seeds; with 1, the interval covers the choice of test images but not of the seed.
+        standard_error: standard error of the mean, from both sources.
         seed_share: share of the variance that is due to the seeds, 0..1; None for one seed.
     """
 
@@ -57,7 +57,7 @@ class Interval:
     seed_share: float | None
 
     def excludes(self, value: float = 0.0) -> bool:
-        """Whether the value lies outside the interval."""
+        """Whether the value is outside the interval."""
         return not self.low <= value <= self.high
 
 
@@ -68,8 +68,8 @@ class MeanTest:
     Args:
         mean: mean of the group means.
         groups: number of groups, such as datasets.
-        standard_error: of the mean, above 0; None if it is unknown, since some group has a single value and no images,
-            or since nothing varied.
+        standard_error: standard error of the mean, above 0; None if it is unknown, because some group has a single
+            value and no images, or because nothing varied.
         df: degrees of freedom (Satterthwaite). Without a standard error, they, the interval and `p` are None.
         p: two-sided p value against a mean of zero.
         image_error: the part of the standard error that more seeds would not reduce; 0 without images.
@@ -89,13 +89,13 @@ class MeanTest:
     def from_error(
         cls, mean: float, n: int, groups: int, error: float, df: float, level: float = 0.95, *, image_error: float = 0.0
     ) -> MeanTest:
-        """The test of a mean with this standard error and these degrees of freedom; `level` is that of the interval."""
+        """The test of a mean with a given standard error and degrees of freedom; `level` is that of the interval."""
         reach = float(stdtrit(df, 1 - (1 - level) / 2)) * error
         found = cls(mean, n, groups, error, df, mean - reach, mean + reach, image_error=image_error)
         return replace(found, p=found.p_against(0.0))
 
     def p_against(self, value: float) -> float | None:
-        """Two-sided p value against that mean, None without a standard error."""
+        """Two-sided p value against the mean `value`; None without a standard error."""
         if self.standard_error is None or self.df is None:
             return None
         return float(2 * stdtr(self.df, -abs(self.mean - value) / self.standard_error))
@@ -144,11 +144,11 @@ def grouped_t(
     standard error is sum_g s_g^2 / S / G^2 with Satterthwaite's degrees of freedom. Eleven datasets with three seeds
     each give about 20 degrees of freedom; averaging over datasets first would leave two.
 
-    With `images`, other test images are noise as well as other seeds. The squared standard error is then the variance
-    between the N images of each table, var_i(mean over seeds) / N, plus what the seeds vary beyond the residual of a
-    two-way analysis of variance, sum_g s_g^2 / S - sum MS_residual / (S N), if that is above zero. In simulations,
-    95 % intervals cover the mean 93-97 % of the time from two seeds and two groups on, with and without an effect of
-    the seed, and for values that do not depend on the seed.
+    With `images`, the choice of test images is noise as well as the seeds. The squared standard error is then the
+    variance between the N images of each table, var_i(mean over seeds) / N, plus the variance of the seeds beyond the
+    residual of a two-way analysis of variance, sum_g s_g^2 / S - sum MS_residual / (S N), if that is above zero. In
+    simulations, 95 % intervals cover the mean 93-97 % of the time from two seeds and two groups on, with and without an
+    effect of the seed, and for values that do not depend on the seed.
 
     Args:
         groups: for each dataset one value per seed; ValueError if there is no group, or a group is empty.
@@ -207,7 +207,7 @@ def _between_images(table: NDArray[np.float64]) -> _BetweenImages:
 
 
 def difference_of_means(first: MeanTest, second: MeanTest) -> MeanTest:
-    """The difference of two independent means, with Welch's degrees of freedom; untested if one of them is.
+    """The difference of two independent means, with Welch's degrees of freedom; untested if one mean is untested.
 
     Example:
         >>> found = difference_of_means(grouped_t([[3.0, 5.0]]), grouped_t([[1.0, 1.5]]))

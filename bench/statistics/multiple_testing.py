@@ -1,4 +1,4 @@
-"""Several tests at once: adjusted p values, and the ranks that significant differences leave open."""
+"""Multiple testing: adjusted p values, and the ranks that are compatible with the significant differences."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 @dataclass(frozen=True)
 class RankRange:
-    """The ranks that a method may hold among k methods.
+    """The possible ranks of a method among k methods.
 
     `best` is 1 + the number of methods that are significantly better, `worst` is k - the number that are significantly
     worse. Four methods without any significant difference all have the range 1-4.
@@ -24,7 +24,7 @@ class RankRange:
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Holm's adjusted p values. Rejecting those up to a level keeps the family-wise error rate at that level.
+    """Holm's adjusted p values. Rejecting at a level controls the family-wise error rate at that level.
 
     The values are `(..., m)`, a family of m tests along the last axis. Raises ValueError if one is outside 0..1 or NaN.
 

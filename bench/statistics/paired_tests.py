@@ -35,7 +35,7 @@ class Equivalence:
 
     Args:
         difference: mean minus reference, with the two-sided interval `low` to `high`.
-        p: p value against "the difference is at least the margin"; a small one means equal within the margin.
+        p: p value against "the difference is at least the margin"; a small p value means equality within the margin.
         margin: largest difference that counts as equal.
     """
 
@@ -52,7 +52,7 @@ class Equivalence:
 
     @property
     def different(self) -> bool:
-        """Whether the whole interval lies outside the margin."""
+        """Whether the whole interval is outside the margin."""
         return self.low > self.margin or self.high < -self.margin
 
 

@@ -1,4 +1,4 @@
-"""Power of two-sided t tests: the probability (0..1) of finding a difference, what is detectable, the seeds needed."""
+"""Power of two-sided t tests (0..1): of a given design, the detectable difference, and the seeds needed."""
 
 import math
 
@@ -28,7 +28,7 @@ def t_power(effect: float, std: float, n: int, *, level: float = 0.05) -> float:
 
 
 def seeds_needed(effect: float, std: float, *, power: float = 0.8, level: float = 0.05) -> int | None:
-    """Smallest number of seeds with which the t test has that power. None for no effect, or above 10,000 seeds.
+    """Smallest number of seeds with which the t test has that power. None for no effect, or if above 10,000.
 
     `std` is the standard deviation of the paired differences between seeds.
 
@@ -52,7 +52,7 @@ def seeds_needed(effect: float, std: float, *, power: float = 0.8, level: float 
 def grouped_power(test: MeanTest, effect: float, factor: float = 1.0, *, level: float = 0.05) -> float | None:
     """Power of the grouped t test for a mean of `effect`, if every group had `factor` times as many seeds.
 
-    The standard error and the degrees of freedom of `test` are taken as known. None if the spread is unknown.
+    The standard error and the degrees of freedom of `test` are treated as known. None if the spread is unknown.
 
     Example:
         >>> test = MeanTest(mean=0.0, n=15, groups=1, standard_error=15**-0.5, df=14)
@@ -67,7 +67,7 @@ def grouped_power(test: MeanTest, effect: float, factor: float = 1.0, *, level: 
     df = test.df
     if seeds:
         per_group = test.n / test.groups
-        df_seeds = df * (seeds / test.standard_error**2) ** 2  # the images' degrees of freedom count as infinite
+        df_seeds = df * (seeds / test.standard_error**2) ** 2  # the images' degrees of freedom are treated as infinite
         df = df_seeds * max(per_group * factor - 1, 1e-9) / max(per_group - 1, 1e-9) * (variance * factor / seeds) ** 2
     critical = float(stdtrit(df, 1 - level / 2))
     shift = abs(effect) / math.sqrt(variance)
@@ -93,7 +93,7 @@ def detectable_difference(test: MeanTest, *, power: float = 0.8, level: float = 
 
 
 def grouped_seeds_needed(test: MeanTest, *, power: float = 0.8, level: float = 0.05) -> int | None:
-    """Values per group with which the observed mean would differ significantly from zero with that power.
+    """Number of values per group with which the observed mean would be significant with that power.
 
     None if the mean is zero, its spread is unknown, or more than 1,000 values are needed.
 

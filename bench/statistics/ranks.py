@@ -38,14 +38,14 @@ class Friedman:
 
 @dataclass(frozen=True)
 class CriticalDifference:
-    """What a critical-difference diagram shows.
+    """The content of a critical-difference diagram.
 
     Args:
         names: methods, best average rank first.
         ranks: average ranks in the same order.
-        difference: critical difference (Nemenyi); average ranks that are closer do not differ significantly.
+        difference: critical difference (Nemenyi); average ranks with a smaller difference do not differ significantly.
         cliques: maximal groups of methods without significant differences. A method in no clique differs from all.
-        friedman: the test that has to reject before the diagram may be read.
+        friedman: the test that must reject before the diagram may be interpreted.
         low_power: whether the critical difference exceeds a third of the range of ranks.
     """
 
@@ -146,7 +146,7 @@ def _range_below(q: float, k: int) -> float:
 
 
 def _cliques(ranks: Sequence[float], difference: float) -> list[tuple[int, int]]:
-    """Maximal ranges [first, last) of two or more sorted ranks that lie closer together than `difference`."""
+    """Maximal ranges [first, last) of two or more sorted ranks that differ by less than `difference`."""
     found: list[tuple[int, int]] = []
     for first in range(len(ranks)):
         last = first + 1

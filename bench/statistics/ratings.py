@@ -44,7 +44,7 @@ def elo_ratings(
     Args:
         scores: `(datasets, methods)`, one name per column; larger is better, equal scores count half a win for each.
             ValueError if the table has missing values or fewer than two methods.
-        generator: of the bootstrap, which resamples datasets.
+        generator: for the bootstrap, which resamples datasets.
         prior: wins added to both sides of each pair. Without them, a method that always wins has no finite rating.
         level: confidence level of the interval, 0..1.
 
@@ -88,7 +88,7 @@ def win_rates(scores: ArrayLike) -> NDArray[np.float64]:
 def bradley_terry(wins: ArrayLike, *, prior: float = 0.5) -> NDArray[np.float64]:
     """Maximum-likelihood strengths theta with P(i beats j) = 1 / (1 + exp(theta_j - theta_i)) and mean zero.
 
-    `wins`, `(..., k, k)`, is how often the row's method beat the column's; `prior` is added off the diagonal.
+    `wins`, `(..., k, k)`, counts how often the row's method beat the column's; `prior` is added off the diagonal.
     Raises ValueError if the strengths do not converge, as when a method won or lost every comparison and `prior` is 0.
 
     Example:

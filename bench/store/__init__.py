@@ -1,4 +1,4 @@
-"""The results database. It loads run shards into DuckDB; it is the only room that writes SQL.
+"""The results database: loads run shards into DuckDB. SQL is written only in this folder.
 
 `fresh_store(folder)` loads all new shards of a runs folder and returns its `Store`, whose methods return frames.
 

@@ -1,7 +1,7 @@
-"""Import of a bundle, whose runs must load into a database and agree with the other runs and the data on their labels.
+"""Imports a bundle. Its runs must load into a database, and its labels must agree with other runs and the data.
 
-A test label decides accuracy as much as a prediction does, and a bundle's own labels prove nothing. They are therefore
-compared with those of the runs in the folder, and with the data where these are on disk.
+Accuracy depends on test labels as much as on predictions, and a bundle's own labels prove nothing. They are therefore
+compared with those of the runs in the folder, and with the data if they are on disk.
 """
 
 from collections.abc import Iterator, Sequence
@@ -52,7 +52,7 @@ def unloadable_runs(shards: Sequence[Shard]) -> dict[str, str]:
 
 
 def _unloadable(scratch: duckdb.DuckDBPyConnection, *shards: Shard) -> str | None:
-    """Why runs do not load into a database together; None if they do. The database stays as it was."""
+    """Why runs do not load into a database together; None if they do. The database is left unchanged."""
     scratch.execute("BEGIN TRANSACTION")
     try:
         insert_runs(scratch, [(ShardEntry(shard.record.run_id, ""), shard) for shard in shards])
@@ -96,7 +96,7 @@ def _known(shards: Shards) -> _Known:
 
 
 class _OnDisk:
-    """Images and labels of the datasets on disk. A dataset that is not there proves nothing about its runs."""
+    """Images and labels of the datasets on disk. Runs on a dataset that is not on disk are not checked."""
 
     def __init__(self, data_root: Path | None) -> None:
         self._context = RunContext(data_root=data_root)
@@ -114,7 +114,7 @@ class _OnDisk:
                 yield text
 
     def _planned_for(self, spec: ExperimentSpec) -> bool:
-        """Whether the data on disk are exactly those of the spec; others may have other images."""
+        """Whether the data on disk are exactly those of the spec; other data may have other images."""
         try:
             load_task(spec, self._context)
         except BenchError:

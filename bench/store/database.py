@@ -2,7 +2,7 @@
 
 The shards are the primary data; the database can be deleted and rebuilt from them at any time. While a process has a
 DuckDB file open for writing, no other process can open it at all. Workers therefore never open it, and every method
-here opens the connection as late and closes it as early as possible.
+here keeps the connection open as briefly as possible.
 """
 
 import logging
@@ -40,15 +40,15 @@ from bench.store.loading import (
 from bench.store.schema_upgrade import check_current, migrate, query_int
 
 CHUNK = 1000
-"""Runs per transaction. This bounds the memory, and the work that is lost if the process is killed."""
+"""Runs per transaction. This limits the memory, and the work that is lost if the process is killed."""
 _LOG = logging.getLogger("bench.store")
 _HOLDER = re.compile(r"held in (.+?) \(PID (\d+)\)")
 _LOCKED = re.compile(r"Could not set lock on file|Conflicting lock is held|used by another process")
-"""What DuckDB says of a file that another process holds, on Linux, macOS and Windows."""
+"""DuckDB's messages about a file that another process has locked, on Linux, macOS and Windows."""
 _DAMAGED = re.compile(r"Corrupt database|^(IO|INTERNAL|FATAL) Error")
-"""Errors of a query that are of the file."""
+"""DuckDB's errors that concern the file and not the query."""
 _SHOWN = 5
-"""Runs that cannot be read and are named; others are counted."""
+"""Number of unreadable runs that are listed; further ones are counted."""
 _READ_STATEMENTS = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 _READ_CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
@@ -58,7 +58,7 @@ _READ_CONFIG: dict[str, str | bool | int | float | list[str]] = {
 
 @dataclass(frozen=True)
 class IngestResult:
-    """What one `ingest` changed: loaded runs (new or replaced), dropped runs (without a shard), and the new total."""
+    """The changes of one `ingest`: loaded runs (new or replaced), dropped runs (without a shard), and the new total."""
 
     loaded: int
     dropped: int
@@ -69,8 +69,8 @@ class IngestResult:
 class Store:
     """The results database of one runs folder, `results.duckdb`. Every method opens and closes the file.
 
-    `lock_timeout` is how many seconds it waits while another process holds the file. `folder` holds the file if it is
-    not the runs folder.
+    `lock_timeout` is the number of seconds it waits while another process has locked the file. `folder` is the folder
+    of the file if it is not the runs folder.
     """
 
     runs: Path
@@ -85,12 +85,12 @@ class Store:
     # --- loading ------------------------------------------------------------------------------------------------------
 
     def ingest(self, shards: Shards) -> IngestResult:
-        """Load new and changed shards and drop runs whose shard is gone. Shards that cannot be read are named.
+        """Load new and changed shards and drop runs whose shard is gone. Unreadable shards are listed in a warning.
 
-        Each chunk of runs is committed on its own: if the process is killed, the next call loads the remaining ones.
+        Each chunk of runs is committed separately: if the process is killed, the next call loads the remaining runs.
 
         Raises:
-            StoreLockedError: if another process holds the database.
+            StoreLockedError: if another process has locked the database.
             StoreVersionError: if a newer release wrote it.
         """
         entries = shards.scan()
@@ -121,7 +121,7 @@ class Store:
     def rebuild(self, shards: Shards) -> IngestResult:
         """Write a new database from the shards and replace the old one, which may be damaged.
 
-        Raises StoreLockedError if another process holds the old database.
+        Raises StoreLockedError if another process has locked the old database.
         """
         if not self.runs.is_dir():
             raise StoreError(f"There is no database to rebuild. {no_runs(self.runs)}")
@@ -149,13 +149,11 @@ class Store:
         and `openworld_auc` and `near_ood_auroc`.
 
         With `outcomes`, `correct` is an array `(n,)`: whether each test image is classified correctly, ordered by
-        image; `images` is a digest of the images and their labels. Both are None where there are no predictions.
-        With `staleness`, `stale` says how the method's code changed since the run, empty if it did not.
+        image; `images` is a digest of the images and their labels. Both are None for runs without predictions. With
+        `staleness`, `stale` is the change of the method's code since the run; empty if there is none.
 
         `support_digest` is the digest of the support images' contents, for runs with targets. Provenance, which is long
-        and rarely needed, is in `provenance_frame`.
-
-        `imported` says whether the run was imported and not verified since.
+        and rarely needed, is in `provenance_frame`. `imported` is True if the run was imported and not verified since.
 
         Whole numbers that may be missing (costs and counts of failed runs) have pandas' nullable type Int64. Times are
         UTC without a time zone.
@@ -243,7 +241,7 @@ class Store:
         )
 
     def query(self, sql: str) -> pd.DataFrame:
-        """The result of one SQL statement that only reads. It has no access to anything outside the database.
+        """The result of one read-only SQL statement, which has no access to anything outside the database.
 
         Raises QueryError if there is not exactly one statement, it writes, or DuckDB rejects it.
         """
@@ -289,7 +287,7 @@ class Store:
 
     @contextmanager
     def _open(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection inside the block; DuckDB's errors there are of the file and become a StoreError."""
+        """A connection inside the block. DuckDB's errors inside it concern the file and are raised as StoreError."""
         connection = self._connect(read_only=read_only)
         try:
             with connection:
@@ -334,12 +332,12 @@ def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
-    with suppress(duckdb.Error):  # the error that is being raised says more
+    with suppress(duckdb.Error):  # the error that is being raised is more informative
         connection.execute("ROLLBACK")
 
 
 def _read(shards: Shards, entries: Sequence[ShardEntry], unread: list[str]) -> list[tuple[ShardEntry, Shard]]:
-    """Read the shards of some entries, without damaged ones; adds the messages of unreadable ones to `unread`."""
+    """Read the shards of some entries, without damaged ones; adds messages about unreadable shards to `unread`."""
     found = []
     for entry in {entry.run_id: entry for entry in entries}.values():
         try:
@@ -355,7 +353,7 @@ def _read(shards: Shards, entries: Sequence[ShardEntry], unread: list[str]) -> l
 def _insert_loadable(connection: duckdb.DuckDBPyConnection, found: Sequence[tuple[ShardEntry, Shard]]) -> int:
     """Insert runs in one transaction and return their number.
 
-    If the database refuses one of them, each is inserted alone, and those that are refused are named and left out.
+    If the database rejects one of them, each is inserted separately; rejected runs are left out with a warning.
     """
     try:
         with _transaction(connection):
@@ -384,8 +382,8 @@ class _Draft(Store):
 def fresh_store(runs: Path) -> Store:
     """The database of a runs folder, after loading all new shards.
 
-    A folder that cannot be written, does not exist or holds no results is left as it is: its database is made in a
-    temporary folder, which is deleted with the store.
+    A folder that cannot be written, does not exist or has no results is left unchanged: its database is in a temporary
+    folder, which is deleted with the store.
     """
     if runs.is_dir() and any((runs / name).exists() for name in ("shards", "difficulty", "results.duckdb")):
         store = Store(runs)
@@ -400,7 +398,7 @@ def _writable(runs: Path, database: Path) -> bool:
 
 
 def _temporary_store(runs: Path) -> Store:
-    """A store whose file is in a temporary folder. It begins as a copy of the folder's database, if that is usable."""
+    """A store whose file is in a temporary folder. It starts as a copy of the folder's database, if that is usable."""
     store = Store(runs, folder=Path(tempfile.mkdtemp(prefix="etl-bench-")))
     weakref.finalize(store, shutil.rmtree, store.path.parent, ignore_errors=True)
     existing = Store(runs).path

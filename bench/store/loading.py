@@ -1,4 +1,4 @@
-"""Loads shards into tables, as frames of many runs at a time, since inserting single rows is slow."""
+"""Loads shards into tables, many runs at a time, since inserting single rows is slow."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PREDICTION_COLUMNS = """run_id, split, position, image, label, predicted, rank, 
 REFUSED = (
     duckdb.DataError, duckdb.IntegrityError, duckdb.ProgrammingError, ValueError, OverflowError, TypeError,
 )  # fmt: skip
-"""What loading a run with impossible values raises, in DuckDB, pandas and numpy; no error of the disk."""
+"""Errors that loading a run with impossible values raises, in DuckDB, pandas and numpy; not errors of the disk."""
 _SPEC_COLUMNS = {
     "method", "backbone", "dataset", "task_fingerprint", "draw", "protocol", "shots", "seed", "precision", "support",
     "class_text", "epoch_selection",
@@ -36,7 +36,7 @@ def delete_runs(connection: duckdb.DuckDBPyConnection, run_ids: list[str]) -> No
 
 
 def insert_runs(connection: duckdb.DuckDBPyConnection, found: Sequence[tuple[ShardEntry, Shard]]) -> None:
-    """Insert runs with their scores, curves and predictions. Runs of a race are left out: no test image is scored."""
+    """Insert runs with scores, curves and predictions. Runs of a race are left out: they use no test images."""
     found = [(entry, shard) for entry, shard in found if shard.record.spec.fold is None]
     if not found:
         return
@@ -99,7 +99,7 @@ def _insert_predictions(connection: duckdb.DuckDBPyConnection, shards: Sequence[
 
 
 def _first_columns(blocks: Sequence[np.ndarray], n: int) -> np.ndarray:
-    """The first n columns of stacked blocks, transposed to `(n, rows)`; 0 where a block has fewer columns."""
+    """The first n columns of stacked blocks, transposed to `(n, rows)`; missing columns of a block are 0."""
     found = np.zeros((n, sum(len(block) for block in blocks)), dtype=blocks[0].dtype)
     begin = 0
     for block in blocks:

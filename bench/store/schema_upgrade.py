@@ -23,7 +23,7 @@ def version(connection: duckdb.DuckDBPyConnection) -> int:
 
 
 def _readable_version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
-    """The schema version of the database; raises StoreVersionError for that of a newer release."""
+    """The schema version of the database; raises StoreVersionError if a newer release wrote it."""
     found = version(connection)
     if found > len(migrations()):
         raise StoreVersionError(

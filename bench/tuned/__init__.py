@@ -1,7 +1,7 @@
-"""Tuned models: what a run learned, kept in one small file with all that is needed to use it.
+"""Tuned models: what a run learned, in one small file with everything needed to use it.
 
 `model_info` is the description in the file, which is read without torch. `model_file` writes and reads the file, `keep`
-turns a trained method into tensors and back, `novelty` scores images that are unlike the training images, and
+converts a trained method to tensors and back, `novelty` scores how unlike the training images an image is, and
 `model_card` writes the card beside the file.
 """
 

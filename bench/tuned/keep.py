@@ -1,4 +1,4 @@
-"""From a trained method to the tensors in a model file, and back."""
+"""Converts a trained method to the tensors of a model file, and back."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,16 +12,16 @@ from datasets_registry import BenchError, UnknownNameError
 from methods import Backbone, Method, get_method, home_of
 
 STATE = "state."
-"""Beginning of the names of the method's own tensors in a file."""
+"""Prefix of the names of the method's own tensors in a file."""
 
 
 def kept_state(method: Method[Any]) -> dict[str, Tensor]:
-    """The tensors of a trained method, on the CPU, under the names of a model file."""
+    """The tensors of a trained method, on the CPU, by their names in a model file."""
     return {f"{STATE}{name}": value.detach().cpu().clone() for name, value in method.tuned_state().items()}
 
 
 def restored_method(info: ModelInfo, tensors: Mapping[str, Tensor], backbone: Backbone) -> Method[Any]:
-    """The method of a kept model, ready to classify. Nothing is trained, and no image is read.
+    """The method of a stored model, ready to classify. Nothing is trained, and no image is read.
 
     Raises ModelFileError for another backbone, an unknown method, or tensors that do not fit the method.
     """
@@ -35,7 +35,7 @@ def restored_method(info: ModelInfo, tensors: Mapping[str, Tensor], backbone: Ba
         cls = get_method(spec.method)
     except UnknownNameError:
         raise ModelFileError(
-            f"This model was tuned with method {spec.method!r}, which is not installed; install the package of it."
+            f"This model was tuned with method {spec.method!r}, which is not installed; install its package."
         ) from None
     state = {
         name.removeprefix(STATE): value.to(home_of(value.dtype, backbone.device))

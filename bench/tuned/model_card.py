@@ -8,7 +8,7 @@ SHOWN_CLASSES = 20
 
 
 def model_card(info: ModelInfo, path: Path) -> str:
-    """What the model is, how good it is, how it was made, and how to use it."""
+    """Describes the model, its scores, its training and its use."""
     spec = info.spec
     return "\n".join(
         [
@@ -29,7 +29,7 @@ def model_card(info: ModelInfo, path: Path) -> str:
                 for s in info.scores
             ),
             "",
-            "Test images chose nothing about this model. The calibration error is that before the temperature.",
+            "Nothing about this model was chosen on test images. The calibration error is before temperature scaling.",
             "",
             "## Use",
             "",
@@ -58,7 +58,7 @@ def _facts(info: ModelInfo) -> dict[str, str]:
         "template": info.classes.template,
         "settings": settings,
         "recipe": recipe,
-        "other classes": "can be added at prediction" if info.open_vocabulary else "need a new training",
+        "other classes": "can be added at prediction" if info.open_vocabulary else "need new training",
         "temperature": _temperature(info),
         "unlike anything seen": _novelty(info),
         "validation": "no validation images"

@@ -1,6 +1,6 @@
-"""Model files: one safetensors file a model, with its description in the header. Nothing is unpickled.
+"""Model files: one safetensors file per model, with its description in the header. Nothing is unpickled.
 
-A file is written whole or not at all. Its header has a checksum of description and tensors.
+A file is written atomically. Its header has a checksum of description and tensors.
 """
 
 import hashlib
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 SUFFIX = ".safetensors"
 MODELS = "models"
-"""Folder, below the runs folder, of the models that were kept."""
+"""Folder of stored models below the runs folder."""
 _KEY, _SUM = "etl-bench model", "sha256"
 
 
 class ModelFileError(BenchError, ValueError):
-    """A model file that does not exist, is damaged, or was made for something else."""
+    """A model file that does not exist, is damaged, or does not fit its use."""
 
 
 def model_path(runs: Path, run_id: str) -> Path:
-    """Where the model of a run is kept."""
+    """The file of a run's model."""
     return runs / MODELS / f"{run_id}{SUFFIX}"
 
 
@@ -46,7 +46,7 @@ def model_bytes(info: ModelInfo, tensors: Mapping[str, "Tensor"]) -> bytes:
 
 
 def write_model(path: Path, content: bytes) -> None:
-    """Write a model file, and its card beside it. The folder is made if it is missing."""
+    """Write a model file, and its card beside it. A missing folder is created."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, content)
     write_atomically(path.with_suffix(".md"), model_card(read_model_info(path), path).encode())
@@ -73,7 +73,7 @@ def read_model(path: Path) -> tuple[ModelInfo, dict[str, "Tensor"]]:
 
 @dataclass(frozen=True)
 class ListedModel:
-    """A model file of a folder; `info` is None, and `problem` says why, if it cannot be read."""
+    """A model file of a folder. If it cannot be read, `info` is None and `problem` has the reason."""
 
     path: Path
     size: int

@@ -38,7 +38,7 @@ class ClassList(_Frozen):
 
     @property
     def class_set(self) -> ClassSet:
-        """The classes as methods take them."""
+        """The classes as an argument of methods."""
         return ClassSet(self.names, self.template, self.sentences, self.dataset)
 
 
@@ -51,7 +51,7 @@ class Calibration(_Frozen):
 
 
 class Novelty(_Frozen):
-    """The score of an image that is unlike anything seen, and the threshold above which it is called so.
+    """The novelty score, and the threshold above which an image counts as unlike the training images.
 
     `class_mean` is one minus the cosine of the frozen feature to the nearest mean of a class's support features.
     `max_logit` is the negative largest logit, for methods that do not compute the frozen feature.
@@ -67,9 +67,9 @@ class Novelty(_Frozen):
 
 
 class ModelInfo(_Frozen):
-    """What a model file says about its model.
+    """The description in a model file.
 
-    Its run is described by `spec`; `scores` are those of the run on test images, which chose nothing.
+    `spec` describes its run; `scores` are the run's scores on test images, which were not used for any choice.
     """
 
     format_version: int = Field(FORMAT_VERSION, ge=1)
@@ -96,10 +96,10 @@ class ModelInfo(_Frozen):
 
     @property
     def group(self) -> str:
-        """The same for runs that differ in their seed only; `--keep-models best` keeps one of each group."""
+        """A name shared by runs that differ only in their seed; `--keep-models best` keeps one model per group."""
         return model_group(self.spec)
 
 
 def model_group(spec: ExperimentSpec) -> str:
-    """A name for the runs that differ from this one in their seed only, and so in the images they are trained on."""
+    """A name shared by the runs that differ from this one only in their seed, and so in their training images."""
     return spec.model_copy(update={"seed": 0, "task_fingerprint": ""}).run_id

@@ -1,4 +1,4 @@
-"""How unlike an image is to the images a model was trained on, and the threshold for calling it so."""
+"""Novelty: how unlike the training images an image is, and the threshold for flagging it."""
 
 import math
 
@@ -17,7 +17,7 @@ FALSE_ALARMS = 0.05
 def class_means(
     features: Float[Tensor, "n dim"], labels: Int[Tensor, " n"], n_classes: int
 ) -> Float[Tensor, "n_cls dim"]:
-    """The mean normalised feature of each class, in half precision, since only its direction counts."""
+    """The mean normalised feature of each class, in half precision, since only its direction matters."""
     members = F.one_hot(labels, n_classes).to(features.dtype)
     return (members.T @ F.normalize(features, dim=-1) / members.sum(dim=0)[:, None].clamp(min=1)).half()
 
@@ -29,7 +29,7 @@ def novelty_scores(features: Float[Tensor, "n dim"], means: Float[Tensor, "n_cls
 
 
 def left_out_scores(features: Float[Tensor, "n dim"], labels: Int[Tensor, " n"], n_classes: int) -> Float[Tensor, " n"]:
-    """The score of each support image, left out of the mean of its class; classes of one image are skipped."""
+    """The score of each support image, with the image left out of its class mean; classes of one image are skipped."""
     image = F.normalize(features, dim=-1)
     members = F.one_hot(labels, n_classes).to(image.dtype)
     sums, counts = members.T @ image, members.sum(dim=0)
@@ -40,7 +40,7 @@ def left_out_scores(features: Float[Tensor, "n dim"], labels: Int[Tensor, " n"],
 
 
 def threshold(scores: Float[Tensor, " n"]) -> tuple[float, float]:
-    """The threshold that a new image of the known classes exceeds with at most the second value's probability.
+    """The threshold, and the probability that bounds how often a new image of a known class exceeds it.
 
     The probability is 0.05, or `1 / (n + 1)` for fewer than 19 images: the threshold is an order statistic of n scores,
     so the bound holds for any distribution.

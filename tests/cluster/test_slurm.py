@@ -156,5 +156,5 @@ def test_not_waiting_and_asking_again(slurm: Path, tmp_path: Path, monkeypatch):
 
 
 def test_more_gpus_than_there_are_is_refused_in_slurms_words(slurm: Path, tmp_path: Path):
-    with pytest.raises(LaunchError, match="sbatch refuses the jobs: sbatch: error: "):
+    with pytest.raises(LaunchError, match="sbatch rejects the jobs: sbatch: error: "):
         launch_on_slurm(tasks(1), tmp_path, gpus=4)

@@ -1,7 +1,7 @@
 """Leaderboards from runs, one per setting. Pure.
 
-`settings(runs)` lists the settings that have a leaderboard, and `leaderboard(runs, setting)` makes one. Incomplete rows
-are marked: no average silently leaves out a missing run.
+`settings(runs)` lists the settings that have a leaderboard, and `leaderboard(runs, setting)` builds one. Incomplete
+rows are marked, so no average silently leaves out a missing run.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""A leaderboard: the entries of one setting, and what is missing or excluded."""
+"""A leaderboard: the entries of one setting, and its missing and excluded runs."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +12,11 @@ from reports.views import ExcludedRunView, MissingView
 
 @dataclass(frozen=True, order=True)
 class Setting:
-    """What all runs of one leaderboard have in common.
+    """The setting that all runs of one leaderboard share.
 
-    `draw` is the kind of draw: `coop` includes `coop-sorted`, its name on ImageNet. `source` is the dataset trained on
-    if the protocol scores other datasets, otherwise empty. `shots` is `ALL_SHOTS` for all training images, and
-    `support` is what changes the draw, such as `imbalanced:10`, otherwise empty.
+    `draw` is the kind of draw: `coop` includes `coop-sorted`, its name on ImageNet. `source` is the training dataset if
+    the protocol evaluates on other datasets, otherwise empty. `shots` is `ALL_SHOTS` for all training images, and
+    `support` is the change of the draw, such as `imbalanced:10`, otherwise empty.
     """
 
     backbone: str
@@ -29,17 +29,17 @@ class Setting:
 
     @property
     def title(self) -> str:
-        """Backbone, protocol, source, shots and what changes the draw, as text."""
+        """Backbone, protocol, source, shots and change of the draw, as text."""
         source = f" from {self.source}" if self.source else ""
         return f"{self.backbone}, {self.protocol}{source}, {self.shots_text}"
 
     @property
     def shots_text(self) -> str:
-        """Shots and what changes the draw."""
+        """Shots and change of the draw, as text."""
         return ", ".join(filter(None, [shots_text(self.shots), self.support]))
 
     def facts(self) -> dict[str, str | int]:
-        """The fields as JSON has them; the shots are `all` for all training images."""
+        """The fields as JSON values; the shots are `all` for all training images."""
         return vars(self) | {"shots": shots_value(self.shots)}
 
     def columns(self) -> dict[str, str | int | None]:
@@ -50,11 +50,11 @@ class Setting:
 
 @dataclass(frozen=True)
 class CommonCells:
-    """The datasets and seeds on which entries are compared where fewer than two of them have all.
+    """The datasets and seeds on which entries are compared if fewer than two entries are complete.
 
     Args:
-        entries: keys of the entries that have them all.
-        without: keys of the entries that do not, and are not ranked.
+        entries: keys of the entries that have all of these cells.
+        without: keys of the other entries, which are not ranked.
     """
 
     datasets: tuple[str, ...]
@@ -70,13 +70,13 @@ class Leaderboard:
     Differences within the intervals are not significant; see `bench.analysis.ranking`.
 
     Args:
-        measures: `("base", "new", "H")` or `("all",)`, with `open` before H if an entry has it; the last one orders the
-            entries.
+        measures: `("base", "new", "H")` or `("all",)`, with `open` before H if an entry has it; entries are ordered by
+            the last.
         datasets: all datasets of any entry; targets first and the source last if there is one.
-        baseline: key of the zero-shot entry that gains refer to, None without one.
-        missing: missing and failed cells of all entries, also of datasets and seeds that are not compared.
-        common: None if all datasets and seeds are compared; otherwise `datasets`, `seeds` and `entries` have those
-            cells alone.
+        baseline: key of the zero-shot entry for gains, or None.
+        missing: missing and failed cells of all entries, including datasets and seeds that are not compared.
+        common: None if all datasets and seeds are compared; otherwise `datasets`, `seeds` and `entries` have only these
+            cells.
     """
 
     setting: Setting
@@ -92,17 +92,17 @@ class Leaderboard:
 
     @property
     def averaged(self) -> tuple[str, ...]:
-        """The datasets that enter averages: all but the source."""
+        """The datasets in averages: all but the source."""
         return tuple(dataset for dataset in self.datasets if dataset != self.setting.source)
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits that every run has: the measures that are no harmonic means."""
+        """The splits that every run has: the measures that are not harmonic means."""
         return tuple(measure for measure in self.measures if measure not in HARMONIC)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The measures of its table in the terminal: base-to-new has `open` among them, also where no entry has it."""
+        """The measures of the table in the terminal; for base-to-new they always include `open`."""
         return (*self.splits, OPEN, H) if H in self.measures else self.measures
 
     def stored_split(self, split: str, dataset: str) -> str:
@@ -111,7 +111,7 @@ class Leaderboard:
 
     @property
     def complete(self) -> bool:
-        """Whether every entry has every run that was planned."""
+        """Whether every entry has all planned runs."""
         return not self.missing
 
     def entry(self, key: str) -> Entry:
@@ -121,7 +121,7 @@ class Leaderboard:
     def rows(self) -> list[dict[str, Any]]:
         """One row per entry with means, intervals, coverage and cost; accuracies are fractions.
 
-        The means are over that many `datasets` and `seeds`; `n` of `expected` counts all runs, also others.
+        `datasets` and `seeds` are the numbers that the means are over; `n` and `expected` count all runs.
         """
         return [self._row(entry) for entry in self.entries]
 
@@ -154,7 +154,7 @@ class Leaderboard:
         return row
 
     def _open_row(self, entry: Entry) -> dict[str, float | None]:
-        """The open score; None where it was not computed."""
+        """The open score; None if it was not computed."""
         found = entry.average(OPEN, self.convention)
         others = {name: entry.averages.get(name) for name in OPEN_SCORES}
         row = {OPEN: found.mean if found else None, "open_half_width": found.half_width if found else None}

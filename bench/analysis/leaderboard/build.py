@@ -19,8 +19,8 @@ from bench.spec import ExperimentSpec
 def settings(runs: pd.DataFrame) -> list[Setting]:
     """The settings that have a leaderboard, in order.
 
-    Zero-shot runs (shots 0) join every leaderboard of their backbone, protocol and precision. They have one of their
-    own only if nothing else was run.
+    Zero-shot runs (shots 0) join every leaderboard of their backbone, protocol and precision. They have a separate
+    leaderboard only if nothing else was run.
     """
     rows = runs[["backbone", "protocol", "precision", "dataset"]].itertuples(index=False, name=None)
     found = {
@@ -48,13 +48,13 @@ def leaderboard(
 ) -> Leaderboard:
     """The leaderboard of one setting.
 
-    Each method x config x recipe is one entry; nothing is averaged across entries. Runs of a dataset and seed whose
-    task (test list or fingerprint) is not that of the newest run are excluded and listed. A zero-shot run
-    depends on no seed and counts for all of them (n = 1, no interval).
+    Each method x config x recipe is one entry; nothing is averaged across entries. Runs of a dataset and seed with
+    another task (test list or fingerprint) than the newest run are excluded and listed. A zero-shot run does not depend
+    on the seed and counts for all seeds (n = 1, no interval).
 
     Args:
-        planned: runs that are expected and have no result yet; those of other settings are ignored.
-        common: compare on these datasets and seeds alone.
+        planned: expected runs without a result; those of other settings are ignored.
+        common: compare only on these datasets and seeds.
     """
     splits = ("base", "new") if setting.protocol == "base-to-new" else ("all",)
     collected = collect(runs, setting)
@@ -108,9 +108,9 @@ def compared_leaderboard(
     convention: HConvention = HConvention.MEAN_OF_H,
     planned: Sequence[ExperimentSpec] = (),
 ) -> Leaderboard:
-    """The leaderboard of one setting; where fewer than two entries are complete, on the cells that they share.
+    """The leaderboard of one setting, on the shared cells if fewer than two entries are complete.
 
-    Coverage and missing runs of the entries are those of all datasets and seeds in any case.
+    Coverage and missing runs of the entries always cover all datasets and seeds.
     """
     whole = leaderboard(runs, setting, convention=convention, planned=planned)
     common = common_cells(whole)
@@ -134,7 +134,7 @@ def leaderboards(
 ) -> list[Leaderboard]:
     """The leaderboards of all settings, or of those with this protocol, these shots and this backbone.
 
-    With `compared`, they are made by `compared_leaderboard`.
+    With `compared`, `compared_leaderboard` builds them.
     """
     make = compared_leaderboard if compared else leaderboard
     return [

@@ -7,11 +7,11 @@ from bench.analysis.leaderboard.board import CommonCells, Leaderboard
 from bench.analysis.leaderboard.entry import Entry
 
 _ALL_SUBSETS = 8
-"""Seeds up to which every subset is tried; with more, only the seeds that most entries have."""
+"""Largest number of seeds for which every subset is tried; beyond it, only the seeds that most entries have."""
 
 
 def common_cells(board: Leaderboard) -> CommonCells | None:
-    """The largest grid of datasets and seeds that several entries have; None if two entries have all, or none is there.
+    """The largest grid of datasets and seeds that several entries have; None if two entries are complete or if none.
 
     Entries with the fewest scores are left out until the others share at least one averaged dataset.
     """
@@ -30,7 +30,7 @@ def common_cells(board: Leaderboard) -> CommonCells | None:
 
 
 def _largest_grid(board: Leaderboard, entries: Sequence[Entry]) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """The grid with most cells; of equal ones that with more datasets, then that of the first seeds."""
+    """The grid with most cells; on ties the one with more datasets, then the one with the first seeds."""
     best: tuple[tuple[str, ...], tuple[int, ...]] = ((), ())
     for seeds in _subsets(board, entries):
         datasets = tuple(d for d in board.datasets if all(_has_all(board, entry, (d,), seeds) for entry in entries))

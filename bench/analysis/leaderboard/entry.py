@@ -13,7 +13,7 @@ from reports.views import CellView, Cost, MissingView
 class Cell(CellView):
     """One entry on one dataset.
 
-    H is the mean over seeds of the H of every run, and so is `open`. The open score is there if every run has it.
+    H and `open` are means over seeds of the value of every run. The open score is present if every run has it.
     """
 
     scores: Mapping[str, Estimate]
@@ -26,17 +26,17 @@ class Entry:
     Args:
         key: unique on the board, such as `coop` or `coop [n_ctx=4]`.
         label: settings that distinguish this entry from the method's other entries; empty if there is only one.
-        averages: over datasets, by measure and, for H, by convention (`h_of_means`, `mean_of_h`). Those of the open
-            score begin with `open_`, and are there if every run has it. The interval is over seeds: each seed's average
-            over datasets is one value. Incomplete entries have no interval.
-        n: scored cells of `expected` ones, among the datasets and seeds that the board compares.
-        coverage: scored cells of `planned` ones, among all datasets and seeds.
-        rank: position by the mean among the rankable entries, None for the others.
+        averages: averages over datasets, by measure and, for H, by convention (`h_of_means`, `mean_of_h`). Those of the
+            open score begin with `open_` and are present if every run has it. The interval is over seeds: each seed's
+            average over datasets is one value. Incomplete entries have no interval.
+        n: number of scored cells out of `expected`, on the datasets and seeds that the board compares.
+        coverage: number of scored cells out of `planned`, on all datasets and seeds.
+        rank: position by the mean among the rankable entries; None for other entries.
         oracle: whether anything was selected with test labels.
-        optimism: by split, the accuracy gained by that selection, mean over runs; empty for other entries, and if it
-            was not recorded.
-        stale: how many runs were made with other code than today's, and which code changed; empty for none.
-        imported: how many runs were imported and not verified; empty for none.
+        optimism: by split, the accuracy gained by selection with test labels, mean over runs; empty for other entries,
+            or if it was not recorded.
+        stale: number of runs made with other code than the current, and which code changed; empty for none.
+        imported: number of runs that were imported and not verified; empty for none.
     """
 
     key: str

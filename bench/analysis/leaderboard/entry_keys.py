@@ -7,17 +7,17 @@ from typing import Any
 from bench.analysis.leaderboard.runs import EPOCH, Run
 
 ORACLE = "oracle"
-"""Value of a selection setting that uses test labels, in every method that has one."""
+"""Value of every method's selection setting that uses test labels."""
 ENSEMBLE = "ensemble"
-"""Value of a selection setting that averages all candidates, in every method that has one."""
+"""Value of every method's selection setting that averages all candidates."""
 _DEFAULTS = {"class_text": "template", EPOCH: "last"}
-"""Values of settings that a run only records if they differ from these."""
+"""Values of settings that a run records only if they differ from these."""
 
 
 def entry_keys(runs: Sequence[Run]) -> dict[tuple[str, str, str], str]:
-    """A unique key for each method x config x recipe that names only settings that differ between a method's entries.
+    """A unique key for each method x config x recipe, with only the settings that differ between a method's entries.
 
-    An oracle or ensemble setting and a selected epoch are always named.
+    An oracle or ensemble setting and a selected epoch are always included.
     """
     names: dict[tuple[str, str, str], str | None] = {run.identity: run.recipe_name for run in runs}
     labels: dict[tuple[str, str, str], str] = {}

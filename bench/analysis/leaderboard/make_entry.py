@@ -26,13 +26,13 @@ def make_entry(
     *,
     source: str = "",
 ) -> Entry:
-    """The entry of one identity (method, config and recipe) on a board, without gains and rank.
+    """The entry of one method, config and recipe on a board, without gains and rank.
 
     Args:
-        runs: the counted, the failed and the planned runs of this identity.
-        seeds: of the board; runs that depend on no seed are expected once.
+        runs: the counted, failed and planned runs of the entry.
+        seeds: seeds of the board; runs that do not depend on the seed are expected once.
         splits: splits that a run must have scored to fill its cell.
-        source: dataset trained on, if others are scored; averages leave it out.
+        source: training dataset, if others are evaluated; averages leave it out.
     """
     method, config, recipe = identity
     wanted = seeds if any(run.seeded for run in runs) or not runs else sorted({run.seed for run in runs})[:1]
@@ -120,7 +120,7 @@ def _averages(
     centre = averages_over_datasets(
         {split: [[value(run, split) for run in by_dataset[name]] for name in datasets] for split in splits}
     )
-    if not complete:  # averages over different datasets are not repetitions of one another
+    if not complete:  # averages over different datasets are not repetitions
         return {name: Estimate(value, max(cell.n for cell in cells.values())) for name, value in centre.items()}
     per_seed = [
         averages_over_datasets({split: [[value(scored[name, seed], split)] for name in datasets] for split in splits})
@@ -136,13 +136,13 @@ def _optimism(runs: Sequence[Run], splits: Sequence[str]) -> dict[str, float]:
 
 
 def _stale(reasons: Mapping[str, str]) -> str:
-    """How many runs are stale and why, from the reasons by run id."""
+    """The number of stale runs and the reasons, from the reasons by run id."""
     found = Counter(reason for reason in reasons.values() if reason)
     return "; ".join(f"{count} of {counted(len(reasons), 'run')}: {reason}" for reason, count in found.most_common())
 
 
 def _imported(imported: Mapping[str, bool]) -> str:
-    """How many runs were imported and not verified; empty for none."""
+    """The number of imported and not verified runs, as text; empty for none."""
     return f"{sum(imported.values())} of {counted(len(imported), 'run')}" if any(imported.values()) else ""
 
 
@@ -152,7 +152,7 @@ def _mean(values: Iterable[float]) -> float:
 
 
 def _cost(runs: Sequence[Run]) -> Cost | None:
-    """The cost of a run; seconds and memory of several classes of devices are not averaged."""
+    """The mean cost of a run; seconds and memory are not averaged over different classes of devices."""
     known = [run for run in runs if all(name in run.cost for name in COSTS)]
     costs = [run.cost for run in known]
     if not costs:

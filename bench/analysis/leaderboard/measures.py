@@ -12,7 +12,7 @@ OPEN = "open"
 HARMONIC = {H: ("base", "new"), OPEN: (OPEN_BASE, OPEN_NEW)}
 """Measures that are the harmonic mean of the accuracies on two splits, and these splits."""
 OPEN_SCORES = (OPEN_BASE, OPEN_NEW, "openworld_auc", "near_ood_auroc", "open_base_ece", "open_new_ece")
-"""Numbers of the open score besides `open` itself."""
+"""Numbers of the open score other than `open`."""
 TRANSFER = ("cross-dataset", "domain-generalization")
 """Protocols that train on a source dataset; their targets are the other datasets of the board."""
 ALL = "all"
@@ -21,10 +21,9 @@ ALL = "all"
 class HConvention(StrEnum):
     """How H, and likewise `open`, is averaged over datasets.
 
-    `mean_of_h`: mean of the H of every dataset, which is that of every run averaged over seeds. Paired differences,
-    intervals and tests are of this H, so it is the default.
-    `h_of_means`: H of the average base and the average new accuracy, as most papers print it (CoOp, CoCoOp, MaPLe ...:
-    69.34, 74.22 -> 71.70). Numbers of different conventions are not comparable.
+    `mean_of_h`: mean over datasets of H, which is averaged over the runs of a dataset. Paired differences, intervals
+    and tests use this H, so it is the default. `h_of_means`: H of the average base and the average new accuracy, as in
+    most papers (CoOp, CoCoOp, MaPLe ...: 69.34, 74.22 -> 71.70). Numbers of different conventions are not comparable.
     """
 
     H_OF_MEANS = "h_of_means"
@@ -32,10 +31,10 @@ class HConvention(StrEnum):
 
 
 def averages_over_datasets(by_split: Mapping[str, Sequence[Sequence[float]]]) -> dict[str, float]:
-    """The mean of each split and, where both splits of a harmonic mean are given, that mean by both conventions.
+    """The mean of each split and, if both splits of a harmonic mean are given, this mean by both conventions.
 
-    Those of H have the name of the convention, those of another measure begin with its name, see `convention_key`. Each
-    split has the accuracies of every dataset, one per seed, in the same order of datasets and seeds.
+    Keys are described in `convention_key`. Each split has the accuracies of every dataset, one per seed, in the same
+    order of datasets and seeds.
 
     Example:
         >>> found = averages_over_datasets({"base": [[0.5], [1.0]], "new": [[0.5], [0.5]]})

@@ -26,32 +26,32 @@ COSTS = (
     "prompted_image_passes",
     "text_passes",
 )
-"""Columns of the frame with the costs that every run has."""
+"""Cost columns of the frame that every run has."""
 LATER_COSTS = ("fits", "candidate_evaluations", "tuning_seconds", "added_memory_bytes")
-"""Columns with costs that some runs lack, such as those of earlier releases."""
+"""Cost columns that some runs lack, such as those of earlier releases."""
 EPOCH = "epoch"
-# options of a run that distinguish entries as settings of the method do: name in entry keys -> column of the frame
+# options of a run that distinguish entries, like settings of the method: name in entry keys -> column of the frame
 _MORE_SETTINGS = {"class_text": "class_text", EPOCH: "epoch_selection"}
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run on one dataset, as far as a leaderboard needs it.
+    """The data of a run on one dataset that a leaderboard needs.
 
     Args:
-        config: canonical JSON, with class texts other than the template and epoch selection as further settings.
-        recipe: canonical JSON, `null` without one.
-        error: why the run has no scores, None if it has.
+        config: canonical JSON; class texts other than the template and the epoch selection are added as settings.
+        recipe: canonical JSON; `null` without a recipe.
+        error: why the run has no scores, or None.
         scores: accuracy by split, a fraction.
-        sizes: number of test images and of classes by split.
+        sizes: numbers of test images and classes by split.
         optimism: by split, the accuracy gained by selection with test labels; NaN if it was not recorded. Empty for
             runs that are not oracles.
         open_scores: the numbers of the open score (`OPEN_SCORES`); empty if it was not computed.
-        held_out: whether one shot of each class was held out to select with it.
-        targets: datasets that a transfer run scores, or should have scored.
-        stale: how the method's code changed since, empty if it did not, or if the frame does not say.
+        held_out: whether one shot of each class was held out for selection.
+        targets: target datasets of a transfer run.
+        stale: how the method's code changed since the run; empty if it did not, or if the frame has no such column.
         imported: whether the run was imported and not verified.
-        device: class of the device, such as `cpu` or the name of a GPU; empty if the frame does not say.
+        device: class of the device, such as `cpu` or the name of a GPU; empty if unknown.
     """
 
     run_id: str
@@ -96,7 +96,7 @@ class Run:
 
 
 def depends_on_seed(method: str, protocol: str, shots: int) -> bool:
-    """Whether the seed of a run decides anything: its support images, or the order of the test stream."""
+    """Whether a run depends on its seed, through the support images or the order of the test stream."""
     return shots > 0 or (protocol == EvalProtocol.TEST_TIME and method != BASELINE)
 
 
@@ -119,7 +119,7 @@ def collect(runs: pd.DataFrame, setting: Setting) -> list[Run]:
 
 
 def planned_run(spec: ExperimentSpec) -> list[Run]:
-    """A run that has no result yet; of a transfer protocol one for each dataset that it scores."""
+    """A run without a result; for a transfer protocol one for each dataset that it evaluates."""
     row = spec.model_dump(mode="json") | {"config": canonical_json(spec.config)}
     run = Run(
         run_id=spec.run_id,
@@ -145,7 +145,7 @@ def planned_run(spec: ExperimentSpec) -> list[Run]:
 
 
 def belongs(spec: ExperimentSpec, setting: Setting) -> bool:
-    """Whether a planned run is of this setting, as zero-shot runs are of any number of shots."""
+    """Whether a planned run belongs to this setting; zero-shot runs belong to every number of shots."""
     here = (setting.backbone, setting.protocol, setting.precision)
     support = (setting.shots, setting.draw, setting.support)
     return (
@@ -156,7 +156,7 @@ def belongs(spec: ExperimentSpec, setting: Setting) -> bool:
 
 
 def _by_target(run: Run) -> list[Run]:
-    """One run for each dataset that a transfer run scored or should have scored."""
+    """One run for each target dataset of a transfer run."""
     splits = run.scores or {ALL, *run.targets}
     return [
         replace(
@@ -176,7 +176,7 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> Run:
     scored = [] if failed else [row for row in rows if row["split"] is not None]
     error = ("no message" if first["error_message"] is None else first["error_message"]) if failed else None
     broken = [row["split"] for row in scored if row["accuracy"] is None]
-    if broken:  # the remaining splits must not pass for the whole run
+    if broken:  # the remaining splits must not count as the whole run
         error, scored = f"its accuracy on {', '.join(sorted(broken))} is not a number", []
     return Run(
         run_id=run_id,
@@ -226,7 +226,7 @@ def _open_scores(scored: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def _config(row: Mapping[str, Any]) -> str:
-    """The config that defines the entry; class texts and the selection of the harness count as settings."""
+    """The config that defines the entry, with class texts and the harness's selection as settings."""
     config: str = "{}" if row["config"] is None else row["config"]
     more = {name: row[column] for name, column in _MORE_SETTINGS.items() if row.get(column) is not None}
     if row.get("held_out_shot"):
@@ -235,10 +235,10 @@ def _config(row: Mapping[str, Any]) -> str:
 
 
 def _task_fingerprint(row: Mapping[str, Any]) -> str:
-    """Fingerprint that runs of one dataset and seed must share to be compared.
+    """The fingerprint that comparable runs of one dataset and seed share.
 
-    The task fingerprint covers all targets. Transfer runs with other targets are still comparable on the targets that
-    both have, so for them it is the digest of the support images, if known.
+    The task fingerprint covers all targets. Transfer runs with other targets are still comparable on common targets, so
+    for them this is the digest of the support images, if known.
     """
     if row["protocol"] in TRANSFER and row.get("support_digest") is not None:
         return str(row["support_digest"])
@@ -246,9 +246,9 @@ def _task_fingerprint(row: Mapping[str, Any]) -> str:
 
 
 def setting_of_support(shots: int, draw: str, support: object) -> tuple[int, str, str]:
-    """Shots, kind of draw and rule by which supports are kept apart; `support` is that of a spec, missing if none.
+    """Shots, kind of draw and rule that distinguish support sets; `support` is the value in a spec.
 
-    Runs on all training images share a board whatever the sizes of their classes.
+    Runs on all training images share a board, whatever their class sizes.
 
     Example:
         >>> setting_of_support(16, "coop-sorted", "noisy:0.2"), setting_of_support(21, "coop", "all")
@@ -266,5 +266,5 @@ def supports(runs: pd.DataFrame) -> list[tuple[int, str, str]]:
 
 
 def kind_of_draw(draw: str) -> str:
-    """The draw without the order of its files: `coop` for `coop-sorted`."""
+    """The kind of a draw, regardless of the file order: `coop` for `coop-sorted`."""
     return draw.removesuffix("-sorted")

@@ -1,4 +1,4 @@
-"""Selects the runs that count: of the newest test lists and tasks, one for each cell of an entry."""
+"""Selects the runs that count: one for each cell of an entry, with the newest test lists and tasks."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ from reports.views import ExcludedRunView
 def select_runs(
     runs: Sequence[Run], setting: Setting, labels: Mapping[tuple[str, str, str], str]
 ) -> tuple[list[Run], list[ExcludedRunView]]:
-    """Keep, per dataset, the newest test lists; per dataset and seed, the newest task; and per entry one run of it."""
+    """Keep the newest test lists per dataset, the newest task per dataset and seed, and one run of it per entry."""
     reasons: dict[tuple[str, str], str] = {}
     scored = sorted((run for run in runs if run.error is None), key=lambda run: run.age, reverse=True)
 

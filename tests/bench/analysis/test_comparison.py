@@ -135,7 +135,7 @@ def test_entries_are_found_by_key_or_method(tmp_path: Path):
     make_world(tmp_path, world(coop=0.7), config={"n_ctx": 8})
     board = board_of(fresh_store(tmp_path))
     assert find_entry(board, "coop [n_ctx=8]").config == {"n_ctx": 8}
-    with pytest.raises(UsageError, match=r"'coop' has 2 entries here; name one of them.*n_ctx=8"):
+    with pytest.raises(UsageError, match=r"'coop' has 2 entries here; give one of them.*n_ctx=8"):
         find_entry(board, "coop")
     with pytest.raises(UsageError, match="No entry 'cop' on this board. It has: coop"):
         find_entry(board, "cop")

@@ -252,7 +252,7 @@ def test_the_message_of_sbatch_is_passed_on(tmp_path: Path, monkeypatch, surroun
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     transport = SlurmTransport(surroundings, SlurmQueue(minutes=1, gpus=99))
     with pytest.raises(
-        LaunchError, match="sbatch refuses the jobs: sbatch: error: Requested node configuration is not"
+        LaunchError, match="sbatch rejects the jobs: sbatch: error: Requested node configuration is not"
     ):
         launching.launch(transport, tasks(2))
     assert list((surroundings.runs / "slurm").iterdir()) == []

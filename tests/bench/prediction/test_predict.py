@@ -174,7 +174,7 @@ def test_resuming_with_other_images_is_refused(etl: Etl) -> None:
     Path("pictures/000.png").unlink()
     code, _, err = etl("predict", name_of("lp_plus_plus"), "pictures", "--out", "rows.csv", "--resume")
     assert code == 2
-    assert "has a row for pictures/000.png, but the images are others now" in err
+    assert "has a row for pictures/000.png, but the images have changed" in err
 
 
 def _interrupt(*_: object) -> None:
@@ -208,7 +208,7 @@ def test_more_classes_are_for_open_vocabulary_methods_only(etl: Etl) -> None:
     assert {"zebra", "lion"} <= {first["label"], *(first[f"label_{i}"] for i in range(2, 27))}
     code, _, err = etl("predict", name_of("lp_plus_plus"), "pictures", "--classes", "more.txt")
     assert code == 2
-    assert "This model of lp_plus_plus is tied to its 24 classes and takes no others" in err
+    assert "This model of lp_plus_plus is tied to its 24 classes and accepts no others" in err
     Path("more.txt").write_text("zebra\n\nlion\n")
     code, _, err = etl("predict", name_of("vpt"), "pictures", "--classes", "more.txt")
     assert code == 2

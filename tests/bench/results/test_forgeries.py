@@ -119,7 +119,7 @@ RECORD = {
 PREDICTIONS = {
     "true labels edited": (all_right, r"base: the true labels of \d of 6 images are not those of run"),
     "hard images left out": (easy_images, "base: its test images are not those of run"),
-    "a split left out": (drop_split, "the spec asks for base, new"),
+    "a split left out": (drop_split, "the spec requires base, new"),
     "an image twice": (column("images", lambda b: (b.images[1], *b.images[1:])), "listed more than once"),
     "images renamed": (column("images", lambda b: tuple(f"x/{i}" for i in b.images)), "true labels of|images"),
     "an image with control characters": (
