@@ -43,12 +43,13 @@ def show(
     if name is None:
         rows = [_summary(info) | _place(info, data_root) for info in list_datasets()]
         print_rows(rows, _LISTED, as_json=as_json)
-        remark("Next: etl-bench datasets NAME, or etl-bench datasets fetch NAME --data-root FOLDER")
+        if not as_json:
+            remark("Next: etl-bench datasets NAME, or etl-bench datasets fetch NAME --data-root FOLDER")
         return
     info = get_dataset(name)
     facts = _summary(info) | _properties(info, data_root, as_json=as_json)
     print_facts(facts, as_json=as_json)
-    if facts["test_images"] is None:
+    if facts["test_images"] is None and not as_json:
         remark("Next: give --data-root FOLDER to see the content of your copy")
 
 
