@@ -1,7 +1,7 @@
 """Runs tasks on a Ray cluster. Ray returns the results, so driver and nodes need no shared folder.
 
-The driver takes the leases and writes the shards. A run whose node is lost starts again on another node. If a worker is
-killed on a healthy node, its run is retried with smaller batches, as on one machine.
+The driver takes the leases and writes the shards. A run whose node is lost starts again on another node. A run that is
+killed on a healthy node or runs out of memory is repeated by a new worker, as on one machine.
 """
 
 import itertools
@@ -84,7 +84,7 @@ class RayTransport(Transport):
         self._events: list[Event] = []
         self._begin = time.monotonic()
         self._next_census = 0.0
-        self._room = 0
+        self._room = self._most_on_a_node = 0
         self._reported_waiting = False
         self._head_lost = False
 
@@ -93,7 +93,7 @@ class RayTransport(Transport):
         with ExitStack() as stack:
             stack.enter_context(redirect_stdout(sys.stderr))  # Ray prints remarks; standard output is for results
             stack.enter_context(connected(self.address, self.runtime_env))
-            if self.jobs is None and not capacity(self.resources):
+            if self.jobs is None and not capacity(self.resources)[0]:
                 raise LaunchError(no_capacity(self.resources))
             self._head = ClusterHead(self.address)
             self._actor, self._arguments = self._prepare_actor()
@@ -124,11 +124,15 @@ class RayTransport(Transport):
             self._next_census = now + CENSUS_SECONDS
             with self._with_head():
                 self._head.check()
-                self._room = capacity(self.resources)
+                self._room, self._most_on_a_node = capacity(self.resources)
             if not self._room and not self._reported_waiting and now - self._begin > CENSUS_SECONDS:
                 self._reported_waiting = True
                 self._events.append(Notice(f"Waiting for a node. {no_capacity(self.resources)} Ctrl-C gives up."))
         return self._room if self.jobs is None else self.jobs
+
+    @property
+    def shares_memory(self) -> bool:  # type: ignore[override]
+        return self._most_on_a_node > 1 and self.jobs != 1
 
     def start(self) -> int:
         number = next(self._numbers)
@@ -176,7 +180,9 @@ class RayTransport(Transport):
             return Ready(number)
         done = store_result(value, self.surroundings)
         self._release(worker)
-        return Done(number, done)
+        if done.memory:
+            self._events.append(Exited(number))  # frees the memory that is still in use
+        return Done(number, done, last=done.memory)
 
     def _exited(self, number: int, worker: _Worker, error: RayError) -> Exited:
         summary = short_error(error)

@@ -111,9 +111,10 @@ class HeadLostError(LaunchError):
         )
 
 
-def capacity(share: RunResources) -> int:
-    """The number of runs that fit on all living nodes, regardless of other load."""
-    return sum(share.fits(node["Resources"]) for node in ray.nodes() if node["Alive"])
+def capacity(share: RunResources) -> tuple[int, int]:
+    """The number of runs that fit on all living nodes, and on the largest of them, regardless of other load."""
+    fitting = [share.fits(node["Resources"]) for node in ray.nodes() if node["Alive"]]
+    return sum(fitting), max(fitting, default=0)
 
 
 def node_is_gone(node: str | None, error: ray.exceptions.RayError) -> bool:

@@ -20,8 +20,8 @@ from bench.launch.transport import Done, Event, Exited, Notice, Ready, Transport
 from bench.launch.worker_exit import run_error
 from bench.results.shards import Shards
 
-SMALLER_BATCHES = (32, 8)
-"""Evaluation batch sizes for the second and third attempt of a run that ran out of memory or was killed."""
+SMALL_BATCH = 8
+"""Evaluation batch of a run that is repeated because it was killed, or ran out of memory after its training."""
 NODE_LOSSES = 3
 """How often a run may lose its node before it counts as failed."""
 POLL_SECONDS = 0.2
@@ -45,9 +45,9 @@ class Supervisor:
     """Runs tasks until each has ended.
 
     Args:
-        retries: how often a failed task is tried again, after all others. A run that ran out of memory is first tried
-            alone, if this was in training and other runs were active, otherwise with smaller evaluation batches; these
-            attempts do not count.
+        retries: how often a failed task is tried again, after all others. A run that ran out of memory or was killed
+            is first repeated alone, if it shared the memory, and with `SMALL_BATCH`, unless it failed in training.
+            These attempts do not count.
         on_finished: called after every attempt; its second argument is whether the task will be tried again.
         on_notice: called with one line about Ctrl-C, dead workers and waiting.
     """
@@ -74,6 +74,7 @@ class Supervisor:
         self._queue = AffinityQueue(())
         self._workers: dict[int, _Worker] = {}
         self._node_losses: Counter[str] = Counter()
+        self._for_memory: Counter[str] = Counter()
         self._most_workers: int | None = None
         self._failed_starts = 0
         self._start_problem = "No worker is left."
@@ -276,15 +277,13 @@ class Supervisor:
             return replace(task, attempt=task.attempt + 1) if task.attempt <= self.retries else None
         stamp = self.shards.stamp(task.spec.run_id)
         again = replace(task, attempt=task.attempt + 1, known_stamp=stamp, alongside=())
-        if item.memory and item.in_training:
-            if self.transport.shares_memory and not task.alone:
-                return replace(again, alone=True)
-            return again if task.attempt - task.alone <= self.retries else None
-        smaller = next((n for n in SMALLER_BATCHES if task.eval_batch is None or n < task.eval_batch), None)
-        if item.memory and smaller is not None:
-            return replace(again, eval_batch=smaller)
-        for_memory = task.alone + (0 if task.eval_batch is None else 1 + SMALLER_BATCHES.index(task.eval_batch))
-        return again if task.attempt - for_memory <= self.retries else None
+        if item.memory:
+            alone = task.alone or self.transport.shares_memory
+            smaller = replace(again, alone=alone, eval_batch=task.eval_batch if item.in_training else SMALL_BATCH)
+            if (smaller.alone, smaller.eval_batch) != (task.alone, task.eval_batch):
+                self._for_memory[task.key] += 1
+                return smaller
+        return again if task.attempt - self._for_memory[task.key] <= self.retries else None
 
     def _released(self) -> list[Task]:
         """The tasks whose leases other sweeps released without a result. Tasks with a result are reported."""

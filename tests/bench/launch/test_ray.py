@@ -160,6 +160,22 @@ def test_a_killed_worker_is_tried_again_as_on_one_machine(nodes: RayNodes, tmp_p
     assert statuses(tmp_path, 3) == [RunStatus.OK] * 3
 
 
+def test_a_run_without_memory_is_tried_once_more_alone_by_a_new_worker(nodes: RayNodes, tmp_path: Path):
+    """One that was killed and one that failed in its training, where two runs share a node."""
+    seen = tmp_path / "processes"
+    behaviour = {"die": ["seed 2"], "large": ["seed 3"], "processes": str(seen)}
+    summary, output = end(start(nodes, tmp_path / "runs", seeds=4, share=[0.5, 0], behaviour=behaviour))
+    assert output.count("A Ray worker ended") == 2
+    assert len(summary["failures"]) == 2
+    assert statuses(tmp_path / "runs", 4) == [RunStatus.OK, RunStatus.FAILED, RunStatus.FAILED, RunStatus.OK]
+    attempts = [line.rpartition(" ") for line in seen.read_text().splitlines()]
+    for seed in (2, 3):
+        workers = [process for label, _, process in attempts if label.endswith(f"seed {seed}")]
+        assert len(workers) == len(set(workers)) == 2
+    after_large = next(process for label, _, process in attempts if label.endswith("seed 3"))
+    assert [label for label, _, process in attempts if process == after_large][-1].endswith("seed 3")
+
+
 def test_a_node_killed_in_the_middle_costs_no_run(nodes: RayNodes, tmp_path: Path):
     """The last test of the cluster, which has one node fewer afterwards."""
     process = start(nodes, tmp_path, seeds=60, behaviour={"sleep": 0.2})

@@ -185,8 +185,39 @@ def test_what_ran_out_of_memory_is_tried_with_smaller_batches_which_does_not_cou
     todo = tasks(1)
     transport = ScriptedTransport(tmp_path, {todo[0].key: [Outcome.FAILED]}, memory=True)
     summary, _ = sweep(transport, todo, retries=1)
-    assert [task.eval_batch for (task,) in transport.rounds] == [None, 32, 8, 8]
+    assert [task.eval_batch for (task,) in transport.rounds] == [None, 8, 8]
     assert len(summary.failures) == 1
+
+
+def test_what_was_killed_in_company_is_tried_once_more_alone_and_with_smaller_batches(sweep, tmp_path: Path):
+    """Nobody knows whether it was killed in its training, so that two more attempts could be alike."""
+    todo = tasks(2)
+    transport = ScriptedTransport(tmp_path, {task.key: [Outcome.FAILED] for task in todo}, memory=True)
+    transport.shares_memory = True
+    summary, _ = sweep(transport, todo)
+    assert [[(task.alone, task.eval_batch) for task in tasks] for tasks in transport.rounds] == [
+        [(False, None)] * 2,
+        [(True, 8)] * 2,
+    ]
+    assert len(summary.failures) == 2
+
+
+def test_a_run_that_gets_through_its_training_alone_may_need_smaller_batches_too(sweep, tmp_path: Path):
+    (task,) = tasks(1)
+
+    class ThenInEvaluation(ScriptedTransport):
+        def adopt(self, tasks: Sequence[Task]) -> dict[int, list[Task]]:
+            self.in_training = not self.rounds
+            return super().adopt(tasks)
+
+    transport = ThenInEvaluation(tmp_path, {task.key: [Outcome.FAILED]}, memory=True, in_training=True)
+    sweep(transport, [task], retries=1)
+    assert [(again.alone, again.eval_batch) for (again,) in transport.rounds] == [
+        (False, None),
+        (True, None),
+        (True, 8),
+        (True, 8),
+    ]
 
 
 def test_a_training_that_ran_out_of_memory_is_tried_once_more_and_alone(sweep, tmp_path: Path):
