@@ -58,7 +58,8 @@ class Rejections:
 
 def _first(lines: Sequence[str]) -> str:
     more = f" (and {len(lines) - 3} more reasons)" if len(lines) > 3 else ""
-    return "; ".join(lines[:3]) + more
+    *before, last = lines[:3]
+    return "; ".join([*(line.rstrip(".") for line in before), last]) + more
 
 
 def by_reason(rejections: Iterable[Rejection]) -> list[str]:

@@ -101,8 +101,8 @@ def _imbalanced(
     keep = {label: math.floor(shots * factor ** (-k / last) + _ROUNDING) for k, label in enumerate(order)}
     if empty := sum(not size for size in keep.values()):
         raise ShotsError(
-            f"imbalanced:{factor:g} with {shots} shots leaves {empty} of {len(class_names)} classes without an image, "
-            f"such as {class_names[order[-1]]!r}. Use a factor of at most {shots}, or more shots."
+            f"imbalanced:{factor:g} with {shots} shots leaves {empty} of {len(class_names)} classes without an image. "
+            f"Use a factor of at most {shots}, or more shots."
         )
     taken: Counter[int] = Counter()
     kept = []

@@ -1,9 +1,12 @@
 """Fetches the weights and the tokenizer of a backbone. Loads no torch if there is nothing to fetch."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from methods._backbones.backbone_spec import OWN_CONFIGS, BackboneSpec, WeightsError
-from methods._backbones.model_folders import HUB_ARCH, hub_weights
+from methods._backbones.hub import cached_file, why_unreachable
+from methods._backbones.model_folders import HUB_ARCH, HUB_WEIGHTS, hub_weights
 from methods._backbones.open_clip_import import open_clip
 
 
@@ -16,14 +19,27 @@ def fetch_weights(spec: BackboneSpec) -> Path | None:
         return None
     if spec.arch == HUB_ARCH:
         return hub_weights(spec.repository)
-    try:
-        return Path(open_clip().download_pretrained(open_clip().get_pretrained_cfg(spec.arch, spec.tag)))
-    except Exception as error:  # open_clip, urllib and the hub client share no base class
-        activation = "quickgelu" if spec.config["quick_gelu"] else "gelu"
+    activation = "quickgelu" if spec.config["quick_gelu"] else "gelu"
+    advice = f"With a copy on disk, give -b '{spec.arch}=FILE,{activation},preprocess={spec.tag}'."
+    source = open_clip().get_pretrained_cfg(spec.arch, spec.tag)
+    if not _on_disk(source) and (reason := why_unreachable()):
         raise WeightsError(
-            f"The weights {spec.slug} could not be fetched ({type(error).__name__}: {error}). "
-            f"With a copy on disk, give -b '{spec.arch}=FILE,{activation},preprocess={spec.tag}'."
+            f"The weights {spec.slug} are not in the hub's cache, and {reason}. Connect once to fetch them. {advice}"
+        )
+    try:
+        return Path(open_clip().download_pretrained(source))
+    except Exception as error:  # open_clip, urllib and the hub client share no base class
+        first = " ".join(str(error).split())[:200]
+        raise WeightsError(
+            f"The weights {spec.slug} could not be fetched ({type(error).__name__}: {first}). {advice}"
         ) from error
+
+
+def _on_disk(source: Mapping[str, Any]) -> bool:
+    """Whether the hub need not be asked for pretrained weights: they are cached, or come from elsewhere."""
+    repository, _, name = str(source.get("hf_hub") or "").rpartition("/")
+    names = [name, str(Path(name).with_suffix(".safetensors"))] if name else HUB_WEIGHTS
+    return not repository or any(cached_file(repository, one) for one in names)
 
 
 def fetch_tokenizer(spec: BackboneSpec) -> None:

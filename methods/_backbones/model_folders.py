@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets_registry import BenchError
+from methods._backbones.hub import cached_file, why_unreachable
 
 HUB_ARCH = "hf-hub"
 FOLDER_ARCH = "local-dir"
@@ -30,8 +31,6 @@ HUB_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 _SUFFIXES = (".safetensors", ".bin", ".pth")
 _TOKENIZER_SUFFIXES = (".json", ".txt", ".model")
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
-_SECONDS = 5
-"""Seconds to wait for the hub. Its own client would try for 23 s and print each attempt."""
 
 
 class ModelFolderError(BenchError, ValueError):
@@ -65,12 +64,15 @@ def hub_config(repository: str) -> dict[str, Any]:
 
 def hub_file(repository: str, name: str) -> Path:
     """A file of a repository: the cached copy, or fetched; raises ModelFolderError if it is not available."""
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub import hf_hub_download
 
-    cached = try_to_load_from_cache(repository, name)
-    if isinstance(cached, str):
-        return Path(cached)
-    _check_hub(repository)
+    if cached := cached_file(repository, name):
+        return cached
+    if reason := why_unreachable():
+        raise ModelFolderError(
+            f"{HUB_ARCH}:{repository} is not in the hub's cache, and {reason}. Connect once to fetch it, or copy the "
+            f"repository and give {FOLDER_ARCH}:FOLDER."
+        )
     try:
         return Path(hf_hub_download(repository, name))
     except Exception as error:  # the errors of requests, of the hub and of the file system share no base class
@@ -86,24 +88,6 @@ def hub_weights(repository: str) -> Path:
         return hub_file(repository, HUB_WEIGHTS[0])
     except ModelFolderError:
         return hub_file(repository, HUB_WEIGHTS[1])
-
-
-def _check_hub(repository: str) -> None:
-    """Raise ModelFolderError if the hub cannot be reached, or its client is set to offline."""
-    import requests
-    from huggingface_hub import constants
-
-    reason = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else None
-    if reason is None:
-        try:
-            requests.head(constants.ENDPOINT, timeout=_SECONDS)
-        except requests.RequestException as error:
-            reason = f"{constants.ENDPOINT} is not reached ({type(error).__name__})"
-    if reason is not None:
-        raise ModelFolderError(
-            f"{HUB_ARCH}:{repository} is not in the hub's cache, and {reason}. Connect once to fetch it, or copy the "
-            f"repository and give {FOLDER_ARCH}:FOLDER."
-        )
 
 
 def folder_config(folder: Path) -> dict[str, Any]:

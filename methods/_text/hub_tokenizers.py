@@ -7,13 +7,18 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from jaxtyping import Int
 from torch import Tensor
 
+from methods._backbones.hub import cached_file, why_unreachable
 from methods._backbones.open_clip_import import open_clip
 from methods._text.tokenizer_source import TokenizerError, TokenizerSource
+
+_FILES = ("tokenizer_config.json", "tokenizer.json", "config.json")
+"""Each repository with a tokenizer has one of these files."""
 
 
 class HubTokenizer:
@@ -53,12 +58,17 @@ class HubTokenizer:
 @lru_cache(maxsize=4)
 def hub_tokenizer(source: TokenizerSource) -> HubTokenizer:
     """The tokenizer of that source; raises TokenizerError if its files are not available."""
+    advice = (
+        "Connect once to fetch it, or use local-dir:FOLDER with the tokenizer's files beside open_clip_config.json."
+    )
+    on_disk = Path(source.name).exists() or any(cached_file(source.name, name) for name in _FILES)
+    if not on_disk and (reason := why_unreachable()):
+        raise TokenizerError(f"The tokenizer {source.name} is not in the hub's cache, and {reason}. {advice}")
     try:
         options: Mapping[str, Any] = json.loads(source.options)
         return HubTokenizer(open_clip().tokenizer.HFTokenizer(source.name, **options))
     except Exception as error:  # transformers, tokenizers and the hub client share no base class
         first = " ".join(str(error).split())[:200]
         raise TokenizerError(
-            f"The tokenizer {source.name} is not available ({type(error).__name__}: {first}). Connect once to fetch "
-            "it, or use local-dir:FOLDER with the tokenizer's files beside open_clip_config.json."
+            f"The tokenizer {source.name} is not available ({type(error).__name__}: {first}). {advice}"
         ) from error

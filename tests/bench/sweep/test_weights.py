@@ -6,6 +6,7 @@ from pathlib import Path
 
 import open_clip
 import pytest
+import requests
 from sweep_requests import sweep_over
 from tiny_runs import forget_loaded
 
@@ -23,13 +24,14 @@ MISSING, PRESENT = "ViT-B-32.openai", "ViT-tiny.random"
 
 @pytest.fixture
 def tries(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """What was to be fetched, without a network."""
+    """What was to be fetched from a hub that answers, and sends nothing."""
     found: list[object] = []
 
     def no_network(config: object, *_: object, **__: object) -> str:
         found.append(config)
         raise ConnectionError("no route to host")
 
+    monkeypatch.setattr(requests, "head", lambda *_, **__: None)
     monkeypatch.setattr(open_clip, "download_pretrained", no_network)
     return found
 

@@ -353,6 +353,7 @@ class TestLocalFiles:
         def no_network(*_: object, **__: object) -> str:
             raise ConnectionError("no route to host")
 
+        monkeypatch.setattr("requests.head", lambda *_, **__: None)
         monkeypatch.setattr(open_clip, "download_pretrained", no_network)
         monkeypatch.setattr(
             "methods._backbones.loading.build_model", lambda _, **options: backbones_weights.build_model(TINY_CONFIG)

@@ -155,9 +155,37 @@ def test_a_repository_without_network_is_refused_in_one_line(no_network: Path) -
     with pytest.raises(ModelFolderError) as refused:
         parse_backbone("hf-hub:nobody/nothing")
     assert str(refused.value) == (
-        "hf-hub:nobody/nothing is not in the hub's cache, and https://huggingface.co is not reached (ConnectionError). "
-        "Connect once to fetch it, or copy the repository and give local-dir:FOLDER."
+        "hf-hub:nobody/nothing is not in the hub's cache, and https://huggingface.co cannot be reached "
+        "(ConnectionError). Connect once to fetch it, or copy the repository and give local-dir:FOLDER."
     )
+
+
+def test_weights_and_a_tokenizer_of_an_unreachable_hub_are_refused_at_once(
+    no_network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_clip, "download_pretrained", lambda _: pytest.fail("the hub's client was started"))
+    with pytest.raises(WeightsError) as refused:
+        fetch_weights(parse_backbone("ViT-B-32.laion2b_s34b_b79k"))
+    assert str(refused.value) == (
+        "The weights ViT-B-32.laion2b_s34b_b79k are not in the hub's cache, and https://huggingface.co cannot be "
+        "reached (ConnectionError). Connect once to fetch them. With a copy on disk, give -b "
+        "'ViT-B-32=FILE,gelu,preprocess=laion2b_s34b_b79k'."
+    )
+    with pytest.raises(TokenizerError, match="is not in the hub's cache, and https://huggingface.co cannot be reached"):
+        fetch_tokenizer(parse_backbone("ViT-B-16-SigLIP.random"))
+
+
+def test_cached_weights_are_loaded_without_asking_for_the_hub(
+    no_network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = no_network / "models--laion--CLIP-ViT-B-32-laion2B-s34B-b79K" / "snapshots" / "abc"
+    place.mkdir(parents=True)
+    (place / "open_clip_model.safetensors").write_bytes(b"")
+    (place.parents[1] / "refs").mkdir()
+    (place.parents[1] / "refs" / "main").write_text("abc")
+    monkeypatch.setattr(open_clip, "download_pretrained", lambda _: str(place / "open_clip_model.safetensors"))
+    found = fetch_weights(parse_backbone("ViT-B-32.laion2b_s34b_b79k"))
+    assert found == place / "open_clip_model.safetensors"
 
 
 def test_a_cached_repository_needs_no_network(no_network: Path) -> None:
