@@ -64,7 +64,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def plural(number: int, one: str, several: str) -> str:
-    """The word that goes with a number: `is` with 1, `are` with 2."""
+    """The word form for a number: `is` with 1, `are` with 2."""
     return one if number == 1 else several
 
 
@@ -80,12 +80,12 @@ def seconds(number: float) -> str:
 
 
 def classes_of(measure: str) -> str:
-    """The classes that the difficulty of a measure is over: base, new or all."""
+    """The classes of a measure's difficulty: base, new or all."""
     return measure if measure in ("base", "new") else "all"
 
 
 def splits_of(measure: str) -> tuple[str, ...]:
-    """The splits whose accuracies a measure is made of: two for a harmonic mean, otherwise itself."""
+    """The splits whose accuracies a measure combines: two for a harmonic mean, otherwise the measure itself."""
     return {"H": ("base", "new"), "open": ("open-base", "open-new")}.get(measure, (measure,))
 
 
@@ -138,7 +138,7 @@ def unbroken(text: str) -> str:
 
 
 def with_code(text: str) -> Markup:
-    """Text with what is between backticks as code."""
+    """Text with backticked parts as HTML code elements."""
     parts = (escape(part) for part in text.split("`"))
     return Markup("").join(Markup("<code>{}</code>").format(part) if at % 2 else part for at, part in enumerate(parts))
 

@@ -1,6 +1,6 @@
 """The data of the page as one compact JSON, from which scripts draw every table, chart and export.
 
-Accuracies are integers in 0.01 % by class split, method, dataset and seed. Methods and datasets are referred to by
+Accuracies are integers in 0.01 % by class split, method, dataset and seed. Methods and datasets are identified by
 their number in their setting.
 """
 
@@ -41,7 +41,7 @@ SCORE_TITLES = {
 
 
 def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The block, and by name what is unpacked on demand.
+    """The JSON block, and by name the data that scripts unpack on demand.
 
     The block has `settings` by anchor, facts about methods and datasets, and parts of sections without a setting. The
     rest is the content of folds, errors, ablations and texts to copy by setting, and the lists of classes. `first` is
@@ -95,7 +95,7 @@ def _evidence(board: BoardView | PublishedBoardView, site: SiteView) -> dict[str
 
 
 def _numbered(value: Any, known: list[Any]) -> int:
-    """The place of a value in the list, where it is entered if it is new."""
+    """The index of a value in the list; a new value is appended."""
     if value not in known:
         known.append(value)
     return known.index(value)
@@ -185,7 +185,7 @@ def _sections(
 
 
 def _facets(board: BoardView | PublishedBoardView, view: OverviewView) -> list[str]:
-    """Backbone, protocol, shots, draw and compared datasets, by which a setting is chosen."""
+    """Backbone, protocol, shots, draw and compared datasets, which identify a setting in the chooser."""
     parts = [board.draw, board.support, board.precision] if isinstance(board, BoardView) else []
     draw = ", ".join(filter(None, parts))
     scope = "all" if view.common is None else "shared by all methods"

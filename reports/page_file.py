@@ -1,4 +1,4 @@
-"""Template environment and files of the pages: one way for the report, galleries and explanations."""
+"""Template environment and file writing for the report, galleries and explanations."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def page_environment() -> Environment:
 
 
 def write_page(out: Path, page: str) -> Path:
-    """Write a page whole or not at all; its folder is made if it is missing."""
+    """Write a page atomically; creates its folder if needed."""
     out.parent.mkdir(parents=True, exist_ok=True)
     draft = out.with_name(f".{out.name}.draft")
     try:

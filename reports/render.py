@@ -1,7 +1,6 @@
-"""Renders views to one HTML file that needs no network: styles, scripts, data and pictures are inside it.
+"""Renders views to one HTML file that needs no network: it contains styles, scripts, data and pictures.
 
-The HTML is that of the setting with most runs. Everything else is drawn by scripts from the page's data, when it
-is opened.
+The HTML shows the setting with the most runs. Scripts draw everything else from the page's data when it is opened.
 """
 
 import json
@@ -29,7 +28,7 @@ from reports.tables.html import table_html
 from reports.views import BoardView, SiteView
 
 STYLES = ("page", "tables", "charts", "first_screen", "ablations", "pages", "error_analysis", "media")
-"""In order: later rules win; `media` adapts the others to narrow screens and paper."""
+"""Style files in order: later rules win; `media` adapts the others to narrow screens and paper."""
 SCRIPTS = (
     "page",
     "theme",
@@ -57,7 +56,7 @@ SCRIPTS = (
     "links",
     "live_update",
 )
-"""Concatenated into one function; `page` defines what the others share."""
+"""Script files, concatenated into one function; `page` defines shared names."""
 
 
 def render_site(site: SiteView, out: Path, *, live: bool = False) -> Path:

@@ -1,4 +1,4 @@
-"""The sections of the page in order, each with the question that it answers."""
+"""The sections of the page in order, each with its question."""
 
 from dataclasses import dataclass
 

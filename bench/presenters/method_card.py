@@ -20,9 +20,9 @@ UNCOMPARED = "not compared: neither numbers of official code nor a test against 
 def method_card(
     method: type[Method[Any]], backbone: BackboneSpec, *, n_classes: int, shots: int, learned: Learned | None = None
 ) -> dict[str, object]:
-    """Everything about a method as plain values; dotted keys can be used with `--set`.
+    """The facts of a method as plain values; `--set` accepts the dotted keys.
 
-    Without `learned`, what it learns on the backbone is measured.
+    Without `learned`, the learned tensors are measured on the backbone.
     """
     info = method.info
     learned = learned or measured(method, backbone, n_classes=n_classes, shots=shots)
@@ -33,10 +33,10 @@ def method_card(
         "needs": sorted(str(need) for need in info.needs),
         "backbone": "a vision transformer" if info.vision_transformer else "any",
         "vocabulary": _vocabulary(info),
-        "validation images": "min(shots, 4) a class" if info.needs_validation else "none",
+        "validation images": "min(shots, 4) per class" if info.needs_validation else "none",
         "selection": _selections(info, config),
         "measured on": f"{backbone.slug}, {n_classes} classes of {shots} shots",
-        "trained tensors": learned.sizes or "nothing by gradient steps",
+        "trained tensors": learned.sizes or "none by gradient steps",
         "learned parameters": learned.parameters,
         "parameter formula": info.parameter_formula,
     }
@@ -63,7 +63,7 @@ def accepted_protocols(info: MethodInfo) -> list[EvalProtocol]:
 
 def _vocabulary(info: MethodInfo) -> str:
     if not info.open_vocabulary:
-        return "tied to its training classes"
+        return "only the training classes"
     sometimes_closed = info.config.closed_vocabulary is not MethodConfig.closed_vocabulary
     return "any classes; with some settings only the training classes" if sometimes_closed else "any classes"
 

@@ -14,9 +14,9 @@ TIME_AXES: dict[str, tuple[str, Callable[[float], str]]] = {
     "steps": ("Optimiser steps", lambda steps: count(round(steps))),
     "share": ("Share of the training", lambda share: f"{percent(share, 0)} %"),
 }
-"""Titles, and how a value is written."""
+"""Title and number format of each axis."""
 MOST_NAMES = 19
-"""Names that fit beside the picture; the others are in the tooltips."""
+"""Largest number of names beside the picture; the others are in the tooltips."""
 
 
 def anytime_svg(board: BoardView, axis: str) -> Markup:

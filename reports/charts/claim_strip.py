@@ -8,11 +8,11 @@ from reports._format import counted, p_value, signed_points
 from reports.views import ClaimResultView, ClaimView
 
 WIDTH, HEIGHT, EDGE = 220, 22, 6
-"""Of a strip, and the margin at both of its ends, in px."""
+"""Size of a strip, and the margin at both ends, in px."""
 
 
 def strip_reach(claims: Sequence[ClaimView]) -> float:
-    """The largest distance from a threshold that strips show: all effects and most of the intervals; a fraction."""
+    """Half of the strips' range around the threshold, a fraction; it covers all effects and most intervals."""
     ends = [
         abs(value - claim.above)
         for claim in claims
@@ -48,7 +48,7 @@ def claim_strip(claim: ClaimView, result: ClaimResultView, reach: float) -> Mark
 
 
 def claim_effect(claim: ClaimView, result: ClaimResultView) -> str:
-    """Effect, interval, threshold, number of values and p value in words; empty without an effect."""
+    """Effect, interval, threshold, number of values and p value as text; empty without an effect."""
     if result.effect is None:
         return ""
     text = f"{signed_points(result.effect)} points"

@@ -24,7 +24,7 @@ COST_AXES = {
     "passes": "Encoder passes: images and texts",
     "memory": "Peak memory above the start",
 }
-"""The first one that every entry has is shown first."""
+"""Titles of the axes. The first axis with a value for every entry is shown first."""
 _SMALLEST = {"parameters": 100.0, "train_seconds": 0.1, "passes": 10.0, "memory": 2.0**20}
 """Below this value the logarithmic axis is linear, so that it can show 0."""
 _TEXT = {"parameters": count, "train_seconds": seconds, "passes": count, "memory": size}
@@ -36,12 +36,12 @@ def cost_text(axis: str, cost: float) -> str:
 
 
 def cost_axes(board: BoardView) -> list[str]:
-    """The axes of which every entry has a value; memory is not measured everywhere."""
+    """The axes with a value for every entry; memory is not measured on all systems."""
     return [axis for axis in COST_AXES if board.costs and all(axis in point.costs for point in board.costs)]
 
 
 def front_text(on_front: bool | None, probability: float | None, *, spread: bool) -> str:
-    """Whether an entry is on the Pareto front, and with what probability."""
+    """States whether an entry is on the Pareto front, and the probability."""
     if on_front is None or probability is None:
         return "not compared: missing runs or selected on test labels"
     place = "on the front" if on_front else "off the front"

@@ -38,13 +38,13 @@ _FILE_INK = "#1a1e24"
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
 
 _NOT_XML = re.compile("[^\\t\\n\\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that no XML file may hold, such as control characters; readers of SVG refuse them."""
+"""Characters that are not allowed in XML, such as control characters; readers of SVG refuse them."""
 _CONVERTER = Path(__file__).with_name("svg_converter.py")
 
 
 @dataclass(frozen=True)
 class _Panel:
-    """Where one small chart is, and its axes."""
+    """Position and axes of one small chart."""
 
     name: str
     left: float
@@ -84,7 +84,7 @@ def figure_svg(figure: FigureView, ink: str = "currentColor") -> Markup:
 def figure_file(figure: FigureView, kind: str) -> bytes:
     """The figure for a paper, dark on white, in one of `FORMATS`; PNG at twice the size.
 
-    A process of its own draws PDF and PNG, because the renderer can abort its process.
+    A separate process draws PDF and PNG, because the renderer can abort its process.
 
     Raises:
         RuntimeError: if the renderer fails.
@@ -129,7 +129,7 @@ def _ends(points: tuple[FigurePoint, ...] | list[FigurePoint], figure: FigureVie
 
 
 def _interval(point: FigurePoint, figure: FigureView) -> tuple[float, float] | None:
-    """The interval of a point; of percentages, only what lies between 0 and 100."""
+    """The interval of a point; percentages are clipped to 0 to 100."""
     if point.low is None or point.high is None:
         return None
     return (max(point.low, 0.0), min(point.high, 100.0)) if figure.y_title.endswith("%") else (point.low, point.high)

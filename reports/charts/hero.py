@@ -1,6 +1,6 @@
-"""The picture of the first screen without script: accuracy against difficulty, every dataset named, and A minus B.
+"""The static picture of the first screen: accuracy against difficulty with named datasets, and A minus B below.
 
-`script/hero_drawing.js` draws the same picture for any two methods; both use the places of this file.
+`script/hero_drawing.js` draws the same picture for any two methods, with the positions of this file.
 """
 
 import math
@@ -19,7 +19,7 @@ WIDTH, HEIGHT = 860, 514
 LEFT, RIGHT = 46, 760
 """Ends of the x axis; the mean over datasets is drawn to the right of it."""
 RAIL, TOP, BOTTOM = 84, 98, 296
-"""Feet of the names, and the ends of the upper panel."""
+"""Lower ends of the dataset names, and the ends of the upper panel, in px."""
 LOWER_TOP, LOWER_BOTTOM = 336, 460
 NAME_GAP, NAME_LENGTH = 30, 20
 """Distance of two names in px, and the most characters of a name."""
@@ -27,7 +27,7 @@ DIFFICULTY = "relative_transfer_difficulty"
 BESIDE = 30
 """Width in px of a dataset without a place on the axis, at the right end."""
 MARK_GAP = 13
-"""Least distance of two datasets in px; closer ones are moved apart."""
+"""Least distance of two datasets in px; closer datasets are moved apart."""
 
 
 PLACES = {
@@ -35,7 +35,7 @@ PLACES = {
     "lowerTop": LOWER_TOP, "lowerBottom": LOWER_BOTTOM, "gap": NAME_GAP, "nameLength": NAME_LENGTH, "beside": BESIDE,
     "markGap": MARK_GAP,
 }  # fmt: skip
-"""For the script that draws the same picture."""
+"""Positions for the script that draws the same picture."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ APART = "Datasets of nearly equal difficulty are moved apart."
 
 
 def hero_caption(view: OverviewView, measure: str) -> str:
-    """What the marks of the picture are."""
+    """The legend of the picture as text."""
     a, b = first_pair(view, view.answers[measure])
     marks = [] if a is None else [f"Disc: {view.method(a).name}."]
     if b is not None:
@@ -99,7 +99,7 @@ def hero_caption(view: OverviewView, measure: str) -> str:
 
 
 def first_pair(view: OverviewView, answer: AnswerView) -> tuple[str | None, str | None]:
-    """A and B of the first picture: the leader and what its lead refers to; any two methods without a leader."""
+    """A and B of the first picture: the leader and its reference, or any two methods if there is no leader."""
     if answer.lead is not None:
         return answer.leader, answer.lead.reference
     keys = [method.key for method in view.methods]
@@ -108,7 +108,7 @@ def first_pair(view: OverviewView, answer: AnswerView) -> tuple[str | None, str 
 
 
 def value_of(view: OverviewView, method: str, dataset: str, measure: str) -> float | None:
-    """Mean over seeds, a fraction; harmonic means are taken of each seed."""
+    """Mean over seeds, a fraction; a harmonic mean is computed for each seed first."""
     cell = view.scores.get((method, dataset), {})
     columns = [cell.get(split, ()) for split in splits_of(measure)]
     by_seed = zip(*columns, strict=True) if all(columns) else ()  # a paper may give one of both alone
@@ -117,7 +117,7 @@ def value_of(view: OverviewView, method: str, dataset: str, measure: str) -> flo
 
 
 def place_datasets(view: OverviewView, answer: AnswerView, axis: AxisView | None) -> Placed:
-    """Points on the axis; datasets without a value on it stand in columns at its right end, and none is dropped."""
+    """Points on the axis; datasets without a value are placed in columns at its right end."""
     along = answer.difficulty.get(axis.name, {}) if axis is not None else {}
     names = [dataset.name for dataset in view.datasets]
     known = sorted((name for name in names if name in along), key=lambda name: (along[name], names.index(name)))

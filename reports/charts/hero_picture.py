@@ -1,4 +1,4 @@
-"""The picture of the first screen as HTML that stands alone, for notebooks: no script, and styles of its own."""
+"""The picture of the first screen as self-contained HTML for notebooks, without scripts."""
 
 import re
 from functools import cache
@@ -24,7 +24,7 @@ def _rules() -> str:
 
 @cache
 def _variables() -> str:
-    """The colours of the page in daylight."""
+    """The colours of the page's light theme."""
     root = re.search(r":root\s*\{([^}]*)\}", _style("page"))
     assert root is not None
     found = re.findall(r"(--[\w-]+):\s*([^;]+);", root[1])

@@ -1,4 +1,4 @@
-"""Parts of small charts as SVG. Marks that a reader can point at carry their text for the tooltip."""
+"""Parts of small charts as SVG. Marks contain the text of their tooltip."""
 
 from collections.abc import Callable, Sequence
 
@@ -15,7 +15,7 @@ NAME_GAP, NAME_LENGTH = 15, 24
 
 
 def chart_svg(label: str, *parts: str) -> Markup:
-    """A chart of the size of this module; `label` says in a sentence what it shows."""
+    """A chart of the size of this module; `label` is a sentence that describes it."""
     return Markup(
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" '
         f'aria-label="{escape(label)}">{"".join(parts)}</svg>'
@@ -48,7 +48,7 @@ def disc(place: tuple[float, float], cls: str, radius: float, tip: str) -> str:
 
 
 def step_path(points: Sequence[tuple[float, float]], cls: str) -> str:
-    """Places from left to right joined by a line that stays at a height until the next place; empty without points."""
+    """A stepped line through points from left to right, which keeps its height until the next; empty without points."""
     if not points:
         return ""
     (x, y), *rest = points

@@ -1,6 +1,6 @@
 """A program: reads SVG from standard input and writes it to standard output as the format of its argument, pdf or png.
 
-A process of its own, because the renderer can abort its process.
+It runs in a separate process, because the renderer can abort its process.
 """
 
 import sys

@@ -30,7 +30,7 @@ def table(content: Table) -> Part:
 
 
 def fold(anchor: str, title: str, note: str, parts: Sequence[Part]) -> Part:
-    """Parts below a line that opens them."""
+    """Parts that are hidden until the reader opens them."""
     return ["fold", anchor, title, note, list(parts)]
 
 
@@ -40,7 +40,7 @@ def drawn(svg: str) -> Part:
 
 
 def chart(anchor: str, kind: str, label: str, caption: str) -> Part:
-    """A chart of the setting's data: `costs` or `curves`; `label` says what it shows."""
+    """A chart of the setting's data: `costs`, `curves` or `shots`; `label` describes it."""
     return ["chart", anchor, kind, label, str(Markup.escape(caption))]
 
 

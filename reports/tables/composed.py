@@ -1,6 +1,6 @@
-"""Tables that are composed from the data of a setting: head to head, datasets and shots.
+"""Tables that are computed from the data of a setting: head to head, datasets and shots.
 
-They are not in the page's data. `script/composed_tables.js` composes the same tables for other settings and scores.
+The page's data does not contain them. `script/composed_tables.js` computes them for other settings and scores.
 """
 
 import math
@@ -122,10 +122,10 @@ def shots_table(setting: Setting, settings: Mapping[str, Setting], measure: str)
 
 
 def with_other_shots(setting: Setting, settings: Mapping[str, Setting]) -> list[Setting]:
-    """This setting and those that differ from it in the number of shots only, by increasing shots.
+    """This setting and the settings that differ only in the number of shots, by increasing shots.
 
-    Of an incomplete one, this is the view that compares what its methods have in common. A setting with all training
-    images stands alone.
+    For an incomplete setting, this is the view that compares the runs that its methods have in common. A setting with
+    all training images is returned alone.
     """
     if not setting["facets"][2].isdecimal():
         return [setting]
@@ -143,7 +143,7 @@ def with_other_shots(setting: Setting, settings: Mapping[str, Setting]) -> list[
 
 
 def mean_score(setting: Setting, measure: str, method: int, dataset: int) -> float | None:
-    """Mean over seeds in 0.01 %, not rounded; None without results; harmonic means are taken of each seed."""
+    """Mean over seeds in 0.01 %, not rounded; None without results. A harmonic mean is computed for each seed first."""
     by_seed = zip(*(setting["scores"][split][method][dataset] or () for split in splits_of(measure)), strict=True)
     found = [harmonic_mean(values) for values in by_seed if None not in values]
     return mean(found) if found else None
@@ -155,7 +155,7 @@ def has_gap(setting: Setting, measure: str, method: int, dataset: int) -> bool:
 
 
 def pair_address(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
-    """The address of the first screen with these two methods; theirs are `method=KEY&setting=ANCHOR`."""
+    """The address of the first screen with two methods, given their addresses `method=KEY&setting=ANCHOR`."""
     first, *rest = a["address"].split("&")
     key = b["address"].split("&")[0].removeprefix("method=")
     return "&".join([*rest, f"A={first.removeprefix('method=')}", f"B={key}"])

@@ -54,8 +54,8 @@ class Table:
         classes: of the table element.
         first: rows that are shown at first; 0 for all.
         filters: one text per row, for buttons that show the rows of one text; empty for no buttons.
-        filter_name: what the texts are, such as Family.
-        copies: name of the texts to copy in the data of the setting; empty for a copy of what is shown.
+        filter_name: name of the texts, such as Family.
+        copies: name of the texts to copy in the data of the setting; empty to copy the shown table.
     """
 
     id: str

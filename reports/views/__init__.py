@@ -1,4 +1,4 @@
-"""What a page shows: plain values with the ids of their runs. Accuracies are fractions from 0 to 1."""
+"""The content of pages: plain values with the ids of their runs. Accuracies are fractions from 0 to 1."""
 
 from reports.views.boards import AgreementView as AgreementView
 from reports.views.boards import AnytimeCurveView as AnytimeCurveView

@@ -19,13 +19,13 @@ class EntryView:
         other_h: H by the convention that is not shown.
         rank: None for incomplete entries and oracles.
         oracle: whether test labels were used for selection.
-        optimism: gain from that by split; empty where it was not recorded.
+        optimism: gain from test labels by split; empty if it was not recorded.
         details: config and recipe as (name, text) pairs.
-        n: scored cells of `expected` ones, among the datasets and seeds that the board compares.
-        coverage: scored cells of `planned` ones, among all datasets and seeds.
-        stale: how many runs were made with other code than today's, and which code changed; empty for none.
-        imported: how many runs were imported and not verified; empty for none.
-        verified: how many runs a board has recomputed, and with what result; empty for none.
+        n: scored cells of `expected` cells, among the datasets and seeds that the board compares.
+        coverage: scored cells of `planned` cells, among all datasets and seeds.
+        stale: number of runs of other code than today's, and the changed code; empty for none.
+        imported: number of runs that were imported and not verified; empty for none.
+        verified: number of runs that a board has recomputed, and the result; empty for none.
     """
 
     key: str
@@ -68,7 +68,7 @@ class CellView:
 
     Args:
         scores: by measure, over seeds; empty without runs.
-        n: number of scored seeds, of `expected` ones.
+        n: number of scored seeds, of `expected` seeds.
         gains: score minus the baseline's on the same dataset; empty for the baseline and if the baseline is missing.
     """
 
@@ -101,7 +101,7 @@ class ExampleView:
 class DatasetView(NamedDataset):
     """Facts about a dataset, its difficulty for the backbone, and a few of its images.
 
-    `overlap` is what is published about its overlap with the backbone's pretraining data.
+    `overlap` has published statements about its overlap with the backbone's pretraining data.
     """
 
     summary: str = ""
@@ -116,7 +116,7 @@ class DatasetView(NamedDataset):
 
 @dataclass(frozen=True)
 class MissingView:
-    """A dataset and seed that other entries of the board have and this one lacks; `error` is set if its run failed."""
+    """A dataset and seed that other entries have and this entry lacks; `error` is set if its run failed."""
 
     entry: str
     dataset: str
@@ -127,7 +127,7 @@ class MissingView:
 
 @dataclass(frozen=True)
 class ExcludedRunView:
-    """A run that is excluded from the board, and why."""
+    """A run that is excluded from the board, with the reason."""
 
     run_id: str
     entry: str
@@ -194,7 +194,7 @@ class StandingsView:
         seeds_needed: seeds for 80 % power at the observed difference from the leader, by entry.
         critical: None with too few datasets or entries; then there are no ratings either.
         wins: share of datasets on which the first scores higher, by (entry, entry).
-        notes: limits of the comparison, and what would remove them.
+        notes: limits of the comparison, and how to remove them.
     """
 
     measure: str
@@ -227,7 +227,7 @@ class AnytimePointView:
         share: of the epochs, in (0, 1].
         seconds: preparation and training up to this point.
         steps: of the optimiser.
-        value: the measure that the board is ordered by, averaged as on the board.
+        value: the measure that orders the board, averaged as on the board.
     """
 
     share: float
@@ -331,8 +331,8 @@ class BoardView(BoardHeading):
         exports: text of the table by format, to copy.
         quality: empty without stored predictions.
         anytime: None if no entry trains or curves are not shown.
-        selection: what each selection rule costs; empty if no method ran with two of them.
-        selection_command: adds the runs that are missing for it; empty if no method has a choice to make.
+        selection: the cost of each selection rule; empty if no method ran with two rules.
+        selection_command: command that adds the missing runs for it; empty if no method selects anything.
     """
 
     anchor: str

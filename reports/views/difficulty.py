@@ -47,7 +47,7 @@ class TrendResultView:
 class PanelView:
     """One contrast against one covariate: covariate and difference (a fraction) by dataset, and their association.
 
-    `leaving_out` has the result without one dataset, by that dataset.
+    `leaving_out` has the results without one dataset, by the left-out dataset.
     """
 
     covariate: str
@@ -82,7 +82,7 @@ class SlopeView:
 class MethodTrendView:
     """A method's gain over zero-shot: mean, worst third of datasets, easy and hard datasets, slope by covariate.
 
-    `easy` and `hard` are None where the method lacks a dataset of the group.
+    `easy` and `hard` are None if the method lacks a dataset of the group.
     """
 
     entry: str

@@ -1,4 +1,4 @@
-"""What a tuned model learned, for the page that shows it."""
+"""The content of the page about a tuned model."""
 
 from dataclasses import dataclass
 
@@ -17,11 +17,11 @@ class TokenView:
 
 @dataclass(frozen=True)
 class ContextView:
-    """Learned context tokens beside the vocabulary.
+    """Learned context tokens compared with the vocabulary.
 
     Args:
         real_nearest: median distance from a vocabulary entry to the nearest other entry.
-        farther: learned tokens whose nearest entry is farther than that.
+        farther: number of learned tokens whose nearest entry is farther than `real_nearest`.
     """
 
     tokens: tuple[TokenView, ...]
@@ -68,9 +68,9 @@ class ChangesView:
     """The model against zero-shot on some images.
 
     Args:
-        source: which images these are.
-        images: how many.
-        changed: how many got another class.
+        source: description of the images.
+        images: number of images.
+        changed: number of images with a different prediction.
         counts: `both right`, `only tuned right`, `only zero-shot right`, `both wrong`; None without labels.
         shown: some of the changed images.
     """
@@ -109,7 +109,7 @@ class ProjectionView:
 
 @dataclass(frozen=True)
 class ExplanationView:
-    """Everything on the page. A section that does not apply is None, and `left_out` says why in one sentence."""
+    """Everything on the page. A section that does not apply is None, and `left_out` gives the reason in a sentence."""
 
     title: str
     facts: tuple[tuple[str, str], ...]

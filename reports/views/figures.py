@@ -31,7 +31,7 @@ class FigureView:
 
     Args:
         name: unique, usable in a file name and an id.
-        caption: how it was made, and differences from `source`, the figure or table of the paper.
+        caption: how the figure was made, and differences from `source`, the figure or table of the paper.
         kind: `line`, `bar` or `point`.
         order: categories on the x axis from left to right; empty for a numeric axis.
         missing: runs that the figure lacks, one line each; `commands` start them.

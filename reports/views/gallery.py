@@ -1,4 +1,4 @@
-"""The images of a prediction, for the page that shows them."""
+"""The content of the page of predicted images."""
 
 from dataclasses import dataclass
 
@@ -25,12 +25,12 @@ class GalleryImage:
 
 @dataclass(frozen=True)
 class GalleryView:
-    """A page of predictions, least certain images first, or in another order that the introduction names.
+    """A page of predictions, least certain images first, or in the order that the introduction names.
 
     Args:
-        predicted: how many images were predicted; the page may show fewer.
+        predicted: number of predicted images; the page may show fewer.
         calibrated: whether the probabilities were calibrated on validation images.
-        false_alarm_rate: of the mark for images unlike anything seen; None without such a score.
+        false_alarm_rate: of the mark for images unlike the training images; None without a novelty score.
         introduction: text in place of the paragraph about predictions.
     """
 

@@ -1,4 +1,4 @@
-"""The first screen: what is best, how sure that is, how it depends on difficulty, and what to take for a new task."""
+"""The first screen: the best method and its certainty, its dependence on difficulty, and advice for a new task."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,12 +9,12 @@ from reports.views.values import NamedDataset
 
 @dataclass(frozen=True)
 class RankedMethodView:
-    """A method that can be chosen in the picture.
+    """A method that can be selected in the picture.
 
     Args:
         complete: whether it has every dataset and seed, and nothing in it was selected with test labels.
-        trained: whether an optimiser took steps. None where unknown, like the next two.
-        seconds: preparation and training of one run; `parameters` that are trained.
+        trained: whether an optimiser took steps; None if unknown, like the next two.
+        seconds: preparation and training of one run; `parameters` is the number of trained parameters.
     """
 
     key: str
@@ -42,9 +42,9 @@ class LeadView:
         reference: key of the zero-shot entry, or of the next best method without one.
         ahead: datasets on which the leader is higher, of `n`.
         over_datasets: 95 % interval over datasets, None for one dataset.
-        over_seeds: 95 % interval over seeds and test images, on these datasets; None where it is unknown.
-        without: the dataset without which the mean has the other sign (of several, the one that counts most), by its
-            title, and the mean without it; None if there is no such dataset.
+        over_seeds: 95 % interval over seeds and test images, on these datasets; None if it is unknown.
+        without: title of the dataset whose omission changes the sign of the mean (of several, the most influential),
+            and the mean without it; None if there is none.
     """
 
     reference: str
@@ -84,9 +84,9 @@ class PickView:
     Args:
         kind: `easy`, `medium` or `hard`.
         datasets: titles of the group.
-        gain: mean gain over zero-shot on the group, `low` and `high` the smallest and the largest one; None without
-            zero-shot.
-        near: how many other candidates are at most a point lower by the rule that chose this one.
+        gain: mean gain over zero-shot on the group, with the smallest (`low`) and the largest (`high`) gain; None
+            without zero-shot.
+        near: number of other candidates that are at most a point lower by the same rule.
     """
 
     kind: str
@@ -103,11 +103,11 @@ class AdviceView:
     """The better of two rules for the choice of a method within one budget.
 
     Args:
-        rule: `average` (best on average over all datasets) or `alike` (best on the third closest in difficulty).
+        rule: `average` (best on average over all datasets) or `alike` (best on the third nearest in difficulty).
         lost: points lost on a left-out dataset to its best method, mean by rule; a fraction.
         worst: the maximum, by rule.
         candidates: keys of the methods within the budget.
-        picks: what the rule takes for easy, medium and hard datasets; empty without easy and hard ones.
+        picks: methods that the rule selects for easy, medium and hard datasets; empty without difficulty groups.
     """
 
     rule: str
@@ -125,17 +125,17 @@ class AnswerView:
         averages: of all methods with any score, by key, as on the leaderboard.
         leader: None without a complete method.
         lead: None if there is nothing to compare with.
-        open_elsewhere: methods that might do as well on other datasets, best first.
-        open_here: methods that these runs do not separate from the leader even on these datasets, best first.
+        open_elsewhere: methods that may be as good as the leader on other datasets, best first.
+        open_here: methods that these runs do not separate from the leader on these datasets, best first.
         groups: None without zero-shot or without easy and hard datasets.
         best_on_hard: method with the highest gain on the hard datasets, and that gain; None without groups.
         gains: mean gain over zero-shot on easy, medium and hard datasets by method, None for an empty group.
         behind: mean difference of each other complete method from the leader, and its 95 % interval over datasets;
             without interval for one dataset.
-        difficulty: by axis and dataset, where known.
-        places: of datasets on the axis of log difficulty, where known.
+        difficulty: by axis and dataset, if known.
+        places: positions of datasets on the axis of log difficulty, if known.
         advice: by budget.
-        unseparated: for every complete method those that it is not separated from over datasets.
+        unseparated: for every complete method, the methods from which it is not separated over datasets.
     """
 
     measure: str
@@ -167,10 +167,10 @@ class MissingRunsView:
 
 @dataclass(frozen=True)
 class CommonView:
-    """What methods are compared on where fewer than two have every dataset and seed.
+    """The common runs on which methods are compared if fewer than two have every dataset and seed.
 
     Args:
-        datasets, seeds, methods: how many.
+        datasets, seeds, methods: their numbers.
         without: names of the methods that lack some of these runs.
     """
 
@@ -199,19 +199,19 @@ class OverviewView:
     Args:
         anchor: of the setting on this page.
         seeds: empty for published numbers, which have one value each.
-        methods: best first by the last measure; incomplete ones last.
+        methods: best first by the last measure; incomplete methods last.
         measures: `("base", "new", "H")`, `("base", "new", "open", "H")` or `("all",)`; the last one orders the methods.
-        axes: what can be the x axis of the picture; the first one is shown.
+        axes: the possible x axes of the picture; the first is shown.
         scores: by (method, dataset) and class split, one accuracy per seed, None for a missing seed; a single value if
             it does not depend on the seed.
         runs: by (method, dataset), one run id per seed like the scores; empty for published numbers.
         groups: names of the easy, medium and hard datasets by the last measure; `named_groups` if the user chose them.
         h_convention: of the averages, `h_of_means` or `mean_of_h`; None without H.
-        missing: None if every run is there.
+        missing: None if no run is missing.
         demo: None if a method was trained as published.
         common: None if all datasets and seeds are compared.
-        other_scope: anchor of the same setting with all its datasets, or if `whole`, of the one that compares what
-            methods have in common; None for a setting that is shown once.
+        other_scope: anchor of the same setting with all its datasets or, if `whole`, of the setting that compares the
+            common runs; None for a setting that is shown once.
     """
 
     anchor: str

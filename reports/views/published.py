@@ -12,9 +12,9 @@ class ClaimResultView:
     """One claim in one setting.
 
     Args:
-        where: the setting, empty where no board has both methods.
+        where: the setting; empty if no board has both methods.
         verdict: `supported`, `refuted`, `inconclusive` or `not tested`.
-        effect: a fraction, None where nothing could be tested.
+        effect: a fraction; None if nothing could be tested.
         n: values over `groups` datasets.
         p: against the threshold of the claim, uncorrected.
         reason: why it is not tested, or empty.
@@ -109,7 +109,7 @@ class PublishedRowView:
     """One method in one published table; fractions.
 
     Args:
-        title: of the method, with the label in the table where it differs.
+        title: of the method, with the table's label if it differs.
         averages: by measure, if every dataset of the row has it.
         n: datasets of the row, out of `expected`.
         sources: numbers of the tables with exactly these values.

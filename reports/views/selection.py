@@ -1,4 +1,4 @@
-"""What each selection rule costs in accuracy."""
+"""The accuracy cost of each selection rule."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 class RuleCostView:
     """A rule minus selection on validation images: a mean of `n` pairs of runs, a fraction, and its 95 % interval.
 
-    `low` and `high` are None for one seed or one dataset, and where nothing varies.
+    `low` and `high` are None for one seed or one dataset, or if nothing varies.
     """
 
     mean: float
@@ -22,7 +22,7 @@ class SelectionRuleView:
     """One selection rule.
 
     Args:
-        rule: as `--selection` has it; `title` says what decides.
+        rule: the value of `--selection`; `title` describes it.
         oracle: whether it reads test labels.
         costs: by measure, over all methods that ran with both rules.
         by_method: the same by name of each method.

@@ -15,9 +15,9 @@ class UnfinishedView:
     """A sweep with missing runs.
 
     Args:
-        counts: how many of its runs are done.
-        missing: how many are missing, of which methods and datasets.
-        command: completes it.
+        counts: sentence with the number of finished runs.
+        missing: sentence with the missing runs by method and dataset.
+        command: command that completes the sweep.
     """
 
     counts: str
@@ -31,12 +31,12 @@ class SiteView:
 
     Args:
         overviews: the first screen of every board, in their order.
-        newest_run: its date and time as text, like `generated_at`; None without runs.
+        newest_run: date and time of the newest run as text, like `generated_at`; None without runs.
         facts: provenance lines (name, text).
         reproduction: None for a page without published numbers.
         unfinished: sweeps with missing runs, newest first.
         sources: tables of the published boards.
-        submissions: what a public board was made from; empty for runs of one's own.
+        submissions: the submissions of a public board; empty for other pages.
     """
 
     title: str

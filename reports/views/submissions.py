@@ -1,4 +1,4 @@
-"""What a board was made from."""
+"""The submissions of a board."""
 
 from dataclasses import dataclass
 
@@ -13,9 +13,9 @@ class SubmissionView:
         remarks: of the submitters.
         methods: names of its methods.
         runs: its completed runs; `counted` of them are on the board, the others are runs of earlier submissions.
-        refusals: why it is not on the board; empty for an accepted one.
-        checked: what was checked and noticed, one sentence each.
-        verified: how many of its runs were recomputed, and with what result; empty if none was.
+        refusals: reasons for a refusal; empty if it is accepted.
+        checked: checks and notes, one sentence each.
+        verified: number of recomputed runs and the result; empty if none was recomputed.
     """
 
     name: str

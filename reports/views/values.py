@@ -1,4 +1,4 @@
-"""Means with their intervals, costs, and what boards of runs and of published numbers share."""
+"""Means with their intervals, costs, and the shared parts of boards of runs and of published numbers."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -30,7 +30,7 @@ class Cost:
 
     `fits`, `candidate_evaluations` and `tuning_seconds` are the cost of selection, and `added_memory_bytes` is the peak
     above the level at the start of a run; None if some run lacks them. `device` is the class of device of all runs,
-    such as `cpu` or the name of a GPU, empty if unknown. Runs on several are `MIXED`, without seconds and memory.
+    such as `cpu` or the name of a GPU; empty if unknown. Runs on several are `MIXED`, without seconds and memory.
     """
 
     parameters_low: int
@@ -82,7 +82,7 @@ class BoardHeading:
 
     @property
     def heading(self) -> str:
-        """Protocol, source, shots and what changes the draw."""
+        """Protocol, source, shots and support rule."""
         shots = "all training images" if self.shots is None else f"{self.shots} shot{'s' if self.shots != 1 else ''}"
         return ", ".join(filter(None, [self.protocol_title, shots, self.support]))
 
