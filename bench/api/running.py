@@ -52,7 +52,8 @@ def run(
         runs: folder of the runs and their database.
         progress: `"auto"` (a bar in a notebook and on a terminal, lines elsewhere), `"live"`, `"plain"`, `"json"` or
             `"none"`.
-        options: any other option of `etl-bench run`, such as `device="cuda"`, `data_root="~/data"` or `selection`.
+        options: any other option of `etl-bench run`, such as `device="cuda"`, `data_root="~/data"` or
+            `trackers="mlflow"`.
 
     Returns:
         The results of the requested runs. `Results.failed` lists runs that failed.

@@ -141,6 +141,7 @@ class Sender:
             stderr=output,
             text=True,
             encoding="utf-8",
+            start_new_session=True,  # Ctrl-C in the terminal reaches the sweep alone
         )
         assert process.stdin is not None
         assert process.stdout is not None

@@ -1,5 +1,6 @@
 """The trackers that runs can be sent to, and what names one: `mlflow:URI`, `wandb:PROJECT` or `trackio:PROJECT`."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -41,6 +42,11 @@ class Target:
             Target(kind=<Kind.MLFLOW: 'mlflow'>, place='http://localhost:5000')
         """
         name, _, place = text.partition(":")
+        if found := re.search(r"://[^/]*:[^/]*@", place):
+            raise UsageError(
+                f"The tracker {name}:{place[: found.start()]}://... holds a password, which the sweep file would keep. "
+                "Set MLFLOW_TRACKING_URI, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, instead."
+            )
         try:
             return cls(Kind(name), place)
         except ValueError:

@@ -1,7 +1,9 @@
 """Runs in trackio. The name of a run ends with its run id and is the only key, so a known name is not sent again."""
 
 import os
-from contextlib import suppress
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import trackio
 
@@ -26,17 +28,18 @@ class TrackioTracker:
     def send(self, run: TrackedRun) -> bool:
         """Send a run; see `Tracker.send`. On a Space or a server, an older result cannot be replaced and stays."""
         name, moment = f"{run.name} ({run.run_id})", run.created_at.isoformat()
-        if self._known(name, moment):
-            return False
-        options = {"embed": False, "auto_log_gpu": False, "auto_log_cpu": False}
-        config = {**run.parameters, **run.tags, CREATED_AT: moment}
-        opened = trackio.init(self._project, name, run.group, config=config, **options)
-        for epoch, values in run.curve:
-            opened.log({f"curve/{key}": value for key, value in values.items()}, step=epoch)
-        opened.log(dict(run.metrics))
-        opened.finish()
-        if not self._remote and not self._known(name, moment):  # trackio only warns of what it could not store
-            raise OSError(f"trackio did not store {name}")
+        with _warnings_as_errors():
+            if self._known(name, moment):
+                return False
+        with _warnings_as_errors():
+            config = {**run.parameters, **run.tags, CREATED_AT: moment}
+            opened = trackio.init(
+                self._project, name, run.group, config=config, embed=False, auto_log_gpu=False, auto_log_cpu=False
+            )
+            for epoch, values in run.curve:
+                opened.log({f"curve/{key}": value for key, value in values.items()}, step=epoch)
+            opened.log(dict(run.metrics))
+            opened.finish()
         return True
 
     def _known(self, name: str, moment: str) -> bool:
@@ -53,3 +56,14 @@ class TrackioTracker:
                         return True
                     item.delete()
         return False
+
+
+@contextmanager
+def _warnings_as_errors() -> Iterator[None]:
+    """Raise OSError if trackio warns, which it does where a server does not answer or nothing can be stored."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        yield
+    for item in found:
+        if "trackio" in item.filename:
+            raise OSError(str(item.message))

@@ -6,10 +6,12 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_runner import make_record, make_spec
 
+import bench
 from bench.results.shards import Shards
 from bench.trackers.report import Result
 from bench.trackers.sender import Sender
@@ -150,6 +152,12 @@ def test_a_sweep_sends_its_runs_and_its_records_are_those_of_a_sweep_without(
     assert [shards.record(run_id) for run_id in run_ids] == [plain.record(run_id) for run_id in run_ids]
     (kept,) = (tmp_path / "sent" / "sweeps").glob("*.toml")
     assert 'tracker = ["mlflow:http://tracking"]' in kept.read_text()
+
+
+def test_python_names_trackers_too(fake_trackers: Path, tmp_path: Path) -> None:
+    grid: dict[str, Any] = {"backbone": "ViT-tiny.random", "shots": 1, "seeds": 1, "jobs": 0, "progress": "none"}
+    done = bench.run("coop", "spectrum_basic", runs=tmp_path / "runs", trackers="mlflow", runner="fake_runner", **grid)
+    assert received(fake_trackers) == list(done.run_ids)
 
 
 def test_a_tracker_that_fails_changes_no_result_and_the_runs_can_be_sent_later(

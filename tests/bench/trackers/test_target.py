@@ -17,6 +17,7 @@ Etl = Callable[..., tuple[int, str, str]]
     ("text", "target"),
     [
         ("mlflow", Target(Kind.MLFLOW)),
+        ("mlflow:http://me@host:5000/at@", Target(Kind.MLFLOW, "http://me@host:5000/at@")),
         ("mlflow:sqlite:///a:b.db", Target(Kind.MLFLOW, "sqlite:///a:b.db")),
         ("wandb:lab/clip", Target(Kind.WANDB, "lab/clip")),
         ("trackio:clip", Target(Kind.TRACKIO, "clip")),
@@ -31,6 +32,15 @@ def test_a_name_is_read_and_written(text: str, target: Target) -> None:
 def test_an_unknown_tracker_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"is unknown\. Allowed: mlflow\[:URI\], wandb\[:PROJECT\], trackio\[:PROJ"):
         Target.parse(text)
+
+
+@pytest.mark.parametrize("uri", ["http://me:secret@host:5000", "postgresql://me:secret@host/db"])
+def test_a_password_is_refused_and_not_shown(uri: str) -> None:
+    with pytest.raises(
+        UsageError, match="holds a password, which the sweep file would keep. Set MLFLOW_TRACK"
+    ) as error:
+        Target.parse(f"mlflow:{uri}")
+    assert "secret" not in str(error.value)
 
 
 @pytest.mark.parametrize("kind", list(Kind))

@@ -70,10 +70,16 @@ def test_on_a_server_a_known_name_is_not_sent_again(fake_trackers: Path, monkeyp
     assert len(trackio.projects["clip-etl-bench"]) == 1
 
 
-def test_what_trackio_did_not_store_counts_as_not_sent(fake_trackers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_trackio_warns_of_counts_as_not_sent(fake_trackers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tracker = connect(Target.parse("trackio"))
     import trackio
 
-    monkeypatch.setattr(trackio.Run, "finish", lambda run: run.delete())
-    with pytest.raises(OSError, match=r"trackio did not store coop on spectrum_a, .* \("):
-        tracker.send(a_run())
+    with monkeypatch.context() as broken:
+        broken.setattr(trackio, "problem", "Could not connect to Space 'x'. Is it running?")
+        with pytest.raises(OSError, match="Could not connect to Space 'x'"):
+            tracker.send(a_run())
+    with monkeypatch.context() as remote:
+        remote.setattr(trackio, "problem", "trackio.init() could not create a remote client")
+        remote.setattr(tracker, "_remote", True)
+        with pytest.raises(OSError, match="could not create a remote client"):
+            tracker.send(a_run())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from types import SimpleNamespace
 from typing import Any
 
+problem = ""
+"""What it warns of."""
 projects: dict[str, list[SimpleNamespace]] = {}
 
 
@@ -25,6 +28,8 @@ def init(
     project: str, name: str, group: str | None = None, config: Any = None, resume: str = "never", **options: Any
 ) -> Run:
     assert options.keys() <= {"embed", "auto_log_gpu", "auto_log_cpu"}
+    if problem:
+        warnings.warn(problem, UserWarning, stacklevel=1)
     runs = projects.setdefault(project, [])
     found = [item for item in runs if item.name == name]
     if resume == "must":
