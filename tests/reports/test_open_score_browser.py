@@ -72,3 +72,14 @@ def test_it_is_a_column_of_the_leaderboard(page, view):
 def test_no_error_is_logged(page):
     choose_score(page, "open")
     assert not [event for event in page.events if event["method"] == "Runtime.exceptionThrown"]
+
+
+def test_the_leaderboard_fits_with_all_columns(page):
+    """With gains by difficulty and the scores of all splits, nothing scrolls sideways at 1,200 px."""
+    page.size(1200, 900)
+    head = [cell[0] for cell in page.run(CELLS.format("table.board thead tr"))[0]]
+    assert {"Gain, easy", "Gain, hard", "Open", "Training"} <= {" ".join(text.split()) for text in head}
+    place = "document.querySelector('table.board').parentElement"
+    page.wait(f"{place}.classList.contains('fits')")
+    assert page.run(f"{place}.scrollWidth <= {place}.clientWidth")
+    assert page.run("document.documentElement.scrollWidth <= innerWidth")
