@@ -28,12 +28,19 @@ BESIDE = 30
 """Width in px of a dataset without a place on the axis, at the right end."""
 MARK_GAP = 13
 """Least distance of two datasets in px; closer datasets are moved apart."""
+NAMED, ROOM, LINE = 3, 46, 14
+"""How many differences, the largest ones, have their number beside them; and the width and height of a number in px."""
+MEAN_BAR = ["mean,", "95 % over", "datasets"]
+"""What the bar at the right is, in lines."""
+CHANCE = "1 = chance"
+"""Tick of the difficulty at which zero-shot accuracy is 1 / classes."""
 
 
 PLACES = {
     "width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "rail": RAIL, "top": TOP, "bottom": BOTTOM,
     "lowerTop": LOWER_TOP, "lowerBottom": LOWER_BOTTOM, "gap": NAME_GAP, "nameLength": NAME_LENGTH, "beside": BESIDE,
-    "markGap": MARK_GAP,
+    "markGap": MARK_GAP, "named": NAMED, "room": ROOM, "line": LINE, "meanBar": MEAN_BAR,
+    "chance": CHANCE,
 }  # fmt: skip
 """Positions for the script that draws the same picture."""
 
@@ -135,7 +142,12 @@ def place_datasets(view: OverviewView, answer: AnswerView, axis: AxisView | None
             return round(LEFT + (end - LEFT) * (_along(value, log) - low + pad) / (high - low + 2 * pad), 1)
 
         x = dict(zip(known, spread([to_x(along[name]) for name in known], MARK_GAP, LEFT, end), strict=True))
-        ticks = [(to_x(t), plain(t)) for t in _ticks(along[known[0]], along[known[-1]], log) if LEFT <= to_x(t) <= end]
+        chance = {1.0: CHANCE} if axis is not None and axis.name == DIFFICULTY else {}
+        ticks = [
+            (to_x(t), chance.get(t, plain(t)))
+            for t in _ticks(along[known[0]], along[known[-1]], log)
+            if LEFT <= to_x(t) <= end
+        ]
     x |= {name: round(end + step * (number + 0.5), 1) for number, name in enumerate(unplaced)}
     order = (*known, *unplaced)
     name_x = dict(zip(order, spread([x[name] for name in order], NAME_GAP, LEFT, RIGHT), strict=True))
@@ -174,6 +186,7 @@ def _frame(view: OverviewView, placed: Placed, axis: AxisView | None, measure: s
         f'<text class="tick" x="{x}" y="{LOWER_BOTTOM + 17}" text-anchor="middle">{text}</text>'
         for x, text in placed.ticks
     ]
+    parts += [f'<path class="chance" d="M{x},{TOP}V{LOWER_BOTTOM}"/>' for x, text in placed.ticks if text == CHANCE]
     if placed.unplaced:
         zero = all(dataset.zero_shot.get(split) == 0 for dataset in view.datasets if dataset.name in placed.unplaced)
         note = "no difficulty (zero-shot 0 %)" if zero else "not measured"
@@ -208,6 +221,10 @@ def _lower(
     for name, value in differences.items():
         side = "a" if value > 0 else "b"
         parts.append(f'<circle class="mark {side}" cx="{placed.x[name]}" cy="{to_y(value)}" r="4"/>')
+    places = [(placed.x[name], to_y(value), value) for name, value in differences.items()]
+    for x, y, value in sorted(places, key=lambda place: -abs(place[2]))[:NAMED]:
+        if all(to <= x or to >= x + ROOM or abs(level - y) >= LINE for to, level, _ in places):
+            parts.append(f'<text class="value" x="{round(x + 8, 1)}" y="{y + 4}">{points(value)}</text>')
     if answer.lead is not None:
         parts.append(_mean(answer.lead, to_y))
     return "".join(parts)
@@ -215,13 +232,16 @@ def _lower(
 
 def _mean(lead: LeadView, to_y: Place) -> str:
     x, y = RIGHT + 24, to_y(lead.mean)
-    bar = ""
+    bar, lines = "", ["mean"]
     if lead.over_datasets is not None:
         low, high = lead.over_datasets
-        bar = f'<path class="bar" d="M{x},{to_y(low)}V{to_y(high)}"/>'
+        bar, lines = f'<path class="bar" d="M{x},{to_y(low)}V{to_y(high)}"/>', MEAN_BAR
+    texts = "".join(
+        f'<text class="tick" x="{x + 10}" y="{y + 14 * number}">{text}</text>' for number, text in enumerate(lines, 1)
+    )
     return (
         f'{bar}<path class="mean" d="M{x},{y - 6}l5,6l-5,6l-5,-6z"/><text class="value" x="{x + 10}" y="{y}">'
-        f'{points(lead.mean)}</text><text class="tick" x="{x + 10}" y="{y + 14}">mean</text>'
+        f"{points(lead.mean)}</text>{texts}"
     )
 
 

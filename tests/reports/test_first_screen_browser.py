@@ -131,6 +131,35 @@ def test_the_script_draws_the_picture_that_the_page_was_written_with(page, tab, 
         assert places == pytest.approx(others, abs=0.3), what
 
 
+VALUES = "[...document.querySelectorAll('#hero svg .value')].map((node) => node.textContent)"
+TICKS = "[...document.querySelectorAll('#hero svg .tick')].map((node) => node.textContent)"
+
+
+def test_the_largest_differences_and_the_mean_have_their_numbers(page, runs):
+    board = leaderboards(runs)[0]
+    scores = seed_scores(board, runs)
+    gains = [
+        sum(scores["apex"][d][s]["H"] - scores["zero_shot"][d][s]["H"] for s in board.seeds) / len(board.seeds)
+        for d in board.datasets
+    ]
+    mean = sum(gains) / len(gains)
+    largest = sorted(gains, key=abs)[-3:]  # none of them has another point at its right
+    assert sorted(page.run(VALUES)) == sorted(points(value) for value in (*largest, mean))
+    assert page.run(TICKS)[-3:] == ["mean,", "95 % over", "datasets"]
+
+
+def test_difficulty_1_is_marked_as_chance(tab, runs, tmp_path):
+    """Zero-shot accuracy is 1 / classes there; the mark is left out where no dataset is near it."""
+    harder = difficulty_frame()
+    eurosat = (harder["dataset"] == "eurosat") & harder["measure"].str.startswith("relative_transfer_difficulty")
+    harder.loc[eurosat, "value"] *= 8
+    for frame, marked in ((difficulty_frame(), False), (harder, True)):
+        site = site_view(runs, frame, catalogue(), package_version="0")
+        tab.open(render_site(site, tmp_path / f"{marked}.html").as_uri())
+        assert tab.run("document.querySelectorAll('#hero .chance').length") == marked
+        assert ("1 = chance" in tab.run(TICKS)) is marked
+
+
 def test_any_two_methods_are_compared_as_the_analysis_does(page, runs, view):
     board = leaderboards(runs)[0]
     scores = seed_scores(board, runs)

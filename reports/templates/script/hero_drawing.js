@@ -67,9 +67,10 @@ const widePicture = (data, numbers, state) => {
   });
   const grid = (axis_, digits, sign) => `<path class="grid" d="${axis_.ticks.map((tick) => `M${left},${axis_.at(tick)}H${right}`).join("")}"/>` +
     axis_.ticks.map((tick) => `<text class="tick" x="${left - 8}" y="${axis_.at(tick) + 4}" text-anchor="end">${sign ? signed(tick, digits) : tick.toFixed(digits)}</text>`).join("");
+  const isChance = (tick) => axis === "relative_transfer_difficulty" && tick === 1;
   const digits = (axis_) => axis_.ticks.some((tick) => tick % 1) ? 1 : 0;
   parts.push(`<text class="panel" x="${left - 40}" y="14">${scoreTitle(measure)}</text>`, grid(upper, digits(upper), false));
-  parts.push(...ticks.map((tick) => `<text class="tick" x="${atX(tick)}" y="${lowerBottom + 17}" text-anchor="middle">${Number(tick.toPrecision(4))}</text>`));
+  parts.push(...ticks.map((tick) => `<text class="tick" x="${atX(tick)}" y="${lowerBottom + 17}" text-anchor="middle">${isChance(tick) ? WIDE.chance : tick}</text>` + (isChance(tick) ? `<path class="chance" d="M${atX(tick)},${top}V${lowerBottom}"/>` : "")));
   if (ticks.length) {
     if (["relative_transfer_difficulty", "zero_shot_error"].includes(axis)) {
       parts.push(`<text x="${left}" y="${height - 16}" class="tick">← easier</text><text x="${right}" y="${height - 16}" class="tick" text-anchor="end">harder →</text>`);
@@ -81,13 +82,13 @@ const widePicture = (data, numbers, state) => {
     parts.push(`<text class="tick" x="${right}" y="${lowerBottom + 32}" text-anchor="end">${zero ? "no difficulty (zero-shot 0 %)" : "not measured"}</text>`);
   }
   parts.push(`<path class="others" d="${scores.map((row) => row.map((found, dataset) => found ? `M${x.get(dataset)},${upper.at(found.mean)}h0` : "").join("")).join("")}"/>`);
-  const bar = (side, dataset, axis_, found) => found.half === null ? "" : `<path class="bar ${side}" d="M${x.get(dataset)},${axis_.at(found.mean - found.half)}V${axis_.at(found.mean + found.half)}"/>`;
+  const bar = (side, dataset, found) => found.half === null ? "" : `<path class="bar ${side}" d="M${x.get(dataset)},${upper.at(found.mean - found.half)}V${upper.at(found.mean + found.half)}"/>`;
   if (b !== null) {
     parts.push(`<path class="link" d="${order.map((dataset) => scores[a][dataset] && scores[b][dataset] ? `M${x.get(dataset)},${upper.at(scores[a][dataset].mean)}V${upper.at(scores[b][dataset].mean)}` : "").join("")}"/>`);
   }
   [[b, "b"], [a, "a"]].filter(([method]) => method !== null).forEach(([method, side]) => order.forEach((dataset) => {
     const found = scores[method][dataset];
-    if (found) parts.push(bar(side, dataset, upper, found) + mark(side, x.get(dataset), upper.at(found.mean), method === data.baseline));
+    if (found) parts.push(bar(side, dataset, found) + mark(side, x.get(dataset), upper.at(found.mean), method === data.baseline));
   }));
   if (b !== null) {
     const found = numbers.differences(measure, a, b);
@@ -111,10 +112,15 @@ const widePicture = (data, numbers, state) => {
       if (half !== null) parts.push(`<path class="bar ${side}" d="M${x.get(dataset)},${clip(middle - half)}V${clip(middle + half)}"/>`);
       parts.push(`<circle class="mark ${side}${hollow ? " hollow" : ""}" cx="${x.get(dataset)}" cy="${lower.at(middle)}" r="4"/>`);
     });
+    const dots = here.map((dataset) => [x.get(dataset), lower.at(found[dataset].mean), found[dataset].mean]);
+    [...dots].sort((p, q) => q[2] ** 2 - p[2] ** 2).slice(0, WIDE.named).forEach(([at, y, middle]) => {
+      const free = dots.every(([to, level]) => to <= at || to >= at + WIDE.room || Math.abs(level - y) >= WIDE.line);
+      if (free) parts.push(`<text class="value" x="${at + 8}" y="${y + 4}">${signed(middle)}</text>`);
+    });
     if (mean) {
       const [at, y] = [right + 24, lower.at(mean.mean)];
       if (mean.half !== null) parts.push(`<path class="bar" d="M${at},${lower.at(mean.mean - mean.half)}V${lower.at(mean.mean + mean.half)}"/>`);
-      parts.push(`<path class="mean" d="M${at},${rounded(y - 6)}l5,6l-5,6l-5,-6z"/><text class="value" x="${at + 10}" y="${y}">${signed(mean.mean)}</text><text class="tick" x="${at + 10}" y="${y + 14}">mean</text>`);
+      parts.push(`<path class="mean" d="M${at},${rounded(y - 6)}l5,6l-5,6l-5,-6z"/><text class="value" x="${at + 10}" y="${y}">${signed(mean.mean)}</text>${(mean.half === null ? ["mean"] : WIDE.meanBar).map((text, number) => `<text class="tick" x="${at + 10}" y="${y + 14 * number + 14}">${text}</text>`).join("")}`);
     }
   }
   return { svg: `<svg viewBox="0 0 ${width} ${height}" aria-hidden="true">${parts.join("")}</svg>`, order, at: (dataset) => [x.get(dataset), top], horizontal: true };
