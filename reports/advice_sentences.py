@@ -4,7 +4,7 @@ from markupsafe import Markup
 
 from reports._format import counted, join, points, seconds, shorten, unbroken, unsigned
 from reports.answer_sentences import PHRASES
-from reports.views import AdviceView, OverviewView, PickView, RankedMethodView
+from reports.views import TEST_TIME, AdviceView, OverviewView, PickView, RankedMethodView
 
 TITLE_LENGTH = 24
 """The most characters of a dataset's name."""
@@ -12,6 +12,8 @@ TITLE_LENGTH = 24
 
 def cost_text(method: RankedMethodView, unit: str = " of training per run") -> str:
     """The time of one run: preparation and training; empty if it is unknown."""
+    if method.family == TEST_TIME:
+        return "learns from the unlabelled test images"
     if method.trained is False:
         return "no training"
     return "" if method.seconds is None else f"{seconds(method.seconds)}{unit}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bench._util.counted import counted
 from bench._util.html_table import html_table
+from datasets_registry import EvalProtocol
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,8 +167,9 @@ def _row(board: Leaderboard, entry: Entry, *, costs: bool) -> dict[str, object]:
     if not costs:
         return row
     row["parameters"] = entry.cost.parameters_high if entry.cost else "–"
-    seconds = None if entry.cost is None else entry.cost.until_trained
-    row["train s"] = f"{seconds:.1f}" if seconds is not None else entry.cost.device if entry.cost else "–"
+    seconds = None if entry.cost is None else entry.cost.learning_seconds
+    time = "test s" if board.setting.protocol == EvalProtocol.TEST_TIME else "train s"
+    row[time] = f"{seconds:.1f}" if seconds is not None else entry.cost.device if entry.cost else "–"
     return row
 
 

@@ -50,7 +50,8 @@ def cost_views(board: Leaderboard, runs: pd.DataFrame) -> tuple[CostPointView, .
 def _costs(entry: Entry, one_device: bool) -> dict[str, float]:
     cost = entry.cost
     assert cost is not None
-    of_the_device = {"train_seconds": cost.until_trained, "memory": cost.added_memory_bytes} if one_device else {}
+    time = "test_seconds" if cost.learns_from_tests else "train_seconds"
+    of_the_device = {time: cost.learning_seconds, "memory": cost.added_memory_bytes} if one_device else {}
     return {
         "parameters": float(cost.parameters_high),
         "passes": cost.image_passes + cost.prompted_image_passes + cost.text_passes,

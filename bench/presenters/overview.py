@@ -78,7 +78,7 @@ def board_overview(
             complete=entry.rankable,
             trained=None if entry.cost is None else entry.cost.steps > 0,
             parameters=None if entry.cost is None else entry.cost.parameters_high,
-            seconds=None if entry.cost is None else entry.cost.until_trained,
+            seconds=None if entry.cost is None else entry.cost.learning_seconds,
         )
         for entry in board.entries
     )

@@ -20,14 +20,15 @@ from reports.views import BoardView, CostPointView
 
 COST_AXES = {
     "train_seconds": "Preparation and training time",
+    "test_seconds": "Preparation and evaluation time",
     "parameters": "Trainable parameters",
     "passes": "Encoder passes: images and texts",
     "memory": "Peak memory above the start",
 }
 """Titles of the axes. The first axis with a value for every entry is shown first."""
-_SMALLEST = {"parameters": 100.0, "train_seconds": 0.1, "passes": 10.0, "memory": 2.0**20}
+_SMALLEST = {"parameters": 100.0, "train_seconds": 0.1, "test_seconds": 0.1, "passes": 10.0, "memory": 2.0**20}
 """Below this value the logarithmic axis is linear, so that it can show 0."""
-_TEXT = {"parameters": count, "train_seconds": seconds, "passes": count, "memory": size}
+_TEXT = {"parameters": count, "train_seconds": seconds, "test_seconds": seconds, "passes": count, "memory": size}
 
 
 def cost_text(axis: str, cost: float) -> str:

@@ -44,7 +44,8 @@ def _cost_table(view: BoardView) -> Table:
     numbers = {entry.key: number for number, entry in enumerate(view.entries)}
     costs = {entry.key: entry.cost for entry in view.entries}
     columns = [Column("Method", "method"), Column(MEASURE_TITLES[view.measures[-1]], "percent")]
-    for title in COST_AXES.values():
+    axes = [axis for axis in COST_AXES if any(axis in point.costs for point in view.costs)]
+    for title in (COST_AXES[axis] for axis in axes):
         columns.append(Column(title.partition(":")[0], "word"))
         columns.append(
             Column(
@@ -56,7 +57,7 @@ def _cost_table(view: BoardView) -> Table:
     rows: list[list[Cell]] = []
     for point in view.costs:
         row: list[Cell] = [numbers[point.entry], percent_cell(point.value.mean)]
-        for axis in COST_AXES:
+        for axis in axes:
             front, probability = point.front.get(axis), point.probability.get(axis)
             text = None if front is None else f"{percent(probability or 0.0, 0)} %"
             if front is not None and not point.spread:

@@ -12,7 +12,7 @@ from reports._interval_bars import interval_bars
 from reports.charts.critical import critical_svg
 from reports.parts.part import Part, block, drawn, fold, heading, paragraph, table
 from reports.tables.model import Cell, Column, Table, cell, whole
-from reports.views import MIXED, BoardView, DifferenceView, EntryView, OverviewView, Value
+from reports.views import MIXED, TEST_TIME, BoardView, DifferenceView, EntryView, OverviewView, Value
 
 MEASURE_TITLES = {"base": "Base", "new": "New", "open": "Open", "H": "H", "all": "Accuracy"}
 OPEN_HINT = (
@@ -77,7 +77,7 @@ def leaderboard_table(view: BoardView, overview: OverviewView) -> Table:
     columns += [
         Column("Runs", "of", "Scored dataset × seed cells"),
         Column("Parameters", "word", "Trainable parameters"),
-        Column("Training", "word", "Mean time of one run: preparation and training"),
+        _time_column(view),
     ]
     bars = interval_bars({entry.key: entry.values[shown] for entry in view.entries if shown in entry.values})
     largest = max((abs(gain) for row in answer.gains.values() for gain in row if gain is not None), default=0.0) or 1.0
@@ -174,14 +174,23 @@ def _cost(entry: EntryView) -> list[Cell]:
         f"{short_count(cost.steps)} steps, evaluation {seconds(cost.eval_seconds)}"
         f"{f'; on {cost.device}' if cost.device else ''}"
     )
-    total = cost.prepare_seconds + cost.train_seconds
+    total = cost.learning_seconds or 0.0
     return [cell(high, size, tip), cell(float(f"{total:.4g}"), seconds(total), spent)]
+
+
+def _time_column(view: BoardView) -> Column:
+    if view.protocol == TEST_TIME:
+        return Column("Test", "word", "Mean time of one run: preparation, and evaluation, in which the methods learn")
+    return Column("Training", "word", "Mean time of one run: preparation and training")
 
 
 def _facts(view: BoardView) -> Markup:
     source = " including the source" if view.source is not None else ""
     seeds = f"{plural(len(view.seeds), 'seed', 'seeds')} {', '.join(map(str, view.seeds))}"
     counts = f"{counted(len(view.entries), 'method')} · {counted(len(view.datasets), 'dataset')}{source} · {seeds}"
+    if view.protocol == TEST_TIME:
+        drawn = "no labelled images: methods learn from the test images, which each seed orders as a stream"
+        return Markup("{} · {} · {} · {}").format(counts, counted(view.n_runs, "run"), drawn, view.precision)
     rule = Markup("training images drawn as in CoOp’s code (<code>{}</code>)").format(view.draw)
     drawn = rule if view.draw == "coop" else Markup("training images: draw <code>{}</code>").format(view.draw)
     return Markup("{} · {} · {} · {}").format(counts, counted(view.n_runs, "run"), drawn, view.precision)

@@ -67,6 +67,7 @@ from reports.views.site import SiteView as SiteView
 from reports.views.site import UnfinishedView as UnfinishedView
 from reports.views.submissions import SubmissionView as SubmissionView
 from reports.views.values import MIXED as MIXED
+from reports.views.values import TEST_TIME as TEST_TIME
 from reports.views.values import Cost as Cost
 from reports.views.values import NamedDataset as NamedDataset
 from reports.views.values import Value as Value

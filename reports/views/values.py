@@ -20,6 +20,8 @@ class Value(Protocol):
         """Half of the 95 % interval, None without an interval."""
 
 
+TEST_TIME = "test-time"
+"""The protocol, and the family of the methods, that learn from unlabelled test images."""
 MIXED = "mixed"
 """The device of costs that were measured on several classes of devices."""
 
@@ -31,6 +33,7 @@ class Cost:
     `fits`, `candidate_evaluations` and `tuning_seconds` are the cost of selection, and `added_memory_bytes` is the peak
     above the level at the start of a run; None if some run lacks them. `device` is the class of device of all runs,
     such as `cpu` or the name of a GPU; empty if unknown. Runs on several are `MIXED`, without seconds and memory.
+    `learns_from_tests`: the methods of the board learn from test images while they classify them.
     """
 
     parameters_low: int
@@ -47,15 +50,14 @@ class Cost:
     tuning_seconds: float | None = None
     added_memory_bytes: int | None = None
     device: str = ""
+    learns_from_tests: bool = False
 
     @property
-    def until_trained(self) -> float | None:
-        """Seconds of preparation and training."""
-        return (
-            None
-            if self.prepare_seconds is None or self.train_seconds is None
-            else (self.prepare_seconds + self.train_seconds)
-        )
+    def learning_seconds(self) -> float | None:
+        """Seconds of preparation and training; with evaluation where methods learn from test images."""
+        parts = [self.prepare_seconds, self.train_seconds, *([self.eval_seconds] if self.learns_from_tests else [])]
+        known = [part for part in parts if part is not None]
+        return sum(known) if len(known) == len(parts) else None
 
 
 @dataclass(frozen=True)

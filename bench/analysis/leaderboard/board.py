@@ -149,6 +149,7 @@ class Leaderboard:
             row["optimism"] = dict(entry.optimism)
         row["trainable_parameters"] = entry.cost.parameters_high if entry.cost else None
         row["train_seconds"] = entry.cost.train_seconds if entry.cost else None
+        row["eval_seconds"] = entry.cost.eval_seconds if entry.cost else None
         row["device"] = entry.cost.device if entry.cost else None
         row["run_ids"] = list(entry.run_ids)
         return row

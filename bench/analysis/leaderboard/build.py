@@ -14,6 +14,7 @@ from bench.analysis.leaderboard.measures import BASELINE, OPEN, TRANSFER, H, HCo
 from bench.analysis.leaderboard.runs import belongs, collect, planned_run, supports
 from bench.analysis.leaderboard.selected_runs import select_runs
 from bench.spec import ExperimentSpec
+from datasets_registry import EvalProtocol
 
 
 def settings(runs: pd.DataFrame) -> list[Setting]:
@@ -76,7 +77,18 @@ def leaderboard(
     entries = []
     for identity in sorted(labels):
         mine = [run for run in counted if run.identity == identity]
-        entries.append(make_entry(identity, labels[identity], mine, datasets, seeds, splits, source=setting.source))
+        entries.append(
+            make_entry(
+                identity,
+                labels[identity],
+                mine,
+                datasets,
+                seeds,
+                splits,
+                source=setting.source,
+                learns_from_tests=setting.protocol == EvalProtocol.TEST_TIME,
+            )
+        )
     baseline = min(
         (entry for entry in entries if entry.method == BASELINE),
         key=lambda e: ("class_text" in e.config, -e.n, e.key),

@@ -25,6 +25,7 @@ def make_entry(
     splits: Sequence[str],
     *,
     source: str = "",
+    learns_from_tests: bool = False,
 ) -> Entry:
     """The entry of one method, config and recipe on a board, without gains and rank.
 
@@ -33,6 +34,7 @@ def make_entry(
         seeds: seeds of the board; runs that do not depend on the seed are expected once.
         splits: splits that a run must have scored to fill its cell.
         source: training dataset, if others are evaluated; averages leave it out.
+        learns_from_tests: whether methods learn while they classify, so that evaluation counts as learning time.
     """
     method, config, recipe = identity
     wanted = seeds if any(run.seeded for run in runs) or not runs else sorted({run.seed for run in runs})[:1]
@@ -72,7 +74,7 @@ def make_entry(
         missing=tuple(missing),
         oracle=any(run.optimism for run in used),
         optimism=_optimism(used, splits),
-        cost=_cost(list({run.run_id: run for run in used}.values())),
+        cost=_cost(list({run.run_id: run for run in used}.values()), learns_from_tests=learns_from_tests),
         run_ids=tuple(dict.fromkeys(run.run_id for run in used)),
         stale=_stale({run.run_id: run.stale for run in used}),
         imported=_imported({run.run_id: run.imported for run in used}),
@@ -151,7 +153,7 @@ def _mean(values: Iterable[float]) -> float:
     return sum(listed) / len(listed)
 
 
-def _cost(runs: Sequence[Run]) -> Cost | None:
+def _cost(runs: Sequence[Run], *, learns_from_tests: bool) -> Cost | None:
     """The mean cost of a run; seconds and memory are not averaged over different classes of devices."""
     known = [run for run in runs if all(name in run.cost for name in COSTS)]
     costs = [run.cost for run in known]
@@ -172,4 +174,5 @@ def _cost(runs: Sequence[Run]) -> Cost | None:
         parameters_high=int(max(cost["trainable_parameters"] for cost in costs)),
         added_memory_bytes=int(max(memory)) if len(memory) == len(costs) and len(devices) == 1 else None,
         device=devices.pop() if len(devices) == 1 else MIXED,
+        learns_from_tests=learns_from_tests,
     )

@@ -2,6 +2,7 @@
 const PLOT = { width: 860, height: 360, left: 52, right: 690, top: 30, bottom: 312, gap: 15, name: 24 };
 const COST_AXES = {
   train_seconds: ["Preparation and training time", 0.1, "time", 1],
+  test_seconds: ["Preparation and evaluation time", 0.1, "time", 1],
   parameters: ["Trainable parameters", 100, "count", 1],
   passes: ["Encoder passes: images and texts", 10, "count", 1],
   memory: ["Peak memory above the start", 1, "size", 2 ** 20],

@@ -1,0 +1,48 @@
+"""The board of the test-time protocol: what methods learn from, and the time that this takes."""
+
+from dataclasses import replace
+
+import pytest
+from page_data import block_of
+from report_sample import catalogue, difficulty_frame, runs_frame
+
+from bench.presenters import site_view
+from reports import render_site
+from reports.advice_sentences import cost_text
+
+
+@pytest.fixture(scope="module")
+def site():
+    runs = runs_frame(protocols=("few-shot",))
+    runs = runs[runs["method"].isin(["zero_shot", "coop", "vpt"])].assign(
+        protocol="test-time", shots=0, steps=0, prepare_seconds=1.0, train_seconds=0.0, eval_seconds=30.0
+    )
+    runs["method"] = runs["method"].replace({"coop": "tda", "vpt": "tpt"})
+    facts = catalogue()
+    sheet = replace(facts.methods["coop"], family="test-time")
+    sheets = {name: replace(sheet, name=name, title=name.upper()) for name in ("tda", "tpt")}
+    facts = replace(facts, methods={**facts.methods, **sheets})
+    return site_view(runs, difficulty_frame(), facts, package_version="0")
+
+
+def test_the_board_says_what_methods_learn_from_and_counts_evaluation(site, tmp_path):
+    (setting,) = block_of(render_site(site, tmp_path / "index.html").read_text("utf-8"))["settings"].values()
+    parts = setting["sections"]["leaderboard"]
+    (facts,) = (part[1] for part in parts if part[0] == "p" and "3 methods" in part[1])
+    assert "no labelled images: methods learn from the test images, which each seed orders as a stream" in facts
+    assert "training images" not in facts
+    table = next(part[1] for part in parts if part[0] == "table")
+    assert table["columns"][-1][0] == "Test"
+    assert {row[-1][0] for row in table["rows"]} == {31.0}
+
+
+def test_the_cost_of_a_method_is_its_time_of_evaluation(site):
+    (board,) = site.boards
+    assert {point.costs["test_seconds"] for point in board.costs} == {31.0}
+    assert not any("train_seconds" in point.costs for point in board.costs)
+
+
+def test_the_advice_says_that_test_images_are_read(site):
+    (view,) = site.overviews
+    assert cost_text(view.method("tda")) == "learns from the unlabelled test images"
+    assert cost_text(view.method("zero_shot")) == "no training"
