@@ -73,6 +73,7 @@ def choose_methods(request: SweepRequest) -> list[SelectedMethod]:
         overrides,
         {name: list(info.config.model_fields) for name, info in infos.items()},
         {name: list(type(recipe).model_fields) for name, recipe in recipes.items() if recipe is not None},
+        {name: list(info.recipes) for name, info in infos.items()},
     )
     return [_chosen(info, recipes[name], overrides, request, named=names[name]) for name, info in infos.items()]
 

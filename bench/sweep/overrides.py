@@ -61,12 +61,17 @@ def parse_overrides(texts: Iterable[str]) -> list[Override]:
 
 
 def check_overrides(
-    overrides: Sequence[Override], fields: Mapping[str, Iterable[str]], recipe_fields: Mapping[str, Iterable[str]]
+    overrides: Sequence[Override],
+    fields: Mapping[str, Iterable[str]],
+    recipe_fields: Mapping[str, Iterable[str]],
+    protocols: Mapping[str, Sequence[str]],
 ) -> None:
     """Reject overrides without effect, given the config and recipe keys of the selected methods.
 
+    `protocols` lists the protocols for which each method has a recipe.
+
     Raises:
-        OverrideError: no selected method matches, or a recipe setting is given for a training-free method.
+        OverrideError: no selected method matches, or a recipe setting is given for methods without a recipe here.
         UnknownNameError: the matching methods have no such key. The message lists near misses.
     """
     for item in overrides:
@@ -80,10 +85,16 @@ def check_overrides(
         if item.key in keys:
             continue
         if item.recipe and not any(method in recipe_fields for method in meant):
-            raise OverrideError(
-                f"--set {item.text!r} sets a recipe, but {', '.join(meant)} is training-free and has none."
-            )
+            why = "; ".join(_without_recipe(method, protocols.get(method, ())) for method in meant)
+            raise OverrideError(f"--set {item.text!r} sets a recipe, but {why}.")
         raise UnknownNameError(f"{'recipe ' if item.recipe else ''}setting of {', '.join(meant)}", item.key, keys)
+
+
+def _without_recipe(method: str, protocols: Sequence[str]) -> str:
+    """Why a method has no recipe in this sweep."""
+    if not protocols:
+        return f"{method} is training-free and has none"
+    return f"{method} has one only with --protocol {' or '.join(protocols)}"
 
 
 def apply_overrides(method: str, model: ModelT, overrides: Sequence[Override], *, recipe: bool) -> ModelT:

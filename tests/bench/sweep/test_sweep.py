@@ -141,6 +141,11 @@ def test_a_recipe_setting_of_a_training_free_method_is_refused(grow):
         grow(methods=["zero_shot"], overrides=["zero_shot.recipe.epochs=1"])
 
 
+def test_a_recipe_setting_says_with_which_protocol_the_method_has_a_recipe(grow):
+    with pytest.raises(OverrideError, match=r"but task_res has one only with --protocol few-shot\.$"):
+        grow(methods=["task_res"], overrides=["task_res.recipe.epochs=1"])
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
