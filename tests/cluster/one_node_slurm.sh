@@ -29,6 +29,8 @@ up() {
         --log-file="$folder/munged.log" --seed-file="$folder/munge.seed"
     # no cgroups and no accounting: neither is there in a plain container
     echo 'CgroupPlugin=disabled' > "$folder/cgroup.conf"
+    # two pretended GPUs: Slurm counts the devices and numbers them for each job
+    printf 'Name=gpu File=%s\n' /dev/null /dev/zero > "$folder/gres.conf"
     cat > "$folder/slurm.conf" <<EOF
 ClusterName=loopback
 SlurmctldHost=$host(127.0.0.1)
@@ -56,7 +58,8 @@ MinJobAge=60
 KillWait=1
 ReturnToService=2
 MpiDefault=none
-NodeName=$host NodeAddr=127.0.0.1 CPUs=2 RealMemory=1000 State=UNKNOWN
+GresTypes=gpu
+NodeName=$host NodeAddr=127.0.0.1 CPUs=2 RealMemory=1000 Gres=gpu:2 State=UNKNOWN
 PartitionName=loop Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 EOF
     export SLURM_CONF="$folder/slurm.conf"

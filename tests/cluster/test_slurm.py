@@ -65,10 +65,10 @@ def tasks(seeds: int) -> list[Task]:
 
 
 def launch_on_slurm(
-    todo: list[Task], runs: Path, *, notices: list[str] | None = None, gpus: int = 0, **options
+    todo: list[Task], runs: Path, *, notices: list[str] | None = None, gpus: int = 0, cpus: int = 1, **options
 ) -> LaunchSummary:
     surroundings = Surroundings(runs=runs, context=RunContext(), runner="fake_runner")
-    queue = SlurmQueue(minutes=10, gpus=gpus, extra={"requeue": True})
+    queue = SlurmQueue(minutes=10, gpus=gpus, cpus=cpus, extra={"requeue": True})
     queue.check()
     transport = SlurmTransport(surroundings, queue, look_seconds=0.3, **options)
     return launch(transport, todo, on_notice=(notices if notices is not None else []).append)
@@ -153,6 +153,24 @@ def test_not_waiting_and_asking_again(slurm: Path, tmp_path: Path, monkeypatch):
     assert notices[0].startswith("4 tasks already with Slurm")
     assert len(summary.finished) == 4
     assert len(list(tmp_path.glob("slurm/*"))) == 1
+
+
+def test_a_job_with_two_gpus_has_a_worker_on_each(slurm: Path, tmp_path: Path, monkeypatch):
+    """An array of two jobs, one after the other, since the node has two cores and two GPUs."""
+    seen = tmp_path / "gpus"
+    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"gpus": str(seen), "sleep": 0.5}))
+    summary = launch_on_slurm(tasks(6), tmp_path / "runs", gpus=2, runs_per_job=2)
+    assert (len(summary.finished), summary.failures) == (6, [])
+    assert set(seen.read_text().split()) == {"0", "1"}
+    assert len(seen.read_text().split()) == 6
+
+
+def test_a_worker_has_all_cores_of_its_task(slurm: Path, tmp_path: Path, monkeypatch):
+    seen = tmp_path / "environment"
+    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"environment": str(seen)}))
+    assert len(launch_on_slurm(tasks(1), tmp_path / "runs", cpus=2).finished) == 1
+    found = json.loads(seen.read_text())
+    assert (found["SLURM_CPUS_PER_TASK"], found["SLURM_CPUS_ON_NODE"], found["OMP_NUM_THREADS"]) == ("2", "2", "2")
 
 
 def test_more_gpus_than_there_are_is_refused_in_slurms_words(slurm: Path, tmp_path: Path):
