@@ -41,7 +41,7 @@ ORACLE_GRID = tuple(i / 10 for i in range(11))
 class APEXConfig(WordedContextConfig):
     """Settings of APEX. The defaults are those of the published numbers, but with a clean reference tower."""
 
-    n_visual: int = Field(2, ge=1, description="visual tokens a block; 2, paper appendix A")
+    n_visual: int = Field(2, ge=1, description="visual tokens per block; 2, paper appendix A")
     visual_depth: int = Field(
         0, ge=0, description="prompted image blocks, 0 = every one (12 base-to-new, 3 cross-dataset)"
     )

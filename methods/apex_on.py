@@ -70,7 +70,7 @@ def info_on(host: MethodInfo, name: str) -> MethodInfo:
 def host_conflict(host: type[Method[Any]]) -> str | None:
     """Why a method cannot be blended, to follow its name in a sentence; None if it can be."""
     if not issubclass(host, TwoTowerMethod) or host.info.family is Family.ENSEMBLE:
-        return "has no pair of text and image features of its own"
+        return "has no single pair of text and image features"
     return None if host.one_pair else "compares more than one pair of features"
 
 

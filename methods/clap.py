@@ -38,7 +38,7 @@ class CLAP(PrototypeMethod[CLAPConfig]):
         name="clap",
         title="CLAP",
         family=Family.CLASSIFIER,
-        summary="A cosine classifier kept near the class texts, the more so the better zero-shot knows a class.",
+        summary="A cosine classifier kept near the class texts, more strongly where zero-shot is better.",
         citation=CLAP_PAPER,
         config=CLAPConfig,
         open_vocabulary=False,

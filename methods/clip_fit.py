@@ -22,7 +22,7 @@ class CLIPFitConfig(MethodConfig):
     """Weight of the penalty."""
 
     weight: float = Field(
-        8.0, ge=0, description="of the distance to the frozen texts; 8 base-to-new, 2 few-shot (DTD and SUN397: 8)"
+        8.0, ge=0, description="weight of the distance to frozen texts; 8 base-to-new, 2 few-shot (DTD and SUN397: 8)"
     )
 
 

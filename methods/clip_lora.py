@@ -117,9 +117,9 @@ class CLIPLoRAConfig(MethodConfig):
     targets: tuple[Literal["q", "k", "v", "o"], ...] = Field(
         ("q", "k", "v"), description="changed projections; q, k, v"
     )
-    rank: int = Field(2, ge=1, description="of a change; 2, paper section 4")
-    alpha: float = Field(1.0, gt=0, description="its scale before the root of the rank; 1")
-    dropout: float = Field(0.25, ge=0, lt=1, description="on the input of a change, in training; 0.25")
+    rank: int = Field(2, ge=1, description="rank of a change; 2, paper section 4")
+    alpha: float = Field(1.0, gt=0, description="scale of a change times the root of the rank; 1")
+    dropout: float = Field(0.25, ge=0, lt=1, description="dropout on the input of a change, in training; 0.25")
     template: str = Field(
         GENERIC_TEMPLATE, description="class texts; generic for every dataset. Empty: the dataset's own"
     )

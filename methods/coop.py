@@ -21,9 +21,9 @@ class CoOpConfig(MethodConfig):
 
     n_ctx: int = Field(16, ge=1, le=70, description="context vectors; 16, CoOp section 4.1. With `ctx_init`: its words")
     ctx_init: str = Field(
-        "", description="words that initialise the context, such as `a photo of a`; empty: N(0, 0.02)"
+        "", description="words that initialise the context, such as `a photo of a`; empty: random, N(0, 0.02)"
     )
-    class_position: Position = Field("end", description="of the class name: end, middle or front")
+    class_position: Position = Field("end", description="position of the class name: end, middle or front")
     class_specific: bool = Field(False, description="a context for each class (CSC); ties the method to its classes")
 
     _words_fit = field_validator("ctx_init")(check_words)
@@ -58,7 +58,7 @@ class CoOp(ContextMethod[CoOpConfig]):
         name="coop",
         title="CoOp",
         family=Family.TEXT_PROMPT,
-        summary="Learned context vectors in the text input, shared by all classes or one set a class.",
+        summary="Learned context vectors in the text input, shared by all classes or one set per class.",
         citation="""@article{zhou2022coop,
   title = {Learning to Prompt for Vision-Language Models},
   author = {Zhou, Kaiyang and Yang, Jingkang and Loy, Chen Change and Liu, Ziwei},

@@ -32,12 +32,12 @@ from methods._text.templates import KGCOOP_WORDING
 class CoPromptConfig(WordedContextConfig):
     """Prompts, adapters and the weight of consistency."""
 
-    n_ctx: int = Field(2, ge=1, le=70, description="tokens a block, in either tower; 2, CoPrompt configs (or 4)")
+    n_ctx: int = Field(2, ge=1, le=70, description="tokens per block, in each tower; 2, CoPrompt configs (or 4)")
     depth: int = Field(9, ge=1, description="prompted blocks of both towers, at most all; 9 of 12 (some sets: 12)")
     reduction: int = Field(4, ge=1, description="feature width over inner width of the adapters; 4, in the code")
     text_ratio: float = Field(0.2, ge=0, le=1, description="share of the text adapter's output; 0.2, in the code")
     image_ratio: float = Field(0.1, ge=0, le=1, description="share of the image adapter's output; 0.1, in the code")
-    weight: float = Field(1.0, ge=0, description="of the consistency; 1, CoPrompt configs (by dataset: 0.1 to 8)")
+    weight: float = Field(1.0, ge=0, description="weight of consistency; 1, CoPrompt configs (by dataset: 0.1 to 8)")
 
 
 DEPTH = "min(depth, text_blocks, image_blocks)"

@@ -16,7 +16,7 @@ from methods._parts.part_declarations import text_context
 class DeepTextPromptsConfig(WordedContextConfig):
     """Number and depth of the text prompts."""
 
-    n_text: int = Field(4, ge=1, le=70, description="text tokens a block; 4, MaPLe repository's language-only setting")
+    n_text: int = Field(4, ge=1, le=70, description="text tokens per block; 4, MaPLe repository (language-only)")
     depth: int = Field(0, ge=0, description="prompted blocks, 0 = every one (12 of 12 published)")
     worded_init: bool = Field(True, description="start the input context at `ctx_init`, if it has enough words")
 

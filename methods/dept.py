@@ -141,8 +141,11 @@ def info_on(host: MethodInfo, name: str) -> MethodInfo:
         summary=f"{host.title} with a second head for the trained classes.",
         citation=CITATION,
         settings={
-            "head_share": (float, Field(0.7, ge=0, le=1, description="lambda, of the head in loss and logits; 0.7")),
-            "head_rate": (float, Field(6.5, gt=0, description="the head's learning rate over the host's; 6.5")),
+            "head_share": (
+                float,
+                Field(0.7, ge=0, le=1, description="lambda: share of the head in loss and logits; 0.7"),
+            ),
+            "head_rate": (float, Field(6.5, gt=0, description="learning rate of the head divided by the host's; 6.5")),
         },
         family=host.family,
         parameter_formula=f"{host.parameter_formula} + 4 * embed_dim + n_classes * (embed_dim + 1)",
@@ -158,15 +161,15 @@ def host_conflict(host: type[Method[Any]]) -> str | None:
         or host.info.family is Family.ENSEMBLE
         or issubclass(host, Decoupled)
     ):
-        return "has no pair of text and image features of its own"
+        return "has no single pair of text and image features"
     if issubclass(host, TwoTowerMethod) and not host.one_pair:
         return "compares more than one pair of features"
     if issubclass(host, LwEIB):
-        return "compares each image with some of the classes only"
+        return "compares each image with only some of the classes"
     if host.backward is not TrainableMethod.backward:
         return "changes the gradients of its own loss"
     if host.stages is not TrainableMethod.stages:
-        return "trains in stages of its own"
+        return "trains in several stages"
     return None
 
 

@@ -43,17 +43,17 @@ HEADS = 8
 class HiCroPLConfig(WordedContextConfig):
     """The prompts, how they are mapped, and the weight of the distance to the frozen features."""
 
-    n_ctx: int = Field(16, ge=1, le=70, description="tokens a block, in either tower; 16, HiCroPL configs, 2 transfer")
+    n_ctx: int = Field(16, ge=1, le=70, description="tokens per block, in each tower; 16, HiCroPL configs, 2 transfer")
     depth: int = Field(12, ge=2, description="prompted blocks of both towers, at most all; 12 of 12, 6 transfer")
     text_to_image: int = Field(
         6, ge=1, description="first blocks that map text to image, at most all prompted but one; 6 of 12, 5 transfer"
     )
-    weight: float = Field(12.0, ge=0, description="of the distance to the frozen features; 12, HiCroPL configs")
+    weight: float = Field(12.0, ge=0, description="weight of the distance to frozen features; 12, HiCroPL configs")
     mapping: Literal["copied", "learned"] = Field(
         "copied", description="mapped values replace the prompts (code), or networks are trained through (paper)"
     )
     test_maps: int = Field(
-        1, ge=0, description="of `copied`: maps before testing; the official code adds one for every test batch"
+        1, ge=0, description="with `copied`: maps before testing; the official code maps once for every test batch"
     )
 
 

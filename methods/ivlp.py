@@ -17,8 +17,8 @@ from methods._parts.part_declarations import text_context, visual_prompts
 class IVLPConfig(WordedContextConfig):
     """Number and depth of the prompts of both towers."""
 
-    n_text: int = Field(2, ge=1, le=70, description="text tokens a block; 2, MaPLe repository")
-    n_visual: int = Field(2, ge=1, description="visual tokens a block; 2, MaPLe repository")
+    n_text: int = Field(2, ge=1, le=70, description="text tokens per block; 2, MaPLe repository")
+    n_visual: int = Field(2, ge=1, description="visual tokens per block; 2, MaPLe repository")
     text_depth: int = Field(0, ge=0, description="prompted text blocks, 0 = every one (12 of 12 published)")
     visual_depth: int = Field(0, ge=0, description="prompted image blocks, 0 = every one (12 of 12 published)")
     worded_init: bool = Field(True, description="start the input context at `ctx_init`, if it has enough words")

@@ -20,7 +20,7 @@ from methods._text.templates import KGCOOP_WORDING
 class KgCoOpConfig(WordedContextConfig):
     """The context and the weight of the penalty."""
 
-    weight: float = Field(8.0, ge=0, description="of the distance to the frozen texts; 8, paper section 4.1")
+    weight: float = Field(8.0, ge=0, description="weight of the distance to frozen texts; 8, paper section 4.1")
     worded_init: bool = Field(True, description="start at the words of `ctx_init`, the published setting")
     n_ctx: int = Field(16, ge=1, le=70, description="vectors of a random start; with words, one for each")
 

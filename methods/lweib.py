@@ -56,9 +56,9 @@ AT_ONCE = 256
 class LwEIBConfig(MethodConfig):
     """Scale of the convolutions, and the classes compared in a step."""
 
-    scale: float = Field(0.025, gt=0, description="of what a convolution adds; 0.025, LwEIB base2new.yaml, 0.075 x2d")
-    fast_factor: float = Field(2.5, gt=0, description="on the scale in a fast step of a block; 2.5, 7.5 x2d.yaml")
-    slow_share: float = Field(0.8, ge=0, le=1, description="of the steps in which a block is slow; 0.8, LwEIB configs")
+    scale: float = Field(0.025, gt=0, description="scale of the convolutions; 0.025, LwEIB base2new.yaml, 0.075 x2d")
+    fast_factor: float = Field(2.5, gt=0, description="factor on scale in a fast step of a block; 2.5, 7.5 x2d.yaml")
+    slow_share: float = Field(0.8, ge=0, le=1, description="share of steps in which a block is slow; 0.8, LwEIB")
     negatives: int = Field(
         7, ge=-1, description="other classes in a step for each class of the batch; 7, -1 for all classes x2d.yaml"
     )

@@ -19,7 +19,7 @@ from methods._parts.part_declarations import coupling, text_context
 class MaPLeConfig(WordedContextConfig):
     """Number and depth of the prompts."""
 
-    n_ctx: int = Field(2, ge=1, le=70, description="tokens a block, in either tower; 2, paper section 4.1")
+    n_ctx: int = Field(2, ge=1, le=70, description="tokens per block, in each tower; 2, paper section 4.1")
     depth: int = Field(9, ge=1, description="prompted blocks of both towers, at most all; 9 of 12, 3 cross-dataset")
     worded_init: bool = Field(True, description="start the input context at `ctx_init`, if it has enough words")
 

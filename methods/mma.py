@@ -47,7 +47,7 @@ class MMAConfig(MethodConfig):
         8, ge=1, description="adapted last blocks of both towers, at most all; 8 of 12, 4 cross-dataset"
     )
     hidden: int = Field(32, ge=1, description="inner width; 32, MMA scripts")
-    scale: float = Field(0.001, gt=0, description="of what an adapter adds; 0.001, MMA scripts")
+    scale: float = Field(0.001, gt=0, description="scale of the adapters' output; 0.001, MMA scripts")
 
     def frozen_blocks(self, backbone: BackboneSizes) -> int:
         return backbone.vision_depth - min(self.blocks, backbone.text_depth, backbone.vision_depth)
@@ -71,12 +71,12 @@ class Adapters(nn.Module):
         """A tower's blocks, with the adapters beside the last ones."""
         first = len(frozen) - len(down)
         adapted = [
-            replace(view, beside=self._beside(*layers))
+            replace(view, beside=self._adapter(*layers))
             for view, *layers in zip(frozen[first:], down, self.shared, up, strict=True)
         ]
         return [*frozen[:first], *adapted]
 
-    def _beside(self, down: nn.Module, shared: nn.Module, up: nn.Module) -> Any:
+    def _adapter(self, down: nn.Module, shared: nn.Module, up: nn.Module) -> Any:
         def added(normed: Tensor) -> Tensor:
             hidden = torch.relu(down(Scaled.apply(normed, 1.0, self.scale)))  # type: ignore[no-untyped-call]
             result: Tensor = Scaled.apply(up(torch.relu(shared(hidden))), self.scale, 1.0)  # type: ignore[no-untyped-call]
@@ -103,7 +103,7 @@ class MMA(TwoTowerMethod[MMAConfig]):
         name="mma",
         title="MMA",
         family=Family.WEIGHT_ADAPTER,
-        summary="Small adapters beside the last blocks of both towers that share their inner layer.",
+        summary="Small adapters beside the last blocks of both towers, with a shared inner layer.",
         citation="""@inproceedings{yang2024mma,
   title = {MMA: Multi-Modal Adapter for Vision-Language Models},
   author = {Yang, Lingxiao and Zhang, Ru-Yuan and Wang, Yanchen and Xie, Xiaohua},

@@ -40,8 +40,8 @@ class MMRLConfig(MethodConfig):
     n_tokens: int = Field(5, ge=1, description="tokens inserted into either tower; 5, MMRL vit_b16.yaml")
     dim: int = Field(512, ge=1, description="width of the shared space; 512, MMRL vit_b16.yaml; EuroSAT 2048")
     blocks: int = Field(7, ge=1, description="last blocks of both towers that get tokens, at most all; 7 of 12")
-    class_weight: float = Field(0.7, ge=0, le=1, description="of the class token's logits; 0.7, MMRL vit_b16.yaml")
-    weight: float = Field(1.0, ge=0, description="of staying near the frozen features; 1, MMRL vit_b16.yaml")
+    class_weight: float = Field(0.7, ge=0, le=1, description="weight of class token's logits; 0.7, MMRL vit_b16.yaml")
+    weight: float = Field(1.0, ge=0, description="weight of the distance to frozen features; 1, MMRL vit_b16.yaml")
     fused: bool = Field(True, description="test the trained classes with both logits; off for domain generalisation")
 
     def frozen_blocks(self, backbone: BackboneSizes) -> int:

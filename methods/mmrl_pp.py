@@ -32,8 +32,8 @@ from methods.mmrl import MMRL, RECIPE, MMRLConfig
 class MMRLPlusPlusConfig(MMRLConfig):
     """MMRL's settings, and the extension's ranks and blending weight."""
 
-    rank: int = Field(4, ge=1, description="of each block's change of the shared map; 4, MMRLpp vit_b16.yaml")
-    projection_rank: int = Field(64, ge=1, description="of the change of the projection; 64, MMRLpp vit_b16.yaml")
+    rank: int = Field(4, ge=1, description="rank of each block's change of the shared map; 4, MMRLpp vit_b16.yaml")
+    projection_rank: int = Field(64, ge=1, description="rank of the change of the projection; 64, MMRLpp vit_b16.yaml")
     new_share: float = Field(
         0.9, ge=0, le=1, description="of a block's own tokens in those it reads; 0.9, MMRLpp vit_b16.yaml (0.1 to 0.9)"
     )
@@ -113,7 +113,7 @@ class MMRLPlusPlus(MMRL):
         name="mmrl_pp",
         title="MMRL++",
         family=Family.MULTIMODAL_PROMPT,
-        summary="MMRL with one map a tower, low-rank changes by block, and tokens that keep what they read.",
+        summary="MMRL with one map per tower, low-rank changes per block, and tokens that keep part of their output.",
         citation="""@article{guo2026mmrlpp,
   title = {MMRL++: Parameter-Efficient and Interaction-Aware Representation Learning for Vision-Language Models},
   author = {Guo, Yuncheng and Gu, Xiaodong},

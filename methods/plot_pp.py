@@ -87,13 +87,13 @@ class PLOTPPConfig(MethodConfig):
     n_visual: int = Field(2, ge=1, description="tokens of a visual prompt; 2, PLOT++ scripts")
     worded_init: bool = Field(True, description="text prompts start at the dataset's published words, or N(0, 0.02)")
     eps: float = Field(0.1, gt=0, description="entropy of the transport; 0.1, plotpp.py")
-    iterations: int = Field(100, ge=1, description="of Sinkhorn, at most; 100, plotpp.py")
-    tolerance: float = Field(0.01, ge=0, description="of its row scaling, where it stops; 0.01, plotpp.py")
+    iterations: int = Field(100, ge=1, description="most iterations of Sinkhorn; 100, plotpp.py")
+    tolerance: float = Field(0.01, ge=0, description="change of the row scaling below which it stops; 0.01, plotpp.py")
 
     @model_validator(mode="after")
     def _words_suffice(self) -> PLOTPPConfig:
         if self.worded_init and self.n_text > len(PLOT_WORDINGS[GENERIC_TEMPLATE]):
-            raise ValueError("there are words for 4 text prompts; set n_text to at most 4, or worded_init=false.")
+            raise ValueError("there are only words for 4 text prompts; set n_text to at most 4, or worded_init=false.")
         return self
 
 

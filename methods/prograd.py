@@ -32,7 +32,7 @@ class ProGradConfig(WordedContextConfig):
     worded_init: bool = Field(True, description="words in the last slots (published), or N(0, 0.02)")
     class_specific: bool = Field(False, description="a context for each class; ties the method to its classes")
     weight: float = Field(1.0, ge=0, description="lambda; 1, and 0.8 for Flowers, DTD, EuroSAT at 8 and 16 shots")
-    temperature: float = Field(1.0, gt=0, description="of the divergence; 1, paper section 4")
+    temperature: float = Field(1.0, gt=0, description="temperature of the divergence; 1, paper section 4")
 
     def closed_vocabulary(self) -> bool:
         return self.class_specific
@@ -80,7 +80,9 @@ class ProGrad(ContextMethod[ProGradConfig]):
             n_words = word_count(words)
             front = c.n_ctx - n_words
             if front < 0:
-                raise BenchError(f"n_ctx={c.n_ctx} has no room for the {n_words} words {words!r}; raise it.")
+                raise BenchError(
+                    f"n_ctx={c.n_ctx} has no room for the {n_words} words {words!r}; set n_ctx to at least {n_words}."
+                )
             ctx = torch.cat([torch.zeros(front, width), context_from_words(words, self.backbone).cpu()])
             context = Context(ctx, placeholders=" ".join([*["X"] * front, words]))
         else:

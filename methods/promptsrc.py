@@ -28,12 +28,12 @@ from methods._text.templates import GENERIC60
 class PromptSRCConfig(WordedContextConfig):
     """Prompts, weights of the terms, and the epoch average."""
 
-    n_text: int = Field(4, ge=1, le=70, description="text tokens a block; 4, paper section 4.1")
-    n_visual: int = Field(4, ge=1, description="visual tokens a block; 4, paper section 4.1")
+    n_text: int = Field(4, ge=1, le=70, description="text tokens per block; 4, paper section 4.1")
+    n_visual: int = Field(4, ge=1, description="visual tokens per block; 4, paper section 4.1")
     text_depth: int = Field(9, ge=1, description="prompted text blocks, at most all; 9 of 12, 3 cross-dataset")
     visual_depth: int = Field(9, ge=1, description="prompted image blocks, at most all; 9 of 12, 3 cross-dataset")
-    text_weight: float = Field(25.0, ge=0, description="of the text term; 25, paper section 4.1")
-    image_weight: float = Field(10.0, ge=0, description="of the image term; 10, paper section 4.1")
+    text_weight: float = Field(25.0, ge=0, description="weight of the text term; 25, paper section 4.1")
+    image_weight: float = Field(10.0, ge=0, description="weight of the image term; 10, paper section 4.1")
     average: bool = Field(True, description="end with the Gaussian average over epochs; False: with the last epoch")
     average_mean: float = Field(15.0, description="its mean in epochs from 1; 15 of 20 base-to-new, 30 of 50 few-shot")
     average_std: float = Field(1.0, gt=0, description="its deviation in epochs; 1 base-to-new, 30 few-shot")

@@ -27,13 +27,13 @@ class TCPConfig(WordedContextConfig):
 
     ctx_init: str = Field("", description="words that the context starts from; empty: N(0, 0.02), as published")
     n_ctx: int = Field(
-        4, ge=1, le=70, description="context vectors, and tokens a class; 4, TCP scripts. With `ctx_init`: its words"
+        4, ge=1, le=70, description="context vectors, and tokens per class; 4, TCP scripts. With `ctx_init`: its words"
     )
     reduction: int = Field(4, ge=1, description="feature width over hidden width of the network; 4")
     layer: int = Field(
         8, ge=1, description="0-based text block that the tokens enter before, at most the last; 8 of 12"
     )
-    weight: float = Field(8.0, ge=0, description="of the distance to the frozen texts; 8, fixed in the code")
+    weight: float = Field(8.0, ge=0, description="weight of the distance to frozen texts; 8, fixed in the code")
 
     @property
     def length(self) -> int:
@@ -50,7 +50,7 @@ class ClassAwareContext(Context):
         self.up = linear_layer(hidden, ctx.numel(), generator)
 
     def prompts(self, classes: ClassSet, backbone: Backbone) -> TextPrompts:
-        """The dataset's class texts with the context in place of the words before the name."""
+        """The dataset's class texts with the context instead of the words before the name."""
         template, front = classes.template, "a photo of a "
         if not (template.startswith(front) and len(self.ctx) == 4):
             template = " ".join(["X"] * len(self.ctx)) + " {}" + template.partition("{}")[2]

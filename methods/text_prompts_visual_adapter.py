@@ -15,7 +15,7 @@ from methods._parts.part_declarations import adapter, text_context
 class TextPromptsVisualAdapterConfig(WordedContextConfig):
     """Size of the prompts and kind of the adapter."""
 
-    n_text: int = Field(2, ge=1, le=70, description="text tokens a block; 2, APEX")
+    n_text: int = Field(2, ge=1, le=70, description="text tokens per block; 2, APEX")
     text_depth: int = Field(0, ge=0, description="prompted text blocks, 0 = every one")
     adapter: AdapterSetting = "linear"
     rank: RankSetting = 64

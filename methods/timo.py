@@ -178,7 +178,7 @@ class TIMO(GridSearchMethod[TIMOConfig]):
         return self.blended_classifier(self.alpha, 0)
 
     def candidates(self, classes: ClassSet) -> dict[str, Classifier]:
-        """A classifier for each searched beta and alpha, with gamma as it is set."""
+        """A classifier for each searched beta and alpha, with the gamma of the settings."""
         return {
             f"{joining} texts, alpha {alpha:g}": self.blended_classifier(alpha, fit)
             for (fit, joining), alpha in product(enumerate(self.joining), ALPHAS)

@@ -3,7 +3,7 @@
 Zhang et al., "Tip-Adapter: Training-free Adaption of CLIP for Few-shot Classification", ECCV 2022 (arXiv 2207.09519).
 Official file: gaopengcuhk/Tip-Adapter `main.py`. The published alpha and beta were searched on the full validation
 split, in ranges set by hand for each dataset, and for ImageNet on the test images. Here the default searches the
-official range of the dataset on the few validation images. `selection=fixed` uses alpha and beta as they are set,
+official range of the dataset on the few validation images. `selection=fixed` uses the settings alpha and beta,
 `selection=oracle` chooses on test.
 """
 

@@ -50,8 +50,8 @@ class TPTConfig(MethodConfig):
     crop_scale: tuple[float, float] = Field((0.08, 1.0), description="area range of the crops; torchvision's default")
     selected: float = Field(0.1, gt=0, le=1, description="share of the views, the most confident ones; 0.1")
     steps: int = Field(1, ge=1, description="gradient steps for each image; 1")
-    lr: float = Field(5e-3, gt=0, description="rate of AdamW; 0.005")
-    weight_decay: float = Field(0.01, ge=0, description="of AdamW; 0.01, torch's default")
+    lr: float = Field(5e-3, gt=0, description="learning rate of AdamW; 0.005")
+    weight_decay: float = Field(0.01, ge=0, description="weight decay of AdamW; 0.01, torch's default")
 
     _words_fit = field_validator("ctx_init")(check_words)
 

@@ -39,7 +39,7 @@ from methods._towers.tuned_weights import TunedNorms
 class TwoStageConfig(MethodConfig):
     """The tuned norms, the length of the first stage, and the class texts."""
 
-    first_share: float = Field(0.6, gt=0, lt=1, description="of the iterations, for the norms; 0.6, official code")
+    first_share: float = Field(0.6, gt=0, lt=1, description="share of the iterations for the norms; 0.6, official code")
     norms: Literal["blocks", "all"] = Field(
         "blocks", description="tuned norms: the blocks' (what the official code trains), or all (what the paper says)"
     )

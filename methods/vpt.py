@@ -16,7 +16,7 @@ from methods._text.templates import GENERIC_TEMPLATE
 class VPTConfig(MethodConfig):
     """Number and depth of visual prompts."""
 
-    n_visual: int = Field(8, ge=1, description="tokens a block; 8, MaPLe repository's VPT")
+    n_visual: int = Field(8, ge=1, description="tokens per block; 8, MaPLe repository's VPT")
     depth: int = Field(
         0, ge=0, description="prompted blocks: 1 = shallow, 0 = every block (12 of 12 in the published setting)"
     )

@@ -15,7 +15,7 @@ from methods._text.templates import GENERIC_TEMPLATE
 class VPTTextAdapterConfig(MethodConfig):
     """Size of the prompts and kind of the adapter."""
 
-    n_visual: int = Field(2, ge=1, description="visual tokens a block; 2, APEX")
+    n_visual: int = Field(2, ge=1, description="visual tokens per block; 2, APEX")
     visual_depth: int = Field(0, ge=0, description="prompted image blocks, 0 = every one (12 of 12, APEX base-to-new)")
     adapter: AdapterSetting = "linear"
     rank: RankSetting = 64

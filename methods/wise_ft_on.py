@@ -57,8 +57,8 @@ def info_on(host: MethodInfo, name: str) -> MethodInfo:
             if not needed:
                 return None
             return (
-                f"{host.title} starts as the zero-shot model only with {needed}; without it there is nothing to "
-                "average with."
+                f"{host.title} starts as the zero-shot model only with {needed}. Set this, since "
+                "WiSE-FT averages trained and initial weights."
             )
 
     share = Field(0.5, ge=0, le=1, description="share of the trained weights, the rest initial; 0.5, WiSE-FT section 4")

@@ -1,1 +1,1 @@
-"""Frozen backbones: names, weights, preprocessing; the only room that imports open_clip."""
+"""Frozen backbones: names, weights, preprocessing. Only this folder imports open_clip."""

@@ -137,16 +137,16 @@ class Backbone:
     @property
     def _image(self) -> ImageTower:
         """The image tower that runs, with weights in the given precision; those of `image_tower` stay in fp32."""
-        return self._holding("image", self.image_tower, lambda model: wrap_image_tower(model.visual))
+        return self._with_held_weights("image", self.image_tower, lambda model: wrap_image_tower(model.visual))
 
     @property
     def _text(self) -> TextTower:
         """The text tower that runs, as `_image` for images."""
-        return self._holding(
+        return self._with_held_weights(
             "text", self.text_tower, lambda model: type(self.text_tower)(getattr(model, "text", model))
         )
 
-    def _holding(self, name: str, plain: TowerT, wrap: Callable[[Any], TowerT]) -> TowerT:
+    def _with_held_weights(self, name: str, plain: TowerT, wrap: Callable[[Any], TowerT]) -> TowerT:
         """A tower with weights in the given precision, made once and shared by copies of the backbone."""
         dtype = self.precision.dtype
         if dtype is None:
@@ -220,7 +220,7 @@ class Backbone:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         device: torch.device = self.model.logit_scale.device
         return device
 

@@ -124,7 +124,7 @@ class BackboneSpec:
     def folder(self) -> Path:
         """The folder of a `local-dir` model; raises ModelFolderError for any other backbone."""
         if self.path is None:
-            raise ModelFolderError(f"{self.slug} names no folder; give local-dir:FOLDER.")
+            raise ModelFolderError(f"{self.slug} has no folder; give local-dir:FOLDER.")
         return self.path.parent
 
     def _quick_gelu(self, config: dict[str, Any]) -> bool:
@@ -143,7 +143,9 @@ class BackboneSpec:
             return named or self.activation == "quickgelu"
         trained = bool(open_clip().get_pretrained_cfg(self.arch, self.tag).get("quick_gelu", False))
         if named and not trained and self.arch.endswith("-quickgelu"):
-            raise WeightsError(f"{self.arch} means QuickGELU, but {self.tag!r} was trained without; drop '-quickgelu'.")
+            raise WeightsError(
+                f"{self.arch} means QuickGELU, but {self.tag!r} was trained with GELU; drop '-quickgelu'."
+            )
         return named or trained
 
     @cached_property
@@ -200,20 +202,18 @@ class BackboneSpec:
         if use is TowerUse.IMAGE_BLOCKS:
             if image_kind(config) is not ImageKind.VIT or has_custom_blocks(config["vision_cfg"]):
                 return (
-                    "it changes parts of the image tower's blocks, which is possible for open_clip's own vision "
-                    f"transformer; this one is {self.image_tower_name}"
+                    "it changes parts of the image tower's blocks, which only open_clip's own vision transformer "
+                    f"allows; this one is {self.image_tower_name}"
                 )
         elif use is TowerUse.IMAGE_PROJECTION and not ends_in_projection(config):
-            return "it fine-tunes the projection of the pooled image, and this image tower has none"
+            return "it fine-tunes the projection of the pooled image, and this image tower has no such projection"
         elif use is TowerUse.PROMPT_STATES and pools_by_attention(config):
-            return "it reads learned tokens after the image tower, and this one pools them by attention"
+            return "it reads learned tokens after the image tower, and this image tower pools them by attention"
         elif use is TowerUse.TEXT_TOKENS:
             if (kind := text_kind(config)) is not TextKind.CAUSAL:
-                return f"it exchanges tokens inside the text tower, and this one is {kind}"
+                return f"it replaces tokens inside the text tower, and this one is {kind}"
             if self.tokenizer is not None:
-                return (
-                    f"it exchanges tokens inside the text tower, and this one has the tokenizer {self.tokenizer.name}"
-                )
+                return f"it replaces tokens inside the text tower, and this one has the tokenizer {self.tokenizer.name}"
         return None
 
     @property

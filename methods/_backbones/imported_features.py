@@ -32,7 +32,7 @@ class ImportedBackbone(Backbone):
         dims = {bundle.facts.dim for bundle in bundles}
         if len(scales) > 1 or len(dims) > 1:
             raise BenchError(
-                f"The bundles of {spec.slug} disagree: widths {sorted(dims)}, logit scales {sorted(scales)}; "
+                f"The bundles of {spec.slug} differ: widths {sorted(dims)}, logit scales {sorted(scales)}; "
                 "import them under different backbone names."
             )
         self._bundles = list(bundles)
@@ -121,11 +121,11 @@ class ImportedBackbone(Backbone):
 
     def encode_image(self, *_: object, **__: object) -> NoReturn:
         """Raises NoTowerError."""
-        raise NoTowerError(f"{self.slug} has imported features only, no image tower; use a method that needs features.")
+        raise NoTowerError(f"{self.slug} has imported features and no image tower; use a method on features.")
 
     def encode_prompts(self, *_: object, **__: object) -> NoReturn:
         """Raises NoTowerError."""
-        raise NoTowerError(f"{self.slug} has imported features, no text tower; use a method with plain class texts.")
+        raise NoTowerError(f"{self.slug} has imported features and no text tower; use one with plain class texts.")
 
     tokenized = encode_prompts
 

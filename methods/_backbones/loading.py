@@ -1,4 +1,4 @@
-"""Loading a backbone from its spec."""
+"""Loads a backbone from its spec."""
 
 import torch
 

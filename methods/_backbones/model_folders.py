@@ -47,7 +47,7 @@ def hub_tag(name: str) -> str:
     repository = name if "/" in name else hub_repository(name)
     if not _REPOSITORY.fullmatch(repository):
         raise ModelFolderError(
-            f"{HUB_ARCH}:{name} is no repository of the Hugging Face hub; write {HUB_ARCH}:ORG/NAME."
+            f"{HUB_ARCH}:{name} is not a repository of the Hugging Face hub; write {HUB_ARCH}:ORG/NAME."
         )
     return repository.replace("/", "--")
 
@@ -98,7 +98,7 @@ def folder_config(folder: Path) -> dict[str, Any]:
 def weights_in_folder(folder: Path) -> Path:
     """The weights file that open_clip chooses in a folder; raises ModelFolderError if there is no model."""
     if not (folder / CONFIG_FILE).is_file():
-        what = "has no file" if folder.is_dir() else "is no folder with a file"
+        what = "has no file" if folder.is_dir() else "is not a folder with a file"
         raise ModelFolderError(
             f"{FOLDER_ARCH}:{folder} {what} {CONFIG_FILE}; give the folder that open_clip's push_to_hf_hub wrote."
         )
@@ -128,7 +128,9 @@ def _read_config(file: Path) -> dict[str, Any]:
         parts = found["model_cfg"]["embed_dim"], found["model_cfg"]["vision_cfg"], found["model_cfg"]["text_cfg"]
         valid = isinstance(parts[0], int) and all(isinstance(part, dict) for part in parts[1:])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelFolderError(f"{file} is no configuration of open_clip ({type(error).__name__}: {error}).") from error
+        raise ModelFolderError(
+            f"{file} is not a configuration of open_clip ({type(error).__name__}: {error})."
+        ) from error
     if not valid:
-        raise ModelFolderError(f"{file} is no configuration of open_clip: model_cfg has a part of another type.")
+        raise ModelFolderError(f"{file} is not a configuration of open_clip: model_cfg has a part of the wrong type.")
     return dict(found)

@@ -1,4 +1,4 @@
-"""The part of open_clip that knows its architectures and pretrained weights, without torch."""
+"""Names of open_clip's architectures and pretrained weights, read without torch."""
 
 from __future__ import annotations
 

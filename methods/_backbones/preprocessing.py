@@ -93,7 +93,7 @@ def preprocessing_of_file(arch: str, options: Mapping[str, str], *, where: str) 
         raise PreprocessingError(
             f"It is unknown how the images of {where} were preprocessed, because the pretrained weights of {arch} "
             f"differ ({'; '.join(f'{tag}: {values}' for tag, values in shown.items())}). Write {where},preprocess=TAG "
-            f"with the tag that it follows, or give the values, such as {where},{next(iter(shown.values()))}."
+            f"with the tag of the same preprocessing, or give the values, such as {where},{next(iter(shown.values()))}."
         )
     return next(iter(found), replace(OPENAI_PREPROCESSING, **given))
 

@@ -64,7 +64,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise WeightsError(f"{path} holds no state dict of tensors.")
+        raise WeightsError(f"{path} has no state dict of tensors; save the model's state dict as safetensors.")
     state = {re.sub(r"^module\.", "", k): v.float() if v.is_floating_point() else v for k, v in state.items()}
     for key in ("input_resolution", "context_length", "vocab_size", "attn_mask"):
         state.pop(key, None)
@@ -92,7 +92,7 @@ def load_state(model: nn.Module, state: dict[str, Tensor], where: str) -> None:
         more = f" (and {len(problems) - 4} more)" if len(problems) > 4 else ""
         raise WeightsError(
             f"{where} does not fit the architecture: {'; '.join(problems[:4])}{more}. "
-            "Name the architecture it was trained with."
+            "Give the architecture it was trained with."
         )
     model.load_state_dict(state)
 

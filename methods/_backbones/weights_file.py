@@ -7,7 +7,7 @@ from pathlib import Path
 from methods._backbones.backbone_spec import WeightsError
 
 UNEXPECTED_BIAS = (
-    "{where} has a logit bias, and the architecture has none. It was trained with a sigmoid loss: name its own "
+    "{where} has a logit bias, and the architecture has none. It was trained with a sigmoid loss: give its own "
     "architecture, or use local-dir:FOLDER with init_logit_bias in the model_cfg of open_clip_config.json."
 )
 _PICKLED = b"\x80"
@@ -33,7 +33,7 @@ def check_weights_file(path: Path, *, takes_bias: bool = True) -> None:
     if not readable:
         kind = "safetensors file" if path.suffix == ".safetensors" else "checkpoint of torch"
         raise WeightsError(
-            f"The weights file {path} is no {kind}, or it is damaged. Copy it again, or save the state dict as "
+            f"The weights file {path} is not a {kind}, or it is damaged. Copy it again, or save the state dict as "
             "safetensors and give that file."
         )
 

@@ -27,7 +27,7 @@ class BackboneSizes(Protocol):
 
     @property
     def text_depth(self) -> int:
-        """Blocks of the text tower."""
+        """Number of blocks of the text tower."""
 
     @property
     def vision_width(self) -> int:
@@ -35,7 +35,7 @@ class BackboneSizes(Protocol):
 
     @property
     def vision_depth(self) -> int:
-        """Blocks of the image tower."""
+        """Number of blocks of the image tower."""
 
     @property
     def image_parameters(self) -> int:

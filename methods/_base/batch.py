@@ -70,7 +70,7 @@ class Batch:
         self._declared(need)
         source = self._sources.get(need)
         if source is None:
-            raise UndeclaredNeedError(f"Batch.{need} was read where it is not available, such as at evaluation.")
+            raise UndeclaredNeedError(f"Batch.{need} was read in a phase without it, such as evaluation.")
         if need not in self._values:
             self._values[need] = source()
         return self._values[need]
@@ -89,7 +89,7 @@ class Batch:
 
     @property
     def label_numbers(self) -> list[int]:
-        """`labels` of one run as numbers, without a wait for the device where the caller knows them."""
+        """`labels` of one run as numbers; if the caller knows them, without waiting for the device."""
         labels = self.labels
         return labels.tolist() if self._label_numbers is None else list(self._label_numbers)
 
@@ -124,7 +124,7 @@ class Batch:
         if Needs.TEST_STREAM not in self._needs:
             self._declared(Needs.TEST_VIEWS)
         if self._test_views is None:
-            raise UndeclaredNeedError("Batch.test_views was read where it is not available, such as in training.")
+            raise UndeclaredNeedError("Batch.test_views was read in a phase without it, such as training.")
         return self._test_views(k, crop_scale, mixed)
 
     @property

@@ -168,7 +168,7 @@ def require_known_classes(method: str, trained: ClassSet, requested: ClassSet) -
     if trained.names != requested.names:
         raise ClosedVocabularyError(
             f"{method} learns parameters tied to its {len(trained)} training classes and cannot classify "
-            f"{len(requested)} other ones; use --protocol few-shot, or a setting that is shared by all classes."
+            f"{len(requested)} other classes; use --protocol few-shot, or a setting that is shared by all classes."
         )
 
 

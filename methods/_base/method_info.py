@@ -14,7 +14,7 @@ from methods._base.recipe import Recipe
 
 
 class Family(StrEnum):
-    """What kind of thing a method learns."""
+    """The kind of parameters that a method learns."""
 
     ZERO_SHOT = "zero-shot"
     TEXT_PROMPT = "text prompt"

@@ -25,7 +25,7 @@ def evaluate_formula(formula: str, backbone: BackboneSizes, config: object, **co
         elif name not in known:
             if not hasattr(config, name):
                 raise BenchError(
-                    f"Formula {formula!r} uses {name!r}, which is no setting of {type(config).__name__}. "
+                    f"Formula {formula!r} uses {name!r}, which is not a setting of {type(config).__name__}. "
                     f"Also allowed: {', '.join([*_FUNCTIONS, *FORMULA_SIZES, *counts])}."
                 )
             known[name] = getattr(config, name)

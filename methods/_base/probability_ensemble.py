@@ -13,7 +13,7 @@ from methods._base.batch import Batch, Classifier
 class ProbabilityEnsemble:
     """A classifier whose probabilities are the mean of its candidates' probabilities; its logits are their logarithm.
 
-    It averages hyper-parameter candidates in place of choosing one, so that no labelled image is needed. Probabilities
+    It averages hyper-parameter candidates instead of choosing one, so that no labelled image is needed. Probabilities
     are averaged as in Wenzel et al., "Hyperparameter Ensembles for Robustness and Uncertainty Quantification", NeurIPS
     2020.
 

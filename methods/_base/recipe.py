@@ -53,9 +53,9 @@ class Recipe(BaseModel):
 
     name: str = Field(
         PUBLISHED,
-        description="`published`, `published by dataset`, `demo`, or `custom` once a value was set by hand",
+        description="`published`, `published by dataset`, `demo`, or `custom` if a value was set by hand",
     )
-    source: str = Field("", description="where the values are printed")
+    source: str = Field("", description="where the values are published")
     optimizer: Optimizer = Optimizer.SGD
     lr: float = Field(0.002, gt=0, description="base learning rate")
     momentum: float = Field(0.9, ge=0, lt=1, description="SGD only; Dassl's default")
@@ -67,16 +67,16 @@ class Recipe(BaseModel):
     )
     steps_per_shot: int = Field(0, ge=0, description="length as steps = this x shots instead of epochs (CLIP-LoRA)")
     steps: int = Field(0, ge=0, description="length in steps, whatever the shots, instead of epochs (cross-modal)")
-    batch_size: int = Field(32, ge=0, description="images a step; 0: the whole support set")
+    batch_size: int = Field(32, ge=0, description="images per step; 0: the whole support set")
     drop_last: bool = Field(True, description="drop an epoch's incomplete last batch once there is a whole one; Dassl")
     schedule: Schedule = Schedule.DASSL
     min_lr: float = Field(0.0, ge=0, description="where the `cosine` schedule ends; the lowest rate of `wave`")
-    eps: float | None = Field(None, gt=0, description="of adam and adamw; None: torch's default")
+    eps: float | None = Field(None, gt=0, description="eps of adam and adamw; None: torch's default")
     warmup: Warmup = Warmup.CONSTANT
     warmup_epochs: int = Field(1, ge=0)
     warmup_lr: float = Field(1e-5, gt=0)
     warmup_steps: int = Field(
-        0, ge=0, description="of the `cosine` schedule: steps from `warmup_lr` linearly up to `lr` (cross-modal)"
+        0, ge=0, description="warm-up of `cosine`: steps with a linear rate from `warmup_lr` to `lr` (cross-modal)"
     )
     views: int = Field(0, ge=0, description="0: a fresh augmented view every epoch; N: N views cycled")
     crop_scale: tuple[float, float] = Field((0.08, 1.0), description="area range of the random resized crop")
@@ -86,11 +86,11 @@ class Recipe(BaseModel):
     def _crop_scale_is_a_range(self) -> Recipe:
         low, high = self.crop_scale
         if not 0 < low <= high <= 1:
-            raise ValueError(f"crop_scale {self.crop_scale} is not a range inside (0, 1].")
+            raise ValueError(f"crop_scale {self.crop_scale} is not a range in (0, 1]; give the smaller number first.")
         return self
 
     @model_serializer(mode="wrap")
-    def _as_before(self, plain: Callable[[Recipe], dict[str, Any]]) -> dict[str, Any]:
+    def _without_empty_table(self, plain: Callable[[Recipe], dict[str, Any]]) -> dict[str, Any]:
         """Leaves out an empty `epochs_by_dataset`, so that older run ids stay valid."""
         values = plain(self)
         if not self.epochs_by_dataset:

@@ -51,7 +51,7 @@ def selection_rules(info: MethodInfo) -> dict[Selection, SelectionRule]:
 
     A method with a setting `selection` offers that setting's values. Any other method searches nothing: it offers
     `fixed` (the published values) and, if it is trained, `last` and a choice of the epoch by validation. The epoch can
-    also be chosen by oracle, unless the method has an oracle of its own or cannot keep its last epoch.
+    also be chosen by oracle, unless the method has its own oracle or cannot keep its last epoch.
     """
     if values := offered_values(info.config, "selection"):
         offered = {Selection(value): SelectionRule({"selection": value}) for value in values}

@@ -17,8 +17,8 @@ def support_without_images(method: str, classes: ClassSet, device: torch.device)
 
     def unavailable(*_: object) -> NoReturn:
         raise SupportImagesError(
-            f"{method} reads support images in `prepare`, which a kept model does not have. Store what it computes "
-            "from them in `tuned_state` and set it in `restore_tuned_state`."
+            f"{method} reads support images in `prepare`, which a stored model does not have. Save what it computes "
+            "from them in `tuned_state` and restore it in `restore_tuned_state`."
         )
 
     return SupportView(classes, torch.empty(0, dtype=torch.long, device=device), 1, unavailable, unavailable)

@@ -71,7 +71,7 @@ def register_wrapper(
         if reason := host_conflict(host):
             fitting = [other for other in METHODS if host_conflict(METHODS.get(other)) is None]
             raise BenchError(
-                f"{name} cannot be put around {host.info.name!r}, which {reason}; choose one of {', '.join(fitting)}."
+                f"{name} cannot wrap {host.info.name!r}, which {reason}; choose one of {', '.join(fitting)}."
             )
         info = describe(host.info, f"{name}:{host.info.name}")
         content = {"info": info, "__doc__": info.summary, "__module__": mixin.__module__}

@@ -26,7 +26,7 @@ def check_words(words: str) -> str:
     """The words that start a context; raises ValueError if they leave no room for a class name in CLIP's 77 tokens."""
     if word_count(words) > MOST_WORDS:
         raise ValueError(
-            f"ctx_init has {word_count(words)} words, and at most {MOST_WORDS} leave place for a class name"
+            f"ctx_init has {word_count(words)} words, and at most {MOST_WORDS} leave room for a class name"
         )
     return words
 

@@ -15,7 +15,7 @@ class TokenizerError(BenchError, RuntimeError):
 
 @dataclass(frozen=True)
 class TokenizerSource:
-    """Where a tokenizer comes from.
+    """The source of a tokenizer.
 
     Args:
         name: a repository of the hub, or a folder with the tokenizer's files.

@@ -74,7 +74,10 @@ def run_image_tower(
 def image_hidden_states(tower: ImageTower, pixels: Tensor, first: int) -> Float[Tensor, "batch tokens width"]:
     """Tokens of the frozen tower before block `first`; 0 gives the embedded image."""
     if not tower.transformer or first > tower.depth:
-        raise BenchError(f"There is no hidden state before block {first} in an image tower of {tower.depth} blocks.")
+        raise BenchError(
+            f"There is no hidden state before block {first} in an image tower of {tower.depth} blocks; "
+            f"use 0..{tower.depth}."
+        )
     tokens = tower.embed_patches(pixels, None)
     for i in range(first):
         tokens = tower.block(i, tokens)

@@ -218,20 +218,22 @@ class TextTower:
         """Raise BenchError for prompts that do not fit the context, or changes that do not fit the tower."""
         if before_block is not None and self.whole_texts_because is not None:
             raise BenchError(
-                f"This text tower {self.whole_texts_because}, so no tokens can be exchanged inside it; choose a CLIP."
+                f"This text tower {self.whole_texts_because}, so no tokens can be replaced inside it; choose a CLIP."
             )
         self.check_token_count(prompts)
         if len(deep) >= len(self.blocks):
-            raise BenchError(f"Text prompts for depth {len(deep) + 1} on a tower of {len(self.blocks)} blocks.")
+            raise BenchError(
+                f"Text prompts for depth {len(deep) + 1} on a tower of {len(self.blocks)} blocks; lower the depth."
+            )
         if deep and prompts.prefix.shape[0] < prompts.n_start + deep[0].shape[0]:
-            raise BenchError("Deep text prompts need a context that all classes share.")
+            raise BenchError("Deep text prompts need a context that all classes share; drop class_specific.")
 
     def check_token_count(self, prompts: TextPrompts) -> None:
         """Raise BenchError for a text that does not fit the context."""
         if prompts.longest > self.context_length:
             raise BenchError(
                 f"A prompt of {prompts.longest} tokens does not fit the context of {self.context_length}; "
-                "use fewer ctx vectors or shorter class names."
+                "use fewer context vectors or shorter class names."
             )
 
     def _key_mask(self, eot: Tensor, dtype: torch.dtype) -> Tensor:

@@ -80,7 +80,7 @@ def continue_text_tower(
         return tower.encode(hidden.prompts, blocks=blocks)
     blocks, prefix = (blocks or tower.views)[hidden.first :], hidden.prefix
     if len(tokens) > len(blocks):
-        raise BenchError(f"Text tokens for {len(tokens)} blocks where {len(blocks)} are left; lower the depth.")
+        raise BenchError(f"Text tokens for {len(tokens)} blocks, but only {len(blocks)} are left; lower the depth.")
     if tokens:
         prefix = torch.cat([prefix[:, :1], tokens[0][None], prefix[:, 1:]], dim=1)
     states = prefix_states(prefix, blocks, tokens[1:], kept=kept)

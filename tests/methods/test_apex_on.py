@@ -77,13 +77,13 @@ def test_the_facts_are_the_hosts_with_two_more_settings() -> None:
 @pytest.mark.parametrize("host", ["zero_shot", "cocoop", "tip_adapter", "apex"])
 def test_methods_without_features_of_their_own_are_refused(host: str) -> None:
     with pytest.raises(
-        BenchError, match=f"apex_on cannot be put around '{host}', which has no pair.*choose one of .*maple"
+        BenchError, match=f"apex_on cannot wrap '{host}', which has no single pair.*choose one of .*maple"
     ):
         get_method(f"apex_on:{host}")
 
 
 def test_a_method_that_compares_several_pairs_is_refused() -> None:
-    with pytest.raises(BenchError, match="apex_on cannot be put around 'mmrl', which compares more than one pair"):
+    with pytest.raises(BenchError, match="apex_on cannot wrap 'mmrl', which compares more than one pair"):
         get_method("apex_on:mmrl")
 
 

@@ -157,20 +157,18 @@ def test_another_optimiser_keeps_its_settings() -> None:
 @pytest.mark.parametrize(
     ("host", "reason"),
     [
-        ("zero_shot", "has no pair of text and image features"),
-        ("apex", "has no pair of text and image features"),
-        ("rpo", "has no pair of text and image features"),
-        ("dept", "has no pair of text and image features"),
+        ("zero_shot", "has no single pair of text and image features"),
+        ("apex", "has no single pair of text and image features"),
+        ("rpo", "has no single pair of text and image features"),
+        ("dept", "has no single pair of text and image features"),
         ("mmrl", "compares more than one pair of features"),
-        ("lweib", "compares each image with some of the classes only"),
+        ("lweib", "compares each image with only some of the classes"),
         ("prograd", "changes the gradients of its own loss"),
-        ("two_stage", "trains in stages of its own"),
+        ("two_stage", "trains in several stages"),
     ],
 )
 def test_methods_that_have_no_place_for_a_second_head_are_refused(host: str, reason: str) -> None:
-    with pytest.raises(
-        BenchError, match=f"dept_on cannot be put around '{host}', which {reason}.*choose one of .*maple"
-    ):
+    with pytest.raises(BenchError, match=f"dept_on cannot wrap '{host}', which {reason}.*choose one of .*maple"):
         get_method(f"dept_on:{host}")
 
 

@@ -115,7 +115,7 @@ def test_clip_fits_own_settings_of_a_protocol_stay() -> None:
     ],
 )
 def test_hosts_whose_average_means_nothing_are_refused(host: str, reason: str) -> None:
-    with pytest.raises(BenchError, match=f"put around '{host}', which {reason}.*choose one of .*clip_lora"):
+    with pytest.raises(BenchError, match=f"cannot wrap '{host}', which {reason}.*choose one of .*clip_lora"):
         get_method(f"wise_ft_on:{host}")
 
 
@@ -125,5 +125,5 @@ def test_settings_that_start_elsewhere_are_refused() -> None:
     reason = config.config_error()
     assert reason is not None
     assert "CoOp starts as the zero-shot model only with ctx_init='a photo of a'" in reason
-    with pytest.raises(BenchError, match=r"wise_ft_on:coop: CoOp starts .* nothing to average with"):
+    with pytest.raises(BenchError, match=r"wise_ft_on:coop: CoOp starts .* averages trained and initial weights"):
         method(tiny_backbone(), config, torch.Generator()).prepare(support_view(tiny_backbone(), class_set("base")))

@@ -94,19 +94,22 @@ def test_the_digest_depends_on_the_tokenizer_and_the_configuration(folder: Path)
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda f: shutil.rmtree(f), "is no folder with a file open_clip_config.json; give the folder that"),
+        (lambda f: shutil.rmtree(f), "is not a folder with a file open_clip_config.json; give the folder that"),
         (lambda f: (f / "open_clip_config.json").unlink(), "has no file open_clip_config.json; give the folder that"),
         (
             lambda f: (f / "open_clip_model.safetensors").unlink(),
             "has no weights; copy open_clip_model.safetensors into",
         ),
-        (lambda f: (f / "open_clip_config.json").write_text("{"), "is no configuration of open_clip .JSONDecodeError"),
-        (lambda f: (f / "open_clip_config.json").write_text("{}"), "is no configuration of open_clip .KeyError"),
+        (
+            lambda f: (f / "open_clip_config.json").write_text("{"),
+            "is not a configuration of open_clip .JSONDecodeError",
+        ),
+        (lambda f: (f / "open_clip_config.json").write_text("{}"), "is not a configuration of open_clip .KeyError"),
         (
             lambda f: (f / "open_clip_config.json").write_text(
                 '{"model_cfg": {"embed_dim": 1, "vision_cfg": [], "text_cfg": {}}}'
             ),
-            "model_cfg has a part of another type",
+            "model_cfg has a part of the wrong type",
         ),
     ],
 )
@@ -206,7 +209,7 @@ def test_a_cached_repository_needs_no_network(no_network: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "laion", "laion/a/b", "a b/c"])
 def test_a_malformed_repository_is_refused(name: str) -> None:
-    with pytest.raises(ModelFolderError, match="is no repository of the Hugging Face hub; write hf-hub:ORG/NAME"):
+    with pytest.raises(ModelFolderError, match="is not a repository of the Hugging Face hub; write hf-hub:ORG/NAME"):
         parse_backbone(f"hf-hub:{name}")
 
 

@@ -166,7 +166,7 @@ def test_a_weights_file_is_looked_at_before_any_run(tmp_path: Path) -> None:
     cut.write_bytes(good.read_bytes()[:20])
     check_weights_file(good)
     check_weights_file(checkpoint)
-    with pytest.raises(WeightsError, match="cut.safetensors is no safetensors file, or it is damaged. Copy it again"):
+    with pytest.raises(WeightsError, match="cut.safetensors is not a safetensors file, or it is damaged. Copy it"):
         check_weights_file(cut)
     biased = tmp_path / "biased.safetensors"
     save_file({"logit_bias": torch.zeros(())}, biased)
@@ -174,7 +174,7 @@ def test_a_weights_file_is_looked_at_before_any_run(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="has a logit bias, and the architecture has none. It was trained with"):
         check_weights_file(biased, takes_bias=False)
     (tmp_path / "page.pt").write_text("<html>404</html>")
-    with pytest.raises(WeightsError, match="page.pt is no checkpoint of torch, or it is damaged"):
+    with pytest.raises(WeightsError, match="page.pt is not a checkpoint of torch, or it is damaged"):
         check_weights_file(tmp_path / "page.pt")
     with pytest.raises(WeightsError, match="cannot be read: Is a directory"):
         check_weights_file(tmp_path)

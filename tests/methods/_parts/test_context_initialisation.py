@@ -61,5 +61,5 @@ def test_default_words_are_left_out_of_a_spec(name: str) -> None:
 
 
 def test_words_that_leave_no_place_for_a_name_are_refused() -> None:
-    with pytest.raises(ValidationError, match="ctx_init has 71 words, and at most 70 leave place"):
+    with pytest.raises(ValidationError, match="ctx_init has 71 words, and at most 70 leave room"):
         METHODS.get("ivlp").info.config(ctx_init="a" + " b" * 70)

@@ -185,7 +185,7 @@ def test_an_unmasked_tower_runs_whole_texts_only() -> None:
     assert_close(backbone.continue_text(hidden), backbone.encode_texts(TEXTS))
     with pytest.raises(BenchError, match="has no causal mask, so no tokens can be inserted inside it"):
         backbone.continue_text(hidden, tokens=[torch.zeros(1, 64)])
-    with pytest.raises(BenchError, match="has no causal mask, so no tokens can be exchanged inside it"):
+    with pytest.raises(BenchError, match="has no causal mask, so no tokens can be replaced inside it"):
         backbone.encode_prompts(prompts, before_block=lambda i, prefix, suffix: (prefix, suffix))
     with pytest.raises(BenchError, match="has no causal mask, so read-only tokens cannot follow the text"):
         backbone.read_only_text_features(prompts, torch.zeros(1, 64))

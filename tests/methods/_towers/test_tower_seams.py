@@ -318,7 +318,7 @@ def test_tokens_that_do_not_fit_the_text_tower_are_refused() -> None:
     backbone, coca = tiny_backbone(), backbone_of(SMALL_COCA)
     texts = class_set("base").texts("a photo of a {}.")
     hidden = backbone.text_hidden(frozen_prompts(backbone.tokenized(texts)), 2)
-    with pytest.raises(BenchError, match="tokens for 2 blocks where 1 are left; lower the depth"):
+    with pytest.raises(BenchError, match="tokens for 2 blocks, but only 1 are left; lower the depth"):
         backbone.continue_text(hidden, tokens=[torch.zeros(1, 64)] * 2)
     with pytest.raises(BenchError, match="ends with a class token, so no tokens can be inserted inside it; choose a"):
         coca.continue_text(coca.text_hidden(frozen_prompts(coca.tokenized(texts)), 1), tokens=[torch.zeros(1, 64)])
