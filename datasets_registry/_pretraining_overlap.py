@@ -48,7 +48,7 @@ def pretraining_overlap(info: DatasetInfo, backbone: str | None = None) -> tuple
         backbone: slug `arch.tag`, for the statements about its pretraining data; None for all.
 
     Empty for synthetic datasets, a user's own images, and backbones with random or local weights. For a pretrained
-    backbone without a study, the one statement is that nothing is published.
+    backbone without a study, the only statement is that nothing is published.
 
     Example:
         >>> from datasets_registry import get_dataset

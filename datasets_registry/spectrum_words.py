@@ -6,7 +6,7 @@ from PIL import Image
 from datasets_registry._synthetic.suite import add_figures, background, centred_figure, noisy_image, synthetic_dataset
 
 WORDS = {"disc": "circle", "star": "star", "tile": "square", "heart": "heart", "hoop": "ring", "moon": "moon"}
-"""The word in a class name and the shape it stands for; every second word is known."""
+"""The words of class names and their shapes; every second word is known."""
 TONES = ("red", "green", "blue", "yellow")
 CLASS_NAMES = tuple(f"{tone}_{word}" for word in WORDS for tone in TONES)
 
@@ -19,7 +19,7 @@ CLASS_NAMES = tuple(f"{tone}_{word}" for word in WORDS for tone in TONES)
     parameters={"words": WORDS},
 )
 def spectrum_words(label: int, rng: np.random.Generator) -> Image.Image:
-    """The shape that the class's word stands for, in the class's colour."""
+    """The shape of the class's word, in the class's colour."""
     colour, _, word = CLASS_NAMES[label].partition("_")
     canvas = background(rng, colour)
     add_figures(canvas, rng, colour, centred_figure(WORDS[word], rng))

@@ -35,7 +35,7 @@ class ClaimVerdict(StrEnum):
 
 
 class Claim(BaseModel):
-    """A sentence and the test that decides it."""
+    """A sentence and the test of it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -196,23 +196,23 @@ def _check(
     if any(found.groups < 2 for found in tests):
         few = "datasets of each group" if of_groups else "datasets"
         test, reason = untested(test), f"needs at least two {few}: {command} with more datasets"
-    elif test.standard_error is None and test.n >= 2 * test.groups and _alike(a, b, claim.measure, chosen):
-        reason = _alike_text(claim, test.n)
+    elif test.standard_error is None and test.n >= 2 * test.groups and _same_outcomes(a, b, claim.measure, chosen):
+        reason = _no_difference_reason(claim, test.n)
     elif test.standard_error is None:
         reason = f"needs at least two seeds, with predictions that differ: {command} with more seeds"
     p = test.p_against(claim.above)
     return ClaimResult(claim, board.setting, _verdict(test, claim.above), test, p, chosen, reason)
 
 
-def _alike(a: Scores, b: Scores, measure: str, datasets: Sequence[str]) -> bool:
+def _same_outcomes(a: Scores, b: Scores, measure: str, datasets: Sequence[str]) -> bool:
     """Whether A and B classify the same images correctly in every common run."""
     runs = ([(a[name][seed], b[name][seed]) for seed in common_seeds(a[name], b[name])] for name in datasets)
     tables = [image_tables(pairs, measure) for pairs in runs]
     return all(tables) and not any(table.any() for of_dataset in tables for _, table in of_dataset)
 
 
-def _alike_text(claim: Claim, runs: int) -> str:
-    """What runs without any difference show."""
+def _no_difference_reason(claim: Claim, runs: int) -> str:
+    """The reason why runs without any difference give no test."""
     what = f"{claim.a} and {claim.b} are right on the same images"
     if claim.contrast == "constant-weight":
         what = (

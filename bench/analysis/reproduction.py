@@ -63,7 +63,7 @@ def compare_with_published(
         for entry in board.entries:
             for dataset in entry.cells:
                 for split in (measure for measure in board.measures if measure != OPEN):
-                    ours = _ours(entry, scores[entry.key], dataset, split)
+                    ours = _our_values(entry, scores[entry.key], dataset, split)
                     for printed in _of(known, board, entry, dataset, split):
                         rows.append(_row(board, entry, dataset, split, printed, ours, margin, defaults))
     return sorted(rows, key=lambda row: (-abs(row.difference), row.entry, row.dataset, row.split, row.published))
@@ -145,7 +145,7 @@ def _of(
     return list(found.values())
 
 
-def _ours(entry: Entry, scores: Scores, dataset: str, split: str) -> list[float]:
+def _our_values(entry: Entry, scores: Scores, dataset: str, split: str) -> list[float]:
     by_seed = [values[split] for _, values in sorted(scores[dataset].items())]
     return by_seed[:1] if entry.cells[dataset].n == 1 else by_seed
 

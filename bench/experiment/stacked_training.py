@@ -116,15 +116,15 @@ def _batches(runs: Sequence[StackedRun], orders: Sequence[Sequence[Tensor]], epo
     }
     for step, mine in enumerate(labels):
         read = {need: partial(_chosen, parts, step) for need, parts in rows.items()}
-        features, pooled = read.get(Needs.FEATURES, _absent), read.get(Needs.POOLED, _absent)
-        yield Batch(mine, features=features, pooled=pooled, pixels=_absent, needs=needs)
+        features, pooled = read.get(Needs.FEATURES, _unavailable), read.get(Needs.POOLED, _unavailable)
+        yield Batch(mine, features=features, pooled=pooled, pixels=_unavailable, needs=needs)
 
 
 def _chosen(parts: Sequence[Tensor], step: int) -> Tensor:
     return parts[step]
 
 
-def _absent() -> Tensor:
+def _unavailable() -> Tensor:
     raise AssertionError("a stack has only what its method reads")
 
 

@@ -122,7 +122,7 @@ class ForkServer:
         self._process.kill()
 
     def close(self) -> None:
-        """End it."""
+        """End the server."""
         self._connection.close()
         self.kill()
         self._process.wait()

@@ -140,7 +140,7 @@ class Supervisor:
             if submitted and self.transport.detached:
                 return
             self._kill_overdue()
-            self._name_stopped()
+            self._report_stopped()
         if self._queue and not self._stopping:
             raise LaunchError(self._start_problem)
 
@@ -160,18 +160,18 @@ class Supervisor:
                 self.on_notice(text)
             case Ready(number):
                 self._failed_starts = 0
-                self._hand_out(number)
+                self._assign(number)
             case Done(number, finished, last):
                 worker = self._workers[number]
                 worker.tasks = [task for task in worker.tasks if task.key != finished.task.key]
                 worker.since = time.monotonic()
                 self._report(finished)
                 if not worker.tasks and not last:
-                    self._hand_out(number)
+                    self._assign(number)
             case Exited():
                 self._on_exit(event)
 
-    def _hand_out(self, number: int) -> None:
+    def _assign(self, number: int) -> None:
         worker = self._workers[number]
         while not self._stopping and len(worker.tasks) < self.transport.tasks_per_worker:
             if (task := self._queue.take(number, self.transport.prefers_heads(number))) is None:
@@ -212,7 +212,7 @@ class Supervisor:
                     worker.overdue = True
                     self.transport.kill([number])
 
-    def _name_stopped(self) -> None:
+    def _report_stopped(self) -> None:
         """Report workers on this machine, also of other sweeps, that a signal has stopped during a task."""
         if time.monotonic() < self._next_look:
             return
@@ -303,5 +303,5 @@ class Supervisor:
         self.on_notice(f"Waiting for {counted(len(self._held_by_others), 'run')} that other sweeps are working on.")
         while not (released := self._released()) and self._held_by_others and not self._interrupts.count:
             time.sleep(_WAIT_SECONDS)
-            self._name_stopped()
+            self._report_stopped()
         return [] if self._interrupts.count else released

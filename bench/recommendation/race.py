@@ -94,14 +94,14 @@ class Race:
         self.check_budget()
         looks = planned_looks(self.plan.per_repeat, self.plan.repeats)
         tests = len(looks) * max(len(self.left) - 1, 1)
-        why = "all planned trainings are done"
+        why = "all planned runs are done"
         for done, fold in enumerate(self.plan.folds, 1):
             if not self._train(fold):
                 why = "the budget is used up"
                 break
             if done in looks:
                 self._decide(done, tests)
-                if ended := self._ended(done):
+                if ended := self._reason_to_end(done):
                     why = ended
                     break
         return self._result(why)
@@ -112,7 +112,7 @@ class Race:
         needed = min(known) * self.plan.per_repeat if known else TOO_LITTLE
         if self.request.budget < needed:
             raise UsageError(
-                f"--budget {self.request.budget:.0f}s is too small for one method: {self.plan.per_repeat} trainings of "
+                f"--budget {self.request.budget:.0f}s is too small for one method: {self.plan.per_repeat} runs of "
                 f"the cheapest take about {needed:.0f} s. Give at least {-(-needed // 60):.0f}min."
             )
 
@@ -151,12 +151,10 @@ class Race:
             elif self.outcomes.trainings(name) or self.remaining <= 0:
                 return False
             else:
-                self._drop(
-                    Dropped(name, None, None, 0, f"a training takes about {self.cost(name):.0f} s: no time left")
-                )
+                self._drop(Dropped(name, None, None, 0, f"a run takes about {self.cost(name):.0f} s: no time left"))
         return True
 
-    def _most(self, methods: Sequence[str]) -> float:
+    def _time_limit(self, methods: Sequence[str]) -> float:
         """Seconds that a run may take: the remaining budget, or a share of it for an unknown cost before others."""
         untried = [name for name in self.active if not self.outcomes.trainings(name)]
         alone = len(methods) == 1 and methods[0] in untried and not self.cost(methods[0]) and len(untried) > 1
@@ -168,7 +166,7 @@ class Race:
     def _carry_out(self, methods: Sequence[str], fold: Fold, shots: int) -> dict[str, str]:
         """Run methods on a fold and return the run ids by method. Finished runs are not repeated."""
         here = race_request(self.request.sweep, methods, [fold], shots)
-        here = here.model_copy(update={"timeout": max(self._most(methods), 1.0)})
+        here = here.model_copy(update={"timeout": max(self._time_limit(methods), 1.0)})
         made = replace(make_plan(here, SweepLog()), difficulties=())  # a difficulty is measured on test images
         outcome = carry_out(made, here, SweepLog(), database=False)
         if outcome.summary.interrupted:
@@ -181,7 +179,7 @@ class Race:
             if method in self.outcomes.failed:
                 reason = f"it failed: {self.outcomes.failed[method].rstrip('.')}"
                 if shard.record.error is not None and shard.record.error.kind == RunTimeoutError.__name__:
-                    reason = "a training takes too long for what is left of the budget"
+                    reason = "a run takes longer than the remaining budget"
                 self._drop(Dropped(method, None, None, 0, reason))
 
     def _decide(self, done: int, tests: int) -> None:
@@ -191,7 +189,7 @@ class Race:
         self.last = found = look(tables, folds, margin=self.request.margin, tests=tests, active=self.active)
         for name in found.dropped:
             test = found.below_leader[name]
-            reason = f"shown to be more than {100 * self.request.margin:g} points worse than {found.leader}"
+            reason = f"more than {100 * self.request.margin:g} points worse than {found.leader}"
             self._drop(Dropped(name, found.leader, test, self.outcomes.trainings(name), reason))
         if done <= self.plan.per_repeat:
             by_cost = sorted(self.active, key=lambda name: (self.cost(name), name))
@@ -209,16 +207,16 @@ class Race:
         loss = "" if test is None else f" ({100 * test.mean:.1f} points below {item.leader})"
         self.say(f"{item.method} is out: {item.reason}{loss}; {counted(len(self.left), 'method')} left")
 
-    def _ended(self, done: int) -> str | None:
+    def _reason_to_end(self, done: int) -> str | None:
         """Why the race ends after that many folds; None if it continues."""
         if len(self.active) == 1:
             return "one method is left"
         if self.last is None or done % self.plan.per_repeat:
             return None
         if not [name for name in self.last.open if name in self.active]:
-            return "all methods that are left are shown to be equal within the margin"
+            return "all remaining methods are equal within the margin"
         if done > self.plan.per_repeat and not self._repeats_may_help(done // self.plan.per_repeat):
-            return "more repetitions cannot tell the methods that are left apart; more labels could"
+            return "more repetitions cannot separate the remaining methods, but more labels could"
         return None
 
     def _repeats_may_help(self, repeats: int) -> bool:

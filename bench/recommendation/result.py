@@ -131,7 +131,7 @@ class Recommendation:
     def lines(self) -> list[str]:
         """The answer as text: the method first, then the evidence."""
         heading = "Commands that train it, keep the model, and predict:"
-        return [*self._answer(), "", *self._evidence(), "", *self._prior(), "", heading, *self._next()]
+        return [*self._answer(), "", *self._evidence(), "", *self._prior(), "", heading, *self._next_steps()]
 
     def rows(self) -> list[dict[str, object]]:
         """A table of the remaining methods, with accuracies in per cent and differences in points."""
@@ -175,8 +175,8 @@ class Recommendation:
         if untried := self.untried:
             verb = "was" if len(untried) == 1 else "were"
             lines.append(
-                f"{counted(len(untried), 'method')} {verb} not tried, as the budget was used up: {_listed(untried)}. "
-                f"Repeat the command with a larger --budget; finished trainings are kept."
+                f"{counted(len(untried), 'method')} {verb} not tried because the budget was used up: "
+                f"{_listed(untried)}. Repeat the command with a larger --budget; finished runs are kept."
             )
         rest = [item.method for item in decision.standings if item.method != self.pick]
         if not rest:
@@ -184,8 +184,8 @@ class Recommendation:
             lines.append(f"The race shows {others} to be more than {self._margin} worse.")
             return lines
         lines.append(
-            f"It cannot be told apart from {_listed(rest)} with these labels; of the methods that were trained to the "
-            f"end it is the cheapest that was at most {self._margin} below the best."
+            f"With these labels it does not differ significantly from {_listed(rest)}. Of the methods that were "
+            f"trained to the end, it is the cheapest that was at most {self._margin} below the best."
         )
         return lines
 
@@ -193,13 +193,13 @@ class Recommendation:
         race, plan = self.race, self.plan
         share = f", {100 * race.share:.0f} % of the full grid's cost" if race.share else ""
         lines = [
-            f"Race: {counted(race.trainings, 'training')} on {plan.images} labelled images of {plan.classes} classes "
+            f"Race: {counted(race.trainings, 'run')} on {plan.images} labelled images of {plan.classes} classes "
             f"in {race.seconds:.0f} s{share}. It ended because {race.why}."
         ]
         if plan.shots < plan.wanted:
             lines.append(
-                f"Each training had {plan.shots} images of a class instead of {plan.wanted}, since the others are held "
-                f"out. With {plan.wanted} the accuracy will be a little higher."
+                f"Each run had {plan.shots} images per class instead of {plan.wanted}, since the others are held out. "
+                f"With {plan.wanted} the accuracy will be slightly higher."
             )
         for item in race.dropped:
             test = item.below_leader
@@ -208,16 +208,16 @@ class Recommendation:
             lines.append(f"Out: {item.method}, {reason}{after}.")
         lines.append(
             f"The chance that the race dropped the best method is at most {100 * LEVEL:.0f} %. "
-            f"{100 * self.decision.optimism:.1f} points were taken off for choosing the winner."
+            f"{100 * self.decision.optimism:.1f} points were subtracted for choosing the winner."
         )
         if self.doubling is not None:
             gain = self.doubling.gain
             lines.append(
-                f"Twice the labels ({2 * self.plan.shots} a class) would bring about {100 * gain.mean:+.1f} points"
-                f"{f' ({_points(gain)})' if _known(gain) else ''}, if the error goes on falling as it did."
+                f"Twice the labels ({2 * self.plan.shots} per class) would add about {100 * gain.mean:+.1f} points"
+                f"{f' ({_points(gain)})' if _known(gain) else ''}, if the error keeps falling at this rate."
             )
         else:
-            lines.append(f"What twice the labels would bring is not known: {self.no_doubling}.")
+            lines.append(f"The gain from twice the labels is unknown: {self.no_doubling}.")
         return lines
 
     def _prior(self) -> list[str]:
@@ -229,11 +229,11 @@ class Recommendation:
             lost = ", ".join(f"{name} {100 * regret.mean:.2f}" for name, regret in regrets.items())
             lines.append(
                 f"Before any training, {prior.source} ({len(prior.known.methods)} methods, {len(prior.known.datasets)} "
-                f"datasets): {prior.pick}, chosen by {policy}. Points lost on a dataset left out: {lost or 'unknown'}."
+                f"datasets): {prior.pick}, chosen by {policy}. Points lost on held-out datasets: {lost or 'unknown'}."
             )
         return lines
 
-    def _next(self) -> Sequence[str]:
+    def _next_steps(self) -> Sequence[str]:
         return [f"  {command}" for command in self.commands]
 
     @property

@@ -55,8 +55,8 @@ def carry_out_recommendation(request: RecommendRequest, say: Callable[[str], Non
     tables = outcomes.tables(list(result.left))
     if not tables:
         raise UsageError(
-            f"No method finished a training within the budget of {request.budget:.0f} s. Repeat the command with a "
-            f"larger --budget; finished trainings are kept."
+            f"No method finished a run within the budget of {request.budget:.0f} s. Repeat the command with a "
+            f"larger --budget; finished runs are kept."
         )
     decision = decide(
         tables,
@@ -90,10 +90,10 @@ def _doubling(race: Race, plan: FoldPlan, decision: Decision) -> tuple[Doubling 
             for method, shard in read_runs(race.request, {decision.pick: run_id}):
                 smaller.add(method, fold, shard)
         if smaller.failed:
-            return None, f"with {counted(count, 'shot')} a training failed: {smaller.failed[decision.pick]}"
+            return None, f"a run with {counted(count, 'shot')} failed: {smaller.failed[decision.pick]}"
         found[count] = smaller.tables([decision.pick])[decision.pick][:1]
     curve = doubling(found, outcomes.folds[:1])
-    return curve, "" if curve else "no error is left to learn from"
+    return curve, "" if curve else "there are no errors to reduce"
 
 
 def _with_methods(request: RecommendRequest, methods: list[str]) -> RecommendRequest:

@@ -22,9 +22,9 @@ _OPEN_PREFIX = "open."
 def pack_predictions(predictions: Sequence[Predictions]) -> bytes:
     """Predictions as one safetensors blob; equal predictions give equal bytes.
 
-    Columns are stored as `<split>/<column>` (int32 and float32), image keys as newline-joined UTF-8 bytes, and the
-    branches of an ensemble, if there are any, as `<split>/branch.<name>`, columns of the open score as
-    `<split>/open.<name>`. Raises ShardError if columns differ in length or an image key contains a line break.
+    Columns are stored as `<split>/<column>` (int32 and float32), and image keys as newline-joined UTF-8 bytes. The
+    branches of an ensemble are `<split>/branch.<name>`, and columns of the open score `<split>/open.<name>`. Raises
+    ShardError if columns differ in length or an image key contains a line break.
     """
     tensors: dict[str, np.ndarray] = {}
     for item in predictions:

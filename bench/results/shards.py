@@ -120,7 +120,7 @@ class Shards:
     def read_many(self, run_ids: Iterable[str]) -> Iterator[tuple[str, Shard]]:
         """`read` of each run in turn, without missing ones."""
         for run_id in run_ids:
-            if (shard := self._settled(run_id, self._shard)) is not None:
+            if (shard := self._read_intact(run_id, self._shard)) is not None:
                 yield run_id, shard
 
     def files(self, run_id: str) -> list[Path]:
@@ -130,11 +130,11 @@ class Shards:
 
     def status(self, run_id: str) -> RunStatus | None:
         """Whether the run succeeded, without reading its predictions; None if there is no intact shard."""
-        return _status(self._settled(run_id, self._document), self._record_path(run_id))
+        return _status(self._read_intact(run_id, self._document), self._record_path(run_id))
 
     def record(self, run_id: str) -> RunRecord | None:
         """The run's record without its predictions; None if there is no intact shard."""
-        document = self._settled(run_id, self._document)
+        document = self._read_intact(run_id, self._document)
         return None if document is None else _record(document["record"], self._record_path(run_id))
 
     def stamp(self, run_id: str) -> str | None:
@@ -194,7 +194,7 @@ class Shards:
             self._quarantine(run_id, str(error))
             return False
 
-    def _settled(self, run_id: str, read: Callable[[str], T | None]) -> T | None:
+    def _read_intact(self, run_id: str, read: Callable[[str], T | None]) -> T | None:
         """Read without a lock. A shard that seems damaged may be partly replaced, so it is read again under the lock.
 
         If it is still damaged, it is renamed.

@@ -64,7 +64,7 @@ def cross_fitted(
     mean = float(by_image.mean())
     repeats = int(seen.any(1).sum())
     images = _image_variance(by_image, added) / n
-    own, count = between_trainings(table, folds), _trainings(seen, np.asarray(folds))
+    own, count = between_trainings(table, folds), _number_of_runs(seen, np.asarray(folds))
     spread = own if least is None or own.variance >= least.variance else least
     trainings, df = max(0.0, spread.variance) / count, spread.df
     squared = images + trainings
@@ -109,7 +109,7 @@ def pooled(found: Sequence[Between]) -> Between:
     return Between(sum(one.variance * one.df for one in found) / df if df else 0.0, df)
 
 
-def _trainings(seen: NDArray[np.bool_], folds: NDArray[np.int64]) -> int:
+def _number_of_runs(seen: NDArray[np.bool_], folds: NDArray[np.int64]) -> int:
     return sum(len(np.unique(row[scored])) for row, scored in zip(folds, seen, strict=True))
 
 

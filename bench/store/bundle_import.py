@@ -110,10 +110,10 @@ class _OnDisk:
             text = None if truth is None else truth.disagreement(item)
             if truth is None or text is None:
                 continue
-            if set(truth.images) == set(item.images) or self._planned_for(spec):
+            if set(truth.images) == set(item.images) or self._has_data_of(spec):
                 yield text
 
-    def _planned_for(self, spec: ExperimentSpec) -> bool:
+    def _has_data_of(self, spec: ExperimentSpec) -> bool:
         """Whether the data on disk are exactly those of the spec; other data may have other images."""
         try:
             load_task(spec, self._context)

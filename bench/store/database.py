@@ -368,7 +368,7 @@ def _insert_loadable(connection: duckdb.DuckDBPyConnection, found: Sequence[tupl
 
 
 class _Draft(Store):
-    """A database under construction, next to the one that it will replace."""
+    """A database under construction, next to the old one."""
 
     @property
     def path(self) -> Path:

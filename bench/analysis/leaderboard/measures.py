@@ -19,7 +19,7 @@ ALL = "all"
 
 
 class HConvention(StrEnum):
-    """How H, and likewise `open`, is averaged over datasets.
+    """How H and `open` are averaged over datasets.
 
     `mean_of_h`: mean over datasets of H, which is averaged over the runs of a dataset. Paired differences, intervals
     and tests use this H, so it is the default. `h_of_means`: H of the average base and the average new accuracy, as in

@@ -48,7 +48,7 @@ def test_the_answer_names_a_method_with_its_accuracy_and_the_commands(answered) 
     assert "--keep-models best" in values["commands"][0]
     text = str(found)
     assert text.startswith(f"Take {found.pick}: ")
-    assert "Points lost on a dataset left out: best average" in text
+    assert "Points lost on held-out datasets: best average" in text
     shown = found._repr_html_()
     assert shown.startswith(f"<p>Take {found.pick}: ")
     assert "<table><caption>Methods that are left</caption>" in shown
@@ -119,14 +119,14 @@ def test_methods_without_training_come_first_and_untried_ones_are_named(answered
     """A race that is stopped by its budget answers from what was trained, and says what was not."""
     request = RecommendRequest.build(DATASET, backbone=BACKBONE, shots=4, runs=tmp_path / "runs", recipe="demo")
     race = Race(request, None, Outcomes((), (1,)), {"gda": 3.0}, print)
-    assert race._most(["cross_modal"]) < 0.26 * race.remaining < race._most(["gda"])
+    assert race._time_limit(["cross_modal"]) < 0.26 * race.remaining < race._time_limit(["gda"])
     order = sorted(request.sweep.methods, key=race._order)
     assert order.index("zero_shot") < order.index("gda") < order.index("clip_adapter") < order.index("cross_modal")
     _, found = answered
     sweep = found.request.sweep.model_copy(update={"methods": [*found.request.sweep.methods, "coop"]})
     stopped = replace(found, request=replace(found.request, sweep=sweep))
     assert stopped.untried == stopped.to_json()["untried"] == ["coop"]
-    assert "1 method was not tried, as the budget was used up: coop. Repeat" in str(stopped)
+    assert "1 method was not tried because the budget was used up: coop. Repeat" in str(stopped)
     assert found.untried == []
 
 
@@ -167,7 +167,7 @@ def test_the_budget_ends_the_race(tmp_path: Path) -> None:
     found = race.run()
     assert found.why == "the budget is used up"
     assert found.trainings == 3  # 9 of 10 seconds; a fourth training of 3 seconds does not fit
-    with pytest.raises(UsageError, match=r"4 trainings of the cheapest take about 20 s. Give at least 1min"):
+    with pytest.raises(UsageError, match=r"4 runs of the cheapest take about 20 s. Give at least 1min"):
         Race(request, plan, race.outcomes, {"gda": 5.0}, lambda _: None).check_budget()
 
 
