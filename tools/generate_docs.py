@@ -59,7 +59,7 @@ PROTOCOLS = {
     ),
     EvalProtocol.DOMAIN_GENERALIZATION: (
         "the shots of every class of a source dataset",
-        "the source, and targets that show the source's classes in another way (ImageNetV2, -Sketch, -A, -R)",
+        "the source, and targets with the source's classes in other images (ImageNetV2, -Sketch, -A, -R)",
         "`all`, one per target",
     ),
     EvalProtocol.TEST_TIME: (
@@ -71,45 +71,45 @@ PROTOCOLS = {
 DRAWS = {
     DrawRule.COOP: "The draw of CoOp and Dassl, image for image. The default.",
     DrawRule.COOP_SORTED: "The same draw over a sorted folder listing. Used on ImageNet, which has no split file.",
-    DrawRule.NESTED: "1 shot is part of 2 shots, of 4, and so on.",
+    DrawRule.NESTED: "The 1-shot set is a subset of the 2-shot set, which is a subset of the 4-shot set, and so on.",
     DrawRule.FILE: "A given list of images: `--support FILE`.",
 }
 SELECTIONS: dict[str, str] = {
-    Selection.LAST: "The last epoch. Nothing is chosen.",
-    Selection.FIXED: "The published values. Nothing is chosen.",
-    Selection.VALIDATION: "Chosen on min(shots, 4) validation images per class.",
-    HOSO: "Chosen on one of the shots of each class, which is held out of the training.",
-    Selection.ENSEMBLE: "The class probabilities of all candidates are averaged. Nothing is chosen.",
-    Selection.ORACLE: "Chosen with test labels. Labelled as an oracle, never ranked, shown with its optimism.",
+    Selection.LAST: "The last epoch, without selection.",
+    Selection.FIXED: "The published values, without selection.",
+    Selection.VALIDATION: "Selected on min(shots, 4) validation images per class.",
+    HOSO: "Selected on one shot of each class, which is held out of the training.",
+    Selection.ENSEMBLE: "The class probabilities of all candidates are averaged, without selection.",
+    Selection.ORACLE: "Selected on test labels. Marked as an oracle, never ranked, shown with its optimism.",
 }
 INTRO_METHODS = """
 Every method runs with its published settings unless `--set` changes them. `etl-bench methods NAME` prints the same
 facts on a backbone of your choice, with the learned tensors. `NAME_on:HOST` and `dept_on:HOST` wrap another method, for
 example `apex_on:coop`.
 
-*New classes* tells whether a method can classify classes that it was not trained on. *Parity* is the largest difference
-of its logits from those of the official implementation, relative to the largest logit; `formula` means that a test
-compares it with the published formula instead, and `not compared` that there is neither. The tests are in
-`tests/methods/`.
+*New classes* states whether a method can classify classes on which it was not trained. *Parity* is the largest
+difference of its logits from those of the official implementation, relative to the largest logit. `formula` means that
+a test compares the method with the published formula instead, and `not compared` means that there is no comparison. The
+tests are in `tests/methods/`.
 """
 INTRO_DATASETS = """
-`etl-bench datasets NAME` shows these facts for your copy. How to get and check datasets, and how to add your own:
-[Datasets](../datasets.md). *Images* are counted in the published split: train / validation / test. *Get*: `fetch` is
-`etl-bench datasets fetch NAME`; `by hand` means that the same command fetches what it can and describes the rest.
-Licences are those of the images, with their source; `not stated` means that the owner names none, and `not verified`
-that what the owner states was not read.
+`etl-bench datasets NAME` shows these facts for your copy. [Datasets](../datasets.md) explains how to get and check
+datasets and how to add your own. *Images* are the counts of the published split: train / validation / test. *Get* is
+`fetch` for `etl-bench datasets fetch NAME`; `by hand` means that this command fetches some files and describes the
+manual steps. Licences are those of the images, with their source. `not stated` means that the owner names no licence,
+and `not verified` means that we did not read the owner's statement.
 """
 INTRO_OVERLAP = """
-What is published about evaluation images among the images that backbones were pretrained on. A dataset with a statement
-of its own has it in its section. Nothing is published for pretraining data that is not listed here.
+These are published statements about evaluation images in the pretraining data of backbones. Statements about a single
+dataset are in its section. Nothing is published for pretraining data that is not listed here.
 """
 INTRO_DRAWN = """
-These need no download and no data folder. `spectrum:shift=0.5` is a dial from 0 (the training world of the backbone) to
-1 (nothing recognisable). The others take `test=N`, such as `spectrum_basic:test=10`: N test images of each
-class instead of 30.
+These datasets need no download and no data folder. `spectrum:shift=0.5` takes any shift from 0 (the training data of
+the backbone) to 1 (nothing recognisable). The others take `test=N`, such as `spectrum_basic:test=10`, for N test images
+per class instead of 30.
 """
 RECIPES_NOTE = """*Published recipes* counts methods whose authors printed training settings for that protocol. Other
-methods reuse those of a related protocol, and the `source` of the recipe says so.
+methods reuse the settings of a related protocol, as the `source` of their recipe states.
 """
 
 
@@ -243,7 +243,7 @@ def protocols_page() -> str:
     return "\n".join(
         (
             f"{NOTE}# Protocols in short\n",
-            "What each number means in detail: [Protocols and conventions](../protocols.md).\n",
+            "[Protocols and conventions](../protocols.md) defines each number.\n",
             "## `--protocol`\n",
             _table(("protocol", "trained on", "scored on", "splits", "published recipes", "methods"), protocols),
             RECIPES_NOTE,
@@ -256,7 +256,7 @@ def protocols_page() -> str:
 
 
 def _names(some: Sequence[str], everything: Sequence[str]) -> str:
-    """Some of the names, or what is missing if they are most of them."""
+    """Some of the names, or `all but` the others if they are most of the names."""
     most = len(some) > len(everything) / 2
     shown = ", ".join(f"`{name}`" for name in everything if (name in some) is not most)
     return f"all but {shown}" if most else shown

@@ -21,7 +21,7 @@ OPEN_HINT = (
 )
 H_TITLES = {
     "h_of_means": "H of the average base and new accuracy, as most papers print it",
-    "mean_of_h": "mean over datasets of H",
+    "mean_of_h": "mean of the datasets’ H",
 }
 
 
@@ -199,7 +199,7 @@ def _facts(view: BoardView) -> Markup:
 def _caption(view: BoardView) -> str:
     h: str = ""
     if view.h_convention is not None:
-        text = Markup(" Column H: <b>{}</b>; in its tooltip: {}.")
+        text = Markup(" Column H: <b>{}</b>. Its tooltip: {}.")
         h = text.format(H_TITLES[view.h_convention], H_TITLES[_other_convention(view)])
     source = " The source is excluded from means." if view.source is not None else ""
     return str(Markup("Accuracy in %, ± half of the 95 % interval over seeds.{}{}").format(h, source))

@@ -121,8 +121,7 @@ def test_ids_are_unique_and_links_have_targets(page):
 
 def test_the_convention_of_h_is_named_and_the_tooltip_shows_the_other(page):
     assert (
-        "Column H: <b>mean over datasets of H</b>; in its tooltip: H of the average base and new accuracy, as most"
-        in page
+        "Column H: <b>mean of the datasets’ H</b>. Its tooltip: H of the average base and new accuracy, as most" in page
     )
     assert "H of the average base and new accuracy, as most papers print it: " in page
 
