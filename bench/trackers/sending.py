@@ -38,8 +38,8 @@ class _Channel:
             return Result.FAILED, f"not tried after {MOST_FAILURES} failures in a row"
         try:
             run = _stored_run(shards, run_id)
-            self._tracker = self._tracker or connect(self.target)
-            with locked(shards.runs / "trackers"):
+            with locked(shards.runs / "trackers"):  # also while a first connection creates the database
+                self._tracker = self._tracker or connect(self.target)
                 sent = self._tracker.send(run)
         except Exception as error:
             traceback.print_exc()

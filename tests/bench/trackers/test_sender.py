@@ -57,6 +57,18 @@ def test_every_run_arrives_at_every_tracker(fake_trackers: Path, tmp_path: Path)
     assert received(fake_trackers) == run_ids
 
 
+def test_two_sweeps_in_one_folder_send_a_run_once(fake_trackers: Path, tmp_path: Path) -> None:
+    run_ids, notices = stored(tmp_path / "runs", 12), list[str]()
+    first, second = (Sender(tmp_path / "runs", [MLFLOW], notices.append) for _ in range(2))
+    with first, second:
+        for run_id in run_ids:
+            first.send(run_id)
+            second.send(run_id)
+    assert notices == []
+    assert sorted(received(fake_trackers)) == sorted(run_ids)
+    assert first.count(MLFLOW, Result.SENT) + second.count(MLFLOW, Result.SENT) == 12
+
+
 def test_a_tracker_that_refuses_is_tried_three_times_and_named_once(
     fake_trackers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
