@@ -35,16 +35,17 @@ def selection_parts(view: BoardView) -> list[Part]:
 
 
 def _rules_table(view: BoardView, anchor: str) -> Table:
-    columns = [Column("Rule", "text"), *(Column(MEASURE_TITLES[m], "points", "", "score") for m in view.measures)]
+    measures = [view.measures[-1], *view.measures[:-1]]  # the one that orders the board is first, as there
+    columns = [Column("Rule", "text"), *(Column(MEASURE_TITLES[m], "points", "", "score") for m in measures)]
     columns.append(Column("Pairs", "number", "Pairs of runs that differ only in the rule"))
     rows: list[list[Cell]] = []
     for rule in view.selection:
         note = f"{rule.rule}, {counted(len(rule.by_method), 'method')}"
         pairs = max(cost.n for cost in rule.costs.values())
-        costs = [_cost(rule.costs.get(measure), rule) for measure in view.measures]
+        costs = [_cost(rule.costs.get(measure), rule) for measure in measures]
         rows.append([cell(rule.title, note, ", ".join(rule.by_method)), *costs, pairs])
     caption = _CAPTION + (_ORACLE if any(rule.oracle for rule in view.selection) else "")
-    return Table(f"{anchor}-table", columns, rows, caption=str(caption))
+    return Table(f"{anchor}-table", columns, rows, caption=str(caption), classes="matrix")
 
 
 def _methods_table(view: BoardView, anchor: str) -> Table:
@@ -52,10 +53,10 @@ def _methods_table(view: BoardView, anchor: str) -> Table:
     columns = [Column("Method", "text"), *(Column(rule.title, "points", "", "score") for rule in view.selection)]
     rows: list[list[Cell]] = [
         [name, *(_cost(rule.by_method.get(name, {}).get(shown), rule) for rule in view.selection)]
-        for name in sorted({name for rule in view.selection for name in rule.by_method})
+        for name in sorted({name for rule in view.selection for name in rule.by_method}, key=str.casefold)
     ]
     what = "" if shown == "all" else f" ({MEASURE_TITLES[shown]})"
-    return Table(f"{anchor}-methods-table", columns, rows, caption=f"The same{what} for each method.")
+    return Table(f"{anchor}-methods-table", columns, rows, caption=f"The same{what} for each method.", classes="matrix")
 
 
 def _cost(cost: RuleCostView | None, rule: SelectionRuleView) -> Cell:

@@ -37,9 +37,9 @@ def runs():
 def test_the_table_has_the_difference_of_every_measure_and_the_pairs(runs, tmp_path):
     parts, folds = written(with_validation(runs, ("coop", "vpt")), tmp_path)
     table = next(part[1] for part in parts if part[0] == "table")
-    assert [column[0] for column in table["columns"]] == ["Rule", "Base", "New", "H", "Pairs"]
+    assert [column[0] for column in table["columns"]] == ["Rule", "H", "Base", "New", "Pairs"]
     n_datasets = runs["dataset"].nunique()
-    ((rule, base, new, _, pairs),) = table["rows"]
+    ((rule, _, base, new, pairs),) = table["rows"]
     assert rule[:2] == ["Last epoch", "last, 2 methods"]
     assert pairs == 2 * 3 * n_datasets
     for value, ends, tip in (base, new):
