@@ -1,4 +1,4 @@
-"""A leaderboard as a table: for terminals, notebooks, JSON and pandas."""
+"""A leaderboard as a table for terminals, notebooks, JSON and pandas."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class LeaderboardTable:
         self._unfinished = tuple(unfinished)
 
     def answer(self, board: Leaderboard) -> list[str]:
-        """What is best, how sure that is, and what is missing: the sentences of the page, as plain lines."""
+        """The best method, its certainty and the missing runs: the sentences of the page as plain lines."""
         from reports import answer_lines
 
         return [] if self._overview is None else answer_lines(self._overview(board))
@@ -62,7 +62,7 @@ class LeaderboardTable:
         return [_row(board, entry, costs=self._costs) for entry in board.entries]
 
     def notes(self) -> list[str]:
-        """What a reader has to know: incomplete and stale entries, oracles, runs that do not count."""
+        """Warnings for the reader: incomplete and stale entries, oracles, runs that do not count."""
         notes = list(self._unfinished)
         for board in self.boards:
             title = board_title(board)
@@ -104,7 +104,7 @@ class LeaderboardTable:
         )
 
     def _answer_html(self, board: Leaderboard) -> str:
-        """The answer line with its small print, and the picture of the page."""
+        """The answer with its small print, and the picture of the page, as HTML."""
         if self._overview is None:
             return ""
         from reports import answer_lines, hero_picture
@@ -126,7 +126,7 @@ class LeaderboardTable:
 
 
 def _incomplete(board: Leaderboard) -> str:
-    """Entries with missing runs and how many runs they have, those with equally many together."""
+    """Entries with missing runs, grouped by their number of runs."""
     failed = Counter(cell.entry for cell in board.missing if cell.error is not None)
     together: dict[str, list[str]] = {}
     for entry in board.entries:

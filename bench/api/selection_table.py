@@ -1,4 +1,4 @@
-"""What each selection rule costs as a table: for terminals, notebooks, JSON and pandas."""
+"""The accuracy cost of selection rules as a table for terminals, notebooks, JSON and pandas."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class SelectionTable:
         self.differences = tuple(differences)
 
     def title(self, board: Leaderboard) -> str:
-        """What the numbers of a board are."""
+        """A title that describes the numbers of a board."""
         return f"{board_title(board)}: accuracy minus that of --selection validation, percentage points"
 
     def rows(self, board: Leaderboard) -> list[dict[str, object]]:
-        """For each rule one row over all methods and one for each method, as they are printed."""
+        """One row over all methods and one row per method for each rule, as printed."""
         rows: list[dict[str, object]] = []
         for found in self._of(board):
             rows.append(_row(found.rule, f"mean of {counted(len(found.by_method), 'method')}", found.tests))
@@ -45,7 +45,7 @@ class SelectionTable:
         commands = {board_title(board): selection_command(board) for board, found in self.differences if not found}
         return [
             f"{title}: no method ran with `validation` and another rule. "
-            + (f"This adds what is missing: {command}" if command else "No method here has a choice to make.")
+            + (f"To add the missing runs: {command}" if command else "No method on this board selects anything.")
             for title, command in commands.items()
         ]
 
@@ -105,7 +105,7 @@ class SelectionTable:
 
 
 def _named(board: Leaderboard, found: RuleDifference) -> dict[str, Mapping[str, MeanTest]]:
-    """The tests of each method, by the method and the settings that tell it from others."""
+    """The tests of each method, by the method and its distinguishing settings."""
     from bench.analysis.selection_rules import other_settings
 
     named = {}

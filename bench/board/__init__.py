@@ -1,1 +1,1 @@
-"""A board: a folder of submissions, the static site that is built from it, and what a new submission changes."""
+"""A board: a folder of submissions, the static site built from it, and the changes of a new submission."""

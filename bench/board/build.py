@@ -40,7 +40,7 @@ class BoardRequest:
 
 @dataclass(frozen=True)
 class Built:
-    """What a build did: the page, reports on all submissions, those checked again, and the changes of the runs."""
+    """Result of a build: page, reports on all submissions, the number checked again, and the changes of the runs."""
 
     page: Path
     reports: tuple[Report, ...]
@@ -50,7 +50,7 @@ class Built:
 
 
 def build_board(request: BoardRequest) -> Built:
-    """Check the submissions, collect the runs of those accepted, and write the page and `board.json`.
+    """Check the submissions, collect the runs of accepted submissions, and write the page and `board.json`.
 
     A refused submission is left out and named on the page with the reasons.
     """
@@ -96,7 +96,7 @@ def _without_invalid(report: Report, outcomes: Mapping[str, str]) -> Report:
 
 
 def _marked(view: SiteView, submissions: Sequence[SubmissionView], outcomes: Mapping[str, str]) -> SiteView:
-    """The page with its submissions; rows say how many of their runs were recomputed."""
+    """The page with its submissions; rows show how many of their runs were recomputed."""
     boards = []
     for board in view.boards:
         entries = tuple(

@@ -1,4 +1,4 @@
-"""The own checks of submissions, kept by their content: an unchanged submission is not checked again."""
+"""Stores check results of submissions by content, so that unchanged submissions are not checked again."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from bench.submissions.report import OwnChecks
 
 @dataclass
 class KeptChecks:
-    """Checks with a folder in which their results are kept.
+    """Checks whose results are stored in a folder.
 
     A result is used again for the same content under the same name, with the same release and checks, and the same data
     folder. `repeated` counts the submissions that were checked.
@@ -36,7 +36,7 @@ class KeptChecks:
         self._state = _state(self.data_root)
 
     def own(self, folder: Path) -> OwnChecks:
-        """The own checks of the submission in a folder."""
+        """The checks of the submission in a folder, without comparisons to others."""
         try:
             digest = open_submission(folder).digest
         except SubmissionError:
@@ -53,7 +53,7 @@ class KeptChecks:
         return found
 
     def all(self, folders: Sequence[Path]) -> list[OwnChecks]:
-        """The own checks of all submissions of a board. Results of others are deleted."""
+        """The checks of all submissions of a board. Stored results of other submissions are deleted."""
         found = [self.own(folder) for folder in folders]
         for path in self.folder.glob("*.json"):
             if path.name not in self._used:
@@ -62,7 +62,7 @@ class KeptChecks:
 
 
 def _read(path: Path) -> OwnChecks | None:
-    """A kept result; None without one, or if the file is damaged."""
+    """A stored result; None if there is none or the file is damaged."""
     try:
         return OwnChecks.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):

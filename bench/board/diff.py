@@ -1,4 +1,4 @@
-"""What a change of a board's submissions does to it, as Markdown for the comment on a pull request.
+"""The effect of changed submissions on a board, as Markdown for the comment on a pull request.
 
 Texts of submissions are shown in code spans, so that they cannot link, mention or format anything.
 """
@@ -10,13 +10,13 @@ from bench._util.counted import counted
 from bench.board.summary import BoardSummary, RowSummary, SettingSummary, SubmissionSummary
 
 SHOWN = 30
-"""Most lines of one list; the others are counted."""
+"""Largest number of lines in a list; the others are counted."""
 _UNSAFE = re.compile(r"[`\n\r|<>]")
-NO_CHANGE = "This change leaves the board as it is."
+NO_CHANGE = "This change does not affect the board."
 
 
 def board_diff(old: BoardSummary, new: BoardSummary) -> str:
-    """The differences of two boards as Markdown: submissions, and by leaderboard rows, ranks and separated pairs."""
+    """The differences of two boards as Markdown: submissions, then rows, ranks and separated pairs by leaderboard."""
     parts = [*_submissions(old, new)]
     before = {setting.title: setting for setting in old.settings}
     after = {setting.title: setting for setting in new.settings}
@@ -79,7 +79,7 @@ def _setting(old: SettingSummary | None, new: SettingSummary) -> Iterator[str]:
 
 
 def _row(old: RowSummary | None, new: RowSummary) -> str | None:
-    """A line of the table; None for a row that stays as it was."""
+    """A line of the table; None for an unchanged row."""
     if old == new:
         return None
     name = f"**new** {code(new.entry)}" if old is None else code(new.entry)

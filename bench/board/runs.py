@@ -19,7 +19,7 @@ REPRODUCED = ("identical", "rounding")
 
 @dataclass(frozen=True)
 class BoardRuns:
-    """What changed in the runs folder of a board.
+    """The changes in the runs folder of a board.
 
     Args:
         owner: the submission of each run; of several with one run, the one that was submitted first.
@@ -35,7 +35,7 @@ class BoardRuns:
 def update_runs(
     runs: Path, submissions: Path, accepted: Sequence[OwnChecks], outcomes: Mapping[str, Mapping[str, str]]
 ) -> BoardRuns:
-    """Make the folder hold the runs of the accepted submissions, which are in the order in which they count.
+    """Fill the folder with the runs of the accepted submissions; earlier submissions in the list take precedence.
 
     Unchanged runs stay as they are. `outcomes` of repeated runs, by submission and run, decide which runs
     count as verified.
@@ -91,7 +91,7 @@ def _note(
     owner: Mapping[str, str],
     outcomes: Mapping[str, Mapping[str, str]],
 ) -> None:
-    """Mark all runs as imported, but for those that were verified."""
+    """Mark all runs as imported, except verified runs."""
     rmtree(imports_folder(runs), ignore_errors=True)
     imports_folder(runs).mkdir(parents=True, exist_ok=True)
     for own in accepted:

@@ -1,4 +1,4 @@
-"""`board.json`: what a board says, small enough to compare two boards without their runs."""
+"""`board.json`: the content of a board, small enough to compare two boards without their runs."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ class _Part(BaseModel):
 
 
 class SubmissionSummary(_Part):
-    """One submission: its digest, whether it is on the board, and why not."""
+    """One submission: its digest, whether it is on the board, and the reasons for a refusal."""
 
     name: str
     digest: str
@@ -120,7 +120,7 @@ def separated_pairs(board: BoardView) -> tuple[tuple[str, str], ...]:
 
 
 def verified_text(outcomes: Sequence[str], runs: int) -> str:
-    """How many of some runs were recomputed, and with what result; empty if none was."""
+    """The number of recomputed runs and the result as text; empty if none was recomputed."""
     if not outcomes:
         return ""
     text = f"verified {len(outcomes)} of {runs}"

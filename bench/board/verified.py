@@ -1,4 +1,4 @@
-"""Recomputed runs of a board: which runs are drawn, and what their repetitions gave, in one file a submission.
+"""Recomputed runs of a board: the draw of runs and the outcomes of repetitions, in one file per submission.
 
 A submitter cannot choose the runs: they are drawn by a hash of the submission's content and of a text that is known
 only later, such as the commit that merged it.
@@ -53,7 +53,7 @@ def draw_runs(own: OwnChecks, secret: str, count: int | None = None) -> list[str
 
 
 def read_verified(folder: Path, own: OwnChecks) -> dict[str, str]:
-    """The outcomes by run id; empty without a file, or if it is of another content of the submission.
+    """The outcomes by run id; empty without a file, or if the submission has changed since.
 
     Raises BoardError for a file that is damaged.
     """

@@ -21,7 +21,7 @@ from datasets_registry import BenchError
 
 @dataclass(frozen=True)
 class Repeated:
-    """One drawn run: its verdict, or why it could not be repeated here."""
+    """One drawn run: its verdict, or the reason why it could not be repeated."""
 
     submission: str
     run_id: str

@@ -1,4 +1,4 @@
-"""What a check is, and how checks run on a method."""
+"""Definition of checks, and running them on a method."""
 
 import inspect
 import traceback

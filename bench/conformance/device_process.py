@@ -25,7 +25,7 @@ class DeviceProcessError(BenchError):
 
 
 class DeviceProcess:
-    """A process with another device: the real GPU where there is one, else the pretended one.
+    """A process with another device: a real GPU if there is one, else a pretended GPU.
 
     Without `float64`, a pretended device refuses double precision, as Apple's MPS does.
     """
@@ -96,7 +96,7 @@ def device_process() -> DeviceProcess:
 
 
 def why_no_device() -> str | None:
-    """Why no other device can be used here, neither a real nor a pretended one; None where one can."""
+    """The reason why neither a real nor a pretended GPU can be used here; None if one can."""
     return None if has_gpu() else why_unavailable()
 
 

@@ -149,7 +149,7 @@ def sides_by_group(runs: EnsembleRuns) -> FigureView:
 
 
 def sides_by_dataset(runs: EnsembleRuns) -> FigureView:
-    """Table 7: the same on each dataset."""
+    """Table 7: the blended side on each dataset."""
     return _sides(runs, "apex-table7-sides-by-dataset", "on each dataset", "APEX, Table 7", runs.panels)
 
 

@@ -1,4 +1,4 @@
-"""Which unlabelled images to label next: those the model is unsure of, spread over what is not labelled yet."""
+"""Selects unlabelled images to label next: uncertain images that differ from the labelled images."""
 
 import lazy_loader
 

@@ -18,7 +18,7 @@ class Choice:
 
 
 def margins(probabilities: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """The largest probability less the second largest, `(n,)`; small where the model is unsure.
+    """The largest probability minus the second largest, `(n,)`; small if the model is uncertain.
 
     Example:
         >>> margins(np.array([[0.5, 0.25, 0.25], [1.0, 0.0, 0.0]])).tolist()

@@ -1,4 +1,4 @@
-"""Suggestions from image sources: what is labelled already or cannot be read is left out, and counted."""
+"""Suggestions from image sources; labelled and unreadable images are left out and counted."""
 
 import hashlib
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What an exported file says about itself, as plain data. Loads no torch."""
+"""The metadata of an exported file, as plain data. Loads no torch."""
 
 from dataclasses import asdict
 from typing import Any
@@ -23,5 +23,5 @@ def description(info: ModelInfo) -> dict[str, Any]:
 
 
 def preprocessing(info: ModelInfo) -> dict[str, Any]:
-    """How an image becomes the pixels that the tower expects."""
+    """The preprocessing from an image to the tower's pixels."""
     return {"image_size": info.image_size, "channels": "RGB", "scale": "0..1"} | asdict(info.preprocessing)

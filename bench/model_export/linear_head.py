@@ -1,4 +1,4 @@
-"""The head of a model whose logits are linear in the frozen feature: weights and biases for one's own feature pipeline.
+"""The head of a model whose logits are linear in the frozen feature: weights and biases for other feature pipelines.
 
 Whether they are linear is measured, not listed: the head is read off the classifier along each axis, and must then
 give its logits for random features, for the features that the model stores, and for mixtures of both.

@@ -10,7 +10,7 @@ from bench.analysis.pareto import front_probability, pareto_front
 from reports.views import CostPointView
 
 SEED = 20240
-"""Of the bootstrap, so that the same runs give the same page."""
+"""Seed of the bootstrap, so that the same runs give the same page."""
 
 
 def cost_views(board: Leaderboard, runs: pd.DataFrame) -> tuple[CostPointView, ...]:

@@ -1,4 +1,4 @@
-"""Whether a board was made with the short settings of a demo, and with how many images."""
+"""Detects boards of demo runs, and finds their numbers of images."""
 
 import pandas as pd
 
@@ -10,7 +10,7 @@ from reports.views import DemoSettingsView
 DEMO = "demo"
 """Name of the recipes that `methods.demo_recipe` makes."""
 DRAWN = "spectrum_"
-"""How names of datasets begin whose images are drawn."""
+"""Prefix of the names of synthetic datasets."""
 
 
 def demo_settings(board: Leaderboard, runs: pd.DataFrame) -> DemoSettingsView | None:

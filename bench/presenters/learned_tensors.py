@@ -1,4 +1,4 @@
-"""What a method learns on a backbone. It is listed for the demo backbone, so that a card needs no torch."""
+"""The learned tensors of a method on a backbone. A list for the demo backbone lets cards work without torch."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _check_backbone(info: MethodInfo, backbone: BackboneSpec) -> None:
 
 
 def listed(method: type[Method[Any]], backbone: BackboneSpec, *, n_classes: int, shots: int) -> Learned | None:
-    """What the method learns, from the list; None if it is not in the list or its code has changed since.
+    """The listed tensors of the method; None if it is not in the list or its code has changed since.
 
     Raises ImpossibleCombinationError if the method cannot run on the backbone.
     """
@@ -64,7 +64,7 @@ def listed(method: type[Method[Any]], backbone: BackboneSpec, *, n_classes: int,
 
 
 def measured(method: type[Method[Any]], backbone: BackboneSpec, *, n_classes: int, shots: int) -> Learned:
-    """What the method learns, found by building it on random features. Imports torch.
+    """The tensors of the method, found by building it on random features. Imports torch.
 
     The backbone has random weights, so that nothing is downloaded. Raises ImpossibleCombinationError if the method
     cannot run on it.

@@ -214,7 +214,7 @@ def overview(
 
 
 def _mean(scores: Scores, method: str, dataset: str, measure: str) -> float | None:
-    """Mean over seeds; harmonic means are taken of each seed."""
+    """Mean over seeds; a harmonic mean is computed for each seed first."""
     cell = scores.get((method, dataset), {})
     if measure in HARMONIC:
         one, other = HARMONIC[measure]

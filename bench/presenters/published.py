@@ -110,7 +110,7 @@ def _overview(
     catalogue: Catalogue,
     groups: Grouping,
 ) -> OverviewView:
-    """The first screen, with one row a method: a complete one if there is one, then the one that most tables print."""
+    """The first screen, with one row per method: complete rows first, then the row that most tables print."""
     names = [dataset.name for dataset in board.datasets]
     chosen: dict[str, _Row] = {}
 

@@ -1,4 +1,4 @@
-"""What each selection rule costs on a board, as views."""
+"""The accuracy cost of each selection rule on a board, as views."""
 
 from collections.abc import Mapping, Sequence
 

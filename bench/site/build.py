@@ -1,4 +1,4 @@
-"""Writes the page of a runs folder: the work of `etl-bench report`."""
+"""Writes the page of a runs folder for `etl-bench report`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ from reports import render_site
 from reports.views import SiteView
 
 FOLDER = "data"
-"""Of the run files, next to the page."""
+"""Folder of the run files, next to the page."""
 
 
 @dataclass(frozen=True)

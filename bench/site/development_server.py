@@ -123,7 +123,7 @@ def rebuild_on_change(
 
 
 def _waited(seconds: float, stopped: Callable[[], bool]) -> bool:
-    """Wait, or until `stopped`; returns whether it is."""
+    """Wait, at most until `stopped` is true; returns `stopped`."""
     until = time.monotonic() + seconds
     while not stopped() and (left := until - time.monotonic()) > 0:
         time.sleep(min(left, _STOP_PAUSE))

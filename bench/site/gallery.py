@@ -1,4 +1,4 @@
-"""Class names of datasets, and thumbnails of their test images, where available."""
+"""Class names of datasets, and thumbnails of their test images if available."""
 
 from functools import lru_cache
 from pathlib import Path

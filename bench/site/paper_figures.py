@@ -47,7 +47,7 @@ def write_figures(figures: Sequence[FigureView], folder: Path) -> list[Path]:
             except RuntimeError as error:
                 raise BenchError(
                     f"Figure {figure.name} is written as SVG, but not as {kind.upper()}: {error}. "
-                    "Convert the SVG file with a program of your own, such as Inkscape."
+                    "Convert the SVG file with another program, such as Inkscape."
                 ) from error
             written.append(path)
     return written

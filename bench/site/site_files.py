@@ -1,4 +1,4 @@
-"""The files that a site wrote next to its page. Files of anybody else are neither replaced nor deleted.
+"""The files that a site wrote next to its page. Other files are neither replaced nor deleted.
 
 A list in the folder, `etl-bench-files.json`, holds the digest of every file and what it was made from. A file counts as
 the site's own if it is unchanged since it was written. Files of releases without a list are known by their content.
@@ -36,7 +36,7 @@ class SiteFiles:
         return self._listed.get(name, {}).get("source") == source and (self.folder / name).is_file()
 
     def write(self, name: str, content: bytes, source: str = "") -> None:
-        """Write a file and enter it in the list; raises UsageError if a file of that name is not the site's own."""
+        """Write a file and add it to the list; raises UsageError if a file of that name does not belong to the site."""
         path, digest = self.folder / name, _digest(content)
         if path.exists() and not (self._unchanged(name) or _digest_of(path) == digest or _looks_ours(path, name)):
             raise UsageError(

@@ -1,4 +1,4 @@
-"""Checks a submission: the code that a maintainer's continuous integration runs, and that `submit` runs before sending.
+"""Checks a submission, in a maintainer's continuous integration and in `submit`.
 
 Its own checks need only the submission and the board's data. The comparison with earlier submissions needs their facts.
 """
@@ -37,7 +37,7 @@ _CLOCK = timedelta(days=1)
 
 @dataclass
 class Checks:
-    """What checks of several submissions share: the board's data and the facts of methods, read once."""
+    """Shared data of the checks of several submissions: the board's data and the facts of methods, read once."""
 
     data: DataChecks
     settings: SettingsChecks = field(default_factory=SettingsChecks)
@@ -81,7 +81,7 @@ class Checks:
 
 
 def compare_with_earlier(own: OwnChecks, earlier: Sequence[OwnChecks], *, newcomer: bool = False) -> Report:
-    """The report of a submission, given the accepted ones that count before it.
+    """The report of a submission, compared with the accepted submissions before it.
 
     Args:
         newcomer: whether the others are on the board already, whatever time it states. It may then not claim to be
@@ -123,7 +123,7 @@ def in_order(submissions: Sequence[OwnChecks]) -> list[OwnChecks]:
 
 
 def reports(submissions: Sequence[OwnChecks]) -> list[Report]:
-    """The reports of all submissions of a board; each is compared with the accepted ones before it."""
+    """The reports of all submissions of a board; each is compared with the accepted submissions before it."""
     found: list[Report] = []
     for own in in_order(submissions):
         found.append(compare_with_earlier(own, [report.own for report in found if report.accepted]))
@@ -132,7 +132,7 @@ def reports(submissions: Sequence[OwnChecks]) -> list[Report]:
 
 @dataclass
 class _Findings:
-    """What the runs of one submission show, collected batch by batch."""
+    """Findings on the runs of one submission, collected batch by batch."""
 
     checks: Checks
     runs: list[RunFacts] = field(default_factory=list)

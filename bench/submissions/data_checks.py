@@ -1,4 +1,4 @@
-"""Whether runs have the support images, test images and true labels that their spec declares, by the data of the board.
+"""Checks the support images, test images and true labels of runs against their spec, with the data of the board.
 
 Three levels, since a board may not hold every dataset:
 
@@ -39,7 +39,7 @@ _NOT_OF_THE_TASK = {"method", "config", "recipe", "backbone", "task_fingerprint"
 
 
 class Level(StrEnum):
-    """How far the data of a run were checked."""
+    """The extent to which the data of a run were checked."""
 
     DATA = "support images, test images and labels equal those of the declared draw"
     LISTS = "draw and labels equal those of the split file; contents of images not checked"
@@ -48,7 +48,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class DataVerdict:
-    """How far the data of a run could be checked, what is wrong, and why they could not be checked."""
+    """The result of the data checks of a run: their extent, the errors, and the reasons for missing checks."""
 
     level: Level
     problems: tuple[str, ...] = ()

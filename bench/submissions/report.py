@@ -13,7 +13,7 @@ SHOWN = 5
 
 
 class OwnChecks(BaseModel):
-    """What a submission alone decides, whatever else is on the board; kept by the digest of its content.
+    """Results that depend on the submission alone; stored by the digest of its content.
 
     Args:
         name: of the submission; empty if it could not be opened.
@@ -40,7 +40,7 @@ class OwnChecks(BaseModel):
 
 
 class Report(BaseModel):
-    """The whole result for one submission, with what the submissions before it decide.
+    """The whole result for one submission, including comparisons with earlier submissions.
 
     Args:
         accepted: whether a board can take it.

@@ -1,4 +1,4 @@
-"""What later checks need of a run, without its predictions: scores, and digests of logits and true labels."""
+"""The facts of a run for later checks, without its predictions: scores, and digests of logits and true labels."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -67,7 +67,7 @@ class RunFacts(BaseModel):
 
     @property
     def cell(self) -> tuple[str, str, str, str]:
-        """What runs have in common that may be compared: backbone, weights' name included, and task."""
+        """The key of comparable runs: the backbone with the name of its weights, and the task."""
         return (self.backbone, self.dataset, self.protocol, self.task)
 
     @property

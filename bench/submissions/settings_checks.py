@@ -1,4 +1,4 @@
-"""Which runs have published settings, and whether a run hides that test labels chose something."""
+"""Checks for published settings, and for unmarked selection on test labels."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -33,7 +33,7 @@ class SettingsChecks:
         return {} if rule is None or rule.by_epoch else rule.settings
 
     def differences(self, record: RunRecord) -> tuple[str, ...] | None:
-        """Settings that are not the published ones, as `name=value`; None for a method that is not installed."""
+        """Settings that differ from the published settings, as `name=value`; None if the method is not installed."""
         spec = record.spec
         info = self.info(spec.method)
         if info is None:
@@ -50,7 +50,7 @@ class SettingsChecks:
         return tuple(found)
 
     def hidden_oracle(self, record: RunRecord) -> str | None:
-        """Why a run must be marked as an oracle's and is not; None if it is marked or is none."""
+        """The reason why an unmarked run must be marked as an oracle; None if it need not be or is marked."""
         spec = record.spec
         if all(score.selected_on_test for score in record.scores):
             return None

@@ -1,4 +1,4 @@
-"""Scores that cannot be honest, and spreads over seeds that a reader should know of. Pure.
+"""Finds impossible scores and unusual spreads over seeds. Pure functions.
 
 The checks use facts of the runs of one submission and of those that came before it.
 """
@@ -105,7 +105,7 @@ def _other_labels(mine: Sequence[RunFacts], earlier: Sequence[Named]) -> Iterato
 
 
 def shared_runs(mine: Sequence[RunFacts], earlier: Mapping[str, Sequence[RunFacts]]) -> Iterator[str]:
-    """Runs that other submissions have: equal ones counted, those with other predictions named."""
+    """Notes on runs of other submissions: counts equal runs and names runs with different predictions."""
     known = {run.run_id: (name, run) for name, runs in earlier.items() for run in runs}
     same = 0
     for run in mine:
@@ -123,7 +123,7 @@ def shared_runs(mine: Sequence[RunFacts], earlier: Mapping[str, Sequence[RunFact
 
 
 def seed_notes(mine: Sequence[RunFacts]) -> Iterator[str]:
-    """What is unusual about the seeds of a submission: too few, chosen ones, or accuracies that never vary."""
+    """Notes on unusual seeds of a submission: too few, selected seeds, or accuracies that never vary."""
     groups: dict[tuple[object, ...], dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
     cells: dict[tuple[object, ...], set[float]] = defaultdict(set)
     seeds_of: dict[tuple[object, ...], set[int]] = defaultdict(set)

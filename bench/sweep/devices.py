@@ -1,4 +1,4 @@
-"""The device of a sweep: what `--device` means here or on a cluster, and what is refused. Loads no torch."""
+"""The device of a sweep: resolves and checks `--device`, here or on a cluster. Loads no torch."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def parse_device(text: str) -> tuple[str, tuple[int, ...] | None]:
 
 
 def local_devices(text: str) -> Devices:
-    """What `--device` means on this machine. What does not exist is left out; `check_devices` refuses it."""
+    """The devices of `--device` on this machine. Missing devices are left out; `check_devices` refuses them."""
     kind, numbers = parse_device(text)
     if kind in ("cpu", "mps"):
         return Devices(kind)

@@ -49,7 +49,7 @@ from bench.trackers.target import Target, check_installed
 
 @dataclass(frozen=True)
 class SweepOutcome:
-    """What a sweep did.
+    """The result of a sweep.
 
     Args:
         failed: run id, label and message of the runs that have failed, now or earlier. A difficulty that could not be
@@ -147,7 +147,7 @@ def planned_scripts(made: Plan, request: SweepRequest) -> list[str]:
 
 
 def context_of(request: SweepRequest, tasks: int) -> RunContext:
-    """The part of a request that decides how runs are carried out; fields of the same name are taken over."""
+    """The run context of a request; fields of the same name are copied."""
     shared = RunContext.model_fields.keys() & SweepRequest.model_fields.keys()
     devices = devices_of(request)
     return RunContext(
@@ -229,7 +229,7 @@ def _keep_sweep_file(made: Plan, request: SweepRequest) -> None:
 
 
 def _failures(made: Plan, summary: LaunchSummary, runs: Path) -> list[dict[str, object]]:
-    """What has failed in this sweep, or in an earlier one and was not repeated."""
+    """Failures of this sweep, and of earlier sweeps whose runs were not repeated."""
     found: list[dict[str, object]] = []
     for item in summary.failures:
         if isinstance(item.task, RunTask):
@@ -244,7 +244,7 @@ def _failures(made: Plan, summary: LaunchSummary, runs: Path) -> list[dict[str, 
 
 
 def _backbone_digest(request: SweepRequest, slug: str) -> str:
-    """The digest of a backbone's weights as they are now. Loads them, and keeps them if runs here use them."""
+    """The digest of a backbone's current weights. Loads them, and keeps them loaded if runs here use them."""
     from bench.experiment.features.inputs import backbone_spec, loaded_backbone
     from methods import load_backbone
 

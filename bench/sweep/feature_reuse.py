@@ -1,4 +1,4 @@
-"""Which frozen features the runs of a plan share. They are computed once."""
+"""The frozen features that the runs of a plan share; they are computed once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from bench.spec import ExperimentSpec
 
 @dataclass(frozen=True)
 class SharedFeatures:
-    """The frozen features of one backbone in a plan: it encodes the images of so many datasets.
+    """The frozen features of one backbone in a plan, with the number of its datasets.
 
     Of its `runs`, `readers` read frozen image or text features. `kept_bytes` of its features are in the cache, and
     `other_bytes` that another kind of device computed, which are not used.

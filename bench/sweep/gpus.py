@@ -1,4 +1,4 @@
-"""The CUDA devices of this machine, in torch's numbering, without importing torch where the driver's tool lists them.
+"""The CUDA devices of this machine, in torch's numbering, without importing torch if the driver's tool lists them.
 
 A plan loads no torch, and asking torch for free memory would occupy some hundred MiB of the GPU.
 """
@@ -62,7 +62,7 @@ def _driver_present() -> bool:
 
 
 def _listed_by_driver() -> tuple[Gpu, ...] | None:
-    """The devices by NVIDIA's tool; None where it does not answer or may number them in another order than CUDA."""
+    """The devices by NVIDIA's tool; None if it fails or may number them in another order than CUDA."""
     try:
         listing = subprocess.run(
             ["nvidia-smi", f"--query-gpu={_COLUMNS}", "--format=csv,noheader,nounits"],
@@ -77,7 +77,7 @@ def _listed_by_driver() -> tuple[Gpu, ...] | None:
 
 
 def parse_listing(listing: str, visible: str | None, order: str | None) -> tuple[Gpu, ...] | None:
-    r"""The devices of a listing that `CUDA_VISIBLE_DEVICES` leaves, in CUDA's order; None where that is not certain.
+    r"""The devices of a listing that `CUDA_VISIBLE_DEVICES` leaves, in CUDA's order; None if the order is uncertain.
 
     CUDA's own order is by speed, so it equals that of the tool only among devices of one name. A device in partitions
     (MIG) counts differently in CUDA.

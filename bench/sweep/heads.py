@@ -1,4 +1,4 @@
-"""Which runs of a sweep train a head on stored features, so that no run through a tower waits for one.
+"""Marks the runs that train a head on stored features, so that runs that use a tower do not wait for them.
 
 A step of a head leaves a GPU mostly idle. Where several workers share a GPU, the first one of each takes the runs
 through a tower, and the others take the heads meanwhile; whoever has finished helps with the rest. All of them use the

@@ -1,4 +1,4 @@
-"""Which tuned models a sweep keeps, which of its finished runs lack one, and the choice among seeds."""
+"""The tuned models that a sweep keeps, finished runs without a model, and the choice among seeds."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +13,7 @@ KeepModels = Literal["best", "all"]
 
 
 def check_keepable(specs: Iterable[ExperimentSpec]) -> None:
-    """Raise ImpossibleCombinationError for runs that choose with test labels: they have no one model."""
+    """Raise ImpossibleCombinationError for runs that select on test labels: they have no single model."""
     oracles = dict.fromkeys(spec.method for spec in specs if _is_oracle(spec))
     if oracles:
         raise ImpossibleCombinationError(
@@ -50,7 +50,7 @@ def drop_all_but_best(runs: Path) -> None:
 
 
 def kept_summary(specs: Iterable[ExperimentSpec], runs: Path) -> str:
-    """How many models of these runs exist, and where."""
+    """The number of stored models of these runs, and their folder."""
     found = sum(model_path(runs, spec.run_id).exists() for spec in specs)
     return f"{counted(found, 'tuned model')} of these runs in {runs / MODELS}; `etl-bench models` lists them"
 

@@ -1,4 +1,4 @@
-"""What this machine offers by default: cores, the cache folder and its limits, from environment variables too."""
+"""Defaults of this machine: cores, the cache folder and its limits, also from environment variables."""
 
 import os
 from pathlib import Path
@@ -35,7 +35,7 @@ def pixel_limit() -> int:
 
 
 def _size_of(variable: str) -> int | None:
-    """A size from the environment, None where it is not set; raises UsageError for one that is not understood."""
+    """A size from the environment, None if it is not set; raises UsageError if it cannot be parsed."""
     from bench.experiment.features.cache import parse_size
 
     given = os.environ.get(variable)
@@ -46,7 +46,7 @@ def _size_of(variable: str) -> int | None:
 
 
 def exported_threads() -> int | None:
-    """Threads that the user set with `OMP_NUM_THREADS`; None where it is not set.
+    """Threads that the user set with `OMP_NUM_THREADS`; None if it is not set.
 
     Of a list, which OpenMP takes for nested threads, the first number counts. Raises UsageError for anything else.
     """

@@ -44,7 +44,7 @@ def report_plan(made: Plan, request: SweepRequest, log: SweepLog) -> None:
 
 
 def report_failures(outcome: SweepOutcome, log: SweepLog) -> None:
-    """What went wrong, each with how to see more or what to do."""
+    """The failures, each with the next step."""
     if outcome.summary.unwritten is not None:
         log.notice(
             f"stopped: {outcome.summary.unwritten.message}. Finished runs are safe; make room, or make the folder "

@@ -37,7 +37,7 @@ class SelectedMethod:
 
     @property
     def zero_shot(self) -> bool:
-        """Whether it depends on neither shots nor seed."""
+        """Whether the method depends on neither shots nor seed."""
         from methods import Family
 
         return self.info.family is Family.ZERO_SHOT
@@ -113,7 +113,7 @@ def _chosen(
 
 
 def offered_selections(info: MethodInfo) -> dict[str, SelectionRule]:
-    """The selection rules that a method offers, by the values of `--selection`.
+    """The selection rules that a method supports, by the values of `--selection`.
 
     A method that can select with validation images can do so with one held out of the support set (`hoso`).
     """

@@ -63,7 +63,7 @@ def _first(lines: Sequence[str]) -> str:
 
 
 def by_reason(rejections: Iterable[Rejection]) -> list[str]:
-    """One line for each reason, after what it concerns. What patterns caught for one cause is named in one line."""
+    """One line per reason, with the names that it concerns. Names from patterns share one line per cause."""
     found: dict[tuple[str, str], list[Rejection]] = {}
     for rejection in rejections:
         summary = "" if rejection.named else rejection.summary
@@ -79,7 +79,7 @@ def _line(summary: str, group: Sequence[Rejection]) -> str:
 
 
 def grouped(names: Sequence[str]) -> str:
-    """Up to five names and, if there are more, how many."""
+    """Up to five names, and the number of further names."""
     return (
         ", ".join(names)
         if len(names) <= MOST_NAMES

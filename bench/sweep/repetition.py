@@ -1,4 +1,4 @@
-"""How a stored run is carried out again: on its kind of device, with its threads and batches, without the cache."""
+"""The context for repeating a stored run: its kind of device, threads and batches, without the cache."""
 
 from pathlib import Path
 

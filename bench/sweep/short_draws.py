@@ -9,7 +9,7 @@ MOST_CLASSES = 5
 
 
 def short_draw(dataset: str, shots: int, sizes: Mapping[str, int]) -> str:
-    """What a draw takes; `sizes` has the number of training images of each class with fewer than `shots`.
+    """Text about a short draw; `sizes` has the number of training images of each class with fewer than `shots`.
 
     Example:
         >>> short_draw("birds", 16, {"rare": 3, "jay": 9})

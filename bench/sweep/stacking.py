@@ -1,4 +1,4 @@
-"""Which runs of a sweep train together: those of one method, dataset and number of shots that differ in their seed.
+"""Groups runs that train together: runs of one method, dataset and number of shots that differ in their seed.
 
 The unit of work stays the run, with its own lease, shard, log and attempts. A task names the other runs of its stack
 (`RunTask.alongside`). A worker that begins one of them trains all, and keeps the others until it gets their tasks,
@@ -45,7 +45,7 @@ def stack_tasks(tasks: Sequence[Task], limits: Limits) -> list[Task]:
 
 
 def _without_seed(spec: ExperimentSpec) -> str:
-    """What the runs of a stack have in common. The support set follows from the seed, or from a list."""
+    """The common part of the runs of a stack. The support set follows from the seed, or from a list."""
     return f"{spec.support_rule} {spec.model_dump_json(exclude={'seed', 'task_fingerprint', 'support'})}"
 
 

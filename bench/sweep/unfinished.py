@@ -40,18 +40,18 @@ class UnfinishedSweep:
 
     @property
     def done(self) -> int:
-        """How many runs have a result."""
+        """The number of runs with a result."""
         return self.planned - len(self.run_ids)
 
     @property
     def counts(self) -> str:
-        """How many runs are done."""
+        """The number of finished runs as text."""
         are = "is" if self.done == 1 else "are"
         return f"Incomplete sweep: {self.done} of {counted(self.planned, 'planned run')} {are} done"
 
     @property
     def missing_text(self) -> str:
-        """How many runs are missing, and of which methods and datasets."""
+        """The number of missing runs, with their methods and datasets."""
         methods = _names("method", [spec.method for spec in self.missing])
         datasets = _names("dataset", [spec.dataset for spec in self.missing])
         what = f": {methods} on {datasets}" if self.missing else ""

@@ -1,4 +1,4 @@
-"""Weights and tokenizers that a sweep needs: fetched once, before its runs, which do not begin without them."""
+"""Fetches the weights and tokenizers of a sweep once, before its runs start."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -51,7 +51,7 @@ def without_missing_weights(made: Plan, request: SweepRequest, log: SweepLog) ->
 
 
 def report_rejections(rejected: Sequence[Rejection], log: SweepLog) -> None:
-    """What is left out, a line for each reason, and what that means for the exit code."""
+    """Report the rejections, one line per reason, and their effect on the exit code."""
     for line in by_reason(rejected):
         log.notice(f"left out: {line}")
     if any(rejection.named for rejection in rejected):
