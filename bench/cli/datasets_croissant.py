@@ -1,5 +1,6 @@
 """`etl-bench datasets croissant`: writes a dataset to a folder in MLCommons' Croissant format."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -44,12 +45,14 @@ def croissant(
     info = get_dataset(name)
     if not (info.synthetic or info.own_images):
         raise UsageError(
-            f"Dataset {name!r} was published by others, so its images are not copied. Croissant is written for drawn "
-            f"datasets and for those of `etl-bench datasets add`; `etl-bench datasets draw {name}` lists a draw."
+            f"The images of dataset {name!r} are not copied. Croissant is written for drawn datasets and for those of "
+            f"`etl-bench datasets add`; `etl-bench datasets draw {name}` lists a draw."
         )
     check_output_folder(out, "--out")
     if out.is_dir() and any(out.iterdir()):
         raise UsageError(f"--out {out} is not empty; name a new folder.")
+    if not re.fullmatch(r"\d+\.\d+\.\d+", version):
+        raise UsageError(f"--version {version!r} is not three numbers such as 1.0.0.")
     day = _day(date)
     how = recorded_draw(info, opt.parse_choice(DrawRule, rule, "--draw"))
     numbers = opt.parse_shots(shots) if shots is not None else []

@@ -39,11 +39,15 @@ def write_croissant(
     Args:
         draws: few-shot tasks of this dataset, whose support and validation images are listed.
 
-    Raises DataError if an image cannot be read; `croissant.json` is then not written.
+    Raises DataError if an image cannot be read; nothing is then written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     archive = _Archive(folder / "images.zip")
-    rows = list(archive.write(splits))
+    try:
+        rows = list(archive.write(splits))
+    except BaseException:
+        archive.path.unlink()
+        raise
     images = archive.named_by_digest()
     paths = [images, _write_table(folder / LISTING, LISTING_COLUMNS, rows)]
     if draws:

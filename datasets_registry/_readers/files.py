@@ -140,10 +140,11 @@ def as_file(images: Images, key: str) -> bytes:
     These are the bytes on disk, or a PNG file if the image is drawn, scaled to 8 bits or turned upright. Raises
     DataError as `decode_image` does.
     """
+    image = images.load(key)
     if isinstance(images, ImageFiles | EncodedImages) and not images.decoding_rules(key):
         return images.read(key)
     file = io.BytesIO()
-    images.load(key).save(file, "png")
+    image.save(file, "png")
     return file.getvalue()
 
 

@@ -198,6 +198,16 @@ def test_own_images_are_written_as_the_benchmark_sees_them(etl: Etl, birds: Data
             assert unchanged is not row["key"].startswith(("crow/side", "crow/deep"))
 
 
+def test_after_a_damaged_image_the_folder_can_be_written_again(etl: Etl, birds: DatasetInfo, tmp_path: Path) -> None:
+    path = tmp_path / "birds" / "blue jay" / "3.png"
+    content = path.read_bytes()
+    path.write_bytes(content[:40])
+    code, _, err = etl("datasets", "croissant", "birds", "--out", "out")
+    assert (code, "3.png" in err, list((tmp_path / "out").iterdir())) == (2, True, [])
+    path.write_bytes(content)
+    assert etl("datasets", "croissant", "birds", "--out", "out")[0] == 0
+
+
 def test_the_unpacked_folder_can_be_added_again(etl: Etl, birds: DatasetInfo, tmp_path: Path) -> None:
     assert etl("datasets", "croissant", "birds", "--out", "out")[0] == 0
     (archive,) = (tmp_path / "out").glob("images-*.zip")
@@ -235,10 +245,11 @@ def test_facts_of_the_entry_and_options_are_in_the_document(etl: Etl, birds: Dat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("eurosat --out new", "Dataset 'eurosat' was published by others, so its images are not copied."),
+        ("eurosat --out new", "The images of dataset 'eurosat' are not copied."),
         ("spectrum_basic --out full", "--out full is not empty; name a new folder."),
         ("spectrum_basic --out full/file.txt", "full/file.txt is not a folder"),
         ("spectrum_basic --out new --date 31.1.2026", "--date '31.1.2026' is not a day such as 2026-01-31."),
+        ("spectrum_basic --out new --version 2", "--version '2' is not three numbers such as 1.0.0."),
         ("spectrum_basic --out new --shots all", "--shots 'all' must be numbers of at least 1, such as 1,4,16."),
         ("spectrum_basic --out new --shots 99", "99"),
     ],
