@@ -45,8 +45,8 @@ def _samples(part: str, images: Path, labels: Path) -> tuple[Sample, ...]:
     values = read_array(labels, "y").reshape(-1).tolist()
     if len(values) != (n := array_length(images, "x")) or not {0, 1}.issuperset(values):
         raise DataError(
-            f"{labels} holds {len(values)} labels for the {n} images of {images.name}, or other labels than 0 and 1. "
-            f"Get both files from {_URL} again."
+            f"{labels} contains {len(values)} labels for the {n} images of {images.name}, or other labels than 0 and "
+            f"1. Get both files from {_URL} again."
         )
     return tuple(Sample(f"{part}/{row}", label) for row, label in enumerate(values))
 

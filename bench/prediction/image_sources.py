@@ -39,7 +39,7 @@ def check_sources(sources: Sequence[str]) -> None:
         if path.is_dir():
             if next(_folder(path), None) is None:
                 raise UsageError(
-                    f"The folder {source} holds no image. Image suffixes are {', '.join(sorted(image_suffixes()))}."
+                    f"The folder {source} contains no image. Image suffixes are {', '.join(sorted(image_suffixes()))}."
                 )
         elif not _is_known(path):
             raise UsageError(

@@ -171,7 +171,7 @@ class Shards:
             return found[0]
         if not found:
             raise UnknownRunError(
-                f"No run in {self.runs} begins with {prefix!r}; it holds {counted(len(known), 'run')}. "
+                f"No run in {self.runs} begins with {prefix!r}; it contains {counted(len(known), 'run')}. "
                 "`etl-bench results sql 'select run_id, method, dataset, seed from runs'` lists them."
             )
         listed = ", ".join(found[:5]) + (" ..." if len(found) > 5 else "")
@@ -237,7 +237,7 @@ class Shards:
         record = document["record"]
         found = record.get("run_id") if isinstance(record, dict) else None
         if found != run_id:
-            raise DamagedError(f"it holds run {found}, not the run of its name" if found else "it holds no run")
+            raise DamagedError(f"it contains run {found}, not the run of its name" if found else "it contains no run")
         return document
 
     def _packed(self, run_id: str, document: dict[str, Any], *, content: bool) -> bytes:

@@ -107,8 +107,8 @@ def _draft(request: AddRequest) -> CustomDataset:
     if kind is Kind.FOLDER and split is not SplitRule.GIVEN and is_split_into_parts(place):
         if split is SplitRule.HASH:
             raise DataError(
-                f"{place} holds the parts of a split, which --split hash would take for classes. Leave --split out to "
-                f"use that split, or give a folder of class folders."
+                f"{place} contains the parts of a split, which --split hash would take for classes. Leave --split out "
+                f"to use that split, or give a folder of class folders."
             )
         split = SplitRule.GIVEN
     return CustomDataset.model_construct(  # not validated, because the classes need its listing
@@ -131,7 +131,7 @@ def _too_few(place: Path, labels: list[str], small: Mapping[str, int], min_image
     lost = f" with a readable image ({few_labels(list(small))} have none)" if small else ""
     return DataError(
         f"{place} has {len(labels)} class{lost}, {few_labels(labels)}; a benchmark needs at least 2. Give the folder "
-        f"that holds one folder per class, or a table with more labels."
+        f"that contains one folder per class, or a table with more labels."
     )
 
 

@@ -53,7 +53,7 @@ class FeatureRows:
     def load(self, key: str) -> Image.Image:
         """Always raises DataError, because there are no pixels."""
         raise DataError(
-            f"Dataset {self.name!r} holds imported features, not images ({key}); use a method that needs only features."
+            f"Dataset {self.name!r} has imported features, not images ({key}); use a method that needs only features."
         )
 
     def digest(self, key: str) -> str:
@@ -209,9 +209,9 @@ def _checked_features(what: str, features: NDArray[Any], dim: int | None = None)
         raise DataError(f"{what} has {features.shape[1]} columns, text_features {dim}; both must come from one model.")
     rows = features.astype(np.float32)
     if len(bad := np.flatnonzero(~np.isfinite(rows).all(axis=1))):
-        raise DataError(f"{what} holds NaN or infinite values in {len(bad)} rows, first in row {bad[0]}.")
+        raise DataError(f"{what} contains NaN or infinite values in {len(bad)} rows, first in row {bad[0]}.")
     if len(zero := np.flatnonzero(~rows.any(axis=1))):
-        raise DataError(f"{what} holds {len(zero)} rows of zeros, first row {zero[0]}; give non-zero vectors.")
+        raise DataError(f"{what} contains {len(zero)} rows of zeros, first row {zero[0]}; give non-zero vectors.")
     return rows
 
 

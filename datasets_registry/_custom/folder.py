@@ -26,7 +26,7 @@ def list_folder(root: Path, *, given_split: bool) -> Listing:
     there is no image.
     """
     if not root.is_dir():
-        raise DataError(f"No folder {root}. Give the folder that holds one folder of images per class.")
+        raise DataError(f"No folder {root}. Give the folder that contains one folder of images per class.")
     suffixes = image_suffixes()
     found: list[FoundImage] = []
     others: list[str] = []
@@ -61,7 +61,8 @@ def list_folder(root: Path, *, given_split: bool) -> Listing:
         layout = "train/CLASS/*.jpg, test/CLASS/*.jpg" if given_split else "CLASS/*.jpg"
         beside = f" Found, but not used: {describe_left_out(left_out)}. {left_out_advice(left_out)}" if left_out else ""
         raise DataError(
-            f"No image below {root}. It must hold {layout}; image suffixes are {', '.join(sorted(suffixes))}.{beside}"
+            f"No image below {root}. It must contain {layout}; image suffixes are "
+            f"{', '.join(sorted(suffixes))}.{beside}"
         )
     return Listing(ImageFiles(root, decoding=OWN_IMAGES), tuple(found), left_out)
 
@@ -77,7 +78,7 @@ def is_split_into_parts(root: Path) -> bool:
         return False
     if len(parts) == 1:
         raise DataError(
-            f"{root} holds only the folder {names[0]!r}. Give {root / names[0]} to have it split by content, or put "
+            f"{root} contains only the folder {names[0]!r}. Give {root / names[0]} to have it split by content, or put "
             f"a second part (train, val or test) beside it."
         )
     return True

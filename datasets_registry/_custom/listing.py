@@ -72,7 +72,7 @@ def check_unicode(text: str, where: str) -> str:
         text.encode()
     except UnicodeEncodeError:
         raise DataError(
-            f"{where} holds the name {text.encode(errors='surrogateescape')!r}, which is not UTF-8. "
+            f"{where} contains the name {text.encode(errors='surrogateescape')!r}, which is not UTF-8. "
             f"Rename it, for example with `convmv -f latin1 -t utf8 -r --notest`."
         ) from None
     return text

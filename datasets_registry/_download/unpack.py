@@ -35,7 +35,9 @@ def unpack(archive: Path, wanted: Mapping[str, str], into: Path) -> None:
             if (place := _destination(name, wanted, archive)) is None:
                 continue
             if is_link or (content := opener()) is None:
-                raise DataError(f"{archive} holds the link {name!r} instead of a file. Get the archive from its page.")
+                raise DataError(
+                    f"{archive} contains the link {name!r} instead of a file. Get the archive from its page."
+                )
             source, below = place
             seen.add(source)
             target = into / below
@@ -54,7 +56,7 @@ def unpack(archive: Path, wanted: Mapping[str, str], into: Path) -> None:
             ) from error
         raise DataError(f"{archive} cannot be unpacked into {into} ({error}).") from error
     if absent := sorted(set(wanted) - seen):
-        raise DataError(f"{archive} does not hold {', '.join(absent)}. It is not the archive that was expected.")
+        raise DataError(f"{archive} does not contain {', '.join(absent)}. It is not the archive that was expected.")
 
 
 def _members(archive: Path, into: Path) -> Iterator[tuple[str, bool, Opener]]:
@@ -87,7 +89,7 @@ def _destination(name: str, wanted: Mapping[str, str], archive: Path) -> tuple[s
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or (path.parts and path.parts[0].endswith(":")):
         raise DataError(
-            f"{archive} holds the member {name!r}, which would be written outside its folder. "
+            f"{archive} contains the member {name!r}, which would be written outside its folder. "
             f"Nothing of it is used; get the archive from its own page."
         )
     clean = str(path)

@@ -118,7 +118,7 @@ def resolve(support_list: SupportList, info: DatasetInfo, splits: DatasetSplits)
     train, val = (_resolved(part, support_list, info, splits) for part in (support_list.train, support_list.val))
     if again := [key for key, n in Counter(sample.key for sample in (*train, *val)).items() if n > 1]:
         raise DataError(
-            f"Support list {support_list.source} holds the image {again[0]!r} twice; list every image once."
+            f"Support list {support_list.source} contains the image {again[0]!r} twice; list every image once."
         )
     covered = {sample.label for sample in train}
     if without := [name for label, name in enumerate(splits.class_names) if label not in covered]:
@@ -140,7 +140,7 @@ def _resolved(
             what = "is a test image of" if is_test else "is not in"
             raise DataError(
                 f"Image {item.path!r} of support list {support_list.source} {what} dataset {info.name!r}. "
-                f"Lists hold images of the training or validation part, by their path in the split file."
+                f"Lists contain images of the training or validation part, by their path in the split file."
             )
         sample = known[key]
         name = splits.class_names[sample.label]

@@ -79,7 +79,7 @@ class ClassFolderReader:
             parts = [f"no folder for {some(list(map(repr, missing)))}"] if missing else []
             parts += [f"unknown folders {some(list(map(repr, unknown)))}"] if unknown else []
             raise DataError(
-                f"{folder} must hold one folder for each of the {len(wanted)} classes of {self._dataset!r}, but has "
+                f"{folder} must contain one folder for each of the {len(wanted)} classes of {self._dataset!r}, but has "
                 f"{' and '.join(parts)}. Unpack {self.images_url} again, or move other folders away."
             )
         return [found[plain] for plain in wanted]

@@ -94,12 +94,12 @@ class CoopReader:
         if (root / self.split_file).is_file():
             raise DataError(
                 f"The data folder {root} is the dataset {self.dataset!r} itself. Give its parent folder, which "
-                f"must hold {layout}, as --data-root or ETL_BENCH_DATA."
+                f"must contain {layout}, as --data-root or ETL_BENCH_DATA."
             )
         others = f" (or {', '.join(self.other_folders)})" if self.other_folders else ""
         raise MissingDataError(
             f"No folder {root / self.folder} for dataset {self.dataset!r}. --data-root (or ETL_BENCH_DATA) is {root}; "
-            f"it must hold {layout}{others}. Images: {self.images_url}; split file: {self.split_url}."
+            f"it must contain {layout}{others}. Images: {self.images_url}; split file: {self.split_url}."
         )
 
     def _missing_images(self, root: Path, path: Path, keys: Sequence[str]) -> DataError:

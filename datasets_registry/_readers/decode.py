@@ -223,7 +223,7 @@ def _scaled(image: Image.Image, where: object, decoding: Decoding) -> Image.Imag
     if image.mode in _SIXTEEN_BITS or (image.mode == "I" and image.format in _STRETCHED_TO_16_BITS):
         factor = 1 / 257
     elif not np.isfinite([low, high]).all():
-        raise BadImageError(where, "holds values that are not finite", decoding.advice, "values that are not finite")
+        raise BadImageError(where, "contains values that are not finite", decoding.advice, "values that are not finite")
     elif low < 0 or high > 65535:
         values, factor = values - low, 255 / (high - low) if high > low else 0
     elif image.mode == "F" and high <= 1:

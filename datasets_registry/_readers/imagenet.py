@@ -45,8 +45,8 @@ class ImageNetReader:
         wnids, tested = class_folders(folder / "train"), class_folders(folder / "val")
         if not tested and image_names(folder / "val")[0]:
             raise DataError(
-                f"{folder / 'val'} holds images, but no class folders. Sort them into one folder per class first, as "
-                f"the validation preparation script of the PyTorch examples does."
+                f"{folder / 'val'} contains images, but no class folders. Sort them into one folder per class first, "
+                f"as the validation preparation script of the PyTorch examples does."
             )
         if different := sorted(set(wnids) ^ set(tested)):
             raise DataError(
@@ -93,7 +93,7 @@ def read_classnames(image_folders: ImageFolders, root: Path) -> dict[str, str]:
     if path is None:
         raise DataError(
             f"No {CLASSNAMES} for dataset {image_folders.dataset!r} in {candidates[0]} or {root / IMAGENET_FOLDER}. "
-            f"It holds one line `<WordNet id> <name>` per class; get CoOp's from {CLASSNAMES_URL}."
+            f"It contains one line `<WordNet id> <name>` per class; get CoOp's from {CLASSNAMES_URL}."
         )
     names: dict[str, str] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
@@ -111,10 +111,10 @@ def read_classnames(image_folders: ImageFolders, root: Path) -> dict[str, str]:
 
 def _names_of(wnids: Sequence[str], names: dict[str, str], folder: Path) -> tuple[str, ...]:
     if not wnids:
-        raise DataError(f"{folder} holds no class folder; it must hold one per class (n01440764, ...).")
+        raise DataError(f"{folder} contains no class folder; it must contain one per class (n01440764, ...).")
     if unknown := [wnid for wnid in wnids if wnid not in names]:
         raise DataError(
-            f"{folder} holds the folder {unknown[0]!r} ({len(unknown)} such), which {CLASSNAMES} does not name. "
+            f"{folder} contains the folder {unknown[0]!r} ({len(unknown)} such), which {CLASSNAMES} does not name. "
             f"Class folders are WordNet ids (n01440764, ...); move other folders away."
         )
     return tuple(names[wnid] for wnid in wnids)
@@ -124,7 +124,7 @@ def _by_number(folders: Sequence[str], folder: Path, n_classes: int) -> list[str
     wrong = [name for name in folders if not name.isdecimal() or int(name) >= n_classes]
     if wrong or not folders:
         given = f"the folder {wrong[0]!r}" if wrong else "no class folder"
-        raise DataError(f"{folder} holds {given}; its class folders must be the labels 0 to {n_classes - 1}.")
+        raise DataError(f"{folder} contains {given}; its class folders must be the labels 0 to {n_classes - 1}.")
     return sorted(folders, key=int)
 
 

@@ -111,7 +111,7 @@ def require_root(dataset: str, data_root: Path | None, layouts: Iterable[str]) -
     if data_root is None:
         raise MissingDataError(
             f"Dataset {dataset!r} is read from disk, but no data folder was given. "
-            f"Pass --data-root FOLDER or set ETL_BENCH_DATA; the folder must hold {' or '.join(layouts)}."
+            f"Pass --data-root FOLDER or set ETL_BENCH_DATA; the folder must contain {' or '.join(layouts)}."
         )
     return data_root
 
@@ -125,7 +125,7 @@ def require_images(image_folders: ImageFolders, data_root: Path | None, advice: 
     root = require_root(image_folders.dataset, data_root, image_folders.candidates)
     if (path := image_folders.first_existing(root)) is None:
         where = " or ".join(image_folders.candidates)
-        raise MissingDataError(f"No images of {image_folders.dataset!r} below {root}: it must hold {where}.{advice}")
+        raise MissingDataError(f"No images of {image_folders.dataset!r} below {root}: it must contain {where}.{advice}")
     return root, root / path, image_folders.candidates[path]
 
 

@@ -318,7 +318,7 @@ def test_files_of_pcam_that_do_not_belong_together_are_refused(tmp_path: Path) -
     labels = Path(f"{stem}train_y.h5")
     shutil.copy(f"{stem}valid_y.h5", labels)
     with pytest.raises(
-        DataError, match=r"train_y.h5 holds 2 labels for the 6 images of camelyonpatch_level_2_split_tr"
+        DataError, match=r"train_y.h5 contains 2 labels for the 6 images of camelyonpatch_level_2_split_tr"
     ):
         read("pcam", tmp_path)
     labels.write_bytes(b"<!DOCTYPE html>")

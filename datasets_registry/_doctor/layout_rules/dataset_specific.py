@@ -42,11 +42,13 @@ def imagenet_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
         if train.is_dir() and dataset.archives(train):
             loop = 'for f in n*.tar; do mkdir -p "${f%.tar}" && tar -xf "$f" -C "${f%.tar}"; done'
             command = f"cd {quoted(train)} && {loop}"
-            yield Finding("class-archives", f"{train} holds one archive per class, not one folder per class.", command)
+            yield Finding(
+                "class-archives", f"{train} contains one archive per class, not one folder per class.", command
+            )
         if val.is_dir() and not any(folders_below(val, 1)) and image_count(val, enough=1):
             yield Finding(
                 "val-not-sorted",
-                f"{val} holds all images in one folder; they must be in one folder per class, as in train.",
+                f"{val} contains all images in one folder; they must be in one folder per class, as in train.",
                 f"cd {quoted(val)} && bash valprep.sh  # from "
                 "https://raw.githubusercontent.com/soumith/imagenetloader.torch/master/valprep.sh",
             )

@@ -52,7 +52,7 @@ def _another_dataset(dataset: DatasetOnDisk) -> Iterator[Finding]:
     if dataset.name == "oxford_pets" and (dog := next(dogs, None)):
         yield Finding(
             "stanford-dogs",
-            f"{dog.parent} holds Stanford Dogs ({dog.name}, ...), a different dataset from Oxford Pets.",
+            f"{dog.parent} contains Stanford Dogs ({dog.name}, ...), a different dataset from Oxford Pets.",
             f"{quoted('mv', dog.parent, dataset.data_root / 'stanford_dogs')} && {dataset.fetch_command()}",
         )
 
@@ -76,8 +76,8 @@ def _kaggle_cars(dataset: DatasetOnDisk) -> Iterator[Finding]:
     if renamed := [folder for folder in (dataset.folder, *dataset.subfolders) if (folder / "000001.jpg").is_file()]:
         yield Finding(
             "kaggle-cars-renumbered",
-            f"{renamed[0]} holds all images under six-digit numbers, which the split file does not use; the names do "
-            f"not identify the images.",
+            f"{renamed[0]} contains all images under six-digit numbers, which the split file does not use; the names "
+            f"do not identify the images.",
             f"get a copy with cars_train/ and cars_test/: {dataset.fetch_command()}",
         )
 

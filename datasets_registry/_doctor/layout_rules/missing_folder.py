@@ -11,7 +11,7 @@ def missing_folder_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
     """The folder has another name, is not unpacked, or is the data root itself."""
     root, folder = dataset.data_root, dataset.source.folder
     if not root.is_dir():
-        fix = "give the folder that holds the datasets: --data-root"
+        fix = "give the folder that contains the datasets: --data-root"
         yield Finding("no-data-root", f"{root} is not a folder.", fix)
         return
     named = {normalised(folder), normalised(dataset.name), normalised(dataset.info.title)}

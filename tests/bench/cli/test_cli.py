@@ -330,7 +330,7 @@ def test_a_run_is_shown_by_the_beginning_of_its_id(etl, tmp_path: Path):
     assert json.loads(out)["run_id"] == run_id
     code, _, err = etl("show", "zzz")
     assert code == 2
-    assert "begins with 'zzz'; it holds 3 runs" in err
+    assert "begins with 'zzz'; it contains 3 runs" in err
 
 
 def test_a_failed_run_is_shown_with_its_trace(etl, tmp_path: Path, monkeypatch):

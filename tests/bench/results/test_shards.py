@@ -189,7 +189,7 @@ def test_a_run_is_found_by_the_beginning_of_its_id(shards: Shards):
     for spec in specs:
         shards.write(make_record(spec))
     assert shards.find(specs[0].run_id[:12].upper()) == specs[0].run_id
-    with pytest.raises(UnknownRunError, match=r"No run in .* begins with 'xyz'; it holds 40 runs"):
+    with pytest.raises(UnknownRunError, match=r"No run in .* begins with 'xyz'; it contains 40 runs"):
         shards.find("xyz")
     with pytest.raises(UnknownRunError, match=r"40 runs begin with '': .* \.\.\.\. Give more digits"):
         shards.find("")

@@ -252,7 +252,7 @@ def test_a_shard_under_another_name_is_named(runs: Path, caplog):
     strange.parent.mkdir(exist_ok=True)
     strange.write_bytes(files_of(2, runs)[0].read_bytes())
     fresh_store(runs)
-    assert f"it holds run {make_spec(seed=2).run_id}, not the run of its name" in caplog.text
+    assert f"it contains run {make_spec(seed=2).run_id}, not the run of its name" in caplog.text
     assert Shards(runs).read("f" * 16) is None
 
 

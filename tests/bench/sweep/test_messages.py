@@ -54,7 +54,7 @@ def test_datasets_that_are_not_here_are_one_line_with_their_names(tmp_path: Path
 def test_one_dataset_that_is_not_here_has_its_whole_reason(tmp_path: Path, capsys):
     request = sweep_over(["coop"], ["spectrum_basic", "cub*"], ["ViT-tiny.random"], runs=tmp_path, shots=[1], seeds=[1])
     make_plan(request, open_log(LogStyle.PLAIN))
-    assert "the folder must hold CUB_200_2011/images" in capsys.readouterr().err
+    assert "the folder must contain CUB_200_2011/images" in capsys.readouterr().err
 
 
 def test_a_difficulty_that_cannot_be_measured_is_no_failed_run(tmp_path: Path, monkeypatch, capsys):

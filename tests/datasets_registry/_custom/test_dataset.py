@@ -140,7 +140,7 @@ def test_without_a_test_part_the_val_part_is_the_test_part(tmp_path: Path) -> No
 def test_a_train_folder_alone_is_rejected(tmp_path: Path) -> None:
     make_class_folders(tmp_path / "birds" / "train")
     with pytest.raises(
-        DataError, match=r"holds only the folder 'train'. Give .*birds/train to have it split by content"
+        DataError, match=r"contains only the folder 'train'. Give .*birds/train to have it split by content"
     ):
         add(tmp_path, tmp_path / "birds")
 
@@ -205,13 +205,15 @@ def test_a_link_to_itself_beside_the_class_folders_is_listed_as_left_out(tmp_pat
 def test_the_error_names_a_file_name_that_is_not_utf8(tmp_path: Path) -> None:
     root = make_class_folders(tmp_path / "birds", ("crow", "gull"))
     (root / os.fsdecode(b"m\xf6we")).mkdir()
-    with pytest.raises(DataError, match=r"holds the name b'm\\xf6we', which is not UTF-8. Rename it, for .* `convmv"):
+    with pytest.raises(
+        DataError, match=r"contains the name b'm\\xf6we', which is not UTF-8. Rename it, for .* `convmv"
+    ):
         add(tmp_path, root)
 
 
 def test_an_empty_folder_and_a_single_class_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
-    with pytest.raises(DataError, match=r"No image below .*none. It must hold CLASS/\*.jpg"):
+    with pytest.raises(DataError, match=r"No image below .*none. It must contain CLASS/\*.jpg"):
         add(tmp_path, tmp_path / "none")
     with pytest.raises(DataError, match="has 1 class, 'crow'; a benchmark needs at least 2"):
         add(tmp_path, make_class_folders(tmp_path / "one", ("crow",)))

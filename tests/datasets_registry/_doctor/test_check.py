@@ -297,7 +297,7 @@ def test_stanford_dogs_in_place_of_oxford_pets(make_dataset: MakeDataset) -> Non
     shutil.rmtree(dataset.images)
     picture(dataset.images / "n02085620-Chihuahua" / "n02085620_10074.jpg", 1)
     found = dataset.finding("stanford-dogs")
-    assert "holds Stanford Dogs (n02085620-Chihuahua, ...), a different dataset from Oxford Pets" in found.text
+    assert "contains Stanford Dogs (n02085620-Chihuahua, ...), a different dataset from Oxford Pets" in found.text
     assert "datasets fetch oxford_pets" in found.fix
 
 
@@ -416,7 +416,7 @@ def test_imagenet_val_in_one_folder(imagenet: BrokenDataset) -> None:
     for folder in [path for path in val.iterdir() if path.is_dir()]:
         folder.rmdir()
     found = imagenet.finding("val-not-sorted")
-    assert "holds all images in one folder; they must be in one folder per class" in found.text
+    assert "contains all images in one folder; they must be in one folder per class" in found.text
     assert "bash valprep.sh" in found.fix
 
 

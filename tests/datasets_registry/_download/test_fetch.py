@@ -355,13 +355,13 @@ def test_links_in_an_archive_are_rejected(tmp_path: Path) -> None:
         item = tarfile.TarInfo("top/link")
         item.type, item.linkname = tarfile.SYMTYPE, "/etc/passwd"
         tar.addfile(item)
-    with pytest.raises(DataError, match="holds the link 'top/link' instead of a file"):
+    with pytest.raises(DataError, match="contains the link 'top/link' instead of a file"):
         unpack(tmp_path / "a.tar", {"top/": ""}, tmp_path / "out")
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         linked = zipfile.ZipInfo("top/link")
         linked.external_attr = 0o120777 << 16
         archive.writestr(linked, "/etc/passwd")
-    with pytest.raises(DataError, match="holds the link"):
+    with pytest.raises(DataError, match="contains the link"):
         unpack(tmp_path / "a.zip", {"top/": ""}, tmp_path / "out")
 
 
@@ -372,7 +372,7 @@ def test_damaged_and_wrong_archives(tmp_path: Path) -> None:
     for name in ("cut.tgz", "no.zip"):
         with pytest.raises(DataError, match="is damaged or no archive .* Remove it and fetch it again"):
             unpack(tmp_path / name, {"top/": ""}, tmp_path / "out")
-    with pytest.raises(DataError, match="does not hold top/. It is not the archive that was expected"):
+    with pytest.raises(DataError, match="does not contain top/. It is not the archive that was expected"):
         unpack(tmp_path / "other.zip", {"top/": ""}, tmp_path / "out")
 
 

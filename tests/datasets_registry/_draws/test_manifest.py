@@ -99,7 +99,7 @@ def test_json_lines_with_parent_folders_before_the_keys(toy, written):
     [
         (
             {"path": "class0/none.jpg", "label": 0},
-            r"'class0/none.jpg' .* is not in dataset 'toy'. Lists hold images of",
+            r"'class0/none.jpg' .* is not in dataset 'toy'. Lists contain images of",
         ),
         ({"path": "class0/test_0.jpg", "label": 0}, r"'class0/test_0.jpg' .* is a test image of dataset 'toy'"),
         (
@@ -109,7 +109,7 @@ def test_json_lines_with_parent_folders_before_the_keys(toy, written):
         ({"path": "class0/train_1.jpg", "label": 0, "classname": "dog"}, r"has label 0 \(dog\), but 0 \(big_owl\)"),
         (
             {"path": "class1/train_0.jpg", "label": 1},
-            r"holds the image 'class1/train_0.jpg' twice; list every image once",
+            r"contains the image 'class1/train_0.jpg' twice; list every image once",
         ),
         (
             {"path": "class1/train_1.jpg", "label": 1},

@@ -215,7 +215,7 @@ class TestImageNet:
         self.draw(names / "imagenet/images/train", ["n01440764"])
         picture(names / "imagenet/images/val/ILSVRC2012_val_00000001.JPEG")
         with pytest.raises(
-            DataError, match=r"val holds images, but no class folders. Sort them into one folder per class"
+            DataError, match=r"val contains images, but no class folders. Sort them into one folder per class"
         ):
             get_dataset("imagenet").reader(names)
 
@@ -258,18 +258,20 @@ class TestImageNet:
         assert [s.key.split("/")[0] for s in splits.test] == ["0", "0", "2", "2", "10", "10"]
         (place / "n01440764").mkdir()
         with pytest.raises(
-            DataError, match=r"holds the folder 'n01440764'; its class folders must be the labels 0 to 11"
+            DataError, match=r"contains the folder 'n01440764'; its class folders must be the labels 0 to 11"
         ):
             get_dataset("imagenet_v2").reader(names)
 
     def test_a_folder_that_is_no_class_is_rejected(self, names: Path):
         self.draw(names / "imagenet-a", ["n01440764", "extra"])
-        with pytest.raises(DataError, match=r"holds the folder 'extra' .1 such., which classnames.txt does not name"):
+        with pytest.raises(
+            DataError, match=r"contains the folder 'extra' .1 such., which classnames.txt does not name"
+        ):
             get_dataset("imagenet_a").reader(names)
 
     def test_an_empty_folder_is_rejected(self, names: Path):
         (names / "imagenet-a").mkdir()
-        with pytest.raises(DataError, match=r"holds no class folder; it must hold one per class"):
+        with pytest.raises(DataError, match=r"contains no class folder; it must contain one per class"):
             get_dataset("imagenet_a").reader(names)
 
     def test_classnames_are_required_and_checked(self, names: Path):

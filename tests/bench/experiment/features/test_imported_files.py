@@ -215,7 +215,7 @@ WITH_ZERO[2] = 0
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (broken("train", 0, WITH_NAN), "train features holds NaN or infinite values in 1 rows, first in row 5"),
+        (broken("train", 0, WITH_NAN), "train features contains NaN or infinite values in 1 rows, first in row 5"),
         (broken("train", 0, WITH_ZERO), "1 rows of zeros, first row 2"),
         (broken("train", 0, TRAIN[0][:, :8]), "has 8 columns, text_features 12; both must come from one model"),
         (broken("train", 0, TRAIN[0][0]), r"has shape \(12,\)"),
