@@ -7,6 +7,8 @@ classifies the plain view. The next image starts again from the words of `ctx_in
 
 Views are random crops. Except on ImageNet and its variants, the official code mixes them with distorted copies of
 themselves (AugMix). The official step is in half precision, ours in fp32.
+
+The adapted prompt is discarded with its image. A run therefore counts as untrained, with 0 parameters.
 """
 
 from __future__ import annotations

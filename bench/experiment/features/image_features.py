@@ -75,6 +75,11 @@ class FeatureStore:
                 self._compute(addresses, self._absent(addresses), pixels)
         return torch.stack([self._rows[a] for a in addresses])
 
+    def forget(self, addresses: Sequence[bytes]) -> None:
+        """Free the memory of these features. A store with a folder reads them from disk again, others compute them."""
+        for a in addresses:
+            self._rows.pop(a, None)
+
     def _absent(self, addresses: Sequence[bytes]) -> list[int]:
         """Positions of the addresses that are neither in memory nor on disk; what is on disk is read."""
         absent = missing(addresses, self._rows)

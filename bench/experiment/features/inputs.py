@@ -124,12 +124,20 @@ class Inputs:
         """Frozen features `(n, dim)`, unnormalised, on the backbone's device."""
         return self.features_of_views(images, samples, [view])[0]
 
-    def features_of_views(self, images: Images, samples: Sequence[Sample], views: Sequence[View]) -> Tensor:
-        """Frozen features `(n_views, n, dim)`; imported features are the same for every view."""
+    def features_of_views(
+        self, images: Images, samples: Sequence[Sample], views: Sequence[View], *, kept: bool = True
+    ) -> Tensor:
+        """Frozen features `(n_views, n, dim)`; imported features are the same for every view.
+
+        Without `kept` they are freed from memory afterwards: ImageNet's test images have three million views in TPT.
+        """
         if isinstance(images, FeatureRows):
             rows = torch.from_numpy(images.rows([s.key for s in samples])).to(self.backbone.device)
             return rows.repeat(len(views), 1, 1)
-        return self._stored(self._features, images, samples, views)
+        found = self._stored(self._features, images, samples, views)
+        if not kept:
+            self._features.forget(self._addressed(images, [(s, view) for s in samples for view in views])[0])
+        return found
 
     def pooled(self, images: Images, samples: Sequence[Sample], view: View) -> Tensor:
         """Pooled states, which the frozen tower projects to features: `(n, width)`, on the backbone's device."""
@@ -279,7 +287,8 @@ class Inputs:
 
         def test_views(chosen: Sequence[Sample], k: int, crop_scale: tuple[float, float], mixed: bool) -> Tensor:
             kind = ViewKind.AUGMIX if mixed else ViewKind.BILINEAR_CROP
-            return self.features_of_views(images, chosen, [View(kind, crop_scale, seed, i) for i in range(k)])
+            views = [View(kind, crop_scale, seed, i) for i in range(k)]
+            return self.features_of_views(images, chosen, views, kept=False)
 
         def batch(start: int) -> Batch:
             chosen = samples[start : start + size]

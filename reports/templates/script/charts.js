@@ -1,10 +1,10 @@
 // Cost and learning curves: the pictures of reports/charts, redrawn for the chosen x axis, with a tooltip at the nearest point.
 const PLOT = { width: 860, height: 360, left: 52, right: 690, top: 30, bottom: 312, gap: 15, name: 24 };
 const COST_AXES = {
-  train_seconds: ["Preparation and training time", 0.1, "time", 1],
-  test_seconds: ["Preparation and evaluation time", 0.1, "time", 1],
-  parameters: ["Trainable parameters", 100, "count", 1],
-  passes: ["Encoder passes: images and texts", 10, "count", 1],
+  train_seconds: ["Preparation and training time", 0.1, "time"],
+  test_seconds: ["Preparation and evaluation time", 0.1, "time"],
+  parameters: ["Trainable parameters", 100, "count"],
+  passes: ["Encoder passes: images and texts", 10, "count"],
   memory: ["Peak memory above the start", 1, "size", 2 ** 20],
 };
 const TIME_AXES = [["Share of the training", "share"], ["Preparation and training time", "time"], ["Optimiser steps", "count"]];
@@ -58,16 +58,16 @@ const chartKinds = {
     label: "Cost as",
     axes: (data) => data.costs.axes.map((axis) => COST_AXES[axis][0]),
     draw: (data, axis) => {
-      const [title, constant, unit, unitSize] = COST_AXES[data.costs.axes[axis]];
+      const [title, constant, unit, size = 1] = COST_AXES[data.costs.axes[axis]];
       const points = data.costs.points.map(([method, value, half, ...costs]) => ({ name: data.methods[method].name, value: value / 100, pm: half === null ? "" : " ± " + (half / 100).toFixed(2), cost: costs[axis][0], front: costs[axis][1], text: costs[axis][2] }));
-      const x = logAxis(points.map((point) => point.cost / unitSize), PLOT.left, PLOT.right, constant);
+      const x = logAxis(points.map((point) => point.cost / size), PLOT.left, PLOT.right, constant);
       const y = linearAxis(points.map((point) => point.value), PLOT.bottom, PLOT.top);
-      points.forEach((point) => Object.assign(point, { x: x.at(point.cost / unitSize), y: y.at(point.value) }));
+      points.forEach((point) => Object.assign(point, { x: x.at(point.cost / size), y: y.at(point.value) }));
       points.sort((p, q) => Boolean(p.front) - Boolean(q.front) || p.x - q.x || p.y - q.y);
       const front = points.filter((point) => point.front);
       const falling = [...front].sort((p, q) => p.y - q.y);
       const heights = spreadOut(falling.map((point) => point.y), PLOT.gap, PLOT.top - 14, PLOT.bottom).map(rounded);
-      return plotFrame(x, y, title, (tick) => UNITS[unit](tick * unitSize)) + plotSteps(front.map((point) => [point.x, point.y]), "front") +
+      return plotFrame(x, y, title, (tick) => UNITS[unit](tick * size)) + plotSteps(front.map((point) => [point.x, point.y]), "front") +
         points.map((point) => plotDisc(point.x, point.y, point.front ? "a" : point.front === null ? "other hollow" : "other", 5,
           `${point.name}: ${point.value.toFixed(2)}${point.pm} % with ${UNITS[unit](point.cost)}. Pareto: ${point.text}.`)).join("") +
         falling.map((point, index) => plotName(point.x + 10, heights[index], point.name, "name")).join("");
@@ -98,13 +98,13 @@ const chartKinds = {
     },
   },
 };
-const drawChart = (kind, data, axis) => `<svg viewBox="0 0 ${PLOT.width} ${chartKinds[kind].height ? chartKinds[kind].height(data) : PLOT.height}" aria-hidden="true">${chartKinds[kind].draw(data, axis)}</svg>`;
+const drawChart = (kind, data, axis) => `<svg viewBox="0 0 ${PLOT.width} ${chartKinds[kind].height?.(data) ?? PLOT.height}" aria-hidden="true">${chartKinds[kind].draw(data, axis)}</svg>`;
 // A tooltip at the nearest mark; arrow keys walk the marks from left to right.
 const bindTips = (figure) => {
   const picture = figure.querySelector(".picture");
   const tip = figure.querySelector(".tip");
   let at = null;
-  const marks = () => all("[data-tip]", picture).map((node) => ({ node, x: Number(node.getAttribute("cx")), y: Number(node.getAttribute("cy")) }));
+  const marks = () => all("[data-tip]", picture).map((node) => ({ node, x: +node.getAttribute("cx"), y: +node.getAttribute("cy") }));
   const point = (mark) => {
     if (at) at.node.classList.remove("pointed");
     at = mark;

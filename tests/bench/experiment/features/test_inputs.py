@@ -123,6 +123,16 @@ def test_views_of_test_images_follow_from_seed_kind_and_image_alone() -> None:
     assert all(float((a - b).abs().max()) > 0.01 for i, a in enumerate(others) for b in others[:i])
 
 
+def test_views_of_test_images_are_read_from_disk_again_and_not_kept_in_memory(tmp_path, monkeypatch) -> None:
+    store, needs = FeatureStore(tiny_backbone(), tmp_path), frozenset({Needs.FEATURES, Needs.TEST_STREAM})
+    shared = Inputs(tiny_backbone(), store)
+    (batch,) = shared.evaluation_batches(NoiseImages(), SAMPLES[:4], needs, 4, seed=1)
+    centre, first = batch.features, batch.test_views(3, (0.5, 1.0), mixed=True)
+    assert len(store._rows) == len(centre) == 4
+    monkeypatch.setattr(store, "_compute", lambda _, absent, __: pytest.fail("computed again") if absent else None)
+    assert torch.equal(batch.test_views(3, (0.5, 1.0), mixed=True), first)
+
+
 def test_views_of_test_images_need_a_declaration() -> None:
     (batch,) = inputs().evaluation_batches(NoiseImages(), SAMPLES[:2], frozenset({Needs.FEATURES}), 4)
     with pytest.raises(UndeclaredNeedError, match="Batch.test_views was read, but the method declares needs: features"):
