@@ -1,6 +1,6 @@
 """Text adapter alone (the APEX paper's TA): an adapter after the text tower; both towers are frozen.
 
-The paper compares it in its analysis but gives no settings, so APEX's are used.
+The paper compares it in its analysis but gives no settings for it, so the settings of APEX are used.
 """
 
 from methods import ComposedMethod, Family, adapter, composed_info, register_method
