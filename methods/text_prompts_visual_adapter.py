@@ -1,6 +1,6 @@
 """Deep text prompts with a visual adapter (the APEX paper's TPT+VA): the counterpart of VPT with a text adapter.
 
-The paper compares it in its analysis but gives no settings, so APEX's are used.
+The paper compares it in its analysis but gives no settings for it, so the settings of APEX are used.
 """
 
 from pydantic import Field

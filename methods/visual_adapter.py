@@ -1,6 +1,6 @@
 """Visual adapter alone (the APEX paper's VA): an adapter after the image tower; both towers are frozen.
 
-The paper compares it in its analysis but gives no settings, so APEX's are used.
+The paper compares it in its analysis but gives no settings for it, so the settings of APEX are used.
 """
 
 from methods import ComposedMethod, Family, adapter, composed_info, register_method
