@@ -210,7 +210,7 @@ def to_latex(table: ExportTable) -> str:
 def _provenance_notes(board: Leaderboard) -> str:
     stale = [f"{entry.key}: {entry.stale}" for entry in board.entries if entry.stale]
     imported = [f"{entry.key}: {entry.imported}" for entry in board.entries if entry.imported]
-    return (f" † Made with other code than today's: {'; '.join(stale)}." if stale else "") + (
+    return (f" † Made with another version of the method's code: {'; '.join(stale)}." if stale else "") + (
         f" ‡ Imported, not verified: {'; '.join(imported)}." if imported else ""
     )
 

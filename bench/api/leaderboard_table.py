@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from reports.views import OverviewView
 
 
+MOST_STALE = 3
+"""Entries with runs of other code that a note names."""
 STALE = " †"
 """Marks an entry with runs of other code than today's."""
 
@@ -138,7 +140,8 @@ def _incomplete(board: Leaderboard) -> str:
 
 def stale_notes(board: Leaderboard, entries: Sequence[Entry]) -> list[str]:
     """One note about the entries whose code changed since their runs, if there are any."""
-    stale = "; ".join(f"{entry.key}: {entry.stale}" for entry in entries if entry.stale)
+    found = [f"{entry.key}: {entry.stale}" for entry in entries if entry.stale]
+    stale = "; ".join([*found[:MOST_STALE], *([f"{len(found) - MOST_STALE} more"] if found[MOST_STALE:] else [])])
     advice = "The same `etl-bench run` with --rerun stale repeats them."
     return [f"{STALE.strip()} stale, {board_title(board)}: {stale}. {advice}"] if stale else []
 

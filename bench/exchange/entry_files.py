@@ -36,7 +36,7 @@ def provenance_sentences(entry: Entry) -> list[str]:
     if entry.oracle:
         found.append("Test labels selected settings or epochs, so the numbers are optimistic.")
     if entry.stale:
-        found.append(f"Made with other code than today's: {entry.stale}.")
+        found.append(f"Made with another version of the method's code: {entry.stale}.")
     if entry.imported:
         found.append(f"Imported, not verified: {entry.imported}.")
     return found

@@ -18,7 +18,7 @@ def check_keepable(specs: Iterable[ExperimentSpec]) -> None:
     if oracles:
         raise ImpossibleCombinationError(
             f"--keep-models: {', '.join(oracles)} chooses with test labels here, a classifier for each test set, so "
-            "there is no one model to keep. Leave out --keep-models, or the oracle."
+            "there is no single model to keep. Leave out --keep-models, or the oracle."
         )
 
 

@@ -1,6 +1,6 @@
 """The process that sends runs to trackers. Nothing in the process of a sweep can thereby fail, wait or print.
 
-It reads run ids from standard input, one a line, and writes a `Report` as JSON for each of them and each tracker.
+It reads run ids from standard input, one per line, and writes a `Report` as JSON for each of them and each tracker.
 """
 
 import os

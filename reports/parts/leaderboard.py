@@ -14,6 +14,8 @@ from reports.parts.part import Part, block, drawn, fold, heading, paragraph, tab
 from reports.tables.model import Cell, Column, Table, cell, whole
 from reports.views import MIXED, TEST_TIME, BoardView, DifferenceView, EntryView, OverviewView, Value
 
+MOST_STALE = 3
+"""Entries with runs of other code that the note names; each row has its own tooltip."""
 MEASURE_TITLES = {"base": "Base", "new": "New", "open": "Open", "H": "H", "all": "Accuracy"}
 OPEN_HINT = (
     "H of base and new test images, each classified among all names, base and new. Empty: not computed; `etl-bench "
@@ -225,7 +227,8 @@ def _note(view: BoardView, overview: OverviewView) -> str:
             "labels; they are neither ranked nor compared."
         )
     if stale := [f"{entry.name} ({entry.stale})" for entry in view.entries if entry.stale]:
-        text += f" † Made with another version of the method's code: {'; '.join(stale)}."
+        more = [f"{len(stale) - MOST_STALE} more"] if stale[MOST_STALE:] else []
+        text += f" † Made with another version of the method's code: {'; '.join([*stale[:MOST_STALE], *more])}."
     return text
 
 

@@ -160,7 +160,7 @@ def test_older_code_and_imports_are_marked(runs: Path) -> None:
         json.dumps(next(d for n, d in eee_documents([found], organization="A lab", made=MADE).items() if "coop" in n)),
     ]
     for text in texts:
-        assert "Made with other code than today's: 3 of 3 runs: other code." in text
+        assert "Made with another version of the method's code: 3 of 3 runs: other code." in text
         assert "Imported, not verified: 3 of 3 runs." in text
 
 
