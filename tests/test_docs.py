@@ -16,6 +16,7 @@ from places import ROOT, SHARED
 from preloaded_commands import preloaded_commands
 from safetensors.torch import save_file
 
+from datasets_registry import DATASETS, get_dataset
 from methods import load_backbone, parse_backbone
 from tools import generate_docs
 
@@ -49,6 +50,13 @@ def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
     assert len(text.splitlines()) <= 150
     for link in re.findall(r"\]\((?!http)([^)#]+)", text):
         assert (ROOT / link).exists(), link
+
+
+def test_the_readme_counts_the_datasets_that_are_included() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    real = [info for name in DATASETS if not ((info := get_dataset(name)).synthetic or info.own_images)]
+    beyond = len([info for info in real if not info.name.startswith("imagenet_")]) - 11
+    assert f"CoOp's eleven, four ImageNet variants, {beyond} distant domains" in text
 
 
 @pytest.mark.parametrize("package", PACKAGES)
