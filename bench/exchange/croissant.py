@@ -10,6 +10,7 @@ import io
 import json
 import zipfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,11 +44,10 @@ def write_croissant(
     """
     folder.mkdir(parents=True, exist_ok=True)
     archive = _Archive(folder / "images.zip")
-    try:
+    with ExitStack() as on_failure:
+        on_failure.callback(archive.path.unlink)
         rows = list(archive.write(splits))
-    except BaseException:
-        archive.path.unlink()
-        raise
+        on_failure.pop_all()
     images = archive.named_by_digest()
     paths = [images, _write_table(folder / LISTING, LISTING_COLUMNS, rows)]
     if draws:
