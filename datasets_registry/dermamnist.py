@@ -3,6 +3,7 @@
 Yang et al., "MedMNIST v2", Scientific Data, 2023, from Tschandl et al., "The HAM10000 Dataset", 2018.
 """
 
+from datasets_registry._readers.citations import MEDMNIST_PAPER
 from datasets_registry._readers.register_datasets import register_biomedcoop_dataset
 
 register_biomedcoop_dataset(
@@ -15,12 +16,5 @@ register_biomedcoop_dataset(
     known_problems=("The split file lists 7,006 training images; MedMNIST has 7,007.",),
     licence="CC BY-NC 4.0 (MedMNIST)",
     homepage="https://medmnist.com/",
-    citation="""@article{yang2023medmnist,
-  title = {{MedMNIST} v2: A Large-scale Lightweight Benchmark for 2{D} and 3{D} Biomedical Image Classification},
-  author = {Yang, Jiancheng and Shi, Rui and Wei, Donglai and Liu, Zequan and Zhao, Lin and Ke, Bilian and others},
-  journal = {Scientific Data},
-  volume = {10},
-  pages = {41},
-  year = {2023}
-}""",
+    citation=MEDMNIST_PAPER,
 )

@@ -3,6 +3,7 @@
 Yang et al., "MedMNIST v2", Scientific Data, 2023, from Kermany et al., Cell, 2018.
 """
 
+from datasets_registry._readers.citations import MEDMNIST_PAPER
 from datasets_registry._readers.register_datasets import register_biomedcoop_dataset
 
 register_biomedcoop_dataset(
@@ -18,12 +19,5 @@ register_biomedcoop_dataset(
     ),
     licence="CC BY 4.0 (MedMNIST)",
     homepage="https://medmnist.com/",
-    citation="""@article{yang2023medmnist,
-  title = {{MedMNIST} v2: A Large-scale Lightweight Benchmark for 2{D} and 3{D} Biomedical Image Classification},
-  author = {Yang, Jiancheng and Shi, Rui and Wei, Donglai and Liu, Zequan and Zhao, Lin and Ke, Bilian and others},
-  journal = {Scientific Data},
-  volume = {10},
-  pages = {41},
-  year = {2023}
-}""",
+    citation=MEDMNIST_PAPER,
 )
