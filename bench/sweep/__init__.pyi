@@ -25,6 +25,8 @@ from .machine import exported_threads as exported_threads
 from .messages import report_failures as report_failures
 from .messages import report_plan as report_plan
 from .method_settings import offered_selections as offered_selections
+from .option_choices import RecipeChoice as RecipeChoice
+from .option_choices import RerunPolicy as RerunPolicy
 from .option_texts import parse_choice as parse_choice
 from .option_texts import parse_numbers as parse_numbers
 from .option_texts import parse_shots as parse_shots
@@ -37,8 +39,6 @@ from .progress import open_log as open_log
 from .rejections import Rejection as Rejection
 from .repetition import repetition_context as repetition_context
 from .request import HOSO as HOSO
-from .request import RecipeChoice as RecipeChoice
-from .request import RerunPolicy as RerunPolicy
 from .request import SweepRequest as SweepRequest
 from .unfinished import UnfinishedSweep as UnfinishedSweep
 from .unfinished import missing_specs as missing_specs

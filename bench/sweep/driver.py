@@ -35,9 +35,10 @@ from bench.sweep.launchers import (
     workers_share_gpus,
 )
 from bench.sweep.machine import cache_limit, hidden_limit, pixel_limit
+from bench.sweep.option_choices import RerunPolicy
 from bench.sweep.planning import Plan, plan
 from bench.sweep.progress import SweepLog
-from bench.sweep.request import PLAN_TABLE, RerunPolicy, SweepRequest
+from bench.sweep.request import PLAN_TABLE, SweepRequest
 from bench.sweep.short_draws import short_draw
 from bench.sweep.stacking import stack_tasks
 from bench.sweep.tally import Tally

@@ -14,8 +14,9 @@ from bench.launch.device_variables import device_variables
 from bench.launch.tasks import DEFAULT_RUNNER
 from bench.sweep.devices import devices_of, reserved_gpus
 from bench.sweep.machine import cache_folder, cores, exported_threads
+from bench.sweep.option_choices import LauncherName
 from bench.sweep.option_texts import minutes, parse_slurm_set
-from bench.sweep.request import RUNS_PER_JOB, SLURM_TIME, LauncherName, SweepRequest
+from bench.sweep.request import RUNS_PER_JOB, SLURM_TIME, SweepRequest
 
 if TYPE_CHECKING:
     from bench.launch.fork_server import ForkServer

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bench.errors import UsageError
 from bench.sweep.dataset_names import select
+from bench.sweep.option_choices import RecipeChoice
 from bench.sweep.overrides import Override, apply_overrides, check_overrides, parse_overrides
-from bench.sweep.request import HOSO, RecipeChoice, SweepRequest
+from bench.sweep.request import HOSO, SweepRequest
 from bench.sweep.task_factory import SupportChoice
 from datasets_registry import DatasetInfo
 

@@ -10,8 +10,8 @@ from bench.record import RunRecord, RunStatus
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
 from bench.sweep.expansion import Expansion
+from bench.sweep.option_choices import RerunPolicy
 from bench.sweep.rejections import Rejection
-from bench.sweep.request import RerunPolicy
 
 LEFT_OUT = 3
 """Exit code of a sweep that did everything but what cannot run."""

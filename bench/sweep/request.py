@@ -5,8 +5,6 @@ A new option of `etl-bench run` is one field here. Its `Option` defines how the 
 
 import json
 import tomllib
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -16,6 +14,7 @@ from bench._util.shots import ALL, ALL_SHOTS, shots_value
 from bench.errors import UsageError
 from bench.sweep.dataset_names import check_demo_backbone, default_protocol
 from bench.sweep.devices import check_device_options
+from bench.sweep.option_choices import LauncherName, Option, Panel, RecipeChoice, RerunPolicy
 from bench.sweep.option_texts import minutes, parse_choice, parse_numbers, parse_shots, parse_slurm_set, split_list
 from bench.trackers.target import Target
 from datasets_registry import DrawRule, EvalProtocol, SupportRule, is_support_rule
@@ -29,62 +28,6 @@ _NAMES = "Names or shell-style patterns, comma-separated or repeated; 'all' sele
 
 HOSO = "hoso"
 """`--selection hoso`: hold out one shot of each class, and select on these images in place of validation images."""
-
-
-class Panel(StrEnum):
-    """Groups of options in `etl-bench run --help`."""
-
-    WHAT = "What to run"
-    HOW = "How to run it"
-    WHERE = "Where to read and write"
-    ADVANCED = "Advanced"
-    RAY = "Ray"
-    SLURM = "Slurm"
-
-
-@dataclass(frozen=True)
-class Option:
-    """How the command line shows a field.
-
-    Args:
-        name: long name, if it differs from the field's.
-        env: environment variable that sets it.
-    """
-
-    panel: Panel = Panel.ADVANCED
-    short: str | None = None
-    name: str | None = None
-    env: str | None = None
-    hidden: bool = False
-
-
-class RecipeChoice(StrEnum):
-    """Where training settings come from: the papers, or short settings for the demo backbone."""
-
-    PUBLISHED = "published"
-    DEMO = "demo"
-
-
-class RerunPolicy(StrEnum):
-    """Which existing runs are computed again. Each policy includes the previous one."""
-
-    MISSING = "missing"
-    """Only runs without a shard. A failed run is not repeated."""
-    FAILED = "failed"
-    """Also failed runs."""
-    STALE = "stale"
-    """Also runs whose code, weights or data have changed since the run."""
-    ALL = "all"
-    """Every run. A failure never replaces an earlier success."""
-
-
-class LauncherName(StrEnum):
-    """Where runs are computed."""
-
-    LOCAL = "local"
-    INLINE = "inline"
-    RAY = "ray"
-    SLURM = "slurm"
 
 
 class SweepRequest(BaseModel):

@@ -9,7 +9,8 @@ import pytest
 from bench.errors import UsageError
 from bench.sweep import LogStyle, RerunPolicy, SweepRequest, carry_out, make_plan, open_log
 from bench.sweep.driver import SWEEPS
-from bench.sweep.request import Panel, option_of
+from bench.sweep.option_choices import Panel
+from bench.sweep.request import option_of
 from datasets_registry import DrawRule, EvalProtocol
 
 
