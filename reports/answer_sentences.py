@@ -235,6 +235,11 @@ def _others(view: OverviewView, found: AnswerView) -> list[Markup]:
     if found.lead.n > 1:
         where = "elsewhere" if tested else "on other datasets of this kind"
         parts.append(_may_match(view, found, elsewhere, found.lead.over_datasets, where))
+    if tested and found.lead.n > 1 and set(here) == set(elsewhere):
+        where = "here and elsewhere" if here else "here or elsewhere"
+        intervals = (found.lead.over_seeds, found.lead.over_datasets)
+        both = {_may_match(view, found, here, ends, where) for ends in intervals}
+        parts = list(both) if len(both) == 1 else parts
     if parts:
         start = "No clear winner: " if here or (elsewhere and not tested) else ""
         sentence = f"{start}{'; '.join(parts)}."

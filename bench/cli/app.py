@@ -103,7 +103,8 @@ def main() -> None:
         message, context = error.format_message(), error.ctx
         advice = _recipe_advice(getattr(error, "option_name", "")) if context and context.info_name == "run" else ""
         asks = f" See `{context.command_path} --help`." if context else ""
-        code = _refuse(f"{message}{advice}{asks}") if message else 2
+        stop = "" if message.endswith((".", "?", "!")) else "."
+        code = _refuse(f"{message}{stop}{advice}{asks}") if message else 2
     except OSError as error:
         if debug:
             raise

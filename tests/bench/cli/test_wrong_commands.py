@@ -71,6 +71,7 @@ def test_a_wrong_command_gets_one_line_and_creates_nothing(
     code, said = answer(command, capsys, monkeypatch)
     assert code == 2
     assert re.fullmatch(r"error: \S[^\n]+\n", said)
+    assert not re.search(r"[^.?!] See `", said)
     assert "Traceback" not in said
     assert snapshot(place) == before
 
