@@ -131,7 +131,9 @@ class SplitLists:
 
 @dataclass(frozen=True)
 class DatasetSplits(SplitLists):
-    """The images of a dataset, as its reader finds or draws them. Labels run from 0 without gaps; list order matters.
+    """The images of a dataset, as its reader finds or generates them.
+
+    Labels run from 0 without gaps, and the order of the lists matters.
 
     Args:
         layout: how the images are stored, in a few words; keys and labels do not depend on it.
@@ -166,7 +168,7 @@ class DatasetInfo:
         citation: BibTeX entry; empty for a synthetic dataset.
         reader: `reader(data_root)` returns the splits; `data_root` is the folder that holds all datasets.
         split_file: name of the split file in CoOp's layout, if the dataset has one.
-        synthetic: whether this project draws the images, so that nothing is read from disk.
+        synthetic: whether this project generates the images, so that nothing is read from disk.
         template_variants: templates that other papers use for this dataset, by a short name of the paper.
         expected: number of images of the full dataset by part (`train`, `val`, `test`).
         sorted_listing: whether the training list is a sorted folder listing because no split file is published.

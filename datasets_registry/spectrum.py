@@ -23,7 +23,7 @@ LEAST_CONTRAST = 0.06
 LEAST_SATURATION = 0.05
 
 
-def draw(label: int, rng: np.random.Generator, *, shift: float) -> Image.Image:
+def degraded_figure(label: int, rng: np.random.Generator, *, shift: float) -> Image.Image:
     """The class's figure, with every degradation at `shift` of its full strength.
 
     Random numbers are drawn in the same order at every setting, so a key is the same scene at every shift.
@@ -43,10 +43,10 @@ def at_shift(shift: float) -> DatasetInfo:
     """The dataset at one shift."""
     info = synthetic_info(
         "spectrum",
-        partial(draw, shift=shift),
+        partial(degraded_figure, shift=shift),
         title=f"Spectrum, shift {shift:g}",
         summary="Coloured figures behind clutter, noise, blur and haze that all grow with the shift.",
-        domain="drawn figures",
+        domain="synthetic figures",
         class_names=COLOURED_SHAPES,
         parameters={"shift": shift},
     )

@@ -1,4 +1,4 @@
-"""Spectrum Basic: single coloured figures, drawn exactly as in the backbone's training world."""
+"""Spectrum Basic: single coloured figures, painted exactly as in the backbone's training world."""
 
 import numpy as np
 from PIL import Image
@@ -18,7 +18,7 @@ from datasets_registry._synthetic.world import pick, second_tone
 @synthetic_dataset(
     "spectrum_basic",
     summary="Coloured figures as in the backbone's training world: no shift, the easy end of the spectrum.",
-    domain="drawn figures",
+    domain="synthetic figures",
     class_names=COLOURED_SHAPES,
 )
 def spectrum_basic(label: int, rng: np.random.Generator) -> Image.Image:

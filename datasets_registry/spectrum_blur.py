@@ -17,7 +17,7 @@ NOISE = 25.0
 @synthetic_dataset(
     "spectrum_blur",
     summary="Known figures out of focus, pale and noisy: the backbone only saw sharp images with full contrast.",
-    domain="degraded pictures",
+    domain="degraded images",
     class_names=SHAPES,
     parameters={"focus": list(FOCUS), "contrast": list(CONTRAST), "noise": NOISE},
 )

@@ -33,7 +33,7 @@ ASPHALT: Colour = (95, 95, 100)
 ROOF: Colour = (190, 65, 50)
 LIGHT: Colour = (225, 225, 220)
 HAZE = 1.0
-"""Contrast factor, applied after the drawing."""
+"""Contrast factor, applied to the painted image."""
 
 
 def _spots(

@@ -132,7 +132,7 @@ def _demo(view: OverviewView) -> list[Markup]:
     """That these numbers are of a demo."""
     if view.demo is None:
         return []
-    return [Markup("Demo on drawn images:" if view.demo.drawn else "Demo:")]
+    return [Markup("Demo on synthetic images:" if view.demo.synthetic else "Demo:")]
 
 
 def _inline(view: OverviewView, key: str) -> str:

@@ -1,4 +1,4 @@
-"""The data of the page as one compact JSON, from which scripts draw every table, chart and export.
+"""The data of the page as one compact JSON, from which scripts render every table, chart and export.
 
 Accuracies are integers in 0.01 % by class split, method, dataset and seed. Methods and datasets are identified by
 their number in their setting.

@@ -1,6 +1,6 @@
 """Renders views to one HTML file that needs no network: it contains styles, scripts, data and pictures.
 
-The HTML shows the setting with the most runs. Scripts draw everything else from the page's data when it is opened.
+The HTML shows the setting with the most runs. Scripts render everything else from the page's data when it is opened.
 """
 
 import json

@@ -100,7 +100,7 @@ def script(page: Path) -> str:
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One feature cache for all tutorials, which use the same drawn datasets."""
+    """One feature cache for all tutorials, which use the same synthetic datasets."""
     return tmp_path_factory.mktemp("cache")
 
 

@@ -37,6 +37,10 @@ BANNED = (
     "buried",
     "can be had",
     "cannot be had",
+    "drawn dataset",
+    "drawn datasets",
+    "drawn images",
+    "drawn suite",
     "goes on where",
     "in vain",
     "is told",
@@ -46,7 +50,7 @@ BANNED = (
     "told of",
     "who gains",
 )
-"""Phrases that are not standard English of the field."""
+"""Phrases that are not standard English of the field. Generated images are "synthetic"; "drawn" means sampled."""
 
 
 # Reading the tree

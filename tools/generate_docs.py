@@ -103,7 +103,7 @@ INTRO_OVERLAP = """
 These are published statements about evaluation images in the pretraining data of backbones. Statements about a single
 dataset are in its section. Nothing is published for pretraining data that is not listed here.
 """
-INTRO_DRAWN = """
+INTRO_SYNTHETIC = """
 These datasets need no download and no data folder. `spectrum:shift=0.5` takes any shift from 0 (the training data of
 the backbone) to 1 (nothing recognisable). The others take `test=N`, such as `spectrum_basic:test=10`, for N test images
 per class instead of 30.
@@ -182,7 +182,7 @@ def _length(recipe: Any) -> str:
 
 
 def datasets_page() -> str:
-    """Published datasets with their facts, then the drawn ones."""
+    """Published datasets with their facts, then the synthetic ones."""
     infos = shipped_datasets()
     published = [info for info in infos if not info.synthetic]
     rows = [
@@ -190,7 +190,7 @@ def datasets_page() -> str:
         for i in published
     ]
     head = _table(("name", "title", "domain", "classes", "images", "get", "licence"), rows)
-    drawn = _table(
+    synthetic = _table(
         ("name", "classes", "template", "how it differs from the backbone's training data"),
         [(f"`{i.name}`", i.num_classes, f"`{i.template}`", i.summary) for i in infos if i.synthetic],
     )
@@ -200,7 +200,7 @@ def datasets_page() -> str:
     sections = "".join(_dataset_section(info) for info in published)
     return (
         f"{NOTE}# Datasets\n{INTRO_DATASETS}\n## Published datasets\n\n{head}\n"
-        f"## Synthetic datasets\n{INTRO_DRAWN}\n{drawn}\n"
+        f"## Synthetic datasets\n{INTRO_SYNTHETIC}\n{synthetic}\n"
         f"## Overlap with pretraining data\n{INTRO_OVERLAP}\n{overlap}{sections}"
     )
 

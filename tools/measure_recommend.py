@@ -1,6 +1,6 @@
-"""Measure `recommend` on the drawn suite: the regret of its choice on test images, and what its race costs.
+"""Measure `recommend` on the synthetic suite: the regret of its choice on test images, and what its race costs.
 
-For each drawn dataset, the race is run on the training images, and every candidate is trained with three seeds and
+For each synthetic dataset, the race is run on the training images, and every candidate is trained with three seeds and
 scored on the test images. Regret is the test accuracy of the best candidate minus that of the chosen one. Run it from
 the repository: `python -m tools.measure_recommend RUNS_FOLDER`. Finished runs in the folder are not repeated.
 """
@@ -27,7 +27,7 @@ def main(runs: Path) -> None:
     """Print one line for each dataset and their means."""
     rows = []
     names = [info.name for info in list_datasets() if info.synthetic and info.name != "spectrum"]
-    for dataset in names or sys.exit("No drawn dataset is registered."):
+    for dataset in names or sys.exit("No synthetic dataset is registered."):
         found = bench.recommend(dataset, runs=runs, budget="2h", progress=False)
         candidates = RecommendRequest.build(dataset).sweep.methods
         options = {"protocol": "few-shot", "shots": 8, "seeds": SEEDS, "recipe": "demo", "runs": runs, "jobs": 0}

@@ -172,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed = False
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # the matrices are too small for a second thread to help
     with tempfile.TemporaryDirectory() as cache:
-        os.environ.setdefault("ETL_BENCH_CACHE", cache)  # they use the same drawn datasets
+        os.environ.setdefault("ETL_BENCH_CACHE", cache)  # they use the same synthetic datasets
         for path in [file.resolve() for file in options.files] or notebook_files():
             notebook = json.loads(path.read_text(encoding="utf-8"))
             try:

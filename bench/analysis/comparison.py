@@ -236,7 +236,7 @@ def _cell(tested: _Tested, adjusted: Sequence[float]) -> PairedCell:
 def _stratified(tables: Sequence[NDArray[np.float64]], mean: float) -> NDArray[np.float64]:
     """One table `(seeds, images)` with that mean, whose noise is that of the sum of the means of the tables.
 
-    Images of one table are drawn with those of the others, so each is centred, and weighted by its share of the images.
+    The images of all tables are resampled together, so each table is centred, and weighted by its share of the images.
     """
     n_images = sum(table.shape[1] for table in tables)
     return np.concatenate([(table - table.mean()) * n_images / table.shape[1] for table in tables], axis=1) + mean

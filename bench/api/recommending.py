@@ -27,7 +27,7 @@ def recommend(
 
     Args:
         dataset: one registered dataset.
-        backbone: `arch.tag`, or `ARCH=FILE`; needed for all but drawn datasets.
+        backbone: `arch.tag`, or `ARCH=FILE`; required for all but synthetic datasets.
         shots: labelled images per class that the method will be trained on.
         budget: minutes, or a text such as `"20min"` or `"90s"`.
         margin: largest loss that does not matter, in percentage points.

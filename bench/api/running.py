@@ -43,7 +43,7 @@ def run(
         methods: names, shell-style patterns such as `"vpt*"`, or `"all"`.
         datasets: names, patterns or `"all"`.
         backbone: `arch.tag` of open_clip, or `ARCH=FILE` for local weights; several for a sweep over backbones.
-            Default: the drawn demo backbone, for drawn datasets only.
+            Default: the included demo backbone, for synthetic datasets only.
         protocol: `"base-to-new"`, `"few-shot"`, `"cross-dataset"`, `"domain-generalization"` or `"test-time"`.
             Default: base-to-new, and few-shot for your own images.
         shots: labelled images per class; several for a sweep over shots.

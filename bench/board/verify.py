@@ -1,4 +1,4 @@
-"""Recomputes runs of submissions that request it, drawn so that submitters cannot choose them."""
+"""Recomputes randomly drawn runs of submissions that request it; submitters cannot choose them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

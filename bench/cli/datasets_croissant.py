@@ -45,8 +45,8 @@ def croissant(
     info = get_dataset(name)
     if not (info.synthetic or info.own_images):
         raise UsageError(
-            f"The images of dataset {name!r} are not copied. Croissant is written for drawn datasets and for those of "
-            f"`etl-bench datasets add`; `etl-bench datasets draw {name}` lists a draw."
+            f"The images of dataset {name!r} are not copied. Croissant is written for synthetic datasets and for those "
+            f"of `etl-bench datasets add`; `etl-bench datasets draw {name}` lists a draw."
         )
     check_output_folder(out, "--out")
     if out.is_dir() and any(out.iterdir()):

@@ -48,7 +48,7 @@ def report(
         bool, typer.Option("--watch", help="Serve the folder on this machine and rebuild it when runs finish.")
     ] = False,
     figures: Annotated[
-        str | None, typer.Option("--figures", help="Also draw a paper's figures from these runs: apex.")
+        str | None, typer.Option("--figures", help="Also plot a paper's figures from these runs: apex.")
     ] = None,
     figures_dir: Annotated[
         Path | None, typer.Option("--figures-dir", help="Folder for those figures as SVG, PDF and PNG files.")

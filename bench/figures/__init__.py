@@ -1,4 +1,4 @@
-"""Figures of papers, redrawn from the runs in the database."""
+"""Figures of papers, plotted from the runs in the database."""
 
 from collections.abc import Callable, Mapping
 

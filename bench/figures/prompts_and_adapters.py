@@ -94,9 +94,9 @@ def accuracy_over_epochs(data: FigureData) -> FigureView:
     for method in PROMPTS:
         entry = data.entry(data.main, method)
         cells = entry.cells if entry else {}
-        drawn = [_epoch_points(data, method, cells[name]) if name in cells else [] for name in data.datasets]
-        points += [point for found in drawn for point in found]
-        if not drawn or not all(drawn):
+        by_dataset = [_epoch_points(data, method, cells[name]) if name in cells else [] for name in data.datasets]
+        points += [point for found in by_dataset for point in found]
+        if not by_dataset or not all(by_dataset):
             lacking.append(method)
     order = [data.title(dataset) for dataset in data.datasets]
     missing = f"No accuracy during training on some dataset: {', '.join(map(data.method, lacking))}."
@@ -170,12 +170,12 @@ def adapter_ranks(data: FigureData) -> FigureView:
     entries = [entry for entry in board.entries if entry.method == "apex" and entry.complete] if board else []
     swept = [(entry, kind, rank) for entry in entries for kind, rank in [_adapter(entry)] if kind in KINDS]
     widths = sorted({rank for _, _, rank in swept})
-    drawn = [(entry, KINDS[kind], rank) for entry, kind, rank in sorted(swept, key=lambda item: (item[1], item[2]))]
-    drawn += [(entry, FULL, width) for entry in entries if _is_full_rank(entry) for width in widths]
+    plotted = [(entry, KINDS[kind], rank) for entry, kind, rank in sorted(swept, key=lambda item: (item[1], item[2]))]
+    plotted += [(entry, FULL, width) for entry in entries if _is_full_rank(entry) for width in widths]
     points = [
         estimate_point(panel, series, rank, entry.averages["h_of_means" if split == "H" else split], entry.run_ids)
         for split, panel in PANELS.items()
-        for entry, series, rank in drawn
+        for entry, series, rank in plotted
     ]
     have = {(kind, rank) for _, kind, rank in swept}
     lacking = {kind: [rank for rank in RANKS if (kind, rank) not in have] for kind in KINDS}

@@ -9,7 +9,7 @@ from reports.views import DemoSettingsView
 
 DEMO = "demo"
 """Name of the recipes that `methods.demo_recipe` makes."""
-DRAWN = "spectrum_"
+SYNTHETIC = "spectrum_"
 """Prefix of the names of synthetic datasets."""
 
 
@@ -23,6 +23,6 @@ def demo_settings(board: Leaderboard, runs: pd.DataFrame) -> DemoSettingsView | 
     ids = {run_id for entry in board.entries for run_id in entry.run_ids}
     again = runs["split"].isin([OPEN_BASE, OPEN_NEW])  # the images of base and new, among more names
     tested = runs[runs["run_id"].isin(ids) & ~again].drop_duplicates(["dataset", "split"])
-    drawn = all(name.startswith(DRAWN) for name in board.datasets)
+    synthetic = all(name.startswith(SYNTHETIC) for name in board.datasets)
     shots = None if board.setting.shots == ALL_SHOTS else board.setting.shots
-    return DemoSettingsView(shots, int(tested["n"].sum()), drawn)
+    return DemoSettingsView(shots, int(tested["n"].sum()), synthetic)

@@ -1,4 +1,4 @@
-"""The redrawn figures of a paper from a runs folder, and their files."""
+"""The figures of a paper, plotted from a runs folder, and their files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +35,7 @@ def write_figures(figures: Sequence[FigureView], folder: Path) -> list[Path]:
     """Write every figure that has data as SVG, PDF and PNG files; returns their paths.
 
     Raises:
-        BenchError: if a figure cannot be drawn as PDF or PNG; its SVG file is written.
+        BenchError: if a figure cannot be converted to PDF or PNG; its SVG file is written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = []

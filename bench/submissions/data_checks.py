@@ -2,9 +2,10 @@
 
 Three levels, since a board may not hold every dataset:
 
-- The data are here, or the dataset is drawn: the task is built and compared, contents of the support images included.
-- Only the split file is here: the draw and all labels are compared. The fingerprint of the task is recomputed with the
-  contents that the run states, so that the run must have drawn the declared images.
+- The data are available, or the dataset is synthetic: the task is built and compared, including the contents of the
+  support images.
+- Only the split file is available: the draw and all labels are compared. The fingerprint of the task is recomputed with
+  the contents that the run states, so that the run must have drawn the declared images.
 - Neither: nothing is compared, and the reason is reported.
 
 A dataset that the board does not know is a problem, since its runs could not be compared with any others.
@@ -56,7 +57,7 @@ class DataVerdict:
 
 
 class DataChecks:
-    """Checks runs against the data below `data_root`, and drawn datasets anywhere. Tasks are built once each."""
+    """Checks runs against the data below `data_root`; synthetic datasets need none. Each task is built once."""
 
     def __init__(self, data_root: Path | None) -> None:
         self._context = RunContext(data_root=data_root)

@@ -36,7 +36,7 @@ def backbone_advice() -> str:
 
 
 def check_demo_backbone(patterns: Sequence[str], targets: Sequence[str], demo: str) -> None:
-    """Raise UsageError if a selected dataset is not drawn: the demo backbone must be chosen for it by name."""
+    """Raise UsageError if a selected dataset is not synthetic: the demo backbone must be chosen for it by name."""
     real = [info for info in [*_selected(patterns), *_selected(targets)] if not info.synthetic]
     if not real:
         return
@@ -47,8 +47,8 @@ def check_demo_backbone(patterns: Sequence[str], targets: Sequence[str], demo: s
         )
     others = f" and {len(real) - 1} more" if len(real) > 1 else ""
     raise UsageError(
-        f"Dataset {first.name!r}{others} holds real images, and the default backbone {demo} knows only drawings, so "
-        f"-b is required. {backbone_advice()}; or a file, -b ARCH=FILE; to try commands out, -b {demo}."
+        f"Dataset {first.name!r}{others} holds real images, but the default backbone {demo} was trained on synthetic "
+        f"images, so -b is required. {backbone_advice()}; or a file, -b ARCH=FILE; to try commands out, -b {demo}."
     )
 
 

@@ -1,1 +1,1 @@
-"""Synthetic datasets of controlled difficulty: the training world, the drawing functions and the suite."""
+"""Synthetic datasets of controlled difficulty: the training world, the painting functions and the suite."""

@@ -1,7 +1,7 @@
-"""Deterministic drawing: counter-based generators, figures, surfaces, and the image source that uses them.
+"""Deterministic images: counter-based generators, figures, surfaces, and the image source that uses them.
 
 Every image is a pure function of its dataset, key and parameters. No random generator is shared or global, so the order
-of drawing and the number of processes never change a pixel.
+of painting and the number of processes never change a pixel.
 """
 
 import hashlib
@@ -250,20 +250,20 @@ def to_image(canvas: Array, *, blur: float = 0.0, contrast: float = 1.0) -> Imag
 
 
 Painter: TypeAlias = Callable[[int, np.random.Generator], Image.Image]
-"""`painter(label, rng)` draws one image of the class; all randomness comes from the generator."""
+"""`painter(label, rng)` paints one image of the class; all randomness comes from the generator."""
 
 
 @dataclass(frozen=True)
 class SyntheticImages:
-    """An `Images` source that draws the image of the key `label/index` on request.
+    """An `Images` source that paints the image of the key `label/index` on request.
 
-    The generator depends only on version, dataset and key, so all settings of a dataset draw the same scenes and differ
+    The generator depends only on version, dataset and key, so all settings of a dataset show the same scenes and differ
     only in the effect of the parameters.
 
     Args:
         dataset: the registry name, without options.
         parameters: all other values that the images depend on; part of every digest.
-        painter: draws the images.
+        painter: paints the images.
         num_classes: number of labels.
     """
 
@@ -283,7 +283,7 @@ class SyntheticImages:
         return picture.copy()
 
     def digest(self, key: str) -> str:
-        """SHA-256 of drawing version, dataset, parameters and key, which determine the image. Draws nothing."""
+        """SHA-256 of drawing version, dataset, parameters and key, which determine the image. Paints nothing."""
         self._label(key)
         text = json.dumps([DRAWING_VERSION, self.dataset, dict(self.parameters), key], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()

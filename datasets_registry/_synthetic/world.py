@@ -1,6 +1,6 @@
 """Shapes, colours and places that the synthetic datasets share with the training world of the demo backbone.
 
-`tools.train_demo_backbone.scenes` draws and captions that world.
+`tools.train_demo_backbone.scenes` paints and captions that world.
 """
 
 import numpy as np

@@ -13,7 +13,7 @@ from methods._backbones.weights_options import ACTIVATIONS, split_weights_option
 from methods._text.tokenizer_source import MISSING_PACKAGE, has_transformers
 
 SUGGESTED = {
-    f"{DEMO_ARCH}.{DEMO_TAG}": "small CLIP trained on drawn images, ships with the package",
+    f"{DEMO_ARCH}.{DEMO_TAG}": "small CLIP trained on synthetic images, included in the package",
     "ViT-B-16.openai": "the field's standard",
     "ViT-B-32.openai": "smaller and faster",
     "ViT-L-14.openai": "larger",

@@ -10,7 +10,7 @@ Place = Callable[[float], float]
 
 @dataclass(frozen=True)
 class Axis:
-    """Positions of values in px, and the ticks to draw."""
+    """Positions of values in px, and the ticks to show."""
 
     at: Place
     ticks: tuple[float, ...]

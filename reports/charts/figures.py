@@ -84,7 +84,7 @@ def figure_svg(figure: FigureView, ink: str = "currentColor") -> Markup:
 def figure_file(figure: FigureView, kind: str) -> bytes:
     """The figure for a paper, dark on white, in one of `FORMATS`; PNG at twice the size.
 
-    A separate process draws PDF and PNG, because the renderer can abort its process.
+    A separate process writes PDF and PNG, because the renderer can abort its process.
 
     Raises:
         RuntimeError: if the renderer fails.
@@ -95,11 +95,12 @@ def figure_file(figure: FigureView, kind: str) -> bytes:
     if kind == "png":
         svg = svg.replace(">", '><rect width="100%" height="100%" fill="white"/>', 1)
     command = [sys.executable, "-I", str(_CONVERTER), kind]
-    drawn = subprocess.run(command, input=svg.encode(), capture_output=True, check=False)
-    if drawn.returncode:
-        reason = drawn.stderr.decode(errors="replace").strip().rpartition("\n")[2] or f"exit code {drawn.returncode}"
+    converted = subprocess.run(command, input=svg.encode(), capture_output=True, check=False)
+    if converted.returncode:
+        last_line = converted.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        reason = last_line or f"exit code {converted.returncode}"
         raise RuntimeError(f"the renderer of {kind.upper()} files failed: {reason}")
-    return drawn.stdout
+    return converted.stdout
 
 
 def _foot(figure: FigureView) -> int:

@@ -1,6 +1,6 @@
 """The static picture of the first screen: accuracy against difficulty with named datasets, and A minus B below.
 
-`script/hero_drawing.js` draws the same picture for any two methods, with the positions of this file.
+`script/hero_drawing.js` plots the same picture for any two methods, with the positions of this file.
 """
 
 import math
@@ -17,7 +17,7 @@ from reports.views import AnswerView, AxisView, LeadView, OverviewView
 
 WIDTH, HEIGHT = 860, 514
 LEFT, RIGHT = 46, 760
-"""Ends of the x axis; the mean over datasets is drawn to the right of it."""
+"""Ends of the x axis; the mean over datasets is shown to the right of it."""
 RAIL, TOP, BOTTOM = 84, 98, 296
 """Lower ends of the dataset names, and the ends of the upper panel, in px."""
 LOWER_TOP, LOWER_BOTTOM = 336, 460
@@ -42,12 +42,12 @@ PLACES = {
     "markGap": MARK_GAP, "named": NAMED, "room": ROOM, "line": LINE, "meanBar": MEAN_BAR,
     "chance": CHANCE,
 }  # fmt: skip
-"""Positions for the script that draws the same picture."""
+"""Positions for the script that plots the same picture."""
 
 
 @dataclass(frozen=True)
 class Placed:
-    """The datasets in drawing order, with the positions of their points and of their names in px."""
+    """The datasets from left to right, with the positions of their points and of their names in px."""
 
     order: tuple[str, ...]
     x: Mapping[str, float]

@@ -9,5 +9,5 @@ if __name__ == "__main__":
     import vl_convert
 
     svg = sys.stdin.buffer.read().decode()
-    drawn = vl_convert.svg_to_pdf(svg) if sys.argv[1] == "pdf" else vl_convert.svg_to_png(svg, scale=2)
-    sys.stdout.buffer.write(drawn)
+    converted = vl_convert.svg_to_pdf(svg) if sys.argv[1] == "pdf" else vl_convert.svg_to_png(svg, scale=2)
+    sys.stdout.buffer.write(converted)

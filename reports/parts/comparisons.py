@@ -9,7 +9,7 @@ from reports.tables.composed import with_other_shots
 from reports.views import BoardView
 
 MOST_SHOWN = 20
-"""Largest number of methods in a head to head that is drawn at once; a larger table is drawn when it is opened."""
+"""Largest number of methods in a head-to-head table that is rendered at once; a larger one waits until it is opened."""
 
 
 def pairs_parts(view: BoardView) -> list[Part]:

@@ -94,7 +94,7 @@ def _ablations(view: View) -> Part:
     note = (
         f"{pairs} Each point is a dataset. The differences are plotted against three dataset properties, since "
         "difficulty largely reflects the number of classes, and gains mostly follow the headroom (100 % minus "
-        "zero-shot accuracy). A line is drawn only if it predicts left-out datasets. It is dashed if the association "
+        "zero-shot accuracy). A line is shown only if it predicts left-out datasets. It is dashed if the association "
         "is not significant (permutation p values, Holm-corrected over all trends of the measure)."
     )
     number = counted(len(contrasted[-1].contrasts), "pair")

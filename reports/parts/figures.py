@@ -1,4 +1,4 @@
-"""Redrawn figures of a paper with their values."""
+"""Figures of a paper, plotted from runs, with their values."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from reports._format import few_runs, plain, plural
 from reports.charts.figures import figure_svg
-from reports.parts.part import Part, drawn, fold, heading, paragraph, table
+from reports.parts.part import Part, fold, heading, paragraph, picture, table
 from reports.tables.model import Cell, Column, Table, cell
 from reports.views import FigurePoint, FigureView
 
@@ -19,7 +19,7 @@ def figures_parts(figures: Sequence[FigureView]) -> list[Part]:
 def _figure(figure: FigureView) -> list[Part]:
     parts = [heading(f"f-{figure.name}", f"{figure.title} ({figure.source})")]
     if figure.points:
-        parts.append(drawn(figure_svg(figure)))
+        parts.append(picture(figure_svg(figure)))
         if figure.caption:
             parts.append(paragraph(f"{figure.caption} Bars are 95 % intervals over seeds."))
         note = f"{len(figure.points)} values with their runs"

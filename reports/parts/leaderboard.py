@@ -10,7 +10,7 @@ from reports._format import counted, interval, p_value, percent, plural, seconds
 from reports._format import signed_points as points_text
 from reports._interval_bars import interval_bars
 from reports.charts.critical import critical_svg
-from reports.parts.part import Part, block, drawn, fold, heading, paragraph, table
+from reports.parts.part import Part, block, fold, heading, paragraph, picture, table
 from reports.tables.model import Cell, Column, Table, cell, whole
 from reports.views import MIXED, TEST_TIME, BoardView, DifferenceView, EntryView, OverviewView, Value
 
@@ -191,11 +191,11 @@ def _facts(view: BoardView) -> Markup:
     seeds = f"{plural(len(view.seeds), 'seed', 'seeds')} {', '.join(map(str, view.seeds))}"
     counts = f"{counted(len(view.entries), 'method')} · {counted(len(view.datasets), 'dataset')}{source} · {seeds}"
     if view.protocol == TEST_TIME:
-        drawn = "no labelled images: methods learn from the test images, which each seed orders as a stream"
-        return Markup("{} · {} · {} · {}").format(counts, counted(view.n_runs, "run"), drawn, view.precision)
+        support = "no labelled images: methods learn from the test images, which each seed orders as a stream"
+        return Markup("{} · {} · {} · {}").format(counts, counted(view.n_runs, "run"), support, view.precision)
     rule = Markup("training images drawn as in CoOp’s code (<code>{}</code>)").format(view.draw)
-    drawn = rule if view.draw == "coop" else Markup("training images: draw <code>{}</code>").format(view.draw)
-    return Markup("{} · {} · {} · {}").format(counts, counted(view.n_runs, "run"), drawn, view.precision)
+    support = rule if view.draw == "coop" else Markup("training images: draw <code>{}</code>").format(view.draw)
+    return Markup("{} · {} · {} · {}").format(counts, counted(view.n_runs, "run"), support, view.precision)
 
 
 def _caption(view: BoardView) -> str:
@@ -301,7 +301,7 @@ def _average_ranks(view: BoardView) -> Part:
                     "one bar do not differ significantly (Nemenyi, 5 %). Friedman’s test of equal ranks: {}.{}"
                 ).format(p_value(ranks.p), low)
             ),
-            drawn(critical_svg(ranks, {entry.key: entry.name for entry in view.entries})),
+            picture(critical_svg(ranks, {entry.key: entry.name for entry in view.entries})),
             table(Table(f"{view.anchor}-ratings", columns, rows, caption=caption)),
             block("win_rates"),
         ],

@@ -1,6 +1,6 @@
 """Parts of a section as JSON, and as HTML for the setting that the page is written with.
 
-`script/parts.js` draws the same HTML from the same data. The content of a fold is drawn when it is opened.
+`script/parts.js` renders the same HTML from the same data. The content of a fold is rendered when it is opened.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ def fold(anchor: str, title: str, note: str, parts: Sequence[Part]) -> Part:
     return ["fold", anchor, title, note, list(parts)]
 
 
-def drawn(svg: str) -> Part:
+def picture(svg: str) -> Part:
     """A static picture."""
     return ["svg", str(svg)]
 
@@ -45,7 +45,7 @@ def chart(anchor: str, kind: str, label: str, caption: str) -> Part:
 
 
 def block(name: str) -> Part:
-    """A place where the script `blocks.NAME` draws from the data of the setting (`blocks` in `script/parts.js`)."""
+    """A place that the script `blocks.NAME` fills from the data of the setting (`blocks` in `script/parts.js`)."""
     return ["block", name]
 
 
@@ -61,8 +61,8 @@ def without_folds(parts: Sequence[Part], folds: dict[str, list[Part]]) -> list[P
 
 
 def without_pictures(parts: Sequence[Part]) -> list[Part]:
-    """The parts of a section that is never redrawn, without the pictures that the HTML contains."""
-    return [drawn("") if part[0] == "svg" else part for part in parts]
+    """The parts of a section that is rendered once, without the pictures that the HTML contains."""
+    return [picture("") if part[0] == "svg" else part for part in parts]
 
 
 def parts_html(parts: Sequence[Part], methods: Sequence[Mapping[str, Any]], svg: Mapping[str, Markup]) -> Markup:

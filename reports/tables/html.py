@@ -1,6 +1,6 @@
 """Tables as HTML, for the setting that the page is written with.
 
-`script/tables.js` draws the same HTML from the same data; a test compares them.
+`script/tables.js` renders the same HTML from the same data; a test compares them.
 """
 
 from collections.abc import Mapping, Sequence

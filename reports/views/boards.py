@@ -325,7 +325,7 @@ class BoardView(BoardHeading):
         measures: `("base", "new", "H")`, `("base", "new", "open", "H")` or `("all",)`.
         shots: images per class; None for all training images.
         source: the training dataset in transfer protocols; shown, but excluded from averages.
-        support: what changes the drawn images, such as `noisy:0.2`; empty for a plain draw.
+        support: what changes the draw, such as `noisy:0.2`; empty for a plain draw.
         h_convention: `h_of_means` or `mean_of_h`; None without H.
         cells: by (entry key, dataset name).
         exports: text of the table by format, to copy.

@@ -1,4 +1,4 @@
-"""Redrawn figures of a paper."""
+"""Figures of a paper, plotted from runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -184,12 +184,12 @@ class CommonView:
 class DemoSettingsView:
     """A board whose methods trained with the recipe `demo`: images per class, and test images of all datasets.
 
-    `shots` is None for all training images. `drawn` if all datasets are synthetic.
+    `shots` is None for all training images. `synthetic` says whether all datasets are synthetic.
     """
 
     shots: int | None
     images: int
-    drawn: bool
+    synthetic: bool
 
 
 @dataclass(frozen=True)

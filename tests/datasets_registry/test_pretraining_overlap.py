@@ -48,6 +48,6 @@ def test_weights_without_published_data_get_no_statement(backbone: str) -> None:
     assert pretraining_overlap(get_dataset("dtd"), backbone) == ()
 
 
-def test_drawn_datasets_have_no_statement_and_others_have_those_of_all_studies() -> None:
+def test_synthetic_datasets_have_no_statement_and_others_have_those_of_all_studies() -> None:
     assert pretraining_overlap(get_dataset("spectrum_basic")) == ()
     assert len(pretraining_overlap(get_dataset("dtd"))) == len(overlap_studies())

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from drawn_photos import CLASSES, Entries, Photos
 from short_settings import SHORT, SHORT_RECIPE
 from sweep_requests import sweep_over
+from synthetic_photos import CLASSES, Entries, Photos
 from tiny_runs import BACKBONE, forget_loaded
 
 import bench
@@ -50,7 +50,7 @@ def in_other_order(entries: Entries) -> Entries:
     return [entries[i] for i in np.random.default_rng(1).permutation(len(entries))]
 
 
-PHOTOS = Photos("drawn_photos")
+PHOTOS = Photos("synthetic_photos")
 COPY = Photos("a_copy", folder=lambda name: f"n{CLASSES.index(name) * 7919 % 1000:08d}")
 TEST_ORDER = Photos("other_test_order", arranged=lambda part, all_: in_other_order(all_) if part == "test" else all_)
 TRAIN_ORDER = Photos("other_train_order", arranged=lambda part, all_: all_ if part == "test" else in_other_order(all_))

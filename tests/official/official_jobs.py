@@ -208,7 +208,7 @@ COMPARISONS = (
     ),
     Comparison("APEX, base to new", "apex", "APEX", "APEX", visual_text_and_adapter, APEX,
         ("TRAINER.APEX.PREC", "fp32"), {"reference_visual": "random_prompts"}, patch="apex_sizes", classes="base",
-        backbone="ViT-demo.random",  # the drawn CLIP finds all names of EuroSAT alike, so its ensemble is not active
+        backbone="ViT-demo.random",  # to the demo CLIP all names of EuroSAT are similar, so its ensemble is not active
     ),
     Comparison(
         "PromptSRC", "promptsrc", "PromptSRC", "PromptSRC", both_prompts, PROMPTSRC,

@@ -1,7 +1,7 @@
 """Time and memory of a board of 30 submissions with 5,010 runs: all of it, one changed submission, and one check.
 
-The runs have random logits on real tasks of the eleven drawn datasets: 167 runs of one method each. Seconds of CPU time
-are printed beside those on the clock, which other work on the machine lengthens.
+The runs have random logits on the tasks of the eleven synthetic datasets: 167 runs of one method each. CPU seconds are
+printed beside wall-clock seconds, which other work on the machine lengthens.
 
     PYTHONPATH=.:tests/support python tests/perf/large_board.py [--images 5] [--place FOLDER]
 """
@@ -19,13 +19,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from drawn_submissions import FACTS, Draft, drawn_run
+from simulated_submissions import FACTS, Draft, simulated_run
 
 from datasets_registry import EvalProtocol, list_datasets
 from methods import known_methods
 
 SUBMISSIONS, SEEDS = 30, 15
-"""Of each submission: all drawn datasets with these seeds, and two datasets with one seed more."""
+"""Of each submission: all synthetic datasets with these seeds, and two datasets with one seed more."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -68,7 +68,7 @@ def write_submission(
     names = [info.name for info in list_datasets() if info.name.startswith("spectrum_")][:datasets]
     cells = [(name, seed) for name in names for seed in range(1, seeds + 1)] + [(name, seeds + 1) for name in names[:2]]
     runs = [
-        drawn_run(method, seed, dataset=f"{name}:test={images}", skill=1.5 + number / 20, salt=salt)
+        simulated_run(method, seed, dataset=f"{name}:test={images}", skill=1.5 + number / 20, salt=salt)
         for name, seed in cells
     ]
     facts = FACTS.model_copy(update={"who": f"Lab {number}", "submitted": FACTS.submitted + timedelta(hours=number)})

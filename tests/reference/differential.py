@@ -347,17 +347,17 @@ def real_features(source: Path) -> Iterator[dict[str, str]]:
 
 
 def settings_of(seeds: Sequence[int], real: Mapping[str, str], only: Sequence[str] = ()) -> list[Setting]:
-    """The long form: published trainings on drawn images, and on real features where a method needs only these."""
-    drawn = [Setting(m, "spectrum_sketch", seed, epochs=EPOCHS.get(m)) for m in METHODS for seed in seeds]
+    """The long form: published trainings on synthetic images, and on real features where a method needs only these."""
+    synthetic = [Setting(m, "spectrum_sketch", seed, epochs=EPOCHS.get(m)) for m in METHODS for seed in seeds]
     # CoOp's published rate changes the small CLIP's logits little; this one changes them by ten
-    drawn += [Setting("coop", "spectrum_sketch", seed, epochs=10, lr=0.2) for seed in seeds]
+    synthetic += [Setting("coop", "spectrum_sketch", seed, epochs=10, lr=0.2) for seed in seeds]
     stored = [
         Setting(method, dataset, seed, shots=8, epochs=EPOCHS.get(method), backbone=backbone)
         for method in ("clip_adapter", "tip_adapter_f")
         for dataset, backbone in real.items()
         for seed in seeds
     ]
-    return [setting for setting in drawn + stored if not only or setting.method in only]
+    return [setting for setting in synthetic + stored if not only or setting.method in only]
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -154,7 +154,7 @@ CONCLUSIONS = {  # settled, trend, hard above easy -> the end of the sentence
 
 
 @pytest.mark.parametrize("case", CONCLUSIONS)
-def test_one_conclusion_is_drawn_about_difficulty(runs, case):
+def test_one_conclusion_is_stated_about_difficulty(runs, case):
     settled, trend, above = case
     _, view = overview_of(runs)
     groups = replace(view.answers["H"].groups, settled=settled, trend=trend)
@@ -373,8 +373,8 @@ def test_a_board_of_short_trainings_says_so(runs):
         view, "H"
     )
     assert answer(view, "H").startswith("Demo: <b>")
-    drawn = demo.assign(dataset="spectrum_" + demo["dataset"])
-    assert answer(overview_of(drawn)[1], "H").startswith("Demo on drawn images: <b>")
+    synthetic = demo.assign(dataset="spectrum_" + demo["dataset"])
+    assert answer(overview_of(synthetic)[1], "H").startswith("Demo on synthetic images: <b>")
     mixed = runs.assign(recipe_name=demo["recipe_name"].where(runs["method"] != "coop", "published"))
     assert "Demo" not in small_print(overview_of(mixed)[1], "H")
 

@@ -37,7 +37,7 @@ def complaints(page):
 
 
 def open_folds(page):
-    """Open every fold, and wait for what is drawn then."""
+    """Open every fold, and wait for its content."""
     page.run("document.querySelectorAll('details').forEach((card) => { card.open = true; })")
     loading = "[...document.querySelectorAll('.block, .body')].some((place) => place.textContent.startsWith('Loading'))"
     page.wait(f"!{loading}")
@@ -79,17 +79,17 @@ MARKS = """[...document.querySelectorAll('.chart .picture')].map((place) =>
 
 
 def test_scripts_draw_a_setting_as_the_page_writes_it(page, tab, url):
-    """Tables, texts and charts of the first setting, drawn again from the data, equal those in the HTML."""
+    """Tables, texts and charts of the first setting, rendered again from the data, equal those in the HTML."""
     choose(page, "#chooser select", "Few-shot")
     choose(page, "#chooser select", "Base-to-new")
-    drawn, marks = page.run(PARTS), page.run(MARKS)
+    rendered, marks = page.run(PARTS), page.run(MARKS)
     tab.call("Emulation.setScriptExecutionDisabled", value=True)
     tab.open(url)
     written, places = tab.run(PARTS), tab.run(MARKS)
     tab.call("Emulation.setScriptExecutionDisabled", value=False)
     assert {"leaderboard", "difficulty", "cost", "quality", "runs"} <= written.keys()
     for section, text in written.items():
-        assert drawn[section] == text, section
+        assert rendered[section] == text, section
     assert len(marks) == len(places) == 2
     for mine, theirs in zip(marks, places, strict=True):
         assert [what for what, _ in mine] == [what for what, _ in theirs]

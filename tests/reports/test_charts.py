@@ -41,7 +41,7 @@ def test_names_in_charts_stay_text(board):
     assert "<b" not in figure_svg(figure)
 
 
-def test_memory_is_drawn_only_where_every_method_has_it():
+def test_memory_is_shown_only_where_every_method_has_it():
     runs = runs_frame(protocols=("base-to-new",))
     full, partial = (
         site_view(frame, difficulty_frame(), catalogue(), package_version="0").boards[0]
@@ -70,15 +70,15 @@ def test_a_figure_shows_every_point_and_becomes_a_file_of_each_kind(figure, pane
         for series in ("one", "two")
         for at, x in enumerate(xs)
     )
-    drawn = replace(figure, points=points)
-    svg = figure_svg(drawn)
+    figure = replace(figure, points=points)
+    svg = figure_svg(figure)
     assert svg.count("<title>") == len(points)
     assert "NaN" not in svg
     assert all(name in svg for name in ("one", "two", *(f"panel {p}" for p in range(panels))))
-    assert figure_file(drawn, "svg").startswith(b"<svg ")
-    assert b"currentColor" not in figure_file(drawn, "svg")
-    assert figure_file(drawn, "pdf").startswith(b"%PDF")
-    assert figure_file(drawn, "png").startswith(b"\x89PNG")
+    assert figure_file(figure, "svg").startswith(b"<svg ")
+    assert b"currentColor" not in figure_file(figure, "svg")
+    assert figure_file(figure, "pdf").startswith(b"%PDF")
+    assert figure_file(figure, "png").startswith(b"\x89PNG")
 
 
 def test_control_characters_in_a_name_do_not_stop_the_files():
@@ -93,9 +93,9 @@ def test_control_characters_in_a_name_do_not_stop_the_files():
 def test_a_renderer_that_crashes_is_an_error_and_not_the_end(crash, monkeypatch, tmp_path):
     (tmp_path / "crashing.py").write_text(crash)
     monkeypatch.setattr(figures, "_CONVERTER", tmp_path / "crashing.py")
-    drawn = FigureView("f", "t", "x", "y", "line", (FigurePoint("p", "s", 1.0, 2.0, 1.0, 3.0, 3, ("a",)),))
+    figure = FigureView("f", "t", "x", "y", "line", (FigurePoint("p", "s", 1.0, 2.0, 1.0, 3.0, 3, ("a",)),))
     with pytest.raises(RuntimeError, match="renderer of PDF files failed: (exit code -6|ValueError: no such font)"):
-        figure_file(drawn, "pdf")
+        figure_file(figure, "pdf")
 
 
 @pytest.mark.parametrize("values", [[0.0], [0.0, 0.0], [1e-9, 2e-9], [3.0, 4.0], [0.0, 1e12]])

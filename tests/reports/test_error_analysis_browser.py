@@ -190,7 +190,7 @@ def test_a_served_folder_shows_every_image_of_a_run(tab, site):
         assert [e for e in complaints(tab) if "favicon" not in str(e)] == []
 
 
-def test_common_errors_and_calibration_are_drawn_when_they_are_opened(page):
+def test_common_errors_and_calibration_are_rendered_when_they_are_opened(page):
     page.wait("document.querySelectorAll('#common-errors details').length === 4")
     assert page.run("document.querySelectorAll('#common-errors img').length") == 0
     page.run("document.querySelectorAll('details').forEach((card) => { card.open = true; })")

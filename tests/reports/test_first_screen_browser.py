@@ -120,13 +120,13 @@ def test_the_script_draws_the_picture_that_the_page_was_written_with(page, tab, 
     marks = """[...document.querySelectorAll('#hero svg text, #hero svg .mark')].map((node) =>
         [node.tagName + node.textContent, ['transform', 'd', 'x', 'y', 'cx', 'cy'].map((name) =>
             node.getAttribute(name) || '').join(' ').match(/-?[\\d.]+/g).map(Number)])"""
-    drawn = page.run(marks)
+    rendered = page.run(marks)
     tab.call("Emulation.setScriptExecutionDisabled", value=True)
     tab.open(url)
     written = tab.run(marks)
     tab.call("Emulation.setScriptExecutionDisabled", value=False)
-    assert len(drawn) == len(written) > 60
-    for (what, places), (same, others) in zip(sorted(drawn), sorted(written), strict=True):
+    assert len(rendered) == len(written) > 60
+    for (what, places), (same, others) in zip(sorted(rendered), sorted(written), strict=True):
         assert what == same
         assert places == pytest.approx(others, abs=0.3), what
 
@@ -315,7 +315,7 @@ def test_what_is_copied_is_what_export_writes(page, runs, view):
     assert [100 * float(row["H"]) for row in rows] == pytest.approx([float(text) for text in cells], abs=0.0051)
 
 
-def test_any_table_is_copied_as_it_is_drawn(page):
+def test_any_table_is_copied_as_it_is_shown(page):
     page.call("Emulation.setFocusEmulationEnabled", enabled=True)
     page.run("document.addEventListener('copy', () => { window.copied = document.activeElement.value; })")
     place = "document.querySelector('#difficulty .table')"

@@ -26,8 +26,8 @@ RENAMED = {"coop": "kgcoop", "maple": "promptsrc"}
 """Two more methods for the sample's eight."""
 
 
-class Drawn:
-    """Synthetic predictions and thumbnails of every run; its folder has no shards."""
+class SimulatedStore:
+    """Simulated predictions and thumbnails of every run; its folder has no shards."""
 
     def __init__(self, runs):
         self.runs = runs
@@ -74,14 +74,14 @@ def file(tmp_path_factory):
     more["method"] = more["method"].map(RENAMED)
     more["run_id"] = more["run_id"].str[::-1]
     runs = pd.concat([runs, more], ignore_index=True)
-    drawn = Drawn(tmp_path_factory.mktemp("runs"))
+    simulated = SimulatedStore(tmp_path_factory.mktemp("runs"))
     view = site_view(
         runs,
         difficulty_frame(),
         catalogue(),
         package_version="0.1.0",
-        stored=drawn,
-        pictures=drawn,
+        stored=simulated,
+        pictures=simulated,
         curves=curves_frame(runs),
     )
     return render_site(view, tmp_path_factory.mktemp("site") / "index.html")

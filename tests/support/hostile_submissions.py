@@ -13,7 +13,17 @@ from typing import Any
 
 import numpy as np
 from bundle_files import listing, rewritten
-from drawn_submissions import DATASET, FACTS, Draft, Run, drawn_run, honest_runs, oracle_of, task_of, with_predictions
+from simulated_submissions import (
+    DATASET,
+    FACTS,
+    Draft,
+    Run,
+    honest_runs,
+    oracle_of,
+    simulated_run,
+    task_of,
+    with_predictions,
+)
 
 from bench.results.bundle_file import LIST
 from bench.results.checksummed_json import encode_document
@@ -133,8 +143,8 @@ def unmarked(run: Run) -> Run:
 
 def oracle_setting() -> Run:
     """A method whose own search uses the test labels, and which does not say so."""
-    config = drawn_run("tip_adapter")[0].spec.config | {"selection": "oracle"}
-    return drawn_run("tip_adapter", config=config)
+    config = simulated_run("tip_adapter")[0].spec.config | {"selection": "oracle"}
+    return simulated_run("tip_adapter", config=config)
 
 
 def add(name: str, content: bytes) -> Callable[[dict[str, bytes]], object]:
@@ -176,7 +186,7 @@ def flipped(content: dict[str, bytes]) -> None:
 
 def wrong_task() -> list[Run]:
     """A run with the support images of seed 2 that states seed 1."""
-    return [drawn_run(task_fingerprint=task_of(DATASET, 2, 2).fingerprint)]
+    return [simulated_run(task_fingerprint=task_of(DATASET, 2, 2).fingerprint)]
 
 
 def difficulty(content: dict[str, bytes]) -> None:
@@ -229,36 +239,37 @@ HOSTILE: dict[str, Hostile] = {
     "a calibration that was improved": record(lambda r: r["scores"][0].update(ece=0.0), "ece is stated as 0.000000"),
     "HTML in the name of a method": record(lambda r: r["spec"].update(method="<script>"), "spec.method"),
     "a spec that is not of its id": record(lambda r: r["spec"].update(seed=99), "its spec has the id"),
-    "predictions that were edited": runs(lambda: [all_right(drawn_run())], "true labels of"),
-    "hard images left out": runs(lambda: [easy_images(drawn_run())], "test images are not those of the dataset"),
+    "predictions that were edited": runs(lambda: [all_right(simulated_run())], "true labels of"),
+    "hard images left out": runs(lambda: [easy_images(simulated_run())], "test images are not those of the dataset"),
     "another draw": runs(wrong_task, "not those of draw coop, seed 1"),
-    "other support images": runs(lambda: [other_digests(drawn_run())], "digests of its support images"),
+    "other support images": runs(lambda: [other_digests(simulated_run())], "digests of its support images"),
     "a dataset of their own": runs(
-        lambda: [drawn_run(dataset=DATASET), with_dataset("their_easy_set")], "not known to this board"
+        lambda: [simulated_run(dataset=DATASET), with_dataset("their_easy_set")], "not known to this board"
     ),
     # claims
     "an oracle that is not marked": runs(lambda: [unmarked(oracle_of())], "scores do not say so"),
     "an oracle's setting that is not marked": runs(lambda: [oracle_setting()], "settings select on test labels"),
     "an oracle's score as its own": runs(
-        lambda: [oracle_of(), with_predictions(drawn_run(), oracle_of()[1])], "bit for bit"
+        lambda: [oracle_of(), with_predictions(simulated_run(), oracle_of()[1])], "bit for bit"
     ),
-    "a score above the oracle": runs(lambda: [oracle_of(skill=1.0), drawn_run(skill=4.0)], "above the"),
+    "a score above the oracle": runs(lambda: [oracle_of(skill=1.0), simulated_run(skill=4.0)], "above the"),
     "predictions of another method": runs(
-        lambda: [drawn_run(), with_predictions(drawn_run("clip_adapter"), drawn_run()[1])], "bit for bit"
+        lambda: [simulated_run(), with_predictions(simulated_run("clip_adapter"), simulated_run()[1])], "bit for bit"
     ),
     "training that left zero-shot unchanged": runs(
-        lambda: [drawn_run("zero_shot"), with_predictions(drawn_run(), drawn_run("zero_shot")[1])], "bit for bit"
+        lambda: [simulated_run("zero_shot"), with_predictions(simulated_run(), simulated_run("zero_shot")[1])],
+        "bit for bit",
     ),
     "one run as two seeds": runs(
-        lambda: [drawn_run(), with_predictions(drawn_run(seed=2), drawn_run()[1])], "bit for bit"
+        lambda: [simulated_run(), with_predictions(simulated_run(seed=2), simulated_run()[1])], "bit for bit"
     ),
-    "one answer for all images": runs(lambda: [same_logits(drawn_run())], "have the same logits"),
-    "held-out training images": runs(lambda: [drawn_run(fold="1/4")], "held-out training images"),
+    "one answer for all images": runs(lambda: [same_logits(simulated_run())], "have the same logits"),
+    "held-out training images": runs(lambda: [simulated_run(fold="1/4")], "held-out training images"),
 }
 
 
 def with_dataset(name: str) -> Run:
-    record, predictions = drawn_run(salt=3)
+    record, predictions = simulated_run(salt=3)
     spec = record.spec.model_copy(update={"dataset": name})
     return record.model_copy(update={"spec": spec, "run_id": spec.run_id}), predictions
 
@@ -266,5 +277,5 @@ def with_dataset(name: str) -> Run:
 def copy_of(earlier: Path, folder: Path) -> None:
     """The predictions of another submission under another method's name."""
     shutil.copytree(earlier, folder)
-    stolen = with_predictions(drawn_run("clip_adapter"), honest_runs()[0][1])
+    stolen = with_predictions(simulated_run("clip_adapter"), honest_runs()[0][1])
     Draft([stolen], FACTS.model_copy(update={"who": "A thief"})).write(folder)

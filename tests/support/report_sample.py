@@ -1,4 +1,4 @@
-"""A synthetic results database: eleven datasets, eight methods, three seeds, one missing and one failed run."""
+"""A simulated results database: eleven datasets, eight methods, three seeds, one missing and one failed run."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ FOLDS, SHARED, OWN, NOISE = 4, 1.2, 0.5, 0.5
 
 
 class SimulatedRace(Race):
-    """The decisions of a race, with outcomes drawn instead of trainings.
+    """The decisions of a race, with simulated outcomes instead of trainings.
 
     A method is right on an image if its ability + the image's ease + its ease for this method + an effect of the
     training + noise is above zero. Expected accuracies over images and trainings are exact.

@@ -33,7 +33,7 @@ def test_the_world_contains_every_shape_in_every_colour() -> None:
 
 def test_a_scene_has_its_colour_in_the_middle() -> None:
     scene = scenes.Scene("square", "red", "plain", "white", "large", 1, "in the middle")
-    red, green, blue = scenes.draw_scene(scene, drawing.generator(0)).getpixel((24, 24))
+    red, green, blue = scenes.paint_scene(scene, drawing.generator(0)).getpixel((24, 24))
     assert red > 150
     assert max(green, blue) < 100
 

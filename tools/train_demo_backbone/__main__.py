@@ -24,8 +24,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.train_demo_backbone", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="the safetensors file to write")
     parser.add_argument("--steps", type=int, default=plan.steps, help="optimiser steps (default: %(default)s)")
-    parser.add_argument("--batch", type=int, default=plan.batch, help="pictures a step (default: %(default)s)")
-    parser.add_argument("--pool", type=int, default=plan.pool, help="pictures drawn beforehand (default: %(default)s)")
+    parser.add_argument("--batch", type=int, default=plan.batch, help="images per step (default: %(default)s)")
+    parser.add_argument(
+        "--pool", type=int, default=plan.pool, help="images painted before training (default: %(default)s)"
+    )
     parser.add_argument("--first-lesson", type=float, default=plan.first_lesson, help="share (default: %(default)s)")
     parser.add_argument("--lr", type=float, default=plan.lr, help="peak learning rate (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=plan.seed, help="(default: %(default)s)")

@@ -12,7 +12,7 @@ from methods import CLIP_MEAN, CLIP_STD
 from tools.train_demo_backbone.scenes import world_image
 
 
-def _draw_block(start: int, stop: int) -> NDArray[np.uint8]:
+def _paint_block(start: int, stop: int) -> NDArray[np.uint8]:
     return np.stack([np.asarray(world_image(index)) for index in range(start, stop)])
 
 
@@ -20,7 +20,7 @@ def render_pool(count: int, processes: int = 2) -> Tensor:
     """Images 0 to `count - 1` of the world as uint8, shape `(count, 48, 48, 3)`."""
     edges = [*range(0, count, 1000), count]
     with ProcessPoolExecutor(processes) as workers:
-        return torch.from_numpy(np.concatenate(list(workers.map(_draw_block, edges[:-1], edges[1:]))))
+        return torch.from_numpy(np.concatenate(list(workers.map(_paint_block, edges[:-1], edges[1:]))))
 
 
 def normalised(pictures: Tensor) -> Tensor:

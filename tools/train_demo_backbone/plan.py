@@ -17,7 +17,7 @@ class TrainingPlan:
     Args:
         steps: optimiser steps.
         batch: images per step.
-        pool: images drawn before training; steps sample from them without replacement.
+        pool: images painted before training; steps sample from them without replacement.
         held_out: images after the pool that measure progress.
         lr: peak learning rate; linear warm-up, then cosine to zero.
         warmup: steps of warm-up.

@@ -100,7 +100,7 @@ def figures(scene: Scene, rng: np.random.Generator) -> list[Figure]:
     return found
 
 
-def draw_scene(scene: Scene, rng: np.random.Generator) -> Image.Image:
+def paint_scene(scene: Scene, rng: np.random.Generator) -> Image.Image:
     """The image of a scene."""
     canvas = blank(jitter(BACKGROUNDS[scene.background], rng, 14))
     period, rotation = float(rng.uniform(4.5, 7)), float(rng.uniform(0, 180))
@@ -136,7 +136,7 @@ def world_scene(index: int) -> Scene:
 
 def world_image(index: int) -> Image.Image:
     """Image `index` of the world."""
-    return draw_scene(world_scene(index), generator("world", WORLD_VERSION, "image", index))
+    return paint_scene(world_scene(index), generator("world", WORLD_VERSION, "image", index))
 
 
 def world_caption(index: int, variant: int = 0, *, mirrored: bool = False) -> str:

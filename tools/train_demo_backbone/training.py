@@ -63,7 +63,7 @@ def train(plan: TrainingPlan, keep: Callable[[dict[str, Tensor]], None]) -> None
     started = time.perf_counter()
     pictures = render_pool(plan.pool + plan.held_out)
     scenes = [world_scene(index) for index in range(plan.pool + plan.held_out)]
-    log.info("drew %d pictures in %.0f s", len(pictures), time.perf_counter() - started)
+    log.info("painted %d images in %.0f s", len(pictures), time.perf_counter() - started)
     held_out, held_out_scenes = normalised(pictures[plan.pool :]), scenes[plan.pool :]
 
     with torch.random.fork_rng(devices=[]):

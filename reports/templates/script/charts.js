@@ -1,4 +1,4 @@
-// Cost and learning curves: the pictures of reports/charts, redrawn for the chosen x axis, with a tooltip at the nearest point.
+// Cost and learning curves: the pictures of reports/charts for the chosen x axis, with a tooltip at the nearest point.
 const PLOT = { width: 860, height: 360, left: 52, right: 690, top: 30, bottom: 312, gap: 15, name: 24 };
 const COST_AXES = {
   train_seconds: ["Preparation and training time", 0.1, "time"],
@@ -83,7 +83,7 @@ const chartKinds = {
       const baseline = data.curves.baseline;
       const x = logAxis(curves.flatMap((curve) => curve.points.map((point) => point[0])), PLOT.left, PLOT.right, 0);
       const y = linearAxis(curves.flatMap((curve) => curve.points.map((point) => point[1])).concat(baseline === null ? [] : baseline / 100), PLOT.bottom, PLOT.top);
-      const drawn = curves.map((curve, index) => {
+      const lines = curves.map((curve, index) => {
         const side = index === curves.length - 1 ? "a" : "other";
         const places = curve.points.map(([at, value]) => [x.at(at), y.at(value)]);
         return plotSteps(places, "curve " + side) + places.map((place, number) => plotDisc(...place, side, 3.5,
@@ -93,7 +93,7 @@ const chartKinds = {
       ends.sort((p, q) => p[0] - q[0] || p[1] - q[1] || (p[2] < q[2] ? -1 : 1));
       const heights = spreadOut(ends.map(([at]) => at), PLOT.gap, PLOT.top, PLOT.bottom).map(rounded);
       return plotFrame(x, y, title + " (log scale)", UNITS[unit]) +
-        (baseline === null ? "" : `<path class="front" d="M${PLOT.left},${y.at(baseline / 100)}H${PLOT.right}"/>`) + drawn +
+        (baseline === null ? "" : `<path class="front" d="M${PLOT.left},${y.at(baseline / 100)}H${PLOT.right}"/>`) + lines +
         ends.map(([at, end, name, side], index) => `<path class="guide" d="M${end},${at}L${PLOT.right + 12},${heights[index]}"/>` + plotName(PLOT.right + 16, heights[index], name, side)).join("");
     },
   },

@@ -87,9 +87,9 @@ const shotsTable = (data, measure) => {
     classes: "matrix",
   };
 };
-// Draws a composed table, unless the page was written with it.
-const putTable = (place, table, data, drawn) => {
-  if (drawn || !place.querySelector(".table")) place.innerHTML = tableHtml(table, data.methods);
+// Renders a composed table, unless the page was written with it.
+const putTable = (place, table, data, always) => {
+  if (always || !place.querySelector(".table")) place.innerHTML = tableHtml(table, data.methods);
   bindTable(place.querySelector(".table"), table, data.methods);
 };
 blocks.head_to_head = (data, place) => putTable(place, headToHeadTable(data), data);

@@ -34,7 +34,7 @@ const citationsOf = ({ table, methods, order, pressed }) => {
   const texts = shown.map(({ method, name }) => block.methods[method][1].trim() || `% ${name}: no citation is known`);
   return Array.from(new Set(texts)).join("\n\n") + "\n";
 };
-// The leaderboard is copied as `etl-bench export` writes it; other tables as they are drawn.
+// The leaderboard is copied as `etl-bench export` writes it; other tables as they are shown.
 const textToCopy = (state, format) => format === "BibTeX" ? Promise.resolve(citationsOf(state)) : state.table.copies
   ? evidence(state.table.copies).then(({ exports }) => exports[format]) : Promise.resolve(tableText(state, format));
 const tableText = ({ table, methods }, format) => {

@@ -97,7 +97,7 @@ if (errorsBox) {
     state.label = state.label === choice ? "" : choice;
     show(true);
   });
-  // What most runs get wrong, by list of classes; the content of each is drawn when it is opened.
+  // What most runs get wrong, by list of classes; the content of each is rendered when it is opened.
   const commonErrors = () => evidence("lists").then((found) => {
     const place = document.getElementById("common-errors");
     place.replaceChildren(...found.map((list) => {

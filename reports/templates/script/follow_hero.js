@@ -1,13 +1,13 @@
 // The sections that follow the first picture: the score of the table of datasets, and the two methods of the charts of shots.
 let shownAnswer = null;
 const followHero = (data, { measure, a, b }) => {
-  const drawn = data.answers[measure];
+  const answer = data.answers[measure];
   const key = (method) => method === null ? null : data.methods[method].key;
   pairOfShots = { measure, a: key(a), b: key(b) };
   const figure = document.querySelector("figure[data-kind=shots]");
   if (figure) figure.querySelector(".picture").innerHTML = drawChart("shots", data);
-  if (drawn === shownAnswer) return;
-  shownAnswer = drawn;
+  if (answer === shownAnswer) return;
+  shownAnswer = answer;
   if (!data.pairs) return;
   const places = (name) => document.querySelector(`[data-block=${name}]`);
   if (places("datasets")) putTable(places("datasets"), datasetsTable(data, measure), data, true);

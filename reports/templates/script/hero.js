@@ -16,7 +16,7 @@ if (hero) {
   const caption = hero.querySelector("figcaption");
   const bar = hero.querySelector(".tools");
   const state = { setting: "", measure: "", a: null, b: null, x: null };
-  let drawn = null;
+  let shown = null;
   let pointed = null;
   let width = 0;
   const now = () => [block.settings[state.setting], numbersOf(block.settings[state.setting])];
@@ -76,27 +76,27 @@ if (hero) {
     tip.replaceChildren(...lines.map((line, index) => element(index ? "span" : "b", { textContent: unbroken(line) + " " })));
     const svg = picture.querySelector("svg");
     const zoom = svg.clientWidth / svg.viewBox.baseVal.width;
-    const [x, y] = drawn.at(dataset).map((place) => place * zoom);
+    const [x, y] = shown.at(dataset).map((place) => place * zoom);
     const room = picture.clientWidth - tip.offsetWidth;
-    tip.style.left = (drawn.horizontal ? Math.max(0, x + 16 <= room ? x + 16 : x - tip.offsetWidth - 16) : Math.max(0, room / 2)) + "px";
-    tip.style.top = picture.offsetTop + (drawn.horizontal ? y : y + 14) + "px";
+    tip.style.left = (shown.horizontal ? Math.max(0, x + 16 <= room ? x + 16 : x - tip.offsetWidth - 16) : Math.max(0, room / 2)) + "px";
+    tip.style.top = picture.offsetTop + (shown.horizontal ? y : y + 14) + "px";
   };
   const nearest = (event) => {
     const box = picture.querySelector("svg").getBoundingClientRect();
     const zoom = box.width / picture.querySelector("svg").viewBox.baseVal.width;
-    const place = drawn.horizontal ? (event.clientX - box.left) / zoom : (event.clientY - box.top) / zoom;
-    const axis = drawn.horizontal ? 0 : 1;
-    return drawn.order.reduce((best, dataset) => Math.abs(drawn.at(dataset)[axis] - place) < Math.abs(drawn.at(best)[axis] - place) ? dataset : best);
+    const place = shown.horizontal ? (event.clientX - box.left) / zoom : (event.clientY - box.top) / zoom;
+    const axis = shown.horizontal ? 0 : 1;
+    return shown.order.reduce((best, dataset) => Math.abs(shown.at(dataset)[axis] - place) < Math.abs(shown.at(best)[axis] - place) ? dataset : best);
   };
   const draw = () => {
     if (!hero.clientWidth) return;  // a page is shown instead
     const [data, numbers] = now();
     width = hero.clientWidth;
     const narrow = width < 600;
-    drawn = narrow ? rowPicture(data, numbers, state, width) : widePicture(data, numbers, state);
+    shown = narrow ? rowPicture(data, numbers, state, width) : widePicture(data, numbers, state);
     pointed = null;
     tip.hidden = true;
-    picture.innerHTML = drawn.svg;
+    picture.innerHTML = shown.svg;
     const names = [state.a, state.b].map((method) => method === null ? "" : data.methods[method].name);
     const found = state.b === null ? [] : numbers.differences(state.measure, state.a, state.b).filter(Boolean);
     const mean = found.length ? numbers.studentT(found.map((item) => item.mean)) : null;
@@ -158,18 +158,18 @@ if (hero) {
     kept.set("setting", state.setting);
     return () => { apply(kept); show(false); };
   });
-  picture.addEventListener("pointermove", (event) => { if (drawn) point(nearest(event)); });
+  picture.addEventListener("pointermove", (event) => { if (shown) point(nearest(event)); });
   picture.addEventListener("pointerleave", () => point(null));
   picture.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    const at = drawn.order.indexOf(pointed);
+    const at = shown.order.indexOf(pointed);
     if (event.key === "Escape") point(null);
     if (event.key === "Enter" && pointed !== null) location.hash = now()[0].datasets[pointed].address;
     if (!step) return;
     event.preventDefault();
-    point(drawn.order[at < 0 ? (step > 0 ? 0 : drawn.order.length - 1) : Math.min(Math.max(at + step, 0), drawn.order.length - 1)]);
+    point(shown.order[at < 0 ? (step > 0 ? 0 : shown.order.length - 1) : Math.min(Math.max(at + step, 0), shown.order.length - 1)]);
   });
-  picture.addEventListener("click", () => { if (pointed !== null && drawn.horizontal) location.hash = now()[0].datasets[pointed].address; });
+  picture.addEventListener("click", () => { if (pointed !== null && shown.horizontal) location.hash = now()[0].datasets[pointed].address; });
   picture.addEventListener("blur", () => point(null));
   hero.append(saveButtons(() => picture.querySelector("svg"), "accuracy-and-difficulty"));
   let timer = 0;

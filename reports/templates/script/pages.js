@@ -1,4 +1,4 @@
-// Pages by address: #method=KEY, #dataset=NAME and #run=ID are drawn from the data of the page, one at a time.
+// Pages by address: #method=KEY, #dataset=NAME and #run=ID are rendered from the data of the page, one at a time.
 const pageNode = document.getElementById("page");
 const frontNode = document.getElementById("front");
 const MEASURES = { base: "Base", new: "New", open: "Open", H: "H", all: "Accuracy" };

@@ -1,7 +1,7 @@
-// The sections of a setting, drawn from its data as reports/parts/part.py does. Folds are drawn when they are opened.
+// The sections of a setting, rendered from its data as by reports/parts/part.py. Folds are rendered when they are opened.
 // A block is a function of the data of the setting in `blocks`, one file each, which returns HTML or a node;
-// `block("name")` in reports/parts places it, and it is drawn again for another setting. `numbersOf(data)` has scores and
-// paired differences of methods and datasets by their numbers; `heroListeners` are told the chosen methods and score.
+// `block("name")` in reports/parts places it, and it is rendered again for another setting. `numbersOf(data)` has scores and
+// paired differences of methods and datasets by their numbers; `heroListeners` receive the chosen methods and score.
 const blocks = {};
 const partHtml = (part, data) => {
   const [kind, ...rest] = part;
@@ -17,11 +17,11 @@ const partHtml = (part, data) => {
 };
 const partsHtml = (parts, data) => parts.map((part) => partHtml(part, data)).join("");
 const drawBlock = (place, name, data) => {
-  const drawn = blocks[name](data, place);
-  if (typeof drawn === "string") place.innerHTML = drawn;
-  else if (drawn) place.replaceChildren(drawn);
+  const content = blocks[name](data, place);
+  if (typeof content === "string") place.innerHTML = content;
+  else if (content) place.replaceChildren(content);
 };
-// Makes drawn parts work; `place` holds their HTML, one element for each part.
+// Makes rendered parts work; `place` holds their HTML, one element for each part.
 const bindParts = (place, parts, data) => parts.forEach((part, index) => {
   const node = place.children[index];
   const [kind, ...rest] = part;

@@ -1,4 +1,4 @@
-// Buttons that save a picture as SVG or PNG: as it is drawn now, in light colours on white, with its styles inside.
+// Buttons that save a picture as SVG or PNG: as it is shown now, in light colours on white, with its styles inside.
 const SAVED_STYLES = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "stroke-linecap", "stroke-linejoin", "opacity", "paint-order", "font-family", "font-size", "font-weight", "font-style", "text-anchor"];
 const PNG_ZOOM = 3;  // px of a saved PNG per px of the picture
 const inLightColours = (work) => {
@@ -34,7 +34,7 @@ const savedPng = ({ text, width, height }) => new Promise((done, failed) => {
     canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
     canvas.toBlob(done, "image/png");
   };
-  image.onerror = () => failed(new Error("The picture cannot be drawn as PNG."));
+  image.onerror = () => failed(new Error("The picture cannot be saved as PNG."));
   image.src = "data:image/svg+xml;charset=utf-8," + encodeURIComponent(text);
 });
 const download = (blob, name) => {

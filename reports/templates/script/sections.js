@@ -1,4 +1,4 @@
-// The sections: those of the first setting are in the page, those of another are drawn when it is chosen.
+// The sections: those of the first setting are in the page, those of another are rendered when it is chosen.
 const partsOf = (name) => (settingData() ? settingData().sections[name] : null) || block.sections[name];
 const sectionNodes = all(".parts[data-section]");
 sectionNodes.forEach((node) => bindParts(node, partsOf(node.dataset.section), settingData()));

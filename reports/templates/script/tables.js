@@ -1,5 +1,5 @@
-// Tables from their data; the same HTML as reports/tables/html.py. Sorting, filtering and long tables redraw the rows.
-// The kinds links and choice (a button) are only drawn here.
+// Tables from their data; the same HTML as reports/tables/html.py. Sorting, filtering and long tables render the rows again.
+// The kinds links and choice (a button) are rendered only here.
 const HEADING = { text: "text", method: "text", badge: "text", sources: "text", link: "text", links: "text", choice: "text", bar: "interval-head" };
 const CELL = { ...HEADING, bar: "interval-cell" };
 const FORMATS = ["CSV", "LaTeX", "Markdown"];
@@ -117,7 +117,7 @@ const sortTable = (state, column) => {
   heading.setAttribute("aria-sort", order);
   redraw(state);
 };
-// Makes the headings of a drawn table buttons, and adds the button for the rest of a long table.
+// Makes the headings of a table buttons, and adds the button for the rest of a long table.
 const bindTable = (place, table, methods) => {
   const node = place.querySelector("table");
   const state = { table, methods, node, order: table.rows.map((_, index) => index), pressed: new Set(), whole: false };

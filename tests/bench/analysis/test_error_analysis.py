@@ -5,14 +5,14 @@ import pytest
 from bench.analysis.error_analysis import class_results, confusions, hard_images, probabilities
 
 
-def drawn(n=400, classes=6, seed=0):
+def toy_outcomes(n=400, classes=6, seed=0):
     draw = np.random.default_rng(seed)
     label = draw.integers(classes, size=n)
     return label, np.where(draw.random(n) < 0.5, label, draw.integers(classes, size=n))
 
 
 def test_confusions_are_the_cells_off_the_diagonal_of_the_confusion_matrix():
-    label, predicted = drawn()
+    label, predicted = toy_outcomes()
     matrix = pd.crosstab(label, predicted).to_numpy()
     found = confusions(label, predicted, limit=1000)
     assert {(c.label, c.predicted): c.count for c in found} == {
@@ -38,7 +38,7 @@ def test_class_results_count_images_and_name_the_most_frequent_error():
 
 
 def test_class_results_add_up_to_the_accuracy():
-    label, predicted = drawn(seed=2)
+    label, predicted = toy_outcomes(seed=2)
     found = class_results(label, predicted)
     assert sum(c.right for c in found) / sum(c.n for c in found) == pytest.approx((label == predicted).mean())
 
@@ -59,7 +59,7 @@ def test_hard_images_are_ordered_by_the_share_of_runs_that_misclassify_them():
 
 
 def test_the_order_of_rows_does_not_matter():
-    label, predicted = drawn()
+    label, predicted = toy_outcomes()
     frame = outcomes(list(zip([f"i{i % 80}" for i in range(400)], label, predicted, strict=True)))
     frame["label"] = frame.groupby("image")["label"].transform("first")
     assert hard_images(frame, limit=20) == hard_images(frame.sample(frac=1, random_state=1), limit=20)

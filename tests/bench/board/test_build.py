@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from drawn_submissions import FACTS, Draft, Run, drawn_run, honest_runs
+from simulated_submissions import FACTS, Draft, Run, honest_runs, simulated_run
 
 from bench.board.build import BoardRequest, Built, build_board
 from bench.board.summary import read_summary
@@ -21,7 +21,7 @@ LATER = FACTS.model_copy(update={"who": "Second & co", "submitted": FACTS.submit
 
 
 def second_runs() -> list[Run]:
-    return [*(drawn_run("clip_adapter", seed) for seed in (1, 2, 3)), drawn_run("coop", 1, salt=5)]
+    return [*(simulated_run("clip_adapter", seed) for seed in (1, 2, 3)), simulated_run("coop", 1, salt=5)]
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +61,8 @@ def test_the_page_shows_rows_and_submissions(start: Path) -> None:
 
 
 def test_a_run_of_two_submissions_counts_for_the_earlier_one(start: Path) -> None:
-    shared = drawn_run()[0].run_id
-    assert Shards(start / ".board" / "runs").record(shared) == drawn_run()[0]
+    shared = simulated_run()[0].run_id
+    assert Shards(start / ".board" / "runs").record(shared) == simulated_run()[0]
     (setting,) = read_summary(start / "site").settings
     assert next(row for row in setting.rows if row.entry == "coop").submissions == ("first",)
 
@@ -85,10 +85,10 @@ def test_a_changed_submission_replaces_its_runs(place: Path) -> None:
     folder = place / "submissions" / "first"
     shutil.rmtree(folder)
     shutil.rmtree(place / "runs-of")
-    Draft([drawn_run(salt=9), drawn_run("zero_shot")]).write(folder)
+    Draft([simulated_run(salt=9), simulated_run("zero_shot")]).write(folder)
     done = build(place)
     assert (done.checked, done.runs.added, done.runs.removed) == (1, 1, 5)
-    assert Shards(place / ".board" / "runs").record(drawn_run()[0].run_id) == drawn_run(salt=9)[0]
+    assert Shards(place / ".board" / "runs").record(simulated_run()[0].run_id) == simulated_run(salt=9)[0]
 
 
 def test_a_removed_submission_leaves_with_its_runs(place: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_removed_submission_leaves_with_its_runs(place: Path) -> None:
 
 def test_a_refused_submission_is_named_and_its_runs_are_not_on_the_board(place: Path) -> None:
     shutil.rmtree(place / "submissions" / "a-second")
-    stolen = [(drawn_run("clip_adapter")[0], honest_runs()[0][1])]
+    stolen = [(simulated_run("clip_adapter")[0], honest_runs()[0][1])]
     Draft(stolen, LATER).write(place / "submissions" / "thief")
     done = build(place)
     assert [report.accepted for report in done.reports] == [True, False]

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import yaml
 from chromium import browser, find_chromium
-from drawn_submissions import FACTS, Draft, drawn_run, with_predictions
 from hostile_submissions import HOSTILE
 from places import ROOT
+from simulated_submissions import FACTS, Draft, simulated_run, with_predictions
 
 from bench.board.build import BoardRequest, build_board
 from bench.board.template import write_template
@@ -77,7 +77,7 @@ def repository(tmp_path: Path) -> Repository:
     write_template(place, "Our board")
     made = Repository(place)
     made.git("init", "--quiet", "--initial-branch", "main")
-    Draft([drawn_run(seed=seed) for seed in (1, 2, 3)]).write(place / "submissions" / "first")
+    Draft([simulated_run(seed=seed) for seed in (1, 2, 3)]).write(place / "submissions" / "first")
     shutil.rmtree(place / "runs-of")
     made.commit("Board with one submission")
     return made
@@ -85,7 +85,7 @@ def repository(tmp_path: Path) -> Repository:
 
 def test_an_honest_pull_request_passes_and_its_diff_is_posted(repository: Repository) -> None:
     base = repository.git("rev-parse", "HEAD")
-    Draft([drawn_run("clip_adapter", seed, skill=6.0) for seed in (1, 2, 3)], LATER).write(
+    Draft([simulated_run("clip_adapter", seed, skill=6.0) for seed in (1, 2, 3)], LATER).write(
         repository.place / "submissions" / "second"
     )
     shutil.rmtree(repository.place / "runs-of")
@@ -108,7 +108,9 @@ def test_the_merge_request_of_a_fork_passes_on_gitlab(repository: Repository, tm
     (repository.place / "README.md").write_text("The board goes on while the fork stays behind.\n")
     repository.commit("A new README")
     clone.git("pull", "--quiet", str(repository.place), "main")
-    Draft([drawn_run("clip_adapter", seed) for seed in (1, 2, 3)], LATER).write(clone.place / "submissions" / "second")
+    Draft([simulated_run("clip_adapter", seed) for seed in (1, 2, 3)], LATER).write(
+        clone.place / "submissions" / "second"
+    )
     shutil.rmtree(clone.place / "runs-of")
     clone.commit("Submission of the second lab")
     job = yaml.safe_load((clone.place / ".gitlab-ci.yml").read_text())["check"]
@@ -130,7 +132,7 @@ def test_the_merge_request_of_a_fork_passes_on_gitlab(repository: Repository, tm
 @pytest.mark.slow  # test_hostile.py checks copies of another submission, and the honest pull request runs the commands
 def test_a_pull_request_with_copied_predictions_fails(repository: Repository) -> None:
     base = repository.git("rev-parse", "HEAD")
-    stolen = [with_predictions(drawn_run("clip_adapter", seed), drawn_run(seed=seed)[1]) for seed in (1, 2, 3)]
+    stolen = [with_predictions(simulated_run("clip_adapter", seed), simulated_run(seed=seed)[1]) for seed in (1, 2, 3)]
     Draft(stolen, LATER).write(repository.place / "submissions" / "thief")
     shutil.rmtree(repository.place / "runs-of")
     repository.commit("Our great method")

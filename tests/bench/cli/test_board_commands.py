@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from drawn_submissions import FACTS, Draft, drawn_run
 from hostile_submissions import HOSTILE
+from simulated_submissions import FACTS, Draft, simulated_run
 from tiny_runs import spec_of
 from typer.testing import CliRunner
 
@@ -25,7 +25,7 @@ def run(*arguments: str | Path) -> tuple[int, str, str]:
 
 def test_build_and_diff(tmp_path: Path) -> None:
     place = tmp_path / "board"
-    Draft([drawn_run()]).write(place / "submissions" / "first")
+    Draft([simulated_run()]).write(place / "submissions" / "first")
     build = ["board", "build", place / "submissions", "--no-images", "-o"]
     code, said, _ = run(*build, tmp_path / "old")
     assert code == 0
@@ -67,7 +67,7 @@ def test_verify_recomputes_genuine_runs_and_finds_invented_ones(tmp_path: Path) 
     asks = FACTS.model_copy(update={"verify": True})
     genuine = [run_experiment(spec_of(method), RunContext()) for method in ("zero_shot", "text_adapter")]
     Draft([(record, list(predictions)) for record, predictions in genuine], asks).write(place / "submissions" / "real")
-    Draft([drawn_run()]).write(place / "submissions" / "silent")
+    Draft([simulated_run()]).write(place / "submissions" / "silent")
     command = ["board", "verify", place / "submissions", "--secret", "commit"]
     code, said, _ = run(*command)
     assert code == 0

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from drawn_submissions import Draft, honest_runs
+from simulated_submissions import Draft, honest_runs
 from typer.testing import CliRunner
 
 from bench.cli.app import app

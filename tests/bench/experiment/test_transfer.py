@@ -201,8 +201,8 @@ def page_of(runs: Path, out: Path) -> str:
 SHORT = ("*.recipe.epochs=1", "*.recipe.views=1")
 
 
-def test_domain_generalization_over_drawn_stand_ins_of_imagenet(data: Path, tmp_path: Path):
-    """ImageNet and its variants in their real layouts, with pictures of noise: A and R have two of the four classes."""
+def test_domain_generalization_over_synthetic_stand_ins_of_imagenet(data: Path, tmp_path: Path):
+    """ImageNet and its variants in their real layouts, with images of noise: A and R have two of the four classes."""
     axes = sweep_over(
         ["coop", "zero_shot"], ["imagenet"], [TINY], protocol=DOMAIN, shots=(2,), seeds=(1,), overrides=SHORT
     )

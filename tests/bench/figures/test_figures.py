@@ -214,7 +214,7 @@ def test_an_adapter_sweep_that_nobody_ran_names_every_width(figures):
     assert len(figure.commands) == 12
 
 
-def test_an_adapter_sweep_is_drawn_by_its_settings(tmp_path):
+def test_an_adapter_sweep_is_plotted_by_its_settings(tmp_path):
     for kind, rank in (("low_rank", 16), ("low_rank", 64), ("bottleneck", 16), ("linear", 64)):
         config = {"adapter": kind, "rank": rank, "ensemble": "both", "ensemble_weight": "adaptive"}
         make_world(tmp_path, rates(["apex"]), images=60, config=config, backbone=BACKBONE)

@@ -266,8 +266,8 @@ def test_a_model_is_found_by_path_id_and_dataset(etl: Etl) -> None:
     assert "is the name of 2 models in runs/models" in err
 
 
-def test_drawn_test_images_are_what_the_task_holds() -> None:
-    """The pictures of this file are the first test images, in the order of the run's predictions."""
+def test_these_images_are_the_test_images_of_the_task() -> None:
+    """The images of this file are the first test images, in the order of the run's predictions."""
     info = get_dataset(DATASET)
     splits = info.reader(None)
     model = list_models(Path("runs/models"))[0].info

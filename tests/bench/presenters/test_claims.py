@@ -78,7 +78,7 @@ def test_published_rows_are_those_of_the_ledger_largest_gap_first(site, frame, p
     assert table["filters"] == [row.verdict for row in site.reproduction.rows]
     assert [row[2] for row in table["rows"]] == [round(1e4 * row.published) for row in site.reproduction.rows]
     section = page[page.index('id="published"') : page.index('id="cost"')]
-    assert section.count('<b class="badge b-') == 25 < len(rows), "the others are drawn on demand"
+    assert section.count('<b class="badge b-') == 25 < len(rows), "the others are rendered on demand"
 
 
 def test_known_errors_of_printed_tables_are_said(site, page):

@@ -114,10 +114,10 @@ def test_the_newest_measurement_of_a_dataset_wins():
 
 
 def test_a_dial_setting_has_the_facts_of_its_dial():
-    facts = Catalogue(datasets={"spectrum": DatasetView("spectrum", "Spectrum", domain="drawn images")}).dataset(
+    facts = Catalogue(datasets={"spectrum": DatasetView("spectrum", "Spectrum", domain="synthetic images")}).dataset(
         "spectrum:blur=2"
     )
-    assert (facts.title, facts.domain) == ("spectrum:blur=2", "drawn images")
+    assert (facts.title, facts.domain) == ("spectrum:blur=2", "synthetic images")
 
 
 def test_a_dataset_with_fewer_test_images_keeps_its_title():

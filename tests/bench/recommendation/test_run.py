@@ -1,4 +1,4 @@
-"""`recommend` on drawn images and a tiny backbone: answer, resuming, budget, and that the test part is unused."""
+"""`recommend` on synthetic images and a tiny backbone: answer, resuming, budget, and that the test part is unused."""
 
 from __future__ import annotations
 

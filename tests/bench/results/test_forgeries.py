@@ -222,7 +222,7 @@ def test_two_runs_of_a_bundle_must_agree_on_their_labels(tmp_path: Path) -> None
 
 
 def test_labels_are_compared_with_the_data_on_disk(tmp_path: Path) -> None:
-    """Without another run on the task, the drawn dataset itself contradicts edited labels."""
+    """Without another run on the task, the synthetic dataset itself contradicts edited labels."""
     old = Path(__file__).parents[2] / "fixtures" / "before_rooms" / "bundle.zip"
     theirs = Shards(tmp_path / "theirs")
     import_results(theirs, old)

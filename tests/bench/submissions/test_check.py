@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawn_submissions import FACTS, Draft, drawn_run, honest_runs, oracle_of, with_predictions
+from simulated_submissions import FACTS, Draft, honest_runs, oracle_of, simulated_run, with_predictions
 
 from bench.context import RunContext
 from bench.experiment.task import declared_task
@@ -43,25 +43,25 @@ def test_an_honest_submission_is_accepted_and_says_what_was_checked(tmp_path: Pa
 
 
 def test_an_oracle_beside_the_plain_run_is_accepted(tmp_path: Path, checks: Checks) -> None:
-    plain, oracle = drawn_run(skill=1.0), oracle_of(skill=4.0)
+    plain, oracle = simulated_run(skill=1.0), oracle_of(skill=4.0)
     report = checked(checks, Draft([plain, oracle]).write(tmp_path / "s" / "lab"))
     assert report.refusals == ()
 
 
 def test_an_oracle_that_chose_what_the_plain_run_has_is_accepted(tmp_path: Path, checks: Checks) -> None:
-    plain = drawn_run()
+    plain = simulated_run()
     oracle = with_predictions(oracle_of(optimism=0.0), plain[1])
     assert checked(checks, Draft([plain, oracle]).write(tmp_path / "s" / "lab")).refusals == ()
 
 
 def test_a_training_free_method_may_end_at_zero_shot(tmp_path: Path, checks: Checks) -> None:
-    zero_shot = drawn_run("zero_shot")
-    tip = with_predictions(drawn_run("tip_adapter"), zero_shot[1])
+    zero_shot = simulated_run("zero_shot")
+    tip = with_predictions(simulated_run("tip_adapter"), zero_shot[1])
     assert checked(checks, Draft([zero_shot, tip]).write(tmp_path / "s" / "lab")).refusals == ()
 
 
 def test_settings_that_differ_are_named(tmp_path: Path, checks: Checks) -> None:
-    run = drawn_run(config=drawn_run()[0].spec.config | {"n_ctx": 4})
+    run = simulated_run(config=simulated_run()[0].spec.config | {"n_ctx": 4})
     report = checked(checks, Draft([run]).write(tmp_path / "s" / "lab"))
     assert report.accepted
     assert report.own.settings == {"coop": ["n_ctx=4"]}
@@ -70,23 +70,23 @@ def test_settings_that_differ_are_named(tmp_path: Path, checks: Checks) -> None:
 
 
 def test_chosen_and_uneven_seeds_are_noted(tmp_path: Path, checks: Checks) -> None:
-    runs = [drawn_run(seed=seed) for seed in (1, 4, 9)]
-    runs += [drawn_run(seed=1, dataset="spectrum_blur:test=5")]
+    runs = [simulated_run(seed=seed) for seed in (1, 4, 9)]
+    runs += [simulated_run(seed=1, dataset="spectrum_blur:test=5")]
     notes = " ".join(checked(checks, Draft(runs).write(tmp_path / "s" / "lab")).notes)
     assert "the seeds 1, 4, 9 are not consecutive, so they may have been chosen" in notes
     assert "not every dataset has the seeds 1, 4, 9: spectrum_blur:test=5" in notes
-    few = " ".join(checked(checks, Draft([drawn_run()]).write(tmp_path / "s" / "few")).notes)
+    few = " ".join(checked(checks, Draft([simulated_run()]).write(tmp_path / "s" / "few")).notes)
     assert "1 seed; the variation over seeds needs at least 3" in few
 
 
 def test_accuracies_that_do_not_vary_are_noted(tmp_path: Path, checks: Checks) -> None:
-    runs = [drawn_run(seed=seed, skill=60.0) for seed in (1, 2, 3)]
+    runs = [simulated_run(seed=seed, skill=60.0) for seed in (1, 2, 3)]
     notes = " ".join(checked(checks, Draft(runs).write(tmp_path / "s" / "lab")).notes)
     assert "the accuracy does not vary over seeds in 1 of 1 cells" in notes
 
 
 def test_a_support_list_that_the_board_lacks_is_reported(tmp_path: Path, checks: Checks) -> None:
-    run = drawn_run(draw=DrawRule.FILE, support="a" * 32)
+    run = simulated_run(draw=DrawRule.FILE, support="a" * 32)
     report = checked(checks, Draft([run]).write(tmp_path / "s" / "lab"))
     assert report.accepted
     assert f"{Level.NOTHING}: 1 of 1 run" in report.own.checked
@@ -102,7 +102,7 @@ def test_runs_of_a_dataset_are_checked_by_its_split_file_alone(tmp_path: Path) -
     }
     (tmp_path / "split_zhou_EuroSAT.json").write_text(json.dumps(parts))
     data, context = DataChecks(tmp_path), RunContext(data_root=tmp_path)
-    record, (item,) = drawn_run()
+    record, (item,) = simulated_run()
     spec = record.spec.model_copy(update={"dataset": "eurosat"})
     blank = declared_task(spec, context, listed_splits({}))
     stated = {sample.key: f"{n:064x}" for n, sample in enumerate(blank.support.samples)}
@@ -128,7 +128,7 @@ def test_runs_of_a_dataset_are_checked_by_its_split_file_alone(tmp_path: Path) -
 
 def test_a_later_submission_with_the_same_run_gives_way(tmp_path: Path, checks: Checks) -> None:
     first = Draft().write(tmp_path / "s" / "first")
-    mine = [drawn_run(salt=1), drawn_run("tip_adapter", 2), drawn_run("clip_adapter")]
+    mine = [simulated_run(salt=1), simulated_run("tip_adapter", 2), simulated_run("clip_adapter")]
     later = FACTS.model_copy(update={"submitted": FACTS.submitted + timedelta(days=1)})
     second = Draft(mine, later).write(tmp_path / "s" / "a-second")
     found = reports([checks.own(second), checks.own(first)])
@@ -142,6 +142,6 @@ def test_a_later_submission_with_the_same_run_gives_way(tmp_path: Path, checks: 
 def test_a_newcomer_may_not_claim_an_earlier_time(tmp_path: Path, checks: Checks) -> None:
     board = checks.own(Draft().write(tmp_path / "s" / "board"))
     early = FACTS.model_copy(update={"submitted": FACTS.submitted - timedelta(days=1)})
-    new = checks.own(Draft([*honest_runs(), drawn_run("clip_adapter")], early).write(tmp_path / "s" / "new"))
+    new = checks.own(Draft([*honest_runs(), simulated_run("clip_adapter")], early).write(tmp_path / "s" / "new"))
     (refusal,) = compare_with_earlier(new, [board], newcomer=True).refusals
     assert "shares runs with board, which is on the board, and states an earlier time" in refusal

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from drawn_submissions import Draft
 from hostile_submissions import HOSTILE, copy_of
+from simulated_submissions import Draft
 
 from bench.submissions.check import Checks, compare_with_earlier
 from bench.submissions.data_checks import DataChecks

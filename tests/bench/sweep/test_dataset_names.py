@@ -1,4 +1,4 @@
-"""Defaults that depend on the datasets: the backbone of drawn images, and the protocol of a user's own."""
+"""Defaults that depend on the datasets: the backbone of synthetic images, and the protocol of a user's own."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from bench.sweep.dataset_names import match_datasets
 from datasets_registry import DATASETS, AddRequest, ColumnNames, EvalProtocol, UnknownNameError, add_dataset
 
 REQUIRED = (
-    r"Dataset '{}'{} holds real images, and the default backbone ViT-demo.drawn knows only drawings, so -b is "
-    r"required. Backbones: -b ViT-B-32.openai \(151 M parameters, 605 MB, .*-b ViT-B-16.openai .*-b ViT-L-14.openai .* "
-    r"or a file, -b ARCH=FILE; to try commands out, -b ViT-demo.drawn"
+    r"Dataset '{}'{} holds real images, but the default backbone ViT-demo.drawn was trained on synthetic images, so -b "
+    r"is required. Backbones: -b ViT-B-32.openai \(151 M parameters, 605 MB, .*-b ViT-B-16.openai .*-b ViT-L-14.openai "
+    r".* or a file, -b ARCH=FILE; to try commands out, -b ViT-demo.drawn"
 )
 
 
@@ -37,7 +37,7 @@ def birds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.mark.parametrize("datasets", ["eurosat", "spectrum_basic,eurosat", "eurosat,unknown"])
-def test_a_dataset_that_is_not_drawn_needs_a_backbone(datasets: str) -> None:
+def test_a_dataset_that_is_not_synthetic_needs_a_backbone(datasets: str) -> None:
     with pytest.raises(UsageError, match=REQUIRED.format("eurosat", "")):
         SweepRequest.build(methods="coop", datasets=datasets)
     request = SweepRequest.build(methods="coop", datasets=datasets, backbones="ViT-demo.drawn")
@@ -55,7 +55,7 @@ def test_own_images_patterns_and_targets_need_one_too(birds: str) -> None:
         plan("coop", birds)
 
 
-def test_drawn_datasets_have_the_demo_backbone() -> None:
+def test_synthetic_datasets_have_the_demo_backbone() -> None:
     request = SweepRequest.build(methods="coop", datasets="spectrum*")
     assert (request.backbones, request.protocol) == (["ViT-demo.drawn"], EvalProtocol.BASE_TO_NEW)
     assert request.to_toml() == 'methods = ["coop"]\ndatasets = ["spectrum*"]\n'

@@ -556,7 +556,7 @@ def test_a_read_only_data_root_and_a_locked_folder(make_dataset: MakeDataset) ->
     dataset.root.chmod(0o700)
 
 
-# --- drawn and own datasets -------------------------------------------------------------------------------------------
+# --- synthetic and own datasets ---------------------------------------------------------------------------------------
 
 
 def test_a_synthetic_dataset_has_nothing_to_check() -> None:

@@ -1,4 +1,4 @@
-"""Drawing is deterministic: equal parameters give equal images in any order."""
+"""Synthetic images are deterministic: equal parameters give equal images in any order."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ def test_equal_parts_give_equal_streams_and_different_parts_different_ones() -> 
     assert drawing.generator("a", 12).random() != drawing.generator("a1", 2).random()
 
 
-def test_an_image_does_not_depend_on_what_was_drawn_before(images: drawing.SyntheticImages) -> None:
+def test_an_image_does_not_depend_on_what_was_painted_before(images: drawing.SyntheticImages) -> None:
     alone = images.load("2/5").tobytes()
     other = drawing.SyntheticImages("dots", {"noise": 20}, dots, 3)
     for key in ("0/0", "2/4", "1/5"):

@@ -1,4 +1,4 @@
-"""The packaged backbone: small, complete, loadable as an ordinary CLIP, and accurate on the drawn images."""
+"""The packaged backbone: small, complete, loadable as an ordinary CLIP, and accurate on the synthetic images."""
 
 import hashlib
 import importlib

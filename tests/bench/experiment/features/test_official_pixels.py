@@ -55,7 +55,7 @@ def configurations() -> dict[str, tuple[PreprocessCfg, Preprocessing]]:
 CONFIGURATIONS = configurations()
 
 
-def drawn_photograph(width: int, height: int, seed: int) -> Image.Image:
+def synthetic_photograph(width: int, height: int, seed: int) -> Image.Image:
     """Smooth light, sharp shapes and grain, so that filters and crops leave traces."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (5, 7, 3), dtype=np.uint8))
@@ -70,12 +70,12 @@ def drawn_photograph(width: int, height: int, seed: int) -> Image.Image:
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("photographs")
     paths = []
     for i, size in enumerate([(500, 375), (333, 500), (224, 224), (64, 64), (701, 97), (90, 640)]):
         paths.append(folder / f"{i}.jpg")
-        drawn_photograph(*size, seed=i).save(paths[-1], quality=92)
+        synthetic_photograph(*size, seed=i).save(paths[-1], quality=92)
     return paths
 
 
@@ -93,11 +93,11 @@ def assert_equal_pixels(ours: Tensor, theirs: Tensor, how: Preprocessing) -> Non
 
 
 @pytest.mark.parametrize("slug", CONFIGURATIONS)
-def test_drawn_photographs_have_open_clips_pixels(slug: str, drawn: list[Path]) -> None:
+def test_synthetic_photographs_have_open_clips_pixels(slug: str, photographs: list[Path]) -> None:
     cfg, how = CONFIGURATIONS[slug]
     transform = image_transform_v2(cfg, is_train=False)
-    theirs = torch.stack([transform(Image.open(path)) for path in drawn])
-    assert_equal_pixels(pixels(drawn, how, cfg.size), theirs, how)
+    theirs = torch.stack([transform(Image.open(path)) for path in photographs])
+    assert_equal_pixels(pixels(photographs, how, cfg.size), theirs, how)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"needs the shared test data; {REAL} does not exist")
@@ -113,22 +113,24 @@ def test_real_photographs_have_open_clips_pixels(slug: str) -> None:
 
 @pytest.mark.parametrize("fill", [0, 90])
 @pytest.mark.parametrize("size", [96, 225])
-def test_the_longest_side_can_be_fitted_with_a_border(size: int, fill: int, drawn: list[Path]) -> None:
+def test_the_longest_side_can_be_fitted_with_a_border(size: int, fill: int, photographs: list[Path]) -> None:
     """No accepted tag does so; a local file can."""
     how = Preprocessing(resize_mode="longest", fill_color=fill)
     cfg = PreprocessCfg(size=size, resize_mode="longest", fill_color=fill)
-    theirs = torch.stack([image_transform_v2(cfg, is_train=False)(Image.open(path)) for path in drawn])
-    assert_equal_pixels(pixels(drawn, how, size), theirs, how)
+    theirs = torch.stack([image_transform_v2(cfg, is_train=False)(Image.open(path)) for path in photographs])
+    assert_equal_pixels(pixels(photographs, how, size), theirs, how)
 
 
 @pytest.mark.parametrize("mode", [InterpolationMode.BICUBIC, InterpolationMode.BILINEAR])
-def test_training_views_are_resized_with_the_filter_of_the_weights(mode: InterpolationMode, drawn: list[Path]) -> None:
+def test_training_views_are_resized_with_the_filter_of_the_weights(
+    mode: InterpolationMode, photographs: list[Path]
+) -> None:
     how = Preprocessing(interpolation=mode.value, resize_mode="squash")
     view = View(ViewKind.CROP, (0.3, 1.0), seed=1, index=0)
-    ours = pixels(drawn, how, 112, view)
-    digest = ImageFiles(drawn[0].parent).digest
+    ours = pixels(photographs, how, 112, view)
+    digest = ImageFiles(photographs[0].parent).digest
     to_pixels = transforms.Compose([transforms.ToTensor(), transforms.Normalize(how.mean, how.std)])
-    for path, found in zip(drawn, ours, strict=True):
+    for path, found in zip(photographs, ours, strict=True):
         image = Image.open(path)
         params = view_params(digest(str(path)), view, image.size)
         c = params.crop

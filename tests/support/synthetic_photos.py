@@ -1,4 +1,4 @@
-"""Small datasets of drawn images on disk in CoOp's layout, with their classes, images and names in any order."""
+"""Small datasets of synthetic images on disk in CoOp's layout, with their classes, images and names in any order."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Photos:
     @property
     def _info(self) -> DatasetInfo:
         return DatasetInfo(
-            name=self.name, title=self.name, summary="Drawn patterns.", domain="drawn", num_classes=len(CLASSES),
+            name=self.name, title=self.name, summary="Patterns of noise.", domain="synthetic", num_classes=len(CLASSES),
             template="a photo of a {}.", licence="CC0", homepage="", citation="",
             reader=CoopReader(
                 dataset=self.name, folder=self.name, split_file="split.json", image_folder="images",

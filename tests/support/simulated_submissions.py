@@ -1,4 +1,4 @@
-"""Submissions of runs on drawn datasets that were never computed: real tasks and draws, random logits."""
+"""Submissions of simulated runs on synthetic datasets: the tasks and draws are real, the logits random."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _spec(**values: Any) -> ExperimentSpec:
     return ExperimentSpec(**(common | values))
 
 
-def drawn_run(
+def simulated_run(
     method: str = "coop", seed: int = 1, *, dataset: str = DATASET, skill: float = 2.0, salt: int = 0, **changes: Any
 ) -> Run:
     """A run with the published settings of a method; `skill` is what the true class gains over random logits."""
@@ -113,14 +113,16 @@ def with_predictions(run: Run, predictions: list[Predictions]) -> Run:
 
 def oracle_of(method: str = "coop", seed: int = 1, *, optimism: float = 0.1, **options: Any) -> Run:
     """The run that chose its epoch on the test images."""
-    record, predictions = drawn_run(method, seed, epoch_selection="oracle", **options)
+    record, predictions = simulated_run(method, seed, epoch_selection="oracle", **options)
     scores = [score.model_copy(update={"selected_on_test": "epoch 3", "optimism": optimism}) for score in record.scores]
     return record.model_copy(update={"scores": scores}), predictions
 
 
 def honest_runs(methods: tuple[str, ...] = ("coop", "tip_adapter", "zero_shot"), seeds: int = 3) -> list[Run]:
     return [
-        drawn_run(method, seed) for method in methods for seed in range(1, 2 if method == "zero_shot" else seeds + 1)
+        simulated_run(method, seed)
+        for method in methods
+        for seed in range(1, 2 if method == "zero_shot" else seeds + 1)
     ]
 
 
