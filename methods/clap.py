@@ -4,9 +4,10 @@ Silva-Rodriguez et al., CVPR 2024 (see `zs_lp`). Official file: jusiro/CLAP `tra
 
     loss = CE + mean_c alpha_c ||w_c - t_c||^2          alpha_c: mean zero-shot probability of c on its own images
 
-Features are *unnormalised* and alpha is fixed. Class names keep their underscores. The official code samples each epoch
-from a pool of 20 augmented passes; here the same 20 views are cycled, so that each epoch shows every image once. As
-published, there is no validation and no setting differs by dataset. The `adaptative` outer step is left out.
+Features are *unnormalised* and alpha is fixed. Class names keep their underscores. For ImageNet the official texts are
+`select7` and the dataset's own template together. The official code samples each epoch from a pool of 20 augmented
+passes; here the same 20 views are cycled, so that each epoch shows every image once. As published, there is no
+validation and no setting differs by dataset. The `adaptative` outer step is left out.
 """
 
 import torch

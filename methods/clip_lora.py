@@ -1,12 +1,12 @@
 """CLIP-LoRA: low-rank changes of the attention projections in both towers.
 
 Zanella and Ben Ayed, "Low-Rank Few-Shot Adaptation of Vision-Language Models", CVPR Workshops 2024. Official files:
-MaxZanella/CLIP-LoRA `lora.py`, `loralib/layers.py`. Each chosen projection becomes `W x + alpha / sqrt(rank) * B A
-dropout(x)`: the divisor is the root of the rank, not the rank. A starts uniform, B at zero. One generic template serves
-every dataset, and the logit scale is fixed at 100 (here the backbone's own, which is 100 for OpenAI's weights). In
-training, every class's text has its own dropout masks, so no computation is shared between texts. With dropout 0 and at
-test, the texts share their prefix. With dropout 0 the official code un-merges its weights before the backward pass,
-which loses part of the gradient. This is not reproduced.
+MaxZanella/CLIP-LoRA `lora.py`, `loralib/layers.py`. Each chosen projection becomes
+`W x + alpha / sqrt(rank) * B A dropout(x)`: the divisor is the root of the rank, not the rank. A starts uniform, B at
+zero. One generic template serves every dataset, and the logit scale is fixed at 100 (here the backbone's own, which is
+100 for OpenAI's weights). In training, every class's text has its own dropout masks, so no computation is shared
+between texts. With dropout 0 and at test, the texts share their prefix. With dropout 0 the official code un-merges its
+weights before the backward pass, which loses part of the gradient. This is not reproduced.
 """
 
 from collections.abc import Sequence

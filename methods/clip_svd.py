@@ -6,11 +6,16 @@ files: HealthX-Lab/CLIP-SVD `train.py`, `svf_utils/svf_torch.py`. With W = U dia
     x V^T diag(s) U^T + bias
 
 for the query, key, value and output projections and both layers of the MLP. Only s is trained, starting at s0, the
-singular values of the pretrained W. Weight decay pulls s towards zero, not towards s0. Here a layer's weight is `W + U
-diag(s - s0) V`, so training starts exactly at the pretrained model.
+singular values of the pretrained W. Weight decay pulls s towards zero, not towards s0. Here a layer's weight is
+`W + U diag(s - s0) V`, so training starts exactly at the pretrained model.
 
 The official base-to-new training uses a cosine with as many steps as epochs, so its learning rate falls and rises many
 times (`schedule=wave`, the published setting; `schedule=cosine` is one decay). Few-shot and transfer decay once.
+
+Official class texts differ from the datasets' templates in base-to-new for DTD, EuroSAT and UCF (`a photo of a {}.`)
+and in few-shot for Food (`a photo of a {}, a type of food.`). Class texts cannot be set here. On medical datasets the
+official code tunes BiomedCLIP, with rates and epochs for each dataset (configs/few_shot, configs/base2new). Those must
+be set by hand.
 """
 
 from collections.abc import Sequence

@@ -12,8 +12,12 @@ t is the mean over a language model's sentences if they are given (`--class-text
 
 The official code copies the mapped values into the prompts (`.data.copy_`), so the mapping networks get no gradient and
 keep their random start. The published numbers come from this code. `mapping=copied` maps the prompts before each step
-and `test_maps` times before testing (the official code: once for every test batch). `mapping=learned` trains the
-networks, as the paper describes.
+and `test_maps` times before testing (the official code: once for every batch of an evaluation). `mapping=learned`
+trains the networks, as the paper describes.
+
+The official copy of Dassl (`dassl/config/defaults.py`, FINAL_MODEL best_val) evaluates after each epoch and keeps the
+best one: on min(shots, 4) validation images per class, for ImageNet on the test images; transfer uses the last epoch.
+Here the last epoch is used; `--selection validation` chooses it. The official code trains in fp16.
 """
 
 import copy

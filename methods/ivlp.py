@@ -1,8 +1,8 @@
 """IVLP: independent deep prompts in both towers, trained together.
 
 The baseline of the MaPLe paper (Khattak et al., CVPR 2023). Official file: muzairkhattak/multimodal-prompt-learning
-`trainers/independentVL.py`. More than four text tokens start at random in that file, because the initial words are `a
-photo of a`.
+`trainers/independentVL.py`. More than four text tokens start at random in that file, because the initial words are
+`a photo of a`.
 """
 
 from pydantic import Field

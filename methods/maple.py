@@ -2,8 +2,8 @@
 
 Khattak et al., "MaPLe: Multi-modal Prompt Learning", CVPR 2023. Official file: muzairkhattak/multimodal-prompt-learning
 `trainers/maple.py`. There is one map for each prompted block; those of the deeper blocks start as copies of one layer.
-Almost all parameters are in the maps. More than four text tokens start at random, since the initial words are `a photo
-of a`.
+Almost all parameters are in the maps. More than four text tokens start at random, since the initial words are
+`a photo of a`.
 """
 
 from pydantic import Field

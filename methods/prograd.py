@@ -2,10 +2,10 @@
 
 Zhu et al., "Prompt-aligned Gradient for Prompt Tuning", ICCV 2023. Official files: BeierZhu/Prompt-align
 `trainers/prograd.py` and the gradient surgery in its fork of Dassl. Let g be the gradient of the cross-entropy and h
-that of the divergence from the zero-shot predictions, over the whole context. If <g, h> < 0, the step uses `g - weight
-* <g, h> h / |h|^2`, otherwise g. The divergence is a soft cross-entropy times T^2, which has the same gradient. With
-words, the last vectors start at the dataset's words and the vectors before them at zero. Words are counted by spaces,
-so a template with a comma leaves its last word outside the context, frozen, as in the official code.
+that of the divergence from the zero-shot predictions, over the whole context. If <g, h> < 0, the step uses
+`g - weight * <g, h> h / |h|^2`, otherwise g. The divergence is a soft cross-entropy times T^2, which has the same
+gradient. With words, the last vectors start at the dataset's words and the vectors before them at zero. Words are
+counted by spaces, so a template with a comma leaves its last word outside the context, frozen, as in the official code.
 """
 
 from __future__ import annotations

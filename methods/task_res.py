@@ -2,7 +2,8 @@
 
 Yu et al., "Task Residual for Tuning Vision-Language Models", CVPR 2023. Official file: geekyutao/TaskRes
 `trainers/taskres.py`. The residual is added to the *unnormalised* text feature, and class names keep their underscores;
-both produced the published numbers. The variant with an enhanced base needs weights that were not released.
+both produced the published numbers. For ImageNet the official texts are `select7` and the dataset's own template
+together. The variant with an enhanced base needs weights that were not released.
 """
 
 import torch

@@ -12,6 +12,10 @@ official code, the entropy in nats is divided by log2 of the number of classes.
 Alpha and beta are by default those of the official settings file of the dataset. On ImageNet's variants the official
 code reads 63 AugMix views beside the plain one and takes the tenth with the lowest entropies: their mean feature is the
 key, their mean logits are the zero-shot logits, and the entropy is that of their mean probability.
+
+The official class texts differ by dataset: `select7` for ImageNet, -V2, -A, Caltech101, Cars and SUN397, `imagenet80`
+for -R and -Sketch, and the dataset's own template for the others. Here the default is the dataset's own template, as
+for zero-shot CLIP on the same board. The official code runs in half precision.
 """
 
 from __future__ import annotations
@@ -29,7 +33,7 @@ from torch import Tensor
 from datasets_registry import ClassSet
 from methods import Batch, Family, Method, MethodInfo, Needs, StreamClassifier, register_method
 from methods._parts.confident_views import IMAGENET_SHIFTS, entropy, log_of_mean, most_confident
-from methods._parts.feature_space import LogitScaleSetting, TextConfig, template_ensemble
+from methods._parts.feature_space import LogitScaleSetting, Template, TextConfig, template_ensemble
 
 PUBLISHED_SETTINGS: Mapping[str, tuple[float, float]] = {
     "caltech101": (5.0, 5.0),
@@ -56,6 +60,12 @@ OTHER_DATASETS = PUBLISHED_SETTINGS["imagenet"]
 class TDAConfig(TextConfig):
     """Size, weight and sharpness of both caches."""
 
+    templates: tuple[Template, ...] = Field(
+        ("own",),
+        min_length=1,
+        description="texts to average: `own` (the dataset's), `select7` or `imagenet80` (lists), or a text with {}; "
+        "published: one of the three, by dataset (see the notes)",
+    )
     size: int = Field(3, ge=0, description="images per class in the positive cache, 0 = no cache; 3 in all configs")
     alpha: float | None = Field(
         None,
@@ -192,7 +202,7 @@ class _Cache:
     """The images of lowest entropy, at most `size` for each predicted class.
 
     Args:
-        keys: `(n_cls * size, dim)`, normalised.
+        keys: `(n_cls * size, dim)`: normalised features, or means of normalised features over views.
         values: `(n_cls * size, n_values)`; zeros at a position without an image.
         entries: for each class its pairs of entropy and position, lowest entropy first.
     """

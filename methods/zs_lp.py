@@ -2,9 +2,9 @@
 
 Silva-Rodriguez et al., "A Closer Look at the Few-Shot Adaptation of Large Vision-Language Models", CVPR 2024. Official
 file: jusiro/CLAP `trainers/adapters.py`, INIT=ZS, CONSTRAINT=none. Prototypes start at unnormalised text features, and
-class names keep their underscores. The official code samples each epoch from a pool of 20 augmented passes; here the
-same 20 views are cycled, so that each epoch shows every image once. As published, there is no validation and the last
-epoch is used.
+class names keep their underscores. For ImageNet the official texts are `select7` and the dataset's own template
+together. The official code samples each epoch from a pool of 20 augmented passes; here the same 20 views are cycled, so
+that each epoch shows every image once. As published, there is no validation and the last epoch is used.
 
 `trained_share` below 1 is WiSE-FT (Wortsman et al., CVPR 2022): trained and initial weights are averaged at the end.
 """
