@@ -365,7 +365,7 @@ PAGES: dict[str | Path, Callable[[], str]] = {
 
 
 def outdated() -> list[Path]:
-    """The pages on disk that differ from what the code says now. A path that is no name is the page's own place."""
+    """The pages on disk that differ from the generated text. A file name is in `REFERENCE`; a path is complete."""
     paths = {REFERENCE / name: page() for name, page in PAGES.items()}
     return [path for path, text in paths.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
 

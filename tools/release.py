@@ -122,7 +122,7 @@ def _refuse(root: Path, version: str) -> None:
     """Raise ReleaseError if the version or the state of the repository does not allow a release."""
     wanted = VERSION.fullmatch(version)
     if wanted is None:
-        raise ReleaseError(f"{version!r} is no version; write three numbers such as 0.2.0.")
+        raise ReleaseError(f"{version!r} is not a version; write three numbers such as 0.2.0.")
     found = re.search(PLACES["pyproject.toml"], (root / "pyproject.toml").read_text(encoding="utf-8"))
     now = VERSION.fullmatch(found[1]) if found else None
     if now is None:

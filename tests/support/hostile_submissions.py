@@ -207,12 +207,12 @@ HOSTILE: dict[str, Hostile] = {
         lambda f: (f / "methods.md").write_text("## coop\n<script>alert(1)</script>"), "methods.md contains HTML"
     ),
     "a card without the method": files(lambda f: (f / "methods.md").write_text("# x\n"), "no card of coop"),
-    "a card that is no text": files(lambda f: (f / "methods.md").write_bytes(b"\xff\xfe"), "is not UTF-8"),
+    "a card that is not text": files(lambda f: (f / "methods.md").write_bytes(b"\xff\xfe"), "is not UTF-8"),
     "facts of a mebibyte": files(lambda f: (f / "submission.toml").write_text("#" * 2**20), "65536 are allowed"),
     "a name that leaves the folder": Hostile(lambda f: Draft().write(f).rename(f.with_name("..x")), "'..x'", "..x"),
     "a name in capitals": Hostile(lambda f: Draft().write(f).rename(f.with_name("LAB")), "'LAB' is not", "LAB"),
     # who submits
-    "facts that are no TOML": toml("who = <", "not TOML"),
+    "facts that are not TOML": toml("who = <", "not TOML"),
     "HTML in who": toml('who = "<img src=x onerror=alert(1)>"', "could be markup"),
     "HTML in the notes": toml('notes = "a <b>great</b> method"', "could be markup"),
     "a line break in who": toml('who = "a\\nb"', "control character or a line break"),
@@ -222,7 +222,7 @@ HOSTILE: dict[str, Hostile] = {
     "an unknown key": toml("trusted = true", "unknown key 'trusted'"),
     "a time in the future": toml(f"submitted = {FUTURE}", "in the future"),
     # the bundle
-    "a bundle that is no zip": files(lambda f: (f / "runs.zip").write_bytes(b"MZ"), "cannot be read as a bundle"),
+    "a bundle that is not a zip": files(lambda f: (f / "runs.zip").write_bytes(b"MZ"), "cannot be read as a bundle"),
     "a path out of the folder": bundle(add("../../evil.json", b"{}"), "'../../evil.json' is not the path"),
     "an absolute path": bundle(add("/etc/cron.d/x", b""), "'/etc/cron.d/x' is not the path"),
     "a program in the bundle": bundle(add("shards/aa/x.py", b""), "'shards/aa/x.py' is not the path"),
@@ -233,7 +233,7 @@ HOSTILE: dict[str, Hostile] = {
     "a member larger than stated": bundle(lambda c: stated_size(c, 8), "does not match the list", honest_list=False),
     "predictions without a record": bundle(without_record, "has predictions and no record"),
     "a changed bit": bundle(flipped, "was altered"),
-    "a difficulty that is none": bundle(difficulty, "is not a difficulty record"),
+    "a difficulty with other content": bundle(difficulty, "is not a difficulty record"),
     # records
     "a score that was raised": record(lambda r: r["scores"][0].update(accuracy=1.0), "accuracy is stated as 1.000000"),
     "a calibration that was improved": record(lambda r: r["scores"][0].update(ece=0.0), "ece is stated as 0.000000"),

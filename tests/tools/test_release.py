@@ -92,8 +92,8 @@ def test_a_failed_check_leaves_everything_as_it_was(root: Path) -> None:
 @pytest.mark.parametrize(
     ("version", "said"),
     [
-        ("0.2", "'0.2' is no version; write three numbers"),
-        ("v0.2.0", "is no version"),
+        ("0.2", "'0.2' is not a version; write three numbers"),
+        ("v0.2.0", "is not a version"),
         ("0.0.9", "0.0.9 is not later than 0.1.0"),
     ],
 )

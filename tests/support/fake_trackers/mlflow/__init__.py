@@ -24,7 +24,7 @@ class MlflowException(Exception):  # noqa: N818  its name in MLflow
 
 
 class MlflowClient:
-    """What a real client of release 3.17 answers was looked up with an SQLite database."""
+    """Behaves like the client of release 3.17 with an SQLite database."""
 
     def __init__(self, tracking_uri: str | None = None) -> None:
         self.uri = tracking_uri
