@@ -40,7 +40,7 @@ lint: $(VENV)/.dev ## style of the code
 format-check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 
-imports: $(VENV)/.dev ## import contracts between packages and rooms
+imports: $(VENV)/.dev ## import contracts between packages and layers
 	$(BIN)/lint-imports
 
 typecheck: $(VENV)/.dev ## static types

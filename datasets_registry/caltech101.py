@@ -11,7 +11,7 @@ from datasets_registry._readers.register_datasets import register_coop_dataset
 register_coop_dataset(
     "caltech101",
     title="Caltech101",
-    summary="100 kinds of objects, one per picture; CLIP knows nearly all of them.",
+    summary="100 kinds of objects, one per image; CLIP knows nearly all of them.",
     domain="generic objects",
     expected={"train": 4128, "val": 1649, "test": 2465},
     known_problems=(

@@ -219,7 +219,7 @@ def _cost_facts(entry: EntryView) -> list[list[str]]:
             f"{count(cost.parameters_high)} trainable parameters; {_times(cost)}{memory}",
         ],
         [
-            "Encoder passes",
+            "Tower passes",
             f"{count(cost.image_passes)} images through the frozen tower, {count(cost.prompted_image_passes)} through "
             f"a modified one, {count(cost.text_passes)} texts",
         ],

@@ -1,4 +1,4 @@
-"""Renders views to one HTML file that needs no network: it contains styles, scripts, data and pictures.
+"""Renders views to one HTML file that needs no network: it contains styles, scripts, data and images.
 
 The HTML shows the setting with the most runs. Scripts render everything else from the page's data when it is opened.
 """

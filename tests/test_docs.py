@@ -150,10 +150,10 @@ def test_the_readme_leads_from_a_folder_of_photographs_to_predictions(cache: Pat
     for kind in sorted(photographs.iterdir())[:4]:
         *labelled, new = sorted(kind.iterdir())
         (folder / "birds" / kind.name).mkdir(parents=True)
-        (folder / "new_pictures").mkdir(exist_ok=True)
+        (folder / "new_images").mkdir(exist_ok=True)
         for image in labelled:
             shutil.copy(image, folder / "birds" / kind.name)
-        shutil.copy(new, folder / "new_pictures")
+        shutil.copy(new, folder / "new_images")
     save_file(load_backbone(parse_backbone("ViT-tiny.random")).model.state_dict(), folder / "weights.safetensors")
     section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Use your own images")[2]
     (commands,) = [found["code"] for found in BLOCK.finditer(section.partition("\n## ")[0])]
@@ -165,7 +165,7 @@ def test_the_readme_leads_from_a_folder_of_photographs_to_predictions(cache: Pat
     assert re.search(r"the model is kept in runs/models/\w+\.safetensors: [\d.]+ % of \d+ test images right", printed)
     with (folder / "predictions.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    pictures = sorted(path.name for path in (folder / "new_pictures").iterdir())
+    pictures = sorted(path.name for path in (folder / "new_images").iterdir())
     assert [Path(row["image"]).name for row in rows] == pictures
     assert all(0 < float(row["probability"]) <= 1 for row in rows)
     assert (folder / "predictions.html").is_file()

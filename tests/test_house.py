@@ -119,7 +119,7 @@ def test_few_modules_lie_loose_in_bench() -> None:
     assert loose <= {"__init__.py", "__main__.py", "spec.py", "record.py", "bounds.py", "context.py", "errors.py"}
 
 
-def test_every_package_and_room_has_a_docstring() -> None:
+def test_every_package_and_folder_has_a_docstring() -> None:
     inits = [path for path in [*sources(), *python_files("tools")] if path.name == "__init__.py"]
     assert [shown(path) for path in inits if not ast.get_docstring(parsed(path))] == []
     folders = {path.parent for path in sources()}
@@ -134,10 +134,10 @@ def test_test_folders_mirror_source_folders(package: str) -> None:
     assert package in {folder.parts[0] for folder in test_folders}
 
 
-def test_every_room_of_bench_has_tests() -> None:
-    rooms = [path.parent.name for path in (ROOT / "bench").glob("*/__init__.py")]
+def test_every_folder_of_bench_has_tests() -> None:
+    folders = [path.parent.name for path in (ROOT / "bench").glob("*/__init__.py")]
     tests = ROOT / "tests" / "bench"
-    assert [room for room in rooms if not list((tests / room).rglob("test_*.py"))] == []
+    assert [folder for folder in folders if not list((tests / folder).rglob("test_*.py"))] == []
 
 
 # Imports

@@ -96,8 +96,8 @@ def reachable(graph: dict[str, set[str]], start: str) -> set[str]:
 
 def mirrored(root: Path) -> tuple[int, int]:
     """Folders of `bench` that have a folder of the same name in `tests/bench`, and all of them."""
-    rooms = [path for path in (root / "bench").iterdir() if path.is_dir() and path.name != "__pycache__"]
-    return sum((root / "tests" / "bench" / room.name).is_dir() for room in rooms), len(rooms)
+    folders = [path for path in (root / "bench").iterdir() if path.is_dir() and path.name != "__pycache__"]
+    return sum((root / "tests" / "bench" / folder.name).is_dir() for folder in folders), len(folders)
 
 
 def files_with(root: Path, word: str) -> int:
@@ -121,7 +121,7 @@ def functions(root: Path) -> list[str]:
 def figures(root: Path) -> dict[str, object]:
     """The rows of the table by their title."""
     names, using = private_imports(sources(root, *PACKAGES), root)
-    same, rooms = mirrored(root)
+    same, folders = mirrored(root)
     return {
         "files directly in bench/": len(list((root / "bench").glob("*.py"))),
         "names imported across packages from _private modules, source": f"{names} in {using} files",
@@ -129,7 +129,7 @@ def figures(root: Path) -> dict[str, object]:
         "import cycles between files": len(import_cycles(root)),
         f"source files that mention the run option `{RUN_OPTION}`": files_with(root, RUN_OPTION),
         "source lines": sum(len(path.read_text(encoding="utf-8").splitlines()) for path in sources(root, *PACKAGES)),
-        "folders of bench with a test folder": f"{same} of {rooms}",
+        "folders of bench with a test folder": f"{same} of {folders}",
     }
 
 

@@ -38,7 +38,7 @@ def as_markdown(notebook: dict[str, Any]) -> str:
 
 
 def _output(output: dict[str, Any]) -> str:
-    """One output: printed text, a table, or a picture."""
+    """One output: printed text, a table, or an image."""
     data = {mime: "".join(content) for mime, content in output.get("data", {}).items()}
     if "text/html" in data:
         body = "".join(line for line in data["text/html"].splitlines(keepends=True) if line.strip())

@@ -100,7 +100,7 @@ def shown(value: object, kind: str) -> Output:
             data[mime] = base64.b64encode(found).decode("ascii")
         elif found is not None:
             data[mime] = found.splitlines(keepends=True)
-    text = f"a picture, {type(value).__name__}" if "image/png" in data else repr(value)  # pictures print an address
+    text = f"an image, {type(value).__name__}" if "image/png" in data else repr(value)  # images print an address
     data["text/plain"] = text.splitlines(keepends=True)
     return {"data": data, "metadata": {}, "output_type": kind}
 

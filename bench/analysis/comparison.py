@@ -118,7 +118,7 @@ def find_entry(board: Leaderboard, name: str) -> Entry:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise UsageError(f"No entry {name!r} on this board. It has: {', '.join(keys) or 'none'}.")
+        raise UsageError(f"No entry {name!r} on this leaderboard. It has: {', '.join(keys) or 'none'}.")
     several = ", ".join(repr(entry.key) for entry in found)
     raise UsageError(f"Method {name!r} has {len(found)} entries here; give one of them in quotes: {several}.")
 

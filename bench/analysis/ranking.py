@@ -119,7 +119,7 @@ def _notes(
         )
     if complete > 1 and critical is None:
         notes.append(
-            f"Average ranks and ratings need {FEWEST_DATASETS} datasets; this board has {len(board.averaged)}."
+            f"Average ranks and ratings need {FEWEST_DATASETS} datasets; this leaderboard has {len(board.averaged)}."
         )
     if short := len(board.entries) - complete:
         notes.append(f"{short} of {len(board.entries)} methods have missing runs and are not ranked.")

@@ -27,7 +27,7 @@ def explain(
     """What a tuned model learned: the content of the page of `etl-bench explain`.
 
     Args:
-        model: a kept model: file, name, or loaded.
+        model: a tuned model: file, name, or loaded.
         images: files or folders; by default test images of the model's dataset, if they are on this machine.
         limit: most images that are looked at.
         options: of `load_model`, such as `backbone`.

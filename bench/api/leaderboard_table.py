@@ -106,7 +106,7 @@ class LeaderboardTable:
         )
 
     def _answer_html(self, board: Leaderboard) -> str:
-        """The answer with its small print, and the picture of the page, as HTML."""
+        """The answer with its small print, and the first chart of the page, as HTML."""
         if self._overview is None:
             return ""
         from reports import answer_lines, hero_picture

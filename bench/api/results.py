@@ -128,7 +128,7 @@ class Results:
                 f"{board.setting.title}: {', '.join(entry.key for entry in board.entries)}" for board in boards
             )
             raise UsageError(
-                f"No board in {self.folder} has both {a!r} and {b!r}. There are: {found or 'no runs that fit'}."
+                f"No leaderboard in {self.folder} has both {a!r} and {b!r}. There are: {found or 'no runs that fit'}."
             )
         pairs, runs = [], self._store.runs_frame(outcomes=True)
         for board in both:

@@ -45,7 +45,7 @@ class SelectionTable:
         commands = {board_title(board): selection_command(board) for board, found in self.differences if not found}
         return [
             f"{title}: no method ran with `validation` and another rule. "
-            + (f"To add the missing runs: {command}" if command else "No method on this board selects anything.")
+            + (f"To add the missing runs: {command}" if command else "No method on this leaderboard selects anything.")
             for title, command in commands.items()
         ]
 

@@ -83,7 +83,7 @@ ModelWeights = Annotated[
     str | None,
     typer.Option("-b", "--weights", help="The backbone's weights, as ARCH=FILE or a file; default: the recorded ones."),
 ]
-"""For commands that use a kept model."""
+"""For commands that use a tuned model."""
 
 
 def shot_counts(text: str | None) -> list[int] | None:

@@ -22,7 +22,7 @@ METHODS = (
     "zero_shot", "coop", "deep_text_prompts", "clip_adapter", "text_adapter", "vpt", "vpt_text_adapter",
     "text_prompts_visual_adapter", "ivlp", "maple", "apex",
 )  # fmt: skip
-"""Zero-shot, prompts and adapters of one or both encoders, and every method that a base-to-new claim compares."""
+"""Zero-shot, prompts and adapters of one or both towers, and every method that a base-to-new claim compares."""
 TEST_IMAGES = 10
 """Per class. Shots and test images are few because the time of most runs is proportional to them."""
 SHOTS = 6

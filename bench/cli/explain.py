@@ -14,7 +14,7 @@ from bench.cli._print import remark
 
 
 def explain(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Path, name, or dataset of a kept model.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Path, name, or dataset of a tuned model.")],
     images: Annotated[
         list[str] | None,
         typer.Argument(metavar="[IMAGES]...", help="Images or folders. Default: test images of the model's dataset."),
@@ -32,7 +32,7 @@ def explain(
     prediction differs from zero-shot, similarity maps, and class texts before and after. It names the sections that do
     not apply, with a reason. An image in a folder with the name of a class has that label.
 
-    Example: etl-bench explain birds new_pictures/ --out birds.html
+    Example: etl-bench explain birds new_images/ --out birds.html
     """
     from bench.prediction.find_model import find_model
     from bench.prediction.image_sources import check_sources

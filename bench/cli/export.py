@@ -106,7 +106,7 @@ def export(
         compared=not by_dataset,
     )
     if not boards:
-        raise UsageError(f"No runs in {runs} match these options; `etl-bench leaderboard` lists the available boards.")
+        raise UsageError(f"No runs in {runs} match these options; `etl-bench leaderboard` lists what is available.")
     if kind in FOLDERS and out is not None:
         for path in _write_folder(_files(boards, kind, runs, organization, benchmark or "", source), out):
             print_line(str(path))

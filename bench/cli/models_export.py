@@ -12,7 +12,7 @@ from bench.cli._print import remark
 
 
 def export_command(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Path, name, or dataset of a kept model.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Path, name, or dataset of a tuned model.")],
     form: Annotated[str, typer.Option("--format", help="onnx, torchscript, linear or hf-folder.")],
     out: Annotated[Path, typer.Option("--out", help="File to write, or the folder for hf-folder.")],
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file or folder.")] = False,

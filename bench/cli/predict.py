@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def predict(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Path, name, or dataset of a kept model.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Path, name, or dataset of a tuned model.")],
     images: Annotated[
         list[str],
         typer.Argument(
@@ -54,7 +54,7 @@ def predict(
     --resume can continue a killed prediction. Exit code: 0 all done, 1 some images could not be read, 2 wrong usage or
     no images.
 
-    Example: etl-bench predict birds new_pictures/ --out predictions.csv --page
+    Example: etl-bench predict birds new_images/ --out predictions.csv --page
     """
     from bench.prediction.find_model import find_model
     from bench.prediction.image_sources import check_sources

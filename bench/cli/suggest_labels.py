@@ -24,7 +24,7 @@ COLUMNS = ("rank", "image", "label", "probability", "margin", "distance")
 
 def suggest_labels(
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="The dataset of labelled images.")],
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Path, name, or dataset of a kept model.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Path, name, or dataset of a tuned model.")],
     images: Annotated[list[str], typer.Argument(metavar="IMAGES...", help="Unlabelled images, as for `predict`.")],
     n: Annotated[int, typer.Option("-n", "--number", min=1, help="Images to suggest.")] = 20,
     by: Annotated[
@@ -41,7 +41,7 @@ def suggest_labels(
     Images that the dataset contains and repeated images are left out. A distance is one minus the cosine of two frozen
     features.
 
-    Example: etl-bench suggest-labels birds birds new_pictures/ -n 50 --out next.csv --page
+    Example: etl-bench suggest-labels birds birds new_images/ -n 50 --out next.csv --page
     """
     from bench.label_suggestions.choice import RULES
     from bench.prediction.find_model import find_model

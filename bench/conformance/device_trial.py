@@ -141,7 +141,7 @@ class _Training:
         method.finalise()
 
     def all_logits(self) -> dict[str, Tensor]:
-        """Logits of the trained method, of one that continues from a checkpoint, and of a kept model."""
+        """Logits of the trained method, of one that continues from a checkpoint, and of a restored tuned model."""
         subject = self.subject
         found = self.logits(self.method)
         images = subject.batch()
@@ -194,7 +194,7 @@ class _Training:
 
 
 def _kept(subject: DeviceSubject, method: Method[Any]) -> Method[Any] | None:
-    """Another instance with the tensors of a kept model; None where the method cannot be kept."""
+    """Another instance with the tensors of a tuned model; None where the method cannot be kept."""
     state = {
         name: value.detach().cpu().to(home_of(value.dtype, subject.device))
         for name, value in method.tuned_state().items()

@@ -1,4 +1,4 @@
-"""The check of kept models: what a method stores must be enough to classify in another process."""
+"""The check of tuned models: what a method stores must be enough to classify in another process."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def a_kept_model_classifies_alike(subject: Subject) -> None:
     other = _loaded(subject, method)
     for classes in (TASK.classes, OTHER_CLASSES) if subject.is_open else (TASK.classes,):
         found, expected = (subject.evaluation_logits(each, classes) for each in (other, method))
-        ensure_equal(found, expected, f"logits of a kept model for {len(classes)} classes")
+        ensure_equal(found, expected, f"logits of a restored tuned model for {len(classes)} classes")
 
 
 def _loaded(subject: Subject, method: Method[Any]) -> Method[Any]:

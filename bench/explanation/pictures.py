@@ -1,4 +1,4 @@
-"""Small pictures as data addresses."""
+"""Thumbnails as data addresses."""
 
 import base64
 import io

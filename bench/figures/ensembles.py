@@ -1,4 +1,4 @@
-"""Ensembles of pretrained and adapted encoders: APEX's Figure 8 and Tables 1, 5, 7, 12 and 13.
+"""Ensembles of pretrained and adapted towers: APEX's Figure 8 and Tables 1, 5, 7, 12 and 13.
 
 Nothing is trained: stored features of both branches of APEX's ensemble give the exact accuracy of any other weight.
 """

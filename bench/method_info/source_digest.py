@@ -17,7 +17,7 @@ _OWN_PACKAGES = frozenset({"bench", "methods", "datasets_registry", "reports"})
 _BOOKKEEPING = frozenset(
     {"methods._base.registry", "methods._backbones.open_clip_names", "methods._base.support_without_images"}
 )
-"""Shared code that finds methods and names, or restores kept models; it cannot change what a run computes."""
+"""Shared code that finds methods and names, or restores tuned models; it cannot change what a run computes."""
 _KEEPING = frozenset({"tuned_state", "restore_tuned_state"})
 """Functions that store what a method learned, and load it; no run's result depends on them."""
 

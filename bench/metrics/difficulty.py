@@ -36,7 +36,7 @@ def difficulty_measures(
     """All measures of one class list.
 
     Args:
-        features: `(n, dim)`: image features of the frozen image encoder; normalised here.
+        features: `(n, dim)`: image features of the frozen image tower; normalised here.
         labels: `(n,)` in 0..n_cls-1.
         text_features: `(n_cls, dim)`: frozen text features of the filled templates; normalised here.
         logit_scale: CLIP's factor on cosines (about 100); it affects only likelihood and calibration.

@@ -1,4 +1,4 @@
-"""Collects the images of a page: the least certain ones, with small pictures, in bounded memory."""
+"""Collects the images of a page: the least certain ones, with thumbnails, in bounded memory."""
 
 import base64
 import heapq
@@ -13,7 +13,7 @@ from bench.tuned import ModelInfo
 from reports import GalleryImage, GalleryView, render_gallery
 
 SIDE = 112
-"""Longest side of a small picture, in pixels."""
+"""Longest side of a thumbnail, in pixels."""
 
 
 class Gallery:

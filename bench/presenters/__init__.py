@@ -1,6 +1,6 @@
 """Views of the page from results, one module per section; the only adapter between `bench` and `reports`.
 
-`__init__.pyi` lists the names for other rooms.
+`__init__.pyi` lists the names for other folders of `bench`.
 """
 
 import lazy_loader

@@ -62,7 +62,7 @@ class Recommendation:
         options += [part for text in sweep.overrides for part in ("--set", text)]
         options += ["--allow-fewer"] if sweep.allow_fewer else []
         options += ["--keep-models", "best", "--runs", str(sweep.runs)]
-        predict = ["etl-bench", "predict", self.request.dataset, "new_pictures/", "--out", "predictions.csv"]
+        predict = ["etl-bench", "predict", self.request.dataset, "new_images/", "--out", "predictions.csv"]
         predict += ["--runs", str(sweep.runs)] if sweep.runs != Path("runs") else []
         return [shlex.join(["etl-bench", "run", *options]), shlex.join(predict)]
 

@@ -89,7 +89,7 @@ def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
     report_rejections(made.rejected, log)
     if made.unkept:
         runs = counted(made.unkept, "finished run")
-        log.notice(f"{runs} without a kept model: computed again for --keep-models {request.keep_models}")
+        log.notice(f"{runs} without a tuned model: computed again for --keep-models {request.keep_models}")
     for (name, shots), sizes in expansion.short.items():
         log.notice(short_draw(name, shots, sizes))
     if made.stale:

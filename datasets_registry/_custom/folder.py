@@ -1,4 +1,4 @@
-"""Custom datasets in folders: `CLASS/picture.jpg`, or `train|val|test/CLASS/picture.jpg`."""
+"""Custom datasets in folders: `CLASS/image.jpg`, or `train|val|test/CLASS/image.jpg`."""
 
 import os
 from collections.abc import Iterator

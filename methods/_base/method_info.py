@@ -31,8 +31,8 @@ class Family(StrEnum):
 class Needs(StrEnum):
     """What a method reads from an image. Reading anything else raises UndeclaredNeedError.
 
-    A method that learns from unlabelled test images declares `TEST_STREAM`; such methods have a separate board. One of
-    these that cannot run without random views of a test image declares `TEST_VIEWS`, too.
+    A method that learns from unlabelled test images declares `TEST_STREAM`; such methods have a separate leaderboard.
+    If it cannot run without random views of a test image, it declares `TEST_VIEWS`, too.
     """
 
     FEATURES = "features"

@@ -1,1 +1,1 @@
-"""Charts as SVG: pictures for readers without script, and figures for papers."""
+"""Charts as SVG: for readers without JavaScript, and as figures for papers."""

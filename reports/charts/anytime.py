@@ -16,7 +16,7 @@ TIME_AXES: dict[str, tuple[str, Callable[[float], str]]] = {
 }
 """Title and number format of each axis."""
 MOST_NAMES = 19
-"""Largest number of names beside the picture; the others are in the tooltips."""
+"""Largest number of names beside the chart; the others are in the tooltips."""
 
 
 def anytime_svg(board: BoardView, axis: str) -> Markup:

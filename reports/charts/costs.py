@@ -22,7 +22,7 @@ COST_AXES = {
     "train_seconds": "Preparation and training time",
     "test_seconds": "Preparation and evaluation time",
     "parameters": "Trainable parameters",
-    "passes": "Encoder passes: images and texts",
+    "passes": "Tower passes: images and texts",
     "memory": "Peak memory above the start",
 }
 """Titles of the axes. The first axis with a value for every entry is shown first."""

@@ -13,7 +13,7 @@ AXIS = 58
 STEP = 22
 BAR = 11
 LONGEST = 34
-"""Longest name in the picture; the tables show full names."""
+"""Longest name in the diagram; the tables show full names."""
 
 
 def critical_svg(view: CriticalView, names: Mapping[str, str]) -> Markup:

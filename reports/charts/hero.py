@@ -1,6 +1,6 @@
-"""The static picture of the first screen: accuracy against difficulty with named datasets, and A minus B below.
+"""The static chart of the first screen: accuracy against difficulty with named datasets, and A minus B below.
 
-`script/hero_drawing.js` plots the same picture for any two methods, with the positions of this file.
+`script/hero_drawing.js` plots the same chart for any two methods, with the positions of this file.
 """
 
 import math
@@ -42,7 +42,7 @@ PLACES = {
     "markGap": MARK_GAP, "named": NAMED, "room": ROOM, "line": LINE, "meanBar": MEAN_BAR,
     "chance": CHANCE,
 }  # fmt: skip
-"""Positions for the script that plots the same picture."""
+"""Positions for the script that plots the same chart."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Placed:
 
 
 def hero_svg(view: OverviewView, measure: str) -> Markup:
-    """The leader (A) against zero-shot, or against the next best method (B), as the first picture of the page."""
+    """The leader (A) against zero-shot, or against the next best method (B), as in the first chart of the page."""
     answer = view.answers[measure]
     axis = view.axes[0] if view.axes else None
     placed = place_datasets(view, answer, axis)
@@ -90,7 +90,7 @@ APART = "Datasets of nearly equal difficulty are moved apart."
 
 
 def hero_caption(view: OverviewView, measure: str) -> str:
-    """The legend of the picture as text."""
+    """The legend of the chart as text."""
     a, b = first_pair(view, view.answers[measure])
     marks = [] if a is None else [f"Disc: {view.method(a).name}."]
     if b is not None:
@@ -106,7 +106,7 @@ def hero_caption(view: OverviewView, measure: str) -> str:
 
 
 def first_pair(view: OverviewView, answer: AnswerView) -> tuple[str | None, str | None]:
-    """A and B of the first picture: the leader and its reference, or any two methods if there is no leader."""
+    """A and B of the first chart: the leader and its reference, or any two methods if there is no leader."""
     if answer.lead is not None:
         return answer.leader, answer.lead.reference
     keys = [method.key for method in view.methods]
@@ -164,7 +164,7 @@ def mark_svg(mark: str, x: float, y: float, *, dash: bool = False) -> str:
 
 
 def axis_text(axis: AxisView, measure: str) -> str:
-    """The title of the axis below the picture; difficulty with its definition and classes."""
+    """The title of the axis below the chart; difficulty with its definition and classes."""
     log = " (log scale)" if axis.log else ""
     if axis.name != DIFFICULTY:
         return f"{axis.title}{log}"

@@ -1,4 +1,4 @@
-"""The picture of the first screen as self-contained HTML for notebooks, without scripts."""
+"""The chart of the first screen as self-contained HTML for notebooks, without scripts."""
 
 import re
 from functools import cache

@@ -37,7 +37,7 @@ def shots_parts(setting: Mapping[str, Any], settings: Mapping[str, Any]) -> list
     shots = ", ".join(other["facets"][2] for other in related)
     label = f"Accuracy against shots ({shots}), on average and on each dataset"
     caption = (
-        "Score in % by images per class. Circle and diamond: the two methods of the first picture, with 95 % intervals "
+        "Score in % by images per class. Circle and diamond: the two methods of the first chart, with 95 % intervals "
         "over seeds. Grey: all other methods. Dashed: zero-shot."
     )
     parts = [heading(f"{anchor}-by-shots", f"{shots} shots")]

@@ -33,7 +33,7 @@ def cost_parts(view: BoardView) -> list[Part]:
         fold(
             f"{view.anchor}-cost-table",
             "Cost of every method",
-            "parameters, time, encoder passes, memory and tuning",
+            "parameters, time, tower passes, memory and tuning",
             [table(_cost_table(view)), paragraph(tuning)],
         ),
         *_curves(view),

@@ -35,7 +35,7 @@ def fold(anchor: str, title: str, note: str, parts: Sequence[Part]) -> Part:
 
 
 def picture(svg: str) -> Part:
-    """A static picture."""
+    """A static chart."""
     return ["svg", str(svg)]
 
 
@@ -61,12 +61,12 @@ def without_folds(parts: Sequence[Part], folds: dict[str, list[Part]]) -> list[P
 
 
 def without_pictures(parts: Sequence[Part]) -> list[Part]:
-    """The parts of a section that is rendered once, without the pictures that the HTML contains."""
+    """The parts of a section that is rendered once, without the charts that the HTML contains."""
     return [picture("") if part[0] == "svg" else part for part in parts]
 
 
 def parts_html(parts: Sequence[Part], methods: Sequence[Mapping[str, Any]], svg: Mapping[str, Markup]) -> Markup:
-    """The parts in order; `methods` of the setting, static pictures of charts by anchor, tables of blocks by name."""
+    """The parts in order; `methods` of the setting, static charts by anchor, tables of blocks by name."""
     return Markup("").join(_html(part, methods, svg) for part in parts)
 
 

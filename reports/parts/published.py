@@ -49,7 +49,7 @@ def _means_table(view: PublishedBoardView) -> Table:
     columns += [Column(MEASURE_TITLES[measure], "percent", hint) for measure in view.measures]
     columns += [
         Column("Range", "text", f"Lowest and highest {MEASURE_TITLES[shown]} in tables with as many datasets, %"),
-        Column("Datasets", "of", "Datasets in the table, of those on this board"),
+        Column("Datasets", "of", "Datasets in the table, of those on this leaderboard"),
         Column("Tables", "sources"),
     ]
     rows: list[list[Cell]] = []

@@ -29,7 +29,7 @@ def runs_parts(view: BoardView) -> list[Part]:
             [view.entry_name(run.entry), view.dataset_title(run.dataset), run.seed, run.reason, run.run_id]
             for run in view.excluded
         ]
-        caption = "Runs that are excluded from this board."
+        caption = "Runs that are excluded from this leaderboard."
         parts.append(
             table(Table(f"{view.anchor}-excluded", columns, rows, caption=caption, classes="missing-runs", first=25))
         )

@@ -19,7 +19,7 @@ NAME_LENGTH = 40
 
 
 def head_to_head_table(setting: Setting) -> dict[str, Any]:
-    """Differences of all pairs of ranked methods, row minus column; a cell links to the picture of its pair."""
+    """Differences of all pairs of ranked methods, row minus column; a cell links to the chart of its pair."""
     methods, pairs = setting["methods"], setting["pairs"]
     order, rows = pairs["order"], pairs["rows"]
     found = {(a, b): (mean, low, high, p, shown) for a, b, mean, low, high, p, shown in rows}

@@ -8,7 +8,7 @@ class GalleryImage:
     """One predicted image.
 
     Args:
-        picture: a small version of it as a data address.
+        picture: its thumbnail as a data address.
         others: the next classes with their probabilities.
         unlike: whether it is unlike the images that the model was trained on.
         note: a line below the classes.

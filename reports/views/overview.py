@@ -9,7 +9,7 @@ from reports.views.values import NamedDataset
 
 @dataclass(frozen=True)
 class RankedMethodView:
-    """A method that can be selected in the picture.
+    """A method that can be selected in the chart.
 
     Args:
         complete: whether it has every dataset and seed, and nothing in it was selected with test labels.
@@ -201,7 +201,7 @@ class OverviewView:
         seeds: empty for published numbers, which have one value each.
         methods: best first by the last measure; incomplete methods last.
         measures: `("base", "new", "H")`, `("base", "new", "open", "H")` or `("all",)`; the last one orders the methods.
-        axes: the possible x axes of the picture; the first is shown.
+        axes: the possible x axes of the chart; the first is shown.
         scores: by (method, dataset) and class split, one accuracy per seed, None for a missing seed; a single value if
             it does not depend on the seed.
         runs: by (method, dataset), one run id per seed like the scores; empty for published numbers.

@@ -1,7 +1,7 @@
 """Mutation testing by a sample: change one operator, number or condition at a time, and run the tests beside the file.
 
-`make mutants` draws mutants of the rooms in `ROOMS` by a fixed seed and fails if the tests notice too few of them. See
-`docs/mutation-testing.md`.
+`make mutants` draws mutants of the code in `MUTATED` by a fixed seed and fails if the tests notice too few of them.
+See `docs/mutation-testing.md`.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = {
+MUTATED = {
     "bench/metrics": "tests/bench/metrics",
     "bench/statistics": "tests/bench/statistics",
     "bench/analysis": "tests/bench/analysis",
     "datasets_registry/_draws": "tests/datasets_registry/_draws",
     "methods/_parts/adaptive_ensemble.py": "tests/methods/_parts/test_adaptive_ensemble.py",
 }
-"""Mutated files, and the tests that have to notice."""
+"""Folders and files of mutated code, with the tests that must notice."""
 GOAL = 0.92
 """Share of mutants that the tests must notice."""
 TIME_LIMIT = 240.0
@@ -149,16 +149,16 @@ def sample(count: int, seed: int) -> list[Mutant]:
 
 
 def mutated_files() -> list[str]:
-    """The files of all rooms."""
+    """All files of mutated code."""
     found = [
-        path for room in ROOMS for path in ([ROOT / room] if room.endswith(".py") else (ROOT / room).rglob("*.py"))
+        path for code in MUTATED for path in ([ROOT / code] if code.endswith(".py") else (ROOT / code).rglob("*.py"))
     ]
     return sorted(path.relative_to(ROOT).as_posix() for path in found)
 
 
 def paths_of_tests(file: str) -> list[str]:
     """Test paths for a file: those of the same name first, since they notice most."""
-    (folder,) = (tests for room, tests in ROOMS.items() if file.startswith(room))
+    (folder,) = (tests for code, tests in MUTATED.items() if file.startswith(code))
     own = ROOT / folder / f"test_{Path(file).stem}.py"
     return [own.relative_to(ROOT).as_posix(), folder] if own.is_file() else [folder]
 
@@ -231,9 +231,9 @@ def main() -> int:
     survivors = []
     with tempfile.TemporaryDirectory() as temporary:
         tree, log = copy_of_repository(Path(temporary) / "tree"), Path(temporary) / "log"
-        for room in ROOMS:
-            if any(mutant.file.startswith(room) for mutant in drawn) and run_tests([ROOMS[room]], tree, log):
-                sys.exit(f"{log.read_text()}\nThe tests of {room} fail without a mutant; correct them first.")
+        for code, tests in MUTATED.items():
+            if any(mutant.file.startswith(code) for mutant in drawn) and run_tests([tests], tree, log):
+                sys.exit(f"{log.read_text()}\nThe tests of {code} fail without a mutant; correct them first.")
         for mutant in drawn:
             start = time.perf_counter()
             noticed = is_noticed(mutant, tree, log)

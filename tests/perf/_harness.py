@@ -140,5 +140,5 @@ def second_method() -> Row:
     passes = record.cost.image_passes
     return Row(
         "second feature-space method on a dataset (demo backbone, whole run)", Goal(at_least=20, words="0 passes"),
-        second, first, note=f"{passes:g} encoder passes", against="the first method", reached=passes == 0,
+        second, first, note=f"{passes:g} tower passes", against="the first method", reached=passes == 0,
     )  # fmt: skip

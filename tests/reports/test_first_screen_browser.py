@@ -51,7 +51,7 @@ def page(tab, url):
 
 
 def choose(page, name, text):
-    """Choose the option with that text in a select of the picture."""
+    """Choose the option with that text in a select of the first chart."""
     page.run(
         f"""(() => {{
             const select = document.getElementById('hero-{name}');

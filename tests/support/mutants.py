@@ -94,7 +94,7 @@ class OptimisesWhatItDoesNotSave(TaskRes):
 
 @caught_by("a_kept_model_classifies_alike")
 class KeepsTheSettingInPlaceOfWhatWasFound(GDA):
-    """The kept model has the weight from before the search."""
+    """The tuned model has the weight from before the search."""
 
     def restore_tuned_state(self, classes: ClassSet, state: dict[str, Tensor]) -> None:
         super().restore_tuned_state(classes, state)

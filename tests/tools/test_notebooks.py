@@ -78,7 +78,7 @@ def test_tables_and_pictures_are_stored_as_jupyter_stores_them() -> None:
     assert "".join(table["text/html"]).startswith("<div>")
     picture = notebooks.shown(Image.new("RGB", (2, 2)), "execute_result")["data"]
     assert picture["image/png"].startswith("iVBOR")
-    assert picture["text/plain"] == ["a picture, Image"]
+    assert picture["text/plain"] == ["an image, Image"]
 
 
 @pytest.mark.usefixtures("_folder")
@@ -117,7 +117,7 @@ def test_the_page_of_a_notebook_shows_text_tables_and_pictures() -> None:
     page = notebook_pages.as_markdown(made)
     assert page.startswith("# Title\ntext\n\n```python\nprint('a')\n```\n\n```text\na\n```\n")
     assert '<div class="notebook-output">\n<div>' in page
-    assert '<img alt="a picture, Image" src="data:image/png;base64,' in page
+    assert '<img alt="an image, Image" src="data:image/png;base64,' in page
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
-// Cost and learning curves: the pictures of reports/charts for the chosen x axis, with a tooltip at the nearest point.
+// Cost and learning curves: the charts of reports/charts for the chosen x axis, with a tooltip at the nearest point.
 const PLOT = { width: 860, height: 360, left: 52, right: 690, top: 30, bottom: 312, gap: 15, name: 24 };
 const COST_AXES = {
   train_seconds: ["Preparation and training time", 0.1, "time"],
   test_seconds: ["Preparation and evaluation time", 0.1, "time"],
   parameters: ["Trainable parameters", 100, "count"],
-  passes: ["Encoder passes: images and texts", 10, "count"],
+  passes: ["Tower passes: images and texts", 10, "count"],
   memory: ["Peak memory above the start", 1, "size", 2 ** 20],
 };
 const TIME_AXES = [["Share of the training", "share"], ["Preparation and training time", "time"], ["Optimiser steps", "count"]];

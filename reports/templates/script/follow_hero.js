@@ -1,4 +1,4 @@
-// The sections that follow the first picture: the score of the table of datasets, and the two methods of the charts of shots.
+// The sections that follow the first chart: the score of the table of datasets, and the two methods of the charts of shots.
 let shownAnswer = null;
 const followHero = (data, { measure, a, b }) => {
   const answer = data.answers[measure];
@@ -17,7 +17,7 @@ if (hero) {
   heroListeners.push(followHero);
   followHero(...heroChoice());
 }
-// A pair that is chosen in a table is shown in the first picture.
+// A pair that is chosen in a table is shown in the first chart.
 document.addEventListener("click", (event) => {
   if (event.target.closest(".matrix td a[href*='A=']")) setTimeout(() => hero.scrollIntoView());
 });

@@ -1,5 +1,5 @@
-// The picture of the first screen: wide as two panels, narrow as one row per dataset. Returns SVG and where datasets are.
-const WIDE = block.places;  // places of the wide picture in px
+// The chart of the first screen: wide as two panels, narrow as one row per dataset. Returns SVG and where datasets are.
+const WIDE = block.places;  // places of the wide chart in px
 const scoreTitle = (measure) => ({ H: "H, %", open: "Open score, %" })[measure] || "Accuracy, %";
 const spreadOut = (x, gap, low, high) => {
   const step = Math.min(gap, (high - low) / Math.max(1, x.length - 1));

@@ -36,7 +36,7 @@ const restorePlace = ({ near, top, open, fields, tables }) => {
     if (moved) return;
     const node = near ? document.getElementById(near) : null;
     scrollTo({ top: node ? scrollY + node.getBoundingClientRect().top - top : top, behavior: "instant" });
-    if (left) setTimeout(() => settle(left - 1), 100);  // folds are filled and pictures plotted a little later
+    if (left) setTimeout(() => settle(left - 1), 100);  // folds are filled and charts plotted a little later
     else restoreTables(tables);
   };
   restoreTables(tables);

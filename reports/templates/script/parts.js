@@ -30,7 +30,7 @@ const bindParts = (place, parts, data) => parts.forEach((part, index) => {
   if (kind === "chart") bindChart(node, data);
   if (kind === "svg") {
     fitting.observe(node);
-    node.append(saveButtons(() => node.querySelector("svg"), "picture"));
+    node.append(saveButtons(() => node.querySelector("svg"), "chart"));
   }
   if (kind === "fold") node.addEventListener("toggle", () => { if (node.open) fillFold(node, rest[3], data); });
 });

@@ -1,6 +1,6 @@
-// Buttons that save a picture as SVG or PNG: as it is shown now, in light colours on white, with its styles inside.
+// Buttons that save a chart as SVG or PNG: as it is shown now, in light colours on white, with its styles inside.
 const SAVED_STYLES = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "stroke-linecap", "stroke-linejoin", "opacity", "paint-order", "font-family", "font-size", "font-weight", "font-style", "text-anchor"];
-const PNG_ZOOM = 3;  // px of a saved PNG per px of the picture
+const PNG_ZOOM = 3;  // px of a saved PNG per px of the chart
 const inLightColours = (work) => {
   const chosen = root.dataset.theme;
   root.dataset.theme = "light";
@@ -34,7 +34,7 @@ const savedPng = ({ text, width, height }) => new Promise((done, failed) => {
     canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
     canvas.toBlob(done, "image/png");
   };
-  image.onerror = () => failed(new Error("The picture cannot be saved as PNG."));
+  image.onerror = () => failed(new Error("The chart cannot be saved as PNG."));
   image.src = "data:image/svg+xml;charset=utf-8," + encodeURIComponent(text);
 });
 const download = (blob, name) => {
@@ -42,12 +42,12 @@ const download = (blob, name) => {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 };
-// `svgOf` returns the picture at the time of the click.
+// `svgOf` returns the chart at the time of the click.
 const saveButtons = (svgOf, name) => {
   const save = (format) => {
     const saved = savedSvg(svgOf());
     const made = format === "SVG" ? Promise.resolve(new Blob([saved.text], { type: "image/svg+xml" })) : savedPng(saved);
     made.then((blob) => download(blob, `${name}.${format.toLowerCase()}`));
   };
-  return element("div", { className: "save", role: "group", ariaLabel: "Save the picture" }, "Save: ", ...["SVG", "PNG"].map((format) => button(format, () => save(format))));
+  return element("div", { className: "save", role: "group", ariaLabel: "Save the chart" }, "Save: ", ...["SVG", "PNG"].map((format) => button(format, () => save(format))));
 };

@@ -1,5 +1,5 @@
-// Accuracy against shots: small charts of the mean and of every dataset. The two methods of the first picture have colours.
-let pairOfShots = null;  // measure and methods of the first picture: {measure, a, b}, by key
+// Accuracy against shots: small charts of the mean and of every dataset. The two methods of the first chart have colours.
+let pairOfShots = null;  // measure and methods of the first chart: {measure, a, b}, by key
 const SHOTS = { columns: 4, width: 215, height: 150, left: 34, right: 203, top: 28, bottom: 122 };
 chartKinds.shots = {
   axes: () => [""],

@@ -137,7 +137,7 @@ def test_entries_are_found_by_key_or_method(tmp_path: Path):
     assert find_entry(board, "coop [n_ctx=8]").config == {"n_ctx": 8}
     with pytest.raises(UsageError, match=r"'coop' has 2 entries here; give one of them.*n_ctx=8"):
         find_entry(board, "coop")
-    with pytest.raises(UsageError, match="No entry 'cop' on this board. It has: coop"):
+    with pytest.raises(UsageError, match=r"No entry 'cop' on this leaderboard\. It has: coop"):
         find_entry(board, "cop")
 
 
@@ -165,5 +165,5 @@ def test_compare_prints_what_it_found(etl, store: Store):
 def test_compare_names_the_available_entries(etl, store: Store):
     code, _, err = etl("compare", "apex", "tcp", "--runs", str(store.runs))
     assert code == 2
-    assert "No board in" in err
+    assert "No leaderboard in" in err
     assert "apex, coop, maple, zero_shot" in err

@@ -1,4 +1,4 @@
-"""Explanations and suggestions of kept models, compared with plain computations, and their pages and commands."""
+"""Explanations and suggestions of tuned models, compared with plain computations, and their pages and commands."""
 
 from __future__ import annotations
 

@@ -40,8 +40,8 @@ def surroundings_in(folder: Path) -> Surroundings:
         checkpoint_seconds=0.0,
         fast=True,
     )
-    # a kept model is a file beside the record; a local weight file or a support list would change the spec; two threads
-    # in many processes are slow; a task names the runs alongside
+    # a tuned model is a file beside the record; a local weight file or a support list would change the spec; two
+    # threads in many processes are slow; a task names the runs alongside
     same_as_default = {"keep_models", "weights", "files", "device", "threads", "alongside"}
     unset = {name for name in RunContext.model_fields if getattr(context, name) == getattr(RunContext(), name)}
     assert unset == same_as_default, "set the new fields of RunContext here"

@@ -1,4 +1,4 @@
-"""Files written before the packages were divided into rooms (commit 63f91d7) stay readable and reproducible.
+"""Files written before the packages were divided into folders (commit 63f91d7) stay readable and reproducible.
 
 `tests/fixtures/before_rooms` is a runs folder with one run of CoOp (base-to-new, 2 shots) and one measured difficulty,
 and a bundle with another run of CoOp (few-shot, with a curve).

@@ -60,7 +60,7 @@ def test_one_seed(write, runs):
 
 def test_one_dataset(write, runs):
     site, page = write(runs[runs["dataset"] == "dtd"])
-    assert "Average ranks and ratings need 3 datasets; this board has 1." in page
+    assert "Average ranks and ratings need 3 datasets; this leaderboard has 1." in page
     panels = [panel for trends in site.boards[0].part_trends for c in trends.contrasts for panel in c.panels]
     assert {panel.result.verdict for panel in panels} == {"inconclusive"}
 

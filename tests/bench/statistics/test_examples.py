@@ -13,8 +13,11 @@ import bench.statistics
 
 MODULES = [
     name
-    for room in (bench.statistics, bench.metrics)
-    for name in (room.__name__, *(found.name for found in pkgutil.iter_modules(room.__path__, f"{room.__name__}.")))
+    for package in (bench.statistics, bench.metrics)
+    for name in (
+        package.__name__,
+        *(found.name for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")),
+    )
 ]
 
 

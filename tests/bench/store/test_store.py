@@ -293,7 +293,7 @@ def test_migrations_are_numbered_without_gaps():
     assert numbers == list(range(1, len(numbers) + 1))
 
 
-def test_duckdb_is_imported_in_one_room_only():
+def test_duckdb_is_imported_in_one_folder_only():
     root = Path(bench.__file__).parent.parent
     users = [
         path.relative_to(root).as_posix()

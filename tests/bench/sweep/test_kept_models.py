@@ -23,7 +23,7 @@ def _in_an_empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 
 
 def seeds() -> dict[int, float]:
-    """The validation accuracy of the kept models, by seed."""
+    """The validation accuracy of the tuned models, by seed."""
     models = [model.info for model in list_models(Path("runs/models"))]
     return {info.spec.seed: info.validation_accuracy or 0 for info in models if info is not None}
 
@@ -55,7 +55,7 @@ def test_finished_runs_without_a_model_run_again_and_the_sweep_says_so(etl: Etl)
     code, out, err = etl(*GDA, "--keep-models", "all", "--dry-run", "--json")
     assert code == 0
     assert len(json.loads(out)) == 3
-    assert "3 finished runs without a kept model: computed again for --keep-models all" in err
+    assert "3 finished runs without a tuned model: computed again for --keep-models all" in err
     etl(*GDA, "--keep-models", "all")
     assert sorted(seeds()) == [1, 2, 3]
     for run_id, record in plain.items():
