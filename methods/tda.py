@@ -70,14 +70,14 @@ class TDAConfig(TextConfig):
     alpha: float | None = Field(
         None,
         ge=0,
-        description="weight of the positive cache; null: the official one of the dataset (1 to 5), 2 as for ImageNet "
-        "where there is none",
+        description="weight of the positive cache; null: the official value for the dataset (1 to 5), else 2 "
+        "as for ImageNet",
     )
     beta: float | None = Field(
         None,
         gt=0,
-        description="sharpness of the positive cache; null: the official one of the dataset (1 to 8), 5 as for "
-        "ImageNet where there is none",
+        description="sharpness of the positive cache; null: the official value for the dataset (1 to 8), else 5 "
+        "as for ImageNet",
     )
     negative_size: int = Field(2, ge=0, description="images per class in the negative cache, 0 = no cache; 2")
     negative_alpha: float = Field(0.117, ge=0, description="weight of the negative cache; 0.117 in all configs")

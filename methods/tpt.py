@@ -46,8 +46,8 @@ class TPTConfig(MethodConfig):
     views: int = Field(63, ge=1, description="random crops beside the plain view; 63 (a batch of 64)")
     augmix: bool | None = Field(
         None,
-        description="whether crops are mixed with distorted copies of themselves; null: as officially, yes but on "
-        "ImageNet and its variants (tpt_classification.py, `augmix=len(set_id)>1`)",
+        description="whether crops are mixed with distorted copies of themselves; null: yes, except on ImageNet and "
+        "its variants (official tpt_classification.py, `augmix=len(set_id)>1`)",
     )
     crop_scale: tuple[float, float] = Field((0.08, 1.0), description="area range of the crops; torchvision's default")
     selected: float = Field(0.1, gt=0, le=1, description="share of the views, the most confident ones; 0.1")

@@ -23,7 +23,7 @@ class Batch:
 
     Args:
         labels: class indices `(batch,)`; None at evaluation, where methods must not see labels.
-        label_numbers: the same labels on the processor, where the caller has them.
+        label_numbers: the same labels as numbers, if the caller has them.
         features: gives the frozen tower's features of these views, `(batch, dim)`, unnormalised.
         pooled: gives the frozen tower's states before their projection, `(batch, width)`; None if not available.
         pixels: gives the preprocessed images of these views, `(batch, 3, h, w)`.

@@ -11,8 +11,7 @@ IMAGENET_SHIFTS = frozenset({"imagenet_v2", "imagenet_sketch", "imagenet_a", "im
 
 def most_confident(logits: Float[Tensor, "n_views n_cls"], share: float) -> Tensor:
     """Positions of the views with the lowest entropy, at least one."""
-    log_p = logits.detach().log_softmax(dim=1)
-    entropies = -(log_p.exp() * log_p).sum(dim=1)
+    entropies = entropy(logits.detach().log_softmax(dim=1))
     return entropies.argsort()[: max(1, int(len(logits) * share))]
 
 
