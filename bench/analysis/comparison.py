@@ -156,8 +156,8 @@ def compare(board: Leaderboard, runs: pd.DataFrame, outcomes: pd.DataFrame, a: s
                 for seed, (a, b) in runs_of.items()
             ]
             kept = [pair for pair in pairs if pair is not None]
-            if len(kept) < len(pairs) or len({len(pair.correct_a) for pair in kept}) > 1:
-                skipped.append((dataset, f"{split}: the two were not scored on the same images"))
+            if len(kept) < len(pairs) or any(not np.array_equal(pair.images, kept[0].images) for pair in kept):
+                skipped.append((dataset, f"{split}: the runs were not scored on the same images"))
             elif kept:
                 found.append(_Tested(dataset, split, kept, list(runs_of.values()), seeded))
     p_values = holm([pair.test.p_holm for tested in found for pair in tested.pairs])
@@ -175,9 +175,10 @@ _Outcomes = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class _Pair:
-    """A test that is not yet adjusted, and whether A and B classify each image correctly."""
+    """A test that is not yet adjusted, the images sorted by name, and whether A and B classify each correctly."""
 
     test: SeedTest
+    images: NDArray[Any]
     correct_a: NDArray[np.bool_]
     correct_b: NDArray[np.bool_]
 
@@ -203,7 +204,7 @@ def _joined(by_run: Mapping[tuple[str, str], _Outcomes], run_id: str, splits: Se
 
 
 def _pair(seed: int, run_a: str, run_b: str, a: _Outcomes | None, b: _Outcomes | None) -> _Pair | None:
-    """Outcomes of both runs on the same images in the same order; None if images or labels differ."""
+    """Outcomes of both runs on the same images; None if images or labels differ."""
     if a is None or b is None:
         return None
     if not np.array_equal(a["image"], b["image"]):
@@ -213,12 +214,18 @@ def _pair(seed: int, run_a: str, run_b: str, a: _Outcomes | None, b: _Outcomes |
     a_correct, b_correct = (columns["label"] == columns["predicted"] for columns in (a, b))
     images, test = a["image"], mcnemar(a_correct, b_correct)
     only_a, only_b = tuple(images[a_correct & ~b_correct]), tuple(images[b_correct & ~a_correct])
-    return _Pair(SeedTest(seed, run_a, run_b, test, test.p, only_a, only_b), a_correct, b_correct)
+    order = _order(images)
+    seed_test = SeedTest(seed, run_a, run_b, test, test.p, only_a, only_b)
+    return _Pair(seed_test, images[order], a_correct[order], b_correct[order])
 
 
 def _by_image(columns: _Outcomes) -> _Outcomes:
-    order = np.argsort(columns["image"].astype(str), kind="stable")
+    order = _order(columns["image"])
     return {name: values[order] for name, values in columns.items()}
+
+
+def _order(images: NDArray[Any]) -> NDArray[np.intp]:
+    return np.argsort(images.astype(str), kind="stable")
 
 
 def _cell(tested: _Tested, adjusted: Sequence[float]) -> PairedCell:

@@ -117,17 +117,20 @@ def test_runs_on_different_images_are_not_paired(tmp_path: Path):
     outcomes.loc[outcomes["run_id"].isin(apex) & (outcomes["position"] == 0), "image"] = "another.png"
     found = compare(board, frame, outcomes, "apex", "coop")
     assert not found.cells
-    assert found.skipped[0] == ("a", "base: the two were not scored on the same images")
+    assert found.skipped[0] == ("a", "base: the runs were not scored on the same images")
 
 
 def test_images_in_another_order_are_paired_by_name(store: Store):
     frame, board = store.runs_frame(outcomes=True), board_of(store)
     outcomes = store.outcomes_frame()
-    coop = set(find_entry(board, "coop").run_ids)
-    turned = outcomes[outcomes["run_id"].isin(coop)].iloc[::-1]
-    mixed = pd.concat([outcomes[~outcomes["run_id"].isin(coop)], turned])
-    a, b = (compare(board, frame, o, "apex", "coop") for o in (outcomes, mixed))
-    assert [cell.flipped for cell in a.cells] == [cell.flipped for cell in b.cells]
+    wanted = compare(board, frame, outcomes, "apex", "coop")
+    one_method = set(find_entry(board, "coop").run_ids)
+    one_seed = set(frame.loc[frame["seed"] == 2, "run_id"])
+    for some in (one_method, one_seed):
+        turned = outcomes[outcomes["run_id"].isin(some)].iloc[::-1]
+        found = compare(board, frame, pd.concat([outcomes[~outcomes["run_id"].isin(some)], turned]), "apex", "coop")
+        assert [cell.flipped for cell in found.cells] == [cell.flipped for cell in wanted.cells]
+        assert [cell.difference for cell in found.cells] == [cell.difference for cell in wanted.cells]
 
 
 def test_entries_are_found_by_key_or_method(tmp_path: Path):

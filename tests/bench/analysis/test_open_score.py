@@ -179,6 +179,19 @@ def test_compare_has_it_on_each_dataset(runs: Path, records: dict[tuple[str, str
     assert [row["split"] for row in rows[:3]] == ["base", "new", "open"]
 
 
+def test_compare_leaves_it_out_if_seeds_have_different_images(runs: Path) -> None:
+    store = fresh_store(runs)
+    frame, outcomes = store.runs_frame(outcomes=True), store.outcomes_frame()
+    (board,) = leaderboards(frame)
+    changed = set(frame.loc[(frame["seed"] == SEEDS[0]) & (frame["dataset"] == DATASETS[0]), "run_id"])
+    frame.loc[frame["run_id"].isin(changed) & (frame["split"] == "open-base"), "images"] = "other images"
+    rows = outcomes["run_id"].isin(changed) & (outcomes["split"] == "open-base")
+    outcomes["image"] = outcomes["image"].astype(str).where(~rows, "other/" + outcomes["image"].astype(str))
+    found = compare(board, frame, outcomes, "coop", "vpt")
+    assert (DATASETS[0], "open: the runs were not scored on the same images") in found.skipped
+    assert [cell.dataset for cell in found.cells if cell.split == OPEN] == list(DATASETS[1:])
+
+
 def test_compare_leaves_it_out_where_a_run_lacks_it(runs: Path) -> None:
     store = fresh_store(runs)
     frame = store.runs_frame(outcomes=True)
