@@ -111,10 +111,9 @@ def board_overview(
         for measure in board.measures
     }
     difficulty = {measure: _difficulty(datasets, measured, SPLIT_OF[measure]) for measure in board.measures}
-    shots = "" if board.setting.source else f", {board.setting.shots_text}"
     view = overview(
         anchor=anchor,
-        setting=f"{board.setting.protocol}{shots}",
+        setting=board.setting.protocol if board.setting.source else board.setting.protocol_text,
         backbone=board.setting.backbone,
         n_runs=len({run_id for entry in board.entries for run_id in entry.run_ids}),
         seeds=board.seeds,

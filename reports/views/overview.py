@@ -14,7 +14,7 @@ class RankedMethodView:
     Args:
         complete: whether it has every dataset and seed, and nothing in it was selected with test labels.
         trained: whether an optimiser took steps; None if unknown, like the next two.
-        seconds: preparation and training of one run; `parameters` is the number of trained parameters.
+        seconds: time of one run, see `Cost.learning_seconds`; `parameters` is the number of trained parameters.
     """
 
     key: str

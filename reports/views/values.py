@@ -84,13 +84,17 @@ class BoardHeading:
 
     @property
     def heading(self) -> str:
-        """Protocol, source, shots and support rule."""
+        """Protocol, source, shots and support rule. Test-time adaptation has no shots."""
+        if self.protocol == TEST_TIME:
+            return self.protocol_title
         shots = "all training images" if self.shots is None else f"{self.shots} shot{'s' if self.shots != 1 else ''}"
         return ", ".join(filter(None, [self.protocol_title, shots, self.support]))
 
     @property
     def protocol_title(self) -> str:
         """Protocol and source, if any."""
+        if self.protocol == TEST_TIME:
+            return "Test-time adaptation"
         source = f" from {self.dataset_title(self.source)}" if self.source else ""
         return f"{self.protocol.capitalize()}{source}"
 

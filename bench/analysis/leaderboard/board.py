@@ -7,6 +7,7 @@ from bench._util.shots import ALL as ALL_TEXT
 from bench._util.shots import ALL_SHOTS, shots_text, shots_value
 from bench.analysis.leaderboard.entry import Entry
 from bench.analysis.leaderboard.measures import ALL, HARMONIC, OPEN, OPEN_SCORES, H, HConvention
+from datasets_registry import EvalProtocol
 from reports.views import ExcludedRunView, MissingView
 
 
@@ -30,8 +31,15 @@ class Setting:
     @property
     def title(self) -> str:
         """Backbone, protocol, source, shots and change of the draw, as text."""
+        return f"{self.backbone}, {self.protocol_text}"
+
+    @property
+    def protocol_text(self) -> str:
+        """Protocol, source, shots and change of the draw, as text. Test-time adaptation has no shots."""
+        if self.protocol == EvalProtocol.TEST_TIME:
+            return "test-time adaptation"
         source = f" from {self.source}" if self.source else ""
-        return f"{self.backbone}, {self.protocol}{source}, {self.shots_text}"
+        return f"{self.protocol}{source}, {self.shots_text}"
 
     @property
     def shots_text(self) -> str:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
@@ -73,6 +74,12 @@ def test_evaluation_is_learning_time_in_the_test_time_protocol():
     found = leaderboard(frame(run("tda", shots=0, protocol="test-time", train_seconds=0.0)), setting)
     assert found.entries[0].cost.learning_seconds == 4.0
     assert found.rows()[0]["eval_seconds"] == 3.0
+
+
+def test_the_title_names_test_time_adaptation_and_no_shots():
+    setting = Setting("ViT-B-16.openai", "test-time", 0, "coop", "fp32")
+    assert setting.title == "ViT-B-16.openai, test-time adaptation"
+    assert replace(setting, protocol="few-shot", shots=16).title == "ViT-B-16.openai, few-shot, 16 shots"
 
 
 def grid(method="coop", datasets=("dtd", "eurosat"), seeds=(1, 2, 3), **changes):
