@@ -66,14 +66,14 @@ def _shared_runs(
 
 def untested(found: MeanTest) -> MeanTest:
     """The mean without its test."""
-    return MeanTest(found.mean, found.n, found.groups)
+    return MeanTest(found.mean, found.n, found.groups, smallest_group=found.smallest_group)
 
 
 def why_untested(test: MeanTest) -> str:
     """Why a mean has no interval, in a few words."""
     if test.groups < 2:
         return "needs two datasets"
-    if test.n < 2 * test.groups:
+    if test.smallest_group < 2:
         return "needs two seeds"
     return "no spread" if test.mean == 0 else "needs predictions"
 

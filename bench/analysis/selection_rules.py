@@ -36,7 +36,7 @@ class RuleDifference:
         rule: value of `--selection`, such as `last`.
         tests: mean difference by measure, a fraction, over the averaged datasets of the board; on a dataset it is the
             mean over the methods. The interval has the noise of seeds and test images; there is none for one dataset or
-            one seed. `n` is the number of pairs of runs.
+            one seed. `n` is the number of pairs of runs. Empty if the methods share no seed on any dataset.
         by_method: the same for each method, by the key of its entry with `validation`.
     """
 
@@ -87,11 +87,14 @@ def selection_differences(board: Leaderboard, runs: pd.DataFrame) -> list[RuleDi
 
 
 def _same_but_for_the_rule(entry: Entry, reference: Entry) -> bool:
-    """Whether two entries have the same method, recipe and settings, apart from the rule."""
-    names = [key for key, value in entry.config.items() if value == ORACLE]
+    """Whether two entries have the same method, recipe and settings, apart from the rule.
+
+    APEX's oracle is not paired. It selects the ensemble weight by the setting `ensemble_weight`, and `validation`
+    selects the epoch, so their difference is not the cost of a rule.
+    """
 
     def kept(config: Mapping[str, Any]) -> dict[str, Any]:
-        return {key: value for key, value in config.items() if key not in (EPOCH, _SELECTION, *names)}
+        return {key: value for key, value in config.items() if key not in (EPOCH, _SELECTION)}
 
     same_recipe = (entry.method, entry.recipe) == (reference.method, reference.recipe)
     return same_recipe and kept(entry.config) == kept(reference.config)

@@ -34,8 +34,8 @@ class SelectionTable:
         """One row over all methods and one row per method for each rule, as printed."""
         rows: list[dict[str, object]] = []
         for found in self._of(board):
-            rows.append(_row(found.rule, f"mean of {counted(len(found.by_method), 'method')}", found.tests))
-            rows += [_row(found.rule, name, tests) for name, tests in _named(board, found).items()]
+            every = {f"mean of {counted(len(found.by_method), 'method')}": found.tests, **_named(board, found)}
+            rows += [_row(found.rule, name, tests, board.measures) for name, tests in every.items()]
         return rows
 
     def notes(self) -> list[str]:
@@ -116,19 +116,22 @@ def _named(board: Leaderboard, found: RuleDifference) -> dict[str, Mapping[str, 
     return named
 
 
-def _row(rule: str, methods: str, tests: Mapping[str, MeanTest]) -> dict[str, object]:
+def _row(rule: str, methods: str, tests: Mapping[str, MeanTest], measures: Sequence[str]) -> dict[str, object]:
     from bench.analysis.selection_rules import RULES
 
     row: dict[str, object] = {"rule": f"{rule} ({RULES[rule]})", "methods": methods}
-    for measure, test in tests.items():
-        row[measure] = f"{100 * test.mean:+.2f}"
+    for measure in measures:
+        test = tests.get(measure)
+        row[measure] = "–" if test is None else f"{100 * test.mean:+.2f}"
         row[f"95 % of {measure}"] = _interval(test)
-    return row | {"pairs": max(test.n for test in tests.values())}
+    return row | {"pairs": max((test.n for test in tests.values()), default=0)}
 
 
-def _interval(test: MeanTest) -> str:
+def _interval(test: MeanTest | None) -> str:
     from bench.analysis.paired_average import why_untested
 
+    if test is None:
+        return "no common runs"
     if test.low is None or test.high is None:
         return why_untested(test)
     return f"{100 * test.low:+.2f} to {100 * test.high:+.2f}"

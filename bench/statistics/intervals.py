@@ -73,6 +73,7 @@ class MeanTest:
         df: degrees of freedom (Satterthwaite). Without a standard error, they, the interval and `p` are None.
         p: two-sided p value against a mean of zero.
         image_error: the part of the standard error that more seeds would not reduce; 0 without images.
+        smallest_group: number of values of the smallest group.
     """
 
     mean: float
@@ -84,6 +85,7 @@ class MeanTest:
     high: float | None = None
     p: float | None = None
     image_error: float = 0.0
+    smallest_group: int = 1
 
     @classmethod
     def from_error(
@@ -168,9 +170,10 @@ def grouped_t(
     if not groups or any(len(group) == 0 for group in groups):
         raise ValueError(f"Sizes {[len(group) for group in groups]}: every group needs a value. Drop the empty ones.")
     arrays = [np.sort(np.asarray(group, dtype=float)) for group in groups]
-    mean, n = float(np.mean([array.mean() for array in arrays])), sum(len(array) for array in arrays)
-    if not images and any(len(array) < 2 for array in arrays):
-        return MeanTest(mean, n, len(arrays))
+    mean, sizes = float(np.mean([array.mean() for array in arrays])), [len(array) for array in arrays]
+    untested = MeanTest(mean, sum(sizes), len(arrays), smallest_group=min(sizes))
+    if not images and min(sizes) < 2:
+        return untested
     between = [_between_images(np.asarray(table, dtype=float)) for tables in images for table in tables]
     residual = sum(found.residual for found in between)
     parts = [(found.variance, found.df) for found in between]
@@ -180,10 +183,12 @@ def grouped_t(
         parts += seeds
     squared_error = (images_variance + max(0.0, beyond)) / len(arrays) ** 2
     if squared_error <= 0:
-        return MeanTest(mean, n, len(arrays))
+        return untested
     df = squared_error**2 / (sum(part**2 / freedom for part, freedom in parts) / len(arrays) ** 4)
     image_error = math.sqrt(max(0.0, images_variance - residual)) / len(arrays)
-    return MeanTest.from_error(mean, n, len(arrays), math.sqrt(squared_error), df, level, image_error=image_error)
+    error = math.sqrt(squared_error)
+    found = MeanTest.from_error(mean, sum(sizes), len(arrays), error, df, level, image_error=image_error)
+    return replace(found, smallest_group=min(sizes))
 
 
 class _BetweenImages(NamedTuple):
@@ -216,7 +221,7 @@ def difference_of_means(first: MeanTest, second: MeanTest) -> MeanTest:
     """
     mean, n, groups = first.mean - second.mean, first.n + second.n, first.groups + second.groups
     if first.standard_error is None or second.standard_error is None or first.df is None or second.df is None:
-        return MeanTest(mean, n, groups)
+        return MeanTest(mean, n, groups, smallest_group=min(first.smallest_group, second.smallest_group))
     parts = first.standard_error**2, second.standard_error**2
     variance = sum(parts)
     df = variance**2 / (parts[0] ** 2 / first.df + parts[1] ** 2 / second.df)

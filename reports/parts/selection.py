@@ -41,7 +41,7 @@ def _rules_table(view: BoardView, anchor: str) -> Table:
     rows: list[list[Cell]] = []
     for rule in view.selection:
         note = f"{rule.rule}, {counted(len(rule.by_method), 'method')}"
-        pairs = max(cost.n for cost in rule.costs.values())
+        pairs = max((cost.n for cost in rule.costs.values()), default=0)
         costs = [_cost(rule.costs.get(measure), rule) for measure in measures]
         rows.append([cell(rule.title, note, ", ".join(rule.by_method)), *costs, pairs])
     caption = _CAPTION + (_ORACLE if any(rule.oracle for rule in view.selection) else "")

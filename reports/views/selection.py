@@ -24,8 +24,8 @@ class SelectionRuleView:
     Args:
         rule: the value of `--selection`; `title` describes it.
         oracle: whether it reads test labels.
-        costs: by measure, over all methods that ran with both rules.
-        by_method: the same by name of each method.
+        costs: by measure, over all methods that ran with both rules; empty if these share no seed on any dataset.
+        by_method: costs of each method, by its name.
     """
 
     rule: str

@@ -50,6 +50,16 @@ def test_the_table_has_the_difference_of_every_measure_and_the_pairs(runs, tmp_p
     assert [row[0] for row in fold[0][1]["rows"]] == ["CoOp", "VPT"]
 
 
+def test_methods_without_a_common_seed_have_no_mean(runs, tmp_path):
+    both = with_validation(runs, ("coop", "vpt"))
+    chosen = both["epoch_selection"].notna()
+    parts, folds = written(both[~chosen | ((both["seed"] == 3) == (both["method"] == "vpt"))], tmp_path)
+    table = next(part[1] for part in parts if part[0] == "table")
+    assert table["rows"][0][1:] == [None, None, None, 0]
+    (fold,) = (content for anchor, content in folds.items() if anchor.endswith("-selection-methods"))
+    assert all(cost is not None for _, cost in fold[0][1]["rows"])
+
+
 def test_without_pairs_a_fold_says_which_command_adds_them(runs, tmp_path):
     parts, folds = written(runs, tmp_path)
     (fold,) = (part for part in parts if part[0] == "fold" and part[1].endswith("-selection"))

@@ -118,13 +118,41 @@ def test_the_rule_of_an_entry_is_that_of_its_runs(board_and_runs):
     }
 
 
-def test_an_oracle_of_another_setting_is_paired_with_the_default(tmp_path):
-    """APEX chooses its ensemble weight with test labels by a setting of its own."""
+def test_an_oracle_that_selects_something_else_is_not_paired(tmp_path):
+    """APEX's oracle selects the ensemble weight, and its `validation` selects the epoch."""
     add(tmp_path, "apex", 0.7, config={"ensemble_weight": "adaptive"}, epoch_selection="validation")
+    add(tmp_path, "apex", 0.6, config={"ensemble_weight": "adaptive"})
     add(tmp_path, "apex", 0.8, config={"ensemble_weight": "oracle"})
     runs = fresh_store(tmp_path).runs_frame(outcomes=True)
-    found = selection_differences(leaderboard(runs, settings(runs)[0]), runs)
-    assert [(rule.rule, rule.is_oracle, rule.tests["all"].n) for rule in found] == [("oracle", True, 9)]
+    board = leaderboard(runs, settings(runs)[0])
+    assert "oracle" in {selection_rule(entry) for entry in board.entries}
+    assert [rule.rule for rule in selection_differences(board, runs)] == ["last"]
+
+
+def test_methods_without_a_common_seed_have_no_mean(tmp_path):
+    for method, seeds in (("coop", (1, 2)), ("vpt", (3, 4))):
+        add(tmp_path, method, 0.6, seeds=seeds)
+        add(tmp_path, method, 0.7, seeds=seeds, epoch_selection="validation")
+    runs = fresh_store(tmp_path).runs_frame(outcomes=True)
+    board = leaderboard(runs, settings(runs)[0])
+    [found] = selection_differences(board, runs)
+    assert found.tests == {}
+    assert {tests["all"].n for tests in found.by_method.values()} == {6}
+    table = load_results(tmp_path).selection_rules()
+    [mean, *by_method] = table.rows(table.differences[0][0])
+    assert (mean["all"], mean["95 % of all"], mean["pairs"]) == ("–", "no common runs", 0)
+    assert [row["pairs"] for row in by_method] == [6, 6]
+
+
+@pytest.mark.parametrize("last_seeds", [(1,), (1, 2)])
+def test_the_mean_of_two_methods_asks_for_seeds_if_a_dataset_has_one(tmp_path, last_seeds):
+    for method in ("coop", "vpt"):
+        for rule in (None, "validation"):
+            add(tmp_path, method, 0.7 if rule else 0.6, "a", seeds=(1,), epoch_selection=rule)
+            add(tmp_path, method, 0.7 if rule else 0.6, "b", seeds=last_seeds, epoch_selection=rule)
+    table = load_results(tmp_path).selection_rules()
+    rows = table.rows(table.differences[0][0])
+    assert {row["95 % of all"] for row in rows} == {"needs two seeds"}
 
 
 def test_equal_predictions_have_a_mean_and_no_interval(tmp_path):
