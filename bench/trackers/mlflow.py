@@ -11,8 +11,6 @@ from bench.trackers.tracked_run import TrackedRun
 
 RUN_ID = "etl_bench.run_id"
 CREATED_AT = "etl_bench.created_at"
-_PARAMETERS, _METRICS = 100, 1000
-"""Most of each in one request: the limits of MLflow's REST API."""
 
 
 class MlflowTracker:
@@ -40,13 +38,7 @@ class MlflowTracker:
         tags = {**run.tags, "group": run.group, RUN_ID: run.run_id, CREATED_AT: run.created_at.isoformat()}
         made: str = self._client.create_run(self._experiment, begin, tags, run.name).info.run_id
         parameters = [Param(key, str(value)) for key, value in run.parameters.items()]
-        metrics = list(_metrics(run, end))
-        for part in range(max(-(-len(parameters) // _PARAMETERS), -(-len(metrics) // _METRICS))):
-            self._client.log_batch(
-                made,
-                metrics[part * _METRICS : (part + 1) * _METRICS],
-                parameters[part * _PARAMETERS : (part + 1) * _PARAMETERS],
-            )
+        self._client.log_batch(made, list(_metrics(run, end)), parameters)  # in as many requests as MLflow's limits need
         self._client.set_terminated(made, "FINISHED", end)
         for item in earlier:
             self._client.delete_run(item.info.run_id)

@@ -63,11 +63,14 @@ class Sender:
         if not self._handed_over:
             return
         self._todo.put(None)
+        interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
         try:
-            if kind is None or not issubclass(kind, KeyboardInterrupt):
+            if not interrupted:
                 self._wait()
         except KeyboardInterrupt:
-            self._problem = "interrupted"
+            interrupted = True
+        if interrupted:
+            self._problem = self._problem or "interrupted"
         if self._thread.is_alive() and self._process is not None:
             self._process.kill()
             self._thread.join()

@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.metrics import harmonic_mean
 from bench.record import CurvePoint, DifficultyRecord, RunRecord, Score
+from bench.spec import ExperimentSpec
 
 Parameter = str | int | float | bool
 _FACTS_OF_A_SPLIT = {"split", "n", "n_classes", "selected_on_test"}
@@ -18,7 +19,7 @@ class TrackedRun:
 
     Args:
         name: the run in words.
-        group: what the runs of several seeds have in common, in words.
+        group: the same for runs that differ only in their seed: the run in words, and a digest of the settings.
         created_at: when the run was finished. Another time for the same run id is a newer result.
         seconds: wall clock of preparation, training and evaluation.
         parameters: run id, method, dataset, backbone, protocol, shots and seed; `config.*` and `recipe.*` are the
@@ -46,7 +47,7 @@ def tracked_run(record: RunRecord, difficulty: Sequence[DifficultyRecord] = ()) 
     return TrackedRun(
         run_id=record.run_id,
         name=spec.label(),
-        group=f"{spec.method} on {spec.dataset}, {spec.protocol}, {spec.shots} shots, {spec.backbone}",
+        group=_group(spec),
         created_at=record.created_at,
         seconds=0.0 if cost is None else cost.prepare_seconds + cost.train_seconds + cost.eval_seconds,
         parameters=dict(_parameters(record)),
@@ -54,6 +55,11 @@ def tracked_run(record: RunRecord, difficulty: Sequence[DifficultyRecord] = ()) 
         curve=[(point.epoch, _point(point)) for point in record.curve],
         tags=dict(_tags(record)),
     )
+
+
+def _group(spec: ExperimentSpec) -> str:
+    settings = spec.model_copy(update={"seed": 0, "task_fingerprint": ""})  # the fingerprint depends on the seed
+    return f"{spec.label().removesuffix(f', seed {spec.seed}')}, {spec.backbone} ({settings.run_id[:8]})"
 
 
 def _parameters(record: RunRecord) -> Iterator[tuple[str, Parameter]]:

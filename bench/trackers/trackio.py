@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import trackio
 
@@ -31,15 +32,20 @@ class TrackioTracker:
         with _warnings_as_errors():
             if self._known(name, moment):
                 return False
-        with _warnings_as_errors():
-            config = {**run.parameters, **run.tags, CREATED_AT: moment}
-            opened = trackio.init(
-                self._project, name, run.group, config=config, embed=False, auto_log_gpu=False, auto_log_cpu=False
-            )
-            for epoch, values in run.curve:
-                opened.log({f"curve/{key}": value for key, value in values.items()}, step=epoch)
-            opened.log(dict(run.metrics))
-            opened.finish()
+        config = {**run.parameters, **run.tags, CREATED_AT: moment}
+        try:
+            with _warnings_as_errors():
+                opened = trackio.init(
+                    self._project, name, run.group, config=config, embed=False, auto_log_gpu=False, auto_log_cpu=False
+                )
+                for epoch, values in run.curve:
+                    opened.log({f"curve/{key}": value for key, value in values.items()}, step=epoch)
+                opened.log(dict(run.metrics))
+                opened.finish()
+        except Exception:
+            for item in [] if self._remote else self._runs_here(name):
+                item.delete()  # an incomplete run would count as sent
+            raise
         return True
 
     def _known(self, name: str, moment: str) -> bool:
@@ -49,13 +55,17 @@ class TrackioTracker:
                 trackio.init(self._project, name, resume="must", embed=False).finish()
                 return True
             return False
-        with suppress(ValueError):  # no such project yet
-            for item in trackio.Api().runs(self._project):
-                if item.name == name:
-                    if (item.config or {}).get(CREATED_AT) == moment:
-                        return True
-                    item.delete()
+        for item in self._runs_here(name):
+            if (item.config or {}).get(CREATED_AT) == moment:
+                return True
+            item.delete()
         return False
+
+    def _runs_here(self, name: str) -> list[Any]:
+        """The runs of this name on this machine."""
+        with suppress(ValueError):  # no such project yet
+            return [item for item in trackio.Api().runs(self._project) if item.name == name]
+        return []
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,10 @@ def test_the_end_does_not_wait_for_a_tracker_that_hangs(
     assert notice.startswith("3 of 3 runs not sent to mlflow (no answer for 0 s); `etl-bench results send mlflow")
 
 
-def test_ctrl_c_ends_the_wait(fake_trackers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("during", ["the sweep", "the wait"])
+def test_ctrl_c_ends_the_wait(
+    during: str, fake_trackers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FAKE_TRACKER_FAULT", "hang")
     notices: list[str] = []
 
@@ -120,8 +124,13 @@ def test_ctrl_c_ends_the_wait(fake_trackers: Path, tmp_path: Path, monkeypatch: 
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Sender, "_wait", interrupted)
-    with Sender(tmp_path / "runs", [MLFLOW], notices.append) as sender:
+    with suppress(KeyboardInterrupt), Sender(tmp_path / "runs", [MLFLOW], notices.append) as sender:
         sender.send(stored(tmp_path / "runs")[0])
+        end = time.monotonic() + 60
+        while sender._process is None and time.monotonic() < end:
+            time.sleep(0.01)
+        if during == "the sweep":
+            raise KeyboardInterrupt
     assert notices == [
         f"1 of 1 run not sent to mlflow (interrupted); `etl-bench results send mlflow --runs {tmp_path / 'runs'}` "
         "sends what is missing there."

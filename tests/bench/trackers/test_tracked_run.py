@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fake_runner import MOMENT, PROVENANCE, make_difficulty, make_record, make_score, make_spec
 
 from bench.metrics import harmonic_mean
 from bench.record import CurvePoint, OpenScore
+from bench.sweep import parse_shots
 from bench.trackers.tracked_run import tracked_run
 
 
@@ -20,9 +23,19 @@ def test_settings_become_parameters_and_unset_ones_are_left_out() -> None:
     assert run.created_at == MOMENT
 
 
+def group(**changes: Any) -> str:
+    return tracked_run(make_record(make_spec(**changes))).group
+
+
 def test_seeds_share_a_group_and_other_settings_of_the_sweep_do_not() -> None:
-    groups = [tracked_run(make_record(make_spec(**changes))).group for changes in ({}, {"seed": 2}, {"shots": 4})]
-    assert groups[0] == groups[1] != groups[2]
+    assert group() == group(seed=2, task_fingerprint="g")
+    others = [{"shots": 4}, {"config": {"n_ctx": 8}}, {"class_text": "a b"}, {"epoch_selection": "oracle"}]
+    assert len({group(), *(group(**changes) for changes in others)}) == 5
+
+
+def test_a_group_of_runs_on_all_training_images_says_so() -> None:
+    (every,) = parse_shots("all")
+    assert group(shots=every, support="all").startswith("coop on spectrum_a, base-to-new, all training images, Vi")
 
 
 def test_every_metric_of_every_split_is_sent() -> None:

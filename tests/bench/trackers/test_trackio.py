@@ -78,6 +78,7 @@ def test_what_trackio_warns_of_counts_as_not_sent(fake_trackers: Path, monkeypat
         broken.setattr(trackio, "problem", "Could not connect to Space 'x'. Is it running?")
         with pytest.raises(OSError, match="Could not connect to Space 'x'"):
             tracker.send(a_run())
+    assert tracker.send(a_run()), "the failed run counts as sent"
     with monkeypatch.context() as remote:
         remote.setattr(trackio, "problem", "trackio.init() could not create a remote client")
         remote.setattr(tracker, "_remote", True)

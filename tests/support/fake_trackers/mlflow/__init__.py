@@ -16,8 +16,6 @@ from typing import Any
 
 from mlflow.entities import Metric, Param, RunTag
 
-MOST_PARAMS = 100
-
 
 class MlflowException(Exception):  # noqa: N818  its name in MLflow
     """An error of the server."""
@@ -59,8 +57,6 @@ class MlflowClient:
         tags: Sequence[RunTag] = (),
     ) -> None:
         fault(self._file, "break")
-        if len(params) > MOST_PARAMS or len(metrics) > 1000:
-            raise MlflowException("too many in one request")
         data = self._read()
         run = data["runs"][run_id]
         for item in params:
