@@ -12,7 +12,7 @@ DEEPEST = 10
 """Levels of nesting of a method's settings."""
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Characters that move the cursor, end the line, reverse the direction of text or are none at all."""
+"""Characters that move the cursor, end the line, reverse the direction of text, or are not valid characters."""
 _INT32, _INT64 = 2**31 - 1, 2**63 - 1
 
 

@@ -71,7 +71,7 @@ class BoardSummary(_Part):
 
 
 def read_summary(path: Path) -> BoardSummary:
-    """The summary in a site's folder or a file; raises BoardError if it is none."""
+    """The summary in a site's folder or a file; raises BoardError if it is not a summary."""
     file = path / FILE if path.is_dir() else path
     try:
         return BoardSummary.model_validate_json(file.read_bytes())
@@ -80,7 +80,7 @@ def read_summary(path: Path) -> BoardSummary:
             f"{file} cannot be read ({error.strerror or error}); give a folder that `etl-bench board build` wrote."
         ) from error
     except ValidationError as error:
-        raise BoardError(f"{file} is no summary of a board; build it again with `etl-bench board build`.") from error
+        raise BoardError(f"{file} is not a summary of a board; build it again with `etl-bench board build`.") from error
 
 
 def summarise_settings(boards: Iterable[BoardView], owner: dict[str, str]) -> tuple[SettingSummary, ...]:

@@ -63,7 +63,9 @@ def read_verified(folder: Path, own: OwnChecks) -> dict[str, str]:
     try:
         found = VerifiedRuns.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise BoardError(f"{path} is no list of recomputed runs; delete it and verify the submission again.") from error
+        raise BoardError(
+            f"{path} is not a list of recomputed runs; delete it and verify the submission again."
+        ) from error
     if found.digest != own.digest:
         return {}
     known = {run.run_id for run in own.runs}

@@ -52,7 +52,7 @@ def verify_board(
     found = reports(kept.all(submission_folders(request.submissions)))
     accepted = {report.name: report.own for report in found if report.accepted}
     if unknown := [name for name in names if name not in accepted]:
-        raise BoardError(f"{unknown[0]!r} is no accepted submission; there are: {', '.join(accepted) or 'none'}.")
+        raise BoardError(f"{unknown[0]!r} is not an accepted submission. Accepted: {', '.join(accepted) or 'none'}.")
     folder = request.submissions.parent / VERIFIED
     for name in names or [name for name, own in accepted.items() if _waits(folder, own)]:
         own = accepted[name]

@@ -22,7 +22,7 @@ def facts_are_complete(subject: Subject) -> None:
     ensure(bool(NAME_PATTERN.fullmatch(info.name)), f"the name {info.name!r} must match {NAME_PATTERN.pattern!r}")
     ensure(bool(info.title.strip()), "the title is empty")
     ensure(info.summary.endswith("."), f"the summary {info.summary!r} is not a sentence that ends with a full stop")
-    ensure(isinstance(info.family, Family), f"family {info.family!r} is none of {', '.join(Family)}")
+    ensure(isinstance(info.family, Family), f"family {info.family!r} is not one of {', '.join(Family)}")
     ensure(all(isinstance(need, Needs) for need in info.needs), f"needs {info.needs} are not all of type Needs")
     ensure(bool(inspect.getdoc(inspect.getmodule(subject.method))), "its module has no docstring")
 

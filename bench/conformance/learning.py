@@ -23,7 +23,7 @@ def _fits(logits: torch.Tensor, orders: list[tuple[int, ...]]) -> torch.Tensor:
 
 def _prepared(subject: Subject) -> TrainableMethod[Any]:
     method = subject.prepared()
-    ensure(isinstance(method, TrainableMethod), "it has recipes but is no TrainableMethod")
+    ensure(isinstance(method, TrainableMethod), "it has recipes but is not a TrainableMethod")
     assert isinstance(method, TrainableMethod)
     return method
 

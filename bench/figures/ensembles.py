@@ -196,8 +196,8 @@ def fixed_weights(runs: EnsembleRuns) -> FigureView:
         "apex-table13-fixed-weights",
         "Every fixed weight",
         "APEX, Table 13",
-        "Weight 1 is no ensemble; weight 0 keeps the learned text prompt and is not zero-shot. The horizontal line is "
-        "the adaptive weight.",
+        "Weight 1 is not an ensemble; weight 0 keeps the learned text prompt and is not zero-shot. The horizontal line "
+        "is the adaptive weight.",
         kind="line",
         x_title="Fixed weight",
         points=points,

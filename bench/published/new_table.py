@@ -78,7 +78,7 @@ def add_table(path: Path) -> Path:
     if not (package.parent.parent / "pyproject.toml").is_file():
         raise UsageError("This package does not run from a checkout; clone the repository and run the command there.")
     if not _NAME.fullmatch(path.name):
-        raise UsageError(f"{path.name!r} is no plain name; call the file for example author2026-method.csv.")
+        raise UsageError(f"{path.name!r} cannot be a name in the ledger; rename it, such as author2026-method.csv.")
     target = package / "added" / path.name
     if target.exists():
         raise UsageError(f"{target} exists already; choose another name, or edit that file.")
@@ -113,16 +113,16 @@ def _line_problems(line: Line) -> Iterator[str]:
         if not line[name]:
             yield f"{name} is empty"
     if line["url"] and not line["url"].startswith("https://"):
-        yield f"url {line['url']!r} is no https address"
+        yield f"url {line['url']!r} is not an https address"
     splits = PROTOCOL_SPLITS.get(line["protocol"])
     if splits is None:
         yield f"protocol {line['protocol']!r} is unknown; allowed: {', '.join(PROTOCOL_SPLITS)}"
     elif line["split"] not in splits:
-        yield f"split {line['split']!r} is none of {line['protocol']}; allowed: {', '.join(splits)}"
+        yield f"split {line['split']!r} does not belong to {line['protocol']}; allowed: {', '.join(splits)}"
     if not _BACKBONE.fullmatch(line["backbone"]):
         yield f"backbone {line['backbone']!r} is not written as arch.tag, such as ViT-B-16.openai"
     if line["shots"] and not line["shots"].isdecimal():
-        yield f"shots {line['shots']!r} is no number"
+        yield f"shots {line['shots']!r} is not a number"
     if line["metric"] != "accuracy":
         yield f"metric {line['metric']!r} is not accuracy, the only one that tables can be added for"
     cells = {name: line[name] for name in value_columns(line) if line[name]}
@@ -130,7 +130,7 @@ def _line_problems(line: Line) -> Iterator[str]:
         yield "it holds no number"
     for name, cell in cells.items():
         if not _CELL.fullmatch(cell) or float(cell.partition("±")[0]) > 100:
-            yield f"{name} holds {cell!r}, which is no accuracy in per cent such as 71.66 or 71.66±0.3"
+            yield f"{name} holds {cell!r}, which is not an accuracy in per cent, such as 71.66 or 71.66±0.3"
 
 
 def _repeated(rows: Sequence[Line]) -> Iterator[str]:

@@ -61,12 +61,12 @@ def open_submission(folder: Path) -> Submission:
 
 
 def submission_folders(folder: Path) -> list[Path]:
-    """The folders of all submissions in a folder, sorted by name; raises SubmissionError if it is none.
+    """The folders of all submissions in a folder, sorted by name; raises SubmissionError if the folder does not exist.
 
     Hidden files and files such as a README are not submissions. A link is listed, so that its check refuses it.
     """
     if not folder.is_dir():
-        raise SubmissionError(f"There is no folder {folder}; give the folder whose folders are the submissions.")
+        raise SubmissionError(f"There is no folder {folder}; give the folder with one subfolder per submission.")
     return sorted(
         item for item in folder.iterdir() if not item.name.startswith(".") and (item.is_dir() or item.is_symlink())
     )

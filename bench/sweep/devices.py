@@ -128,7 +128,7 @@ def check_devices(request: SweepRequest) -> None:
 def _check_exists(text: str, found: Devices) -> None:
     kind, numbers = parse_device(text)
     if kind == "mps" and not _has_mps():
-        raise UsageError(f"--device {text!r}: this is no Mac with Apple silicon; use --device auto.")
+        raise UsageError(f"--device {text!r}: this machine is not a Mac with Apple silicon; use --device auto.")
     if kind not in ("cuda", "all"):
         return
     gpus = find_gpus()

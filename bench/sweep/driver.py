@@ -53,8 +53,8 @@ class SweepOutcome:
     """The result of a sweep.
 
     Args:
-        failed: run id, label and message of the runs that have failed, now or earlier. A difficulty that could not be
-            measured is none of them.
+        failed: run id, label and message of the runs that have failed, now or earlier, without failed measurements of
+            difficulty.
     """
 
     plan: Plan

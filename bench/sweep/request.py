@@ -384,9 +384,7 @@ def read_sweep_file(path: Path) -> dict[str, Any]:
     fields = {option_name(field): field for field in SweepRequest.model_fields}
     unknown = [name for name in values if name.replace("_", "-") not in fields]
     if unknown:
-        raise UsageError(
-            f"The sweep file {path} sets {unknown[0]!r}, which is no option. Allowed: {', '.join(fields)}."
-        )
+        raise UsageError(f"The sweep file {path} sets the unknown option {unknown[0]!r}. Allowed: {', '.join(fields)}.")
     return {fields[name.replace("_", "-")]: value for name, value in values.items()}
 
 
@@ -399,7 +397,7 @@ def _usage_error(error: ValidationError) -> UsageError:
     field = str(first["loc"][0])
     if field not in SweepRequest.model_fields:
         allowed = ", ".join(SweepRequest.model_fields)
-        return UsageError(f"{field!r} is no option of a sweep. Allowed: {allowed}.")
+        return UsageError(f"{field!r} is not an option of a sweep. Allowed: {allowed}.")
     option = f"--{option_name(field)}"
     if first["type"] == "missing":
         return UsageError(f"Missing option {option}. Give it on the command line or in the sweep file.")

@@ -38,7 +38,7 @@ class MlflowTracker:
         tags = {**run.tags, "group": run.group, RUN_ID: run.run_id, CREATED_AT: run.created_at.isoformat()}
         made: str = self._client.create_run(self._experiment, begin, tags, run.name).info.run_id
         parameters = [Param(key, str(value)) for key, value in run.parameters.items()]
-        self._client.log_batch(made, list(_metrics(run, end)), parameters)  # in as many requests as MLflow's limits need
+        self._client.log_batch(made, list(_metrics(run, end)), parameters)  # splits them into allowed requests
         self._client.set_terminated(made, "FINISHED", end)
         for item in earlier:
             self._client.delete_run(item.info.run_id)

@@ -146,7 +146,7 @@ def test_results_of_other_content_do_not_count(place: Path) -> None:
     write_verified(place / "verified", own, "secret", {own.runs[0].run_id: "identical"})
     assert read_verified(place / "verified", own.model_copy(update={"digest": "0"})) == {}
     (place / "verified" / "first.json").write_text("{")
-    with pytest.raises(BoardError, match=r"first.json is no list of recomputed runs; delete it"):
+    with pytest.raises(BoardError, match=r"first.json is not a list of recomputed runs; delete it"):
         read_verified(place / "verified", own)
 
 

@@ -92,7 +92,7 @@ def test_a_file_that_is_no_summary_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BoardError, match="cannot be read .* give a folder that `etl-bench board build` wrote"):
         read_summary(tmp_path)
     (tmp_path / "board.json").write_text("[1]")
-    with pytest.raises(BoardError, match="is no summary of a board"):
+    with pytest.raises(BoardError, match="is not a summary of a board"):
         read_summary(tmp_path)
 
 

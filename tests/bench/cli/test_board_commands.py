@@ -82,5 +82,5 @@ def test_verify_recomputes_genuine_runs_and_finds_invented_ones(tmp_path: Path) 
     assert code == 1
     assert said.startswith("silent: run ")
     assert said.rstrip().endswith("different")
-    with pytest.raises(BoardError, match="'other' is no accepted submission; there are: real, silent"):
+    with pytest.raises(BoardError, match="'other' is not an accepted submission. Accepted: real, silent"):
         run(*command, "--submission", "other")

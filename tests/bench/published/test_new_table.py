@@ -75,14 +75,14 @@ def test_averages_and_h_that_do_not_follow_are_noted(tmp_path: Path) -> None:
     ("changes", "said"),
     [
         ({"reported_in": ""}, "line 2: reported_in is empty"),
-        ({"url": "http://x"}, "url 'http://x' is no https address"),
+        ({"url": "http://x"}, "url 'http://x' is not an https address"),
         ({"protocol": "zero-shoot"}, "protocol 'zero-shoot' is unknown; allowed: base-to-new"),
-        ({"split": "all"}, "split 'all' is none of base-to-new; allowed: base, new, H"),
+        ({"split": "all"}, "split 'all' does not belong to base-to-new; allowed: base, new, H"),
         ({"backbone": "ViT-B/16"}, "backbone 'ViT-B/16' is not written as arch.tag"),
-        ({"shots": "many"}, "shots 'many' is no number"),
+        ({"shots": "many"}, "shots 'many' is not a number"),
         ({"metric": "f1"}, "metric 'f1' is not accuracy"),
-        ({"dtd": "0.71x"}, "dtd holds '0.71x', which is no accuracy in per cent"),
-        ({"dtd": "171.2"}, "dtd holds '171.2', which is no accuracy in per cent"),
+        ({"dtd": "0.71x"}, "dtd holds '0.71x', which is not an accuracy in per cent"),
+        ({"dtd": "171.2"}, "dtd holds '171.2', which is not an accuracy in per cent"),
         (dict.fromkeys([*DATASETS, "average"], ""), "it holds no number"),
     ],
 )
@@ -159,6 +159,6 @@ def test_the_command_checks_and_copies(tmp_path: Path, monkeypatch: pytest.Monke
     assert copy.read_bytes() == path.read_bytes()
     with pytest.raises(UsageError, match="exists already"):
         add(str(path), "--write")
-    with pytest.raises(UsageError, match="'Our Table.csv' is no plain name"):
+    with pytest.raises(UsageError, match="'Our Table.csv' cannot be a name in the ledger"):
         add(str(table(tmp_path, *whole(), name="Our Table.csv")), "--write")
     assert add(str(table(tmp_path, row("base", BASE, url="x"))))[0] == 1

@@ -75,7 +75,7 @@ def test_an_unknown_device_is_refused(text: str) -> None:
         ((GIB, GIB), {"device": "all", "jobs": 0}, "'all' are 2 devices, and this process uses one"),
         ((GIB, GIB), {"device": "all", "launcher": "inline"}, "'all' are 2 devices, and this process uses one"),
         ((), {"jobs_per_gpu": 2}, "--jobs-per-gpu 2: runs use cpu here; give --jobs"),
-        ((), {"device": "mps"}, "'mps': this is no Mac with Apple silicon"),
+        ((), {"device": "mps"}, "'mps': this machine is not a Mac with Apple silicon"),
         ((), {"precision": "tf32"}, "--precision tf32 is arithmetic of NVIDIA GPUs; use --precision fp32"),
         ((), {"precision": "fp16"}, "--precision fp16 is slower than fp32 on a CPU"),
     ],

@@ -43,7 +43,7 @@ def test_texts_and_lists_mean_the_same():
         ({"jobs": -1}, "--jobs -1: Input should be greater than or equal to 0"),
         ({"precision": "fp8"}, r"--precision 'fp8' is unknown\..* Allowed: fp32"),
         ({"draw": "nest"}, r"--draw 'nest' is unknown\. Did you mean 'nested'\?"),
-        ({"n_shots": 3}, "'n_shots' is no option of a sweep. Allowed: methods, datasets"),
+        ({"n_shots": 3}, "'n_shots' is not an option of a sweep. Allowed: methods, datasets"),
         ({"jobs": 0, "memory": 2.0}, "--memory limits worker processes, and --jobs 0 has none; use --jobs 1"),
     ],
 )
@@ -79,7 +79,7 @@ def test_a_sweep_file_gives_the_request_back(tmp_path: Path):
     ("text", "message"),
     [
         ("methods = [", "is not valid TOML"),
-        ('method = "coop"', "sets 'method', which is no option. Allowed: methods, datasets"),
+        ('method = "coop"', "sets the unknown option 'method'. Allowed: methods, datasets"),
         ('methods = "coop"', "Missing option --datasets"),
         ('methods = 3\ndatasets = "a"', "--methods 3"),
     ],
