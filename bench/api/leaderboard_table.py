@@ -60,7 +60,7 @@ class LeaderboardTable:
         return pd.concat(frames, ignore_index=True)
 
     def rows(self, board: Leaderboard) -> list[dict[str, object]]:
-        """The rows of one board, in percent with 95 % intervals, as they are printed."""
+        """The rows of one leaderboard, in per cent with 95 % intervals, as they are printed."""
         return [_row(board, entry, costs=self._costs) for entry in board.entries]
 
     def notes(self) -> list[str]:

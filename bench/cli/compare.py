@@ -15,10 +15,12 @@ def compare(
     protocol: opt.Protocol = None,
     shots: opt.Shots = None,
     backbone: Annotated[str | None, typer.Option("--backbone", help="Only this backbone, as arch.tag.")] = None,
-    images: Annotated[bool, typer.Option("--images", help="List the flipped images.")] = False,
+    images: Annotated[
+        bool, typer.Option("--images", help="List the images that only one method classifies correctly.")
+    ] = False,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Compare two methods: difference per dataset in percentage points with its 95 % interval, and flipped images.
+    """Compare two methods: difference per dataset in percentage points and its 95 % interval.
 
     Intervals resample test images and seeds together; with one seed they resample the images only. p values are exact
     McNemar tests within a seed, adjusted (Holm) for all tests of the table. The average is tested with the noise of

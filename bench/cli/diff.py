@@ -14,7 +14,7 @@ def diff(
     runs: opt.Runs = opt.DEFAULT_RUNS,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Show how two runs differ (config, recipe, task, text, data, code, environment), and the flipped images."""
+    """Show how two runs differ (config, recipe, task, text, data, code, environment), and the changed predictions."""
     from bench.results.run_diff import diff_runs
     from bench.results.shards import Shards
 

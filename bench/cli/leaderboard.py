@@ -34,7 +34,7 @@ def leaderboard(
     ] = False,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Print one table per backbone, protocol and shots: averages over datasets in percent, with 95 % intervals.
+    """Print one table per backbone, protocol and shots: averages over datasets in per cent, with 95 % intervals.
 
     Rows are ordered by mean. Intervals of two rows do not test their difference; `etl-bench compare` does. An
     incomplete row has no rank, is marked with an asterisk, and is named on standard error.

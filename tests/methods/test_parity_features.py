@@ -1,4 +1,4 @@
-"""The feature-space methods compute what the official implementations compute, on the recorded tiny CLIP."""
+"""The methods on stored features compute what the official implementations compute, on the recorded tiny CLIP."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def demo_and_one_more() -> Row:
 
 
 def second_method() -> Row:
-    """A feature-space method on a dataset whose features are already stored, against the method that stored them."""
+    """A method on features of a dataset that are already stored, against the method that stored them."""
     from bench.context import RunContext
     from bench.experiment import runner
     from bench.experiment.features.inputs import shared_inputs
@@ -139,6 +139,6 @@ def second_method() -> Row:
         second = time.perf_counter() - start
     passes = record.cost.image_passes
     return Row(
-        "second feature-space method on a dataset (demo backbone, whole run)", Goal(at_least=20, words="0 passes"),
+        "second method on stored features of a dataset (demo backbone, whole run)", Goal(at_least=20, words="0 passes"),
         second, first, note=f"{passes:g} tower passes", against="the first method", reached=passes == 0,
     )  # fmt: skip

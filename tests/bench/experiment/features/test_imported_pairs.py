@@ -1,4 +1,4 @@
-"""Two imported datasets of one model that share class names keep their own texts, in every feature-space method."""
+"""Two imported datasets of one model that share class names keep their own texts in every method on stored features."""
 
 from __future__ import annotations
 
