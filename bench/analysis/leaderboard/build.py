@@ -120,7 +120,7 @@ def compared_leaderboard(
     convention: HConvention = HConvention.MEAN_OF_H,
     planned: Sequence[ExperimentSpec] = (),
 ) -> Leaderboard:
-    """The leaderboard of one setting, on the shared cells if fewer than two entries are complete.
+    """The leaderboard of one setting, on the cells that `common_cells` chooses.
 
     Coverage and missing runs of the entries always cover all datasets and seeds.
     """

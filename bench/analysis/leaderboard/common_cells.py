@@ -1,6 +1,8 @@
 """The datasets and seeds that most entries of a leaderboard have, to compare on them."""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 from bench.analysis.leaderboard.board import CommonCells, Leaderboard
@@ -10,51 +12,80 @@ _ALL_SUBSETS = 8
 """Largest number of seeds for which every subset is tried; beyond it, only the seeds that most entries have."""
 
 
-def common_cells(board: Leaderboard) -> CommonCells | None:
-    """The largest grid of datasets and seeds that several entries have; None if two entries are complete or if none.
+@dataclass(frozen=True)
+class _Grid:
+    """Datasets, seeds, and the entries that have all of these cells."""
 
-    Entries with the fewest scores are left out until the others share at least one averaged dataset.
+    datasets: tuple[str, ...]
+    seeds: tuple[int, ...]
+    keys: frozenset[str]
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """Number of paired runs in the grid; among equals, more entries and then more datasets are better."""
+        pairs = len(self.keys) * (len(self.keys) - 1) // 2
+        return pairs * len(self.datasets) * len(self.seeds), len(self.keys), len(self.datasets)
+
+
+def common_cells(board: Leaderboard) -> CommonCells | None:
+    """The datasets and seeds to compare on; None for all of them.
+
+    All are compared if at least half of the entries, and at least two, have them. One entry with more seeds or datasets
+    than the others thus does not leave the others without a rank. Otherwise the grid with most pairs of runs is chosen
+    among those that at least half of the entries have; if there is none, among those that most entries have. Oracles
+    and entries without a score do not count.
     """
-    if sum(entry.rankable for entry in board.entries) > 1:
+    entries = [entry for entry in board.entries if entry.n and not entry.oracle]
+    half = max(2, (len(entries) + 1) // 2)
+    if sum(entry.complete for entry in entries) >= half:
         return None
-    entries = sorted((entry for entry in board.entries if entry.n), key=lambda entry: (-entry.n, entry.key))
-    while len(entries) > 1:
-        datasets, seeds = _largest_grid(board, entries)
-        if datasets:
-            inside = {entry.key for entry in board.entries if _has_all(board, entry, datasets, seeds)}
+    for fewest in range(half, 1, -1):
+        grids = list(_grids(board, entries, fewest))
+        if grids:
+            best = max(grids, key=lambda grid: grid.size)  # the first of equals
+            seeds, gaps = set(best.seeds), _gaps(board, board.entries)
+            inside = {key for key, lacks in gaps.items() if not any(lacks[name] & seeds for name in best.datasets)}
             kept = tuple(entry.key for entry in board.entries if entry.key in inside)
             left = tuple(entry.key for entry in board.entries if entry.key not in inside)
-            return CommonCells(datasets, seeds, kept, left)
-        entries.pop()
+            return CommonCells(tuple(d for d in board.datasets if d in best.datasets), best.seeds, kept, left)
     return None
 
 
-def _largest_grid(board: Leaderboard, entries: Sequence[Entry]) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """The grid with most cells; on ties the one with more datasets, then the one with the first seeds."""
-    best: tuple[tuple[str, ...], tuple[int, ...]] = ((), ())
-    for seeds in _subsets(board, entries):
-        datasets = tuple(d for d in board.datasets if all(_has_all(board, entry, (d,), seeds) for entry in entries))
-        if not set(datasets) & set(board.averaged) or (board.setting.source and board.setting.source not in datasets):
-            continue
-        if (len(datasets) * len(seeds), len(datasets)) > (len(best[0]) * len(best[1]), len(best[0])):
-            best = datasets, seeds
-    return best
+def _grids(board: Leaderboard, entries: Sequence[Entry], fewest: int) -> Iterator[_Grid]:
+    """For each choice of seeds, grids of the datasets that most entries have; at least `fewest` have all of a grid."""
+    gaps = _gaps(board, entries)
+    for seeds in _subsets(board, gaps):
+        has = {d: frozenset(key for key, lacks in gaps.items() if not lacks[d] & set(seeds)) for d in board.datasets}
+        source = board.setting.source
+        order = sorted(board.datasets, key=lambda name: (name != source, -len(has[name])))
+        datasets: tuple[str, ...] = ()
+        keys = frozenset(gaps)
+        for name in order:
+            if len(keys & has[name]) < fewest:
+                if name == source:
+                    break  # every run of a transfer protocol needs its source
+                continue
+            datasets, keys = (*datasets, name), keys & has[name]
+            if set(datasets) & set(board.averaged):
+                yield _Grid(datasets, seeds, keys)
 
 
-def _subsets(board: Leaderboard, entries: Sequence[Entry]) -> Iterator[tuple[int, ...]]:
-    def gaps(seed: int) -> int:
-        return sum(cell.seed == seed for entry in entries for cell in entry.missing)
+def _gaps(board: Leaderboard, entries: Sequence[Entry]) -> Mapping[str, Mapping[str, set[int]]]:
+    """The seeds that each entry lacks on each dataset: all, if it lacks its only run, which needs no seed."""
+    gaps: dict[str, dict[str, set[int]]] = {entry.key: defaultdict(set) for entry in entries}
+    for entry in entries:
+        for cell in entry.missing:
+            gaps[entry.key][cell.dataset] |= {cell.seed} if cell.seed in board.seeds else set(board.seeds)
+    return gaps
 
-    order = sorted(board.seeds, key=lambda seed: (gaps(seed), seed))
+
+def _subsets(board: Leaderboard, gaps: Mapping[str, Mapping[str, set[int]]]) -> Iterator[tuple[int, ...]]:
+    def lacking(seed: int) -> int:
+        return sum(seed in seeds for lacks in gaps.values() for seeds in lacks.values())
+
+    order = sorted(board.seeds, key=lambda seed: (lacking(seed), seed))
     for size in range(1, len(order) + 1):
         if len(order) <= _ALL_SUBSETS:
             yield from combinations(board.seeds, size)
         else:
             yield tuple(sorted(order[:size]))
-
-
-def _has_all(board: Leaderboard, entry: Entry, datasets: Sequence[str], seeds: Sequence[int]) -> bool:
-    """Whether an entry has these datasets with these seeds, or once if it does not depend on the seed."""
-    lacks = {(cell.dataset, cell.seed) for cell in entry.missing}
-    other = {seed for _, seed in lacks} - set(board.seeds)  # the only seed of a run without shots
-    return not any((dataset, seed) in lacks for dataset in datasets for seed in {*seeds, *other})

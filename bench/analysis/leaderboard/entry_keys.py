@@ -10,6 +10,10 @@ ORACLE = "oracle"
 """Value of every method's selection setting that uses test labels."""
 ENSEMBLE = "ensemble"
 """Value of every method's selection setting that averages all candidates."""
+CUSTOM = "custom"
+"""Name of a recipe with changed values."""
+_ALWAYS = {ORACLE, ENSEMBLE, CUSTOM}
+"""Values that are part of every key."""
 _DEFAULTS = {"class_text": "template", EPOCH: "last"}
 """Values of settings that a run records only if they differ from these."""
 
@@ -17,7 +21,7 @@ _DEFAULTS = {"class_text": "template", EPOCH: "last"}
 def entry_keys(runs: Sequence[Run]) -> dict[tuple[str, str, str], str]:
     """A unique key for each method x config x recipe, with only the settings that differ between a method's entries.
 
-    An oracle or ensemble setting and a selected epoch are always included.
+    An oracle or ensemble setting, a selected epoch, and a recipe with changed values are always included.
     """
     names: dict[tuple[str, str, str], str | None] = {run.identity: run.recipe_name for run in runs}
     labels: dict[tuple[str, str, str], str] = {}
@@ -32,10 +36,12 @@ def entry_keys(runs: Sequence[Run]) -> dict[tuple[str, str, str], str]:
                 flat[identity] |= (
                     {"recipe": str(names[identity])} if by_name else _flat(json.loads(identity[2]) or {}, "recipe.")
                 )
+        elif names[siblings[0]] == CUSTOM:
+            flat = {identity: values | {"recipe": CUSTOM} for identity, values in flat.items()}
         keys = sorted({key for values in flat.values() for key in values})
         flat = {identity: _DEFAULTS | values for identity, values in flat.items()}
         found = {key: {flat[identity].get(key, "unset") for identity in siblings} for key in keys}
-        naming = [key for key in keys if len(found[key]) > 1 or key == EPOCH or found[key] & {ORACLE, ENSEMBLE}]
+        naming = [key for key in keys if len(found[key]) > 1 or key == EPOCH or found[key] & _ALWAYS]
         for identity in siblings:
             text = ", ".join(f"{key}={flat[identity].get(key, 'unset')}" for key in naming)
             labels[identity] = f"{method} [{text}]" if naming else method

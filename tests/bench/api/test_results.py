@@ -68,7 +68,7 @@ def test_a_comparison_is_paired(results: Results, folder: Path):
     table = results.compare("clip_adapter", "zero_shot")
     (pair,) = table.pairs
     assert next(row["dataset"] for row in table.rows(pair)) == "spectrum_basic"
-    assert "clip_adapter (A) against zero_shot (B)" in str(table)
+    assert "clip_adapter [recipe=custom] (A) against zero_shot (B)" in str(table)
     assert compare("clip_adapter", "zero_shot", folder, shots=2).to_json() == table.to_json()
     with pytest.raises(UsageError, match=r"has both 'coop' and 'zero_shot'\. There are: ViT-tiny"):
         results.compare("coop", "zero_shot")
@@ -77,7 +77,7 @@ def test_a_comparison_is_paired(results: Results, folder: Path):
 def test_notebooks_show_tables_with_escaped_text(results: Results):
     shown = results._repr_html_()
     line, _, rest = shown.partition("</p>")
-    assert line == "<p>CLIP-Adapter and zero-shot CLIP are level on this dataset: mean accuracy 4.2 %."
+    assert line == "<p>CLIP-Adapter (recipe=custom) and zero-shot CLIP are level on this dataset: mean accuracy 4.2 %."
     assert '<svg viewBox="0 0 860 ' in rest
     assert "<title>" in rest  # the names of the datasets
     assert "script" not in rest

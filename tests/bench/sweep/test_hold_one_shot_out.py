@@ -79,4 +79,5 @@ def test_its_row_stands_beside_the_other_rules_on_one_board(tmp_path) -> None:
     (board,) = leaderboards(fresh_store(tmp_path).runs_frame())
     assert not board.excluded
     assert len(board.entries) == 3
-    assert {entry.label for entry in board.entries} == {"epoch=last", "epoch=validation", "epoch=hoso"}
+    labels = {f"epoch={rule}, recipe=custom" for rule in ("last", "validation", "hoso")}
+    assert {entry.label for entry in board.entries} == labels
