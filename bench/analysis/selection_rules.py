@@ -126,4 +126,10 @@ def selection_command(board: Leaderboard) -> str:
         options["--recipe"] = "demo"
     if setting.support:
         options["--support"] = setting.support
+    if setting.draw == "file":
+        options["--support"] = "FILE"
+    elif setting.draw != "coop":
+        options["--draw"] = setting.draw
+    if setting.precision != "fp32":
+        options["--precision"] = setting.precision
     return f"etl-bench run {' '.join(f'{name} {value}' for name, value in options.items())}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import TYPE_CHECKING
 
 from bench._util.counted import counted
@@ -42,12 +43,17 @@ class SelectionTable:
         """For a board without two rules to compare, the command that adds one."""
         from bench.analysis.selection_rules import selection_command
 
-        commands = {board_title(board): selection_command(board) for board, found in self.differences if not found}
-        return [
-            f"{title}: no method ran with `validation` and another rule. "
-            + (f"To add the missing runs: {command}" if command else "No method on this leaderboard selects anything.")
-            for title, command in commands.items()
-        ]
+        notes = []
+        for board, found in self.differences:
+            if not found:
+                command = selection_command(board)
+                advice = (
+                    f"To add the missing runs: {command}"
+                    if command
+                    else "No method on this leaderboard selects anything."
+                )
+                notes.append(f"{board_title(board)}: no method ran with `validation` and another rule. {advice}")
+        return notes
 
     def to_frame(self) -> pd.DataFrame:
         """One row per board, rule, method (empty for the mean of all) and measure; values are fractions."""
@@ -89,7 +95,7 @@ class SelectionTable:
 
     def _repr_html_(self) -> str:
         tables = (html_table(self.title(board), self.rows(board)) for board, found in self.differences if found)
-        return "".join([*tables, *(f"<p>{note}</p>" for note in self.notes())])
+        return "".join([*tables, *(f"<p>{escape(note)}</p>" for note in self.notes())])
 
     def __str__(self) -> str:
         import pandas as pd

@@ -58,6 +58,7 @@ def croissant(
     numbers = opt.parse_shots(shots) if shots is not None else []
     if any(number < 1 or number == ALL_SHOTS for number in numbers):
         raise UsageError(f"--shots {shots!r} must be numbers of at least 1, such as 1,4,16.")
+    of_seeds = opt.parse_numbers(seeds, "--seeds", lone_is_count=True)
     splits = info.reader(None)
     draws = [
         build_task(
@@ -70,7 +71,7 @@ def croissant(
             allow_fewer=allow_fewer,
         )
         for number in numbers
-        for seed in opt.parse_numbers(seeds, "--seeds", lone_is_count=True)
+        for seed in of_seeds
     ]
     about = Publication(
         creator or ("clip-etl-bench" if info.synthetic else None), url or info.homepage or None, version, day

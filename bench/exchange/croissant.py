@@ -45,7 +45,7 @@ def write_croissant(
     folder.mkdir(parents=True, exist_ok=True)
     archive = _Archive(folder / "images.zip")
     with ExitStack() as on_failure:
-        on_failure.callback(archive.path.unlink)
+        on_failure.callback(archive.path.unlink, missing_ok=True)
         rows = list(archive.write(splits))
         on_failure.pop_all()
     images = archive.named_by_digest()

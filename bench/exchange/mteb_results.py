@@ -14,7 +14,7 @@ from bench._util.slugs import slug
 from bench.analysis.leaderboard import Cell, Entry, H, Leaderboard
 from bench.exchange.entry_files import named_entries, provenance_sentences, task_text
 from bench.metrics import harmonic_mean
-from bench.record import DifficultyRecord, RunRecord, Score
+from bench.record import OPEN_BASE, OPEN_NEW, DifficultyRecord, RunRecord, Score
 from datasets_registry import UnknownNameError, canonical_json
 from methods import MethodRegistry, known_methods
 
@@ -82,15 +82,15 @@ def _task_result(
 
 def _experiment(board: Leaderboard, dataset: str, run: RunRecord) -> dict[str, Any]:
     """One run: its scores on the splits of this dataset."""
-    names = {board.stored_split(split, dataset): split for split in board.splits}
-    scores = {names.get(score.split, score.split): score for score in run.all_scores}
-    kept = {name: score for name, score in scores.items() if name in board.splits or name.startswith("open-")}
+    stored = {split: board.stored_split(split, dataset) for split in board.splits}
+    stored |= {OPEN_BASE: OPEN_BASE, OPEN_NEW: OPEN_NEW}
+    scores = {split: score for split, name in stored.items() if (score := run.score(name)) is not None}
     return {
-        "main_score": _main_score(board, kept),
+        "main_score": _main_score(board, scores),
         "seed": run.spec.seed,
         "run_id": run.run_id,
         "task_fingerprint": run.spec.task_fingerprint,
-        "splits": {name: score.model_dump(exclude=_FACTS_OF_A_SPLIT) for name, score in kept.items()},
+        "splits": {name: score.model_dump(exclude=_FACTS_OF_A_SPLIT) for name, score in scores.items()},
     }
 
 
@@ -121,8 +121,8 @@ def _revision(entry: Entry, runs: Sequence[RunRecord]) -> str:
 
 def _data_revision(runs: Sequence[RunRecord], difficulty: Sequence[DifficultyRecord] | None) -> str:
     """A digest of test list, class names and template; without a measured difficulty, of the runs' tasks."""
-    for item in difficulty or ():
-        return item.data_fingerprint
+    if difficulty:
+        return difficulty[0].data_fingerprint
     return _digest(sorted({run.spec.task_fingerprint for run in runs}))
 
 

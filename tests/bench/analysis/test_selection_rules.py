@@ -216,3 +216,11 @@ def test_the_views_name_the_oracle(board_and_runs):
         ("Last epoch", False), ("One shot held out", False), ("Oracle: test labels", True),
     ]  # fmt: skip
     assert list(found[0].by_method) == ["CoOp", "VPT"]
+
+
+def test_each_leaderboard_without_pairs_has_a_note_also_of_an_equal_title(tmp_path):
+    for draw in ("coop", "nested"):
+        add(tmp_path, "coop", 0.5, draw=draw)
+    (first, second) = load_results(tmp_path).selection_rules().notes()
+    assert "--draw" not in first
+    assert second.endswith("--selection validation --draw nested")

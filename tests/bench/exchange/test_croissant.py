@@ -252,6 +252,7 @@ def test_facts_of_the_entry_and_options_are_in_the_document(etl: Etl, birds: Dat
         ("spectrum_basic --out new --version 2", "--version '2' is not three numbers such as 1.0.0."),
         ("spectrum_basic --out new --shots all", "--shots 'all' must be numbers of at least 1, such as 1,4,16."),
         ("spectrum_basic --out new --shots 99", "99"),
+        ("spectrum_basic --out new --seeds a", "--seeds 'a' is not a list of whole numbers"),
     ],
 )
 def test_what_cannot_be_written_is_refused_before_anything_is(
