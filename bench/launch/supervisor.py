@@ -33,11 +33,14 @@ STOPPED_SECONDS = 10.0
 
 @dataclass
 class _Worker:
-    """The unfinished tasks of a worker, and when it received them or finished the previous task."""
+    """The unfinished tasks of a worker, and when it received them or finished the previous task.
+
+    A worker is `leaving` once it was dismissed or has reported its last task.
+    """
 
     tasks: list[Task] = field(default_factory=list)
     since: float = 0.0
-    dismissed: bool = False
+    leaving: bool = False
     overdue: bool = False
 
 
@@ -165,8 +168,9 @@ class Supervisor:
                 worker = self._workers[number]
                 worker.tasks = [task for task in worker.tasks if task.key != finished.task.key]
                 worker.since = time.monotonic()
+                worker.leaving |= last
                 self._report(finished)
-                if not worker.tasks and not last:
+                if not worker.tasks and not worker.leaving:
                     self._assign(number)
             case Exited():
                 self._on_exit(event)
@@ -185,8 +189,8 @@ class Supervisor:
 
     def _dismiss(self, number: int) -> None:
         worker = self._workers[number]
-        if not worker.dismissed:
-            worker.dismissed = True
+        if not worker.leaving:
+            worker.leaving = True
             self.transport.dismiss(number)
 
     def _drain(self) -> None:

@@ -382,6 +382,29 @@ def test_ctrl_c_between_two_runs_names_no_current_run(sweep, tmp_path: Path):
     assert sweep.notices == ["Stopping. No run is in progress."]
 
 
+def test_ctrl_c_before_a_worker_has_left_does_not_dismiss_it(sweep, tmp_path: Path):
+    """A worker that leaves after its last task reports one exit, not another one for a dismissal."""
+
+    class Leaving(ScriptedTransport):
+        step = 0
+
+        def capacity(self) -> int:
+            return 2
+
+        def poll(self, seconds: float) -> list[Event]:
+            self.step += 1
+            if self.step == 2:
+                return [replace(self._events.pop(0), last=True)]
+            if self.step == 3:
+                signal.raise_signal(signal.SIGINT)
+                return [Exited(1)]
+            return super().poll(seconds)
+
+    summary, _ = sweep(Leaving(tmp_path), tasks(3))
+    assert summary.interrupted
+    assert len(summary.finished) == 2
+
+
 def test_a_memory_limit_that_the_system_cannot_enforce_is_reported(sweep, tmp_path: Path, monkeypatch):
     monkeypatch.setattr("bench.launch.supervisor.CAN_LIMIT_MEMORY", False)
     transport = ScriptedTransport(tmp_path)
