@@ -6,6 +6,7 @@ before normalisation (150 KB per image of 224 pixels), so no bit of a result dep
 """
 
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bench.errors import CacheError
 from bench.experiment.features.budget import Budget, Share
 from bench.experiment.features.feature_blocks import BlockFolder, missing, name_folder
 from bench.experiment.features.rendered_views import RenderedViews
@@ -22,10 +24,8 @@ from bench.experiment.features.rendered_views import RenderedViews
 Render = Callable[[Sequence[int]], list[NDArray[np.uint8]]]
 """Positions in a list of addresses -> their views, each `(size, size, 3)`."""
 
-_UNWRITABLE = (
-    "The cache of test images {folder} cannot be written ({reason}); free space, give another --cache, "
-    "or keep none of them with ETL_BENCH_PIXEL_LIMIT=0."
-)
+_LOG = logging.getLogger("bench.experiment.features")
+_UNWRITABLE = "The cache of test images {folder} cannot be written ({reason})."
 
 
 class EvaluatedViews:
@@ -35,6 +35,7 @@ class EvaluatedViews:
         memory: the views in memory, which have size and preprocessing.
         folder: cache folder shared by all backbones; None stores nothing on disk.
         limit: bytes that all stored views in the cache folder may take; beyond it they are decoded and not stored.
+            After a failure to write, nothing more is stored.
     """
 
     def __init__(
@@ -46,19 +47,17 @@ class EvaluatedViews:
         if folder is not None and limit:
             self._blocks = BlockFolder(folder / "features" / _folder_name(memory), budget, unwritable=_UNWRITABLE)
             self._share = Share(folder, "*-pixels", limit)
+            self._writable = True
 
     def get(self, addresses: Sequence[bytes], render: Render) -> list[NDArray[np.uint8]]:
-        """Views in the order of `addresses`, each `(size, size, 3)`; `render` is called for those not stored.
-
-        Raises CacheError if the cache folder cannot be written.
-        """
+        """Views in the order of `addresses`, each `(size, size, 3)`; `render` is called for those not stored."""
         if self._blocks is None:
             return render(range(len(addresses)))
         with self._lock:
             found = {a: view for a in addresses if (view := self._memory.held(a)) is not None}
             self._read(self._blocks, addresses, found)
             fresh = [addresses[i] for i in self._blocks.lacking(addresses)]
-            room = self._share.fits(len(fresh) * 3 * self._memory.size**2)
+            room = self._writable and self._share.fits(len(fresh) * 3 * self._memory.size**2)
             with self._blocks.alone(fresh) if fresh and room else nullcontext():
                 self._read(self._blocks, addresses, found)  # another process may have stored them meanwhile
                 absent = missing(addresses, found)
@@ -77,9 +76,14 @@ class EvaluatedViews:
     def _store(self, blocks: BlockFolder, addresses: Sequence[bytes], found: dict[bytes, NDArray[np.uint8]]) -> None:
         """Write the views that are not stored yet."""
         if fresh := [addresses[i] for i in blocks.lacking(addresses)]:
-            name_folder(blocks.folder, _described(self._memory))
-            _, size = blocks.add(fresh, torch.from_numpy(np.stack([found[a] for a in fresh])))
-            self._share.written(size)
+            try:
+                name_folder(blocks.folder, _described(self._memory))
+                _, size = blocks.add(fresh, torch.from_numpy(np.stack([found[a] for a in fresh])))
+            except CacheError as error:
+                self._writable = False
+                _LOG.warning("%s Test images that are not stored are decoded in every run.", error)
+            else:
+                self._share.written(size)
 
 
 def _described(memory: RenderedViews) -> str:

@@ -18,7 +18,6 @@ from tiny_runs import forget_loaded, outcome, spec_of
 from torch import Tensor
 
 from bench.context import RunContext
-from bench.errors import CacheError
 from bench.experiment import runner
 from bench.experiment.features import cache
 from bench.experiment.features.evaluated_views import EvaluatedViews
@@ -130,13 +129,23 @@ def test_two_processes_at_once_decode_each_image_once(tmp_path: Path) -> None:
     assert sorted(images.loaded, key=int) == [sample.key for sample in SAMPLES]
 
 
-def test_a_folder_that_cannot_be_written_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_written_is_read_and_reported_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def full(path: Path, content: bytes) -> None:
+        tries.append(path)
         raise OSError(28, "No space left on device")
 
+    tries: list[Path] = []
+    images = NoiseImages()
+    inputs_in(tmp_path).evaluated_pixels(images, SAMPLES[:6])
     monkeypatch.setattr("bench.experiment.features.feature_blocks.write_atomically", full)
-    with pytest.raises(CacheError, match=r"test images .* cannot be written \(No space.*ETL_BENCH_PIXEL_LIMIT=0"):
-        evaluated(inputs_in(tmp_path), NoiseImages())
+    assert torch.equal(evaluated(inputs_in(tmp_path), images), evaluated(inputs_in(None), NoiseImages()))
+    assert images.loaded == [sample.key for sample in SAMPLES]
+    assert len(tries) == 1
+    (warning,) = caplog.messages
+    assert warning.startswith("The cache of test images ")
+    assert warning.endswith("(No space left on device). Test images that are not stored are decoded in every run.")
 
 
 @pytest.mark.parametrize("method", ["vpt", "mma"])
