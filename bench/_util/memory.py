@@ -1,8 +1,11 @@
-"""Keeps memory that a process frees for its next allocation, instead of returning it to the system."""
+"""How a process frees memory: what the allocator keeps, and which objects the garbage collector skips."""
 
 import ctypes
+import gc
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's `mallopt`: amount of free memory to keep, and size from which a block is mapped separately."""
@@ -26,3 +29,21 @@ def keep_freed_memory() -> bool:
         return False
     mapped = mallopt(_MMAP_THRESHOLD, _KEPT) or mallopt(_MMAP_THRESHOLD, _LARGEST_OF_OLD_VERSIONS)
     return bool(mapped and mallopt(_TRIM_THRESHOLD, _KEPT))
+
+
+@contextmanager
+def collect_only_new_objects() -> Iterator[None]:
+    """Inside this block, garbage collection skips the objects that exist at its start, such as imported modules.
+
+    A full collection takes about 0.3 seconds with torch and open_clip imported, and each run begins with one. Does
+    nothing if objects are frozen already.
+    """
+    if gc.get_freeze_count():
+        yield
+        return
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

@@ -2,9 +2,10 @@
 
 import sys
 from collections.abc import Sequence
-from contextlib import redirect_stdout
+from contextlib import ExitStack, redirect_stdout
 from typing import Self
 
+from bench._util.memory import collect_only_new_objects
 from bench.launch.task_executor import TaskExecutor
 from bench.launch.tasks import Surroundings, Task
 from bench.launch.transport import Done, Event, Exited, Ready, Transport
@@ -23,11 +24,14 @@ class InlineTransport(Transport):
         self._events: list[Event] = []
 
     def __enter__(self) -> Self:
-        self._executor.__enter__()
+        with ExitStack() as stack:
+            stack.enter_context(self._executor)
+            stack.enter_context(collect_only_new_objects())
+            self._entered = stack.pop_all()
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self._executor.__exit__(*error)
+    def __exit__(self, *_: object) -> None:
+        self._entered.close()
 
     def capacity(self) -> int:
         return 1

@@ -1,3 +1,4 @@
+import gc
 import itertools
 import json
 import os
@@ -71,6 +72,16 @@ def test_every_task_ends_as_a_shard(launch, surroundings: Surroundings):
     assert len(seen) == 5
     assert statuses(surroundings.runs, todo) == [RunStatus.OK] * 4
     assert Shards(surroundings.runs).difficulties.has(BACKBONE, "spectrum_a")
+
+
+@pytest.mark.usefixtures("thawed_heap")
+def test_runs_in_this_process_do_not_scan_the_imports_for_garbage(surroundings: Surroundings):
+    frozen: list[int] = []
+    launching.launch(
+        InlineTransport(surroundings), tasks(2), on_finished=lambda _: frozen.append(gc.get_freeze_count())
+    )
+    assert min(frozen) > 10_000
+    assert gc.get_freeze_count() == 0
 
 
 def test_a_failure_is_a_shard_and_the_sweep_goes_on(launch, surroundings: Surroundings, behave):
