@@ -1,12 +1,9 @@
-import gc
 import os
 import resource
 import subprocess
 import sys
 
 import pytest
-
-from bench._util.memory import collect_only_new_objects
 
 LOOP = """
 import resource, sys
@@ -46,13 +43,3 @@ def test_thresholds_of_the_environment_stay():
     kept, faults = repeat_allocations("keep", MALLOC_TRIM_THRESHOLD_="131072", MALLOC_MMAP_THRESHOLD_="131072")
     assert not kept
     assert faults > 1000
-
-
-@pytest.mark.usefixtures("thawed_heap")
-def test_garbage_collection_skips_old_objects_inside_the_block_only() -> None:
-    with collect_only_new_objects():
-        assert gc.get_freeze_count() > 10_000
-        with collect_only_new_objects():
-            pass
-        assert gc.get_freeze_count() > 0, "the outer block is still in force"
-    assert gc.get_freeze_count() == 0

@@ -84,6 +84,12 @@ def test_runs_in_this_process_do_not_scan_the_imports_for_garbage(surroundings: 
     assert gc.get_freeze_count() == 0
 
 
+def test_what_was_frozen_before_a_run_in_this_process_stays_frozen(surroundings: Surroundings):
+    gc.freeze()
+    launching.launch(InlineTransport(surroundings), tasks(1))
+    assert gc.get_freeze_count() > 0
+
+
 def test_a_failure_is_a_shard_and_the_sweep_goes_on(launch, surroundings: Surroundings, behave):
     behave(fail=["seed 2"], no_difficulty=["spectrum"])
     todo = [*tasks(), DifficultyTask(BACKBONE, "spectrum_a")]
