@@ -66,11 +66,11 @@ def run(
         planned_scripts,
         report_plan,
     )
-    from bench.sweep.request import read_sweep_file
+    from bench.sweep.sweep_file import read_sweep_file, sweep_toml
 
     chosen = given if file is None else read_sweep_file(file) | given
     if print_toml:
-        print_line(SweepRequest.build(**chosen).to_toml().rstrip())
+        print_line(sweep_toml(SweepRequest.build(**chosen)).rstrip())
         return
     request = SweepRequest.build(**environment | chosen)
     say = open_log(opt.parse_choice(LogStyle, log, "--log"))

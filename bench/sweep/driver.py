@@ -1,13 +1,11 @@
 """Carries out a sweep request: plan, launch, load the results into the database."""
 
-import hashlib
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-from bench._util.atomic_write import write_atomically
 from bench._util.counted import counted
 from bench._util.output_paths import check_output_folder
 from bench.context import RunContext
@@ -38,11 +36,11 @@ from bench.sweep.machine import cache_limit, hidden_limit, pixel_limit
 from bench.sweep.option_choices import RerunPolicy
 from bench.sweep.planning import Plan, plan
 from bench.sweep.progress import SweepLog
-from bench.sweep.request import PLAN_TABLE, SweepRequest
+from bench.sweep.request import SweepRequest
 from bench.sweep.short_draws import short_draw
 from bench.sweep.stacking import stack_tasks
+from bench.sweep.sweep_file import keep_sweep_file
 from bench.sweep.tally import Tally
-from bench.sweep.unfinished import SWEEPS
 from bench.sweep.weights import report_rejections, without_missing_weights
 from bench.trackers.sender import Sender
 from bench.trackers.target import Target, check_installed
@@ -182,7 +180,7 @@ def _launch(
     with ExitStack() as stack:
         heartbeat = _started_heartbeat(request.runs, tally, stack)
         stack.enter_context(log.during(tally, request.runs, heartbeat.name))
-        _keep_sweep_file(made, request)
+        keep_sweep_file(request, made.specs)
 
         def on_finished(item: FinishedTask, again: bool) -> None:
             tally.count(item, again=again)
@@ -218,15 +216,6 @@ def _started_heartbeat(runs: Path, tally: Tally, stack: ExitStack) -> Heartbeat:
         raise RunsFolderError(
             f"The runs folder {runs} cannot be written: {error.strerror or error}. Give another one with --runs."
         ) from error
-
-
-def _keep_sweep_file(made: Plan, request: SweepRequest) -> None:
-    """Write the request, with the ids of all its runs, to `sweeps/<digest>.toml`; the same request is kept once."""
-    text = request.to_toml()
-    path = request.runs / SWEEPS / f"{hashlib.sha256(text.encode()).hexdigest()[:12]}.toml"
-    run_ids = ",\n".join(f'  "{spec.run_id}"' for spec in made.specs)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, f"{text}\n[{PLAN_TABLE}]\nrun_ids = [\n{run_ids}\n]\n".encode())
 
 
 def _failures(made: Plan, summary: LaunchSummary, runs: Path) -> list[dict[str, object]]:

@@ -3,8 +3,6 @@
 A new option of `etl-bench run` is one field here. Its `Option` defines how the command line shows it.
 """
 
-import json
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -22,8 +20,6 @@ from datasets_registry import DrawRule, EvalProtocol, SupportRule, is_support_ru
 DEMO_BACKBONE = "ViT-demo.drawn"
 SLURM_TIME = "4:00:00"
 RUNS_PER_JOB = 20
-PLAN_TABLE = "plan"
-"""Table of a kept sweep file that lists its runs. Reading a sweep file ignores it."""
 _NAMES = "Names or shell-style patterns, comma-separated or repeated; 'all' selects everything."
 
 HOSO = "hoso"
@@ -233,22 +229,6 @@ class SweepRequest(BaseModel):
         check_device_options(request)
         return request._with_defaults_of_datasets()
 
-    @classmethod
-    def read(cls, path: Path, **given: Any) -> Self:
-        """Build from a sweep file, whose keys are option names; `given` overrides it. UsageError as in `build`."""
-        return cls.build(**(read_sweep_file(path) | given))
-
-    def to_toml(self) -> str:
-        """The options that differ from their defaults, and given options whose default depends on the datasets."""
-        values = self.model_dump(mode="json")
-        fields, given = type(self).model_fields, self.model_fields_set & {"backbones", "protocol"}
-        values = {
-            key: value for key, value in values.items() if key in given or getattr(self, key) != fields[key].default
-        }
-        return "".join(
-            f"{option_name(key)} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items()
-        )
-
     @property
     def here(self) -> bool:
         """Whether runs are computed on this machine."""
@@ -370,22 +350,6 @@ def option_of(field: str) -> Option:
 def option_name(field: str) -> str:
     """Long name of a field's option, without dashes in front."""
     return option_of(field).name or field.replace("_", "-")
-
-
-def read_sweep_file(path: Path) -> dict[str, Any]:
-    """The values of a sweep file by field name; raises UsageError if it cannot be read or has an unknown option."""
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"The sweep file {path} cannot be read: {error.strerror or error}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"The sweep file {path} is not valid TOML: {error}.") from None
-    values.pop(PLAN_TABLE, None)
-    fields = {option_name(field): field for field in SweepRequest.model_fields}
-    unknown = [name for name in values if name.replace("_", "-") not in fields]
-    if unknown:
-        raise UsageError(f"The sweep file {path} sets the unknown option {unknown[0]!r}. Allowed: {', '.join(fields)}.")
-    return {fields[name.replace("_", "-")]: value for name, value in values.items()}
 
 
 def _usage_error(error: ValidationError) -> UsageError:

@@ -1,21 +1,18 @@
 """Sweeps that wrote their plan and whose runs are not all on disk."""
 
 import shlex
-import tomllib
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench._util.counted import counted
-from bench.errors import UsageError
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
 from bench.sweep.expansion import expand
-from bench.sweep.request import PLAN_TABLE, SweepRequest, read_sweep_file
+from bench.sweep.request import SweepRequest
+from bench.sweep.sweep_file import SWEEPS, planned_run_ids, read_sweep_file
 from datasets_registry import BenchError
 
-SWEEPS = "sweeps"
-"""Folder, below the runs, of the sweep files that were carried out."""
 _NAMED = 3
 """Methods or datasets that a sentence names; it counts the others."""
 
@@ -77,7 +74,7 @@ def unfinished_sweeps(runs: Path, on_disk: Container[str] | None = None) -> list
     known = {entry.run_id for entry in Shards(runs).scan()} if on_disk is None else on_disk
     found, named = [], set[str]()
     for file in files:
-        planned = _planned(file)
+        planned = planned_run_ids(file)
         missing = [run_id for run_id in planned if run_id not in known and run_id not in named]
         named.update(missing)
         if missing:
@@ -106,16 +103,6 @@ def _unfinished(file: Path, runs: Path, planned: Sequence[str], missing: Sequenc
         tuple(specs[run_id] for run_id in missing if run_id in specs),
         f"etl-bench run {shlex.quote(str(file))}{elsewhere}",
     )
-
-
-def _planned(file: Path) -> list[str]:
-    """The run ids that a sweep file lists; none in files of the first releases."""
-    try:
-        values = tomllib.loads(file.read_text("utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"The plan of a sweep, {file}, cannot be read: {error}. Delete it to go on.") from None
-    listed = values.get(PLAN_TABLE, {})
-    return [str(run_id) for run_id in listed.get("run_ids", [])] if isinstance(listed, dict) else []
 
 
 def _names(noun: str, names: Sequence[str]) -> str:

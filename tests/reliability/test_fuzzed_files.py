@@ -31,7 +31,7 @@ from bench.results.checksummed_json import encode_document
 from bench.results.import_notes import origin, unverified_imports
 from bench.results.shards import Shards
 from bench.store import fresh_store, import_results
-from bench.sweep.request import read_sweep_file
+from bench.sweep.sweep_file import read_sweep_file
 from datasets_registry import BenchError, FeatureBundle, read_coop_split
 from datasets_registry import import_bundle as import_features
 from datasets_registry._custom.dataset import read_custom

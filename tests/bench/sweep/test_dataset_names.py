@@ -12,6 +12,7 @@ from bench import plan
 from bench.errors import UsageError
 from bench.sweep import SweepRequest
 from bench.sweep.dataset_names import match_datasets
+from bench.sweep.sweep_file import read_sweep_file, sweep_toml
 from datasets_registry import DATASETS, AddRequest, ColumnNames, EvalProtocol, UnknownNameError, add_dataset
 
 REQUIRED = (
@@ -58,7 +59,7 @@ def test_own_images_patterns_and_targets_need_one_too(birds: str) -> None:
 def test_synthetic_datasets_have_the_demo_backbone() -> None:
     request = SweepRequest.build(methods="coop", datasets="spectrum*")
     assert (request.backbones, request.protocol) == (["ViT-demo.drawn"], EvalProtocol.BASE_TO_NEW)
-    assert request.to_toml() == 'methods = ["coop"]\ndatasets = ["spectrum*"]\n'
+    assert sweep_toml(request) == 'methods = ["coop"]\ndatasets = ["spectrum*"]\n'
 
 
 def test_the_default_protocol_of_own_images_is_few_shot(birds: str) -> None:
@@ -75,8 +76,8 @@ def test_the_default_protocol_of_own_images_is_few_shot(birds: str) -> None:
 def test_a_kept_sweep_file_means_the_same_request(birds: str, protocol: str | None, tmp_path: Path) -> None:
     given = {} if protocol is None else {"protocol": protocol}
     request = SweepRequest.build(methods="coop", datasets=birds, backbones="ViT-demo.drawn", **given)
-    (tmp_path / "sweep.toml").write_text(request.to_toml())
-    assert SweepRequest.read(tmp_path / "sweep.toml") == request
+    (tmp_path / "sweep.toml").write_text(sweep_toml(request))
+    assert SweepRequest.build(**read_sweep_file(tmp_path / "sweep.toml")) == request
 
 
 def test_fewer_images_than_shots_are_taken_if_allowed_and_the_spec_says_so(birds: str, tmp_path: Path) -> None:

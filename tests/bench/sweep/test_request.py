@@ -1,4 +1,4 @@
-"""A sweep request: what it accepts, what it refuses, and sweep files."""
+"""A sweep request: what it accepts and what it refuses."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import UsageError
-from bench.sweep import LogStyle, RerunPolicy, SweepRequest, carry_out, make_plan, open_log
-from bench.sweep.driver import SWEEPS
+from bench.sweep import RerunPolicy, SweepRequest
 from bench.sweep.option_choices import Panel
 from bench.sweep.request import option_of
 from datasets_registry import DrawRule, EvalProtocol
@@ -65,44 +64,3 @@ def test_a_support_list_is_given_in_two_ways():
 def test_the_first_two_panels_hold_at_most_a_dozen_options():
     shown = [name for name in SweepRequest.model_fields if option_of(name).panel in (Panel.WHAT, Panel.HOW)]
     assert len(shown) <= 12
-
-
-def test_a_sweep_file_gives_the_request_back(tmp_path: Path):
-    request = build(seeds=2, overrides=["coop.ctx_init='a photo of a'"], data_root=tmp_path / "ü", keep_branches=True)
-    path = tmp_path / "sweep.toml"
-    path.write_text(request.to_toml(), encoding="utf-8")
-    assert SweepRequest.read(path) == request
-    assert SweepRequest.read(path, seeds=[7]).seeds == [7]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("methods = [", "is not valid TOML"),
-        ('method = "coop"', "sets the unknown option 'method'. Allowed: methods, datasets"),
-        ('methods = "coop"', "Missing option --datasets"),
-        ('methods = 3\ndatasets = "a"', "--methods 3"),
-    ],
-)
-def test_a_bad_sweep_file_is_one_line(text: str, message: str, tmp_path: Path):
-    path = tmp_path / "sweep.toml"
-    path.write_text(text)
-    with pytest.raises(UsageError, match=message):
-        SweepRequest.read(path)
-
-
-def test_a_missing_sweep_file_is_one_line(tmp_path: Path):
-    with pytest.raises(UsageError, match="none.toml cannot be read: No such file"):
-        SweepRequest.read(tmp_path / "none.toml")
-
-
-def test_a_sweep_is_kept_with_its_runs_and_can_be_repeated_from_there(tmp_path: Path):
-    request = build(seeds=2, shots=1, runs=tmp_path, runner="fake_runner", jobs=0)
-    log = open_log(LogStyle.PLAIN)
-    made = make_plan(request, log)
-    assert carry_out(made, request, log).exit_code == 0
-    (kept,) = (tmp_path / SWEEPS).glob("*.toml")
-    assert all(spec.run_id in kept.read_text() for spec in made.specs)
-    again = SweepRequest.read(kept)
-    assert again == request
-    assert make_plan(again, log).pending == ()

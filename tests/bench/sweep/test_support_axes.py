@@ -19,6 +19,7 @@ from bench.experiment.task import load_task
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
 from bench.sweep import SweepRequest, expand
+from bench.sweep.sweep_file import sweep_toml
 from datasets_registry import EvalProtocol
 
 RULES = ["imbalanced:4", "noisy:0.25"]
@@ -112,7 +113,7 @@ def test_the_page_keeps_supports_apart(runs: Path, tmp_path: Path) -> None:
 
 def test_a_request_file_keeps_the_axes() -> None:
     request = SweepRequest.build(methods="coop", datasets="spectrum_blur", shots="4,all", support=[])
-    text = request.to_toml()
+    text = sweep_toml(request)
     assert 'shots = [4, "all"]' in text
     again = SweepRequest.build(methods="coop", datasets="spectrum_blur", shots=[4, "all"])
     assert again == request

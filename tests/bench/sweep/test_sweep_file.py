@@ -1,0 +1,68 @@
+"""Sweep files: they give the request back, and every sweep keeps one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.errors import UsageError
+from bench.sweep import LogStyle, SweepRequest, carry_out, make_plan, open_log
+from bench.sweep.sweep_file import SWEEPS, planned_run_ids, read_sweep_file, sweep_toml
+
+
+def build(**values: object) -> SweepRequest:
+    return SweepRequest.build(**{"methods": "coop", "datasets": "spectrum_basic"} | values)
+
+
+def read(path: Path, **given: object) -> SweepRequest:
+    return SweepRequest.build(**read_sweep_file(path) | given)
+
+
+def test_a_sweep_file_gives_the_request_back(tmp_path: Path):
+    request = build(seeds=2, overrides=["coop.ctx_init='a photo of a'"], data_root=tmp_path / "ü", keep_branches=True)
+    path = tmp_path / "sweep.toml"
+    path.write_text(sweep_toml(request), encoding="utf-8")
+    assert read(path) == request
+    assert read(path, seeds=[7]).seeds == [7]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("methods = [", "is not valid TOML"),
+        ('method = "coop"', "sets the unknown option 'method'. Allowed: methods, datasets"),
+        ('methods = "coop"', "Missing option --datasets"),
+        ('methods = 3\ndatasets = "a"', "--methods 3"),
+    ],
+)
+def test_a_bad_sweep_file_is_one_line(text: str, message: str, tmp_path: Path):
+    path = tmp_path / "sweep.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        read(path)
+
+
+def test_a_missing_sweep_file_is_one_line(tmp_path: Path):
+    with pytest.raises(UsageError, match="none.toml cannot be read: No such file"):
+        read(tmp_path / "none.toml")
+
+
+def test_a_sweep_is_kept_with_its_runs_and_can_be_repeated_from_there(tmp_path: Path):
+    request = build(seeds=2, shots=1, runs=tmp_path, runner="fake_runner", jobs=0)
+    log = open_log(LogStyle.PLAIN)
+    made = make_plan(request, log)
+    assert carry_out(made, request, log).exit_code == 0
+    (kept,) = (tmp_path / SWEEPS).glob("*.toml")
+    assert planned_run_ids(kept) == [spec.run_id for spec in made.specs]
+    again = read(kept)
+    assert again == request
+    assert make_plan(again, log).pending == ()
+
+
+@pytest.mark.parametrize("text", ["[plan", "a = " + "[" * 100_000], ids=["cut", "nested"])
+def test_a_damaged_plan_is_one_line(text: str, tmp_path: Path):
+    path = tmp_path / "kept.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r"kept.toml, cannot be read: .* Delete it to go on\."):
+        planned_run_ids(path)
