@@ -66,8 +66,9 @@ class Share:
         return self._stored + size <= self._limit
 
     def written(self, size: int) -> None:
-        """Count `size` bytes just written, after `fits`."""
-        self._stored = (self._stored or 0) + size
+        """Count `size` bytes just written."""
+        if self._stored is not None:
+            self._stored += size
 
 
 class Budget:

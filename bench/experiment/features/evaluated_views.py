@@ -45,8 +45,8 @@ class EvaluatedViews:
         self._lock = Lock()
         self._blocks: BlockFolder | None = None
         if folder is not None and limit:
-            self._blocks = BlockFolder(folder / "features" / _folder_name(memory), budget, unwritable=_UNWRITABLE)
-            self._share = Share(folder, "*-pixels", limit)
+            place, share = folder / "features" / _folder_name(memory), Share(folder, "*-pixels", limit)
+            self._blocks = BlockFolder(place, budget, share, unwritable=_UNWRITABLE)
             self._writable = True
 
     def get(self, addresses: Sequence[bytes], render: Render) -> list[NDArray[np.uint8]]:
@@ -57,7 +57,7 @@ class EvaluatedViews:
             found = {a: view for a in addresses if (view := self._memory.held(a)) is not None}
             self._read(self._blocks, addresses, found)
             fresh = [addresses[i] for i in self._blocks.lacking(addresses)]
-            room = self._writable and self._share.fits(len(fresh) * 3 * self._memory.size**2)
+            room = self._writable and self._blocks.fits(len(fresh) * 3 * self._memory.size**2)
             with self._blocks.alone(fresh) if fresh and room else nullcontext():
                 self._read(self._blocks, addresses, found)  # another process may have stored them meanwhile
                 absent = missing(addresses, found)
@@ -78,12 +78,10 @@ class EvaluatedViews:
         if fresh := [addresses[i] for i in blocks.lacking(addresses)]:
             try:
                 name_folder(blocks.folder, _described(self._memory))
-                _, size = blocks.add(fresh, torch.from_numpy(np.stack([found[a] for a in fresh])))
+                blocks.add(fresh, torch.from_numpy(np.stack([found[a] for a in fresh])))
             except CacheError as error:
                 self._writable = False
                 _LOG.warning("%s Test images that are not stored are decoded in every run.", error)
-            else:
-                self._share.written(size)
 
 
 def _described(memory: RenderedViews) -> str:

@@ -18,7 +18,7 @@ from torch import Tensor
 from bench._util.atomic_write import write_atomically
 from bench._util.locking import locked
 from bench.errors import CacheError
-from bench.experiment.features.budget import NAME_FILE, Budget
+from bench.experiment.features.budget import NAME_FILE, Budget, Share
 
 UNWRITABLE = "The feature cache {folder} cannot be written ({reason}); free space or give another --cache."
 _ADDRESS_BYTES = 16
@@ -43,12 +43,22 @@ def missing(addresses: Sequence[bytes], known: Container[bytes]) -> list[int]:
 class BlockFolder:
     """The blocks of one folder, which any number of processes may read and add to; created with the first block.
 
-    `unwritable` is the message of the CacheError where a block cannot be written, with `{folder}` and `{reason}`.
+    Args:
+        share: limit of this kind of blocks, which the caller checks with `fits`; None for no limit.
+        unwritable: message of the CacheError if a block cannot be written, with `{folder}` and `{reason}`.
     """
 
-    def __init__(self, folder: Path, budget: Budget | None = None, *, unwritable: str = UNWRITABLE) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        budget: Budget | None = None,
+        share: Share | None = None,
+        *,
+        unwritable: str = UNWRITABLE,
+    ) -> None:
         self.folder = folder
         self._budget = budget
+        self._share = share
         self._unwritable = unwritable
         self._indexed: set[str] = set()
         self._block_of: dict[bytes, Path] = {}
@@ -71,13 +81,19 @@ class BlockFolder:
         """
         return locked(self.folder / _name(addresses), timeout=WAIT_SECONDS, leave=False)
 
-    def add(self, addresses: Sequence[bytes], features: Tensor) -> tuple[Path, int]:
-        """Write a new block, named by the digest of its addresses; returns its path and size, or raises CacheError."""
+    def fits(self, size: int) -> bool:
+        """Whether `size` more bytes stay within the limit of this kind of blocks."""
+        return self._share is None or self._share.fits(size)
+
+    def add(self, addresses: Sequence[bytes], features: Tensor) -> Path:
+        """Write a new block, named by the digest of its addresses; returns its path, or raises CacheError."""
         path = self.folder / f"{_name(addresses)}.safetensors"
         self._indexed.add(path.name)
         size = write_block(path, addresses, features, self._budget, unwritable=self._unwritable)
+        if self._share is not None:
+            self._share.written(size)
         self._block_of.update(dict.fromkeys(addresses, path))
-        return path, size
+        return path
 
     def lacking(self, addresses: Sequence[bytes]) -> list[int]:
         """Positions of the addresses that no block holds, each address once; no block is read."""

@@ -57,11 +57,9 @@ class HiddenStates:
         self.backbone, self.first = backbone, first
         self._size = images_per_pass(backbone)
         self._blocks: BlockFolder | None = None
-        self._share: Share | None = None
         if folder is not None:
             place = folder / "features" / f"{backbone.digest}-{pass_arithmetic(backbone)}-hidden{first}"
-            self._blocks = BlockFolder(place, budget, unwritable=_UNWRITABLE)
-            self._share = Share(folder, "*-hidden*", limit)
+            self._blocks = BlockFolder(place, budget, Share(folder, "*-hidden*", limit), unwritable=_UNWRITABLE)
         self._mapped: dict[bytes, Tensor] = {}
 
     def get(self, addresses: Sequence[bytes], pixels: Pixels) -> Tensor:
@@ -93,10 +91,8 @@ class HiddenStates:
         for start in range(0, len(absent), self._size):
             chunk = absent[start : start + self._size]
             states, fresh = self._encode(pixels([start_at + i for i in chunk])), [addresses[i] for i in chunk]
-            if self._blocks is not None and self._share is not None and self._fits(len(chunk)):
-                path, size = self._blocks.add(fresh, states)
-                self._share.written(size)
-                self._map(path)
+            if self._blocks is not None and self._fits(len(chunk)):
+                self._map(self._blocks.add(fresh, states))
             computed.update(zip(fresh, states, strict=True))
         return computed
 
@@ -114,7 +110,7 @@ class HiddenStates:
 
     def _fits(self, n: int) -> bool:
         """Whether hidden states of `n` more images stay within the limit, which is that of all blocks together."""
-        return self._share is not None and self._share.fits(n * self._row_bytes)
+        return self._blocks is not None and self._blocks.fits(n * self._row_bytes)
 
     def _map(self, path: Path) -> None:
         """Use a block's rows as views of the file; does nothing if the file has been deleted."""
