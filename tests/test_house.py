@@ -41,6 +41,8 @@ BANNED = (
     "drawn datasets",
     "drawn images",
     "drawn suite",
+    "encoder passes",
+    "flipped images",
     "goes on where",
     "in vain",
     "is told",
@@ -50,7 +52,10 @@ BANNED = (
     "told of",
     "who gains",
 )
-"""Phrases that are not standard English of the field. Generated images are "synthetic"; "drawn" means sampled."""
+"""Phrases that are not standard English of the field, or second names of one thing.
+
+Generated images are "synthetic", and "drawn" means sampled. A model has towers. Flipped images are mirrored ones.
+"""
 
 
 # Reading the tree

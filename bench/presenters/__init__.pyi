@@ -1,4 +1,4 @@
-"""Names of `bench.presenters` for other rooms."""
+"""Names of `bench.presenters` for other folders of `bench`."""
 
 from .catalogue import Catalogue as Catalogue
 from .catalogue import registered as registered

@@ -1,4 +1,4 @@
-"""Names of `bench.sweep` for other rooms."""
+"""Names of `bench.sweep` for other folders of `bench`."""
 
 from .axes import IMAGENET_VARIANTS as IMAGENET_VARIANTS
 from .dataset_names import backbone_advice as backbone_advice
