@@ -30,7 +30,7 @@ class Check:
     """One requirement of every method.
 
     Args:
-        promise: what holds if it passes, the first line of the function's docstring.
+        promise: the requirement, which is the first line of the function's docstring.
         remedy: what to do after a failure.
         test: raises CheckFailedError, or any error of the method.
         exempt: why the check does not apply to a method, or None.
@@ -47,14 +47,14 @@ class Check:
 
 @dataclass(frozen=True)
 class Result:
-    """Result of one check of one method; `message` says what is wrong, or why it was skipped."""
+    """Result of one check of one method; `message` has the reason of a failure or skip."""
 
     check: Check
     outcome: Outcome
     message: str = ""
 
     def row(self) -> dict[str, str]:
-        """The result as one row of a table; `remedy` says what to do about a failure."""
+        """The result as one row of a table; `remedy` is only given for a failure."""
         return {
             "check": self.check.name,
             "outcome": str(self.outcome),

@@ -1,4 +1,4 @@
-"""The other process that runs a method on another device, seen from this one."""
+"""Starts and queries the process that runs methods on another device."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class DeviceProcess:
     def trial(
         self, method: type[Method[Any]], config: MethodConfig, precision: Precision = Precision.FP32
     ) -> DeviceOutcome:
-        """Run a method there and on the CPU; an error of the method is part of the outcome."""
+        """Run a method in that process, on the device and on the CPU; an error of the method is part of the outcome."""
         address = address_of(method)
         if address is None:
             raise DeviceProcessError(f"{method.__qualname__} cannot be imported by another process.")
@@ -89,7 +89,7 @@ class DeviceProcess:
 
 @functools.cache
 def device_process() -> DeviceProcess:
-    """One process for all checks of this one; it ends with this process."""
+    """The device process that all checks share; it ends with this process."""
     process = DeviceProcess()
     atexit.register(process.close)
     return process
@@ -109,7 +109,7 @@ def has_gpu() -> bool:
 
 
 def address_of(method: type[Method[Any]]) -> dict[str, str] | None:
-    """How another process finds a method; None for a class that was made inside a function."""
+    """The location by which another process finds a method; None for a class defined inside a function."""
     name, module = method.info.name, inspect.getmodule(method)
     if method.__module__.partition(".")[0] == "methods":
         return {"name": name}

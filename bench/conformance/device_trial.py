@@ -21,18 +21,18 @@ from bench.experiment.training_loop import train_step
 from methods import METHODS, Backbone, Method, MethodConfig, Precision, SupportImagesError, TrainableMethod, home_of
 
 STEADY = 3
-"""The training step whose work is counted; the first ones may compute what later ones reuse."""
+"""The training step whose work is counted; earlier steps may compute values that later steps reuse."""
 AFTER = " after "
 VALIDATION = replace(TASK, seed=TASK.seed + 5)
 
 
 @dataclass
 class DeviceOutcome:
-    """What a trial found.
+    """The result of a trial.
 
     Args:
-        error: what went wrong, empty where nothing did.
-        difference: largest difference of any logit from the CPU's, relative to the largest one.
+        error: the error message; empty if there was no error.
+        difference: largest difference of a logit from the CPU's, relative to the largest logit.
         where: the logits with that difference.
         counts: totals of operations, waits and pageable transfers, by phase: `prepare`, `step` (one of
             a long training), `calibrate`, `classifier` (the class texts) and `evaluate` (one batch).
@@ -64,7 +64,7 @@ class DeviceSubject(Subject):
 
 @functools.cache
 def shared_backbone() -> Backbone:
-    """A tiny CLIP on the CPU, of which each subject gets a copy."""
+    """A tiny CLIP on the CPU; each subject gets a copy."""
     return tiny_backbone()
 
 
@@ -73,7 +73,7 @@ class DeviceError(AssertionError):
 
 
 def warm_up() -> None:
-    """Load and compute what all trials share: the backbone, the toy images and their features, the tokeniser."""
+    """Load the data that all trials share: the backbone, the toy images and their features, the tokeniser."""
     METHODS.infos()
     shared_backbone().tokenized([TASK.classes.template])
     for task in (TASK, VALIDATION):
@@ -85,7 +85,7 @@ def trial(
 ) -> DeviceOutcome:
     """Train and classify on the CPU and on the device; errors of the method are raised.
 
-    The logits of a method that draws random numbers on the device have to be finite, and are not compared.
+    The logits of a method that draws random numbers on the device must be finite and are not compared.
     """
     outcome = DeviceOutcome()
     training = _Training(DeviceSubject(method, config, device, precision), outcome)
@@ -157,7 +157,7 @@ class _Training:
         return found
 
     def logits(self, method: Method[Any]) -> dict[str, Tensor]:
-        """Logits for the trained classes, for other classes where possible, and of candidates of an oracle."""
+        """Logits for the trained classes, for other classes if possible, and of candidates of an oracle."""
         found = {"logits": self.subject.evaluation_logits(method)}
         if self.subject.is_open:
             found["logits of other classes"] = self.subject.evaluation_logits(method, OTHER_CLASSES)
@@ -183,7 +183,7 @@ class _Training:
         return other
 
     def _counted(self, phase: str, work: Callable[[], object]) -> None:
-        """Count the work of a phase; of several stages, the one with the most operations."""
+        """Count the work of a phase; with several stages, that of the stage with the most operations."""
         COUNTS.clear()
         work()
         totals = COUNTS.totals()
@@ -194,7 +194,7 @@ class _Training:
 
 
 def _kept(subject: DeviceSubject, method: Method[Any]) -> Method[Any] | None:
-    """Another instance with the tensors of a tuned model; None where the method cannot be kept."""
+    """Another instance with the tensors of a tuned model; None if the method cannot be stored."""
     state = {
         name: value.detach().cpu().to(home_of(value.dtype, subject.device))
         for name, value in method.tuned_state().items()

@@ -2,8 +2,8 @@
 
 KIND is `real`, `pretended`, or `pretended-without-float64`, which refuses double precision as Apple's MPS does.
 
-Reads one request a line from standard input (JSON) and answers with one line. Each trial runs in a fork of its own, so
-that no method affects the next one, and one that ends its process is reported like any other error.
+Reads one request per line (JSON) from standard input and writes one line with the result. Each trial runs in its own
+fork, so that methods do not affect each other and a crash is reported like any other error.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def main() -> None:
     device, kind = sys.argv[1:]
     pretended = kind != "real"
     with os.fdopen(os.dup(1), "w") as answers:
-        os.dup2(2, 1)  # what a method prints must not end up between the answers
+        os.dup2(2, 1)  # output of a method must not mix with the results
         if pretended:
             install(float64=kind == "pretended")
         import torch
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def _serve(torch: Any, request: dict[str, Any], device: str, pretended: bool, answers: IO[str]) -> None:
-    """Run one request in a fork, and answer for it where it died."""
+    """Run one request in a fork, and report an error if the fork crashes."""
     child = os.fork()
     if child == 0:
         torch.set_num_threads(1)

@@ -1,17 +1,17 @@
-"""The check of devices: a method that runs on the CPU has to run on a GPU, with the same logits."""
+"""The check of devices: a method that runs on the CPU must run on a GPU, with the same logits."""
 
 from bench.conformance.check import check, ensure
 from bench.conformance.device_process import address_of, device_process, why_no_device
 from bench.conformance.subject import Subject
 
 ROUNDING = 1e-3
-"""Difference of logits allowed after training, relative to the largest one, where the CPU computes for both."""
+"""Allowed difference of logits after training, relative to the largest logit, if the CPU computes both."""
 GPU_ROUNDING = 3e-2
-"""The same where a GPU's kernels add in another order, and every step of the training passes the difference on."""
+"""The same for a real GPU, whose kernels sum in another order; training steps increase the difference."""
 
 
 def no_other_device(subject: Subject) -> str | None:
-    """Exempts a method where no other device is available, or no other process can import the method."""
+    """Exempts a method if no other device is available, or no other process can import the method."""
     if reason := why_no_device():
         return reason
     return None if address_of(subject.method) else "another process cannot import a class made inside a function"
@@ -23,7 +23,7 @@ def no_other_device(subject: Subject) -> str | None:
     exempt=no_other_device,
 )
 def it_works_on_another_device(subject: Subject) -> None:
-    """On a GPU it gives the logits of the CPU: a real one if there is one, else a pretended one."""
+    """It gives the same logits on a GPU as on the CPU (a real GPU if available, else a pretended one)."""
     process = device_process()
     found = process.trial(subject.method, subject.config)
     ensure(not found.error, found.error)

@@ -1,4 +1,4 @@
-"""The check of tuned models: what a method stores must be enough to classify in another process."""
+"""The check of tuned models: the stored tensors must be sufficient to classify in another process."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def cannot_be_kept(subject: Subject) -> str | None:
     exempt=cannot_be_kept,
 )
 def a_kept_model_classifies_alike(subject: Subject) -> None:
-    """What it stores is enough for the same logits from a new instance on a new backbone, without any image."""
+    """A new instance on a new backbone gives the same logits from the stored tensors, without any image."""
     method = subject.finished
     other = _loaded(subject, method)
     for classes in (TASK.classes, OTHER_CLASSES) if subject.is_open else (TASK.classes,):
@@ -33,7 +33,7 @@ def a_kept_model_classifies_alike(subject: Subject) -> None:
 
 
 def _loaded(subject: Subject, method: Method[Any]) -> Method[Any]:
-    """Another instance with the stored state, which went through the bytes of a file."""
+    """Another instance with the stored state, written to and read from safetensors."""
     state = {name: value.detach().contiguous() for name, value in method.tuned_state().items()}
     content = safetensors.torch.load(safetensors.torch.save(state))
     other = subject.method(tiny_backbone(), subject.config, torch.Generator().manual_seed(5))

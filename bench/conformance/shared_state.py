@@ -23,7 +23,7 @@ def the_backbone_is_unchanged(subject: Subject) -> None:
 
 @check("Copy before changing: tensors of a batch or a support set are shared with other methods.")
 def inputs_are_not_modified(subject: Subject) -> None:
-    """Features, pixels and labels are not written to."""
+    """Features, pixels and labels are not modified."""
     subject.evaluation_logits(subject.finished)
     changed = {what for what, handed_out, pristine in subject.handed_out if not torch.equal(handed_out, pristine)}
     ensure(not changed, f"it wrote into {', '.join(sorted(changed))}")

@@ -63,7 +63,7 @@ class ToyTask:
 
     @cached_property
     def values(self) -> Mapping[Needs, Tensor]:
-        """Everything that a method may read of these images, except hidden states."""
+        """All inputs that a method may read for these images, except hidden states."""
         backbone = _reference_backbone()
         noise = torch.randn(self.pixels.shape, generator=torch.Generator().manual_seed(self.seed + 1))
         with torch.no_grad():
@@ -102,7 +102,7 @@ def _shifted(features: Callable[[], Tensor], k: int, _: tuple[float, float], mix
 
 
 class _RecordingBatch(Batch):
-    """A batch that records what is read of it, even if reading raises."""
+    """A batch that records which inputs are read, even if reading raises."""
 
     def __init__(self, subject: Subject, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)

@@ -128,8 +128,8 @@ def fixed_and_adaptive(runs: EnsembleRuns) -> FigureView:
         "apex-table1-fixed-and-adaptive",
         "Fixed weights and the adaptive weight",
         "APEX, Table 1",
-        "No fixed weight suits both easy and hard datasets; the adaptive weight needs no choice. The paper's table "
-        "shows the best weight of each dataset next to 0.4.",
+        "The paper concludes that no fixed weight suits both easy and hard datasets. Its table shows the best weight "
+        "of each dataset next to 0.4.",
         kind="bar",
         points=[
             runs.point(panel, datasets, name, name, weight)
@@ -196,8 +196,8 @@ def fixed_weights(runs: EnsembleRuns) -> FigureView:
         "apex-table13-fixed-weights",
         "Every fixed weight",
         "APEX, Table 13",
-        "Weight 1 is not an ensemble; weight 0 keeps the learned text prompt and is not zero-shot. The horizontal line "
-        "is the adaptive weight.",
+        "Weight 1 is the adapted model alone; weight 0 keeps the learned text prompt and is not zero-shot. The "
+        "horizontal line is the adaptive weight.",
         kind="line",
         x_title="Fixed weight",
         points=points,

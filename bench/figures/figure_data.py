@@ -34,7 +34,7 @@ class FigureData:
     """The data of all figures.
 
     Args:
-        boards: base-to-new boards of plain draws by shots; of several draws, the one with most runs.
+        boards: base-to-new boards of plain draws by shots; with several draws, the one with the most runs.
         scores: accuracy by run id and split.
         measures: difficulty by (dataset, split, measure).
         curves: accuracy by run id, epoch and split, where it was recorded during training.
@@ -79,7 +79,7 @@ class FigureData:
         return self.catalogue.method(name).title
 
     def entry(self, board: Leaderboard | None, method: str) -> Entry | None:
-        """A method's entry; of several configs the one with most cells, the default first."""
+        """A method's entry; with several configs, the one with the most cells, and the default on ties."""
         entries = board.entries if board else ()
         found = [entry for entry in entries if entry.method == method and entry.cells and not entry.oracle]
         return min(found, key=lambda entry: (-entry.n, bool(entry.label), entry.key), default=None)

@@ -34,11 +34,11 @@ class MethodSheet:
 
 
 def method_sheets(kept: TextCache | None = None) -> tuple[MethodSheet, ...]:
-    """Sheets of all registered methods, sorted as the registry lists them.
+    """Sheets of all registered methods, in the order of the registry.
 
     Args:
-        kept: where they are kept from one process to the next. Not used where the methods are imported already, nor
-            where other packages add methods, whose files may change unseen.
+        kept: cache of the sheets between processes. It is not used if the methods are already imported, or if other
+            packages add methods, since changes of their files would not be detected.
     """
     if kept is None or "methods._base.registry" in sys.modules or entry_points(group=METHODS_GROUP):
         return _registered()

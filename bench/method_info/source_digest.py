@@ -17,9 +17,9 @@ _OWN_PACKAGES = frozenset({"bench", "methods", "datasets_registry", "reports"})
 _BOOKKEEPING = frozenset(
     {"methods._base.registry", "methods._backbones.open_clip_names", "methods._base.support_without_images"}
 )
-"""Shared code that finds methods and names, or restores tuned models; it cannot change what a run computes."""
+"""Shared code that finds methods and names, or restores tuned models; it cannot change the result of a run."""
 _KEEPING = frozenset({"tuned_state", "restore_tuned_state"})
-"""Functions that store what a method learned, and load it; no run's result depends on them."""
+"""Functions that store and restore the learned tensors of a method; no run's result depends on them."""
 
 
 @cache
@@ -38,10 +38,9 @@ def source_digest(cls: type) -> str:
 
 @cache
 def machinery_digest(cls: type) -> str:
-    """Hex SHA-256 of the shared code that a method imports, directly or not, from its own package and from `methods`.
+    """Hex SHA-256 of the shared code that a method imports, also indirectly, from its own package and from `methods`.
 
-    Comments and docstrings do not count, see `code_only`. Module names do not count either: moving a file changes no
-    number.
+    Comments and docstrings do not count, see `code_only`. Module names do not count either, so a file can be moved.
     """
     own = _method_files(cls)
     packages = {"methods"} | {name.partition(".")[0] for name in own}
@@ -60,8 +59,7 @@ def machinery_digest(cls: type) -> str:
 def code_only(text: str) -> str:
     """Python source without comments, docstrings, empty lines and imports of this project's own packages.
 
-    Functions that only keep a tuned model are left out too. The rest decides the numbers. Code that an import names is
-    hashed separately.
+    Functions that only store a tuned model are also left out. Imported code is hashed separately.
     """
     lines = text.splitlines()
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
@@ -75,7 +73,7 @@ def code_only(text: str) -> str:
 
 
 def _ignored_statements(tree: ast.Module) -> Iterator[ast.stmt]:
-    """Statements that no result depends on: bare strings, imports from this project, and what keeps a model."""
+    """Statements that no result depends on: bare strings, imports from this project, and functions in `_KEEPING`."""
     for node in ast.walk(tree):
         match node:
             case ast.Expr(value=ast.Constant(value=str())):
@@ -113,7 +111,7 @@ def _code_digest(path: Path) -> str:
 
 @cache
 def _imports(path: Path) -> tuple[str, ...]:
-    """The modules that a file imports; a name from a package that loads lazily stands for the module that defines it.
+    """The modules that a file imports; a name from a lazily loading package is resolved to its defining module.
 
     Relative imports are not followed, since this project does not use them.
     """

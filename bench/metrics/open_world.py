@@ -16,7 +16,7 @@ def base_confidence(logits: ArrayLike, n_base: int) -> Floats:
     """Logarithm of the largest softmax probability among the base names alone, `(n,)`, at most 0.
 
     It is the score of a base image against a new one, the maximum softmax probability of Hendrycks and Gimpel (ICLR
-    2017). The logarithm still tells images apart whose probability rounds to 1.
+    2017). The logarithm still distinguishes images whose probability rounds to 1.
 
     Args:
         logits: `(n, n_cls)`.
@@ -50,7 +50,7 @@ def predicted_within(logits: ArrayLike, n_base: int, *, new: bool) -> NDArray[np
 
 
 def near_ood_auroc(base: ArrayLike, new: ArrayLike) -> float:
-    """Area under the ROC curve of telling base images from new ones: the share of pairs where the base image is higher.
+    """Area under the ROC curve of base against new images: the share of pairs in which the base image scores higher.
 
     `base` and `new` are the scores of both kinds of images, such as `base_confidence`. New classes of the same dataset
     are near out-of-distribution data. 0.5 is chance. Raises MetricInputError if there are no images of one kind.
@@ -65,7 +65,7 @@ def near_ood_auroc(base: ArrayLike, new: ArrayLike) -> float:
 
 
 def openworld_auc(base: ArrayLike, base_correct: ArrayLike, new: ArrayLike, new_correct: ArrayLike) -> float:
-    """OpenworldAUC (Hua et al., ICML 2025): the share of pairs of a base and a new image where all three are right.
+    """OpenworldAUC (Hua et al., ICML 2025): the share of pairs of a base and a new image that meet three conditions.
 
     The base image is classified correctly among base names, the new image among new names, and the base image has the
     higher score. It is at most `near_ood_auroc`, and at most the product of both accuracies.
@@ -89,7 +89,7 @@ def openworld_auc(base: ArrayLike, base_correct: ArrayLike, new: ArrayLike, new_
 
 
 def _ordered_pairs(high: Floats, low: Floats) -> float:
-    """How many pairs have the value of `high` above that of `low`; ties count one half."""
+    """Number of pairs in which the value of `high` is above that of `low`; ties count one half."""
     ordered = np.sort(low)
     below, not_above = (np.searchsorted(ordered, high, side=side) for side in ("left", "right"))
     return float((below + not_above).sum() / 2)

@@ -46,7 +46,7 @@ def macro_accuracy(logits: ArrayLike, labels: ArrayLike) -> float:
 
 
 def macro_precision(logits: ArrayLike, labels: ArrayLike) -> float:
-    """Mean over all classes of the share of their predictions that are correct. A class never predicted counts 0.
+    """Mean over all classes of the share of their predictions that are correct. Classes never predicted count as 0.
 
     Example:
         >>> macro_precision([[2, 1], [1, 2], [3, 1]], [0, 1, 1])  # 1 of 2 and 1 of 1

@@ -1,4 +1,4 @@
-"""Temperature scaling: one number that makes the probabilities of a classifier fit its accuracy."""
+"""Temperature scaling: calibrates the probabilities of a classifier with one factor."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,12 +12,12 @@ WIDEST = 5.0
 def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     """The temperature of Guo et al. (ICML 2017): it minimises the negative log-likelihood of `logits / T`.
 
-    A standard normal prior on log T keeps it finite where the few images are all classified correctly; with many images
-    it has no weight.
+    A standard normal prior on log T keeps it finite if a few images are all classified correctly. With many images, the
+    prior has little influence.
 
     Example:
         >>> logits = [[4.0, 0.0], [4.0, 0.0], [0.0, 4.0], [0.0, 4.0]]
-        >>> fit_temperature(logits, [0, 1, 1, 0]) > 2  # sure of itself, and right half of the time
+        >>> fit_temperature(logits, [0, 1, 1, 0]) > 2  # confident, but correct only half of the time
         True
     """
     scores, truth = np.asarray(logits, dtype=np.float64), np.asarray(labels, dtype=np.int64)

@@ -12,7 +12,8 @@ def read_table(
 ) -> Iterator[dict[str, str]]:
     """The rows of a table with a header, by column.
 
-    Raises DataError if the table cannot be read, a column is missing, a row ends early, or one of `numbers` is none.
+    Raises DataError if the table cannot be read, a column is missing, a row ends early, or a value in a column of
+    `numbers` is not a number.
     """
     rows = csv.DictReader(read_lines(path, dataset), delimiter=delimiter)
     where, again = f"{path} of dataset {dataset!r}", "Unpack the dataset's archive again."

@@ -1,9 +1,10 @@
 """A pretended GPU for machines without one: device type `cuda`, CUDA's rules about devices, values computed on the CPU.
 
-`install` has to run before torch is imported, so another process is needed where torch is already in use. Afterwards
-`torch.device("cuda")` and `cuda:1` exist. What CUDA refuses raises here with CUDA's words: tensors of two devices in
-one operation, a GPU index into a CPU tensor, a CPU generator for a GPU tensor, `.numpy()` of a GPU tensor. `COUNTS`
-holds operations, waits and transfers by file and line. Speed, memory and the rounding of CUDA's kernels are not shown.
+`install` must run before torch is imported, so a process that already uses torch needs another process. Afterwards
+`torch.device("cuda")` and `cuda:1` exist. Operations that CUDA refuses raise CUDA's error messages: tensors of two
+devices in one operation, a GPU index into a CPU tensor, a CPU generator for a GPU tensor, `.numpy()` of a GPU tensor.
+`COUNTS` has operations, waits and transfers by file and line. Speed, memory and the rounding of CUDA's kernels are not
+simulated.
 """
 
 import lazy_loader

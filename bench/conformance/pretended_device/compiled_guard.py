@@ -1,4 +1,4 @@
-"""The compiled part of the pretended device, made once for each version of torch and kept in the user's cache."""
+"""The compiled part of the pretended device, built once per version of torch and stored in the user's cache."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PretendedDeviceError(BenchError):
 
 
 def why_unavailable() -> str | None:
-    """Why this machine cannot pretend a device; None where it can. Imports no torch and compiles nothing."""
+    """The reason why this machine cannot pretend a device, or None. Imports no torch and compiles nothing."""
     if not sys.platform.startswith("linux"):
         return f"the pretended device needs Linux, this is {sys.platform}"
     if not _compiled_path().exists() and _compiler() is None:
@@ -35,7 +35,7 @@ def why_unavailable() -> str | None:
 
 
 def torch_folder() -> Path:
-    """Where torch is installed."""
+    """The folder in which torch is installed."""
     found = importlib.util.find_spec("torch")
     assert found is not None  # a dependency
     assert found.origin is not None

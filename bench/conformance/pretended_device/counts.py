@@ -1,4 +1,4 @@
-"""What a GPU would have been asked to do: operations, waits and transfers, each by the line that caused it."""
+"""Counts the work that a GPU would do: operations, waits and transfers, each by the line that caused it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 BACKWARD = "backward pass"
-"""The place of what autograd's own threads do, which run no line of Python."""
+"""The place of work in autograd's threads, which run no Python code."""
 _OWN = str(Path(__file__).parent)
 _SKIPPED = ("torch", "threading", "contextlib", "functools", "concurrent", "abc")
 
@@ -21,7 +21,7 @@ class Counts:
     """Counters by place (`methods/coop.py:98`) since the last `clear`.
 
     Args:
-        operations: what would be one kernel each; views are not counted.
+        operations: operations that would start a kernel; views are not counted.
         by_name: the same operations by torch's name.
         waits: the processor waits for the device: `.item()`, copies to the host, masks as indices, `synchronize`.
         pageable: copies of host memory to the device that is not pinned, which stop both.
@@ -47,7 +47,7 @@ class Counts:
             counter[key] += 1
 
     def clear(self) -> None:
-        """Begin again at zero."""
+        """Reset all counters to zero."""
         with self._lock:
             for counter in (
                 self.operations, self.by_name, self.waits, self.pageable, self.pinned, self.unseeded, self.casts,
@@ -79,7 +79,7 @@ def place() -> str:
 
 @cache
 def _short(file: str, module: str) -> str:
-    """The file from its top package on; empty for torch's own, and for those that only pass a call on."""
+    """The file, relative to its top package's parent; empty for torch and for wrappers that only pass calls on."""
     if module.partition(".")[0] in _SKIPPED or file.startswith(_OWN):
         return ""
     path = Path(file)

@@ -1,4 +1,4 @@
-"""CUDA's rules about devices in one operation, as errors with CUDA's words, and the kinds of operations."""
+"""CUDA's rules about devices in one operation, as errors with CUDA's messages, and the kinds of operations."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def starts_kernel(func: Any) -> bool:
 
 
 def check_same_device(func: Any, tensors: Sequence[Tensor]) -> None:
-    """Refuse tensors on two devices, but for CPU scalars where CUDA takes them."""
+    """Refuse tensors on two devices, except CPU scalars that CUDA accepts."""
     devices = {tensor.device for tensor in tensors}
     if len(devices) < 2:
         return

@@ -18,18 +18,18 @@ from bench.conformance.pretended_device.compiled_guard import (
 )
 
 DEVICES = 2
-"""How many pretended devices there are; guard.cpp has the same number."""
+"""Number of pretended devices; guard.cpp has the same number."""
 MEMORY = 80 * 2**30
 """Bytes of each pretended device, all of them free."""
 
 
 def install(*, float64: bool = True) -> None:
-    """Install the pretended device; raises PretendedDeviceError where that is impossible, or too late.
+    """Install the pretended device; raises PretendedDeviceError if that is impossible or torch is already imported.
 
-    Without `float64` it refuses double precision with the words of Apple's MPS.
+    Without `float64` it refuses double precision with the message of Apple's MPS.
     """
     if "torch" in sys.modules:
-        raise PretendedDeviceError("The pretended device has to be installed before torch is imported.")
+        raise PretendedDeviceError("The pretended device must be installed before torch is imported.")
     if reason := why_unavailable():
         raise PretendedDeviceError(f"{reason[0].upper()}{reason[1:]}.")
     guard = compiled_guard()

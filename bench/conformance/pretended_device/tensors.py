@@ -15,7 +15,7 @@ from bench.conformance.pretended_device.counts import COUNTS, place
 CPU = torch.device("cpu")
 HALF = (torch.bfloat16, torch.float16)
 FLASH = 1
-"""torch's number of the attention kernel that it takes on the CPU where it can."""
+"""torch's number of the attention kernel that it prefers on the CPU."""
 
 
 class PretendedTensor(Tensor):
@@ -23,7 +23,7 @@ class PretendedTensor(Tensor):
 
     numbers: Tensor
     has_float64 = True
-    """Whether this device has double precision, which Apple's MPS has not."""
+    """Whether this device has double precision, which Apple's MPS lacks."""
 
     @staticmethod
     def __new__(cls, numbers: Tensor, device: torch.device) -> PretendedTensor:  # noqa: D102
@@ -49,7 +49,7 @@ class PretendedTensor(Tensor):
         return f"PretendedTensor({self.numbers!r}, device='{self.device}')"
 
     def tolist(self) -> Any:
-        """The numbers, which the processor waits for."""
+        """The numbers; the processor waits for them."""
         COUNTS.add(COUNTS.waits, place())
         return self.numbers.tolist()
 
