@@ -1,23 +1,17 @@
 """The content of pages: plain values with the ids of their runs. Accuracies are fractions from 0 to 1."""
 
-from reports.views.boards import AgreementView as AgreementView
-from reports.views.boards import AnytimeCurveView as AnytimeCurveView
-from reports.views.boards import AnytimePointView as AnytimePointView
-from reports.views.boards import AnytimeView as AnytimeView
 from reports.views.boards import BoardView as BoardView
 from reports.views.boards import CellView as CellView
-from reports.views.boards import CostPointView as CostPointView
-from reports.views.boards import CriticalView as CriticalView
 from reports.views.boards import DatasetView as DatasetView
-from reports.views.boards import DifferenceView as DifferenceView
 from reports.views.boards import EntryView as EntryView
 from reports.views.boards import ExampleView as ExampleView
 from reports.views.boards import ExcludedRunView as ExcludedRunView
 from reports.views.boards import MeasureView as MeasureView
 from reports.views.boards import MissingView as MissingView
-from reports.views.boards import QualityView as QualityView
-from reports.views.boards import RatingView as RatingView
-from reports.views.boards import StandingsView as StandingsView
+from reports.views.costs import AnytimeCurveView as AnytimeCurveView
+from reports.views.costs import AnytimePointView as AnytimePointView
+from reports.views.costs import AnytimeView as AnytimeView
+from reports.views.costs import CostPointView as CostPointView
 from reports.views.difficulty import AxisView as AxisView
 from reports.views.difficulty import ContrastView as ContrastView
 from reports.views.difficulty import CovariateView as CovariateView
@@ -61,10 +55,16 @@ from reports.views.published import PublishedRowView as PublishedRowView
 from reports.views.published import ReproductionRowView as ReproductionRowView
 from reports.views.published import ReproductionView as ReproductionView
 from reports.views.published import SourceView as SourceView
+from reports.views.quality import AgreementView as AgreementView
+from reports.views.quality import QualityView as QualityView
 from reports.views.selection import RuleCostView as RuleCostView
 from reports.views.selection import SelectionRuleView as SelectionRuleView
 from reports.views.site import SiteView as SiteView
 from reports.views.site import UnfinishedView as UnfinishedView
+from reports.views.standings import CriticalView as CriticalView
+from reports.views.standings import DifferenceView as DifferenceView
+from reports.views.standings import RatingView as RatingView
+from reports.views.standings import StandingsView as StandingsView
 from reports.views.submissions import SubmissionView as SubmissionView
 from reports.views.values import MIXED as MIXED
 from reports.views.values import TEST_TIME as TEST_TIME
