@@ -16,7 +16,8 @@ from reports._error_analysis_data import cell_rows, list_rows
 from reports._format import classes_of, count, seconds, size, splits_of, unbroken
 from reports.advice_sentences import advice_check, cost_text, picks_html
 from reports.answer_sentences import answer, scope_link, small_print
-from reports.charts.hero import PLACES, axis_text, first_pair
+from reports.charts.hero import axis_text, first_pair
+from reports.charts.hero_places import PLACES
 from reports.parts.comparisons import datasets_parts, pairs_parts, shots_parts
 from reports.parts.cost import cost_parts, costs_data, curves_data
 from reports.parts.difficulty import ablations_data, difficulty_parts

@@ -1,4 +1,4 @@
-"""The leaderboard of a setting, other rankings of its methods, and accuracies on transfer targets."""
+"""The leaderboard of a setting, and accuracies on transfer targets."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,16 +6,15 @@ from typing import Any
 from markupsafe import Markup
 
 from reports._format import count as short_count
-from reports._format import counted, interval, p_value, percent, plural, seconds
+from reports._format import counted, interval, p_value, percent, seconds
 from reports._format import signed_points as points_text
 from reports._interval_bars import interval_bars
-from reports.charts.critical import critical_svg
-from reports.parts.part import Part, block, fold, heading, paragraph, picture, table
+from reports.parts.leaderboard_notes import facts_text, note_text
+from reports.parts.other_rankings import other_rankings
+from reports.parts.part import Part, heading, paragraph, table
 from reports.tables.model import Cell, Column, Table, cell, whole
 from reports.views import MIXED, TEST_TIME, BoardView, DifferenceView, EntryView, OverviewView, Value
 
-MOST_STALE = 3
-"""Entries with runs of other code that the note names; each row has its own tooltip."""
 MEASURE_TITLES = {"base": "Base", "new": "New", "open": "Open", "H": "H", "all": "Accuracy"}
 OPEN_HINT = (
     "H of base and new test images, each classified among all names, base and new. Empty: not computed; `etl-bench "
@@ -30,12 +29,11 @@ H_TITLES = {
 def leaderboard_parts(view: BoardView, overview: OverviewView, addresses: Mapping[str, str]) -> list[Part]:
     """The parts of the section; `addresses` of the pages of datasets are by title."""
     what = "target" if view.source is not None else "dataset"
-    parts = [paragraph(_facts(view), "facts")]
+    parts = [paragraph(facts_text(view), "facts")]
     parts += [paragraph(note, "missing") for note in view.standings.notes]
     parts.append(heading(f"{view.anchor}-board", f"Mean over {counted(len(view.averaged), what)}"))
-    parts += [table(leaderboard_table(view, overview)), paragraph(_note(view, overview))]
-    if view.standings.critical is not None:
-        parts.append(_average_ranks(view))
+    parts += [table(leaderboard_table(view, overview)), paragraph(note_text(view, overview))]
+    parts += other_rankings(view)
     if view.source is not None:
         parts.append(heading(f"{view.anchor}-targets", "Accuracy on each target"))
         parts.append(table(_targets_table(view)))
@@ -186,18 +184,6 @@ def _time_column(view: BoardView) -> Column:
     return Column("Training", "word", "Mean time of one run: preparation and training")
 
 
-def _facts(view: BoardView) -> Markup:
-    source = " including the source" if view.source is not None else ""
-    seeds = f"{plural(len(view.seeds), 'seed', 'seeds')} {', '.join(map(str, view.seeds))}"
-    counts = f"{counted(len(view.entries), 'method')} · {counted(len(view.datasets), 'dataset')}{source} · {seeds}"
-    if view.protocol == TEST_TIME:
-        support = "no labelled images: methods learn from the test images, which each seed orders as a stream"
-        return Markup("{} · {} · {} · {}").format(counts, counted(view.n_runs, "run"), support, view.precision)
-    rule = Markup("training images drawn as in CoOp’s code (<code>{}</code>)").format(view.draw)
-    support = rule if view.draw == "coop" else Markup("training images: draw <code>{}</code>").format(view.draw)
-    return Markup("{} · {} · {} · {}").format(counts, counted(view.n_runs, "run"), support, view.precision)
-
-
 def _caption(view: BoardView) -> str:
     h: str = ""
     if view.h_convention is not None:
@@ -205,107 +191,6 @@ def _caption(view: BoardView) -> str:
         h = text.format(H_TITLES[view.h_convention], H_TITLES[_other_convention(view)])
     source = " The source is excluded from means." if view.source is not None else ""
     return str(Markup("Accuracy in %, ± half of the 95 % interval over seeds.{}{}").format(h, source))
-
-
-def _note(view: BoardView, overview: OverviewView) -> str:
-    answer = overview.answers[view.measures[-1]]
-    text = _ranks_note(view) + Markup(
-        "<em>Behind best</em> is paired over datasets and seeds. Below it is its 95 % interval over seeds and test "
-        "images. Bold: significant on these datasets after Holm correction over all pairs. <em>On other datasets</em> "
-        "is the 95 % interval of the same difference over datasets."
-    )
-    text += _power_note(view)
-    easy, _, hard = (", ".join(view.dataset_title(name) for name in group) for group in overview.groups)
-    if answer.gains and easy and hard:
-        which = "named by the user" if overview.named_groups else "by transfer difficulty"
-        text += f" Gains are over zero-shot, in points. Easy datasets ({which}): {easy}. Hard datasets: {hard}."
-    if not view.complete:
-        text += " Hatched: runs are missing, so the average has no rank and no interval."
-    if any(entry.oracle for entry in view.entries):
-        text += (
-            " Oracles are selected on test labels. They show the score of a perfect choice and the effect of the "
-            "labels; they are neither ranked nor compared."
-        )
-    if stale := [f"{entry.name} ({entry.stale})" for entry in view.entries if entry.stale]:
-        more = [f"{len(stale) - MOST_STALE} more"] if stale[MOST_STALE:] else []
-        text += f" † Made with another version of the method's code: {'; '.join([*stale[:MOST_STALE], *more])}."
-    return text
-
-
-def _ranks_note(view: BoardView) -> Markup:
-    """Explains a range of ranks with the first method that has one."""
-    ranges = [(entry, rank) for entry in view.entries if "–" in (rank := view.standings.ranks.get(entry.key, ""))]
-    if not ranges:
-        return Markup("")
-    entry, rank = ranges[0]
-    return Markup(
-        "Rank {}: the tests on these datasets cannot decide which of these ranks {} has. Rows are ordered by the mean; "
-        "a method whose results vary more can have a wider range than the method above it. "
-    ).format(rank, entry.name)
-
-
-def _power_note(view: BoardView) -> str:
-    """States the difference from the best that the tests detect with 80 % power."""
-    found = sorted(view.standings.detectable.values())
-    if not found:
-        return ""
-    ends = f"{percent(found[0], 1)} to {percent(found[-1], 1)}" if len(found) > 1 else percent(found[0], 1)
-    return (
-        f" With {counted(len(view.seeds), 'seed')} the power is low: the tests detect a difference of {ends} points "
-        "from the best, depending on the method, in 80 % of repetitions."
-    )
-
-
-def _average_ranks(view: BoardView) -> Part:
-    ranks = view.standings.critical
-    assert ranks is not None
-    low = (
-        Markup(
-            " <b>Low power:</b> with {} datasets average ranks must differ by {:.2f} of at most {}, so neighbouring "
-            "methods cannot be ordered; the paired tests above have more power."
-        ).format(ranks.n, ranks.difference, len(ranks.entries) - 1)
-        if ranks.low_power
-        else ""
-    )
-    numbers = {entry.key: number for number, entry in enumerate(view.entries)}
-    columns = [
-        Column("Method", "method"),
-        Column("Average rank", "word", "1 is best", "rank"),
-        Column("Elo", "number"),
-        Column("Interval", "text"),
-        Column("Wins, %", "number", "Share of comparisons on single datasets that the method wins; ties count half"),
-    ]  # fmt: skip
-    place = dict(zip(ranks.entries, ranks.ranks, strict=True))
-    rows = [
-        [
-            numbers[rating.entry],
-            cell(round(place[rating.entry], 3), f"{place[rating.entry]:.2f}"),
-            round(rating.elo),
-            None if rating.low is None or rating.high is None else f"{rating.low:.0f} to {rating.high:.0f}",
-            round(100 * rating.win_rate),
-        ]
-        for rating in view.standings.ratings
-    ]
-    caption = (
-        "400 Elo points = 10 : 1 odds of winning on a dataset; the mean is 1000. Interval: 95 % bootstrap over "
-        "datasets. Ratings depend on which methods are compared."
-    )
-    return fold(
-        f"{view.anchor}-ranks",
-        "Other rankings",
-        f"average ranks (Friedman, Nemenyi), Elo ratings, win rates{' · low power' if ranks.low_power else ''}",
-        [
-            paragraph(
-                Markup(
-                    "Each dataset counts once, and only the order of the methods on it matters. Average ranks under "
-                    "one bar do not differ significantly (Nemenyi, 5 %). Friedman’s test of equal ranks: {}.{}"
-                ).format(p_value(ranks.p), low)
-            ),
-            picture(critical_svg(ranks, {entry.key: entry.name for entry in view.entries})),
-            table(Table(f"{view.anchor}-ratings", columns, rows, caption=caption)),
-            block("win_rates"),
-        ],
-    )
 
 
 def _targets_table(view: BoardView) -> Table:

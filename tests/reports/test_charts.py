@@ -5,12 +5,12 @@ import pytest
 from report_sample import catalogue, difficulty_frame, runs_frame
 
 import reports.charts.figures as figures
-import reports.charts.hero as hero
 from bench.presenters import site_view
 from reports import figure_file
 from reports.charts.axes import linear_axis, log_axis
 from reports.charts.costs import cost_axes, cost_svg
 from reports.charts.figures import figure_svg
+from reports.charts.hero_places import percent_scale
 from reports.views import FigurePoint, FigureView
 
 
@@ -110,6 +110,6 @@ def test_axes_have_ticks_and_finite_places_for_any_values(values):
 @pytest.mark.parametrize("reach", [1e-6, 0.004, 0.3, 2.5, 13.0, 900.0])
 def test_the_picture_has_ticks_for_differences_of_any_size(reach: float) -> None:
     """An interval over two datasets can reach far beyond 100 points."""
-    to_y, ticks = hero._scale([-reach, 0.0, reach], 0.0, 100.0, signed=True)
+    to_y, ticks = percent_scale([-reach, 0.0, reach], 0.0, 100.0, signed=True)
     assert 1 <= len(ticks) <= 5
     assert [to_y(-reach), to_y(reach)] == pytest.approx([100 * 1.12 / 1.24, 100 * 0.12 / 1.24], abs=0.2)
