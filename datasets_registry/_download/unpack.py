@@ -47,7 +47,7 @@ def unpack(archive: Path, wanted: Mapping[str, str], into: Path) -> None:
             written += 1
     except _DAMAGED as error:
         reason = " ".join(str(error).split())
-        raise DataError(f"{archive} is damaged or no archive ({reason}). Remove it and fetch it again.") from error
+        raise DataError(f"{archive} is damaged or not an archive ({reason}). Remove it and fetch it again.") from error
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise DataError(

@@ -370,7 +370,7 @@ def test_damaged_and_wrong_archives(tmp_path: Path) -> None:
     (tmp_path / "no.zip").write_bytes(b"PK no")
     (tmp_path / "other.zip").write_bytes(zip_of({"x": b""}))
     for name in ("cut.tgz", "no.zip"):
-        with pytest.raises(DataError, match="is damaged or no archive .* Remove it and fetch it again"):
+        with pytest.raises(DataError, match="is damaged or not an archive .* Remove it and fetch it again"):
             unpack(tmp_path / name, {"top/": ""}, tmp_path / "out")
     with pytest.raises(DataError, match="does not contain top/. It is not the archive that was expected"):
         unpack(tmp_path / "other.zip", {"top/": ""}, tmp_path / "out")
@@ -504,7 +504,7 @@ def test_files_compressed_alone_are_fetched_one_by_one(server: Server, tmp_path:
     (tmp_path / "pcam/y.h5").unlink()
     assert fetch_dataset(info, source, tmp_path, OPTIONS) == Fetched("pcam", ("y.h5.gz",), ("x.h5.gz",))
     (tmp_path / "no.h5.gz").write_bytes(b"no gzip")
-    with pytest.raises(DataError, match=r"no.h5.gz is damaged or no archive"):
+    with pytest.raises(DataError, match=r"no.h5.gz is damaged or not an archive"):
         unpack(tmp_path / "no.h5.gz", {"no.h5": "no.h5"}, tmp_path / "out")
 
 
