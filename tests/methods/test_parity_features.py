@@ -358,6 +358,20 @@ def test_every_text_is_seen_once_before_any_is_seen_twice() -> None:
     assert len(method.draw_texts(99)) == 10
 
 
+def test_a_resumed_training_goes_through_the_rest_of_the_texts() -> None:
+    whole, resumed = (
+        CrossModal(tiny_backbone(), CrossModalConfig(templates=("own", "itap of a {}.")), generator()) for _ in range(2)
+    )
+    for method in (whole, resumed):
+        method.prepare(support_view(tiny_backbone(), class_set("base")))
+    first = whole.draw_texts(3)
+    resumed.generator.set_state(whole.generator.get_state())
+    resumed.restore_training_state(whole.training_state())
+    rest = whole.draw_texts(7)
+    assert torch.equal(resumed.draw_texts(7), rest)
+    assert sorted([*first.tolist(), *rest.tolist()]) == list(range(10))
+
+
 def numpy_gda_base(vectors: NDArray[Any], labels: NDArray[Any], *, shrunk: bool) -> tuple[NDArray[Any], NDArray[Any]]:
     """Weights and biases of trained classes, from the paper's equations."""
     n_classes, dim = labels.max() + 1, vectors.shape[1]

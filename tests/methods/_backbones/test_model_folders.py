@@ -178,17 +178,53 @@ def test_weights_and_a_tokenizer_of_an_unreachable_hub_are_refused_at_once(
         fetch_tokenizer(parse_backbone("ViT-B-16-SigLIP.random"))
 
 
+def test_a_client_that_is_set_to_offline_connects_to_nothing(no_network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(requests, "head", lambda *_, **__: pytest.fail("a connection was tried"))
+    with pytest.raises(ModelFolderError, match="is not in the hub's cache, and HF_HUB_OFFLINE is set. Connect once"):
+        parse_backbone("hf-hub:nobody/nothing")
+    with pytest.raises(WeightsError, match="are not in the hub's cache, and HF_HUB_OFFLINE is set. Connect once"):
+        fetch_weights(parse_backbone("ViT-B-32.laion2b_s34b_b79k"))
+
+
+def cached(hub: Path, repository: str, name: str) -> Path:
+    """An empty file of a repository in the hub's cache."""
+    place = hub / f"models--{repository.replace('/', '--')}"
+    file = place / "snapshots" / "abc" / name
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"")
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text("abc")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("backbone", "repository", "name"),
+    [
+        ("ViT-B-32.laion2b_s34b_b79k", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K", "open_clip_model.safetensors"),
+        ("ViTamin-S.datacomp1b", "jienengchen/ViTamin-S", "pytorch_model.bin"),
+        ("ViTamin-S.datacomp1b", "jienengchen/ViTamin-S", "pytorch_model.safetensors"),
+    ],
+)
 def test_cached_weights_are_loaded_without_asking_for_the_hub(
+    no_network: Path, monkeypatch: pytest.MonkeyPatch, backbone: str, repository: str, name: str
+) -> None:
+    file = cached(no_network, repository, name)
+    monkeypatch.setattr(open_clip, "download_pretrained", lambda _: str(file))
+    assert fetch_weights(parse_backbone(backbone)) == file
+
+
+def test_a_cached_tokenizer_is_read_without_asking_for_the_hub(
     no_network: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = no_network / "models--laion--CLIP-ViT-B-32-laion2B-s34B-b79K" / "snapshots" / "abc"
-    place.mkdir(parents=True)
-    (place / "open_clip_model.safetensors").write_bytes(b"")
-    (place.parents[1] / "refs").mkdir()
-    (place.parents[1] / "refs" / "main").write_text("abc")
-    monkeypatch.setattr(open_clip, "download_pretrained", lambda _: str(place / "open_clip_model.safetensors"))
-    found = fetch_weights(parse_backbone("ViT-B-32.laion2b_s34b_b79k"))
-    assert found == place / "open_clip_model.safetensors"
+    def read(*_: object, **__: object) -> None:
+        raise OSError("read from the cache")
+
+    spec = parse_backbone("ViT-B-16-SigLIP.random")
+    cached(no_network, spec.tokenizer.name, "tokenizer_config.json")
+    monkeypatch.setattr(open_clip.tokenizer, "HFTokenizer", read)
+    with pytest.raises(TokenizerError, match=r"is not available \(OSError: read from the cache\)"):
+        fetch_tokenizer(spec)
 
 
 def test_a_cached_repository_needs_no_network(no_network: Path) -> None:
