@@ -14,8 +14,6 @@ from bench.cli import _options as opt
 from bench.cli._print import print_line, remark
 from bench.errors import UsageError
 
-NOT_STATED = "not stated"
-
 
 def croissant(
     name: Annotated[str, typer.Argument(help="A synthetic dataset, or one of your own.")],
@@ -83,7 +81,7 @@ def croissant(
         for what, given in {
             "a creator (--creator)": about.creator,
             "a web page (--url)": about.url,
-            "a licence (`licence` in its TOML file)": info.licence != NOT_STATED,
+            "a licence (`licence` in its TOML file)": info.licence_is_known,
         }.items()
         if not given
     ]

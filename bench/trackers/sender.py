@@ -88,7 +88,7 @@ class Sender:
         for item in list(self.reports):
             if item.result is Result.FAILED and item.target not in self._warned:
                 self._warned.add(item.target)
-                self._notice(f"{item.target}: a run was not sent: {item.message}. The sweep goes on.")
+                self._notice(f"{item.target}: a run was not sent: {item.message.rstrip('.')}. No result is lost.")
 
     def count(self, target: Target, result: Result) -> int:
         """How many runs had this result at this tracker."""

@@ -62,7 +62,8 @@ class Target:
 def check_installed(targets: Sequence[Target]) -> None:
     """Raise TrackerError if the package of a tracker is not installed here."""
     for target in targets:
-        if find_spec(target.kind) is None:
+        found = find_spec(target.kind)
+        if found is None or found.origin is None:  # a folder such as that of wandb's offline runs is not the package
             raise TrackerError(
                 f"The tracker {target} needs the package {target.kind}, which is not installed; "
                 f"run `pip install 'clip-etl-bench[{target.kind}]'`."

@@ -101,7 +101,7 @@ def test_the_first_failure_is_reported_while_the_sweep_goes_on(
         sender.send(run_ids[2])
         assert notices == [
             "mlflow: a run was not sent: MlflowException: the server of received.json does not answer. "
-            "The sweep goes on."
+            "No result is lost."
         ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,6 +42,14 @@ def test_a_password_is_refused_and_not_shown(uri: str) -> None:
     ) as error:
         Target.parse(f"mlflow:{uri}")
     assert "secret" not in str(error.value)
+
+
+def test_a_folder_of_offline_runs_is_not_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "wandb").mkdir()
+    monkeypatch.delitem(sys.modules, "wandb", raising=False)
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    with pytest.raises(TrackerError, match="needs the package wandb, which is not installed"):
+        check_installed([Target(Kind.WANDB)])
 
 
 @pytest.mark.parametrize("kind", list(Kind))

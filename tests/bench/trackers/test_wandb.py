@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,11 @@ def test_offline_a_run_is_one_folder(
     (folder,) = tmp_path.glob("wandb/offline-run-*")
     assert folder.name.endswith(run.run_id)
     if package == "installed":
-        content = (folder / f"run-{run.run_id}.wandb").read_bytes()
+        file = folder / f"run-{run.run_id}.wandb"
+        end = time.monotonic() + 30
+        while b"cost/train_seconds" not in file.read_bytes() and time.monotonic() < end:
+            time.sleep(0.05)  # another process of wandb writes it after `finish`
+        content = file.read_bytes()
         for text in ("config.n_ctx", "base/accuracy", "cost/train_seconds", "curve/base/accuracy", run.name):
             assert text.encode() in content
     newer = a_run(created_at=MOMENT + timedelta(hours=1))
