@@ -85,6 +85,26 @@ ModelWeights = Annotated[
 ]
 """For commands that use a tuned model."""
 
+Where = Annotated[
+    str | None, typer.Option("--where", help="Only runs that satisfy this SQL condition: \"method = 'coop'\".")
+]
+
+
+def chosen_runs(runs: Path, where: str | None, *, completed: bool = False) -> list[str]:
+    """The ids of the runs that satisfy an SQL condition, sorted; raises UsageError if there are none."""
+    from bench.store import fresh_store
+
+    table = "(SELECT * FROM runs WHERE status = 'ok') AS runs" if completed else "runs"
+    query = f"SELECT run_id FROM {table} WHERE {'true' if where is None else where} ORDER BY run_id"
+    found = [str(run_id) for run_id in fresh_store(runs).query(query)["run_id"]]
+    if not found:
+        matching = "" if where is None else f" matches --where {where!r}"
+        raise UsageError(
+            f"No {'completed ' if completed else ''}run in {runs}{matching}. "
+            f"`etl-bench results sql 'SELECT * FROM runs' --runs {runs}` lists the runs."
+        )
+    return found
+
 
 def shot_counts(text: str | None) -> list[int] | None:
     """The numbers of a `Shots` option, or None if it was not given."""

@@ -8,6 +8,7 @@ import typer
 
 from bench.cli import _options as opt
 from bench.cli._print import print_json, print_line, print_rows, remark
+from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.api.selection_table import SelectionTable
@@ -44,12 +45,14 @@ def leaderboard(
     from bench.api.results import load_results
     from datasets_registry import EvalProtocol
 
+    how = opt.parse_choice(HConvention, convention, "--h")
+    if by_rule and (strict or how is not HConvention.MEAN_OF_H):
+        raise UsageError("--strict and --h h_of_means concern the ranking; leave them out with --selection.")
     results, counts = load_results(runs), opt.shot_counts(shots)
     wanted = None if protocol is None else str(opt.parse_choice(EvalProtocol, protocol, "--protocol"))
     if by_rule:
         _print_rules(results.selection_rules(protocol=wanted, shots=counts), as_json=as_json)
         return
-    how = opt.parse_choice(HConvention, convention, "--h")
     table = results.leaderboard(protocol=wanted, shots=counts, convention=how)
     if as_json:
         print_json(table.to_json())

@@ -9,16 +9,11 @@ from bench._util.counted import counted
 from bench._util.output_paths import check_output_file
 from bench.cli import _options as opt
 from bench.cli._print import print_line, print_rows, records, remark
-from bench.errors import BundleError, UsageError
 
 results_app = typer.Typer(
     no_args_is_help=True,
     help="Query the results database, rebuild it from the shards, export and import results.",
 )
-
-Where = Annotated[
-    str | None, typer.Option("--where", help="Only runs that satisfy this SQL condition: \"method = 'coop'\".")
-]
 
 
 @results_app.command()
@@ -40,17 +35,14 @@ def sql(
 def export_runs(
     out: Annotated[Path, typer.Argument(help="File to write, such as mine.zip.")],
     runs: opt.Runs = opt.DEFAULT_RUNS,
-    where: Where = None,
+    where: opt.Where = None,
 ) -> None:
     """Write runs with their predictions, difficulties and digests into one file to share."""
     from bench.results.bundle import export_bundle
     from bench.results.shards import Shards
 
     check_output_file(out, "The bundle")
-    chosen = _chosen(runs, where)
-    if not chosen:
-        raise BundleError(f"No run in {runs} fits{'' if where is None else f' {where!r}'}, so nothing was written.")
-    done = export_bundle(Shards(runs), chosen, out)
+    done = export_bundle(Shards(runs), opt.chosen_runs(runs, where), out)
     content = f"{counted(done.runs, 'run')} and {counted(done.difficulties, 'difficulty')}"
     print_line(f"{content}, {done.bytes / 2**20:.1f} MiB in {out}")
     print_line(f"root {done.root}")
@@ -83,7 +75,7 @@ def send_runs(
         list[str], typer.Argument(metavar="TRACKER...", help="mlflow[:URI], wandb[:PROJECT] or trackio[:PROJECT].")
     ],
     runs: opt.Runs = opt.DEFAULT_RUNS,
-    where: Where = None,
+    where: opt.Where = None,
 ) -> None:
     """Send finished runs to experiment trackers, as `run --tracker` does while they finish.
 
@@ -95,9 +87,7 @@ def send_runs(
 
     targets = [Target.parse(text) for text in trackers]
     check_installed(targets)
-    chosen = _chosen(runs, f"status = 'ok' AND ({'true' if where is None else where})")
-    if not chosen:
-        raise UsageError(f"No finished run in {runs} fits{'' if where is None else f' {where!r}'}; nothing was sent.")
+    chosen = opt.chosen_runs(runs, where, completed=True)
     with Sender(runs, targets, remark, patience=None) as sender:
         for run_id in chosen:
             sender.send(run_id)
@@ -106,15 +96,6 @@ def send_runs(
         print_line(f"{target}: {counted(sent, 'run')} sent, {known} already there")
     if any(sender.missing(target) for target in targets):
         raise typer.Exit(1)
-
-
-def _chosen(runs: Path, where: str | None) -> list[str]:
-    """The ids of the runs that satisfy an SQL condition."""
-    from bench.store import fresh_store
-
-    condition = "true" if where is None else where
-    found = fresh_store(runs).query(f"SELECT run_id FROM runs WHERE {condition} ORDER BY run_id")
-    return [str(run_id) for run_id in found["run_id"]]
 
 
 @results_app.command()

@@ -10,7 +10,6 @@ from bench._util.counted import counted
 from bench.cli import _options as opt
 from bench.cli._print import print_line
 from bench.cli.submissions import print_report
-from bench.errors import BundleError
 
 
 def submit(
@@ -22,9 +21,7 @@ def submit(
     notes: Annotated[str, typer.Option("--notes", help="One line for readers.")] = "",
     verify: Annotated[bool, typer.Option("--verify", help="Ask the board to recompute some of the runs.")] = False,
     runs: opt.Runs = opt.DEFAULT_RUNS,
-    where: Annotated[
-        str | None, typer.Option("--where", help="Only runs that satisfy this SQL condition: \"method = 'coop'\".")
-    ] = None,
+    where: opt.Where = None,
     data_root: opt.DataRoot = None,
 ) -> None:
     """Prepare a submission to a board: a bundle of runs, cards of their methods, and submission.toml.
@@ -35,7 +32,6 @@ def submit(
     Example: etl-bench submit submissions/our-lab --who "Our lab" --contact lab@example.org --verify
     """
     from bench.results.shards import Shards
-    from bench.store import fresh_store
     from bench.submissions.check import Checks, compare_with_earlier
     from bench.submissions.data_checks import DataChecks
     from bench.submissions.facts import build_facts
@@ -50,12 +46,7 @@ def submit(
         verify=verify,
         submitted=datetime.now(UTC).replace(microsecond=0),
     )
-    condition = "true" if where is None else where
-    query = f"SELECT run_id FROM runs WHERE status = 'ok' AND ({condition}) ORDER BY run_id"
-    chosen = fresh_store(runs).query(query)["run_id"].tolist()
-    if not chosen:
-        matching = "" if where is None else f" matches --where {where!r}"
-        raise BundleError(f"No completed run in {runs}{matching}; nothing was written.")
+    chosen = opt.chosen_runs(runs, where, completed=True)
     done = prepare_submission(folder, Shards(runs), chosen, facts)
     print_line(f"{counted(done.runs, 'run')}, {done.bytes / 2**20:.1f} MiB in {folder}")
     report = compare_with_earlier(Checks(DataChecks(data_root)).own(folder), ())

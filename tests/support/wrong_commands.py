@@ -263,6 +263,8 @@ WRONG = [
     "leaderboard --protocol zero-shot-ish",
     "leaderboard --shots few",
     "leaderboard --h geometric",
+    "leaderboard --selection --strict",
+    "leaderboard --selection --h h_of_means",
     "leaderboard --runs file.txt",
     "show ok --runs file.txt",
     "status --runs file.txt",

@@ -12,7 +12,7 @@ from simulated_submissions import Draft, honest_runs
 from typer.testing import CliRunner
 
 from bench.cli.app import app
-from bench.errors import BundleError, SubmissionError
+from bench.errors import SubmissionError, UsageError
 from bench.results.shards import Shards
 
 WHO = ["--who", "A lab", "--contact", "lab@example.org"]
@@ -52,9 +52,7 @@ def test_submit_takes_the_runs_of_a_condition(runs: Path, tmp_path: Path) -> Non
     code, said = run("submit", tmp_path / "lab", *WHO, "--runs", runs, "--where", "method = 'coop'")
     assert code == 0
     assert said.startswith("3 runs")
-    with pytest.raises(
-        BundleError, match="No completed run in .* matches --where \"method = 'vpt'\"; nothing was written"
-    ):
+    with pytest.raises(UsageError, match="No completed run in .* matches --where \"method = 'vpt'\"."):
         run("submit", tmp_path / "none", *WHO, "--runs", runs, "--where", "method = 'vpt'")
     assert not (tmp_path / "none").exists()
 

@@ -205,5 +205,5 @@ def test_results_send_needs_runs(fake_trackers: Path, etl: Etl, tmp_path: Path) 
     stored(tmp_path / "runs")
     code, _, err = etl("results", "send", "mlflow", "--runs", str(tmp_path / "runs"), "--where", "seed = 77")
     assert code == 2
-    assert f"No finished run in {tmp_path / 'runs'} fits 'seed = 77'; nothing was sent." in err
+    assert f"No completed run in {tmp_path / 'runs'} matches --where 'seed = 77'." in err
     assert not fake_trackers.exists()
