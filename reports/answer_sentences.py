@@ -142,7 +142,7 @@ def _inline(view: OverviewView, key: str) -> str:
 
 
 def _compared_on(view: OverviewView) -> list[Markup]:
-    """What is compared if no majority of the methods has everything; nothing otherwise."""
+    """What is compared where less than half of the methods have everything; nothing otherwise."""
     common = view.common
     if common is None:
         return []

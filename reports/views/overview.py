@@ -167,7 +167,7 @@ class MissingRunsView:
 
 @dataclass(frozen=True)
 class CommonView:
-    """The common runs on which methods are compared unless more than half of them have every dataset and seed.
+    """The common runs on which methods are compared if less than half of them have every dataset and seed.
 
     Args:
         datasets, seeds, methods: their numbers.

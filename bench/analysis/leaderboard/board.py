@@ -58,7 +58,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class CommonCells:
-    """The datasets and seeds on which entries are compared unless more than half of them are complete.
+    """The datasets and seeds on which entries are compared if less than half of them, or fewer than two, are complete.
 
     Args:
         entries: keys of the entries that have all of these cells.

@@ -30,16 +30,15 @@ class _Grid:
 def common_cells(board: Leaderboard) -> CommonCells | None:
     """The datasets and seeds to compare on; None for all of them.
 
-    All are compared if more than half of the entries have them. One entry with more seeds or datasets than the others
-    thus does not leave the others without a rank. Otherwise the grid with most pairs of runs is chosen among those that
-    at least half of the entries have; if there is none, among those that most entries have. Oracles and entries without
-    a score do not count. Nor do entries that need no seed, such as zero-shot, count among the more than half.
+    All are compared if at least half of the entries, and at least two, have them. One entry with more seeds or datasets
+    than the others thus does not leave the others without a rank. Otherwise the grid with most pairs of runs is chosen
+    among those that at least half of the entries have; if there is none, among those that most entries have. Oracles
+    and entries without a score do not count.
     """
     entries = [entry for entry in board.entries if entry.n and not entry.oracle]
-    seeded = [entry for entry in entries if entry.expected == len(board.datasets) * len(board.seeds)] or entries
-    if 2 * sum(entry.complete for entry in seeded) > len(seeded):
-        return None
     half = max(2, (len(entries) + 1) // 2)
+    if sum(entry.complete for entry in entries) >= half:
+        return None
     for fewest in range(half, 1, -1):
         grids = list(_grids(board, entries, fewest))
         if grids:

@@ -117,7 +117,7 @@ def test_cost_points_agree_with_the_board_and_the_cheapest_is_surely_on_the_fron
 
 
 def test_an_entry_that_lacks_runs_is_not_on_any_front(tmp_path):
-    make_world(tmp_path, WORLD | {"vpt": WORLD["coop"]})
+    make_world(tmp_path, WORLD)
     store = fresh_store(tmp_path)
     runs = store.runs_frame()
     runs = runs[~((runs["method"] == "apex") & (runs["dataset"] == "a") & (runs["seed"] == 2))]

@@ -61,14 +61,6 @@ def test_an_entry_that_lacks_a_run_changes_nothing_for_the_others() -> None:
     assert [entry.key for entry in board.entries if entry.rank is None] == ["coop"]
 
 
-def test_with_two_methods_what_one_lacks_is_left_out_for_both() -> None:
-    """Zero-shot has every run by nature, so it is not the second complete entry."""
-    lacking = [rows for rows in runs_of("coop") if rows[0]["dataset"] != "dtd"]
-    board = compared_leaderboard(board_of(zero_shot(), lacking, runs_of("vpt")), B2N)
-    assert (board.datasets, board.seeds) == (DATASETS[1:], (1, 2, 3))
-    assert all(entry.rank for entry in board.entries)
-
-
 def test_the_grid_has_most_pairs_among_those_that_half_of_the_entries_have() -> None:
     """Two of four have 3 datasets with 2 seeds (6 pairs), all have 2 with 1 (12), three have 2 with 3 (18)."""
     two = ("dtd", "eurosat")
