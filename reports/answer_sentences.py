@@ -94,10 +94,10 @@ def first_shown(site: SiteView) -> int:
 
 
 def scope_link(view: OverviewView) -> Markup:
-    """From what methods have in common to all datasets, and back; empty where all methods have the same."""
+    """From the runs that methods share to all runs, and back; empty where all methods have the same."""
     if view.other_scope is None:
         return Markup("")
-    text = "Compare on what all methods have" if view.whole else "Show all datasets"
+    text = "Compare on shared runs" if view.whole else "Show all runs"
     return Markup(' <a href="#setting={}">{}</a>').format(quote(view.other_scope, safe=""), text)
 
 

@@ -186,10 +186,10 @@ def _sections(
 
 
 def _facets(board: BoardView | PublishedBoardView, view: OverviewView) -> list[str]:
-    """Backbone, protocol, shots, draw and compared datasets, which identify a setting in the chooser."""
+    """Backbone, protocol, shots, draw and compared runs, which identify a setting in the chooser."""
     parts = [board.draw, board.support, board.precision] if isinstance(board, BoardView) else []
     draw = ", ".join(filter(None, parts))
-    scope = "all" if view.common is None else "shared by all methods"
+    scope = "all" if view.common is None else f"shared by {'most' if view.common.without else 'all'} methods"
     return [board.backbone, board.protocol_title, "all" if board.shots is None else str(board.shots), draw, scope]
 
 

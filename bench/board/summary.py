@@ -84,8 +84,15 @@ def read_summary(path: Path) -> BoardSummary:
 
 
 def summarise_settings(boards: Iterable[BoardView], owner: dict[str, str]) -> tuple[SettingSummary, ...]:
-    """The leaderboards of a page; `owner` names the submission of each run."""
-    return tuple(_setting(board, owner) for board in boards)
+    """The leaderboards of a page; `owner` names the submission of each run.
+
+    A setting that the page shows twice, on shared runs and on all, counts as it is shown first.
+    """
+    found: dict[str, SettingSummary] = {}
+    for board in boards:
+        setting = _setting(board, owner)
+        found.setdefault(setting.title, setting)
+    return tuple(found.values())
 
 
 def _setting(board: BoardView, owner: dict[str, str]) -> SettingSummary:

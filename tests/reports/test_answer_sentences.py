@@ -349,7 +349,7 @@ def test_methods_are_compared_on_what_they_share_and_the_line_says_so(runs, name
     whole = next(other for other in site.overviews if other.anchor == view.other_scope)
     assert (whole.other_scope, whole.whole, view.whole) == (view.anchor, True, False)
     assert len(whole.datasets) > len(view.datasets)
-    assert scope_link(view) == f' <a href="#setting={whole.anchor}">Show all datasets</a>'
+    assert scope_link(view) == f' <a href="#setting={whole.anchor}">Show all runs</a>'
     assert site.overviews[first_shown(site)] == view
     assert "not ranked" not in missing_runs(view)
 

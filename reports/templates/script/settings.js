@@ -1,5 +1,5 @@
 // Settings: the sections show one at a time, chosen by backbone, protocol, shots, draw and compared datasets.
-const FACETS = ["Backbone", "Protocol", "Shots", "Draw", "Datasets"];
+const FACETS = ["Backbone", "Protocol", "Shots", "Draw", "Runs"];
 const exchanges = [];  // called before new data replace those of the page; each returns what to do afterwards
 const settingListeners = [];  // called with the anchor of the new setting
 const pickers = new Map();

@@ -67,6 +67,17 @@ def test_a_run_of_two_submissions_counts_for_the_earlier_one(start: Path) -> Non
     assert next(row for row in setting.rows if row.entry == "coop").submissions == ("first",)
 
 
+def test_a_submission_with_more_seeds_takes_no_ranks_away(place: Path) -> None:
+    before = {row.entry: row.ranks for row in read_summary(place / "site").settings[0].rows}
+    assert all(before[name] for name in ("coop", "tip_adapter", "clip_adapter"))
+    Draft([simulated_run("linear_probe", seed) for seed in range(1, 7)], LATER).write(place / "submissions" / "many")
+    build(place)
+    (setting,) = read_summary(place / "site").settings
+    rows = {row.entry: row for row in setting.rows}
+    assert all(row.ranks for row in rows.values())
+    assert (rows["linear_probe"].coverage, rows["coop"].coverage, rows["coop"].planned) == (6, 3, 6)
+
+
 def test_a_build_without_a_change_checks_and_writes_no_run(place: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (place / ".board" / "runs" / "shards").rglob("*.json")}
     done = build(place)
