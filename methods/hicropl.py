@@ -17,7 +17,7 @@ trains the networks, as the paper describes.
 
 The official copy of Dassl (`dassl/config/defaults.py`, FINAL_MODEL best_val) evaluates after each epoch and keeps the
 best one: on min(shots, 4) validation images per class, for ImageNet on the test images; transfer uses the last epoch.
-Here the last epoch is used; `--selection validation` chooses it. The official code trains in fp16.
+Here the last epoch is used unless `--selection validation` is given. The official code trains in fp16.
 """
 
 import copy

@@ -50,6 +50,13 @@ def test_copied_networks_are_no_parameters_and_map_early_image_and_late_text_pro
     assert method.learned_parameters() == 3 * 3 * (64 + 128)
 
 
+def test_testing_copies_nothing_into_prompts_whose_networks_are_trained() -> None:
+    method = made(mapping="learned", test_maps=2)
+    before = [p.clone() for p in method.trainable.parameters()]
+    method.finalise()
+    assert all(torch.equal(*pair) for pair in zip(before, method.trainable.parameters(), strict=True))
+
+
 @pytest.mark.parametrize("maps", [0, 1, 2])
 def test_testing_maps_the_prompts_as_often_as_set(maps: int) -> None:
     method, other = made(test_maps=maps), made()
