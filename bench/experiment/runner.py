@@ -38,7 +38,7 @@ from bench.experiment.task import load_task
 from bench.experiment.training_loop import fit, training_epochs
 from bench.method_info.source_digest import machinery_digest, source_digest
 from bench.provenance import environment as provenance
-from bench.record import OpenScore, Predictions, RunError, RunRecord, RunStatus, Score
+from bench.record import OpenScore, Predictions, Provenance, RunError, RunRecord, RunStatus, Score
 from bench.spec import ExperimentSpec
 from datasets_registry import BenchError, EvalProtocol, EvalSplit, SupportSet, last_fingerprint
 from methods import Batch, Precision, Recipe, TrainableMethod, get_method
@@ -145,50 +145,26 @@ class _Run:
 
     def finish(self) -> tuple[RunRecord, list[Predictions]]:
         """Select settings and epoch, evaluate, and create the record."""
-        spec, context, task, method, meter = self.spec, self.context, self.task, self.method, self.meter
-        selected_epoch = None
-
+        spec, task, method, meter = self.spec, self.task, self.method, self.meter
+        selected_epoch = self._select()
+        oracle = self.candidates if spec.epoch_selection == "oracle" else None
         shared = SharedImageFeatures(method)
-
-        def batches(part: EvalSplit | SupportSet, *, ahead: bool = True) -> Iterator[Batch]:
-            return self.inputs.evaluation_batches(
-                part.images, part.samples, method.info.needs, self.eval_batch, seed=spec.seed, ahead=ahead
-            )
 
         def shared_batches(part: EvalSplit) -> Iterator[Batch]:
             ahead = not shared.holds(part.name, self.eval_batch, len(part))
-            return shared.numbered(part.name, self.eval_batch, batches(part, ahead=ahead))
+            return shared.numbered(part.name, self.eval_batch, self._batches(part, ahead=ahead))
 
-        with meter.phase("select"):
-            if method.info.needs_validation and len(task.validation):
-                method.calibrate(self.support_view(task.validation))
-            if self.candidates and spec.epoch_selection == "validation":
-                selected_epoch = self.candidates.keep_best(partial(batches, task.validation), task.validation.labels)
-
-        oracle = self.candidates if spec.epoch_selection == "oracle" else None
         # an oracle changes the method between passes, and another protocol has no second pass
         reuse = self._has_open_score and oracle is None and not method.oracle_classifiers(task.support.classes)
-        scored_batches = shared_batches if reuse else batches
-
-        def scored_split(split: EvalSplit) -> tuple[Score, Predictions]:
-            order = stream_order(len(split), spec.seed) if method.info.reads_test_stream else None
-            shown = split if order is None else replace(split, samples=tuple(split.samples[i] for i in order.tolist()))
-            images = partial(scored_batches, shown)
-            return evaluate(method, split, images, keep_branches=context.keep_branches, epochs=oracle, order=order)
-
+        batches = shared_batches if reuse else self._batches
         with meter.phase("eval"), shared:
-            scored = self._in_halved_batches(lambda: [scored_split(split) for split in task.evals])
+            scored = self._in_halved_batches(lambda: [self._scored(split, batches, oracle) for split in task.evals])
 
         # before the open score and the curve, which do not count as cost
         eval_batch = self.eval_batch
         cost = meter.cost(method, self.trained, self.checkpoint.earlier if self.checkpoint else ())
         with shared:
-            opened, open_predictions = self._open_score(scored_batches, oracle)
-        points = (
-            self.curve.points(lambda: {s.name: plain_accuracy(method, s, batches(s)) for s in task.evals})
-            if self.curve
-            else []
-        )
+            opened, open_predictions = self._open_score(batches, oracle)
         record = RunRecord(
             run_id=spec.run_id,
             spec=spec,
@@ -197,22 +173,55 @@ class _Run:
             open=opened,
             final_loss=self.trained.loss if self.trained else None,
             selected_epoch=selected_epoch,
-            curve=points,
+            curve=self.curve.points(self._accuracies) if self.curve else [],
             cost=cost,
-            provenance=provenance.collect(
-                method=spec.method,
-                backbone_digest=self.inputs.backbone.digest,
-                support_digests=[task.support.images.digest(sample.key) for sample in task.support.samples],
-                true_labels=task.relabelled,
-                device=str(self.inputs.backbone.device),
-                threads=context.threads,
-                dataset_check=last_fingerprint(spec.dataset, context.data_root),
-                eval_batch=eval_batch,
-                gpu=gpu_facts(self.inputs.backbone.device),
-            ),
+            provenance=self._provenance(eval_batch),
             created_at=datetime.now(UTC),
         )
         return record, [*(predictions for _, predictions in scored), *open_predictions]
+
+    def _select(self) -> int | None:
+        """Select settings and epoch on the validation images; returns the epoch, None if it was not selected there."""
+        validation = self.task.validation
+        with self.meter.phase("select"):
+            if self.method.info.needs_validation and len(validation):
+                self.method.calibrate(self.support_view(validation))
+            if self.candidates and self.spec.epoch_selection == "validation":
+                return self.candidates.keep_best(partial(self._batches, validation), validation.labels)
+        return None
+
+    def _batches(self, part: EvalSplit | SupportSet, *, ahead: bool = True) -> Iterator[Batch]:
+        """The images of a part in order, without labels."""
+        return self.inputs.evaluation_batches(
+            part.images, part.samples, self.method.info.needs, self.eval_batch, seed=self.spec.seed, ahead=ahead
+        )
+
+    def _scored(
+        self, split: EvalSplit, batches: Callable[[EvalSplit], Iterator[Batch]], oracle: EpochCandidates | None
+    ) -> tuple[Score, Predictions]:
+        """Evaluate one split, in the order of the test stream if the method learns from it."""
+        order = stream_order(len(split), self.spec.seed) if self.method.info.reads_test_stream else None
+        shown = split if order is None else replace(split, samples=tuple(split.samples[i] for i in order.tolist()))
+        keep = self.context.keep_branches
+        return evaluate(self.method, split, partial(batches, shown), keep_branches=keep, epochs=oracle, order=order)
+
+    def _accuracies(self) -> dict[str, float]:
+        """The accuracy on each split, for a point of the curve."""
+        return {split.name: plain_accuracy(self.method, split, self._batches(split)) for split in self.task.evals}
+
+    def _provenance(self, eval_batch: int) -> Provenance:
+        spec, context, task, backbone = self.spec, self.context, self.task, self.inputs.backbone
+        return provenance.collect(
+            method=spec.method,
+            backbone_digest=backbone.digest,
+            support_digests=[task.support.images.digest(sample.key) for sample in task.support.samples],
+            true_labels=task.relabelled,
+            device=str(backbone.device),
+            threads=context.threads,
+            dataset_check=last_fingerprint(spec.dataset, context.data_root),
+            eval_batch=eval_batch,
+            gpu=gpu_facts(backbone.device),
+        )
 
     @property
     def _has_open_score(self) -> bool:
@@ -270,7 +279,7 @@ def _trained_together(spec: ExperimentSpec, context: RunContext) -> _Run | None:
 def _train_stack(specs: Sequence[ExperimentSpec], context: RunContext) -> list[_Run]:
     """Prepare and train runs as a stack, in the order of `specs`; empty if they must train one by one.
 
-    Runs with a checkpoint resume alone. Runs with fewer images than the first train alone.
+    They must if their recipes or their numbers of images differ. Runs with a checkpoint resume alone.
     """
     folder = context.checkpoints
     if folder is not None:
