@@ -51,11 +51,11 @@ _CONTEXT = {
 
 @dataclass(frozen=True)
 class Publication:
-    """What Croissant requires to know about a dataset and the catalogue does not say.
+    """Facts about a dataset that Croissant requires and that its entry in the catalogue does not have.
 
     Args:
-        creator: person or organization; None is not written.
-        url: web page of the dataset; None is not written.
+        creator: person or organization; None leaves it out.
+        url: web page of the dataset; None leaves it out.
         version: three numbers, such as 1.0.0.
         date: of publication, as YYYY-MM-DD.
     """

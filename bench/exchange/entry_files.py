@@ -3,8 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from bench._util.counted import counted
 from bench._util.slugs import slug
 from bench.analysis.leaderboard import Entry, Leaderboard
+from bench.statistics import Estimate
 
 
 def named_entries(boards: Sequence[Leaderboard]) -> Iterator[tuple[str, Leaderboard, Entry]]:
@@ -28,6 +30,12 @@ def task_text(board: Leaderboard, dataset: str) -> str:
     source = f"from-{setting.source}" if setting.source else ""
     shots = setting.shots_text.replace(", ", ".").replace(" ", "-")
     return ".".join(filter(None, [dataset, setting.protocol, source, shots, setting.draw]))
+
+
+def seeds_text(estimate: Estimate) -> str:
+    """The number of seeds and the 95 % interval in per cent: `3 seeds, 95 % interval ± 1.20`."""
+    interval = "" if estimate.half_width is None else f", 95 % interval ± {100 * estimate.half_width:.2f}"
+    return f"{counted(estimate.n, 'seed')}{interval}"
 
 
 def provenance_sentences(entry: Entry) -> list[str]:

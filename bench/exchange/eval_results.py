@@ -12,7 +12,7 @@ import bench
 from bench._util.slugs import slug
 from bench.analysis.leaderboard import Entry, Leaderboard
 from bench.errors import UsageError
-from bench.exchange.entry_files import named_entries, provenance_sentences, task_text
+from bench.exchange.entry_files import named_entries, provenance_sentences, seeds_text, task_text
 from bench.exchange.hugging_face import yaml_text
 from bench.statistics import Estimate
 
@@ -60,7 +60,6 @@ def _results(board: Leaderboard, entry: Entry, benchmark: str, source: str | Non
 
 
 def _notes(board: Leaderboard, entry: Entry, estimate: Estimate) -> str:
-    interval = "" if estimate.half_width is None else f", 95 % interval ± {100 * estimate.half_width:.2f}"
-    seeds = f"mean of {estimate.n} seed{'s' if estimate.n != 1 else ''}{interval}"
-    facts = f"{entry.key} on {board.setting.backbone}, {board.setting.precision}, {seeds}, {NAME} {bench.__version__}."
+    setting, seeds = board.setting, seeds_text(estimate)
+    facts = f"{entry.key} on {setting.backbone}, {setting.precision}, mean of {seeds}, {NAME} {bench.__version__}."
     return " ".join([facts, *provenance_sentences(entry)])

@@ -6,7 +6,7 @@ from typing import Any
 
 import bench
 from bench.analysis.leaderboard import OPEN, Entry, H, Leaderboard
-from bench.exchange.entry_files import named_entries, provenance_sentences
+from bench.exchange.entry_files import named_entries, provenance_sentences, seeds_text
 from bench.statistics import Estimate
 
 TASK = "image-classification"
@@ -67,11 +67,9 @@ def _result(board: Leaderboard, entry: Entry, dataset: str, measures: Sequence[t
 
 def _metric(measure: str, estimate: Estimate, *, oracle: bool) -> dict[str, Any]:
     title = _HARMONIC.get(measure, f"accuracy, {measure} classes")
-    interval = "" if estimate.half_width is None else f", 95 % interval ± {100 * estimate.half_width:.2f}"
-    seeds = f"{estimate.n} seed{'s' if estimate.n != 1 else ''}"
     return {
         "type": "accuracy",
-        "name": f"{title}, {seeds}{interval}{', selected on test labels' if oracle else ''}",
+        "name": f"{title}, {seeds_text(estimate)}{', selected on test labels' if oracle else ''}",
         "value": round(100 * estimate.mean, 4),
     }
 

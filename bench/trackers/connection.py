@@ -1,4 +1,4 @@
-"""Connects to a tracker. Its package is imported only then."""
+"""Connects to a tracker and imports its package."""
 
 from typing import Protocol
 

@@ -1,4 +1,4 @@
-"""What became of a run that was handed over to a tracker; the process that sends runs writes it as JSON."""
+"""The result of sending a run to a tracker, which the sending process writes as JSON."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -7,7 +7,7 @@ from typing import Self
 
 
 class Result(StrEnum):
-    """What became of a run."""
+    """The result of sending a run."""
 
     SENT = "sent"
     KNOWN = "known"
@@ -17,7 +17,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True)
 class Report:
-    """What became of a run at a tracker, and why if it was not sent."""
+    """The result of sending a run to a tracker; `message` says why it was not sent."""
 
     run_id: str
     target: str

@@ -1,4 +1,4 @@
-"""The side of a sweep: hands finished runs to the process that sends them, and waits for it only at the end."""
+"""Hands finished runs of a sweep to the process that sends them, and waits for it only at the end."""
 
 import json
 import queue
@@ -127,13 +127,15 @@ class Sender:
 
     def _work(self) -> None:
         """Hand over runs and receive their reports, in a thread."""
+        problem = ""
         with TemporaryFile() as output:
             try:
                 self._exchange(output)
             except OSError as error:  # the process cannot start, or has ended
-                self._problem = self._problem or str(error)
+                problem = str(error)
             if self._process is not None:
-                self._end(self._process, output)
+                problem = _end(self._process, output) or problem
+        self._problem = self._problem or problem
 
     def _exchange(self, output: IO[bytes]) -> None:
         arguments = [json.dumps(search_path()), str(self._runs), *map(str, self._targets)]
@@ -156,11 +158,13 @@ class Sender:
                     return
                 self.reports.append(Report.load(line))
 
-    def _end(self, process: subprocess.Popen[str], output: IO[bytes]) -> None:
-        """Close the pipes, so that the process ends, and keep the end of its output if it ended too early."""
-        with suppress(OSError), process:
-            pass
-        if process.returncode and not self._problem:
-            output.seek(0)
-            lines = output.read().decode(errors="replace").strip().splitlines()
-            self._problem = f"its process ended with code {process.returncode}" + (f": {lines[-1]}" if lines else "")
+
+def _end(process: subprocess.Popen[str], output: IO[bytes]) -> str:
+    """Close the pipes, so that the process ends. Returns its exit code and last line, or nothing if it succeeded."""
+    with suppress(OSError), process:
+        pass
+    if not process.returncode:
+        return ""
+    output.seek(0)
+    lines = output.read().decode(errors="replace").strip().splitlines()
+    return f"its process ended with code {process.returncode}" + (f": {lines[-1]}" if lines else "")

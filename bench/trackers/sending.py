@@ -1,4 +1,4 @@
-"""The process that sends runs to trackers. Nothing in the process of a sweep can thereby fail, wait or print.
+"""The process that sends runs to trackers, so that a tracker cannot fail, wait or print in the process of a sweep.
 
 It reads run ids from standard input, one per line, and writes a `Report` as JSON for each of them and each tracker.
 """

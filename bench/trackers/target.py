@@ -1,4 +1,4 @@
-"""The trackers that runs can be sent to, and what names one: `mlflow:URI`, `wandb:PROJECT` or `trackio:PROJECT`."""
+"""The trackers that can receive runs, named `mlflow:URI`, `wandb:PROJECT` or `trackio:PROJECT`."""
 
 import re
 from collections.abc import Sequence

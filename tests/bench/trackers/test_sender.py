@@ -143,6 +143,21 @@ def test_a_process_that_dies_is_named(fake_trackers: Path, tmp_path: Path, monke
     assert notice.startswith("3 of 3 runs not sent to mlflow (its process ended with code 9")
 
 
+def test_a_process_that_is_killed_between_runs_is_named(fake_trackers: Path, tmp_path: Path) -> None:
+    run_ids, notices = stored(tmp_path / "runs", 2), list[str]()
+    with Sender(tmp_path / "runs", [MLFLOW], notices.append) as sender:
+        sender.send(run_ids[0])
+        end = time.monotonic() + 60
+        while not sender.reports and time.monotonic() < end:
+            time.sleep(0.01)
+        assert sender._process is not None
+        sender._process.kill()
+        sender._process.wait()
+        sender.send(run_ids[1])
+    (notice,) = notices
+    assert notice.startswith("1 of 2 runs not sent to mlflow (its process ended with code -9")
+
+
 def test_a_run_that_cannot_be_read_is_named_and_the_others_are_sent(fake_trackers: Path, tmp_path: Path) -> None:
     runs, run_ids = tmp_path / "runs", stored(tmp_path / "runs", 2)
     sender, (notice,) = send_all(runs, [run_ids[0], "0" * 16, run_ids[1]], [MLFLOW])
