@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from report_sample import catalogue, difficulty_frame, runs_frame
@@ -14,6 +16,7 @@ from bench.presenters import site_view
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 
 WITHOUT = "vpt"
+LONG_TITLE = "Text prompts + visual adapter"
 CELLS = """[...document.querySelectorAll({!r})].map((row) =>
     [...row.children].map((cell) => cell.innerText.split('\\n')))"""
 
@@ -38,7 +41,10 @@ def with_open_scores(runs: pd.DataFrame) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def view():
     runs = with_open_scores(runs_frame(protocols=("base-to-new",), shots=(16,)))
-    return site_view(runs, difficulty_frame(), catalogue(), package_version="0")
+    facts = catalogue()
+    longest = replace(facts.methods["apex"], title=LONG_TITLE)
+    facts = replace(facts, methods={**facts.methods, "apex": longest})
+    return site_view(runs, difficulty_frame(), facts, package_version="0")
 
 
 def test_it_is_a_score_of_the_first_screen_and_of_the_table_of_datasets(page, view):
@@ -75,11 +81,12 @@ def test_no_error_is_logged(page):
 
 
 def test_the_leaderboard_fits_with_all_columns(page):
-    """With gains by difficulty and the scores of all splits, nothing scrolls sideways at 1,200 px."""
+    """With gains by difficulty, the scores of all splits and a long name, nothing scrolls sideways at 1,200 px."""
     page.size(1200, 900)
     head = [cell[0] for cell in page.run(CELLS.format("table.board thead tr"))[0]]
     assert {"Gain, easy", "Gain, hard", "Open", "Training"} <= {" ".join(text.split()) for text in head}
     place = "document.querySelector('table.board').parentElement"
     page.wait(f"{place}.classList.contains('fits')")
+    assert LONG_TITLE in page.run(f"{place}.innerText").replace("\n", " ")
     assert page.run(f"{place}.scrollWidth <= {place}.clientWidth")
     assert page.run("document.documentElement.scrollWidth <= innerWidth")
