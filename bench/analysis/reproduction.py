@@ -64,7 +64,7 @@ def compare_with_published(
             for dataset in entry.cells:
                 for split in (measure for measure in board.measures if measure != OPEN):
                     ours = _our_values(entry, scores[entry.key], dataset, split)
-                    for printed in _of(known, board, entry, dataset, split):
+                    for printed in _printed_in_cell(known, board, entry, dataset, split):
                         rows.append(_row(board, entry, dataset, split, printed, ours, margin, defaults))
     return sorted(rows, key=lambda row: (-abs(row.difference), row.entry, row.dataset, row.split, row.published))
 
@@ -95,6 +95,12 @@ class _Printed:
     sources: list[str] = field(default_factory=list)
     note: str = ""
 
+    def add(self, sources: Iterable[str], note: str) -> None:
+        """Add sources and a note that are new."""
+        self.sources += [source for source in sources if source not in self.sources]
+        if note not in self.note:
+            self.note = f"{self.note} {note}".strip()
+
 
 def _printed(published: pd.DataFrame) -> Mapping[_Key, Mapping[float, _Printed]]:
     """Distinct printed values by key."""
@@ -108,12 +114,7 @@ def _printed(published: pd.DataFrame) -> Mapping[_Key, Mapping[float, _Printed]]
         scored = "few-shot" if protocol == "zero-shot" else protocol
         value = round(float(number), 6)
         values = found[method, scored, backbone, 0 if method == "zero_shot" else int(shots), dataset, split]
-        printed = values.setdefault(value, _Printed(value))
-        source = f"{where}, {table}" if table else str(where)
-        if source not in printed.sources:
-            printed.sources.append(source)
-        if note and note not in printed.note:
-            printed.note = f"{printed.note} {note}".strip()
+        values.setdefault(value, _Printed(value)).add([f"{where}, {table}" if table else str(where)], note or "")
     return found
 
 
@@ -127,7 +128,7 @@ _TEST_TIME = (
 """Protocol and split under which papers print accuracies on all classes without labelled images."""
 
 
-def _of(
+def _printed_in_cell(
     known: Mapping[_Key, Mapping[float, _Printed]], board: Leaderboard, entry: Entry, dataset: str, split: str
 ) -> list[_Printed]:
     """The printed values of a cell, each with its sources."""
@@ -140,8 +141,7 @@ def _of(
     found: dict[float, _Printed] = {}
     for protocol, part in places:
         for value, printed in known.get((entry.method, protocol, setting.backbone, shots, dataset, part), {}).items():
-            there = found.setdefault(value, _Printed(value, note=printed.note))
-            there.sources += [source for source in printed.sources if source not in there.sources]
+            found.setdefault(value, _Printed(value)).add(printed.sources, printed.note)
     return list(found.values())
 
 

@@ -154,14 +154,22 @@ def test_the_command(tmp_path: Path, etl):
 def test_test_time_runs_match_what_papers_print_without_labels(tmp_path: Path):
     rows = table(
         printed(method="tda", protocol="zero-shot", shots=0, split="all", value=0.474, reported_in="GPUA"),
-        printed(method="tda", protocol="cross-dataset", shots=0, split="target", value=0.474, reported_in="TDA"),
+        printed(
+            method="tda",
+            protocol="cross-dataset",
+            shots=0,
+            split="target",
+            value=0.474,
+            reported_in="TDA",
+            note="Erratum.",
+        ),
         printed(method="tda", protocol="cross-dataset", shots=0, split="target", value=0.437, backbone="RN50.openai"),
         printed(method="tda", protocol="few-shot", shots=16, split="all", value=0.9),
         printed(method="zero_shot", protocol="zero-shot", shots=0, split="all", value=0.44),
     )
     rates = {"tda": {"dtd": {"all": 0.474}}, "zero_shot": {"dtd": {"all": 0.44}}}
     found = made(tmp_path, rows, rates, protocol=EvalProtocol.TEST_TIME, shots=0)
-    assert {(row.method, round(row.published, 3), len(row.sources)) for row in found} == {
-        ("tda", 0.474, 2),
-        ("zero_shot", 0.44, 1),
+    assert {(row.method, round(row.published, 3), len(row.sources), row.note) for row in found} == {
+        ("tda", 0.474, 2, "Erratum."),
+        ("zero_shot", 0.44, 1, ""),
     }
