@@ -108,7 +108,7 @@ def resolve_device(text: str, precision: str) -> str:
 
 
 def check_device_options(request: SweepRequest) -> None:
-    """Raise UsageError for a device that is unknown or contradicts other options, whatever this machine has."""
+    """Raise UsageError for a device that is unknown or contradicts other options, regardless of this machine."""
     parse_device(request.device)
     if not request.here:
         _check_cluster(request)

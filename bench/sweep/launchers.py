@@ -31,7 +31,7 @@ _MANY = 2**31
 
 
 def local_workers(request: SweepRequest, tasks: int) -> int:
-    """How many worker processes here that many tasks are worth; 0 runs them in this process."""
+    """The number of local worker processes for `tasks` tasks; 0 runs them in this process."""
     if request.launcher is LauncherName.INLINE:
         return 0
     devices = devices_of(request)
@@ -47,9 +47,9 @@ def workers_share_gpus(request: SweepRequest, tasks: int) -> bool:
 
 
 def threads_per_run(request: SweepRequest, tasks: int) -> int:
-    """Threads of one run: here `OMP_NUM_THREADS` or an equal share of the cores, on a cluster what was asked for.
+    """Threads of one run: here `OMP_NUM_THREADS` or an equal share of the cores, on a cluster the requested number.
 
-    Without that, a run on a cluster has one core, and `CORES_PER_GPU` for its GPU or a share of them for a part of it.
+    By default, a run on a cluster has one core; with a GPU it has `CORES_PER_GPU`, with part of a GPU a share of them.
     """
     if request.here:
         return exported_threads() or max(1, cores() // max(local_workers(request, tasks), 1))
@@ -70,9 +70,9 @@ def feature_cache(request: SweepRequest) -> Path:
 def make_transport(
     request: SweepRequest, surroundings: Surroundings, tasks: int, server: ForkServer | None = None
 ) -> Transport:
-    """The transport for that many tasks; local workers are forked from `server`, if it is given.
+    """The transport for `tasks` tasks; local workers are forked from `server`, if it is given.
 
-    Raises LaunchError if what it needs is not installed or available here, UsageError for a setting it does not take.
+    Raises LaunchError if a package or command is missing here, UsageError for an unsupported setting.
     """
     check_launcher(request)
     if not request.here:
@@ -97,7 +97,7 @@ def check_launcher(request: SweepRequest) -> None:
 
 @contextmanager
 def early_server(request: SweepRequest) -> Iterator[ForkServer | None]:
-    """The server that forks the workers, which imports while the sweep is planned; None if there will be none here.
+    """The server that forks the workers; it imports while the sweep is planned. None if no workers are forked here.
 
     It uses a second core. Its environment is that of a sweep with more tasks than workers; for another one, the
     transport starts its own.
@@ -117,7 +117,7 @@ def early_server(request: SweepRequest) -> Iterator[ForkServer | None]:
 
 
 def worker_imports(request: SweepRequest) -> list[str]:
-    """What every run imports: the runner and, for the benchmark's own and backbones with towers, open_clip."""
+    """The modules that every run imports: the runner and, if it is the default and a backbone has towers, open_clip."""
     towers = not all(backbone.startswith("features.") for backbone in request.backbones)
     return [request.runner, *(["open_clip"] if towers and request.runner == DEFAULT_RUNNER else [])]
 

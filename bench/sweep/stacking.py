@@ -21,9 +21,9 @@ STACKED_RUNS = 8
 
 
 def stack_tasks(tasks: Sequence[Task], limits: Limits) -> list[Task]:
-    """The tasks in their order, those that may train together with their stacks.
+    """The tasks in their order; each run that may train together with others names them in `alongside`.
 
-    There are none where runs have a limit of time or memory, which is meant for a run alone.
+    With a limit of time or memory all runs train alone, since the limit is that of a single run.
     """
     if limits != Limits():
         return list(tasks)
