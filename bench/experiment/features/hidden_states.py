@@ -6,12 +6,14 @@ ViT-B/16), so the rules differ from those for features:
 
 - Stores only views that will be requested again: the centre views of evaluation (by every seed, setting and method that
   starts at this block) and training views that a recipe cycles. A view that is new in every epoch is not stored.
-- Stores at most `limit` bytes of hidden states in the cache folder; beyond that they are computed and not stored.
+- Stores at most `limit` bytes of hidden states in the cache folder; beyond that, or if the folder cannot be written,
+  they are computed and not stored.
 - Block 0 is not stored, since embedding an image costs less than reading it.
 - Values stay in float32, so nothing is rounded. Files are memory-mapped, not read into memory.
 """
 
 import contextlib
+import logging
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cached_property, partial
@@ -22,6 +24,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from bench.errors import CacheError
 from bench.experiment.features.budget import Budget, Share
 from bench.experiment.features.feature_blocks import BlockFolder, block_addresses, missing
 from bench.experiment.features.image_passes import encode_padded, images_per_pass, pass_arithmetic
@@ -30,10 +33,8 @@ from methods import Backbone, image_hidden_states
 Pixels = Callable[[Sequence[int]], Tensor]
 """Positions in a list of addresses -> their preprocessed images `(n, 3, h, w)`."""
 
-_UNWRITABLE = (
-    "The cache of hidden states {folder} cannot be written ({reason}); free space, give another --cache, "
-    "or keep none of them with ETL_BENCH_HIDDEN_LIMIT=0."
-)
+_LOG = logging.getLogger("bench.experiment.features")
+_UNWRITABLE = "The cache of hidden states {folder} cannot be written ({reason})."
 
 
 class HiddenStates:
@@ -57,6 +58,7 @@ class HiddenStates:
         self.backbone, self.first = backbone, first
         self._size = images_per_pass(backbone)
         self._blocks: BlockFolder | None = None
+        self._writable = True
         if folder is not None:
             place = folder / "features" / f"{backbone.digest}-{pass_arithmetic(backbone)}-hidden{first}"
             self._blocks = BlockFolder(place, budget, Share(folder, "*-hidden*", limit), unwritable=_UNWRITABLE)
@@ -92,7 +94,11 @@ class HiddenStates:
             chunk = absent[start : start + self._size]
             states, fresh = self._encode(pixels([start_at + i for i in chunk])), [addresses[i] for i in chunk]
             if self._blocks is not None and self._fits(len(chunk)):
-                self._map(self._blocks.add(fresh, states))
+                try:
+                    self._map(self._blocks.add(fresh, states))
+                except CacheError as error:
+                    self._writable = False
+                    _LOG.warning("%s Hidden states that are not stored are computed in every run.", error)
             computed.update(zip(fresh, states, strict=True))
         return computed
 
@@ -109,8 +115,8 @@ class HiddenStates:
         return empty.numel() * 4
 
     def _fits(self, n: int) -> bool:
-        """Whether hidden states of `n` more images stay within the limit, which is that of all blocks together."""
-        return self._blocks is not None and self._blocks.fits(n * self._row_bytes)
+        """Whether hidden states of `n` more images can be stored within the limit, which all tower blocks share."""
+        return self._blocks is not None and self._writable and self._blocks.fits(n * self._row_bytes)
 
     def _map(self, path: Path) -> None:
         """Use a block's rows as views of the file; does nothing if the file has been deleted."""

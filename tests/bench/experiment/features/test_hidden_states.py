@@ -15,7 +15,6 @@ from tiny_runs import forget_loaded, outcome, spec_of
 from torch import Tensor
 
 from bench.context import HIDDEN_LIMIT, RunContext
-from bench.errors import CacheError
 from bench.experiment import runner
 from bench.experiment.features.hidden_states import HiddenStates
 from bench.experiment.features.image_features import FeatureStore
@@ -109,10 +108,17 @@ def test_a_repeated_image_runs_once_and_padding_is_no_image() -> None:
     assert tiny_backbone().passes.image - before == 2 * Fraction(2, 3)
 
 
-def test_a_folder_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported_once_and_the_states_are_computed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "features").write_text("in the way")
-    with pytest.raises(CacheError, match=r"hidden states .* cannot be written .*ETL_BENCH_HIDDEN_LIMIT=0"):
-        states_in(tmp_path).get(ADDRESSES[:2], lambda some: images("test")[list(some)])
+    store, alone, pixels = states_in(tmp_path), states_in(None), CountingPixels()
+    for _ in range(2):
+        assert torch.equal(store.get(ADDRESSES, pixels), alone.get(ADDRESSES, CountingPixels()))
+    assert pixels.asked == list(range(len(ADDRESSES))) * 2
+    (warning,) = caplog.messages
+    assert warning.startswith("The cache of hidden states ")
+    assert warning.endswith(" Hidden states that are not stored are computed in every run.")
 
 
 def test_only_views_that_return_are_kept_and_never_those_before_block_0(tmp_path: Path) -> None:
