@@ -9,6 +9,10 @@ from bench.bounds import Count, LargeCount, Line, Name, Settings
 from datasets_registry import DrawRule, EvalProtocol, SupportKind, canonical_json, is_support_rule
 
 SPEC_VERSION = 1
+PUBLISHED_RECIPES = ("published", "published by dataset")
+"""Names of recipes with the values of a method's paper or official code."""
+DEMO_RECIPE = "demo"
+"""Name of the recipes that `methods.demo_recipe` makes."""
 _ADDED: dict[str, object] = {
     "targets": [],
     "support": None,

@@ -13,6 +13,7 @@ from bench.analysis.leaderboard import OPEN, Entry, H, Leaderboard
 from bench.analysis.seed_scores import Scores, seed_scores
 from bench.method_info.method_sheets import method_sheets
 from bench.metrics import harmonic_mean
+from bench.spec import PUBLISHED_RECIPES
 from bench.statistics import equivalence, seeds_needed
 from datasets_registry import EvalProtocol
 from reports.views import ReproductionRowView
@@ -205,7 +206,7 @@ def _row(
 def _protocol_differences(board: Leaderboard, entry: Entry, defaults: PublishedSettings | None) -> list[str]:
     """How our runs of an entry differ from the published protocol, one sentence per difference."""
     reasons = []
-    if entry.recipe_name not in (None, "published", "published by dataset"):
+    if entry.recipe_name not in (None, *PUBLISHED_RECIPES):
         reasons.append(f"Our runs use the recipe {entry.recipe_name!r}.")
     if entry.recipe is not None and not board.setting.draw.startswith("coop"):
         reasons.append(f"Our runs use the draw {board.setting.draw!r}.")

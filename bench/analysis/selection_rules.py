@@ -10,6 +10,7 @@ from bench._util.shots import shots_value
 from bench.analysis.leaderboard import EPOCH, ORACLE, Entry, Leaderboard
 from bench.analysis.paired_average import mean_paired_test, untested
 from bench.analysis.seed_scores import Scores, seed_scores
+from bench.spec import DEMO_RECIPE
 from bench.statistics import MeanTest
 
 if TYPE_CHECKING:
@@ -122,8 +123,8 @@ def selection_command(board: Leaderboard) -> str:
         "--seeds": ",".join(map(str, board.seeds)),
         "--selection": rule,
     }
-    if any(entry.recipe_name == "demo" for entry in choosing):
-        options["--recipe"] = "demo"
+    if any(entry.recipe_name == DEMO_RECIPE for entry in choosing):
+        options["--recipe"] = DEMO_RECIPE
     if setting.support:
         options["--support"] = setting.support
     if setting.draw == "file":

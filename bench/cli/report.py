@@ -131,10 +131,14 @@ def write_report(request: PageRequest) -> SiteView:
     from bench.site.build import write_page
 
     view = write_page(request)
-    for board in view.boards:
-        if not board.complete:
-            what = f"{board.backbone}, {board.heading}"
-            remark(f"incomplete: {what}: {counted(len(board.missing), 'run')} missing, {board.n_failed} of them failed")
+    incomplete = [
+        f"incomplete: {board.backbone}, {board.heading}: {counted(len(board.missing), 'run')} missing, "
+        f"{board.n_failed} of them failed"
+        for board in view.boards
+        if not board.complete
+    ]
+    for line in dict.fromkeys(incomplete):  # shared and all runs of a setting are two leaderboards
+        remark(line)
     for figure in view.figures:
         if figure.missing:
             remark(f"{figure.name}: {' '.join(figure.missing)}")

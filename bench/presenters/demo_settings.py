@@ -5,10 +5,9 @@ import pandas as pd
 from bench._util.shots import ALL_SHOTS
 from bench.analysis.leaderboard import Leaderboard
 from bench.record import OPEN_BASE, OPEN_NEW
+from bench.spec import DEMO_RECIPE
 from reports.views import DemoSettingsView
 
-DEMO = "demo"
-"""Name of the recipes that `methods.demo_recipe` makes."""
 SYNTHETIC = "spectrum_"
 """Prefix of the names of synthetic datasets."""
 
@@ -18,7 +17,7 @@ def demo_settings(board: Leaderboard, runs: pd.DataFrame) -> DemoSettingsView | 
 
     `runs` has a row for each run and split, with the number of test images `n`.
     """
-    if {entry.recipe_name for entry in board.entries} - {None} != {DEMO}:
+    if {entry.recipe_name for entry in board.entries} - {None} != {DEMO_RECIPE}:
         return None
     ids = {run_id for entry in board.entries for run_id in entry.run_ids}
     again = runs["split"].isin([OPEN_BASE, OPEN_NEW])  # the images of base and new, among more names

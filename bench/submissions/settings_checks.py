@@ -5,10 +5,9 @@ from functools import cached_property
 from typing import Any
 
 from bench.record import RunRecord
+from bench.spec import PUBLISHED_RECIPES
 from datasets_registry import UnknownNameError
 from methods import MethodInfo, Selection, known_methods, selection_rules
-
-PUBLISHED_RECIPES = ("published", "published by dataset")
 
 
 class SettingsChecks:

@@ -5,15 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.analysis.leaderboard.runs import EPOCH, Run
+from bench.spec import DEMO_RECIPE, PUBLISHED_RECIPES
 
 ORACLE = "oracle"
 """Value of every method's selection setting that uses test labels."""
 ENSEMBLE = "ensemble"
 """Value of every method's selection setting that averages all candidates."""
-CUSTOM = "custom"
-"""Name of a recipe with changed values."""
-_ALWAYS = {ORACLE, ENSEMBLE, CUSTOM}
-"""Values that are part of every key."""
+RECIPE = "recipe"
 _DEFAULTS = {"class_text": "template", EPOCH: "last"}
 """Values of settings that a run records only if they differ from these."""
 
@@ -21,9 +19,11 @@ _DEFAULTS = {"class_text": "template", EPOCH: "last"}
 def entry_keys(runs: Sequence[Run]) -> dict[tuple[str, str, str], str]:
     """A unique key for each method x config x recipe, with only the settings that differ between a method's entries.
 
-    An oracle or ensemble setting, a selected epoch, and a recipe with changed values are always included.
+    An oracle or ensemble setting, a selected epoch, and a recipe that is not the published one are always included,
+    except that a leaderboard of a demo does not repeat its recipe in each row.
     """
     names: dict[tuple[str, str, str], str | None] = {run.identity: run.recipe_name for run in runs}
+    of_demo = set(names.values()) - {None} == {DEMO_RECIPE}
     labels: dict[tuple[str, str, str], str] = {}
     for method in sorted({identity[0] for identity in names}):
         siblings = sorted(identity for identity in names if identity[0] == method)
@@ -34,14 +34,16 @@ def entry_keys(runs: Sequence[Run]) -> dict[tuple[str, str, str], str]:
             by_name = None not in named.values() and len(set(named.values())) == len(recipes)
             for identity in siblings:
                 flat[identity] |= (
-                    {"recipe": str(names[identity])} if by_name else _flat(json.loads(identity[2]) or {}, "recipe.")
+                    {RECIPE: str(names[identity])} if by_name else _flat(json.loads(identity[2]) or {}, "recipe.")
                 )
-        elif names[siblings[0]] == CUSTOM:
-            flat = {identity: values | {"recipe": CUSTOM} for identity, values in flat.items()}
+        elif not of_demo and names[siblings[0]] not in (None, *PUBLISHED_RECIPES):
+            flat = {identity: values | {RECIPE: str(names[identity])} for identity, values in flat.items()}
         keys = sorted({key for values in flat.values() for key in values})
         flat = {identity: _DEFAULTS | values for identity, values in flat.items()}
         found = {key: {flat[identity].get(key, "unset") for identity in siblings} for key in keys}
-        naming = [key for key in keys if len(found[key]) > 1 or key == EPOCH or found[key] & _ALWAYS]
+        naming = [
+            key for key in keys if len(found[key]) > 1 or key in (EPOCH, RECIPE) or found[key] & {ORACLE, ENSEMBLE}
+        ]
         for identity in siblings:
             text = ", ".join(f"{key}={flat[identity].get(key, 'unset')}" for key in naming)
             labels[identity] = f"{method} [{text}]" if naming else method

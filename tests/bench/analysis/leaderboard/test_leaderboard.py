@@ -228,6 +228,16 @@ def test_an_oracle_is_labelled_even_if_it_is_the_only_entry():
 def test_changed_recipe_values_are_labelled_even_if_it_is_the_only_entry():
     board = leaderboard(frame(run(recipe_name="custom"), run(method="apex")), B2N)
     assert {entry.key for entry in board.entries} == {"coop [recipe=custom]", "apex"}
+    shared = leaderboard(frame(run(recipe_name="custom"), run(method="apex", recipe_name="custom")), B2N)
+    assert {entry.key for entry in shared.entries} == {"coop [recipe=custom]", "apex [recipe=custom]"}
+
+
+def test_a_demo_recipe_is_labelled_beside_others_only():
+    zero = run("zero_shot", shots=0, seed=0, recipe=None, recipe_name=None)
+    demo = leaderboard(frame(zero, run(recipe_name="demo"), run(method="apex", recipe_name="demo")), B2N)
+    assert {entry.key for entry in demo.entries} == {"zero_shot", "coop", "apex"}
+    mixed = leaderboard(frame(zero, run(recipe_name="demo"), run(method="apex")), B2N)
+    assert {entry.key for entry in mixed.entries} == {"zero_shot", "coop [recipe=demo]", "apex"}
 
 
 def test_an_ensemble_is_labelled_even_if_it_is_the_only_entry():
