@@ -85,7 +85,7 @@ def send_runs(
     from bench.trackers.sender import Sender
     from bench.trackers.target import Target, check_installed
 
-    targets = [Target.parse(text) for text in trackers]
+    targets = [Target.parse(text) for text in dict.fromkeys(trackers)]
     check_installed(targets)
     chosen = opt.chosen_runs(runs, where, completed=True)
     with Sender(runs, targets, remark, patience=None) as sender:

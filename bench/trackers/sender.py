@@ -34,6 +34,7 @@ class Sender:
     A context manager: its end waits for runs on their way, and says which were not sent. Ctrl-C ends the wait.
 
     Args:
+        targets: repeated ones count once.
         notice: called with one line about what was not sent, in the thread that uses the sender.
         patience: seconds without an answer after which the end waits no longer; None for no limit.
     """
@@ -47,7 +48,7 @@ class Sender:
         patience: float | None = PATIENCE,
     ) -> None:
         self.reports: list[Report] = []
-        self._runs, self._targets = runs, list(targets)
+        self._runs, self._targets = runs, list(dict.fromkeys(targets))
         self._notice, self._patience = notice, patience
         self._todo: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._handed_over = 0

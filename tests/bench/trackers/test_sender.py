@@ -58,6 +58,14 @@ def test_every_run_arrives_at_every_tracker(fake_trackers: Path, tmp_path: Path)
     assert received(fake_trackers) == run_ids
 
 
+def test_a_tracker_that_is_given_twice_counts_once(fake_trackers: Path, etl: Etl, tmp_path: Path) -> None:
+    run_ids = stored(tmp_path / "runs")
+    sender, notices = send_all(tmp_path / "runs", run_ids, [MLFLOW, MLFLOW])
+    assert (sender.missing(MLFLOW), notices) == (0, [])
+    sent = etl("results", "send", "mlflow", "mlflow", "--runs", str(tmp_path / "runs"))
+    assert sent == (0, "mlflow: 0 runs sent, 3 already there\n", "")
+
+
 def test_two_sweeps_in_one_folder_send_a_run_once(fake_trackers: Path, tmp_path: Path) -> None:
     run_ids, notices = stored(tmp_path / "runs", 12), list[str]()
     first, second = (Sender(tmp_path / "runs", [MLFLOW], notices.append) for _ in range(2))
