@@ -90,8 +90,10 @@ def export(
         raise UsageError("--format parquet needs a file; name one with --out.")
     if out is None and kind in FOLDERS:
         raise UsageError(f"--format {kind} writes a folder of files; name it with --out.")
-    if (benchmark is None) is (kind is Format.HF_RESULTS):
-        raise UsageError("--format hf-results needs --benchmark OWNER/NAME, and no other format takes it.")
+    if kind is Format.HF_RESULTS and benchmark is None:
+        raise UsageError("--format hf-results needs --benchmark OWNER/NAME.")
+    if kind is not Format.HF_RESULTS and (benchmark is not None or source is not None):
+        raise UsageError(f"--benchmark and --source-url are for --format hf-results; leave them out for {kind}.")
     if out is not None:
         check_output_folder(out, "--out") if kind in FOLDERS else check_output_file(out, "--out")
     how = opt.parse_choice(HConvention, convention, "--h")

@@ -189,9 +189,23 @@ def test_the_command_writes_a_folder(runs: Path, tmp_path: Path, form: str, suff
     assert f"--format {form} writes a folder of files; name it with --out." in str(refused.exception)
 
 
-@pytest.mark.parametrize("arguments", [["--format", "hf-results"], ["--format", "hf", "--benchmark", "a/b"]])
-def test_a_benchmark_belongs_to_results_of_the_hub(runs: Path, tmp_path: Path, arguments: list[str]) -> None:
-    done = CliRunner().invoke(app, ["export", *arguments, "--runs", str(runs), "--out", str(tmp_path / "out")])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["hf-results"], "--format hf-results needs --benchmark OWNER/NAME."),
+        (
+            ["hf", "--benchmark", "a/b"],
+            "--benchmark and --source-url are for --format hf-results; leave them out for hf.",
+        ),
+        (["csv", "--source-url", "https://x"], "are for --format hf-results; leave them out for csv."),
+    ],
+)
+def test_a_benchmark_belongs_to_results_of_the_hub(
+    runs: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    done = CliRunner().invoke(
+        app, ["export", "--format", *arguments, "--runs", str(runs), "--out", str(tmp_path / "out")]
+    )
     assert isinstance(done.exception, UsageError)
-    assert "--format hf-results needs --benchmark OWNER/NAME, and no other format takes it." in str(done.exception)
+    assert message in str(done.exception)
     assert not (tmp_path / "out").exists()
