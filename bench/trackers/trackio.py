@@ -27,7 +27,7 @@ class TrackioTracker:
         self._remote = any(os.environ.get(name) for name in _REMOTE)
 
     def send(self, run: TrackedRun) -> bool:
-        """Send a run; see `Tracker.send`. On a Space or a server, an older result cannot be replaced and stays."""
+        """Send a run; see `Tracker.send`. On a Space or a server, an older or incomplete result cannot be replaced."""
         name, moment = f"{run.name} ({run.run_id})", run.created_at.isoformat()
         with _warnings_as_errors():
             if self._known(name, moment):

@@ -40,7 +40,7 @@ class WandbTracker:
         self._folder = Path(wandb.setup().settings.wandb_dir)
 
     def send(self, run: TrackedRun) -> bool:
-        """Send a run; see `Tracker.send`. Of a replaced result only the points of its curve stay."""
+        """Send a run; see `Tracker.send`. Of a replaced result, curve points and other extra metrics stay."""
         moment = run.created_at.isoformat()
         if any(file.read_text() == moment for file in self._folder.glob(f"offline-run-*-{run.run_id}/{MARKER}")):
             return False
