@@ -199,12 +199,12 @@ class Recommendation:
         if plan.shots < plan.wanted:
             lines.append(
                 f"Each run had {plan.shots} images per class instead of {plan.wanted}, since the others are held out. "
-                f"With {plan.wanted} the accuracy will be slightly higher."
+                f"With {plan.wanted} the accuracy is probably slightly higher."
             )
         for item in race.dropped:
             test = item.below_leader
             reason = item.reason if test is None else f"{100 * test.mean:.1f} points below {item.leader}"
-            after = f" after {counted(item.trainings, 'training')}" if item.trainings else ""
+            after = f" after {counted(item.trainings, 'run')}" if item.trainings else ""
             lines.append(f"Out: {item.method}, {reason}{after}.")
         lines.append(
             f"The chance that the race dropped the best method is at most {100 * LEVEL:.0f} %. "
