@@ -79,6 +79,9 @@ def recommend(
             print_json(found.to_json())
         else:
             _print(found)
+        train = train and found.keeps_model
+        if train:
+            remark("running the first of these commands; --no-train leaves it out")
         model = train_choice(found, open_log(LogStyle.AUTO)) if train else None
     except KeyboardInterrupt:
         remark("interrupted; repeat the command to continue")

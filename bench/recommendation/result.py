@@ -19,6 +19,7 @@ from bench.recommendation.race import RaceResult
 from bench.recommendation.request import RecommendRequest
 from bench.statistics import MeanTest
 from bench.sweep.request import SweepRequest
+from datasets_registry import BACKBONE_PREFIX
 
 MOST_NAMED = 4
 """Largest number of methods that a sentence lists."""
@@ -52,8 +53,13 @@ class Recommendation:
         return self.request.sweep.model_copy(update=changes)
 
     @property
+    def keeps_model(self) -> bool:
+        """Whether the tuned model can be kept; imported features have no image tower for `etl-bench predict`."""
+        return not self.request.sweep.backbones[0].startswith(f"{BACKBONE_PREFIX}.")
+
+    @property
     def commands(self) -> list[str]:
-        """The commands that train and keep the model, and that predict with it."""
+        """The commands that train and keep the model, and that predict with it; only the first without a model."""
         sweep = self.request.sweep
         options = ["-m", self.pick, "-d", self.request.dataset, "-b", sweep.backbones[0], "--protocol", "few-shot"]
         options += ["--shots", str(self.request.shots)]
@@ -61,10 +67,14 @@ class Recommendation:
         options += ["--data-root", str(sweep.data_root)] if sweep.data_root else []
         options += [part for text in sweep.overrides for part in ("--set", text)]
         options += ["--allow-fewer"] if sweep.allow_fewer else []
-        options += ["--keep-models", "best", "--runs", str(sweep.runs)]
+        options += ["--keep-models", "best"] if self.keeps_model else []
+        options += ["--runs", str(sweep.runs)]
+        train = shlex.join(["etl-bench", "run", *options])
+        if not self.keeps_model:
+            return [train]
         predict = ["etl-bench", "predict", self.request.dataset, "new_images/", "--out", "predictions.csv"]
         predict += ["--runs", str(sweep.runs)] if sweep.runs != Path("runs") else []
-        return [shlex.join(["etl-bench", "run", *options]), shlex.join(predict)]
+        return [train, shlex.join(predict)]
 
     def to_json(self) -> dict[str, Any]:
         """All numbers as plain values; accuracies and differences are fractions."""
@@ -131,6 +141,8 @@ class Recommendation:
     def lines(self) -> list[str]:
         """The answer as text: the method first, then the evidence."""
         heading = "Commands that train it, keep the model, and predict:"
+        if not self.keeps_model:
+            heading = "Command that trains it (no model is kept, since imported features have no image tower):"
         return [*self._answer(), "", *self._evidence(), "", *self._prior(), "", heading, *self._next_steps()]
 
     def rows(self) -> list[dict[str, object]]:
@@ -222,14 +234,15 @@ class Recommendation:
 
     def _prior(self) -> list[str]:
         if not self.priors:
-            return ["Before any training: no published or own results fit this backbone and number of shots."]
+            return ["Without a race: no published or own results fit this backbone and number of shots."]
         lines = []
         for prior in self.priors:
             regrets, policy = prior.choice.regrets, prior.choice.policy
             lost = ", ".join(f"{name} {100 * regret.mean:.2f}" for name, regret in regrets.items())
             lines.append(
-                f"Before any training, {prior.source} ({len(prior.known.methods)} methods, {len(prior.known.datasets)} "
-                f"datasets): {prior.pick}, chosen by {policy}. Points lost on held-out datasets: {lost or 'unknown'}."
+                f"Without a race: {prior.pick}, chosen by {policy} from {prior.source} ({len(prior.known.methods)} "
+                f"methods, {len(prior.known.datasets)} datasets). Points that each rule loses on held-out datasets: "
+                f"{lost or 'unknown'}."
             )
         return lines
 

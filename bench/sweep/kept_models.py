@@ -8,12 +8,23 @@ from bench._util.counted import counted
 from bench.errors import ImpossibleCombinationError
 from bench.spec import ExperimentSpec
 from bench.tuned import MODELS, ModelInfo, list_models, model_group, model_path
+from datasets_registry import BACKBONE_PREFIX
 
 KeepModels = Literal["best", "all"]
 
 
 def check_keepable(specs: Iterable[ExperimentSpec]) -> None:
-    """Raise ImpossibleCombinationError for runs that select on test labels: they have no single model."""
+    """Raise ImpossibleCombinationError for runs without a model that could be kept.
+
+    Runs that select on test labels have no single model. A model on imported features has no image tower, so it could
+    not classify images.
+    """
+    specs = list(specs)
+    if imported := sorted({spec.backbone for spec in specs if spec.backbone.startswith(f"{BACKBONE_PREFIX}.")}):
+        raise ImpossibleCombinationError(
+            f"--keep-models: {', '.join(imported)} has imported features and no image tower, so a kept model could not "
+            "classify images. Leave out --keep-models."
+        )
     oracles = dict.fromkeys(spec.method for spec in specs if _is_oracle(spec))
     if oracles:
         raise ImpossibleCombinationError(

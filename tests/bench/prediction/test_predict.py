@@ -184,10 +184,12 @@ def _interrupt(*_: object) -> None:
 def test_unreadable_images_are_rows_and_the_exit_code_says_so(etl: Etl) -> None:
     Path("pictures/zero.png").write_bytes(b"")
     Path("list.csv").write_text("path\npictures/000.png\npictures/zero.png\npictures/absent.png\n")
-    code, out, err = etl("predict", name_of("lp_plus_plus"), "list.csv")
+    code, _, err = etl("predict", name_of("lp_plus_plus"), "list.csv", "--out", "rows.csv", "--page")
     assert code == 1
-    assert [row["error"] for row in rows(out)] == ["", "has zero bytes", "No such file or directory"]
+    errors = [row["error"] for row in rows(Path("rows.csv").read_text())]
+    assert errors == ["", "has zero bytes", "No such file or directory"]
     assert "3 images, 2 could not be read" in err
+    assert "2 more could not be read. Probabilities" in " ".join(Path("rows.html").read_text().split())
 
 
 def test_nothing_readable_leaves_nothing_behind(etl: Etl) -> None:

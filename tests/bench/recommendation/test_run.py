@@ -48,10 +48,20 @@ def test_the_answer_names_a_method_with_its_accuracy_and_the_commands(answered) 
     assert "--keep-models best" in values["commands"][0]
     text = str(found)
     assert text.startswith(f"Take {found.pick}: ")
-    assert "Points lost on held-out datasets: best average" in text
+    assert "Points that each rule loses on held-out datasets: best average" in text
     shown = found._repr_html_()
     assert shown.startswith(f"<p>Take {found.pick}: ")
     assert "<table><caption>Methods that are left</caption>" in shown
+
+
+def test_no_model_is_promised_for_imported_features(answered) -> None:
+    _, found = answered
+    sweep = found.request.sweep.model_copy(update={"backbones": ["features.toy"]})
+    imported = replace(found, request=replace(found.request, sweep=sweep))
+    assert not imported.keeps_model
+    assert len(imported.commands) == 1
+    assert "--keep-models" not in imported.commands[0]
+    assert "no model is kept, since imported features have no image tower" in str(imported)
 
 
 def test_the_recommended_method_is_trained_and_its_model_kept(answered) -> None:

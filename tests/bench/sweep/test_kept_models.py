@@ -7,8 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sweep_requests import sweep_over
 
+from bench.errors import ImpossibleCombinationError
 from bench.results.shards import Shards
+from bench.sweep import expand
+from bench.sweep.kept_models import check_keepable
 from bench.tuned import list_models
 
 Etl = Callable[..., tuple[int, str, str]]
@@ -80,6 +84,13 @@ def test_a_method_that_cannot_be_kept_is_named_and_its_run_is_done(etl: Etl, mon
     assert "its model is not kept: gda cannot be kept: loaded again, it gives other logits" in err
     assert len(Shards(Path("runs")).scan()) == 3
     assert not Path("runs/models").exists()
+
+
+def test_a_model_on_imported_features_is_refused() -> None:
+    spec = expand(sweep_over(["gda"], ["spectrum_basic"], ["ViT-tiny.random"])).specs[0]
+    check_keepable([spec])
+    with pytest.raises(ImpossibleCombinationError, match=r"features\.toy has imported features and no image tower"):
+        check_keepable([spec, spec.model_copy(update={"backbone": "features.toy"})])
 
 
 def test_workers_keep_models_too(etl: Etl) -> None:
