@@ -11,6 +11,7 @@ import pandas as pd
 from bench._util.text_cache import TextCache
 from bench.analysis.leaderboard import OPEN, Entry, H, Leaderboard
 from bench.analysis.seed_scores import Scores, seed_scores
+from bench.method_info.changed_settings import changed_settings
 from bench.method_info.method_sheets import method_sheets
 from bench.metrics import harmonic_mean
 from bench.spec import PUBLISHED_RECIPES
@@ -217,7 +218,7 @@ def _protocol_differences(board: Leaderboard, entry: Entry, defaults: PublishedS
         if entry.label:
             reasons.append(f"Our runs have the settings {entry.label}.")
     else:
-        changed = sorted(key for key in entry.config if entry.config[key] != published.get(key, entry.config[key]))
+        changed = changed_settings(entry.config, published)
         if changed:
             reasons.append(f"Our runs have {', '.join(f'{key}={entry.config[key]}' for key in changed)}.")
     return reasons

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.analysis.leaderboard import HConvention, Leaderboard
-    from bench.provenance.staleness import Staleness
     from bench.store import Store
     from bench.sweep import UnfinishedSweep
     from reports.views import OverviewView
@@ -235,16 +234,18 @@ class Results:
 
     @cached_property
     def _frame(self) -> pd.DataFrame:
-        frame = self._store.runs_frame(staleness=installed_code())
+        frame = described_runs(self._store)
         return frame if self.run_ids is None else frame[frame["run_id"].isin(self.run_ids)].reset_index(drop=True)
 
 
-def installed_code() -> Staleness:
-    """Shows which runs were made with other code of their method than the installed one."""
+def described_runs(store: Store, *, outcomes: bool = False) -> pd.DataFrame:
+    """The runs of a store, and which were made with other code or settings than those of the installed methods."""
     from bench._util.text_cache import TextCache
+    from bench.method_info.changed_settings import with_changed_settings
     from bench.provenance.staleness import Staleness
 
-    return Staleness(None, kept=TextCache(cache_folder(None)))
+    kept = TextCache(cache_folder(None))
+    return with_changed_settings(store.runs_frame(outcomes=outcomes, staleness=Staleness(None, kept=kept)), kept)
 
 
 def load_results(runs: str | Path = _DEFAULT_RUNS) -> Results:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+from bench.method_info.changed_settings import changed_settings
 from bench.record import RunRecord
 from bench.spec import PUBLISHED_RECIPES
 from datasets_registry import UnknownNameError
@@ -38,7 +39,7 @@ class SettingsChecks:
         if info is None:
             return None
         published = info.default_config(spec.protocol).model_dump(mode="json")
-        found = [f"{key}={value}" for key, value in spec.config.items() if published.get(key, value) != value]
+        found = [f"{key}={spec.config[key]}" for key in changed_settings(spec.config, published)]
         name = None if spec.recipe is None else spec.recipe.get("name")
         if name not in (None, *PUBLISHED_RECIPES):
             found.append(f"recipe {name}")

@@ -19,9 +19,12 @@ _DEFAULTS = {"class_text": "template", EPOCH: "last"}
 def entry_keys(runs: Sequence[Run]) -> dict[tuple[str, str, str], str]:
     """A unique key for each method x config x recipe, with only the settings that differ between a method's entries.
 
-    An oracle or ensemble setting, a selected epoch, and a recipe that is not the published one are always included,
-    except that a leaderboard of a demo does not repeat its recipe in each row.
+    An oracle or ensemble setting, a selected epoch, changed settings, and a recipe that is not the published one are
+    always included, except that a leaderboard of a demo does not repeat its recipe in each row.
     """
+    changed: dict[str, set[str]] = {}
+    for run in runs:
+        changed.setdefault(run.method, set()).update(run.changed)
     names: dict[tuple[str, str, str], str | None] = {run.identity: run.recipe_name for run in runs}
     of_demo = set(names.values()) - {None} == {DEMO_RECIPE}
     labels: dict[tuple[str, str, str], str] = {}
@@ -41,8 +44,9 @@ def entry_keys(runs: Sequence[Run]) -> dict[tuple[str, str, str], str]:
         keys = sorted({key for values in flat.values() for key in values})
         flat = {identity: _DEFAULTS | values for identity, values in flat.items()}
         found = {key: {flat[identity].get(key, "unset") for identity in siblings} for key in keys}
+        always = {EPOCH, RECIPE, *changed[method]}
         naming = [
-            key for key in keys if len(found[key]) > 1 or key in (EPOCH, RECIPE) or found[key] & {ORACLE, ENSEMBLE}
+            key for key in keys if len(found[key]) > 1 or key.split(".")[0] in always or found[key] & {ORACLE, ENSEMBLE}
         ]
         for identity in siblings:
             text = ", ".join(f"{key}={flat[identity].get(key, 'unset')}" for key in naming)

@@ -50,6 +50,7 @@ class Run:
         held_out: whether one shot of each class was held out for selection.
         targets: target datasets of a transfer run.
         stale: how the method's code changed since the run; empty if it did not, or if the frame has no such column.
+        changed: names of settings that differ from the published ones; empty if the frame does not say.
         imported: whether the run was imported and not verified.
         device: class of the device, such as `cpu` or the name of a GPU; empty if unknown.
     """
@@ -74,6 +75,7 @@ class Run:
     held_out: bool = False
     targets: tuple[str, ...] = ()
     stale: str = ""
+    changed: frozenset[str] = frozenset()
     imported: bool = False
     device: str = ""
     seeded: bool = True
@@ -203,6 +205,7 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> Run:
         held_out=bool(first.get("held_out_shot")),
         targets=tuple(json.loads(first["targets"])) if first.get("targets") is not None else (),
         stale=first.get("stale") or "",
+        changed=frozenset(filter(None, (first.get("changed_settings") or "").split(","))),
         imported=bool(first.get("imported")),
         device=first.get("device") or "",
         seeded=depends_on_seed(first["method"], first["protocol"], int(first["shots"])),

@@ -232,6 +232,14 @@ def test_changed_recipe_values_are_labelled_even_if_it_is_the_only_entry():
     assert {entry.key for entry in shared.entries} == {"coop [recipe=custom]", "apex [recipe=custom]"}
 
 
+def test_changed_settings_are_labelled_even_if_it_is_the_only_entry():
+    config = json.dumps({"n_ctx": 4, "init": "a photo of a", "head": {"width": 8, "norm": True}})
+    board = leaderboard(frame(run(config=config, changed_settings="head,n_ctx"), run(method="apex")), B2N)
+    assert {entry.key for entry in board.entries} == {"coop [head.norm=true, head.width=8, n_ctx=4]", "apex"}
+    board = leaderboard(frame(run(config=config, changed_settings="")), B2N)
+    assert [entry.key for entry in board.entries] == ["coop"]
+
+
 def test_a_demo_recipe_is_labelled_beside_others_only():
     zero = run("zero_shot", shots=0, seed=0, recipe=None, recipe_name=None)
     demo = leaderboard(frame(zero, run(recipe_name="demo"), run(method="apex", recipe_name="demo")), B2N)
