@@ -44,10 +44,8 @@ def entry_keys(runs: Sequence[Run]) -> dict[tuple[str, str, str], str]:
         keys = sorted({key for values in flat.values() for key in values})
         flat = {identity: _DEFAULTS | values for identity, values in flat.items()}
         found = {key: {flat[identity].get(key, "unset") for identity in siblings} for key in keys}
-        always = {EPOCH, RECIPE, *changed[method]}
-        naming = [
-            key for key in keys if len(found[key]) > 1 or key.split(".")[0] in always or found[key] & {ORACLE, ENSEMBLE}
-        ]
+        always = {key for key in keys if key in (EPOCH, RECIPE) or key.split(".")[0] in changed[method]}
+        naming = [key for key in keys if len(found[key]) > 1 or key in always or found[key] & {ORACLE, ENSEMBLE}]
         for identity in siblings:
             text = ", ".join(f"{key}={flat[identity].get(key, 'unset')}" for key in naming)
             labels[identity] = f"{method} [{text}]" if naming else method

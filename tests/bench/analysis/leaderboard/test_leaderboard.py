@@ -186,6 +186,9 @@ def test_two_recipes_are_two_entries():
     assert sorted(entry.key for entry in board.entries) == ["apex", "coop [recipe=published]", "coop [recipe=short]"]
     unnamed = leaderboard(frame(run(run_id="a"), run(run_id="b", recipe='{"epochs": 5}')), B2N)
     assert sorted(entry.key for entry in unnamed.entries) == ["coop [recipe.epochs=50]", "coop [recipe.epochs=5]"]
+    recipes = [json.dumps({"lr": 0.1, "epochs": epochs}) for epochs in (3, 5)]
+    custom = leaderboard(frame(*[run(run_id=r, recipe=r, recipe_name="custom") for r in recipes]), B2N)
+    assert sorted(entry.key for entry in custom.entries) == ["coop [recipe.epochs=3]", "coop [recipe.epochs=5]"]
 
 
 def test_runs_on_an_older_task_are_excluded_and_listed():
