@@ -4,7 +4,7 @@ Accuracy depends on test labels as much as on predictions, and a bundle's own la
 compared with those of the runs in the folder, and with the data if they are on disk.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -100,13 +100,13 @@ class _OnDisk:
 
     def __init__(self, data_root: Path | None) -> None:
         self._context = RunContext(data_root=data_root)
-        self._truths: dict[tuple[object, ...], Sequence[TrueLabels]] = {}
+        self._truths: dict[tuple[object, ...], Mapping[str, TrueLabels]] = {}
 
     def disagreements(self, shard: Shard) -> Iterator[str]:
         spec = shard.record.spec
-        truths = {truth.source: truth for truth in self._splits(spec)}
+        truths = self._splits(spec)
         for item in shard.predictions:
-            truth = truths.get(_source(spec, item.split))
+            truth = truths.get(item.split)
             text = None if truth is None else truth.disagreement(item)
             if truth is None or text is None:
                 continue
@@ -121,23 +121,19 @@ class _OnDisk:
             return False
         return True
 
-    def _splits(self, spec: ExperimentSpec) -> Sequence[TrueLabels]:
+    def _splits(self, spec: ExperimentSpec) -> Mapping[str, TrueLabels]:
         key = spec.dataset, spec.protocol, spec.targets
         if key not in self._truths:
             try:
                 splits = evaluation_splits(spec, self._context)
             except BenchError:  # not on disk here, or unknown to this installation
                 splits = ()
-            self._truths[key] = [
-                TrueLabels(
+            self._truths[key] = {
+                split.name: TrueLabels(
                     tuple(sample.key for sample in split.samples),
                     np.array([sample.label for sample in split.samples]),
-                    _source(spec, split.name),
+                    f"{split.name if split.name in spec.targets else spec.dataset} on disk",
                 )
                 for split in splits
-            ]
+            }
         return self._truths[key]
-
-
-def _source(spec: ExperimentSpec, split: str) -> str:
-    return f"{split if split in spec.targets else spec.dataset} on disk"

@@ -14,6 +14,7 @@ import pytest
 from bundle_files import ids, rewritten
 from fake_runner import answered, make_record, make_spec, rescored
 
+from bench import run
 from bench.analysis.leaderboard import leaderboard, settings
 from bench.api.leaderboard_table import LeaderboardTable
 from bench.errors import BundleError
@@ -247,6 +248,15 @@ def test_labels_are_compared_with_the_data_on_disk(tmp_path: Path) -> None:
     export_bundle(edited, ids(edited), tmp_path / "edited.zip")
     with pytest.raises(BundleError, match=r"all: its test images are not those of \w+ on disk"):
         import_results(Shards(tmp_path / "ours"), tmp_path / "edited.zip")
+
+
+def test_each_split_of_honest_runs_is_compared_with_its_own_data(tmp_path: Path) -> None:
+    """Base, new and open splits of one dataset have different images and labels."""
+    theirs = tmp_path / "theirs"
+    results = run(methods=["zero_shot"], datasets=["spectrum_basic"], runs=theirs, cache=tmp_path / "cache")
+    assert len(results.to_frame()) > 2, "more than one split"
+    export_bundle(Shards(theirs), ids(Shards(theirs)), tmp_path / "b.zip")
+    assert len(import_results(Shards(tmp_path / "ours"), tmp_path / "b.zip").added) == 1
 
 
 def test_a_run_that_does_not_load_is_named_and_the_others_show(
