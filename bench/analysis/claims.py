@@ -145,10 +145,11 @@ def check_claims(
             and (b := _scores_of(board, known, claim.b)) is not None
         ]
         if not found:
-            reason = (
-                f"needs {claim.protocol} runs of {claim.a} and {claim.b}, with one setting each: "
-                f"{_command(claim, claim.shots)} with your datasets"
-            )
+            if claim.a == claim.b:
+                what, end = f"{claim.a} with one setting, and both branches stored", " and --keep-branches"
+            else:
+                what, end = f"{claim.a} and {claim.b}, with one setting each", ""
+            reason = f"needs {claim.protocol} runs of {what}: {_command(claim, claim.shots)} with your datasets{end}"
             found = [ClaimResult(claim, None, ClaimVerdict.NOT_TESTED, None, None, (), reason)]
         results += found
     return results

@@ -204,6 +204,14 @@ def test_runs_without_branches_say_what_they_need(world):
     )
 
 
+def test_a_claim_on_one_method_names_it_once(world):
+    (found,) = check_claims([claim(a="maple", b="maple", contrast="constant-weight")], [], world[1], DIFFICULTY)
+    assert found.reason == (
+        "needs base-to-new runs of maple with one setting, and both branches stored: "
+        "`etl-bench run -m maple --protocol base-to-new` with your datasets and --keep-branches"
+    )
+
+
 def test_a_regret_claim_needs_policies(tmp_path: Path):
     path = tmp_path / "c.toml"
     lines = ['id = "x"', 'sentence = "s"', 'source = ""', 'a = "coop"', 'b = "best average"', 'measure = "H"']
