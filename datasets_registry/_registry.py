@@ -3,11 +3,13 @@
 import importlib
 import pkgutil
 import re
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Generic, TypeVar
 
-from datasets_registry._errors import RegistrationError, UnknownNameError
+from datasets_registry._errors import BenchError, RegistrationError, UnknownNameError
 
 T = TypeVar("T")
 
@@ -22,9 +24,28 @@ def catalogue_modules(package: str, folders: Iterable[str]) -> list[str]:
 
 
 def import_catalogue(package: str, folders: Iterable[str]) -> None:
-    """Import all modules of a catalogue."""
+    """Import all modules of a catalogue. Raises RegistrationError with file and line if one cannot be imported."""
     for module in catalogue_modules(package, folders):
-        importlib.import_module(module)
+        try:
+            importlib.import_module(module)
+        except BenchError:
+            raise
+        except Exception as error:
+            raise RegistrationError(_import_failure(module, error)) from error
+
+
+def _import_failure(module: str, error: Exception) -> str:
+    """The error of an import, with the innermost line of the module's own file."""
+    file = f"{module.rpartition('.')[2]}.py"
+    places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError):
+        places.append((error.filename or "", error.lineno))
+    own = [f"{name}, line {line}" for name, line in places if Path(name).name == file]
+    message = error.msg if isinstance(error, SyntaxError) else error
+    return (
+        f"{own[-1] if own else module} cannot be imported: {type(error).__name__}: {message}. Repeat the command with "
+        "--debug for the traceback."
+    )
 
 
 LONGEST_TITLE = 300

@@ -25,13 +25,15 @@ def known_methods() -> MethodRegistry:
     """The registry of methods, to read facts from.
 
     Its classes are loaded without torch: they have their facts, settings, base classes and files, but cannot compute;
-    `get_method` returns classes that can. If torch is loaded already, other packages add methods, or the facts of a
-    method need a value of torch, this is the ordinary registry.
+    `get_method` returns classes that can. If torch is loaded already, other packages add methods, or the file of a
+    method cannot run without torch, this is the ordinary registry, which names a file that cannot be imported.
     """
     if "torch" not in sys.modules and not entry_points(group=METHODS_GROUP):
         try:
             return methods_without_torch()
-        except (ImportError, AttributeError, TypeError):  # the facts of a method need a value of torch
+        except (
+            Exception
+        ):  # the facts of a method need a value of torch, or its file has a mistake that the import names
             pass
     return methods.METHODS
 

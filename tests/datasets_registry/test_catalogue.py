@@ -16,6 +16,7 @@ from datasets_registry import (
     RegistrationError,
     Registry,
     get_dataset,
+    import_catalogue,
     list_datasets,
     read_coop_split,
     recorded_draw,
@@ -177,3 +178,26 @@ def test_a_plug_in_cannot_register_a_title_that_fits_no_table(title: str):
     with pytest.raises(RegistrationError, match="The title of dataset 'mine' must be at most 300 printable characters"):
         registry.add("mine", "entry", title)
     assert registry.add("mine", "entry", "a" * 300) == "entry"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("def f()", r"broken_entry\.py, line 2 cannot be imported: SyntaxError: expected ':'\. Repeat"),
+        ("nothing", r"broken_entry\.py, line 2 cannot be imported: NameError: name 'nothing' is not defined\. Repeat"),
+        ("import nothing_here", r"broken_entry\.py, line 2 cannot be imported: ModuleNotFoundError: No module named"),
+        ("__import__('enum').Enum('E', 'a').b", r"broken_entry\.py, line 2 cannot be imported: AttributeError: b"),
+    ],
+)
+def test_a_file_that_cannot_be_imported_is_named_with_its_line(
+    line: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "broken_catalogue"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "broken_entry.py").write_text(f"\n{line}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("broken_catalogue", "broken_catalogue.broken_entry"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    with pytest.raises(RegistrationError, match=message):
+        import_catalogue("broken_catalogue", [str(package)])

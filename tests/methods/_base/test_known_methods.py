@@ -65,9 +65,14 @@ def test_with_torch_or_with_methods_of_other_packages_it_is_the_registry_itself(
     assert known_methods() is METHODS
 
 
-def test_a_method_that_needs_torch_to_describe_itself_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [TypeError, SyntaxError])
+def test_a_method_that_does_not_run_without_torch_is_imported(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its facts need a value of torch, or its file has a mistake, which the import reports with file and line."""
+
     def fails() -> None:
-        raise TypeError
+        raise error
 
     monkeypatch.setattr("methods._base.known_methods.methods_without_torch", fails)
     monkeypatch.delitem(sys.modules, "torch")
