@@ -16,14 +16,15 @@ from bench.submissions.check import Checks
 from bench.submissions.data_checks import DataChecks
 from bench.submissions.folder import open_submission
 from bench.submissions.report import OwnChecks
+from datasets_registry import custom_folders
 
 
 @dataclass
 class KeptChecks:
     """Checks whose results are stored in a folder.
 
-    A result is used again for the same content under the same name, with the same release and checks, and the same data
-    folder. `repeated` counts the submissions that were checked.
+    A result is used again for the same content under the same name, with the same release and checks, the same data
+    folder, and the same custom datasets. `repeated` counts the submissions that were checked.
     """
 
     folder: Path
@@ -70,7 +71,10 @@ def _read(path: Path) -> OwnChecks | None:
 
 
 def _state(data_root: Path | None) -> str:
-    """A text that changes with the release, the code of the checks, and the data folder."""
+    """A text that changes with the release, the code of the checks, the data folder, and the custom datasets."""
     folder = Path(submissions.__path__[0])
     code = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))).hexdigest()
-    return json.dumps([bench.__version__, code, str(data_root and data_root.resolve())])
+    patterns = ("*.toml", "*/bundle.json")
+    described = [path for place in custom_folders() for pattern in patterns for path in place.glob(pattern)]
+    datasets = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(described)]
+    return json.dumps([bench.__version__, code, str(data_root and data_root.resolve()), datasets])

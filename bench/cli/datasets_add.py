@@ -11,6 +11,8 @@ from bench.cli._print import print_facts, print_rows, remark
 from bench.errors import UsageError
 
 SECONDS_BETWEEN_LINES = 5.0
+FEW_SHOTS = 4
+"""Below this number of shots, the next step does not follow the smallest class."""
 PATH_HELP = "Column of the image paths, or of the images in a Hugging Face folder."
 
 
@@ -110,7 +112,9 @@ def add(
     print_facts(added.facts(), as_json=as_json)
     for line in notes_on(added):
         remark(line)
-    shots = added.max_shots or 1
+    shots = f"{added.max_shots or 1}"
+    if added.max_shots < FEW_SHOTS <= added.usual_shots:  # a few small classes do not limit the others
+        shots = f"{min(added.usual_shots, 8)} --allow-fewer"
     remark(f"Next: etl-bench recommend {name} -b ViT-B-16.openai --shots {shots}")
     remark(f"{backbone_advice()}.")
 

@@ -56,7 +56,7 @@ def import_features(
     sizes = ", ".join(f"{len(bundle.arrays[f'{s}_labels'])} {s}" for s in ("train", "val", "test"))
     typer.echo(f"{name}: {len(bundle.facts.class_names)} classes, {sizes}; in {bundle.folder}", err=True)
     typer.echo(
-        f"etl-bench run -d {name} -b {BACKBONE_PREFIX}.{backbone} -m all --protocol few-shot --shots N", err=True
+        f"Next: etl-bench run -d {name} -b {BACKBONE_PREFIX}.{backbone} -m all --protocol few-shot --shots N", err=True
     )
 
 

@@ -74,7 +74,7 @@ def suggest_labels(
         out.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(out, text.encode())
     if page and out is not None:
-        _write_page(found, f"{dataset}, next labels by {by}", out.with_suffix(".html"))
+        _write_page(found, f"{dataset}, images to label next (--by {by})", out.with_suffix(".html"))
     remark(
         f"{len(found.images)} of {counted(found.pool, 'image')}; left out: {found.labelled} in {dataset} already, "
         f"{found.repeated} repeated, {found.unreadable} unreadable"

@@ -22,7 +22,8 @@ def suggestions_view(found: Suggestions, title: str) -> GalleryView:
     )
     introduction = (
         f"{len(images)} of {counted(found.pool, 'image')}, in the order in which to label them, with the model's "
-        f"answers. Left out: {found.labelled} that the dataset has already, {found.repeated} repeated, "
+        "predictions. Margin: difference of the two largest probabilities. Distance: to the nearest labelled image or "
+        f"image listed before. Left out: {found.labelled} that the dataset has already, {found.repeated} repeated, "
         f"{found.unreadable} unreadable."
     )
     return GalleryView(title=title, images=images, predicted=found.pool, introduction=introduction)

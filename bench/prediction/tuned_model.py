@@ -21,7 +21,7 @@ from bench.prediction.find_model import find_model
 from bench.provenance.staleness import Staleness
 from bench.tuned import ModelFileError, ModelInfo, novelty_scores, read_model, restored_method
 from bench.tuned.novelty import MEANS
-from datasets_registry import BenchError, ClassSet, Decoding, decode_image
+from datasets_registry import BenchError, ClassSet, DataError, Decoding, decode_image
 from methods import Backbone, BackboneSpec, Batch, Method, Precision, parse_backbone
 
 if TYPE_CHECKING:
@@ -90,6 +90,10 @@ class TunedModel:
         with torch.no_grad():
             self._classify = method.classifier(self.class_set)
 
+    def __repr__(self) -> str:
+        spec = self.info.spec
+        return f"TunedModel({spec.method} on {spec.dataset}, {spec.backbone}, {len(self.classes)} classes)"
+
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the predicted classes."""
@@ -118,7 +122,7 @@ class TunedModel:
     def predict(self, images: Any, *, batch: int = BATCH) -> ImagePredictions:
         """Predict one or several images: paths, `PIL` images or uint8 arrays `(h, w, 3)`.
 
-        Raises DataError for a file that is not an image.
+        Raises DataError for a file that is not an image, and for a folder.
         """
         several = images if isinstance(images, list | tuple) or hasattr(images, "__next__") else [images]
         parts, waiting = [], []
@@ -177,6 +181,8 @@ class TunedModel:
             image.save(buffer, "TIFF")
             return self.decoded(buffer.getvalue(), "given as an array")
         path = Path(image)
+        if path.is_dir():
+            raise DataError(f"{path} is a folder. Give the paths of its images, or use `etl-bench predict`.")
         return self.decoded(path.read_bytes(), path)
 
     def _novelty(self, batch: Batch, logits: Tensor) -> Tensor:

@@ -70,7 +70,8 @@ class DataChecks:
             for name in (spec.dataset, *spec.targets):
                 get_dataset(name)
         except BenchError as error:
-            return DataVerdict(Level.NOTHING, (f"its dataset is not known to this board: {error}",))
+            reason = str(error).partition(". ")[0]  # the rest advises the owner of the runs, not of the board
+            return DataVerdict(Level.NOTHING, (f"its dataset is not known to this board: {reason}",))
         try:
             return _compare(shard, self._task(spec), Level.DATA)
         except StaleSpecError as error:

@@ -43,6 +43,12 @@ class AddedDataset:
         """The largest of the usual numbers of shots that every class supports; 0 if a class has no training image."""
         return next((shots for shots in USUAL_SHOTS if shots <= min(self.train_sizes)), 0)
 
+    @property
+    def usual_shots(self) -> int:
+        """The largest of the usual numbers of shots that at least half of the classes support; at least 1."""
+        middle = sorted(self.train_sizes)[len(self.train_sizes) // 2]
+        return next((shots for shots in USUAL_SHOTS if shots <= middle), 1)
+
     @cached_property
     def label_of(self) -> dict[str, str]:
         """The label of each used image, by key."""

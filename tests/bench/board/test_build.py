@@ -126,6 +126,16 @@ def test_damaged_results_of_checks_are_computed_again(place: Path) -> None:
     assert build(place).checked == 2
 
 
+def test_a_described_dataset_repeats_the_checks(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A submission that was refused for an unknown dataset is checked again when the board knows the dataset."""
+    monkeypatch.setenv("ETL_BENCH_DATASETS", str(place / "described"))
+    (place / "described").mkdir()
+    assert build(place).checked == 0
+    (place / "described" / "birds.toml").write_text('images = "birds"\nclasses = ["crow", "gull"]\n')
+    assert build(place).checked == 2
+    assert build(place).checked == 0
+
+
 def test_a_board_without_submissions_has_a_page(tmp_path: Path) -> None:
     (tmp_path / "submissions").mkdir()
     done = build(tmp_path)

@@ -95,7 +95,12 @@ def test_add_says_what_it_found_and_what_comes_next(etl: Etl, own: Path, tmp_pat
     facts = json.loads(out)
     assert facts["file"] == str(own / "birds.toml")
     assert facts["train_images"] + facts["validation_images"] + facts["test_images"] == 36
-    assert "Next: etl-bench recommend birds -b ViT-B-16.openai --shots" in err
+    assert re.search(r"Next: etl-bench recommend birds -b ViT-B-16.openai --shots \d+$", err, re.MULTILINE)
+    draw_tree(tmp_path / "uneven")
+    for path in sorted((tmp_path / "uneven" / "crow").iterdir())[3:]:
+        path.unlink()
+    err = etl("datasets", "add", "uneven", "--images", "uneven")[2]
+    assert re.search(r"--shots [48] --allow-fewer$", err, re.MULTILINE), "one small class does not limit the others"
     code, _, err = etl("datasets", "add", "birds", "--images", "birds", "--split", "hsah")
     assert (code, "--split 'hsah' is unknown. Did you mean 'hash'? Allowed: given, hash, even." in err) == (2, True)
 

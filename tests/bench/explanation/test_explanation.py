@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,9 @@ def test_the_page_is_offline_and_says_what_maps_do_not_show(
     assert "Their labels are unknown" in page
     assert [section for section in ("words", "ensemble", "norms", "changes", "maps", "projection")
             if f'id="{section}"' not in page] == []  # fmt: skip
+    assert view.changes is not None
+    more = replace(view, changes=replace(view.changes, shown=view.changes.shown[:1], changed=2))
+    assert "The first 1 are shown." in render_explanation(more, tmp_path / "more.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize("rule", ["both", "margin", "coverage"])
@@ -174,7 +178,9 @@ def test_the_commands_write_their_files(place: Path, tmp_path: Path, monkeypatch
     with out.open() as file:
         rows = list(csv.DictReader(file))
     assert [row["rank"] for row in rows] == ["1", "2", "3"]
-    assert all(row["image"] in (tmp_path / "next.html").read_text() for row in rows)
+    page = (tmp_path / "next.html").read_text()
+    assert all(row["image"] in page for row in rows)
+    assert f"<h1>Labels: {DATASET}, images to label next (--by both)</h1>" in page
     code, _, said = etl("explain", coop, "pictures", "--out", str(tmp_path / "page.html"))
     assert code == 0, said
     assert (tmp_path / "page.html").is_file()

@@ -20,7 +20,7 @@ from bench.errors import UsageError
 from bench.prediction import TunedModel, predict_files
 from bench.results.shards import Shards
 from bench.tuned import ModelFileError, list_models
-from datasets_registry import build_task, get_dataset
+from datasets_registry import DataError, build_task, get_dataset
 from methods import BackboneSpec, load_backbone
 
 Etl = Callable[..., tuple[int, str, str]]
@@ -190,6 +190,13 @@ def test_unreadable_images_are_rows_and_the_exit_code_says_so(etl: Etl) -> None:
     assert errors == ["", "has zero bytes", "No such file or directory"]
     assert "3 images, 2 could not be read" in err
     assert "2 more could not be read. Probabilities" in " ".join(Path("rows.html").read_text().split())
+
+
+def test_a_model_names_itself_and_refuses_a_folder() -> None:
+    model = bench.load_model(name_of("lp_plus_plus"))
+    assert repr(model).startswith("TunedModel(lp_plus_plus on spectrum_basic")
+    with pytest.raises(DataError, match="pictures is a folder"):
+        model.predict("pictures")
 
 
 def test_nothing_readable_leaves_nothing_behind(etl: Etl) -> None:

@@ -272,6 +272,9 @@ class TestNames:
             ("ViT-B-61.openai", "Did you mean.*ViT-B-16"),
             ("ViT-B-16.opnai", "Did you mean 'openai'"),
             ("ViT-B-16", "Did you mean.*'ViT-B-16.openai'"),
+            ("ViT-B/32", r"Did you mean 'ViT-B-32.openai'\?"),
+            ("openai/clip-vit-base-patch32", r"are ViT-B-32\.openai here\.$"),
+            ("timm/ViT-B-16-SigLIP2", r"is written hf-hub:ORG/NAME\.$"),
         ],
     )
     def test_an_unknown_name_lists_near_misses(self, text: str, message: str) -> None:
