@@ -17,13 +17,16 @@ from datasets_registry._readers.decode import OWN_IMAGES
 from datasets_registry._readers.files import ImageFiles
 from datasets_registry._readers.image_suffixes import by_suffix, describe_left_out, image_suffixes, left_out_advice
 
+WINDOWS_FILES = ("Thumbs.db", "desktop.ini")
+"""Files that Windows Explorer writes; it hides them by an attribute instead of their name."""
+
 
 def list_folder(root: Path, *, given_split: bool) -> Listing:
     """All images below the class folders of `root`; with a given split, each part has its own folder of class folders.
 
-    Class folders may have subfolders. Hidden entries are ignored; other unused files are listed in `left_out`. Raises
-    DataError if the folder is missing or unreadable, a link leads to one of its parent folders, a name is not UTF-8, or
-    there is no image.
+    Class folders may have subfolders. Hidden entries and files of Windows Explorer are ignored; other unused files are
+    listed in `left_out`. Raises DataError if the folder is missing or unreadable, a link leads to one of its parent
+    folders, a name is not UTF-8, or there is no image.
     """
     if not root.is_dir():
         raise DataError(f"No folder {root}. Give the folder that contains one folder of images per class.")
@@ -93,10 +96,10 @@ def _loose_files(folder: Path) -> list[str]:
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """The entries of a folder that are not hidden, in natural order."""
+    """The entries of a folder that are not hidden, nor of Windows itself, in natural order."""
     try:
         with os.scandir(folder) as entries:
-            visible = [entry for entry in entries if not entry.name.startswith(".")]
+            visible = [entry for entry in entries if not entry.name.startswith(".") and entry.name not in WINDOWS_FILES]
     except OSError as error:
         raise DataError(f"Folder {folder} cannot be read ({error}). Check its permissions.") from error
     return sorted(visible, key=lambda entry: natural_sort_key(entry.name))

@@ -1,5 +1,6 @@
 """Recognises images by their suffix, and describes the files that are left out."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
@@ -56,10 +57,11 @@ def describe_left_out(left_out: LeftOut, most: int = 3) -> str:
 
     Example:
         >>> describe_left_out({".heic files": ("a/1.heic", "a/2.heic"), ".txt files": ("b/x.txt",)}, most=1)
-        '2 .heic files (a/1.heic and 1 more), 1 .txt files (b/x.txt)'
+        '2 .heic files (a/1.heic and 1 more), 1 .txt file (b/x.txt)'
     """
     texts = []
     for kind, paths in left_out.items():
         more = f" and {len(paths) - most} more" if len(paths) > most else ""
-        texts.append(f"{len(paths)} {kind} ({', '.join(paths[:most])}{more})")
+        what = re.sub(r"\b(file|folder|image)s\b", r"\1", kind, count=1) if len(paths) == 1 else kind
+        texts.append(f"{len(paths)} {what} ({', '.join(paths[:most])}{more})")
     return ", ".join(texts)

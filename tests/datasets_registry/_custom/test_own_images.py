@@ -197,6 +197,7 @@ def test_the_summary_counts_copies_links_tiny_and_misnamed_images(birds: Path) -
     (birds / "crow" / "large.jpg").write_bytes(photo(6, "PNG", size=(320, 240)))
     (birds / "crow" / "IMG_0001").write_bytes(photo(8))
     (birds / "nothing").mkdir()
+    (birds / "crow" / "Thumbs.db").write_bytes(b"x")
     added = add(birds)
     facts = added.facts()
     assert facts["image_sizes"] == {"smallest": "40x16", "median": "64x48", "largest": "320x240"}
@@ -206,11 +207,12 @@ def test_the_summary_counts_copies_links_tiny_and_misnamed_images(birds: Path) -
     assert facts["images"] == 24 + 2 + 1 + 14 + 2
     text = notes(added)
     assert "13 images are in more than one class with the same bytes, for example" in text
+    assert "Thumbs.db" not in text
     assert "15 images are linked from another class, for example gull/linked.jpg from class 'crow'" in text
     assert "1 image is less than 32 pixels wide or high (gull/tiny.png)" in text
     assert "2 images are not in the format that the suffix names, which does no harm: crow/large.jpg, gull/more" in text
     assert "2 images are left out because of a missing image suffix: crow/IMG_0001, gull/more/IMG_0001" in text
-    assert "1 class folders without an image (nothing)" in text
+    assert "1 class folder without an image (nothing)" in text
 
 
 def test_a_plain_folder_has_no_caveat_but_the_number_of_shots(birds: Path) -> None:

@@ -95,8 +95,8 @@ def test_what_is_left_out_is_shown_by_number_and_name(tmp_path: Path):
     assert added.splits.left_out == expected
     assert added.facts()["left_out"] == {kind: len(paths) for kind, paths in expected.items()}
     assert next(notes_on(added)).startswith(
-        "note: left out: 1 files outside class folders (top.png), 4 .nef files (crow/a.nef, crow/b.NEF, gull/d.nef "
-        "and 1 more), 1 .txt files (gull/notes.txt), 1 files without suffix (gull/README). Convert images among them"
+        "note: left out: 1 file outside class folders (top.png), 4 .nef files (crow/a.nef, crow/b.NEF, gull/d.nef "
+        "and 1 more), 1 .txt file (gull/notes.txt), 1 file without suffix (gull/README). Convert images among them"
     )
     result = check_dataset(added.info, None)
     (finding,) = [item for item in result.findings if item.code == "left-out"]
