@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from bench._util.counted import counted
-from bench.analysis.leaderboard import OPEN, Entry, Leaderboard
+from bench.analysis.leaderboard import OPEN, Entry, H, HConvention, Leaderboard
 from bench.analysis.paired_average import board_average, paired_test
 from bench.analysis.ranking import rank_entries
 from bench.analysis.seed_scores import Scores, seed_scores
@@ -25,6 +25,10 @@ STALE, IMPORTED = " †", " ‡"
 """Marks after the name of an entry with stale or imported runs."""
 
 
+_H_NOTES = {
+    HConvention.MEAN_OF_H: "harmonic mean of base and new accuracy on each dataset, averaged over the datasets",
+    HConvention.H_OF_MEANS: "harmonic mean of the average base and the average new accuracy",
+}
 NOT_COMPUTED = "not computed"
 """Shown instead of an open score that some run of an entry lacks."""
 
@@ -85,7 +89,6 @@ def export_table(board: Leaderboard, runs: pd.DataFrame, ranks: Mapping[str, str
         return None if found is None else _cell(found, marks[measure].get(entry.key, Mark.NONE))
 
     rows = _rows(board, rank_entries(board, runs).ranks if ranks is None else ranks, cell_of, board.measures)
-    columns = tuple(f"H ({board.convention})" if measure == "H" else measure for measure in board.measures)
     title = f"{board.setting.title}, average of {counted(len(board.averaged), 'dataset')}"
     note = (
         "Accuracy in per cent with 95 % Student-t intervals over seeds. Bold: highest; underlined: not shown to "
@@ -95,7 +98,9 @@ def export_table(board: Leaderboard, runs: pd.DataFrame, ranks: Mapping[str, str
     if board.common is not None:
         grid = f"{counted(len(board.averaged), 'dataset')} and {counted(len(board.seeds), 'seed')}"
         note += f" Runs are missing: averaged over the {grid} that the ranked methods share; n/N counts all runs."
-    return ExportTable(title, columns, rows, note + _provenance_notes(board))
+    if H in board.measures:
+        note += f" H: {_H_NOTES[board.convention]}."
+    return ExportTable(title, board.measures, rows, note + _provenance_notes(board))
 
 
 def dataset_table(board: Leaderboard, runs: pd.DataFrame, measure: str) -> ExportTable:

@@ -3,6 +3,7 @@ import io
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import duckdb
 import pytest
 from worlds import make_world
 
-from bench.analysis.leaderboard import leaderboard, settings
+from bench.analysis.leaderboard import HConvention, leaderboard, settings
 from bench.analysis.ranking import rank_entries
 from bench.analysis.table_exports import Mark, dataset_rows, dataset_table, export_table, to_csv, to_latex, to_markdown
 from bench.cli.report import report
@@ -104,6 +105,10 @@ def test_the_written_page_shows_the_numbers_of_every_export(folder: Path, world,
         cells = [re.split(r"\||&", line.strip("| \\")) for line in lines]
         assert [[re.findall(r"\d+\.\d\d", cell) for cell in row[2:5]] for row in cells] == on_page
         assert [row[0].strip().replace("--", "–") for row in cells] == ranks
+    assert "H" in table.columns
+    assert "H: harmonic mean of base and new accuracy on each dataset, averaged over the datasets." in table.note
+    of_means = export_table(replace(board, convention=HConvention.H_OF_MEANS), runs).note
+    assert "H: harmonic mean of the average base and the average new accuracy." in of_means
 
 
 def test_the_table_of_one_measure_by_dataset(world):
