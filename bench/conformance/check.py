@@ -1,5 +1,6 @@
 """Definition of checks, and running them on a method."""
 
+import functools
 import inspect
 import traceback
 from collections.abc import Callable, Iterator
@@ -138,9 +139,13 @@ def ensure_equal(found: Tensor, expected: Tensor, message: str, *, tolerance: fl
     ensure(worst <= allowed, f"{message}: they differ by up to {worst:.2e}")
 
 
+_NOT_OF_METHODS = ("/bench/", "/torch/", functools.__file__, "<frozen ")
+"""Parts of the file names of code that calls methods."""
+
+
 def describe_error(error: Exception) -> str:
     """The error in one line, with the innermost place in the method's own code."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "/bench/" not in frame.filename and "/torch/" not in frame.filename]
+    own = [frame for frame in frames if not any(part in frame.filename for part in _NOT_OF_METHODS)]
     place = f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
     return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"

@@ -21,7 +21,7 @@ ROUNDING = 1e-5
 """Relative difference allowed in single precision for another batch size or order."""
 
 
-@check("Fix the error of the traceback first; the other checks need a method that runs.", essential=True)
+@check("Correct this error first; the other checks need a method that runs.", essential=True)
 def it_runs(subject: Subject) -> None:
     """It prepares, trains and classifies with only what it declares in `needs`."""
     logits = subject.evaluation_logits(subject.finished)

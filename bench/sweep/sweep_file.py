@@ -11,6 +11,7 @@ from bench._util.atomic_write import write_atomically
 from bench.errors import UsageError
 from bench.spec import ExperimentSpec
 from bench.sweep.request import SweepRequest, option_name
+from datasets_registry import did_you_mean
 
 SWEEPS = "sweeps"
 """Folder of the kept sweep files, below the runs folder."""
@@ -30,7 +31,10 @@ def read_sweep_file(path: Path) -> dict[str, Any]:
     fields = {option_name(field): field for field in SweepRequest.model_fields}
     unknown = [name for name in values if name.replace("_", "-") not in fields]
     if unknown:
-        raise UsageError(f"The sweep file {path} sets the unknown option {unknown[0]!r}. Allowed: {', '.join(fields)}.")
+        raise UsageError(
+            f"The sweep file {path} sets the unknown option {unknown[0]!r}.{did_you_mean(unknown[0], list(fields))} "
+            f"Allowed: {', '.join(fields)}."
+        )
     return {fields[name.replace("_", "-")]: value for name, value in values.items()}
 
 

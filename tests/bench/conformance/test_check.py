@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import pytest
 
 from bench.conformance import CHECKS
 from bench.conformance import trial as _trial
+from bench.conformance.check import describe_error
 from bench.conformance.trial import DATASETS, TrialRow, TrialTimeoutError, trial, verdict
 from bench.context import RunContext
 from methods import METHODS
@@ -54,6 +56,17 @@ def test_a_failure_says_what_is_wrong_and_what_to_do(etl: Any, climbing: Any) ->
     found = json.loads(out)
     assert (code, found["method"], found["passed"]) == (1, "climbing", False)
     assert {check["check"] for check in found["checks"]} == set(CHECKS)
+
+
+def test_an_error_of_the_harness_names_no_line_of_the_standard_library() -> None:
+    class Empty:
+        @cached_property
+        def value(self) -> Any:
+            return self.missing  # type: ignore[attr-defined]
+
+    with pytest.raises(AttributeError) as caught:
+        _ = Empty().value
+    assert describe_error(caught.value) == "AttributeError: 'Empty' object has no attribute 'missing'"
 
 
 def test_an_unknown_method_is_refused_with_near_misses(etl: Any) -> None:
