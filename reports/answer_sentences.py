@@ -242,7 +242,9 @@ def _others(view: OverviewView, found: AnswerView) -> list[Markup]:
         parts = list(both) if len(both) == 1 else parts
     if parts:
         start = "No clear winner: " if here or (elsewhere and not tested) else ""
-        sentence = f"{start}{'; '.join(parts)}."
+        assert found.leader is not None
+        named = "; ".join(parts).replace(" it ", f" {_inline(view, found.leader)} ", 1)
+        sentence = f"{start}{named}."
         sentences.append(sentence[0].upper() + sentence[1:])
     return [Markup.escape(sentence) for sentence in sentences]
 

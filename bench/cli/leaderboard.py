@@ -37,8 +37,9 @@ def leaderboard(
 ) -> None:
     """Print one table per backbone, protocol and shots: averages over datasets in per cent, with 95 % intervals.
 
-    Rows are ordered by mean. Intervals of two rows do not test their difference; `etl-bench compare` does. An
-    incomplete row has no rank, is marked with an asterisk, and is named on standard error.
+    Rows are ordered by mean. Intervals of two rows do not test their difference; `etl-bench compare` does. A row
+    with missing runs is marked with an asterisk and named on standard error. It has no rank, unless most rows lack
+    runs: then the rows are compared on the runs that they share, and the text below the table says so.
     """
     from bench.analysis.leaderboard import HConvention
     from bench.api.leaderboard_table import board_title

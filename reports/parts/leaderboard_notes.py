@@ -35,7 +35,10 @@ def note_text(view: BoardView, overview: OverviewView) -> str:
     if answer.gains and easy and hard:
         which = "named by the user" if overview.named_groups else "by transfer difficulty"
         text += f" Gains are over zero-shot, in points. Easy datasets ({which}): {easy}. Hard datasets: {hard}."
-    if not view.complete:
+    if overview.common is not None:
+        grid = f"{counted(overview.common.datasets, 'dataset')} and {counted(overview.common.seeds, 'seed')}"
+        text += f" Ranked methods are averaged over the {grid} that they share. Hatched: runs are missing."
+    elif not view.complete:
         text += " Hatched: runs are missing, so the average has no rank and no interval."
     if any(entry.oracle for entry in view.entries):
         text += (
@@ -65,8 +68,9 @@ def _power_note(view: BoardView) -> str:
     found = sorted(view.standings.detectable.values())
     if not found:
         return ""
-    ends = f"{percent(found[0], 1)} to {percent(found[-1], 1)}" if len(found) > 1 else percent(found[0], 1)
+    least, most = percent(found[0], 1), percent(found[-1], 1)
+    ends = f"{least} points" if least == most else f"{least} to {most} points, depending on the method,"
     return (
-        f" With {counted(len(view.seeds), 'seed')}, the tests detect a difference of {ends} points from the best, "
-        "depending on the method, in 80 % of repetitions."
+        f" With {counted(len(view.seeds), 'seed')}, the tests detect a difference of {ends} from the best in 80 % of "
+        "repetitions."
     )

@@ -23,6 +23,7 @@ from reports.answer_sentences import (
     scope_link,
     small_print,
 )
+from reports.parts.leaderboard_notes import note_text
 
 
 def overview_of(runs, difficulty=None):
@@ -72,15 +73,16 @@ def test_the_leader_of_the_sentence_is_the_first_row_of_the_board(runs, name):
     ]
     if view.answers["H"].lead is not None and view.answers["H"].lead.over_seeds is not None:
         others = len(view.answers["H"].behind)
+        leader = first.name.replace("Zero-shot", "zero-shot")
         if not tied:
-            assert "o other method matches it here" in text
+            assert f"o other method matches {leader} here" in text
         elif len(tied) == 1:
-            assert f"{tied[0].replace('Zero-shot', 'zero-shot')} may match it here" in text
+            assert f"{tied[0].replace('Zero-shot', 'zero-shot')} may match {leader} here" in text
         else:
             included = ", zero-shot CLIP included," if "Zero-shot CLIP" in tied and len(tied) < others else ""
             every = "both others" if others == 2 else f"all {others} others"
             some = every if len(tied) == others else f"{len(tied)} of {others} others"
-            assert f"No clear winner: {some}{included} may match it here" in text
+            assert f"No clear winner: {some}{included} may match {leader} here" in text
 
 
 def test_both_intervals_stand_beside_the_lead(runs):
@@ -136,11 +138,11 @@ def test_the_same_methods_here_and_elsewhere_are_named_once(runs):
     for lead in (replace(same["lead"], over_seeds=(-0.1, 0.1)), replace(same["lead"], over_seeds=(0.01, 0.1))):
         changed = replace(view, answers={**view.answers, "H": replace(found, **{**same, "lead": lead})})
         text = answer(changed, "H").striptags()
-        once = "No clear winner: both others may match it here and elsewhere." in text
+        once = f"No clear winner: both others may match {view.method(found.leader).name} here and elsewhere." in text
         assert once == (lead.over_seeds[0] < 0), "the number of comparisons matters in one place only"
     nobody = replace(found, open_here=(), open_elsewhere=())
     text = answer(replace(view, answers={**view.answers, "H": nobody}), "H").striptags()
-    assert "No other method matches it here or elsewhere." in text
+    assert f"No other method matches {view.method(found.leader).name} here or elsewhere." in text
 
 
 CONCLUSIONS = {  # settled, trend, hard above easy -> the end of the sentence
@@ -169,7 +171,9 @@ def test_other_datasets_are_promised_only_what_the_datasets_show(runs):
     _, view = overview_of(runs)
     found = view.answers["H"]
     text = answer(view, "H").striptags()
-    assert ("o other method matches it here or elsewhere" in text) == (not found.open_elsewhere)
+    assert (f"o other method matches {view.method(found.leader).name} here or elsewhere" in text) == (
+        not found.open_elsewhere
+    )
     _, one = overview_of(runs[runs["dataset"] == "dtd"])
     assert "datasets of this kind" not in answer(one, "H").striptags()
     assert "elsewhere" not in answer(one, "H").striptags()
@@ -352,6 +356,20 @@ def test_methods_are_compared_on_what_they_share_and_the_line_says_so(runs, name
     assert scope_link(view) == f' <a href="#setting={whole.anchor}">Show all runs</a>'
     assert site.overviews[first_shown(site)] == view
     assert "not ranked" not in missing_runs(view)
+    note = note_text(board, view)
+    assert "that they share. Hatched: runs are missing." in note
+    assert "no rank" not in note
+
+
+def test_the_detectable_difference_is_one_number_where_both_ends_are_printed_alike(runs):
+    site, view = overview_of(runs)
+    board = site.boards[0]
+    for ends, text in (
+        ((0.009, 0.0091), "a difference of 0.9 points from the best in"),
+        ((0.009, 0.02), "a difference of 0.9 to 2.0 points, depending on the method, from the best in"),
+    ):
+        changed = replace(board, standings=replace(board.standings, detectable=dict(zip("ab", ends, strict=True))))
+        assert text in note_text(changed, view)
 
 
 def test_the_common_cells_give_the_numbers_of_a_board_of_these_runs_alone(runs):
