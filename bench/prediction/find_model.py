@@ -26,8 +26,9 @@ def find_model(name: str | Path, runs: Path = Path("runs")) -> Path:
     if len(found) == 1:
         return found[0]
     if found:
-        ids = ", ".join(path.stem for path in found)
-        raise UsageError(f"{name} is the name of {len(found)} models in {runs / MODELS}: {ids}; give one of these.")
+        methods = {m.path: f" ({m.info.spec.method})" for m in models if m.info is not None}
+        ids = ", ".join(f"{path.stem}{methods.get(path, '')}" for path in found)
+        raise UsageError(f"{name} is the name of {len(found)} models in {runs / MODELS}: {ids}; give one of these ids.")
     raise UsageError(
         f"There is no model {name}: no such file, and none of the {len(models)} in {runs / MODELS} has this name. "
         "`etl-bench models` lists them, and `run --keep-models best` makes them."
