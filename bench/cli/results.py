@@ -8,7 +8,10 @@ import typer
 from bench._util.counted import counted
 from bench._util.output_paths import check_output_file
 from bench.cli import _options as opt
-from bench.cli._print import print_line, print_rows, records, remark
+from bench.cli._print import print_facts, print_line, print_rows, records, remark
+
+MOST_COLUMNS = 12
+"""Columns of the widest table of a query; a terminal has no room for more."""
 
 results_app = typer.Typer(
     no_args_is_help=True,
@@ -22,13 +25,22 @@ def sql(
     runs: opt.Runs = opt.DEFAULT_RUNS,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Run one read-only SQL statement on the tables runs, scores, predictions, difficulty and published."""
+    """Run one read-only SQL statement on the tables runs, scores, predictions, difficulty and published.
+
+    A row of more than 12 columns is printed as one line per column.
+    """
     from bench.store import fresh_store
 
     frame = fresh_store(runs).query(query)
     if not runs.exists():
         remark(f"There is no folder {runs}, so there are no runs, only published numbers.")
-    print_rows(records(frame), [str(name) for name in frame.columns], as_json=as_json)
+    rows, columns = records(frame), [str(name) for name in frame.columns]
+    if as_json or len(columns) <= MOST_COLUMNS or not rows:
+        print_rows(rows, columns, as_json=as_json)
+        return
+    for row in rows:
+        print_facts(row, as_json=False)
+        print_line("")
 
 
 @results_app.command("export")

@@ -359,6 +359,10 @@ def test_sql_is_answered_as_table_and_json_and_never_writes(etl):
     assert re.search(r"method +seed +error message", out)
     _, out, _ = etl("results", "sql", "select seed, error_message, created_at from runs order by seed", "--json")
     assert json.loads(out)[0] == {"seed": 0, "error_message": None, "created_at": "2026-01-02T03:04:05"}
+    code, out, _ = etl("results", "sql", "select * from runs order by seed limit 2")
+    lines = out.splitlines()
+    assert (code, sum(line.startswith("method  ") for line in lines)) == (0, 2), "one line per column of each row"
+    assert max(map(len, lines)) <= 180
     code, _, err = etl("results", "sql", "delete from runs")
     assert code == 2
     assert err.startswith("error: DELETE is not a reading statement")
