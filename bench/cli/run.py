@@ -129,8 +129,13 @@ def _answer(runs: Path, made: "Plan") -> None:
     from bench.api.results import Results
     from bench.cli._answer import print_answer
     from bench.errors import StoreLockedError
+    from bench.results.shards import Shards
 
+    planned = frozenset(spec.run_id for spec in made.specs)
     try:
-        print_answer(Results(runs, frozenset(spec.run_id for spec in made.specs)))
+        print_answer(Results(runs, planned))
     except StoreLockedError as error:
         remark(f"note: {error} `etl-bench leaderboard` shows the results.")
+        return
+    if any(entry.run_id not in planned for entry in Shards(runs).scan()):
+        print_line("These are the runs of this command. `etl-bench leaderboard` shows all runs of the folder.")

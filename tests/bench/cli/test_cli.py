@@ -100,11 +100,14 @@ def test_a_run_writes_shards_and_database_and_a_second_one_does_nothing(etl, tmp
 
 
 def test_one_more_seed_runs_only_that_seed(etl):
-    etl(*RUN, *FAKE)
-    code, _, err = etl(*RUN[:-1], "1,2,5", *FAKE)
+    _, first, _ = etl(*RUN, *FAKE)
+    code, out, err = etl(*RUN[:-1], "1,2,5", *FAKE)
     assert code == 0
     assert "4 runs: 3 done, 1 to do\n" in err
     assert "seed 5" in err
+    assert "shows all runs of the folder" not in first + out, "there are no others"
+    _, out, _ = etl(*RUN[:-1], "6,", *FAKE)
+    assert out.endswith("`etl-bench leaderboard` shows all runs of the folder.\n")
 
 
 def test_failures_are_listed_and_tried_again(etl, monkeypatch):
