@@ -242,8 +242,8 @@ def _image_findings(
         first = (across_classes or across_parts or copies)[0]
         yield Finding(
             "duplicates",
-            f"{len(copies)} images occur more than once with the same bytes; {len(across_parts)} of them in two parts "
-            f"of the split, {len(across_classes)} in two classes. For example {first[0].sample.key} and "
+            f"Images that occur more than once with the same bytes: {len(copies)}, of them {len(across_parts)} in two "
+            f"parts of the split and {len(across_classes)} in two classes. For example {first[0].sample.key} and "
             f"{first[1].sample.key}.",
             level=Level.NOTE,
         )
