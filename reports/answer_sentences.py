@@ -42,7 +42,8 @@ def small_print(view: OverviewView, measure: str) -> Markup:
     found, parts = view.answers[measure], []
     counts = [counted(len(view.methods), "method"), counted(len(view.datasets), "dataset")]
     if view.seeds:
-        counts += [counted(len(view.seeds), "seed"), counted(view.n_runs, "run")]
+        compared = "" if view.common is None else " compared"
+        counts += [counted(len(view.seeds), "seed"), f"{counted(view.n_runs, 'run')}{compared}"]
     else:
         counts.append("one published value each")
     missing = "" if view.missing is None else f"; {view.missing.n} missing"
@@ -231,44 +232,43 @@ def _others(view: OverviewView, found: AnswerView) -> list[Markup]:
     sentences = []
     if following != found.lead.reference:
         sentences.append(f"Next is {_inline(view, following)}, {unsigned(-found.behind[following][0])} lower.")
-    parts = [_may_match(view, found, here, found.lead.over_seeds, "here")] if tested else []
+    assert found.leader is not None
+    leader = _inline(view, found.leader)
+    parts = [_may_match(view, found, here, found.lead.over_seeds, f"{leader} here")] if tested else []
     if found.lead.n > 1:
-        where = "elsewhere" if tested else "on other datasets of this kind"
-        parts.append(_may_match(view, found, elsewhere, found.lead.over_datasets, where))
+        whom = "it elsewhere" if tested else f"{leader} on other datasets of this kind"
+        parts.append(_may_match(view, found, elsewhere, found.lead.over_datasets, whom))
     if tested and found.lead.n > 1 and set(here) == set(elsewhere):
-        where = "here and elsewhere" if here else "here or elsewhere"
-        intervals = (found.lead.over_seeds, found.lead.over_datasets)
-        both = {_may_match(view, found, here, ends, where) for ends in intervals}
+        whom = f"{leader} here {'and' if here else 'or'} elsewhere"
+        both = {_may_match(view, found, here, ends, whom) for ends in (found.lead.over_seeds, found.lead.over_datasets)}
         parts = list(both) if len(both) == 1 else parts
     if parts:
         start = "No clear winner: " if here or (elsewhere and not tested) else ""
-        assert found.leader is not None
-        named = "; ".join(parts).replace(" it ", f" {_inline(view, found.leader)} ", 1)
-        sentence = f"{start}{named}."
+        sentence = f"{start}{'; '.join(parts)}."
         sentences.append(sentence[0].upper() + sentence[1:])
     return [Markup.escape(sentence) for sentence in sentences]
 
 
 def _may_match(
-    view: OverviewView, found: AnswerView, keys: Sequence[str], ends: tuple[float, float] | None, where: str
+    view: OverviewView, found: AnswerView, keys: Sequence[str], ends: tuple[float, float] | None, whom: str
 ) -> str:
     """How many other methods may be as good as the best one, and whether zero-shot is among them.
 
-    `ends` is the interval of the gain over zero-shot. Where it lies above 0, zero-shot can be among them only because
-    several comparisons are made, and the sentence says so.
+    `whom` is the best method, and where they may match it. `ends` is the interval of the gain over zero-shot. Where it
+    lies above 0, zero-shot can be among them only because several comparisons are made, and the sentence says so.
     """
     n = len(found.behind)
     if not keys:
-        return f"no other method matches it {where}"
+        return f"no other method matches {whom}"
     if len(keys) == 1:
-        return f"{_inline(view, keys[0])} may match it {where}"
+        return f"{_inline(view, keys[0])} may match {whom}"
     every = "both others" if n == 2 else f"all {n} others"
     some = every if len(keys) == n else f"{len(keys)} of {n} others"
     assert found.lead is not None
     if found.lead.reference == view.baseline and view.baseline in keys and ends is not None and ends[0] > 0:
-        return f"{some} may match it {where}, allowing for the number of comparisons"
+        return f"{some} may match {whom}, allowing for the number of comparisons"
     among = ", zero-shot CLIP included," if view.baseline in keys and len(keys) < n else ""
-    return f"{some}{among} may match it {where}"
+    return f"{some}{among} may match {whom}"
 
 
 def _hard(view: OverviewView, found: AnswerView) -> list[Markup]:

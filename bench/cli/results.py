@@ -57,7 +57,7 @@ def export_runs(
     done = export_bundle(Shards(runs), opt.chosen_runs(runs, where), out)
     content = f"{counted(done.runs, 'run')} and {counted(done.difficulties, 'difficulty')}"
     print_line(f"{content}, {done.bytes / 2**20:.1f} MiB in {out}")
-    print_line(f"root {done.root}")
+    print_line(f"digest of its content: {done.root}")
 
 
 @results_app.command("import")
