@@ -10,7 +10,6 @@ from ._custom.add_notes import notes_on as notes_on
 from ._custom.class_names import guess_names as guess_names
 from ._custom.dataset import SplitRule as SplitRule
 from ._custom.describe import AddRequest as AddRequest
-from ._custom.feature_bundle import BACKBONE_PREFIX as BACKBONE_PREFIX
 from ._custom.feature_bundle import FeatureBundle as FeatureBundle
 from ._custom.feature_bundle import FeatureRows as FeatureRows
 from ._custom.feature_bundle import find_bundles as find_bundles
@@ -18,6 +17,8 @@ from ._custom.feature_bundle import import_bundle as import_bundle
 from ._custom.folders import CUSTOM_FOLDERS_VARIABLE as CUSTOM_FOLDERS_VARIABLE
 from ._custom.folders import custom_folders as custom_folders
 from ._custom.folders import user_custom_folder as user_custom_folder
+from ._custom.imported_backbones import BACKBONE_PREFIX as BACKBONE_PREFIX
+from ._custom.imported_backbones import has_imported_features as has_imported_features
 from ._custom.inspection import BadImagesError as BadImagesError
 from ._custom.table import ColumnNames as ColumnNames
 from ._doctor.check import CheckResult as CheckResult
@@ -79,6 +80,7 @@ from ._readers.held_out import hold_out_validation as hold_out_validation
 from ._readers.held_out import split_by_hash as split_by_hash
 from ._readers.image_suffixes import image_suffixes as image_suffixes
 from ._readers.layouts import ImageFolders as ImageFolders
+from ._registry import IMPORT_MISTAKES as IMPORT_MISTAKES
 from ._registry import NAME_PATTERN as NAME_PATTERN
 from ._registry import Registry as Registry
 from ._registry import catalogue_modules as catalogue_modules

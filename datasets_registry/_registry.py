@@ -23,6 +23,10 @@ def catalogue_modules(package: str, folders: Iterable[str]) -> list[str]:
     return [f"{package}.{name}" for name in names if not name.startswith("_")]
 
 
+IMPORT_MISTAKES = (ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError, LookupError)
+"""What a mistake in a Python file raises when the file is imported."""
+
+
 def import_catalogue(package: str, folders: Iterable[str]) -> None:
     """Import all modules of a catalogue. Raises RegistrationError with file and line if one cannot be imported."""
     for module in catalogue_modules(package, folders):
@@ -30,7 +34,7 @@ def import_catalogue(package: str, folders: Iterable[str]) -> None:
             importlib.import_module(module)
         except BenchError:
             raise
-        except Exception as error:
+        except IMPORT_MISTAKES as error:
             raise RegistrationError(_import_failure(module, error)) from error
 
 

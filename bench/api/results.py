@@ -20,6 +20,7 @@ from bench.sweep import cache_folder, missing_specs, parse_shots, unfinished_swe
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bench._util.text_cache import TextCache
     from bench.analysis.leaderboard import HConvention, Leaderboard
     from bench.store import Store
     from bench.sweep import UnfinishedSweep
@@ -234,18 +235,15 @@ class Results:
 
     @cached_property
     def _frame(self) -> pd.DataFrame:
-        frame = described_runs(self._store)
+        frame = self._store.runs_frame(installed=installed_methods())
         return frame if self.run_ids is None else frame[frame["run_id"].isin(self.run_ids)].reset_index(drop=True)
 
 
-def described_runs(store: Store, *, outcomes: bool = False) -> pd.DataFrame:
-    """The runs of a store, and which were made with other code or settings than those of the installed methods."""
+def installed_methods() -> TextCache:
+    """The cache of the installed methods' facts, which saves importing them."""
     from bench._util.text_cache import TextCache
-    from bench.method_info.changed_settings import with_changed_settings
-    from bench.provenance.staleness import Staleness
 
-    kept = TextCache(cache_folder(None))
-    return with_changed_settings(store.runs_frame(outcomes=outcomes, staleness=Staleness(None, kept=kept)), kept)
+    return TextCache(cache_folder(None))
 
 
 def load_results(runs: str | Path = _DEFAULT_RUNS) -> Results:

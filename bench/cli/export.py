@@ -81,7 +81,7 @@ def export(
 
     from bench.analysis.leaderboard import HConvention, leaderboards
     from bench.analysis.table_exports import dataset_rows, dataset_table, export_table, to_csv, to_latex, to_markdown
-    from bench.api.results import described_runs
+    from bench.api.results import installed_methods
     from bench.store import fresh_store, write_parquet
     from bench.sweep import missing_specs, unfinished_sweeps
 
@@ -97,7 +97,7 @@ def export(
     if out is not None:
         check_output_folder(out, "--out") if kind in FOLDERS else check_output_file(out, "--out")
     how = opt.parse_choice(HConvention, convention, "--h")
-    frame = described_runs(fresh_store(runs), outcomes=True)
+    frame = fresh_store(runs).runs_frame(outcomes=True, installed=installed_methods())
     planned = missing_specs(unfinished_sweeps(runs))
     boards = leaderboards(
         frame,

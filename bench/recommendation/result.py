@@ -19,7 +19,7 @@ from bench.recommendation.race import RaceResult
 from bench.recommendation.request import RecommendRequest
 from bench.statistics import MeanTest
 from bench.sweep.request import SweepRequest
-from datasets_registry import BACKBONE_PREFIX
+from datasets_registry import has_imported_features
 
 MOST_NAMED = 4
 """Largest number of methods that a sentence lists."""
@@ -55,7 +55,7 @@ class Recommendation:
     @property
     def keeps_model(self) -> bool:
         """Whether the tuned model can be kept; imported features have no image tower for `etl-bench predict`."""
-        return not self.request.sweep.backbones[0].startswith(f"{BACKBONE_PREFIX}.")
+        return not has_imported_features(self.request.sweep.backbones[0])
 
     @property
     def commands(self) -> list[str]:

@@ -12,9 +12,7 @@ from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import HConvention
 from bench.analysis.reproduction import published_settings
 from bench.errors import UsageError
-from bench.method_info.changed_settings import with_changed_settings
 from bench.presenters import published_site, registered, site_view
-from bench.provenance.staleness import Staleness
 from bench.published import published_difficulty, published_frame
 from bench.results.nearby_runs import no_runs
 from bench.site.example_images import example_images
@@ -69,9 +67,7 @@ def write_page(request: PageRequest) -> SiteView:
         check_page(request.out)
     text_cache = TextCache(request.cache)
     store = fresh_store(request.runs)
-    runs = with_changed_settings(
-        store.runs_frame(outcomes=True, staleness=Staleness(None, kept=text_cache)), text_cache
-    )
+    runs = store.runs_frame(outcomes=True, installed=text_cache)
     pictures = Gallery(request.data_root, pictures=request.images)
     view = site_view(
         runs,

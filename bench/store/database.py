@@ -21,7 +21,9 @@ import duckdb
 import pandas as pd
 
 from bench._util.prefetch import prefetch
+from bench._util.text_cache import TextCache
 from bench.errors import QueryError, ShardError, StoreError, StoreLockedError
+from bench.method_info.changed_settings import with_changed_settings
 from bench.provenance.staleness import Staleness
 from bench.published import PUBLISHED_COLUMNS
 from bench.results.import_notes import unverified_imports
@@ -142,7 +144,7 @@ class Store:
 
     # --- queries ------------------------------------------------------------------------------------------------------
 
-    def runs_frame(self, *, outcomes: bool = False, staleness: Staleness | None = None) -> pd.DataFrame:
+    def runs_frame(self, *, outcomes: bool = False, installed: TextCache | None = None) -> pd.DataFrame:
         """One row per run and split, ordered by spec. A failed run is one row without a split.
 
         Runs with an open score also have the splits `open-base` and `open-new`, base and new images among all names,
@@ -150,7 +152,8 @@ class Store:
 
         With `outcomes`, `correct` is an array `(n,)`: whether each test image is classified correctly, ordered by
         image; `images` is a digest of the images and their labels. Both are None for runs without predictions. With
-        `staleness`, `stale` is the change of the method's code since the run; empty if there is none.
+        `installed`, the cache of the installed methods' facts, `stale` is the change of the method's code since the
+        run, and `changed_settings` has the names of settings that are not the published ones; empty if there are none.
 
         `support_digest` is the digest of the support images' contents, for runs with targets. Provenance, which is long
         and rarely needed, is in `provenance_frame`. `imported` is True if the run was imported and not verified since.
@@ -179,8 +182,9 @@ class Store:
                 ORDER BY backbone, protocol, dataset, method, shots, seed, run_id, split"""
         )
         frame = frame.assign(imported=frame["run_id"].isin(unverified_imports(self.runs)))
-        if staleness is None:
+        if installed is None:
             return frame
+        staleness = Staleness(None, kept=installed)
         made = self._frame(
             "SELECT run_id, method, provenance ->> '$.method_digest', provenance ->> '$.machinery_digest' FROM runs"
         ).astype(object)
@@ -188,7 +192,7 @@ class Store:
             run_id: ", ".join(staleness.code_reasons(method, own, shared))
             for run_id, method, own, shared in made.where(made.notna(), None).itertuples(index=False, name=None)
         }
-        return frame.assign(stale=frame["run_id"].map(stale))
+        return with_changed_settings(frame.assign(stale=frame["run_id"].map(stale)), installed)
 
     def curves_frame(self) -> pd.DataFrame:
         """One row per run, split and epoch of a recorded curve, in the order of training."""

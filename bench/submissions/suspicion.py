@@ -6,6 +6,7 @@ The checks use facts of the runs of one submission and of those that came before
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
+from bench._util.counted import counted
 from bench.submissions.run_facts import RunFacts, truth_keys
 
 SAME_DEVICE, OTHER_DEVICE = 1e-9, 0.01
@@ -140,8 +141,7 @@ def seed_notes(mine: Sequence[RunFacts]) -> Iterator[str]:
         if uneven := sorted(name for name, found in datasets.items() if found != set(seeds)):
             yield f"{what}: not every dataset has the seeds {_listed(seeds)}: {', '.join(uneven[:3])}"
         if len(seeds) < FEWEST_SEEDS:
-            given = f"{len(seeds)} seed{'s' * (len(seeds) > 1)}"
-            yield f"{what}: {given}; the variation over seeds needs at least {FEWEST_SEEDS}"
+            yield f"{what}: {counted(len(seeds), 'seed')}; the variation over seeds needs at least {FEWEST_SEEDS}"
         elif seeds != list(range(seeds[0], seeds[0] + len(seeds))):
             yield f"{what}: the seeds {_listed(seeds)} are not consecutive, so they may have been chosen"
     repeated = [key for key, found in cells.items() if len(seeds_of[key]) >= FEWEST_SEEDS]

@@ -8,7 +8,7 @@ from bench._util.counted import counted
 from bench.errors import ImpossibleCombinationError
 from bench.spec import ExperimentSpec
 from bench.tuned import MODELS, ModelInfo, list_models, model_group, model_path
-from datasets_registry import BACKBONE_PREFIX
+from datasets_registry import has_imported_features
 
 KeepModels = Literal["best", "all"]
 
@@ -20,7 +20,7 @@ def check_keepable(specs: Iterable[ExperimentSpec]) -> None:
     not classify images.
     """
     specs = list(specs)
-    if imported := sorted({spec.backbone for spec in specs if spec.backbone.startswith(f"{BACKBONE_PREFIX}.")}):
+    if imported := sorted({spec.backbone for spec in specs if has_imported_features(spec.backbone)}):
         raise ImpossibleCombinationError(
             f"--keep-models: {', '.join(imported)} has imported features and no image tower, so a kept model could not "
             "classify images. Leave out --keep-models."

@@ -17,6 +17,7 @@ from bench.sweep.machine import cache_folder, cores, exported_threads
 from bench.sweep.option_choices import LauncherName
 from bench.sweep.option_texts import minutes, parse_slurm_set
 from bench.sweep.request import RUNS_PER_JOB, SLURM_TIME, SweepRequest
+from datasets_registry import has_imported_features
 
 if TYPE_CHECKING:
     from bench.launch.fork_server import ForkServer
@@ -118,7 +119,7 @@ def early_server(request: SweepRequest) -> Iterator[ForkServer | None]:
 
 def worker_imports(request: SweepRequest) -> list[str]:
     """The modules that every run imports: the runner and, if it is the default and a backbone has towers, open_clip."""
-    towers = not all(backbone.startswith("features.") for backbone in request.backbones)
+    towers = not all(map(has_imported_features, request.backbones))
     return [request.runner, *(["open_clip"] if towers and request.runner == DEFAULT_RUNNER else [])]
 
 

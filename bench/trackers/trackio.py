@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import trackio
@@ -33,7 +33,9 @@ class TrackioTracker:
             if self._known(name, moment):
                 return False
         config = {**run.parameters, **run.tags, CREATED_AT: moment}
-        try:
+        with ExitStack() as on_failure:
+            if not self._remote:
+                on_failure.callback(self._delete, name)  # an incomplete run would count as sent
             with _warnings_as_errors():
                 opened = trackio.init(
                     self._project, name, run.group, config=config, embed=False, auto_log_gpu=False, auto_log_cpu=False
@@ -42,10 +44,7 @@ class TrackioTracker:
                     opened.log({f"curve/{key}": value for key, value in values.items()}, step=epoch)
                 opened.log(dict(run.metrics))
                 opened.finish()
-        except Exception:
-            for item in [] if self._remote else self._runs_here(name):
-                item.delete()  # an incomplete run would count as sent
-            raise
+            on_failure.pop_all()
         return True
 
     def _known(self, name: str, moment: str) -> bool:
@@ -60,6 +59,10 @@ class TrackioTracker:
                 return True
             item.delete()
         return False
+
+    def _delete(self, name: str) -> None:
+        for item in self._runs_here(name):
+            item.delete()
 
     def _runs_here(self, name: str) -> list[Any]:
         """The runs of this name on this machine."""

@@ -19,12 +19,11 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from datasets_registry._custom.folders import custom_files, custom_folders
+from datasets_registry._custom.imported_backbones import BACKBONE_PREFIX
 from datasets_registry._errors import DataError
 from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample
 
 BUNDLE_VERSION = 1
-BACKBONE_PREFIX = "features"
-"""First part of the slug of a backbone that exists only as imported features: `features.<name>`."""
 
 
 class BundleFacts(BaseModel):

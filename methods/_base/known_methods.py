@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, cast
 
 import methods
-from datasets_registry import METHODS_GROUP, catalogue_modules
+from datasets_registry import IMPORT_MISTAKES, METHODS_GROUP, catalogue_modules
 from methods._base import backbone_sizes, method_info, parameter_formula, recipe, selection
 from methods._base.without_torch import ModulesWithoutTorch
 
@@ -31,9 +31,7 @@ def known_methods() -> MethodRegistry:
     if "torch" not in sys.modules and not entry_points(group=METHODS_GROUP):
         try:
             return methods_without_torch()
-        except (
-            Exception
-        ):  # the facts of a method need a value of torch, or its file has a mistake that the import names
+        except IMPORT_MISTAKES:  # the facts of a method need a value of torch, or the import below names the mistake
             pass
     return methods.METHODS
 

@@ -1,6 +1,6 @@
 """The static picture of the first screen: accuracy against difficulty with named datasets, and A minus B below.
 
-`script/hero_drawing.js` draws the same picture for any two methods, with the positions of `hero_places`.
+`script/hero_drawing.js` plots the same chart for any two methods, with the positions of `hero_places`.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,13 +1,14 @@
 """The datasets and seeds that most entries of a leaderboard have, to compare on them."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
 from bench.analysis.leaderboard.board import CommonCells, Leaderboard
-from bench.analysis.leaderboard.entry import Entry
 
+Gaps = Mapping[str, Mapping[str, set[int]]]
+"""The seeds that each entry lacks on each dataset."""
 _ALL_SUBSETS = 8
 """Largest number of seeds for which every subset is tried; beyond it, only the seeds that most entries have."""
 
@@ -39,11 +40,13 @@ def common_cells(board: Leaderboard) -> CommonCells | None:
     half = max(2, (len(entries) + 1) // 2)
     if sum(entry.complete for entry in entries) >= half:
         return None
+    gaps = _gaps(board)
+    compared = {entry.key: gaps[entry.key] for entry in entries}
     for fewest in range(half, 1, -1):
-        grids = list(_grids(board, entries, fewest))
+        grids = list(_grids(board, compared, fewest))
         if grids:
             best = max(grids, key=lambda grid: grid.size)  # the first of equals
-            seeds, gaps = set(best.seeds), _gaps(board, board.entries)
+            seeds = set(best.seeds)
             inside = {key for key, lacks in gaps.items() if not any(lacks[name] & seeds for name in best.datasets)}
             kept = tuple(entry.key for entry in board.entries if entry.key in inside)
             left = tuple(entry.key for entry in board.entries if entry.key not in inside)
@@ -51,9 +54,8 @@ def common_cells(board: Leaderboard) -> CommonCells | None:
     return None
 
 
-def _grids(board: Leaderboard, entries: Sequence[Entry], fewest: int) -> Iterator[_Grid]:
+def _grids(board: Leaderboard, gaps: Gaps, fewest: int) -> Iterator[_Grid]:
     """For each choice of seeds, grids of the datasets that most entries have; at least `fewest` have all of a grid."""
-    gaps = _gaps(board, entries)
     for seeds in _subsets(board, gaps):
         has = {d: frozenset(key for key, lacks in gaps.items() if not lacks[d] & set(seeds)) for d in board.datasets}
         source = board.setting.source
@@ -70,16 +72,15 @@ def _grids(board: Leaderboard, entries: Sequence[Entry], fewest: int) -> Iterato
                 yield _Grid(datasets, seeds, keys)
 
 
-def _gaps(board: Leaderboard, entries: Sequence[Entry]) -> Mapping[str, Mapping[str, set[int]]]:
-    """The seeds that each entry lacks on each dataset: all, if it lacks its only run, which needs no seed."""
-    gaps: dict[str, dict[str, set[int]]] = {entry.key: defaultdict(set) for entry in entries}
-    for entry in entries:
-        for cell in entry.missing:
-            gaps[entry.key][cell.dataset] |= {cell.seed} if cell.seed in board.seeds else set(board.seeds)
+def _gaps(board: Leaderboard) -> Gaps:
+    """The gaps of all entries; an entry that lacks its only run, which needs no seed, lacks all seeds."""
+    gaps: dict[str, dict[str, set[int]]] = {entry.key: defaultdict(set) for entry in board.entries}
+    for cell in board.missing:
+        gaps[cell.entry][cell.dataset] |= {cell.seed} if cell.seed in board.seeds else set(board.seeds)
     return gaps
 
 
-def _subsets(board: Leaderboard, gaps: Mapping[str, Mapping[str, set[int]]]) -> Iterator[tuple[int, ...]]:
+def _subsets(board: Leaderboard, gaps: Gaps) -> Iterator[tuple[int, ...]]:
     def lacking(seed: int) -> int:
         return sum(seed in seeds for lacks in gaps.values() for seeds in lacks.values())
 

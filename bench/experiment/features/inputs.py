@@ -134,10 +134,7 @@ class Inputs:
         if isinstance(images, FeatureRows):
             rows = torch.from_numpy(images.rows([s.key for s in samples])).to(self.backbone.device)
             return rows.repeat(len(views), 1, 1)
-        found = self._stored(self._features, images, samples, views)
-        if not kept:
-            self._features.forget(self._addressed(images, [(s, view) for s in samples for view in views])[0])
-        return found
+        return self._stored(self._features, images, samples, views, kept=kept)
 
     def pooled(self, images: Images, samples: Sequence[Sample], view: View) -> Tensor:
         """Pooled states, which the frozen tower projects to features: `(n, width)`, on the backbone's device."""
@@ -175,16 +172,20 @@ class Inputs:
         views: Sequence[View],
         together: Sequence[View] = (),
         memory: SupportMemory | None = None,
+        *,
+        kept: bool = True,
     ) -> Tensor:
         """Rows of a store, `(n_views, n, dim)`. What is missing is computed with the views of `together`.
 
-        All views of an image follow each other, so that it is loaded once.
+        All views of an image follow each other, so that it is loaded once. Without `kept` the store forgets the rows.
         """
         wanted = self._addressed(images, [(sample, view) for sample in samples for view in views], memory)
         if together and not store.holds(wanted[0]):
             every = dict.fromkeys([*views, *together])
             store.get(*self._addressed(images, [(sample, view) for sample in samples for view in every], memory))
         rows = store.get(*wanted).view(len(samples), len(views), -1)
+        if not kept:
+            store.forget(wanted[0])
         return on_device(rows.transpose(0, 1).contiguous(), self.backbone.device)
 
     def _addressed(
