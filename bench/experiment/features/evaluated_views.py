@@ -6,7 +6,6 @@ before normalisation (150 KB per image of 224 pixels), so no bit of a result dep
 """
 
 import hashlib
-import logging
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -16,16 +15,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.errors import CacheError
 from bench.experiment.features.budget import Budget, Share
-from bench.experiment.features.feature_blocks import BlockFolder, missing, name_folder
+from bench.experiment.features.feature_blocks import SpareBlocks, missing
 from bench.experiment.features.rendered_views import RenderedViews
 
 Render = Callable[[Sequence[int]], list[NDArray[np.uint8]]]
 """Positions in a list of addresses -> their views, each `(size, size, 3)`."""
-
-_LOG = logging.getLogger("bench.experiment.features")
-_UNWRITABLE = "The cache of test images {folder} cannot be written ({reason})."
 
 
 class EvaluatedViews:
@@ -43,11 +38,11 @@ class EvaluatedViews:
     ) -> None:
         self._memory = memory
         self._lock = Lock()
-        self._blocks: BlockFolder | None = None
+        self._blocks: SpareBlocks | None = None
         if folder is not None and limit:
             place, share = folder / "features" / _folder_name(memory), Share(folder, "*-pixels", limit)
-            self._blocks = BlockFolder(place, budget, share, unwritable=_UNWRITABLE)
-            self._writable = True
+            without = "Test images that are not stored are decoded in every run."
+            self._blocks = SpareBlocks(place, budget, share, title=_described(memory), without=without)
 
     def get(self, addresses: Sequence[bytes], render: Render) -> list[NDArray[np.uint8]]:
         """Views in the order of `addresses`, each `(size, size, 3)`; `render` is called for those not stored."""
@@ -57,7 +52,7 @@ class EvaluatedViews:
             found = {a: view for a in addresses if (view := self._memory.held(a)) is not None}
             self._read(self._blocks, addresses, found)
             fresh = [addresses[i] for i in self._blocks.lacking(addresses)]
-            room = self._writable and self._blocks.fits(len(fresh) * 3 * self._memory.size**2)
+            room = self._blocks.fits(len(fresh) * 3 * self._memory.size**2)
             with self._blocks.alone(fresh) if fresh and room else nullcontext():
                 self._read(self._blocks, addresses, found)  # another process may have stored them meanwhile
                 absent = missing(addresses, found)
@@ -66,22 +61,17 @@ class EvaluatedViews:
                     self._store(self._blocks, addresses, found)
         return [found[a] for a in addresses]
 
-    def _read(self, blocks: BlockFolder, addresses: Sequence[bytes], found: dict[bytes, NDArray[np.uint8]]) -> None:
+    def _read(self, blocks: SpareBlocks, addresses: Sequence[bytes], found: dict[bytes, NDArray[np.uint8]]) -> None:
         """Add the stored views that are not among `found`; the memory gets all views of their blocks."""
         for _, rows in blocks.read([addresses[i] for i in missing(addresses, found)]):
             for name, row in rows.items():
                 found[name] = row.numpy()
                 self._memory.remember(name, found[name])
 
-    def _store(self, blocks: BlockFolder, addresses: Sequence[bytes], found: dict[bytes, NDArray[np.uint8]]) -> None:
+    def _store(self, blocks: SpareBlocks, addresses: Sequence[bytes], found: dict[bytes, NDArray[np.uint8]]) -> None:
         """Write the views that are not stored yet."""
         if fresh := [addresses[i] for i in blocks.lacking(addresses)]:
-            try:
-                name_folder(blocks.folder, _described(self._memory))
-                blocks.add(fresh, torch.from_numpy(np.stack([found[a] for a in fresh])))
-            except CacheError as error:
-                self._writable = False
-                _LOG.warning("%s Test images that are not stored are decoded in every run.", error)
+            blocks.store(fresh, torch.from_numpy(np.stack([found[a] for a in fresh])))
 
 
 def _described(memory: RenderedViews) -> str:

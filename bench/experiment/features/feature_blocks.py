@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Container, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -20,7 +21,7 @@ from bench._util.locking import locked
 from bench.errors import CacheError
 from bench.experiment.features.budget import NAME_FILE, Budget, Share
 
-UNWRITABLE = "The feature cache {folder} cannot be written ({reason}); free space or give another --cache."
+_LOG = logging.getLogger("bench.experiment.features")
 _ADDRESS_BYTES = 16
 WAIT_SECONDS = 600.0
 """Longest wait for features that another process computes; after it they are computed here, too."""
@@ -41,25 +42,11 @@ def missing(addresses: Sequence[bytes], known: Container[bytes]) -> list[int]:
 
 
 class BlockFolder:
-    """The blocks of one folder, which any number of processes may read and add to; created with the first block.
+    """The blocks of one folder, which any number of processes may read and add to; created with the first block."""
 
-    Args:
-        share: limit of this kind of blocks, which the caller checks with `fits`; None for no limit.
-        unwritable: message of the CacheError if a block cannot be written, with `{folder}` and `{reason}`.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        budget: Budget | None = None,
-        share: Share | None = None,
-        *,
-        unwritable: str = UNWRITABLE,
-    ) -> None:
+    def __init__(self, folder: Path, budget: Budget | None = None) -> None:
         self.folder = folder
         self._budget = budget
-        self._share = share
-        self._unwritable = unwritable
         self._indexed: set[str] = set()
         self._block_of: dict[bytes, Path] = {}
 
@@ -81,19 +68,13 @@ class BlockFolder:
         """
         return locked(self.folder / _name(addresses), timeout=WAIT_SECONDS, leave=False)
 
-    def fits(self, size: int) -> bool:
-        """Whether `size` more bytes stay within the limit of this kind of blocks."""
-        return self._share is None or self._share.fits(size)
-
-    def add(self, addresses: Sequence[bytes], features: Tensor) -> Path:
-        """Write a new block, named by the digest of its addresses; returns its path, or raises CacheError."""
+    def add(self, addresses: Sequence[bytes], features: Tensor) -> tuple[Path, int]:
+        """Write a new block, named by the digest of its addresses; returns its path and size, or raises CacheError."""
         path = self.folder / f"{_name(addresses)}.safetensors"
         self._indexed.add(path.name)
-        size = write_block(path, addresses, features, self._budget, unwritable=self._unwritable)
-        if self._share is not None:
-            self._share.written(size)
+        size = write_block(path, addresses, features, self._budget)
         self._block_of.update(dict.fromkeys(addresses, path))
-        return path
+        return path, size
 
     def lacking(self, addresses: Sequence[bytes]) -> list[int]:
         """Positions of the addresses that no block holds, each address once; no block is read."""
@@ -109,6 +90,41 @@ class BlockFolder:
         for name in names:
             self._indexed.add(name)
             self._block_of.update(dict.fromkeys(block_addresses(self.folder / name), self.folder / name))
+
+
+class SpareBlocks(BlockFolder):
+    """Blocks that a run can do without: they have a limit, and a failure to write one is no error.
+
+    Args:
+        share: limit of all blocks of this kind.
+        title: text for people in the folder, whose name is a digest; empty for none.
+        without: what happens without a block, a sentence for the warning after the first failure to write one. Nothing
+            more is stored after it.
+    """
+
+    def __init__(self, folder: Path, budget: Budget | None, share: Share, *, title: str = "", without: str) -> None:
+        super().__init__(folder, budget)
+        self._share = share
+        self._title = title
+        self._without = without
+        self._writable = True
+
+    def fits(self, size: int) -> bool:
+        """Whether `size` more bytes can be stored."""
+        return self._writable and self._share.fits(size)
+
+    def store(self, addresses: Sequence[bytes], features: Tensor) -> Path | None:
+        """Write a new block; returns its path, None if it cannot be written."""
+        try:
+            if self._title:
+                name_folder(self.folder, self._title)
+            path, size = self.add(addresses, features)
+        except CacheError as error:
+            self._writable = False
+            _LOG.warning("%s %s", error, self._without)
+            return None
+        self._share.written(size)
+        return path
 
 
 def _name(addresses: Sequence[bytes]) -> str:
@@ -146,16 +162,16 @@ def read_block(path: Path) -> dict[bytes, Tensor] | None:
     return dict(zip(keys, tensors["features"], strict=False))
 
 
-def write_block(
-    path: Path, addresses: Sequence[bytes], features: Tensor, budget: Budget | None, *, unwritable: str = UNWRITABLE
-) -> int:
+def write_block(path: Path, addresses: Sequence[bytes], features: Tensor, budget: Budget | None) -> int:
     """Write a block and count it in the budget; returns its size, or raises CacheError if it cannot be written."""
     content = pack_block(addresses, features)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content)
     except OSError as error:
-        raise CacheError(unwritable.format(folder=path.parent, reason=error.strerror)) from error
+        raise CacheError(
+            f"The feature cache {path.parent} cannot be written ({error.strerror}); free space or give another --cache."
+        ) from error
     if budget is not None:
         budget.written(len(content))
     return len(content)

@@ -13,7 +13,6 @@ ViT-B/16), so the rules differ from those for features:
 """
 
 import contextlib
-import logging
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cached_property, partial
@@ -24,17 +23,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from bench.errors import CacheError
 from bench.experiment.features.budget import Budget, Share
-from bench.experiment.features.feature_blocks import BlockFolder, block_addresses, missing
+from bench.experiment.features.feature_blocks import SpareBlocks, block_addresses, missing
 from bench.experiment.features.image_passes import encode_padded, images_per_pass, pass_arithmetic
 from methods import Backbone, image_hidden_states
 
 Pixels = Callable[[Sequence[int]], Tensor]
 """Positions in a list of addresses -> their preprocessed images `(n, 3, h, w)`."""
-
-_LOG = logging.getLogger("bench.experiment.features")
-_UNWRITABLE = "The cache of hidden states {folder} cannot be written ({reason})."
 
 
 class HiddenStates:
@@ -57,11 +52,11 @@ class HiddenStates:
     ) -> None:
         self.backbone, self.first = backbone, first
         self._size = images_per_pass(backbone)
-        self._blocks: BlockFolder | None = None
-        self._writable = True
+        self._blocks: SpareBlocks | None = None
         if folder is not None:
             place = folder / "features" / f"{backbone.digest}-{pass_arithmetic(backbone)}-hidden{first}"
-            self._blocks = BlockFolder(place, budget, Share(folder, "*-hidden*", limit), unwritable=_UNWRITABLE)
+            without = "Hidden states that are not stored are computed in every run."
+            self._blocks = SpareBlocks(place, budget, Share(folder, "*-hidden*", limit), without=without)
         self._mapped: dict[bytes, Tensor] = {}
 
     def get(self, addresses: Sequence[bytes], pixels: Pixels) -> Tensor:
@@ -93,12 +88,8 @@ class HiddenStates:
         for start in range(0, len(absent), self._size):
             chunk = absent[start : start + self._size]
             states, fresh = self._encode(pixels([start_at + i for i in chunk])), [addresses[i] for i in chunk]
-            if self._blocks is not None and self._fits(len(chunk)):
-                try:
-                    self._map(self._blocks.add(fresh, states))
-                except CacheError as error:
-                    self._writable = False
-                    _LOG.warning("%s Hidden states that are not stored are computed in every run.", error)
+            if self._blocks is not None and self._fits(len(chunk)) and (block := self._blocks.store(fresh, states)):
+                self._map(block)
             computed.update(zip(fresh, states, strict=True))
         return computed
 
@@ -116,7 +107,7 @@ class HiddenStates:
 
     def _fits(self, n: int) -> bool:
         """Whether hidden states of `n` more images can be stored within the limit, which all tower blocks share."""
-        return self._blocks is not None and self._writable and self._blocks.fits(n * self._row_bytes)
+        return self._blocks is not None and self._blocks.fits(n * self._row_bytes)
 
     def _map(self, path: Path) -> None:
         """Use a block's rows as views of the file; does nothing if the file has been deleted."""

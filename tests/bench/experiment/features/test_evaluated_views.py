@@ -144,8 +144,9 @@ def test_a_folder_that_cannot_be_written_is_read_and_reported_once(
     assert images.loaded == [sample.key for sample in SAMPLES]
     assert len(tries) == 1
     (warning,) = caplog.messages
-    assert warning.startswith("The cache of test images ")
-    assert warning.endswith("(No space left on device). Test images that are not stored are decoded in every run.")
+    assert warning.startswith("The feature cache ")
+    assert "cannot be written (No space left on device); free space or give another --cache." in warning
+    assert warning.endswith(" Test images that are not stored are decoded in every run.")
 
 
 @pytest.mark.parametrize("method", ["vpt", "mma"])

@@ -117,7 +117,7 @@ def test_a_folder_that_cannot_be_written_is_reported_once_and_the_states_are_com
         assert torch.equal(store.get(ADDRESSES, pixels), alone.get(ADDRESSES, CountingPixels()))
     assert pixels.asked == list(range(len(ADDRESSES))) * 2
     (warning,) = caplog.messages
-    assert warning.startswith("The cache of hidden states ")
+    assert warning.startswith("The feature cache ")
     assert warning.endswith(" Hidden states that are not stored are computed in every run.")
 
 
