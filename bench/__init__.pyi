@@ -30,12 +30,12 @@ from .errors import StaleSpecError as StaleSpecError
 from .errors import StoreError as StoreError
 from .errors import UnknownRunError as UnknownRunError
 from .errors import UsageError as UsageError
-from .prediction.tuned_model import ImagePredictions as ImagePredictions
-from .prediction.tuned_model import TunedModel as TunedModel
-from .prediction.tuned_model import load_model as load_model
 from .record import RunRecord as RunRecord
 from .spec import ExperimentSpec as ExperimentSpec
 from .sweep.request import SweepRequest as SweepRequest
+from .tuned_models.tuned_model import ImagePredictions as ImagePredictions
+from .tuned_models.tuned_model import TunedModel as TunedModel
+from .tuned_models.tuned_model import load_model as load_model
 
 __version__: str
 SIBLINGS: tuple[str, ...]

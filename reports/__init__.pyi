@@ -1,12 +1,12 @@
 """Public names of `reports`; `__init__.py` loads each on first use."""
 
 from ._format import percent as percent
-from .answer_sentences import answer_lines as answer_lines
 from .charts.figures import FORMATS as FORMATS
 from .charts.figures import figure_file as figure_file
-from .charts.hero_picture import hero_picture as hero_picture
-from .explanation import render_explanation as render_explanation
-from .gallery import render_gallery as render_gallery
+from .charts.hero import hero_picture as hero_picture
 from .render import render_site as render_site
+from .sentences import answer_lines as answer_lines
+from .tuned_model_pages import render_explanation as render_explanation
+from .tuned_model_pages import render_gallery as render_gallery
 from .views.gallery import GalleryImage as GalleryImage
 from .views.gallery import GalleryView as GalleryView

@@ -14,10 +14,7 @@ from scipy.special import stdtrit
 
 from reports._error_analysis_data import cell_rows, list_rows
 from reports._format import classes_of, count, seconds, size, splits_of, unbroken
-from reports.advice_sentences import advice_check, cost_text, picks_html
-from reports.answer_sentences import answer, scope_link, small_print
-from reports.charts.hero import axis_text, first_pair
-from reports.charts.hero_places import PLACES
+from reports.charts.hero import PLACES, axis_text, first_pair
 from reports.parts.comparisons import datasets_parts, pairs_parts, shots_parts
 from reports.parts.cost import cost_parts, costs_data, curves_data
 from reports.parts.difficulty import ablations_data, difficulty_parts
@@ -26,9 +23,9 @@ from reports.parts.leaderboard import badges, leaderboard_parts, pairs_data
 from reports.parts.part import Part, without_folds
 from reports.parts.published import published_parts, reproduction_parts
 from reports.parts.quality import quality_parts
-from reports.parts.runs import runs_parts
+from reports.parts.runs import runs_parts, submissions_parts
 from reports.parts.selection import selection_parts
-from reports.parts.submissions import submissions_parts
+from reports.sentences import advice_check, answer, cost_text, picks_html, scope_link, small_print
 from reports.tables.model import whole
 from reports.views import BoardView, Cost, DatasetView, EntryView, OverviewView, PublishedBoardView, SiteView, Value
 

@@ -12,8 +12,6 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from reports._format import FORMATS
-from reports.advice_sentences import advice_check, picks_html
-from reports.answer_sentences import answer, failed_runs, first_shown, missing_runs, scope_link, small_print
 from reports.charts.anytime import TIME_AXES, anytime_svg
 from reports.charts.claim_strip import claim_effect, claim_strip, strip_reach
 from reports.charts.costs import cost_axes, cost_svg
@@ -23,6 +21,16 @@ from reports.page_file import page_environment, write_page
 from reports.parts.part import parts_html, without_pictures
 from reports.parts.quality import PANEL_TITLES
 from reports.sections import PUBLISHED_SECTIONS, SECTIONS, Section
+from reports.sentences import (
+    advice_check,
+    answer,
+    failed_runs,
+    first_shown,
+    missing_runs,
+    picks_html,
+    scope_link,
+    small_print,
+)
 from reports.tables.composed import datasets_table, head_to_head_table, shots_table
 from reports.tables.html import table_html
 from reports.views import BoardView, SiteView

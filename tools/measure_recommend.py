@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import bench
-from bench.recommendation import RecommendRequest
+from bench.tuned_models.recommendation.request import RecommendRequest
 from datasets_registry import list_datasets
 
 SEEDS = 3

@@ -1,8 +1,9 @@
-"""How a process frees memory: what the allocator keeps, and which objects the garbage collector skips."""
+"""Memory of a process: freeing it, and recognising out-of-memory errors on the CPU or a GPU."""
 
 import ctypes
 import gc
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,3 +48,14 @@ def collect_only_new_objects() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
+
+
+_NO_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|cannot allocate memory", re.IGNORECASE)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that memory ran out: a MemoryError, or one of torch's errors on any device."""
+    if isinstance(error, MemoryError):
+        return True
+    named = {kind.__name__ for kind in type(error).__mro__}
+    return "OutOfMemoryError" in named or (isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error))))

@@ -8,7 +8,7 @@
 - `difficulty_trend`, `contrasts`, `difficulty_groups`: which methods and components benefit on difficult datasets.
 - `claims`: sentences tested on runs. `reproduction`: published numbers against ours.
 
-Parameters named `runs`, `outcomes`, `curves`, `difficulty` and `published` are the frames of `bench.store.Store` with
+Parameters named `runs`, `outcomes`, `curves`, `difficulty` and `published` are the frames of `bench.results.Store` with
 that name (`runs_frame()`, ...). A `board` must be made from the same `runs`. Import from the modules, so that a command
 loads only what it uses.
 

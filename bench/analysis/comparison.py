@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from bench.analysis.leaderboard import HARMONIC, OPEN, Entry, Leaderboard
 from bench.analysis.paired_average import board_average, common_seeds, image_tables, over_datasets
 from bench.analysis.seed_scores import SeedScore, seed_scores
+from bench.analysis.statistics.hypothesis_tests import McNemar, holm, mcnemar
+from bench.analysis.statistics.intervals import Estimate, Interval, MeanTest, two_way_bootstrap
 from bench.errors import UsageError
-from bench.statistics import Estimate, Interval, McNemar, MeanTest, holm, mcnemar, two_way_bootstrap
 
 BOOTSTRAP_SEED = 20240614
 """Seed of the bootstrap, fixed so that the same runs always give the same interval."""

@@ -1,17 +1,16 @@
-"""Which methods benefit on difficult datasets: regression of the gain over zero-shot on dataset difficulty. Pure.
-
-The input is a long frame with the columns `method`, `dataset` and `value` (a fraction), measured or published, and the
-covariates of each dataset. `bench.analysis.contrasts` does the same for components of methods.
-"""
+"""Gains against dataset difficulty: of methods over zero-shot, and of a method with and without one component."""
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
+
+from bench.analysis.statistics.correlation import Correlation, random_orders, spearman
+from bench.analysis.statistics.hypothesis_tests import holm
 
 FEWEST = 6
 """Fewest datasets for which a trend can be conclusive."""
@@ -77,7 +76,7 @@ def covariates(difficulty: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Covariates by name and dataset.
 
     The frame has one row per dataset of one backbone with `dataset`, `n_classes`, `zero_shot_accuracy` and
-    `relative_transfer_difficulty`: `bench.published.published_difficulty`, or `difficulty_frame()` pivoted by measure.
+    `relative_transfer_difficulty`: `bench.papers.published_difficulty`, or `difficulty_frame()` pivoted by measure.
     """
     rows = difficulty
     columns = (rows["relative_transfer_difficulty"], 1 / rows["n_classes"], 1 - rows["zero_shot_accuracy"])
@@ -164,3 +163,96 @@ def scaled(covariate: str, values: Sequence[float]) -> NDArray[np.float64]:
     """The covariate for a regression: its natural logarithm for those in `LOGARITHMIC`."""
     array = np.asarray(values, dtype=float)
     return np.log(array) if covariate in LOGARITHMIC else array
+
+
+LEVEL = 0.05
+
+CONTRASTS: tuple[tuple[str, str, str], ...] = (
+    ("visual prompts", "ivlp", "deep_text_prompts"),
+    ("visual prompts", "vpt_text_adapter", "text_adapter"),
+    ("visual prompts", "vpt", "zero_shot"),
+    ("text adapter", "vpt_text_adapter", "vpt"),
+    ("text adapter", "text_adapter", "zero_shot"),
+    ("text prompts", "ivlp", "vpt"),
+    ("visual adapter", "text_prompts_visual_adapter", "deep_text_prompts"),
+    ("visual adapter", "visual_adapter", "zero_shot"),
+    ("ensemble", "apex", "vpt_text_adapter"),
+)
+"""Component, method with the component, the same method without it."""
+
+PUBLISHED_CONTRASTS: tuple[tuple[str, str, str], ...] = (
+    ("visual prompts", "vpt", "coop"),
+    ("visual prompts", "vpt", "kgcoop"),
+    ("visual prompts", "provp_ref", "coop"),
+    ("visual prompts", "maple", "cocoop"),
+    ("visual prompts", "rvp", "rvp_wo_visual_prompt"),
+    ("text adapter", "tcp", "kgcoop"),
+    ("regularisation towards the pretrained model", "kgcoop", "coop"),
+    ("regularisation towards the pretrained model", "prograd", "coop"),
+    ("regularisation towards the pretrained model", "coprompt", "maple"),
+)
+"""The closest pairs in published tables; most of them differ in more than the component."""
+
+
+@dataclass(frozen=True)
+class ContrastTrend:
+    """The effect of a component as a function of a difficulty covariate.
+
+    Args:
+        part: the component that the first method has and the second lacks.
+        found: Spearman's correlation with a permutation p value, None with fewer than three datasets.
+        p_holm: adjusted over all contrasts and covariates of the table.
+        trend: the regression line, None with fewer than three datasets or if the covariate is constant.
+    """
+
+    part: str
+    method: str
+    without: str
+    covariate: str
+    differences: Mapping[str, float]
+    found: Correlation | None
+    p_holm: float | None
+    trend: Trend | None
+
+    @property
+    def verdict(self) -> str:
+        """`rises` or `falls` with difficulty, `not significant`, or `inconclusive` if the line does not predict."""
+        if self.trend is None or not self.trend.conclusive or self.found is None or self.p_holm is None:
+            return "inconclusive"
+        if self.p_holm > LEVEL:
+            return "not significant"
+        return "rises" if self.found.rho > 0 else "falls"
+
+
+def contrast_trends(
+    values: pd.DataFrame,
+    measured: Mapping[str, Mapping[str, float]],
+    *,
+    contrasts: Sequence[tuple[str, str, str]] = CONTRASTS,
+) -> list[ContrastTrend]:
+    """The effect of each component on the same method, against every covariate.
+
+    p values come from random orders (from all orders for up to eight datasets) and are adjusted by Holm over all
+    returned trends. Datasets without a value of the covariate are left out of its trend.
+
+    Args:
+        values: frame of `method`, `dataset` and `value` (a fraction); published values must be from one table.
+        contrasts: (component, method with it, method without it); pairs that have not been run are left out.
+    """
+    table = value_table(values)
+    rows: list[ContrastTrend] = []
+    for part, method, without in contrasts:
+        if method not in table or without not in table:
+            continue
+        differences = {
+            d: table[method][d] - table[without][d] for d in sorted(set(table[method]) & set(table[without]))
+        }
+        for covariate, by_dataset in measured.items():
+            datasets = [d for d in differences if d in by_dataset]
+            x, y = [by_dataset[d] for d in datasets], [differences[d] for d in datasets]
+            found = spearman(x, y, orders=random_orders(len(datasets)))
+            along = scaled(covariate, x)
+            trend = fit_trend(along, y) if len(datasets) >= 3 and np.ptp(along) > 0 else None
+            rows.append(ContrastTrend(part, method, without, covariate, differences, found, None, trend))
+    adjusted = iter(holm([row.found.p for row in rows if row.found is not None]).tolist())
+    return [row if row.found is None else replace(row, p_holm=next(adjusted)) for row in rows]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from bench.analysis.leaderboard import HARMONIC, Leaderboard
 from bench.analysis.seed_scores import Scores, SeedScore
-from bench.statistics import Estimate, MeanTest, grouped_t, student_t
+from bench.analysis.statistics.intervals import Estimate, MeanTest, grouped_t, student_t
 
 
 def paired_test(a: Scores, b: Scores, measure: str, datasets: Sequence[str]) -> MeanTest | None:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench.metrics import MetricInputError
+from bench.analysis.metrics.scores import MetricInputError
 
 REPLICATES = 2000
 """Resamples per probability; its standard error is then at most 1.1 points."""

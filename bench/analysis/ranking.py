@@ -9,16 +9,11 @@ import pandas as pd
 from bench.analysis.leaderboard import Leaderboard
 from bench.analysis.paired_average import board_average
 from bench.analysis.seed_scores import seed_scores
-from bench.statistics import (
-    MeanTest,
-    critical_difference,
-    detectable_difference,
-    elo_ratings,
-    grouped_seeds_needed,
-    holm,
-    rank_ranges,
-    win_rates,
-)
+from bench.analysis.statistics.hypothesis_tests import holm, rank_ranges
+from bench.analysis.statistics.intervals import MeanTest
+from bench.analysis.statistics.power import detectable_difference, grouped_seeds_needed
+from bench.analysis.statistics.ranks import critical_difference
+from bench.analysis.statistics.ratings import elo_ratings, win_rates
 from reports.views import CriticalView, DifferenceView, RatingView, StandingsView
 
 LEVEL = 0.05

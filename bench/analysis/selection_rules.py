@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench._util.shots import shots_value
-from bench.analysis.leaderboard import EPOCH, ORACLE, Entry, Leaderboard
+from bench._util.words import shots_value
+from bench.analysis.board_runs import EPOCH
+from bench.analysis.entries import ORACLE
+from bench.analysis.leaderboard import Entry, Leaderboard
 from bench.analysis.paired_average import mean_paired_test, untested
 from bench.analysis.seed_scores import Scores, seed_scores
+from bench.analysis.statistics.intervals import MeanTest
 from bench.spec import DEMO_RECIPE
-from bench.statistics import MeanTest
 
 if TYPE_CHECKING:
     import pandas as pd

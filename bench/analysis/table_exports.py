@@ -11,12 +11,13 @@ from typing import Any
 
 import pandas as pd
 
-from bench._util.counted import counted
+from bench._util.words import counted
 from bench.analysis.leaderboard import OPEN, Entry, H, HConvention, Leaderboard
 from bench.analysis.paired_average import board_average, paired_test
 from bench.analysis.ranking import rank_entries
 from bench.analysis.seed_scores import Scores, seed_scores
-from bench.statistics import Estimate, MeanTest, holm
+from bench.analysis.statistics.hypothesis_tests import holm
+from bench.analysis.statistics.intervals import Estimate, MeanTest
 from reports import percent
 
 _FORMULA = re.compile(r"[=@\t\r\n]|[+-](?![\d.]+$)")

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench._util.counted import counted
-from bench._util.html_table import html_table
+from bench._util.words import counted, html_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.analysis.claims import ClaimResult
-    from bench.statistics import MeanTest
+    from bench.analysis.statistics.intervals import MeanTest
+    from bench.papers.claims import ClaimResult
 
 
 class ClaimsTable:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from bench._util.html_table import html_table
+from bench._util.words import html_table
 from bench.api.leaderboard_table import stale_notes
 
 if TYPE_CHECKING:

@@ -7,15 +7,14 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from bench._util.counted import counted
-from bench._util.html_table import html_table
+from bench._util.words import counted, html_table
 from datasets_registry import EvalProtocol
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bench.analysis.leaderboard import Entry, Leaderboard
-    from bench.statistics import Estimate
+    from bench.analysis.statistics.intervals import Estimate
     from reports.views import OverviewView
 
 

@@ -8,21 +8,21 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench._util.counted import counted
+from bench._util.words import counted
 from bench.api.claims_table import ClaimsTable
 from bench.api.comparison_table import ComparisonTable
 from bench.api.leaderboard_table import LeaderboardTable
 from bench.api.selection_table import SelectionTable
 from bench.errors import UsageError
-from bench.results.nearby_runs import no_runs
+from bench.results.shards import no_runs
 from bench.sweep import cache_folder, missing_specs, parse_shots, unfinished_sweeps
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench._util.text_cache import TextCache
+    from bench._util.files import TextCache
     from bench.analysis.leaderboard import HConvention, Leaderboard
-    from bench.store import Store
+    from bench.results.database import Store
     from bench.sweep import UnfinishedSweep
     from reports.views import OverviewView
 
@@ -77,7 +77,8 @@ class Results:
 
         Raises UsageError if no run fits.
         """
-        from bench.analysis.leaderboard import HConvention, leaderboards, settings
+        from bench.analysis.build_leaderboard import leaderboards, settings
+        from bench.analysis.leaderboard import HConvention
 
         counts = _shot_counts(shots)
         frame, how = self._frame, HConvention(convention)
@@ -157,7 +158,7 @@ class Results:
         self, protocol: str | None, shots: int | str | Sequence[int] | None, backbone: str | None
     ) -> tuple[Leaderboard, ...]:
         """The boards with all datasets and seeds, of which a pair may share more than all methods do."""
-        from bench.analysis.leaderboard import leaderboards
+        from bench.analysis.build_leaderboard import leaderboards
 
         boards = self.leaderboard(protocol=protocol, shots=shots, backbone=backbone).boards
         if all(board.common is None for board in boards):
@@ -174,10 +175,10 @@ class Results:
             easy: the easy datasets, by default the third of lowest transfer difficulty; `hard` likewise.
             hard: the hard datasets.
         """
-        from bench.analysis.claims import check_claims, difficulty_by_backbone, load_claims
+        from bench.analysis.build_leaderboard import leaderboards
         from bench.analysis.difficulty_groups import chosen_groups
-        from bench.analysis.leaderboard import leaderboards
-        from bench.results.constant_weight import constant_weight_outcomes
+        from bench.papers.claims import check_claims, difficulty_by_backbone, load_claims
+        from bench.results.ensemble_weights import constant_weight_outcomes
         from bench.results.shards import Shards
 
         groups = chosen_groups(tuple(easy), tuple(hard))
@@ -215,8 +216,9 @@ class Results:
 
     def _overview(self, board: Leaderboard) -> OverviewView:
         """The answer of a board, as on the page."""
-        from bench._util.text_cache import TextCache
-        from bench.presenters import board_overview, registered
+        from bench._util.files import TextCache
+        from bench.papers.catalogue import registered
+        from reports.presenters.overview import board_overview
 
         catalogue = registered(TextCache(cache_folder(None)))
         return board_overview(board, self._outcomes, self.difficulty(), catalogue)
@@ -229,7 +231,7 @@ class Results:
 
     @cached_property
     def _store(self) -> Store:
-        from bench.store import fresh_store
+        from bench.results.database import fresh_store
 
         return fresh_store(self.folder)
 
@@ -241,7 +243,7 @@ class Results:
 
 def installed_methods() -> TextCache:
     """The cache of the installed methods' facts, which saves importing them."""
-    from bench._util.text_cache import TextCache
+    from bench._util.files import TextCache
 
     return TextCache(cache_folder(None))
 
@@ -285,9 +287,9 @@ def build_report(path: str | Path = "site", *, runs: str | Path = _DEFAULT_RUNS,
     Args:
         path: a folder for `index.html` with the predictions of every run beside it, or one `.html` file.
         runs: the runs folder.
-        options: fields of `bench.site.build.PageRequest`, such as `protocol`, `images` or `figures="apex"`.
+        options: fields of `reports.site.build.PageRequest`, such as `protocol`, `images` or `figures="apex"`.
     """
-    from bench.site.build import PageRequest, write_page
+    from reports.site.build import PageRequest, write_page
 
     target = Path(path).expanduser()
     one_file = target.suffix == ".html"

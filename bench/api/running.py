@@ -18,7 +18,7 @@ from bench.sweep import (
     open_log,
     report_plan,
 )
-from bench.sweep.messages import report_failures
+from bench.sweep.driver import report_failures
 
 Names = str | Sequence[str]
 Numbers = int | str | Sequence[int]

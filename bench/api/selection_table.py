@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from bench._util.counted import counted
-from bench._util.html_table import html_table
+from bench._util.words import counted, html_table
 from bench.api.leaderboard_table import board_title
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
     from bench.analysis.leaderboard import Leaderboard
     from bench.analysis.selection_rules import RuleDifference
-    from bench.statistics import MeanTest
+    from bench.analysis.statistics.intervals import MeanTest
 
 
 class SelectionTable:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from bench._util.counted import counted
-from bench._util.output_paths import check_output_file, check_output_folder
+from bench._util.files import check_output_file, check_output_folder
+from bench._util.words import counted
 from bench.cli import _options as opt
 from bench.cli._print import print_line, remark
 
@@ -44,8 +44,8 @@ def build(
 
     Example: etl-bench board build submissions -o site
     """
-    from bench.board.build import BoardRequest, build_board
-    from bench.site.site_files import check_page
+    from bench.boards.build import BoardRequest, build_board
+    from reports.site.run_files import check_page
 
     check_output_file(site / "index.html", "--site")
     check_page(site / "index.html")
@@ -73,8 +73,7 @@ def diff(
 
     Example: etl-bench board diff site-of-main site
     """
-    from bench.board.diff import board_diff
-    from bench.board.summary import read_summary
+    from bench.boards.summary import board_diff, read_summary
 
     print_line(board_diff(read_summary(old), read_summary(new)).rstrip("\n"))
 
@@ -94,7 +93,7 @@ def init(
 
     Example: etl-bench board init our-board --title "Our board"
     """
-    from bench.board.template import write_template
+    from bench.boards.template import write_template
 
     check_output_folder(folder, "DIR")
     for path in write_template(folder, title, requirement):
@@ -128,9 +127,9 @@ def verify(
 
     Example: etl-bench board verify submissions --secret "$(git rev-parse HEAD)"
     """
-    from bench.board.build import BoardRequest
-    from bench.board.runs import REPRODUCED
-    from bench.board.verify import verify_board
+    from bench.boards.board_runs import REPRODUCED
+    from bench.boards.build import BoardRequest
+    from bench.boards.verify import verify_board
     from bench.sweep import local_weights
 
     kept = work or submissions.parent / ".board"

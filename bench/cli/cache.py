@@ -20,8 +20,8 @@ _COLUMNS = ("backbone", "of", "precision", "device", "folder", "shards", "MiB")
 @cache_app.command("info")
 def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
     """List the cached features by backbone, and the cached page parts."""
-    from bench._util.text_cache import FOLDER, TextCache
-    from bench.experiment.features import cache as store
+    from bench._util.files import FOLDER, TextCache
+    from bench.experiment.features import cache_folder as store
 
     folder = opt.cache_folder(cache)
     kept, pages = store.info(folder), TextCache(folder).sizes()
@@ -46,7 +46,7 @@ def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
 @cache_app.command("verify")
 def verify(cache: opt.Cache = None) -> None:
     """Read every file and delete damaged files; exit code 1 if there were any."""
-    from bench.experiment.features import cache as store
+    from bench.experiment.features import cache_folder as store
     from bench.experiment.features.budget import remove
 
     bad = store.damaged(opt.cache_folder(cache))
@@ -66,8 +66,8 @@ def clear(
     cache: opt.Cache = None,
 ) -> None:
     """Delete the whole cache, the features of one backbone, or the least recently used features."""
-    from bench._util.text_cache import TextCache
-    from bench.experiment.features import cache as store
+    from bench._util.files import TextCache
+    from bench.experiment.features import cache_folder as store
     from bench.experiment.features.budget import make_room
 
     folder = opt.cache_folder(cache)

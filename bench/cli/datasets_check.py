@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench._util.counted import counted
+from bench._util.words import counted
 from bench.cli import _options as opt
 from bench.cli._print import print_json, print_line, remark
 

@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from bench._util.counted import counted
-from bench._util.output_paths import check_output_file
-from bench._util.shots import ALL_SHOTS
+from bench._util.files import check_output_file
+from bench._util.words import ALL_SHOTS, counted
 from bench.cli import _options as opt
 from bench.cli._print import print_line
 from bench.errors import UsageError

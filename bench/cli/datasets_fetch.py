@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench._util.output_paths import check_output_folder
+from bench._util.files import check_output_folder
 from bench.cli import _options as opt
 from bench.cli._print import print_line, remark
 from bench.errors import UsageError

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench._util.output_paths import check_output_folder
+from bench._util.files import check_output_folder
 from bench.cli import _options as opt
 from bench.cli._answer import print_answer
 from bench.cli._print import print_line
@@ -57,8 +57,8 @@ def demo(
     from bench.api.results import Results
     from bench.api.running import run_request
     from bench.cli.report import write_report
-    from bench.site.build import PageRequest
     from bench.sweep import LogStyle, open_log
+    from reports.site.build import PageRequest
 
     check_output_folder(site, "--site")
     request = demo_request(quick=quick, curve=curve, runs=runs, cache=cache, jobs=jobs, runner=runner)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import typer
 
-from bench._util.counted import counted
+from bench._util.words import counted
 from bench.cli import _options as opt
 from bench.cli._print import print_rows
 from bench.errors import RunsFolderError, StoreError
@@ -35,7 +35,7 @@ def doctor(
 def _software() -> Iterator[_Finding]:
     import torch
 
-    from bench.provenance.environment import PACKAGES, package_versions
+    from bench.results.environment import PACKAGES, package_versions
 
     yield _Finding("python", True, f"{platform.python_version()} on {platform.platform()}")
     versions = package_versions()
@@ -64,8 +64,8 @@ def _writable(folder: Path) -> tuple[bool, str]:
 
 
 def _database(runs: Path) -> _Finding:
+    from bench.results.database import Store
     from bench.results.shards import Shards
-    from bench.store import Store
 
     try:
         count = len(Shards(runs).scan())

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from bench._util.counted import counted
-from bench._util.output_paths import check_output_file
+from bench._util.files import check_output_file
+from bench._util.words import counted
 from bench.cli import _options as opt
 from bench.cli._print import remark
 
@@ -34,9 +34,9 @@ def explain(
 
     Example: etl-bench explain birds new_images/ --out birds.html
     """
-    from bench.prediction.find_model import find_model
-    from bench.prediction.image_sources import check_sources
-    from bench.tuned import read_model_info
+    from bench.experiment.model_file import read_model_info
+    from bench.tuned_models.find_model import find_model
+    from bench.tuned_models.image_sources import check_sources
 
     check_output_file(out, "--out")
     source = find_model(model, runs)

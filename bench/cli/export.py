@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench._util.output_paths import check_output_file, check_output_folder
+from bench._util.files import check_output_file, check_output_folder
 from bench.cli import _options as opt
 from bench.cli._print import print_line
 from bench.errors import UsageError
@@ -79,10 +79,11 @@ def export(
     """
     import pandas as pd
 
-    from bench.analysis.leaderboard import HConvention, leaderboards
+    from bench.analysis.build_leaderboard import leaderboards
+    from bench.analysis.leaderboard import HConvention
     from bench.analysis.table_exports import dataset_rows, dataset_table, export_table, to_csv, to_latex, to_markdown
     from bench.api.results import installed_methods
-    from bench.store import fresh_store, write_parquet
+    from bench.results.database import fresh_store, write_parquet
     from bench.sweep import missing_specs, unfinished_sweeps
 
     kind = opt.parse_choice(Format, form, "--format")
@@ -139,10 +140,9 @@ def _files(
     boards: Sequence[Leaderboard], kind: Format, runs: Path, organization: str, benchmark: str, source: str | None
 ) -> dict[str, str]:
     """The texts of a format's files, by name."""
-    from bench.exchange.eval_results import eval_results
-    from bench.exchange.every_eval_ever import eee_documents
-    from bench.exchange.hugging_face import model_cards
-    from bench.exchange.mteb_results import results_tree
+    from bench.boards.exchange.every_eval_ever import eee_documents
+    from bench.boards.exchange.hugging_face import eval_results, model_cards
+    from bench.boards.exchange.mteb_results import results_tree
     from bench.results.shards import Shards
 
     if kind is Format.EEE:
@@ -157,7 +157,7 @@ def _files(
 
 def _write_folder(files: Mapping[str, str], out: Path) -> list[Path]:
     """Write the files and return their paths."""
-    from bench._util.atomic_write import write_atomically
+    from bench._util.files import write_atomically
 
     for name, text in files.items():
         (out / name).parent.mkdir(parents=True, exist_ok=True)

@@ -27,9 +27,9 @@ def export_command(
 
     Example: etl-bench models export birds --format onnx --out birds.onnx
     """
-    from bench.model_export import check_export, export_model
-    from bench.prediction.find_model import find_model
-    from bench.tuned import read_model_info
+    from bench.experiment.model_file import read_model_info
+    from bench.tuned_models.export.exports import check_export, export_model
+    from bench.tuned_models.find_model import find_model
 
     check_export(form, out, force=force)
     source = find_model(model, runs)
@@ -37,7 +37,7 @@ def export_command(
     if form != "hf-folder":
         import torch
 
-        from bench.prediction import load_model
+        from bench.tuned_models.tuned_model import load_model
 
         torch.set_num_threads(opt.cores())
         tuned = load_model(source, backbone, cache_dir=opt.cache_folder(None))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench._util.counted import counted
+from bench._util.words import counted
 from bench.cli import _options as opt
 from bench.cli._groups import SHOW, ShowsByDefault
 from bench.cli._print import percent_interval, print_json, print_line, print_rows, records, remark
@@ -50,7 +50,7 @@ def published(
 
     Examples: etl-bench published -m coop,apex -d eurosat --protocol base-to-new; etl-bench published --ledger
     """
-    from bench.published import published_frame, select
+    from bench.papers.published_numbers import published_frame, select
 
     frame = published_frame()
     if listed is not None:
@@ -98,7 +98,7 @@ def add(
 
     Example: etl-bench published add our-paper.csv --write
     """
-    from bench.published import add_table, check_table
+    from bench.papers.new_table import add_table, check_table
 
     found = check_table(file)
     for text in found.problems:
@@ -113,9 +113,9 @@ def add(
 
 
 def _print_ledger(runs: Path, published: pd.DataFrame, margin: float, *, as_json: bool) -> None:
-    from bench.analysis.leaderboard import leaderboards
-    from bench.analysis.reproduction import compare_with_published, count_verdicts, published_settings
-    from bench.store import fresh_store
+    from bench.analysis.build_leaderboard import leaderboards
+    from bench.papers.reproduction import compare_with_published, count_verdicts, published_settings
+    from bench.results.database import fresh_store
 
     frame = fresh_store(runs).runs_frame()
     defaults = published_settings(frame)

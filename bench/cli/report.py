@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench._util.counted import counted
-from bench._util.output_paths import check_output_file, check_output_folder
+from bench._util.files import check_output_file, check_output_folder
+from bench._util.words import counted
 from bench.cli import _options as opt
 from bench.cli._print import print_line, remark
 from bench.errors import StoreLockedError, UsageError
 
 if TYPE_CHECKING:
-    from bench.site.build import PageRequest
+    from reports.site.build import PageRequest
     from reports.views import SiteView
 
 
@@ -73,12 +73,11 @@ def report(
     """
     from bench.analysis.difficulty_groups import chosen_groups
     from bench.analysis.leaderboard import HConvention
-    from bench.figures import FIGURE_SETS
-    from bench.site.build import PageRequest, write_published
-    from bench.site.development_server import check_port
-    from bench.site.paper_figures import write_figures
-    from bench.site.site_files import check_page
+    from bench.papers.figures import FIGURE_SETS
     from datasets_registry import EvalProtocol
+    from reports.site.build import PageRequest, write_figures, write_published
+    from reports.site.development_server import check_port
+    from reports.site.run_files import check_page
 
     chosen = None if protocol is None else str(opt.parse_choice(EvalProtocol, protocol, "--protocol"))
     if figures is not None and figures not in FIGURE_SETS:
@@ -128,7 +127,7 @@ def report(
 
 def write_report(request: PageRequest) -> SiteView:
     """Write the page, name what is incomplete on standard error, and return what the page shows."""
-    from bench.site.build import write_page
+    from reports.site.build import write_page
 
     view = write_page(request)
     incomplete = [
@@ -148,7 +147,7 @@ def write_report(request: PageRequest) -> SiteView:
 def _serve(request: PageRequest, port: int) -> None:
     from bench._util.interrupts import counted_interrupts
     from bench.results.shards import Shards
-    from bench.site.development_server import rebuild_on_change, serve_folder
+    from reports.site.development_server import rebuild_on_change, serve_folder
 
     def rebuild() -> None:
         try:

@@ -45,10 +45,10 @@ def rescore(
 
     Example: etl-bench rescore --train
     """
+    from bench.experiment.model_file import model_path
     from bench.results.open_scores import plan_open_score, runs_without_open_score
     from bench.results.shards import Shards
     from bench.sweep import files_by_digest, local_weights, repetition_context
-    from bench.tuned import model_path
     from datasets_registry import read_support_list
     from methods import parse_class_text
 

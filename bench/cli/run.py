@@ -66,7 +66,7 @@ def run(
         planned_scripts,
         report_plan,
     )
-    from bench.sweep.sweep_file import read_sweep_file, sweep_toml
+    from bench.sweep.sweep_files import read_sweep_file, sweep_toml
 
     chosen = given if file is None else read_sweep_file(file) | given
     if print_toml:
@@ -93,8 +93,8 @@ def run(
 
 def finish(outcome: "SweepOutcome", runs: Path, say: "SweepLog", *, as_json: bool = False) -> None:
     """Print what a sweep did and end the command with its exit code."""
-    from bench.launch.tasks import Outcome
     from bench.sweep import report_failures, unfinished_sweeps
+    from bench.sweep.launch.tasks import Outcome
 
     made, summary = outcome.plan, outcome.summary
     others = sum(not item.here for item in summary.finished)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from bench._util.counted import counted
+from bench._util.words import counted
 from bench.cli import _options as opt
 from bench.cli._print import print_facts, print_json, print_line, print_rows
 
@@ -15,9 +15,9 @@ def show(
     as_json: opt.AsJson = False,
 ) -> None:
     """Show one run: spec, scores, cost, provenance, and the traceback if it failed."""
-    from bench.metrics import harmonic_mean
-    from bench.results.import_notes import origin
+    from bench.analysis.metrics.scores import harmonic_mean
     from bench.results.shards import Shards
+    from bench.results.staged_import import origin
     from datasets_registry import EvalProtocol
 
     shards = Shards(runs)

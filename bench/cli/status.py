@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bench._util.counted import counted
+from bench._util.words import counted
 from bench.cli import _options as opt
 from bench.cli._print import print_json, print_line, print_rows
 
@@ -31,11 +31,10 @@ def status(
 
 
 def _show(runs: Path, *, as_json: bool) -> None:
-    from bench.coordination.heartbeat import read_heartbeats
     from bench.results.shards import Shards
-    from bench.sweep.tally import duration
-    from bench.sweep.unfinished import unfinished_sweeps
-    from bench.sweep.worker_table import worker_rows
+    from bench.sweep.coordination.heartbeat import read_heartbeats
+    from bench.sweep.progress import duration, worker_rows
+    from bench.sweep.sweep_files import unfinished_sweeps
 
     sweeps = [item for item in read_heartbeats(runs) if item.kind == "sweep"]
     workers = worker_rows(runs)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench._util.counted import counted
+from bench._util.words import counted
 from bench.cli import _options as opt
 from bench.cli._print import print_json, print_line
 
 if TYPE_CHECKING:
-    from bench.submissions.report import Report
+    from bench.boards.submissions.check import Report
 
 submissions_app = typer.Typer(no_args_is_help=True, help="Check submissions to a board; see also `submit` and `board`.")
 
@@ -41,9 +41,9 @@ def check(
 
     Example: etl-bench submissions check submissions/our-lab --against submissions
     """
-    from bench.submissions.check import Checks, compare_with_earlier, reports
-    from bench.submissions.data_checks import DataChecks
-    from bench.submissions.folder import is_submission, submission_folders
+    from bench.boards.submissions.check import Checks, compare_with_earlier, reports
+    from bench.boards.submissions.data_checks import DataChecks
+    from bench.boards.submissions.submission import is_submission, submission_folders
 
     checks = Checks(DataChecks(data_root))
     if is_submission(folder):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bench._util.counted import counted
+from bench._util.words import counted
 from bench.cli import _options as opt
 from bench.cli._print import print_line
 from bench.cli.submissions import print_report
@@ -31,11 +31,10 @@ def submit(
 
     Example: etl-bench submit submissions/our-lab --who "Our lab" --contact lab@example.org --verify
     """
+    from bench.boards.submissions.check import Checks, compare_with_earlier
+    from bench.boards.submissions.data_checks import DataChecks
+    from bench.boards.submissions.submission import build_facts, prepare_submission
     from bench.results.shards import Shards
-    from bench.submissions.check import Checks, compare_with_earlier
-    from bench.submissions.data_checks import DataChecks
-    from bench.submissions.facts import build_facts
-    from bench.submissions.prepare import prepare_submission
 
     facts = build_facts(
         who=who,

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench._util.atomic_write import write_atomically
-from bench._util.counted import counted
-from bench._util.output_paths import check_output_file
+from bench._util.files import check_output_file, write_atomically
+from bench._util.words import counted
 from bench.cli import _options as opt
 from bench.cli._print import print_line, remark
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from bench.label_suggestions import Suggestions
+    from bench.tuned_models.label_suggestions import Suggestions
 
 COLUMNS = ("rank", "image", "label", "probability", "margin", "distance")
 
@@ -43,10 +42,10 @@ def suggest_labels(
 
     Example: etl-bench suggest-labels birds birds new_images/ -n 50 --out next.csv --page
     """
-    from bench.label_suggestions.choice import RULES
-    from bench.prediction.find_model import find_model
-    from bench.prediction.image_sources import check_sources
-    from bench.tuned import read_model_info
+    from bench.experiment.model_file import read_model_info
+    from bench.tuned_models.find_model import find_model
+    from bench.tuned_models.image_sources import check_sources
+    from bench.tuned_models.label_suggestions import RULES
     from datasets_registry import get_dataset
 
     if by not in RULES:
@@ -92,7 +91,7 @@ def _csv(found: Suggestions) -> str:
 
 
 def _write_page(found: Suggestions, title: str, out: Path) -> None:
-    from bench.label_suggestions.page import suggestions_view
     from reports import render_gallery
+    from reports.presenters.galleries import suggestions_view
 
     render_gallery(suggestions_view(found, title), out)

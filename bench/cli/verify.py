@@ -44,8 +44,8 @@ def verify(
     Example: etl-bench verify 3f2a 91c0
     """
     from bench.errors import UsageError
-    from bench.results.import_notes import note_verified
     from bench.results.shards import Shards
+    from bench.results.staged_import import note_verified
     from bench.results.verification import Outcome, check_verifiable, verdict
     from bench.sweep import exported_threads, files_by_digest, local_weights, repetition_context
     from datasets_registry import read_support_list

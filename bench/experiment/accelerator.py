@@ -14,10 +14,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from bench._util.out_of_memory import out_of_memory
+from bench._util.memory import out_of_memory
 from bench.errors import TrainingMemoryError
-from bench.provenance.environment import gpu_driver
 from bench.record import GpuFacts
+from bench.results.environment import gpu_driver
 from bench.spec import ExperimentSpec
 from methods import Precision
 

@@ -19,8 +19,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from bench._util.atomic_write import write_atomically
-from bench.experiment.epoch_observer import EpochObserver
+from bench._util.files import write_atomically
+from bench.experiment.epoch_observers import EpochObserver
 from methods import TrainableMethod
 
 _LOG = logging.getLogger("bench.experiment.checkpoints")

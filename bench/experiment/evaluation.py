@@ -1,7 +1,7 @@
-"""Predictions and scores of a classifier on an evaluation split. Test labels are read only here."""
+"""Predictions and scores of a classifier on evaluation splits. Test labels are read only here."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.analysis.metrics.open_world import base_confidence, open_metrics, predicted_within
+from bench.analysis.metrics.scores import accuracy, all_metrics
 from bench.experiment.accelerator import copied_back
-from bench.experiment.epoch_selection import EpochCandidates
-from bench.metrics.scores import accuracy, all_metrics
-from bench.record import TOP, Branches, Predictions, Score
-from datasets_registry import EvalSplit
+from bench.experiment.epoch_observers import EpochCandidates
+from bench.record import OPEN_BASE, OPEN_NEW, TOP, Branches, OpenColumns, OpenScore, Predictions, Score
+from datasets_registry import EvalSplit, among_all_names
 from methods import Batch, Blend, Classifier, Method, ProbabilityEnsemble, StreamClassifier
 
 
@@ -186,3 +187,100 @@ def _logits(classifier: Classifier, batches: Iterable[Batch]) -> Tensor:
 
 def _labels(split: EvalSplit) -> np.ndarray[Any, np.dtype[np.int64]]:
     return np.array([sample.label for sample in split.samples], dtype=np.int64)
+
+
+def evaluate_open(
+    method: Method[Any],
+    base: EvalSplit,
+    new: EvalSplit,
+    batches: Callable[[EvalSplit], Iterable[Batch]],
+    *,
+    epochs: EpochCandidates | None = None,
+) -> tuple[OpenScore, list[Predictions]]:
+    """Score a trained method on base and new images among all names.
+
+    Args:
+        batches: returns the images of a split in order, without labels.
+        epochs: candidate epochs of an oracle, which makes one choice for all images by accuracy.
+    """
+    parts = [
+        replace(part, name=name) for part, name in zip(among_all_names(base, new), (OPEN_BASE, OPEN_NEW), strict=True)
+    ]
+    together = replace(parts[0], name="open", samples=(*parts[0].samples, *parts[1].samples))
+
+    def both() -> Iterable[Batch]:
+        for part in (base, new):
+            yield from batches(part)
+
+    chosen = split_logits(method, together, both, epochs=epochs)
+    sizes = [len(part) for part in parts]
+    honest = chosen.honest.split_with_sizes(sizes) if chosen.honest is not None else (None, None)
+    n_base = len(base.classes)
+    found = [
+        _part(part, logits, plain, chosen.choice, n_base, new=part.name == OPEN_NEW)
+        for part, logits, plain in zip(parts, chosen.logits.split_with_sizes(sizes), honest, strict=True)
+    ]
+    (base_score, base_item), (new_score, new_item) = found
+    return OpenScore(base=base_score, new=new_score, **open_metrics(base_item, new_item)), [base_item, new_item]
+
+
+def _part(
+    part: EvalSplit, logits: Tensor, honest: Tensor | None, name: str | None, n_base: int, *, new: bool
+) -> tuple[Score, Predictions]:
+    labels = np.array([sample.label for sample in part.samples])
+    choice = None if name is None or honest is None else OracleChoice.of(name, logits, honest, labels)
+    columns = OpenColumns(
+        base_confidence=base_confidence(logits.numpy(), n_base).astype(np.float32),
+        within=predicted_within(logits.numpy(), n_base, new=new).astype(np.int32),
+    )
+    return score(part, logits, choice), replace(predictions(part, logits), open=columns)
+
+
+LARGEST = 2**30
+"""Largest number of bytes of features that are kept; further batches are computed again."""
+
+
+class SharedImageFeatures:
+    """Inside this context, `method.image_features` computes the features of each batch of `numbered` once.
+
+    The method must not change between the passes. Nothing happens for methods without `image_features`.
+    """
+
+    def __init__(self, method: Method[Any]) -> None:
+        self._method: Any = method
+        self._kept: dict[tuple[str, int, int], Tensor] = {}
+        self._place: tuple[str, int, int] | None = None
+
+    def __enter__(self) -> Self:
+        compute = getattr(self._method, "image_features", None)
+        if compute is None:
+            return self
+
+        def image_features(batch: Batch, *more: Any) -> Tensor:
+            place = self._place
+            if place is None or any(value is not None for value in more):
+                return compute(batch, *more)  # type: ignore[no-any-return]
+            if place in self._kept:
+                return self._kept[place]
+            found: Tensor = compute(batch, *more)
+            if sum(value.nbytes for value in self._kept.values()) + found.nbytes <= LARGEST:
+                self._kept[place] = found
+            return found
+
+        self._method.image_features = image_features
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        vars(self._method).pop("image_features", None)
+        self._place = None
+
+    def numbered(self, split: str, size: int, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The batches of a split in order, `size` images each; their features are stored or, if stored, reused."""
+        for number, batch in enumerate(batches):
+            self._place = split, size, number
+            yield batch
+        self._place = None
+
+    def holds(self, split: str, size: int, images: int) -> bool:
+        """Whether the features of all images of a split are stored, in batches of this size."""
+        return all((split, size, number) in self._kept for number in range(-(-images // size)))

@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 import torch
 
+from bench.analysis.metrics.difficulty import difficulty_measures
 from bench.context import RunContext
 from bench.experiment.accelerator import device_arithmetic
 from bench.experiment.features.inputs import shared_inputs
 from bench.experiment.features.views import CENTER_VIEW
 from bench.experiment.task import read_splits
-from bench.metrics import difficulty_measures
 from bench.record import DifficultyRecord
 from datasets_registry import ClassSet, class_halves, eval_fingerprint, get_dataset, select_classes
 from methods import Precision

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from bench.context import RunContext
 from bench.experiment.accelerator import device_arithmetic
-from bench.experiment.evaluation import evaluate
+from bench.experiment.evaluation import evaluate, evaluate_open
 from bench.experiment.features.inputs import shared_inputs
-from bench.experiment.open_evaluation import evaluate_open
+from bench.experiment.kept_models import restored_method
+from bench.experiment.model_file import read_model
 from bench.experiment.runner import run_experiment
 from bench.experiment.task import load_task
 from bench.record import OpenScore, Predictions
 from bench.spec import ExperimentSpec
-from bench.tuned import read_model, restored_method
 from datasets_registry import EvalSplit
 from methods import Batch, Precision
 

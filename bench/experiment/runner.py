@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 import torch
 from torch import Tensor
 
-from bench._util.out_of_memory import out_of_memory
+from bench._util.memory import out_of_memory
 from bench.context import RunContext
 from bench.experiment.accelerator import (
     await_free_memory,
@@ -25,20 +25,17 @@ from bench.experiment.accelerator import (
 )
 from bench.experiment.checkpoints import Checkpoint, Progress
 from bench.experiment.cost import CostMeter
-from bench.experiment.curve import TrainingCurve
-from bench.experiment.epoch_selection import EpochCandidates
-from bench.experiment.evaluation import evaluate, plain_accuracy
+from bench.experiment.epoch_observers import EpochCandidates, TrainingCurve
+from bench.experiment.evaluation import SharedImageFeatures, evaluate, evaluate_open, plain_accuracy
 from bench.experiment.features.inputs import SupportMemory, shared_inputs
-from bench.experiment.keeping import kept_model
+from bench.experiment.kept_models import kept_model
 from bench.experiment.measured_difficulty import measure_difficulty
-from bench.experiment.open_evaluation import evaluate_open
-from bench.experiment.shared_image_features import SharedImageFeatures
 from bench.experiment.stacked_training import StackedRun, can_stack, fit_stack
 from bench.experiment.task import load_task
 from bench.experiment.training_loop import fit, training_epochs
-from bench.method_info.source_digest import machinery_digest, source_digest
-from bench.provenance import environment as provenance
 from bench.record import OpenScore, Predictions, Provenance, RunError, RunRecord, RunStatus, Score
+from bench.results import environment as provenance
+from bench.results.source_digest import machinery_digest, source_digest
 from bench.spec import ExperimentSpec
 from datasets_registry import BenchError, EvalProtocol, EvalSplit, SupportSet, last_fingerprint
 from methods import Batch, Precision, Recipe, TrainableMethod, get_method

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from bench.errors import NonFiniteLossError
 from bench.experiment.checkpoints import Checkpoint, Progress, TrainingState
-from bench.experiment.epoch_observer import EpochObserver
+from bench.experiment.epoch_observers import EpochObserver
 from bench.experiment.training_loop import epoch_batches, make_optimizer, scheduled_rate, stage_spans
 from methods import Batch, MethodInfo, Needs, Recipe, TrainableMethod, separate, stack_runs
 

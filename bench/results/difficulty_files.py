@@ -8,9 +8,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from bench._util.atomic_write import write_atomically
-from bench._util.locking import locked
-from bench._util.slugs import slug
+from bench._util.files import locked, slug, write_atomically
 from bench.errors import ShardError
 from bench.record import DifficultyRecord
 from bench.results.checksummed_json import (

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bench.analysis.open_score import open_metrics
-from bench.analysis.prediction_metrics import run_metrics
+from bench.analysis.metrics.open_world import open_metrics
+from bench.analysis.quality import run_metrics
 from bench.record import OPEN_BASE, OPEN_NEW, Predictions, RunRecord, RunStatus, Score
-from bench.results.prediction_checks import impossible_columns
+from bench.results.predictions import impossible_columns
 from datasets_registry import EvalProtocol
 
 EXACT = ("accuracy", "macro_accuracy", "macro_precision")

@@ -16,9 +16,8 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from bench._util.atomic_write import write_atomically
-from bench._util.counted import counted
-from bench._util.locking import locked
+from bench._util.files import locked, write_atomically
+from bench._util.words import counted
 from bench.errors import RunsFolderError, ShardError, UnknownRunError
 from bench.record import Predictions, RunRecord, RunStatus
 from bench.results.checksummed_json import (
@@ -34,7 +33,7 @@ from bench.results.checksummed_json import (
     unreadable,
 )
 from bench.results.difficulty_files import DifficultyFiles
-from bench.results.prediction_files import pack_predictions, unpack_predictions
+from bench.results.predictions import pack_predictions, unpack_predictions
 from bench.results.staged_import import finish_imports
 
 T = TypeVar("T")
@@ -302,3 +301,27 @@ def _record(value: object, path: Path) -> RunRecord:
         return RunRecord.model_validate(value)
     except ValidationError as error:
         raise ShardError(unreadable(path, error)) from error
+
+
+RACE = "race"
+"""Folder with the runs of `recommend` in a runs folder. They are evaluated on training images and have no board."""
+_NAMED = 3
+"""Largest number of folders that a message lists."""
+
+
+def no_runs(folder: Path) -> str:
+    """A message that the folder has no runs, with the folders inside or beside it that have some."""
+    nearby = [place for around in (folder, folder.parent) for place in runs_folders(around) if place != folder]
+    if not nearby:
+        return f"There are no runs in {folder}. Give another folder with --runs, or make runs with `etl-bench run`."
+    named = " or ".join(f"--runs {place}" for place in nearby[:_NAMED])
+    return f"There are no runs in {folder}, but nearby: give {named}."
+
+
+def runs_folders(place: Path) -> list[Path]:
+    """The folders with runs directly inside a folder, sorted by name, without races; empty if it cannot be read."""
+    try:
+        inside = sorted(place.iterdir())
+    except OSError:
+        return []
+    return [child for child in inside if child.name != RACE and any((child / "shards").glob("??/*.json"))]

@@ -1,22 +1,64 @@
-"""Atomic imports, even if the process is killed.
-
-An import writes its files to a separate runs folder, `<runs>/imports/staging-.../`, and renames it to
-`imports/ready-<root>/`. The rename is the commit. Before it nothing is imported, and a later import deletes the files.
-After it, the next command that lists the runs moves the files to their places.
-"""
+"""Atomic imports, even if the process is killed, and records of the imported and verified runs."""
 
 import json
 import logging
 import re
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench._util.atomic_write import sync_folder, write_atomically
-from bench._util.locking import locked
-from bench.results.import_notes import imports_folder, write_note
+from bench._util.files import locked, sync_folder, write_atomically
+
+_NOTES_LOG = logging.getLogger("bench.results.staged_import")
+
+
+def imports_folder(runs: Path) -> Path:
+    """The folder of all notes and of unfinished imports."""
+    return runs / "imports"
+
+
+def write_note(runs: Path, root: str, bundle: str, added: Sequence[str], kept: Sequence[str]) -> None:
+    """Record which runs a bundle added and which it did not replace. A repeated import extends the first note."""
+    target = imports_folder(runs) / f"{root[:16]}.json"
+    before = {run_id for path, _, ids in _notes(runs) if path == target for run_id in ids}
+    facts = {"root": root, "bundle": bundle, "added": sorted({*before, *added} - set(kept)), "kept": list(kept)}
+    write_atomically(target, json.dumps(facts, indent=1).encode())
+
+
+def origin(runs: Path, run_id: str) -> str | None:
+    """The root of the bundle that a run was imported from; None for a run that was not imported."""
+    return next((root for _, root, added in _notes(runs) if run_id in added), None)
+
+
+def unverified_imports(runs: Path) -> frozenset[str]:
+    """The run ids of a folder that were imported and not verified since."""
+    found = {run_id for _, _, added in _notes(runs) for run_id in added}
+    return frozenset(run_id for run_id in found if not _verified(runs, run_id).exists())
+
+
+def note_verified(runs: Path, run_id: str) -> None:
+    """Record that an imported run was repeated with the same predictions."""
+    if run_id in unverified_imports(runs):
+        path = _verified(runs, run_id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def _notes(runs: Path) -> Iterator[tuple[Path, str, list[str]]]:
+    """File, root and added runs of each note; unreadable notes are left out with a warning."""
+    for path in sorted(imports_folder(runs).glob("*.json")):
+        try:
+            facts = json.loads(path.read_text(encoding="utf-8"))
+            yield path, str(facts["root"]), [str(run_id) for run_id in facts["added"]]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            _NOTES_LOG.warning("%s cannot be read (%s), so the runs it lists are not marked as imported.", path, error)
+
+
+def _verified(runs: Path, run_id: str) -> Path:
+    return imports_folder(runs) / "verified" / run_id
+
 
 Take = Callable[[Path, str], bool]
 """Moves a run from a folder; False if a finished run is kept instead."""

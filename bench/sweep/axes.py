@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench._util.shots import ALL_SHOTS
+from bench._util.words import ALL_SHOTS
 from bench.errors import UsageError
 from bench.sweep.dataset_names import match_datasets, select
 from bench.sweep.request import SweepRequest

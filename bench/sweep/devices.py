@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
-from bench.sweep.gpus import Gpu, find_gpus
+from bench.sweep.machine import Gpu, find_gpus
 
 if TYPE_CHECKING:
     from bench.sweep.request import SweepRequest

@@ -1,4 +1,4 @@
-"""Carries out a sweep request: plan, launch, load the results into the database."""
+"""Carries out a sweep request: plan, launch, load the results into the database, with messages about each."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -6,23 +6,33 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-from bench._util.counted import counted
-from bench._util.output_paths import check_output_folder
+from bench._util.files import check_output_folder
+from bench._util.words import counted
+from bench.boards.trackers.sender import Sender
 from bench.context import RunContext
-from bench.coordination.heartbeat import Heartbeat, remove_dead_heartbeats
-from bench.coordination.leases import Leases
 from bench.errors import RunsFolderError, StoreError
-from bench.launch.fork_server import ForkServer
-from bench.launch.supervisor import Supervisor
-from bench.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Limits, Outcome, RunTask, Surroundings, Task
-from bench.provenance.staleness import Staleness
 from bench.record import RunStatus
 from bench.results.shards import Shards
+from bench.results.staleness import Staleness
+from bench.sweep.compatibility import grouped
+from bench.sweep.coordination.heartbeat import Heartbeat, remove_dead_heartbeats
+from bench.sweep.coordination.leases import Leases
 from bench.sweep.devices import check_devices, devices_of
 from bench.sweep.expansion import expand
-from bench.sweep.heads import heads_apart
 from bench.sweep.inputs import local_weights, named_files
 from bench.sweep.kept_models import check_keepable, drop_all_but_best, kept_summary, lacking_models
+from bench.sweep.launch.fork_server import ForkServer
+from bench.sweep.launch.supervisor import Supervisor
+from bench.sweep.launch.tasks import (
+    DifficultyTask,
+    FinishedTask,
+    LaunchSummary,
+    Limits,
+    Outcome,
+    RunTask,
+    Surroundings,
+    Task,
+)
 from bench.sweep.launchers import (
     check_launcher,
     feature_cache,
@@ -33,17 +43,14 @@ from bench.sweep.launchers import (
     workers_share_gpus,
 )
 from bench.sweep.machine import cache_limit, hidden_limit, pixel_limit
-from bench.sweep.option_choices import RerunPolicy
-from bench.sweep.planning import Plan, plan
-from bench.sweep.progress import SweepLog
+from bench.sweep.options import RerunPolicy
+from bench.sweep.planning import Plan, heads_apart, plan, shared_features, stack_tasks
+from bench.sweep.progress import SweepLog, Tally
 from bench.sweep.request import SweepRequest
-from bench.sweep.short_draws import short_draw
-from bench.sweep.stacking import stack_tasks
-from bench.sweep.sweep_file import keep_sweep_file
-from bench.sweep.tally import Tally
+from bench.sweep.sweep_files import keep_sweep_file
+from bench.sweep.task_factory import short_draw
+from bench.sweep.tracker_target import Target, check_installed
 from bench.sweep.weights import report_rejections, without_missing_weights
-from bench.trackers.sender import Sender
-from bench.trackers.target import Target, check_installed
 
 
 @dataclass(frozen=True)
@@ -110,7 +117,7 @@ def carry_out(
     made = without_missing_weights(made, request, log)
     tasks = plan_tasks(made, request.runs)
     if server is not None and tasks and database:
-        import_module("bench.store")  # for the results; workers begin only after the imports of the server
+        import_module("bench.results")  # for the results; workers begin only after the imports of the server
     with Sender(request.runs, trackers_of(request), log.notice) as sender:
         summary = _launch(tasks, made, request, log, server, sender) if tasks else LaunchSummary((), interrupted=False)
         if database and tasks and summary.unwritten is None:
@@ -164,7 +171,7 @@ def context_of(request: SweepRequest, tasks: int) -> RunContext:
 
 def load_into_database(runs: Path, log: SweepLog) -> None:
     """Bring the database up to date. If it is locked now, the next command does it."""
-    from bench.store import Store
+    from bench.results.database import Store
 
     try:
         Store(runs).ingest(Shards(runs))
@@ -242,3 +249,55 @@ def _backbone_digest(request: SweepRequest, slug: str) -> str:
     if local_workers(request, 1):
         return load_backbone(spec).digest
     return loaded_backbone(spec, devices_of(request).name).digest
+
+
+def describe(made: Plan) -> str:
+    """The plan in one line."""
+    retried = f", {made.retried} of them failed before" if made.retried else ""
+    measured = f", {counted(len(made.difficulties), 'difficulty')} to measure" if made.difficulties else ""
+    left_out = f", {counted(len(made.rejected), 'combination')} left out" if made.rejected else ""
+    runs = f"{counted(len(made.specs), 'run')}: {len(made.done)} done, {len(made.pending)} to do"
+    return f"{runs}{retried}{measured}{left_out}"
+
+
+def report_plan(made: Plan, request: SweepRequest, log: SweepLog) -> None:
+    """The plan, and the frozen features that its runs share, a line per backbone."""
+    nothing = not made.pending and not made.difficulties
+    log.notice(f"{describe(made)}{'; nothing to do' if nothing else ''}")
+    if not nothing:
+        log.notice(devices_of(request).describe(request.precision))
+    device = devices_of(request).kind
+    for shared in shared_features(made.pending, feature_cache(request), device):
+        if shared.readers > 1:
+            precision = "" if shared.precision == "fp32" else f" in {shared.precision}"
+            kept = f"; {shared.kept_bytes / 2**20:.1f} MiB of them are cached" if shared.kept_bytes else ""
+            features = f"frozen features of {counted(shared.datasets, 'dataset')}"
+            log.notice(
+                f"{shared.backbone}{precision}: {features}, computed once for "
+                f"{shared.readers} of {shared.runs} runs{kept}"
+            )
+        if shared.other_bytes and not shared.kept_bytes and shared.readers:
+            log.notice(
+                f"{shared.backbone}: {shared.other_bytes / 2**20:.1f} MiB of cached features are from another kind of "
+                f"device; they differ by rounding, so {device} computes its own"
+            )
+
+
+def report_failures(outcome: SweepOutcome, log: SweepLog) -> None:
+    """The failures, each with the next step."""
+    if outcome.summary.unwritten is not None:
+        log.notice(
+            f"stopped: {outcome.summary.unwritten.message}. Finished runs are safe; make room, or make the folder "
+            "writable, and repeat the command."
+        )
+    now = len(outcome.summary.failures)  # their reasons were shown when they happened
+    if now:
+        ids = " ".join(str(item["run_id"] or item["what"]) for item in outcome.failed[:now])
+        log.notice(f"{now} failed; `etl-bench show RUN` has the trace: {ids}")
+    if unmeasured := outcome.summary.unmeasured:
+        log.notice(f"{counted(len(unmeasured), 'difficulty')} not measured; runs do not need it")
+    earlier: dict[object, list[str]] = {}
+    for item in outcome.failed[now:]:
+        earlier.setdefault(item["message"], []).append(f"{item['run_id']}  {item['what']}")
+    for message, runs in earlier.items():
+        log.notice(f"failed before: {grouped(runs)}: {message}")

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from bench._util.counted import counted
+from bench._util.words import counted
 from bench.errors import ImpossibleCombinationError
+from bench.experiment.model_file import MODELS, ModelInfo, list_models, model_group, model_path
 from bench.spec import ExperimentSpec
-from bench.tuned import MODELS, ModelInfo, list_models, model_group, model_path
 from datasets_registry import has_imported_features
 
 KeepModels = Literal["best", "all"]

@@ -10,20 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import LaunchError
-from bench.launch.device_variables import device_variables
-from bench.launch.tasks import DEFAULT_RUNNER
 from bench.sweep.devices import devices_of, reserved_gpus
+from bench.sweep.launch.tasks import DEFAULT_RUNNER
+from bench.sweep.launch.worker_limits import device_variables
 from bench.sweep.machine import cache_folder, cores, exported_threads
-from bench.sweep.option_choices import LauncherName
-from bench.sweep.option_texts import minutes, parse_slurm_set
+from bench.sweep.options import LauncherName, minutes, parse_slurm_set
 from bench.sweep.request import RUNS_PER_JOB, SLURM_TIME, SweepRequest
 from datasets_registry import has_imported_features
 
 if TYPE_CHECKING:
-    from bench.launch.fork_server import ForkServer
-    from bench.launch.slurm_queue import SlurmQueue
-    from bench.launch.tasks import Surroundings
-    from bench.launch.transport import Transport
+    from bench.sweep.launch.fork_server import ForkServer
+    from bench.sweep.launch.slurm_queue import SlurmQueue
+    from bench.sweep.launch.tasks import Surroundings
+    from bench.sweep.launch.transport import Transport
 
 CORES_PER_GPU = 8
 """Cores on a cluster for each GPU, which decode its images: one core decodes about 300 photographs a second."""
@@ -79,8 +78,8 @@ def make_transport(
     if not request.here:
         return (_ray if request.launcher is LauncherName.RAY else _slurm)(request, surroundings)
     jobs = local_workers(request, tasks)
-    from bench.launch.inline import InlineTransport
-    from bench.launch.processes import ProcessTransport
+    from bench.sweep.launch.inline import InlineTransport
+    from bench.sweep.launch.processes import ProcessTransport
 
     if not jobs:
         return InlineTransport(surroundings)
@@ -103,8 +102,8 @@ def early_server(request: SweepRequest) -> Iterator[ForkServer | None]:
     It uses a second core. Its environment is that of a sweep with more tasks than workers; for another one, the
     transport starts its own.
     """
-    from bench.launch.fork_server import CAN_FORK, ForkServer
-    from bench.launch.processes import worker_environment
+    from bench.sweep.launch.fork_server import CAN_FORK, ForkServer
+    from bench.sweep.launch.processes import worker_environment
 
     if not (CAN_FORK and request.here and local_workers(request, _MANY) and cores() > 1):
         yield None
@@ -128,7 +127,7 @@ def job_scripts(request: SweepRequest, tasks: int) -> list[str]:
     if request.launcher is not LauncherName.SLURM:
         return []
     queue = slurm_queue(request)
-    from bench.launch.slurm_submission import FOLDER, arrays
+    from bench.sweep.launch.slurm_submission import FOLDER, arrays
 
     folder = request.runs.absolute() / FOLDER / "SUBMISSION"
     return [queue.script(folder, jobs) for jobs in arrays(tasks, request.runs_per_job or RUNS_PER_JOB, queue.workers)]
@@ -136,7 +135,7 @@ def job_scripts(request: SweepRequest, tasks: int) -> list[str]:
 
 def slurm_queue(request: SweepRequest) -> SlurmQueue:
     """Slurm with the settings of every job."""
-    from bench.launch.slurm_queue import SlurmQueue
+    from bench.sweep.launch.slurm_queue import SlurmQueue
 
     return SlurmQueue(
         minutes=minutes(request.time or SLURM_TIME, "--time"),
@@ -158,8 +157,8 @@ def _gpus(request: SweepRequest) -> int:
 
 
 def _ray(request: SweepRequest, surroundings: Surroundings) -> Transport:
-    from bench.launch.ray import RayTransport
-    from bench.launch.ray_cluster import AUTO, RunResources, read_runtime_env
+    from bench.sweep.launch.ray import RayTransport
+    from bench.sweep.launch.ray_cluster import AUTO, RunResources, read_runtime_env
 
     default_gpus = float(devices_of(request).kind == "cuda")
     return RayTransport(
@@ -174,7 +173,7 @@ def _ray(request: SweepRequest, surroundings: Surroundings) -> Transport:
 
 
 def _slurm(request: SweepRequest, surroundings: Surroundings) -> Transport:
-    from bench.launch.slurm import SlurmTransport
+    from bench.sweep.launch.slurm import SlurmTransport
 
     return SlurmTransport(
         surroundings, slurm_queue(request), request.runs_per_job or RUNS_PER_JOB, wait=not request.no_wait

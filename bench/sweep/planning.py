@@ -1,17 +1,23 @@
-"""The plan of a sweep: the requested runs minus the runs on disk."""
+"""The plan of a sweep: the requested runs minus the runs on disk, grouped and ordered by shared work."""
+
+from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
 
 from bench.errors import ShardError
-from bench.provenance.staleness import Staleness
+from bench.experiment.features import cache_folder
 from bench.record import RunRecord, RunStatus
 from bench.results.shards import Shards
+from bench.results.staleness import Staleness
 from bench.spec import ExperimentSpec
+from bench.sweep.compatibility import Rejection
 from bench.sweep.expansion import Expansion
-from bench.sweep.option_choices import RerunPolicy
-from bench.sweep.rejections import Rejection
+from bench.sweep.launch.tasks import Limits, RunTask, Task
+from bench.sweep.options import RerunPolicy
 
 LEFT_OUT = 3
 """Exit code of a sweep that did everything but what cannot run."""
@@ -131,3 +137,105 @@ def _wanted(record: RunRecord | None, policy: RerunPolicy, *, stale: bool) -> bo
 
 def _failed(record: RunRecord | None) -> bool:
     return record is not None and record.status is RunStatus.FAILED
+
+
+STACKED_RUNS = 8
+"""Most runs that train together, since all of them are held in memory."""
+
+
+def stack_tasks(tasks: Sequence[Task], limits: Limits) -> list[Task]:
+    """The tasks in their order; each run that may train together with others names them in `alongside`.
+
+    With a limit of time or memory all runs train alone, since the limit is that of a single run.
+    """
+    if limits != Limits():
+        return list(tasks)
+    stacks: dict[str, list[list[ExperimentSpec]]] = {}
+    place: dict[str, list[ExperimentSpec]] = {}
+    for task in tasks:
+        if isinstance(task, RunTask) and task.spec.recipe is not None and _stackable(task.spec.method):
+            alike = stacks.setdefault(_without_seed(task.spec), [[]])
+            if len(alike[-1]) == STACKED_RUNS:
+                alike.append([])
+            alike[-1].append(task.spec)
+            place[task.key] = alike[-1]
+    return [
+        replace(task, alongside=tuple(spec for spec in place[task.key] if spec.run_id != task.key))
+        if isinstance(task, RunTask) and task.key in place
+        else task
+        for task in tasks
+    ]
+
+
+def _without_seed(spec: ExperimentSpec) -> str:
+    """The common part of the runs of a stack. The support set follows from the seed, or from a list."""
+    return f"{spec.support_rule} {spec.model_dump_json(exclude={'seed', 'task_fingerprint', 'support'})}"
+
+
+@cache
+def _stackable(method: str) -> bool:
+    from methods import known_methods
+
+    return known_methods().get(method).info.stackable
+
+
+@dataclass(frozen=True)
+class SharedFeatures:
+    """The frozen features of one backbone in a plan, with the number of its datasets.
+
+    Of its `runs`, `readers` read frozen image or text features. `kept_bytes` of its features are in the cache, and
+    `other_bytes` that another kind of device computed, which are not used.
+    """
+
+    backbone: str
+    precision: str
+    datasets: int
+    readers: int
+    runs: int
+    kept_bytes: int
+    other_bytes: int = 0
+
+
+def shared_features(
+    specs: Sequence[ExperimentSpec], cache_dir: Path | None, device: str = "cpu"
+) -> list[SharedFeatures]:
+    """Shared features by backbone and precision, in the order of the runs, for runs on that kind of device."""
+    from methods import Needs, known_methods
+
+    known = known_methods()
+    kept = [] if cache_dir is None else cache_folder.info(cache_dir)
+    groups: dict[tuple[str, str], list[ExperimentSpec]] = {}
+    for spec in specs:
+        groups.setdefault((spec.backbone, spec.precision), []).append(spec)
+    frozen = {Needs.FEATURES, Needs.POOLED, Needs.HIDDEN}
+    return [
+        SharedFeatures(
+            backbone=backbone,
+            precision=precision,
+            datasets=len({name for spec in group for name in (spec.dataset, *spec.targets)}),
+            readers=sum(bool(known.get(spec.method).info.needs & frozen) for spec in group),
+            runs=len(group),
+            kept_bytes=sum(one.bytes for one in _of(backbone, precision, kept) if one.device.startswith(device)),
+            other_bytes=sum(one.bytes for one in _of(backbone, precision, kept) if not one.device.startswith(device)),
+        )
+        for (backbone, precision), group in groups.items()
+    ]
+
+
+def _of(backbone: str, precision: str, kept: Sequence[cache_folder.BackboneCache]) -> list[cache_folder.BackboneCache]:
+    return [one for one in kept if one.slug == backbone and one.precision == precision]
+
+
+def heads_apart(tasks: Sequence[Task]) -> list[Task]:
+    """The tasks in their order, those of heads marked."""
+    return [
+        replace(task, head=True) if isinstance(task, RunTask) and _is_head(task.spec.method) else task for task in tasks
+    ]
+
+
+@cache
+def _is_head(method: str) -> bool:
+    from methods import Needs, known_methods
+
+    info = known_methods().get(method).info
+    return info.needs <= {Needs.FEATURES, Needs.POOLED} and not info.learns_text

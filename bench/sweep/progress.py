@@ -1,22 +1,118 @@
-"""Progress of a sweep on standard error: a live view, lines, JSON events, or a bar in a notebook."""
+"""Progress of a sweep: finished tasks, time left, the work of each worker, and how it is shown."""
 
 from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.launch.tasks import FinishedTask, Outcome, RunTask
-from bench.sweep.tally import Tally
-from bench.sweep.worker_table import worker_rows
+from bench.sweep.coordination.heartbeat import HeartbeatState, read_heartbeats
+from bench.sweep.launch.tasks import FinishedTask, Outcome, RunTask
 
 if TYPE_CHECKING:
     from rich.console import Group
+
+
+@dataclass
+class Tally:
+    """Counts finished tasks and estimates the pace. An attempt that will be retried does not count."""
+
+    total: int
+    done: int = 0
+    failed: int = 0
+    elsewhere: int = 0
+    _begin: float = field(default_factory=time.monotonic)
+    _problems: set[str] = field(default_factory=set)
+
+    def count(self, item: FinishedTask, *, again: bool) -> None:
+        """Count one finished attempt."""
+        if not again:
+            self.done += 1
+            self.failed += item.outcome is not Outcome.OK and isinstance(item.task, RunTask)
+            self.elsewhere += not item.here
+
+    @property
+    def rate(self) -> float:
+        """Mean tasks per minute so far."""
+        return 60 * self.done / max(time.monotonic() - self._begin, 1e-6)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimated remaining time at the mean pace; None before the first task ended."""
+        return 60 * (self.total - self.done) / self.rate if self.done else None
+
+    def pace(self) -> str:
+        """Failures, tasks per minute and remaining time."""
+        failures = f"{self.failed} failed, " if self.failed else ""
+        left = "" if self.seconds_left is None else f", {duration(self.seconds_left)} to go"
+        return f"{failures}{self.rate:.1f} a minute{left}"
+
+    def outcome_line(self, item: FinishedTask, *, again: bool) -> str:
+        """One line about the outcome of a task; only the first line about a problem has its message."""
+        if item.outcome is Outcome.OK:
+            more = f"; {item.message}" if item.message else ""
+            return f"ok      {item.task.label}{'' if item.here else ', by another sweep'}{more}"
+        message = "the same problem again" if item.message in self._problems else item.message
+        self._problems.add(item.message)
+        following = "; tried again" if again else ""
+        what = "failed " if isinstance(item.task, RunTask) else "not measured"
+        return f"{what} {item.task.label}: {message}{following}"
+
+    def facts(self) -> dict[str, Any]:
+        """Plain values, for events and for `etl-bench status`."""
+        return {
+            "total": self.total,
+            "done": self.done,
+            "failed": self.failed,
+            "elsewhere": self.elsewhere,
+            "a_minute": round(self.rate, 2),
+            "seconds_left": None if self.seconds_left is None else round(self.seconds_left),
+        }
+
+
+def duration(seconds: float) -> str:
+    """Seconds in a readable form, such as `2 min 05 s`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def worker_rows(runs: Path, sweep: str | None = None) -> list[dict[str, str]]:
+    """One row per worker of one sweep or of all: host and process, task, and elapsed time."""
+    found = [
+        item for item in read_heartbeats(runs) if item.kind == "worker" and sweep in (None, item.facts.get("sweep"))
+    ]
+    found.sort(key=lambda item: (item.process.host, item.process.pid, item.name))
+    return [
+        {"worker": f"{item.process.host}:{item.process.pid}", "doing": doing(item), "for": _elapsed(item)}
+        for item in found
+    ]
+
+
+def doing(item: HeartbeatState) -> str:
+    """The current task, with the attempt number after the first, and whether a signal has stopped the worker."""
+    attempt = item.facts.get("attempt") or 1
+    task = str(item.facts.get("task") or "-")
+    text = f"{task}, attempt {attempt}" if attempt > 1 else task
+    return f"{text}, stopped (`kill -CONT {item.process.pid}` resumes it)" if item.process.stopped() else text
+
+
+def _elapsed(item: HeartbeatState) -> str:
+    """Elapsed time of the task; empty for other machines, whose monotonic clocks cannot be compared."""
+    since = item.facts.get("since")
+    if since is None or item.facts.get("task") is None or item.process.alive() is None:
+        return ""
+    return duration(max(time.monotonic() - since, 0.0))
 
 
 class LogStyle(StrEnum):

@@ -5,7 +5,7 @@ from pathlib import Path
 from bench.context import RunContext
 from bench.record import RunRecord
 from bench.sweep.devices import resolve_device
-from bench.sweep.gpus import find_gpus
+from bench.sweep.machine import find_gpus
 
 
 def repetition_context(

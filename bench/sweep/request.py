@@ -8,13 +8,24 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator
 
-from bench._util.shots import ALL, ALL_SHOTS, shots_value
+from bench._util.words import ALL, ALL_SHOTS, shots_value
 from bench.errors import UsageError
 from bench.sweep.dataset_names import check_demo_backbone, default_protocol
 from bench.sweep.devices import check_device_options
-from bench.sweep.option_choices import LauncherName, Option, Panel, RecipeChoice, RerunPolicy
-from bench.sweep.option_texts import minutes, parse_choice, parse_numbers, parse_shots, parse_slurm_set, split_list
-from bench.trackers.target import Target
+from bench.sweep.options import (
+    LauncherName,
+    Option,
+    Panel,
+    RecipeChoice,
+    RerunPolicy,
+    minutes,
+    parse_choice,
+    parse_numbers,
+    parse_shots,
+    parse_slurm_set,
+    split_list,
+)
+from bench.sweep.tracker_target import Target
 from datasets_registry import DrawRule, EvalProtocol, SupportRule, is_support_rule
 
 DEMO_BACKBONE = "ViT-demo.drawn"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench._util.shots import ALL_SHOTS, shots_text
+from bench._util.words import ALL_SHOTS, counted, shots_text
 from bench.sweep.axes import IMAGENET_VARIANTS
+from bench.sweep.compatibility import Rejections
 from bench.sweep.dataset_names import match_datasets, select
-from bench.sweep.rejections import Rejections
 from bench.sweep.request import HOSO, SweepRequest
 from datasets_registry import (
     DataError,
@@ -190,3 +190,23 @@ def _read_checked(info: DatasetInfo, data_root: Path | None) -> DatasetSplits:
     if info.template.count("{}") > 1:
         raise DataError(f"its template {info.template!r} has '{{}}' more than once; keep one in its TOML file.")
     return info.reader(data_root)
+
+
+MOST_CLASSES = 5
+"""Classes that the line names."""
+
+
+def short_draw(dataset: str, shots: int, sizes: Mapping[str, int]) -> str:
+    """Text about a short draw; `sizes` has the number of training images of each class with fewer than `shots`.
+
+    Example:
+        >>> short_draw("birds", 16, {"rare": 3, "jay": 9})
+        'birds with up to 16 shots: 2 classes have fewer training images, and all of them are drawn (rare 3, jay 9)'
+    """
+    listed = ", ".join(f"{name} {size}" for name, size in list(sizes.items())[:MOST_CLASSES])
+    more = f" and {len(sizes) - MOST_CLASSES} more" if len(sizes) > MOST_CLASSES else ""
+    have = "has" if len(sizes) == 1 else "have"
+    return (
+        f"{dataset} with up to {shots} shots: {counted(len(sizes), 'class')} {have} fewer training images, and all of "
+        f"them are drawn ({listed}{more})"
+    )

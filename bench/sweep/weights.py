@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bench._util.counted import counted
+from bench._util.words import counted
 from bench.record import RunStatus
 from bench.results.shards import Shards
+from bench.sweep.compatibility import Rejection, Rejections, by_reason
 from bench.sweep.inputs import backbones_of
 from bench.sweep.planning import Plan
 from bench.sweep.progress import SweepLog
-from bench.sweep.rejections import Rejection, Rejections, by_reason
 from bench.sweep.request import SweepRequest
 
 

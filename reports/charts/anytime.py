@@ -5,8 +5,19 @@ from collections.abc import Callable
 from markupsafe import Markup
 
 from reports._format import count, percent, seconds
-from reports.charts.axes import linear_axis, log_axis
-from reports.charts.plot import BOTTOM, LEFT, RIGHT, TOP, chart_svg, disc, frame, names_at_right, step_path
+from reports.charts.plot import (
+    BOTTOM,
+    LEFT,
+    RIGHT,
+    TOP,
+    chart_svg,
+    disc,
+    frame,
+    linear_axis,
+    log_axis,
+    names_at_right,
+    step_path,
+)
 from reports.views import AnytimePointView, BoardView
 
 TIME_AXES: dict[str, tuple[str, Callable[[float], str]]] = {

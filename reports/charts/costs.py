@@ -3,7 +3,6 @@
 from markupsafe import Markup, escape
 
 from reports._format import count, percent, seconds, shorten, size, value_text
-from reports.charts.axes import linear_axis, log_axis, spread
 from reports.charts.plot import (
     BOTTOM,
     LEFT,
@@ -14,6 +13,9 @@ from reports.charts.plot import (
     chart_svg,
     disc,
     frame,
+    linear_axis,
+    log_axis,
+    spread,
     step_path,
 )
 from reports.views import BoardView, CostPointView

@@ -11,7 +11,7 @@ from pathlib import Path
 from markupsafe import Markup, escape
 
 from reports._format import few_runs, plain, shorten
-from reports.charts.axes import Axis, linear_axis, log_axis
+from reports.charts.plot import Axis, linear_axis, log_axis
 from reports.views import FigurePoint, FigureView
 
 FORMATS = ("svg", "pdf", "png")

@@ -1,11 +1,97 @@
-"""Parts of small charts as SVG. Marks contain the text of their tooltip."""
+"""Parts of charts: scales, ticks, frames and marks with tooltips, as SVG."""
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
 from reports._format import shorten
-from reports.charts.axes import Axis, spread
+
+Place = Callable[[float], float]
+"""From a value to a position in px."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Positions of values in px, and the ticks to show."""
+
+    at: Place
+    ticks: tuple[float, ...]
+
+
+def linear_axis(values: Sequence[float], start: float, end: float, *, most: int = 6, pad: float = 0.06) -> Axis:
+    """An axis over the values with room at both ends, and at most `most` intervals between ticks.
+
+    Example:
+        >>> axis = linear_axis([0, 10], 0, 112)
+        >>> axis.at(0), axis.at(10), axis.ticks
+        (6.0, 106.0, (0.0, 2.0, 4.0, 6.0, 8.0, 10.0))
+    """
+    least, largest = (min(values), max(values)) if values else (0.0, 1.0)
+    room = pad * (largest - least) or 0.01 * (abs(largest) or 1.0)
+    low, high = least - room, largest + room
+    return Axis(_between(low, high, start, end), tuple(linear_ticks(low, high, most)))
+
+
+def log_axis(values: Sequence[float], start: float, end: float, *, constant: float = 0.0, pad: float = 0.05) -> Axis:
+    """A logarithmic axis; with a positive `constant` it is linear below about that value, so that it shows 0.
+
+    Example:
+        >>> log_axis([1, 100], 0, 220).ticks, log_axis([0, 900], 0, 100, constant=10).ticks
+        ((1.0, 10.0, 100.0), (0.0, 10.0, 100.0, 1000.0))
+    """
+
+    def along(value: float) -> float:
+        return math.log1p(value / constant) if constant else math.log(value)
+
+    least, largest = min(values), max(values)
+    low, high = along(least), along(largest)
+    room = pad * (high - low) or 0.5
+    place = _between(low - room, high + room, start, end)
+    first = math.floor(math.log10(constant or least))
+    powers = [10.0**power for power in range(first, math.ceil(math.log10(max(largest, constant or least))) + 1)]
+    if not constant and len([p for p in powers if least <= p <= largest]) < 3:
+        powers = [m * p for p in powers for m in (1, 2, 5)]
+    found = [t for t in ([0.0, *powers] if constant else powers) if low - room <= along(t) <= high + room]
+    return Axis(lambda value: place(along(value)), tuple(found or linear_ticks(least, largest, 4) or [least]))
+
+
+def linear_ticks(low: float, high: float, most: int) -> list[float]:
+    """Multiples of 1, 2 or 5 times a power of ten between two values."""
+    steps = (m * 10.0**e for e in range(-18, 16) for m in (1, 2, 5))
+    step = next(step for step in steps if (high - low) / step <= most)
+    return [float(f"{step * n:.12g}") for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def spread(x: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Increasing positions at least `gap` apart, as close to `x` as possible, between `low` and `high` if they fit.
+
+    Example:
+        >>> [round(position) for position in spread([10, 12, 100], 24, 0, 200)]
+        [0, 24, 100]
+        >>> [round(position) for position in spread([50, 52, 100], 24, 0, 200)]
+        [39, 63, 100]
+    """
+    gap = min(gap, (high - low) / max(1, len(x) - 1))
+    blocks: list[list[float]] = []  # positions minus their minimal distances, pooled until they increase
+    for number, value in enumerate(x):
+        blocks.append([value - gap * number])
+        while len(blocks) > 1 and _mean(blocks[-2]) >= _mean(blocks[-1]):
+            last = blocks.pop()
+            blocks[-1] += last
+    shifts = [_mean(block) for block in blocks for _ in block]
+    room = high - gap * (len(x) - 1)
+    return [round(min(max(shift, low), room) + gap * number, 1) for number, shift in enumerate(shifts)]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _between(low: float, high: float, start: float, end: float) -> Place:
+    return lambda value: round(start + (end - start) * (value - low) / (high - low), 1)
+
 
 WIDTH, HEIGHT = 860, 360
 LEFT, RIGHT, TOP, BOTTOM = 52, 690, 30, 312

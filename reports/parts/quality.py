@@ -1,10 +1,38 @@
 """Calibration, and gains as a share of the zero-shot errors."""
 
-from reports._calibration_columns import QUALITY_COLUMNS
-from reports._format import counted
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from reports._format import counted, percent, signed_points
 from reports.parts.part import Part, fold, paragraph, table
 from reports.tables.model import Cell, Column, Table, cell
 from reports.views import BoardView
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measure: title with the better direction, explanation, and formatting of a value."""
+
+    name: str
+    title: str
+    hint: str
+    text: Callable[[float], str]
+
+
+def _share(value: float) -> str:
+    return signed_points(value).removeprefix("+")
+
+
+QUALITY_COLUMNS = (
+    Measure("accuracy", "Accuracy ↑", "Top-1, percent", percent),
+    Measure("headroom_gain", "Zero-shot errors removed ↑", "Gain as a share of the zero-shot errors, percent", _share),
+    Measure("ece", "ECE ↓", "Expected calibration error, 15 bins of equal mass, percent", percent),
+    Measure("brier", "Brier ↓", "Mean squared error of the probabilities, 0 to 2", "{:.4f}".format),
+    Measure("nll", "NLL ↓", "Mean negative log-likelihood, nats", "{:.3f}".format),
+    Measure("aurc", "AURC ↓", "Area under the risk-coverage curve, percent", percent),
+    Measure("worst_class_accuracy", "Worst class ↑", "Accuracy on the worst class, percent", percent),
+)
+
 
 PANEL_TITLES = {
     "base": "Base classes",

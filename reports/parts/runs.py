@@ -1,8 +1,11 @@
-"""Runs that are missing, failed or excluded."""
+"""Runs that are missing, failed or excluded, and the submissions of a public board."""
 
+from collections.abc import Sequence
+
+from reports._format import counted
 from reports.parts.part import Part, paragraph, table
-from reports.tables.model import Column, Table
-from reports.views import BoardView
+from reports.tables.model import Column, Table, cell
+from reports.views import BoardView, SubmissionView
 
 
 def runs_parts(view: BoardView) -> list[Part]:
@@ -34,3 +37,58 @@ def runs_parts(view: BoardView) -> list[Part]:
             table(Table(f"{view.anchor}-excluded", columns, rows, caption=caption, classes="missing-runs", first=25))
         )
     return parts or [paragraph("No run is missing, failed or excluded.")]
+
+
+FIRST = 25
+"""Rows that long tables show at first."""
+
+
+def submissions_parts(views: Sequence[SubmissionView]) -> list[Part]:
+    """The parts of the section."""
+    accepted = [view for view in views if not view.refusals]
+    refused = [[view.name, text] for view in views for text in view.refusals]
+    note = (
+        f"{counted(len(accepted), 'submission')} with {counted(sum(view.counted for view in accepted), 'run')}. All "
+        "scores were recomputed from the submitted predictions. Only repeating a run shows that its predictions are "
+        "genuine. The column Verified counts the runs that the board drew at random and recomputed."
+    )
+    parts = [paragraph(note), table(_submissions(accepted))]
+    checked = [[view.name, text] for view in accepted for text in (*view.checked, *_remarks(view))]
+    parts.append(table(_texts("submissions-checks", "Checks and notes", checked)))
+    if refused:
+        parts += [paragraph("Refused submissions:"), table(_texts("submissions-refused", "Reason", refused))]
+    return parts
+
+
+def _submissions(views: Sequence[SubmissionView]) -> Table:
+    columns = [Column("Submission", "text"), Column("By", "text"), Column("Methods", "text", "", "why")]
+    columns += [
+        Column("Runs", "of", "Runs on the board, of the submitted runs; the others belong to earlier submissions"),
+        Column("Verified", "text"),
+        Column("Licence", "text"),
+        Column("Code", "text", "", "why"),
+        Column("Submitted", "text", "UTC"),
+    ]
+    rows = [
+        [
+            view.name,
+            view.who,
+            ", ".join(view.methods),
+            cell([view.counted, view.runs]),
+            view.verified or "none",
+            view.licence,
+            view.code or "not given",
+            view.submitted,
+        ]
+        for view in views
+    ]
+    return Table("submissions-table", columns, rows, first=FIRST)
+
+
+def _texts(anchor: str, title: str, rows: Sequence[Sequence[str]]) -> Table:
+    columns = [Column("Submission", "text"), Column(title, "text", "", "why")]
+    return Table(anchor, columns, [list(row) for row in rows], first=FIRST)
+
+
+def _remarks(view: SubmissionView) -> tuple[str, ...]:
+    return (f"note of the submitters: {view.remarks}",) if view.remarks else ()

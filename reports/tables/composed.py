@@ -9,7 +9,7 @@ from statistics import harmonic_mean, mean
 from typing import Any
 
 from reports._format import classes_of, counted, p_value, shorten, splits_of
-from reports.answer_sentences import PHRASES
+from reports.sentences import PHRASES
 from reports.tables.html import signed_points
 
 Setting = Mapping[str, Any]

@@ -5,10 +5,8 @@ from dataclasses import dataclass, field
 
 from reports.views.costs import AnytimeView, CostPointView
 from reports.views.difficulty import TrendsView
-from reports.views.quality import AgreementView, QualityView
-from reports.views.selection import SelectionRuleView
 from reports.views.standings import StandingsView
-from reports.views.values import BoardHeading, Cost, NamedDataset, Value
+from reports.views.values import AgreementView, BoardHeading, Cost, NamedDataset, QualityView, SelectionRuleView, Value
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from reports.views.error_analysis import ErrorAnalysisView
 from reports.views.figures import FigureView
 from reports.views.overview import OverviewView
 from reports.views.published import ClaimView, PublishedBoardView, ReproductionView, SourceView
-from reports.views.submissions import SubmissionView
+from reports.views.values import SubmissionView
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
-"""Means with their intervals, costs, and the shared parts of boards of runs and of published numbers."""
+"""Small views: means with intervals, costs, selection rules, measures beyond accuracy, and submissions."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -101,3 +102,95 @@ class BoardHeading:
     def dataset_title(self, name: str | None) -> str:
         """Title of a dataset by its name."""
         return next((dataset.title for dataset in self.datasets if dataset.name == name), str(name))
+
+
+@dataclass(frozen=True)
+class RuleCostView:
+    """A rule minus selection on validation images: a mean of `n` pairs of runs, a fraction, and its 95 % interval.
+
+    `low` and `high` are None for one seed or one dataset, or if nothing varies.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class SelectionRuleView:
+    """One selection rule.
+
+    Args:
+        rule: the value of `--selection`; `title` describes it.
+        oracle: whether it reads test labels.
+        costs: by measure, over all methods that ran with both rules; empty if these share no seed on any dataset.
+        by_method: costs of each method, by its name.
+    """
+
+    rule: str
+    title: str
+    oracle: bool
+    costs: Mapping[str, RuleCostView]
+    by_method: Mapping[str, Mapping[str, RuleCostView]]
+
+
+@dataclass(frozen=True)
+class QualityView:
+    """One entry on one class split, averaged over the datasets of its board.
+
+    Args:
+        split: `base`, `new` or `all`.
+        values: by measure, without measures that are undefined on every dataset. Incomplete entries have no intervals.
+        datasets: number of datasets of each value.
+    """
+
+    entry: str
+    split: str
+    values: Mapping[str, Value]
+    datasets: Mapping[str, int]
+    run_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AgreementView:
+    """Kendall's tau-b between the order of entries by accuracy and by headroom gain, with a bootstrap interval.
+
+    `low` and `high` are None with fewer than two datasets to resample.
+    """
+
+    split: str
+    tau: float
+    low: float | None
+    high: float | None
+    entries: int
+    datasets: int
+
+
+@dataclass(frozen=True)
+class SubmissionView:
+    """One submission to a board.
+
+    Args:
+        code: an https address, or empty.
+        submitted: date and time as text.
+        remarks: of the submitters.
+        methods: names of its methods.
+        runs: its completed runs; `counted` of them are on the board, the others are runs of earlier submissions.
+        refusals: reasons for a refusal; empty if it is accepted.
+        checked: checks and notes, one sentence each.
+        verified: number of recomputed runs and the result; empty if none was recomputed.
+    """
+
+    name: str
+    who: str
+    licence: str
+    submitted: str
+    code: str = ""
+    remarks: str = ""
+    methods: tuple[str, ...] = ()
+    runs: int = 0
+    counted: int = 0
+    refusals: tuple[str, ...] = ()
+    checked: tuple[str, ...] = ()
+    verified: str = ""

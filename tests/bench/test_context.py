@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.context import RunContext
-from bench.launch.inline import InlineTransport
-from bench.launch.processes import ProcessTransport
-from bench.launch.tasks import RunTask, Surroundings
+from bench.sweep.launch.inline import InlineTransport
+from bench.sweep.launch.processes import ProcessTransport
+from bench.sweep.launch.tasks import RunTask, Surroundings
 
 paths = st.text("abc/,.", min_size=1, max_size=8).map(Path)
 contexts = st.builds(
@@ -80,7 +80,7 @@ def by_processes(around: Surroundings, task: RunTask) -> None:
 def by_slurm(around: Surroundings, task: RunTask) -> None:
     from local_queue import LocalQueue
 
-    from bench.launch.slurm import SlurmTransport
+    from bench.sweep.launch.slurm import SlurmTransport
 
     queue = LocalQueue()
     launching.launch(SlurmTransport(around, queue, look_seconds=0.1), [task])
@@ -100,9 +100,9 @@ def test_every_field_reaches_the_worker(launch, tmp_path: Path, monkeypatch: pyt
 
 
 def test_every_field_reaches_a_ray_worker(tmp_path: Path):
-    """Files and weights travel as contents, see `tests/bench/launch/test_ray.py`."""
+    """Files and weights travel as contents, see `tests/bench/sweep/launch/test_ray.py`."""
     pytest.importorskip("ray", reason="needs Ray, the extra [ray]")
-    from bench.launch.ray_worker import RayWorker
+    from bench.sweep.launch.ray_worker import RayWorker
 
     context = every_field_changed(tmp_path).model_copy(update={"files": {}, "weights": {}})
     around = Surroundings(runs=tmp_path, context=context, runner="context_runner")

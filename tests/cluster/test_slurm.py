@@ -16,16 +16,16 @@ from launching import launch
 
 from bench.context import RunContext
 from bench.errors import LaunchError
-from bench.launch.slurm import SlurmTransport
-from bench.launch.slurm_queue import SlurmQueue
-from bench.launch.tasks import LaunchSummary, RunTask, Surroundings, Task
 from bench.record import RunStatus
 from bench.results.shards import Shards
+from bench.sweep.launch.slurm import SlurmTransport
+from bench.sweep.launch.slurm_queue import SlurmQueue
+from bench.sweep.launch.tasks import LaunchSummary, RunTask, Surroundings, Task
 
 SCRIPT = Path(__file__).with_name("one_node_slurm.sh")
 COMMANDS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol")
 
-pytestmark = pytest.mark.slow  # `tests/bench/launch/test_slurm.py` has a queue of local processes in its place
+pytestmark = pytest.mark.slow  # `tests/bench/sweep/launch/test_slurm.py` has a queue of local processes in its place
 
 
 def _what_is_missing() -> str | None:

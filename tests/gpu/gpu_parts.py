@@ -26,8 +26,7 @@ from PIL import Image
 from plain import PlainBackbone
 from torch import Tensor
 
-from bench.experiment.features.image_features import FeatureStore
-from bench.experiment.features.image_passes import images_per_pass
+from bench.experiment.features.frozen_features import FeatureStore, images_per_pass
 from bench.experiment.features.inputs import Inputs
 from bench.experiment.features.views import CENTER_VIEW, render, to_pixels, view_params
 from datasets_registry import EvalProtocol, Sample

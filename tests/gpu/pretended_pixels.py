@@ -16,9 +16,8 @@ from torch import Tensor
 
 from bench.conformance.pretended_device import COUNTS
 from bench.experiment import accelerator
-from bench.experiment.features import image_features
-from bench.experiment.features.image_features import FeatureStore
-from bench.experiment.features.image_passes import images_per_pass, pass_arithmetic
+from bench.experiment.features import frozen_features as image_features
+from bench.experiment.features.frozen_features import FeatureStore, images_per_pass, pass_arithmetic
 from bench.experiment.features.views import to_pixels
 from methods import CLIP_MEAN, CLIP_STD, Backbone, BackboneSpec, load_backbone
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bench.conformance import CHECKS, Outcome, Subject, run_check
-from bench.scaffold import scaffold
+from bench.conformance.new_method import scaffold
 from methods import METHODS, Family
 
 CHECK = CHECKS["it_works_on_another_device"]

@@ -16,7 +16,7 @@ from bench.results.shards import Shards
 INSTALL = "from bench.conformance.pretended_device import install\ninstall()\n"
 
 
-@pytest.mark.slow  # tests/bench/launch/test_device_variables.py spreads workers over GPUs without starting them
+@pytest.mark.slow  # tests/bench/sweep/launch/test_device_variables.py spreads workers over GPUs without starting them
 def test_the_workers_of_a_sweep_are_spread_over_all_devices(tmp_path: Path) -> None:
     if reason := why_unavailable():
         pytest.skip(reason)

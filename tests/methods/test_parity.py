@@ -22,7 +22,7 @@ from parity_kit import (
 )
 from torch import nn
 
-from bench.experiment.learning_rate import learning_rate
+from bench.experiment.training_loop import learning_rate
 from methods import Recipe, TrainableMethod, Warmup, frozen_prompts
 from methods.apex import APEX, APEXConfig
 from methods.clip_adapter import CLIPAdapter, CLIPAdapterConfig

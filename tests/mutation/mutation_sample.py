@@ -23,8 +23,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 MUTATED = {
-    "bench/metrics": "tests/bench/metrics",
-    "bench/statistics": "tests/bench/statistics",
+    "bench/analysis/metrics": "tests/bench/analysis/metrics",
+    "bench/analysis/statistics": "tests/bench/analysis/statistics",
     "bench/analysis": "tests/bench/analysis",
     "datasets_registry/_draws": "tests/datasets_registry/_draws",
     "methods/_parts/adaptive_ensemble.py": "tests/methods/_parts/test_adaptive_ensemble.py",

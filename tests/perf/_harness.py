@@ -17,9 +17,9 @@ from _steps import backbones
 from _table import Goal, Row
 from PIL import Image
 
-from bench.experiment.features.evaluated_views import EvaluatedViews
-from bench.experiment.features.image_features import FeatureStore
+from bench.experiment.features.frozen_features import FeatureStore
 from bench.experiment.features.inputs import Inputs
+from bench.experiment.features.view_pixels import EvaluatedViews
 from bench.experiment.features.views import CENTER_VIEW
 from bench.results.shards import Shards
 from datasets_registry import ImageFiles, Sample

@@ -38,7 +38,7 @@ def _timed(name: str, runs: int) -> float:
     from launching import launch
 
     from bench.context import RunContext
-    from bench.launch.tasks import RunTask, Surroundings
+    from bench.sweep.launch.tasks import RunTask, Surroundings
 
     with tempfile.TemporaryDirectory() as folder:
         surroundings = Surroundings(runs=Path(folder), context=RunContext(), runner="fake_runner")
@@ -53,11 +53,11 @@ def _timed(name: str, runs: int) -> float:
 
 def _transport(name: str) -> Callable[..., Any]:
     if name == "local":
-        from bench.launch.processes import ProcessTransport
+        from bench.sweep.launch.processes import ProcessTransport
 
         return lambda surroundings: ProcessTransport(surroundings, 1)
-    from bench.launch.ray import RayTransport
-    from bench.launch.ray_cluster import RunResources
+    from bench.sweep.launch.ray import RayTransport
+    from bench.sweep.launch.ray_cluster import RunResources
 
     return lambda surroundings: RayTransport(surroundings, address="local", resources=RunResources(1, 0), jobs=1)
 
@@ -83,9 +83,9 @@ def _ingest_alone(folder: Path, runs: int) -> None:
     from fake_runner import make_predictions, make_record, make_spec
 
     from bench.results.checksummed_json import SHARD_VERSION, encode_document, sha256
-    from bench.results.prediction_files import pack_predictions
+    from bench.results.database import Store
+    from bench.results.predictions import pack_predictions
     from bench.results.shards import Shards
-    from bench.store import Store
 
     shards, store = Shards(folder), Store(folder)
     packed = pack_predictions([make_predictions(split, n=100, classes=10) for split in ("base", "new")])

@@ -13,8 +13,10 @@ from _steps import backbones, make_method
 from _table import Goal, Row
 from PIL import Image
 
-from bench.prediction import TunedModel, predict_files
-from bench.tuned import Calibration, ModelInfo, Novelty, class_means
+from bench.experiment.kept_models import class_means
+from bench.experiment.model_file import Calibration, ModelInfo, Novelty
+from bench.tuned_models.prediction import predict_files
+from bench.tuned_models.tuned_model import TunedModel
 from methods import Backbone
 
 BATCH = 32

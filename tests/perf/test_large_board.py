@@ -4,8 +4,8 @@ from pathlib import Path
 
 from large_board import SEEDS, SUBMISSIONS, submitted_methods, write_submission
 
-from bench.submissions.check import Checks, compare_with_earlier
-from bench.submissions.data_checks import DataChecks
+from bench.boards.submissions.check import Checks, compare_with_earlier
+from bench.boards.submissions.data_checks import DataChecks
 
 
 def test_submissions_of_the_measured_board_are_accepted(tmp_path: Path) -> None:

@@ -31,15 +31,15 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 from fake_runner import make_spec  # noqa: E402
 
 from bench.context import RunContext  # noqa: E402
-from bench.coordination.heartbeat import Heartbeat, read_heartbeats, remove_dead_heartbeats  # noqa: E402
-from bench.coordination.leases import Leases  # noqa: E402
-from bench.launch.processes import ProcessTransport  # noqa: E402
-from bench.launch.supervisor import Supervisor  # noqa: E402
-from bench.launch.tasks import RunTask, Surroundings  # noqa: E402
 from bench.record import RunStatus  # noqa: E402
+from bench.results.database import Store  # noqa: E402
 from bench.results.shards import Shards  # noqa: E402
 from bench.spec import ExperimentSpec  # noqa: E402
-from bench.store import Store  # noqa: E402
+from bench.sweep.coordination.heartbeat import Heartbeat, read_heartbeats, remove_dead_heartbeats  # noqa: E402
+from bench.sweep.coordination.leases import Leases  # noqa: E402
+from bench.sweep.launch.processes import ProcessTransport  # noqa: E402
+from bench.sweep.launch.supervisor import Supervisor  # noqa: E402
+from bench.sweep.launch.tasks import RunTask, Surroundings  # noqa: E402
 
 METHODS = ("coop", "apex", "vpt")
 DATASETS = ("spectrum_basic", "spectrum_blur", "spectrum_words", "spectrum_faint")

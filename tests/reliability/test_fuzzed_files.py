@@ -24,14 +24,15 @@ from fake_runner import answered, make_difficulty
 from hypothesis import HealthCheck, given, settings
 from PIL import Image
 
-from bench.coordination.heartbeat import Heartbeat, read_heartbeats
+from bench.boards.bundle_import import import_results
 from bench.experiment.features.imported_files import class_names, read_arrays
-from bench.results.bundle import export_bundle, import_bundle
+from bench.results.bundles import export_bundle, import_bundle
 from bench.results.checksummed_json import encode_document
-from bench.results.import_notes import origin, unverified_imports
+from bench.results.database import fresh_store
 from bench.results.shards import Shards
-from bench.store import fresh_store, import_results
-from bench.sweep.sweep_file import read_sweep_file
+from bench.results.staged_import import origin, unverified_imports
+from bench.sweep.coordination.heartbeat import Heartbeat, read_heartbeats
+from bench.sweep.sweep_files import read_sweep_file
 from datasets_registry import BenchError, FeatureBundle, read_coop_split
 from datasets_registry import import_bundle as import_features
 from datasets_registry._custom.dataset import read_custom

@@ -9,11 +9,13 @@ import pandas as pd
 import pytest
 from report_sample import catalogue, difficulty_frame, provenance_frame, runs_frame
 
-from bench.analysis.claims import load_claims
-from bench.presenters import published_site, site_view
-from bench.published import published_difficulty, published_frame
+from bench.papers.claims import load_claims
+from bench.papers.published_numbers import published_difficulty, published_frame
 from reports import render_site
-from reports.answer_sentences import (
+from reports.parts.leaderboard import note_text
+from reports.presenters.published import published_site
+from reports.presenters.site import site_view
+from reports.sentences import (
     answer,
     answer_lines,
     failed_runs,
@@ -23,7 +25,6 @@ from reports.answer_sentences import (
     scope_link,
     small_print,
 )
-from reports.parts.leaderboard_notes import note_text
 
 
 def overview_of(runs, difficulty=None):

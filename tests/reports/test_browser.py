@@ -10,7 +10,7 @@ from report_sample import catalogue, curves_frame, difficulty_frame, runs_frame
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import find_chromium
 
-from bench.presenters import site_view
+from reports.presenters.site import site_view
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 

@@ -12,8 +12,8 @@ from report_sample import catalogue, curves_frame, difficulty_frame, runs_frame
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import browser, find_chromium
 
-from bench.presenters import site_view
 from reports import render_site
+from reports.presenters.site import site_view
 
 IMAGES = r"data:image/[^\"]*"
 

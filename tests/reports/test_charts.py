@@ -5,12 +5,12 @@ import pytest
 from report_sample import catalogue, difficulty_frame, runs_frame
 
 import reports.charts.figures as figures
-from bench.presenters import site_view
 from reports import figure_file
-from reports.charts.axes import linear_axis, log_axis
 from reports.charts.costs import cost_axes, cost_svg
 from reports.charts.figures import figure_svg
-from reports.charts.hero_places import percent_scale
+from reports.charts.hero import percent_scale
+from reports.charts.plot import linear_axis, log_axis
+from reports.presenters.site import site_view
 from reports.views import FigurePoint, FigureView
 
 

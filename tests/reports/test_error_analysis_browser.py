@@ -9,12 +9,13 @@ pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import find_chromium
 from worlds import make_world
 
-from bench.method_info.method_sheets import MethodSheet
-from bench.presenters import Catalogue, site_view
-from bench.site.development_server import serve_folder
-from bench.site.run_browser_data import write_run_files
-from bench.store import fresh_store
+from bench.papers.catalogue import Catalogue
+from bench.results.database import fresh_store
+from bench.results.method_sheets import MethodSheet
 from reports import render_site
+from reports.presenters.site import site_view
+from reports.site.development_server import serve_folder
+from reports.site.run_files import write_run_files
 from reports.views import DatasetView
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")

@@ -17,14 +17,15 @@ pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import find_chromium
 
 import reports
+from bench.analysis.build_leaderboard import leaderboards
 from bench.analysis.difficulty_trend import fit_trend
-from bench.analysis.leaderboard import leaderboards
 from bench.analysis.paired_average import over_datasets
 from bench.analysis.seed_scores import seed_scores
 from bench.analysis.table_exports import export_table, to_csv, to_latex, to_markdown
-from bench.presenters import Catalogue, site_view
+from bench.papers.catalogue import Catalogue
 from reports import render_site
-from reports.answer_sentences import interval, points
+from reports.presenters.site import site_view
+from reports.sentences import interval, points
 from reports.views import DatasetView
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")

@@ -1,6 +1,6 @@
 import pytest
 
-from bench.statistics import Estimate
+from bench.analysis.statistics.intervals import Estimate
 from reports import _format, percent
 from reports._interval_bars import interval_bars
 

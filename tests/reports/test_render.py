@@ -8,10 +8,11 @@ import pytest
 from page_data import block_of, evidence_of
 from report_sample import BACKBONE, catalogue, curves_frame, difficulty_frame, runs_frame
 
-from bench.method_info.method_sheets import MethodSheet
-from bench.presenters import Catalogue, site_view
+from bench.papers.catalogue import Catalogue
+from bench.results.method_sheets import MethodSheet
 from reports import render_site
 from reports.parts.leaderboard import badges
+from reports.presenters.site import site_view
 from reports.render import json_island
 from reports.views import DatasetView
 

@@ -12,9 +12,9 @@ from report_sample import DATASETS, METHODS, catalogue, curves_frame, difficulty
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import find_chromium
 
-from bench.presenters import site_view
-from bench.site.development_server import serve_folder
 from reports import render_site
+from reports.presenters.site import site_view
+from reports.site.development_server import serve_folder
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 

@@ -5,8 +5,8 @@ import pytest
 from page_data import block_of, evidence_of
 from report_sample import catalogue, difficulty_frame, runs_frame
 
-from bench.presenters import site_view
 from reports import render_site
+from reports.presenters.site import site_view
 
 LOST = 0.02
 """What the last epoch loses on average: 0.01 with seed 1, 0.02 with seed 2, 0.03 with seed 3."""

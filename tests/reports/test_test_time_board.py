@@ -6,9 +6,9 @@ import pytest
 from page_data import block_of
 from report_sample import catalogue, difficulty_frame, runs_frame
 
-from bench.presenters import site_view
 from reports import render_site
-from reports.advice_sentences import cost_text
+from reports.presenters.site import site_view
+from reports.sentences import cost_text
 
 
 @pytest.fixture(scope="module")

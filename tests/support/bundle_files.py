@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.results.bundle_file import LIST, _root
+from bench.results.bundles import LIST, _root
 from bench.results.shards import Shards
 
 

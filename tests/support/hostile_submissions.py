@@ -25,7 +25,7 @@ from simulated_submissions import (
     with_predictions,
 )
 
-from bench.results.bundle_file import LIST
+from bench.results.bundles import LIST
 from bench.results.checksummed_json import encode_document
 
 

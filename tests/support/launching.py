@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from bench.coordination.heartbeat import Heartbeat
-from bench.coordination.leases import Leases
-from bench.launch.supervisor import Supervisor
-from bench.launch.tasks import FinishedTask, LaunchSummary, Task
-from bench.launch.transport import Transport
+from bench.sweep.coordination.heartbeat import Heartbeat
+from bench.sweep.coordination.leases import Leases
+from bench.sweep.launch.supervisor import Supervisor
+from bench.sweep.launch.tasks import FinishedTask, LaunchSummary, Task
+from bench.sweep.launch.transport import Transport
 
 
 def launch(

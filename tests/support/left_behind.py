@@ -9,7 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from bench.coordination.process_identity import ProcessIdentity
+from bench.sweep.coordination.process_identity import ProcessIdentity
 
 OTHER_MACHINE = replace(ProcessIdentity.current(), boot="another machine")
 
@@ -18,7 +18,7 @@ def dead_process() -> ProcessIdentity:
     """A process of this machine that has ended."""
     program = """
 import json
-from bench.coordination.process_identity import ProcessIdentity
+from bench.sweep.coordination.process_identity import ProcessIdentity
 print(json.dumps(ProcessIdentity.current().dump()))
 """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}

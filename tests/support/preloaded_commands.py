@@ -20,7 +20,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-PRELOADED = ("bench.cli.app", "bench.experiment.runner", "bench.site", "bench.store", "open_clip", "pandas", "torch")
+PRELOADED = (
+    "bench.cli.app",
+    "bench.experiment.runner",
+    "reports.site",
+    "bench.results",
+    "open_clip",
+    "pandas",
+    "torch",
+)
 """The catalogues of methods and datasets are not among them: a script may add to them."""
 
 

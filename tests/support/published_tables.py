@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from bench.published import published_frame
+from bench.papers.published_numbers import published_frame
 
 
 def published_values(source: str, *, split: str) -> pd.DataFrame:

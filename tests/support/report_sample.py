@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from bench.method_info.method_sheets import MethodSheet
-from bench.presenters import Catalogue
+from bench.papers.catalogue import Catalogue
+from bench.results.method_sheets import MethodSheet
 from reports.views import DatasetView
 
 BACKBONE = "ViT-B-16.openai"

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import ndtri
 
-from bench.recommendation.answer import Decision, decide
-from bench.recommendation.folds import FoldPlan
-from bench.recommendation.outcomes import Outcomes
-from bench.recommendation.race import Race, RaceResult
-from bench.recommendation.request import RecommendRequest
+from bench.tuned_models.recommendation.answer import Decision, decide
+from bench.tuned_models.recommendation.outcomes import FoldPlan, Outcomes
+from bench.tuned_models.recommendation.race import Race, RaceResult
+from bench.tuned_models.recommendation.request import RecommendRequest
 from datasets_registry import Fold
 
 FOLDS, SHARED, OWN, NOISE = 4, 1.2, 0.5, 0.5

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 from fake_runner import PROVENANCE, make_record, rescored
 
+from bench.boards.submissions.submission import SubmissionFacts, prepare_submission
 from bench.context import RunContext
 from bench.experiment.task import declared_task
 from bench.record import Predictions, RunRecord
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
-from bench.submissions.facts import SubmissionFacts
-from bench.submissions.prepare import prepare_submission
 from datasets_registry import DrawRule, EvalProtocol, FewShotTask
 from methods import known_methods
 

@@ -9,8 +9,8 @@ from fake_runner import make_difficulty, make_predictions, make_record, make_spe
 from PIL import Image
 
 from bench.record import RunError, RunStatus
+from bench.results.database import fresh_store
 from bench.results.shards import Shards
-from bench.store import fresh_store
 
 RUN = "run -m zero_shot -d spectrum_basic --jobs 0 "
 RUN_ON_SLURM = "run -m zero_shot -d spectrum_basic --launcher slurm "

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.provenance.staleness import equivalent_code
+from bench.results.staleness import equivalent_code
 from tools.equivalent_code import digests, extended
 
 

@@ -16,8 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import Tensor
 
-from bench._util.atomic_write import write_atomically
-from bench._util.locking import locked
+from bench._util.files import locked, write_atomically
 from bench.errors import CacheError
 from bench.experiment.features.budget import NAME_FILE, Budget, Share
 

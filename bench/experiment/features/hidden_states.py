@@ -25,7 +25,7 @@ from torch import Tensor
 
 from bench.experiment.features.budget import Budget, Share
 from bench.experiment.features.feature_blocks import SpareBlocks, block_addresses, missing
-from bench.experiment.features.image_passes import encode_padded, images_per_pass, pass_arithmetic
+from bench.experiment.features.frozen_features import encode_padded, images_per_pass, pass_arithmetic
 from methods import Backbone, image_hidden_states
 
 Pixels = Callable[[Sequence[int]], Tensor]

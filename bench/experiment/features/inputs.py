@@ -15,12 +15,10 @@ from torch import Tensor
 from bench._util.prefetch import parallel_map, prefetch
 from bench.context import RunContext
 from bench.experiment.features.budget import Budget
-from bench.experiment.features.evaluated_views import EvaluatedViews
 from bench.experiment.features.feature_blocks import address
-from bench.experiment.features.frozen_texts import FrozenTexts
+from bench.experiment.features.frozen_features import FeatureStore, FrozenTexts
 from bench.experiment.features.hidden_states import HiddenStates
-from bench.experiment.features.image_features import FeatureStore
-from bench.experiment.features.rendered_views import RenderedViews
+from bench.experiment.features.view_pixels import EvaluatedViews, RenderedViews
 from bench.experiment.features.views import CENTER_VIEW, View, ViewKind, to_pixels, views_for_epoch
 from datasets_registry import FeatureRows, Images, Sample, SupportSet
 from methods import (

@@ -7,7 +7,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from bench._util.text_cache import TextCache
+from bench._util.files import TextCache
 from bench.cli.app import app
 
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from bench.analysis.choice_policies import PENALTY, Known, Policy, choose_for, chosen, judge_policies
-from bench.analysis.method_choice import Rule, choose_rule
+from bench.analysis.method_choice import PENALTY, Known, Policy, Rule, choose_for, choose_rule, chosen, judge_policies
 
 
 def known(values, places) -> Known:

@@ -5,13 +5,12 @@ import numpy as np
 import pytest
 from worlds import make_world
 
-from bench.analysis.choice_policies import Known, Policy
-from bench.analysis.claims import Claim, ClaimVerdict, check_claims, load_claims
+from bench.analysis.build_leaderboard import leaderboard, settings
 from bench.analysis.difficulty_groups import chosen_groups
-from bench.analysis.leaderboard import leaderboard, settings
-from bench.analysis.regret_claims import regret_difference
+from bench.analysis.method_choice import Known, Policy
 from bench.errors import UsageError
-from bench.store import fresh_store
+from bench.papers.claims import Claim, ClaimVerdict, check_claims, load_claims, regret_difference
+from bench.results.database import fresh_store
 from datasets_registry import list_datasets
 from methods import known_methods
 

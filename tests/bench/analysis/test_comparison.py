@@ -6,13 +6,14 @@ import pandas as pd
 import pytest
 from worlds import make_world
 
+from bench.analysis.build_leaderboard import leaderboard, settings
 from bench.analysis.comparison import Comparison, Verdict, compare, find_entry
-from bench.analysis.leaderboard import H, Leaderboard, leaderboard, settings
+from bench.analysis.leaderboard import H, Leaderboard
 from bench.analysis.ranking import rank_entries
 from bench.analysis.seed_scores import seed_scores
+from bench.analysis.statistics.hypothesis_tests import mcnemar
 from bench.errors import UsageError
-from bench.statistics import mcnemar
-from bench.store import Store, fresh_store
+from bench.results.database import Store, fresh_store
 
 DATASETS = ("a", "b", "c")
 

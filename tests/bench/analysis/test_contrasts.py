@@ -5,9 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from bench.analysis.contrasts import LEVEL, ContrastTrend, contrast_trends
-from bench.analysis.difficulty_trend import FEWEST, Trend, fit_trend
-from bench.statistics import Correlation
+from bench.analysis.difficulty_trend import FEWEST, LEVEL, ContrastTrend, Trend, contrast_trends, fit_trend
+from bench.analysis.statistics.correlation import Correlation
 
 PREDICTIVE = Trend(1.0, 0.5, 1.5, 0.0, FEWEST, 0.1, 0.4)
 RISING = Correlation(0.9, FEWEST, 0.001)

@@ -8,7 +8,7 @@ import pytest
 
 from bench.analysis.difficulty_groups import NamedGroups, chosen_groups, difficulty_groups
 from bench.errors import UsageError
-from bench.figures.figure_data import FigureData
+from bench.papers.figures.figure_data import FigureData
 
 DIFFICULTY = {name: float(place) for place, name in enumerate("fbdaec")}
 

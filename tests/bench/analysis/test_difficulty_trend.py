@@ -4,15 +4,16 @@ import pytest
 from published_tables import published_values
 from scipy import stats as reference
 
-from bench.analysis.contrasts import PUBLISHED_CONTRASTS, contrast_trends
 from bench.analysis.difficulty_trend import (
     FEWEST,
+    PUBLISHED_CONTRASTS,
     Trend,
+    contrast_trends,
     covariates,
     fit_trend,
     method_trends,
 )
-from bench.published import published_difficulty
+from bench.papers.published_numbers import published_difficulty
 
 
 def frame(**rows: list[float]) -> pd.DataFrame:

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from fake_runner import make_record, make_score, make_spec
 
-from bench.analysis.leaderboard import HConvention, Leaderboard, leaderboard, settings
+from bench.analysis.build_leaderboard import leaderboard, settings
+from bench.analysis.leaderboard import HConvention, Leaderboard
 from bench.analysis.learning_curves import convergence, entries_without_curve, learning_curves
 from bench.record import CurvePoint
+from bench.results.database import Store
 from bench.results.shards import Shards
-from bench.store import Store
 from reports.views import AnytimePointView
 
 BASE = {("a", 1): 0.6, ("a", 2): 0.8, ("b", 1): 0.5, ("b", 2): 0.7}

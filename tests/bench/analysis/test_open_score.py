@@ -11,18 +11,19 @@ from click.testing import Result
 from open_runs import open_run
 from typer.testing import CliRunner
 
+from bench.analysis.build_leaderboard import leaderboards
 from bench.analysis.comparison import compare
-from bench.analysis.leaderboard import OPEN, HConvention, leaderboards
-from bench.analysis.open_score import open_metrics
+from bench.analysis.leaderboard import OPEN, HConvention
+from bench.analysis.metrics.open_world import open_metrics
+from bench.analysis.metrics.scores import MetricInputError
 from bench.analysis.paired_average import board_average, paired_test
 from bench.analysis.seed_scores import seed_scores
 from bench.analysis.table_exports import dataset_table, export_table, to_csv, to_latex, to_markdown
 from bench.api.results import load_results
 from bench.cli.app import app
-from bench.metrics import MetricInputError
 from bench.record import RunRecord
+from bench.results.database import fresh_store
 from bench.results.shards import Shards
-from bench.store import fresh_store
 
 DATASETS, SEEDS = ("spectrum_a", "spectrum_b", "spectrum_c"), (1, 2, 3)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.analysis.other_datasets import hard_minus_easy, not_separated
-from bench.statistics import holm
+from bench.analysis.difficulty_groups import hard_minus_easy, not_separated
+from bench.analysis.statistics.hypothesis_tests import holm
 
 
 def test_one_method_against_all_others_is_a_paired_t_test_with_holms_correction():

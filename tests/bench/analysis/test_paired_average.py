@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from worlds import make_world
 
+from bench.analysis.build_leaderboard import leaderboard, settings
 from bench.analysis.comparison import Verdict, compare
-from bench.analysis.leaderboard import leaderboard, settings
 from bench.analysis.paired_average import board_average, over_datasets, paired_test
 from bench.analysis.ranking import rank_entries
 from bench.analysis.seed_scores import SeedScore, seed_scores
+from bench.analysis.statistics.intervals import grouped_t, student_t
 from bench.api.comparison_table import ComparisonTable
-from bench.statistics import grouped_t, student_t
-from bench.store import fresh_store
+from bench.results.database import fresh_store
 
 H = "H"
 
@@ -143,7 +143,7 @@ def test_the_interval_over_datasets_is_wider_where_datasets_differ(tmp_path: Pat
 
 def test_all_doors_use_the_images(tmp_path: Path):
     """The page, the exports and the claims test with the frame that has outcomes."""
-    from bench.site.build import PageRequest, write_page
+    from reports.site.build import PageRequest, write_page
 
     make_world(tmp_path, rates("abc", coop=0.5, apex=0.9))
     board, runs = board_and_runs(tmp_path)

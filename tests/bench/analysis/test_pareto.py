@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm, t
 
+from bench.analysis.metrics.scores import MetricInputError
 from bench.analysis.pareto import front_probability, pareto_front
-from bench.metrics.scores import MetricInputError
 
 
 def generator(seed=0):

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from fake_runner import make_predictions, make_record, make_spec
 
-from bench.analysis.prediction_metrics import METRICS, metrics_frame, run_metrics
-from bench.metrics import MetricInputError, all_metrics, aurc
+from bench.analysis.metrics.scores import MetricInputError, all_metrics, aurc
+from bench.analysis.quality import METRICS, metrics_frame, run_metrics
 from bench.record import Predictions, Score
+from bench.results.database import fresh_store
 from bench.results.shards import Shards
-from bench.store import fresh_store
 
 
 def scored(split: str, n: int, classes: int, seed: int) -> tuple[Score, Predictions]:

@@ -5,10 +5,9 @@ import pytest
 from scipy.stats import t
 from worlds import make_world
 
-from bench.analysis.leaderboard import leaderboard, settings
-from bench.analysis.prediction_metrics import metrics_frame
-from bench.analysis.quality import _agreement, agreement, quality
-from bench.store import fresh_store
+from bench.analysis.build_leaderboard import leaderboard, settings
+from bench.analysis.quality import _agreement, agreement, metrics_frame, quality
+from bench.results.database import fresh_store
 from datasets_registry import EvalProtocol
 
 WORLD = {

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from worlds import make_world
 
-from bench.analysis.leaderboard import leaderboard, settings
-from bench.analysis.reproduction import Verdict, compare_with_published, count_verdicts
-from bench.published import published_frame
-from bench.store import fresh_store
+from bench.analysis.build_leaderboard import leaderboard, settings
+from bench.papers.published_numbers import published_frame
+from bench.papers.reproduction import Verdict, compare_with_published, count_verdicts
+from bench.results.database import fresh_store
 from datasets_registry import EvalProtocol
 from reports.views import ReproductionRowView
 
@@ -78,7 +78,7 @@ def test_h_is_that_of_the_seed_means(tmp_path: Path):
 
 def test_verdicts_on_worlds_of_known_truth():
     """A number at the truth is almost never 'not reproduced'; one at the margin is almost never 'reproduced'."""
-    from bench.statistics import equivalence
+    from bench.analysis.statistics.hypothesis_tests import equivalence
 
     draw = np.random.default_rng(0)
     seeds = draw.normal(0.8, 0.004, (2000, 3))

@@ -9,13 +9,13 @@ from report_sample import catalogue
 from worlds import make_world
 
 from bench import load_results
+from bench.analysis.build_leaderboard import leaderboard, settings
 from bench.analysis.comparison import compare
-from bench.analysis.leaderboard import leaderboard, settings
 from bench.analysis.selection_rules import selection_command, selection_differences, selection_rule
-from bench.presenters.selection import selection_views
-from bench.statistics import grouped_t
-from bench.store import fresh_store
+from bench.analysis.statistics.intervals import grouped_t
+from bench.results.database import fresh_store
 from datasets_registry import EvalProtocol
+from reports.presenters.boards import selection_views
 
 DATASETS = "abc"
 KEYS = ["method", "dataset", "seed"]

@@ -11,11 +11,12 @@ import duckdb
 import pytest
 from worlds import make_world
 
-from bench.analysis.leaderboard import HConvention, leaderboard, settings
+from bench.analysis.build_leaderboard import leaderboard, settings
+from bench.analysis.leaderboard import HConvention
 from bench.analysis.ranking import rank_entries
 from bench.analysis.table_exports import Mark, dataset_rows, dataset_table, export_table, to_csv, to_latex, to_markdown
 from bench.cli.report import report
-from bench.store import fresh_store
+from bench.results.database import fresh_store
 from reports import percent
 
 

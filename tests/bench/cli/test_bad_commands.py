@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from bench.cli.app import main
 from bench.record import RunError, RunStatus
+from bench.results.database import fresh_store
 from bench.results.shards import Shards
-from bench.store import fresh_store
 
 
 @pytest.fixture(scope="module")

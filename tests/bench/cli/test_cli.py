@@ -14,8 +14,8 @@ from small_datasets import write_dataset
 import bench
 from bench.cli import _print
 from bench.cli.app import main
+from bench.results.database import Store
 from bench.results.shards import Shards
-from bench.store import Store
 
 HEAVY = ("torch", "pandas", "duckdb", "methods", "datasets_registry.eurosat", "numpy", "reports")
 
@@ -236,7 +236,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_done(etl,
     def read_only(*_args: object, **_kwargs: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("bench.coordination.heartbeat.write_atomically", read_only)
+    monkeypatch.setattr("bench.sweep.coordination.heartbeat.write_atomically", read_only)
     code, _, err = etl(*RUN, *FAKE)
     assert code == 2
     assert err.splitlines()[-1] == (

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.analysis.claims import load_claims
 from bench.analysis.difficulty_groups import FEWEST
 from bench.cli import demo
+from bench.papers.claims import load_claims
 from datasets_registry import DATASETS, get_dataset
 
 FAKE = ["--runner", "fake_runner", "--jobs", "0"]

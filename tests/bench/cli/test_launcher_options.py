@@ -11,8 +11,8 @@ from sweep_requests import sweep_over
 
 from bench.context import RunContext
 from bench.errors import LaunchError, UsageError
-from bench.launch.tasks import Surroundings
 from bench.sweep import SweepRequest
+from bench.sweep.launch.tasks import Surroundings
 from bench.sweep.launchers import feature_cache, make_transport
 
 
@@ -96,10 +96,10 @@ def by_slurm_jobs(runs: Path) -> None:
     from local_queue import LocalQueue
 
     from bench.context import RunContext
-    from bench.launch.slurm import SlurmTransport
-    from bench.launch.tasks import DifficultyTask, RunTask, Surroundings
     from bench.results.shards import Shards
     from bench.sweep import expand, plan
+    from bench.sweep.launch.slurm import SlurmTransport
+    from bench.sweep.launch.tasks import DifficultyTask, RunTask, Surroundings
     from datasets_registry import EvalProtocol
 
     axes = sweep_over(
@@ -121,7 +121,7 @@ def by_slurm_jobs(runs: Path) -> None:
 
 def results(runs: Path) -> dict[str, object]:
     """All that the shards hold but when it was, how long it took and how much memory the process had."""
-    from bench.results.prediction_files import pack_predictions
+    from bench.results.predictions import pack_predictions
     from bench.results.shards import Shards
 
     shards, found = Shards(runs), {}
@@ -141,7 +141,7 @@ def results(runs: Path) -> dict[str, object]:
     return found
 
 
-@pytest.mark.slow  # `tests/bench/launch/test_same_results.py`, and `test_ray.py` for a real cluster
+@pytest.mark.slow  # `tests/bench/sweep/launch/test_same_results.py`, and `test_ray.py` for a real cluster
 def test_all_launchers_give_the_same_results(tmp_path: Path, monkeypatch):
     pytest.importorskip("ray", reason="needs Ray, the extra [ray]")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))

@@ -16,13 +16,13 @@ from typer.testing import CliRunner
 from bench.cli.app import app
 from bench.context import RunContext
 from bench.errors import VerificationError
+from bench.experiment.model_file import model_path, write_model
 from bench.experiment.runner import run_and_keep
 from bench.record import RunError, RunStatus
-from bench.results.bundle import export_bundle, import_bundle
+from bench.results.bundles import export_bundle, import_bundle
 from bench.results.open_scores import Route, plan_open_score, with_open_score
-from bench.results.prediction_files import pack_predictions
+from bench.results.predictions import pack_predictions
 from bench.results.shards import Shard, Shards
-from bench.tuned import model_path, write_model
 from datasets_registry import EvalProtocol
 
 

@@ -19,15 +19,14 @@ from bench.context import RunContext
 from bench.errors import TrainingMemoryError
 from bench.experiment import runner
 from bench.experiment.accelerator import await_free_memory, device_arithmetic, gpu_facts, synchronize
-from bench.experiment.features import image_passes
-from bench.experiment.features.frozen_texts import FrozenTexts
-from bench.experiment.features.image_features import FeatureStore
+from bench.experiment.features import frozen_features as image_passes
+from bench.experiment.features.frozen_features import FeatureStore, FrozenTexts
 from bench.experiment.features.inputs import Inputs
-from bench.launch.execute import out_of_memory
-from bench.provenance import environment
 from bench.record import Provenance
+from bench.results import environment
 from bench.spec import ExperimentSpec
 from bench.sweep import expand
+from bench.sweep.launch.task_executor import out_of_memory
 from methods import Backbone, Precision
 
 CUDA = torch.device("cuda", 0)

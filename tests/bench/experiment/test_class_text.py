@@ -10,14 +10,14 @@ from short_settings import short_overrides, short_recipe_overrides
 from small_datasets import write_dataset
 from sweep_requests import changed, sweep_over
 
-from bench.analysis.leaderboard import leaderboard, settings
+from bench.analysis.build_leaderboard import leaderboard, settings
 from bench.context import RunContext
 from bench.errors import ImpossibleCombinationError, StaleSpecError, UsageError
 from bench.experiment.features.inputs import shared_inputs
 from bench.experiment.runner import run_experiment
+from bench.results.database import Store
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
-from bench.store import Store
 from bench.sweep import expand, named_files
 from datasets_registry import EvalProtocol
 from methods import METHODS, Needs

@@ -14,13 +14,13 @@ from tiny_runs import constant_rate_spec
 
 from bench.context import RunContext
 from bench.experiment import runner
-from bench.experiment.curve import TrainingCurve, curve_epochs
+from bench.experiment.epoch_observers import TrainingCurve, curve_epochs
 from bench.experiment.features.inputs import load_inputs
 from bench.record import CurvePoint
+from bench.results.database import Store
 from bench.results.recomputed_scores import contradictions
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
-from bench.store import Store
 from bench.sweep import RecipeChoice, expand
 from datasets_registry import EvalProtocol
 from methods import METHODS, TrainableMethod, get_method

@@ -11,14 +11,16 @@ import torch
 from sweep_requests import sweep_over
 from tiny_runs import BACKBONE, DATASET, forget_loaded, outcome
 
+from bench.analysis.metrics.scores import accuracy, fit_temperature
 from bench.context import RunContext
-from bench.experiment import keeping, runner
+from bench.experiment import kept_models as keeping
+from bench.experiment import runner
 from bench.experiment.features.inputs import shared_inputs
+from bench.experiment.kept_models import restored_method
+from bench.experiment.model_file import ModelInfo, read_model, write_model
 from bench.experiment.task import load_task
-from bench.metrics import accuracy, fit_temperature
 from bench.spec import ExperimentSpec
 from bench.sweep import expand
-from bench.tuned import ModelInfo, read_model, restored_method, write_model
 from datasets_registry import BenchError, EvalProtocol
 from methods import METHODS, get_method
 

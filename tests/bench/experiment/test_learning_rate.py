@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from bench.experiment.learning_rate import learning_rate, step_rate
+from bench.experiment.training_loop import learning_rate, step_rate
 from methods import Recipe, Schedule, Warmup
 
 

@@ -7,9 +7,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from tiny_runs import forget_loaded, spec_of
 
+from bench.analysis.metrics.scores import calibration_error
 from bench.context import RunContext
 from bench.experiment.runner import run_experiment
-from bench.metrics import calibration_error
 from bench.record import Predictions, RunRecord
 from bench.results.recomputed_scores import contradictions
 from datasets_registry import EvalProtocol

@@ -10,10 +10,10 @@ from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from tiny_runs import forget_loaded, spec_of
 
 from bench.context import RunContext
-from bench.experiment import shared_image_features
+from bench.experiment import evaluation as shared_image_features
+from bench.experiment.evaluation import SharedImageFeatures
 from bench.experiment.runner import run_experiment
-from bench.experiment.shared_image_features import SharedImageFeatures
-from bench.results.prediction_files import pack_predictions
+from bench.results.predictions import pack_predictions
 from methods.vpt import VPT, VPTConfig
 
 

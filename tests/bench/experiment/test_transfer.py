@@ -10,19 +10,21 @@ from places import SHARED
 from small_datasets import write_dataset, write_imagenet
 from sweep_requests import changed, sweep_over
 
-from bench.analysis.leaderboard import Leaderboard, leaderboard, settings
+from bench.analysis.build_leaderboard import leaderboard, settings
+from bench.analysis.leaderboard import Leaderboard
 from bench.context import RunContext
 from bench.errors import ImpossibleCombinationError, UsageError
 from bench.experiment.runner import run_experiment
-from bench.presenters import registered, site_view
+from bench.papers.catalogue import registered
 from bench.record import RunError, RunStatus
+from bench.results.database import Store
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
-from bench.store import Store
 from bench.sweep import SweepRequest, expand, plan
 from datasets_registry import DrawRule, EvalProtocol
 from methods import METHODS
 from reports import render_site
+from reports.presenters.site import site_view
 
 CROSS, DOMAIN = EvalProtocol.CROSS_DATASET, EvalProtocol.DOMAIN_GENERALIZATION
 TINY = "ViT-tiny.random"

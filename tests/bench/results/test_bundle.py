@@ -18,11 +18,10 @@ from fake_runner import answered, make_difficulty, make_record, make_score, make
 
 from bench.errors import BundleError
 from bench.record import RunError, RunStatus
-from bench.results.bundle import export_bundle, import_bundle
-from bench.results.bundle_file import LIST
-from bench.results.import_notes import origin
+from bench.results.bundles import LIST, export_bundle, import_bundle
 from bench.results.recomputed_scores import EXACT, ROUNDED, contradictions
 from bench.results.shards import Shards
+from bench.results.staged_import import origin
 
 
 @pytest.fixture

@@ -11,9 +11,14 @@ from sweep_requests import sweep_over
 from bench.context import RunContext
 from bench.experiment import runner
 from bench.record import Predictions, RunRecord
-from bench.results.constant_weight import constant_weight_outcomes
-from bench.results.ensemble_reweighting import adaptive_weight, blended_accuracy, blended_logits, fixed_weight
-from bench.results.prediction_files import pack_predictions, unpack_predictions
+from bench.results.ensemble_weights import (
+    adaptive_weight,
+    blended_accuracy,
+    blended_logits,
+    constant_weight_outcomes,
+    fixed_weight,
+)
+from bench.results.predictions import pack_predictions, unpack_predictions
 from bench.results.shards import Shards
 from bench.sweep import expand
 

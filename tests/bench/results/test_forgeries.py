@@ -15,16 +15,16 @@ from bundle_files import ids, rewritten
 from fake_runner import answered, make_record, make_spec, rescored
 
 from bench import run
-from bench.analysis.leaderboard import leaderboard, settings
+from bench.analysis.build_leaderboard import leaderboard, settings
 from bench.api.leaderboard_table import LeaderboardTable
+from bench.boards.bundle_import import import_results
 from bench.errors import BundleError
 from bench.record import Predictions, RunRecord
-from bench.results.bundle import export_bundle
-from bench.results.bundle_file import LIST
+from bench.results.bundles import LIST, export_bundle
 from bench.results.checksummed_json import encode_document
-from bench.results.import_notes import note_verified
+from bench.results.database import fresh_store
 from bench.results.shards import Shards
-from bench.store import fresh_store, import_results
+from bench.results.staged_import import note_verified
 
 
 @dataclass
@@ -283,7 +283,7 @@ def test_a_run_that_the_database_refuses_is_named_and_the_others_show(
     ours = Shards(tmp_path)
     for seed in (1, 2, 3):
         ours.write(*answered(seed))
-    from bench.store import loading
+    from bench.results import loading
 
     plain = loading._run_row
 

@@ -6,9 +6,8 @@ import pytest
 from fake_runner import answered
 
 from bench.errors import UsageError
-from bench.results.nearby_runs import no_runs, runs_folders
-from bench.results.shards import Shards
-from bench.site.build import PageRequest, write_page
+from bench.results.shards import Shards, no_runs, runs_folders
+from reports.site.build import PageRequest, write_page
 
 
 def test_folders_inside_and_beside_are_named(tmp_path: Path) -> None:

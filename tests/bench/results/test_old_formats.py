@@ -15,8 +15,8 @@ from places import FIXTURES
 
 from bench.context import RunContext
 from bench.experiment.runner import measure_difficulty, run_experiment
-from bench.provenance.environment import collect
-from bench.results.bundle import import_bundle
+from bench.results.bundles import import_bundle
+from bench.results.environment import collect
 from bench.results.recomputed_scores import contradictions
 from bench.results.shards import Shard, Shards
 from bench.results.verification import Outcome, verdict

@@ -13,7 +13,7 @@ from fake_runner import answered
 from open_runs import N_BASE, open_run
 
 from bench.record import Predictions, RunRecord
-from bench.results.bundle import export_bundle, import_bundle
+from bench.results.bundles import export_bundle, import_bundle
 from bench.results.recomputed_scores import contradictions
 from bench.results.shards import Shard, Shards
 from bench.results.verification import Outcome, verdict

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from fake_runner import make_difficulty, make_predictions, make_record, make_spec
 
-from bench._util.slugs import slug
+from bench._util.files import slug
 from bench.errors import ShardError, UnknownRunError
 from bench.record import RunError, RunStatus
 from bench.results.checksummed_json import encode_document
-from bench.results.prediction_files import pack_predictions, unpack_predictions
+from bench.results.predictions import pack_predictions, unpack_predictions
 from bench.results.shards import Shards
 
 

@@ -12,7 +12,7 @@ from bench import plan
 from bench.errors import UsageError
 from bench.sweep import SweepRequest
 from bench.sweep.dataset_names import match_datasets
-from bench.sweep.sweep_file import read_sweep_file, sweep_toml
+from bench.sweep.sweep_files import read_sweep_file, sweep_toml
 from datasets_registry import DATASETS, AddRequest, ColumnNames, EvalProtocol, UnknownNameError, add_dataset
 
 REQUIRED = (

@@ -9,8 +9,8 @@ import pytest
 from bench.errors import UsageError
 from bench.sweep import SweepRequest, context_of, resolve_device
 from bench.sweep.devices import check_devices, devices_of, local_devices, parse_device
-from bench.sweep.gpus import Gpu
 from bench.sweep.launchers import local_workers, slurm_queue
+from bench.sweep.machine import Gpu
 
 Machine = Callable[..., None]
 GIB = 2**30

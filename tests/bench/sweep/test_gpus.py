@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from bench.sweep import gpus
-from bench.sweep.gpus import find_gpus, parse_listing
+from bench.sweep import machine as gpus
+from bench.sweep.machine import find_gpus, parse_listing
 
 TWO = "0, GPU-aa1, NVIDIA H100 80GB HBM3, 500, Disabled\n1, GPU-bb2, NVIDIA H100 80GB HBM3, 80000, Disabled\n"
 UNEQUAL = "0, GPU-aa1, NVIDIA T4, 500, [N/A]\n1, GPU-bb2, NVIDIA H100, 80000, [N/A]\n"

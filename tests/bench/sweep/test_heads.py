@@ -11,12 +11,12 @@ import pytest
 from fake_runner import make_spec
 
 from bench.context import RunContext
-from bench.launch.affinity_queue import AffinityQueue
-from bench.launch.processes import ProcessTransport
-from bench.launch.tasks import DifficultyTask, RunTask, Surroundings, Task, dump_task, load_task
-from bench.sweep.gpus import Gpu
-from bench.sweep.heads import heads_apart
+from bench.sweep.launch.affinity_queue import AffinityQueue
+from bench.sweep.launch.processes import ProcessTransport
+from bench.sweep.launch.tasks import DifficultyTask, RunTask, Surroundings, Task, dump_task, load_task
 from bench.sweep.launchers import workers_share_gpus
+from bench.sweep.machine import Gpu
+from bench.sweep.planning import heads_apart
 from bench.sweep.request import SweepRequest
 
 METHODS = ("coop", "linear_probe", "vpt", "clip_adapter")

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from sweep_requests import sweep_over
 
-from bench.analysis.leaderboard import leaderboards
+from bench.analysis.build_leaderboard import leaderboards
 from bench.context import RunContext
 from bench.errors import UsageError
 from bench.experiment.runner import run_experiment
 from bench.experiment.task import load_task
+from bench.results.database import fresh_store
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
-from bench.store import fresh_store
 from bench.sweep import expand
 from datasets_registry import EvalProtocol
 

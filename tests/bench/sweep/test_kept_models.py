@@ -10,10 +10,10 @@ import pytest
 from sweep_requests import sweep_over
 
 from bench.errors import ImpossibleCombinationError
+from bench.experiment.model_file import list_models
 from bench.results.shards import Shards
 from bench.sweep import expand
 from bench.sweep.kept_models import check_keepable
-from bench.tuned import list_models
 
 Etl = Callable[..., tuple[int, str, str]]
 SMALL = ["-d", "spectrum_basic:test=5", "-b", "ViT-tiny.random", "--jobs", "0"]

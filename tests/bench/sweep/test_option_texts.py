@@ -6,7 +6,7 @@ import pytest
 
 from bench.errors import UsageError
 from bench.sweep import RerunPolicy, parse_choice, parse_numbers, split_list
-from bench.sweep.option_texts import minutes, parse_slurm_set
+from bench.sweep.options import minutes, parse_slurm_set
 from datasets_registry import DrawRule
 
 

@@ -15,11 +15,9 @@ from left_behind import OTHER_MACHINE, dead_process, write_heartbeat
 from rich.console import Console
 
 from bench.cli.status import status
-from bench.coordination.heartbeat import Heartbeat
-from bench.launch.tasks import DifficultyTask, FinishedTask, Outcome, RunTask
-from bench.sweep.progress import JsonLog, LiveLog, LogStyle, PlainLog, open_log, view
-from bench.sweep.tally import Tally, duration
-from bench.sweep.worker_table import worker_rows
+from bench.sweep.coordination.heartbeat import Heartbeat
+from bench.sweep.launch.tasks import DifficultyTask, FinishedTask, Outcome, RunTask
+from bench.sweep.progress import JsonLog, LiveLog, LogStyle, PlainLog, Tally, duration, open_log, view, worker_rows
 
 TASK = RunTask(make_spec())
 OK = FinishedTask(TASK, Outcome.OK, 1.25)

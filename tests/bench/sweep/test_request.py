@@ -8,7 +8,7 @@ import pytest
 
 from bench.errors import UsageError
 from bench.sweep import RerunPolicy, SweepRequest
-from bench.sweep.option_choices import Panel
+from bench.sweep.options import Panel
 from bench.sweep.request import option_of
 from datasets_registry import DrawRule, EvalProtocol
 

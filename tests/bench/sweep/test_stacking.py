@@ -11,12 +11,12 @@ from tiny_runs import BACKBONE, DATASET, outcome
 from bench.context import RunContext
 from bench.experiment import runner
 from bench.experiment.stacked_training import fit_stack
-from bench.launch.affinity_queue import AffinityQueue
-from bench.launch.inline import InlineTransport
-from bench.launch.tasks import Limits, RunTask, Surroundings, Task, dump_task, load_task
 from bench.results.shards import Shards
 from bench.sweep import expand
-from bench.sweep.stacking import STACKED_RUNS, stack_tasks
+from bench.sweep.launch.affinity_queue import AffinityQueue
+from bench.sweep.launch.inline import InlineTransport
+from bench.sweep.launch.tasks import Limits, RunTask, Surroundings, Task, dump_task, load_task
+from bench.sweep.planning import STACKED_RUNS, stack_tasks
 from datasets_registry import EvalProtocol
 
 

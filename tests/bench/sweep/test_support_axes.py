@@ -9,7 +9,8 @@ import pytest
 from sweep_requests import sweep_over
 from typer.testing import CliRunner
 
-from bench.analysis.leaderboard import Setting, leaderboard, settings
+from bench.analysis.build_leaderboard import leaderboard, settings
+from bench.analysis.leaderboard import Setting
 from bench.api.results import load_results
 from bench.cli.app import app
 from bench.context import RunContext
@@ -19,7 +20,7 @@ from bench.experiment.task import load_task
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
 from bench.sweep import SweepRequest, expand
-from bench.sweep.sweep_file import sweep_toml
+from bench.sweep.sweep_files import sweep_toml
 from datasets_registry import EvalProtocol
 
 RULES = ["imbalanced:4", "noisy:0.25"]

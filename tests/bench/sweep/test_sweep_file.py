@@ -8,7 +8,7 @@ import pytest
 
 from bench.errors import UsageError
 from bench.sweep import LogStyle, SweepRequest, carry_out, make_plan, open_log
-from bench.sweep.sweep_file import SWEEPS, planned_run_ids, read_sweep_file, sweep_toml
+from bench.sweep.sweep_files import SWEEPS, planned_run_ids, read_sweep_file, sweep_toml
 
 
 def build(**values: object) -> SweepRequest:

@@ -6,8 +6,7 @@ import pytest
 
 from bench.errors import UsageError
 from bench.results.shards import Shards
-from bench.sweep.sweep_file import SWEEPS
-from bench.sweep.unfinished import missing_specs, unfinished_sweeps
+from bench.sweep.sweep_files import SWEEPS, missing_specs, unfinished_sweeps
 
 AXES = ["-m", "zero_shot,coop", "-d", "spectrum_basic,spectrum_blur", "--shots", "1", "--seeds", "2"]
 FAKE = ["--runner", "fake_runner", "--jobs", "0", "--log", "none"]

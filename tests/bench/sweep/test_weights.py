@@ -14,9 +14,9 @@ from bench.context import RunContext
 from bench.errors import ImpossibleCombinationError
 from bench.experiment.features import inputs
 from bench.experiment.features.inputs import shared_inputs
-from bench.launch.tasks import Outcome
 from bench.results.shards import Shards
 from bench.sweep import LogStyle, RerunPolicy, SweepRequest, carry_out, make_plan, open_log
+from bench.sweep.launch.tasks import Outcome
 from methods import BackboneSpec, Precision, fetch_weights
 
 MISSING, PRESENT = "ViT-B-32.openai", "ViT-tiny.random"

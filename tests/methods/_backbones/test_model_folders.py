@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from small_families import model_folder, small_backbone, small_timm
 
 from bench.sweep.inputs import local_weights
-from bench.sweep.option_texts import split_list
+from bench.sweep.options import split_list
 from datasets_registry import BenchError
 from methods import (
     Backbone,

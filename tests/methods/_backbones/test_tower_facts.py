@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from small_families import model_folder, small_timm
 from sweep_requests import sweep_over
 
-from bench.launch.tasks import Outcome
 from bench.sweep import LogStyle, carry_out, expand, make_plan, open_log
+from bench.sweep.launch.tasks import Outcome
 from datasets_registry import BenchError
 from methods import (
     Backbone,

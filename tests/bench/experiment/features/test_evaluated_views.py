@@ -19,13 +19,12 @@ from torch import Tensor
 
 from bench.context import RunContext
 from bench.experiment import runner
-from bench.experiment.features import cache
-from bench.experiment.features.evaluated_views import EvaluatedViews
+from bench.experiment.features import cache_folder as cache
 from bench.experiment.features.feature_blocks import address
+from bench.experiment.features.frozen_features import FeatureStore
 from bench.experiment.features.hidden_states import HiddenStates
-from bench.experiment.features.image_features import FeatureStore
 from bench.experiment.features.inputs import Inputs
-from bench.experiment.features.rendered_views import RenderedViews
+from bench.experiment.features.view_pixels import EvaluatedViews, RenderedViews
 from bench.experiment.features.views import CENTER_VIEW
 from datasets_registry import get_dataset
 from methods import Backbone, Needs

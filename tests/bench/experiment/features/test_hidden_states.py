@@ -16,8 +16,8 @@ from torch import Tensor
 
 from bench.context import HIDDEN_LIMIT, RunContext
 from bench.experiment import runner
+from bench.experiment.features.frozen_features import FeatureStore
 from bench.experiment.features.hidden_states import HiddenStates
-from bench.experiment.features.image_features import FeatureStore
 from bench.experiment.features.inputs import Inputs, shared_inputs
 from bench.experiment.features.views import CENTER_VIEW, View, ViewKind
 from bench.record import Cost

@@ -19,7 +19,7 @@ from torch import Tensor
 from bench.errors import CacheError
 from bench.experiment.features import feature_blocks
 from bench.experiment.features.feature_blocks import BlockFolder, address, read_block
-from bench.experiment.features.image_features import FeatureStore
+from bench.experiment.features.frozen_features import FeatureStore
 from methods import Backbone, Precision
 
 

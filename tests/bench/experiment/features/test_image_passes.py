@@ -8,7 +8,7 @@ import pytest
 import torch
 from parity_kit import images, tiny_backbone
 
-from bench.experiment.features.image_passes import (
+from bench.experiment.features.frozen_features import (
     ENCODE_BATCH,
     encode_padded,
     fitting_pass,

@@ -7,7 +7,7 @@ import torch
 from noise_images import SAMPLES, NoiseImages
 from parity_kit import tiny_backbone
 
-from bench.experiment.features.image_features import FeatureStore
+from bench.experiment.features.frozen_features import FeatureStore
 from bench.experiment.features.inputs import TOGETHER, Inputs, epochs_together
 from bench.experiment.features.views import CENTER_VIEW, View, ViewKind, views_for_epoch
 from datasets_registry import ClassSet, DataError, Sample, SupportSet

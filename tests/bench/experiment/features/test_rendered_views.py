@@ -6,7 +6,7 @@ import threading
 
 from noise_images import SAMPLES, NoiseImages
 
-from bench.experiment.features.rendered_views import RenderedViews
+from bench.experiment.features.view_pixels import RenderedViews
 from bench.experiment.features.views import CENTER_VIEW
 
 

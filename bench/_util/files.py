@@ -1,0 +1,159 @@
+"""Files: atomic writes, locks on folders, checks of output paths, file names, and a cache of texts."""
+
+import hashlib
+import logging
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from bench.errors import UsageError
+
+
+def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write a temporary file beside the target, flush it to disk, rename it, flush the folder.
+
+    The folder must exist. The temporary name includes process and thread, so that concurrent writers never share it.
+    Without `durable`, nothing is flushed, and the file may not survive a power failure.
+    """
+    temporary = path.with_name(f".{path.name.partition('.')[0]}.{os.getpid()}-{threading.get_ident()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)  # exists only after an error or an interrupt
+    if durable:
+        sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Flush a folder to disk, so that renames in it survive a power failure."""
+    if os.name == "posix":
+        folder = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+_LOG = logging.getLogger("bench._util.files")
+
+
+@contextmanager
+def locked(folder: Path, *, timeout: float = -1, leave: bool = True) -> Iterator[None]:
+    """Hold the lock of a folder, `.NAME.lock` beside it, inside the block.
+
+    If no lock is possible, as in a read-only folder or on a file system without locks, the block runs without it.
+
+    Args:
+        timeout: seconds to wait for the lock before the block runs without it; a negative value means no limit.
+        leave: False deletes the lock file after the block. A process that waits for it and a later process may then run
+            their blocks at the same time.
+    """
+    lock = FileLock(folder.parent / f".{folder.name}.lock", timeout=timeout)
+    try:
+        lock.acquire(poll_interval=0.005)
+    except (OSError, NotImplementedError) as error:
+        _LOG.debug("No lock for %s: %s", folder, error)
+    try:
+        yield
+    finally:
+        lock.release()
+        if not leave:
+            with suppress(OSError):
+                Path(lock.lock_file).unlink()
+
+
+def check_output_file(path: Path, option: str) -> None:
+    """Raise UsageError, naming the option, if no file can be written at that path; creates nothing."""
+    if path.is_dir():
+        raise UsageError(f"{option} {path} is a folder; name a file in it.")
+    check_output_folder(path.parent, option)
+
+
+def check_output_folder(path: Path, option: str) -> None:
+    """Raise UsageError, naming the option, if that folder cannot be written or made; creates nothing."""
+    folder = path.absolute()
+    place = next(parent for parent in (folder, *folder.parents) if os.path.lexists(parent))
+    if not place.is_dir():
+        raise UsageError(f"{option} {path} cannot be written, because {place} is not a folder; choose another place.")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise UsageError(f"{option} {path} cannot be written, because {place} is not writable; choose another place.")
+
+
+FOLDER = "pages"
+"""Folder of the texts inside the cache folder."""
+_DIGITS = 64
+
+
+@dataclass(frozen=True)
+class TextCache:
+    """Each text is a file `pages/NAME-KEY` that begins with the digest of the rest.
+
+    The text is created again if its file is damaged or unreadable, or if the folder cannot be written. Without a cache
+    folder nothing is cached.
+    """
+
+    folder: Path | None = None
+
+    def text(self, name: str, key: str, make: Callable[[], str]) -> str:
+        """The cached text, or that of `make`, which replaces all others of this name and depends only on `key`."""
+        if self.folder is None:
+            return make()
+        path = self.folder / FOLDER / f"{name}-{_digest(key)[:16]}"
+        found = _read(path)
+        if found is None:
+            found = make()
+            _write(path, name, found)
+        return found
+
+    def sizes(self) -> dict[str, int]:
+        """Size in bytes of each cached text, by file name."""
+        if self.folder is None or not (place := self.folder / FOLDER).is_dir():
+            return {}
+        return {path.name: path.stat().st_size for path in sorted(place.iterdir()) if path.is_file()}
+
+    def clear(self) -> int:
+        """Delete all texts; returns the number of freed bytes."""
+        found = self.sizes()
+        for name in found:
+            assert self.folder is not None  # it has texts
+            (self.folder / FOLDER / name).unlink(missing_ok=True)
+        return sum(found.values())
+
+
+def _read(path: Path) -> str | None:
+    try:
+        digest, text = (data := path.read_text(encoding="utf-8"))[:_DIGITS], data[_DIGITS:]
+    except (OSError, UnicodeDecodeError):
+        return None
+    return text if digest == _digest(text) else None
+
+
+def _write(path: Path, name: str, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for old in path.parent.glob(f"{name}-*"):
+            old.unlink(missing_ok=True)
+        write_atomically(path, (_digest(text) + text).encode(), durable=False)
+    except OSError:
+        return  # a full disk or a read-only folder only costs time
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def slug(name: str) -> str:
+    """A readable and unique file name for `name`: special characters become `-`, followed by a short digest."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name)
+    return plain if plain == name else f"{plain.strip('-')}.{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -1,0 +1,52 @@
+"""Texts of numbers: counts with their nouns, numbers of shots, and rows as an HTML table."""
+
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    Example:
+        >>> counted(1, "run"), counted(3, "run"), counted(2, "class"), counted(0, "difficulty")
+        ('1 run', '3 runs', '2 classes', '0 difficulties')
+    """
+    if number != 1:
+        noun = noun[:-1] + "ies" if re.search(r"[^aeiou]y$", noun) else noun + ("es" if noun.endswith("s") else "s")
+    return f"{number} {noun}"
+
+
+ALL_SHOTS = 2**31 - 1
+"""Means all training images, however many a class has. It is larger than any number of shots, so it sorts last."""
+ALL = "all"
+"""Its text in `--shots` and JSON."""
+
+
+def shots_text(shots: int) -> str:
+    """A number of shots as text.
+
+    Example:
+        >>> shots_text(1), shots_text(16), shots_text(ALL_SHOTS)
+        ('1 shot', '16 shots', 'all training images')
+    """
+    return "all training images" if shots == ALL_SHOTS else counted(shots, "shot")
+
+
+def shots_value(shots: int) -> int | str:
+    """A number of shots as a JSON value: `all` for all training images."""
+    return ALL if shots == ALL_SHOTS else shots
+
+
+def html_table(caption: str, rows: Sequence[Mapping[str, object]]) -> str:
+    """A table with a caption; every text is escaped.
+
+    Example:
+        >>> html_table("a < b", [{"method": "coop"}])
+        '<table><caption>a &lt; b</caption><tr><th>method</th></tr><tr><td>coop</td></tr></table>'
+    """
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+    lines = ("".join(f"<td>{escape(str(row.get(name, '–')))}</td>" for name in columns) for row in rows)
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return f"<table><caption>{escape(caption)}</caption><tr>{head}</tr>{body}</table>"

@@ -1,0 +1,318 @@
+"""The runs of one leaderboard setting, from the store's frame; a transfer run becomes one run per target. Pure."""
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pandas as pd
+
+from bench._util.words import ALL_SHOTS
+from bench.analysis.leaderboard import ALL, BASELINE, TRANSFER, Setting
+from bench.record import OPEN_BASE, OPEN_NEW
+from bench.spec import ExperimentSpec
+from datasets_registry import EvalProtocol, SupportKind, canonical_json, is_support_rule
+from reports.views import ExcludedRunView
+
+COSTS = (
+    "trainable_parameters",
+    "prepare_seconds",
+    "train_seconds",
+    "eval_seconds",
+    "steps",
+    "image_passes",
+    "prompted_image_passes",
+    "text_passes",
+)
+"""Cost columns of the frame that every run has."""
+LATER_COSTS = ("fits", "candidate_evaluations", "tuning_seconds", "added_memory_bytes")
+"""Cost columns that some runs lack, such as those of earlier releases."""
+EPOCH = "epoch"
+# options of a run that distinguish entries, like settings of the method: name in entry keys -> column of the frame
+_MORE_SETTINGS = {"class_text": "class_text", EPOCH: "epoch_selection"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """The data of a run on one dataset that a leaderboard needs.
+
+    Args:
+        config: canonical JSON; class texts other than the template and the epoch selection are added as settings.
+        recipe: canonical JSON; `null` without a recipe.
+        error: why the run has no scores, or None.
+        scores: accuracy by split, a fraction.
+        sizes: numbers of test images and classes by split.
+        optimism: by split, the accuracy gained by selection with test labels; NaN if it was not recorded. Empty for
+            runs that are not oracles.
+        open_scores: the numbers of the open score (`OPEN_SCORES`); empty if it was not computed.
+        held_out: whether one shot of each class was held out for selection.
+        targets: target datasets of a transfer run.
+        stale: how the method's code changed since the run; empty if it did not, or if the frame has no such column.
+        changed: names of settings that differ from the published ones; empty if the frame does not say.
+        imported: whether the run was imported and not verified.
+        device: class of the device, such as `cpu` or the name of a GPU; empty if unknown.
+    """
+
+    run_id: str
+    method: str
+    config: str
+    recipe: str
+    recipe_name: str | None
+    dataset: str
+    fingerprint: str
+    draw: str
+    shots: int
+    seed: int
+    error: str | None
+    scores: Mapping[str, float]
+    sizes: Mapping[str, tuple[int, int]]
+    cost: Mapping[str, float]
+    created_at: Any
+    optimism: Mapping[str, float] = field(default_factory=dict)
+    open_scores: Mapping[str, float] = field(default_factory=dict)
+    held_out: bool = False
+    targets: tuple[str, ...] = ()
+    stale: str = ""
+    changed: frozenset[str] = frozenset()
+    imported: bool = False
+    device: str = ""
+    seeded: bool = True
+    """Whether its result depends on its seed."""
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """Method, config and recipe, which define an entry."""
+        return (self.method, self.config, self.recipe)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Run id and dataset; a transfer run has several datasets."""
+        return (self.run_id, self.dataset)
+
+    @property
+    def age(self) -> tuple[Any, str]:
+        """Sort key from old to new; equal times are ordered by id."""
+        return (self.created_at, self.run_id)
+
+
+def depends_on_seed(method: str, protocol: str, shots: int) -> bool:
+    """Whether a run depends on its seed, through the support images or the order of the test stream."""
+    return shots > 0 or (protocol == EvalProtocol.TEST_TIME and method != BASELINE)
+
+
+def collect(runs: pd.DataFrame, setting: Setting) -> list[Run]:
+    """The runs of a setting ordered by id, including its zero-shot runs."""
+    chosen = runs[
+        (runs["backbone"] == setting.backbone)
+        & (runs["protocol"] == setting.protocol)
+        & (runs["precision"] == setting.precision)
+    ]
+    here = (setting.shots, setting.draw, setting.support)
+    chosen = chosen[[drawn[0] == 0 or drawn == here for drawn in supports(chosen)]]
+    if setting.source:
+        chosen = chosen[chosen["dataset"] == setting.source]
+    rows: dict[str, list[dict[Any, Any]]] = defaultdict(list)
+    for row in chosen.astype(object).where(chosen.notna(), None).to_dict("records"):
+        rows[row["run_id"]].append(row)
+    collected = [_run(run_id, rows[run_id]) for run_id in sorted(rows)]
+    return [part for run in collected for part in _by_target(run)] if setting.source else collected
+
+
+def planned_run(spec: ExperimentSpec) -> list[Run]:
+    """A run without a result; for a transfer protocol one for each dataset that it evaluates."""
+    row = spec.model_dump(mode="json") | {"config": canonical_json(spec.config)}
+    run = Run(
+        run_id=spec.run_id,
+        method=spec.method,
+        config=_config(row),
+        recipe="null" if spec.recipe is None else canonical_json(spec.recipe),
+        recipe_name=None if spec.recipe is None else str(spec.recipe.get("name")),
+        dataset=spec.dataset,
+        fingerprint=spec.task_fingerprint,
+        draw=str(spec.draw),
+        shots=spec.shots,
+        seed=spec.seed,
+        error=None,
+        scores={},
+        sizes={},
+        cost={},
+        created_at=None,
+        held_out=spec.held_out_shot,
+        targets=spec.targets,
+        seeded=depends_on_seed(spec.method, spec.protocol, spec.shots),
+    )
+    return _by_target(run) if spec.protocol in TRANSFER else [run]
+
+
+def belongs(spec: ExperimentSpec, setting: Setting) -> bool:
+    """Whether a planned run belongs to this setting; zero-shot runs belong to every number of shots."""
+    here = (setting.backbone, setting.protocol, setting.precision)
+    support = (setting.shots, setting.draw, setting.support)
+    return (
+        (spec.backbone, str(spec.protocol), spec.precision) == here
+        and (spec.shots == 0 or setting_of_support(spec.shots, str(spec.draw), spec.support) == support)
+        and setting.source in ("", spec.dataset)
+    )
+
+
+def _by_target(run: Run) -> list[Run]:
+    """One run for each target dataset of a transfer run."""
+    splits = run.scores or {ALL, *run.targets}
+    return [
+        replace(
+            run,
+            dataset=run.dataset if split == ALL else split,
+            scores={ALL: run.scores[split]} if split in run.scores else {},
+            sizes={ALL: run.sizes[split]} if split in run.sizes else {},
+            optimism={ALL: run.optimism[split]} if split in run.optimism else {},
+        )
+        for split in sorted(splits)
+    ]
+
+
+def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> Run:
+    first = rows[0]
+    failed = first["status"] != "ok"
+    scored = [] if failed else [row for row in rows if row["split"] is not None]
+    error = ("no message" if first["error_message"] is None else first["error_message"]) if failed else None
+    broken = [row["split"] for row in scored if row["accuracy"] is None]
+    if broken:  # the remaining splits must not count as the whole run
+        error, scored = f"its accuracy on {', '.join(sorted(broken))} is not a number", []
+    return Run(
+        run_id=run_id,
+        method=first["method"],
+        config=_config(first),
+        recipe="null" if first["recipe"] is None else first["recipe"],
+        recipe_name=first["recipe_name"],
+        dataset=first["dataset"],
+        fingerprint=_task_fingerprint(first),
+        draw=first["draw"],
+        shots=int(first["shots"]),
+        seed=int(first["seed"]),
+        error=error,
+        scores={row["split"]: float(row["accuracy"]) for row in scored},
+        sizes={row["split"]: (int(row["n"]), int(row["n_classes"])) for row in scored},
+        cost={name: float(first[name]) for name in (*COSTS, *LATER_COSTS) if first.get(name) is not None},
+        created_at=first["created_at"],
+        optimism={
+            row["split"]: math.nan if row.get("optimism") is None else float(row["optimism"])
+            for row in scored
+            if row.get("selected_on_test") is not None
+        },
+        open_scores=_open_scores(scored),
+        held_out=bool(first.get("held_out_shot")),
+        targets=tuple(json.loads(first["targets"])) if first.get("targets") is not None else (),
+        stale=first.get("stale") or "",
+        changed=frozenset(filter(None, (first.get("changed_settings") or "").split(","))),
+        imported=bool(first.get("imported")),
+        device=first.get("device") or "",
+        seeded=depends_on_seed(first["method"], first["protocol"], int(first["shots"])),
+    )
+
+
+def _open_scores(scored: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The numbers of the open score by name; empty if it was not computed."""
+    by_split = {row["split"]: row for row in scored}
+    if OPEN_BASE not in by_split or OPEN_NEW not in by_split:
+        return {}
+    base, new = by_split[OPEN_BASE], by_split[OPEN_NEW]
+    return {
+        OPEN_BASE: float(base["accuracy"]),
+        OPEN_NEW: float(new["accuracy"]),
+        "openworld_auc": float(base["openworld_auc"]),
+        "near_ood_auroc": float(base["near_ood_auroc"]),
+        "open_base_ece": float(base["ece"]),
+        "open_new_ece": float(new["ece"]),
+    }
+
+
+def _config(row: Mapping[str, Any]) -> str:
+    """The config that defines the entry, with class texts and the harness's selection as settings."""
+    config: str = "{}" if row["config"] is None else row["config"]
+    more = {name: row[column] for name, column in _MORE_SETTINGS.items() if row.get(column) is not None}
+    if row.get("held_out_shot"):
+        more[EPOCH if EPOCH in more else "selection"] = "hoso"
+    return json.dumps(json.loads(config) | more, sort_keys=True) if more else config
+
+
+def _task_fingerprint(row: Mapping[str, Any]) -> str:
+    """The fingerprint that comparable runs of one dataset and seed share.
+
+    The task fingerprint covers all targets. Transfer runs with other targets are still comparable on common targets, so
+    for them this is the digest of the support images, if known.
+    """
+    if row["protocol"] in TRANSFER and row.get("support_digest") is not None:
+        return str(row["support_digest"])
+    return str(row["task_fingerprint"])
+
+
+def setting_of_support(shots: int, draw: str, support: object) -> tuple[int, str, str]:
+    """Shots, kind of draw and rule that distinguish support sets; `support` is the value in a spec.
+
+    Runs on all training images share a board, whatever their class sizes.
+
+    Example:
+        >>> setting_of_support(16, "coop-sorted", "noisy:0.2"), setting_of_support(21, "coop", "all")
+        ((16, 'coop', 'noisy:0.2'), (2147483647, 'coop', ''))
+    """
+    rule = support if isinstance(support, str) and is_support_rule(support) else ""
+    return (ALL_SHOTS, kind_of_draw(draw), "") if rule == SupportKind.ALL else (shots, kind_of_draw(draw), rule)
+
+
+def supports(runs: pd.DataFrame) -> list[tuple[int, str, str]]:
+    """`setting_of_support` of every row."""
+    rules = runs["support"] if "support" in runs else [None] * len(runs)
+    drawn = zip(runs["shots"].astype(int), runs["draw"], rules, strict=True)
+    return [setting_of_support(shots, draw, rule) for shots, draw, rule in drawn]
+
+
+def kind_of_draw(draw: str) -> str:
+    """The kind of a draw, regardless of the file order: `coop` for `coop-sorted`."""
+    return draw.removesuffix("-sorted")
+
+
+def select_runs(
+    runs: Sequence[Run], setting: Setting, labels: Mapping[tuple[str, str, str], str]
+) -> tuple[list[Run], list[ExcludedRunView]]:
+    """Keep the newest test lists per dataset, the newest task per dataset and seed, and one run of it per entry."""
+    reasons: dict[tuple[str, str], str] = {}
+    scored = sorted((run for run in runs if run.error is None), key=lambda run: run.age, reverse=True)
+
+    newest_size: dict[tuple[str, str], tuple[int, int]] = {}
+    for run in scored:
+        for split, size in run.sizes.items():
+            newest_size.setdefault((run.dataset, split), size)
+    for run in scored:
+        for split, size in run.sizes.items():
+            newest = newest_size[run.dataset, split]
+            if size != newest:
+                reasons[run.key] = (
+                    f"scored on {size[0]} test images of {size[1]} {split} classes; "
+                    f"the newest runs have {newest[0]} of {newest[1]}"
+                )
+
+    newest_task: dict[tuple[str, int, int, bool], str] = {}
+    for run in scored:
+        if run.key not in reasons:
+            newest_task.setdefault((run.dataset, run.shots, run.seed, run.held_out), run.fingerprint)
+    for run in scored:
+        newest_print = newest_task.get((run.dataset, run.shots, run.seed, run.held_out), run.fingerprint)
+        if run.key not in reasons and run.fingerprint != newest_print and run.shots > 0:
+            reasons[run.key] = f"made on task {run.fingerprint[:8]}, the newest runs on {newest_print[:8]}"
+
+    taken: dict[tuple[tuple[str, str, str], str, int], str] = {}
+    # the sort is stable: newest first within a draw
+    for run in sorted(scored, key=lambda run: kind_of_draw(run.draw) != setting.draw):
+        if run.key not in reasons:
+            cell = (run.identity, run.dataset, run.seed if run.seeded else 0)
+            if taken.setdefault(cell, run.run_id) != run.run_id:
+                reasons[run.key] = f"repeats run {taken[cell]}"
+
+    excluded = [
+        ExcludedRunView(run.run_id, labels[run.identity], run.dataset, run.seed, reasons[run.key])
+        for run in runs
+        if run.key in reasons
+    ]
+    return [run for run in runs if run.key not in reasons], excluded

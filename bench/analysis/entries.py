@@ -1,0 +1,234 @@
+"""Builds one entry from its runs: its name, cells, averages over datasets, missing cells and cost. Pure."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bench._util.words import counted
+from bench.analysis.board_runs import COSTS, EPOCH, LATER_COSTS, Run
+from bench.analysis.leaderboard import HARMONIC, OPEN, OPEN_SCORES, Cell, Entry, H, averages_over_datasets
+from bench.analysis.metrics.scores import harmonic_mean
+from bench.analysis.statistics.intervals import Estimate, student_t
+from bench.spec import DEMO_RECIPE, PUBLISHED_RECIPES
+from reports.views import MIXED, Cost, MissingView
+
+_NOT_MEANS = ("trainable_parameters", "added_memory_bytes")
+
+
+def make_entry(
+    identity: tuple[str, str, str],
+    key: str,
+    runs: Sequence[Run],
+    datasets: Sequence[str],
+    seeds: Sequence[int],
+    splits: Sequence[str],
+    *,
+    source: str = "",
+    learns_from_tests: bool = False,
+) -> Entry:
+    """The entry of one method, config and recipe on a board, without gains and rank.
+
+    Args:
+        runs: the counted, failed and planned runs of the entry.
+        seeds: seeds of the board; runs that do not depend on the seed are expected once.
+        splits: splits that a run must have scored to fill its cell.
+        source: training dataset, if others are evaluated; averages leave it out.
+        learns_from_tests: whether methods learn while they classify, so that evaluation counts as learning time.
+    """
+    method, config, recipe = identity
+    wanted = seeds if any(run.seeded for run in runs) or not runs else sorted({run.seed for run in runs})[:1]
+    failed = {(run.dataset, run.seed): (run.error, run.run_id) for run in runs if run.error is not None}
+    scored = {
+        (run.dataset, run.seed): run
+        for run in runs
+        if run.error is None and all(split in run.scores for split in splits)
+    }
+    cells = {}
+    for dataset in datasets:
+        if here := [run for (name, _), run in sorted(scored.items()) if name == dataset]:
+            run_ids = tuple(run.run_id for run in here)
+            cells[dataset] = Cell(dataset, _scores(here, splits), len(here), len(wanted), run_ids)
+    missing = [
+        MissingView(key, dataset, seed, *failed.get((dataset, seed), ()))
+        for dataset in datasets
+        for seed in wanted
+        if (dataset, seed) not in scored
+    ]
+    used = [run for _, run in sorted(scored.items())]
+    return Entry(
+        key=key,
+        method=method,
+        label=key.removeprefix(method).strip().removeprefix("[").removesuffix("]"),
+        config=json.loads(config),
+        recipe=json.loads(recipe),
+        recipe_name=next((run.recipe_name for run in runs), None),
+        cells=cells,
+        averages=_averages(
+            {d: cell for d, cell in cells.items() if d != source}, scored, splits, complete=not missing, seeds=wanted
+        ),
+        n=len(used),
+        expected=len(datasets) * len(wanted),
+        coverage=len(used),
+        planned=len(datasets) * len(wanted),
+        missing=tuple(missing),
+        oracle=any(run.optimism for run in used),
+        optimism=_optimism(used, splits),
+        cost=_cost(list({run.run_id: run for run in used}.values()), learns_from_tests=learns_from_tests),
+        run_ids=tuple(dict.fromkeys(run.run_id for run in used)),
+        stale=_stale({run.run_id: run.stale for run in used}),
+        imported=_imported({run.run_id: run.imported for run in used}),
+    )
+
+
+def _scores(runs: Sequence[Run], splits: Sequence[str]) -> dict[str, Estimate]:
+    scores = {split: student_t([run.scores[split] for run in runs]) for split in splits}
+    if "new" in splits:
+        scores[H] = _harmonic(H, runs)
+    if has_open(runs):
+        scores[OPEN] = _harmonic(OPEN, runs)
+        scores |= {name: student_t([run.open_scores[name] for run in runs]) for name in OPEN_SCORES}
+    return scores
+
+
+def _harmonic(measure: str, runs: Sequence[Run]) -> Estimate:
+    one, other = HARMONIC[measure]
+    return student_t([harmonic_mean(run.scores[one], run.scores[other]) for run in runs])
+
+
+def has_open(runs: Sequence[Run]) -> bool:
+    """Whether every one of some runs has an open score; False for no runs."""
+    return bool(runs) and all(run.open_scores for run in runs)
+
+
+def _averages(
+    cells: Mapping[str, Cell],
+    scored: Mapping[tuple[str, int], Run],
+    splits: Sequence[str],
+    *,
+    complete: bool,
+    seeds: Sequence[int],
+) -> dict[str, Estimate]:
+    if not cells:
+        return {}
+    datasets = list(cells)
+    by_dataset = {name: [run for (dataset, _), run in sorted(scored.items()) if dataset == name] for name in datasets}
+    if has_open([run for runs in by_dataset.values() for run in runs]):
+        splits = [*splits, *OPEN_SCORES]
+
+    def value(run: Run, split: str) -> float:
+        return run.open_scores[split] if split in OPEN_SCORES else run.scores[split]
+
+    centre = averages_over_datasets(
+        {split: [[value(run, split) for run in by_dataset[name]] for name in datasets] for split in splits}
+    )
+    if not complete:  # averages over different datasets are not repetitions
+        return {name: Estimate(value, max(cell.n for cell in cells.values())) for name, value in centre.items()}
+    per_seed = [
+        averages_over_datasets({split: [[value(scored[name, seed], split)] for name in datasets] for split in splits})
+        for seed in seeds
+    ]
+    return {name: student_t([seed[name] for seed in per_seed], mean=value) for name, value in centre.items()}
+
+
+def _optimism(runs: Sequence[Run], splits: Sequence[str]) -> dict[str, float]:
+    """Mean optimism by split, for splits on which every run recorded it."""
+    found = {split: _mean_known(run.optimism.get(split, math.nan) for run in runs) for split in splits if runs}
+    return {split: value for split, value in found.items() if not math.isnan(value)}
+
+
+def _stale(reasons: Mapping[str, str]) -> str:
+    """The number of stale runs and the reasons, from the reasons by run id."""
+    found = Counter(reason for reason in reasons.values() if reason)
+    return "; ".join(f"{count} of {counted(len(reasons), 'run')}: {reason}" for reason, count in found.most_common())
+
+
+def _imported(imported: Mapping[str, bool]) -> str:
+    """The number of imported and not verified runs, as text; empty for none."""
+    return f"{sum(imported.values())} of {counted(len(imported), 'run')}" if any(imported.values()) else ""
+
+
+def _mean_known(values: Iterable[float]) -> float:
+    listed = list(values)
+    return sum(listed) / len(listed)
+
+
+def _cost(runs: Sequence[Run], *, learns_from_tests: bool) -> Cost | None:
+    """The mean cost of a run; seconds and memory are not averaged over different classes of devices."""
+    known = [run for run in runs if all(name in run.cost for name in COSTS)]
+    costs = [run.cost for run in known]
+    if not costs:
+        return None
+    devices = {run.device for run in known}
+    memory = [cost["added_memory_bytes"] for cost in costs if "added_memory_bytes" in cost]
+    means = {
+        name: _mean_known(cost[name] for cost in costs)
+        for name in (*COSTS, *LATER_COSTS)
+        if name not in _NOT_MEANS
+        and all(name in cost for cost in costs)
+        and (len(devices) == 1 or not name.endswith("seconds"))
+    }
+    return Cost(
+        **means,
+        parameters_low=int(min(cost["trainable_parameters"] for cost in costs)),
+        parameters_high=int(max(cost["trainable_parameters"] for cost in costs)),
+        added_memory_bytes=int(max(memory)) if len(memory) == len(costs) and len(devices) == 1 else None,
+        device=devices.pop() if len(devices) == 1 else MIXED,
+        learns_from_tests=learns_from_tests,
+    )
+
+
+ORACLE = "oracle"
+"""Value of every method's selection setting that uses test labels."""
+ENSEMBLE = "ensemble"
+"""Value of every method's selection setting that averages all candidates."""
+RECIPE = "recipe"
+_DEFAULTS = {"class_text": "template", EPOCH: "last"}
+"""Values of settings that a run records only if they differ from these."""
+
+
+def entry_keys(runs: Sequence[Run]) -> dict[tuple[str, str, str], str]:
+    """A unique key for each method x config x recipe, with only the settings that differ between a method's entries.
+
+    An oracle or ensemble setting, a selected epoch, changed settings, and a recipe that is not the published one are
+    always included, except that a leaderboard of a demo does not repeat its recipe in each row.
+    """
+    changed: dict[str, set[str]] = {}
+    for run in runs:
+        changed.setdefault(run.method, set()).update(run.changed)
+    names: dict[tuple[str, str, str], str | None] = {run.identity: run.recipe_name for run in runs}
+    of_demo = set(names.values()) - {None} == {DEMO_RECIPE}
+    labels: dict[tuple[str, str, str], str] = {}
+    for method in sorted({identity[0] for identity in names}):
+        siblings = sorted(identity for identity in names if identity[0] == method)
+        flat = {identity: _flat(json.loads(identity[1])) for identity in siblings}
+        recipes = {identity[2] for identity in siblings}
+        if len(recipes) > 1:
+            named = {identity[2]: names[identity] for identity in siblings}
+            by_name = None not in named.values() and len(set(named.values())) == len(recipes)
+            for identity in siblings:
+                flat[identity] |= (
+                    {RECIPE: str(names[identity])} if by_name else _flat(json.loads(identity[2]) or {}, "recipe.")
+                )
+        elif not of_demo and names[siblings[0]] not in (None, *PUBLISHED_RECIPES):
+            flat = {identity: values | {RECIPE: str(names[identity])} for identity, values in flat.items()}
+        keys = sorted({key for values in flat.values() for key in values})
+        flat = {identity: _DEFAULTS | values for identity, values in flat.items()}
+        found = {key: {flat[identity].get(key, "unset") for identity in siblings} for key in keys}
+        always = {key for key in keys if key in (EPOCH, RECIPE) or key.split(".")[0] in changed[method]}
+        naming = [key for key in keys if len(found[key]) > 1 or key in always or found[key] & {ORACLE, ENSEMBLE}]
+        for identity in siblings:
+            text = ", ".join(f"{key}={flat[identity].get(key, 'unset')}" for key in naming)
+            labels[identity] = f"{method} [{text}]" if naming else method
+    return labels
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value if isinstance(value, str) else json.dumps(value)
+    return flat

@@ -1,0 +1,292 @@
+"""Leaderboards as values: the measures, the entries with their cells, and the entries of one setting. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from bench._util.words import ALL as ALL_TEXT
+from bench._util.words import ALL_SHOTS, shots_text, shots_value
+from bench.analysis.metrics.scores import harmonic_mean
+from bench.analysis.statistics.intervals import Estimate
+from bench.record import OPEN_BASE, OPEN_NEW
+from datasets_registry import EvalProtocol
+from reports.views import CellView, Cost, ExcludedRunView, MissingView
+
+BASELINE = "zero_shot"
+H = "H"
+OPEN = "open"
+HARMONIC = {H: ("base", "new"), OPEN: (OPEN_BASE, OPEN_NEW)}
+"""Measures that are the harmonic mean of the accuracies on two splits, and these splits."""
+OPEN_SCORES = (OPEN_BASE, OPEN_NEW, "openworld_auc", "near_ood_auroc", "open_base_ece", "open_new_ece")
+"""Numbers of the open score other than `open`."""
+TRANSFER = ("cross-dataset", "domain-generalization")
+"""Protocols that train on a source dataset; their targets are the other datasets of the board."""
+ALL = "all"
+
+
+class HConvention(StrEnum):
+    """How H and `open` are averaged over datasets.
+
+    `mean_of_h`: mean over datasets of H, which is averaged over the runs of a dataset. Paired differences, intervals
+    and tests use this H, so it is the default. `h_of_means`: H of the average base and the average new accuracy, as in
+    most papers (CoOp, CoCoOp, MaPLe ...: 69.34, 74.22 -> 71.70). Numbers of different conventions are not comparable.
+    """
+
+    H_OF_MEANS = "h_of_means"
+    MEAN_OF_H = "mean_of_h"
+
+
+def averages_over_datasets(by_split: Mapping[str, Sequence[Sequence[float]]]) -> dict[str, float]:
+    """The mean of each split and, if both splits of a harmonic mean are given, this mean by both conventions.
+
+    Keys are described in `convention_key`. Each split has the accuracies of every dataset, one per seed, in the same
+    order of datasets and seeds.
+
+    Example:
+        >>> found = averages_over_datasets({"base": [[0.5], [1.0]], "new": [[0.5], [0.5]]})
+        >>> found["h_of_means"], round(found["mean_of_h"], 4)  # H(0.75, 0.5); the mean of 1/2 and 2/3
+        (0.6, 0.5833)
+    """
+    found = {split: _mean([_mean(seeds) for seeds in values]) for split, values in by_split.items()}
+    for measure, (one, other) in HARMONIC.items():
+        if one in by_split and other in by_split:
+            pairs = zip(by_split[one], by_split[other], strict=True)
+            of_datasets = [_mean([harmonic_mean(b, n) for b, n in zip(base, new, strict=True)]) for base, new in pairs]
+            found[convention_key(measure, HConvention.H_OF_MEANS)] = harmonic_mean(found[one], found[other])
+            found[convention_key(measure, HConvention.MEAN_OF_H)] = _mean(of_datasets)
+    return found
+
+
+def convention_key(measure: str, convention: HConvention) -> str:
+    """Name of an average by that convention, such as `mean_of_h` for H and `open_mean_of_h` for the open score."""
+    return convention.value if measure == H else f"{measure}_{convention.value}"
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+@dataclass(frozen=True)
+class Cell(CellView):
+    """One entry on one dataset.
+
+    H and `open` are means over seeds of the value of every run. The open score is present if every run has it.
+    """
+
+    scores: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A method with one exact config and recipe.
+
+    Args:
+        key: unique on the board, such as `coop` or `coop [n_ctx=4]`.
+        label: settings that distinguish this entry from the method's other entries; empty if there is only one.
+        averages: averages over datasets, by measure and, for H, by convention (`h_of_means`, `mean_of_h`). Those of the
+            open score begin with `open_` and are present if every run has it. The interval is over seeds: each seed's
+            average over datasets is one value. Incomplete entries have no interval.
+        n: number of scored cells out of `expected`, on the datasets and seeds that the board compares.
+        coverage: number of scored cells out of `planned`, on all datasets and seeds.
+        rank: position by the mean among the rankable entries; None for other entries.
+        oracle: whether anything was selected with test labels.
+        optimism: by split, the accuracy gained by selection with test labels, mean over runs; empty for other entries,
+            or if it was not recorded.
+        stale: number of runs made with other code than the current, and which code changed; empty for none.
+        imported: number of runs that were imported and not verified; empty for none.
+    """
+
+    key: str
+    method: str
+    label: str
+    config: Mapping[str, Any]
+    recipe: Mapping[str, Any] | None
+    recipe_name: str | None
+    cells: Mapping[str, Cell]
+    averages: Mapping[str, Estimate]
+    n: int
+    expected: int
+    missing: tuple[MissingView, ...]
+    cost: Cost | None
+    run_ids: tuple[str, ...]
+    oracle: bool
+    optimism: Mapping[str, float]
+    stale: str
+    imported: str
+    coverage: int
+    planned: int
+    rank: int | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every dataset x seed that the board compares is scored."""
+        return self.n == self.expected
+
+    @property
+    def rankable(self) -> bool:
+        """Whether the entry is complete and nothing in it was selected with test labels."""
+        return self.complete and not self.oracle
+
+    def average(self, measure: str, convention: HConvention) -> Estimate | None:
+        """The average of a measure over datasets, for H and `open` by that convention."""
+        return self.averages.get(convention_key(measure, convention) if measure in HARMONIC else measure)
+
+
+@dataclass(frozen=True, order=True)
+class Setting:
+    """The setting that all runs of one leaderboard share.
+
+    `draw` is the kind of draw: `coop` includes `coop-sorted`, its name on ImageNet. `source` is the training dataset if
+    the protocol evaluates on other datasets, otherwise empty. `shots` is `ALL_SHOTS` for all training images, and
+    `support` is the change of the draw, such as `imbalanced:10`, otherwise empty.
+    """
+
+    backbone: str
+    protocol: str
+    shots: int
+    draw: str
+    precision: str
+    source: str = ""
+    support: str = ""
+
+    @property
+    def title(self) -> str:
+        """Backbone, protocol, source, shots and change of the draw, as text."""
+        return f"{self.backbone}, {self.protocol_text}"
+
+    @property
+    def protocol_text(self) -> str:
+        """Protocol, source, shots and change of the draw, as text. Test-time adaptation has no shots."""
+        if self.protocol == EvalProtocol.TEST_TIME:
+            return "test-time adaptation"
+        source = f" from {self.source}" if self.source else ""
+        return f"{self.protocol}{source}, {self.shots_text}"
+
+    @property
+    def shots_text(self) -> str:
+        """Shots and change of the draw, as text."""
+        return ", ".join(filter(None, [shots_text(self.shots), self.support]))
+
+    def facts(self) -> dict[str, str | int]:
+        """The fields as JSON values; the shots are `all` for all training images."""
+        return vars(self) | {"shots": shots_value(self.shots)}
+
+    def columns(self) -> dict[str, str | int | None]:
+        """The fields as columns of a file: with all training images, `shots` is empty and `support` is `all`."""
+        every = self.shots == ALL_SHOTS
+        return vars(self) | ({"shots": None, "support": ALL_TEXT} if every else {})
+
+
+@dataclass(frozen=True)
+class CommonCells:
+    """The datasets and seeds on which entries are compared if less than half of them, or fewer than two, are complete.
+
+    Args:
+        entries: keys of the entries that have all of these cells.
+        without: keys of the other entries, which are not ranked.
+    """
+
+    datasets: tuple[str, ...]
+    seeds: tuple[int, ...]
+    entries: tuple[str, ...]
+    without: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """All entries of one setting, ordered by their mean: rankable entries first, then oracles, then incomplete ones.
+
+    Differences within the intervals are not significant; see `bench.analysis.ranking`.
+
+    Args:
+        measures: `("base", "new", "H")` or `("all",)`, with `open` before H if an entry has it; entries are ordered by
+            the last.
+        datasets: all datasets of any entry; targets first and the source last if there is one.
+        baseline: key of the zero-shot entry for gains, or None.
+        missing: missing and failed cells of all entries, including datasets and seeds that are not compared.
+        common: None if all datasets and seeds are compared; otherwise `datasets`, `seeds` and `entries` have only these
+            cells.
+    """
+
+    setting: Setting
+    convention: HConvention
+    measures: tuple[str, ...]
+    datasets: tuple[str, ...]
+    seeds: tuple[int, ...]
+    entries: tuple[Entry, ...]
+    baseline: str | None
+    excluded: tuple[ExcludedRunView, ...]
+    missing: tuple[MissingView, ...]
+    common: CommonCells | None = None
+
+    @property
+    def averaged(self) -> tuple[str, ...]:
+        """The datasets in averages: all but the source."""
+        return tuple(dataset for dataset in self.datasets if dataset != self.setting.source)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that every run has: the measures that are not harmonic means."""
+        return tuple(measure for measure in self.measures if measure not in HARMONIC)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The measures of the table in the terminal; for base-to-new they always include `open`."""
+        return (*self.splits, OPEN, H) if H in self.measures else self.measures
+
+    def stored_split(self, split: str, dataset: str) -> str:
+        """Name of the split in a run's scores: runs with targets score each target under its dataset name."""
+        return dataset if self.setting.source and dataset != self.setting.source else split
+
+    @property
+    def complete(self) -> bool:
+        """Whether every entry has all planned runs."""
+        return not self.missing
+
+    def entry(self, key: str) -> Entry:
+        """The entry with that key."""
+        return next(entry for entry in self.entries if entry.key == key)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row per entry with means, intervals, coverage and cost; accuracies are fractions.
+
+        `datasets` and `seeds` are the numbers that the means are over; `n` and `expected` count all runs.
+        """
+        return [self._row(entry) for entry in self.entries]
+
+    def _row(self, entry: Entry) -> dict[str, Any]:
+        row: dict[str, Any] = {"rank": entry.rank, "entry": entry.key, "method": entry.method, "label": entry.label}
+        for measure in self.measures:
+            if measure == OPEN:
+                continue
+            estimate = entry.average(measure, self.convention)
+            row[measure] = estimate.mean if estimate else None
+            row[f"{measure}_half_width"] = estimate.half_width if estimate else None
+        if H in self.measures:
+            for convention in HConvention:
+                estimate = entry.average(H, convention)
+                row[convention.value] = estimate.mean if estimate else None
+            row |= self._open_row(entry)
+        if self.setting.source:
+            row["by_dataset"] = {name: cell.scores[ALL].mean for name, cell in entry.cells.items()}
+        done = entry.coverage == entry.planned
+        row |= {"n": entry.coverage, "expected": entry.planned, "complete": done, "oracle": entry.oracle}
+        row |= {"datasets": len(self.averaged), "seeds": len(self.seeds)}
+        row["stale"] = entry.stale
+        row["imported"] = entry.imported
+        if entry.oracle:
+            row["optimism"] = dict(entry.optimism)
+        row["trainable_parameters"] = entry.cost.parameters_high if entry.cost else None
+        row["train_seconds"] = entry.cost.train_seconds if entry.cost else None
+        row["eval_seconds"] = entry.cost.eval_seconds if entry.cost else None
+        row["device"] = entry.cost.device if entry.cost else None
+        row["run_ids"] = list(entry.run_ids)
+        return row
+
+    def _open_row(self, entry: Entry) -> dict[str, float | None]:
+        """The open score; None if it was not computed."""
+        found = entry.average(OPEN, self.convention)
+        others = {name: entry.averages.get(name) for name in OPEN_SCORES}
+        row = {OPEN: found.mean if found else None, "open_half_width": found.half_width if found else None}
+        return row | {name.replace("-", "_"): value.mean if value else None for name, value in others.items()}

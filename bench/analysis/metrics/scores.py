@@ -1,0 +1,225 @@
+"""Metrics of predictions: pure functions of logits and labels, in NumPy, and temperature scaling."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+from datasets_registry import BenchError
+
+ECE_BINS = 15
+"""Number of bins of the calibration error, as in Guo et al., ICML 2017."""
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+class MetricInputError(BenchError, ValueError):
+    """No metric can be computed from these logits and labels."""
+
+
+def accuracy(logits: ArrayLike, labels: ArrayLike) -> float:
+    """Top-1 accuracy: share of images whose highest logit is that of the true class.
+
+    Example:
+        >>> accuracy([[2, 1], [1, 2], [3, 1]], [0, 1, 1])
+        0.6666666666666666
+    """
+    scores, truth = _checked(logits, labels)
+    return float(np.mean(scores.argmax(1) == truth))
+
+
+def macro_accuracy(logits: ArrayLike, labels: ArrayLike) -> float:
+    """Mean over classes of the accuracy on their images (macro recall). Classes without an image are left out.
+
+    Example:
+        >>> macro_accuracy([[2, 1], [1, 2], [3, 1]], [0, 1, 1])  # 1 of 1 and 1 of 2
+        0.75
+    """
+    hits, total, _ = _class_counts(logits, labels)
+    present = total > 0
+    return float(np.mean(hits[present] / total[present]))
+
+
+def macro_precision(logits: ArrayLike, labels: ArrayLike) -> float:
+    """Mean over all classes of the share of their predictions that are correct. Classes never predicted count as 0.
+
+    Example:
+        >>> macro_precision([[2, 1], [1, 2], [3, 1]], [0, 1, 1])  # 1 of 2 and 1 of 1
+        0.75
+    """
+    hits, _, predicted = _class_counts(logits, labels)
+    return float(np.mean(hits / np.maximum(predicted, 1)))
+
+
+def nll(logits: ArrayLike, labels: ArrayLike) -> float:
+    """Mean negative log-likelihood of the true class, in nats.
+
+    Example:
+        >>> round(nll(np.log([[0.5, 0.5], [0.2, 0.8]]), [0, 1]), 4)  # -(ln 0.5 + ln 0.8) / 2
+        0.4581
+    """
+    scores, truth = _checked(logits, labels)
+    return float(-np.mean(log_softmax(scores, axis=1)[np.arange(len(truth)), truth]))
+
+
+def brier(logits: ArrayLike, labels: ArrayLike) -> float:
+    """Brier score: mean squared distance of the probabilities from the one-hot labels, summed over classes, 0..2.
+
+    Example:
+        >>> round(brier(np.log([[0.5, 0.5], [0.2, 0.8]]), [0, 1]), 4)  # (0.5 + 0.08) / 2
+        0.29
+    """
+    scores, truth = _checked(logits, labels)
+    distance = np.exp(log_softmax(scores, axis=1))
+    distance[np.arange(len(truth)), truth] -= 1
+    return float(np.mean(np.sum(distance**2, axis=1)))
+
+
+def ece(logits: ArrayLike, labels: ArrayLike, *, bins: int = ECE_BINS) -> float:
+    """Expected calibration error of the predicted class, with bins of equal mass; see `calibration_error`.
+
+    Example:
+        >>> round(ece(np.log([[0.6, 0.4], [0.2, 0.8]]), [1, 1], bins=2), 4)  # gaps 0.6 and 0.2
+        0.4
+    """
+    scores, truth = _checked(logits, labels)
+    confidence = np.exp(log_softmax(scores, axis=1).max(1))
+    return calibration_error(confidence, scores.argmax(1) == truth, bins=bins)
+
+
+def calibration_error(confidence: ArrayLike, correct: ArrayLike, *, bins: int = ECE_BINS) -> float:
+    """Mean gap between confidence and accuracy over bins of equal size.
+
+    Images are sorted by confidence and cut into `bins` parts whose sizes differ by at most one (fewer parts if there
+    are fewer images). Images with equal confidence each count with their mean correctness, so the result does not
+    depend on the order of the images.
+
+    `confidence`, `(n,)`, is the probability of the predicted class. There are 15 bins as in Guo et al. 2017, whose bins
+    have equal width instead of equal size. Raises MetricInputError if there is no prediction.
+
+    Example:
+        >>> round(calibration_error([0.5, 0.6, 0.7, 0.8], [0, 0, 1, 1], bins=2), 4)  # gaps 0.55 and 0.25
+        0.4
+    """
+    sure, right = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=np.float64)
+    if not sure.size:
+        raise MetricInputError("No prediction was given, and calibration needs at least one.")
+    values, group, size = np.unique(sure, return_inverse=True, return_counts=True)
+    mean_right = np.bincount(group, weights=right) / size
+    order = np.sort(group)
+    gaps = (mean_right - values)[order]
+    parts = np.array_split(gaps, min(bins, len(gaps)))
+    return float(sum(abs(part.sum()) for part in parts) / len(gaps))
+
+
+def all_metrics(logits: ArrayLike, labels: ArrayLike) -> dict[str, float]:
+    """Every metric of a `bench.record.Score`, under the name of its field."""
+    metrics = (accuracy, macro_accuracy, macro_precision, nll, brier, ece)
+    return {metric.__name__: metric(logits, labels) for metric in metrics}
+
+
+def class_accuracies(label: ArrayLike, correct: ArrayLike) -> np.ndarray:
+    """Accuracy on each class that has an image, in label order, `(classes with an image,)`.
+
+    Example:
+        >>> class_accuracies([0, 0, 2], [1, 0, 1]).tolist()
+        [0.5, 1.0]
+    """
+    _, group, size = np.unique(np.asarray(label), return_inverse=True, return_counts=True)
+    return np.bincount(group, weights=np.asarray(correct, dtype=np.float64)) / size
+
+
+def aurc(confidence: ArrayLike, correct: ArrayLike) -> float:
+    """Area under the risk-coverage curve: mean error rate among the k most confident images, averaged over k = 1..n.
+
+    0 for a perfect classifier; the error rate for one with uninformative confidences. Images with equal confidence
+    count with their mean error, so the order of the images does not matter (Geifman and El-Yaniv, NeurIPS 2017).
+
+    `confidence`, `(n,)`, is the probability of the predicted class. Raises MetricInputError if there is no prediction.
+
+    Example:
+        >>> aurc([0.9, 0.8, 0.7, 0.6], [1, 1, 0, 0])  # error rates 0, 0, 1/3, 2/4
+        0.20833333333333331
+    """
+    sure, right = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=np.float64)
+    if not sure.size:
+        raise MetricInputError("No prediction was given, and a risk-coverage curve needs at least one.")
+    _, group, size = np.unique(-sure, return_inverse=True, return_counts=True)
+    mean_error = np.bincount(group, weights=1 - right) / size
+    errors = np.cumsum(mean_error[np.sort(group)])
+    return float(np.mean(errors / np.arange(1, len(sure) + 1)))
+
+
+def headroom_gain(accuracy: float, zero_shot: float) -> float | None:
+    """Share of zero-shot's errors that a method removes, (acc - zs) / (1 - zs). None if zero-shot makes no error.
+
+    Example:
+        >>> round(headroom_gain(0.95, 0.90), 6)
+        0.5
+    """
+    return None if zero_shot >= 1 else (accuracy - zero_shot) / (1 - zero_shot)
+
+
+def harmonic_mean(base: float, new: float) -> float:
+    """H of base and new accuracy, `2 base new / (base + new)`; 0 if both are 0.
+
+    Example:
+        >>> round(harmonic_mean(69.34, 74.22), 2)  # zero-shot CLIP in CoCoOp's Table 1
+        71.7
+    """
+    return 0.0 if base + new == 0 else 2 * base * new / (base + new)
+
+
+def _class_counts(logits: ArrayLike, labels: ArrayLike) -> tuple[Ints, Ints, Ints]:
+    """Per class: correct predictions, images, predictions."""
+    scores, truth = _checked(logits, labels)
+    n_cls, guess = scores.shape[1], scores.argmax(1)
+    hits = np.bincount(truth[guess == truth], minlength=n_cls)
+    return hits, np.bincount(truth, minlength=n_cls), np.bincount(guess, minlength=n_cls)
+
+
+def _checked(logits: ArrayLike, labels: ArrayLike) -> tuple[Floats, Ints]:
+    scores = np.asarray(logits, dtype=np.float64)
+    truth = np.asarray(labels)
+    if scores.ndim != 2 or truth.shape != scores.shape[:1] or not scores.size:
+        raise MetricInputError(
+            f"Logits of shape {scores.shape} and labels of shape {truth.shape} do not fit; "
+            f"give (n, n_cls) and (n,) with n and n_cls at least 1."
+        )
+    if not np.issubdtype(truth.dtype, np.integer) or truth.min() < 0 or truth.max() >= scores.shape[1]:
+        raise MetricInputError(
+            f"Labels must be integers in 0..{scores.shape[1] - 1}, but are {truth.dtype} "
+            f"from {truth.min()} to {truth.max()}; renumber them for this class list."
+        )
+    if bad := int(np.sum(~np.isfinite(scores))):
+        raise MetricInputError(
+            f"{bad} of {scores.size} logits are not finite: training diverged. Lower the learning rate or use fp32."
+        )
+    return scores, truth.astype(np.int64)
+
+
+WIDEST = 5.0
+"""Largest absolute log temperature."""
+
+
+def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
+    """The temperature of Guo et al. (ICML 2017): it minimises the negative log-likelihood of `logits / T`.
+
+    A standard normal prior on log T keeps it finite if a few images are all classified correctly. With many images, the
+    prior has little influence.
+
+    Example:
+        >>> logits = [[4.0, 0.0], [4.0, 0.0], [0.0, 4.0], [0.0, 4.0]]
+        >>> fit_temperature(logits, [0, 1, 1, 0]) > 2  # confident, but correct only half of the time
+        True
+    """
+    scores, truth = np.asarray(logits, dtype=np.float64), np.asarray(labels, dtype=np.int64)
+    rows = np.arange(len(truth))
+
+    def objective(log_t: float) -> float:
+        log_p = log_softmax(scores / np.exp(log_t), axis=1)
+        return float(-log_p[rows, truth].sum() + 0.5 * log_t**2)
+
+    found = minimize_scalar(objective, bounds=(-WIDEST, WIDEST), method="bounded", options={"xatol": 1e-6})
+    return float(np.exp(found.x))

@@ -1,0 +1,37 @@
+"""Public names of `bench.analysis.statistics`; `__init__.py` loads each on first use."""
+
+from .correlation import Correlation as Correlation
+from .correlation import kendall_tau as kendall_tau
+from .correlation import random_orders as random_orders
+from .correlation import spearman as spearman
+from .cross_fitting import ADDED_TO_ACCURACIES as ADDED_TO_ACCURACIES
+from .cross_fitting import ADDED_TO_DIFFERENCES as ADDED_TO_DIFFERENCES
+from .cross_fitting import Between as Between
+from .cross_fitting import between_trainings as between_trainings
+from .cross_fitting import cross_fitted as cross_fitted
+from .cross_fitting import pooled as pooled
+from .hypothesis_tests import Equivalence as Equivalence
+from .hypothesis_tests import McNemar as McNemar
+from .hypothesis_tests import RankRange as RankRange
+from .hypothesis_tests import equivalence as equivalence
+from .hypothesis_tests import holm as holm
+from .hypothesis_tests import mcnemar as mcnemar
+from .hypothesis_tests import rank_ranges as rank_ranges
+from .intervals import Estimate as Estimate
+from .intervals import Interval as Interval
+from .intervals import MeanTest as MeanTest
+from .intervals import difference_of_means as difference_of_means
+from .intervals import grouped_t as grouped_t
+from .intervals import student_t as student_t
+from .intervals import two_way_bootstrap as two_way_bootstrap
+from .power import detectable_difference as detectable_difference
+from .power import grouped_power as grouped_power
+from .power import grouped_seeds_needed as grouped_seeds_needed
+from .power import seeds_needed as seeds_needed
+from .ranks import CriticalDifference as CriticalDifference
+from .ranks import Friedman as Friedman
+from .ranks import critical_difference as critical_difference
+from .ranks import friedman as friedman
+from .ratings import Rating as Rating
+from .ratings import elo_ratings as elo_ratings
+from .ratings import win_rates as win_rates

@@ -1,0 +1,194 @@
+"""The card of a method, with the tensors that it learns on a backbone. Loads no torch for the package's own methods."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any, cast
+
+from bench.errors import ImpossibleCombinationError
+from bench.results.source_digest import machinery_digest, source_digest
+from bench.sweep import offered_selections
+from bench.sweep.compatibility import backbone_conflict, protocol_conflicts
+from bench.sweep.request import DEMO_BACKBONE
+from datasets_registry import ClassSet, EvalProtocol
+from methods import BackboneSpec, MethodConfig, MethodInfo, formula_tests, parity_record
+
+if TYPE_CHECKING:
+    from methods import Method
+
+
+LISTED = "learned_tensors.json"
+"""File in this folder with what the package's methods learn; `python -m tools.generate_docs` writes it."""
+LISTED_FOR = (DEMO_BACKBONE, 10, 16)
+"""Backbone, classes and shots of the list."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a method learns.
+
+    Args:
+        parameters: number of its values, by the method's formula.
+        tensors: shapes of the trained tensors by name; none for a method that takes no gradient steps.
+    """
+
+    parameters: int
+    tensors: Mapping[str, tuple[int, ...]]
+
+    @property
+    def sizes(self) -> dict[str, str]:
+        """Each tensor's shape and size, such as `4 x 128 = 512`."""
+        shapes = {name: " x ".join(map(str, shape)) or "1" for name, shape in self.tensors.items()}
+        return {name: f"{shapes[name]} = {math.prod(shape)}" for name, shape in self.tensors.items()}
+
+
+def _check_backbone(info: MethodInfo, backbone: BackboneSpec) -> None:
+    if reason := backbone_conflict(info, backbone):
+        raise ImpossibleCombinationError(f"{info.name} on {backbone.slug}: {reason}")
+
+
+def listed(method: type[Method[Any]], backbone: BackboneSpec, *, n_classes: int, shots: int) -> Learned | None:
+    """The listed tensors of the method; None if it is not in the list or its code has changed since.
+
+    Raises ImpossibleCombinationError if the method cannot run on the backbone.
+    """
+    _check_backbone(method.info, backbone)
+    found = _list().get(method.info.name)
+    if (backbone.slug, n_classes, shots) != LISTED_FOR or found is None or found["code"] != _code(method):
+        return None
+    return Learned(found["parameters"], {name: tuple(shape) for name, shape in found["tensors"].items()})
+
+
+def measured(method: type[Method[Any]], backbone: BackboneSpec, *, n_classes: int, shots: int) -> Learned:
+    """The tensors of the method, found by building it on random features. Imports torch.
+
+    The backbone has random weights, so that nothing is downloaded. Raises ImpossibleCombinationError if the method
+    cannot run on it.
+    """
+    _check_backbone(method.info, backbone)
+    import torch
+
+    from methods import SupportView, TrainableMethod, load_backbone
+
+    model = load_backbone(backbone if backbone.imported else BackboneSpec(backbone.arch, "random"))
+    config = method.info.default_config(method.info.usual_protocol)
+    parameters = method.info.parameter_count(model, config, n_classes=n_classes, shots=shots)
+    if not issubclass(method, TrainableMethod):
+        return Learned(parameters, {})
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(n_classes * shots, model.embed_dim, generator=generator)
+    support = SupportView(
+        ClassSet(tuple(f"class {i}" for i in range(n_classes)), "a photo of a {}."),
+        torch.arange(n_classes).repeat_interleave(shots),
+        shots,
+        lambda: features,
+        lambda k, _: features.expand(k, -1, -1),
+    )
+    built = method(model, config, generator)
+    built.prepare(support)
+    return Learned(parameters, {name: tuple(p.shape) for name, p in built.trainable.named_parameters()})
+
+
+def list_text(methods: Iterable[type[Method[Any]]]) -> str:
+    """The content of the list: one line per method, with the digest of its code."""
+    from methods import parse_backbone
+
+    slug, n_classes, shots = LISTED_FOR
+    lines = []
+    for method in methods:
+        learned = measured(method, parse_backbone(slug), n_classes=n_classes, shots=shots)
+        facts = {"code": _code(method), "parameters": learned.parameters, "tensors": learned.tensors}
+        lines.append(f"{json.dumps(method.info.name)}: {json.dumps(facts)}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _code(method: type[Method[Any]]) -> str:
+    return hashlib.sha256(f"{source_digest(method)} {machinery_digest(method)}".encode()).hexdigest()[:12]
+
+
+@cache
+def _list() -> dict[str, dict[str, Any]]:
+    text = (resources.files("bench.api") / LISTED).read_text(encoding="utf-8")
+    return cast(dict[str, dict[str, Any]], json.loads(text))
+
+
+UNCOMPARED = "not compared: neither numbers of official code nor a test against its formula are recorded"
+
+
+def method_card(
+    method: type[Method[Any]], backbone: BackboneSpec, *, n_classes: int, shots: int, learned: Learned | None = None
+) -> dict[str, object]:
+    """The facts of a method as plain values; `--set` accepts the dotted keys.
+
+    Without `learned`, the learned tensors are measured on the backbone.
+    """
+    info = method.info
+    learned = learned or measured(method, backbone, n_classes=n_classes, shots=shots)
+    config = info.default_config(info.usual_protocol)
+    accepted = accepted_protocols(info)
+    facts: dict[str, object] = {
+        "protocols": [str(protocol) for protocol in accepted],
+        "needs": sorted(str(need) for need in info.needs),
+        "backbone": "a vision transformer" if info.vision_transformer else "any",
+        "vocabulary": _vocabulary(info),
+        "validation images": "min(shots, 4) per class" if info.needs_validation else "none",
+        "selection": _selections(info, config),
+        "measured on": f"{backbone.slug}, {n_classes} classes of {shots} shots",
+        "trained tensors": learned.sizes or "none by gradient steps",
+        "learned parameters": learned.parameters,
+        "parameter formula": info.parameter_formula,
+    }
+    for key, field in info.config.model_fields.items():
+        default = repr(field.get_default(call_default_factory=True))
+        facts[f"{info.name}.{key}"] = f"{default}  {field.description or ''}".strip()
+    for protocol in accepted:
+        if values := info.config_by_protocol.get(protocol):
+            facts[f"settings for {protocol}"] = dict(values)
+    for protocol in accepted:
+        if (recipe := info.recipe_for(protocol)) is not None:
+            facts[f"recipe for {protocol}"] = recipe.model_dump(mode="json")
+    return facts | {"notes": _notes(method), "parity": _parity(info.name), "citation": info.citation}
+
+
+def accepted_protocols(info: MethodInfo) -> list[EvalProtocol]:
+    """The protocols in which a method runs with its published settings."""
+    return [
+        protocol
+        for protocol in EvalProtocol
+        if not any(protocol_conflicts(info, info.default_config(protocol), info.recipe_for(protocol), protocol))
+    ]
+
+
+def _vocabulary(info: MethodInfo) -> str:
+    if not info.open_vocabulary:
+        return "only the training classes"
+    sometimes_closed = info.config.closed_vocabulary is not MethodConfig.closed_vocabulary
+    return "any classes; with some settings only the training classes" if sometimes_closed else "any classes"
+
+
+def _selections(info: MethodInfo, config: MethodConfig) -> list[str]:
+    """The values of `--selection` that work with these settings."""
+    no_epoch = config.epoch_selection_error() is not None
+    return [way for way, how in offered_selections(info).items() if not (how.by_epoch and no_epoch)]
+
+
+def _notes(method: type[Method[Any]]) -> str:
+    """Paper, official file and differences: the docstring of the method's module without its first line."""
+    text = inspect.getdoc(inspect.getmodule(method)) or ""
+    return text.partition("\n")[2].strip() or text
+
+
+def _parity(name: str) -> str:
+    method = name.partition(":")[0]
+    if (measured := parity_record().get(method)) is not None:
+        return f"equal to the official implementation; its logits differ by at most {measured:.1e} of the largest"
+    if (test := formula_tests().get(method)) is not None:
+        return f"equal to the published formula, by tests/methods/{test}; no numbers of the official code are recorded"
+    return UNCOMPARED

@@ -1,0 +1,256 @@
+"""The runs of a board, each counted once, the stored results of its checks, and its recomputed runs."""
+
+import hashlib
+import json
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from shutil import rmtree
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+import bench
+from bench._util.files import write_atomically
+from bench.boards import submissions
+from bench.boards.submissions.check import Checks, OwnChecks
+from bench.boards.submissions.data_checks import DataChecks
+from bench.boards.submissions.submission import BUNDLE, open_submission
+from bench.bounds import RunId
+from bench.errors import BoardError, SubmissionError
+from bench.results.bundles import DIFFICULTY_FILE, OpenBundle, open_bundle
+from bench.results.shards import Shards
+from bench.results.staged_import import imports_folder, note_verified, write_note
+from datasets_registry import custom_folders
+
+REPRODUCED = ("identical", "rounding")
+"""Outcomes of a repetition that show a run to be genuine."""
+
+
+@dataclass(frozen=True)
+class BoardRuns:
+    """The changes in the runs folder of a board.
+
+    Args:
+        owner: the submission of each run; of several with one run, the one that was submitted first.
+        added: runs that were written, new or of another record than before.
+        removed: runs that no accepted submission holds any more.
+    """
+
+    owner: Mapping[str, str]
+    added: int
+    removed: int
+
+
+def update_runs(
+    runs: Path, submissions: Path, accepted: Sequence[OwnChecks], outcomes: Mapping[str, Mapping[str, str]]
+) -> BoardRuns:
+    """Fill the folder with the runs of the accepted submissions; earlier submissions in the list take precedence.
+
+    Unchanged runs stay as they are. `outcomes` of repeated runs, by submission and run, decide which runs
+    count as verified.
+    """
+    shards = Shards(runs)
+    owner: dict[str, str] = {}
+    wanted: dict[str, str] = {}
+    for own in accepted:
+        for run in own.runs:
+            if owner.setdefault(run.run_id, own.name) == own.name:
+                wanted[run.run_id] = run.record
+    before = _written(runs)
+    here = {entry.run_id for entry in shards.scan()}
+    gone = sorted(here - set(wanted))
+    for run_id in gone:
+        for path in shards.files(run_id):
+            path.unlink()
+    new = [run_id for run_id in wanted if run_id not in here or before.get(run_id) != wanted[run_id]]
+    by_owner: dict[str, list[str]] = defaultdict(list)
+    for run_id in new:
+        by_owner[owner[run_id]].append(run_id)
+    rmtree(runs / "difficulty", ignore_errors=True)
+    for own in accepted:
+        with open_bundle(submissions / own.name / BUNDLE) as bundle:
+            _difficulties(runs, bundle)
+            for run_id in by_owner[own.name]:
+                _place(runs, run_id, bundle)
+    _note(runs, accepted, owner, outcomes)
+    _write_list(runs, wanted)
+    return BoardRuns(owner, len(new), len(gone))
+
+
+def _place(runs: Path, run_id: str, bundle: OpenBundle) -> None:
+    """Write the files of a run as they are in the bundle, which was checked; the record last, which commits it."""
+    stem = f"shards/{run_id[:2]}/{run_id}"
+    (runs / stem).parent.mkdir(parents=True, exist_ok=True)
+    for name in (f"{stem}.predictions.safetensors", f"{stem}.json"):
+        if name in bundle.names:
+            write_atomically(runs / name, bundle.read(name), durable=False)
+
+
+def _difficulties(runs: Path, bundle: OpenBundle) -> None:
+    """Write the difficulties that no earlier submission has."""
+    for name in bundle.names:
+        if DIFFICULTY_FILE.fullmatch(name) and not (runs / name).exists():
+            (runs / name).parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(runs / name, bundle.read(name), durable=False)
+
+
+def _note(
+    runs: Path,
+    accepted: Sequence[OwnChecks],
+    owner: Mapping[str, str],
+    outcomes: Mapping[str, Mapping[str, str]],
+) -> None:
+    """Mark all runs as imported, except verified runs."""
+    rmtree(imports_folder(runs), ignore_errors=True)
+    imports_folder(runs).mkdir(parents=True, exist_ok=True)
+    for own in accepted:
+        mine = [run.run_id for run in own.runs if owner[run.run_id] == own.name]
+        others = [run.run_id for run in own.runs if owner[run.run_id] != own.name]
+        write_note(runs, own.root, own.name, mine, others)
+        for run_id in mine:
+            if outcomes.get(own.name, {}).get(run_id) in REPRODUCED:
+                note_verified(runs, run_id)
+
+
+def _written(runs: Path) -> dict[str, str]:
+    """The digest of each record as it was last written, by run id."""
+    path = runs / "board-runs.txt"
+    if not path.is_file():
+        return {}
+    return dict(line.split(" ", 1) for line in path.read_text(encoding="utf-8").splitlines() if " " in line)
+
+
+def _write_list(runs: Path, wanted: Mapping[str, str]) -> None:
+    runs.mkdir(parents=True, exist_ok=True)
+    text = "".join(f"{run_id} {record}\n" for run_id, record in sorted(wanted.items()))
+    write_atomically(runs / "board-runs.txt", text.encode(), durable=False)
+
+
+@dataclass
+class KeptChecks:
+    """Checks whose results are stored in a folder.
+
+    A result is used again for the same content under the same name, with the same release and checks, the same data
+    folder, and the same custom datasets. `repeated` counts the submissions that were checked.
+    """
+
+    folder: Path
+    data_root: Path | None
+    repeated: int = 0
+    _used: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._checks = Checks(DataChecks(self.data_root))
+        self._state = _state(self.data_root)
+
+    def own(self, folder: Path) -> OwnChecks:
+        """The checks of the submission in a folder, without comparisons to others."""
+        try:
+            digest = open_submission(folder).digest
+        except SubmissionError:
+            return self._checks.own(folder)
+        key = hashlib.sha256(f"{folder.name} {digest} {self._state}".encode()).hexdigest()[:32]
+        path = self.folder / f"{key}.json"
+        self._used.add(path.name)
+        if (kept := _read(path)) is not None:
+            return kept
+        self.repeated += 1
+        found = self._checks.own(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, found.model_dump_json().encode(), durable=False)
+        return found
+
+    def all(self, folders: Sequence[Path]) -> list[OwnChecks]:
+        """The checks of all submissions of a board. Stored results of other submissions are deleted."""
+        found = [self.own(folder) for folder in folders]
+        for path in self.folder.glob("*.json"):
+            if path.name not in self._used:
+                path.unlink()
+        return found
+
+
+def _read(path: Path) -> OwnChecks | None:
+    """A stored result; None if there is none or the file is damaged."""
+    try:
+        return OwnChecks.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _state(data_root: Path | None) -> str:
+    """A text that changes with the release, the code of the checks, the data folder, and the custom datasets."""
+    folder = Path(submissions.__path__[0])
+    code = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))).hexdigest()
+    patterns = ("*.toml", "*/bundle.json")
+    described = [path for place in custom_folders() for pattern in patterns for path in place.glob(pattern)]
+    datasets = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(described)]
+    return json.dumps([bench.__version__, code, str(data_root and data_root.resolve()), datasets])
+
+
+VERIFIED = "verified"
+"""Folder beside that of the submissions."""
+SHARE, FEWEST = 0.02, 3
+"""Share of the runs of a submission that is drawn, and the fewest runs."""
+
+
+class VerifiedRuns(BaseModel):
+    """The content of `verified/<submission>.json`.
+
+    Args:
+        digest: of the submission; results of other content do not count.
+        drawn_by: digest of the text that decided which runs were drawn.
+        outcomes: `identical`, `rounding`, `different` or `invalid` by run id.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    digest: str
+    drawn_by: str
+    outcomes: dict[RunId, str]
+
+
+def draw_runs(own: OwnChecks, secret: str, count: int | None = None) -> list[str]:
+    """Ids of runs to recompute, by a hash of the submission's content, the text `secret` and the run.
+
+    `count` is their number; the default is two of a hundred runs and at least three.
+    """
+    if not secret:
+        raise BoardError("The runs to recompute need a text that submitters do not know; give it with --secret.")
+    number = count or max(FEWEST, math.ceil(SHARE * len(own.runs)))
+
+    def order(run_id: str) -> str:
+        return hashlib.sha256(f"{own.digest} {secret} {run_id}".encode()).hexdigest()
+
+    return sorted((run.run_id for run in own.runs), key=order)[:number]
+
+
+def read_verified(folder: Path, own: OwnChecks) -> dict[str, str]:
+    """The outcomes by run id; empty without a file, or if the submission has changed since.
+
+    Raises BoardError for a file that is damaged.
+    """
+    path = folder / f"{own.name}.json"
+    if not path.is_file():
+        return {}
+    try:
+        found = VerifiedRuns.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise BoardError(
+            f"{path} is not a list of recomputed runs; delete it and verify the submission again."
+        ) from error
+    if found.digest != own.digest:
+        return {}
+    known = {run.run_id for run in own.runs}
+    return {run: outcome for run, outcome in found.outcomes.items() if run in known}
+
+
+def write_verified(folder: Path, own: OwnChecks, secret: str, outcomes: dict[str, str]) -> Path:
+    """Write the outcomes of a submission and return the file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{own.name}.json"
+    drawn_by = hashlib.sha256(secret.encode()).hexdigest()
+    found = VerifiedRuns(digest=own.digest, drawn_by=drawn_by, outcomes=outcomes)
+    write_atomically(path, found.model_dump_json(indent=1).encode() + b"\n")
+    return path

@@ -1,0 +1,139 @@
+"""Imports a bundle. Its runs must load into a database, and its labels must agree with other runs and the data.
+
+Accuracy depends on test labels as much as on predictions, and a bundle's own labels prove nothing. They are therefore
+compared with those of the runs in the folder, and with the data if they are on disk.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import duckdb
+import numpy as np
+
+from bench.context import RunContext
+from bench.experiment.task import evaluation_splits, load_task
+from bench.record import Predictions, RunRecord
+from bench.results.bundles import Imported, import_bundle
+from bench.results.loading import REFUSED, insert_runs
+from bench.results.predictions import TrueLabels
+from bench.results.schema_upgrade import migrate
+from bench.results.shards import Shard, ShardEntry, Shards
+from bench.spec import ExperimentSpec
+from datasets_registry import BenchError
+
+
+def import_results(shards: Shards, bundle: Path, *, data_root: Path | None = None) -> Imported:
+    """Import a bundle with all checks; a bundle with any error adds nothing.
+
+    Raises BundleError if a run cannot be loaded, or has other test images or labels than another run on its task, or
+    than the data below `data_root` (default: as for runs).
+    """
+    known, data = _known(shards), _OnDisk(data_root)
+    with duckdb.connect() as scratch:
+        migrate(scratch, Path("scratch"))
+
+        def problems(shard: Shard) -> list[str]:
+            unloadable = _unloadable(scratch, shard)
+            found = [*known.disagreements(shard), *data.disagreements(shard)]
+            known.add(shard)
+            return found if unloadable is None else [unloadable, *found]
+
+        return import_bundle(shards, bundle, problems)
+
+
+def unloadable_runs(shards: Sequence[Shard]) -> dict[str, str]:
+    """Why runs do not load into a database, by run id; empty if all do."""
+    with duckdb.connect() as scratch:
+        migrate(scratch, Path("scratch"))
+        if _unloadable(scratch, *shards) is None:
+            return {}
+        found = {shard.record.run_id: _unloadable(scratch, shard) for shard in shards}
+    return {run_id: text for run_id, text in found.items() if text is not None}
+
+
+def _unloadable(scratch: duckdb.DuckDBPyConnection, *shards: Shard) -> str | None:
+    """Why runs do not load into a database together; None if they do. The database is left unchanged."""
+    scratch.execute("BEGIN TRANSACTION")
+    try:
+        insert_runs(scratch, [(ShardEntry(shard.record.run_id, ""), shard) for shard in shards])
+    except REFUSED as error:
+        return f"it does not load into a database ({' '.join(str(error).split())[:300]})"
+    finally:
+        scratch.execute("ROLLBACK")
+    return None
+
+
+class _Known:
+    """Images and labels of the runs seen so far: by task and split, and by dataset, split and images."""
+
+    def __init__(self) -> None:
+        self._truths: dict[tuple[object, ...], TrueLabels] = {}
+
+    def add(self, shard: Shard) -> None:
+        for item in shard.predictions:
+            truth = TrueLabels(item.images, item.label, f"run {shard.record.run_id} on the same data")
+            for key in _keys(shard.record, item):
+                self._truths.setdefault(key, truth)
+
+    def disagreements(self, shard: Shard) -> Iterator[str]:
+        for item in shard.predictions:
+            for key in _keys(shard.record, item):
+                if key in self._truths and (text := self._truths[key].disagreement(item)) is not None:
+                    yield text
+                    break
+
+
+def _keys(record: RunRecord, item: Predictions) -> tuple[tuple[object, ...], ...]:
+    dataset = item.split if item.split in record.spec.targets else record.spec.dataset
+    return (record.spec.task_fingerprint, item.split), (dataset, record.spec.protocol, item.split, hash(item.images))
+
+
+def _known(shards: Shards) -> _Known:
+    known = _Known()
+    for _, shard in shards.read_many(entry.run_id for entry in shards.scan()):
+        known.add(shard)
+    return known
+
+
+class _OnDisk:
+    """Images and labels of the datasets on disk. Runs on a dataset that is not on disk are not checked."""
+
+    def __init__(self, data_root: Path | None) -> None:
+        self._context = RunContext(data_root=data_root)
+        self._truths: dict[tuple[object, ...], Mapping[str, TrueLabels]] = {}
+
+    def disagreements(self, shard: Shard) -> Iterator[str]:
+        spec = shard.record.spec
+        truths = self._splits(spec)
+        for item in shard.predictions:
+            truth = truths.get(item.split)
+            text = None if truth is None else truth.disagreement(item)
+            if truth is None or text is None:
+                continue
+            if set(truth.images) == set(item.images) or self._has_data_of(spec):
+                yield text
+
+    def _has_data_of(self, spec: ExperimentSpec) -> bool:
+        """Whether the data on disk are exactly those of the spec; other data may have other images."""
+        try:
+            load_task(spec, self._context)
+        except BenchError:
+            return False
+        return True
+
+    def _splits(self, spec: ExperimentSpec) -> Mapping[str, TrueLabels]:
+        key = spec.dataset, spec.protocol, spec.targets
+        if key not in self._truths:
+            try:
+                splits = evaluation_splits(spec, self._context)
+            except BenchError:  # not on disk here, or unknown to this installation
+                splits = ()
+            self._truths[key] = {
+                split.name: TrueLabels(
+                    tuple(sample.key for sample in split.samples),
+                    np.array([sample.label for sample in split.samples]),
+                    f"{split.name if split.name in spec.targets else spec.dataset} on disk",
+                )
+                for split in splits
+            }
+        return self._truths[key]

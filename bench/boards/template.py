@@ -1,0 +1,57 @@
+"""The repository of a board: README, folder of submissions, and continuous integration for GitHub and GitLab."""
+
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from bench._util.files import write_atomically
+from bench.boards.submissions.submission import plain_text
+from bench.errors import BoardError
+
+_FILES = "repository"
+_NO_REQUIREMENT = "# Write the address of a clip-etl-bench repository or wheel here, such as git+https://..."
+_HIDDEN = "dot-"
+"""Prefix that stands for a dot in file names, because packages leave out hidden files."""
+
+
+def write_template(folder: Path, title: str, requirement: str | None = None) -> list[Path]:
+    """Write the files of a new board and return their paths.
+
+    Args:
+        title: heading of the repository's README.
+        requirement: what pip installs in continuous integration; None writes a line to fill in. The bare package name
+            is not the default, since nobody owns it on the package index yet.
+
+    Raises BoardError, before anything is written, if a file exists or the title is not plain text.
+    """
+    values = {"@TITLE@": _plain(title, "title"), "@REQUIREMENT@": _plain(requirement or _NO_REQUIREMENT, "requirement")}
+    content = {}
+    for name, text in _texts(resources.files("bench.boards") / _FILES):
+        for key, value in values.items():
+            text = text.replace(key, value)
+        content[folder / name] = "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+    if existing := [path for path in content if path.exists()]:
+        raise BoardError(f"{existing[0]} exists already, so nothing was written; give a new folder.")
+    for path, text in content.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text.encode(), durable=False)
+    return sorted(content)
+
+
+def _plain(text: str, what: str) -> str:
+    try:
+        return plain_text(text.strip())
+    except ValueError as error:
+        raise BoardError(f"The {what} {text!r:.80} is not accepted: {error}.") from error
+
+
+def _texts(folder: Traversable, before: str = "") -> list[tuple[str, str]]:
+    """The path and content of every file of the template."""
+    found = []
+    for item in sorted(folder.iterdir(), key=lambda item: item.name):
+        name = before + (f".{item.name.removeprefix(_HIDDEN)}" if item.name.startswith(_HIDDEN) else item.name)
+        if item.is_dir():
+            found += _texts(item, f"{name}/")
+        else:
+            found.append((name, item.read_text(encoding="utf-8")))
+    return found

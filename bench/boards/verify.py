@@ -1,0 +1,84 @@
+"""Recomputes randomly drawn runs of submissions that request it; submitters cannot choose them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.boards.board_runs import VERIFIED, KeptChecks, draw_runs, read_verified, write_verified
+from bench.boards.build import BoardRequest
+from bench.boards.submissions.check import OwnChecks, reports
+from bench.boards.submissions.submission import BUNDLE, submission_folders
+from bench.errors import BoardError
+from bench.results.bundles import bundle_shard, open_bundle
+from bench.results.shards import Shard
+from bench.results.verification import Verdict, verdict
+from bench.sweep import repetition_context
+from datasets_registry import BenchError
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """One drawn run: its verdict, or the reason why it could not be repeated."""
+
+    submission: str
+    run_id: str
+    verdict: Verdict | None
+    problem: str = ""
+
+
+def verify_board(
+    request: BoardRequest,
+    secret: str,
+    *,
+    names: Sequence[str] = (),
+    count: int | None = None,
+    weights: Mapping[str, Path] | None = None,
+) -> Iterator[Repeated]:
+    """Repeat drawn runs, and write `verified/NAME.json` after those of each submission.
+
+    Args:
+        request: of the board; its page is not built.
+        secret: a text that submitters did not know, such as the commit that merged their submissions.
+        names: these submissions, requested or not; by default those that request it and have no results yet.
+        count: runs of each submission.
+        weights: local weight files by backbone slug.
+
+    Raises BoardError for a name that is not an accepted submission.
+    """
+    kept = KeptChecks(request.work / "checked", request.data_root)
+    found = reports(kept.all(submission_folders(request.submissions)))
+    accepted = {report.name: report.own for report in found if report.accepted}
+    if unknown := [name for name in names if name not in accepted]:
+        raise BoardError(f"{unknown[0]!r} is not an accepted submission. Accepted: {', '.join(accepted) or 'none'}.")
+    folder = request.submissions.parent / VERIFIED
+    for name in names or [name for name, own in accepted.items() if _waits(folder, own)]:
+        own = accepted[name]
+        outcomes = {}
+        for run_id in draw_runs(own, secret, count):
+            done = _repeat(request, own, run_id, weights or {})
+            if done.verdict is not None:
+                outcomes[run_id] = str(done.verdict.outcome)
+            yield done
+        if outcomes:
+            write_verified(folder, own, secret, outcomes)
+
+
+def _waits(folder: Path, own: OwnChecks) -> bool:
+    return own.facts is not None and own.facts.verify and not read_verified(folder, own)
+
+
+def _repeat(request: BoardRequest, own: OwnChecks, run_id: str, weights: Mapping[str, Path]) -> Repeated:
+    from bench.experiment.runner import run_experiment  # imports torch
+
+    stored = _stored(request.submissions / own.name / BUNDLE, run_id)
+    try:
+        context = repetition_context(stored.record, data_root=request.data_root, weights=dict(weights), files={})
+        record, predictions = run_experiment(stored.record.spec, context)
+    except BenchError as error:  # a method, dataset or file that is not here
+        return Repeated(own.name, run_id, None, str(error))
+    return Repeated(own.name, run_id, verdict(stored, record, predictions))
+
+
+def _stored(path: Path, run_id: str) -> Shard:
+    with open_bundle(path) as bundle:
+        return bundle_shard(run_id, bundle, path)

@@ -1,0 +1,140 @@
+"""Pixels of image views as bytes: in memory up to a limit, and of evaluated images also on disk."""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from functools import cache, partial
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from bench.experiment.features.budget import Budget, Share
+from bench.experiment.features.feature_blocks import SpareBlocks, address, missing
+from bench.experiment.features.views import View, render, view_params
+from datasets_registry import Images
+from methods import OPENAI_PREPROCESSING, Preprocessing
+
+RENDERED_BYTES = 256 * 2**20
+"""Memory for rendered views, in bytes of pixels; the least recently used view is dropped first."""
+
+
+class RenderedViews:
+    """Views of images for towers of one image size; safe for any number of threads.
+
+    Args:
+        size: height and width in pixels.
+        limit: bytes of pixels in memory.
+    """
+
+    def __init__(
+        self, size: int, preprocessing: Preprocessing = OPENAI_PREPROCESSING, limit: int = RENDERED_BYTES
+    ) -> None:
+        self.size, self.preprocessing = size, preprocessing
+        self._limit = limit
+        self._bytes = 0
+        self._lock = Lock()
+        self._views: OrderedDict[bytes, NDArray[np.uint8]] = OrderedDict()
+
+    def get_all(self, images: Images, key: str, views: Sequence[View]) -> list[NDArray[np.uint8]]:
+        """One image under several views, each `(size, size, 3)`; it is loaded at most once."""
+        digest = images.digest(key)
+        loaded = cache(partial(images.load, key))
+        return [self._get(digest, loaded, view) for view in views]
+
+    def held(self, name: bytes) -> NDArray[np.uint8] | None:
+        """The view of that `address`, if it is in memory."""
+        with self._lock:
+            if name not in self._views:
+                return None
+            self._views.move_to_end(name)
+            return self._views[name]
+
+    def remember(self, name: bytes, rendered: NDArray[np.uint8]) -> None:
+        """Keep a view in memory while there is room."""
+        with self._lock:
+            if name not in self._views:  # another thread may have rendered it meanwhile
+                self._views[name] = rendered
+                self._bytes += rendered.nbytes
+            while self._bytes > self._limit and len(self._views) > 1:
+                _, dropped = self._views.popitem(last=False)
+                self._bytes -= dropped.nbytes
+
+    def _get(self, digest: str, loaded: Callable[[], Image.Image], view: View) -> NDArray[np.uint8]:
+        name = address(digest, view.key)
+        if (held := self.held(name)) is not None:
+            return held
+        image = loaded()
+        rendered = render(image, view_params(digest, view, image.size), self.size, self.preprocessing)
+        self.remember(name, rendered)
+        return rendered
+
+
+Render = Callable[[Sequence[int]], list[NDArray[np.uint8]]]
+"""Positions in a list of addresses -> their views, each `(size, size, 3)`."""
+
+
+class EvaluatedViews:
+    """Centre views in memory and, with a cache folder, on disk; safe for any number of threads and processes.
+
+    Args:
+        memory: the views in memory, which have size and preprocessing.
+        folder: cache folder shared by all backbones; None stores nothing on disk.
+        limit: bytes that all stored views in the cache folder may take; beyond it they are decoded and not stored.
+            After a failure to write, nothing more is stored.
+    """
+
+    def __init__(
+        self, memory: RenderedViews, folder: Path | None = None, limit: int = 0, *, budget: Budget | None = None
+    ) -> None:
+        self._memory = memory
+        self._lock = Lock()
+        self._blocks: SpareBlocks | None = None
+        if folder is not None and limit:
+            place, share = folder / "features" / _folder_name(memory), Share(folder, "*-pixels", limit)
+            without = "Test images that are not stored are decoded in every run."
+            self._blocks = SpareBlocks(place, budget, share, title=_described(memory), without=without)
+
+    def get(self, addresses: Sequence[bytes], render: Render) -> list[NDArray[np.uint8]]:
+        """Views in the order of `addresses`, each `(size, size, 3)`; `render` is called for those not stored."""
+        if self._blocks is None:
+            return render(range(len(addresses)))
+        with self._lock:
+            found = {a: view for a in addresses if (view := self._memory.held(a)) is not None}
+            self._read(self._blocks, addresses, found)
+            fresh = [addresses[i] for i in self._blocks.lacking(addresses)]
+            room = self._blocks.fits(len(fresh) * 3 * self._memory.size**2)
+            with self._blocks.alone(fresh) if fresh and room else nullcontext():
+                self._read(self._blocks, addresses, found)  # another process may have stored them meanwhile
+                absent = missing(addresses, found)
+                found.update(zip([addresses[i] for i in absent], render(absent), strict=True))
+                if room:
+                    self._store(self._blocks, addresses, found)
+        return [found[a] for a in addresses]
+
+    def _read(self, blocks: SpareBlocks, addresses: Sequence[bytes], found: dict[bytes, NDArray[np.uint8]]) -> None:
+        """Add the stored views that are not among `found`; the memory gets all views of their blocks."""
+        for _, rows in blocks.read([addresses[i] for i in missing(addresses, found)]):
+            for name, row in rows.items():
+                found[name] = row.numpy()
+                self._memory.remember(name, found[name])
+
+    def _store(self, blocks: SpareBlocks, addresses: Sequence[bytes], found: dict[bytes, NDArray[np.uint8]]) -> None:
+        """Write the views that are not stored yet."""
+        if fresh := [addresses[i] for i in blocks.lacking(addresses)]:
+            blocks.store(fresh, torch.from_numpy(np.stack([found[a] for a in fresh])))
+
+
+def _described(memory: RenderedViews) -> str:
+    how = memory.preprocessing
+    fill = f", grey {how.fill_color}" if how.resize_mode == "longest" else ""
+    return f"{memory.size} pixels, {how.interpolation}, {how.resize_mode}{fill}"
+
+
+def _folder_name(memory: RenderedViews) -> str:
+    """What decides the pixels of a centre view, as a digest. Mean and standard deviation do not."""
+    return f"{hashlib.sha256(_described(memory).encode()).hexdigest()[:16]}-uint8-pixels"

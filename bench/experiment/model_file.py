@@ -1,0 +1,310 @@
+"""Model files: one safetensors file per tuned model with its description in the header, and its card; no torch."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from safetensors import SafetensorError, safe_open
+
+from bench._util.files import write_atomically
+from bench.bounds import Count, Finite, Line, Moment, RunId
+from bench.record import Provenance, Score, Share
+from bench.spec import ExperimentSpec
+from datasets_registry import BenchError, ClassSet
+from methods import Preprocessing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+FORMAT_VERSION = 1
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+
+class ClassList(_Frozen):
+    """The classes that a model was trained on, in the order of its logits, with their texts."""
+
+    names: tuple[Line, ...] = Field(min_length=1)
+    template: Line = Field(pattern=r"\{\}")
+    sentences: tuple[tuple[Line, ...], ...] | None = None
+    dataset: Line | None = None
+
+    @model_validator(mode="after")
+    def _sentences_fit(self) -> Self:
+        if self.sentences is not None and len(self.sentences) != len(self.names):
+            raise ValueError(f"{len(self.sentences)} lists of sentences for {len(self.names)} classes")
+        return self
+
+    @classmethod
+    def of(cls, classes: ClassSet) -> Self:
+        """The same classes, as they are stored."""
+        return cls(names=classes.names, template=classes.template, sentences=classes.sentences, dataset=classes.dataset)
+
+    @property
+    def class_set(self) -> ClassSet:
+        """The classes as an argument of methods."""
+        return ClassSet(self.names, self.template, self.sentences, self.dataset)
+
+
+class Calibration(_Frozen):
+    """The temperature: probabilities are `softmax(logits / temperature)`."""
+
+    temperature: float = Field(1.0, gt=0, allow_inf_nan=False)
+    source: Literal["validation", "uncalibrated"] = "uncalibrated"
+    n: Count = Field(0, description="validation images that it was fitted to")
+
+
+class Novelty(_Frozen):
+    """The novelty score, and the threshold above which an image counts as unlike the training images.
+
+    `class_mean` is one minus the cosine of the frozen feature to the nearest mean of a class's support features.
+    `max_logit` is the negative largest logit, for methods that do not compute the frozen feature.
+    """
+
+    kind: Literal["class_mean", "max_logit"]
+    threshold: Finite
+    false_alarm_rate: float = Field(gt=0, lt=1, description="at most this share of images of known classes exceeds it")
+    source: Literal["validation", "support"] = Field(
+        description="images that set the threshold: validation images, or support images, each left out of its mean"
+    )
+    n: Count = Field(ge=1, description="number of these images")
+
+
+class ModelInfo(_Frozen):
+    """The description in a model file.
+
+    `spec` describes its run; `scores` are the run's scores on test images, which were not used for any choice.
+    """
+
+    format_version: int = Field(FORMAT_VERSION, ge=1)
+    run_id: RunId
+    spec: ExperimentSpec
+    classes: ClassList
+    open_vocabulary: bool = Field(description="whether other class names can be given at prediction")
+    backbone_digest: Line = Field(min_length=1)
+    backbone_file: Line | None = Field(None, description="`ARCH=FILE` of local weights, where they were")
+    image_size: int = Field(ge=1)
+    embed_dim: int = Field(ge=1)
+    preprocessing: Preprocessing
+    orient: bool = Field(False, description="images are turned upright by EXIF orientation, as in training")
+    support_images: Count
+    calibration: Calibration = Calibration()
+    novelty: Novelty | None = None
+    scores: tuple[Score, ...]
+    validation_accuracy: Share | None = Field(None, description="on the few validation images; None without any")
+    validation_nll: Finite | None = Field(None, description="mean negative log-likelihood on them, before calibration")
+    final_loss: Finite | None = None
+    kept: Literal["best", "all"] = Field("all", description="the value of --keep-models that stored it")
+    provenance: Provenance
+    created_at: Moment
+
+    @property
+    def group(self) -> str:
+        """A name shared by runs that differ only in their seed; `--keep-models best` keeps one model per group."""
+        return model_group(self.spec)
+
+
+def model_group(spec: ExperimentSpec) -> str:
+    """A name shared by the runs that differ from this one only in their seed, and so in their training images."""
+    return spec.model_copy(update={"seed": 0, "task_fingerprint": ""}).run_id
+
+
+SHOWN_CLASSES = 20
+
+
+def model_card(info: ModelInfo, path: Path) -> str:
+    """Describes the model, its scores, its training and its use."""
+    spec = info.spec
+    return "\n".join(
+        [
+            f"# {spec.method} on {spec.dataset}",
+            "",
+            f"A tuned CLIP classifier for {len(info.classes.names)} classes: {_classes(info)}.",
+            "",
+            "| | |",
+            "|---|---|",
+            *(f"| {name} | {value} |" for name, value in _facts(info).items()),
+            "",
+            "## Scores on test images",
+            "",
+            "| split | accuracy | calibration error | images | classes |",
+            "|---|---|---|---|---|",
+            *(
+                f"| {s.split} | {100 * s.accuracy:.2f} % | {100 * s.ece:.2f} % | {s.n} | {s.n_classes} |"
+                for s in info.scores
+            ),
+            "",
+            "Nothing about this model was chosen on test images. The calibration error is before temperature scaling.",
+            "",
+            "## Use",
+            "",
+            "```bash",
+            f"etl-bench predict {path.name} IMAGES --out predictions.csv",
+            "```",
+            "",
+        ]
+    )
+
+
+def _classes(info: ModelInfo) -> str:
+    names = info.classes.names
+    more = f" and {len(names) - SHOWN_CLASSES} more" if len(names) > SHOWN_CLASSES else ""
+    return ", ".join(names[:SHOWN_CLASSES]) + more
+
+
+def _facts(info: ModelInfo) -> dict[str, str]:
+    spec, made, calibration = info.spec, info.provenance, info.calibration
+    settings = ", ".join(f"{key}={value}" for key, value in spec.config.items()) or "none"
+    recipe = ", ".join(f"{key}={value}" for key, value in (spec.recipe or {}).items()) or "no training"
+    return {
+        "run": info.run_id,
+        "backbone": f"{spec.backbone}, digest {info.backbone_digest}",
+        "task": f"{spec.protocol}, {spec.shots} shots, seed {spec.seed}, {info.support_images} training images",
+        "template": info.classes.template,
+        "settings": settings,
+        "recipe": recipe,
+        "other classes": "can be added at prediction" if info.open_vocabulary else "need new training",
+        "temperature": _temperature(info),
+        "unlike anything seen": _novelty(info),
+        "validation": "no validation images"
+        if info.validation_accuracy is None
+        else f"accuracy {100 * info.validation_accuracy:.2f} % on {calibration.n} images",
+        "code": f"etl-bench {made.package_version}, method {made.method_digest[:12]}, commit {made.git_commit or '?'}",
+        "made": f"{info.created_at:%Y-%m-%d}, {spec.precision} on {made.device}, torch {made.packages.get('torch')}",
+    }
+
+
+def _temperature(info: ModelInfo) -> str:
+    c = info.calibration
+    if c.source == "uncalibrated":
+        return "1, uncalibrated: there were no validation images"
+    return f"{c.temperature:.4g}, fitted to {c.n} validation images"
+
+
+def _novelty(info: ModelInfo) -> str:
+    n = info.novelty
+    if n is None:
+        return "no score: there were no images to set a threshold"
+    return (
+        f"{n.kind} above {n.threshold:.4g}, set by {n.n} {n.source} images for at most "
+        f"{100 * n.false_alarm_rate:.3g} % false alarms"
+    )
+
+
+SUFFIX = ".safetensors"
+MODELS = "models"
+"""Folder of stored models below the runs folder."""
+_KEY, _SUM = "etl-bench model", "sha256"
+
+
+class ModelFileError(BenchError, ValueError):
+    """A model file that does not exist, is damaged, or does not fit its use."""
+
+
+def model_path(runs: Path, run_id: str) -> Path:
+    """The file of a run's model."""
+    return runs / MODELS / f"{run_id}{SUFFIX}"
+
+
+def model_bytes(info: ModelInfo, tensors: Mapping[str, "Tensor"]) -> bytes:
+    """The content of a model file."""
+    import safetensors.torch
+
+    plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    text = info.model_dump_json()
+    return safetensors.torch.save(plain, {_KEY: text, _SUM: _checksum(text, plain)})
+
+
+def write_model(path: Path, content: bytes) -> None:
+    """Write a model file, and its card beside it. A missing folder is created."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, content)
+    write_atomically(path.with_suffix(".md"), model_card(read_model_info(path), path).encode())
+
+
+def read_model_info(path: Path) -> ModelInfo:
+    """The description of a model, without its tensors and without torch. Raises ModelFileError."""
+    _, info = _header(path, "np")
+    return info
+
+
+def read_model(path: Path) -> tuple[ModelInfo, dict[str, "Tensor"]]:
+    """A model and its tensors on the CPU, compared with the checksum. Raises ModelFileError."""
+    header, info = _header(path, "pt")
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no mapping
+    except (SafetensorError, OSError) as error:
+        raise _damaged(path, str(error)) from None
+    if header[_SUM] != _checksum(header[_KEY], tensors):
+        raise _damaged(path, "its content does not match its checksum")
+    return info, tensors
+
+
+@dataclass(frozen=True)
+class ListedModel:
+    """A model file of a folder. If it cannot be read, `info` is None and `problem` has the reason."""
+
+    path: Path
+    size: int
+    info: ModelInfo | None
+    problem: str = ""
+
+
+def list_models(folder: Path) -> list[ListedModel]:
+    """All model files of a folder, by name."""
+    found = []
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        try:
+            found.append(ListedModel(path, path.stat().st_size, read_model_info(path)))
+        except ModelFileError as error:
+            found.append(ListedModel(path, path.stat().st_size, None, str(error)))
+    return found
+
+
+def _header(path: Path, framework: str) -> tuple[dict[str, str], ModelInfo]:
+    if not path.is_file():
+        raise ModelFileError(f"There is no model file {path}. `etl-bench models` lists the models of a runs folder.")
+    try:
+        with safe_open(path, framework) as file:
+            header = dict(file.metadata() or {})
+    except (SafetensorError, OSError, UnicodeDecodeError) as error:
+        raise _damaged(path, str(error)) from None
+    if _KEY not in header or _SUM not in header:
+        raise ModelFileError(f"{path} is not a tuned model of etl-bench, but another safetensors file.")
+    try:
+        version = int(json.loads(header[_KEY])["format_version"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise _damaged(path, "its header has no format version") from None
+    if version > FORMAT_VERSION:
+        raise ModelFileError(
+            f"{path} has format {version}, and this release reads format {FORMAT_VERSION}; install a newer etl-bench."
+        )
+    try:
+        return header, ModelInfo.model_validate_json(header[_KEY])
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise _damaged(path, f"{where}: {first['msg']}") from None
+
+
+def _damaged(path: Path, reason: str) -> ModelFileError:
+    return ModelFileError(f"The model file {path} is damaged ({reason}); keep the model again with --keep-models.")
+
+
+def _checksum(text: str, tensors: Mapping[str, "Tensor"]) -> str:
+    import torch
+
+    sha = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        value = tensors[name]
+        sha.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        sha.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return sha.hexdigest()

@@ -1,1 +1,0 @@
-"""Facts of registered methods as plain values, and digests of their code, without loading torch."""

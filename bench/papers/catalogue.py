@@ -1,0 +1,100 @@
+"""Titles and other facts about methods and datasets."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from bench._util.files import TextCache
+from bench.papers.published_numbers import published_titles
+from bench.results.method_sheets import MethodSheet, method_sheets
+from reports.presenters.values import view_of
+from reports.views import DatasetView
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Facts by registry name. Without facts, a method has its published title, and a dataset its name."""
+
+    methods: Mapping[str, MethodSheet] = field(default_factory=dict)
+    datasets: Mapping[str, DatasetView] = field(default_factory=dict)
+    published_titles: Mapping[str, str] = field(default_factory=dict)
+
+    def method(self, name: str) -> MethodSheet:
+        """Facts of a method; those of a wrapped method (`wrapper:host`) are combined from both."""
+        return self.methods.get(name) or self._wrapped(name) or MethodSheet(name, self.published_titles.get(name, name))
+
+    def _wrapped(self, name: str) -> MethodSheet | None:
+        wrapper, _, host = name.partition(":")
+        around = self.methods.get(wrapper) or self.methods.get(wrapper.removesuffix("_on"))
+        if not host or around is None:
+            return None
+        inner = self.method(host)
+        family = around.family if around.family == "ensemble" else inner.family
+        title = f"{inner.title} + {around.title.rpartition(' + ')[2]}"
+        return replace(around, name=name, title=title, family=family)
+
+    def dataset(self, name: str) -> DatasetView:
+        """Facts of a dataset; a variant (`name:option=value`) has those of its base.
+
+        Its title is its name, or the title of its base where it only has fewer test images.
+        """
+        if name in self.datasets:
+            return self.datasets[name]
+        base, _, options = name.partition(":")
+        facts = self.datasets.get(base)
+        if facts is None:
+            return DatasetView(name, name)
+        fewer_images = options.startswith("test=") and "," not in options
+        return replace(facts, name=name, title=facts.title if fewer_images else name)
+
+    def telling_apart(self, names: Iterable[str]) -> "Catalogue":
+        """The catalogue in which variants that would have the title of another of these datasets add their options."""
+        known = sorted(set(names))
+        shared = Counter(self.dataset(name).title for name in known)
+        found = dict(self.datasets)
+        for name in known:
+            facts, options = self.dataset(name), name.partition(":")[2]
+            if options and shared[facts.title] > 1:
+                found[name] = replace(facts, title=f"{facts.title} ({options})")
+        return replace(self, datasets=found)
+
+    def with_short_titles(self, names: Iterable[str]) -> "Catalogue":
+        """The catalogue in which these datasets lack the first word of their titles, if they all share it."""
+        known = sorted(set(names))
+        facts = [self.dataset(name) for name in known]
+        titles = short_titles([dataset.title for dataset in facts])
+        found = {name: replace(d, title=title) for name, d, title in zip(known, facts, titles, strict=True)}
+        return replace(self, datasets={**self.datasets, **found})
+
+
+def short_titles(titles: Sequence[str]) -> list[str]:
+    """Titles without the first word if they all share it.
+
+    Example:
+        >>> short_titles(["Spectrum Blur", "Spectrum Land Cover"]), short_titles(["DTD", "EuroSAT"])
+        (['Blur', 'Land Cover'], ['DTD', 'EuroSAT'])
+    """
+    parts = [title.partition(" ") for title in titles]
+    shared = len(parts) > 1 and len({first for first, _, _ in parts}) == 1 and all(rest for _, _, rest in parts)
+    return [rest for _, _, rest in parts] if shared else list(titles)
+
+
+def registered(cache: TextCache | None = None) -> Catalogue:
+    """The facts in the registries of methods and datasets; `cache` saves importing all methods."""
+    from datasets_registry import list_datasets
+
+    return Catalogue(
+        methods={sheet.name: sheet for sheet in method_sheets(cache)},
+        datasets={info.name: view_of(DatasetView, info) for info in list_datasets()},
+        published_titles=published_titles(),
+    )
+
+
+def overlap_statements(dataset: str, backbone: str) -> tuple[str, ...]:
+    """What is published about the overlap of a registered dataset with the backbone's pretraining data."""
+    from datasets_registry import UnknownNameError, get_dataset, pretraining_overlap
+
+    try:
+        return pretraining_overlap(get_dataset(dataset.partition(":")[0]), backbone)
+    except UnknownNameError:
+        return ()

@@ -1,0 +1,299 @@
+"""Claims that runs can support or refute: two methods or two policies, a measure and a threshold."""
+
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from importlib import resources
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from bench._util.words import counted, shots_value
+from bench.analysis.difficulty_groups import FEWEST, Grouping, difficulty_groups
+from bench.analysis.leaderboard import Leaderboard, Setting
+from bench.analysis.method_choice import Known, Policy, chosen, losses
+from bench.analysis.paired_average import common_seeds, image_tables, paired_test, untested
+from bench.analysis.seed_scores import Outcomes, Scores, seed_scores, with_outcomes
+from bench.analysis.statistics.intervals import MeanTest, difference_of_means
+from bench.errors import UsageError
+
+FEWEST_METHODS = 2
+
+
+def known_of_board(board: Leaderboard, measure: str, difficulty: Mapping[str, float]) -> Known:
+    """The scores of the entries that may be chosen (complete, no oracle) on datasets with a known difficulty.
+
+    The zero-shot accuracy of a dataset is that of the board's zero-shot entry on the measure, or None.
+    """
+    datasets = tuple(name for name in board.averaged if difficulty.get(name) is not None)
+    entries = [entry for entry in board.entries if entry.rankable]
+    values = [[entry.cells[name].scores[measure].mean for name in datasets] for entry in entries]
+    zero = board.entry(board.baseline).cells if board.baseline is not None else {}
+    return Known(
+        tuple(entry.key for entry in entries),
+        datasets,
+        np.array(values, dtype=float).reshape(len(entries), len(datasets)),
+        tuple(difficulty[name] for name in datasets),
+        tuple(zero[name].scores[measure].mean if name in zero else None for name in datasets),
+    )
+
+
+def regret_difference(known: Known, a: Policy, b: Policy) -> MeanTest | None:
+    """Regret of policy B minus that of policy A, with the interval over the left-out datasets.
+
+    The regret of a policy is the difference between the best method of the left-out dataset and the method that it
+    chooses from all others. The losses share their other datasets, so the squared standard error is `s^2 (1 / n + 1 /
+    (n - 1))`, the correction of Nadeau and Bengio (2003). In simulations of eleven datasets and equally good policies,
+    the 95 % interval contains 0 in 96 to 99 % of cases, and in 82 to 92 % without the correction. There is no test if
+    both policies always choose the same method.
+
+    Returns None with fewer than six evaluated datasets or fewer than two methods.
+    """
+    judged = known.judged
+    if len(judged) < FEWEST or len(known.methods) < FEWEST_METHODS or any(known.zero_shot[i] is None for i in judged):
+        return None
+    lost = [np.array(losses(known.values, judged, partial(chosen, known, policy))) for policy in (a, b)]
+    gains = lost[1] - lost[0]
+    n, spread = len(gains), float(gains.std(ddof=1))
+    mean = float(gains.mean())
+    if spread == 0:
+        return MeanTest(mean, n, n)
+    return MeanTest.from_error(mean, n, n, spread * float(np.sqrt(1 / n + 1 / (n - 1))), n - 1)
+
+
+class ClaimVerdict(StrEnum):
+    """Result of a claim's test."""
+
+    SUPPORTED = "supported"
+    REFUTED = "refuted"
+    INCONCLUSIVE = "inconclusive"
+    NOT_TESTED = "not tested"
+    """The runs that are needed are missing, or the existing runs do not differ."""
+
+
+class Claim(BaseModel):
+    """A sentence and the test of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(min_length=1)
+    sentence: str = Field(min_length=1)
+    source: str
+    a: str = Field(description="method or entry key that should score higher; for `regret` a policy that loses less")
+    b: str
+    protocol: str
+    shots: int | None = Field(None, description="only boards with these shots; all boards if absent")
+    measure: Literal["base", "new", "H", "all", "gap"]
+    datasets: Literal["all", "easy", "hard"] = "all"
+    only: tuple[str, ...] = Field((), description="datasets that count; all if empty")
+    contrast: Literal["difference", "difference-of-groups", "regret", "constant-weight"] = "difference"
+    above: float = Field(0.0, description="effect that must be exceeded, a fraction")
+
+    @model_validator(mode="after")
+    def _policies(self) -> Self:
+        allowed = [policy.value for policy in Policy if policy is not Policy.RANDOM]
+        if self.contrast == "regret" and not {self.a, self.b} <= set(allowed):
+            raise ValueError(f'with contrast = "regret", a and b are policies: {", ".join(allowed)}')
+        return self
+
+
+@dataclass(frozen=True)
+class ClaimResult:
+    """One claim on one board.
+
+    Args:
+        setting: setting of the board, None if no board has both methods.
+        test: effect with n, interval and p value against zero; None if there was nothing to test.
+        p: two-sided p value against the claim's threshold.
+        reason: why the claim is not tested: what is missing, or that nothing differs; else empty.
+    """
+
+    claim: Claim
+    setting: Setting | None
+    verdict: ClaimVerdict
+    test: MeanTest | None
+    p: float | None
+    datasets: tuple[str, ...]
+    reason: str
+
+
+def load_claims(path: Path | None = None) -> list[Claim]:
+    """Read the claims of a TOML file, or those of the package if `path` is None.
+
+    Raises UsageError if the file is not TOML, a claim has an unknown, missing or malformed field, or an id repeats.
+    """
+    name = str(path or "claims.toml")
+    try:
+        text = (path or resources.files("bench.papers") / "claims.toml").read_text("utf-8")
+        claims = [Claim.model_validate(item) for item in tomllib.loads(text).get("claim", [])]
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{name} cannot be read as TOML: {error}. Give a file of [[claim]] tables.") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise UsageError(
+            f"A claim in {name} is invalid: {field}: {first['msg']}. Fields: {', '.join(Claim.model_fields)}."
+        ) from error
+    counts = Counter(claim.id for claim in claims)
+    if repeated := sorted(name for name, count in counts.items() if count > 1):
+        raise UsageError(f"{path or 'claims.toml'} repeats the id {', '.join(repeated)}; give each claim its own id.")
+    return claims
+
+
+def difficulty_by_backbone(difficulty: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Relative transfer difficulty over all classes, by backbone and dataset."""
+    rows = difficulty[(difficulty["measure"] == "relative_transfer_difficulty") & (difficulty["split"] == "all")]
+    found: dict[str, dict[str, float]] = {}
+    for row in rows.dropna(subset=["value"]).to_dict("records"):
+        found.setdefault(str(row["backbone"]), {})[str(row["dataset"])] = float(row["value"])
+    return found
+
+
+def check_claims(
+    claims: Iterable[Claim],
+    boards: Sequence[Leaderboard],
+    runs: pd.DataFrame,
+    difficulty: Mapping[str, Mapping[str, float]],
+    groups: Grouping = difficulty_groups,
+    constant_weight: Outcomes = lambda _run_id: {},
+) -> list[ClaimResult]:
+    """Test every claim on every board with both of its methods and no changed support; otherwise it is not tested.
+
+    `constant_weight` returns the outcomes of a run with a constant ensemble weight; empty if the run did not store its
+    branches. A claim with contrast `constant-weight` is about the difference of a run from these outcomes.
+
+    `runs` is the store's `runs_frame(outcomes=True)`. `difficulty` is the relative transfer difficulty by backbone and
+    dataset; `groups` divides the datasets by it.
+    """
+    scores = [seed_scores(board, runs) for board in boards]
+    results: list[ClaimResult] = []
+    for claim in claims:
+        if claim.contrast == "regret":
+            results += _check_regret(claim, boards, difficulty)
+            continue
+        constant = constant_weight if claim.contrast == "constant-weight" else None
+        found = [
+            _check(claim, board, with_outcomes(a, constant), b, difficulty.get(board.setting.backbone, {}), groups)
+            for board, known in zip(boards, scores, strict=True)
+            if board.setting.protocol == claim.protocol
+            and not board.setting.support
+            and claim.shots in (None, board.setting.shots)
+            and (a := _scores_of(board, known, claim.a)) is not None
+            and (b := _scores_of(board, known, claim.b)) is not None
+        ]
+        if not found:
+            if claim.a == claim.b:
+                what, end = f"{claim.a} with one setting, and both branches stored", " and --keep-branches"
+            else:
+                what, end = f"{claim.a} and {claim.b}, with one setting each", ""
+            reason = f"needs {claim.protocol} runs of {what}: {_command(claim, claim.shots)} with your datasets{end}"
+            found = [ClaimResult(claim, None, ClaimVerdict.NOT_TESTED, None, None, (), reason)]
+        results += found
+    return results
+
+
+def _command(claim: Claim, shots: int | None) -> str:
+    """The command that runs both methods of a claim."""
+    methods = ",".join(dict.fromkeys((claim.a, claim.b)))
+    end = "" if shots is None else f" --shots {shots_value(shots)}"
+    return f"`etl-bench run -m {methods} --protocol {claim.protocol}{end}`"
+
+
+def _scores_of(board: Leaderboard, scores: Mapping[str, Scores], name: str) -> Scores | None:
+    keys = [entry.key for entry in board.entries if entry.key == name] or [
+        entry.key for entry in board.entries if entry.method == name and not entry.oracle
+    ]
+    return scores[keys[0]] if len(keys) == 1 else None
+
+
+def _check(
+    claim: Claim, board: Leaderboard, a: Scores, b: Scores, difficulty: Mapping[str, float], groups: Grouping
+) -> ClaimResult:
+    both = sorted(name for name in set(a) & set(b) if not claim.only or name in claim.only)
+    shared = [dataset for dataset in both if common_seeds(a[dataset], b[dataset])]
+    easy, hard = groups([dataset for dataset in shared if dataset in difficulty], difficulty)
+    of_groups = claim.contrast == "difference-of-groups"
+    needed = [hard, easy] if of_groups else [{"all": shared, "easy": easy, "hard": hard}[claim.datasets]]
+    chosen = tuple(sorted(dataset for group in needed for dataset in group))
+    tests = [found for group in needed if (found := paired_test(a, b, claim.measure, group)) is not None]
+    command = _command(claim, board.setting.shots)
+    if len(tests) < len(needed):
+        if claim.contrast == "constant-weight":
+            reason = f"needs runs that stored both branches: {command} with --keep-branches --rerun all"
+        elif claim.only and not shared:
+            reason = f"needs runs of both on {' or '.join(claim.only)}: {command}"
+        elif claim.datasets == "all" and not of_groups:
+            reason = f"needs runs of both on the same datasets and seeds: {command}"
+        elif groups is difficulty_groups:
+            reason = f"needs difficulties of at least six datasets: {command} with more datasets"
+        else:
+            reason = f"needs common runs on the easy and the hard datasets: {command}"
+        return ClaimResult(claim, board.setting, ClaimVerdict.NOT_TESTED, None, None, chosen, reason)
+    test = difference_of_means(*tests) if of_groups else tests[0]
+    reason = ""
+    if any(found.groups < 2 for found in tests):
+        few = "datasets of each group" if of_groups else "datasets"
+        test, reason = untested(test), f"needs at least two {few}: {command} with more datasets"
+    elif test.standard_error is None and test.smallest_group > 1 and _same_outcomes(a, b, claim.measure, chosen):
+        reason = _no_difference_reason(claim, test.n)
+    elif test.standard_error is None:
+        reason = f"needs at least two seeds, with predictions that differ: {command} with more seeds"
+    p = test.p_against(claim.above)
+    return ClaimResult(claim, board.setting, _verdict(test, claim.above), test, p, chosen, reason)
+
+
+def _same_outcomes(a: Scores, b: Scores, measure: str, datasets: Sequence[str]) -> bool:
+    """Whether A and B classify the same images correctly in every common run."""
+    runs = ([(a[name][seed], b[name][seed]) for seed in common_seeds(a[name], b[name])] for name in datasets)
+    tables = [image_tables(pairs, measure) for pairs in runs]
+    return all(tables) and not any(table.any() for of_dataset in tables for _, table in of_dataset)
+
+
+def _no_difference_reason(claim: Claim, runs: int) -> str:
+    """The reason why runs without any difference give no test."""
+    what = f"{claim.a} and {claim.b} are right on the same images"
+    if claim.contrast == "constant-weight":
+        what = (
+            f"{claim.a} is right on the same images with its mean weight as with its adaptive weights, so the adaptive "
+            "weights change no result here"
+        )
+    return f"in all {counted(runs, 'run')}, {what}; the effect is 0 without any spread, which gives no interval"
+
+
+def _check_regret(
+    claim: Claim, boards: Sequence[Leaderboard], difficulty: Mapping[str, Mapping[str, float]]
+) -> list[ClaimResult]:
+    """Tests a claim about two policies on every board of its protocol with enough runs."""
+    found = []
+    for board in boards:
+        setting = board.setting
+        if setting.protocol != claim.protocol or setting.support or claim.shots not in (None, setting.shots):
+            continue
+        known = known_of_board(board, claim.measure, difficulty.get(setting.backbone, {}))
+        if (test := regret_difference(known, Policy(claim.a), Policy(claim.b))) is None:
+            continue
+        same = "" if test.standard_error is not None else "both policies choose the same methods on these runs"
+        p = test.p_against(claim.above)
+        found.append(ClaimResult(claim, setting, _verdict(test, claim.above), test, p, known.datasets, same))
+    if found:
+        return found
+    reason = (
+        f"needs complete {claim.protocol} runs of zero_shot and other methods on at least {FEWEST} datasets with "
+        f"measured difficulty: `etl-bench run -m all -d all --protocol {claim.protocol}`"
+    )
+    return [ClaimResult(claim, None, ClaimVerdict.NOT_TESTED, None, None, (), reason)]
+
+
+def _verdict(test: MeanTest, above: float) -> ClaimVerdict:
+    if test.standard_error is None:
+        return ClaimVerdict.NOT_TESTED
+    if test.low is not None and test.low > above:
+        return ClaimVerdict.SUPPORTED
+    refuted = test.high is not None and test.high < above
+    return ClaimVerdict.REFUTED if refuted else ClaimVerdict.INCONCLUSIVE

@@ -1,0 +1,250 @@
+"""Checks a paper's table before it enters the ledger: its source, its cells, its averages, and what the ledger has."""
+
+import csv
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench._util.files import write_atomically
+from bench._util.words import counted
+from bench.analysis.metrics.scores import harmonic_mean
+from bench.errors import UsageError
+from bench.papers.published_numbers import (
+    ADDED_COLUMNS,
+    DATASETS,
+    KEYS,
+    errata_of,
+    published_frame,
+    published_titles,
+    read_table,
+    value_columns,
+)
+from methods import known_methods
+
+ROUNDING = 0.011
+"""Largest difference, in percentage points, between a printed mean of two decimals and the mean of printed cells."""
+PROTOCOL_SPLITS = {
+    "base-to-new": ("base", "new", "H"),
+    "few-shot": ("all",),
+    "zero-shot": ("all",),
+    "test-time": ("all",),
+    "cross-dataset": ("all", "target"),
+    "domain-generalization": ("all", "target"),
+}
+_BACKBONE = re.compile(r"[A-Za-z0-9._-]+\.[A-Za-z0-9._-]+")
+_CELL = re.compile(r"\d{1,3}(\.\d+)?(±\d+(\.\d+)?)?")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*\.csv")
+_SHOWN = 8
+
+Line = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class TableCheck:
+    """The result of checking a table: numbers it holds, what is wrong with it, and what a reader should know."""
+
+    numbers: int
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def check_table(path: Path) -> TableCheck:
+    """Check a CSV file with the columns of `ADDED_COLUMNS` and one column per dataset.
+
+    Numbers are kept as printed: one that contradicts its own table or other tables is a note and no problem.
+
+    Raises UsageError if the file cannot be read or lacks a column.
+    """
+    lines = _lines(path)
+    problems = [f"line {number}: {text}" for number, line in lines for text in _line_problems(line)]
+    if problems:
+        return TableCheck(0, tuple(problems), ())
+    rows = [line for _, line in lines]
+    problems += _repeated(rows)
+    notes = [*_harmonic(rows), *_averages(rows), *_known(rows), *_titles(rows)]
+    numbers = sum(bool(line[name]) for line in rows for name in value_columns(line))
+    return TableCheck(numbers, tuple(problems), tuple(notes))
+
+
+def add_table(path: Path) -> Path:
+    """Copy a checked table into `added/` of the checkout that this package runs from, and return the copy.
+
+    Raises UsageError if the package is installed without a checkout, the name is not plain, or the copy would replace
+    another file.
+    """
+    package = Path(__file__).resolve().parent
+    if not (package.parent.parent / "pyproject.toml").is_file():
+        raise UsageError("This package does not run from a checkout; clone the repository and run the command there.")
+    if not _NAME.fullmatch(path.name):
+        raise UsageError(f"{path.name!r} cannot be a name in the ledger; rename it, such as author2026-method.csv.")
+    target = package / "added" / path.name
+    if target.exists():
+        raise UsageError(f"{target} exists already; choose another name, or edit that file.")
+    target.parent.mkdir(exist_ok=True)
+    write_atomically(target, path.read_bytes())
+    return target
+
+
+def _lines(path: Path) -> list[tuple[int, Line]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read as UTF-8 text ({error}).") from error
+    header = next(csv.reader(text.splitlines()), [])
+    allowed = [*ADDED_COLUMNS, *DATASETS, *sorted(_known_columns())]
+    if missing := [name for name in ADDED_COLUMNS if name not in header]:
+        raise UsageError(f"{path} lacks the column {missing[0]!r}; it needs {', '.join(ADDED_COLUMNS)} and datasets.")
+    if unknown := [name for name in header if name not in allowed]:
+        raise UsageError(f"{path} has the unknown column {unknown[0]!r}; datasets are {', '.join(allowed[11:])}.")
+    rows = list(read_table(text))
+    if not rows:
+        raise UsageError(f"{path} has no row below its header.")
+    return [(number, {k: v or "" for k, v in line.items() if k}) for number, line in enumerate(rows, start=2)]
+
+
+def _known_columns() -> set[str]:
+    return set(published_frame()["dataset"]) - set(DATASETS)
+
+
+def _line_problems(line: Line) -> Iterator[str]:
+    for name in ("reported_in", "source_table", "method", "protocol", "backbone", "split", "metric"):
+        if not line[name]:
+            yield f"{name} is empty"
+    if line["url"] and not line["url"].startswith("https://"):
+        yield f"url {line['url']!r} is not an https address"
+    splits = PROTOCOL_SPLITS.get(line["protocol"])
+    if splits is None:
+        yield f"protocol {line['protocol']!r} is unknown; allowed: {', '.join(PROTOCOL_SPLITS)}"
+    elif line["split"] not in splits:
+        yield f"split {line['split']!r} does not belong to {line['protocol']}; allowed: {', '.join(splits)}"
+    if not _BACKBONE.fullmatch(line["backbone"]):
+        yield f"backbone {line['backbone']!r} is not written as arch.tag, such as ViT-B-16.openai"
+    if line["shots"] and not line["shots"].isdecimal():
+        yield f"shots {line['shots']!r} is not a number"
+    if line["metric"] != "accuracy":
+        yield f"metric {line['metric']!r} is not accuracy, the only one that tables can be added for"
+    cells = {name: line[name] for name in value_columns(line) if line[name]}
+    if not cells:
+        yield "it holds no number"
+    for name, cell in cells.items():
+        if not _CELL.fullmatch(cell) or float(cell.partition("±")[0]) > 100:
+            yield f"{name} holds {cell!r}, which is not an accuracy in per cent, such as 71.66 or 71.66±0.3"
+
+
+def _repeated(rows: Sequence[Line]) -> Iterator[str]:
+    """Rows that occur twice in the file, or whose source is in the ledger with the same number."""
+    seen: set[tuple[str, ...]] = set()
+    frame = published_frame()
+    listed = set(
+        frame[["reported_in", "source_table", "method", "variant", "backbone", "split", "dataset"]].itertuples(
+            index=False, name=None
+        )
+    )
+    for line in rows:
+        key = tuple(line[name] for name in (*KEYS, "reported_in", "source_table"))
+        if key in seen:
+            yield f"two rows are of {_what(line)}"
+        seen.add(key)
+        place = (line["reported_in"], line["source_table"], line["method"], line["variant"], line["backbone"])
+        again = [name for name in value_columns(line) if line[name] and (*place, line["split"], name) in listed]
+        if again:
+            yield f"{_what(line)}: the ledger has {again[0]} of this table already"
+
+
+def _harmonic(rows: Sequence[Line]) -> Iterator[str]:
+    """H of datasets that is not the harmonic mean of base and new."""
+    groups: dict[tuple[str, ...], dict[str, Line]] = defaultdict(dict)
+    for line in rows:
+        groups[tuple(line[name] for name in (*KEYS, "reported_in", "source_table") if name != "split")][
+            line["split"]
+        ] = line
+    for splits in groups.values():
+        if not {"base", "new", "H"} <= set(splits):
+            continue
+        for name in DATASETS:
+            values = [_number(splits[split].get(name, "")) for split in ("base", "new", "H")]
+            base, new, h = values
+            if base is None or new is None or h is None:
+                continue
+            expected = harmonic_mean(base, new)
+            if abs(h - expected) > ROUNDING:
+                yield f"{_what(splits['H'])}: {name} is {h:.2f}, and base and new give {expected:.2f}"
+
+
+def _averages(rows: Sequence[Line]) -> Iterator[str]:
+    """Printed averages recomputed: equal, of which convention for H, or different."""
+    by_key = {tuple(line[name] for name in (*KEYS, "reported_in", "source_table")): line for line in rows}
+    conventions: dict[str, int] = defaultdict(int)
+    for key, line in by_key.items():
+        printed = _number(line.get("average", ""))
+        cells = [value for name in DATASETS if (value := _number(line.get(name, ""))) is not None]
+        if printed is None or len(cells) < len(DATASETS):
+            continue
+        mean = sum(cells) / len(cells)
+        if line["split"] != "H":
+            if abs(mean - printed) > ROUNDING:
+                yield f"{_what(line)}: the average is printed as {printed:.2f}, and the cells give {mean:.2f}"
+            continue
+        place = (*KEYS, "reported_in", "source_table").index("split")
+        base, new = (by_key.get((*key[:place], split, *key[place + 1 :])) for split in ("base", "new"))
+        means = [value for part in (base, new) if part and (value := _number(part.get("average", ""))) is not None]
+        of_means = harmonic_mean(means[0], means[1]) if len(means) == 2 else None
+        if of_means is not None and abs(of_means - printed) <= ROUNDING:
+            conventions["H of the averages"] += 1
+        elif abs(mean - printed) <= ROUNDING:
+            conventions["mean of the eleven H"] += 1
+        else:
+            yield (
+                f"{_what(line)}: the average H is printed as {printed:.2f}; the mean of the H is {mean:.2f}"
+                + (f", and H of the averages {of_means:.2f}" if of_means is not None else "")
+            )
+    for convention, count in conventions.items():
+        yield f"convention of the average H: {convention} ({counted(count, 'row')})"
+
+
+def _known(rows: Sequence[Line]) -> Iterator[str]:
+    """Numbers that other tables in the ledger print for the same method and cell: equal, or in conflict."""
+    frame = published_frame()
+    columns = ["method", "variant", "protocol", "backbone", "shots", "split", "dataset"]
+    printed: dict[tuple[object, ...], dict[float, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for *key, value, where in frame[[*columns, "printed", "reported_in"]].itertuples(index=False, name=None):
+        printed[tuple(map(str, key))][float(value)].append(where)
+    equal, conflicts = 0, []
+    for line in rows:
+        for name in value_columns(line):
+            value = _number(line[name])
+            others = printed.get((*(line[column] for column in columns[:-1]), name))
+            if value is None or not others:
+                continue
+            if value in others:
+                equal += 1
+            else:
+                most = max(others, key=lambda other: len(others[other]))
+                tables = counted(len(others[most]), "table")
+                conflicts.append(
+                    f"{_what(line)}: {name} is {value:.2f}, and {most:.2f} in {tables}, such as {others[most][0]}"
+                )
+    if equal:
+        yield f"{counted(equal, 'number')} printed by other tables too, so not independent"
+    yield from conflicts[:_SHOWN]
+    if len(conflicts) > _SHOWN:
+        yield f"and {len(conflicts) - _SHOWN} more numbers differ from other tables"
+    for note in sorted({note for line in rows for note in errata_of(line)}):
+        yield f"known error of this source: {note}"
+
+
+def _titles(rows: Sequence[Line]) -> Iterator[str]:
+    named = {info.name for info in known_methods().infos()} | set(published_titles())
+    for method in sorted({line["method"] for line in rows} - named):
+        yield f"method {method!r} is neither in the registry nor in titles.csv, so pages show its id; check it"
+
+
+def _number(cell: str) -> float | None:
+    return float(cell.partition("±")[0]) if cell else None
+
+
+def _what(line: Line) -> str:
+    variant = f" [{line['variant']}]" if line["variant"] else ""
+    return f"{line['method']}{variant}, {line['backbone']}, {line['shots'] or '?'} shots, {line['split']}"

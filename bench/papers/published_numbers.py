@@ -1,0 +1,210 @@
+"""Reads the published tables into one long frame with a source and a note on every row."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from bench.errors import UsageError
+from datasets_registry import did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DATASETS = (
+    "imagenet", "caltech101", "oxford_pets", "stanford_cars", "oxford_flowers", "food101", "fgvc_aircraft", "sun397",
+    "dtd", "eurosat", "ucf101",
+)  # fmt: skip
+"""The eleven datasets of CoOp and its successors, in their order."""
+
+PUBLISHED_COLUMNS = (
+    "method", "variant", "label", "protocol", "backbone", "shots", "dataset", "split", "metric", "value", "printed",
+    "spread", "paper", "reported_in", "source_table", "url", "note",
+)  # fmt: skip
+
+_FILES = ("tables.csv", "sources.csv", "errata.csv")
+KEYS = ("method", "variant", "label", "protocol", "backbone", "shots", "split", "metric", "paper")
+"""Columns of a table that say what a row is of; the others are datasets."""
+ADDED_COLUMNS = ("reported_in", "source_table", "url", *KEYS)
+"""Columns of a file in `added/` before those of its datasets: where the rows were printed, and what they are of."""
+
+
+def published_frame() -> pd.DataFrame:
+    """Every published number, one per row.
+
+    Columns:
+        - `method`: name in the registry, if it has one; `label` as printed, if that differs.
+        - `variant`: what distinguishes the row from the unmodified method (`beta=2.0`, `SGD`); empty for that method.
+        - `protocol`, `backbone`, `shots` (missing if the source does not state it), `dataset`, `split`.
+        - `dataset`: also `average`, `easy` and `challenge` for printed means.
+        - `metric`: `accuracy` (for split `H` the harmonic mean), or a difficulty measure.
+        - `value`: a fraction for accuracies; `printed` is the text in the source.
+        - `spread`: number after ± in the source, as a fraction; missing almost everywhere.
+        - `paper`: of the method; `reported_in`, `source_table`, `url`: where the number was printed.
+        - `note`: known error or peculiarity; empty if none is known.
+    """
+    import pandas as pd
+
+    frame = pd.DataFrame(_rows(), columns=list(PUBLISHED_COLUMNS))
+    return frame.astype({"shots": "Int64", "value": "float64", "spread": "float64"})
+
+
+def published_difficulty() -> pd.DataFrame:
+    """Number of classes, zero-shot accuracy (fraction) and relative transfer difficulty by dataset and backbone.
+
+    Zero-shot accuracies use CoOp's templates for ViT-B/16 and RN50, and are open_clip's for ViT-B/32 and ViT-L/14.
+    """
+    import pandas as pd
+
+    columns = {
+        "ViT-B-16.openai": "zs_b16_coop_templates",
+        "RN50.openai": "zs_rn50_coop_templates",
+        "ViT-B-32.openai": "zs_b32_openclip",
+        "ViT-L-14.openai": "zs_l14_openclip",
+    }
+    rows = []
+    for row in _table("difficulty.csv"):
+        for backbone, column in columns.items():
+            if row[column]:
+                zero_shot, n_classes = float(row[column]) / 100, int(row["num_classes"])
+                rows.append((row["dataset"], backbone, n_classes, zero_shot, 1 / n_classes / zero_shot))
+    names = ["dataset", "backbone", "n_classes", "zero_shot_accuracy", "relative_transfer_difficulty"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def published_titles() -> dict[str, str]:
+    """Titles of methods that this project lacks, by id. A method without a title is shown by its id."""
+    return {row["method"]: row["title"] for row in _table("titles.csv")}
+
+
+@cache
+def published_digest() -> str:
+    """Digest of all published numbers, sources and notes."""
+    return hashlib.sha256("".join([*(_text(name) for name in _FILES), *_added()]).encode()).hexdigest()[:16]
+
+
+def select(
+    frame: pd.DataFrame,
+    *,
+    methods: Sequence[str] = (),
+    datasets: Sequence[str] = (),
+    protocol: str | None = None,
+    backbone: str | None = None,
+    shots: Sequence[int] = (),
+    splits: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Rows that match all given filters; an empty filter matches every row. UsageError for a name without a row."""
+    kept = frame
+    for column, wanted in (
+        ("method", methods),
+        ("dataset", datasets),
+        ("protocol", [protocol] if protocol else []),
+        ("backbone", [backbone] if backbone else []),
+        ("split", splits),
+    ):
+        known = sorted(frame[column].unique())
+        for name in wanted:
+            if name not in known:
+                raise UsageError(
+                    f"No published number has {column} {name!r}.{did_you_mean(name, known)} "
+                    f"`etl-bench published --list {column}` lists all."
+                )
+        if wanted:
+            kept = kept[kept[column].isin(list(wanted))]
+    if shots:
+        kept = kept[kept["shots"].isin(list(shots))]
+    return kept
+
+
+def value_columns(line: Mapping[str, str]) -> list[str]:
+    """The datasets of a row of a table, also `average`."""
+    return [name for name in line if name not in ("source", *ADDED_COLUMNS)]
+
+
+def read_table(text: str) -> list[dict[str, str]]:
+    """The rows of a CSV text by column."""
+    return list(csv.DictReader(text.splitlines()))
+
+
+def errata_of(line: Mapping[str, str]) -> Iterator[str]:
+    """Notes on known errors in a row of `ADDED_COLUMNS` and datasets."""
+    source = {"reported_in": line["reported_in"], "table": line["source_table"]}
+    for dataset in value_columns(line):
+        if line[dataset]:
+            printed = line[dataset].partition("±")[0]
+            yield from (_note(item) for item in _table("errata.csv") if _applies(item, source, line, dataset, printed))
+
+
+def _lines() -> Iterator[dict[str, str]]:
+    """The rows of all tables, each with its source: those of `tables.csv`, then those of the files in `added/`."""
+    sources = {row["source"]: row for row in _table("sources.csv")}
+    for line in _table("tables.csv"):
+        source = sources[line.pop("source")]
+        yield {
+            "reported_in": source["reported_in"],
+            "source_table": source["table"],
+            "url": source["url"],
+        } | line
+    for text in _added():
+        yield from read_table(text)
+
+
+@cache
+def _added() -> tuple[str, ...]:
+    """The texts of the files in `added/`, sorted by name."""
+    folder = resources.files("bench.papers") / "added"
+    if not folder.is_dir():
+        return ()
+    files = sorted((item for item in folder.iterdir() if item.name.endswith(".csv")), key=lambda item: item.name)
+    return tuple(item.read_text(encoding="utf-8") for item in files)
+
+
+def _rows() -> Iterator[dict[str, object]]:
+    errata = _table("errata.csv")
+    for line in _lines():
+        source = {"reported_in": line["reported_in"], "table": line["source_table"]}
+        accuracy = line["metric"] == "accuracy"
+        for dataset in value_columns(line):
+            cell = line[dataset]
+            if not cell:
+                continue
+            printed, _, spread = cell.partition("±")
+            yield line | {
+                "shots": int(line["shots"]) if line["shots"] else None,
+                "dataset": dataset,
+                "value": float(printed) / 100 if accuracy else float(printed),
+                "printed": printed,
+                "spread": float(spread) / 100 if spread else None,
+                "note": " ".join(_note(item) for item in errata if _applies(item, source, line, dataset, printed)),
+            }
+
+
+def _applies(
+    erratum: Mapping[str, str], source: Mapping[str, str], line: Mapping[str, str], dataset: str, printed: str
+) -> bool:
+    """Whether an erratum applies to that cell. Empty fields match everything, table numbers match whole."""
+    return (
+        erratum["reported_in"] in source["reported_in"]
+        and f"{erratum['table']} " in f"{source['table']} "
+        and erratum["method"] in ("", line["method"])
+        and erratum["dataset"] in ("", dataset)
+        and erratum["split"] in ("", line["split"])
+        and (not erratum["printed"] or float(erratum["printed"]) == float(printed))
+    )
+
+
+def _note(erratum: Mapping[str, str]) -> str:
+    return f"Likely {erratum['likely']}. {erratum['note']}" if erratum["likely"] else erratum["note"]
+
+
+def _table(name: str) -> list[dict[str, str]]:
+    return read_table(_text(name))
+
+
+@cache
+def _text(name: str) -> str:
+    return (resources.files("bench.papers") / name).read_text(encoding="utf-8")

@@ -1,1 +1,0 @@
-"""The code, packages, weights and data of a run, and whether they have changed since."""

@@ -1,0 +1,305 @@
+"""Exports and imports bundles: a zip of runs with their predictions and difficulties, and the digests of its files."""
+
+import hashlib
+import json
+import re
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import bench
+from bench._util.files import write_atomically
+from bench.errors import BundleError, ShardError
+from bench.record import RunRecord, RunStatus
+from bench.results.difficulty_files import check_difficulty
+from bench.results.recomputed_scores import contradictions
+from bench.results.shards import Shard, Shards, parse_shard
+from bench.results.staged_import import ImportNote, commit_import
+
+BUNDLE_VERSION = 1
+LIST = "bundle.json"
+LARGEST_LIST = 256 * 2**20
+"""Largest list that is read, in bytes; the list of a million files is smaller."""
+LARGEST_FILE = {".json": 32 * 2**20, ".safetensors": 2**30}
+"""Largest file that is unpacked, in bytes. The predictions of all 50,000 images of ImageNet take about 5 MiB."""
+RUN_FILE = re.compile(r"shards/(?P<head>[0-9a-f]{2})/(?P<run>(?P=head)[0-9a-f]{14})\.(json|predictions\.safetensors)")
+DIFFICULTY_FILE = re.compile(r"difficulty/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}\.json")
+UNPACKING = (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotImplementedError, struct.error)
+"""Errors that unpacking a damaged, encrypted or differently compressed file raises."""
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class OpenBundle:
+    """A bundle whose list has been checked.
+
+    Args:
+        sizes: size of each file in bytes, from the list; `read` unpacks no more.
+        read: checks the digest of a file and returns its bytes.
+    """
+
+    root: str
+    names: tuple[str, ...]
+    sizes: Mapping[str, int]
+    read: Callable[[str], bytes]
+
+
+def write_bundle(files: Mapping[str, Path], out: Path) -> str:
+    """Write files under their names and return the root digest; equal files give equal bytes. May raise BundleError."""
+    listed = []
+    partial = out.with_name(f".{out.name}.partial")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name in sorted(files):
+                content = files[name].read_bytes()
+                listed.append({"path": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()})
+                archive.writestr(_entry(name), content)
+            root = _root(listed)
+            facts = {"bundle_version": BUNDLE_VERSION, "package_version": bench.__version__, "root": root}
+            archive.writestr(_entry(LIST), json.dumps(facts | {"files": listed}, indent=1, sort_keys=True))
+        partial.replace(out)
+    except OSError as error:
+        raise BundleError(f"{out} cannot be written ({error.strerror}); give another path.") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return root
+
+
+@contextmanager
+def open_bundle(path: Path) -> Iterator[OpenBundle]:
+    """Open a bundle, which may be larger than memory, and check its list; raises BundleError if it is damaged."""
+    try:
+        archive = zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise BundleError(
+            f"{path} cannot be read as a bundle ({getattr(error, 'strerror', None) or error}); give a file that "
+            "`etl-bench results export` wrote."
+        ) from error
+    with archive:
+        facts = _facts(archive, path)
+        entries = {str(entry["path"]): entry for entry in facts["files"]}
+        sizes = {name: int(entry["bytes"]) for name, entry in entries.items()}
+        yield OpenBundle(facts["root"], tuple(entries), sizes, lambda name: _content(archive, entries[name], path))
+
+
+def bundle_error(path: Path, what: str) -> BundleError:
+    """The error for a bundle with something wrong in it."""
+    return BundleError(f"{path}: {what}. Nothing was imported; obtain the bundle again.")
+
+
+def _facts(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
+    """The list, after checking that its names are allowed and that the zip has exactly these files, each once."""
+    held = [info.filename for info in archive.infolist()]
+    if LIST not in held:
+        raise BundleError(f"{path} has no {LIST}; give a file that `etl-bench results export` wrote.")
+    if archive.getinfo(LIST).file_size > LARGEST_LIST:
+        raise bundle_error(path, f"{LIST} is larger than {LARGEST_LIST // 2**20} MiB, more than any bundle needs")
+    try:
+        facts: dict[str, Any] = json.loads(archive.read(LIST))
+        version, stated = int(facts["bundle_version"]), str(facts["root"])
+        names = [str(entry["path"]) for entry in facts["files"]]
+        root = _root(facts["files"])
+    except (*UNPACKING, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise bundle_error(path, f"{LIST} is damaged or altered ({error})") from error
+    if version > BUNDLE_VERSION:
+        raise BundleError(
+            f"{path} has bundle version {version}, and this etl-bench reads up to {BUNDLE_VERSION}; upgrade it."
+        )
+    for name in names:
+        if not (RUN_FILE.fullmatch(name) or DIFFICULTY_FILE.fullmatch(name)):
+            raise bundle_error(path, f"{name!r} is not the path of a run or a difficulty")
+    if sorted(held) != sorted([*names, LIST]):
+        odd = sorted(set(held) ^ {*names, LIST}) or sorted({name for name in held if held.count(name) > 1})
+        raise bundle_error(path, f"its files and its list disagree on {', '.join(map(repr, odd[:_SHOWN]))}")
+    if root != stated:
+        raise bundle_error(path, f"the digests in {LIST} do not match its root, so the list was altered")
+    return facts
+
+
+def _content(archive: zipfile.ZipFile, entry: Mapping[str, Any], path: Path) -> bytes:
+    """The bytes of one file; no more is unpacked than the list states."""
+    name, size = str(entry["path"]), int(entry["bytes"])
+    if size > (most := LARGEST_FILE[Path(name).suffix]):
+        raise bundle_error(path, f"{name} has {size} bytes, more than the {most // 2**20} MiB that any run needs")
+    try:
+        with archive.open(name) as file:
+            content = file.read(size + 1)
+    except UNPACKING as error:
+        raise bundle_error(path, f"{name} cannot be unpacked ({error})") from error
+    if len(content) != size or hashlib.sha256(content).hexdigest() != entry["sha256"]:
+        raise bundle_error(path, f"{name} does not match the list, so it was altered or damaged")
+    return content
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name, date_time=_EPOCH)
+    info.compress_type = zipfile.ZIP_DEFLATED
+    info.external_attr = 0o644 << 16
+    return info
+
+
+def _root(listed: Sequence[Mapping[str, Any]]) -> str:
+    """One digest over all names and digests; bundles with the same root have the same files."""
+    lines = sorted(f"{entry['path']} {int(entry['bytes'])} {entry['sha256']}\n" for entry in listed)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+_SHOWN_PROBLEMS = 5
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The contents of a bundle: numbers of runs and of difficulty files, size in bytes, and the root digest."""
+
+    runs: int
+    difficulties: int
+    bytes: int
+    root: str
+
+
+@dataclass(frozen=True)
+class Imported:
+    """The result of an import.
+
+    Args:
+        added: ids of runs that were new or had failed before.
+        unchanged: ids of runs with the same record in the runs folder.
+        conflicting: ids of runs with another record in the runs folder, which was kept.
+        difficulties: number of new difficulty files.
+    """
+
+    root: str
+    added: tuple[str, ...]
+    unchanged: tuple[str, ...]
+    conflicting: tuple[str, ...]
+    difficulties: int
+
+
+def export_bundle(shards: Shards, run_ids: Sequence[str], out: Path) -> Exported:
+    """Write runs, and the difficulties of their datasets, as one file; the same runs give the same bytes.
+
+    Raises BundleError if a run is damaged or the file cannot be written.
+    """
+    paths: list[Path] = []
+    datasets: set[tuple[str, str]] = set()
+    for run_id in run_ids:
+        shard = shards.read(run_id)
+        if shard is None:
+            raise BundleError(f"Run {run_id} is damaged and was set aside; run its command again, then export.")
+        spec = shard.record.spec
+        datasets |= {(spec.backbone, name) for name in (spec.dataset, *spec.targets)}
+        paths += shards.files(run_id)
+    measured = [path for pair in sorted(datasets) if (path := shards.difficulties.file(*pair)).is_file()]
+    root = write_bundle({path.relative_to(shards.runs).as_posix(): path for path in [*paths, *measured]}, out)
+    return Exported(len(run_ids), len(measured), out.stat().st_size, root)
+
+
+def _accept(shard: Shard) -> Iterable[str]:  # noqa: ARG001
+    return ()
+
+
+def import_bundle(shards: Shards, path: Path, problems: Callable[[Shard], Iterable[str]] = _accept) -> Imported:
+    """Check a whole bundle and add what is new to a runs folder; a bundle with any error adds nothing.
+
+    Args:
+        problems: returns further reasons to reject a run; those of `bench.results.import_results` need a database or
+            data.
+
+    Raises:
+        BundleError: if the file is not a bundle, was altered, or its scores do not follow from its predictions.
+    """
+    with open_bundle(path) as bundle:
+        run_ids = bundle_runs(bundle, path)
+        wrong = []
+        for run_id in run_ids:
+            shard = bundle_shard(run_id, bundle, path)
+            found = contradictions(shard.record, shard.predictions) or problems(shard)
+            wrong += [f"run {run_id}, {text}" for text in found]
+        if wrong:
+            more = f" (and {len(wrong) - _SHOWN_PROBLEMS} more)" if len(wrong) > _SHOWN_PROBLEMS else ""
+            listed = "; ".join(wrong[:_SHOWN_PROBLEMS]) + more
+            raise bundle_error(
+                path, f"its numbers do not follow from its predictions, or contradict what is known: {listed}"
+            )
+        measured = {name: bundle.read(name) for name in bundle.names if DIFFICULTY_FILE.fullmatch(name)}
+        for name, content in measured.items():
+            try:
+                check_difficulty(name, content)
+            except ShardError as error:
+                raise bundle_error(path, f"{name} is not a difficulty record: {error}") from error
+        shards.scan()  # completes an import whose process was killed
+        new, unchanged, conflicting = _sort_runs(shards, (bundle_shard(run_id, bundle, path) for run_id in run_ids))
+        difficulties = {name: content for name, content in measured.items() if not (shards.runs / name).exists()}
+        note = ImportNote(bundle.root, path.name, new, conflicting)
+
+        def fill(folder: Path) -> None:
+            for run_id in new:
+                shard = bundle_shard(run_id, bundle, path)
+                Shards(folder).write(shard.record, shard.predictions)
+            for name, content in difficulties.items():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(folder / name, content)
+
+        try:
+            added = commit_import(shards.runs, note, fill, shards.take)
+        except OSError as error:
+            raise BundleError(
+                f"{path} was not imported, since {shards.runs} cannot be written ({error.strerror or error}). Repeat "
+                "the command once it can."
+            ) from error
+    kept = (*conflicting, *(run_id for run_id in new if run_id not in added))
+    return Imported(bundle.root, added, unchanged, kept, len(difficulties))
+
+
+def bundle_runs(bundle: OpenBundle, path: Path) -> list[str]:
+    """The ids of the runs of an open bundle; raises BundleError if one has no record."""
+    names = set(bundle.names)
+    found = sorted({match["run"] for name in names if (match := RUN_FILE.fullmatch(name))})
+    for run_id in found:
+        if f"shards/{run_id[:2]}/{run_id}.json" not in names:
+            raise bundle_error(path, f"run {run_id} has predictions and no record")
+    return found
+
+
+def bundle_shard(run_id: str, bundle: OpenBundle, path: Path) -> Shard:
+    """One run of an open bundle; raises BundleError if a checksum does not match or the file holds another run."""
+    stem = f"shards/{run_id[:2]}/{run_id}"
+    packed = f"{stem}.predictions.safetensors"
+    try:
+        shard = parse_shard(bundle.read(f"{stem}.json"), bundle.read(packed) if packed in bundle.names else None)
+    except ShardError as error:
+        raise bundle_error(path, f"run {run_id} was altered: {error}") from error
+    if shard.record.run_id != run_id:
+        raise bundle_error(path, f"the file of run {run_id} contains run {shard.record.run_id}")
+    return shard
+
+
+def _sort_runs(shards: Shards, runs: Iterable[Shard]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """The ids of runs to add, of runs with the same record here, and of runs with another record here.
+
+    Records are also the same if only one of them has an open score, which `etl-bench rescore` adds.
+    """
+    new, unchanged, conflicting = [], [], []
+    for shard in runs:
+        record, ours = shard.record, shards.read(shard.record.run_id)
+        if ours is not None and _same_run(ours.record, record):
+            unchanged.append(record.run_id)
+        elif ours is not None and not (record.status is RunStatus.OK and ours.record.status is RunStatus.FAILED):
+            conflicting.append(record.run_id)
+        else:
+            new.append(record.run_id)
+    return tuple(new), tuple(unchanged), tuple(conflicting)
+
+
+def _same_run(a: RunRecord, b: RunRecord) -> bool:
+    """Whether two records are equal, except that one may lack an open score."""
+    if a.open is None or b.open is None:
+        a, b = (record.model_copy(update={"open": None}) for record in (a, b))
+    return a == b

@@ -1,0 +1,428 @@
+"""The results database: run shards loaded into DuckDB, and queries that return frames.
+
+The shards are the primary data; the database can be deleted and rebuilt from them at any time. While a process has a
+DuckDB file open for writing, no other process can open it at all. Workers therefore never open it, and every method
+here keeps the connection open as briefly as possible.
+"""
+
+import logging
+import os
+import re
+import shutil
+import tempfile
+import time
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+
+from bench._util.files import TextCache
+from bench._util.prefetch import prefetch
+from bench.errors import QueryError, ShardError, StoreError, StoreLockedError
+from bench.papers.published_numbers import PUBLISHED_COLUMNS
+from bench.results.loading import (
+    CURVE_COLUMNS,
+    PREDICTION_COLUMNS,
+    REFUSED,
+    SCORE_COLUMNS,
+    delete_runs,
+    insert_difficulties,
+    insert_runs,
+    refresh_published,
+)
+from bench.results.method_sheets import with_changed_settings
+from bench.results.schema_upgrade import check_current, migrate, query_int
+from bench.results.shards import Shard, ShardEntry, Shards, no_runs
+from bench.results.staged_import import unverified_imports
+from bench.results.staleness import Staleness
+
+CHUNK = 1000
+"""Runs per transaction. This limits the memory, and the work that is lost if the process is killed."""
+_LOG = logging.getLogger("bench.results")
+_HOLDER = re.compile(r"held in (.+?) \(PID (\d+)\)")
+_LOCKED = re.compile(r"Could not set lock on file|Conflicting lock is held|used by another process")
+"""DuckDB's messages about a file that another process has locked, on Linux, macOS and Windows."""
+_DAMAGED = re.compile(r"Corrupt database|^(IO|INTERNAL|FATAL) Error")
+"""DuckDB's errors that concern the file and not the query."""
+_SHOWN = 5
+"""Number of unreadable runs that are listed; further ones are counted."""
+_READ_STATEMENTS = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
+_READ_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "enable_external_access": "false",
+    "python_enable_replacements": "false",
+}
+
+
+@dataclass(frozen=True)
+class IngestResult:
+    """The changes of one `ingest`: loaded runs (new or replaced), dropped runs (without a shard), and the new total."""
+
+    loaded: int
+    dropped: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Store:
+    """The results database of one runs folder, `results.duckdb`. Every method opens and closes the file.
+
+    `lock_timeout` is the number of seconds it waits while another process has locked the file. `folder` is the folder
+    of the file if it is not the runs folder.
+    """
+
+    runs: Path
+    lock_timeout: float = 3.0
+    folder: Path | None = None
+
+    @property
+    def path(self) -> Path:
+        """The database file."""
+        return (self.folder or self.runs) / "results.duckdb"
+
+    # --- loading ------------------------------------------------------------------------------------------------------
+
+    def ingest(self, shards: Shards) -> IngestResult:
+        """Load new and changed shards and drop runs whose shard is gone. Unreadable shards are listed in a warning.
+
+        Each chunk of runs is committed separately: if the process is killed, the next call loads the remaining runs.
+
+        Raises:
+            StoreLockedError: if another process has locked the database.
+            StoreVersionError: if a newer release wrote it.
+        """
+        entries = shards.scan()
+        difficulties = shards.difficulties.all()
+        with self._writing() as connection:
+            loaded = dict(connection.execute("SELECT run_id, shard_stamp FROM runs").fetchall())
+            known = {entry.run_id for entry in entries}
+            changed = [entry for entry in entries if loaded.get(entry.run_id) != entry.stamp]
+            gone = [run_id for run_id in loaded if run_id not in known]
+            with _transaction(connection):
+                delete_runs(connection, gone + [entry.run_id for entry in changed if entry.run_id in loaded])
+            count = 0
+            chunks = [changed[start : start + CHUNK] for start in range(0, len(changed), CHUNK)]
+            unread: list[str] = []
+            for found in prefetch(chunks, lambda chunk: _read(shards, chunk, unread), depth=2):
+                count += _insert_loadable(connection, found)
+            with _transaction(connection):
+                connection.execute("DELETE FROM difficulty")
+                insert_difficulties(connection, difficulties)
+                refresh_published(connection)
+            total = query_int(connection, "SELECT count(*) FROM runs")
+        for message in unread[:_SHOWN]:
+            _LOG.warning("Left out: %s", message)
+        if len(unread) > _SHOWN:
+            _LOG.warning("Left out: %d more runs that cannot be read.", len(unread) - _SHOWN)
+        return IngestResult(loaded=count, dropped=len(gone), total=total)
+
+    def rebuild(self, shards: Shards) -> IngestResult:
+        """Write a new database from the shards and replace the old one, which may be damaged.
+
+        Raises StoreLockedError if another process has locked the old database.
+        """
+        if not self.runs.is_dir():
+            raise StoreError(f"There is no database to rebuild. {no_runs(self.runs)}")
+        if self.path.is_file():
+            try:
+                self._connect(read_only=False).close()
+            except StoreLockedError:
+                raise
+            except (StoreError, duckdb.Error):
+                pass  # damaged, or not a DuckDB file; it is replaced below
+        draft = _Draft(self.runs, self.lock_timeout)
+        draft.remove()
+        result = draft.ingest(shards)
+        self.path.with_name(self.path.name + ".wal").unlink(missing_ok=True)
+        draft.path.replace(self.path)
+        draft.remove()
+        return result
+
+    # --- queries ------------------------------------------------------------------------------------------------------
+
+    def runs_frame(self, *, outcomes: bool = False, installed: TextCache | None = None) -> pd.DataFrame:
+        """One row per run and split, ordered by spec. A failed run is one row without a split.
+
+        Runs with an open score also have the splits `open-base` and `open-new`, base and new images among all names,
+        and `openworld_auc` and `near_ood_auroc`.
+
+        With `outcomes`, `correct` is an array `(n,)`: whether each test image is classified correctly, ordered by
+        image; `images` is a digest of the images and their labels. Both are None for runs without predictions. With
+        `installed`, the cache of the installed methods' facts, `stale` is the change of the method's code since the
+        run, and `changed_settings` has the names of settings that are not the published ones; empty if there are none.
+
+        `support_digest` is the digest of the support images' contents, for runs with targets. Provenance, which is long
+        and rarely needed, is in `provenance_frame`. `imported` is True if the run was imported and not verified since.
+
+        Whole numbers that may be missing (costs and counts of failed runs) have pandas' nullable type Int64. Times are
+        UTC without a time zone.
+        """
+        columns, join = "", ""
+        if outcomes:
+            columns = ", images, correct"
+            join = """LEFT JOIN (
+                    SELECT run_id, split, md5(string_agg(image || ' ' || label, chr(10) ORDER BY image)) AS images,
+                        list(label = predicted ORDER BY image) AS correct
+                    FROM predictions GROUP BY run_id, split
+                ) USING (run_id, split)"""
+        frame = self._frame(
+            f"""SELECT run_id, method, config, recipe_name, recipe, backbone, dataset, task_fingerprint, draw,
+                    protocol, shots, seed, "precision", status, error_message, split, {SCORE_COLUMNS},
+                    trainable_parameters, prepare_seconds, train_seconds, eval_seconds, steps, peak_memory_bytes,
+                    image_passes, prompted_image_passes, text_passes, final_loss, error_kind, created_at,
+                    targets, support, class_text, epoch_selection, selected_epoch, fits, candidate_evaluations,
+                    tuning_seconds, added_memory_bytes, device, held_out_shot, openworld_auc, near_ood_auroc,
+                    CASE WHEN targets IS NOT NULL THEN sha256(nullif(
+                        provenance ->> '$.support_digests', '[]')) END AS support_digest{columns}
+                FROM runs LEFT JOIN scores USING (run_id) {join}
+                ORDER BY backbone, protocol, dataset, method, shots, seed, run_id, split"""
+        )
+        frame = frame.assign(imported=frame["run_id"].isin(unverified_imports(self.runs)))
+        if installed is None:
+            return frame
+        staleness = Staleness(None, kept=installed)
+        made = self._frame(
+            "SELECT run_id, method, provenance ->> '$.method_digest', provenance ->> '$.machinery_digest' FROM runs"
+        ).astype(object)
+        stale = {
+            run_id: ", ".join(staleness.code_reasons(method, own, shared))
+            for run_id, method, own, shared in made.where(made.notna(), None).itertuples(index=False, name=None)
+        }
+        return with_changed_settings(frame.assign(stale=frame["run_id"].map(stale)), installed)
+
+    def curves_frame(self) -> pd.DataFrame:
+        """One row per run, split and epoch of a recorded curve, in the order of training."""
+        return self._frame(f"SELECT {CURVE_COLUMNS} FROM curves ORDER BY run_id, split, epoch")
+
+    def shard_stamps(self) -> dict[str, str]:
+        """The stamp of the shard that each run was loaded from, by run id; it changes with the shard."""
+        return dict(self._frame("SELECT run_id, shard_stamp FROM runs").itertuples(index=False, name=None))
+
+    def provenance_frame(self) -> pd.DataFrame:
+        """One row per run: `run_id` and its provenance as JSON."""
+        return self._frame("SELECT run_id, provenance FROM runs ORDER BY run_id")
+
+    def difficulty_frame(self) -> pd.DataFrame:
+        """One row per backbone, dataset, split and measure."""
+        return self._frame(
+            "SELECT backbone, dataset, split, measure, value, n_classes, n_images, data_fingerprint, backbone_digest, "
+            "created_at FROM difficulty ORDER BY backbone, dataset, split, measure"
+        )
+
+    def published_frame(self) -> pd.DataFrame:
+        """One row per published number, with the columns of `bench.papers.published_frame`."""
+        columns = ", ".join(PUBLISHED_COLUMNS)
+        return self._frame(f"SELECT {columns} FROM published ORDER BY {columns}").astype({"shots": "Int64"})
+
+    def predictions_frame(self, run_ids: str | Sequence[str]) -> pd.DataFrame:
+        """One row per image of those runs, in the order of the test lists."""
+        ids = [run_ids] if isinstance(run_ids, str) else list(run_ids)
+        return self._frame(
+            f"SELECT {PREDICTION_COLUMNS} FROM predictions WHERE run_id IN (SELECT unnest(?)) "
+            "ORDER BY run_id, split, position",
+            [ids],
+        )
+
+    def outcomes_frame(self, run_ids: Sequence[str] | None = None) -> pd.DataFrame:
+        """One row per run, split and image with the columns that `bench.analysis` uses; all runs if None."""
+        return self._frame(
+            "SELECT run_id, split, position, image, label, predicted, true_logit, top_logits[1] AS top_logit, "
+            "log_sum_exp, sum_p2 FROM predictions WHERE ? OR run_id IN (SELECT unnest(?)) "
+            "ORDER BY run_id, split, position",
+            [run_ids is None, list(run_ids or [""])],
+        )
+
+    def top_classes_frame(self, run_ids: Sequence[str], images: Sequence[str]) -> pd.DataFrame:
+        """The top classes of some images and their logits: `run_id`, `split`, `image`, `log_sum_exp` and two lists."""
+        return self._frame(
+            "SELECT run_id, split, image, log_sum_exp, top_labels, top_logits FROM predictions "
+            "WHERE run_id IN (SELECT unnest(?)) AND image IN (SELECT unnest(?)) ORDER BY run_id, split, position",
+            [list(run_ids) or [""], list(images) or [""]],
+        )
+
+    def query(self, sql: str) -> pd.DataFrame:
+        """The result of one read-only SQL statement, which has no access to anything outside the database.
+
+        Raises QueryError if there is not exactly one statement, it writes, or DuckDB rejects it.
+        """
+        with self._reading() as connection:
+            try:
+                statements = connection.extract_statements(sql)
+                if len(statements) != 1:
+                    raise QueryError(f"{len(statements)} SQL statements were given; give exactly one.")
+                if statements[0].type not in _READ_STATEMENTS:
+                    raise QueryError(
+                        f"{statements[0].type.name} is not a reading statement, and this command only reads; "
+                        "use SELECT, WITH, DESCRIBE, SHOW or SUMMARIZE. Runs are changed by running them again."
+                    )
+                return connection.execute(statements[0]).df()
+            except duckdb.Error as error:
+                if _DAMAGED.search(str(error)):
+                    raise
+                raise QueryError(f"DuckDB refuses the query: {' '.join(str(error).split())}") from error
+
+    # --- internal -----------------------------------------------------------------------------------------------------
+
+    def _frame(self, sql: str, values: list[object] | None = None) -> pd.DataFrame:
+        with self._reading() as connection:
+            return connection.execute(sql, values).df()
+
+    @contextmanager
+    def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._open(read_only=False) as connection:
+            migrate(connection, self.path)
+            yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        if not self.path.is_file():
+            raise StoreError(
+                f"There is no results database at {self.path}; run experiments into {self.runs} first, "
+                "or build it from shards with `etl-bench results rebuild`."
+            )
+        with self._open(read_only=True) as connection:
+            check_current(connection, self.path)
+            yield connection
+
+    @contextmanager
+    def _open(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection inside the block. DuckDB's errors inside it concern the file and are raised as StoreError."""
+        connection = self._connect(read_only=read_only)
+        try:
+            with connection:
+                yield connection
+        except duckdb.Error as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: duckdb.Error) -> StoreError:
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        return StoreError(f"{self.path} cannot be used: {said[0]} {_advice(error)}")
+
+    def _connect(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        deadline = time.monotonic() + self.lock_timeout
+        while True:
+            try:
+                config = _READ_CONFIG if read_only else {}
+                return duckdb.connect(str(self.path), read_only=read_only, config=config)
+            except duckdb.Error as error:
+                holder = _HOLDER.search(str(error))
+                if holder is None and not _LOCKED.search(str(error)):
+                    said = " ".join(str(error).split()).rstrip(".!")
+                    raise StoreError(f"{self.path} cannot be opened: {said}. {_advice(error)}") from error
+                if time.monotonic() < deadline:
+                    time.sleep(0.05)
+                    continue
+                who = f"process {holder[2]} ({holder[1]})" if holder else "another process"
+                raise StoreLockedError(
+                    f"The results database {self.path} is held by {who}. Wait until it is done, or end it, and repeat "
+                    "the command; finished runs are safe in their shards."
+                ) from error
+
+
+@contextmanager
+def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """All changes inside, or none of them."""
+    connection.execute("BEGIN TRANSACTION")
+    with ExitStack() as unless_done:
+        unless_done.callback(_roll_back, connection)
+        yield
+        unless_done.pop_all()
+    connection.execute("COMMIT")
+
+
+def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
+    with suppress(duckdb.Error):  # the error that is being raised is more informative
+        connection.execute("ROLLBACK")
+
+
+def _read(shards: Shards, entries: Sequence[ShardEntry], unread: list[str]) -> list[tuple[ShardEntry, Shard]]:
+    """Read the shards of some entries, without damaged ones; adds messages about unreadable shards to `unread`."""
+    found = []
+    for entry in {entry.run_id: entry for entry in entries}.values():
+        try:
+            shard = shards.read(entry.run_id)
+        except ShardError as error:
+            unread.append(f"run {entry.run_id}. {error}")
+            continue
+        if shard is not None:
+            found.append((entry, shard))
+    return found
+
+
+def _insert_loadable(connection: duckdb.DuckDBPyConnection, found: Sequence[tuple[ShardEntry, Shard]]) -> int:
+    """Insert runs in one transaction and return their number.
+
+    If the database rejects one of them, each is inserted separately; rejected runs are left out with a warning.
+    """
+    try:
+        with _transaction(connection):
+            insert_runs(connection, found)
+        return len(found)
+    except REFUSED as error:
+        if len(found) == 1:
+            reason = " ".join(str(error).split())[:300]
+            _LOG.warning("Left out: run %s, which the database refuses (%s).", found[0][0].run_id, reason)
+            return 0
+    return sum(_insert_loadable(connection, [one]) for one in found)
+
+
+class _Draft(Store):
+    """A database under construction, next to the old one."""
+
+    @property
+    def path(self) -> Path:
+        return self.runs / ".results.rebuilding.duckdb"
+
+    def remove(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self.path.with_name(self.path.name + ".wal").unlink(missing_ok=True)
+
+
+def fresh_store(runs: Path) -> Store:
+    """The database of a runs folder, after loading all new shards.
+
+    A folder that cannot be written, does not exist or has no results is left unchanged: its database is in a temporary
+    folder, which is deleted with the store.
+    """
+    if runs.is_dir() and any((runs / name).exists() for name in ("shards", "difficulty", "results.duckdb")):
+        store = Store(runs)
+        if _writable(runs, store.path):
+            store.ingest(Shards(runs))
+            return store
+    return _temporary_store(runs)
+
+
+def _writable(runs: Path, database: Path) -> bool:
+    return os.access(runs, os.W_OK | os.X_OK) and (not database.exists() or os.access(database, os.W_OK))
+
+
+def _temporary_store(runs: Path) -> Store:
+    """A store whose file is in a temporary folder. It starts as a copy of the folder's database, if that is usable."""
+    store = Store(runs, folder=Path(tempfile.mkdtemp(prefix="etl-bench-")))
+    weakref.finalize(store, shutil.rmtree, store.path.parent, ignore_errors=True)
+    existing = Store(runs).path
+    if existing.is_file() and os.access(existing, os.R_OK):
+        shutil.copyfile(existing, store.path)
+    try:
+        store.ingest(Shards(runs))
+    except StoreError:
+        store.path.unlink(missing_ok=True)
+        store.ingest(Shards(runs))
+    return store
+
+
+def write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    """Write a frame as a parquet file."""
+    with duckdb.connect() as connection:
+        connection.register("frame", frame)
+        connection.table("frame").write_parquet(str(path), compression="zstd")
+
+
+def _advice(error: duckdb.Error) -> str:
+    """What to do when the database cannot be read or written."""
+    full = "Make room on the disk, then rebuild" if "No space left" in str(error) else "Rebuild"
+    return f"The runs are safe in their shards. {full} the database with `etl-bench results rebuild`."

@@ -1,0 +1,111 @@
+"""The provenance of a run: state of the source, package versions, machine, and digests of its inputs."""
+
+import json
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+import bench
+from bench.record import GpuFacts, Provenance
+from bench.results.source_digest import machinery_digest, source_digest
+
+PACKAGES = ("torch", "torchvision", "open_clip_torch", "numpy", "pillow", "safetensors", "scipy", "pydantic")
+"""Distributions whose version can change a result."""
+
+SHIPPED_STATE = "source-state.json"
+"""A file in packages that were copied to another machine: the state of the original checkout."""
+
+
+@dataclass(frozen=True)
+class SourceState:
+    """Commit of the checkout of the packages, and whether it has changes; None without a checkout."""
+
+    commit: str | None
+    dirty: bool | None
+
+
+def collect(
+    *,
+    method: str,
+    backbone_digest: str,
+    support_digests: list[str],
+    true_labels: Mapping[str, int] | None = None,
+    device: str,
+    threads: int,
+    dataset_check: str | None = None,
+    eval_batch: int | None = None,
+    gpu: GpuFacts | None = None,
+) -> Provenance:
+    """The provenance of one run in this process; the arguments are described at `Provenance`."""
+    from methods import get_method
+
+    source = source_state(Path(bench.__file__).resolve().parent.parent)
+    return Provenance(
+        package_version=bench.__version__,
+        method_digest=source_digest(get_method(method)),
+        machinery_digest=machinery_digest(get_method(method)),
+        git_commit=source.commit,
+        git_dirty=source.dirty,
+        python=platform.python_version(),
+        platform=platform.platform(),
+        packages=package_versions(),
+        device=device,
+        threads=threads,
+        backbone_digest=backbone_digest,
+        support_digests=support_digests,
+        true_labels=dict(true_labels or {}),
+        dataset_check=dataset_check,
+        eval_batch=eval_batch,
+        gpu=gpu,
+    )
+
+
+@cache
+def source_state(root: Path) -> SourceState:
+    """The state of the git checkout at exactly `root`, read once per process.
+
+    Parent folders are not searched, since a package may be installed below the repository of another project.
+    Untracked files do not make a checkout dirty.
+    """
+    if (shipped := root / SHIPPED_STATE).is_file():
+        return SourceState(**json.loads(shipped.read_text(encoding="utf-8")))
+    if not (root / ".git").exists():
+        return SourceState(None, None)
+    commit = _git(root, "rev-parse", "HEAD")
+    status = _git(root, "status", "--porcelain", "--untracked-files=no")
+    return SourceState(commit or None, None if status is None else bool(status))
+
+
+@cache
+def package_versions() -> dict[str, str]:
+    """Installed versions of `PACKAGES`, without those that are missing."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def gpu_driver() -> str | None:
+    """The version of NVIDIA's driver, read once per process; None if its tool fails."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        listing = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.split()
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return listing[0] if listing else None
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

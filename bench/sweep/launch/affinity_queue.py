@@ -1,0 +1,80 @@
+"""Chooses the next task for a worker so that tasks with shared features stay together."""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import replace
+
+from bench.sweep.launch.tasks import DifficultyTask, RunTask, Task
+
+Group = tuple[str, str, int | str]
+
+
+class AffinityQueue:
+    """Tasks waiting for workers, grouped by (backbone, dataset, seed); the runs of a stack form a separate group.
+
+    A worker stays with its group, then takes another seed of the same dataset, then a dataset that no other worker
+    works on, then any group that has not started. Groups of the same backbone come first, so that it loads each
+    backbone once. If all have started, it takes from the end of the longest group. If several workers share a stack,
+    its runs train alone, except for those that the first worker has trained. If tasks of heads are separate, a worker
+    may prefer them, or the others.
+    """
+
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        self._waiting: dict[Group, deque[Task]] = {}
+        self._current: dict[int, Group] = {}
+        first: dict[tuple[str, str], Group] = {}
+        for task in sorted(tasks, key=lambda task: isinstance(task, DifficultyTask)):
+            if isinstance(task, DifficultyTask):
+                self.put_back(task, first.get(task.pair))
+            else:
+                first.setdefault(task.pair, task.group)
+                self._waiting.setdefault(task.group, deque()).append(task)
+
+    def __len__(self) -> int:
+        return sum(len(tasks) for tasks in self._waiting.values())
+
+    def take(self, worker: int, heads: bool | None = None) -> Task | None:
+        """The next task for that worker, or None if the queue is empty; see `Transport.prefers_heads` for `heads`."""
+        group = self._choose(worker, heads)
+        if group is None:
+            return None
+        tasks = self._waiting[group]
+        shared = any(other != worker and at == group for other, at in self._current.items())
+        task = tasks.pop() if shared and self._current.get(worker) != group else tasks.popleft()
+        if shared and isinstance(task, RunTask):
+            task = replace(task, alongside=())
+        self._current[worker] = group
+        if not tasks:
+            del self._waiting[group]
+        return task
+
+    def put_back(self, task: Task, group: Group | None = None) -> None:
+        """Insert a task at the front of a group, by default its own."""
+        self._waiting.setdefault(group or task.group, deque()).appendleft(task)
+
+    def remove_worker(self, worker: int) -> None:
+        """Forget a worker that exited, so that its group counts as not started."""
+        self._current.pop(worker, None)
+
+    def _choose(self, worker: int, heads: bool | None) -> Group | None:
+        def unwanted(group: Group) -> bool:
+            task = self._waiting[group][0]
+            return heads is not None and (isinstance(task, RunTask) and task.head) is not heads
+
+        mine = self._current.get(worker)
+        if mine in self._waiting and not unwanted(mine):
+            return mine
+        begun = {at for other, at in self._current.items() if other != worker}
+        places = {at[:2] for at in begun}
+        backbone, place = (None, None) if mine is None else (mine[0], mine[:2])
+
+        def distance(group: Group) -> tuple[bool, bool, bool, bool]:
+            return unwanted(group), group[:2] != place, group[0] != backbone, group[:2] in places
+
+        if free := [group for group in self._waiting if group not in begun]:
+            return min(free, key=distance)
+        return max(
+            self._waiting,
+            key=lambda group: (not unwanted(group), group[0] == backbone, len(self._waiting[group])),
+            default=None,
+        )

@@ -1,0 +1,235 @@
+"""Connects to a Ray cluster, sends the harness's code, and counts how many runs fit on the nodes."""
+
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+
+import bench
+from bench.errors import LaunchError, UsageError
+from bench.results.environment import SHIPPED_STATE, source_state
+from bench.sweep.launch.ray_worker import SentFile
+from datasets_registry import CUSTOM_FOLDERS_VARIABLE
+from methods import split_weights_options
+
+AUTO, LOCAL = "auto", "local"
+PROBE_SECONDS = 5.0
+HEAD_SECONDS = 10.0
+"""Seconds for which the head of a cluster may be silent, for example during a restart."""
+_MAX_LENGTH = 300
+_CODE = ("bench", *bench.SIBLINGS)
+
+
+@dataclass(frozen=True)
+class RunResources:
+    """Resources of one run on its node: cores and GPUs; several runs can share a GPU."""
+
+    cpus: float = 1
+    gpus: float = 0
+
+    def __str__(self) -> str:
+        return f"{self.cpus:g} CPUs" + (f" and {self.gpus:g} GPUs" if self.gpus else "")
+
+    def fits(self, resources: Mapping[str, float]) -> int:
+        """The number of runs that fit on a node with these resources."""
+        wanted = {"CPU": self.cpus, "GPU": self.gpus}
+        return min(int(resources.get(name, 0) / n + 1e-9) for name, n in wanted.items() if n > 0)
+
+
+@contextmanager
+def connected(address: str, runtime_env: Mapping[str, Any]) -> Iterator[None]:
+    """Connect to a cluster inside the block. An existing connection of this process is used and kept.
+
+    Args:
+        address: `auto` (the cluster of this machine), `local` (a new one on this machine during the block),
+            `ray://HOST:PORT` (from outside) or `HOST:PORT` (from a machine of the cluster).
+        runtime_env: Ray's runtime environment of the workers, in addition to the harness's code.
+
+    Raises:
+        LaunchError: the address does not respond, or its cluster is not compatible.
+        UsageError: Ray does not accept the address or the runtime environment.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    _probe(address)
+    with tempfile.TemporaryDirectory(prefix="etl-bench-code-") as folder:
+        _stage(Path(folder))
+        variables = {name: os.environ[name] for name in (CUSTOM_FOLDERS_VARIABLE,) if name in os.environ}
+        env_vars = variables | runtime_env.get("env_vars", {})
+        _init(address, {**runtime_env, "working_dir": folder, "env_vars": env_vars})
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+class ClusterHead:
+    """The head of the cluster that this process is connected to.
+
+    Without a head, calls of Ray block, and after a minute Ray ends this process. So it is checked before such calls.
+    """
+
+    def __init__(self, address: str) -> None:
+        found = address if address.startswith("ray://") else ray.get_runtime_context().gcs_address
+        self.address = found.removeprefix("ray://")
+
+    def check(self) -> None:
+        """Raise HeadLostError if the head has not responded for `HEAD_SECONDS`."""
+        host, _, port = self.address.rpartition(":")
+        deadline = time.monotonic() + HEAD_SECONDS
+        while True:
+            try:
+                socket.create_connection((host.strip("[]"), int(port)), timeout=PROBE_SECONDS).close()
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise HeadLostError(self.address, str(error.strerror or error)) from error
+                time.sleep(0.5)
+            else:
+                return
+
+
+class HeadLostError(LaunchError):
+    """The head of the Ray cluster is gone."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(
+            f"The head of the Ray cluster at {address} no longer answers ({' '.join(reason.split())}). "
+            "Finished runs are on disk; start the cluster again and repeat the command, which resumes."
+        )
+
+
+def capacity(share: RunResources) -> tuple[int, int]:
+    """The number of runs that fit on all living nodes, and on the largest of them, regardless of other load."""
+    fitting = [share.fits(node["Resources"]) for node in ray.nodes() if node["Alive"]]
+    return sum(fitting), max(fitting, default=0)
+
+
+def node_is_gone(node: str | None, error: ray.exceptions.RayError) -> bool:
+    """Whether a worker ended because its node was lost, preempted or disconnected."""
+    if isinstance(error, ray.exceptions.ActorUnavailableError):
+        return True
+    if isinstance(error, ray.exceptions.RayActorError) and error.preempted:
+        return True
+    return node is not None and not any(item["NodeID"] == node and item["Alive"] for item in ray.nodes())
+
+
+def ran_out_of_memory(error: ray.exceptions.RayError) -> bool:
+    """Whether Ray ended a worker because its node ran out of memory. For actors, only the error text shows this."""
+    return isinstance(error, ray.exceptions.OutOfMemoryError) or "running low on memory" in str(error)
+
+
+def was_killed(error: ray.exceptions.RayError) -> bool:
+    """Whether a worker ended abruptly, as by SIGKILL. For actors, only the error text shows this."""
+    return "Worker unexpectedly exits" in str(error)
+
+
+def short_error(error: BaseException) -> str:
+    """The essential part of one of Ray's long messages, without colours and guesses about causes."""
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().splitlines()
+    line = lines[-1].strip() if lines else type(error).__name__
+    text = line.rpartition("Worker exit detail: ")[2].partition(" Some common causes")[0]
+    return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]} ..."
+
+
+def no_capacity(share: RunResources) -> str:
+    """The message if no run fits."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    found = [f"{held.get('CPU', 0):g} CPUs and {held.get('GPU', 0):g} GPUs" for held in nodes]
+    return (
+        f"No node of the Ray cluster can hold a run with {share}; its nodes have {'; '.join(found) or 'nothing'}. "
+        "Lower --cpus-per-run or --gpus-per-run. If the cluster grows on demand, --jobs N waits for new nodes."
+    )
+
+
+def send_files(files: Mapping[str, Path]) -> dict[str, SentFile]:
+    """Put files of this machine into Ray's object store; raises LaunchError if one cannot be read, or is a folder.
+
+    The options after a weights file, such as `,quickgelu`, are sent as `suffix`.
+    """
+    found = {}
+    for key, given in files.items():
+        file, suffix = split_weights_options(str(given))
+        path = Path(file)
+        if path.is_dir():
+            raise LaunchError(
+                f"{path} is a folder, and only single files are sent to Ray nodes; give the model as hf-hub:ORG/NAME."
+            )
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise LaunchError(f"{path} cannot be read to be sent to the Ray nodes: {error.strerror}.") from error
+        name = f"{hashlib.sha256(content).hexdigest()[:32]}{path.suffix}"
+        found[key] = SentFile(name, ray.put(content), suffix)
+    return found
+
+
+def read_runtime_env(path: Path) -> dict[str, Any]:
+    """A Ray runtime environment from a YAML or JSON file that does not set `working_dir`; raises UsageError."""
+    import yaml
+
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"--ray-env {path} cannot be read: {' '.join(str(error).split())}.") from error
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise UsageError(f"--ray-env {path} is not a mapping of Ray's runtime environment, such as `pip: [timm]`.")
+    if "working_dir" in value:
+        raise UsageError(f"--ray-env {path}: working_dir is taken by the harness's own code; use py_modules.")
+    return value
+
+
+def _probe(address: str) -> None:
+    """Fail within seconds if no server listens at the address; Ray itself would try for minutes."""
+    if address in (AUTO, LOCAL):
+        return
+    match = re.fullmatch(r"(?:ray://)?(\[[^\]]+\]|[^:/\s]+):(\d+)", address)
+    if match is None:
+        raise UsageError(f"--address {address!r} is unknown; use auto, local, ray://HOST:PORT or HOST:PORT.")
+    host, port = match.group(1).strip("[]"), int(match.group(2))
+    try:
+        socket.create_connection((host, port), timeout=PROBE_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise LaunchError(
+            f"--address {address!r}: nothing answers there ({error}). `ray status` on the cluster's head shows whether "
+            "it runs; ray:// takes the port of its client server, usually 10001; --address local needs no cluster."
+        ) from error
+
+
+def _init(address: str, runtime_env: dict[str, Any]) -> None:
+    logging.getLogger("ray.util.client").setLevel(logging.CRITICAL)  # its errors are raised as well
+    options: dict[str, Any] = {"runtime_env": runtime_env, "log_to_driver": False, "logging_level": "ERROR"}
+    if address == LOCAL:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # send nothing unless a command requires it
+        options["include_dashboard"] = False
+    try:
+        ray.init(address=address, **options)
+    except ConnectionError as error:
+        if address != AUTO:
+            raise LaunchError(f"--address {address!r}: {short_error(error)}") from error
+        raise LaunchError(
+            "--address auto: no Ray cluster runs on this machine. Start one with `ray start --head`, give "
+            "ray://HOST:PORT of another, or use --address local."
+        ) from error
+    except (RuntimeError, ValueError, TypeError, ray.exceptions.RayError) as error:
+        raise LaunchError(f"The Ray cluster at {address!r} cannot be used: {short_error(error)}") from error
+
+
+def _stage(folder: Path) -> None:
+    """Copy the packages of this process, with their commit, so that every node runs the same code."""
+    root = Path(bench.__file__).resolve().parent.parent
+    for name in _CODE:
+        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / SHIPPED_STATE).write_text(json.dumps(asdict(source_state(root))))

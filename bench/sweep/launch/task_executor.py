@@ -1,0 +1,233 @@
+"""Runs a task in two steps, possibly on two machines: computes its result, and writes the shard."""
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Self
+
+from bench._util.memory import keep_freed_memory
+from bench._util.memory import out_of_memory as says_out_of_memory
+from bench.context import RunContext
+from bench.errors import RunExitError, TrainingMemoryError, WorkerKilledError
+from bench.experiment.model_file import model_path, write_model
+from bench.record import DifficultyRecord, Predictions, RunRecord, RunStatus
+from bench.results.shards import Shards
+from bench.sweep.coordination.heartbeat import Heartbeat
+from bench.sweep.coordination.leases import Leases
+from bench.sweep.launch.runner_module import Runner, load_runner
+from bench.sweep.launch.tasks import DifficultyTask, FinishedTask, Outcome, RunTask, Surroundings, Task
+from bench.sweep.launch.worker_limits import deadline, set_device_variables
+from bench.sweep.launch.worker_logs import capture_output
+from datasets_registry import BenchError
+
+
+@dataclass(frozen=True)
+class ComputedResult:
+    """The result of a task before it is written, as plain values that can be sent between machines.
+
+    `problem` is the reason of a failure in one line. `memory` is True if memory ran out, and `in_training` if this was
+    before the evaluation. A failed run also has a record. `model` is the content of the run's model file, if requested,
+    or the reason why there is none.
+    """
+
+    task: Task
+    seconds: float
+    record: RunRecord | None = None
+    predictions: tuple[Predictions, ...] = ()
+    difficulties: tuple[DifficultyRecord, ...] = ()
+    problem: str | None = None
+    memory: bool = False
+    in_training: bool = False
+    model: bytes | BenchError | None = None
+
+
+def execute(task: Task, runner: Runner, context: RunContext) -> ComputedResult:
+    """Run one task. Only this function catches all errors of a run; a failure becomes its result."""
+    start = time.monotonic()
+    try:
+        if isinstance(task, DifficultyTask):
+            measured = runner.measure_difficulty(task.backbone, task.dataset, context)
+            return ComputedResult(task, _since(start), difficulties=tuple(measured))
+        chosen = context if task.eval_batch is None else context.model_copy(update={"eval_batch": task.eval_batch})
+        chosen = chosen.model_copy(update={"alongside": task.alongside}) if task.alongside else chosen
+        if chosen.keep_models:
+            record, predictions, model = runner.run_and_keep(task.spec, chosen)
+            return ComputedResult(task, _since(start), record, tuple(predictions), model=model)
+        record, predictions = runner.run_experiment(task.spec, chosen)
+        return ComputedResult(task, _since(start), record, tuple(predictions))
+    except SystemExit as left:
+        error = RunExitError(
+            f"the run called sys.exit({left.code!r}), which would end its process; it must raise an error."
+        )
+        return failed_result(task, error.with_traceback(left.__traceback__), runner, context, seconds=_since(start))
+    except Exception as error:
+        return failed_result(task, error, runner, context, seconds=_since(start))
+
+
+def failed_result(
+    task: Task, error: Exception, runner: Runner, context: RunContext, *, seconds: float
+) -> ComputedResult:
+    """The result of a task that raised `error`, or whose worker died."""
+    record = runner.failed_record(task.spec, error, context) if isinstance(task, RunTask) else None
+    return ComputedResult(
+        task,
+        seconds,
+        record,
+        problem=_line(error),
+        memory=out_of_memory(error),
+        in_training=isinstance(error, TrainingMemoryError),
+    )
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out: an out-of-memory error, or a worker killed by the system."""
+    return isinstance(error, WorkerKilledError) or says_out_of_memory(error)
+
+
+def _write_result(result: ComputedResult, shards: Shards) -> FinishedTask:
+    """Write the shard, unless the run failed and has succeeded before.
+
+    A difficulty that cannot be measured leaves no file, so the next sweep tries again. Raises OSError if the folder
+    cannot be written, and ShardError if the result does not fit into a shard.
+    """
+    task, problem = result.task, result.problem
+    if isinstance(task, DifficultyTask):
+        if problem is None:
+            shards.difficulties.write(task.backbone, task.dataset, result.difficulties)
+    elif result.record is not None and not shards.write(result.record, result.predictions):
+        return FinishedTask(task, Outcome.OK, result.seconds, f"an earlier success is kept, this time: {problem}")
+    if problem is None:
+        return FinishedTask(task, Outcome.OK, result.seconds, _keep_model(result, shards))
+    return FinishedTask(
+        task, Outcome.FAILED, result.seconds, problem, memory=result.memory, in_training=result.in_training
+    )
+
+
+def _keep_model(result: ComputedResult, shards: Shards) -> str:
+    """Write the model of a run whose shard is written; returns the reason if a requested model is missing."""
+    if isinstance(result.model, bytes) and result.record is not None:
+        write_model(model_path(shards.runs, result.record.run_id), result.model)
+    return f"its model is not kept: {_line(result.model)}" if isinstance(result.model, BenchError) else ""
+
+
+def store_result(result: ComputedResult, surroundings: Surroundings) -> FinishedTask:
+    """Write a result. If it does not fit into a shard, the run fails."""
+    shards = Shards(surroundings.runs)
+    try:
+        try:
+            return _write_result(result, shards)
+        except OSError:
+            raise
+        except Exception as error:
+            runner = load_runner(surroundings.runner)
+            failed = failed_result(result.task, error, runner, surroundings.context, seconds=result.seconds)
+            return _write_result(failed, shards)
+    except OSError as error:
+        return write_failure(result.task, surroundings, error, seconds=result.seconds)
+
+
+def write_failure(task: Task, surroundings: Surroundings, error: OSError, *, seconds: float = 0.0) -> FinishedTask:
+    """A task whose result could not be written."""
+    reason = f"{surroundings.runs} cannot be written: {error.strerror or _line(error)}"
+    return FinishedTask(task, Outcome.UNWRITTEN, seconds, reason)
+
+
+def _since(start: float) -> float:
+    return time.monotonic() - start
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+LOGS = "logs"
+"""Folder, below the runs folder, for the output of runs and workers."""
+CHECKPOINTS = "checkpoints"
+"""Folder, below the runs folder, for checkpoints."""
+
+
+class TaskExecutor:
+    """A context manager. If another process computes the results, only `claim` and `release` are used.
+
+    With `own_process`, this process exists only for these tasks: it ends when a run exceeds its time limit, and the
+    output of each run goes to a file.
+    """
+
+    def __init__(self, surroundings: Surroundings, *, own_process: bool) -> None:
+        self.surroundings = surroundings
+        set_device_variables(surroundings.context)
+        self.runner = load_runner(surroundings.runner)
+        self.own_process = own_process
+        if own_process:
+            keep_freed_memory()
+        self.heartbeat = Heartbeat(surroundings.runs, "worker", {"sweep": surroundings.sweep, "task": None})
+        self.leases = Leases(surroundings.runs, self.heartbeat)
+        self.shards = Shards(surroundings.runs)
+
+    def __enter__(self) -> Self:
+        """Start the heartbeat; raises OSError if the runs folder cannot be written."""
+        self.heartbeat.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.heartbeat.__exit__(*error)
+
+    def run(self, task: Task) -> FinishedTask:
+        """Run a task and write its shard, unless another process has finished it or holds its lease."""
+        if (other := self.claim(task)) is not None:
+            return other
+        try:
+            return self._run(task)
+        finally:
+            self.release(task)
+
+    def claim(self, task: Task) -> FinishedTask | None:
+        """Take the lease of a task. Returns None on success, otherwise the result to report."""
+        try:
+            if not self.leases.acquire(task.key):
+                return FinishedTask(task, Outcome.HELD_BY_OTHER, 0.0, here=False)
+        except OSError as error:
+            return write_failure(task, self.surroundings, error)
+        if (done := existing_result(task, self.shards)) is not None:
+            self.leases.release(task.key)
+            return done
+        run = task.spec.run_id if isinstance(task, RunTask) else None
+        self.heartbeat.update(task=task.label, run_id=run, attempt=task.attempt, since=time.monotonic())
+        return None
+
+    def release(self, task: Task) -> None:
+        """Release the lease, whether the task is finished or not."""
+        self.heartbeat.update(task=None, run_id=None, attempt=None, since=time.monotonic())
+        self.leases.release(task.key)
+
+    def _run(self, task: Task) -> FinishedTask:
+        runs = self.surroundings.runs
+        context = self.surroundings.context.model_copy(update={"checkpoints": runs / CHECKPOINTS})
+        with ExitStack() as stack:
+            log = None
+            if self.own_process:
+                try:
+                    path = runs / LOGS / f"{task.key}.log"
+                    log = stack.enter_context(capture_output(path, append=task.attempt > 1))
+                except OSError as error:
+                    return write_failure(task, self.surroundings, error)
+            with deadline(self.surroundings.limits, end_process=log):
+                result = execute(task, self.runner, context)
+        done = store_result(result, self.surroundings)
+        if done.outcome is Outcome.OK or (done.outcome is Outcome.FAILED and not done.memory):
+            (runs / CHECKPOINTS / f"{task.key}.safetensors").unlink(missing_ok=True)
+        return done
+
+
+def existing_result(task: Task, shards: Shards) -> FinishedTask | None:
+    """The result that another process has written since the task was planned, or None."""
+    if isinstance(task, RunTask):
+        stamp = shards.stamp(task.spec.run_id)
+        status = None if stamp in (None, task.known_stamp) else shards.status(task.spec.run_id)
+        if status is RunStatus.FAILED:
+            return FinishedTask(task, Outcome.FAILED, 0.0, "it failed in another sweep", here=False)
+        return None if status is None else FinishedTask(task, Outcome.OK, 0.0, here=False)
+    stamp = shards.difficulties.stamp(task.backbone, task.dataset)
+    if stamp in (None, task.known_stamp) or not shards.difficulties.has(task.backbone, task.dataset):
+        return None
+    return FinishedTask(task, Outcome.OK, 0.0, here=False)

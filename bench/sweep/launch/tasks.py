@@ -1,0 +1,203 @@
+"""Tasks, their outcomes, and the surroundings that a worker needs to run them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, cast
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from bench._util.files import slug
+from bench.context import RunContext
+from bench.spec import ExperimentSpec
+
+DEFAULT_RUNNER = "bench.experiment.runner"
+
+
+@dataclass(frozen=True)
+class RunTask:
+    """Run one spec and write its shard.
+
+    Args:
+        known_stamp: stamp of the shard at planning (`Shards.stamp`). A shard with another stamp is a new result.
+        attempt: number of the attempt, from 1.
+        eval_batch: test images per batch; None for the context's value.
+        alongside: the other runs of its stack, see `bench.sweep.planning`.
+        alone: whether no other run of the sweep may run at the same time.
+        head: whether it trains on stored features only and is assigned separately from runs through a tower, see
+            `bench.sweep.planning`.
+    """
+
+    spec: ExperimentSpec
+    known_stamp: str | None = None
+    attempt: int = 1
+    eval_batch: int | None = None
+    alongside: tuple[ExperimentSpec, ...] = ()
+    alone: bool = False
+    head: bool = False
+    kind: Literal["run"] = "run"
+
+    @property
+    def key(self) -> str:
+        """Name of its lease and its log."""
+        return self.spec.run_id
+
+    @property
+    def label(self) -> str:
+        """A short name for messages."""
+        return self.spec.label()
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Backbone and dataset. Tasks with the same pair share frozen features."""
+        return self.spec.backbone, self.spec.dataset
+
+    @property
+    def group(self) -> tuple[str, str, int | str]:
+        """Tasks of one group are best run one after the other.
+
+        They are the runs of one stack, or share features, support set and views.
+        """
+        if self.alongside:
+            return *self.pair, min(self.key, *(spec.run_id for spec in self.alongside))
+        return *self.pair, f"heads of seed {self.spec.seed}" if self.head else self.spec.seed
+
+
+@dataclass(frozen=True)
+class DifficultyTask:
+    """Measure the difficulty of one dataset for one backbone; `known_stamp` and `attempt` as for runs."""
+
+    backbone: str
+    dataset: str
+    known_stamp: str | None = None
+    attempt: int = 1
+    kind: Literal["difficulty"] = "difficulty"
+
+    @property
+    def key(self) -> str:
+        """Name of its lease and its log."""
+        return f"difficulty.{slug(self.backbone)}.{slug(self.dataset)}"
+
+    @property
+    def label(self) -> str:
+        """A short name for messages."""
+        return f"difficulty of {self.dataset} for {self.backbone}"
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Backbone and dataset."""
+        return self.backbone, self.dataset
+
+    @property
+    def group(self) -> tuple[str, str, int | str]:
+        """A separate group: every run of the same backbone and dataset uses its test features."""
+        return *self.pair, -1
+
+
+Task = RunTask | DifficultyTask
+
+
+class Outcome(StrEnum):
+    """How a task ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+    HELD_BY_OTHER = "held by other"
+    """Another process holds its lease. The supervisor checks it again later."""
+    UNWRITTEN = "unwritten"
+    """The result could not be written. No further task is assigned, since its result would be lost too."""
+
+
+@dataclass(frozen=True)
+class FinishedTask:
+    """A task that ended. If it is ok or failed, its shard is on disk.
+
+    `memory` is True if it failed because memory ran out, `in_training` if this was before the evaluation, and `here` is
+    False if another sweep ran it.
+    """
+
+    task: Task
+    outcome: Outcome
+    seconds: float
+    message: str = ""
+    memory: bool = False
+    in_training: bool = False
+    here: bool = True
+
+    def dump(self) -> dict[str, object]:
+        """JSON values, without the task."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if name != "task"}
+
+    @classmethod
+    def load(cls, task: Task, value: Mapping[str, Any]) -> Self:
+        """The inverse of `dump`; other keys are ignored."""
+        names = {field.name for field in fields(cls)} - {"task"}
+        given = {name: item for name, item in value.items() if name in names}
+        return cls(task, **given | {"outcome": Outcome(given["outcome"])})
+
+
+@dataclass(frozen=True)
+class LaunchSummary:
+    """The outcome of a sweep. Tasks that are missing from `finished` were never completed."""
+
+    finished: tuple[FinishedTask, ...]
+    interrupted: bool
+
+    @property
+    def failures(self) -> list[FinishedTask]:
+        """The failed runs, in the order of their failures."""
+        return [item for item in self._failed if isinstance(item.task, RunTask)]
+
+    @property
+    def unmeasured(self) -> list[FinishedTask]:
+        """The difficulties that could not be measured; they do not count as failed runs."""
+        return [item for item in self._failed if isinstance(item.task, DifficultyTask)]
+
+    @property
+    def _failed(self) -> list[FinishedTask]:
+        return [item for item in self.finished if item.outcome is Outcome.FAILED]
+
+    @property
+    def unwritten(self) -> FinishedTask | None:
+        """The first task whose result could not be written, or None."""
+        return next((item for item in self.finished if item.outcome is Outcome.UNWRITTEN), None)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of one run: wall-clock seconds, and bytes of private memory of its process; None for no limit."""
+
+    seconds: float | None = None
+    memory_bytes: int | None = None
+
+
+class Surroundings(BaseModel):
+    """Everything that a worker needs besides its tasks, sent as JSON.
+
+    `sweep` is the name of the sweep's heartbeat. `variables` are set in the worker's environment before it uses its
+    device, such as the one that selects a single GPU.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    runs: Path
+    context: RunContext
+    runner: str = DEFAULT_RUNNER
+    limits: Limits = Limits()
+    sweep: str = ""
+    variables: dict[str, str] = {}
+
+
+_TASK: TypeAdapter[Task] = TypeAdapter(Annotated[Task, Field(discriminator="kind")])
+
+
+def dump_task(task: Task) -> dict[str, object]:
+    """A task as JSON values."""
+    return cast(dict[str, object], _TASK.dump_python(task, mode="json"))
+
+
+def load_task(value: Mapping[str, object]) -> Task:
+    """The inverse of `dump_task`."""
+    return _TASK.validate_python(value)

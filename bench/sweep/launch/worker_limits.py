@@ -1,0 +1,100 @@
+"""Limits and environment variables of a worker process."""
+
+import faulthandler
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import IO
+
+from bench.context import RunContext
+from bench.errors import RunTimeoutError
+from bench.sweep.launch.tasks import Limits
+
+CAN_LIMIT_MEMORY = sys.platform == "linux"
+"""Whether this system can limit the memory of a process."""
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""Environment variables that set the threads of the numerical libraries."""
+GRACE = 10.0
+"""Seconds that a worker has after the time limit to end itself before it is killed."""
+
+
+@contextmanager
+def deadline(limits: Limits, *, end_process: IO[bytes] | None) -> Iterator[None]:
+    """Stop the block when its time limit, if there is one, is exceeded.
+
+    With a file as `end_process`, the stack of every thread is written to it and the process ends, even inside compiled
+    code that never returns to Python. With None, RunTimeoutError is raised once the main thread runs Python code again.
+    """
+    if limits.seconds is None:
+        yield
+    elif end_process is not None:
+        faulthandler.dump_traceback_later(limits.seconds, exit=True, file=end_process)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+    else:
+        with _alarm(limits.seconds):
+            yield
+
+
+@contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGALRM"):
+        yield
+        return
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise RunTimeoutError(timeout_message(seconds))
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def timeout_message(seconds: float) -> str:
+    """The message for a run that exceeded its time limit."""
+    return f"it took longer than the {seconds:g} s of --timeout and was stopped."
+
+
+def limit_memory(limits: Limits) -> None:
+    """Make allocations above the limit fail in this process; Python and torch then raise their own errors.
+
+    Only private writable memory counts, not reserved addresses, since CUDA reserves many gigabytes. Does nothing if
+    `CAN_LIMIT_MEMORY` is False.
+    """
+    if limits.memory_bytes is None or sys.platform != "linux":
+        return
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = limits.memory_bytes if hard == resource.RLIM_INFINITY else min(limits.memory_bytes, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
+
+
+_WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+"""cuBLAS's workspace; with this value its results do not depend on the order in which streams finish."""
+
+
+def device_variables(device: str, *, fast: bool) -> dict[str, str]:
+    """Environment variables that a worker needs before torch starts, without those that the user has set."""
+    if device.startswith("cuda") and not fast:
+        wanted = {_WORKSPACE: ":4096:8"}
+    elif device == "mps":
+        wanted = {"PYTORCH_ENABLE_MPS_FALLBACK": "1"}
+    else:
+        wanted = {}
+    return {name: value for name, value in wanted.items() if name not in os.environ}
+
+
+def set_device_variables(context: RunContext) -> None:
+    """Set the variables in this process, which must not have used the device yet."""
+    os.environ.update(device_variables(context.device, fast=context.fast))

@@ -1,0 +1,176 @@
+"""Options of a sweep: their choices, how the command line shows them, and parsers of their texts. Loads no torch."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from bench._util.words import ALL, ALL_SHOTS
+from bench.errors import UsageError
+from datasets_registry import did_you_mean
+
+
+class Panel(StrEnum):
+    """Groups of options in `etl-bench run --help`."""
+
+    WHAT = "What to run"
+    HOW = "How to run it"
+    WHERE = "Where to read and write"
+    ADVANCED = "Advanced"
+    RAY = "Ray"
+    SLURM = "Slurm"
+
+
+@dataclass(frozen=True)
+class Option:
+    """How the command line shows a field.
+
+    Args:
+        name: long name, if it differs from the field's.
+        env: environment variable that sets it.
+    """
+
+    panel: Panel = Panel.ADVANCED
+    short: str | None = None
+    name: str | None = None
+    env: str | None = None
+    hidden: bool = False
+
+
+class RecipeChoice(StrEnum):
+    """Where training settings come from: the papers, or short settings for the demo backbone."""
+
+    PUBLISHED = "published"
+    DEMO = "demo"
+
+
+class RerunPolicy(StrEnum):
+    """Which existing runs are computed again. Each policy includes the previous one."""
+
+    MISSING = "missing"
+    """Only runs without a shard. A failed run is not repeated."""
+    FAILED = "failed"
+    """Also failed runs."""
+    STALE = "stale"
+    """Also runs whose code, weights or data have changed since the run."""
+    ALL = "all"
+    """Every run. A failure never replaces an earlier success."""
+
+
+class LauncherName(StrEnum):
+    """Where runs are computed."""
+
+    LOCAL = "local"
+    INLINE = "inline"
+    RAY = "ray"
+    SLURM = "slurm"
+
+
+EnumT = TypeVar("EnumT", bound=StrEnum)
+MOST_NUMBERS = 10_000
+"""Of a range of shots or seeds, so that a typing error does not fill the memory."""
+
+
+def split_list(texts: Sequence[str]) -> list[str]:
+    """Comma-separated texts as one list.
+
+    Commas inside one item do not split it: options of a dataset (`name:a=1,b=2`) and of local weights
+    (`ARCH=FILE,quickgelu,preprocess=openai`).
+    """
+    from methods import is_weights_option
+
+    found: list[str] = []
+    for text in texts:
+        items = [""]
+        for part in (part.strip() for part in text.split(",")):
+            has_options = ":" in items[-1] and not items[-1].startswith(("hf-hub:", "local-dir:"))
+            is_dataset_option = has_options and "=" in part and ":" not in part
+            if is_dataset_option or ("=" in items[-1] and is_weights_option(part)):
+                items[-1] += f",{part}"
+            else:
+                items.append(part)
+        found += filter(None, items)
+    return found
+
+
+def _numbers(first: int, last: int, option: str) -> range:
+    """The numbers from `first` to `last`; raises UsageError if they are too many."""
+    if last - first >= MOST_NUMBERS:
+        raise UsageError(f"{option} {first}-{last} are {last - first + 1} numbers; give at most {MOST_NUMBERS}.")
+    return range(first, last + 1)
+
+
+def parse_numbers(text: str, option: str, *, lone_is_count: bool = False) -> list[int]:
+    """Numbers and ranges; `lone_is_count` reads a single N as 1 to N. Raises UsageError for anything else."""
+    wrong = UsageError(f"{option} {text!r} is not a list of whole numbers; write 16, 1,2,4 or 1-3.")
+    if lone_is_count and text.strip().isdecimal():
+        if int(text) < 1:
+            raise UsageError(
+                f"{option} {text!r} means no seed at all; write a count of at least 1, or '0,' for seed 0."
+            )
+        return list(_numbers(1, int(text), option))
+    found: list[int] = []
+    for part in (part.strip() for part in text.split(",")):
+        first, dash, last = part.partition("-")
+        if not part:
+            continue
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise wrong
+        found += _numbers(int(first), int(last) if dash else int(first), option)
+    if not found:
+        raise wrong
+    return found
+
+
+def parse_shots(text: str, option: str = "--shots") -> list[int]:
+    """Numbers of shots, where `all` stands for all training images (`ALL_SHOTS`).
+
+    Example:
+        >>> parse_shots("1,16") + parse_shots("all")
+        [1, 16, 2147483647]
+    """
+    parts = [part.strip() for part in text.split(",")]
+    numbers = ",".join(part for part in parts if part != ALL)
+    if ALL in parts and not numbers.strip(","):
+        return [ALL_SHOTS]
+    return [*parse_numbers(numbers, option), *([ALL_SHOTS] if ALL in parts else [])]
+
+
+def parse_choice(kind: type[EnumT], text: str, option: str) -> EnumT:
+    """One value of an enumeration; raises UsageError that lists near misses and all values."""
+    values = [str(item) for item in kind]
+    if text in values:
+        return kind(text)
+    hint = did_you_mean(text, values, most=1)
+    raise UsageError(f"{option} {text!r} is unknown.{hint} Allowed: {', '.join(values)}.")
+
+
+def parse_slurm_set(texts: Sequence[str]) -> dict[str, str | bool]:
+    """Options of sbatch by long name; raises UsageError if malformed or if `run` has an own option for it."""
+    own = {"partition": "--partition", "time": "--time", "mem": "--mem", "cpus-per-task": "--cpus", "array": "--jobs"}
+    found: dict[str, str | bool] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        key = key.strip().lstrip("-").replace("_", "-")
+        if not re.fullmatch(r"[a-z][a-z-]*", key) or "\n" in value:
+            raise UsageError(f"--slurm-set {text!r} is not key=value with the long name of an sbatch option.")
+        if key in own:
+            raise UsageError(f"--slurm-set {text!r}: use {own[key]} instead.")
+        found[key] = value if equals else True
+    return found
+
+
+def minutes(text: str, option: str) -> int:
+    """A duration in Slurm's notation as whole minutes, rounded up.
+
+    The text is `MINUTES`, `MM:SS`, `HH:MM:SS`, `D-HH`, `D-HH:MM` or `D-HH:MM:SS`; UsageError for any other, or zero.
+    """
+    match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text.strip())
+    days, first, second, third = (int(part or 0) for part in match.groups()) if match else (0, 0, 0, 0)
+    if match is None or not days + first + second + third:
+        raise UsageError(f"{option} {text!r} is not a duration; write minutes, HH:MM:SS or DAYS-HH:MM:SS.")
+    if match[1] is None and match[4] is None:  # minutes and seconds
+        first, second, third = 0, first, second
+    return (days * 24 + first) * 60 + second + math.ceil(third / 60)

@@ -1,0 +1,170 @@
+"""Sweep files: the options of a sweep as TOML, with the ids of its runs, and sweeps that are not finished."""
+
+import hashlib
+import json
+import shlex
+import tomllib
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench._util.files import write_atomically
+from bench._util.words import counted
+from bench.errors import UsageError
+from bench.results.shards import Shards
+from bench.spec import ExperimentSpec
+from bench.sweep.expansion import expand
+from bench.sweep.request import SweepRequest, option_name
+from datasets_registry import BenchError, did_you_mean
+
+SWEEPS = "sweeps"
+"""Folder of the kept sweep files, below the runs folder."""
+_PLAN = "plan"
+"""Table of a kept sweep file that lists its runs. Reading the options ignores it."""
+
+
+def read_sweep_file(path: Path) -> dict[str, Any]:
+    """The values of a sweep file by field name; raises UsageError if it cannot be read or has an unknown option."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"The sweep file {path} cannot be read: {error.strerror or error}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"The sweep file {path} is not valid TOML: {error}.") from None
+    values.pop(_PLAN, None)
+    fields = {option_name(field): field for field in SweepRequest.model_fields}
+    unknown = [name for name in values if name.replace("_", "-") not in fields]
+    if unknown:
+        raise UsageError(
+            f"The sweep file {path} sets the unknown option {unknown[0]!r}.{did_you_mean(unknown[0], list(fields))} "
+            f"Allowed: {', '.join(fields)}."
+        )
+    return {fields[name.replace("_", "-")]: value for name, value in values.items()}
+
+
+def sweep_toml(request: SweepRequest) -> str:
+    """The options that differ from their defaults, and given options whose default depends on the datasets."""
+    values = request.model_dump(mode="json")
+    fields, given = type(request).model_fields, request.model_fields_set & {"backbones", "protocol"}
+    chosen = {
+        key: value for key, value in values.items() if key in given or getattr(request, key) != fields[key].default
+    }
+    return "".join(f"{option_name(key)} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in chosen.items())
+
+
+def keep_sweep_file(request: SweepRequest, specs: Iterable[ExperimentSpec]) -> None:
+    """Write the request, with the ids of all its runs, to `sweeps/<digest>.toml`; the same request is kept once."""
+    text = sweep_toml(request)
+    path = request.runs / SWEEPS / f"{hashlib.sha256(text.encode()).hexdigest()[:12]}.toml"
+    run_ids = ",\n".join(f'  "{spec.run_id}"' for spec in specs)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, f"{text}\n[{_PLAN}]\nrun_ids = [\n{run_ids}\n]\n".encode())
+
+
+def planned_run_ids(file: Path) -> list[str]:
+    """The run ids of a kept sweep file; empty for files of the first releases. Raises UsageError if it is damaged."""
+    try:
+        values = tomllib.loads(file.read_text("utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"The plan of a sweep, {file}, cannot be read: {error}. Delete it to go on.") from None
+    listed = values.get(_PLAN, {})
+    return [str(run_id) for run_id in listed.get("run_ids", [])] if isinstance(listed, dict) else []
+
+
+_NAMED = 3
+"""Methods or datasets that a sentence names; it counts the others."""
+
+
+@dataclass(frozen=True)
+class UnfinishedSweep:
+    """A sweep with runs that have no result, not even a failed one.
+
+    Args:
+        file: the kept sweep file.
+        planned: how many runs it has.
+        run_ids: of the missing runs.
+        missing: those of them that this release can expand from the file; the others have no names.
+        command: completes the sweep.
+    """
+
+    file: Path
+    planned: int
+    run_ids: tuple[str, ...]
+    missing: tuple[ExperimentSpec, ...]
+    command: str
+
+    @property
+    def done(self) -> int:
+        """The number of runs with a result."""
+        return self.planned - len(self.run_ids)
+
+    @property
+    def counts(self) -> str:
+        """The number of finished runs as text."""
+        are = "is" if self.done == 1 else "are"
+        return f"Incomplete sweep: {self.done} of {counted(self.planned, 'planned run')} {are} done"
+
+    @property
+    def missing_text(self) -> str:
+        """The number of missing runs, with their methods and datasets."""
+        methods = _names("method", [spec.method for spec in self.missing])
+        datasets = _names("dataset", [spec.dataset for spec in self.missing])
+        what = f": {methods} on {datasets}" if self.missing else ""
+        are = "is" if len(self.run_ids) == 1 else "are"
+        return f"{len(self.run_ids)} {are} missing{what}"
+
+    def __str__(self) -> str:
+        advice = f"To complete it: `{self.command}`. To drop its plan, delete {self.file}."
+        return f"{self.counts}; {self.missing_text}. {advice}"
+
+
+def unfinished_sweeps(runs: Path, on_disk: Container[str] | None = None) -> list[UnfinishedSweep]:
+    """The sweeps with missing runs, newest first. A run that several sweeps planned is missing from the newest alone.
+
+    Args:
+        on_disk: ids of the runs with a result; None looks for them.
+
+    Raises UsageError if a kept sweep file is damaged.
+    """
+    files = sorted((runs / SWEEPS).glob("*.toml"), key=lambda file: (-file.stat().st_mtime, file.name))
+    if not files:
+        return []
+    known = {entry.run_id for entry in Shards(runs).scan()} if on_disk is None else on_disk
+    found, named = [], set[str]()
+    for file in files:
+        planned = planned_run_ids(file)
+        missing = [run_id for run_id in planned if run_id not in known and run_id not in named]
+        named.update(missing)
+        if missing:
+            found.append(_unfinished(file, runs, planned, missing))
+    return found
+
+
+def missing_specs(sweeps: Sequence[UnfinishedSweep]) -> list[ExperimentSpec]:
+    """The missing runs of several sweeps."""
+    return [spec for sweep in sweeps for spec in sweep.missing]
+
+
+def _unfinished(file: Path, runs: Path, planned: Sequence[str], missing: Sequence[str]) -> UnfinishedSweep:
+    try:
+        request = SweepRequest.build(**read_sweep_file(file))
+        specs = {spec.run_id: spec for spec in expand(request).specs}
+    except BenchError:  # a method or a file of the sweep is gone; running its command says which
+        folder, specs = Path(), {}
+    else:
+        folder = request.runs
+    elsewhere = "" if folder == runs else f" --runs {shlex.quote(str(runs))}"
+    return UnfinishedSweep(
+        file,
+        len(planned),
+        tuple(missing),
+        tuple(specs[run_id] for run_id in missing if run_id in specs),
+        f"etl-bench run {shlex.quote(str(file))}{elsewhere}",
+    )
+
+
+def _names(noun: str, names: Sequence[str]) -> str:
+    distinct = list(dict.fromkeys(names))
+    more = f" and {len(distinct) - _NAMED} more" if len(distinct) > _NAMED else ""
+    return f"{counted(len(distinct), noun)} ({', '.join(distinct[:_NAMED])}{more})"

@@ -1,0 +1,1 @@
+"""Public names of `bench.tuned_models`; `__init__.py` loads each on first use."""

@@ -1,0 +1,152 @@
+"""Exports of a tuned model, each compared with the model's own logits before it is written."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench._util.files import check_output_file, check_output_folder, write_atomically
+from bench.errors import UsageError
+from bench.experiment.model_file import ModelInfo, model_card
+from bench.tuned_models.export.description import description, preprocessing
+
+if TYPE_CHECKING:
+    from methods import Method
+
+
+MODEL = "model.safetensors"
+
+
+def hub_files(info: ModelInfo, model_file: bytes) -> dict[str, bytes]:
+    """The files of the folder by name."""
+    card = model_card(info, Path(MODEL))
+    note = (
+        "## Classes and preprocessing\n\n`classes.json` lists the class names in the order of the logits, and "
+        "`preprocessing.json` says how an image becomes pixels. The model file holds what was learned, without the "
+        f"frozen backbone {info.spec.backbone}: its weights must have the digest `{info.backbone_digest}`.\n"
+    )
+    return {
+        MODEL: model_file,
+        "README.md": f"{front_matter(info)}\n{card}\n{note}".encode(),
+        "classes.json": _json(list(info.classes.names)),
+        "preprocessing.json": _json(preprocessing(info)),
+        "config.json": _json(description(info) | {"settings": info.spec.config, "recipe": info.spec.recipe}),
+    }
+
+
+def front_matter(info: ModelInfo) -> str:
+    """The header of the card, as YAML; every value is JSON, which is YAML too."""
+    results = [
+        {
+            "task": {"type": "image-classification"},
+            "dataset": {"name": info.spec.dataset, "type": info.spec.dataset, "split": score.split},
+            "metrics": [{"type": "accuracy", "value": round(score.accuracy, 6)}],
+        }
+        for score in info.scores
+    ]
+    name = f"{info.spec.method} on {info.spec.dataset}"
+    values: dict[str, Any] = {
+        "library_name": "clip-etl-bench",
+        "pipeline_tag": "image-classification",
+        "tags": ["clip", "few-shot", "efficient-transfer-learning", info.spec.method, info.spec.backbone],
+        "metrics": ["accuracy"],
+        "model-index": [{"name": name, "results": results}],
+    }
+    lines = [f"{key}: {json.dumps(value)}" for key, value in values.items()]
+    return "\n".join(["---", *lines, "---", ""])
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+FORMATS = {
+    "onnx": ".onnx",
+    "torchscript": ".pt",
+    "linear": ".safetensors",
+    "hf-folder": "",
+}
+"""Formats with the usual suffix of their file; a folder has none."""
+
+
+def check_export(form: str, out: Path, *, force: bool = False) -> None:
+    """Raise UsageError for an unknown format, or a place where nothing can be written; creates nothing."""
+    if form not in FORMATS:
+        raise UsageError(f"--format {form} is unknown; choose {', '.join(FORMATS)}.")
+    if form == "hf-folder":
+        check_output_folder(out, "--out")
+        if out.exists() and not out.is_dir():
+            raise UsageError(f"--out {out} is a file; --format hf-folder writes a folder.")
+        taken = out.is_dir() and any(out.iterdir())
+    else:
+        check_output_file(out, "--out")
+        taken = out.exists()
+    if taken and not force:
+        raise UsageError(f"--out {out} exists already; choose another place, or replace it with --force.")
+
+
+def export_model(
+    info: "ModelInfo", method: "Method[Any] | None", form: str, out: Path, *, source: Path, force: bool = False
+) -> None:
+    """Export a model and compare it with its own logits.
+
+    Args:
+        method: the restored method; `hf-folder` needs none.
+        source: the model file, which `hf-folder` copies.
+
+    Raises:
+        UsageError: as `check_export` does.
+        ExportError: the format cannot represent the method, or a package is missing.
+    """
+    check_export(form, out, force=force)
+    if form == "hf-folder":
+        from bench.experiment.model_file import read_model
+
+        read_model(source)  # raises for a damaged file
+        _write_folder(out, hub_files(info, source.read_bytes()))
+        return
+    assert method is not None, "only the folder needs no method"
+    if form == "linear":
+        content = _linear(info, method)
+    else:
+        from bench.tuned_models.export import graph_files
+
+        content = graph_files.onnx(info, method) if form == "onnx" else graph_files.torchscript(info, method)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(out, content)
+
+
+def _linear(info: "ModelInfo", method: "Method[Any]") -> bytes:
+    """`weight` and `bias` as safetensors; class names and the kind of feature are in its header."""
+    import safetensors.torch
+
+    from bench.tuned_models.export.linear_head import linear_head
+
+    head = linear_head(info, method)
+    facts = description(info) | {
+        "feature": head.feature,
+        "formula": "logits = weight @ feature + bias; probabilities = softmax(logits / temperature)",
+    }
+    header = {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
+    return safetensors.torch.save({"weight": head.weight, "bias": head.bias}, header)
+
+
+def _write_folder(out: Path, files: Mapping[str, bytes]) -> None:
+    """Write the files into a new folder that then takes the place of `out`."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    draft = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    try:
+        draft.mkdir()
+        for name, content in files.items():
+            (draft / name).write_bytes(content)
+        if out.is_dir():
+            old = out.with_name(f".{out.name}.{os.getpid()}.old")
+            out.rename(old)
+            draft.rename(out)
+            shutil.rmtree(old)
+        else:
+            draft.rename(out)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

@@ -1,0 +1,35 @@
+"""Finds a model file by its path, its run id or its dataset. Loads no torch."""
+
+from pathlib import Path
+
+from bench.errors import UsageError
+from bench.experiment.model_file import MODELS, SUFFIX, list_models
+
+
+def find_model(name: str | Path, runs: Path = Path("runs")) -> Path:
+    """The model file of a path, of the beginning of a run id, or of a dataset with one model below `runs`.
+
+    `models/birds` also means the model of dataset `birds`.
+
+    Raises UsageError if there is no such model, or more than one.
+    """
+    given = Path(name)
+    for path in (given, given.with_name(given.name + SUFFIX)):
+        if path.is_file():
+            return path
+    if given.parent == Path(MODELS):
+        name = given.name
+    models = list_models(runs / MODELS)
+    by_id = [m.path for m in models if m.path.stem.startswith(str(name))]
+    by_dataset = [m.path for m in models if m.info is not None and m.info.spec.dataset == str(name)]
+    found = by_id or by_dataset
+    if len(found) == 1:
+        return found[0]
+    if found:
+        methods = {m.path: f" ({m.info.spec.method})" for m in models if m.info is not None}
+        ids = ", ".join(f"{path.stem}{methods.get(path, '')}" for path in found)
+        raise UsageError(f"{name} is the name of {len(found)} models in {runs / MODELS}: {ids}; give one of these ids.")
+    raise UsageError(
+        f"There is no model {name}: no such file, and none of the {len(models)} in {runs / MODELS} has this name. "
+        "`etl-bench models` lists them, and `run --keep-models best` makes them."
+    )

@@ -1,0 +1,308 @@
+"""Predicts image files and writes one row per image, as CSV, JSON lines or parquet."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from bench._util.files import sync_folder
+from bench._util.prefetch import parallel_map, prefetch
+from bench._util.words import counted
+from bench.errors import UsageError
+from bench.tuned_models.image_sources import ImageItem, check_sources, image_items
+from bench.tuned_models.tuned_model import BATCH, TunedModel
+from datasets_registry import BadImageError
+from reports.presenters.galleries import Gallery
+
+Row = Mapping[str, Any]
+
+
+def columns_of(top: int) -> list[str]:
+    """The columns of a table with the `top` most probable classes."""
+    best = [name for i in range(2, top + 1) for name in (f"label_{i}", f"probability_{i}")]
+    return ["image", "label", "probability", *best, "novelty", "unlike", "error"]
+
+
+class PartialTable:
+    """Rows of an unfinished prediction, beside the output.
+
+    Args:
+        key: everything that the rows depend on; a partial file with another key is not resumed.
+    """
+
+    def __init__(self, out: Path, key: Mapping[str, Any]) -> None:
+        self.out, self.key = out, dict(key)
+        self.path = out.with_name(f"{out.name}.partial")
+
+    def begin(self, *, resume: bool) -> int:
+        """Check and open the file; returns the number of existing rows. Raises UsageError."""
+        if not self.path.exists():
+            self.out.parent.mkdir(parents=True, exist_ok=True)
+            self.path.write_text(json.dumps(self.key) + "\n", encoding="utf-8")
+            return 0
+        if not resume:
+            raise UsageError(
+                f"{self.path} has the rows of a prediction that did not finish. Continue with --resume, or delete it."
+            )
+        with self.path.open("r+b") as file:  # a killed process may have left half a line
+            content_end = file.seek(0, 2)
+            whole, position, lines = 0, 0, 0
+            file.seek(0)
+            for line in file:
+                position += len(line)
+                if line.endswith(b"\n"):
+                    whole, lines = position, lines + 1
+            if whole < content_end:
+                file.truncate(whole)
+        with self.path.open(encoding="utf-8") as text:
+            header = text.readline()
+        if not lines or json.loads(header) != self.key:
+            raise UsageError(
+                f"{self.path} belongs to another model, other classes or other options and is not continued; delete it."
+            )
+        return lines - 1
+
+    def append(self, rows: Sequence[Row]) -> None:
+        """Add finished rows."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """All rows so far."""
+        with self.path.open(encoding="utf-8") as file:
+            next(file)
+            yield from (json.loads(line) for line in file)
+
+    def finish(self, columns: Sequence[str]) -> None:
+        """Write the output from the rows, and remove the partial file."""
+        draft = self.out.with_name(f".{self.out.name}.draft")
+        try:
+            FORMATS[self.out.suffix.lower()](draft, columns, self.rows())
+            draft.replace(self.out)
+        finally:
+            draft.unlink(missing_ok=True)
+        sync_folder(self.out.parent)
+        self.path.unlink()
+
+    def discard(self) -> None:
+        """Remove the partial file."""
+        self.path.unlink(missing_ok=True)
+
+
+def check_format(out: Path) -> None:
+    """Raise UsageError for an unknown suffix, or for parquet without pyarrow."""
+    if out.suffix.lower() not in FORMATS:
+        raise UsageError(f"--out {out}: the suffix decides the format; use {', '.join(FORMATS)}.")
+    if out.suffix.lower() == ".parquet":
+        try:
+            import pyarrow  # noqa: F401
+        except ImportError:
+            raise UsageError(
+                f"--out {out} needs pyarrow. Run `pip install 'clip-etl-bench[hf]'`, or write a .csv file."
+            ) from None
+
+
+def write_csv_rows(file: IO[str], columns: Sequence[str], rows: Iterator[Row], *, header: bool = True) -> None:
+    """Write rows as CSV lines; missing values are empty."""
+    writer = csv.DictWriter(file, list(columns), restval="", lineterminator="\n")
+    if header:
+        writer.writeheader()
+    for row in rows:
+        writer.writerow({name: _cell(value) for name, value in row.items()})
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def _write_csv(path: Path, columns: Sequence[str], rows: Iterator[Row]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        write_csv_rows(file, columns, rows)
+
+
+def _write_json_lines(path: Path, columns: Sequence[str], rows: Iterator[Row]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps({name: row.get(name) for name in columns}, ensure_ascii=False) + "\n")
+
+
+def _write_parquet(path: Path, columns: Sequence[str], rows: Iterator[Row]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def kind(name: str) -> pa.DataType:
+        if name.startswith("probability") or name == "novelty":
+            return pa.float32()
+        return pa.bool_() if name == "unlike" else pa.string()
+
+    schema = pa.schema([(name, kind(name)) for name in columns])
+    with pq.ParquetWriter(path, schema) as writer:
+        block: list[Row] = []
+        for row in rows:
+            block.append(row)
+            if len(block) == 10_000:
+                writer.write_table(pa.Table.from_pylist(block, schema=schema))
+                block = []
+        writer.write_table(pa.Table.from_pylist(block, schema=schema))
+
+
+FORMATS: dict[str, Callable[[Path, Sequence[str], Iterator[Row]], None]] = {
+    ".csv": _write_csv,
+    ".jsonl": _write_json_lines,
+    ".parquet": _write_parquet,
+}
+"""The writer of each suffix."""
+
+
+@dataclass(frozen=True)
+class PredictionSummary:
+    """Numbers of images: in total, unreadable, and unlike the training images."""
+
+    images: int
+    unreadable: int
+    unlike: int
+    resumed: int = 0
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """A decoded image, or the reason why it cannot be read; `open` decodes it again."""
+
+    name: str
+    open: Callable[[], Image.Image]
+    rendered: NDArray[np.uint8] | None
+    error: str
+
+
+def predict_files(
+    model: TunedModel,
+    sources: Sequence[str],
+    out: Path | None,
+    *,
+    on_rows: Callable[[list[str], Sequence[Row]], None] = lambda *_: None,
+    page: Path | None = None,
+    resume: bool = False,
+    top: int = 5,
+    batch: int = BATCH,
+) -> PredictionSummary:
+    """Predict the images of all sources into a table and a page.
+
+    Without `out`, rows go to `on_rows(columns, rows)` alone. Raises UsageError, leaving nothing behind, if a source
+    does not exist or no image can be read.
+    """
+    check_sources(sources)
+    top = min(top, len(model.classes))
+    columns, items = columns_of(top), image_items(sources)
+    key = {"run": model.info.run_id, "classes": list(model.classes), "top": top, "sources": list(sources)}
+    table = None if out is None else PartialTable(out, key)
+    done = table.begin(resume=resume) if table else 0
+    gallery = Gallery() if page else None
+    counts, complete = _Counts(gallery), False
+    try:
+        if table and done:
+            for row, opened in _matching_rows(model, table, items):
+                counts.add(row, opened)
+        for decoded in _decoded_batches(model, items, batch):
+            rows = _rows(model, decoded, top)
+            if table:
+                table.append(rows)
+            for row, one in zip(rows, decoded, strict=True):
+                counts.add(row, one.open)
+            on_rows(columns, rows)
+        if counts.unreadable == counts.images:
+            tried = counted(counts.images, "image")
+            raise UsageError(f"No image of {', '.join(sources)} can be read ({tried} tried); nothing was written.")
+        complete = True
+    finally:
+        if table and not complete and counts.unreadable == counts.images and not done:
+            table.discard()
+    if table:
+        table.finish(columns)
+    if gallery and page:
+        gallery.write(page, model.info, unreadable=counts.unreadable)
+    return PredictionSummary(counts.images, counts.unreadable, counts.unlike, done)
+
+
+@dataclass
+class _Counts:
+    """Counts rows, and offers each to the gallery."""
+
+    gallery: Gallery | None
+    images: int = 0
+    unreadable: int = 0
+    unlike: int = 0
+
+    def add(self, row: Row, opened: Callable[[], Image.Image]) -> None:
+        self.images += 1
+        self.unreadable += bool(row["error"])
+        self.unlike += bool(row["unlike"])
+        if self.gallery:
+            self.gallery.add(row, opened)
+
+
+def _matching_rows(
+    model: TunedModel, table: PartialTable, items: Iterator[ImageItem]
+) -> Iterator[tuple[Row, Callable[[], Image.Image]]]:
+    """The finished rows, each with its image; raises UsageError if the images have changed."""
+    for row in table.rows():
+        item = next(items, None)
+        if item is None or item.name != row["image"]:
+            raise UsageError(
+                f"{table.path} has a row for {row['image']}, but the images have changed; delete it to start over."
+            )
+        yield row, lambda item=item: model.decoded(item.read(), item.name)  # type: ignore[misc]
+
+
+def _decoded_batches(model: TunedModel, items: Iterator[ImageItem], size: int) -> Iterator[list[_Decoded]]:
+    """Batches of decoded images, in order; the next ones are decoded while the towers compute."""
+
+    def decode(item: ImageItem) -> _Decoded:
+        def opened() -> Image.Image:
+            return model.decoded(item.read(), item.name)
+
+        try:
+            return _Decoded(item.name, opened, model.rendered(opened()), "")
+        except BadImageError as error:
+            return _Decoded(item.name, opened, None, error.problem)
+        except OSError as error:
+            return _Decoded(item.name, opened, None, error.strerror or str(error))
+
+    def batches() -> Iterator[list[ImageItem]]:
+        while some := list(islice(items, size)):
+            yield some
+
+    threads = torch.get_num_threads()
+    with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
+        yield from prefetch(batches(), lambda some: parallel_map(some, decode, pool))
+
+
+def _rows(model: TunedModel, decoded: Sequence[_Decoded], top: int) -> list[dict[str, Any]]:
+    """The rows of a batch; an image that cannot be read has an error and nothing else."""
+    readable = [one.rendered for one in decoded if one.rendered is not None]
+    found = model.predict_rendered(readable)
+    best, place, rows = found.top(top), 0, []
+    for one in decoded:
+        row: dict[str, Any] = {"image": one.name}
+        if one.rendered is None:
+            rows.append(row | {"unlike": None, "error": one.error})
+            continue
+        for rank, (label, probability) in enumerate(best[place], start=1):
+            suffix = "" if rank == 1 else f"_{rank}"
+            row |= {f"label{suffix}": label, f"probability{suffix}": probability}
+        score = float(found.novelty[place])
+        known = model.info.novelty is not None
+        row |= {"novelty": score if known else None, "unlike": bool(found.unlike[place]) if known else None}
+        rows.append(row | {"error": ""})
+        place += 1
+    return rows

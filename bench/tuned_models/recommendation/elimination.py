@@ -1,0 +1,117 @@
+"""Successive elimination: finds the methods of a race that are significantly worse than the leader. Pure.
+
+The true best method is dropped with a probability of at most `LEVEL` in the whole race. It can be dropped only by a
+test against another method at a look, so every test has the level `LEVEL / (looks * opponents)` (Bonferroni). The looks
+are planned before the race. A race that ends early has fewer looks, so the error rate still holds.
+
+To save time, only half of the methods continue after the second fold, half of these after the third, and so on
+(sequential halving). The others rest: they were not shown to be worse, and are still compared on the images that they
+have scored.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtr
+
+from bench.analysis.statistics.cross_fitting import ADDED_TO_DIFFERENCES, between_trainings, cross_fitted, pooled
+from bench.analysis.statistics.intervals import MeanTest
+
+LEVEL = 0.05
+"""Largest probability with which a race drops the best method."""
+Tables = Mapping[str, NDArray[np.float64]]
+"""By method, whether each image is classified correctly, `(repeats, images)`; NaN where it was not scored."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """The comparison of methods on the outcomes so far.
+
+    Args:
+        leader: the method with the highest accuracy among those that are still trained.
+        below_leader: for every other method, the leader's accuracy minus its own, on the images that both have scored.
+        dropped: methods that are significantly worse than the leader by more than the margin.
+        equal: methods that were shown to be worse than the leader by at most the margin.
+    """
+
+    leader: str
+    below_leader: Mapping[str, MeanTest]
+    dropped: tuple[str, ...]
+    equal: tuple[str, ...]
+
+    @property
+    def open(self) -> tuple[str, ...]:
+        """Methods whose comparison with the leader is inconclusive."""
+        return tuple(name for name in self.below_leader if name not in self.dropped and name not in self.equal)
+
+
+def planned_looks(folds: int, repeats: int) -> tuple[int, ...]:
+    """Numbers of folds after which the race looks: 2, 3, ... of the first repetition, then after every repetition.
+
+    Example:
+        >>> planned_looks(4, 3)
+        (2, 3, 4, 8, 12)
+    """
+    return (*range(2, folds + 1), *(folds * repeat for repeat in range(2, repeats + 1)))
+
+
+def look(
+    tables: Tables, folds: NDArray[np.int64], *, margin: float, tests: int, active: Sequence[str] | None = None
+) -> Look:
+    """Compare every method with the leader.
+
+    Args:
+        folds: `(repeats, images)`, the fold in which each image is held out.
+        margin: largest loss that is considered irrelevant, as a fraction.
+        tests: the planned number of looks times the number of opponents; the level is divided by it.
+        active: the methods that are still trained, among which the leader is; None for all.
+    """
+    leader = best_of({name: tables[name] for name in active or tables})
+    below_leader = against(leader, tables, folds)
+    level = LEVEL / tests
+    dropped = tuple(name for name, test in below_leader.items() if p_above(test, margin) <= level)
+    equal = tuple(name for name, test in below_leader.items() if p_below(test, margin) <= level)
+    return Look(leader, below_leader, dropped, equal)
+
+
+def going_on(found: Look, by_cost: Sequence[str], *, margin: float, methods: int, folds: int) -> list[str]:
+    """The methods that are still trained after that many folds: half of all `methods` after the second, and so on.
+
+    They are the methods closest to the leader. Among methods within the margin, cheaper ones come first.
+
+    Example:
+        >>> [max(2, -(-14 // 2 ** (folds - 1))) for folds in (2, 3, 4)]
+        [7, 4, 2]
+    """
+    kept = max(2, -(-methods // 2 ** (folds - 1)))
+    others = [name for name in by_cost if name in found.below_leader]
+    others.sort(key=lambda name: max(0.0, found.below_leader[name].mean - margin))
+    return [found.leader, *others[: kept - 1]]
+
+
+def against(leader: str, tables: Tables, folds: NDArray[np.int64]) -> dict[str, MeanTest]:
+    """The leader's accuracy minus that of every other method, on the images that both have scored."""
+    differences = {name: tables[leader] - table for name, table in tables.items() if name != leader}
+    least = pooled([between_trainings(table, folds) for table in differences.values()])
+    return {
+        name: cross_fitted(table, folds, added=ADDED_TO_DIFFERENCES, least=least) for name, table in differences.items()
+    }
+
+
+def best_of(tables: Tables) -> str:
+    """The method with the highest mean; on ties the first."""
+    return max(tables, key=lambda name: float(np.nanmean(tables[name])))
+
+
+def p_above(test: MeanTest, value: float) -> float:
+    """One-sided p value against "the mean is at most that value"; 1 without a standard error."""
+    if test.standard_error is None or test.df is None:
+        return 1.0
+    return float(stdtr(test.df, (value - test.mean) / test.standard_error))
+
+
+def p_below(test: MeanTest, value: float) -> float:
+    """One-sided p value against "the mean is at least that value"; 1 without a standard error."""
+    return p_above(test.negated(), -value)

@@ -1,0 +1,135 @@
+"""The folds of the labelled images in every repetition, and the outcomes of a race as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import UsageError
+from bench.record import RunStatus
+from bench.results.shards import Shard
+from datasets_registry import DatasetSplits, Fold, ShotsError, labelled, shots_within_folds
+
+FOLDS = 4
+MOST_PER_SHOT = 6
+FEWEST_USED = 48
+"""Largest number of labelled images per class in a race: six times the shots, at least 48."""
+
+
+@dataclass(frozen=True)
+class FoldPlan:
+    """The folds of a race; each method is trained once per fold.
+
+    Args:
+        folds: in the order of the race, with `per_repeat` for each repetition.
+        shots: training images per class and fold; fewer than requested if a class is too small to hold some out.
+        images: number of labelled images in the race; `classes` is their number of classes.
+    """
+
+    folds: tuple[Fold, ...]
+    per_repeat: int
+    shots: int
+    wanted: int
+    images: int
+    classes: int
+
+    @property
+    def repeats(self) -> int:
+        """Number of repetitions."""
+        return len(self.folds) // self.per_repeat
+
+
+def plan_folds(
+    splits: DatasetSplits, dataset: str, shots: int, repeats: tuple[int, ...], *, allow_fewer: bool = False
+) -> FoldPlan:
+    """Divide the labelled images; with `allow_fewer`, a small class uses all images that are not held out.
+
+    Raises UsageError, DataError or ShotsError if they cannot be divided.
+    """
+    names = splits.class_names
+    if len(names) < 2:
+        raise UsageError(f"Dataset {dataset!r} has {len(names)} class; methods can be compared from two classes on.")
+    if not splits.test:
+        raise UsageError(
+            f"Dataset {dataset!r} has no labelled test images, so a tuned model could not be checked in the end. Give "
+            f"it a test part, such as with `etl-bench datasets add {dataset} --split even --replace`."
+        )
+    most = max(FEWEST_USED, MOST_PER_SHOT * shots)
+    used = labelled(splits, most, dataset=dataset)
+    sizes = [sum(sample.label == label for sample in splits.train) for label in range(len(names))]
+    few = [label for label, size in enumerate(sizes) if size < shots]
+    if few and not allow_fewer:
+        worst = min(few, key=lambda label: sizes[label])
+        raise ShotsError(
+            f"{shots} shots were requested, but class {names[worst]!r} has only {sizes[worst]} training images "
+            f"({len(few)} of {len(names)} classes have too few). Use at most {sizes[worst]} "
+            f"shots, or --allow-fewer."
+        )
+    inside = shots if allow_fewer else min(shots, shots_within_folds(splits, FOLDS, most))
+    folds = tuple(Fold(index, FOLDS, repeat, most) for repeat in repeats for index in range(1, FOLDS + 1))
+    return FoldPlan(folds, FOLDS, inside, shots, len(used), len(names))
+
+
+@dataclass
+class Outcomes:
+    """The outcomes of the finished runs of a race.
+
+    Args:
+        images: keys of the labelled images, the columns of every table.
+        repeats: the repetitions, the rows of every table.
+    """
+
+    images: tuple[str, ...]
+    repeats: tuple[int, ...]
+    failed: dict[str, str] = field(default_factory=dict)
+    _correct: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    _seconds: dict[str, list[float]] = field(default_factory=dict)
+    _folds: NDArray[np.int64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._column = {key: i for i, key in enumerate(self.images)}
+        self._folds = np.zeros((len(self.repeats), len(self.images)), dtype=np.int64)
+
+    def add(self, method: str, fold: Fold, shard: Shard) -> None:
+        """Add a run. The error of a failed run is kept as the reason why its method leaves the race."""
+        record = shard.record
+        if record.status is RunStatus.FAILED:
+            self.failed[method] = " ".join((record.error.message if record.error else "failed").split())
+            return
+        (predictions,) = shard.predictions
+        cost = record.cost
+        self.score(
+            method,
+            fold,
+            predictions.images,
+            predictions.label == predictions.predicted,
+            0.0 if cost is None else cost.prepare_seconds + cost.train_seconds,
+        )
+
+    def score(self, method: str, fold: Fold, images: Sequence[str], correct: NDArray[np.bool_], seconds: float) -> None:
+        """Add the outcome of a run: whether each held-out image is classified correctly, and the seconds it took."""
+        row, columns = self.repeats.index(fold.repeat), [self._column[key] for key in images]
+        table = self._correct.setdefault(method, np.full(self._folds.shape, np.nan))
+        table[row, columns] = correct
+        self._folds[row, columns] = fold.index
+        self._seconds.setdefault(method, []).append(seconds)
+
+    @property
+    def folds(self) -> NDArray[np.int64]:
+        """The fold in which each image is held out, `(repeats, images)`; 0 if no run has scored it."""
+        return self._folds
+
+    def tables(self, methods: list[str]) -> Mapping[str, NDArray[np.float64]]:
+        """Tables `(repeats, images)` of 0 and 1, NaN where an image was not scored."""
+        return {name: self._correct[name] for name in methods if name in self._correct}
+
+    def seconds(self, method: str) -> float:
+        """Median seconds of preparation and training of a run; 0 before the first."""
+        return float(np.median(self._seconds.get(method, [0.0])))
+
+    def trainings(self, method: str) -> int:
+        """Number of finished runs of a method."""
+        return len(self._seconds.get(method, []))

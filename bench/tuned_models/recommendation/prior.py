@@ -1,0 +1,153 @@
+"""Prior knowledge before any training: published numbers and own runs, and the policy that chooses by them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.analysis.method_choice import Known, Policy, PolicyChoice, choose_for, judge_policies
+from bench.errors import StoreError
+from datasets_registry import EvalProtocol
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.tuned_models.recommendation.request import RecommendRequest
+
+FEWEST_DATASETS = 3
+FEWEST_METHODS = 2
+"""Smallest numbers of datasets and methods of a table that is used for a choice."""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """One source of prior knowledge.
+
+    Args:
+        source: the source in words, with its setting.
+        pick: the method that the policy chooses for this dataset.
+    """
+
+    source: str
+    known: Known
+    choice: PolicyChoice
+    pick: str
+
+
+def priors(request: RecommendRequest, difficulty: float | None, zero_shot: float | None) -> list[Prior]:
+    """Prior knowledge from published numbers and from own runs on other datasets, if there is enough of it.
+
+    Args:
+        difficulty: relative transfer difficulty (RTD) of this dataset, measured on its labelled training images.
+        zero_shot: zero-shot accuracy on the same images.
+    """
+    backbone = _slug(request.sweep.backbones[0])
+    found = [published_table(backbone, request.shots), own_table(own_runs(request), request, backbone)]
+    made = []
+    for item in found:
+        if item is not None:
+            source, known = item
+            choice = judge_policies(known)
+            made.append(Prior(source, known, choice, choose_for(known, choice.policy, difficulty, zero_shot)))
+    return made
+
+
+def published_table(backbone: str, shots: int, methods: Sequence[str] | None = None) -> tuple[str, Known] | None:
+    """The few-shot table of the ledger for a backbone, or for its family, at the closest number of shots.
+
+    It includes unmodified methods of this project, or of `methods`, with a number on all eleven datasets. For a method
+    in several sources, the mean is used.
+    """
+    from bench.papers.published_numbers import DATASETS, published_difficulty, published_frame
+    from methods import known_methods
+
+    frame = published_frame()
+    frame = frame[(frame["protocol"] == EvalProtocol.FEW_SHOT) & (frame["split"] == "all") & (frame["variant"] == "")]
+    frame = frame[frame["metric"] == "accuracy"]
+    frame = frame[frame["dataset"].isin(DATASETS) & frame["method"].isin(list(methods or known_methods()))]
+    family = backbone.partition(".")[0]
+    backbones = sorted(
+        frame["backbone"].unique(), key=lambda name: (name != backbone, not name.startswith(family), name)
+    )
+    for name in [*backbones[:1], "ViT-B-16.openai"]:
+        mine = frame[frame["backbone"] == name]
+        for count in sorted(mine["shots"].dropna().unique(), key=lambda value: abs(np.log(value / shots))):
+            table = mine[mine["shots"] == count].pivot_table(index="method", columns="dataset", values="value")
+            table = table.reindex(columns=list(DATASETS)).dropna()
+            if len(table) >= FEWEST_METHODS:
+                hard = published_difficulty()
+                hard = hard[hard["backbone"] == name].set_index("dataset")
+                return f"published numbers, {name}, {count} shots", _known(
+                    table, hard["relative_transfer_difficulty"].to_dict(), hard["zero_shot_accuracy"].to_dict()
+                )
+    return None
+
+
+def own_runs(request: RecommendRequest) -> pd.DataFrame | None:
+    """The runs of the runs folder; None if there are none, or if another process has locked the database."""
+    from bench.results.database import fresh_store
+
+    if not (request.runs / "shards").is_dir():
+        return None
+    try:
+        return fresh_store(request.runs).runs_frame()
+    except StoreError:
+        return None
+
+
+def own_table(runs: pd.DataFrame | None, request: RecommendRequest, backbone: str) -> tuple[str, Known] | None:
+    """Own few-shot results of this backbone and number of shots on other datasets."""
+    from bench.analysis.build_leaderboard import leaderboards
+
+    if runs is None or runs.empty:
+        return None
+    runs = runs[(runs["dataset"] != request.dataset) & (runs["protocol"] == EvalProtocol.FEW_SHOT)]
+    found = leaderboards(runs, protocol=EvalProtocol.FEW_SHOT, shots=[request.shots], backbone=backbone)
+    boards = [board for board in found if not board.setting.support]
+    if not boards:
+        return None
+    import pandas as pd
+
+    rows = {}
+    for entry in boards[0].entries:
+        if entry.rankable and entry.method not in rows:
+            rows[entry.method] = {name: cell.scores["all"].mean for name, cell in entry.cells.items()}
+    table = pd.DataFrame.from_dict(rows, orient="index").dropna()
+    if len(table) < FEWEST_METHODS or len(table.columns) < FEWEST_DATASETS:
+        return None
+    zero_shot = rows.get("zero_shot", {})
+    classes = dict(zip(runs["dataset"], runs["n_classes"], strict=True))
+    hard = {name: 1 / float(classes[name]) / value for name, value in zero_shot.items() if value > 0}
+    return f"own runs in {request.runs}, {backbone}, {request.shots} shots", _known(table, hard, zero_shot)
+
+
+def earlier_costs(runs: pd.DataFrame | None, backbone: str) -> dict[str, float]:
+    """Median training seconds by method, from own runs on this backbone."""
+    if runs is None or runs.empty:
+        return {}
+    mine = runs[(runs["backbone"] == backbone) & (runs["shots"] > 0)].dropna(subset=["train_seconds"])
+    seconds = (mine["prepare_seconds"] + mine["train_seconds"]).groupby(mine["method"]).median()
+    return {str(name): float(value) for name, value in seconds.items()}
+
+
+def _known(table: pd.DataFrame, difficulty: dict[str, float], zero_shot: dict[str, float]) -> Known:
+    names = tuple(map(str, table.columns))
+    return Known(
+        tuple(map(str, table.index)),
+        names,
+        table.to_numpy(dtype=float),
+        tuple(difficulty.get(name) for name in names),
+        tuple(zero_shot.get(name) for name in names),
+    )
+
+
+def _slug(backbone: str) -> str:
+    from methods import parse_backbone
+
+    return parse_backbone(backbone).slug
+
+
+__all__ = ["Policy", "Prior", "earlier_costs", "own_runs", "priors"]

@@ -1,0 +1,274 @@
+"""The race: methods are trained fold by fold, cheap methods first, until one is left or the budget is used up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from bench._util.words import counted
+from bench.analysis.statistics.intervals import MeanTest
+from bench.analysis.statistics.power import grouped_seeds_needed
+from bench.errors import RunTimeoutError, UsageError
+from bench.results.shards import Shard, Shards
+from bench.sweep import SweepLog, carry_out, make_plan
+from bench.sweep.request import SweepRequest
+from bench.tuned_models.recommendation.elimination import Look, going_on, look, planned_looks
+from bench.tuned_models.recommendation.outcomes import FoldPlan, Outcomes
+from bench.tuned_models.recommendation.request import RACE, RecommendRequest
+from datasets_registry import EvalProtocol, Fold
+
+TOO_LITTLE = 5.0
+"""Smallest budget in seconds if no cost is known: loading the weights alone takes as long."""
+UNKNOWN_SHARE = 0.25
+"""Share of the remaining budget that a method's first run may take, so that a slow method leaves time for others."""
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A method that left the race.
+
+    Args:
+        below_leader: the leader's accuracy minus its own when it was dropped; None if it failed or was not affordable.
+        reason: why it left, in words.
+    """
+
+    method: str
+    leader: str | None
+    below_leader: MeanTest | None
+    trainings: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class RaceResult:
+    """How a race ended.
+
+    Args:
+        left: methods that were not dropped, cheapest first.
+        active: the methods of `left` that were trained to the end, cheapest first.
+        last: the last look; None if there was none.
+        why: why the race ended, in words.
+        seconds: wall clock of the race.
+        share: the cost as a share of training every candidate on every fold; None if unknown.
+    """
+
+    outcomes: Outcomes
+    left: tuple[str, ...]
+    active: tuple[str, ...]
+    dropped: tuple[Dropped, ...]
+    last: Look | None
+    why: str
+    seconds: float
+    share: float | None
+    trainings: int
+
+
+class Race:
+    """Carries out the runs of one race and decides after each look which methods stay.
+
+    Args:
+        costs: seconds of one run by method, from earlier runs; they determine the order of the methods.
+        say: receives one line for every decision.
+    """
+
+    def __init__(
+        self,
+        request: RecommendRequest,
+        plan: FoldPlan,
+        outcomes: Outcomes,
+        costs: dict[str, float],
+        say: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.request, self.plan, self.outcomes, self.say = request, plan, outcomes, say
+        self._costs, self._clock = costs, clock
+        self._begin = clock()
+        self.left = list(request.sweep.methods)
+        self.active = list(self.left)
+        self.dropped: list[Dropped] = []
+        self.last: Look | None = None
+
+    def run(self) -> RaceResult:
+        """Carry out the race. Raises UsageError before the first training if the budget does not cover one method."""
+        self.check_budget()
+        looks = planned_looks(self.plan.per_repeat, self.plan.repeats)
+        tests = len(looks) * max(len(self.left) - 1, 1)
+        why = "all planned runs are done"
+        for done, fold in enumerate(self.plan.folds, 1):
+            if not self._train(fold):
+                why = "the budget is used up"
+                break
+            if done in looks:
+                self._decide(done, tests)
+                if ended := self._reason_to_end(done):
+                    why = ended
+                    break
+        return self._result(why)
+
+    def check_budget(self) -> None:
+        """Raise UsageError if the budget is too small for the cheapest method on every fold of one repetition."""
+        known = [self._costs[name] for name in self.left if name in self._costs]
+        needed = min(known) * self.plan.per_repeat if known else TOO_LITTLE
+        if self.request.budget < needed:
+            raise UsageError(
+                f"--budget {self.request.budget:.0f}s is too small for one method: {self.plan.per_repeat} runs of "
+                f"the cheapest take about {needed:.0f} s. Give at least {-(-needed // 60):.0f}min."
+            )
+
+    def train(self, method: str, fold: Fold, shots: int) -> str | None:
+        """One additional run, for a learning curve. Returns its id; None if there is no time left or it failed."""
+        return self._carry_out([method], fold, shots).get(method) if self._fits(method) else None
+
+    @property
+    def remaining(self) -> float:
+        """Remaining seconds of the budget."""
+        return self.request.budget - (self._clock() - self._begin)
+
+    def cost(self, method: str) -> float:
+        """Seconds of one run, measured in this race or in earlier runs; 0 if unknown."""
+        return self.outcomes.seconds(method) or self._costs.get(method, 0.0)
+
+    def _order(self, method: str) -> tuple[int, float, str]:
+        """Sort key, cheap methods first: unknown ones without training, measured ones, others by published length."""
+        from methods import get_method  # imports torch, which a refusal does not need
+
+        if cost := self.cost(method):
+            return 1, cost, method
+        recipe = get_method(method).info.recipe_for(EvalProtocol.FEW_SHOT)
+        return (0, 0.0, method) if recipe is None else (2, recipe.steps or recipe.epochs, method)
+
+    def _train(self, fold: Fold) -> bool:
+        """Train every remaining method on one fold, cheapest first; False if the budget ended it."""
+        waiting = sorted(self.active, key=self._order)
+        known = [name for name in waiting if self.outcomes.trainings(name)]
+        if known == waiting and sum(map(self.cost, waiting)) < self.remaining / 2:
+            self._count(self._carry_out(waiting, fold, self.plan.shots), fold)
+            return True
+        for name in waiting:
+            if self._fits(name):
+                self._count(self._carry_out([name], fold, self.plan.shots), fold)
+            elif self.outcomes.trainings(name) or self.remaining <= 0:
+                return False
+            else:
+                self._drop(Dropped(name, None, None, 0, f"a run takes about {self.cost(name):.0f} s: no time left"))
+        return True
+
+    def _time_limit(self, methods: Sequence[str]) -> float:
+        """Seconds that a run may take: the remaining budget, or a share of it for an unknown cost before others."""
+        untried = [name for name in self.active if not self.outcomes.trainings(name)]
+        alone = len(methods) == 1 and methods[0] in untried and not self.cost(methods[0]) and len(untried) > 1
+        return self.remaining * UNKNOWN_SHARE if alone else self.remaining
+
+    def _fits(self, method: str) -> bool:
+        return self.remaining > max(self.cost(method), 0.5)
+
+    def _carry_out(self, methods: Sequence[str], fold: Fold, shots: int) -> dict[str, str]:
+        """Run methods on a fold and return the run ids by method. Finished runs are not repeated."""
+        here = race_request(self.request.sweep, methods, [fold], shots)
+        here = here.model_copy(update={"timeout": max(self._time_limit(methods), 1.0)})
+        made = replace(make_plan(here, SweepLog()), difficulties=())  # a difficulty is measured on test images
+        outcome = carry_out(made, here, SweepLog(), database=False)
+        if outcome.summary.interrupted:
+            raise KeyboardInterrupt
+        return {spec.method: spec.run_id for spec in made.specs}
+
+    def _count(self, run_ids: dict[str, str], fold: Fold) -> None:
+        for method, shard in read_runs(self.request, run_ids):
+            self.outcomes.add(method, fold, shard)
+            if method in self.outcomes.failed:
+                reason = f"it failed: {self.outcomes.failed[method].rstrip('.')}"
+                if shard.record.error is not None and shard.record.error.kind == RunTimeoutError.__name__:
+                    reason = "a run takes longer than the remaining budget"
+                self._drop(Dropped(method, None, None, 0, reason))
+
+    def _decide(self, done: int, tests: int) -> None:
+        if len(self.left) < 2:
+            return
+        tables, folds = self.outcomes.tables(self.left), self.outcomes.folds
+        self.last = found = look(tables, folds, margin=self.request.margin, tests=tests, active=self.active)
+        for name in found.dropped:
+            test = found.below_leader[name]
+            reason = f"more than {100 * self.request.margin:g} points worse than {found.leader}"
+            self._drop(Dropped(name, found.leader, test, self.outcomes.trainings(name), reason))
+        if done <= self.plan.per_repeat:
+            by_cost = sorted(self.active, key=lambda name: (self.cost(name), name))
+            entered = len(self.request.sweep.methods)
+            goes_on = going_on(found, by_cost, margin=self.request.margin, methods=entered, folds=done)
+            if resting := [name for name in self.active if name not in goes_on]:
+                self.active = goes_on
+                self.say(f"after {done} folds {found.leader} leads; resting: {', '.join(resting)}")
+
+    def _drop(self, item: Dropped) -> None:
+        self.left.remove(item.method)
+        self.active = [name for name in self.active if name != item.method]
+        self.dropped.append(item)
+        test = item.below_leader
+        loss = "" if test is None else f" ({100 * test.mean:.1f} points below {item.leader})"
+        self.say(f"{item.method} is out: {item.reason}{loss}; {counted(len(self.left), 'method')} left")
+
+    def _reason_to_end(self, done: int) -> str | None:
+        """Why the race ends after that many folds; None if it continues."""
+        if len(self.active) == 1:
+            return "one method is left"
+        if self.last is None or done % self.plan.per_repeat:
+            return None
+        if not [name for name in self.last.open if name in self.active]:
+            return "all remaining methods are equal within the margin"
+        if done > self.plan.per_repeat and not self._repeats_may_help(done // self.plan.per_repeat):
+            return "more repetitions cannot separate the remaining methods, but more labels could"
+        return None
+
+    def _repeats_may_help(self, repeats: int) -> bool:
+        """Whether the remaining repetitions could decide some inconclusive pair at the observed difference."""
+        assert self.last is not None
+        margin = self.request.margin
+        for name in (name for name in self.last.open if name in self.active):
+            test = self.last.below_leader[name]
+            shifted = replace(test, mean=abs(test.mean) - margin)
+            needed = grouped_seeds_needed(shifted)
+            if needed is not None and needed <= self.plan.repeats > repeats:
+                return True
+        return False
+
+    def _result(self, why: str) -> RaceResult:
+        outcomes = self.outcomes
+
+        def by_cost(name: str) -> tuple[float, str]:
+            return self.cost(name), name
+
+        entered = [name for name in self.request.sweep.methods if outcomes.trainings(name)]
+        whole = sum(outcomes.seconds(name) for name in entered) * len(self.plan.folds)
+        spent = sum(outcomes.seconds(name) * outcomes.trainings(name) for name in entered)
+        return RaceResult(
+            outcomes=outcomes,
+            left=tuple(sorted(self.left, key=by_cost)),
+            active=tuple(sorted(self.active, key=by_cost)),
+            dropped=tuple(self.dropped),
+            last=self.last,
+            why=why,
+            seconds=self._clock() - self._begin,
+            share=spent / whole if whole else None,
+            trainings=sum(outcomes.trainings(name) for name in entered),
+        )
+
+
+def race_request(sweep: SweepRequest, methods: Sequence[str], folds: Iterable[Fold], shots: int) -> SweepRequest:
+    """The sweep of methods on folds of one repetition, in the race's folder."""
+    named = list(folds)
+    changes = {
+        "methods": list(methods),
+        "shots": [shots],
+        "seeds": [named[0].repeat],
+        "folds": [str(fold) for fold in named],
+        "runs": sweep.runs / RACE,
+    }
+    return sweep.model_copy(update=changes)
+
+
+def read_runs(request: RecommendRequest, run_ids: dict[str, str]) -> Iterator[tuple[str, Shard]]:
+    """The finished runs of a race by method."""
+    shards = Shards(request.runs / RACE)
+    for method, run_id in run_ids.items():
+        if (shard := shards.read(run_id)) is not None:
+            yield method, shard

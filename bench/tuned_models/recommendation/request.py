@@ -1,0 +1,121 @@
+"""The request of `recommend`: dataset, backbone, candidates, and budget."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from bench.errors import UsageError
+from bench.results.shards import RACE as RACE
+from bench.sweep import parse_numbers, split_list
+from bench.sweep.dataset_names import check_demo_backbone
+from bench.sweep.request import DEMO_BACKBONE, SweepRequest
+from datasets_registry import EvalProtocol, get_dataset
+
+DEFAULT_BUDGET = "20min"
+_DEFAULTS: dict[str, Any] = {"jobs": 0}
+"""Training on features is short, so it runs in this process; the demo backbone has its own short recipes."""
+_BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|min|m|h)?")
+_SECONDS = {"s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, None: 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True)
+class RecommendRequest:
+    """A request for a recommended method on one dataset.
+
+    Args:
+        sweep: dataset, backbone, candidates, shots, and the options of `etl-bench run` for all runs of the race.
+        budget: seconds that the race may take.
+        margin: largest loss of accuracy that is considered irrelevant, as a fraction.
+        repeats: repetitions of cross-fitting; each is also the seed of its draws.
+    """
+
+    sweep: SweepRequest
+    budget: float
+    margin: float
+    repeats: tuple[int, ...]
+
+    @property
+    def dataset(self) -> str:
+        """Name of the dataset."""
+        return self.sweep.datasets[0]
+
+    @property
+    def shots(self) -> int:
+        """Number of images per class that the method will be trained on."""
+        return self.sweep.shots[0]
+
+    @property
+    def runs(self) -> Path:
+        """The runs folder; the race is in a folder inside."""
+        return self.sweep.runs
+
+    @classmethod
+    def build(
+        cls,
+        dataset: str,
+        *,
+        backbone: str | None = None,
+        shots: int = 8,
+        budget: str | float = DEFAULT_BUDGET,
+        margin: float = 0.5,
+        methods: str | Sequence[str] = (),
+        seeds: str | int = 3,
+        **options: Any,
+    ) -> Self:
+        """Validate the values; raises UsageError, or UnknownNameError for a dataset or method that does not exist.
+
+        Args:
+            backbone: optional for synthetic datasets only.
+            budget: minutes, or a text such as `20min`, `90s` or `2h`.
+            margin: in percentage points.
+            methods: names or patterns; by default all methods that work on stored features.
+        """
+        if len(split_list([dataset])) != 1:
+            raise UsageError(f"{dataset!r} names several datasets; `recommend` takes one.")
+        get_dataset(dataset)  # raises for an unknown name
+        if backbone is None:
+            check_demo_backbone([dataset], [], DEMO_BACKBONE)
+        if not 0 < margin < 100:
+            raise UsageError(f"--margin {margin} is not between 0 and 100 percentage points.")
+        repeats = parse_numbers(str(seeds), "--seeds", lone_is_count=True)
+        if min(repeats) < 1:
+            raise UsageError(f"--seeds {seeds}: the repetitions are numbered from 1.")
+        sweep = SweepRequest.build(
+            methods=list(split_list([methods] if isinstance(methods, str) else methods)) or feature_methods(),
+            datasets=[dataset],
+            backbones=[backbone or DEMO_BACKBONE],
+            protocol=EvalProtocol.FEW_SHOT,
+            shots=[shots],
+            seeds=repeats[:1],
+            **_DEFAULTS | ({"recipe": "demo"} if backbone in (None, DEMO_BACKBONE) else {}) | options,
+        )
+        if len(sweep.backbones) != 1:
+            raise UsageError(f"-b {backbone} names several backbones; `recommend` takes one.")
+        return cls(sweep, parse_budget(budget), margin / 100, tuple(dict.fromkeys(repeats)))
+
+
+def parse_budget(budget: str | float) -> float:
+    """Seconds of a budget; a number alone means minutes.
+
+    Example:
+        >>> parse_budget("20min"), parse_budget("90s"), parse_budget(2)
+        (1200.0, 90.0, 120.0)
+    """
+    found = _BUDGET.fullmatch(str(budget).strip())
+    if found is None or float(found[1]) == 0:
+        raise UsageError(f"--budget {budget!r} is not a time; write minutes as 20min or 20, or 90s, or 2h.")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def feature_methods() -> list[str]:
+    """The methods that work on stored image features and frozen class texts, so that training takes seconds."""
+    from methods import Family, Needs, known_methods
+
+    families = (Family.ZERO_SHOT, Family.CLASSIFIER, Family.CACHE, Family.FEATURE_ADAPTER)
+    known = known_methods()
+    infos = {name: known.get(name).info for name in known}
+    return [n for n, i in infos.items() if i.needs == {Needs.FEATURES} and i.family in families]

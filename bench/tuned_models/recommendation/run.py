@@ -1,0 +1,126 @@
+"""`recommend`: checks the request, runs the race, assembles the answer, and trains the chosen method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench._util.words import counted
+from bench.errors import UsageError
+from bench.experiment.model_file import list_models, model_path
+from bench.sweep import SweepLog, carry_out, expand, make_plan, report_failures
+from bench.tuned_models.recommendation.answer import Decision, Doubling, decide, doubling
+from bench.tuned_models.recommendation.outcomes import FoldPlan, Outcomes, plan_folds
+from bench.tuned_models.recommendation.prior import earlier_costs, own_runs, priors
+from bench.tuned_models.recommendation.race import Race, RaceResult, race_request, read_runs
+from bench.tuned_models.recommendation.request import RecommendRequest
+from bench.tuned_models.recommendation.result import Recommendation
+from datasets_registry import get_dataset, labelled
+from methods import parse_backbone
+
+
+def train_choice(found: Recommendation, log: SweepLog) -> Path | None:
+    """Train the recommended method, evaluate it on the test images, and keep the best of its models.
+
+    A model that was kept before is not trained again. The run appears on the leaderboard like any other.
+
+    Returns:
+        The model file; None if no training finished.
+    """
+    request = found.training_request
+    made = make_plan(request, log)
+    outcome = carry_out(made, request, log)
+    report_failures(outcome, log)
+    if outcome.summary.interrupted:
+        raise KeyboardInterrupt
+    planned = {model_path(request.runs, spec.run_id) for spec in made.specs}
+    kept = [model.path for model in list_models(model_path(request.runs, "x").parent) if model.path in planned]
+    return kept[0] if kept else None
+
+
+ZERO_SHOT = "zero_shot"
+
+
+def carry_out_recommendation(request: RecommendRequest, say: Callable[[str], None]) -> Recommendation:
+    """Run or resume the race that the request describes, and return the answer.
+
+    Args:
+        say: receives one line for every decision of the race.
+
+    Raises:
+        UsageError: the budget is too small for one method, or the dataset has too few classes or no test part.
+        ShotsError: a class has fewer training images than shots.
+        ImpossibleCombinationError: no candidate can run on this backbone.
+    """
+    info = get_dataset(request.dataset)
+    splits = info.reader(request.sweep.data_root)
+    plan = plan_folds(splits, request.dataset, request.shots, request.repeats, allow_fewer=request.sweep.allow_fewer)
+    possible = expand(race_request(request.sweep, request.sweep.methods, plan.folds[:1], plan.shots))
+    for item in possible.rejected:
+        say(f"left out: {item.what}: {item.reason}")
+    candidates = list(dict.fromkeys(spec.method for spec in possible.specs))
+    request = _with_methods(request, candidates)
+    slug = parse_backbone(request.sweep.backbones[0]).slug
+    keys = tuple(sample.key for sample in labelled(splits, plan.folds[0].most, dataset=request.dataset))
+    outcomes = Outcomes(keys, request.repeats)
+    race = Race(request, plan, outcomes, earlier_costs(own_runs(request), slug), say)
+    race.check_budget()
+    say(
+        f"Race of {counted(len(candidates), 'method')} on {plan.images} labelled training images of {request.dataset}, "
+        f"at most {request.budget / 60:g} min; the test part is not used"
+    )
+    result = race.run()
+    tables = outcomes.tables(list(result.left))
+    if not tables:
+        raise UsageError(
+            f"No method finished a run within the budget of {request.budget:.0f} s. Repeat the command with a "
+            f"larger --budget; finished runs are kept."
+        )
+    decision = decide(
+        tables,
+        outcomes.folds,
+        [name for name in result.active if name in tables],
+        margin=request.margin,
+        settled=result.last.equal if result.last else (),
+    )
+    curve, why = _doubling(race, plan, decision)
+    zero_shot = outcomes.tables([ZERO_SHOT]).get(ZERO_SHOT)
+    accuracy = None if zero_shot is None else float(np.nanmean(zero_shot))
+    difficulty = 1 / plan.classes / accuracy if accuracy else None
+    return Recommendation(request, plan, result, decision, tuple(priors(request, difficulty, accuracy)), curve, why)
+
+
+def _doubling(race: Race, plan: FoldPlan, decision: Decision) -> tuple[Doubling | None, str]:
+    """The learning curve of the chosen method, from runs on a half and a quarter of the shots, or why there is none."""
+    if decision.pick == ZERO_SHOT:
+        return None, "zero-shot learns from no labels"
+    levels = [count for count in (plan.shots // 4, plan.shots // 2) if count >= 1]
+    if not levels:
+        return None, "there is no smaller number of shots to compare with"
+    outcomes = race.outcomes
+    found: dict[int, NDArray[np.float64]] = {plan.shots: outcomes.tables([decision.pick])[decision.pick][:1]}
+    for count in levels:
+        smaller = Outcomes(outcomes.images, outcomes.repeats)
+        for fold in plan.folds[: plan.per_repeat]:
+            run_id = race.train(decision.pick, fold, count)
+            if run_id is None:
+                return None, "the budget is used up"
+            for method, shard in read_runs(race.request, {decision.pick: run_id}):
+                smaller.add(method, fold, shard)
+        if smaller.failed:
+            return None, f"a run with {counted(count, 'shot')} failed: {smaller.failed[decision.pick]}"
+        found[count] = smaller.tables([decision.pick])[decision.pick][:1]
+    curve = doubling(found, outcomes.folds[:1])
+    return curve, "" if curve else "there are no errors to reduce"
+
+
+def _with_methods(request: RecommendRequest, methods: list[str]) -> RecommendRequest:
+    return RecommendRequest(
+        request.sweep.model_copy(update={"methods": methods}), request.budget, request.margin, request.repeats
+    )
+
+
+__all__ = ["RaceResult", "carry_out_recommendation"]

@@ -1,0 +1,206 @@
+"""Errors by class, confused pair and image from stored predictions, as views."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, groupby
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis.error_analysis import class_results, confusions, hard_images, probabilities
+from bench.analysis.leaderboard import ALL, Leaderboard
+from bench.analysis.quality import metrics_frame
+from bench.papers.catalogue import Catalogue
+from reports.presenters.values import view_of
+from reports.views import ClassListView, EntryErrorsView, ErrorAnalysisView, HardImageView, RunErrorsView
+
+if TYPE_CHECKING:
+    from bench.results.database import Store
+
+PAIRS = 8
+"""Confusions listed for an entry over all seeds, and for a class list over all runs."""
+RUN_PAIRS = 5
+"""Confusions listed for one run."""
+CLASSES = 24
+"""Classes listed for an entry, worst first."""
+IMAGES = 6
+"""Hard images listed for a class list."""
+BATCH = 100
+"""Runs whose predictions are read together: limits memory, and few queries are faster than many."""
+
+_TopClasses = tuple[tuple[int, float], ...]
+"""The most probable classes of an image with their probabilities."""
+
+
+class Pictures(Protocol):
+    """Class names and thumbnails of datasets, as `reports.site.images.Gallery` provides them."""
+
+    def class_names(self, dataset: str, split: str) -> tuple[str, ...]:
+        """Names in label order."""
+        ...
+
+    def picture(self, dataset: str, key: str) -> str | None:
+        """A data URI."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    """One entry of one board on one class list; its predictions are stored under the split name `stored`."""
+
+    anchor: str
+    entry: str
+    run_ids: tuple[str, ...]
+    stored: str
+
+
+@dataclass(frozen=True, order=True)
+class _ClassList:
+    backbone: str
+    dataset: str
+    split: str
+
+    @property
+    def key(self) -> str:
+        return re.sub(r"[^A-Za-z0-9_.-]+", "-", f"{self.backbone}-{self.dataset}-{self.split}")
+
+
+def error_analysis_view(
+    boards: Mapping[str, Leaderboard],
+    seeds: Mapping[str, int],
+    stored: Store,
+    pictures: Pictures,
+    catalogue: Catalogue,
+    *,
+    folder: str | None = None,
+) -> tuple[ErrorAnalysisView, pd.DataFrame]:
+    """The errors of all entries of a page, and the metrics of all runs (`prediction_metrics.metrics_frame`).
+
+    Predictions are read once, in batches of datasets. `boards` are by anchor and `seeds` by run id; see
+    `ErrorAnalysisView` for `folder`.
+    """
+    lists: list[ClassListView] = []
+    metrics = [metrics_frame(stored.outcomes_frame(()))]
+    cells: dict[str, list[EntryErrorsView]] = {anchor: [] for anchor in boards}
+    for batch in _batches(_evaluations(boards)):
+        run_ids = _run_ids(chain.from_iterable(batch.values()))
+        frame = stored.outcomes_frame(run_ids)
+        parts = {class_list: frame[_rows(frame, evaluations)] for class_list, evaluations in batch.items()}
+        hard = {class_list: hard_images(part, limit=IMAGES) for class_list, part in parts.items() if len(part)}
+        shown = sorted({item.image for items in hard.values() for item in items})
+        tops = _tops(stored.top_classes_frame(run_ids, shown))
+        for class_list, items in hard.items():
+            part, images = parts[class_list], [item.image for item in items]
+            metrics.append(metrics_frame(part))
+            lists.append(_list_view(class_list, part, items, pictures, catalogue))
+            by_run = {str(run): rows for run, rows in part.groupby("run_id", sort=False, observed=True)}
+            for evaluation in batch[class_list]:
+                found = [(run, by_run[run]) for run in evaluation.run_ids if run in by_run]
+                if found:
+                    best = {run: [tops.get((run, evaluation.stored, item), ()) for item in images] for run, _ in found}
+                    cells[evaluation.anchor].append(_cell(evaluation.entry, class_list.key, found, seeds, best))
+    view = ErrorAnalysisView(tuple(lists), {anchor: tuple(found) for anchor, found in cells.items()}, folder)
+    return view, pd.concat(metrics, ignore_index=True)
+
+
+def _batches(lists: Mapping[_ClassList, list[_Evaluation]]) -> Iterator[dict[_ClassList, list[_Evaluation]]]:
+    """Class lists that are read together: those of one dataset, and of further datasets up to `BATCH` runs."""
+    batch: dict[_ClassList, list[_Evaluation]] = {}
+    for _, group in groupby(lists.items(), key=lambda item: (item[0].backbone, item[0].dataset)):
+        more = dict(group)
+        if batch and len(_run_ids(chain.from_iterable((batch | more).values()))) > BATCH:
+            yield batch
+            batch = {}
+        batch |= more
+    if batch:
+        yield batch
+
+
+def _run_ids(evaluations: Iterable[_Evaluation]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(run for evaluation in evaluations for run in evaluation.run_ids))
+
+
+def _rows(frame: pd.DataFrame, evaluations: Sequence[_Evaluation]) -> pd.Series[bool]:
+    """Selects the rows of a class list."""
+    return (frame["split"] == evaluations[0].stored) & frame["run_id"].isin(_run_ids(evaluations))
+
+
+def _evaluations(boards: Mapping[str, Leaderboard]) -> dict[_ClassList, list[_Evaluation]]:
+    """All entries by the class list that they were evaluated on."""
+    found: defaultdict[_ClassList, list[_Evaluation]] = defaultdict(list)
+    for anchor, board in boards.items():
+        setting = board.setting
+        for dataset in board.datasets:
+            for split in board.splits:
+                target = split == ALL and setting.source and dataset != setting.source
+                stored = dataset if target else split
+                for entry in board.entries:
+                    if dataset in entry.cells:
+                        evaluation = _Evaluation(anchor, entry.key, entry.cells[dataset].run_ids, stored)
+                        found[_ClassList(setting.backbone, dataset, split)].append(evaluation)
+    return dict(_split_by_storage(found))
+
+
+def _split_by_storage(found: Mapping[_ClassList, list[_Evaluation]]) -> Iterator[tuple[_ClassList, list[_Evaluation]]]:
+    """Splits class lists with two stored names: a dataset can be trained on in one protocol and a target in another."""
+    for class_list, evaluations in found.items():
+        names = dict.fromkeys(item.stored for item in evaluations)
+        for name in names:
+            is_target = len(names) > 1 and name != class_list.split
+            split = f"{class_list.split} (target)" if is_target else class_list.split
+            yield replace(class_list, split=split), [item for item in evaluations if item.stored == name]
+
+
+def _list_view(
+    class_list: _ClassList, frame: pd.DataFrame, hard: Sequence[HardImageView], pictures: Pictures, catalogue: Catalogue
+) -> ClassListView:
+    runs = frame["run_id"].nunique()
+    images = (replace(item, uri=pictures.picture(class_list.dataset, item.image)) for item in hard)
+    return view_of(
+        ClassListView,
+        class_list,
+        title=catalogue.dataset(class_list.dataset).title,
+        names=pictures.class_names(class_list.dataset, class_list.split.partition(" ")[0]),
+        n_images=len(frame) // runs,
+        n_runs=runs,
+        pairs=confusions(frame["label"], frame["predicted"], limit=PAIRS),
+        images=tuple(images),
+    )
+
+
+def _cell(
+    entry: str,
+    list_key: str,
+    found: Sequence[tuple[str, pd.DataFrame]],
+    seeds: Mapping[str, int],
+    tops: Mapping[str, Sequence[_TopClasses]],
+) -> EntryErrorsView:
+    columns = [(part["label"].to_numpy(), part["predicted"].to_numpy()) for _, part in found]
+    label, predicted = (np.concatenate([column[i] for column in columns]) for i in (0, 1))
+    classes = class_results(label, predicted)
+    shown = sorted(classes, key=lambda result: (result.right / result.n, result.label))[:CLASSES]
+    labels = tuple(result.label for result in shown)
+    runs = []
+    for (run, _), (truth, guess) in zip(found, columns, strict=True):
+        right = np.bincount(truth[truth == guess], minlength=int(truth.max()) + 1)
+        by_class, pairs = tuple(int(right[value]) for value in labels), confusions(truth, guess, limit=RUN_PAIRS)
+        runs.append(RunErrorsView(run, seeds[run], int(right.sum()), by_class, pairs, tuple(tops[run])))
+    sizes = tuple(result.n // len(found) for result in shown)
+    taken_for = tuple(result.taken_for for result in shown)
+    pairs = confusions(label, predicted, limit=PAIRS)
+    return EntryErrorsView(entry, list_key, labels, sizes, taken_for, len(classes), pairs, tuple(runs))
+
+
+def _tops(frame: pd.DataFrame) -> dict[tuple[str, str, str], _TopClasses]:
+    """By run, split and image."""
+    found = {}
+    for row in frame.to_dict("records"):
+        shares = probabilities(row["top_logits"], float(row["log_sum_exp"]))
+        labels = (int(value) for value in row["top_labels"])
+        found[str(row["run_id"]), str(row["split"]), str(row["image"])] = tuple(zip(labels, shares, strict=True))
+    return found

@@ -1,0 +1,94 @@
+"""Predictions and suggested labels as galleries of thumbnails."""
+
+import base64
+import heapq
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from bench._util.words import counted
+from bench.experiment.model_file import ModelInfo
+from bench.tuned_models.explanation import small_picture
+from bench.tuned_models.label_suggestions import Suggestions
+from reports import GalleryImage, GalleryView, render_gallery
+
+SIDE = 112
+"""Longest side of a thumbnail, in pixels."""
+
+
+class Gallery:
+    """Keeps the `size` least certain images; errors are only counted."""
+
+    def __init__(self, size: int = 500) -> None:
+        self._size = size
+        self._heap: list[tuple[float, int, GalleryImage]] = []
+        self.seen = 0
+
+    def add(self, row: Mapping[str, Any], open_image: Callable[[], Image.Image]) -> None:
+        """Offer an image; it is opened only if it is kept."""
+        self.seen += 1
+        if row.get("error"):
+            return
+        uncertainty = 1 - float(row["probability"])
+        if len(self._heap) == self._size and uncertainty <= self._heap[0][0]:
+            return
+        others = tuple((row[f"label_{i}"], row[f"probability_{i}"]) for i in range(2, 4) if f"label_{i}" in row)
+        shown = GalleryImage(
+            name=str(row["image"]),
+            picture=_small_picture(open_image()),
+            label=str(row["label"]),
+            probability=float(row["probability"]),
+            others=others,
+            unlike=bool(row.get("unlike")),
+        )
+        entry = (uncertainty, -self.seen, shown)
+        if len(self._heap) < self._size:
+            heapq.heappush(self._heap, entry)
+        else:
+            heapq.heapreplace(self._heap, entry)
+
+    def write(self, out: Path, info: ModelInfo, *, unreadable: int) -> None:
+        """Write the page, least certain images first."""
+        calibrated = info.calibration.source == "validation"
+        view = GalleryView(
+            title=f"{info.spec.method} on {info.spec.dataset}",
+            images=tuple(image for _, _, image in sorted(self._heap, key=lambda entry: (-entry[0], -entry[1]))),
+            predicted=self.seen - unreadable,
+            unreadable=unreadable,
+            calibrated=calibrated,
+            false_alarm_rate=info.novelty.false_alarm_rate if info.novelty else None,
+        )
+        render_gallery(view, out)
+
+
+def _small_picture(image: Image.Image) -> str:
+    """A JPEG in a data address."""
+    small = image.copy()
+    small.thumbnail((SIDE, SIDE))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=72)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def suggestions_view(found: Suggestions, title: str) -> GalleryView:
+    """The view of the gallery page."""
+    images = tuple(
+        GalleryImage(
+            name=one.image,
+            picture=small_picture(Image.fromarray(one.rendered)),
+            label=one.label,
+            probability=one.probability,
+            note=f"{rank}. margin {one.margin:.2f}, distance {one.distance:.2f}",
+        )
+        for rank, one in enumerate(found.images, 1)
+    )
+    introduction = (
+        f"{len(images)} of {counted(found.pool, 'image')}, in the order in which to label them, with the model's "
+        "predictions. Margin: difference of the two largest probabilities. Distance: to the nearest labelled image or "
+        f"image listed before. Left out: {found.labelled} that the dataset has already, {found.repeated} repeated, "
+        f"{found.unreadable} unreadable."
+    )
+    return GalleryView(title=title, images=images, predicted=found.pool, introduction=introduction)

@@ -1,0 +1,380 @@
+"""The answer in words: what is best, how sure that is, which methods gain on hard datasets, and advice."""
+
+import math
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from reports._format import counted, interval, join, percent, plural, points, seconds, shorten, unbroken, unsigned
+from reports.views import (
+    TEST_TIME,
+    AdviceView,
+    AnswerView,
+    LeadView,
+    MissingRunsView,
+    OverviewView,
+    PickView,
+    RankedMethodView,
+    SiteView,
+)
+
+PHRASES = {"base": "base accuracy", "new": "new accuracy", "open": "open score", "H": "H", "all": "accuracy"}
+
+
+def answer(view: OverviewView, measure: str) -> Markup:
+    """What is best and by how much, whether that holds elsewhere, and whether hard datasets gain more."""
+    found = view.answers[measure]
+    if not view.scores:
+        return Markup("No run has a score yet.")
+    if found.leader is None:
+        return Markup("No method has a score for every dataset{}, so there is no comparison yet.").format(
+            " and seed" if view.seeds else ""
+        )
+    parts = [_demo(view), _compared_on(view), [_best(view, found)], _others(view, found), _hard(view, found)]
+    return Markup(" ").join(sentence for part in parts for sentence in part)
+
+
+def answer_lines(view: OverviewView) -> list[str]:
+    """The answer, its small print and what is missing as plain lines, by the measure that orders the methods."""
+    measure = view.measures[-1]
+    lines = [answer(view, measure), small_print(view, measure), missing_runs(view)]
+    return [_with_backticks(line) for line in lines if line]
+
+
+def _with_backticks(line: Markup) -> str:
+    """Plain text, with commands between backticks."""
+    return Markup(str(line).replace("<code>", "`").replace("</code>", "`")).striptags()
+
+
+def small_print(view: OverviewView, measure: str) -> Markup:
+    """Intervals of the lead, and how much was measured."""
+    found, parts = view.answers[measure], []
+    counts = [counted(len(view.methods), "method"), counted(len(view.datasets), "dataset")]
+    if view.seeds:
+        compared = "" if view.common is None else " compared"
+        counts += [counted(len(view.seeds), "seed"), f"{counted(view.n_runs, 'run')}{compared}"]
+    else:
+        counts.append("one published value each")
+    missing = "" if view.missing is None else f"; {view.missing.n} missing"
+    parts.append(f"{', '.join(counts)}{missing}.")
+    if measure == "H" and view.h_convention == "h_of_means":
+        parts.append(
+            "Mean H is that of the average base and new accuracy, as papers print it; "
+            "gains are those of the H of each dataset."
+        )
+    if view.demo is not None:
+        images = "all images" if view.demo.shots is None else f"{counted(view.demo.shots, 'image')} per class"
+        parts.append(
+            f"Demo: short trainings (recipe demo) on {images}, "
+            f"tested on {view.demo.images:,} images. Published recipes may rank the methods differently."
+        )
+    return Markup(" ").join(Markup.escape(part) for part in [*parts, *_to_add(view, found)])
+
+
+def _to_add(view: OverviewView, found: AnswerView) -> list[Markup]:
+    """What a small set of runs lacks, and the command that adds it; nothing for published numbers."""
+    if not view.seeds:
+        return []
+    if not view.scores:
+        return [Markup("The same <code>etl-bench run</code> command repeats runs that failed or are missing.")]
+    lacks = []
+    if len(view.methods) == 1:
+        lacks.append(("A comparison needs a second method", f"-m {'coop' if view.baseline else 'zero_shot'}", ""))
+    elif view.baseline is None:
+        lacks.append(("Gains need zero-shot CLIP", "-m zero_shot", ""))
+    elif found.leader is None:
+        lacks.append(("A comparison needs the missing runs", "", "with the same options as before"))
+    if len(view.datasets) == 1:
+        lacks.append(("What holds on other datasets needs more of them", "-d DATASET", ""))
+    if len(view.seeds) == 1 and view.seeds != (0,):
+        lacks.append(("Intervals over seeds need several", "--seeds 3", ""))
+    text = Markup("{}: <code>etl-bench run{}</code>{}.")
+    return [text.format(what, option and f" {option} ...", where and f" {where}") for what, option, where in lacks]
+
+
+def first_shown(site: SiteView) -> int:
+    """The index of the overview that the page opens with: a plain draw, most runs, and among equals most shots."""
+
+    def preference(index: int) -> tuple[bool, bool, int, float]:
+        view, board = site.overviews[index], site.boards[index] if site.boards else None
+        shots = 0 if board is None else math.inf if board.shots is None else board.shots
+        return not view.whole, board is None or not board.support, view.n_runs, shots
+
+    return max(range(len(site.overviews)), key=preference, default=0)
+
+
+def scope_link(view: OverviewView) -> Markup:
+    """From the runs that methods share to all runs, and back; empty where all methods have the same."""
+    if view.other_scope is None:
+        return Markup("")
+    text = "Compare on shared runs" if view.whole else "Show all runs"
+    return Markup(' <a href="#setting={}">{}</a>').format(quote(view.other_scope, safe=""), text)
+
+
+def missing_runs(view: OverviewView) -> Markup:
+    """Which runs are missing, and what follows for the ranks; empty if none is."""
+    missing = view.missing
+    if missing is None:
+        return Markup("")
+    more = missing.n - len(missing.first)
+    names = join([*missing.first, *([f"{more} more"] if more else [])])
+    text = (
+        f"{missing.n} of {counted(missing.of, 'run')} {plural(missing.n, 'is', 'are')} missing: {names}. "
+        f"{missing.methods} of {counted(len(view.methods), 'method')} {plural(missing.methods, 'has', 'have')} missing "
+        f"runs"
+    )
+    text += "." if view.common is not None else f" and {plural(missing.methods, 'is', 'are')} not ranked."
+    return Markup.escape(text)
+
+
+def failed_runs(missing: MissingRunsView) -> Markup:
+    """How many runs failed and why, and the command that repeats them; empty without failures."""
+    n = sum(count for _, count in missing.failures)
+    if not n:
+        return Markup("")
+    reasons = "; ".join(f"{reason[:120]} ({count})" for reason, count in missing.failures[:3])
+    return Markup("{} failed: {}. To repeat them, give the same <code>etl-bench run</code> command again.").format(
+        counted(n, "run"), reasons.rstrip(".")
+    )
+
+
+def _demo(view: OverviewView) -> list[Markup]:
+    """That these numbers are of a demo."""
+    if view.demo is None:
+        return []
+    return [Markup("Demo on synthetic images:" if view.demo.synthetic else "Demo:")]
+
+
+def _inline(view: OverviewView, key: str) -> str:
+    """The name of a method within a sentence."""
+    name = view.method(key).name
+    return name[0].lower() + name[1:] if key == view.baseline and name.startswith("Zero-shot") else name
+
+
+def _compared_on(view: OverviewView) -> list[Markup]:
+    """What is compared where less than half of the methods have everything; nothing otherwise."""
+    common = view.common
+    if common is None:
+        return []
+    grid = f"{counted(common.datasets, 'dataset')} and {counted(common.seeds, 'seed')}"
+    if not common.without:
+        return [Markup.escape(f"Compared on the {grid} that all {common.methods} methods have.")]
+    n = len(common.without)
+    names = join([*common.without[:2], *([counted(n - 2, "more method")] if n > 2 else [])])
+    return [
+        Markup.escape(
+            f"Compared on the {grid} that {common.methods} of {common.methods + n} methods have: {names} "
+            f"{plural(n, 'lacks', 'lack')} some of these runs."
+        )
+    ]
+
+
+def _best(view: OverviewView, found: AnswerView) -> Markup:
+    assert found.leader is not None
+    digits = _digits(found)
+    value = f"{percent(found.averages[found.leader], digits)} %"
+    name, phrase, where = view.method(found.leader).name, PHRASES[found.measure], _datasets(view)
+    if found.lead is None:
+        return Markup("<b>{}</b> is the only complete method: mean {} {} on {}.").format(name, phrase, value, where)
+    reference, lead = _inline(view, found.lead.reference), found.lead
+    others = f"{percent(found.averages[lead.reference], digits)} %"
+    if points(lead.mean) == "0.0" and others == value:
+        return Markup("<b>{}</b> and <b>{}</b> are level on {}: mean {} {}.").format(
+            name, reference, where, phrase, value
+        )
+    if found.leader == view.baseline:
+        text = Markup("No method beats <b>{}</b> on average: mean {} {} on {}. Nearest is {}, <b>{}</b> points{}.")
+        ends = "" if lead.over_datasets is None else f" (95 % interval {interval(*_reverse(lead.over_datasets))})"
+        sentence = text.format(_inline(view, found.leader), phrase, value, where, reference, points(-lead.mean), ends)
+        if found.best_on_hard is not None:
+            key, gain = found.best_on_hard
+            hard = Markup(" On the {} datasets the best is {}, <b>{}</b>.")
+            sentence += hard.format(_named(view, len(view.groups[2]), "hard"), view.method(key).name, points(gain))
+        return sentence
+    beside = f", {reference} {others}" if _adds_up(found, lead) else ""
+    text = Markup("<b>{}</b> has the highest mean {} on {}: <b>{}</b>{}. {}")
+    return text.format(name, phrase, where, value, beside, _gain(view, lead))
+
+
+def _adds_up(found: AnswerView, lead: LeadView) -> bool:
+    """Whether the two averages differ by the mean gain; an H of averages, as papers print it, need not."""
+    assert found.leader is not None
+    shown = [100 * found.averages[key] for key in (found.leader, lead.reference)]
+    return abs(shown[0] - shown[1] - 100 * lead.mean) < 0.1
+
+
+def _digits(found: AnswerView) -> int:
+    """Decimals of the two averages: two where rounding to one would contradict the gain."""
+    if found.leader is None or found.lead is None:
+        return 1
+    first, second = (float(unsigned(found.averages[key])) for key in (found.leader, found.lead.reference))
+    agree = f"{abs(first - second):.1f}" == unsigned(abs(found.lead.mean))
+    return 1 if agree or not _adds_up(found, found.lead) else 2
+
+
+def _gain(view: OverviewView, lead: LeadView) -> Markup:
+    """The mean difference with its two intervals, and the dataset that it hangs on."""
+    what = "gain" if lead.reference == view.baseline else "lead"
+    here = "" if lead.over_seeds is None else f"{interval(*lead.over_seeds)} over seeds and images"
+    if lead.over_datasets is None:
+        return Markup("Its {} is <b>{}</b>{}.").format(what, points(lead.mean), here and f" (95 % interval {here})")
+    both = Markup("95 % interval {}<b>{}</b> over datasets of this kind").format(
+        here and f"{here}, ", interval(*lead.over_datasets)
+    )
+    if lead.over_datasets[0] <= 0:
+        end = Markup("of <b>{}</b> <b>is not clear</b>: {}.").format(points(lead.mean), both)
+    else:
+        end = Markup("is <b>{}</b> ({}).").format(points(lead.mean), both)
+    text = Markup("It is ahead on {} of {}. Its {} {}").format(lead.ahead, lead.n, what, end)
+    if lead.without is not None:
+        title, mean = lead.without
+        text += Markup(" Without {}, the {} is <b>{}</b>.").format(title, what, points(mean))
+    return text
+
+
+def _others(view: OverviewView, found: AnswerView) -> list[Markup]:
+    """The next best method, and those that are not significantly lower, on these datasets and on others."""
+    if found.lead is None or not found.behind:
+        return []
+    here, elsewhere = found.open_here, found.open_elsewhere
+    tested, following = found.lead.over_seeds is not None, next(iter(found.behind))
+    sentences = []
+    if following != found.lead.reference:
+        sentences.append(f"Next is {_inline(view, following)}, {unsigned(-found.behind[following][0])} lower.")
+    assert found.leader is not None
+    leader = _inline(view, found.leader)
+    parts = [_may_match(view, found, here, found.lead.over_seeds, f"{leader} here")] if tested else []
+    if found.lead.n > 1:
+        whom = "it elsewhere" if tested else f"{leader} on other datasets of this kind"
+        parts.append(_may_match(view, found, elsewhere, found.lead.over_datasets, whom))
+    if tested and found.lead.n > 1 and set(here) == set(elsewhere):
+        whom = f"{leader} here {'and' if here else 'or'} elsewhere"
+        both = {_may_match(view, found, here, ends, whom) for ends in (found.lead.over_seeds, found.lead.over_datasets)}
+        parts = list(both) if len(both) == 1 else parts
+    if parts:
+        start = "No clear winner: " if here or (elsewhere and not tested) else ""
+        sentence = f"{start}{'; '.join(parts)}."
+        sentences.append(sentence[0].upper() + sentence[1:])
+    return [Markup.escape(sentence) for sentence in sentences]
+
+
+def _may_match(
+    view: OverviewView, found: AnswerView, keys: Sequence[str], ends: tuple[float, float] | None, whom: str
+) -> str:
+    """How many other methods may be as good as the best one, and whether zero-shot is among them.
+
+    `whom` is the best method, and where they may match it. `ends` is the interval of the gain over zero-shot. Where it
+    lies above 0, zero-shot can be among them only because several comparisons are made, and the sentence says so.
+    """
+    n = len(found.behind)
+    if not keys:
+        return f"no other method matches {whom}"
+    if len(keys) == 1:
+        return f"{_inline(view, keys[0])} may match {whom}"
+    every = "both others" if n == 2 else f"all {n} others"
+    some = every if len(keys) == n else f"{len(keys)} of {n} others"
+    assert found.lead is not None
+    if found.lead.reference == view.baseline and view.baseline in keys and ends is not None and ends[0] > 0:
+        return f"{some} may match {whom}, allowing for the number of comparisons"
+    among = ", zero-shot CLIP included," if view.baseline in keys and len(keys) < n else ""
+    return f"{some}{among} may match {whom}"
+
+
+def _hard(view: OverviewView, found: AnswerView) -> list[Markup]:
+    """Gains by difficulty, and one conclusion from the test of the groups and the line over all datasets."""
+    if found.groups is None:
+        return []
+    part = found.groups
+    gains = [f"<b>{points(part.on_easy)}</b> on the {_named(view, part.n_easy, 'easy')}"]
+    if part.on_medium is not None:
+        gains.append(f"<b>{points(part.on_medium)}</b> on {part.n_medium} medium")
+    gains.append(f"<b>{points(part.on_hard)}</b> on the {_named(view, part.n_hard, 'hard')}")
+    grows = part.on_hard > part.on_easy
+    if part.settled:
+        end = f"hard datasets gain {'more' if grows else 'less'}"
+    else:
+        end = "the trend is not significant" if part.trend and (part.trend > 0) == grows else "no trend is shown"
+        end += f" ({counted(found.lead.n, 'dataset')})" if found.lead else ""
+    start = Markup("By difficulty:")
+    if found.leader is not None and found.leader != view.baseline:
+        start = Markup("By difficulty, {} gains").format(view.method(found.leader).name)
+    return [Markup("{} {}; {}.").format(start, Markup(", ".join(gains)), end)]
+
+
+def _reverse(ends: tuple[float, float]) -> tuple[float, float]:
+    return -ends[1], -ends[0]
+
+
+def _named(view: OverviewView, n: int, kind: str) -> str:
+    """The size and name of a group: 4 hardest, or 3 hard where the user named the datasets."""
+    superlative = {"hard": "hardest", "easy": "easiest"}[kind]
+    return f"{n} {kind if view.named_groups else superlative}"
+
+
+def _datasets(view: OverviewView) -> str:
+    return "this dataset" if len(view.datasets) == 1 else f"these {len(view.datasets)} datasets"
+
+
+TITLE_LENGTH = 24
+"""The most characters of a dataset's name."""
+
+
+def cost_text(method: RankedMethodView, unit: str = " of training per run") -> str:
+    """The time of one run: preparation and training; empty if it is unknown."""
+    if method.family == TEST_TIME:
+        return "learns from the unlabelled test images"
+    if method.trained is False:
+        return "no training"
+    return "" if method.seconds is None else f"{seconds(method.seconds)}{unit}"
+
+
+def picks_html(view: OverviewView, advice: AdviceView) -> Markup:
+    """The method to take for easy, medium and hard tasks, with gain and cost; empty without difficulty groups."""
+    if not advice.picks:
+        return Markup("")
+    items = Markup("").join(_pick(view, pick) for pick in advice.picks)
+    note = Markup('<p class="note">Points over zero-shot, training time of a run:</p>')
+    return note + Markup('<dl class="picks">{}</dl>').format(items)
+
+
+def _pick(view: OverviewView, pick: PickView) -> Markup:
+    method = view.method(pick.method)
+    like = join([shorten(title, TITLE_LENGTH) for title in pick.datasets])
+    if method.key == view.baseline:
+        text = Markup("<b>{}</b>: no method within the budget gains").format(method.name)
+    else:
+        text = Markup("<b>{}</b>").format(method.name)
+        if pick.gain is not None and pick.low is not None and pick.high is not None:
+            n = len(pick.datasets)
+            ends = f"worst {points(pick.low)}, best {points(pick.high)}" if n > 1 else "one dataset"
+            text += Markup(" <b>{}</b> ({})").format(points(pick.gain), ends)
+    near = f"{counted(pick.near, 'other')} within 1 point" if pick.near else ""
+    cost = cost_text(method, "")
+    more = (cost and f", {cost}") + (near and f"; {near}")
+    return Markup('<dt>{}, <span title="{}">like {}</span>:</dt> <dd>{}{}</dd>').format(
+        pick.kind.capitalize(), like, _few(pick), unbroken(text), unbroken(more)
+    )
+
+
+def _few(pick: PickView) -> str:
+    titles = [shorten(title, TITLE_LENGTH) for title in pick.datasets]
+    return ", ".join(titles if len(titles) <= 4 else [*titles[:2], f"{len(titles) - 2} more"])
+
+
+def advice_check(advice: AdviceView, measure: str) -> str:
+    """The loss of the advice on left-out datasets; empty with a single dataset."""
+    if len(advice.candidates) == 1:
+        return "No other method fits this budget."
+    if not advice.lost:
+        return ""
+    text = (
+        f"Leave-one-dataset-out: this advice loses {unsigned(advice.lost[advice.rule])} points of "
+        f"{PHRASES[measure]} on average ({unsigned(advice.worst[advice.rule])} at worst) against the best method; "
+    )
+    other = next((value for rule, value in advice.lost.items() if rule != advice.rule), None)
+    if other is None:
+        return text + "too few difficulties are known to choose by difficulty."
+    if advice.rule == "average":
+        return text + f"choosing by difficulty loses {unsigned(other)}."
+    return text + f"always using the method with the best mean loses {unsigned(other)}."

@@ -1,0 +1,160 @@
+"""Writes the page of a runs folder for `etl-bench report`, and the figures of a paper."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import bench
+from bench._util.files import TextCache
+from bench.analysis.difficulty_groups import Grouping, difficulty_groups
+from bench.analysis.leaderboard import HConvention
+from bench.errors import UsageError
+from bench.papers.catalogue import registered
+from bench.papers.claims import load_claims
+from bench.papers.figures import FIGURE_SETS
+from bench.papers.figures.figure_data import gather_figure_data
+from bench.papers.published_numbers import published_difficulty, published_frame
+from bench.papers.reproduction import published_settings
+from bench.record import Predictions
+from bench.results.database import Store, fresh_store
+from bench.results.shards import Shards, no_runs
+from bench.sweep import unfinished_sweeps
+from datasets_registry import BenchError
+from reports import FORMATS, figure_file, render_site
+from reports.presenters.published import published_site
+from reports.presenters.site import site_view
+from reports.site.images import Gallery, example_images
+from reports.site.run_files import check_page, write_run_files
+from reports.views import FigureView, SiteView
+
+
+def figures_of(
+    store: Store, name: str, text_cache: TextCache | None = None, groups: Grouping = difficulty_groups
+) -> tuple[FigureView, ...]:
+    """The set of figures of that name, a key of FIGURE_SETS, from an up-to-date database and the shards of its runs."""
+    shards = Shards(store.runs)
+
+    def stored(run_id: str) -> tuple[Predictions, ...]:
+        shard = shards.read(run_id)
+        return shard.predictions if shard else ()
+
+    data = gather_figure_data(
+        store.runs_frame(), store.difficulty_frame(), registered(text_cache), stored, groups, store.curves_frame()
+    )
+    return FIGURE_SETS[name](data)
+
+
+def write_figures(figures: Sequence[FigureView], folder: Path) -> list[Path]:
+    """Write every figure that has data as SVG, PDF and PNG files; returns their paths.
+
+    Raises:
+        BenchError: if a figure cannot be converted to PDF or PNG; its SVG file is written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for figure in figures:
+        for kind in FORMATS if figure.points else ():
+            path = folder / f"{figure.name}.{kind}"
+            try:
+                path.write_bytes(figure_file(figure, kind))
+            except RuntimeError as error:
+                raise BenchError(
+                    f"Figure {figure.name} is written as SVG, but not as {kind.upper()}: {error}. "
+                    "Convert the SVG file with another program, such as Inkscape."
+                ) from error
+            written.append(path)
+    return written
+
+
+FOLDER = "data"
+"""Folder of the run files, next to the page."""
+
+
+@dataclass(frozen=True)
+class PageRequest:
+    """A page to write.
+
+    Args:
+        out: the file to write.
+        protocol: restricts the page to one protocol.
+        with_run_files: whether to write the predictions of every run to the folder `data` next to the page.
+        live: whether the page reloads when it has changed.
+        figures: a key of `bench.papers.figures.FIGURE_SETS`.
+        cache: folder for slow parts of the page, None for no cache.
+        groups: splits datasets into easy and hard ones.
+        finish: changes the view before it is written; a page with it may show no runs.
+    """
+
+    runs: Path
+    out: Path
+    protocol: str | None = None
+    convention: HConvention = HConvention.MEAN_OF_H
+    data_root: Path | None = None
+    images: bool = True
+    with_run_files: bool = False
+    live: bool = False
+    figures: str | None = None
+    cache: Path | None = None
+    groups: Grouping = difficulty_groups
+    finish: Callable[[SiteView], SiteView] | None = None
+
+
+def write_page(request: PageRequest) -> SiteView:
+    """Load new runs into the database, write the page and its run files, and return the view.
+
+    Raises UsageError if there is nothing to show, unless the page is live; an existing page stays.
+    """
+    if request.with_run_files:
+        check_page(request.out)
+    text_cache = TextCache(request.cache)
+    store = fresh_store(request.runs)
+    runs = store.runs_frame(outcomes=True, installed=text_cache)
+    pictures = Gallery(request.data_root, pictures=request.images)
+    view = site_view(
+        runs,
+        store.difficulty_frame(),
+        registered(text_cache),
+        package_version=bench.__version__,
+        protocol=request.protocol,
+        convention=request.convention,
+        claims=load_claims(),
+        published=published_frame(),
+        defaults=published_settings(runs, text_cache),
+        stored=store,
+        pictures=pictures,
+        folder=FOLDER if request.with_run_files else None,
+        groups=request.groups,
+        made=store.provenance_frame(),
+        curves=store.curves_frame(),
+        unfinished=unfinished_sweeps(request.runs),
+        examples=partial(example_images, data_root=request.data_root) if request.images else lambda _: (),
+    )
+    may_be_empty = request.live or request.finish is not None
+    if not view.boards and not may_be_empty and (runs.empty or request.protocol):
+        fits = no_runs(request.runs) if runs.empty else f"No run in {request.runs} has protocol {request.protocol}."
+        raise UsageError(f"{fits} No page was written.")
+    if request.figures is not None:
+        view = replace(view, figures=figures_of(store, request.figures, text_cache, request.groups))
+    if request.finish is not None:
+        view = request.finish(view)
+    if request.with_run_files:
+        write_run_files(store, runs, pictures, request.out.parent / FOLDER)
+    render_site(view, request.out, live=request.live)
+    return view
+
+
+def write_published(
+    out: Path, protocol: str | None = None, cache: Path | None = None, groups: Grouping = difficulty_groups
+) -> Path:
+    """Write the page of published numbers, which needs no runs, and return its path; see `PageRequest`."""
+    text_cache = TextCache(cache)
+    view = published_site(
+        published_frame(),
+        published_difficulty(),
+        registered(text_cache),
+        package_version=bench.__version__,
+        protocol=protocol,
+        groups=groups,
+    )
+    return render_site(view, out)

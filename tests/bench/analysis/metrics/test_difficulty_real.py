@@ -1,0 +1,41 @@
+"""Difficulty of real CLIP ViT-B/32 features on classes that are also ImageNet classes, if the data is available."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from places import SHARED
+
+from bench.analysis.metrics.difficulty import difficulty_measures
+
+
+@pytest.fixture(scope="module")
+def features() -> Path:
+    folder = SHARED / "data/features/vitb32"
+    if not folder.is_dir():
+        pytest.skip(f"needs the shared test data; {folder} does not exist and ETL_BENCH_SHARED names no other place")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "n_images", "n_classes", "zero_shot"), [("oxford_pets", 2283, 23, 0.934), ("caltech101", 523, 26, 0.969)]
+)
+def test_zero_shot_accuracy_of_real_features(
+    features: Path, name: str, n_images: int, n_classes: int, zero_shot: float
+):
+    """The accuracies published with the features, to one decimal in per cent."""
+    overlap = json.loads((features / "text_overlap.json").read_text())[name]
+    position = {entry["label"]: i for i, entry in enumerate(overlap)}
+    with np.load(features / f"{name}.npz") as images, np.load(features / "imagenet.npz") as imagenet:
+        shown = np.isin(images["test_l"], list(position))
+        x = images["test_f"][shown]
+        y = np.array([position[int(label)] for label in images["test_l"][shown]])
+        texts = imagenet["text_b"][[entry["imagenet_index"] for entry in overlap]]
+    assert (len(x), len(texts)) == (n_images, n_classes)
+    values = difficulty_measures(x, y, texts, logit_scale=100)
+    assert values["zero_shot_accuracy"] == pytest.approx(zero_shot, abs=5e-4)
+    assert values["relative_transfer_difficulty"] == pytest.approx(1 / n_classes / zero_shot, rel=1e-3)
+    assert values["separability_pairwise"] > 1
+    assert values["separability_prototype"] > 1
+    assert values["zero_shot_margin"] > 0

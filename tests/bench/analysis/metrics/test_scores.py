@@ -1,0 +1,184 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import special
+from sklearn import metrics as reference
+
+from bench.analysis.metrics import scores as metrics
+from bench.analysis.metrics.scores import MetricInputError, aurc, calibration_error, harmonic_mean, headroom_gain
+from bench.record import Score
+
+# Four images, three classes. Predictions: 0, 1, 1, 0; truth: 0, 1, 2, 1.
+LOGITS = np.log([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.2, 0.5, 0.3], [0.6, 0.3, 0.1]])
+LABELS = np.array([0, 1, 2, 1])
+
+
+def random_case(seed: int, n: int = 97, n_cls: int = 7) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, n_cls, n)
+    logits = 3 * rng.standard_normal((n, n_cls))
+    logits[np.arange(n), labels] += 2
+    return logits, labels
+
+
+class TestByHand:
+    def test_accuracy(self):
+        assert metrics.accuracy(LOGITS, LABELS) == 2 / 4
+
+    def test_macro_accuracy_is_the_mean_recall(self):
+        assert metrics.macro_accuracy(LOGITS, LABELS) == pytest.approx((1 / 1 + 1 / 2 + 0 / 1) / 3)
+
+    def test_macro_precision_counts_a_class_never_predicted_as_zero(self):
+        assert metrics.macro_precision(LOGITS, LABELS) == pytest.approx((1 / 2 + 1 / 2 + 0) / 3)
+
+    def test_nll(self):
+        assert metrics.nll(LOGITS, LABELS) == pytest.approx(-math.log(0.7 * 0.8 * 0.3 * 0.3) / 4)
+
+    def test_brier(self):
+        rows = [0.3**2 + 0.2**2 + 0.1**2, 0.1**2 + 0.2**2 + 0.1**2, 0.2**2 + 0.5**2 + 0.7**2, 0.6**2 + 0.7**2 + 0.1**2]
+        assert metrics.brier(LOGITS, LABELS) == pytest.approx(sum(rows) / 4)
+
+    def test_ece_with_more_bins_than_images_is_the_mean_gap(self):
+        assert metrics.ece(LOGITS, LABELS) == pytest.approx((0.3 + 0.2 + 0.5 + 0.6) / 4)
+
+    def test_ece_in_two_bins(self):
+        """Sorted confidences 0.5, 0.6 | 0.7, 0.8 with 0, 0 | 1, 1 right: gaps 0.55 and 0.25."""
+        assert metrics.ece(LOGITS, LABELS, bins=2) == pytest.approx(0.4)
+
+    def test_a_tie_goes_to_the_lower_class(self):
+        assert metrics.accuracy([[1.0, 1.0]], [0]) == 1
+        assert metrics.accuracy([[1.0, 1.0]], [1]) == 0
+
+    def test_a_class_without_images_is_left_out_of_macro_accuracy(self):
+        assert metrics.macro_accuracy([[1.0, 0.0, 0.0]], [0]) == 1
+
+    def test_the_harmonic_mean_of_published_numbers(self):
+        """CLIP's row of the base-to-new table: 69.34 and 74.22 give 71.70."""
+        assert round(harmonic_mean(69.34, 74.22), 2) == 71.70
+        assert harmonic_mean(0, 0) == 0
+        assert harmonic_mean(0, 1) == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+class TestReferences:
+    def test_scores_against_scikit_learn(self, seed):
+        logits, labels = random_case(seed, n=60, n_cls=7)
+        p, guess, classes = special.softmax(logits, axis=1), logits.argmax(1), range(7)
+        assert set(labels) == set(classes)
+        assert metrics.accuracy(logits, labels) == reference.accuracy_score(labels, guess)
+        assert metrics.macro_accuracy(logits, labels) == pytest.approx(reference.balanced_accuracy_score(labels, guess))
+        precision = reference.precision_score(labels, guess, labels=classes, average="macro", zero_division=0)
+        assert metrics.macro_precision(logits, labels) == pytest.approx(precision)
+        assert metrics.nll(logits, labels) == pytest.approx(reference.log_loss(labels, p, labels=classes))
+        brier = reference.brier_score_loss(labels, p, labels=classes, scale_by_half=False)
+        assert metrics.brier(logits, labels) == pytest.approx(brier)
+
+    def test_calibration_against_a_loop_over_bins(self, seed):
+        logits, labels = random_case(seed)
+        p = special.softmax(logits, axis=1)
+        rows = sorted((row.max(), row.argmax() == t) for row, t in zip(p, labels, strict=True))
+        # 97 images in 15 bins: seven bins of 7, then eight of 6
+        sizes, total, start = [7] * 7 + [6] * 8, 0.0, 0
+        for size in sizes:
+            part = rows[start : start + size]
+            gap = abs(np.mean([c for c, _ in part]) - np.mean([r for _, r in part]))
+            total, start = total + gap * size / 97, start + size
+        assert metrics.ece(logits, labels) == pytest.approx(total)
+
+    def test_all_metrics_fill_a_score(self, seed):
+        logits, labels = random_case(seed)
+        score = Score(split="all", n=len(labels), n_classes=7, **metrics.all_metrics(logits, labels))
+        assert score.accuracy == metrics.accuracy(logits, labels)
+
+
+class TestProperties:
+    @given(st.integers(0, 10_000))
+    def test_nothing_depends_on_the_order_of_images(self, seed):
+        rng = np.random.default_rng(seed)
+        logits, labels = random_case(seed, n=31)
+        logits = np.round(logits)  # many ties
+        order = rng.permutation(31)
+        shuffled = metrics.all_metrics(logits[order], labels[order])
+        assert shuffled == pytest.approx(metrics.all_metrics(logits, labels), abs=1e-12)
+
+    @given(st.integers(0, 10_000), st.floats(-500, 500))
+    def test_a_constant_added_to_the_logits_of_an_image_changes_nothing(self, seed, constant):
+        logits, labels = random_case(seed, n=20)
+        moved = metrics.all_metrics(logits + constant, labels)
+        assert moved == pytest.approx(metrics.all_metrics(logits, labels), abs=1e-9)
+
+    @given(st.integers(0, 10_000))
+    def test_ranges(self, seed):
+        values = metrics.all_metrics(*random_case(seed, n=5))
+        assert all(0 <= values[name] <= 1 for name in ("accuracy", "macro_accuracy", "macro_precision", "ece"))
+        assert 0 <= values["brier"] <= 2
+        assert values["nll"] >= 0
+
+    @given(st.lists(st.tuples(st.floats(0.01, 1), st.floats(0.01, 1)), min_size=1, max_size=9))
+    def test_h_is_between_the_smaller_one_and_the_mean(self, pairs):
+        assert all(min(b, n) - 1e-12 <= harmonic_mean(b, n) <= (b + n) / 2 + 1e-12 for b, n in pairs)
+
+    def test_perfect_confident_predictions(self):
+        logits = 1000 * np.eye(4)
+        values = metrics.all_metrics(logits, np.arange(4))
+        assert values == {"accuracy": 1, "macro_accuracy": 1, "macro_precision": 1, "nll": 0, "brier": 0, "ece": 0}
+
+    def test_huge_logits_do_not_overflow(self):
+        assert metrics.nll([[1e4, 0.0]], [1]) == 1e4
+
+    def test_equal_confidences_count_with_their_mean(self):
+        """Their order has no effect: 15 bins over 30 equal confidences, half of them correct."""
+        right = np.arange(30) < 15
+        assert calibration_error(np.full(30, 0.5), right) == pytest.approx(0)
+        assert calibration_error(np.full(30, 0.7), right[::-1]) == pytest.approx(0.2)
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("call", [metrics.accuracy, metrics.macro_accuracy, metrics.macro_precision, metrics.nll])
+    @pytest.mark.parametrize(
+        ("logits", "labels", "message"),
+        [
+            ([[1.0, 2.0]], [0, 1], r"Logits of shape \(1, 2\) and labels of shape \(2,\) do not fit; give"),
+            ([1.0, 2.0], [0, 1], "do not fit"),
+            (np.zeros((0, 3)), np.zeros(0, int), "n and n_cls at least 1"),
+            ([[1.0, 2.0]], [2], r"Labels must be integers in 0\.\.1, but are int64 from 2 to 2; renumber"),
+            ([[1.0, 2.0]], [-1], "from -1 to -1"),
+            ([[1.0, 2.0]], [0.0], "are float64"),
+            ([[1.0, math.nan]], [0], "1 of 2 logits are not finite: training diverged. Lower the learning rate"),
+            ([[1.0, math.inf]], [0], "1 of 2 logits are not finite"),
+        ],
+    )
+    def test_invalid_logits_and_labels(self, call, logits, labels, message):
+        with pytest.raises(MetricInputError, match=message):
+            call(logits, labels)
+
+    def test_calibration_of_nothing(self):
+        with pytest.raises(MetricInputError, match="No prediction was given"):
+            calibration_error([], [])
+
+    def test_a_risk_coverage_curve_of_nothing(self):
+        with pytest.raises(MetricInputError, match="at least one"):
+            aurc([], [])
+
+
+def test_risk_coverage_with_ties_is_the_mean_over_their_orders():
+    confidence, correct = [0.9, 0.9, 0.9, 0.5], [1, 0, 0, 1]
+    orders = [
+        np.mean(np.cumsum([1 - c for c in (*order, 1)]) / np.arange(1, 5))
+        for order in itertools.permutations(correct[:3])
+    ]
+    assert aurc(confidence, correct) == pytest.approx(np.mean(orders))
+
+
+def test_uninformative_confidence_gives_the_error_rate():
+    assert aurc([0.5] * 10, [1] * 7 + [0] * 3) == pytest.approx(0.3)
+    assert aurc([0.9, 0.1], [1, 1]) == 0
+
+
+def test_headroom():
+    assert headroom_gain(0.4, 0.5) == pytest.approx(-0.2)
+    assert headroom_gain(1.0, 1.0) is None

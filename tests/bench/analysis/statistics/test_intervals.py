@@ -1,0 +1,228 @@
+"""Intervals of a mean: examples computed by hand, and comparisons with SciPy."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats as reference
+
+from bench.analysis.statistics.intervals import Interval, MeanTest, grouped_t, student_t, two_way_bootstrap
+
+
+def test_the_interval_of_three_seeds_by_hand():
+    estimate = student_t([0.70, 0.80, 0.90])
+    assert estimate.mean == pytest.approx(0.80)
+    assert estimate.std == pytest.approx(0.10)
+    assert estimate.half_width == pytest.approx(4.302653 * 0.10 / math.sqrt(3), abs=1e-6)
+    assert estimate.low is not None
+    assert estimate.high == pytest.approx(2 * estimate.mean - estimate.low)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 20])
+def test_the_interval_equals_scipy(n):
+    values = np.random.default_rng(n).normal(size=n)
+    low, high = reference.t.interval(0.95, n - 1, loc=values.mean(), scale=reference.sem(values))
+    estimate = student_t(list(values))
+    assert (estimate.low, estimate.high) == (pytest.approx(low), pytest.approx(high))
+
+
+def test_one_value_has_no_interval():
+    estimate = student_t([0.5])
+    assert (estimate.n, estimate.std, estimate.half_width, estimate.low, estimate.high) == (1, None, None, None, None)
+
+
+def test_no_value_is_an_error():
+    with pytest.raises(ValueError, match="at least one value"):
+        student_t([])
+
+
+def test_three_seeds_cover_95_percent():
+    """The reason for Student-t: the formula common in the field covers 75 % with three seeds."""
+    draws = np.random.default_rng(0).normal(size=(2000, 3))
+    estimates = [student_t(list(row)) for row in draws]
+    assert 0.93 <= np.mean([abs(e.mean) <= e.half_width for e in estimates]) <= 0.97
+
+
+def test_one_group_is_the_t_test_of_scipy():
+    values = np.random.default_rng(1).normal(0.3, 1, 6)
+    found, wanted = grouped_t([values]), reference.ttest_1samp(values, 0)
+    low, high = wanted.confidence_interval(0.95)
+    assert (found.mean, found.p, found.low, found.high) == pytest.approx((values.mean(), wanted.pvalue, low, high))
+    assert found.df == pytest.approx(5)
+
+
+def test_two_groups_are_welchs_test():
+    """The mean of two group means is half of a difference when one of them changes sign."""
+    draw = np.random.default_rng(2)
+    a, b = draw.normal(1, 1, 4), draw.normal(0, 3, 7)
+    found, wanted = grouped_t([a, -b]), reference.ttest_ind(a, b, equal_var=False)
+    assert (found.p, found.df) == pytest.approx((wanted.pvalue, wanted.df))
+    assert found.mean == pytest.approx((a.mean() - b.mean()) / 2)
+
+
+def test_differences_between_datasets_are_not_noise():
+    near, far = grouped_t([[0.1, 0.12], [0.1, 0.12]]), grouped_t([[0.1, 0.12], [0.9, 0.92]])
+    assert far.standard_error == pytest.approx(near.standard_error)
+
+
+def test_values_that_never_vary_have_no_test():
+    found = grouped_t([[0.1, 0.1], [0.3, 0.3]])
+    assert (found.mean, found.standard_error, found.low, found.p) == (pytest.approx(0.2), None, None, None)
+    same = np.zeros((2, 5))
+    assert grouped_t([[0.0, 0.0]], [[same]]).p is None
+
+
+def test_one_seed_with_images_is_the_t_test_over_images():
+    outcome = np.random.default_rng(5).integers(-1, 2, 50)
+    found, wanted = grouped_t([[outcome.mean()]], [[outcome[None]]]), reference.ttest_1samp(outcome, 0)
+    low, high = wanted.confidence_interval(0.95)
+    assert (found.p, found.low, found.high, found.df) == pytest.approx((wanted.pvalue, low, high, 49))
+
+
+def test_seeds_and_images_add_up_as_in_the_analysis_of_variance():
+    """One dataset: the variance of the mean of a two-way layout is (MS_seeds + MS_images - MS_residual) / (S N)."""
+    table = np.random.default_rng(6).normal(size=(3, 40)) + np.arange(3)[:, None] + np.arange(40) / 9
+    total, s, n = table.mean(), 3, 40
+    seeds = n * ((table.mean(1) - total) ** 2).sum() / (s - 1)
+    images = s * ((table.mean(0) - total) ** 2).sum() / (n - 1)
+    residual = ((table - table.mean(0) - table.mean(1, keepdims=True) + total) ** 2).sum() / ((s - 1) * (n - 1))
+    found = grouped_t([table.mean(1)], [[table]])
+    assert found.standard_error**2 == pytest.approx((seeds + images - residual) / (s * n))
+    assert found.image_error**2 == pytest.approx((images - residual) / (s * n))
+
+
+def test_a_single_image_has_no_spread():
+    with pytest.raises(ValueError, match="at least two"):
+        grouped_t([[1.0]], [[[[1]]]])
+
+
+def test_a_group_with_one_seed_leaves_no_interval():
+    found = grouped_t([[0.1, 0.2], [0.3]])
+    assert (found.mean, found.n, found.p, found.low) == (pytest.approx(0.225), 3, None, None)
+
+
+def test_an_empty_group_is_an_error():
+    with pytest.raises(ValueError, match="every group needs a value"):
+        grouped_t([[0.1], []])
+
+
+def test_the_bootstrap_of_one_seed_is_that_of_the_images():
+    right = np.random.default_rng(3).random((1, 400)) < 0.7
+    found = two_way_bootstrap(right, generator=np.random.default_rng(0), replicates=20_000)
+    error = right.std(ddof=1) / math.sqrt(400)
+    assert found.standard_error == pytest.approx(error)
+    assert (found.low, found.high) == pytest.approx(
+        (right.mean() - 1.96 * error, right.mean() + 1.96 * error), abs=2e-3
+    )
+    assert (found.n_seeds, found.n_images, found.seed_share) == (1, 400, None)
+
+
+def test_seeds_that_agree_image_by_image_add_nothing():
+    right = np.tile(np.random.default_rng(3).random(300) < 0.6, (3, 1))
+    found = two_way_bootstrap(right, generator=np.random.default_rng(0))
+    assert found.seed_share == pytest.approx(0, abs=1e-9)
+    assert found.standard_error == pytest.approx(right[0].std(ddof=1) / math.sqrt(300))
+
+
+def test_seeds_that_shift_everything_give_students_interval():
+    values = np.array([[0.1], [0.2], [0.6]]) + np.zeros(50)
+    found = two_way_bootstrap(values, generator=np.random.default_rng(0), replicates=200_000)
+    low, high = reference.t.interval(0.95, 2, loc=0.3, scale=reference.sem([0.1, 0.2, 0.6]))
+    assert (found.low, found.high) == pytest.approx((low, high), rel=0.03)
+    assert found.seed_share == pytest.approx(1)
+
+
+def test_the_variance_equals_the_two_way_analysis_by_hand():
+    table = np.random.default_rng(4).normal(size=(3, 40)) + np.random.default_rng(5).normal(size=(3, 1))
+    s, n = table.shape
+    centred = table - table.mean(0) - table.mean(1)[:, None] + table.mean()
+    residual = (centred**2).sum() / ((s - 1) * (n - 1))
+    seeds = (n * table.mean(1).var(ddof=1) - residual) / n
+    wanted = seeds / s + table.mean(0).var(ddof=1) / n
+    found = two_way_bootstrap(table, generator=np.random.default_rng(0))
+    assert found.standard_error**2 == pytest.approx(wanted)
+
+
+def test_a_table_of_the_wrong_shape_is_an_error():
+    with pytest.raises(ValueError, match="seeds x images"):
+        two_way_bootstrap([1.0, 2.0], generator=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("level", [0.8, 0.99])
+def test_other_levels_equal_scipy(level):
+    values = np.random.default_rng(7).normal(1, 1, 4)
+    wanted = reference.t.interval(level, 3, loc=values.mean(), scale=reference.sem(values))
+    estimate, found = student_t(list(values), level=level), grouped_t([values], level=level)
+    assert (estimate.low, estimate.high) == pytest.approx(wanted)
+    assert (found.low, found.high) == pytest.approx(wanted)
+
+
+def test_the_reported_mean_may_be_another_statistic():
+    estimate = student_t([0.2, 0.4], mean=0.25)
+    assert estimate.mean == 0.25
+    assert estimate.half_width == student_t([0.2, 0.4]).half_width
+
+
+@pytest.mark.parametrize(
+    ("value", "excluded"), [(0.1, False), (0.3, False), (0.2, False), (0.099, True), (0.301, True)]
+)
+def test_the_ends_of_an_interval_belong_to_it(value, excluded):
+    interval = Interval(0.2, 0.1, 0.3, 3, 100, 0.05, 0.5)
+    assert interval.excludes(value) is excluded
+    assert interval.excludes()
+
+
+def test_a_test_against_another_mean_and_of_the_opposite_difference():
+    values = np.random.default_rng(8).normal(0.3, 1, 6)
+    found = grouped_t([values])
+    assert found.p_against(0.5) == pytest.approx(reference.ttest_1samp(values, 0.5).pvalue)
+    opposite = found.negated()
+    assert (opposite.mean, opposite.low, opposite.high) == (-found.mean, -found.high, -found.low)
+    assert opposite.p == found.p
+    untested = MeanTest(0.1, 1, 1)
+    assert untested.p_against(0.0) is None
+    assert untested.negated() == MeanTest(-0.1, 1, 1)
+    assert untested.image_error == 0
+
+
+@pytest.mark.parametrize("seed_effect", [0.0, 1.0])
+def test_seeds_and_images_of_two_datasets_by_hand(seed_effect):
+    """Variances add up and are divided by the square of the number of datasets; a lone seed adds images only."""
+    draw = np.random.default_rng(9)
+    first, second = draw.normal(size=(3, 30)) + np.arange(30), draw.normal(size=(1, 50))
+    first += seed_effect * np.array([[-1.0], [0.0], [1.0]]) - first.mean(1, keepdims=True)
+    s, n = first.shape
+    residual = ((first - first.mean(0) - first.mean(1, keepdims=True) + first.mean()) ** 2).sum() / ((s - 1) * (n - 1))
+    images, lone = first.mean(0).var(ddof=1) / n, second[0].var(ddof=1) / 50
+    seeds = first.mean(1).var(ddof=1) / s
+    beyond = seeds - residual / (s * n)
+    assert (beyond > 0) == (seed_effect > 0), "equal means of the seeds add nothing"
+    total = images + lone + max(0, beyond)
+    found = grouped_t([first.mean(1), second.mean(1)], [[first], [second]])
+    assert found.standard_error**2 == pytest.approx(total / 4)
+    below = images**2 / (n - 1) + lone**2 / 49 + (seeds**2 / (s - 1) if beyond > 0 else 0)
+    assert found.df == pytest.approx(total**2 / below)
+    assert found.image_error**2 == pytest.approx((images + lone - residual / (s * n)) / 4)
+    assert (found.n, found.groups) == (4, 2)
+
+
+def test_a_table_of_one_outcome_has_an_interval_without_width():
+    found = two_way_bootstrap([[1.0]], generator=np.random.default_rng(0))
+    assert (found.mean, found.low, found.high, found.standard_error) == (1.0, 1.0, 1.0, 0.0)
+    same = two_way_bootstrap(np.ones((2, 5)), generator=np.random.default_rng(0))
+    assert (same.low, same.high, same.seed_share) == (1.0, 1.0, 0.0)
+    with pytest.raises(ValueError, match="seeds x images"):
+        two_way_bootstrap(np.zeros((2, 0)), generator=np.random.default_rng(0))
+
+
+def test_two_images_already_have_a_spread():
+    found = two_way_bootstrap([[1.0, 0.0]], generator=np.random.default_rng(0))
+    assert found.standard_error == pytest.approx(0.5)
+    assert grouped_t([[0.5]], [[[[1, 0]]]]).standard_error == pytest.approx(0.5)
+
+
+def test_the_level_of_the_bootstrap_is_the_share_between_its_ends():
+    right = np.random.default_rng(3).random((1, 400)) < 0.7
+    found = two_way_bootstrap(right, generator=np.random.default_rng(0), level=0.5, replicates=20_000)
+    reach = 0.6745 * right.std(ddof=1) / 20
+    assert (found.low, found.high) == pytest.approx((right.mean() - reach, right.mean() + reach), abs=2e-3)

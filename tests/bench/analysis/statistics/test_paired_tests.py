@@ -1,0 +1,80 @@
+"""Paired tests: examples computed by hand, and comparisons with SciPy."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy import stats as reference
+
+from bench.analysis.statistics.hypothesis_tests import Equivalence, equivalence, mcnemar, mcnemar_p
+
+
+def test_mcnemar_by_hand():
+    """Six flips, one against five: 2 (1 + 6) / 64."""
+    a = [1, 1, 1, 1, 1, 0, 1, 0]
+    b = [0, 0, 0, 0, 0, 1, 1, 0]
+    found = mcnemar(a, b)
+    assert (found.only_a, found.only_b, found.n) == (5, 1, 8)
+    assert found.p == pytest.approx(14 / 64)
+    assert found.difference == 0.5
+
+
+def test_mcnemar_is_the_binomial_test():
+    for a, b in itertools.product(range(7), range(7)):
+        wanted = reference.binomtest(a, a + b, 0.5).pvalue if a + b else 1.0
+        assert float(mcnemar_p(a, b)) == pytest.approx(wanted)
+
+
+def test_outcomes_of_different_lengths_are_errors():
+    for a, b in [([1, 0], [1]), ([], []), ([[1, 0]], [[1, 0]])]:
+        with pytest.raises(ValueError, match="one outcome of each for every image"):
+            mcnemar(a, b)
+
+
+def test_equivalence_is_two_one_sided_t_tests():
+    values = [0.701, 0.706, 0.699, 0.704]
+    found = equivalence(values, margin=0.01, reference=0.70)
+    lower = reference.ttest_1samp(np.array(values) - 0.70, -0.01, alternative="greater").pvalue
+    upper = reference.ttest_1samp(np.array(values) - 0.70, 0.01, alternative="less").pvalue
+    assert found is not None
+    assert found.p == pytest.approx(max(lower, upper))
+    assert found.equal()
+    assert not found.different
+
+
+def test_no_spread_and_no_repetition():
+    exact = equivalence([0.7, 0.7], margin=0.01, reference=0.72)
+    assert exact is not None
+    assert (exact.p, exact.different) == (1.0, True)
+    assert equivalence([0.7], margin=0.01) is None
+    with pytest.raises(ValueError, match="does not define equality"):
+        equivalence([0.7, 0.8], margin=0.0)
+
+
+def test_the_interval_of_an_equivalence_equals_scipy():
+    values = np.array([0.701, 0.706, 0.699, 0.704])
+    for level in (0.9, 0.95):
+        low, high = reference.t.interval(level, 3, loc=values.mean() - 0.7, scale=reference.sem(values))
+        found = equivalence(list(values), margin=0.01, reference=0.70, level=level)
+        assert found is not None
+        assert (found.low, found.high) == pytest.approx((low, high))
+        assert found.n == 4
+
+
+def test_without_spread_only_a_difference_below_the_margin_is_equal():
+    for shift, p in [(0.25, 0.0), (0.5, 1.0), (-0.25, 0.0), (-0.75, 1.0)]:
+        found = equivalence([1.0 + shift, 1.0 + shift], margin=0.5, reference=1.0)
+        assert found is not None
+        assert found.p == p
+
+
+def test_bounds_of_equal_and_different():
+    def found(low: float, high: float, p: float) -> Equivalence:
+        return Equivalence((low + high) / 2, low, high, p, margin=1.0, n=3)
+
+    assert found(-0.5, 0.5, 0.05).equal()
+    assert not found(-0.5, 0.5, 0.0501).equal()
+    assert found(-0.5, 0.5, 0.09).equal(0.1)
+    assert [found(low, low + 1, 0.5).different for low in (1.0, 1.01, -2.0, -2.01, 0.0)] == [
+        False, True, False, True, False,
+    ]  # fmt: skip

@@ -1,0 +1,167 @@
+"""Simulations with known truth: coverage, false findings and power."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy.special import ndtr
+
+from bench.analysis.statistics.hypothesis_tests import equivalence, holm, mcnemar_p, rank_ranges
+from bench.analysis.statistics.intervals import MeanTest, grouped_t, student_t, two_way_bootstrap
+from bench.analysis.statistics.power import detectable_difference
+from bench.analysis.statistics.ratings import bradley_terry, elo_ratings
+
+
+@pytest.mark.parametrize("n", [3, 5])
+def test_students_interval_covers(n):
+    draws = np.random.default_rng(0).normal(size=(4000, n))
+    covered = [abs(e.mean) <= e.half_width for e in (student_t(list(row)) for row in draws)]
+    assert 0.93 <= np.mean(covered) <= 0.97
+
+
+@pytest.mark.parametrize(
+    ("seeds", "seed_effect"), [(3, 0.0), (3, 0.05), (3, 0.3), (5, 0.1), (10, 0.1), (1, 0.0)], ids=str
+)
+def test_the_two_way_bootstrap_covers(seeds, seed_effect):
+    """An image is correct by a latent score: image difficulty + seed + noise. The truth averages over all three."""
+    draw = np.random.default_rng(seeds + int(100 * seed_effect))
+    runs, images = 1200, 400
+    latent = (
+        0.5
+        + draw.normal(0, seed_effect, (runs, seeds, 1))
+        + draw.normal(0, 1, (runs, 1, images))
+        + draw.normal(0, 0.5, (runs, seeds, images))
+    )
+    right, spread = latent > 0, np.sqrt(seed_effect**2 + 1 + 0.25)
+    truth = float(np.mean(draw.normal(0.5, spread, 4_000_000) > 0))
+    found = [two_way_bootstrap(table, generator=draw, replicates=800) for table in right]
+    assert 0.93 <= np.mean([not interval.excludes(truth) for interval in found]) <= 0.97
+
+
+def test_the_two_way_bootstrap_of_a_paired_difference_covers():
+    draw = np.random.default_rng(11)
+    runs, seeds, images, truth = 1200, 3, 500, 0.02
+    chance = draw.normal(0, 0.01, (runs, seeds, 1)) + truth
+    flip = draw.random((runs, seeds, images))
+    difference = np.where(flip < 0.05 + chance / 2, 1, np.where(flip > 0.95 + chance / 2, -1, 0))
+    found = [two_way_bootstrap(table, generator=draw, replicates=800) for table in difference]
+    assert 0.93 <= np.mean([not interval.excludes(truth) for interval in found]) <= 0.97
+
+
+def test_grouped_t_covers_and_keeps_its_level():
+    """Eleven datasets, three seeds, noise that differs fourfold between datasets; differences vary, their mean is 0."""
+    draw = np.random.default_rng(1)
+    true = draw.normal(0, 0.05, 11)
+    true -= true.mean()
+    tables = true[:, None] + draw.normal(size=(2500, 11, 3)) * np.geomspace(0.005, 0.02, 11)[:, None]
+    found = [grouped_t(list(table)) for table in tables]
+    assert 0.93 <= np.mean([test.low <= 0 <= test.high for test in found]) <= 0.97
+    assert np.mean([test.p <= 0.05 for test in found]) <= 0.06
+
+
+@pytest.mark.parametrize(
+    ("datasets", "seeds", "seed_effect", "noise"),
+    [
+        (2, 2, 0.1, 0.5),
+        (2, 2, 0.0, 0.5),
+        (3, 2, 0.0, 0.8),
+        (2, 2, 0.3, 0.5),
+        (3, 3, 0.2, 0.5),
+        (11, 2, 0.1, 0.5),
+        (11, 3, 0.1, 0.5),
+        (2, 2, 0.0, 0.0),
+        (11, 1, 0.0, 0.0),
+    ],
+    ids=lambda value: str(value),
+)
+def test_the_average_over_datasets_covers_other_seeds_and_images(datasets, seeds, seed_effect, noise):
+    """Two methods on the same images, two class halves a dataset. Without noise both are deterministic."""
+    draw = np.random.default_rng(8)
+    own, images, repeats = 0.7, 100, 1500
+    scale = math.sqrt(1 + own**2 + seed_effect**2 + noise**2)
+    truth = float(ndtr(0.6 / scale) - ndtr(0.5 / scale))
+
+    def outcomes() -> np.ndarray:
+        """Half of A's minus B's outcomes of each image: (repeats, seeds, images)."""
+        shared = draw.normal(size=(repeats, 1, images))
+        right = []
+        for shift in (0.6, 0.5):
+            latent = shift + shared + own * draw.normal(size=shared.shape)
+            latent = latent + seed_effect * draw.normal(size=(repeats, seeds, 1))
+            right.append((latent + noise * draw.normal(size=(repeats, seeds, images)) > 0).astype(float))
+        return (right[0] - right[1]) / 2
+
+    tables = [(outcomes(), outcomes()) for _ in range(datasets)]
+    covered = []
+    for i in range(repeats):
+        halves = [[half[i] for half in table] for table in tables]
+        found = grouped_t([sum(half.mean(1) for half in pair) for pair in halves], halves)
+        covered.append(found.low <= truth <= found.high)
+    assert 0.93 <= np.mean(covered) <= 0.97
+
+
+def test_mcnemar_with_holm_keeps_the_family_wise_error():
+    """2,000 simulations of five equal methods on 800 shared images, with all ten pairs compared."""
+    draw = np.random.default_rng(2)
+    difficulty = draw.normal(size=(2000, 1, 800))
+    right = difficulty + 0.7 * draw.normal(size=(2000, 5, 800)) > -0.4
+    p = [
+        mcnemar_p((right[:, i] & ~right[:, j]).sum(1), (right[:, j] & ~right[:, i]).sum(1))
+        for i, j in itertools.combinations(range(5), 2)
+    ]
+    false_findings = holm(np.stack(p, axis=1)).min(1) <= 0.05
+    assert np.mean(false_findings) <= 0.055
+
+
+def test_mcnemar_finds_one_point_on_pets():
+    """1 pp, 5 % discordant, 3,669 images: an unpaired z test has power 0.15."""
+    draw = np.random.default_rng(3)
+    only_a, only_b, _ = draw.multinomial(3669, [0.03, 0.02, 0.95], size=4000).T
+    assert np.mean(mcnemar_p(only_a, only_b) <= 0.05) >= 0.7
+
+
+def test_the_detectable_difference_is_found_four_times_in_five():
+    effect = detectable_difference(MeanTest(0.0, n=4, groups=1, standard_error=0.5, df=3))
+    assert effect is not None
+    draws = np.random.default_rng(5).normal(effect, 1, (3000, 4))
+    assert np.mean([grouped_t([row]).p <= 0.05 for row in draws]) == pytest.approx(0.8, abs=0.03)
+
+
+def test_equal_methods_are_falsely_ordered_in_at_most_5_percent():
+    """Four equal methods, eleven datasets, three seeds: an order is false as soon as one range is not 1-4."""
+    draw = np.random.default_rng(6)
+    names, false_orders, worlds = "abcd", 0, 800
+    for _ in range(worlds):
+        scores = draw.normal(size=(4, 11, 3)) * 0.01
+        pairs = list(itertools.combinations(range(4), 2))
+        tests = [grouped_t(list(scores[i] - scores[j])) for i, j in pairs]
+        adjusted = holm([test.p for test in tests])
+        better = {
+            (names[i], names[j]) if test.mean > 0 else (names[j], names[i]): bool(p <= 0.05)
+            for (i, j), test, p in zip(pairs, tests, adjusted, strict=True)
+        }
+        false_orders += any(str(found) != "1–4" for found in rank_ranges(names, better))
+    assert false_orders / worlds <= 0.05
+
+
+def test_equivalence_is_claimed_at_the_margin_in_at_most_5_percent_and_inside_it_often():
+    draw = np.random.default_rng(8)
+    edge = [equivalence(list(row), margin=0.01) for row in draw.normal(0.01, 0.003, (2000, 3))]
+    inside = [equivalence(list(row), margin=0.01) for row in draw.normal(0.0, 0.002, (500, 3))]
+    assert np.mean([test.equal() for test in edge]) <= 0.06
+    assert np.mean([test.equal() for test in inside]) >= 0.8
+
+
+def test_bradley_terry_recovers_the_strengths():
+    true = np.array([0.8, 0.2, -0.3, -0.7])
+    chance = 1 / (1 + np.exp(true[None] - true[:, None]))
+    wins = np.triu(np.random.default_rng(9).binomial(4000, chance), 1)
+    wins = wins + np.tril(4000 - wins.T, -1)
+    assert bradley_terry(wins) == pytest.approx(true - true.mean(), abs=0.08)
+
+
+def test_equal_methods_have_overlapping_ratings():
+    draw = np.random.default_rng(10)
+    found = elo_ratings(["a", "b", "c"], draw.normal(size=(11, 3)), generator=draw)
+    assert max(rating.low for rating in found) <= min(rating.high for rating in found)

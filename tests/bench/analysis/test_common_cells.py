@@ -1,0 +1,89 @@
+"""On which datasets and seeds entries are compared when not all have the same."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from leaderboard_rows import B2N, frame, run
+
+from bench.analysis.build_leaderboard import common_cells, compared_leaderboard, leaderboard
+
+DATASETS = ("dtd", "eurosat", "food101")
+METHODS = ("coop", "kgcoop", "maple", "vpt")
+
+
+def runs_of(method: str, datasets: tuple[str, ...] = DATASETS, seeds: tuple[int, ...] = (1, 2, 3)) -> list[list[dict]]:
+    return [run(method, dataset, seed) for dataset in datasets for seed in seeds]
+
+
+def zero_shot(datasets: tuple[str, ...] = DATASETS) -> list[list[dict]]:
+    return [run("zero_shot", dataset, 0, 0, recipe=None, recipe_name=None) for dataset in datasets]
+
+
+def board_of(*parts: list[list[dict]]) -> pd.DataFrame:
+    return frame(*[row for part in parts for row in part])
+
+
+NEWCOMERS = {
+    "more seeds": runs_of("tip", seeds=(1, 2, 3, 4, 5)),
+    "fifty seeds of all datasets": runs_of("tip", seeds=tuple(range(1, 51))),
+    "fifty seeds of one dataset": runs_of("tip", ("dtd",), tuple(range(1, 51))),
+    "another dataset": runs_of("tip", (*DATASETS, "sun397")),
+    "one run of another dataset and seed": runs_of("tip", ("sun397",), (9,)),
+}
+
+
+@pytest.mark.parametrize("name", NEWCOMERS)
+def test_one_entry_with_more_runs_leaves_no_other_without_a_rank(name: str) -> None:
+    before = board_of(zero_shot(), *(runs_of(method) for method in METHODS))
+    assert common_cells(leaderboard(before, B2N)) is None
+    runs = board_of(zero_shot(), *(runs_of(method) for method in METHODS), NEWCOMERS[name])
+    board = compared_leaderboard(runs, B2N)
+    assert board.common is not None
+    assert (board.datasets, board.seeds) == (DATASETS, (1, 2, 3))
+    ranked = {entry.key for entry in board.entries if entry.rank is not None}
+    assert ranked >= {"zero_shot", *METHODS}
+    assert ("tip" in ranked) == ({*DATASETS} <= _datasets(NEWCOMERS[name]))
+    assert board.missing, "runs that some entries lack stay visible"
+
+
+def _datasets(rows: list[list[dict]]) -> set[str]:
+    return {row["dataset"] for part in rows for row in part}
+
+
+def test_an_entry_that_lacks_a_run_changes_nothing_for_the_others() -> None:
+    lacking = [rows for rows in runs_of("coop") if (rows[0]["dataset"], rows[0]["seed"]) != ("dtd", 3)]
+    runs = board_of(zero_shot(), lacking, *(runs_of(method) for method in METHODS[1:]))
+    board = compared_leaderboard(runs, B2N)
+    assert board.common is None
+    assert [entry.key for entry in board.entries if entry.rank is None] == ["coop"]
+
+
+def test_the_grid_has_most_pairs_among_those_that_half_of_the_entries_have() -> None:
+    """Two of four have 3 datasets with 2 seeds (6 pairs), all have 2 with 1 (12), three have 2 with 3 (18)."""
+    two = ("dtd", "eurosat")
+    runs = board_of(
+        runs_of("coop", (*two, "sun397"), (1, 2, 3)),
+        runs_of("kgcoop", (*two, "food101"), (1, 2, 3)),
+        runs_of("maple", two, (1, 2, 3)),
+        runs_of("vpt", two, (1,)),
+        runs_of("vpt", ("sun397",), (4,)),
+    )
+    found = common_cells(leaderboard(runs, B2N))
+    assert found is not None
+    assert (found.datasets, found.seeds) == (two, (1, 2, 3))
+    assert (set(found.entries), found.without) == ({"coop", "kgcoop", "maple"}, ("vpt",))
+
+
+def test_entries_that_share_no_cell_are_not_compared() -> None:
+    runs = board_of(runs_of("coop", ("dtd",), (1,)), runs_of("vpt", ("eurosat",), (2,)))
+    assert common_cells(leaderboard(runs, B2N)) is None
+
+
+def test_many_seeds_take_no_time() -> None:
+    seeds = tuple(range(1, 41))
+    parts = [runs_of(method, DATASETS, seeds[: 10 + 7 * index]) for index, method in enumerate(METHODS)]
+    found = common_cells(leaderboard(board_of(*parts), B2N))
+    assert found is not None
+    shape = (found.datasets, len(found.seeds), len(found.entries))
+    assert shape == (DATASETS, 10, 4), "6 x 10 pairs are more than 3 x 17"

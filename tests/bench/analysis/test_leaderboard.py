@@ -1,0 +1,358 @@
+import json
+from dataclasses import replace
+
+import pytest
+from leaderboard_rows import B2N, frame, run
+
+from bench.analysis.build_leaderboard import leaderboard, settings
+from bench.analysis.leaderboard import H, HConvention, Setting
+from bench.analysis.metrics.scores import harmonic_mean
+
+
+def test_costs_of_different_devices_are_not_averaged():
+    cpu, gpu = run("coop", "dtd", 1, device="cpu", train_seconds=9.0), run("coop", "dtd", 2, device="H100", steps=200)
+    mixed = leaderboard(frame(cpu, gpu), B2N).entries[0].cost
+    assert mixed.device == "mixed"
+    assert (mixed.train_seconds, mixed.learning_seconds, mixed.eval_seconds) == (None, None, None)
+    assert (mixed.added_memory_bytes, mixed.steps) == (None, 150)
+    alone = leaderboard(frame(cpu), B2N).entries[0].cost
+    assert (alone.device, alone.train_seconds, alone.learning_seconds) == ("cpu", 9.0, 10.0)
+    rows = leaderboard(frame(cpu, gpu), B2N).rows()
+    assert (rows[0]["device"], rows[0]["train_seconds"]) == ("mixed", None)
+
+
+def test_evaluation_is_learning_time_in_the_test_time_protocol():
+    setting = Setting("ViT-B-16.openai", "test-time", 0, "coop", "fp32")
+    found = leaderboard(frame(run("tda", shots=0, protocol="test-time", train_seconds=0.0)), setting)
+    assert found.entries[0].cost.learning_seconds == 4.0
+    assert found.rows()[0]["eval_seconds"] == 3.0
+
+
+def test_the_title_names_test_time_adaptation_and_no_shots():
+    setting = Setting("ViT-B-16.openai", "test-time", 0, "coop", "fp32")
+    assert setting.title == "ViT-B-16.openai, test-time adaptation"
+    assert replace(setting, protocol="few-shot", shots=16).title == "ViT-B-16.openai, few-shot, 16 shots"
+
+
+def grid(method="coop", datasets=("dtd", "eurosat"), seeds=(1, 2, 3), **changes):
+    return [run(method, dataset, seed, **changes) for dataset in datasets for seed in seeds]
+
+
+def test_h_of_the_published_coop_line():
+    """Zero-shot CLIP in CoCoOp's table: base 69.34, new 74.22, H 71.70."""
+    assert 100 * harmonic_mean(0.6934, 0.7422) == pytest.approx(71.70, abs=0.005)
+    assert harmonic_mean(0, 0) == 0
+
+
+def test_the_two_conventions_by_hand():
+    board = leaderboard(
+        frame(
+            run(dataset="dtd", scores={"base": 0.9, "new": 0.1}),
+            run(dataset="eurosat", scores={"base": 0.5, "new": 0.5}),
+        ),
+        B2N,
+    )
+    entry = board.entries[0]
+    assert entry.cells["dtd"].scores[H].mean == pytest.approx(0.18)
+    assert entry.average("base", HConvention.H_OF_MEANS).mean == pytest.approx(0.7)
+    assert entry.average(H, HConvention.H_OF_MEANS).mean == pytest.approx(2 * 0.7 * 0.3 / 1.0)
+    assert entry.average(H, HConvention.MEAN_OF_H).mean == pytest.approx((0.18 + 0.5) / 2)
+
+
+def test_coop_sorted_and_coop_share_a_board():
+    runs = frame(run(dataset="dtd"), run(dataset="imagenet", draw="coop-sorted"))
+    assert settings(runs) == [B2N]
+    assert leaderboard(runs, B2N).datasets == ("dtd", "imagenet")
+
+
+def test_a_cell_is_a_mean_over_seeds_with_a_student_t_interval():
+    board = leaderboard(
+        frame(*[run(seed=s, scores={"base": b, "new": 0.5}) for s, b in [(1, 0.70), (2, 0.80), (3, 0.90)]]), B2N
+    )
+    cell = board.entries[0].cells["dtd"]
+    assert cell.scores["base"].mean == pytest.approx(0.8)
+    assert cell.scores["base"].half_width == pytest.approx(4.302653 * 0.1 / 3**0.5, abs=1e-6)
+    assert cell.scores["new"].half_width == pytest.approx(0)
+    assert cell.scores[H].mean == pytest.approx(sum(harmonic_mean(b, 0.5) for b in (0.7, 0.8, 0.9)) / 3), (
+        "the mean of seed Hs"
+    )
+    assert cell.run_ids == tuple(sorted(cell.run_ids))
+    assert len(cell.run_ids) == cell.n == cell.expected == 3
+
+
+def test_the_average_interval_is_over_seeds():
+    scores = {("dtd", 1): 0.6, ("dtd", 2): 0.8, ("eurosat", 1): 0.5, ("eurosat", 2): 0.5}
+    board = leaderboard(
+        frame(*[run(dataset=d, seed=s, scores={"base": a, "new": a}) for (d, s), a in scores.items()]), B2N
+    )
+    average = board.entries[0].average("base", board.convention)
+    assert (average.mean, average.n) == (pytest.approx(0.6), 2)
+    assert average.half_width == pytest.approx(12.7062 * 0.0707107 / 2**0.5, abs=1e-4), "seed averages 0.55 and 0.65"
+
+
+def test_permuting_rows_changes_nothing():
+    rows = frame(*grid("coop"), *grid("apex", seeds=(1, 2)), *grid("zero_shot", seeds=(0,), shots=0))
+    for state in range(5):
+        assert leaderboard(rows.sample(frac=1, random_state=state), B2N) == leaderboard(rows, B2N)
+
+
+def test_a_missing_seed_is_flagged_and_has_no_rank_and_no_interval():
+    board = leaderboard(frame(*grid("coop"), *grid("apex")[:-1]), B2N)
+    apex = board.entry("apex")
+    assert (apex.n, apex.expected, apex.complete, apex.rank) == (5, 6, False, None)
+    assert [(cell.dataset, cell.seed, cell.error) for cell in apex.missing] == [("eurosat", 3, None)]
+    assert apex.average(H, board.convention).half_width is None
+    assert not board.complete
+    assert [entry.key for entry in board.entries] == ["coop", "apex"], "incomplete entries come last"
+    assert [row["complete"] for row in board.rows()] == [True, False]
+
+
+def test_a_seed_that_ran_out_of_memory_is_listed_with_its_message():
+    """CoOp's parser prints `91.50% +- 0.50%` over the remaining two seeds."""
+    board = leaderboard(
+        frame(*grid(datasets=("dtd",), seeds=(1, 2)), run(seed=3, status="failed", error_message="out of memory")), B2N
+    )
+    entry = board.entries[0]
+    assert (entry.n, entry.expected, entry.complete) == (2, 3, False)
+    assert [(cell.seed, cell.error) for cell in board.missing] == [(3, "out of memory")]
+
+
+def test_an_entry_with_only_failed_runs_is_listed_without_numbers():
+    board = leaderboard(frame(*grid("coop"), *grid("apex", status="failed", error_message="boom")), B2N)
+    apex = board.entry("apex")
+    assert (apex.n, apex.averages, apex.cost) == (0, {}, None)
+
+
+def test_zero_shot_joins_every_board_as_baseline():
+    rows = frame(
+        *grid("coop", shots=16),
+        *grid("coop", shots=4),
+        *grid("zero_shot", seeds=(0,), shots=0, draw="nested", scores={"base": 0.7, "new": 0.7}),
+    )
+    assert [setting.shots for setting in settings(rows)] == [4, 16]
+    for setting in settings(rows):
+        board = leaderboard(rows, setting)
+        zero = board.entry("zero_shot")
+        assert board.baseline == "zero_shot"
+        assert (zero.n, zero.expected, zero.complete) == (2, 2, True)
+        assert zero.average("base", board.convention).half_width is None
+        assert board.entry("coop").cells["dtd"].gains["base"] == pytest.approx(0.1)
+        assert board.entry("coop").cells["dtd"].gains["new"] == pytest.approx(-0.1)
+
+
+def test_averages_of_a_transfer_board_leave_out_the_source():
+    def transfer(seed: int, **scores: float):
+        return run("coop", "imagenet", seed, protocol="cross-dataset", scores=scores, targets='["dtd", "eurosat"]')
+
+    rows = frame(
+        transfer(1, all=0.9, dtd=0.3, eurosat=0.5),
+        transfer(2, all=0.7, dtd=0.4, eurosat=0.6),
+        run("zero_shot", "imagenet", 0, 0, protocol="cross-dataset", scores={"all": 0.6, "dtd": 0.35, "eurosat": 0.2}),
+        run("coop", "other_source", 1, protocol="cross-dataset", scores={"all": 0.1, "dtd": 0.1, "eurosat": 0.1}),
+    )
+    first, second = settings(rows)
+    assert (first.source, second.source) == ("imagenet", "other_source")
+    board = leaderboard(rows, first)
+    assert board.datasets == ("dtd", "eurosat", "imagenet")
+    assert board.averaged == ("dtd", "eurosat")
+    entry = board.entry("coop")
+    average = entry.average("all", board.convention)
+    assert average.mean == pytest.approx((0.3 + 0.4 + 0.5 + 0.6) / 4)
+    assert average.std == pytest.approx(0.05 * 2**0.5), "means 0.4 and 0.5 of the two seeds"
+    assert entry.cells["imagenet"].scores["all"].mean == pytest.approx(0.8)
+    assert entry.cells["eurosat"].gains["all"] == pytest.approx(0.55 - 0.2)
+    row = next(row for row in board.rows() if row["entry"] == "coop")
+    assert row["by_dataset"] == pytest.approx({"dtd": 0.35, "eurosat": 0.55, "imagenet": 0.8})
+    assert board.stored_split("all", "imagenet") == "all"
+    assert board.stored_split("all", "dtd") == "dtd"
+
+
+def test_zero_shot_alone_has_a_board():
+    rows = frame(*grid("zero_shot", seeds=(0,), shots=0))
+    assert [setting.shots for setting in settings(rows)] == [0]
+    assert leaderboard(rows, settings(rows)[0]).entries[0].complete
+
+
+def test_two_configs_are_two_entries_labelled_by_what_differs():
+    configs = [json.dumps({"n_ctx": n, "init": "a photo of a"}) for n in (4, 16)]
+    board = leaderboard(frame(*[run(config=config) for config in configs]), B2N)
+    assert sorted(entry.key for entry in board.entries) == ["coop [n_ctx=16]", "coop [n_ctx=4]"]
+    assert {entry.label for entry in board.entries} == {"n_ctx=16", "n_ctx=4"}
+
+
+def test_two_recipes_are_two_entries():
+    board = leaderboard(
+        frame(run(run_id="a"), run(run_id="b", recipe='{"epochs": 5}', recipe_name="short"), run(method="apex")), B2N
+    )
+    assert sorted(entry.key for entry in board.entries) == ["apex", "coop [recipe=published]", "coop [recipe=short]"]
+    unnamed = leaderboard(frame(run(run_id="a"), run(run_id="b", recipe='{"epochs": 5}')), B2N)
+    assert sorted(entry.key for entry in unnamed.entries) == ["coop [recipe.epochs=50]", "coop [recipe.epochs=5]"]
+    recipes = [json.dumps({"lr": 0.1, "epochs": epochs}) for epochs in (3, 5)]
+    custom = leaderboard(frame(*[run(run_id=r, recipe=r, recipe_name="custom") for r in recipes]), B2N)
+    assert sorted(entry.key for entry in custom.entries) == ["coop [recipe.epochs=3]", "coop [recipe.epochs=5]"]
+
+
+def test_runs_on_an_older_task_are_excluded_and_listed():
+    board = leaderboard(
+        frame(run(run_id="old", task_fingerprint="aaaa"), run("apex", run_id="new", task_fingerprint="bbbb", day=1)),
+        B2N,
+    )
+    assert [(aside.run_id, aside.entry) for aside in board.excluded] == [("old", "coop")]
+    assert "task aaaa" in board.excluded[0].reason
+    assert board.entry("coop").n == 0
+
+
+def test_zero_shot_on_another_test_list_is_no_baseline():
+    board = leaderboard(frame(run("zero_shot", shots=0, seed=0, n=50), run(day=1)), B2N)
+    assert [aside.entry for aside in board.excluded] == ["zero_shot"]
+    assert "50 test images" in board.excluded[0].reason
+    assert board.entry("coop").cells["dtd"].gains == {}
+
+
+def test_few_shot_boards_are_ordered_by_accuracy():
+    setting = Setting("ViT-B-16.openai", "few-shot", 16, "coop", "fp32")
+    board = leaderboard(
+        frame(run("a", protocol="few-shot", scores={"all": 0.5}), run("b", protocol="few-shot", scores={"all": 0.6})),
+        setting,
+    )
+    assert board.measures == ("all",)
+    assert [(entry.key, entry.rank) for entry in board.entries] == [("b", 1), ("a", 2)]
+
+
+def test_boards_of_two_precisions_do_not_mix():
+    rows = frame(run(), run(precision="bf16", seed=2))
+    assert [leaderboard(rows, setting).seeds for setting in settings(rows)] == [(2,), (1,)]
+
+
+def test_an_oracle_is_labelled_even_if_it_is_the_only_entry():
+    board = leaderboard(frame(*grid("tip_adapter", config='{"beta": 1.0, "selection": "oracle"}'), *grid()), B2N)
+    assert sorted(entry.key for entry in board.entries) == ["coop", "tip_adapter [selection=oracle]"]
+
+
+def test_changed_recipe_values_are_labelled_even_if_it_is_the_only_entry():
+    board = leaderboard(frame(run(recipe_name="custom"), run(method="apex")), B2N)
+    assert {entry.key for entry in board.entries} == {"coop [recipe=custom]", "apex"}
+    shared = leaderboard(frame(run(recipe_name="custom"), run(method="apex", recipe_name="custom")), B2N)
+    assert {entry.key for entry in shared.entries} == {"coop [recipe=custom]", "apex [recipe=custom]"}
+
+
+def test_changed_settings_are_labelled_even_if_it_is_the_only_entry():
+    config = json.dumps({"n_ctx": 4, "init": "a photo of a", "head": {"width": 8, "norm": True}})
+    board = leaderboard(frame(run(config=config, changed_settings="head,n_ctx"), run(method="apex")), B2N)
+    assert {entry.key for entry in board.entries} == {"coop [head.norm=true, head.width=8, n_ctx=4]", "apex"}
+    board = leaderboard(frame(run(config=config, changed_settings="")), B2N)
+    assert [entry.key for entry in board.entries] == ["coop"]
+
+
+def test_a_demo_recipe_is_labelled_beside_others_only():
+    zero = run("zero_shot", shots=0, seed=0, recipe=None, recipe_name=None)
+    demo = leaderboard(frame(zero, run(recipe_name="demo"), run(method="apex", recipe_name="demo")), B2N)
+    assert {entry.key for entry in demo.entries} == {"zero_shot", "coop", "apex"}
+    mixed = leaderboard(frame(zero, run(recipe_name="demo"), run(method="apex")), B2N)
+    assert {entry.key for entry in mixed.entries} == {"zero_shot", "coop [recipe=demo]", "apex"}
+
+
+def test_an_ensemble_is_labelled_even_if_it_is_the_only_entry():
+    board = leaderboard(frame(*grid("gda", config='{"alpha": 0.1, "selection": "ensemble"}'), *grid()), B2N)
+    assert sorted(entry.key for entry in board.entries) == ["coop", "gda [selection=ensemble]"]
+
+
+def test_runs_with_epoch_selection_are_a_separate_entry():
+    chosen = [grid(epoch_selection=way) for way in ("validation", "oracle")]
+    board = leaderboard(frame(*grid(epoch_selection=None), *chosen[0], *chosen[1]), B2N)
+    assert sorted(entry.key for entry in board.entries) == [
+        "coop [epoch=last]",
+        "coop [epoch=oracle]",
+        "coop [epoch=validation]",
+    ]
+    alone = leaderboard(frame(*chosen[0]), B2N)
+    assert [entry.key for entry in alone.entries] == ["coop [epoch=validation]"]
+
+
+class TestOracles:
+    """Entries with selection on test labels are shown with their optimism, and neither ranked nor compared."""
+
+    @staticmethod
+    def board():
+        picked = {
+            "config": '{"selection": "oracle"}',
+            "selected_on_test": "beta=2",
+            "scores": {"base": 0.9, "new": 0.9},
+        }
+        return leaderboard(
+            frame(*grid("tip_adapter_f", optimism=0.02, **picked), *grid(), *grid("vpt", seeds=(1, 2))), B2N
+        )
+
+    def test_an_oracle_has_no_rank(self):
+        board = self.board()
+        assert [(entry.key, entry.rank) for entry in board.entries] == [
+            ("coop", 1),
+            ("tip_adapter_f [selection=oracle]", None),
+            ("vpt", None),
+        ]
+        oracle = board.entry("tip_adapter_f [selection=oracle]")
+        assert oracle.oracle
+        assert oracle.complete
+        assert not oracle.rankable
+        assert not board.entry("coop").oracle
+
+    def test_its_optimism_is_the_mean_over_runs(self):
+        gaps = [
+            run("clap", seed=seed, selected_on_test="x", optimism=gap)
+            for seed, gap in ((1, 0.01), (2, 0.03), (3, 0.05))
+        ]
+        (entry,) = leaderboard(frame(*gaps), B2N).entries
+        assert entry.optimism == pytest.approx({"base": 0.03, "new": 0.03})
+
+    def test_optimism_is_missing_if_it_was_not_recorded(self):
+        rows = [run("clap", seed=1, selected_on_test="x", optimism=0.1), run("clap", seed=2, selected_on_test="x")]
+        (entry,) = leaderboard(frame(*rows), B2N).entries
+        assert entry.oracle
+        assert entry.optimism == {}
+
+    def test_it_is_marked_in_rows(self):
+        rows = {row["entry"]: row for row in self.board().rows()}
+        assert rows["coop"]["oracle"] is False
+        assert "optimism" not in rows["coop"]
+        assert rows["tip_adapter_f [selection=oracle]"]["optimism"] == pytest.approx({"base": 0.02, "new": 0.02})
+
+    def test_it_takes_no_part_in_comparisons(self):
+        from bench.analysis.ranking import rank_entries
+
+        rows = frame(
+            *grid("tip_adapter_f", config='{"selection": "oracle"}', selected_on_test="x", optimism=0.02), *grid()
+        )
+        found = rank_entries(leaderboard(rows, B2N), rows)
+        assert list(found.ranks) == ["coop"]
+        assert found.pairs == {}
+
+
+def test_the_cost_of_selection_is_known_only_if_every_run_recorded_it():
+    known = grid("gda", fits=0, candidate_evaluations=12, tuning_seconds=0.5)
+    (entry,) = leaderboard(frame(*known), B2N).entries
+    assert (entry.cost.fits, entry.cost.candidate_evaluations, entry.cost.tuning_seconds) == (0, 12, 0.5)
+    (entry,) = leaderboard(frame(*known[:-1], *grid("gda")[-1:]), B2N).entries
+    assert entry.cost.candidate_evaluations is None
+
+
+def test_of_repeated_runs_the_newest_of_the_boards_draw_counts():
+    zero = {"method": "zero_shot", "shots": 0}
+    rows = frame(
+        *grid("coop", datasets=("dtd",)),
+        run(**zero, seed=0, draw="coop", day=1, run_id="old"),
+        run(**zero, seed=5, draw="coop", day=2, run_id="new"),
+        run(**zero, seed=0, draw="nested", day=3, run_id="other draw"),
+    )
+    board = leaderboard(rows, B2N)
+    assert board.entry("zero_shot").run_ids == ("new",)
+    assert {aside.run_id: aside.reason for aside in board.excluded} == {
+        "old": "repeats run new",
+        "other draw": "repeats run new",
+    }
+
+
+def test_added_memory_is_known_only_if_every_run_measured_it():
+    """Earlier releases did not."""
+    older, newer = run("coop", "dtd", 1, added_memory_bytes=None), run("coop", "dtd", 2, added_memory_bytes=5)
+    assert leaderboard(frame(newer), B2N).entries[0].cost.added_memory_bytes == 5
+    assert leaderboard(frame(older, newer), B2N).entries[0].cost.added_memory_bytes is None

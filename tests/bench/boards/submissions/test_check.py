@@ -1,0 +1,146 @@
+"""Honest submissions are accepted, and what was checked and noticed is reported."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from simulated_submissions import FACTS, Draft, honest_runs, oracle_of, simulated_run, with_predictions
+
+from bench.boards.submissions.check import Checks, OwnChecks, Report, compare_with_earlier, reports
+from bench.boards.submissions.data_checks import DataChecks, DataVerdict, Level, listed_splits
+from bench.context import RunContext
+from bench.experiment.task import declared_task
+from bench.results.shards import Shard
+from datasets_registry import DrawRule
+
+
+@pytest.fixture(scope="module")
+def checks() -> Checks:
+    return Checks(DataChecks(None))
+
+
+def checked(checks: Checks, folder: Path, *earlier: OwnChecks) -> Report:
+    return compare_with_earlier(checks.own(folder), earlier)
+
+
+def test_an_honest_submission_is_accepted_and_says_what_was_checked(tmp_path: Path, checks: Checks) -> None:
+    report = checked(checks, Draft().write(tmp_path / "submissions" / "lab"))
+    assert report.refusals == ()
+    assert report.accepted
+    assert report.own.checked == (
+        "scores follow from the predictions: 7 of 7 runs",
+        f"{Level.DATA}: 7 of 7 runs",
+        "published settings: 7 of 7 runs",
+    )
+    assert report.own.facts == FACTS
+    assert OwnChecks.model_validate_json(report.own.model_dump_json()) == report.own
+
+
+def test_an_oracle_beside_the_plain_run_is_accepted(tmp_path: Path, checks: Checks) -> None:
+    plain, oracle = simulated_run(skill=1.0), oracle_of(skill=4.0)
+    report = checked(checks, Draft([plain, oracle]).write(tmp_path / "s" / "lab"))
+    assert report.refusals == ()
+
+
+def test_an_oracle_that_chose_what_the_plain_run_has_is_accepted(tmp_path: Path, checks: Checks) -> None:
+    plain = simulated_run()
+    oracle = with_predictions(oracle_of(optimism=0.0), plain[1])
+    assert checked(checks, Draft([plain, oracle]).write(tmp_path / "s" / "lab")).refusals == ()
+
+
+def test_a_training_free_method_may_end_at_zero_shot(tmp_path: Path, checks: Checks) -> None:
+    zero_shot = simulated_run("zero_shot")
+    tip = with_predictions(simulated_run("tip_adapter"), zero_shot[1])
+    assert checked(checks, Draft([zero_shot, tip]).write(tmp_path / "s" / "lab")).refusals == ()
+
+
+def test_settings_that_differ_are_named(tmp_path: Path, checks: Checks) -> None:
+    run = simulated_run(config=simulated_run()[0].spec.config | {"n_ctx": 4})
+    report = checked(checks, Draft([run]).write(tmp_path / "s" / "lab"))
+    assert report.accepted
+    assert report.own.settings == {"coop": ["n_ctx=4"]}
+    assert "not the published settings: n_ctx=4 (coop)" in report.notes
+    assert "published settings: 0 of 1 run" in report.own.checked
+
+
+def test_chosen_and_uneven_seeds_are_noted(tmp_path: Path, checks: Checks) -> None:
+    runs = [simulated_run(seed=seed) for seed in (1, 4, 9)]
+    runs += [simulated_run(seed=1, dataset="spectrum_blur:test=5")]
+    notes = " ".join(checked(checks, Draft(runs).write(tmp_path / "s" / "lab")).notes)
+    assert "the seeds 1, 4, 9 are not consecutive, so they may have been chosen" in notes
+    assert "not every dataset has the seeds 1, 4, 9: spectrum_blur:test=5" in notes
+    few = " ".join(checked(checks, Draft([simulated_run()]).write(tmp_path / "s" / "few")).notes)
+    assert "1 seed; the variation over seeds needs at least 3" in few
+
+
+def test_accuracies_that_do_not_vary_are_noted(tmp_path: Path, checks: Checks) -> None:
+    runs = [simulated_run(seed=seed, skill=60.0) for seed in (1, 2, 3)]
+    notes = " ".join(checked(checks, Draft(runs).write(tmp_path / "s" / "lab")).notes)
+    assert "the accuracy does not vary over seeds in 1 of 1 cells" in notes
+
+
+def test_a_support_list_that_the_board_lacks_is_reported(tmp_path: Path, checks: Checks) -> None:
+    run = simulated_run(draw=DrawRule.FILE, support="a" * 32)
+    report = checked(checks, Draft([run]).write(tmp_path / "s" / "lab"))
+    assert report.accepted
+    assert f"{Level.NOTHING}: 1 of 1 run" in report.own.checked
+    assert any("data of 1 run not checked: This run needs the support list" in note for note in report.notes)
+
+
+def test_runs_of_a_dataset_are_checked_by_its_split_file_alone(tmp_path: Path) -> None:
+    """The data folder has a split file of EuroSAT and no image."""
+    names = ("Forest", "Highway", "River")
+    parts = {
+        part: [[f"{name}/{part}{i}.jpg", label, name] for label, name in enumerate(names) for i in range(4)]
+        for part in ("train", "val", "test")
+    }
+    (tmp_path / "split_zhou_EuroSAT.json").write_text(json.dumps(parts))
+    data, context = DataChecks(tmp_path), RunContext(data_root=tmp_path)
+    record, (item,) = simulated_run()
+    spec = record.spec.model_copy(update={"dataset": "eurosat"})
+    blank = declared_task(spec, context, listed_splits({}))
+    stated = {sample.key: f"{n:064x}" for n, sample in enumerate(blank.support.samples)}
+    task = declared_task(spec, context, listed_splits(stated))
+    (split,) = task.evals
+    labels = np.array([sample.label for sample in split.samples])
+    item = replace(item, images=tuple(sample.key for sample in split.samples), label=labels)
+
+    def verdict(digests: list[str]) -> DataVerdict:
+        made = record.provenance.model_copy(update={"support_digests": digests})
+        planned = spec.model_copy(update={"task_fingerprint": task.fingerprint})
+        return data.check(Shard(record.model_copy(update={"spec": planned, "provenance": made}), (item,)))
+
+    honest = list(stated.values())
+    assert verdict(honest) == DataVerdict(Level.LISTS)
+    (problem,) = verdict([*honest[1:], "0" * 64]).problems
+    assert "its support images are not those of draw coop, seed 1" in problem
+    (problem,) = verdict(honest[1:]).problems
+    assert "its support images are not those of draw coop, seed 1" in problem
+    item.label[0] = 2
+    assert "true labels of 1 of 12 images are not those of the dataset" in verdict(honest).problems[0]
+
+
+def test_a_later_submission_with_the_same_run_gives_way(tmp_path: Path, checks: Checks) -> None:
+    first = Draft().write(tmp_path / "s" / "first")
+    mine = [simulated_run(salt=1), simulated_run("tip_adapter", 2), simulated_run("clip_adapter")]
+    later = FACTS.model_copy(update={"submitted": FACTS.submitted + timedelta(days=1)})
+    second = Draft(mine, later).write(tmp_path / "s" / "a-second")
+    found = reports([checks.own(second), checks.own(first)])
+    assert [report.name for report in found] == ["first", "a-second"]
+    assert all(report.accepted for report in found)
+    notes = " ".join(found[1].notes)
+    assert "is in first with other predictions; the board counts the run of first" in notes
+    assert "1 of 3 runs are on the board with the same predictions" in notes
+
+
+def test_a_newcomer_may_not_claim_an_earlier_time(tmp_path: Path, checks: Checks) -> None:
+    board = checks.own(Draft().write(tmp_path / "s" / "board"))
+    early = FACTS.model_copy(update={"submitted": FACTS.submitted - timedelta(days=1)})
+    new = checks.own(Draft([*honest_runs(), simulated_run("clip_adapter")], early).write(tmp_path / "s" / "new"))
+    (refusal,) = compare_with_earlier(new, [board], newcomer=True).refusals
+    assert "shares runs with board, which is on the board, and states an earlier time" in refusal

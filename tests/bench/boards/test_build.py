@@ -1,0 +1,184 @@
+"""A board from submissions: its page and summary, and builds after a change."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from simulated_submissions import FACTS, Draft, Run, honest_runs, simulated_run
+
+from bench.boards.board_runs import draw_runs, read_verified, write_verified
+from bench.boards.build import BoardRequest, Built, build_board
+from bench.boards.submissions.check import OwnChecks
+from bench.boards.summary import read_summary
+from bench.errors import BoardError
+from bench.results.shards import Shards
+
+LATER = FACTS.model_copy(update={"who": "Second & co", "submitted": FACTS.submitted + timedelta(days=1)})
+
+
+def second_runs() -> list[Run]:
+    return [*(simulated_run("clip_adapter", seed) for seed in (1, 2, 3)), simulated_run("coop", 1, salt=5)]
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A board of two submissions, built once; tests that change it work on copies."""
+    place = tmp_path_factory.mktemp("board")
+    Draft().write(place / "submissions" / "first")
+    Draft(second_runs(), LATER).write(place / "submissions" / "a-second")
+    done = build(place)
+    assert (done.checked, done.runs.added) == (2, 10)
+    return place
+
+
+@pytest.fixture
+def place(start: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(start, tmp_path / "board")
+
+
+def build(place: Path) -> Built:
+    return build_board(BoardRequest(place / "submissions", place / "site", place / ".board", images=False))
+
+
+def own_checks(place: Path, name: str = "first") -> OwnChecks:
+    return next(report.own for report in build(place).reports if report.name == name)
+
+
+def test_the_page_shows_rows_and_submissions(start: Path) -> None:
+    page = (start / "site" / "index.html").read_text()
+    assert "Second &amp; co" in page
+    assert "2 submissions with 10 runs." in page
+    summary = read_summary(start / "site")
+    (setting,) = summary.settings
+    assert {row.entry: row.submissions for row in setting.rows}["clip_adapter"] == ("a-second",)
+    assert [item.name for item in summary.submissions] == ["first", "a-second"]
+    content = json.loads((start / "site" / "board.json").read_text())
+    assert content["board_version"] == 1
+
+
+def test_a_run_of_two_submissions_counts_for_the_earlier_one(start: Path) -> None:
+    shared = simulated_run()[0].run_id
+    assert Shards(start / ".board" / "runs").record(shared) == simulated_run()[0]
+    (setting,) = read_summary(start / "site").settings
+    assert next(row for row in setting.rows if row.entry == "coop").submissions == ("first",)
+
+
+def test_a_submission_with_more_seeds_takes_no_ranks_away(place: Path) -> None:
+    before = {row.entry: row.ranks for row in read_summary(place / "site").settings[0].rows}
+    assert all(before[name] for name in ("coop", "tip_adapter", "clip_adapter"))
+    Draft([simulated_run("linear_probe", seed) for seed in range(1, 7)], LATER).write(place / "submissions" / "many")
+    build(place)
+    (setting,) = read_summary(place / "site").settings
+    rows = {row.entry: row for row in setting.rows}
+    assert all(row.ranks for row in rows.values())
+    assert (rows["linear_probe"].coverage, rows["coop"].coverage, rows["coop"].planned) == (6, 3, 6)
+
+
+def test_a_build_without_a_change_checks_and_writes_no_run(place: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (place / ".board" / "runs" / "shards").rglob("*.json")}
+    done = build(place)
+    assert (done.checked, done.runs.added, done.runs.removed) == (0, 0, 0)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_a_build_from_nothing_gives_the_same_summary(place: Path) -> None:
+    shutil.rmtree(place / ".board")
+    old = (place / "site" / "board.json").read_bytes()
+    assert build(place).checked == 2
+    assert (place / "site" / "board.json").read_bytes() == old
+
+
+def test_a_changed_submission_replaces_its_runs(place: Path) -> None:
+    folder = place / "submissions" / "first"
+    shutil.rmtree(folder)
+    shutil.rmtree(place / "runs-of")
+    Draft([simulated_run(salt=9), simulated_run("zero_shot")]).write(folder)
+    done = build(place)
+    assert (done.checked, done.runs.added, done.runs.removed) == (1, 1, 5)
+    assert Shards(place / ".board" / "runs").record(simulated_run()[0].run_id) == simulated_run(salt=9)[0]
+
+
+def test_a_removed_submission_leaves_with_its_runs(place: Path) -> None:
+    shutil.rmtree(place / "submissions" / "a-second")
+    done = build(place)
+    assert (done.checked, done.runs.removed, len(done.runs.owner)) == (0, 3, 7)
+
+
+def test_a_refused_submission_is_named_and_its_runs_are_not_on_the_board(place: Path) -> None:
+    shutil.rmtree(place / "submissions" / "a-second")
+    stolen = [(simulated_run("clip_adapter")[0], honest_runs()[0][1])]
+    Draft(stolen, LATER).write(place / "submissions" / "thief")
+    done = build(place)
+    assert [report.accepted for report in done.reports] == [True, False]
+    assert len(done.runs.owner) == 7
+    page = (place / "site" / "index.html").read_text()
+    assert "Refused submissions:" in page
+    assert "is stated as" in page
+
+
+def test_damaged_results_of_checks_are_computed_again(place: Path) -> None:
+    for path in (place / ".board" / "checked").glob("*.json"):
+        path.write_text("{")
+    assert build(place).checked == 2
+
+
+def test_a_described_dataset_repeats_the_checks(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A submission that was refused for an unknown dataset is checked again when the board knows the dataset."""
+    monkeypatch.setenv("ETL_BENCH_DATASETS", str(place / "described"))
+    (place / "described").mkdir()
+    assert build(place).checked == 0
+    (place / "described" / "birds.toml").write_text('images = "birds"\nclasses = ["crow", "gull"]\n')
+    assert build(place).checked == 2
+    assert build(place).checked == 0
+
+
+def test_a_board_without_submissions_has_a_page(tmp_path: Path) -> None:
+    (tmp_path / "submissions").mkdir()
+    done = build(tmp_path)
+    assert "has no runs yet" in done.page.read_text()
+    assert done.summary.settings == ()
+
+
+def test_rows_say_how_many_runs_were_recomputed(place: Path) -> None:
+    own = own_checks(place)
+    coop = [run.run_id for run in own.runs if run.method == "coop"]
+    write_verified(place / "verified", own, "secret", {coop[0]: "identical", coop[1]: "rounding"})
+    done = build(place)
+    (setting,) = done.summary.settings
+    assert next(row for row in setting.rows if row.entry == "coop").verified == "verified 2 of 3, within rounding"
+    assert done.summary.submissions[0].verified == "verified 2 of 7, within rounding"
+    assert "verified 2 of 3, within rounding" in done.page.read_text()
+
+
+def test_a_run_that_cannot_come_from_its_data_refuses_the_submission(place: Path) -> None:
+    own = own_checks(place)
+    write_verified(place / "verified", own, "secret", {own.runs[0].run_id: "invalid"})
+    report = build(place).reports[0]
+    assert not report.accepted
+    assert "shows that it cannot come from its data" in report.refusals[0]
+
+
+def test_results_of_other_content_do_not_count(place: Path) -> None:
+    own = own_checks(place)
+    write_verified(place / "verified", own, "secret", {own.runs[0].run_id: "identical"})
+    assert read_verified(place / "verified", own.model_copy(update={"digest": "0"})) == {}
+    (place / "verified" / "first.json").write_text("{")
+    with pytest.raises(BoardError, match=r"first.json is not a list of recomputed runs; delete it"):
+        read_verified(place / "verified", own)
+
+
+def test_drawn_runs_depend_on_content_and_secret(start: Path) -> None:
+    own = OwnChecks(name="x", digest="d", runs=own_checks(start).runs)
+    first = draw_runs(own, "one")
+    assert len(first) == 3
+    assert first == draw_runs(own, "one")
+    assert len(draw_runs(own, "one", 5)) == 5
+    by_secret = {tuple(draw_runs(own, f"secret {i}")) for i in range(20)}
+    by_content = {tuple(draw_runs(own.model_copy(update={"digest": f"{i}"}), "one")) for i in range(20)}
+    assert min(len(by_secret), len(by_content)) > 10
+    with pytest.raises(BoardError, match="a text that submitters do not know"):
+        draw_runs(own, "")

@@ -1,0 +1,108 @@
+"""A begun method passes every check as it is, in a checkout and as a package of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.conformance import Outcome, Subject, run_checks
+from bench.conformance.new_method import scaffold
+from bench.errors import UsageError
+from methods import METHODS, Family
+
+CHANGELOG = "# Changelog\n\n## Unreleased\n\n### Added\n\n- Something.\n"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    for folder in ("methods", "tests/methods"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "methods" / "__init__.pyi").touch()
+    (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
+    return tmp_path
+
+
+def loaded(path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The method of a new file; registered until the test ends."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, path.stem, module)
+    monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
+    spec.loader.exec_module(module)
+    return METHODS.get(path.stem)
+
+
+@pytest.mark.parametrize("family", [Family.FEATURE_ADAPTER, Family.CLASSIFIER])
+def test_a_begun_method_passes_every_check(checkout: Path, family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = scaffold("my_method", family, checkout)
+    assert written.install is None
+    assert [str(path.relative_to(checkout)) for path in written.files] == [
+        "methods/my_method.py", "tests/methods/test_my_method.py", "CHANGELOG.md"
+    ]  # fmt: skip
+    method = loaded(written.files[0], monkeypatch)
+    assert (method.info.name, method.info.family) == ("my_method", family)
+    failed = {r.check.name: r.message for r in run_checks(Subject(method)) if r.outcome is Outcome.FAILED}
+    assert failed == {}
+    assert "EDIT" in written.files[0].read_text()
+    assert "\n\n\n\n" not in written.files[0].read_text(), "the formatter has nothing to change"
+    assert "### Added\n\n- `my_method`: EDIT what it learns" in (checkout / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.parametrize("family", [Family.FEATURE_ADAPTER, Family.CLASSIFIER])
+def test_its_test_passes_as_it_is(checkout: Path, family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = scaffold("my_method", family, checkout)
+    loaded(written.files[0], monkeypatch)
+    text = written.files[1].read_text().replace("from methods.my_method import", "from my_method import")
+    names: dict[str, Any] = {"__name__": "test_my_method"}
+    exec(compile(text, str(written.files[1]), "exec"), names)
+    names["test_the_parameter_count_is_the_published_one"]()
+    names["test_it_passes_the_checks_of_every_method"]("it_runs")
+
+
+def test_elsewhere_it_is_a_package_with_an_entry_point(tmp_path: Path) -> None:
+    written = scaffold("my_method", Family.TEXT_PROMPT, tmp_path)
+    assert written.install == tmp_path / "etl-bench-my-method"
+    project = tomllib.loads((written.install / "pyproject.toml").read_text())
+    points = project["project"]["entry-points"]["clip_etl_bench.methods"]
+    assert points == {"my_method": "etl_bench_my_method.my_method"}
+    assert (written.install / "etl_bench_my_method" / "my_method.py").is_file()
+    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["etl_bench_my_method"]
+
+
+@pytest.mark.parametrize("name", ["MyMethod", "2sfs", "my-method", "class", ""])
+def test_a_name_that_is_no_module_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="cannot be a module: use lower-case letters"):
+        scaffold(name, Family.CACHE, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_exists_is_never_written_over(checkout: Path) -> None:
+    with pytest.raises(UsageError, match="A method 'coop' is already registered"):
+        scaffold("coop", Family.CACHE, checkout)
+    (checkout / "tests" / "methods" / "test_mine.py").write_text("mine")
+    with pytest.raises(UsageError, match=r"test_mine\.py already exists; .* Nothing was written"):
+        scaffold("mine", Family.CACHE, checkout)
+    assert not (checkout / "methods" / "mine.py").exists()
+
+
+def test_the_command_says_what_it_wrote_and_what_comes_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, etl: Callable[..., tuple[int, str, str]]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = etl("methods", "new", "mine", "--family", "cache")
+    assert code == 0
+    assert out.splitlines()[-2:] == [
+        "next: pip install --editable etl-bench-mine",
+        "next: edit the places marked EDIT, then run `etl-bench check mine`",
+    ]
+    code, _, err = etl("methods", "new", "other", "--family", "cash")
+    assert code == 2
+    assert "--family 'cash' is unknown. Did you mean 'cache'?" in err

@@ -1,0 +1,145 @@
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from fake_runner import make_record, make_spec
+
+from bench.errors import UsageError
+from bench.papers import published_numbers as load
+from bench.papers.published_numbers import DATASETS, published_difficulty, published_frame, published_titles, select
+from bench.results.database import fresh_store
+from bench.results.shards import Shards
+
+SKIP_TUNING = "base-to-new table (DePT column = KgCoOp+DePT; CoPrompt re-run by the authors)"
+
+
+@pytest.fixture(scope="module")
+def frame() -> pd.DataFrame:
+    return published_frame()
+
+
+def test_every_cell_is_present_with_its_source(frame):
+    """7,427 cells of the literature, less 16 that repeat APEX's Table 1, 1,530 of APEX's tables and 437 added."""
+    assert len(frame) == 7427 - 16 + 1530 + 437
+    assert (frame["reported_in"] != "").all()
+    assert frame["reported_in"].nunique() == 54
+    assert frame.loc[frame["metric"] == "accuracy", "value"].between(0, 1).all()
+
+
+def test_no_table_repeats_a_number(frame):
+    place = ["method", "variant", "label", "protocol", "backbone", "shots", "dataset", "split", "metric", "paper"]
+    assert not frame.duplicated([*place, "reported_in", "source_table"]).any()
+
+
+@pytest.mark.parametrize(
+    ("method", "dataset", "split", "table", "printed"),
+    [
+        ("apex", "eurosat", "new", "Table 2 (Adadelta, 20 seeds)", "79.89"),
+        ("promptsrc", "eurosat", "new", "Table 10", "71.60"),
+        ("zero_shot", "average", "H", "Table 10", "71.70"),
+        ("coop", "imagenet", "base", SKIP_TUNING, "76.47"),
+        ("mmrl_pp", "eurosat", "H", "Base-to-New, column Paper", "89.58"),
+        ("clip_svd", "average", "H", "Base-to-Novel Generalization (Natural Domain)", "80.13"),
+        ("hicropl", "average", "new", "Results on B2N", "77.99"),
+    ],
+)  # fmt: skip
+def test_numbers_are_as_printed(frame, method, dataset, split, table, printed):
+    rows = frame[(frame["source_table"] == table) & (frame["variant"] == "") & (frame["backbone"] == "ViT-B-16.openai")]
+    rows = rows[(rows["method"] == method) & (rows["dataset"] == dataset) & (rows["split"] == split)]
+    assert set(rows["printed"]) == {printed}
+    assert rows["value"].iloc[0] == pytest.approx(float(printed) / 100)
+
+
+def test_averages_of_apex_are_the_means_of_its_rows(frame):
+    table = frame[(frame["source_table"] == "Table 2 (Adadelta, 20 seeds)") & (frame["method"] == "apex")]
+    for split in ("base", "new", "H"):
+        rows = table[table["split"] == split].set_index("dataset")["value"]
+        assert rows[list(DATASETS)].mean() == pytest.approx(rows["average"], abs=6e-5)
+
+
+def test_a_mislabelled_backbone_is_corrected_and_noted(frame):
+    rehark = frame[frame["reported_in"].str.contains("ReHARK")]
+    assert set(rehark["backbone"]) == {"RN50.openai"}
+    assert rehark["note"].str.contains("Labels numbers of ResNet-50 as those of ViT-B/16").all()
+
+
+def test_the_three_seeds_of_timo_are_averaged(frame):
+    rows = frame[(frame["method"] == "timo") & (frame["shots"] == 16)].set_index("dataset")
+    assert rows.loc["caltech101", "printed"] == "93.06"  # of 93.2252, 92.8600 and 93.1034
+    assert rows.loc["caltech101", "spread"] == pytest.approx(0.0019)
+    assert "Settings are searched on the tested images" in rows.loc["imagenet", "note"]
+
+
+def test_every_erratum_matches_a_cell(frame):
+    for erratum in csv.DictReader(load._text("errata.csv").splitlines()):
+        marked = frame[
+            frame["reported_in"].str.contains(erratum["reported_in"], regex=False)
+            & frame["note"].str.contains(erratum["note"], regex=False)
+        ]
+        sources = frame["reported_in"].str.contains(erratum["reported_in"], regex=False)
+        assert not marked.empty or not sources.any(), erratum  # a source that is not in the ledger yet
+    assert (frame["note"] != "").sum() < 200
+    dtd = frame[(frame["metric"] == "relative_transfer_difficulty_as_printed") & (frame["dataset"] == "dtd")]
+    assert dtd["note"].iloc[0].startswith("Likely 4.95e-2")
+
+
+def test_spreads_are_kept(frame):
+    assert frame["spread"].notna().sum() > 80
+    assert frame["spread"].max() < 0.2
+
+
+def test_difficulty_is_chance_over_accuracy():
+    table = published_difficulty()
+    row = table[(table["dataset"] == "eurosat") & (table["backbone"] == "ViT-B-16.openai")].iloc[0]
+    assert row["relative_transfer_difficulty"] == pytest.approx(0.1 / 0.4784)
+
+
+def test_selection(frame):
+    chosen = select(frame, methods=["coop"], datasets=["dtd"], protocol="base-to-new", shots=[16], splits=["new"])
+    assert set(chosen["method"]) == {"coop"}
+    assert len(chosen) > 3
+    with pytest.raises(UsageError, match="No published number has method 'cop'.*'coop'.*--list method"):
+        select(frame, methods=["cop"])
+
+
+def test_the_store_holds_them_as_a_table(tmp_path: Path, frame):
+    Shards(tmp_path).write(make_record(make_spec()))
+    store = fresh_store(tmp_path)
+    stored = store.published_frame()
+    assert len(stored) == len(frame)
+    assert np.sort(stored["value"]).tolist() == np.sort(frame["value"]).tolist()
+    counted = store.query("select count(*) as n from published where method = 'apex' and dataset = 'eurosat'")
+    assert counted["n"][0] == len(frame[(frame["method"] == "apex") & (frame["dataset"] == "eurosat")])
+
+
+def test_a_new_release_replaces_them(tmp_path: Path, frame, monkeypatch):
+    (tmp_path / "shards").mkdir()
+    store = fresh_store(tmp_path)
+    monkeypatch.setattr("bench.results.loading.published_digest", lambda: "other")
+    monkeypatch.setattr("bench.results.loading.published_frame", lambda: frame.head(3))
+    fresh_store(tmp_path)
+    assert len(store.published_frame()) == 3
+
+
+def test_the_command(etl):
+    code, out, err = etl("published", "-m", "apex", "-d", "eurosat", "--splits", "new", "--json")
+    rows = json.loads(out)
+    assert (code, err) == (0, "")
+    assert {row["dataset"] for row in rows} == {"eurosat"}
+    assert rows[0]["reported_in"].startswith("APEX")
+    code, out, err = etl("published", "-m", "apex", "-d", "eurosat", "--splits", "new", "--shots", "16")
+    assert "79.89" in out
+    assert "not independent" in err
+    assert "base-to-new" in etl("published", "--list", "protocol")[1]
+    code, _, err = etl("published", "--list", "colour")
+    assert code == 2
+    assert "Allowed: method, dataset" in err
+
+
+def test_titles_belong_to_methods_in_the_tables_and_are_unique():
+    titles = published_titles()
+    assert set(titles) <= set(published_frame()["method"])
+    assert len(set(titles.values())) == len(titles)

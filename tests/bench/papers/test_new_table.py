@@ -1,0 +1,166 @@
+"""A paper's table is checked before it enters the ledger, and is one file there."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from bench.analysis.metrics.scores import harmonic_mean
+from bench.cli.app import app
+from bench.errors import UsageError
+from bench.papers import new_table
+from bench.papers import published_numbers as load
+from bench.papers.new_table import check_table
+from bench.papers.published_numbers import ADDED_COLUMNS, DATASETS, published_frame
+
+FACTS = {
+    "reported_in": "Our paper",
+    "source_table": "Table 1",
+    "url": "https://example.org",
+    "method": "vpt_text_adapter",
+    "protocol": "base-to-new",
+    "backbone": "ViT-B-16.openai",
+    "shots": "16",
+    "metric": "accuracy",
+    "paper": "2501.00001",
+}
+BASE = {name: f"{80 + i}.00" for i, name in enumerate(DATASETS)}
+NEW = {name: f"{40 + 6 * i}.00" for i, name in enumerate(DATASETS)}
+H = {name: f"{harmonic_mean(float(BASE[name]), float(NEW[name])):.2f}" for name in DATASETS}
+
+
+def row(split: str, cells: dict[str, str], average: str = "", **changes: str) -> dict[str, str]:
+    return FACTS | {"split": split, "average": average} | cells | changes
+
+
+def table(place: Path, *rows: dict[str, str], name: str = "ours.csv") -> Path:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [*ADDED_COLUMNS, *DATASETS, "average"], restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    path = place / name
+    path.write_text(text.getvalue(), encoding="utf-8")
+    return path
+
+
+def whole(of_means: bool = True) -> list[dict[str, str]]:
+    mean_of_h = sum(map(float, H.values())) / 11
+    average = harmonic_mean(85.0, 70.0) if of_means else mean_of_h
+    return [row("base", BASE, "85.00"), row("new", NEW, "70.00"), row("H", H, f"{average:.2f}")]
+
+
+@pytest.mark.parametrize(
+    ("of_means", "said"), [(True, "H of the averages (1 row)"), (False, "mean of the eleven H (1 row)")]
+)
+def test_a_correct_table_passes_and_its_convention_is_found(tmp_path: Path, of_means: bool, said: str) -> None:
+    found = check_table(table(tmp_path, *whole(of_means)))
+    assert found.problems == ()
+    assert found.numbers == 36
+    assert f"convention of the average H: {said}" in found.notes
+
+
+def test_averages_and_h_that_do_not_follow_are_noted(tmp_path: Path) -> None:
+    rows = whole()
+    rows[0]["average"] = "85.50"
+    rows[2] |= {"dtd": "60.00", "average": "11.00"}
+    notes = " | ".join(check_table(table(tmp_path, *rows)).notes)
+    assert "base: the average is printed as 85.50, and the cells give 85.00" in notes
+    assert f"H: dtd is 60.00, and base and new give {H['dtd']}" in notes
+    assert "the average H is printed as 11.00; the mean of the H is" in notes
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"reported_in": ""}, "line 2: reported_in is empty"),
+        ({"url": "http://x"}, "url 'http://x' is not an https address"),
+        ({"protocol": "zero-shoot"}, "protocol 'zero-shoot' is unknown; allowed: base-to-new"),
+        ({"split": "all"}, "split 'all' does not belong to base-to-new; allowed: base, new, H"),
+        ({"backbone": "ViT-B/16"}, "backbone 'ViT-B/16' is not written as arch.tag"),
+        ({"shots": "many"}, "shots 'many' is not a number"),
+        ({"metric": "f1"}, "metric 'f1' is not accuracy"),
+        ({"dtd": "0.71x"}, "dtd holds '0.71x', which is not an accuracy in per cent"),
+        ({"dtd": "171.2"}, "dtd holds '171.2', which is not an accuracy in per cent"),
+        (dict.fromkeys([*DATASETS, "average"], ""), "it holds no number"),
+    ],
+)
+def test_a_wrong_line_is_a_problem(tmp_path: Path, changes: dict[str, str], said: str) -> None:
+    found = check_table(table(tmp_path, row("base", BASE) | changes))
+    assert any(said in problem for problem in found.problems)
+
+
+def test_repeated_rows_and_tables_of_the_ledger_are_problems(tmp_path: Path) -> None:
+    found = check_table(table(tmp_path, row("base", BASE), row("base", NEW)))
+    assert found.problems == ("two rows are of vpt_text_adapter, ViT-B-16.openai, 16 shots, base",)
+    known = published_frame().query("method == 'coop' and split == 'base' and dataset == 'dtd'").iloc[0]
+    again = row("base", {"dtd": "1.00"}, method="coop", reported_in=known.reported_in, source_table=known.source_table)
+    (problem,) = check_table(table(tmp_path, again)).problems
+    assert problem == "coop, ViT-B-16.openai, 16 shots, base: the ledger has dtd of this table already"
+
+
+def test_conflicts_errata_and_unknown_methods_are_noted(tmp_path: Path) -> None:
+    rows = [
+        row("base", {"eurosat": "90.19", "dtd": "79.44"}, method="coop", reported_in="ReHARK (2508.11668)"),
+        row("base", {"eurosat": "90.19"}, method="coopp"),
+    ]
+    notes = " | ".join(check_table(table(tmp_path, *rows)).notes)
+    assert "coop, ViT-B-16.openai, 16 shots, base: eurosat is 90.19, and 92.19 in" in notes
+    assert "1 number printed by other tables too" in notes
+    assert "known error of this source: Labels numbers of ResNet-50 as those of ViT-B/16." in notes
+    assert "method 'coopp' is neither in the registry nor in titles.csv" in notes
+
+
+def test_files_that_are_no_table_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("method,split\n")
+    with pytest.raises(UsageError, match="lacks the column 'reported_in'; it needs reported_in, source_table, url"):
+        check_table(tmp_path / "a.csv")
+    (tmp_path / "b.csv").write_text(",".join([*ADDED_COLUMNS, "dtdd"]) + "\n")
+    with pytest.raises(UsageError, match="has the unknown column 'dtdd'"):
+        check_table(tmp_path / "b.csv")
+    with pytest.raises(UsageError, match="has no row below its header"):
+        check_table(table(tmp_path))
+    with pytest.raises(UsageError, match="cannot be read as UTF-8 text"):
+        check_table(tmp_path / "none.csv")
+
+
+def test_an_added_file_is_part_of_the_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = len(published_frame())
+    there = load._added()
+    monkeypatch.setattr(load, "_added", lambda: (*there, table(tmp_path, *whole()).read_text()))
+    frame = published_frame()
+    assert len(frame) == before + 36
+    ours = frame[frame["reported_in"] == "Our paper"]
+    assert ours[(ours["split"] == "base") & (ours["dataset"] == "imagenet")]["value"].item() == 0.8
+
+
+def test_the_command_checks_and_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkout = tmp_path / "checkout"
+    (checkout / "bench" / "published").mkdir(parents=True)
+    monkeypatch.setattr(new_table, "__file__", str(checkout / "bench" / "published" / "new_table.py"))
+    path = table(tmp_path, *whole())
+
+    def add(*arguments: str) -> tuple[int, str]:
+        done = CliRunner().invoke(app, ["published", "add", *arguments])
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return done.exit_code, done.stdout
+
+    code, said = add(str(path))
+    assert code == 0
+    assert said.startswith("note: convention of the average H: H of the averages (1 row)\n")
+    assert said.endswith("\n36 numbers can be added\n")
+    with pytest.raises(UsageError, match="does not run from a checkout; clone the repository"):
+        add(str(path), "--write")
+    (checkout / "pyproject.toml").touch()
+    assert add(str(path), "--write")[0] == 0
+    copy = checkout / "bench" / "published" / "added" / "ours.csv"
+    assert copy.read_bytes() == path.read_bytes()
+    with pytest.raises(UsageError, match="exists already"):
+        add(str(path), "--write")
+    with pytest.raises(UsageError, match="'Our Table.csv' cannot be a name in the ledger"):
+        add(str(table(tmp_path, *whole(), name="Our Table.csv")), "--write")
+    assert add(str(table(tmp_path, row("base", BASE, url="x"))))[0] == 1

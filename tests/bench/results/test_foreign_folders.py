@@ -1,0 +1,305 @@
+"""Runs folders that belong to somebody else, do not exist or hold damaged files: shown as far as possible."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fake_runner import make_difficulty, make_predictions, make_record, make_spec
+from read_only import read_only
+
+from bench.errors import RunsFolderError, ShardError, StoreError
+from bench.results.checksummed_json import encode_document, sha256
+from bench.results.database import Store, fresh_store
+from bench.results.predictions import pack_predictions
+from bench.results.shards import Shards
+
+
+@pytest.fixture
+def runs() -> Iterator[Path]:
+    """Three runs and a difficulty in a folder that every user may read."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    shards = Shards(folder / "runs")
+    for seed in (1, 2, 3):
+        shards.write(make_record(make_spec(seed=seed)), [make_predictions("base"), make_predictions("new")])
+    shards.difficulties.write("ViT-demo.drawn", "spectrum_a", make_difficulty())
+    yield folder / "runs"
+    shutil.rmtree(folder)
+
+
+def files_of(seed: int, runs: Path) -> tuple[Path, Path]:
+    run_id = make_spec(seed=seed).run_id
+    folder = runs / "shards" / run_id[:2]
+    return folder / f"{run_id}.json", folder / f"{run_id}.predictions.safetensors"
+
+
+def names(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+# --- folders that cannot be written, or do not exist ------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no users and modes of POSIX")
+@pytest.mark.parametrize("database", ["none", "current", "older", "damaged"])
+def test_a_folder_that_cannot_be_written_is_shown(runs: Path, database: str):
+    fresh_store(runs.with_name("other"))  # imports everything before this process becomes another user
+    if database != "none":
+        if database == "older":
+            for path in files_of(3, runs):
+                path.rename(path.with_suffix(".away"))
+        expected = fresh_store(runs)
+        for path in files_of(3, runs) if database == "older" else ():
+            path.with_suffix(".away").rename(path)
+        if database == "damaged":
+            expected.path.write_bytes(b"no database")
+    before = names(runs)
+    with read_only(runs):
+        assert not os.access(runs, os.W_OK)
+        store = fresh_store(runs)
+        assert sorted(store.runs_frame()["seed"].unique()) == [1, 2, 3]
+        assert len(store.difficulty_frame()) == 6
+        place = store.path.parent
+        del store
+    assert not place.exists(), "the temporary database goes with its store"
+    assert names(runs) == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no users and modes of POSIX")
+def test_a_damaged_shard_in_a_folder_that_cannot_be_written_counts_as_missing(runs: Path, caplog):
+    files_of(1, runs)[0].write_text("torn")
+    fresh_store(runs.with_name("other"))
+    with read_only(runs):
+        assert sorted(fresh_store(runs).runs_frame()["seed"].unique()) == [2, 3]
+    assert files_of(1, runs)[0].read_text() == "torn"
+    assert "Its content counts as missing" in caplog.text
+
+
+READING = {
+    "leaderboard": ["leaderboard"],
+    "compare": ["compare", "coop", "zero_shot"],
+    "claims": ["claims"],
+    "export": ["export"],
+    "export of a bundle": ["results", "export", "BUNDLE"],
+    "rebuild": ["results", "rebuild"],
+    "show": ["show", "ab"],
+    "diff": ["diff", "ab", "cd"],
+    "verify": ["verify", "ab"],
+}
+WITHOUT_ERROR = {
+    "status": ["status"],
+    "sql": ["results", "sql", "select 1"],
+    "published": ["published", "--ledger"],
+}
+
+
+@pytest.mark.parametrize("what", [*READING, *WITHOUT_ERROR])
+@pytest.mark.parametrize("place", ["absent", "empty"])
+def test_reading_commands_create_nothing(what: str, place: str, tmp_path: Path, etl, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ETL_BENCH_CACHE", str(tmp_path.with_name("cache")))
+    (tmp_path / "empty").mkdir()
+    command = READING.get(what) or WITHOUT_ERROR[what]
+    code, _, err = etl(*command, "--runs", place)
+    assert code == (0 if what in WITHOUT_ERROR or (what, place) == ("rebuild", "empty") else 2), err
+    assert "Traceback" not in err
+    if what != "rebuild":
+        assert names(tmp_path) == {"empty"}
+    if (what, place) == ("sql", "absent"):
+        assert err == "There is no folder absent, so there are no runs, only published numbers.\n"
+
+
+@pytest.mark.parametrize("what", [name for name in (*READING, *WITHOUT_ERROR) if name != "rebuild"])
+def test_a_file_instead_of_a_runs_folder_is_refused(what: str, tmp_path: Path, etl, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("x")
+    code, _, err = etl(*(READING.get(what) or WITHOUT_ERROR[what]), "--runs", "file")
+    assert code == 2
+    assert "file is a file" in err
+    assert (tmp_path / "file").read_text() == "x"
+
+
+def test_claims_on_nothing_are_not_tested(tmp_path: Path, etl):
+    code, out, err = etl("claims", "--runs", str(tmp_path))
+    assert (code, out) == (2, "")
+    assert "There are no runs in" in err
+
+
+# --- shards that cannot be used ---------------------------------------------------------------------------------------
+
+
+def newer(record: Path, packed: Path) -> None:
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"shard_version": 9}))
+
+
+def other_schema(record: Path, packed: Path) -> None:
+    document = json.loads(record.read_text())
+    del document["record_sha256"]
+    record.write_bytes(encode_document(document, document.pop("record") | {"mood": "good"}))
+
+
+@pytest.mark.parametrize("change", [newer, other_schema])
+def test_a_shard_that_cannot_be_read_stops_no_other_run(runs: Path, change, caplog, etl):
+    change(*files_of(1, runs))
+    before = names(runs / "shards")
+    assert sorted(fresh_store(runs).runs_frame()["seed"].unique()) == [2, 3]
+    assert caplog.text.count("Left out: ") == 1
+    assert str(files_of(1, runs)[0]) in caplog.text
+    assert names(runs / "shards") == before, "it is kept for the release that wrote it"
+    code, out, _ = etl("leaderboard", "--runs", str(runs))
+    assert code == 0
+    assert "coop" in out
+    with pytest.raises(ShardError):
+        Shards(runs).read(make_spec(seed=1).run_id)
+
+
+def test_many_shards_that_cannot_be_read_are_counted(runs: Path, caplog):
+    for seed in range(10, 18):
+        Shards(runs).write(make_record(make_spec(seed=seed)))
+        newer(*files_of(seed, runs))
+    assert len(fresh_store(runs).runs_frame()["seed"].unique()) == 3
+    assert caplog.text.count("Left out: ") == 6
+    assert "Left out: 3 more runs that cannot be read." in caplog.text
+
+
+def test_a_difficulty_of_a_newer_release_stops_no_other(runs: Path, caplog):
+    Shards(runs).difficulties.write("ViT-demo.drawn", "spectrum_z", make_difficulty(dataset="spectrum_z"))
+    path = Shards(runs).difficulties.file("ViT-demo.drawn", "spectrum_z")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"shard_version": 9}))
+    assert set(fresh_store(runs).difficulty_frame()["dataset"]) == {"spectrum_a"}
+    assert "Left out: " in caplog.text
+
+
+def replaced(record: Path, other: Path) -> None:
+    record.write_bytes(other.read_bytes())
+
+
+def as_folder(record: Path) -> None:
+    record.unlink()
+    record.mkdir()
+
+
+def as_loop(record: Path) -> None:
+    record.unlink()
+    record.symlink_to(record)
+
+
+def as_pipe(record: Path) -> None:
+    record.unlink()
+    os.mkfifo(record)
+
+
+def rewritten(record: Path, packed: Path, tensors_without: str) -> None:
+    import safetensors.numpy
+
+    tensors = safetensors.numpy.load(packed.read_bytes())
+    del tensors[tensors_without]
+    content = safetensors.numpy.save(tensors)
+    packed.write_bytes(content)
+    document = json.loads(record.read_text())
+    document |= {"predictions_bytes": len(content), "predictions_sha256": sha256(content)}
+    record.write_text(json.dumps(document))
+
+
+ODD = {
+    "another run's shard": lambda r, p, o: [a.write_bytes(b.read_bytes()) for a, b in zip((r, p), o, strict=True)],
+    "deeply nested": lambda r, p, o: r.write_text("[" * 100_000 + "]" * 100_000),
+    "deeply nested record": lambda r, p, o: r.write_text(
+        '{"shard_version": 1, "record_sha256": "", "record": ' + '{"a":' * 5000 + "1" + "}" * 5001
+    ),
+    "version is text": lambda r, p, o: r.write_text(
+        r.read_text().replace('"shard_version": 1', '"shard_version": "x"')
+    ),
+    "version is infinite": lambda r, p, o: r.write_text(
+        r.read_text().replace('"shard_version": 1', '"shard_version": Infinity')
+    ),
+    "record is a number": lambda r, p, o: r.write_bytes(
+        encode_document({"shard_version": 1, "predictions_sha256": None, "predictions_bytes": 0}, 3)
+    ),
+    "lone surrogate": lambda r, p, o: r.write_text('{"shard_version": 1, "record": "\\ud800", "record_sha256": ""}'),
+    "without predictions_sha256": lambda r, p, o: r.write_text(r.read_text().replace("predictions_sha256", "x")),
+    "folder": lambda r, p, o: as_folder(r),
+    "symlink loop": lambda r, p, o: as_loop(r),
+    "pipe": lambda r, p, o: as_pipe(r),
+    "predictions are a folder": lambda r, p, o: as_folder(p),
+    "predictions loop": lambda r, p, o: as_loop(p),
+    "without a column": lambda r, p, o: rewritten(r, p, "base/rank"),
+    "without images": lambda r, p, o: rewritten(r, p, "new/images"),
+}
+
+
+@pytest.mark.parametrize("what", list(ODD))
+def test_an_odd_shard_is_one_line_and_the_others_show(runs: Path, what: str, caplog):
+    ODD[what](*files_of(1, runs), files_of(2, runs))
+    assert sorted(fresh_store(runs).runs_frame()["seed"].unique()) == [2, 3]
+    assert len(caplog.records) == 1
+    assert make_spec(seed=1).run_id in caplog.text
+    assert "\n" not in caplog.records[0].getMessage()
+    caplog.clear()
+    assert sorted(fresh_store(runs).runs_frame()["seed"].unique()) == [2, 3]
+    assert not caplog.records, "it was set aside"
+
+
+def test_a_shard_under_another_name_is_named(runs: Path, caplog):
+    strange = runs / "shards" / "ff" / f"{'f' * 16}.json"
+    strange.parent.mkdir(exist_ok=True)
+    strange.write_bytes(files_of(2, runs)[0].read_bytes())
+    fresh_store(runs)
+    assert f"it contains run {make_spec(seed=2).run_id}, not the run of its name" in caplog.text
+    assert Shards(runs).read("f" * 16) is None
+
+
+def test_a_link_that_leads_nowhere_and_a_shard_in_a_wrong_folder_are_no_runs(runs: Path):
+    (runs / "shards" / "ab").mkdir(exist_ok=True)
+    (runs / "shards" / "ab" / f"ab{'0' * 14}.json").symlink_to("nowhere")
+    shutil.copy(files_of(1, runs)[0], runs / "shards" / "ab")
+    assert fresh_store(runs).runs_frame()["run_id"].nunique() == 3
+
+
+def test_predictions_must_fit_each_other():
+    from dataclasses import replace
+
+    from bench.results.checksummed_json import DamagedError
+    from bench.results.predictions import unpack_predictions
+
+    flat = replace(make_predictions(), top_logits=make_predictions().true_logit)
+    with pytest.raises(
+        DamagedError, match=r"column top_logits of 'base' is float32 \(6,\), which does not fit 6 images"
+    ):
+        unpack_predictions(pack_predictions([flat]))
+
+
+# --- a database that cannot be used -----------------------------------------------------------------------------------
+
+
+def test_a_database_with_flipped_bytes_is_called_damaged_and_is_rebuilt(runs: Path):
+    """DuckDB's message names a corrupt block, which is no lock."""
+    store = fresh_store(runs)
+    good = store.path.read_bytes()
+    said = []
+    for at in range(len(good) // 40, len(good), len(good) // 20):
+        store.path.write_bytes(good[:at] + bytes([good[at] ^ 255]) + good[at + 1 :])
+        for use in (store.runs_frame, lambda: store.ingest(Shards(runs)), lambda: store.query("from predictions")):
+            try:
+                use()
+            except StoreError as error:
+                said.append(error)
+        assert store.rebuild(Shards(runs)).total == 3
+    assert {type(error) for error in said} == {StoreError}, "never a lock, and never the query"
+    assert all("results rebuild" in str(error) and "\n" not in str(error) for error in said)
+    assert len(store.runs_frame()) == 6
+
+
+def test_the_runs_folder_may_be_a_file(tmp_path: Path):
+    (tmp_path / "x").write_text("")
+    with pytest.raises(RunsFolderError, match="is a file"):
+        Shards(tmp_path / "x").scan()
+    with pytest.raises(StoreError, match="no database to rebuild"):
+        Store(tmp_path / "x").rebuild(Shards(tmp_path / "x"))

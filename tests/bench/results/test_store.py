@@ -1,0 +1,343 @@
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import pytest
+from fake_runner import make_difficulty, make_predictions, make_record, make_score, make_spec
+
+import bench
+from bench.errors import QueryError, StoreError, StoreLockedError, StoreVersionError
+from bench.record import RunError, RunStatus
+from bench.results import database as _database
+from bench.results.database import Store, fresh_store
+from bench.results.schema_upgrade import migrations
+from bench.results.shards import Shards
+
+DOCUMENTED = """run_id method config recipe_name recipe backbone dataset task_fingerprint draw protocol shots seed
+    precision status error_message split accuracy macro_accuracy macro_precision nll brier ece n n_classes
+    selected_on_test trainable_parameters prepare_seconds train_seconds eval_seconds steps peak_memory_bytes
+    image_passes prompted_image_passes text_passes created_at"""
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Shards:
+    shards = Shards(tmp_path)
+    for seed in (1, 2):
+        shards.write(make_record(make_spec(seed=seed)), [make_predictions("base"), make_predictions("new", classes=3)])
+    return shards
+
+
+@pytest.fixture
+def store(shards: Shards) -> Store:
+    return Store(shards.runs, lock_timeout=0)
+
+
+def fail(shards: Shards, **changes) -> str:
+    spec = make_spec(**changes)
+    error = RunError(kind="ValueError", message="boom", traceback="t")
+    shards.write(make_record(spec, status=RunStatus.FAILED, scores=[], cost=None, error=error))
+    return spec.run_id
+
+
+def test_one_row_per_run_and_split(store: Store, shards: Shards):
+    store.ingest(shards)
+    frame = store.runs_frame()
+    assert list(zip(frame["seed"], frame["split"], strict=True)) == [(1, "base"), (1, "new"), (2, "base"), (2, "new")]
+    first = frame.iloc[0]
+    assert first["config"] == '{"n_ctx":4}'
+    assert first["recipe_name"] == "published"
+    assert (first["protocol"], first["draw"], first["status"]) == ("base-to-new", "coop", "ok")
+    assert first["accuracy"] == make_record(make_spec(seed=1)).scores[0].accuracy
+    assert first["created_at"].isoformat() == "2026-01-02T03:04:05"
+
+
+def test_every_documented_column_exists(store: Store, shards: Shards):
+    store.ingest(shards)
+    assert set(DOCUMENTED.split()) <= set(store.runs_frame().columns)
+
+
+def test_a_failed_run_is_one_row_without_a_split(store: Store, shards: Shards):
+    run_id = fail(shards, seed=3)
+    store.ingest(shards)
+    frame = store.runs_frame()
+    (row,) = frame[frame["run_id"] == run_id].to_dict("records")
+    assert row["status"] == "failed"
+    assert row["error_message"] == "boom"
+    assert frame[frame["run_id"] == run_id][["split", "accuracy", "n", "train_seconds"]].isna().all(axis=None)
+
+
+def test_a_training_free_run_has_no_recipe(store: Store, shards: Shards):
+    spec = make_spec(recipe=None, method="zero_shot", shots=0, seed=0)
+    shards.write(make_record(spec))
+    store.ingest(shards)
+    row = store.runs_frame().set_index("run_id").loc[spec.run_id]
+    assert row[["recipe", "recipe_name"]].isna().all(axis=None)
+
+
+def test_ingest_loads_only_what_is_new_and_repeats_without_effect(store: Store, shards: Shards):
+    assert store.ingest(shards).loaded == 2
+    assert store.ingest(shards).loaded == 0
+    shards.write(make_record(make_spec(seed=3)))
+    changed = store.ingest(shards)
+    assert (changed.loaded, changed.dropped, changed.total) == (1, 0, 3)
+
+
+def test_a_replaced_shard_replaces_its_rows(store: Store, shards: Shards):
+    run_id = fail(shards, seed=3)
+    store.ingest(shards)
+    record = make_record(make_spec(seed=3), scores=[make_score("base", 0.25)])
+    shards.write(record, [make_predictions("base")])
+    assert store.ingest(shards).loaded == 1
+    rows = store.runs_frame().query("run_id == @run_id")
+    assert rows["accuracy"].tolist() == [0.25]
+    assert len(store.predictions_frame(run_id)) == 6
+
+
+def test_a_run_without_shard_is_dropped(store: Store, shards: Shards):
+    store.ingest(shards)
+    run_id = make_spec(seed=1).run_id
+    (shards.runs / "shards" / run_id[:2] / f"{run_id}.json").unlink()
+    assert store.ingest(shards).dropped == 1
+    assert set(store.runs_frame()["seed"]) == {2}
+    assert store.predictions_frame(run_id).empty
+
+
+def test_a_damaged_shard_is_not_loaded(store: Store, shards: Shards):
+    run_id = make_spec(seed=1).run_id
+    (shards.runs / "shards" / run_id[:2] / f"{run_id}.json").write_text("torn")
+    assert store.ingest(shards).total == 1
+    assert len(list(shards.runs.rglob("*.json.damaged-*"))) == 1
+
+
+def test_predictions_come_back_in_the_order_of_the_split(store: Store, shards: Shards):
+    store.ingest(shards)
+    run_id = make_spec(seed=1).run_id
+    frame = store.predictions_frame(run_id)
+    new = frame[frame["split"] == "new"]
+    wanted = make_predictions("new", classes=3)
+    assert new["image"].tolist() == list(wanted.images)
+    assert new["position"].tolist() == [0, 1, 2, 3, 4, 5]
+    assert new["label"].tolist() == wanted.label.tolist()
+    assert [list(row) for row in new["top_labels"]] == wanted.top_labels.tolist(), "three classes: lists of three"
+    base = frame[frame["split"] == "base"]
+    assert [len(row) for row in base["top_logits"]] == [5] * 6
+
+
+def test_predictions_of_several_runs(store: Store, shards: Shards):
+    store.ingest(shards)
+    ids = [make_spec(seed=seed).run_id for seed in (1, 2)]
+    assert len(store.predictions_frame(ids)) == 24
+    assert store.predictions_frame("nothing' or 1=1 --").empty
+
+
+def test_difficulty_has_one_row_per_measure(store: Store, shards: Shards):
+    shards.difficulties.write("ViT-demo.drawn", "spectrum_a", make_difficulty())
+    store.ingest(shards)
+    store.ingest(shards)
+    frame = store.difficulty_frame()
+    assert list(frame.columns)[:8] == [
+        "backbone",
+        "dataset",
+        "split",
+        "measure",
+        "value",
+        "n_classes",
+        "n_images",
+        "data_fingerprint",
+    ]
+    assert len(frame) == 6
+    assert frame.set_index(["split", "measure"])["value"]["base", "relative_transfer_difficulty"] == 0.5
+    assert frame[frame["measure"] == "undefined"]["value"].isna().all()
+
+
+def test_an_empty_runs_folder_gives_empty_frames(tmp_path: Path):
+    store = fresh_store(tmp_path / "none")
+    assert store.runs_frame().empty
+    assert store.difficulty_frame().empty
+
+
+def test_a_database_rebuilt_from_shards_equals_the_old_one(store: Store, shards: Shards):
+    for seed in (3, 4):
+        fail(shards, seed=seed)
+        store.ingest(shards)
+    shards.difficulties.write("ViT-demo.drawn", "spectrum_a", make_difficulty())
+    store.ingest(shards)
+    before = [frame.to_csv() for frame in (store.runs_frame(), store.difficulty_frame(), _all_predictions(store))]
+    store.path.unlink()
+    assert store.rebuild(shards).total == 4
+    assert [f.to_csv() for f in (store.runs_frame(), store.difficulty_frame(), _all_predictions(store))] == before
+    assert [path.name for path in shards.runs.glob("*duckdb*")] == ["results.duckdb"]
+
+
+def test_rebuild_replaces_a_file_that_is_no_database(store: Store, shards: Shards):
+    store.path.write_text("not a database" * 1000)
+    with pytest.raises(StoreError, match=r"cannot be opened.* Rebuild the database with .etl-bench results rebuild"):
+        store.ingest(shards)
+    assert store.rebuild(shards).total == 2
+
+
+def test_a_full_disk_gets_one_line_and_the_way_out(store: Store, shards: Shards, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: object, **__: object) -> None:
+        raise duckdb.IOException('IO Error: Could not write file "results.duckdb": No space left on device')
+
+    monkeypatch.setattr(duckdb, "connect", full)
+    with pytest.raises(StoreError, match=r"safe in their shards\. Make room on the disk, then rebuild") as refused:
+        store.ingest(shards)
+    assert "\n" not in str(refused.value)
+
+
+def _all_predictions(store: Store):
+    return store.query("select * from predictions order by run_id, split, position")
+
+
+def test_two_hundred_runs_are_loaded_in_seconds(tmp_path: Path):
+    shards = Shards(tmp_path)
+    predictions = [make_predictions("base", n=300), make_predictions("new", n=300)]
+    for seed in range(200):
+        shards.write(make_record(make_spec(seed=seed)), predictions)
+    begin = time.perf_counter()
+    assert Store(tmp_path).ingest(shards).total == 200
+    assert time.perf_counter() - begin < 10, "measured 0.6 s; ten leaves room for a busy machine"
+    assert Store(tmp_path).query("select count(*) as n from predictions")["n"].item() == 120_000
+
+
+@pytest.mark.parametrize(
+    "sql", ["insert into runs select * from runs", "drop table runs", "copy runs to 'x.csv'", "delete from scores"]
+)
+def test_a_statement_that_writes_is_rejected(store: Store, shards: Shards, sql: str):
+    store.ingest(shards)
+    with pytest.raises(QueryError, match="is not a reading statement, and this command only reads; use SELECT"):
+        store.query(sql)
+
+
+def test_a_query_has_no_access_outside_the_database(store: Store, shards: Shards, tmp_path: Path):
+    store.ingest(shards)
+    (tmp_path / "secret.csv").write_text("a\n1\n")
+    with pytest.raises(QueryError, match="disabled by configuration"):
+        store.query(f"select * from read_csv('{tmp_path / 'secret.csv'}')")
+
+
+@pytest.mark.parametrize(("sql", "count"), [("", 0), ("select 1; select 2", 2)])
+def test_a_query_is_one_statement(store: Store, shards: Shards, sql: str, count: int):
+    store.ingest(shards)
+    with pytest.raises(QueryError, match=f"{count} SQL statements were given; give exactly one"):
+        store.query(sql)
+
+
+def test_a_misspelt_column_is_duckdbs_message_in_one_line(store: Store, shards: Shards):
+    store.ingest(shards)
+    with pytest.raises(QueryError, match=r"DuckDB refuses the query: .*acuracy") as caught:
+        store.query("select acuracy from scores")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("sql", ["describe runs", "show tables", "with a as (select 1 as x) select x from a"])
+def test_statements_that_read_return_rows(store: Store, shards: Shards, sql: str):
+    store.ingest(shards)
+    assert not store.query(sql).empty
+
+
+def test_a_missing_database_is_an_error_with_the_next_step(tmp_path: Path):
+    with pytest.raises(StoreError, match=r"no results database at .* results rebuild"):
+        Store(tmp_path).runs_frame()
+
+
+HOLD = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+
+
+def test_a_database_held_by_another_process_is_one_line_with_its_id(store: Store, shards: Shards):
+    store.ingest(shards)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(store.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        wanted = f"held by process {holder.pid} .*Wait until it is done, or end it.*safe in their shards"
+        for use in (store.runs_frame, lambda: store.ingest(shards), lambda: store.rebuild(shards)):
+            with pytest.raises(StoreLockedError, match=wanted) as caught:
+                use()
+            assert "\n" not in str(caught.value)
+        holder.stdin.close()
+        holder.wait()
+    assert len(Store(store.runs, lock_timeout=5).runs_frame()) == 4
+
+
+def test_a_database_of_a_newer_release_is_not_changed(store: Store, shards: Shards):
+    store.ingest(shards)
+    with duckdb.connect(str(store.path)) as connection:
+        connection.execute("INSERT INTO schema_version VALUES (99, now()::TIMESTAMP)")
+    wanted = f"schema 99, and this etl-bench knows schemas up to {len(migrations())}; upgrade"
+    for use in (store.runs_frame, lambda: store.ingest(shards)):
+        with pytest.raises(StoreVersionError, match=wanted):
+            use()
+    assert store.rebuild(shards).total == 2
+    assert len(store.runs_frame()) == 4
+
+
+def test_an_older_database_is_read_after_its_migration(store: Store, shards: Shards, monkeypatch):
+    store.ingest(shards)
+    newer = [*migrations(), "ALTER TABLE runs ADD COLUMN mood VARCHAR"]
+    monkeypatch.setattr("bench.results.schema_upgrade.migrations", lambda: newer)
+    with pytest.raises(StoreError, match=f"has schema {len(newer) - 1}, and this etl-bench needs {len(newer)}"):
+        store.runs_frame()
+    store.ingest(shards)
+    assert store.query("select mood from runs")["mood"].isna().all()
+
+
+def test_migrations_are_numbered_without_gaps():
+    folder = Path(bench.__file__).parent / "store" / "schema"
+    numbers = [int(re.match(r"(\d{4})_\w+\.sql$", path.name)[1]) for path in sorted(folder.glob("*.sql"))]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_duckdb_is_imported_in_one_folder_only():
+    root = Path(bench.__file__).parent.parent
+    users = [
+        path.relative_to(root).as_posix()
+        for package in ("bench", "methods", "datasets_registry", "reports")
+        for path in (root / package).rglob("*.py")
+        if re.search(r"^\s*(import|from) duckdb\b", path.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert {Path(user).parent.as_posix() for user in users} == {"bench/results"}
+
+
+def test_an_interrupted_ingest_is_completed_by_the_next(tmp_path: Path, monkeypatch):
+    shards, store = Shards(tmp_path), Store(tmp_path)
+    for seed in range(5):
+        shards.write(make_record(make_spec(seed=seed)), [make_predictions("base"), make_predictions("new")])
+    monkeypatch.setattr("bench.results.database.CHUNK", 2)
+    insert, calls = _database.insert_runs, []
+
+    def dies_in_the_second_chunk(connection, found):
+        calls.append(len(found))
+        insert(connection, found)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("bench.results.database.insert_runs", dies_in_the_second_chunk)
+    with pytest.raises(KeyboardInterrupt):
+        store.ingest(shards)
+    assert len(store.runs_frame()["run_id"].unique()) == 2, "the chunk before is kept, the torn one is not"
+    done = store.ingest(shards)
+    assert (done.loaded, done.total, calls) == (3, 5, [2, 2, 2, 1])
+    assert len(store.outcomes_frame()) == 5 * 12
+
+
+def test_the_cost_and_gain_of_selection_are_in_the_frame_and_missing_for_older_runs(tmp_path: Path) -> None:
+    shards = Shards(tmp_path)
+    older, chosen = make_record(make_spec(seed=1)), make_record(make_spec(seed=2, epoch_selection="oracle"))
+    assert chosen.cost is not None
+    cost = chosen.cost.model_copy(update={"fits": 3, "candidate_evaluations": 20, "tuning_seconds": 0.5})
+    scores = [s.model_copy(update={"selected_on_test": "epoch 2", "optimism": 0.25}) for s in chosen.scores]
+    for record in (older, chosen.model_copy(update={"cost": cost, "scores": scores, "selected_epoch": 2})):
+        shards.write(record, [make_predictions("base"), make_predictions("new", classes=3)])
+    store = Store(tmp_path, lock_timeout=0)
+    store.ingest(shards)
+    frame = store.runs_frame().set_index("seed")
+    columns = ["epoch_selection", "selected_epoch", "fits", "candidate_evaluations", "tuning_seconds", "optimism"]
+    assert frame.loc[2, columns].iloc[0].tolist() == ["oracle", 2, 3, 20, 0.5, 0.25]
+    assert frame.loc[1, columns].isna().to_numpy().all()

@@ -1,0 +1,127 @@
+import json
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from left_behind import OTHER_MACHINE, dead_process, write_heartbeat
+
+from bench.sweep.coordination.heartbeat import (
+    Heartbeat,
+    LivenessMonitor,
+    read_heartbeat,
+    read_heartbeats,
+    remove_dead_heartbeats,
+)
+from bench.sweep.coordination.process_identity import ProcessIdentity
+
+
+def test_a_process_identity_shows_whether_it_is_alive():
+    me = ProcessIdentity.current()
+    assert me.alive() is True
+    assert ProcessIdentity.load(json.loads(json.dumps(me.dump()))) == me
+    assert dead_process().alive() is False
+
+
+def test_a_reused_process_number_is_another_process():
+    me = ProcessIdentity.current()
+    if not me.started:
+        pytest.skip("needs /proc")
+    assert replace(me, started="1").alive() is False
+
+
+def test_a_zombie_process_is_dead():
+    if not ProcessIdentity.current().started:
+        pytest.skip("needs /proc")
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    number = replace(ProcessIdentity.current(), pid=child.pid, started="")
+    deadline = time.monotonic() + 20
+    while number.alive() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert number.alive() is False
+    child.wait()
+
+
+@pytest.mark.parametrize("change", [{"host": "b"}, {"boot": "b"}, {"namespace": "b"}])
+def test_processes_of_other_machines_are_not_visible(change: dict[str, str]):
+    """A container numbers its own processes, and a restarted machine begins at 1 again."""
+    assert replace(ProcessIdentity.current(), **change).alive() is None
+
+
+def test_a_heartbeat_reports_facts_beats_and_ends(tmp_path: Path):
+    with Heartbeat(tmp_path, "worker", {"task": None}, beat=0.01) as heartbeat:
+        heartbeat.update(task="coop on eurosat")
+        first = read_heartbeat(tmp_path, heartbeat.name)
+        assert first is not None
+        assert (first.kind, first.process, first.facts) == (
+            "worker",
+            ProcessIdentity.current(),
+            {"task": "coop on eurosat"},
+        )
+        deadline = time.monotonic() + 20
+        while (now := read_heartbeat(tmp_path, heartbeat.name)) == first and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert now is not None
+        assert now.beat > first.beat
+    assert read_heartbeats(tmp_path) == []
+
+
+def test_a_heartbeat_in_a_folder_that_cannot_be_written_is_an_error_at_once(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="live"), Heartbeat(tmp_path / "file", "sweep"):
+        pass
+
+
+def test_beats_that_cannot_be_written_do_not_end_the_work(tmp_path: Path, monkeypatch):
+    def full(*_args: object, **_kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with Heartbeat(tmp_path, "sweep") as heartbeat:
+        monkeypatch.setattr("bench.sweep.coordination.heartbeat.write_atomically", full)
+        heartbeat.update(done=3)
+
+
+def test_heartbeats_of_dead_processes_are_ignored_and_removed(tmp_path: Path):
+    write_heartbeat(tmp_path, "dead", dead_process())
+    write_heartbeat(tmp_path, "far", OTHER_MACHINE)
+    (tmp_path / "live" / "torn.json").write_text('{"kind": "wor')
+    draft = tmp_path / "live" / ".dead.1-1.tmp"
+    draft.touch()
+    assert [state.name for state in read_heartbeats(tmp_path)] == ["far"]
+    remove_dead_heartbeats(tmp_path)
+    assert draft.exists(), "the far one may be writing it"
+    assert sorted(path.stem for path in (tmp_path / "live").glob("*.json")) == ["far", "torn"]
+    (tmp_path / "live" / "far.json").unlink()
+    remove_dead_heartbeats(tmp_path)
+    assert not draft.exists()
+
+
+def test_a_process_of_another_machine_is_gone_when_its_counter_stands_still():
+    now = 0.0
+    monitor = LivenessMonitor(timeout=60, clock=lambda: now)
+    assert not monitor.is_dead("a", OTHER_MACHINE, 1)
+    now = 59.0
+    assert not monitor.is_dead("a", OTHER_MACHINE, 1)
+    assert not monitor.is_dead("a", OTHER_MACHINE, 2), "it has moved"
+    now = 118.0
+    assert not monitor.is_dead("a", OTHER_MACHINE, 2)
+    now = 120.0
+    assert monitor.is_dead("a", OTHER_MACHINE, 2)
+
+
+@pytest.mark.parametrize("jump", [-1e7, 1e7])
+def test_a_jump_of_the_clock_makes_nobody_gone(jump: float, monkeypatch):
+    monitor = LivenessMonitor(timeout=60)
+    assert not monitor.is_dead("a", OTHER_MACHINE, 1)
+    before = time.time()
+    monkeypatch.setattr(time, "time", lambda: before + jump)
+    assert not monitor.is_dead("a", OTHER_MACHINE, 1)
+    assert not monitor.is_dead("b", ProcessIdentity.current(), 1)
+
+
+def test_a_process_of_this_machine_is_looked_up_at_once():
+    monitor = LivenessMonitor(timeout=1e9)
+    assert monitor.is_dead("a", dead_process(), 1)
+    assert not monitor.is_dead("b", ProcessIdentity.current(), 1)

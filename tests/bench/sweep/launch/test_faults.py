@@ -1,0 +1,299 @@
+"""What can go wrong around a run costs that run at most: hanging, leaking, talking, leaving, full disks, torn files."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from fake_runner import make_record, make_spec
+from launching import launch
+
+from bench.context import RunContext
+from bench.record import RunStatus
+from bench.results.shards import Shards
+from bench.sweep.coordination.heartbeat import read_heartbeats
+from bench.sweep.launch import worker_logs as log_capture
+from bench.sweep.launch.inline import InlineTransport
+from bench.sweep.launch.processes import ProcessTransport
+from bench.sweep.launch.task_executor import LOGS, out_of_memory
+from bench.sweep.launch.tasks import Limits, Outcome, RunTask, Surroundings
+from bench.sweep.launch.transport import Exited
+from bench.sweep.launch.worker_logs import HEAD, TAIL, capture_output, exit_error, run_error
+from bench.sweep.progress import worker_rows
+
+
+def around(runs: Path, **limits) -> Surroundings:
+    return Surroundings(runs=runs, context=RunContext(), runner="fake_runner", limits=Limits(**limits))
+
+
+def tasks(n: int = 3) -> list[RunTask]:
+    return [RunTask(make_spec(seed=seed)) for seed in range(1, n + 1)]
+
+
+def error_of(runs: Path, task: RunTask) -> str:
+    record = Shards(runs).record(task.spec.run_id)
+    assert record is not None
+    assert record.error is not None
+    return f"{record.error.kind}: {record.error.message}"
+
+
+@pytest.mark.parametrize("jobs", [0, 1])
+def test_a_run_that_hangs_inside_compiled_code_is_stopped(jobs: int, tmp_path: Path, behave):
+    behave(hang=["seed 2"])
+    surroundings = around(tmp_path, seconds=1.0)
+    transport = ProcessTransport(surroundings, jobs) if jobs else InlineTransport(surroundings)
+    todo = tasks()
+    summary = launch(transport, todo)
+    assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.FAILED, Outcome.OK]
+    assert "longer than the 1 s of --timeout" in summary.failures[0].message
+    assert not summary.failures[0].memory
+    assert error_of(tmp_path, todo[1]).startswith("RunTimeoutError")
+    if jobs:
+        assert "in hang" in (tmp_path / LOGS / f"{todo[1].key}.log").read_text(), "the log says where it was"
+
+
+def test_a_worker_that_cannot_even_end_itself_is_killed(tmp_path: Path, behave, monkeypatch):
+    behave(hang=["seed 2"])
+    monkeypatch.setattr("bench.sweep.launch.supervisor.GRACE", -1.0)  # the supervisor acts before the worker does
+    summary = launch(ProcessTransport(around(tmp_path, seconds=2.0), 1), tasks())
+    assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.FAILED, Outcome.OK]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits on private memory are Linux's")
+def test_a_run_that_leaks_reaches_its_limit_and_its_worker_is_replaced(tmp_path: Path, behave):
+    behave(leak=["seed 2"])
+    todo, attempts = tasks(), []
+    summary = launch(ProcessTransport(around(tmp_path, memory_bytes=1 << 29), 1), todo, on_finished=attempts.append)
+    assert [item.outcome for item in attempts[:3]] == [Outcome.OK, Outcome.FAILED, Outcome.OK]
+    assert [item.task.eval_batch for item in attempts[3:]] == [8]
+    assert [item.memory for item in attempts] == [False, True, False, True]
+    assert [item.task.spec for item in summary.failures] == [todo[1].spec]
+    assert "MemoryError" in error_of(tmp_path, todo[1])
+
+
+@pytest.mark.parametrize("jobs", [0, 1])
+def test_a_run_that_calls_sys_exit_has_failed(jobs: int, tmp_path: Path, behave):
+    behave(exit=["seed 2"])
+    transport = ProcessTransport(around(tmp_path), jobs) if jobs else InlineTransport(around(tmp_path))
+    todo = tasks()
+    summary = launch(transport, todo)
+    assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.FAILED, Outcome.OK]
+    assert error_of(tmp_path, todo[1]).startswith("RunExitError: the run called sys.exit('a method that leaves')")
+
+
+def test_a_run_that_prints_a_million_lines_keeps_a_head_and_a_tail(tmp_path: Path, behave):
+    behave(chatter=["seed 2"])
+    todo = tasks()
+    summary = launch(ProcessTransport(around(tmp_path), 1), todo)
+    assert summary.failures == []
+    log = tmp_path / LOGS / f"{todo[1].key}.log"
+    text = log.read_text()
+    assert text.startswith("a chatty method\nline 0 ")
+    assert "characters are left out here" in text
+    assert "line 999999 " in text
+    assert log.stat().st_size < 12 * (HEAD + TAIL)
+    assert (tmp_path / LOGS / f"{todo[0].key}.log").read_text() == "a chatty method\n"
+
+
+def test_what_is_printed_past_python_goes_nowhere_once_there_is_too_much(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(log_capture, "_CHECK_SECONDS", 0.005)
+    with capture_output(tmp_path / "log", append=False):
+        for _ in range(400):
+            subprocess.run(["head", "-c", "65536", "/dev/zero"], check=True)
+            if (tmp_path / "log").stat().st_size > HEAD + TAIL:
+                time.sleep(0.01)
+    size = (tmp_path / "log").stat().st_size
+    assert HEAD + TAIL < size < 8 * (HEAD + TAIL)
+
+
+def test_a_later_attempt_adds_to_the_log_and_silence_leaves_none(tmp_path: Path):
+    for attempt in (1, 2):
+        with capture_output(tmp_path / "log", append=attempt > 1):
+            sys.stdout.write(f"attempt {attempt}\n")
+    assert (tmp_path / "log").read_text() == "attempt 1\nattempt 2\n"
+    with capture_output(tmp_path / "other", append=False):
+        pass
+    assert not (tmp_path / "other").exists()
+
+
+# --- disks ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path):
+    """A file system of a few hundred kilobytes."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(place)]
+    if sys.platform != "linux" or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small file system is not permitted here")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.mark.parametrize("jobs", [0, 2])
+def test_a_disk_that_is_really_full_stops_the_sweep_and_loses_nothing(jobs: int, small_disk: Path):
+    todo = tasks(200)
+    (small_disk / "ballast").write_bytes(bytes(150 * 1024))
+    transport = ProcessTransport(around(small_disk), jobs) if jobs else InlineTransport(around(small_disk))
+    summary = launch(transport, todo)
+    assert summary.unwritten is not None
+    assert "cannot be written: No space left on device" in summary.unwritten.message
+    finished = [item.task for item in summary.finished if item.outcome is Outcome.OK]
+    assert 0 < len(finished) < 200
+    shards = Shards(small_disk)
+    assert all(shards.read(task.spec.run_id) is not None for task in finished)
+    assert not list(shards.runs.rglob("*.damaged-*"))
+    (small_disk / "ballast").unlink()
+    transport = InlineTransport(around(small_disk))
+    following = launch(transport, [task for task in todo[:20] if shards.status(task.spec.run_id) is None])
+    assert following.unwritten is None
+
+
+@pytest.mark.parametrize("problem", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
+def test_a_write_that_fails_stops_the_sweep(problem: int, tmp_path: Path, monkeypatch):
+    """Where no small file system can be mounted."""
+    real = Shards.write
+    written: list[str] = []
+
+    def write(self, record, predictions=()):
+        if len(written) == 2:
+            raise OSError(problem, "the disk says no")
+        written.append(record.run_id)
+        return real(self, record, predictions)
+
+    monkeypatch.setattr(Shards, "write", write)
+    summary = launch(InlineTransport(around(tmp_path)), tasks(5))
+    assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.OK, Outcome.UNWRITTEN]
+    assert summary.unwritten is not None
+    assert summary.unwritten.message == f"{tmp_path} cannot be written: the disk says no"
+
+
+def test_a_torn_shard_is_done_again(tmp_path: Path):
+    todo = tasks()
+    launch(InlineTransport(around(tmp_path)), todo)
+    shards = Shards(tmp_path)
+    torn = tmp_path / "shards" / todo[1].key[:2] / f"{todo[1].key}.json"
+    torn.write_bytes(torn.read_bytes()[:100])
+    missing = [task for task in todo if shards.status(task.spec.run_id) is None]
+    assert missing == [todo[1]]
+    launch(InlineTransport(around(tmp_path)), missing)
+    assert [shards.status(task.spec.run_id) for task in todo] == [RunStatus.OK] * 3
+
+
+@pytest.mark.parametrize("jump", [-1e8, 1e8])
+def test_a_clock_that_jumps_changes_nothing(jump: float, tmp_path: Path, monkeypatch):
+    before = time.time()
+    monkeypatch.setattr(time, "time", lambda: before + jump)
+    summary = launch(ProcessTransport(around(tmp_path, seconds=100.0), 1), tasks())
+    assert [item.outcome for item in summary.finished] == [Outcome.OK] * 3
+
+
+# --- two sweeps -------------------------------------------------------------------------------------------------------
+
+
+def test_two_sweeps_at_once_do_every_run_once(tmp_path: Path, behave):
+    behave(journal=str(tmp_path / "journal"), sleep=0.02)
+    todo = tasks(24)
+    summaries = []
+    threads = [
+        threading.Thread(target=lambda: summaries.append(launch(ProcessTransport(around(tmp_path / "runs"), 1), todo)))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    begun = (tmp_path / "journal").read_text().split()
+    assert sorted(begun) == sorted(task.key for task in todo), "each run began once"
+    here = [item.here and item.outcome is Outcome.OK for summary in summaries for item in summary.finished]
+    assert sum(here) == 24
+    assert list((tmp_path / "runs" / "leases").iterdir()) == []
+    assert list((tmp_path / "runs" / "live").iterdir()) == []
+
+
+# --- causes of failures -----------------------------------------------------------------------------------------------
+
+
+def test_out_of_memory_errors_are_recognised():
+    class OutOfMemoryError(RuntimeError):
+        """As torch.cuda's is called."""
+
+    assert out_of_memory(MemoryError())
+    assert out_of_memory(OutOfMemoryError("CUDA"))
+    assert out_of_memory(
+        RuntimeError("[enforce fail at alloc_cpu.cpp:118] . DefaultCPUAllocator: can't allocate memory")
+    )
+    assert not out_of_memory(RuntimeError("shapes do not match"))
+    assert not out_of_memory(ValueError("out of memory"))
+
+
+@pytest.mark.parametrize(
+    ("code", "timeout", "kind", "words"),
+    [
+        (-9, None, "WorkerKilledError", r"died with signal 9 \(SIGKILL\).*fewer --jobs"),
+        (137, None, "WorkerKilledError", "exit code 137"),
+        (-11, None, "WorkerDiedError", r"died with signal 11 \(SIGSEGV\)"),
+        (-250, None, "WorkerDiedError", "died with signal 250"),
+        (1, 30.0, "RunTimeoutError", "longer than the 30 s of --timeout"),
+    ],
+)
+def test_why_a_worker_died(code: int, timeout: float | None, kind: str, words: str):
+    exited = Exited(1, running=True, error=exit_error(code, "Its output: x.log"))
+    error = run_error(exited, timeout=timeout)
+    assert type(error).__name__ == kind
+    with pytest.raises(type(error), match=words):
+        raise error
+    assert out_of_memory(error) == (kind == "WorkerKilledError")
+
+
+def test_an_earlier_success_is_never_replaced_by_a_failure(tmp_path: Path, behave):
+    (task,) = tasks(1)
+    shards = Shards(tmp_path)
+    shards.write(make_record(task.spec))
+    again = RunTask(task.spec, shards.stamp(task.spec.run_id))
+    behave(die=["seed"])
+    summary = launch(ProcessTransport(around(tmp_path), 1), [again])
+    assert [item.outcome for item in summary.finished] == [Outcome.OK]
+    assert "an earlier success is kept" in summary.finished[0].message
+    assert shards.status(task.spec.run_id) is RunStatus.OK
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGSTOP is of POSIX")
+def test_a_stopped_worker_is_named_by_the_sweep_and_by_status(surroundings: Surroundings, behave, monkeypatch):
+    monkeypatch.setattr("bench.sweep.launch.supervisor.STOPPED_SECONDS", 0.2)
+    behave(sleep=1)
+    shown: list[str] = []
+    said: list[str] = []
+
+    def working() -> list[int]:
+        return [item.process.pid for item in read_heartbeats(surroundings.runs) if item.facts.get("task")]
+
+    def stop() -> None:
+        while not working():
+            time.sleep(0.02)
+        os.kill(working()[0], signal.SIGSTOP)
+
+    def on_notice(text: str) -> None:
+        said.append(text)
+        if "was stopped by a signal" in text:
+            (pid,) = working()
+            shown.extend(row["doing"] for row in worker_rows(surroundings.runs))
+            os.kill(pid, signal.SIGCONT)
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    summary = launch(ProcessTransport(surroundings, 1), [RunTask(make_spec())], on_notice=on_notice)
+    thread.join()
+    (line,) = said
+    assert re.fullmatch(r"Worker (\d+) was stopped by a signal during coop on .* holds it; `kill -CONT \1` .*", line)
+    assert any(re.search(r"seed 1, stopped \(`kill -CONT \d+` resumes it\)", text) for text in shown)
+    assert [item.outcome for item in summary.finished] == [Outcome.OK]

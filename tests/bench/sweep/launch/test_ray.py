@@ -1,0 +1,285 @@
+"""The Ray launcher on a real cluster of two nodes on loopback; the nodes are processes that this test starts."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ray = pytest.importorskip("ray", reason="needs Ray, the extra [ray]")
+
+from fake_runner import make_spec  # noqa: E402
+from ray_nodes import RayNodes, free_port, kill_tree  # noqa: E402
+
+from bench.errors import LaunchError, UsageError  # noqa: E402
+from bench.record import RunStatus  # noqa: E402
+from bench.results.shards import Shards  # noqa: E402
+from bench.sweep.launch import ray_cluster as cluster  # noqa: E402
+from bench.sweep.launch.ray_cluster import RunResources, read_runtime_env, short_error  # noqa: E402
+from bench.sweep.launch.tasks import RunTask  # noqa: E402
+
+# the driver is a process of its own: Ray's threads and sockets stay out of this one
+DRIVER = """
+import json, sys
+from dataclasses import replace
+from pathlib import Path
+from bench.context import RunContext
+from bench.errors import BenchError
+from bench.sweep.launch.tasks import RunTask, Surroundings
+from bench.sweep.launch.ray_cluster import RunResources
+from bench.sweep.launch.ray import RayTransport
+from fake_runner import make_spec
+from launching import launch
+options = json.loads(sys.argv[1])
+context = RunContext(
+    cache_dir=Path(options.get("cache", "~/.cache/clip-etl-bench")),
+    files={"digest": Path(options["file"])} if "file" in options else {},
+    weights={"a.local-1": Path(options["weights"])} if "weights" in options else {},
+)
+around = Surroundings(runs=Path(options["runs"]), context=context, runner=options.get("runner", "fake_runner"))
+tasks = [RunTask(make_spec(seed=seed, dataset=f"d{seed % 3}")) for seed in range(1, options["seeds"] + 1)]
+say = lambda text: print(text, flush=True)
+transport = RayTransport(
+    around, options["address"], RunResources(*options.get("share", [1, 0])), options.get("jobs"),
+    {"env_vars": {"FAKE_RUNNER": json.dumps(options.get("behaviour", {}))}},
+)
+try:
+    summary = launch(transport, tasks, on_finished=lambda item: say("finished"), on_notice=say)
+except BenchError as error:
+    sys.exit(f"refused: {error}")
+say(json.dumps({"failures": [item.message for item in summary.failures], "interrupted": summary.interrupted}))
+"""
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory):
+    """Two nodes of one core each, with a home folder of their own. Ray's tokens are off: these nodes are ours."""
+    home = tmp_path_factory.mktemp("home")
+    variables = {"PYTHONPATH": os.pathsep.join(sys.path), "RAY_AUTH_MODE": "disabled", "HOME": str(home)}
+    with RayNodes(variables) as nodes:
+        nodes.add(1)
+        nodes.add(1)
+        yield nodes
+
+
+def start(nodes: RayNodes, runs: Path, *, seeds: int, client: bool = False, **options) -> subprocess.Popen[str]:
+    address = f"ray://127.0.0.1:{nodes.client_port}" if client else nodes.address
+    options |= {"runs": str(runs), "seeds": seeds, "address": address}
+    return subprocess.Popen(
+        [sys.executable, "-c", DRIVER, json.dumps(options)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"RAY_AUTH_MODE": "disabled", "PYTHONPATH": nodes.variables["PYTHONPATH"]},
+        start_new_session=True,
+    )
+
+
+def wait_for(process: subprocess.Popen[str], word: str) -> None:
+    assert process.stdout is not None
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if word in line:
+            return
+    raise AssertionError(f"the driver ended without saying {word!r}: {''.join(said)}")
+
+
+def end(process: subprocess.Popen[str]) -> tuple[dict, str]:
+    output, _ = process.communicate(timeout=100)
+    assert process.returncode == 0, output
+    return json.loads(output.strip().splitlines()[-1]), output
+
+
+def statuses(runs: Path, seeds: int) -> list[RunStatus | None]:
+    tasks = [RunTask(make_spec(seed=seed, dataset=f"d{seed % 3}")) for seed in range(1, seeds + 1)]
+    return [Shards(runs).status(task.spec.run_id) for task in tasks]
+
+
+def test_a_failure_is_a_shard_and_a_worker_that_dies_costs_only_its_run(nodes: RayNodes, tmp_path: Path):
+    process = start(nodes, tmp_path, seeds=6, behaviour={"fail": ["seed 2"], "die": ["seed 3"]})
+    summary, _ = end(process)
+    assert statuses(tmp_path, 6) == [RunStatus.OK, RunStatus.FAILED, RunStatus.FAILED] + [RunStatus.OK] * 3
+    messages = sorted(summary["failures"])
+    assert messages[0] == "loss became nan at step 3. Use a smaller recipe.lr."
+    assert re.match(r"worker died \(Worker unexpectedly exits.*\) during this run\. The usual reason", messages[1])
+    assert summary["interrupted"] is False
+
+
+def test_files_travel_to_nodes_that_have_no_folder_in_common_with_the_driver(nodes: RayNodes, tmp_path: Path):
+    """From outside, through Ray's client: named files and weights arrive as contents, under names of the node."""
+    (tmp_path / "list.jsonl").write_text("a support list")
+    (tmp_path / "w.safetensors").write_text("weights")
+    process = start(
+        nodes,
+        tmp_path / "runs",
+        seeds=1,
+        client=True,
+        runner="paths_runner",
+        cache="~/nodes-own-cache",
+        file=str(tmp_path / "list.jsonl"),
+        weights=f"{tmp_path / 'w.safetensors'},quickgelu",
+        share=[1, 0],
+    )
+    (message,) = end(process)[0]["failures"]
+    assert "files {'digest': 'a support list'} weights {'a.local-1': 'safetensors,quickgelu'}" in message
+    assert f"cache {nodes.variables['HOME']}/nodes-own-cache threads 1" in message
+
+
+def test_ctrl_c_once_finishes_current_runs_and_stops(nodes: RayNodes, tmp_path: Path):
+    process = start(nodes, tmp_path, seeds=200, behaviour={"sleep": 0.1})
+    wait_for(process, "finished")
+    os.killpg(process.pid, signal.SIGINT)
+    summary, output = end(process)
+    assert re.search(r"Stopping after the [12] current runs|Stopping\. No run is in progress\.", output)
+    assert (summary["interrupted"], summary["failures"]) == (True, [])
+    assert 1 <= len(Shards(tmp_path).scan()) < 200
+
+
+def test_a_run_larger_than_any_node_is_refused(nodes: RayNodes, tmp_path: Path):
+    process = start(nodes, tmp_path, seeds=1, share=[1, 4])
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert re.search(
+        r"refused: No node of the Ray cluster can hold a run with 1 CPUs and 4 GPUs; its nodes have "
+        r"1 CPUs and 0 GPUs; 1 CPUs and 0 GPUs\. Lower --cpus-per-run or --gpus-per-run",
+        output,
+    )
+
+
+def test_a_killed_worker_is_tried_again_as_on_one_machine(nodes: RayNodes, tmp_path: Path):
+    """Such a run gets smaller batches, since memory may have run out, and here that helps."""
+    summary, output = end(start(nodes, tmp_path, seeds=3, behaviour={"die": ["seed 2"], "dies_above": 32}))
+    assert output.count("A Ray worker ended") == 1
+    assert summary["failures"] == []
+    assert statuses(tmp_path, 3) == [RunStatus.OK] * 3
+
+
+def test_a_run_without_memory_is_tried_once_more_alone_by_a_new_worker(nodes: RayNodes, tmp_path: Path):
+    """One that was killed and one that failed in its training, where two runs share a node."""
+    seen = tmp_path / "processes"
+    behaviour = {"die": ["seed 2"], "large": ["seed 3"], "processes": str(seen)}
+    summary, output = end(start(nodes, tmp_path / "runs", seeds=4, share=[0.5, 0], behaviour=behaviour))
+    assert output.count("A Ray worker ended") == 2
+    assert len(summary["failures"]) == 2
+    assert statuses(tmp_path / "runs", 4) == [RunStatus.OK, RunStatus.FAILED, RunStatus.FAILED, RunStatus.OK]
+    attempts = [line.rpartition(" ") for line in seen.read_text().splitlines()]
+    for seed in (2, 3):
+        workers = [process for label, _, process in attempts if label.endswith(f"seed {seed}")]
+        assert len(workers) == len(set(workers)) == 2
+    after_large = next(process for label, _, process in attempts if label.endswith("seed 3"))
+    assert [label for label, _, process in attempts if process == after_large][-1].endswith("seed 3")
+
+
+def test_a_node_killed_in_the_middle_costs_no_run(nodes: RayNodes, tmp_path: Path):
+    """The last test of the cluster, which has one node fewer afterwards."""
+    process = start(nodes, tmp_path, seeds=60, behaviour={"sleep": 0.2})
+    for _ in range(10):
+        wait_for(process, "finished")
+    kill_tree(nodes.nodes[1].pid)
+    killed = time.monotonic()
+    summary, output = end(process)
+    assert summary == {"failures": [], "interrupted": False}
+    assert statuses(tmp_path, 60) == [RunStatus.OK] * 60
+    assert "A Ray node went away during" in output
+    assert time.monotonic() - killed < 60
+
+
+@pytest.mark.parametrize("client", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_without_its_head_a_sweep_ends_with_one_line(tmp_path: Path, client: bool):
+    variables = {"PYTHONPATH": os.pathsep.join(sys.path), "RAY_AUTH_MODE": "disabled", "HOME": str(tmp_path)}
+    with RayNodes(variables) as nodes:
+        nodes.add(1)
+        process = start(nodes, tmp_path / "runs", seeds=60, behaviour={"sleep": 0.5}, client=client)
+        for _ in range(3):
+            wait_for(process, "finished")
+        kill_tree(nodes.nodes[0].pid)
+        output, _ = process.communicate(timeout=100)
+    *notices, last = [line for line in output.splitlines() if line != "finished"]
+    assert re.fullmatch(
+        r"refused: The head of the Ray cluster at \S+ no longer answers \(.*\)\. Finished runs are on disk; start the "
+        r"cluster again and repeat the command, which resumes\.",
+        last,
+    )
+    assert all(line.startswith(("A Ray node went away", "Log channel is reconnecting")) for line in notices)
+    assert len(notices) <= 2
+    assert process.returncode == 1
+    assert len(Shards(tmp_path / "runs").scan()) >= 3
+
+
+# --- without a cluster ------------------------------------------------------------------------------------------------
+
+
+def test_how_many_runs_fit_into_a_node():
+    node = {"CPU": 8.0, "GPU": 2.0, "memory": 1e9}
+    assert RunResources(2, 0).fits(node) == 4
+    assert RunResources(1, 0.5).fits(node) == 4
+    assert RunResources(1, 0.1).fits(node) == 8
+    assert RunResources(1, 3).fits(node) == 0
+    assert RunResources(1, 1).fits({"CPU": 4.0}) == 0
+
+
+def test_an_address_that_does_not_respond_fails_within_seconds():
+    begin = time.monotonic()
+    with pytest.raises(
+        LaunchError, match=r"nothing answers there .*Connection refused.*usually 10001; --address local"
+    ):
+        cluster._probe(f"ray://127.0.0.1:{free_port()}")
+    assert time.monotonic() - begin < cluster.PROBE_SECONDS + 1
+
+
+@pytest.mark.parametrize("address", ["nowhere", "ray://", "ray://host", "http://host:1", "host:port", ""])
+def test_malformed_addresses(address: str):
+    with pytest.raises(UsageError, match=r"--address .* is unknown; use auto, local, ray://HOST:PORT or HOST:PORT"):
+        cluster._probe(address)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[", "cannot be read"),
+        ("- pip", "is not a mapping"),
+        ("working_dir: .", "working_dir is taken by the harness's own code; use py_modules"),
+    ],
+)
+def test_malformed_runtime_environments(tmp_path: Path, text: str, message: str):
+    file = tmp_path / "env.yaml"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        read_runtime_env(file)
+
+
+def test_a_runtime_environment_is_yaml_or_json(tmp_path: Path):
+    file = tmp_path / "env.yaml"
+    file.write_text("pip: [timm]\nenv_vars: {A: b}\n")
+    assert read_runtime_env(file) == {"pip": ["timm"], "env_vars": {"A": "b"}}
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_runtime_env(tmp_path / "none.yaml")
+
+
+def test_ray_errors_are_shortened():
+    long = "\x1b[36mThe actor died\x1b[39m\nWorker exit detail: End of file. Some common causes include: (1)"
+    assert short_error(RuntimeError(long)) == "End of file."
+    assert short_error(RuntimeError("a\n\x1b[31mValueError: b\x1b[0m\n")) == "ValueError: b"
+    assert short_error(RuntimeError("")) == "RuntimeError"
+    assert short_error(RuntimeError("x" * 400)) == "x" * 300 + " ..."
+
+
+def test_the_code_that_is_sent_knows_its_commit(tmp_path: Path):
+    from bench.results.environment import SourceState, source_state
+
+    cluster._stage(tmp_path)
+    here = source_state(Path(cluster.bench.__file__).resolve().parent.parent)
+    assert source_state(tmp_path) == here
+    assert isinstance(here, SourceState)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == [
+        "bench",
+        "datasets_registry",
+        "methods",
+        "reports",
+    ]

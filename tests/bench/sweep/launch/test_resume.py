@@ -1,0 +1,109 @@
+"""Real runs that are killed, or short of memory, and still answer what an undisturbed one answers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sweep_requests import sweep_over
+
+from bench.context import RunContext
+from bench.experiment import runner
+from bench.record import Predictions, RunRecord
+from bench.results.predictions import pack_predictions
+from bench.spec import ExperimentSpec
+from bench.sweep import expand
+from datasets_registry import EvalProtocol
+
+METHODS = ("coop", "promptsrc", "clip_adapter")
+"""Momentum in SGD; an average over epochs, finalised at the end; features alone. All others: `test_checkpoints.py`."""
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from bench.context import RunContext
+from bench.experiment import runner
+from bench.spec import ExperimentSpec
+spec = ExperimentSpec.model_validate_json(Path(sys.argv[1]).read_text())
+runner.run_experiment(spec, RunContext(checkpoints=Path(sys.argv[2]), checkpoint_seconds=0.0))
+"""
+
+
+def spec_of(method: str) -> ExperimentSpec:
+    axes = sweep_over(
+        methods=[method],
+        datasets=["spectrum_basic"],
+        backbones=["ViT-tiny.random"],
+        protocol=EvalProtocol.BASE_TO_NEW,
+        shots=[2],
+        seeds=[1],
+        overrides=[f"{method}.{text}" for text in ("recipe.epochs=6", "recipe.views=2")],
+    )
+    return expand(axes).specs[0]
+
+
+def check_equal(a: tuple[RunRecord, list[Predictions]], b: tuple[RunRecord, list[Predictions]]) -> None:
+    """Scores, loss, steps and every number of every image, bit for bit."""
+    assert a[0].scores == b[0].scores
+    assert a[0].final_loss == b[0].final_loss
+    assert a[0].cost is not None
+    assert b[0].cost is not None
+    assert a[0].cost.steps == b[0].cost.steps
+    assert a[0].open == b[0].open
+    assert pack_predictions(a[1]) == pack_predictions(b[1])
+
+
+# slow: `test_checkpoints.py` cuts trainings of every method off in this process
+@pytest.mark.parametrize("method", ["coop", *(pytest.param(name, marks=pytest.mark.slow) for name in METHODS[1:])])
+def test_a_run_killed_in_training_goes_on_and_ends_bit_for_bit_alike(method: str, tmp_path: Path):
+    spec = spec_of(method)
+    (tmp_path / "spec.json").write_text(spec.model_dump_json())
+    kept = tmp_path / "checkpoints" / f"{spec.run_id}.safetensors"
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(tmp_path / "spec.json"), str(kept.parent)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
+    )
+    while not kept.exists() and process.poll() is None:
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert kept.exists()
+    resumed = runner.run_experiment(spec, RunContext(checkpoints=kept.parent, checkpoint_seconds=0.0))
+    check_equal(resumed, runner.run_experiment(spec, RunContext()))
+
+
+def test_the_cost_of_a_resumed_run_is_that_of_all_its_parts(tmp_path: Path, cut_off):
+    spec = spec_of("vpt")
+    context = RunContext(checkpoints=tmp_path, checkpoint_seconds=0.0)
+    cut_off(spec, context, 4)
+    resumed, _ = runner.run_experiment(spec, context)
+    whole, _ = runner.run_experiment(spec, RunContext())
+    assert resumed.cost is not None
+    assert whole.cost is not None
+    assert resumed.cost.prompted_image_passes == whole.cost.prompted_image_passes
+
+
+@pytest.mark.parametrize("method", ["zero_shot", "coop", "vpt", "clip_adapter"])
+def test_answers_do_not_depend_on_the_evaluation_batch(method: str):
+    spec = (
+        spec_of(method)
+        if method != "zero_shot"
+        else spec_of("coop").model_copy(update={"method": "zero_shot", "config": {}, "recipe": None})
+    )
+    answers = [runner.run_experiment(spec, RunContext(eval_batch=size)) for size in (128, 32, 8, 3)]
+    (whole, columns), *others = answers
+    assert whole.provenance.eval_batch == 128
+    for record, predictions in others:
+        assert [score.accuracy for score in record.scores] == [score.accuracy for score in whole.scores]
+        for ours, theirs in zip(predictions, columns, strict=True):
+            assert ours.images == theirs.images
+            for name in ("label", "predicted", "rank", "top_labels"):
+                assert np.array_equal(getattr(ours, name), getattr(theirs, name))
+            for name in ("true_logit", "log_sum_exp", "top_logits"):
+                np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-4, atol=1e-4)

@@ -1,0 +1,101 @@
+"""Every transport computes what this process computes, with every option of the context set."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import launching
+import pytest
+from tiny_runs import forget_loaded, outcome, spec_of
+
+from bench.context import RunContext
+from bench.results.shards import Shards
+from bench.sweep.launch.fork_server import CAN_FORK
+from bench.sweep.launch.inline import InlineTransport
+from bench.sweep.launch.processes import ProcessTransport
+from bench.sweep.launch.tasks import RunTask, Surroundings, dump_task
+
+METHODS = ("vpt", "coop")
+
+
+@pytest.fixture(autouse=True)
+def _own_caches() -> Iterator[None]:
+    forget_loaded()
+    yield
+    forget_loaded()
+
+
+def surroundings_in(folder: Path) -> Surroundings:
+    context = RunContext(
+        data_root=folder / "data",
+        cache_dir=folder / "cache",
+        cache_limit=2**30,
+        keep_branches=True,
+        curve=True,
+        hidden_limit=2**20,
+        pixel_limit=2**20,
+        eval_batch=7,
+        checkpoints=folder / "runs" / "checkpoints",
+        checkpoint_seconds=0.0,
+        fast=True,
+    )
+    # a tuned model is a file beside the record; a local weight file or a support list would change the spec; two
+    # threads in many processes are slow; a task names the runs alongside
+    same_as_default = {"keep_models", "weights", "files", "device", "threads", "alongside"}
+    unset = {name for name in RunContext.model_fields if getattr(context, name) == getattr(RunContext(), name)}
+    assert unset == same_as_default, "set the new fields of RunContext here"
+    return Surroundings(runs=folder / "runs", context=context)
+
+
+def tasks() -> list[RunTask]:
+    return [RunTask(spec_of(method)) for method in METHODS]
+
+
+def results(folder: Path) -> list[object]:
+    shards = Shards(folder / "runs")
+    found = [shards.read(task.spec.run_id) for task in tasks()]
+    assert all(shard is not None for shard in found)
+    return [
+        (outcome((shard.record, list(shard.predictions))), [point.accuracy for point in shard.record.curve])
+        for shard in found
+        if shard is not None
+    ]
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
+    folder = tmp_path_factory.mktemp("inline")
+    launching.launch(InlineTransport(surroundings_in(folder)), tasks())
+    return results(folder)
+
+
+@pytest.mark.parametrize("fork", [True, False])
+def test_local_processes(fork: bool, expected: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.sweep.launch.processes.CAN_FORK", fork and CAN_FORK)
+    launching.launch(ProcessTransport(surroundings_in(tmp_path), 2), tasks())
+    assert results(tmp_path) == expected
+
+
+def test_slurm_jobs(expected: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from local_queue import LocalQueue
+
+    from bench.sweep.launch.slurm import SlurmTransport
+
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    queue = LocalQueue()
+    launching.launch(SlurmTransport(surroundings_in(tmp_path), queue, look_seconds=0.1), tasks())
+    queue.close()
+    assert results(tmp_path) == expected
+
+
+def test_ray_workers(expected: list[object], tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="needs Ray, the extra [ray]")
+    from bench.sweep.launch.ray_worker import RayWorker
+
+    around = surroundings_in(tmp_path)
+    worker = RayWorker(str(tmp_path), around.model_dump_json(), {}, {})
+    for task in tasks():
+        found = worker.execute(dump_task(task))
+        Shards(around.runs).write(found.record, found.predictions)
+    assert results(tmp_path) == expected

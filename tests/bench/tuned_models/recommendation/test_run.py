@@ -1,0 +1,215 @@
+"""`recommend` on synthetic images and a tiny backbone: answer, resuming, budget, and that the test part is unused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bench
+from bench.errors import UsageError
+from bench.experiment.model_file import read_model_info
+from bench.results.shards import Shards
+from bench.sweep import SweepLog
+from bench.tuned_models.find_model import find_model
+from bench.tuned_models.recommendation.answer import doubling
+from bench.tuned_models.recommendation.outcomes import Outcomes, plan_folds
+from bench.tuned_models.recommendation.race import Race
+from bench.tuned_models.recommendation.request import RACE, RecommendRequest, feature_methods, parse_budget
+from bench.tuned_models.recommendation.run import carry_out_recommendation, train_choice
+from datasets_registry import DatasetSplits, Sample, ShotsError, get_dataset
+
+DATASET, BACKBONE = "spectrum_basic:test=5", "ViT-tiny.random"
+METHODS = "zero_shot,gda,tip_adapter"
+
+
+def recommended(runs: Path, **options: object):
+    values = {"backbone": BACKBONE, "shots": 4, "methods": METHODS, "seeds": 1, "recipe": "demo", "progress": False}
+    return bench.recommend(DATASET, runs=runs, cache=runs / "cache", **values | options)
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory: pytest.TempPathFactory):
+    runs = tmp_path_factory.mktemp("runs")
+    return runs, recommended(runs)
+
+
+def test_the_answer_names_a_method_with_its_accuracy_and_the_commands(answered) -> None:
+    _, found = answered
+    values = json.loads(json.dumps(found.to_json()))
+    assert values["pick"] in METHODS.split(",")
+    assert 0 <= values["accuracy"]["low"] <= values["accuracy"]["mean"] <= values["accuracy"]["high"] <= 1
+    assert set(values["group"]) | {item["method"] for item in values["dropped"]} == set(METHODS.split(","))
+    assert values["commands"][0].startswith(f"etl-bench run -m {found.pick} -d {DATASET} -b {BACKBONE}")
+    assert "--keep-models best" in values["commands"][0]
+    text = str(found)
+    assert text.startswith(f"Take {found.pick}: ")
+    assert "Points that each rule loses on held-out datasets: best average" in text
+    shown = found._repr_html_()
+    assert shown.startswith(f"<p>Take {found.pick}: ")
+    assert "<table><caption>Methods that are left</caption>" in shown
+
+
+def test_no_model_is_promised_for_imported_features(answered) -> None:
+    _, found = answered
+    sweep = found.request.sweep.model_copy(update={"backbones": ["features.toy"]})
+    imported = replace(found, request=replace(found.request, sweep=sweep))
+    assert not imported.keeps_model
+    assert len(imported.commands) == 1
+    assert "--keep-models" not in imported.commands[0]
+    assert "no model is kept, since imported features have no image tower" in str(imported)
+
+
+def test_the_recommended_method_is_trained_and_its_model_kept(answered) -> None:
+    runs, found = answered
+    path = train_choice(found, SweepLog())
+    assert path is not None
+    info = read_model_info(path)
+    assert info.spec.method == found.pick
+    assert info.spec.fold is None
+    assert [score.split for score in info.scores] == ["all"]
+    assert find_model(f"models/{DATASET}", runs) == find_model(DATASET, runs) == path
+    stamp = path.stat().st_mtime_ns
+    assert train_choice(found, SweepLog()) == path
+    assert path.stat().st_mtime_ns == stamp, "it is not trained again"
+
+
+def test_the_races_runs_are_records_of_held_out_training_images(answered) -> None:
+    runs, _ = answered
+    info = get_dataset(DATASET)
+    splits = info.reader(None)
+    training, test = ({sample.key for sample in part} for part in (splits.train, splits.test))
+    shards = Shards(runs / RACE)
+    entries = shards.scan()
+    assert entries
+    for entry in entries:
+        shard = shards.read(entry.run_id)
+        scored = set(shard.predictions[0].images)
+        assert scored <= training
+        assert not scored & test
+        assert shard.record.spec.fold is not None
+    assert not list(shards.difficulties.all())  # a difficulty is measured on test images
+
+
+def test_a_repeated_race_trains_nothing_and_decides_the_same(answered) -> None:
+    runs, first = answered
+    stamps = {entry.run_id: entry.stamp for entry in Shards(runs / RACE).scan()}
+    again = recommended(runs)
+    assert {entry.run_id: entry.stamp for entry in Shards(runs / RACE).scan()} == stamps
+    assert again.decision == first.decision
+
+
+def test_races_are_on_no_leaderboard(answered) -> None:
+    runs, _ = answered
+    with pytest.raises(UsageError, match="There are no runs"):
+        bench.leaderboard(runs / RACE)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"budget": "2s"}, "--budget 2s is too small for one method"),
+        ({"budget": "soon"}, "--budget 'soon' is not a time; write minutes as 20min"),
+        ({"margin": 0}, "--margin 0 is not between 0 and 100"),
+        ({"seeds": "0,"}, "the repetitions are numbered from 1"),
+        ({"shots": 100}, "100 shots were requested, but class .* has only 24 training images"),
+    ],
+)
+def test_wrong_values_are_refused_before_anything_is_written(tmp_path: Path, options, message: str) -> None:
+    with pytest.raises((UsageError, ShotsError), match=message):
+        recommended(tmp_path / "runs", **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_methods_without_training_come_first_and_untried_ones_are_named(answered, tmp_path: Path) -> None:
+    """A race that is stopped by its budget answers from what was trained, and says what was not."""
+    request = RecommendRequest.build(DATASET, backbone=BACKBONE, shots=4, runs=tmp_path / "runs", recipe="demo")
+    race = Race(request, None, Outcomes((), (1,)), {"gda": 3.0}, print)
+    assert race._time_limit(["cross_modal"]) < 0.26 * race.remaining < race._time_limit(["gda"])
+    order = sorted(request.sweep.methods, key=race._order)
+    assert order.index("zero_shot") < order.index("gda") < order.index("clip_adapter") < order.index("cross_modal")
+    _, found = answered
+    sweep = found.request.sweep.model_copy(update={"methods": [*found.request.sweep.methods, "coop"]})
+    stopped = replace(found, request=replace(found.request, sweep=sweep))
+    assert stopped.untried == stopped.to_json()["untried"] == ["coop"]
+    assert "1 method was not tried because the budget was used up: coop. Repeat" in str(stopped)
+    assert found.untried == []
+
+
+def test_a_real_dataset_needs_a_backbone_by_name() -> None:
+    with pytest.raises(UsageError, match=r"'eurosat' holds real.*-b is required. Backbones: -b ViT-B-32"):
+        RecommendRequest.build("eurosat")
+
+
+def test_too_few_classes_and_a_missing_test_part_are_refused() -> None:
+    images = get_dataset(DATASET).reader(None).images
+    samples = tuple(Sample(str(i), i % 2) for i in range(20))
+    one = DatasetSplits(images, ("a",), samples[::2], (), samples[:1])
+    with pytest.raises(UsageError, match="has 1 class; methods can be compared from two classes on"):
+        plan_folds(one, "toy", 2, (1,))
+    with pytest.raises(UsageError, match="has no labelled test images"):
+        plan_folds(DatasetSplits(images, ("a", "b"), samples, (), ()), "toy", 2, (1,))
+    plan = plan_folds(DatasetSplits(images, ("a", "b"), samples, (), samples[:1]), "toy", 8, (1, 2))
+    assert (plan.shots, plan.images, plan.repeats) == (7, 20, 2)  # 10 of a class in folds of at most 3
+
+
+def test_the_budget_ends_the_race(tmp_path: Path) -> None:
+    """A clock that jumps: after the first fold no time is left, and the answer rests on what was trained."""
+    request = RecommendRequest.build(DATASET, methods=["gda", "zero_shot"], runs=tmp_path, budget="10s")
+    plan = plan_folds(get_dataset(DATASET).reader(None), DATASET, 8, request.repeats)
+    now = [0.0]
+
+    class Timed(Race):
+        def _carry_out(self, methods, fold, shots):
+            now[0] += 3 * len(methods)
+            images = [str(i) for i in range(10)] if fold.index == 1 else [str(i) for i in range(10, 20)]
+            for name in methods:
+                self.outcomes.score(name, fold, images, np.ones(10, dtype=bool), 3.0)
+            return {}
+
+    race = Timed(
+        request, plan, Outcomes(tuple(map(str, range(20))), request.repeats), {}, lambda _: None, lambda: now[0]
+    )
+    found = race.run()
+    assert found.why == "the budget is used up"
+    assert found.trainings == 3  # 9 of 10 seconds; a fourth training of 3 seconds does not fit
+    with pytest.raises(UsageError, match=r"4 runs of the cheapest take about 20 s. Give at least 1min"):
+        Race(request, plan, race.outcomes, {"gda": 5.0}, lambda _: None).check_budget()
+
+
+def test_budgets_and_candidates() -> None:
+    assert [parse_budget(text) for text in ("20min", "90 s", "1.5h", 2)] == [1200, 90, 5400, 120]
+    assert {"zero_shot", "gda", "linear_probe", "timo"} <= set(feature_methods())
+    assert not {"coop", "vpt", "tda"} & set(feature_methods()), "they read more than stored features"
+
+
+def test_a_power_law_is_extrapolated_exactly() -> None:
+    """Errors of 0.4, 0.28 and 0.196 fall by 30 % with each doubling; the next is 0.1372."""
+    n = 1000
+    tables = {
+        shots: (np.arange(n) >= error * n)[None].astype(float) for shots, error in ((2, 0.4), (4, 0.28), (8, 0.196))
+    }
+    found = doubling(tables, np.tile([1, 2, 3, 4], n // 4)[None])
+    assert found.gain.mean == pytest.approx(0.196 - 0.1372)
+    assert found.gain.low < found.gain.mean < found.gain.high
+    assert doubling({8: tables[8]}, np.ones((1, n))) is None
+
+
+def test_an_interrupted_race_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import bench.tuned_models.recommendation.race as race_module
+
+    real = race_module.carry_out
+
+    def stopped(*args, **options):
+        outcome = real(*args, **options)
+        return replace(outcome, summary=replace(outcome.summary, interrupted=True))
+
+    monkeypatch.setattr(race_module, "carry_out", stopped)
+    request = RecommendRequest.build(
+        DATASET, backbone=BACKBONE, methods="zero_shot,gda", shots=2, runs=tmp_path, cache=tmp_path / "c"
+    )
+    with pytest.raises(KeyboardInterrupt):
+        carry_out_recommendation(request, lambda _: None)

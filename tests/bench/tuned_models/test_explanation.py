@@ -1,0 +1,193 @@
+"""Explanations and suggestions of tuned models, compared with plain computations, and their pages and commands."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+import bench
+from bench.errors import UsageError
+from bench.experiment.model_file import list_models
+from bench.tuned_models.explanation import (
+    context_words,
+    main_axes,
+    patch_similarity,
+    tensor_norms,
+    usual_distance,
+    zero_shot_changes,
+)
+from bench.tuned_models.tuned_model import TunedModel, load_model
+from datasets_registry import get_dataset
+from methods import tokenize
+from reports import render_explanation
+
+Etl = Callable[..., tuple[int, str, str]]
+DATASET = "spectrum_basic:test=5"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Models of four kinds, and a folder of pictures of which three are in the dataset and one is no picture."""
+    folder = tmp_path_factory.mktemp("explained")
+    bench.run(
+        "coop,apex,linear_probe,vpt", DATASET, backbone="ViT-tiny.random", protocol="few-shot", shots=2, seeds=1,
+        jobs=0, runs=folder / "runs", progress="none", keep_models="all", settings={"*.recipe.epochs": 2},
+    )  # fmt: skip
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    old, new = (get_dataset(name).reader(None) for name in (DATASET, "spectrum_basic:test=9"))
+    for part, name in ((old.train, "a"), (old.val, "b"), (old.test, "c")):
+        old.images.load(part[0].key).save(pictures / f"known_{name}.png")
+    known = {old.images.digest(sample.key) for part in (old.train, old.val, old.test) for sample in part}
+    fresh = [sample for sample in new.test if new.images.digest(sample.key) not in known]
+    for i, sample in enumerate(fresh[:12]):
+        new.images.load(sample.key).save(pictures / f"new_{i:02}.png")
+    shutil.copy(pictures / "new_00.png", pictures / "twice.png")
+    (pictures / "zero.png").write_bytes(b"")
+    return folder
+
+
+@pytest.fixture
+def model(place: Path) -> Callable[[str], TunedModel]:
+    found = {m.info.spec.method: m.path for m in list_models(place / "runs" / "models") if m.info}
+    return lambda method: load_model(found[method])
+
+
+def test_words_near_a_token_are_those_of_the_smallest_distance(model: Callable[[str], TunedModel]) -> None:
+    tuned = model("coop")
+    table = tuned.backbone.text_tower.modules.token_embedding.weight
+    with torch.no_grad():
+        tuned.method.trainable.ctx[0] = table[int(tokenize(["flower"])[0, 1])]
+    view = context_words(tuned.method)
+    assert view is not None
+    assert view.tokens[0].nearest[0] == ("flower</w>", pytest.approx(0, abs=1e-3))
+    far = (tuned.method.trainable.ctx[1].detach() - table).norm(dim=1)
+    assert view.tokens[1].nearest[0] == (
+        tuned.method.backbone.tokenizer.vocabulary()[int(far.argmin())],
+        pytest.approx(float(far.min()), rel=1e-3),
+    )
+    assert len(view.tokens) == len(tuned.method.trainable.ctx)
+
+
+def test_the_usual_distance_is_that_between_entries() -> None:
+    grid = torch.arange(600.0)[:, None]
+    assert usual_distance(grid) == 1
+
+
+def test_methods_without_a_section_say_so(model: Callable[[str], TunedModel]) -> None:
+    view = bench.explain(model("linear_probe"), limit=5)
+    assert view.context is None
+    assert view.ensemble is None
+    assert any("learns no text token" in sentence for sentence in view.left_out)
+    assert view.projection is not None
+    assert view.projection.what == "rows of the classifier"
+    assert [one.name for one in view.norms] == ["weight", "bias"]
+
+
+def test_the_ensemble_shows_weight_one_for_trained_classes(model: Callable[[str], TunedModel]) -> None:
+    view = bench.explain(model("apex"), limit=5)
+    assert view.ensemble is not None
+    assert [row[0] for row in view.ensemble.rows] == list(model("apex").classes)
+    assert {row[1] for row in view.ensemble.rows} == {1.0}
+    assert max(row[3] for row in view.ensemble.rows) < 1e-5
+
+
+def test_norms_are_those_of_the_kept_tensors(model: Callable[[str], TunedModel]) -> None:
+    method = model("vpt").method
+    for one in tensor_norms(method):
+        value = method.tuned_state()[one.name].double()
+        assert one.norm == pytest.approx(float((value**2).sum().sqrt()))
+        assert one.rms == pytest.approx(float((value**2).mean().sqrt()))
+
+
+def test_changes_against_zero_shot_are_counted_with_labels(model: Callable[[str], TunedModel]) -> None:
+    view = bench.explain(model("linear_probe"), limit=40).changes
+    assert view is not None
+    assert view.counts is not None
+    assert sum(view.counts.values()) == view.images > 20
+    tuned, plain, truth = np.array([0, 1, 1, 2]), np.array([0, 0, 1, 1]), [0, 1, 2, 1]
+    counted = zero_shot_changes("x", "abc", "wxyz", tuned, plain, truth)
+    assert counted.changed == 2
+    assert list(counted.counts.values()) == [1, 1, 1, 1]
+    assert zero_shot_changes("x", "abc", "wxyz", tuned, plain, [0, 1, None, 1]).counts is None
+
+
+def test_a_similarity_map_is_the_cosine_of_the_patches(model: Callable[[str], TunedModel]) -> None:
+    tuned = model("coop")
+    tower = tuned.backbone.model.visual
+    pixels = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        found = patch_similarity(tuned.info, tuned.method, pixels)
+        tokens = tower.ln_post(tower.transformer(tower._embeds(pixels)))[:, 1:] @ tower.proj
+        classes = tuned.info.classes.class_set
+        text = F.normalize(tuned.backbone.class_texts(classes, classes.template), dim=-1)
+        cosine = F.normalize(tokens, dim=-1) @ text.T
+    expected = (cosine - cosine.mean(dim=2, keepdim=True)).transpose(1, 2).reshape(2, 24, 4, 4)
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
+def test_main_axes_hold_the_variance_of_a_plane() -> None:
+    rng = np.random.default_rng(0)
+    flat = rng.normal(size=(30, 2)) @ rng.normal(size=(2, 9))
+    plane, share = main_axes(flat)
+    assert share == pytest.approx(1)
+    distances = [np.linalg.norm(rows[:, None] - rows[None], axis=2) for rows in (flat, plane)]
+    assert distances[0] == pytest.approx(distances[1])
+
+
+def test_the_page_is_offline_and_says_what_maps_do_not_show(
+    model: Callable[[str], TunedModel], place: Path, tmp_path: Path
+) -> None:
+    view = bench.explain(model("apex"), [place / "pictures"])
+    page = render_explanation(view, tmp_path / "page.html").read_text("utf-8")
+    assert "://" not in page
+    assert "does not show what the tuned model used" in page
+    assert "Their labels are unknown" in page
+    assert [section for section in ("words", "ensemble", "norms", "changes", "maps", "projection")
+            if f'id="{section}"' not in page] == []  # fmt: skip
+    assert view.changes is not None
+    more = replace(view, changes=replace(view.changes, shown=view.changes.shown[:1], changed=2))
+    assert "The first 1 are shown." in render_explanation(more, tmp_path / "more.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("rule", ["both", "margin", "coverage"])
+def test_no_labelled_repeated_or_broken_image_is_suggested(
+    rule: str, model: Callable[[str], TunedModel], place: Path
+) -> None:
+    found = bench.suggest_labels(DATASET, model("coop"), [place / "pictures"], n=50, by=rule)
+    names = [Path(one.image).name for one in found.images]
+    assert sorted(names) == [f"new_{i:02}.png" for i in range(12)]
+    assert (found.pool, found.labelled, found.repeated, found.unreadable) == (17, 3, 1, 1)
+
+
+def test_a_pool_of_labelled_images_is_an_error(model: Callable[[str], TunedModel], place: Path) -> None:
+    with pytest.raises(UsageError, match="No image is left to label: of 1, 1 are in"):
+        bench.suggest_labels(DATASET, model("coop"), [place / "pictures" / "known_a.png"])
+
+
+def test_the_commands_write_their_files(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, etl: Etl) -> None:
+    monkeypatch.setenv("ETL_BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(place)
+    coop = next(m.path.stem for m in list_models(Path("runs/models")) if m.info and m.info.spec.method == "coop")
+    out = tmp_path / "next.csv"
+    code, _, said = etl("suggest-labels", DATASET, coop, "pictures", "-n", "3", "--out", str(out), "--page")
+    assert code == 0, said
+    with out.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["rank"] for row in rows] == ["1", "2", "3"]
+    page = (tmp_path / "next.html").read_text()
+    assert all(row["image"] in page for row in rows)
+    assert f"<h1>Labels: {DATASET}, images to label next (--by both)</h1>" in page
+    code, _, said = etl("explain", coop, "pictures", "--out", str(tmp_path / "page.html"))
+    assert code == 0, said
+    assert (tmp_path / "page.html").is_file()
+    code, _, said = etl("models", "export", coop, "--format", "linear", "--out", str(tmp_path / "head.safetensors"))
+    assert (code, "coop with 24 classes as linear" in said) == (0, True), said

@@ -1,0 +1,120 @@
+"""Claims and published numbers on the page are those of the pure functions."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from page_data import block_of
+from report_sample import BACKBONE, catalogue, difficulty_frame, runs_frame
+
+from bench.analysis.build_leaderboard import leaderboard, settings
+from bench.papers.claims import Claim, check_claims, difficulty_by_backbone
+from bench.papers.published_numbers import published_frame
+from bench.papers.reproduction import compare_with_published, published_settings
+from reports import render_site
+from reports.presenters.site import site_view
+
+
+def claim(name, sentence, a, b, **more):
+    return Claim(
+        id=name, sentence=sentence, source="s", a=a, b=b, **({"protocol": "base-to-new", "measure": "H"} | more)
+    )
+
+
+CLAIMS = [
+    claim("ahead", "APEX is ahead of CoOp.", "apex", "coop"),
+    claim("behind", "CoOp is ahead of APEX.", "coop", "apex"),
+    claim("absent", "<b>PLOT</b> is ahead.", "plot", "coop", protocol="few-shot", measure="all"),
+]
+
+
+@pytest.fixture(scope="module")
+def frame():
+    return runs_frame(protocols=("base-to-new",))
+
+
+@pytest.fixture(scope="module")
+def site(frame):
+    return site_view(
+        frame, difficulty_frame(), catalogue(), package_version="0", claims=CLAIMS, published=published_frame()
+    )
+
+
+@pytest.fixture(scope="module")
+def page(site, tmp_path_factory):
+    return render_site(site, tmp_path_factory.mktemp("site") / "a.html").read_text("utf-8")
+
+
+def test_every_claim_is_there_with_effect_interval_and_n(site, frame, page):
+    assert [[result.verdict for result in claim.results] for claim in site.claims] == [
+        ["supported"],
+        ["refuted"],
+        ["not tested"],
+    ]
+    boards = [leaderboard(frame, setting) for setting in settings(frame)]
+    wanted = check_claims(CLAIMS, boards, frame, difficulty_by_backbone(difficulty_frame()))[0]
+    (found,) = site.claims[0].results
+    assert (found.effect, found.low, found.n, found.groups) == (wanted.test.mean, wanted.test.low, 33, 11)
+    assert (
+        site.claims[2]
+        .results[0]
+        .reason.startswith("needs few-shot runs of plot and coop, with one setting each: `etl-bench run")
+    )
+    assert "<b>1</b> supported, <b>1</b> not supported here, <b>0</b> inconclusive" in page
+    assert "&lt;b&gt;PLOT&lt;/b&gt;" in page
+
+
+def test_published_rows_are_those_of_the_ledger_largest_gap_first(site, frame, page):
+    boards = [leaderboard(frame, setting) for setting in settings(frame)]
+    rows = compare_with_published(boards, frame, published_frame())
+    assert [(row.published, row.difference) for row in site.reproduction.rows] == [
+        (r.published, r.difference) for r in rows
+    ]
+    gaps = [abs(row.difference) for row in site.reproduction.rows]
+    assert gaps == sorted(gaps, reverse=True)
+    assert sum(site.reproduction.counts.values()) == len(rows) > 100
+    table = next(part[1] for part in block_of(page)["sections"]["published"] if part[0] == "table")
+    assert table["filters"] == [row.verdict for row in site.reproduction.rows]
+    assert [row[2] for row in table["rows"]] == [round(1e4 * row.published) for row in site.reproduction.rows]
+    section = page[page.index('id="published"') : page.index('id="cost"')]
+    assert section.count('<b class="badge b-') == 25 < len(rows), "the others are rendered on demand"
+
+
+def test_known_errors_of_printed_tables_are_said(site, page):
+    noted = [row for row in site.reproduction.rows if "Likely" in row.note]
+    assert noted
+    assert noted[0].note[:20] in page
+
+
+def test_runs_without_a_published_counterpart_say_so(frame, tmp_path):
+    other = frame.assign(backbone="ViT-demo.drawn")
+    site = site_view(other, difficulty_frame(), catalogue(), package_version="0", published=published_frame())
+    assert site.reproduction.rows == ()
+    assert "CoOp" in site.reproduction.unmatched
+    assert "No published number matches these runs" in render_site(site, tmp_path / "a.html").read_text("utf-8")
+
+
+def test_published_settings_are_of_registered_methods_only(frame):
+    found = published_settings(frame.assign(method=frame["method"].replace({"vpt": "mine"})))
+    assert ("coop", "base-to-new") in found
+    assert ("mine", "base-to-new") not in found
+    assert BACKBONE not in {method for method, _ in found}
+
+
+def test_a_strip_shows_the_interval_on_its_side_of_the_threshold(site, page):
+    strips = re.findall(r'<svg class="strip (\w+)".*?</svg>', page, re.DOTALL)
+    assert strips == ["good", "bad"], "supported, refuted; none for the untested claim"
+    for claim, text in zip(site.claims, re.findall(r'<svg class="strip.*?</svg>', page, re.DOTALL), strict=False):
+        (result,) = claim.results
+        threshold = float(re.search(r'class="threshold" d="M([\d.]+)', text)[1])
+        low, high = map(float, re.search(r'class="interval" d="M([\d.]+),[\d.]+H([\d.]+)', text).groups())
+        dot = float(re.search(r'cx="([\d.]+)"', text)[1])
+        assert 0 <= low < dot < high <= 220
+        assert (threshold < low) == (result.verdict == "supported")
+        assert (high < threshold) == (result.verdict == "refuted")
+        ratio = (dot - threshold) / (high - low)
+        assert ratio == pytest.approx((result.effect - claim.above) / (result.high - result.low), abs=0.02)
+        assert f"{100 * result.effect:+.2f}".replace("-", "−") in text
+    section = page[page.index('id="claims"') : page.index('id="published"')]
+    assert "etl-bench run -m plot,coop --protocol few-shot" in section

@@ -1,0 +1,128 @@
+"""Error analysis, cost and calibration on the page agree with the board."""
+
+import numpy as np
+import pytest
+from worlds import IMAGES, make_world
+
+from bench.papers.catalogue import Catalogue
+from bench.results.database import fresh_store
+from datasets_registry import EvalProtocol
+from reports.presenters.error_analysis import CLASSES, RUN_PAIRS
+from reports.presenters.site import site_view
+
+WORLD = {
+    "zero_shot": {"a": {"base": 0.6, "new": 0.7}, "b": {"base": 0.8, "new": 0.5}},
+    "coop": {"a": {"base": 0.8, "new": 0.6}, "b": {"base": 0.9, "new": 0.5}},
+    "apex": {"a": {"base": 0.85, "new": 0.75}, "b": {"base": 0.85, "new": 0.7}},
+}
+
+
+class Names:
+    def class_names(self, dataset, split):
+        return ("ant", "bee", "cat", "dog")
+
+    def picture(self, dataset, key):
+        return f"data:,{dataset}/{key}"
+
+
+def page(path, world, **options):
+    make_world(path, world, **options)
+    store = fresh_store(path)
+    return site_view(
+        store.runs_frame(), store.difficulty_frame(), Catalogue(), package_version="0", stored=store, pictures=Names()
+    )
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    return page(tmp_path_factory.mktemp("runs"), WORLD)
+
+
+def test_every_cell_of_the_board_has_its_errors_and_they_add_up_to_the_score(site):
+    (board,) = site.boards
+    cells = {(cell.entry, cell.list_key): cell for cell in site.error_analysis.cells[board.anchor]}
+    assert len(cells) == 3 * 2 * 2
+    for listed in site.error_analysis.lists:
+        for entry in board.entries:
+            cell = cells[entry.key, listed.key]
+            right = np.mean([run.right for run in cell.runs]) / listed.n_images
+            assert right == pytest.approx(board.cells[entry.key, listed.dataset].scores[listed.split].mean)
+            assert {run.run_id for run in cell.runs} == set(board.cells[entry.key, listed.dataset].run_ids)
+            for run in cell.runs:
+                assert sum(run.right_by_class) == run.right, "all four classes are shown"
+                assert len(run.pairs) <= RUN_PAIRS
+                assert len(run.tops) == len(listed.images)
+            assert sum(cell.sizes) == IMAGES
+            assert len(cell.labels) == cell.n_classes == 4 <= CLASSES
+
+
+def test_class_lists_carry_names_pictures_and_the_images_most_runs_get_wrong(site):
+    first = site.error_analysis.lists[0]
+    assert first.name(1) == "bee"
+    assert first.n_runs == 1 + 3 + 3
+    assert [image.wrong for image in first.images] == sorted((image.wrong for image in first.images), reverse=True)
+    assert all(image.uri == f"data:,{first.dataset}/{image.image}" for image in first.images)
+
+
+def test_pairs_are_counted_over_all_seeds(site):
+    (board,) = site.boards
+    cell = next(cell for cell in site.error_analysis.cells[board.anchor] if cell.entry == "coop")
+    for pair in cell.pairs:
+        by_run = [
+            sum(p.count for p in run.pairs if (p.label, p.predicted) == (pair.label, pair.predicted))
+            for run in cell.runs
+        ]
+        assert pair.count == sum(by_run)
+        assert pair.n == 3 * cell.sizes[cell.labels.index(pair.label)]
+
+
+def test_targets_of_a_transfer_run_are_class_lists_of_their_own(tmp_path):
+    world = {"coop": {"src": {"all": 0.8, "one": 0.5, "two": 0.7}}}
+    site = page(tmp_path, world, protocol=EvalProtocol.CROSS_DATASET, targets=("one", "two"))
+    assert [(item.dataset, item.split) for item in site.error_analysis.lists] == [
+        ("one", "all"),
+        ("two", "all"),
+        ("src", "all"),
+    ]
+    (board,) = site.boards
+    for cell, listed in zip(site.error_analysis.cells[board.anchor], site.error_analysis.lists, strict=True):
+        right = np.mean([run.right for run in cell.runs]) / listed.n_images
+        assert right == pytest.approx(board.cells["coop", listed.dataset].scores["all"].mean)
+
+
+def test_without_predictions_there_is_no_error_analysis_and_no_calibration(tmp_path):
+    make_world(tmp_path, WORLD)
+    store = fresh_store(tmp_path)
+    site = site_view(store.runs_frame(), store.difficulty_frame(), Catalogue(), package_version="0")
+    assert site.error_analysis.lists == ()
+    assert site.boards[0].quality == ()
+    assert site.boards[0].costs
+
+
+def test_calibration_of_every_entry_on_both_halves(site):
+    (board,) = site.boards
+    assert {(row.entry, row.split) for row in board.quality} == {
+        (e.key, s) for e in board.entries for s in ("base", "new")
+    }
+
+
+def test_cost_points_agree_with_the_board_and_the_cheapest_is_surely_on_the_front(site):
+    (board,) = site.boards
+    for point in board.costs:
+        entry = next(entry for entry in board.entries if entry.key == point.entry)
+        assert point.value == entry.values["H"]
+        assert point.costs["parameters"] == entry.cost.parameters_high
+        assert set(point.front) == set(point.probability) == set(point.costs)
+    best = max(board.costs, key=lambda point: point.value.mean)
+    assert best.front["parameters"]
+
+
+def test_an_entry_that_lacks_runs_is_not_on_any_front(tmp_path):
+    make_world(tmp_path, WORLD)
+    store = fresh_store(tmp_path)
+    runs = store.runs_frame()
+    runs = runs[~((runs["method"] == "apex") & (runs["dataset"] == "a") & (runs["seed"] == 2))]
+    site = site_view(runs, store.difficulty_frame(), Catalogue(), package_version="0")
+    point = next(point for point in site.boards[0].costs if point.entry == "apex")
+    assert point.front == {}
+    assert point.probability == {}

@@ -1,0 +1,196 @@
+import csv
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from report_sample import BACKBONE, DATASETS, METHODS, catalogue, difficulty_frame, provenance_frame, runs_frame
+from worlds import make_world
+
+from bench.analysis.leaderboard import HConvention
+from bench.api.results import installed_methods
+from bench.cli.export import export
+from bench.papers.catalogue import Catalogue, registered
+from bench.results.database import fresh_store
+from methods import get_method
+from reports.presenters.site import site_view
+from reports.views import DatasetView
+
+
+@pytest.fixture(scope="module")
+def site():
+    runs = runs_frame()
+    made = provenance_frame(runs)
+    return site_view(runs, difficulty_frame(), catalogue(), package_version="0.1.0", made=made)
+
+
+@pytest.fixture(scope="module")
+def board(site):
+    return next(board for board in site.boards if board.protocol == "base-to-new")
+
+
+def entry_of(board, key):
+    return next(entry for entry in board.entries if entry.key == key)
+
+
+def test_one_block_per_setting(site):
+    assert [(board.backbone, board.protocol, board.shots) for board in site.boards] == [
+        (BACKBONE, "base-to-new", 16),
+        (BACKBONE, "few-shot", 16),
+    ]
+    assert len({board.anchor for board in site.boards}) == 2
+
+
+def test_the_published_zero_shot_line(board):
+    """CoCoOp's table: 69.34, 74.22, H 71.70; the mean of the per-dataset H is another number."""
+    zero = entry_of(board, "zero_shot")
+    assert [round(100 * zero.values[m].mean, 2) for m in ("base", "new", "H")] == [69.34, 74.22, 71.59]
+    assert round(100 * zero.other_h.mean, 2) == 71.70
+    assert zero.values["H"].half_width is None
+    per_dataset = [2 * base * new / (base + new) for _, _, _, base, new in DATASETS.values()]
+    assert zero.values["H"].mean == pytest.approx(np.mean(per_dataset) / 100)
+
+
+def test_the_other_convention_can_be_shown():
+    site = site_view(
+        runs_frame(protocols=("base-to-new",)),
+        difficulty_frame(),
+        catalogue(),
+        package_version="0",
+        convention=HConvention.H_OF_MEANS,
+    )
+    zero = entry_of(site.boards[0], "zero_shot")
+    assert site.boards[0].h_convention == "h_of_means"
+    assert [round(100 * h.mean, 2) for h in (zero.values["H"], zero.other_h)] == [71.70, 71.59]
+
+
+def test_every_number_knows_its_runs(board):
+    for (key, dataset), cell in board.cells.items():
+        assert len(cell.run_ids) == cell.n, (key, dataset)
+        assert bool(cell.scores) == (cell.n > 0)
+    known = set(runs_frame()["run_id"])
+    assert {run_id for entry in board.entries for run_id in entry.run_ids} <= known
+
+
+def test_gaps_are_carried_over(site, board):
+    assert {(gap.entry, gap.dataset, gap.seed, gap.error is None) for gap in board.missing} == {
+        ("cocoop", "imagenet", 3, True),
+        ("maple", "sun397", 2, False),
+    }
+    assert (entry_of(board, "maple").n, entry_of(board, "maple").rank) == (32, None)
+    assert (site.n_failed, board.n_failed, board.complete) == (2, 1, False)
+
+
+def test_difficulty_and_gains_lie_where_the_frames_say(site, board):
+    cell = board.cells["coop", "eurosat"]
+    assert cell.gains["new"] == pytest.approx(cell.scores["new"].mean - 0.6405)
+    answers = next(view for view in site.overviews if view.anchor == board.anchor).answers
+    axis = "relative_transfer_difficulty"
+    assert answers["new"].difficulty[axis]["eurosat"] == pytest.approx(1 / 5 / 0.6405)
+    whole = answers["H"].difficulty
+    assert whole[axis]["eurosat"] == pytest.approx(1 / 10 / ((0.5648 + 0.6405) / 2 * 0.93))
+    assert whole["chance"]["eurosat"] == pytest.approx(1 / 10)
+    assert whole["zero_shot_error"]["eurosat"] == pytest.approx(1 - (0.5648 + 0.6405) / 2 * 0.93)
+
+
+def test_without_difficulty_there_are_no_axes_and_no_crash():
+    site = site_view(runs_frame(), difficulty_frame().iloc[:0], Catalogue(), package_version="0")
+    assert all(view.axes == () and len(view.datasets) == 11 for view in site.overviews)
+    assert site.boards[0].entries[0].title in METHODS, "a name without facts is shown as it is"
+
+
+def test_an_empty_database_is_an_empty_page():
+    site = site_view(runs_frame().iloc[:0], difficulty_frame(), Catalogue(), package_version="0")
+    assert (site.boards, site.n_runs, site.newest_run) == ((), 0, None)
+
+
+def test_the_newest_measurement_of_a_dataset_wins():
+    old, new = difficulty_frame(), difficulty_frame()
+    old["created_at"], new["created_at"] = pd.Timestamp("2026-01-01"), pd.Timestamp("2026-02-01")
+    new["value"] = 0.5
+    site = site_view(runs_frame(), pd.concat([new, old]), catalogue(), package_version="0")
+    assert {value for dataset in site.boards[0].datasets for m in dataset.measures for value in m.values.values()} == {
+        0.5
+    }
+
+
+def test_a_dial_setting_has_the_facts_of_its_dial():
+    facts = Catalogue(datasets={"spectrum": DatasetView("spectrum", "Spectrum", domain="synthetic images")}).dataset(
+        "spectrum:blur=2"
+    )
+    assert (facts.title, facts.domain) == ("spectrum:blur=2", "synthetic images")
+
+
+def test_a_dataset_with_fewer_test_images_keeps_its_title():
+    names = Catalogue(datasets={"spectrum_blur": DatasetView("spectrum_blur", "Spectrum Blur")})
+    facts = names.dataset("spectrum_blur:test=10")
+    assert (facts.name, facts.title) == ("spectrum_blur:test=10", "Spectrum Blur")
+
+
+def test_provenance_names_unclean_sources(site):
+    assert dict(site.facts)["Source"] == "314f623abc (330 runs); 314f623abc with uncommitted changes (152 runs)"
+    assert dict(site.facts)["Python"] == "3.11.9"
+
+
+def test_a_wrapper_around_a_host_is_named_by_both():
+    facts = registered()
+    assert facts.method("apex_on:clip_adapter").title == "CLIP-Adapter + APEX ensemble"
+    assert facts.method("apex_on:clip_adapter").family == "ensemble"
+    assert (facts.method("dept_on:coop").title, facts.method("dept_on:coop").family) == ("CoOp + DePT", "text prompt")
+    assert facts.method("unheard_of:coop").title == "unheard_of:coop"
+    for name in ("apex_on:coop", "dept_on:coop", "wise_ft_on:prolip"):  # as the registry says that makes them
+        info = get_method(name).info
+        assert (facts.method(name).title, facts.method(name).family) == (info.title, info.family.value)
+
+
+def test_provenance_is_that_of_the_runs_shown():
+    runs = runs_frame()
+    view = site_view(
+        runs, difficulty_frame(), catalogue(), package_version="0", protocol="few-shot", made=provenance_frame(runs)
+    )
+    assert dict(view.facts)["Source"] == "314f623abc (165 runs); 314f623abc with uncommitted changes (76 runs)"
+    assert site_view(runs, difficulty_frame(), catalogue(), package_version="0").facts == ()
+
+
+def test_the_registries_give_facts():
+    facts = registered()
+    assert facts.method("zero_shot").family == "zero-shot"
+    assert facts.dataset("eurosat").title
+    assert facts.method("promptkd_dpc").title == "PromptKD + DPC (ViT-L/14 teacher)"
+    assert facts.method("apex").title == "APEX"
+
+
+def test_two_forms_of_a_dataset_have_different_titles():
+    runs = runs_frame(protocols=("base-to-new",))
+    facts = catalogue()
+    few = runs[runs["dataset"] == "dtd"].assign(dataset="dtd:test=10", run_id=lambda frame: "t" + frame["run_id"])
+    both = site_view(pd.concat([runs, few]), difficulty_frame(), facts, package_version="0").boards[0]
+    titles = [dataset.title for dataset in both.datasets]
+    assert len(set(titles)) == len(titles) == 12
+    assert {"DTD", "DTD (test=10)"} <= set(titles)
+    alone = runs.replace({"dataset": {"dtd": "dtd:test=10"}})
+    assert "DTD" in {
+        d.title for d in site_view(alone, difficulty_frame(), facts, package_version="0").boards[0].datasets
+    }
+
+
+def test_an_incomplete_page_copies_what_export_writes(tmp_path):
+    """Averages over what all methods have, and the missing runs counted."""
+    folder = tmp_path / "runs"
+    rates = {"zero_shot": {"a": 0.5, "b": 0.6, "c": 0.7}, "coop": {"a": 0.8, "b": 0.7}, "apex": {"a": 0.7, "c": 0.9}}
+    both = {m: {d: {"base": rate, "new": rate} for d, rate in row.items()} for m, row in rates.items()}
+    make_world(folder, both)
+    runs = fresh_store(folder).runs_frame(outcomes=True, installed=installed_methods())
+    site = site_view(runs, difficulty_frame(), registered(), package_version="0")
+    out = tmp_path / "board.csv"
+    export(runs=folder, out=out)
+    text = out.read_text("utf-8")
+    assert text == site.boards[0].exports["CSV"]
+    rows = {row["method"]: row for row in csv.DictReader(io.StringIO(text))}
+    assert {row["datasets"] for row in rows.values()} == {"1"}
+    assert float(rows["apex"]["base"]) == pytest.approx(0.7, abs=0.1), "on dataset a alone"
+    assert (rows["coop"]["n"], rows["coop"]["expected"], rows["coop"]["complete"]) == ("6", "9", "False")
+    export(form="markdown", runs=folder, out=out)
+    assert "Runs are missing: averaged over the 1 dataset and 3 seeds that the ranked methods share" in out.read_text()
+    export(by_dataset=True, runs=folder, out=out)
+    assert {row["dataset"] for row in csv.DictReader(io.StringIO(out.read_text("utf-8")))} == {"a", "b", "c"}

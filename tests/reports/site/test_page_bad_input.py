@@ -1,0 +1,120 @@
+"""For any database, the page is written and names what is missing: no traceback, no mean without a warning."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from page_data import block_of, evidence_of
+from report_sample import catalogue, difficulty_frame, runs_frame
+
+from bench.papers.claims import load_claims
+from bench.papers.published_numbers import published_frame
+from reports import render_site
+from reports.presenters.site import site_view
+
+ODD = "</script><b onmouseover=alert(1)>\"'&" + "x" * 300
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return runs_frame(protocols=("base-to-new",))
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(runs, difficulty=None):
+        measured = difficulty_frame() if difficulty is None else difficulty
+        site = site_view(
+            runs, measured, catalogue(), package_version="0", claims=load_claims(), published=published_frame()
+        )
+        page = render_site(site, tmp_path / "a.html").read_text("utf-8")
+        content = page[page.index("<main") : page.index("</main>")]
+        assert not re.search(r">\s*[±+−-]?nan\b", content, re.IGNORECASE)
+        return site, content
+
+    return write
+
+
+def test_an_empty_database(write, runs):
+    site, page = write(runs.iloc[:0], difficulty_frame().iloc[:0])
+    assert site.boards == ()
+    assert "The results database has no runs yet." in page
+
+
+def test_one_run(write, runs, tmp_path):
+    _, page = write(runs[(runs["method"] == "coop") & (runs["dataset"] == "dtd") & (runs["seed"] == 1)])
+    assert "Only one method has a score for every dataset and seed, so there is no comparison yet" in page
+    whole = (tmp_path / "a.html").read_text("utf-8")
+    folds = evidence_of(whole, block_of(whole)["first"])["folds"]
+    assert "No two methods that differ in one component were run here." in str(folds)
+
+
+def test_one_seed(write, runs):
+    site, page = write(runs[runs["seed"].isin([0, 1])])
+    assert "no difference can be tested" in page
+    assert not any(pair.significant for pair in site.boards[0].standings.pairs.values())
+
+
+def test_one_dataset(write, runs):
+    site, page = write(runs[runs["dataset"] == "dtd"])
+    assert "Average ranks and ratings need 3 datasets; this leaderboard has 1." in page
+    panels = [panel for trends in site.boards[0].part_trends for c in trends.contrasts for panel in c.panels]
+    assert {panel.result.verdict for panel in panels} == {"inconclusive"}
+
+
+def test_all_failed(write, runs):
+    failed = runs.drop_duplicates("run_id").assign(status="failed", error_message="boom", split=None, accuracy=None)
+    site, page = write(failed)
+    assert "No method has a score" in page
+    assert "failed: boom" in page
+    assert all(not entry.values for entry in site.boards[0].entries)
+
+
+def test_a_mean_over_part_of_the_grid_is_hatched_and_carries_n_of_n(write, runs):
+    site, page = write(runs[(runs["method"] != "coop") | (runs["dataset"] != "dtd")])
+    row = page[page.index('title="CoOp"') :]
+    row = row[: row.index("</tr>")]
+    assert row.count(" gap") == 4, "three means and the count of cells"
+    assert '30<span class="of">/33</span>' in row
+    assert "±" not in row
+    assert "coop" not in site.boards[0].standings.ranks
+
+
+def test_scores_that_are_not_numbers_are_missing_and_named(write, runs):
+    odd = runs.copy()
+    one = (odd["method"] == "coop") & (odd["dataset"] == "dtd") & (odd["seed"] == 1) & (odd["split"] == "new")
+    odd.loc[one, "accuracy"] = np.nan
+    site, page = write(odd)
+    entry = next(entry for entry in site.boards[0].entries if entry.key == "coop")
+    assert (entry.n, entry.expected, entry.rank) == (32, 33, None)
+    assert "its accuracy on new is not a number" in page
+    assert "not a number" in write(runs.assign(accuracy=np.nan))[1]
+
+
+def test_two_backbones_are_never_on_one_board(write, runs):
+    other = runs.assign(backbone="RN50.openai", run_id=runs["run_id"].str[::-1])
+    site, page = write(pd.concat([runs, other]))
+    assert [board.backbone for board in site.boards] == ["RN50.openai", "ViT-B-16.openai"]
+    assert all(board.n_runs == site.boards[0].n_runs for board in site.boards)
+    assert "No difficulty is known for these datasets and this backbone" in page
+
+
+def test_names_with_markup_quotes_and_three_hundred_characters(write, runs):
+    odd, measured = runs.copy(), difficulty_frame()
+    odd.loc[odd["method"] == "vpt", "method"] = ODD
+    odd.loc[odd["dataset"] == "dtd", "dataset"] = ODD
+    measured.loc[measured["dataset"] == "dtd", "dataset"] = ODD
+    _, page = write(odd, measured)
+    assert "<b onmouseover" not in page
+    assert "&lt;/script&gt;&lt;b onmouseover=alert(1)&gt;&#34;&#39;&amp;xxx" in page
+
+
+def test_difficulties_that_are_missing_or_zero(write, runs):
+    for value in (np.nan, 0.0):
+        measured = difficulty_frame()
+        measured.loc[measured["dataset"] == "dtd", "value"] = value
+        site, _ = write(runs, measured)
+        assert "dtd" not in site.boards[0].part_trends[-1].difficulty["relative_transfer_difficulty"]
