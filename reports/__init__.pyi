@@ -1,6 +1,5 @@
 """Public names of `reports`; `__init__.py` loads each on first use."""
 
-from ._format import percent as percent
 from .charts.figures import FORMATS as FORMATS
 from .charts.figures import figure_file as figure_file
 from .charts.hero import hero_picture as hero_picture
@@ -8,5 +7,3 @@ from .render import render_site as render_site
 from .sentences import answer_lines as answer_lines
 from .tuned_model_pages import render_explanation as render_explanation
 from .tuned_model_pages import render_gallery as render_gallery
-from .views.gallery import GalleryImage as GalleryImage
-from .views.gallery import GalleryView as GalleryView

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from reports.views import BoardView, EntryErrorsView, ErrorAnalysisView, PairView, RunErrorsView
+from bench.analysis.error_analysis import Confusion
+from reports.views import BoardView, EntryErrorsView, ErrorAnalysisView, RunErrorsView
 
 
 def list_rows(errors: ErrorAnalysisView) -> list[dict[str, Any]]:
@@ -51,5 +52,5 @@ def _permilles(top: tuple[tuple[int, float], ...]) -> list[int]:
     return [part for rank, (label, share) in enumerate(shares) if rank == 0 or share for part in (label, share)]
 
 
-def _pairs(pairs: tuple[PairView, ...]) -> list[list[int]]:
+def _pairs(pairs: tuple[Confusion, ...]) -> list[list[int]]:
     return [[pair.label, pair.predicted, pair.count, pair.n] for pair in pairs]

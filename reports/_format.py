@@ -6,15 +6,11 @@ from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
-from reports.views import Value
+from bench.analysis.statistics.intervals import Value
+from bench.analysis.table_exports import percent
 
 UNIT = re.compile(r"(\d(?:</b>)?) (?=(?:%|±|points?|s|min|h|[MG]iB)(?!\w))")
 """The space between a number and its unit."""
-
-
-def percent(fraction: float, digits: int = 2) -> str:
-    """A fraction in percent, without the sign: 0.717 -> 71.70."""
-    return f"{100 * fraction:.{digits}f}"
 
 
 def signed_points(difference: float) -> str:

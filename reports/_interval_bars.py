@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from reports.views import Value
+from bench.analysis.statistics.intervals import Value
 
 
 @dataclass(frozen=True)

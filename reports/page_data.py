@@ -12,6 +12,9 @@ from urllib.parse import quote
 
 from scipy.special import stdtrit
 
+from bench.analysis.leaderboard import Cost
+from bench.analysis.statistics.intervals import Value
+from bench.papers.catalogue import DatasetFacts
 from reports._error_analysis_data import cell_rows, list_rows
 from reports._format import classes_of, count, seconds, size, splits_of, unbroken
 from reports.charts.hero import PLACES, axis_text, first_pair
@@ -27,7 +30,7 @@ from reports.parts.runs import runs_parts, submissions_parts
 from reports.parts.selection import selection_parts
 from reports.sentences import advice_check, answer, cost_text, picks_html, scope_link, small_print
 from reports.tables.model import whole
-from reports.views import BoardView, Cost, DatasetView, EntryView, OverviewView, PublishedBoardView, SiteView, Value
+from reports.views import BoardView, EntryView, OverviewView, PublishedBoardView, SiteView
 
 SCORE_TITLES = {
     "base": "base classes",
@@ -76,7 +79,7 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
         "settings": settings,
         "details": details,
         "methods": {entry.method: [entry.summary, entry.citation] for board in site.boards for entry in board.entries},
-        "datasets": {d.name: _facts(d) for board in boards for d in board.datasets if isinstance(d, DatasetView)},
+        "datasets": {d.name: _facts(d) for board in boards for d in board.datasets if isinstance(d, DatasetFacts)},
         "sections": sections if site.boards else {},
         "folder": site.error_analysis.folder,
     }
@@ -240,7 +243,7 @@ def _difficulty(board: BoardView | PublishedBoardView, names: Sequence[str]) -> 
     found: dict[str, dict[str, Mapping[str, float]]] = {}
     for name in names:
         dataset = datasets.get(name)
-        for measure in dataset.measures if isinstance(dataset, DatasetView) else ():
+        for measure in dataset.measures if isinstance(dataset, DatasetFacts) else ():
             titles[measure.name] = measure.title
             found.setdefault(measure.name, {})[name] = measure.values
     return {
@@ -249,7 +252,7 @@ def _difficulty(board: BoardView | PublishedBoardView, names: Sequence[str]) -> 
     }
 
 
-def _facts(dataset: DatasetView) -> dict[str, Any]:
+def _facts(dataset: DatasetFacts) -> dict[str, Any]:
     facts = {"title": dataset.title, "summary": dataset.summary, "domain": dataset.domain, "licence": dataset.licence}
     return facts | {"homepage": dataset.homepage}
 

@@ -50,7 +50,6 @@ SCRIPTS = (
     "hero_drawing",
     "charts",
     "composed_tables",
-    "win_rates",
     "shots",
     "ablations",
     "sections",

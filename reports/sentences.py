@@ -6,7 +6,8 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from reports._format import counted, interval, join, percent, plural, points, seconds, shorten, unbroken, unsigned
+from bench.analysis.table_exports import percent
+from reports._format import counted, interval, join, plural, points, seconds, shorten, unbroken, unsigned
 from reports.views import (
     TEST_TIME,
     AdviceView,

@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
+from bench.tuned_models.explanation import ClassTextProjection, Explanation
+from bench.tuned_models.galleries import GalleryView
 from reports.page_file import page_environment, write_page
-from reports.views.explanation import ExplanationView, ProjectionView
-from reports.views.gallery import GalleryView
 
 WIDTH, HEIGHT, EDGE = 640, 420, 30
 
 
-def render_explanation(view: ExplanationView, out: Path) -> Path:
+def render_explanation(view: Explanation, out: Path) -> Path:
     """Write the page of `view` to the file `out`, whole or not at all, and return its path.
 
     Example:
         >>> from tempfile import mkdtemp
-        >>> page = render_explanation(ExplanationView("coop on birds", ()), Path(mkdtemp()) / "page.html")
+        >>> page = render_explanation(Explanation("coop on birds", ()), Path(mkdtemp()) / "page.html")
         >>> "coop on birds" in page.read_text("utf-8")
         True
     """
@@ -23,7 +23,7 @@ def render_explanation(view: ExplanationView, out: Path) -> Path:
     return write_page(out, page)
 
 
-def placed(projection: ProjectionView) -> list[tuple[str, float, float, float, float]]:
+def placed(projection: ClassTextProjection) -> list[tuple[str, float, float, float, float]]:
     """The points in pixels, with the same scale on both axes."""
     xs = [value for _, x, _, u, _ in projection.points for value in (x, u)]
     ys = [value for _, _, y, _, v in projection.points for value in (y, v)]

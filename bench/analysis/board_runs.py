@@ -10,11 +10,10 @@ from typing import Any
 import pandas as pd
 
 from bench._util.words import ALL_SHOTS
-from bench.analysis.leaderboard import ALL, BASELINE, TRANSFER, Setting
+from bench.analysis.leaderboard import ALL, BASELINE, TRANSFER, ExcludedRun, Setting
 from bench.record import OPEN_BASE, OPEN_NEW
 from bench.spec import ExperimentSpec
 from datasets_registry import EvalProtocol, SupportKind, canonical_json, is_support_rule
-from reports.views import ExcludedRunView
 
 COSTS = (
     "trainable_parameters",
@@ -275,7 +274,7 @@ def kind_of_draw(draw: str) -> str:
 
 def select_runs(
     runs: Sequence[Run], setting: Setting, labels: Mapping[tuple[str, str, str], str]
-) -> tuple[list[Run], list[ExcludedRunView]]:
+) -> tuple[list[Run], list[ExcludedRun]]:
     """Keep the newest test lists per dataset, the newest task per dataset and seed, and one run of it per entry."""
     reasons: dict[tuple[str, str], str] = {}
     scored = sorted((run for run in runs if run.error is None), key=lambda run: run.age, reverse=True)
@@ -311,7 +310,7 @@ def select_runs(
                 reasons[run.key] = f"repeats run {taken[cell]}"
 
     excluded = [
-        ExcludedRunView(run.run_id, labels[run.identity], run.dataset, run.seed, reasons[run.key])
+        ExcludedRun(run.run_id, labels[run.identity], run.dataset, run.seed, reasons[run.key])
         for run in runs
         if run.key in reasons
     ]

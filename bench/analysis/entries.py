@@ -8,11 +8,21 @@ from typing import Any
 
 from bench._util.words import counted
 from bench.analysis.board_runs import COSTS, EPOCH, LATER_COSTS, Run
-from bench.analysis.leaderboard import HARMONIC, OPEN, OPEN_SCORES, Cell, Entry, H, averages_over_datasets
+from bench.analysis.leaderboard import (
+    HARMONIC,
+    MIXED,
+    OPEN,
+    OPEN_SCORES,
+    Cell,
+    Cost,
+    Entry,
+    H,
+    MissingCell,
+    averages_over_datasets,
+)
 from bench.analysis.metrics.scores import harmonic_mean
 from bench.analysis.statistics.intervals import Estimate, student_t
 from bench.spec import DEMO_RECIPE, PUBLISHED_RECIPES
-from reports.views import MIXED, Cost, MissingView
 
 _NOT_MEANS = ("trainable_parameters", "added_memory_bytes")
 
@@ -51,7 +61,7 @@ def make_entry(
             run_ids = tuple(run.run_id for run in here)
             cells[dataset] = Cell(dataset, _scores(here, splits), len(here), len(wanted), run_ids)
     missing = [
-        MissingView(key, dataset, seed, *failed.get((dataset, seed), ()))
+        MissingCell(key, dataset, seed, *failed.get((dataset, seed), ()))
         for dataset in datasets
         for seed in wanted
         if (dataset, seed) not in scored

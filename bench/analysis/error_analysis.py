@@ -7,7 +7,30 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from reports.views import HardImageView, PairView
+
+@dataclass(frozen=True)
+class Confusion:
+    """A confusion: `count` of the `n` images of class `label` were classified as `predicted`, over all runs."""
+
+    label: int
+    predicted: int
+    count: int
+    n: int
+
+
+@dataclass(frozen=True)
+class HardImage:
+    """An image, how many of the `runs` misclassify it, and their most frequent prediction (`taken_for`).
+
+    `uri` is a thumbnail, None if the image is not available.
+    """
+
+    image: str
+    label: int
+    wrong: int
+    runs: int
+    taken_for: int
+    uri: str | None = None
 
 
 @dataclass(frozen=True)
@@ -39,7 +62,7 @@ def class_results(label: ArrayLike, predicted: ArrayLike) -> tuple[ClassResult, 
     return tuple(found)
 
 
-def confusions(label: ArrayLike, predicted: ArrayLike, *, limit: int) -> tuple[PairView, ...]:
+def confusions(label: ArrayLike, predicted: ArrayLike, *, limit: int) -> tuple[Confusion, ...]:
     """The `limit` most frequent confusions, most images first; ties in class order.
 
     Example:
@@ -52,10 +75,10 @@ def confusions(label: ArrayLike, predicted: ArrayLike, *, limit: int) -> tuple[P
     wrong = truth != guess
     pairs, counts = np.unique(truth[wrong] * n_cls + guess[wrong], return_counts=True)
     found = [(*divmod(int(pairs[i]), n_cls), int(counts[i])) for i in np.argsort(-counts, kind="stable")[:limit]]
-    return tuple(PairView(true, taken_for, count, int(sizes[true])) for true, taken_for, count in found)
+    return tuple(Confusion(true, taken_for, count, int(sizes[true])) for true, taken_for, count in found)
 
 
-def hard_images(outcomes: pd.DataFrame, *, limit: int) -> tuple[HardImageView, ...]:
+def hard_images(outcomes: pd.DataFrame, *, limit: int) -> tuple[HardImage, ...]:
     """The `limit` images that the largest share of runs misclassifies. Images that no run misclassifies are left out.
 
     The outcomes are those of one dataset and split, with each image once per run.
@@ -73,7 +96,7 @@ def hard_images(outcomes: pd.DataFrame, *, limit: int) -> tuple[HardImageView, .
     for i in order:
         mistakes = predicted[(codes == i) & (label != predicted)]
         taken_for = int(np.bincount(mistakes).argmax())
-        found.append(HardImageView(str(images[i]), int(label[first[i]]), int(wrong[i]), int(runs[i]), taken_for))
+        found.append(HardImage(str(images[i]), int(label[first[i]]), int(wrong[i]), int(runs[i]), taken_for))
     return tuple(found)
 
 

@@ -1,7 +1,7 @@
 """Leaderboards as values: the measures, the entries with their cells, and the entries of one setting. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -11,7 +11,67 @@ from bench.analysis.metrics.scores import harmonic_mean
 from bench.analysis.statistics.intervals import Estimate
 from bench.record import OPEN_BASE, OPEN_NEW
 from datasets_registry import EvalProtocol
-from reports.views import CellView, Cost, ExcludedRunView, MissingView
+
+
+@dataclass(frozen=True)
+class MissingCell:
+    """A dataset and seed that other entries have and this entry lacks; `error` is set if its run failed."""
+
+    entry: str
+    dataset: str
+    seed: int
+    error: str | None = None
+    run_id: str | None = None
+
+
+@dataclass(frozen=True)
+class ExcludedRun:
+    """A run that is excluded from the board, with the reason."""
+
+    run_id: str
+    entry: str
+    dataset: str
+    seed: int
+    reason: str
+
+
+MIXED = "mixed"
+"""The device of costs that were measured on several classes of devices."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Cost of an entry's runs: means per run, the range of the parameter count, and the maximum of the memory.
+
+    `fits`, `candidate_evaluations` and `tuning_seconds` are the cost of selection, and `added_memory_bytes` is the peak
+    above the level at the start of a run; None if some run lacks them. `device` is the class of device of all runs,
+    such as `cpu` or the name of a GPU; empty if unknown. Runs on several are `MIXED`, without seconds and memory.
+    `learns_from_tests`: the methods of the board learn from test images while they classify them.
+    """
+
+    parameters_low: int
+    parameters_high: int
+    steps: float
+    image_passes: float
+    prompted_image_passes: float
+    text_passes: float
+    prepare_seconds: float | None = None
+    train_seconds: float | None = None
+    eval_seconds: float | None = None
+    fits: float | None = None
+    candidate_evaluations: float | None = None
+    tuning_seconds: float | None = None
+    added_memory_bytes: int | None = None
+    device: str = ""
+    learns_from_tests: bool = False
+
+    @property
+    def learning_seconds(self) -> float | None:
+        """Seconds of preparation and training; with evaluation where methods learn from test images."""
+        parts = [self.prepare_seconds, self.train_seconds, *([self.eval_seconds] if self.learns_from_tests else [])]
+        known = [part for part in parts if part is not None]
+        return sum(known) if len(known) == len(parts) else None
+
 
 BASELINE = "zero_shot"
 H = "H"
@@ -68,13 +128,22 @@ def _mean(values: Sequence[float]) -> float:
 
 
 @dataclass(frozen=True)
-class Cell(CellView):
+class Cell:
     """One entry on one dataset.
 
-    H and `open` are means over seeds of the value of every run. The open score is present if every run has it.
+    Args:
+        scores: by measure, over seeds; empty without runs. H and `open` are means over seeds of the value of every run,
+            and the open score is present if every run has it.
+        n: number of scored seeds, of `expected` seeds.
+        gains: score minus the baseline's on the same dataset; empty for the baseline and if the baseline is missing.
     """
 
+    dataset: str
     scores: Mapping[str, Estimate]
+    n: int
+    expected: int
+    run_ids: tuple[str, ...]
+    gains: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -107,7 +176,7 @@ class Entry:
     averages: Mapping[str, Estimate]
     n: int
     expected: int
-    missing: tuple[MissingView, ...]
+    missing: tuple[MissingCell, ...]
     cost: Cost | None
     run_ids: tuple[str, ...]
     oracle: bool
@@ -216,8 +285,8 @@ class Leaderboard:
     seeds: tuple[int, ...]
     entries: tuple[Entry, ...]
     baseline: str | None
-    excluded: tuple[ExcludedRunView, ...]
-    missing: tuple[MissingView, ...]
+    excluded: tuple[ExcludedRun, ...]
+    missing: tuple[MissingCell, ...]
     common: CommonCells | None = None
 
     @property

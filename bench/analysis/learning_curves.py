@@ -12,8 +12,38 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bench.analysis.leaderboard import Entry, H, Leaderboard, averages_over_datasets
-from reports.views import MIXED, AnytimeCurveView, AnytimePointView
+from bench.analysis.leaderboard import MIXED, Entry, H, Leaderboard, averages_over_datasets
+
+
+@dataclass(frozen=True)
+class AnytimePoint:
+    """An entry after a share of its training, averaged over its runs.
+
+    Args:
+        share: of the epochs, in (0, 1].
+        seconds: preparation and training up to this point.
+        steps: of the optimiser.
+        value: the measure that orders the board, averaged as on the board.
+    """
+
+    share: float
+    seconds: float
+    steps: float
+    value: float
+
+
+@dataclass(frozen=True)
+class AnytimeCurve:
+    """The curve of one entry, by increasing share, over all its counted runs.
+
+    `converged_at` is the first point from which the curve stays near its final value.
+    """
+
+    entry: str
+    points: tuple[AnytimePoint, ...]
+    converged_at: AnytimePoint
+    run_ids: tuple[str, ...]
+
 
 CONVERGENCE_MARGIN = 0.01
 """A curve has converged when it stays at most this far (a fraction) below its end."""
@@ -33,7 +63,7 @@ class _RunCurve:
         return bisect_right(self.shares, share) - 1
 
 
-def learning_curves(board: Leaderboard, runs: pd.DataFrame, curves: pd.DataFrame) -> tuple[AnytimeCurveView, ...]:
+def learning_curves(board: Leaderboard, runs: pd.DataFrame, curves: pd.DataFrame) -> tuple[AnytimeCurve, ...]:
     """The curves of all complete entries whose runs all recorded a curve, in the order of the board.
 
     Entries with runs on different devices have none, since their times are not averaged.
@@ -65,12 +95,12 @@ def _run_curve(rows: pd.DataFrame, prepare_seconds: float) -> _RunCurve:
     )
 
 
-def _curve(board: Leaderboard, entry: Entry, recorded: Mapping[str, _RunCurve]) -> AnytimeCurveView:
+def _curve(board: Leaderboard, entry: Entry, recorded: Mapping[str, _RunCurve]) -> AnytimeCurve:
     curves = [recorded[run_id] for run_id in entry.run_ids]
     start = max(curve.shares[0] for curve in curves)  # before this share, some run has no recorded epoch
     shares = sorted({share for curve in curves for share in curve.shares if share >= start})
     points = tuple(
-        AnytimePointView(
+        AnytimePoint(
             share,
             float(np.mean([curve.seconds[curve.index(share)] for curve in curves])),
             float(np.mean([curve.steps[curve.index(share)] for curve in curves])),
@@ -78,10 +108,10 @@ def _curve(board: Leaderboard, entry: Entry, recorded: Mapping[str, _RunCurve]) 
         )
         for share in shares
     )
-    return AnytimeCurveView(entry.key, points, convergence(points), entry.run_ids)
+    return AnytimeCurve(entry.key, points, convergence(points), entry.run_ids)
 
 
-def convergence(points: Sequence[AnytimePointView]) -> AnytimePointView:
+def convergence(points: Sequence[AnytimePoint]) -> AnytimePoint:
     """The first point after which the curve stays above its end minus `CONVERGENCE_MARGIN`."""
     below = [i for i, point in enumerate(points) if point.value < points[-1].value - CONVERGENCE_MARGIN]
     return points[below[-1] + 1 if below else 0]
@@ -102,9 +132,7 @@ def _average(board: Leaderboard, entry: Entry, recorded: Mapping[str, _RunCurve]
     return means[board.convention.value if measure == H else measure]
 
 
-def entries_without_curve(
-    board: Leaderboard, curves: Sequence[AnytimeCurveView], runs: pd.DataFrame
-) -> tuple[str, ...]:
+def entries_without_curve(board: Leaderboard, curves: Sequence[AnytimeCurve], runs: pd.DataFrame) -> tuple[str, ...]:
     """Keys of the trained entries without a curve, in the order of the board."""
     shown = {curve.entry for curve in curves}
     trained = set(runs.loc[runs["steps"] > 0, "run_id"])

@@ -1,6 +1,7 @@
 """Measures beyond accuracy, from stored predictions: calibration, risk-coverage, worst class, headroom gain. Pure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,40 @@ from bench.analysis.metrics.scores import (
     headroom_gain,
 )
 from bench.analysis.statistics.correlation import kendall_tau
-from bench.analysis.statistics.intervals import Estimate, student_t
-from reports.views import AgreementView, QualityView
+from bench.analysis.statistics.intervals import Estimate, Value, student_t
+
+
+@dataclass(frozen=True)
+class Quality:
+    """One entry on one class split, averaged over the datasets of its board.
+
+    Args:
+        split: `base`, `new` or `all`.
+        values: by measure, without measures that are undefined on every dataset. Incomplete entries have no intervals.
+        datasets: number of datasets of each value.
+    """
+
+    entry: str
+    split: str
+    values: Mapping[str, Value]
+    datasets: Mapping[str, int]
+    run_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RankAgreement:
+    """Kendall's tau-b between the order of entries by accuracy and by headroom gain, with a bootstrap interval.
+
+    `low` and `high` are None with fewer than two datasets to resample.
+    """
+
+    split: str
+    tau: float
+    low: float | None
+    high: float | None
+    entries: int
+    datasets: int
+
 
 METRICS = ("accuracy", "macro_accuracy", "nll", "brier", "ece", "aurc", "worst_class_accuracy")
 
@@ -78,7 +111,7 @@ _Cells = dict[str, dict[str, list[float]]]
 """By column and dataset, one value per seed, in the order of the entry's runs."""
 
 
-def quality(board: Leaderboard, metrics: pd.DataFrame) -> tuple[QualityView, ...]:
+def quality(board: Leaderboard, metrics: pd.DataFrame) -> tuple[Quality, ...]:
     """One row per split and entry, from `metrics_frame` of the counted runs that have predictions.
 
     Splits of the open score are included if an entry has it.
@@ -97,7 +130,7 @@ def quality(board: Leaderboard, metrics: pd.DataFrame) -> tuple[QualityView, ...
 
 def agreement(
     board: Leaderboard, metrics: pd.DataFrame, *, generator: np.random.Generator
-) -> tuple[AgreementView, ...]:
+) -> tuple[RankAgreement, ...]:
     """Agreement of the order by headroom gain with the order by accuracy, for each class split.
 
     It covers the complete entries other than the baseline, on the datasets for which all have both numbers. Splits on
@@ -121,7 +154,7 @@ def agreement(
     return tuple(found)
 
 
-def _agreement(split: str, both: np.ndarray, generator: np.random.Generator) -> AgreementView:
+def _agreement(split: str, both: np.ndarray, generator: np.random.Generator) -> RankAgreement:
     """From mean accuracies and headroom gains, `(2, entries, datasets)`."""
     _, n_entries, n_datasets = both.shape
     tau = float(kendall_tau(*both.mean(axis=2)))
@@ -133,7 +166,7 @@ def _agreement(split: str, both: np.ndarray, generator: np.random.Generator) -> 
         taus = taus[np.isfinite(taus)]  # undefined if all entries of a resample are tied
         if len(taus):
             low, high = (float(end) for end in np.quantile(taus, [0.025, 0.975]))
-    return AgreementView(split, tau, low, high, n_entries, n_datasets)
+    return RankAgreement(split, tau, low, high, n_entries, n_datasets)
 
 
 def _by_run(metrics: pd.DataFrame) -> dict[tuple[str, str], dict[str, float]]:
@@ -169,10 +202,10 @@ def _mean_accuracies(cells: _Cells) -> dict[str, float]:
     return {dataset: float(np.mean(values)) for dataset, values in cells["accuracy"].items()}
 
 
-def _row(entry: Entry, split: str, cells: _Cells) -> QualityView:
+def _row(entry: Entry, split: str, cells: _Cells) -> Quality:
     known = {column: list(by_dataset.values()) for column, by_dataset in cells.items() if by_dataset}
     values = {column: _average(found, entry) for column, found in known.items()}
-    return QualityView(entry.key, split, values, {column: len(found) for column, found in known.items()}, entry.run_ids)
+    return Quality(entry.key, split, values, {column: len(found) for column, found in known.items()}, entry.run_ids)
 
 
 def _average(columns: Sequence[Sequence[float]], entry: Entry) -> Estimate:

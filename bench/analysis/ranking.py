@@ -1,9 +1,9 @@
 """Ranks the entries of one board: significant differences, ranges of ranks, and the seeds needed. Pure."""
 
 from collections.abc import Mapping
-from itertools import combinations, permutations
+from dataclasses import dataclass
+from itertools import combinations
 
-import numpy as np
 import pandas as pd
 
 from bench.analysis.leaderboard import Leaderboard
@@ -12,19 +12,59 @@ from bench.analysis.seed_scores import seed_scores
 from bench.analysis.statistics.hypothesis_tests import holm, rank_ranges
 from bench.analysis.statistics.intervals import MeanTest
 from bench.analysis.statistics.power import detectable_difference, grouped_seeds_needed
-from bench.analysis.statistics.ranks import critical_difference
-from bench.analysis.statistics.ratings import elo_ratings, win_rates
-from reports.views import CriticalView, DifferenceView, RatingView, StandingsView
+
+
+@dataclass(frozen=True)
+class PairDifference:
+    """A mean difference, a fraction, with its 95 % interval; `p` is corrected for all pairs of the board.
+
+    `low`, `high` and `p` are None if the variation between seeds is unknown.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    p: float | None
+    significant: bool
+
+
+@dataclass(frozen=True)
+class Standings:
+    """The order of the complete entries of a board by one measure.
+
+    Args:
+        leader: the entry with the highest mean, None without complete entries.
+        ranks: range of ranks by entry, such as `2–4`.
+        pairs: first minus second, by (entry, entry).
+        detectable: smallest difference from the leader with 80 % power, by entry.
+        seeds_needed: seeds for 80 % power at the observed difference from the leader, by entry.
+        notes: limits of the comparison, and how to remove them.
+    """
+
+    measure: str
+    leader: str | None
+    ranks: Mapping[str, str]
+    pairs: Mapping[tuple[str, str], PairDifference]
+    detectable: Mapping[str, float]
+    seeds_needed: Mapping[str, int | None]
+    notes: tuple[str, ...]
+
+    @property
+    def tied(self) -> tuple[str, ...]:
+        """Entries that are not significantly lower than the leader."""
+        return tuple(name for name in self.ranks if name != self.leader and not self.below_leader(name))
+
+    def below_leader(self, entry: str) -> bool:
+        """Whether the entry is significantly lower than the leader."""
+        found = self.pairs.get((self.leader or "", entry))
+        return found is not None and found.significant
+
 
 LEVEL = 0.05
 """Family-wise level of the pairwise tests of a board."""
-FEWEST_DATASETS = 3
-"""Fewest datasets for average ranks and ratings."""
-
-_RATINGS_SEED = 20240616
 
 
-def rank_entries(board: Leaderboard, runs: pd.DataFrame) -> StandingsView:
+def rank_entries(board: Leaderboard, runs: pd.DataFrame) -> Standings:
     """Test all pairs of rankable entries over datasets, seeds and test images, with Holm's adjustment over the board.
 
     `runs` is the store's `runs_frame(outcomes=True)`. With one seed or one dataset no difference is significant.
@@ -45,61 +85,32 @@ def rank_entries(board: Leaderboard, runs: pd.DataFrame) -> StandingsView:
             detectable[name] = smallest
             significant = pairs[names[0], name].significant
             needed[name] = None if significant else grouped_seeds_needed(test, level=strictest)
-    critical: CriticalView | None = None
-    ratings: tuple[RatingView, ...] = ()
-    wins: dict[tuple[str, str], float] = {}
-    if len(names) > 1 and len(board.averaged) >= FEWEST_DATASETS:
-        table = np.array([[board.entry(n).cells[d].scores[measure].mean for n in names] for d in board.averaged])
-        critical = _critical(names, table)
-        ratings = tuple(
-            RatingView(found.name, found.elo, found.low, found.high, found.win_rate)
-            for found in elo_ratings(names, table, generator=np.random.default_rng(_RATINGS_SEED))
-        )
-        rates = win_rates(table).tolist()
-        wins = {(a, b): rates[i][j] for (i, a), (j, b) in permutations(enumerate(names), 2)}
-    return StandingsView(
+    return Standings(
         measure=measure,
         leader=ranks[0].name if ranks else None,
         ranks={held.name: str(held) for held in ranks},
         pairs=pairs,
         detectable=detectable,
         seeds_needed=needed,
-        critical=critical,
-        ratings=ratings,
-        wins=wins,
-        notes=_notes(board, len(names), pairs, critical),
+        notes=_notes(board, len(names), pairs),
     )
 
 
-def _differences(tests: Mapping[tuple[str, str], MeanTest]) -> dict[tuple[str, str], DifferenceView]:
+def _differences(tests: Mapping[tuple[str, str], MeanTest]) -> dict[tuple[str, str], PairDifference]:
     """Every tested difference in both directions, with adjusted p values."""
     adjusted = iter(holm([test.p for test in tests.values() if test.p is not None]).tolist())
     found = {}
     for (a, b), test in tests.items():
         p = None if test.p is None else next(adjusted)
         for pair, turned in (((a, b), test), ((b, a), test.negated())):
-            found[pair] = DifferenceView(turned.mean, turned.low, turned.high, p, p is not None and p <= LEVEL)
+            found[pair] = PairDifference(turned.mean, turned.low, turned.high, p, p is not None and p <= LEVEL)
     return found
-
-
-def _critical(names: list[str], scores: np.ndarray) -> CriticalView:
-    found = critical_difference(names, scores)
-    return CriticalView(
-        entries=found.names,
-        ranks=found.ranks,
-        n=found.n,
-        difference=found.difference,
-        cliques=found.cliques,
-        p=found.friedman.p_f,
-        low_power=found.low_power,
-    )
 
 
 def _notes(
     board: Leaderboard,
     complete: int,
-    pairs: Mapping[tuple[str, str], DifferenceView],
-    critical: CriticalView | None,
+    pairs: Mapping[tuple[str, str], PairDifference],
 ) -> tuple[str, ...]:
     notes = []
     if complete < 2:
@@ -111,10 +122,6 @@ def _notes(
         notes.append(
             f"With {'one seed' if len(board.seeds) == 1 else 'these seeds'} the variation between seeds is unknown, so "
             "no difference can be tested; repeat with --seeds 3 or more."
-        )
-    if complete > 1 and critical is None:
-        notes.append(
-            f"Average ranks and ratings need {FEWEST_DATASETS} datasets; this leaderboard has {len(board.averaged)}."
         )
     if short := len(board.entries) - complete:
         notes.append(f"{short} of {len(board.entries)} methods have missing runs and are not ranked.")

@@ -18,7 +18,12 @@ from bench.analysis.ranking import rank_entries
 from bench.analysis.seed_scores import Scores, seed_scores
 from bench.analysis.statistics.hypothesis_tests import holm
 from bench.analysis.statistics.intervals import Estimate, MeanTest
-from reports import percent
+
+
+def percent(fraction: float, digits: int = 2) -> str:
+    """A fraction in percent, without the sign: 0.717 -> 71.70."""
+    return f"{100 * fraction:.{digits}f}"
+
 
 _FORMULA = re.compile(r"[=@\t\r\n]|[+-](?![\d.]+$)")
 """The beginning of texts that spreadsheets run as formulas; does not match plain numbers."""

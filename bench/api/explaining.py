@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 from datasets_registry import BadImageError, DataError, get_dataset
 
 if TYPE_CHECKING:
-    from bench.tuned_models.explanation import LabelledImage
+    from bench.tuned_models.explanation import Explanation, LabelledImage
     from bench.tuned_models.label_suggestions import Suggestions
     from bench.tuned_models.tuned_model import TunedModel
-    from reports.views import ExplanationView
 
 
 def explain(
@@ -23,7 +22,7 @@ def explain(
     limit: int = 500,
     data_root: str | Path | None = None,
     **options: Any,
-) -> ExplanationView:
+) -> Explanation:
     """What a tuned model learned: the content of the page of `etl-bench explain`.
 
     Args:

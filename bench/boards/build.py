@@ -1,17 +1,14 @@
-"""Builds the static site of a board from a folder of submissions; unchanged submissions are not checked again."""
+"""Collects a board from a folder of submissions; unchanged submissions are not checked again."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import bench
-from bench._util.files import write_atomically
 from bench.boards.board_runs import VERIFIED, BoardRuns, KeptChecks, read_verified, update_runs
 from bench.boards.submissions.check import Report, reports
 from bench.boards.submissions.submission import submission_folders
-from bench.boards.summary import FILE, BoardSummary, SubmissionSummary, summarise_settings, verified_text
-from reports.site.build import PageRequest, write_page
-from reports.views import SiteView, SubmissionView
+from bench.boards.summary import BoardSummary, SettingSummary, SubmissionSummary, verified_text
 
 
 @dataclass(frozen=True)
@@ -36,20 +33,66 @@ class BoardRequest:
 
 
 @dataclass(frozen=True)
-class Built:
-    """Result of a build: page, reports on all submissions, the number checked again, and the changes of the runs."""
+class BoardSubmission:
+    """One submission to a board.
 
-    page: Path
+    Args:
+        code: an https address, or empty.
+        submitted: date and time as text.
+        remarks: of the submitters.
+        methods: names of its methods.
+        runs: its completed runs; `counted` of them are on the board, the others are runs of earlier submissions.
+        refusals: reasons for a refusal; empty if it is accepted.
+        checked: checks and notes, one sentence each.
+        verified: number of recomputed runs and the result; empty if none was recomputed.
+    """
+
+    name: str
+    who: str
+    licence: str
+    submitted: str
+    code: str = ""
+    remarks: str = ""
+    methods: tuple[str, ...] = ()
+    runs: int = 0
+    counted: int = 0
+    refusals: tuple[str, ...] = ()
+    checked: tuple[str, ...] = ()
+    verified: str = ""
+
+
+@dataclass(frozen=True)
+class CollectedBoard:
+    """The submissions of a board and the runs of those that are accepted.
+
+    Args:
+        reports: on all submissions; `submissions` describes them in the same order.
+        checked: number of submissions that were checked again.
+        runs: the runs of accepted submissions, in the folder `request.work / "runs"`.
+        outcomes: result of the repetition of each recomputed run.
+    """
+
+    request: BoardRequest
     reports: tuple[Report, ...]
+    submissions: tuple[BoardSubmission, ...]
     checked: int
     runs: BoardRuns
-    summary: BoardSummary
+    outcomes: Mapping[str, str]
+
+    def summary(self, settings: tuple[SettingSummary, ...]) -> BoardSummary:
+        """The content of `board.json`, with these leaderboards."""
+        pairs = zip(self.reports, self.submissions, strict=True)
+        return BoardSummary(
+            package_version=bench.__version__,
+            submissions=tuple(_summary(report, shown) for report, shown in pairs),
+            settings=settings,
+        )
 
 
-def build_board(request: BoardRequest) -> Built:
-    """Check the submissions, collect the runs of accepted submissions, and write the page and `board.json`.
+def collect_board(request: BoardRequest) -> CollectedBoard:
+    """Check the submissions and collect the runs of accepted submissions.
 
-    A refused submission is left out and named on the page with the reasons.
+    A refused submission is left out and described with the reasons.
     """
     kept = KeptChecks(request.work / "checked", request.data_root)
     verified = request.submissions.parent / VERIFIED
@@ -60,27 +103,14 @@ def build_board(request: BoardRequest) -> Built:
     accepted = [report.own for report in found if report.accepted]
     outcomes = {own.name: read_verified(verified, own) for own in accepted}
     runs = update_runs(request.work / "runs", request.submissions, accepted, outcomes)
-    views = tuple(_view(report, runs, outcomes.get(report.name, {})) for report in found)
-    by_run = {
-        run: outcome for name, item in outcomes.items() for run, outcome in item.items() if runs.owner[run] == name
-    }
-    page = PageRequest(
-        request.work / "runs",
-        request.out / "index.html",
-        data_root=request.data_root,
-        images=request.images,
-        with_run_files=True,
-        cache=request.cache,
-        finish=lambda view: _marked(view, views, by_run),
+    return CollectedBoard(
+        request,
+        tuple(found),
+        tuple(_described(report, runs, outcomes.get(report.name, {})) for report in found),
+        kept.repeated,
+        runs,
+        {run: outcome for name, item in outcomes.items() for run, outcome in item.items() if runs.owner[run] == name},
     )
-    view = write_page(page)
-    summary = BoardSummary(
-        package_version=bench.__version__,
-        submissions=tuple(_summary(report, view) for report, view in zip(found, views, strict=True)),
-        settings=summarise_settings(view.boards, dict(runs.owner)),
-    )
-    write_atomically(request.out / FILE, summary.model_dump_json(indent=1).encode())
-    return Built(page.out, tuple(found), kept.repeated, runs, summary)
 
 
 def _without_invalid(report: Report, outcomes: Mapping[str, str]) -> Report:
@@ -92,22 +122,9 @@ def _without_invalid(report: Report, outcomes: Mapping[str, str]) -> Report:
     return report.model_copy(update={"accepted": False, "refusals": (*report.refusals, reason)})
 
 
-def _marked(view: SiteView, submissions: Sequence[SubmissionView], outcomes: Mapping[str, str]) -> SiteView:
-    """The page with its submissions; rows show how many of their runs were recomputed."""
-    boards = []
-    for board in view.boards:
-        entries = tuple(
-            replace(entry, verified=text) if text else entry
-            for entry in board.entries
-            for text in [verified_text([outcomes[run] for run in entry.run_ids if run in outcomes], len(entry.run_ids))]
-        )
-        boards.append(replace(board, entries=entries))
-    return replace(view, boards=tuple(boards), submissions=tuple(submissions))
-
-
-def _view(report: Report, runs: BoardRuns, outcomes: Mapping[str, str]) -> SubmissionView:
+def _described(report: Report, runs: BoardRuns, outcomes: Mapping[str, str]) -> BoardSubmission:
     own, facts = report.own, report.own.facts
-    return SubmissionView(
+    return BoardSubmission(
         name=report.name,
         who=facts.who if facts else "",
         licence=facts.licence if facts else "",
@@ -123,14 +140,14 @@ def _view(report: Report, runs: BoardRuns, outcomes: Mapping[str, str]) -> Submi
     )
 
 
-def _summary(report: Report, view: SubmissionView) -> SubmissionSummary:
+def _summary(report: Report, shown: BoardSubmission) -> SubmissionSummary:
     return SubmissionSummary(
         name=report.name,
         digest=report.own.digest,
-        who=view.who,
+        who=shown.who,
         accepted=report.accepted,
-        runs=view.runs,
+        runs=shown.runs,
         refusals=report.refusals,
         notes=report.notes,
-        verified=view.verified,
+        verified=shown.verified,
     )

@@ -1,7 +1,7 @@
 """`board.json`, the content of a board, and the changes between two boards."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bench._util.words import counted
 from bench.boards.board_runs import REPRODUCED
 from bench.errors import BoardError
-from reports.views import BoardView
 
 FILE = "board.json"
 
@@ -83,49 +82,6 @@ def read_summary(path: Path) -> BoardSummary:
         ) from error
     except ValidationError as error:
         raise BoardError(f"{file} is not a summary of a board; build it again with `etl-bench board build`.") from error
-
-
-def summarise_settings(boards: Iterable[BoardView], owner: dict[str, str]) -> tuple[SettingSummary, ...]:
-    """The leaderboards of a page; `owner` names the submission of each run.
-
-    A setting that the page shows twice, on shared runs and on all, counts as it is shown first.
-    """
-    found: dict[str, SettingSummary] = {}
-    for board in boards:
-        setting = _setting(board, owner)
-        found.setdefault(setting.title, setting)
-    return tuple(found.values())
-
-
-def _setting(board: BoardView, owner: dict[str, str]) -> SettingSummary:
-    measure = board.standings.measure
-    rows = []
-    for entry in board.entries:
-        value = entry.values.get(measure)
-        rows.append(
-            RowSummary(
-                entry=entry.key,
-                mean=value.mean if value else None,
-                half_width=value.half_width if value else None,
-                ranks=board.standings.ranks.get(entry.key, ""),
-                coverage=entry.coverage,
-                planned=entry.planned,
-                verified=entry.verified,
-                submissions=tuple(sorted({owner[run_id] for run_id in entry.run_ids if run_id in owner})),
-            )
-        )
-    return SettingSummary(
-        title=f"{board.backbone}, {board.heading}",
-        measure=measure,
-        rows=tuple(rows),
-        separated=separated_pairs(board),
-    )
-
-
-def separated_pairs(board: BoardView) -> tuple[tuple[str, str], ...]:
-    """The pairs of entries whose difference is significant, the better one first."""
-    found = board.standings.pairs
-    return tuple(sorted(pair for pair, difference in found.items() if difference.significant and difference.mean > 0))
 
 
 def verified_text(outcomes: Sequence[str], runs: int) -> str:

@@ -44,7 +44,8 @@ def build(
 
     Example: etl-bench board build submissions -o site
     """
-    from bench.boards.build import BoardRequest, build_board
+    from bench.api.board import build_board
+    from bench.boards.build import BoardRequest
     from reports.site.run_files import check_page
 
     check_output_file(site / "index.html", "--site")

@@ -74,8 +74,12 @@ def predict(
     html = out.with_suffix(".html") if page and out else None
     summary = _predict(
         model, images, out, backbone, more, runs=runs, device=device, cache=cache, quiet=quiet,
-        options={"page": html, "resume": resume, "top": top, "batch": batch},
+        options={"with_gallery": html is not None, "resume": resume, "top": top, "batch": batch},
     )  # fmt: skip
+    if html is not None and summary.gallery is not None:
+        from reports import render_gallery
+
+        render_gallery(summary.gallery, html)
     if not quiet:
         _report(summary, [str(path) for path in (out, html) if path])
     raise typer.Exit(1 if summary.unreadable else 0)

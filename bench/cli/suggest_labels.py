@@ -91,7 +91,7 @@ def _csv(found: Suggestions) -> str:
 
 
 def _write_page(found: Suggestions, title: str, out: Path) -> None:
+    from bench.tuned_models.galleries import suggestions_view
     from reports import render_gallery
-    from reports.presenters.galleries import suggestions_view
 
     render_gallery(suggestions_view(found, title), out)

@@ -7,8 +7,49 @@ from dataclasses import dataclass, field, replace
 from bench._util.files import TextCache
 from bench.papers.published_numbers import published_titles
 from bench.results.method_sheets import MethodSheet, method_sheets
-from reports.presenters.values import view_of
-from reports.views import DatasetView
+from datasets_registry import DatasetInfo
+
+
+@dataclass(frozen=True)
+class NamedDataset:
+    """A dataset by its name in the registry, with its title."""
+
+    name: str
+    title: str
+
+
+@dataclass(frozen=True)
+class DifficultyMeasure:
+    """One difficulty measure of one dataset, by class split."""
+
+    name: str
+    title: str
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class ExampleImage:
+    """One small image of a dataset, as a data URI, and its class name."""
+
+    title: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class DatasetFacts(NamedDataset):
+    """Facts about a dataset, its difficulty for the backbone, and a few of its images.
+
+    `overlap` has published statements about its overlap with the backbone's pretraining data.
+    """
+
+    summary: str = ""
+    domain: str = ""
+    licence: str = ""
+    homepage: str = ""
+    n_classes: Mapping[str, int] = field(default_factory=dict)
+    measures: tuple[DifficultyMeasure, ...] = ()
+    examples: tuple[ExampleImage, ...] = ()
+    overlap: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -16,7 +57,7 @@ class Catalogue:
     """Facts by registry name. Without facts, a method has its published title, and a dataset its name."""
 
     methods: Mapping[str, MethodSheet] = field(default_factory=dict)
-    datasets: Mapping[str, DatasetView] = field(default_factory=dict)
+    datasets: Mapping[str, DatasetFacts] = field(default_factory=dict)
     published_titles: Mapping[str, str] = field(default_factory=dict)
 
     def method(self, name: str) -> MethodSheet:
@@ -33,7 +74,7 @@ class Catalogue:
         title = f"{inner.title} + {around.title.rpartition(' + ')[2]}"
         return replace(around, name=name, title=title, family=family)
 
-    def dataset(self, name: str) -> DatasetView:
+    def dataset(self, name: str) -> DatasetFacts:
         """Facts of a dataset; a variant (`name:option=value`) has those of its base.
 
         Its title is its name, or the title of its base where it only has fewer test images.
@@ -43,7 +84,7 @@ class Catalogue:
         base, _, options = name.partition(":")
         facts = self.datasets.get(base)
         if facts is None:
-            return DatasetView(name, name)
+            return DatasetFacts(name, name)
         fewer_images = options.startswith("test=") and "," not in options
         return replace(facts, name=name, title=facts.title if fewer_images else name)
 
@@ -85,9 +126,14 @@ def registered(cache: TextCache | None = None) -> Catalogue:
 
     return Catalogue(
         methods={sheet.name: sheet for sheet in method_sheets(cache)},
-        datasets={info.name: view_of(DatasetView, info) for info in list_datasets()},
+        datasets={info.name: dataset_facts(info) for info in list_datasets()},
         published_titles=published_titles(),
     )
+
+
+def dataset_facts(info: DatasetInfo) -> DatasetFacts:
+    """What the registry knows about a dataset."""
+    return DatasetFacts(info.name, info.title, info.summary, info.domain, info.licence, info.homepage)
 
 
 def overlap_statements(dataset: str, backbone: str) -> tuple[str, ...]:

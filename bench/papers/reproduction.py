@@ -17,7 +17,43 @@ from bench.analysis.statistics.power import seeds_needed
 from bench.results.method_sheets import changed_settings, method_sheets
 from bench.spec import PUBLISHED_RECIPES
 from datasets_registry import EvalProtocol
-from reports.views import ReproductionRowView
+
+
+@dataclass(frozen=True)
+class ReproductionRow:
+    """One published number and ours.
+
+    Args:
+        published: the printed number as a fraction.
+        ours: mean over our `n` seeds.
+        difference: ours minus published, with the 95 % interval `low` to `high`, None for one seed.
+        p: p value of the equivalence test, None for one seed.
+        seeds_needed: seeds needed to detect the difference from the nearer margin with power 0.8; None if the verdict
+            is settled or the number cannot be computed.
+        sources: all sources that print this number; they may be copies of one another.
+        note: known errors of the printed number, and how our protocol differs.
+    """
+
+    entry: str
+    method: str
+    backbone: str
+    protocol: str
+    shots: int
+    dataset: str
+    split: str
+    published: float
+    ours: float
+    difference: float
+    low: float | None
+    high: float | None
+    p: float | None
+    n: int
+    verdict: str
+    seeds_needed: int | None
+    sources: tuple[str, ...]
+    note: str
+    run_ids: tuple[str, ...]
+
 
 MARGIN = 0.01
 """Largest difference that counts as equal: one percentage point."""
@@ -46,7 +82,7 @@ def compare_with_published(
     *,
     defaults: PublishedSettings | None = None,
     margin: float = MARGIN,
-) -> list[ReproductionRowView]:
+) -> list[ReproductionRow]:
     """Every published number for which we have runs, largest difference first.
 
     Only rows of unmodified methods are used (no ablation variants). Printed numbers are treated as exact, since almost
@@ -78,7 +114,7 @@ def published_settings(runs: pd.DataFrame, kept: TextCache | None = None) -> Pub
     return {(method, protocol): known[method][protocol] for method, protocol in pairs if method in known}
 
 
-def count_verdicts(rows: Iterable[ReproductionRowView]) -> dict[Verdict, int]:
+def count_verdicts(rows: Iterable[ReproductionRow]) -> dict[Verdict, int]:
     """Number of rows with each verdict."""
     counts = Counter(row.verdict for row in rows)
     return {verdict: counts[verdict] for verdict in Verdict}
@@ -161,7 +197,7 @@ def _row(
     ours: list[float],
     margin: float,
     defaults: PublishedSettings | None,
-) -> ReproductionRowView:
+) -> ReproductionRow:
     cell = entry.cells[dataset]
     test = equivalence(ours, margin=margin, reference=printed.value)
     # papers report the H of the seed means; its test uses the H of each seed
@@ -181,7 +217,7 @@ def _row(
             verdict = Verdict.NOT_REPRODUCED
         else:
             needed = seeds_needed(margin - abs(difference), cell.scores[split].std or 0.0)
-    return ReproductionRowView(
+    return ReproductionRow(
         entry=entry.key,
         method=entry.method,
         backbone=board.setting.backbone,

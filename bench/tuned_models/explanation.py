@@ -20,21 +20,129 @@ from bench.tuned_models.export.linear_head import linear_head
 from bench.tuned_models.tuned_model import TunedModel
 from datasets_registry import BenchError
 from methods import Blend, Context, Method, TextContext, TwoTowerMethod, cosine_logits, image_hidden_states, outer_norms
-from reports.views import (
-    ChangedImageView,
-    ChangesView,
-    ContextView,
-    EnsembleView,
-    ExplanationView,
-    NormView,
-    ProjectionView,
-    SimilarityMapView,
-    TokenView,
-)
+
+
+@dataclass(frozen=True)
+class ContextToken:
+    """A learned context token and the vocabulary entries nearest to it.
+
+    Args:
+        nearest: entries with their Euclidean distances, nearest first.
+    """
+
+    name: str
+    nearest: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class LearnedContext:
+    """Learned context tokens compared with the vocabulary.
+
+    Args:
+        real_nearest: median distance from a vocabulary entry to the nearest other entry.
+        farther: number of learned tokens whose nearest entry is farther than `real_nearest`.
+    """
+
+    tokens: tuple[ContextToken, ...]
+    real_nearest: float
+    farther: int
+
+
+@dataclass(frozen=True)
+class EnsembleSummary:
+    """The adaptive ensemble, by class.
+
+    Args:
+        rows: class, weight of the adapted text, mean distance and nearest distance to the training classes.
+        image_weight: share of the adapted image feature, one for all classes.
+    """
+
+    rows: tuple[tuple[str, float, float, float], ...]
+    image_weight: float
+
+
+@dataclass(frozen=True)
+class TensorNorm:
+    """A learned tensor: its size, and the root mean square of its values."""
+
+    name: str
+    shape: tuple[int, ...]
+    norm: float
+    rms: float
+
+
+@dataclass(frozen=True)
+class ChangedImage:
+    """An image to which the model and zero-shot give different classes; `label` is None if it is unknown."""
+
+    name: str
+    zero_shot: str
+    tuned: str
+    label: str | None
+    picture: str | None = None
+
+
+@dataclass(frozen=True)
+class ZeroShotChanges:
+    """The model against zero-shot on some images.
+
+    Args:
+        source: description of the images.
+        images: number of images.
+        changed: number of images with a different prediction.
+        counts: `both right`, `only tuned right`, `only zero-shot right`, `both wrong`; None without labels.
+        shown: some of the changed images.
+    """
+
+    source: str
+    images: int
+    changed: int
+    counts: dict[str, int] | None
+    shown: tuple[ChangedImage, ...]
+
+
+@dataclass(frozen=True)
+class SimilarityMap:
+    """An image, and the similarity of each of its patches to the text of one class, `(rows, columns)`."""
+
+    name: str
+    label: str
+    values: tuple[tuple[float, ...], ...]
+    picture: str
+    overlay: str
+
+
+@dataclass(frozen=True)
+class ClassTextProjection:
+    """Class texts before and after, on the two main axes of both.
+
+    Args:
+        points: class, `x` and `y` before, `x` and `y` after.
+        share: share of the variance that the two axes show.
+    """
+
+    points: tuple[tuple[str, float, float, float, float], ...]
+    share: float
+    what: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Everything on the page. A section that does not apply is None, and `left_out` gives the reason in a sentence."""
+
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    context: LearnedContext | None = None
+    ensemble: EnsembleSummary | None = None
+    norms: tuple[TensorNorm, ...] = ()
+    changes: ZeroShotChanges | None = None
+    maps: tuple[SimilarityMap, ...] = ()
+    projection: ClassTextProjection | None = None
+    left_out: tuple[str, ...] = ()
 
 
 @torch.no_grad()
-def class_text_projection(info: ModelInfo, method: Method[Any]) -> ProjectionView | None:
+def class_text_projection(info: ModelInfo, method: Method[Any]) -> ClassTextProjection | None:
     """Class vectors before and after tuning; None for a method without one vector per class.
 
     The vectors after tuning are the method's text features, or the rows of its linear head.
@@ -53,7 +161,7 @@ def class_text_projection(info: ModelInfo, method: Method[Any]) -> ProjectionVie
     n = len(classes)
     rows = plane.tolist()
     points = tuple((name, x, y, u, v) for name, (x, y), (u, v) in zip(classes.names, rows[:n], rows[n:], strict=True))
-    return ProjectionView(points, share, what)
+    return ClassTextProjection(points, share, what)
 
 
 def main_axes(rows: NDArray[np.float32]) -> tuple[NDArray[np.float64], float]:
@@ -71,7 +179,7 @@ SAMPLE = 512
 
 
 @torch.no_grad()
-def context_words(method: Method[Any], k: int = 3) -> ContextView | None:
+def context_words(method: Method[Any], k: int = 3) -> LearnedContext | None:
     """The k nearest vocabulary entries of each learned input token; None for a method without such tokens.
 
     Deeper prompts are hidden states, not word embeddings, so they are left out.
@@ -84,11 +192,11 @@ def context_words(method: Method[Any], k: int = 3) -> ContextView | None:
     distances, indices = torch.cdist(vectors, table).topk(k, largest=False)
     words = method.backbone.tokenizer.vocabulary()
     found = tuple(
-        TokenView(name, tuple((words[i], float(d)) for i, d in zip(row, far, strict=True)))
+        ContextToken(name, tuple((words[i], float(d)) for i, d in zip(row, far, strict=True)))
         for name, row, far in zip(names, indices.tolist(), distances.tolist(), strict=True)
     )
     usual = usual_distance(table)
-    return ContextView(found, usual, sum(token.nearest[0][1] > usual for token in found))
+    return LearnedContext(found, usual, sum(token.nearest[0][1] > usual for token in found))
 
 
 def usual_distance(table: Float[Tensor, "n width"]) -> float:
@@ -115,25 +223,25 @@ def _input_tokens(method: Method[Any]) -> Iterator[tuple[str, Tensor]]:
                 yield from ((f"{name}, token {i + 1}", vector) for i, vector in enumerate(own))
 
 
-def tensor_norms(method: Method[Any]) -> tuple[NormView, ...]:
+def tensor_norms(method: Method[Any]) -> tuple[TensorNorm, ...]:
     """Euclidean norm and root mean square of each learned tensor."""
     found = []
     for name, value in method.tuned_state().items():
         if value.is_floating_point() and value.numel():
             norm = float(value.detach().double().norm())
-            found.append(NormView(name, tuple(value.shape), norm, norm / value.numel() ** 0.5))
+            found.append(TensorNorm(name, tuple(value.shape), norm, norm / value.numel() ** 0.5))
     return tuple(found)
 
 
 @torch.no_grad()
-def ensemble_weights(info: ModelInfo, method: Method[Any]) -> EnsembleView | None:
+def ensemble_weights(info: ModelInfo, method: Method[Any]) -> EnsembleSummary | None:
     """Weight and distances of each class; None for a method without an adaptive ensemble."""
     classify = method.classifier(info.classes.class_set)
     if not isinstance(classify, Blend):
         return None
     columns = (classify.text_weight, classify.mean_distance, classify.nearest_distance)
     rows = zip(info.classes.names, *(column.tolist() for column in columns), strict=True)
-    return EnsembleView(tuple(rows), classify.image_weight)
+    return EnsembleSummary(tuple(rows), classify.image_weight)
 
 
 COLD, HOT = np.array([40, 80, 200]), np.array([230, 60, 30])
@@ -194,7 +302,7 @@ def zero_shot_changes(
     labels: Sequence[int | None],
     *,
     shown: int = 24,
-) -> ChangesView:
+) -> ZeroShotChanges:
     """Counts over all images, and the first `shown` changed images. Counts of right and wrong need every label."""
     changed = np.flatnonzero(tuned != zero_shot)
     counts = None
@@ -203,13 +311,13 @@ def zero_shot_changes(
         a, b = tuned == truth, zero_shot == truth
         counts = dict(zip(COUNTS, (int(v.sum()) for v in (a & b, a & ~b, ~a & b, ~a & ~b)), strict=True))
 
-    def view(i: int) -> ChangedImageView:
+    def view(i: int) -> ChangedImage:
         label = labels[i]
-        return ChangedImageView(
+        return ChangedImage(
             names[i], classes[zero_shot[i]], classes[tuned[i]], None if label is None else classes[label]
         )
 
-    return ChangesView(source, len(names), len(changed), counts, tuple(view(int(i)) for i in changed[:shown]))
+    return ZeroShotChanges(source, len(names), len(changed), counts, tuple(view(int(i)) for i in changed[:shown]))
 
 
 BATCH = 32
@@ -226,7 +334,7 @@ class LabelledImage:
     label: int | None = None
 
 
-def explain_model(model: TunedModel, images: Sequence[LabelledImage] = (), source: str = "given") -> ExplanationView:
+def explain_model(model: TunedModel, images: Sequence[LabelledImage] = (), source: str = "given") -> Explanation:
     """All sections that apply to a model.
 
     Args:
@@ -250,7 +358,7 @@ def explain_model(model: TunedModel, images: Sequence[LabelledImage] = (), sourc
     projection = class_text_projection(info, method) if reads_text else None
     if projection is None:
         left_out.append(f"{info.spec.method} does not have one vector per class, so there is no projection.")
-    changes, maps = None, tuple[SimilarityMapView, ...]()
+    changes, maps = None, tuple[SimilarityMap, ...]()
     if not images:
         left_out.append("No images were given and the dataset is not on this machine: no changes and no maps.")
     elif not reads_text:
@@ -261,7 +369,7 @@ def explain_model(model: TunedModel, images: Sequence[LabelledImage] = (), sourc
             maps = _maps(model, images[:MAPS], tuned)
         except BenchError as error:
             left_out.append(f"No similarity maps: {error}")
-    return ExplanationView(
+    return Explanation(
         title=f"{info.spec.method} on {info.spec.dataset}",
         facts=_facts(model),
         context=context,
@@ -290,7 +398,7 @@ def _facts(model: TunedModel) -> tuple[tuple[str, str], ...]:
 @torch.no_grad()
 def _changes(
     model: TunedModel, images: Sequence[LabelledImage], source: str
-) -> tuple[ChangesView, "np.ndarray[Any, Any]"]:
+) -> tuple[ZeroShotChanges, "np.ndarray[Any, Any]"]:
     """The changes against zero-shot, and the classes that the model predicts."""
     classes, backbone = model.info.classes.class_set, model.backbone
     text = backbone.class_texts(classes, classes.template)
@@ -310,7 +418,7 @@ def _changes(
 
 def _maps(
     model: TunedModel, images: Sequence[LabelledImage], tuned: "np.ndarray[Any, Any]"
-) -> tuple[SimilarityMapView, ...]:
+) -> tuple[SimilarityMap, ...]:
     rendered = [model.rendered(one.image) for one in images]
     values = patch_similarity(model.info, model.method, model.pixels(rendered)).cpu().numpy()
     found = []
@@ -319,6 +427,6 @@ def _maps(
         shown = Image.fromarray(pixels)
         rows = tuple(tuple(round(float(v), 4) for v in row) for row in grid)
         found.append(
-            SimilarityMapView(one.name, model.classes[label], rows, small_picture(shown, 160), overlaid(shown, grid))
+            SimilarityMap(one.name, model.classes[label], rows, small_picture(shown, 160), overlaid(shown, grid))
         )
     return tuple(found)

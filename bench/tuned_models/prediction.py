@@ -18,10 +18,10 @@ from bench._util.files import sync_folder
 from bench._util.prefetch import parallel_map, prefetch
 from bench._util.words import counted
 from bench.errors import UsageError
+from bench.tuned_models.galleries import Gallery, GalleryView
 from bench.tuned_models.image_sources import ImageItem, check_sources, image_items
 from bench.tuned_models.tuned_model import BATCH, TunedModel
 from datasets_registry import BadImageError
-from reports.presenters.galleries import Gallery
 
 Row = Mapping[str, Any]
 
@@ -167,12 +167,13 @@ FORMATS: dict[str, Callable[[Path, Sequence[str], Iterator[Row]], None]] = {
 
 @dataclass(frozen=True)
 class PredictionSummary:
-    """Numbers of images: in total, unreadable, and unlike the training images."""
+    """Numbers of images: in total, unreadable, and unlike the training images; and the gallery, if it was asked for."""
 
     images: int
     unreadable: int
     unlike: int
     resumed: int = 0
+    gallery: GalleryView | None = None
 
 
 @dataclass(frozen=True)
@@ -191,12 +192,12 @@ def predict_files(
     out: Path | None,
     *,
     on_rows: Callable[[list[str], Sequence[Row]], None] = lambda *_: None,
-    page: Path | None = None,
+    with_gallery: bool = False,
     resume: bool = False,
     top: int = 5,
     batch: int = BATCH,
 ) -> PredictionSummary:
-    """Predict the images of all sources into a table and a page.
+    """Predict the images of all sources into a table, and collect a gallery of the least certain ones.
 
     Without `out`, rows go to `on_rows(columns, rows)` alone. Raises UsageError, leaving nothing behind, if a source
     does not exist or no image can be read.
@@ -207,7 +208,7 @@ def predict_files(
     key = {"run": model.info.run_id, "classes": list(model.classes), "top": top, "sources": list(sources)}
     table = None if out is None else PartialTable(out, key)
     done = table.begin(resume=resume) if table else 0
-    gallery = Gallery() if page else None
+    gallery = Gallery() if with_gallery else None
     counts, complete = _Counts(gallery), False
     try:
         if table and done:
@@ -229,9 +230,8 @@ def predict_files(
             table.discard()
     if table:
         table.finish(columns)
-    if gallery and page:
-        gallery.write(page, model.info, unreadable=counts.unreadable)
-    return PredictionSummary(counts.images, counts.unreadable, counts.unlike, done)
+    shown = None if gallery is None else gallery.view(model.info, unreadable=counts.unreadable)
+    return PredictionSummary(counts.images, counts.unreadable, counts.unlike, done, shown)
 
 
 @dataclass

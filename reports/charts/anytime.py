@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 from markupsafe import Markup
 
-from reports._format import count, percent, seconds
+from bench.analysis.learning_curves import AnytimePoint
+from bench.analysis.table_exports import percent
+from reports._format import count, seconds
 from reports.charts.plot import (
     BOTTOM,
     LEFT,
@@ -18,7 +20,7 @@ from reports.charts.plot import (
     names_at_right,
     step_path,
 )
-from reports.views import AnytimePointView, BoardView
+from reports.views import BoardView
 
 TIME_AXES: dict[str, tuple[str, Callable[[float], str]]] = {
     "seconds": ("Preparation and training time", seconds),
@@ -58,5 +60,5 @@ def anytime_svg(board: BoardView, axis: str) -> Markup:
     return chart_svg(f"Accuracy of {len(curves)} methods over {title.lower()}", *parts)
 
 
-def _along(point: AnytimePointView, axis: str) -> float:
+def _along(point: AnytimePoint, axis: str) -> float:
     return float(getattr(point, axis))

@@ -2,7 +2,8 @@
 
 from markupsafe import Markup, escape
 
-from reports._format import count, percent, seconds, shorten, size, value_text
+from bench.analysis.table_exports import percent
+from reports._format import count, seconds, shorten, size, value_text
 from reports.charts.plot import (
     BOTTOM,
     LEFT,

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
+from bench.papers.figures.figure import FigurePoint, PaperFigure
 from reports._format import few_runs, plain, shorten
 from reports.charts.plot import Axis, linear_axis, log_axis
-from reports.views import FigurePoint, FigureView
 
 FORMATS = ("svg", "pdf", "png")
 COLOURS = ("#0f7ac0", "#d95f02", "#12926b", "#c76aa5", "#c99400", "#52a9e0", "#9a6a3c", "#7a7f87")
@@ -55,7 +55,7 @@ class _Panel:
     y: Axis
 
 
-def figure_svg(figure: FigureView, ink: str = "currentColor") -> Markup:
+def figure_svg(figure: PaperFigure, ink: str = "currentColor") -> Markup:
     """The figure as SVG with text and lines in colour `ink`; empty without points."""
     if not figure.points:
         return Markup("")
@@ -81,7 +81,7 @@ def figure_svg(figure: FigureView, ink: str = "currentColor") -> Markup:
     )
 
 
-def figure_file(figure: FigureView, kind: str) -> bytes:
+def figure_file(figure: PaperFigure, kind: str) -> bytes:
     """The figure for a paper, dark on white, in one of `FORMATS`; PNG at twice the size.
 
     A separate process writes PDF and PNG, because the renderer can abort its process.
@@ -103,7 +103,7 @@ def figure_file(figure: FigureView, kind: str) -> bytes:
     return converted.stdout
 
 
-def _foot(figure: FigureView) -> int:
+def _foot(figure: PaperFigure) -> int:
     """Room below a panel: for numbers, or for names that rise to the right, and for the title of the axis."""
     if not figure.order:
         return _FOOT
@@ -111,7 +111,7 @@ def _foot(figure: FigureView) -> int:
     return 30 + 4 * longest + (16 if figure.x_title else 0)
 
 
-def _panel(figure: FigureView, name: str, left: float, top: float, width: float, shared: list[float] | None) -> _Panel:
+def _panel(figure: PaperFigure, name: str, left: float, top: float, width: float, shared: list[float] | None) -> _Panel:
     here = [point for point in figure.points if point.panel == name]
     y = linear_axis(shared or _ends(here, figure), top + _HEIGHT, top, most=5)
     if figure.order:
@@ -125,18 +125,18 @@ def _panel(figure: FigureView, name: str, left: float, top: float, width: float,
     return _Panel(name, left, top, width, places, tuple((axis.at(tick), plain(tick)) for tick in ticks), y)
 
 
-def _ends(points: tuple[FigurePoint, ...] | list[FigurePoint], figure: FigureView) -> list[float]:
+def _ends(points: tuple[FigurePoint, ...] | list[FigurePoint], figure: PaperFigure) -> list[float]:
     return [value for point in points for value in (point.y, *(_interval(point, figure) or ()))]
 
 
-def _interval(point: FigurePoint, figure: FigureView) -> tuple[float, float] | None:
+def _interval(point: FigurePoint, figure: PaperFigure) -> tuple[float, float] | None:
     """The interval of a point; percentages are clipped to 0 to 100."""
     if point.low is None or point.high is None:
         return None
     return (max(point.low, 0.0), min(point.high, 100.0)) if figure.y_title.endswith("%") else (point.low, point.high)
 
 
-def _draw(figure: FigureView, panel: _Panel, ink: str) -> str:
+def _draw(figure: PaperFigure, panel: _Panel, ink: str) -> str:
     bottom, right = panel.top + _HEIGHT, panel.left + panel.width
     grid = "".join(f"M{panel.left},{panel.y.at(tick)}H{right}" for tick in panel.y.ticks)
     parts = [
@@ -165,7 +165,7 @@ def _draw(figure: FigureView, panel: _Panel, ink: str) -> str:
     return "".join(parts)
 
 
-def _series(figure: FigureView, panel: _Panel, series: str, number: int) -> str:
+def _series(figure: PaperFigure, panel: _Panel, series: str, number: int) -> str:
     colour, shape = COLOURS[number % len(COLOURS)], _SHAPES[number % len(_SHAPES)]
     points = figure.at(panel.name, series)
     found = [(panel.x[x], points[x]) for x in figure.x_values if x in points]
@@ -185,7 +185,7 @@ def _series(figure: FigureView, panel: _Panel, series: str, number: int) -> str:
     return "".join(parts)
 
 
-def _legend(figure: FigureView, width: float, top: float) -> tuple[str, float]:
+def _legend(figure: PaperFigure, width: float, top: float) -> tuple[str, float]:
     """The names of the series and the height of their block; none if one series or one per panel."""
     if len(figure.series) < 2 or set(figure.series) == set(figure.panels):
         return "", 0

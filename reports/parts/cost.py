@@ -4,12 +4,14 @@ from typing import Any
 
 from markupsafe import Markup
 
-from reports._format import count, percent, plain, seconds
+from bench.analysis.leaderboard import Cost
+from bench.analysis.table_exports import percent
+from reports._format import count, plain, seconds
 from reports.charts.costs import COST_AXES, cost_axes, cost_text, front_text
 from reports.parts.leaderboard import MEASURE_TITLES
 from reports.parts.part import Part, chart, fold, heading, paragraph, table
 from reports.tables.model import Cell, Column, Table, cell, percent_cell
-from reports.views import BoardView, Cost
+from reports.views import BoardView
 
 _COST_CAPTION = (
     "Left is cheaper, up is more accurate. The stepped line is the Pareto front: no other method is both at least as "

@@ -4,19 +4,19 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from bench.papers.figures.figure import FigurePoint, PaperFigure
 from reports._format import few_runs, plain, plural
 from reports.charts.figures import figure_svg
 from reports.parts.part import Part, fold, heading, paragraph, picture, table
 from reports.tables.model import Cell, Column, Table, cell
-from reports.views import FigurePoint, FigureView
 
 
-def figures_parts(figures: Sequence[FigureView]) -> list[Part]:
+def figures_parts(figures: Sequence[PaperFigure]) -> list[Part]:
     """The parts of the section."""
     return [part for figure in figures for part in _figure(figure)]
 
 
-def _figure(figure: FigureView) -> list[Part]:
+def _figure(figure: PaperFigure) -> list[Part]:
     parts = [heading(f"f-{figure.name}", f"{figure.title} ({figure.source})")]
     if figure.points:
         parts.append(picture(figure_svg(figure)))
@@ -35,7 +35,7 @@ def _figure(figure: FigureView) -> list[Part]:
     return parts
 
 
-def _values(figure: FigureView) -> Table:
+def _values(figure: PaperFigure) -> Table:
     x = Column(figure.x_title or "x", "text" if figure.order else "word")
     columns = [Column("Panel", "text"), Column("Series", "text"), x, Column(figure.y_title, "word"), Column("Seeds")]
     rows = [_row(point, named=bool(figure.order)) for point in figure.points]

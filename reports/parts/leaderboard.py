@@ -5,14 +5,17 @@ from typing import Any
 
 from markupsafe import Markup
 
+from bench.analysis.leaderboard import MIXED
+from bench.analysis.ranking import PairDifference
+from bench.analysis.statistics.intervals import Value
+from bench.analysis.table_exports import percent
 from reports._format import count as short_count
-from reports._format import counted, interval, p_value, percent, plural, seconds
+from reports._format import counted, interval, p_value, plural, seconds
 from reports._format import signed_points as points_text
 from reports._interval_bars import interval_bars
-from reports.parts.other_rankings import other_rankings
 from reports.parts.part import Part, heading, paragraph, table
 from reports.tables.model import Cell, Column, Table, cell, whole
-from reports.views import MIXED, TEST_TIME, BoardView, DifferenceView, EntryView, OverviewView, Value
+from reports.views import TEST_TIME, BoardView, EntryView, OverviewView
 
 MOST_STALE = 3
 """Entries with runs of other code that the note names; each row has its own tooltip."""
@@ -103,7 +106,6 @@ def leaderboard_parts(view: BoardView, overview: OverviewView, addresses: Mappin
     parts += [paragraph(note, "missing") for note in view.standings.notes]
     parts.append(heading(f"{view.anchor}-board", f"Mean over {counted(len(view.averaged), what)}"))
     parts += [table(leaderboard_table(view, overview)), paragraph(note_text(view, overview))]
-    parts += other_rankings(view)
     if view.source is not None:
         parts.append(heading(f"{view.anchor}-targets", "Accuracy on each target"))
         parts.append(table(_targets_table(view)))
@@ -179,7 +181,7 @@ def leaderboard_table(view: BoardView, overview: OverviewView) -> Table:
     )
 
 
-def interval_text(pair: DifferenceView) -> str:
+def interval_text(pair: PairDifference) -> str:
     """The 95 % interval and the corrected p value of a difference as text."""
     if pair.low is None or pair.high is None or pair.p is None:
         return "no interval: one seed"

@@ -2,13 +2,15 @@
 
 from markupsafe import Markup
 
-from reports._format import counted, percent, shorten
+from bench.analysis.table_exports import percent
+from bench.papers.reproduction import ReproductionRow
+from reports._format import counted, shorten
 from reports._format import signed_points as points_text
 from reports.parts.leaderboard import MEASURE_TITLES
 from reports.parts.part import Part, fold, paragraph, table
 from reports.parts.quality import PANEL_TITLES
 from reports.tables.model import Cell, Column, Table, cell, percent_cell, whole
-from reports.views import PublishedBoardView, PublishedRowView, ReproductionRowView, ReproductionView
+from reports.views import PublishedBoardView, PublishedRowView, ReproductionView
 
 FIRST = 25
 """Rows that long tables show at first."""
@@ -139,7 +141,7 @@ def reproduction_table(view: ReproductionView) -> Table:
     )
 
 
-def _reproduction_row(row: ReproductionRowView) -> list[Cell]:
+def _reproduction_row(row: ReproductionRow) -> list[Cell]:
     split = PANEL_TITLES[row.split].lower() if row.split != "H" else "H"
     ends = (
         ""

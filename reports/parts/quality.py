@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from reports._format import counted, percent, signed_points
+from bench.analysis.table_exports import percent
+from reports._format import counted, signed_points
 from reports.parts.part import Part, fold, paragraph, table
 from reports.tables.model import Cell, Column, Table, cell
 from reports.views import BoardView

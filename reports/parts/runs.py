@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+from bench.boards.build import BoardSubmission
 from reports._format import counted
 from reports.parts.part import Part, paragraph, table
 from reports.tables.model import Column, Table, cell
-from reports.views import BoardView, SubmissionView
+from reports.views import BoardView
 
 
 def runs_parts(view: BoardView) -> list[Part]:
@@ -43,7 +44,7 @@ FIRST = 25
 """Rows that long tables show at first."""
 
 
-def submissions_parts(views: Sequence[SubmissionView]) -> list[Part]:
+def submissions_parts(views: Sequence[BoardSubmission]) -> list[Part]:
     """The parts of the section."""
     accepted = [view for view in views if not view.refusals]
     refused = [[view.name, text] for view in views for text in view.refusals]
@@ -60,7 +61,7 @@ def submissions_parts(views: Sequence[SubmissionView]) -> list[Part]:
     return parts
 
 
-def _submissions(views: Sequence[SubmissionView]) -> Table:
+def _submissions(views: Sequence[BoardSubmission]) -> Table:
     columns = [Column("Submission", "text"), Column("By", "text"), Column("Methods", "text", "", "why")]
     columns += [
         Column("Runs", "of", "Runs on the board, of the submitted runs; the others belong to earlier submissions"),
@@ -90,5 +91,5 @@ def _texts(anchor: str, title: str, rows: Sequence[Sequence[str]]) -> Table:
     return Table(anchor, columns, [list(row) for row in rows], first=FIRST)
 
 
-def _remarks(view: SubmissionView) -> tuple[str, ...]:
+def _remarks(view: BoardSubmission) -> tuple[str, ...]:
     return (f"note of the submitters: {view.remarks}",) if view.remarks else ()

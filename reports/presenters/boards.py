@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench._util.words import ALL_SHOTS
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
-from bench.analysis.leaderboard import Entry, H, HConvention, Leaderboard
+from bench.analysis.leaderboard import Cell, Entry, H, HConvention, Leaderboard
 from bench.analysis.learning_curves import CONVERGENCE_MARGIN, entries_without_curve, learning_curves
 from bench.analysis.quality import agreement, quality
 from bench.analysis.ranking import rank_entries
@@ -24,11 +24,11 @@ from bench.analysis.selection_rules import (
 )
 from bench.analysis.statistics.intervals import MeanTest
 from bench.analysis.table_exports import export_table, to_csv, to_latex, to_markdown
-from bench.papers.catalogue import Catalogue, overlap_statements
+from bench.papers.catalogue import Catalogue, ExampleImage, overlap_statements
 from reports.presenters.costs import SEED, cost_views
 from reports.presenters.trends import board_trends, dataset_view, measured_datasets
 from reports.presenters.values import view_of
-from reports.views import AnytimeView, BoardView, CellView, EntryView, ExampleView, RuleCostView, SelectionRuleView
+from reports.views import AnytimeView, BoardView, EntryView, RuleCostView, SelectionRuleView
 
 
 def anytime_view(board: Leaderboard, runs: pd.DataFrame, curves: pd.DataFrame) -> AnytimeView | None:
@@ -79,7 +79,7 @@ def board_view(
     catalogue: Catalogue,
     *,
     anchor: str,
-    examples: Callable[[str], tuple[ExampleView, ...]] = lambda _: (),
+    examples: Callable[[str], tuple[ExampleImage, ...]] = lambda _: (),
     metrics: pd.DataFrame | None = None,
     groups: Grouping = difficulty_groups,
     curves: pd.DataFrame | None = None,
@@ -158,9 +158,9 @@ def _settings(prefix: str, values: Mapping[str, object]) -> list[tuple[str, str]
     return [(prefix + k, v if isinstance(v, str) else json.dumps(v)) for k, v in sorted(values.items())]
 
 
-def _cell(entry: Entry, dataset: str) -> CellView:
+def _cell(entry: Entry, dataset: str) -> Cell:
     expected = sum(cell.dataset == dataset for cell in entry.missing)
-    return entry.cells.get(dataset) or CellView(dataset, {}, 0, expected, ())
+    return entry.cells.get(dataset) or Cell(dataset, {}, 0, expected, ())
 
 
 def minute(moment: Any) -> str:

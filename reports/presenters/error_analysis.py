@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import pandas as pd
 
-from bench.analysis.error_analysis import class_results, confusions, hard_images, probabilities
+from bench.analysis.error_analysis import HardImage, class_results, confusions, hard_images, probabilities
 from bench.analysis.leaderboard import ALL, Leaderboard
 from bench.analysis.quality import metrics_frame
 from bench.papers.catalogue import Catalogue
 from reports.presenters.values import view_of
-from reports.views import ClassListView, EntryErrorsView, ErrorAnalysisView, HardImageView, RunErrorsView
+from reports.views import ClassListView, EntryErrorsView, ErrorAnalysisView, RunErrorsView
 
 if TYPE_CHECKING:
     from bench.results.database import Store
@@ -157,7 +157,7 @@ def _split_by_storage(found: Mapping[_ClassList, list[_Evaluation]]) -> Iterator
 
 
 def _list_view(
-    class_list: _ClassList, frame: pd.DataFrame, hard: Sequence[HardImageView], pictures: Pictures, catalogue: Catalogue
+    class_list: _ClassList, frame: pd.DataFrame, hard: Sequence[HardImage], pictures: Pictures, catalogue: Catalogue
 ) -> ClassListView:
     runs = frame["run_id"].nunique()
     images = (replace(item, uri=pictures.picture(class_list.dataset, item.image)) for item in hard)

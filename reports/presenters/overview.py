@@ -13,7 +13,7 @@ from bench.analysis.leaderboard import HARMONIC, OPEN, Entry, H, Leaderboard
 from bench.analysis.method_choice import positions
 from bench.analysis.metrics.scores import harmonic_mean
 from bench.analysis.paired_average import board_average
-from bench.analysis.ranking import rank_entries
+from bench.analysis.ranking import PairDifference, Standings, rank_entries
 from bench.analysis.seed_scores import seed_scores
 from bench.analysis.statistics.hypothesis_tests import holm
 from bench.analysis.statistics.intervals import MeanTest
@@ -26,12 +26,10 @@ from reports.views import (
     AxisView,
     CommonView,
     DemoSettingsView,
-    DifferenceView,
     MissingRunsView,
     OverviewView,
     PlacedDatasetView,
     RankedMethodView,
-    StandingsView,
 )
 
 SYNTHETIC = "spectrum_"
@@ -69,7 +67,7 @@ def board_overview(
     *,
     anchor: str = "answer",
     groups: Grouping = difficulty_groups,
-    standings: StandingsView | None = None,
+    standings: Standings | None = None,
 ) -> OverviewView:
     """The first screen of a leaderboard made from `runs`.
 
@@ -247,7 +245,7 @@ def _mean(scores: Scores, method: str, dataset: str, measure: str) -> float | No
     return float(np.mean(values)) if values else None
 
 
-def _intervals(tests: Mapping[str, MeanTest] | Mapping[str, DifferenceView]) -> dict[str, tuple[float, float]]:
+def _intervals(tests: Mapping[str, MeanTest] | Mapping[str, PairDifference]) -> dict[str, tuple[float, float]]:
     return {k: (test.low, test.high) for k, test in tests.items() if test.low is not None and test.high is not None}
 
 

@@ -16,7 +16,7 @@ from bench.analysis.build_leaderboard import compared_leaderboard, leaderboard, 
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import HConvention, Leaderboard
 from bench.analysis.seed_scores import Outcomes
-from bench.papers.catalogue import Catalogue
+from bench.papers.catalogue import Catalogue, ExampleImage
 from bench.papers.claims import Claim
 from bench.papers.reproduction import PublishedSettings
 from bench.results.ensemble_weights import constant_weight_outcomes
@@ -26,7 +26,7 @@ from reports.presenters.boards import board_view, minute, provenance
 from reports.presenters.claims import claim_views, reproduction_view
 from reports.presenters.error_analysis import Pictures, error_analysis_view
 from reports.presenters.overview import board_overview
-from reports.views import ErrorAnalysisView, ExampleView, SiteView, UnfinishedView
+from reports.views import ErrorAnalysisView, SiteView, UnfinishedView
 
 if TYPE_CHECKING:
     from bench.results.database import Store
@@ -41,7 +41,7 @@ def site_view(
     generated_at: datetime | None = None,
     protocol: str | None = None,
     convention: HConvention = HConvention.MEAN_OF_H,
-    examples: Callable[[str], tuple[ExampleView, ...]] = lambda _: (),
+    examples: Callable[[str], tuple[ExampleImage, ...]] = lambda _: (),
     claims: Sequence[Claim] = (),
     published: pd.DataFrame | None = None,
     defaults: PublishedSettings | None = None,

@@ -20,13 +20,11 @@ from bench.analysis.difficulty_trend import (
     scaled,
 )
 from bench.analysis.leaderboard import OPEN, H, Leaderboard
+from bench.papers.catalogue import DatasetFacts, DifficultyMeasure, ExampleImage
 from reports.presenters.values import view_of
 from reports.views import (
     ContrastView,
     CovariateView,
-    DatasetView,
-    ExampleView,
-    MeasureView,
     MethodTrendView,
     PanelView,
     SlopeView,
@@ -87,13 +85,15 @@ def measured_datasets(difficulty: pd.DataFrame, backbone: str) -> defaultdict[st
     return found
 
 
-def dataset_view(facts: DatasetView, measured: Measured, examples: tuple[ExampleView, ...]) -> DatasetView:
+def dataset_view(facts: DatasetFacts, measured: Measured, examples: tuple[ExampleImage, ...]) -> DatasetFacts:
     """A dataset of a board; measures without a title come last, under their own name."""
     by_measure: defaultdict[str, dict[str, float]] = defaultdict(dict)
     for (measure, split), value in measured.values.items():
         by_measure[measure][split] = value
     order = [*(known for known in MEASURES if known in by_measure), *sorted(by_measure.keys() - MEASURES.keys())]
-    measures = tuple(MeasureView(measure, MEASURES.get(measure, measure), by_measure[measure]) for measure in order)
+    measures = tuple(
+        DifficultyMeasure(measure, MEASURES.get(measure, measure), by_measure[measure]) for measure in order
+    )
     return replace(facts, n_classes=dict(measured.n_classes), measures=measures, examples=examples)
 
 

@@ -13,6 +13,7 @@ from bench.errors import UsageError
 from bench.papers.catalogue import registered
 from bench.papers.claims import load_claims
 from bench.papers.figures import FIGURE_SETS
+from bench.papers.figures.figure import PaperFigure
 from bench.papers.figures.figure_data import gather_figure_data
 from bench.papers.published_numbers import published_difficulty, published_frame
 from bench.papers.reproduction import published_settings
@@ -26,12 +27,12 @@ from reports.presenters.published import published_site
 from reports.presenters.site import site_view
 from reports.site.images import Gallery, example_images
 from reports.site.run_files import check_page, write_run_files
-from reports.views import FigureView, SiteView
+from reports.views import SiteView
 
 
 def figures_of(
     store: Store, name: str, text_cache: TextCache | None = None, groups: Grouping = difficulty_groups
-) -> tuple[FigureView, ...]:
+) -> tuple[PaperFigure, ...]:
     """The set of figures of that name, a key of FIGURE_SETS, from an up-to-date database and the shards of its runs."""
     shards = Shards(store.runs)
 
@@ -45,7 +46,7 @@ def figures_of(
     return FIGURE_SETS[name](data)
 
 
-def write_figures(figures: Sequence[FigureView], folder: Path) -> list[Path]:
+def write_figures(figures: Sequence[PaperFigure], folder: Path) -> list[Path]:
     """Write every figure that has data as SVG, PDF and PNG files; returns their paths.
 
     Raises:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from bench.papers.catalogue import ExampleImage
 from datasets_registry import BenchError, DatasetSplits, class_halves, get_dataset
-from reports.views import ExampleView
 
 COUNT = 8
 EXAMPLE_SIDE = 96
@@ -19,7 +19,7 @@ _QUALITIES = (75, 50, 30)
 
 
 @lru_cache(maxsize=64)
-def example_images(name: str, data_root: Path | None) -> tuple[ExampleView, ...]:
+def example_images(name: str, data_root: Path | None) -> tuple[ExampleImage, ...]:
     """One test image of each of up to eight classes, evenly over the class list; empty if not available."""
     try:
         splits = get_dataset(name).reader(data_root)
@@ -28,7 +28,7 @@ def example_images(name: str, data_root: Path | None) -> tuple[ExampleView, ...]
         return ()
     for quality in _QUALITIES:
         views = tuple(
-            ExampleView(title.replace("_", " "), picture_uri(picture, side=EXAMPLE_SIDE, quality=quality))
+            ExampleImage(title.replace("_", " "), picture_uri(picture, side=EXAMPLE_SIDE, quality=quality))
             for title, picture in pictures
         )
         if sum(len(view.uri) for view in views) <= LIMIT:

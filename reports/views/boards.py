@@ -3,10 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bench.analysis.leaderboard import Cell, Cost, ExcludedRun, MissingCell
+from bench.analysis.quality import Quality, RankAgreement
+from bench.analysis.ranking import Standings
+from bench.analysis.statistics.intervals import Value
+from bench.papers.catalogue import DatasetFacts
 from reports.views.costs import AnytimeView, CostPointView
 from reports.views.difficulty import TrendsView
-from reports.views.standings import StandingsView
-from reports.views.values import AgreementView, BoardHeading, Cost, NamedDataset, QualityView, SelectionRuleView, Value
+from reports.views.values import BoardHeading, SelectionRuleView
 
 
 @dataclass(frozen=True)
@@ -64,80 +68,6 @@ class EntryView:
 
 
 @dataclass(frozen=True)
-class CellView:
-    """One entry on one dataset.
-
-    Args:
-        scores: by measure, over seeds; empty without runs.
-        n: number of scored seeds, of `expected` seeds.
-        gains: score minus the baseline's on the same dataset; empty for the baseline and if the baseline is missing.
-    """
-
-    dataset: str
-    scores: Mapping[str, Value]
-    n: int
-    expected: int
-    run_ids: tuple[str, ...]
-    gains: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class MeasureView:
-    """One difficulty measure of one dataset, by class split."""
-
-    name: str
-    title: str
-    values: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class ExampleView:
-    """One small image of a dataset, as a data URI, and its class name."""
-
-    title: str
-    uri: str
-
-
-@dataclass(frozen=True)
-class DatasetView(NamedDataset):
-    """Facts about a dataset, its difficulty for the backbone, and a few of its images.
-
-    `overlap` has published statements about its overlap with the backbone's pretraining data.
-    """
-
-    summary: str = ""
-    domain: str = ""
-    licence: str = ""
-    homepage: str = ""
-    n_classes: Mapping[str, int] = field(default_factory=dict)
-    measures: tuple[MeasureView, ...] = ()
-    examples: tuple[ExampleView, ...] = ()
-    overlap: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class MissingView:
-    """A dataset and seed that other entries have and this entry lacks; `error` is set if its run failed."""
-
-    entry: str
-    dataset: str
-    seed: int
-    error: str | None = None
-    run_id: str | None = None
-
-
-@dataclass(frozen=True)
-class ExcludedRunView:
-    """A run that is excluded from the board, with the reason."""
-
-    run_id: str
-    entry: str
-    dataset: str
-    seed: int
-    reason: str
-
-
-@dataclass(frozen=True)
 class BoardView(BoardHeading):
     """All results for one backbone, protocol, number of shots, draw and precision.
 
@@ -167,17 +97,17 @@ class BoardView(BoardHeading):
     n_runs: int
     baseline: str | None
     entries: tuple[EntryView, ...]
-    datasets: tuple[DatasetView, ...]
-    cells: Mapping[tuple[str, str], CellView]
-    missing: tuple[MissingView, ...]
-    excluded: tuple[ExcludedRunView, ...]
-    standings: StandingsView
+    datasets: tuple[DatasetFacts, ...]
+    cells: Mapping[tuple[str, str], Cell]
+    missing: tuple[MissingCell, ...]
+    excluded: tuple[ExcludedRun, ...]
+    standings: Standings
     part_trends: tuple[TrendsView, ...]
     exports: Mapping[str, str]
     source: str | None = None
     support: str = ""
-    quality: tuple[QualityView, ...] = ()
-    agreement: tuple[AgreementView, ...] = ()
+    quality: tuple[Quality, ...] = ()
+    agreement: tuple[RankAgreement, ...] = ()
     costs: tuple[CostPointView, ...] = ()
     anytime: AnytimeView | None = None
     selection: tuple[SelectionRuleView, ...] = ()

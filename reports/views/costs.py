@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from reports.views.values import Value
+from bench.analysis.learning_curves import AnytimeCurve
+from bench.analysis.statistics.intervals import Value
 
 
 @dataclass(frozen=True)
@@ -27,36 +28,6 @@ class CostPointView:
 
 
 @dataclass(frozen=True)
-class AnytimePointView:
-    """An entry after a share of its training, averaged over its runs.
-
-    Args:
-        share: of the epochs, in (0, 1].
-        seconds: preparation and training up to this point.
-        steps: of the optimiser.
-        value: the measure that orders the board, averaged as on the board.
-    """
-
-    share: float
-    seconds: float
-    steps: float
-    value: float
-
-
-@dataclass(frozen=True)
-class AnytimeCurveView:
-    """The curve of one entry, by increasing share, over all its counted runs.
-
-    `converged_at` is the first point from which the curve stays near its final value.
-    """
-
-    entry: str
-    points: tuple[AnytimePointView, ...]
-    converged_at: AnytimePointView
-    run_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class AnytimeView:
     """The curves of a board.
 
@@ -66,7 +37,7 @@ class AnytimeView:
         margin: largest distance from the final value that counts as converged, a fraction.
     """
 
-    curves: tuple[AnytimeCurveView, ...]
+    curves: tuple[AnytimeCurve, ...]
     without: tuple[str, ...]
     baseline: float | None
     margin: float

@@ -3,30 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class PairView:
-    """A confusion: `count` of the `n` images of class `label` were classified as `predicted`, over all runs."""
-
-    label: int
-    predicted: int
-    count: int
-    n: int
-
-
-@dataclass(frozen=True)
-class HardImageView:
-    """An image, how many of the `runs` misclassify it, and their most frequent prediction (`taken_for`).
-
-    `uri` is a thumbnail, None if the image is not available.
-    """
-
-    image: str
-    label: int
-    wrong: int
-    runs: int
-    taken_for: int
-    uri: str | None = None
+from bench.analysis.error_analysis import Confusion, HardImage
 
 
 @dataclass(frozen=True)
@@ -48,8 +25,8 @@ class ClassListView:
     names: tuple[str, ...]
     n_images: int
     n_runs: int
-    pairs: tuple[PairView, ...]
-    images: tuple[HardImageView, ...]
+    pairs: tuple[Confusion, ...]
+    images: tuple[HardImage, ...]
 
     def name(self, label: int) -> str:
         """Name of a class, or its number if names are unknown."""
@@ -69,7 +46,7 @@ class RunErrorsView:
     seed: int
     right: int
     right_by_class: tuple[int, ...]
-    pairs: tuple[PairView, ...]
+    pairs: tuple[Confusion, ...]
     tops: tuple[tuple[tuple[int, float], ...], ...]
 
 
@@ -90,7 +67,7 @@ class EntryErrorsView:
     sizes: tuple[int, ...]
     taken_for: tuple[int | None, ...]
     n_classes: int
-    pairs: tuple[PairView, ...]
+    pairs: tuple[Confusion, ...]
     runs: tuple[RunErrorsView, ...]
 
 

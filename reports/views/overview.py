@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bench.papers.catalogue import NamedDataset
 from reports.views.difficulty import AxisView
-from reports.views.values import NamedDataset
 
 
 @dataclass(frozen=True)

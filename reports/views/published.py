@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bench.papers.catalogue import NamedDataset
+from bench.papers.reproduction import ReproductionRow
 from reports.views.difficulty import TrendsView
-from reports.views.values import BoardHeading, NamedDataset
+from reports.views.values import BoardHeading
 
 
 @dataclass(frozen=True)
@@ -44,49 +46,13 @@ class ClaimView:
 
 
 @dataclass(frozen=True)
-class ReproductionRowView:
-    """One published number and ours.
-
-    Args:
-        published: the printed number as a fraction.
-        ours: mean over our `n` seeds.
-        difference: ours minus published, with the 95 % interval `low` to `high`, None for one seed.
-        p: p value of the equivalence test, None for one seed.
-        seeds_needed: seeds needed to detect the difference from the nearer margin with power 0.8; None if the verdict
-            is settled or the number cannot be computed.
-        sources: all sources that print this number; they may be copies of one another.
-        note: known errors of the printed number, and how our protocol differs.
-    """
-
-    entry: str
-    method: str
-    backbone: str
-    protocol: str
-    shots: int
-    dataset: str
-    split: str
-    published: float
-    ours: float
-    difference: float
-    low: float | None
-    high: float | None
-    p: float | None
-    n: int
-    verdict: str
-    seeds_needed: int | None
-    sources: tuple[str, ...]
-    note: str
-    run_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class ReproductionView:
     """All published numbers that match these runs, largest differences first, with the number of rows by verdict.
 
     Differences up to `margin`, a fraction, count as equal. `unmatched` entries have no published numbers.
     """
 
-    rows: tuple[ReproductionRowView, ...]
+    rows: tuple[ReproductionRow, ...]
     counts: Mapping[str, int]
     margin: float
     unmatched: tuple[str, ...]

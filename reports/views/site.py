@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, field
 
+from bench.boards.build import BoardSubmission
+from bench.papers.figures.figure import PaperFigure
 from reports.views.boards import BoardView
 from reports.views.error_analysis import ErrorAnalysisView
-from reports.views.figures import FigureView
 from reports.views.overview import OverviewView
 from reports.views.published import ClaimView, PublishedBoardView, ReproductionView, SourceView
-from reports.views.values import SubmissionView
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ class SiteView:
     facts: tuple[tuple[str, str], ...] = ()
     claims: tuple[ClaimView, ...] = ()
     reproduction: ReproductionView | None = None
-    figures: tuple[FigureView, ...] = ()
+    figures: tuple[PaperFigure, ...] = ()
     error_analysis: ErrorAnalysisView = field(default_factory=ErrorAnalysisView)
     published_boards: tuple[PublishedBoardView, ...] = ()
     sources: tuple[SourceView, ...] = ()
     unfinished: tuple[UnfinishedView, ...] = ()
-    submissions: tuple[SubmissionView, ...] = ()
+    submissions: tuple[BoardSubmission, ...] = ()

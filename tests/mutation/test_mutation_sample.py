@@ -54,8 +54,8 @@ def test_the_sample_is_spread_over_all_files_and_compiles() -> None:
 def test_every_mutated_file_has_tests() -> None:
     for file in mutated_files():
         assert all((ROOT / path).exists() for path in paths_of_tests(file))
-    assert paths_of_tests("bench/analysis/statistics/ranks.py") == [
-        "tests/bench/analysis/statistics/test_ranks.py",
+    assert paths_of_tests("bench/analysis/statistics/power.py") == [
+        "tests/bench/analysis/statistics/test_power.py",
         "tests/bench/analysis/statistics",
     ]
 

@@ -5,13 +5,13 @@ import pytest
 from report_sample import catalogue, difficulty_frame, runs_frame
 
 import reports.charts.figures as figures
+from bench.papers.figures.figure import FigurePoint, PaperFigure
 from reports import figure_file
 from reports.charts.costs import cost_axes, cost_svg
 from reports.charts.figures import figure_svg
 from reports.charts.hero import percent_scale
 from reports.charts.plot import linear_axis, log_axis
 from reports.presenters.site import site_view
-from reports.views import FigurePoint, FigureView
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_names_in_charts_stay_text(board):
     svg = cost_svg(replace(board, entries=entries), "train_seconds")
     assert "<b" not in svg
     assert "&lt;b onmouseover" in svg
-    figure = FigureView("f", evil, evil, evil, "line", (FigurePoint(evil, evil, 1.0, 2.0, 1.0, 3.0, 3, ("a",)),))
+    figure = PaperFigure("f", evil, evil, evil, "line", (FigurePoint(evil, evil, 1.0, 2.0, 1.0, 3.0, 3, ("a",)),))
     assert "<b" not in figure_svg(figure)
 
 
@@ -54,9 +54,9 @@ def test_memory_is_shown_only_where_every_method_has_it():
 
 
 FIGURES = [
-    FigureView("few", "Few", "Fig. 1", "", "line", (), x_title="Shots", x_log=True),
-    FigureView("names", "Names", "Fig. 2", "", "bar", (), order=("a", "b", "c")),
-    FigureView("own", "Own scales", "Fig. 3", "", "point", (), y_title="Seconds", own_y=True),
+    PaperFigure("few", "Few", "Fig. 1", "", "line", (), x_title="Shots", x_log=True),
+    PaperFigure("names", "Names", "Fig. 2", "", "bar", (), order=("a", "b", "c")),
+    PaperFigure("own", "Own scales", "Fig. 3", "", "point", (), y_title="Seconds", own_y=True),
 ]
 
 
@@ -83,7 +83,7 @@ def test_a_figure_shows_every_point_and_becomes_a_file_of_each_kind(figure, pane
 
 def test_control_characters_in_a_name_do_not_stop_the_files():
     evil = "a\x1b]0;owned\x07\x00\ufffe b <i>"
-    odd = FigureView("f", evil, evil, evil, "line", (FigurePoint(evil, evil, 1.0, 2.0, 1.0, 3.0, 3, ("a",)),))
+    odd = PaperFigure("f", evil, evil, evil, "line", (FigurePoint(evil, evil, 1.0, 2.0, 1.0, 3.0, 3, ("a",)),))
     assert figure_file(odd, "pdf").startswith(b"%PDF")
     assert figure_file(odd, "png").startswith(b"\x89PNG")
     ElementTree.fromstring(figure_file(odd, "svg"))
@@ -93,7 +93,7 @@ def test_control_characters_in_a_name_do_not_stop_the_files():
 def test_a_renderer_that_crashes_is_an_error_and_not_the_end(crash, monkeypatch, tmp_path):
     (tmp_path / "crashing.py").write_text(crash)
     monkeypatch.setattr(figures, "_CONVERTER", tmp_path / "crashing.py")
-    figure = FigureView("f", "t", "x", "y", "line", (FigurePoint("p", "s", 1.0, 2.0, 1.0, 3.0, 3, ("a",)),))
+    figure = PaperFigure("f", "t", "x", "y", "line", (FigurePoint("p", "s", 1.0, 2.0, 1.0, 3.0, 3, ("a",)),))
     with pytest.raises(RuntimeError, match="renderer of PDF files failed: (exit code -6|ValueError: no such font)"):
         figure_file(figure, "pdf")
 

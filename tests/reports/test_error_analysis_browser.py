@@ -9,14 +9,13 @@ pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import find_chromium
 from worlds import make_world
 
-from bench.papers.catalogue import Catalogue
+from bench.papers.catalogue import Catalogue, DatasetFacts
 from bench.results.database import fresh_store
 from bench.results.method_sheets import MethodSheet
 from reports import render_site
 from reports.presenters.site import site_view
 from reports.site.development_server import serve_folder
 from reports.site.run_files import write_run_files
-from reports.views import DatasetView
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 
@@ -32,7 +31,7 @@ CATALOGUE = Catalogue(
         "coop": MethodSheet("coop", "CoOp", "text prompt"),
         "apex": MethodSheet("apex", "APEX", "ensemble"),
     },
-    datasets={"dtd": DatasetView("dtd", "DTD"), "eurosat": DatasetView("eurosat", "EuroSAT")},
+    datasets={"dtd": DatasetFacts("dtd", "DTD"), "eurosat": DatasetFacts("eurosat", "EuroSAT")},
 )
 
 

@@ -22,11 +22,10 @@ from bench.analysis.difficulty_trend import fit_trend
 from bench.analysis.paired_average import over_datasets
 from bench.analysis.seed_scores import seed_scores
 from bench.analysis.table_exports import export_table, to_csv, to_latex, to_markdown
-from bench.papers.catalogue import Catalogue
+from bench.papers.catalogue import Catalogue, DatasetFacts
 from reports import render_site
 from reports.presenters.site import site_view
 from reports.sentences import interval, points
-from reports.views import DatasetView
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 
@@ -260,7 +259,7 @@ def url_with_name(runs, tmp_path_factory):
 
     @cache
     def url_with_name(name):
-        names = Catalogue(datasets={"dtd": DatasetView("dtd", name)}) if name else catalogue()
+        names = Catalogue(datasets={"dtd": DatasetFacts("dtd", name)}) if name else catalogue()
         chosen = runs.assign(method=runs["method"].replace("coop", name)) if name else runs
         view = site_view(chosen, difficulty_frame(), names, package_version="0")
         return render_site(view, tmp_path_factory.mktemp("named") / "a.html").as_uri()

@@ -1,7 +1,8 @@
 import pytest
 
 from bench.analysis.statistics.intervals import Estimate
-from reports import _format, percent
+from bench.analysis.table_exports import percent
+from reports import _format
 from reports._interval_bars import interval_bars
 
 

@@ -8,13 +8,12 @@ import pytest
 from page_data import block_of, evidence_of
 from report_sample import BACKBONE, catalogue, curves_frame, difficulty_frame, runs_frame
 
-from bench.papers.catalogue import Catalogue
+from bench.papers.catalogue import Catalogue, DatasetFacts
 from bench.results.method_sheets import MethodSheet
 from reports import render_site
 from reports.parts.leaderboard import badges
 from reports.presenters.site import site_view
 from reports.render import json_island
-from reports.views import DatasetView
 
 EVIL = "</script><script>alert('x')</script><b onmouseover=alert(1)>&\u2028"
 
@@ -175,7 +174,7 @@ def test_names_and_messages_from_outside_stay_text(tmp_path):
     difficulty = difficulty_frame().assign(backbone=EVIL)
     names = Catalogue(
         methods={"coop": MethodSheet("coop", EVIL, EVIL, EVIL, EVIL)},
-        datasets={"dtd": DatasetView("dtd", EVIL, EVIL, EVIL, EVIL, f"javascript:{EVIL}")},
+        datasets={"dtd": DatasetFacts("dtd", EVIL, EVIL, EVIL, EVIL, f"javascript:{EVIL}")},
     )
     text = render_site(site_view(runs, difficulty, names, package_version=EVIL), tmp_path / "a.html").read_text("utf-8")
     tags = Tags(text).tags

@@ -9,9 +9,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from bench.papers.catalogue import Catalogue
+from bench.papers.catalogue import Catalogue, DatasetFacts
 from bench.results.method_sheets import MethodSheet
-from reports.views import DatasetView
 
 BACKBONE = "ViT-B-16.openai"
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -51,7 +50,7 @@ def catalogue() -> Catalogue:
             for name, (title, family, *_) in METHODS.items()
         },
         datasets={
-            name: DatasetView(
+            name: DatasetFacts(
                 name,
                 title,
                 f"Photographs of {domain}.",

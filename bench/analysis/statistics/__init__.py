@@ -4,7 +4,6 @@
   images and seeds.
 - `mcnemar`, `equivalence`: paired tests. `holm`, `rank_ranges`: many tests at once.
 - `seeds_needed`, `grouped_power`, `detectable_difference`, `grouped_seeds_needed`: power.
-- `friedman`, `critical_difference`, `elo_ratings`, `win_rates`: methods over several datasets.
 - `spearman`, `random_orders`, `kendall_tau`: rank correlation.
 
 Example:

@@ -28,10 +28,3 @@ from .power import detectable_difference as detectable_difference
 from .power import grouped_power as grouped_power
 from .power import grouped_seeds_needed as grouped_seeds_needed
 from .power import seeds_needed as seeds_needed
-from .ranks import CriticalDifference as CriticalDifference
-from .ranks import Friedman as Friedman
-from .ranks import critical_difference as critical_difference
-from .ranks import friedman as friedman
-from .ratings import Rating as Rating
-from .ratings import elo_ratings as elo_ratings
-from .ratings import win_rates as win_rates

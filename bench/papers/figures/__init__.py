@@ -11,6 +11,7 @@ from bench.papers.figures.ensembles import (
     sides_by_dataset,
     sides_by_group,
 )
+from bench.papers.figures.figure import PaperFigure
 from bench.papers.figures.figure_data import FigureData, LoadPredictions, gather_figure_data
 from bench.papers.figures.prompts_and_adapters import (
     accuracy_over_epochs,
@@ -20,12 +21,11 @@ from bench.papers.figures.prompts_and_adapters import (
     gap_versus_shots,
 )
 from bench.papers.figures.separability import separability_with_difficulty
-from reports.views import FigureView
 
 __all__ = ["FIGURE_SETS", "FigureData", "LoadPredictions", "apex_figures", "gather_figure_data"]
 
 
-def apex_figures(data: FigureData) -> tuple[FigureView, ...]:
+def apex_figures(data: FigureData) -> tuple[PaperFigure, ...]:
     """The figures and ensemble tables of the APEX paper (EMNLP 2024)."""
     runs = EnsembleRuns(data)
     return (
@@ -44,5 +44,5 @@ def apex_figures(data: FigureData) -> tuple[FigureView, ...]:
     )
 
 
-FIGURE_SETS: Mapping[str, Callable[[FigureData], tuple[FigureView, ...]]] = {"apex": apex_figures}
+FIGURE_SETS: Mapping[str, Callable[[FigureData], tuple[PaperFigure, ...]]] = {"apex": apex_figures}
 """Sets of figures by the name that `etl-bench report --figures` takes."""

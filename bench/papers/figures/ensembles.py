@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from bench.papers.figures.figure import FigurePoint, PaperFigure
 from bench.papers.figures.figure_data import FigureData, estimate_point, over_seeds
 from bench.record import Branches, Predictions
 from bench.results.ensemble_weights import BETAS, FIXED, SIDES, Floats, adaptive_weight, blended_accuracy, fixed_weight
-from reports.views import FigurePoint, FigureView
 
 AVERAGE = "Average"
 NEW = "new"
@@ -69,11 +69,11 @@ class EnsembleRuns:
 
     def view(
         self, name: str, title: str, source: str, caption: str, *, points: Sequence[FigurePoint], **fields: Any
-    ) -> FigureView:
-        """A figure of new classes, with its missing runs; `fields` are other fields of `FigureView`."""
+    ) -> PaperFigure:
+        """A figure of new classes, with its missing runs; `fields` are other fields of `PaperFigure`."""
         lacking = [dataset for dataset in self.data.datasets if dataset not in self.predictions]
         titles = ", ".join(map(self.data.title, lacking))
-        return FigureView(
+        return PaperFigure(
             name=name,
             title=title,
             source=source,
@@ -90,7 +90,7 @@ def _fixed(weight: float) -> Weight:
     return lambda branches: fixed_weight(branches, weight)
 
 
-def distance_versus_best_weight(runs: EnsembleRuns) -> FigureView:
+def distance_versus_best_weight(runs: EnsembleRuns) -> PaperFigure:
     """The best fixed weight on each dataset against the distance of its new classes from the training classes."""
     points = []
     for dataset, some in runs.predictions.items():
@@ -113,7 +113,7 @@ def distance_versus_best_weight(runs: EnsembleRuns) -> FigureView:
     )
 
 
-def fixed_and_adaptive(runs: EnsembleRuns) -> FigureView:
+def fixed_and_adaptive(runs: EnsembleRuns) -> PaperFigure:
     """Table 1: some fixed weights and the adaptive weight on each dataset."""
     shown: dict[str, Weight] = {f"fixed {w:g}": _fixed(w) for w in (0.0, 0.3, 0.5, 1.0)} | {"adaptive": adaptive_weight}
     return runs.view(
@@ -133,21 +133,21 @@ def fixed_and_adaptive(runs: EnsembleRuns) -> FigureView:
     )
 
 
-def sides_by_group(runs: EnsembleRuns) -> FigureView:
+def sides_by_group(runs: EnsembleRuns) -> PaperFigure:
     """Table 5: the side that is blended, on the easy and on the hard datasets."""
     groups = zip(("Easy", "Hard"), runs.data.groups, strict=True)
     complete = [(name, group) for name, group in groups if group and set(group) <= set(runs.predictions)]
     return _sides(runs, "apex-table5-sides-by-group", "on easy and on hard datasets", "APEX, Table 5", complete)
 
 
-def sides_by_dataset(runs: EnsembleRuns) -> FigureView:
+def sides_by_dataset(runs: EnsembleRuns) -> PaperFigure:
     """Table 7: the blended side on each dataset."""
     return _sides(runs, "apex-table7-sides-by-dataset", "on each dataset", "APEX, Table 7", runs.panels)
 
 
 def _sides(
     runs: EnsembleRuns, name: str, where: str, source: str, panels: Iterable[tuple[str, Sequence[str]]]
-) -> FigureView:
+) -> PaperFigure:
     points = [runs.point(panel, names, side, side, adaptive_weight, side) for panel, names in panels for side in SIDES]
     return runs.view(
         name,
@@ -161,7 +161,7 @@ def _sides(
     )
 
 
-def sharpness(runs: EnsembleRuns) -> FigureView:
+def sharpness(runs: EnsembleRuns) -> PaperFigure:
     """Table 12: how sharply the weight decreases with distance."""
     datasets = list(runs.predictions)
     return runs.view(
@@ -178,7 +178,7 @@ def sharpness(runs: EnsembleRuns) -> FigureView:
     )
 
 
-def fixed_weights(runs: EnsembleRuns) -> FigureView:
+def fixed_weights(runs: EnsembleRuns) -> PaperFigure:
     """Table 13: every fixed weight on every dataset, and on average."""
     points = []
     for panel, datasets in runs.panels:

@@ -14,8 +14,8 @@ from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import Cell, Entry, Leaderboard
 from bench.analysis.statistics.intervals import Estimate, student_t
 from bench.papers.catalogue import Catalogue
+from bench.papers.figures.figure import FigurePoint
 from bench.record import Predictions
-from reports.views import FigurePoint
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,8 +6,8 @@ from typing import Any
 
 from bench.analysis.leaderboard import Cell, Entry
 from bench.analysis.statistics.intervals import Estimate, student_t
+from bench.papers.figures.figure import FigurePoint, PaperFigure
 from bench.papers.figures.figure_data import PANELS, SHOTS, FigureData, estimate_point, over_seeds
-from reports.views import FigurePoint, FigureView
 
 PROMPTS = ("deep_text_prompts", "ivlp", "vpt")
 """TPT, VPT+TPT and VPT in the paper."""
@@ -24,7 +24,7 @@ KINDS = {"low_rank": "linear, low rank", "bottleneck": "non-linear bottleneck"}
 FULL = "linear, full rank"
 
 
-def gap_versus_shots(data: FigureData) -> FigureView:
+def gap_versus_shots(data: FigureData) -> PaperFigure:
     """Base minus new accuracy over shots, one panel per dataset."""
 
     def gap(method: str, cell: Cell) -> list[tuple[str, Estimate]]:
@@ -42,7 +42,7 @@ def gap_versus_shots(data: FigureData) -> FigureView:
     )
 
 
-def accuracy_over_shots(data: FigureData) -> FigureView:
+def accuracy_over_shots(data: FigureData) -> PaperFigure:
     """Base and new accuracy over shots, one panel per dataset."""
     return _over_shots(
         data,
@@ -56,7 +56,7 @@ def accuracy_over_shots(data: FigureData) -> FigureView:
 
 def _over_shots(
     data: FigureData, estimates: Callable[[str, Cell], list[tuple[str, Estimate]]], **fields: Any
-) -> FigureView:
+) -> PaperFigure:
     """A figure over shots with the missing runs; `estimates` gives the series and values of a method in one cell."""
     points = [
         estimate_point(data.title(dataset), series, shots, estimate, cell.run_ids)
@@ -76,7 +76,7 @@ def _over_shots(
         if lacking:
             missing.append(f"{data.method(method)}: {', '.join(map(str, lacking))} shots on all datasets.")
             commands.append(data.command([method], data.datasets, lacking))
-    return FigureView(
+    return PaperFigure(
         kind="line",
         x_title="Shots",
         points=tuple(points),
@@ -87,7 +87,7 @@ def _over_shots(
     )
 
 
-def accuracy_over_epochs(data: FigureData) -> FigureView:
+def accuracy_over_epochs(data: FigureData) -> PaperFigure:
     """Base and new accuracy over the epochs that all seeds recorded, one panel per dataset."""
     points: list[FigurePoint] = []
     lacking: list[str] = []
@@ -100,7 +100,7 @@ def accuracy_over_epochs(data: FigureData) -> FigureView:
             lacking.append(method)
     order = [data.title(dataset) for dataset in data.datasets]
     missing = f"No accuracy during training on some dataset: {', '.join(map(data.method, lacking))}."
-    return FigureView(
+    return PaperFigure(
         name="apex-fig3-epochs",
         title="Base and new classes during training",
         source="APEX, Figure 3",
@@ -130,7 +130,7 @@ def _epoch_points(data: FigureData, method: str, cell: Cell) -> list[FigurePoint
     ]
 
 
-def component_groups(data: FigureData) -> FigureView:
+def component_groups(data: FigureData) -> PaperFigure:
     """Prompts and adapters, alone and combined, on easy and on hard datasets."""
     points, missing = [], []
     easy, hard = data.groups
@@ -150,7 +150,7 @@ def component_groups(data: FigureData) -> FigureView:
     if lacking:
         missing.append(f"Not run on all of these datasets: {', '.join(map(data.method, lacking))}.")
     groups = f"easy: {', '.join(map(data.title, easy))} and hard: {', '.join(map(data.title, hard))}"
-    return FigureView(
+    return PaperFigure(
         name="apex-fig6-components",
         title="Prompts and adapters on easy and on hard datasets",
         source="APEX, Figure 6",
@@ -164,7 +164,7 @@ def component_groups(data: FigureData) -> FigureView:
     )
 
 
-def adapter_ranks(data: FigureData) -> FigureView:
+def adapter_ranks(data: FigureData) -> PaperFigure:
     """APEX with low-rank linear and with bottleneck adapters, over their inner width."""
     board = data.main
     entries = [entry for entry in board.entries if entry.method == "apex" and entry.complete] if board else []
@@ -179,7 +179,7 @@ def adapter_ranks(data: FigureData) -> FigureView:
     ]
     have = {(kind, rank) for _, kind, rank in swept}
     lacking = {kind: [rank for rank in RANKS if (kind, rank) not in have] for kind in KINDS}
-    return FigureView(
+    return PaperFigure(
         name="apex-fig10-adapter-ranks",
         title="Inner width of the text adapter",
         source="APEX, Figures 10 and 11",

@@ -1,7 +1,7 @@
 """Difficulty of datasets before any training: APEX's Figure 5 (Tables 16 and 17)."""
 
+from bench.papers.figures.figure import FigurePoint, PaperFigure
 from bench.papers.figures.figure_data import RTD, FigureData
-from reports.views import FigurePoint, FigureView
 
 SEPARABILITY = {
     "separability_pairwise": "Class separability, pairwise",
@@ -9,7 +9,7 @@ SEPARABILITY = {
 }
 
 
-def separability_with_difficulty(data: FigureData) -> FigureView:
+def separability_with_difficulty(data: FigureData) -> PaperFigure:
     """Separability of the image features of each dataset, by rising transfer difficulty."""
     panels = {**SEPARABILITY, RTD: "Relative transfer difficulty"}
     points = [
@@ -19,7 +19,7 @@ def separability_with_difficulty(data: FigureData) -> FigureView:
         if (dataset, "all", measure) in data.measures
     ]
     unknown = [dataset for dataset in data.datasets if data.rtd(dataset) is None]
-    return FigureView(
+    return PaperFigure(
         name="apex-fig5-separability",
         title="Class separability of the datasets, from easy to hard",
         source="APEX, Figure 5, Tables 16 and 17",

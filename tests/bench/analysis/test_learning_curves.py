@@ -9,11 +9,10 @@ from fake_runner import make_record, make_score, make_spec
 
 from bench.analysis.build_leaderboard import leaderboard, settings
 from bench.analysis.leaderboard import HConvention, Leaderboard
-from bench.analysis.learning_curves import convergence, entries_without_curve, learning_curves
+from bench.analysis.learning_curves import AnytimePoint, convergence, entries_without_curve, learning_curves
 from bench.record import CurvePoint
 from bench.results.database import Store
 from bench.results.shards import Shards
-from reports.views import AnytimePointView
 
 BASE = {("a", 1): 0.6, ("a", 2): 0.8, ("b", 1): 0.5, ("b", 2): 0.7}
 NEW = {("a", 1): 0.5, ("a", 2): 0.3, ("b", 1): 0.9, ("b", 2): 0.8}
@@ -114,5 +113,5 @@ def test_incomplete_entries_have_no_curve(tmp_path: Path):
     ],
 )
 def test_a_curve_has_converged_where_it_stays_near_its_end(values: list[float], converged: int):
-    points = tuple(AnytimePointView((i + 1) / 3, float(i), float(i), value) for i, value in enumerate(values))
+    points = tuple(AnytimePoint((i + 1) / 3, float(i), float(i), value) for i, value in enumerate(values))
     assert convergence(points) is points[converged]

@@ -39,15 +39,6 @@ def test_incomplete_entries_are_not_ranked(found):
     order, _ = found
     assert set(order.ranks).isdisjoint({"maple", "cocoop"})
     assert len(order.pairs) == 6 * 5
-    assert set(order.critical.entries) == set(order.ranks)
-
-
-def test_win_rates_and_ranks_are_of_the_same_table(found):
-    order, _ = found
-    average = dict(zip(order.critical.entries, order.critical.ranks, strict=True))
-    for name in order.ranks:
-        lost = sum(1 - order.wins[name, other] for other in order.ranks if other != name)
-        assert average[name] == pytest.approx(1 + lost)
 
 
 def test_a_transfer_board_compares_targets_and_not_the_source(tmp_path):
@@ -73,6 +64,5 @@ def test_the_page_shows_ranges_of_ranks_and_what_is_missing():
     assert "no difference can be tested" in order.notes[0]
     lone = frame[(frame["method"] == "coop") & (frame["dataset"] == "dtd")]
     order = site_view(lone, difficulty_frame(), catalogue(), package_version="0").boards[0].standings
-    assert order.critical is None
     assert "there is no comparison yet" in order.notes[0]
     assert not any("tested" in note for note in order.notes), "one method has no differences"

@@ -7,10 +7,9 @@ from worlds import make_world
 
 from bench.analysis.build_leaderboard import leaderboard, settings
 from bench.papers.published_numbers import published_frame
-from bench.papers.reproduction import Verdict, compare_with_published, count_verdicts
+from bench.papers.reproduction import ReproductionRow, Verdict, compare_with_published, count_verdicts
 from bench.results.database import fresh_store
 from datasets_registry import EvalProtocol
-from reports.views import ReproductionRowView
 
 
 def printed(**changes) -> dict[str, object]:
@@ -24,7 +23,7 @@ def table(*rows: dict[str, object]) -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"shots": "Int64"})
 
 
-def made(folder: Path, published: pd.DataFrame, rates=None, **options) -> list[ReproductionRowView]:
+def made(folder: Path, published: pd.DataFrame, rates=None, **options) -> list[ReproductionRow]:
     """Ours: exact accuracies (no image noise between seeds) around a true rate."""
     defaults = options.pop("defaults", None)
     make_world(folder, rates or {"coop": {"dtd": {"base": 0.8, "new": 0.6}}}, backbone="ViT-B-16.openai", **options)
@@ -33,7 +32,7 @@ def made(folder: Path, published: pd.DataFrame, rates=None, **options) -> list[R
     return compare_with_published(boards, runs, published, defaults=defaults)
 
 
-def with_scores(folder: Path, values: list[float], published: float, **options) -> ReproductionRowView:
+def with_scores(folder: Path, values: list[float], published: float, **options) -> ReproductionRow:
     """One row with chosen accuracies of our seeds."""
     make_world(folder, {"coop": {"dtd": {"base": 0.8, "new": 0.6}}}, backbone="ViT-B-16.openai",
                seeds=range(1, len(values) + 1), images=20)  # fmt: skip

@@ -14,10 +14,18 @@ from worlds import make_world
 from bench.analysis.build_leaderboard import leaderboard, settings
 from bench.analysis.leaderboard import HConvention
 from bench.analysis.ranking import rank_entries
-from bench.analysis.table_exports import Mark, dataset_rows, dataset_table, export_table, to_csv, to_latex, to_markdown
+from bench.analysis.table_exports import (
+    Mark,
+    dataset_rows,
+    dataset_table,
+    export_table,
+    percent,
+    to_csv,
+    to_latex,
+    to_markdown,
+)
 from bench.cli.report import report
 from bench.results.database import fresh_store
-from reports import percent
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from simulated_submissions import FACTS, Draft, Run, honest_runs, simulated_run
 
+from bench.api.board import BuiltBoard as Built
+from bench.api.board import build_board
 from bench.boards.board_runs import draw_runs, read_verified, write_verified
-from bench.boards.build import BoardRequest, Built, build_board
+from bench.boards.build import BoardRequest
 from bench.boards.submissions.check import OwnChecks
 from bench.boards.summary import read_summary
 from bench.errors import BoardError

@@ -18,7 +18,8 @@ from hostile_submissions import HOSTILE
 from places import ROOT
 from simulated_submissions import FACTS, Draft, simulated_run, with_predictions
 
-from bench.boards.build import BoardRequest, build_board
+from bench.api.board import build_board
+from bench.boards.build import BoardRequest
 from bench.boards.template import write_template
 from bench.errors import BoardError
 

@@ -10,11 +10,10 @@ from worlds import make_world
 from bench.analysis.leaderboard import HConvention
 from bench.api.results import installed_methods
 from bench.cli.export import export
-from bench.papers.catalogue import Catalogue, registered
+from bench.papers.catalogue import Catalogue, DatasetFacts, registered
 from bench.results.database import fresh_store
 from methods import get_method
 from reports.presenters.site import site_view
-from reports.views import DatasetView
 
 
 @pytest.fixture(scope="module")
@@ -115,14 +114,14 @@ def test_the_newest_measurement_of_a_dataset_wins():
 
 
 def test_a_dial_setting_has_the_facts_of_its_dial():
-    facts = Catalogue(datasets={"spectrum": DatasetView("spectrum", "Spectrum", domain="synthetic images")}).dataset(
+    facts = Catalogue(datasets={"spectrum": DatasetFacts("spectrum", "Spectrum", domain="synthetic images")}).dataset(
         "spectrum:blur=2"
     )
     assert (facts.title, facts.domain) == ("spectrum:blur=2", "synthetic images")
 
 
 def test_a_dataset_with_fewer_test_images_keeps_its_title():
-    names = Catalogue(datasets={"spectrum_blur": DatasetView("spectrum_blur", "Spectrum Blur")})
+    names = Catalogue(datasets={"spectrum_blur": DatasetFacts("spectrum_blur", "Spectrum Blur")})
     facts = names.dataset("spectrum_blur:test=10")
     assert (facts.name, facts.title) == ("spectrum_blur:test=10", "Spectrum Blur")
 

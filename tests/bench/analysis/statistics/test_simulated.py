@@ -10,7 +10,6 @@ from scipy.special import ndtr
 from bench.analysis.statistics.hypothesis_tests import equivalence, holm, mcnemar_p, rank_ranges
 from bench.analysis.statistics.intervals import MeanTest, grouped_t, student_t, two_way_bootstrap
 from bench.analysis.statistics.power import detectable_difference
-from bench.analysis.statistics.ratings import bradley_terry, elo_ratings
 
 
 @pytest.mark.parametrize("n", [3, 5])
@@ -151,17 +150,3 @@ def test_equivalence_is_claimed_at_the_margin_in_at_most_5_percent_and_inside_it
     inside = [equivalence(list(row), margin=0.01) for row in draw.normal(0.0, 0.002, (500, 3))]
     assert np.mean([test.equal() for test in edge]) <= 0.06
     assert np.mean([test.equal() for test in inside]) >= 0.8
-
-
-def test_bradley_terry_recovers_the_strengths():
-    true = np.array([0.8, 0.2, -0.3, -0.7])
-    chance = 1 / (1 + np.exp(true[None] - true[:, None]))
-    wins = np.triu(np.random.default_rng(9).binomial(4000, chance), 1)
-    wins = wins + np.tril(4000 - wins.T, -1)
-    assert bradley_terry(wins) == pytest.approx(true - true.mean(), abs=0.08)
-
-
-def test_equal_methods_have_overlapping_ratings():
-    draw = np.random.default_rng(10)
-    found = elo_ratings(["a", "b", "c"], draw.normal(size=(11, 3)), generator=draw)
-    assert max(rating.low for rating in found) <= min(rating.high for rating in found)

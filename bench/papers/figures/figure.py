@@ -1,4 +1,4 @@
-"""Figures of a paper, plotted from runs."""
+"""A figure of a paper as plain values, plotted from runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class FigurePoint:
 
 
 @dataclass(frozen=True)
-class FigureView:
+class PaperFigure:
     """One figure.
 
     Args:

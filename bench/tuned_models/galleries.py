@@ -4,7 +4,7 @@ import base64
 import heapq
 import io
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
@@ -13,7 +13,47 @@ from bench._util.words import counted
 from bench.experiment.model_file import ModelInfo
 from bench.tuned_models.explanation import small_picture
 from bench.tuned_models.label_suggestions import Suggestions
-from reports import GalleryImage, GalleryView, render_gallery
+
+
+@dataclass(frozen=True)
+class GalleryImage:
+    """One predicted image.
+
+    Args:
+        picture: its thumbnail as a data address.
+        others: the next classes with their probabilities.
+        unlike: whether it is unlike the images that the model was trained on.
+        note: a line below the classes.
+    """
+
+    name: str
+    picture: str
+    label: str
+    probability: float
+    others: tuple[tuple[str, float], ...] = ()
+    unlike: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class GalleryView:
+    """A page of predictions, least certain images first, or in the order that the introduction names.
+
+    Args:
+        predicted: number of predicted images; the page may show fewer.
+        calibrated: whether the probabilities were calibrated on validation images.
+        false_alarm_rate: of the mark for images unlike the training images; None without a novelty score.
+        introduction: text in place of the paragraph about predictions.
+    """
+
+    title: str
+    images: tuple[GalleryImage, ...]
+    predicted: int
+    unreadable: int = 0
+    calibrated: bool = False
+    false_alarm_rate: float | None = None
+    introduction: str = ""
+
 
 SIDE = 112
 """Longest side of a thumbnail, in pixels."""
@@ -50,10 +90,10 @@ class Gallery:
         else:
             heapq.heapreplace(self._heap, entry)
 
-    def write(self, out: Path, info: ModelInfo, *, unreadable: int) -> None:
-        """Write the page, least certain images first."""
+    def view(self, info: ModelInfo, *, unreadable: int) -> GalleryView:
+        """The page, least certain images first."""
         calibrated = info.calibration.source == "validation"
-        view = GalleryView(
+        return GalleryView(
             title=f"{info.spec.method} on {info.spec.dataset}",
             images=tuple(image for _, _, image in sorted(self._heap, key=lambda entry: (-entry[0], -entry[1]))),
             predicted=self.seen - unreadable,
@@ -61,7 +101,6 @@ class Gallery:
             calibrated=calibrated,
             false_alarm_rate=info.novelty.false_alarm_rate if info.novelty else None,
         )
-        render_gallery(view, out)
 
 
 def _small_picture(image: Image.Image) -> str:

@@ -1,0 +1,85 @@
+"""The page of a board, with its submissions, and `board.json` beside it."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from bench._util.files import write_atomically
+from bench.boards.build import CollectedBoard
+from bench.boards.summary import FILE, BoardSummary, RowSummary, SettingSummary, verified_text
+from reports.site.build import PageRequest, write_page
+from reports.views import BoardView, SiteView
+
+
+def write_board_page(board: CollectedBoard) -> tuple[Path, BoardSummary]:
+    """Write the page and `board.json` of a board; returns the page and the summary."""
+    request = board.request
+    page = PageRequest(
+        request.work / "runs",
+        request.out / "index.html",
+        data_root=request.data_root,
+        images=request.images,
+        with_run_files=True,
+        cache=request.cache,
+        finish=lambda view: _marked(view, board),
+    )
+    view = write_page(page)
+    summary = board.summary(summarise_settings(view.boards, dict(board.runs.owner)))
+    write_atomically(request.out / FILE, summary.model_dump_json(indent=1).encode())
+    return page.out, summary
+
+
+def _marked(view: SiteView, collected: CollectedBoard) -> SiteView:
+    """The page with its submissions; rows show how many of their runs were recomputed."""
+    boards, outcomes = [], collected.outcomes
+    for board in view.boards:
+        entries = tuple(
+            replace(entry, verified=text) if text else entry
+            for entry in board.entries
+            for text in [verified_text([outcomes[run] for run in entry.run_ids if run in outcomes], len(entry.run_ids))]
+        )
+        boards.append(replace(board, entries=entries))
+    return replace(view, boards=tuple(boards), submissions=collected.submissions)
+
+
+def summarise_settings(boards: Iterable[BoardView], owner: dict[str, str]) -> tuple[SettingSummary, ...]:
+    """The leaderboards of a page; `owner` names the submission of each run.
+
+    A setting that the page shows twice, on shared runs and on all, counts as it is shown first.
+    """
+    found: dict[str, SettingSummary] = {}
+    for board in boards:
+        setting = _setting(board, owner)
+        found.setdefault(setting.title, setting)
+    return tuple(found.values())
+
+
+def _setting(board: BoardView, owner: dict[str, str]) -> SettingSummary:
+    measure = board.standings.measure
+    rows = []
+    for entry in board.entries:
+        value = entry.values.get(measure)
+        rows.append(
+            RowSummary(
+                entry=entry.key,
+                mean=value.mean if value else None,
+                half_width=value.half_width if value else None,
+                ranks=board.standings.ranks.get(entry.key, ""),
+                coverage=entry.coverage,
+                planned=entry.planned,
+                verified=entry.verified,
+                submissions=tuple(sorted({owner[run_id] for run_id in entry.run_ids if run_id in owner})),
+            )
+        )
+    return SettingSummary(
+        title=f"{board.backbone}, {board.heading}",
+        measure=measure,
+        rows=tuple(rows),
+        separated=separated_pairs(board),
+    )
+
+
+def separated_pairs(board: BoardView) -> tuple[tuple[str, str], ...]:
+    """The pairs of entries whose difference is significant, the better one first."""
+    found = board.standings.pairs
+    return tuple(sorted(pair for pair, difference in found.items() if difference.significant and difference.mean > 0))
