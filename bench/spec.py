@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
+from bench._util.words import counted
 from bench.bounds import Count, LargeCount, Line, Name, Settings
 from datasets_registry import DrawRule, EvalProtocol, SupportKind, canonical_json, is_support_rule
 
@@ -115,3 +116,26 @@ class ExperimentSpec(BaseModel):
             shots = "all training images" if every else f"{shots}, {self.support_rule}"
         targets = f" to {len(self.targets)} targets" if self.targets else ""
         return f"{self.method} on {self.dataset}{targets}, {self.protocol}, {shots}, seed {self.seed}"
+
+
+ALL_SHOTS = 2**31 - 1
+"""Means all training images, however many a class has. It is larger than any number of shots, so it sorts last."""
+
+
+ALL = "all"
+"""Its text in `--shots` and JSON."""
+
+
+def shots_text(shots: int) -> str:
+    """A number of shots as text.
+
+    Example:
+        >>> shots_text(1), shots_text(16), shots_text(ALL_SHOTS)
+        ('1 shot', '16 shots', 'all training images')
+    """
+    return "all training images" if shots == ALL_SHOTS else counted(shots, "shot")
+
+
+def shots_value(shots: int) -> int | str:
+    """A number of shots as a JSON value: `all` for all training images."""
+    return ALL if shots == ALL_SHOTS else shots

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bench.analysis.error_analysis import Confusion
+from bench.analysis import Confusion
 from reports.views import BoardView, EntryErrorsView, ErrorAnalysisView, RunErrorsView
 
 

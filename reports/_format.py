@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
-from bench.analysis.statistics.intervals import Value
-from bench.analysis.table_exports import percent
+from bench.analysis import Value, percent
 
 UNIT = re.compile(r"(\d(?:</b>)?) (?=(?:%|±|points?|s|min|h|[MG]iB)(?!\w))")
 """The space between a number and its unit."""

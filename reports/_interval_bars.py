@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bench.analysis.statistics.intervals import Value
+from bench.analysis import Value
 
 
 @dataclass(frozen=True)

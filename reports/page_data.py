@@ -12,9 +12,8 @@ from urllib.parse import quote
 
 from scipy.special import stdtrit
 
-from bench.analysis.leaderboard import Cost
-from bench.analysis.statistics.intervals import Value
-from bench.papers.catalogue import DatasetFacts
+from bench.analysis import Cost, Value
+from bench.papers import DatasetFacts
 from reports._error_analysis_data import cell_rows, list_rows
 from reports._format import classes_of, count, seconds, size, splits_of, unbroken
 from reports.charts.hero import PLACES, axis_text, first_pair

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from bench.analysis.table_exports import percent
+from bench.analysis import percent
 from reports._format import counted, interval, join, plural, points, seconds, shorten, unbroken, unsigned
 from reports.views import (
     TEST_TIME,

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from bench.tuned_models.explanation import ClassTextProjection, Explanation
-from bench.tuned_models.galleries import GalleryView
+from bench.tuned_models import ClassTextProjection, Explanation, GalleryView
 from reports.page_file import page_environment, write_page
 
 WIDTH, HEIGHT, EDGE = 640, 420, 30

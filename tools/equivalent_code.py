@@ -19,7 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.results.source_digest import machinery_digest, source_digest
+from bench.results.code_digests import machinery_digest, source_digest
 from methods import get_method
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,7 +37,7 @@ def digests_at(commit: str, names: list[str]) -> dict[str, Pair]:
     """The digests that the code of a commit has, by its own rules."""
     code = (
         "import json, sys\n"
-        "from bench.results.source_digest import machinery_digest, source_digest\n"
+        "from bench.results.code_digests import machinery_digest, source_digest\n"
         "from methods import get_method\n"
         "names = json.load(sys.stdin)\n"
         "print(json.dumps({n: [source_digest(get_method(n)), machinery_digest(get_method(n))] for n in names}))\n"

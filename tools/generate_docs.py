@@ -17,7 +17,7 @@ from typing import Any
 
 import typer
 
-from bench.api.method_card import LISTED, list_text
+from bench.api.method_cards import LISTED, list_text
 from bench.cli.app import app
 from bench.sweep import HOSO, offered_selections
 from datasets_registry import DatasetInfo, DrawRule, EvalProtocol, list_datasets, overlap_studies, way_to_get

@@ -1,4 +1,4 @@
-"""Texts of numbers: counts with their nouns, numbers of shots, and rows as an HTML table."""
+"""Texts of numbers: counts with their nouns, and rows as an HTML table."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,27 +15,6 @@ def counted(number: int, noun: str) -> str:
     if number != 1:
         noun = noun[:-1] + "ies" if re.search(r"[^aeiou]y$", noun) else noun + ("es" if noun.endswith("s") else "s")
     return f"{number} {noun}"
-
-
-ALL_SHOTS = 2**31 - 1
-"""Means all training images, however many a class has. It is larger than any number of shots, so it sorts last."""
-ALL = "all"
-"""Its text in `--shots` and JSON."""
-
-
-def shots_text(shots: int) -> str:
-    """A number of shots as text.
-
-    Example:
-        >>> shots_text(1), shots_text(16), shots_text(ALL_SHOTS)
-        ('1 shot', '16 shots', 'all training images')
-    """
-    return "all training images" if shots == ALL_SHOTS else counted(shots, "shot")
-
-
-def shots_value(shots: int) -> int | str:
-    """A number of shots as a JSON value: `all` for all training images."""
-    return ALL if shots == ALL_SHOTS else shots
 
 
 def html_table(caption: str, rows: Sequence[Mapping[str, object]]) -> str:

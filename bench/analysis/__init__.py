@@ -17,3 +17,7 @@ Example:
     >>> pareto_front(cost=[1, 2, 3], score=[0.5, 0.7, 0.6]).tolist()  # the third costs more than the second, for less
     [True, True, False]
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

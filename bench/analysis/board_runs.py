@@ -9,10 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from bench._util.words import ALL_SHOTS
 from bench.analysis.leaderboard import ALL, BASELINE, TRANSFER, ExcludedRun, Setting
 from bench.record import OPEN_BASE, OPEN_NEW
-from bench.spec import ExperimentSpec
+from bench.spec import ALL_SHOTS, ExperimentSpec
 from datasets_registry import EvalProtocol, SupportKind, canonical_json, is_support_rule
 
 COSTS = (

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bench.analysis.leaderboard import HARMONIC, OPEN, Entry, Leaderboard
 from bench.analysis.paired_average import board_average, common_seeds, image_tables, over_datasets
-from bench.analysis.seed_scores import SeedScore, seed_scores
+from bench.analysis.scores_by_seed import SeedScore, seed_scores
 from bench.analysis.statistics.hypothesis_tests import McNemar, holm, mcnemar
 from bench.analysis.statistics.intervals import Estimate, Interval, MeanTest, two_way_bootstrap
 from bench.errors import UsageError

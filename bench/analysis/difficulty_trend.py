@@ -12,7 +12,7 @@ from scipy.special import stdtrit
 from bench.analysis.statistics.correlation import Correlation, random_orders, spearman
 from bench.analysis.statistics.hypothesis_tests import holm
 
-FEWEST = 6
+FEWEST_DATASETS = 6
 """Fewest datasets for which a trend can be conclusive."""
 
 COVARIATES = ("relative_transfer_difficulty", "chance", "zero_shot_error")
@@ -46,7 +46,7 @@ class Trend:
     @property
     def conclusive(self) -> bool:
         """Whether there are enough datasets, and the line predicts held-out datasets better than the mean."""
-        return self.n >= FEWEST and self.r2 is not None and self.r2 > 0
+        return self.n >= FEWEST_DATASETS and self.r2 is not None and self.r2 > 0
 
     @property
     def verdict(self) -> str:

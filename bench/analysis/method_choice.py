@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench.analysis.difficulty_groups import FEWEST
+from bench.analysis.easy_and_hard import FEWEST
 from bench.analysis.statistics.correlation import mid_ranks
 
 

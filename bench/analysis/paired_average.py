@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.analysis.leaderboard import HARMONIC, Leaderboard
-from bench.analysis.seed_scores import Scores, SeedScore
+from bench.analysis.scores_by_seed import Scores, SeedScore
 from bench.analysis.statistics.intervals import Estimate, MeanTest, grouped_t, student_t
 
 

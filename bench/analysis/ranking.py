@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench.analysis.leaderboard import Leaderboard
 from bench.analysis.paired_average import board_average
-from bench.analysis.seed_scores import seed_scores
+from bench.analysis.scores_by_seed import seed_scores
 from bench.analysis.statistics.hypothesis_tests import holm, rank_ranges
 from bench.analysis.statistics.intervals import MeanTest
 from bench.analysis.statistics.power import detectable_difference, grouped_seeds_needed

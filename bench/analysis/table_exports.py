@@ -15,7 +15,7 @@ from bench._util.words import counted
 from bench.analysis.leaderboard import OPEN, Entry, H, HConvention, Leaderboard
 from bench.analysis.paired_average import board_average, paired_test
 from bench.analysis.ranking import rank_entries
-from bench.analysis.seed_scores import Scores, seed_scores
+from bench.analysis.scores_by_seed import Scores, seed_scores
 from bench.analysis.statistics.hypothesis_tests import holm
 from bench.analysis.statistics.intervals import Estimate, MeanTest
 

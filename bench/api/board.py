@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.boards.board_runs import BoardRuns
-from bench.boards.build import BoardRequest, collect_board
-from bench.boards.submissions.check import Report
-from bench.boards.summary import BoardSummary
+from bench.boards import BoardRequest, BoardRuns, BoardSummary, Report, collect_board
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from bench._util.words import counted, html_table
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.analysis.statistics.intervals import MeanTest
-    from bench.papers.claims import ClaimResult
+    from bench.analysis import MeanTest
+    from bench.papers import ClaimResult
 
 
 class ClaimsTable:

@@ -12,8 +12,7 @@ from bench.api.leaderboard_table import stale_notes
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.analysis.comparison import Comparison, PairedCell
-    from bench.analysis.leaderboard import Leaderboard
+    from bench.analysis import Comparison, Leaderboard, PairedCell
 
     Pair = tuple[Leaderboard, Comparison]
 
@@ -97,7 +96,7 @@ def _row(cell: PairedCell) -> dict[str, object]:
 
 def _average(board: Leaderboard, found: Comparison, measure: str) -> dict[str, object]:
     """The row of an average, with the n of N datasets and pairs of runs that it is over."""
-    from bench.analysis.paired_average import why_untested
+    from bench.analysis import why_untested
 
     test, wider = found.averages[measure], found.other_datasets[measure]
     return {

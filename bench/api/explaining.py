@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 from datasets_registry import BadImageError, DataError, get_dataset
 
 if TYPE_CHECKING:
-    from bench.tuned_models.explanation import Explanation, LabelledImage
-    from bench.tuned_models.label_suggestions import Suggestions
-    from bench.tuned_models.tuned_model import TunedModel
+    from bench.tuned_models import Explanation, LabelledImage, Suggestions, TunedModel
 
 
 def explain(
@@ -31,7 +29,7 @@ def explain(
         limit: most images that are looked at.
         options: of `load_model`, such as `backbone`.
     """
-    from bench.tuned_models.explanation import explain_model
+    from bench.tuned_models import explain_model
 
     tuned = _loaded(model, options)
     if images:
@@ -47,22 +45,21 @@ def suggest_labels(
     data_root: str | Path | None = None, **options: Any,
 ) -> Suggestions:  # fmt: skip
     """Which unlabelled images to label next, see `etl-bench suggest-labels`; options as of `load_model`."""
-    from bench.tuned_models.label_suggestions import suggest_labels as suggested
+    from bench.tuned_models import suggest_labels as suggested
 
     root = None if data_root is None else Path(data_root)
     return suggested(dataset, _loaded(model, options), [str(one) for one in images], n=n, rule=by, data_root=root)
 
 
 def _loaded(model: str | Path | TunedModel, options: dict[str, Any]) -> TunedModel:
-    from bench.tuned_models.tuned_model import load_model
+    from bench.tuned_models import load_model
 
     return load_model(model, **options) if isinstance(model, str | Path) else model
 
 
 def _given(model: TunedModel, sources: Sequence[str], limit: int) -> list[LabelledImage]:
     """Readable images of the sources; the name of the folder is the label where it is a class."""
-    from bench.tuned_models.explanation import LabelledImage
-    from bench.tuned_models.image_sources import image_items
+    from bench.tuned_models import LabelledImage, image_items
 
     classes = {name: i for i, name in enumerate(model.info.classes.names)}
     found = []
@@ -77,7 +74,7 @@ def _given(model: TunedModel, sources: Sequence[str], limit: int) -> list[Labell
 
 def _test_images(model: TunedModel, data_root: Path | None, limit: int) -> list[LabelledImage]:
     """Test images of the model's classes, evenly over the list; none if they are not on this machine."""
-    from bench.tuned_models.explanation import LabelledImage
+    from bench.tuned_models import LabelledImage
 
     try:
         splits = get_dataset(model.info.spec.dataset).reader(data_root)

@@ -13,8 +13,7 @@ from datasets_registry import EvalProtocol
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.analysis.leaderboard import Entry, Leaderboard
-    from bench.analysis.statistics.intervals import Estimate
+    from bench.analysis import Entry, Estimate, Leaderboard
     from reports.views import OverviewView
 
 

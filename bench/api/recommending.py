@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.tuned_models.recommendation.request import DEFAULT_BUDGET, RecommendRequest
-from bench.tuned_models.recommendation.result import Recommendation
-from bench.tuned_models.recommendation.run import carry_out_recommendation
+from bench.tuned_models import DEFAULT_BUDGET, Recommendation, RecommendRequest, carry_out_recommendation
 
 
 def recommend(

@@ -14,15 +14,14 @@ from bench.api.comparison_table import ComparisonTable
 from bench.api.leaderboard_table import LeaderboardTable
 from bench.api.selection_table import SelectionTable
 from bench.errors import UsageError
-from bench.results.shards import no_runs
+from bench.results import no_runs
 from bench.sweep import cache_folder, missing_specs, parse_shots, unfinished_sweeps
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench._util.files import TextCache
-    from bench.analysis.leaderboard import HConvention, Leaderboard
-    from bench.results.database import Store
+    from bench.analysis import HConvention, Leaderboard
+    from bench.results import Store, TextCache
     from bench.sweep import UnfinishedSweep
     from reports.views import OverviewView
 
@@ -77,13 +76,12 @@ class Results:
 
         Raises UsageError if no run fits.
         """
-        from bench.analysis.build_leaderboard import leaderboards, settings
-        from bench.analysis.leaderboard import HConvention
+        from bench.analysis import HConvention, build_leaderboards, settings
 
         counts = _shot_counts(shots)
         frame, how = self._frame, HConvention(convention)
         chosen: dict[str, Any] = {"protocol": protocol, "shots": counts, "backbone": backbone, "convention": how}
-        boards = leaderboards(frame, **chosen, planned=missing_specs(self.unfinished), compared=True)
+        boards = build_leaderboards(frame, **chosen, planned=missing_specs(self.unfinished), compared=True)
         if not boards:
             if frame.empty:
                 raise UsageError(no_runs(self.folder))
@@ -119,7 +117,7 @@ class Results:
             The difference `a - b` per dataset and on average, with 95 % intervals, and the images that only one of the
             two classifies correctly. UsageError if no setting has both.
         """
-        from bench.analysis.comparison import compare, find_entry
+        from bench.analysis import compare, find_entry
 
         boards = self._boards_of_pairs(protocol, shots, backbone)
         names = [{name for entry in board.entries for name in (entry.key, entry.method)} for board in boards]
@@ -149,7 +147,7 @@ class Results:
         Pairs have the same method, settings, dataset, shots and seed. The arguments are those of `leaderboard`.
         UsageError if no run fits.
         """
-        from bench.analysis.selection_rules import selection_differences
+        from bench.analysis import selection_differences
 
         boards = self._boards_of_pairs(protocol, shots, backbone)
         return SelectionTable([(board, selection_differences(board, self._outcomes)) for board in boards])
@@ -158,12 +156,12 @@ class Results:
         self, protocol: str | None, shots: int | str | Sequence[int] | None, backbone: str | None
     ) -> tuple[Leaderboard, ...]:
         """The boards with all datasets and seeds, of which a pair may share more than all methods do."""
-        from bench.analysis.build_leaderboard import leaderboards
+        from bench.analysis import build_leaderboards
 
         boards = self.leaderboard(protocol=protocol, shots=shots, backbone=backbone).boards
         if all(board.common is None for board in boards):
             return boards
-        return tuple(leaderboards(self._frame, protocol=protocol, shots=_shot_counts(shots), backbone=backbone))
+        return tuple(build_leaderboards(self._frame, protocol=protocol, shots=_shot_counts(shots), backbone=backbone))
 
     def claims(
         self, file: str | Path | None = None, *, easy: Sequence[str] = (), hard: Sequence[str] = ()
@@ -175,11 +173,9 @@ class Results:
             easy: the easy datasets, by default the third of lowest transfer difficulty; `hard` likewise.
             hard: the hard datasets.
         """
-        from bench.analysis.build_leaderboard import leaderboards
-        from bench.analysis.difficulty_groups import chosen_groups
-        from bench.papers.claims import check_claims, difficulty_by_backbone, load_claims
-        from bench.results.ensemble_weights import constant_weight_outcomes
-        from bench.results.shards import Shards
+        from bench.analysis import build_leaderboards, chosen_groups
+        from bench.papers import check_claims, difficulty_by_backbone, load_claims
+        from bench.results import Shards, constant_weight_outcomes
 
         groups = chosen_groups(tuple(easy), tuple(hard))
         asked = load_claims(None if file is None else Path(file).expanduser())
@@ -187,7 +183,7 @@ class Results:
             raise UsageError(no_runs(self.folder))
         difficulty = difficulty_by_backbone(self.difficulty())
         constant = partial(constant_weight_outcomes, Shards(self.folder))
-        boards = leaderboards(self._outcomes)
+        boards = build_leaderboards(self._outcomes)
         return ClaimsTable(check_claims(asked, boards, self._outcomes, difficulty, groups, constant))
 
     def difficulty(self) -> pd.DataFrame:
@@ -216,8 +212,8 @@ class Results:
 
     def _overview(self, board: Leaderboard) -> OverviewView:
         """The answer of a board, as on the page."""
-        from bench._util.files import TextCache
-        from bench.papers.catalogue import registered
+        from bench.papers import registered
+        from bench.results import TextCache
         from reports.presenters.overview import board_overview
 
         catalogue = registered(TextCache(cache_folder(None)))
@@ -231,7 +227,7 @@ class Results:
 
     @cached_property
     def _store(self) -> Store:
-        from bench.results.database import fresh_store
+        from bench.results import fresh_store
 
         return fresh_store(self.folder)
 
@@ -243,7 +239,7 @@ class Results:
 
 def installed_methods() -> TextCache:
     """The cache of the installed methods' facts, which saves importing them."""
-    from bench._util.files import TextCache
+    from bench.results import TextCache
 
     return TextCache(cache_folder(None))
 

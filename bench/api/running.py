@@ -16,9 +16,9 @@ from bench.sweep import (
     early_server,
     make_plan,
     open_log,
+    report_failures,
     report_plan,
 )
-from bench.sweep.driver import report_failures
 
 Names = str | Sequence[str]
 Numbers = int | str | Sequence[int]

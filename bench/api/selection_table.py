@@ -12,9 +12,7 @@ from bench.api.leaderboard_table import board_title
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.analysis.leaderboard import Leaderboard
-    from bench.analysis.selection_rules import RuleDifference
-    from bench.analysis.statistics.intervals import MeanTest
+    from bench.analysis import Leaderboard, MeanTest, RuleDifference
 
 
 class SelectionTable:
@@ -40,7 +38,7 @@ class SelectionTable:
 
     def notes(self) -> list[str]:
         """For a board without two rules to compare, the command that adds one."""
-        from bench.analysis.selection_rules import selection_command
+        from bench.analysis import selection_command
 
         notes = []
         for board, found in self.differences:
@@ -111,7 +109,7 @@ class SelectionTable:
 
 def _named(board: Leaderboard, found: RuleDifference) -> dict[str, Mapping[str, MeanTest]]:
     """The tests of each method, by the method and its distinguishing settings."""
-    from bench.analysis.selection_rules import other_settings
+    from bench.analysis import other_settings
 
     named = {}
     for key, tests in found.by_method.items():
@@ -122,7 +120,7 @@ def _named(board: Leaderboard, found: RuleDifference) -> dict[str, Mapping[str, 
 
 
 def _row(rule: str, methods: str, tests: Mapping[str, MeanTest], measures: Sequence[str]) -> dict[str, object]:
-    from bench.analysis.selection_rules import RULES
+    from bench.analysis import RULES
 
     row: dict[str, object] = {"rule": f"{rule} ({RULES[rule]})", "methods": methods}
     for measure in measures:
@@ -133,7 +131,7 @@ def _row(rule: str, methods: str, tests: Mapping[str, MeanTest], measures: Seque
 
 
 def _interval(test: MeanTest | None) -> str:
-    from bench.analysis.paired_average import why_untested
+    from bench.analysis import why_untested
 
     if test is None:
         return "no common runs"

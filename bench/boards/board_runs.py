@@ -12,16 +12,22 @@ from shutil import rmtree
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 import bench
-from bench._util.files import write_atomically
 from bench.boards import submissions
 from bench.boards.submissions.check import Checks, OwnChecks
 from bench.boards.submissions.data_checks import DataChecks
 from bench.boards.submissions.submission import BUNDLE, open_submission
 from bench.bounds import RunId
 from bench.errors import BoardError, SubmissionError
-from bench.results.bundles import DIFFICULTY_FILE, OpenBundle, open_bundle
-from bench.results.shards import Shards
-from bench.results.staged_import import imports_folder, note_verified, write_note
+from bench.results import (
+    DIFFICULTY_FILE,
+    OpenBundle,
+    Shards,
+    imports_folder,
+    note_verified,
+    open_bundle,
+    write_atomically,
+    write_note,
+)
 from datasets_registry import custom_folders
 
 REPRODUCED = ("identical", "rounding")

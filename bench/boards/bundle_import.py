@@ -11,13 +11,9 @@ import duckdb
 import numpy as np
 
 from bench.context import RunContext
-from bench.experiment.task import evaluation_splits, load_task
+from bench.experiment import evaluation_splits, load_task
 from bench.record import Predictions, RunRecord
-from bench.results.bundles import Imported, import_bundle
-from bench.results.loading import REFUSED, insert_runs
-from bench.results.predictions import TrueLabels
-from bench.results.schema_upgrade import migrate
-from bench.results.shards import Shard, ShardEntry, Shards
+from bench.results import REFUSED, Imported, Shard, ShardEntry, Shards, TrueLabels, import_bundle, insert_runs, migrate
 from bench.spec import ExperimentSpec
 from datasets_registry import BenchError
 

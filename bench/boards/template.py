@@ -4,9 +4,9 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from bench._util.files import write_atomically
 from bench.boards.submissions.submission import plain_text
 from bench.errors import BoardError
+from bench.results import write_atomically
 
 _FILES = "repository"
 _NO_REQUIREMENT = "# Write the address of a clip-etl-bench repository or wheel here, such as git+https://..."

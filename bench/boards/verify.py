@@ -9,9 +9,7 @@ from bench.boards.build import BoardRequest
 from bench.boards.submissions.check import OwnChecks, reports
 from bench.boards.submissions.submission import BUNDLE, submission_folders
 from bench.errors import BoardError
-from bench.results.bundles import bundle_shard, open_bundle
-from bench.results.shards import Shard
-from bench.results.verification import Verdict, verdict
+from bench.results import Shard, Verdict, bundle_shard, open_bundle, verdict
 from bench.sweep import repetition_context
 from datasets_registry import BenchError
 
@@ -68,7 +66,7 @@ def _waits(folder: Path, own: OwnChecks) -> bool:
 
 
 def _repeat(request: BoardRequest, own: OwnChecks, run_id: str, weights: Mapping[str, Path]) -> Repeated:
-    from bench.experiment.runner import run_experiment  # imports torch
+    from bench.experiment import run_experiment  # imports torch
 
     stored = _stored(request.submissions / own.name / BUNDLE, run_id)
     try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bench.cli._print import print_line, print_rows, remark
 
 if TYPE_CHECKING:
-    from bench.api.results import Results
+    from bench.api import Results
 
 _LEFT_OUT = ("n/N", "parameters")
 """Columns that only `etl-bench leaderboard` prints."""
@@ -15,7 +15,7 @@ _LEFT_OUT = ("n/N", "parameters")
 
 def print_answer(results: Results) -> None:
     """Print each leaderboard without counts and costs, then its findings. Prints nothing without scores."""
-    from bench.api.leaderboard_table import board_title
+    from bench.api import board_title
 
     if not len(results):
         return

@@ -10,11 +10,10 @@ import typer
 from bench.cli._print import remark
 from bench.cli._request_options import request_option
 from bench.errors import UsageError
-from bench.sweep import cache_folder, cores, parse_choice, parse_numbers, parse_shots, split_list
-from bench.sweep.request import DEMO_BACKBONE
+from bench.sweep import DEMO_BACKBONE, cache_folder, cores, parse_choice, parse_numbers, parse_shots, split_list
 
 if TYPE_CHECKING:
-    from bench.results.shards import Shard, Shards
+    from bench.results import Shard, Shards
 
 __all__ = ["DEMO_BACKBONE", "cache_folder", "cores", "parse_choice", "parse_numbers", "parse_shots", "split_list"]
 
@@ -64,7 +63,7 @@ def _runs_to_read(folder: Path) -> Path:
         raise UsageError(f"--runs {folder} is a file; give the folder that contains the runs.")
     if not folder.is_dir() or (folder / "shards").is_dir():
         return folder
-    from bench.results.shards import runs_folders
+    from bench.results import runs_folders
 
     below = runs_folders(folder)
     if len(below) > 1:
@@ -92,7 +91,7 @@ Where = Annotated[
 
 def chosen_runs(runs: Path, where: str | None, *, completed: bool = False) -> list[str]:
     """The ids of the runs that satisfy an SQL condition, sorted; raises UsageError if there are none."""
-    from bench.results.database import fresh_store
+    from bench.results import fresh_store
 
     table = "(SELECT * FROM runs WHERE status = 'ok') AS runs" if completed else "runs"
     query = f"SELECT run_id FROM {table} WHERE {'true' if where is None else where} ORDER BY run_id"

@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 from typer.models import OptionInfo
 
-from bench.sweep.request import SweepRequest, option_name, option_of
+from bench.sweep import SweepRequest, option_name, option_of
 
 _PARSED = (bool, int, float, Path, list[str], list[Path])
 """Field types that the command line parses itself; all others arrive as text and are parsed by the request."""

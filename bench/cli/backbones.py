@@ -21,7 +21,7 @@ def backbones(
 
     Example: etl-bench backbones ViT-B-16-SigLIP2
     """
-    from bench.sweep.backbone_table import backbone_card, backbone_groups
+    from bench.sweep import backbone_card, backbone_groups
 
     if name is not None:
         card = backbone_card(name)

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from bench._util.files import check_output_file, check_output_folder
 from bench._util.words import counted
 from bench.cli import _options as opt
 from bench.cli._print import print_line, remark
+from bench.results import check_output_file, check_output_folder
 
 board_app = typer.Typer(
     no_args_is_help=True,
@@ -44,8 +44,8 @@ def build(
 
     Example: etl-bench board build submissions -o site
     """
-    from bench.api.board import build_board
-    from bench.boards.build import BoardRequest
+    from bench.api import build_board
+    from bench.boards import BoardRequest
     from reports.site.run_files import check_page
 
     check_output_file(site / "index.html", "--site")
@@ -74,7 +74,7 @@ def diff(
 
     Example: etl-bench board diff site-of-main site
     """
-    from bench.boards.summary import board_diff, read_summary
+    from bench.boards import board_diff, read_summary
 
     print_line(board_diff(read_summary(old), read_summary(new)).rstrip("\n"))
 
@@ -94,7 +94,7 @@ def init(
 
     Example: etl-bench board init our-board --title "Our board"
     """
-    from bench.boards.template import write_template
+    from bench.boards import write_template
 
     check_output_folder(folder, "DIR")
     for path in write_template(folder, title, requirement):
@@ -128,9 +128,7 @@ def verify(
 
     Example: etl-bench board verify submissions --secret "$(git rev-parse HEAD)"
     """
-    from bench.boards.board_runs import REPRODUCED
-    from bench.boards.build import BoardRequest
-    from bench.boards.verify import verify_board
+    from bench.boards import REPRODUCED, BoardRequest, verify_board
     from bench.sweep import local_weights
 
     kept = work or submissions.parent / ".board"

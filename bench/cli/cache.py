@@ -20,11 +20,11 @@ _COLUMNS = ("backbone", "of", "precision", "device", "folder", "shards", "MiB")
 @cache_app.command("info")
 def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
     """List the cached features by backbone, and the cached page parts."""
-    from bench._util.files import FOLDER, TextCache
     from bench.experiment.features import cache_folder as store
+    from bench.results import FOLDER, TextCache
 
     folder = opt.cache_folder(cache)
-    kept, pages = store.info(folder), TextCache(folder).sizes()
+    kept, pages = store.cache_info(folder), TextCache(folder).sizes()
     rows = [
         dict(
             zip(
@@ -46,10 +46,10 @@ def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
 @cache_app.command("verify")
 def verify(cache: opt.Cache = None) -> None:
     """Read every file and delete damaged files; exit code 1 if there were any."""
+    from bench.experiment import remove
     from bench.experiment.features import cache_folder as store
-    from bench.experiment.features.budget import remove
 
-    bad = store.damaged(opt.cache_folder(cache))
+    bad = store.damaged_files(opt.cache_folder(cache))
     remove(bad)
     for path in bad:
         remark(f"deleted {path}: damaged; its features are recomputed when needed")
@@ -66,14 +66,14 @@ def clear(
     cache: opt.Cache = None,
 ) -> None:
     """Delete the whole cache, the features of one backbone, or the least recently used features."""
-    from bench._util.files import TextCache
+    from bench.experiment import make_room
     from bench.experiment.features import cache_folder as store
-    from bench.experiment.features.budget import make_room
+    from bench.results import TextCache
 
     folder = opt.cache_folder(cache)
     if keep is not None and backbone is not None:
         raise UsageError("Give a backbone or --keep, not both.")
-    freed = store.clear(folder, backbone) if keep is None else make_room(folder, store.parse_size(keep))
+    freed = store.clear_cache(folder, backbone) if keep is None else make_room(folder, store.parse_size(keep))
     if keep is None and backbone is None:
         freed += TextCache(folder).clear()
     remark(f"{freed / 2**20:.1f} MiB freed in {folder}")

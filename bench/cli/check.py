@@ -69,7 +69,7 @@ def _rows(results: Iterator[Result], trial: Iterator[dict[str, object]] | None) 
 
 def _trial(info: MethodInfo, cache_dir: Path) -> Iterator[dict[str, object]]:
     """The trial as one row with its numbers."""
-    from bench.conformance.trial import LIMIT_SECONDS, TrialRow, TrialTimeoutError, trial, verdict
+    from bench.conformance import LIMIT_SECONDS, TrialRow, TrialTimeoutError, trial, verdict
     from bench.context import RunContext
     from bench.sweep import exported_threads
 

@@ -22,7 +22,7 @@ def claims(
     datasets, tested with the noise of seeds and test images. p tests against the claim's threshold and is not adjusted
     for the number of claims.
     """
-    from bench.api.results import load_results
+    from bench.api import load_results
 
     found = load_results(runs).claims(file, easy=opt.split_list(easy), hard=opt.split_list(hard))
     if as_json:

@@ -29,7 +29,7 @@ def compare(
 
     Example: etl-bench compare apex coop --shots 16
     """
-    from bench.api.results import load_results
+    from bench.api import load_results
 
     table = load_results(runs).compare(a, b, protocol=protocol, shots=opt.shot_counts(shots), backbone=backbone)
     if as_json:

@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from bench._util.files import check_output_folder
-from bench._util.words import ALL_SHOTS, counted
+from bench._util.words import counted
 from bench.cli import _options as opt
 from bench.cli._print import print_line, remark
 from bench.errors import UsageError
+from bench.results import check_output_folder
+from bench.spec import ALL_SHOTS
 
 
 def croissant(
@@ -35,7 +36,7 @@ def croissant(
 
     Example: etl-bench datasets croissant spectrum_basic --out spectrum_basic --shots 1,4,16 --creator 'Our lab'
     """
-    from bench.boards.exchange.croissant import Publication, write_croissant
+    from bench.boards import Publication, write_croissant
     from datasets_registry import DrawRule, EvalProtocol, build_task, get_dataset, recorded_draw
 
     info = get_dataset(name)

@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
-from bench._util.files import check_output_file
-from bench._util.words import ALL_SHOTS, counted
+from bench._util.words import counted
 from bench.cli import _options as opt
 from bench.cli._print import print_line
 from bench.errors import UsageError
+from bench.results import check_output_file
+from bench.spec import ALL_SHOTS
 
 
 def draw(

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench._util.files import check_output_folder
 from bench.cli import _options as opt
 from bench.cli._print import print_line, remark
 from bench.errors import UsageError
+from bench.results import check_output_folder
 
 if TYPE_CHECKING:
     from datasets_registry import DatasetInfo, DatasetSource, SourceFile

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench._util.files import check_output_folder
 from bench.cli import _options as opt
 from bench.cli._answer import print_answer
 from bench.cli._print import print_line
+from bench.results import check_output_folder
 
 if TYPE_CHECKING:
     from bench.sweep import SweepRequest
@@ -54,8 +54,7 @@ def demo(
     takes about two minutes on two cores. The command then prints a small leaderboard, its main finding and two commands
     to try next.
     """
-    from bench.api.results import Results
-    from bench.api.running import run_request
+    from bench.api import Results, run_request
     from bench.cli.report import write_report
     from bench.sweep import LogStyle, open_log
     from reports.site.build import PageRequest

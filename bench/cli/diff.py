@@ -15,8 +15,7 @@ def diff(
     as_json: opt.AsJson = False,
 ) -> None:
     """Show how two runs differ (config, recipe, task, text, data, code, environment), and the changed predictions."""
-    from bench.results.run_diff import diff_runs
-    from bench.results.shards import Shards
+    from bench.results import Shards, diff_runs
 
     shards = Shards(runs)
     found = diff_runs(opt.read_run(shards, a), opt.read_run(shards, b))

@@ -35,7 +35,7 @@ def doctor(
 def _software() -> Iterator[_Finding]:
     import torch
 
-    from bench.results.environment import PACKAGES, package_versions
+    from bench.results import PACKAGES, package_versions
 
     yield _Finding("python", True, f"{platform.python_version()} on {platform.platform()}")
     versions = package_versions()
@@ -64,8 +64,7 @@ def _writable(folder: Path) -> tuple[bool, str]:
 
 
 def _database(runs: Path) -> _Finding:
-    from bench.results.database import Store
-    from bench.results.shards import Shards
+    from bench.results import Shards, Store
 
     try:
         count = len(Shards(runs).scan())

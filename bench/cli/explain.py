@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from bench._util.files import check_output_file
 from bench._util.words import counted
 from bench.cli import _options as opt
 from bench.cli._print import remark
+from bench.results import check_output_file
 
 
 def explain(
@@ -34,9 +34,8 @@ def explain(
 
     Example: etl-bench explain birds new_images/ --out birds.html
     """
-    from bench.experiment.model_file import read_model_info
-    from bench.tuned_models.find_model import find_model
-    from bench.tuned_models.image_sources import check_sources
+    from bench.experiment import read_model_info
+    from bench.tuned_models import check_sources, find_model
 
     check_output_file(out, "--out")
     source = find_model(model, runs)
@@ -44,7 +43,7 @@ def explain(
     check_sources(images or [])
     import torch
 
-    from bench.api.explaining import explain as explained
+    from bench.api import explain as explained
 
     torch.set_num_threads(opt.cores())
     view = explained(

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench._util.files import check_output_file, check_output_folder
 from bench.cli import _options as opt
 from bench.cli._print import print_line
 from bench.errors import UsageError
+from bench.results import check_output_file, check_output_folder
 
 if TYPE_CHECKING:
-    from bench.analysis.leaderboard import Leaderboard
+    from bench.analysis import Leaderboard
 
 
 class Format(StrEnum):
@@ -79,11 +79,18 @@ def export(
     """
     import pandas as pd
 
-    from bench.analysis.build_leaderboard import leaderboards
-    from bench.analysis.leaderboard import HConvention
-    from bench.analysis.table_exports import dataset_rows, dataset_table, export_table, to_csv, to_latex, to_markdown
-    from bench.api.results import installed_methods
-    from bench.results.database import fresh_store, write_parquet
+    from bench.analysis import (
+        HConvention,
+        build_leaderboards,
+        dataset_rows,
+        dataset_table,
+        export_table,
+        to_csv,
+        to_latex,
+        to_markdown,
+    )
+    from bench.api import installed_methods
+    from bench.results import fresh_store, write_parquet
     from bench.sweep import missing_specs, unfinished_sweeps
 
     kind = opt.parse_choice(Format, form, "--format")
@@ -100,7 +107,7 @@ def export(
     how = opt.parse_choice(HConvention, convention, "--h")
     frame = fresh_store(runs).runs_frame(outcomes=True, installed=installed_methods())
     planned = missing_specs(unfinished_sweeps(runs))
-    boards = leaderboards(
+    boards = build_leaderboards(
         frame,
         protocol=protocol,
         shots=opt.shot_counts(shots),
@@ -140,10 +147,8 @@ def _files(
     boards: Sequence[Leaderboard], kind: Format, runs: Path, organization: str, benchmark: str, source: str | None
 ) -> dict[str, str]:
     """The texts of a format's files, by name."""
-    from bench.boards.exchange.every_eval_ever import eee_documents
-    from bench.boards.exchange.hugging_face import eval_results, model_cards
-    from bench.boards.exchange.mteb_results import results_tree
-    from bench.results.shards import Shards
+    from bench.boards import eee_documents, eval_results, model_cards, results_tree
+    from bench.results import Shards
 
     if kind is Format.EEE:
         documents = eee_documents(boards, organization=organization, made=datetime.now(UTC))
@@ -157,7 +162,7 @@ def _files(
 
 def _write_folder(files: Mapping[str, str], out: Path) -> list[Path]:
     """Write the files and return their paths."""
-    from bench._util.files import write_atomically
+    from bench.results import write_atomically
 
     for name, text in files.items():
         (out / name).parent.mkdir(parents=True, exist_ok=True)

@@ -37,7 +37,7 @@ def import_features(
     title: Annotated[str, typer.Option("--title", help="Title in tables.")] = "",
 ) -> None:
     """Check features, labels and class texts, and add them as a dataset with a backbone of the given name."""
-    from bench.experiment.features.imported_files import class_names, read_arrays, take
+    from bench.experiment import class_names, read_arrays, take
     from datasets_registry import BACKBONE_PREFIX, import_bundle
 
     arrays = read_arrays(file)
@@ -63,7 +63,7 @@ def import_features(
 def _splits(
     arrays: Mapping[str, NDArray[Any]], names: Mapping[str, str], file: Path
 ) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
-    from bench.experiment.features.imported_files import take
+    from bench.experiment import take
 
     found = {}
     for split, pair in names.items():

@@ -11,7 +11,7 @@ from bench.cli._print import print_json, print_line, print_rows, remark
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from bench.api.selection_table import SelectionTable
+    from bench.api import SelectionTable
 
 INCOMPLETE = 3
 """Exit code of `--strict`."""
@@ -41,9 +41,8 @@ def leaderboard(
     with missing runs is marked with an asterisk and named on standard error. It has no rank, unless most rows lack
     runs: then the rows are compared on the runs that they share, and the text below the table says so.
     """
-    from bench.analysis.leaderboard import HConvention
-    from bench.api.leaderboard_table import board_title
-    from bench.api.results import load_results
+    from bench.analysis import HConvention
+    from bench.api import board_title, load_results
     from datasets_registry import EvalProtocol
 
     how = opt.parse_choice(HConvention, convention, "--h")

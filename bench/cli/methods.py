@@ -41,7 +41,7 @@ def show(
         print_rows([_summary(info) for info in known.infos()], as_json=as_json)
         return
     method = known.get(name)
-    from bench.api.method_card import listed, method_card
+    from bench.api import listed, method_card
     from methods import parse_backbone
 
     spec = parse_backbone(backbone)
@@ -65,7 +65,7 @@ def new(
 
     The generated method passes `etl-bench check NAME`. The places to edit are marked EDIT.
     """
-    from bench.conformance.new_method import scaffold
+    from bench.conformance import scaffold
     from methods import Family
 
     written = scaffold(name, opt.parse_choice(Family, family, "--family"), Path.cwd())

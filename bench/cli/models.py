@@ -12,7 +12,7 @@ from bench.cli._print import print_rows, remark
 from bench.cli.models_export import export_command
 
 if TYPE_CHECKING:
-    from bench.experiment.model_file import ListedModel
+    from bench.experiment import ListedModel
 
 _COLUMNS = ("model", "method", "dataset", "backbone", "classes", "shots", "seed", "accuracy", "size", "path")
 
@@ -31,7 +31,7 @@ def models(runs: opt.Runs = opt.DEFAULT_RUNS, as_json: opt.AsJson = False) -> No
 
     Example: etl-bench models --runs runs
     """
-    from bench.experiment.model_file import MODELS, list_models
+    from bench.experiment import MODELS, list_models
 
     found = list_models(runs / MODELS)
     print_rows([_row(model) for model in found if model.info is not None], _COLUMNS, as_json=as_json)

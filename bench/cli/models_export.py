@@ -27,9 +27,8 @@ def export_command(
 
     Example: etl-bench models export birds --format onnx --out birds.onnx
     """
-    from bench.experiment.model_file import read_model_info
-    from bench.tuned_models.export.exports import check_export, export_model
-    from bench.tuned_models.find_model import find_model
+    from bench.experiment import read_model_info
+    from bench.tuned_models import check_export, export_model, find_model
 
     check_export(form, out, force=force)
     source = find_model(model, runs)
@@ -37,7 +36,7 @@ def export_command(
     if form != "hf-folder":
         import torch
 
-        from bench.tuned_models.tuned_model import load_model
+        from bench.tuned_models import load_model
 
         torch.set_num_threads(opt.cores())
         tuned = load_model(source, backbone, cache_dir=opt.cache_folder(None))

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench._util.files import check_output_file
 from bench._util.words import counted
 from bench.cli import _options as opt
 from bench.cli._print import remark
 from bench.errors import UsageError
+from bench.results import check_output_file
 
 if TYPE_CHECKING:
-    from bench.tuned_models.prediction import PredictionSummary
+    from bench.tuned_models import PredictionSummary
 
 
 def predict(
@@ -56,11 +56,9 @@ def predict(
 
     Example: etl-bench predict birds new_images/ --out predictions.csv --page
     """
-    from bench.experiment.model_file import read_model_info
+    from bench.experiment import read_model_info
     from bench.sweep import resolve_device
-    from bench.tuned_models.find_model import find_model
-    from bench.tuned_models.image_sources import check_sources
-    from bench.tuned_models.prediction import check_format
+    from bench.tuned_models import check_format, check_sources, find_model
 
     if out is None and (page or resume):
         raise UsageError(f"{'--page' if page else '--resume'} needs --out FILE, because it writes next to that file.")
@@ -101,8 +99,7 @@ def _predict(
     import torch
     from tqdm import tqdm
 
-    from bench.tuned_models.prediction import Row, predict_files, write_csv_rows
-    from bench.tuned_models.tuned_model import code_changes, load_model
+    from bench.tuned_models import Row, code_changes, load_model, predict_files, write_csv_rows
 
     torch.set_num_threads(opt.cores())
     tuned = load_model(name, backbone, runs=runs, device=device, cache_dir=opt.cache_folder(cache))

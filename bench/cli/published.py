@@ -50,7 +50,7 @@ def published(
 
     Examples: etl-bench published -m coop,apex -d eurosat --protocol base-to-new; etl-bench published --ledger
     """
-    from bench.papers.published_numbers import published_frame, select
+    from bench.papers import published_frame, select
 
     frame = published_frame()
     if listed is not None:
@@ -98,7 +98,7 @@ def add(
 
     Example: etl-bench published add our-paper.csv --write
     """
-    from bench.papers.new_table import add_table, check_table
+    from bench.papers import add_table, check_table
 
     found = check_table(file)
     for text in found.problems:
@@ -113,13 +113,13 @@ def add(
 
 
 def _print_ledger(runs: Path, published: pd.DataFrame, margin: float, *, as_json: bool) -> None:
-    from bench.analysis.build_leaderboard import leaderboards
-    from bench.papers.reproduction import compare_with_published, count_verdicts, published_settings
-    from bench.results.database import fresh_store
+    from bench.analysis import build_leaderboards
+    from bench.papers import compare_with_published, count_verdicts, published_settings
+    from bench.results import fresh_store
 
     frame = fresh_store(runs).runs_frame()
     defaults = published_settings(frame)
-    rows = compare_with_published(leaderboards(frame), frame, published, defaults=defaults, margin=margin)
+    rows = compare_with_published(build_leaderboards(frame), frame, published, defaults=defaults, margin=margin)
     if as_json:
         print_json(rows)
         return

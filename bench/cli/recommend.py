@@ -10,7 +10,7 @@ from bench.cli._print import print_json, print_line, print_rows, remark
 from bench.cli._request_options import request_option
 
 if TYPE_CHECKING:
-    from bench.tuned_models.recommendation.result import Recommendation
+    from bench.tuned_models import Recommendation
 
 
 def recommend(
@@ -54,8 +54,7 @@ def recommend(
     Example: etl-bench recommend birds -b ViT-B-16.openai --shots 8 --budget 20min
     """
     from bench.sweep import LogStyle, open_log
-    from bench.tuned_models.recommendation.request import RecommendRequest
-    from bench.tuned_models.recommendation.run import carry_out_recommendation, train_choice
+    from bench.tuned_models import RecommendRequest, carry_out_recommendation, train_choice
 
     request = RecommendRequest.build(
         dataset,
@@ -101,7 +100,7 @@ def _print(found: "Recommendation") -> None:
 
 
 def _print_model(path: Path) -> None:
-    from bench.experiment.model_file import read_model_info
+    from bench.experiment import read_model_info
 
     scores = read_model_info(path).scores
     right = ", ".join(f"{100 * score.accuracy:.1f} % of {score.n} test images right" for score in scores)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench._util.files import check_output_file, check_output_folder
 from bench._util.words import counted
 from bench.cli import _options as opt
 from bench.cli._print import print_line, remark
 from bench.errors import StoreLockedError, UsageError
+from bench.results import check_output_file, check_output_folder
 
 if TYPE_CHECKING:
     from reports.site.build import PageRequest
@@ -71,9 +71,8 @@ def report(
 
     --source published shows leaderboards and difficulty trends of published numbers and needs no runs.
     """
-    from bench.analysis.difficulty_groups import chosen_groups
-    from bench.analysis.leaderboard import HConvention
-    from bench.papers.figures import FIGURE_SETS
+    from bench.analysis import HConvention, chosen_groups
+    from bench.papers import FIGURE_SETS
     from datasets_registry import EvalProtocol
     from reports.site.build import PageRequest, write_figures, write_published
     from reports.site.development_server import check_port
@@ -146,7 +145,7 @@ def write_report(request: PageRequest) -> SiteView:
 
 def _serve(request: PageRequest, port: int) -> None:
     from bench._util.interrupts import counted_interrupts
-    from bench.results.shards import Shards
+    from bench.results import Shards
     from reports.site.development_server import rebuild_on_change, serve_folder
 
     def rebuild() -> None:

@@ -14,8 +14,7 @@ from bench.cli._print import print_json, print_line, remark
 
 if TYPE_CHECKING:
     from bench.context import RunContext
-    from bench.results.open_scores import Plan
-    from bench.results.shards import Shards
+    from bench.results import Plan, Shards
 
 
 def rescore(
@@ -45,9 +44,8 @@ def rescore(
 
     Example: etl-bench rescore --train
     """
-    from bench.experiment.model_file import model_path
-    from bench.results.open_scores import plan_open_score, runs_without_open_score
-    from bench.results.shards import Shards
+    from bench.experiment import model_path
+    from bench.results import Shards, plan_open_score, runs_without_open_score
     from bench.sweep import files_by_digest, local_weights, repetition_context
     from datasets_registry import read_support_list
     from methods import parse_class_text
@@ -80,8 +78,8 @@ def rescore(
 
 def _add(shards: Shards, plan: Plan, context: RunContext, model: Path) -> tuple[str, str]:
     """Score one run and store it; returns the outcome, and the reason where it was not added."""
-    from bench.experiment.rescoring import open_score_by_model, open_score_by_repetition
-    from bench.results.open_scores import Route, with_open_score
+    from bench.experiment import open_score_by_model, open_score_by_repetition
+    from bench.results import Route, with_open_score
     from datasets_registry import BenchError
 
     stored = opt.read_run(shards, plan.run_id)

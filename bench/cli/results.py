@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from bench._util.files import check_output_file
 from bench._util.words import counted
 from bench.cli import _options as opt
 from bench.cli._print import print_facts, print_line, print_rows, records, remark
+from bench.results import check_output_file
 
 MOST_COLUMNS = 12
 """Columns of the widest table of a query; a terminal has no room for more."""
@@ -29,7 +29,7 @@ def sql(
 
     A row of more than 12 columns is printed as one line per column.
     """
-    from bench.results.database import fresh_store
+    from bench.results import fresh_store
 
     frame = fresh_store(runs).query(query)
     if not runs.exists():
@@ -50,8 +50,7 @@ def export_runs(
     where: opt.Where = None,
 ) -> None:
     """Write runs with their predictions, difficulties and digests into one file to share."""
-    from bench.results.bundles import export_bundle
-    from bench.results.shards import Shards
+    from bench.results import Shards, export_bundle
 
     check_output_file(out, "The bundle")
     done = export_bundle(Shards(runs), opt.chosen_runs(runs, where), out)
@@ -70,9 +69,8 @@ def import_runs(
 
     Test images and true labels must match the other runs on the task and, if the dataset is on disk, the dataset.
     """
-    from bench.boards.bundle_import import import_results
-    from bench.results.database import fresh_store
-    from bench.results.shards import Shards
+    from bench.boards import import_results
+    from bench.results import Shards, fresh_store
 
     done = import_results(Shards(runs), bundle, data_root=data_root)
     fresh_store(runs)
@@ -94,9 +92,8 @@ def send_runs(
 
     Runs that are already there are not sent again. `etl-bench docs trackers` says what is sent.
     """
-    from bench.boards.trackers.sender import Sender
-    from bench.boards.trackers.sending import Result
-    from bench.sweep.tracker_target import Target, check_installed
+    from bench.boards import Result, Sender
+    from bench.sweep import Target, check_installed
 
     targets = [Target.parse(text) for text in dict.fromkeys(trackers)]
     check_installed(targets)
@@ -114,8 +111,7 @@ def send_runs(
 @results_app.command()
 def rebuild(runs: opt.Runs = opt.DEFAULT_RUNS) -> None:
     """Rebuild the database from the run shards, which are the source of truth. Any existing database is replaced."""
-    from bench.results.database import Store
-    from bench.results.shards import Shards
+    from bench.results import Shards, Store
 
     store = Store(runs)
     loaded = store.rebuild(Shards(runs))

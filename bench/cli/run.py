@@ -64,9 +64,10 @@ def run(
         make_plan,
         open_log,
         planned_scripts,
+        read_sweep_file,
         report_plan,
+        sweep_toml,
     )
-    from bench.sweep.sweep_files import read_sweep_file, sweep_toml
 
     chosen = given if file is None else read_sweep_file(file) | given
     if print_toml:
@@ -93,8 +94,7 @@ def run(
 
 def finish(outcome: "SweepOutcome", runs: Path, say: "SweepLog", *, as_json: bool = False) -> None:
     """Print what a sweep did and end the command with its exit code."""
-    from bench.sweep import report_failures, unfinished_sweeps
-    from bench.sweep.launch.tasks import Outcome
+    from bench.sweep import Outcome, report_failures, unfinished_sweeps
 
     made, summary = outcome.plan, outcome.summary
     others = sum(not item.here for item in summary.finished)
@@ -126,10 +126,10 @@ def finish(outcome: "SweepOutcome", runs: Path, say: "SweepLog", *, as_json: boo
 
 def _answer(runs: Path, made: "Plan") -> None:
     """Print the board and the answer of the planned runs, or a note if another process has locked the database."""
-    from bench.api.results import Results
+    from bench.api import Results
     from bench.cli._answer import print_answer
     from bench.errors import StoreLockedError
-    from bench.results.shards import Shards
+    from bench.results import Shards
 
     planned = frozenset(spec.run_id for spec in made.specs)
     try:

@@ -15,9 +15,8 @@ def show(
     as_json: opt.AsJson = False,
 ) -> None:
     """Show one run: spec, scores, cost, provenance, and the traceback if it failed."""
-    from bench.analysis.metrics.scores import harmonic_mean
-    from bench.results.shards import Shards
-    from bench.results.staged_import import origin
+    from bench.analysis import harmonic_mean
+    from bench.results import Shards, origin
     from datasets_registry import EvalProtocol
 
     shards = Shards(runs)

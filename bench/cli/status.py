@@ -31,10 +31,8 @@ def status(
 
 
 def _show(runs: Path, *, as_json: bool) -> None:
-    from bench.results.shards import Shards
-    from bench.sweep.coordination.heartbeat import read_heartbeats
-    from bench.sweep.progress import duration, worker_rows
-    from bench.sweep.sweep_files import unfinished_sweeps
+    from bench.results import Shards
+    from bench.sweep import duration, read_heartbeats, unfinished_sweeps, worker_rows
 
     sweeps = [item for item in read_heartbeats(runs) if item.kind == "sweep"]
     workers = worker_rows(runs)

@@ -12,7 +12,7 @@ from bench.cli import _options as opt
 from bench.cli._print import print_json, print_line
 
 if TYPE_CHECKING:
-    from bench.boards.submissions.check import Report
+    from bench.boards import Report
 
 submissions_app = typer.Typer(no_args_is_help=True, help="Check submissions to a board; see also `submit` and `board`.")
 
@@ -41,9 +41,7 @@ def check(
 
     Example: etl-bench submissions check submissions/our-lab --against submissions
     """
-    from bench.boards.submissions.check import Checks, compare_with_earlier, reports
-    from bench.boards.submissions.data_checks import DataChecks
-    from bench.boards.submissions.submission import is_submission, submission_folders
+    from bench.boards import Checks, DataChecks, compare_with_earlier, is_submission, reports, submission_folders
 
     checks = Checks(DataChecks(data_root))
     if is_submission(folder):

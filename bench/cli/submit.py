@@ -31,10 +31,8 @@ def submit(
 
     Example: etl-bench submit submissions/our-lab --who "Our lab" --contact lab@example.org --verify
     """
-    from bench.boards.submissions.check import Checks, compare_with_earlier
-    from bench.boards.submissions.data_checks import DataChecks
-    from bench.boards.submissions.submission import build_facts, prepare_submission
-    from bench.results.shards import Shards
+    from bench.boards import Checks, DataChecks, build_facts, compare_with_earlier, prepare_submission
+    from bench.results import Shards
 
     facts = build_facts(
         who=who,

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench._util.files import check_output_file, write_atomically
 from bench._util.words import counted
 from bench.cli import _options as opt
 from bench.cli._print import print_line, remark
 from bench.errors import UsageError
+from bench.results import check_output_file, write_atomically
 
 if TYPE_CHECKING:
-    from bench.tuned_models.label_suggestions import Suggestions
+    from bench.tuned_models import Suggestions
 
 COLUMNS = ("rank", "image", "label", "probability", "margin", "distance")
 
@@ -42,10 +42,8 @@ def suggest_labels(
 
     Example: etl-bench suggest-labels birds birds new_images/ -n 50 --out next.csv --page
     """
-    from bench.experiment.model_file import read_model_info
-    from bench.tuned_models.find_model import find_model
-    from bench.tuned_models.image_sources import check_sources
-    from bench.tuned_models.label_suggestions import RULES
+    from bench.experiment import read_model_info
+    from bench.tuned_models import RULES, check_sources, find_model
     from datasets_registry import get_dataset
 
     if by not in RULES:
@@ -60,7 +58,7 @@ def suggest_labels(
     check_sources(images)
     import torch
 
-    from bench.api.explaining import suggest_labels as suggested
+    from bench.api import suggest_labels as suggested
 
     torch.set_num_threads(opt.cores())
     found = suggested(
@@ -91,7 +89,7 @@ def _csv(found: Suggestions) -> str:
 
 
 def _write_page(found: Suggestions, title: str, out: Path) -> None:
-    from bench.tuned_models.galleries import suggestions_view
+    from bench.tuned_models import suggestions_view
     from reports import render_gallery
 
     render_gallery(suggestions_view(found, title), out)

@@ -10,8 +10,7 @@ from bench.cli import _options as opt
 from bench.cli._print import print_json, print_line, print_rows, remark
 
 if TYPE_CHECKING:
-    from bench.results.run_diff import Difference
-    from bench.results.verification import Verdict
+    from bench.results import Difference, Verdict
 
 ROUNDING = 4
 """Exit code if runs differ only by rounding, on another kind of device."""
@@ -44,9 +43,7 @@ def verify(
     Example: etl-bench verify 3f2a 91c0
     """
     from bench.errors import UsageError
-    from bench.results.shards import Shards
-    from bench.results.staged_import import note_verified
-    from bench.results.verification import Outcome, check_verifiable, verdict
+    from bench.results import Outcome, Shards, check_verifiable, note_verified, verdict
     from bench.sweep import exported_threads, files_by_digest, local_weights, repetition_context
     from datasets_registry import read_support_list
     from methods import parse_class_text
@@ -77,7 +74,7 @@ def verify(
         )
         for stored in found
     ]
-    from bench.experiment.runner import run_experiment  # imports torch, which the checks above do not need
+    from bench.experiment import run_experiment  # imports torch, which the checks above do not need
 
     verdicts, elsewhere = [], set[str]()
     for stored, context in zip(found, contexts, strict=True):

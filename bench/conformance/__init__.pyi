@@ -2,8 +2,13 @@
 
 from .all_checks import CHECKS as CHECKS
 from .all_checks import run_checks as run_checks
-from .check import Check as Check
 from .check import Outcome as Outcome
 from .check import Result as Result
 from .check import run_check as run_check
+from .new_method import scaffold as scaffold
+from .short_trial import LIMIT_SECONDS as LIMIT_SECONDS
+from .short_trial import TrialRow as TrialRow
+from .short_trial import TrialTimeoutError as TrialTimeoutError
+from .short_trial import trial as trial
+from .short_trial import verdict as verdict
 from .subject import Subject as Subject

@@ -16,8 +16,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from bench.conformance.pretended_device import COUNTS
 from bench.conformance.pretended_device.tensors import memory_of
 from bench.conformance.subject import OTHER_CLASSES, TASK, Subject, tiny_backbone
-from bench.experiment.checkpoints import TrainingState
-from bench.experiment.training_loop import train_step
+from bench.experiment import TrainingState, train_step
 from methods import METHODS, Backbone, Method, MethodConfig, Precision, SupportImagesError, TrainableMethod, home_of
 
 STEADY = 3

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from bench.conformance.check import check, ensure, ensure_equal, learns_nothing, untrained
 from bench.conformance.classification import ROUNDING
 from bench.conformance.subject import OTHER_CLASSES, SHIFTED_TASK, TASK, Subject, tiny_backbone
-from bench.experiment.training_loop import train_step
+from bench.experiment import train_step
 from methods import Method, SupportImagesError, TrainableMethod
 
 AMBIGUOUS = 0.5

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.experiment.training_loop import fit, make_optimizer, train_step
+from bench.experiment import fit, make_optimizer, train_step
 from datasets_registry import ClassSet
 from methods import (
     Backbone,

@@ -17,7 +17,7 @@ from torch import Tensor
 from bench._util.memory import out_of_memory
 from bench.errors import TrainingMemoryError
 from bench.record import GpuFacts
-from bench.results.environment import gpu_driver
+from bench.results import gpu_driver
 from bench.spec import ExperimentSpec
 from methods import Precision
 

@@ -19,8 +19,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from bench._util.files import write_atomically
 from bench.experiment.epoch_observers import EpochObserver
+from bench.results import write_atomically
 from methods import TrainableMethod
 
 _LOG = logging.getLogger("bench.experiment.checkpoints")

@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.analysis.metrics.open_world import base_confidence, open_metrics, predicted_within
-from bench.analysis.metrics.scores import accuracy, all_metrics
+from bench.analysis import accuracy, all_metrics, base_confidence, open_metrics, predicted_within
 from bench.experiment.accelerator import copied_back
 from bench.experiment.epoch_observers import EpochCandidates
 from bench.record import OPEN_BASE, OPEN_NEW, TOP, Branches, OpenColumns, OpenScore, Predictions, Score

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from bench.analysis.metrics.scores import accuracy, fit_temperature, nll
+from bench.analysis import accuracy, fit_temperature, nll
 from bench.context import RunContext
 from bench.experiment.features.inputs import Inputs
 from bench.experiment.features.views import CENTER_VIEW

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import torch
 
-from bench.analysis.metrics.difficulty import difficulty_measures
+from bench.analysis import difficulty_measures
 from bench.context import RunContext
 from bench.experiment.accelerator import device_arithmetic
 from bench.experiment.features.inputs import shared_inputs

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors import SafetensorError, safe_open
 
-from bench._util.files import write_atomically
 from bench.bounds import Count, Finite, Line, Moment, RunId
 from bench.record import Provenance, Score, Share
+from bench.results import write_atomically
 from bench.spec import ExperimentSpec
 from datasets_registry import BenchError, ClassSet
 from methods import Preprocessing

@@ -35,7 +35,7 @@ from bench.experiment.task import load_task
 from bench.experiment.training_loop import fit, training_epochs
 from bench.record import OpenScore, Predictions, Provenance, RunError, RunRecord, RunStatus, Score
 from bench.results import environment as provenance
-from bench.results.source_digest import machinery_digest, source_digest
+from bench.results import machinery_digest, source_digest
 from bench.spec import ExperimentSpec
 from datasets_registry import BenchError, EvalProtocol, EvalSplit, SupportSet, last_fingerprint
 from methods import Batch, Precision, Recipe, TrainableMethod, get_method

@@ -1,6 +1,22 @@
 """Public names of `bench.papers`; `__init__.py` loads each on first use."""
 
-from .new_table import TableCheck as TableCheck
+from .catalogue import Catalogue as Catalogue
+from .catalogue import DatasetFacts as DatasetFacts
+from .catalogue import DifficultyMeasure as DifficultyMeasure
+from .catalogue import ExampleImage as ExampleImage
+from .catalogue import NamedDataset as NamedDataset
+from .catalogue import overlap_statements as overlap_statements
+from .catalogue import registered as registered
+from .catalogue import short_titles as short_titles
+from .claims import Claim as Claim
+from .claims import ClaimResult as ClaimResult
+from .claims import check_claims as check_claims
+from .claims import difficulty_by_backbone as difficulty_by_backbone
+from .claims import load_claims as load_claims
+from .figures import FIGURE_SETS as FIGURE_SETS
+from .figures.figure import FigurePoint as FigurePoint
+from .figures.figure import PaperFigure as PaperFigure
+from .figures.figure_data import gather_figure_data as gather_figure_data
 from .new_table import add_table as add_table
 from .new_table import check_table as check_table
 from .published_numbers import DATASETS as DATASETS
@@ -8,5 +24,10 @@ from .published_numbers import PUBLISHED_COLUMNS as PUBLISHED_COLUMNS
 from .published_numbers import published_difficulty as published_difficulty
 from .published_numbers import published_digest as published_digest
 from .published_numbers import published_frame as published_frame
-from .published_numbers import published_titles as published_titles
 from .published_numbers import select as select
+from .reproduction import MARGIN as MARGIN
+from .reproduction import PublishedSettings as PublishedSettings
+from .reproduction import ReproductionRow as ReproductionRow
+from .reproduction import compare_with_published as compare_with_published
+from .reproduction import count_verdicts as count_verdicts
+from .reproduction import published_settings as published_settings

@@ -4,9 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from bench._util.files import TextCache
 from bench.papers.published_numbers import published_titles
-from bench.results.method_sheets import MethodSheet, method_sheets
+from bench.results import MethodSheet, TextCache, method_sheets
 from datasets_registry import DatasetInfo
 
 

@@ -14,14 +14,30 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from bench._util.words import counted, shots_value
-from bench.analysis.difficulty_groups import FEWEST, Grouping, difficulty_groups
-from bench.analysis.leaderboard import Leaderboard, Setting
-from bench.analysis.method_choice import Known, Policy, chosen, losses
-from bench.analysis.paired_average import common_seeds, image_tables, paired_test, untested
-from bench.analysis.seed_scores import Outcomes, Scores, seed_scores, with_outcomes
-from bench.analysis.statistics.intervals import MeanTest, difference_of_means
+from bench._util.words import counted
+from bench.analysis import (
+    FEWEST,
+    Grouping,
+    Known,
+    Leaderboard,
+    MeanTest,
+    Outcomes,
+    Policy,
+    Scores,
+    Setting,
+    chosen,
+    common_seeds,
+    difference_of_means,
+    difficulty_groups,
+    image_tables,
+    losses,
+    paired_test,
+    seed_scores,
+    untested,
+    with_outcomes,
+)
 from bench.errors import UsageError
+from bench.spec import shots_value
 
 FEWEST_METHODS = 2
 

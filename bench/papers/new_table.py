@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench._util.files import write_atomically
 from bench._util.words import counted
-from bench.analysis.metrics.scores import harmonic_mean
+from bench.analysis import harmonic_mean
 from bench.errors import UsageError
 from bench.papers.published_numbers import (
     ADDED_COLUMNS,
@@ -21,6 +20,7 @@ from bench.papers.published_numbers import (
     read_table,
     value_columns,
 )
+from bench.results import write_atomically
 from methods import known_methods
 
 ROUNDING = 0.011

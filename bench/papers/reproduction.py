@@ -8,13 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench._util.files import TextCache
-from bench.analysis.leaderboard import OPEN, Entry, H, Leaderboard
-from bench.analysis.metrics.scores import harmonic_mean
-from bench.analysis.seed_scores import Scores, seed_scores
-from bench.analysis.statistics.hypothesis_tests import equivalence
-from bench.analysis.statistics.power import seeds_needed
-from bench.results.method_sheets import changed_settings, method_sheets
+from bench.analysis import OPEN, Entry, H, Leaderboard, Scores, equivalence, harmonic_mean, seed_scores, seeds_needed
+from bench.results import TextCache, changed_settings, method_sheets
 from bench.spec import PUBLISHED_RECIPES
 from datasets_registry import EvalProtocol
 

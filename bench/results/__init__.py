@@ -1,1 +1,5 @@
 """Results on disk: stored, verified, compared, exported and imported."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

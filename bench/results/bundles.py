@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import bench
-from bench._util.files import write_atomically
 from bench.errors import BundleError, ShardError
 from bench.record import RunRecord, RunStatus
 from bench.results.difficulty_files import check_difficulty
+from bench.results.files import write_atomically
 from bench.results.recomputed_scores import contradictions
 from bench.results.shards import Shard, Shards, parse_shard
 from bench.results.staged_import import ImportNote, commit_import

@@ -20,10 +20,10 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
-from bench._util.files import TextCache
 from bench._util.prefetch import prefetch
 from bench.errors import QueryError, ShardError, StoreError, StoreLockedError
-from bench.papers.published_numbers import PUBLISHED_COLUMNS
+from bench.papers import PUBLISHED_COLUMNS
+from bench.results.files import TextCache
 from bench.results.loading import (
     CURVE_COLUMNS,
     PREDICTION_COLUMNS,
@@ -34,7 +34,7 @@ from bench.results.loading import (
     insert_runs,
     refresh_published,
 )
-from bench.results.method_sheets import with_changed_settings
+from bench.results.method_facts import with_changed_settings
 from bench.results.schema_upgrade import check_current, migrate, query_int
 from bench.results.shards import Shard, ShardEntry, Shards, no_runs
 from bench.results.staged_import import unverified_imports

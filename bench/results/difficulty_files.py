@@ -8,7 +8,6 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from bench._util.files import locked, slug, write_atomically
 from bench.errors import ShardError
 from bench.record import DifficultyRecord
 from bench.results.checksummed_json import (
@@ -21,6 +20,7 @@ from bench.results.checksummed_json import (
     read_document,
     unreadable,
 )
+from bench.results.files import locked, slug, write_atomically
 
 _LOG = logging.getLogger("bench.results.shards")
 _RECORDS = TypeAdapter(list[DifficultyRecord])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import bench
 from bench.record import GpuFacts, Provenance
-from bench.results.source_digest import machinery_digest, source_digest
+from bench.results.code_digests import machinery_digest, source_digest
 
 PACKAGES = ("torch", "torchvision", "open_clip_torch", "numpy", "pillow", "safetensors", "scipy", "pydantic")
 """Distributions whose version can change a result."""

@@ -9,7 +9,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from bench.papers.published_numbers import published_digest, published_frame
+from bench.papers import published_digest, published_frame
 from bench.record import TOP, Cost, DifficultyRecord, RunRecord
 from bench.results.shards import Shard, ShardEntry
 from datasets_registry import canonical_json

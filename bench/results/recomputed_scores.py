@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bench.analysis.metrics.open_world import open_metrics
-from bench.analysis.quality import run_metrics
+from bench.analysis import open_metrics, run_metrics
 from bench.record import OPEN_BASE, OPEN_NEW, Predictions, RunRecord, RunStatus, Score
 from bench.results.predictions import impossible_columns
 from datasets_registry import EvalProtocol

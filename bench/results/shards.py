@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from bench._util.files import locked, write_atomically
 from bench._util.words import counted
 from bench.errors import RunsFolderError, ShardError, UnknownRunError
 from bench.record import Predictions, RunRecord, RunStatus
@@ -33,6 +32,7 @@ from bench.results.checksummed_json import (
     unreadable,
 )
 from bench.results.difficulty_files import DifficultyFiles
+from bench.results.files import locked, write_atomically
 from bench.results.predictions import pack_predictions, unpack_predictions
 from bench.results.staged_import import finish_imports
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench._util.files import locked, sync_folder, write_atomically
+from bench.results.files import locked, sync_folder, write_atomically
 
 _NOTES_LOG = logging.getLogger("bench.results.staged_import")
 

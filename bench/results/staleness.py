@@ -7,10 +7,10 @@ from importlib import resources
 from pathlib import Path
 from typing import cast
 
-from bench._util.files import TextCache
 from bench.record import RunRecord
-from bench.results.method_sheets import method_sheets
-from bench.results.source_digest import machinery_digest, source_digest
+from bench.results.code_digests import machinery_digest, source_digest
+from bench.results.files import TextCache
+from bench.results.method_facts import method_sheets
 from datasets_registry import BenchError, last_fingerprint
 
 

@@ -1,8 +1,12 @@
-"""Names of `bench.sweep` for other folders of `bench`."""
+"""Public names of `bench.sweep`; `__init__.py` loads each on first use."""
 
-from .axes import IMAGENET_VARIANTS as IMAGENET_VARIANTS
-from .compatibility import Rejection as Rejection
+from .backbone_table import backbone_card as backbone_card
+from .backbone_table import backbone_groups as backbone_groups
+from .compatibility import backbone_conflict as backbone_conflict
+from .compatibility import protocol_conflicts as protocol_conflicts
+from .coordination.heartbeat import read_heartbeats as read_heartbeats
 from .dataset_names import backbone_advice as backbone_advice
+from .dataset_names import check_demo_backbone as check_demo_backbone
 from .devices import resolve_device as resolve_device
 from .driver import SweepOutcome as SweepOutcome
 from .driver import carry_out as carry_out
@@ -17,12 +21,12 @@ from .expansion import expand as expand
 from .inputs import files_by_digest as files_by_digest
 from .inputs import local_weights as local_weights
 from .inputs import named_files as named_files
-from .inputs import support_lists as support_lists
+from .launch.fork_server import search_path as search_path
+from .launch.tasks import Outcome as Outcome
 from .launchers import early_server as early_server
 from .machine import cache_folder as cache_folder
 from .machine import cores as cores
 from .machine import exported_threads as exported_threads
-from .machine import find_gpus as find_gpus
 from .method_settings import offered_selections as offered_selections
 from .options import RecipeChoice as RecipeChoice
 from .options import RerunPolicy as RerunPolicy
@@ -31,15 +35,25 @@ from .options import parse_numbers as parse_numbers
 from .options import parse_shots as parse_shots
 from .options import split_list as split_list
 from .planning import Plan as Plan
-from .planning import SharedFeatures as SharedFeatures
 from .planning import plan as plan
 from .planning import shared_features as shared_features
 from .progress import LogStyle as LogStyle
 from .progress import SweepLog as SweepLog
+from .progress import duration as duration
 from .progress import open_log as open_log
+from .progress import worker_rows as worker_rows
 from .repetition import repetition_context as repetition_context
+from .request import DEMO_BACKBONE as DEMO_BACKBONE
 from .request import HOSO as HOSO
 from .request import SweepRequest as SweepRequest
+from .request import option_name as option_name
+from .request import option_of as option_of
 from .sweep_files import UnfinishedSweep as UnfinishedSweep
 from .sweep_files import missing_specs as missing_specs
+from .sweep_files import read_sweep_file as read_sweep_file
+from .sweep_files import sweep_toml as sweep_toml
 from .sweep_files import unfinished_sweeps as unfinished_sweeps
+from .tracker_target import PROJECT as PROJECT
+from .tracker_target import Kind as Kind
+from .tracker_target import Target as Target
+from .tracker_target import check_installed as check_installed

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from bench._util.words import ALL_SHOTS
 from bench.errors import UsageError
+from bench.spec import ALL_SHOTS
 from bench.sweep.dataset_names import match_datasets, select
 from bench.sweep.request import SweepRequest
 from datasets_registry import DataError, DrawRule, EvalProtocol, SupportKind, did_you_mean, is_support_rule

@@ -6,14 +6,12 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-from bench._util.files import check_output_folder
 from bench._util.words import counted
-from bench.boards.trackers.sender import Sender
+from bench.boards import Sender
 from bench.context import RunContext
 from bench.errors import RunsFolderError, StoreError
 from bench.record import RunStatus
-from bench.results.shards import Shards
-from bench.results.staleness import Staleness
+from bench.results import Shards, Staleness, check_output_folder
 from bench.sweep.compatibility import grouped
 from bench.sweep.coordination.heartbeat import Heartbeat, remove_dead_heartbeats
 from bench.sweep.coordination.leases import Leases
@@ -171,7 +169,7 @@ def context_of(request: SweepRequest, tasks: int) -> RunContext:
 
 def load_into_database(runs: Path, log: SweepLog) -> None:
     """Bring the database up to date. If it is locked now, the next command does it."""
-    from bench.results.database import Store
+    from bench.results import Store
 
     try:
         Store(runs).ingest(Shards(runs))
@@ -242,7 +240,7 @@ def _failures(made: Plan, summary: LaunchSummary, runs: Path) -> list[dict[str, 
 
 def _backbone_digest(request: SweepRequest, slug: str) -> str:
     """The digest of a backbone's current weights. Loads them, and keeps them loaded if runs here use them."""
-    from bench.experiment.features.inputs import backbone_spec, loaded_backbone
+    from bench.experiment import backbone_spec, loaded_backbone
     from methods import load_backbone
 
     spec = backbone_spec(slug, local_weights(request.backbones))

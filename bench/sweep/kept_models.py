@@ -6,7 +6,7 @@ from typing import Literal
 
 from bench._util.words import counted
 from bench.errors import ImpossibleCombinationError
-from bench.experiment.model_file import MODELS, ModelInfo, list_models, model_group, model_path
+from bench.experiment import MODELS, ModelInfo, list_models, model_group, model_path
 from bench.spec import ExperimentSpec
 from datasets_registry import has_imported_features
 

@@ -47,7 +47,7 @@ def pixel_limit() -> int:
 
 def _size_of(variable: str) -> int | None:
     """A size from the environment, None if it is not set; raises UsageError if it cannot be parsed."""
-    from bench.experiment.features.cache_folder import parse_size
+    from bench.experiment import parse_size
 
     given = os.environ.get(variable)
     try:

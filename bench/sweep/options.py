@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from bench._util.words import ALL, ALL_SHOTS
 from bench.errors import UsageError
+from bench.spec import ALL, ALL_SHOTS
 from datasets_registry import did_you_mean
 
 

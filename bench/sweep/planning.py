@@ -11,8 +11,7 @@ from pathlib import Path
 from bench.errors import ShardError
 from bench.experiment.features import cache_folder
 from bench.record import RunRecord, RunStatus
-from bench.results.shards import Shards
-from bench.results.staleness import Staleness
+from bench.results import Shards, Staleness
 from bench.spec import ExperimentSpec
 from bench.sweep.compatibility import Rejection
 from bench.sweep.expansion import Expansion
@@ -203,7 +202,7 @@ def shared_features(
     from methods import Needs, known_methods
 
     known = known_methods()
-    kept = [] if cache_dir is None else cache_folder.info(cache_dir)
+    kept = [] if cache_dir is None else cache_folder.cache_info(cache_dir)
     groups: dict[tuple[str, str], list[ExperimentSpec]] = {}
     for spec in specs:
         groups.setdefault((spec.backbone, spec.precision), []).append(spec)

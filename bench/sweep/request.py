@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator
 
-from bench._util.words import ALL, ALL_SHOTS, shots_value
 from bench.errors import UsageError
+from bench.spec import ALL, ALL_SHOTS, shots_value
 from bench.sweep.dataset_names import check_demo_backbone, default_protocol
 from bench.sweep.devices import check_device_options
 from bench.sweep.options import (

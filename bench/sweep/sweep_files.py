@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench._util.files import write_atomically
 from bench._util.words import counted
 from bench.errors import UsageError
-from bench.results.shards import Shards
+from bench.results import Shards, write_atomically
 from bench.spec import ExperimentSpec
 from bench.sweep.expansion import expand
 from bench.sweep.request import SweepRequest, option_name

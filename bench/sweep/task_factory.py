@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench._util.words import ALL_SHOTS, counted, shots_text
+from bench._util.words import counted
+from bench.spec import ALL_SHOTS, shots_text
 from bench.sweep.axes import IMAGENET_VARIANTS
 from bench.sweep.compatibility import Rejections
 from bench.sweep.dataset_names import match_datasets, select

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bench._util.words import counted
 from bench.record import RunStatus
-from bench.results.shards import Shards
+from bench.results import Shards
 from bench.sweep.compatibility import Rejection, Rejections, by_reason
 from bench.sweep.inputs import backbones_of
 from bench.sweep.planning import Plan

@@ -1,1 +1,29 @@
 """Public names of `bench.tuned_models`; `__init__.py` loads each on first use."""
+
+from .explanation import ClassTextProjection as ClassTextProjection
+from .explanation import Explanation as Explanation
+from .explanation import LabelledImage as LabelledImage
+from .explanation import explain_model as explain_model
+from .export.exports import check_export as check_export
+from .export.exports import export_model as export_model
+from .galleries import GalleryView as GalleryView
+from .galleries import suggestions_view as suggestions_view
+from .image_sources import check_sources as check_sources
+from .image_sources import image_items as image_items
+from .label_suggestions import RULES as RULES
+from .label_suggestions import Suggestions as Suggestions
+from .label_suggestions import suggest_labels as suggest_labels
+from .model_lookup import find_model as find_model
+from .prediction import PredictionSummary as PredictionSummary
+from .prediction import Row as Row
+from .prediction import check_format as check_format
+from .prediction import predict_files as predict_files
+from .prediction import write_csv_rows as write_csv_rows
+from .recommendation.request import DEFAULT_BUDGET as DEFAULT_BUDGET
+from .recommendation.request import RecommendRequest as RecommendRequest
+from .recommendation.result import Recommendation as Recommendation
+from .recommendation.run import carry_out_recommendation as carry_out_recommendation
+from .recommendation.run import train_choice as train_choice
+from .tuned_model import TunedModel as TunedModel
+from .tuned_model import code_changes as code_changes
+from .tuned_model import load_model as load_model

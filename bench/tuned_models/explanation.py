@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from bench.experiment.model_file import ModelInfo
+from bench.experiment import ModelInfo
 from bench.tuned_models.export.description import ExportError
 from bench.tuned_models.export.linear_head import linear_head
 from bench.tuned_models.tuned_model import TunedModel

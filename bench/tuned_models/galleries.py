@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from bench._util.words import counted
-from bench.experiment.model_file import ModelInfo
+from bench.experiment import ModelInfo
 from bench.tuned_models.explanation import small_picture
 from bench.tuned_models.label_suggestions import Suggestions
 

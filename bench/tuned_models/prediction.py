@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from bench._util.files import sync_folder
 from bench._util.prefetch import parallel_map, prefetch
 from bench._util.words import counted
 from bench.errors import UsageError
+from bench.results import sync_folder
 from bench.tuned_models.galleries import Gallery, GalleryView
 from bench.tuned_models.image_sources import ImageItem, check_sources, image_items
 from bench.tuned_models.tuned_model import BATCH, TunedModel

@@ -14,13 +14,22 @@ from PIL import Image
 from torch import Tensor
 
 from bench.errors import UsageError
-from bench.experiment.accelerator import device_arithmetic
-from bench.experiment.features.inputs import load_inputs
-from bench.experiment.features.views import CENTER_VIEW, render, to_pixels, view_params
-from bench.experiment.kept_models import MEANS, novelty_scores, restored_method
-from bench.experiment.model_file import ModelFileError, ModelInfo, read_model
-from bench.results.staleness import Staleness
-from bench.tuned_models.find_model import find_model
+from bench.experiment import (
+    CENTER_VIEW,
+    MEANS,
+    ModelFileError,
+    ModelInfo,
+    device_arithmetic,
+    load_inputs,
+    novelty_scores,
+    read_model,
+    render,
+    restored_method,
+    to_pixels,
+    view_params,
+)
+from bench.results import Staleness
+from bench.tuned_models.model_lookup import find_model
 from datasets_registry import BenchError, ClassSet, DataError, Decoding, decode_image
 from methods import Backbone, BackboneSpec, Batch, Method, Precision, parse_backbone
 

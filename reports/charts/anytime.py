@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 from markupsafe import Markup
 
-from bench.analysis.learning_curves import AnytimePoint
-from bench.analysis.table_exports import percent
+from bench.analysis import AnytimePoint, percent
 from reports._format import count, seconds
 from reports.charts.plot import (
     BOTTOM,

@@ -2,7 +2,7 @@
 
 from markupsafe import Markup, escape
 
-from bench.analysis.table_exports import percent
+from bench.analysis import percent
 from reports._format import count, seconds, shorten, size, value_text
 from reports.charts.plot import (
     BOTTOM,

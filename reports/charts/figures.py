@@ -10,7 +10,7 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
-from bench.papers.figures.figure import FigurePoint, PaperFigure
+from bench.papers import FigurePoint, PaperFigure
 from reports._format import few_runs, plain, shorten
 from reports.charts.plot import Axis, linear_axis, log_axis
 

@@ -4,8 +4,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from bench.analysis.leaderboard import Cost
-from bench.analysis.table_exports import percent
+from bench.analysis import Cost, percent
 from reports._format import count, plain, seconds
 from reports.charts.costs import COST_AXES, cost_axes, cost_text, front_text
 from reports.parts.leaderboard import MEASURE_TITLES

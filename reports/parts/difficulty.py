@@ -4,7 +4,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from bench.analysis.table_exports import percent
+from bench.analysis import percent
 from reports._format import counted
 from reports._format import signed_points as points_text
 from reports.parts.part import Part, block, fold, heading, paragraph, table

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from bench.papers.figures.figure import FigurePoint, PaperFigure
+from bench.papers import FigurePoint, PaperFigure
 from reports._format import few_runs, plain, plural
 from reports.charts.figures import figure_svg
 from reports.parts.part import Part, fold, heading, paragraph, picture, table

@@ -5,10 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from bench.analysis.leaderboard import MIXED
-from bench.analysis.ranking import PairDifference
-from bench.analysis.statistics.intervals import Value
-from bench.analysis.table_exports import percent
+from bench.analysis import MIXED, PairDifference, Value, percent
 from reports._format import count as short_count
 from reports._format import counted, interval, p_value, plural, seconds
 from reports._format import signed_points as points_text

@@ -2,8 +2,8 @@
 
 from markupsafe import Markup
 
-from bench.analysis.table_exports import percent
-from bench.papers.reproduction import ReproductionRow
+from bench.analysis import percent
+from bench.papers import ReproductionRow
 from reports._format import counted, shorten
 from reports._format import signed_points as points_text
 from reports.parts.leaderboard import MEASURE_TITLES

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.analysis.table_exports import percent
+from bench.analysis import percent
 from reports._format import counted, signed_points
 from reports.parts.part import Part, fold, paragraph, table
 from reports.tables.model import Cell, Column, Table, cell

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bench.boards.build import BoardSubmission
+from bench.boards import BoardSubmission
 from reports._format import counted
 from reports.parts.part import Part, paragraph, table
 from reports.tables.model import Column, Table, cell

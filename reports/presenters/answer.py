@@ -6,10 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.difficulty_groups import hard_minus_easy, not_separated
-from bench.analysis.difficulty_trend import fit_trend
-from bench.analysis.method_choice import Rule, choose_rule
-from bench.analysis.statistics.intervals import student_t
+from bench.analysis import Rule, choose_rule, fit_trend, hard_minus_easy, not_separated, student_t
 from reports.presenters.trends import DIFFICULTY
 from reports.views import (
     AdviceView,

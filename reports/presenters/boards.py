@@ -9,22 +9,33 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench._util.words import ALL_SHOTS
-from bench.analysis.difficulty_groups import Grouping, difficulty_groups
-from bench.analysis.leaderboard import Cell, Entry, H, HConvention, Leaderboard
-from bench.analysis.learning_curves import CONVERGENCE_MARGIN, entries_without_curve, learning_curves
-from bench.analysis.quality import agreement, quality
-from bench.analysis.ranking import rank_entries
-from bench.analysis.selection_rules import (
+from bench.analysis import (
+    CONVERGENCE_MARGIN,
     RULES,
+    Cell,
+    Entry,
+    Grouping,
+    H,
+    HConvention,
+    Leaderboard,
+    MeanTest,
     RuleDifference,
+    agreement,
+    board_quality,
+    difficulty_groups,
+    entries_without_curve,
+    export_table,
+    learning_curves,
     other_settings,
+    rank_entries,
     selection_command,
     selection_differences,
+    to_csv,
+    to_latex,
+    to_markdown,
 )
-from bench.analysis.statistics.intervals import MeanTest
-from bench.analysis.table_exports import export_table, to_csv, to_latex, to_markdown
-from bench.papers.catalogue import Catalogue, ExampleImage, overlap_statements
+from bench.papers import Catalogue, ExampleImage, overlap_statements
+from bench.spec import ALL_SHOTS
 from reports.presenters.costs import SEED, cost_views
 from reports.presenters.trends import board_trends, dataset_view, measured_datasets
 from reports.presenters.values import view_of
@@ -120,7 +131,7 @@ def board_view(
         exports=_exports(board, runs, standings.ranks),
         part_trends=board_trends(board, measured, {entry.key: entry.name for entry in entries}, groups),
         excluded=board.excluded,
-        quality=() if metrics is None else quality(board, metrics),
+        quality=() if metrics is None else board_quality(board, metrics),
         agreement=() if metrics is None else agreement(board, metrics, generator=np.random.default_rng(SEED)),
         costs=cost_views(board, runs),
         selection=selection_views(board, selection_differences(board, runs), catalogue),

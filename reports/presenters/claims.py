@@ -5,13 +5,19 @@ from dataclasses import replace
 
 import pandas as pd
 
-from bench._util.words import counted
-from bench.analysis.difficulty_groups import Grouping, difficulty_groups
-from bench.analysis.leaderboard import Leaderboard, Setting
-from bench.analysis.seed_scores import Outcomes
-from bench.papers.catalogue import Catalogue
-from bench.papers.claims import Claim, ClaimResult, check_claims, difficulty_by_backbone
-from bench.papers.reproduction import MARGIN, PublishedSettings, compare_with_published, count_verdicts
+from bench.analysis import Grouping, Leaderboard, Outcomes, Setting, difficulty_groups
+from bench.papers import (
+    MARGIN,
+    Catalogue,
+    Claim,
+    ClaimResult,
+    PublishedSettings,
+    check_claims,
+    compare_with_published,
+    count_verdicts,
+    difficulty_by_backbone,
+)
+from reports._format import counted
 from reports.presenters.values import view_of
 from reports.views import ClaimResultView, ClaimView, ReproductionView
 

@@ -5,8 +5,7 @@ from collections import defaultdict
 import numpy as np
 import pandas as pd
 
-from bench.analysis.leaderboard import Entry, Leaderboard
-from bench.analysis.pareto import front_probability, pareto_front
+from bench.analysis import Entry, Leaderboard, front_probability, pareto_front
 from reports.views import CostPointView
 
 SEED = 20240

@@ -12,15 +12,22 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import pandas as pd
 
-from bench.analysis.error_analysis import HardImage, class_results, confusions, hard_images, probabilities
-from bench.analysis.leaderboard import ALL, Leaderboard
-from bench.analysis.quality import metrics_frame
-from bench.papers.catalogue import Catalogue
+from bench.analysis import (
+    ALL,
+    HardImage,
+    Leaderboard,
+    class_results,
+    confusions,
+    hard_images,
+    metrics_frame,
+    probabilities,
+)
+from bench.papers import Catalogue
 from reports.presenters.values import view_of
 from reports.views import ClassListView, EntryErrorsView, ErrorAnalysisView, RunErrorsView
 
 if TYPE_CHECKING:
-    from bench.results.database import Store
+    from bench.results import Store
 
 PAIRS = 8
 """Confusions listed for an entry over all seeds, and for a class list over all runs."""

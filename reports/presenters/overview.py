@@ -7,19 +7,28 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from bench._util.words import ALL_SHOTS
-from bench.analysis.difficulty_groups import Grouping, difficulty_groups, page_groups
-from bench.analysis.leaderboard import HARMONIC, OPEN, Entry, H, Leaderboard
-from bench.analysis.method_choice import positions
-from bench.analysis.metrics.scores import harmonic_mean
-from bench.analysis.paired_average import board_average
-from bench.analysis.ranking import PairDifference, Standings, rank_entries
-from bench.analysis.seed_scores import seed_scores
-from bench.analysis.statistics.hypothesis_tests import holm
-from bench.analysis.statistics.intervals import MeanTest
-from bench.papers.catalogue import Catalogue, short_titles
+from bench.analysis import (
+    HARMONIC,
+    OPEN,
+    Entry,
+    Grouping,
+    H,
+    Leaderboard,
+    MeanTest,
+    PairDifference,
+    Standings,
+    board_average,
+    difficulty_groups,
+    harmonic_mean,
+    holm,
+    page_groups,
+    positions,
+    rank_entries,
+    seed_scores,
+)
+from bench.papers import Catalogue, short_titles
 from bench.record import OPEN_BASE, OPEN_NEW
-from bench.spec import DEMO_RECIPE
+from bench.spec import ALL_SHOTS, DEMO_RECIPE
 from reports.presenters.answer import ResultsHere, answer_view
 from reports.presenters.trends import AXES, DIFFICULTY, LOG_AXES, MEASURES, SPLIT_OF, Measured, measured_datasets
 from reports.views import (

@@ -8,12 +8,17 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.difficulty_groups import Grouping, difficulty_groups
-from bench.analysis.difficulty_trend import FEWEST, PUBLISHED_CONTRASTS, covariates
-from bench.analysis.leaderboard import BASELINE, H
-from bench.analysis.metrics.scores import harmonic_mean
-from bench.papers.catalogue import Catalogue
-from bench.papers.published_numbers import DATASETS
+from bench.analysis import (
+    BASELINE,
+    FEWEST_DATASETS,
+    PUBLISHED_CONTRASTS,
+    Grouping,
+    H,
+    covariates,
+    difficulty_groups,
+    harmonic_mean,
+)
+from bench.papers import DATASETS, Catalogue
 from reports.presenters.answer import ResultsHere
 from reports.presenters.boards import minute
 from reports.presenters.overview import overview
@@ -276,7 +281,7 @@ def _trends(
 ) -> tuple[TrendsView, ...]:
     """Trends over the datasets of known difficulty; contrasts pair two rows of one table."""
     along = {name: {d: x for d, x in by_dataset.items() if d in datasets} for name, by_dataset in known.items()}
-    if len(along["chance"]) < FEWEST:
+    if len(along["chance"]) < FEWEST_DATASETS:
         return ()
     contrasts, titles = _pairs(rows, measures[-1]), {row.key: _with_numbers(row, catalogue) for row in rows}
     options: dict[str, Any] = {

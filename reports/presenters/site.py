@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bench.analysis.build_leaderboard import compared_leaderboard, leaderboard, settings
-from bench.analysis.difficulty_groups import Grouping, difficulty_groups
-from bench.analysis.leaderboard import HConvention, Leaderboard
-from bench.analysis.seed_scores import Outcomes
-from bench.papers.catalogue import Catalogue, ExampleImage
-from bench.papers.claims import Claim
-from bench.papers.reproduction import PublishedSettings
-from bench.results.ensemble_weights import constant_weight_outcomes
-from bench.results.shards import Shards
+from bench.analysis import (
+    Grouping,
+    HConvention,
+    Leaderboard,
+    Outcomes,
+    build_leaderboard,
+    compared_leaderboard,
+    difficulty_groups,
+    settings,
+)
+from bench.papers import Catalogue, Claim, ExampleImage, PublishedSettings
+from bench.results import Shards, constant_weight_outcomes
 from bench.sweep import UnfinishedSweep, missing_specs
 from reports.presenters.boards import board_view, minute, provenance
 from reports.presenters.claims import claim_views, reproduction_view
@@ -29,7 +32,7 @@ from reports.presenters.overview import board_overview
 from reports.views import ErrorAnalysisView, SiteView, UnfinishedView
 
 if TYPE_CHECKING:
-    from bench.results.database import Store
+    from bench.results import Store
 
 
 def site_view(
@@ -82,10 +85,10 @@ def site_view(
         anchor = anchor_of(what, set(boards))
         boards[anchor] = board
         same = board.common is None and not planned
-        whole.append(board if same else leaderboard(runs, setting, convention=convention))
+        whole.append(board if same else build_leaderboard(runs, setting, convention=convention))
         if board.common is not None:
             other = anchor_of(f"{what} all datasets", set(boards))
-            boards[other] = leaderboard(runs, setting, convention=convention, planned=planned)
+            boards[other] = build_leaderboard(runs, setting, convention=convention, planned=planned)
             scopes |= {anchor: (other, False), other: (anchor, True)}
     errors, metrics = ErrorAnalysisView(), None
     if stored is not None and pictures is not None:

@@ -8,19 +8,22 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from bench.analysis.difficulty_groups import Grouping, difficulty_groups
-from bench.analysis.difficulty_trend import (
+from bench.analysis import (
     CONTRASTS,
     LOGARITHMIC,
+    OPEN,
     ContrastTrend,
+    Grouping,
+    H,
+    Leaderboard,
     MethodTrend,
     Trend,
     contrast_trends,
+    difficulty_groups,
     method_trends,
     scaled,
 )
-from bench.analysis.leaderboard import OPEN, H, Leaderboard
-from bench.papers.catalogue import DatasetFacts, DifficultyMeasure, ExampleImage
+from bench.papers import DatasetFacts, DifficultyMeasure, ExampleImage
 from reports.presenters.values import view_of
 from reports.views import (
     ContrastView,

@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from bench._util.files import write_atomically
-from bench.boards.build import CollectedBoard
-from bench.boards.summary import FILE, BoardSummary, RowSummary, SettingSummary, verified_text
+from bench.boards import FILE, BoardSummary, CollectedBoard, RowSummary, SettingSummary, verified_text
+from bench.results import write_atomically
 from reports.site.build import PageRequest, write_page
 from reports.views import BoardView, SiteView
 

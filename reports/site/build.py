@@ -6,20 +6,20 @@ from functools import partial
 from pathlib import Path
 
 import bench
-from bench._util.files import TextCache
-from bench.analysis.difficulty_groups import Grouping, difficulty_groups
-from bench.analysis.leaderboard import HConvention
+from bench.analysis import Grouping, HConvention, difficulty_groups
 from bench.errors import UsageError
-from bench.papers.catalogue import registered
-from bench.papers.claims import load_claims
-from bench.papers.figures import FIGURE_SETS
-from bench.papers.figures.figure import PaperFigure
-from bench.papers.figures.figure_data import gather_figure_data
-from bench.papers.published_numbers import published_difficulty, published_frame
-from bench.papers.reproduction import published_settings
+from bench.papers import (
+    FIGURE_SETS,
+    PaperFigure,
+    gather_figure_data,
+    load_claims,
+    published_difficulty,
+    published_frame,
+    published_settings,
+    registered,
+)
 from bench.record import Predictions
-from bench.results.database import Store, fresh_store
-from bench.results.shards import Shards, no_runs
+from bench.results import Shards, Store, TextCache, fresh_store, no_runs
 from bench.sweep import unfinished_sweeps
 from datasets_registry import BenchError
 from reports import FORMATS, figure_file, render_site

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from bench.papers.catalogue import ExampleImage
+from bench.papers import ExampleImage
 from datasets_registry import BenchError, DatasetSplits, class_halves, get_dataset
 
 COUNT = 8

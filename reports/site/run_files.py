@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bench._util.files import slug, write_atomically
-from bench.analysis.error_analysis import probabilities
+from bench.analysis import probabilities
 from bench.errors import UsageError
 from bench.record import OPEN_BASE, OPEN_NEW
+from bench.results import slug, write_atomically
 
 if TYPE_CHECKING:
-    from bench.results.database import Store
+    from bench.results import Store
     from reports.presenters.error_analysis import Pictures
 
 

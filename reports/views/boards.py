@@ -3,11 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bench.analysis.leaderboard import Cell, Cost, ExcludedRun, MissingCell
-from bench.analysis.quality import Quality, RankAgreement
-from bench.analysis.ranking import Standings
-from bench.analysis.statistics.intervals import Value
-from bench.papers.catalogue import DatasetFacts
+from bench.analysis import Cell, Cost, ExcludedRun, MissingCell, Quality, RankAgreement, Standings, Value
+from bench.papers import DatasetFacts
 from reports.views.costs import AnytimeView, CostPointView
 from reports.views.difficulty import TrendsView
 from reports.views.values import BoardHeading, SelectionRuleView

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bench.analysis.learning_curves import AnytimeCurve
-from bench.analysis.statistics.intervals import Value
+from bench.analysis import AnytimeCurve, Value
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bench.analysis.error_analysis import Confusion, HardImage
+from bench.analysis import Confusion, HardImage
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bench.papers.catalogue import NamedDataset
+from bench.papers import NamedDataset
 from reports.views.difficulty import AxisView
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bench.papers.catalogue import NamedDataset
-from bench.papers.reproduction import ReproductionRow
+from bench.papers import NamedDataset, ReproductionRow
 from reports.views.difficulty import TrendsView
 from reports.views.values import BoardHeading
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from bench.boards.build import BoardSubmission
-from bench.papers.figures.figure import PaperFigure
+from bench.boards import BoardSubmission
+from bench.papers import PaperFigure
 from reports.views.boards import BoardView
 from reports.views.error_analysis import ErrorAnalysisView
 from reports.views.overview import OverviewView

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bench.papers.catalogue import NamedDataset
+from bench.papers import NamedDataset
 
 TEST_TIME = "test-time"
 """The protocol, and the family of the methods, that learn from unlabelled test images."""

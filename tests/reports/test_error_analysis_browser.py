@@ -11,7 +11,7 @@ from worlds import make_world
 
 from bench.papers.catalogue import Catalogue, DatasetFacts
 from bench.results.database import fresh_store
-from bench.results.method_sheets import MethodSheet
+from bench.results.method_facts import MethodSheet
 from reports import render_site
 from reports.presenters.site import site_view
 from reports.site.development_server import serve_folder

@@ -17,10 +17,10 @@ pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import find_chromium
 
 import reports
-from bench.analysis.build_leaderboard import leaderboards
 from bench.analysis.difficulty_trend import fit_trend
+from bench.analysis.leaderboards import build_leaderboards
 from bench.analysis.paired_average import over_datasets
-from bench.analysis.seed_scores import seed_scores
+from bench.analysis.scores_by_seed import seed_scores
 from bench.analysis.table_exports import export_table, to_csv, to_latex, to_markdown
 from bench.papers.catalogue import Catalogue, DatasetFacts
 from reports import render_site
@@ -136,7 +136,7 @@ TICKS = "[...document.querySelectorAll('#hero svg .tick')].map((node) => node.te
 
 
 def test_the_largest_differences_and_the_mean_have_their_numbers(page, runs):
-    board = leaderboards(runs)[0]
+    board = build_leaderboards(runs)[0]
     scores = seed_scores(board, runs)
     gains = [
         sum(scores["apex"][d][s]["H"] - scores["zero_shot"][d][s]["H"] for s in board.seeds) / len(board.seeds)
@@ -161,7 +161,7 @@ def test_difficulty_1_is_marked_as_chance(tab, runs, tmp_path):
 
 
 def test_any_two_methods_are_compared_as_the_analysis_does(page, runs, view):
-    board = leaderboards(runs)[0]
+    board = build_leaderboards(runs)[0]
     scores = seed_scores(board, runs)
     names = {entry.key: entry.name for entry in view.boards[0].entries}
     along = view.overviews[0].answers["H"].difficulty["relative_transfer_difficulty"]
@@ -295,7 +295,7 @@ def test_a_phone_shows_one_row_per_dataset_and_the_ranked_score_of_the_board(tab
 
 def test_what_is_copied_is_what_export_writes(page, runs, view):
     """The text that reaches the clipboard, and the numbers in it."""
-    board = leaderboards(runs)[0]
+    board = build_leaderboards(runs)[0]
     page.call("Emulation.setFocusEmulationEnabled", enabled=True)
     page.run("document.addEventListener('copy', () => { window.copied = document.activeElement.value; })")
     texts = {}

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bench.papers.catalogue import Catalogue, DatasetFacts
-from bench.results.method_sheets import MethodSheet
+from bench.results.method_facts import MethodSheet
 
 BACKBONE = "ViT-B-16.openai"
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)

@@ -14,7 +14,7 @@ from typing import Any
 from PIL import Image
 
 import bench
-from bench._util.files import write_atomically
+from bench.results import write_atomically
 from datasets_registry import DatasetInfo, DatasetSplits, FewShotTask, as_file
 
 VERSION = "http://mlcommons.org/croissant/1.1"

@@ -3,10 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from bench._util.files import slug
 from bench._util.words import counted
-from bench.analysis.leaderboard import Entry, Leaderboard
-from bench.analysis.statistics.intervals import Estimate
+from bench.analysis import Entry, Estimate, Leaderboard
+from bench.results import slug
 
 
 def named_entries(boards: Sequence[Leaderboard]) -> Iterator[tuple[str, Leaderboard, Entry]]:

@@ -9,10 +9,9 @@ from datetime import datetime
 from typing import Any
 
 import bench
-from bench._util.files import slug
-from bench.analysis.leaderboard import HARMONIC, OPEN, Entry, H, Leaderboard
-from bench.analysis.statistics.intervals import Estimate
+from bench.analysis import HARMONIC, OPEN, Entry, Estimate, H, Leaderboard
 from bench.boards.exchange.entry_files import named_entries, provenance_sentences
+from bench.results import slug
 
 SCHEMA_VERSION = "0.3.0"
 LIBRARY = "clip-etl-bench"

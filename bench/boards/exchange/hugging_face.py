@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import bench
-from bench._util.files import slug
-from bench.analysis.leaderboard import OPEN, Entry, H, Leaderboard
-from bench.analysis.statistics.intervals import Estimate
+from bench.analysis import OPEN, Entry, Estimate, H, Leaderboard
 from bench.boards.exchange.entry_files import named_entries, provenance_sentences, seeds_text, task_text
 from bench.errors import UsageError
+from bench.results import slug
 
 TASK = "image-classification"
 _HARMONIC = {H: "H of base and new accuracy", OPEN: "H of base and new accuracy, each among all names"}

@@ -10,11 +10,10 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bench._util.files import slug
-from bench.analysis.leaderboard import Cell, Entry, H, Leaderboard
-from bench.analysis.metrics.scores import harmonic_mean
+from bench.analysis import Cell, Entry, H, Leaderboard, harmonic_mean
 from bench.boards.exchange.entry_files import named_entries, provenance_sentences, task_text
 from bench.record import OPEN_BASE, OPEN_NEW, DifficultyRecord, RunRecord, Score
+from bench.results import slug
 from datasets_registry import UnknownNameError, canonical_json
 from methods import MethodRegistry, known_methods
 

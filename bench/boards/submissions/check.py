@@ -19,11 +19,17 @@ from bench.boards.submissions.suspicion import impossible_scores, seed_notes, sh
 from bench.bounds import printable
 from bench.errors import BundleError, ShardError, SubmissionError
 from bench.record import RunRecord, RunStatus
-from bench.results.bundles import DIFFICULTY_FILE, OpenBundle, bundle_runs, bundle_shard, open_bundle
-from bench.results.difficulty_files import check_difficulty
-from bench.results.method_sheets import changed_settings
-from bench.results.recomputed_scores import contradictions
-from bench.results.shards import Shard
+from bench.results import (
+    DIFFICULTY_FILE,
+    OpenBundle,
+    Shard,
+    bundle_runs,
+    bundle_shard,
+    changed_settings,
+    check_difficulty,
+    contradictions,
+    open_bundle,
+)
 from bench.spec import PUBLISHED_RECIPES
 from datasets_registry import UnknownNameError
 from methods import MethodInfo, Selection, known_methods, selection_rules

@@ -21,9 +21,8 @@ from PIL import Image
 
 from bench.context import RunContext
 from bench.errors import StaleSpecError
-from bench.experiment.task import declared_task
-from bench.results.predictions import TrueLabels
-from bench.results.shards import Shard
+from bench.experiment import declared_task
+from bench.results import Shard, TrueLabels
 from bench.spec import ExperimentSpec
 from datasets_registry import (
     BenchError,

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from bench.record import Predictions
-from bench.results.shards import Shard
+from bench.results import Shard
 from datasets_registry import canonical_json
 
 _DIGITS = 20

@@ -13,12 +13,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from bench._util.files import write_atomically
 from bench.bounds import CONTROL, Moment
 from bench.errors import SubmissionError
-from bench.results.bundles import Exported, export_bundle
-from bench.results.method_sheets import MethodSheet, method_sheets
-from bench.results.shards import Shards
+from bench.results import Exported, MethodSheet, Shards, export_bundle, method_sheets, write_atomically
 
 FACTS_VERSION = 1
 _MARKUP = re.compile(r"[<>]")

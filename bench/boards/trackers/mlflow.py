@@ -7,7 +7,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run
 
 from bench.boards.trackers.tracked_run import TrackedRun
-from bench.sweep.tracker_target import PROJECT
+from bench.sweep import PROJECT
 
 RUN_ID = "etl_bench.run_id"
 CREATED_AT = "etl_bench.created_at"

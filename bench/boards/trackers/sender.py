@@ -15,8 +15,7 @@ from typing import IO, Self
 
 from bench._util.words import counted
 from bench.boards.trackers.sending import Report, Result
-from bench.sweep.launch.fork_server import search_path
-from bench.sweep.tracker_target import Target
+from bench.sweep import Target, search_path
 
 PATIENCE = 60.0
 """Seconds without an answer after which the end of a sweep waits no longer."""

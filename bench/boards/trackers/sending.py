@@ -12,11 +12,10 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Protocol, Self
 
-from bench._util.files import locked
 from bench.boards.trackers.tracked_run import TrackedRun, tracked_run
 from bench.errors import UnknownRunError
-from bench.results.shards import Shards
-from bench.sweep.tracker_target import Kind, Target
+from bench.results import Shards, locked
+from bench.sweep import Kind, Target
 
 
 class Result(StrEnum):

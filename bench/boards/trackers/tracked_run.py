@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from bench.analysis.metrics.scores import harmonic_mean
+from bench.analysis import harmonic_mean
 from bench.record import CurvePoint, DifficultyRecord, RunRecord, Score
 from bench.spec import ExperimentSpec
 

@@ -9,7 +9,7 @@ from typing import Any
 import trackio
 
 from bench.boards.trackers.tracked_run import TrackedRun
-from bench.sweep.tracker_target import PROJECT
+from bench.sweep import PROJECT
 
 CREATED_AT = "created_at"
 _REMOTE = ("TRACKIO_SPACE_ID", "TRACKIO_SERVER_URL")

@@ -7,7 +7,7 @@ from typing import Any
 import wandb
 
 from bench.boards.trackers.tracked_run import TrackedRun
-from bench.sweep.tracker_target import PROJECT
+from bench.sweep import PROJECT
 
 CREATED_AT = "etl_bench/created_at"
 """Summary value that is written last. A run with the same value was sent completely."""

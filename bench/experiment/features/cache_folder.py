@@ -59,7 +59,7 @@ def parse_size(text: str) -> int:
     return int(float(match.group(1)) * _UNITS[match.group(2).upper()])
 
 
-def info(folder: Path) -> list[BackboneCache]:
+def cache_info(folder: Path) -> list[BackboneCache]:
     """The content of the cache, by backbone and kind."""
     root = folder / "features"
     if not root.is_dir():
@@ -84,19 +84,19 @@ def _slug(place: Path) -> str:
         return ""  # an older cache has no such file
 
 
-def damaged(folder: Path) -> list[Path]:
+def damaged_files(folder: Path) -> list[Path]:
     """Damaged blocks; reads every byte of the cache."""
     from bench.experiment.features.feature_blocks import read_block  # imports torch
 
     return [path for path in block_files(folder) if read_block(path) is None]
 
 
-def clear(folder: Path, backbone: str | None = None) -> int:
+def clear_cache(folder: Path, backbone: str | None = None) -> int:
     """Delete all features, or those of the backbones whose folder begins with `backbone`; returns the bytes freed.
 
     Raises CacheError if no folder begins with `backbone`, or a file cannot be deleted.
     """
-    if backbone is not None and not any(place.name.startswith(backbone) for place in info(folder)):
-        known = ", ".join(place.name for place in info(folder)) or "nothing"
+    if backbone is not None and not any(place.name.startswith(backbone) for place in cache_info(folder)):
+        known = ", ".join(place.name for place in cache_info(folder)) or "nothing"
         raise CacheError(f"The cache holds no backbone that begins with {backbone!r}; it holds {known}.")
     return remove([p for p in block_files(folder) if backbone is None or p.parent.name.startswith(backbone)])

@@ -16,9 +16,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import Tensor
 
-from bench._util.files import locked, write_atomically
 from bench.errors import CacheError
 from bench.experiment.features.budget import NAME_FILE, Budget, Share
+from bench.results import locked, write_atomically
 
 _LOG = logging.getLogger("bench.experiment.features")
 _ADDRESS_BYTES = 16

@@ -13,7 +13,7 @@ import numpy as np
 from bench.papers.figures.figure import FigurePoint, PaperFigure
 from bench.papers.figures.figure_data import FigureData, estimate_point, over_seeds
 from bench.record import Branches, Predictions
-from bench.results.ensemble_weights import BETAS, FIXED, SIDES, Floats, adaptive_weight, blended_accuracy, fixed_weight
+from bench.results import BETAS, FIXED, SIDES, Floats, adaptive_weight, blended_accuracy, fixed_weight
 
 AVERAGE = "Average"
 NEW = "new"

@@ -8,14 +8,21 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from bench._util.words import ALL_SHOTS
-from bench.analysis.build_leaderboard import leaderboard, settings
-from bench.analysis.difficulty_groups import Grouping, difficulty_groups
-from bench.analysis.leaderboard import Cell, Entry, Leaderboard
-from bench.analysis.statistics.intervals import Estimate, student_t
+from bench.analysis import (
+    Cell,
+    Entry,
+    Estimate,
+    Grouping,
+    Leaderboard,
+    build_leaderboard,
+    difficulty_groups,
+    settings,
+    student_t,
+)
 from bench.papers.catalogue import Catalogue
 from bench.papers.figures.figure import FigurePoint
 from bench.record import Predictions
+from bench.spec import ALL_SHOTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,7 +126,7 @@ def gather_figure_data(
     boards: dict[int, Leaderboard] = {}
     for setting in settings(here):
         if setting.backbone == backbone and setting.shots != ALL_SHOTS and not setting.support:
-            board = leaderboard(here, setting)
+            board = build_leaderboard(here, setting)
             size = sum(entry.n for entry in board.entries)
             if setting.shots not in boards or size > sum(entry.n for entry in boards[setting.shots].entries):
                 boards[setting.shots] = board

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from itertools import chain, product
 from typing import Any
 
-from bench.analysis.leaderboard import Cell, Entry
-from bench.analysis.statistics.intervals import Estimate, student_t
+from bench.analysis import Cell, Entry, Estimate, student_t
 from bench.papers.figures.figure import FigurePoint, PaperFigure
 from bench.papers.figures.figure_data import PANELS, SHOTS, FigureData, estimate_point, over_seeds
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from bench._util.files import write_atomically
+from bench.results import write_atomically
 from bench.sweep.coordination.process_identity import ProcessIdentity
 
 BEAT_SECONDS = 5.0

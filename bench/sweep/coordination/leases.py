@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench._util.files import locked
+from bench.results import locked
 from bench.sweep.coordination.heartbeat import Heartbeat, LivenessMonitor, read_heartbeat
 from bench.sweep.coordination.process_identity import ProcessIdentity
 

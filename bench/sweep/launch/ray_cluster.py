@@ -19,7 +19,7 @@ import ray
 
 import bench
 from bench.errors import LaunchError, UsageError
-from bench.results.environment import SHIPPED_STATE, source_state
+from bench.results import SHIPPED_STATE, source_state
 from bench.sweep.launch.ray_worker import SentFile
 from datasets_registry import CUSTOM_FOLDERS_VARIABLE
 from methods import split_weights_options

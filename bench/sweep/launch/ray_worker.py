@@ -88,7 +88,7 @@ def _unpack(place: Path, sent: SentFile) -> Path:
     """The path of a sent file on this node, with its suffix; the file is written if it is missing."""
     import ray
 
-    from bench._util.files import write_atomically
+    from bench.results import write_atomically
 
     path = place / "sent" / sent.name
     if not path.is_file():

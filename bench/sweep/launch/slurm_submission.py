@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench._util.files import write_atomically
 from bench.errors import LaunchError
+from bench.results import write_atomically
 from bench.sweep.launch.slurm_chunk import STOP, ChunkFiles
 from bench.sweep.launch.slurm_queue import SlurmQueue
 from bench.sweep.launch.tasks import FinishedTask, Surroundings, Task

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from bench._util.interrupts import Interrupts, counted_interrupts
 from bench._util.words import counted
 from bench.errors import LaunchError
-from bench.results.shards import Shards
+from bench.results import Shards
 from bench.sweep.coordination.heartbeat import read_heartbeats
 from bench.sweep.coordination.leases import Leases
 from bench.sweep.launch.affinity_queue import AffinityQueue

@@ -9,9 +9,9 @@ from bench._util.memory import keep_freed_memory
 from bench._util.memory import out_of_memory as says_out_of_memory
 from bench.context import RunContext
 from bench.errors import RunExitError, TrainingMemoryError, WorkerKilledError
-from bench.experiment.model_file import model_path, write_model
+from bench.experiment import model_path, write_model
 from bench.record import DifficultyRecord, Predictions, RunRecord, RunStatus
-from bench.results.shards import Shards
+from bench.results import Shards
 from bench.sweep.coordination.heartbeat import Heartbeat
 from bench.sweep.coordination.leases import Leases
 from bench.sweep.launch.runner_module import Runner, load_runner

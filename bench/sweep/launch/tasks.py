@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from bench._util.files import slug
 from bench.context import RunContext
+from bench.results import slug
 from bench.spec import ExperimentSpec
 
 DEFAULT_RUNNER = "bench.experiment.runner"

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from bench.experiment.model_file import ModelInfo
+from bench.experiment import ModelInfo
 from datasets_registry import BenchError
 
 

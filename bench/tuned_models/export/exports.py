@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench._util.files import check_output_file, check_output_folder, write_atomically
 from bench.errors import UsageError
-from bench.experiment.model_file import ModelInfo, model_card
+from bench.experiment import ModelInfo, model_card
+from bench.results import check_output_file, check_output_folder, write_atomically
 from bench.tuned_models.export.description import description, preprocessing
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def export_model(
     """
     check_export(form, out, force=force)
     if form == "hf-folder":
-        from bench.experiment.model_file import read_model
+        from bench.experiment import read_model
 
         read_model(source)  # raises for a damaged file
         _write_folder(out, hub_files(info, source.read_bytes()))

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.experiment.model_file import ModelInfo
+from bench.experiment import ModelInfo
 from bench.tuned_models.export.description import ExportError, description
 from methods import Backbone, Batch, Classifier, Method, Precision
 

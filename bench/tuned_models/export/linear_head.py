@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from bench.experiment.model_file import ModelInfo
+from bench.experiment import ModelInfo
 from bench.tuned_models.export.description import ExportError
 from methods import Batch, Method, Needs
 

@@ -9,9 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.statistics.cross_fitting import ADDED_TO_ACCURACIES, cross_fitted
-from bench.analysis.statistics.intervals import MeanTest
-from bench.analysis.statistics.power import grouped_seeds_needed, seeds_needed
+from bench.analysis import ADDED_TO_ACCURACIES, MeanTest, cross_fitted, grouped_seeds_needed, seeds_needed
 from bench.tuned_models.recommendation.elimination import Tables, against, best_of
 
 _REPLICATES = 4000

@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr
 
-from bench.analysis.statistics.cross_fitting import ADDED_TO_DIFFERENCES, between_trainings, cross_fitted, pooled
-from bench.analysis.statistics.intervals import MeanTest
+from bench.analysis import ADDED_TO_DIFFERENCES, MeanTest, between_trainings, cross_fitted, pooled
 
 LEVEL = 0.05
 """Largest probability with which a race drops the best method."""

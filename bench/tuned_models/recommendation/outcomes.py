@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench.errors import UsageError
 from bench.record import RunStatus
-from bench.results.shards import Shard
+from bench.results import Shard
 from datasets_registry import DatasetSplits, Fold, ShotsError, labelled, shots_within_folds
 
 FOLDS = 4

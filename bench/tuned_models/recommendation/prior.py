@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.analysis.method_choice import Known, Policy, PolicyChoice, choose_for, judge_policies
+from bench.analysis import Known, Policy, PolicyChoice, choose_for, judge_policies
 from bench.errors import StoreError
 from datasets_registry import EvalProtocol
 
@@ -61,7 +61,7 @@ def published_table(backbone: str, shots: int, methods: Sequence[str] | None = N
     It includes unmodified methods of this project, or of `methods`, with a number on all eleven datasets. For a method
     in several sources, the mean is used.
     """
-    from bench.papers.published_numbers import DATASETS, published_difficulty, published_frame
+    from bench.papers import DATASETS, published_difficulty, published_frame
     from methods import known_methods
 
     frame = published_frame()
@@ -88,7 +88,7 @@ def published_table(backbone: str, shots: int, methods: Sequence[str] | None = N
 
 def own_runs(request: RecommendRequest) -> pd.DataFrame | None:
     """The runs of the runs folder; None if there are none, or if another process has locked the database."""
-    from bench.results.database import fresh_store
+    from bench.results import fresh_store
 
     if not (request.runs / "shards").is_dir():
         return None
@@ -100,12 +100,12 @@ def own_runs(request: RecommendRequest) -> pd.DataFrame | None:
 
 def own_table(runs: pd.DataFrame | None, request: RecommendRequest, backbone: str) -> tuple[str, Known] | None:
     """Own few-shot results of this backbone and number of shots on other datasets."""
-    from bench.analysis.build_leaderboard import leaderboards
+    from bench.analysis import build_leaderboards
 
     if runs is None or runs.empty:
         return None
     runs = runs[(runs["dataset"] != request.dataset) & (runs["protocol"] == EvalProtocol.FEW_SHOT)]
-    found = leaderboards(runs, protocol=EvalProtocol.FEW_SHOT, shots=[request.shots], backbone=backbone)
+    found = build_leaderboards(runs, protocol=EvalProtocol.FEW_SHOT, shots=[request.shots], backbone=backbone)
     boards = [board for board in found if not board.setting.support]
     if not boards:
         return None

@@ -7,12 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bench._util.words import counted
-from bench.analysis.statistics.intervals import MeanTest
-from bench.analysis.statistics.power import grouped_seeds_needed
+from bench.analysis import MeanTest, grouped_seeds_needed
 from bench.errors import RunTimeoutError, UsageError
-from bench.results.shards import Shard, Shards
-from bench.sweep import SweepLog, carry_out, make_plan
-from bench.sweep.request import SweepRequest
+from bench.results import Shard, Shards
+from bench.sweep import SweepLog, SweepRequest, carry_out, make_plan
 from bench.tuned_models.recommendation.elimination import Look, going_on, look, planned_looks
 from bench.tuned_models.recommendation.outcomes import FoldPlan, Outcomes
 from bench.tuned_models.recommendation.request import RACE, RecommendRequest

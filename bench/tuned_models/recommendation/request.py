@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from bench.errors import UsageError
-from bench.results.shards import RACE as RACE
-from bench.sweep import parse_numbers, split_list
-from bench.sweep.dataset_names import check_demo_backbone
-from bench.sweep.request import DEMO_BACKBONE, SweepRequest
+from bench.results import RACE as RACE
+from bench.sweep import DEMO_BACKBONE, SweepRequest, check_demo_backbone, parse_numbers, split_list
 from datasets_registry import EvalProtocol, get_dataset
 
 DEFAULT_BUDGET = "20min"

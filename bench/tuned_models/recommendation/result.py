@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from bench._util.words import counted, html_table
-from bench.analysis.statistics.intervals import MeanTest
-from bench.sweep.request import SweepRequest
+from bench.analysis import MeanTest
+from bench.sweep import SweepRequest
 from bench.tuned_models.recommendation.answer import Decision, Doubling, Standing
 from bench.tuned_models.recommendation.elimination import LEVEL
 from bench.tuned_models.recommendation.outcomes import FoldPlan

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench._util.words import counted
 from bench.errors import UsageError
-from bench.experiment.model_file import list_models, model_path
+from bench.experiment import list_models, model_path
 from bench.sweep import SweepLog, carry_out, expand, make_plan, report_failures
 from bench.tuned_models.recommendation.answer import Decision, Doubling, decide, doubling
 from bench.tuned_models.recommendation.outcomes import FoldPlan, Outcomes, plan_folds

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from leaderboard_rows import B2N, frame, run
 
-from bench.analysis.build_leaderboard import common_cells, compared_leaderboard, leaderboard
+from bench.analysis.leaderboards import build_leaderboard, common_cells, compared_leaderboard
 
 DATASETS = ("dtd", "eurosat", "food101")
 METHODS = ("coop", "kgcoop", "maple", "vpt")
@@ -36,7 +36,7 @@ NEWCOMERS = {
 @pytest.mark.parametrize("name", NEWCOMERS)
 def test_one_entry_with_more_runs_leaves_no_other_without_a_rank(name: str) -> None:
     before = board_of(zero_shot(), *(runs_of(method) for method in METHODS))
-    assert common_cells(leaderboard(before, B2N)) is None
+    assert common_cells(build_leaderboard(before, B2N)) is None
     runs = board_of(zero_shot(), *(runs_of(method) for method in METHODS), NEWCOMERS[name])
     board = compared_leaderboard(runs, B2N)
     assert board.common is not None
@@ -69,7 +69,7 @@ def test_the_grid_has_most_pairs_among_those_that_half_of_the_entries_have() -> 
         runs_of("vpt", two, (1,)),
         runs_of("vpt", ("sun397",), (4,)),
     )
-    found = common_cells(leaderboard(runs, B2N))
+    found = common_cells(build_leaderboard(runs, B2N))
     assert found is not None
     assert (found.datasets, found.seeds) == (two, (1, 2, 3))
     assert (set(found.entries), found.without) == ({"coop", "kgcoop", "maple"}, ("vpt",))
@@ -77,13 +77,13 @@ def test_the_grid_has_most_pairs_among_those_that_half_of_the_entries_have() -> 
 
 def test_entries_that_share_no_cell_are_not_compared() -> None:
     runs = board_of(runs_of("coop", ("dtd",), (1,)), runs_of("vpt", ("eurosat",), (2,)))
-    assert common_cells(leaderboard(runs, B2N)) is None
+    assert common_cells(build_leaderboard(runs, B2N)) is None
 
 
 def test_many_seeds_take_no_time() -> None:
     seeds = tuple(range(1, 41))
     parts = [runs_of(method, DATASETS, seeds[: 10 + 7 * index]) for index, method in enumerate(METHODS)]
-    found = common_cells(leaderboard(board_of(*parts), B2N))
+    found = common_cells(build_leaderboard(board_of(*parts), B2N))
     assert found is not None
     shape = (found.datasets, len(found.seeds), len(found.entries))
     assert shape == (DATASETS, 10, 4), "6 x 10 pairs are more than 3 x 17"

@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 from worlds import make_world
 
-from bench.analysis.build_leaderboard import leaderboard, settings
 from bench.analysis.comparison import Comparison, Verdict, compare, find_entry
 from bench.analysis.leaderboard import H, Leaderboard
+from bench.analysis.leaderboards import build_leaderboard, settings
 from bench.analysis.ranking import rank_entries
-from bench.analysis.seed_scores import seed_scores
+from bench.analysis.scores_by_seed import seed_scores
 from bench.analysis.statistics.hypothesis_tests import mcnemar
 from bench.errors import UsageError
 from bench.results.database import Store, fresh_store
@@ -26,7 +26,7 @@ def world(**rates: float) -> dict[str, dict[str, dict[str, float]]]:
 
 def board_of(store: Store) -> Leaderboard:
     frame = store.runs_frame(outcomes=True)
-    return leaderboard(frame, settings(frame)[0])
+    return build_leaderboard(frame, settings(frame)[0])
 
 
 def compared(store: Store, a: str, b: str) -> Comparison:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.analysis.difficulty_groups import NamedGroups, chosen_groups, difficulty_groups
+from bench.analysis.easy_and_hard import NamedGroups, chosen_groups, difficulty_groups
 from bench.errors import UsageError
 from bench.papers.figures.figure_data import FigureData
 

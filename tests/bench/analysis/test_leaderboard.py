@@ -4,26 +4,26 @@ from dataclasses import replace
 import pytest
 from leaderboard_rows import B2N, frame, run
 
-from bench.analysis.build_leaderboard import leaderboard, settings
 from bench.analysis.leaderboard import H, HConvention, Setting
+from bench.analysis.leaderboards import build_leaderboard, settings
 from bench.analysis.metrics.scores import harmonic_mean
 
 
 def test_costs_of_different_devices_are_not_averaged():
     cpu, gpu = run("coop", "dtd", 1, device="cpu", train_seconds=9.0), run("coop", "dtd", 2, device="H100", steps=200)
-    mixed = leaderboard(frame(cpu, gpu), B2N).entries[0].cost
+    mixed = build_leaderboard(frame(cpu, gpu), B2N).entries[0].cost
     assert mixed.device == "mixed"
     assert (mixed.train_seconds, mixed.learning_seconds, mixed.eval_seconds) == (None, None, None)
     assert (mixed.added_memory_bytes, mixed.steps) == (None, 150)
-    alone = leaderboard(frame(cpu), B2N).entries[0].cost
+    alone = build_leaderboard(frame(cpu), B2N).entries[0].cost
     assert (alone.device, alone.train_seconds, alone.learning_seconds) == ("cpu", 9.0, 10.0)
-    rows = leaderboard(frame(cpu, gpu), B2N).rows()
+    rows = build_leaderboard(frame(cpu, gpu), B2N).rows()
     assert (rows[0]["device"], rows[0]["train_seconds"]) == ("mixed", None)
 
 
 def test_evaluation_is_learning_time_in_the_test_time_protocol():
     setting = Setting("ViT-B-16.openai", "test-time", 0, "coop", "fp32")
-    found = leaderboard(frame(run("tda", shots=0, protocol="test-time", train_seconds=0.0)), setting)
+    found = build_leaderboard(frame(run("tda", shots=0, protocol="test-time", train_seconds=0.0)), setting)
     assert found.entries[0].cost.learning_seconds == 4.0
     assert found.rows()[0]["eval_seconds"] == 3.0
 
@@ -45,7 +45,7 @@ def test_h_of_the_published_coop_line():
 
 
 def test_the_two_conventions_by_hand():
-    board = leaderboard(
+    board = build_leaderboard(
         frame(
             run(dataset="dtd", scores={"base": 0.9, "new": 0.1}),
             run(dataset="eurosat", scores={"base": 0.5, "new": 0.5}),
@@ -62,11 +62,11 @@ def test_the_two_conventions_by_hand():
 def test_coop_sorted_and_coop_share_a_board():
     runs = frame(run(dataset="dtd"), run(dataset="imagenet", draw="coop-sorted"))
     assert settings(runs) == [B2N]
-    assert leaderboard(runs, B2N).datasets == ("dtd", "imagenet")
+    assert build_leaderboard(runs, B2N).datasets == ("dtd", "imagenet")
 
 
 def test_a_cell_is_a_mean_over_seeds_with_a_student_t_interval():
-    board = leaderboard(
+    board = build_leaderboard(
         frame(*[run(seed=s, scores={"base": b, "new": 0.5}) for s, b in [(1, 0.70), (2, 0.80), (3, 0.90)]]), B2N
     )
     cell = board.entries[0].cells["dtd"]
@@ -82,7 +82,7 @@ def test_a_cell_is_a_mean_over_seeds_with_a_student_t_interval():
 
 def test_the_average_interval_is_over_seeds():
     scores = {("dtd", 1): 0.6, ("dtd", 2): 0.8, ("eurosat", 1): 0.5, ("eurosat", 2): 0.5}
-    board = leaderboard(
+    board = build_leaderboard(
         frame(*[run(dataset=d, seed=s, scores={"base": a, "new": a}) for (d, s), a in scores.items()]), B2N
     )
     average = board.entries[0].average("base", board.convention)
@@ -93,11 +93,11 @@ def test_the_average_interval_is_over_seeds():
 def test_permuting_rows_changes_nothing():
     rows = frame(*grid("coop"), *grid("apex", seeds=(1, 2)), *grid("zero_shot", seeds=(0,), shots=0))
     for state in range(5):
-        assert leaderboard(rows.sample(frac=1, random_state=state), B2N) == leaderboard(rows, B2N)
+        assert build_leaderboard(rows.sample(frac=1, random_state=state), B2N) == build_leaderboard(rows, B2N)
 
 
 def test_a_missing_seed_is_flagged_and_has_no_rank_and_no_interval():
-    board = leaderboard(frame(*grid("coop"), *grid("apex")[:-1]), B2N)
+    board = build_leaderboard(frame(*grid("coop"), *grid("apex")[:-1]), B2N)
     apex = board.entry("apex")
     assert (apex.n, apex.expected, apex.complete, apex.rank) == (5, 6, False, None)
     assert [(cell.dataset, cell.seed, cell.error) for cell in apex.missing] == [("eurosat", 3, None)]
@@ -109,7 +109,7 @@ def test_a_missing_seed_is_flagged_and_has_no_rank_and_no_interval():
 
 def test_a_seed_that_ran_out_of_memory_is_listed_with_its_message():
     """CoOp's parser prints `91.50% +- 0.50%` over the remaining two seeds."""
-    board = leaderboard(
+    board = build_leaderboard(
         frame(*grid(datasets=("dtd",), seeds=(1, 2)), run(seed=3, status="failed", error_message="out of memory")), B2N
     )
     entry = board.entries[0]
@@ -118,7 +118,7 @@ def test_a_seed_that_ran_out_of_memory_is_listed_with_its_message():
 
 
 def test_an_entry_with_only_failed_runs_is_listed_without_numbers():
-    board = leaderboard(frame(*grid("coop"), *grid("apex", status="failed", error_message="boom")), B2N)
+    board = build_leaderboard(frame(*grid("coop"), *grid("apex", status="failed", error_message="boom")), B2N)
     apex = board.entry("apex")
     assert (apex.n, apex.averages, apex.cost) == (0, {}, None)
 
@@ -131,7 +131,7 @@ def test_zero_shot_joins_every_board_as_baseline():
     )
     assert [setting.shots for setting in settings(rows)] == [4, 16]
     for setting in settings(rows):
-        board = leaderboard(rows, setting)
+        board = build_leaderboard(rows, setting)
         zero = board.entry("zero_shot")
         assert board.baseline == "zero_shot"
         assert (zero.n, zero.expected, zero.complete) == (2, 2, True)
@@ -152,7 +152,7 @@ def test_averages_of_a_transfer_board_leave_out_the_source():
     )
     first, second = settings(rows)
     assert (first.source, second.source) == ("imagenet", "other_source")
-    board = leaderboard(rows, first)
+    board = build_leaderboard(rows, first)
     assert board.datasets == ("dtd", "eurosat", "imagenet")
     assert board.averaged == ("dtd", "eurosat")
     entry = board.entry("coop")
@@ -170,30 +170,30 @@ def test_averages_of_a_transfer_board_leave_out_the_source():
 def test_zero_shot_alone_has_a_board():
     rows = frame(*grid("zero_shot", seeds=(0,), shots=0))
     assert [setting.shots for setting in settings(rows)] == [0]
-    assert leaderboard(rows, settings(rows)[0]).entries[0].complete
+    assert build_leaderboard(rows, settings(rows)[0]).entries[0].complete
 
 
 def test_two_configs_are_two_entries_labelled_by_what_differs():
     configs = [json.dumps({"n_ctx": n, "init": "a photo of a"}) for n in (4, 16)]
-    board = leaderboard(frame(*[run(config=config) for config in configs]), B2N)
+    board = build_leaderboard(frame(*[run(config=config) for config in configs]), B2N)
     assert sorted(entry.key for entry in board.entries) == ["coop [n_ctx=16]", "coop [n_ctx=4]"]
     assert {entry.label for entry in board.entries} == {"n_ctx=16", "n_ctx=4"}
 
 
 def test_two_recipes_are_two_entries():
-    board = leaderboard(
+    board = build_leaderboard(
         frame(run(run_id="a"), run(run_id="b", recipe='{"epochs": 5}', recipe_name="short"), run(method="apex")), B2N
     )
     assert sorted(entry.key for entry in board.entries) == ["apex", "coop [recipe=published]", "coop [recipe=short]"]
-    unnamed = leaderboard(frame(run(run_id="a"), run(run_id="b", recipe='{"epochs": 5}')), B2N)
+    unnamed = build_leaderboard(frame(run(run_id="a"), run(run_id="b", recipe='{"epochs": 5}')), B2N)
     assert sorted(entry.key for entry in unnamed.entries) == ["coop [recipe.epochs=50]", "coop [recipe.epochs=5]"]
     recipes = [json.dumps({"lr": 0.1, "epochs": epochs}) for epochs in (3, 5)]
-    custom = leaderboard(frame(*[run(run_id=r, recipe=r, recipe_name="custom") for r in recipes]), B2N)
+    custom = build_leaderboard(frame(*[run(run_id=r, recipe=r, recipe_name="custom") for r in recipes]), B2N)
     assert sorted(entry.key for entry in custom.entries) == ["coop [recipe.epochs=3]", "coop [recipe.epochs=5]"]
 
 
 def test_runs_on_an_older_task_are_excluded_and_listed():
-    board = leaderboard(
+    board = build_leaderboard(
         frame(run(run_id="old", task_fingerprint="aaaa"), run("apex", run_id="new", task_fingerprint="bbbb", day=1)),
         B2N,
     )
@@ -203,7 +203,7 @@ def test_runs_on_an_older_task_are_excluded_and_listed():
 
 
 def test_zero_shot_on_another_test_list_is_no_baseline():
-    board = leaderboard(frame(run("zero_shot", shots=0, seed=0, n=50), run(day=1)), B2N)
+    board = build_leaderboard(frame(run("zero_shot", shots=0, seed=0, n=50), run(day=1)), B2N)
     assert [aside.entry for aside in board.excluded] == ["zero_shot"]
     assert "50 test images" in board.excluded[0].reason
     assert board.entry("coop").cells["dtd"].gains == {}
@@ -211,7 +211,7 @@ def test_zero_shot_on_another_test_list_is_no_baseline():
 
 def test_few_shot_boards_are_ordered_by_accuracy():
     setting = Setting("ViT-B-16.openai", "few-shot", 16, "coop", "fp32")
-    board = leaderboard(
+    board = build_leaderboard(
         frame(run("a", protocol="few-shot", scores={"all": 0.5}), run("b", protocol="few-shot", scores={"all": 0.6})),
         setting,
     )
@@ -221,51 +221,51 @@ def test_few_shot_boards_are_ordered_by_accuracy():
 
 def test_boards_of_two_precisions_do_not_mix():
     rows = frame(run(), run(precision="bf16", seed=2))
-    assert [leaderboard(rows, setting).seeds for setting in settings(rows)] == [(2,), (1,)]
+    assert [build_leaderboard(rows, setting).seeds for setting in settings(rows)] == [(2,), (1,)]
 
 
 def test_an_oracle_is_labelled_even_if_it_is_the_only_entry():
-    board = leaderboard(frame(*grid("tip_adapter", config='{"beta": 1.0, "selection": "oracle"}'), *grid()), B2N)
+    board = build_leaderboard(frame(*grid("tip_adapter", config='{"beta": 1.0, "selection": "oracle"}'), *grid()), B2N)
     assert sorted(entry.key for entry in board.entries) == ["coop", "tip_adapter [selection=oracle]"]
 
 
 def test_changed_recipe_values_are_labelled_even_if_it_is_the_only_entry():
-    board = leaderboard(frame(run(recipe_name="custom"), run(method="apex")), B2N)
+    board = build_leaderboard(frame(run(recipe_name="custom"), run(method="apex")), B2N)
     assert {entry.key for entry in board.entries} == {"coop [recipe=custom]", "apex"}
-    shared = leaderboard(frame(run(recipe_name="custom"), run(method="apex", recipe_name="custom")), B2N)
+    shared = build_leaderboard(frame(run(recipe_name="custom"), run(method="apex", recipe_name="custom")), B2N)
     assert {entry.key for entry in shared.entries} == {"coop [recipe=custom]", "apex [recipe=custom]"}
 
 
 def test_changed_settings_are_labelled_even_if_it_is_the_only_entry():
     config = json.dumps({"n_ctx": 4, "init": "a photo of a", "head": {"width": 8, "norm": True}})
-    board = leaderboard(frame(run(config=config, changed_settings="head,n_ctx"), run(method="apex")), B2N)
+    board = build_leaderboard(frame(run(config=config, changed_settings="head,n_ctx"), run(method="apex")), B2N)
     assert {entry.key for entry in board.entries} == {"coop [head.norm=true, head.width=8, n_ctx=4]", "apex"}
-    board = leaderboard(frame(run(config=config, changed_settings="")), B2N)
+    board = build_leaderboard(frame(run(config=config, changed_settings="")), B2N)
     assert [entry.key for entry in board.entries] == ["coop"]
 
 
 def test_a_demo_recipe_is_labelled_beside_others_only():
     zero = run("zero_shot", shots=0, seed=0, recipe=None, recipe_name=None)
-    demo = leaderboard(frame(zero, run(recipe_name="demo"), run(method="apex", recipe_name="demo")), B2N)
+    demo = build_leaderboard(frame(zero, run(recipe_name="demo"), run(method="apex", recipe_name="demo")), B2N)
     assert {entry.key for entry in demo.entries} == {"zero_shot", "coop", "apex"}
-    mixed = leaderboard(frame(zero, run(recipe_name="demo"), run(method="apex")), B2N)
+    mixed = build_leaderboard(frame(zero, run(recipe_name="demo"), run(method="apex")), B2N)
     assert {entry.key for entry in mixed.entries} == {"zero_shot", "coop [recipe=demo]", "apex"}
 
 
 def test_an_ensemble_is_labelled_even_if_it_is_the_only_entry():
-    board = leaderboard(frame(*grid("gda", config='{"alpha": 0.1, "selection": "ensemble"}'), *grid()), B2N)
+    board = build_leaderboard(frame(*grid("gda", config='{"alpha": 0.1, "selection": "ensemble"}'), *grid()), B2N)
     assert sorted(entry.key for entry in board.entries) == ["coop", "gda [selection=ensemble]"]
 
 
 def test_runs_with_epoch_selection_are_a_separate_entry():
     chosen = [grid(epoch_selection=way) for way in ("validation", "oracle")]
-    board = leaderboard(frame(*grid(epoch_selection=None), *chosen[0], *chosen[1]), B2N)
+    board = build_leaderboard(frame(*grid(epoch_selection=None), *chosen[0], *chosen[1]), B2N)
     assert sorted(entry.key for entry in board.entries) == [
         "coop [epoch=last]",
         "coop [epoch=oracle]",
         "coop [epoch=validation]",
     ]
-    alone = leaderboard(frame(*chosen[0]), B2N)
+    alone = build_leaderboard(frame(*chosen[0]), B2N)
     assert [entry.key for entry in alone.entries] == ["coop [epoch=validation]"]
 
 
@@ -279,7 +279,7 @@ class TestOracles:
             "selected_on_test": "beta=2",
             "scores": {"base": 0.9, "new": 0.9},
         }
-        return leaderboard(
+        return build_leaderboard(
             frame(*grid("tip_adapter_f", optimism=0.02, **picked), *grid(), *grid("vpt", seeds=(1, 2))), B2N
         )
 
@@ -301,12 +301,12 @@ class TestOracles:
             run("clap", seed=seed, selected_on_test="x", optimism=gap)
             for seed, gap in ((1, 0.01), (2, 0.03), (3, 0.05))
         ]
-        (entry,) = leaderboard(frame(*gaps), B2N).entries
+        (entry,) = build_leaderboard(frame(*gaps), B2N).entries
         assert entry.optimism == pytest.approx({"base": 0.03, "new": 0.03})
 
     def test_optimism_is_missing_if_it_was_not_recorded(self):
         rows = [run("clap", seed=1, selected_on_test="x", optimism=0.1), run("clap", seed=2, selected_on_test="x")]
-        (entry,) = leaderboard(frame(*rows), B2N).entries
+        (entry,) = build_leaderboard(frame(*rows), B2N).entries
         assert entry.oracle
         assert entry.optimism == {}
 
@@ -322,16 +322,16 @@ class TestOracles:
         rows = frame(
             *grid("tip_adapter_f", config='{"selection": "oracle"}', selected_on_test="x", optimism=0.02), *grid()
         )
-        found = rank_entries(leaderboard(rows, B2N), rows)
+        found = rank_entries(build_leaderboard(rows, B2N), rows)
         assert list(found.ranks) == ["coop"]
         assert found.pairs == {}
 
 
 def test_the_cost_of_selection_is_known_only_if_every_run_recorded_it():
     known = grid("gda", fits=0, candidate_evaluations=12, tuning_seconds=0.5)
-    (entry,) = leaderboard(frame(*known), B2N).entries
+    (entry,) = build_leaderboard(frame(*known), B2N).entries
     assert (entry.cost.fits, entry.cost.candidate_evaluations, entry.cost.tuning_seconds) == (0, 12, 0.5)
-    (entry,) = leaderboard(frame(*known[:-1], *grid("gda")[-1:]), B2N).entries
+    (entry,) = build_leaderboard(frame(*known[:-1], *grid("gda")[-1:]), B2N).entries
     assert entry.cost.candidate_evaluations is None
 
 
@@ -343,7 +343,7 @@ def test_of_repeated_runs_the_newest_of_the_boards_draw_counts():
         run(**zero, seed=5, draw="coop", day=2, run_id="new"),
         run(**zero, seed=0, draw="nested", day=3, run_id="other draw"),
     )
-    board = leaderboard(rows, B2N)
+    board = build_leaderboard(rows, B2N)
     assert board.entry("zero_shot").run_ids == ("new",)
     assert {aside.run_id: aside.reason for aside in board.excluded} == {
         "old": "repeats run new",
@@ -354,5 +354,5 @@ def test_of_repeated_runs_the_newest_of_the_boards_draw_counts():
 def test_added_memory_is_known_only_if_every_run_measured_it():
     """Earlier releases did not."""
     older, newer = run("coop", "dtd", 1, added_memory_bytes=None), run("coop", "dtd", 2, added_memory_bytes=5)
-    assert leaderboard(frame(newer), B2N).entries[0].cost.added_memory_bytes == 5
-    assert leaderboard(frame(older, newer), B2N).entries[0].cost.added_memory_bytes is None
+    assert build_leaderboard(frame(newer), B2N).entries[0].cost.added_memory_bytes == 5
+    assert build_leaderboard(frame(older, newer), B2N).entries[0].cost.added_memory_bytes is None

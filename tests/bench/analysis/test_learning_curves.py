@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from fake_runner import make_record, make_score, make_spec
 
-from bench.analysis.build_leaderboard import leaderboard, settings
+from bench.analysis.accuracy_over_time import AnytimePoint, convergence, entries_without_curve, learning_curves
 from bench.analysis.leaderboard import HConvention, Leaderboard
-from bench.analysis.learning_curves import AnytimePoint, convergence, entries_without_curve, learning_curves
+from bench.analysis.leaderboards import build_leaderboard, settings
 from bench.record import CurvePoint
 from bench.results.database import Store
 from bench.results.shards import Shards
@@ -49,7 +49,7 @@ def board_of(folder: Path, convention: HConvention = HConvention.H_OF_MEANS) -> 
     store.ingest(Shards(folder))
     runs = store.runs_frame()
     (setting,) = settings(runs)
-    return leaderboard(runs, setting, convention=convention), store
+    return build_leaderboard(runs, setting, convention=convention), store
 
 
 @pytest.mark.parametrize("convention", HConvention)
@@ -98,7 +98,7 @@ def test_incomplete_entries_have_no_curve(tmp_path: Path):
     write(tmp_path, "vpt")
     board, store = board_of(tmp_path)
     runs = store.runs_frame().query("not (method == 'coop' and dataset == 'a' and seed == 1)")
-    other = leaderboard(runs, board.setting)
+    other = build_leaderboard(runs, board.setting)
     assert [found.entry for found in learning_curves(other, runs, store.curves_frame())] == ["vpt"]
 
 

@@ -11,13 +11,13 @@ from click.testing import Result
 from open_runs import open_run
 from typer.testing import CliRunner
 
-from bench.analysis.build_leaderboard import leaderboards
 from bench.analysis.comparison import compare
 from bench.analysis.leaderboard import OPEN, HConvention
-from bench.analysis.metrics.open_world import open_metrics
+from bench.analysis.leaderboards import build_leaderboards
 from bench.analysis.metrics.scores import MetricInputError
 from bench.analysis.paired_average import board_average, paired_test
-from bench.analysis.seed_scores import seed_scores
+from bench.analysis.quality import open_metrics
+from bench.analysis.scores_by_seed import seed_scores
 from bench.analysis.table_exports import dataset_table, export_table, to_csv, to_latex, to_markdown
 from bench.api.results import load_results
 from bench.cli.app import app
@@ -58,7 +58,7 @@ def open_h(record: RunRecord) -> float:
 
 @pytest.mark.parametrize("convention", list(HConvention))
 def test_averages_equal_a_computation_by_hand(runs: Path, records: dict, convention: HConvention) -> None:
-    (board,) = leaderboards(fresh_store(runs).runs_frame(), convention=convention)
+    (board,) = build_leaderboards(fresh_store(runs).runs_frame(), convention=convention)
     mine = [[records["coop", dataset, seed] for seed in SEEDS] for dataset in DATASETS]
     base, new = (np.mean([getattr(r.open, kind).accuracy for rows in mine for r in rows]) for kind in ("base", "new"))
     expected = np.mean([open_h(r) for rows in mine for r in rows])
@@ -77,7 +77,7 @@ def test_averages_equal_a_computation_by_hand(runs: Path, records: dict, convent
 
 
 def test_an_entry_with_a_run_without_it_has_no_average_but_its_other_datasets(runs: Path) -> None:
-    (board,) = leaderboards(fresh_store(runs).runs_frame())
+    (board,) = build_leaderboards(fresh_store(runs).runs_frame())
     assert board.measures == ("base", "new", "open", "H")
     assert board.splits == ("base", "new")
     part, old = board.entry("part"), board.entry("old")
@@ -91,7 +91,7 @@ def test_an_entry_with_a_run_without_it_has_no_average_but_its_other_datasets(ru
 
 def test_a_board_of_old_runs_has_no_open_measure(runs: Path) -> None:
     frame = fresh_store(runs).runs_frame()
-    (board,) = leaderboards(frame[frame["method"] == "old"])
+    (board,) = build_leaderboards(frame[frame["method"] == "old"])
     assert board.measures == ("base", "new", "H")
     assert board.columns == ("base", "new", "open", "H")
 
@@ -115,7 +115,7 @@ def test_the_leaderboard_command_shows_it_or_says_not_computed(runs: Path) -> No
 
 def test_exports_hold_it(runs: Path) -> None:
     frame = fresh_store(runs).runs_frame(outcomes=True)
-    (board,) = leaderboards(frame)
+    (board,) = build_leaderboards(frame)
     table = export_table(board, frame)
     place = table.columns.index("open")
     cells = {name: cells[place].mean for name, _, cells, _ in table.rows}
@@ -131,7 +131,7 @@ def test_exports_hold_it(runs: Path) -> None:
 def test_compare_tests_it_on_the_runs_that_have_it(runs: Path) -> None:
     store = fresh_store(runs)
     frame = store.runs_frame(outcomes=True)
-    (board,) = leaderboards(frame)
+    (board,) = build_leaderboards(frame)
     found = compare(board, frame, store.outcomes_frame(), "coop", "vpt")
     scores = seed_scores(board, frame)
     differences = [
@@ -157,7 +157,7 @@ def test_compare_has_it_on_each_dataset(runs: Path, records: dict[tuple[str, str
     """Its interval is that of a bootstrap that draws base and new images apart, plus the noise of the seeds."""
     store = fresh_store(runs)
     frame, outcomes = store.runs_frame(outcomes=True), store.outcomes_frame()
-    (board,) = leaderboards(frame)
+    (board,) = build_leaderboards(frame)
     found = compare(board, frame, outcomes, "coop", "vpt")
     cells = {cell.dataset: cell for cell in found.cells if cell.split == OPEN}
     assert list(cells) == list(DATASETS)
@@ -183,7 +183,7 @@ def test_compare_has_it_on_each_dataset(runs: Path, records: dict[tuple[str, str
 def test_compare_leaves_it_out_if_seeds_have_different_images(runs: Path) -> None:
     store = fresh_store(runs)
     frame, outcomes = store.runs_frame(outcomes=True), store.outcomes_frame()
-    (board,) = leaderboards(frame)
+    (board,) = build_leaderboards(frame)
     changed = set(frame.loc[(frame["seed"] == SEEDS[0]) & (frame["dataset"] == DATASETS[0]), "run_id"])
     frame.loc[frame["run_id"].isin(changed) & (frame["split"] == "open-base"), "images"] = "other images"
     rows = outcomes["run_id"].isin(changed) & (outcomes["split"] == "open-base")
@@ -196,7 +196,7 @@ def test_compare_leaves_it_out_if_seeds_have_different_images(runs: Path) -> Non
 def test_compare_leaves_it_out_where_a_run_lacks_it(runs: Path) -> None:
     store = fresh_store(runs)
     frame = store.runs_frame(outcomes=True)
-    (board,) = leaderboards(frame)
+    (board,) = build_leaderboards(frame)
     for other, seeds in (("old", []), ("part", [2, 3, 3])):
         found = compare(board, frame, store.outcomes_frame(), "coop", other)
         assert [len(cell.seeds) for cell in found.cells if cell.split == OPEN] == seeds

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.analysis.difficulty_groups import hard_minus_easy, not_separated
+from bench.analysis.easy_and_hard import hard_minus_easy, not_separated
 from bench.analysis.statistics.hypothesis_tests import holm
 
 

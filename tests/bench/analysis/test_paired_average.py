@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from worlds import make_world
 
-from bench.analysis.build_leaderboard import leaderboard, settings
 from bench.analysis.comparison import Verdict, compare
+from bench.analysis.leaderboards import build_leaderboard, settings
 from bench.analysis.paired_average import board_average, over_datasets, paired_test
 from bench.analysis.ranking import rank_entries
-from bench.analysis.seed_scores import SeedScore, seed_scores
+from bench.analysis.scores_by_seed import SeedScore, seed_scores
 from bench.analysis.statistics.intervals import grouped_t, student_t
 from bench.api.comparison_table import ComparisonTable
 from bench.results.database import fresh_store
@@ -24,7 +24,7 @@ def rates(datasets: str, **methods: float) -> dict[str, dict[str, dict[str, floa
 
 def board_and_runs(folder: Path):
     runs = fresh_store(folder).runs_frame(outcomes=True)
-    return leaderboard(runs, settings(runs)[0]), runs
+    return build_leaderboard(runs, settings(runs)[0]), runs
 
 
 def run(right_base: np.ndarray, right_new: np.ndarray, *, seeded: bool = True) -> SeedScore:

@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import t
 from worlds import make_world
 
-from bench.analysis.build_leaderboard import leaderboard, settings
-from bench.analysis.quality import _agreement, agreement, metrics_frame, quality
+from bench.analysis.leaderboards import build_leaderboard, settings
+from bench.analysis.quality import _agreement, agreement, board_quality, metrics_frame
 from bench.results.database import fresh_store
 from datasets_registry import EvalProtocol
 
@@ -23,7 +23,7 @@ def board_of(path, world, **options):
     store = fresh_store(path)
     runs = store.runs_frame()
     (setting,) = settings(runs)
-    return leaderboard(runs, setting), metrics_frame(store.outcomes_frame()), runs
+    return build_leaderboard(runs, setting), metrics_frame(store.outcomes_frame()), runs
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def row(rows, entry, split):
 
 def test_accuracy_and_its_interval_are_those_of_the_leaderboard(board):
     found, metrics, _ = board
-    for item in quality(found, metrics):
+    for item in board_quality(found, metrics):
         expected = found.entry(item.entry).averages[item.split]
         assert item.values["accuracy"].mean == pytest.approx(expected.mean)
         assert item.values["accuracy"].n == expected.n
@@ -52,14 +52,14 @@ def test_headroom_gain_is_taken_per_dataset_and_seed_and_then_averaged(board):
         np.mean([(scores["coop", d, s] - scores["zero_shot", d, 0]) / (1 - scores["zero_shot", d, 0]) for d in "ab"])
         for s in (1, 2, 3)
     ]
-    value = row(quality(found, metrics), "coop", "base").values["headroom_gain"]
+    value = row(board_quality(found, metrics), "coop", "base").values["headroom_gain"]
     assert value.mean == pytest.approx(np.mean(per_seed))
     assert value.half_width == pytest.approx(t.ppf(0.975, 2) * np.std(per_seed, ddof=1) / 3**0.5)
 
 
 def test_the_baseline_has_no_headroom_gain_and_no_interval(board):
     found, metrics, _ = board
-    values = row(quality(found, metrics), "zero_shot", "new").values
+    values = row(board_quality(found, metrics), "zero_shot", "new").values
     assert "headroom_gain" not in values
     assert values["ece"].half_width is None
 
@@ -68,15 +68,15 @@ def test_an_incomplete_entry_has_a_mean_and_no_interval(tmp_path):
     found, metrics, runs = board_of(tmp_path, WORLD)
     gone = runs[(runs["method"] == "coop") & (runs["dataset"] == "a") & (runs["seed"] == 3)]["run_id"]
     left = runs[~runs["run_id"].isin(gone)]
-    found = leaderboard(left, settings(left)[0])
-    value = row(quality(found, metrics), "coop", "base").values["accuracy"]
+    found = build_leaderboard(left, settings(left)[0])
+    value = row(board_quality(found, metrics), "coop", "base").values["accuracy"]
     assert value.half_width is None
     assert value.mean == pytest.approx(found.entry("coop").averages["base"].mean)
 
 
 def test_runs_without_predictions_have_no_row(board):
     found, metrics, _ = board
-    assert quality(found, metrics.iloc[:0]) == ()
+    assert board_quality(found, metrics.iloc[:0]) == ()
 
 
 def test_headroom_gain_is_undefined_where_zero_shot_is_perfect(tmp_path):
@@ -84,7 +84,7 @@ def test_headroom_gain_is_undefined_where_zero_shot_is_perfect(tmp_path):
     perfect = metrics.copy()
     zero_shot = found.entry("zero_shot").cells["a"].run_ids
     perfect.loc[perfect["run_id"].isin(zero_shot), "accuracy"] = 1.0
-    assert row(quality(found, perfect), "coop", "base").datasets["headroom_gain"] == 1
+    assert row(board_quality(found, perfect), "coop", "base").datasets["headroom_gain"] == 1
 
 
 def test_targets_of_a_transfer_board_are_stored_under_their_names(tmp_path):
@@ -93,7 +93,7 @@ def test_targets_of_a_transfer_board_are_stored_under_their_names(tmp_path):
         "zero_shot": {"src": {"all": 0.7, "one": 0.5, "two": 0.6}},
     }
     found, metrics, _ = board_of(tmp_path, world, protocol=EvalProtocol.CROSS_DATASET, targets=("one", "two"))
-    item = row(quality(found, metrics), "coop", "all")
+    item = row(board_quality(found, metrics), "coop", "all")
     assert item.datasets["accuracy"] == 2, "the source is in no average"
     assert item.values["accuracy"].mean == pytest.approx(found.entry("coop").averages["all"].mean)
 

@@ -6,17 +6,17 @@ import pytest
 from report_sample import catalogue, difficulty_frame, runs_frame
 from worlds import make_world
 
-from bench.analysis.build_leaderboard import leaderboard, settings
 from bench.analysis.leaderboard import Leaderboard
+from bench.analysis.leaderboards import build_leaderboard, settings
 from bench.analysis.paired_average import board_average, paired_test
 from bench.analysis.ranking import rank_entries
-from bench.analysis.seed_scores import seed_scores
+from bench.analysis.scores_by_seed import seed_scores
 from bench.results.database import fresh_store
 from reports.presenters.site import site_view
 
 
 def board_of(frame, index=0) -> Leaderboard:
-    return leaderboard(frame, settings(frame)[index])
+    return build_leaderboard(frame, settings(frame)[index])
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.analysis.difficulty_groups import FEWEST
+from bench.analysis.easy_and_hard import FEWEST
 from bench.cli import demo
 from bench.papers.claims import load_claims
 from datasets_registry import DATASETS, get_dataset

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from bench.conformance import CHECKS
-from bench.conformance import trial as _trial
+from bench.conformance import short_trial as _trial
 from bench.conformance.check import describe_error
-from bench.conformance.trial import DATASETS, TrialRow, TrialTimeoutError, trial, verdict
+from bench.conformance.short_trial import DATASETS, TrialRow, TrialTimeoutError, trial, verdict
 from bench.context import RunContext
 from methods import METHODS
 

@@ -10,8 +10,8 @@ from places import SHARED
 from small_datasets import write_dataset, write_imagenet
 from sweep_requests import changed, sweep_over
 
-from bench.analysis.build_leaderboard import leaderboard, settings
 from bench.analysis.leaderboard import Leaderboard
+from bench.analysis.leaderboards import build_leaderboard, settings
 from bench.context import RunContext
 from bench.errors import ImpossibleCombinationError, UsageError
 from bench.experiment.runner import run_experiment
@@ -136,7 +136,7 @@ def boards_of(runs: Path) -> list[Leaderboard]:
     store = Store(runs)
     store.ingest(Shards(runs))
     frame = store.runs_frame()
-    return [leaderboard(frame, setting) for setting in settings(frame)]
+    return [build_leaderboard(frame, setting) for setting in settings(frame)]
 
 
 def transfer_spec(**changes: object) -> ExperimentSpec:

@@ -6,7 +6,7 @@ import json
 
 import pandas as pd
 
-from bench.results.method_sheets import changed_settings, with_changed_settings
+from bench.results.method_facts import changed_settings, with_changed_settings
 from datasets_registry import EvalProtocol
 from methods import get_method
 

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-import bench.results.method_sheets
-from bench._util.files import TextCache
+import bench.results.method_facts
 from bench.papers.catalogue import registered
-from bench.results.method_sheets import method_sheets
+from bench.results.files import TextCache
+from bench.results.method_facts import method_sheets
 from datasets_registry import EvalProtocol
 from methods import get_method, list_methods
 
@@ -61,7 +61,7 @@ def test_packages_that_add_methods_are_always_asked(fresh, monkeypatch, tmp_path
 
 def test_a_page_needs_no_torch(tmp_path):
     code = (
-        "import sys; from pathlib import Path; import bench.results.method_sheets as m;"
+        "import sys; from pathlib import Path; import bench.results.method_facts as m;"
         "m.entry_points = lambda **_: ();"
         "from reports.site.build import write_published;"
         f"write_published(Path({str(tmp_path / 'a.html')!r}), None, Path({str(tmp_path)!r}));"

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from fake_runner import make_difficulty, make_predictions, make_record, make_spec
 
-from bench._util.files import slug
 from bench.errors import ShardError, UnknownRunError
 from bench.record import RunError, RunStatus
 from bench.results.checksummed_json import encode_document
+from bench.results.files import slug
 from bench.results.predictions import pack_predictions, unpack_predictions
 from bench.results.shards import Shards
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from places import ROOT
 
-import bench.results.source_digest as digests
-from bench.results.source_digest import code_only, machinery_digest, source_digest
+import bench.results.code_digests as digests
+from bench.results.code_digests import code_only, machinery_digest, source_digest
 from methods import Recipe, cosine_logits, get_method
 
 

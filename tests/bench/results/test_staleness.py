@@ -11,8 +11,8 @@ from worlds import make_world
 from bench import load_results
 from bench.record import RunStatus
 from bench.results import staleness
+from bench.results.code_digests import machinery_digest, source_digest
 from bench.results.shards import Shards
-from bench.results.source_digest import machinery_digest, source_digest
 from bench.results.staleness import Staleness
 from bench.sweep import Expansion, RerunPolicy, plan
 from methods import get_method

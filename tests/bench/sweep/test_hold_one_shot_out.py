@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sweep_requests import sweep_over
 
-from bench.analysis.build_leaderboard import leaderboards
+from bench.analysis.leaderboards import build_leaderboards
 from bench.context import RunContext
 from bench.errors import UsageError
 from bench.experiment.runner import run_experiment
@@ -76,7 +76,7 @@ def test_its_row_stands_beside_the_other_rules_on_one_board(tmp_path) -> None:
     shards, short = Shards(tmp_path), ["coop.recipe.epochs=2", "coop.recipe.views=2"]
     for way in ("last", "validation", "hoso"):
         shards.write(*run_experiment(spec(way, overrides=short), RunContext()))
-    (board,) = leaderboards(fresh_store(tmp_path).runs_frame())
+    (board,) = build_leaderboards(fresh_store(tmp_path).runs_frame())
     assert not board.excluded
     assert len(board.entries) == 3
     labels = {f"epoch={rule}, recipe=custom" for rule in ("last", "validation", "hoso")}

@@ -9,8 +9,8 @@ import pytest
 from sweep_requests import sweep_over
 from typer.testing import CliRunner
 
-from bench.analysis.build_leaderboard import leaderboard, settings
 from bench.analysis.leaderboard import Setting
+from bench.analysis.leaderboards import build_leaderboard, settings
 from bench.api.results import load_results
 from bench.cli.app import app
 from bench.context import RunContext
@@ -76,7 +76,7 @@ def test_supports_are_never_averaged(runs: Path) -> None:
     facts = {(one.facts()["shots"], one.support) for one in found}
     assert facts == {(8, ""), (8, "imbalanced:4"), (8, "noisy:0.25"), ("all", "")}
     for one in found:
-        board = leaderboard(frame, one)
+        board = build_leaderboard(frame, one)
         assert {entry.method: entry.n for entry in board.entries} == {"tip_adapter": 1, "zero_shot": 1}
         assert not board.excluded
     titles = [Setting.title.fget(one) for one in found]

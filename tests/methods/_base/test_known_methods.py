@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.results.source_digest import machinery_digest, source_digest
+from bench.results.code_digests import machinery_digest, source_digest
 from datasets_registry import BenchError, EvalProtocol
 from methods import METHODS, Family, MethodInfo, known_methods, methods_without_torch
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from places import ROOT
 
-from bench.api.method_card import LISTED_FOR, UNCOMPARED, listed, measured, method_card
+from bench.api.method_cards import LISTED_FOR, UNCOMPARED, listed, measured, method_card
 from bench.errors import ImpossibleCombinationError
 from bench.sweep import SweepRequest, expand
 from datasets_registry import EvalProtocol
@@ -39,7 +39,7 @@ def test_a_listed_card_equals_the_measured_one_and_counts_only_for_the_same_code
     assert found == measured(method, backbone, n_classes=n_classes, shots=shots)
     assert listed(method, backbone, n_classes=n_classes, shots=shots + 1) is None
     assert listed(method, TINY, n_classes=n_classes, shots=shots) is None
-    monkeypatch.setattr("bench.api.method_card.source_digest", lambda _: "another")
+    monkeypatch.setattr("bench.api.method_cards.source_digest", lambda _: "another")
     assert listed(method, backbone, n_classes=n_classes, shots=shots) is None
 
 

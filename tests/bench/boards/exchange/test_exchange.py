@@ -15,8 +15,8 @@ from open_runs import open_run
 from places import FIXTURES
 from typer.testing import CliRunner
 
-from bench.analysis.build_leaderboard import leaderboards
 from bench.analysis.leaderboard import Leaderboard
+from bench.analysis.leaderboards import build_leaderboards
 from bench.boards.exchange.every_eval_ever import eee_documents
 from bench.boards.exchange.hugging_face import eval_results, model_cards, yaml_text
 from bench.cli.app import app
@@ -46,7 +46,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def board(runs: Path) -> Leaderboard:
-    (found,) = leaderboards(fresh_store(runs).runs_frame(outcomes=True))
+    (found,) = build_leaderboards(fresh_store(runs).runs_frame(outcomes=True))
     return found
 
 
@@ -119,7 +119,7 @@ def test_a_benchmark_needs_an_owner_and_a_name(board: Leaderboard) -> None:
 def test_open_scores_are_exported(tmp_path: Path) -> None:
     for seed in (1, 2):
         Shards(tmp_path).write(*open_run(seed))
-    (found,) = leaderboards(fresh_store(tmp_path).runs_frame(outcomes=True))
+    (found,) = build_leaderboards(fresh_store(tmp_path).runs_frame(outcomes=True))
     value = found.entry("coop").cells["spectrum_a"].scores["open"].mean
     (document,) = eee_documents([found], organization="A lab", made=MADE).values()
     jsonschema.validate(document, SCHEMA)
@@ -138,7 +138,7 @@ def test_all_shots_are_named_and_equal_titles_have_files_of_their_own(tmp_path: 
         record, predictions = answered(1)
         spec = make_spec(draw=draw, shots=every, support="all")
         Shards(tmp_path).write(make_record(spec, scores=record.scores), predictions)
-    boards = leaderboards(fresh_store(tmp_path).runs_frame(outcomes=True))
+    boards = build_leaderboards(fresh_store(tmp_path).runs_frame(outcomes=True))
     assert len(boards) == 2
     documents = eee_documents(boards, organization="A lab", made=MADE)
     details = [
@@ -152,7 +152,7 @@ def test_all_shots_are_named_and_equal_titles_have_files_of_their_own(tmp_path: 
 
 def test_older_code_and_imports_are_marked(runs: Path) -> None:
     frame = fresh_store(runs).runs_frame(outcomes=True)
-    (found,) = leaderboards(frame.assign(imported=frame["method"] == "coop", stale="other code"))
+    (found,) = build_leaderboards(frame.assign(imported=frame["method"] == "coop", stale="other code"))
     name = next(iter(eval_results([found], benchmark="a/b", source=None).keys() - {"eval.yaml"}))
     texts = [
         next(text for name, text in model_cards([found]).items() if name.endswith("/coop.md")),

@@ -13,8 +13,8 @@ from fake_runner import answered, make_difficulty, make_record, make_score, make
 from open_runs import open_run
 from places import FIXTURES
 
-from bench.analysis.build_leaderboard import leaderboards
 from bench.analysis.leaderboard import Leaderboard
+from bench.analysis.leaderboards import build_leaderboards
 from bench.analysis.metrics.scores import harmonic_mean
 from bench.boards.exchange.mteb_results import results_tree
 from bench.record import RunRecord
@@ -28,7 +28,7 @@ TASK = "spectrum_a.base-to-new.16-shots.coop"
 
 def exported(folder: Path) -> tuple[dict[str, Any], list[Leaderboard]]:
     """The exported documents of a runs folder by name, all of them valid, and its boards."""
-    boards = list(leaderboards(fresh_store(folder).runs_frame(outcomes=True)))
+    boards = list(build_leaderboards(fresh_store(folder).runs_frame(outcomes=True)))
     shards = Shards(folder)
     files = {
         name: json.loads(text) for name, text in results_tree(boards, shards.record, shards.difficulties.read).items()

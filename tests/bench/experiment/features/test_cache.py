@@ -35,10 +35,10 @@ def fill(folder: Path, backbone: str, shards: int, rows: int = 8) -> list[Path]:
 
 
 def test_info_counts_by_backbone(tmp_path: Path) -> None:
-    assert cache.info(tmp_path) == []
+    assert cache.cache_info(tmp_path) == []
     fill(tmp_path, "aa-fp32", 3)
     one = fill(tmp_path, "bb-fp32", 1)[0]
-    first, second = cache.info(tmp_path)
+    first, second = cache.cache_info(tmp_path)
     assert (first.name, first.blocks) == ("aa-fp32", 3)
     assert (second.blocks, second.bytes) == (1, one.stat().st_size)
 
@@ -67,7 +67,7 @@ def test_reading_features_marks_their_shard_as_used(tmp_path: Path) -> None:
 def test_verify_finds_damage_and_only_damage(tmp_path: Path) -> None:
     paths = fill(tmp_path, "aa-fp32", 3)
     paths[1].write_bytes(paths[1].read_bytes()[:-3])
-    assert cache.damaged(tmp_path) == [paths[1]]
+    assert cache.damaged_files(tmp_path) == [paths[1]]
     verify = CliRunner().invoke(app, ["cache", "verify", "--cache", str(tmp_path)])
     assert verify.exit_code == 1
     assert not paths[1].exists()
@@ -77,13 +77,13 @@ def test_verify_finds_damage_and_only_damage(tmp_path: Path) -> None:
 def test_clear_takes_one_backbone_or_all(tmp_path: Path) -> None:
     fill(tmp_path, "aa-fp32", 2)
     fill(tmp_path, "bb-fp32", 2)
-    assert cache.clear(tmp_path, "aa") > 0
-    assert [c.blocks for c in cache.info(tmp_path)] == [0, 2]
+    assert cache.clear_cache(tmp_path, "aa") > 0
+    assert [c.blocks for c in cache.cache_info(tmp_path)] == [0, 2]
     with pytest.raises(CacheError, match="no backbone that begins with 'zz'; it holds aa-fp32, bb-fp32"):
-        cache.clear(tmp_path, "zz")
+        cache.clear_cache(tmp_path, "zz")
     cleared = CliRunner().invoke(app, ["cache", "clear", "--cache", str(tmp_path)])
     assert cleared.exit_code == 0
-    assert sum(c.bytes for c in cache.info(tmp_path)) == 0
+    assert sum(c.bytes for c in cache.cache_info(tmp_path)) == 0
 
 
 @pytest.mark.parametrize(("text", "size"), [("500", 500), ("2K", 2048), ("1.5M", 3 * 2**19), ("20GiB", 20 * 2**30)])
@@ -102,7 +102,7 @@ def test_folders_say_which_backbone_they_are_for(tmp_path: Path) -> None:
     store.get([address("a", "c")], lambda _: torch.zeros(1, 3, 32, 32))
     FrozenTexts(backbone.digest, tmp_path, "bf16")(["a"], lambda: torch.zeros(1, 4))
     store.unprojected().get([address("a", "c")], lambda _: torch.zeros(1, 3, 32, 32))
-    found = {(one.slug, one.precision, one.kind) for one in cache.info(tmp_path)}
+    found = {(one.slug, one.precision, one.kind) for one in cache.cache_info(tmp_path)}
     assert found == {
         (backbone.slug, "fp32", "image"),
         (backbone.slug, "bf16", "text"),

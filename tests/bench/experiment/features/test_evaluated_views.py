@@ -86,7 +86,7 @@ def test_a_broken_block_is_decoded_and_stored_again(tmp_path: Path, damage: str)
     assert len(images.loaded) in (6, 2), "the images of one batch: six, and two of the last"
     evaluated(inputs_in(tmp_path), later)
     assert later.loaded == []
-    assert cache.damaged(tmp_path) == []
+    assert cache.damaged_files(tmp_path) == []
 
 
 def test_views_that_memory_has_dropped_are_read_and_not_decoded(tmp_path: Path) -> None:
@@ -111,8 +111,8 @@ def test_backbones_share_images_of_one_size_and_preprocessing(tmp_path: Path) ->
         images, fresh = NoiseImages(), inputs_in(None, backbone=backbone)
         assert torch.equal(evaluated(inputs_in(tmp_path, backbone=backbone), images), evaluated(fresh, NoiseImages()))
         assert len(images.loaded) == decoded
-    assert [(entry.kind, entry.blocks) for entry in cache.info(tmp_path)] == [("pixels", 4)] * 2
-    assert {entry.slug for entry in cache.info(tmp_path)} == {
+    assert [(entry.kind, entry.blocks) for entry in cache.cache_info(tmp_path)] == [("pixels", 4)] * 2
+    assert {entry.slug for entry in cache.cache_info(tmp_path)} == {
         "32 pixels, bicubic, shortest",
         "32 pixels, bicubic, squash",
     }

@@ -83,8 +83,8 @@ def test_runs_of_one_folder_share_class_texts(tmp_path: Path):
     first = shared_inputs("ViT-tiny.random", RunContext(cache_dir=tmp_path)).backbone
     first.encode_texts(TEXTS)
     assert [folder.name for folder in (tmp_path / "features").glob("*-text")] == [f"{first.digest}-fp32-text"]
-    assert {entry.name for entry in cache.info(tmp_path)} >= {f"{first.digest}-fp32-text"}
-    assert cache.damaged(tmp_path) == []
+    assert {entry.name for entry in cache.cache_info(tmp_path)} >= {f"{first.digest}-fp32-text"}
+    assert cache.damaged_files(tmp_path) == []
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path):

@@ -14,7 +14,7 @@ from bench.errors import UsageError
 from bench.experiment.model_file import read_model_info
 from bench.results.shards import Shards
 from bench.sweep import SweepLog
-from bench.tuned_models.find_model import find_model
+from bench.tuned_models.model_lookup import find_model
 from bench.tuned_models.recommendation.answer import doubling
 from bench.tuned_models.recommendation.outcomes import Outcomes, plan_folds
 from bench.tuned_models.recommendation.race import Race

@@ -130,7 +130,7 @@ def settings(runs: pd.DataFrame) -> list[Setting]:
     return sorted(trained | alone)
 
 
-def leaderboard(
+def build_leaderboard(
     runs: pd.DataFrame,
     setting: Setting,
     *,
@@ -215,17 +215,17 @@ def compared_leaderboard(
 
     Coverage and missing runs of the entries always cover all datasets and seeds.
     """
-    whole = leaderboard(runs, setting, convention=convention, planned=planned)
+    whole = build_leaderboard(runs, setting, convention=convention, planned=planned)
     common = common_cells(whole)
     if common is None:
         return whole
-    part = leaderboard(runs, setting, convention=convention, planned=planned, common=common)
+    part = build_leaderboard(runs, setting, convention=convention, planned=planned, common=common)
     full = {entry.key: entry for entry in whole.entries}
     entries = [replace(e, coverage=full[e.key].coverage, planned=full[e.key].planned) for e in part.entries]
     return replace(part, entries=tuple(entries), missing=whole.missing)
 
 
-def leaderboards(
+def build_leaderboards(
     runs: pd.DataFrame,
     *,
     protocol: str | None = None,
@@ -239,7 +239,7 @@ def leaderboards(
 
     With `compared`, `compared_leaderboard` builds them.
     """
-    make = compared_leaderboard if compared else leaderboard
+    make = compared_leaderboard if compared else build_leaderboard
     return [
         make(runs, setting, convention=convention, planned=planned)
         for setting in settings(runs)

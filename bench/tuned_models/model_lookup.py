@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bench.errors import UsageError
-from bench.experiment.model_file import MODELS, SUFFIX, list_models
+from bench.experiment import MODELS, SUFFIX, list_models
 
 
 def find_model(name: str | Path, runs: Path = Path("runs")) -> Path:

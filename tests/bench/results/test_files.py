@@ -7,8 +7,8 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from bench._util.files import TextCache
 from bench.cli.app import app
+from bench.results.files import TextCache
 
 
 @pytest.fixture

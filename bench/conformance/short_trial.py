@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from bench.context import RunContext
-from bench.experiment.runner import run_experiment
+from bench.experiment import run_experiment
 from bench.record import RunRecord
 from bench.spec import ExperimentSpec
 from bench.sweep import RecipeChoice, SweepRequest, expand

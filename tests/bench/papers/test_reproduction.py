@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from worlds import make_world
 
-from bench.analysis.build_leaderboard import leaderboard, settings
+from bench.analysis.leaderboards import build_leaderboard, settings
 from bench.papers.published_numbers import published_frame
 from bench.papers.reproduction import ReproductionRow, Verdict, compare_with_published, count_verdicts
 from bench.results.database import fresh_store
@@ -28,7 +28,7 @@ def made(folder: Path, published: pd.DataFrame, rates=None, **options) -> list[R
     defaults = options.pop("defaults", None)
     make_world(folder, rates or {"coop": {"dtd": {"base": 0.8, "new": 0.6}}}, backbone="ViT-B-16.openai", **options)
     runs = fresh_store(folder).runs_frame()
-    boards = [leaderboard(runs, setting) for setting in settings(runs)]
+    boards = [build_leaderboard(runs, setting) for setting in settings(runs)]
     return compare_with_published(boards, runs, published, defaults=defaults)
 
 
@@ -39,7 +39,7 @@ def with_scores(folder: Path, values: list[float], published: float, **options) 
     runs = fresh_store(folder).runs_frame()
     runs.loc[runs["split"] == "base", "accuracy"] = values
     runs = runs.assign(**options)
-    boards = [leaderboard(runs, setting) for setting in settings(runs)]
+    boards = [build_leaderboard(runs, setting) for setting in settings(runs)]
     (row,) = compare_with_published(boards, runs, table(printed(value=published)))
     return row
 
@@ -71,7 +71,9 @@ def test_h_is_that_of_the_seed_means(tmp_path: Path):
     runs = fresh_store(tmp_path).runs_frame()
     runs.loc[runs["split"] == "base", "accuracy"] = [0.9, 0.5]
     runs.loc[runs["split"] == "new", "accuracy"] = [0.5, 0.9]
-    (row,) = compare_with_published([leaderboard(runs, settings(runs)[0])], runs, table(printed(split="H", value=0.7)))
+    (row,) = compare_with_published(
+        [build_leaderboard(runs, settings(runs)[0])], runs, table(printed(split="H", value=0.7))
+    )
     assert row.difference == pytest.approx(0.0), "H of the means 0.7 and 0.7; the mean of H is 0.643"
 
 

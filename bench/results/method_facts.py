@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 import bench
-from bench._util.files import TextCache
-from bench.results.source_digest import machinery_digest, source_digest
+from bench.results.code_digests import machinery_digest, source_digest
+from bench.results.files import TextCache
 from datasets_registry import METHODS_GROUP, EvalProtocol
 
 

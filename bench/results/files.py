@@ -45,7 +45,7 @@ def sync_folder(path: Path) -> None:
             os.close(folder)
 
 
-_LOG = logging.getLogger("bench._util.files")
+_LOG = logging.getLogger("bench.results.files")
 
 
 @contextmanager

@@ -13,10 +13,8 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, cast
 
 from bench.errors import ImpossibleCombinationError
-from bench.results.source_digest import machinery_digest, source_digest
-from bench.sweep import offered_selections
-from bench.sweep.compatibility import backbone_conflict, protocol_conflicts
-from bench.sweep.request import DEMO_BACKBONE
+from bench.results import machinery_digest, source_digest
+from bench.sweep import DEMO_BACKBONE, backbone_conflict, offered_selections, protocol_conflicts
 from datasets_registry import ClassSet, EvalProtocol
 from methods import BackboneSpec, MethodConfig, MethodInfo, formula_tests, parity_record
 

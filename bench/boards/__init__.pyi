@@ -1,0 +1,35 @@
+"""Public names of `bench.boards`; `__init__.py` loads each on first use."""
+
+from .board_runs import REPRODUCED as REPRODUCED
+from .board_runs import BoardRuns as BoardRuns
+from .build import BoardRequest as BoardRequest
+from .build import BoardSubmission as BoardSubmission
+from .build import CollectedBoard as CollectedBoard
+from .build import collect_board as collect_board
+from .bundle_import import import_results as import_results
+from .exchange.croissant import Publication as Publication
+from .exchange.croissant import write_croissant as write_croissant
+from .exchange.every_eval_ever import eee_documents as eee_documents
+from .exchange.hugging_face import eval_results as eval_results
+from .exchange.hugging_face import model_cards as model_cards
+from .exchange.mteb_results import results_tree as results_tree
+from .submissions.check import Checks as Checks
+from .submissions.check import Report as Report
+from .submissions.check import compare_with_earlier as compare_with_earlier
+from .submissions.check import reports as reports
+from .submissions.data_checks import DataChecks as DataChecks
+from .submissions.submission import build_facts as build_facts
+from .submissions.submission import is_submission as is_submission
+from .submissions.submission import prepare_submission as prepare_submission
+from .submissions.submission import submission_folders as submission_folders
+from .summary import FILE as FILE
+from .summary import BoardSummary as BoardSummary
+from .summary import RowSummary as RowSummary
+from .summary import SettingSummary as SettingSummary
+from .summary import board_diff as board_diff
+from .summary import read_summary as read_summary
+from .summary import verified_text as verified_text
+from .template import write_template as write_template
+from .trackers.sender import Sender as Sender
+from .trackers.sending import Result as Result
+from .verify import verify_board as verify_board
