@@ -51,6 +51,7 @@ from ._draws.splits import select_classes as select_classes
 from ._draws.support_rules import SupportKind as SupportKind
 from ._draws.support_rules import SupportRule as SupportRule
 from ._draws.support_rules import is_support_rule as is_support_rule
+from ._draws.task import TaskRequest as TaskRequest
 from ._draws.task import build_task as build_task
 from ._draws.task import eval_fingerprint as eval_fingerprint
 from ._draws.task import recorded_draw as recorded_draw

@@ -38,7 +38,7 @@ def croissant(
     """
     from bench.exchange.croissant import write_croissant
     from bench.exchange.croissant_document import Publication
-    from datasets_registry import DrawRule, EvalProtocol, build_task, get_dataset, recorded_draw
+    from datasets_registry import DrawRule, EvalProtocol, TaskRequest, build_task, get_dataset, recorded_draw
 
     info = get_dataset(name)
     if not (info.synthetic or info.own_images):
@@ -60,13 +60,15 @@ def croissant(
     splits = info.reader(None)
     draws = [
         build_task(
-            info,
-            splits,
-            protocol=EvalProtocol.FEW_SHOT,
-            shots=number,
-            seed=seed,
-            draw=how,
-            allow_fewer=allow_fewer,
+            TaskRequest(
+                info,
+                splits,
+                protocol=EvalProtocol.FEW_SHOT,
+                shots=number,
+                seed=seed,
+                draw=how,
+                allow_fewer=allow_fewer,
+            )
         )
         for number in numbers
         for seed in of_seeds

@@ -9,11 +9,11 @@ def among_all_names(base: EvalSplit, new: EvalSplit) -> tuple[EvalSplit, EvalSpl
     """The same images of both splits with the classes of both, base classes first; labels are positions among all.
 
     Example:
-        >>> from datasets_registry import DrawRule, EvalProtocol, build_task, get_dataset
+        >>> from datasets_registry import DrawRule, EvalProtocol, TaskRequest, build_task, get_dataset
         >>> info = get_dataset("spectrum_basic")
-        >>> task = build_task(
-        ...     info, info.reader(None), protocol=EvalProtocol.BASE_TO_NEW, shots=2, seed=1, draw=DrawRule.COOP
-        ... )
+        >>> protocol, draw = EvalProtocol.BASE_TO_NEW, DrawRule.COOP
+        >>> request = TaskRequest(info, info.reader(None), protocol, shots=2, seed=1, draw=draw)
+        >>> task = build_task(request)
         >>> base, new = among_all_names(task.eval("base"), task.eval("new"))
         >>> len(base.classes), max(sample.label for sample in base.samples), min(sample.label for sample in new.samples)
         (24, 11, 12)

@@ -20,6 +20,7 @@ from datasets_registry import (
     DrawRule,
     EvalProtocol,
     Sample,
+    TaskRequest,
     build_task,
     check_dataset,
     get_dataset,
@@ -182,7 +183,9 @@ def test_the_published_layout_is_read_and_checked(name: str, root: Path) -> None
 @pytest.mark.parametrize("name", WRITERS)
 def test_few_shot_tasks_can_be_drawn(name: str, root: Path) -> None:
     task = build_task(
-        get_dataset(name), read(name, root), protocol=EvalProtocol.FEW_SHOT, shots=1, seed=1, draw=DrawRule.COOP
+        TaskRequest(
+            get_dataset(name), read(name, root), protocol=EvalProtocol.FEW_SHOT, shots=1, seed=1, draw=DrawRule.COOP
+        )
     )
     assert len(task.support) == len(task.support.classes)
 

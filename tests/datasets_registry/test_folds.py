@@ -11,6 +11,7 @@ from datasets_registry import (
     EvalProtocol,
     Fold,
     Sample,
+    TaskRequest,
     build_task,
     get_dataset,
     labelled,
@@ -22,7 +23,9 @@ SPLITS = INFO.reader(None)
 
 
 def task(fold: Fold | None, shots: int = 2):
-    return build_task(INFO, SPLITS, protocol=EvalProtocol.FEW_SHOT, shots=shots, seed=1, draw=DrawRule.COOP, fold=fold)
+    return build_task(
+        TaskRequest(INFO, SPLITS, protocol=EvalProtocol.FEW_SHOT, shots=shots, seed=1, draw=DrawRule.COOP, fold=fold)
+    )
 
 
 def test_every_labelled_image_is_held_out_once_and_never_trained_on() -> None:

@@ -29,6 +29,7 @@ from datasets_registry import (
     RegistrationError,
     ShotsError,
     SplitRule,
+    TaskRequest,
     add_dataset,
     build_task,
     custom_folders,
@@ -97,7 +98,7 @@ def test_every_protocol_can_draw_from_it(tmp_path: Path, protocol: EvalProtocol,
     if protocol not in {EvalProtocol.FEW_SHOT, EvalProtocol.BASE_TO_NEW}:
         pytest.skip("trains on one dataset and tests on others")
     info = add(tmp_path, make_class_folders(tmp_path / "birds", n=16)).info
-    task = build_task(info, info.reader(None), protocol=protocol, shots=2, seed=1, draw=draw)
+    task = build_task(TaskRequest(info, info.reader(None), protocol=protocol, shots=2, seed=1, draw=draw))
     assert len(task.support) == 2 * len(task.support.classes)
 
 
@@ -183,7 +184,9 @@ def test_a_small_class_is_noted_when_adding_and_rejected_when_drawing(tmp_path: 
     assert added.max_shots <= 1
     assert any("class 'rare' has" in line and "at most" in line for line in notes_on(added))
     with pytest.raises(ShotsError, match="class 'rare' has only"):
-        build_task(added.info, added.splits, protocol=EvalProtocol.FEW_SHOT, shots=2, seed=1, draw=DrawRule.COOP)
+        build_task(
+            TaskRequest(added.info, added.splits, protocol=EvalProtocol.FEW_SHOT, shots=2, seed=1, draw=DrawRule.COOP)
+        )
 
 
 def test_links_to_folders_are_followed_and_circular_ones_rejected(tmp_path: Path) -> None:
@@ -622,6 +625,6 @@ def test_a_task_names_the_classes_without_test_images(tmp_path: Path) -> None:
     make_class_folders(images / "test", ("crow", "gull"), first=50)
     added = add(tmp_path, images)
     options = {"shots": 1, "seed": 1, "draw": DrawRule.NESTED}
-    with pytest.raises(DataError, match="no test image of the base classes 'ant', 'bee', so there is nothing"):
-        build_task(added.info, added.splits, protocol=EvalProtocol.BASE_TO_NEW, **options)
-    assert len(build_task(added.info, added.splits, protocol=EvalProtocol.FEW_SHOT, **options).evals) == 1
+    with pytest.raises(DataError, match="no test image of the classes 'ant', 'bee', so there is nothing"):
+        build_task(TaskRequest(added.info, added.splits, protocol=EvalProtocol.BASE_TO_NEW, **options))
+    assert len(build_task(TaskRequest(added.info, added.splits, protocol=EvalProtocol.FEW_SHOT, **options)).evals) == 1

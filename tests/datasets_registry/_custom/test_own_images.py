@@ -22,6 +22,7 @@ from datasets_registry import (
     EvalProtocol,
     FewShotTask,
     ShotsError,
+    TaskRequest,
     add_dataset,
     build_task,
     check_dataset,
@@ -69,7 +70,9 @@ def notes(added: AddedDataset) -> str:
 
 def draw(added: AddedDataset, shots: int, rule: DrawRule = DrawRule.COOP, **options: bool) -> FewShotTask:
     splits = added.info.reader(None)
-    return build_task(added.info, splits, protocol=EvalProtocol.FEW_SHOT, shots=shots, seed=1, draw=rule, **options)
+    return build_task(
+        TaskRequest(added.info, splits, protocol=EvalProtocol.FEW_SHOT, shots=shots, seed=1, draw=rule, **options)
+    )
 
 
 # --- bad files --------------------------------------------------------------------------------------------------------

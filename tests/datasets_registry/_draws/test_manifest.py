@@ -17,6 +17,7 @@ from datasets_registry import (
     DatasetSplits,
     DrawRule,
     EvalProtocol,
+    TaskRequest,
     build_task,
     get_dataset,
     read_support_list,
@@ -50,7 +51,9 @@ def exported(toy, written) -> Callable[..., Path]:
     info, splits, _ = toy
 
     def export(**changes: object) -> Path:
-        return written(support_manifest(build_task(info, splits, draw=DrawRule.COOP, **FEW_SHOT)) | changes)
+        return written(
+            support_manifest(build_task(TaskRequest(info, splits, draw=DrawRule.COOP, **FEW_SHOT))) | changes
+        )
 
     return export
 
@@ -59,19 +62,21 @@ def test_a_written_list_gives_the_same_images_when_read(toy, exported):
     info, splits, _ = toy
     listed = read_support_list(exported())
     assert (listed.dataset, listed.shots, listed.seed) == ("toy", 2, 1)
-    drawn = build_task(info, splits, draw=DrawRule.COOP, **FEW_SHOT)
-    again = build_task(info, splits, draw=DrawRule.FILE, support_list=listed, **FEW_SHOT)
+    drawn = build_task(TaskRequest(info, splits, draw=DrawRule.COOP, **FEW_SHOT))
+    again = build_task(TaskRequest(info, splits, draw=DrawRule.FILE, support_list=listed, **FEW_SHOT))
     assert again.support.samples == drawn.support.samples
     assert again.validation.samples == drawn.validation.samples
     base = build_task(
-        info, splits, draw=DrawRule.FILE, support_list=listed, **FEW_SHOT | {"protocol": EvalProtocol.BASE_TO_NEW}
+        TaskRequest(
+            info, splits, draw=DrawRule.FILE, support_list=listed, **FEW_SHOT | {"protocol": EvalProtocol.BASE_TO_NEW}
+        )
     )
     assert base.support.samples == drawn.support.samples[:2]
 
 
 def test_the_manifest_has_digests_and_the_draw(toy):
     info, splits, _ = toy
-    task = build_task(info, splits, draw=DrawRule.COOP, **FEW_SHOT)
+    task = build_task(TaskRequest(info, splits, draw=DrawRule.COOP, **FEW_SHOT))
     content = support_manifest(task)
     assert content["fingerprint"] == task.fingerprint
     assert (content["draw"], content["class_names"]) == ("coop", ["big_owl", "cat"])
@@ -145,7 +150,7 @@ def test_a_list_of_another_dataset_is_rejected(toy, exported):
 def test_a_draw_and_a_list_go_together_only_as_file(toy, exported):
     info, splits, _ = toy
     with pytest.raises(DataError, match=r"Draw file and a support list do not go together; use --draw file:PATH"):
-        build_task(info, splits, draw=DrawRule.FILE, **FEW_SHOT)
+        build_task(TaskRequest(info, splits, draw=DrawRule.FILE, **FEW_SHOT))
 
 
 @pytest.mark.parametrize(
@@ -178,6 +183,6 @@ def test_published_lists_match_the_real_splits(shared_data: Path, written):
     """A real subset holds CoOp's seed-1 16-shot images of its classes, so the published list of them resolves."""
     info = get_dataset("caltech101")
     splits = info.reader(shared_data / "real")
-    task = build_task(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=4, seed=1, draw=DrawRule.COOP)
+    task = build_task(TaskRequest(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=4, seed=1, draw=DrawRule.COOP))
     rows = [{"path": f"caltech-101/101_ObjectCategories/{s.key}", "label": s.label} for s in task.support.samples]
     assert resolve(read_support_list(written(rows, lines=True)), info, splits).train == task.support.samples

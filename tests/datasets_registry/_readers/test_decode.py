@@ -19,6 +19,7 @@ from datasets_registry import (
     EvalProtocol,
     ImageFiles,
     Sample,
+    TaskRequest,
     build_task,
     eval_fingerprint,
     get_dataset,
@@ -164,7 +165,9 @@ def few_shot_fingerprints(root: Path, shots: int) -> tuple[str, str]:
     info: DatasetInfo = get_dataset("spectrum_basic")
     train, val, test = ([Sample(f"{part}{label}.pgm", label) for label in (0, 1)] for part in ("train", "val", "test"))
     splits = DatasetSplits(ImageFiles(root), ("a", "b"), tuple(train), tuple(val), tuple(test))
-    task = build_task(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=shots, seed=1, draw=DrawRule.COOP)
+    task = build_task(
+        TaskRequest(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=shots, seed=1, draw=DrawRule.COOP)
+    )
     return task.fingerprint, eval_fingerprint(splits, info)
 
 
