@@ -11,8 +11,13 @@ from pathlib import Path
 
 from datasets_registry._catalogue import register_dataset
 from datasets_registry._errors import DataError
-from datasets_registry._readers.layouts import ImageFolders, listed_images, packaged_names, require_images
-from datasets_registry._readers.tables import read_table
+from datasets_registry._readers.dataset_files import (
+    ImageFolders,
+    listed_images,
+    packaged_names,
+    read_table,
+    require_images,
+)
 from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample
 
 _URL = "https://worksheets.codalab.org/rest/bundles/0x6313da2b204647e79a14b468131fcd64/contents/blob/"

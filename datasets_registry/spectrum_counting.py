@@ -4,8 +4,15 @@ import numpy as np
 from PIL import Image
 
 from datasets_registry._synthetic.drawing import SIZE, Figure
-from datasets_registry._synthetic.suite import add_figures, background, noisy_image, synthetic_dataset
-from datasets_registry._synthetic.world import COLOURS, pick, plural
+from datasets_registry._synthetic.suite import (
+    COLOURS,
+    add_figures,
+    background,
+    noisy_image,
+    pick,
+    plural,
+    synthetic_dataset,
+)
 
 NUMBERS = ("one", "two", "three", "four", "five", "six")
 FIGURES = ("circle", "star", "cross")

@@ -1,19 +1,21 @@
-"""Describes the images of a custom dataset: kind, split rule, classes, names, and left-out images."""
+"""Describes the images of a custom dataset: kind, split rule, classes, readable names, and left-out images."""
 
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from datasets_registry._custom.class_names import chosen_names
 from datasets_registry._custom.dataset import CustomDataset, Kind, SplitRule, few_labels, part_by_content
-from datasets_registry._custom.folder import is_split_into_parts
-from datasets_registry._custom.hugging_face import MARKER_FILES
 from datasets_registry._custom.inspection import BadImagesError, Inspection, Progress, inspect_images
-from datasets_registry._custom.listing import Listing
-from datasets_registry._custom.table import SUFFIXES, ColumnNames, common_folder, guess_columns
-from datasets_registry._custom.tars import find_tars
-from datasets_registry._errors import DataError
+from datasets_registry._custom.listing_archives import MARKER_FILES, find_tars
+from datasets_registry._custom.listing_folders import Listing, is_split_into_parts
+from datasets_registry._custom.listing_tables import SUFFIXES, ColumnNames, common_folder, guess_columns
+from datasets_registry._errors import DataError, did_you_mean
+
+_PREFIX = re.compile(r"(?:n?\d+)[ ._-]+(?=[^\W\d_])")
+"""A number or WordNet id in front of a word."""
+_CAMEL_CASE = re.compile(r"(?<=[a-z]{2})(?=[A-Z][a-z])")
 
 
 @dataclass(frozen=True)
@@ -156,3 +158,41 @@ def _kind(place: Path) -> Kind:
     if any((place / name).is_file() for name in MARKER_FILES):
         return Kind.HUGGING_FACE
     return Kind.WEBDATASET if find_tars(place) else Kind.FOLDER
+
+
+def guess_names(labels: Sequence[str]) -> dict[str, str]:
+    """More readable names for labels, where they can be found.
+
+    Underscores become spaces, and camel case becomes words. A number in front is dropped if every label has one. Labels
+    without a letter, and labels whose names would be equal, are left out.
+
+    Example:
+        >>> guess_names(["001.Black_footed_Albatross", "002.Laysan_Albatross"])
+        {'001.Black_footed_Albatross': 'Black footed Albatross', '002.Laysan_Albatross': 'Laysan Albatross'}
+        >>> guess_names(["AnnualCrop", "iPhone", "7_up", "forest"])
+        {'AnnualCrop': 'Annual Crop', '7_up': '7 up'}
+    """
+    numbered = all(_PREFIX.match(label) for label in labels)
+    names = {label: _readable(_PREFIX.sub("", label, count=1) if numbered else label) for label in labels}
+    counts = Counter(name.lower() for name in names.values())
+    return {label: name for label, name in names.items() if name != label and counts[name.lower()] == 1}
+
+
+def chosen_names(labels: Sequence[str], given: Mapping[str, str], *, guess: bool) -> dict[str, str]:
+    """The names for prompts that differ from their labels: the given names, and guesses for the other labels.
+
+    Raises DataError for a label that does not exist.
+    """
+    for label in given:
+        if label not in labels:
+            hint = did_you_mean(label, labels)
+            raise DataError(f"--name {label}={given[label]}: no class has the label {label!r}.{hint}")
+    names = (guess_names(labels) if guess else {}) | dict(given)
+    return {label: names[label] for label in labels if names.get(label, label) != label}
+
+
+def _readable(label: str) -> str:
+    if not re.search(r"[^\W\d_]", label):
+        return label
+    words = _CAMEL_CASE.sub(" ", label.replace("_", " "))
+    return " ".join(words.split()) or label

@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from datasets_registry._custom.folders import custom_files, custom_folders
-from datasets_registry._custom.imported_backbones import BACKBONE_PREFIX
 from datasets_registry._errors import DataError
-from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample
+from datasets_registry._registry import custom_files, custom_folders
+from datasets_registry._types import BACKBONE_PREFIX, PARTS, DatasetInfo, DatasetSplits, Sample
 
 BUNDLE_VERSION = 1
 

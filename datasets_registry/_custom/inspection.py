@@ -10,11 +10,10 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-from datasets_registry._custom.listing import FoundImage, Listing
+from datasets_registry._custom.listing_folders import FoundImage, Listing
 from datasets_registry._errors import DataError, some
-from datasets_registry._readers.decode import BadImageError, ImageFacts, examine_image, is_image
-from datasets_registry._readers.files import ImageFiles
-from datasets_registry._readers.image_suffixes import image_suffixes
+from datasets_registry._readers.decode import BadImageError, ImageFacts, examine_image, image_suffixes, is_image
+from datasets_registry._readers.image_sources import ImageFiles
 
 TINY = 32
 """Images with fewer pixels on their shorter side are counted as tiny; CLIP enlarges them to 224 or more."""

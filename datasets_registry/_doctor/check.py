@@ -16,13 +16,14 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from datasets_registry._custom.dataset import CustomReader
-from datasets_registry._doctor.findings import Finding, Level, fetch_command, quoted
-from datasets_registry._doctor.layout_rules import DatasetOnDisk, broken_entries, examine
+from datasets_registry._doctor.dataset_on_disk import DatasetOnDisk, Finding, Level, fetch_command, quoted
+from datasets_registry._doctor.folder_rules import broken_entries
+from datasets_registry._doctor.layout_rules import examine
 from datasets_registry._download.sources import DatasetSource, dataset_sources
 from datasets_registry._errors import BenchError, DataError, some
+from datasets_registry._readers.dataset_files import LeftOut, describe_left_out, left_out_advice
 from datasets_registry._readers.decode import LFS_POINTER, is_web_page
-from datasets_registry._readers.files import ImageFiles
-from datasets_registry._readers.image_suffixes import LeftOut, describe_left_out, left_out_advice
+from datasets_registry._readers.image_sources import ImageFiles
 from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Images, Sample, fingerprint
 
 CHECKS_FOLDER = ".etl-bench"

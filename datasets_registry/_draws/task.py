@@ -5,13 +5,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from datasets_registry._draws.folds import Fold, hold_out
-from datasets_registry._draws.hold_one_out import hold_one_out
-from datasets_registry._draws.manifest import SupportList, resolve
-from datasets_registry._draws.splits import Draw, class_halves, draw_coop, draw_nested, select_classes, short_classes
+from datasets_registry._draws.few_shot_draws import (
+    Draw,
+    class_halves,
+    draw_coop,
+    draw_nested,
+    select_classes,
+    short_classes,
+)
+from datasets_registry._draws.held_out import Fold, hold_one_out, hold_out
+from datasets_registry._draws.support_lists import SupportList, resolve
 from datasets_registry._draws.support_rules import SupportKind, SupportRule, apply_rule
 from datasets_registry._errors import DataError, ShotsError, some
-from datasets_registry._readers.files import decoding_rules
+from datasets_registry._readers.image_sources import decoding_rules
 from datasets_registry._types import (
     ClassSet,
     DatasetInfo,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datasets_registry._synthetic.drawing import SURFACES
-from datasets_registry._synthetic.world import BACKGROUNDS, COLOURS, PLACES, SHAPES, plural
+from datasets_registry._synthetic.suite import BACKGROUNDS, COLOURS, PLACES, SHAPES, plural
 from methods import tokenize
 from tools.train_demo_backbone.scenes import COUNTS, PLURAL_TEMPLATES, SIZES, TEMPLATES, Scene
 

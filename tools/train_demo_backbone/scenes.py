@@ -24,7 +24,7 @@ from datasets_registry._synthetic.drawing import (
     surface,
     to_image,
 )
-from datasets_registry._synthetic.world import (
+from datasets_registry._synthetic.suite import (
     BACKGROUNDS,
     COLOURS,
     PLACES,

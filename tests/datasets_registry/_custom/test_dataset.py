@@ -36,8 +36,8 @@ from datasets_registry import (
     notes_on,
     user_custom_folder,
 )
+from datasets_registry._catalogue import load_custom_datasets
 from datasets_registry._custom import dataset
-from datasets_registry._plugins import load_custom_datasets
 
 CLASSES = ("crow", "gull", "jay's", 'the "wren"')
 

@@ -191,7 +191,7 @@ class TestAircraft:
         with pytest.raises(DataError, match=r"Images of 'fgvc_aircraft' .* Unpack the archive"):
             get_dataset("fgvc_aircraft").reader(tmp_path)
         (tmp_path / "fgvc_aircraft/variants.txt").unlink()
-        with pytest.raises(DataError, match=r"variants.txt of 'fgvc_aircraft' cannot be read"):
+        with pytest.raises(DataError, match=r"variants.txt of dataset 'fgvc_aircraft' cannot be read"):
             get_dataset("fgvc_aircraft").reader(tmp_path)
 
 

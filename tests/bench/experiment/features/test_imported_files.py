@@ -29,7 +29,7 @@ from datasets_registry import (
     get_dataset,
     import_bundle,
 )
-from datasets_registry._plugins import load_feature_bundles
+from datasets_registry._catalogue import load_feature_bundles
 from methods import METHODS, BackboneSpec, get_method, load_backbone, parse_backbone
 
 NAMES = ["ant", "bee", "cat", "dog"]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from datasets_registry._draws.splits import Draw
+from datasets_registry._draws.few_shot_draws import Draw
 from datasets_registry._errors import DataError
 from datasets_registry._types import DatasetInfo, DatasetSplits, FewShotTask, Sample, SupportSet
 

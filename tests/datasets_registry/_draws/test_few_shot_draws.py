@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasets_registry import Sample, ShotsError, class_halves, draw_coop, draw_nested, select_classes
-from datasets_registry._draws import splits as _splits
+from datasets_registry._draws import few_shot_draws as _draws
 
 NAMES = [f"class {i}" for i in range(8)]
 
@@ -180,6 +180,6 @@ class TestHalves:
 
 
 def test_the_examples_in_the_docstrings_run():
-    outcome = doctest.testmod(_splits)
+    outcome = doctest.testmod(_draws)
     assert outcome.attempted > 0
     assert outcome.failed == 0

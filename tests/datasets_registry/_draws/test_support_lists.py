@@ -23,7 +23,7 @@ from datasets_registry import (
     read_support_list,
     support_manifest,
 )
-from datasets_registry._draws.manifest import resolve
+from datasets_registry._draws.support_lists import resolve
 
 FEW_SHOT = {"protocol": EvalProtocol.FEW_SHOT, "shots": 2, "seed": 1}
 
