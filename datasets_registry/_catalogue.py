@@ -32,11 +32,11 @@ def load_custom_datasets(registry: Registry[DatasetInfo]) -> None:
         files.setdefault(path.stem, path)
     if not files:
         return
-    from datasets_registry._custom.dataset import read_custom  # imports pydantic, which is slow to load
+    from datasets_registry._custom.dataset import read_custom_dataset  # imports pydantic, which is slow to load
 
     for name, path in files.items():
         try:
-            info = read_custom(path)
+            info = read_custom_dataset(path)
             registry.add(name, info, info.title)
         except BenchError as error:
             text = str(error)

@@ -15,7 +15,7 @@ from datasets_registry._readers.dataset_files import (
     ImageFolders,
     listed_images,
     packaged_names,
-    read_table,
+    read_csv_rows,
     require_images,
 )
 from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample
@@ -35,14 +35,16 @@ class _IWildCamReader:
     def __call__(self, data_root: Path | None) -> DatasetSplits:
         _, images, layout = require_images(self.image_folders, data_root, f" Get the archive from {_URL}.")
         categories = images.parent / "categories.csv"
-        labels = {int(row["y"]) for row in read_table(categories, "iwildcam", ("name",), numbers=("y",))} - {_NO_CLASS}
+        labels = {int(row["y"]) for row in read_csv_rows(categories, "iwildcam", ("name",), numbers=("y",))} - {
+            _NO_CLASS
+        }
         if labels != set(range(self.n_classes)):
             raise DataError(
                 f"{categories} has {len(labels)} classes, but iWildCam of WILDS 2.0 has {self.n_classes}. "
                 f"Get version 2.0 from {_URL}."
             )
         parts: dict[str, list[Sample]] = {part: [] for part in PARTS}
-        for row in read_table(images.parent / "metadata.csv", "iwildcam", ("split", "filename"), numbers=("y",)):
+        for row in read_csv_rows(images.parent / "metadata.csv", "iwildcam", ("split", "filename"), numbers=("y",)):
             if row["split"] in parts:
                 parts[row["split"]].append(Sample(row["filename"], int(row["y"])))
         train, val, test = (tuple(parts[part]) for part in PARTS)

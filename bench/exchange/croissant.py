@@ -19,7 +19,7 @@ from PIL import Image
 
 from bench._util.atomic_write import write_atomically
 from bench.exchange.croissant_document import LISTING_COLUMNS, SUPPORT_COLUMNS, DataFile, Publication, document
-from datasets_registry import DatasetInfo, DatasetSplits, FewShotTask, as_file
+from datasets_registry import DatasetInfo, DatasetSplits, FewShotTask, image_as_file
 
 DOCUMENT, LISTING, SUPPORT = "croissant.json", "images.csv", "support.csv"
 _PARTS = ("train", "val", "test")
@@ -75,7 +75,7 @@ class _Archive:
             number = 0
             for part in _PARTS:
                 for sample in getattr(splits, part):
-                    content = as_file(splits.images, sample.key)
+                    content = image_as_file(splits.images, sample.key)
                     suffix = self._suffix(content)
                     name = f"{part}-{sample.label}-{number:06d}.{suffix}"
                     file.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)

@@ -17,7 +17,7 @@ from bench.recommendation.race import Race, RaceResult, race_request, read_runs
 from bench.recommendation.request import RecommendRequest
 from bench.recommendation.result import Recommendation
 from bench.sweep import expand
-from datasets_registry import get_dataset, labelled
+from datasets_registry import get_dataset, labelled_images
 from methods import parse_backbone
 
 ZERO_SHOT = "zero_shot"
@@ -43,7 +43,7 @@ def carry_out_recommendation(request: RecommendRequest, say: Callable[[str], Non
     candidates = list(dict.fromkeys(spec.method for spec in possible.specs))
     request = _with_methods(request, candidates)
     slug = parse_backbone(request.sweep.backbones[0]).slug
-    keys = tuple(sample.key for sample in labelled(splits, plan.folds[0].most, dataset=request.dataset))
+    keys = tuple(sample.key for sample in labelled_images(splits, plan.folds[0].most, dataset=request.dataset))
     outcomes = Outcomes(keys, request.repeats)
     race = Race(request, plan, outcomes, earlier_costs(own_runs(request), slug), say)
     race.check_budget()

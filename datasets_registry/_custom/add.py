@@ -10,9 +10,9 @@ from functools import cached_property
 from pathlib import Path
 
 from datasets_registry._catalogue import DATASETS
-from datasets_registry._custom.dataset import CustomDataset, Kind, SplitRule, read_custom, write_toml
+from datasets_registry._custom.dataset import CustomDataset, SplitRule, StorageKind, read_custom_dataset, write_toml
 from datasets_registry._custom.describe import AddRequest, describe_images
-from datasets_registry._custom.inspection import TINY, Inspection, Progress
+from datasets_registry._custom.inspection import TINY, Inspection, InspectionProgress
 from datasets_registry._custom.listing_folders import SKIPPED
 from datasets_registry._custom.listing_tables import delimiter_name
 from datasets_registry._errors import BenchError, RegistrationError, some
@@ -79,7 +79,7 @@ class AddedDataset:
     def facts(self) -> dict[str, object]:
         """The facts as plain values, for a table or JSON."""
         keys, found = list(self.label_of), self.inspection
-        table = self.config.kind is Kind.TABLE
+        table = self.config.kind is StorageKind.TABLE
         delimiter = delimiter_name(self.config.place(self.file.parent)) if table else None
         return {
             "name": self.info.name,
@@ -108,7 +108,9 @@ class AddedDataset:
         }
 
 
-def add_dataset(request: AddRequest, folder: Path, *, replace: bool, progress: Progress | None = None) -> AddedDataset:
+def add_custom_dataset(
+    request: AddRequest, folder: Path, *, replace: bool, progress: InspectionProgress | None = None
+) -> AddedDataset:
     """Inspect all images, read them as a run would, then write `folder/NAME.toml`.
 
     Args:
@@ -129,7 +131,7 @@ def add_dataset(request: AddRequest, folder: Path, *, replace: bool, progress: P
     config, inspection, small = describe_images(request, progress)
     splits = config.info(request.name, folder).reader(None)
     write_toml(config, file)
-    return AddedDataset(read_custom(file), config, splits, file, inspection, small)
+    return AddedDataset(read_custom_dataset(file), config, splits, file, inspection, small)
 
 
 def _check_name(name: str, file: Path, *, replace: bool) -> None:

@@ -28,7 +28,7 @@ _LABELS_OF_A_LINE = 200
 """Longest list of names, in characters, on one line; in longer lists, each name has its own line."""
 
 
-class Kind(StrEnum):
+class StorageKind(StrEnum):
     """How the images of a dataset are stored."""
 
     FOLDER = "folder"
@@ -61,7 +61,7 @@ class CustomDataset(BaseModel):
         names: class names for prompts, by label; a label without an entry is used as the name.
         title: the name in tables; default: the file's name.
         root: for a table, the folder its paths are relative to; default: the table's folder.
-        orient: turn images upright by their EXIF orientation; off by default, as before this setting existed.
+        orient: turn images upright by their EXIF orientation.
         skip: keys of images that are left out, such as damaged files.
         small_classes: labels of classes that are left out because they have too few images.
     """
@@ -69,7 +69,7 @@ class CustomDataset(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     images: Annotated[str, Field(min_length=1)]
-    kind: Kind = Kind.FOLDER
+    kind: StorageKind = StorageKind.FOLDER
     split: SplitRule = SplitRule.HASH
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
     names: dict[str, str] = {}
@@ -124,13 +124,13 @@ class CustomDataset(BaseModel):
     def listing(self, base: Path, *, skip_missing: bool = False) -> Listing:
         """All images on disk except those in `skip`; raises DataError, see the functions of the four kinds."""
         place, skip = self.place(base), frozenset(self.skip)
-        if self.kind is Kind.FOLDER:
+        if self.kind is StorageKind.FOLDER:
             return list_folder(place, given_split=self.split is SplitRule.GIVEN).without(skip)
-        if self.kind is Kind.TABLE:
+        if self.kind is StorageKind.TABLE:
             root = base / Path(self.root).expanduser() if self.root is not None else place.parent
             columns = guess_columns(place, self.columns.named())
             return list_table(place, columns, root=root, skip=skip, skip_missing=skip_missing).without(skip)
-        if self.kind is Kind.HUGGING_FACE:
+        if self.kind is StorageKind.HUGGING_FACE:
             return list_hub_folder(place, image=self.columns.path, label=self.columns.label).without(skip)
         return list_tars(place).without(skip)
 
@@ -161,7 +161,7 @@ class CustomReader:
                 f"`etl-bench datasets add {self.name}` with --replace."
             )
         parts: dict[str, list[Sample]] = {part: [] for part in PARTS}
-        part_of = evenly(listing) if self.config.split is SplitRule.EVEN else {}
+        part_of = even_parts(listing) if self.config.split is SplitRule.EVEN else {}
         for item in found:
             part = part_of.get(item.key) or self._part(item, listing)
             parts[part].append(Sample(item.key, position[item.label]))
@@ -192,7 +192,7 @@ class CustomReader:
         return item.part
 
 
-def evenly(listing: Listing) -> dict[str, str]:
+def even_parts(listing: Listing) -> dict[str, str]:
     """The part of each image by its key: 30 % of each class for test, 20 % for val, by the order of their digests.
 
     Every class has a training image, and a test image if it has two different images. Copies are in the same part.
@@ -224,7 +224,7 @@ def part_by_content(digest: str) -> str:
     return "val" if place < TRAIN_SHARE + VAL_SHARE else "test"
 
 
-def read_custom(path: Path) -> DatasetInfo:
+def read_custom_dataset(path: Path) -> DatasetInfo:
     """The catalogue entry of a TOML file. Raises RegistrationError, naming the file and the line or field."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))

@@ -19,16 +19,16 @@ from datasets_registry._custom.listing_folders import (
     check_unicode,
     natural_sort_key,
     parse_part,
-    printable,
+    printable_name,
 )
 from datasets_registry._errors import DataError
-from datasets_registry._readers.dataset_files import by_suffix
+from datasets_registry._readers.dataset_files import group_by_suffix
 from datasets_registry._readers.decode import OWN_IMAGES, image_suffixes
 from datasets_registry._readers.image_sources import EncodedImages
 
 LABEL_SUFFIXES = ("cls", "label", "txt", "json")
 """Members that may hold the label, in order of precedence; JSON has it under `label`, `class` or `cls`."""
-CLASS_NAMES = ("classnames.txt", "classes.txt")
+CLASS_NAME_FILES = ("classnames.txt", "classes.txt")
 """Files beside the tars that give the name of each numeric label, one line per class."""
 
 
@@ -68,7 +68,7 @@ def list_tars(root: Path) -> Listing:
     if not all(item.part for item in found):
         found = [FoundImage(item.key, item.label) for item in found]
     return Listing(
-        EncodedImages(root, partial(_read_member, root, members), OWN_IMAGES), tuple(found), by_suffix(others)
+        EncodedImages(root, partial(_read_member, root, members), OWN_IMAGES), tuple(found), group_by_suffix(others)
     )
 
 
@@ -121,7 +121,7 @@ def _image_members(shard: Path, _size: int, _mtime_ns: int) -> tuple[tuple[_Memb
                     assert content is not None, "a regular file has content"
                     labels.setdefault(stem, {})[suffix] = content.read()
                 else:
-                    others.append(printable(member.name))
+                    others.append(printable_name(member.name))
     except (tarfile.TarError, OSError, EOFError) as error:
         raise DataError(
             f"Tar file {shard} cannot be read ({error}). It is damaged or compressed; get it again or gunzip it."
@@ -151,7 +151,7 @@ def _label(contents: dict[str, bytes], where: str) -> str:
 
 
 def _class_names(root: Path) -> list[str]:
-    file = next((root / name for name in CLASS_NAMES if (root / name).is_file()), None)
+    file = next((root / name for name in CLASS_NAME_FILES if (root / name).is_file()), None)
     lines = file.read_text(encoding="utf-8").splitlines() if file else []
     return [line.strip() for line in lines if line.strip()]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from datasets_registry._errors import DataError
-from datasets_registry._readers.dataset_files import LeftOut, by_suffix, describe_left_out, left_out_advice
+from datasets_registry._readers.dataset_files import LeftOut, describe_left_out, group_by_suffix, left_out_advice
 from datasets_registry._readers.decode import OWN_IMAGES, image_suffixes
 from datasets_registry._readers.image_sources import EncodedImages, ImageFiles
 
@@ -84,7 +84,7 @@ def check_unicode(text: str, where: str) -> str:
     return text
 
 
-def printable(text: str) -> str:
+def printable_name(text: str) -> str:
     """A file name for messages, with escapes for bytes that are not UTF-8."""
     return text.encode(errors="backslashreplace").decode()
 
@@ -121,7 +121,7 @@ def list_folder(root: Path, *, given_split: bool) -> Listing:
             if Path(key).suffix.lower() in suffixes:
                 found.append(FoundImage(check_unicode(key, f"Folder {root}"), label, part))
             else:
-                others.append(printable(key))
+                others.append(printable_name(key))
         if len(found) == before:
             empty.append(folder)
 
@@ -137,7 +137,7 @@ def list_folder(root: Path, *, given_split: bool) -> Listing:
         for name in _folders(root):
             add(name, name)
     left_out["class folders without an image"] = tuple(empty)
-    left_out = {kind: paths for kind, paths in left_out.items() if paths} | dict(by_suffix(others))
+    left_out = {kind: paths for kind, paths in left_out.items() if paths} | dict(group_by_suffix(others))
     if not found:
         layout = "train/CLASS/*.jpg, test/CLASS/*.jpg" if given_split else "CLASS/*.jpg"
         beside = f" Found, but not used: {describe_left_out(left_out)}. {left_out_advice(left_out)}" if left_out else ""
@@ -170,7 +170,7 @@ def _folders(root: Path) -> list[str]:
 
 
 def _loose_files(folder: Path) -> list[str]:
-    return [printable(entry.name) for entry in _entries(folder) if not _is_dir(entry)]
+    return [printable_name(entry.name) for entry in _entries(folder) if not _is_dir(entry)]
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

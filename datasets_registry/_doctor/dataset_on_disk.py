@@ -16,7 +16,7 @@ from datasets_registry._readers.image_sources import ImageFiles
 from datasets_registry._types import DatasetInfo
 
 
-class Level(StrEnum):
+class FindingLevel(StrEnum):
     """`problem`: runs would fail or give wrong results. `note`: runs work, but the user should know."""
 
     PROBLEM = "problem"
@@ -36,7 +36,7 @@ class Finding:
     code: str
     text: str
     fix: str = ""
-    level: Level = Level.PROBLEM
+    level: FindingLevel = FindingLevel.PROBLEM
     layout: bool = False
 
 
@@ -52,7 +52,7 @@ def fetch_command(name: str, *options: str, data_root: Path | None) -> str:
 
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".rar", ".7z")
-DEPTH = 4
+SEARCH_DEPTH = 4
 """Levels of folders below the dataset's folder that are searched."""
 SAMPLE_SIZE = 20
 """Number of missing images that are looked up in each candidate folder."""
@@ -114,7 +114,7 @@ class DatasetOnDisk:
     @cached_property
     def subfolders(self) -> list[Path]:
         """Folders below the dataset's folder, by depth."""
-        return list(folders_below(self.folder, DEPTH))
+        return list(folders_below(self.folder, SEARCH_DEPTH))
 
     def fetch_command(self, *options: str) -> str:
         """The command that fetches the dataset."""

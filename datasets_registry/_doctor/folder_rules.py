@@ -6,7 +6,7 @@ from pathlib import Path
 
 from datasets_registry._doctor.dataset_on_disk import DatasetOnDisk, Finding, folders_below, quoted
 from datasets_registry._errors import some
-from datasets_registry._readers.dataset_files import normalised
+from datasets_registry._readers.dataset_files import normalised_name
 
 
 def packed_archives(dataset: DatasetOnDisk) -> Iterator[Finding]:
@@ -55,16 +55,16 @@ def missing_folder_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
         fix = "give the folder that contains the datasets: --data-root"
         yield Finding("no-data-root", f"{root} is not a folder.", fix)
         return
-    named = {normalised(folder), normalised(dataset.name), normalised(dataset.info.title)}
+    named = {normalised_name(folder), normalised_name(dataset.name), normalised_name(dataset.info.title)}
     holds = [name for name in (dataset.info.split_file, dataset.source.images) if name]
-    if any((root / name).exists() for name in holds) and normalised(root.name) in named:
+    if any((root / name).exists() for name in holds) and normalised_name(root.name) in named:
         yield Finding(
             "root-is-dataset",
             f"{root} is the dataset itself, not its parent folder.",
             quoted("etl-bench", "datasets", "check", dataset.name, "--data-root", root.absolute().parent),
         )
         return
-    if alike := [path for path in folders_below(root, 1) if normalised(path.name) in named]:
+    if alike := [path for path in folders_below(root, 1) if normalised_name(path.name) in named]:
         text = f"The folder is named {alike[0].name}; it should be {folder}."
         yield Finding("renamed-folder", text, quoted("mv", alike[0], root / folder), layout=True)
         return

@@ -8,7 +8,14 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
-from datasets_registry._doctor.dataset_on_disk import DatasetOnDisk, Finding, Level, folders_below, image_count, quoted
+from datasets_registry._doctor.dataset_on_disk import (
+    DatasetOnDisk,
+    Finding,
+    FindingLevel,
+    folders_below,
+    image_count,
+    quoted,
+)
 from datasets_registry._doctor.folder_rules import (
     broken_entries,
     missing_folder_rule,
@@ -54,7 +61,7 @@ def split_file_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
             f"The split file lists {sum(counts.values())} images of the {sum(expected.values())} of the full dataset, "
             f"so its results are not comparable with published ones.",
             f"for the full dataset: {dataset.fetch_command()}",
-            Level.NOTE,
+            FindingLevel.NOTE,
         )
     elif published is not None and digest != published:
         yield Finding(
@@ -217,7 +224,7 @@ def flower_names_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
             "no-cat-to-name",
             f"There is no {dataset.folder / 'cat_to_name.json'}. The names are known here, but CoOp's code needs it.",
             dataset.fetch_command("--splits-only"),
-            Level.NOTE,
+            FindingLevel.NOTE,
         )
 
 
@@ -263,7 +270,7 @@ def _moved_whole(dataset: DatasetOnDisk, folder: Path) -> Finding:
     return Finding("misplaced-images", text, f"{quoted('mkdir', images)} && {move}", layout=True)
 
 
-RULES: tuple[Callable[[DatasetOnDisk], Iterator[Finding]], ...] = (
+LAYOUT_RULES: tuple[Callable[[DatasetOnDisk], Iterator[Finding]], ...] = (
     split_file_rule,
     misplaced_images_rule,
     flower_names_rule,
@@ -273,8 +280,8 @@ RULES: tuple[Callable[[DatasetOnDisk], Iterator[Finding]], ...] = (
 )
 
 
-def examine(dataset: DatasetOnDisk) -> list[Finding]:
+def apply_layout_rules(dataset: DatasetOnDisk) -> list[Finding]:
     """The findings of all rules; if the dataset's folder is missing, only those of the rule for that."""
     if not dataset.folder.is_dir():
         return list(missing_folder_rule(dataset))
-    return [finding for rule in RULES for finding in rule(dataset)]
+    return [finding for rule in LAYOUT_RULES for finding in rule(dataset)]

@@ -14,7 +14,7 @@ MAX_VALIDATION_SHOTS = 4
 
 
 @dataclass(frozen=True)
-class Draw:
+class FewShotDraw:
     """The few training images and the few validation images of one draw, with their original labels."""
 
     train: tuple[Sample, ...]
@@ -29,7 +29,7 @@ def draw_coop(
     seed: int,
     class_names: Sequence[str],
     allow_fewer: bool = False,
-) -> Draw:
+) -> FewShotDraw:
     """CoOp/Dassl's few-shot draw with the same seeds.
 
     One `random.Random(seed)` draws from train and then from val. Labels are visited in the order of their first
@@ -54,7 +54,7 @@ def draw_coop(
     """
     _check_shots(train, shots=shots, class_names=class_names, allow_fewer=allow_fewer)
     rng = random.Random(seed)
-    return Draw(_coop_sample(train, shots, rng), _coop_sample(val, min(shots, MAX_VALIDATION_SHOTS), rng))
+    return FewShotDraw(_coop_sample(train, shots, rng), _coop_sample(val, min(shots, MAX_VALIDATION_SHOTS), rng))
 
 
 def draw_nested(
@@ -66,7 +66,7 @@ def draw_nested(
     seed: int,
     class_names: Sequence[str],
     allow_fewer: bool = False,
-) -> Draw:
+) -> FewShotDraw:
     """A nested draw: fewer shots are always a subset of more shots.
 
     A hash of (dataset, split, class name, seed, key) ranks the images; the K lowest of each class are drawn. The shots
@@ -90,7 +90,7 @@ def draw_nested(
             drawn += sorted(members, key=lambda sample: keyed_rank(*stem, sample.key))[:k]
         return tuple(drawn)
 
-    return Draw(lowest("train", train, shots), lowest("val", val, min(shots, MAX_VALIDATION_SHOTS)))
+    return FewShotDraw(lowest("train", train, shots), lowest("val", val, min(shots, MAX_VALIDATION_SHOTS)))
 
 
 def class_halves(n_classes: int) -> tuple[range, range]:

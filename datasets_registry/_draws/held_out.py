@@ -87,13 +87,13 @@ class Fold:
         return fold
 
 
-def hold_out(splits: DatasetSplits, fold: Fold, *, dataset: str) -> DatasetSplits:
+def hold_out_fold(splits: DatasetSplits, fold: Fold, *, dataset: str) -> DatasetSplits:
     """The dataset with a fold of its training part as the test part; its own test part is not used.
 
     The images of a class are ordered by a hash and assigned to the folds in turn. The validation part is unchanged.
     Raises DataError if a class has fewer than two training images.
     """
-    chosen = labelled(splits, fold.most, dataset=dataset)
+    chosen = labelled_images(splits, fold.most, dataset=dataset)
     held: set[str] = set()
     for label, samples in samples_by_label(chosen).items():
         stem = (dataset, "fold", splits.class_names[label], str(fold.repeat))
@@ -104,7 +104,7 @@ def hold_out(splits: DatasetSplits, fold: Fold, *, dataset: str) -> DatasetSplit
     return replace(splits, train=train, test=tuple(sample for sample in chosen if sample.key in held))
 
 
-def labelled(splits: DatasetSplits, most: int, *, dataset: str) -> tuple[Sample, ...]:
+def labelled_images(splits: DatasetSplits, most: int, *, dataset: str) -> tuple[Sample, ...]:
     """At most `most` training images of every class, in list order; DataError if a class has fewer than two."""
     sizes = Counter(sample.label for sample in splits.train)
     if few := [name for label, name in enumerate(splits.class_names) if sizes[label] < 2]:
@@ -126,7 +126,7 @@ def shots_within_folds(splits: DatasetSplits, of: int, most: int) -> int:
     return min(n - -(-n // of) for n in used)
 
 
-def hold_one_out(
+def hold_one_image_out(
     samples: Sequence[Sample], class_names: Sequence[str]
 ) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
     """The training images, and the held-out last image of each class, in the order of the support set.
@@ -134,7 +134,8 @@ def hold_one_out(
     Labels are positions in `class_names`. Raises ShotsError if a class has a single image.
 
     Example:
-        >>> kept, held = hold_one_out([Sample("a", 0), Sample("b", 0), Sample("c", 1), Sample("d", 1)], ["cat", "dog"])
+        >>> samples = [Sample("a", 0), Sample("b", 0), Sample("c", 1), Sample("d", 1)]
+        >>> kept, held = hold_one_image_out(samples, ["cat", "dog"])
         >>> [sample.key for sample in kept], [sample.key for sample in held]
         (['a', 'c'], ['b', 'd'])
     """

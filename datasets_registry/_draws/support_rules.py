@@ -69,7 +69,7 @@ class SupportRule:
         )
 
 
-def apply_rule(
+def apply_support_rule(
     rule: SupportRule, samples: Sequence[Sample], *, shots: int, seed: int, dataset: str, class_names: Sequence[str]
 ) -> tuple[Sample, ...]:
     """The support set after the rule, in its order; labels are positions in `class_names`.

@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from datasets_registry._draws.few_shot_draws import (
-    Draw,
+    FewShotDraw,
     class_halves,
     draw_coop,
     draw_nested,
     select_classes,
     short_classes,
 )
-from datasets_registry._draws.held_out import Fold, hold_one_out, hold_out
-from datasets_registry._draws.support_lists import SupportList, resolve
-from datasets_registry._draws.support_rules import SupportKind, SupportRule, apply_rule
+from datasets_registry._draws.held_out import Fold, hold_one_image_out, hold_out_fold
+from datasets_registry._draws.support_lists import SupportList, resolve_support_list
+from datasets_registry._draws.support_rules import SupportKind, SupportRule, apply_support_rule
 from datasets_registry._errors import DataError, ShotsError, some
 from datasets_registry._readers.image_sources import decoding_rules
 from datasets_registry._types import (
@@ -166,23 +166,23 @@ def _hold_out_fold(request: TaskRequest) -> TaskRequest:
     """The request on the splits in which the fold is the test part."""
     if request.fold is None:
         return request
-    return replace(request, splits=hold_out(request.splits, request.fold, dataset=request.info.name))
+    return replace(request, splits=hold_out_fold(request.splits, request.fold, dataset=request.info.name))
 
 
-def _draw(request: TaskRequest) -> Draw:
+def _draw(request: TaskRequest) -> FewShotDraw:
     """The training and validation images of all classes."""
     info, splits, shots, fewer = request.info, request.splits, request.shots, request.allow_fewer
     if request.support_list is not None:
-        return resolve(request.support_list, info, splits)
+        return resolve_support_list(request.support_list, info, splits)
     if request.takes_all_images:  # above the size of every class, so that all images are taken and nothing is drawn
         shots, fewer = max(Counter(sample.label for sample in splits.train).values(), default=0) + 1, True
     nested = request.draw is DrawRule.NESTED
-    draw: Callable[..., Draw] = partial(draw_nested, dataset=info.name) if nested else draw_coop
+    draw: Callable[..., FewShotDraw] = partial(draw_nested, dataset=info.name) if nested else draw_coop
     names = splits.class_names
     return draw(splits.train, splits.val, shots=shots, seed=request.seed, class_names=names, allow_fewer=fewer)
 
 
-def _training_classes(request: TaskRequest, draw: Draw) -> _Support:
+def _training_classes(request: TaskRequest, draw: FewShotDraw) -> _Support:
     """The images of the training classes, with their labels before any change."""
     labels = request.training_labels
     train, val = select_classes(draw.train, labels), select_classes(draw.val, labels)
@@ -212,7 +212,7 @@ def _true_labels(request: TaskRequest) -> dict[str, int]:
 def _apply_rule(request: TaskRequest, support: _Support) -> _Support:
     if request.rule is None:
         return support
-    train = apply_rule(
+    train = apply_support_rule(
         request.rule, support.train, shots=support.shots, seed=request.seed, dataset=request.info.name,
         class_names=support.classes.names,
     )  # fmt: skip
@@ -222,7 +222,7 @@ def _apply_rule(request: TaskRequest, support: _Support) -> _Support:
 def _hold_out_shot(request: TaskRequest, support: _Support) -> _Support:
     if not request.held_out_shot:
         return support
-    train, val = hold_one_out(support.train, support.classes.names)
+    train, val = hold_one_image_out(support.train, support.classes.names)
     return replace(support, train=train, val=val)
 
 

@@ -17,10 +17,10 @@ from datasets_registry._draws.held_out import split_by_hash
 from datasets_registry._errors import DataError, some
 from datasets_registry._readers.dataset_files import (
     ImageFolders,
-    by_suffix,
     class_folders,
+    group_by_suffix,
     image_names,
-    normalised,
+    normalised_name,
     require_images,
 )
 from datasets_registry._readers.image_sources import ImageFiles
@@ -71,7 +71,7 @@ class ClassFolderReader:
                 self._by_lists(root, folder, samples) if self.lists else split_by_hash(samples, self._dataset)
             )
         return DatasetSplits(
-            ImageFiles(folder), tuple(self.class_names), train, val, test, layout, by_suffix(sorted(others))
+            ImageFiles(folder), tuple(self.class_names), train, val, test, layout, group_by_suffix(sorted(others))
         )
 
     @property
@@ -92,8 +92,8 @@ class ClassFolderReader:
 
     def _named_folders(self, folder: Path) -> list[str]:
         """The class folders that have the classes' names, in label order."""
-        found = {normalised(name): name for name in class_folders(folder)}
-        wanted = [normalised(name) for name in self.class_names]
+        found = {normalised_name(name): name for name in class_folders(folder)}
+        wanted = [normalised_name(name) for name in self.class_names]
         missing = [name for name, plain in zip(self.class_names, wanted, strict=True) if plain not in found]
         unknown = [name for plain, name in found.items() if plain not in wanted]
         if missing or unknown:
@@ -159,7 +159,7 @@ class ImageNetReader:
         class_names = _names_of(wnids, names, folder / "train")
         train, train_others = _samples(folder, "train", wnids)
         test, test_others = _samples(folder, "val", wnids)
-        left_out = by_suffix(train_others + test_others)
+        left_out = group_by_suffix(train_others + test_others)
         return DatasetSplits(ImageFiles(folder), class_names, train, (), test, layout, left_out)
 
 
@@ -186,7 +186,7 @@ class VariantReader:
         else:
             class_names = _names_of(folders, names, folder)
         test, others = _samples(folder, "", folders)
-        return DatasetSplits(ImageFiles(folder), class_names, (), (), test, layout, by_suffix(others))
+        return DatasetSplits(ImageFiles(folder), class_names, (), (), test, layout, group_by_suffix(others))
 
 
 def read_classnames(image_folders: ImageFolders, root: Path) -> dict[str, str]:

@@ -165,7 +165,7 @@ def left_out_advice(left_out: LeftOut) -> str:
     return "".join(f"Run `pip install {name}` to read the {end} files. " for end, name in found) + LEFT_OUT_ADVICE
 
 
-def by_suffix(paths: Iterable[str]) -> LeftOut:
+def group_by_suffix(paths: Iterable[str]) -> LeftOut:
     """Paths grouped by suffix."""
     groups: defaultdict[str, list[str]] = defaultdict(list)
     for path in paths:
@@ -189,7 +189,7 @@ def describe_left_out(left_out: LeftOut, most: int = 3) -> str:
     return ", ".join(texts)
 
 
-def read_table(
+def read_csv_rows(
     path: Path, dataset: str, columns: tuple[str, ...], *, numbers: tuple[str, ...] = (), delimiter: str = ","
 ) -> Iterator[dict[str, str]]:
     """The rows of a table with a header, by column.
@@ -219,6 +219,6 @@ def read_lines(path: Path, dataset: str) -> list[str]:
         ) from error
 
 
-def normalised(name: str) -> str:
+def normalised_name(name: str) -> str:
     """A name in lower case without anything but letters and digits, so that `Oxford-Pets` equals `oxford_pets`."""
     return re.sub(r"[^a-z0-9]", "", name.lower())

@@ -137,7 +137,7 @@ def decoding_rules(images: Images, keys: Iterable[str]) -> dict[str, list[str]]:
     return {key: rules for key in keys if (rules := images.decoding_rules(key))}
 
 
-def as_file(images: Images, key: str) -> bytes:
+def image_as_file(images: Images, key: str) -> bytes:
     """An image as the bytes of a file that any reader decodes to the pixels of `load`.
 
     These are the bytes on disk, or a PNG file if the image is synthetic, scaled to 8 bits or turned upright. Raises

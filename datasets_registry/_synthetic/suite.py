@@ -81,7 +81,7 @@ def second_tone(ink: Colour, rng: np.random.Generator) -> Colour:
     return r, g, b
 
 
-def plural(shape: str) -> str:
+def plural_of_shape(shape: str) -> str:
     """The plural of a shape's name."""
     return f"{shape}es" if shape == "cross" else f"{shape}s"
 

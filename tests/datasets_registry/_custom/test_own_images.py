@@ -23,12 +23,12 @@ from datasets_registry import (
     FewShotTask,
     ShotsError,
     TaskRequest,
-    add_dataset,
+    add_custom_dataset,
     build_task,
     check_dataset,
-    guess_names,
     notes_on,
 )
+from datasets_registry._custom.describe import guess_names
 
 
 def photo(seed: int, image_format: str = "JPEG", size: tuple[int, int] = (64, 48), **saved: object) -> bytes:
@@ -57,7 +57,7 @@ def birds(tmp_path: Path) -> Path:
 
 def add(images: Path, **changes: object) -> AddedDataset:
     plain = AddRequest("birds", images, "a photo of a {}.", "", None, None, ColumnNames())
-    return add_dataset(replace(plain, **changes), images.parent / "own", replace=True)  # type: ignore[arg-type]
+    return add_custom_dataset(replace(plain, **changes), images.parent / "own", replace=True)  # type: ignore[arg-type]
 
 
 def toml(added: AddedDataset) -> dict[str, object]:

@@ -14,7 +14,7 @@ from datasets_registry import (
     TaskRequest,
     build_task,
     get_dataset,
-    labelled,
+    labelled_images,
     shots_within_folds,
 )
 
@@ -42,7 +42,7 @@ def test_every_labelled_image_is_held_out_once_and_never_trained_on() -> None:
 def test_repetitions_divide_the_same_images_differently() -> None:
     first, second = (task(Fold(1, 4, repeat, 10)).eval("all").samples for repeat in (1, 2))
     assert set(first) != set(second)
-    used = {sample.key for sample in labelled(SPLITS, 10, dataset=INFO.name)}
+    used = {sample.key for sample in labelled_images(SPLITS, 10, dataset=INFO.name)}
     assert {sample.key for sample in (*first, *second)} <= used
     assert len(used) == 10 * len(SPLITS.class_names)
 
@@ -62,7 +62,7 @@ def test_shots_within_folds_are_always_available() -> None:
 def test_a_class_with_one_image_cannot_be_divided() -> None:
     few = DatasetSplits(SPLITS.images, ("a", "b"), (Sample("x", 0), Sample("y", 0), Sample("z", 1)), (), ())
     with pytest.raises(DataError, match=r"fewer than two training images of class 'b' \(1 such\)"):
-        labelled(few, 10, dataset="toy")
+        labelled_images(few, 10, dataset="toy")
 
 
 @pytest.mark.parametrize("text", ["", "1/4", "fold=5/4,repeat=1,most=48", "fold=1/1,repeat=1,most=48"])
