@@ -1,6 +1,9 @@
-"""Folds of the training part: what is held out, and that the test part is never read."""
+"""Held-out images: parts by hash, folds of the training part, and one image of each class."""
 
 from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -11,11 +14,14 @@ from datasets_registry import (
     EvalProtocol,
     Fold,
     Sample,
+    ShotsError,
     TaskRequest,
     build_task,
     get_dataset,
+    hold_out_validation,
     labelled_images,
     shots_within_folds,
+    split_by_hash,
 )
 
 INFO = get_dataset("spectrum_basic")
@@ -69,3 +75,31 @@ def test_a_class_with_one_image_cannot_be_divided() -> None:
 def test_a_fold_that_is_not_understood_is_refused(text: str) -> None:
     with pytest.raises(DataError, match="write it as fold=1/4,repeat=1,most=48"):
         Fold.parse(text)
+
+
+def test_the_last_shot_of_each_class_selects_instead_of_the_validation_images() -> None:
+    plain = TaskRequest(INFO, SPLITS, EvalProtocol.FEW_SHOT, shots=3, seed=1, draw=DrawRule.COOP)
+    whole, held = (build_task(request) for request in (plain, replace(plain, held_out_shot=True)))
+    last = {sample.label: sample for sample in whole.support.samples}
+    assert held.validation.samples == tuple(last[label] for label in dict.fromkeys(whole.support.labels))
+    assert held.support.samples == tuple(s for s in whole.support.samples if s != last[s.label])
+    with pytest.raises(ShotsError, match="24 of 24 classes have a single image: red_circle, "):
+        build_task(replace(plain, shots=1, held_out_shot=True))
+
+
+def test_shares_do_not_depend_on_list_order_and_give_the_stated_numbers() -> None:
+    aid = (360, 310, 220, 400, 360, 260, 240, 350, 410, 300, 370, 250, 390, 280, 290, 340, 350, 390, 370, 420, 380, 260,
+           290, 410, 300, 300, 330, 290, 360, 420)  # fmt: skip
+    for name, sizes in {"aid": aid, "patternnet": (800,) * 38}.items():
+        samples = [Sample(f"{label}/{i}", label) for label, n in enumerate(sizes) for i in range(n)]
+        parts = split_by_hash(samples, name)
+        assert [len(part) for part in parts] == [get_dataset(name).expected[part] for part in ("train", "val", "test")]
+        assert list(map(set, split_by_hash(samples[::-1], name))) == list(map(set, parts))
+
+
+def test_held_out_groups_are_as_many_in_each_class() -> None:
+    samples = [Sample(f"{label}/{i}", label) for label in range(200) for i in range(30 if label < 194 else 29)]
+    train, val = hold_out_validation(samples, "cub", groups=6)
+    assert (len(train), len(val)) == (get_dataset("cub").expected["train"], get_dataset("cub").expected["val"])
+    assert set(Counter(sample.label for sample in val).values()) == {6}
+    assert set(train) | set(val) == set(samples)
