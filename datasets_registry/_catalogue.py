@@ -1,11 +1,17 @@
 """The registry of datasets and the functions that read it."""
 
 from dataclasses import replace
+from pathlib import Path
 
-from datasets_registry._custom.folders import custom_folders
 from datasets_registry._errors import BenchError, UnknownNameError
-from datasets_registry._plugins import DATASETS_GROUP, load_custom_datasets, load_entry_points, load_feature_bundles
-from datasets_registry._registry import Registry, import_catalogue
+from datasets_registry._registry import (
+    DATASETS_GROUP,
+    Registry,
+    custom_files,
+    custom_folders,
+    import_catalogue,
+    load_entry_points,
+)
 from datasets_registry._types import DatasetInfo
 
 
@@ -17,6 +23,39 @@ def _load_catalogue() -> None:
     load_entry_points(DATASETS_GROUP, DATASETS)
     load_custom_datasets(DATASETS)
     load_feature_bundles(DATASETS)
+
+
+def load_custom_datasets(registry: Registry[DatasetInfo]) -> None:
+    """Register every `NAME.toml` in the custom folders; if a name occurs in two folders, the first is used."""
+    files: dict[str, Path] = {}
+    for path in custom_files("*.toml"):
+        files.setdefault(path.stem, path)
+    if not files:
+        return
+    from datasets_registry._custom.dataset import read_custom_dataset  # imports pydantic, which is slow to load
+
+    for name, path in files.items():
+        try:
+            info = read_custom_dataset(path)
+            registry.add(name, info, info.title)
+        except BenchError as error:
+            text = str(error)
+            registry.leave_out(name, text if str(path) in text else f"{path}: {text}")
+
+
+def load_feature_bundles(registry: Registry[DatasetInfo]) -> None:
+    """Register every imported feature bundle, `NAME/bundle.json` in the custom folders."""
+    for path in custom_files("*/bundle.json"):
+        name = path.parent.name
+        if name.startswith(".") or name in registry:
+            continue
+        from datasets_registry._custom.feature_bundle import FeatureBundle  # imports pydantic, which is slow to load
+
+        try:
+            info = FeatureBundle(path.parent).info()
+            registry.add(name, info, info.title)
+        except BenchError as error:
+            registry.leave_out(name, str(error))
 
 
 def _custom_folders_advice() -> str:

@@ -6,10 +6,10 @@ Every message states what was given, what is allowed and what to do next. The co
 import difflib
 from collections.abc import Iterable, Sequence
 
-LISTED = 40
+MOST_LISTED = 40
 """Most known names that an error lists."""
 
-FEW = 12
+MOST_LISTED_NEAR = 12
 """Most known names that an error lists after near misses; a longer list would hide the near misses."""
 
 
@@ -27,7 +27,7 @@ class UnknownNameError(BenchError, KeyError):
         names = sorted(known)
         noun, of, owner = kind.partition(" of ")
         near = did_you_mean(name, names)
-        known_names = "" if near and len(names) > FEW else f" Known: {some(names, LISTED) or 'none'}."
+        known_names = "" if near and len(names) > MOST_LISTED_NEAR else f" Known: {some(names, MOST_LISTED) or 'none'}."
         super().__init__(f"Unknown {noun} {name!r}{of}{owner}.{near}{known_names}{advice}")
 
     def __str__(self) -> str:

@@ -1,17 +1,30 @@
-"""A strict registry of named entries."""
+"""A strict registry of named entries, and their origins: modules, installed packages and the user's folders.
+
+A broken entry from outside the package is left out with one line of warning; the others are unaffected.
+"""
 
 import importlib
+import logging
+import os
 import pkgutil
 import re
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+from platformdirs import user_config_path
 
 from datasets_registry._errors import BenchError, RegistrationError, UnknownNameError
 
 T = TypeVar("T")
+
+DATASETS_GROUP = "clip_etl_bench.datasets"
+METHODS_GROUP = "clip_etl_bench.methods"
+
+_log = logging.getLogger("etl-bench")
 
 
 def catalogue_modules(package: str, folders: Iterable[str]) -> list[str]:
@@ -120,9 +133,11 @@ class Registry(Generic[T]):
                 ) from None
             raise UnknownNameError(self.kind, name, self.entries, self._advice()) from None
 
-    def mark_unavailable(self, name: str, reason: str) -> None:
-        """Record why an entry from outside the package could not be loaded; `get` shows the reason."""
-        self._unavailable[name] = reason
+    def leave_out(self, name: str, reason: str) -> None:
+        """Record and log why an entry from outside the package could not be loaded; `get` shows the reason."""
+        line = " ".join(reason.split())
+        self._unavailable[name] = line
+        _log.warning("warning: %s %r is left out: %s", self.kind, name, line)
 
     def match(self, pattern: str) -> list[str]:
         """The sorted names that match a shell-style pattern, or `all`; a plain name must exist."""
@@ -152,3 +167,52 @@ class Registry(Generic[T]):
 
     def __len__(self) -> int:
         return len(self.entries)
+
+
+def load_entry_points(group: str, registry: Registry[Any]) -> None:
+    """Import the entry points of installed packages; importing a module registers its entries, as in this package.
+
+    An entry point should have the name that it registers. Then a request for a name that could not be loaded shows the
+    reason.
+    """
+    for point in sorted(entry_points(group=group), key=lambda point: (point.name, point.value)):
+        try:
+            point.load()
+        except (Exception, SystemExit) as error:  # an import in another package can raise anything
+            package = point.dist.name if point.dist else "an unknown package"
+            reason = (
+                f"the plug-in of package {package!r} ({point.value}) could not be loaded "
+                f"({type(error).__name__}: {error}). Update that package, or `pip uninstall {package}`."
+            )
+            registry.leave_out(point.name, reason)
+
+
+CUSTOM_FOLDERS_VARIABLE = "ETL_BENCH_DATASETS"
+PROJECT_FOLDER = "etl-bench-datasets"
+
+
+def custom_folders() -> list[Path]:
+    """The folders that are searched for custom datasets, in order of precedence.
+
+    If ETL_BENCH_DATASETS is set, only its folder is searched; otherwise `./etl-bench-datasets`, then the user's folder.
+    They are read when the catalogue is imported. Worker processes inherit the variable and the working folder, so they
+    see the same datasets.
+    """
+    named = os.environ.get(CUSTOM_FOLDERS_VARIABLE)
+    return [Path(named).expanduser()] if named else [Path(PROJECT_FOLDER), user_custom_folder()]
+
+
+def user_custom_folder() -> Path:
+    """The user's folder of custom datasets for all projects, `~/.config/clip-etl-bench/datasets` on Linux."""
+    return user_config_path("clip-etl-bench", appauthor=False) / "datasets"
+
+
+def custom_files(pattern: str) -> list[Path]:
+    """Files in the custom folders that match a glob pattern, in order of precedence."""
+    found: list[Path] = []
+    for folder in custom_folders():
+        try:
+            found += sorted(folder.glob(pattern)) if folder.is_dir() else []
+        except OSError as error:
+            _log.warning("The folder %s of custom datasets cannot be read (%s). Check its permissions.", folder, error)
+    return found

@@ -14,6 +14,8 @@ from PIL import Image
 
 PARTS = ("train", "val", "test")
 """The parts of a dataset's split."""
+BACKBONE_PREFIX = "features"
+"""First part of the slug of a backbone that exists only as imported features: `features.<name>`."""
 
 
 class EvalProtocol(StrEnum):
@@ -205,6 +207,11 @@ class DatasetInfo:
     def licence_is_known(self) -> bool:
         """Whether the owner of the images is known to allow their use."""
         return not self.licence.startswith(("not stated", "not verified"))
+
+
+def has_imported_features(backbone: str) -> bool:
+    """Whether the backbone of this slug exists only as imported features, without towers."""
+    return backbone.startswith(f"{BACKBONE_PREFIX}.")
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datasets_registry._catalogue import register_dataset
-from datasets_registry._readers.layouts import ImageFolders, listed_images, packaged_names, require_images
-from datasets_registry._readers.tables import read_table
+from datasets_registry._readers.dataset_files import (
+    ImageFolders,
+    listed_images,
+    packaged_names,
+    read_csv_rows,
+    require_images,
+)
 from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample
 
 _URL = "https://worksheets.codalab.org/rest/bundles/0xe45e15f39fb54e9d9e919556af67aabe/contents/blob/"
@@ -28,7 +33,7 @@ class _Camelyon17Reader:
     def __call__(self, data_root: Path | None) -> DatasetSplits:
         _, images, layout = require_images(self.image_folders, data_root, f" Get the archive from {_URL}.")
         parts: dict[str, list[Sample]] = {part: [] for part in PARTS}
-        for row in read_table(images.parent / "metadata.csv", "camelyon17", _COLUMNS, numbers=_NUMBERS):
+        for row in read_csv_rows(images.parent / "metadata.csv", "camelyon17", _COLUMNS, numbers=_NUMBERS):
             if (part := _part(row)) is not None:
                 stem = f"patient_{row['patient']}_node_{row['node']}"
                 key = f"{stem}/patch_{stem}_x_{row['x_coord']}_y_{row['y_coord']}.png"

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datasets_registry._catalogue import register_dataset
+from datasets_registry._draws.held_out import hold_out_validation
 from datasets_registry._errors import DataError
-from datasets_registry._readers.held_out import hold_out_validation
-from datasets_registry._readers.layouts import ImageFolders, listed_images, packaged_names, require_images
+from datasets_registry._readers.dataset_files import ImageFolders, listed_images, packaged_names, require_images
 from datasets_registry._types import DatasetInfo, DatasetSplits, Sample
 
 _URL = "https://dl.fbaipublicfiles.com/clevr/CLEVR_v1.0.zip"

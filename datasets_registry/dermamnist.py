@@ -3,8 +3,7 @@
 Yang et al., "MedMNIST v2", Scientific Data, 2023, from Tschandl et al., "The HAM10000 Dataset", 2018.
 """
 
-from datasets_registry._readers.citations import MEDMNIST_PAPER
-from datasets_registry._readers.register_datasets import register_biomedcoop_dataset
+from datasets_registry._readers.register_datasets import MEDMNIST_PAPER, register_biomedcoop_dataset
 
 register_biomedcoop_dataset(
     "dermamnist",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from datasets_registry._catalogue import register_dataset
 from datasets_registry._errors import DataError
-from datasets_registry._readers.layouts import ImageFolders, packaged_names, require_images
+from datasets_registry._readers.dataset_files import ImageFolders, packaged_names, read_lines, require_images
 from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample
 
 _URL = "https://www.robots.ox.ac.uk/~vgg/data/fgvc-aircraft/"
@@ -27,7 +27,7 @@ class _OfficialLists:
             self.image_folders, data_root, f" Get the archive from {_URL} and unpack it there."
         )
         folder = image_folder.parent
-        names = tuple(_lines(folder / "variants.txt"))
+        names = tuple(read_lines(folder / "variants.txt", "fgvc_aircraft"))
         label_of = {name: label for label, name in enumerate(names)}
         train, val, test = (_samples(folder / f"images_variant_{part}.txt", label_of) for part in PARTS)
         found = self.image_folders.find_images(root, [sample.key for sample in (*train, *val, *test)])
@@ -40,18 +40,9 @@ class _OfficialLists:
         return DatasetSplits(images, names, train, val, test, layout)
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"List {path} of 'fgvc_aircraft' cannot be read ({error}). It is part of the official archive: {_URL}."
-        ) from error
-
-
 def _samples(path: Path, label_of: dict[str, int]) -> tuple[Sample, ...]:
     samples = []
-    for number, line in enumerate(_lines(path), start=1):
+    for number, line in enumerate(read_lines(path, "fgvc_aircraft"), start=1):
         image, _, variant = line.partition(" ")
         if variant not in label_of:
             raise DataError(

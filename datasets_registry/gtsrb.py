@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datasets_registry._catalogue import register_dataset
+from datasets_registry._draws.held_out import hold_out_validation
 from datasets_registry._errors import DataError
-from datasets_registry._readers.held_out import hold_out_validation
-from datasets_registry._readers.layouts import (
+from datasets_registry._readers.dataset_files import (
     ImageFolders,
     image_names,
     listed_images,
     packaged_names,
+    read_csv_rows,
     require_images,
 )
-from datasets_registry._readers.tables import read_table
 from datasets_registry._types import DatasetInfo, DatasetSplits, Sample
 
 _URL = "https://sid.erda.dk/public/archives/daaeac0d7ce1152aea9b61d9f1e19370/published-archive.html"
@@ -37,7 +37,7 @@ class _GtsrbReader:
         root, folder, layout = require_images(self.image_folders, data_root, f" Get the three archives from {_URL}.")
         places = (folder.parent, folder, folder / "Final_Test" / "Images", root)
         table = next((place / _LABELS for place in places if (place / _LABELS).is_file()), folder.parent / _LABELS)
-        rows = read_table(table, "gtsrb", ("Filename",), numbers=("ClassId",), delimiter=";")
+        rows = read_csv_rows(table, "gtsrb", ("Filename",), numbers=("ClassId",), delimiter=";")
         test = tuple(Sample(f"Final_Test/Images/{row['Filename']}", int(row["ClassId"])) for row in rows)
         training = []
         for label in range(self.n_classes):

@@ -6,8 +6,8 @@ the training list is the sorted folder listing and the draw `coop` is called `co
 """
 
 from datasets_registry._catalogue import register_dataset
-from datasets_registry._readers.imagenet import ImageNetReader
-from datasets_registry._readers.layouts import ImageFolders
+from datasets_registry._readers.class_folders import ImageNetReader
+from datasets_registry._readers.dataset_files import ImageFolders
 from datasets_registry._types import DatasetInfo
 
 register_dataset(

@@ -11,8 +11,13 @@ from pathlib import Path
 
 from datasets_registry._catalogue import register_dataset
 from datasets_registry._errors import DataError
-from datasets_registry._readers.layouts import ImageFolders, listed_images, packaged_names, require_images
-from datasets_registry._readers.tables import read_table
+from datasets_registry._readers.dataset_files import (
+    ImageFolders,
+    listed_images,
+    packaged_names,
+    read_csv_rows,
+    require_images,
+)
 from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample
 
 _URL = "https://worksheets.codalab.org/rest/bundles/0x6313da2b204647e79a14b468131fcd64/contents/blob/"
@@ -30,14 +35,16 @@ class _IWildCamReader:
     def __call__(self, data_root: Path | None) -> DatasetSplits:
         _, images, layout = require_images(self.image_folders, data_root, f" Get the archive from {_URL}.")
         categories = images.parent / "categories.csv"
-        labels = {int(row["y"]) for row in read_table(categories, "iwildcam", ("name",), numbers=("y",))} - {_NO_CLASS}
+        labels = {int(row["y"]) for row in read_csv_rows(categories, "iwildcam", ("name",), numbers=("y",))} - {
+            _NO_CLASS
+        }
         if labels != set(range(self.n_classes)):
             raise DataError(
                 f"{categories} has {len(labels)} classes, but iWildCam of WILDS 2.0 has {self.n_classes}. "
                 f"Get version 2.0 from {_URL}."
             )
         parts: dict[str, list[Sample]] = {part: [] for part in PARTS}
-        for row in read_table(images.parent / "metadata.csv", "iwildcam", ("split", "filename"), numbers=("y",)):
+        for row in read_csv_rows(images.parent / "metadata.csv", "iwildcam", ("split", "filename"), numbers=("y",)):
             if row["split"] in parts:
                 parts[row["split"]].append(Sample(row["filename"], int(row["y"])))
         train, val, test = (tuple(parts[part]) for part in PARTS)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from datasets_registry._catalogue import register_dataset
 from datasets_registry._errors import DataError
-from datasets_registry._readers.hdf5 import Hdf5Images, array_length, read_array
-from datasets_registry._readers.layouts import ImageFolders, packaged_names, require_images
+from datasets_registry._readers.dataset_files import ImageFolders, packaged_names, require_images
+from datasets_registry._readers.image_sources import Hdf5Images, array_length, read_array
 from datasets_registry._types import DatasetInfo, DatasetSplits, Sample
 
 _URL = "https://zenodo.org/record/2546921"

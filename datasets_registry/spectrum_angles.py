@@ -5,8 +5,15 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from datasets_registry._synthetic.suite import add_figures, background, centred_figure, noisy_image, synthetic_dataset
-from datasets_registry._synthetic.world import COLOURS, pick
+from datasets_registry._synthetic.suite import (
+    COLOURS,
+    add_figures,
+    background,
+    centred_figure,
+    noisy_image,
+    pick,
+    synthetic_dataset,
+)
 
 CLASS_NAMES = (
     "zero", "fifteen", "thirty", "forty_five", "sixty", "seventy_five", "ninety", "one_hundred_and_five",

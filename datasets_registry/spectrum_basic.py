@@ -9,10 +9,11 @@ from datasets_registry._synthetic.suite import (
     background,
     centred_figure,
     noisy_image,
+    pick,
+    second_tone,
     synthetic_dataset,
     varied_colour,
 )
-from datasets_registry._synthetic.world import pick, second_tone
 
 
 @synthetic_dataset(

@@ -4,8 +4,15 @@ import numpy as np
 from PIL import Image
 
 from datasets_registry._synthetic.drawing import add_noise, to_image
-from datasets_registry._synthetic.suite import add_figures, background, centred_figure, synthetic_dataset
-from datasets_registry._synthetic.world import COLOURS, SHAPES, pick
+from datasets_registry._synthetic.suite import (
+    COLOURS,
+    SHAPES,
+    add_figures,
+    background,
+    centred_figure,
+    pick,
+    synthetic_dataset,
+)
 
 FOCUS = (1.5, 2.5)
 """Standard deviation of the blur, in pixels."""

@@ -6,13 +6,14 @@ from PIL import Image
 from datasets_registry._synthetic.drawing import OUTLINES, SIZE, Array, Figure
 from datasets_registry._synthetic.suite import (
     COLOURED_SHAPES,
+    COLOURS,
     add_figures,
     background,
     centred_figure,
     noisy_image,
+    pick,
     synthetic_dataset,
 )
-from datasets_registry._synthetic.world import COLOURS, pick
 
 BEHIND, IN_FRONT = 5, 1
 """Number of scraps."""

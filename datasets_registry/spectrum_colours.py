@@ -4,8 +4,7 @@ import numpy as np
 from PIL import Image
 
 from datasets_registry._synthetic.drawing import Colour, jitter, mask, paint
-from datasets_registry._synthetic.suite import background, centred_figure, noisy_image, synthetic_dataset
-from datasets_registry._synthetic.world import COLOURS
+from datasets_registry._synthetic.suite import COLOURS, background, centred_figure, noisy_image, synthetic_dataset
 
 
 def plain_name(finer: str) -> str:

@@ -4,12 +4,19 @@ import numpy as np
 from PIL import Image
 
 from datasets_registry._synthetic.drawing import SIZE, Figure
-from datasets_registry._synthetic.suite import add_figures, background, noisy_image, synthetic_dataset
-from datasets_registry._synthetic.world import COLOURS, pick, plural
+from datasets_registry._synthetic.suite import (
+    COLOURS,
+    add_figures,
+    background,
+    noisy_image,
+    pick,
+    plural_of_shape,
+    synthetic_dataset,
+)
 
 NUMBERS = ("one", "two", "three", "four", "five", "six")
 FIGURES = ("circle", "star", "cross")
-CLASS_NAMES = tuple(f"{n}_{s if n == 'one' else plural(s)}" for s in FIGURES for n in NUMBERS)
+CLASS_NAMES = tuple(f"{n}_{s if n == 'one' else plural_of_shape(s)}" for s in FIGURES for n in NUMBERS)
 RADIUS = (6.0, 7.5)
 """In pixels."""
 ROWS, COLUMNS = 2, 3

@@ -4,8 +4,15 @@ import numpy as np
 from PIL import Image
 
 from datasets_registry._synthetic.drawing import SIZE, Figure
-from datasets_registry._synthetic.suite import add_figures, background, noisy_image, synthetic_dataset
-from datasets_registry._synthetic.world import COLOURS, PLACES, pick
+from datasets_registry._synthetic.suite import (
+    COLOURS,
+    PLACES,
+    add_figures,
+    background,
+    noisy_image,
+    pick,
+    synthetic_dataset,
+)
 
 RADII = {"small": (6.0, 8.5), "large": (11.5, 14.0)}
 """Radii in pixels: more similar than in the training world, and small enough that large figures can be moved."""

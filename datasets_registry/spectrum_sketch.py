@@ -5,8 +5,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from datasets_registry._synthetic.drawing import OVERSAMPLE, blank, jitter, mask, paint, polyline_mask
-from datasets_registry._synthetic.suite import centred_figure, noisy_image, synthetic_dataset
-from datasets_registry._synthetic.world import SHAPES
+from datasets_registry._synthetic.suite import SHAPES, centred_figure, noisy_image, synthetic_dataset
 
 PEN = (1.2, 2.2)
 """Width of the line, in pixels."""

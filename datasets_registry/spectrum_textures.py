@@ -4,8 +4,7 @@ import numpy as np
 from PIL import Image
 
 from datasets_registry._synthetic.drawing import SURFACES, Figure, mask, paint, surface
-from datasets_registry._synthetic.suite import background, noisy_image, synthetic_dataset, varied_colour
-from datasets_registry._synthetic.world import second_tone
+from datasets_registry._synthetic.suite import background, noisy_image, second_tone, synthetic_dataset, varied_colour
 
 KINDS = SURFACES[1:]
 TONES = ("red", "green", "blue", "yellow", "purple")

@@ -5,8 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError
-from datasets_registry import DATASETS, AddedDataset, AddRequest, ColumnNames, SplitRule, custom_folders
-from datasets_registry import add_dataset as add_described
+from datasets_registry import (
+    DATASETS,
+    AddedDataset,
+    AddRequest,
+    ColumnNames,
+    SplitRule,
+    add_custom_dataset,
+    custom_folders,
+)
 
 _OPTIONS = ("root", "skip_broken", "min_images", "names", "guess_names", "orient")
 _COLUMNS = {"path": "path_column", "label": "label_column", "split": "split_column"}
@@ -59,7 +66,7 @@ def add_dataset(
         columns=ColumnNames(**columns),
         **given,
     )
-    added = add_described(request, custom_folders()[0], replace=replace, progress=progress)
+    added = add_custom_dataset(request, custom_folders()[0], replace=replace, progress=progress)
     if name in DATASETS:
         DATASETS.remove(name)
     DATASETS.add(name, added.info, added.info.title)

@@ -65,9 +65,9 @@ def _summary(info: DatasetInfo) -> dict[str, object]:
 
 
 def _place(info: DatasetInfo, data_root: Path | None) -> dict[str, object]:
-    from datasets_registry import is_present, way_to_get
+    from datasets_registry import is_dataset_present, way_to_get
 
-    here = data_root is not None and data_root.is_dir() and not info.own_images and is_present(info, data_root)
+    here = data_root is not None and data_root.is_dir() and not info.own_images and is_dataset_present(info, data_root)
     return {"test_images": info.expected.get("test"), "get": "on disk" if here else way_to_get(info)}
 
 

@@ -83,7 +83,7 @@ def add(
         BadImagesError,
         ColumnNames,
         SplitRule,
-        add_dataset,
+        add_custom_dataset,
         custom_folders,
         notes_on,
         user_custom_folder,
@@ -105,7 +105,7 @@ def add(
     )
     folder = user_custom_folder() if user else custom_folders()[0]
     try:
-        added = add_dataset(request, folder, replace=replace, progress=_Progress())
+        added = add_custom_dataset(request, folder, replace=replace, progress=_Progress())
     except BadImagesError as error:
         print_rows([{"image": image.key, "problem": image.problem} for image in error.bad], as_json=as_json)
         raise

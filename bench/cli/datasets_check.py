@@ -34,12 +34,12 @@ def check(
     Digests of the files are written to DATA-ROOT/.etl-bench/NAME.json, or to your cache folder if DATA-ROOT belongs to
     someone else. Exit code: 0 no problems, 1 problems found, 2 wrong usage.
     """
-    from datasets_registry import DATASETS, check_dataset, get_dataset, is_present, list_datasets
+    from datasets_registry import DATASETS, check_dataset, get_dataset, is_dataset_present, list_datasets
 
     if names:
         infos = [get_dataset(found) for name in opt.split_list(names) for found in DATASETS.match(name)]
     else:
-        infos = [info for info in list_datasets() if is_present(info, data_root)]
+        infos = [info for info in list_datasets() if is_dataset_present(info, data_root)]
         absent = sum(not info.synthetic and info not in infos for info in list_datasets())
         if not infos:
             remark("nothing to check: give --data-root or ETL_BENCH_DATA, or a name")

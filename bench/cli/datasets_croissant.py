@@ -37,7 +37,7 @@ def croissant(
     Example: etl-bench datasets croissant spectrum_basic --out spectrum_basic --shots 1,4,16 --creator 'Our lab'
     """
     from bench.boards import Publication, write_croissant
-    from datasets_registry import DrawRule, EvalProtocol, build_task, get_dataset, recorded_draw
+    from datasets_registry import DrawRule, EvalProtocol, TaskRequest, build_task, get_dataset, recorded_draw
 
     info = get_dataset(name)
     if not (info.synthetic or info.own_images):
@@ -59,13 +59,15 @@ def croissant(
     splits = info.reader(None)
     draws = [
         build_task(
-            info,
-            splits,
-            protocol=EvalProtocol.FEW_SHOT,
-            shots=number,
-            seed=seed,
-            draw=how,
-            allow_fewer=allow_fewer,
+            TaskRequest(
+                info,
+                splits,
+                protocol=EvalProtocol.FEW_SHOT,
+                shots=number,
+                seed=seed,
+                draw=how,
+                allow_fewer=allow_fewer,
+            )
         )
         for number in numbers
         for seed in of_seeds

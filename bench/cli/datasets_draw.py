@@ -39,6 +39,7 @@ def draw(
         DrawRule,
         EvalProtocol,
         SupportRule,
+        TaskRequest,
         build_task,
         get_dataset,
         is_support_rule,
@@ -59,14 +60,16 @@ def draw(
         raise UsageError(f"--support {support!r} is not imbalanced:FACTOR or noisy:RATE with a number of shots.")
     rule_text = "all" if every else support
     task = build_task(
-        info,
-        splits,
-        protocol=EvalProtocol.FEW_SHOT,
-        shots=numbers[0],
-        seed=seed,
-        draw=how,
-        allow_fewer=allow_fewer,
-        rule=None if rule_text is None else SupportRule.parse(rule_text),
+        TaskRequest(
+            info,
+            splits,
+            protocol=EvalProtocol.FEW_SHOT,
+            shots=numbers[0],
+            seed=seed,
+            draw=how,
+            allow_fewer=allow_fewer,
+            rule=None if rule_text is None else SupportRule.parse(rule_text),
+        )
     )
     text = json.dumps(support_manifest(task), indent=1, ensure_ascii=False)
     if out is None:

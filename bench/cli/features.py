@@ -38,12 +38,12 @@ def import_features(
 ) -> None:
     """Check features, labels and class texts, and add them as a dataset with a backbone of the given name."""
     from bench.experiment import class_names, read_arrays, take
-    from datasets_registry import BACKBONE_PREFIX, import_bundle
+    from datasets_registry import BACKBONE_PREFIX, import_feature_bundle
 
     arrays = read_arrays(file)
     texts_of, _, array = text.rpartition(":")
     texts = take(read_arrays(Path(texts_of)) if texts_of else arrays, array, Path(texts_of) if texts_of else file)
-    bundle = import_bundle(
+    bundle = import_feature_bundle(
         name=name,
         backbone=backbone,
         class_names=class_names(classes),

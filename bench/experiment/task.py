@@ -15,6 +15,7 @@ from datasets_registry import (
     Fold,
     SupportList,
     SupportRule,
+    TaskRequest,
     build_task,
     get_dataset,
     read_support_list,
@@ -55,19 +56,21 @@ def declared_task(
     Raises StaleSpecError if a file that the spec needs is not available, and DataError if a dataset cannot be read.
     """
     return build_task(
-        get_dataset(spec.dataset),
-        splits(spec.dataset, context.data_root),
-        protocol=spec.protocol,
-        shots=spec.shots,
-        seed=spec.seed,
-        draw=spec.draw,
-        targets=[(get_dataset(name), splits(name, context.data_root)) for name in spec.targets],
-        support_list=_support_list(spec, context),
-        texts=_class_text(spec, context),
-        allow_fewer=spec.allow_fewer,
-        fold=_fold(spec),
-        held_out_shot=spec.held_out_shot,
-        rule=None if spec.support_rule is None else SupportRule.parse(spec.support_rule),
+        TaskRequest(
+            get_dataset(spec.dataset),
+            splits(spec.dataset, context.data_root),
+            protocol=spec.protocol,
+            shots=spec.shots,
+            seed=spec.seed,
+            draw=spec.draw,
+            targets=[(get_dataset(name), splits(name, context.data_root)) for name in spec.targets],
+            support_list=_support_list(spec, context),
+            texts=_class_text(spec, context),
+            allow_fewer=spec.allow_fewer,
+            fold=_fold(spec),
+            held_out_shot=spec.held_out_shot,
+            rule=None if spec.support_rule is None else SupportRule.parse(spec.support_rule),
+        )
     )
 
 
@@ -77,14 +80,16 @@ def evaluation_splits(spec: ExperimentSpec, context: RunContext) -> tuple[EvalSp
     They do not depend on shots, seed and draw rule. Raises DataError if a dataset cannot be read.
     """
     task = build_task(
-        get_dataset(spec.dataset),
-        read_splits(spec.dataset, context.data_root),
-        protocol=spec.protocol,
-        shots=0,
-        seed=0,
-        draw=DrawRule.NESTED,
-        targets=[(get_dataset(name), read_splits(name, context.data_root)) for name in spec.targets],
-        fold=_fold(spec),
+        TaskRequest(
+            get_dataset(spec.dataset),
+            read_splits(spec.dataset, context.data_root),
+            protocol=spec.protocol,
+            shots=0,
+            seed=0,
+            draw=DrawRule.NESTED,
+            targets=[(get_dataset(name), read_splits(name, context.data_root)) for name in spec.targets],
+            fold=_fold(spec),
+        )
     )
     return task.evals
 

@@ -26,6 +26,7 @@ from datasets_registry import (
     SupportKind,
     SupportList,
     SupportRule,
+    TaskRequest,
     build_task,
     get_dataset,
     recorded_draw,
@@ -165,19 +166,21 @@ class TaskFactory:
         others = [(get_dataset(name), found) for name in targets if (found := self._read[name]) is not None]
         try:
             return build_task(
-                info,
-                splits,
-                protocol=self.request.protocol,
-                shots=choice.shots,
-                seed=choice.seed,
-                draw=DrawRule.FILE if choice.support else recorded_draw(info, self.request.draw_rule),
-                targets=others,
-                support_list=choice.support,
-                texts=self.class_text,
-                allow_fewer=self.request.allow_fewer,
-                fold=choice.fold,
-                rule=choice.rule,
-                held_out_shot=choice.held_out_shot,
+                TaskRequest(
+                    info,
+                    splits,
+                    protocol=self.request.protocol,
+                    shots=choice.shots,
+                    seed=choice.seed,
+                    draw=DrawRule.FILE if choice.support else recorded_draw(info, self.request.draw_rule),
+                    targets=others,
+                    support_list=choice.support,
+                    texts=self.class_text,
+                    allow_fewer=self.request.allow_fewer,
+                    fold=choice.fold,
+                    rule=choice.rule,
+                    held_out_shot=choice.held_out_shot,
+                )
             )
         except ShotsError as error:
             self.rejections.add(f"{info.name} with {choice.text}", str(error), named=named)

@@ -1,18 +1,22 @@
-"""Adds a custom dataset: inspects the images, reads them as a run would, and only then writes the TOML file."""
+"""Adds a custom dataset: inspects the images, reads them as a run would, and only then writes the TOML file.
+
+`notes_on` gives the caveats to show before the first run.
+"""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from datasets_registry._catalogue import DATASETS
-from datasets_registry._custom.dataset import CustomDataset, Kind, read_custom
+from datasets_registry._custom.dataset import CustomDataset, SplitRule, StorageKind, read_custom_dataset, write_toml
 from datasets_registry._custom.describe import AddRequest, describe_images
-from datasets_registry._custom.inspection import Inspection, Progress
-from datasets_registry._custom.listing import SKIPPED
-from datasets_registry._custom.table import delimiter_name
-from datasets_registry._custom.toml_file import write_toml
-from datasets_registry._errors import BenchError, RegistrationError
+from datasets_registry._custom.inspection import TINY, Inspection, InspectionProgress
+from datasets_registry._custom.listing_folders import SKIPPED
+from datasets_registry._custom.listing_tables import delimiter_name
+from datasets_registry._errors import BenchError, RegistrationError, some
+from datasets_registry._readers.dataset_files import describe_left_out, left_out_advice
 from datasets_registry._registry import NAME_PATTERN
 from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits
 
@@ -75,7 +79,7 @@ class AddedDataset:
     def facts(self) -> dict[str, object]:
         """The facts as plain values, for a table or JSON."""
         keys, found = list(self.label_of), self.inspection
-        table = self.config.kind is Kind.TABLE
+        table = self.config.kind is StorageKind.TABLE
         delimiter = delimiter_name(self.config.place(self.file.parent)) if table else None
         return {
             "name": self.info.name,
@@ -104,7 +108,9 @@ class AddedDataset:
         }
 
 
-def add_dataset(request: AddRequest, folder: Path, *, replace: bool, progress: Progress | None = None) -> AddedDataset:
+def add_custom_dataset(
+    request: AddRequest, folder: Path, *, replace: bool, progress: InspectionProgress | None = None
+) -> AddedDataset:
     """Inspect all images, read them as a run would, then write `folder/NAME.toml`.
 
     Args:
@@ -125,7 +131,7 @@ def add_dataset(request: AddRequest, folder: Path, *, replace: bool, progress: P
     config, inspection, small = describe_images(request, progress)
     splits = config.info(request.name, folder).reader(None)
     write_toml(config, file)
-    return AddedDataset(read_custom(file), config, splits, file, inspection, small)
+    return AddedDataset(read_custom_dataset(file), config, splits, file, inspection, small)
 
 
 def _check_name(name: str, file: Path, *, replace: bool) -> None:
@@ -138,3 +144,78 @@ def _check_name(name: str, file: Path, *, replace: bool) -> None:
         raise RegistrationError(f"{file} exists. Give --replace to overwrite it, or another name.")
     if name in DATASETS and not file.exists():
         raise RegistrationError(f"Dataset {name!r} is already in the catalogue. Give your images another name.")
+
+
+def notes_on(added: AddedDataset) -> Iterator[str]:
+    """The caveats, one line each."""
+    yield from _left_out(added)
+    yield from _images(added)
+    if added.config.split is SplitRule.EVEN:
+        yield "note: few images, so each class is split evenly; images that you add later may move others."
+    names = added.splits.class_names
+    smallest, name = min(zip(added.train_sizes, names, strict=True), key=lambda pair: pair[0])
+    if smallest < USUAL_SHOTS[0]:
+        yield (
+            f"note: class {name!r} has {smallest} training images; --shots can be at most {smallest}. To use more, "
+            f"`run --allow-fewer` takes what a class has, and `datasets add --min-images N` leaves small classes out."
+        )
+    tested = {sample.label for sample in added.splits.test}
+    if untested := [name for label, name in enumerate(names) if label not in tested]:
+        yield f"note: {_are(len(untested), 'class')} without a test image, for example {untested[0]!r}."
+    yield from _names(added)
+
+
+def _left_out(added: AddedDataset) -> Iterator[str]:
+    left_out = {kind: paths for kind, paths in added.splits.left_out.items() if kind != SKIPPED}
+    if added.small:
+        # their images are named by their class
+        left_out = {kind: paths for kind, paths in left_out.items() if not kind.startswith("images of classes")}
+        listed = ", ".join(f"{label!r} with {size}" for label, size in added.small.items())
+        yield f"note: {_are(len(added.small), 'class')} left out, having too few images: {listed}."
+    if left_out:
+        yield f"note: left out: {describe_left_out(left_out)}. {left_out_advice(left_out)}"
+    if unnamed := added.inspection.unnamed:
+        yield f"note: {_are(len(unnamed), 'image')} left out because of a missing image suffix: {some(unnamed)}."
+    if skip := added.config.skip:
+        listed = f"listed under `skip` in {added.file}: {some(skip)}"
+        yield f"note: {_are(len(skip), 'broken image')} left out and {listed}."
+
+
+def _images(added: AddedDataset) -> Iterator[str]:
+    found, keys = added.inspection, list(added.label_of)
+    if copies := added.copies_across_classes:
+        yield (
+            f"note: {_are(len(copies), 'image')} in more than one class with the same bytes, for example "
+            f"{' and '.join(copies[0][:2])}. At most one of the labels can be right; remove the other copies."
+        )
+    if links := added.links_to_other_classes:
+        key, label = next(iter(links.items()))
+        yield f"note: {_are(len(links), 'image')} linked from another class, for example {key} from class {label!r}."
+    if tiny := found.tiny(keys):
+        yield f"note: {_are(len(tiny), 'image')} less than {TINY} pixels wide or high ({some(tiny)})."
+    if misnamed := found.misnamed(keys):
+        yield (
+            f"note: {_are(len(misnamed), 'image')} not in the format that the suffix names, which does no harm: "
+            f"{some(misnamed)}."
+        )
+    if turned := found.turned(keys):
+        how = "turned upright" if added.config.orient else "left as stored"
+        yield f"note: {_are(len(turned), 'image')} {how}, by EXIF orientation and `orient` in {added.file}."
+
+
+def _names(added: AddedDataset) -> Iterator[str]:
+    if names := added.config.names:
+        listed = some([f"{label!r} is {name!r}" for label, name in names.items()], most=5)
+        yield f"note: names in prompts: {listed}. Edit them under [names] in {added.file}, or give --name LABEL=NAME."
+    if numbers := [name for name in added.splits.class_names if name.strip().isdecimal()]:
+        yield (
+            f"note: {_are(len(numbers), 'class name')} numbers, such as {numbers[0]!r}, which mean nothing to CLIP. "
+            f'Write words into `names` in {added.file}, such as names = {{ "{numbers[0]}" = "robin" }}.'
+        )
+
+
+def _are(number: int, noun: str) -> str:
+    """`1 image is` or `2 images are`."""
+    if number == 1:
+        return f"1 {noun} is"
+    return f"{number} {noun}{'es' if noun.endswith('s') else 's'} are"

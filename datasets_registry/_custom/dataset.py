@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import tomllib
 from collections import Counter
 from collections.abc import Sequence
@@ -12,20 +14,21 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from datasets_registry._custom.folder import list_folder
-from datasets_registry._custom.hugging_face import list_hub_folder
-from datasets_registry._custom.listing import FoundImage, Listing
-from datasets_registry._custom.table import ColumnNames, guess_columns, list_table
-from datasets_registry._custom.tars import list_tars
+from datasets_registry._custom.listing_archives import list_hub_folder, list_tars
+from datasets_registry._custom.listing_folders import FoundImage, Listing, list_folder
+from datasets_registry._custom.listing_tables import ColumnNames, guess_columns, list_table
 from datasets_registry._errors import DataError, RegistrationError, some
 from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample
 
 TRAIN_SHARE = 0.5
 VAL_SHARE = 0.2
 """Shares of a split by content: 50/20/30, as CoOp uses for datasets without a published split."""
+_FIRST = ("title", "images", "kind", "split", "root", "template")
+_LABELS_OF_A_LINE = 200
+"""Longest list of names, in characters, on one line; in longer lists, each name has its own line."""
 
 
-class Kind(StrEnum):
+class StorageKind(StrEnum):
     """How the images of a dataset are stored."""
 
     FOLDER = "folder"
@@ -58,7 +61,7 @@ class CustomDataset(BaseModel):
         names: class names for prompts, by label; a label without an entry is used as the name.
         title: the name in tables; default: the file's name.
         root: for a table, the folder its paths are relative to; default: the table's folder.
-        orient: turn images upright by their EXIF orientation; off by default, as before this setting existed.
+        orient: turn images upright by their EXIF orientation.
         skip: keys of images that are left out, such as damaged files.
         small_classes: labels of classes that are left out because they have too few images.
     """
@@ -66,7 +69,7 @@ class CustomDataset(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     images: Annotated[str, Field(min_length=1)]
-    kind: Kind = Kind.FOLDER
+    kind: StorageKind = StorageKind.FOLDER
     split: SplitRule = SplitRule.HASH
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
     names: dict[str, str] = {}
@@ -121,13 +124,13 @@ class CustomDataset(BaseModel):
     def listing(self, base: Path, *, skip_missing: bool = False) -> Listing:
         """All images on disk except those in `skip`; raises DataError, see the functions of the four kinds."""
         place, skip = self.place(base), frozenset(self.skip)
-        if self.kind is Kind.FOLDER:
+        if self.kind is StorageKind.FOLDER:
             return list_folder(place, given_split=self.split is SplitRule.GIVEN).without(skip)
-        if self.kind is Kind.TABLE:
+        if self.kind is StorageKind.TABLE:
             root = base / Path(self.root).expanduser() if self.root is not None else place.parent
             columns = guess_columns(place, self.columns.named())
             return list_table(place, columns, root=root, skip=skip, skip_missing=skip_missing).without(skip)
-        if self.kind is Kind.HUGGING_FACE:
+        if self.kind is StorageKind.HUGGING_FACE:
             return list_hub_folder(place, image=self.columns.path, label=self.columns.label).without(skip)
         return list_tars(place).without(skip)
 
@@ -158,7 +161,7 @@ class CustomReader:
                 f"`etl-bench datasets add {self.name}` with --replace."
             )
         parts: dict[str, list[Sample]] = {part: [] for part in PARTS}
-        part_of = evenly(listing) if self.config.split is SplitRule.EVEN else {}
+        part_of = even_parts(listing) if self.config.split is SplitRule.EVEN else {}
         for item in found:
             part = part_of.get(item.key) or self._part(item, listing)
             parts[part].append(Sample(item.key, position[item.label]))
@@ -189,7 +192,7 @@ class CustomReader:
         return item.part
 
 
-def evenly(listing: Listing) -> dict[str, str]:
+def even_parts(listing: Listing) -> dict[str, str]:
     """The part of each image by its key: 30 % of each class for test, 20 % for val, by the order of their digests.
 
     Every class has a training image, and a test image if it has two different images. Copies are in the same part.
@@ -221,7 +224,7 @@ def part_by_content(digest: str) -> str:
     return "val" if place < TRAIN_SHARE + VAL_SHARE else "test"
 
 
-def read_custom(path: Path) -> DatasetInfo:
+def read_custom_dataset(path: Path) -> DatasetInfo:
     """The catalogue entry of a TOML file. Raises RegistrationError, naming the file and the line or field."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -253,3 +256,52 @@ def _complaints(error: ValidationError) -> str:
 def few_labels(labels: Sequence[str]) -> str:
     """The first labels, for a message."""
     return some([repr(label) for label in labels], most=8)
+
+
+def to_toml(config: CustomDataset) -> str:
+    """The text of the TOML file: a dozen lines, and one per class whose name differs from its label."""
+    lines = ["# a custom dataset for etl-bench; `etl-bench docs datasets` explains every line"]
+    values = config.model_dump(mode="json", exclude_none=True)
+    lines += [f"{name} = {_text(values[name])}" for name in _FIRST if name in values]
+    lines.append(f"orient = {'true' if config.orient else 'false'}  # turn images upright by their EXIF orientation")
+    if columns := config.columns.named():
+        lines.append(f"columns = {_inline(columns)}")
+    lines.append(f"classes = {_list(config.classes)}")
+    for name in ("small_classes", "skip"):
+        if listed := getattr(config, name):
+            lines.append(f"{name} = {_list(listed)}")
+    if not config.names:
+        lines.append("names = {}  # names for prompts, where they differ from the labels")
+    lines += [f"{name} = {_text(getattr(config, name))}" for name in ("domain", "licence")]
+    if config.names:
+        lines += ["", "[names]  # names for prompts, where they differ from the labels; edit them"]
+        lines += [f"{_text(label)} = {_text(name)}" for label, name in config.names.items()]
+    return "\n".join(lines) + "\n"
+
+
+def write_toml(config: CustomDataset, file: Path) -> None:
+    """Write the file atomically; raises DataError if its folder cannot be written."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial = file.with_name(f".{file.name}.part{os.getpid()}")
+        partial.write_text(to_toml(config), encoding="utf-8")
+        partial.replace(file)
+    except OSError as error:
+        raise DataError(
+            f"{file} cannot be written ({error}). Set ETL_BENCH_DATASETS to a writable folder, or give --user."
+        ) from error
+
+
+def _text(text: str) -> str:
+    """A TOML basic string; JSON uses the same escapes, except for DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _list(texts: tuple[str, ...]) -> str:
+    """A list on one line, or with one text per line if it is long."""
+    one = f"[{', '.join(map(_text, texts))}]"
+    return one if len(one) <= _LABELS_OF_A_LINE else "[\n" + "".join(f"  {_text(text)},\n" for text in texts) + "]"
+
+
+def _inline(pairs: dict[str, str]) -> str:
+    return "{ " + ", ".join(f"{_text(key)} = {_text(value)}" for key, value in pairs.items()) + " }"

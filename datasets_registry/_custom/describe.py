@@ -1,19 +1,21 @@
-"""Describes the images of a custom dataset: kind, split rule, classes, names, and left-out images."""
+"""Describes the images of a custom dataset: kind, split rule, classes, readable names, and left-out images."""
 
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from datasets_registry._custom.class_names import chosen_names
-from datasets_registry._custom.dataset import CustomDataset, Kind, SplitRule, few_labels, part_by_content
-from datasets_registry._custom.folder import is_split_into_parts
-from datasets_registry._custom.hugging_face import MARKER_FILES
-from datasets_registry._custom.inspection import BadImagesError, Inspection, Progress, inspect_images
-from datasets_registry._custom.listing import Listing
-from datasets_registry._custom.table import SUFFIXES, ColumnNames, common_folder, guess_columns
-from datasets_registry._custom.tars import find_tars
-from datasets_registry._errors import DataError
+from datasets_registry._custom.dataset import CustomDataset, SplitRule, StorageKind, few_labels, part_by_content
+from datasets_registry._custom.inspection import BadImagesError, Inspection, InspectionProgress, inspect_images
+from datasets_registry._custom.listing_archives import MARKER_FILES, find_tars
+from datasets_registry._custom.listing_folders import Listing, is_split_into_parts
+from datasets_registry._custom.listing_tables import SUFFIXES, ColumnNames, common_folder, guess_columns
+from datasets_registry._errors import DataError, did_you_mean
+
+_PREFIX = re.compile(r"(?:n?\d+)[ ._-]+(?=[^\W\d_])")
+"""A number or WordNet id in front of a word."""
+_CAMEL_CASE = re.compile(r"(?<=[a-z]{2})(?=[A-Z][a-z])")
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class AddRequest:
 
 
 def describe_images(
-    request: AddRequest, progress: Progress | None = None
+    request: AddRequest, progress: InspectionProgress | None = None
 ) -> tuple[CustomDataset, Inspection, dict[str, int]]:
     """Inspect a folder of class folders, a table, a Hugging Face folder or a folder of tars, and describe it.
 
@@ -93,18 +95,18 @@ def _draft(request: AddRequest) -> CustomDataset:
     place, columns, root, split = request.images, request.columns, request.root, request.split
     kind = _kind(place)
     unused = {
-        "--root": root is not None and kind is not Kind.TABLE,
-        "--path-column": columns.path and kind not in (Kind.TABLE, Kind.HUGGING_FACE),
-        "--label-column": columns.label and kind not in (Kind.TABLE, Kind.HUGGING_FACE),
-        "--split-column": columns.split and kind is not Kind.TABLE,
+        "--root": root is not None and kind is not StorageKind.TABLE,
+        "--path-column": columns.path and kind not in (StorageKind.TABLE, StorageKind.HUGGING_FACE),
+        "--label-column": columns.label and kind not in (StorageKind.TABLE, StorageKind.HUGGING_FACE),
+        "--split-column": columns.split and kind is not StorageKind.TABLE,
     }
     if any(unused.values()):
         names = ", ".join(name for name, given in unused.items() if given)
         raise DataError(f"{names}: {place} is not a table, so this has no effect. Leave it out, or give a table.")
-    if kind is Kind.TABLE:
+    if kind is StorageKind.TABLE:
         columns = guess_columns(place, columns.named())
         root = root or common_folder(place, columns)
-    if kind is Kind.FOLDER and split is not SplitRule.GIVEN and is_split_into_parts(place):
+    if kind is StorageKind.FOLDER and split is not SplitRule.GIVEN and is_split_into_parts(place):
         if split is SplitRule.HASH:
             raise DataError(
                 f"{place} contains the parts of a split, which --split hash would take for classes. Leave --split out "
@@ -144,15 +146,53 @@ def _rule_by_content(listing: Listing, labels: list[str]) -> SplitRule:
     return SplitRule.HASH if all({"train", "test"} <= parts for parts in found.values()) else SplitRule.EVEN
 
 
-def _kind(place: Path) -> Kind:
+def _kind(place: Path) -> StorageKind:
     if place.is_file():
         if place.suffix.lower() in SUFFIXES:
-            return Kind.TABLE
+            return StorageKind.TABLE
         raise DataError(
             f"{place} is a file, but not a table. Give a folder of images, or one of {', '.join(SUFFIXES)}."
         )
     if not place.is_dir():
         raise DataError(f"No images at {place}. Give a folder or a table that exists with --images.")
     if any((place / name).is_file() for name in MARKER_FILES):
-        return Kind.HUGGING_FACE
-    return Kind.WEBDATASET if find_tars(place) else Kind.FOLDER
+        return StorageKind.HUGGING_FACE
+    return StorageKind.WEBDATASET if find_tars(place) else StorageKind.FOLDER
+
+
+def guess_names(labels: Sequence[str]) -> dict[str, str]:
+    """More readable names for labels, where they can be found.
+
+    Underscores become spaces, and camel case becomes words. A number in front is dropped if every label has one. Labels
+    without a letter, and labels whose names would be equal, are left out.
+
+    Example:
+        >>> guess_names(["001.Black_footed_Albatross", "002.Laysan_Albatross"])
+        {'001.Black_footed_Albatross': 'Black footed Albatross', '002.Laysan_Albatross': 'Laysan Albatross'}
+        >>> guess_names(["AnnualCrop", "iPhone", "7_up", "forest"])
+        {'AnnualCrop': 'Annual Crop', '7_up': '7 up'}
+    """
+    numbered = all(_PREFIX.match(label) for label in labels)
+    names = {label: _readable(_PREFIX.sub("", label, count=1) if numbered else label) for label in labels}
+    counts = Counter(name.lower() for name in names.values())
+    return {label: name for label, name in names.items() if name != label and counts[name.lower()] == 1}
+
+
+def chosen_names(labels: Sequence[str], given: Mapping[str, str], *, guess: bool) -> dict[str, str]:
+    """The names for prompts that differ from their labels: the given names, and guesses for the other labels.
+
+    Raises DataError for a label that does not exist.
+    """
+    for label in given:
+        if label not in labels:
+            hint = did_you_mean(label, labels)
+            raise DataError(f"--name {label}={given[label]}: no class has the label {label!r}.{hint}")
+    names = (guess_names(labels) if guess else {}) | dict(given)
+    return {label: names[label] for label in labels if names.get(label, label) != label}
+
+
+def _readable(label: str) -> str:
+    if not re.search(r"[^\W\d_]", label):
+        return label
+    words = _CAMEL_CASE.sub(" ", label.replace("_", " "))
+    return " ".join(words.split()) or label

@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from datasets_registry._custom.folders import custom_files, custom_folders
-from datasets_registry._custom.imported_backbones import BACKBONE_PREFIX
 from datasets_registry._errors import DataError
-from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample
+from datasets_registry._registry import custom_files, custom_folders
+from datasets_registry._types import BACKBONE_PREFIX, PARTS, DatasetInfo, DatasetSplits, Sample
 
-BUNDLE_VERSION = 1
+FEATURE_BUNDLE_VERSION = 1
 
 
 class BundleFacts(BaseModel):
@@ -31,7 +30,7 @@ class BundleFacts(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: int = BUNDLE_VERSION
+    version: int = FEATURE_BUNDLE_VERSION
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     title: str
     backbone: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="the model that computed them")]
@@ -83,9 +82,9 @@ class FeatureBundle:
             raise DataError(
                 f"{path} does not describe a feature bundle ({str(error).splitlines()[0]}); import it again."
             ) from error
-        if self.facts.version > BUNDLE_VERSION:
+        if self.facts.version > FEATURE_BUNDLE_VERSION:
             raise DataError(
-                f"{path} is of version {self.facts.version}, newer than the {BUNDLE_VERSION} known here; "
+                f"{path} is of version {self.facts.version}, newer than the {FEATURE_BUNDLE_VERSION} known here; "
                 "update clip-etl-bench."
             )
 
@@ -137,7 +136,7 @@ def find_bundles() -> list[FeatureBundle]:
     return [FeatureBundle(folder) for _, folder in sorted(found.items())]
 
 
-def import_bundle(
+def import_feature_bundle(
     *,
     name: str,
     backbone: str,

@@ -10,16 +10,15 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-from datasets_registry._custom.listing import FoundImage, Listing
+from datasets_registry._custom.listing_folders import FoundImage, Listing
 from datasets_registry._errors import DataError, some
-from datasets_registry._readers.decode import BadImageError, ImageFacts, examine_image, is_image
-from datasets_registry._readers.files import ImageFiles
-from datasets_registry._readers.image_suffixes import image_suffixes
+from datasets_registry._readers.decode import BadImageError, ImageFacts, examine_image, image_suffixes, is_image
+from datasets_registry._readers.image_sources import ImageFiles
 
 TINY = 32
 """Images with fewer pixels on their shorter side are counted as tiny; CLIP enlarges them to 224 or more."""
 
-Progress = Callable[[int, int], None]
+InspectionProgress = Callable[[int, int], None]
 """Receives the number of inspected images and of all images."""
 
 
@@ -92,7 +91,7 @@ class Inspection:
         return [keys for keys in groups.values() if len(keys) > 1]
 
 
-def inspect_images(listing: Listing, progress: Progress | None = None) -> Inspection:
+def inspect_images(listing: Listing, progress: InspectionProgress | None = None) -> Inspection:
     """Read every image of a listing completely, in threads: Pillow releases the interpreter lock while it decodes."""
     found = listing.found
     facts, digests, bad = {}, {}, []

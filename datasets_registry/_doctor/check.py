@@ -16,13 +16,14 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from datasets_registry._custom.dataset import CustomReader
-from datasets_registry._doctor.findings import Finding, Level, fetch_command, quoted
-from datasets_registry._doctor.layout_rules import DatasetOnDisk, broken_entries, examine
+from datasets_registry._doctor.dataset_on_disk import DatasetOnDisk, Finding, FindingLevel, fetch_command, quoted
+from datasets_registry._doctor.folder_rules import broken_entries
+from datasets_registry._doctor.layout_rules import apply_layout_rules
 from datasets_registry._download.sources import DatasetSource, dataset_sources
 from datasets_registry._errors import BenchError, DataError, some
+from datasets_registry._readers.dataset_files import LeftOut, describe_left_out, left_out_advice
 from datasets_registry._readers.decode import LFS_POINTER, is_web_page
-from datasets_registry._readers.files import ImageFiles
-from datasets_registry._readers.image_suffixes import LeftOut, describe_left_out, left_out_advice
+from datasets_registry._readers.image_sources import ImageFiles
 from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Images, Sample, fingerprint
 
 CHECKS_FOLDER = ".etl-bench"
@@ -55,7 +56,7 @@ class CheckResult:
 
     @property
     def problems(self) -> list[Finding]:
-        return [finding for finding in self.findings if finding.level is Level.PROBLEM]
+        return [finding for finding in self.findings if finding.level is FindingLevel.PROBLEM]
 
     def facts(self) -> dict[str, object]:
         """The result as plain values for JSON."""
@@ -92,18 +93,18 @@ def check_dataset(
     """
     if info.synthetic:
         text = "This dataset is synthetic, so there is nothing on disk to check."
-        return CheckResult(info.name, (Finding("drawn", text, level=Level.NOTE),))
+        return CheckResult(info.name, (Finding("drawn", text, level=FindingLevel.NOTE),))
     source = dataset_sources().get(info.name)
     findings = _layout_findings(info, source, data_root)
     try:
         splits = info.reader(data_root)
     except BenchError as error:
-        if not any(item.level is Level.PROBLEM for item in findings):
+        if not any(item.level is FindingLevel.PROBLEM for item in findings):
             fix = fetch_command(info.name, data_root=data_root) if source else ""
             findings.append(Finding("refused", str(error), fix))
         return CheckResult(info.name, tuple(findings))
     # the reader found all files, so findings about their location are harmless
-    findings = [replace(item, level=Level.NOTE) if item.layout else item for item in findings]
+    findings = [replace(item, level=FindingLevel.NOTE) if item.layout else item for item in findings]
     findings += _count_findings(info, splits, data_root)
     opened = _open_images(splits, sample=sample, jobs=jobs)
     findings += _image_findings(info, splits, opened, data_root if source else None)
@@ -118,7 +119,7 @@ def check_dataset(
     )
 
 
-def is_present(info: DatasetInfo, data_root: Path | None) -> bool:
+def is_dataset_present(info: DatasetInfo, data_root: Path | None) -> bool:
     """Whether any part of a dataset is on disk, so that a check of all datasets should include it."""
     if isinstance(info.reader, CustomReader):
         return True
@@ -126,7 +127,7 @@ def is_present(info: DatasetInfo, data_root: Path | None) -> bool:
     if info.synthetic or source is None or data_root is None:
         return False
     dataset = DatasetOnDisk(info, source, data_root)
-    return dataset.folder.is_dir() or not any(item.code == "no-folder" for item in examine(dataset))
+    return dataset.folder.is_dir() or not any(item.code == "no-folder" for item in apply_layout_rules(dataset))
 
 
 def _layout_findings(info: DatasetInfo, source: DatasetSource | None, data_root: Path | None) -> list[Finding]:
@@ -140,7 +141,7 @@ def _layout_findings(info: DatasetInfo, source: DatasetSource | None, data_root:
             f"Dataset {info.name!r} is read from disk, but no data folder was given to check. "
             f"Pass --data-root FOLDER or set ETL_BENCH_DATA."
         )
-    return examine(DatasetOnDisk(info, source, data_root))
+    return apply_layout_rules(DatasetOnDisk(info, source, data_root))
 
 
 def _count_findings(info: DatasetInfo, splits: DatasetSplits, data_root: Path | None) -> Iterator[Finding]:
@@ -153,19 +154,21 @@ def _count_findings(info: DatasetInfo, splits: DatasetSplits, data_root: Path | 
                 f"Found {_as_text(splits.counts)} images of {len(splits.class_names)} classes; the full dataset has "
                 f"{_as_text(expected)} of {info.num_classes}.",
                 fetch_command(info.name, "--again", data_root=data_root),
-                Level.PROBLEM if full else Level.NOTE,
+                FindingLevel.PROBLEM if full else FindingLevel.NOTE,
             )
     if splits.left_out:
         text = f"Not used: {describe_left_out(splits.left_out)}. {left_out_advice(splits.left_out)}"
-        yield Finding("left-out", text, level=Level.NOTE)
+        yield Finding("left-out", text, level=FindingLevel.NOTE)
     sizes = Counter(sample.label for sample in splits.train)
     smallest = min(range(len(splits.class_names)), key=lambda label: sizes[label], default=0)
     if splits.train and (size := sizes[smallest]) < MOST_SHOTS:
         text = f"Class {splits.class_names[smallest]!r} has {size} training images, so --shots can be at most {size}."
-        yield Finding("small-class", text, level=Level.NOTE)
+        yield Finding("small-class", text, level=FindingLevel.NOTE)
     if repeated := [name for name, n in Counter(splits.class_names).items() if n > 1]:
         text = f"{len(repeated)} class names occur twice ({some(repeated)}). "
-        yield Finding("repeated-names", f"{text}Their texts are equal, so the first label wins.", level=Level.NOTE)
+        yield Finding(
+            "repeated-names", f"{text}Their texts are equal, so the first label wins.", level=FindingLevel.NOTE
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +248,7 @@ def _image_findings(
             f"Images that occur more than once with the same bytes: {len(copies)}, of them {len(across_parts)} in two "
             f"parts of the split and {len(across_classes)} in two classes. For example {first[0].sample.key} and "
             f"{first[1].sample.key}.",
-            level=Level.NOTE,
+            level=FindingLevel.NOTE,
         )
 
 
@@ -314,7 +317,7 @@ def _write(name: str, found: Mapping[str, object], data_root: Path) -> tuple[Pat
         partial.replace(file)
     except OSError as error:
         text = f"The fingerprint could not be written to {file} ({error})."
-        return None, [Finding("read-only", text, level=Level.NOTE)]
+        return None, [Finding("read-only", text, level=FindingLevel.NOTE)]
     return file, []
 
 

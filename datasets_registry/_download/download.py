@@ -13,10 +13,10 @@ from typing import Any
 from datasets_registry._download.sources import SourceFile
 from datasets_registry._errors import DataError
 
-Progress = Callable[[int, int | None], None]
+DownloadProgress = Callable[[int, int | None], None]
 """Called with the bytes downloaded so far and the total, or None if the server does not report it."""
 
-CHUNK = 1 << 14
+CHUNK_SIZE = 1 << 14
 """Bytes written at a time. An interruption loses at most one chunk, so it is small."""
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 """HTTP status codes after which a download is tried again."""
@@ -47,13 +47,13 @@ class _RestartError(Exception):
     """The partial file does not match the mirror's file."""
 
 
-def download(
+def download_file(
     file: SourceFile,
     target: Path,
     *,
     mirrors: list[str],
     retry_policy: RetryPolicy,
-    progress: Progress = lambda _done, _total: None,
+    progress: DownloadProgress = lambda _done, _total: None,
 ) -> None:
     """Download a file to `target` from the first of `mirrors` that serves it.
 
@@ -122,7 +122,7 @@ class _Transfer:
 
     file: SourceFile
     target: Path
-    progress: Progress
+    progress: DownloadProgress
     retry_policy: RetryPolicy
     resumed: bool = field(default=False, init=False)
 
@@ -207,7 +207,7 @@ class _Transfer:
             out.seek(offset)
             out.truncate()
             self.progress(offset, total)
-            for chunk in response.iter_content(CHUNK):
+            for chunk in response.iter_content(CHUNK_SIZE):
                 out.write(chunk)
                 offset += len(chunk)
                 self.progress(offset, total)

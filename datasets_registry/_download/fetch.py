@@ -14,9 +14,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from datasets_registry._download.download import Progress, RetryPolicy, download
+from datasets_registry._download.download import DownloadProgress, RetryPolicy, download_file
 from datasets_registry._download.sources import DatasetSource, SourceFile
-from datasets_registry._download.unpack import unpack
+from datasets_registry._download.unpack import unpack_archive
 from datasets_registry._errors import DataError
 from datasets_registry._readers.coop_split import read_coop_split
 from datasets_registry._types import DatasetInfo
@@ -57,7 +57,7 @@ class FetchProgress:
     """Callbacks for a line of text, and for the progress of one file, given its name."""
 
     line: Callable[[str], None] = lambda _text: None
-    progress: Callable[[str], Progress] = lambda _name: lambda _done, _total: None
+    progress: Callable[[str], DownloadProgress] = lambda _name: lambda _done, _total: None
 
 
 def files_to_fetch(
@@ -126,7 +126,7 @@ def _fetch_file(
         first = [f"{options.mirror.rstrip('/')}/{file.name}"] if options.mirror is not None else []
         mirrors = first + file.addresses()
         progress = report.progress(file.name)
-        download(file, target, mirrors=mirrors, progress=progress, retry_policy=options.retry_policy)
+        download_file(file, target, mirrors=mirrors, progress=progress, retry_policy=options.retry_policy)
         _check_kind(file, info, target)
         unfinished = staging / f"{file.name}.unpacking"
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -135,10 +135,10 @@ def _fetch_file(
             target.replace(unfinished / str(file.to))
         else:
             report.line(f"{file.name}: unpacking")
-            unpack(target, file.unpack, unfinished)
+            unpack_archive(target, file.unpack, unfinished)
             for name, wanted in file.inner.items():
                 inner = (unfinished / name).replace(staging / f"{file.name}.unpacking.{name}")
-                unpack(inner, wanted, unfinished)
+                unpack_archive(inner, wanted, unfinished)
                 inner.unlink()
         unfinished.replace(ready)
     for entry in sorted(ready.iterdir()):

@@ -20,7 +20,7 @@ _DAMAGED = (
 )  # fmt: skip
 
 
-def unpack(archive: Path, wanted: Mapping[str, str], into: Path) -> None:
+def unpack_archive(archive: Path, wanted: Mapping[str, str], into: Path) -> None:
     """Write the wanted members of a zip archive, or of a tar archive with or without compression, below `into`.
 
     A file that is only gzip-compressed is an archive with one member, named like the file without `.gz`. `wanted` maps

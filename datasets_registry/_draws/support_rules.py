@@ -2,12 +2,12 @@
 
 import math
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from datasets_registry._draws.splits import keyed_rank
+from datasets_registry._draws.few_shot_draws import keyed_rank, samples_by_label
 from datasets_registry._errors import DataError, ShotsError
 from datasets_registry._types import Sample
 
@@ -69,7 +69,7 @@ class SupportRule:
         )
 
 
-def apply_rule(
+def apply_support_rule(
     rule: SupportRule, samples: Sequence[Sample], *, shots: int, seed: int, dataset: str, class_names: Sequence[str]
 ) -> tuple[Sample, ...]:
     """The support set after the rule, in its order; labels are positions in `class_names`.
@@ -116,9 +116,7 @@ def _imbalanced(
 def _noisy(
     samples: Sequence[Sample], rate: float, *, seed: int, dataset: str, class_names: Sequence[str]
 ) -> tuple[Sample, ...]:
-    by_label: defaultdict[int, list[Sample]] = defaultdict(list)
-    for sample in samples:
-        by_label[sample.label].append(sample)
+    by_label = samples_by_label(samples)
 
     def rank(what: str, text: str) -> bytes:
         return keyed_rank(dataset, what, str(seed), text)

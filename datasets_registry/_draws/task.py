@@ -1,17 +1,23 @@
 """Builds a few-shot task from a dataset's splits, with a fingerprint of its contents."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import TypedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
-from datasets_registry._draws.folds import Fold, hold_out
-from datasets_registry._draws.hold_one_out import hold_one_out
-from datasets_registry._draws.manifest import SupportList, resolve
-from datasets_registry._draws.splits import class_halves, draw_coop, draw_nested, select_classes, short_classes
-from datasets_registry._draws.support_rules import SupportKind, SupportRule, apply_rule
+from datasets_registry._draws.few_shot_draws import (
+    FewShotDraw,
+    class_halves,
+    draw_coop,
+    draw_nested,
+    select_classes,
+    short_classes,
+)
+from datasets_registry._draws.held_out import Fold, hold_one_image_out, hold_out_fold
+from datasets_registry._draws.support_lists import SupportList, resolve_support_list
+from datasets_registry._draws.support_rules import SupportKind, SupportRule, apply_support_rule
 from datasets_registry._errors import DataError, ShotsError, some
-from datasets_registry._readers.files import decoding_rules
+from datasets_registry._readers.image_sources import decoding_rules
 from datasets_registry._types import (
     ClassSet,
     DatasetInfo,
@@ -29,43 +35,19 @@ from datasets_registry._types import (
 
 ClassTexts = Callable[[DatasetInfo, Sequence[str]], Sentences]
 """Returns sentences for the classes of a dataset."""
-Target = tuple[DatasetInfo, DatasetSplits]
+EvalTarget = tuple[DatasetInfo, DatasetSplits]
 """A dataset to evaluate on, with its splits."""
 
 
-class _DrawRule(TypedDict):
-    shots: int
-    seed: int
-    class_names: Sequence[str]
-    allow_fewer: bool
-
-
-def build_task(
-    info: DatasetInfo,
-    splits: DatasetSplits,
-    *,
-    protocol: EvalProtocol,
-    shots: int,
-    seed: int,
-    draw: DrawRule,
-    targets: Sequence[Target] = (),
-    support_list: SupportList | None = None,
-    texts: ClassTexts | None = None,
-    allow_fewer: bool = False,
-    fold: Fold | None = None,
-    rule: SupportRule | None = None,
-    held_out_shot: bool = False,
-) -> FewShotTask:
-    """Draw the support set and assemble the evaluation splits.
-
-    The draw covers all classes. Base-to-new then keeps the base classes, so it trains on the same images of these
-    classes as a few-shot run. With `shots=0`, the support set has classes but no images.
+@dataclass(frozen=True)
+class TaskRequest:
+    """What a few-shot task trains and is evaluated on.
 
     Args:
         protocol: `few-shot` evaluates one split "all"; `base-to-new` evaluates "base" and "new", each with its own
             classes and labels from 0; `cross-dataset` and `domain-generalization` evaluate "all" of the source and one
             split per target, named after it, with all its classes and its own template.
-        shots: images per class.
+        shots: images per class; with 0, the support set has classes but no images.
         targets: other datasets to evaluate on, for the last two protocols.
         support_list: the support images, for the rule `file`.
         texts: returns the sentences of classes; None uses the dataset's own template.
@@ -75,6 +57,55 @@ def build_task(
         rule: a change of the drawn support set. With `all`, `shots` is ignored, and the task's `shots` is the rounded
             mean number of images per class.
         held_out_shot: move one image of each class from the support set to the validation images.
+    """
+
+    info: DatasetInfo
+    splits: DatasetSplits
+    protocol: EvalProtocol
+    shots: int
+    seed: int
+    draw: DrawRule
+    targets: Sequence[EvalTarget] = ()
+    support_list: SupportList | None = None
+    texts: ClassTexts | None = None
+    allow_fewer: bool = False
+    fold: Fold | None = None
+    rule: SupportRule | None = None
+    held_out_shot: bool = False
+
+    @property
+    def takes_all_images(self) -> bool:
+        """Whether the support set is the whole training part."""
+        return self.rule is not None and self.rule.kind is SupportKind.ALL
+
+    @property
+    def training_labels(self) -> range:
+        """Labels of the training classes: the base classes in base-to-new, else all classes."""
+        n_classes = len(self.splits.class_names)
+        return class_halves(n_classes)[0] if self.protocol is EvalProtocol.BASE_TO_NEW else range(n_classes)
+
+
+@dataclass(frozen=True)
+class _Support:
+    """The training and validation images of a task; labels are positions in `classes`.
+
+    Args:
+        shots: images per class, as the task records them.
+        true_labels: the dataset's label of each training image, before any label is changed.
+    """
+
+    classes: ClassSet
+    shots: int
+    train: tuple[Sample, ...]
+    val: tuple[Sample, ...]
+    true_labels: Mapping[str, int]
+
+
+def build_task(request: TaskRequest) -> FewShotTask:
+    """Draw the support set and assemble the evaluation splits.
+
+    The draw covers all classes. Base-to-new then keeps the base classes, so it trains on the same images of these
+    classes as a few-shot run.
 
     The fingerprint covers dataset name, class names, template, protocol, draw rule, keys and labels of every list, and
     the content of the support images. Images that are scaled to 8 bits or turned upright (`decode_image`) are marked
@@ -87,111 +118,151 @@ def build_task(
             of domain generalization has a class that the source does not have.
 
     Example:
-        >>> from datasets_registry import DrawRule, EvalProtocol, build_task, get_dataset
+        >>> from datasets_registry import DrawRule, EvalProtocol, TaskRequest, build_task, get_dataset
         >>> info = get_dataset("spectrum_basic")
-        >>> task = build_task(
-        ...     info, info.reader(None), protocol=EvalProtocol.BASE_TO_NEW, shots=2, seed=1, draw=DrawRule.COOP
-        ... )
+        >>> protocol, draw = EvalProtocol.BASE_TO_NEW, DrawRule.COOP
+        >>> request = TaskRequest(info, info.reader(None), protocol, shots=2, seed=1, draw=draw)
+        >>> task = build_task(request)
         >>> len(task.support), [(split.name, len(split.classes), len(split)) for split in task.evals]
         (24, [('base', 12, 360), ('new', 12, 360)])
     """
-    n_classes = len(splits.class_names)
+    _check_request(request)
+    request = _hold_out_fold(request)
+    support = _training_classes(request, _draw(request))
+    support = _apply_rule(request, support)
+    support = _hold_out_shot(request, support)
+    return _assemble(request, support, _evaluation_splits(request))
+
+
+def _check_request(request: TaskRequest) -> None:
+    info, protocol, n_classes = request.info, request.protocol, len(request.splits.class_names)
     if n_classes < 2:
         raise DataError(
             f"The split of dataset {info.name!r} has too few classes: {protocol} needs at least 2, but it has "
             f"{n_classes}. Use a split file that lists more classes."
         )
-    if info.test_only and shots > 0:
+    if info.test_only and request.shots > 0:
         raise ShotsError(
             f"Dataset {info.name!r} is test-only and has no training images. Evaluate on it with --protocol "
             f"domain-generalization or cross-dataset and --targets {info.name}, or run zero_shot on it."
         )
-    if (draw is DrawRule.FILE) != (support_list is not None):
-        raise DataError(f"Draw {draw} and a support list do not go together; use --draw file:PATH or --support PATH.")
-    if fold is not None:
-        splits = hold_out(splits, fold, dataset=info.name)
-    names = splits.class_names
-    every = rule is not None and rule.kind is SupportKind.ALL
-    if every:  # above the size of every class, so that all images are taken and nothing is drawn
-        shots, allow_fewer = max(Counter(sample.label for sample in splits.train).values(), default=0) + 1, True
-    few = {} if support_list or every else short_classes(splits.train, shots=shots, n_classes=n_classes)
-    how: _DrawRule = {"shots": shots, "seed": seed, "class_names": names, "allow_fewer": allow_fewer}
-    if support_list is not None:
-        drawn = resolve(support_list, info, splits)
-    elif draw is DrawRule.NESTED:
-        drawn = draw_nested(splits.train, splits.val, dataset=info.name, **how)
-    else:
-        drawn = draw_coop(splits.train, splits.val, **how)
-    trained, scored = range(n_classes), {"all": range(n_classes)}
-    if protocol is EvalProtocol.BASE_TO_NEW:
-        trained, new = class_halves(n_classes)
-        scored = {"base": trained, "new": new}
-    _check_targets(info, splits, protocol, targets)
-
-    classes = _class_set(info, splits, trained, texts)
-    samples = select_classes(drawn.train, trained)
-    if every:
-        shots = max(1, round(len(samples) / len(trained)))
-    true = {sample.key: sample.label for sample in samples}
-    if support_list is not None:
-        true |= _true_labels(support_list, info, splits, trained)
-    if rule is not None:
-        samples = apply_rule(rule, samples, shots=shots, seed=seed, dataset=info.name, class_names=classes.names)
-    selecting = select_classes(drawn.val, trained)
-    if held_out_shot:
-        samples, selecting = hold_one_out(samples, classes.names)
-    support = SupportSet(splits.images, samples, classes)
-    validation = SupportSet(splits.images, selecting, classes)
-    evals = tuple(_eval_split(name, info, splits, labels, texts) for name, labels in scored.items()) + tuple(
-        replace(_eval_split("all", other, found, range(len(found.class_names)), texts), name=other.name)
-        for other, found in targets
-    )
-    short = {names[label]: size for label, size in few.items()}
-    mark = _task_fingerprint(info, protocol, draw, rule, support=support, validation=validation, evals=evals)
-    return FewShotTask(
-        dataset=info.name,
-        protocol=protocol,
-        shots=shots,
-        seed=seed,
-        draw=draw,
-        support=support,
-        validation=validation,
-        evals=evals,
-        fingerprint=mark,
-        short=short,
-        rule=None if rule is None else str(rule),
-        relabelled={sample.key: true[sample.key] for sample in samples if sample.label != true[sample.key]},
-    )
-
-
-def _true_labels(
-    support_list: SupportList, info: DatasetInfo, splits: DatasetSplits, trained: Sequence[int]
-) -> dict[str, int]:
-    """The true labels, as positions in `trained`, of images to which a list gives another label."""
-    wrong = {item.path: item for item in support_list.train if item.true_label not in (None, item.label)}
-    for item in wrong.values():
-        if (item.label in trained) != (item.true_label in trained):
+    if (request.draw is DrawRule.FILE) != (request.support_list is not None):
+        raise DataError(
+            f"Draw {request.draw} and a support list do not go together; use --draw file:PATH or --support PATH."
+        )
+    if protocol.transfers != bool(request.targets):
+        needed = "at least one target dataset" if protocol.transfers else "no target dataset"
+        raise DataError(f"Protocol {protocol} takes {needed}, but {len(request.targets)} were given; see --targets.")
+    for other, found in request.targets if protocol is EvalProtocol.DOMAIN_GENERALIZATION else ():
+        if strange := [name for name in found.class_names if name not in request.splits.class_names]:
             raise DataError(
-                f"Support list {support_list.source} gives an image of class "
-                f"{splits.class_names[item.true_label or 0]!r} the label of {splits.class_names[item.label]!r}, and "
-                f"only one of them is a base class of {info.name!r}. Run it with --protocol {EvalProtocol.FEW_SHOT}."
+                f"Target {other.name!r} has the class {strange[0]!r} ({len(strange)} such), which the source "
+                f"{info.name!r} does not have; {protocol} needs the source's classes. Use --protocol "
+                f"{EvalProtocol.CROSS_DATASET}."
             )
-    position = {label: i for i, label in enumerate(trained)}
+
+
+def _hold_out_fold(request: TaskRequest) -> TaskRequest:
+    """The request on the splits in which the fold is the test part."""
+    if request.fold is None:
+        return request
+    return replace(request, splits=hold_out_fold(request.splits, request.fold, dataset=request.info.name))
+
+
+def _draw(request: TaskRequest) -> FewShotDraw:
+    """The training and validation images of all classes."""
+    info, splits, shots, fewer = request.info, request.splits, request.shots, request.allow_fewer
+    if request.support_list is not None:
+        return resolve_support_list(request.support_list, info, splits)
+    if request.takes_all_images:  # above the size of every class, so that all images are taken and nothing is drawn
+        shots, fewer = max(Counter(sample.label for sample in splits.train).values(), default=0) + 1, True
+    nested = request.draw is DrawRule.NESTED
+    draw: Callable[..., FewShotDraw] = partial(draw_nested, dataset=info.name) if nested else draw_coop
+    names = splits.class_names
+    return draw(splits.train, splits.val, shots=shots, seed=request.seed, class_names=names, allow_fewer=fewer)
+
+
+def _training_classes(request: TaskRequest, draw: FewShotDraw) -> _Support:
+    """The images of the training classes, with their labels before any change."""
+    labels = request.training_labels
+    train, val = select_classes(draw.train, labels), select_classes(draw.val, labels)
+    shots = max(1, round(len(train) / len(labels))) if request.takes_all_images else request.shots
+    true = {sample.key: sample.label for sample in train} | _true_labels(request)
+    classes = _class_set((request.info, request.splits), labels, request.texts)
+    return _Support(classes, shots, train, val, true)
+
+
+def _true_labels(request: TaskRequest) -> dict[str, int]:
+    """The true labels, as positions in the training classes, of images to which a list gives another label."""
+    if request.support_list is None:
+        return {}
+    labels, names = request.training_labels, request.splits.class_names
+    wrong = {item.path: item for item in request.support_list.train if item.true_label not in (None, item.label)}
+    for item in wrong.values():
+        if (item.label in labels) != (item.true_label in labels):
+            raise DataError(
+                f"Support list {request.support_list.source} gives an image of class "
+                f"{names[item.true_label or 0]!r} the label of {names[item.label]!r}, and only one of them is a base "
+                f"class of {request.info.name!r}. Run it with --protocol {EvalProtocol.FEW_SHOT}."
+            )
+    position = {label: i for i, label in enumerate(labels)}
     return {key: position[item.true_label] for key, item in wrong.items() if item.true_label in position}
 
 
-def _check_targets(info: DatasetInfo, splits: DatasetSplits, protocol: EvalProtocol, targets: Sequence[Target]) -> None:
-    if protocol.transfers != bool(targets):
-        needed = "at least one target dataset" if protocol.transfers else "no target dataset"
-        raise DataError(f"Protocol {protocol} takes {needed}, but {len(targets)} were given; see --targets.")
-    if protocol is EvalProtocol.DOMAIN_GENERALIZATION:
-        for other, found in targets:
-            if strange := [name for name in found.class_names if name not in splits.class_names]:
-                raise DataError(
-                    f"Target {other.name!r} has the class {strange[0]!r} ({len(strange)} such), which the source "
-                    f"{info.name!r} does not have; {protocol} needs the source's classes. Use --protocol "
-                    f"{EvalProtocol.CROSS_DATASET}."
-                )
+def _apply_rule(request: TaskRequest, support: _Support) -> _Support:
+    if request.rule is None:
+        return support
+    train = apply_support_rule(
+        request.rule, support.train, shots=support.shots, seed=request.seed, dataset=request.info.name,
+        class_names=support.classes.names,
+    )  # fmt: skip
+    return replace(support, train=train)
+
+
+def _hold_out_shot(request: TaskRequest, support: _Support) -> _Support:
+    if not request.held_out_shot:
+        return support
+    train, val = hold_one_image_out(support.train, support.classes.names)
+    return replace(support, train=train, val=val)
+
+
+def _evaluation_splits(request: TaskRequest) -> tuple[EvalSplit, ...]:
+    """The splits of the dataset itself, then one split per target."""
+    own = request.info, request.splits
+    if request.protocol is EvalProtocol.BASE_TO_NEW:
+        base, new = class_halves(len(request.splits.class_names))
+        return _eval_split("base", own, base, request.texts), _eval_split("new", own, new, request.texts)
+    named = [("all", own), *((target[0].name, target) for target in request.targets)]
+    return tuple(_eval_split(name, each, range(len(each[1].class_names)), request.texts) for name, each in named)
+
+
+def _assemble(request: TaskRequest, support: _Support, evals: tuple[EvalSplit, ...]) -> FewShotTask:
+    training = SupportSet(request.splits.images, support.train, support.classes)
+    validation = SupportSet(request.splits.images, support.val, support.classes)
+    true = support.true_labels
+    return FewShotTask(
+        dataset=request.info.name,
+        protocol=request.protocol,
+        shots=support.shots,
+        seed=request.seed,
+        draw=request.draw,
+        support=training,
+        validation=validation,
+        evals=evals,
+        fingerprint=_task_fingerprint(request, training, validation, evals),
+        short=_short_classes(request),
+        rule=None if request.rule is None else str(request.rule),
+        relabelled={item.key: true[item.key] for item in support.train if item.label != true[item.key]},
+    )
+
+
+def _short_classes(request: TaskRequest) -> dict[str, int]:
+    """The number of training images of each class that has fewer than the requested shots, by name."""
+    if request.support_list or request.takes_all_images:
+        return {}
+    names = request.splits.class_names
+    few = short_classes(request.splits.train, shots=request.shots, n_classes=len(names))
+    return {names[label]: size for label, size in few.items()}
 
 
 def recorded_draw(info: DatasetInfo, rule: DrawRule) -> DrawRule:
@@ -214,22 +285,22 @@ def eval_fingerprint(splits: DatasetSplits, info: DatasetInfo) -> str:
     return fingerprint([info.name, list(splits.class_names), info.template, _rows(splits.test, splits.images)])
 
 
-def _class_set(info: DatasetInfo, splits: DatasetSplits, labels: Sequence[int], texts: ClassTexts | None) -> ClassSet:
+def _class_set(dataset: EvalTarget, labels: Sequence[int], texts: ClassTexts | None) -> ClassSet:
+    info, splits = dataset
     names = tuple(splits.class_names[label] for label in labels)
     return ClassSet(names, info.template, texts(info, names) if texts else None, info.name)
 
 
-def _eval_split(
-    name: str, info: DatasetInfo, splits: DatasetSplits, labels: Sequence[int], texts: ClassTexts | None
-) -> EvalSplit:
+def _eval_split(name: str, dataset: EvalTarget, labels: Sequence[int], texts: ClassTexts | None) -> EvalSplit:
+    info, splits = dataset
     samples = select_classes(splits.test, labels)
     if not samples:
         without = some([repr(splits.class_names[label]) for label in labels], most=5)
         raise DataError(
-            f"Dataset {info.name!r} has no test image of the {name} classes {without}, so there is nothing to "
-            f"evaluate. Give them test images in its split, or use --protocol {EvalProtocol.FEW_SHOT}."
+            f"Dataset {info.name!r} has no test image of the classes {without}, so there is nothing to evaluate as "
+            f"{name!r}. Give them test images in its split, or use --protocol {EvalProtocol.FEW_SHOT}."
         )
-    return EvalSplit(name, splits.images, samples, _class_set(info, splits, labels, texts))
+    return EvalSplit(name, splits.images, samples, _class_set(dataset, labels, texts))
 
 
 def _rows(samples: Sequence[Sample], images: Images) -> list[list[object]]:
@@ -238,27 +309,20 @@ def _rows(samples: Sequence[Sample], images: Images) -> list[list[object]]:
 
 
 def _task_fingerprint(
-    info: DatasetInfo,
-    protocol: EvalProtocol,
-    draw: DrawRule,
-    rule: SupportRule | None,
-    *,
-    support: SupportSet,
-    validation: SupportSet,
-    evals: Sequence[EvalSplit],
+    request: TaskRequest, support: SupportSet, validation: SupportSet, evals: Sequence[EvalSplit]
 ) -> str:
     digests = [support.images.digest(sample.key) for sample in support.samples]
-    # parts that only some tasks have, so that older fingerprints of other tasks stay valid
-    own_templates = [[split.classes.template for split in evals]] if protocol.transfers else []
+    # parts that only some tasks have
+    own_templates = [[split.classes.template for split in evals]] if request.protocol.transfers else []
     class_sets = [support.classes, *(split.classes for split in evals)]
     sentences = [["sentences", *(one.sentences for one in class_sets)]] if support.classes.sentences else []
-    changed = [["support", str(rule)]] if rule else []
+    changed = [["support", str(request.rule)]] if request.rule else []
     return fingerprint(
         [
-            info.name,
-            info.template,
-            protocol.value,
-            draw.value,
+            request.info.name,
+            request.info.template,
+            request.protocol.value,
+            request.draw.value,
             [list(support.classes.names), _rows(support.samples, support.images), digests],
             _rows(validation.samples, validation.images),
             [[split.name, list(split.classes.names), _rows(split.samples, split.images)] for split in evals],

@@ -1,16 +1,34 @@
-"""Datasets with one folder of images per class; parts come from folders, published lists, or a hash."""
+"""Datasets with one folder of images per class: with parts by folders, published lists or a hash, and ImageNet.
 
-import re
+ImageNet and its variants have `classnames.txt` and no split file. CoOp sorts the class folders but lists the files of a
+folder in file-system order, so its few-shot images differ between machines. Here file names are sorted, and the draw
+over that list is called `coop-sorted`.
+
+A label is the position of a folder among the existing ones, so the 200 folders of ImageNet-A form a 200-way problem.
+Two of the 1,000 names occur twice ("missile" and "sunglasses"). They are kept: their texts are equal, so the first
+label is predicted.
+"""
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from datasets_registry._draws.held_out import split_by_hash
 from datasets_registry._errors import DataError, some
-from datasets_registry._readers.files import ImageFiles
-from datasets_registry._readers.held_out import split_by_hash
-from datasets_registry._readers.image_suffixes import by_suffix
-from datasets_registry._readers.layouts import ImageFolders, class_folders, image_names, require_images
+from datasets_registry._readers.dataset_files import (
+    ImageFolders,
+    class_folders,
+    group_by_suffix,
+    image_names,
+    normalised_name,
+    require_images,
+)
+from datasets_registry._readers.image_sources import ImageFiles
 from datasets_registry._types import PARTS, DatasetSplits, Sample
+
+CLASSNAMES = "classnames.txt"
+CLASSNAMES_URL = "https://drive.google.com/file/d/1-61f_ol79pViBFDG_IDlUQSwoLcn2XXF"
+IMAGENET_FOLDER = "imagenet"
 
 
 @dataclass(frozen=True)
@@ -42,37 +60,40 @@ class ClassFolderReader:
         root, folder, layout = require_images(
             self.image_folders, data_root, f" Get the images from {self.images_url} and unpack them there."
         )
-        others: list[str] = []
         if self.part_folders:
-            train, val, test = (self._read_part(folder, self.part_folders[part], others) for part in PARTS)
+            names = [self.part_folders[part] for part in PARTS]
+            found = [_samples(folder, name, self._sorted_folders(folder / name)) for name in names]
+            train, val, test = (samples for samples, _ in found)
+            others = [path for _, left_out in found for path in left_out]
         else:
-            samples = self._read(folder, self._by_name(folder), "", others)
+            samples, others = _samples(folder, "", self._named_folders(folder))
             train, val, test = (
                 self._by_lists(root, folder, samples) if self.lists else split_by_hash(samples, self._dataset)
             )
         return DatasetSplits(
-            ImageFiles(folder), tuple(self.class_names), train, val, test, layout, by_suffix(sorted(others))
+            ImageFiles(folder), tuple(self.class_names), train, val, test, layout, group_by_suffix(sorted(others))
         )
 
     @property
     def _dataset(self) -> str:
         return self.image_folders.dataset
 
-    def _read_part(self, folder: Path, part: str, others: list[str]) -> tuple[Sample, ...]:
-        if not (folder / part).is_dir():
-            raise DataError(f"No folder {folder / part} of dataset {self._dataset!r}. Unpack {self.images_url} again.")
-        found = class_folders(folder / part)
+    def _sorted_folders(self, folder: Path) -> list[str]:
+        """The class folders of a part, in label order."""
+        if not folder.is_dir():
+            raise DataError(f"No folder {folder} of dataset {self._dataset!r}. Unpack {self.images_url} again.")
+        found = class_folders(folder)
         if len(found) != len(self.class_names):
             raise DataError(
-                f"{folder / part} has {len(found)} class folders, but dataset {self._dataset!r} has "
-                f"{len(self.class_names)} classes. Unpack {self.images_url} again."
+                f"{folder} has {len(found)} class folders, but dataset {self._dataset!r} has {len(self.class_names)} "
+                f"classes. Unpack {self.images_url} again."
             )
-        return self._read(folder, found, f"{part}/", others)
+        return found
 
-    def _by_name(self, folder: Path) -> list[str]:
-        """The class folders in label order."""
-        found = {_plain(name): name for name in class_folders(folder)}
-        wanted = [_plain(name) for name in self.class_names]
+    def _named_folders(self, folder: Path) -> list[str]:
+        """The class folders that have the classes' names, in label order."""
+        found = {normalised_name(name): name for name in class_folders(folder)}
+        wanted = [normalised_name(name) for name in self.class_names]
         missing = [name for name, plain in zip(self.class_names, wanted, strict=True) if plain not in found]
         unknown = [name for plain, name in found.items() if plain not in wanted]
         if missing or unknown:
@@ -83,14 +104,6 @@ class ClassFolderReader:
                 f"{' and '.join(parts)}. Unpack {self.images_url} again, or move other folders away."
             )
         return [found[plain] for plain in wanted]
-
-    def _read(self, folder: Path, names: Sequence[str], stem: str, others: list[str]) -> tuple[Sample, ...]:
-        samples: list[Sample] = []
-        for label, name in enumerate(names):
-            images, more = image_names(folder / stem / name)
-            samples += [Sample(f"{stem}{name}/{image}", label) for image in images]
-            others += [f"{stem}{name}/{other}" for other in more]
-        return tuple(samples)
 
     def _by_lists(self, root: Path, folder: Path, samples: Sequence[Sample]) -> tuple[tuple[Sample, ...], ...]:
         by_name = {sample.key.rpartition("/")[2]: sample for sample in samples}
@@ -113,6 +126,118 @@ class ClassFolderReader:
         return tuple(parts)
 
 
-def _plain(name: str) -> str:
-    """A name in lower case without anything but letters and digits."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+@dataclass(frozen=True)
+class ImageNetReader:
+    """Reads the training folders and, as test images, the validation folders."""
+
+    image_folders: ImageFolders
+
+    def __call__(self, data_root: Path | None) -> DatasetSplits:
+        """The splits on disk; val is empty, because CoOp tests on the official validation images.
+
+        Raises DataError if a folder or `classnames.txt` is missing or malformed.
+        """
+        root, folder, layout = require_images(self.image_folders, data_root)
+        names = read_classnames(self.image_folders, root)
+        for part in ("train", "val"):
+            if not (folder / part).is_dir():
+                raise DataError(
+                    f"No folder {folder / part} for dataset {self.image_folders.dataset!r}. Both train/ and val/ must "
+                    f"exist, each with one folder per class (n01440764, ...)."
+                )
+        wnids, tested = class_folders(folder / "train"), class_folders(folder / "val")
+        if not tested and image_names(folder / "val")[0]:
+            raise DataError(
+                f"{folder / 'val'} contains images, but no class folders. Sort them into one folder per class first, "
+                f"as the validation preparation script of the PyTorch examples does."
+            )
+        if different := sorted(set(wnids) ^ set(tested)):
+            raise DataError(
+                f"The class folders of train/ and val/ in {folder} differ: {', '.join(different[:3])} "
+                f"({len(different)} in all) are in only one of them. Unpack the archives again."
+            )
+        class_names = _names_of(wnids, names, folder / "train")
+        train, train_others = _samples(folder, "train", wnids)
+        test, test_others = _samples(folder, "val", wnids)
+        left_out = group_by_suffix(train_others + test_others)
+        return DatasetSplits(ImageFiles(folder), class_names, train, (), test, layout, left_out)
+
+
+@dataclass(frozen=True)
+class VariantReader:
+    """Reads a test-only variant: one folder per class and no training images.
+
+    Args:
+        folders_are_labels: folders are named by label ("0" to "999") instead of WordNet id.
+    """
+
+    image_folders: ImageFolders
+    folders_are_labels: bool = False
+
+    def __call__(self, data_root: Path | None) -> DatasetSplits:
+        """The test images on disk; train and val are empty."""
+        root, folder, layout = require_images(self.image_folders, data_root)
+        names = read_classnames(self.image_folders, root)
+        folders = class_folders(folder)
+        if self.folders_are_labels:
+            folders = _by_number(folders, folder, len(names))
+            in_order = list(names.values())
+            class_names = tuple(in_order[int(name)] for name in folders)
+        else:
+            class_names = _names_of(folders, names, folder)
+        test, others = _samples(folder, "", folders)
+        return DatasetSplits(ImageFiles(folder), class_names, (), (), test, layout, group_by_suffix(others))
+
+
+def read_classnames(image_folders: ImageFolders, root: Path) -> dict[str, str]:
+    """Names by WordNet id, in label order, from the folder of the dataset or of ImageNet, or from the data folder."""
+    candidates = [*image_folders.dataset_folders(root), root / IMAGENET_FOLDER, root]
+    path = next((folder / CLASSNAMES for folder in candidates if (folder / CLASSNAMES).is_file()), None)
+    if path is None:
+        raise DataError(
+            f"No {CLASSNAMES} for dataset {image_folders.dataset!r} in {candidates[0]} or {root / IMAGENET_FOLDER}. "
+            f"It contains one line `<WordNet id> <name>` per class; get CoOp's from {CLASSNAMES_URL}."
+        )
+    names: dict[str, str] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        wnid, _, name = line.strip().partition(" ")
+        if not wnid:
+            continue
+        if not name.strip() or wnid in names:
+            raise DataError(
+                f"Line {number} of {path} is {line!r}; it must be a new WordNet id and a name. "
+                f"Get CoOp's file from {CLASSNAMES_URL}."
+            )
+        names[wnid] = name.strip()
+    return names
+
+
+def _names_of(wnids: Sequence[str], names: dict[str, str], folder: Path) -> tuple[str, ...]:
+    if not wnids:
+        raise DataError(f"{folder} contains no class folder; it must contain one per class (n01440764, ...).")
+    if unknown := [wnid for wnid in wnids if wnid not in names]:
+        raise DataError(
+            f"{folder} contains the folder {unknown[0]!r} ({len(unknown)} such), which {CLASSNAMES} does not name. "
+            f"Class folders are WordNet ids (n01440764, ...); move other folders away."
+        )
+    return tuple(names[wnid] for wnid in wnids)
+
+
+def _by_number(folders: Sequence[str], folder: Path, n_classes: int) -> list[str]:
+    wrong = [name for name in folders if not name.isdecimal() or int(name) >= n_classes]
+    if wrong or not folders:
+        given = f"the folder {wrong[0]!r}" if wrong else "no class folder"
+        raise DataError(f"{folder} contains {given}; its class folders must be the labels 0 to {n_classes - 1}.")
+    return sorted(folders, key=int)
+
+
+def _samples(folder: Path, part: str, classes: Sequence[str]) -> tuple[tuple[Sample, ...], list[str]]:
+    """The images of the class folders, and the paths of other files in them."""
+    stem = f"{part}/" if part else ""
+    samples: list[Sample] = []
+    left_out: list[str] = []
+    for label, name in enumerate(classes):
+        images, others = image_names(folder / part / name)
+        samples += [Sample(f"{stem}{name}/{image}", label) for image in images]
+        left_out += [f"{stem}{name}/{other}" for other in others]
+    return tuple(samples), left_out

@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from datasets_registry._errors import DataError, MissingDataError
-from datasets_registry._readers.files import ImageFiles
-from datasets_registry._readers.layouts import ImageFolders, require_root
+from datasets_registry._readers.dataset_files import ImageFolders, require_root
+from datasets_registry._readers.image_sources import ImageFiles
 from datasets_registry._types import PARTS, DatasetSplits, Sample, SplitLists
 
 

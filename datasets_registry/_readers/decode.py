@@ -1,16 +1,18 @@
-"""Decodes image bytes to RGB, with error messages that name the problem of the file."""
+"""Decodes images to RGB: suffixes, plug-ins of Pillow, and errors that name the problem of the file."""
 
 import hashlib
+import importlib
 import io
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from datasets_registry._errors import DataError
-from datasets_registry._readers.plug_ins import needed_package, register_plug_ins
 
 LFS_POINTER = b"version https://git-lfs"
 """First bytes of a Git LFS pointer, the placeholder of a file in large file storage."""
@@ -35,6 +37,13 @@ _TURNS = {
 _SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
 _STRETCHED_TO_16_BITS = ("PNG", "PPM")
 """Formats for which Pillow returns gray values of more than 8 bits in 0..65535, even in mode `I`."""
+HEIF_PACKAGE = "pillow-heif"
+AVIF_PACKAGE = "pillow-avif-plugin"
+PACKAGE_OF_SUFFIX = {".heic": HEIF_PACKAGE, ".heif": HEIF_PACKAGE, ".hif": HEIF_PACKAGE, ".avif": AVIF_PACKAGE}
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_AVIF_BRANDS = (b"avif", b"avis")
+_NOT_DECODED = ("EPS", "MPEG")
+"""Pillow needs another program for the first, and reads only the size of the second."""
 _JPEG = b"\xff\xd8"
 
 
@@ -231,3 +240,37 @@ def _scaled(image: Image.Image, where: object, decoding: Decoding) -> Image.Imag
     else:
         factor = 1 if high <= 255 else 1 / 257
     return Image.fromarray(np.floor(values * factor + 0.5).astype(np.uint8))
+
+
+def image_suffixes() -> frozenset[str]:
+    """Suffixes, in lower case, of the formats that the installed Pillow and its registered plug-ins can decode."""
+    register_plug_ins()
+    registered = Image.registered_extensions()
+    return frozenset(suffix for suffix, name in registered.items() if _is_decoded(name))
+
+
+def _is_decoded(name: str) -> bool:
+    if name == "MPO":  # read as JPEG with more than one picture
+        return True
+    opener = Image.OPEN[name][0] if name in Image.OPEN else None
+    stub = isinstance(opener, type) and issubclass(opener, ImageFile.StubImageFile)
+    return opener is not None and not stub and name not in _NOT_DECODED
+
+
+@cache
+def register_plug_ins() -> None:
+    """Register the installed plug-ins with Pillow."""
+    with suppress(ImportError):
+        importlib.import_module("pillow_heif").register_heif_opener()
+    with suppress(ImportError):
+        importlib.import_module("pillow_avif")  # registers itself
+
+
+def needed_package(content: bytes) -> str | None:
+    """The package that reads an image that Pillow cannot, by the brand in its first bytes."""
+    if content[4:8] != b"ftyp":
+        return None
+    brand = content[8:12]
+    if brand in _AVIF_BRANDS:
+        return AVIF_PACKAGE
+    return HEIF_PACKAGE if brand in _HEIF_BRANDS else None

@@ -4,15 +4,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from datasets_registry._catalogue import register_dataset
-from datasets_registry._readers.class_folders import ClassFolderReader
+from datasets_registry._readers.class_folders import ClassFolderReader, VariantReader
 from datasets_registry._readers.coop_split import CoopReader
-from datasets_registry._readers.imagenet import VariantReader
-from datasets_registry._readers.layouts import ImageFolders, packaged_names
+from datasets_registry._readers.dataset_files import ImageFolders, packaged_names
 from datasets_registry._types import DatasetInfo
 
 PLAIN_TEMPLATE = "a photo of a {}."
 """CoOp's template for datasets without their own template; for the others, the template variant `plain`."""
 _BIOMEDCOOP = "https://github.com/HealthX-Lab/BiomedCoOp/blob/main/data"
+MEDMNIST_PAPER = """@article{yang2023medmnist,
+  title = {{MedMNIST} v2: A Large-scale Lightweight Benchmark for 2{D} and 3{D} Biomedical Image Classification},
+  author = {Yang, Jiancheng and Shi, Rui and Wei, Donglai and Liu, Zequan and Zhao, Lin and Ke, Bilian and others},
+  journal = {Scientific Data},
+  volume = {10},
+  pages = {41},
+  year = {2023}
+}"""
+"""A citation that several datasets share."""
 
 
 def register_coop_dataset(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.spec import ExperimentSpec
-from datasets_registry import DrawRule, EvalProtocol, build_task, get_dataset
+from datasets_registry import DrawRule, EvalProtocol, TaskRequest, build_task, get_dataset
 
 # Task fingerprints and run ids as they were first released.
 RELEASED = {
@@ -17,7 +17,7 @@ RELEASED = {
 @pytest.mark.parametrize("protocol", RELEASED)
 def test_a_released_question_keeps_its_fingerprint_and_its_run_id(protocol: EvalProtocol) -> None:
     info = get_dataset("spectrum_basic")
-    task = build_task(info, info.reader(None), protocol=protocol, shots=4, seed=1, draw=DrawRule.COOP)
+    task = build_task(TaskRequest(info, info.reader(None), protocol=protocol, shots=4, seed=1, draw=DrawRule.COOP))
     spec = ExperimentSpec(
         method="coop",
         config={"n_ctx": 16},

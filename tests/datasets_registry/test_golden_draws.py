@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from places import FIXTURES
 
-from datasets_registry import Draw, Sample, draw_coop, read_coop_split
+from datasets_registry import FewShotDraw, Sample, draw_coop, read_coop_split
 
 SHOTS, SEEDS = (1, 2, 4, 8, 16), (1, 2, 3)
 SPLIT_FILES = {
@@ -103,7 +103,7 @@ def test_each_published_image_has_one_class_and_one_part(name: str, shared_data:
                 assert parts.setdefault(key, part) == part
 
 
-def positions(draw: Draw, part: str, members: int) -> list[list[int]]:
+def positions(draw: FewShotDraw, part: str, members: int) -> list[list[int]]:
     """Positions within the class, in drawing order, for classes of `members` images."""
     flat = [int(sample.key) for sample in getattr(draw, part)]
     return [flat[i : i + members] for i in range(0, len(flat), members)]

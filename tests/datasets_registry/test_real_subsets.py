@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets_registry import DrawRule, EvalProtocol, build_task, get_dataset, recorded_draw
+from datasets_registry import DrawRule, EvalProtocol, TaskRequest, build_task, get_dataset, recorded_draw
 
 SUBSETS = {
     "eurosat": (10, 200, 40, 200),
@@ -46,7 +46,7 @@ def test_sixteen_shots_of_both_protocols(name: str, draw: DrawRule, shared_data:
     splits = info.reader(shared_data / "real")
     n_classes, *_, n_test = SUBSETS[name]
     few_shot, base_to_new = (
-        build_task(info, splits, protocol=protocol, shots=16, seed=1, draw=recorded_draw(info, draw))
+        build_task(TaskRequest(info, splits, protocol=protocol, shots=16, seed=1, draw=recorded_draw(info, draw)))
         for protocol in (EvalProtocol.FEW_SHOT, EvalProtocol.BASE_TO_NEW)
     )
     n_base = (n_classes + 1) // 2

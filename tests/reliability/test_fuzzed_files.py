@@ -33,10 +33,9 @@ from bench.results.shards import Shards
 from bench.results.staged_import import origin, unverified_imports
 from bench.sweep.coordination.heartbeat import Heartbeat, read_heartbeats
 from bench.sweep.sweep_files import read_sweep_file
-from datasets_registry import BenchError, FeatureBundle, read_coop_split
-from datasets_registry import import_bundle as import_features
-from datasets_registry._custom.dataset import read_custom
-from datasets_registry._custom.table import guess_columns, list_table
+from datasets_registry import BenchError, FeatureBundle, import_feature_bundle, read_coop_split
+from datasets_registry._custom.dataset import read_custom_dataset
+from datasets_registry._custom.listing_tables import guess_columns, list_table
 from methods._backbones.weights import read_weights
 
 few = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -250,7 +249,7 @@ def test_values_nested_without_end(name: str):
 def features(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The files of a feature bundle."""
     part = np.ones((3, 4), np.float32), np.array([0, 1, 1])
-    made = import_features(
+    made = import_feature_bundle(
         name="mine", backbone="toy", class_names=["a", "b"], text_features=np.ones((2, 4), np.float32),
         splits={"train": part, "test": part}, home=tmp_path_factory.mktemp("home"),
     )  # fmt: skip
@@ -309,7 +308,7 @@ CUSTOM = b'images = "t.csv"\ntemplate = "a photo of a {}."\nkind = "table"\nspli
 @given(damaged_bytes(CUSTOM))
 def test_a_custom_dataset(content: bytes):
     with place({"mine.toml": content}) as folder, contextlib.suppress(BenchError):
-        info = read_custom(folder / "mine.toml")
+        info = read_custom_dataset(folder / "mine.toml")
         info.reader(folder)
 
 

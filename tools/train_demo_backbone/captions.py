@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datasets_registry._synthetic.drawing import SURFACES
-from datasets_registry._synthetic.world import BACKGROUNDS, COLOURS, PLACES, SHAPES, plural
+from datasets_registry._synthetic.suite import BACKGROUNDS, COLOURS, PLACES, SHAPES, plural_of_shape
 from methods import tokenize
 from tools.train_demo_backbone.scenes import COUNTS, PLURAL_TEMPLATES, SIZES, TEMPLATES, Scene
 
@@ -35,7 +35,7 @@ def caption_tasks() -> list[CaptionTask]:
     def place(values: Sequence[str], value: str, shape: str) -> int:
         return values.index(value) * len(SHAPES) + SHAPES.index(shape)
 
-    counted = tuple(f"a photo of {n} {s if n == 'one' else plural(s)}." for n in COUNTS for s in SHAPES)
+    counted = tuple(f"a photo of {n} {s if n == 'one' else plural_of_shape(s)}." for n in COUNTS for s in SHAPES)
     by_shape = CaptionTask(crossed(("",), "a photo of a {shape}."), lambda s: SHAPES.index(s.shape))
     by_colour = CaptionTask(
         crossed(colours, "a photo of a {value} {shape}."), lambda s: place(colours, s.colour, s.shape)
@@ -72,7 +72,7 @@ class CompactVocabulary:
             *COUNTS,
             *PLACES,
             *SHAPES,
-            *map(plural, SHAPES),
+            *map(plural_of_shape, SHAPES),
             "background",
         ]
         templates = [t.replace("{}", "") for t in (*TEMPLATES, *PLURAL_TEMPLATES)]

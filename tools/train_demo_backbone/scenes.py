@@ -24,14 +24,14 @@ from datasets_registry._synthetic.drawing import (
     surface,
     to_image,
 )
-from datasets_registry._synthetic.world import (
+from datasets_registry._synthetic.suite import (
     BACKGROUNDS,
     COLOURS,
     PLACES,
     SHAPES,
     contrasting_background,
     pick,
-    plural,
+    plural_of_shape,
     second_tone,
 )
 
@@ -119,7 +119,7 @@ def scene_caption(scene: Scene, rng: np.random.Generator) -> str:
     words += [scene.surface] if keep[1] else []
     words += [scene.colour] if keep[2] else []
     several = scene.count > 1 and rng.random() < 0.75
-    text = " ".join([*words, plural(scene.shape) if scene.count > 1 else scene.shape])
+    text = " ".join([*words, plural_of_shape(scene.shape) if scene.count > 1 else scene.shape])
     if keep[3]:
         text += f" on a {scene.background} background"
     elif keep[4] and scene.count == 1:

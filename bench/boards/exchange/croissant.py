@@ -15,7 +15,7 @@ from PIL import Image
 
 import bench
 from bench.results import write_atomically
-from datasets_registry import DatasetInfo, DatasetSplits, FewShotTask, as_file
+from datasets_registry import DatasetInfo, DatasetSplits, FewShotTask, image_as_file
 
 VERSION = "http://mlcommons.org/croissant/1.1"
 LISTING_COLUMNS = {
@@ -304,7 +304,7 @@ class _Archive:
             number = 0
             for part in _PARTS:
                 for sample in getattr(splits, part):
-                    content = as_file(splits.images, sample.key)
+                    content = image_as_file(splits.images, sample.key)
                     suffix = self._suffix(content)
                     name = f"{part}-{sample.label}-{number:06d}.{suffix}"
                     file.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bench.errors import UsageError
 from bench.record import RunStatus
 from bench.results import Shard
-from datasets_registry import DatasetSplits, Fold, ShotsError, labelled, shots_within_folds
+from datasets_registry import DatasetSplits, Fold, ShotsError, labelled_images, shots_within_folds
 
 FOLDS = 4
 MOST_PER_SHOT = 6
@@ -58,7 +58,7 @@ def plan_folds(
             f"it a test part, such as with `etl-bench datasets add {dataset} --split even --replace`."
         )
     most = max(FEWEST_USED, MOST_PER_SHOT * shots)
-    used = labelled(splits, most, dataset=dataset)
+    used = labelled_images(splits, most, dataset=dataset)
     sizes = [sum(sample.label == label for sample in splits.train) for label in range(len(names))]
     few = [label for label, size in enumerate(sizes) if size < shots]
     if few and not allow_fewer:

@@ -18,7 +18,7 @@ from bench.tuned_models.recommendation.prior import earlier_costs, own_runs, pri
 from bench.tuned_models.recommendation.race import Race, RaceResult, race_request, read_runs
 from bench.tuned_models.recommendation.request import RecommendRequest
 from bench.tuned_models.recommendation.result import Recommendation
-from datasets_registry import get_dataset, labelled
+from datasets_registry import get_dataset, labelled_images
 from methods import parse_backbone
 
 
@@ -64,7 +64,7 @@ def carry_out_recommendation(request: RecommendRequest, say: Callable[[str], Non
     candidates = list(dict.fromkeys(spec.method for spec in possible.specs))
     request = _with_methods(request, candidates)
     slug = parse_backbone(request.sweep.backbones[0]).slug
-    keys = tuple(sample.key for sample in labelled(splits, plan.folds[0].most, dataset=request.dataset))
+    keys = tuple(sample.key for sample in labelled_images(splits, plan.folds[0].most, dataset=request.dataset))
     outcomes = Outcomes(keys, request.repeats)
     race = Race(request, plan, outcomes, earlier_costs(own_runs(request), slug), say)
     race.check_budget()

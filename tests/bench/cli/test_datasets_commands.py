@@ -21,7 +21,7 @@ from places import ROOT
 from small_datasets import write_dataset
 
 from datasets_registry import DatasetSource
-from datasets_registry._custom.dataset import read_custom
+from datasets_registry._custom.dataset import read_custom_dataset
 
 Etl = Callable[..., tuple[int, str, str]]
 
@@ -121,7 +121,7 @@ def test_add_lists_bad_files_as_a_table_and_leaves_them_out_if_told(etl: Etl, ow
     options = ["--skip-broken", "--min-images", "12", "--name", "jay=blue jay", "--no-orient", "--json"]
     code, out, err = etl("datasets", "add", "birds", "--images", "birds", *options)
     assert (code, json.loads(out)["broken_images"]) == (0, 2)
-    config = read_custom(own / "birds.toml").reader.config  # type: ignore[attr-defined]
+    config = read_custom_dataset(own / "birds.toml").reader.config  # type: ignore[attr-defined]
     assert (config.skip, config.names, config.orient) == (
         ("crow/empty.jpg", "jay/link.jpg"),
         {"jay": "blue jay"},
@@ -280,5 +280,5 @@ def test_the_readmes_command_and_the_tutorials_file_work_as_printed(etl: Etl, ow
     code, _, err = etl(*shlex.split(command[1]))
     assert code == 0, err
     (own / "by_hand.toml").write_text(written[1])
-    info = read_custom(own / "by_hand.toml")
+    info = read_custom_dataset(own / "by_hand.toml")
     assert (info.title, info.reader(None).class_names) == ("Birds", ("crow", "sea gull"))

@@ -13,7 +13,7 @@ from bench.errors import UsageError
 from bench.sweep import SweepRequest
 from bench.sweep.dataset_names import match_datasets
 from bench.sweep.sweep_files import read_sweep_file, sweep_toml
-from datasets_registry import DATASETS, AddRequest, ColumnNames, EvalProtocol, UnknownNameError, add_dataset
+from datasets_registry import DATASETS, AddRequest, ColumnNames, EvalProtocol, UnknownNameError, add_custom_dataset
 
 REQUIRED = (
     r"Dataset '{}'{} holds real images, but the default backbone ViT-demo.drawn was trained on synthetic images, so -b "
@@ -32,7 +32,7 @@ def birds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
             image = Image.fromarray(pixels.integers(0, 256, (32, 32, 3), dtype=np.uint8))
             image.save(tmp_path / "birds" / name / f"{i}.png")
     request = AddRequest("birds", tmp_path / "birds", "a photo of a {}.", "", None, None, ColumnNames())
-    added = add_dataset(request, tmp_path / "own", replace=False)
+    added = add_custom_dataset(request, tmp_path / "own", replace=False)
     monkeypatch.setitem(DATASETS.entries, "birds", added.info)
     return "birds"
 

@@ -21,7 +21,7 @@ from bench.experiment.model_file import ModelFileError, list_models
 from bench.results.shards import Shards
 from bench.tuned_models.prediction import predict_files
 from bench.tuned_models.tuned_model import TunedModel
-from datasets_registry import DataError, build_task, get_dataset
+from datasets_registry import DataError, TaskRequest, build_task, get_dataset
 from methods import BackboneSpec, load_backbone
 
 Etl = Callable[..., tuple[int, str, str]]
@@ -284,5 +284,7 @@ def test_these_images_are_the_test_images_of_the_task() -> None:
     model = list_models(Path("runs/models"))[0].info
     assert model is not None
     spec = model.spec
-    task = build_task(info, splits, protocol=spec.protocol, shots=spec.shots, seed=spec.seed, draw=spec.draw)
+    task = build_task(
+        TaskRequest(info, splits, protocol=spec.protocol, shots=spec.shots, seed=spec.seed, draw=spec.draw)
+    )
     assert [s.key for s in task.evals[0].samples[:40]] == [s.key for s in splits.test[:40]]

@@ -29,14 +29,15 @@ from datasets_registry import (
     RegistrationError,
     ShotsError,
     SplitRule,
-    add_dataset,
+    TaskRequest,
+    add_custom_dataset,
     build_task,
     custom_folders,
     notes_on,
     user_custom_folder,
 )
+from datasets_registry._catalogue import load_custom_datasets
 from datasets_registry._custom import dataset
-from datasets_registry._plugins import load_custom_datasets
 
 CLASSES = ("crow", "gull", "jay's", 'the "wren"')
 
@@ -69,7 +70,7 @@ def request(images: Path, **changes: object) -> AddRequest:
 
 
 def add(tmp_path: Path, images: Path, *, replace: bool = False, **changes: object) -> AddedDataset:
-    return add_dataset(request(images, **changes), tmp_path / "own", replace=replace)
+    return add_custom_dataset(request(images, **changes), tmp_path / "own", replace=replace)
 
 
 def part_sizes(added: AddedDataset) -> tuple[int, int, int]:
@@ -83,7 +84,7 @@ def test_class_folders_become_a_toml_file_of_a_dozen_lines(tmp_path: Path) -> No
     added = add(tmp_path, make_class_folders(tmp_path / "birds"), title="My birds")
     assert added.file == tmp_path / "own" / "birds.toml"
     assert len(added.file.read_text().splitlines()) <= 12
-    info = dataset.read_custom(added.file)
+    info = dataset.read_custom_dataset(added.file)
     assert (info.title, info.num_classes, info.class_names) == ("My birds", 4, tuple(sorted(CLASSES)))
     splits = info.reader(None)
     assert splits == info.reader(tmp_path) or splits.train == info.reader(tmp_path).train
@@ -97,14 +98,14 @@ def test_every_protocol_can_draw_from_it(tmp_path: Path, protocol: EvalProtocol,
     if protocol not in {EvalProtocol.FEW_SHOT, EvalProtocol.BASE_TO_NEW}:
         pytest.skip("trains on one dataset and tests on others")
     info = add(tmp_path, make_class_folders(tmp_path / "birds", n=16)).info
-    task = build_task(info, info.reader(None), protocol=protocol, shots=2, seed=1, draw=draw)
+    task = build_task(TaskRequest(info, info.reader(None), protocol=protocol, shots=2, seed=1, draw=draw))
     assert len(task.support) == 2 * len(task.support.classes)
 
 
 def test_added_images_do_not_move_other_images(tmp_path: Path) -> None:
     before = add(tmp_path, make_class_folders(tmp_path / "birds")).splits
     make_class_folders(tmp_path / "birds", n=9, first=100)
-    after = dataset.read_custom(tmp_path / "own" / "birds.toml").reader(None)
+    after = dataset.read_custom_dataset(tmp_path / "own" / "birds.toml").reader(None)
     for part in ("train", "val", "test"):
         assert set(getattr(before, part)) < set(getattr(after, part))
 
@@ -114,7 +115,7 @@ def test_a_copy_or_a_new_name_of_an_image_stays_in_its_part(tmp_path: Path) -> N
     splits = add(tmp_path, root).splits
     key = splits.test[0].key
     shutil.copy(root / key, root / "gull" / "copy.png")
-    again = dataset.read_custom(tmp_path / "own" / "birds.toml").reader(None)
+    again = dataset.read_custom_dataset(tmp_path / "own" / "birds.toml").reader(None)
     assert "gull/copy.png" in {sample.key for sample in again.test}
 
 
@@ -158,13 +159,13 @@ def test_names_and_order_of_the_toml_file_are_used(tmp_path: Path) -> None:
         "names = {}", 'names = { "crow" = "black/white crow" }'
     )
     added.file.write_text(text)
-    assert dataset.read_custom(added.file).reader(None).class_names[:2] == ("gull", "black/white crow")
+    assert dataset.read_custom_dataset(added.file).reader(None).class_names[:2] == ("gull", "black/white crow")
 
 
 def test_classes_that_are_not_listed_are_ignored(tmp_path: Path) -> None:
     added = add(tmp_path, make_class_folders(tmp_path / "birds"))
     make_class_folders(tmp_path / "birds", ("later",))
-    assert dataset.read_custom(added.file).reader(None).class_names == added.splits.class_names
+    assert dataset.read_custom_dataset(added.file).reader(None).class_names == added.splits.class_names
 
 
 def test_a_class_without_images_is_rejected(tmp_path: Path) -> None:
@@ -183,7 +184,9 @@ def test_a_small_class_is_noted_when_adding_and_rejected_when_drawing(tmp_path: 
     assert added.max_shots <= 1
     assert any("class 'rare' has" in line and "at most" in line for line in notes_on(added))
     with pytest.raises(ShotsError, match="class 'rare' has only"):
-        build_task(added.info, added.splits, protocol=EvalProtocol.FEW_SHOT, shots=2, seed=1, draw=DrawRule.COOP)
+        build_task(
+            TaskRequest(added.info, added.splits, protocol=EvalProtocol.FEW_SHOT, shots=2, seed=1, draw=DrawRule.COOP)
+        )
 
 
 def test_links_to_folders_are_followed_and_circular_ones_rejected(tmp_path: Path) -> None:
@@ -273,7 +276,7 @@ def test_a_table_with_a_split_column(tmp_path: Path, suffix: str) -> None:
     added = add(tmp_path, write_table(tmp_path / "birds" / f"list.{suffix}", rows))
     assert (added.config.split, part_sizes(added)) == (SplitRule.GIVEN, (24, 12, 12))
     assert len(added.file.read_text().splitlines()) <= 12
-    assert [s.key for s in dataset.read_custom(added.file).reader(None).train] == [
+    assert [s.key for s in dataset.read_custom_dataset(added.file).reader(None).train] == [
         row[0] for row in rows if row[2] == "train"
     ]
 
@@ -290,7 +293,7 @@ def test_a_table_without_a_split_column_and_with_other_column_names(tmp_path: Pa
         add(tmp_path, table, columns=columns)
     added = add(tmp_path, table, columns=columns, root=tmp_path / "birds")
     assert added.config.split is SplitRule.HASH
-    assert dataset.read_custom(added.file).reader(None).train == added.splits.train
+    assert dataset.read_custom_dataset(added.file).reader(None).train == added.splits.train
 
 
 def test_a_parquet_table(tmp_path: Path) -> None:
@@ -551,7 +554,7 @@ def test_adding_rejects_names_that_are_taken_or_malformed(tmp_path: Path) -> Non
 def test_any_text_can_be_written_to_and_read_from_the_toml_file(tmp_path: Path) -> None:
     awkward = ('a "quoted" \\ name', "colt's foot", "Ünï 🐦", "tab\there", "del\x7f")
     added = add(tmp_path, make_class_folders(tmp_path / "birds", awkward), guess_names=False)
-    assert dataset.read_custom(added.file).class_names == added.config.classes == tuple(sorted(awkward))
+    assert dataset.read_custom_dataset(added.file).class_names == added.config.classes == tuple(sorted(awkward))
 
 
 def test_the_folders_that_are_searched_for_toml_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -622,6 +625,6 @@ def test_a_task_names_the_classes_without_test_images(tmp_path: Path) -> None:
     make_class_folders(images / "test", ("crow", "gull"), first=50)
     added = add(tmp_path, images)
     options = {"shots": 1, "seed": 1, "draw": DrawRule.NESTED}
-    with pytest.raises(DataError, match="no test image of the base classes 'ant', 'bee', so there is nothing"):
-        build_task(added.info, added.splits, protocol=EvalProtocol.BASE_TO_NEW, **options)
-    assert len(build_task(added.info, added.splits, protocol=EvalProtocol.FEW_SHOT, **options).evals) == 1
+    with pytest.raises(DataError, match="no test image of the classes 'ant', 'bee', so there is nothing"):
+        build_task(TaskRequest(added.info, added.splits, protocol=EvalProtocol.BASE_TO_NEW, **options))
+    assert len(build_task(TaskRequest(added.info, added.splits, protocol=EvalProtocol.FEW_SHOT, **options)).evals) == 1

@@ -22,12 +22,13 @@ from datasets_registry import (
     EvalProtocol,
     FewShotTask,
     ShotsError,
-    add_dataset,
+    TaskRequest,
+    add_custom_dataset,
     build_task,
     check_dataset,
-    guess_names,
     notes_on,
 )
+from datasets_registry._custom.describe import guess_names
 
 
 def photo(seed: int, image_format: str = "JPEG", size: tuple[int, int] = (64, 48), **saved: object) -> bytes:
@@ -56,7 +57,7 @@ def birds(tmp_path: Path) -> Path:
 
 def add(images: Path, **changes: object) -> AddedDataset:
     plain = AddRequest("birds", images, "a photo of a {}.", "", None, None, ColumnNames())
-    return add_dataset(replace(plain, **changes), images.parent / "own", replace=True)  # type: ignore[arg-type]
+    return add_custom_dataset(replace(plain, **changes), images.parent / "own", replace=True)  # type: ignore[arg-type]
 
 
 def toml(added: AddedDataset) -> dict[str, object]:
@@ -69,7 +70,9 @@ def notes(added: AddedDataset) -> str:
 
 def draw(added: AddedDataset, shots: int, rule: DrawRule = DrawRule.COOP, **options: bool) -> FewShotTask:
     splits = added.info.reader(None)
-    return build_task(added.info, splits, protocol=EvalProtocol.FEW_SHOT, shots=shots, seed=1, draw=rule, **options)
+    return build_task(
+        TaskRequest(added.info, splits, protocol=EvalProtocol.FEW_SHOT, shots=shots, seed=1, draw=rule, **options)
+    )
 
 
 # --- bad files --------------------------------------------------------------------------------------------------------

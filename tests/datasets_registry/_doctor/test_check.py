@@ -26,11 +26,11 @@ from datasets_registry import (
     DataError,
     DatasetInfo,
     Finding,
-    add_dataset,
+    add_custom_dataset,
     check_dataset,
     dataset_sources,
     get_dataset,
-    is_present,
+    is_dataset_present,
     last_fingerprint,
 )
 from datasets_registry._doctor import check as check_module
@@ -377,7 +377,7 @@ def test_a_missing_dataset_folder(make_dataset: MakeDataset, tmp_path: Path) -> 
     assert "empty is not a folder" in dataset.finding("no-data-root").text
     (tmp_path / "empty").mkdir()
     assert dataset.finding("no-folder").fix == f"etl-bench datasets fetch eurosat --data-root {tmp_path / 'empty'}"
-    assert not is_present(dataset.info, tmp_path / "empty")
+    assert not is_dataset_present(dataset.info, tmp_path / "empty")
     with pytest.raises(
         DataError, match="no data folder was given to check. Pass --data-root FOLDER or set ETL_BENCH_DATA"
     ):
@@ -568,9 +568,9 @@ def test_custom_datasets_are_checked(tmp_path: Path) -> None:
         for i in range(20):
             picture(tmp_path / "birds" / name / f"{i}.jpg", 100 * label + i)
     request = AddRequest("birds", tmp_path / "birds", "a {}.", "", None, None, ColumnNames())
-    info = add_dataset(request, tmp_path / "own", replace=False).info
+    info = add_custom_dataset(request, tmp_path / "own", replace=False).info
     assert check_dataset(info, None).problems == []
-    assert is_present(info, None)
+    assert is_dataset_present(info, None)
     (tmp_path / "birds" / "gull" / "3.jpg").write_bytes(b"<html>")
     assert [item.code for item in check_dataset(info, None).problems] == ["web-pages"]
     (tmp_path / "birds" / "gull" / "3.jpg").unlink()

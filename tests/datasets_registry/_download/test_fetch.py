@@ -35,8 +35,8 @@ from datasets_registry import (
     get_dataset,
 )
 from datasets_registry._download import fetch as fetch_module
-from datasets_registry._download.download import download
-from datasets_registry._download.unpack import unpack
+from datasets_registry._download.download import download_file
+from datasets_registry._download.unpack import unpack_archive
 
 QUICK = RetryPolicy(connect=2, read=0.3, tries=3, pause=0.01)
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
@@ -141,7 +141,7 @@ FILE = SourceFile(name="a.bin", urls=("http://elsewhere/a.bin",), checksum=sha25
 def get(server: Server, target: Path, *paths: str, file: SourceFile = FILE) -> list[tuple[int, int | None]]:
     seen: list[tuple[int, int | None]] = []
     mirrors = [server.url(path) for path in paths]
-    download(file, target, mirrors=mirrors, progress=lambda *n: seen.append(n), retry_policy=QUICK)
+    download_file(file, target, mirrors=mirrors, progress=lambda *n: seen.append(n), retry_policy=QUICK)
     assert [path.name for path in target.parent.iterdir()] == [target.name], "nothing is left beside the file"
     return seen
 
@@ -263,7 +263,7 @@ def test_the_error_lists_each_mirror_with_its_reason(server: Server, tmp_path: P
     with pytest.raises(
         DataError, match=rf"a.bin could not be fetched. .*/a.bin: {reason}.*; {closed}: it refuses"
     ) as told:
-        download(FILE, tmp_path / "a.bin", mirrors=[server.url("/a.bin"), closed], retry_policy=QUICK)
+        download_file(FILE, tmp_path / "a.bin", mirrors=[server.url("/a.bin"), closed], retry_policy=QUICK)
     assert "or open http://elsewhere/a.bin in a browser and put the file at" in str(told.value)
     assert not (tmp_path / "a.bin").exists()
 
@@ -271,7 +271,7 @@ def test_the_error_lists_each_mirror_with_its_reason(server: Server, tmp_path: P
 def test_a_file_of_another_size_is_not_downloaded(server: Server, tmp_path: Path) -> None:
     seen: list[int] = []
     with pytest.raises(DataError, match="its file has 1048576 bytes, but the published one has 7"):
-        download(
+        download_file(
             FILE.model_copy(update={"size": 7}),
             tmp_path / "a.bin",
             mirrors=[server.url("/a.bin")],
@@ -283,7 +283,7 @@ def test_a_file_of_another_size_is_not_downloaded(server: Server, tmp_path: Path
 
 def test_a_file_put_there_by_hand_needs_no_network(tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(CONTENT)
-    download(FILE, tmp_path / "a.bin", mirrors=["http://127.0.0.1:9/a.bin"], retry_policy=QUICK)
+    download_file(FILE, tmp_path / "a.bin", mirrors=["http://127.0.0.1:9/a.bin"], retry_policy=QUICK)
 
 
 def test_a_full_disk_keeps_the_part(server: Server, tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ def test_a_full_disk_keeps_the_part(server: Server, tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"The disk of .* is full \(.* GB free\) while writing a.bin. Free some space and run"
     ):
-        download(FILE, tmp_path / "a.bin", mirrors=[server.url("/a.bin")], progress=full, retry_policy=QUICK)
+        download_file(FILE, tmp_path / "a.bin", mirrors=[server.url("/a.bin")], progress=full, retry_policy=QUICK)
     assert not (tmp_path / "a.bin").exists()
     assert (tmp_path / "a.bin.part").stat().st_size > 400000
     get(server, tmp_path / "a.bin", "/a.bin")
@@ -303,7 +303,7 @@ def test_a_full_disk_keeps_the_part(server: Server, tmp_path: Path) -> None:
 def test_a_target_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DataError, match="a.bin cannot be written .* Give a --data-root that is writable"):
-        download(FILE, tmp_path / "file" / "a.bin", mirrors=[server.url("/a.bin")], retry_policy=QUICK)
+        download_file(FILE, tmp_path / "file" / "a.bin", mirrors=[server.url("/a.bin")], retry_policy=QUICK)
 
 
 # --- archives ---------------------------------------------------------------------------------------------------------
@@ -334,7 +334,7 @@ def files_below(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("pack", [zip_of, tar_of, lambda members: tar_of(members, "w"), lambda m: tar_of(m, "w:xz")])
 def test_only_the_wanted_members_are_unpacked(tmp_path: Path, pack: Callable[[dict[str, bytes]], bytes]) -> None:
     (tmp_path / "a").write_bytes(pack({"./top/images/x/1.jpg": b"1", "top/README": b"r", "top/list.txt": b"l"}))
-    unpack(tmp_path / "a", {"top/images/": "images/", "top/list.txt": "lists/l.txt"}, tmp_path / "out")
+    unpack_archive(tmp_path / "a", {"top/images/": "images/", "top/list.txt": "lists/l.txt"}, tmp_path / "out")
     assert files_below(tmp_path / "out") == {"images/x/1.jpg": b"1", "lists/l.txt": b"l"}
 
 
@@ -346,7 +346,7 @@ def test_members_outside_the_target_folder_are_rejected(
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a").write_bytes(pack({name: b"evil"}))
     with pytest.raises(DataError, match="which would be written outside its folder. Nothing of it is used"):
-        unpack(tmp_path / "in" / "a", {"": ""}, tmp_path / "in" / "out")
+        unpack_archive(tmp_path / "in" / "a", {"": ""}, tmp_path / "in" / "out")
     assert not list(tmp_path.rglob("evil"))
 
 
@@ -356,13 +356,13 @@ def test_links_in_an_archive_are_rejected(tmp_path: Path) -> None:
         item.type, item.linkname = tarfile.SYMTYPE, "/etc/passwd"
         tar.addfile(item)
     with pytest.raises(DataError, match="contains the link 'top/link' instead of a file"):
-        unpack(tmp_path / "a.tar", {"top/": ""}, tmp_path / "out")
+        unpack_archive(tmp_path / "a.tar", {"top/": ""}, tmp_path / "out")
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         linked = zipfile.ZipInfo("top/link")
         linked.external_attr = 0o120777 << 16
         archive.writestr(linked, "/etc/passwd")
     with pytest.raises(DataError, match="contains the link"):
-        unpack(tmp_path / "a.zip", {"top/": ""}, tmp_path / "out")
+        unpack_archive(tmp_path / "a.zip", {"top/": ""}, tmp_path / "out")
 
 
 def test_damaged_and_wrong_archives(tmp_path: Path) -> None:
@@ -371,9 +371,9 @@ def test_damaged_and_wrong_archives(tmp_path: Path) -> None:
     (tmp_path / "other.zip").write_bytes(zip_of({"x": b""}))
     for name in ("cut.tgz", "no.zip"):
         with pytest.raises(DataError, match="is damaged or not an archive .* Remove it and fetch it again"):
-            unpack(tmp_path / name, {"top/": ""}, tmp_path / "out")
+            unpack_archive(tmp_path / name, {"top/": ""}, tmp_path / "out")
     with pytest.raises(DataError, match="does not contain top/. It is not the archive that was expected"):
-        unpack(tmp_path / "other.zip", {"top/": ""}, tmp_path / "out")
+        unpack_archive(tmp_path / "other.zip", {"top/": ""}, tmp_path / "out")
 
 
 def test_a_disk_that_fills_up_while_unpacking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -386,7 +386,7 @@ def test_a_disk_that_fills_up_while_unpacking(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(
         DataError, match="The disk of .* is full after 0 files of a.zip. Free some space and run the command again"
     ):
-        unpack(tmp_path / "a.zip", {"top/": ""}, tmp_path / "out")
+        unpack_archive(tmp_path / "a.zip", {"top/": ""}, tmp_path / "out")
 
 
 # --- a dataset --------------------------------------------------------------------------------------------------------
@@ -443,7 +443,7 @@ def test_splits_only_and_a_custom_mirror(server: Server, tmp_path: Path) -> None
     assert list(files_below(tmp_path)) == ["eurosat/split_zhou_EuroSAT.json"]
 
 
-@pytest.mark.parametrize("moment", ["unpack", "_move_into_place", "_check_kind"])
+@pytest.mark.parametrize("moment", ["unpack_archive", "_move_into_place", "_check_kind"])
 def test_an_interruption_at_any_step_leaves_no_incomplete_dataset(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
@@ -505,7 +505,7 @@ def test_files_compressed_alone_are_fetched_one_by_one(server: Server, tmp_path:
     assert fetch_dataset(info, source, tmp_path, OPTIONS) == Fetched("pcam", ("y.h5.gz",), ("x.h5.gz",))
     (tmp_path / "no.h5.gz").write_bytes(b"no gzip")
     with pytest.raises(DataError, match=r"no.h5.gz is damaged or not an archive"):
-        unpack(tmp_path / "no.h5.gz", {"no.h5": "no.h5"}, tmp_path / "out")
+        unpack_archive(tmp_path / "no.h5.gz", {"no.h5": "no.h5"}, tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -591,7 +591,9 @@ def test_every_published_dataset_has_a_source_that_fits_its_reader() -> None:
 
 
 def test_a_dataset_without_a_source_has_instructions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch_module, "download", lambda file, target, **_: target.write_bytes(b"n01440764 tench\n"))
+    monkeypatch.setattr(
+        fetch_module, "download_file", lambda file, target, **_: target.write_bytes(b"n01440764 tench\n")
+    )
     done = fetch_dataset(get_dataset("imagenet"), dataset_sources()["imagenet"], tmp_path, OPTIONS)
     assert done.fetched == ("classnames.txt",)
     assert "need an account: log in at https://image-net.org" in str(done.by_hand)

@@ -18,6 +18,7 @@ from datasets_registry import (
     Sample,
     ShotsError,
     SupportRule,
+    TaskRequest,
     build_task,
     get_dataset,
     read_support_list,
@@ -47,7 +48,7 @@ def changed(text: str, shots: int, seed: int = 1, names: Sequence[str] = NAMES, 
     train = tuple(sample for sample in balanced(shots) if sample.label < len(names))
     splits = DatasetSplits(NoImages(), tuple(names), train, (), train[::shots])
     axes = {"protocol": EvalProtocol.FEW_SHOT, "shots": shots, "seed": seed, "draw": DrawRule.NESTED} | options
-    samples = build_task(info, splits, rule=SupportRule.parse(text), **axes).support.samples
+    samples = build_task(TaskRequest(info, splits, rule=SupportRule.parse(text), **axes)).support.samples
     return sorted_by_key(samples)
 
 
@@ -58,7 +59,7 @@ def sorted_by_key(samples: Sequence[Sample]) -> tuple[Sample, ...]:
 def task(rule: str | None, **options) -> FewShotTask:
     info = get_dataset("spectrum_blur")
     axes = {"protocol": EvalProtocol.FEW_SHOT, "shots": 8, "seed": 1, "draw": DrawRule.COOP} | options
-    return build_task(info, info.reader(None), rule=rule and SupportRule.parse(rule), **axes)
+    return build_task(TaskRequest(info, info.reader(None), rule=rule and SupportRule.parse(rule), **axes))
 
 
 @pytest.mark.parametrize("text", ["imbalanced:10", "noisy:0.25", "all"])

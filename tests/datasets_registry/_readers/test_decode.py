@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
+import importlib.util
+import io
+import sys
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 
 from datasets_registry import (
     DataError,
@@ -19,6 +23,7 @@ from datasets_registry import (
     EvalProtocol,
     ImageFiles,
     Sample,
+    TaskRequest,
     build_task,
     eval_fingerprint,
     get_dataset,
@@ -164,7 +169,9 @@ def few_shot_fingerprints(root: Path, shots: int) -> tuple[str, str]:
     info: DatasetInfo = get_dataset("spectrum_basic")
     train, val, test = ([Sample(f"{part}{label}.pgm", label) for label in (0, 1)] for part in ("train", "val", "test"))
     splits = DatasetSplits(ImageFiles(root), ("a", "b"), tuple(train), tuple(val), tuple(test))
-    task = build_task(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=shots, seed=1, draw=DrawRule.COOP)
+    task = build_task(
+        TaskRequest(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=shots, seed=1, draw=DrawRule.COOP)
+    )
     return task.fingerprint, eval_fingerprint(splits, info)
 
 
@@ -217,3 +224,45 @@ def test_damaged_metadata_of_a_readable_image_turns_nothing(tmp_path: Path):
     images = ImageFiles(tmp_path).oriented()
     assert images.load("a.jpg").size == (16, 16)
     assert images.digest("a.jpg") == ImageFiles(tmp_path).digest("a.jpg")
+
+
+HEIC = b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(40)
+INSTALLED = importlib.util.find_spec("pillow_heif") is not None
+
+
+@pytest.mark.skipif(INSTALLED, reason="pillow-heif is installed")
+@pytest.mark.parametrize("name", ["a.heic", "a.jpg"])
+def test_a_heic_file_without_the_plug_in_says_what_to_install(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(HEIC)
+    with pytest.raises(
+        DataError, match=rf"{name} needs the package pillow-heif. Run `pip install pillow-heif`, or con"
+    ):
+        ImageFiles(tmp_path).load(name)
+
+
+@pytest.mark.skipif(not INSTALLED, reason="pillow-heif is not installed")
+def test_a_heic_file_is_read_with_the_plug_in(tmp_path: Path) -> None:
+    importlib.import_module("pillow_heif").register_heif_opener()
+    Image.new("RGB", (64, 32), (200, 10, 10)).save(tmp_path / "a.heic")
+    assert ImageFiles(tmp_path).load("a.heic").size == (64, 32)
+
+
+@pytest.mark.skipif(INSTALLED, reason="pillow-heif is installed")
+def test_an_installed_plug_in_is_registered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A module of that name is asked to register itself, once."""
+    (tmp_path / "pillow_heif.py").write_text("calls = []\ndef register_heif_opener():\n    calls.append(1)\n")
+    plug_ins = importlib.import_module("datasets_registry._readers.decode")
+    with monkeypatch.context() as changed:
+        changed.syspath_prepend(tmp_path)
+        plug_ins.register_plug_ins.cache_clear()
+        plug_ins.register_plug_ins()
+        plug_ins.register_plug_ins()
+        assert sys.modules.pop("pillow_heif").calls == [1]
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
+def test_avif_is_read_by_pillow_itself(tmp_path: Path) -> None:
+    content = io.BytesIO()
+    Image.new("RGB", (64, 32), (200, 10, 10)).save(content, "AVIF")
+    (tmp_path / "a.avif").write_bytes(content.getvalue())
+    assert ImageFiles(tmp_path).load("a.avif").size == (64, 32)

@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets_registry import AddedDataset, AddRequest, ColumnNames, SplitRule, add_dataset, check_dataset, notes_on
+from datasets_registry import (
+    AddedDataset,
+    AddRequest,
+    ColumnNames,
+    SplitRule,
+    add_custom_dataset,
+    check_dataset,
+    notes_on,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* image format is deprecated:DeprecationWarning")
 
@@ -25,7 +33,7 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def add(images: Path, split: SplitRule | None = SplitRule.HASH) -> AddedDataset:
     request = AddRequest("birds", images, "a photo of a {}.", "", split, None, ColumnNames())
-    return add_dataset(request, images.parent / "toml", replace=True)
+    return add_custom_dataset(request, images.parent / "toml", replace=True)
 
 
 def class_folders(root: Path) -> Path:

@@ -17,6 +17,7 @@ from datasets_registry import (
     DrawRule,
     EvalProtocol,
     ShotsError,
+    TaskRequest,
     build_task,
     get_dataset,
     list_datasets,
@@ -167,7 +168,14 @@ class TestAircraft:
         assert splits.class_names == ("707-320", "F-16A/B", "Boeing 717 x")
         assert [(s.key, s.label) for s in splits.train][:2] == [("0000003.jpg", 1), ("0000001.jpg", 0)]
         task = build_task(
-            get_dataset("fgvc_aircraft"), splits, protocol=EvalProtocol.FEW_SHOT, shots=2, seed=1, draw=DrawRule.COOP
+            TaskRequest(
+                get_dataset("fgvc_aircraft"),
+                splits,
+                protocol=EvalProtocol.FEW_SHOT,
+                shots=2,
+                seed=1,
+                draw=DrawRule.COOP,
+            )
         )
         assert task.support.labels == (1, 1, 0, 0, 2, 2), "labels come in the order of their first appearance"
 
@@ -183,7 +191,7 @@ class TestAircraft:
         with pytest.raises(DataError, match=r"Images of 'fgvc_aircraft' .* Unpack the archive"):
             get_dataset("fgvc_aircraft").reader(tmp_path)
         (tmp_path / "fgvc_aircraft/variants.txt").unlink()
-        with pytest.raises(DataError, match=r"variants.txt of 'fgvc_aircraft' cannot be read"):
+        with pytest.raises(DataError, match=r"variants.txt of dataset 'fgvc_aircraft' cannot be read"):
             get_dataset("fgvc_aircraft").reader(tmp_path)
 
 
@@ -293,6 +301,8 @@ class TestImageNet:
         info = get_dataset("imagenet_a")
         splits = info.reader(names)
         with pytest.raises(ShotsError, match=r"'imagenet_a' is test-only.* --targets imagenet_a"):
-            build_task(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=1, seed=1, draw=DrawRule.COOP)
-        task = build_task(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=0, seed=0, draw=DrawRule.COOP)
+            build_task(TaskRequest(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=1, seed=1, draw=DrawRule.COOP))
+        task = build_task(
+            TaskRequest(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=0, seed=0, draw=DrawRule.COOP)
+        )
         assert len(task.eval("all")) == 4

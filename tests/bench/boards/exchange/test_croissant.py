@@ -27,6 +27,7 @@ from datasets_registry import (
     DrawRule,
     EvalProtocol,
     FewShotTask,
+    TaskRequest,
     build_task,
     get_dataset,
     register_dataset,
@@ -58,7 +59,7 @@ def synthetic() -> tuple[DatasetInfo, DatasetSplits]:
 @pytest.fixture(scope="module")
 def draws(synthetic: tuple[DatasetInfo, DatasetSplits]) -> list[FewShotTask]:
     rule: dict[str, Any] = {"protocol": EvalProtocol.FEW_SHOT, "draw": DrawRule.COOP}
-    return [build_task(*synthetic, shots=shots, seed=seed, **rule) for shots in (1, 4) for seed in (1, 2)]
+    return [build_task(TaskRequest(*synthetic, shots=shots, seed=seed, **rule)) for shots in (1, 4) for seed in (1, 2)]
 
 
 @pytest.fixture(scope="module")

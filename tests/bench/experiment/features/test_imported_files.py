@@ -27,9 +27,9 @@ from datasets_registry import (
     FeatureBundle,
     UnknownNameError,
     get_dataset,
-    import_bundle,
+    import_feature_bundle,
 )
-from datasets_registry._plugins import load_feature_bundles
+from datasets_registry._catalogue import load_feature_bundles
 from methods import METHODS, BackboneSpec, get_method, load_backbone, parse_backbone
 
 NAMES = ["ant", "bee", "cat", "dog"]
@@ -66,7 +66,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 @pytest.fixture
 def imported(home: Path) -> FeatureBundle:
-    bundle = import_bundle(**bundle_arguments())  # type: ignore[arg-type]
+    bundle = import_feature_bundle(**bundle_arguments())  # type: ignore[arg-type]
     load_feature_bundles(DATASETS)
     return bundle
 
@@ -156,7 +156,7 @@ def test_the_card_of_imported_features_names_methods_that_run_with_other_setting
 def test_a_search_on_validation_images_that_do_not_exist_is_refused(home: Path, method: str, remedy: str) -> None:
     arguments = bundle_arguments()
     splits = {name: part for name, part in arguments["splits"].items() if name != "val"}  # type: ignore[attr-defined]
-    import_bundle(**(arguments | {"splits": splits}))  # type: ignore[arg-type]
+    import_feature_bundle(**(arguments | {"splits": splits}))  # type: ignore[arg-type]
     load_feature_bundles(DATASETS)
     axes = changed(AXES, methods=[method])
     refused = f"no validation images of .* to choose its settings.*{remedy}"
@@ -194,7 +194,7 @@ def test_a_broken_bundle_leaves_the_rest_of_the_catalogue(home: Path) -> None:
 
 
 def test_duplicate_names_are_numbered_so_that_each_has_its_own_row(home: Path) -> None:
-    bundle = import_bundle(**bundle_arguments(class_names=["ant", "bee", "ant", "dog"]))  # type: ignore[arg-type]
+    bundle = import_feature_bundle(**bundle_arguments(class_names=["ant", "bee", "ant", "dog"]))  # type: ignore[arg-type]
     assert bundle.facts.class_names == ("ant (1)", "bee", "ant (2)", "dog")
 
 
@@ -231,13 +231,13 @@ WITH_ZERO[2] = 0
 )
 def test_arrays_that_do_not_fit_are_named(home: Path, changes: dict[str, object], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        import_bundle(**bundle_arguments(**changes))  # type: ignore[arg-type]
+        import_feature_bundle(**bundle_arguments(**changes))  # type: ignore[arg-type]
     assert list(home.iterdir()) == [], "nothing half-written stays"
 
 
 def test_an_existing_name_is_not_overwritten(imported: FeatureBundle) -> None:
     with pytest.raises(DataError, match="already exists; give another --name"):
-        import_bundle(**bundle_arguments())  # type: ignore[arg-type]
+        import_feature_bundle(**bundle_arguments())  # type: ignore[arg-type]
 
 
 def test_files_are_read_without_unpickling(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Custom datasets in a table: a CSV, TSV or parquet file with a path, a label and optionally a split per row."""
+"""Lists the images of a custom dataset in a table: CSV, TSV or parquet, with a path, a label and optionally a split."""
 
 import codecs
 import csv
@@ -9,10 +9,10 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ConfigDict
 
-from datasets_registry._custom.listing import FoundImage, Listing, check_distinct, check_unicode, parse_part
+from datasets_registry._custom.listing_folders import FoundImage, Listing, check_distinct, check_unicode, parse_part
 from datasets_registry._errors import DataError
 from datasets_registry._readers.decode import OWN_IMAGES
-from datasets_registry._readers.files import ImageFiles
+from datasets_registry._readers.image_sources import ImageFiles
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
 GUESSES = {

@@ -1,13 +1,76 @@
-"""Images that are not in the folders that the split file names."""
+"""Rules that recognise broken layouts of the published datasets and give the command that restores CoOp's layout.
 
+Rules read names and folders, never pixels, and need no network. `etl-bench docs datasets` prints their codes.
+"""
+
+import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
-from datasets_registry._doctor.findings import Finding, quoted
-from datasets_registry._doctor.layout_rules.archives import no_images, packed_archives
-from datasets_registry._doctor.layout_rules.dataset_on_disk import DatasetOnDisk, folders_below, image_count
-from datasets_registry._errors import some
+from datasets_registry._doctor.dataset_on_disk import (
+    DatasetOnDisk,
+    Finding,
+    FindingLevel,
+    folders_below,
+    image_count,
+    quoted,
+)
+from datasets_registry._doctor.folder_rules import (
+    broken_entries,
+    missing_folder_rule,
+    no_images,
+    packed_archives,
+    packed_files,
+)
+from datasets_registry._errors import DataError, some
+from datasets_registry._readers.coop_split import read_coop_split
+
+
+def split_file_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
+    """The split file is missing, misplaced, malformed, or not the published one."""
+    if (name := dataset.info.split_file) is None:
+        return
+    fetch = dataset.fetch_command("--splits-only")
+    if dataset.split_file is None:
+        folders = (dataset.folder, dataset.data_root, *dataset.subfolders)
+        found = [path for folder in folders for path in sorted(folder.glob("*.json"))]
+        stem = Path(name).stem.lower()
+        if elsewhere := next((path for path in found if path.stem.lower().startswith(stem)), None):
+            move = quoted("mv", elsewhere, dataset.folder / name)
+            yield Finding("split-misplaced", f"The split file is at {elsewhere}.", move)
+            return
+        yield Finding(
+            "no-split-file",
+            f"There is no {name}, which defines train, val and test. CoOp would generate one, and results with it "
+            f"are not comparable with others.",
+            fetch,
+        )
+        return
+    try:
+        split = read_coop_split(dataset.split_file)
+    except DataError as error:
+        yield Finding("split-malformed", str(error), fetch)
+        return
+    published = next((file.checksum for file in dataset.source.files if file.to == name), None)
+    digest = f"sha256:{hashlib.sha256(dataset.split_file.read_bytes()).hexdigest()}"
+    counts, expected = split.counts, dict(dataset.info.expected)
+    if counts != expected:
+        yield Finding(
+            "subset",
+            f"The split file lists {sum(counts.values())} images of the {sum(expected.values())} of the full dataset, "
+            f"so its results are not comparable with published ones.",
+            f"for the full dataset: {dataset.fetch_command()}",
+            FindingLevel.NOTE,
+        )
+    elif published is not None and digest != published:
+        yield Finding(
+            "split-not-published",
+            f"{dataset.split_file} has the right counts, but is not CoOp's file ({digest[:19]}... instead of "
+            f"{published[:19]}...); CoOp generates such a file if the original is missing.",
+            f"{quoted('mv', dataset.split_file, f'{dataset.split_file}.old')} && {fetch}",
+        )
+
 
 PARTITIONS = ("train", "val", "valid", "validation", "test")
 
@@ -148,3 +211,77 @@ def _other_case(dataset: DatasetOnDisk) -> Iterator[Finding]:
                 quoted("mv", alike[0], folder / part),
             )
             return
+
+
+_CLASS = re.compile(r"n\d{8}|\d{1,3}")
+"""A class folder: a WordNet id, or a label."""
+
+
+def flower_names_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
+    """Flowers without cat_to_name.json, which CoOp's code needs."""
+    if dataset.name == "oxford_flowers" and not (dataset.folder / "cat_to_name.json").is_file():
+        yield Finding(
+            "no-cat-to-name",
+            f"There is no {dataset.folder / 'cat_to_name.json'}. The names are known here, but CoOp's code needs it.",
+            dataset.fetch_command("--splits-only"),
+            FindingLevel.NOTE,
+        )
+
+
+def imagenet_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
+    """ImageNet: class archives inside the archive, val as one flat folder, no classnames.txt."""
+    if not dataset.name.startswith("imagenet"):
+        return
+    places = (dataset.folder, dataset.data_root / "imagenet", dataset.data_root)
+    if not any((place / "classnames.txt").is_file() for place in places):
+        text = f"There is no {dataset.folder / 'classnames.txt'}."
+        yield Finding("no-classnames", text, dataset.fetch_command("--splits-only"))
+    if dataset.name != "imagenet":
+        if not dataset.image_folder.is_dir():
+            folders = (dataset.folder, *dataset.subfolders)
+            holder = next((f for f in folders if any(_CLASS.fullmatch(c.name) for c in folders_below(f, 1))), None)
+            yield from [_moved_whole(dataset, holder)] if holder else no_images(dataset)
+        return
+    for base in (dataset.image_folder, dataset.folder):
+        train, val = base / "train", base / "val"
+        if train.is_dir() and dataset.archives(train):
+            loop = 'for f in n*.tar; do mkdir -p "${f%.tar}" && tar -xf "$f" -C "${f%.tar}"; done'
+            command = f"cd {quoted(train)} && {loop}"
+            yield Finding(
+                "class-archives", f"{train} contains one archive per class, not one folder per class.", command
+            )
+        if val.is_dir() and not any(folders_below(val, 1)) and image_count(val, enough=1):
+            yield Finding(
+                "val-not-sorted",
+                f"{val} contains all images in one folder; they must be in one folder per class, as in train.",
+                f"cd {quoted(val)} && bash valprep.sh  # from "
+                "https://raw.githubusercontent.com/soumith/imagenetloader.torch/master/valprep.sh",
+            )
+
+
+def _moved_whole(dataset: DatasetOnDisk, folder: Path) -> Finding:
+    images = dataset.image_folder
+    text = f"The images are below {folder}; they belong below {images}."
+    if folder != dataset.folder:
+        return Finding("misplaced-images", text, quoted("mv", folder, images), layout=True)
+    move = quoted(
+        "find", folder, "-mindepth", "1", "-maxdepth", "1", "-name", "[n0-9]*", "-exec", "mv", "{}", f"{images}/", ";"
+    )
+    return Finding("misplaced-images", text, f"{quoted('mkdir', images)} && {move}", layout=True)
+
+
+LAYOUT_RULES: tuple[Callable[[DatasetOnDisk], Iterator[Finding]], ...] = (
+    split_file_rule,
+    misplaced_images_rule,
+    flower_names_rule,
+    imagenet_rule,
+    packed_files,
+    lambda dataset: broken_entries(dataset.folder),
+)
+
+
+def apply_layout_rules(dataset: DatasetOnDisk) -> list[Finding]:
+    """The findings of all rules; if the dataset's folder is missing, only those of the rule for that."""
+    if not dataset.folder.is_dir():
+        return list(missing_folder_rule(dataset))
+    return [finding for rule in LAYOUT_RULES for finding in rule(dataset)]

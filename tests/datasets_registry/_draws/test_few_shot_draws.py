@@ -1,4 +1,3 @@
-import doctest
 import random
 
 import pytest
@@ -6,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasets_registry import Sample, ShotsError, class_halves, draw_coop, draw_nested, select_classes
-from datasets_registry._draws import splits as _splits
 
 NAMES = [f"class {i}" for i in range(8)]
 
@@ -177,9 +175,3 @@ class TestHalves:
         everything = samples([3, 3, 3], shuffled_by=1)
         assert [s.key for s in select_classes(everything, [2, 0])] == [s.key for s in everything if s.label != 1]
         assert {s.label for s in select_classes(everything, [2, 0]) if s.key.startswith("train/2")} == {0}
-
-
-def test_the_examples_in_the_docstrings_run():
-    outcome = doctest.testmod(_splits)
-    assert outcome.attempted > 0
-    assert outcome.failed == 0

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from datasets_registry._draws.splits import Draw
+from datasets_registry._draws.few_shot_draws import FewShotDraw
 from datasets_registry._errors import DataError
 from datasets_registry._types import DatasetInfo, DatasetSplits, FewShotTask, Sample, SupportSet
 
@@ -104,7 +104,7 @@ def read_support_list(path: Path) -> SupportList:
     return SupportList(path, digest, None, shots, None, tuple(train), ())
 
 
-def resolve(support_list: SupportList, info: DatasetInfo, splits: DatasetSplits) -> Draw:
+def resolve_support_list(support_list: SupportList, info: DatasetInfo, splits: DatasetSplits) -> FewShotDraw:
     """The listed images as samples of the dataset.
 
     Raises DataError if an image is not in the dataset's train or val list, is a test image, occurs twice, or has a
@@ -126,7 +126,7 @@ def resolve(support_list: SupportList, info: DatasetInfo, splits: DatasetSplits)
             f"Support list {support_list.source} has no image of class {without[0]!r} ({len(without)} such) of dataset "
             f"{info.name!r}; it must cover all {len(splits.class_names)} classes."
         )
-    return Draw(train, val)
+    return FewShotDraw(train, val)
 
 
 def _resolved(

@@ -4,17 +4,17 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from datasets_registry._errors import ShotsError
-from datasets_registry._types import Sample
+from datasets_registry._types import ClassSet, EvalSplit, Sample
 
 MAX_VALIDATION_SHOTS = 4
 """CoOp keeps `min(shots, 4)` validation images per class."""
 
 
 @dataclass(frozen=True)
-class Draw:
+class FewShotDraw:
     """The few training images and the few validation images of one draw, with their original labels."""
 
     train: tuple[Sample, ...]
@@ -29,7 +29,7 @@ def draw_coop(
     seed: int,
     class_names: Sequence[str],
     allow_fewer: bool = False,
-) -> Draw:
+) -> FewShotDraw:
     """CoOp/Dassl's few-shot draw with the same seeds.
 
     One `random.Random(seed)` draws from train and then from val. Labels are visited in the order of their first
@@ -54,7 +54,7 @@ def draw_coop(
     """
     _check_shots(train, shots=shots, class_names=class_names, allow_fewer=allow_fewer)
     rng = random.Random(seed)
-    return Draw(_coop_sample(train, shots, rng), _coop_sample(val, min(shots, MAX_VALIDATION_SHOTS), rng))
+    return FewShotDraw(_coop_sample(train, shots, rng), _coop_sample(val, min(shots, MAX_VALIDATION_SHOTS), rng))
 
 
 def draw_nested(
@@ -66,7 +66,7 @@ def draw_nested(
     seed: int,
     class_names: Sequence[str],
     allow_fewer: bool = False,
-) -> Draw:
+) -> FewShotDraw:
     """A nested draw: fewer shots are always a subset of more shots.
 
     A hash of (dataset, split, class name, seed, key) ranks the images; the K lowest of each class are drawn. The shots
@@ -85,12 +85,12 @@ def draw_nested(
 
     def lowest(split: str, samples: Sequence[Sample], k: int) -> tuple[Sample, ...]:
         drawn: list[Sample] = []
-        for label, members in sorted(_by_label(samples).items()):
+        for label, members in sorted(samples_by_label(samples).items()):
             stem = (dataset, split, class_names[label], str(seed))
             drawn += sorted(members, key=lambda sample: keyed_rank(*stem, sample.key))[:k]
         return tuple(drawn)
 
-    return Draw(lowest("train", train, shots), lowest("val", val, min(shots, MAX_VALIDATION_SHOTS)))
+    return FewShotDraw(lowest("train", train, shots), lowest("val", val, min(shots, MAX_VALIDATION_SHOTS)))
 
 
 def class_halves(n_classes: int) -> tuple[range, range]:
@@ -110,7 +110,7 @@ def select_classes(samples: Sequence[Sample], labels: Sequence[int]) -> tuple[Sa
     return tuple(Sample(s.key, position[s.label]) for s in samples if s.label in position)
 
 
-def _by_label(samples: Sequence[Sample]) -> dict[int, list[Sample]]:
+def samples_by_label(samples: Sequence[Sample]) -> dict[int, list[Sample]]:
     """Samples grouped by label; labels in order of first appearance, samples in list order."""
     groups: dict[int, list[Sample]] = {}
     for sample in samples:
@@ -120,7 +120,7 @@ def _by_label(samples: Sequence[Sample]) -> dict[int, list[Sample]]:
 
 def _coop_sample(samples: Sequence[Sample], k: int, rng: random.Random) -> tuple[Sample, ...]:
     drawn: list[Sample] = []
-    for members in _by_label(samples).values():
+    for members in samples_by_label(samples).values():
         # `sample` uses only the length, so drawing objects equals drawing positions
         drawn += rng.sample(members, k) if len(members) >= k else members
     return tuple(drawn)
@@ -155,3 +155,23 @@ def _check_shots(train: Sequence[Sample], *, shots: int, class_names: Sequence[s
             f" ({len(short)} of {len(class_names)} classes have too few). "
             f"Use at most {size} shots{fewer} or a split with more training images."
         )
+
+
+def among_all_names(base: EvalSplit, new: EvalSplit) -> tuple[EvalSplit, EvalSplit]:
+    """The same images of both splits with the classes of both, base classes first; labels are positions among all.
+
+    Example:
+        >>> from datasets_registry import DrawRule, EvalProtocol, TaskRequest, build_task, get_dataset
+        >>> info = get_dataset("spectrum_basic")
+        >>> protocol, draw = EvalProtocol.BASE_TO_NEW, DrawRule.COOP
+        >>> request = TaskRequest(info, info.reader(None), protocol, shots=2, seed=1, draw=draw)
+        >>> task = build_task(request)
+        >>> base, new = among_all_names(task.eval("base"), task.eval("new"))
+        >>> len(base.classes), max(sample.label for sample in base.samples), min(sample.label for sample in new.samples)
+        (24, 11, 12)
+    """
+    one, other = base.classes, new.classes
+    sentences = None if one.sentences is None or other.sentences is None else (*one.sentences, *other.sentences)
+    classes = ClassSet((*one.names, *other.names), one.template, sentences, one.dataset)
+    moved = tuple(replace(sample, label=sample.label + len(one)) for sample in new.samples)
+    return replace(base, classes=classes), replace(new, samples=moved, classes=classes)

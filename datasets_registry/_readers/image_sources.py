@@ -1,4 +1,4 @@
-"""Sources of images: files in a folder, and encoded images that a function reads."""
+"""Sources of images: files in a folder, encoded images that a function reads, and arrays in HDF5 files."""
 
 import copy
 import errno
@@ -9,10 +9,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Self
+from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+from datasets_registry._errors import DataError
 from datasets_registry._readers.decode import (
     ORIENTATION_RULE,
     PUBLISHED,
@@ -134,7 +137,7 @@ def decoding_rules(images: Images, keys: Iterable[str]) -> dict[str, list[str]]:
     return {key: rules for key in keys if (rules := images.decoding_rules(key))}
 
 
-def as_file(images: Images, key: str) -> bytes:
+def image_as_file(images: Images, key: str) -> bytes:
     """An image as the bytes of a file that any reader decodes to the pixels of `load`.
 
     These are the bytes on disk, or a PNG file if the image is synthetic, scaled to 8 bits or turned upright. Raises
@@ -197,3 +200,58 @@ def _missing(path: Path, decoding: Decoding) -> BadImageError:
         how = "Check that the dataset's archive was unpacked completely and that the split file belongs to these images"
         return BadImageError(path, "does not exist", how, "missing")
     return BadImageError(path, "does not exist", decoding.advice, "missing")
+
+
+class Hdf5Images:
+    """An `Images` source of files with one uint8 array `(n, height, width, 3)` each. A key is `part/row`.
+
+    Args:
+        files: the file of each part.
+        array: the name of the array in each file.
+    """
+
+    def __init__(self, files: Mapping[str, Path], array: str) -> None:
+        self._files = files
+        self._array = array
+
+    def load(self, key: str) -> Image.Image:
+        """The image as RGB. Raises DataError, naming the file, if it cannot be read."""
+        return Image.fromarray(self._pixels(key))
+
+    def digest(self, key: str) -> str:
+        """Hex SHA-256 of the shape and the pixels."""
+        pixels = self._pixels(key)
+        return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
+
+    def _pixels(self, key: str) -> NDArray[np.uint8]:
+        part, _, row = key.partition("/")
+        return np.asarray(_read_hdf5(self._files[part], self._array, lambda array: array[int(row)]))
+
+
+def read_array(path: Path, name: str) -> NDArray[Any]:
+    """A whole array of a file. Raises DataError if h5py is not installed or the file has no such array."""
+    return np.asarray(_read_hdf5(path, name, lambda array: array[()]))
+
+
+def array_length(path: Path, name: str) -> int:
+    """The number of rows of an array. Raises DataError like `read_array`."""
+    return int(_read_hdf5(path, name, len))
+
+
+def _read_hdf5(path: Path, name: str, part: Callable[[Any], Any]) -> Any:
+    """`part(array)`. The file is opened for each call, since processes must not share an open file."""
+    try:
+        import h5py
+    except ImportError:
+        raise DataError(
+            f"{path} is an HDF5 file, and the package that reads it is not installed. "
+            f"Run `pip install 'clip-etl-bench[hdf5]'`."
+        ) from None
+    try:
+        with h5py.File(path, "r") as file:
+            return part(file[name])
+    except (OSError, KeyError, IndexError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"{path} cannot be read as an HDF5 file with an array {name!r} ({reason}). Get the published file again."
+        ) from error

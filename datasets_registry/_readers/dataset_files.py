@@ -1,20 +1,26 @@
-"""Finds a dataset's images in the usual folders, or by file name in all other layouts.
+"""The files of a dataset on disk: its images, the text tables beside them, and the files that are left out.
 
-Keys are those of the split file in every layout, so draws, fingerprints and cached features are equal for CoOp's and
-torchvision's folders.
+Images are found in the usual folders, or by file name in all other layouts. Keys are those of the split file in every
+layout, so draws, fingerprints and cached features are equal for CoOp's and torchvision's folders.
 """
 
+import csv
 import os
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path, PurePosixPath
 
 from datasets_registry._errors import DataError, MissingDataError
-from datasets_registry._readers.files import ImageFiles
-from datasets_registry._readers.image_suffixes import image_suffixes
+from datasets_registry._readers.decode import PACKAGE_OF_SUFFIX, image_suffixes
+from datasets_registry._readers.image_sources import ImageFiles
 from datasets_registry._types import Sample
+
+LeftOut = Mapping[str, tuple[str, ...]]
+"""Files and folders that a dataset does not use, by their kind in messages, such as `.heic files`."""
+LEFT_OUT_ADVICE = "Convert images among them to PNG or JPEG, and put every image into the folder of its class."
 
 
 @dataclass(frozen=True)
@@ -145,3 +151,74 @@ def packaged_names(dataset: str) -> tuple[str, ...]:
     """The class names of `data/<dataset>.txt`, in label order."""
     path = resources.files("datasets_registry") / "data" / f"{dataset}.txt"
     return tuple(path.read_text(encoding="utf-8").splitlines())
+
+
+def left_out_advice(left_out: LeftOut) -> str:
+    """What to do about left-out files, with the packages that read known suffixes.
+
+    Example:
+        >>> left_out_advice({".heic files": ("a/1.heic",)})[:61]
+        'Run `pip install pillow-heif` to read the .heic files. Conver'
+    """
+    packages = {f"{suffix} files": (suffix, package) for suffix, package in PACKAGE_OF_SUFFIX.items()}
+    found = [packages[kind] for kind in left_out if kind in packages]
+    return "".join(f"Run `pip install {name}` to read the {end} files. " for end, name in found) + LEFT_OUT_ADVICE
+
+
+def group_by_suffix(paths: Iterable[str]) -> LeftOut:
+    """Paths grouped by suffix."""
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        suffix = PurePosixPath(path).suffix.lower()
+        groups[f"{suffix} files" if suffix else "files without suffix"].append(path)
+    return {kind: tuple(groups[kind]) for kind in sorted(groups)}
+
+
+def describe_left_out(left_out: LeftOut, most: int = 3) -> str:
+    """Number and first names of left-out files, by kind.
+
+    Example:
+        >>> describe_left_out({".heic files": ("a/1.heic", "a/2.heic"), ".txt files": ("b/x.txt",)}, most=1)
+        '2 .heic files (a/1.heic and 1 more), 1 .txt file (b/x.txt)'
+    """
+    texts = []
+    for kind, paths in left_out.items():
+        more = f" and {len(paths) - most} more" if len(paths) > most else ""
+        what = re.sub(r"\b(file|folder|image)s\b", r"\1", kind, count=1) if len(paths) == 1 else kind
+        texts.append(f"{len(paths)} {what} ({', '.join(paths[:most])}{more})")
+    return ", ".join(texts)
+
+
+def read_csv_rows(
+    path: Path, dataset: str, columns: tuple[str, ...], *, numbers: tuple[str, ...] = (), delimiter: str = ","
+) -> Iterator[dict[str, str]]:
+    """The rows of a table with a header, by column.
+
+    Raises DataError if the table cannot be read, a column is missing, a row ends early, or a value in a column of
+    `numbers` is not a number.
+    """
+    rows = csv.DictReader(read_lines(path, dataset), delimiter=delimiter)
+    where, again = f"{path} of dataset {dataset!r}", "Unpack the dataset's archive again."
+    needed = (*columns, *numbers)
+    if absent := [name for name in needed if name not in (rows.fieldnames or ())]:
+        raise DataError(f"{where} has no column {absent[0]!r}; it has {', '.join(rows.fieldnames or ())}. {again}")
+    for row in rows:
+        if bad := [name for name in needed if row[name] is None or (name in numbers and not row[name].isdecimal())]:
+            raise DataError(f"Line {rows.line_num} of {where} has {row[bad[0]]!r} as {bad[0]!r}. {again}")
+        yield row
+
+
+def read_lines(path: Path, dataset: str) -> list[str]:
+    """The non-empty lines of a text file. Raises DataError if it cannot be read."""
+    try:
+        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path} of dataset {dataset!r} cannot be read ({error}). It is part of the published archive; unpack it "
+            f"again."
+        ) from error
+
+
+def normalised_name(name: str) -> str:
+    """A name in lower case without anything but letters and digits, so that `Oxford-Pets` equals `oxford_pets`."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())

@@ -1,29 +1,34 @@
-"""Custom datasets in webdataset format: tar files whose members `KEY.jpg` and `KEY.cls` (or .txt, .json) form pairs."""
+"""Lists the images of a custom dataset that are inside other files: tar files of webdataset, and Hugging Face folders.
+
+In webdataset format, members `KEY.jpg` and `KEY.cls` (or .txt, .json) form pairs. A Hugging Face `datasets` folder is
+one that `save_to_disk` writes; it is read without the network.
+"""
 
 import json
 import re
 import tarfile
 from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from datasets_registry._custom.listing import (
+from datasets_registry._custom.listing_folders import (
     PART_NAMES,
     FoundImage,
     Listing,
     check_distinct,
     check_unicode,
     natural_sort_key,
-    printable,
+    parse_part,
+    printable_name,
 )
 from datasets_registry._errors import DataError
-from datasets_registry._readers.decode import OWN_IMAGES
-from datasets_registry._readers.files import EncodedImages
-from datasets_registry._readers.image_suffixes import by_suffix, image_suffixes
+from datasets_registry._readers.dataset_files import group_by_suffix
+from datasets_registry._readers.decode import OWN_IMAGES, image_suffixes
+from datasets_registry._readers.image_sources import EncodedImages
 
 LABEL_SUFFIXES = ("cls", "label", "txt", "json")
 """Members that may hold the label, in order of precedence; JSON has it under `label`, `class` or `cls`."""
-CLASS_NAMES = ("classnames.txt", "classes.txt")
+CLASS_NAME_FILES = ("classnames.txt", "classes.txt")
 """Files beside the tars that give the name of each numeric label, one line per class."""
 
 
@@ -62,7 +67,9 @@ def list_tars(root: Path) -> Listing:
     check_distinct((item.key for item in found), str(root))
     if not all(item.part for item in found):
         found = [FoundImage(item.key, item.label) for item in found]
-    return Listing(EncodedImages(root, partial(_read, root, members), OWN_IMAGES), tuple(found), by_suffix(others))
+    return Listing(
+        EncodedImages(root, partial(_read_member, root, members), OWN_IMAGES), tuple(found), group_by_suffix(others)
+    )
 
 
 def find_tars(root: Path) -> list[Path]:
@@ -70,7 +77,7 @@ def find_tars(root: Path) -> list[Path]:
     return sorted((*root.glob("*.tar"), *root.glob("*/*.tar")), key=lambda path: natural_sort_key(str(path)))
 
 
-def _read(root: Path, members: dict[str, _Member], key: str) -> bytes:
+def _read_member(root: Path, members: dict[str, _Member], key: str) -> bytes:
     if (member := members.get(key)) is None:
         raise DataError(f"No image {key!r} in the tar files of {root}. Add the dataset again if they changed.")
     shard = root / key.partition("!")[0]
@@ -114,7 +121,7 @@ def _image_members(shard: Path, _size: int, _mtime_ns: int) -> tuple[tuple[_Memb
                     assert content is not None, "a regular file has content"
                     labels.setdefault(stem, {})[suffix] = content.read()
                 else:
-                    others.append(printable(member.name))
+                    others.append(printable_name(member.name))
     except (tarfile.TarError, OSError, EOFError) as error:
         raise DataError(
             f"Tar file {shard} cannot be read ({error}). It is damaged or compressed; get it again or gunzip it."
@@ -144,7 +151,7 @@ def _label(contents: dict[str, bytes], where: str) -> str:
 
 
 def _class_names(root: Path) -> list[str]:
-    file = next((root / name for name in CLASS_NAMES if (root / name).is_file()), None)
+    file = next((root / name for name in CLASS_NAME_FILES if (root / name).is_file()), None)
     lines = file.read_text(encoding="utf-8").splitlines() if file else []
     return [line.strip() for line in lines if line.strip()]
 
@@ -153,3 +160,78 @@ def _part(name: str) -> str | None:
     """The part of a tar file, by the beginning of its folder's name or its own, as in `train-000001.tar`."""
     beginnings = {match[0] for piece in name.split("/") if (match := re.match(r"[^\W\d_]+", piece.lower()))}
     return next((PART_NAMES[word] for word in sorted(PART_NAMES, key=len, reverse=True) if word in beginnings), None)
+
+
+MARKER_FILES = ("dataset_dict.json", "state.json")
+"""Files that `save_to_disk` writes: the first for a dictionary of splits, the second for a single split."""
+
+
+def list_hub_folder(root: Path, *, image: str | None = None, label: str | None = None) -> Listing:
+    """All images of a folder, with keys `split/row`. Several splits are treated as a given split.
+
+    Args:
+        image: column of the images; None for the only column of that type.
+        label: column of the labels; None for the only class label, or the column `label`.
+
+    Raises:
+        DataError: `datasets` is not installed, the folder cannot be read, a column is ambiguous, a label is missing, or
+            a split has an unknown name.
+    """
+    try:
+        import datasets as hub
+    except ImportError:
+        raise DataError(
+            f"{root} is a Hugging Face dataset, and the package that reads it is not installed. "
+            f"Run `pip install 'clip-etl-bench[hf]'`."
+        ) from None
+    try:
+        loaded = hub.load_from_disk(str(root))
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(
+            f"{root} cannot be read as a Hugging Face dataset ({error}). Write it again with `save_to_disk`."
+        ) from error
+    several = isinstance(loaded, hub.DatasetDict)
+    tables = dict(loaded) if several else {"all": loaded}
+    features = next(iter(tables.values())).features
+    image = _column(root, features, image, "image", [n for n, f in features.items() if isinstance(f, hub.Image)])
+    class_labels = [n for n, f in features.items() if isinstance(f, hub.ClassLabel)]
+    label = _column(root, features, label, "label", class_labels or [n for n in ("label",) if n in features])
+    words = features[label].names if isinstance(features[label], hub.ClassLabel) else None
+
+    found: list[FoundImage] = []
+    for split, table in tables.items():
+        part = parse_part(split, f"Dataset {root}") if several else None
+        for row, value in enumerate(table[label]):
+            if value is None or (words is not None and value < 0):
+                raise DataError(f"Row {split}/{row} of {root} has no label. Remove it, or give it one.")
+            text = words[value] if words is not None else str(value)
+            found.append(FoundImage(f"{split}/{row}", check_unicode(text, str(root)), part))
+    undecoded = {split: table.cast_column(image, hub.Image(decode=False)) for split, table in tables.items()}
+    return Listing(EncodedImages(root, partial(_read_row, root, undecoded, image), OWN_IMAGES), tuple(found))
+
+
+def _read_row(root: Path, tables: dict[str, Any], column: str, key: str) -> bytes:
+    split, _, row = key.rpartition("/")
+    cell = tables[split][int(row)][column]
+    if cell["bytes"] is not None:
+        return bytes(cell["bytes"])
+    try:
+        return Path(cell["path"]).read_bytes()
+    except (OSError, TypeError) as error:
+        raise DataError(
+            f"Row {key} of {root} names the file {cell['path']!r}, which cannot be read ({error}). "
+            f"Save the dataset again with the images embedded."
+        ) from error
+
+
+def _column(root: Path, features: Any, named: str | None, what: str, candidates: list[str]) -> str:
+    if named is not None and named in features:
+        return named
+    if named is None and len(candidates) == 1:
+        return candidates[0]
+    if named is not None:
+        raise DataError(f"{root} has no column {named!r}; it has {', '.join(features)}.")
+    raise DataError(
+        f"{root} has {len(candidates)} columns that could be the {what}, of {', '.join(features)}. "
+        f"Name it with --{'path' if what == 'image' else what}-column."
+    )

@@ -1,22 +1,58 @@
-"""The files and folders of one dataset on this machine, as the layout rules use them. Reads no pixels."""
+"""One dataset on this machine as the rules read it, and the findings that they return. Reads no pixels."""
 
 import os
-import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 
-from datasets_registry._doctor.findings import fetch_command
 from datasets_registry._download.sources import DatasetSource
 from datasets_registry._errors import DataError
 from datasets_registry._readers.coop_split import read_coop_split
-from datasets_registry._readers.files import ImageFiles
-from datasets_registry._readers.image_suffixes import image_suffixes
+from datasets_registry._readers.decode import image_suffixes
+from datasets_registry._readers.image_sources import ImageFiles
 from datasets_registry._types import DatasetInfo
 
+
+class FindingLevel(StrEnum):
+    """`problem`: runs would fail or give wrong results. `note`: runs work, but the user should know."""
+
+    PROBLEM = "problem"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One finding, in one sentence.
+
+    Args:
+        code: its name in `etl-bench docs datasets`.
+        fix: the command that fixes it; empty if there is nothing to fix.
+        layout: whether it concerns the location of files, which does not matter if the reader finds them.
+    """
+
+    code: str
+    text: str
+    fix: str = ""
+    level: FindingLevel = FindingLevel.PROBLEM
+    layout: bool = False
+
+
+def quoted(*words: object) -> str:
+    """Words as one shell command."""
+    return shlex.join(str(word) for word in words)
+
+
+def fetch_command(name: str, *options: str, data_root: Path | None) -> str:
+    """The command that fetches a dataset."""
+    where = ("--data-root", data_root) if data_root is not None else ()
+    return quoted("etl-bench", "datasets", "fetch", name, *options, *where)
+
+
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".rar", ".7z")
-DEPTH = 4
+SEARCH_DEPTH = 4
 """Levels of folders below the dataset's folder that are searched."""
 SAMPLE_SIZE = 20
 """Number of missing images that are looked up in each candidate folder."""
@@ -78,7 +114,7 @@ class DatasetOnDisk:
     @cached_property
     def subfolders(self) -> list[Path]:
         """Folders below the dataset's folder, by depth."""
-        return list(folders_below(self.folder, DEPTH))
+        return list(folders_below(self.folder, SEARCH_DEPTH))
 
     def fetch_command(self, *options: str) -> str:
         """The command that fetches the dataset."""
@@ -88,11 +124,6 @@ class DatasetOnDisk:
         """Archives in these folders."""
         found = [path for place in places if place.is_dir() for path in sorted(place.iterdir())]
         return [path for path in found if path.name.lower().endswith(ARCHIVE_SUFFIXES) and path.is_file()]
-
-
-def normalised(name: str) -> str:
-    """A name in lower case without punctuation, so that `Oxford-Pets` and `oxford_pets` are equal."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def folders_below(top: Path, depth: int) -> Iterator[Path]:

@@ -17,12 +17,13 @@ from datasets_registry import (
     DatasetSplits,
     DrawRule,
     EvalProtocol,
+    TaskRequest,
     build_task,
     get_dataset,
     read_support_list,
     support_manifest,
 )
-from datasets_registry._draws.manifest import resolve
+from datasets_registry._draws.support_lists import resolve_support_list
 
 FEW_SHOT = {"protocol": EvalProtocol.FEW_SHOT, "shots": 2, "seed": 1}
 
@@ -50,7 +51,9 @@ def exported(toy, written) -> Callable[..., Path]:
     info, splits, _ = toy
 
     def export(**changes: object) -> Path:
-        return written(support_manifest(build_task(info, splits, draw=DrawRule.COOP, **FEW_SHOT)) | changes)
+        return written(
+            support_manifest(build_task(TaskRequest(info, splits, draw=DrawRule.COOP, **FEW_SHOT))) | changes
+        )
 
     return export
 
@@ -59,19 +62,21 @@ def test_a_written_list_gives_the_same_images_when_read(toy, exported):
     info, splits, _ = toy
     listed = read_support_list(exported())
     assert (listed.dataset, listed.shots, listed.seed) == ("toy", 2, 1)
-    drawn = build_task(info, splits, draw=DrawRule.COOP, **FEW_SHOT)
-    again = build_task(info, splits, draw=DrawRule.FILE, support_list=listed, **FEW_SHOT)
+    drawn = build_task(TaskRequest(info, splits, draw=DrawRule.COOP, **FEW_SHOT))
+    again = build_task(TaskRequest(info, splits, draw=DrawRule.FILE, support_list=listed, **FEW_SHOT))
     assert again.support.samples == drawn.support.samples
     assert again.validation.samples == drawn.validation.samples
     base = build_task(
-        info, splits, draw=DrawRule.FILE, support_list=listed, **FEW_SHOT | {"protocol": EvalProtocol.BASE_TO_NEW}
+        TaskRequest(
+            info, splits, draw=DrawRule.FILE, support_list=listed, **FEW_SHOT | {"protocol": EvalProtocol.BASE_TO_NEW}
+        )
     )
     assert base.support.samples == drawn.support.samples[:2]
 
 
 def test_the_manifest_has_digests_and_the_draw(toy):
     info, splits, _ = toy
-    task = build_task(info, splits, draw=DrawRule.COOP, **FEW_SHOT)
+    task = build_task(TaskRequest(info, splits, draw=DrawRule.COOP, **FEW_SHOT))
     content = support_manifest(task)
     assert content["fingerprint"] == task.fingerprint
     assert (content["draw"], content["class_names"]) == ("coop", ["big_owl", "cat"])
@@ -87,7 +92,7 @@ def test_json_lines_with_parent_folders_before_the_keys(toy, written):
     ]
     listed = read_support_list(written(rows, lines=True))
     assert (listed.dataset, listed.seed, listed.shots) == (None, None, 2)
-    assert [s.key for s in resolve(listed, info, splits).train] == [
+    assert [s.key for s in resolve_support_list(listed, info, splits).train] == [
         "class0/train_1.jpg",
         "class1/train_0.jpg",
         "class1/val_2.jpg",
@@ -125,7 +130,7 @@ def test_a_list_that_does_not_match_the_dataset_is_rejected(toy, written, change
     info, splits, _ = toy
     listed = read_support_list(written([{"path": "class1/train_0.jpg", "label": 1}, change], lines=True))
     with pytest.raises(DataError, match=message):
-        resolve(listed, info, splits)
+        resolve_support_list(listed, info, splits)
 
 
 def test_an_image_whose_content_changed_is_rejected(toy, exported):
@@ -133,19 +138,19 @@ def test_an_image_whose_content_changed_is_rejected(toy, exported):
     listed = read_support_list(exported())
     Image.new("RGB", (9, 9)).save(root / "toy_folder/pictures" / listed.train[0].path)
     with pytest.raises(DataError, match=r"its content differs. Get the same copy of the dataset, or draw again"):
-        resolve(listed, info, info.reader(root))
+        resolve_support_list(listed, info, info.reader(root))
 
 
 def test_a_list_of_another_dataset_is_rejected(toy, exported):
     info, splits, _ = toy
     with pytest.raises(DataError, match=r"is for dataset 'other', not 'toy'; run it with -d other"):
-        resolve(read_support_list(exported(dataset="other")), info, splits)
+        resolve_support_list(read_support_list(exported(dataset="other")), info, splits)
 
 
 def test_a_draw_and_a_list_go_together_only_as_file(toy, exported):
     info, splits, _ = toy
     with pytest.raises(DataError, match=r"Draw file and a support list do not go together; use --draw file:PATH"):
-        build_task(info, splits, draw=DrawRule.FILE, **FEW_SHOT)
+        build_task(TaskRequest(info, splits, draw=DrawRule.FILE, **FEW_SHOT))
 
 
 @pytest.mark.parametrize(
@@ -178,6 +183,8 @@ def test_published_lists_match_the_real_splits(shared_data: Path, written):
     """A real subset holds CoOp's seed-1 16-shot images of its classes, so the published list of them resolves."""
     info = get_dataset("caltech101")
     splits = info.reader(shared_data / "real")
-    task = build_task(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=4, seed=1, draw=DrawRule.COOP)
+    task = build_task(TaskRequest(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=4, seed=1, draw=DrawRule.COOP))
     rows = [{"path": f"caltech-101/101_ObjectCategories/{s.key}", "label": s.label} for s in task.support.samples]
-    assert resolve(read_support_list(written(rows, lines=True)), info, splits).train == task.support.samples
+    assert (
+        resolve_support_list(read_support_list(written(rows, lines=True)), info, splits).train == task.support.samples
+    )

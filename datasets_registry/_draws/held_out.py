@@ -1,0 +1,152 @@
+"""Images that are held out: the parts of a dataset without published lists, folds, and one image of each class.
+
+All choices are by a hash of the images' keys or by their order, so they are the same on every machine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from datasets_registry._draws.few_shot_draws import keyed_rank, samples_by_label
+from datasets_registry._errors import DataError, ShotsError, some
+from datasets_registry._types import DatasetSplits, Sample
+
+SHARES = (0.5, 0.2)
+"""Shares of train and val in each class, as in CoOp's own random splits; the rest is test."""
+_TEXT = re.compile(r"fold=(\d+)/(\d+),repeat=(\d+),most=(\d+)")
+
+
+def split_by_hash(samples: Sequence[Sample], dataset: str) -> tuple[tuple[Sample, ...], ...]:
+    """Train, val and test: 50, 20 and 30 % of each class, in list order.
+
+    The images with the lowest hash of (dataset, key) are train. The split depends neither on the file system nor on
+    other classes.
+    """
+    parts: dict[str, int] = {}
+    for members in samples_by_label(samples).values():
+        ordered = sorted(members, key=lambda sample: keyed_rank(dataset, "part", sample.key))
+        n_train, n_val = (round(share * len(ordered)) for share in SHARES)
+        parts |= {s.key: 0 if i < n_train else 1 if i < n_train + n_val else 2 for i, s in enumerate(ordered)}
+    return tuple(tuple(sample for sample in samples if parts[sample.key] == part) for part in range(3))
+
+
+def hold_out_validation(
+    samples: Sequence[Sample], dataset: str, groups: int, group_of: Callable[[str], str] = lambda key: key
+) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+    """Splits an official training list into train and val, in list order: `groups` groups of each class are val.
+
+    Args:
+        groups: number of held-out groups per class.
+        group_of: the group of a key; images of one group, such as frames of one video, stay together. Default: every
+            image is a group.
+    """
+    held: set[tuple[int, str]] = set()
+    for label, members in samples_by_label(samples).items():
+        names = sorted({group_of(sample.key) for sample in members}, key=lambda name: keyed_rank(dataset, "val", name))
+        held |= {(label, name) for name in names[:groups]}
+    is_val = [(sample.label, group_of(sample.key)) in held for sample in samples]
+    train = tuple(sample for sample, held_out in zip(samples, is_val, strict=True) if not held_out)
+    return train, tuple(sample for sample, held_out in zip(samples, is_val, strict=True) if held_out)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One held-out fold of the training part, of one repetition of cross-fitting.
+
+    Args:
+        index: the held-out fold, from 1.
+        of: number of folds.
+        repeat: the repetition, from 1; each divides the images differently.
+        most: largest number of labelled images per class; every repetition uses the same images.
+
+    Example:
+        >>> str(Fold(2, 4, 1, 48))
+        'fold=2/4,repeat=1,most=48'
+        >>> Fold.parse("fold=2/4,repeat=1,most=48") == Fold(2, 4, 1, 48)
+        True
+    """
+
+    index: int
+    of: int
+    repeat: int
+    most: int
+
+    def __str__(self) -> str:
+        return f"fold={self.index}/{self.of},repeat={self.repeat},most={self.most}"
+
+    @classmethod
+    def parse(cls, text: str) -> Fold:
+        """The fold in the text of a spec; raises DataError for any other text."""
+        found = _TEXT.fullmatch(text)
+        fold = cls(*map(int, found.groups())) if found else None
+        if fold is None or not 1 <= fold.index <= fold.of or fold.of < 2 or fold.repeat < 1 or fold.most < 2:
+            raise DataError(f"Fold {text!r} is not understood; write it as fold=1/4,repeat=1,most=48.")
+        return fold
+
+
+def hold_out_fold(splits: DatasetSplits, fold: Fold, *, dataset: str) -> DatasetSplits:
+    """The dataset with a fold of its training part as the test part; its own test part is not used.
+
+    The images of a class are ordered by a hash and assigned to the folds in turn. The validation part is unchanged.
+    Raises DataError if a class has fewer than two training images.
+    """
+    chosen = labelled_images(splits, fold.most, dataset=dataset)
+    held: set[str] = set()
+    for label, samples in samples_by_label(chosen).items():
+        stem = (dataset, "fold", splits.class_names[label], str(fold.repeat))
+        ordered = sorted(samples, key=lambda sample: keyed_rank(*stem, sample.key))
+        # the start depends on the label, so that small classes are not all in the first folds
+        held |= {s.key for i, s in enumerate(ordered) if (i + label) % fold.of == fold.index - 1}
+    train = tuple(sample for sample in chosen if sample.key not in held)
+    return replace(splits, train=train, test=tuple(sample for sample in chosen if sample.key in held))
+
+
+def labelled_images(splits: DatasetSplits, most: int, *, dataset: str) -> tuple[Sample, ...]:
+    """At most `most` training images of every class, in list order; DataError if a class has fewer than two."""
+    sizes = Counter(sample.label for sample in splits.train)
+    if few := [name for label, name in enumerate(splits.class_names) if sizes[label] < 2]:
+        raise DataError(
+            f"Dataset {dataset!r} has fewer than two training images of class {few[0]!r} ({len(few)} such), so none "
+            f"can be held out. Label more images of it, or leave the class out."
+        )
+    kept: set[str] = set()
+    for label, samples in samples_by_label(splits.train).items():
+        stem = (dataset, "labelled", splits.class_names[label])
+        kept |= {s.key for s in sorted(samples, key=lambda sample: keyed_rank(*stem, sample.key))[:most]}
+    return tuple(sample for sample in splits.train if sample.key in kept)
+
+
+def shots_within_folds(splits: DatasetSplits, of: int, most: int) -> int:
+    """Number of training images that every class has, whichever fold is held out."""
+    sizes = Counter(sample.label for sample in splits.train)
+    used = [min(sizes[label], most) for label in range(len(splits.class_names))]
+    return min(n - -(-n // of) for n in used)
+
+
+def hold_one_image_out(
+    samples: Sequence[Sample], class_names: Sequence[str]
+) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+    """The training images, and the held-out last image of each class, in the order of the support set.
+
+    Labels are positions in `class_names`. Raises ShotsError if a class has a single image.
+
+    Example:
+        >>> samples = [Sample("a", 0), Sample("b", 0), Sample("c", 1), Sample("d", 1)]
+        >>> kept, held = hold_one_image_out(samples, ["cat", "dog"])
+        >>> [sample.key for sample in kept], [sample.key for sample in held]
+        (['a', 'c'], ['b', 'd'])
+    """
+    last = {sample.label: place for place, sample in enumerate(samples)}
+    single = [label for label in last if sum(sample.label == label for sample in samples) < 2]
+    if single:
+        names = some([class_names[label] for label in single], most=5)
+        raise ShotsError(
+            f"--selection hoso holds one image of each class out of the support set, and {len(single)} of "
+            f"{len(class_names)} classes have a single image: {names}. Use 2 shots or more, or another --selection."
+        )
+    held = set(last.values())
+    kept = tuple(sample for place, sample in enumerate(samples) if place not in held)
+    return kept, tuple(samples[place] for place in sorted(held))

@@ -1,0 +1,105 @@
+"""Held-out images: parts by hash, folds of the training part, and one image of each class."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from datasets_registry import (
+    DataError,
+    DatasetSplits,
+    DrawRule,
+    EvalProtocol,
+    Fold,
+    Sample,
+    ShotsError,
+    TaskRequest,
+    build_task,
+    get_dataset,
+    hold_out_validation,
+    labelled_images,
+    shots_within_folds,
+    split_by_hash,
+)
+
+INFO = get_dataset("spectrum_basic")
+SPLITS = INFO.reader(None)
+
+
+def task(fold: Fold | None, shots: int = 2):
+    return build_task(
+        TaskRequest(INFO, SPLITS, protocol=EvalProtocol.FEW_SHOT, shots=shots, seed=1, draw=DrawRule.COOP, fold=fold)
+    )
+
+
+def test_every_labelled_image_is_held_out_once_and_never_trained_on() -> None:
+    held = []
+    for index in range(1, 5):
+        found = task(Fold(index, 4, 1, 48))
+        keys = {sample.key for sample in found.eval("all").samples}
+        assert not keys & {sample.key for sample in found.support.samples}
+        held += keys
+    assert sorted(held) == sorted(sample.key for sample in SPLITS.train)
+    assert not set(held) & {sample.key for sample in SPLITS.test}
+
+
+def test_repetitions_divide_the_same_images_differently() -> None:
+    first, second = (task(Fold(1, 4, repeat, 10)).eval("all").samples for repeat in (1, 2))
+    assert set(first) != set(second)
+    used = {sample.key for sample in labelled_images(SPLITS, 10, dataset=INFO.name)}
+    assert {sample.key for sample in (*first, *second)} <= used
+    assert len(used) == 10 * len(SPLITS.class_names)
+
+
+def test_a_task_without_a_fold_keeps_its_fingerprint() -> None:
+    assert task(None).fingerprint != task(Fold(1, 4, 1, 48)).fingerprint
+    assert len({task(Fold(i, 4, 1, 48)).fingerprint for i in range(1, 5)}) == 4
+
+
+def test_shots_within_folds_are_always_available() -> None:
+    shots = shots_within_folds(SPLITS, 4, 10)
+    assert shots == 7
+    for index in range(1, 5):
+        assert len(task(Fold(index, 4, 1, 10), shots).support) == shots * len(SPLITS.class_names)
+
+
+def test_a_class_with_one_image_cannot_be_divided() -> None:
+    few = DatasetSplits(SPLITS.images, ("a", "b"), (Sample("x", 0), Sample("y", 0), Sample("z", 1)), (), ())
+    with pytest.raises(DataError, match=r"fewer than two training images of class 'b' \(1 such\)"):
+        labelled_images(few, 10, dataset="toy")
+
+
+@pytest.mark.parametrize("text", ["", "1/4", "fold=5/4,repeat=1,most=48", "fold=1/1,repeat=1,most=48"])
+def test_a_fold_that_is_not_understood_is_refused(text: str) -> None:
+    with pytest.raises(DataError, match="write it as fold=1/4,repeat=1,most=48"):
+        Fold.parse(text)
+
+
+def test_the_last_shot_of_each_class_selects_instead_of_the_validation_images() -> None:
+    plain = TaskRequest(INFO, SPLITS, EvalProtocol.FEW_SHOT, shots=3, seed=1, draw=DrawRule.COOP)
+    whole, held = (build_task(request) for request in (plain, replace(plain, held_out_shot=True)))
+    last = {sample.label: sample for sample in whole.support.samples}
+    assert held.validation.samples == tuple(last[label] for label in dict.fromkeys(whole.support.labels))
+    assert held.support.samples == tuple(s for s in whole.support.samples if s != last[s.label])
+    with pytest.raises(ShotsError, match="24 of 24 classes have a single image: red_circle, "):
+        build_task(replace(plain, shots=1, held_out_shot=True))
+
+
+def test_shares_do_not_depend_on_list_order_and_give_the_stated_numbers() -> None:
+    aid = (360, 310, 220, 400, 360, 260, 240, 350, 410, 300, 370, 250, 390, 280, 290, 340, 350, 390, 370, 420, 380, 260,
+           290, 410, 300, 300, 330, 290, 360, 420)  # fmt: skip
+    for name, sizes in {"aid": aid, "patternnet": (800,) * 38}.items():
+        samples = [Sample(f"{label}/{i}", label) for label, n in enumerate(sizes) for i in range(n)]
+        parts = split_by_hash(samples, name)
+        assert [len(part) for part in parts] == [get_dataset(name).expected[part] for part in ("train", "val", "test")]
+        assert list(map(set, split_by_hash(samples[::-1], name))) == list(map(set, parts))
+
+
+def test_held_out_groups_are_as_many_in_each_class() -> None:
+    samples = [Sample(f"{label}/{i}", label) for label in range(200) for i in range(30 if label < 194 else 29)]
+    train, val = hold_out_validation(samples, "cub", groups=6)
+    assert (len(train), len(val)) == (get_dataset("cub").expected["train"], get_dataset("cub").expected["val"])
+    assert set(Counter(sample.label for sample in val).values()) == {6}
+    assert set(train) | set(val) == set(samples)
