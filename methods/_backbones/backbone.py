@@ -19,6 +19,7 @@ from datasets_registry import BenchError, ClassSet
 from methods._backbones.backbone_spec import BackboneSpec
 from methods._backbones.precision import Precision
 from methods._backbones.preprocessing import OPENAI_PREPROCESSING, Preprocessing
+from methods._base.method_info import BackboneSizes
 from methods._base.transfer import on_device
 from methods._text.hub_tokenizers import HubTokenizer, hub_tokenizer
 from methods._text.prompt_embeddings import TextPrompts, TokenizedTexts, frozen_prompts
@@ -198,6 +199,18 @@ class Backbone:
     def vision_depth(self) -> int:
         """Number of blocks of the image tower; 0 for a ResNet."""
         return self.image_tower.depth
+
+    @cached_property
+    def sizes(self) -> BackboneSizes:
+        """The sizes above as plain numbers."""
+        return BackboneSizes(
+            embed_dim=self.embed_dim,
+            text_width=self.text_width,
+            text_blocks=self.text_depth,
+            image_width=self.vision_width,
+            image_blocks=self.vision_depth,
+            image_parameters=self.image_parameters,
+        )
 
     @property
     def text_blocks(self) -> Sequence[BlockView]:
