@@ -23,22 +23,32 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet
-from methods import Batch, Classifier, Family, Needs, SupportView, register_method
+from methods import (
+    AdapterConfig,
+    Batch,
+    Classifier,
+    ComposedMethod,
+    Family,
+    MethodInfo,
+    Needs,
+    Parts,
+    Sizes,
+    SupportView,
+    TextContext,
+    VisualPrompts,
+    register_method,
+)
 from methods._base.recipe import for_transfer
-from methods._parts.adapters import AdapterKind
 from methods._parts.adaptive_ensemble import Blend, class_distances, ensemble_weight
 from methods._parts.apex_recipe import APEX_CITATION, APEX_RECIPES, TRANSFER_DEPTH
-from methods._parts.composed_method import ComposedMethod, composed_info
 from methods._parts.context_initialisation import WordedContextConfig
-from methods._parts.learned_prompts import VisualPrompts
-from methods._parts.part_declarations import adapter, text_context, visual_prompts
 from methods._text.templates import GENERIC60, GENERIC_TEMPLATE
 
 ORACLE_GRID = tuple(i / 10 for i in range(11))
 """Fixed weights that the oracle chooses from: the grid of the paper's Table 13."""
 
 
-class APEXConfig(WordedContextConfig):
+class APEXConfig(WordedContextConfig, AdapterConfig):
     """Settings of APEX. The defaults are those of the published numbers, but with a clean reference tower."""
 
     n_visual: int = Field(2, ge=1, description="visual tokens per block; 2, paper appendix A")
@@ -50,10 +60,6 @@ class APEXConfig(WordedContextConfig):
     template: Literal["learned", "generic", "dataset", "ensemble60"] = Field(
         "learned", description="text input: two learned tokens, or frozen texts instead (Table 8)"
     )
-    adapter: AdapterKind = Field(
-        "linear", description="text adapter: linear from the identity, low_rank, bottleneck (Fig 10)"
-    )
-    rank: int = Field(64, ge=1, description="inner width of a low_rank or bottleneck adapter")
     ensemble: Literal["none", "text", "visual", "both"] = Field("both", description="which side is blended (Table 7)")
     ensemble_weight: Literal["adaptive", "fixed", "oracle"] = Field(
         "adaptive",
@@ -72,18 +78,17 @@ class APEXConfig(WordedContextConfig):
         "clean", description="pretrained image tower: clean, or with untrained prompts as the official code has it"
     )
 
+    def parameter_count(self, sizes: Sizes) -> int:
+        visual = self.n_visual * sizes.image_width * (self.visual_depth or sizes.image_blocks)
+        text = self.n_text * sizes.text_width * (self.text_depth or sizes.text_blocks)
+        return visual + (text if self.template == "learned" else 0) + super().parameter_count(sizes)
+
 
 @register_method
 class APEX(ComposedMethod[APEXConfig]):
     """Visual prompts + text prompt + text adapter; an adaptive ensemble with the pretrained model at inference."""
 
-    parts = (
-        visual_prompts(),
-        text_context(when="template == 'learned'"),
-        adapter("text"),
-    )
-    info = composed_info(
-        parts,
+    info = MethodInfo(
         name="apex",
         title="APEX",
         family=Family.ENSEMBLE,
@@ -91,9 +96,21 @@ class APEX(ComposedMethod[APEXConfig]):
         citation=APEX_CITATION,
         config=APEXConfig,
         needs=frozenset({Needs.FEATURES, Needs.PIXELS}),
+        open_vocabulary=True,
+        learns_text=True,
+        vision_transformer=True,
+        prompt_depths={"visual_depth": "image", "text_depth": "text"},
         recipes=APEX_RECIPES,
         config_by_protocol=for_transfer({"visual_depth": TRANSFER_DEPTH}),
     )
+
+    def make_parts(self) -> Parts:
+        c, b, g = self.config, self.backbone, self.generator
+        return Parts(
+            visual_prompts=VisualPrompts(c.n_visual, c.visual_depth, b, g),
+            text_context=TextContext(c.n_text, c.text_depth, c.ctx_init, b, g) if c.template == "learned" else None,
+            text_adapter=c.make_adapter(b, g),
+        )
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)

@@ -43,7 +43,6 @@ class CLAP(PrototypeMethod[CLAPConfig]):
         citation=CLAP_PAPER,
         config=CLAPConfig,
         open_vocabulary=False,
-        parameter_formula="n_classes * embed_dim",
         recipes={EvalProtocol.FEW_SHOT: POOLED_VIEWS_RECIPE},
         starts_as_zero_shot={},
         stackable=True,

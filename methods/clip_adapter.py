@@ -8,7 +8,17 @@ unnormalised feature of the image side only.
 from pydantic import Field
 
 from datasets_registry import EvalProtocol
-from methods import ComposedMethod, Family, MethodConfig, Recipe, bottleneck, composed_info, register_method
+from methods import (
+    BottleneckAdapter,
+    ComposedMethod,
+    Family,
+    MethodConfig,
+    MethodInfo,
+    Parts,
+    Recipe,
+    Sizes,
+    register_method,
+)
 
 
 class CLIPAdapterConfig(MethodConfig):
@@ -16,6 +26,9 @@ class CLIPAdapterConfig(MethodConfig):
 
     ratio: float = Field(0.2, ge=0, le=1, description="share of the adapter's output; 0.2 in the released file")
     reduction: int = Field(4, ge=1, description="hidden width is the feature's divided by this; 4 in the released file")
+
+    def parameter_count(self, sizes: Sizes) -> int:
+        return 2 * sizes.embed_dim * (sizes.embed_dim // self.reduction)
 
 
 SOURCE = "released clip_adapter.py reuses CoOp's Dassl settings (no config of its own was released)"
@@ -26,9 +39,7 @@ RECIPE = Recipe(source=SOURCE, epochs=200, epochs_by_shots={1: 50, 2: 100, 4: 10
 class CLIPAdapter(ComposedMethod[CLIPAdapterConfig]):
     """`cos(r A(f) + (1 - r) f, text)` with frozen class texts of the dataset's template."""
 
-    parts = (bottleneck("visual", ratio="ratio"),)
-    info = composed_info(
-        parts,
+    info = MethodInfo(
         name="clip_adapter",
         title="CLIP-Adapter",
         family=Family.FEATURE_ADAPTER,
@@ -40,6 +51,11 @@ class CLIPAdapter(ComposedMethod[CLIPAdapterConfig]):
   year = {2024}
 }""",
         config=CLIPAdapterConfig,
+        open_vocabulary=True,
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
         stackable=True,
     )
+
+    def make_parts(self) -> Parts:
+        c, dim = self.config, self.backbone.embed_dim
+        return Parts(visual_adapter=BottleneckAdapter(dim, dim // c.reduction, c.ratio, self.generator))

@@ -11,7 +11,17 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Backbone, Batch, Recipe, SupportView, TowerUse, TwoTowerMethod, frozen_prompts, register_method
+from methods import (
+    Backbone,
+    Batch,
+    Recipe,
+    Sizes,
+    SupportView,
+    TowerUse,
+    TwoTowerMethod,
+    frozen_prompts,
+    register_method,
+)
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._text.templates import KGCOOP_WORDING
 from methods._towers.image_encoder import image_views, outer_norms
@@ -24,6 +34,9 @@ class CLIPFitConfig(MethodConfig):
     weight: float = Field(
         8.0, ge=0, description="weight of the distance to frozen texts; 8 base-to-new, 2 few-shot (DTD and SUN397: 8)"
     )
+
+    def parameter_count(self, sizes: Sizes) -> int:
+        return sizes.text_width * sizes.text_blocks + 4 * sizes.image_width * (sizes.image_blocks + 1)
 
 
 class BiasesAndNorms(nn.Module):
@@ -62,7 +75,6 @@ class CLIPFit(TwoTowerMethod[CLIPFitConfig]):
         learns_text=True,
         vision_transformer=True,
         tower_use=frozenset({TowerUse.IMAGE_BLOCKS}),
-        parameter_formula="text_width * text_blocks + 4 * image_width * (image_blocks + 1)",
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
         config_by_protocol={EvalProtocol.FEW_SHOT: {"weight": 2.0}},
         starts_as_zero_shot={},

@@ -22,6 +22,7 @@ from methods import (
     Backbone,
     Batch,
     Classifier,
+    Sizes,
     SupportView,
     TowerUse,
     TwoTowerMethod,
@@ -125,6 +126,11 @@ class CLIPLoRAConfig(MethodConfig):
     )
     logit_scale: float | None = Field(None, gt=0, description="None: the backbone's own; the official code fixes 100")
 
+    def parameter_count(self, sizes: Sizes) -> int:
+        text = sizes.text_width * sizes.text_blocks * (self.encoder != "vision")
+        image = sizes.image_width * sizes.image_blocks * (self.encoder != "text")
+        return 2 * self.rank * len(set(self.targets)) * (text + image)
+
 
 class LowRankChanges(nn.Module):
     """The low-rank changes of both towers."""
@@ -172,10 +178,6 @@ class CLIPLoRA(TwoTowerMethod[CLIPLoRAConfig]):
         learns_text=True,
         vision_transformer=True,
         tower_use=frozenset({TowerUse.IMAGE_BLOCKS}),
-        parameter_formula=(
-            "2 * rank * len(set(targets)) * (text_width * text_blocks * (encoder != 'vision')"
-            " + image_width * image_blocks * (encoder != 'text'))"
-        ),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
         starts_as_zero_shot={},
     )

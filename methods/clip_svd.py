@@ -33,6 +33,7 @@ from methods import (
     Batch,
     Classifier,
     Recipe,
+    Sizes,
     SupportView,
     TowerUse,
     TwoTowerMethod,
@@ -50,6 +51,9 @@ class CLIPSVDConfig(MethodConfig):
     """The scale of the logits."""
 
     logit_scale: float | None = Field(None, gt=0, description="None: the backbone's own; the official code fixes 100")
+
+    def parameter_count(self, sizes: Sizes) -> int:
+        return 6 * (sizes.text_width * sizes.text_blocks + sizes.image_width * sizes.image_blocks)
 
 
 class SingularValues(nn.Module):
@@ -172,7 +176,6 @@ class CLIPSVD(TwoTowerMethod[CLIPSVDConfig]):
         learns_text=True,
         vision_transformer=True,
         tower_use=frozenset({TowerUse.IMAGE_BLOCKS}),
-        parameter_formula="6 * (text_width * text_blocks + image_width * image_blocks)",
         recipes={EvalProtocol.FEW_SHOT: FEW_SHOT, EvalProtocol.BASE_TO_NEW: BASE_TO_NEW} | for_transfer(FEW_SHOT),
         starts_as_zero_shot={},
     )

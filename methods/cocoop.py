@@ -13,7 +13,17 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Classifier, Context, Recipe, SupportView, TextPrompts, TrainableMethod, register_method
+from methods import (
+    Batch,
+    Classifier,
+    Context,
+    Recipe,
+    Sizes,
+    SupportView,
+    TextPrompts,
+    TrainableMethod,
+    register_method,
+)
 from methods._base.method_info import Family, MethodConfig, MethodInfo
 from methods._parts.context_initialisation import check_words, initial_context, word_count
 from methods._parts.parameter_initialisation import linear_layer
@@ -32,6 +42,10 @@ class CoCoOpConfig(MethodConfig):
     def length(self) -> int:
         """Context vectors in effect."""
         return word_count(self.ctx_init) if self.ctx_init else self.n_ctx
+
+    def parameter_count(self, sizes: Sizes) -> int:
+        hidden = sizes.embed_dim // self.reduction
+        return self.length * sizes.text_width + hidden * (sizes.embed_dim + 1 + sizes.text_width) + sizes.text_width
 
 
 RECIPE = Recipe(
@@ -76,7 +90,6 @@ class CoCoOp(TrainableMethod[CoCoOpConfig]):
         config=CoCoOpConfig,
         open_vocabulary=True,
         learns_text=True,
-        parameter_formula="length * text_width + (embed_dim // reduction) * (embed_dim + 1 + text_width) + text_width",
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
     )
 

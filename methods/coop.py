@@ -10,7 +10,7 @@ from __future__ import annotations
 from pydantic import Field, field_validator, model_validator
 
 from datasets_registry import EvalProtocol
-from methods import Context, Family, MethodConfig, MethodInfo, Recipe, SupportView, register_method
+from methods import Context, Family, MethodConfig, MethodInfo, Recipe, Sizes, SupportView, register_method
 from methods._parts.context_initialisation import check_words, initial_context, word_count
 from methods._parts.learned_prompts import ContextMethod
 from methods._text.prompt_embeddings import Position
@@ -42,6 +42,9 @@ class CoOpConfig(MethodConfig):
         """Number of context vectors: one for each word of `ctx_init`, else `n_ctx`."""
         return word_count(self.ctx_init) if self.ctx_init else self.n_ctx
 
+    def parameter_count(self, sizes: Sizes) -> int:
+        return self.length * sizes.text_width * (sizes.n_classes if self.class_specific else 1)
+
 
 RECIPE = Recipe(
     source="CoOp configs/trainers/CoOp/{vit_b16,vit_b16_ep50}.yaml; weight decay: Dassl's default",
@@ -68,7 +71,6 @@ class CoOp(ContextMethod[CoOpConfig]):
         config=CoOpConfig,
         open_vocabulary=True,
         learns_text=True,
-        parameter_formula="length * text_width * (n_classes if class_specific else 1)",
         recipes={
             EvalProtocol.FEW_SHOT: RECIPE,
             EvalProtocol.BASE_TO_NEW: Recipe(

@@ -22,10 +22,23 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import EvalProtocol
-from methods import Batch, Family, Needs, Recipe, SupportView, cosine_logits, register_method
-from methods._parts.composed_method import ComposedMethod, composed_info
+from methods import (
+    Batch,
+    BottleneckAdapter,
+    ComposedMethod,
+    Coupling,
+    Family,
+    MethodInfo,
+    Needs,
+    Parts,
+    Recipe,
+    Sizes,
+    SupportView,
+    TextContext,
+    cosine_logits,
+    register_method,
+)
 from methods._parts.context_initialisation import WordedContextConfig
-from methods._parts.part_declarations import bottleneck, coupling, text_context
 from methods._text.templates import KGCOOP_WORDING
 
 
@@ -39,8 +52,12 @@ class CoPromptConfig(WordedContextConfig):
     image_ratio: float = Field(0.1, ge=0, le=1, description="share of the image adapter's output; 0.1, in the code")
     weight: float = Field(1.0, ge=0, description="weight of consistency; 1, CoPrompt configs (by dataset: 0.1 to 8)")
 
+    def parameter_count(self, sizes: Sizes) -> int:
+        prompted = min(self.depth, sizes.text_blocks, sizes.image_blocks)
+        prompts = prompted * (self.n_ctx * sizes.text_width + (sizes.text_width + 1) * sizes.image_width)
+        return prompts + 4 * sizes.embed_dim * (sizes.embed_dim // self.reduction)
 
-DEPTH = "min(depth, text_blocks, image_blocks)"
+
 RECIPE = Recipe(
     source="CoPrompt configs/trainers/vit_b16_c2_ep5_batch4_2ctx_randaug.yaml, 8 epochs in spite of its name "
     "(Food: 5); printed for base-to-new, reused for few-shot",
@@ -54,14 +71,7 @@ RECIPE = Recipe(
 class CoPrompt(ComposedMethod[CoPromptConfig]):
     """Cross-entropy of coupled prompts with adapters, plus the distance to the frozen model on another view."""
 
-    parts = (
-        text_context("n_ctx", DEPTH),
-        coupling(DEPTH),
-        bottleneck("text", ratio="text_ratio"),
-        bottleneck("visual", ratio="image_ratio"),
-    )
-    info = composed_info(
-        parts,
+    info = MethodInfo(
         name="coprompt",
         title="CoPrompt",
         family=Family.MULTIMODAL_PROMPT,
@@ -74,9 +84,22 @@ class CoPrompt(ComposedMethod[CoPromptConfig]):
 }""",
         config=CoPromptConfig,
         needs=frozenset({Needs.PIXELS, Needs.OTHER_VIEW}),
+        open_vocabulary=True,
+        learns_text=True,
+        vision_transformer=True,
         class_text_teacher=True,
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
     )
+
+    def make_parts(self) -> Parts:
+        c, b, g = self.config, self.backbone, self.generator
+        depth, dim, hidden = min(c.depth, b.text_depth, b.vision_depth), b.embed_dim, b.embed_dim // c.reduction
+        return Parts(
+            text_context=TextContext(c.n_ctx, depth, c.ctx_init, b, g),
+            coupling=Coupling(depth, b, g),
+            text_adapter=BottleneckAdapter(dim, hidden, c.text_ratio, g),
+            visual_adapter=BottleneckAdapter(dim, hidden, c.image_ratio, g),
+        )
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)

@@ -18,11 +18,21 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Family, MethodInfo, Optimizer, Recipe, Schedule, Snapshots, TrainableMethod, register_method
+from methods import (
+    BottleneckAdapter,
+    Family,
+    MethodInfo,
+    Optimizer,
+    Recipe,
+    Schedule,
+    Sizes,
+    Snapshots,
+    TrainableMethod,
+    register_method,
+)
 from methods._base.batch import Batch, Classifier, SupportView
 from methods._base.stack import cross_entropy, dot_rows, each_run
 from methods._base.transfer import on_device
-from methods._parts.adapters import BottleneckAdapter
 from methods._parts.feature_space import TextConfig, logits_accuracy, template_features
 from methods._parts.parameter_initialisation import linear_uniform
 
@@ -47,6 +57,10 @@ class CrossModalConfig(TextConfig):
     logit_scale: float | None = Field(
         None, gt=0, description="factor on the logits; null: the backbone's, 100 for OpenAI's (fixed in the official)"
     )
+
+    def parameter_count(self, sizes: Sizes) -> int:
+        bottleneck = 2 * sizes.embed_dim * (sizes.embed_dim // self.reduction)
+        return sizes.n_classes * sizes.embed_dim + (bottleneck if self.head == "adapter" else 0)
 
 
 RECIPE = Recipe(
@@ -95,7 +109,6 @@ class CrossModal(TrainableMethod[CrossModalConfig]):
 }""",
         config=CrossModalConfig,
         open_vocabulary=False,
-        parameter_formula="n_classes * embed_dim + (head == 'adapter') * 2 * embed_dim * (embed_dim // reduction)",
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
         starts_as_zero_shot={"init": "zero_shot", "head": "linear"},
         stackable=True,

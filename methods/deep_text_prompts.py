@@ -7,10 +7,9 @@ analysis in the APEX paper calls it text prompt tuning.
 from pydantic import Field
 
 from datasets_registry import EvalProtocol
-from methods import ComposedMethod, Family, Recipe, composed_info, register_method
+from methods import ComposedMethod, Family, MethodInfo, Parts, Recipe, Sizes, TextContext, register_method
 from methods._parts.citations import MAPLE_PAPER
 from methods._parts.context_initialisation import WordedContextConfig
-from methods._parts.part_declarations import text_context
 
 
 class DeepTextPromptsConfig(WordedContextConfig):
@@ -19,6 +18,9 @@ class DeepTextPromptsConfig(WordedContextConfig):
     n_text: int = Field(4, ge=1, le=70, description="text tokens per block; 4, MaPLe repository (language-only)")
     depth: int = Field(0, ge=0, description="prompted blocks, 0 = every one (12 of 12 published)")
     worded_init: bool = Field(True, description="start the input context at `ctx_init`, if it has enough words")
+
+    def parameter_count(self, sizes: Sizes) -> int:
+        return self.n_text * sizes.text_width * (self.depth or sizes.text_blocks)
 
 
 RECIPE = Recipe(
@@ -33,14 +35,20 @@ RECIPE = Recipe(
 class DeepTextPrompts(ComposedMethod[DeepTextPromptsConfig]):
     """Cross-entropy on `scale * cos(frozen image, prompted text)`."""
 
-    parts = (text_context(depth="depth", words="ctx_init if worded_init else ''"),)
-    info = composed_info(
-        parts,
+    info = MethodInfo(
         name="deep_text_prompts",
         title="Deep text prompts",
         family=Family.TEXT_PROMPT,
         summary="Learned tokens before every block of the text tower; images stay frozen.",
         citation=MAPLE_PAPER,
         config=DeepTextPromptsConfig,
+        open_vocabulary=True,
+        learns_text=True,
+        prompt_depths={"depth": "text"},
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
     )
+
+    def make_parts(self) -> Parts:
+        c = self.config
+        words = c.ctx_init if c.worded_init else ""
+        return Parts(text_context=TextContext(c.n_text, c.depth, words, self.backbone, self.generator))

@@ -22,7 +22,18 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet
-from methods import Family, Method, MethodInfo, Optimizer, Recipe, TrainableMethod, TwoTowerMethod, register_method
+from methods import (
+    Family,
+    Method,
+    MethodConfig,
+    MethodInfo,
+    Optimizer,
+    Recipe,
+    Sizes,
+    TrainableMethod,
+    TwoTowerMethod,
+    register_method,
+)
 from methods._base.batch import Batch, Classifier, SupportView
 from methods._base.wrapper import register_wrapper, wrapped_info
 from methods._parts.parameter_initialisation import linear_layer
@@ -132,6 +143,14 @@ def recipe_on(host: Recipe, title: str) -> Recipe:
     )
 
 
+class HeadConfig(MethodConfig):
+    """Mixin before a host's settings: counts the head, too."""
+
+    def parameter_count(self, sizes: Sizes) -> int:
+        head = 4 * sizes.embed_dim + sizes.n_classes * (sizes.embed_dim + 1)
+        return super().parameter_count(sizes) + head
+
+
 def info_on(host: MethodInfo, name: str) -> MethodInfo:
     """The host's info with DePT's two settings and the head's parameters added."""
     return wrapped_info(
@@ -147,8 +166,8 @@ def info_on(host: MethodInfo, name: str) -> MethodInfo:
             ),
             "head_rate": (float, Field(6.5, gt=0, description="learning rate of the head divided by the host's; 6.5")),
         },
+        config_mixin=HeadConfig,
         family=host.family,
-        parameter_formula=f"{host.parameter_formula} + 4 * embed_dim + n_classes * (embed_dim + 1)",
         recipes={protocol: recipe_on(recipe, host.title) for protocol, recipe in host.recipes.items()},
         starts_as_zero_shot=None,
     )

@@ -16,15 +16,22 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from datasets_registry import EvalProtocol
-from methods import Batch, Family, MethodInfo, Needs, SupportView, register_method
+from methods import Batch, Family, MethodInfo, Needs, Sizes, SupportView, register_method
 from methods._parts.citations import PROLIP_PAPER
 from methods._parts.fine_tuning import FINE_TUNING_RECIPE, FineTuningConfig, FineTuningMethod
 from methods._towers.image_encoder import run_image_tower
 from methods._towers.image_encoder_architectures import wrap_image_tower
 
 
+class FullFTConfig(FineTuningConfig):
+    """The class texts, and whether image features are normalised in training."""
+
+    def parameter_count(self, sizes: Sizes) -> int:
+        return sizes.image_parameters
+
+
 @register_method
-class FullFT(FineTuningMethod[FineTuningConfig]):
+class FullFT(FineTuningMethod[FullFTConfig]):
     """`scale f t'` with a trained image tower."""
 
     trainable: nn.Module
@@ -35,10 +42,9 @@ class FullFT(FineTuningMethod[FineTuningConfig]):
         family=Family.WEIGHT_ADAPTER,
         summary="All weights of the image tower, trained against frozen class texts.",
         citation=PROLIP_PAPER,
-        config=FineTuningConfig,
+        config=FullFTConfig,
         needs=frozenset({Needs.PIXELS}),
         open_vocabulary=True,
-        parameter_formula="image_parameters",
         recipes={EvalProtocol.FEW_SHOT: FINE_TUNING_RECIPE, EvalProtocol.BASE_TO_NEW: FINE_TUNING_RECIPE},
         starts_as_zero_shot={},
     )

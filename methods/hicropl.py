@@ -32,7 +32,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Needs, Optimizer, Recipe, SupportView, TwoTowerMethod, cosine_logits, register_method
+from methods import Batch, Needs, Optimizer, Recipe, Sizes, SupportView, TwoTowerMethod, cosine_logits, register_method
 from methods._backbones.backbone import Backbone
 from methods._base.method_info import Family, MethodInfo
 from methods._base.recipe import for_transfer
@@ -59,6 +59,14 @@ class HiCroPLConfig(WordedContextConfig):
     test_maps: int = Field(
         1, ge=0, description="with `copied`: maps before testing; the official code maps once for every test batch"
     )
+
+    def parameter_count(self, sizes: Sizes) -> int:
+        prompted = min(self.depth, sizes.text_blocks, sizes.image_blocks)
+        early = min(self.text_to_image, prompted - 1)
+        text, image = sizes.text_width, sizes.image_width
+        networks = 13 * (text**2 + image**2) + 4 * text * image + 16 * (text + image)
+        maps = early * (4 * text + 9) * text + (prompted - early) * (4 * image + 9) * image
+        return self.n_ctx * prompted * (text + image) + (networks + maps if self.mapping == "learned" else 0)
 
 
 def attention_layer(width: int, generator: torch.Generator) -> nn.MultiheadAttention:
@@ -192,14 +200,6 @@ class HiCroPL(TwoTowerMethod[HiCroPLConfig]):
         learns_text=True,
         class_text_teacher=True,
         vision_transformer=True,
-        parameter_formula=(
-            "n_ctx * min(depth, text_blocks, image_blocks) * (text_width + image_width) + (mapping == 'learned') * ("
-            "13 * (text_width * text_width + image_width * image_width) + 4 * text_width * image_width"
-            " + 16 * (text_width + image_width)"
-            " + min(text_to_image, min(depth, text_blocks, image_blocks) - 1) * (4 * text_width + 9) * text_width"
-            " + (min(depth, text_blocks, image_blocks)"
-            " - min(text_to_image, min(depth, text_blocks, image_blocks) - 1)) * (4 * image_width + 9) * image_width)"
-        ),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(TRANSFER),
         config_by_protocol=for_transfer({"n_ctx": 2, "depth": 6, "text_to_image": 5}),
     )

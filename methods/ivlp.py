@@ -8,10 +8,20 @@ The baseline of the MaPLe paper (Khattak et al., CVPR 2023). Official file: muza
 from pydantic import Field
 
 from datasets_registry import EvalProtocol
-from methods import ComposedMethod, Family, Recipe, composed_info, register_method
+from methods import (
+    ComposedMethod,
+    Family,
+    MethodInfo,
+    Needs,
+    Parts,
+    Recipe,
+    Sizes,
+    TextContext,
+    VisualPrompts,
+    register_method,
+)
 from methods._parts.citations import MAPLE_PAPER
 from methods._parts.context_initialisation import WordedContextConfig
-from methods._parts.part_declarations import text_context, visual_prompts
 
 
 class IVLPConfig(WordedContextConfig):
@@ -22,6 +32,10 @@ class IVLPConfig(WordedContextConfig):
     text_depth: int = Field(0, ge=0, description="prompted text blocks, 0 = every one (12 of 12 published)")
     visual_depth: int = Field(0, ge=0, description="prompted image blocks, 0 = every one (12 of 12 published)")
     worded_init: bool = Field(True, description="start the input context at `ctx_init`, if it has enough words")
+
+    def parameter_count(self, sizes: Sizes) -> int:
+        text = self.n_text * sizes.text_width * (self.text_depth or sizes.text_blocks)
+        return text + self.n_visual * sizes.image_width * (self.visual_depth or sizes.image_blocks)
 
 
 RECIPE = Recipe(
@@ -36,14 +50,24 @@ RECIPE = Recipe(
 class IVLP(ComposedMethod[IVLPConfig]):
     """Cross-entropy on `scale * cos(prompted image, prompted text)`."""
 
-    parts = (text_context(words="ctx_init if worded_init else ''"), visual_prompts())
-    info = composed_info(
-        parts,
+    info = MethodInfo(
         name="ivlp",
         title="IVLP",
         family=Family.MULTIMODAL_PROMPT,
         summary="Independent deep prompts in the text and in the image tower.",
         citation=MAPLE_PAPER,
         config=IVLPConfig,
+        needs=frozenset({Needs.PIXELS}),
+        open_vocabulary=True,
+        learns_text=True,
+        vision_transformer=True,
+        prompt_depths={"text_depth": "text", "visual_depth": "image"},
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
     )
+
+    def make_parts(self) -> Parts:
+        c, b, g = self.config, self.backbone, self.generator
+        return Parts(
+            text_context=TextContext(c.n_text, c.text_depth, c.ctx_init if c.worded_init else "", b, g),
+            visual_prompts=VisualPrompts(c.n_visual, c.visual_depth, b, g),
+        )

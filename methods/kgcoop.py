@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Context, Family, MethodInfo, Recipe, SupportView, register_method
+from methods import Batch, Context, Family, MethodInfo, Recipe, Sizes, SupportView, register_method
 from methods._parts.context_initialisation import WordedContextConfig, initial_context, word_count
 from methods._parts.learned_prompts import ContextMethod
 from methods._text.templates import KGCOOP_WORDING
@@ -33,6 +33,9 @@ class KgCoOpConfig(WordedContextConfig):
     def words(self) -> str:
         """The words in effect; empty for a random start."""
         return self.ctx_init if self.worded_init else ""
+
+    def parameter_count(self, sizes: Sizes) -> int:
+        return self.length * sizes.text_width
 
 
 RECIPE = Recipe(
@@ -60,7 +63,6 @@ class KgCoOp(ContextMethod[KgCoOpConfig]):
         config=KgCoOpConfig,
         open_vocabulary=True,
         learns_text=True,
-        parameter_formula="length * text_width",
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
         starts_as_zero_shot={"worded_init": True, "ctx_init": "a photo of a"},
     )

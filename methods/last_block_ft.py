@@ -15,8 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import EvalProtocol
-from methods import Batch, Family, MethodInfo, Needs, SupportView, TowerUse, register_method
-from methods._base.backbone_sizes import BackboneSizes
+from methods import BackboneSizes, Batch, Family, MethodInfo, Needs, Sizes, SupportView, TowerUse, register_method
 from methods._parts.citations import PROLIP_PAPER
 from methods._parts.fine_tuning import FINE_TUNING_RECIPE, FineTuningConfig, FineTuningMethod
 from methods._towers.blocks import view_block
@@ -31,8 +30,11 @@ class LastBlockConfig(FineTuningConfig):
         0.0, ge=0, description="weight of the squared distance to the initial weights; 0, official code in effect"
     )
 
-    def frozen_blocks(self, backbone: BackboneSizes) -> int:
-        return max(0, backbone.vision_depth - self.blocks)
+    def frozen_blocks(self, sizes: BackboneSizes) -> int:
+        return max(0, sizes.image_blocks - self.blocks)
+
+    def parameter_count(self, sizes: Sizes) -> int:
+        return min(self.blocks, sizes.image_blocks) * (12 * sizes.image_width + 13) * sizes.image_width
 
 
 RECIPE = FINE_TUNING_RECIPE.model_copy(
@@ -60,7 +62,6 @@ class LastBlockFT(FineTuningMethod[LastBlockConfig]):
         open_vocabulary=True,
         vision_transformer=True,
         tower_use=frozenset({TowerUse.IMAGE_BLOCKS}),
-        parameter_formula="min(blocks, image_blocks) * (12 * image_width + 13) * image_width",
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
         starts_as_zero_shot={},
     )
@@ -69,7 +70,7 @@ class LastBlockFT(FineTuningMethod[LastBlockConfig]):
         super().prepare(support)
         tower = self.backbone.image_tower
         image_views(tower)  # raises for a tower without such blocks
-        self.first = self.config.frozen_blocks(self.backbone)
+        self.first = self.config.frozen_blocks(self.backbone.sizes)
         self.frozen: list[nn.Module] = list(tower.visual.transformer.resblocks)[self.first :]
         self.trainable = nn.ModuleList(copy.deepcopy(self.frozen)).requires_grad_(True)
 

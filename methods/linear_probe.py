@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from datasets_registry import ClassSet
-from methods import Classifier, Family, MethodConfig, MethodInfo, SupportView, logits_accuracy, register_method
+from methods import Classifier, Family, MethodConfig, MethodInfo, Sizes, SupportView, logits_accuracy, register_method
 from methods._base.double_precision import in_double
 from methods._parts.citations import CLIP_PAPER
 from methods._parts.grid_search import GridSearchMethod
@@ -88,6 +88,9 @@ class LinearProbeConfig(MethodConfig):
     normalise: bool = Field(False, description="whether features are normalised first; not in either official file")
     max_iter: int = Field(1000, ge=1, description="most L-BFGS iterations; 1000 in both official files")
 
+    def parameter_count(self, sizes: Sizes) -> int:
+        return sizes.n_classes * (sizes.embed_dim + 1) * (len(GRID) if self.selection == "ensemble" else 1)
+
 
 @register_method
 class LinearProbe(GridSearchMethod[LinearProbeConfig]):
@@ -102,7 +105,6 @@ class LinearProbe(GridSearchMethod[LinearProbeConfig]):
         config=LinearProbeConfig,
         open_vocabulary=False,
         reads_text=False,
-        parameter_formula=f"n_classes * (embed_dim + 1) * ({len(GRID)} if selection == 'ensemble' else 1)",
     )
 
     def prepare(self, support: SupportView) -> None:

@@ -22,7 +22,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Classifier, Family, MethodInfo, Snapshots, SupportView, TrainableMethod, register_method
+from methods import Classifier, Family, MethodInfo, Sizes, Snapshots, SupportView, TrainableMethod, register_method
 from methods._base.recipe import Recipe, Schedule, Warmup
 from methods._parts.feature_space import TextConfig, logits_accuracy, template_ensemble
 from methods._parts.parameter_initialisation import linear_uniform
@@ -42,6 +42,9 @@ class LPPlusPlusConfig(TextConfig):
     crop_scale: tuple[float, float] = Field(
         (0.5, 1.0), description="area range of the one view that starts and step sizes come from; as in training"
     )
+
+    def parameter_count(self, sizes: Sizes) -> int:
+        return sizes.n_classes * (sizes.embed_dim + 2)
 
 
 RECIPE = Recipe(
@@ -90,7 +93,6 @@ class LPPlusPlus(TrainableMethod[LPPlusPlusConfig]):
 }""",
         config=LPPlusPlusConfig,
         open_vocabulary=False,
-        parameter_formula="n_classes * (embed_dim + 2)",
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
     )
 

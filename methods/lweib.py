@@ -32,6 +32,7 @@ from datasets_registry import ClassSet, EvalProtocol
 from methods import (
     Batch,
     Recipe,
+    Sizes,
     SupportView,
     TowerUse,
     TwoTowerMethod,
@@ -62,6 +63,10 @@ class LwEIBConfig(MethodConfig):
     negatives: int = Field(
         7, ge=-1, description="other classes in a step for each class of the batch; 7, -1 for all classes x2d.yaml"
     )
+
+    def parameter_count(self, sizes: Sizes) -> int:
+        text = 15 * sizes.text_width * sizes.text_blocks
+        return text + 45 * sizes.image_width * sizes.image_blocks - 36 * sizes.image_width
 
 
 @dataclass(frozen=True)
@@ -173,7 +178,6 @@ class LwEIB(TwoTowerMethod[LwEIBConfig]):
         class_text_teacher=True,
         vision_transformer=True,
         tower_use=frozenset({TowerUse.IMAGE_BLOCKS, TowerUse.TEXT_TOKENS}),
-        parameter_formula="15 * text_width * text_blocks + 45 * image_width * image_blocks - 36 * image_width",
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(TRANSFER),
         config_by_protocol=for_transfer({"scale": 0.075, "fast_factor": 7.5, "negatives": -1}),
     )

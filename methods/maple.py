@@ -9,11 +9,21 @@ Almost all parameters are in the maps. More than four text tokens start at rando
 from pydantic import Field
 
 from datasets_registry import EvalProtocol
-from methods import ComposedMethod, Family, Recipe, composed_info, register_method
+from methods import (
+    ComposedMethod,
+    Coupling,
+    Family,
+    MethodInfo,
+    Needs,
+    Parts,
+    Recipe,
+    Sizes,
+    TextContext,
+    register_method,
+)
 from methods._base.recipe import for_transfer
 from methods._parts.citations import MAPLE_PAPER
 from methods._parts.context_initialisation import WordedContextConfig
-from methods._parts.part_declarations import coupling, text_context
 
 
 class MaPLeConfig(WordedContextConfig):
@@ -23,8 +33,11 @@ class MaPLeConfig(WordedContextConfig):
     depth: int = Field(9, ge=1, description="prompted blocks of both towers, at most all; 9 of 12, 3 cross-dataset")
     worded_init: bool = Field(True, description="start the input context at `ctx_init`, if it has enough words")
 
+    def parameter_count(self, sizes: Sizes) -> int:
+        prompted = min(self.depth, sizes.text_blocks, sizes.image_blocks)
+        return prompted * (self.n_ctx * sizes.text_width + (sizes.text_width + 1) * sizes.image_width)
 
-DEPTH = "min(depth, text_blocks, image_blocks)"
+
 RECIPE = Recipe(
     source="MaPLe configs/trainers/MaPLe/vit_b16_c2_ep5_batch4_2ctx.yaml; printed for base-to-new, reused for few-shot",
     lr=0.0035,
@@ -43,15 +56,25 @@ TRANSFER = Recipe(
 class MaPLe(ComposedMethod[MaPLeConfig]):
     """Cross-entropy on `scale * cos(prompted image, prompted text)`, with mapped visual prompts."""
 
-    parts = (text_context("n_ctx", DEPTH, words="ctx_init if worded_init else ''"), coupling(DEPTH))
-    info = composed_info(
-        parts,
+    info = MethodInfo(
         name="maple",
         title="MaPLe",
         family=Family.MULTIMODAL_PROMPT,
         summary="Deep text prompts, and visual prompts that are linear maps of them.",
         citation=MAPLE_PAPER,
         config=MaPLeConfig,
+        needs=frozenset({Needs.PIXELS}),
+        open_vocabulary=True,
+        learns_text=True,
+        vision_transformer=True,
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(TRANSFER),
         config_by_protocol=for_transfer({"depth": 3}),
     )
+
+    def make_parts(self) -> Parts:
+        c, b, g = self.config, self.backbone, self.generator
+        depth = min(c.depth, b.text_depth, b.vision_depth)
+        return Parts(
+            text_context=TextContext(c.n_ctx, depth, c.ctx_init if c.worded_init else "", b, g),
+            coupling=Coupling(depth, b, g),
+        )

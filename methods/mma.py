@@ -22,9 +22,11 @@ from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import (
+    BackboneSizes,
     Batch,
     BlockView,
     Recipe,
+    Sizes,
     SupportView,
     TowerUse,
     TwoTowerMethod,
@@ -32,7 +34,6 @@ from methods import (
     image_views,
     register_method,
 )
-from methods._base.backbone_sizes import BackboneSizes
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import for_transfer
 from methods._parts.gradient_scale import Scaled
@@ -49,8 +50,13 @@ class MMAConfig(MethodConfig):
     hidden: int = Field(32, ge=1, description="inner width; 32, MMA scripts")
     scale: float = Field(0.001, gt=0, description="scale of the adapters' output; 0.001, MMA scripts")
 
-    def frozen_blocks(self, backbone: BackboneSizes) -> int:
-        return backbone.vision_depth - min(self.blocks, backbone.text_depth, backbone.vision_depth)
+    def frozen_blocks(self, sizes: BackboneSizes) -> int:
+        return sizes.image_blocks - min(self.blocks, sizes.text_blocks, sizes.image_blocks)
+
+    def parameter_count(self, sizes: Sizes) -> int:
+        adapted = min(self.blocks, sizes.text_blocks, sizes.image_blocks)
+        own = (2 * self.hidden + 1) * (sizes.text_width + sizes.image_width)
+        return adapted * (own + self.hidden * (self.hidden + 3))
 
 
 class Adapters(nn.Module):
@@ -116,10 +122,6 @@ class MMA(TwoTowerMethod[MMAConfig]):
         learns_text=True,
         vision_transformer=True,
         tower_use=frozenset({TowerUse.IMAGE_BLOCKS}),
-        parameter_formula=(
-            "min(blocks, text_blocks, image_blocks)"
-            " * ((2 * hidden + 1) * (text_width + image_width) + hidden * (hidden + 3))"
-        ),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(TRANSFER),
         config_by_protocol=for_transfer({"blocks": 4}),
     )
@@ -130,7 +132,7 @@ class MMA(TwoTowerMethod[MMAConfig]):
         super().prepare(support)
         b = self.backbone
         image_views(b.image_tower)  # raises for a tower without such blocks
-        self.first_image = self.config.frozen_blocks(b)
+        self.first_image = self.config.frozen_blocks(b.sizes)
         n = b.vision_depth - self.first_image
         self.first_text = b.text_depth - n
         self.trainable = Adapters(n, b.text_width, b.vision_width, self.config, self.generator).to(b.device)

@@ -27,9 +27,20 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Classifier, Optimizer, Recipe, SupportView, TowerUse, Warmup, cosine_logits, register_method
+from methods import (
+    BackboneSizes,
+    Batch,
+    Classifier,
+    Optimizer,
+    Recipe,
+    Sizes,
+    SupportView,
+    TowerUse,
+    Warmup,
+    cosine_logits,
+    register_method,
+)
 from methods._backbones.backbone import Backbone
-from methods._base.backbone_sizes import BackboneSizes
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import for_transfer
 from methods._parts.parameter_initialisation import linear_layer, normal_parameter
@@ -46,8 +57,13 @@ class MMRLConfig(MethodConfig):
     weight: float = Field(1.0, ge=0, description="weight of the distance to frozen features; 1, MMRL vit_b16.yaml")
     fused: bool = Field(True, description="test the trained classes with both logits; off for domain generalisation")
 
-    def frozen_blocks(self, backbone: BackboneSizes) -> int:
-        return backbone.vision_depth - min(self.blocks, backbone.text_depth, backbone.vision_depth)
+    def frozen_blocks(self, sizes: BackboneSizes) -> int:
+        return sizes.image_blocks - min(self.blocks, sizes.text_blocks, sizes.image_blocks)
+
+    def parameter_count(self, sizes: Sizes) -> int:
+        changed = min(self.blocks, sizes.text_blocks, sizes.image_blocks)
+        maps = changed * (self.dim + 1) * (sizes.text_width + sizes.image_width)
+        return self.n_tokens * self.dim + maps + sizes.image_width * sizes.embed_dim
 
 
 class Representation(nn.Module):
@@ -120,10 +136,6 @@ class MMRL(TwoTowerMethod[MMRLConfig]):
         learns_text=True,
         vision_transformer=True,
         tower_use=frozenset({TowerUse.PROMPT_STATES, TowerUse.TEXT_TOKENS}),
-        parameter_formula=(
-            "n_tokens * dim + min(blocks, text_blocks, image_blocks) * (dim + 1) * (text_width + image_width)"
-            " + image_width * embed_dim"
-        ),
         recipes={EvalProtocol.FEW_SHOT: FEW_SHOT, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(TRANSFER),
         config_by_protocol={
             EvalProtocol.FEW_SHOT: {"weight": 0.5},
@@ -142,7 +154,7 @@ class MMRL(TwoTowerMethod[MMRLConfig]):
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         b = self.backbone
-        self.first_image = self.config.frozen_blocks(b)
+        self.first_image = self.config.frozen_blocks(b.sizes)
         n = b.vision_depth - self.first_image
         self.first_text = b.text_depth - n
         self.trainable = self.new_representation(n).to(b.device)

@@ -21,7 +21,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import EvalProtocol
-from methods import Recipe, TowerUse, Warmup, register_method
+from methods import Recipe, Sizes, TowerUse, Warmup, register_method
 from methods._backbones.backbone import Backbone
 from methods._base.method_info import Family, MethodInfo, Needs
 from methods._base.recipe import for_transfer
@@ -37,6 +37,13 @@ class MMRLPlusPlusConfig(MMRLConfig):
     new_share: float = Field(
         0.9, ge=0, le=1, description="of a block's own tokens in those it reads; 0.9, MMRLpp vit_b16.yaml (0.1 to 0.9)"
     )
+
+    def parameter_count(self, sizes: Sizes) -> int:
+        changed = min(self.blocks, sizes.text_blocks, sizes.image_blocks)
+        widths = sizes.text_width + sizes.image_width
+        changes = changed * ((self.rank + 1) * widths + 2 * self.rank * self.dim)
+        projection = self.projection_rank * (sizes.image_width + sizes.embed_dim)
+        return (self.n_tokens + widths) * self.dim + changes + projection
 
 
 class SharedMap(nn.Module):
@@ -126,11 +133,6 @@ class MMRLPlusPlus(MMRL):
         learns_text=True,
         vision_transformer=True,
         tower_use=frozenset({TowerUse.PROMPT_STATES, TowerUse.TEXT_TOKENS}),
-        parameter_formula=(
-            "n_tokens * dim + (text_width + image_width) * dim"
-            " + min(blocks, text_blocks, image_blocks) * ((rank + 1) * (text_width + image_width) + 2 * rank * dim)"
-            " + projection_rank * (image_width + embed_dim)"
-        ),
         recipes=RECIPES | for_transfer(TRANSFER),
         config_by_protocol={
             EvalProtocol.CROSS_DATASET: {"weight": 0.1},

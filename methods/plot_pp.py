@@ -27,7 +27,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Classifier, Recipe, SupportView, TrainableMethod, cosine_logits, register_method
+from methods import Batch, Classifier, Recipe, Sizes, SupportView, TrainableMethod, cosine_logits, register_method
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import for_transfer
 from methods._parts.context_initialisation import context_from_words
@@ -96,6 +96,9 @@ class PLOTPPConfig(MethodConfig):
             raise ValueError("there are only words for 4 text prompts; set n_text to at most 4, or worded_init=false.")
         return self
 
+    def parameter_count(self, sizes: Sizes) -> int:
+        return self.n_text * self.n_ctx * sizes.text_width + self.n_image * self.n_visual * sizes.image_width
+
 
 class PromptSets(nn.Module):
     """The text prompts `(n_text, n_ctx, width)` and the visual prompts `(n_image, n_visual, width)`."""
@@ -134,7 +137,6 @@ class PLOTPP(TrainableMethod[PLOTPPConfig]):
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
-        parameter_formula="n_text * n_ctx * text_width + n_image * n_visual * image_width",
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(IMAGENET),
     )
 

@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from datasets_registry import BenchError, ClassSet, EvalProtocol
-from methods import Batch, Family, MethodInfo, Recipe, SupportView, cosine_logits, register_method
+from methods import Batch, Family, MethodInfo, Recipe, Sizes, SupportView, cosine_logits, register_method
 from methods._parts.context_initialisation import WordedContextConfig, context_from_words, word_count
 from methods._parts.learned_prompts import Context, ContextMethod
 from methods._parts.parameter_initialisation import normal_parameter
@@ -43,6 +43,9 @@ class ProGradConfig(WordedContextConfig):
             raise ValueError("class_specific contexts start at random; set worded_init=false or drop class_specific.")
         return self
 
+    def parameter_count(self, sizes: Sizes) -> int:
+        return self.n_ctx * sizes.text_width * (sizes.n_classes if self.class_specific else 1)
+
 
 RECIPE = {"source": "ProGrad configs/trainers/ProGrad, scripts; trained on RN50 there", "epochs": 100}
 
@@ -65,7 +68,6 @@ class ProGrad(ContextMethod[ProGradConfig]):
         config=ProGradConfig,
         open_vocabulary=True,
         learns_text=True,
-        parameter_formula="n_ctx * text_width * (n_classes if class_specific else 1)",
         recipes={
             EvalProtocol.FEW_SHOT: Recipe(**RECIPE, epochs_by_shots={1: 50, 2: 100, 4: 100, 8: 200, 16: 200}),
             EvalProtocol.BASE_TO_NEW: Recipe(**RECIPE),

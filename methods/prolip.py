@@ -19,7 +19,18 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Classifier, Family, MethodInfo, Needs, SupportView, TowerUse, TrainableMethod, cosine_logits
+from methods import (
+    Batch,
+    Classifier,
+    Family,
+    MethodInfo,
+    Needs,
+    Sizes,
+    SupportView,
+    TowerUse,
+    TrainableMethod,
+    cosine_logits,
+)
 from methods._base.recipe import Optimizer, Recipe, Schedule
 from methods._base.registry import register_method
 from methods._base.support_without_images import support_without_images
@@ -34,6 +45,9 @@ class ProLIPConfig(TextConfig):
         "per_shot", description="lambda: 1/shots (headline), 1/shots^2, or a number"
     )
     logit_scale: LogitScaleSetting = None
+
+    def parameter_count(self, sizes: Sizes) -> int:
+        return sizes.image_width * sizes.embed_dim
 
 
 RECIPE = Recipe(
@@ -82,7 +96,6 @@ class ProLIP(TrainableMethod[ProLIPConfig]):
         open_vocabulary=True,
         vision_transformer=True,
         tower_use=frozenset({TowerUse.IMAGE_PROJECTION}),
-        parameter_formula="image_width * embed_dim",
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
         starts_as_zero_shot={},
     )

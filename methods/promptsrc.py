@@ -17,11 +17,23 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import EvalProtocol
-from methods import Batch, Family, Needs, Recipe, SupportView, cosine_logits, register_method
+from methods import (
+    Batch,
+    ComposedMethod,
+    Family,
+    MethodInfo,
+    Needs,
+    Parts,
+    Recipe,
+    Sizes,
+    SupportView,
+    TextContext,
+    VisualPrompts,
+    cosine_logits,
+    register_method,
+)
 from methods._base.recipe import for_transfer
-from methods._parts.composed_method import ComposedMethod, composed_info
 from methods._parts.context_initialisation import WordedContextConfig
-from methods._parts.part_declarations import text_context, visual_prompts
 from methods._text.templates import GENERIC60
 
 
@@ -46,6 +58,10 @@ class PromptSRCConfig(WordedContextConfig):
             "select one."
         )
 
+    def parameter_count(self, sizes: Sizes) -> int:
+        text = self.n_text * sizes.text_width * min(self.text_depth, sizes.text_blocks)
+        return text + self.n_visual * sizes.image_width * min(self.visual_depth, sizes.image_blocks)
+
 
 RECIPE = Recipe(
     source="PromptSRC configs/trainers/PromptSRC/vit_b16_c2_ep20_batch4_4+4ctx.yaml", lr=0.0025, epochs=20, batch_size=4
@@ -65,12 +81,7 @@ TRANSFER = {"text_depth": 3, "visual_depth": 3, "average_mean": 6.0, "average_st
 class PromptSRC(ComposedMethod[PromptSRCConfig]):
     """IVLP with self-regularisation."""
 
-    parts = (
-        text_context(depth="min(text_depth, text_blocks)"),
-        visual_prompts(depth="min(visual_depth, image_blocks)"),
-    )
-    info = composed_info(
-        parts,
+    info = MethodInfo(
         name="promptsrc",
         title="PromptSRC",
         family=Family.MULTIMODAL_PROMPT,
@@ -83,9 +94,19 @@ class PromptSRC(ComposedMethod[PromptSRCConfig]):
 }""",
         config=PromptSRCConfig,
         needs=frozenset({Needs.FEATURES, Needs.PIXELS}),
+        open_vocabulary=True,
+        learns_text=True,
+        vision_transformer=True,
         recipes={EvalProtocol.FEW_SHOT: FEW_SHOT, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(RECIPE),
         config_by_protocol={EvalProtocol.FEW_SHOT: AVERAGE_30} | for_transfer(TRANSFER),
     )
+
+    def make_parts(self) -> Parts:
+        c, b, g = self.config, self.backbone, self.generator
+        return Parts(
+            text_context=TextContext(c.n_text, min(c.text_depth, b.text_depth), c.ctx_init, b, g),
+            visual_prompts=VisualPrompts(c.n_visual, min(c.visual_depth, b.vision_depth), b, g),
+        )
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)

@@ -18,7 +18,17 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Classifier, Recipe, SupportView, TowerUse, TrainableMethod, frozen_prompts, register_method
+from methods import (
+    Batch,
+    Classifier,
+    Recipe,
+    Sizes,
+    SupportView,
+    TowerUse,
+    TrainableMethod,
+    frozen_prompts,
+    register_method,
+)
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import for_transfer
 from methods._text.templates import GENERIC_TEMPLATE
@@ -31,6 +41,9 @@ class RPOConfig(MethodConfig):
     n_pairs: int = Field(24, ge=1, description="K, tokens in each tower; 24, RPO configs main_K24")
     noise: float = Field(0.1, ge=0, description="length of the random vector that sets equal starts apart; 0.1")
     keep_underscores: bool = Field(True, description="leave underscores in class names; the official code does")
+
+    def parameter_count(self, sizes: Sizes) -> int:
+        return self.n_pairs * (sizes.text_width + sizes.image_width)
 
 
 RECIPE = Recipe(
@@ -82,7 +95,6 @@ class RPO(TrainableMethod[RPOConfig]):
         learns_text=True,
         vision_transformer=True,
         tower_use=frozenset({TowerUse.IMAGE_BLOCKS, TowerUse.TEXT_TOKENS}),
-        parameter_formula="n_pairs * (text_width + image_width)",
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(TRANSFER),
     )
 

@@ -49,7 +49,6 @@ class TaskRes(PrototypeMethod[TaskResConfig]):
 }""",
         config=TaskResConfig,
         open_vocabulary=False,
-        parameter_formula="n_classes * embed_dim",
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
         starts_as_zero_shot={},
         stackable=True,

@@ -14,7 +14,18 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Backbone, Batch, Context, Optimizer, Recipe, SupportView, TowerUse, TwoTowerMethod, register_method
+from methods import (
+    Backbone,
+    Batch,
+    Context,
+    Optimizer,
+    Recipe,
+    Sizes,
+    SupportView,
+    TowerUse,
+    TwoTowerMethod,
+    register_method,
+)
 from methods._base.method_info import Family, MethodInfo
 from methods._parts.context_initialisation import WordedContextConfig, initial_context, word_count
 from methods._parts.parameter_initialisation import linear_layer
@@ -39,6 +50,10 @@ class TCPConfig(WordedContextConfig):
     def length(self) -> int:
         """Number of context vectors: one for each word of `ctx_init`, else `n_ctx`."""
         return word_count(self.ctx_init) if self.ctx_init else self.n_ctx
+
+    def parameter_count(self, sizes: Sizes) -> int:
+        context = self.length * sizes.text_width
+        return (sizes.embed_dim // self.reduction) * (sizes.embed_dim + 1 + context) + 2 * context
 
 
 class ClassAwareContext(Context):
@@ -92,7 +107,6 @@ class TCP(TwoTowerMethod[TCPConfig]):
         open_vocabulary=True,
         learns_text=True,
         tower_use=frozenset({TowerUse.TEXT_TOKENS}),
-        parameter_formula="(embed_dim // reduction) * (embed_dim + 1 + length * text_width) + 2 * length * text_width",
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
     )
 

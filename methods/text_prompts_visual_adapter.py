@@ -5,34 +5,40 @@ The paper compares it in its analysis but gives no settings for it, so the setti
 
 from pydantic import Field
 
-from methods import ComposedMethod, Family, composed_info, register_method
-from methods._parts.adapters import AdapterSetting, RankSetting
+from methods import AdapterConfig, ComposedMethod, Family, MethodInfo, Parts, Sizes, TextContext, register_method
 from methods._parts.apex_recipe import APEX_CITATION, PART_RECIPES
 from methods._parts.context_initialisation import WordedContextConfig
-from methods._parts.part_declarations import adapter, text_context
 
 
-class TextPromptsVisualAdapterConfig(WordedContextConfig):
+class TextPromptsVisualAdapterConfig(WordedContextConfig, AdapterConfig):
     """Size of the prompts and kind of the adapter."""
 
     n_text: int = Field(2, ge=1, le=70, description="text tokens per block; 2, APEX")
     text_depth: int = Field(0, ge=0, description="prompted text blocks, 0 = every one")
-    adapter: AdapterSetting = "linear"
-    rank: RankSetting = 64
+
+    def parameter_count(self, sizes: Sizes) -> int:
+        text = self.n_text * sizes.text_width * (self.text_depth or sizes.text_blocks)
+        return text + super().parameter_count(sizes)
 
 
 @register_method
 class TextPromptsVisualAdapter(ComposedMethod[TextPromptsVisualAdapterConfig]):
     """Cross-entropy on `scale * cos(A(frozen image), prompted text)`."""
 
-    parts = (text_context(), adapter("visual"))
-    info = composed_info(
-        parts,
+    info = MethodInfo(
         name="text_prompts_visual_adapter",
         title="Text prompts + visual adapter",
         family=Family.MULTIMODAL_PROMPT,
         summary="Deep text prompts together with an adapter on the frozen image feature.",
         citation=APEX_CITATION,
         config=TextPromptsVisualAdapterConfig,
+        open_vocabulary=True,
+        learns_text=True,
+        prompt_depths={"text_depth": "text"},
         recipes=PART_RECIPES,
     )
+
+    def make_parts(self) -> Parts:
+        c, b, g = self.config, self.backbone, self.generator
+        context = TextContext(c.n_text, c.text_depth, c.ctx_init, b, g)
+        return Parts(text_context=context, visual_adapter=c.make_adapter(b, g))

@@ -13,7 +13,7 @@ from copy import deepcopy
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Classifier, Family, MethodInfo, Optimizer, Recipe, Schedule, SupportView, TrainableMethod
+from methods import Classifier, Family, MethodInfo, Optimizer, Recipe, Schedule, Sizes, SupportView, TrainableMethod
 from methods._base.recipe import PUBLISHED_BY_DATASET
 from methods._base.registry import register_method
 from methods._parts.cache_model import Cache, CacheConfig, CacheMethod, build_cache, cache_classifier
@@ -35,6 +35,13 @@ RECIPE = Recipe(
 )
 
 
+class TipAdapterFConfig(CacheConfig):
+    """Settings of the cache, whose keys are trained."""
+
+    def parameter_count(self, sizes: Sizes) -> int:
+        return sizes.shots * sizes.n_classes * sizes.embed_dim
+
+
 @register_method
 class TipAdapterF(CacheMethod, TrainableMethod[CacheConfig]):
     """`scale f t' + alpha exp(-beta (1 - f K')) V` with trained K; alpha and beta are also those of training."""
@@ -47,9 +54,8 @@ class TipAdapterF(CacheMethod, TrainableMethod[CacheConfig]):
         family=Family.CACHE,
         summary="Tip-Adapter with the keys of its cache trained.",
         citation=TIP_ADAPTER_PAPER,
-        config=CacheConfig,
+        config=TipAdapterFConfig,
         open_vocabulary=False,
-        parameter_formula="shots * n_classes * embed_dim",
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
     )
 

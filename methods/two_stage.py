@@ -22,6 +22,7 @@ from datasets_registry import ClassSet, EvalProtocol
 from methods import (
     Backbone,
     Batch,
+    Sizes,
     SupportView,
     TowerUse,
     TwoTowerMethod,
@@ -46,6 +47,11 @@ class TwoStageConfig(MethodConfig):
     template: str = Field(
         GENERIC_TEMPLATE, description="class texts; generic for every dataset. Empty: the dataset's own"
     )
+
+    def parameter_count(self, sizes: Sizes) -> int:
+        blocks = 4 * (sizes.text_width * sizes.text_blocks + sizes.image_width * sizes.image_blocks)
+        outer = 2 * sizes.text_width + 4 * sizes.image_width if self.norms == "all" else 0
+        return blocks + outer + sizes.n_classes * sizes.embed_dim
 
 
 class NormsAndRows(nn.Module):
@@ -93,10 +99,6 @@ class TwoStage(TwoTowerMethod[TwoStageConfig]):
         learns_text=True,
         vision_transformer=True,
         tower_use=frozenset({TowerUse.IMAGE_BLOCKS}),
-        parameter_formula=(
-            "4 * (text_width * text_blocks + image_width * image_blocks)"
-            " + (norms == 'all') * (2 * text_width + 4 * image_width) + n_classes * embed_dim"
-        ),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
         starts_as_zero_shot={},
     )

@@ -3,8 +3,7 @@
 The paper compares it in its analysis but gives no settings for it, so the settings of APEX are used.
 """
 
-from methods import ComposedMethod, Family, adapter, composed_info, register_method
-from methods._parts.adapters import AdapterConfig
+from methods import AdapterConfig, ComposedMethod, Family, MethodInfo, Parts, register_method
 from methods._parts.apex_recipe import APEX_CITATION, PART_RECIPES
 from methods._text.templates import GENERIC_TEMPLATE
 
@@ -13,17 +12,19 @@ from methods._text.templates import GENERIC_TEMPLATE
 class VisualAdapter(ComposedMethod[AdapterConfig]):
     """Cross-entropy on `scale * cos(A(frozen image), frozen text)`."""
 
-    parts = (adapter("visual"),)
     template = GENERIC_TEMPLATE
-    info = composed_info(
-        parts,
+    info = MethodInfo(
         name="visual_adapter",
         title="Visual adapter",
         family=Family.FEATURE_ADAPTER,
         summary="An adapter on the frozen image feature; class texts stay as they are.",
         citation=APEX_CITATION,
         config=AdapterConfig,
+        open_vocabulary=True,
         recipes=PART_RECIPES,
         starts_as_zero_shot={"adapter": "linear"},
         stackable=True,
     )
+
+    def make_parts(self) -> Parts:
+        return Parts(visual_adapter=self.config.make_adapter(self.backbone, self.generator))

@@ -8,8 +8,18 @@ template for every dataset.
 from pydantic import Field
 
 from datasets_registry import EvalProtocol
-from methods import ComposedMethod, Family, MethodConfig, Recipe, composed_info, register_method
-from methods._parts.part_declarations import visual_prompts
+from methods import (
+    ComposedMethod,
+    Family,
+    MethodConfig,
+    MethodInfo,
+    Needs,
+    Parts,
+    Recipe,
+    Sizes,
+    VisualPrompts,
+    register_method,
+)
 from methods._text.templates import GENERIC_TEMPLATE
 
 
@@ -20,6 +30,9 @@ class VPTConfig(MethodConfig):
     depth: int = Field(
         0, ge=0, description="prompted blocks: 1 = shallow, 0 = every block (12 of 12 in the published setting)"
     )
+
+    def parameter_count(self, sizes: Sizes) -> int:
+        return self.n_visual * sizes.image_width * (self.depth or sizes.image_blocks)
 
 
 RECIPE = Recipe(
@@ -34,10 +47,8 @@ RECIPE = Recipe(
 class VPT(ComposedMethod[VPTConfig]):
     """Cross-entropy on `scale * cos(prompted image, frozen text)`."""
 
-    parts = (visual_prompts(depth="depth"),)
     template = GENERIC_TEMPLATE
-    info = composed_info(
-        parts,
+    info = MethodInfo(
         name="vpt",
         title="VPT",
         family=Family.VISUAL_PROMPT,
@@ -49,5 +60,13 @@ class VPT(ComposedMethod[VPTConfig]):
   year = {2022}
 }""",
         config=VPTConfig,
+        needs=frozenset({Needs.PIXELS}),
+        open_vocabulary=True,
+        vision_transformer=True,
+        prompt_depths={"depth": "image"},
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
     )
+
+    def make_parts(self) -> Parts:
+        c = self.config
+        return Parts(visual_prompts=VisualPrompts(c.n_visual, c.depth, self.backbone, self.generator))

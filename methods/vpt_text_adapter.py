@@ -5,35 +5,52 @@ The paper's analysis recommends this combination for hard domains. Settings are 
 
 from pydantic import Field
 
-from methods import ComposedMethod, Family, MethodConfig, composed_info, register_method
-from methods._parts.adapters import AdapterSetting, RankSetting
+from methods import (
+    AdapterConfig,
+    ComposedMethod,
+    Family,
+    MethodInfo,
+    Needs,
+    Parts,
+    Sizes,
+    VisualPrompts,
+    register_method,
+)
 from methods._parts.apex_recipe import APEX_CITATION, PART_RECIPES
-from methods._parts.part_declarations import adapter, visual_prompts
 from methods._text.templates import GENERIC_TEMPLATE
 
 
-class VPTTextAdapterConfig(MethodConfig):
+class VPTTextAdapterConfig(AdapterConfig):
     """Size of the prompts and kind of the adapter."""
 
     n_visual: int = Field(2, ge=1, description="visual tokens per block; 2, APEX")
     visual_depth: int = Field(0, ge=0, description="prompted image blocks, 0 = every one (12 of 12, APEX base-to-new)")
-    adapter: AdapterSetting = "linear"
-    rank: RankSetting = 64
+
+    def parameter_count(self, sizes: Sizes) -> int:
+        visual = self.n_visual * sizes.image_width * (self.visual_depth or sizes.image_blocks)
+        return visual + super().parameter_count(sizes)
 
 
 @register_method
 class VPTTextAdapter(ComposedMethod[VPTTextAdapterConfig]):
     """Cross-entropy on `scale * cos(prompted image, A(frozen text))`."""
 
-    parts = (visual_prompts(), adapter("text"))
     template = GENERIC_TEMPLATE
-    info = composed_info(
-        parts,
+    info = MethodInfo(
         name="vpt_text_adapter",
         title="VPT + text adapter",
         family=Family.MULTIMODAL_PROMPT,
         summary="Deep visual prompts together with an adapter on the class texts.",
         citation=APEX_CITATION,
         config=VPTTextAdapterConfig,
+        needs=frozenset({Needs.PIXELS}),
+        open_vocabulary=True,
+        vision_transformer=True,
+        prompt_depths={"visual_depth": "image"},
         recipes=PART_RECIPES,
     )
+
+    def make_parts(self) -> Parts:
+        c, b, g = self.config, self.backbone, self.generator
+        prompts = VisualPrompts(c.n_visual, c.visual_depth, b, g)
+        return Parts(visual_prompts=prompts, text_adapter=c.make_adapter(b, g))

@@ -46,7 +46,6 @@ class ZSLP(PrototypeMethod[ZSLPConfig]):
         citation=CLAP_PAPER,
         config=ZSLPConfig,
         open_vocabulary=False,
-        parameter_formula="n_classes * embed_dim",
         recipes={EvalProtocol.FEW_SHOT: POOLED_VIEWS_RECIPE},
         starts_as_zero_shot={"init": "zero_shot"},
         stackable=True,

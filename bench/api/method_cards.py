@@ -77,7 +77,7 @@ def measured(method: type[Method[Any]], backbone: BackboneSpec, *, n_classes: in
 
     model = load_backbone(backbone if backbone.imported else BackboneSpec(backbone.arch, "random"))
     config = method.info.default_config(method.info.usual_protocol)
-    parameters = method.info.parameter_count(model, config, n_classes=n_classes, shots=shots)
+    parameters = config.parameter_count(model.sizes.with_task(n_classes=n_classes, shots=shots))
     if not issubclass(method, TrainableMethod):
         return Learned(parameters, {})
     generator = torch.Generator().manual_seed(0)

@@ -69,20 +69,19 @@ def recipes_have_sources(subject: Subject) -> None:
         ensure(info.open_vocabulary, f"it is tied to its classes, so the recipe for {others[0]} cannot be used")
 
 
-@check("Correct `parameter_formula`, and put all learned tensors into `trainable`.")
+@check("Correct `parameter_count` of the config, and put all learned tensors into `trainable`.")
 def parameters_are_counted(subject: Subject) -> None:
-    """`parameter_formula` gives the number of learned values, for other classes and shots too."""
+    """`parameter_count` of the config gives the number of learned values, for other classes and shots too."""
     for task in (TASK, OTHER_TASK):
-        stated = subject.info.parameter_count(
-            subject.backbone, subject.config, n_classes=len(task.classes), shots=task.shots
-        )
+        sizes = subject.backbone.sizes.with_task(n_classes=len(task.classes), shots=task.shots)
+        stated = subject.config.parameter_count(sizes)
         method = subject.finished if task is TASK else subject.trained(task)
         case = f"{len(task.classes)} classes of {task.shots} shots"
         learned = method.learned_parameters()
-        ensure(learned == stated, f"{learned}, the formula gives {stated}, at {case}")
+        ensure(learned == stated, f"{learned}, `parameter_count` gives {stated}, at {case}")
         if isinstance(method, TrainableMethod):
             held = count_parameters(method.trainable)
-            ensure(held == stated, f"`trainable` holds {held}, the formula gives {stated}, at {case}")
+            ensure(held == stated, f"`trainable` holds {held}, `parameter_count` gives {stated}, at {case}")
 
 
 @check(
@@ -112,7 +111,7 @@ def declared_needs_are_read(subject: Subject) -> None:
 @check("Declare `Needs.HIDDEN`, give `frozen_blocks` in the config, and read `batch.hidden(k)` for the k it returns.")
 def the_declared_hidden_state_is_read(subject: Subject) -> None:
     """Only the hidden state after the declared frozen blocks is read."""
-    frozen = subject.config.frozen_blocks(subject.backbone)
+    frozen = subject.config.frozen_blocks(subject.backbone.sizes)
     is_declared = Needs.HIDDEN in subject.info.needs
     ensure((frozen is not None) == is_declared, "one of `Needs.HIDDEN` and `frozen_blocks` is missing")
     subject.evaluation_logits(subject.finished)

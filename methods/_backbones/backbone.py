@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property, wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from datasets_registry import BenchError, ClassSet
+from datasets_registry import ClassSet
 from methods._backbones.backbone_spec import BackboneSpec
+from methods._backbones.frozen_model import FrozenModel
 from methods._backbones.precision import Precision
 from methods._backbones.preprocessing import OPENAI_PREPROCESSING, Preprocessing
+from methods._backbones.text_input import TextInput
+from methods._base.method_info import BackboneSizes
 from methods._base.transfer import on_device
-from methods._text.hub_tokenizers import HubTokenizer, hub_tokenizer
+from methods._text.hub_tokenizers import HubTokenizer
 from methods._text.prompt_embeddings import TextPrompts, TokenizedTexts, frozen_prompts
-from methods._text.tokens import CLIP_TOKENIZER, Tokenizer, name_lengths, tokenize
+from methods._text.tokens import Tokenizer, name_lengths
 from methods._towers.blocks import BlockView
-from methods._towers.half_weights import with_half_weights
 from methods._towers.image_encoder import (
     BlockHook,
     continue_image_tower,
@@ -32,16 +32,12 @@ from methods._towers.image_encoder import (
     image_views,
     run_image_tower,
 )
-from methods._towers.image_encoder_architectures import ImageTower, wrap_image_tower
+from methods._towers.image_encoder_architectures import ImageTower
 from methods._towers.read_only_tokens import encode_read_only_image, encode_read_only_text
 from methods._towers.text_encoder import TextHook, TextTower
-from methods._towers.text_encoder_architectures import wrap_text_tower
 from methods._towers.text_hidden_states import TextHidden, continue_text_tower, text_hidden
-from methods._towers.tower_facts import TextKind
 from methods._towers.whole_texts import encode_whole_texts
 
-CLASS_LISTS = 8
-"""How many pairs of class list and template keep their tokens and embeddings: 51 MB each for 1,000 classes."""
 TEXT_CHUNK = 1024
 """Sentences encoded at a time; it changes results by rounding only."""
 
@@ -56,7 +52,6 @@ def compute_without_memory(texts: Sequence[str], compute: Callable[[], Tensor]) 
 
 
 P = ParamSpec("P")
-TowerT = TypeVar("TowerT")
 
 
 def in_precision(forward: Callable[Concatenate[Backbone, P], Tensor]) -> Callable[Concatenate[Backbone, P], Tensor]:
@@ -97,16 +92,13 @@ class Backbone:
     passes: Passes = field(default_factory=Passes)
     text_memory: TextMemory = compute_without_memory
     precision: Precision = Precision.FP32
-    _held: dict[tuple[str, torch.dtype], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-    _class_tokens: OrderedDict[tuple[ClassSet, str, bool, Precision], TokenizedTexts] = field(
-        default_factory=OrderedDict, init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         self.model.requires_grad_(False).eval()
-        visual = self.model.visual
-        self.image_tower = wrap_image_tower(visual)
-        size = visual.image_size
+        self.frozen = FrozenModel(self.model)
+        self.texts = TextInput(self.spec, self.frozen)
+        self.image_tower = self.frozen.image_tower
+        size = self.model.visual.image_size
         self.image_size: int = size[0] if isinstance(size, tuple) else size
         self.logit_scale = float(self.model.logit_scale.detach().exp())
         bias = getattr(self.model, "logit_bias", None)
@@ -115,48 +107,23 @@ class Backbone:
     @cached_property
     def text_tower(self) -> TextTower:
         """The text tower that runs on prompts; raises BenchError for one that runs only as a whole."""
-        if self._prompted_text is None:
-            raise BenchError(f"{self.slug} has {TextKind.WHOLE}; use a method with plain class texts.")
-        return self._prompted_text
-
-    @cached_property
-    def _prompted_text(self) -> TextTower | None:
-        return wrap_text_tower(self._text_modules)
-
-    @cached_property
-    def tokenizer(self) -> Tokenizer:
-        """The text tower's tokenizer; raises BenchError if it is not available."""
-        if (reason := self.spec.text_tower_error) is not None:
-            raise BenchError(f"{self.slug} cannot encode texts: {reason}.")
-        return CLIP_TOKENIZER if self.spec.tokenizer is None else hub_tokenizer(self.spec.tokenizer)
+        return self.texts.tower
 
     @property
-    def _text_modules(self) -> Any:
-        return getattr(self.model, "text", self.model)
+    def tokenizer(self) -> Tokenizer:
+        """The text tower's tokenizer; raises BenchError if it is not available."""
+        return self.texts.tokenizer
 
     @property
     def _image(self) -> ImageTower:
         """The image tower that runs, with weights in the given precision; those of `image_tower` stay in fp32."""
-        return self._with_held_weights("image", self.image_tower, lambda model: wrap_image_tower(model.visual))
+        return self.frozen.in_precision(self.precision).image_tower
 
     @property
     def _text(self) -> TextTower:
         """The text tower that runs, as `_image` for images."""
-        return self._with_held_weights(
-            "text", self.text_tower, lambda model: type(self.text_tower)(getattr(model, "text", model))
-        )
-
-    def _with_held_weights(self, name: str, plain: TowerT, wrap: Callable[[Any], TowerT]) -> TowerT:
-        """A tower with weights in the given precision, made once and shared by copies of the backbone."""
-        dtype = self.precision.dtype
-        if dtype is None:
-            return plain
-        if ("model", dtype) not in self._held:
-            self._held["model", dtype] = with_half_weights(self.model, dtype)
-        if (name, dtype) not in self._held:
-            self._held[name, dtype] = wrap(self._held["model", dtype])
-        tower: TowerT = self._held[name, dtype]
-        return tower
+        tower = self.frozen.in_precision(self.precision).text_tower
+        return self.texts.tower if tower is None else tower  # raises for a tower without prompts
 
     @property
     def slug(self) -> str:
@@ -168,36 +135,35 @@ class Backbone:
         """How images are resized and normalised."""
         return self.spec.preprocessing
 
+    @cached_property
+    def sizes(self) -> BackboneSizes:
+        """The sizes of both towers; those of a text tower that runs only as a whole are 0."""
+        return self.frozen.sizes
+
     @property
     def embed_dim(self) -> int:
         """Width of the joint space."""
-        modules = self._text_modules
-        if not hasattr(modules, "positional_embedding"):  # a Hugging Face model
-            return int(modules.output_dim)
-        projection = modules.text_projection
-        if isinstance(projection, nn.Linear):
-            return projection.out_features
-        return int((modules.positional_embedding if projection is None else projection).shape[1])
+        return self.sizes.embed_dim
 
     @property
     def text_width(self) -> int:
         """Width of the text tower; 0 for a tower that runs only as a whole."""
-        return 0 if self._prompted_text is None else self._prompted_text.width
+        return self.sizes.text_width
 
     @property
     def text_depth(self) -> int:
         """Number of blocks of the text tower; 0 for a tower that runs only as a whole."""
-        return 0 if self._prompted_text is None else len(self._prompted_text.blocks)
+        return self.sizes.text_blocks
 
     @property
     def vision_width(self) -> int:
         """Width of the image tower; 0 for a ResNet."""
-        return self.image_tower.width
+        return self.sizes.image_width
 
     @property
     def vision_depth(self) -> int:
         """Number of blocks of the image tower; 0 for a ResNet."""
-        return self.image_tower.depth
+        return self.sizes.image_blocks
 
     @property
     def text_blocks(self) -> Sequence[BlockView]:
@@ -213,12 +179,6 @@ class Backbone:
         return image_views(self._image)
 
     @property
-    def image_parameters(self) -> int:
-        """Number of weights of the image tower; 0 without an image tower."""
-        visual = getattr(self.image_tower, "visual", None)
-        return 0 if visual is None else sum(weight.numel() for weight in visual.parameters())
-
-    @property
     def device(self) -> torch.device:
         """The device of the weights."""
         device: torch.device = self.model.logit_scale.device
@@ -230,11 +190,7 @@ class Backbone:
 
         Features of the same weights and pixels are bit-identical only if this is equal.
         """
-        device = self.device
-        if device.type == "cpu":
-            return str(self.precision)
-        kind = "".join(map(str, torch.cuda.get_device_capability(device))) if device.type == "cuda" else ""
-        return f"{self.precision}.{device.type}{kind}"
+        return self.precision.name_on(self.device)
 
     @cached_property
     def digest(self) -> str:
@@ -248,11 +204,7 @@ class Backbone:
             facts += (self.tokenizer.digest,)
         if self.spec.described is not None:
             facts += (json.dumps(self.spec.config, sort_keys=True),)
-        sha = hashlib.sha256(repr(facts).encode())
-        for name, tensor in sorted(self.model.state_dict().items()):
-            sha.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-            sha.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-        return sha.hexdigest()[:32]
+        return self.frozen.digest(facts)
 
     @in_precision
     def encode_image(
@@ -296,12 +248,7 @@ class Backbone:
 
     def tokenized(self, texts: Sequence[str]) -> TokenizedTexts:
         """Texts as tokens and embeddings, cut after the longest one."""
-        tokenizer = self.tokenizer
-        tokens = tokenize(texts, self.text_tower.context_length, tokenizer)
-        eot = tokenizer.ends(tokens)
-        tokens = tokens[:, : int(eot.max()) + 1]
-        embedded = self.text_tower.modules.token_embedding(on_device(tokens, self.device))
-        return TokenizedTexts(tokens, embedded, eot, tokenizer.n_start, tokenizer.pad)
+        return self.texts.tokenized(texts)
 
     def name_lengths(self, names: Sequence[str]) -> tuple[int, ...]:
         """Tokens of each class name alone, without start and end of text."""
@@ -309,13 +256,7 @@ class Backbone:
 
     def class_tokens(self, classes: ClassSet, template: str, *, keep_underscores: bool = False) -> TokenizedTexts:
         """`tokenized` for the filled template of each class; the last few class lists are cached for later steps."""
-        key, kept = (classes, template, keep_underscores, self.precision), self._class_tokens
-        if key not in kept:
-            kept[key] = self.tokenized(classes.texts(template, keep_underscores=keep_underscores))
-            while len(kept) > CLASS_LISTS:
-                kept.popitem(last=False)
-        kept.move_to_end(key)
-        return kept[key]
+        return self.texts.class_tokens(classes, template, keep_underscores=keep_underscores)
 
     @in_precision
     def encode_prompts(
@@ -398,7 +339,7 @@ class Backbone:
 
         def compute() -> Tensor:
             with torch.no_grad():
-                if self._prompted_text is None:
+                if self.frozen.text_tower is None:
                     return self._encode_tokens(texts)
                 return self.encode_prompts(frozen_prompts(self.tokenized(texts)))
 
@@ -408,8 +349,7 @@ class Backbone:
     def _encode_tokens(self, texts: Sequence[str]) -> Float[Tensor, "n dim"]:
         """Features of plain texts by a text tower that runs only as a whole, unnormalised."""
         self.passes.text += len(texts)
-        length = self.spec.config["text_cfg"].get("context_length", 77)  # open_clip's default
-        tokens = on_device(tokenize(texts, length, self.tokenizer), self.device)
+        tokens = on_device(self.texts.whole_context(texts), self.device)
         features: Tensor = self.model.encode_text(tokens, normalize=False)
         return features
 

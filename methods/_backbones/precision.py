@@ -40,3 +40,12 @@ class Precision(StrEnum):
         import torch
 
         return torch.autocast(device.type, dtype=self.dtype)
+
+    def name_on(self, device: torch.device) -> str:
+        """The precision and, on a GPU, the kind of device after a dot, such as `fp32.cuda90` for capability 9.0."""
+        if device.type == "cpu":
+            return str(self)
+        import torch
+
+        kind = "".join(map(str, torch.cuda.get_device_capability(device))) if device.type == "cuda" else ""
+        return f"{self}.{device.type}{kind}"

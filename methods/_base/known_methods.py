@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import methods
 from datasets_registry import IMPORT_MISTAKES, METHODS_GROUP, catalogue_modules
-from methods._base import backbone_sizes, method_info, parameter_formula, recipe, selection
+from methods._base import method_info, recipe, selection
 from methods._base.without_torch import ModulesWithoutTorch
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ABSENT = ("torch", "jaxtyping", "safetensors", "scipy", "threadpoolctl", "open_clip")
 """Packages that methods need for computations only, not for their facts."""
-SHARED = (backbone_sizes, method_info, parameter_formula, recipe, selection)
+SHARED = (method_info, recipe, selection)
 """Modules of facts. They are imported as usual, so that `info.family is Family.ZERO_SHOT` means the same everywhere."""
 
 

@@ -1,15 +1,19 @@
 """The facts of a method as plain data, for listings, plans, checks and docs. Loads no torch."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict
 
 from datasets_registry import EvalProtocol
-from methods._base.backbone_sizes import BackboneSizes
-from methods._base.parameter_formula import evaluate_formula
 from methods._base.recipe import Recipe
 
 
@@ -57,6 +61,44 @@ class TowerUse(StrEnum):
     """It inserts, replaces or reads tokens inside the text tower."""
 
 
+@dataclass(frozen=True)
+class BackboneSizes:
+    """The sizes of a backbone's two towers. A tower without blocks of its own kind has width and blocks 0.
+
+    Args:
+        embed_dim: width of the joint space.
+        text_width: width of the text tower.
+        text_blocks: number of blocks of the text tower.
+        image_width: width of the image tower.
+        image_blocks: number of blocks of the image tower.
+        image_parameters: number of weights of the image tower.
+    """
+
+    embed_dim: int
+    text_width: int
+    text_blocks: int
+    image_width: int
+    image_blocks: int
+    image_parameters: int
+
+    def with_task(self, *, n_classes: int, shots: int) -> Sizes:
+        """These sizes and those of the support set."""
+        return Sizes(**asdict(self), n_classes=n_classes, shots=shots)
+
+
+@dataclass(frozen=True)
+class Sizes(BackboneSizes):
+    """The sizes that decide how many values a method learns: those of the backbone and of the support set.
+
+    Args:
+        n_classes: number of training classes.
+        shots: images per class.
+    """
+
+    n_classes: int
+    shots: int
+
+
 class MethodConfig(BaseModel):
     """Base of all method configurations. Instances are frozen, and an unknown key is an error.
 
@@ -77,7 +119,14 @@ class MethodConfig(BaseModel):
         """Why no single epoch can be selected with these settings, and what to set instead; None if one can."""
         return None
 
-    def frozen_blocks(self, backbone: BackboneSizes) -> int | None:  # noqa: ARG002
+    def parameter_count(self, sizes: Sizes) -> int:  # noqa: ARG002
+        """Number of values that a run learns, from the settings and `sizes` alone; 0 without training.
+
+        Cards print the code of this function as the formula.
+        """
+        return 0
+
+    def frozen_blocks(self, sizes: BackboneSizes) -> int | None:  # noqa: ARG002
         """Number of leading frozen image blocks, for a method that reads `Batch.hidden` before the next block."""
         return None
 
@@ -100,8 +149,6 @@ class MethodInfo:
         config: the configuration class; its defaults are the published setting.
         open_vocabulary: whether `classifier` works for classes without training images.
         needs: what it reads from an image; by default only the frozen tower's features.
-        parameter_formula: number of trainable parameters, as text (`evaluate_formula`); it may also use `n_classes` and
-            `shots`. The conformance kit compares it with the built module.
         recipes: published training settings by protocol; empty for training-free methods.
         config_by_protocol: published settings of a protocol that differ from the config's defaults.
         vision_transformer: whether the image tower must be a transformer.
@@ -123,7 +170,6 @@ class MethodInfo:
     config: type[MethodConfig]
     open_vocabulary: bool
     needs: frozenset[Needs] = frozenset({Needs.FEATURES})
-    parameter_formula: str = "0"
     recipes: Mapping[EvalProtocol, Recipe] = field(default_factory=dict)
     config_by_protocol: Mapping[EvalProtocol, Mapping[str, Any]] = field(default_factory=dict)
     vision_transformer: bool = False
@@ -158,9 +204,10 @@ class MethodInfo:
         choices = [key for key in self.config.model_fields if "oracle" in offered_values(self.config, key)]
         return {key: "oracle" for key in choices if key != "selection"}
 
-    def parameter_count(self, backbone: BackboneSizes, config: MethodConfig, *, n_classes: int, shots: int) -> int:
-        """Trainable parameters of a run; the backbone's weights need not be loaded."""
-        return int(evaluate_formula(self.parameter_formula, backbone, config, n_classes=n_classes, shots=shots))
+    @property
+    def parameter_formula(self) -> str:
+        """The code of `config.parameter_count` for readers, such as `n_ctx * text_width`."""
+        return formula_text(self.config)
 
     def default_config(self, protocol: EvalProtocol) -> MethodConfig:
         """The published settings for a protocol, or those that belong to the reused recipe."""
@@ -187,3 +234,29 @@ class MethodInfo:
     def is_open(self, config: MethodConfig) -> bool:
         """Whether this configuration can classify classes without training images."""
         return self.open_vocabulary and not config.closed_vocabulary()
+
+
+def formula_text(config: type[MethodConfig]) -> str:
+    """The code of `config.parameter_count` without `self` and `sizes`, its statements separated by semicolons.
+
+    The code of a base class replaces the call of `super()`. If Python has no source of the function, as for code from a
+    shell, the text is the function's name.
+    """
+    functions = [vars(cls)["parameter_count"] for cls in config.__mro__ if "parameter_count" in vars(cls)]
+    try:
+        return "; ".join(_statements(functions))
+    except OSError:
+        return str(functions[0].__qualname__)
+
+
+def _statements(functions: Sequence[Any]) -> list[str]:
+    """The statements of the first function, the last of them its value; the others are those that it overrides."""
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(functions[0]))).body
+    assert isinstance(definition, ast.FunctionDef)
+    code = definition.body[ast.get_docstring(definition) is not None :]
+    lines = [re.sub(r"\b(self|sizes)\.", "", ast.unparse(part).removeprefix("return ")) for part in code]
+    call = "super().parameter_count(sizes)"
+    if not any(call in line for line in lines):
+        return lines
+    *before, value = _statements(functions[1:])
+    return before + [line.replace(call, f"({value})") for line in lines]

@@ -1,6 +1,6 @@
 """Adapters: small trained maps of a feature."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from methods._backbones.backbone import Backbone
-from methods._base.method_info import MethodConfig
+from methods._base.method_info import MethodConfig, Sizes
 from methods._base.stack import dot_rows, matmul
 from methods._parts.parameter_initialisation import linear_uniform
 
@@ -63,23 +63,24 @@ class BottleneckAdapter(nn.Module):
 
 
 AdapterKind = Literal["linear", "low_rank", "bottleneck"]
-AdapterSetting = Annotated[
-    AdapterKind, Field(description="linear from the identity (APEX), low_rank or bottleneck (its Fig 10)")
-]
-RankSetting = Annotated[int, Field(ge=1, description="inner width of a low_rank or bottleneck adapter")]
 
 
 class AdapterConfig(MethodConfig):
-    """Kind of the adapter."""
+    """Kind of the one adapter of a method. Other learned parts add to `parameter_count`."""
 
-    adapter: AdapterSetting = "linear"
-    rank: RankSetting = 64
+    adapter: AdapterKind = Field(
+        "linear", description="linear from the identity (APEX), low_rank or bottleneck (its Fig 10)"
+    )
+    rank: int = Field(64, ge=1, description="inner width of a low_rank or bottleneck adapter")
 
+    def parameter_count(self, sizes: Sizes) -> int:
+        narrow = 2 * self.rank + (1 if self.adapter == "low_rank" else 0)
+        return sizes.embed_dim * (sizes.embed_dim + 1 if self.adapter == "linear" else narrow)
 
-def make_adapter(kind: AdapterKind, rank: int, backbone: Backbone, generator: torch.Generator) -> nn.Module:
-    """An adapter on features of the joint space; `rank` is the inner width of the low-rank and bottleneck kinds."""
-    if kind == "linear":
-        return LinearAdapter(backbone.embed_dim)
-    if kind == "low_rank":
-        return LowRankAdapter(backbone.embed_dim, rank, generator)
-    return BottleneckAdapter(backbone.embed_dim, rank, ratio=0.2, generator=generator)
+    def make_adapter(self, backbone: Backbone, generator: torch.Generator) -> nn.Module:
+        """The adapter of this kind on features of the joint space."""
+        if self.adapter == "linear":
+            return LinearAdapter(backbone.embed_dim)
+        if self.adapter == "low_rank":
+            return LowRankAdapter(backbone.embed_dim, self.rank, generator)
+        return BottleneckAdapter(backbone.embed_dim, self.rank, ratio=0.2, generator=generator)

@@ -1,53 +1,65 @@
-"""Methods that consist of a table of parts: their logits are the cosine of image features and class texts."""
+"""Methods that consist of learned parts: their logits are the cosine of image features and class texts."""
 
-from typing import Any, ClassVar
+from abc import abstractmethod
+from typing import ClassVar
 
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from datasets_registry import ClassSet
 from methods._base.batch import Batch, SupportView
 from methods._base.method import ConfigT
-from methods._base.method_info import MethodInfo, Needs
-from methods._parts.part_declarations import Part, Parts
+from methods._parts.learned_prompts import Coupling, TextContext, VisualPrompts
 from methods._parts.two_tower import TwoTowerMethod
 
 
-def composed_info(parts: tuple[Part, ...], **facts: Any) -> MethodInfo:
-    """The facts of a method made of these parts; `facts` adds or replaces facts."""
-    slots = {part.slot for part in parts}
-    prompted = bool(slots & {"visual_prompts", "coupling"})
-    decided: dict[str, Any] = {
-        "needs": frozenset({Needs.PIXELS if prompted else Needs.FEATURES}),
-        "vision_transformer": prompted,
-        "prompt_depths": {
-            part.sizes[1]: "text" if part.slot == "text_context" else "image"
-            for part in parts
-            if part.slot in ("text_context", "visual_prompts") and part.sizes[1] in facts["config"].model_fields
-        },
-        "learns_text": "text_context" in slots,
-        "open_vocabulary": True,
-        "parameter_formula": " + ".join(part.parameter_formula for part in parts),
-    }
-    return MethodInfo(**(decided | facts))
+class Parts(nn.Module):
+    """Learned parts around a frozen backbone. A side without a part is frozen.
+
+    `coupling` replaces `visual_prompts` and needs a `text_context`.
+    """
+
+    def __init__(
+        self,
+        *,
+        visual_prompts: VisualPrompts | None = None,
+        text_context: TextContext | None = None,
+        coupling: Coupling | None = None,
+        text_adapter: nn.Module | None = None,
+        visual_adapter: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.visual_prompts = visual_prompts
+        self.text_context = text_context
+        self.coupling = coupling
+        self.text_adapter = text_adapter
+        self.visual_adapter = visual_adapter
+
+    def visual_prompt_tokens(self) -> list[Tensor]:
+        """Visual prompts by block; empty without any."""
+        if self.coupling is not None and self.text_context is not None:
+            coupled: list[Tensor] = self.coupling(self.text_context.layers())
+            return coupled
+        return list(self.visual_prompts.layers) if self.visual_prompts else []
 
 
 class ComposedMethod(TwoTowerMethod[ConfigT]):
     """Base of the methods that consist of `Parts`.
 
     Attributes:
-        parts: the table of parts, in the order in which they are initialised from the generator.
         template: template of the class texts if no text context is learned; None for the dataset's own.
     """
 
-    parts: ClassVar[tuple[Part, ...]]
     template: ClassVar[str | None] = None
     trainable: Parts
 
+    @abstractmethod
+    def make_parts(self) -> Parts:
+        """The newly initialised parts. Their order decides which numbers of the generator each of them gets."""
+
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
-        built: dict[str, Any] = {p.slot: p.build(self.config, self.backbone, self.generator) for p in self.parts}
-        self.trainable = Parts(**built).to(self.backbone.device)
+        self.trainable = self.make_parts().to(self.backbone.device)
 
     def prompted_text(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:
         """Text features before any adapter, unnormalised."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet
 from methods._base.batch import Classifier, SupportView
 from methods._base.method import TrainableMethod, cosine_logits
+from methods._base.method_info import Sizes
 from methods._base.recipe import Recipe
 from methods._parts.feature_space import TextConfig, template_features
 
@@ -21,6 +22,9 @@ class PrototypeConfig(TextConfig):
         description="leave underscores in class names; the official code does, and it touches 0 to 76 % of a "
         "dataset's names",
     )
+
+    def parameter_count(self, sizes: Sizes) -> int:
+        return sizes.n_classes * sizes.embed_dim
 
 
 POOLED_VIEWS_RECIPE = Recipe(

@@ -11,7 +11,7 @@ from short_settings import SHORT
 from bench.conformance import CHECKS, Outcome, Subject, run_check
 from bench.conformance.subject import OTHER_CLASSES
 from datasets_registry import EvalProtocol
-from methods import METHODS, ClosedVocabularyError, Recipe, demo_recipe
+from methods import METHODS, ClosedVocabularyError, Recipe, Sizes, demo_recipe
 
 
 @lru_cache(maxsize=1)
@@ -223,13 +223,14 @@ CARD_COUNTS = {
 }
 
 
-class ViTB16:
-    embed_dim, text_width, text_depth, vision_width, vision_depth = 512, 512, 12, 768, 12
-    image_parameters = 86_192_640
+VIT_B16 = Sizes(
+    embed_dim=512, text_width=512, text_blocks=12, image_width=768, image_blocks=12, image_parameters=86_192_640,
+    n_classes=50, shots=16,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CARD_COUNTS)
-def test_parameter_formulas_give_the_published_counts(name: str) -> None:
+def test_parameter_counts_are_the_published_ones(name: str) -> None:
     info = METHODS.get(name).info
     config = info.default_config(EvalProtocol.BASE_TO_NEW)
-    assert info.parameter_count(ViTB16(), config, n_classes=50, shots=16) == CARD_COUNTS[name]
+    assert config.parameter_count(VIT_B16) == CARD_COUNTS[name]

@@ -34,9 +34,8 @@ def test_learned_networks_and_every_prompt_get_a_gradient() -> None:
     assert {name for name in without if "in_proj" not in name} <= {
         "mapper.to_text.key.weight", "mapper.to_text.key.bias"
     }  # fmt: skip
-    assert method.learned_parameters() == method.info.parameter_count(
-        tiny_backbone(), method.config, n_classes=5, shots=2
-    )
+    sizes = tiny_backbone().sizes.with_task(n_classes=5, shots=2)
+    assert method.learned_parameters() == method.config.parameter_count(sizes)
 
 
 def test_copied_networks_are_no_parameters_and_map_early_image_and_late_text_prompts() -> None:

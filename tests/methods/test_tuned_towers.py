@@ -13,7 +13,7 @@ from parity_kit import batch_of, class_set, generator, images, prepared, support
 from torch import Tensor, nn
 
 from bench.experiment.training_loop import fit, stage_spans
-from methods import Needs, Optimizer, Recipe, Schedule, Warmup, tokenize
+from methods import Needs, Optimizer, Recipe, Schedule, Sizes, Warmup, tokenize
 from methods.clip_fit import CLIPFit, CLIPFitConfig
 from methods.two_stage import TwoStage, TwoStageConfig
 
@@ -117,12 +117,8 @@ def test_the_first_stage_equals_a_model_with_those_norms(which: Any, count: int)
     text = model.encode_text(tokenize(class_set("base").texts("a photo of a {}.")))
     plain = F.cross_entropy(cosine(model.encode_image(batch.pixels), text), batch.labels)
     assert_same_gradients(method.loss(batch), tuned(method), plain, tensors)
-
-    class ViTB16:
-        embed_dim, text_width, text_depth, vision_width, vision_depth = 512, 512, 12, 768, 12
-        image_parameters = 86_192_640
-
-    assert method.info.parameter_count(ViTB16(), method.config, n_classes=10, shots=16) == count + 10 * 512
+    vit_b16 = Sizes(512, 512, 12, 768, 12, 86_192_640, n_classes=10, shots=16)
+    assert method.config.parameter_count(vit_b16) == count + 10 * 512
 
 
 def test_the_second_stage_trains_rows_from_the_tuned_texts() -> None:

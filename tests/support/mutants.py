@@ -11,7 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet
-from methods import METHODS, Batch, Classifier, Method, MethodInfo, Needs, StreamClassifier, SupportView
+from methods import METHODS, Batch, Classifier, Method, MethodInfo, Needs, Sizes, StreamClassifier, SupportView
+from methods.coop import CoOpConfig
+from methods.task_res import TaskResConfig
+from methods.tip_adapter_f import TipAdapterFConfig
 
 CLIPAdapter: Any = METHODS.get("clip_adapter")
 CoOp: Any = METHODS.get("coop")
@@ -70,9 +73,11 @@ class KeepsATensorOnTheCPU(TaskRes):
 
 @caught_by("only_trainable_is_trained")
 class TrainsABackboneParameter(CoOp):
-    info: ClassVar[MethodInfo] = replace(
-        CoOp.info, parameter_formula=CoOp.info.parameter_formula + " + text_width * embed_dim"
-    )
+    class Config(CoOpConfig):
+        def parameter_count(self, sizes: Sizes) -> int:
+            return super().parameter_count(sizes) + sizes.text_width * sizes.embed_dim
+
+    info: ClassVar[MethodInfo] = replace(CoOp.info, config=Config)
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
@@ -192,12 +197,20 @@ class SeedsTheGlobalState(TaskRes):
 
 @caught_by("parameters_are_counted")
 class CountsWrongly(TaskRes):
-    info: ClassVar[MethodInfo] = replace(TaskRes.info, parameter_formula="3 * embed_dim")
+    class Config(TaskResConfig):
+        def parameter_count(self, sizes: Sizes) -> int:
+            return 3 * sizes.embed_dim
+
+    info: ClassVar[MethodInfo] = replace(TaskRes.info, config=Config)
 
 
 @caught_by("parameters_are_counted")
 class ForgetsTheShots(TipAdapterF):
-    info: ClassVar[MethodInfo] = replace(TipAdapterF.info, parameter_formula="n_classes * embed_dim")
+    class Config(TipAdapterFConfig):
+        def parameter_count(self, sizes: Sizes) -> int:
+            return sizes.n_classes * sizes.embed_dim
+
+    info: ClassVar[MethodInfo] = replace(TipAdapterF.info, config=Config)
 
 
 @caught_by("logits_are_finite")
@@ -293,7 +306,11 @@ class ClassifiesWithTheStart(TaskRes):
 
 @caught_by("every_parameter_gets_gradients")
 class HasAnIdleParameter(TaskRes):
-    info: ClassVar[MethodInfo] = replace(TaskRes.info, parameter_formula="n_classes * embed_dim + 1")
+    class Config(TaskResConfig):
+        def parameter_count(self, sizes: Sizes) -> int:
+            return super().parameter_count(sizes) + 1
+
+    info: ClassVar[MethodInfo] = replace(TaskRes.info, config=Config)
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)

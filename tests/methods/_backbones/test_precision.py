@@ -67,7 +67,7 @@ def test_weights_held_in_bf16_give_the_bits_of_weights_that_autocast_rounds(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = answer(name, Precision.BF16)[1]
-    monkeypatch.setattr("methods._backbones.backbone.with_half_weights", lambda model, _: model)
+    monkeypatch.setattr("methods._backbones.frozen_model.with_half_weights", lambda model, _: model)
     assert torch.equal(held, answer(name, Precision.BF16)[1])
 
 
@@ -95,7 +95,7 @@ def casts_of_frozen_weights(name: str) -> int:
 def test_no_step_rounds_the_frozen_weights_again(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     once = sum(1 for _ in tiny_backbone().model.parameters())
     assert casts_of_frozen_weights(name) <= once
-    monkeypatch.setattr("methods._backbones.backbone.with_half_weights", lambda model, _: model)
+    monkeypatch.setattr("methods._backbones.frozen_model.with_half_weights", lambda model, _: model)
     assert casts_of_frozen_weights(name) > once
 
 

@@ -26,7 +26,8 @@ def found(registry: Any, name: str) -> Any:
 def facts(info: MethodInfo) -> dict[str, Any]:
     values = {field.name: getattr(info, field.name) for field in dataclasses.fields(info)}
     defaults = {protocol: info.default_config(protocol).model_dump() for protocol in EvalProtocol}
-    return values | {"config": info.config.model_json_schema(), "defaults": defaults}
+    shown = {"config": info.config.model_json_schema(), "formula": info.parameter_formula}
+    return values | shown | {"defaults": defaults}
 
 
 @pytest.mark.parametrize("name", NAMES)

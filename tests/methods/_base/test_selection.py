@@ -114,9 +114,8 @@ def test_regressions_are_counted_once_for_each_c() -> None:
     assert ensemble.tuning.fits == len(GRID) == 7
     per_class = tiny_backbone().embed_dim + 1
     assert ensemble.learned_parameters() == 7 * len(CLASSES) * per_class
-    assert METHODS.get("linear_probe").info.parameter_count(
-        tiny_backbone(), ensemble.config, n_classes=len(CLASSES), shots=2
-    ) == (ensemble.learned_parameters())
+    sizes = tiny_backbone().sizes.with_task(n_classes=len(CLASSES), shots=2)
+    assert ensemble.config.parameter_count(sizes) == ensemble.learned_parameters()
 
 
 def test_the_regressions_oracle_offers_the_powers_of_ten() -> None:

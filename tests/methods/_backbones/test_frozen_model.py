@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -35,12 +35,10 @@ def test_held_weights_change_no_bit(
 ) -> None:
     backbone = backbone_of(config)
     exact = features(backbone)
-    held, rounded = copy(backbone), copy(backbone)
-    held.precision = rounded.precision = precision
-    held._held, rounded._held = {}, {}
+    held, rounded = replace(backbone, precision=precision), replace(backbone, precision=precision)
     found = features(held)
-    assert any(p.dtype is precision.dtype for p in held._held["model", precision.dtype].parameters())
-    monkeypatch.setattr("methods._backbones.backbone.with_half_weights", lambda model, _: model)
+    assert any(p.dtype is precision.dtype for p in held.frozen.in_precision(precision).model.parameters())
+    monkeypatch.setattr("methods._backbones.frozen_model.with_half_weights", lambda model, _: model)
     for one, other, plain in zip(found, features(rounded), exact, strict=True):
         assert torch.equal(one, other)
         assert not torch.equal(one, plain)
