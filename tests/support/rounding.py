@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 import torch
+from torch import Tensor
 
 EPS = torch.finfo(torch.float32).eps
 """Distance from 1 to the next float32 number: 1.2e-7."""
@@ -26,8 +27,8 @@ def rounding(additions: int, *, scale: float = 1.0) -> float:
     return EPS * math.sqrt(additions) * scale
 
 
-def tower_rounding(width: int, layers: int) -> float:
-    """Largest difference of a tower's features, relative to their length.
+def tower_additions(width: int, layers: int) -> int:
+    """Additions of a tower from its input to a feature.
 
     Each block adds the output of its attention and that of its MLP, whose longest sum has four widths.
 
@@ -35,4 +36,16 @@ def tower_rounding(width: int, layers: int) -> float:
         width: channels of a token.
         layers: number of blocks.
     """
-    return rounding(2 * layers * 4 * width)
+    return 2 * layers * 4 * width
+
+
+SMALL_TEXT_TOWER = tower_additions(64, 3)
+"""Additions of the tiny CLIP's text tower. A gradient has three times as many: forward, and two products back."""
+SMALL_IMAGE_TOWER = tower_additions(128, 3)
+"""Additions of its image tower."""
+
+
+def assert_equal_but_for_rounding(ours: Tensor, theirs: Tensor, additions: int = SMALL_TEXT_TOWER) -> None:
+    """Two tensors of one computation with its additions in another order are equal."""
+    largest = float(theirs.detach().abs().max())
+    torch.testing.assert_close(ours, theirs, atol=rounding(additions, scale=largest), rtol=0)
