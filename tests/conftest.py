@@ -15,6 +15,7 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import parity_record
+import places
 import pytest
 import torch
 
@@ -51,6 +52,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--record-parity", action="store_true", help="write the measured parity of methods into the package"
     )
+
+
+ADDITIONS = {
+    "real_data": (places.REAL_DATA.is_dir(), f"there is no {places.REAL_DATA}; ETL_BENCH_SHARED names another"),
+    "official_code": ("ETL_BENCH_OFFICIAL" in os.environ, "ETL_BENCH_OFFICIAL names no folder of the checkouts"),
+}
+"""Marks of tests that add to tests of generated data: whether their data exist, and what is missing."""
+
+
+def pytest_report_header() -> list[str]:
+    return [f"tests marked {mark} are left out: {why}" for mark, (there, why) in ADDITIONS.items() if not there]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    absent = {mark for mark, (there, _) in ADDITIONS.items() if not there}
+    left_out = [item for item in items if absent & {mark.name for mark in item.iter_markers()}]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not absent & {mark.name for mark in item.iter_markers()}]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 from PIL import Image
 from places import ROOT
 
@@ -36,7 +37,7 @@ def etl_bench(source: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     environment = os.environ | {"PYTHONPATH": str(source), "ETL_BENCH_CACHE": str(source / "cache")}
     command = [sys.executable, "-m", "bench", *arguments]
     return subprocess.run(
-        command, cwd=source, env=environment, capture_output=True, text=True, timeout=240, check=False
+        command, cwd=source, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
 
 

@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 from places import ROOT
 
 DATASET = '''
@@ -120,7 +121,7 @@ def etl_bench(folder: Path, python: Path, *arguments: str) -> subprocess.Complet
     environment["ETL_BENCH_CACHE"] = str(folder / "cache")
     command = [str(python), "-m", "bench", *arguments]
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
 
 

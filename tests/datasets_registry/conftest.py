@@ -1,4 +1,4 @@
-"""Tiny generated datasets in CoOp's layout, and the folder of real test data if it exists."""
+"""Tiny generated datasets in CoOp's layout, and the folder of real test data."""
 
 import json
 from collections.abc import Callable
@@ -7,18 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from places import SHARED
+from places import REAL_DATA
 
 from datasets_registry import CoopReader
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Real splits and images beside the repository or in ETL_BENCH_SHARED; without them, the test is skipped."""
-    data = SHARED / "data"
-    if not (data / "splits").is_dir():
-        pytest.skip(f"needs the shared test data; {data} does not exist and ETL_BENCH_SHARED names no other place")
-    return data
+    """Real splits and images, for tests marked `real_data`."""
+    return REAL_DATA
 
 
 @pytest.fixture

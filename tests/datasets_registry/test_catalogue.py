@@ -1,5 +1,6 @@
 """Every file of the package without a leading underscore registers one complete catalogue entry."""
 
+import hashlib
 import json
 import re
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from places import FIXTURES
 
 import datasets_registry
 from datasets_registry import (
@@ -98,6 +100,13 @@ FACTS = {  # template, classes, train, val, test: CoOp's tables
 }
 
 
+@pytest.mark.parametrize("name", [name for name in FACTS if name != "imagenet"])
+def test_the_class_names_have_the_digest_of_coops(name: str):
+    recorded = json.loads((FIXTURES / "class_name_digests.json").read_text())["datasets"]
+    assert hashlib.sha256("\n".join(get_dataset(name).class_names).encode()).hexdigest() == recorded[name]
+
+
+@pytest.mark.real_data
 @pytest.mark.parametrize("name", [name for name in FACTS if name != "imagenet"])
 def test_the_class_names_are_those_of_the_split_file(name: str, shared_data: Path):
     info = get_dataset(name)

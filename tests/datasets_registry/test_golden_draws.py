@@ -1,9 +1,11 @@
-"""CoOp's draw is compared with published draws: those in tests/fixtures, and all others if the splits are available."""
+"""CoOp's draw is compared with published draws: those in tests/fixtures, all others if the real splits are present."""
 
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from places import FIXTURES
@@ -35,6 +37,7 @@ def path_hash(samples: tuple[Sample, ...]) -> str:
     return hashlib.sha256("\n".join(sample.key for sample in samples).encode()).hexdigest()
 
 
+@pytest.mark.real_data
 @pytest.mark.parametrize("name", SPLIT_FILES)
 def test_every_published_draw_is_reproduced(name: str, shared_data: Path):
     golden = json.loads((shared_data / "splits/fewshot/golden_sha256.json").read_text())[name]
@@ -48,6 +51,7 @@ def test_every_published_draw_is_reproduced(name: str, shared_data: Path):
             assert path_hash(draw.val) == expected["val"]["sha256"], (name, shots, seed)
 
 
+@pytest.mark.real_data
 @pytest.mark.parametrize("name", SPLIT_FILES)
 def test_split_files_have_the_published_sizes(name: str, shared_data: Path):
     split = read_coop_split(shared_data / "splits" / SPLIT_FILES[name])
@@ -57,6 +61,7 @@ def test_split_files_have_the_published_sizes(name: str, shared_data: Path):
 FEW_SHOT_LISTS = {"food101": 15, "sun397": 15, "fgvc_aircraft": 15, "imagenet": 9}  # draws
 
 
+@pytest.mark.real_data
 @pytest.mark.parametrize("name", FEW_SHOT_LISTS)
 def test_published_lists_without_a_split_file_match_their_hashes(name: str, shared_data: Path):
     """The split files of three of these datasets are not available here, but the draws made from them are recorded."""
@@ -74,6 +79,7 @@ def test_published_lists_without_a_split_file_match_their_hashes(name: str, shar
             assert len(samples) == golden[draw][part]["n"] == wanted * classes
 
 
+@pytest.mark.real_data
 def test_our_keys_are_those_of_the_published_lists(shared_data: Path):
     """Published lists can therefore be imported unchanged."""
     forms = {
@@ -90,6 +96,7 @@ def test_our_keys_are_those_of_the_published_lists(shared_data: Path):
     assert all(key.split("/")[0] == names[label] for key, label in rows)
 
 
+@pytest.mark.real_data
 @pytest.mark.parametrize("name", ["food101", "sun397", "fgvc_aircraft"])
 def test_each_published_image_has_one_class_and_one_part(name: str, shared_data: Path):
     """In all fifteen draws an image has the same label and part, so the lists come from one split."""
@@ -109,19 +116,36 @@ def positions(draw: FewShotDraw, part: str, members: int) -> list[list[int]]:
     return [flat[i : i + members] for i in range(0, len(flat), members)]
 
 
-@pytest.mark.parametrize("name", ["eurosat", "oxford_pets"])
-def test_the_draw_over_the_real_class_sizes_gives_the_published_positions(name: str):
-    facts = json.loads((FIXTURES / "coop_draws.json").read_text())["datasets"][name]
+def draws_over(facts: dict[str, Any]) -> Iterator[tuple[str, int, Draw]]:
+    """The fifteen draws over class sizes, with their names and shots; a key is the position within the class."""
     train, val = (
         [Sample(str(i), label) for label, n in enumerate(facts[sizes]) for i in range(n)]
         for sizes in ("train_sizes", "val_sizes")
     )
     names = [str(label) for label in range(len(facts["train_sizes"]))]
-    for key, expected in facts["draws"].items():
-        shots, seed = (int(part.split("_")[1]) for part in key.split("-"))
-        draw = draw_coop(train, val, shots=shots, seed=seed, class_names=names)
-        assert positions(draw, "train", shots) == expected["train"], key
-        assert positions(draw, "val", min(shots, 4)) == expected["val"], key
+    for shots in SHOTS:
+        for seed in SEEDS:
+            draw = draw_coop(train, val, shots=shots, seed=seed, class_names=names)
+            yield f"shot_{shots}-seed_{seed}", shots, draw
+
+
+@pytest.mark.parametrize("name", ["eurosat", "oxford_pets"])
+def test_the_draw_over_the_real_class_sizes_gives_the_published_positions(name: str):
+    facts = json.loads((FIXTURES / "coop_draws.json").read_text())["datasets"][name]
+    drawn = {key: (shots, draw) for key, shots, draw in draws_over(facts)}
+    for key in facts["draws"]:
+        shots, draw = drawn[key]
+        assert positions(draw, "train", shots) == facts["draws"][key]["train"], key
+        assert positions(draw, "val", min(shots, 4)) == facts["draws"][key]["val"], key
+
+
+@pytest.mark.parametrize("name", [name for name in SPLIT_FILES if name not in {"eurosat", "oxford_pets"}])
+def test_the_draw_over_the_real_class_sizes_gives_the_digest_of_the_published_positions(name: str):
+    facts = json.loads((FIXTURES / "coop_draw_digests.json").read_text())["datasets"][name]
+    for key, _, draw in draws_over(facts):
+        for part in ("train", "val"):
+            found = " ".join(sample.key for sample in getattr(draw, part))
+            assert hashlib.sha256(found.encode()).hexdigest() == facts["sha256"][key][part], (key, part)
 
 
 def test_a_small_split_that_is_not_grouped_by_label():

@@ -1,13 +1,18 @@
-"""Small real subsets in CoOp's layout are read, drawn, decoded and fingerprinted."""
+"""Small subsets in CoOp's layout are read, drawn, decoded and fingerprinted: generated ones, real ones if present."""
 
+from __future__ import annotations
+
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from places import REAL_DATA
+from small_datasets import write_dataset, write_imagenet
 
 from datasets_registry import DrawRule, EvalProtocol, TaskRequest, build_task, get_dataset, recorded_draw
 
-SUBSETS = {
+REAL = {  # classes, train, val, test
     "eurosat": (10, 200, 40, 200),
     "dtd": (10, 200, 40, 200),
     "oxford_pets": (3, 60, 12, 60),
@@ -15,21 +20,47 @@ SUBSETS = {
     "oxford_flowers": (20, 400, 80, 341),
     "imagenet": (10, 200, 0, 200),
 }
+CLASSES, TRAIN, VAL, TEST = 5, 20, 4, 6
+GENERATED = dict.fromkeys(REAL, (CLASSES, TRAIN * CLASSES, VAL * CLASSES, TEST * CLASSES)) | {
+    "imagenet": (4, TRAIN * 4, 0, TEST * 4)
+}
 
 
-@pytest.mark.parametrize("name", SUBSETS)
-def test_a_real_subset_is_read_as_a_dataset_of_its_own(name: str, shared_data: Path):
+@dataclass(frozen=True)
+class Subsets:
+    """A data root, and the sizes of the datasets in it."""
+
+    root: Path
+    sizes: dict[str, tuple[int, int, int, int]]
+
+
+@pytest.fixture(scope="module", params=["generated", pytest.param("real", marks=pytest.mark.real_data)])
+def subsets(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Subsets:
+    if request.param == "real":
+        return Subsets(REAL_DATA / "real", REAL)
+    root = tmp_path_factory.mktemp("subsets")
+    for name in REAL:
+        if name == "imagenet":
+            write_imagenet(root, train=TRAIN, test=TEST)
+        else:
+            names = get_dataset(name).class_names[1 : CLASSES + 1]
+            write_dataset(root, name, classes=CLASSES, train=TRAIN, val=VAL, test=TEST, class_names=names)
+    return Subsets(root, GENERATED)
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_subset_is_read_as_a_dataset_of_its_own(name: str, subsets: Subsets) -> None:
     info = get_dataset(name)
-    splits = info.reader(shared_data / "real")
-    assert (len(splits.class_names), len(splits.train), len(splits.val), len(splits.test)) == SUBSETS[name]
+    splits = info.reader(subsets.root)
+    assert (len(splits.class_names), len(splits.train), len(splits.val), len(splits.test)) == subsets.sizes[name]
     if info.class_names:
         assert splits.class_names == tuple(name for name in info.class_names if name in splits.class_names)
     assert splits.layout == "CoOp"
 
 
-@pytest.mark.parametrize("name", SUBSETS)
-def test_every_file_of_a_real_subset_is_an_image(name: str, shared_data: Path):
-    splits = get_dataset(name).reader(shared_data / "real")
+@pytest.mark.parametrize("name", REAL)
+def test_every_file_of_a_subset_is_an_image(name: str, subsets: Subsets) -> None:
+    splits = get_dataset(name).reader(subsets.root)
     digests = set()
     for sample in (*splits.train, *splits.val, *splits.test):
         image = splits.images.load(sample.key)
@@ -40,11 +71,11 @@ def test_every_file_of_a_real_subset_is_an_image(name: str, shared_data: Path):
 
 
 @pytest.mark.parametrize("draw", [DrawRule.COOP, DrawRule.NESTED])
-@pytest.mark.parametrize("name", SUBSETS)
-def test_sixteen_shots_of_both_protocols(name: str, draw: DrawRule, shared_data: Path):
+@pytest.mark.parametrize("name", REAL)
+def test_sixteen_shots_of_both_protocols(name: str, draw: DrawRule, subsets: Subsets) -> None:
     info = get_dataset(name)
-    splits = info.reader(shared_data / "real")
-    n_classes, *_, n_test = SUBSETS[name]
+    splits = info.reader(subsets.root)
+    n_classes, *_, n_test = subsets.sizes[name]
     few_shot, base_to_new = (
         build_task(TaskRequest(info, splits, protocol=protocol, shots=16, seed=1, draw=recorded_draw(info, draw)))
         for protocol in (EvalProtocol.FEW_SHOT, EvalProtocol.BASE_TO_NEW)
@@ -58,9 +89,10 @@ def test_sixteen_shots_of_both_protocols(name: str, draw: DrawRule, shared_data:
     assert few_shot.fingerprint != base_to_new.fingerprint
 
 
-def test_different_classes_look_different(shared_data: Path):
+@pytest.mark.real_data
+def test_different_classes_look_different() -> None:
     """Labels match images: roofs are brighter than trees."""
-    splits = get_dataset("eurosat").reader(shared_data / "real")
+    splits = get_dataset("eurosat").reader(REAL_DATA / "real")
 
     def brightness(name: str) -> float:
         label = splits.class_names.index(name)

@@ -17,7 +17,7 @@ from compare import changed, compare, eurosat_reason, main, missing, rows, table
 from official_jobs import COMMITS, COMPARISONS, Comparison
 from our_side import copy_tensors, recipe_of
 from parity_kit import class_set, support_view, tiny_backbone
-from places import SHARED
+from places import REAL_DATA
 from recorded_run import RecordedRun
 
 from datasets_registry import get_dataset
@@ -25,14 +25,15 @@ from methods import get_method, load_backbone, parse_backbone
 from methods._parts.adaptive_ensemble import class_distances, ensemble_weight
 
 CHECKOUTS = Path(os.environ.get("ETL_BENCH_OFFICIAL", "/nonexistent"))
-EUROSAT = SHARED / "data" / "real" / "eurosat"
+EUROSAT = REAL_DATA / "real" / "eurosat"
 PLAIN = COMPARISONS[0]
 
 
+@pytest.mark.official_code
 @pytest.mark.parametrize("one", COMPARISONS, ids=lambda one: one.name)
 def test_our_predictions_are_the_official_ones(one: Comparison) -> None:
-    if reason := missing(one, CHECKOUTS) or eurosat_reason(EUROSAT):
-        pytest.skip(f"{reason}; ETL_BENCH_OFFICIAL names the folder of the checkouts")
+    assert missing(one, CHECKOUTS) is None
+    assert eurosat_reason(EUROSAT) is None
     for row in compare(one, checkouts=CHECKOUTS, eurosat=EUROSAT, seed=1, steps=3):
         assert row.draw
         assert row.alike == row.images, row

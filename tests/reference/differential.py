@@ -36,7 +36,7 @@ from recorded_run import RecordedRun, recorded_run
 from torch import Tensor
 
 from bench import RunContext, plan
-from bench.experiment.features.inputs import load_inputs
+from bench.experiment.features.inputs import load_inputs, loaded_backbone
 from bench.experiment.features.views import View, ViewKind, view_params
 from bench.experiment.task import read_splits
 from datasets_registry import (
@@ -342,7 +342,7 @@ def real_features(source: Path) -> Iterator[dict[str, str]]:
         finally:
             for name in backbones:
                 DATASETS.remove(name)
-            for remembered in (run_ours, load_inputs, read_splits):
+            for remembered in (run_ours, load_inputs, loaded_backbone, read_splits):
                 remembered.cache_clear()
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import ast
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import differential
+import numpy as np
 import plain_methods
 import plain_training
 import pytest
 from differential import METHODS, Setting, paired, real_features, settings_of
-from places import SHARED
+from places import REAL_DATA
 
-FEATURES = SHARED / "data" / "features" / "vitb32"
+FEATURES = REAL_DATA / "features" / "vitb32"
 
 
 LENGTHS: dict[str, tuple[int, float | None]] = {
@@ -42,9 +44,27 @@ def test_another_seed() -> None:
         assert row.alike == row.images
 
 
-@pytest.mark.skipif(not FEATURES.is_dir(), reason=f"needs the shared test data; {FEATURES} does not exist")
-def test_real_features() -> None:
-    with real_features(FEATURES) as backbones:
+def write_features(folder: Path) -> None:
+    """Generated features in the files of the real ones: four classes that overlap."""
+    numbers = np.random.default_rng(0)
+    texts = numbers.normal(size=(4, 64)).astype(np.float32)
+    classes = [{"label": i, "imagenet_index": i, "classname": f"kind {i}"} for i in range(len(texts))]
+    (folder / "text_overlap.json").write_text(json.dumps({"oxford_pets": classes, "caltech101": classes}))
+    np.savez(folder / "imagenet.npz", text_b=texts)
+    for name in ("oxford_pets", "caltech101"):
+        arrays = {}
+        for part, each in (("train16", 16), ("val", 4), ("test", 10)):
+            labels = np.arange(len(texts)).repeat(each)
+            arrays[f"{part}_l"] = labels
+            arrays[f"{part}_f"] = (texts[labels] + numbers.normal(size=(len(labels), 64))).astype(np.float32)
+        np.savez(folder / f"{name}.npz", **arrays)
+
+
+@pytest.mark.parametrize("data", ["generated", pytest.param("real", marks=pytest.mark.real_data)])
+def test_imported_features(data: str, tmp_path: Path) -> None:
+    if data == "generated":
+        write_features(tmp_path)
+    with real_features(FEATURES if data == "real" else tmp_path) as backbones:
         stored = [setting for setting in settings_of([1], backbones) if setting.dataset in backbones]
         assert len(stored) == 4
         for setting in stored:

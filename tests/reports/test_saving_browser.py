@@ -177,7 +177,7 @@ def test_a_watched_page_shows_new_runs_and_keeps_the_readers_place(tab, tmp_path
         assert page.run(rows) == 7
         page.run("new Promise((done) => setTimeout(done, 2500))")
         render_site(view_of(runs), out, live=True)
-        page.wait(f"{rows} === 8", 30)
+        page.wait(f"{rows} === 8")
         assert page.run("window.old"), "without loading the page again"
         assert page.run("document.querySelector('#chooser select').value") == "Few-shot"
         assert page.run("document.querySelector('#hero-a').selectedOptions[0].text") == "VPT"

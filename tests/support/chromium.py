@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import subprocess
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import websocket
+from patience import PATIENCE, wait_until
 
 FLAGS = (
     "--headless",
@@ -42,7 +42,7 @@ class Page:
     """One tab; `events` has every event since the last `open`."""
 
     def __init__(self, address: str) -> None:
-        self._socket = websocket.create_connection(address, timeout=30, suppress_origin=True)
+        self._socket = websocket.create_connection(address, timeout=PATIENCE, suppress_origin=True)
         self._number = 0
         self.events: list[dict[str, Any]] = []
         for domain in ("Page", "Runtime", "Network", "Log"):
@@ -66,15 +66,11 @@ class Page:
             raise RuntimeError(str(result["exceptionDetails"]))
         return result["result"].get("value")
 
-    def wait(self, condition: str | Callable[[], Any], seconds: float = 15) -> Any:
-        """Evaluate a condition until it is true; fails with the condition after some seconds."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            value = self.run(condition) if isinstance(condition, str) else condition()
-            if value:
-                return value
-            time.sleep(0.05)
-        raise AssertionError(f"Not within {seconds} s: {condition}")
+    def wait(self, condition: str | Callable[[], Any]) -> Any:
+        """Evaluate a condition until it is true."""
+        if isinstance(condition, str):
+            return wait_until(lambda: self.run(condition), condition, look=0.05)
+        return wait_until(condition, look=0.05)
 
     def open(self, url: str) -> None:
         self.events.clear()
@@ -115,7 +111,7 @@ def browser(profile: Path) -> Iterator[Page]:
     page = None
     try:
         port = _port(profile / "DevToolsActivePort", process)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=PATIENCE) as answer:
             tabs = json.load(answer)
         page = Page(next(tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page"))
         yield page
@@ -127,15 +123,13 @@ def browser(profile: Path) -> Iterator[Page]:
             process.wait(10)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(10)
+            process.wait(PATIENCE)
 
 
 def _port(file: Path, process: subprocess.Popen[bytes]) -> int:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
+    def lines() -> list[str]:
         if process.poll() is not None:
             raise RuntimeError(f"Chromium ended with {process.returncode} before it listened.")
-        if file.exists() and (lines := file.read_text().split()):
-            return int(lines[0])
-        time.sleep(0.05)
-    raise RuntimeError("Chromium did not listen within 20 s.")
+        return file.read_text().split() if file.exists() else []
+
+    return int(wait_until(lines, "Chromium listens", look=0.05)[0])

@@ -12,4 +12,6 @@ FIXTURES = ROOT / "tests" / "fixtures"
 """Recorded numbers and small files that belong to the tests."""
 
 SHARED = Path(os.environ.get("ETL_BENCH_SHARED", ROOT.parent / "shared"))
-"""Real images and features. They are never committed; tests that need them skip where they are absent."""
+"""Real images and features, never committed. Tests of them add to tests of generated data, and run where they exist."""
+REAL_DATA = SHARED / "data"
+"""Splits, images and features of the tests marked `real_data`."""

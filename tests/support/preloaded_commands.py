@@ -39,10 +39,8 @@ def preloaded_commands(environment: dict[str, str]) -> Iterator[str]:
         address = Path(folder) / "s"
         process = subprocess.Popen([sys.executable, "-P", __file__, "serve", str(address)], env=environment)
         try:
-            deadline = time.monotonic() + 120
             while not address.exists():
                 assert process.poll() is None, "the process of the commands ended"
-                assert time.monotonic() < deadline, "the process of the commands did not start"
                 time.sleep(0.05)
             yield f"{sys.executable} -IS {__file__} call {address}"
         finally:

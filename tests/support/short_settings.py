@@ -6,7 +6,7 @@ SHORT: dict[str, dict[str, object]] = {
     "tip_adapter_f": {"search_step": (5, 4), "augment_epochs": 2},
     "timo": {"views": 2},
     "timo_s": {"views": 2, "steps": 3},
-    "linear_probe": {"steps": 2, "max_iter": 60},
+    "linear_probe": {"steps": 2, "max_iter": 5},
     "plot_pp": {"iterations": 5, "n_text": 2, "n_image": 2},
 }
 

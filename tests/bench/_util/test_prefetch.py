@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from patience import PATIENCE
 
 from bench._util.prefetch import parallel_map, prefetch
 
@@ -37,7 +38,7 @@ def test_the_next_items_are_worked_on_while_one_is_used_but_no_more(depth: int):
     for used in prefetch(range(30), work, depth=depth):
         hoped = min(used + depth, 29)
         with reached:
-            assert reached.wait_for(lambda hoped=hoped: hoped in done, timeout=10), "nobody works ahead"
+            assert reached.wait_for(lambda hoped=hoped: hoped in done, timeout=PATIENCE), "nobody works ahead"
             assert max(done) <= used + depth
     assert done == list(range(30))
 

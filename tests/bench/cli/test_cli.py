@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 from rich.console import Console
 from small_datasets import write_dataset
 
@@ -312,7 +313,7 @@ def test_ctrl_c_is_exit_code_130_and_the_rest_runs_later(tmp_path: Path, data: P
         if "ok  " in line:
             break
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     # the second where Ctrl-C arrives between two runs
     assert "Stopping after the 1 current runs" in err or "Stopping. No run is in progress." in err

@@ -6,12 +6,12 @@ import json
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 
 import pytest
 import typer
 from fake_runner import make_difficulty, make_record, make_score, make_spec
+from patience import PATIENCE, wait_until
 from worlds import make_world
 
 from bench.cli.leaderboard import leaderboard
@@ -236,16 +236,14 @@ def test_a_watched_page_follows_the_runs_and_ends_cleanly(world):
             first, tag = answer.read().decode(), answer.headers["ETag"]
         assert "data-live" in first
         make_world(world / "runs", {"coop": {"d0": {"base": 0.8, "new": 0.5}}}, images=40)
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
+
+        def rebuilt() -> bool:
             with urllib.request.urlopen(address) as answer:
-                if answer.headers["ETag"] != tag and "CoOp" in answer.read().decode():
-                    break
-            time.sleep(0.3)
-        else:
-            raise AssertionError("The page was not rebuilt within a minute.")
+                return answer.headers["ETag"] != tag and "CoOp" in answer.read().decode()
+
+        wait_until(rebuilt, "the page is built again", look=0.3)
     finally:
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert said.splitlines()[-1] == "ended"

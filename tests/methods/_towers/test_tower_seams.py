@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from parity_kit import class_set, images, tiny_backbone
 from plain_text_tower import encode_plain
+from rounding import SMALL_TEXT_TOWER, assert_equal_but_for_rounding
 from small_towers import SMALL_COCA, SMALL_EVA, TINY_CONFIG, backbone_of
 from torch import Tensor, nn
 
@@ -34,9 +35,9 @@ def test_a_prefix_for_each_image_equals_one_forward_an_image(config: dict, rows:
     prompts = [worded(backbone, each) for each in ctx]
     together = backbone.text_tower.encode_each(prompts[0], torch.stack([p.prefix for p in prompts]), rows=rows)
     apart = torch.stack([backbone.text_tower.encode(p) for p in prompts])
-    torch.testing.assert_close(together, apart, atol=2e-6, rtol=1e-5)
+    assert_equal_but_for_rounding(together, apart)
     grads = [torch.autograd.grad(x.square().sum(), ctx)[0] for x in (together, apart)]
-    torch.testing.assert_close(*grads, atol=1e-5, rtol=1e-5)
+    assert_equal_but_for_rounding(*grads, 3 * SMALL_TEXT_TOWER)
 
 
 def held_bytes(work: Callable[[], Tensor]) -> tuple[Tensor, int]:
@@ -63,10 +64,10 @@ def test_many_classes_run_in_chunks_that_hold_less_and_give_the_same_gradient(de
         return lambda: backbone.text_tower.encode(overwrite_leading(texts, ctx), deep=fresh, rows=rows)
 
     (whole, held_whole), (chunked, held_chunked) = held_bytes(encode(1024)), held_bytes(encode(7))
-    torch.testing.assert_close(chunked, whole, atol=2e-6, rtol=1e-5)
+    assert_equal_but_for_rounding(chunked, whole)
     grads = [torch.autograd.grad(x.square().sum(), [ctx, *fresh]) for x in (whole, chunked)]
     for plain, ours in zip(*grads, strict=True):
-        torch.testing.assert_close(ours, plain, atol=1e-4, rtol=1e-4)
+        assert_equal_but_for_rounding(ours, plain, 3 * SMALL_TEXT_TOWER)
     assert held_chunked < held_whole / 3
 
 
@@ -79,7 +80,7 @@ def test_prefixes_of_images_run_in_chunks_that_hold_less(rows: int) -> None:
     prefixes = torch.stack([p.prefix for p in prompts])
     held = [held_bytes(lambda r=r: backbone.text_tower.encode_each(prompts[0], prefixes, rows=r)) for r in (1024, rows)]
     grads = [torch.autograd.grad(x.square().sum(), ctx)[0] for x, _ in held]
-    torch.testing.assert_close(*grads, atol=1e-5, rtol=1e-5)
+    assert_equal_but_for_rounding(*grads, 3 * SMALL_TEXT_TOWER)
     assert held[1][1] < held[0][1]
 
 
@@ -103,11 +104,8 @@ def test_an_empty_prefix_equals_the_shared_one() -> None:
     backbone = tiny_backbone()
     texts = backbone.tokenized(class_set("base").texts("a photo of a {}."))
     with torch.no_grad():
-        torch.testing.assert_close(
-            backbone.text_tower.encode(texts.split(0)),
-            backbone.text_tower.encode(frozen_prompts(texts)),
-            atol=2e-6,
-            rtol=1e-5,
+        assert_equal_but_for_rounding(
+            backbone.text_tower.encode(texts.split(0)), backbone.text_tower.encode(frozen_prompts(texts))
         )
 
 
@@ -134,7 +132,7 @@ def test_tokens_exchanged_inside_the_text_tower_equal_the_plain_path(kind: str) 
         features = encode(worded(backbone, torch.full((4, 64), 0.1)), before_block=hook)
         results.append((features, torch.autograd.grad(features.square().sum(), each)[0]))
     for ours, plain in zip(*results, strict=True):
-        torch.testing.assert_close(ours, plain, atol=1e-5, rtol=1e-5)
+        assert_equal_but_for_rounding(ours, plain, 3 * SMALL_TEXT_TOWER)
     assert not torch.allclose(results[0][0], backbone.text_tower.encode(worded(backbone, torch.full((4, 64), 0.1))))
 
 
@@ -292,9 +290,9 @@ def test_a_text_tower_in_two_parts_equals_the_whole(config: dict) -> None:
     whole = backbone.encode_prompts(prompts, blocks=views)
     for first in range(backbone.text_depth):
         parts = backbone.continue_text(backbone.text_hidden(prompts, first), blocks=views)
-        torch.testing.assert_close(parts, whole, atol=2e-6, rtol=1e-5)
+        assert_equal_but_for_rounding(parts, whole)
         grads = [torch.autograd.grad(x.square().sum(), weight, retain_graph=True)[0] for x in (parts, whole)]
-        torch.testing.assert_close(*grads, atol=1e-5, rtol=1e-5)
+        assert_equal_but_for_rounding(*grads, 3 * SMALL_TEXT_TOWER)
 
 
 def test_tokens_inserted_behind_the_start_of_texts_equal_the_plain_forward() -> None:
@@ -311,7 +309,7 @@ def test_tokens_inserted_behind_the_start_of_texts_equal_the_plain_forward() -> 
     found = backbone.continue_text(backbone.text_hidden(prompts, first), tokens=tokens)
     with torch.no_grad():
         plain = encode_plain(backbone.text_tower, prompts, before_block=place)
-    torch.testing.assert_close(found, plain, atol=2e-6, rtol=1e-5)
+    assert_equal_but_for_rounding(found, plain)
 
 
 def test_tokens_that_do_not_fit_the_text_tower_are_refused() -> None:

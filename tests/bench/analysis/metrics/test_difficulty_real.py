@@ -1,21 +1,20 @@
-"""Difficulty of real CLIP ViT-B/32 features on classes that are also ImageNet classes, if the data is available."""
+"""Difficulty of real CLIP ViT-B/32 features on classes that are also ImageNet classes."""
 
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from places import SHARED
+from places import REAL_DATA
 
 from bench.analysis.metrics.difficulty import difficulty_measures
+
+pytestmark = pytest.mark.real_data  # test_difficulty.py measures generated features
 
 
 @pytest.fixture(scope="module")
 def features() -> Path:
-    folder = SHARED / "data/features/vitb32"
-    if not folder.is_dir():
-        pytest.skip(f"needs the shared test data; {folder} does not exist and ETL_BENCH_SHARED names no other place")
-    return folder
+    return REAL_DATA / "features/vitb32"
 
 
 @pytest.mark.parametrize(

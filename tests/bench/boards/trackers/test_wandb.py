@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fake_runner import MOMENT, make_record, make_spec
+from patience import wait_until
 
 from bench.boards.trackers.sending import connect
 from bench.boards.trackers.tracked_run import TrackedRun, tracked_run
@@ -84,9 +84,8 @@ def test_offline_a_run_is_one_folder(
     assert folder.name.endswith(run.run_id)
     if package == "installed":
         file = folder / f"run-{run.run_id}.wandb"
-        end = time.monotonic() + 30
-        while b"cost/train_seconds" not in file.read_bytes() and time.monotonic() < end:
-            time.sleep(0.05)  # another process of wandb writes it after `finish`
+        # another process of wandb writes it after `finish`
+        wait_until(lambda: b"cost/train_seconds" in file.read_bytes(), look=0.05)
         content = file.read_bytes()
         for text in ("config.n_ctx", "base/accuracy", "cost/train_seconds", "curve/base/accuracy", run.name):
             assert text.encode() in content

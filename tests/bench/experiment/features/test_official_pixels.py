@@ -13,7 +13,7 @@ import pytest
 import torch
 from open_clip.transform import PreprocessCfg, image_transform_v2, merge_preprocess_dict
 from PIL import Image, ImageDraw, ImageFilter
-from places import SHARED
+from places import REAL_DATA
 from torch import Tensor
 from torchvision import transforms
 from torchvision.transforms import InterpolationMode
@@ -24,7 +24,7 @@ from bench.experiment.features.views import CENTER_VIEW, View, ViewKind, view_pa
 from datasets_registry import BenchError, ImageFiles, Sample
 from methods import BackboneSpec, Preprocessing, parse_backbone
 
-REAL = SHARED / "data" / "real"
+REAL = REAL_DATA / "real"
 GREY_LEVELS = 1.0
 """Allowed difference of a pixel, in 255ths of the range of an image."""
 
@@ -100,7 +100,7 @@ def test_synthetic_photographs_have_open_clips_pixels(slug: str, photographs: li
     assert_equal_pixels(pixels(photographs, how, cfg.size), theirs, how)
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason=f"needs the shared test data; {REAL} does not exist")
+@pytest.mark.real_data
 @pytest.mark.parametrize("slug", CONFIGURATIONS)
 def test_real_photographs_have_open_clips_pixels(slug: str) -> None:
     paths = [path for name in sorted(REAL.iterdir()) for path in islice(name.rglob("*.jpg"), 2)]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from left_behind import OTHER_MACHINE, dead_process, write_heartbeat
+from patience import wait_until
 
 from bench.sweep.coordination.heartbeat import (
     Heartbeat,
@@ -37,10 +38,7 @@ def test_a_zombie_process_is_dead():
         pytest.skip("needs /proc")
     child = subprocess.Popen([sys.executable, "-c", ""])
     number = replace(ProcessIdentity.current(), pid=child.pid, started="")
-    deadline = time.monotonic() + 20
-    while number.alive() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert number.alive() is False
+    wait_until(lambda: number.alive() is False, "the process is a zombie")
     child.wait()
 
 
@@ -60,11 +58,12 @@ def test_a_heartbeat_reports_facts_beats_and_ends(tmp_path: Path):
             ProcessIdentity.current(),
             {"task": "coop on eurosat"},
         )
-        deadline = time.monotonic() + 20
-        while (now := read_heartbeat(tmp_path, heartbeat.name)) == first and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert now is not None
-        assert now.beat > first.beat
+
+        def beaten() -> bool:
+            now = read_heartbeat(tmp_path, heartbeat.name)
+            return now is not None and now.beat > first.beat
+
+        wait_until(beaten, "a second beat")
     assert read_heartbeats(tmp_path) == []
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import launching
 import pytest
 from fake_runner import make_spec
+from patience import PATIENCE, wait_until
 
 from bench.context import RunContext
 from bench.errors import LaunchError
@@ -298,7 +299,7 @@ def test_a_sweep_killed_at_any_moment_keeps_what_is_finished_and_ends_like_an_un
         assert not list(runs.rglob("*.damaged-*"))
         kept = len(finished)
     for folder in (runs, tmp_path / "undisturbed"):
-        output, _ = start_sweep(folder, jobs=2, seeds=seeds).communicate(timeout=60)
+        output, _ = start_sweep(folder, jobs=2, seeds=seeds).communicate(timeout=PATIENCE)
         assert "damaged 0 interrupted False failed 0" in output
     tables = []
     for folder in (runs, tmp_path / "undisturbed"):
@@ -312,7 +313,7 @@ def test_ctrl_c_once_finishes_current_runs_and_stops(tmp_path: Path):
     process = start_sweep(tmp_path, jobs=2, seeds=200, sleep=0.05)
     wait_for(process, "finished")
     os.killpg(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=PATIENCE)
     assert "Stopping" in output  # after current runs, or at once between two runs
     assert "interrupted True failed 0" in output
     done = len(Shards(tmp_path).scan())
@@ -329,7 +330,7 @@ def test_ctrl_c_twice_stops_at_once_and_records_nothing(tmp_path: Path):
     os.killpg(process.pid, signal.SIGINT)
     wait_for(process, "Stopping after the 2 current runs")
     os.killpg(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=PATIENCE)
     assert "interrupted True failed 0" in output
     assert Shards(tmp_path).scan() == []
 
@@ -338,7 +339,7 @@ def test_ctrl_c_without_workers(tmp_path: Path):
     process = start_sweep(tmp_path, jobs=0, seeds=200, sleep=0.05)
     wait_for(process, "finished")
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=PATIENCE)
     assert "interrupted True failed 0" in output
     assert 1 <= len(Shards(tmp_path).scan()) < 200
 
@@ -351,10 +352,7 @@ def test_workers_leave_when_their_parent_is_killed(tmp_path: Path):
     assert len(workers) == 3
     process.kill()
     process.communicate()
-    deadline = time.monotonic() + 20
-    while any(_alive(pid) for pid in workers) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not any(_alive(pid) for pid in workers)
+    wait_until(lambda: not any(_alive(pid) for pid in workers), "the workers end", look=0.02)
 
 
 def test_a_launch_outside_the_main_thread_works(surroundings: Surroundings):

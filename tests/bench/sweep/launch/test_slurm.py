@@ -14,6 +14,7 @@ import launching
 import pytest
 from fake_runner import make_spec
 from local_queue import LocalQueue
+from patience import PATIENCE
 
 from bench.errors import LaunchError
 from bench.record import RunStatus
@@ -321,7 +322,7 @@ def test_a_job_is_requeued_before_its_time_is_over(
         time.sleep(0.02)
     job.send_signal(signal.SIGTERM)
     job.send_signal(signal.SIGUSR2)
-    assert job.wait(timeout=60) == 1
+    assert job.wait(timeout=PATIENCE) == 1
     requeued = fake_slurm / "requeued"
     assert (requeued.read_text() if requeued.exists() else "") == ("requeue 8\n" if again else "")
     assert not list(leases.glob("[0-9a-f]*")), "the next start takes the run at once"

@@ -1,6 +1,6 @@
-"""Files written before the packages were divided into folders (commit 63f91d7) stay readable and reproducible.
+"""Files of today's format, written on another machine, are read, and their runs are reproduced.
 
-`tests/fixtures/before_rooms` is a runs folder with one run of CoOp (base-to-new, 2 shots) and one measured difficulty,
+`tests/fixtures/stored_runs` is a runs folder with one run of CoOp (base-to-new, 2 shots) and one measured difficulty,
 and a bundle with another run of CoOp (few-shot, with a curve).
 """
 
@@ -9,19 +9,18 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 from places import FIXTURES
 
 from bench.context import RunContext
 from bench.experiment.runner import measure_difficulty, run_experiment
 from bench.results.bundles import import_bundle
-from bench.results.environment import collect
 from bench.results.recomputed_scores import contradictions
 from bench.results.shards import Shard, Shards
 from bench.results.verification import Outcome, verdict
 
-OLD = FIXTURES / "before_rooms"
+STORED = FIXTURES / "stored_runs"
 RUN_ID, BUNDLED_RUN_ID = "0b51b78f03f19251", "1f63b504525dbdcb"
 ROUNDING = 1e-3
 """Largest difference of a logit that another processor or release of torch may cause; logits are around 30."""
@@ -29,7 +28,7 @@ ROUNDING = 1e-3
 
 @pytest.fixture
 def shards(tmp_path: Path) -> Shards:
-    shutil.copytree(OLD, tmp_path / "runs")
+    shutil.copytree(STORED, tmp_path / "runs")
     return Shards(tmp_path / "runs")
 
 
@@ -41,29 +40,28 @@ def only_shard(shards: Shards, run_id: str) -> Shard:
 
 
 def check_reproduced(stored: Shard) -> None:
-    """Recompute a run from the images; the bits are equal where the processor and the packages are."""
+    """Recompute a run from the images. No margin is so small that rounding could change a prediction."""
     made = stored.record.provenance
     record, predictions = run_experiment(stored.record.spec, RunContext(threads=made.threads, curve=True))
     found = verdict(stored, record, predictions)
+    for part in stored.predictions:
+        first, second = np.sort(part.top_logits.astype(float), axis=1)[:, :-3:-1].T
+        assert (first - second).min() > 2 * ROUNDING
+    assert found.outcome in (Outcome.IDENTICAL, Outcome.ROUNDING)
     assert found.flips == 0
     assert found.largest_logit_difference <= ROUNDING
-    here = collect(method="coop", backbone_digest="", support_digests=[], device="cpu", threads=made.threads)
-    same_machine = torch.backends.cpu.get_cpu_capability() == "AVX512" and here.platform == made.platform
-    if same_machine and here.packages == made.packages:
-        assert found.outcome is Outcome.IDENTICAL
-    else:
-        assert found.outcome in (Outcome.IDENTICAL, Outcome.ROUNDING)
-    assert [point.accuracy for point in record.curve] == [point.accuracy for point in stored.record.curve]
+    for point, before in zip(record.curve, stored.record.curve, strict=True):
+        assert point.accuracy == pytest.approx(before.accuracy, abs=1.5 / 720), "at most one image of 720"
 
 
-def test_an_old_shard_is_read_and_has_the_same_run_id(shards: Shards) -> None:
+def test_a_shard_is_read_and_has_the_same_run_id(shards: Shards) -> None:
     assert [entry.run_id for entry in shards.scan()] == [RUN_ID]
     shard = only_shard(shards, RUN_ID)
     assert shard.record.spec.run_id == RUN_ID == shard.record.run_id
     assert contradictions(shard.record, shard.predictions) == []
 
 
-def test_an_old_shard_is_written_again_with_the_same_content(shards: Shards, tmp_path: Path) -> None:
+def test_a_shard_is_written_again_with_the_same_content(shards: Shards, tmp_path: Path) -> None:
     shard = only_shard(shards, RUN_ID)
     again = Shards(tmp_path / "again")
     again.write(shard.record, shard.predictions)
@@ -71,11 +69,11 @@ def test_an_old_shard_is_written_again_with_the_same_content(shards: Shards, tmp
         assert (again.runs / path.relative_to(shards.runs)).read_bytes() == path.read_bytes()
 
 
-def test_an_old_run_is_reproduced(shards: Shards) -> None:
+def test_a_run_is_reproduced(shards: Shards) -> None:
     check_reproduced(only_shard(shards, RUN_ID))
 
 
-def test_an_old_difficulty_is_read_and_reproduced(shards: Shards) -> None:
+def test_a_difficulty_is_read_and_reproduced(shards: Shards) -> None:
     assert shards.difficulties.has("ViT-demo.drawn", "spectrum_basic")
     old = shards.difficulties.all()
     new = measure_difficulty("ViT-demo.drawn", "spectrum_basic", RunContext())
@@ -85,9 +83,9 @@ def test_an_old_difficulty_is_read_and_reproduced(shards: Shards) -> None:
         assert now.measures == pytest.approx(before.measures, rel=1e-4, nan_ok=True)
 
 
-def test_an_old_bundle_is_imported_and_reproduced(tmp_path: Path) -> None:
+def test_a_bundle_is_imported_and_reproduced(tmp_path: Path) -> None:
     shards = Shards(tmp_path)
-    done = import_bundle(shards, OLD / "bundle.zip")
+    done = import_bundle(shards, STORED / "bundle.zip")
     assert (done.added, done.difficulties) == ((BUNDLED_RUN_ID,), 1)
     shard = only_shard(shards, BUNDLED_RUN_ID)
     assert shard.record.spec.run_id == BUNDLED_RUN_ID
