@@ -11,8 +11,6 @@ from bench.bounds import Amount, Count, Finite, LargeCount, Line, Moment, Name, 
 from bench.spec import ExperimentSpec
 
 SCHEMA_VERSION = 1
-OPEN_BASE, OPEN_NEW = "open-base", "open-new"
-"""Splits of the open score: base images, and new images, each among all names."""
 TOP = 5
 """Most classes stored with their logits for each image."""
 

@@ -10,8 +10,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.leaderboard import ALL, BASELINE, TRANSFER, ExcludedRun, Setting
-from bench.record import OPEN_BASE, OPEN_NEW
-from bench.spec import ALL_SHOTS, ExperimentSpec
+from bench.spec import ALL_SHOTS, OPEN_BASE, OPEN_NEW, ExperimentSpec
 from datasets_registry import EvalProtocol, SupportKind, canonical_json, is_support_rule
 
 COSTS = (

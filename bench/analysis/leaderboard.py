@@ -7,9 +7,8 @@ from typing import Any
 
 from bench.analysis.metrics.scores import harmonic_mean
 from bench.analysis.statistics.intervals import Estimate
-from bench.record import OPEN_BASE, OPEN_NEW
 from bench.spec import ALL as ALL_TEXT
-from bench.spec import ALL_SHOTS, shots_text, shots_value
+from bench.spec import ALL_SHOTS, OPEN_BASE, OPEN_NEW, shots_text, shots_value
 from datasets_registry import EvalProtocol
 
 

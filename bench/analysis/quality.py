@@ -1,8 +1,10 @@
 """Measures beyond accuracy, from stored predictions: calibration, risk-coverage, worst class, headroom gain. Pure."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +22,9 @@ from bench.analysis.metrics.scores import (
 )
 from bench.analysis.statistics.correlation import kendall_tau
 from bench.analysis.statistics.intervals import Estimate, Value, student_t
-from bench.record import Predictions
+
+if TYPE_CHECKING:
+    from bench.record import Predictions
 
 
 @dataclass(frozen=True)

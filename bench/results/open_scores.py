@@ -12,9 +12,10 @@ from enum import StrEnum
 from pathlib import Path
 
 from bench.errors import VerificationError
-from bench.record import OPEN_BASE, OPEN_NEW, OpenScore, Predictions, RunRecord, RunStatus
+from bench.record import OpenScore, Predictions, RunRecord, RunStatus
 from bench.results.shards import Shard, Shards
 from bench.results.verification import Outcome, verdict
+from bench.spec import OPEN_BASE, OPEN_NEW
 from datasets_registry import EvalProtocol
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from bench.analysis import open_metrics, run_metrics
-from bench.record import OPEN_BASE, OPEN_NEW, Predictions, RunRecord, RunStatus, Score
+from bench.record import Predictions, RunRecord, RunStatus, Score
 from bench.results.predictions import impossible_columns
+from bench.spec import OPEN_BASE, OPEN_NEW
 from datasets_registry import EvalProtocol
 
 EXACT = ("accuracy", "macro_accuracy", "macro_precision")

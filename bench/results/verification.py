@@ -7,11 +7,12 @@ from enum import StrEnum
 import numpy as np
 
 from bench.errors import VerificationError
-from bench.record import OPEN_BASE, OPEN_NEW, Predictions, RunRecord, RunStatus
+from bench.record import Predictions, RunRecord, RunStatus
 from bench.results.predictions import pack_predictions
 from bench.results.recomputed_scores import contradictions
 from bench.results.run_diff import Cause, Difference, diff_runs
 from bench.results.shards import Shard
+from bench.spec import OPEN_BASE, OPEN_NEW
 
 
 class Outcome(StrEnum):

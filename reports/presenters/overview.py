@@ -27,8 +27,7 @@ from bench.analysis import (
     seed_scores,
 )
 from bench.papers import Catalogue, short_titles
-from bench.record import OPEN_BASE, OPEN_NEW
-from bench.spec import ALL_SHOTS, DEMO_RECIPE
+from bench.spec import ALL_SHOTS, DEMO_RECIPE, OPEN_BASE, OPEN_NEW
 from reports.presenters.answer import ResultsHere, answer_view
 from reports.presenters.trends import AXES, DIFFICULTY, LOG_AXES, MEASURES, SPLIT_OF, Measured, measured_datasets
 from reports.views import (

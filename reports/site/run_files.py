@@ -15,8 +15,8 @@ import pandas as pd
 
 from bench.analysis import probabilities
 from bench.errors import UsageError
-from bench.record import OPEN_BASE, OPEN_NEW
 from bench.results import slug, write_atomically
+from bench.spec import OPEN_BASE, OPEN_NEW
 
 if TYPE_CHECKING:
     from bench.results import Store

@@ -116,7 +116,7 @@ def positions(draw: FewShotDraw, part: str, members: int) -> list[list[int]]:
     return [flat[i : i + members] for i in range(0, len(flat), members)]
 
 
-def draws_over(facts: dict[str, Any]) -> Iterator[tuple[str, int, Draw]]:
+def draws_over(facts: dict[str, Any]) -> Iterator[tuple[str, int, FewShotDraw]]:
     """The fifteen draws over class sizes, with their names and shots; a key is the position within the class."""
     train, val = (
         [Sample(str(i), label) for label, n in enumerate(facts[sizes]) for i in range(n)]

@@ -12,8 +12,9 @@ from typing import Any
 
 from bench.analysis import Cell, Entry, H, Leaderboard, harmonic_mean
 from bench.boards.exchange.entry_files import named_entries, provenance_sentences, task_text
-from bench.record import OPEN_BASE, OPEN_NEW, DifficultyRecord, RunRecord, Score
+from bench.record import DifficultyRecord, RunRecord, Score
 from bench.results import slug
+from bench.spec import OPEN_BASE, OPEN_NEW
 from datasets_registry import UnknownNameError, canonical_json
 from methods import MethodRegistry, known_methods
 
