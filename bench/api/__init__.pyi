@@ -6,8 +6,11 @@ from .explaining import suggest_labels as suggest_labels
 from .leaderboard_table import board_title as board_title
 from .method_cards import listed as listed
 from .method_cards import method_card as method_card
+from .recommending import recommend_request as recommend_request
 from .results import Results as Results
 from .results import installed_methods as installed_methods
 from .results import load_results as load_results
+from .results import write_runs_page as write_runs_page
+from .running import carry_out_request as carry_out_request
 from .running import run_request as run_request
 from .selection_table import SelectionTable as SelectionTable

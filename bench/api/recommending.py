@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.tuned_models import DEFAULT_BUDGET, Recommendation, RecommendRequest, carry_out_recommendation
+from bench.tuned_models import (
+    DEFAULT_BUDGET,
+    PublishedNumbers,
+    Recommendation,
+    RecommendRequest,
+    carry_out_recommendation,
+)
 
 
 def recommend(
@@ -56,7 +62,17 @@ def recommend(
         runs=Path(runs).expanduser(),
         **options | folders,
     )
-    return carry_out_recommendation(request, _print if progress else _ignore)
+    return recommend_request(request, _print if progress else _ignore)
+
+
+def recommend_request(request: RecommendRequest, say: Callable[[str], None]) -> Recommendation:
+    """The answer to a request, with published numbers as prior knowledge; `say` receives a line for each decision."""
+    from bench.boards import Sender
+    from bench.papers import DATASETS, published_difficulty, published_frame
+
+    published = PublishedNumbers(published_frame(), published_difficulty(), DATASETS)
+    with Sender(request.race_runs, request.sweep.tracker_targets, say) as sender:
+        return carry_out_recommendation(request, say, published, listeners=[sender.send])
 
 
 def _print(line: str) -> None:

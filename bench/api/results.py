@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from bench.analysis import HConvention, Leaderboard
     from bench.results import Store, TextCache
     from bench.sweep import UnfinishedSweep
-    from reports.views import OverviewView
+    from reports.site.build import PageRequest
+    from reports.views import OverviewView, SiteView
 
 _DEFAULT_RUNS = "runs"
 
@@ -295,7 +296,7 @@ def build_report(path: str | Path = "site", *, runs: str | Path = _DEFAULT_RUNS,
         runs: the runs folder.
         options: fields of `reports.site.build.PageRequest`, such as `protocol`, `images` or `figures="apex"`.
     """
-    from reports.site.build import PageRequest, write_page
+    from reports.site.build import PageRequest
 
     target = Path(path).expanduser()
     one_file = target.suffix == ".html"
@@ -305,5 +306,18 @@ def build_report(path: str | Path = "site", *, runs: str | Path = _DEFAULT_RUNS,
         with_run_files=not one_file,
         cache=cache_folder(None),
     )
-    write_page(replace(request, **options))
+    write_runs_page(replace(request, **options))
     return request.out
+
+
+def write_runs_page(request: PageRequest) -> SiteView:
+    """Write the page of a runs folder with its unfinished sweeps, and return what it shows.
+
+    Raises UsageError if there is nothing to show, unless the page is live; an existing page stays.
+    """
+    from reports.site.build import write_page
+    from reports.views import UnfinishedView
+
+    found = unfinished_sweeps(request.runs)
+    unfinished = tuple(UnfinishedView(item.counts, item.missing_text, item.command, item.missing) for item in found)
+    return write_page(replace(request, unfinished=unfinished))

@@ -89,13 +89,21 @@ def plan(methods: Names, datasets: Names, **options: Any) -> Plan:
     return make_plan(_request(methods=methods, datasets=datasets, **options), open_log(LogStyle.NONE))
 
 
-def run_request(request: SweepRequest, log: SweepLog) -> SweepOutcome:
-    """Plan and carry out a request, reporting to the log."""
+def carry_out_request(request: SweepRequest, log: SweepLog) -> SweepOutcome:
+    """Plan and carry out a request, and send its finished runs to its trackers. The log gets all but the failures."""
+    from bench.boards import Sender
+
     with early_server(request) as server:
         made = make_plan(request, log)
         check_launch(made, request)
         report_plan(made, request, log)
-        outcome = carry_out(made, request, log, server)
+        with Sender(request.runs, request.tracker_targets, log.notice) as sender:
+            return carry_out(made, request, log, server, listeners=[sender.send])
+
+
+def run_request(request: SweepRequest, log: SweepLog) -> SweepOutcome:
+    """Carry out a request and report its failures to the log."""
+    outcome = carry_out_request(request, log)
     report_failures(outcome, log)
     return outcome
 

@@ -53,8 +53,9 @@ def recommend(
 
     Example: etl-bench recommend birds -b ViT-B-16.openai --shots 8 --budget 20min
     """
+    from bench.api import recommend_request
     from bench.sweep import LogStyle, open_log
-    from bench.tuned_models import RecommendRequest, carry_out_recommendation, train_choice
+    from bench.tuned_models import RecommendRequest, train_choice
 
     request = RecommendRequest.build(
         dataset,
@@ -74,7 +75,7 @@ def recommend(
         **({"overrides": overrides} if overrides else {}),
     )
     try:
-        found = carry_out_recommendation(request, remark)
+        found = recommend_request(request, remark)
         if as_json:
             print_json(found.to_json())
         else:

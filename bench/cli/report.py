@@ -126,9 +126,9 @@ def report(
 
 def write_report(request: PageRequest) -> SiteView:
     """Write the page, name what is incomplete on standard error, and return what the page shows."""
-    from reports.site.build import write_page
+    from bench.api import write_runs_page
 
-    view = write_page(request)
+    view = write_runs_page(request)
     incomplete = [
         f"incomplete: {board.backbone}, {board.heading}: {counted(len(board.missing), 'run')} missing, "
         f"{board.n_failed} of them failed"

@@ -55,12 +55,10 @@ def run(
 
     Example: etl-bench run sweep.toml --launcher slurm --partition gpu --gpus 1 --time 8:00:00
     """
+    from bench.api import carry_out_request
     from bench.sweep import (
         LogStyle,
         SweepRequest,
-        carry_out,
-        check_launch,
-        early_server,
         make_plan,
         open_log,
         planned_scripts,
@@ -84,12 +82,7 @@ def run(
             for script in planned_scripts(made, request):
                 print_line(f"\n{script}")
         raise typer.Exit(made.exit_code)
-    with early_server(request) as server:
-        made = make_plan(request, say)
-        check_launch(made, request)
-        report_plan(made, request, say)
-        outcome = carry_out(made, request, say, server)
-    finish(outcome, request.runs, say, as_json=as_json)
+    finish(carry_out_request(request, say), request.runs, say, as_json=as_json)
 
 
 def finish(outcome: "SweepOutcome", runs: Path, say: "SweepLog", *, as_json: bool = False) -> None:

@@ -8,6 +8,7 @@ from .coordination.heartbeat import read_heartbeats as read_heartbeats
 from .dataset_names import backbone_advice as backbone_advice
 from .dataset_names import check_demo_backbone as check_demo_backbone
 from .devices import resolve_device as resolve_device
+from .driver import RunListener as RunListener
 from .driver import SweepOutcome as SweepOutcome
 from .driver import carry_out as carry_out
 from .driver import check_launch as check_launch

@@ -1,5 +1,6 @@
 """Carries out a sweep request: plan, launch, load the results into the database, with messages about each."""
 
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -7,7 +8,6 @@ from importlib import import_module
 from pathlib import Path
 
 from bench._util.words import counted
-from bench.boards import Sender
 from bench.context import RunContext
 from bench.errors import RunsFolderError, StoreError
 from bench.record import RunStatus
@@ -15,7 +15,6 @@ from bench.results import Shards, Staleness, check_output_folder
 from bench.sweep.compatibility import grouped
 from bench.sweep.coordination.heartbeat import Heartbeat, remove_dead_heartbeats
 from bench.sweep.coordination.leases import Leases
-from bench.sweep.devices import check_devices, devices_of
 from bench.sweep.expansion import expand
 from bench.sweep.inputs import local_weights, named_files
 from bench.sweep.kept_models import check_keepable, drop_all_but_best, kept_summary, lacking_models
@@ -47,8 +46,11 @@ from bench.sweep.progress import SweepLog, Tally
 from bench.sweep.request import SweepRequest
 from bench.sweep.sweep_files import keep_sweep_file
 from bench.sweep.task_factory import short_draw
-from bench.sweep.tracker_target import Target, check_installed
+from bench.sweep.tracker_target import check_installed
 from bench.sweep.weights import report_rejections, without_missing_weights
+
+RunListener = Callable[[str], None]
+"""Called with the id of a run that finished in a sweep and whose record is stored; it must return at once."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,8 @@ class SweepOutcome:
 
 def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
     """Expand the request, subtract what is on disk, and report what is left out."""
-    check_devices(request)
-    check_installed(trackers_of(request))
+    request.check_devices()
+    check_installed(request.tracker_targets)
     if request.runs.exists() and not request.runs.is_dir():
         raise RunsFolderError(f"The runs folder {request.runs} is a file. Give another one with --runs.")
     check_output_folder(request.runs, "--runs")
@@ -104,11 +106,20 @@ def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
 
 
 def carry_out(
-    made: Plan, request: SweepRequest, log: SweepLog, server: ForkServer | None = None, *, database: bool = True
+    made: Plan,
+    request: SweepRequest,
+    log: SweepLog,
+    server: ForkServer | None = None,
+    *,
+    database: bool = True,
+    listeners: Sequence[RunListener] = (),
 ) -> SweepOutcome:
-    """Run what is pending, then load the shards into the database; local workers are forked from `server`, if given.
+    """Run what is pending, then load the shards into the database.
 
-    Without `database`, the shards are only written.
+    Args:
+        server: local workers are forked from it, if given.
+        database: False only writes the shards.
+        listeners: each is called with the id of every run that finishes without error, in this thread.
 
     Raises RunsFolderError if the folder cannot be written, ImpossibleCombinationError if no weights can be fetched.
     """
@@ -116,10 +127,9 @@ def carry_out(
     tasks = plan_tasks(made, request.runs)
     if server is not None and tasks and database:
         import_module("bench.results")  # for the results; workers begin only after the imports of the server
-    with Sender(request.runs, trackers_of(request), log.notice) as sender:
-        summary = _launch(tasks, made, request, log, server, sender) if tasks else LaunchSummary((), interrupted=False)
-        if database and tasks and summary.unwritten is None:
-            load_into_database(request.runs, log)
+    summary = _launch(tasks, made, request, log, server, listeners) if tasks else LaunchSummary((), interrupted=False)
+    if database and tasks and summary.unwritten is None:
+        load_into_database(request.runs, log)
     if request.keep_models:
         if request.keep_models == "best":
             drop_all_but_best(request.runs)
@@ -131,11 +141,6 @@ def check_launch(made: Plan, request: SweepRequest) -> None:
     """Raise LaunchError if a plan has something to do and its launcher is not available here."""
     if plan_tasks(made, request.runs):
         check_launcher(request)
-
-
-def trackers_of(request: SweepRequest) -> list[Target]:
-    """The trackers that receive finished runs."""
-    return [Target.parse(text) for text in request.trackers]
 
 
 def plan_tasks(made: Plan, runs: Path) -> list[Task]:
@@ -153,7 +158,7 @@ def planned_scripts(made: Plan, request: SweepRequest) -> list[str]:
 def context_of(request: SweepRequest, tasks: int) -> RunContext:
     """The run context of a request; fields of the same name are copied."""
     shared = RunContext.model_fields.keys() & SweepRequest.model_fields.keys()
-    devices = devices_of(request)
+    devices = request.devices
     return RunContext(
         **{name: getattr(request, name) for name in shared if name != "device"},
         device=devices.name if request.here and not local_workers(request, tasks) else devices.kind,
@@ -178,7 +183,12 @@ def load_into_database(runs: Path, log: SweepLog) -> None:
 
 
 def _launch(
-    tasks: list[Task], made: Plan, request: SweepRequest, log: SweepLog, server: ForkServer | None, sender: Sender
+    tasks: list[Task],
+    made: Plan,
+    request: SweepRequest,
+    log: SweepLog,
+    server: ForkServer | None,
+    listeners: Sequence[RunListener],
 ) -> LaunchSummary:
     tally = Tally(len(tasks))
     limits = Limits(request.timeout, None if request.memory is None else int(request.memory * 2**30))
@@ -192,7 +202,8 @@ def _launch(
             heartbeat.update(**tally.facts())
             log.finished(item, tally, again=again)
             if item.outcome is Outcome.OK and isinstance(item.task, RunTask):
-                sender.send(item.task.spec.run_id)
+                for listener in listeners:
+                    listener(item.task.spec.run_id)
 
         surroundings = Surroundings(
             runs=request.runs,
@@ -246,7 +257,7 @@ def _backbone_digest(request: SweepRequest, slug: str) -> str:
     spec = backbone_spec(slug, local_weights(request.backbones))
     if local_workers(request, 1):
         return load_backbone(spec).digest
-    return loaded_backbone(spec, devices_of(request).name).digest
+    return loaded_backbone(spec, request.devices.name).digest
 
 
 def describe(made: Plan) -> str:
@@ -263,8 +274,8 @@ def report_plan(made: Plan, request: SweepRequest, log: SweepLog) -> None:
     nothing = not made.pending and not made.difficulties
     log.notice(f"{describe(made)}{'; nothing to do' if nothing else ''}")
     if not nothing:
-        log.notice(devices_of(request).describe(request.precision))
-    device = devices_of(request).kind
+        log.notice(request.devices.describe(request.precision))
+    device = request.devices.kind
     for shared in shared_features(made.pending, feature_cache(request), device):
         if shared.readers > 1:
             precision = "" if shared.precision == "fp32" else f" in {shared.precision}"

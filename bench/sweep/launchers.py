@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import LaunchError
-from bench.sweep.devices import devices_of, reserved_gpus
 from bench.sweep.launch.tasks import DEFAULT_RUNNER
 from bench.sweep.launch.worker_limits import device_variables
 from bench.sweep.machine import cache_folder, cores, exported_threads
@@ -34,7 +33,7 @@ def local_workers(request: SweepRequest, tasks: int) -> int:
     """The number of local worker processes for `tasks` tasks; 0 runs them in this process."""
     if request.launcher is LauncherName.INLINE:
         return 0
-    devices = devices_of(request)
+    devices = request.devices
     default = max(1, len(devices.gpus)) * (request.jobs_per_gpu or 1)
     if devices.kind == "cpu":
         default = max(1, cores() // (exported_threads() or 1))
@@ -43,7 +42,7 @@ def local_workers(request: SweepRequest, tasks: int) -> int:
 
 def workers_share_gpus(request: SweepRequest, tasks: int) -> bool:
     """Whether several worker processes here use one GPU."""
-    return request.here and 0 < len(devices_of(request).gpus) < local_workers(request, tasks)
+    return request.here and 0 < len(request.devices.gpus) < local_workers(request, tasks)
 
 
 def threads_per_run(request: SweepRequest, tasks: int) -> int:
@@ -54,7 +53,7 @@ def threads_per_run(request: SweepRequest, tasks: int) -> int:
     if request.here:
         return exported_threads() or max(1, cores() // max(local_workers(request, tasks), 1))
     given = request.cpus_per_run if request.launcher is LauncherName.RAY else request.cpus
-    if given is not None or devices_of(request).kind == "cpu":
+    if given is not None or request.devices.kind == "cpu":
         return given or 1
     share = min(1.0, request.gpus_per_run or 1.0)  # of a GPU
     return max(1, int(CORES_PER_GPU * share))
@@ -83,7 +82,7 @@ def make_transport(
 
     if not jobs:
         return InlineTransport(surroundings)
-    tokens = [gpu.token for gpu in devices_of(request).gpus]
+    tokens = [gpu.token for gpu in request.devices.gpus]
     return ProcessTransport(surroundings, jobs, worker_imports(request), server, tokens)
 
 
@@ -108,7 +107,7 @@ def early_server(request: SweepRequest) -> Iterator[ForkServer | None]:
     if not (CAN_FORK and request.here and local_workers(request, _MANY) and cores() > 1):
         yield None
         return
-    variables = worker_environment(threads_per_run(request, _MANY), devices_of(request).kind, fast=request.fast)
+    variables = worker_environment(threads_per_run(request, _MANY), request.devices.kind, fast=request.fast)
     server = ForkServer(variables, worker_imports(request))
     try:
         yield server
@@ -141,7 +140,7 @@ def slurm_queue(request: SweepRequest) -> SlurmQueue:
         minutes=minutes(request.time or SLURM_TIME, "--time"),
         cpus=threads_per_run(request, 1),
         gpus=_gpus(request),
-        variables=device_variables(devices_of(request).kind, fast=request.fast),
+        variables=device_variables(request.devices.kind, fast=request.fast),
         partition=request.partition,
         memory=request.mem,
         parallel=request.jobs,
@@ -153,14 +152,14 @@ def _gpus(request: SweepRequest) -> int:
     """GPUs that the script reserves; one for CUDA unless options of sbatch reserve it."""
     if request.gpus is not None:
         return request.gpus
-    return int(devices_of(request).kind == "cuda" and not reserved_gpus(request))
+    return int(request.devices.kind == "cuda" and not request.reserved_gpus)
 
 
 def _ray(request: SweepRequest, surroundings: Surroundings) -> Transport:
     from bench.sweep.launch.ray import RayTransport
     from bench.sweep.launch.ray_cluster import AUTO, RunResources, read_runtime_env
 
-    default_gpus = float(devices_of(request).kind == "cuda")
+    default_gpus = float(request.devices.kind == "cuda")
     return RayTransport(
         surroundings,
         request.address or os.environ.get("RAY_ADDRESS") or AUTO,

@@ -3,6 +3,7 @@
 A new option of `etl-bench run` is one field here. Its `Option` defines how the command line shows it.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serial
 from bench.errors import UsageError
 from bench.spec import ALL, ALL_SHOTS, shots_value
 from bench.sweep.dataset_names import check_demo_backbone, default_protocol
-from bench.sweep.devices import check_device_options
+from bench.sweep.devices import Devices, check_exists, check_kind, local_devices, parse_device
 from bench.sweep.options import (
     LauncherName,
     Option,
@@ -237,13 +238,41 @@ class SweepRequest(BaseModel):
         except ValidationError as error:
             raise _usage_error(error) from None
         request._check_launcher()
-        check_device_options(request)
+        request._check_device()
         return request._with_defaults_of_datasets()
 
     @property
     def here(self) -> bool:
         """Whether runs are computed on this machine."""
         return self.launcher in (LauncherName.LOCAL, LauncherName.INLINE)
+
+    @property
+    def inline(self) -> bool:
+        """Whether runs are computed in this process."""
+        return self.here and (self.jobs == 0 or self.launcher is LauncherName.INLINE)
+
+    @property
+    def devices(self) -> Devices:
+        """Where the runs are computed. On a cluster, `auto` is CUDA if GPUs are reserved, and the CPU else."""
+        if self.here:
+            return local_devices(self.device)
+        if self.device == "auto":
+            return Devices("cuda" if self.reserved_gpus else "cpu")
+        return Devices(parse_device(self.device)[0])
+
+    @property
+    def reserved_gpus(self) -> float | None:
+        """GPUs that a run on a cluster reserves; None if no option says so."""
+        if self.gpus_per_run is not None:
+            return self.gpus_per_run
+        if self.gpus is None and any(re.match(r"--?gpu|gpu|-*gres=.*gpu", item.strip()) for item in self.slurm_set):
+            return 1
+        return self.gpus
+
+    @property
+    def tracker_targets(self) -> list[Target]:
+        """The trackers that receive finished runs."""
+        return [Target.parse(text) for text in self.trackers]
 
     @property
     def supports(self) -> list[Path]:
@@ -295,6 +324,51 @@ class SweepRequest(BaseModel):
             parse_slurm_set(self.slurm_set)
         if self.jobs == 0 and self.memory is not None:
             raise UsageError("--memory limits worker processes, and --jobs 0 has none; use --jobs 1.")
+
+    def check_devices(self) -> None:
+        """Raise UsageError for devices that do not exist here, do not fit the workers, or lack the precision."""
+        found = self.devices
+        if self.here:
+            check_exists(self.device, found)
+            if self.inline and len(found.gpus) > 1:
+                raise UsageError(
+                    f"--device {self.device!r} are {len(found.gpus)} devices, and this process uses one; "
+                    "use --launcher local without --jobs 0, or one cuda:N."
+                )
+            if self.jobs_per_gpu is not None and found.kind != "cuda":
+                raise UsageError(f"--jobs-per-gpu {self.jobs_per_gpu}: runs use {found.kind} here; give --jobs.")
+        check_kind(self.device, found, self.precision)
+
+    def _check_device(self) -> None:
+        """Raise UsageError for a device that is unknown or contradicts other options, regardless of this machine."""
+        parse_device(self.device)
+        if not self.here:
+            self._check_cluster()
+        elif self.jobs_per_gpu is not None and (self.jobs is not None or self.inline):
+            raise UsageError(f"--jobs-per-gpu {self.jobs_per_gpu}: --jobs gives the number of workers; leave one out.")
+
+    def _check_cluster(self) -> None:
+        """Devices and reservations of Ray and Slurm."""
+        device, launcher, gpus = self.device, self.launcher, self.reserved_gpus
+        option = "--gpus-per-run" if launcher is LauncherName.RAY else "--gpus"
+        if device not in ("auto", "cpu", "cuda"):
+            raise UsageError(f"--device {device!r}: with --launcher {launcher} the cluster picks; use --device cuda.")
+        if self.jobs_per_gpu is not None:
+            shares = (
+                "--gpus-per-run 0.5 lets two runs share a GPU"
+                if option == "--gpus-per-run"
+                else "a job has one on each GPU"
+            )
+            raise UsageError(f"--jobs-per-gpu {self.jobs_per_gpu}: only for --launcher local; {shares}.")
+        if gpus and device == "cpu":
+            raise UsageError(f"{option} {gpus:g} reserves a GPU that --device cpu does not use; leave one of them out.")
+        if gpus == 0 and device == "cuda":
+            raise UsageError(f"{option} 0 reserves no GPU for --device cuda; leave one of them out.")
+        if option == "--gpus-per-run" and gpus is not None and gpus > 1:
+            raise UsageError(
+                f"--gpus-per-run {gpus:g}: a run uses one GPU and the others would idle; use --gpus-per-run 1, or a "
+                "part of one."
+            )
 
     @field_validator("methods", "datasets", "backbones", "targets", mode="before")
     @classmethod

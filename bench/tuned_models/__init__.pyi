@@ -19,6 +19,7 @@ from .prediction import Row as Row
 from .prediction import check_format as check_format
 from .prediction import predict_files as predict_files
 from .prediction import write_csv_rows as write_csv_rows
+from .recommendation.prior import PublishedNumbers as PublishedNumbers
 from .recommendation.request import DEFAULT_BUDGET as DEFAULT_BUDGET
 from .recommendation.request import RecommendRequest as RecommendRequest
 from .recommendation.result import Recommendation as Recommendation

@@ -24,7 +24,6 @@ from bench.analysis import (
 )
 from bench.papers import Catalogue, Claim, ExampleImage, PublishedSettings
 from bench.results import Shards, constant_weight_outcomes
-from bench.sweep import UnfinishedSweep, missing_specs
 from reports.presenters.boards import board_view, minute, provenance
 from reports.presenters.claims import claim_views, reproduction_view
 from reports.presenters.error_analysis import Pictures, error_analysis_view
@@ -54,7 +53,7 @@ def site_view(
     groups: Grouping = difficulty_groups,
     made: pd.DataFrame | None = None,
     curves: pd.DataFrame | None = None,
-    unfinished: Sequence[UnfinishedSweep] = (),
+    unfinished: Sequence[UnfinishedView] = (),
 ) -> SiteView:
     """The page of a results database; sections without their data are left out.
 
@@ -78,7 +77,7 @@ def site_view(
     boards: dict[str, Leaderboard] = {}
     whole: list[Leaderboard] = []
     scopes: dict[str, tuple[str | None, bool]] = {}
-    planned = missing_specs(unfinished)
+    planned = [spec for sweep in unfinished for spec in sweep.specs]
     for setting in settings(runs):
         what = f"{setting.backbone} {setting.protocol} {setting.source} {setting.shots_text}"
         board = compared_leaderboard(runs, setting, convention=convention, planned=planned)
@@ -119,7 +118,7 @@ def site_view(
         claims=claim_views(claims, whole, runs, difficulty, catalogue, groups, _constant_weight(stored)),
         reproduction=None if published is None else reproduction_view(whole, runs, published, defaults, catalogue),
         error_analysis=errors,
-        unfinished=tuple(UnfinishedView(item.counts, item.missing_text, item.command) for item in unfinished),
+        unfinished=tuple(unfinished),
     )
 
 

@@ -20,14 +20,13 @@ from bench.papers import (
 )
 from bench.record import Predictions
 from bench.results import Shards, Store, TextCache, fresh_store, no_runs
-from bench.sweep import unfinished_sweeps
 from datasets_registry import BenchError
 from reports import FORMATS, figure_file, render_site
 from reports.presenters.published import published_site
 from reports.presenters.site import site_view
 from reports.site.images import Gallery, example_images
 from reports.site.run_files import check_page, write_run_files
-from reports.views import SiteView
+from reports.views import SiteView, UnfinishedView
 
 
 def figures_of(
@@ -84,6 +83,7 @@ class PageRequest:
         figures: a key of `bench.papers.figures.FIGURE_SETS`.
         cache: folder for slow parts of the page, None for no cache.
         groups: splits datasets into easy and hard ones.
+        unfinished: sweeps of the runs folder whose missing runs are expected, newest first.
         finish: changes the view before it is written; a page with it may show no runs.
     """
 
@@ -98,6 +98,7 @@ class PageRequest:
     figures: str | None = None
     cache: Path | None = None
     groups: Grouping = difficulty_groups
+    unfinished: tuple[UnfinishedView, ...] = ()
     finish: Callable[[SiteView], SiteView] | None = None
 
 
@@ -128,7 +129,7 @@ def write_page(request: PageRequest) -> SiteView:
         groups=request.groups,
         made=store.provenance_frame(),
         curves=store.curves_frame(),
-        unfinished=unfinished_sweeps(request.runs),
+        unfinished=request.unfinished,
         examples=partial(example_images, data_root=request.data_root) if request.images else lambda _: (),
     )
     may_be_empty = request.live or request.finish is not None

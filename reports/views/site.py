@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from bench.boards import BoardSubmission
 from bench.papers import PaperFigure
+from bench.spec import ExperimentSpec
 from reports.views.boards import BoardView
 from reports.views.error_analysis import ErrorAnalysisView
 from reports.views.overview import OverviewView
@@ -18,11 +19,13 @@ class UnfinishedView:
         counts: sentence with the number of finished runs.
         missing: sentence with the missing runs by method and dataset.
         command: command that completes the sweep.
+        specs: of the missing runs.
     """
 
     counts: str
     missing: str
     command: str
+    specs: tuple[ExperimentSpec, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,15 @@ from pathlib import Path
 import launching
 import pytest
 from fake_runner import make_spec
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.context import RunContext
 from bench.sweep.launch.inline import InlineTransport
 from bench.sweep.launch.processes import ProcessTransport
 from bench.sweep.launch.tasks import RunTask, Surroundings
+
+BOOLEANS = [name for name, field in RunContext.model_fields.items() if field.annotation is bool]
 
 paths = st.text("abc/,.", min_size=1, max_size=8).map(Path)
 contexts = st.builds(
@@ -24,20 +26,19 @@ contexts = st.builds(
     cache_dir=st.none() | paths,
     weights=st.dictionaries(st.text(), paths, max_size=3),
     device=st.sampled_from(["cpu", "cuda", "cuda:1"]),
-    fast=st.booleans(),
     threads=st.integers(1, 64),
     files=st.dictionaries(st.text(), paths, max_size=3),
     cache_limit=st.integers(0, 2**50),
-    keep_branches=st.booleans(),
-    curve=st.booleans(),
     hidden_limit=st.none() | st.integers(0, 2**50),
     pixel_limit=st.integers(0, 2**50),
     eval_batch=st.integers(1, 2**20),
     checkpoints=st.none() | paths,
     checkpoint_seconds=st.floats(0, 1e9),
+    **dict.fromkeys(BOOLEANS, st.booleans()),
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(contexts)
 def test_a_context_survives_json(context: RunContext):
     assert RunContext.model_validate_json(context.model_dump_json()) == context
@@ -49,12 +50,9 @@ def every_field_changed(folder: Path) -> RunContext:
         cache_dir=folder / "cache",
         weights={"a.local-1": folder / "w.safetensors,gelu"},
         device="cuda:1",
-        fast=True,
         threads=3,
         files={"digest": folder / "list.jsonl"},
         cache_limit=7,
-        keep_branches=True,
-        curve=True,
         keep_models="all",
         hidden_limit=5,
         pixel_limit=6,
@@ -62,6 +60,7 @@ def every_field_changed(folder: Path) -> RunContext:
         checkpoints=folder / "elsewhere",
         checkpoint_seconds=2.5,
         alongside=(make_spec(seed=4),),
+        **dict.fromkeys(BOOLEANS, True),
     )
     default = RunContext()
     unchanged = [name for name in RunContext.model_fields if getattr(context, name) == getattr(default, name)]

@@ -23,6 +23,21 @@ FEWEST_METHODS = 2
 
 
 @dataclass(frozen=True)
+class PublishedNumbers:
+    """What papers say.
+
+    Args:
+        frame: as of `bench.papers.published_frame`.
+        difficulty: as of `bench.papers.published_difficulty`.
+        datasets: the datasets of a complete table, in its order.
+    """
+
+    frame: pd.DataFrame
+    difficulty: pd.DataFrame
+    datasets: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Prior:
     """One source of prior knowledge.
 
@@ -37,7 +52,9 @@ class Prior:
     pick: str
 
 
-def priors(request: RecommendRequest, difficulty: float | None, zero_shot: float | None) -> list[Prior]:
+def priors(
+    request: RecommendRequest, published: PublishedNumbers, difficulty: float | None, zero_shot: float | None
+) -> list[Prior]:
     """Prior knowledge from published numbers and from own runs on other datasets, if there is enough of it.
 
     Args:
@@ -45,7 +62,7 @@ def priors(request: RecommendRequest, difficulty: float | None, zero_shot: float
         zero_shot: zero-shot accuracy on the same images.
     """
     backbone = _slug(request.sweep.backbones[0])
-    found = [published_table(backbone, request.shots), own_table(own_runs(request), request, backbone)]
+    found = [published_table(published, backbone, request.shots), own_table(own_runs(request), request, backbone)]
     made = []
     for item in found:
         if item is not None:
@@ -55,19 +72,18 @@ def priors(request: RecommendRequest, difficulty: float | None, zero_shot: float
     return made
 
 
-def published_table(backbone: str, shots: int, methods: Sequence[str] | None = None) -> tuple[str, Known] | None:
+def published_table(published: PublishedNumbers, backbone: str, shots: int) -> tuple[str, Known] | None:
     """The few-shot table of the ledger for a backbone, or for its family, at the closest number of shots.
 
-    It includes unmodified methods of this project, or of `methods`, with a number on all eleven datasets. For a method
-    in several sources, the mean is used.
+    It includes unmodified methods of this project with a number on all of its datasets. For a method in several
+    sources, the mean is used.
     """
-    from bench.papers import DATASETS, published_difficulty, published_frame
     from methods import known_methods
 
-    frame = published_frame()
+    frame = published.frame
     frame = frame[(frame["protocol"] == EvalProtocol.FEW_SHOT) & (frame["split"] == "all") & (frame["variant"] == "")]
     frame = frame[frame["metric"] == "accuracy"]
-    frame = frame[frame["dataset"].isin(DATASETS) & frame["method"].isin(list(methods or known_methods()))]
+    frame = frame[frame["dataset"].isin(published.datasets) & frame["method"].isin(list(known_methods()))]
     family = backbone.partition(".")[0]
     backbones = sorted(
         frame["backbone"].unique(), key=lambda name: (name != backbone, not name.startswith(family), name)
@@ -76,9 +92,9 @@ def published_table(backbone: str, shots: int, methods: Sequence[str] | None = N
         mine = frame[frame["backbone"] == name]
         for count in sorted(mine["shots"].dropna().unique(), key=lambda value: abs(np.log(value / shots))):
             table = mine[mine["shots"] == count].pivot_table(index="method", columns="dataset", values="value")
-            table = table.reindex(columns=list(DATASETS)).dropna()
+            table = table.reindex(columns=list(published.datasets)).dropna()
             if len(table) >= FEWEST_METHODS:
-                hard = published_difficulty()
+                hard = published.difficulty
                 hard = hard[hard["backbone"] == name].set_index("dataset")
                 return f"published numbers, {name}, {count} shots", _known(
                     table, hard["relative_transfer_difficulty"].to_dict(), hard["zero_shot_accuracy"].to_dict()

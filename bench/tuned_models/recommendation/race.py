@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from bench._util.words import counted
 from bench.analysis import MeanTest, grouped_seeds_needed
 from bench.errors import RunTimeoutError, UsageError
-from bench.results import Shard, Shards
-from bench.sweep import SweepLog, SweepRequest, carry_out, make_plan
+from bench.results import RACE, Shard, Shards
+from bench.sweep import RunListener, SweepLog, SweepRequest, carry_out, make_plan
 from bench.tuned_models.recommendation.elimination import Look, going_on, look, planned_looks
 from bench.tuned_models.recommendation.outcomes import FoldPlan, Outcomes
-from bench.tuned_models.recommendation.request import RACE, RecommendRequest
+from bench.tuned_models.recommendation.request import RecommendRequest
 from datasets_registry import EvalProtocol, Fold
 
 TOO_LITTLE = 5.0
@@ -68,6 +68,7 @@ class Race:
     Args:
         costs: seconds of one run by method, from earlier runs; they determine the order of the methods.
         say: receives one line for every decision.
+        listeners: called with the id of every finished run.
     """
 
     def __init__(
@@ -78,9 +79,10 @@ class Race:
         costs: dict[str, float],
         say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
+        listeners: Sequence[RunListener] = (),
     ) -> None:
         self.request, self.plan, self.outcomes, self.say = request, plan, outcomes, say
-        self._costs, self._clock = costs, clock
+        self._costs, self._clock, self._listeners = costs, clock, listeners
         self._begin = clock()
         self.left = list(request.sweep.methods)
         self.active = list(self.left)
@@ -166,7 +168,7 @@ class Race:
         here = race_request(self.request.sweep, methods, [fold], shots)
         here = here.model_copy(update={"timeout": max(self._time_limit(methods), 1.0)})
         made = replace(make_plan(here, SweepLog()), difficulties=())  # a difficulty is measured on test images
-        outcome = carry_out(made, here, SweepLog(), database=False)
+        outcome = carry_out(made, here, SweepLog(), database=False, listeners=self._listeners)
         if outcome.summary.interrupted:
             raise KeyboardInterrupt
         return {spec.method: spec.run_id for spec in made.specs}
@@ -266,7 +268,7 @@ def race_request(sweep: SweepRequest, methods: Sequence[str], folds: Iterable[Fo
 
 def read_runs(request: RecommendRequest, run_ids: dict[str, str]) -> Iterator[tuple[str, Shard]]:
     """The finished runs of a race by method."""
-    shards = Shards(request.runs / RACE)
+    shards = Shards(request.race_runs)
     for method, run_id in run_ids.items():
         if (shard := shards.read(run_id)) is not None:
             yield method, shard

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from bench.errors import UsageError
-from bench.results import RACE as RACE
+from bench.results import RACE
 from bench.sweep import DEMO_BACKBONE, SweepRequest, check_demo_backbone, parse_numbers, split_list
 from datasets_registry import EvalProtocol, get_dataset
 
@@ -50,6 +50,11 @@ class RecommendRequest:
     def runs(self) -> Path:
         """The runs folder; the race is in a folder inside."""
         return self.sweep.runs
+
+    @property
+    def race_runs(self) -> Path:
+        """The folder of the race's runs."""
+        return self.runs / RACE
 
     @classmethod
     def build(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from bench._util.words import counted
 from bench.errors import UsageError
 from bench.experiment import list_models, model_path
-from bench.sweep import SweepLog, carry_out, expand, make_plan, report_failures
+from bench.sweep import RunListener, SweepLog, carry_out, expand, make_plan, report_failures
 from bench.tuned_models.recommendation.answer import Decision, Doubling, decide, doubling
 from bench.tuned_models.recommendation.outcomes import FoldPlan, Outcomes, plan_folds
-from bench.tuned_models.recommendation.prior import earlier_costs, own_runs, priors
+from bench.tuned_models.recommendation.prior import PublishedNumbers, earlier_costs, own_runs, priors
 from bench.tuned_models.recommendation.race import Race, RaceResult, race_request, read_runs
 from bench.tuned_models.recommendation.request import RecommendRequest
 from bench.tuned_models.recommendation.result import Recommendation
@@ -44,11 +44,18 @@ def train_choice(found: Recommendation, log: SweepLog) -> Path | None:
 ZERO_SHOT = "zero_shot"
 
 
-def carry_out_recommendation(request: RecommendRequest, say: Callable[[str], None]) -> Recommendation:
+def carry_out_recommendation(
+    request: RecommendRequest,
+    say: Callable[[str], None],
+    published: PublishedNumbers,
+    listeners: Sequence[RunListener] = (),
+) -> Recommendation:
     """Run or resume the race that the request describes, and return the answer.
 
     Args:
         say: receives one line for every decision of the race.
+        published: prior knowledge besides own runs.
+        listeners: called with the id of every finished run of the race, whose folder is `request.race_runs`.
 
     Raises:
         UsageError: the budget is too small for one method, or the dataset has too few classes or no test part.
@@ -66,7 +73,7 @@ def carry_out_recommendation(request: RecommendRequest, say: Callable[[str], Non
     slug = parse_backbone(request.sweep.backbones[0]).slug
     keys = tuple(sample.key for sample in labelled_images(splits, plan.folds[0].most, dataset=request.dataset))
     outcomes = Outcomes(keys, request.repeats)
-    race = Race(request, plan, outcomes, earlier_costs(own_runs(request), slug), say)
+    race = Race(request, plan, outcomes, earlier_costs(own_runs(request), slug), say, listeners=listeners)
     race.check_budget()
     say(
         f"Race of {counted(len(candidates), 'method')} on {plan.images} labelled training images of {request.dataset}, "
@@ -90,7 +97,8 @@ def carry_out_recommendation(request: RecommendRequest, say: Callable[[str], Non
     zero_shot = outcomes.tables([ZERO_SHOT]).get(ZERO_SHOT)
     accuracy = None if zero_shot is None else float(np.nanmean(zero_shot))
     difficulty = 1 / plan.classes / accuracy if accuracy else None
-    return Recommendation(request, plan, result, decision, tuple(priors(request, difficulty, accuracy)), curve, why)
+    known = tuple(priors(request, published, difficulty, accuracy))
+    return Recommendation(request, plan, result, decision, known, curve, why)
 
 
 def _doubling(race: Race, plan: FoldPlan, decision: Decision) -> tuple[Doubling | None, str]:

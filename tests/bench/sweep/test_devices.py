@@ -8,7 +8,7 @@ import pytest
 
 from bench.errors import UsageError
 from bench.sweep import SweepRequest, context_of, resolve_device
-from bench.sweep.devices import check_devices, devices_of, local_devices, parse_device
+from bench.sweep.devices import local_devices, parse_device
 from bench.sweep.launchers import local_workers, slurm_queue
 from bench.sweep.machine import Gpu
 
@@ -85,14 +85,14 @@ def test_impossible_devices_are_refused_in_the_plan(
 ) -> None:
     machine(*free)
     with pytest.raises(UsageError, match=message):
-        check_devices(request(**given))
+        request(**given).check_devices()
 
 
 def test_mps_computes_in_fp32_only(machine: Machine) -> None:
     machine(mac=True)
-    check_devices(request(device="mps"))
+    request(device="mps").check_devices()
     with pytest.raises(UsageError, match="'mps' computes in fp32 here; leave out --precision bf16"):
-        check_devices(request(device="mps", precision="bf16"))
+        request(device="mps", precision="bf16").check_devices()
     with pytest.raises(UsageError, match="'auto' computes in fp32 here; leave out --precision tf32"):
         resolve_device("auto", "tf32")
 
@@ -134,7 +134,7 @@ def test_options_that_contradict_each_other_are_refused(given: dict[str, object]
 )
 def test_a_reserved_gpu_is_used(given: dict[str, object], kind: str, machine: Machine) -> None:
     machine(GIB)  # the login node's own is of no account
-    assert devices_of(request(**given)).kind == kind
+    assert request(**given).devices.kind == kind
     assert context_of(request(**given), 9).device == kind
 
 

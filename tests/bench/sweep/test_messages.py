@@ -10,6 +10,7 @@ import pytest
 from sweep_requests import changed, sweep_over
 
 from bench.errors import ImpossibleCombinationError
+from bench.results.shards import Shards
 from bench.sweep import LogStyle, RerunPolicy, carry_out, expand, make_plan, open_log, report_failures
 from datasets_registry import DataError
 
@@ -88,3 +89,20 @@ def test_failures_of_earlier_sweeps_are_one_line_for_each_reason(tmp_path: Path,
     lines = [line for line in capsys.readouterr().err.splitlines() if "failed before" in line]
     assert len(lines) == 1
     assert lines[0].count("seed ") == 3
+
+
+def test_listeners_hear_of_every_stored_run_and_of_no_failure(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("FAKE_RUNNER", '{"fail": ["coop"]}')
+    request = sweep_over(
+        ["coop", "vpt"], ["spectrum_basic"], ["ViT-tiny.random"], runs=tmp_path, jobs=0, runner="fake_runner"
+    )
+    log = open_log(LogStyle.NONE)
+    made, heard = make_plan(request, log), []
+
+    def listen(run_id: str) -> None:
+        assert Shards(tmp_path).read(run_id) is not None
+        heard.append(run_id)
+
+    carry_out(made, request, log, listeners=[listen, heard.append])
+    right = sorted(spec.run_id for spec in made.specs if spec.method == "vpt")
+    assert sorted(heard) == sorted(right * 2)

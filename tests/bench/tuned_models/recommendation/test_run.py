@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import bench
+from bench.api.recommending import recommend_request
 from bench.errors import UsageError
 from bench.experiment.model_file import read_model_info
 from bench.results.shards import Shards
@@ -18,8 +19,8 @@ from bench.tuned_models.model_lookup import find_model
 from bench.tuned_models.recommendation.answer import doubling
 from bench.tuned_models.recommendation.outcomes import Outcomes, plan_folds
 from bench.tuned_models.recommendation.race import Race
-from bench.tuned_models.recommendation.request import RACE, RecommendRequest, feature_methods, parse_budget
-from bench.tuned_models.recommendation.run import carry_out_recommendation, train_choice
+from bench.tuned_models.recommendation.request import RecommendRequest, feature_methods, parse_budget
+from bench.tuned_models.recommendation.run import train_choice
 from datasets_registry import DatasetSplits, Sample, ShotsError, get_dataset
 
 DATASET, BACKBONE = "spectrum_basic:test=5", "ViT-tiny.random"
@@ -82,7 +83,7 @@ def test_the_races_runs_are_records_of_held_out_training_images(answered) -> Non
     info = get_dataset(DATASET)
     splits = info.reader(None)
     training, test = ({sample.key for sample in part} for part in (splits.train, splits.test))
-    shards = Shards(runs / RACE)
+    shards = Shards(runs / "race")
     entries = shards.scan()
     assert entries
     for entry in entries:
@@ -96,16 +97,16 @@ def test_the_races_runs_are_records_of_held_out_training_images(answered) -> Non
 
 def test_a_repeated_race_trains_nothing_and_decides_the_same(answered) -> None:
     runs, first = answered
-    stamps = {entry.run_id: entry.stamp for entry in Shards(runs / RACE).scan()}
+    stamps = {entry.run_id: entry.stamp for entry in Shards(runs / "race").scan()}
     again = recommended(runs)
-    assert {entry.run_id: entry.stamp for entry in Shards(runs / RACE).scan()} == stamps
+    assert {entry.run_id: entry.stamp for entry in Shards(runs / "race").scan()} == stamps
     assert again.decision == first.decision
 
 
 def test_races_are_on_no_leaderboard(answered) -> None:
     runs, _ = answered
     with pytest.raises(UsageError, match="There are no runs"):
-        bench.leaderboard(runs / RACE)
+        bench.leaderboard(runs / "race")
 
 
 @pytest.mark.parametrize(
@@ -212,4 +213,4 @@ def test_an_interrupted_race_is_no_answer(tmp_path: Path, monkeypatch: pytest.Mo
         DATASET, backbone=BACKBONE, methods="zero_shot,gda", shots=2, runs=tmp_path, cache=tmp_path / "c"
     )
     with pytest.raises(KeyboardInterrupt):
-        carry_out_recommendation(request, lambda _: None)
+        recommend_request(request, lambda _: None)
