@@ -36,7 +36,7 @@ from datasets_registry import BenchError, FeatureBundle, read_coop_split
 from datasets_registry import import_bundle as import_features
 from datasets_registry._custom.dataset import read_custom
 from datasets_registry._custom.table import guess_columns, list_table
-from methods._backbones.weights import read_weights
+from methods._backbones.loading import read_weights
 
 few = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 fewer = settings(few, max_examples=15)
