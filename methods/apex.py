@@ -39,9 +39,15 @@ from methods import (
     register_method,
 )
 from methods._base.recipe import for_transfer
-from methods._parts.adaptive_ensemble import Blend, class_distances, ensemble_weight
-from methods._parts.apex_recipe import APEX_CITATION, APEX_RECIPES, TRANSFER_DEPTH
-from methods._parts.context_initialisation import WordedContextConfig
+from methods._parts.apex_parts import (
+    APEX_CITATION,
+    APEX_RECIPES,
+    TRANSFER_DEPTH,
+    Blend,
+    class_distances,
+    ensemble_weight,
+)
+from methods._parts.prompts import WordedContextConfig
 from methods._text.templates import GENERIC60, GENERIC_TEMPLATE
 
 ORACLE_GRID = tuple(i / 10 for i in range(11))

@@ -18,8 +18,7 @@ from pydantic import Field
 from datasets_registry import ClassSet
 from methods import Classifier, Family, Method, MethodInfo, Needs, TwoTowerMethod, register_method
 from methods._base.wrapper import register_wrapper, wrapped_info
-from methods._parts.adaptive_ensemble import Blend, class_distances, ensemble_weight
-from methods._parts.apex_recipe import APEX_CITATION
+from methods._parts.apex_parts import APEX_CITATION, Blend, class_distances, ensemble_weight
 from methods._text.templates import GENERIC_TEMPLATE
 from methods.coop import CoOp
 

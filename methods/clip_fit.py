@@ -24,8 +24,8 @@ from methods import (
 )
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._text.templates import KGCOOP_WORDING
-from methods._towers.image_encoder import image_views, outer_norms
-from methods._towers.tuned_weights import TunedBiases, TunedNorms
+from methods._towers.blocks import TunedBiases, TunedNorms
+from methods._towers.image_tower import image_views, outer_norms
 
 
 class CLIPFitConfig(MethodConfig):

@@ -25,8 +25,8 @@ from methods import (
     register_method,
 )
 from methods._base.method_info import Family, MethodConfig, MethodInfo
-from methods._parts.context_initialisation import check_words, initial_context, word_count
-from methods._parts.parameter_initialisation import linear_layer
+from methods._parts.layers import linear_layer
+from methods._parts.prompts import check_words, initial_context, word_count
 
 
 class CoCoOpConfig(MethodConfig):

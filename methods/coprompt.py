@@ -38,7 +38,7 @@ from methods import (
     cosine_logits,
     register_method,
 )
-from methods._parts.context_initialisation import WordedContextConfig
+from methods._parts.prompts import WordedContextConfig
 from methods._text.templates import KGCOOP_WORDING
 
 

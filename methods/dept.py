@@ -36,7 +36,7 @@ from methods import (
 )
 from methods._base.batch import Batch, Classifier, SupportView
 from methods._base.wrapper import register_wrapper, wrapped_info
-from methods._parts.parameter_initialisation import linear_layer
+from methods._parts.layers import linear_layer
 from methods.cocoop import CoCoOp
 from methods.kgcoop import KgCoOp
 from methods.lweib import LwEIB

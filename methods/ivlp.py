@@ -21,7 +21,7 @@ from methods import (
     register_method,
 )
 from methods._parts.citations import MAPLE_PAPER
-from methods._parts.context_initialisation import WordedContextConfig
+from methods._parts.prompts import WordedContextConfig
 
 
 class IVLPConfig(WordedContextConfig):

@@ -41,12 +41,11 @@ from methods import (
     image_views,
     register_method,
 )
+from methods._base.devices import on_device
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import for_transfer
-from methods._base.transfer import on_device
-from methods._parts.gradient_scale import Scaled
-from methods._parts.parameter_initialisation import linear_uniform
-from methods._text.tokens import tokenize
+from methods._parts.layers import Scaled, linear_uniform
+from methods._text.tokenizers import tokenize
 from methods._towers.blocks import BlockView
 
 WORDS = "a photo of a"

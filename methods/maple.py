@@ -23,7 +23,7 @@ from methods import (
 )
 from methods._base.recipe import for_transfer
 from methods._parts.citations import MAPLE_PAPER
-from methods._parts.context_initialisation import WordedContextConfig
+from methods._parts.prompts import WordedContextConfig
 
 
 class MaPLeConfig(WordedContextConfig):

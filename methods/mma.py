@@ -36,8 +36,7 @@ from methods import (
 )
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import for_transfer
-from methods._parts.gradient_scale import Scaled
-from methods._parts.parameter_initialisation import kaiming_linear_layer
+from methods._parts.layers import Scaled, kaiming_linear_layer
 from methods._text.templates import GENERIC_TEMPLATE
 
 

@@ -43,8 +43,8 @@ from methods import (
 from methods._backbones.backbone import Backbone
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import for_transfer
-from methods._parts.parameter_initialisation import linear_layer, normal_parameter
-from methods._parts.two_tower import TwoTowerMethod
+from methods._parts.layers import linear_layer, normal_parameter
+from methods._parts.two_tower_methods import TwoTowerMethod
 
 
 class MMRLConfig(MethodConfig):

@@ -31,11 +31,11 @@ from methods import (
     TrainableMethod,
     cosine_logits,
 )
+from methods._base.batch import support_without_images
 from methods._base.recipe import Optimizer, Recipe, Schedule
 from methods._base.registry import register_method
-from methods._base.support_without_images import support_without_images
 from methods._parts.citations import PROLIP_PAPER
-from methods._parts.feature_space import LogitScaleSetting, TextConfig, template_ensemble
+from methods._parts.feature_methods import LogitScaleSetting, TextConfig, template_ensemble
 
 
 class ProLIPConfig(TextConfig):

@@ -33,7 +33,7 @@ from methods import (
     register_method,
 )
 from methods._base.recipe import for_transfer
-from methods._parts.context_initialisation import WordedContextConfig
+from methods._parts.prompts import WordedContextConfig
 from methods._text.templates import GENERIC60
 
 

@@ -32,7 +32,7 @@ from methods import (
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import for_transfer
 from methods._text.templates import GENERIC_TEMPLATE
-from methods._towers.image_encoder import image_views
+from methods._towers.image_tower import image_views
 
 
 class RPOConfig(MethodConfig):

@@ -39,8 +39,7 @@ from methods import (
     register_method,
     template_features,
 )
-from methods._parts.feature_space import Template, TextConfig
-from methods._parts.grid_search import GridSearchMethod
+from methods._parts.feature_methods import GridSearchMethod, Template, TextConfig
 from methods.gda import gaussian_discriminant, shrunk_precision
 
 ALPHAS = tuple(10.0**i for i in range(-4, 5))

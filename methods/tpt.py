@@ -35,8 +35,8 @@ from methods import (
     cosine_logits,
     register_method,
 )
-from methods._parts.confident_views import IMAGENET_SHIFTS, entropy, log_of_mean, most_confident
-from methods._parts.context_initialisation import check_words, context_from_words, word_count
+from methods._parts.feature_methods import IMAGENET_SHIFTS, entropy, log_of_mean, most_confident
+from methods._parts.prompts import check_words, context_from_words, word_count
 
 
 class TPTConfig(MethodConfig):

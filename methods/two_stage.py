@@ -33,8 +33,8 @@ from methods import (
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup
 from methods._text.templates import GENERIC_TEMPLATE
-from methods._towers.image_encoder import image_views, outer_norms
-from methods._towers.tuned_weights import TunedNorms
+from methods._towers.blocks import TunedNorms
+from methods._towers.image_tower import image_views, outer_norms
 
 
 class TwoStageConfig(MethodConfig):

@@ -16,7 +16,7 @@ from methods import (
     VisualPrompts,
     register_method,
 )
-from methods._parts.apex_recipe import APEX_CITATION, PART_RECIPES
+from methods._parts.apex_parts import APEX_CITATION, PART_RECIPES
 from methods._text.templates import GENERIC_TEMPLATE
 
 

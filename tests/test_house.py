@@ -266,7 +266,7 @@ def test_an_optional_dependency_is_imported_when_it_is_used() -> None:
 
 
 def test_every_declared_dependency_is_imported() -> None:
-    by_name = (ROOT / "methods" / "_backbones" / "open_clip_import.py").read_text(encoding="utf-8")
+    by_name = (ROOT / "methods" / "_backbones" / "open_clip_library.py").read_text(encoding="utf-8")
     assert 'import_module("open_clip")' in by_name
     used = third_party().keys() | IMPORTED_BY_OTHERS | {"open-clip-torch"}
     assert set().union(*map(declared, (None, *IMPORTED_EXTRAS))) - used == set()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from functools import cache
+from importlib import resources
 from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict
@@ -159,7 +162,7 @@ class MethodInfo:
         class_text_teacher: whether a method that learns texts also trains on class texts given in place of the
             template.
         starts_as_zero_shot: settings with which it equals a zero-shot classifier before training; None if none do.
-        stackable: whether its loss also works on a stack of runs, see `methods._base.stack`.
+        stackable: whether its loss also works on a stack of runs, see `methods._base.training`.
     """
 
     name: str
@@ -260,3 +263,22 @@ def _statements(functions: Sequence[Any]) -> list[str]:
         return lines
     *before, value = _statements(functions[1:])
     return before + [line.replace(call, f"({value})") for line in lines]
+
+
+PARITY_FILE = "parity.json"
+
+
+@cache
+def parity_record() -> Mapping[str, float]:
+    """By method, the largest difference from the official logits, relative to the largest official logit."""
+    text = resources.files("methods").joinpath("_assets", PARITY_FILE).read_text()
+    found: dict[str, float] = json.loads(text)
+    return found
+
+
+@cache
+def formula_tests() -> Mapping[str, str]:
+    """By method, the test in `tests/methods/` that compares it with a direct implementation of its formula."""
+    text = resources.files("methods").joinpath("_assets", "formula_tests.json").read_text()
+    found: dict[str, str] = json.loads(text)
+    return found

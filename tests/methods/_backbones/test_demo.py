@@ -17,7 +17,7 @@ from scipy.stats import spearmanr
 from datasets_registry import BenchError, get_dataset
 from methods import CLIP_MEAN, CLIP_STD, parse_backbone, tokenize
 from methods._backbones import demo
-from methods._backbones.weights import build_model
+from methods._backbones.loading import build_model
 from tools.train_demo_backbone.scenes import COLOURS, SHAPES, world_image, world_scene
 
 DEMO_CONFIG = parse_backbone("ViT-demo.drawn").config

@@ -1,6 +1,7 @@
-"""Adapters: small trained maps of a feature."""
+"""Small trained layers: adapters of a feature, a scaled gradient, and the random values that layers start from."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -9,8 +10,55 @@ from torch import Tensor, nn
 
 from methods._backbones.backbone import Backbone
 from methods._base.method_info import MethodConfig, Sizes
-from methods._base.stack import dot_rows, matmul
-from methods._parts.parameter_initialisation import linear_uniform
+from methods._base.training import dot_rows, matmul
+
+PROMPT_STD = 0.02
+"""Standard deviation of randomly initialised prompts in CoOp and later methods."""
+
+
+def normal_parameter(shape: Sequence[int], generator: torch.Generator, std: float = PROMPT_STD) -> nn.Parameter:
+    """A parameter drawn from N(0, std)."""
+    return nn.Parameter(torch.randn(tuple(shape), generator=generator) * std)
+
+
+def linear_layer(inner: int, out: int, generator: torch.Generator) -> nn.Linear:
+    """A linear layer with torch's default initialisation, drawn from the given generator."""
+    layer = nn.Linear(inner, out, device="meta").to_empty(device="cpu")
+    bound = inner**-0.5
+    with torch.no_grad():
+        layer.weight.uniform_(-bound, bound, generator=generator)
+        layer.bias.uniform_(-bound, bound, generator=generator)
+    return layer
+
+
+def kaiming_linear_layer(inner: int, out: int, generator: torch.Generator) -> nn.Linear:
+    """A linear layer with weights from N(0, 2 / out) and zero biases (kaiming-normal by fan-out)."""
+    layer = nn.Linear(inner, out, device="meta").to_empty(device="cpu")
+    with torch.no_grad():
+        layer.weight.normal_(0, (2 / out) ** 0.5, generator=generator)
+        layer.bias.zero_()
+    return layer
+
+
+def linear_uniform(shape: Sequence[int], fan_in: int, generator: torch.Generator) -> Tensor:
+    """Torch's default for the weight and bias of a linear layer: uniform in +-1/sqrt(fan_in)."""
+    bound = fan_in**-0.5
+    return torch.empty(tuple(shape)).uniform_(-bound, bound, generator=generator)
+
+
+class Scaled(torch.autograd.Function):
+    """Multiplies the value by `forward` and the gradient by `backward`."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, forward: float, backward: float) -> Tensor:
+        """The scaled value."""
+        ctx.backward_scale = backward
+        return x * forward
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        """The gradient times its factor."""
+        return gradient * ctx.backward_scale, None, None
 
 
 class LinearAdapter(nn.Module):

@@ -1,9 +1,17 @@
-"""The device for double precision: the method's own if it has float64, else the CPU (Apple's MPS has none)."""
+"""Tensors on the device of a method: copies from the CPU, and double precision.
+
+Double precision runs on the method's own device if it has float64, else on the CPU (Apple's MPS has none).
+"""
 
 from functools import cache
 
 import torch
 from torch import Tensor
+
+
+def on_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy a tensor from the CPU to a device; to CUDA from pinned memory, so that nothing waits for the transfer."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 @cache

@@ -37,7 +37,7 @@ def test_a_release_whose_files_do_not_run_without_torch_is_imported(monkeypatch:
         raise AttributeError
 
     expected = known()
-    monkeypatch.setattr("methods._backbones.open_clip_names._factory", fails)
-    monkeypatch.setattr("methods._backbones.open_clip_names.library", lambda: open_clip)
+    monkeypatch.setattr("methods._backbones.open_clip_library._factory", fails)
+    monkeypatch.setattr("methods._backbones.open_clip_library.open_clip", lambda: open_clip)
     monkeypatch.delitem(sys.modules, "open_clip")
     assert known() == expected

@@ -1,14 +1,15 @@
-"""Stacks: several runs of a method that train as one, each learned tensor with a leading dimension of runs.
+"""Helpers of training: stacks of runs that train as one, and snapshots of a module's state.
 
-A method opts in with `MethodInfo.stackable`. Its loss must then also work on a stack: features `(runs, batch, dim)`,
-labels `(runs, batch)`, parameters `(runs, ...)`, losses `(runs,)`. To do so, it multiplies matrices with `matmul` and
-`dot_rows`, uses `cross_entropy` of this module, sums over the last dimensions, and reads values that differ between
-runs, other than parameters, with `each_run`. Element-wise operations run once for the whole stack. Matrix products run
-one by one, with the same shapes as in a single run, so that results are bit-identical.
+In a stack, each learned tensor has a leading dimension of runs. A method opts in with `MethodInfo.stackable`. Its loss
+must then also work on a stack: features `(runs, batch, dim)`, labels `(runs, batch)`, parameters `(runs, ...)`, losses
+`(runs,)`. To do so, it multiplies matrices with `matmul` and `dot_rows`, uses `cross_entropy` of this module, sums over
+the last dimensions, and reads values that differ between runs, other than parameters, with `each_run`. Element-wise
+operations run once for the whole stack. Matrix products run one by one, with the same shapes as in a single run, so
+that results are bit-identical.
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import torch
@@ -76,3 +77,50 @@ def _by_run(product: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor) -
     runs = len(a) if a.dim() == 3 else len(b)
     left, right = (tensor.unbind() if tensor.dim() == 3 else (tensor,) * runs for tensor in (a, b))
     return torch.stack([product(x, y) for x, y in zip(left, right, strict=True)])
+
+
+class Snapshots:
+    """Copies of a module's state, any of which can be restored.
+
+    All copies stay in memory: 60 MB for LP++ on 100 classes of ViT-B/16.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.states: list[dict[str, Tensor]] = []
+
+    def take(self) -> None:
+        """Copy the module's current state."""
+        self.states.append({k: v.detach().clone() for k, v in self.module.state_dict().items()})
+
+    def dump(self) -> dict[str, Tensor]:
+        """All snapshots as tensors, keyed `index.name`."""
+        return {f"{i}.{name}": value for i, state in enumerate(self.states) for name, value in state.items()}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """The inverse of `dump`."""
+        states: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            index, _, name = key.partition(".")
+            states.setdefault(int(index), {})[name] = value
+        self.states = [states[i] for i in sorted(states)]
+
+    def restore(self, index: int) -> None:
+        """Load a snapshot into the module."""
+        self.module.load_state_dict(self.states[index])
+
+    def restore_best(self, score: Callable[[], float], *, last_of_equals: bool = False) -> int:
+        """Restore the snapshot with the highest score; on ties the first, or the last with `last_of_equals`.
+
+        Returns the number of snapshots.
+        """
+        if not self.states:
+            return 0
+        scores = []
+        for i in range(len(self.states)):
+            self.restore(i)
+            scores.append(score())
+        best = max(scores)
+        equal = [i for i, s in enumerate(scores) if s == best]
+        self.restore(equal[-1] if last_of_equals else equal[0])
+        return len(scores)

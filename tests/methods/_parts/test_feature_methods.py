@@ -10,7 +10,7 @@ from methods import correct_by_weight, first_best, logits_accuracy
 
 @pytest.mark.parametrize("at_once", [1, 1000, 2**20])
 def test_candidates_scored_together_equal_candidates_alone(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("methods._parts.grid_search.LOGITS_AT_ONCE", at_once)
+    monkeypatch.setattr("methods._parts.feature_methods.LOGITS_AT_ONCE", at_once)
     generator = torch.Generator().manual_seed(0)
     logits, added = (torch.randn(60, 4, generator=generator) for _ in range(2))
     labels = torch.randint(0, 4, (60,), generator=generator)
