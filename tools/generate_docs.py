@@ -303,7 +303,7 @@ def _command_section(name: str, command: Any) -> str:
             panels.setdefault(parameter.rich_help_panel, []).append(parameter)
     for panel, parameters in panels.items():
         parts += [f"**{panel}**"] if panel else []
-        rows = [(_spelling(p), _default(p), (p.help or "").replace("\n", " ")) for p in parameters]
+        rows = [(_spelling(p), _default(p), _plain(p.help or "")) for p in parameters]
         parts.append(_table(("argument or option", "default", "meaning"), rows).rstrip("\n"))
     return "\n\n".join(parts) + "\n"
 
@@ -338,6 +338,11 @@ def _venue(citation: str) -> str:
     fields = dict(re.findall(r"(\w+)\s*=\s*\{(.*)\}", citation))
     venue = fields.get("booktitle") or fields.get("journal") or fields.get("note", "")
     return f"{venue.replace('International Journal of Computer Vision', 'IJCV')} {fields.get('year', '')}".strip()
+
+
+def _plain(help_text: str) -> str:
+    """Help in one line; `[A][,B]` is no link."""
+    return help_text.replace("\n", " ").replace("][", "]\\[")
 
 
 def _yes(value: object) -> str:

@@ -20,7 +20,6 @@ import safetensors.numpy
 import torch
 from bundle_files import ids, rewritten
 from damaged import damaged_bytes, damaged_value
-from datasets_registry._custom.table import guess_columns, list_table
 from fake_runner import answered, make_difficulty
 from hypothesis import HealthCheck, given, settings
 from PIL import Image
@@ -34,7 +33,9 @@ from bench.results.shards import Shards
 from bench.results.staged_import import origin, unverified_imports
 from bench.sweep.coordination.heartbeat import Heartbeat, read_heartbeats
 from bench.sweep.sweep_files import read_sweep_file
-from datasets_registry import BenchError, FeatureBundle, read_coop_split
+from datasets_registry import BenchError, FeatureBundle, import_feature_bundle, read_coop_split
+from datasets_registry._custom.dataset import read_custom_dataset
+from datasets_registry._custom.listing_tables import guess_columns, list_table
 from methods._backbones.loading import read_weights
 
 few = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
