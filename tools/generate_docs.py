@@ -1,4 +1,4 @@
-"""Write the generated reference pages of the documentation: methods, datasets, protocols and commands.
+"""Write the generated reference pages of the documentation: methods, datasets, protocols, commands and messages.
 
     python -m tools.generate_docs            # rewrite docs/reference/*.md, and what the methods learn for their cards
     python -m tools.generate_docs --check    # exit code 1 and the names of the pages that are out of date
@@ -30,6 +30,7 @@ from methods import (
     list_methods,
     parity_record,
 )
+from tools.messages import messages_page
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -365,7 +366,8 @@ PAGES: dict[str | Path, Callable[[], str]] = {
     "datasets.md": datasets_page,
     "protocols.md": protocols_page,
     "commands.md": commands_page,
-    ROOT / "bench" / "presenters" / LISTED: learned_tensors,
+    "messages.md": messages_page,
+    ROOT / "bench" / "api" / LISTED: learned_tensors,
 }
 
 
