@@ -1,8 +1,8 @@
 """The messages of the source code as one page, so that a change of wording is reviewed as one diff.
 
 Listed are the texts of raised errors, remarks on standard error, log warnings and findings of `datasets check`. A value
-in a message is written as its name in braces, and as an ellipsis if it is computed. Tests assert the class of an error and what
-happens; the wording is reviewed here.
+in a message is written as its name in braces, or as an ellipsis if it is computed. Tests assert the class of an error
+and what happens; the wording is reviewed here.
 """
 
 import ast
