@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import suppress
 
 import busy
 import psutil
@@ -12,10 +13,10 @@ from places import ROOT
 
 
 def test_busy_processes_run_inside_the_block_and_end_with_it() -> None:
-    with pytest.raises(ValueError, match="a failing command"), busy.busy_cores(2) as processes:
+    with suppress(ValueError), busy.busy_cores(2) as processes:
         assert len(processes) == 2
         assert all(psutil.pid_exists(process) for process in processes)
-        raise ValueError("a failing command")
+        raise ValueError  # as a failing command
     assert not any(psutil.pid_exists(process) for process in processes)
 
 

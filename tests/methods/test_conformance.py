@@ -39,7 +39,7 @@ def checked() -> Iterator[object]:
                 yield pytest.param(name, check, id=f"{name}-{check}", marks=[pytest.mark.slow] if slow else [])
 
 
-@pytest.mark.parametrize(("name", "check"), checked())
+@pytest.mark.parametrize(("name", "check"), list(checked()))
 def test_every_method_passes_every_check(name: str, check: str) -> None:
     result = run_check(CHECKS[check], subject_of(name))
     assert result.outcome is not Outcome.FAILED, f"{result.message}. {result.check.remedy}"
