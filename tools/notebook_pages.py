@@ -8,7 +8,6 @@ from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
-from mkdocs.structure.pages import Page
 
 INCLUDED = re.compile(r'^--8<-- "(\w+\.md)"$', re.MULTILINE)
 
@@ -32,7 +31,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+def on_page_markdown(markdown: str, *, config: MkDocsConfig, **_: Any) -> str:
     """Include a file of the repository's root: its links into docs/ are links within the site."""
 
     def content(found: re.Match[str]) -> str:
