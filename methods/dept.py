@@ -151,7 +151,7 @@ class HeadConfig(MethodConfig):
         return super().parameter_count(sizes) + head
 
 
-def info_on(host: MethodInfo, name: str) -> MethodInfo:
+def dept_info(host: MethodInfo, name: str) -> MethodInfo:
     """The host's info with DePT's two settings and the head's parameters added."""
     return wrapped_info(
         host,
@@ -173,7 +173,7 @@ def info_on(host: MethodInfo, name: str) -> MethodInfo:
     )
 
 
-def host_conflict(host: type[Method[Any]]) -> str | None:
+def dept_conflict(host: type[Method[Any]]) -> str | None:
     """Why DePT cannot wrap a method, to follow its name in a sentence; None if it can."""
     if (
         not issubclass(host, TwoTowerMethod | CoCoOp)
@@ -196,7 +196,7 @@ def host_conflict(host: type[Method[Any]]) -> str | None:
 class DePT(Decoupled, KgCoOp):
     """DePT around KgCoOp."""
 
-    info = info_on(KgCoOp.info, "dept")
+    info = dept_info(KgCoOp.info, "dept")
 
 
-register_wrapper("dept_on", Decoupled, info_on, host_conflict)
+register_wrapper("dept_on", Decoupled, dept_info, dept_conflict)

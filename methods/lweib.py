@@ -134,7 +134,7 @@ class Convolutions(nn.Module):
         return added
 
 
-class BothTowers(nn.Module):
+class BothConvolutions(nn.Module):
     """The convolutions of both towers."""
 
     def __init__(self, text: Convolutions, image: Convolutions) -> None:
@@ -181,14 +181,14 @@ class LwEIB(TwoTowerMethod[LwEIBConfig]):
         config_by_protocol=for_transfer({"scale": 0.075, "fast_factor": 7.5, "negatives": -1}),
     )
 
-    trainable: BothTowers
+    trainable: BothConvolutions
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         b = self.backbone
         image = image_views(b.image_tower)  # raises for a tower without such blocks
         text = Convolutions(b.text_tower.views, (), self.generator)
-        self.trainable = BothTowers(text, Convolutions(image, b.image_tower.visual.grid_size, self.generator))
+        self.trainable = BothConvolutions(text, Convolutions(image, b.image_tower.visual.grid_size, self.generator))
         self.trainable.to(b.device)
         self.sentences = self.tokens(support.classes)
 
