@@ -29,21 +29,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import (
-    Batch,
-    Classifier,
-    Recipe,
-    Sizes,
-    SupportView,
-    TowerUse,
-    TwoTowerMethod,
-    cosine_logits,
-    frozen_prompts,
-    image_views,
-    register_method,
-)
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
-from methods._base.recipe import Optimizer, Schedule, Warmup, for_transfer
+from methods import Batch, Classifier, SupportView, cosine_logits, frozen_prompts, image_views, register_method
+from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs, Sizes, TowerUse
+from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup, for_transfer
+from methods._parts.two_tower_methods import TwoTowerMethod
 from methods._towers.blocks import BlockView
 
 

@@ -22,21 +22,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet
-from methods import (
-    Family,
-    Method,
-    MethodConfig,
-    MethodInfo,
-    Optimizer,
-    Recipe,
-    Sizes,
-    TrainableMethod,
-    TwoTowerMethod,
-    register_method,
-)
+from methods import Family, Method, MethodConfig, MethodInfo, Optimizer, Recipe, Sizes, TrainableMethod, register_method
 from methods._base.batch import Batch, Classifier, SupportView
 from methods._base.wrapper import register_wrapper, wrapped_info
 from methods._parts.layers import linear_layer
+from methods._parts.two_tower_methods import TwoTowerMethod
 from methods.cocoop import CoCoOp
 from methods.kgcoop import KgCoOp
 from methods.lweib import LwEIB

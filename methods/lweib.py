@@ -29,21 +29,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import (
-    Batch,
-    Recipe,
-    Sizes,
-    SupportView,
-    TowerUse,
-    TwoTowerMethod,
-    Warmup,
-    cosine_logits,
-    image_views,
-    register_method,
-)
+from methods import Batch, Sizes, SupportView, TowerUse, TwoTowerMethod, cosine_logits, image_views, register_method
 from methods._base.devices import on_device
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
-from methods._base.recipe import for_transfer
+from methods._base.recipe import Recipe, Warmup, for_transfer
 from methods._parts.layers import Scaled, linear_uniform
 from methods._text.tokenizers import tokenize
 from methods._towers.blocks import BlockView
