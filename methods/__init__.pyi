@@ -29,7 +29,6 @@ from ._base.batch import StreamClassifier as StreamClassifier
 from ._base.batch import SupportImagesError as SupportImagesError
 from ._base.batch import SupportView as SupportView
 from ._base.batch import UndeclaredNeedError as UndeclaredNeedError
-from ._base.batch import support_without_images as support_without_images
 from ._base.devices import home_of as home_of
 from ._base.devices import on_device as on_device
 from ._base.known_methods import known_methods as known_methods
@@ -70,10 +69,7 @@ from ._base.without_torch import Placeholder as Placeholder
 from ._base.without_torch import public_names as public_names
 from ._parts.apex_parts import Blend as Blend
 from ._parts.feature_methods import TextConfig as TextConfig
-from ._parts.feature_methods import correct_by_weight as correct_by_weight
-from ._parts.feature_methods import first_best as first_best
 from ._parts.feature_methods import logits_accuracy as logits_accuracy
-from ._parts.feature_methods import mean_of_normalised as mean_of_normalised
 from ._parts.feature_methods import template_features as template_features
 from ._parts.layers import AdapterConfig as AdapterConfig
 from ._parts.layers import BottleneckAdapter as BottleneckAdapter
