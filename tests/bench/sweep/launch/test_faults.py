@@ -247,7 +247,7 @@ def test_out_of_memory_errors_are_recognised():
     ],
 )
 def test_why_a_worker_died(code: int, timeout: float | None, kind: str, words: str):
-    exited = Exited(1, running=True, error=exit_error(code, "Its output: x.log"))
+    exited = Exited(1, error=exit_error(code, "Its output: x.log"))
     error = run_error(exited, timeout=timeout)
     assert type(error).__name__ == kind
     with pytest.raises(type(error), match=words):
