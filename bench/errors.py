@@ -58,10 +58,6 @@ class StoreLockedError(StoreError):
     """Another process holds the results database."""
 
 
-class StoreVersionError(StoreError):
-    """A newer release wrote the results database."""
-
-
 class QueryError(StoreError):
     """A query is not a single reading SQL statement, or DuckDB rejects it."""
 

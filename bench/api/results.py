@@ -190,6 +190,16 @@ class Results:
         """Transfer difficulty and related measures, one row per backbone, dataset, split and measure."""
         return self._store.difficulty_frame()
 
+    def query(self, sql: str) -> pd.DataFrame:
+        """The result of one read-only SQL statement on all runs of the folder.
+
+        The tables are runs, scores, curves, predictions, difficulty, and published for numbers from papers. Raises
+        QueryError if there is not exactly one statement, it writes, or DuckDB rejects it.
+        """
+        from bench.papers import published_frame
+
+        return self._store.query(sql, tables={"published": published_frame()})
+
     def report(self, path: str | Path = "site", **options: Any) -> Path:
         """Write the HTML report of the whole runs folder; see `build_report` for the options."""
         return build_report(path, runs=self.folder, **options)

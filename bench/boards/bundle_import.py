@@ -1,19 +1,18 @@
-"""Imports a bundle. Its runs must load into a database, and its labels must agree with other runs and the data.
+"""Imports a bundle. Its labels must agree with other runs and the data.
 
 Accuracy depends on test labels as much as on predictions, and a bundle's own labels prove nothing. They are therefore
 compared with those of the runs in the folder, and with the data if they are on disk.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import duckdb
 import numpy as np
 
 from bench.context import RunContext
 from bench.experiment import evaluation_splits, load_task
 from bench.record import Predictions, RunRecord
-from bench.results import REFUSED, Imported, Shard, ShardEntry, Shards, TrueLabels, import_bundle, insert_runs, migrate
+from bench.results import Imported, Shard, Shards, TrueLabels, import_bundle
 from bench.spec import ExperimentSpec
 from datasets_registry import BenchError
 
@@ -25,38 +24,13 @@ def import_results(shards: Shards, bundle: Path, *, data_root: Path | None = Non
     than the data below `data_root` (default: as for runs).
     """
     known, data = _known(shards), _OnDisk(data_root)
-    with duckdb.connect() as scratch:
-        migrate(scratch, Path("scratch"))
 
-        def problems(shard: Shard) -> list[str]:
-            unloadable = _unloadable(scratch, shard)
-            found = [*known.disagreements(shard), *data.disagreements(shard)]
-            known.add(shard)
-            return found if unloadable is None else [unloadable, *found]
+    def problems(shard: Shard) -> list[str]:
+        found = [*known.disagreements(shard), *data.disagreements(shard)]
+        known.add(shard)
+        return found
 
-        return import_bundle(shards, bundle, problems)
-
-
-def unloadable_runs(shards: Sequence[Shard]) -> dict[str, str]:
-    """Why runs do not load into a database, by run id; empty if all do."""
-    with duckdb.connect() as scratch:
-        migrate(scratch, Path("scratch"))
-        if _unloadable(scratch, *shards) is None:
-            return {}
-        found = {shard.record.run_id: _unloadable(scratch, shard) for shard in shards}
-    return {run_id: text for run_id, text in found.items() if text is not None}
-
-
-def _unloadable(scratch: duckdb.DuckDBPyConnection, *shards: Shard) -> str | None:
-    """Why runs do not load into a database together; None if they do. The database is left unchanged."""
-    scratch.execute("BEGIN TRANSACTION")
-    try:
-        insert_runs(scratch, [(ShardEntry(shard.record.run_id, ""), shard) for shard in shards])
-    except REFUSED as error:
-        return f"it does not load into a database ({' '.join(str(error).split())[:300]})"
-    finally:
-        scratch.execute("ROLLBACK")
-    return None
+    return import_bundle(shards, bundle, problems)
 
 
 class _Known:

@@ -29,9 +29,9 @@ def sql(
 
     A row of more than 12 columns is printed as one line per column.
     """
-    from bench.results import fresh_store
+    from bench.api import load_results
 
-    frame = fresh_store(runs).query(query)
+    frame = load_results(runs).query(query)
     if not runs.exists():
         remark(f"There is no folder {runs}, so there are no runs, only published numbers.")
     rows, columns = records(frame), [str(name) for name in frame.columns]

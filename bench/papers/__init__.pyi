@@ -22,7 +22,6 @@ from .new_table import check_table as check_table
 from .published_numbers import DATASETS as DATASETS
 from .published_numbers import PUBLISHED_COLUMNS as PUBLISHED_COLUMNS
 from .published_numbers import published_difficulty as published_difficulty
-from .published_numbers import published_digest as published_digest
 from .published_numbers import published_frame as published_frame
 from .published_numbers import select as select
 from .reproduction import MARGIN as MARGIN

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
@@ -26,7 +25,6 @@ PUBLISHED_COLUMNS = (
     "spread", "paper", "reported_in", "source_table", "url", "note",
 )  # fmt: skip
 
-_FILES = ("tables.csv", "sources.csv", "errata.csv")
 KEYS = ("method", "variant", "label", "protocol", "backbone", "shots", "split", "metric", "paper")
 """Columns of a table that say what a row is of; the others are datasets."""
 ADDED_COLUMNS = ("reported_in", "source_table", "url", *KEYS)
@@ -79,12 +77,6 @@ def published_difficulty() -> pd.DataFrame:
 def published_titles() -> dict[str, str]:
     """Titles of methods that this project lacks, by id. A method without a title is shown by its id."""
     return {row["method"]: row["title"] for row in _table("titles.csv")}
-
-
-@cache
-def published_digest() -> str:
-    """Digest of all published numbers, sources and notes."""
-    return hashlib.sha256("".join([*(_text(name) for name in _FILES), *_added()]).encode()).hexdigest()[:16]
 
 
 def select(

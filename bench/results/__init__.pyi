@@ -36,8 +36,6 @@ from .files import locked as locked
 from .files import slug as slug
 from .files import sync_folder as sync_folder
 from .files import write_atomically as write_atomically
-from .loading import REFUSED as REFUSED
-from .loading import insert_runs as insert_runs
 from .method_facts import MethodSheet as MethodSheet
 from .method_facts import changed_settings as changed_settings
 from .method_facts import method_sheets as method_sheets
@@ -50,7 +48,6 @@ from .predictions import TrueLabels as TrueLabels
 from .recomputed_scores import contradictions as contradictions
 from .run_diff import Difference as Difference
 from .run_diff import diff_runs as diff_runs
-from .schema_upgrade import migrate as migrate
 from .shards import RACE as RACE
 from .shards import Shard as Shard
 from .shards import ShardEntry as ShardEntry
@@ -62,6 +59,7 @@ from .staged_import import note_verified as note_verified
 from .staged_import import origin as origin
 from .staged_import import write_note as write_note
 from .staleness import Staleness as Staleness
+from .tables import unloadable_runs as unloadable_runs
 from .verification import Outcome as Outcome
 from .verification import Verdict as Verdict
 from .verification import check_verifiable as check_verifiable

@@ -14,12 +14,13 @@ from typing import Any
 
 import bench
 from bench.errors import BundleError, ShardError
-from bench.record import RunRecord, RunStatus
+from bench.record import RunStatus
 from bench.results.difficulty_files import check_difficulty
 from bench.results.files import write_atomically
 from bench.results.recomputed_scores import contradictions
 from bench.results.shards import Shard, Shards, parse_shard
 from bench.results.staged_import import ImportNote, commit_import
+from bench.results.tables import refusal, scratch_database
 
 BUNDLE_VERSION = 1
 LIST = "bundle.json"
@@ -209,18 +210,21 @@ def import_bundle(shards: Shards, path: Path, problems: Callable[[Shard], Iterab
     """Check a whole bundle and add what is new to a runs folder; a bundle with any error adds nothing.
 
     Args:
-        problems: returns further reasons to reject a run; those of `bench.results.import_results` need a database or
-            data.
+        problems: returns further reasons to reject a run; those of `bench.boards.import_results` need data.
 
     Raises:
-        BundleError: if the file is not a bundle, was altered, or its scores do not follow from its predictions.
+        BundleError: if the file is not a bundle, was altered, its scores do not follow from its predictions, or a run
+            does not load into a database.
     """
-    with open_bundle(path) as bundle:
+    with open_bundle(path) as bundle, scratch_database() as scratch:
         run_ids = bundle_runs(bundle, path)
         wrong = []
         for run_id in run_ids:
             shard = bundle_shard(run_id, bundle, path)
-            found = contradictions(shard.record, shard.predictions) or problems(shard)
+            found = contradictions(shard.record, shard.predictions)
+            if not found:
+                unloadable = refusal(scratch, [shard])
+                found = [*([unloadable] if unloadable else []), *problems(shard)]
             wrong += [f"run {run_id}, {text}" for text in found]
         if wrong:
             more = f" (and {len(wrong) - _SHOWN_PROBLEMS} more)" if len(wrong) > _SHOWN_PROBLEMS else ""
@@ -282,24 +286,14 @@ def bundle_shard(run_id: str, bundle: OpenBundle, path: Path) -> Shard:
 
 
 def _sort_runs(shards: Shards, runs: Iterable[Shard]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """The ids of runs to add, of runs with the same record here, and of runs with another record here.
-
-    Records are also the same if only one of them has an open score, which `etl-bench rescore` adds.
-    """
+    """The ids of runs to add, of runs with the same record here, and of runs with another record here."""
     new, unchanged, conflicting = [], [], []
     for shard in runs:
         record, ours = shard.record, shards.read(shard.record.run_id)
-        if ours is not None and _same_run(ours.record, record):
+        if ours is not None and ours.record == record:
             unchanged.append(record.run_id)
         elif ours is not None and not (record.status is RunStatus.OK and ours.record.status is RunStatus.FAILED):
             conflicting.append(record.run_id)
         else:
             new.append(record.run_id)
     return tuple(new), tuple(unchanged), tuple(conflicting)
-
-
-def _same_run(a: RunRecord, b: RunRecord) -> bool:
-    """Whether two records are equal, except that one may lack an open score."""
-    if a.open is None or b.open is None:
-        a, b = (record.model_copy(update={"open": None}) for record in (a, b))
-    return a == b

@@ -12,33 +12,33 @@ import shutil
 import tempfile
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import duckdb
 import pandas as pd
 
 from bench._util.prefetch import prefetch
 from bench.errors import QueryError, ShardError, StoreError, StoreLockedError
-from bench.papers import PUBLISHED_COLUMNS
 from bench.results.files import TextCache
-from bench.results.loading import (
+from bench.results.method_facts import with_changed_settings
+from bench.results.shards import Shard, ShardEntry, Shards, no_runs
+from bench.results.staged_import import unverified_imports
+from bench.results.staleness import Staleness
+from bench.results.tables import (
     CURVE_COLUMNS,
     PREDICTION_COLUMNS,
     REFUSED,
     SCORE_COLUMNS,
+    check_tables,
     delete_runs,
     insert_difficulties,
     insert_runs,
-    refresh_published,
+    make_tables,
 )
-from bench.results.method_facts import with_changed_settings
-from bench.results.schema_upgrade import check_current, migrate, query_int
-from bench.results.shards import Shard, ShardEntry, Shards, no_runs
-from bench.results.staged_import import unverified_imports
-from bench.results.staleness import Staleness
 
 CHUNK = 1000
 """Runs per transaction. This limits the memory, and the work that is lost if the process is killed."""
@@ -48,6 +48,7 @@ _LOCKED = re.compile(r"Could not set lock on file|Conflicting lock is held|used 
 """DuckDB's messages about a file that another process has locked, on Linux, macOS and Windows."""
 _DAMAGED = re.compile(r"Corrupt database|^(IO|INTERNAL|FATAL) Error")
 """DuckDB's errors that concern the file and not the query."""
+_NO_TABLES: Mapping[str, pd.DataFrame] = MappingProxyType({})
 _SHOWN = 5
 """Number of unreadable runs that are listed; further ones are counted."""
 _READ_STATEMENTS = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
@@ -90,9 +91,7 @@ class Store:
 
         Each chunk of runs is committed separately: if the process is killed, the next call loads the remaining runs.
 
-        Raises:
-            StoreLockedError: if another process has locked the database.
-            StoreVersionError: if a newer release wrote it.
+        Raises StoreLockedError if another process has locked the database.
         """
         entries = shards.scan()
         difficulties = shards.difficulties.all()
@@ -111,8 +110,7 @@ class Store:
             with _transaction(connection):
                 connection.execute("DELETE FROM difficulty")
                 insert_difficulties(connection, difficulties)
-                refresh_published(connection)
-            total = query_int(connection, "SELECT count(*) FROM runs")
+            total = connection.table("runs").shape[0]
         for message in unread[:_SHOWN]:
             _LOG.warning("Left out: %s", message)
         if len(unread) > _SHOWN:
@@ -212,11 +210,6 @@ class Store:
             "created_at FROM difficulty ORDER BY backbone, dataset, split, measure"
         )
 
-    def published_frame(self) -> pd.DataFrame:
-        """One row per published number, with the columns of `bench.papers.published_frame`."""
-        columns = ", ".join(PUBLISHED_COLUMNS)
-        return self._frame(f"SELECT {columns} FROM published ORDER BY {columns}").astype({"shots": "Int64"})
-
     def predictions_frame(self, run_ids: str | Sequence[str]) -> pd.DataFrame:
         """One row per image of those runs, in the order of the test lists."""
         ids = [run_ids] if isinstance(run_ids, str) else list(run_ids)
@@ -243,12 +236,15 @@ class Store:
             [list(run_ids) or [""], list(images) or [""]],
         )
 
-    def query(self, sql: str) -> pd.DataFrame:
+    def query(self, sql: str, tables: Mapping[str, pd.DataFrame] = _NO_TABLES) -> pd.DataFrame:
         """The result of one read-only SQL statement, which has no access to anything outside the database.
 
+        `tables` are frames that the statement may read by these names besides the tables of the database.
         Raises QueryError if there is not exactly one statement, it writes, or DuckDB rejects it.
         """
         with self._reading() as connection:
+            for name, frame in tables.items():
+                connection.register(name, frame)
             try:
                 statements = connection.extract_statements(sql)
                 if len(statements) != 1:
@@ -274,7 +270,7 @@ class Store:
     def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._open(read_only=False) as connection:
-            migrate(connection, self.path)
+            make_tables(connection, self.path)
             yield connection
 
     @contextmanager
@@ -285,7 +281,7 @@ class Store:
                 "or build it from shards with `etl-bench results rebuild`."
             )
         with self._open(read_only=True) as connection:
-            check_current(connection, self.path)
+            check_tables(connection, self.path)
             yield connection
 
     @contextmanager

@@ -11,7 +11,6 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from bench._util.words import counted
-from bench.boards.bundle_import import unloadable_runs
 from bench.boards.submissions.data_checks import DataChecks, Level
 from bench.boards.submissions.run_facts import RunFacts, run_facts
 from bench.boards.submissions.submission import Submission, SubmissionFacts, open_submission
@@ -29,6 +28,7 @@ from bench.results import (
     check_difficulty,
     contradictions,
     open_bundle,
+    unloadable_runs,
 )
 from bench.spec import PUBLISHED_RECIPES
 from datasets_registry import UnknownNameError

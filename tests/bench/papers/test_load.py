@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 from fake_runner import make_record, make_spec
 
+from bench.api.results import load_results
 from bench.errors import UsageError
 from bench.papers import published_numbers as load
 from bench.papers.published_numbers import DATASETS, published_difficulty, published_frame, published_titles, select
-from bench.results.database import fresh_store
+from bench.results.database import Store
 from bench.results.shards import Shards
 
 SKIP_TUNING = "base-to-new table (DePT column = KgCoOp+DePT; CoPrompt re-run by the authors)"
@@ -105,23 +106,14 @@ def test_selection(frame):
         select(frame, methods=["cop"])
 
 
-def test_the_store_holds_them_as_a_table(tmp_path: Path, frame):
+def test_a_query_reads_them_as_a_table(tmp_path: Path, frame):
     Shards(tmp_path).write(make_record(make_spec()))
-    store = fresh_store(tmp_path)
-    stored = store.published_frame()
-    assert len(stored) == len(frame)
+    results = load_results(tmp_path)
+    stored = results.query("select * from published")
     assert np.sort(stored["value"]).tolist() == np.sort(frame["value"]).tolist()
-    counted = store.query("select count(*) as n from published where method = 'apex' and dataset = 'eurosat'")
-    assert counted["n"][0] == len(frame[(frame["method"] == "apex") & (frame["dataset"] == "eurosat")])
-
-
-def test_a_new_release_replaces_them(tmp_path: Path, frame, monkeypatch):
-    (tmp_path / "shards").mkdir()
-    store = fresh_store(tmp_path)
-    monkeypatch.setattr("bench.results.loading.published_digest", lambda: "other")
-    monkeypatch.setattr("bench.results.loading.published_frame", lambda: frame.head(3))
-    fresh_store(tmp_path)
-    assert len(store.published_frame()) == 3
+    counted = results.query("select count(*) as n from published, runs where published.dataset = 'eurosat'")
+    assert counted["n"][0] == len(frame[frame["dataset"] == "eurosat"])
+    assert "published" not in Store(tmp_path).query("show tables")["name"].tolist()
 
 
 def test_the_command(etl):

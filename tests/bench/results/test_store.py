@@ -4,16 +4,16 @@ import sys
 from pathlib import Path
 
 import duckdb
+import pandas as pd
 import pytest
 from fake_runner import make_difficulty, make_predictions, make_record, make_score, make_spec
 from patience import PATIENCE
 
 import bench
-from bench.errors import QueryError, StoreError, StoreLockedError, StoreVersionError
+from bench.errors import QueryError, StoreError, StoreLockedError
 from bench.record import RunError, RunStatus
 from bench.results import database as _database
-from bench.results.database import Store, fresh_store
-from bench.results.schema_upgrade import migrations
+from bench.results.database import IngestResult, Store, fresh_store
 from bench.results.shards import Shards
 
 DOCUMENTED = """run_id method config recipe_name recipe backbone dataset task_fingerprint draw protocol shots seed
@@ -264,32 +264,44 @@ def test_a_database_held_by_another_process_is_one_line_with_its_id(store: Store
     assert len(Store(store.runs, lock_timeout=PATIENCE).runs_frame()) == 4
 
 
-def test_a_database_of_a_newer_release_is_not_changed(store: Store, shards: Shards):
+def test_a_database_of_another_version_is_rebuilt_from_the_shards(store: Store, shards: Shards, caplog):
+    store.ingest(shards)
+    before = store.runs_frame()
+    with duckdb.connect(str(store.path)) as connection:
+        connection.execute("ALTER TABLE runs DROP COLUMN targets")
+        connection.execute("CREATE TABLE published (digest VARCHAR)")
+        connection.execute("COMMENT ON TABLE runs IS 'another'")
+    with pytest.raises(StoreError, match=r"Another version of etl-bench made .*Rebuild.*results rebuild"):
+        store.runs_frame()
+    assert store.ingest(shards) == IngestResult(loaded=2, dropped=0, total=2)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Another version of etl-bench made {store.path}; it is rebuilt from the shards of the runs."
+    ]
+    assert store.runs_frame().equals(before)
+    assert "published" not in store.query("show tables")["name"].tolist()
+    assert store.ingest(shards).loaded == 0
+
+
+def test_a_database_keeps_its_rows_if_its_rebuild_is_interrupted(store: Store, shards: Shards, monkeypatch):
     store.ingest(shards)
     with duckdb.connect(str(store.path)) as connection:
-        connection.execute("INSERT INTO schema_version VALUES (99, now()::TIMESTAMP)")
-    wanted = f"schema 99, and this etl-bench knows schemas up to {len(migrations())}; upgrade"
-    for use in (store.runs_frame, lambda: store.ingest(shards)):
-        with pytest.raises(StoreVersionError, match=wanted):
-            use()
-    assert store.rebuild(shards).total == 2
-    assert len(store.runs_frame()) == 4
+        connection.execute("COMMENT ON TABLE runs IS 'another'")
+    with monkeypatch.context() as patched:
+        patched.setattr("bench.results.tables._schema", lambda: ("CREATE TABLE runs (nonsense NOTHING)", "x"))
+        with pytest.raises(StoreError, match="cannot be used"):
+            store.ingest(shards)
+    with duckdb.connect(str(store.path)) as connection:
+        assert connection.table("runs").shape[0] == 2
+    assert store.ingest(shards).total == 2
 
 
-def test_an_older_database_is_read_after_its_migration(store: Store, shards: Shards, monkeypatch):
+def test_a_query_reads_given_frames_as_tables(store: Store, shards: Shards):
     store.ingest(shards)
-    newer = [*migrations(), "ALTER TABLE runs ADD COLUMN mood VARCHAR"]
-    monkeypatch.setattr("bench.results.schema_upgrade.migrations", lambda: newer)
-    with pytest.raises(StoreError, match=f"has schema {len(newer) - 1}, and this etl-bench needs {len(newer)}"):
-        store.runs_frame()
-    store.ingest(shards)
-    assert store.query("select mood from runs")["mood"].isna().all()
-
-
-def test_migrations_are_numbered_without_gaps():
-    folder = Path(bench.__file__).parent / "store" / "schema"
-    numbers = [int(re.match(r"(\d{4})_\w+\.sql$", path.name)[1]) for path in sorted(folder.glob("*.sql"))]
-    assert numbers == list(range(1, len(numbers) + 1))
+    marks = pd.DataFrame({"seed": [1, 2], "mark": ["a", "b"]})
+    found = store.query("select mark from runs join marks using (seed) order by seed", tables={"marks": marks})
+    assert found["mark"].tolist() == ["a", "b"]
+    with pytest.raises(QueryError, match="marks"):
+        store.query("select * from marks")
 
 
 def test_duckdb_is_imported_in_one_folder_only():

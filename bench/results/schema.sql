@@ -26,16 +26,29 @@ CREATE TABLE runs (
     eval_seconds DOUBLE,
     steps BIGINT,
     peak_memory_bytes BIGINT,
-    image_passes BIGINT,
-    prompted_image_passes BIGINT,
-    text_passes BIGINT,
+    image_passes DOUBLE,                 -- a pass through some of a tower's blocks counts by their share
+    prompted_image_passes DOUBLE,
+    text_passes DOUBLE,
     provenance VARCHAR NOT NULL,         -- canonical JSON
-    created_at TIMESTAMP NOT NULL        -- UTC
+    created_at TIMESTAMP NOT NULL,       -- UTC
+    targets VARCHAR,                     -- JSON list of the datasets scored besides the source; NULL without
+    support VARCHAR,                     -- digest of an imported support list, or what changes the draw; NULL without
+    class_text VARCHAR,                  -- class texts in place of the template, with their digest; NULL without
+    epoch_selection VARCHAR,             -- validation, oracle; NULL where no epoch was chosen
+    selected_epoch INTEGER,              -- from 1, by the few validation images; NULL: the last
+    fits INTEGER,                        -- trainings and regressions, including candidates
+    candidate_evaluations INTEGER,       -- candidates evaluated or averaged, over all splits
+    tuning_seconds DOUBLE,               -- spent on selection with labels
+    added_memory_bytes BIGINT,           -- peak above the level at the run's start
+    device VARCHAR,                      -- name of the GPU, or cpu, cuda or mps
+    openworld_auc DOUBLE,                -- of pairs of a base and a new image, all of it right; NULL without open score
+    near_ood_auroc DOUBLE,               -- of pairs of a base and a new image, the base one higher; likewise
+    held_out_shot BOOLEAN                -- whether one shot of each class was held out to select
 );
 
 CREATE TABLE scores (
     run_id VARCHAR NOT NULL,
-    split VARCHAR NOT NULL,
+    split VARCHAR NOT NULL,              -- of the open score: open-base, open-new
     accuracy DOUBLE NOT NULL,
     macro_accuracy DOUBLE NOT NULL,
     macro_precision DOUBLE NOT NULL,
@@ -44,7 +57,18 @@ CREATE TABLE scores (
     ece DOUBLE NOT NULL,
     n INTEGER NOT NULL,
     n_classes INTEGER NOT NULL,
-    selected_on_test VARCHAR             -- what an oracle selected with test labels; NULL for other methods
+    selected_on_test VARCHAR,            -- what an oracle selected with test labels; NULL for other methods
+    optimism DOUBLE                      -- accuracy of an oracle's pick over the same run without; NULL likewise
+);
+
+CREATE TABLE curves (                    -- accuracy during training, for runs that recorded it
+    run_id VARCHAR NOT NULL,
+    split VARCHAR NOT NULL,
+    epoch INTEGER NOT NULL,              -- completed epochs
+    epochs INTEGER NOT NULL,             -- of the whole training
+    steps BIGINT NOT NULL,
+    seconds DOUBLE NOT NULL,             -- of training so far
+    accuracy DOUBLE NOT NULL
 );
 
 CREATE TABLE predictions (

@@ -1,19 +1,30 @@
-"""Loads shards into tables, many runs at a time, since inserting single rows is slow."""
+"""The tables of the results database: creates them, and loads shards into them.
+
+Many runs are loaded at a time, since inserting single rows is slow. `schema.sql` describes the tables. The digest of
+its text is the version of a database; a database of another version is emptied and loaded again from the shards.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
+from importlib import resources
+from pathlib import Path
 
 import duckdb
 import numpy as np
 import pandas as pd
 
-from bench.papers import published_digest, published_frame
+from bench.errors import StoreError
 from bench.record import TOP, Cost, DifficultyRecord, RunRecord
 from bench.results.shards import Shard, ShardEntry
 from datasets_registry import canonical_json
 
+_LOG = logging.getLogger("bench.results")
 SCORE_COLUMNS = "accuracy, macro_accuracy, macro_precision, nll, brier, ece, n, n_classes, selected_on_test, optimism"
 CURVE_COLUMNS = "run_id, split, epoch, epochs, steps, seconds, accuracy"
 PREDICTION_COLUMNS = """run_id, split, position, image, label, predicted, rank, true_logit, log_sum_exp, sum_p2,
@@ -26,6 +37,42 @@ _SPEC_COLUMNS = {
     "method", "backbone", "dataset", "task_fingerprint", "draw", "protocol", "shots", "seed", "precision", "support",
     "class_text", "epoch_selection",
 }  # fmt: skip
+
+
+@cache
+def _schema() -> tuple[str, str]:
+    """The SQL that creates the tables, and its version."""
+    sql = (resources.files("bench.results") / "schema.sql").read_text(encoding="utf-8")
+    return sql, hashlib.sha256(sql.encode()).hexdigest()[:16]
+
+
+def _tables(connection: duckdb.DuckDBPyConnection) -> dict[str, str | None]:
+    """The comment on each table of an open database; that on `runs` is the version of the schema."""
+    return dict(connection.execute("SELECT table_name, comment FROM duckdb_tables() WHERE NOT internal").fetchall())
+
+
+def check_tables(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Raise StoreError unless the database has the tables of `schema.sql`."""
+    if _tables(connection).get("runs") != _schema()[1]:
+        raise StoreError(
+            f"Another version of etl-bench made {path}. The runs are safe in their shards. Rebuild the database with "
+            "`etl-bench results rebuild`."
+        )
+
+
+def make_tables(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Create the tables of `schema.sql`. Tables of another version are deleted with their rows, with a warning."""
+    (sql, version), found = _schema(), _tables(connection)
+    if found.get("runs") == version:
+        return
+    if found:
+        _LOG.warning("Another version of etl-bench made %s; it is rebuilt from the shards of the runs.", path)
+    connection.execute("BEGIN TRANSACTION")
+    for name in found:
+        connection.execute(f'DROP TABLE "{name}"')
+    connection.execute(sql)
+    connection.execute(f"COMMENT ON TABLE runs IS '{version}'")
+    connection.execute("COMMIT")
 
 
 def delete_runs(connection: duckdb.DuckDBPyConnection, run_ids: list[str]) -> None:
@@ -143,14 +190,33 @@ def insert_difficulties(connection: duckdb.DuckDBPyConnection, records: Sequence
         _insert(connection, "difficulty", pd.DataFrame(rows).astype({"value": float}))
 
 
-def refresh_published(connection: duckdb.DuckDBPyConnection) -> None:
-    """Replace the published numbers if those of this release differ."""
-    known = connection.execute("SELECT digest FROM published_digest").fetchall()
-    if known != [(published_digest(),)]:
-        connection.execute("DELETE FROM published")
-        _insert(connection, "published", published_frame())
-        connection.execute("DELETE FROM published_digest")
-        connection.execute("INSERT INTO published_digest VALUES (?)", [published_digest()])
+@contextmanager
+def scratch_database() -> Iterator[duckdb.DuckDBPyConnection]:
+    """An empty database in memory, in which `refusal` tries to load runs."""
+    with duckdb.connect() as scratch:
+        make_tables(scratch, Path("scratch"))
+        yield scratch
+
+
+def refusal(scratch: duckdb.DuckDBPyConnection, shards: Sequence[Shard]) -> str | None:
+    """Why runs do not load into a database together; None if they do. The database is left unchanged."""
+    scratch.execute("BEGIN TRANSACTION")
+    try:
+        insert_runs(scratch, [(ShardEntry(shard.record.run_id, ""), shard) for shard in shards])
+    except REFUSED as error:
+        return f"it does not load into a database ({' '.join(str(error).split())[:300]})"
+    finally:
+        scratch.execute("ROLLBACK")
+    return None
+
+
+def unloadable_runs(shards: Sequence[Shard]) -> dict[str, str]:
+    """Why runs do not load into a database, by run id; empty if all do."""
+    with scratch_database() as scratch:
+        if refusal(scratch, shards) is None:
+            return {}
+        found = {shard.record.run_id: refusal(scratch, [shard]) for shard in shards}
+    return {run_id: text for run_id, text in found.items() if text is not None}
 
 
 def _run_row(record: RunRecord, stamp: str) -> dict[str, object]:
