@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP = $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test test-all check lint format-check imports typecheck doctest docs format perf perf-board gpu gpu-budgets reliability mutants differential official lock release clean help
+.PHONY: demo test test-portable test-all check lint format-check imports typecheck doctest docs format perf perf-board gpu gpu-budgets reliability mutants differential official lock release clean help
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -32,6 +32,12 @@ PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --du
 test: $(VENV)/.dev ## run the tests but slow ones that a faster test covers, one process per CPU (WORKERS=0: in one process)
 	$(PYTEST) -m 'not slow'
 
+# Baseline instructions round otherwise, and one busy process a core leaves the tests half of the time.
+test-portable: export ATEN_CPU_CAPABILITY = default
+test-portable: export OMP_NUM_THREADS = 1
+test-portable: $(VENV)/.dev ## run the fast tests of numbers and of processes as on another, busy processor
+	$(BIN)/python tests/support/busy.py $(PYTEST) --timeout 1800 -m 'portable and not slow'
+
 check: lint format-check imports typecheck doctest docs test ## everything a change must pass, quickest first
 
 lint: $(VENV)/.dev ## style of the code
@@ -50,7 +56,7 @@ doctest: $(VENV)/.dev ## examples in docstrings; modules of packages that are no
 	$(BIN)/python -m pytest --quiet --doctest-modules --doctest-ignore-import-errors bench methods datasets_registry reports
 
 docs: $(VENV)/.dev ## build the documentation into build/docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir build/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/docs
 
 format: $(VENV)/.dev ## apply the style
 	$(BIN)/ruff check --fix .

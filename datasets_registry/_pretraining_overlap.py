@@ -13,7 +13,7 @@ from datasets_registry._types import DatasetInfo
 class OverlapStudy(BaseModel):
     """The statements of one source about the overlap of one pretraining dataset.
 
-    Args:
+    Attributes:
         pretraining: name of the pretraining data.
         tags: prefixes of open_clip's pretrained tags of models that were trained on it.
         text: the statement for datasets that are not in `datasets`.

@@ -25,8 +25,14 @@ from torch import Tensor
 from datasets_registry import ClassSet
 from methods import Batch, Classifier, Family, MethodInfo, SupportView, register_method
 from methods._parts.cache_model import search_values, support_keys
-from methods._parts.feature_space import LogitScaleSetting, TextConfig, template_ensemble
-from methods._parts.grid_search import GridSearchMethod, correct_by_weight, first_best
+from methods._parts.feature_methods import (
+    GridSearchMethod,
+    LogitScaleSetting,
+    TextConfig,
+    correct_by_weight,
+    first_best,
+    template_ensemble,
+)
 
 COARSE_STEPS = (5, 5, 3)
 """Values of beta, alpha and gamma for the oracle and the ensemble. The official grid of 200 x 20 x 5 would take

@@ -23,25 +23,18 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet
-from methods import (
-    AdapterConfig,
-    Batch,
-    Classifier,
-    ComposedMethod,
-    Family,
-    MethodInfo,
-    Needs,
-    Parts,
-    Sizes,
-    SupportView,
-    TextContext,
-    VisualPrompts,
-    register_method,
-)
+from methods import AdapterConfig, Batch, Classifier, Family, MethodInfo, Needs, Sizes, SupportView, register_method
 from methods._base.recipe import for_transfer
-from methods._parts.adaptive_ensemble import Blend, class_distances, ensemble_weight
-from methods._parts.apex_recipe import APEX_CITATION, APEX_RECIPES, TRANSFER_DEPTH
-from methods._parts.context_initialisation import WordedContextConfig
+from methods._parts.apex_parts import (
+    APEX_CITATION,
+    APEX_RECIPES,
+    TRANSFER_DEPTH,
+    Blend,
+    class_distances,
+    ensemble_weight,
+)
+from methods._parts.prompts import TextContext, VisualPrompts, WordedContextConfig
+from methods._parts.two_tower_methods import ComposedMethod, Parts
 from methods._text.templates import GENERIC60, GENERIC_TEMPLATE
 
 ORACLE_GRID = tuple(i / 10 for i in range(11))

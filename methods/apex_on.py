@@ -18,8 +18,7 @@ from pydantic import Field
 from datasets_registry import ClassSet
 from methods import Classifier, Family, Method, MethodInfo, Needs, TwoTowerMethod, register_method
 from methods._base.wrapper import register_wrapper, wrapped_info
-from methods._parts.adaptive_ensemble import Blend, class_distances, ensemble_weight
-from methods._parts.apex_recipe import APEX_CITATION
+from methods._parts.apex_parts import APEX_CITATION, Blend, class_distances, ensemble_weight
 from methods._text.templates import GENERIC_TEMPLATE
 from methods.coop import CoOp
 
@@ -49,7 +48,7 @@ class Blended(TwoTowerMethod[Any]):
         )
 
 
-def info_on(host: MethodInfo, name: str) -> MethodInfo:
+def apex_on_info(host: MethodInfo, name: str) -> MethodInfo:
     """The host's info with the ensemble's two settings added."""
     settings: dict[str, Any] = {
         "blend_beta": (float, Field(4.0, ge=0, description="sharpness of the ensemble weight; 4, APEX Table 12")),
@@ -67,7 +66,7 @@ def info_on(host: MethodInfo, name: str) -> MethodInfo:
     )
 
 
-def host_conflict(host: type[Method[Any]]) -> str | None:
+def apex_on_conflict(host: type[Method[Any]]) -> str | None:
     """Why a method cannot be blended, to follow its name in a sentence; None if it can be."""
     if not issubclass(host, TwoTowerMethod) or host.info.family is Family.ENSEMBLE:
         return "has no single pair of text and image features"
@@ -78,7 +77,7 @@ def host_conflict(host: type[Method[Any]]) -> str | None:
 class APEXOn(Blended, CoOp):
     """CoOp with APEX's ensemble."""
 
-    info = info_on(CoOp.info, "apex_on")
+    info = apex_on_info(CoOp.info, "apex_on")
 
 
-register_wrapper("apex_on", Blended, info_on, host_conflict)
+register_wrapper("apex_on", Blended, apex_on_info, apex_on_conflict)

@@ -18,10 +18,10 @@ from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Family, MethodInfo, SupportView, cosine_logits, register_method
-from methods._base.stack import each_run
-from methods._base.support_without_images import support_without_images
+from methods._base.batch import support_without_images
+from methods._base.training import each_run
 from methods._parts.citations import CLAP_PAPER
-from methods._parts.prototypes import POOLED_VIEWS_RECIPE, PrototypeConfig, PrototypeMethod
+from methods._parts.feature_methods import POOLED_VIEWS_RECIPE, PrototypeConfig, PrototypeMethod
 
 
 class CLAPConfig(PrototypeConfig):

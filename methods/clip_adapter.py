@@ -8,17 +8,8 @@ unnormalised feature of the image side only.
 from pydantic import Field
 
 from datasets_registry import EvalProtocol
-from methods import (
-    BottleneckAdapter,
-    ComposedMethod,
-    Family,
-    MethodConfig,
-    MethodInfo,
-    Parts,
-    Recipe,
-    Sizes,
-    register_method,
-)
+from methods import BottleneckAdapter, Family, MethodConfig, MethodInfo, Recipe, Sizes, register_method
+from methods._parts.two_tower_methods import ComposedMethod, Parts
 
 
 class CLIPAdapterConfig(MethodConfig):

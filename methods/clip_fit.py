@@ -11,21 +11,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import (
-    Backbone,
-    Batch,
-    Recipe,
-    Sizes,
-    SupportView,
-    TowerUse,
-    TwoTowerMethod,
-    frozen_prompts,
-    register_method,
-)
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
+from methods import Backbone, Batch, Recipe, SupportView, TwoTowerMethod, frozen_prompts, register_method
+from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs, Sizes, TowerUse
 from methods._text.templates import KGCOOP_WORDING
-from methods._towers.image_encoder import image_views, outer_norms
-from methods._towers.tuned_weights import TunedBiases, TunedNorms
+from methods._towers.blocks import TunedBiases, TunedNorms
+from methods._towers.image_tower import image_views, outer_norms
 
 
 class CLIPFitConfig(MethodConfig):

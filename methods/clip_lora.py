@@ -18,19 +18,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import (
-    Backbone,
-    Batch,
-    Classifier,
-    Sizes,
-    SupportView,
-    TowerUse,
-    TwoTowerMethod,
-    cosine_logits,
-    frozen_prompts,
-    image_views,
-)
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
+from methods import Backbone, Batch, Classifier, SupportView, TwoTowerMethod, cosine_logits, frozen_prompts, image_views
+from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs, Sizes, TowerUse
 from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup
 from methods._base.registry import register_method
 from methods._text.templates import GENERIC_TEMPLATE

@@ -29,21 +29,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import (
-    Batch,
-    Classifier,
-    Recipe,
-    Sizes,
-    SupportView,
-    TowerUse,
-    TwoTowerMethod,
-    cosine_logits,
-    frozen_prompts,
-    image_views,
-    register_method,
-)
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
-from methods._base.recipe import Optimizer, Schedule, Warmup, for_transfer
+from methods import Batch, Classifier, SupportView, cosine_logits, frozen_prompts, image_views, register_method
+from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs, Sizes, TowerUse
+from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup, for_transfer
+from methods._parts.two_tower_methods import TwoTowerMethod
 from methods._towers.blocks import BlockView
 
 
@@ -124,7 +113,7 @@ class TowerSingularValues(nn.Module):
         return [part.view(*pair) for part, *pair in zip(parts, blocks, frozen, strict=True)]
 
 
-class BothTowers(nn.Module):
+class BothSingularValues(nn.Module):
     """The singular values of both towers."""
 
     def __init__(self, text: Sequence[Any], image: Sequence[Any]) -> None:
@@ -180,14 +169,14 @@ class CLIPSVD(TwoTowerMethod[CLIPSVDConfig]):
         starts_as_zero_shot={},
     )
 
-    trainable: BothTowers
+    trainable: BothSingularValues
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         image = self.backbone.image_tower
         image_views(image)  # raises for a tower without such blocks
         self.frozen_blocks: Sequence[Any] = list(image.visual.transformer.resblocks)
-        self.trainable = BothTowers(self.backbone.text_tower.blocks, self.frozen_blocks)
+        self.trainable = BothSingularValues(self.backbone.text_tower.blocks, self.frozen_blocks)
 
     def text_features(self, classes: ClassSet) -> Tensor:
         tower = self.backbone.text_tower

@@ -13,20 +13,10 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import (
-    Batch,
-    Classifier,
-    Context,
-    Recipe,
-    Sizes,
-    SupportView,
-    TextPrompts,
-    TrainableMethod,
-    register_method,
-)
+from methods import Batch, Classifier, Recipe, Sizes, SupportView, TextPrompts, TrainableMethod, register_method
 from methods._base.method_info import Family, MethodConfig, MethodInfo
-from methods._parts.context_initialisation import check_words, initial_context, word_count
-from methods._parts.parameter_initialisation import linear_layer
+from methods._parts.layers import linear_layer
+from methods._parts.prompts import Context, check_words, initial_context, word_count
 
 
 class CoCoOpConfig(MethodConfig):

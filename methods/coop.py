@@ -11,8 +11,8 @@ from pydantic import Field, field_validator, model_validator
 
 from datasets_registry import EvalProtocol
 from methods import Context, Family, MethodConfig, MethodInfo, Recipe, Sizes, SupportView, register_method
-from methods._parts.context_initialisation import check_words, initial_context, word_count
-from methods._parts.learned_prompts import ContextMethod
+from methods._parts.prompts import check_words, initial_context, word_count
+from methods._parts.two_tower_methods import ContextMethod
 from methods._text.prompt_embeddings import Position
 
 

@@ -22,23 +22,10 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import EvalProtocol
-from methods import (
-    Batch,
-    BottleneckAdapter,
-    ComposedMethod,
-    Coupling,
-    Family,
-    MethodInfo,
-    Needs,
-    Parts,
-    Recipe,
-    Sizes,
-    SupportView,
-    TextContext,
-    cosine_logits,
-    register_method,
-)
-from methods._parts.context_initialisation import WordedContextConfig
+from methods import Batch, Family, MethodInfo, Needs, Recipe, Sizes, SupportView, cosine_logits, register_method
+from methods._parts.layers import BottleneckAdapter
+from methods._parts.prompts import Coupling, TextContext, WordedContextConfig
+from methods._parts.two_tower_methods import ComposedMethod, Parts
 from methods._text.templates import KGCOOP_WORDING
 
 

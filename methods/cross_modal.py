@@ -18,23 +18,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import (
-    BottleneckAdapter,
-    Family,
-    MethodInfo,
-    Optimizer,
-    Recipe,
-    Schedule,
-    Sizes,
-    Snapshots,
-    TrainableMethod,
-    register_method,
-)
+from methods import Family, MethodInfo, Optimizer, Recipe, Schedule, Sizes, Snapshots, TrainableMethod, register_method
 from methods._base.batch import Batch, Classifier, SupportView
-from methods._base.stack import cross_entropy, dot_rows, each_run
-from methods._base.transfer import on_device
-from methods._parts.feature_space import TextConfig, logits_accuracy, template_features
-from methods._parts.parameter_initialisation import linear_uniform
+from methods._base.devices import on_device
+from methods._base.training import cross_entropy, dot_rows, each_run
+from methods._parts.feature_methods import TextConfig, logits_accuracy, template_features
+from methods._parts.layers import BottleneckAdapter, linear_uniform
 
 EVAL_EVERY = 100
 """Steps between the states that are compared on validation images; official train.py."""

@@ -9,7 +9,7 @@ from pydantic import Field
 from datasets_registry import EvalProtocol
 from methods import ComposedMethod, Family, MethodInfo, Parts, Recipe, Sizes, TextContext, register_method
 from methods._parts.citations import MAPLE_PAPER
-from methods._parts.context_initialisation import WordedContextConfig
+from methods._parts.prompts import WordedContextConfig
 
 
 class DeepTextPromptsConfig(WordedContextConfig):

@@ -22,21 +22,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet
-from methods import (
-    Family,
-    Method,
-    MethodConfig,
-    MethodInfo,
-    Optimizer,
-    Recipe,
-    Sizes,
-    TrainableMethod,
-    TwoTowerMethod,
-    register_method,
-)
+from methods import Family, Method, MethodConfig, MethodInfo, Optimizer, Recipe, Sizes, TrainableMethod, register_method
 from methods._base.batch import Batch, Classifier, SupportView
 from methods._base.wrapper import register_wrapper, wrapped_info
-from methods._parts.parameter_initialisation import linear_layer
+from methods._parts.layers import linear_layer
+from methods._parts.two_tower_methods import TwoTowerMethod
 from methods.cocoop import CoCoOp
 from methods.kgcoop import KgCoOp
 from methods.lweib import LwEIB
@@ -151,7 +141,7 @@ class HeadConfig(MethodConfig):
         return super().parameter_count(sizes) + head
 
 
-def info_on(host: MethodInfo, name: str) -> MethodInfo:
+def dept_info(host: MethodInfo, name: str) -> MethodInfo:
     """The host's info with DePT's two settings and the head's parameters added."""
     return wrapped_info(
         host,
@@ -173,7 +163,7 @@ def info_on(host: MethodInfo, name: str) -> MethodInfo:
     )
 
 
-def host_conflict(host: type[Method[Any]]) -> str | None:
+def dept_conflict(host: type[Method[Any]]) -> str | None:
     """Why DePT cannot wrap a method, to follow its name in a sentence; None if it can."""
     if (
         not issubclass(host, TwoTowerMethod | CoCoOp)
@@ -196,7 +186,7 @@ def host_conflict(host: type[Method[Any]]) -> str | None:
 class DePT(Decoupled, KgCoOp):
     """DePT around KgCoOp."""
 
-    info = info_on(KgCoOp.info, "dept")
+    info = dept_info(KgCoOp.info, "dept")
 
 
-register_wrapper("dept_on", Decoupled, info_on, host_conflict)
+register_wrapper("dept_on", Decoupled, dept_info, dept_conflict)

@@ -18,9 +18,8 @@ from torch import Tensor, nn
 from datasets_registry import EvalProtocol
 from methods import Batch, Family, MethodInfo, Needs, Sizes, SupportView, register_method
 from methods._parts.citations import PROLIP_PAPER
-from methods._parts.fine_tuning import FINE_TUNING_RECIPE, FineTuningConfig, FineTuningMethod
-from methods._towers.image_encoder import run_image_tower
-from methods._towers.image_encoder_architectures import wrap_image_tower
+from methods._parts.two_tower_methods import FINE_TUNING_RECIPE, FineTuningConfig, FineTuningMethod
+from methods._towers.image_tower import run_image_tower, wrap_image_tower
 
 
 class FullFTConfig(FineTuningConfig):

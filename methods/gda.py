@@ -23,8 +23,14 @@ from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Classifier, Family, MethodInfo, SupportView, register_method
-from methods._parts.feature_space import LogitScaleSetting, TextConfig, template_ensemble
-from methods._parts.grid_search import GridSearchMethod, correct_by_weight, first_best
+from methods._parts.feature_methods import (
+    GridSearchMethod,
+    LogitScaleSetting,
+    TextConfig,
+    correct_by_weight,
+    first_best,
+    template_ensemble,
+)
 
 ALPHAS = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
 """Values of alpha, searched in this order; the first of equally good values wins. Both official files."""

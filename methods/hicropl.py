@@ -36,9 +36,8 @@ from methods import Batch, Needs, Optimizer, Recipe, Sizes, SupportView, TwoTowe
 from methods._backbones.backbone import Backbone
 from methods._base.method_info import Family, MethodInfo
 from methods._base.recipe import for_transfer
-from methods._parts.context_initialisation import WordedContextConfig
-from methods._parts.learned_prompts import TextContext
-from methods._parts.parameter_initialisation import linear_layer, normal_parameter
+from methods._parts.layers import linear_layer, normal_parameter
+from methods._parts.prompts import TextContext, WordedContextConfig
 
 HEADS = 8
 """Attention heads of the mapping networks, if the width allows."""

@@ -8,20 +8,9 @@ The baseline of the MaPLe paper (Khattak et al., CVPR 2023). Official file: muza
 from pydantic import Field
 
 from datasets_registry import EvalProtocol
-from methods import (
-    ComposedMethod,
-    Family,
-    MethodInfo,
-    Needs,
-    Parts,
-    Recipe,
-    Sizes,
-    TextContext,
-    VisualPrompts,
-    register_method,
-)
+from methods import ComposedMethod, Family, MethodInfo, Needs, Parts, Recipe, Sizes, register_method
 from methods._parts.citations import MAPLE_PAPER
-from methods._parts.context_initialisation import WordedContextConfig
+from methods._parts.prompts import TextContext, VisualPrompts, WordedContextConfig
 
 
 class IVLPConfig(WordedContextConfig):

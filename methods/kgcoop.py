@@ -12,8 +12,8 @@ from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Context, Family, MethodInfo, Recipe, Sizes, SupportView, register_method
-from methods._parts.context_initialisation import WordedContextConfig, initial_context, word_count
-from methods._parts.learned_prompts import ContextMethod
+from methods._parts.prompts import WordedContextConfig, initial_context, word_count
+from methods._parts.two_tower_methods import ContextMethod
 from methods._text.templates import KGCOOP_WORDING
 
 

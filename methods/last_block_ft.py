@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from datasets_registry import EvalProtocol
 from methods import BackboneSizes, Batch, Family, MethodInfo, Needs, Sizes, SupportView, TowerUse, register_method
 from methods._parts.citations import PROLIP_PAPER
-from methods._parts.fine_tuning import FINE_TUNING_RECIPE, FineTuningConfig, FineTuningMethod
+from methods._parts.two_tower_methods import FINE_TUNING_RECIPE, FineTuningConfig, FineTuningMethod
 from methods._towers.blocks import view_block
-from methods._towers.image_encoder import image_views
+from methods._towers.image_tower import image_views
 
 
 class LastBlockConfig(FineTuningConfig):

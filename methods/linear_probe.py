@@ -22,9 +22,9 @@ from torch import Tensor
 
 from datasets_registry import ClassSet
 from methods import Classifier, Family, MethodConfig, MethodInfo, Sizes, SupportView, logits_accuracy, register_method
-from methods._base.double_precision import in_double
+from methods._base.devices import in_double
 from methods._parts.citations import CLIP_PAPER
-from methods._parts.grid_search import GridSearchMethod
+from methods._parts.feature_methods import GridSearchMethod
 
 GRID = (1e6, 1e4, 1e2, 1.0, 1e-2, 1e-4, 1e-6)
 """Values of C tried first, in this order; the first of equally good values wins (lpclip)."""

@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Classifier, Family, MethodInfo, Sizes, Snapshots, SupportView, TrainableMethod, register_method
 from methods._base.recipe import Recipe, Schedule, Warmup
-from methods._parts.feature_space import TextConfig, logits_accuracy, template_ensemble
-from methods._parts.parameter_initialisation import linear_uniform
+from methods._parts.feature_methods import TextConfig, logits_accuracy, template_ensemble
+from methods._parts.layers import linear_uniform
 
 
 class LPPlusPlusConfig(TextConfig):

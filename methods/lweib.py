@@ -29,24 +29,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import (
-    Batch,
-    Recipe,
-    Sizes,
-    SupportView,
-    TowerUse,
-    TwoTowerMethod,
-    Warmup,
-    cosine_logits,
-    image_views,
-    register_method,
-)
+from methods import Batch, Sizes, SupportView, TowerUse, TwoTowerMethod, cosine_logits, image_views, register_method
+from methods._base.devices import on_device
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
-from methods._base.recipe import for_transfer
-from methods._base.transfer import on_device
-from methods._parts.gradient_scale import Scaled
-from methods._parts.parameter_initialisation import linear_uniform
-from methods._text.tokens import tokenize
+from methods._base.recipe import Recipe, Warmup, for_transfer
+from methods._parts.layers import Scaled, linear_uniform
+from methods._text.tokenizers import tokenize
 from methods._towers.blocks import BlockView
 
 WORDS = "a photo of a"
@@ -135,7 +123,7 @@ class Convolutions(nn.Module):
         return added
 
 
-class BothTowers(nn.Module):
+class BothConvolutions(nn.Module):
     """The convolutions of both towers."""
 
     def __init__(self, text: Convolutions, image: Convolutions) -> None:
@@ -182,14 +170,14 @@ class LwEIB(TwoTowerMethod[LwEIBConfig]):
         config_by_protocol=for_transfer({"scale": 0.075, "fast_factor": 7.5, "negatives": -1}),
     )
 
-    trainable: BothTowers
+    trainable: BothConvolutions
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         b = self.backbone
         image = image_views(b.image_tower)  # raises for a tower without such blocks
         text = Convolutions(b.text_tower.views, (), self.generator)
-        self.trainable = BothTowers(text, Convolutions(image, b.image_tower.visual.grid_size, self.generator))
+        self.trainable = BothConvolutions(text, Convolutions(image, b.image_tower.visual.grid_size, self.generator))
         self.trainable.to(b.device)
         self.sentences = self.tokens(support.classes)
 

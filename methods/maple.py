@@ -9,21 +9,10 @@ Almost all parameters are in the maps. More than four text tokens start at rando
 from pydantic import Field
 
 from datasets_registry import EvalProtocol
-from methods import (
-    ComposedMethod,
-    Coupling,
-    Family,
-    MethodInfo,
-    Needs,
-    Parts,
-    Recipe,
-    Sizes,
-    TextContext,
-    register_method,
-)
+from methods import ComposedMethod, Family, MethodInfo, Needs, Parts, Recipe, Sizes, register_method
 from methods._base.recipe import for_transfer
 from methods._parts.citations import MAPLE_PAPER
-from methods._parts.context_initialisation import WordedContextConfig
+from methods._parts.prompts import Coupling, TextContext, WordedContextConfig
 
 
 class MaPLeConfig(WordedContextConfig):

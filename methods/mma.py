@@ -21,23 +21,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import (
-    BackboneSizes,
-    Batch,
-    BlockView,
-    Recipe,
-    Sizes,
-    SupportView,
-    TowerUse,
-    TwoTowerMethod,
-    Warmup,
-    image_views,
-    register_method,
-)
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
+from methods import Batch, BlockView, Recipe, SupportView, TwoTowerMethod, Warmup, image_views, register_method
+from methods._base.method_info import BackboneSizes, Family, MethodConfig, MethodInfo, Needs, Sizes, TowerUse
 from methods._base.recipe import for_transfer
-from methods._parts.gradient_scale import Scaled
-from methods._parts.parameter_initialisation import kaiming_linear_layer
+from methods._parts.layers import Scaled, kaiming_linear_layer
 from methods._text.templates import GENERIC_TEMPLATE
 
 

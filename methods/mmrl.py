@@ -27,24 +27,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import (
-    BackboneSizes,
-    Batch,
-    Classifier,
-    Optimizer,
-    Recipe,
-    Sizes,
-    SupportView,
-    TowerUse,
-    Warmup,
-    cosine_logits,
-    register_method,
-)
+from methods import Batch, Classifier, Optimizer, Recipe, SupportView, Warmup, cosine_logits, register_method
 from methods._backbones.backbone import Backbone
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.method_info import BackboneSizes, Family, MethodConfig, MethodInfo, Needs, Sizes, TowerUse
 from methods._base.recipe import for_transfer
-from methods._parts.parameter_initialisation import linear_layer, normal_parameter
-from methods._parts.two_tower import TwoTowerMethod
+from methods._parts.layers import linear_layer, normal_parameter
+from methods._parts.two_tower_methods import TwoTowerMethod
 
 
 class MMRLConfig(MethodConfig):

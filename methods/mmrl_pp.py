@@ -25,7 +25,7 @@ from methods import Recipe, Sizes, TowerUse, Warmup, register_method
 from methods._backbones.backbone import Backbone
 from methods._base.method_info import Family, MethodInfo, Needs
 from methods._base.recipe import for_transfer
-from methods._parts.parameter_initialisation import linear_layer, linear_uniform, normal_parameter
+from methods._parts.layers import linear_layer, linear_uniform, normal_parameter
 from methods.mmrl import MMRL, RECIPE, MMRLConfig
 
 

@@ -30,8 +30,8 @@ from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Classifier, Recipe, Sizes, SupportView, TrainableMethod, cosine_logits, register_method
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import for_transfer
-from methods._parts.context_initialisation import context_from_words
-from methods._parts.parameter_initialisation import normal_parameter
+from methods._parts.layers import normal_parameter
+from methods._parts.prompts import context_from_words
 from methods._text.prompt_embeddings import overwrite_leading
 from methods._text.templates import GENERIC_TEMPLATE, PLOT_WORDINGS
 

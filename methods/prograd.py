@@ -18,9 +18,9 @@ from torch import Tensor
 
 from datasets_registry import BenchError, ClassSet, EvalProtocol
 from methods import Batch, Family, MethodInfo, Recipe, Sizes, SupportView, cosine_logits, register_method
-from methods._parts.context_initialisation import WordedContextConfig, context_from_words, word_count
-from methods._parts.learned_prompts import Context, ContextMethod
-from methods._parts.parameter_initialisation import normal_parameter
+from methods._parts.layers import normal_parameter
+from methods._parts.prompts import Context, WordedContextConfig, context_from_words, word_count
+from methods._parts.two_tower_methods import ContextMethod
 from methods._text.templates import PROGRAD_WORDING
 
 

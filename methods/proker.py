@@ -25,9 +25,8 @@ from torch import Tensor
 
 from datasets_registry import ClassSet
 from methods import Batch, Classifier, Family, MethodInfo, SupportView, register_method
-from methods._base.double_precision import in_double
-from methods._parts.feature_space import TextConfig, template_ensemble
-from methods._parts.grid_search import GridSearchMethod, first_best
+from methods._base.devices import in_double
+from methods._parts.feature_methods import GridSearchMethod, TextConfig, first_best, template_ensemble
 
 COARSE_STEPS = 4
 """How many values of beta and of lambda, evenly spaced over the range, the oracle and the ensemble use."""

@@ -19,23 +19,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import (
-    Batch,
-    Classifier,
-    Family,
-    MethodInfo,
-    Needs,
-    Sizes,
-    SupportView,
-    TowerUse,
-    TrainableMethod,
-    cosine_logits,
-)
+from methods import Family, MethodInfo, Needs, Sizes, TowerUse, TrainableMethod, cosine_logits
+from methods._base.batch import Batch, Classifier, SupportView, support_without_images
 from methods._base.recipe import Optimizer, Recipe, Schedule
 from methods._base.registry import register_method
-from methods._base.support_without_images import support_without_images
 from methods._parts.citations import PROLIP_PAPER
-from methods._parts.feature_space import LogitScaleSetting, TextConfig, template_ensemble
+from methods._parts.feature_methods import LogitScaleSetting, TextConfig, template_ensemble
 
 
 class ProLIPConfig(TextConfig):

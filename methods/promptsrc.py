@@ -17,23 +17,10 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import EvalProtocol
-from methods import (
-    Batch,
-    ComposedMethod,
-    Family,
-    MethodInfo,
-    Needs,
-    Parts,
-    Recipe,
-    Sizes,
-    SupportView,
-    TextContext,
-    VisualPrompts,
-    cosine_logits,
-    register_method,
-)
-from methods._base.recipe import for_transfer
-from methods._parts.context_initialisation import WordedContextConfig
+from methods import Batch, Family, MethodInfo, Needs, Sizes, SupportView, cosine_logits, register_method
+from methods._base.recipe import Recipe, for_transfer
+from methods._parts.prompts import TextContext, VisualPrompts, WordedContextConfig
+from methods._parts.two_tower_methods import ComposedMethod, Parts
 from methods._text.templates import GENERIC60
 
 

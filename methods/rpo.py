@@ -18,21 +18,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import (
-    Batch,
-    Classifier,
-    Recipe,
-    Sizes,
-    SupportView,
-    TowerUse,
-    TrainableMethod,
-    frozen_prompts,
-    register_method,
-)
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
+from methods import Batch, Classifier, Recipe, SupportView, TrainableMethod, frozen_prompts, register_method
+from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs, Sizes, TowerUse
 from methods._base.recipe import for_transfer
 from methods._text.templates import GENERIC_TEMPLATE
-from methods._towers.image_encoder import image_views
+from methods._towers.image_tower import image_views
 
 
 class RPOConfig(MethodConfig):

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from datasets_registry import ClassSet
 from methods import Classifier, Family, Method, MethodInfo, SupportView, cosine_logits, register_method
-from methods._parts.feature_space import LogitScaleSetting, TextConfig, template_features
+from methods._parts.feature_methods import LogitScaleSetting, TextConfig, template_features
 
 SMALLEST_LAMBDA = 1e-3
 """Official code."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from datasets_registry import EvalProtocol
 from methods import Family, MethodInfo, Optimizer, Recipe, register_method
-from methods._parts.prototypes import PrototypeConfig, PrototypeMethod
+from methods._parts.feature_methods import PrototypeConfig, PrototypeMethod
 
 
 class TaskResConfig(PrototypeConfig):

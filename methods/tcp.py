@@ -14,21 +14,10 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import (
-    Backbone,
-    Batch,
-    Context,
-    Optimizer,
-    Recipe,
-    Sizes,
-    SupportView,
-    TowerUse,
-    TwoTowerMethod,
-    register_method,
-)
+from methods import Backbone, Batch, Optimizer, Recipe, Sizes, SupportView, TowerUse, TwoTowerMethod, register_method
 from methods._base.method_info import Family, MethodInfo
-from methods._parts.context_initialisation import WordedContextConfig, initial_context, word_count
-from methods._parts.parameter_initialisation import linear_layer
+from methods._parts.layers import linear_layer
+from methods._parts.prompts import Context, WordedContextConfig, initial_context, word_count
 from methods._text.prompt_embeddings import TextPrompts, overwrite_leading
 from methods._text.templates import TCP_WORDING
 

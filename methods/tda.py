@@ -32,8 +32,16 @@ from torch import Tensor
 
 from datasets_registry import ClassSet
 from methods import Batch, Family, Method, MethodInfo, Needs, StreamClassifier, register_method
-from methods._parts.confident_views import IMAGENET_SHIFTS, entropy, log_of_mean, most_confident
-from methods._parts.feature_space import LogitScaleSetting, Template, TextConfig, template_ensemble
+from methods._parts.feature_methods import (
+    IMAGENET_SHIFTS,
+    LogitScaleSetting,
+    Template,
+    TextConfig,
+    entropy,
+    log_of_mean,
+    most_confident,
+    template_ensemble,
+)
 
 PUBLISHED_SETTINGS: Mapping[str, tuple[float, float]] = {
     "caltech101": (5.0, 5.0),

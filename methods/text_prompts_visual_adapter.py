@@ -6,8 +6,8 @@ The paper compares it in its analysis but gives no settings for it, so the setti
 from pydantic import Field
 
 from methods import AdapterConfig, ComposedMethod, Family, MethodInfo, Parts, Sizes, TextContext, register_method
-from methods._parts.apex_recipe import APEX_CITATION, PART_RECIPES
-from methods._parts.context_initialisation import WordedContextConfig
+from methods._parts.apex_parts import APEX_CITATION, PART_RECIPES
+from methods._parts.prompts import WordedContextConfig
 
 
 class TextPromptsVisualAdapterConfig(WordedContextConfig, AdapterConfig):

@@ -27,20 +27,8 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet
-from methods import (
-    Backbone,
-    Batch,
-    Classifier,
-    Family,
-    MethodInfo,
-    SupportView,
-    correct_by_weight,
-    first_best,
-    register_method,
-    template_features,
-)
-from methods._parts.feature_space import Template, TextConfig
-from methods._parts.grid_search import GridSearchMethod
+from methods import Backbone, Batch, Classifier, Family, MethodInfo, SupportView, register_method, template_features
+from methods._parts.feature_methods import GridSearchMethod, Template, TextConfig, correct_by_weight, first_best
 from methods.gda import gaussian_discriminant, shrunk_precision
 
 ALPHAS = tuple(10.0**i for i in range(-4, 5))

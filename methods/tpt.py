@@ -22,21 +22,11 @@ from pydantic import Field, field_validator
 from torch import Tensor
 
 from datasets_registry import ClassSet
-from methods import (
-    Backbone,
-    Batch,
-    Context,
-    Family,
-    Method,
-    MethodConfig,
-    MethodInfo,
-    Needs,
-    StreamClassifier,
-    cosine_logits,
-    register_method,
-)
-from methods._parts.confident_views import IMAGENET_SHIFTS, entropy, log_of_mean, most_confident
-from methods._parts.context_initialisation import check_words, context_from_words, word_count
+from methods import Batch, Method, StreamClassifier, cosine_logits, register_method
+from methods._backbones.backbone import Backbone
+from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
+from methods._parts.feature_methods import IMAGENET_SHIFTS, entropy, log_of_mean, most_confident
+from methods._parts.prompts import Context, check_words, context_from_words, word_count
 
 
 class TPTConfig(MethodConfig):

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from datasets_registry import ClassSet
 from methods import Batch, Family, Method, MethodInfo, Needs, StreamClassifier, register_method
-from methods._parts.feature_space import LogitScaleSetting, TextConfig, template_ensemble
+from methods._parts.feature_methods import LogitScaleSetting, TextConfig, template_ensemble
 
 CHUNK = 1024
 """Number of images whose similarities to all others are computed at once."""

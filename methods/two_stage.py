@@ -19,22 +19,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import (
-    Backbone,
-    Batch,
-    Sizes,
-    SupportView,
-    TowerUse,
-    TwoTowerMethod,
-    cosine_logits,
-    frozen_prompts,
-    register_method,
-)
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
+from methods import Backbone, Batch, SupportView, TwoTowerMethod, cosine_logits, frozen_prompts, register_method
+from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs, Sizes, TowerUse
 from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup
 from methods._text.templates import GENERIC_TEMPLATE
-from methods._towers.image_encoder import image_views, outer_norms
-from methods._towers.tuned_weights import TunedNorms
+from methods._towers.blocks import TunedNorms
+from methods._towers.image_tower import image_views, outer_norms
 
 
 class TwoStageConfig(MethodConfig):

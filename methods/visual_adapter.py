@@ -4,7 +4,7 @@ The paper compares it in its analysis but gives no settings for it, so the setti
 """
 
 from methods import AdapterConfig, ComposedMethod, Family, MethodInfo, Parts, register_method
-from methods._parts.apex_recipe import APEX_CITATION, PART_RECIPES
+from methods._parts.apex_parts import APEX_CITATION, PART_RECIPES
 from methods._text.templates import GENERIC_TEMPLATE
 
 

@@ -8,18 +8,8 @@ template for every dataset.
 from pydantic import Field
 
 from datasets_registry import EvalProtocol
-from methods import (
-    ComposedMethod,
-    Family,
-    MethodConfig,
-    MethodInfo,
-    Needs,
-    Parts,
-    Recipe,
-    Sizes,
-    VisualPrompts,
-    register_method,
-)
+from methods import Family, MethodConfig, MethodInfo, Needs, Recipe, Sizes, VisualPrompts, register_method
+from methods._parts.two_tower_methods import ComposedMethod, Parts
 from methods._text.templates import GENERIC_TEMPLATE
 
 

@@ -5,18 +5,9 @@ The paper's analysis recommends this combination for hard domains. Settings are 
 
 from pydantic import Field
 
-from methods import (
-    AdapterConfig,
-    ComposedMethod,
-    Family,
-    MethodInfo,
-    Needs,
-    Parts,
-    Sizes,
-    VisualPrompts,
-    register_method,
-)
-from methods._parts.apex_recipe import APEX_CITATION, PART_RECIPES
+from methods import AdapterConfig, Family, MethodInfo, Needs, Sizes, VisualPrompts, register_method
+from methods._parts.apex_parts import APEX_CITATION, PART_RECIPES
+from methods._parts.two_tower_methods import ComposedMethod, Parts
 from methods._text.templates import GENERIC_TEMPLATE
 
 

@@ -46,7 +46,7 @@ class Interpolated(TrainableMethod[Any]):
                 parameter.lerp_(start, 1 - self.config.trained_share)
 
 
-def info_on(host: MethodInfo, name: str) -> MethodInfo:
+def wise_ft_info(host: MethodInfo, name: str) -> MethodInfo:
     """The host's info with the setting `trained_share` added."""
     start = host.starts_as_zero_shot or {}
 
@@ -75,7 +75,7 @@ def info_on(host: MethodInfo, name: str) -> MethodInfo:
     )
 
 
-def host_conflict(host: type[Method[Any]]) -> str | None:
+def wise_ft_conflict(host: type[Method[Any]]) -> str | None:
     """Why a method cannot be averaged with its initial weights, to follow its name in a sentence; None if it can."""
     if not issubclass(host, TrainableMethod):
         return "trains no weights"
@@ -90,7 +90,7 @@ def host_conflict(host: type[Method[Any]]) -> str | None:
 class WiSEFTOn(Interpolated, CLIPFit):
     """CLIPFit with WiSE-FT."""
 
-    info = info_on(CLIPFit.info, "wise_ft_on")
+    info = wise_ft_info(CLIPFit.info, "wise_ft_on")
 
 
-register_wrapper("wise_ft_on", Interpolated, info_on, host_conflict)
+register_wrapper("wise_ft_on", Interpolated, wise_ft_info, wise_ft_conflict)

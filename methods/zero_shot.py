@@ -11,7 +11,7 @@ from pydantic import Field
 from datasets_registry import ClassSet
 from methods import Classifier, Family, Method, MethodConfig, MethodInfo, cosine_logits, register_method
 from methods._parts.citations import CLIP_PAPER
-from methods._parts.feature_space import mean_of_normalised
+from methods._parts.feature_methods import mean_of_normalised
 from methods._text.templates import TEMPLATE_LISTS
 
 ENSEMBLES: dict[str, tuple[str, ...]] = {"none": (), **TEMPLATE_LISTS}

@@ -20,7 +20,7 @@ from torch import Tensor
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Classifier, Family, MethodInfo, cosine_logits, register_method
 from methods._parts.citations import CLAP_PAPER
-from methods._parts.prototypes import POOLED_VIEWS_RECIPE, PrototypeConfig, PrototypeMethod
+from methods._parts.feature_methods import POOLED_VIEWS_RECIPE, PrototypeConfig, PrototypeMethod
 
 
 class ZSLPConfig(PrototypeConfig):

@@ -61,6 +61,38 @@ ADDITIONS = {
 """Marks of tests that add to tests of generated data: whether their data exist, and what is missing."""
 
 
+PORTABLE = (
+    "bench/coordination",
+    "bench/experiment/features",
+    "bench/experiment/test_evaluation.py",
+    "bench/experiment/test_learning_rate.py",
+    "bench/launch/test_faults.py",
+    "bench/launch/test_fork_server.py",
+    "bench/launch/test_launch.py",
+    "bench/launch/test_supervisor.py",
+    "bench/metrics",
+    "bench/results/test_stored_files.py",
+    "bench/results/test_verification.py",
+    "bench/site/test_development_server.py",
+    "bench/trackers/test_sender.py",
+    "gpu/test_every_method.py",
+    "methods/_backbones/test_backbone.py",
+    "methods/_parts",
+    "methods/_text",
+    "methods/_towers",
+    "methods/test_parity",
+    "methods/test_real_features.py",
+    "perf/test_plain.py",
+)
+"""Beginnings of the paths of tests that get the mark `portable`: those with bounds of rounding, and of processes."""
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    place = item.path.relative_to(places.ROOT / "tests").as_posix() if item.path.is_relative_to(places.ROOT) else ""
+    if place.startswith(PORTABLE):
+        item.add_marker("portable")
+
+
 def pytest_report_header() -> list[str]:
     return [f"tests marked {mark} are left out: {why}" for mark, (there, why) in ADDITIONS.items() if not there]
 

@@ -66,10 +66,11 @@ def test_every_name_of_a_stub_can_be_imported(package: str) -> None:
         getattr(door, name)
 
 
+@pytest.mark.slow  # `make docs` builds the site in every check
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     pytest.importorskip("mkdocs")
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
-    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path / "site")]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
     built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
     pages = {str(path.relative_to(tmp_path / "site")): path.read_text() for path in tmp_path.rglob("*.html")}
@@ -80,6 +81,19 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
         text = pages[f"reference/api/{package}.html"]
         listed = set(re.findall(rf'id="{package}\.(\w+)"', text))
         assert len(listed) >= len(dir(importlib.import_module(package))) // 2, package
+
+
+def test_a_dead_link_fails_the_command_of_make_docs(tmp_path: Path) -> None:
+    (found,) = re.findall(r"/(mkdocs build .*?) --site-dir", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    (tmp_path / "mkdocs.yml").write_text("site_name: small\nnav: [{Home: index.md}]\n")
+    (tmp_path / "docs").mkdir()
+    for page, code in (("[a page](index.md)", 0), ("[no page](none.md)", 1)):
+        (tmp_path / "docs" / "index.md").write_text(page)
+        command = [sys.executable, "-m", *found.split()]
+        built = subprocess.run(
+            command, cwd=tmp_path, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"}, capture_output=True, check=False
+        )
+        assert built.returncode == code
 
 
 def script(page: Path) -> str:
@@ -104,7 +118,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.slow  # tests of each command run the same lines
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", sorted(path.stem for path in (DOCS / "tutorials").glob("*.md")))
 def test_a_tutorial_runs_as_printed_in_an_empty_folder(name: str, cache: Path, tmp_path: Path) -> None:
     """Blocks that download data or weights, or take longer than a minute, carry a marker and are not run."""
@@ -139,7 +154,8 @@ def run_shell(code: str, folder: Path, programs: Path, cache: Path, source: Path
     return ran.stdout + ran.stderr
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.slow  # tests of each command run the same lines
+@pytest.mark.timeout(1800)
 def test_the_readme_leads_from_a_folder_of_photographs_to_predictions(cache: Path, tmp_path: Path) -> None:
     """The three commands in an empty folder, with a local file of weights and fewer methods and epochs, for time."""
     photographs = SHARED / "data" / "real" / "eurosat" / "2750"

@@ -21,12 +21,14 @@ from packaging.utils import canonicalize_name
 from places import ROOT
 
 import bench
+from tools.house_figures import floors, import_lines, rooms
 
 PACKAGES = ("bench", "methods", "datasets_registry", "reports")
 IMPORTED_BY_OTHERS = {"torchvision", "sqlalchemy", "alembic"}  # dependencies that only another dependency imports
 IMPORTED_EXTRAS = ("hdf5", "hf", "mlflow", "onnx", "ray", "slurm", "trackio", "wandb")
 DISTRIBUTIONS = {"mlflow": "mlflow-skinny"}  # of modules that need not be installed
 PRIVATE_NAMES_IN_TESTS = 53
+LARGEST_IMPORT_SHARE = 0.06
 BANNED = (
     "anew",
     "asked nothing",
@@ -195,6 +197,43 @@ def test_modules_that_windows_lacks_are_imported_only_where_they_are_used() -> N
     assert found == set()
 
 
+ROOMS = {path.parent.name for path in (ROOT / "bench").glob("*/__init__.pyi")}
+
+
+def test_the_house_is_small_enough_to_know() -> None:
+    """The limits of decision 8; `python -m tools.house_figures` prints the figures."""
+    graph = rooms(ROOT)
+    assert len(graph) <= 18
+    assert floors(graph) <= 10
+    assert sum(map(len, graph.values())) <= 95
+    imports, lines = import_lines(ROOT)
+    assert imports / lines <= LARGEST_IMPORT_SHARE
+
+
+def test_rooms_and_reports_import_other_rooms_by_their_door() -> None:
+    found = []
+    for path in (*python_files("bench"), *python_files("reports")):
+        own = path.relative_to(ROOT / "bench").parts[0] if path.is_relative_to(ROOT / "bench") else "reports"
+        for module, _ in imports(parsed(path)):
+            first, *rest = module.split(".")
+            if first == "bench" and rest and rest[0] in ROOMS - {own} and len(rest) > 1:
+                found.append(f"{shown(path)}: {module}")
+    assert found == [], "import the name from the room, and add it to the room's __init__.pyi"
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_no_file_hides_a_name_of_its_door(room: str) -> None:
+    """Importing `bench.room.name` would replace the name `name` of the door by the file."""
+    folder = ROOT / "bench" / room
+    names = {
+        a.asname
+        for node in ast.parse((folder / "__init__.pyi").read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ImportFrom)
+        for a in node.names
+    }
+    assert names & {path.stem for path in folder.iterdir()} == set()
+
+
 # Dependencies
 
 
@@ -227,7 +266,7 @@ def test_an_optional_dependency_is_imported_when_it_is_used() -> None:
 
 
 def test_every_declared_dependency_is_imported() -> None:
-    by_name = (ROOT / "methods" / "_backbones" / "open_clip_import.py").read_text(encoding="utf-8")
+    by_name = (ROOT / "methods" / "_backbones" / "open_clip_library.py").read_text(encoding="utf-8")
     assert 'import_module("open_clip")' in by_name
     used = third_party().keys() | IMPORTED_BY_OTHERS | {"open-clip-torch"}
     assert set().union(*map(declared, (None, *IMPORTED_EXTRAS))) - used == set()

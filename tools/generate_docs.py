@@ -1,4 +1,4 @@
-"""Write the generated reference pages of the documentation: methods, datasets, protocols and commands.
+"""Write the generated reference pages of the documentation: methods, datasets, protocols, commands and messages.
 
     python -m tools.generate_docs            # rewrite docs/reference/*.md, and what the methods learn for their cards
     python -m tools.generate_docs --check    # exit code 1 and the names of the pages that are out of date
@@ -30,6 +30,7 @@ from methods import (
     list_methods,
     parity_record,
 )
+from tools.messages import messages_page
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -303,7 +304,7 @@ def _command_section(name: str, command: Any) -> str:
             panels.setdefault(parameter.rich_help_panel, []).append(parameter)
     for panel, parameters in panels.items():
         parts += [f"**{panel}**"] if panel else []
-        rows = [(_spelling(p), _default(p), (p.help or "").replace("\n", " ")) for p in parameters]
+        rows = [(_spelling(p), _default(p), _plain(p.help or "")) for p in parameters]
         parts.append(_table(("argument or option", "default", "meaning"), rows).rstrip("\n"))
     return "\n\n".join(parts) + "\n"
 
@@ -340,6 +341,11 @@ def _venue(citation: str) -> str:
     return f"{venue.replace('International Journal of Computer Vision', 'IJCV')} {fields.get('year', '')}".strip()
 
 
+def _plain(help_text: str) -> str:
+    """Help in one line; `[A][,B]` is no link."""
+    return help_text.replace("\n", " ").replace("][", "]\\[")
+
+
 def _yes(value: object) -> str:
     return "yes" if value else "no"
 
@@ -360,7 +366,8 @@ PAGES: dict[str | Path, Callable[[], str]] = {
     "datasets.md": datasets_page,
     "protocols.md": protocols_page,
     "commands.md": commands_page,
-    ROOT / "bench" / "presenters" / LISTED: learned_tensors,
+    "messages.md": messages_page,
+    ROOT / "bench" / "api" / LISTED: learned_tensors,
 }
 
 

@@ -1,4 +1,4 @@
-"""Print the measurements of decision 0008 for a source tree: `python -m tools.house_figures [ROOT] [--names SEED]`.
+"""Print the measurements of decisions 7 and 8 for a source tree: `python -m tools.house_figures [ROOT] [--names SEED]`.
 
 Counted are the files below `bench`, `methods`, `datasets_registry` and `reports`, and those below `tests` where the row
 says so. `--names` also prints fifteen functions drawn at random, with which a reader can test whether the names of
@@ -118,17 +118,90 @@ def functions(root: Path) -> list[str]:
     return found
 
 
+def import_lines(root: Path) -> tuple[int, int]:
+    """Lines of import statements, with their continuation lines, and all lines."""
+    imports = lines = 0
+    for path in sources(root, *PACKAGES):
+        text = path.read_text(encoding="utf-8")
+        lines += len(text.splitlines())
+        found = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import | ast.ImportFrom)]
+        imports += len({line for node in found for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)})
+    return imports, lines
+
+
+def rooms(root: Path) -> dict[str, set[str]]:
+    """The folders and loose files of `bench`, each with those that it imports, also inside functions.
+
+    A name from a door (`bench.results`) counts as the room. Imports for type checkers do not count.
+    """
+    found: dict[str, set[str]] = {}
+    for path in sources(root, "bench"):
+        parts = module_name(path, root).split(".")
+        room = parts[1] if len(parts) > 1 else "__init__"
+        targets = found.setdefault(room, set())
+        for text in imported(ast.parse(path.read_text(encoding="utf-8"))):
+            first, _, rest = text.partition(".")
+            if first == "bench" and (target := _room_of(root, rest)) != room:
+                targets.add(target)
+    return found
+
+
+def _room_of(root: Path, name: str) -> str:
+    """The room of a dotted name below `bench`; a name of `bench` itself belongs to its `__init__`."""
+    first = name.partition(".")[0]
+    here = root / "bench"
+    return first if first and ((here / first).is_dir() or (here / f"{first}.py").is_file()) else "__init__"
+
+
+def floors(graph: dict[str, set[str]]) -> int:
+    """The number of floors if each room stands above all that it imports.
+
+    Raises:
+        ValueError: rooms import one another in a circle.
+    """
+    height: dict[str, int] = {}
+    while len(height) < len(graph):
+        ready = [room for room in graph.keys() - height.keys() if graph[room] <= height.keys()]
+        if not ready:
+            raise ValueError(f"These rooms import one another: {', '.join(sorted(graph.keys() - height.keys()))}.")
+        height |= {room: 1 + max((height[target] for target in graph[room]), default=0) for room in ready}
+    return max(height.values(), default=0)
+
+
+def run_options(root: Path) -> int:
+    """Options of `etl-bench run`, as the reference page of the commands lists them; 0 without this page."""
+    page = root / "docs" / "reference" / "commands.md"
+    if not page.is_file():
+        return 0
+    section = re.search(r"^#+ `etl-bench run`$(.*?)^#+ `etl-bench ", page.read_text(encoding="utf-8"), re.M | re.S)
+    return len(re.findall(r"^\| `-", section.group(1), re.M)) if section else 0
+
+
 def figures(root: Path) -> dict[str, object]:
     """The rows of the table by their title."""
     names, using = private_imports(sources(root, *PACKAGES), root)
     same, folders = mirrored(root)
+    graph = rooms(root)
+    imports, lines = import_lines(root)
+    lengths = sorted(len(path.read_text(encoding="utf-8").splitlines()) for path in sources(root, *PACKAGES))
     return {
+        "rooms of bench": len(graph),
+        "floors of bench": floors(graph),
+        "imports between rooms of bench": sum(map(len, graph.values())),
+        "import lines, share of all lines": f"{100 * imports / lines:.1f} %",
+        "source files": len(lengths),
+        "length of a source file, median": lengths[len(lengths) // 2],
+        "source files under 40 lines": sum(length < 40 for length in lengths),
+        "options of run": run_options(root),
         "files directly in bench/": len(list((root / "bench").glob("*.py"))),
         "names imported across packages from _private modules, source": f"{names} in {using} files",
         "names imported across packages from _private modules, tests": private_imports(sources(root, "tests"), root)[0],
         "import cycles between files": len(import_cycles(root)),
         f"source files that mention the run option `{RUN_OPTION}`": files_with(root, RUN_OPTION),
-        "source lines": sum(len(path.read_text(encoding="utf-8").splitlines()) for path in sources(root, *PACKAGES)),
+        "source lines": lines,
+        "source lines of bench and reports": sum(
+            len(path.read_text(encoding="utf-8").splitlines()) for path in sources(root, "bench", "reports")
+        ),
         "folders of bench with a test folder": f"{same} of {folders}",
     }
 

@@ -1,11 +1,15 @@
-"""A hook of the documentation site: each notebook of docs/ becomes a page."""
+"""Hooks of the documentation site: each notebook of docs/ becomes a page, and pages of the root keep their links."""
 
 import json
+import re
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+
+INCLUDED = re.compile(r'^--8<-- "(\w+\.md)"$', re.MULTILINE)
 
 
 class NotebookPage(File):
@@ -25,6 +29,16 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             files.remove(file)
             files.append(page)
     return files
+
+
+def on_page_markdown(markdown: str, *, config: MkDocsConfig, **_: Any) -> str:
+    """Include a file of the repository's root: its links into docs/ are links within the site."""
+
+    def content(found: re.Match[str]) -> str:
+        text = Path(config.config_file_path).with_name(found[1]).read_text(encoding="utf-8")
+        return text.replace("](docs/", "](")
+
+    return INCLUDED.sub(content, markdown)
 
 
 def as_markdown(notebook: dict[str, Any]) -> str:

@@ -1,1 +1,1 @@
-"""Small tools that do not depend on experiments: files, locks, interrupts, file names, prefetching."""
+"""Small tools that do not depend on experiments: words, memory, interrupts, prefetching."""

@@ -1,4 +1,4 @@
-"""Counts Ctrl-C. The first lets current runs finish, the second stops at once."""
+"""Counts Ctrl-C. The first lets current runs finish, the second stops at once, as SIGTERM may do."""
 
 import signal
 import threading
@@ -16,8 +16,10 @@ class Interrupts:
 
 
 @contextmanager
-def counted_interrupts(*, raise_second: bool) -> Iterator[Interrupts]:
-    """Count Ctrl-C inside the block. With `raise_second`, the second and later ones raise KeyboardInterrupt.
+def counted_interrupts(*, raise_second: bool = False, on_terminate: bool = False) -> Iterator[Interrupts]:
+    """Count Ctrl-C inside the block; with `on_terminate`, SIGTERM counts as two.
+
+    With `raise_second`, the second and later ones raise KeyboardInterrupt.
 
     Does nothing outside the main thread.
     """
@@ -26,13 +28,15 @@ def counted_interrupts(*, raise_second: bool) -> Iterator[Interrupts]:
         yield interrupts
         return
 
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        interrupts.count += 1
+    def handle(number: int, _frame: FrameType | None) -> None:
+        interrupts.count += 1 if number == signal.SIGINT else 2
         if raise_second and interrupts.count > 1:
             raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGINT, handle)
+    numbers = (signal.SIGINT, signal.SIGTERM) if on_terminate else (signal.SIGINT,)
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield interrupts
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""The Python door: run a sweep, load its results, rank, compare and report them. The command line calls these."""
+"""The Python door: every command is a function here. Pages are rendered by `reports`, which is imported when needed."""
 
 import lazy_loader
 

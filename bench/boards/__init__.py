@@ -1,4 +1,11 @@
-"""A board: a folder of submissions, the static site built from it, and the changes of a new submission."""
+"""Results leave the house: submissions, public boards, exchange formats, and experiment trackers.
+
+- `submissions/`: a folder with a bundle of runs, facts about who submits it, and the checks that it must pass. Nothing
+  of a submission is executed.
+- `build`, `summary`, `verify`, `template`: a board made of submissions, its changes, repeated runs, and its repository.
+- `exchange/`: leaderboards and datasets in the formats of other projects.
+- `trackers/`: finished runs in MLflow, Weights & Biases and trackio.
+"""
 
 import lazy_loader
 

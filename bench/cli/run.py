@@ -33,6 +33,9 @@ def run(
     print_toml: Annotated[
         bool, _output("--print-toml", help="Print these options as a sweep file and run nothing.")
     ] = False,
+    print_script: Annotated[
+        bool, _output("--print-script", help="Write a Slurm submission, print its script and submit nothing.")
+    ] = False,
     log: Annotated[
         str,
         _output(
@@ -59,9 +62,9 @@ def run(
     from bench.sweep import (
         LogStyle,
         SweepRequest,
+        job_script,
         make_plan,
         open_log,
-        planned_scripts,
         read_sweep_file,
         report_plan,
         sweep_toml,
@@ -78,10 +81,10 @@ def run(
         report_plan(made, request, say)
         rows = [{"run_id": spec.run_id, "run": spec.label(), "backbone": spec.backbone} for spec in made.pending]
         print_rows(rows, ["run_id", "run", "backbone"], as_json=as_json)
-        if not as_json:
-            for script in planned_scripts(made, request):
-                print_line(f"\n{script}")
         raise typer.Exit(made.exit_code)
+    if print_script:
+        print_line(job_script(make_plan(request, say), request).rstrip())
+        return
     finish(carry_out_request(request, say), request.runs, say, as_json=as_json)
 
 

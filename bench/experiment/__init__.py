@@ -1,4 +1,4 @@
-"""Carries out one experiment, from its spec to its record: task, training, evaluation, difficulty, features."""
+"""Carries out one run, from its spec to its record: task, features, training, evaluation, tuned model, difficulty."""
 
 import lazy_loader
 

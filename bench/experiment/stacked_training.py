@@ -1,8 +1,8 @@
 """The minibatch loop of `training_loop.fit` for several runs at once that differ only in support set and seed.
 
 The runs train in lockstep: equal recipes and numbers of images give equal batch sizes and learning rates. Each run
-keeps its own order of images, views, copies of epochs and checkpoints. `methods._base.stack` describes the requirements
-on a method, and why results are bit-identical to those of single runs.
+keeps its own order of images, views, copies of epochs and checkpoints. `methods._base.training` describes the
+requirements on a method, and why results are bit-identical to those of single runs.
 """
 
 import math

@@ -14,10 +14,8 @@ from pathlib import Path
 from methods import public_names
 
 _OWN_PACKAGES = frozenset({"bench", "methods", "datasets_registry", "reports"})
-_BOOKKEEPING = frozenset(
-    {"methods._base.registry", "methods._backbones.open_clip_names", "methods._base.support_without_images"}
-)
-"""Shared code that finds methods and names, or restores tuned models; it cannot change the result of a run."""
+_BOOKKEEPING = frozenset({"methods._base.registry", "methods._backbones.open_clip_library"})
+"""Shared code that finds methods and names; it cannot change the result of a run."""
 _KEEPING = frozenset({"tuned_state", "restore_tuned_state"})
 """Functions that store and restore the learned tensors of a method; no run's result depends on them."""
 

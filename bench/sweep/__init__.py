@@ -1,7 +1,7 @@
-"""From a request to finished runs: expand it into specs, subtract what is on disk, launch the rest.
+"""From a request to finished runs: expand it into specs, subtract what is on disk, and launch the rest.
 
-`__init__.pyi` lists the names that other layers use. Each is loaded on first use, since the command line reads the
-request's options for every `--help`.
+`launch/` runs tasks in this process, in worker processes, on Slurm or on Ray. `coordination/` lets several processes
+share a runs folder: heartbeats show which are alive, leases which tasks they work on.
 """
 
 import lazy_loader

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench._util.words import counted
 from bench.context import RunContext
-from bench.errors import RunsFolderError, StoreError
+from bench.errors import RunsFolderError, StoreError, UsageError
 from bench.record import RunStatus
 from bench.results import Shards, Staleness, check_output_folder
 from bench.sweep.compatibility import grouped
@@ -19,6 +19,7 @@ from bench.sweep.expansion import expand
 from bench.sweep.inputs import local_weights, named_files
 from bench.sweep.kept_models import check_keepable, drop_all_but_best, kept_summary, lacking_models
 from bench.sweep.launch.fork_server import ForkServer
+from bench.sweep.launch.slurm import SCRIPT, submitted_tasks
 from bench.sweep.launch.supervisor import Supervisor
 from bench.sweep.launch.tasks import (
     DifficultyTask,
@@ -33,14 +34,15 @@ from bench.sweep.launch.tasks import (
 from bench.sweep.launchers import (
     check_launcher,
     feature_cache,
-    job_scripts,
+    launch_on_slurm,
     local_workers,
     make_transport,
     threads_per_run,
     workers_share_gpus,
+    write_job_array,
 )
 from bench.sweep.machine import cache_limit, hidden_limit, pixel_limit
-from bench.sweep.options import RerunPolicy
+from bench.sweep.options import LauncherName, RerunPolicy
 from bench.sweep.planning import Plan, heads_apart, plan, shared_features, stack_tasks
 from bench.sweep.progress import SweepLog, Tally
 from bench.sweep.request import SweepRequest
@@ -118,17 +120,17 @@ def carry_out(
 
     Args:
         server: local workers are forked from it, if given.
-        database: False only writes the shards.
+        database: False only writes the shards, as in a job of Slurm.
         listeners: each is called with the id of every run that finishes without error, in this thread.
 
     Raises RunsFolderError if the folder cannot be written, ImpossibleCombinationError if no weights can be fetched.
     """
     made = without_missing_weights(made, request, log)
-    tasks = plan_tasks(made, request.runs)
+    tasks = plan_tasks(made, request)
     if server is not None and tasks and database:
         import_module("bench.results")  # for the results; workers begin only after the imports of the server
     summary = _launch(tasks, made, request, log, server, listeners) if tasks else LaunchSummary((), interrupted=False)
-    if database and tasks and summary.unwritten is None:
+    if database and request.submission is None and tasks and summary.unwritten is None:
         load_into_database(request.runs, log)
     if request.keep_models:
         if request.keep_models == "best":
@@ -139,20 +141,27 @@ def carry_out(
 
 def check_launch(made: Plan, request: SweepRequest) -> None:
     """Raise LaunchError if a plan has something to do and its launcher is not available here."""
-    if plan_tasks(made, request.runs):
+    if plan_tasks(made, request):
         check_launcher(request)
 
 
-def plan_tasks(made: Plan, runs: Path) -> list[Task]:
-    """The tasks of a plan, difficulties first."""
-    stamps = Shards(runs).difficulties
+def plan_tasks(made: Plan, request: SweepRequest) -> list[Task]:
+    """The tasks of a plan, difficulties first; in a job of Slurm, those of its submission."""
+    stamps = Shards(request.runs).difficulties
     tasks: list[Task] = [DifficultyTask(*pair, known_stamp=stamps.stamp(*pair)) for pair in made.difficulties]
-    return tasks + [RunTask(spec, made.seen[spec.run_id]) for spec in made.pending]
+    tasks += [RunTask(spec, made.seen[spec.run_id]) for spec in made.pending]
+    return tasks if request.submission is None else submitted_tasks(request.submission, tasks)
 
 
-def planned_scripts(made: Plan, request: SweepRequest) -> list[str]:
-    """The Slurm scripts that a plan would submit; none for other launchers."""
-    return job_scripts(request, len(plan_tasks(made, request.runs)))
+def job_script(made: Plan, request: SweepRequest) -> str:
+    """The Slurm script of a plan, whose submission is written but not submitted; empty if nothing is left to do.
+
+    Raises UsageError for another launcher.
+    """
+    if request.launcher is not LauncherName.SLURM:
+        raise UsageError("--print-script prints the script of --launcher slurm; add it.")
+    tasks = plan_tasks(made, request)
+    return (write_job_array(request, tasks) / SCRIPT).read_text(encoding="utf-8") if tasks else ""
 
 
 def context_of(request: SweepRequest, tasks: int) -> RunContext:
@@ -194,10 +203,12 @@ def _launch(
     limits = Limits(request.timeout, None if request.memory is None else int(request.memory * 2**30))
     with ExitStack() as stack:
         heartbeat = _started_heartbeat(request.runs, tally, stack)
-        stack.enter_context(log.during(tally, request.runs, heartbeat.name))
-        keep_sweep_file(request, made.specs)
+        by_jobs = request.launcher is LauncherName.SLURM
+        stack.enter_context(log.during(tally, request.runs, None if by_jobs else heartbeat.name))
+        if request.submission is None:
+            keep_sweep_file(request, made.specs)
 
-        def on_finished(item: FinishedTask, again: bool) -> None:
+        def on_finished(item: FinishedTask, again: bool = False) -> None:
             tally.count(item, again=again)
             heartbeat.update(**tally.facts())
             log.finished(item, tally, again=again)
@@ -205,6 +216,8 @@ def _launch(
                 for listener in listeners:
                     listener(item.task.spec.run_id)
 
+        if by_jobs:
+            return launch_on_slurm(request, tasks, on_finished, log.notice)
         surroundings = Surroundings(
             runs=request.runs,
             context=context_of(request, len(tasks)),

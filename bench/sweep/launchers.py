@@ -1,25 +1,26 @@
-"""The transport that a sweep request describes: local processes, this process, Ray or Slurm."""
+"""Where a sweep request computes its runs: local processes, this process, Ray, or a Slurm job array."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench._util.words import counted
 from bench.errors import LaunchError
-from bench.sweep.launch.tasks import DEFAULT_RUNNER
-from bench.sweep.launch.worker_limits import device_variables
+from bench.sweep.launch.tasks import DEFAULT_RUNNER, FinishedTask, LaunchSummary, Task
 from bench.sweep.machine import cache_folder, cores, exported_threads
-from bench.sweep.options import LauncherName, minutes, parse_slurm_set
-from bench.sweep.request import RUNS_PER_JOB, SLURM_TIME, SweepRequest
+from bench.sweep.options import LauncherName, Panel, minutes, parse_slurm_set
+from bench.sweep.request import SLURM_TIME, SweepRequest, option_of
+from bench.sweep.sweep_files import sweep_toml
 from datasets_registry import has_imported_features
 
 if TYPE_CHECKING:
     from bench.sweep.launch.fork_server import ForkServer
-    from bench.sweep.launch.slurm_queue import SlurmQueue
+    from bench.sweep.launch.slurm import JobArray
     from bench.sweep.launch.tasks import Surroundings
     from bench.sweep.launch.transport import Transport
 
@@ -74,8 +75,8 @@ def make_transport(
     Raises LaunchError if a package or command is missing here, UsageError for an unsupported setting.
     """
     check_launcher(request)
-    if not request.here:
-        return (_ray if request.launcher is LauncherName.RAY else _slurm)(request, surroundings)
+    if request.launcher is LauncherName.RAY:
+        return _ray(request, surroundings)
     jobs = local_workers(request, tasks)
     from bench.sweep.launch.inline import InlineTransport
     from bench.sweep.launch.processes import ProcessTransport
@@ -91,7 +92,9 @@ def check_launcher(request: SweepRequest) -> None:
     if request.launcher is LauncherName.RAY:
         _require("ray", "ray")
     elif request.launcher is LauncherName.SLURM:
-        slurm_queue(request).check()
+        from bench.sweep.launch.slurm import check_slurm
+
+        check_slurm()
 
 
 @contextmanager
@@ -121,31 +124,76 @@ def worker_imports(request: SweepRequest) -> list[str]:
     return [request.runner, *(["open_clip"] if towers and request.runner == DEFAULT_RUNNER else [])]
 
 
-def job_scripts(request: SweepRequest, tasks: int) -> list[str]:
-    """The scripts that would be submitted for that many tasks; none unless the launcher is Slurm."""
-    if request.launcher is not LauncherName.SLURM:
-        return []
-    queue = slurm_queue(request)
-    from bench.sweep.launch.slurm_submission import FOLDER, arrays
-
-    folder = request.runs.absolute() / FOLDER / "SUBMISSION"
-    return [queue.script(folder, jobs) for jobs in arrays(tasks, request.runs_per_job or RUNS_PER_JOB, queue.workers)]
+RUNS_PER_WORKER = 20
+"""Runs for which a job of an array is submitted by default, for each of its workers."""
 
 
-def slurm_queue(request: SweepRequest) -> SlurmQueue:
-    """Slurm with the settings of every job."""
-    from bench.sweep.launch.slurm_queue import SlurmQueue
+def job_array(request: SweepRequest, tasks: int) -> JobArray:
+    """The Slurm job array of a request with that many tasks, at least one."""
+    from bench.sweep.launch.slurm import LARGEST, JobArray
 
-    return SlurmQueue(
+    workers = max(1, gpus := _gpus(request))
+    return JobArray(
+        size=min(request.jobs or -(-tasks // (RUNS_PER_WORKER * workers)), -(-tasks // workers), LARGEST),
         minutes=minutes(request.time or SLURM_TIME, "--time"),
         cpus=threads_per_run(request, 1),
-        gpus=_gpus(request),
-        variables=device_variables(request.devices.kind, fast=request.fast),
+        gpus=gpus,
         partition=request.partition,
         memory=request.mem,
-        parallel=request.jobs,
         extra=parse_slurm_set(request.slurm_set),
     )
+
+
+def job_request(request: SweepRequest, tasks_file: Path) -> SweepRequest:
+    """The request of each job of an array: the same sweep on its own machine, for the tasks of a submission."""
+    local = {
+        name: field.default for name, field in SweepRequest.model_fields.items() if option_of(name).panel is Panel.SLURM
+    }
+    cuda = request.devices.kind == "cuda"
+    local |= {"slurm_set": [], "trackers": [], "launcher": LauncherName.LOCAL, "device": "all" if cuda else "cpu"}
+    folders = {name: getattr(request, name) for name in ("runs", "data_root", "cache")}
+    local |= {name: folder.absolute() for name, folder in folders.items() if folder is not None}
+    local |= {"jobs": None if cuda else 1, "submission": tasks_file}
+    return request.model_copy(update=local)
+
+
+def write_job_array(request: SweepRequest, tasks: Sequence[Task]) -> Path:
+    """Write the submission of a job array for these tasks; returns its folder. Raises LaunchError if it is not safe."""
+    from bench.sweep.launch.slurm import write_submission
+
+    array = job_array(request, len(tasks))
+    return write_submission(request.runs, array, lambda file: sweep_toml(job_request(request, file)), tasks)
+
+
+def launch_on_slurm(
+    request: SweepRequest,
+    tasks: Sequence[Task],
+    on_finished: Callable[[FinishedTask], None],
+    on_notice: Callable[[str], None],
+) -> LaunchSummary:
+    """Submit the tasks that no active submission has, and wait for all, if the request waits.
+
+    Raises LaunchError if Slurm rejects the jobs, or if they end before the work is done.
+    """
+    from bench.sweep.launch.slurm import TASKS, active_submissions, submit, submitted_tasks, watch
+
+    check_launcher(request)
+    arrays, left = {}, {task.key: task for task in tasks}
+    for number, folder in active_submissions(request.runs).items():
+        for task in submitted_tasks(folder / TASKS, list(left.values())):
+            arrays[number] = folder
+            del left[task.key]
+    if arrays:
+        on_notice(f"{counted(len(tasks) - len(left), 'task')} already with Slurm: not submitted again.")
+    if left:
+        folder = write_job_array(request, list(left.values()))
+        number = submit(folder)
+        arrays[number] = folder
+        jobs = counted(job_array(request, len(left)).size, "job")
+        on_notice(f"Submitted {counted(len(left), 'task')} as {jobs}: Slurm array {number}, in {folder}.")
+    if request.no_wait:
+        return LaunchSummary((), interrupted=False)
+    return watch(arrays, tasks, request.runs, on_finished, on_notice)
 
 
 def _gpus(request: SweepRequest) -> int:
@@ -168,14 +216,6 @@ def _ray(request: SweepRequest, surroundings: Surroundings) -> Transport:
         ),
         request.jobs,
         {} if request.ray_env is None else read_runtime_env(request.ray_env),
-    )
-
-
-def _slurm(request: SweepRequest, surroundings: Surroundings) -> Transport:
-    from bench.sweep.launch.slurm import SlurmTransport
-
-    return SlurmTransport(
-        surroundings, slurm_queue(request), request.runs_per_job or RUNS_PER_JOB, wait=not request.no_wait
     )
 
 

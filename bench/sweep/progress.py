@@ -136,8 +136,8 @@ class SweepLog:
         """An attempt ended; `again` if the task will be retried."""
 
     @contextmanager
-    def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:  # noqa: ARG002
-        """A context manager around the sweep with this heartbeat name in this runs folder."""
+    def during(self, tally: Tally, runs: Path, sweep: str | None) -> Iterator[None]:  # noqa: ARG002
+        """A context manager around the sweep with this heartbeat name in this runs folder, or None for Slurm."""
         yield
 
 
@@ -164,7 +164,7 @@ class NotebookLog(PlainLog):
             self.notice(tally.outcome_line(item, again=again))
 
     @contextmanager
-    def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:  # noqa: ARG002
+    def during(self, tally: Tally, runs: Path, sweep: str | None) -> Iterator[None]:  # noqa: ARG002
         from tqdm.auto import tqdm
 
         with tqdm(total=tally.total, unit="run") as self._bar:
@@ -190,7 +190,7 @@ class JsonLog(SweepLog):
         )
 
     @contextmanager
-    def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:
+    def during(self, tally: Tally, runs: Path, sweep: str | None) -> Iterator[None]:
         self._event("begin", runs=str(runs), sweep=sweep, **tally.facts())
         try:
             yield
@@ -218,7 +218,7 @@ class LiveLog(SweepLog):
             self.notice(tally.outcome_line(item, again=again))
 
     @contextmanager
-    def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:
+    def during(self, tally: Tally, runs: Path, sweep: str | None) -> Iterator[None]:
         if not tally.total:
             yield
             return

@@ -31,7 +31,6 @@ from datasets_registry import DrawRule, EvalProtocol, SupportRule, is_support_ru
 
 DEMO_BACKBONE = "ViT-demo.drawn"
 SLURM_TIME = "4:00:00"
-RUNS_PER_JOB = 20
 _NAMES = "Names or shell-style patterns, comma-separated or repeated; 'all' selects everything."
 
 HOSO = "hoso"
@@ -89,7 +88,8 @@ class SweepRequest(BaseModel):
         None,
         ge=0,
         description="Worker processes; 0 runs in this process. Default: one per core, or one per GPU. "
-        "Each uses OMP_NUM_THREADS threads or, if that is not set, an equal share of the cores.",
+        "Each uses OMP_NUM_THREADS threads or, if that is not set, an equal share of the cores. With Slurm: "
+        "jobs of the array; default: one for 20 runs.",
     )
     jobs_per_gpu: Annotated[int | None, Option()] = Field(
         None, ge=1, description="Worker processes on each GPU, in place of --jobs. Default: 1."
@@ -194,6 +194,10 @@ class SweepRequest(BaseModel):
         "bench.experiment.runner", description="Module that computes one run."
     )
 
+    submission: Annotated[Path | None, Option(hidden=True)] = Field(
+        None, description="File with the runs of a Slurm submission. The jobs of its array use this."
+    )
+
     address: Annotated[str | None, Option(Panel.RAY)] = Field(
         None,
         description="Ray cluster: auto (the cluster of this machine), local (a new cluster here), ray://HOST:PORT or "
@@ -213,7 +217,7 @@ class SweepRequest(BaseModel):
 
     partition: Annotated[str | None, Option(Panel.SLURM)] = Field(None, description="Partition of the jobs.")
     time: Annotated[str | None, Option(Panel.SLURM)] = Field(
-        None, description=f"Time limit of a job; an unfinished job is queued again. Default: {SLURM_TIME}."
+        None, description=f"Time limit of a job; it is queued again while runs are left. Default: {SLURM_TIME}."
     )
     gpus: Annotated[int | None, Option(Panel.SLURM)] = Field(
         None, ge=0, description="GPUs of a job, each with one worker; 1 or more imply CUDA."
@@ -224,9 +228,6 @@ class SweepRequest(BaseModel):
     mem: Annotated[str | None, Option(Panel.SLURM)] = Field(None, description="Memory of a job, such as 16G.")
     slurm_set: Annotated[list[str], Option(Panel.SLURM)] = Field(
         [], description="Another option of sbatch, as key=value. Repeatable."
-    )
-    runs_per_job: Annotated[int | None, Option(Panel.SLURM)] = Field(
-        None, ge=1, description=f"Runs per worker. Default: {RUNS_PER_JOB}."
     )
     no_wait: Annotated[bool, Option(Panel.SLURM)] = Field(False, description="Submit the jobs and return.")
 

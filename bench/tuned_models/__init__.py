@@ -1,8 +1,6 @@
-"""Tuned models: what a run learned, in one small file with everything needed to use it.
+"""From a tuned model to its use: prediction, export, explanation, suggested labels, and the choice of a method.
 
-`model_info` is the description in the file, which is read without torch. `model_file` writes and reads the file, `keep`
-converts a trained method to tensors and back, `novelty` scores how unlike the training images an image is, and
-`model_card` writes the card beside the file.
+The file of a tuned model is written and read by `bench.experiment`, since a run writes it.
 """
 
 import lazy_loader

@@ -20,7 +20,7 @@ _DRIVE = "drive:"
 class SourceFile(BaseModel):
     """One file to fetch, with its name at the source.
 
-    Args:
+    Attributes:
         urls: mirrors in order; `drive:ID` is a file on Google Drive.
         checksum: `md5:...` or `sha256:...`, if published.
         size: size in bytes, if known.
@@ -62,7 +62,7 @@ class SourceFile(BaseModel):
 class DatasetSource(BaseModel):
     """The files of one dataset in CoOp's layout.
 
-    Args:
+    Attributes:
         folder: the dataset's folder, below the data folder.
         images: the image folder below `folder`; empty if it is `folder` itself.
         by_hand: instructions for files that cannot be fetched; `{folder}` is replaced by the dataset's folder.

@@ -86,14 +86,20 @@ class ImageFiles(_Decoded):
         return [SCALING_RULE] * scaled + [ORIENTATION_RULE] * turned
 
     def missing(self, keys: Iterable[str]) -> list[str]:
-        """The keys without a file. Each folder is listed once, which is faster than a check per file."""
+        """The keys without a file. Each folder is listed once, which is faster than a check per file.
+
+        A folder that may not be listed is not known to miss any: loading one of its images raises DataError.
+        """
         by_folder: defaultdict[str, list[str]] = defaultdict(list)
         for key in keys:
             by_folder[str(PurePosixPath(self._found.get(key, key)).parent)].append(key)
         absent: list[str] = []
         for folder, members in by_folder.items():
             path = self.root / folder
-            present = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
+            try:
+                present = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
+            except PermissionError:
+                continue
             absent += [key for key in members if self.path(key).name not in present]
         return absent
 

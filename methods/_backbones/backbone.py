@@ -14,28 +14,26 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet
-from methods._backbones.backbone_spec import BackboneSpec
+from methods._backbones.backbone_spec import BackboneSpec, Precision
 from methods._backbones.frozen_model import FrozenModel
-from methods._backbones.precision import Precision
 from methods._backbones.preprocessing import OPENAI_PREPROCESSING, Preprocessing
 from methods._backbones.text_input import TextInput
+from methods._base.devices import on_device
 from methods._base.method_info import BackboneSizes
-from methods._base.transfer import on_device
-from methods._text.hub_tokenizers import HubTokenizer
 from methods._text.prompt_embeddings import TextPrompts, TokenizedTexts, frozen_prompts
-from methods._text.tokens import Tokenizer, name_lengths
+from methods._text.tokenizers import HubTokenizer, Tokenizer, name_lengths
 from methods._towers.blocks import BlockView
-from methods._towers.image_encoder import (
+from methods._towers.image_tower import (
     BlockHook,
+    ImageTower,
     continue_image_tower,
     image_hidden_states,
     image_views,
     run_image_tower,
 )
-from methods._towers.image_encoder_architectures import ImageTower
 from methods._towers.read_only_tokens import encode_read_only_image, encode_read_only_text
-from methods._towers.text_encoder import TextHook, TextTower
 from methods._towers.text_hidden_states import TextHidden, continue_text_tower, text_hidden
+from methods._towers.text_tower import TextHook, TextTower
 from methods._towers.whole_texts import encode_whole_texts
 
 TEXT_CHUNK = 1024

@@ -1,16 +1,25 @@
-"""Names of backbones, as users write them. Loads no torch."""
+"""Names of backbones, as users write them, and families of architectures, as papers name them. Loads no torch."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from datasets_registry import FeatureBundle, UnknownNameError, find_bundles
 from methods._backbones.backbone_spec import DEMO_ARCH, DEMO_TAG, IMPORTED, OWN_CONFIGS, BackboneSpec, WeightsError
-from methods._backbones.model_folders import FOLDER_ARCH, HUB_ARCH, folder_digest, hub_tag, weights_in_folder
-from methods._backbones.open_clip_names import open_clip
+from methods._backbones.model_folders import (
+    FOLDER_ARCH,
+    HUB_ARCH,
+    MISSING_PACKAGE,
+    folder_digest,
+    has_transformers,
+    hub_tag,
+    weights_in_folder,
+)
+from methods._backbones.open_clip_library import open_clip_names
 from methods._backbones.preprocessing import FIELDS, OPENAI_PREPROCESSING, preprocessing_of_file
-from methods._backbones.weights_options import ACTIVATIONS, split_weights_options
-from methods._text.tokenizer_source import MISSING_PACKAGE, has_transformers
+from methods._backbones.weights_files import ACTIVATIONS, split_weights_options
+from methods._towers.tower_facts import ImageKind, image_kind
 
 SUGGESTED = {
     f"{DEMO_ARCH}.{DEMO_TAG}": "small CLIP trained on synthetic images, included in the package",
@@ -59,10 +68,10 @@ def parse_backbone(text: str) -> BackboneSpec:
         return BackboneSpec(arch, tag)
     if arch in OWN_CONFIGS:
         tags = ["random", DEMO_TAG] if arch == DEMO_ARCH else ["random"]
-    elif arch in open_clip().list_models():
-        tags = ["random", *open_clip().list_pretrained_tags_by_model(arch)]
+    elif arch in open_clip_names().list_models():
+        tags = ["random", *open_clip_names().list_pretrained_tags_by_model(arch)]
     else:
-        raise UnknownNameError("architecture", arch, [*open_clip().list_models(), *OWN_CONFIGS])
+        raise UnknownNameError("architecture", arch, [*open_clip_names().list_models(), *OWN_CONFIGS])
     if tag not in tags:
         raise UnknownNameError(f"weights of {arch}", tag, tags)
     return _checked(BackboneSpec(arch, tag))
@@ -140,3 +149,47 @@ def find_imported(tag: str) -> list[FeatureBundle]:
         known = {bundle.facts.backbone for bundle in bundles}
         raise UnknownNameError(f"backbone of imported features ({IMPORTED}.NAME)", tag, known)
     return mine
+
+
+_BY_NAME = (
+    ("SigLIP2", "SigLIP 2"),
+    ("SigLIP", "SigLIP"),
+    ("PE-Core", "PE-Core"),
+    ("MobileCLIP2", "MobileCLIP2"),
+    ("MobileCLIP", "MobileCLIP"),
+    ("ViTamin", "ViTamin"),
+    ("CLIPA", "CLIPA"),
+    ("worldwide", "MetaCLIP 2"),
+    ("EVA", "EVA-CLIP"),
+    ("coca_", "CoCa"),
+    ("nllb-", "NLLB-CLIP"),
+)
+_TEXT_MODELS = (("xlm-roberta", "CLIP with XLM-R"), ("mt5", "CLIP with mT5"), ("roberta", "CLIP with RoBERTa"))
+
+
+def family_of(arch: str, config: Mapping[str, Any]) -> str:
+    """The family of an architecture.
+
+    Args:
+        config: open_clip's `model_cfg`.
+    """
+    if arch in OWN_CONFIGS:
+        return "small CLIP of this package"
+    for part, family in _BY_NAME:
+        if part in arch:
+            return family
+    text_model = config["text_cfg"].get("hf_model_name", "")
+    for part, family in _TEXT_MODELS:
+        if part in text_model:
+            return family
+    timm_name = config["vision_cfg"].get("timm_model_name")
+    if timm_name is not None:
+        return "CLIP, ConvNeXt" if timm_name.startswith("convnext") else "CLIP, other image towers of timm"
+    return "CLIP, ViT" if image_kind(config) is ImageKind.VIT else "CLIP, ResNet"
+
+
+def known_architectures() -> dict[str, list[str]]:
+    """Every architecture by name, with the tags of its pretrained weights."""
+    library = open_clip_names()
+    ours = {arch: ["drawn"] if arch == "ViT-demo" else [] for arch in OWN_CONFIGS}
+    return ours | {arch: list(library.list_pretrained_tags_by_model(arch)) for arch in library.list_models()}

@@ -1,21 +1,28 @@
-"""A backbone as data: architecture, source of the weights, and what its towers support. Loads no torch."""
+"""A backbone as data: architecture, source of the weights, precision, what its towers support. Loads no torch."""
+
+from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from datasets_registry import BenchError, UnknownNameError
 from methods._backbones.model_folders import (
     FOLDER_ARCH,
     HUB_ARCH,
+    MISSING_PACKAGE,
     ModelFolderError,
+    TokenizerSource,
     folder_config,
+    has_transformers,
     hub_config,
     hub_repository,
 )
-from methods._backbones.open_clip_names import open_clip
+from methods._backbones.open_clip_library import open_clip_names
 from methods._backbones.preprocessing import (
     OPENAI_PREPROCESSING,
     Preprocessing,
@@ -24,7 +31,6 @@ from methods._backbones.preprocessing import (
     preprocessing_of_tag,
 )
 from methods._base.method_info import TowerUse
-from methods._text.tokenizer_source import MISSING_PACKAGE, TokenizerSource, has_transformers
 from methods._towers.tower_facts import (
     ImageKind,
     TextKind,
@@ -35,6 +41,51 @@ from methods._towers.tower_facts import (
     pools_by_attention,
     text_kind,
 )
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Precision(StrEnum):
+    """Precision of the towers; part of a run's identity. The official implementations mix fp32 and fp16.
+
+    bf16 has the range of fp32, so training needs no loss scaling. Gradients through an fp16 tower would need it, so
+    fp16 is only for methods that read features.
+    """
+
+    FP32 = "fp32"
+    """True fp32: on CUDA, TF32 is switched off for matrix products and convolutions."""
+    TF32 = "tf32"
+    """fp32 with matrix products and convolutions in TF32, on NVIDIA GPUs."""
+    BF16 = "bf16"
+    FP16 = "fp16"
+
+    @property
+    def dtype(self) -> torch.dtype | None:
+        """The type of matrix products that is half as wide as fp32; None for fp32 and TF32."""
+        if self in (Precision.FP32, Precision.TF32):
+            return None
+        import torch
+
+        return torch.bfloat16 if self is Precision.BF16 else torch.float16
+
+    def arithmetic(self, device: torch.device) -> AbstractContextManager[object]:
+        """A context in which matrix products and attention run in this precision (torch's autocast)."""
+        if self.dtype is None:
+            return nullcontext()
+        import torch
+
+        return torch.autocast(device.type, dtype=self.dtype)
+
+    def name_on(self, device: torch.device) -> str:
+        """The precision and, on a GPU, the kind of device after a dot, such as `fp32.cuda90` for capability 9.0."""
+        if device.type == "cpu":
+            return str(self)
+        import torch
+
+        kind = "".join(map(str, torch.cuda.get_device_capability(device))) if device.type == "cuda" else ""
+        return f"{self}.{device.type}{kind}"
+
 
 DEMO_ARCH = "ViT-demo"
 DEMO_TAG = "drawn"
@@ -97,9 +148,9 @@ class BackboneSpec:
         if self.described is not None:
             config = json.loads(json.dumps(self.described["model_cfg"]))
             return {"quick_gelu": False} | config
-        config = open_clip().get_model_config(self.arch)
+        config = open_clip_names().get_model_config(self.arch)
         if config is None:
-            raise UnknownNameError("architecture", self.arch, [*open_clip().list_models(), *OWN_CONFIGS])
+            raise UnknownNameError("architecture", self.arch, [*open_clip_names().list_models(), *OWN_CONFIGS])
         config["quick_gelu"] = self._quick_gelu(config)
         return config
 
@@ -141,7 +192,7 @@ class BackboneSpec:
             if named and self.activation == "gelu":
                 raise WeightsError(f"{self.arch} is a QuickGELU architecture, but {self.path} was given as gelu.")
             return named or self.activation == "quickgelu"
-        trained = bool(open_clip().get_pretrained_cfg(self.arch, self.tag).get("quick_gelu", False))
+        trained = bool(open_clip_names().get_pretrained_cfg(self.arch, self.tag).get("quick_gelu", False))
         if named and not trained and self.arch.endswith("-quickgelu"):
             raise WeightsError(
                 f"{self.arch} means QuickGELU, but {self.tag!r} was trained with GELU; drop '-quickgelu'."

@@ -16,12 +16,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from methods._backbones.precision import Precision
+from methods._backbones.backbone_spec import Precision
 from methods._base.method_info import BackboneSizes
 from methods._towers.blocks import is_standard
-from methods._towers.image_encoder_architectures import ImageTower, wrap_image_tower
-from methods._towers.text_encoder import TextTower
-from methods._towers.text_encoder_architectures import wrap_text_tower
+from methods._towers.image_tower import ImageTower, wrap_image_tower
+from methods._towers.text_tower import TextTower
+from methods._towers.whole_texts import wrap_text_tower
 
 _PROJECTIONS = ("proj", "text_projection")
 """Parameters of towers that are factors of matrix products."""

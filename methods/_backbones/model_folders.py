@@ -1,16 +1,70 @@
-"""Models with their own `open_clip_config.json`: repositories of the Hugging Face hub, and local folders.
+"""Models and tokenizers in repositories of the Hugging Face hub and in local folders. Loads no torch.
 
-open_clip writes them as `hf-hub:ORG/NAME` and `local-dir:FOLDER`. Loads no torch.
+A model has its own `open_clip_config.json`. open_clip writes it as `hf-hub:ORG/NAME` or `local-dir:FOLDER`.
 """
 
 import hashlib
+import importlib.util
 import json
 import re
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from datasets_registry import BenchError
-from methods._backbones.hub import cached_file, why_unreachable
+
+SECONDS = 5
+"""Seconds to wait for the hub. Its own client would try for 23 s and print each attempt."""
+
+
+def cached_file(repository: str, name: str) -> Path | None:
+    """The cached copy of a file of a repository, if there is one."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(repository, name)
+    return Path(found) if isinstance(found, str) else None
+
+
+def why_unreachable() -> str | None:
+    """Why no file can be fetched from the hub: its client is set to offline, or it does not answer; else None."""
+    import requests
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set"
+    try:
+        requests.head(constants.ENDPOINT, timeout=SECONDS)
+    except requests.RequestException as error:
+        return f"{constants.ENDPOINT} cannot be reached ({type(error).__name__})"
+    return None
+
+
+MISSING_PACKAGE = "the package transformers (pip install 'clip-etl-bench[transformers]')"
+
+
+class TokenizerError(BenchError, RuntimeError):
+    """A tokenizer whose files are not available."""
+
+
+@dataclass(frozen=True)
+class TokenizerSource:
+    """The source of a tokenizer.
+
+    Args:
+        name: a repository of the hub, or a folder with the tokenizer's files.
+        options: options of open_clip's `HFTokenizer`, as sorted JSON (`tokenizer_kwargs` of the configuration).
+    """
+
+    name: str
+    options: str = "{}"
+
+
+@cache
+def has_transformers() -> bool:
+    """Whether transformers is installed; it is not imported."""
+    return importlib.util.find_spec("transformers") is not None
+
 
 HUB_ARCH = "hf-hub"
 FOLDER_ARCH = "local-dir"

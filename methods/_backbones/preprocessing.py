@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from datasets_registry import BenchError, UnknownNameError
-from methods._backbones.open_clip_names import open_clip
+from methods._backbones.open_clip_library import open_clip_names
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -52,7 +52,7 @@ FIELDS = tuple(field.name for field in fields(Preprocessing))
 
 def preprocessing_of_tag(arch: str, tag: str) -> Preprocessing:
     """The preprocessing that pretrained weights of open_clip were trained with."""
-    return _preprocessing(open_clip().get_pretrained_cfg(arch, tag), f"{arch}.{tag}")
+    return _preprocessing(open_clip_names().get_pretrained_cfg(arch, tag), f"{arch}.{tag}")
 
 
 def preprocessing_of_config(described: Mapping[str, Any], *, where: str) -> Preprocessing:
@@ -79,7 +79,7 @@ def preprocessing_of_file(arch: str, options: Mapping[str, str], *, where: str) 
         UnknownNameError: for an unknown tag.
     """
     given = _checked({name: _value(name, text) for name, text in options.items() if name != "preprocess"}, where)
-    tags = open_clip().list_pretrained_tags_by_model(arch)
+    tags = open_clip_names().list_pretrained_tags_by_model(arch)
     if "preprocess" in options:
         if options["preprocess"] not in tags:
             raise UnknownNameError(f"weights of {arch}", options["preprocess"], tags)

@@ -12,11 +12,10 @@ from torch import Tensor
 from datasets_registry import BenchError, ClassSet
 from methods._backbones.backbone_spec import BackboneSpec
 from methods._backbones.frozen_model import FrozenModel
-from methods._base.transfer import on_device
-from methods._text.hub_tokenizers import hub_tokenizer
+from methods._base.devices import on_device
 from methods._text.prompt_embeddings import TokenizedTexts
-from methods._text.tokens import CLIP_TOKENIZER, Tokenizer, tokenize
-from methods._towers.text_encoder import TextTower
+from methods._text.tokenizers import CLIP_TOKENIZER, Tokenizer, hub_tokenizer, tokenize
+from methods._towers.text_tower import TextTower
 from methods._towers.tower_facts import TextKind
 
 CLASS_LISTS = 8

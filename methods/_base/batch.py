@@ -1,10 +1,14 @@
-"""What a method can read of images: a training or evaluation batch, and the support set."""
+"""What a method reads of images, the support set and batches, and the classifiers that it returns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -158,3 +162,58 @@ class SupportView:
     shots: int
     features: Callable[[], Tensor]
     views: Callable[[int, tuple[float, float]], Tensor]
+
+
+class SupportImagesError(BenchError, RuntimeError):
+    """A method read support images while a stored model was loaded."""
+
+
+def support_without_images(method: str, classes: ClassSet, device: torch.device) -> SupportView:
+    """A support set whose images cannot be read; reading them raises SupportImagesError."""
+
+    def unavailable(*_: object) -> NoReturn:
+        raise SupportImagesError(
+            f"{method} reads support images in `prepare`, which a stored model does not have. Save what it computes "
+            "from them in `tuned_state` and restore it in `restore_tuned_state`."
+        )
+
+    return SupportView(classes, torch.empty(0, dtype=torch.long, device=device), 1, unavailable, unavailable)
+
+
+class StreamClassifier(ABC):
+    """Classifies a stream of unlabelled images. Each stream starts without memory; batching has no effect.
+
+    A method whose `classifier` returns a StreamClassifier declares `Needs.TEST_STREAM`.
+    """
+
+    @abstractmethod
+    def over(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
+        """Logits `(batch, n_cls)` of each batch, in order. It may read all batches first."""
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """Logits `(batch, n_cls)` of a stream that consists of one batch."""
+        (logits,) = self.over(iter([batch]))
+        return logits
+
+
+class ProbabilityEnsemble:
+    """A classifier whose probabilities are the mean of its candidates' probabilities; its logits are their logarithm.
+
+    It averages hyper-parameter candidates instead of choosing one, so that no labelled image is needed. Probabilities
+    are averaged as in Wenzel et al., "Hyperparameter Ensembles for Robustness and Uncertainty Quantification", NeurIPS
+    2020.
+
+    Args:
+        candidates: classifiers for the same classes, at least one.
+    """
+
+    def __init__(self, candidates: Iterable[Classifier]) -> None:
+        self.candidates = tuple(candidates)
+
+    def __call__(self, batch: Batch) -> Float[Tensor, "batch n_cls"]:
+        total: Tensor | None = None
+        for candidate in self.candidates:
+            log_p = candidate(batch).log_softmax(dim=1)
+            total = log_p if total is None else torch.logaddexp(total, log_p)
+        assert total is not None  # there is at least one candidate
+        return total - math.log(len(self.candidates))

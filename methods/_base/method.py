@@ -11,11 +11,10 @@ from torch import Tensor, nn
 
 from datasets_registry import BenchError, ClassSet
 from methods._backbones.backbone import Backbone
-from methods._base.batch import Batch, Classifier, SupportView
+from methods._base.batch import Batch, Classifier, SupportView, support_without_images
 from methods._base.method_info import MethodConfig, MethodInfo
 from methods._base.selection import TuningCost
-from methods._base.stack import cross_entropy, dot_rows
-from methods._base.support_without_images import support_without_images
+from methods._base.training import cross_entropy, dot_rows
 
 ConfigT = TypeVar("ConfigT", bound=MethodConfig)
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 import textwrap
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
-from typing import Any, get_args
+from functools import cache
+from importlib import resources
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
 
-from datasets_registry import EvalProtocol
+from datasets_registry import EvalProtocol, RegistrationError, did_you_mean
 from methods._base.recipe import Recipe
 
 
@@ -131,23 +135,35 @@ class MethodConfig(BaseModel):
         return None
 
 
-def offered_values(config: type[MethodConfig], setting: str) -> tuple[Any, ...]:
-    """The allowed values of a setting; empty if there is no such setting or it is not a choice."""
-    found = config.model_fields.get(setting)
-    return get_args(found.annotation) if found else ()
-
-
 @dataclass(frozen=True)
-class MethodInfo:
-    """The facts of a method.
+class CheckedSettings:
+    """Valid settings of a method, with the facts that depend on them.
+
+    Args:
+        values: the settings by name as JSON values, as a run's spec records them.
+        error: why they cannot be run, and what to set instead; None if they can be.
+        epoch_selection_error: why no single epoch can be selected with them; None if one can.
+        closed_vocabulary: whether they tie an open-vocabulary method to its training classes.
+    """
+
+    values: Mapping[str, Any]
+    error: str | None = None
+    epoch_selection_error: str | None = None
+    closed_vocabulary: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodTraits(ABC):
+    """What plans, listings and checks know about a method: common to its `MethodInfo` and its stored `MethodFacts`.
 
     Args:
         name: name in the registry, equal to the module's name.
         title: name in tables.
         summary: one sentence.
         citation: BibTeX entry.
-        config: the configuration class; its defaults are the published setting.
         open_vocabulary: whether `classifier` works for classes without training images.
+        version: 1, and one more with each change after which runs give other predictions. A run of another version is
+            stale. Methods of other packages need not change it: the digest of their files is compared.
         needs: what it reads from an image; by default only the frozen tower's features.
         recipes: published training settings by protocol; empty for training-free methods.
         config_by_protocol: published settings of a protocol that differ from the config's defaults.
@@ -159,7 +175,7 @@ class MethodInfo:
         class_text_teacher: whether a method that learns texts also trains on class texts given in place of the
             template.
         starts_as_zero_shot: settings with which it equals a zero-shot classifier before training; None if none do.
-        stackable: whether its loss also works on a stack of runs, see `methods._base.stack`.
+        stackable: whether its loss also works on a stack of runs, see `methods._base.training`.
     """
 
     name: str
@@ -167,8 +183,8 @@ class MethodInfo:
     family: Family
     summary: str
     citation: str
-    config: type[MethodConfig]
     open_vocabulary: bool
+    version: int = 1
     needs: frozenset[Needs] = frozenset({Needs.FEATURES})
     recipes: Mapping[EvalProtocol, Recipe] = field(default_factory=dict)
     config_by_protocol: Mapping[EvalProtocol, Mapping[str, Any]] = field(default_factory=dict)
@@ -182,9 +198,18 @@ class MethodInfo:
     stackable: bool = False
 
     @property
+    @abstractmethod
+    def choices(self) -> Mapping[str, tuple[Any, ...]]:
+        """The allowed values of each setting that is a choice."""
+
+    @abstractmethod
+    def settled(self, protocol: EvalProtocol, changes: Mapping[str, Any] | None = None) -> CheckedSettings:
+        """The published settings for a protocol with changes. Raises pydantic's ValidationError for invalid ones."""
+
+    @property
     def needs_validation(self) -> bool:
         """Whether `calibrate` needs the few validation images, that is, `selection` can be `validation`."""
-        return "validation" in offered_values(self.config, "selection")
+        return "validation" in self.choices.get("selection", ())
 
     @property
     def reads_test_stream(self) -> bool:
@@ -201,8 +226,50 @@ class MethodInfo:
     @property
     def oracle_settings(self) -> Mapping[str, Any]:
         """Settings that choose with test labels, for a method without a setting `selection`; else empty."""
-        choices = [key for key in self.config.model_fields if "oracle" in offered_values(self.config, key)]
-        return {key: "oracle" for key in choices if key != "selection"}
+        return {key: "oracle" for key, values in self.choices.items() if "oracle" in values and key != "selection"}
+
+    def recipe_for(self, protocol: EvalProtocol) -> Recipe | None:
+        """The published training settings for that protocol; None if there are none.
+
+        Most papers give none for training on a source dataset. Then the recipe of base-to-new or few-shot is reused,
+        and `source` states this.
+        """
+        printed = self.printed_protocol(protocol)
+        recipe = self.recipes.get(printed)
+        if recipe is None or printed is protocol:
+            return recipe
+        return recipe.model_copy(update={"source": f"{recipe.source}; printed for {printed}, reused for {protocol}"})
+
+    def printed_protocol(self, protocol: EvalProtocol) -> EvalProtocol:
+        """The protocol whose published settings are used for this one."""
+        if protocol.transfers and protocol not in self.recipes and protocol not in self.config_by_protocol:
+            return next((p for p in (EvalProtocol.BASE_TO_NEW, EvalProtocol.FEW_SHOT) if p in self.recipes), protocol)
+        return protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodInfo(MethodTraits):
+    """The facts that a method states about itself, as the class attribute `info`.
+
+    Args:
+        config: the configuration class; its defaults are the published setting.
+    """
+
+    config: type[MethodConfig]
+
+    def __new__(cls, **given: Any) -> MethodInfo:
+        """Raises RegistrationError for a field that does not exist, with what to write instead."""
+        for name in given:
+            if name not in {known.name for known in fields(cls)}:
+                hint = REPLACED_FIELDS.get(name) or did_you_mean(name, [known.name for known in fields(cls)])
+                raise RegistrationError(f"MethodInfo has no field {name!r}. {hint}".strip())
+        return super().__new__(cls)
+
+    @property
+    def choices(self) -> Mapping[str, tuple[Any, ...]]:
+        """The allowed values of each setting that is a choice."""
+        settings = self.config.model_fields.items()
+        return {key: get_args(one.annotation) for key, one in settings if get_origin(one.annotation) is Literal}
 
     @property
     def parameter_formula(self) -> str:
@@ -211,29 +278,28 @@ class MethodInfo:
 
     def default_config(self, protocol: EvalProtocol) -> MethodConfig:
         """The published settings for a protocol, or those that belong to the reused recipe."""
-        return self.config(**self.config_by_protocol.get(self._printed(protocol), {}))
+        return self.config(**self.config_by_protocol.get(self.printed_protocol(protocol), {}))
 
-    def recipe_for(self, protocol: EvalProtocol) -> Recipe | None:
-        """The published training settings for that protocol; None if there are none.
-
-        Most papers give none for training on a source dataset. Then the recipe of base-to-new or few-shot is reused,
-        and `source` states this.
-        """
-        printed = self._printed(protocol)
-        recipe = self.recipes.get(printed)
-        if recipe is None or printed is protocol:
-            return recipe
-        return recipe.model_copy(update={"source": f"{recipe.source}; printed for {printed}, reused for {protocol}"})
-
-    def _printed(self, protocol: EvalProtocol) -> EvalProtocol:
-        """The protocol whose published settings are used for this one."""
-        if protocol.transfers and protocol not in self.recipes and protocol not in self.config_by_protocol:
-            return next((p for p in (EvalProtocol.BASE_TO_NEW, EvalProtocol.FEW_SHOT) if p in self.recipes), protocol)
-        return protocol
+    def settled(self, protocol: EvalProtocol, changes: Mapping[str, Any] | None = None) -> CheckedSettings:
+        """The published settings for a protocol with changes. Raises pydantic's ValidationError for invalid ones."""
+        config = self.config.model_validate(self.default_config(protocol).model_dump() | dict(changes or {}))
+        return CheckedSettings(
+            values=config.model_dump(mode="json"),
+            error=config.config_error(),
+            epoch_selection_error=config.epoch_selection_error(),
+            closed_vocabulary=config.closed_vocabulary(),
+        )
 
     def is_open(self, config: MethodConfig) -> bool:
         """Whether this configuration can classify classes without training images."""
         return self.open_vocabulary and not config.closed_vocabulary()
+
+
+REPLACED_FIELDS = {
+    "parameter_formula": "Write the formula as a function of the configuration class instead: "
+    "`def parameter_count(self, sizes: Sizes) -> int: return ...`.",
+}
+"""Fields that `MethodInfo` no longer has, with what to write instead."""
 
 
 def formula_text(config: type[MethodConfig]) -> str:
@@ -260,3 +326,22 @@ def _statements(functions: Sequence[Any]) -> list[str]:
         return lines
     *before, value = _statements(functions[1:])
     return before + [line.replace(call, f"({value})") for line in lines]
+
+
+PARITY_FILE = "parity.json"
+
+
+@cache
+def parity_record() -> Mapping[str, float]:
+    """By method, the largest difference from the official logits, relative to the largest official logit."""
+    text = resources.files("methods").joinpath("_assets", PARITY_FILE).read_text()
+    found: dict[str, float] = json.loads(text)
+    return found
+
+
+@cache
+def formula_tests() -> Mapping[str, str]:
+    """By method, the test in `tests/methods/` that compares it with a direct implementation of its formula."""
+    text = resources.files("methods").joinpath("_assets", "formula_tests.json").read_text()
+    found: dict[str, str] = json.loads(text)
+    return found

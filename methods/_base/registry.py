@@ -1,6 +1,7 @@
 """The registry of methods."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from datasets_registry import (
@@ -12,6 +13,7 @@ from datasets_registry import (
     load_entry_points,
 )
 from methods._base.method import Method
+from methods._base.method_facts import refusal
 from methods._base.method_info import MethodInfo
 
 
@@ -22,26 +24,55 @@ def _load_catalogue() -> None:
     load_entry_points(METHODS_GROUP, METHODS)
 
 
+@dataclass(frozen=True)
+class Wrapper:
+    """A method around other methods.
+
+    Args:
+        around: makes the class around a host.
+        host_conflict: why it cannot wrap a method, to follow the method's name in a sentence; None if it can.
+    """
+
+    around: Callable[[type[Method[Any]]], type[Method[Any]]]
+    host_conflict: Callable[[type[Method[Any]]], str | None]
+
+
 class MethodRegistry(Registry[type[Method[Any]]]):
     """Methods by name; `wrapper:host` is a wrapper, such as `apex_on`, around another method."""
 
     def __init__(self) -> None:
         super().__init__("method", _load_catalogue)
-        self._wrappers: dict[str, Callable[[type[Method[Any]]], type[Method[Any]]]] = {}
+        self._wrappers: dict[str, Wrapper] = {}
 
-    def add_wrapper(self, name: str, around: Callable[[type[Method[Any]]], type[Method[Any]]]) -> None:
-        """Register `around(host)` as `name:host`."""
-        self._wrappers[name] = around
+    def add_wrapper(self, name: str, wrapper: Wrapper) -> None:
+        """Register the wrapper as `name:host`."""
+        self._wrappers[name] = wrapper
+
+    @property
+    def wrappers(self) -> Mapping[str, Wrapper]:
+        """All wrappers by name."""
+        return self._wrappers if self.entries else {}
+
+    @property
+    def registered(self) -> Mapping[str, type[Method[Any]]]:
+        """The methods that were registered so far; loads no others."""
+        return self._entries
 
     def get(self, name: str) -> type[Method[Any]]:
-        """The method of that name, or `wrapper:host`; raises UnknownNameError with near misses."""
+        """The method of that name, or `wrapper:host`.
+
+        Raises UnknownNameError with near misses, or BenchError, listing suitable hosts, if the wrapper does not fit.
+        """
         wrapper, colon, host = name.partition(":")
         if not colon:
             return super().get(name)
         inner = super().get(host)  # loads the catalogue, and the wrappers with it
-        if wrapper not in self._wrappers:
+        found = self._wrappers.get(wrapper)
+        if found is None:
             raise UnknownNameError("wrapper method", wrapper, self._wrappers)
-        return self._wrappers[wrapper](inner)
+        if reason := found.host_conflict(inner):
+            raise refusal(wrapper, host, reason, [fit for fit, cls in sorted(self.entries.items()) if not found.host_conflict(cls)])
+        return found.around(inner)
 
     def infos(self) -> list[MethodInfo]:
         """Facts of all methods, sorted by name; wrappers appear only around their default host."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from methods._base.method_info import MethodInfo, offered_values
+from methods._base.method_info import MethodTraits
 
 
 class Selection(StrEnum):
@@ -46,14 +46,14 @@ class TuningCost:
     seconds: float = 0.0
 
 
-def selection_rules(info: MethodInfo) -> dict[Selection, SelectionRule]:
+def selection_rules(info: MethodTraits) -> dict[Selection, SelectionRule]:
     """The selection rules that a method offers, in the order of `Selection`.
 
     A method with a setting `selection` offers that setting's values. Any other method searches nothing: it offers
     `fixed` (the published values) and, if it is trained, `last` and a choice of the epoch by validation. The epoch can
     also be chosen by oracle, unless the method has its own oracle or cannot keep its last epoch.
     """
-    if values := offered_values(info.config, "selection"):
+    if values := info.choices.get("selection"):
         offered = {Selection(value): SelectionRule({"selection": value}) for value in values}
         last = offered.get(Selection.LAST)
     else:

@@ -7,10 +7,9 @@ from typing import Any
 
 from pydantic import create_model
 
-from datasets_registry import BenchError
 from methods._base.method import Method
 from methods._base.method_info import Family, MethodInfo
-from methods._base.registry import METHODS
+from methods._base.registry import METHODS, Wrapper
 
 
 def wrapped_info(
@@ -54,28 +53,19 @@ def register_wrapper(
     mixin: type[Any],
     describe: Callable[[MethodInfo, str], MethodInfo],
     host_conflict: Callable[[type[Method[Any]]], str | None],
-) -> Callable[[type[Method[Any]]], type[Method[Any]]]:
-    """Register `name:host` as the mixin around any suitable host; returns the function that creates the class.
+) -> None:
+    """Register `name:host` as the mixin around any suitable host.
 
     Args:
         mixin: precedes the host among the base classes.
         describe: makes the facts from the host's facts and the name.
         host_conflict: why it cannot wrap a method, to follow the method's name in a sentence; None if it can.
-
-    Raises:
-        BenchError: by the returned function for an unsuitable host; the message lists suitable hosts.
     """
 
     @cache
     def wrap(host: type[Method[Any]]) -> type[Method[Any]]:
-        if reason := host_conflict(host):
-            fitting = [other for other in METHODS if host_conflict(METHODS.get(other)) is None]
-            raise BenchError(
-                f"{name} cannot wrap {host.info.name!r}, which {reason}; choose one of {', '.join(fitting)}."
-            )
         info = describe(host.info, f"{name}:{host.info.name}")
         content = {"info": info, "__doc__": info.summary, "__module__": mixin.__module__}
         return type(f"{mixin.__name__}{host.__name__}", (mixin, host), content)
 
-    METHODS.add_wrapper(name, wrap)
-    return wrap
+    METHODS.add_wrapper(name, Wrapper(wrap, host_conflict))

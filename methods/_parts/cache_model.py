@@ -14,8 +14,14 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet
 from methods._backbones.backbone import Backbone
 from methods._base.batch import Classifier, SupportView
-from methods._parts.feature_space import LogitScaleSetting, TextConfig, template_ensemble
-from methods._parts.grid_search import GridSearchMethod, correct_by_weight, first_best
+from methods._parts.feature_methods import (
+    GridSearchMethod,
+    LogitScaleSetting,
+    TextConfig,
+    correct_by_weight,
+    first_best,
+    template_ensemble,
+)
 
 COARSE_STEPS = (10, 10)
 """Values of beta and alpha for the oracle and the ensemble: a subset of the 200 x 20 of the search, to save time."""

@@ -3,8 +3,8 @@
 CLIP's text tower is causal and pools at the end-of-text token. So positions after the last end-of-text token have no
 effect, and a prefix that all classes share (start token, learned context, the words of a template before the class
 name) has the same hidden states for all classes. The prefix is stored once here, and run once in
-`_towers/text_encoder.py`. Towers without a causal mask also read the padding, which is the token `pad`
-(`_towers/text_encoder_architectures.py`).
+`_towers/text_tower.py`. Towers without a causal mask also read the padding, which is the token `pad`
+(`_towers/whole_texts.py`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from methods._base.transfer import on_device
+from methods._base.devices import on_device
 
 Position = Literal["end", "middle", "front"]
 

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from methods._base.transfer import on_device
+from methods._base.devices import on_device
 from methods._text.prompt_embeddings import TextPrompts
 from methods._towers.blocks import BlockView, blend_tokens, finish_block, join_heads, split_heads
 

@@ -15,10 +15,9 @@ from torch import Tensor
 from datasets_registry import BenchError
 from methods._text.prompt_embeddings import TextPrompts
 from methods._towers.blocks import BlockView, causal_mask, finish_block, join_heads, split_heads
-from methods._towers.image_encoder import image_views
-from methods._towers.image_encoder_architectures import ImageTower
+from methods._towers.image_tower import ImageTower, image_views
 from methods._towers.packed_text_suffixes import prefix_states
-from methods._towers.text_encoder import TextTower, recomputed_in_backward
+from methods._towers.text_tower import TextTower, recomputed_in_backward
 
 AT_ONCE = 4096
 """Read-only text tokens whose activations are held at once. More of them run in chunks, recomputed in backward. This

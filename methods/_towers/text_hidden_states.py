@@ -15,7 +15,7 @@ from datasets_registry import BenchError
 from methods._text.prompt_embeddings import TextPrompts
 from methods._towers.blocks import BlockView, causal_mask, run_block
 from methods._towers.packed_text_suffixes import Packing, pack_suffixes, packed_rows, prefix_states, run_packed
-from methods._towers.text_encoder import TextTower
+from methods._towers.text_tower import TextTower
 
 
 @dataclass(frozen=True)

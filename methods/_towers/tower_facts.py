@@ -9,7 +9,7 @@ Config = Mapping[str, Any]
 
 
 class ImageKind(StrEnum):
-    """Kinds of image towers; their classes are in `image_encoder_architectures.py`."""
+    """Kinds of image towers; their classes are in `image_tower.py`."""
 
     VIT = "open_clip's vision transformer"
     TIMM = "a vision transformer of timm"
@@ -18,7 +18,7 @@ class ImageKind(StrEnum):
 
 
 class TextKind(StrEnum):
-    """Kinds of text towers; their classes are in `text_encoder.py` and `text_encoder_architectures.py`."""
+    """Kinds of text towers; their classes are in `text_tower.py` and `whole_texts.py`."""
 
     CAUSAL = "causal, pooled at the end of the text"
     CLASS_TOKEN = "causal, pooled at an appended class token"

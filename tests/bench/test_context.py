@@ -76,17 +76,7 @@ def by_processes(around: Surroundings, task: RunTask) -> None:
     launching.launch(ProcessTransport(around, 1), [task], on_notice=print)
 
 
-def by_slurm(around: Surroundings, task: RunTask) -> None:
-    from local_queue import LocalQueue
-
-    from bench.sweep.launch.slurm import SlurmTransport
-
-    queue = LocalQueue()
-    launching.launch(SlurmTransport(around, queue, look_seconds=0.1), [task])
-    queue.close()
-
-
-@pytest.mark.parametrize("launch", [by_inline, by_processes, by_slurm])
+@pytest.mark.parametrize("launch", [by_inline, by_processes])
 def test_every_field_reaches_the_worker(launch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     context = every_field_changed(tmp_path)

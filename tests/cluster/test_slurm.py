@@ -6,26 +6,22 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fake_runner import make_spec
-from launching import launch
+from patience import wait_until
 
-from bench.context import RunContext
 from bench.errors import LaunchError
 from bench.record import RunStatus
 from bench.results.shards import Shards
-from bench.sweep.launch.slurm import SlurmTransport
-from bench.sweep.launch.slurm_queue import SlurmQueue
-from bench.sweep.launch.tasks import LaunchSummary, RunTask, Surroundings, Task
+from bench.sweep import SweepLog, SweepOutcome, SweepRequest, carry_out, make_plan
+from bench.sweep.launch import slurm as launcher
 
 SCRIPT = Path(__file__).with_name("one_node_slurm.sh")
 COMMANDS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol")
 
-pytestmark = pytest.mark.slow  # `tests/bench/sweep/launch/test_slurm.py` has a queue of local processes in its place
+pytestmark = pytest.mark.slow  # `tests/bench/sweep/launch/test_slurm.py` has commands that run the jobs in its place
 
 
 def _what_is_missing() -> str | None:
@@ -53,6 +49,7 @@ def slurm():
                 pytest.skip(f"Slurm does not start here: {(up.stderr or up.stdout).strip()[-500:]}")
             patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
             patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+            patch.setattr(launcher.watch, "__kwdefaults__", {"look_seconds": 0.3, "settle_seconds": 1.0})
             yield folder
             subprocess.run(["scancel", "--me"], check=False)
         finally:
@@ -60,119 +57,130 @@ def slurm():
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def tasks(seeds: int) -> list[Task]:
-    return [RunTask(make_spec(seed=seed)) for seed in range(1, seeds + 1)]
+class Heard(SweepLog):
+    """Keeps the notices of a sweep."""
+
+    def __init__(self) -> None:
+        self.notices: list[str] = []
+
+    def notice(self, text: str) -> None:
+        self.notices.append(text)
 
 
-def launch_on_slurm(
-    todo: list[Task], runs: Path, *, notices: list[str] | None = None, gpus: int = 0, cpus: int = 1, **options
-) -> LaunchSummary:
-    surroundings = Surroundings(runs=runs, context=RunContext(), runner="fake_runner")
-    queue = SlurmQueue(minutes=10, gpus=gpus, cpus=cpus, extra={"requeue": True})
-    queue.check()
-    transport = SlurmTransport(surroundings, queue, look_seconds=0.3, **options)
-    return launch(transport, todo, on_notice=(notices if notices is not None else []).append)
+def sweep(runs: Path, seeds: int, log: SweepLog | None = None, **options: object) -> SweepOutcome:
+    values = {"methods": "coop", "datasets": "spectrum_basic", "launcher": "slurm", "runner": "fake_runner"}
+    request = SweepRequest.build(**values | {"seeds": f"1-{seeds}", "runs": runs, "time": "10"} | options)
+    log = log or SweepLog()
+    return carry_out(make_plan(request, log), request, log)
 
 
-def when(happened: Callable[[], bool], act: Callable[[], object]) -> threading.Thread:
-    """Do something beside the launch, as soon as something has happened."""
+def when(happened: Callable[[], object], *command: str) -> threading.Thread:
+    """Run a command beside the sweep, as soon as something has happened."""
 
     def watch() -> None:
-        while not happened():
-            time.sleep(0.05)
-        act()
+        wait_until(happened)
+        subprocess.run(command, check=True)
 
     thread = threading.Thread(target=watch)
     thread.start()
     return thread
 
 
-def finished(runs: Path) -> int:
-    return len(Shards(runs).scan())
+def statuses(runs: Path) -> list[RunStatus | None]:
+    return [Shards(runs).status(entry.run_id) for entry in Shards(runs).scan()]
 
 
-def begun(runs: Path) -> list[int]:
-    """The numbers of tasks in the order in which a single job began them."""
-    (journal,) = runs.glob("slurm/*/chunk-0.jsonl")
-    lines = [json.loads(line) for line in journal.read_text().splitlines()]
-    return [line["task"] for line in lines if "task" in line and "outcome" not in line]
+def array_of(runs: Path) -> str:
+    (file,) = runs.glob("slurm/*/job")
+    return file.read_text()
 
 
-def job_of(runs: Path) -> str:
-    (jobs,) = runs.glob("slurm/*/jobs.json")
-    return str(json.loads(jobs.read_text())[0])
+def leases(runs: Path) -> list[Path]:
+    return list((runs / "leases").glob("[0-9a-f]*.json"))
 
 
 def test_an_array_of_jobs_does_all_runs(slurm: Path, tmp_path: Path, monkeypatch):
-    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"fail": ["seed 2"]}))
-    todo = tasks(7)
-    summary = launch_on_slurm(todo, tmp_path, runs_per_job=3)
-    assert [item.message for item in summary.failures] == ["loss became nan at step 3. Use a smaller recipe.lr."]
-    assert len(summary.finished) == 7
-    assert finished(tmp_path) == 7
+    journal = tmp_path / "journal"
+    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"fail": ["seed 2"], "journal": str(journal), "sleep": 1}))
+    outcome = sweep(tmp_path / "runs", 7, jobs=3)  # on two cores, so that the third task may start late
+    assert [item.message for item in outcome.summary.failures] == [
+        "loss became nan at step 3. Use a smaller recipe.lr."
+    ]
+    assert len(outcome.summary.finished) == 8
+    started = journal.read_text().split()
+    assert len(started) == len(set(started)) == 7
 
 
 @pytest.mark.parametrize("how", ["requeue", "signal"])
-def test_a_job_that_is_put_back_into_the_queue_goes_on_where_it_was(slurm: Path, tmp_path: Path, monkeypatch, how: str):
+def test_a_job_that_is_put_back_into_the_queue_resumes(slurm: Path, tmp_path: Path, monkeypatch, how: str):
     """By an administrator or preemption (`scontrol requeue`), and by the signal that Slurm sends before time is up."""
-    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"sleep": 4}))
+    runs, journal = tmp_path / "runs", tmp_path / "journal"
+    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"sleep": 4, "journal": str(journal)}))
+
+    def happened() -> bool:
+        return len(statuses(runs)) == 1 and bool(leases(runs))
 
     def put_back() -> None:
-        job = job_of(tmp_path)
-        command = ["scontrol", "requeue", job] if how == "requeue" else ["scancel", "--signal=USR2", job]
+        wait_until(happened)
+        job = f"{array_of(runs)}_0"
+        command = ["scontrol", "requeue", job] if how == "requeue" else ["scancel", "--batch", "--signal=USR2", job]
         subprocess.run(command, check=True)
 
-    thread = when(lambda: finished(tmp_path) >= 1, put_back)
-    summary = launch_on_slurm(tasks(3), tmp_path, runs_per_job=3)
+    thread = threading.Thread(target=put_back)
+    thread.start()
+    outcome = sweep(runs, 3)
     thread.join()
-    assert (len(summary.finished), summary.failures) == (3, [])
-    order = begun(tmp_path)
-    assert sorted(set(order)) == list(range(3))
-    assert len(order) == 4, "only the run that was cut off is done twice"
+    assert (outcome.exit_code, len(outcome.summary.finished)) == (0, 4)
+    started = journal.read_text().split()
+    assert (len(started), len(set(started))) == (4, 3), "only the run that was cut off is done twice"
 
 
-def test_a_job_cancelled_by_somebody_costs_the_run_it_was_at(slurm: Path, tmp_path: Path, monkeypatch):
-    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"sleep": 4}))
-    notices: list[str] = []
-    thread = when(
-        lambda: finished(tmp_path) >= 1, lambda: subprocess.run(["scancel", "--full", job_of(tmp_path)], check=True)
-    )
-    summary = launch_on_slurm(tasks(3), tmp_path, notices=notices, runs_per_job=3)
+def test_a_cancelled_job_leaves_its_run_to_the_next_command(slurm: Path, tmp_path: Path, monkeypatch):
+    runs = tmp_path / "runs"
+    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"sleep": 3}))
+
+    def cancel() -> None:
+        wait_until(lambda: statuses(runs))
+        subprocess.run(["scancel", array_of(runs)], check=True)
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    with pytest.raises(LaunchError, match=r"have ended, and \d of 4 tasks have no result"):
+        sweep(runs, 3)
     thread.join()
-    assert len(summary.finished) == 3
-    assert len(summary.failures) == 1
-    assert "(CANCELLED) during this run" in summary.failures[0].message
-    assert [Shards(tmp_path).status(task.spec.run_id) for task in tasks(3)].count(RunStatus.OK) == 2
+    assert set(statuses(runs)) == {RunStatus.OK}
+    assert leases(runs) == []
+    assert sweep(runs, 3).exit_code == 0
+
+
+def test_ctrl_c_lets_jobs_finish_their_current_runs(slurm: Path, tmp_path: Path, monkeypatch):
+    runs = tmp_path / "runs"
+    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"sleep": 3}))
+    thread = when(lambda: leases(runs) and statuses(runs), "kill", "-INT", str(os.getpid()))
+    outcome = sweep(runs, 6)
+    thread.join()
+    assert outcome.exit_code == 130
+    assert 0 < len(outcome.summary.finished) < 7
+    assert set(statuses(runs)) == {RunStatus.OK}
 
 
 def test_not_waiting_and_asking_again(slurm: Path, tmp_path: Path, monkeypatch):
     monkeypatch.setenv("FAKE_RUNNER", json.dumps({"sleep": 0.4}))
-    todo, notices = tasks(4), []
-    assert launch_on_slurm(todo, tmp_path, wait=False).finished == ()
-    summary = launch_on_slurm(todo, tmp_path, notices=notices)
-    assert notices[0].startswith("4 tasks already with Slurm")
-    assert len(summary.finished) == 4
-    assert len(list(tmp_path.glob("slurm/*"))) == 1
-
-
-def test_a_job_with_two_gpus_has_a_worker_on_each(slurm: Path, tmp_path: Path, monkeypatch):
-    """An array of two jobs, one after the other, since the node has two cores and two GPUs."""
-    seen = tmp_path / "gpus"
-    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"gpus": str(seen), "sleep": 0.5}))
-    summary = launch_on_slurm(tasks(6), tmp_path / "runs", gpus=2, runs_per_job=2)
-    assert (len(summary.finished), summary.failures) == (6, [])
-    assert set(seen.read_text().split()) == {"0", "1"}
-    assert len(seen.read_text().split()) == 6
-
-
-def test_a_worker_has_all_cores_of_its_task(slurm: Path, tmp_path: Path, monkeypatch):
-    seen = tmp_path / "environment"
-    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"environment": str(seen)}))
-    assert len(launch_on_slurm(tasks(1), tmp_path / "runs", cpus=2).finished) == 1
-    found = json.loads(seen.read_text())
-    assert (found["SLURM_CPUS_PER_TASK"], found["SLURM_CPUS_ON_NODE"], found["OMP_NUM_THREADS"]) == ("2", "2", "2")
+    runs, log = tmp_path / "runs", Heard()
+    assert sweep(runs, 4, no_wait=True).summary.finished == ()
+    assert len(sweep(runs, 4, log).summary.finished) == 5
+    assert "5 tasks already with Slurm: not submitted again." in log.notices
+    assert len(list(runs.glob("slurm/*"))) == 1
 
 
 def test_more_gpus_than_there_are_is_refused_in_slurms_words(slurm: Path, tmp_path: Path):
     with pytest.raises(LaunchError, match="sbatch rejects the jobs: sbatch: error: "):
-        launch_on_slurm(tasks(1), tmp_path, gpus=4)
+        sweep(tmp_path, 1, gpus=4)
+
+
+def test_a_job_has_all_its_cores(slurm: Path, tmp_path: Path, monkeypatch):
+    seen = tmp_path / "environment"
+    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"environment": str(seen)}))
+    assert sweep(tmp_path / "runs", 1, cpus=2).exit_code == 0
+    found = json.loads(seen.read_text())
+    assert (found["SLURM_CPUS_PER_TASK"], found["SLURM_CPUS_ON_NODE"], found["OMP_NUM_THREADS"]) == ("2", "2", "2")

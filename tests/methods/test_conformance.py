@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
 from functools import lru_cache
 
 import pytest
@@ -23,9 +24,22 @@ def subject_of(name: str) -> Subject:
     return Subject(METHODS.get(name), type(subject.config).model_validate(subject.config.model_dump() | SHORT[name]))
 
 
-# `tests/gpu/test_every_method.py` runs every method on another device, and counts its work in the same trial
-@pytest.mark.parametrize("check", [name for name in CHECKS if name != "it_works_on_another_device"])
-@pytest.mark.parametrize("name", list(METHODS))
+LONG = {"classes_are_not_mixed_up", "the_loss_falls", "the_support_set_matters"}
+"""Checks that take half of the time of all. One method of each family has them in the fast tests."""
+FIRST_OF_FAMILY = {METHODS.get(name).info.family: name for name in reversed(list(METHODS))}
+
+
+def checked() -> Iterator[object]:
+    """Each method with each check."""
+    for name in METHODS:
+        for check in CHECKS:
+            # `tests/gpu/test_every_method.py` runs every method on another device
+            if check != "it_works_on_another_device":
+                slow = check in LONG and name not in FIRST_OF_FAMILY.values()
+                yield pytest.param(name, check, id=f"{name}-{check}", marks=[pytest.mark.slow] if slow else [])
+
+
+@pytest.mark.parametrize(("name", "check"), list(checked()))
 def test_every_method_passes_every_check(name: str, check: str) -> None:
     result = run_check(CHECKS[check], subject_of(name))
     assert result.outcome is not Outcome.FAILED, f"{result.message}. {result.check.remedy}"

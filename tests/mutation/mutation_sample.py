@@ -27,7 +27,7 @@ MUTATED = {
     "bench/analysis/statistics": "tests/bench/analysis/statistics",
     "bench/analysis": "tests/bench/analysis",
     "datasets_registry/_draws": "tests/datasets_registry/_draws",
-    "methods/_parts/adaptive_ensemble.py": "tests/methods/_parts/test_adaptive_ensemble.py",
+    "methods/_parts/apex_parts.py": "tests/methods/_parts/test_apex_parts.py",
 }
 """Folders and files of mutated code, with the tests that must notice."""
 GOAL = 0.92

@@ -60,7 +60,7 @@ def test_every_mutated_file_has_tests() -> None:
     ]
 
 
-@pytest.mark.parametrize(("old", "noticed"), [("2", True), ("9", False)])
+@pytest.mark.parametrize(("old", "noticed"), [("2", True), pytest.param("9", False, marks=pytest.mark.slow)])
 def test_a_mutant_is_noticed_by_a_failing_test(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, noticed: bool
 ) -> None:

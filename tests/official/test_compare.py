@@ -22,7 +22,7 @@ from recorded_run import RecordedRun
 
 from datasets_registry import get_dataset
 from methods import get_method, load_backbone, parse_backbone
-from methods._parts.adaptive_ensemble import class_distances, ensemble_weight
+from methods._parts.apex_parts import class_distances, ensemble_weight
 
 CHECKOUTS = Path(os.environ.get("ETL_BENCH_OFFICIAL", "/nonexistent"))
 EUROSAT = REAL_DATA / "real" / "eurosat"

@@ -36,8 +36,9 @@ from bench.sweep.sweep_files import read_sweep_file
 from datasets_registry import BenchError, FeatureBundle, import_feature_bundle, read_coop_split
 from datasets_registry._custom.dataset import read_custom_dataset
 from datasets_registry._custom.listing_tables import guess_columns, list_table
-from methods._backbones.weights import read_weights
+from methods._backbones.loading import read_weights
 
+pytestmark = pytest.mark.slow  # tests of shards, bundles, stores and readers damage their files on purpose
 few = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 fewer = settings(few, max_examples=15)
 

@@ -23,7 +23,7 @@ from bench.experiment.features.views import to_pixels
 from bench.experiment.training_loop import make_optimizer, train_step
 from datasets_registry import ClassSet
 from methods import Backbone, BackboneSpec, Batch, Method, Needs, Optimizer, Recipe, SupportView, TrainableMethod
-from methods._backbones import weights
+from methods._backbones import loading
 
 FOLDER = FIXTURES / "parity"
 ALL_NEEDS = frozenset(Needs)
@@ -39,8 +39,8 @@ def tiny_backbone() -> Backbone:
     table[packed.pop("token_ids")] = packed.pop("token_rows").float()
     state = {k: v.float() for k, v in packed.items()} | {"token_embedding.weight": table}
     spec = BackboneSpec("ViT-tiny", "random")
-    model = weights.build_model(spec.config)
-    weights.load_state(model, state, "the tiny CLIP")
+    model = loading.build_model(spec.config)
+    loading.load_state(model, state, "the tiny CLIP")
     return Backbone(spec, model)
 
 

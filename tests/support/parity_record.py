@@ -36,7 +36,7 @@ def note(method: str, ours: Tensor, theirs: Tensor) -> None:
 def write() -> None:
     """Write this session's measurements into the packaged file; other methods keep theirs."""
     from methods import parity_record
-    from methods._base.parity_record import PARITY_FILE
+    from methods._base.method_info import PARITY_FILE
 
     path = Path(str(resources.files("methods").joinpath("_assets", PARITY_FILE)))
     merged = {**parity_record(), **{method: float(f"{value:.1e}") for method, value in seen.items()}}

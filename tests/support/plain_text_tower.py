@@ -9,16 +9,16 @@ from torch import Tensor
 
 from methods import TextPrompts
 from methods._towers import blocks as towers_blocks
-from methods._towers import text_encoder
+from methods._towers import text_tower
 
 
 def encode_plain(
-    tower: text_encoder.TextTower,
+    tower: text_tower.TextTower,
     prompts: TextPrompts,
     *,
     deep: Sequence[Tensor] = (),
     blocks: Sequence[towers_blocks.BlockView] = (),
-    before_block: text_encoder.TextHook | None = None,
+    before_block: text_tower.TextHook | None = None,
 ) -> Tensor:
     """Text features with every class padded to the full context and every position run in every block."""
     tower.check_prompts(prompts, deep, before_block)

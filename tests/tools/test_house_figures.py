@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.house_figures import figures, functions, import_cycles, private_imports, sources
+from tools.house_figures import figures, floors, functions, import_cycles, import_lines, private_imports, rooms, sources
 
 
 @pytest.fixture
@@ -30,7 +30,9 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_every_row_is_counted(tree: Path) -> None:
-    assert list(figures(tree).values()) == [1, "2 in 1 files", 1, 1, 1, 12, "1 of 2"]
+    found = list(figures(tree).values())
+    assert found[:8] == [3, 1, 0, "58.3 %", 8, 2, 8, 0]
+    assert found[8:] == [1, "2 in 1 files", 1, 1, 1, 12, 9, "1 of 2"]
 
 
 def test_a_package_may_import_its_own_private_modules(tree: Path) -> None:
@@ -39,6 +41,24 @@ def test_a_package_may_import_its_own_private_modules(tree: Path) -> None:
 
 def test_imports_inside_functions_close_a_cycle_and_those_for_type_checkers_do_not(tree: Path) -> None:
     assert import_cycles(tree) == [{"bench.room.a", "bench.room.b"}]
+
+
+def test_a_room_stands_above_all_rooms_that_it_imports(tmp_path: Path) -> None:
+    files = {
+        "__init__.py": "",
+        "top/__init__.py": "from bench import __version__\nfrom bench.low import (\n    a,\n    b,\n)\n",
+        "low/__init__.py": "def late():\n    import bench.file\n",
+        "file.py": "",
+    }
+    for name, text in files.items():
+        (tmp_path / "bench" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "bench" / name).write_text(text)
+    graph = rooms(tmp_path)
+    assert graph == {"__init__": set(), "top": {"__init__", "low"}, "low": {"file"}, "file": set()}
+    assert floors(graph) == 3
+    assert import_lines(tmp_path) == (6, 7)
+    with pytest.raises(ValueError, match="file, low"):
+        floors(graph | {"file": {"low"}})
 
 
 def test_functions_are_named_with_their_class(tmp_path: Path) -> None:

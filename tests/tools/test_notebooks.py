@@ -27,6 +27,7 @@ def executed(*sources: str) -> dict:
     return notebooks.store(made, notebooks.execute(made))
 
 
+@pytest.mark.slow  # the tests below run cells and compare their outputs
 def test_every_notebook_runs_and_shows_what_is_stored(tmp_path: Path) -> None:
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("ETL_BENCH_", "XDG_"))}
     environment |= {"HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}

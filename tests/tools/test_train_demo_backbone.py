@@ -11,8 +11,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from methods import parse_backbone, tokenize
-from methods._backbones.demo import unpack_weights
-from methods._backbones.weights import build_model
+from methods._backbones.loading import build_model, unpack_weights
 from tools.train_demo_backbone import scenes as world
 from tools.train_demo_backbone.__main__ import main
 from tools.train_demo_backbone.captions import LONGEST_CAPTION, CompactVocabulary, caption_tasks

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from datasets_registry._synthetic.drawing import generator
 from methods._backbones.backbone_spec import DEMO_CONFIG
-from methods._backbones.demo import pack_weights, unread_token_rows
-from methods._backbones.weights import build_model
+from methods._backbones.loading import build_model, pack_weights, unread_token_rows
 from tools.train_demo_backbone.captions import LONGEST_CAPTION, CompactVocabulary, caption_tasks
 from tools.train_demo_backbone.losses import caption_task_loss, clip_loss
 from tools.train_demo_backbone.pictures import augmented, normalised, render_pool

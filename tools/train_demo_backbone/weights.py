@@ -9,7 +9,7 @@ from torch import Tensor
 
 from datasets_registry._synthetic.drawing import generator
 from methods._backbones.backbone_spec import DEMO_CONFIG
-from methods._backbones.demo import unread_token_rows
+from methods._backbones.loading import unread_token_rows
 from tools.train_demo_backbone.captions import CompactVocabulary
 
 

@@ -13,15 +13,17 @@ class AffinityQueue:
     """Tasks waiting for workers, grouped by (backbone, dataset, seed); the runs of a stack form a separate group.
 
     A worker stays with its group, then takes another seed of the same dataset, then a dataset that no other worker
-    works on, then any group that has not started. Groups of the same backbone come first, so that it loads each
-    backbone once. If all have started, it takes from the end of the longest group. If several workers share a stack,
-    its runs train alone, except for those that the first worker has trained. If tasks of heads are separate, a worker
-    may prefer them, or the others.
+    works on, then any group that has not started, here or in another sweep. Groups of the same backbone come first, so
+    that it loads each backbone once. If all have started, it takes from the end of the longest group. If several
+    workers share a stack, its runs train alone, except for those that the first worker has trained. If tasks of heads
+    are separate, a worker may prefer them, or the others.
     """
 
     def __init__(self, tasks: Iterable[Task]) -> None:
         self._waiting: dict[Group, deque[Task]] = {}
         self._current: dict[int, Group] = {}
+        self._continued: set[Group] = set()
+        self._elsewhere: set[Group] = set()
         first: dict[tuple[str, str], Group] = {}
         for task in sorted(tasks, key=lambda task: isinstance(task, DifficultyTask)):
             if isinstance(task, DifficultyTask):
@@ -39,8 +41,12 @@ class AffinityQueue:
         if group is None:
             return None
         tasks = self._waiting[group]
-        shared = any(other != worker and at == group for other, at in self._current.items())
-        task = tasks.pop() if shared and self._current.get(worker) != group else tasks.popleft()
+        others = any(other != worker and at == group for other, at in self._current.items())
+        elsewhere, mine = group in self._elsewhere, self._current.get(worker) == group
+        shared = others or elsewhere
+        task = tasks.pop() if elsewhere or (others and not mine) else tasks.popleft()
+        if mine:
+            self._continued.add(group)
         if shared and isinstance(task, RunTask):
             task = replace(task, alongside=())
         self._current[worker] = group
@@ -51,6 +57,13 @@ class AffinityQueue:
     def put_back(self, task: Task, group: Group | None = None) -> None:
         """Insert a task at the front of a group, by default its own."""
         self._waiting.setdefault(group or task.group, deque()).appendleft(task)
+
+    def leave_to_others(self, worker: int) -> None:
+        """Another sweep holds the task that this worker took last: if it was its first of a group, avoid the group."""
+        group = self._current.get(worker)
+        if group is not None and group not in self._continued:
+            self._elsewhere.add(group)
+            del self._current[worker]
 
     def remove_worker(self, worker: int) -> None:
         """Forget a worker that exited, so that its group counts as not started."""
@@ -64,7 +77,7 @@ class AffinityQueue:
         mine = self._current.get(worker)
         if mine in self._waiting and not unwanted(mine):
             return mine
-        begun = {at for other, at in self._current.items() if other != worker}
+        begun = self._elsewhere | {at for other, at in self._current.items() if other != worker}
         places = {at[:2] for at in begun}
         backbone, place = (None, None) if mine is None else (mine[0], mine[:2])
 

@@ -30,7 +30,7 @@ NO_PROCESS = 71
 """Exit code of a worker that the system could not start; the EX_OSERR of sysexits."""
 _PACKET = 64
 _BOOT = (
-    "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+    "import signal; [signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGTERM)]; "
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from bench.sweep.launch.fork_server import main; main()"
 )
 

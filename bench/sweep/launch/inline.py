@@ -40,8 +40,8 @@ class InlineTransport(Transport):
         self._events.append(Ready(0))
         return 0
 
-    def submit(self, worker: int, tasks: Sequence[Task]) -> None:  # noqa: ARG002
-        (self._task,) = tasks
+    def submit(self, worker: int, task: Task) -> None:  # noqa: ARG002
+        self._task = task
 
     def poll(self, seconds: float) -> list[Event]:  # noqa: ARG002
         if self._task is not None:

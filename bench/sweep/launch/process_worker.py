@@ -34,7 +34,8 @@ def main(parent: int) -> NoReturn:
 
 def _run_tasks(parent: int) -> None:
     die_with_parent(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent handles it
+    for number in (signal.SIGINT, signal.SIGTERM):  # they may reach the whole process group; the parent handles them
+        signal.signal(number, signal.SIG_IGN)
     output = os.fdopen(os.dup(1), "w", encoding="utf-8")  # the pipe to the parent, for messages only
     os.dup2(2, 1)  # all other output goes to standard error
     faulthandler.enable()

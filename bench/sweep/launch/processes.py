@@ -156,8 +156,7 @@ class ProcessTransport(Transport):
                 self._lines.put((number, line))
         self._lines.put((number, None))
 
-    def submit(self, worker: int, tasks: Sequence[Task]) -> None:
-        (task,) = tasks
+    def submit(self, worker: int, task: Task) -> None:
         self._workers[worker].task = task
         self._workers[worker].send(json.dumps(dump_task(task)))
 
@@ -191,7 +190,7 @@ class ProcessTransport(Transport):
         if worker.task is None:
             return Exited(number)
         log = f"Its output: {self.surroundings.runs / LOGS / f'{worker.task.key}.log'}"
-        return Exited(number, f"A worker {describe_exit(code)}", running=True, error=exit_error(code, log), log=log)
+        return Exited(number, f"A worker {describe_exit(code)}", error=exit_error(code, log), log=log)
 
     def dismiss(self, worker: int) -> None:
         self._workers[worker].end_input()

@@ -142,8 +142,7 @@ class RayTransport(Transport):
         self._workers[number] = _Worker(actor, call, executor)
         return number
 
-    def submit(self, worker: int, tasks: Sequence[Task]) -> None:
-        (task,) = tasks
+    def submit(self, worker: int, task: Task) -> None:
         target = self._workers[worker]
         if (other := target.executor.claim(task)) is not None:
             self._events.append(Done(worker, other))
@@ -188,7 +187,7 @@ class RayTransport(Transport):
         if worker.node is None:
             return Exited(number, f"A Ray worker could not start: {summary}", started=False)
         if node_is_gone(worker.node, error):
-            return Exited(number, "A Ray node went away", running=True, node_lost=True)
+            return Exited(number, "A Ray node went away", node_lost=True)
         log = "`ray logs` on the cluster shows its output."
         if ran_out_of_memory(error):
             failure: BenchError = WorkerKilledError(
@@ -202,7 +201,7 @@ class RayTransport(Transport):
             )
         else:
             failure = WorkerDiedError(f"worker died ({summary}) during this run. {log}")
-        return Exited(number, f"A Ray worker ended ({summary})", running=True, error=failure, log=log)
+        return Exited(number, f"A Ray worker ended ({summary})", error=failure, log=log)
 
     def dismiss(self, worker: int) -> None:
         self._workers[worker].call = None

@@ -3,13 +3,13 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from bench._util.interrupts import Interrupts, counted_interrupts
 from bench._util.words import counted
 from bench.errors import LaunchError
 from bench.results import Shards
-from bench.sweep.coordination.heartbeat import read_heartbeats
+from bench.sweep.coordination.heartbeat import read_heartbeats, remove_dead_heartbeats
 from bench.sweep.coordination.leases import Leases
 from bench.sweep.launch.affinity_queue import AffinityQueue
 from bench.sweep.launch.runner_module import load_runner
@@ -32,12 +32,9 @@ STOPPED_SECONDS = 10.0
 
 @dataclass
 class _Worker:
-    """The unfinished tasks of a worker, and when it received them or finished the previous task.
+    """The task of a worker, and when it received it. It is `leaving` once it was dismissed or has reported its last."""
 
-    A worker is `leaving` once it was dismissed or has reported its last task.
-    """
-
-    tasks: list[Task] = field(default_factory=list)
+    task: Task | None = None
     since: float = 0.0
     leaving: bool = False
     overdue: bool = False
@@ -88,19 +85,29 @@ class Supervisor:
     def run(self, tasks: Sequence[Task]) -> LaunchSummary:
         """Run all tasks.
 
-        The first Ctrl-C lets current runs finish; the second stops them, and they count as not done. The sweep also
-        ends early if a result cannot be written. Raises LaunchError if no worker could start.
+        The first Ctrl-C lets current runs finish; the second, or SIGTERM, stops them, and they count as not done. The
+        sweep also ends early if a result cannot be written. Raises LaunchError if no worker could start.
         """
         if self.surroundings.limits.memory_bytes is not None and not CAN_LIMIT_MEMORY:
             self.on_notice("--memory has no effect on this system: only Linux can limit the memory of a process.")
         if tasks:
             try:
                 # in this process, the second Ctrl-C must interrupt the code of the run
-                with counted_interrupts(raise_second=self.transport.in_process) as self._interrupts, self.transport:
+                stop = counted_interrupts(raise_second=self.transport.in_process, on_terminate=True)
+                with stop as self._interrupts, self.transport:
                     self._run_rounds(list(tasks))
             except KeyboardInterrupt:
                 pass
+        if self._interrupts.count > 1:
+            self._free_killed()
         return LaunchSummary(tuple(self._finished), self._interrupts.count > 0)
+
+    def _free_killed(self) -> None:
+        """Remove what killed workers leave, so that other machines need not wait until they count as dead."""
+        for worker in self._workers.values():
+            if worker.task is not None:
+                self.leases.break_if_dead(worker.task.key)
+        remove_dead_heartbeats(self.surroundings.runs)
 
     @property
     def _stopping(self) -> bool:
@@ -114,7 +121,7 @@ class Supervisor:
             for group, self._most_workers in (([task for task in todo if task not in alone], None), (alone, 1)):
                 if group and not self._stopping:
                     self._run_round(group)
-            if self._stopping or self.transport.detached:
+            if self._stopping:
                 return
             todo = self._again + self._released()
             if not todo and self._held_by_others:
@@ -122,15 +129,12 @@ class Supervisor:
 
     def _run_round(self, todo: Sequence[Task]) -> None:
         """Run every task once, unless another sweep works on it."""
-        adopted = self.transport.adopt(todo)
-        self._workers = {number: _Worker(tasks, time.monotonic()) for number, tasks in adopted.items()}
-        taken = {task.key for tasks in adopted.values() for task in tasks}
-        self._queue = AffinityQueue(task for task in todo if task.key not in taken)
+        self._workers = {}
+        self._queue = AffinityQueue(todo)
         while True:
             self._start_workers()
             if not self._workers:
                 break
-            submitted = not self._queue and all(worker.tasks for worker in self._workers.values())
             events = self.transport.poll(POLL_SECONDS)
             if self._interrupts.count and not self._draining:
                 self._drain()
@@ -138,8 +142,6 @@ class Supervisor:
                 self._handle(event)
             if self._interrupts.count > 1:
                 self.transport.kill(list(self._workers))
-                return
-            if submitted and self.transport.detached:
                 return
             self._kill_overdue()
             self._report_stopped()
@@ -149,11 +151,10 @@ class Supervisor:
     def _start_workers(self) -> None:
         if self._stopping or self._failed_starts >= self.transport.start_attempts:
             return
-        starting = sum(not worker.tasks for worker in self._workers.values())
-        useful = -(-len(self._queue) // self.transport.tasks_per_worker) - starting
+        starting = sum(worker.task is None for worker in self._workers.values())
         capacity = self.transport.capacity()
         most = capacity if self._most_workers is None else min(capacity, self._most_workers)
-        for _ in range(min(useful, most - len(self._workers))):
+        for _ in range(min(len(self._queue) - starting, most - len(self._workers))):
             self._workers[self.transport.start()] = _Worker()
 
     def _handle(self, event: Event) -> None:
@@ -165,26 +166,25 @@ class Supervisor:
                 self._assign(number)
             case Done(number, finished, last):
                 worker = self._workers[number]
-                worker.tasks = [task for task in worker.tasks if task.key != finished.task.key]
-                worker.since = time.monotonic()
+                worker.task = None
                 worker.leaving |= last
+                if finished.outcome is Outcome.HELD_BY_OTHER:
+                    self._queue.leave_to_others(number)
                 self._report(finished)
-                if not worker.tasks and not worker.leaving:
+                if not worker.leaving:
                     self._assign(number)
             case Exited():
                 self._on_exit(event)
 
     def _assign(self, number: int) -> None:
         worker = self._workers[number]
-        while not self._stopping and len(worker.tasks) < self.transport.tasks_per_worker:
-            if (task := self._queue.take(number, self.transport.prefers_heads(number))) is None:
-                break
-            worker.tasks.append(task)
+        if not self._stopping:
+            worker.task = self._queue.take(number, self.transport.prefers_heads(number))
         worker.since = time.monotonic()
-        if worker.tasks:
-            self.transport.submit(number, list(worker.tasks))
-        else:
+        if worker.task is None:
             self._dismiss(number)
+        else:
+            self.transport.submit(number, worker.task)
 
     def _dismiss(self, number: int) -> None:
         worker = self._workers[number]
@@ -195,14 +195,13 @@ class Supervisor:
     def _drain(self) -> None:
         """Let current runs finish and start no others."""
         self._draining = True
-        busy = sum(bool(worker.tasks) for worker in self._workers.values())
+        busy = sum(worker.task is not None for worker in self._workers.values())
         if busy:
             self.on_notice(f"Stopping after the {busy} current runs. Press Ctrl-C again to stop now.")
         else:
             self.on_notice("Stopping. No run is in progress.")
-        self.transport.drain()
         for number, worker in self._workers.items():
-            if not worker.tasks:
+            if worker.task is None:
                 self._dismiss(number)
 
     def _kill_overdue(self) -> None:
@@ -211,7 +210,7 @@ class Supervisor:
         if limit is not None and self.transport.enforce_timeout:
             latest = time.monotonic() - limit - GRACE
             for number, worker in self._workers.items():
-                if worker.tasks and worker.since < latest and not worker.overdue:
+                if worker.task is not None and worker.since < latest and not worker.overdue:
                     worker.overdue = True
                     self.transport.kill([number])
 
@@ -236,15 +235,13 @@ class Supervisor:
             self._failed_starts += 1
             self._start_problem = exited.reason
             self.on_notice(exited.reason)
-        if worker.tasks and exited.running:
-            self._record_exit(worker, exited)
-        for task in reversed(worker.tasks):
-            self._queue.put_back(task)
+        if worker.task is not None:
+            self._record_exit(worker.task, worker, exited)
         self.transport.remove(exited.worker)
 
-    def _record_exit(self, worker: _Worker, exited: Exited) -> None:
+    def _record_exit(self, task: Task, worker: _Worker, exited: Exited) -> None:
         """Record the failure of the run during which a worker ended, or run it again if its node was lost."""
-        task, seconds = worker.tasks.pop(0), time.monotonic() - worker.since
+        seconds = time.monotonic() - worker.since
         self._node_losses[task.key] += exited.node_lost
         losses = self._node_losses[task.key] if exited.node_lost else 0
         if 0 < losses <= NODE_LOSSES:

@@ -26,12 +26,11 @@ class Done:
 
 @dataclass(frozen=True)
 class Exited:
-    """A worker ended, expectedly or not.
+    """A worker ended, expectedly or not, perhaps during a task.
 
     Args:
         reason: reason in words, such as "A worker died with signal 9 (SIGKILL)".
         started: whether it could take tasks at all. If not, `reason` is a complete message.
-        running: whether it had started the first of its unfinished tasks.
         log: a sentence about where the task's output is.
         node_lost: whether the machine was lost, so that the task is not the cause.
     """
@@ -39,7 +38,6 @@ class Exited:
     worker: int
     reason: str = ""
     started: bool = True
-    running: bool = False
     error: BenchError | None = None
     log: str = ""
     node_lost: bool = False
@@ -64,18 +62,14 @@ class Transport(Protocol):
     """
 
     surroundings: Surroundings
-    tasks_per_worker: int = 1
-    """Tasks sent to a worker at a time. A worker with several tasks runs them one after the other and then exits."""
     start_attempts: int = 1
     """Number of consecutive workers that may fail to start before no more are started."""
     enforce_timeout: bool = True
-    """Whether the supervisor kills a worker that exceeds the time limit; False if tasks may wait in a queue."""
+    """Whether the supervisor kills a worker that exceeds the time limit."""
     in_process: bool = False
     """Whether tasks run in this process, so that a second Ctrl-C must interrupt the code of the run."""
     shares_memory: bool = False
     """Whether its workers share the memory of this machine or of a GPU, so that a run may fit alone."""
-    detached: bool = False
-    """Whether the sweep ends as soon as every task is submitted."""
 
     def __enter__(self) -> Self:
         """Connect; raises LaunchError if that is not possible."""
@@ -84,10 +78,6 @@ class Transport(Protocol):
     def __exit__(self, *_: object) -> None:
         """Release everything. Workers that still run are killed if they depend on this process."""
         return
-
-    def adopt(self, tasks: Sequence[Task]) -> dict[int, list[Task]]:  # noqa: ARG002
-        """Workers of an earlier sweep that still run some of these tasks, with the tasks."""
-        return {}
 
     def capacity(self) -> int:
         """The number of workers that may exist now."""
@@ -99,8 +89,8 @@ class Transport(Protocol):
         """Whether a worker prefers runs on stored features to runs through a tower; None for no preference."""
         return None
 
-    def submit(self, worker: int, tasks: Sequence[Task]) -> None:
-        """Send tasks to a worker that is ready or has finished its last task."""
+    def submit(self, worker: int, task: Task) -> None:
+        """Send a task to a worker that is ready or has finished its last task."""
 
     def poll(self, seconds: float) -> list[Event]:
         """The events since the last call; waits up to `seconds` for one."""
@@ -108,13 +98,9 @@ class Transport(Protocol):
     def dismiss(self, worker: int) -> None:
         """Let a worker without tasks exit. `Exited` follows."""
 
-    def drain(self) -> None:
-        """After the first Ctrl-C: withdraw submitted tasks that have not started."""
-        return
-
     def kill(self, workers: Sequence[int]) -> None:
         """Kill workers, even during a run. `Exited` follows."""
 
     def remove(self, worker: int) -> None:  # noqa: ARG002
-        """Free the resources of a worker that has exited, after its last task was recorded."""
+        """Free the resources of a worker that has exited, after its task was recorded."""
         return

@@ -177,6 +177,26 @@ def test_odd_names_are_escaped(tmp_path: Path):
     assert r"a\_b\|c" in to_markdown(table)
 
 
+def test_latex_is_well_formed(world):
+    """Braces and environments are closed, and each row of a table has a cell for each column."""
+    board, runs = world
+    for table in (export_table(board, runs), dataset_table(board, runs, "H")):
+        body = to_latex(table)
+        plain = re.sub(r"\\[\\{}&%#$]", "", body)
+        assert plain.count("{") == plain.count("}")
+        assert re.findall(r"\\begin\{(\w+)", body) == re.findall(r"\\end\{(\w+)", body)[::-1]
+        rows = [line for line in re.sub(r"\\&", "", body).splitlines() if line.rstrip().endswith("\\\\")]
+        (columns,) = {row.count("&") + 1 + extra_columns(row) for row in rows}
+        (declared,) = re.findall(r"\\begin\{tabular\}\{([lrc@{}]+)\}", body)
+        assert columns == len(re.sub(r"[^lrc]", "", declared))
+
+
+def extra_columns(row: str) -> int:
+    """Columns that cells of several columns add."""
+    return sum(int(width) - 1 for width in re.findall(r"\\multicolumn\{(\d+)\}", row))
+
+
+@pytest.mark.slow  # the test above checks the form without LaTeX
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here")
 def test_latex_compiles(world, tmp_path: Path):
     board, runs = world

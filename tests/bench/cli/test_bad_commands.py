@@ -83,6 +83,7 @@ OPTIONS = (
 texts = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=40)
 
 
+@pytest.mark.slow  # the table of wrong commands, in test_without_torch.py
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(option=st.sampled_from(OPTIONS), value=texts)
 @example(option="--set", value="coop.n_ctx=[" * 20)
@@ -98,6 +99,7 @@ def test_any_text_gives_a_plan_or_a_clear_line(option: str, value: str, runs: Pa
     assert code == 0 or clear(said), said
 
 
+@pytest.mark.slow  # the table of wrong commands, in test_without_torch.py
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(command=st.sampled_from(["show", "sql", "export", "compare"]), value=texts)
 @example(command="sql", value="select '")

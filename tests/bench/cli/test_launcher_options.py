@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from sweep_requests import sweep_over
+from fake_slurm import FakeSlurm
 
 from bench.context import RunContext
 from bench.errors import LaunchError, UsageError
@@ -91,34 +91,6 @@ def etl_bench(runs: Path, *arguments: str, cores: set[int] | None = None) -> Non
     assert done.returncode == 0, done.stderr
 
 
-def by_slurm_jobs(runs: Path) -> None:
-    from launching import launch
-    from local_queue import LocalQueue
-
-    from bench.context import RunContext
-    from bench.results.shards import Shards
-    from bench.sweep import expand, plan
-    from bench.sweep.launch.slurm import SlurmTransport
-    from bench.sweep.launch.tasks import DifficultyTask, RunTask, Surroundings
-    from datasets_registry import EvalProtocol
-
-    axes = sweep_over(
-        ["zero_shot", "tip_adapter", "clip_adapter"],
-        ["spectrum_basic"],
-        ["ViT-tiny.random"],
-        protocol=EvalProtocol.FEW_SHOT,
-        shots=(2,),
-        seeds=(1,),
-        overrides=["clip_adapter.recipe.epochs=1"],
-    )
-    made = plan(expand(axes), Shards(runs))
-    tasks = [*(DifficultyTask(*pair) for pair in made.difficulties), *(RunTask(spec) for spec in made.pending)]
-    queue = LocalQueue()
-    surroundings = Surroundings(runs=runs, context=RunContext(cache_dir=runs / "cache"))
-    launch(SlurmTransport(surroundings, queue, look_seconds=0.2), tasks)
-    queue.close()
-
-
 def results(runs: Path) -> dict[str, object]:
     """All that the shards hold but when it was, how long it took and how much memory the process had."""
     from bench.results.predictions import pack_predictions
@@ -150,7 +122,9 @@ def test_all_launchers_give_the_same_results(tmp_path: Path, monkeypatch):
     expected = results(tmp_path / "local")
     assert len(expected) == 4
     etl_bench(tmp_path / "ray", "--launcher", "ray", "--address", "local", "--jobs", "2")
-    by_slurm_jobs(tmp_path / "slurm")
+    cluster = FakeSlurm(tmp_path / "cluster", monkeypatch)
+    etl_bench(tmp_path / "slurm", "--launcher", "slurm", "--jobs", "2")
+    cluster.close()
     for name in ("ray", "slurm"):
         assert json.dumps(results(tmp_path / name), default=repr) == json.dumps(expected, default=repr), name
     one = {min(os.sched_getaffinity(0))}  # in this process a run has all cores, and rounding may depend on threads

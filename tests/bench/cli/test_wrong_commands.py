@@ -1,8 +1,7 @@
-"""Wrong commands, as people type them: one clear line, exit code 2, no traceback, nothing created or changed."""
+"""Wrong commands that need a prepared process. The table of all others runs once, in `test_without_torch.py`."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shlex
 import shutil
@@ -11,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from folder_snapshot import snapshot
 from wrong_commands import RUN, WRONG, fill_place, ids_by_status
 
 from bench.cli.app import main
@@ -38,17 +38,6 @@ def inside(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(place))  # without sbatch, so that no test submits jobs
 
 
-def snapshot(folder: Path) -> dict[str, str]:
-    """Everything in the folder by path, with the digest of each file but the database, which a reader may refresh."""
-
-    def content(path: Path) -> str:
-        if not path.is_file() or path.name == "results.duckdb":
-            return ""
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-
-    return {str(path.relative_to(folder)): content(path) for path in sorted(folder.rglob("*"))}
-
-
 def answer(command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
     """Exit code and standard error of a command in this process; any exception but SystemExit is a failed test."""
     ids = ids_by_status(Path("runs"))
@@ -61,19 +50,6 @@ def answer(command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
 def test_the_table_is_long_and_has_no_repetition() -> None:
     assert len(WRONG) >= 160
     assert len(set(WRONG)) == len(WRONG)
-
-
-@pytest.mark.parametrize("command", WRONG)
-def test_a_wrong_command_gets_one_line_and_creates_nothing(
-    command: str, place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = snapshot(place)
-    code, said = answer(command, capsys, monkeypatch)
-    assert code == 2
-    assert re.fullmatch(r"error: \S[^\n]+\n", said)
-    assert not re.search(r"[^.?!] See `", said)
-    assert "Traceback" not in said
-    assert snapshot(place) == before
 
 
 def test_the_only_runs_one_level_down_are_found_and_named(

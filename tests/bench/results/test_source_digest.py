@@ -59,7 +59,7 @@ def test_the_machinery_digest_does_not_depend_on_where_modules_lie(monkeypatch):
     coop = get_method("coop")
     before = machinery_digest.__wrapped__(coop)
     real = digests._file
-    moved = {"methods.moved_composed": "methods._parts.composed_method"}
+    moved = {"methods.moved_composed": "methods._parts.two_tower_methods"}
     monkeypatch.setattr(digests, "_file", lambda name: real(moved.get(name, name)))
     real_imports = digests._imports
     back = {old: new for new, old in moved.items()}
@@ -88,7 +88,7 @@ def test_an_ensemble_changes_with_its_host(touch):
     assert source_digest(get_method("apex_on:maple")) == other
 
 
-@pytest.mark.parametrize("machinery", ["two_tower.py", "learned_prompts.py", "method.py", "text_encoder.py"])
+@pytest.mark.parametrize("machinery", ["two_tower_methods.py", "prompts.py", "method.py", "text_tower.py"])
 def test_a_method_changes_with_the_shared_code_below_it(machinery: str, touch):
     before, own = machinery_digest(get_method("coop")), source_digest(get_method("coop"))
     touch(machinery, "\nA = 1\n")
@@ -99,8 +99,8 @@ def test_a_method_changes_with_the_shared_code_below_it(machinery: str, touch):
 @pytest.mark.parametrize(
     ("file", "more"),
     [
-        ("learned_prompts.py", "\n# a remark\n"),
-        ("learned_prompts.py", '\n"""Words."""\n'),
+        ("prompts.py", "\n# a remark\n"),
+        ("prompts.py", '\n"""Words."""\n'),
         ("registry.py", "\nA = 1\n"),
         ("cache_model.py", "\nA = 1\n"),
         ("tip_adapter.py", "\nA = 1\n"),

@@ -9,7 +9,7 @@ import pytest
 from bench.errors import UsageError
 from bench.sweep import SweepRequest, context_of, resolve_device
 from bench.sweep.devices import local_devices, parse_device
-from bench.sweep.launchers import local_workers, slurm_queue
+from bench.sweep.launchers import job_array, local_workers
 from bench.sweep.machine import Gpu
 
 Machine = Callable[..., None]
@@ -140,12 +140,10 @@ def test_a_reserved_gpu_is_used(given: dict[str, object], kind: str, machine: Ma
 
 def test_a_job_that_uses_cuda_reserves_one_gpu_once(machine: Machine) -> None:
     machine()
-    queue = slurm_queue(request(launcher="slurm", device="cuda"))
-    assert slurm_queue(request(launcher="slurm", gpus=4)).workers == 4
-    assert (queue.gpus, queue.variables) == (1, {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"})
-    assert slurm_queue(request(launcher="slurm", slurm_set=["gres=gpu:1"])).gpus == 0
-    assert slurm_queue(request(launcher="slurm")).variables == {}
-    assert slurm_queue(request(launcher="slurm", gpus=1, fast=True)).variables == {}
+    assert job_array(request(launcher="slurm", device="cuda"), 1).gpus == 1
+    assert job_array(request(launcher="slurm", gpus=4), 1).gpus == 4
+    assert job_array(request(launcher="slurm", slurm_set=["gres=gpu:1"]), 1).gpus == 0
+    assert job_array(request(launcher="slurm"), 1).gpus == 0
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
+from read_only import modes_hold
 
 from datasets_registry import (
     DataError,
@@ -544,10 +545,9 @@ def test_a_data_root_that_cannot_be_written(server: Server, tmp_path: Path) -> N
         fetch_dataset(INFO, source_of(server, ARCHIVE), tmp_path / "root", OPTIONS)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
 def test_a_read_only_data_root(server: Server, tmp_path: Path) -> None:
     (tmp_path / "root").mkdir(mode=0o500)
-    with pytest.raises(DataError, match="root cannot be written .* Give another --data-root"):
+    with modes_hold(), pytest.raises(DataError, match="root cannot be written .* Give another --data-root"):
         fetch_dataset(INFO, source_of(server, ARCHIVE), tmp_path / "root", OPTIONS)
 
 

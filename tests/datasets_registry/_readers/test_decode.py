@@ -240,13 +240,6 @@ def test_a_heic_file_without_the_plug_in_says_what_to_install(tmp_path: Path, na
         ImageFiles(tmp_path).load(name)
 
 
-@pytest.mark.skipif(not INSTALLED, reason="pillow-heif is not installed")
-def test_a_heic_file_is_read_with_the_plug_in(tmp_path: Path) -> None:
-    importlib.import_module("pillow_heif").register_heif_opener()
-    Image.new("RGB", (64, 32), (200, 10, 10)).save(tmp_path / "a.heic")
-    assert ImageFiles(tmp_path).load("a.heic").size == (64, 32)
-
-
 @pytest.mark.skipif(INSTALLED, reason="pillow-heif is installed")
 def test_an_installed_plug_in_is_registered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A module of that name is asked to register itself, once."""

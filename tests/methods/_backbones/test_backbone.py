@@ -32,7 +32,7 @@ from methods import (
     parse_backbone,
     tokenize,
 )
-from methods._backbones import weights as backbones_weights
+from methods._backbones import loading
 from methods._text.prompt_embeddings import place_ctx
 
 TEXTS = ["a photo of a cat.", "a photo of a very long named steam locomotive.", "a photo of a dog."]
@@ -97,7 +97,7 @@ def assert_equal_features(ours: Tensor, official: Tensor, *, width: int = 64, la
 
 def coca_with_fixed_mask() -> Backbone:
     torch.manual_seed(0)
-    model = backbones_weights.build_model(SMALL_COCA)
+    model = loading.build_model(SMALL_COCA)
     model.text.correct_cls_mask = True
     return Backbone(BackboneSpec("ViT-tiny", "random"), model)
 
@@ -310,19 +310,19 @@ class TestLocalFiles:
         path = tmp_path / "epoch_1.pt"
         state = {f"module.{k}": v for k, v in tiny_backbone().model.state_dict().items()}
         torch.save({"epoch": 1, "state_dict": state}, path)
-        assert set(backbones_weights.read_weights(path)) == set(tiny_backbone().model.state_dict())
+        assert set(loading.read_weights(path)) == set(tiny_backbone().model.state_dict())
 
     def test_a_pickled_model_is_not_opened(self, tmp_path: Path) -> None:
         path = tmp_path / "model.pt"
-        torch.save({"model": backbones_weights.build_model}, path)
+        torch.save({"model": loading.build_model}, path)
         with pytest.raises(WeightsError, match="cannot be read as plain tensors.*safetensors"):
-            backbones_weights.read_weights(path)
+            loading.read_weights(path)
 
     def test_bytes_that_are_no_weights_are_named(self, tmp_path: Path) -> None:
         path = tmp_path / "weights.safetensors"
         path.write_text("<html>not found</html>")
         with pytest.raises(WeightsError, match="cannot be read as plain tensors"):
-            backbones_weights.read_weights(path)
+            loading.read_weights(path)
 
     def test_a_missing_file_is_named(self) -> None:
         with pytest.raises(WeightsError, match="No weights file at nowhere.safetensors"):
@@ -346,13 +346,13 @@ class TestLocalFiles:
         state = dict(tiny_backbone().model.state_dict())
         del state["ln_final.weight"]
         with pytest.raises(WeightsError, match="ln_final.weight is missing"):
-            backbones_weights.load_state(backbones_weights.build_model(TINY_CONFIG), state, "the file")
+            loading.load_state(loading.build_model(TINY_CONFIG), state, "the file")
 
     def test_loaded_weights_do_not_depend_on_the_random_ones_that_they_replace(self) -> None:
         state, found = tiny_backbone().model.state_dict(), []
         for initialise in (True, False):
-            model = backbones_weights.build_model(TINY_CONFIG, initialise=initialise)
-            backbones_weights.load_state(model, dict(state), "the file")
+            model = loading.build_model(TINY_CONFIG, initialise=initialise)
+            loading.load_state(model, dict(state), "the file")
             found.append({**model.state_dict(), **dict(model.named_buffers())})
         assert found[0].keys() == found[1].keys()
         assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
@@ -363,8 +363,7 @@ class TestLocalFiles:
 
         monkeypatch.setattr("requests.head", lambda *_, **__: None)
         monkeypatch.setattr(open_clip, "download_pretrained", no_network)
-        monkeypatch.setattr(
-            "methods._backbones.loading.build_model", lambda _, **options: backbones_weights.build_model(TINY_CONFIG)
-        )
+        tiny = loading.build_model(TINY_CONFIG)
+        monkeypatch.setattr(loading, "build_model", lambda *_, **__: tiny)
         with pytest.raises(WeightsError, match="could not be fetched .*-b 'ViT-B-32=FILE,quickgelu,preprocess=openai'"):
             load_backbone(parse_backbone("ViT-B-32.openai"))

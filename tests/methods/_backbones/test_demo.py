@@ -16,8 +16,7 @@ from scipy.stats import spearmanr
 
 from datasets_registry import BenchError, get_dataset
 from methods import CLIP_MEAN, CLIP_STD, parse_backbone, tokenize
-from methods._backbones import demo
-from methods._backbones.weights import build_model
+from methods._backbones import loading
 from tools.train_demo_backbone.scenes import COLOURS, SHAPES, world_image, world_scene
 
 DEMO_CONFIG = parse_backbone("ViT-demo.drawn").config
@@ -25,12 +24,12 @@ DEMO_CONFIG = parse_backbone("ViT-demo.drawn").config
 
 @pytest.fixture(scope="module")
 def state() -> dict[str, torch.Tensor]:
-    return demo.demo_state_dict()
+    return loading.demo_state_dict()
 
 
 @pytest.fixture(scope="module")
 def model(state: dict[str, torch.Tensor]) -> Any:
-    model = build_model(DEMO_CONFIG)
+    model = loading.build_model(DEMO_CONFIG)
     model.load_state_dict(state)
     return model.eval()
 
@@ -57,7 +56,7 @@ def zero_shot_accuracy(model: Any, name: str, every: int = 1) -> float:
 
 @pytest.fixture(scope="module")
 def asset() -> bytes:
-    return resources.files("methods").joinpath("_assets", demo.DEMO_ASSET).read_bytes()
+    return resources.files("methods").joinpath("_assets", loading.DEMO_ASSET).read_bytes()
 
 
 def test_the_asset_is_a_few_megabytes(asset: bytes) -> None:
@@ -66,11 +65,11 @@ def test_the_asset_is_a_few_megabytes(asset: bytes) -> None:
 
 def test_other_weights_than_the_released_ones_are_refused(asset: bytes) -> None:
     with pytest.raises(BenchError, match="Install the package again"):
-        demo.unpack_weights(asset + b" ", expected_sha256=demo.DEMO_SHA256)
+        loading.unpack_weights(asset + b" ", expected_sha256=loading.DEMO_SHA256)
 
 
 def test_the_weights_load_strictly_into_open_clip(state: dict[str, torch.Tensor]) -> None:
-    model = build_model(DEMO_CONFIG)
+    model = loading.build_model(DEMO_CONFIG)
     model.load_state_dict(state, strict=True)
     assert all(tensor.dtype == torch.float32 and torch.isfinite(tensor).all() for tensor in state.values())
 
@@ -99,16 +98,16 @@ def test_words_that_training_never_read_are_distinct_and_the_same_everywhere(
     read = load(asset)["token_ids"].long()
     unread = torch.ones(len(table), dtype=torch.bool)
     unread[read] = False
-    assert torch.equal(table[unread], demo.unread_token_rows(49408, 128)[unread])
+    assert torch.equal(table[unread], loading.unread_token_rows(49408, 128)[unread])
     assert table[unread].std().item() == pytest.approx(0.02, rel=0.01)
-    assert demo.unread_token_rows(2, 3).tolist() == demo.unread_token_rows(49408, 3)[:2].tolist()
+    assert loading.unread_token_rows(2, 3).tolist() == loading.unread_token_rows(49408, 3)[:2].tolist()
     assert len(torch.unique(table[unread][:2000], dim=0)) == 2000
 
 
 def test_packing_keeps_what_was_trained(state: dict[str, torch.Tensor], asset: bytes) -> None:
-    tensors = demo.pack_weights(state, load(asset)["token_ids"].long())
+    tensors = loading.pack_weights(state, load(asset)["token_ids"].long())
     content = save(tensors)
-    again = demo.unpack_weights(content, expected_sha256=hashlib.sha256(content).hexdigest())
+    again = loading.unpack_weights(content, expected_sha256=hashlib.sha256(content).hexdigest())
     assert again.keys() == state.keys()
     assert all(torch.equal(again[name], state[name]) for name in state)
 

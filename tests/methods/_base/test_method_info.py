@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from datasets_registry import EvalProtocol
 from methods import METHODS, MethodConfig, Sizes
-from methods._base.method_info import formula_text
 from methods.linear_probe import GRID
 
 SIZES = Sizes(512, 256, 12, 768, 24, 86_192_640, n_classes=50, shots=16)
@@ -24,6 +24,10 @@ def test_the_printed_formula_gives_the_count(name: str) -> None:
     for line in before:
         exec(line, known)
     assert eval(value, known) == config.parameter_count(SIZES)
+
+
+def formula_text(config: type[MethodConfig]) -> str:
+    return replace(METHODS.get("zero_shot").info, config=config).parameter_formula
 
 
 class Base(MethodConfig):

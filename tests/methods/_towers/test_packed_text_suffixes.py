@@ -55,7 +55,7 @@ def test_features_do_not_depend_on_the_rows(row: int, monkeypatch: pytest.Monkey
     prompts = frozen_prompts(backbone.tokenized(class_set("all").texts("a photo of a {}, of some kind.")))
     plain = encode_plain(backbone.text_tower, prompts)
     monkeypatch.setattr("methods._towers.packed_text_suffixes.ROW", row)
-    monkeypatch.setattr("methods._towers.text_encoder.pack_suffixes", lambda prompts: pack_suffixes(prompts, row))
+    monkeypatch.setattr("methods._towers.text_tower.pack_suffixes", lambda prompts: pack_suffixes(prompts, row))
     assert_equal_but_for_rounding(backbone.text_tower.encode(prompts), plain)
 
 

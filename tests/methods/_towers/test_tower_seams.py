@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from datasets_registry import BenchError
 from methods import Backbone, BlockView, TextPrompts, frozen_prompts, image_views, outer_norms, overwrite_leading
 from methods._towers import blocks as towers_blocks
-from methods._towers import image_encoder
+from methods._towers import image_tower
 
 
 def worded(backbone: Backbone, ctx: Tensor) -> TextPrompts:
@@ -258,7 +258,7 @@ def test_an_image_tower_in_two_parts_equals_the_whole(config: dict) -> None:
             plain = tower.project_to_joint_space(tower.pool(backbone.continue_image(hidden, first), 0))
             torch.testing.assert_close(plain, backbone.encode_image(pixels), atol=1e-6, rtol=1e-6)
             tokens = backbone.continue_image(hidden, first, prompts=prompts)
-            prompted = image_encoder.run_image_tower(tower, pixels, before_block=place)
+            prompted = image_tower.run_image_tower(tower, pixels, before_block=place)
             if config is not SMALL_COCA:  # its attentional pooler would see what the hook inserted
                 torch.testing.assert_close(
                     tower.project_to_joint_space(tower.pool(tokens, 3)), prompted, atol=1e-6, rtol=1e-6

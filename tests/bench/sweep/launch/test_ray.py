@@ -111,6 +111,7 @@ def test_a_failure_is_a_shard_and_a_worker_that_dies_costs_only_its_run(nodes: R
     assert summary["interrupted"] is False
 
 
+@pytest.mark.slow  # the test above starts the same cluster, and test_same_results.py runs its worker
 def test_files_travel_to_nodes_that_have_no_folder_in_common_with_the_driver(nodes: RayNodes, tmp_path: Path):
     """From outside, through Ray's client: named files and weights arrive as contents, under names of the node."""
     (tmp_path / "list.jsonl").write_text("a support list")
@@ -131,6 +132,7 @@ def test_files_travel_to_nodes_that_have_no_folder_in_common_with_the_driver(nod
     assert f"cache {nodes.variables['HOME']}/nodes-own-cache threads 1" in message
 
 
+@pytest.mark.slow  # the test above starts the same cluster, and test_same_results.py runs its worker
 def test_ctrl_c_once_finishes_current_runs_and_stops(nodes: RayNodes, tmp_path: Path):
     process = start(nodes, tmp_path, seeds=200, behaviour={"sleep": 0.1})
     wait_for(process, "finished")
@@ -141,6 +143,7 @@ def test_ctrl_c_once_finishes_current_runs_and_stops(nodes: RayNodes, tmp_path: 
     assert 1 <= len(Shards(tmp_path).scan()) < 200
 
 
+@pytest.mark.slow  # the test above starts the same cluster, and test_same_results.py runs its worker
 def test_a_run_larger_than_any_node_is_refused(nodes: RayNodes, tmp_path: Path):
     process = start(nodes, tmp_path, seeds=1, share=[1, 4])
     output, _ = process.communicate(timeout=PATIENCE)
@@ -152,6 +155,7 @@ def test_a_run_larger_than_any_node_is_refused(nodes: RayNodes, tmp_path: Path):
     )
 
 
+@pytest.mark.slow  # the test above starts the same cluster, and test_same_results.py runs its worker
 def test_a_killed_worker_is_tried_again_as_on_one_machine(nodes: RayNodes, tmp_path: Path):
     """Such a run gets smaller batches, since memory may have run out, and here that helps."""
     summary, output = end(start(nodes, tmp_path, seeds=3, behaviour={"die": ["seed 2"], "dies_above": 32}))
@@ -160,6 +164,7 @@ def test_a_killed_worker_is_tried_again_as_on_one_machine(nodes: RayNodes, tmp_p
     assert statuses(tmp_path, 3) == [RunStatus.OK] * 3
 
 
+@pytest.mark.slow  # the test above starts the same cluster, and test_same_results.py runs its worker
 def test_a_run_without_memory_is_tried_once_more_alone_by_a_new_worker(nodes: RayNodes, tmp_path: Path):
     """One that was killed and one that failed in its training, where two runs share a node."""
     seen = tmp_path / "processes"
@@ -176,6 +181,7 @@ def test_a_run_without_memory_is_tried_once_more_alone_by_a_new_worker(nodes: Ra
     assert [label for label, _, process in attempts if process == after_large][-1].endswith("seed 3")
 
 
+@pytest.mark.slow  # the test above starts the same cluster, and test_same_results.py runs its worker
 def test_a_node_killed_in_the_middle_costs_no_run(nodes: RayNodes, tmp_path: Path):
     """The last test of the cluster, which has one node fewer afterwards."""
     process = start(nodes, tmp_path, seeds=60, behaviour={"sleep": 0.2})
@@ -188,7 +194,8 @@ def test_a_node_killed_in_the_middle_costs_no_run(nodes: RayNodes, tmp_path: Pat
     assert "A Ray node went away during" in output
 
 
-@pytest.mark.parametrize("client", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow  # test_ray_errors_are_shortened reads what Ray says then
+@pytest.mark.parametrize("client", [False, True])
 def test_without_its_head_a_sweep_ends_with_one_line(tmp_path: Path, client: bool):
     variables = {"PYTHONPATH": os.pathsep.join(sys.path), "RAY_AUTH_MODE": "disabled", "HOME": str(tmp_path)}
     with RayNodes(variables) as nodes:

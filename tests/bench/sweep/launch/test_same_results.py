@@ -1,7 +1,5 @@
 """Every transport computes what this process computes, with every option of the context set."""
 
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,18 +72,6 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
 def test_local_processes(fork: bool, expected: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.sweep.launch.processes.CAN_FORK", fork and CAN_FORK)
     launching.launch(ProcessTransport(surroundings_in(tmp_path), 2), tasks())
-    assert results(tmp_path) == expected
-
-
-def test_slurm_jobs(expected: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from local_queue import LocalQueue
-
-    from bench.sweep.launch.slurm import SlurmTransport
-
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-    queue = LocalQueue()
-    launching.launch(SlurmTransport(surroundings_in(tmp_path), queue, look_seconds=0.1), tasks())
-    queue.close()
     assert results(tmp_path) == expected
 
 

@@ -1,362 +1,376 @@
-"""The Slurm launcher with a queue of local processes; with a real Slurm it is tested in tests/cluster."""
+"""The Slurm launcher with commands that run the jobs here; with a real Slurm it is tested in tests/cluster."""
+
+from __future__ import annotations
 
 import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
-import time
+import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import launching
 import pytest
-from fake_runner import make_spec
-from local_queue import LocalQueue
-from patience import PATIENCE
+from fake_slurm import FakeSlurm
+from patience import wait_until
 
 from bench.errors import LaunchError
 from bench.record import RunStatus
 from bench.results.shards import Shards
-from bench.sweep.launch import slurm_chunk
-from bench.sweep.launch.slurm import SlurmTransport
-from bench.sweep.launch.slurm_chunk import ChunkFiles, ChunkJob
-from bench.sweep.launch.slurm_job import own_gpu
-from bench.sweep.launch.slurm_queue import SlurmQueue, job_command
-from bench.sweep.launch.slurm_submission import arrays, submit
-from bench.sweep.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Outcome, RunTask, Surroundings, Task
+from bench.sweep import LogStyle, SweepLog, SweepOutcome, SweepRequest, carry_out, make_plan, read_sweep_file
+from bench.sweep.driver import check_launch, job_script, plan_tasks
+from bench.sweep.launch import slurm
+from bench.sweep.launch.slurm import JobArray, submitted_tasks, write_submission
+from bench.sweep.launch.tasks import FinishedTask, Task
+from bench.sweep.launchers import job_array, job_request
+from bench.sweep.progress import Tally, open_log
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Slurm runs on POSIX systems")
 
 
-def tasks(seeds: int = 4) -> list[Task]:
-    return [RunTask(make_spec(seed=seed, dataset=f"d{seed % 2}")) for seed in range(1, seeds + 1)]
-
-
-@pytest.fixture(autouse=True)
-def importable(monkeypatch) -> None:
-    """Jobs see the modules that this process sees, as sbatch passes its environment on."""
-    import sys
-
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-
-
 @pytest.fixture
-def queue():
-    queue = LocalQueue()
-    yield queue
-    queue.close()
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSlurm]:
+    monkeypatch.setattr(slurm.watch, "__kwdefaults__", {"look_seconds": 0.1, "settle_seconds": 0.3})
+    cluster = FakeSlurm(tmp_path / "cluster", monkeypatch)
+    yield cluster
+    cluster.close()
 
 
-def launch(
-    surroundings: Surroundings, todo: list[Task], queue: LocalQueue, **options
-) -> tuple[LaunchSummary, list[FinishedTask], list[str]]:
-    seen: list[FinishedTask] = []
-    notices: list[str] = []
-    transport = SlurmTransport(surroundings, queue, look_seconds=0.05, **options)
-    return launching.launch(transport, todo, on_finished=seen.append, on_notice=notices.append), seen, notices
+class Heard(SweepLog):
+    """Keeps what a sweep reports."""
+
+    def __init__(self) -> None:
+        self.notices: list[str] = []
+        self.items: list[FinishedTask] = []
+
+    def notice(self, text: str) -> None:
+        self.notices.append(text)
+
+    def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:
+        self.items.append(item)
 
 
-def status(surroundings: Surroundings, todo: list[Task]) -> list[RunStatus | None]:
-    return [Shards(surroundings.runs).status(task.spec.run_id) for task in todo if isinstance(task, RunTask)]
+def request_in(runs: Path, seeds: int = 4, **options: object) -> SweepRequest:
+    values = {"methods": "coop", "datasets": "spectrum_basic", "launcher": "slurm", "runner": "fake_runner"}
+    return SweepRequest.build(**values | {"seeds": seeds, "runs": runs, "cache": runs / "cache"} | options)
 
 
-def test_jobs_do_chunks_and_report_as_they_go(surroundings: Surroundings, queue, behave):
-    behave(fail=["seed 2"])
-    todo = [*tasks(5), DifficultyTask("ViT-demo.drawn", "d0")]
-    summary, seen, notices = launch(surroundings, todo, queue, runs_per_job=4)
-    assert queue.arrays == [2]
-    assert (len(summary.finished), summary.interrupted, list(summary.finished)) == (6, False, seen)
-    assert [item.message for item in summary.failures] == ["loss became nan at step 3. Use a smaller recipe.lr."]
-    assert status(surroundings, todo).count(RunStatus.OK) == 4
-    assert Shards(surroundings.runs).difficulties.has("ViT-demo.drawn", "d0")
-    assert re.fullmatch(r"Submitted 6 tasks as 2 jobs, starting with \d+_0\.", notices[0])
+def sweep(request: SweepRequest, log: SweepLog | None = None) -> SweepOutcome:
+    log = log or Heard()
+    return carry_out(make_plan(request, log), request, log)
 
 
-def test_a_job_that_dies_costs_the_run_it_was_at_and_the_rest_is_submitted_again(
-    surroundings: Surroundings, queue, behave
-):
-    behave(die=["seed 3"])
-    todo = tasks(6)
-    summary, _, notices = launch(surroundings, todo, queue, runs_per_job=6)
-    assert status(surroundings, todo) == [RunStatus.OK] * 2 + [RunStatus.FAILED] + [RunStatus.OK] * 3
-    assert queue.arrays == [1, 1]
-    (failure,) = summary.failures
-    assert re.search(
-        r"Slurm job \d+_0 ended \(FAILED\) during this run\. OUT_OF_MEMORY needs more --mem", failure.message
-    )
-    assert re.search(r"ended \(FAILED\) during coop on d1", notices[1])
+def tasks_of(request: SweepRequest) -> list[Task]:
+    return plan_tasks(make_plan(request, SweepLog()), request)
 
 
-def test_a_job_that_cannot_start_ends_the_sweep_with_the_end_of_its_log(surroundings: Surroundings, queue):
-    broken = Surroundings(runs=surroundings.runs, context=surroundings.context, runner="no_such_runner")
-    with pytest.raises(
-        LaunchError, match=r"before its first run\. Last line of its log: .*'no_such_runner' cannot be imported"
-    ):
-        launch(broken, tasks(2), queue)
+def statuses(runs: Path) -> list[RunStatus | None]:
+    shards = Shards(runs)
+    return [shards.status(entry.run_id) for entry in shards.scan()]
 
 
-def test_not_waiting_returns_and_the_same_command_watches_instead_of_submitting_again(
-    surroundings: Surroundings, queue, behave
-):
+def the_submission(runs: Path) -> Path:
+    (folder,) = (runs / "slurm").iterdir()
+    return folder
+
+
+def meanwhile(happened: Callable[[], object], act: Callable[[], object]) -> threading.Thread:
+    """Act in another thread, as soon as something has happened."""
+
+    def watch() -> None:
+        wait_until(happened)
+        act()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    return thread
+
+
+def leases(runs: Path) -> list[Path]:
+    return list((runs / "leases").glob("[0-9a-f]*.json"))
+
+
+def test_the_jobs_of_an_array_share_the_sweep(cluster: FakeSlurm, tmp_path: Path, behave) -> None:
+    journal = tmp_path / "journal"
+    behave(fail=["seed 2"], journal=str(journal), sleep=0.2)
+    log, runs = Heard(), tmp_path / "runs"
+    outcome = sweep(request_in(runs, 6, jobs=2), log)
+    assert (len(outcome.summary.finished), outcome.summary.interrupted, outcome.exit_code) == (7, False, 1)
+    assert [item.message for item in outcome.summary.failures] == [
+        "loss became nan at step 3. Use a smaller recipe.lr."
+    ]
+    assert sorted(map(str, statuses(runs))) == ["failed", *["ok"] * 5]
+    assert all(item.here and item.seconds >= 0 for item in log.items)
+    started = journal.read_text().split()
+    assert len(started) == len(set(started)) == 6, "no run is computed twice, not even the failed one"
+    assert log.notices[-2].startswith("Submitted 7 tasks as 2 jobs: Slurm array 7, in ")
+    assert re.search(r"seed 2.* has failed; its job may try again: loss became nan", log.notices[-1])
+    assert sorted(path.name for path in the_submission(runs).iterdir()) == [
+        "0.log",
+        "1.log",
+        "job",
+        "submission.sh",
+        "sweep.toml",
+        "tasks.json",
+    ]
+
+
+def test_a_failed_run_is_computed_once_by_all_jobs_and_again_by_the_next_sweep(
+    cluster: FakeSlurm, tmp_path: Path, behave
+) -> None:
+    """A job that starts late plans anew; the submission says what had failed before."""
+    journal, heal = tmp_path / "journal", tmp_path / "heal"
+    behave(fail=["seed"], journal=str(journal), heal=str(heal))
+    request = request_in(tmp_path / "runs", 2, jobs=1)
+    assert len(sweep(request).summary.failures) == 2
+    job = job_request(request, the_submission(request.runs) / "tasks.json")
+    again = sweep(job)
+    assert [item.message for item in again.summary.failures] == ["it failed in another sweep"] * 2
+    assert len(journal.read_text().split()) == 2
+    heal.touch()
+    assert sweep(request).exit_code == 0
+    assert len(journal.read_text().split()) == 4
+
+
+def test_rerun_all_computes_each_run_once(cluster: FakeSlurm, tmp_path: Path, behave) -> None:
+    journal = tmp_path / "journal"
+    behave(journal=str(journal))
+    request = request_in(tmp_path / "runs", 3, jobs=2)
+    sweep(request)
+    assert sweep(request_in(tmp_path / "runs", 3, jobs=2, rerun="all")).exit_code == 0
+    assert len(journal.read_text().split()) == 6
+
+
+def test_retries_of_a_job_are_awaited(cluster: FakeSlurm, tmp_path: Path, behave) -> None:
+    behave(needs_batch=8)
+    log = Heard()
+    outcome = sweep(request_in(tmp_path / "runs", 1), log)
+    assert outcome.exit_code == 0, outcome.failed
+    assert statuses(tmp_path / "runs") == [RunStatus.OK]
+
+
+def test_not_waiting_and_the_same_command_again(cluster: FakeSlurm, tmp_path: Path, behave) -> None:
+    behave(sleep=0.5)
+    runs, log = tmp_path / "runs", Heard()
+    outcome = sweep(request_in(runs, 4, no_wait=True))
+    assert (outcome.summary.finished, outcome.exit_code) == ((), 0)
+    outcome = sweep(request_in(runs, 6), log)
+    assert (len(outcome.summary.finished), outcome.exit_code) == (7, 0)
+    assert "5 tasks already with Slurm: not submitted again." in log.notices
+    assert [call.startswith("Submitted 2 tasks as 1 job: Slurm array 8") for call in log.notices].count(True) == 1
+    assert len(cluster.calls("sbatch")) == 2
+
+
+def test_nothing_is_submitted_when_nothing_is_left(cluster: FakeSlurm, tmp_path: Path, behave) -> None:
+    request = request_in(tmp_path / "runs", 1)
+    sweep(request)
+    assert sweep(request).exit_code == 0
+    assert len(cluster.calls("sbatch")) == 1
+
+
+def test_jobs_that_end_too_early_say_how_to_go_on(cluster: FakeSlurm, tmp_path: Path, behave) -> None:
     behave(sleep=0.3)
-    todo = tasks(4)
-    summary, _, _ = launch(surroundings, todo, queue, runs_per_job=2, wait=False)
-    assert summary == LaunchSummary((), interrupted=False)
-    more = [*todo, *tasks(6)[4:]]
-    summary, _, notices = launch(surroundings, more, queue, runs_per_job=2)
-    assert queue.arrays == [2, 1]
-    assert notices[0] == "4 tasks already with Slurm: not submitted again."
-    assert sorted(item.task.label for item in summary.finished) == sorted(task.label for task in more)
+    runs = tmp_path / "runs"
+
+    def cancel() -> None:
+        os.killpg(cluster.pids()[0], signal.SIGKILL)
+
+    thread = meanwhile(lambda: statuses(runs), cancel)
+    with pytest.raises(
+        LaunchError, match=r"Slurm's jobs 7 have ended, and \d of 5 tasks have no result\. Last line of"
+    ):
+        sweep(request_in(runs, 4))
+    thread.join()
+    outcome = sweep(request_in(runs, 4))
+    assert (outcome.exit_code, statuses(runs)) == (0, [RunStatus.OK] * 4)
 
 
-def test_a_job_that_starts_again_skips_what_its_journal_says_is_done(surroundings: Surroundings, tmp_path: Path):
-    todo = tasks(3)
-    files = ChunkFiles(tmp_path, 0)
-    files.write(surroundings, todo)
-    files.append(task=0, **FinishedTask(todo[0], Outcome.OK, 1.0).dump())
-    files.append(task=1)
-    with (tmp_path / "chunk-0.jsonl").open("a") as journal:
-        journal.write('{"task": 2, "outc')  # torn: the machine went down
-    ChunkJob(str(tmp_path), 0)()
-    assert status(surroundings, todo) == [None, RunStatus.OK, RunStatus.OK]
-    assert len(files.progress(todo).ended) == 3
+def test_a_job_that_cannot_start_says_why(cluster: FakeSlurm, tmp_path: Path) -> None:
+    with pytest.raises(LaunchError, match=r"Last line of the newest log: .*'no_such_runner' cannot be imported"):
+        sweep(request_in(tmp_path / "runs", 1, runner="no_such_runner"))
 
 
-def test_a_submission_that_was_asked_to_stop_takes_no_further_task(surroundings: Surroundings, tmp_path: Path):
-    ChunkFiles(tmp_path, 0).write(surroundings, tasks(2))
-    (tmp_path / "stop").touch()
-    ChunkJob(str(tmp_path), 0)()
-    assert status(surroundings, tasks(2)) == [None, None]
+def test_a_job_takes_over_the_lease_of_a_dead_one(cluster: FakeSlurm, tmp_path: Path, behave) -> None:
+    behave(sleep=60)
+    runs = tmp_path / "runs"
+    sweep(request_in(runs, 1, no_wait=True))
+    wait_until(lambda: leases(runs))
+    os.killpg(cluster.pids()[0], signal.SIGKILL)
+    behave()
+    assert sweep(request_in(runs, 1)).exit_code == 0
+    assert statuses(runs) == [RunStatus.OK]
+
+
+@pytest.mark.parametrize(("restarts", "again"), [(0, True), (10, False)])
+def test_a_job_is_requeued_before_its_time_is_over(
+    cluster: FakeSlurm, tmp_path: Path, behave, monkeypatch: pytest.MonkeyPatch, restarts: int, again: bool
+) -> None:
+    """The run is not finished, and its lease is free for the next task at once."""
+    behave(sleep=60)
+    monkeypatch.setenv("SLURM_RESTART_COUNT", str(restarts))
+    runs = tmp_path / "runs"
+    sweep(request_in(runs, 1, no_wait=True))
+    wait_until(lambda: leases(runs))
+    os.kill(cluster.pids()[0], signal.SIGUSR2)
+    cluster.close()
+    assert cluster.calls("scontrol") == ["requeue 7_0"] * again
+    assert (leases(runs), statuses(runs), list((runs / "live").glob("*.json"))) == ([], [], [])
+
+
+def test_a_preempted_job_frees_its_lease(cluster: FakeSlurm, tmp_path: Path, behave) -> None:
+    """SIGTERM reaches all processes of a job; none counts as a failure of its run."""
+    behave(sleep=60)
+    runs = tmp_path / "runs"
+    sweep(request_in(runs, 1, no_wait=True))
+    wait_until(lambda: leases(runs))
+    os.killpg(cluster.pids()[0], signal.SIGTERM)
+    wait_until(lambda: not leases(runs))
+    cluster.close()
+    assert (cluster.calls("scontrol"), statuses(runs)) == ([], [])
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_ctrl_c(surroundings: Surroundings, queue, behave, times: int):
-    """Once: jobs finish what they are at. Twice: they are ended."""
-    behave(sleep=0.3 if times == 1 else 60)
+def test_ctrl_c(cluster: FakeSlurm, tmp_path: Path, behave, times: int) -> None:
+    """Once: jobs finish their current runs. Twice: they are cancelled."""
+    behave(sleep=1 if times == 1 else 60)
+    runs, log = tmp_path / "runs", Heard()
 
     def interrupt() -> None:
-        while not any("with" in line for line in _journals(surroundings.runs)):
-            time.sleep(0.02)
-        for _ in range(times):
+        for number in range(times):
             os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0.5)
+            wait_until(lambda number=number: len(cluster.calls("scancel")) > number)
 
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    summary, _, notices = launch(surroundings, tasks(6), queue, runs_per_job=6)
+    thread = meanwhile(lambda: leases(runs), interrupt)
+    outcome = sweep(request_in(runs, 6, jobs=1), log)
     thread.join()
-    assert summary.interrupted
-    assert summary.failures == []
-    assert queue.cancelled == [True, False][:times]
-    assert "Stopping after the 1 current runs. Press Ctrl-C again to stop now." in notices
-    assert len(summary.finished) < 6
-    assert (times == 2) or len(summary.finished) >= 1
+    assert outcome.exit_code == 130
+    assert log.notices[-1].startswith("Stopping: running jobs finish their current runs")
+    calls = ["--state=PENDING 7", "--state=RUNNING --batch --signal=INT 7", "7"]
+    assert cluster.calls("scancel") == calls[: times + 1]
+    assert len(outcome.summary.finished) < 7
+    assert statuses(runs).count(RunStatus.OK) >= (times == 1)
 
 
-def _journals(runs: Path) -> list[str]:
-    return [f"with {path.name}" for path in runs.glob("slurm/*/*.jsonl") if path.stat().st_size]
+def test_a_silent_slurm_is_asked_again(cluster: FakeSlurm, tmp_path: Path, behave) -> None:
+    """While the controller restarts, nothing is known about the jobs, so none counts as ended."""
+    behave(sleep=0.5)
+    silent = cluster.folder / "silent"
+    runs = tmp_path / "runs"
+    thread = meanwhile(lambda: cluster.calls("squeue"), silent.touch)
+    outcome = sweep(request_in(runs, 2))
+    thread.join()
+    assert outcome.exit_code == 0
 
 
-def test_chunks_keep_what_shares_features_together(surroundings: Surroundings, queue):
-    todo = [*tasks(6), DifficultyTask("ViT-demo.drawn", "d1")]
-    launch(surroundings, todo, queue, runs_per_job=3, wait=False)
-    (folder,) = (surroundings.runs / "slurm").iterdir()
-    portions = [ChunkFiles(folder, number).read()[1] for number in range(3)]
-    assert [len(portion) for portion in portions] == [3, 3, 1]
-    assert [task.pair[1] for portion in portions for task in portion].count("d1") == 4
-    assert portions[0][0].label == "difficulty of d1 for ViT-demo.drawn"
-    assert {task.pair[1] for task in portions[0]} == {"d1"}
+def test_without_sbatch_it_says_where_to_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    request = request_in(tmp_path / "runs")
+    made = make_plan(request, SweepLog())
+    with pytest.raises(
+        LaunchError, match=r"there is no sbatch on the PATH.*login node.*--print-script.*--launcher local"
+    ):
+        check_launch(made, request)
+    assert job_script(made, request).startswith("#!/bin/bash\n#SBATCH")
 
 
-def test_a_dry_run_knows_the_arrays():
-    assert arrays(0, 20) == []
-    assert arrays(41, 20) == [3]
-    assert arrays(2001, 1) == [1000, 1000, 1]
-    assert arrays(41, 5, workers=4) == [3]
+def test_the_message_of_sbatch_is_passed_on(cluster: FakeSlurm, tmp_path: Path) -> None:
+    sbatch = cluster.folder / "bin" / "sbatch"
+    sbatch.write_text("#!/bin/sh\necho 'sbatch: error: Requested node configuration is not available' >&2\nexit 1\n")
+    with pytest.raises(
+        LaunchError, match="sbatch rejects the jobs: sbatch: error: Requested node configuration is not"
+    ):
+        sweep(request_in(tmp_path / "runs", gpus=99))
+    assert list((tmp_path / "runs" / "slurm").iterdir()) == []
 
 
-def test_the_script_says_what_was_asked_for():
-    queue = SlurmQueue(
-        minutes=90,
-        cpus=4,
-        gpus=2,
-        partition="gpu",
-        memory="16G",
-        parallel=8,
-        extra={"account": "me", "exclusive": True},
-    )
-    text = queue.script(Path("/shared/runs/slurm/S"), 40)
+def test_the_script_has_the_requested_settings() -> None:
+    array = JobArray(40, 90, 4, 2, partition="gpu", memory="16G", extra={"account": "me", "exclusive": True})
+    text = array.script(Path("/shared/runs/slurm/S"))
     for line in (
-        "#SBATCH --array=0-39%8",
+        "#SBATCH --array=0-39",
         "#SBATCH --time=90",
-        "#SBATCH --cpus-per-task=4",
+        "#SBATCH --cpus-per-task=8",
         "#SBATCH --gpus-per-node=2",
-        "#SBATCH --ntasks-per-node=2",
         "#SBATCH --partition=gpu",
         "#SBATCH --mem=16G",
         "#SBATCH --account=me",
         "#SBATCH --exclusive",
-        "export OMP_NUM_THREADS=4",
+        "#SBATCH --requeue",
+        "#SBATCH --signal=B:USR2@90",
+        "export OMP_NUM_THREADS=4 MKL_NUM_THREADS=4 OPENBLAS_NUM_THREADS=4",
     ):
         assert line in text.splitlines()
-    assert re.search(r"^srun .* -u -m bench\.launch\.slurm_job /shared/runs/slurm/S 90 2$", text, flags=re.M)
-    assert re.search(r"^srun .*--cpus-per-task=4 --ntasks=2 --kill-on-bad-exit=0 --wait=0 ", text, flags=re.M)
-    assert "--array" not in queue.script(Path("s"), 1)
-    assert "ntasks" not in SlurmQueue(minutes=1, gpus=1).script(Path("s"), 1)
-
-
-def test_each_gpu_of_a_job_has_a_worker_of_its_own(
-    surroundings: Surroundings, tmp_path: Path, behave, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
-    behave(gpus=str(tmp_path / "gpus"))
-    queue, todo = LocalQueue(workers=2), tasks(5)
-    summary, _, notices = launch(surroundings, todo, queue, runs_per_job=2)
-    queue.close()
-    assert (status(surroundings, todo), summary.failures) == ([RunStatus.OK] * 5, [])
-    assert queue.arrays == [2], "three chunks on four GPUs"
-    assert notices[0].startswith("Submitted 5 tasks as 2 jobs, starting with ")
-    assert sorted((tmp_path / "gpus").read_text().split()) == ["4", "4", "4", "6", "6"]
-
-
-def test_a_worker_that_dies_leaves_the_other_gpus_of_its_job_at_work(surroundings: Surroundings, behave):
-    behave(die=["seed 1"])
-    queue, todo = LocalQueue(workers=2), tasks(4)
-    summary, *_ = launch(surroundings, todo, queue, runs_per_job=2)
-    queue.close()
-    assert status(surroundings, todo).count(RunStatus.OK) == 3
-    assert len(summary.failures) == 1
+    assert re.search(r" -m bench run /shared/runs/slurm/S/sweep\.toml --log plain --json &$", text, flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize(
-    ("visible", "place", "own"),
-    [("4,6", 0, "4"), ("4,6", 1, "6"), ("7", 1, "7"), (None, 1, "1"), ("", 0, "0"), ("GPU-a, GPU-b", 1, "GPU-b")],
+    ("options", "tasks", "size"),
+    [
+        ({}, 1, 1),
+        ({}, 41, 3),
+        ({"gpus": 2}, 41, 2),
+        ({"jobs": 8}, 41, 8),
+        ({"jobs": 8}, 3, 3),
+        ({"jobs": 8, "gpus": 4}, 6, 2),
+        ({}, 10**6, 1000),
+    ],
 )
-def test_a_worker_takes_the_gpu_at_its_place(visible: str | None, place: int, own: str):
-    assert own_gpu(visible, place) == own
+def test_the_number_of_jobs(tmp_path: Path, options: dict[str, object], tasks: int, size: int) -> None:
+    assert job_array(request_in(tmp_path, **options), tasks).size == size
 
 
-def test_without_sbatch_it_says_where_to_go(monkeypatch):
-    monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(LaunchError, match=r"there is no sbatch on the PATH.*login node.*--launcher local"):
-        SlurmQueue(minutes=1).check()
+def test_a_job_has_the_options_of_the_sweep_for_its_own_machine(tmp_path: Path) -> None:
+    request = request_in(tmp_path, gpus=2, time="1:00:00", partition="p", slurm_set=["account=me"], retries=2)
+    write_submission(tmp_path, job_array(request, 1), lambda file: _toml(request, file), tasks_of(request))
+    file = the_submission(tmp_path) / "sweep.toml"
+    assert tomllib.loads(file.read_text())["device"] == "all"
+    job = SweepRequest.build(**read_sweep_file(file))
+    assert (job.methods, job.seeds, job.retries) == (request.methods, request.seeds, 2)
+    assert (str(job.launcher), job.jobs, job.gpus, job.slurm_set) == ("local", None, None, [])
+    on_cpu = job_request(request_in(tmp_path, trackers=["trackio"]), file)
+    assert (on_cpu.device, on_cpu.jobs, on_cpu.trackers) == ("cpu", 1, [])
 
 
-def test_the_message_of_sbatch_is_passed_on(tmp_path: Path, monkeypatch, surroundings: Surroundings):
-    for name in ("sbatch", "srun"):
-        tool = tmp_path / "bin" / name
-        tool.parent.mkdir(exist_ok=True)
-        tool.write_text("#!/bin/sh\necho 'sbatch: error: Requested node configuration is not available' >&2\nexit 1\n")
-        tool.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    transport = SlurmTransport(surroundings, SlurmQueue(minutes=1, gpus=99))
-    with pytest.raises(
-        LaunchError, match="sbatch rejects the jobs: sbatch: error: Requested node configuration is not"
-    ):
-        launching.launch(transport, tasks(2))
-    assert list((surroundings.runs / "slurm").iterdir()) == []
+def _toml(request: SweepRequest, file: Path) -> str:
+    from bench.sweep import sweep_toml
+
+    return sweep_toml(job_request(request, file))
 
 
-FAKE_SLURM = """#!{python}
-import os, subprocess, sys
-name, folder = os.path.basename(sys.argv[0]), {folder!r}
-if name == "sbatch":
-    text = open(sys.argv[-1]).read()
-    count = int(next(line for line in text.splitlines() if "--array=0-" in line).split("=0-")[1].split("%")[0]) + 1
-    for number in range(count):
-        variables = {{"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": str(number), "SLURM_JOB_ID": str(8 + number)}}
-        log = open(os.path.join(folder, f"job-{{number}}.log"), "wb")
-        subprocess.Popen(["bash", sys.argv[-1]], env=os.environ | variables, stdout=log, stderr=log)
-    print("7;cluster")
-elif name == "srun":
-    start = sys.argv.index({python!r})
-    os.execv(sys.argv[start], sys.argv[start:])
-elif name == "scontrol":
-    open(os.path.join(folder, "requeued"), "a").write(" ".join(sys.argv[1:]) + "\\n")
-elif name == "squeue":
-    print("8 7 0\\n9 7 1")
-"""
+def test_a_job_computes_the_tasks_of_its_submission(tmp_path: Path) -> None:
+    request = request_in(tmp_path, 3)
+    todo = tasks_of(request)
+    folder = write_submission(tmp_path, JobArray(1, 1), str, todo[1:3])
+    assert [task.key for task in submitted_tasks(folder / "tasks.json", todo)] == [task.key for task in todo[1:3]]
+    assert json.loads((folder / "tasks.json").read_text()) == dict.fromkeys([task.key for task in todo[1:3]])
 
 
-@pytest.fixture
-def fake_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Slurm's commands, which run the submitted script here at once; `requeued` lists what was requeued."""
-    folder = tmp_path / "slurm-bin"
-    folder.mkdir()
-    for name in ("sbatch", "srun", "squeue", "scontrol", "scancel"):
-        (folder / name).write_text(FAKE_SLURM.format(python=sys.executable, folder=str(tmp_path)))
-        (folder / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    return tmp_path
+def test_jobs_leave_the_kept_sweep_file_and_the_database_to_the_command(tmp_path: Path) -> None:
+    request = request_in(tmp_path, 1)
+    folder = write_submission(tmp_path, JobArray(1, 1), str, tasks_of(request))
+    assert sweep(job_request(request, folder / "tasks.json")).exit_code == 0
+    assert statuses(tmp_path) == [RunStatus.OK]
+    assert not (tmp_path / "sweeps").exists()
+    assert list(tmp_path.glob("*.duckdb")) == []
 
 
-def test_the_script_runs_its_jobs_from_json_alone(surroundings: Surroundings, fake_slurm: Path, behave):
-    transport = SlurmTransport(surroundings, SlurmQueue(minutes=60), runs_per_job=2, look_seconds=0.05)
-    summary = launching.launch(transport, tasks(4))
-    assert status(surroundings, tasks(4)) == [RunStatus.OK] * 4
-    assert len(summary.finished) == 4
-    (folder,) = (surroundings.runs / "slurm").iterdir()
-    files = sorted(path.name for path in folder.iterdir())
-    assert files == ["chunk-0.json", "chunk-0.jsonl", "chunk-1.json", "chunk-1.jsonl", "jobs.json", "submission.sh"]
-    assert json.loads((folder / "jobs.json").read_text()) == ["7_0", "7_1"]
-
-
-@pytest.mark.parametrize(("minutes", "before", "again"), [(60, 99, True), (1, 9, True), (1, 10, False)])
-def test_a_job_is_requeued_before_its_time_is_over(
-    surroundings: Surroundings, fake_slurm: Path, behave, minutes: int, before: int, again: bool
-):
-    """A preemption, which comes before the time is over, does not count; the time may end ten times."""
-    behave(sleep=60)
-    folder = surroundings.runs / "slurm" / "s"
-    folder.mkdir(parents=True)
-    files = ChunkFiles(folder, 0)
-    files.write(surroundings, tasks(1))
-    for _ in range(before):
-        files.append(timeout=True)
-    job = subprocess.Popen(job_command(folder, minutes), env=os.environ | {"SLURM_JOB_ID": "8"})
-    leases = surroundings.runs / "leases"
-    while not list(leases.glob("[0-9a-f]*")):
-        assert job.poll() is None
-        time.sleep(0.02)
-    job.send_signal(signal.SIGTERM)
-    job.send_signal(signal.SIGUSR2)
-    assert job.wait(timeout=PATIENCE) == 1
-    requeued = fake_slurm / "requeued"
-    assert (requeued.read_text() if requeued.exists() else "") == ("requeue 8\n" if again else "")
-    assert not list(leases.glob("[0-9a-f]*")), "the next start takes the run at once"
-    assert files.progress(tasks(1)).timeouts == before + (minutes == 1 and again)
-
-
-def test_a_chunk_is_never_unpickled():
-    """A pickle would run code of whoever can write the folder of a submission."""
-    launch = Path(slurm_chunk.__file__).parent
-    found = [path.name for path in launch.glob("slurm*.py") if re.search("submitit|import pickle", path.read_text())]
-    assert found == []
-
-
-def test_what_a_job_reads_can_be_written_by_its_owner_alone(surroundings: Surroundings):
-    """Whoever may write the file of a job decides what runs as the person who submitted it."""
+def test_what_a_job_reads_can_be_written_by_its_owner_alone(tmp_path: Path) -> None:
+    """Whoever may write the files of a job decides what runs as the person who submitted it."""
+    runs, array = tmp_path / "runs", JobArray(1, 1)
     before = os.umask(0o002)
     try:
-        (job,) = submit(surroundings, _Accepting(), [tasks(1)])
+        folder = write_submission(runs, array, str, [])
     finally:
         os.umask(before)
-    for place in (job.files.folder, job.files.folder.parent):
+    for place in (folder, folder.parent):
         assert not place.stat().st_mode & 0o022, place
-    surroundings.runs.chmod(0o777)
+    runs.chmod(0o777)
     with pytest.raises(LaunchError, match=r"Everyone may write .*runs.*chmod o-w .*give another --runs"):
-        submit(surroundings, _Accepting(), [tasks(1)])
-    surroundings.runs.chmod(0o1777)
-    submit(surroundings, _Accepting(), [tasks(1)])
+        write_submission(runs, array, str, [])
+    runs.chmod(0o1777)
+    write_submission(runs, array, str, [])
 
 
-class _Accepting(SlurmQueue):
-    """A queue that accepts every submission and starts none."""
-
-    def __init__(self) -> None:
-        super().__init__(minutes=1)
-
-    def submit(self, folder: Path, jobs: int) -> list[str]:
-        return [f"1_{number}" for number in range(jobs)]
+def test_the_live_view_shows_the_workers_of_the_jobs() -> None:
+    assert open_log(LogStyle.NONE).during(Tally(1), Path(), None)

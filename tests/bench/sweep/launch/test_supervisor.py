@@ -57,9 +57,8 @@ class ScriptedTransport(Transport):
         self.started = 0
         self._events: list[Event] = []
 
-    def adopt(self, tasks: Sequence[Task]) -> dict[int, list[Task]]:
+    def begin_round(self, tasks: Sequence[Task]) -> None:
         self.rounds.append(list(tasks))
-        return {}
 
     def capacity(self) -> int:
         return 1
@@ -70,8 +69,7 @@ class ScriptedTransport(Transport):
         self._events.append(outcomes.pop(0) if outcomes else Ready(self.started))
         return self.started
 
-    def submit(self, worker: int, tasks: Sequence[Task]) -> None:
-        (task,) = tasks
+    def submit(self, worker: int, task: Task) -> None:
         outcomes = self.script.get(task.key, [Outcome.OK])
         outcome = outcomes.pop(0) if len(outcomes) > 1 else outcomes[0]
         if isinstance(outcome, Exited):
@@ -96,7 +94,17 @@ class ScriptedTransport(Transport):
 
     def kill(self, workers: Sequence[int]) -> None:
         self.killed += workers
-        self._events += [Exited(number, "A worker was killed", running=True, log="Its output: x") for number in workers]
+        self._events += [Exited(number, "A worker was killed", log="Its output: x") for number in workers]
+
+
+class SupervisorOfRounds(Supervisor):
+    """Tells a scripted transport when a round begins."""
+
+    transport: ScriptedTransport
+
+    def _run_round(self, todo: Sequence[Task]) -> None:
+        self.transport.begin_round(todo)
+        super()._run_round(todo)
 
 
 def write(runs: Path, task: RunTask, *, failed: bool = False) -> None:
@@ -124,7 +132,7 @@ def sweep(tmp_path: Path):
                 if interrupt_after_each:
                     signal.raise_signal(signal.SIGINT)
 
-            supervisor = Supervisor(
+            supervisor = SupervisorOfRounds(
                 transport,
                 Leases(tmp_path, heartbeat),
                 retries=retries,
@@ -206,9 +214,9 @@ def test_a_run_that_gets_through_its_training_alone_may_need_smaller_batches_too
     (task,) = tasks(1)
 
     class ThenInEvaluation(ScriptedTransport):
-        def adopt(self, tasks: Sequence[Task]) -> dict[int, list[Task]]:
+        def begin_round(self, tasks: Sequence[Task]) -> None:
             self.in_training = not self.rounds
-            return super().adopt(tasks)
+            super().begin_round(tasks)
 
     transport = ThenInEvaluation(tmp_path, {task.key: [Outcome.FAILED]}, memory=True, in_training=True)
     sweep(transport, [task], retries=1)
@@ -325,7 +333,7 @@ def test_a_difficulty_measured_by_another_sweep_is_seen(tmp_path: Path):
 
 def test_a_worker_that_exits_fails_its_run_and_is_replaced(sweep, tmp_path: Path):
     todo = tasks(2)
-    died = Exited(0, "A worker died", running=True, log="Its output: x.log")
+    died = Exited(0, "A worker died", log="Its output: x.log")
     transport = ScriptedTransport(tmp_path, {todo[0].key: [died]})
     summary, _ = sweep(transport, todo)
     assert [item.message for item in summary.failures] == ["A worker died during this run. Its output: x.log"]
@@ -345,7 +353,7 @@ def test_a_run_that_had_not_begun_when_its_worker_exited_is_handed_out_again(swe
 @pytest.mark.parametrize(("losses", "failures"), [(3, 0), (4, 1)])
 def test_a_lost_node_costs_no_run_until_it_happens_too_often(losses: int, failures: int, sweep, tmp_path: Path):
     todo = tasks(1)
-    lost = Exited(0, "A node went away", running=True, node_lost=True)
+    lost = Exited(0, "A node went away", node_lost=True)
     summary, told = sweep(ScriptedTransport(tmp_path, {todo[0].key: [lost] * losses + [Outcome.OK]}), todo)
     assert len(summary.failures) == failures
     assert len(told) == 1

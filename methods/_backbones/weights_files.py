@@ -1,0 +1,121 @@
+"""Files of weights: the options after a local file, the check before a run, and fetching. Loads no torch."""
+
+import json
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from methods._backbones.backbone_spec import OWN_CONFIGS, BackboneSpec, WeightsError
+from methods._backbones.model_folders import HUB_ARCH, HUB_WEIGHTS, cached_file, hub_weights, why_unreachable
+from methods._backbones.open_clip_library import open_clip
+
+ACTIVATIONS = ("quickgelu", "gelu")
+PREPROCESSING_OPTIONS = ("preprocess", "mean", "std", "interpolation", "resize_mode", "fill_color")
+_OPTION = rf"(?:{'|'.join(ACTIVATIONS)}|(?:{'|'.join(PREPROCESSING_OPTIONS)})=[^,]*)"
+
+
+def is_weights_option(text: str) -> bool:
+    """Whether a text between commas is an option of the weights file before it.
+
+    Example:
+        >>> is_weights_option("gelu"), is_weights_option("preprocess=openai"), is_weights_option("ViT-demo.drawn")
+        (True, True, False)
+    """
+    return re.fullmatch(_OPTION, text) is not None
+
+
+def split_weights_options(text: str) -> tuple[str, str]:
+    """The file and the options after it, which begin with a comma; empty without options.
+
+    Example:
+        >>> split_weights_options("w,1.safetensors,gelu,mean=0.5")
+        ('w,1.safetensors', ',gelu,mean=0.5')
+    """
+    match = re.fullmatch(rf"(.*?)((?:,{_OPTION})*)", text, flags=re.DOTALL)
+    assert match is not None  # the second part may be empty
+    return match.group(1), match.group(2)
+
+
+UNEXPECTED_BIAS = (
+    "{where} has a logit bias, and the architecture has none. It was trained with a sigmoid loss: give its own "
+    "architecture, or use local-dir:FOLDER with init_logit_bias in the model_cfg of open_clip_config.json."
+)
+_PICKLED = b"\x80"
+"""First byte of a checkpoint of torch before version 1.6."""
+
+
+def check_weights_file(path: Path, *, takes_bias: bool = True) -> None:
+    """Raise WeightsError for a file that cannot be opened, or is neither safetensors nor a checkpoint of torch.
+
+    With `takes_bias` False, a safetensors file must not have a logit bias.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+            length = int.from_bytes(start, "little")
+            whole = len(start) == 8 and length <= path.stat().st_size - 8
+            header = file.read(length) if path.suffix == ".safetensors" and whole else b""
+        readable = _is_header(header) if path.suffix == ".safetensors" else _is_checkpoint(path, start)
+    except OSError as error:
+        raise WeightsError(f"The weights file {path} cannot be read: {error.strerror or error}.") from error
+    if readable and not takes_bias and "logit_bias" in (json.loads(header) if header else ()):
+        raise WeightsError(UNEXPECTED_BIAS.format(where=path))
+    if not readable:
+        kind = "safetensors file" if path.suffix == ".safetensors" else "checkpoint of torch"
+        raise WeightsError(
+            f"The weights file {path} is not a {kind}, or it is damaged. Copy it again, or save the state dict as "
+            "safetensors and give that file."
+        )
+
+
+def _is_header(header: bytes) -> bool:
+    try:
+        return isinstance(json.loads(header), dict)
+    except ValueError:
+        return False
+
+
+def _is_checkpoint(path: Path, start: bytes) -> bool:
+    return start.startswith(_PICKLED) or zipfile.is_zipfile(path)
+
+
+def fetch_weights(spec: BackboneSpec) -> Path | None:
+    """The file of a backbone's pretrained weights, fetched if it is not on disk; None for weights of other kinds.
+
+    Raises WeightsError or ModelFolderError if it cannot be fetched.
+    """
+    if spec.imported or spec.path is not None or spec.arch in OWN_CONFIGS or spec.tag == "random":
+        return None
+    if spec.arch == HUB_ARCH:
+        return hub_weights(spec.repository)
+    activation = "quickgelu" if spec.config["quick_gelu"] else "gelu"
+    advice = f"With a copy on disk, give -b '{spec.arch}=FILE,{activation},preprocess={spec.tag}'."
+    source = open_clip().get_pretrained_cfg(spec.arch, spec.tag)
+    if not _on_disk(source) and (reason := why_unreachable()):
+        raise WeightsError(
+            f"The weights {spec.slug} are not in the hub's cache, and {reason}. Connect once to fetch them. {advice}"
+        )
+    try:
+        return Path(open_clip().download_pretrained(source))
+    except Exception as error:  # open_clip, urllib and the hub client share no base class
+        first = " ".join(str(error).split())[:200]
+        raise WeightsError(
+            f"The weights {spec.slug} could not be fetched ({type(error).__name__}: {first}). {advice}"
+        ) from error
+
+
+def _on_disk(source: Mapping[str, Any]) -> bool:
+    """Whether the hub need not be asked for pretrained weights: they are cached, or come from elsewhere."""
+    repository, _, name = str(source.get("hf_hub") or "").rpartition("/")
+    names = [name, str(Path(name).with_suffix(".safetensors"))] if name else HUB_WEIGHTS
+    return not repository or any(cached_file(repository, one) for one in names)
+
+
+def fetch_tokenizer(spec: BackboneSpec) -> None:
+    """Make sure that the text tower's tokenizer is on disk; raises TokenizerError if it is not available."""
+    if spec.text_tower_error is None and spec.tokenizer is not None:
+        from methods._text.tokenizers import hub_tokenizer
+
+        hub_tokenizer(spec.tokenizer)

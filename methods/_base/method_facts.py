@@ -1,0 +1,360 @@
+"""The facts of methods as plain data, stored in a file, so that listings and plans import no method and no torch.
+
+`python -m tools.generate_docs` writes the file of this package's methods; a test holds it current.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache, cached_property
+from importlib import resources
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
+
+from pydantic import Field, TypeAdapter, create_model
+
+from datasets_registry import BenchError, EvalProtocol, Registry, UnknownNameError
+from methods._base.method_info import CheckedSettings, MethodConfig, MethodInfo, MethodTraits
+
+if TYPE_CHECKING:
+    from methods._base.method import Method
+    from methods._base.registry import MethodRegistry
+
+FACTS_FILE = "method_facts.json"
+"""File in `methods/_assets` with the facts of this package's methods."""
+OWN_PACKAGES = ("methods", "builtins", "abc", "typing")
+"""Where the base classes of this package's methods come from."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a method.
+
+    Args:
+        schema: its JSON schema: type, default, range or allowed values, and description.
+        in_code: whether only the code of the method can check its values.
+        left_out: whether a run's spec does not record it while it has its default.
+    """
+
+    schema: Mapping[str, Any]
+    in_code: bool = False
+    left_out: bool = False
+
+    @property
+    def default(self) -> Any:
+        """The default; a list is a tuple."""
+        return _tuples(self.schema.get("default"))
+
+    @property
+    def description(self) -> str:
+        """What it means, and where the default is published."""
+        return str(self.schema.get("description", ""))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodFacts(MethodTraits):
+    """The facts of one method as plain data.
+
+    Args:
+        notes: paper, official file and differences: the docstring of the method's module without its first line.
+        parameter_formula: code of the number of learned values.
+        settings: the settings by name.
+        rules: facts that the method's code derives from its published settings, by protocol: fields of
+            `CheckedSettings`.
+        code: digest of the source of a method of another package; empty for this package's methods.
+    """
+
+    notes: str = ""
+    parameter_formula: str = "0"
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    rules: Mapping[EvalProtocol, Mapping[str, Any]] = field(default_factory=dict)
+    code: str = ""
+
+    @property
+    def choices(self) -> Mapping[str, tuple[Any, ...]]:
+        """The allowed values of each setting that is a choice."""
+        schemas = {key: setting.schema for key, setting in self.settings.items()}
+        found = {key: schema.get("enum", [schema["const"]] if "const" in schema else []) for key, schema in schemas.items()}
+        return {key: tuple(values) for key, values in found.items() if values}
+
+    def settled(self, protocol: EvalProtocol, changes: Mapping[str, Any] | None = None) -> CheckedSettings:
+        """The published settings for a protocol with changes. Raises pydantic's ValidationError for invalid ones.
+
+        The method is imported only if a changed setting is valid by its type and range, and the method's code checks it
+        further or derives facts from it.
+        """
+        defaults = {key: setting.schema.get("default") for key, setting in self.settings.items()}
+        values = defaults | dict(self.config_by_protocol.get(self.printed_protocol(protocol), {}))
+        rules = self.rules.get(protocol, {})
+        if changes:
+            values = self._model.model_validate(values | dict(changes)).model_dump(mode="json")
+            if any(self.settings[key].in_code for key in changes):
+                return _imported(self.name).info.settled(protocol, changes)
+        omitted = {key for key, one in self.settings.items() if one.left_out and values[key] == defaults[key]}
+        return CheckedSettings({key: value for key, value in values.items() if key not in omitted}, **rules)
+
+    @cached_property
+    def _model(self) -> type[MethodConfig]:
+        """Checks types, ranges and allowed values as the configuration class of the method does."""
+        types: dict[str, Any] = {
+            key: (_annotation(one.schema), Field(one.schema.get("default"))) for key, one in self.settings.items()
+        }
+        return create_model(self.name, __base__=MethodConfig, **types)
+
+
+def facts_of(method: type[Method[Any]]) -> MethodFacts:
+    """The facts of a method class."""
+    info = method.info
+    traits = {name: getattr(info, name) for name in MethodTraits.__dataclass_fields__}
+    traits["config_by_protocol"] = {
+        protocol: {key: info.settled(protocol).values.get(key, value) for key, value in values.items()}
+        for protocol, values in info.config_by_protocol.items()
+    }
+    rules = {
+        protocol: {key: value for key, value in asdict(info.settled(protocol)).items() if key != "values" and value}
+        for protocol in EvalProtocol
+    }
+    return MethodFacts(
+        **traits,
+        notes=_notes(method),
+        parameter_formula=info.parameter_formula,
+        settings=_settings(info),
+        rules={protocol: found for protocol, found in rules.items() if found},
+    )
+
+
+def is_own(method: type[Method[Any]]) -> bool:
+    """Whether a class and all of its base classes are part of this package."""
+    return all(base.__module__.partition(".")[0] in OWN_PACKAGES for base in method.__mro__)
+
+
+def _notes(method: type[Method[Any]]) -> str:
+    text = inspect.getdoc(inspect.getmodule(method)) or ""
+    return text.partition("\n")[2].strip() or text
+
+
+def _settings(info: MethodInfo) -> dict[str, Setting]:
+    config = info.config
+    schemas = config.model_json_schema(mode="validation").get("properties", {})
+    recorded = config.model_validate(config().model_dump()).model_dump(mode="json")
+    in_code = _settings_checked_in_code(config)
+    found = {}
+    for key in config.model_fields:
+        schema = {name: value for name, value in schemas[key].items() if name != "title"}
+        schema |= {"default": recorded[key]} if key in recorded else {}
+        found[key] = Setting(schema, key in in_code or not _is_plain(schema), key not in recorded)
+    return found
+
+
+def _settings_checked_in_code(config: type[MethodConfig]) -> set[str]:
+    """Settings that a validator of the class checks, or all if the class derives facts from several settings."""
+    found = config.__pydantic_decorators__
+    derived = (getattr(config, name) is not getattr(MethodConfig, name) for name in DERIVED)
+    writers = [*found.model_serializers.values(), *found.field_serializers.values()]
+    foreign = any(one.func.__module__.partition(".")[0] not in OWN_PACKAGES for one in writers)
+    if found.model_validators or foreign or any(derived):
+        return set(config.model_fields)
+    return {key for validator in found.field_validators.values() for key in validator.info.fields}
+
+
+DERIVED = ("config_error", "epoch_selection_error", "closed_vocabulary")
+"""Functions of a configuration class that derive facts from its settings."""
+_CONSTRAINTS = {
+    "minimum": "ge", "exclusiveMinimum": "gt", "maximum": "le", "exclusiveMaximum": "lt", "pattern": "pattern",
+    "minLength": "min_length", "maxLength": "max_length", "multipleOf": "multiple_of",
+}  # fmt: skip
+_TYPES = {"integer": int, "number": float, "string": str, "boolean": bool, "null": None}
+
+
+def _annotation(schema: Mapping[str, Any]) -> Any:
+    """The type that a JSON schema of a setting describes; raises KeyError for one that has no counterpart here."""
+    if "anyOf" in schema:
+        return Union[tuple(_annotation(one) for one in schema["anyOf"])]  # noqa: UP007
+    if "const" in schema or "enum" in schema:
+        return Literal[tuple(schema.get("enum", [schema.get("const")]))]
+    limits = {_CONSTRAINTS[key]: value for key, value in schema.items() if key in _CONSTRAINTS}
+    if schema["type"] != "array":
+        kind: Any = _TYPES[schema["type"]]
+    elif "prefixItems" in schema:
+        kind = tuple[tuple(_annotation(one) for one in schema["prefixItems"])]  # type: ignore[misc]
+    else:
+        kind = tuple[_annotation(schema["items"]), ...]  # type: ignore[misc]
+        limits |= {name: schema[key] for key, name in (("minItems", "min_length"), ("maxItems", "max_length")) if key in schema}
+    return Annotated[kind, Field(**limits)] if limits else kind
+
+
+def _is_plain(schema: Mapping[str, Any]) -> bool:
+    try:
+        return bool(_annotation(schema) or True)
+    except KeyError:
+        return False
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+_FACTS = TypeAdapter(MethodFacts)
+
+
+def facts_as_json(facts: MethodFacts) -> dict[str, Any]:
+    """Facts as JSON values, without those that have their default."""
+    values: dict[str, Any] = _FACTS.dump_python(facts, mode="json", exclude_defaults=True)
+    return {key: sorted(value) if key in ("needs", "tower_use") else value for key, value in values.items()}
+
+
+def facts_from_json(values: Mapping[str, Any]) -> MethodFacts:
+    """The facts that `facts_as_json` wrote."""
+    return _FACTS.validate_python(values)
+
+
+def facts_text(registry: MethodRegistry, names: Sequence[str]) -> str:
+    """The content of the file: the facts of these methods, and of each wrapper around each of them.
+
+    Of a wrapped method it has what differs from the host: what is `shared` by all hosts of the wrapper, and what is
+    added for one of them. `refused` has the reasons why the wrapper does not fit around the others.
+    """
+    methods = {name: facts_as_json(facts_of(registry.get(name))) for name in names}
+    wrappers: dict[str, Any] = {}
+    for wrapper, found in registry.wrappers.items():
+        refused = {host: reason for host in names if (reason := found.host_conflict(registry.get(host)))}
+        hosts = {
+            host: _changes(methods[host], facts_as_json(facts_of(registry.get(f"{wrapper}:{host}"))))
+            for host in names
+            if host not in refused
+        }
+        first, *others = hosts.values()
+        shared = {key: value for key, value in first.items() if all(key in o and o[key] == value for o in others)}
+        own = {host: {key: value for key, value in all_.items() if key not in shared} for host, all_ in hosts.items()}
+        wrappers[wrapper] = {"shared": shared, "hosts": own, "refused": refused}
+    return f'{{\n"methods": {_lines(methods)},\n"wrappers": {_lines(wrappers)}\n}}\n'
+
+
+def _lines(entries: Mapping[str, Any]) -> str:
+    rows = (f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in entries.items())
+    return "{\n" + ",\n".join(rows) + "\n}"
+
+
+def _changes(host: Mapping[str, Any], wrapped: Mapping[str, Any]) -> dict[str, Any]:
+    """What is different in `wrapped`, key by key also within mappings; None for a key that it lacks."""
+    found: dict[str, Any] = {key: None for key in host if key not in wrapped}
+    for key, value in wrapped.items():
+        if isinstance(value, dict) and isinstance(host.get(key), dict):
+            found |= {key: changes} if (changes := _changes(host[key], value)) else {}
+        elif key not in host or host[key] != value:
+            found[key] = value
+    return found
+
+
+def _changed(host: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`host` with the changes."""
+    found = dict(host)
+    for key, value in changes.items():
+        if value is None:
+            found.pop(key, None)
+        else:
+            found[key] = _changed(host[key], value) if isinstance(value, dict) and isinstance(host.get(key), dict) else value
+    return found
+
+
+@dataclass(frozen=True)
+class StoredWrapper:
+    """What the file has about a wrapper: see `facts_text`."""
+
+    shared: Mapping[str, Any]
+    hosts: Mapping[str, Mapping[str, Any]]
+    refused: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class StoredFacts:
+    """The content of the file: facts of the methods by name, and the wrappers."""
+
+    methods: Mapping[str, Mapping[str, Any]]
+    wrappers: Mapping[str, StoredWrapper]
+
+    def wrapped(self, wrapper: str, host: str) -> MethodFacts:
+        """The facts of a wrapper around a host that it fits."""
+        found = self.wrappers[wrapper]
+        return facts_from_json(_changed(_changed(self.methods[host], found.shared), found.hosts[host]))
+
+
+@cache
+def stored_facts() -> StoredFacts:
+    """The facts of this package's methods; the file is read once."""
+    found = json.loads(resources.files("methods").joinpath("_assets", FACTS_FILE).read_text(encoding="utf-8"))
+    return StoredFacts(found["methods"], {name: StoredWrapper(**one) for name, one in found["wrappers"].items()})
+
+
+def refusal(wrapper: str, host: str, reason: str, fitting: Iterable[str]) -> BenchError:
+    """The error of a wrapper around a host that does not fit."""
+    return BenchError(f"{wrapper} cannot wrap {host!r}, which {reason}; choose one of {', '.join(fitting)}.")
+
+
+class MethodFactsRegistry(Registry[MethodFacts]):
+    """The facts of all methods by name, also of `wrapper:host`. Reading it imports no method of this package.
+
+    Methods that this process registered otherwise are included, such as those of a notebook.
+
+    Args:
+        add_others: adds the facts of methods that are not in the file of this package.
+    """
+
+    def __init__(self, add_others: Callable[[MethodFactsRegistry], None]) -> None:
+        super().__init__("method", self._load_facts)
+        self._add_others = add_others
+        self._wrapped: dict[str, MethodFacts] = {}
+
+    def _load_facts(self) -> None:
+        for name, values in stored_facts().methods.items():
+            self.add(name, facts_from_json(values))
+        self._add_others(self)
+
+    @property
+    def entries(self) -> dict[str, MethodFacts]:
+        """All facts by name."""
+        known = super().entries
+        loaded = sys.modules.get("methods._base.registry")
+        here = {} if loaded is None else loaded.METHODS.registered
+        return known | {name: _facts_here(cls) for name, cls in here.items() if name not in stored_facts().methods}
+
+    def get(self, name: str) -> MethodFacts:
+        """The facts of the method of that name, or of `wrapper:host`.
+
+        Raises UnknownNameError with near misses, or BenchError if the wrapper does not fit around the host.
+        """
+        wrapper, colon, host = name.partition(":")
+        if not colon:
+            return super().get(name)
+        super().get(host)
+        if name in self._wrapped:
+            return self._wrapped[name]
+        stored = stored_facts()
+        known = stored.wrappers.get(wrapper)
+        if known is not None and host in known.hosts:
+            facts = stored.wrapped(wrapper, host)
+        elif known is not None and host in known.refused:
+            raise refusal(wrapper, host, known.refused[host], known.hosts)
+        elif known is None and len(self) == len(stored.methods):
+            raise UnknownNameError("wrapper method", wrapper, stored.wrappers)
+        else:  # the host or the wrapper is from another package
+            facts = facts_of(_imported(name))
+        return self._wrapped.setdefault(name, facts)
+
+    def infos(self) -> list[MethodFacts]:
+        """Facts of all methods, sorted by name; wrappers appear only around their default host."""
+        return [self.get(name) for name in self]
+
+
+@cache
+def _facts_here(method: type[Method[Any]]) -> MethodFacts:
+    return facts_of(method)
+
+
+def _imported(name: str) -> type[Method[Any]]:
+    from methods._base.registry import METHODS
+
+    return METHODS.get(name)

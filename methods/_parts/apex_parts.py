@@ -1,0 +1,121 @@
+"""What other methods use of APEX: its training settings, and its ensemble with weights by class distance."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from datasets_registry import EvalProtocol
+from methods._base.batch import Batch
+from methods._base.method import cosine_logits
+from methods._base.recipe import Optimizer, Recipe, Warmup
+
+_SETTINGS = Recipe(
+    source="APEX configs/trainers/APEX (weight decay and warm-up are in the code, not in the paper)",
+    optimizer=Optimizer.ADADELTA,
+    lr=0.15,
+    weight_decay=1e-3,
+    epochs=15,
+    batch_size=16,
+    warmup=Warmup.LINEAR,
+    warmup_lr=0.01,
+)
+APEX_RECIPES = {
+    EvalProtocol.BASE_TO_NEW: _SETTINGS,
+    EvalProtocol.FEW_SHOT: _SETTINGS.model_copy(
+        update={"source": _SETTINGS.source + "; not printed for few-shot, reused"}
+    ),
+}
+_TRANSFER = _SETTINGS.model_copy(
+    update={
+        "source": "APEX's script for cross-dataset and domain generalization (lr, epochs and batch differ from the "
+        "paper); no augmentation: there a plain resize, here the centre view",
+        "lr": 0.02,
+        "epochs": 6,
+        "batch_size": 32,
+        "warmup_lr": 1e-3,
+        "augment": False,
+    }
+)
+APEX_RECIPES |= {EvalProtocol.CROSS_DATASET: _TRANSFER, EvalProtocol.DOMAIN_GENERALIZATION: _TRANSFER}
+TRANSFER_DEPTH = 3
+"""Prompted image blocks of both transfer protocols, APEX section 4 (12 for base-to-new)."""
+PART_RECIPES = {
+    protocol: recipe.model_copy(update={"source": "the paper prints no settings for its component analysis; APEX's"})
+    for protocol, recipe in APEX_RECIPES.items()
+}
+APEX_CITATION = """@inproceedings{yang2024apex,
+  title = {Towards Difficulty-Agnostic Efficient Transfer Learning for Vision-Language Models},
+  author = {Yang, Yongjin and Ko, Jongwoo and Yun, Se-Young},
+  booktitle = {EMNLP},
+  year = {2024},
+  note = {arXiv 2311.15569}
+}"""
+
+
+def class_distances(
+    candidates: Float[Tensor, "n_cls dim"], trained: Float[Tensor, "n_trained dim"], nearest: Literal["max", "min"]
+) -> tuple[Float[Tensor, " n_cls"], Float[Tensor, " n_cls"]]:
+    """Mean and nearest cosine distance of each candidate's text to those of the training classes.
+
+    Args:
+        candidates: frozen text features, of any norm.
+        nearest: cosine of the nearest class: the largest, or the smallest, as in the paper's equation.
+    """
+    cosine = F.normalize(candidates, dim=-1) @ F.normalize(trained, dim=-1).T
+    closest = cosine.amax(dim=1) if nearest == "max" else cosine.amin(dim=1)
+    return 1 - cosine.mean(dim=1), 1 - closest
+
+
+def ensemble_weight(
+    mean_distance: Float[Tensor, " n_cls"], nearest_distance: Float[Tensor, " n_cls"], *, beta: float, eps: float
+) -> Float[Tensor, " n_cls"]:
+    """`exp(-beta * mean * [nearest > eps])`; 1 (adapted model only) for trained classes."""
+    return torch.exp(-beta * mean_distance * (nearest_distance > eps))
+
+
+@dataclass(frozen=True)
+class Blend:
+    """A classifier that blends two models; all features are unnormalised.
+
+    The blend is linear in both features, so other weights can be tried later on stored features, without the towers or
+    training.
+
+    Args:
+        text_weight: share of the adapted text, per class.
+        adapted_image: image features of the adapted model; not computed if its share is 0.
+        plain_image: image features of the other model; not computed if the adapted share is 1.
+        mean_distance: mean distance of each class to the training classes, see `class_distances`.
+        nearest_distance: distance of each class to the nearest training class.
+    """
+
+    adapted_text: Float[Tensor, "n_cls dim"]
+    plain_text: Float[Tensor, "n_cls dim"]
+    text_weight: Float[Tensor, " n_cls"]
+    adapted_image: Callable[[Batch], Tensor]
+    plain_image: Callable[[Batch], Tensor]
+    image_weight: float
+    mean_distance: Float[Tensor, " n_cls"]
+    nearest_distance: Float[Tensor, " n_cls"]
+    scale: float
+
+    def __call__(self, batch: Batch) -> Float[Tensor, "batch n_cls"]:
+        """Logits of a batch; an image tower with weight 0 does not run."""
+        adapted = self.adapted_image(batch) if self.image_weight > 0 else None
+        return self.logits(adapted, self.plain_image(batch) if self.image_weight < 1 else None)
+
+    def logits(self, adapted: Tensor | None, plain: Tensor | None) -> Float[Tensor, "batch n_cls"]:
+        """Logits from image features of the two models, `(batch, dim)` each; None for a model with weight 0."""
+        image: Tensor | float = 0.0
+        if adapted is not None and self.image_weight > 0:
+            image = self.image_weight * adapted
+        if plain is not None and self.image_weight < 1:
+            image = image + (1 - self.image_weight) * plain
+        weight = self.text_weight[:, None]
+        text = weight * self.adapted_text + (1 - weight) * self.plain_text
+        assert isinstance(image, Tensor)
+        return cosine_logits(image, text, self.scale)
