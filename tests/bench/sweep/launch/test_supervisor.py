@@ -343,13 +343,6 @@ def test_a_worker_that_exits_fails_its_run_and_is_replaced(sweep, tmp_path: Path
     assert sweep.notices == [f"A worker died during {todo[0].label}."]
 
 
-def test_a_run_that_had_not_begun_when_its_worker_exited_is_handed_out_again(sweep, tmp_path: Path):
-    todo = tasks(1)
-    transport = ScriptedTransport(tmp_path, {todo[0].key: [Exited(0), Outcome.OK]})
-    summary, _ = sweep(transport, todo)
-    assert [item.outcome for item in summary.finished] == [Outcome.OK]
-
-
 @pytest.mark.parametrize(("losses", "failures"), [(3, 0), (4, 1)])
 def test_a_lost_node_costs_no_run_until_it_happens_too_often(losses: int, failures: int, sweep, tmp_path: Path):
     todo = tasks(1)
