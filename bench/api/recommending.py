@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.tuned_models import DEFAULT_BUDGET, Recommendation, RecommendRequest, carry_out_recommendation
+
+__all__ = ["Recommendation", "recommend", "train_recommended"]
 
 
 def recommend(
@@ -20,7 +22,7 @@ def recommend(
     methods: str | Sequence[str] = (),
     seeds: str | int = 3,
     runs: str | Path = "runs",
-    progress: bool = True,
+    progress: bool | Callable[[str], None] = True,
     **options: Any,
 ) -> Recommendation:
     """Recommend a method for a dataset, by a race on its labelled training images. The test part is not used.
@@ -34,7 +36,7 @@ def recommend(
         methods: candidates; by default all that work on stored features.
         seeds: repetitions of cross-fitting.
         runs: the runs folder; the race's runs are in `race` inside.
-        progress: whether decisions of the race are printed on standard error.
+        progress: whether decisions of the race are printed on standard error, or a function that receives them.
         options: further options of `etl-bench run`, such as `data_root`, `cache`, `device`, `jobs` or `recipe`.
 
     Returns:
@@ -56,7 +58,24 @@ def recommend(
         runs=Path(runs).expanduser(),
         **options | folders,
     )
-    return carry_out_recommendation(request, _print if progress else _ignore)
+    say = (_print if progress else _ignore) if isinstance(progress, bool) else progress
+    return carry_out_recommendation(request, say)
+
+
+def train_recommended(found: Recommendation) -> tuple[Path, str] | None:
+    """Train the recommended method and keep its model; returns the file and the accuracy as text, None if it failed.
+
+    Raises KeyboardInterrupt if it is interrupted; finished trainings are kept.
+    """
+    from bench.experiment import read_model_info
+    from bench.sweep import LogStyle, open_log
+    from bench.tuned_models import train_choice
+
+    path = train_choice(found, open_log(LogStyle.AUTO))
+    if path is None:
+        return None
+    scores = read_model_info(path).scores
+    return path, ", ".join(f"{100 * score.accuracy:.1f} % of {score.n} test images right" for score in scores)
 
 
 def _print(line: str) -> None:

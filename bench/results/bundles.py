@@ -284,7 +284,7 @@ def bundle_shard(run_id: str, bundle: OpenBundle, path: Path) -> Shard:
 def _sort_runs(shards: Shards, runs: Iterable[Shard]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """The ids of runs to add, of runs with the same record here, and of runs with another record here.
 
-    Records are also the same if only one of them has an open score, which `etl-bench rescore` adds.
+    Records are also the same if only one of them has an open score.
     """
     new, unchanged, conflicting = [], [], []
     for shard in runs:

@@ -154,24 +154,23 @@ def _check_workers(request: SweepRequest, found: Devices) -> None:
 def _check_cluster(request: SweepRequest) -> None:
     """Devices and reservations of Ray and Slurm."""
     device, launcher, gpus = request.device, request.launcher, reserved_gpus(request)
-    option = "--gpus-per-run" if str(launcher) == "ray" else "--gpus"
+    option = "--resource gpus-per-run" if str(launcher) == "ray" else "--resource gpus"
     if device not in ("auto", "cpu", "cuda"):
         raise UsageError(f"--device {device!r}: with --launcher {launcher} the cluster picks; use --device cuda.")
     if request.jobs_per_gpu is not None:
         shares = (
-            "--gpus-per-run 0.5 lets two runs share a GPU"
-            if option == "--gpus-per-run"
+            "--resource gpus-per-run=0.5 lets two runs share a GPU"
+            if str(launcher) == "ray"
             else "a job has one on each GPU"
         )
         raise UsageError(f"--jobs-per-gpu {request.jobs_per_gpu}: only for --launcher local; {shares}.")
     if gpus and device == "cpu":
-        raise UsageError(f"{option} {gpus:g} reserves a GPU that --device cpu does not use; leave one of them out.")
+        raise UsageError(f"{option}={gpus:g} reserves a GPU that --device cpu does not use; leave one of them out.")
     if gpus == 0 and device == "cuda":
-        raise UsageError(f"{option} 0 reserves no GPU for --device cuda; leave one of them out.")
-    if option == "--gpus-per-run" and gpus is not None and gpus > 1:
+        raise UsageError(f"{option}=0 reserves no GPU for --device cuda; leave one of them out.")
+    if str(launcher) == "ray" and gpus is not None and gpus > 1:
         raise UsageError(
-            f"--gpus-per-run {gpus:g}: a run uses one GPU and the others would idle; use --gpus-per-run 1, or a part "
-            "of one."
+            f"{option}={gpus:g}: a run uses one GPU and the others would idle; use {option}=1, or a part of one."
         )
 
 

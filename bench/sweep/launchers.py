@@ -138,7 +138,7 @@ def slurm_queue(request: SweepRequest) -> SlurmQueue:
     from bench.sweep.launch.slurm_queue import SlurmQueue
 
     return SlurmQueue(
-        minutes=minutes(request.time or SLURM_TIME, "--time"),
+        minutes=minutes(request.time or SLURM_TIME, "--resource time"),
         cpus=threads_per_run(request, 1),
         gpus=_gpus(request),
         variables=device_variables(devices_of(request).kind, fast=request.fast),

@@ -112,7 +112,10 @@ class SlurmTransport(Transport):
             tail = f"Last line of its log: {log_tail(job.log)} (full log: {job.log})."
             return Exited(number, f"{ended} before its first run. {tail}", started=False)
         kind = WorkerKilledError if state == "OUT_OF_MEMORY" else WorkerDiedError
-        error = kind(f"{ended} during this run. OUT_OF_MEMORY needs more --mem, TIMEOUT more --time. Log: {job.log}")
+        error = kind(
+            f"{ended} during this run. OUT_OF_MEMORY needs more --resource mem, TIMEOUT more --resource time. "
+            f"Log: {job.log}"
+        )
         return Exited(number, ended, running=job.running, error=error)
 
     def dismiss(self, worker: int) -> None:
