@@ -2,16 +2,18 @@
 
 import pathlib
 
-from .api.adding import add_dataset as add_dataset
-from .api.checking import check_method as check_method
-from .api.claims_table import ClaimsTable as ClaimsTable
-from .api.comparison_table import ComparisonTable as ComparisonTable
+from .api.boards import build_board as build_board
+from .api.catalogue import check_method as check_method
+from .api.datasets import add_dataset as add_dataset
+from .api.datasets import add_features as add_features
 from .api.explaining import explain as explain
 from .api.explaining import suggest_labels as suggest_labels
-from .api.leaderboard_table import LeaderboardTable as LeaderboardTable
+from .api.exporting import export_leaderboards as export_leaderboards
+from .api.paper_numbers import published_numbers as published_numbers
 from .api.recommending import recommend as recommend
+from .api.reporting import build_report as build_report
+from .api.result_table import ResultTable as ResultTable
 from .api.results import Results as Results
-from .api.results import build_report as build_report
 from .api.results import claims as claims
 from .api.results import compare as compare
 from .api.results import difficulty as difficulty
@@ -19,6 +21,9 @@ from .api.results import leaderboard as leaderboard
 from .api.results import load_results as load_results
 from .api.running import plan as plan
 from .api.running import run as run
+from .api.stored_runs import export_runs as export_runs
+from .api.stored_runs import import_runs as import_runs
+from .api.stored_runs import verify_runs as verify_runs
 from .context import RunContext as RunContext
 from .errors import CacheError as CacheError
 from .errors import ImpossibleCombinationError as ImpossibleCombinationError

@@ -1,4 +1,4 @@
-"""A paired comparison as a table: for terminals, notebooks, JSON and pandas."""
+"""A paired comparison as a table."""
 
 from __future__ import annotations
 
@@ -6,78 +6,57 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from bench._util.words import html_table
 from bench.api.leaderboard_table import stale_notes
+from bench.api.result_table import ResultTable, Rows, TablePart, interval_text, setting_frame
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from bench.analysis import Comparison, Leaderboard, PairedCell
 
     Pair = tuple[Leaderboard, Comparison]
 
 
-class ComparisonTable:
-    """Two entries on the same images with the same seeds, one comparison per setting. A notebook shows them as tables.
+def comparison_table(pairs: Sequence[Pair]) -> ResultTable[Pair]:
+    """Two entries on the same images with the same seeds, one table per setting.
 
-    `pairs` are the board of each setting and the comparison on it.
+    A table has one row per dataset and split, then the averages, in percentage points. `pairs` are the board of each
+    setting and the comparison on it; the result has them as `source`.
     """
+    skipped = [f"not compared: {dataset}: {reason}" for _, found in pairs for dataset, reason in found.skipped]
+    stale = [stale_notes(board, [board.entry(key) for key in (found.a, found.b)]) for board, found in pairs]
+    parts = [TablePart(_title(board, found), _rows(board, found)) for board, found in pairs]
+    return ResultTable(
+        pairs,
+        parts,
+        notes=skipped + [note for notes in stale for note in notes],
+        json=lambda: [_plain(board, found) for board, found in pairs],
+        frame=lambda: setting_frame(
+            [(part.rows, board.setting.facts()) for part, (board, _) in zip(parts, pairs, strict=True)]
+        ),
+    )
 
-    def __init__(self, pairs: Sequence[Pair]) -> None:
-        self.pairs = tuple(pairs)
 
-    def title(self, pair: Pair) -> str:
-        """The setting, and which entry is A and which is B."""
-        board, found = pair
-        return f"{board.setting.title}: {found.a} (A) against {found.b} (B), percentage points"
+def only_one_right(found: Comparison) -> Iterator[str]:
+    """A line for every image that only one of the two classifies correctly."""
+    for cell in found.cells:
+        for seed in cell.seeds:
+            for who, names in (("A", seed.only_a), ("B", seed.only_b)):
+                for name in names:
+                    yield f"only {who} is right: {cell.dataset} {cell.split} seed {seed.seed} {name}"
 
-    def rows(self, pair: Pair) -> list[dict[str, object]]:
-        """One row per dataset and split, then the averages, in percentage points as they are printed."""
-        board, found = pair
-        averages = [_average(board, found, measure) for measure in found.averages]
-        return [_row(cell) for cell in found.cells] + averages
 
-    def to_frame(self) -> pd.DataFrame:
-        """The rows of all settings."""
-        import pandas as pd
+def _title(board: Leaderboard, found: Comparison) -> str:
+    return f"{board.setting.title}: {found.a} (A) against {found.b} (B), percentage points"
 
-        frames = [pd.DataFrame(self.rows(pair)).assign(**pair[0].setting.facts()) for pair in self.pairs]
-        return pd.concat(frames, ignore_index=True)
 
-    def flipped(self, pair: Pair) -> Iterator[str]:
-        """A line for every image that only one of the two classifies correctly."""
-        for cell in pair[1].cells:
-            for seed in cell.seeds:
-                for who, names in (("A", seed.only_a), ("B", seed.only_b)):
-                    for name in names:
-                        yield f"only {who} is right: {cell.dataset} {cell.split} seed {seed.seed} {name}"
-
-    def notes(self) -> list[str]:
-        """Datasets that could not be compared, with the reason, and entries whose code changed since their runs."""
-        skipped = [f"not compared: {dataset}: {reason}" for _, found in self.pairs for dataset, reason in found.skipped]
-        stale = [stale_notes(board, [board.entry(key) for key in (found.a, found.b)]) for board, found in self.pairs]
-        return skipped + [note for notes in stale for note in notes]
-
-    def to_json(self) -> list[dict[str, object]]:
-        """Plain values of every comparison."""
-        return [_plain(board, found) for board, found in self.pairs]
-
-    def _repr_html_(self) -> str:
-        return "".join(html_table(self.title(pair), self.rows(pair)) for pair in self.pairs)
-
-    def __str__(self) -> str:
-        import pandas as pd
-
-        parts = [f"{self.title(pair)}\n{pd.DataFrame(self.rows(pair)).to_string(index=False)}" for pair in self.pairs]
-        return "\n\n".join([*parts, *self.notes()])
-
-    __repr__ = __str__
+def _rows(board: Leaderboard, found: Comparison) -> Rows:
+    averages = [_average(board, found, measure) for measure in found.averages]
+    return [_row(cell) for cell in found.cells] + averages
 
 
 def _row(cell: PairedCell) -> dict[str, object]:
     only_a, only_b = cell.flipped
     interval = cell.difference
-    reach = _interval(interval.low, interval.high)
+    reach = interval_text(interval.low, interval.high)
     return {
         "dataset": cell.dataset,
         "split": cell.split,
@@ -103,15 +82,11 @@ def _average(board: Leaderboard, found: Comparison, measure: str) -> dict[str, o
         "dataset": f"average of {test.groups} of {len(board.averaged)}",
         "split": measure,
         "A - B": f"{100 * test.mean:+.2f}",
-        "95 %": _interval(test.low, test.high) or why_untested(test),
+        "95 %": interval_text(test.low, test.high) or why_untested(test),
         "verdict": str(found.verdict(measure)),
-        "95 % over datasets": _interval(wider.low, wider.high),
+        "95 % over datasets": interval_text(wider.low, wider.high),
         "seeds": f"{test.n} of {len(board.averaged) * len(board.seeds)} runs",
     }
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f"{100 * low:+.2f} to {100 * high:+.2f}"
 
 
 def _plain(board: Leaderboard, found: Comparison) -> dict[str, object]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.errors import UsageError
+from bench.sweep import cache_folder, cores
 from datasets_registry import BadImageError, DataError, get_dataset
 
 if TYPE_CHECKING:
@@ -21,7 +25,7 @@ def explain(
     data_root: str | Path | None = None,
     **options: Any,
 ) -> Explanation:
-    """What a tuned model learned: the content of the page of `etl-bench explain`.
+    """What a tuned model learned: the content of the page of `etl-bench models explain`.
 
     Args:
         model: a tuned model: file, name, or loaded.
@@ -44,7 +48,7 @@ def suggest_labels(
     dataset: str, model: str | Path | TunedModel, images: Sequence[str | Path], *, n: int = 20, by: str = "both",
     data_root: str | Path | None = None, **options: Any,
 ) -> Suggestions:  # fmt: skip
-    """Which unlabelled images to label next, see `etl-bench suggest-labels`; options as of `load_model`."""
+    """Which unlabelled images to label next, see `etl-bench models suggest-labels`; options as of `load_model`."""
     from bench.tuned_models import suggest_labels as suggested
 
     root = None if data_root is None else Path(data_root)
@@ -85,3 +89,101 @@ def _test_images(model: TunedModel, data_root: Path | None, limit: int) -> list[
     known = [sample for sample in splits.test if names[sample.label] in label]
     step = max(1, -(-len(known) // limit))
     return [LabelledImage(s.key, splits.images.load(s.key), label[names[s.label]]) for s in known[::step]]
+
+
+def write_explanation(
+    model: str,
+    images: Sequence[str] = (),
+    out: Path | None = None,
+    *,
+    limit: int = 500,
+    backbone: str | None = None,
+    data_root: Path | None = None,
+    runs: Path = Path("runs"),
+) -> Explanation:
+    """What a tuned model learned, and its offline page in the file `out`; see `etl-bench models explain`.
+
+    Raises UsageError before torch is imported.
+    """
+    from bench.experiment import read_model_info
+    from bench.results import check_output_file
+    from bench.tuned_models import check_sources, find_model
+
+    if out is not None:
+        check_output_file(out, "--out")
+    source = find_model(model, runs)
+    read_model_info(source)
+    check_sources(images)
+    import torch
+
+    torch.set_num_threads(cores())
+    found = explain(source, images, backbone=backbone, limit=limit, data_root=data_root, cache_dir=cache_folder(None))
+    if out is not None:
+        from reports import render_explanation
+
+        render_explanation(found, out)
+    return found
+
+
+SUGGESTION_COLUMNS = ("rank", "image", "label", "probability", "margin", "distance")
+
+
+def write_suggestions(
+    dataset: str,
+    model: str,
+    images: Sequence[str],
+    out: Path | None = None,
+    *,
+    n: int = 20,
+    by: str = "both",
+    page: bool = False,
+    backbone: str | None = None,
+    data_root: Path | None = None,
+    runs: Path = Path("runs"),
+) -> tuple[Suggestions, str]:
+    """Which unlabelled images to label next, and the same as CSV, which is also written to the file `out`.
+
+    With `page`, an offline page with the images is written next to `out`. See `etl-bench models suggest-labels`. Raises
+    UsageError before torch is imported.
+    """
+    from bench.experiment import read_model_info
+    from bench.results import check_output_file, write_atomically
+    from bench.tuned_models import RULES, check_sources, find_model
+
+    if by not in RULES:
+        raise UsageError(f"--by {by} is unknown; choose {', '.join(RULES)}.")
+    if page and out is None:
+        raise UsageError("--page needs --out FILE, because it writes next to that file.")
+    if out is not None:
+        check_output_file(out, "--out")
+    get_dataset(dataset)
+    source = find_model(model, runs)
+    read_model_info(source)
+    check_sources(images)
+    import torch
+
+    torch.set_num_threads(cores())
+    found = suggest_labels(
+        dataset, source, images, n=n, by=by, data_root=data_root, backbone=backbone, cache_dir=cache_folder(None)
+    )
+    text = _csv(found)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(out, text.encode())
+    if page and out is not None:
+        from bench.tuned_models import suggestions_view
+        from reports import render_gallery
+
+        title = f"{dataset}, images to label next (--by {by})"
+        render_gallery(suggestions_view(found, title), out.with_suffix(".html"))
+    return found, text
+
+
+def _csv(found: Suggestions) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(SUGGESTION_COLUMNS)
+    for rank, one in enumerate(found.images, 1):
+        numbers = (f"{value:.6f}" for value in (one.probability, one.margin, one.distance))
+        writer.writerow([rank, one.image, one.label, *numbers])
+    return buffer.getvalue()

@@ -1,18 +1,18 @@
-"""A leaderboard as a table for terminals, notebooks, JSON and pandas."""
+"""Leaderboards as a table."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import cache
 from html import escape
 from typing import TYPE_CHECKING
 
-from bench._util.words import counted, html_table
+from bench._util.words import counted
+from bench.api.result_table import ResultTable, TablePart, setting_frame
 from datasets_registry import EvalProtocol
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from bench.analysis import Entry, Estimate, Leaderboard
     from reports.views import OverviewView
 
@@ -23,106 +23,88 @@ STALE = " †"
 """Marks an entry with runs of other code than today's."""
 
 
-class LeaderboardTable:
-    """Leaderboards, one per backbone, protocol, shots and draw. A notebook shows them as tables."""
+def leaderboard_table(
+    boards: Sequence[Leaderboard],
+    overview: Callable[[Leaderboard], OverviewView] | None = None,
+    unfinished: Sequence[str] = (),
+    *,
+    costs: bool = True,
+) -> ResultTable[Leaderboard]:
+    """Rankings, one per backbone, protocol, shots and draw, in per cent with 95 % intervals.
 
-    def __init__(
-        self,
-        boards: Sequence[Leaderboard],
-        overview: Callable[[Leaderboard], OverviewView] | None = None,
-        unfinished: Sequence[str] = (),
-        *,
-        costs: bool = True,
-    ) -> None:
-        self.boards = tuple(boards)
-        self._costs = costs
-        self._overview = overview
-        self._unfinished = tuple(unfinished)
+    The frame has one row per entry, measure and setting; its values are fractions 0..1 with their interval and n.
 
-    def answer(self, board: Leaderboard) -> list[str]:
-        """The best method, its certainty and the missing runs: the sentences of the page as plain lines."""
-        from reports import answer_lines
+    Args:
+        boards: the rankings; the result has them as `source`.
+        overview: the answer of a board, which is shown beside its rows.
+        unfinished: notes on sweeps with missing runs.
+        costs: show parameters and training times.
+    """
+    return ResultTable(
+        boards,
+        [_part(board, overview, costs=costs) for board in boards],
+        notes=[*unfinished, *_notes(boards)],
+        json=lambda: [_plain(board) for board in boards],
+        frame=lambda: setting_frame([(board.rows(), board.setting.facts()) for board in boards]),
+    )
 
-        return [] if self._overview is None else answer_lines(self._overview(board))
 
-    @property
-    def complete(self) -> bool:
-        """Whether every entry has every run that its board has."""
-        return all(board.complete for board in self.boards)
+def _part(board: Leaderboard, overview: Callable[[Leaderboard], OverviewView] | None, *, costs: bool) -> TablePart:
+    rows = [_row(board, entry, costs=costs) for entry in board.entries]
+    if overview is None:
+        return TablePart(board_title(board), rows)
+    view = cache(lambda: overview(board))
+    return TablePart(board_title(board), rows, lambda: _answer(view()), lambda: _picture(view()))
 
-    def to_frame(self) -> pd.DataFrame:
-        """One row per entry, measure and setting; values are fractions 0..1 with their interval and n."""
-        import pandas as pd
 
-        frames = [pd.DataFrame(board.rows()).assign(**board.setting.facts()) for board in self.boards]
-        return pd.concat(frames, ignore_index=True)
+def _notes(boards: Sequence[Leaderboard]) -> list[str]:
+    """Warnings for the reader: incomplete and stale entries, oracles, runs that do not count."""
+    notes = []
+    for board in boards:
+        title = board_title(board)
+        if holes := _incomplete(board):
+            notes.append(f"incomplete: {title}: {holes}")
+        for entry in board.entries:
+            if entry.oracle:
+                notes.append(f"oracle: {entry.key}, {title}: {_optimism(entry)}; not ranked")
+        notes += stale_notes(board, board.entries)
+        for entry in board.entries:
+            if entry.imported:
+                advice = "`etl-bench runs verify RUN` repeats a run"
+                notes.append(f"imported, not verified: {entry.key}, {title}: {entry.imported}; {advice}")
+        for run in board.excluded:
+            what = f"run {run.run_id} ({run.entry}, {run.dataset}, seed {run.seed})"
+            notes.append(f"not counted: {what}: {run.reason}")
+    return notes
 
-    def rows(self, board: Leaderboard) -> list[dict[str, object]]:
-        """The rows of one leaderboard, in per cent with 95 % intervals, as they are printed."""
-        return [_row(board, entry, costs=self._costs) for entry in board.entries]
 
-    def notes(self) -> list[str]:
-        """Warnings for the reader: incomplete and stale entries, oracles, runs that do not count."""
-        notes = list(self._unfinished)
-        for board in self.boards:
-            title = board_title(board)
-            if holes := _incomplete(board):
-                notes.append(f"incomplete: {title}: {holes}")
-            for entry in board.entries:
-                if entry.oracle:
-                    notes.append(f"oracle: {entry.key}, {title}: {_optimism(entry)}; not ranked")
-            notes += stale_notes(board, board.entries)
-            for entry in board.entries:
-                if entry.imported:
-                    advice = "`etl-bench verify RUN` repeats a run"
-                    notes.append(f"imported, not verified: {entry.key}, {title}: {entry.imported}; {advice}")
-            for run in board.excluded:
-                what = f"run {run.run_id} ({run.entry}, {run.dataset}, seed {run.seed})"
-                notes.append(f"not counted: {what}: {run.reason}")
-        return notes
+def _plain(board: Leaderboard) -> dict[str, object]:
+    return {
+        "setting": board.setting.facts(),
+        "h_convention": str(board.convention),
+        "datasets": list(board.datasets),
+        "averaged": list(board.averaged),
+        "seeds": list(board.seeds),
+        "complete": board.complete,
+        "rows": board.rows(),
+        "missing": [vars(cell) for cell in board.missing],
+        "set_aside": [vars(run) for run in board.excluded],
+    }
 
-    def to_json(self) -> list[dict[str, object]]:
-        """Plain values of every board."""
-        return [
-            {
-                "setting": board.setting.facts(),
-                "h_convention": str(board.convention),
-                "datasets": list(board.datasets),
-                "averaged": list(board.averaged),
-                "seeds": list(board.seeds),
-                "complete": board.complete,
-                "rows": board.rows(),
-                "missing": [vars(cell) for cell in board.missing],
-                "set_aside": [vars(run) for run in board.excluded],
-            }
-            for board in self.boards
-        ]
 
-    def _repr_html_(self) -> str:
-        return "".join(
-            self._answer_html(board) + html_table(board_title(board), self.rows(board)) for board in self.boards
-        )
+def _picture(view: OverviewView) -> str:
+    """The answer with its small print, and the first chart of the page, as HTML."""
+    from reports import answer_lines, hero_picture
 
-    def _answer_html(self, board: Leaderboard) -> str:
-        """The answer with its small print, and the first chart of the page, as HTML."""
-        if self._overview is None:
-            return ""
-        from reports import answer_lines, hero_picture
+    lines = "".join(f"<p>{escape(line)}</p>" for line in answer_lines(view))
+    return f"{lines}{hero_picture(view)}"
 
-        view = self._overview(board)
-        lines = "".join(f"<p>{escape(line)}</p>" for line in answer_lines(view))
-        return f"{lines}{hero_picture(view)}"
 
-    def __str__(self) -> str:
-        import pandas as pd
+def _answer(view: OverviewView) -> str:
+    """The best method, its certainty and the missing runs: the sentences of the page as plain lines."""
+    from reports import answer_lines
 
-        parts = []
-        for board in self.boards:
-            rows = pd.DataFrame(self.rows(board)).to_string(index=False)
-            parts += [f"{board_title(board)}\n{rows}", *self.answer(board)]
-        return "\n\n".join([*parts, *self.notes()])
-
-    __repr__ = __str__
+    return "\n".join(answer_lines(view))
 
 
 def _incomplete(board: Leaderboard) -> str:

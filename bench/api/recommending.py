@@ -15,6 +15,8 @@ from bench.tuned_models import (
     carry_out_recommendation,
 )
 
+__all__ = ["Recommendation", "recommend", "train_recommended"]
+
 
 def recommend(
     dataset: str,
@@ -26,7 +28,7 @@ def recommend(
     methods: str | Sequence[str] = (),
     seeds: str | int = 3,
     runs: str | Path = "runs",
-    progress: bool = True,
+    progress: bool | Callable[[str], None] = True,
     **options: Any,
 ) -> Recommendation:
     """Recommend a method for a dataset, by a race on its labelled training images. The test part is not used.
@@ -40,7 +42,7 @@ def recommend(
         methods: candidates; by default all that work on stored features.
         seeds: repetitions of cross-fitting.
         runs: the runs folder; the race's runs are in `race` inside.
-        progress: whether decisions of the race are printed on standard error.
+        progress: whether decisions of the race are printed on standard error, or a function that receives them.
         options: further options of `etl-bench run`, such as `data_root`, `cache`, `device`, `jobs` or `recipe`.
 
     Returns:
@@ -50,6 +52,9 @@ def recommend(
     Raises:
         UsageError: a wrong value, or a budget that does not cover one method.
     """
+    from bench.boards import Sender
+    from bench.papers import DATASETS, published_difficulty, published_frame
+
     folders = {name: Path(options[name]).expanduser() for name in ("data_root", "cache") if options.get(name)}
     request = RecommendRequest.build(
         dataset,
@@ -62,17 +67,26 @@ def recommend(
         runs=Path(runs).expanduser(),
         **options | folders,
     )
-    return recommend_request(request, _print if progress else _ignore)
-
-
-def recommend_request(request: RecommendRequest, say: Callable[[str], None]) -> Recommendation:
-    """The answer to a request, with published numbers as prior knowledge; `say` receives a line for each decision."""
-    from bench.boards import Sender
-    from bench.papers import DATASETS, published_difficulty, published_frame
-
+    say = (_print if progress else _ignore) if isinstance(progress, bool) else progress
     published = PublishedNumbers(published_frame(), published_difficulty(), DATASETS)
     with Sender(request.race_runs, request.sweep.tracker_targets, say) as sender:
         return carry_out_recommendation(request, say, published, listeners=[sender.send])
+
+
+def train_recommended(found: Recommendation) -> tuple[Path, str] | None:
+    """Train the recommended method and keep its model; returns the file and the accuracy as text, None if it failed.
+
+    Raises KeyboardInterrupt if it is interrupted; finished trainings are kept.
+    """
+    from bench.experiment import read_model_info
+    from bench.sweep import LogStyle, open_log
+    from bench.tuned_models import train_choice
+
+    path = train_choice(found, open_log(LogStyle.AUTO))
+    if path is None:
+        return None
+    scores = read_model_info(path).scores
+    return path, ", ".join(f"{100 * score.accuracy:.1f} % of {score.n} test images right" for score in scores)
 
 
 def _print(line: str) -> None:

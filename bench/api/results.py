@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench._util.words import counted
-from bench.api.claims_table import ClaimsTable
-from bench.api.comparison_table import ComparisonTable
-from bench.api.leaderboard_table import LeaderboardTable
-from bench.api.selection_table import SelectionTable
+from bench.api.claims_table import claims_table
+from bench.api.comparison_table import comparison_table
+from bench.api.leaderboard_table import leaderboard_table
+from bench.api.reporting import build_report
+from bench.api.result_table import ResultTable
+from bench.api.selection_table import selection_table
 from bench.errors import UsageError
 from bench.results import no_runs
 from bench.sweep import cache_folder, missing_specs, parse_shots, unfinished_sweeps
@@ -20,11 +21,11 @@ from bench.sweep import cache_folder, missing_specs, parse_shots, unfinished_swe
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.analysis import HConvention, Leaderboard
+    from bench.analysis import Comparison, HConvention, Leaderboard, RuleDifference
+    from bench.papers import ClaimResult
     from bench.results import Store, TextCache
     from bench.sweep import UnfinishedSweep
-    from reports.site.build import PageRequest
-    from reports.views import OverviewView, SiteView
+    from reports.views import OverviewView
 
 _DEFAULT_RUNS = "runs"
 
@@ -52,6 +53,15 @@ class Results:
         frame = self._frame
         return int(frame.loc[frame["split"].notna(), "run_id"].nunique())
 
+    @property
+    def partial(self) -> bool:
+        """Whether the folder has runs that are not among these."""
+        from bench.results import Shards
+
+        return self.run_ids is not None and any(
+            entry.run_id not in self.run_ids for entry in Shards(self.folder).scan()
+        )
+
     def to_frame(self) -> pd.DataFrame:
         """One row per run and split; accuracies are fractions 0..1. A failed run has one row and no split."""
         return self._frame.copy()
@@ -64,7 +74,7 @@ class Results:
         backbone: str | None = None,
         convention: str | HConvention = "mean_of_h",
         costs: bool = True,
-    ) -> LeaderboardTable:
+    ) -> ResultTable[Leaderboard]:
         """One ranking per backbone, protocol and shots: averages over datasets with 95 % intervals over seeds.
 
         Args:
@@ -89,7 +99,7 @@ class Results:
             found = sorted({f"{setting.protocol} with {setting.shots_text}" for setting in settings(frame)})
             raise UsageError(f"No runs to show in {self.folder}. It holds: {', '.join(found)}.")
         unfinished = [str(sweep) for sweep in self.unfinished]
-        return LeaderboardTable(boards, self._overview, unfinished, costs=costs)
+        return leaderboard_table(boards, self._overview, unfinished, costs=costs)
 
     @cached_property
     def unfinished(self) -> list[UnfinishedSweep]:
@@ -107,7 +117,7 @@ class Results:
         protocol: str | None = None,
         shots: int | str | Sequence[int] | None = None,
         backbone: str | None = None,
-    ) -> ComparisonTable:
+    ) -> ResultTable[tuple[Leaderboard, Comparison]]:
         """Compare two methods on the same images with the same seeds.
 
         Args:
@@ -134,7 +144,7 @@ class Results:
         for board in both:
             wanted = [*find_entry(board, a).run_ids, *find_entry(board, b).run_ids]
             pairs.append((board, compare(board, runs, self._store.outcomes_frame(wanted), a, b)))
-        return ComparisonTable(pairs)
+        return comparison_table(pairs)
 
     def selection_rules(
         self,
@@ -142,7 +152,7 @@ class Results:
         protocol: str | None = None,
         shots: int | str | Sequence[int] | None = None,
         backbone: str | None = None,
-    ) -> SelectionTable:
+    ) -> ResultTable[tuple[Leaderboard, Sequence[RuleDifference]]]:
         """What each selection rule costs: its accuracy minus that of `validation`, for the same runs otherwise.
 
         Pairs have the same method, settings, dataset, shots and seed. The arguments are those of `leaderboard`.
@@ -151,7 +161,7 @@ class Results:
         from bench.analysis import selection_differences
 
         boards = self._boards_of_pairs(protocol, shots, backbone)
-        return SelectionTable([(board, selection_differences(board, self._outcomes)) for board in boards])
+        return selection_table([(board, selection_differences(board, self._outcomes)) for board in boards])
 
     def _boards_of_pairs(
         self, protocol: str | None, shots: int | str | Sequence[int] | None, backbone: str | None
@@ -159,14 +169,14 @@ class Results:
         """The boards with all datasets and seeds, of which a pair may share more than all methods do."""
         from bench.analysis import build_leaderboards
 
-        boards = self.leaderboard(protocol=protocol, shots=shots, backbone=backbone).boards
+        boards = self.leaderboard(protocol=protocol, shots=shots, backbone=backbone).source
         if all(board.common is None for board in boards):
             return boards
         return tuple(build_leaderboards(self._frame, protocol=protocol, shots=_shot_counts(shots), backbone=backbone))
 
     def claims(
         self, file: str | Path | None = None, *, easy: Sequence[str] = (), hard: Sequence[str] = ()
-    ) -> ClaimsTable:
+    ) -> ResultTable[ClaimResult]:
         """Test statements about methods on these runs: supported, refuted, inconclusive or not tested.
 
         Args:
@@ -185,7 +195,7 @@ class Results:
         difficulty = difficulty_by_backbone(self.difficulty())
         constant = partial(constant_weight_outcomes, Shards(self.folder))
         boards = build_leaderboards(self._outcomes)
-        return ClaimsTable(check_claims(asked, boards, self._outcomes, difficulty, groups, constant))
+        return claims_table(check_claims(asked, boards, self._outcomes, difficulty, groups, constant))
 
     def difficulty(self) -> pd.DataFrame:
         """Transfer difficulty and related measures, one row per backbone, dataset, split and measure."""
@@ -268,17 +278,19 @@ def _shot_counts(shots: int | str | Sequence[int] | None) -> Sequence[int] | Non
     return [shots] if isinstance(shots, int) else shots
 
 
-def leaderboard(runs: str | Path = _DEFAULT_RUNS, **options: Any) -> LeaderboardTable:
+def leaderboard(runs: str | Path = _DEFAULT_RUNS, **options: Any) -> ResultTable[Leaderboard]:
     """The leaderboard of a runs folder; options as of `Results.leaderboard`."""
     return load_results(runs).leaderboard(**options)
 
 
-def compare(a: str, b: str, runs: str | Path = _DEFAULT_RUNS, **options: Any) -> ComparisonTable:
+def compare(
+    a: str, b: str, runs: str | Path = _DEFAULT_RUNS, **options: Any
+) -> ResultTable[tuple[Leaderboard, Comparison]]:
     """Two methods of a runs folder on the same images; options as of `Results.compare`."""
     return load_results(runs).compare(a, b, **options)
 
 
-def claims(runs: str | Path = _DEFAULT_RUNS, **options: Any) -> ClaimsTable:
+def claims(runs: str | Path = _DEFAULT_RUNS, **options: Any) -> ResultTable[ClaimResult]:
     """Statements about methods, tested on a runs folder; options as of `Results.claims`."""
     return load_results(runs).claims(**options)
 
@@ -286,38 +298,3 @@ def claims(runs: str | Path = _DEFAULT_RUNS, **options: Any) -> ClaimsTable:
 def difficulty(runs: str | Path = _DEFAULT_RUNS) -> pd.DataFrame:
     """The transfer difficulty of every dataset in a runs folder, see `Results.difficulty`."""
     return load_results(runs).difficulty()
-
-
-def build_report(path: str | Path = "site", *, runs: str | Path = _DEFAULT_RUNS, **options: Any) -> Path:
-    """Write the HTML report and return the page's file.
-
-    Args:
-        path: a folder for `index.html` with the predictions of every run beside it, or one `.html` file.
-        runs: the runs folder.
-        options: fields of `reports.site.build.PageRequest`, such as `protocol`, `images` or `figures="apex"`.
-    """
-    from reports.site.build import PageRequest
-
-    target = Path(path).expanduser()
-    one_file = target.suffix == ".html"
-    request = PageRequest(
-        runs=Path(runs).expanduser(),
-        out=target if one_file else target / "index.html",
-        with_run_files=not one_file,
-        cache=cache_folder(None),
-    )
-    write_runs_page(replace(request, **options))
-    return request.out
-
-
-def write_runs_page(request: PageRequest) -> SiteView:
-    """Write the page of a runs folder with its unfinished sweeps, and return what it shows.
-
-    Raises UsageError if there is nothing to show, unless the page is live; an existing page stays.
-    """
-    from reports.site.build import write_page
-    from reports.views import UnfinishedView
-
-    found = unfinished_sweeps(request.runs)
-    unfinished = tuple(UnfinishedView(item.counts, item.missing_text, item.command, item.missing) for item in found)
-    return write_page(replace(request, unfinished=unfinished))

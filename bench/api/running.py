@@ -7,6 +7,7 @@ from typing import Any
 from bench.api.results import Results
 from bench.sweep import (
     LogStyle,
+    Outcome,
     Plan,
     SweepLog,
     SweepOutcome,
@@ -14,11 +15,32 @@ from bench.sweep import (
     carry_out,
     check_launch,
     early_server,
+    job_script,
     make_plan,
     open_log,
+    parse_choice,
+    read_sweep_file,
     report_failures,
     report_plan,
+    sweep_toml,
+    unfinished_sweeps,
 )
+
+__all__ = [
+    "SweepOutcome",
+    "open_progress",
+    "plan",
+    "plan_request",
+    "read_sweep_file",
+    "report_failures",
+    "run",
+    "run_request",
+    "sweep_facts",
+    "sweep_line",
+    "sweep_result",
+    "sweep_toml",
+    "unfinished_sweeps",
+]
 
 Names = str | Sequence[str]
 Numbers = int | str | Sequence[int]
@@ -72,8 +94,10 @@ def run(
     """
     axes = {"methods": methods, "datasets": datasets, "shots": shots, "seeds": seeds}
     request = _request(backbone=backbone, protocol=protocol, settings=settings, runs=runs, **axes, **options)
-    outcome = run_request(request, open_log(LogStyle(progress)))
-    return Results(request.runs, frozenset(spec.run_id for spec in outcome.plan.specs), outcome.failed)
+    log = open_log(LogStyle(progress))
+    outcome = run_request(request, log)
+    report_failures(outcome, log)
+    return sweep_result(outcome, request.runs)
 
 
 def plan(methods: Names, datasets: Names, **options: Any) -> Plan:
@@ -89,8 +113,28 @@ def plan(methods: Names, datasets: Names, **options: Any) -> Plan:
     return make_plan(_request(methods=methods, datasets=datasets, **options), open_log(LogStyle.NONE))
 
 
-def carry_out_request(request: SweepRequest, log: SweepLog) -> SweepOutcome:
-    """Plan and carry out a request, and send its finished runs to its trackers. The log gets all but the failures."""
+def open_progress(style: str = "auto") -> SweepLog:
+    """A log of a sweep on standard error: auto, live, plain, json or none; UsageError for any other style."""
+    return open_log(parse_choice(LogStyle, style, "--log"))
+
+
+def plan_request(request: SweepRequest, log: SweepLog) -> Plan:
+    """What a request would do, without doing it, reported to the log."""
+    made = make_plan(request, log)
+    report_plan(made, request, log)
+    return made
+
+
+def slurm_script(request: SweepRequest, log: SweepLog) -> str:
+    """Write the Slurm submission of a request without submitting it, and return its script."""
+    return job_script(make_plan(request, log), request)
+
+
+def run_request(request: SweepRequest, log: SweepLog) -> SweepOutcome:
+    """Plan and carry out a request, reporting to the log, and send its finished runs to its trackers.
+
+    The failed runs are reported by `report_failures`, so that a result can be printed before.
+    """
     from bench.boards import Sender
 
     with early_server(request) as server:
@@ -101,11 +145,35 @@ def carry_out_request(request: SweepRequest, log: SweepLog) -> SweepOutcome:
             return carry_out(made, request, log, server, listeners=[sender.send])
 
 
-def run_request(request: SweepRequest, log: SweepLog) -> SweepOutcome:
-    """Carry out a request and report its failures to the log."""
-    outcome = carry_out_request(request, log)
-    report_failures(outcome, log)
-    return outcome
+def sweep_result(outcome: SweepOutcome, runs: Path) -> Results:
+    """The results of the planned runs of a sweep."""
+    return Results(runs, frozenset(spec.run_id for spec in outcome.plan.specs), outcome.failed)
+
+
+def sweep_facts(outcome: SweepOutcome) -> dict[str, object]:
+    """What a sweep did, as plain values."""
+    made, summary = outcome.plan, outcome.summary
+    return {
+        "planned": len(made.specs),
+        "done_before": len(made.done),
+        "finished": len(summary.finished),
+        "by_other_sweeps": sum(not item.here for item in summary.finished),
+        "failed": outcome.failed,
+        "stale": made.stale_reasons,
+        "refused": [{"what": item.what, "reason": item.reason} for item in made.rejected],
+        "interrupted": summary.interrupted,
+    }
+
+
+def sweep_line(outcome: SweepOutcome, runs: Path) -> str:
+    """How many runs finished and failed, in one line; empty if none was run."""
+    finished = outcome.summary.finished
+    if not finished:
+        return ""
+    others = sum(not item.here for item in finished)
+    by_others = f" ({others} by other sweeps)" if others else ""
+    ok = sum(item.outcome is Outcome.OK for item in finished)
+    return f"{ok} finished{by_others}, {len(outcome.summary.failures)} failed; in {runs}"
 
 
 def _request(

@@ -1,110 +1,89 @@
-"""The accuracy cost of selection rules as a table for terminals, notebooks, JSON and pandas."""
+"""The accuracy cost of selection rules as a table."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import TYPE_CHECKING
 
-from bench._util.words import counted, html_table
+from bench._util.words import counted
 from bench.api.leaderboard_table import board_title
+from bench.api.result_table import ResultTable, Rows, TablePart, interval_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bench.analysis import Leaderboard, MeanTest, RuleDifference
 
+    Found = tuple[Leaderboard, Sequence[RuleDifference]]
 
-class SelectionTable:
-    """Each selection rule minus selection on validation images. A notebook shows a table for each board.
 
-    `differences` are the boards with their rules; they have the numbers as fractions.
+def selection_table(differences: Sequence[Found]) -> ResultTable[Found]:
+    """Each selection rule minus selection on validation images, one table per board with two rules to compare.
+
+    `differences` are the boards with their rules, which have the numbers as fractions; the result has them as `source`.
     """
+    return ResultTable(
+        differences,
+        [TablePart(_title(board), _rows(board, found)) for board, found in differences if found],
+        notes=[_advice(board) for board, found in differences if not found],
+        json=lambda: [_plain(board, found) for board, found in differences],
+        frame=lambda: _frame(differences),
+    )
 
-    def __init__(self, differences: Sequence[tuple[Leaderboard, Sequence[RuleDifference]]]) -> None:
-        self.differences = tuple(differences)
 
-    def title(self, board: Leaderboard) -> str:
-        """A title that describes the numbers of a board."""
-        return f"{board_title(board)}: accuracy minus that of --selection validation, percentage points"
+def _title(board: Leaderboard) -> str:
+    return f"{board_title(board)}: accuracy minus that of --selection validation, percentage points"
 
-    def rows(self, board: Leaderboard) -> list[dict[str, object]]:
-        """One row over all methods and one row per method for each rule, as printed."""
-        rows: list[dict[str, object]] = []
-        for found in self._of(board):
-            every = {f"mean of {counted(len(found.by_method), 'method')}": found.tests, **_named(board, found)}
-            rows += [_row(found.rule, name, tests, board.measures) for name, tests in every.items()]
-        return rows
 
-    def notes(self) -> list[str]:
-        """For a board without two rules to compare, the command that adds one."""
-        from bench.analysis import selection_command
+def _rows(board: Leaderboard, differences: Sequence[RuleDifference]) -> Rows:
+    """One row over all methods and one row per method for each rule."""
+    rows: Rows = []
+    for found in differences:
+        every = {f"mean of {counted(len(found.by_method), 'method')}": found.tests, **_named(board, found)}
+        rows += [_row(found.rule, name, tests, board.measures) for name, tests in every.items()]
+    return rows
 
-        notes = []
-        for board, found in self.differences:
-            if not found:
-                command = selection_command(board)
-                advice = (
-                    f"To add the missing runs: {command}"
-                    if command
-                    else "No method on this leaderboard selects anything."
-                )
-                notes.append(f"{board_title(board)}: no method ran with `validation` and another rule. {advice}")
-        return notes
 
-    def to_frame(self) -> pd.DataFrame:
-        """One row per board, rule, method (empty for the mean of all) and measure; values are fractions."""
-        import pandas as pd
+def _advice(board: Leaderboard) -> str:
+    """For a board without two rules to compare, the command that adds one."""
+    from bench.analysis import selection_command
 
-        rows: list[dict[str, object]] = [
-            {"rule": found.rule, "method": method, "measure": measure, **_numbers(test), **board.setting.facts()}
-            for board, differences in self.differences
-            for found in differences
-            for method, tests in {"": found.tests, **_named(board, found)}.items()
-            for measure, test in tests.items()
-        ]
-        return pd.DataFrame(rows, columns=None if rows else ["rule", "method", "measure"])
+    command = selection_command(board)
+    advice = f"To add the missing runs: {command}" if command else "No method on this leaderboard selects anything."
+    return f"{board_title(board)}: no method ran with `validation` and another rule. {advice}"
 
-    def to_json(self) -> list[dict[str, object]]:
-        """Plain values of every board."""
-        return [
+
+def _frame(differences: Sequence[Found]) -> pd.DataFrame:
+    """One row per board, rule, method (empty for the mean of all) and measure; values are fractions."""
+    import pandas as pd
+
+    rows: Rows = [
+        {"rule": found.rule, "method": method, "measure": measure, **_numbers(test), **board.setting.facts()}
+        for board, rules in differences
+        for found in rules
+        for method, tests in {"": found.tests, **_named(board, found)}.items()
+        for measure, test in tests.items()
+    ]
+    return pd.DataFrame(rows, columns=None if rows else ["rule", "method", "measure"])
+
+
+def _plain(board: Leaderboard, differences: Sequence[RuleDifference]) -> dict[str, object]:
+    return {
+        "setting": board.setting.facts(),
+        "reference": "validation",
+        "rules": [
             {
-                "setting": board.setting.facts(),
-                "reference": "validation",
-                "rules": [
-                    {
-                        "rule": found.rule,
-                        "oracle": found.is_oracle,
-                        "measures": {measure: _numbers(test) for measure, test in found.tests.items()},
-                        "by_method": {
-                            key: {measure: _numbers(test) for measure, test in tests.items()}
-                            for key, tests in _named(board, found).items()
-                        },
-                    }
-                    for found in differences
-                ],
+                "rule": found.rule,
+                "oracle": found.is_oracle,
+                "measures": {measure: _numbers(test) for measure, test in found.tests.items()},
+                "by_method": {
+                    key: {measure: _numbers(test) for measure, test in tests.items()}
+                    for key, tests in _named(board, found).items()
+                },
             }
-            for board, differences in self.differences
-        ]
-
-    def _of(self, board: Leaderboard) -> Sequence[RuleDifference]:
-        return next(found for known, found in self.differences if known is board)
-
-    def _repr_html_(self) -> str:
-        tables = (html_table(self.title(board), self.rows(board)) for board, found in self.differences if found)
-        return "".join([*tables, *(f"<p>{escape(note)}</p>" for note in self.notes())])
-
-    def __str__(self) -> str:
-        import pandas as pd
-
-        parts = [
-            f"{self.title(board)}\n{pd.DataFrame(self.rows(board)).to_string(index=False)}"
-            for board, found in self.differences
-            if found
-        ]
-        return "\n\n".join([*parts, *self.notes()])
-
-    __repr__ = __str__
+            for found in differences
+        ],
+    }
 
 
 def _named(board: Leaderboard, found: RuleDifference) -> dict[str, Mapping[str, MeanTest]]:
@@ -133,11 +112,7 @@ def _row(rule: str, methods: str, tests: Mapping[str, MeanTest], measures: Seque
 def _interval(test: MeanTest | None) -> str:
     from bench.analysis import why_untested
 
-    if test is None:
-        return "no common runs"
-    if test.low is None or test.high is None:
-        return why_untested(test)
-    return f"{100 * test.low:+.2f} to {100 * test.high:+.2f}"
+    return "no common runs" if test is None else interval_text(test.low, test.high) or why_untested(test)
 
 
 def _numbers(test: MeanTest) -> dict[str, float | int | None]:

@@ -1,6 +1,5 @@
 """Public names of `bench.boards`; `__init__.py` loads each on first use."""
 
-from .board_runs import REPRODUCED as REPRODUCED
 from .board_runs import BoardRuns as BoardRuns
 from .build import BoardRequest as BoardRequest
 from .build import BoardSubmission as BoardSubmission
@@ -32,4 +31,5 @@ from .summary import verified_text as verified_text
 from .template import write_template as write_template
 from .trackers.sender import Sender as Sender
 from .trackers.sending import Result as Result
+from .verify import Repeated as Repeated
 from .verify import verify_board as verify_board

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.boards.board_runs import VERIFIED, KeptChecks, draw_runs, read_verified, write_verified
+from bench.boards.board_runs import REPRODUCED, VERIFIED, KeptChecks, draw_runs, read_verified, write_verified
 from bench.boards.build import BoardRequest
 from bench.boards.submissions.check import OwnChecks, reports
 from bench.boards.submissions.submission import BUNDLE, submission_folders
@@ -22,6 +22,11 @@ class Repeated:
     run_id: str
     verdict: Verdict | None
     problem: str = ""
+
+    @property
+    def reproduced(self) -> bool:
+        """Whether the repetition agrees bit for bit or within rounding."""
+        return self.verdict is not None and self.verdict.outcome in REPRODUCED
 
 
 def verify_board(

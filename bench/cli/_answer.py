@@ -15,15 +15,12 @@ _LEFT_OUT = ("n/N", "parameters")
 
 def print_answer(results: Results) -> None:
     """Print each leaderboard without counts and costs, then its findings. Prints nothing without scores."""
-    from bench.api import board_title
-
     if not len(results):
         return
     table = results.leaderboard()
-    for board in table.boards:
-        rows = table.rows(board)
-        print_line(board_title(board))
-        print_rows(rows, [name for name in rows[0] if name not in _LEFT_OUT])
-        print_line("\n".join(table.answer(board)))
-    for note in table.notes():
+    for part in table.parts:
+        print_line(part.title)
+        print_rows(part.rows, [name for name in part.rows[0] if name not in _LEFT_OUT])
+        print_line(part.text())
+    for note in table.notes:
         remark(note)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from bench.api import DEMO_BACKBONE, parse_shots, split_list
 from bench.cli._print import remark
 from bench.cli._request_options import request_option
 from bench.errors import UsageError
-from bench.sweep import DEMO_BACKBONE, cache_folder, cores, parse_choice, parse_numbers, parse_shots, split_list
 
-if TYPE_CHECKING:
-    from bench.results import Shard, Shards
-
-__all__ = ["DEMO_BACKBONE", "cache_folder", "cores", "parse_choice", "parse_numbers", "parse_shots", "split_list"]
+__all__ = ["DEMO_BACKBONE", "split_list"]
 
 DEFAULT_RUNS = Path("runs")
 
@@ -57,13 +54,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 RunnerName = Annotated[str, request_option("runner")]
 
 
-def _runs_to_read(folder: Path) -> Path:
+def runs_to_read(folder: Path) -> Path:
     """The given folder, or the only folder below it with runs, which is then named on standard error."""
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--runs {folder} is a file; give the folder that contains the runs.")
     if not folder.is_dir() or (folder / "shards").is_dir():
         return folder
-    from bench.results import runs_folders
+    from bench.api import runs_folders
 
     below = runs_folders(folder)
     if len(below) > 1:
@@ -75,7 +72,7 @@ def _runs_to_read(folder: Path) -> Path:
     return below[0] if below else folder
 
 
-Runs = Annotated[Path, request_option("runs", callback=_runs_to_read)]
+Runs = Annotated[Path, request_option("runs", callback=runs_to_read)]
 """For commands that only read runs: the runs may be one folder deeper."""
 
 ModelWeights = Annotated[
@@ -89,32 +86,6 @@ Where = Annotated[
 ]
 
 
-def chosen_runs(runs: Path, where: str | None, *, completed: bool = False) -> list[str]:
-    """The ids of the runs that satisfy an SQL condition, sorted; raises UsageError if there are none."""
-    from bench.results import fresh_store
-
-    table = "(SELECT * FROM runs WHERE status = 'ok') AS runs" if completed else "runs"
-    query = f"SELECT run_id FROM {table} WHERE {'true' if where is None else where} ORDER BY run_id"
-    found = [str(run_id) for run_id in fresh_store(runs).query(query)["run_id"]]
-    if not found:
-        matching = "" if where is None else f" matches --where {where!r}"
-        raise UsageError(
-            f"No {'completed ' if completed else ''}run in {runs}{matching}. "
-            f"`etl-bench results sql 'SELECT * FROM runs' --runs {runs}` lists the runs."
-        )
-    return found
-
-
 def shot_counts(text: str | None) -> list[int] | None:
     """The numbers of a `Shots` option, or None if it was not given."""
     return None if text is None else parse_shots(text)
-
-
-def read_run(shards: Shards, prefix: str) -> Shard:
-    """The stored run whose id begins with `prefix`; raises ShardError if it is damaged."""
-    from bench.errors import ShardError
-
-    run_id = shards.find(prefix)
-    if (shard := shards.read(run_id)) is None:
-        raise ShardError(f"Run {run_id} was damaged and has been set aside; repeat its command to recompute it.")
-    return shard

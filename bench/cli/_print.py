@@ -16,9 +16,13 @@ from pydantic import BaseModel
 from bench.bounds import printable
 
 if TYPE_CHECKING:
+    from typing import Any
+
     import pandas as pd
     from rich.console import Console
     from rich.table import Table
+
+    from bench.api import ResultTable
 
 Row = Mapping[str, object]
 
@@ -37,6 +41,20 @@ def print_rows(rows: Sequence[Row], columns: Sequence[str] | None = None, *, as_
         console.print(_rich_table(head, cells))
     else:
         sys.stdout.write(plain)
+
+
+def print_table(table: ResultTable[Any], *, as_json: bool = False) -> None:
+    """Print the tables of a result and the lines below each, or its JSON, and its notes on standard error."""
+    if as_json:
+        print_json(table.to_json())
+    else:
+        for part in table.parts:
+            print_line(part.title)
+            print_rows(part.rows)
+            if text := part.text():
+                print_line(text)
+    for note in table.notes:
+        remark(note)
 
 
 def plain_table(head: Sequence[str], cells: Sequence[Sequence[str]], width: int) -> str | None:
@@ -126,11 +144,6 @@ def as_text(value: object) -> str:
     if isinstance(value, list | tuple | set | frozenset):
         return ", ".join(as_text(item) for item in value) or "–"
     return printable(str(value))
-
-
-def percent_interval(low: float | None, high: float | None) -> str:
-    """An interval of fractions in percentage points with signs; empty without one."""
-    return "" if low is None or high is None else f"{100 * low:+.2f} to {100 * high:+.2f}"
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, object]]:

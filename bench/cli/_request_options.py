@@ -2,18 +2,24 @@
 
 import inspect
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 import typer
 from typer.models import OptionInfo
 
-from bench.sweep import SweepRequest, option_name, option_of
+from bench.api import SweepRequest, option_name, option_of
+from bench.errors import UsageError
+from datasets_registry import did_you_mean
 
 _PARSED = (bool, int, float, Path, list[str], list[Path])
 """Field types that the command line parses itself; all others arrive as text and are parsed by the request."""
 _RECEIVED = ("given", "environment")
+_RESOURCES = {option_name(name): name for name in SweepRequest.model_fields if option_of(name).resource}
+"""Fields of the request by their key in `--resource`."""
+_SBATCH = "sbatch."
+"""Prefix of the keys of other options of sbatch, which are items of the field `slurm_set`."""
 
 
 def request_option(name: str, **shown: Any) -> OptionInfo:
@@ -41,17 +47,72 @@ def takes_request(command: Callable[..., None]) -> Callable[..., None]:
 
     def run(**values: Any) -> None:
         context = values["context"]
-        options = {name: values.pop(name) for name in SweepRequest.model_fields}
+        resources = parse_resources(values.pop("resource"))
+        options = {name: values.pop(name) for name in SweepRequest.model_fields if name in values}
         typed = {name: value for name, value in options.items() if _source(context, name) == "COMMANDLINE"}
         environment = {name: value for name, value in options.items() if _source(context, name) == "ENVIRONMENT"}
-        command(given=typed, environment=environment, **values)
+        command(given=typed | resources, environment=environment, **values)
 
-    options = [_parameter(name) for name in SweepRequest.model_fields]
+    options = [_parameter(name) for name in SweepRequest.model_fields if not option_of(name).resource]
+    options.append(_resource_parameter())
     first = [item for item in own if item.kind is not inspect.Parameter.KEYWORD_ONLY]
     last = [item for item in own if item.kind is inspect.Parameter.KEYWORD_ONLY]
     run.__signature__ = inspect.Signature([*first, *options, *last])  # type: ignore[attr-defined]
     run.__name__, run.__doc__ = command.__name__, command.__doc__
     return run
+
+
+def parse_resources(texts: Sequence[str]) -> dict[str, Any]:
+    """The values of `--resource KEY=VALUE` by field name; raises UsageError for an unknown or repeated key."""
+    keys = [key for key in _RESOURCES if key != option_name("slurm_set")]
+    found: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        key = key.strip()
+        if key.startswith(_SBATCH) and key != _SBATCH:
+            found.setdefault("slurm_set", []).append(text.strip().removeprefix(_SBATCH))
+            continue
+        if key not in keys:
+            hint = did_you_mean(key, keys, most=1)
+            raise UsageError(f"--resource {key!r} is unknown.{hint} Allowed: {', '.join(keys)}, {_SBATCH}KEY.")
+        field = _RESOURCES[key]
+        switch = SweepRequest.model_fields[field].annotation is bool
+        if switch is bool(equals) or (equals and not value.strip()):
+            shape = key if switch else f"{key}=VALUE"
+            raise UsageError(f"--resource {text!r}: write --resource {shape}.")
+        if field in found:
+            raise UsageError(f"--resource {key} is given twice.")
+        found[field] = value.strip() if equals else True
+    return found
+
+
+def resource_advice(option: str) -> str:
+    """How to give a resource that was given as an option of its own, such as `--partition`; else empty."""
+    key = option.lstrip("-").replace("_", "-")
+    if key == option_name("slurm_set"):
+        return f" Write --resource {_SBATCH}KEY=VALUE instead."
+    if key not in _RESOURCES:
+        return ""
+    switch = SweepRequest.model_fields[_RESOURCES[key]].annotation is bool
+    return f" Write --resource {key if switch else f'{key}=VALUE'} instead."
+
+
+def _resource_parameter() -> inspect.Parameter:
+    by_panel: dict[str, list[str]] = {}
+    for key, field in _RESOURCES.items():
+        if field != "slurm_set":
+            by_panel.setdefault(str(option_of(field).panel), []).append(key)
+    keys = " ".join(f"{panel}: {', '.join(known)}." for panel, known in by_panel.items())
+    option = typer.Option(
+        "--resource",
+        help=f"What a run or job takes on a cluster, as KEY=VALUE. Repeatable. {keys} {_SBATCH}KEY=VALUE is another "
+        "option of sbatch. See `etl-bench doctor docs clusters`.",
+        rich_help_panel="How to run it",
+        show_default=False,
+    )
+    return inspect.Parameter(
+        "resource", inspect.Parameter.KEYWORD_ONLY, default=[], annotation=Annotated[list[str], option]
+    )
 
 
 def _source(context: typer.Context, name: str) -> str | None:

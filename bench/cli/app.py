@@ -7,46 +7,77 @@ from typing import Annotated, Any
 import typer
 
 import bench
+from bench.cli._groups import ordered_group
 from bench.cli._print import remark
 from bench.cli.backbones import backbones
 from bench.cli.board import board_app
-from bench.cli.cache import cache_app
-from bench.cli.check import check
-from bench.cli.claims import claims
 from bench.cli.compare import compare
 from bench.cli.datasets import datasets_app
 from bench.cli.demo import demo
-from bench.cli.diff import diff
-from bench.cli.docs import docs
-from bench.cli.doctor import doctor
-from bench.cli.explain import explain
-from bench.cli.export import export
-from bench.cli.features import features_app
+from bench.cli.doctor import doctor_app
+from bench.cli.export import export_app
 from bench.cli.leaderboard import leaderboard
 from bench.cli.methods import methods_app
 from bench.cli.models import models_app
+from bench.cli.papers import papers_app
 from bench.cli.predict import predict
-from bench.cli.published import published_app
 from bench.cli.recommend import recommend
 from bench.cli.report import report
-from bench.cli.rescore import rescore
-from bench.cli.results import results_app
 from bench.cli.run import run
-from bench.cli.show import show
+from bench.cli.runs import runs_app
 from bench.cli.status import status
-from bench.cli.submissions import submissions_app
-from bench.cli.submit import submit
-from bench.cli.suggest_labels import suggest_labels
-from bench.cli.verify import verify
 from datasets_registry import BenchError
+
+PANELS: dict[str, dict[str, Any]] = {
+    "Run": {"run": run, "demo": demo, "status": status, "recommend": recommend},
+    "Look": {
+        "leaderboard": leaderboard, "compare": compare, "report": report, "export": export_app, "papers": papers_app,
+    },
+    "Catalogue": {"datasets": datasets_app, "methods": methods_app, "backbones": backbones},
+    "Keep": {
+        "predict": predict, "models": models_app, "runs": runs_app, "board": board_app, "doctor": doctor_app,
+    },
+}  # fmt: skip
+"""The commands and groups by the panel of `--help` that lists them, in its order."""
+RENAMED = {
+    "published": "is now `etl-bench papers published`",
+    "published add": "is now `etl-bench papers add`",
+    "claims": "is now `etl-bench papers claims`",
+    "check": "is now `etl-bench methods check`",
+    "features": "is now `etl-bench datasets add NAME --features FILE`",
+    "verify": "is now `etl-bench runs verify`",
+    "show": "is now `etl-bench runs show`",
+    "diff": "is now `etl-bench runs diff`",
+    "results": "is now `etl-bench runs`",
+    "results sql": "is now `etl-bench runs sql`",
+    "results rebuild": "is now `etl-bench runs rebuild`",
+    "results export": "is now `etl-bench runs export`",
+    "results import": "is now `etl-bench runs import`",
+    "results send": "is now `etl-bench export send`",
+    "explain": "is now `etl-bench models explain`",
+    "suggest-labels": "is now `etl-bench models suggest-labels`",
+    "submit": "is now `etl-bench board submit`",
+    "submissions": "is now `etl-bench board check`",
+    "cache": "is now `etl-bench doctor cache`",
+    "docs": "is now `etl-bench doctor docs`",
+    "rescore": "was removed: runs record their open score, and `etl-bench run --rerun all` repeats them",
+}
+"""Former names of commands, each with the answer that replaces them."""
 
 app = typer.Typer(
     name="etl-bench",
+    cls=ordered_group(tuple(name for panel in PANELS.values() for name in panel), RENAMED),
     help="Benchmark efficient transfer learning (ETL) of CLIP-like models.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+for panel, commands in PANELS.items():
+    for name, command in commands.items():
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name, rich_help_panel=panel)
+        else:
+            app.command(name, rich_help_panel=panel)(command)
 
 
 def _show_version(asked: bool) -> None:
@@ -67,23 +98,6 @@ def _root(
     pass
 
 
-_RUNS = (run, demo, recommend, status)
-_RESULTS = (leaderboard, report, compare, diff, claims, export, submit)
-_MODELS = (predict, explain, suggest_labels)
-_OTHERS = (backbones, show, verify, rescore, doctor, check, docs)
-for command in (*_RUNS, *_RESULTS, *_MODELS, *_OTHERS):
-    app.command()(command)
-app.add_typer(datasets_app, name="datasets")
-app.add_typer(methods_app, name="methods")
-app.add_typer(models_app, name="models")
-app.add_typer(published_app, name="published")
-app.add_typer(results_app, name="results")
-app.add_typer(board_app, name="board")
-app.add_typer(submissions_app, name="submissions")
-app.add_typer(features_app, name="features")
-app.add_typer(cache_app, name="cache")
-
-
 _ParserError: Any = typer.BadParameter.__base__  # of typer's own click, or of click itself before typer 0.29
 
 
@@ -101,7 +115,7 @@ def main() -> None:
     except _ParserError as error:
         # no message: the help was printed instead
         message, context = error.format_message(), error.ctx
-        advice = _recipe_advice(getattr(error, "option_name", "")) if context and context.info_name == "run" else ""
+        advice = _advice(getattr(error, "option_name", "")) if context and context.info_name == "run" else ""
         asks = f" See `{context.command_path} --help`." if context else ""
         stop = "" if message.endswith((".", "?", "!")) else "."
         code = _refuse(f"{message}{stop}{advice}{asks}") if message else 2
@@ -115,12 +129,12 @@ def main() -> None:
     sys.exit(code or 0)
 
 
-def _recipe_advice(option: str) -> str:
-    """How to set a value of the recipe that was given as an option of its own, such as `--epochs`; else empty."""
-    from methods import Recipe
+def _advice(option: str) -> str:
+    """What to write in place of an option that `run` does not have; empty if nothing is known."""
+    from bench.api import unknown_option_advice
+    from bench.cli._request_options import resource_advice
 
-    key = option.lstrip("-").replace("-", "_")
-    return f" Write --set '*.recipe.{key}=VALUE' instead." if key in Recipe.model_fields else ""
+    return resource_advice(option) or unknown_option_advice(option)
 
 
 def _refuse(message: str) -> int:

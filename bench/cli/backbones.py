@@ -1,6 +1,6 @@
 """`etl-bench backbones`: the backbones by family, and which methods run on them."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,10 +21,10 @@ def backbones(
 
     Example: etl-bench backbones ViT-B-16-SigLIP2
     """
-    from bench.sweep import backbone_card, backbone_groups
+    from bench.api import backbone_facts, backbone_rows
 
     if name is not None:
-        card = backbone_card(name)
+        card = backbone_facts(name)
         if not as_json:
             conditions = "\n".join(f"{method}: {reason}" for method, reason in card["only_with_settings"].items())
             card["only_with_settings"] = conditions or "none"
@@ -33,16 +33,17 @@ def backbones(
             )
         print_facts(card, as_json=as_json)
         return
-    rows: list[dict[str, object]] = []
-    for group in backbone_groups():
-        row: dict[str, object] = {"family": group.family, "example": group.example}
-        if as_json:
-            row |= {"architectures": group.architectures, "methods": group.runs, "left_out": group.left_out}
-        else:
-            refused = sorted(method for methods in group.left_out.values() for method in methods)
-            few = len(group.runs) < len(refused)
-            left_out = f"all but {', '.join(group.runs)}" if few else ", ".join(refused)
-            tags = sum(map(len, group.architectures.values()))
-            row |= {"pretrained": tags, "methods": len(group.runs), "left_out": left_out}
-        rows.append(row)
-    print_rows(rows, as_json=as_json)
+    found = backbone_rows()
+    print_rows(found if as_json else list(map(_short, found)), as_json=as_json)
+
+
+def _short(row: dict[str, Any]) -> dict[str, object]:
+    refused = sorted(method for methods in row["left_out"].values() for method in methods)
+    few = len(row["methods"]) < len(refused)
+    return {
+        "family": row["family"],
+        "example": row["example"],
+        "pretrained": sum(map(len, row["architectures"].values())),
+        "methods": len(row["methods"]),
+        "left_out": f"all but {', '.join(row['methods'])}" if few else ", ".join(refused),
+    }

@@ -1,20 +1,21 @@
-"""`etl-bench board`: a public leaderboard from a folder of submissions."""
+"""`etl-bench board`: a public leaderboard from a folder of submissions, and submissions to it."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench._util.words import counted
 from bench.cli import _options as opt
-from bench.cli._print import print_line, remark
-from bench.results import check_output_file, check_output_folder
+from bench.cli._print import print_json, print_line, remark
+
+if TYPE_CHECKING:
+    from bench.api import SubmissionReport
 
 board_app = typer.Typer(
-    no_args_is_help=True,
-    help="Build a public leaderboard from a folder of submissions; see also `submit` and `submissions`.",
+    no_args_is_help=True, help="Build a public leaderboard from a folder of submissions, and submit runs to one."
 )
 
 Submissions = Annotated[Path, typer.Argument(metavar="SUBMISSIONS", help="Folder with one subfolder per submission.")]
@@ -22,6 +23,29 @@ Work = Annotated[
     Path | None,
     typer.Option("--work", help="Cache folder of later builds. Default: .board beside the submissions."),
 ]
+
+
+@board_app.command("init")
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the repository; existing files are kept.")],
+    title: Annotated[str, typer.Option("--title", help="Heading of its README.")] = "Leaderboard",
+    requirement: Annotated[
+        str | None,
+        typer.Option("--requirement", help="Requirement that pip installs in the CI. Default: a line to fill in."),
+    ] = None,
+) -> None:
+    """Create the repository of a board: README, submissions folder, and CI for GitHub and GitLab.
+
+    The CI checks pull requests without secrets, comments on what they change, and publishes the page.
+
+    Example: etl-bench board init our-board --title "Our board"
+    """
+    from bench.api import new_board
+
+    for path in new_board(folder, title, requirement):
+        print_line(str(path))
+    if requirement is None:
+        remark(f"Next: write into {folder / 'requirements.txt'} where pip gets clip-etl-bench.")
 
 
 @board_app.command("build")
@@ -45,14 +69,8 @@ def build(
     Example: etl-bench board build submissions -o site
     """
     from bench.api import build_board
-    from bench.boards import BoardRequest
-    from reports.site.run_files import check_page
 
-    check_output_file(site / "index.html", "--site")
-    check_page(site / "index.html")
-    kept = work or submissions.parent / ".board"
-    check_output_folder(kept, "--work")
-    done = build_board(BoardRequest(submissions, site, kept, data_root, opt.cache_folder(cache), images))
+    done = build_board(submissions, site, work=work, data_root=data_root, images=images, cache=cache)
     accepted = sum(report.accepted for report in done.reports)
     print_line(
         f"{accepted} of {counted(len(done.reports), 'submission')} accepted, {done.checked} checked now; "
@@ -74,33 +92,9 @@ def diff(
 
     Example: etl-bench board diff site-of-main site
     """
-    from bench.boards import board_diff, read_summary
+    from bench.api import board_changes
 
-    print_line(board_diff(read_summary(old), read_summary(new)).rstrip("\n"))
-
-
-@board_app.command("init")
-def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the repository; existing files are kept.")],
-    title: Annotated[str, typer.Option("--title", help="Heading of its README.")] = "Leaderboard",
-    requirement: Annotated[
-        str | None,
-        typer.Option("--requirement", help="Requirement that pip installs in the CI. Default: a line to fill in."),
-    ] = None,
-) -> None:
-    """Create the repository of a board: README, submissions folder, and CI for GitHub and GitLab.
-
-    The CI checks pull requests without secrets, comments on what they change, and publishes the page.
-
-    Example: etl-bench board init our-board --title "Our board"
-    """
-    from bench.boards import write_template
-
-    check_output_folder(folder, "DIR")
-    for path in write_template(folder, title, requirement):
-        print_line(str(path))
-    if requirement is None:
-        remark(f"Next: write into {folder / 'requirements.txt'} where pip gets clip-etl-bench.")
+    print_line(board_changes(old, new))
 
 
 @board_app.command("verify")
@@ -128,20 +122,119 @@ def verify(
 
     Example: etl-bench board verify submissions --secret "$(git rev-parse HEAD)"
     """
-    from bench.boards import REPRODUCED, BoardRequest, verify_board
-    from bench.sweep import local_weights
+    from bench.api import verify_board
 
-    kept = work or submissions.parent / ".board"
-    request = BoardRequest(submissions, Path("site"), kept, data_root)
-    weights = local_weights(opt.split_list(backbones))
     wrong = missing = 0
-    for done in verify_board(request, secret, names=opt.split_list(names), count=count, weights=weights):
+    for done in verify_board(
+        submissions,
+        secret,
+        names=opt.split_list(names),
+        count=count,
+        work=work,
+        data_root=data_root,
+        backbones=opt.split_list(backbones),
+    ):
         if done.verdict is None:
             missing += 1
             remark(f"{done.submission}: run {done.run_id} not repeated: {done.problem}")
             continue
-        wrong += done.verdict.outcome not in REPRODUCED
+        wrong += not done.reproduced
         print_line(f"{done.submission}: run {done.run_id} {done.verdict.outcome}")
         for fault in done.verdict.faults:
             remark(f"{done.submission}: run {done.run_id}: {fault}")
     raise typer.Exit(1 if wrong else 3 if missing else 0)
+
+
+@board_app.command("submit")
+def submit(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write; its name is the submission's name.")],
+    who: Annotated[str, typer.Option("--who", help="Authors or laboratory.")],
+    contact: Annotated[str, typer.Option("--contact", help="An e-mail address or an https address.")],
+    licence: Annotated[str, typer.Option("--licence", help="Licence of the results (SPDX identifier).")] = "CC-BY-4.0",
+    code: Annotated[str, typer.Option("--code", help="URL of the code that made the runs.")] = "",
+    notes: Annotated[str, typer.Option("--notes", help="One line for readers.")] = "",
+    verify: Annotated[bool, typer.Option("--verify", help="Ask the board to recompute some of the runs.")] = False,
+    runs: opt.Runs = opt.DEFAULT_RUNS,
+    where: opt.Where = None,
+    data_root: opt.DataRoot = None,
+) -> None:
+    """Prepare a submission to a board: a bundle of runs, cards of their methods, and submission.toml.
+
+    The command then runs the board's checks on the folder. Failed runs are left out. Exit code: 0 it can be submitted,
+    1 a board would refuse it.
+
+    Example: etl-bench board submit submissions/our-lab --who "Our lab" --contact lab@example.org --verify
+    """
+    from bench.api import submit_runs
+
+    done = submit_runs(
+        folder,
+        who=who,
+        contact=contact,
+        licence=licence,
+        code=code,
+        notes=notes,
+        verify=verify,
+        runs=runs,
+        where=where,
+        data_root=data_root,
+    )
+    print_line(f"{counted(done.runs, 'run')}, {done.bytes / 2**20:.1f} MiB in {folder}")
+    print_report(done.report)
+    raise typer.Exit(0 if done.report.accepted else 1)
+
+
+@board_app.command("check")
+def check(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A submission, or a folder of submissions.")],
+    against: Annotated[
+        Path | None,
+        typer.Option("--against", help="Folder of the board's submissions, to compare this submission with."),
+    ] = None,
+    data_root: opt.DataRoot = None,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Check submissions without executing their code; a board runs the same checks.
+
+    The bundle is opened safely. Scores are recomputed from the predictions. Support images, test images and labels are
+    compared with the declared draw: always for synthetic datasets, for others if the data or the split file is on this
+    machine. The check also refuses logits that equal those of another method or draw, accuracies above the oracle's,
+    and unmarked oracle results. Exit code: 0 all are accepted, 1 some are refused.
+
+    Example: etl-bench board check submissions/our-lab --against submissions
+    """
+    from bench.api import check_submissions
+
+    found = check_submissions(folder, against=against, data_root=data_root)
+    if as_json:
+        print_json([plain(report) for report in found])
+    else:
+        for report in found:
+            print_report(report)
+        if len(found) != 1:
+            print_line(f"{sum(report.accepted for report in found)} of {counted(len(found), 'submission')} accepted")
+    raise typer.Exit(0 if all(report.accepted for report in found) else 1)
+
+
+def print_report(report: SubmissionReport) -> None:
+    """Print the checks, the notes, and the reasons for a refusal."""
+    print_line(f"{report.name}: {'accepted' if report.accepted else 'refused'}")
+    for text in report.refusals:
+        print_line(f"  refused: {text}")
+    for text in report.own.checked:
+        print_line(f"  checked: {text}")
+    for text in report.notes:
+        print_line(f"  note: {text}")
+
+
+def plain(report: SubmissionReport) -> dict[str, object]:
+    """A report as JSON values, without the facts of single runs."""
+    return {
+        "name": report.name,
+        "accepted": report.accepted,
+        "digest": report.own.digest,
+        "runs": len(report.own.runs),
+        "refusals": list(report.refusals),
+        "checked": list(report.own.checked),
+        "notes": list(report.notes),
+    }

@@ -29,18 +29,17 @@ def compare(
 
     Example: etl-bench compare apex coop --shots 16
     """
-    from bench.api import load_results
+    from bench.api import load_results, only_one_right
 
     table = load_results(runs).compare(a, b, protocol=protocol, shots=opt.shot_counts(shots), backbone=backbone)
     if as_json:
         print_json(table.to_json())
         return
-    for pair in table.pairs:
-        print_line(table.title(pair))
-        if rows := table.rows(pair):
-            print_rows(rows)
-        if images:
-            for line in table.flipped(pair):
-                print_line(line)
-    for note in table.notes():
+    for part, (_, found) in zip(table.parts, table.source, strict=True):
+        print_line(part.title)
+        if part.rows:
+            print_rows(part.rows)
+        for line in only_one_right(found) if images else ():
+            print_line(line)
+    for note in table.notes:
         remark(note)

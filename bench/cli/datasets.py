@@ -1,106 +1,296 @@
-"""`etl-bench datasets`: lists the datasets, shows one, and groups the commands about datasets."""
+"""`etl-bench datasets`: lists datasets, adds own ones, checks and fetches copies, and writes draws and Croissant."""
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench._util.words import counted
 from bench.cli import _options as opt
-from bench.cli._groups import SHOW, ShowsByDefault
-from bench.cli._print import print_facts, print_rows, remark
+from bench.cli._groups import LIST, SHOW, ListsByDefault
+from bench.cli._print import print_facts, print_json, print_line, print_rows, remark
 from bench.cli.datasets_add import add
-from bench.cli.datasets_check import check
-from bench.cli.datasets_croissant import croissant
-from bench.cli.datasets_draw import draw
-from bench.cli.datasets_fetch import fetch
+from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from datasets_registry import DatasetInfo
+    from bench.api import DatasetToFetch
+    from datasets_registry import CheckResult
 
 _LISTED = ("name", "domain", "classes", "test_images", "get", "licence")
+SECONDS_BETWEEN_LINES = 10.0
+_LINES = ("known_problems", "overlap_with_pretraining_data")
 
 datasets_app = typer.Typer(
-    cls=ShowsByDefault,
-    help="List the datasets, or show one (`etl-bench datasets NAME`).",
+    cls=ListsByDefault,
+    help="List the datasets, show one (`etl-bench datasets NAME`), add your own, or check, fetch and publish them.",
 )
 
 
-@datasets_app.command(SHOW)
-def show(
-    name: Annotated[str | None, typer.Argument(help="Show this dataset.")] = None,
-    data_root: opt.DataRoot = None,
-    as_json: opt.AsJson = False,
-) -> None:
-    """List the datasets, or show the properties of one dataset and, with --data-root, the content of your copy.
+@datasets_app.command(LIST)
+def list_command(data_root: opt.DataRoot = None, as_json: opt.AsJson = False) -> None:
+    """List the datasets.
 
     The column `get` is `built in`, `fetch` (`datasets fetch` downloads it), `by hand` (`datasets fetch` says how),
     `your own`, or `on disk` (found in --data-root).
     """
-    from datasets_registry import get_dataset, list_datasets
+    from bench.api import dataset_rows
 
-    if name is None:
-        rows = [_summary(info) | _place(info, data_root) for info in list_datasets()]
-        print_rows(rows, _LISTED, as_json=as_json)
-        if not as_json:
-            remark("Next: etl-bench datasets NAME, or etl-bench datasets fetch NAME --data-root FOLDER")
-        return
-    info = get_dataset(name)
-    facts = _summary(info) | _properties(info, data_root, as_json=as_json)
-    print_facts(facts, as_json=as_json)
+    print_rows(dataset_rows(data_root), _LISTED, as_json=as_json)
+    if not as_json:
+        remark("Next: etl-bench datasets NAME, or etl-bench datasets fetch NAME --data-root FOLDER")
+
+
+@datasets_app.command(SHOW)
+def show(
+    name: Annotated[str, typer.Argument(help="The dataset.")],
+    data_root: opt.DataRoot = None,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Show the properties of one dataset and, with --data-root, the content of your copy."""
+    from bench.api import dataset_facts
+
+    facts = dataset_facts(name, data_root)
+    lists = {} if as_json else {key: "\n".join(facts[key]) for key in _LINES}
+    print_facts(facts | lists, as_json=as_json)
     if facts["test_images"] is None and not as_json:
         remark("Next: give --data-root FOLDER to see the content of your copy")
 
 
-def _summary(info: DatasetInfo) -> dict[str, object]:
-    return {
-        "name": info.name,
-        "title": info.title,
-        "classes": info.num_classes,
-        "domain": info.domain,
-        "drawn": info.synthetic,
-        "licence": info.licence,
-    }
-
-
-def _place(info: DatasetInfo, data_root: Path | None) -> dict[str, object]:
-    from datasets_registry import is_dataset_present, way_to_get
-
-    here = data_root is not None and data_root.is_dir() and not info.own_images and is_dataset_present(info, data_root)
-    return {"test_images": info.expected.get("test"), "get": "on disk" if here else way_to_get(info)}
-
-
-def _properties(info: DatasetInfo, data_root: Path | None, *, as_json: bool) -> dict[str, object]:
-    """The facts of a dataset. Facts of a copy on disk are None without a data folder."""
-    from datasets_registry import DrawRule, pretraining_overlap, way_to_get
-
-    unread = data_root is None and way_to_get(info) in ("fetch", "by hand")
-    splits = None if unread else info.reader(data_root)
-    lines = list if as_json else "\n".join
-    return {
-        "summary": info.summary,
-        "template": info.template,
-        "template_variants": dict(info.template_variants),
-        "class_names": list(splits.class_names if splits else info.class_names),
-        "train_images": len(splits.train) if splits else None,
-        "validation_images": len(splits.val) if splits else None,
-        "test_images": len(splits.test) if splits else None,
-        "images_of_the_full_dataset": dict(info.expected),
-        "layout_found": splits.layout if splits else None,
-        "split_file": info.split_file,
-        "draw": str(DrawRule.COOP_SORTED if info.sorted_listing else DrawRule.COOP),
-        "test_only": info.test_only,
-        "known_problems": lines(info.known_problems),
-        "overlap_with_pretraining_data": lines(pretraining_overlap(info)),
-        "options": dict(info.options),
-        "homepage": info.homepage,
-        "citation": info.citation,
-    }
-
-
-datasets_app.command("fetch")(fetch)
-datasets_app.command("check")(check)
 datasets_app.command("add")(add)
-datasets_app.command("draw")(draw)
-datasets_app.command("croissant")(croissant)
+
+
+@datasets_app.command("check")
+def check(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Names or patterns of datasets. Default: all on disk.", show_default=False),
+    ] = None,
+    data_root: opt.DataRoot = None,
+    sample: Annotated[
+        int | None,
+        typer.Option("--sample", min=0, help="Open only this many images per dataset, spread over its splits."),
+    ] = None,
+    fingerprint: Annotated[
+        bool, typer.Option("--fingerprint/--no-fingerprint", help="Store digests of the files, or write nothing.")
+    ] = True,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Check layout, split, counts and every image, and name the command that fixes each problem. Needs no network.
+
+    Digests of the files are written to DATA-ROOT/.etl-bench/NAME.json, or to your cache folder if DATA-ROOT belongs to
+    someone else. Exit code: 0 no problems, 1 problems found, 2 wrong usage.
+    """
+    from bench.api import check_datasets
+
+    checks, absent = check_datasets(names or (), data_root, sample=sample, fingerprint=fingerprint)
+    if absent is None:
+        remark("nothing to check: give --data-root or ETL_BENCH_DATA, or a name")
+    elif absent:
+        remark(f"not here: {counted(absent, 'more dataset')}, which `etl-bench datasets` lists")
+    checkups: list[CheckResult] = []
+    for checkup in checks:
+        checkups.append(checkup)
+        if not as_json:
+            for line in _checkup_lines(checkup):
+                print_line(line)
+    if as_json:
+        print_json([checkup.facts() for checkup in checkups])
+    raise typer.Exit(1 if any(checkup.problems for checkup in checkups) else 0)
+
+
+def _checkup_lines(checkup: CheckResult) -> list[str]:
+    problems = len(checkup.problems)
+    state = f"{problems} problem{'s' if problems > 1 else ''}" if problems else "fine"
+    lines = [f"{checkup.name}: {state}"]
+    if checkup.counts:
+        counts = ", ".join(f"{n} {part}" for part, n in checkup.counts.items())
+        layout = f"; layout: {checkup.layout}" if checkup.layout else ""
+        lines.append(f"  {counts}; {counted(checkup.checked, 'image')} opened{layout}")
+    for finding in checkup.findings:
+        lines.append(f"  {finding.level}: {finding.code}: {' '.join(finding.text.split())}")
+        if finding.fix:
+            lines.append(f"    fix: {finding.fix}")
+    if checkup.file is not None:
+        lines.append(f"  fingerprint {checkup.fingerprint['contents']} in {checkup.file}")
+    return lines
+
+
+@datasets_app.command("draw")
+def draw(
+    name: Annotated[str, typer.Argument(help="The dataset.")],
+    shots: Annotated[str, typer.Option("--shots", help="Images per class, or all.")] = "16",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the draw.")] = 1,
+    rule: opt.Draw = "coop",
+    support: Annotated[
+        str | None, typer.Option("--support", help="Change the draw: imbalanced:FACTOR or noisy:RATE.")
+    ] = None,
+    allow_fewer: opt.AllowFewer = False,
+    out: Annotated[Path | None, typer.Option("--out", help="File to write; default: standard output.")] = None,
+    data_root: opt.DataRoot = None,
+) -> None:
+    """Write the images of a draw as JSON: keys, labels, content digests, class names and their source.
+
+    With noisy:RATE, `true_labels` lists the true label of each image whose label was changed.
+
+    `etl-bench run --support FILE` trains on these images, on any machine that has them.
+
+    Example: etl-bench datasets draw eurosat --shots 16 --seed 1 --out eurosat-16-1.json
+    """
+    from bench.api import drawn_support
+
+    task, text = drawn_support(
+        name, shots=shots, seed=seed, draw=rule, support=support, allow_fewer=allow_fewer, data_root=data_root, out=out
+    )
+    images, classes = counted(len(task.support), "image"), counted(len(task.support.classes), "class")
+    print_line(text if out is None else f"{images} of {classes} in {out}")
+
+
+@datasets_app.command("fetch")
+def fetch(
+    names: Annotated[list[str], typer.Argument(help="Datasets: names or patterns.")],
+    data_root: opt.DataRoot = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Accept the licences without a prompt.")] = False,
+    splits_only: Annotated[
+        bool, typer.Option("--splits-only", help="Fetch only the split file and the class names, no images.")
+    ] = False,
+    again: Annotated[bool, typer.Option("--again", help="Fetch existing files again and replace them.")] = False,
+    mirror: Annotated[
+        str | None,
+        typer.Option("--mirror", help="Try this server first, at URL/FILE-NAME. Checksums are checked as usual."),
+    ] = None,
+) -> None:
+    """Fetch datasets into --data-root, in CoOp's layout. Repeat the command to resume an interrupted fetch.
+
+    Exit code: 0 complete, 1 something could not be fetched or needs a manual step, 2 wrong usage.
+    """
+    from bench.api import datasets_to_fetch
+    from datasets_registry import DataError, FetchOptions, FetchProgress, fetch_dataset
+
+    todo = datasets_to_fetch(names, data_root, splits_only=splits_only, again=again)
+    assert data_root is not None, "its absence was refused"
+    for item in todo:
+        for line in _introduction(item):
+            remark(line)
+    if any(item.missing for item in todo) and not yes:
+        if not sys.stdin.isatty():
+            raise UsageError("The licences above must be accepted; without a terminal, accept them with --yes.")
+        if not typer.confirm("Accept the licences and fetch?", err=True):
+            raise typer.Exit(1)
+    options = FetchOptions(splits_only=splits_only, again=again, mirror=mirror)
+    report = FetchProgress(line=remark, progress=_Display)
+    incomplete = False
+    for item in todo:
+        info = item.info
+        try:
+            done = fetch_dataset(info, item.source, data_root, options, report)
+        except DataError as error:
+            incomplete = True
+            remark(f"error: {info.name}: {' '.join(str(error).split())}")
+            continue
+        what = f"fetched {', '.join(done.fetched)}" if done.fetched else "nothing to fetch"
+        kept = f"; already present: {', '.join(done.kept)}" if done.kept else ""
+        print_line(f"{info.name}: {what}{kept}")
+        if done.by_hand:
+            incomplete = True
+            print_line(f"{info.name}: left to do by hand: {done.by_hand}")
+        else:
+            remark(f"Next: etl-bench datasets check {info.name} --data-root {data_root}")
+    raise typer.Exit(1 if incomplete else 0)
+
+
+def _introduction(item: DatasetToFetch) -> list[str]:
+    info, source, todo = item.info, item.source, item.missing
+    files = ", ".join(f"{file.name}{f' ({_bytes(file.size)})' if file.size else ''}" for file in todo)
+    if len(todo) > 2 and all(file.size for file in todo):
+        files = f"{len(todo)} files, {_bytes(sum(file.size or 0 for file in todo))}: {files}"
+    lines = [f"{info.title} ({info.name})", f"  licence: {info.licence}"]
+    if not info.licence_is_known:
+        lines.append("  warning: no licence is known; ask the owner before you use or share the images")
+    lines += [f"  home page: {info.homepage}", f"  to fetch: {files or 'nothing'}"]
+    return [*lines, "  by hand: the images, as described at the end"] if source.by_hand else lines
+
+
+class _Display:
+    """Progress of one file on standard error: an updating line on a terminal, occasional lines elsewhere."""
+
+    def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.name = name
+        self._clock = clock
+        self._begin = clock()
+        self._last = self._begin
+        self._first: int | None = None
+        self._moves = sys.stderr.isatty()
+
+    def __call__(self, done: int, total: int | None) -> None:
+        now = self._clock()
+        if self._first is None:
+            self._first = done
+        finished = total is not None and done >= total
+        if not finished and now - self._last < (0.2 if self._moves else SECONDS_BETWEEN_LINES):
+            return
+        self._last = now
+        pace = (done - self._first) / max(now - self._begin, 1e-6)
+        of = f" of {_bytes(total)}" if total else ""
+        text = f"{self.name}: {_bytes(done)}{of}, {_bytes(round(pace))}/s"
+        if self._moves:
+            sys.stderr.write(f"\r\x1b[K{text}{chr(10) if finished else ''}")
+        else:
+            sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+
+def _bytes(n: int | None) -> str:
+    size = float(n or 0)
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+@datasets_app.command("croissant")
+def croissant(
+    name: Annotated[str, typer.Argument(help="A synthetic dataset, or one of your own.")],
+    out: Annotated[Path, typer.Option("--out", help="New or empty folder to write.")],
+    creator: Annotated[str | None, typer.Option("--creator", help="Person or organization that made it.")] = None,
+    url: Annotated[str | None, typer.Option("--url", help="Web page. Default: the dataset's homepage.")] = None,
+    version: Annotated[str, typer.Option("--version", help="Version, as three numbers.")] = "1.0.0",
+    date: Annotated[str | None, typer.Option("--date", help="Day of publication, YYYY-MM-DD. Default: today.")] = None,
+    shots: Annotated[
+        str | None, typer.Option("--shots", help="Write few-shot draws with these images per class, such as 1,4,16.")
+    ] = None,
+    seeds: Annotated[str, typer.Option("--seeds", help="Seeds of the draws; a number N means seeds 1 to N.")] = "3",
+    rule: opt.Draw = "coop",
+    allow_fewer: opt.AllowFewer = False,
+) -> None:
+    """Write a dataset as a folder for `mlcroissant`: images, labels, splits, draws and metadata.
+
+    The folder contains an archive of the images, `images.csv`, `support.csv` (with --shots), and `croissant.json`,
+    which describes them in the format Croissant 1.1. Licence and citation are those of the dataset's entry.
+
+    Example: etl-bench datasets croissant spectrum_basic --out spectrum_basic --shots 1,4,16 --creator 'Our lab'
+    """
+    from bench.api import write_croissant_folder
+
+    done = write_croissant_folder(
+        name,
+        out,
+        creator=creator,
+        url=url,
+        version=version,
+        date=date,
+        shots=shots,
+        seeds=seeds,
+        draw=rule,
+        allow_fewer=allow_fewer,
+    )
+    for path in done.files:
+        print_line(str(path))
+    if done.missing:
+        remark(f"Croissant also requires {', '.join(done.missing)}. Add what is missing and write the folder again.")
+    remark(f"{counted(done.images, 'image')} of {counted(done.classes, 'class')}")

@@ -1,4 +1,4 @@
-"""`etl-bench datasets add`: registers your own images as a dataset."""
+"""`etl-bench datasets add`: registers your own images, or their features, as a dataset."""
 
 import time
 from pathlib import Path
@@ -17,15 +17,20 @@ PATH_HELP = "Column of the image paths, or of the images in a Hugging Face folde
 
 
 def add(
+    context: typer.Context,
     name: Annotated[str, typer.Argument(help="Name of the dataset: lower-case letters, digits and _.")],
     images: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--images",
             help="Folder of class folders (or of train, val, test with class folders), a .csv, .tsv or .parquet table "
             "of paths and labels, a Hugging Face folder from save_to_disk, or a folder of webdataset tars.",
         ),
-    ],
+    ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option("--features", help="In place of images: precomputed features, as an .npz or .safetensors file."),
+    ] = None,
     template: Annotated[
         str, typer.Option("--template", help="Template for class names, with {}.")
     ] = "a photo of a {}.",
@@ -68,6 +73,24 @@ def add(
         bool, typer.Option("--user", help="Register it for all your projects instead of this folder only.")
     ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite an existing dataset of this name.")] = False,
+    backbone: Annotated[
+        str | None, typer.Option("--backbone", help="Of --features: name of the model that computed them.")
+    ] = None,
+    classes: Annotated[
+        Path | None,
+        typer.Option("--classes", help="Of --features: class names in label order, one per line or a JSON list."),
+    ] = None,
+    arrays: Annotated[
+        list[str],
+        typer.Option(
+            "--array",
+            help="Of --features: names of arrays, as text=ARRAY or text=FILE:ARRAY for class texts, and train=, test= "
+            "or val=FEATURES,LABELS. Default: text_features, and train_features,train_labels. Repeatable.",
+        ),
+    ] = [],  # noqa: B006
+    logit_scale: Annotated[
+        float, typer.Option("--logit-scale", help="Of --features: factor on cosines; 100 for CLIP.")
+    ] = 100.0,
     as_json: opt.AsJson = False,
 ) -> None:
     """Inspect your images and register them as a dataset, described by NAME.toml.
@@ -75,37 +98,44 @@ def add(
     Every image is read. If some images are broken, the command lists them all and writes nothing. NAME.toml is
     written to the folder in ETL_BENCH_DATASETS, by default ./etl-bench-datasets. Images are not copied.
 
-    Example: etl-bench datasets add birds --images ~/birds --template 'a photo of a {}, a type of bird.'
-    """
-    from bench.sweep import backbone_advice
-    from datasets_registry import (
-        AddRequest,
-        BadImagesError,
-        ColumnNames,
-        SplitRule,
-        add_custom_dataset,
-        custom_folders,
-        notes_on,
-        user_custom_folder,
-    )
+    --features imports precomputed features of images that cannot be shared, for methods that need only features. They
+    become a dataset with a backbone of the given name.
 
-    request = AddRequest(
-        name=name,
-        images=images.expanduser(),
-        template=template,
-        title=title or "",
-        split=opt.parse_choice(SplitRule, split, "--split") if split is not None else None,
-        root=root.expanduser() if root is not None else None,
-        columns=ColumnNames(path=path_column, label=label_column, split=split_column),
-        skip_broken=skip_broken,
-        min_images=min_images,
-        names=_pairs(names),
-        guess_names=guess_names,
-        orient=orient,
-    )
-    folder = user_custom_folder() if user else custom_folders()[0]
+    Example: etl-bench datasets add birds --images ~/birds --template 'a photo of a {}, a type of bird.'
+
+    Example: etl-bench datasets add scans --features scans.npz --backbone our-clip --classes classes.txt
+    """
+    if (images is None) is (features is None):
+        raise UsageError("Give --images or --features, one of them.")
+    if features is not None:
+        _refuse_others(context, _OF_IMAGES, "--images")
+        _add_features(name, features, backbone, classes, arrays, logit_scale, title or "")
+        return
+    _refuse_others(context, _OF_FEATURES, "--features")
+    from bench.api import add_dataset, backbone_advice
+    from datasets_registry import BadImagesError, notes_on
+
+    assert images is not None, "one of the two is given"
     try:
-        added = add_custom_dataset(request, folder, replace=replace, progress=_Progress())
+        added = add_dataset(
+            name,
+            images,
+            template=template,
+            title=title or "",
+            split=split,
+            replace=replace,
+            user=user,
+            progress=_Progress(),
+            root=root,
+            path_column=path_column,
+            label_column=label_column,
+            split_column=split_column,
+            skip_broken=skip_broken,
+            min_images=min_images,
+            names=_pairs(names, "--name", "'n02084071=dog'"),
+            guess_names=guess_names,
+            orient=orient,
+        )
     except BadImagesError as error:
         print_rows([{"image": image.key, "problem": image.problem} for image in error.bad], as_json=as_json)
         raise
@@ -119,13 +149,56 @@ def add(
     remark(f"{backbone_advice()}.")
 
 
-def _pairs(texts: list[str]) -> dict[str, str]:
-    """The names by label; raises UsageError for a text without `=`."""
+_OF_FEATURES = ("backbone", "classes", "arrays", "logit_scale")
+_OF_IMAGES = (
+    "template", "split", "root", "path_column", "label_column", "split_column", "names", "guess_names", "skip_broken",
+    "min_images", "orient", "user", "replace", "as_json",
+)  # fmt: skip
+
+
+def _refuse_others(context: typer.Context, parameters: tuple[str, ...], of: str) -> None:
+    """Raise UsageError if one of these parameters was typed, which belong to another option."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name in parameters and source is not None and source.name == "COMMANDLINE":
+            raise UsageError(f"{parameter.opts[0]} is an option of {of}, which is not given.")
+
+
+def _add_features(
+    name: str,
+    file: Path,
+    backbone: str | None,
+    classes: Path | None,
+    arrays: list[str],
+    logit_scale: float,
+    title: str,
+) -> None:
+    if backbone is None or classes is None:
+        raise UsageError(f"--features needs {'--backbone' if backbone is None else '--classes'} as well.")
+    from bench.api import add_features
+    from datasets_registry import BACKBONE_PREFIX
+
+    bundle = add_features(
+        name,
+        file,
+        backbone=backbone,
+        classes=classes,
+        arrays=_pairs(arrays, "--array", "test=features,labels"),
+        logit_scale=logit_scale,
+        title=title,
+    )
+    sizes = ", ".join(f"{len(bundle.arrays[f'{s}_labels'])} {s}" for s in ("train", "val", "test"))
+    remark(f"{name}: {len(bundle.facts.class_names)} classes, {sizes}; in {bundle.folder}")
+    remark(f"Next: etl-bench run -d {name} -b {BACKBONE_PREFIX}.{backbone} -m all --protocol few-shot --shots N")
+
+
+def _pairs(texts: list[str], option: str, example: str) -> dict[str, str]:
+    """The values by what is before the last `=`; raises UsageError for a text without one."""
     pairs = {}
     for text in texts:
         label, equals, name = text.rpartition("=")
         if not equals or not name.strip():
-            raise UsageError(f"--name {text!r} is not LABEL=NAME, such as --name 'n02084071=dog'.")
+            raise UsageError(f"{option} {text!r} is not of the form {example}.")
         pairs[label] = name.strip()
     return pairs
 

@@ -1,80 +1,99 @@
-"""`etl-bench doctor`: checks whether this machine can run experiments."""
+"""`etl-bench doctor`: checks this machine, the feature cache, and prints pages of the documentation."""
 
-import os
-import platform
-from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
+from difflib import get_close_matches
+from typing import Annotated
 
 import typer
 
-from bench._util.words import counted
 from bench.cli import _options as opt
-from bench.cli._print import print_rows
-from bench.errors import RunsFolderError, StoreError
+from bench.cli._print import print_markdown, print_rows, remark
+from bench.errors import UsageError
+
+doctor_app = typer.Typer(invoke_without_command=True)
+cache_app = typer.Typer(
+    help="Inspect or clear the cache of frozen features and page parts. Deleting it costs time but changes no result.",
+    no_args_is_help=True,
+)
 
 
-class _Finding(NamedTuple):
-    what: str
-    fine: bool
-    detail: str
+doctor_app.add_typer(cache_app, name="cache")
 
 
+@doctor_app.callback()
 def doctor(
+    context: typer.Context,
     data_root: opt.DataRoot = None,
     runs: opt.WrittenRuns = opt.DEFAULT_RUNS,
     cache: opt.Cache = None,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Check Python, packages, device, folders and database; exit code 1 if there is a problem."""
-    findings = [*_software(), *_folders(data_root, runs, opt.cache_folder(cache)), _database(runs)]
-    print_rows([item._asdict() for item in findings], as_json=as_json)
+    """Check Python, packages, device, folders and database; exit code 1 if there is a problem.
+
+    `doctor cache` inspects and clears the cache, and `doctor docs` prints the documentation.
+    """
+    from bench.api import check_machine
+
+    if context.invoked_subcommand is not None:
+        return
+    findings = check_machine(data_root, runs, cache)
+    print_rows([vars(item) for item in findings], as_json=as_json)
     raise typer.Exit(0 if all(item.fine for item in findings) else 1)
 
 
-def _software() -> Iterator[_Finding]:
-    import torch
-
-    from bench.results import PACKAGES, package_versions
-
-    yield _Finding("python", True, f"{platform.python_version()} on {platform.platform()}")
-    versions = package_versions()
-    for name in PACKAGES:
-        yield _Finding(name, name in versions, versions.get(name, f"not installed; pip install {name}"))
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no CUDA device; runs use the CPU"
-    yield _Finding("device", True, device)
-    yield _Finding("cores", True, str(opt.cores()))
+_COLUMNS = ("backbone", "of", "precision", "device", "folder", "shards", "MiB")
 
 
-def _folders(data_root: Path | None, runs: Path, cache: Path) -> Iterator[_Finding]:
-    if data_root is None:
-        yield _Finding("data root", True, "none given; synthetic datasets need none (--data-root or ETL_BENCH_DATA)")
-    else:
-        there = data_root.is_dir()
-        yield _Finding("data root", there, str(data_root) if there else f"{data_root} is not a folder")
-    for what, folder in (("runs", runs), ("cache", cache)):
-        yield _Finding(what, *_writable(folder))
+@cache_app.command("info")
+def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
+    """List the cached features by backbone, and the cached page parts."""
+    from bench.api import cache_content
+
+    found = cache_content(cache)
+    remark(f"{found.folder}: {found.bytes / 2**20:.1f} MiB")
+    print_rows(found.rows, _COLUMNS, as_json=as_json)
 
 
-def _writable(folder: Path) -> tuple[bool, str]:
-    existing = next((place for place in (folder, *folder.absolute().parents) if place.exists()), folder)
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
-        return False, f"{folder} cannot be written"
-    return True, f"{folder}{'' if existing == folder else ' (will be created)'}"
+@cache_app.command("verify")
+def verify(cache: opt.Cache = None) -> None:
+    """Read every file and delete damaged files; exit code 1 if there were any."""
+    from bench.api import repair_cache
+
+    bad = repair_cache(cache)
+    for path in bad:
+        remark(f"deleted {path}: damaged; its features are recomputed when needed")
+    remark(f"{len(bad)} damaged shards")
+    raise typer.Exit(1 if bad else 0)
 
 
-def _database(runs: Path) -> _Finding:
-    from bench.results import Shards, Store
+@cache_app.command("clear")
+def clear(
+    backbone: Annotated[str | None, typer.Argument(help="Only this backbone, by a prefix of its name.")] = None,
+    keep: Annotated[
+        str | None, typer.Option("--keep", help="Keep the most recently used features up to this size, such as 5G.")
+    ] = None,
+    cache: opt.Cache = None,
+) -> None:
+    """Delete the whole cache, the features of one backbone, or the least recently used features."""
+    from bench.api import clear_caches
 
-    try:
-        count = len(Shards(runs).scan())
-    except RunsFolderError as error:
-        return _Finding("database", False, str(error))
-    store = Store(runs, lock_timeout=0)
-    if not store.path.is_file():
-        return _Finding("database", True, f"none yet; {counted(count, 'run')} on disk")
-    try:
-        frame = store.query("select count(*) as n from runs")
-    except StoreError as error:
-        return _Finding("database", False, str(error))
-    return _Finding("database", True, f"{frame['n'].item()} of {count} runs loaded")
+    freed, folder = clear_caches(backbone, keep, cache)
+    remark(f"{freed / 2**20:.1f} MiB freed in {folder}")
+
+
+Topic = Annotated[str | None, typer.Argument(help="A topic, such as `datasets`. Default: list all topics.")]
+
+
+@doctor_app.command("docs")
+def docs(topic: Topic = None, as_json: opt.AsJson = False) -> None:
+    """Print a page of the documentation, or list the pages."""
+    from bench.api import documentation_pages, page_title
+
+    pages = documentation_pages()
+    if topic is None:
+        print_rows([{"topic": name, "title": page_title(page)} for name, page in pages.items()], as_json=as_json)
+        return
+    if topic not in pages:
+        near = get_close_matches(topic, pages, n=1)
+        asked = f"Did you mean {near[0]}? " if near else ""
+        raise UsageError(f"There is no page {topic!r}. {asked}`etl-bench doctor docs` lists the topics.")
+    print_markdown(pages[topic].read_text(encoding="utf-8"))

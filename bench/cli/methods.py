@@ -1,28 +1,31 @@
-"""`etl-bench methods`: lists the methods, shows a method's card, and starts a new method."""
-
-from __future__ import annotations
+"""`etl-bench methods`: lists the methods, shows a method's card, checks a method, and starts a new one."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from bench.cli import _options as opt
-from bench.cli._groups import SHOW, ShowsByDefault
-from bench.cli._print import print_facts, print_line, print_rows
-
-if TYPE_CHECKING:
-    from methods import MethodInfo
+from bench.cli._groups import LIST, SHOW, ListsByDefault
+from bench.cli._print import print_facts, print_json, print_line, print_rows
 
 methods_app = typer.Typer(
-    cls=ShowsByDefault,
-    help="List the methods, show the card of one (`etl-bench methods NAME`), or start a new method.",
+    cls=ListsByDefault,
+    help="List the methods, show the card of one (`etl-bench methods NAME`), check one, or start a new method.",
 )
+
+
+@methods_app.command(LIST)
+def list_command(as_json: opt.AsJson = False) -> None:
+    """List the methods by name: what each learns, whether it is trained, and whether it classifies new classes."""
+    from bench.api import method_rows
+
+    print_rows(method_rows(), as_json=as_json)
 
 
 @methods_app.command(SHOW)
 def show(
-    name: Annotated[str | None, typer.Argument(help="Show this method's card.")] = None,
+    name: Annotated[str, typer.Argument(help="A method, of this package or of another one.")],
     backbone: Annotated[
         str, typer.Option("-b", "--backbone", help="Backbone for the parameter count; its weights are not needed.")
     ] = opt.DEMO_BACKBONE,
@@ -30,28 +33,13 @@ def show(
     shots: Annotated[int, typer.Option("--shots", min=1, help="Images per class for the parameter count.")] = 16,
     as_json: opt.AsJson = False,
 ) -> None:
-    """List the methods, or show one: what it trains, the settings for --set, sources, parity, citation.
+    """Show one method: what it trains, the settings for --set, sources, parity, citation.
 
     Example: etl-bench methods show coop --backbone ViT-B-16.openai --classes 100
     """
-    from methods import known_methods
+    from bench.api import method_facts
 
-    known = known_methods()
-    if name is None:
-        print_rows([_summary(info) for info in known.infos()], as_json=as_json)
-        return
-    method = known.get(name)
-    from bench.api import listed, method_card
-    from methods import parse_backbone
-
-    spec = parse_backbone(backbone)
-    learned = listed(method, spec, n_classes=classes, shots=shots)
-    if learned is None:
-        from methods import get_method  # imports torch, to build the method and see what it learns
-
-        method = get_method(name)
-    card = method_card(method, spec, n_classes=classes, shots=shots, learned=learned)
-    print_facts(_summary(method.info) | card, as_json=as_json)
+    print_facts(method_facts(name, backbone, classes=classes, shots=shots), as_json=as_json)
 
 
 @methods_app.command("new")
@@ -63,25 +51,54 @@ def new(
 ) -> None:
     """Start a method: in a checkout its file, test and changelog line, elsewhere a separate package.
 
-    The generated method passes `etl-bench check NAME`. The places to edit are marked EDIT.
+    The generated method passes `etl-bench methods check NAME`. The places to edit are marked EDIT.
     """
-    from bench.conformance import scaffold
-    from methods import Family
+    from bench.api import new_method
 
-    written = scaffold(name, opt.parse_choice(Family, family, "--family"), Path.cwd())
+    written = new_method(name, family)
     for path in written.files:
         print_line(str(path.relative_to(Path.cwd())))
     if written.install is not None:
         print_line(f"next: pip install --editable {written.install.relative_to(Path.cwd())}")
-    print_line(f"next: edit the places marked EDIT, then run `etl-bench check {name}`")
+    print_line(f"next: edit the places marked EDIT, then run `etl-bench methods check {name}`")
 
 
-def _summary(info: MethodInfo) -> dict[str, object]:
-    return {
-        "name": info.name,
-        "title": info.title,
-        "family": str(info.family),
-        "trained": bool(info.recipes),
-        "new_classes": info.open_vocabulary,
-        "summary": info.summary,
-    }
+@methods_app.command("check")
+def check(
+    name: Annotated[str, typer.Argument(help="A registered method, of this package or of another one.")],
+    with_trial: Annotated[
+        bool,
+        typer.Option(
+            "--trial/--no-trial",
+            help="Also train it on three synthetic datasets and compare it with zero-shot; takes 2 minutes.",
+        ),
+    ] = True,
+    cache: opt.Cache = None,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Check a method: about thirty checks on a tiny backbone, then a short trial on synthetic datasets; no download.
+
+    Exit code: 0 all checks passed, 1 some failed (each failure says what to do), 2 unknown method.
+
+    Example: etl-bench methods check coop
+    """
+    from bench.api import method_checks
+
+    rows: list[dict[str, object]] = []
+    for row in method_checks(name, trial=with_trial, cache=cache):
+        rows.append(row)
+        if not as_json:
+            print_line(_line(row))
+    failed = [row for row in rows if row["outcome"] == "FAIL"]
+    if as_json:
+        print_json({"method": name, "passed": not failed, "checks": rows})
+    else:
+        print_line(f"{name}: {len(rows) - len(failed)} of {len(rows)} passed or did not apply, {len(failed)} failed")
+    raise typer.Exit(1 if failed else 0)
+
+
+def _line(row: dict[str, object]) -> str:
+    aside = f" [{row['message']}]" if row["message"] else ""
+    text = row["message"] if row["outcome"] == "FAIL" else f"{row['promise']}{aside}"
+    line = f"{row['outcome']}  {row['check']}: {text}"
+    return f"{line}\n      to do: {row['remedy']}" if row["remedy"] else line

@@ -1,29 +1,25 @@
-"""`etl-bench models`: lists the tuned models of a runs folder."""
+"""`etl-bench models`: lists, exports and explains tuned models, and suggests images to label with one."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from bench._util.words import counted
 from bench.cli import _options as opt
-from bench.cli._groups import SHOW, ShowsByDefault
-from bench.cli._print import print_rows, remark
-from bench.cli.models_export import export_command
-
-if TYPE_CHECKING:
-    from bench.experiment import ListedModel
+from bench.cli._groups import LIST, ListsByDefault
+from bench.cli._print import print_json, print_line, print_rows, remark
 
 _COLUMNS = ("model", "method", "dataset", "backbone", "classes", "shots", "seed", "accuracy", "size", "path")
 
 models_app = typer.Typer(
-    cls=ShowsByDefault, help="List the tuned models that `run --keep-models` stored, or export one."
+    cls=ListsByDefault,
+    help="List the tuned models that `run --keep-models` stored, export or explain one, or find images to label.",
 )
-models_app.command("export")(export_command)
 
 
-@models_app.command(SHOW)
-def models(runs: opt.Runs = opt.DEFAULT_RUNS, as_json: opt.AsJson = False) -> None:
+@models_app.command(LIST)
+def list_command(runs: opt.Runs = opt.DEFAULT_RUNS, as_json: opt.AsJson = False) -> None:
     """List the tuned models that `run --keep-models` stored.
 
     Accuracy is that of the run on test images; --json has all splits. `etl-bench predict MODEL IMAGES` uses a model.
@@ -31,36 +27,102 @@ def models(runs: opt.Runs = opt.DEFAULT_RUNS, as_json: opt.AsJson = False) -> No
 
     Example: etl-bench models --runs runs
     """
-    from bench.experiment import MODELS, list_models
+    from bench.api import stored_models
 
-    found = list_models(runs / MODELS)
-    print_rows([_row(model) for model in found if model.info is not None], _COLUMNS, as_json=as_json)
-    for model in found:
-        if model.info is None:
-            remark(f"left out: {model.problem}")
-    if not found:
-        remark(f"{runs / MODELS} has no models; `etl-bench run ... --keep-models best` stores them.")
+    found = stored_models(runs)
+    print_rows(found.rows, _COLUMNS, as_json=as_json)
+    for problem in found.problems:
+        remark(f"left out: {problem}")
+    if not found.rows and not found.problems:
+        remark(f"{found.folder} has no models; `etl-bench run ... --keep-models best` stores them.")
 
 
-def _row(model: ListedModel) -> dict[str, object]:
-    info = model.info
-    assert info is not None, "only readable models have a row"
-    scores = {score.split: round(score.accuracy, 4) for score in info.scores}
-    return {
-        "model": info.run_id,
-        "method": info.spec.method,
-        "dataset": info.spec.dataset,
-        "backbone": info.spec.backbone,
-        "classes": len(info.classes.names),
-        "shots": info.spec.shots,
-        "seed": info.spec.seed,
-        "accuracy": next(iter(scores.values()), None),
-        "size": f"{model.size / 1e6:.2f} MB",
-        "path": str(model.path),
-        "bytes": model.size,
-        "scores": scores,
-        "validation_accuracy": info.validation_accuracy,
-        "open_vocabulary": info.open_vocabulary,
-        "temperature": info.calibration.temperature,
-        "calibrated": info.calibration.source == "validation",
-    }
+@models_app.command("export")
+def export_command(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Path, name, or dataset of a tuned model.")],
+    form: Annotated[str, typer.Option("--format", help="onnx, torchscript, linear or hf-folder.")],
+    out: Annotated[Path, typer.Option("--out", help="File to write, or the folder for hf-folder.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file or folder.")] = False,
+    backbone: opt.ModelWeights = None,
+    runs: opt.Runs = opt.DEFAULT_RUNS,
+) -> None:
+    """Write a tuned model for use without this package, after comparing the export with the model's logits.
+
+    onnx and torchscript contain the adapted image tower: preprocessed pixels (n, 3, h, w) to logits and probabilities,
+    in fp32. linear contains weights and biases on the frozen feature. hf-folder contains the model file, a card, the
+    class names and the preprocessing. A method that a format cannot represent is refused.
+
+    Example: etl-bench models export birds --format onnx --out birds.onnx
+    """
+    from bench.api import export_tuned_model
+
+    method, classes = export_tuned_model(model, form, out, force=force, backbone=backbone, runs=runs)
+    remark(f"{method} with {classes} classes as {form}; in {out}")
+
+
+@models_app.command("explain")
+def explain(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Path, name, or dataset of a tuned model.")],
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[IMAGES]...", help="Images or folders. Default: test images of the model's dataset."),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Page to write.")] = Path("explanation.html"),
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Largest number of images to use.")] = 500,
+    backbone: opt.ModelWeights = None,
+    data_root: opt.DataRoot = None,
+    runs: opt.Runs = opt.DEFAULT_RUNS,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Show what a tuned model learned, on one offline page or as JSON.
+
+    The page shows words near learned context tokens, weights of the adaptive ensemble, learned tensors, images whose
+    prediction differs from zero-shot, similarity maps, and class texts before and after. It names the sections that do
+    not apply, with a reason. An image in a folder with the name of a class has that label.
+
+    Example: etl-bench models explain birds new_images/ --out birds.html
+    """
+    from bench.api import write_explanation
+
+    page = None if as_json else out
+    found = write_explanation(model, images or (), page, limit=limit, backbone=backbone, data_root=data_root, runs=runs)
+    if as_json:
+        print_json(found)
+        return
+    shown = counted(found.changes.images, "image") if found.changes else "no images"
+    remark(f"{found.title}, with {shown}; in {out}")
+
+
+@models_app.command("suggest-labels")
+def suggest_labels(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="The dataset of labelled images.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Path, name, or dataset of a tuned model.")],
+    images: Annotated[list[str], typer.Argument(metavar="IMAGES...", help="Unlabelled images, as for `predict`.")],
+    n: Annotated[int, typer.Option("-n", "--number", min=1, help="Images to suggest.")] = 20,
+    by: Annotated[
+        str, typer.Option("--by", help="margin (the model is unsure), coverage (far from labelled images), or both.")
+    ] = "both",
+    out: Annotated[Path | None, typer.Option("--out", help="CSV file. Default: standard output.")] = None,
+    page: Annotated[bool, typer.Option("--page", help="Also write an offline page with the images.")] = False,
+    backbone: opt.ModelWeights = None,
+    data_root: opt.DataRoot = None,
+    runs: opt.Runs = opt.DEFAULT_RUNS,
+) -> None:
+    """List unlabelled images in the order in which to label them, each with the model's prediction.
+
+    Images that the dataset contains and repeated images are left out. A distance is one minus the cosine of two frozen
+    features.
+
+    Example: etl-bench models suggest-labels birds birds new_images/ -n 50 --out next.csv --page
+    """
+    from bench.api import write_suggestions
+
+    found, text = write_suggestions(
+        dataset, model, images, out, n=n, by=by, page=page, backbone=backbone, data_root=data_root, runs=runs
+    )
+    if out is None:
+        print_line(text.rstrip("\n"))
+    remark(
+        f"{len(found.images)} of {counted(found.pool, 'image')}; left out: {found.labelled} in {dataset} already, "
+        f"{found.repeated} repeated, {found.unreadable} unreadable"
+    )

@@ -10,7 +10,7 @@ from bench.cli._print import print_json, print_line, print_rows, remark
 from bench.cli._request_options import request_option
 
 if TYPE_CHECKING:
-    from bench.tuned_models import Recommendation
+    from bench.api import Recommendation
 
 
 def recommend(
@@ -53,29 +53,28 @@ def recommend(
 
     Example: etl-bench recommend birds -b ViT-B-16.openai --shots 8 --budget 20min
     """
-    from bench.api import recommend_request
-    from bench.sweep import LogStyle, open_log
-    from bench.tuned_models import RecommendRequest, train_choice
+    from bench.api import recommend as recommended
+    from bench.api import train_recommended
 
-    request = RecommendRequest.build(
-        dataset,
-        backbone=backbone,
-        shots=shots,
-        budget=budget,
-        margin=margin,
-        methods=methods or [],
-        seeds=seeds,
-        runs=Path(runs),
-        data_root=data_root,
-        cache=cache,
-        device=device,
-        jobs=jobs,
-        allow_fewer=allow_fewer,
-        **({"recipe": recipe} if recipe else {}),
-        **({"overrides": overrides} if overrides else {}),
-    )
     try:
-        found = recommend_request(request, remark)
+        found = recommended(
+            dataset,
+            backbone=backbone,
+            shots=shots,
+            budget=budget,
+            margin=margin,
+            methods=methods or [],
+            seeds=seeds,
+            runs=Path(runs),
+            progress=remark,
+            data_root=data_root,
+            cache=cache,
+            device=device,
+            jobs=jobs,
+            allow_fewer=allow_fewer,
+            **({"recipe": recipe} if recipe else {}),
+            **({"overrides": overrides} if overrides else {}),
+        )
         if as_json:
             print_json(found.to_json())
         else:
@@ -83,14 +82,14 @@ def recommend(
         train = train and found.keeps_model
         if train:
             remark("running the first of these commands; --no-train leaves it out")
-        model = train_choice(found, open_log(LogStyle.AUTO)) if train else None
+        model = train_recommended(found) if train else None
     except KeyboardInterrupt:
         remark("interrupted; repeat the command to continue")
         raise typer.Exit(130) from None
     if train and model is None:
         raise typer.Exit(1)
     if model is not None:
-        _print_model(model)
+        remark(f"the model is kept in {model[0]}: {model[1]}")
 
 
 def _print(found: "Recommendation") -> None:
@@ -98,11 +97,3 @@ def _print(found: "Recommendation") -> None:
     print_line(answer)
     print_rows(found.rows())
     print_line("\n\n".join(rest))
-
-
-def _print_model(path: Path) -> None:
-    from bench.experiment import read_model_info
-
-    scores = read_model_info(path).scores
-    right = ", ".join(f"{100 * score.accuracy:.1f} % of {score.n} test images right" for score in scores)
-    remark(f"the model is kept in {path}: {right}")

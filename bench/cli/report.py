@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench._util.words import counted
 from bench.cli import _options as opt
 from bench.cli._print import print_line, remark
-from bench.errors import StoreLockedError, UsageError
-from bench.results import check_output_file, check_output_folder
+from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from reports.site.build import PageRequest
-    from reports.views import SiteView
+    from bench.api import Report
 
 
 class Source(StrEnum):
@@ -71,94 +68,54 @@ def report(
 
     --source published shows leaderboards and difficulty trends of published numbers and needs no runs.
     """
-    from bench.analysis import HConvention, chosen_groups
-    from bench.papers import FIGURE_SETS
-    from datasets_registry import EvalProtocol
-    from reports.site.build import PageRequest, write_figures, write_published
-    from reports.site.development_server import check_port
-    from reports.site.run_files import check_page
+    from bench.api import (
+        check_page_port,
+        parse_choice,
+        report_request,
+        serve_report,
+        write_published_report,
+        write_report,
+    )
 
-    chosen = None if protocol is None else str(opt.parse_choice(EvalProtocol, protocol, "--protocol"))
-    if figures is not None and figures not in FIGURE_SETS:
-        raise UsageError(f"--figures {figures!r} is unknown. Allowed: {', '.join(FIGURE_SETS)}.")
-    groups = chosen_groups(opt.split_list(easy), opt.split_list(hard))
-    named = "--site" if out is None else "--out"
     if out is not None and (out.is_dir() or not (out.suffix or out.exists())):
         site, out = out, None
     target = out if out is not None else site / "index.html"
-    check_output_file(target, named)
-    if figures_dir is not None:
-        check_output_folder(figures_dir, "--figures-dir")
-    if opt.parse_choice(Source, source, "--source") is Source.PUBLISHED:
+    groups = {"easy": opt.split_list(easy), "hard": opt.split_list(hard)}
+    if parse_choice(Source, source, "--source") is Source.PUBLISHED:
         if watch:
             raise UsageError("--watch needs runs, and --source published shows none; leave out one of them.")
         if figures is not None or figures_dir is not None:
             raise UsageError("--figures needs runs, and --source published shows none; leave out one of them.")
-        if out is None:
-            check_page(target)
-        print_line(str(write_published(target, chosen, opt.cache_folder(cache), groups)))
+        one_file = out is not None
+        print_line(str(write_published_report(target, one_file=one_file, protocol=protocol, cache=cache, **groups)))
         return
     if watch and out is not None:
         raise UsageError("--watch serves a folder and --out names a file; use --site instead of --out.")
-    if watch:
-        check_port(port)
-    request = PageRequest(
-        runs=runs,
-        out=target,
-        protocol=chosen,
-        convention=opt.parse_choice(HConvention, convention, "--h"),
+    request = report_request(
+        runs,
+        target,
+        one_file=out is not None,
+        protocol=protocol,
+        convention=convention,
+        figures=figures,
+        figures_dir=figures_dir,
+        cache=cache,
         data_root=data_root,
         images=images,
-        with_run_files=out is None,
         live=watch,
-        figures=figures or ("apex" if figures_dir is not None else None),
-        cache=opt.cache_folder(cache),
-        groups=groups,
+        **groups,
     )
-    view = write_report(request)
-    print_line(str(request.out))
-    if figures_dir is not None:
-        for path in write_figures(view.figures, figures_dir):
-            print_line(str(path))
     if watch:
-        _serve(request, port)
-
-
-def write_report(request: PageRequest) -> SiteView:
-    """Write the page, name what is incomplete on standard error, and return what the page shows."""
-    from bench.api import write_runs_page
-
-    view = write_runs_page(request)
-    incomplete = [
-        f"incomplete: {board.backbone}, {board.heading}: {counted(len(board.missing), 'run')} missing, "
-        f"{board.n_failed} of them failed"
-        for board in view.boards
-        if not board.complete
-    ]
-    for line in dict.fromkeys(incomplete):  # shared and all runs of a setting are two leaderboards
-        remark(line)
-    for figure in view.figures:
-        if figure.missing:
-            remark(f"{figure.name}: {' '.join(figure.missing)}")
-    return view
-
-
-def _serve(request: PageRequest, port: int) -> None:
-    from bench._util.interrupts import counted_interrupts
-    from bench.results import Shards
-    from reports.site.development_server import rebuild_on_change, serve_folder
-
-    def rebuild() -> None:
-        try:
-            write_report(request)
-        except StoreLockedError as error:
-            remark(f"not rebuilt, the next finished run triggers it again: {error}")
-        else:
-            remark("rebuilt")
-
-    with serve_folder(request.out.parent, port) as address:
-        print_line(f"{address} (Ctrl-C ends)")
-        # Ctrl-C once ends after the page in progress, twice at once
-        with counted_interrupts(raise_second=True) as interrupts:
-            rebuild_on_change(Shards(request.runs).scan, rebuild, lambda: interrupts.count > 0)
+        check_page_port(port)
+    print_report(write_report(request, figures_dir))
+    if watch:
+        serve_report(request, port, lambda address: print_line(f"{address} (Ctrl-C ends)"), remark)
         remark("ended")
+
+
+def print_report(done: Report) -> None:
+    """Print the written files, and what is incomplete on standard error."""
+    for note in done.notes:
+        remark(note)
+    for path in (done.page, *done.figures):
+        print_line(str(path))

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cli import _options as opt
+from bench.api import SweepRequest
 from bench.cli._print import print_json, print_line, print_rows, remark
 from bench.cli._request_options import takes_request
 
 if TYPE_CHECKING:
-    from bench.sweep import Plan, SweepLog, SweepOutcome
+    from bench.api import SweepOutcome
 
 _output = partial(typer.Option, rich_help_panel="Output")
 
@@ -56,18 +56,19 @@ def run(
 
     Example: etl-bench run -m coop,apex -d imagenet -b ViT-B-16.openai --protocol cross-dataset --targets eurosat,dtd
 
-    Example: etl-bench run sweep.toml --launcher slurm --partition gpu --gpus 1 --time 8:00:00
+    Example: etl-bench run sweep.toml --launcher slurm --resource partition=gpu --resource gpus=1
     """
-    from bench.api import carry_out_request
-    from bench.sweep import (
-        LogStyle,
-        SweepRequest,
-        job_script,
-        make_plan,
-        open_log,
+    from bench.api import (
+        open_progress,
+        plan_request,
         read_sweep_file,
-        report_plan,
+        report_failures,
+        run_request,
+        slurm_script,
+        sweep_facts,
+        sweep_line,
         sweep_toml,
+        unfinished_sweeps,
     )
 
     chosen = given if file is None else read_sweep_file(file) | given
@@ -75,63 +76,40 @@ def run(
         print_line(sweep_toml(SweepRequest.build(**chosen)).rstrip())
         return
     request = SweepRequest.build(**environment | chosen)
-    say = open_log(opt.parse_choice(LogStyle, log, "--log"))
+    say = open_progress(log)
     if dry_run:
-        made = make_plan(request, say)
-        report_plan(made, request, say)
+        made = plan_request(request, say)
         rows = [{"run_id": spec.run_id, "run": spec.label(), "backbone": spec.backbone} for spec in made.pending]
         print_rows(rows, ["run_id", "run", "backbone"], as_json=as_json)
         raise typer.Exit(made.exit_code)
     if print_script:
-        print_line(job_script(make_plan(request, say), request).rstrip())
+        print_line(slurm_script(request, say).rstrip())
         return
-    finish(carry_out_request(request, say), request.runs, say, as_json=as_json)
-
-
-def finish(outcome: "SweepOutcome", runs: Path, say: "SweepLog", *, as_json: bool = False) -> None:
-    """Print what a sweep did and end the command with its exit code."""
-    from bench.sweep import Outcome, report_failures, unfinished_sweeps
-
-    made, summary = outcome.plan, outcome.summary
-    others = sum(not item.here for item in summary.finished)
+    outcome = run_request(request, say)
     if as_json:
-        print_json(
-            {
-                "planned": len(made.specs),
-                "done_before": len(made.done),
-                "finished": len(summary.finished),
-                "by_other_sweeps": others,
-                "failed": outcome.failed,
-                "stale": made.stale_reasons,
-                "refused": [{"what": item.what, "reason": item.reason} for item in made.rejected],
-                "interrupted": summary.interrupted,
-            }
-        )
-    elif summary.finished:
-        by_others = f" ({others} by other sweeps)" if others else ""
-        ok = sum(item.outcome is Outcome.OK for item in summary.finished)
-        print_line(f"{ok} finished{by_others}, {len(summary.failures)} failed; in {runs}")
-        if summary.interrupted:
-            for sweep in unfinished_sweeps(runs):
+        print_json(sweep_facts(outcome))
+    elif line := sweep_line(outcome, request.runs):
+        print_line(line)
+        if outcome.summary.interrupted:
+            for sweep in unfinished_sweeps(request.runs):
                 remark(str(sweep))
         else:
-            _answer(runs, made)
+            _answer(request.runs, outcome)
     report_failures(outcome, say)
     raise typer.Exit(outcome.exit_code)
 
 
-def _answer(runs: Path, made: "Plan") -> None:
+def _answer(runs: Path, outcome: "SweepOutcome") -> None:
     """Print the board and the answer of the planned runs, or a note if another process has locked the database."""
-    from bench.api import Results
+    from bench.api import sweep_result
     from bench.cli._answer import print_answer
     from bench.errors import StoreLockedError
-    from bench.results import Shards
 
-    planned = frozenset(spec.run_id for spec in made.specs)
+    results = sweep_result(outcome, runs)
     try:
-        print_answer(Results(runs, planned))
+        print_answer(results)
     except StoreLockedError as error:
         remark(f"note: {error} `etl-bench leaderboard` shows the results.")
         return
-    if any(entry.run_id not in planned for entry in Shards(runs).scan()):
+    if results.partial:
         print_line("These are the runs of this command. `etl-bench leaderboard` shows all runs of the folder.")

@@ -31,31 +31,16 @@ def status(
 
 
 def _show(runs: Path, *, as_json: bool) -> None:
-    from bench.results import Shards
-    from bench.sweep import duration, read_heartbeats, unfinished_sweeps, worker_rows
+    from bench.api import sweep_state
 
-    sweeps = [item for item in read_heartbeats(runs) if item.kind == "sweep"]
-    workers = worker_rows(runs)
-    finished = {entry.run_id for entry in Shards(runs).scan()}
-    on_disk, unfinished = len(finished), unfinished_sweeps(runs, finished)
+    found = sweep_state(runs)
     if as_json:
-        running = [{"process": item.process.dump(), "beat": item.beat, **item.facts} for item in sweeps]
-        incomplete = [
-            {"file": str(item.file), "planned": item.planned, "missing": list(item.run_ids), "command": item.command}
-            for item in unfinished
-        ]
-        found = {"runs": str(runs), "on_disk": on_disk, "sweeps": running, "workers": workers}
-        print_json(found | {"incomplete": incomplete})
+        print_json(found.to_json())
         return
-    print_line(f"{counted(on_disk, 'run')} on disk in {runs}; {counted(len(sweeps), 'running sweep')}")
-    if sweeps:
-        rows = []
-        for item in sweeps:
-            seconds = item.facts.get("seconds_left")
-            left = None if seconds is None else duration(seconds)
-            rows.append({"sweep": f"{item.process.host}:{item.process.pid}", **item.facts, "to_go": left})
-        print_rows(rows, ["sweep", "done", "failed", "elsewhere", "total", "a_minute", "to_go"])
-    if workers:
-        print_rows(workers)
-    for sweep in unfinished:
+    print_line(f"{counted(found.on_disk, 'run')} on disk in {runs}; {counted(len(found.sweeps), 'running sweep')}")
+    if found.sweeps:
+        print_rows(found.rows, ["sweep", "done", "failed", "elsewhere", "total", "a_minute", "to_go"])
+    if found.workers:
+        print_rows(found.workers)
+    for sweep in found.unfinished:
         print_line(str(sweep))

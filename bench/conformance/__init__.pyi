@@ -5,6 +5,7 @@ from .all_checks import run_checks as run_checks
 from .check import Outcome as Outcome
 from .check import Result as Result
 from .check import run_check as run_check
+from .new_method import Scaffold as Scaffold
 from .new_method import scaffold as scaffold
 from .short_trial import LIMIT_SECONDS as LIMIT_SECONDS
 from .short_trial import TrialRow as TrialRow

@@ -4,6 +4,9 @@ from .accelerator import device_arithmetic as device_arithmetic
 from .checkpoints import TrainingState as TrainingState
 from .features.budget import make_room as make_room
 from .features.budget import remove as remove
+from .features.cache_folder import cache_info as cache_info
+from .features.cache_folder import clear_cache as clear_cache
+from .features.cache_folder import damaged_files as damaged_files
 from .features.cache_folder import parse_size as parse_size
 from .features.imported_files import class_names as class_names
 from .features.imported_files import read_arrays as read_arrays
@@ -30,8 +33,6 @@ from .model_file import model_path as model_path
 from .model_file import read_model as read_model
 from .model_file import read_model_info as read_model_info
 from .model_file import write_model as write_model
-from .rescoring import open_score_by_model as open_score_by_model
-from .rescoring import open_score_by_repetition as open_score_by_repetition
 from .runner import run_experiment as run_experiment
 from .task import declared_task as declared_task
 from .task import evaluation_splits as evaluation_splits

@@ -17,6 +17,7 @@ from .figures import FIGURE_SETS as FIGURE_SETS
 from .figures.figure import FigurePoint as FigurePoint
 from .figures.figure import PaperFigure as PaperFigure
 from .figures.figure_data import gather_figure_data as gather_figure_data
+from .new_table import TableCheck as TableCheck
 from .new_table import add_table as add_table
 from .new_table import check_table as check_table
 from .published_numbers import DATASETS as DATASETS

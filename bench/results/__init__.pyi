@@ -39,14 +39,10 @@ from .files import write_atomically as write_atomically
 from .method_facts import MethodSheet as MethodSheet
 from .method_facts import changed_settings as changed_settings
 from .method_facts import method_sheets as method_sheets
-from .open_scores import Plan as Plan
-from .open_scores import Route as Route
-from .open_scores import plan_open_score as plan_open_score
-from .open_scores import runs_without_open_score as runs_without_open_score
-from .open_scores import with_open_score as with_open_score
 from .predictions import TrueLabels as TrueLabels
 from .recomputed_scores import contradictions as contradictions
 from .run_diff import Difference as Difference
+from .run_diff import RunDiff as RunDiff
 from .run_diff import diff_runs as diff_runs
 from .shards import RACE as RACE
 from .shards import Shard as Shard

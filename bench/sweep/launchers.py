@@ -135,7 +135,7 @@ def job_array(request: SweepRequest, tasks: int) -> JobArray:
     workers = max(1, gpus := _gpus(request))
     return JobArray(
         size=min(request.jobs or -(-tasks // (RUNS_PER_WORKER * workers)), -(-tasks // workers), LARGEST),
-        minutes=minutes(request.time or SLURM_TIME, "--time"),
+        minutes=minutes(request.time or SLURM_TIME, "--resource time"),
         cpus=threads_per_run(request, 1),
         gpus=gpus,
         partition=request.partition,

@@ -38,6 +38,11 @@ class Option:
     env: str | None = None
     hidden: bool = False
 
+    @property
+    def resource(self) -> bool:
+        """Whether the command line takes it as a key of `--resource`."""
+        return self.panel in (Panel.RAY, Panel.SLURM)
+
 
 class RecipeChoice(StrEnum):
     """Where training settings come from: the papers, or short settings for the demo backbone."""
@@ -149,15 +154,18 @@ def parse_choice(kind: type[EnumT], text: str, option: str) -> EnumT:
 
 def parse_slurm_set(texts: Sequence[str]) -> dict[str, str | bool]:
     """Options of sbatch by long name; raises UsageError if malformed or if `run` has an own option for it."""
-    own = {"partition": "--partition", "time": "--time", "mem": "--mem", "cpus-per-task": "--cpus", "array": "--jobs"}
+    own = {"partition": "partition", "time": "time", "mem": "mem", "cpus-per-task": "cpus"}
+    own = {key: f"--resource {name}=VALUE" for key, name in own.items()} | {"array": "--jobs"}
     found: dict[str, str | bool] = {}
     for text in texts:
         key, equals, value = text.partition("=")
         key = key.strip().lstrip("-").replace("_", "-")
         if not re.fullmatch(r"[a-z][a-z-]*", key) or "\n" in value:
-            raise UsageError(f"--slurm-set {text!r} is not key=value with the long name of an sbatch option.")
+            raise UsageError(
+                f"--resource {f'sbatch.{text}'!r} is not sbatch.KEY=VALUE with the long name of an sbatch option."
+            )
         if key in own:
-            raise UsageError(f"--slurm-set {text!r}: use {own[key]} instead.")
+            raise UsageError(f"--resource sbatch.{text}: use {own[key]} instead.")
         found[key] = value if equals else True
     return found
 

@@ -100,7 +100,7 @@ class SweepRequest(BaseModel):
     )
     launcher: Annotated[LauncherName, Option(Panel.HOW)] = Field(
         LauncherName.LOCAL,
-        description="local (processes here), inline (this process), ray or slurm: see `etl-bench docs clusters`.",
+        description="local (processes here), inline (this process), ray or slurm; see `doctor docs clusters`.",
     )
     rerun: Annotated[RerunPolicy, Option(Panel.HOW)] = Field(
         RerunPolicy.FAILED,
@@ -121,7 +121,7 @@ class SweepRequest(BaseModel):
     trackers: Annotated[list[str], Option(Panel.WHERE, name="tracker")] = Field(
         [],
         description="Experiment tracker that receives each run as it finishes: mlflow[:URI], wandb[:PROJECT] or "
-        "trackio[:PROJECT]. Repeatable; see `etl-bench docs trackers`.",
+        "trackio[:PROJECT]. Repeatable; see `etl-bench doctor docs trackers`.",
     )
 
     strict: Annotated[bool, Option()] = Field(
@@ -304,7 +304,7 @@ class SweepRequest(BaseModel):
         """Raise UsageError for options that the launcher does not support."""
         for panel, launcher in ((Panel.RAY, LauncherName.RAY), (Panel.SLURM, LauncherName.SLURM)):
             given = [
-                f"--{option_name(name)}"
+                option_text(name)
                 for name in type(self).model_fields
                 if option_of(name).panel is panel
                 and getattr(self, name) not in (None, False, [])
@@ -321,7 +321,7 @@ class SweepRequest(BaseModel):
                 f"--jobs 0 runs in this process; with --launcher {self.launcher} give a number or nothing."
             )
         if self.launcher is LauncherName.SLURM:
-            minutes(self.time or SLURM_TIME, "--time")
+            minutes(self.time or SLURM_TIME, option_text("time"))
             parse_slurm_set(self.slurm_set)
         if self.jobs == 0 and self.memory is not None:
             raise UsageError("--memory limits worker processes, and --jobs 0 has none; use --jobs 1.")
@@ -438,6 +438,11 @@ def option_name(field: str) -> str:
     return option_of(field).name or field.replace("_", "-")
 
 
+def option_text(field: str) -> str:
+    """A field's option as it is typed: `--jobs`, or `--resource gpus` for a resource of a cluster."""
+    return f"--resource {option_name(field)}" if option_of(field).resource else f"--{option_name(field)}"
+
+
 def _usage_error(error: ValidationError) -> UsageError:
     """The first problem as one line in the command line's words."""
     first = error.errors()[0]
@@ -448,7 +453,7 @@ def _usage_error(error: ValidationError) -> UsageError:
     if field not in SweepRequest.model_fields:
         allowed = ", ".join(SweepRequest.model_fields)
         return UsageError(f"{field!r} is not an option of a sweep. Allowed: {allowed}.")
-    option = f"--{option_name(field)}"
+    option = option_text(field)
     if first["type"] == "missing":
         return UsageError(f"Missing option {option}. Give it on the command line or in the sweep file.")
     return UsageError(f"{option} {first['input']!r}: {first['msg']}.")

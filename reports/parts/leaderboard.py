@@ -86,10 +86,7 @@ def _power_note(view: BoardView) -> str:
 
 
 MEASURE_TITLES = {"base": "Base", "new": "New", "open": "Open", "H": "H", "all": "Accuracy"}
-OPEN_HINT = (
-    "H of base and new test images, each classified among all names, base and new. Empty: not computed; `etl-bench "
-    "rescore` adds it to older runs"
-)
+OPEN_HINT = "H of base and new test images, each classified among all names, base and new. Empty: not computed"
 H_TITLES = {
     "h_of_means": "H of the average base and new accuracy, as most papers print it",
     "mean_of_h": "mean of the datasets’ H",

@@ -192,12 +192,12 @@ class RayTransport(Transport):
         if ran_out_of_memory(error):
             failure: BenchError = WorkerKilledError(
                 "Ray ended the worker during this run because its node ran out of memory. Let fewer runs share a node "
-                "with --cpus-per-run."
+                "with --resource cpus-per-run."
             )
         elif was_killed(error):
             failure = WorkerKilledError(
                 f"worker died ({summary}) during this run. The usual reason is a lack of memory; if so, let fewer runs "
-                f"share a node with --cpus-per-run. {log}"
+                f"share a node with --resource cpus-per-run. {log}"
             )
         else:
             failure = WorkerDiedError(f"worker died ({summary}) during this run. {log}")

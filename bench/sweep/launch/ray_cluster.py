@@ -150,7 +150,7 @@ def no_capacity(share: RunResources) -> str:
     found = [f"{held.get('CPU', 0):g} CPUs and {held.get('GPU', 0):g} GPUs" for held in nodes]
     return (
         f"No node of the Ray cluster can hold a run with {share}; its nodes have {'; '.join(found) or 'nothing'}. "
-        "Lower --cpus-per-run or --gpus-per-run. If the cluster grows on demand, --jobs N waits for new nodes."
+        "Lower --resource cpus-per-run or gpus-per-run. If the cluster grows on demand, --jobs N waits for new nodes."
     )
 
 
@@ -183,11 +183,13 @@ def read_runtime_env(path: Path) -> dict[str, Any]:
     try:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"--ray-env {path} cannot be read: {' '.join(str(error).split())}.") from error
+        raise UsageError(f"--resource ray-env={path} cannot be read: {' '.join(str(error).split())}.") from error
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise UsageError(f"--ray-env {path} is not a mapping of Ray's runtime environment, such as `pip: [timm]`.")
+        raise UsageError(
+            f"--resource ray-env={path} is not a mapping of Ray's runtime environment, such as `pip: [timm]`."
+        )
     if "working_dir" in value:
-        raise UsageError(f"--ray-env {path}: working_dir is taken by the harness's own code; use py_modules.")
+        raise UsageError(f"--resource ray-env={path}: working_dir is taken by the harness's own code; use py_modules.")
     return value
 
 
@@ -197,14 +199,15 @@ def _probe(address: str) -> None:
         return
     match = re.fullmatch(r"(?:ray://)?(\[[^\]]+\]|[^:/\s]+):(\d+)", address)
     if match is None:
-        raise UsageError(f"--address {address!r} is unknown; use auto, local, ray://HOST:PORT or HOST:PORT.")
+        raise UsageError(f"--resource address={address!r} is unknown; use auto, local, ray://HOST:PORT or HOST:PORT.")
     host, port = match.group(1).strip("[]"), int(match.group(2))
     try:
         socket.create_connection((host, port), timeout=PROBE_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise LaunchError(
-            f"--address {address!r}: nothing answers there ({error}). `ray status` on the cluster's head shows whether "
-            "it runs; ray:// takes the port of its client server, usually 10001; --address local needs no cluster."
+            f"--resource address={address!r}: nothing answers there ({error}). `ray status` on the cluster's head "
+            "shows whether it runs; ray:// takes the port of its client server, usually 10001; --resource "
+            "address=local needs no cluster."
         ) from error
 
 
@@ -218,10 +221,10 @@ def _init(address: str, runtime_env: dict[str, Any]) -> None:
         ray.init(address=address, **options)
     except ConnectionError as error:
         if address != AUTO:
-            raise LaunchError(f"--address {address!r}: {short_error(error)}") from error
+            raise LaunchError(f"--resource address={address!r}: {short_error(error)}") from error
         raise LaunchError(
-            "--address auto: no Ray cluster runs on this machine. Start one with `ray start --head`, give "
-            "ray://HOST:PORT of another, or use --address local."
+            "--resource address=auto: no Ray cluster runs on this machine. Start one with `ray start --head`, give "
+            "ray://HOST:PORT of another, or use --resource address=local."
         ) from error
     except (RuntimeError, ValueError, TypeError, ray.exceptions.RayError) as error:
         raise LaunchError(f"The Ray cluster at {address!r} cannot be used: {short_error(error)}") from error

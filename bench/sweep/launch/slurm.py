@@ -242,8 +242,8 @@ def _unfinished(arrays: Mapping[str, Path], left: int, total: int) -> str:
     names = ",".join(arrays)
     return (
         f"Slurm's jobs {names} have ended, and {left} of {counted(total, 'task')} have no result. {said}. `sacct -j "
-        f"{names}` shows how they ended: OUT_OF_MEMORY needs more --mem, TIMEOUT more --time. The same command submits "
-        "what is left."
+        f"{names}` shows how they ended: OUT_OF_MEMORY needs more --resource mem, TIMEOUT more "
+        "--resource time. The same command submits what is left."
     )
 
 

@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+from bench.cli.docs import topics
 from typer.testing import CliRunner
 
 from bench.cli.app import app
-from bench.cli.docs import topics
 from bench.errors import UsageError
 
 ROOT = Path(__file__).parents[3]

@@ -1,4 +1,4 @@
-"""`etl-bench published`: prints numbers from papers with their sources, and compares our runs with them."""
+"""`etl-bench papers`: numbers and claims from papers, and whether our runs agree with them."""
 
 from __future__ import annotations
 
@@ -9,22 +9,17 @@ import typer
 
 from bench._util.words import counted
 from bench.cli import _options as opt
-from bench.cli._groups import SHOW, ShowsByDefault
-from bench.cli._print import percent_interval, print_json, print_line, print_rows, records, remark
-from bench.errors import UsageError
+from bench.cli._print import print_json, print_line, print_rows, records, remark
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_LISTED = ("method", "dataset", "protocol", "backbone", "split", "reported_in")
-
-
-published_app = typer.Typer(
-    cls=ShowsByDefault, help="Print published numbers (`etl-bench published -m coop`), or add a paper's table."
+papers_app = typer.Typer(
+    no_args_is_help=True, help="Print published numbers, add a paper's table, or test claims of papers on the runs."
 )
 
 
-@published_app.command(SHOW)
+@papers_app.command("published")
 def published(
     methods: Annotated[list[str] | None, typer.Option("-m", "--methods", help="Methods, comma-separated.")] = None,
     datasets: Annotated[
@@ -35,7 +30,10 @@ def published(
     shots: Annotated[str | None, typer.Option("--shots", help="Such as 16 or 1,4,16.")] = None,
     splits: Annotated[list[str] | None, typer.Option("--splits", help="base, new, H, all or target.")] = None,
     listed: Annotated[
-        str | None, typer.Option("--list", help=f"List the values of one column: {', '.join(_LISTED)}.")
+        str | None,
+        typer.Option(
+            "--list", help="List the values of one column: method, dataset, protocol, backbone, split or reported_in."
+        ),
     ] = None,
     ledger: Annotated[bool, typer.Option("--ledger", help="Compare our runs with the published numbers.")] = False,
     margin: Annotated[float, typer.Option("--margin", help="Percentage points that count as equal.")] = 1.0,
@@ -48,28 +46,25 @@ def published(
     A number is reproduced if two one-sided tests place our mean within the margin, not reproduced if our whole 95 %
     interval lies outside the margin, and under-powered otherwise.
 
-    Examples: etl-bench published -m coop,apex -d eurosat --protocol base-to-new; etl-bench published --ledger
-    """
-    from bench.papers import published_frame, select
+    Example: etl-bench papers published -m coop,apex -d eurosat --protocol base-to-new
 
-    frame = published_frame()
+    Example: etl-bench papers published --ledger
+    """
+    from bench.api import parse_numbers, published_numbers, published_values
+
     if listed is not None:
-        if listed not in _LISTED:
-            raise UsageError(f"--list {listed!r} is unknown. Allowed: {', '.join(_LISTED)}.")
-        counts = frame[listed].value_counts().sort_index()
-        print_rows([{listed: name, "numbers": int(n)} for name, n in counts.items()], as_json=as_json)
+        print_rows(published_values(listed), as_json=as_json)
         return
-    chosen = select(
-        frame,
+    chosen = published_numbers(
         methods=opt.split_list(methods or []),
         datasets=opt.split_list(datasets or []),
         protocol=protocol,
         backbone=backbone,
-        shots=opt.parse_numbers(shots, "--shots") if shots else (),
+        shots=parse_numbers(shots, "--shots") if shots else (),
         splits=opt.split_list(splits or []),
     )
     if ledger:
-        _print_ledger(runs, chosen, margin / 100, as_json=as_json)
+        _print_ledger(runs, chosen, margin, as_json=as_json)
         return
     rows = records(chosen)
     if as_json:
@@ -82,7 +77,7 @@ def published(
     remark(f"{len(rows)} published numbers; numbers copied from another paper are not independent")
 
 
-@published_app.command("add")
+@papers_app.command("add")
 def add(
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="A paper's table as CSV.")],
     write: Annotated[
@@ -96,11 +91,11 @@ def add(
     shows which H the paper averages. Numbers that contradict them or other tables are listed, and kept as printed. Exit
     code: 0 the table can be added, 1 it cannot.
 
-    Example: etl-bench published add our-paper.csv --write
+    Example: etl-bench papers add our-paper.csv --write
     """
-    from bench.papers import add_table, check_table
+    from bench.api import add_paper_table
 
-    found = check_table(file)
+    found, copy = add_paper_table(file, write=write)
     for text in found.problems:
         print_line(f"problem: {text}")
     for text in found.notes:
@@ -108,18 +103,37 @@ def add(
     if found.problems:
         raise typer.Exit(1)
     print_line(f"{counted(found.numbers, 'number')} can be added")
-    if write:
-        print_line(str(add_table(file)))
+    if copy is not None:
+        print_line(str(copy))
+
+
+@papers_app.command("claims")
+def claims(
+    runs: opt.Runs = opt.DEFAULT_RUNS,
+    file: Annotated[Path | None, typer.Option("--file", help="Claims as TOML. Default: the shipped claims.")] = None,
+    easy: opt.Easy = [],  # noqa: B006
+    hard: opt.Hard = [],  # noqa: B006
+    as_json: opt.AsJson = False,
+) -> None:
+    """Test each claim on the runs: supported, refuted, inconclusive or not tested, with effect, n and 95 % interval.
+
+    The shipped claims are the observations and the main result of the APEX paper. Effects are differences over these
+    datasets, tested with the noise of seeds and test images. p tests against the claim's threshold and is not adjusted
+    for the number of claims.
+    """
+    from bench.api import load_results
+
+    table = load_results(runs).claims(file, easy=opt.split_list(easy), hard=opt.split_list(hard))
+    if as_json:
+        print_json(table.to_json())
+        return
+    print_rows(table.rows, None if table.rows else ["claim"])
 
 
 def _print_ledger(runs: Path, published: pd.DataFrame, margin: float, *, as_json: bool) -> None:
-    from bench.analysis import build_leaderboards
-    from bench.papers import compare_with_published, count_verdicts, published_settings
-    from bench.results import fresh_store
+    from bench.api import interval_text, reproduction
 
-    frame = fresh_store(runs).runs_frame()
-    defaults = published_settings(frame)
-    rows = compare_with_published(build_leaderboards(frame), frame, published, defaults=defaults, margin=margin)
+    rows, counts = reproduction(published, runs, margin=margin)
     if as_json:
         print_json(rows)
         return
@@ -132,7 +146,7 @@ def _print_ledger(runs: Path, published: pd.DataFrame, margin: float, *, as_json
             "published": f"{100 * row.published:.2f}",
             "ours": f"{100 * row.ours:.2f}",
             "gap": f"{100 * row.difference:+.2f}",
-            "95 %": percent_interval(row.low, row.high),
+            "95 %": interval_text(row.low, row.high),
             "seeds": row.n,
             "verdict": str(row.verdict),
             "needs": row.seeds_needed,
@@ -143,6 +157,6 @@ def _print_ledger(runs: Path, published: pd.DataFrame, margin: float, *, as_json
     ]
     if table:
         print_rows(table)
-        remark(", ".join(f"{count} {verdict}" for verdict, count in count_verdicts(rows).items()))
+        remark(", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
     else:
         remark("no run matches a published number in method, protocol, backbone, shots and dataset")

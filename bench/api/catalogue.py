@@ -1,0 +1,163 @@
+"""Methods and backbones: lists, cards, checks, and the files of a new method."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.sweep import DEMO_BACKBONE, backbone_card, backbone_groups, cache_folder, parse_choice
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.conformance import Scaffold
+    from methods import MethodInfo
+
+TRIAL = "trial"
+"""Name of the row of the short trial."""
+
+
+def method_rows() -> list[dict[str, object]]:
+    """One row per method."""
+    from methods import known_methods
+
+    return [_summary(info) for info in known_methods().infos()]
+
+
+def method_facts(name: str, backbone: str = DEMO_BACKBONE, *, classes: int = 10, shots: int = 16) -> dict[str, object]:
+    """The card of a method: what it trains, its settings for `--set`, sources, parity and citation.
+
+    Args:
+        name: a method.
+        backbone: for the parameter count; its weights are not needed.
+        classes: for the parameter count, likewise the shots.
+        shots: images per class.
+    """
+    from bench.api.method_cards import listed, method_card
+    from methods import known_methods, parse_backbone
+
+    method, spec = known_methods().get(name), parse_backbone(backbone)
+    learned = listed(method, spec, n_classes=classes, shots=shots)
+    if learned is None:
+        from methods import get_method  # imports torch, to build the method and see what it learns
+
+        method = get_method(name)
+    return _summary(method.info) | method_card(method, spec, n_classes=classes, shots=shots, learned=learned)
+
+
+def _summary(info: MethodInfo) -> dict[str, object]:
+    return {
+        "name": info.name,
+        "title": info.title,
+        "family": str(info.family),
+        "trained": bool(info.recipes),
+        "new_classes": info.open_vocabulary,
+        "summary": info.summary,
+    }
+
+
+def new_method(name: str, family: str = "feature adapter", folder: Path | None = None) -> Scaffold:
+    """Start a method: in a checkout its file, test and changelog line, elsewhere a separate package.
+
+    Raises UsageError for an unknown family, and RegistrationError for a malformed or taken name.
+    """
+    from bench.conformance import scaffold
+    from methods import Family
+
+    return scaffold(name, parse_choice(Family, family, "--family"), folder or Path.cwd())
+
+
+def check_method(name: str) -> pd.DataFrame:
+    """Test what every method has to guarantee, on a tiny backbone; `etl-bench methods check NAME --no-trial`.
+
+    Args:
+        name: a registered method. In a notebook, importing the module that defines it registers it.
+
+    Returns:
+        One row per check: `check`, `outcome`, `promise`, `message`, and `remedy` where it failed.
+
+    Raises UnknownNameError if there is no such method.
+    """
+    import pandas as pd
+
+    return pd.DataFrame(list(method_checks(name, trial=False)))
+
+
+def method_checks(name: str, *, trial: bool = True, cache: Path | None = None) -> Iterator[dict[str, object]]:
+    """The rows of `check_method`, one after the other, and at the end that of a short trial on synthetic datasets.
+
+    There is no trial after a failed check without which it makes no sense. Raises UnknownNameError before torch is
+    imported.
+    """
+    from methods import known_methods
+
+    known_methods().get(name)
+    return _checks(name, trial=trial, cache=cache)
+
+
+def _checks(name: str, *, trial: bool, cache: Path | None) -> Iterator[dict[str, object]]:
+    from bench.conformance import Outcome, Subject, run_checks
+    from methods import get_method
+
+    method, runs = get_method(name), True
+    for result in run_checks(Subject(method)):
+        runs = runs and not (result.outcome is Outcome.FAILED and result.check.essential)
+        yield dict(result.row())
+    if runs and trial:
+        yield _trial(method.info, cache_folder(cache))
+
+
+def _trial(info: MethodInfo, cache_dir: Path) -> dict[str, object]:
+    """The trial as one row with its numbers."""
+    from bench.conformance import LIMIT_SECONDS, TrialRow, TrialTimeoutError, trial, verdict
+    from bench.context import RunContext
+    from bench.sweep import exported_threads
+
+    rows: list[TrialRow] = []
+    try:
+        rows += trial(info, RunContext(cache_dir=cache_dir, threads=exported_threads() or 1))
+        wrong = verdict(rows)
+    except TrialTimeoutError as error:
+        wrong = str(error)
+    except Exception as error:  # a third-party method may raise anything
+        wrong = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    numbers = "; ".join(
+        f"{row.dataset} {row.classes} {100 * row.accuracy:.1f} (zero-shot {100 * row.zero_shot:.1f})" for row in rows
+    )
+    command = f"`etl-bench run -m {info.name},zero_shot -d spectrum_basic --recipe demo`"
+    return {
+        "check": TRIAL,
+        "outcome": "FAIL" if wrong else "pass",
+        "promise": f"It trains on three synthetic datasets within {LIMIT_SECONDS:.0f} seconds, beside zero-shot.",
+        "message": "; ".join(part for part in (wrong, numbers) if part),
+        "remedy": f"Reproduce it with {command}." if wrong else "",
+        "rows": [vars(row) for row in rows],
+    }
+
+
+def backbone_rows() -> list[dict[str, Any]]:
+    """One row per family of backbones: an example, the architectures, and the methods that run and that do not."""
+    return [
+        {
+            "family": group.family,
+            "example": group.example,
+            "architectures": group.architectures,
+            "methods": group.runs,
+            "left_out": group.left_out,
+        }
+        for group in backbone_groups()
+    ]
+
+
+def backbone_facts(name: str) -> dict[str, Any]:
+    """The facts of one backbone: its towers, its weights, and which methods run; raises BenchError if unknown."""
+    return backbone_card(name)
+
+
+def unknown_option_advice(option: str) -> str:
+    """How to set a value of the recipe that was given as an option of its own, such as `--epochs`; else empty."""
+    from methods import Recipe
+
+    key = option.lstrip("-").replace("-", "_")
+    return f" Write --set '*.recipe.{key}=VALUE' instead." if key in Recipe.model_fields else ""

@@ -1,0 +1,416 @@
+"""Datasets: list them, add own images or features, check, draw and fetch them, and write them as Croissant."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import UsageError
+from bench.spec import ALL_SHOTS
+from bench.sweep import cores, parse_choice, parse_numbers, parse_shots, split_list
+from datasets_registry import (
+    DATASETS,
+    AddedDataset,
+    AddRequest,
+    ColumnNames,
+    DrawRule,
+    EvalProtocol,
+    SplitRule,
+    TaskRequest,
+    add_custom_dataset,
+    build_task,
+    custom_folders,
+    get_dataset,
+    is_dataset_present,
+    list_datasets,
+    recorded_draw,
+    user_custom_folder,
+    way_to_get,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from datasets_registry import CheckResult, DatasetInfo, DatasetSource, FeatureBundle, FewShotTask, SourceFile
+
+_OPTIONS = ("root", "skip_broken", "min_images", "names", "guess_names", "orient")
+_COLUMNS = {"path": "path_column", "label": "label_column", "split": "split_column"}
+
+
+# The catalogue
+
+
+def dataset_rows(data_root: Path | None = None) -> list[dict[str, object]]:
+    """One row per dataset. `get` is `built in`, `fetch`, `by hand`, `your own`, or `on disk` (in `data_root`)."""
+    return [_summary(info) | _place(info, data_root) for info in list_datasets()]
+
+
+def dataset_facts(name: str, data_root: Path | None = None) -> dict[str, Any]:
+    """The properties of one dataset. Facts of a copy on disk are None without a data folder."""
+    from datasets_registry import pretraining_overlap
+
+    info = get_dataset(name)
+    unread = data_root is None and way_to_get(info) in ("fetch", "by hand")
+    splits = None if unread else info.reader(data_root)
+    return _summary(info) | {
+        "summary": info.summary,
+        "template": info.template,
+        "template_variants": dict(info.template_variants),
+        "class_names": list(splits.class_names if splits else info.class_names),
+        "train_images": len(splits.train) if splits else None,
+        "validation_images": len(splits.val) if splits else None,
+        "test_images": len(splits.test) if splits else None,
+        "images_of_the_full_dataset": dict(info.expected),
+        "layout_found": splits.layout if splits else None,
+        "split_file": info.split_file,
+        "draw": str(DrawRule.COOP_SORTED if info.sorted_listing else DrawRule.COOP),
+        "test_only": info.test_only,
+        "known_problems": list(info.known_problems),
+        "overlap_with_pretraining_data": list(pretraining_overlap(info)),
+        "options": dict(info.options),
+        "homepage": info.homepage,
+        "citation": info.citation,
+    }
+
+
+def _summary(info: DatasetInfo) -> dict[str, object]:
+    return {
+        "name": info.name,
+        "title": info.title,
+        "classes": info.num_classes,
+        "domain": info.domain,
+        "drawn": info.synthetic,
+        "licence": info.licence,
+    }
+
+
+def _place(info: DatasetInfo, data_root: Path | None) -> dict[str, object]:
+    here = data_root is not None and data_root.is_dir() and not info.own_images and is_dataset_present(info, data_root)
+    return {"test_images": info.expected.get("test"), "get": "on disk" if here else way_to_get(info)}
+
+
+# Own images and features
+
+
+def add_dataset(
+    name: str,
+    images: str | Path,
+    *,
+    template: str = "a photo of a {}.",
+    title: str = "",
+    split: str | None = None,
+    replace: bool = False,
+    user: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> AddedDataset:
+    """Inspect own images and register them as a dataset, for this process and for later ones in this folder.
+
+    Args:
+        name: lower-case letters, digits and `_`.
+        images: a folder of class folders, a table, a Hugging Face folder, or a folder of webdataset tars.
+        template: the sentence around a class name, with one `{}`.
+        title: the name in tables.
+        split: `"given"`, `"hash"` or `"even"`; by default what fits the images.
+        replace: overwrite a dataset of this name.
+        user: register it for all projects of the user instead of this folder.
+        progress: receives the number of inspected images and of all images.
+        options: `skip_broken`, `min_images`, `names` (class names by label), `guess_names`, `orient`, and for tables
+            `root`, `path_column`, `label_column` and `split_column`.
+
+    Returns:
+        The dataset; `facts()` says what was found, and `datasets_registry.notes_on` what may be a mistake.
+
+    Raises:
+        RegistrationError: the name is malformed or taken.
+        BadImagesError: some images cannot be read; it lists them all.
+        DataError: there are too few images or classes.
+        UsageError: an unknown option.
+    """
+    columns = {column: options.pop(key, None) for column, key in _COLUMNS.items()}
+    if unknown := sorted(options.keys() - set(_OPTIONS)):
+        allowed = ", ".join((*_OPTIONS, *_COLUMNS.values()))
+        raise UsageError(f"add_dataset has no option {unknown[0]!r}. Further options: {allowed}.")
+    given = options | ({"root": Path(options["root"]).expanduser()} if options.get("root") else {"root": None})
+    request = AddRequest(
+        name=name,
+        images=Path(images).expanduser(),
+        template=template,
+        title=title,
+        split=None if split is None else parse_choice(SplitRule, split, "--split"),
+        columns=ColumnNames(**columns),
+        **given,
+    )
+    folder = user_custom_folder() if user else custom_folders()[0]
+    added = add_custom_dataset(request, folder, replace=replace, progress=progress)
+    if name in DATASETS:
+        DATASETS.remove(name)
+    DATASETS.add(name, added.info, added.info.title)
+    return added
+
+
+ARRAYS = {
+    "text": "text_features",
+    "train": "train_features,train_labels",
+    "test": "test_features,test_labels",
+    "val": "",
+}
+"""Names of the arrays of a feature file; `val` is optional."""
+
+
+def add_features(
+    name: str,
+    file: str | Path,
+    *,
+    backbone: str,
+    classes: str | Path,
+    arrays: Mapping[str, str] | None = None,
+    logit_scale: float = 100.0,
+    title: str = "",
+) -> FeatureBundle:
+    """Register precomputed features as a dataset with a backbone of the given name, after checks.
+
+    Args:
+        name: of the dataset.
+        file: arrays as .npz or .safetensors.
+        backbone: name of the model that computed the features.
+        classes: file of the class names in label order: one per line, or a JSON list.
+        arrays: names of the arrays where they differ from `ARRAYS`: `text` as ARRAY or FILE:ARRAY, and `train`, `test`
+            and `val` as FEATURES,LABELS.
+        logit_scale: factor on cosines; 100 for CLIP.
+        title: the name in tables.
+
+    Raises UsageError, DataError or UnknownNameError for arrays that are missing or do not fit.
+    """
+    from bench.experiment import class_names, read_arrays, take
+    from datasets_registry import import_feature_bundle
+
+    chosen, given = ARRAYS | dict(arrays or {}), Path(file)
+    if unknown := sorted(chosen.keys() - ARRAYS.keys()):
+        raise UsageError(f"--array {unknown[0]}=... is unknown. Allowed: {', '.join(ARRAYS)}.")
+    found = read_arrays(given)
+    texts_of, _, array = chosen.pop("text").rpartition(":")
+    texts = take(read_arrays(Path(texts_of)) if texts_of else found, array, Path(texts_of) if texts_of else given)
+    splits: dict[str, tuple[NDArray[Any], NDArray[Any]]] = {}
+    for split, pair in chosen.items():
+        features, comma, labels = pair.partition(",")
+        if pair and not comma:
+            raise UsageError(f"--array {split}={pair} is not {split}=FEATURES,LABELS, two arrays of {given}.")
+        if pair:
+            splits[split] = take(found, features, given), take(found, labels, given)
+    return import_feature_bundle(
+        name=name,
+        backbone=backbone,
+        class_names=class_names(Path(classes)),
+        text_features=texts,
+        splits=splits,
+        title=title,
+        logit_scale=logit_scale,
+        source=given.name,
+    )
+
+
+# Copies on disk
+
+
+def check_datasets(
+    names: Sequence[str] = (),
+    data_root: Path | None = None,
+    *,
+    sample: int | None = None,
+    fingerprint: bool = True,
+) -> tuple[Iterator[CheckResult], int | None]:
+    """Check layout, split, counts and images of datasets on disk, one after the other.
+
+    Args:
+        names: names or patterns; by default all datasets on disk.
+        data_root: folder of the datasets.
+        sample: open only this many images per dataset.
+        fingerprint: store digests of the files.
+
+    Returns the checks, and the number of datasets that are not on disk if no names are given; the checks are empty and
+    that number is None if nothing is on disk.
+    """
+    from datasets_registry import check_dataset
+
+    absent: int | None = 0
+    if names:
+        infos = [get_dataset(found) for name in split_list(names) for found in DATASETS.match(name)]
+    else:
+        infos = [info for info in list_datasets() if is_dataset_present(info, data_root)]
+        absent = sum(not info.synthetic and info not in infos for info in list_datasets()) if infos else None
+    checks = (
+        check_dataset(info, data_root, sample=sample, jobs=cores(), write_fingerprint=fingerprint) for info in infos
+    )
+    return checks, absent
+
+
+@dataclass(frozen=True)
+class DatasetToFetch:
+    """A published dataset, where it comes from, and its files that are missing."""
+
+    info: DatasetInfo
+    source: DatasetSource
+    missing: tuple[SourceFile, ...]
+
+
+def datasets_to_fetch(
+    names: Sequence[str], data_root: Path | None, *, splits_only: bool = False, again: bool = False
+) -> list[DatasetToFetch]:
+    """The datasets that match names or patterns, to pass to `fetch_dataset`; raises UsageError for a synthetic one.
+
+    Args:
+        names: names or patterns.
+        data_root: the folder to fetch into.
+        splits_only: only the split file and the class names.
+        again: also files that exist.
+    """
+    from bench.results import check_output_folder
+    from datasets_registry import FetchOptions, dataset_sources, files_to_fetch
+
+    if data_root is None:
+        raise UsageError("No folder to fetch into was given; pass --data-root FOLDER or set ETL_BENCH_DATA.")
+    check_output_folder(data_root, "--data-root")
+    infos = [DATASETS.get(found) for name in split_list(names) for found in DATASETS.match(name)]
+    sources = dataset_sources()
+    for info in infos:
+        if info.name not in sources:
+            why = "is synthetic and needs no download" if info.synthetic else "is not one of the published datasets"
+            raise UsageError(f"Dataset {info.name!r} {why}; `datasets fetch` knows {', '.join(sorted(sources))}.")
+    options = FetchOptions(splits_only=splits_only, again=again)
+    return [
+        DatasetToFetch(
+            info, sources[info.name], tuple(files_to_fetch(info.name, sources[info.name], data_root, options)[0])
+        )
+        for info in infos
+    ]
+
+
+def drawn_support(
+    name: str,
+    *,
+    shots: str = "16",
+    seed: int = 1,
+    draw: str = "coop",
+    support: str | None = None,
+    allow_fewer: bool = False,
+    data_root: Path | None = None,
+    out: Path | None = None,
+) -> tuple[FewShotTask, str]:
+    """A few-shot draw, and its images as JSON, which is also written to the file `out`; see `etl-bench datasets draw`.
+
+    Raises UsageError for a malformed draw, and ShotsError if a class has too few images.
+    """
+    from bench.results import check_output_file
+    from datasets_registry import SupportRule, is_support_rule, support_manifest
+
+    if out is not None:
+        check_output_file(out, "--out")
+    info = get_dataset(name)
+    how = recorded_draw(info, parse_choice(DrawRule, draw, "--draw"))
+    splits = info.reader(data_root)
+    numbers = parse_shots(shots)
+    if len(numbers) != 1 or numbers[0] < 1:
+        raise UsageError(f"--shots {shots!r} is not one number of at least 1, and not all.")
+    every = numbers == [ALL_SHOTS]
+    if support is not None and (every or not is_support_rule(support)):
+        raise UsageError(f"--support {support!r} is not imbalanced:FACTOR or noisy:RATE with a number of shots.")
+    rule = "all" if every else support
+    task = build_task(
+        TaskRequest(
+            info,
+            splits,
+            protocol=EvalProtocol.FEW_SHOT,
+            shots=numbers[0],
+            seed=seed,
+            draw=how,
+            allow_fewer=allow_fewer,
+            rule=None if rule is None else SupportRule.parse(rule),
+        )
+    )
+    text = json.dumps(support_manifest(task), indent=1, ensure_ascii=False)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text + "\n", encoding="utf-8")
+    return task, text
+
+
+@dataclass(frozen=True)
+class CroissantFolder:
+    """A written dataset: its files, what Croissant requires and it lacks, and its numbers of images and classes."""
+
+    files: tuple[Path, ...]
+    missing: tuple[str, ...]
+    images: int
+    classes: int
+
+
+def write_croissant_folder(
+    name: str,
+    out: Path,
+    *,
+    creator: str | None = None,
+    url: str | None = None,
+    version: str = "1.0.0",
+    date: str | None = None,
+    shots: str | None = None,
+    seeds: str = "3",
+    draw: str = "coop",
+    allow_fewer: bool = False,
+) -> CroissantFolder:
+    """Write a synthetic or own dataset as a folder for `mlcroissant`; see `etl-bench datasets croissant`."""
+    from bench.boards import Publication, write_croissant
+    from bench.results import check_output_folder
+
+    info = get_dataset(name)
+    if not (info.synthetic or info.own_images):
+        raise UsageError(
+            f"The images of dataset {name!r} are not copied. Croissant is written for synthetic datasets and for those "
+            f"of `etl-bench datasets add`; `etl-bench datasets draw {name}` lists a draw."
+        )
+    check_output_folder(out, "--out")
+    if out.is_dir() and any(out.iterdir()):
+        raise UsageError(f"--out {out} is not empty; name a new folder.")
+    if not re.fullmatch(r"\d+\.\d+\.\d+", version):
+        raise UsageError(f"--version {version!r} is not three numbers such as 1.0.0.")
+    day = _day(date)
+    how = recorded_draw(info, parse_choice(DrawRule, draw, "--draw"))
+    numbers = parse_shots(shots) if shots is not None else []
+    if any(number < 1 or number == ALL_SHOTS for number in numbers):
+        raise UsageError(f"--shots {shots!r} must be numbers of at least 1, such as 1,4,16.")
+    of_seeds = parse_numbers(seeds, "--seeds", lone_is_count=True)
+    splits = info.reader(None)
+
+    def drawn(number: int, seed: int) -> FewShotTask:
+        few_shot = EvalProtocol.FEW_SHOT
+        return build_task(
+            TaskRequest(info, splits, protocol=few_shot, shots=number, seed=seed, draw=how, allow_fewer=allow_fewer)
+        )
+
+    draws = [drawn(number, seed) for number in numbers for seed in of_seeds]
+    about = Publication(
+        creator or ("clip-etl-bench" if info.synthetic else None), url or info.homepage or None, version, day
+    )
+    files = tuple(write_croissant(out, info, splits, about, draws))
+    required = {
+        "a creator (--creator)": about.creator,
+        "a web page (--url)": about.url,
+        "a licence (`licence` in its TOML file)": info.licence_is_known,
+    }
+    missing = tuple(what for what, given in required.items() if not given)
+    return CroissantFolder(files, missing, len(splits.keys), len(splits.class_names))
+
+
+def _day(text: str | None) -> str:
+    """The day of publication; raises UsageError if the text is not a day."""
+    if text is None:
+        return datetime.now(UTC).date().isoformat()
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").date().isoformat()
+    except ValueError:
+        raise UsageError(f"--date {text!r} is not a day such as 2026-01-31.") from None

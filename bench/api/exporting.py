@@ -1,0 +1,238 @@
+"""Leaderboards in the formats of papers, spreadsheets and other tools, and runs in experiment trackers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import UsageError
+from bench.sweep import parse_choice
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.analysis import Leaderboard
+
+
+class Format(StrEnum):
+    """The formats of a leaderboard."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+    MARKDOWN = "markdown"
+    LATEX = "latex"
+    BENCHEVAL = "bencheval"
+    EEE = "eee"
+    HF = "hf"
+    HF_RESULTS = "hf-results"
+    MTEB = "mteb"
+
+
+FOLDERS = (Format.EEE, Format.HF, Format.HF_RESULTS, Format.MTEB)
+"""Formats that write a folder of files, one per entry of a board."""
+
+
+def export_leaderboards(
+    form: str = "csv",
+    out: str | Path | None = None,
+    *,
+    runs: str | Path = "runs",
+    protocol: str | None = None,
+    shots: Sequence[int] | None = None,
+    by_dataset: bool = False,
+    convention: str = "mean_of_h",
+    organization: str = "not stated",
+    benchmark: str | None = None,
+    source: str | None = None,
+) -> tuple[str, list[Path]]:
+    """Write leaderboards in one of the formats of `etl-bench export`.
+
+    Args:
+        form: csv, parquet, markdown, latex, bencheval, eee, hf, hf-results or mteb.
+        out: a file, or a folder for the last four; None returns the text.
+        runs: the runs folder.
+        protocol: only this one.
+        shots: only these.
+        by_dataset: one row per dataset instead of averages.
+        convention: the H of average rows, `mean_of_h` or `h_of_means`.
+        organization: provider of the results, for eee.
+        benchmark: dataset repository of the benchmark, OWNER/NAME, for hf-results.
+        source: web page of the leaderboard, for hf-results.
+
+    Returns:
+        The text, empty if it was written to `out`, and the files of a folder.
+
+    Raises UsageError for options that do not fit, and if no run fits.
+    """
+    from bench.analysis import HConvention, build_leaderboards
+    from bench.api.results import installed_methods
+    from bench.results import check_output_file, check_output_folder, fresh_store
+    from bench.sweep import missing_specs, unfinished_sweeps
+
+    kind, out, runs = parse_choice(Format, form, "--format"), None if out is None else Path(out), Path(runs)
+    if out is None and kind is Format.PARQUET:
+        raise UsageError("--format parquet needs a file; name one with --out.")
+    if out is None and kind in FOLDERS:
+        raise UsageError(f"--format {kind} writes a folder of files; name it with --out.")
+    if kind is Format.HF_RESULTS and benchmark is None:
+        raise UsageError("--format hf-results needs --benchmark OWNER/NAME.")
+    if kind is not Format.HF_RESULTS and (benchmark is not None or source is not None):
+        raise UsageError(f"--benchmark and --source-url are for --format hf-results; leave them out for {kind}.")
+    if kind is Format.BENCHEVAL and by_dataset:
+        raise UsageError("--format bencheval has one row per dataset and seed; leave out --by-dataset.")
+    if out is not None:
+        check_output_folder(out, "--out") if kind in FOLDERS else check_output_file(out, "--out")
+    how = parse_choice(HConvention, convention, "--h")
+    frame = fresh_store(runs).runs_frame(outcomes=True, installed=installed_methods())
+    boards = build_leaderboards(
+        frame,
+        protocol=protocol,
+        shots=shots,
+        convention=how,
+        planned=missing_specs(unfinished_sweeps(runs)),
+        compared=not by_dataset,
+    )
+    if not boards:
+        raise UsageError(f"No runs in {runs} match these options; `etl-bench leaderboard` lists what is available.")
+    if kind in FOLDERS and out is not None:
+        return "", _write_folder(_files(boards, kind, runs, organization, benchmark or "", source), out)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    if kind is Format.PARQUET and out is not None:
+        _write_parquet(boards, out, by_dataset=by_dataset)
+        return "", []
+    text = _text(boards, frame, kind, by_dataset=by_dataset)
+    if out is None:
+        return text, []
+    out.write_text(text, encoding="utf-8")
+    return "", []
+
+
+def _text(boards: Sequence[Leaderboard], frame: pd.DataFrame, kind: Format, *, by_dataset: bool) -> str:
+    from bench.analysis import dataset_rows, dataset_table, export_table, to_csv, to_latex, to_markdown
+
+    if kind is Format.BENCHEVAL:
+        return bencheval_csv(boards, frame)
+    if kind is Format.CSV:
+        return "\n".join(to_csv(dataset_rows(board) if by_dataset else board.rows()) for board in boards)
+    write = to_latex if kind is Format.LATEX else to_markdown
+    if by_dataset:
+        return "\n".join(write(dataset_table(board, frame, name)) for board in boards for name in board.measures)
+    return "\n".join(write(export_table(board, frame)) for board in boards)
+
+
+def bencheval_csv(boards: Sequence[Leaderboard], runs: pd.DataFrame) -> str:
+    """The runs of one leaderboard as the table of bencheval's `Evaluator`, which computes ranks, win rates and Elo.
+
+    One row per method, dataset (`task`) and seed (`fold`). `metric_error` is one minus H in base-to-new and one minus
+    the accuracy otherwise. Times are seconds of a run; a fold of a method that does not depend on the seed repeats its
+    only run. Incomplete entries and oracles, which have no rank, are left out.
+
+    Args:
+        runs: the frame of the runs.
+
+    Raises UsageError if there are several leaderboards, which an evaluation must not mix.
+    """
+    import pandas as pd
+
+    from bench.analysis import H, seed_scores
+
+    if len(boards) > 1:
+        found = "; ".join(board.setting.title for board in boards)
+        raise UsageError(
+            f"--format bencheval writes one leaderboard, and these options select {len(boards)}: {found}. Choose one "
+            "with --protocol and --shots."
+        )
+    (board,) = boards
+    measure = H if H in board.measures else board.measures[0]
+    scores, columns = seed_scores(board, runs), ["run_id", "prepare_seconds", "train_seconds", "eval_seconds"]
+    times = {str(run): costs for run, *costs in runs[columns].itertuples(index=False, name=None)}
+    rows = []
+    for entry in board.entries:
+        for dataset in board.averaged if entry.rankable else ():
+            for seed in board.seeds:
+                score = scores[entry.key][dataset][seed]
+                prepare, train, evaluate = times[score.run_id]
+                rows.append(
+                    {
+                        "method": entry.key,
+                        "task": dataset,
+                        "fold": seed,
+                        "metric_error": 1 - score[measure],
+                        "time_train_s": float(prepare) + float(train),
+                        "time_infer_s": float(evaluate),
+                    }
+                )
+    return pd.DataFrame(rows).to_csv(index=False)
+
+
+def _write_parquet(boards: Sequence[Leaderboard], out: Path, *, by_dataset: bool) -> None:
+    import pandas as pd
+
+    from bench.analysis import dataset_rows
+    from bench.results import write_parquet
+
+    rows = [dataset_rows(board) if by_dataset else board.rows() for board in boards]
+    tables = [pd.DataFrame(part).assign(**b.setting.columns()) for part, b in zip(rows, boards, strict=True)]
+    write_parquet(pd.concat(tables, ignore_index=True).astype({"shots": "Int64"}), out)
+
+
+def _files(
+    boards: Sequence[Leaderboard], kind: Format, runs: Path, organization: str, benchmark: str, source: str | None
+) -> dict[str, str]:
+    """The texts of a format's files, by name."""
+    from bench.boards import eee_documents, eval_results, model_cards, results_tree
+    from bench.results import Shards
+
+    if kind is Format.EEE:
+        documents = eee_documents(boards, organization=organization, made=datetime.now(UTC))
+        return {name: json.dumps(document, indent=1) + "\n" for name, document in documents.items()}
+    if kind is Format.HF_RESULTS:
+        return eval_results(boards, benchmark=benchmark, source=source)
+    if kind is Format.MTEB:
+        return results_tree(boards, Shards(runs).record, Shards(runs).difficulties.read)
+    return model_cards(boards)
+
+
+def _write_folder(files: dict[str, str], out: Path) -> list[Path]:
+    """Write the files and return their paths."""
+    from bench.results import write_atomically
+
+    for name, text in files.items():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(out / name, text.encode())
+    return [out / name for name in files]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """Runs that a tracker received now, had before, and lacks."""
+
+    target: str
+    sent: int
+    known: int
+    missing: int
+
+
+def send_runs(
+    trackers: Sequence[str], runs: Path, *, where: str | None = None, say: Callable[[str], None]
+) -> Iterator[Sent]:
+    """Send finished runs to experiment trackers; `say` receives notes. Raises TrackerError if one is not installed."""
+    from bench.api.stored_runs import chosen_runs
+    from bench.boards import Result, Sender
+    from bench.sweep import Target, check_installed
+
+    targets = [Target.parse(text) for text in dict.fromkeys(trackers)]
+    check_installed(targets)
+    chosen = chosen_runs(runs, where, completed=True)
+    with Sender(runs, targets, say, patience=None) as sender:
+        for run_id in chosen:
+            sender.send(run_id)
+    for target in targets:
+        sent, known = sender.count(target, Result.SENT), sender.count(target, Result.KNOWN)
+        yield Sent(str(target), sent, known, sender.missing(target))

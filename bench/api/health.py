@@ -1,0 +1,141 @@
+"""Whether this machine can run experiments, and the cache of features and page parts."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench._util.words import counted
+from bench.errors import RunsFolderError, StoreError, UsageError
+from bench.sweep import cache_folder, cores
+
+
+@dataclass(frozen=True)
+class HealthFinding:
+    """One thing that was checked, whether it is fine, and its value or problem."""
+
+    what: str
+    fine: bool
+    detail: str
+
+
+def check_machine(
+    data_root: Path | None = None, runs: Path = Path("runs"), cache: Path | None = None
+) -> list[HealthFinding]:
+    """Check Python, packages, device, folders and database. Imports torch."""
+    return [*_software(), *_folders(data_root, runs, cache_folder(cache)), _database(runs)]
+
+
+def _software() -> Iterator[HealthFinding]:
+    import torch
+
+    from bench.results import PACKAGES, package_versions
+
+    yield HealthFinding("python", True, f"{platform.python_version()} on {platform.platform()}")
+    versions = package_versions()
+    for name in PACKAGES:
+        yield HealthFinding(name, name in versions, versions.get(name, f"not installed; pip install {name}"))
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no CUDA device; runs use the CPU"
+    yield HealthFinding("device", True, device)
+    yield HealthFinding("cores", True, str(cores()))
+
+
+def _folders(data_root: Path | None, runs: Path, cache: Path) -> Iterator[HealthFinding]:
+    if data_root is None:
+        text = "none given; synthetic datasets need none (--data-root or ETL_BENCH_DATA)"
+        yield HealthFinding("data root", True, text)
+    else:
+        there = data_root.is_dir()
+        yield HealthFinding("data root", there, str(data_root) if there else f"{data_root} is not a folder")
+    for what, folder in (("runs", runs), ("cache", cache)):
+        yield HealthFinding(what, *_writable(folder))
+
+
+def _writable(folder: Path) -> tuple[bool, str]:
+    existing = next((place for place in (folder, *folder.absolute().parents) if place.exists()), folder)
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        return False, f"{folder} cannot be written"
+    return True, f"{folder}{'' if existing == folder else ' (will be created)'}"
+
+
+def _database(runs: Path) -> HealthFinding:
+    from bench.results import Shards, Store
+
+    try:
+        count = len(Shards(runs).scan())
+    except RunsFolderError as error:
+        return HealthFinding("database", False, str(error))
+    store = Store(runs, lock_timeout=0)
+    if not store.path.is_file():
+        return HealthFinding("database", True, f"none yet; {counted(count, 'run')} on disk")
+    try:
+        frame = store.query("select count(*) as n from runs")
+    except StoreError as error:
+        return HealthFinding("database", False, str(error))
+    return HealthFinding("database", True, f"{frame['n'].item()} of {count} runs loaded")
+
+
+@dataclass(frozen=True)
+class CacheContent:
+    """The cache: its folder, one row per backbone and kind of features and one for page parts, and its size."""
+
+    folder: Path
+    rows: list[dict[str, object]]
+    bytes: int
+
+
+def cache_content(cache: Path | None = None) -> CacheContent:
+    """The cached features by backbone, and the cached page parts; `None` is the user's cache folder."""
+    from bench.experiment import cache_info
+    from bench.results import FOLDER, TextCache
+
+    folder = cache_folder(cache)
+    kept, pages = cache_info(folder), TextCache(folder).sizes()
+    rows = [_cached(c.slug, c.kind, c.precision, c.device, c.name, c.blocks, c.bytes) for c in kept]
+    size = sum(pages.values())
+    if pages:
+        rows.append(_cached("", "pages", "", "", FOLDER, len(pages), size))
+    return CacheContent(folder, rows, sum(c.bytes for c in kept) + size)
+
+
+def _cached(
+    backbone: str, kind: str, precision: str, device: str, folder: str, shards: int, size: int
+) -> dict[str, object]:
+    return {
+        "backbone": backbone, "of": kind, "precision": precision, "device": device, "folder": folder,
+        "shards": shards, "MiB": round(size / 2**20, 1),
+    }  # fmt: skip
+
+
+def repair_cache(cache: Path | None = None) -> list[Path]:
+    """Read every file of the feature cache and delete the damaged ones; returns their paths. Imports torch."""
+    from bench.experiment import damaged_files, remove
+
+    bad = list(damaged_files(cache_folder(cache)))
+    remove(bad)
+    return bad
+
+
+def clear_caches(backbone: str | None = None, keep: str | None = None, cache: Path | None = None) -> tuple[int, Path]:
+    """Delete the cache, the features of one backbone, or the least recently used features.
+
+    Args:
+        backbone: only the features whose folder begins with this text.
+        keep: the most recently used features up to this size stay, such as `5G`.
+        cache: the cache folder; by default the user's.
+
+    Returns the number of freed bytes, and the folder.
+    """
+    from bench.experiment import clear_cache, make_room, parse_size
+    from bench.results import TextCache
+
+    folder = cache_folder(cache)
+    if keep is not None and backbone is not None:
+        raise UsageError("Give a backbone or --keep, not both.")
+    freed = clear_cache(folder, backbone) if keep is None else make_room(folder, parse_size(keep))
+    if keep is None and backbone is None:
+        freed += TextCache(folder).clear()
+    return freed, folder

@@ -1,0 +1,92 @@
+"""Numbers from papers with their sources, their comparison with our runs, and new tables of papers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.papers import ReproductionRow, TableCheck
+
+LISTED_COLUMNS = ("method", "dataset", "protocol", "backbone", "split", "reported_in")
+"""Columns of the published numbers whose values can be listed."""
+
+
+def published_numbers(
+    *,
+    methods: Sequence[str] = (),
+    datasets: Sequence[str] = (),
+    protocol: str | None = None,
+    backbone: str | None = None,
+    shots: Sequence[int] = (),
+    splits: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Published numbers in per cent as printed, each with its source; none was measured here.
+
+    Args:
+        methods: only these; an empty argument selects everything, also below.
+        datasets: names, or average, easy, challenge.
+        protocol: such as base-to-new or zero-shot.
+        backbone: as arch.tag.
+        shots: images per class.
+        splits: base, new, H, all or target.
+
+    Raises UsageError for a value that no number has.
+    """
+    from bench.papers import published_frame, select
+
+    return select(
+        published_frame(),
+        methods=list(methods),
+        datasets=list(datasets),
+        protocol=protocol,
+        backbone=backbone,
+        shots=shots,
+        splits=list(splits),
+    )
+
+
+def published_values(column: str) -> list[dict[str, object]]:
+    """The values of a column of the published numbers (`LISTED_COLUMNS`) with the number of numbers that have each."""
+    from bench.papers import published_frame
+
+    if column not in LISTED_COLUMNS:
+        raise UsageError(f"--list {column!r} is unknown. Allowed: {', '.join(LISTED_COLUMNS)}.")
+    counts = published_frame()[column].value_counts().sort_index()
+    return [{column: name, "numbers": int(n)} for name, n in counts.items()]
+
+
+def reproduction(
+    published: pd.DataFrame, runs: str | Path = "runs", *, margin: float = 1.0
+) -> tuple[list[ReproductionRow], dict[str, int]]:
+    """Our runs beside published numbers of equal protocol, backbone, shots, dataset and split, largest gaps first.
+
+    Args:
+        published: numbers of `published_numbers`.
+        runs: the runs folder.
+        margin: percentage points that count as equal.
+
+    Returns one row per number, whose accuracies are fractions 0..1, and the number of rows by verdict.
+    """
+    from bench.analysis import build_leaderboards
+    from bench.papers import compare_with_published, count_verdicts, published_settings
+    from bench.results import fresh_store
+
+    frame = fresh_store(Path(runs)).runs_frame()
+    rows = compare_with_published(
+        build_leaderboards(frame), frame, published, defaults=published_settings(frame), margin=margin / 100
+    )
+    return list(rows), {str(verdict): count for verdict, count in count_verdicts(rows).items()}
+
+
+def add_paper_table(file: Path, *, write: bool = False) -> tuple[TableCheck, Path | None]:
+    """Check a paper's table for the ledger, and with `write` copy it into the checkout of this package if it fits."""
+    from bench.papers import add_table, check_table
+
+    found = check_table(file)
+    return found, add_table(file) if write and not found.problems else None

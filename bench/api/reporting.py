@@ -1,0 +1,196 @@
+"""The HTML report of a runs folder, of published numbers, or of a paper's figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench._util.words import counted
+from bench.errors import UsageError
+from bench.sweep import cache_folder, parse_choice, unfinished_sweeps
+
+if TYPE_CHECKING:
+    from bench.analysis import Grouping
+    from reports.site.build import PageRequest
+    from reports.views import SiteView
+
+
+@dataclass(frozen=True)
+class Report:
+    """A written page, its figures as files, and notes on what is incomplete."""
+
+    page: Path
+    figures: tuple[Path, ...]
+    notes: tuple[str, ...]
+
+
+def build_report(path: str | Path = "site", *, runs: str | Path = "runs", **options: Any) -> Path:
+    """Write the HTML report and return the page's file.
+
+    Args:
+        path: a folder for `index.html` with the predictions of every run beside it, or one `.html` file.
+        runs: the runs folder.
+        options: fields of `reports.site.build.PageRequest`, such as `protocol`, `images` or `figures="apex"`.
+    """
+    from reports.site.build import PageRequest
+
+    target = Path(path).expanduser()
+    one_file = target.suffix == ".html"
+    request = PageRequest(
+        runs=Path(runs).expanduser(),
+        out=target if one_file else target / "index.html",
+        with_run_files=not one_file,
+        cache=cache_folder(None),
+    )
+    _write_page(replace(request, **options))
+    return request.out
+
+
+def _write_page(request: PageRequest) -> SiteView:
+    """Write the page of a runs folder with its unfinished sweeps, and return what it shows."""
+    from reports.site.build import write_page
+    from reports.views import UnfinishedView
+
+    found = unfinished_sweeps(request.runs)
+    unfinished = tuple(UnfinishedView(item.counts, item.missing_text, item.command, item.missing) for item in found)
+    return write_page(replace(request, unfinished=unfinished))
+
+
+def report_request(
+    runs: Path,
+    out: Path,
+    *,
+    one_file: bool,
+    protocol: str | None = None,
+    convention: str = "mean_of_h",
+    easy: Sequence[str] = (),
+    hard: Sequence[str] = (),
+    figures: str | None = None,
+    figures_dir: Path | None = None,
+    cache: Path | None = None,
+    **options: Any,
+) -> PageRequest:
+    """The page that `etl-bench report` writes to the file `out`; other options are fields of the request.
+
+    Raises UsageError for an unknown choice, and for a file or folder that cannot be written.
+    """
+    from bench.analysis import HConvention
+    from bench.papers import FIGURE_SETS
+    from bench.results import check_output_folder
+    from reports.site.build import PageRequest
+
+    chosen = _protocol(protocol)
+    how = parse_choice(HConvention, convention, "--h")
+    if figures is not None and figures not in FIGURE_SETS:
+        raise UsageError(f"--figures {figures!r} is unknown. Allowed: {', '.join(FIGURE_SETS)}.")
+    groups = _groups(easy, hard)
+    _check_page(out, one_file=one_file)
+    if figures_dir is not None:
+        check_output_folder(figures_dir, "--figures-dir")
+    return PageRequest(
+        runs=runs,
+        out=out,
+        protocol=chosen,
+        convention=how,
+        with_run_files=not one_file,
+        figures=figures or ("apex" if figures_dir is not None else None),
+        cache=cache_folder(cache),
+        groups=groups,
+        **options,
+    )
+
+
+def write_report(request: PageRequest, figures_dir: Path | None = None) -> Report:
+    """Write the page and, into a folder, its figures as SVG, PDF and PNG files."""
+    from reports.site.build import write_figures
+
+    view = _write_page(request)
+    files = () if figures_dir is None else tuple(write_figures(view.figures, figures_dir))
+    return Report(request.out, files, tuple(_incomplete(view)))
+
+
+def write_published_report(
+    out: Path,
+    *,
+    one_file: bool,
+    protocol: str | None = None,
+    cache: Path | None = None,
+    easy: Sequence[str] = (),
+    hard: Sequence[str] = (),
+) -> Path:
+    """Write the page of published numbers, which needs no runs, and return its path; arguments of `report_request`."""
+    from reports.site.build import write_published
+    from reports.site.run_files import check_page
+
+    chosen, groups = _protocol(protocol), _groups(easy, hard)
+    _check_page(out, one_file=one_file)
+    if not one_file:
+        check_page(out)
+    return write_published(out, chosen, cache_folder(cache), groups)
+
+
+def check_page_port(port: int) -> None:
+    """Raise UsageError if no page can be served at that port."""
+    from reports.site.development_server import check_port
+
+    check_port(port)
+
+
+def serve_report(request: PageRequest, port: int, on_start: Callable[[str], None], say: Callable[[str], None]) -> None:
+    """Serve the folder of a page on this machine and rebuild the page when runs finish, until Ctrl-C.
+
+    `on_start` receives the address, and `say` each note.
+    """
+    from bench._util.interrupts import counted_interrupts
+    from bench.errors import StoreLockedError
+    from bench.results import Shards
+    from reports.site.development_server import rebuild_on_change, serve_folder
+
+    def rebuild() -> None:
+        try:
+            notes = write_report(request).notes
+        except StoreLockedError as error:
+            notes = (f"not rebuilt, the next finished run triggers it again: {error}",)
+        else:
+            notes = (*notes, "rebuilt")
+        for note in notes:
+            say(note)
+
+    with serve_folder(request.out.parent, port) as address:
+        on_start(address)
+        # Ctrl-C once ends after the page in progress, twice at once
+        with counted_interrupts(raise_second=True) as interrupts:
+            rebuild_on_change(Shards(request.runs).scan, rebuild, lambda: interrupts.count > 0)
+
+
+def _incomplete(view: SiteView) -> Iterator[str]:
+    boards = [
+        f"incomplete: {board.backbone}, {board.heading}: {counted(len(board.missing), 'run')} missing, "
+        f"{board.n_failed} of them failed"
+        for board in view.boards
+        if not board.complete
+    ]
+    yield from dict.fromkeys(boards)  # shared and all runs of a setting are two leaderboards
+    for figure in view.figures:
+        if figure.missing:
+            yield f"{figure.name}: {' '.join(figure.missing)}"
+
+
+def _protocol(text: str | None) -> str | None:
+    from datasets_registry import EvalProtocol
+
+    return None if text is None else str(parse_choice(EvalProtocol, text, "--protocol"))
+
+
+def _groups(easy: Sequence[str], hard: Sequence[str]) -> Grouping:
+    from bench.analysis import chosen_groups
+
+    return chosen_groups(tuple(easy), tuple(hard))
+
+
+def _check_page(out: Path, *, one_file: bool) -> None:
+    from bench.results import check_output_file
+
+    check_output_file(out, "--out" if one_file else "--site")

@@ -1,0 +1,112 @@
+"""Results as tables: for terminals, notebooks, JSON and pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from bench._util.words import html_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+T = TypeVar("T")
+Rows = list[dict[str, object]]
+
+
+def _nothing() -> str:
+    return ""
+
+
+@dataclass(frozen=True)
+class TablePart:
+    """One table of a result.
+
+    Args:
+        title: says what the numbers are.
+        rows: values by column, as they are printed.
+        text: lines below the rows in a terminal.
+        picture: HTML above the rows in a notebook.
+    """
+
+    title: str
+    rows: Rows
+    text: Callable[[], str] = _nothing
+    picture: Callable[[], str] = _nothing
+
+
+class ResultTable(Generic[T]):
+    """Results that are printed as text, shown as tables in a notebook, or read as numbers.
+
+    Args:
+        source: the objects of `bench.analysis` or `bench.papers` with the numbers, one per part or row.
+        parts: the tables to print.
+        notes: warnings for the reader.
+        json: plain values of everything, for `to_json`.
+        frame: the rows of `to_frame`. Default: the printed rows.
+    """
+
+    def __init__(
+        self,
+        source: Sequence[T],
+        parts: Sequence[TablePart],
+        *,
+        notes: Sequence[str] = (),
+        json: Callable[[], object],
+        frame: Callable[[], pd.DataFrame] | None = None,
+    ) -> None:
+        self.source = tuple(source)
+        self.parts = tuple(parts)
+        self.notes = tuple(notes)
+        self._json, self._frame = json, frame
+
+    @property
+    def title(self) -> str:
+        """The titles of the tables, one per line."""
+        return "\n".join(part.title for part in self.parts)
+
+    @property
+    def rows(self) -> Rows:
+        """The rows of all tables, as they are printed."""
+        return [row for part in self.parts for row in part.rows]
+
+    def to_frame(self) -> pd.DataFrame:
+        """The numbers as pandas; accuracies are fractions 0..1 where a number is not a text."""
+        import pandas as pd
+
+        return pd.DataFrame(self.rows) if self._frame is None else self._frame()
+
+    def to_json(self) -> object:
+        """The numbers as plain values."""
+        return self._json()
+
+    def _repr_html_(self) -> str:
+        tables = [part.picture() + html_table(part.title, part.rows) for part in self.parts]
+        notes = [] if tables else [f"<p>{escape(note)}</p>" for note in self.notes]
+        return "".join(tables + notes)
+
+    def __str__(self) -> str:
+        import pandas as pd
+
+        texts = []
+        for part in self.parts:
+            texts.append(f"{part.title}\n{pd.DataFrame(part.rows).to_string(index=False)}")
+            texts += filter(None, [part.text()])
+        return "\n\n".join([*texts, *self.notes])
+
+    __repr__ = __str__
+
+
+def setting_frame(parts: Sequence[tuple[Sequence[Mapping[str, object]], Mapping[str, Any]]]) -> pd.DataFrame:
+    """The rows of several settings under each other, each with the facts of its setting."""
+    import pandas as pd
+
+    frames: list[pd.DataFrame] = [pd.DataFrame(list(rows)).assign(**facts) for rows, facts in parts]
+    return pd.concat(frames, ignore_index=True)
+
+
+def interval_text(low: float | None, high: float | None) -> str:
+    """An interval of fractions in percentage points with signs; empty without one."""
+    return "" if low is None or high is None else f"{100 * low:+.2f} to {100 * high:+.2f}"

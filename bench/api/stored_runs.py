@@ -1,0 +1,234 @@
+"""Stored runs: show, compare, verify, query, rebuild, export and import them. The sources are the shards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench._util.words import counted
+from bench.errors import ShardError, UsageError
+from bench.results import runs_folders
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.context import RunContext
+    from bench.record import RunRecord
+    from bench.results import Exported, Imported, RunDiff, Shard, Shards, Verdict
+
+__all__ = [
+    "StoredRun", "VerifiedRun", "chosen_runs", "export_runs", "import_runs", "query_runs", "rebuild_database",
+    "run_difference", "runs_folders", "stored_run", "verify_runs",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """One run as text.
+
+    Args:
+        record: everything that was recorded.
+        facts: the spec, cost and provenance by name.
+        scores: one row per split.
+        open: the open score with its areas; empty if it was not computed.
+    """
+
+    record: RunRecord
+    facts: Mapping[str, object]
+    scores: Sequence[Mapping[str, object]]
+    open: Mapping[str, object]
+
+
+def stored_run(run: str, runs: str | Path = "runs") -> StoredRun:
+    """The run whose id begins with `run`; raises UnknownRunError, or ShardError if it is damaged."""
+    from bench.analysis import harmonic_mean
+    from bench.results import Shards, origin
+
+    record = _read(Shards(Path(runs)), run).record
+    spec = record.spec.model_dump(mode="json")
+    config = {f"config.{key}": value for key, value in spec.pop("config").items()}
+    recipe = {f"recipe.{key}": value for key, value in (spec.pop("recipe") or {}).items()}
+    facts = {"run_id": record.run_id, "status": str(record.status)} | spec | config | recipe
+    if record.selected_epoch is not None:
+        facts["selected_epoch"] = record.selected_epoch
+    if record.cost is not None:
+        facts |= record.cost.model_dump(mode="json")
+    provenance = record.provenance.model_dump(mode="json")
+    provenance["support_digests"] = f"{len(record.provenance.support_digests)} images"
+    if "true_labels" in provenance:
+        provenance["true_labels"] = f"{counted(len(record.provenance.true_labels), 'image')} with another label"
+    facts |= provenance
+    facts["created_at"] = record.created_at.isoformat()
+    facts["imported_from"] = origin(Path(runs), record.run_id) or "made here"
+    opened: dict[str, object] = {}
+    if record.open is not None:
+        opened["open"] = harmonic_mean(record.open.base.accuracy, record.open.new.accuracy)
+        opened |= {"openworld_auc": record.open.openworld_auc, "near_ood_auroc": record.open.near_ood_auroc}
+    scores = [score.model_dump(mode="json") for score in record.all_scores] if record.scores else []
+    return StoredRun(record, facts, scores, opened)
+
+
+def run_difference(a: str, b: str, runs: str | Path = "runs") -> RunDiff:
+    """How two runs differ: spec, code, environment, scores, and the images that are predicted differently."""
+    from bench.results import Shards, diff_runs
+
+    shards = Shards(Path(runs))
+    return diff_runs(_read(shards, a), _read(shards, b))
+
+
+@dataclass(frozen=True)
+class VerifiedRun:
+    """A run that was repeated.
+
+    Args:
+        elsewhere: whether it was repeated on another kind of device, so that it can agree only within rounding.
+        notes: what differed in the repetition.
+    """
+
+    verdict: Verdict
+    elsewhere: bool
+    notes: tuple[str, ...]
+
+
+def verify_runs(
+    chosen: Sequence[str],
+    runs: str | Path = "runs",
+    *,
+    backbones: Sequence[str] = (),
+    data_root: Path | None = None,
+    support: Sequence[Path] = (),
+    class_text: str = "template",
+    device: str | None = None,
+    threads: int | None = None,
+    eval_batch: int | None = None,
+) -> Iterator[VerifiedRun]:
+    """Repeat stored runs from the images, without the cache, and compare them bit for bit, one after the other.
+
+    Args:
+        chosen: beginnings of run ids.
+        runs: the runs folder.
+        backbones: local weights, as ARCH=FILE.
+        data_root: folder of the datasets.
+        support: support lists with which the runs were made.
+        class_text: class texts, if the runs took them from a file.
+        device: as in `run`; by default the device of the run if this machine has it, else the CPU.
+        threads: of torch; by default as in the run.
+        eval_batch: test images per batch; by default as in the run.
+
+    Raises UsageError, UnknownRunError, ShardError or VerificationError before anything is repeated.
+    """
+    from bench.results import Shards, check_verifiable
+    from bench.sweep import exported_threads, files_by_digest, local_weights, repetition_context
+    from datasets_registry import read_support_list
+    from methods import parse_class_text
+
+    exported = exported_threads()
+    if None not in (threads, exported) and threads != exported:
+        raise UsageError(
+            f"--threads {threads} contradicts OMP_NUM_THREADS={exported} in the environment; give the same number, or "
+            "unset the variable."
+        )
+    shards = Shards(Path(runs))
+    found = []
+    for text in chosen:
+        stored = _read(shards, text)
+        check_verifiable(stored.record)
+        found.append(stored)
+    weights = local_weights(backbones)
+    files = files_by_digest([read_support_list(path) for path in support], parse_class_text(class_text))
+    options: dict[str, Any] = {
+        "data_root": data_root, "weights": weights, "files": files, "device": device, "threads": threads,
+        "eval_batch": eval_batch,
+    }  # fmt: skip
+    contexts = [repetition_context(stored.record, **options) for stored in found]
+    others = exported if threads is None else None
+    return (_verified(*pair, Path(runs), others) for pair in zip(found, contexts, strict=True))
+
+
+def _verified(stored: Shard, context: RunContext, runs: Path, exported: int | None) -> VerifiedRun:
+    """`exported` are the threads that the environment names and the repetition does not use."""
+    from bench.experiment import run_experiment  # imports torch, which the checks do not need
+    from bench.results import Outcome, note_verified, verdict
+
+    made, run_id, notes = stored.record.provenance, stored.record.run_id, []
+    if exported not in (None, made.threads):
+        notes.append(
+            f"{run_id}: uses the run's {made.threads} threads, not OMP_NUM_THREADS={exported}; "
+            f"use --threads {exported} to change this"
+        )
+    repeated, predictions = run_experiment(stored.record.spec, context)
+    found = verdict(stored, repeated, predictions)
+    here = repeated.provenance.device_class
+    if here != made.device_class:
+        notes.append(
+            f"{run_id}: made on {made.device_class} and repeated on {here}, so it can agree only within rounding"
+        )
+    if found.outcome in (Outcome.IDENTICAL, Outcome.ROUNDING):
+        note_verified(runs, run_id)
+    return VerifiedRun(found, here != made.device_class, tuple(notes))
+
+
+def query_runs(query: str, runs: str | Path = "runs") -> pd.DataFrame:
+    """The answer to one read-only SQL statement on the results database; raises QueryError for any other."""
+    from bench.results import fresh_store
+
+    return fresh_store(Path(runs)).query(query)
+
+
+def rebuild_database(runs: str | Path = "runs") -> tuple[int, Path]:
+    """Build the database from the shards, in place of an existing one; returns the number of runs and its path."""
+    from bench.results import Shards, Store
+
+    store = Store(Path(runs))
+    return store.rebuild(Shards(Path(runs))).total, store.path
+
+
+def chosen_runs(runs: Path, where: str | None, *, completed: bool = False) -> list[str]:
+    """The ids of the runs that satisfy an SQL condition, sorted; raises UsageError if there are none."""
+    from bench.results import fresh_store
+
+    table = "(SELECT * FROM runs WHERE status = 'ok') AS runs" if completed else "runs"
+    query = f"SELECT run_id FROM {table} WHERE {'true' if where is None else where} ORDER BY run_id"
+    found = [str(run_id) for run_id in fresh_store(runs).query(query)["run_id"]]
+    if not found:
+        matching = "" if where is None else f" matches --where {where!r}"
+        raise UsageError(
+            f"No {'completed ' if completed else ''}run in {runs}{matching}. "
+            f"`etl-bench runs sql 'SELECT * FROM runs' --runs {runs}` lists the runs."
+        )
+    return found
+
+
+def export_runs(out: str | Path, runs: str | Path = "runs", *, where: str | None = None) -> Exported:
+    """Write runs with their predictions, difficulties and digests into one zip file to share.
+
+    `where` is an SQL condition, such as `"method = 'coop'"`. Raises UsageError if no run satisfies it.
+    """
+    from bench.results import Shards, check_output_file, export_bundle
+
+    check_output_file(Path(out), "The bundle")
+    return export_bundle(Shards(Path(runs)), chosen_runs(Path(runs), where), Path(out))
+
+
+def import_runs(bundle: str | Path, runs: str | Path = "runs", *, data_root: str | Path | None = None) -> Imported:
+    """Check a file of `export_runs`, recompute its scores from its predictions and add its runs.
+
+    Raises BundleError for a damaged file, which adds nothing.
+    """
+    from bench.boards import import_results
+    from bench.results import Shards, fresh_store
+
+    root = None if data_root is None else Path(data_root)
+    done = import_results(Shards(Path(runs)), Path(bundle), data_root=root)
+    fresh_store(Path(runs))
+    return done
+
+
+def _read(shards: Shards, prefix: str) -> Shard:
+    """The stored run whose id begins with `prefix`; raises ShardError if it is damaged."""
+    run_id = shards.find(prefix)
+    if (shard := shards.read(run_id)) is None:
+        raise ShardError(f"Run {run_id} was damaged and has been set aside; repeat its command to recompute it.")
+    return shard

@@ -1,0 +1,190 @@
+"""Tuned models that `run --keep-models` stored: list, predict with, and export them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import UsageError
+from bench.sweep import cache_folder, cores
+
+if TYPE_CHECKING:
+    from bench.experiment import ListedModel
+    from bench.tuned_models import PredictionSummary, Row
+
+
+@dataclass(frozen=True)
+class StoredModels:
+    """The tuned models of a runs folder.
+
+    Args:
+        folder: where they are.
+        rows: one per readable model.
+        problems: why a file is not readable, one text each.
+    """
+
+    folder: Path
+    rows: list[dict[str, object]]
+    problems: list[str]
+
+
+def stored_models(runs: str | Path = "runs") -> StoredModels:
+    """The tuned models of a runs folder, with the accuracy of each run on its test images (0..1)."""
+    from bench.experiment import MODELS, list_models
+
+    folder = Path(runs) / MODELS
+    found = list_models(folder)
+    rows = [_row(model) for model in found if model.info is not None]
+    return StoredModels(folder, rows, [str(model.problem) for model in found if model.info is None])
+
+
+def _row(model: ListedModel) -> dict[str, object]:
+    info = model.info
+    assert info is not None, "only readable models have a row"
+    scores = {score.split: round(score.accuracy, 4) for score in info.scores}
+    return {
+        "model": info.run_id,
+        "method": info.spec.method,
+        "dataset": info.spec.dataset,
+        "backbone": info.spec.backbone,
+        "classes": len(info.classes.names),
+        "shots": info.spec.shots,
+        "seed": info.spec.seed,
+        "accuracy": next(iter(scores.values()), None),
+        "size": f"{model.size / 1e6:.2f} MB",
+        "path": str(model.path),
+        "bytes": model.size,
+        "scores": scores,
+        "validation_accuracy": info.validation_accuracy,
+        "open_vocabulary": info.open_vocabulary,
+        "temperature": info.calibration.temperature,
+        "calibrated": info.calibration.source == "validation",
+    }
+
+
+def export_tuned_model(
+    model: str,
+    form: str,
+    out: Path,
+    *,
+    force: bool = False,
+    backbone: str | None = None,
+    runs: Path = Path("runs"),
+) -> tuple[str, int]:
+    """Write a tuned model in another format, after comparing the export with the model's logits.
+
+    Args:
+        model: a path, the beginning of a name, or a dataset with one model.
+        form: onnx, torchscript, linear or hf-folder.
+        out: a file, or a folder for hf-folder.
+        force: replace what exists.
+        backbone: the weights, as ARCH=FILE or a file; by default the recorded ones.
+        runs: the runs folder.
+
+    Returns the model's method and its number of classes.
+    """
+    from bench.experiment import read_model_info
+    from bench.tuned_models import check_export, export_model, find_model
+
+    check_export(form, out, force=force)
+    source = find_model(model, runs)
+    info, method = read_model_info(source), None
+    if form != "hf-folder":
+        import torch
+
+        from bench.tuned_models import load_model
+
+        torch.set_num_threads(cores())
+        tuned = load_model(source, backbone, cache_dir=cache_folder(None))
+        info, method = tuned.info, tuned.method
+    export_model(info, method, form, out, source=source, force=force)
+    return info.spec.method, len(info.classes.names)
+
+
+@dataclass(frozen=True)
+class PredictedFiles:
+    """A finished prediction: its counts, the page if one was written, and changes of the code since the training."""
+
+    summary: PredictionSummary
+    page: Path | None
+    code_changes: tuple[str, ...]
+
+
+def predict_images(
+    model: str,
+    images: Sequence[str],
+    out: Path | None = None,
+    *,
+    page: bool = False,
+    backbone: str | None = None,
+    classes: Path | None = None,
+    top: int = 5,
+    batch: int = 32,
+    resume: bool = False,
+    runs: Path = Path("runs"),
+    device: str = "auto",
+    cache: Path | None = None,
+    quiet: bool = True,
+) -> PredictedFiles:
+    """Predict images with a tuned model and write a table, to the file `out` or as CSV to standard output.
+
+    The arguments are the options of `etl-bench predict`; `quiet` shows no progress bar. Raises UsageError before torch
+    is imported, and ModelFileError for a damaged model.
+    """
+    from bench.experiment import read_model_info
+    from bench.results import check_output_file
+    from bench.sweep import resolve_device
+    from bench.tuned_models import check_format, check_sources, find_model
+
+    if out is None and (page or resume):
+        raise UsageError(f"{'--page' if page else '--resume'} needs --out FILE, because it writes next to that file.")
+    if out is not None:
+        check_output_file(out, "--out")
+        check_format(out)
+    info = read_model_info(find_model(model, runs))
+    check_sources(images)
+    more = [] if classes is None else _class_names(classes)
+    device = resolve_device(device, info.spec.precision)
+    html = out.with_suffix(".html") if page and out else None
+
+    import torch
+    from tqdm import tqdm
+
+    from bench.tuned_models import code_changes, load_model, predict_files, write_csv_rows
+
+    torch.set_num_threads(cores())
+    tuned = load_model(model, backbone, runs=runs, device=device, cache_dir=cache_folder(cache))
+    tuned = tuned.with_classes(more) if more else tuned
+    with tqdm(unit="image", file=sys.stderr, disable=True if quiet else None) as bar:
+
+        def on_rows(columns: list[str], rows: Sequence[Row]) -> None:
+            if out is None:
+                write_csv_rows(sys.stdout, columns, iter(rows), header=bar.n == 0)
+            bar.n += len(rows)
+            bar.refresh()
+
+        summary = predict_files(
+            tuned, images, out, on_rows=on_rows, with_gallery=html is not None, resume=resume, top=top, batch=batch
+        )
+    if html is not None and summary.gallery is not None:
+        from reports import render_gallery
+
+        render_gallery(summary.gallery, html)
+    return PredictedFiles(summary, html, tuple(code_changes(tuned.info)))
+
+
+def _class_names(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--classes {path} cannot be read: {error}.") from None
+    names = [line.strip() for line in lines]
+    while names and not names[-1]:
+        names.pop()
+    if not names or "" in names:
+        where = f"line {names.index('') + 1} is empty" if names else "it is empty"
+        raise UsageError(f"--classes {path} lacks a class name: {where}. Write one name per line.")
+    return names

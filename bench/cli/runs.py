@@ -1,0 +1,251 @@
+"""`etl-bench runs`: shows, compares and verifies stored runs, queries the database, and shares runs as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench._util.words import counted
+from bench.cli import _options as opt
+from bench.cli._print import print_facts, print_json, print_line, print_rows, records, remark
+
+if TYPE_CHECKING:
+    from bench.api import VerifiedRun
+
+MOST_COLUMNS = 12
+"""Columns of the widest table of a query; a terminal has no room for more."""
+ROUNDING = 4
+"""Exit code if runs differ only by rounding, on another kind of device."""
+
+runs_app = typer.Typer(
+    no_args_is_help=True,
+    help="Show, compare and verify stored runs, query their database, and export and import them.",
+)
+
+
+@runs_app.command("show")
+def show(
+    run: Annotated[str, typer.Argument(help="Run id, or a unique prefix.")],
+    runs: opt.Runs = opt.DEFAULT_RUNS,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Show one run: spec, scores, cost, provenance, and the traceback if it failed."""
+    from bench.api import stored_run
+
+    found = stored_run(run, runs)
+    if as_json:
+        print_json(found.record.model_dump(mode="json"))
+        return
+    print_facts(found.facts, as_json=False)
+    if found.scores:
+        print_rows(found.scores)
+    if found.open:
+        print_facts(found.open, as_json=False)
+    if (error := found.record.error) is not None:
+        print_line(f"{error.kind}: {error.message}\n\n{error.traceback}")
+
+
+@runs_app.command("diff")
+def diff(
+    a: Annotated[str, typer.Argument(help="Run id, or a unique prefix.")],
+    b: Annotated[str, typer.Argument(help="The other run.")],
+    runs: opt.Runs = opt.DEFAULT_RUNS,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Show how two runs differ (config, recipe, task, text, data, code, environment), and the changed predictions."""
+    from bench.api import run_difference
+
+    found = run_difference(a, b, runs)
+    differences = [{"what": str(item.cause), "name": item.name, "A": item.a, "B": item.b} for item in found.differences]
+    flips = [
+        {
+            "split": flip.split,
+            "image": flip.image,
+            "label": flip.label,
+            "A": flip.predicted_a,
+            "B": flip.predicted_b,
+            "right": flip.right,
+        }
+        for flip in found.flips
+    ]
+    if as_json:
+        print_json(
+            {
+                "run_a": found.run_a,
+                "run_b": found.run_b,
+                "differences": differences,
+                "scores": {split: {"A": pair[0], "B": pair[1]} for split, pair in found.scores.items()},
+                "compared_images": found.compared,
+                "flips": flips,
+                "notes": found.notes,
+            }
+        )
+        return
+    print_line(f"A = {found.run_a}, B = {found.run_b}")
+    if differences:
+        print_rows(differences)
+    else:
+        print_line("The two runs have the same spec, code and environment.")
+    if found.scores:
+        print_rows([{"split": split, "accuracy A": a, "accuracy B": b} for split, (a, b) in found.scores.items()])
+    print_line(f"{len(flips)} of {sum(found.compared.values())} images are predicted differently.")
+    if flips:
+        print_rows(flips)
+    for note in found.notes:
+        remark(note)
+
+
+@runs_app.command("verify")
+def verify(
+    chosen: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run ids, or unique prefixes.")],
+    runs: opt.Runs = opt.DEFAULT_RUNS,
+    backbones: opt.Backbones = [opt.DEMO_BACKBONE],  # noqa: B006
+    data_root: opt.DataRoot = None,
+    support: opt.Supports = [],  # noqa: B006
+    class_text: opt.ClassText = "template",
+    device: opt.RecordedDevice = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="Threads of torch. Default: as in the run.")
+    ] = None,
+    eval_batch: Annotated[
+        int | None, typer.Option("--eval-batch", min=1, help="Test images per batch. Default: as in the run.")
+    ] = None,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Recompute stored runs from the images, without the cache, and compare bit for bit.
+
+    Give local weights, support lists and descriptions as they were given to `run` (-b ARCH=FILE, --support,
+    --class-text). The verdict is identical, rounding, different or invalid. A stored run is invalid if its test images,
+    true labels or columns cannot come from its data. Another kind of device than that of the run can agree only within
+    rounding. Exit code: 0 all are identical, 1 some runs differ, 2 wrong usage, 4 runs differ only by rounding, on
+    another kind of device.
+
+    Example: etl-bench runs verify 3f2a 91c0
+    """
+    from bench.api import verify_runs
+
+    done = []
+    for one in verify_runs(
+        chosen,
+        runs,
+        backbones=opt.split_list(backbones),
+        data_root=data_root,
+        support=support,
+        class_text=class_text,
+        device=device,
+        threads=threads,
+        eval_batch=eval_batch,
+    ):
+        done.append(one)
+        for note in one.notes:
+            remark(note)
+        if not as_json:
+            _say(one)
+    if as_json:
+        print_json([_row(one) | _causes(one) for one in done])
+    elif len(done) > 1:
+        print_rows([_row(one) for one in done])
+    raise typer.Exit(_exit_code(done))
+
+
+def _exit_code(done: list[VerifiedRun]) -> int:
+    unequal = [one for one in done if one.verdict.outcome != "identical"]
+    if not unequal:
+        return 0
+    return ROUNDING if all(one.verdict.outcome == "rounding" and one.elsewhere for one in unequal) else 1
+
+
+def _row(one: VerifiedRun) -> dict[str, object]:
+    return {
+        "run_id": one.verdict.run_id,
+        "outcome": one.verdict.outcome,
+        "images": one.verdict.compared,
+        "flips": one.verdict.flips,
+        "largest_logit_difference": one.verdict.largest_logit_difference,
+    }
+
+
+def _causes(one: VerifiedRun) -> dict[str, object]:
+    causes = [{"what": item.cause, "name": item.name, "stored": item.a, "now": item.b} for item in one.verdict.causes]
+    return {"causes": causes, "faults": one.verdict.faults}
+
+
+def _say(verified: VerifiedRun) -> None:
+    one = verified.verdict
+    print_line(
+        f"{one.run_id}: {one.outcome}; {one.flips} of {one.compared} images predicted differently, logits differ by at "
+        f"most {one.largest_logit_difference:.2g}"
+    )
+    for fault in one.faults:
+        remark(f"{one.run_id}: {fault}")
+    for item in one.causes if one.outcome != "identical" else ():
+        remark(f"{one.run_id}: {item.cause} {item.name}: {item.a} then, {item.b} now")
+
+
+@runs_app.command("sql")
+def sql(
+    query: Annotated[str, typer.Argument(help="One read-only statement, for example: select * from runs limit 5")],
+    runs: opt.Runs = opt.DEFAULT_RUNS,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Run one read-only SQL statement on the tables runs, scores, predictions, difficulty and published.
+
+    A row of more than 12 columns is printed as one line per column.
+    """
+    from bench.api import query_runs
+
+    frame = query_runs(query, runs)
+    if not runs.exists():
+        remark(f"There is no folder {runs}, so there are no runs, only published numbers.")
+    rows, columns = records(frame), [str(name) for name in frame.columns]
+    if as_json or len(columns) <= MOST_COLUMNS or not rows:
+        print_rows(rows, columns, as_json=as_json)
+        return
+    for row in rows:
+        print_facts(row, as_json=False)
+        print_line("")
+
+
+@runs_app.command("rebuild")
+def rebuild(runs: opt.Runs = opt.DEFAULT_RUNS) -> None:
+    """Rebuild the database from the run shards, which are the source of truth. Any existing database is replaced."""
+    from bench.api import rebuild_database
+
+    count, path = rebuild_database(runs)
+    print_line(f"{counted(count, 'run')} in {path}")
+
+
+@runs_app.command("export")
+def export_command(
+    out: Annotated[Path, typer.Argument(help="File to write, such as mine.zip.")],
+    runs: opt.Runs = opt.DEFAULT_RUNS,
+    where: opt.Where = None,
+) -> None:
+    """Write runs with their predictions, difficulties and digests into one file to share."""
+    from bench.api import export_runs
+
+    done = export_runs(out, runs, where=where)
+    content = f"{counted(done.runs, 'run')} and {counted(done.difficulties, 'difficulty')}"
+    print_line(f"{content}, {done.bytes / 2**20:.1f} MiB in {out}")
+    print_line(f"digest of its content: {done.root}")
+
+
+@runs_app.command("import")
+def import_command(
+    bundle: Annotated[Path, typer.Argument(help="A file that `runs export` wrote.")],
+    runs: opt.WrittenRuns = opt.DEFAULT_RUNS,
+    data_root: opt.DataRoot = None,
+) -> None:
+    """Check a bundle, recompute its scores from its predictions and add its runs. A damaged bundle adds nothing.
+
+    Test images and true labels must match the other runs on the task and, if the dataset is on disk, the dataset.
+    """
+    from bench.api import import_runs
+
+    done = import_runs(bundle, runs, data_root=data_root)
+    added = f"{counted(len(done.added), 'run')} added, {len(done.unchanged)} already known"
+    print_line(f"{added}, {counted(done.difficulties, 'difficulty')} added")
+    for run_id in done.conflicting:
+        remark(f"run {run_id} exists here with another record; ours was kept")
