@@ -1,17 +1,19 @@
 """The error analysis as JSON for the page's script, with lists instead of named fields to save space."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from bench.analysis import Confusion
-from reports.views import BoardView, EntryErrorsView, ErrorAnalysisView, RunErrorsView
+from bench.analysis import Confusion, EntryErrors, RunErrors, TopClasses
+from bench.papers import Catalogue
+from reports.views import BoardView, ErrorAnalysisView
 
 
-def list_rows(errors: ErrorAnalysisView) -> list[dict[str, Any]]:
+def list_rows(errors: ErrorAnalysisView, catalogue: Catalogue) -> list[dict[str, Any]]:
     """Class lists with the errors that most runs make, in order."""
     return [
         {
             "key": item.key,
-            "title": item.title,
+            "title": catalogue.dataset(item.dataset).title,
             "dataset": item.dataset,
             "split": item.split,
             "backbone": item.backbone,
@@ -30,23 +32,25 @@ def list_rows(errors: ErrorAnalysisView) -> list[dict[str, Any]]:
 
 def cell_rows(board: BoardView, errors: ErrorAnalysisView) -> dict[str, Any]:
     """One board: names of its entries, and the errors of each on every class list."""
-    cells = (errors.cells or {}).get(board.anchor, ())
-    return {"entries": {entry.key: entry.name for entry in board.entries}, "cells": [_cell(cell) for cell in cells]}
+    names = {entry.key: board.entry_name(entry.key) for entry in board.entries}
+    cells = errors.cells.get(board.anchor, {})
+    found = [_cell(entry, key, cell, errors.seeds) for (entry, key), cell in cells.items()]
+    return {"entries": names, "cells": found}
 
 
-def _cell(cell: EntryErrorsView) -> dict[str, Any]:
+def _cell(entry: str, list_key: str, cell: EntryErrors, seeds: Mapping[str, int]) -> dict[str, Any]:
     classes = list(zip(cell.labels, cell.sizes, cell.taken_for, strict=True))
-    about = {"entry": cell.entry, "list": cell.list_key, "classes": classes, "of": cell.n_classes}
-    return about | {"pairs": _pairs(cell.pairs), "runs": [_run(run) for run in cell.runs]}
+    about = {"entry": entry, "list": list_key, "classes": classes, "of": cell.n_classes}
+    return about | {"pairs": _pairs(cell.pairs), "runs": [_run(run, seeds[run.run_id]) for run in cell.runs]}
 
 
-def _run(run: RunErrorsView) -> dict[str, Any]:
+def _run(run: RunErrors, seed: int) -> dict[str, Any]:
     tops = [_permilles(top) for top in run.tops]
-    scored = {"id": run.run_id, "seed": run.seed, "right": run.right, "classes": run.right_by_class}
+    scored = {"id": run.run_id, "seed": seed, "right": run.right, "classes": run.right_by_class}
     return scored | {"pairs": _pairs(run.pairs), "tops": tops}
 
 
-def _permilles(top: tuple[tuple[int, float], ...]) -> list[int]:
+def _permilles(top: TopClasses) -> list[int]:
     """Classes alternating with their probabilities in permille: the first, and the others with at least 1."""
     shares = [(label, round(1000 * share)) for label, share in top]
     return [part for rank, (label, share) in enumerate(shares) if rank == 0 or share for part in (label, share)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
-from bench.analysis import Value, percent
+from bench.analysis import Estimate, percent
 
 UNIT = re.compile(r"(\d(?:</b>)?) (?=(?:%|±|points?|s|min|h|[MG]iB)(?!\w))")
 """The space between a number and its unit."""
@@ -40,7 +40,7 @@ def join(names: Sequence[str], last: str = "and") -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 
-def value_text(value: Value) -> str:
+def value_text(value: Estimate) -> str:
     """Mean and half width in percent: 71.70 ± 1.20; without an interval, the mean."""
     return percent(value.mean) if value.half_width is None else f"{percent(value.mean)} ± {percent(value.half_width)}"
 
@@ -72,16 +72,6 @@ def seconds(number: float) -> str:
     if number < 120:
         return f"{number:.0f} s"
     return f"{number / 60:.1f} min" if number < 7200 else f"{number / 3600:.1f} h"
-
-
-def classes_of(measure: str) -> str:
-    """The classes of a measure's difficulty: base, new or all."""
-    return measure if measure in ("base", "new") else "all"
-
-
-def splits_of(measure: str) -> tuple[str, ...]:
-    """The splits whose accuracies a measure combines: two for a harmonic mean, otherwise the measure itself."""
-    return {"H": ("base", "new"), "open": ("open-base", "open-new")}.get(measure, (measure,))
 
 
 def few_runs(run_ids: Sequence[str]) -> str:

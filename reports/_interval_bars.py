@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bench.analysis import Value
+from bench.analysis import Estimate
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class IntervalBar:
     high: float | None
 
 
-def interval_bars(values: Mapping[str, Value]) -> dict[str, IntervalBar]:
+def interval_bars(values: Mapping[str, Estimate]) -> dict[str, IntervalBar]:
     """Positions by entry key, on a scale that spans all means."""
     if not values:
         return {}

@@ -5,6 +5,7 @@ their number in their setting.
 """
 
 import base64
+import json
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,10 +13,11 @@ from urllib.parse import quote
 
 from scipy.special import stdtrit
 
-from bench.analysis import Cost, Value
+from bench.analysis import Cost, Entry, Estimate, classes_of, splits_of
 from bench.papers import DatasetFacts
+from bench.spec import shots_value
 from reports._error_analysis_data import cell_rows, list_rows
-from reports._format import classes_of, count, seconds, size, splits_of, unbroken
+from reports._format import count, seconds, size, unbroken
 from reports.charts.hero import PLACES, axis_text, first_pair
 from reports.parts.comparisons import datasets_parts, pairs_parts, shots_parts
 from reports.parts.cost import cost_parts, costs_data, curves_data
@@ -27,17 +29,10 @@ from reports.parts.published import published_parts, reproduction_parts
 from reports.parts.quality import quality_parts
 from reports.parts.runs import runs_parts, submissions_parts
 from reports.parts.selection import selection_parts
-from reports.sentences import advice_check, answer, cost_text, picks_html, scope_link, small_print
+from reports.sentences import advice_check, answer, picks_html, scope_link, small_print, training_text
 from reports.tables.model import whole
-from reports.views import BoardView, EntryView, OverviewView, PublishedBoardView, SiteView
-
-SCORE_TITLES = {
-    "base": "base classes",
-    "new": "new classes",
-    "open": "open score (H among all names)",
-    "H": "H",
-    "all": "accuracy",
-}
+from reports.titles import SCORE_TITLES
+from reports.views import BoardView, OverviewView, PublishedBoardView, SiteView
 
 
 def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -66,8 +61,11 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
             if "overlap" in dataset:
                 dataset["overlap"] = _numbered(dataset["overlap"], details)
     if site.error_analysis.lists:
-        rest["lists"] = list_rows(site.error_analysis)
-    sections = {"published": reproduction_parts(site.reproduction), "figures": figures_parts(site.figures)}
+        rest["lists"] = list_rows(site.error_analysis, site.catalogue)
+    sections = {
+        "published": reproduction_parts(site.reproduction, site.catalogue),
+        "figures": figures_parts(site.figures),
+    }
     if site.submissions:
         sections["submissions"] = submissions_parts(site.submissions)
     block = {
@@ -77,7 +75,11 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
         "t": t_quantiles(most),
         "settings": settings,
         "details": details,
-        "methods": {entry.method: [entry.summary, entry.citation] for board in site.boards for entry in board.entries},
+        "methods": {
+            entry.method: [(facts := site.catalogue.method(entry.method)).summary, facts.citation]
+            for board in site.boards
+            for entry in board.entries
+        },
         "datasets": {d.name: _facts(d) for board in boards for d in board.datasets if isinstance(d, DatasetFacts)},
         "sections": sections if site.boards else {},
         "folder": site.error_analysis.folder,
@@ -106,7 +108,7 @@ def pictures_data(site: SiteView) -> dict[str, Any]:
     datasets = {d.name: d for board in site.boards for d in board.datasets}
     return {
         "examples": {name: [[e.title, e.uri] for e in d.examples] for name, d in datasets.items() if d.examples},
-        "lists": {item.key: [image.uri for image in item.images] for item in site.error_analysis.lists},
+        "lists": {item.key: list(item.pictures) for item in site.error_analysis.lists},
     }
 
 
@@ -121,10 +123,8 @@ def t_quantiles(largest: int) -> list[float]:
 
 
 def _setting(view: OverviewView, board: BoardView | PublishedBoardView, home: str) -> dict[str, Any]:
-    keys = [method.key for method in view.methods]
-    names = [dataset.name for dataset in view.datasets]
+    keys, names = list(view.names), list(view.table.datasets)
     splits = dict.fromkeys(split for measure in view.measures for split in splits_of(measure))
-    entries = {entry.key: entry for entry in board.entries} if isinstance(board, BoardView) else {}
     stated = board.datasets if isinstance(board, BoardView) else ()
     overlap = {
         dataset.name: {"overlap": [["Overlap with pretraining", text] for text in dataset.overlap]}
@@ -140,7 +140,7 @@ def _setting(view: OverviewView, board: BoardView | PublishedBoardView, home: st
         "whole": int(view.whole),
         "seeds": list(view.seeds),
         "baseline": _place(keys, view.baseline),
-        "methods": [_method(m.key, m.name, m.family, here, entries.get(m.key)) for m in view.methods],
+        "methods": [_method(view, board, key, here) for key in keys],
         "datasets": [
             {"name": d.name, "title": d.title, "address": f"dataset={quote(d.name, safe='')}{here}"}
             | overlap.get(d.name, {})
@@ -149,16 +149,17 @@ def _setting(view: OverviewView, board: BoardView | PublishedBoardView, home: st
         "measures": list(view.measures),
         "axes": [[axis.name, axis.title, int(axis.log)] for axis in view.axes],
         "scores": {
-            split: [[_whole(view.scores.get((key, name), {}).get(split)) for name in names] for key in keys]
+            split: [[_whole(view.table.scores.get((key, name), {}).get(split)) for name in names] for key in keys]
             for split in splits
         },
         "answers": {measure: _answer(view, measure, keys, names) for measure in view.measures},
     }
-    for method, ranked in zip(found["methods"], view.methods, strict=True):
-        method |= {"complete": int(ranked.complete), "seconds": ranked.seconds, "cost": unbroken(cost_text(ranked))}
+    for method, ranked in zip(found["methods"], view.table.methods, strict=True):
+        cost = unbroken(training_text(view, ranked))
+        method |= {"complete": int(ranked.complete), "seconds": ranked.seconds, "cost": cost}
     if isinstance(board, BoardView):
         found |= {
-            "runs": [[list(view.runs.get((key, name), ())) for name in names] for key in keys],
+            "runs": [[list(view.table.runs.get((key, name), ())) for name in names] for key in keys],
             "pairs": pairs_data(board),
             "costs": costs_data(board),
             "curves": curves_data(board),
@@ -186,29 +187,43 @@ def _sections(
 
 def _facets(board: BoardView | PublishedBoardView, view: OverviewView) -> list[str]:
     """Backbone, protocol, shots, draw and compared runs, which identify a setting in the chooser."""
-    parts = [board.draw, board.support, board.precision] if isinstance(board, BoardView) else []
-    draw = ", ".join(filter(None, parts))
-    scope = "all" if view.common is None else f"shared by {'most' if view.common.without else 'all'} methods"
-    return [board.backbone, board.protocol_title, "all" if board.shots is None else str(board.shots), draw, scope]
+    draw, scope = "", "all"
+    if view.board is not None:
+        setting, common = view.board.setting, view.board.common
+        draw = ", ".join(filter(None, [setting.draw, setting.support, setting.precision]))
+        scope = "all" if common is None else f"shared by {'most' if common.without else 'all'} methods"
+    return [board.backbone, board.protocol_title, str(shots_value(board.shots)), draw, scope]
 
 
-def _method(key: str, name: str, family: str, here: str, entry: EntryView | None) -> dict[str, Any]:
-    address = f"method={quote(key, safe='')}{here}"
+def _method(view: OverviewView, board: BoardView | PublishedBoardView, key: str, here: str) -> dict[str, Any]:
+    address, name, family = f"method={quote(key, safe='')}{here}", view.names[key], view.families[key]
     found: dict[str, Any] = {"key": key, "name": name, "title": name, "label": "", "family": family, "badges": []}
     found["address"] = address
-    if entry is not None:
-        found |= {"title": entry.title, "label": entry.label, "badges": badges(entry), "method": entry.method}
-        found |= {"n": entry.coverage, "expected": entry.planned, "settings": [list(pair) for pair in entry.details]}
+    if isinstance(board, BoardView):
+        entry = board.board.entry(key)
+        averages = {measure: entry.average(measure, board.board.convention) for measure in board.measures}
+        found["title"], found["label"] = view.catalogue.method(entry.method).title, entry.label
+        found |= {"badges": badges(entry, board.verified.get(key, "")), "method": entry.method}
+        found |= {"n": entry.coverage, "expected": entry.planned, "settings": _settings(entry)}
         found["facts"] = _cost_facts(entry)
-        found["means"] = {measure: _mean(value) for measure, value in entry.values.items()}
+        found["means"] = {measure: _mean(value) for measure, value in averages.items() if value is not None}
     return found
 
 
-def _mean(value: Value) -> list[int | None]:
+def _settings(entry: Entry) -> list[list[str]]:
+    """Config and recipe as pairs of a name and a text."""
+    config = {f"config.{name}": value for name, value in sorted(entry.config.items())}
+    named = {"recipe": entry.recipe_name} if entry.recipe_name else {}
+    recipe = {f"recipe.{name}": value for name, value in sorted((entry.recipe or {}).items())}
+    values = config | named | recipe
+    return [[name, value if isinstance(value, str) else json.dumps(value)] for name, value in values.items()]
+
+
+def _mean(value: Estimate) -> list[int | None]:
     return [whole(value.mean), None if value.half_width is None else whole(value.half_width)]
 
 
-def _cost_facts(entry: EntryView) -> list[list[str]]:
+def _cost_facts(entry: Entry) -> list[list[str]]:
     cost = entry.cost
     if cost is None:
         return []
@@ -271,7 +286,7 @@ def _answer(view: OverviewView, measure: str, keys: Sequence[str], names: Sequen
         "axes": {axis.name: axis_text(axis, measure) for axis in view.axes},
         "places": [_short(found.places.get(name)) for name in names],
         "classes": [dataset.n_classes.get(split) for dataset in view.datasets],
-        "zeroShot": [_short(dataset.zero_shot.get(split)) for dataset in view.datasets],
+        "zeroShot": [_short(view.table.zero_shot.get(name, {}).get(split)) for name in names],
         "advice": {
             budget: {
                 "rule": advice.rule,

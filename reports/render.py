@@ -13,13 +13,12 @@ from markupsafe import Markup
 
 from reports._format import FORMATS
 from reports.charts.anytime import TIME_AXES, anytime_svg
-from reports.charts.claim_strip import claim_effect, claim_strip, strip_reach
 from reports.charts.costs import cost_axes, cost_svg
 from reports.charts.hero import hero_caption, hero_svg
 from reports.page_data import packed, page_data, pictures_data
 from reports.page_file import page_environment, write_page
+from reports.parts.claims import by_claim, claim_effect, claim_setting, claim_strip, claim_test, strip_reach
 from reports.parts.part import parts_html, without_pictures
-from reports.parts.quality import PANEL_TITLES
 from reports.sections import PUBLISHED_SECTIONS, SECTIONS, Section
 from reports.sentences import (
     advice_check,
@@ -33,6 +32,7 @@ from reports.sentences import (
 )
 from reports.tables.composed import datasets_table, head_to_head_table, shots_table
 from reports.tables.html import table_html
+from reports.titles import PANEL_TITLES
 from reports.views import BoardView, SiteView
 
 STYLES = ("page", "tables", "charts", "first_screen", "ablations", "pages", "error_analysis", "media")
@@ -78,7 +78,8 @@ def render_site(site: SiteView, out: Path, *, live: bool = False) -> Path:
 
     Example:
         >>> from tempfile import mkdtemp
-        >>> from reports.views import SiteView
+        >>> from reports.titles import PANEL_TITLES
+    from reports.views import SiteView
         >>> site = SiteView(title="My runs", package_version="0.1.0", generated_at="2026-11-25 12:00 UTC")
         >>> page = render_site(site, Path(mkdtemp()) / "index.html")
         >>> "The results database has no runs yet." in page.read_text("utf-8")
@@ -111,6 +112,9 @@ def render_site(site: SiteView, out: Path, *, live: bool = False) -> Path:
         advice_check=advice_check,
         picks_html=picks_html,
         caption=hero_caption(site.overviews[first], site.overviews[first].measures[-1]) if site.overviews else "",
+        by_claim=by_claim,
+        claim_test=claim_test,
+        claim_setting=claim_setting,
         claim_strip=claim_strip,
         claim_effect=claim_effect,
         strip_reach=strip_reach,
@@ -129,7 +133,7 @@ def _static_charts(board: BoardView) -> Mapping[str, Markup]:
     found = {}
     if axes := cost_axes(board):
         found[f"{board.anchor}-costs"] = cost_svg(board, axes[0])
-    if board.anytime is not None and board.anytime.curves:
+    if board.over_time is not None and board.over_time.curves:
         found[f"{board.anchor}-curves"] = anytime_svg(board, next(iter(TIME_AXES)))
     return found
 

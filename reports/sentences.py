@@ -1,32 +1,24 @@
 """The answer in words: what is best, how sure that is, which methods gain on hard datasets, and advice."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from urllib.parse import quote
 
 from markupsafe import Markup
 
-from bench.analysis import percent
+from bench.analysis import Advice, Answer, Candidate, H, HConvention, Lead, Pick, Rule, percent
+from bench.spec import ALL_SHOTS
+from datasets_registry import EvalProtocol
 from reports._format import counted, interval, join, plural, points, seconds, shorten, unbroken, unsigned
-from reports.views import (
-    TEST_TIME,
-    AdviceView,
-    AnswerView,
-    LeadView,
-    MissingRunsView,
-    OverviewView,
-    PickView,
-    RankedMethodView,
-    SiteView,
-)
-
-PHRASES = {"base": "base accuracy", "new": "new accuracy", "open": "open score", "H": "H", "all": "accuracy"}
+from reports.titles import PHRASES
+from reports.views import OverviewView, SiteView
 
 
 def answer(view: OverviewView, measure: str) -> Markup:
     """What is best and by how much, whether that holds elsewhere, and whether hard datasets gain more."""
     found = view.answers[measure]
-    if not view.scores:
+    if not view.table.scores:
         return Markup("No run has a score yet.")
     if found.leader is None:
         return Markup("No method has a score for every dataset{}, so there is no comparison yet.").format(
@@ -51,21 +43,21 @@ def _with_backticks(line: Markup) -> str:
 def small_print(view: OverviewView, measure: str) -> Markup:
     """Intervals of the lead, and how much was measured."""
     found, parts = view.answers[measure], []
-    counts = [counted(len(view.methods), "method"), counted(len(view.datasets), "dataset")]
+    counts = [counted(len(view.names), "method"), counted(len(view.datasets), "dataset")]
     if view.seeds:
-        compared = "" if view.common is None else " compared"
+        compared = "" if view.board is None or view.board.common is None else " compared"
         counts += [counted(len(view.seeds), "seed"), f"{counted(view.n_runs, 'run')}{compared}"]
     else:
         counts.append("one published value each")
-    missing = "" if view.missing is None else f"; {view.missing.n} missing"
+    missing = f"; {len(view.board.missing)} missing" if view.board is not None and view.board.missing else ""
     parts.append(f"{', '.join(counts)}{missing}.")
-    if measure == "H" and view.h_convention == "h_of_means":
+    if measure == H and view.convention is HConvention.H_OF_MEANS:
         parts.append(
             "Mean H is that of the average base and new accuracy, as papers print it; "
             "gains are those of the H of each dataset."
         )
     if view.demo is not None:
-        images = "all images" if view.demo.shots is None else f"{counted(view.demo.shots, 'image')} per class"
+        images = "all images" if view.demo.shots == ALL_SHOTS else f"{counted(view.demo.shots, 'image')} per class"
         parts.append(
             f"Demo: short trainings (recipe demo) on {images}, "
             f"tested on {view.demo.images:,} images. Published recipes may rank the methods differently."
@@ -73,14 +65,14 @@ def small_print(view: OverviewView, measure: str) -> Markup:
     return Markup(" ").join(Markup.escape(part) for part in [*parts, *_to_add(view, found)])
 
 
-def _to_add(view: OverviewView, found: AnswerView) -> list[Markup]:
+def _to_add(view: OverviewView, found: Answer) -> list[Markup]:
     """What a small set of runs lacks, and the command that adds it; nothing for published numbers."""
     if not view.seeds:
         return []
-    if not view.scores:
+    if not view.table.scores:
         return [Markup("The same <code>etl-bench run</code> command repeats runs that failed or are missing.")]
     lacks = []
-    if len(view.methods) == 1:
+    if len(view.names) == 1:
         lacks.append(("A comparison needs a second method", f"-m {'coop' if view.baseline else 'zero_shot'}", ""))
     elif view.baseline is None:
         lacks.append(("Gains need zero-shot CLIP", "-m zero_shot", ""))
@@ -98,9 +90,12 @@ def first_shown(site: SiteView) -> int:
     """The index of the overview that the page opens with: a plain draw, most runs, and among equals most shots."""
 
     def preference(index: int) -> tuple[bool, bool, int, float]:
-        view, board = site.overviews[index], site.boards[index] if site.boards else None
-        shots = 0 if board is None else math.inf if board.shots is None else board.shots
-        return not view.whole, board is None or not board.support, view.n_runs, shots
+        view = site.overviews[index]
+        if view.board is None:
+            return not view.whole, True, view.n_runs, 0
+        setting = view.board.setting
+        shots = math.inf if setting.shots == ALL_SHOTS else setting.shots
+        return not view.whole, not setting.support, view.n_runs, shots
 
     return max(range(len(site.overviews)), key=preference, default=0)
 
@@ -113,30 +108,40 @@ def scope_link(view: OverviewView) -> Markup:
     return Markup(' <a href="#setting={}">{}</a>').format(quote(view.other_scope, safe=""), text)
 
 
+MOST_NAMED = 2
+"""Missing runs and methods that a sentence names."""
+
+
 def missing_runs(view: OverviewView) -> Markup:
     """Which runs are missing, and what follows for the ranks; empty if none is."""
-    missing = view.missing
-    if missing is None:
+    board = view.board
+    if board is None or not board.missing:
         return Markup("")
-    more = missing.n - len(missing.first)
-    names = join([*missing.first, *([f"{more} more"] if more else [])])
+    n, methods = len(board.missing), len({cell.entry for cell in board.missing})
+    named = [
+        f"{view.names[cell.entry]} on {view.catalogue.dataset(cell.dataset).title}"
+        + (f" (seed {cell.seed})" if len(board.seeds) > 1 else "")
+        for cell in board.missing[:MOST_NAMED]
+    ]
+    more = n - len(named)
+    names, planned = join([*named, *([f"{more} more"] if more else [])]), sum(entry.planned for entry in board.entries)
     text = (
-        f"{missing.n} of {counted(missing.of, 'run')} {plural(missing.n, 'is', 'are')} missing: {names}. "
-        f"{missing.methods} of {counted(len(view.methods), 'method')} {plural(missing.methods, 'has', 'have')} missing "
-        f"runs"
+        f"{n} of {counted(planned, 'run')} {plural(n, 'is', 'are')} missing: {names}. "
+        f"{methods} of {counted(len(view.names), 'method')} {plural(methods, 'has', 'have')} missing runs"
     )
-    text += "." if view.common is not None else f" and {plural(missing.methods, 'is', 'are')} not ranked."
+    text += "." if board.common is not None else f" and {plural(methods, 'is', 'are')} not ranked."
     return Markup.escape(text)
 
 
-def failed_runs(missing: MissingRunsView) -> Markup:
+def failed_runs(view: OverviewView) -> Markup:
     """How many runs failed and why, and the command that repeats them; empty without failures."""
-    n = sum(count for _, count in missing.failures)
-    if not n:
+    missing = () if view.board is None else view.board.missing
+    failures = Counter(" ".join(cell.error.split()) for cell in missing if cell.error is not None)
+    if not failures:
         return Markup("")
-    reasons = "; ".join(f"{reason[:120]} ({count})" for reason, count in missing.failures[:3])
+    reasons = "; ".join(f"{reason[:120]} ({count})" for reason, count in failures.most_common(3))
     return Markup("{} failed: {}. To repeat them, give the same <code>etl-bench run</code> command again.").format(
-        counted(n, "run"), reasons.rstrip(".")
+        counted(failures.total(), "run"), reasons.rstrip(".")
     )
 
 
@@ -149,33 +154,34 @@ def _demo(view: OverviewView) -> list[Markup]:
 
 def _inline(view: OverviewView, key: str) -> str:
     """The name of a method within a sentence."""
-    name = view.method(key).name
+    name = view.names[key]
     return name[0].lower() + name[1:] if key == view.baseline and name.startswith("Zero-shot") else name
 
 
 def _compared_on(view: OverviewView) -> list[Markup]:
     """What is compared where less than half of the methods have everything; nothing otherwise."""
-    common = view.common
-    if common is None:
+    board = view.board
+    if board is None or board.common is None:
         return []
-    grid = f"{counted(common.datasets, 'dataset')} and {counted(common.seeds, 'seed')}"
-    if not common.without:
-        return [Markup.escape(f"Compared on the {grid} that all {common.methods} methods have.")]
-    n = len(common.without)
-    names = join([*common.without[:2], *([counted(n - 2, "more method")] if n > 2 else [])])
+    grid = f"{counted(len(board.averaged), 'dataset')} and {counted(len(board.seeds), 'seed')}"
+    methods, n = len(board.common.entries), len(board.common.without)
+    if not n:
+        return [Markup.escape(f"Compared on the {grid} that all {methods} methods have.")]
+    first = [view.names[key] for key in board.common.without[:MOST_NAMED]]
+    names = join([*first, *([counted(n - MOST_NAMED, "more method")] if n > MOST_NAMED else [])])
     return [
         Markup.escape(
-            f"Compared on the {grid} that {common.methods} of {common.methods + n} methods have: {names} "
+            f"Compared on the {grid} that {methods} of {methods + n} methods have: {names} "
             f"{plural(n, 'lacks', 'lack')} some of these runs."
         )
     ]
 
 
-def _best(view: OverviewView, found: AnswerView) -> Markup:
+def _best(view: OverviewView, found: Answer) -> Markup:
     assert found.leader is not None
     digits = _digits(found)
     value = f"{percent(found.averages[found.leader], digits)} %"
-    name, phrase, where = view.method(found.leader).name, PHRASES[found.measure], _datasets(view)
+    name, phrase, where = view.names[found.leader], PHRASES[found.measure], _datasets(view)
     if found.lead is None:
         return Markup("<b>{}</b> is the only complete method: mean {} {} on {}.").format(name, phrase, value, where)
     reference, lead = _inline(view, found.lead.reference), found.lead
@@ -191,21 +197,21 @@ def _best(view: OverviewView, found: AnswerView) -> Markup:
         if found.best_on_hard is not None:
             key, gain = found.best_on_hard
             hard = Markup(" On the {} datasets the best is {}, <b>{}</b>.")
-            sentence += hard.format(_named(view, len(view.groups[2]), "hard"), view.method(key).name, points(gain))
+            sentence += hard.format(_named(view, len(view.groups[2]), "hard"), view.names[key], points(gain))
         return sentence
     beside = f", {reference} {others}" if _adds_up(found, lead) else ""
     text = Markup("<b>{}</b> has the highest mean {} on {}: <b>{}</b>{}. {}")
     return text.format(name, phrase, where, value, beside, _gain(view, lead))
 
 
-def _adds_up(found: AnswerView, lead: LeadView) -> bool:
+def _adds_up(found: Answer, lead: Lead) -> bool:
     """Whether the two averages differ by the mean gain; an H of averages, as papers print it, need not."""
     assert found.leader is not None
     shown = [100 * found.averages[key] for key in (found.leader, lead.reference)]
     return abs(shown[0] - shown[1] - 100 * lead.mean) < 0.1
 
 
-def _digits(found: AnswerView) -> int:
+def _digits(found: Answer) -> int:
     """Decimals of the two averages: two where rounding to one would contradict the gain."""
     if found.leader is None or found.lead is None:
         return 1
@@ -214,7 +220,7 @@ def _digits(found: AnswerView) -> int:
     return 1 if agree or not _adds_up(found, found.lead) else 2
 
 
-def _gain(view: OverviewView, lead: LeadView) -> Markup:
+def _gain(view: OverviewView, lead: Lead) -> Markup:
     """The mean difference with its two intervals, and the dataset that it hangs on."""
     what = "gain" if lead.reference == view.baseline else "lead"
     here = "" if lead.over_seeds is None else f"{interval(*lead.over_seeds)} over seeds and images"
@@ -229,12 +235,12 @@ def _gain(view: OverviewView, lead: LeadView) -> Markup:
         end = Markup("is <b>{}</b> ({}).").format(points(lead.mean), both)
     text = Markup("It is ahead on {} of {}. Its {} {}").format(lead.ahead, lead.n, what, end)
     if lead.without is not None:
-        title, mean = lead.without
-        text += Markup(" Without {}, the {} is <b>{}</b>.").format(title, what, points(mean))
+        dataset, mean = lead.without
+        text += Markup(" Without {}, the {} is <b>{}</b>.").format(view.title(dataset), what, points(mean))
     return text
 
 
-def _others(view: OverviewView, found: AnswerView) -> list[Markup]:
+def _others(view: OverviewView, found: Answer) -> list[Markup]:
     """The next best method, and those that are not significantly lower, on these datasets and on others."""
     if found.lead is None or not found.behind:
         return []
@@ -261,7 +267,7 @@ def _others(view: OverviewView, found: AnswerView) -> list[Markup]:
 
 
 def _may_match(
-    view: OverviewView, found: AnswerView, keys: Sequence[str], ends: tuple[float, float] | None, whom: str
+    view: OverviewView, found: Answer, keys: Sequence[str], ends: tuple[float, float] | None, whom: str
 ) -> str:
     """How many other methods may be as good as the best one, and whether zero-shot is among them.
 
@@ -282,7 +288,7 @@ def _may_match(
     return f"{some}{among} may match {whom}"
 
 
-def _hard(view: OverviewView, found: AnswerView) -> list[Markup]:
+def _hard(view: OverviewView, found: Answer) -> list[Markup]:
     """Gains by difficulty, and one conclusion from the test of the groups and the line over all datasets."""
     if found.groups is None:
         return []
@@ -299,7 +305,7 @@ def _hard(view: OverviewView, found: AnswerView) -> list[Markup]:
         end += f" ({counted(found.lead.n, 'dataset')})" if found.lead else ""
     start = Markup("By difficulty:")
     if found.leader is not None and found.leader != view.baseline:
-        start = Markup("By difficulty, {} gains").format(view.method(found.leader).name)
+        start = Markup("By difficulty, {} gains").format(view.names[found.leader])
     return [Markup("{} {}; {}.").format(start, Markup(", ".join(gains)), end)]
 
 
@@ -321,16 +327,16 @@ TITLE_LENGTH = 24
 """The most characters of a dataset's name."""
 
 
-def cost_text(method: RankedMethodView, unit: str = " of training per run") -> str:
+def training_text(view: OverviewView, method: Candidate, unit: str = " of training per run") -> str:
     """The time of one run: preparation and training; empty if it is unknown."""
-    if method.family == TEST_TIME:
+    if view.families[method.key] == EvalProtocol.TEST_TIME:  # the family has the name of its protocol
         return "learns from the unlabelled test images"
     if method.trained is False:
         return "no training"
     return "" if method.seconds is None else f"{seconds(method.seconds)}{unit}"
 
 
-def picks_html(view: OverviewView, advice: AdviceView) -> Markup:
+def picks_html(view: OverviewView, advice: Advice) -> Markup:
     """The method to take for easy, medium and hard tasks, with gain and cost; empty without difficulty groups."""
     if not advice.picks:
         return Markup("")
@@ -339,31 +345,27 @@ def picks_html(view: OverviewView, advice: AdviceView) -> Markup:
     return note + Markup('<dl class="picks">{}</dl>').format(items)
 
 
-def _pick(view: OverviewView, pick: PickView) -> Markup:
-    method = view.method(pick.method)
-    like = join([shorten(title, TITLE_LENGTH) for title in pick.datasets])
+def _pick(view: OverviewView, pick: Pick) -> Markup:
+    method, name = view.table.method(pick.method), view.names[pick.method]
+    titles = [shorten(view.title(dataset), TITLE_LENGTH) for dataset in pick.datasets]
     if method.key == view.baseline:
-        text = Markup("<b>{}</b>: no method within the budget gains").format(method.name)
+        text = Markup("<b>{}</b>: no method within the budget gains").format(name)
     else:
-        text = Markup("<b>{}</b>").format(method.name)
+        text = Markup("<b>{}</b>").format(name)
         if pick.gain is not None and pick.low is not None and pick.high is not None:
             n = len(pick.datasets)
             ends = f"worst {points(pick.low)}, best {points(pick.high)}" if n > 1 else "one dataset"
             text += Markup(" <b>{}</b> ({})").format(points(pick.gain), ends)
+    few = ", ".join(titles if len(titles) <= 4 else [*titles[:2], f"{len(titles) - 2} more"])
     near = f"{counted(pick.near, 'other')} within 1 point" if pick.near else ""
-    cost = cost_text(method, "")
+    cost = training_text(view, method, "")
     more = (cost and f", {cost}") + (near and f"; {near}")
     return Markup('<dt>{}, <span title="{}">like {}</span>:</dt> <dd>{}{}</dd>').format(
-        pick.kind.capitalize(), like, _few(pick), unbroken(text), unbroken(more)
+        pick.kind.capitalize(), join(titles), few, unbroken(text), unbroken(more)
     )
 
 
-def _few(pick: PickView) -> str:
-    titles = [shorten(title, TITLE_LENGTH) for title in pick.datasets]
-    return ", ".join(titles if len(titles) <= 4 else [*titles[:2], f"{len(titles) - 2} more"])
-
-
-def advice_check(advice: AdviceView, measure: str) -> str:
+def advice_check(advice: Advice, measure: str) -> str:
     """The loss of the advice on left-out datasets; empty with a single dataset."""
     if len(advice.candidates) == 1:
         return "No other method fits this budget."
@@ -376,6 +378,6 @@ def advice_check(advice: AdviceView, measure: str) -> str:
     other = next((value for rule, value in advice.lost.items() if rule != advice.rule), None)
     if other is None:
         return text + "too few difficulties are known to choose by difficulty."
-    if advice.rule == "average":
+    if advice.rule is Rule.AVERAGE:
         return text + f"choosing by difficulty loses {unsigned(other)}."
     return text + f"always using the method with the best mean loses {unsigned(other)}."

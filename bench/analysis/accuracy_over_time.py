@@ -50,6 +50,21 @@ CONVERGENCE_MARGIN = 0.01
 
 
 @dataclass(frozen=True)
+class AccuracyOverTime:
+    """The curves of a board.
+
+    Args:
+        without: keys of trained entries with runs that lack a curve.
+        baseline: mean of the untrained model in the measure that orders the board, None without a complete zero-shot
+            entry.
+    """
+
+    curves: tuple[AnytimeCurve, ...]
+    without: tuple[str, ...]
+    baseline: float | None
+
+
+@dataclass(frozen=True)
 class _RunCurve:
     """One run's curve, ordered by share."""
 
@@ -61,6 +76,17 @@ class _RunCurve:
     def index(self, share: float) -> int:
         """The last recorded epoch up to that share."""
         return bisect_right(self.shares, share) - 1
+
+
+def accuracy_over_time_of(board: Leaderboard, runs: pd.DataFrame, curves: pd.DataFrame) -> AccuracyOverTime | None:
+    """The curves of a board, from the store's `runs_frame()` and `curves_frame()`; None if no entry trains."""
+    found = learning_curves(board, runs, curves)
+    without = entries_without_curve(board, found, runs)
+    if not found and not without:
+        return None
+    zero_shot = next((entry for entry in board.entries if entry.key == board.baseline and entry.complete), None)
+    level = None if zero_shot is None else zero_shot.average(board.measures[-1], board.convention)
+    return AccuracyOverTime(found, without, None if level is None else level.mean)
 
 
 def learning_curves(board: Leaderboard, runs: pd.DataFrame, curves: pd.DataFrame) -> tuple[AnytimeCurve, ...]:

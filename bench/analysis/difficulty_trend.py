@@ -2,23 +2,21 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
+from bench.analysis.dataset_difficulty import RTD
 from bench.analysis.statistics.correlation import Correlation, random_orders, spearman
 from bench.analysis.statistics.hypothesis_tests import holm
 
 FEWEST_DATASETS = 6
 """Fewest datasets for which a trend can be conclusive."""
 
-COVARIATES = ("relative_transfer_difficulty", "chance", "zero_shot_error")
-"""RTD mostly reflects the number of classes, and gains mostly reflect the zero-shot error, so all three are shown."""
-
-LOGARITHMIC = frozenset({"relative_transfer_difficulty", "chance"})
+LOGARITHMIC = frozenset({RTD, "chance"})
 """Covariates that enter a line by their natural logarithm."""
 
 
@@ -61,30 +59,30 @@ class MethodTrend:
     """One method's gain over zero-shot as a function of difficulty.
 
     Args:
-        gain: mean gain over datasets.
-        worst_third: mean of the lowest third of its gains; a high gain on one dataset does not raise it.
+        gains: by dataset.
+        slopes: the line over datasets by covariate; covariates that are known for fewer than three datasets, or have
+            the same value for all, are left out.
     """
 
     method: str
-    covariate: str
-    trend: Trend
-    gain: float
-    worst_third: float
+    gains: Mapping[str, float]
+    slopes: Mapping[str, Trend]
 
+    @property
+    def gain(self) -> float:
+        """Mean gain over datasets."""
+        return float(np.sort(list(self.gains.values())).mean())
 
-def covariates(difficulty: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Covariates by name and dataset.
+    @property
+    def worst_third(self) -> float:
+        """Mean of the lowest third of its gains; a high gain on one dataset does not raise it."""
+        ordered = np.sort(list(self.gains.values()))
+        return float(ordered[: max(1, len(ordered) // 3)].mean())
 
-    The frame has one row per dataset of one backbone with `dataset`, `n_classes`, `zero_shot_accuracy` and
-    `relative_transfer_difficulty`: `bench.papers.published_difficulty`, or `difficulty_frame()` pivoted by measure.
-    """
-    rows = difficulty
-    columns = (rows["relative_transfer_difficulty"], 1 / rows["n_classes"], 1 - rows["zero_shot_accuracy"])
-    datasets = [str(name) for name in rows["dataset"]]
-    return {
-        name: dict(zip(datasets, map(float, column), strict=True))
-        for name, column in zip(COVARIATES, columns, strict=True)
-    }
+    def mean_on(self, datasets: Sequence[str]) -> float | None:
+        """Mean gain on a group of datasets, None if one of them is missing or the group is empty."""
+        known = bool(datasets) and set(datasets) <= set(self.gains)
+        return float(np.mean([self.gains[dataset] for dataset in datasets])) if known else None
 
 
 def fit_trend(x: ArrayLike, y: ArrayLike) -> Trend:
@@ -122,27 +120,26 @@ def fit_trend(x: ArrayLike, y: ArrayLike) -> Trend:
 def method_trends(
     values: pd.DataFrame, measured: Mapping[str, Mapping[str, float]], *, baseline: str = "zero_shot"
 ) -> list[MethodTrend]:
-    """Gain over zero-shot against every covariate (see `covariates`), one trend per method."""
+    """Gain over zero-shot against every covariate (see `covariates`) of the methods with a line, largest gain first."""
     table = value_table(values)
     if baseline not in table:
         return []
-    gains = {
-        method: {d: value - table[baseline][d] for d, value in row.items() if d in table[baseline]}
-        for method, row in table.items()
-        if method != baseline
-    }
     found = []
-    for covariate, by_dataset in measured.items():
-        for method, row in sorted(gains.items()):
-            datasets = sorted(set(row) & set(by_dataset))
-            x = scaled(covariate, [by_dataset[d] for d in datasets])
-            if len(datasets) < 3 or np.ptp(x) == 0:
-                continue
-            trend = fit_trend(x, [row[d] for d in datasets])
-            ordered = np.sort(list(row.values()))
-            third = ordered[: max(1, len(ordered) // 3)]
-            found.append(MethodTrend(method, covariate, trend, float(ordered.mean()), float(third.mean())))
-    return found
+    for method, row in sorted(table.items()):
+        if method == baseline:
+            continue
+        gains = {
+            dataset: value - table[baseline][dataset] for dataset, value in row.items() if dataset in table[baseline]
+        }
+        slopes = {}
+        for covariate, by_dataset in measured.items():
+            datasets = sorted(set(gains) & set(by_dataset))
+            x = scaled(covariate, [by_dataset[dataset] for dataset in datasets])
+            if len(datasets) >= 3 and np.ptp(x) > 0:
+                slopes[covariate] = fit_trend(x, [gains[dataset] for dataset in datasets])
+        if slopes:
+            found.append(MethodTrend(method, gains, slopes))
+    return sorted(found, key=lambda trend: -trend.gain)
 
 
 def value_table(values: pd.DataFrame) -> dict[str, dict[str, float]]:
@@ -203,6 +200,7 @@ class ContrastTrend:
         found: Spearman's correlation with a permutation p value, None with fewer than three datasets.
         p_holm: adjusted over all contrasts and covariates of the table.
         trend: the regression line, None with fewer than three datasets or if the covariate is constant.
+        along: the covariate by dataset; datasets without it are left out of the trend.
     """
 
     part: str
@@ -213,6 +211,27 @@ class ContrastTrend:
     found: Correlation | None
     p_holm: float | None
     trend: Trend | None
+    along: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def mean(self) -> float:
+        """The mean difference over all datasets."""
+        return float(np.mean(list(self.differences.values())))
+
+    @property
+    def points(self) -> dict[str, tuple[float, float]]:
+        """Covariate and difference of the datasets that have both."""
+        return {name: (self.along[name], y) for name, y in self.differences.items() if name in self.along}
+
+    @property
+    def ends(self) -> tuple[tuple[float, float], tuple[float, float]] | None:
+        """Two points of the line at the ends of the covariate, None unless it predicts left-out datasets."""
+        if self.trend is None or not self.trend.conclusive:
+            return None
+        xs = [x for x, _ in self.points.values()]
+        low, high = min(xs), max(xs)
+        at_low, at_high = self.trend.intercept + self.trend.slope * scaled(self.covariate, [low, high])
+        return (low, float(at_low)), (high, float(at_high))
 
     @property
     def verdict(self) -> str:
@@ -253,6 +272,6 @@ def contrast_trends(
             found = spearman(x, y, orders=random_orders(len(datasets)))
             along = scaled(covariate, x)
             trend = fit_trend(along, y) if len(datasets) >= 3 and np.ptp(along) > 0 else None
-            rows.append(ContrastTrend(part, method, without, covariate, differences, found, None, trend))
+            rows.append(ContrastTrend(part, method, without, covariate, differences, found, None, trend, by_dataset))
     adjusted = iter(holm([row.found.p for row in rows if row.found is not None]).tolist())
     return [row if row.found is None else replace(row, p_holm=next(adjusted)) for row in rows]

@@ -1,11 +1,11 @@
 """Errors in saved predictions: accuracy by class, confused classes, and images that most runs misclassify. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 
 @dataclass(frozen=True)
@@ -20,17 +20,13 @@ class Confusion:
 
 @dataclass(frozen=True)
 class HardImage:
-    """An image, how many of the `runs` misclassify it, and their most frequent prediction (`taken_for`).
-
-    `uri` is a thumbnail, None if the image is not available.
-    """
+    """An image, how many of the `runs` misclassify it, and their most frequent prediction (`taken_for`)."""
 
     image: str
     label: int
     wrong: int
     runs: int
     taken_for: int
-    uri: str | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +37,82 @@ class ClassResult:
     n: int
     right: int
     taken_for: int | None
+
+
+TopClasses = tuple[tuple[int, float], ...]
+"""The most probable classes of an image with their probabilities, best first."""
+
+
+@dataclass(frozen=True)
+class RunErrors:
+    """One run on one class list.
+
+    Args:
+        right: number of correct images; `right_by_class` is that of each class in `EntryErrors.labels`.
+        tops: the top classes of each hard image of the list.
+    """
+
+    run_id: str
+    right: int
+    right_by_class: tuple[int, ...]
+    pairs: tuple[Confusion, ...]
+    tops: tuple[TopClasses, ...]
+
+
+@dataclass(frozen=True)
+class EntryErrors:
+    """One entry on one class list.
+
+    Args:
+        labels: the worst classes, worst first.
+        sizes: test images of each of them.
+        taken_for: most frequent wrong prediction for each of them, None without errors.
+        n_classes: number of classes with images.
+        pairs: most frequent confusions over all runs.
+    """
+
+    labels: tuple[int, ...]
+    sizes: tuple[int, ...]
+    taken_for: tuple[int | None, ...]
+    n_classes: int
+    pairs: tuple[Confusion, ...]
+    runs: tuple[RunErrors, ...]
+
+
+PAIRS = 8
+"""Confusions listed for an entry over all seeds, and for a class list over all runs."""
+RUN_PAIRS = 5
+"""Confusions listed for one run."""
+CLASSES = 24
+"""Classes listed for an entry, worst first."""
+
+
+def entry_errors(
+    runs: Mapping[str, tuple[NDArray[np.int64], NDArray[np.int64]]], tops: Mapping[str, Sequence[TopClasses]]
+) -> EntryErrors:
+    """The errors of an entry.
+
+    Args:
+        runs: labels and predictions, `(n,)` each, by run id; at least one run.
+        tops: the top classes of the hard images, by run id.
+    """
+    label, predicted = (np.concatenate(columns) for columns in zip(*runs.values(), strict=True))
+    classes = class_results(label, predicted)
+    shown = sorted(classes, key=lambda result: (result.right / result.n, result.label))[:CLASSES]
+    labels = tuple(result.label for result in shown)
+    found = []
+    for run, (truth, guess) in runs.items():
+        right = np.bincount(truth[truth == guess], minlength=int(truth.max()) + 1)
+        by_class, pairs = tuple(int(right[value]) for value in labels), confusions(truth, guess, limit=RUN_PAIRS)
+        found.append(RunErrors(run, int(right.sum()), by_class, pairs, tuple(tops[run])))
+    return EntryErrors(
+        labels=labels,
+        sizes=tuple(result.n // len(runs) for result in shown),
+        taken_for=tuple(result.taken_for for result in shown),
+        n_classes=len(classes),
+        pairs=confusions(label, predicted, limit=PAIRS),
+        runs=tuple(found),
+    )
 
 
 def class_results(label: ArrayLike, predicted: ArrayLike) -> tuple[ClassResult, ...]:

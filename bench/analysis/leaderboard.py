@@ -77,6 +77,18 @@ H = "H"
 OPEN = "open"
 HARMONIC = {H: ("base", "new"), OPEN: (OPEN_BASE, OPEN_NEW)}
 """Measures that are the harmonic mean of the accuracies on two splits, and these splits."""
+
+
+def splits_of(measure: str) -> tuple[str, ...]:
+    """The splits whose accuracies a measure combines: two for a harmonic mean, otherwise the measure itself."""
+    return HARMONIC.get(measure, (measure,))
+
+
+def classes_of(measure: str) -> str:
+    """The class split whose difficulty belongs to a measure: base, new or all."""
+    return measure if measure in ("base", "new") else "all"
+
+
 OPEN_SCORES = (OPEN_BASE, OPEN_NEW, "openworld_auc", "near_ood_auroc", "open_base_ece", "open_new_ece")
 """Numbers of the open score other than `open`."""
 TRANSFER = ("cross-dataset", "domain-generalization")
@@ -302,6 +314,11 @@ class Leaderboard:
     def columns(self) -> tuple[str, ...]:
         """The measures of the table in the terminal; for base-to-new they always include `open`."""
         return (*self.splits, OPEN, H) if H in self.measures else self.measures
+
+    @property
+    def n_runs(self) -> int:
+        """Number of runs that count on the board."""
+        return len({run_id for entry in self.entries for run_id in entry.run_ids})
 
     def stored_split(self, split: str, dataset: str) -> str:
         """Name of the split in a run's scores: runs with targets score each target under its dataset name."""

@@ -21,7 +21,7 @@ from bench.analysis.metrics.scores import (
     headroom_gain,
 )
 from bench.analysis.statistics.correlation import kendall_tau
-from bench.analysis.statistics.intervals import Estimate, Value, student_t
+from bench.analysis.statistics.intervals import Estimate, student_t
 
 if TYPE_CHECKING:
     from bench.record import Predictions
@@ -39,7 +39,7 @@ class Quality:
 
     entry: str
     split: str
-    values: Mapping[str, Value]
+    values: Mapping[str, Estimate]
     datasets: Mapping[str, int]
     run_ids: tuple[str, ...]
 

@@ -167,7 +167,7 @@ def serve_report(request: PageRequest, port: int, on_start: Callable[[str], None
 
 def _incomplete(view: SiteView) -> Iterator[str]:
     boards = [
-        f"incomplete: {board.backbone}, {board.heading}: {counted(len(board.missing), 'run')} missing, "
+        f"incomplete: {board.backbone}, {board.heading}: {counted(len(board.board.missing), 'run')} missing, "
         f"{board.n_failed} of them failed"
         for board in view.boards
         if not board.complete

@@ -20,6 +20,12 @@ from .figures.figure_data import gather_figure_data as gather_figure_data
 from .new_table import TableCheck as TableCheck
 from .new_table import add_table as add_table
 from .new_table import check_table as check_table
+from .published_boards import PublishedBoard as PublishedBoard
+from .published_boards import PublishedRow as PublishedRow
+from .published_boards import PublishedSource as PublishedSource
+from .published_boards import boards_of_tables as boards_of_tables
+from .published_boards import numbered_rows as numbered_rows
+from .published_boards import published_sources as published_sources
 from .published_numbers import DATASETS as DATASETS
 from .published_numbers import PUBLISHED_COLUMNS as PUBLISHED_COLUMNS
 from .published_numbers import published_difficulty as published_difficulty
@@ -27,7 +33,9 @@ from .published_numbers import published_frame as published_frame
 from .published_numbers import select as select
 from .reproduction import MARGIN as MARGIN
 from .reproduction import PublishedSettings as PublishedSettings
+from .reproduction import Reproduction as Reproduction
 from .reproduction import ReproductionRow as ReproductionRow
 from .reproduction import compare_with_published as compare_with_published
 from .reproduction import count_verdicts as count_verdicts
 from .reproduction import published_settings as published_settings
+from .reproduction import reproduce as reproduce

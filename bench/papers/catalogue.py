@@ -73,6 +73,20 @@ class Catalogue:
         title = f"{inner.title} + {around.title.rpartition(' + ')[2]}"
         return replace(around, name=name, title=title, family=family)
 
+    def family(self, method: str) -> str:
+        """Family of a registered method, otherwise empty."""
+        return self.method(method).family if method in self.methods else ""
+
+    def row_title(self, method: str, label: str) -> str:
+        """Title of a method in a published table, with the table's label if it differs."""
+        title = self.method(method).title
+        return f"{title} ({label})" if label and label != title else title
+
+    def entry_title(self, method: str, label: str) -> str:
+        """Title of a method, and the settings that distinguish the entry."""
+        title = self.method(method).title
+        return f"{title} ({label})" if label else title
+
     def dataset(self, name: str) -> DatasetFacts:
         """Facts of a dataset; a variant (`name:option=value`) has those of its base.
 

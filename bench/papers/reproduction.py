@@ -1,7 +1,7 @@
 """Compares published numbers with ours for the same protocol, backbone, shots, dataset and split. Pure."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -48,6 +48,19 @@ class ReproductionRow:
     sources: tuple[str, ...]
     note: str
     run_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """All published numbers that match some runs.
+
+    Args:
+        rows: largest differences first.
+        unmatched: (entry key, method) of the entries without published numbers.
+    """
+
+    rows: tuple[ReproductionRow, ...]
+    unmatched: tuple[tuple[str, str], ...]
 
 
 MARGIN = 0.01
@@ -100,6 +113,19 @@ def compare_with_published(
                     for printed in _printed_in_cell(known, board, entry, dataset, split):
                         rows.append(_row(board, entry, dataset, split, printed, ours, margin, defaults))
     return sorted(rows, key=lambda row: (-abs(row.difference), row.entry, row.dataset, row.split, row.published))
+
+
+def reproduce(
+    boards: Sequence[Leaderboard],
+    runs: pd.DataFrame,
+    published: pd.DataFrame,
+    defaults: PublishedSettings | None = None,
+) -> Reproduction:
+    """`compare_with_published`, with the entries that have no published number."""
+    rows = compare_with_published(boards, runs, published, defaults=defaults)
+    ours = {entry.key: entry.method for board in boards for entry in board.entries}
+    without = sorted(ours.keys() - {row.entry for row in rows})
+    return Reproduction(tuple(rows), tuple((key, ours[key]) for key in without))
 
 
 def published_settings(runs: pd.DataFrame, kept: TextCache | None = None) -> PublishedSettings:

@@ -9,7 +9,7 @@ import inspect
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
 from importlib import resources
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
@@ -77,7 +77,9 @@ class MethodFacts(MethodTraits):
     def choices(self) -> Mapping[str, tuple[Any, ...]]:
         """The allowed values of each setting that is a choice."""
         schemas = {key: setting.schema for key, setting in self.settings.items()}
-        found = {key: schema.get("enum", [schema["const"]] if "const" in schema else []) for key, schema in schemas.items()}
+        found = {
+            key: schema.get("enum", [schema["const"]] if "const" in schema else []) for key, schema in schemas.items()
+        }
         return {key: tuple(values) for key, values in found.items() if values}
 
     def settled(self, protocol: EvalProtocol, changes: Mapping[str, Any] | None = None) -> CheckedSettings:
@@ -182,7 +184,9 @@ def _annotation(schema: Mapping[str, Any]) -> Any:
         kind = tuple[tuple(_annotation(one) for one in schema["prefixItems"])]  # type: ignore[misc]
     else:
         kind = tuple[_annotation(schema["items"]), ...]  # type: ignore[misc]
-        limits |= {name: schema[key] for key, name in (("minItems", "min_length"), ("maxItems", "max_length")) if key in schema}
+        limits |= {
+            name: schema[key] for key, name in (("minItems", "min_length"), ("maxItems", "max_length")) if key in schema
+        }
     return Annotated[kind, Field(**limits)] if limits else kind
 
 
@@ -256,7 +260,9 @@ def _changed(host: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
         if value is None:
             found.pop(key, None)
         else:
-            found[key] = _changed(host[key], value) if isinstance(value, dict) and isinstance(host.get(key), dict) else value
+            found[key] = (
+                _changed(host[key], value) if isinstance(value, dict) and isinstance(host.get(key), dict) else value
+            )
     return found
 
 

@@ -71,7 +71,12 @@ class MethodRegistry(Registry[type[Method[Any]]]):
         if found is None:
             raise UnknownNameError("wrapper method", wrapper, self._wrappers)
         if reason := found.host_conflict(inner):
-            raise refusal(wrapper, host, reason, [fit for fit, cls in sorted(self.entries.items()) if not found.host_conflict(cls)])
+            raise refusal(
+                wrapper,
+                host,
+                reason,
+                [fit for fit, cls in sorted(self.entries.items()) if not found.host_conflict(cls)],
+            )
         return found.around(inner)
 
     def infos(self) -> list[MethodInfo]:

@@ -33,11 +33,11 @@ MOST_NAMES = 19
 
 def anytime_svg(board: BoardView, axis: str) -> Markup:
     """The mean accuracy of every method over one of `TIME_AXES`; the best at the end is coloured."""
-    assert board.anytime is not None
+    assert board.over_time is not None
     title, text = TIME_AXES[axis]
-    curves = sorted(board.anytime.curves, key=lambda curve: curve.points[-1].value)
+    curves = sorted(board.over_time.curves, key=lambda curve: curve.points[-1].value)
     values = [100 * point.value for curve in curves for point in curve.points]
-    baseline = board.anytime.baseline
+    baseline = board.over_time.baseline
     x = log_axis([max(_along(point, axis), 1e-3) for curve in curves for point in curve.points], LEFT, RIGHT)
     y = linear_axis(values if baseline is None else [*values, 100 * baseline], BOTTOM, TOP)
     parts = [frame(x, y, f"{title} (log scale)", "Accuracy, %", text)]

@@ -2,7 +2,7 @@
 
 from markupsafe import Markup, escape
 
-from bench.analysis import percent
+from bench.analysis import CostPoint, percent
 from reports._format import count, seconds, shorten, size, value_text
 from reports.charts.plot import (
     BOTTOM,
@@ -19,7 +19,7 @@ from reports.charts.plot import (
     spread,
     step_path,
 )
-from reports.views import BoardView, CostPointView
+from reports.views import BoardView
 
 COST_AXES = {
     "train_seconds": "Preparation and training time",
@@ -79,7 +79,7 @@ def _names(front: list[tuple[float, float, str]]) -> str:
     )
 
 
-def _tip(board: BoardView, point: CostPointView, axis: str) -> str:
+def _tip(board: BoardView, point: CostPoint, axis: str) -> str:
     pareto = front_text(point.front.get(axis), point.probability.get(axis), spread=point.spread)
     return (
         f"{board.entry_name(point.entry)}: {value_text(point.value)} % with {cost_text(axis, point.costs[axis])}. "

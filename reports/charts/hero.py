@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from statistics import harmonic_mean, mean
 
 from markupsafe import Markup, escape
 
-from reports._format import classes_of, counted, plain, points, shorten, splits_of
+from bench.analysis import RTD, Answer, Lead, classes_of
+from reports._format import counted, plain, points, shorten
 from reports.charts.plot import Place, spread
-from reports.sentences import PHRASES
-from reports.views import AnswerView, AxisView, LeadView, OverviewView
+from reports.titles import PHRASES, DifficultyAxis
+from reports.views import OverviewView
 
 WIDTH, HEIGHT = 860, 514
 LEFT, RIGHT = 46, 760
@@ -23,7 +23,6 @@ RAIL, TOP, BOTTOM = 84, 98, 296
 LOWER_TOP, LOWER_BOTTOM = 336, 460
 NAME_GAP, NAME_LENGTH = 30, 20
 """Distance of two names in px, and the most characters of a name."""
-DIFFICULTY = "relative_transfer_difficulty"
 BESIDE = 30
 """Width in px of a dataset without a place on the axis, at the right end."""
 MARK_GAP = 13
@@ -56,10 +55,10 @@ class Placed:
     unplaced: tuple[str, ...]
 
 
-def place_datasets(view: OverviewView, answer: AnswerView, axis: AxisView | None) -> Placed:
+def place_datasets(view: OverviewView, answer: Answer, axis: DifficultyAxis | None) -> Placed:
     """Points on the axis; datasets without a value are placed in columns at its right end."""
     along = answer.difficulty.get(axis.name, {}) if axis is not None else {}
-    names = [dataset.name for dataset in view.datasets]
+    names = list(view.table.datasets)
     known = sorted((name for name in names if name in along), key=lambda name: (along[name], names.index(name)))
     unplaced = [name for name in names if name not in along]
     step = min(BESIDE, (RIGHT - LEFT) / len(names)) if known else (RIGHT - LEFT) / max(1, len(names))
@@ -75,7 +74,7 @@ def place_datasets(view: OverviewView, answer: AnswerView, axis: AxisView | None
             return round(LEFT + (end - LEFT) * (_along(value, log) - low + pad) / (high - low + 2 * pad), 1)
 
         x = dict(zip(known, spread([to_x(along[name]) for name in known], MARK_GAP, LEFT, end), strict=True))
-        chance = {1.0: CHANCE} if axis is not None and axis.name == DIFFICULTY else {}
+        chance = {1.0: CHANCE} if axis is not None and axis.name == RTD else {}
         ticks = [
             (to_x(t), chance.get(t, plain(t)))
             for t in _ticks(along[known[0]], along[known[-1]], log)
@@ -126,7 +125,8 @@ def hero_svg(view: OverviewView, measure: str) -> Markup:
     answer = view.answers[measure]
     axis = view.axes[0] if view.axes else None
     placed = place_datasets(view, answer, axis)
-    values = {(m.key, d.name): value_of(view, m.key, d.name, measure) for m in view.methods for d in view.datasets}
+    table = view.table
+    values = {(m.key, name): table.mean(m.key, name, measure) for m in table.methods for name in table.datasets}
     a, b = first_pair(view, answer)
     to_y, y_ticks = percent_scale([v for v in values.values() if v is not None], TOP, BOTTOM)
     parts = [
@@ -144,7 +144,7 @@ def hero_svg(view: OverviewView, measure: str) -> Markup:
                 parts.append(mark_svg(mark, placed.x[dataset], to_y(value), dash=key == view.baseline))
     if a is not None and b is not None:
         parts.append(_lower(view, answer, placed, values, a, b))
-    label = escape(f"{PHRASES[measure]} of {len(view.methods)} methods on {len(view.datasets)} datasets")
+    label = escape(f"{PHRASES[measure]} of {len(view.names)} methods on {len(view.datasets)} datasets")
     return Markup(
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{label}">'
         f"{''.join(parts)}</svg>"
@@ -157,10 +157,10 @@ APART = "Datasets of nearly equal difficulty are moved apart."
 def hero_caption(view: OverviewView, measure: str) -> str:
     """The legend of the chart as text."""
     a, b = first_pair(view, view.answers[measure])
-    marks = [] if a is None else [f"Disc: {view.method(a).name}."]
+    marks = [] if a is None else [f"Disc: {view.names[a]}."]
     if b is not None:
-        marks.append(f"{'Dash' if b == view.baseline else 'Diamond'}: {view.method(b).name}.")
-    marks.append(f"Grey: all {counted(len(view.methods), 'method')}.")
+        marks.append(f"{'Dash' if b == view.baseline else 'Diamond'}: {view.names[b]}.")
+    marks.append(f"Grey: all {counted(len(view.names), 'method')}.")
     if b is not None:
         marks.append(
             "Below: their difference on each dataset, in the colour of the method that is ahead, and at the right its "
@@ -170,22 +170,13 @@ def hero_caption(view: OverviewView, measure: str) -> str:
     return " ".join(marks)
 
 
-def first_pair(view: OverviewView, answer: AnswerView) -> tuple[str | None, str | None]:
+def first_pair(view: OverviewView, answer: Answer) -> tuple[str | None, str | None]:
     """A and B of the first chart: the leader and its reference, or any two methods if there is no leader."""
     if answer.lead is not None:
         return answer.leader, answer.lead.reference
-    keys = [method.key for method in view.methods]
+    keys = [method.key for method in view.table.methods]
     a = answer.leader if answer.leader is not None else next((key for key in keys if key != view.baseline), None)
     return a, next((key for key in (view.baseline, *keys) if key is not None and key != a), None)
-
-
-def value_of(view: OverviewView, method: str, dataset: str, measure: str) -> float | None:
-    """Mean over seeds, a fraction; a harmonic mean is computed for each seed first."""
-    cell = view.scores.get((method, dataset), {})
-    columns = [cell.get(split, ()) for split in splits_of(measure)]
-    by_seed = zip(*columns, strict=True) if all(columns) else ()  # a paper may give one of both alone
-    found = [harmonic_mean(values) for values in by_seed if None not in values]
-    return mean(found) if found else None
 
 
 def mark_svg(mark: str, x: float, y: float, *, dash: bool = False) -> str:
@@ -197,15 +188,15 @@ def mark_svg(mark: str, x: float, y: float, *, dash: bool = False) -> str:
     return f'<path class="mark b" d="M{x},{round(y - 5, 1)}l5,5l-5,5l-5,-5z"/>'
 
 
-def axis_text(axis: AxisView, measure: str) -> str:
+def axis_text(axis: DifficultyAxis, measure: str) -> str:
     """The title of the axis below the chart; difficulty with its definition and classes."""
     log = " (log scale)" if axis.log else ""
-    if axis.name != DIFFICULTY:
+    if axis.name != RTD:
         return f"{axis.title}{log}"
     return f"{axis.title} = 1 / (classes × zero-shot accuracy), {classes_of(measure)} classes{log}"
 
 
-def _frame(view: OverviewView, placed: Placed, axis: AxisView | None, measure: str) -> str:
+def _frame(view: OverviewView, placed: Placed, axis: DifficultyAxis | None, measure: str) -> str:
     split = classes_of(measure)
     titles = {dataset.name: dataset.title for dataset in view.datasets}
     parts = []
@@ -222,14 +213,14 @@ def _frame(view: OverviewView, placed: Placed, axis: AxisView | None, measure: s
     ]
     parts += [f'<path class="chance" d="M{x},{TOP}V{LOWER_BOTTOM}"/>' for x, text in placed.ticks if text == CHANCE]
     if placed.unplaced:
-        zero = all(dataset.zero_shot.get(split) == 0 for dataset in view.datasets if dataset.name in placed.unplaced)
+        zero = all(view.table.zero_shot.get(name, {}).get(split) == 0 for name in placed.unplaced)
         note = "no difficulty (zero-shot 0 %)" if zero else "not measured"
         parts.append(f'<text class="tick" x="{RIGHT}" y="{LOWER_BOTTOM + 32}" text-anchor="end">{note}</text>')
     if axis is not None and placed.ticks:
         middle = (LEFT + RIGHT) / 2
         title = escape(axis_text(axis, measure))
         parts.append(f'<text x="{middle}" y="{HEIGHT - 16}" text-anchor="middle">{title}</text>')
-        if axis.name in (DIFFICULTY, "zero_shot_error"):
+        if axis.name in (RTD, "zero_shot_error"):
             parts.append(
                 f'<text x="{LEFT}" y="{HEIGHT - 16}" class="tick">← easier</text>'
                 f'<text x="{RIGHT}" y="{HEIGHT - 16}" class="tick" text-anchor="end">harder →</text>'
@@ -239,7 +230,7 @@ def _frame(view: OverviewView, placed: Placed, axis: AxisView | None, measure: s
 
 def _lower(
     view: OverviewView,
-    answer: AnswerView,
+    answer: Answer,
     placed: Placed,
     values: Mapping[tuple[str, str], float | None],
     a: str,
@@ -249,7 +240,7 @@ def _lower(
     differences = {name: x - y for name, (x, y) in found.items() if x is not None and y is not None}
     ends = (answer.lead and answer.lead.over_datasets) or ()
     to_y, ticks = percent_scale([*differences.values(), *ends, 0.0], LOWER_TOP, LOWER_BOTTOM, signed=True)
-    title = escape(f"{shorten(view.method(a).name, 40)} minus {shorten(view.method(b).name, 40)}, points")
+    title = escape(f"{shorten(view.names[a], 40)} minus {shorten(view.names[b], 40)}, points")
     parts = [f'<text class="panel" x="{LEFT - 40}" y="{LOWER_TOP - 16}">{title}</text>', _y_axis(to_y, ticks)]
     parts.append(f'<path class="zero" d="M{LEFT},{to_y(0.0)}H{RIGHT}"/>')
     for name, value in differences.items():
@@ -264,7 +255,7 @@ def _lower(
     return "".join(parts)
 
 
-def _mean(lead: LeadView, to_y: Place) -> str:
+def _mean(lead: Lead, to_y: Place) -> str:
     x, y = RIGHT + 24, to_y(lead.mean)
     bar, lines = "", ["mean"]
     if lead.over_datasets is not None:

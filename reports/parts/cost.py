@@ -4,12 +4,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from bench.analysis import Cost, percent
+from bench.analysis import CONVERGENCE_MARGIN, Cost, percent
 from reports._format import count, plain, seconds
 from reports.charts.costs import COST_AXES, cost_axes, cost_text, front_text
-from reports.parts.leaderboard import MEASURE_TITLES
 from reports.parts.part import Part, chart, fold, heading, paragraph, table
 from reports.tables.model import Cell, Column, Table, cell, percent_cell
+from reports.titles import MEASURE_TITLES
 from reports.views import BoardView
 
 _COST_CAPTION = (
@@ -42,7 +42,7 @@ def cost_parts(view: BoardView) -> list[Part]:
 
 
 def _cost_table(view: BoardView) -> Table:
-    numbers = {entry.key: number for number, entry in enumerate(view.entries)}
+    numbers = view.numbers
     costs = {entry.key: entry.cost for entry in view.entries}
     columns = [Column("Method", "method"), Column(MEASURE_TITLES[view.measures[-1]], "percent")]
     axes = [axis for axis in COST_AXES if any(axis in point.costs for point in view.costs)]
@@ -84,12 +84,14 @@ def _tuning(cost: Cost | None) -> Cell:
 
 
 def _curves(view: BoardView) -> list[Part]:
-    times = view.anytime
+    times = view.over_time
     if times is None:
         return []
     parts = [heading(f"{view.anchor}-times", "Accuracy over training time")]
     if times.curves:
-        baseline = f" The dashed line is {view.entry_name(view.baseline or '')}." if times.baseline is not None else ""
+        baseline = (
+            f" The dashed line is {view.entry_name(view.board.baseline or '')}." if times.baseline is not None else ""
+        )
         caption = (
             f"Mean {MEASURE_TITLES[view.measures[-1]]} if all runs of a method were stopped at that point, over the "
             f"datasets and seeds of the leaderboard; recorded after 1, 2, 4, … epochs and at the end.{baseline} These "
@@ -97,7 +99,7 @@ def _curves(view: BoardView) -> list[Part]:
             "left part of a curve usually underestimates its accuracy."
         )
         parts.append(chart(f"{view.anchor}-curves", "curves", "Accuracy over training time", caption))
-        margin = plain(100 * times.margin)
+        margin = plain(100 * CONVERGENCE_MARGIN)
         parts.append(
             fold(
                 f"{view.anchor}-convergence",
@@ -119,8 +121,8 @@ def _curves(view: BoardView) -> list[Part]:
 
 
 def _convergence_table(view: BoardView) -> Table:
-    assert view.anytime is not None
-    numbers = {entry.key: number for number, entry in enumerate(view.entries)}
+    assert view.over_time is not None
+    numbers = view.numbers
     columns = [
         Column("Method", "method"),
         Column("First", "percent", "Mean at the first recorded epoch"),
@@ -138,14 +140,14 @@ def _convergence_table(view: BoardView) -> Table:
             cell(_short(curve.points[-1].seconds), seconds(curve.points[-1].seconds)),
             cell(_short(curve.converged_at.share), f"{percent(curve.converged_at.share, 0)} %"),
         ]
-        for curve in view.anytime.curves
+        for curve in view.over_time.curves
     ]
     return Table(f"{view.anchor}-convergence-table", columns, rows)
 
 
 def costs_data(view: BoardView) -> dict[str, Any]:
     """The points of the cost chart: method, accuracy in 0.01 % with half its interval; by axis cost, front and text."""
-    numbers = {entry.key: number for number, entry in enumerate(view.entries)}
+    numbers = view.numbers
     axes = cost_axes(view)
     points = []
     for point in view.costs:
@@ -161,10 +163,10 @@ def costs_data(view: BoardView) -> dict[str, Any]:
 
 def curves_data(view: BoardView) -> dict[str, Any] | None:
     """The learning curves: method, and its points as share, seconds, steps and accuracy in 0.01 %."""
-    times = view.anytime
+    times = view.over_time
     if times is None or not times.curves:
         return None
-    numbers = {entry.key: number for number, entry in enumerate(view.entries)}
+    numbers = view.numbers
     lines = [
         [
             numbers[curve.entry],

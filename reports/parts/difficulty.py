@@ -1,29 +1,22 @@
 """Choosing a method by difficulty, effects of single components, and gains on easy and hard datasets."""
 
+import math
 from typing import Any
 
 from markupsafe import Markup
 
-from bench.analysis import percent
+from bench.analysis import ContrastPanels, ContrastTrend, MethodTrend, Rule, Trends, percent
 from reports._format import counted
 from reports._format import signed_points as points_text
 from reports.parts.part import Part, block, fold, heading, paragraph, table
-from reports.parts.quality import PANEL_TITLES
 from reports.tables.model import Cell, Column, Table, cell, percent_cell, whole
-from reports.views import (
-    BoardView,
-    ContrastView,
-    CovariateView,
-    MethodTrendView,
-    OverviewView,
-    PanelView,
-    PublishedBoardView,
-    TrendResultView,
-    TrendsView,
-)
+from reports.titles import COVARIATES, PANEL_TITLES, DifficultyAxis
+from reports.views import BoardView, OverviewView, PublishedBoardView
 
 View = BoardView | PublishedBoardView
 
+STEPS = {True: math.log(2), False: 0.1}
+"""One step of a covariate, by whether it is logarithmic: a doubling, or ten points."""
 TRENDS = {"rises": "increases", "falls": "decreases"}
 """Words for the significant slopes; others are NO_TREND."""
 NO_TREND = "no significant trend"
@@ -32,7 +25,7 @@ NO_TREND = "no significant trend"
 def difficulty_parts(view: View, overview: OverviewView) -> list[Part]:
     """The parts of the section."""
     parts = _choice(view, overview)
-    if not overview.axes or not view.part_trends:
+    if not overview.axes or not view.trends:
         missing: str = Markup(
             "No difficulty is known for these datasets and this backbone; <code>etl-bench run</code> measures it with "
             "the first run on a dataset."
@@ -57,7 +50,7 @@ def _choice(view: View, overview: OverviewView) -> list[Part]:
     for answer in judged:
         advice = answer.advice["any"]
         row: list[Cell] = [PANEL_TITLES[answer.measure]]
-        for rule in ("average", "alike"):
+        for rule in Rule:
             if rule not in advice.lost:
                 row.append(None)
                 continue
@@ -75,7 +68,7 @@ def _choice(view: View, overview: OverviewView) -> list[Part]:
 
 
 def _ablations(view: View) -> Part:
-    contrasted = [trends for trends in view.part_trends if trends.contrasts]
+    contrasted = [trends for trends in view.trends if trends.contrasts]
     title, anchor, published = "Ablations", f"{view.anchor}-parts", isinstance(view, PublishedBoardView)
     if not contrasted:
         none: str = Markup(
@@ -103,7 +96,7 @@ def _ablations(view: View) -> Part:
 
 
 def _slopes(view: View) -> list[Part]:
-    sloped = [trends for trends in view.part_trends if trends.methods]
+    sloped = [trends for trends in view.trends if trends.methods]
     if not sloped:
         return []
     note = Markup(
@@ -124,14 +117,14 @@ def _slopes(view: View) -> list[Part]:
     return [heading(f"{view.anchor}-slopes", "Gain on easy and hard datasets"), paragraph(note), *folds]
 
 
-def _groups(view: View, trends: TrendsView) -> str:
+def _groups(view: View, trends: Trends) -> str:
     if not trends.easy:
         return ""
     easy, hard = (", ".join(view.dataset_title(name) for name in group) for group in (trends.easy, trends.hard))
     return f" · easy: {easy} · hard: {hard}"
 
 
-def _slopes_table(view: View, trends: TrendsView) -> Table:
+def _slopes_table(view: View, trends: Trends) -> Table:
     columns = [
         Column("Method", "text"),
         Column("Gain", "points", "Mean over datasets"),
@@ -140,85 +133,89 @@ def _slopes_table(view: View, trends: TrendsView) -> Table:
     if trends.easy:
         columns.append(Column("Easy", "points", "Mean gain on the easy datasets"))
         columns.append(Column("Hard", "points", "Mean gain on the hard datasets"))
-    for covariate in trends.covariates:
+    for covariate in COVARIATES:
         change = f"{covariate.hint}; change of the gain per {_step(covariate)}"
         columns.append(Column(covariate.title, "points", change))
     columns.append(Column("Datasets", "of", "Datasets with runs, of all datasets"))
-    rows = [_slopes_row(method, trends) for method in trends.methods]
+    rows = [_slopes_row(view, method, trends) for method in trends.methods]
     return Table(f"{view.anchor}-slopes-table-{trends.measure}", columns, rows, classes="slopes")
 
 
-def _slopes_row(method: MethodTrendView, trends: TrendsView) -> list[Cell]:
-    gap = "gap" if method.n < method.expected else ""
+def _slopes_row(view: View, method: MethodTrend, trends: Trends) -> list[Cell]:
+    n, expected = len(method.gains), len(view.averaged)
+    gap = "gap" if n < expected else ""
     row: list[Cell] = [
-        method.entry,
+        view.entry_name(method.method),
         percent_cell(method.gain, classes=gap),
         percent_cell(method.worst_third, classes=gap),
     ]
     if trends.easy:
-        row += [percent_cell(method.easy), percent_cell(method.hard)]
-    for covariate in trends.covariates:
-        slope = method.slopes.get(covariate.name)
+        row += [percent_cell(method.mean_on(trends.easy)), percent_cell(method.mean_on(trends.hard))]
+    for covariate in COVARIATES:
+        slope, step = method.slopes.get(covariate.name), STEPS[covariate.log]
         if slope is None:
             row.append(None)
             continue
-        ends = (
-            ""
-            if slope.low is None or slope.high is None
-            else f"95 % interval {points_text(slope.low)} to {points_text(slope.high)} per {_step(covariate)}"
-        )
+        ends = ""
+        if slope.low is not None and slope.high is not None:
+            low, high = points_text(step * slope.low), points_text(step * slope.high)
+            ends = f"95 % interval {low} to {high} per {_step(covariate)}"
         error = "" if slope.error is None else f"error on an unseen dataset {percent(slope.error)} points"
         trend = TRENDS.get(slope.verdict, NO_TREND)
         small = trend if slope.error is None else f"{trend}, ±{percent(slope.error, 1)}"
         faint = "" if slope.verdict in TRENDS else "faint"
-        row.append(percent_cell(slope.slope, small, "; ".join(part for part in (ends, error) if part), faint))
-    return [*row, cell([method.n, method.expected], None, "", gap)]
+        row.append(percent_cell(step * slope.slope, small, "; ".join(part for part in (ends, error) if part), faint))
+    return [*row, cell([n, expected], None, "", gap)]
 
 
-def _step(covariate: CovariateView) -> str:
+def _step(covariate: DifficultyAxis) -> str:
     return "doubling" if covariate.log else "ten points"
 
 
 def ablations_data(view: View) -> list[dict[str, Any]]:
     """The contrasts of every measure with their panels, for `script/ablations.js`; empty without contrasts."""
     names = [dataset.name for dataset in view.datasets]
-    found = [_trends_data(trends, names) for trends in view.part_trends]
+    found = [_trends_data(view, trends, names) for trends in view.trends]
     return found if any(trends["contrasts"] for trends in found) else []
 
 
-def _trends_data(trends: TrendsView, names: list[str]) -> dict[str, Any]:
+def _trends_data(view: View, trends: Trends, names: list[str]) -> dict[str, Any]:
     return {
         "title": PANEL_TITLES[trends.measure],
         "tests": trends.tests,
         "leftOut": None if trends.left_out is None else names.index(trends.left_out),
-        "covariates": [[item.name, item.title, item.hint, int(item.log)] for item in trends.covariates],
-        "contrasts": [_contrast_data(contrast, names) for contrast in trends.contrasts],
+        "covariates": [[item.name, item.title, item.hint, int(item.log)] for item in COVARIATES],
+        "contrasts": [_contrast_data(view, contrast, names) for contrast in trends.contrasts],
     }
 
 
-def _contrast_data(contrast: ContrastView, names: list[str]) -> dict[str, Any]:
+def _contrast_data(view: View, contrast: ContrastPanels, names: list[str]) -> dict[str, Any]:
+    first = contrast.trends[0]
     return {
-        "part": contrast.part,
-        "pair": [contrast.method, contrast.without],
-        "mean": whole(contrast.mean),
-        "panels": [_panel_data(panel, names) for panel in contrast.panels],
+        "part": first.part,
+        "pair": [view.entry_name(first.method), view.entry_name(first.without)],
+        "mean": whole(first.mean),
+        "panels": [_panel_data(trend, contrast, names) for trend in contrast.trends],
     }
 
 
-def _panel_data(panel: PanelView, names: list[str]) -> dict[str, Any]:
+def _panel_data(trend: ContrastTrend, contrast: ContrastPanels, names: list[str]) -> dict[str, Any]:
     """Points `[dataset, x, difference in 0.01 points]`, the result, and the results without one dataset."""
+    points = trend.points
     return {
-        "points": [[names.index(d), float(f"{x:.5g}"), whole(y)] for d, (x, y) in panel.points.items()],
-        "result": _result_data(panel.result),
+        "points": [[names.index(d), float(f"{x:.5g}"), whole(y)] for d, (x, y) in points.items()],
+        "result": _result_data(trend),
         "without": {
-            names.index(d): _result_data(result) for d, result in panel.leaving_out.items() if d in panel.points
+            names.index(dataset): _result_data(other)
+            for (dataset, covariate), other in contrast.leaving_out.items()
+            if covariate == trend.covariate and dataset in points
         },
     }
 
 
-def _result_data(result: TrendResultView) -> list[Any]:
+def _result_data(trend: ContrastTrend) -> list[Any]:
     """Verdict, rho, n, p, corrected p, and the ends of the line or None."""
-    numbers = [None if x is None else float(f"{x:.6g}") for x in (result.p, result.p_corrected)]
-    rho = None if result.rho is None else round(result.rho, 6)
-    ends = None if result.ends is None else [[float(f"{x:.5g}"), whole(y)] for x, y in result.ends]
-    return [result.verdict, rho, result.n, *numbers, ends]
+    rho, p = (trend.found.rho, trend.found.p) if trend.found else (None, None)
+    numbers = [None if x is None else float(f"{x:.6g}") for x in (p, trend.p_holm)]
+    ends = None if trend.ends is None else [[float(f"{x:.5g}"), whole(y)] for x, y in trend.ends]
+    return [trend.verdict, None if rho is None else round(rho, 6), len(trend.points), *numbers, ends]

@@ -5,14 +5,16 @@ from typing import Any
 
 from markupsafe import Markup
 
-from bench.analysis import MIXED, PairDifference, Value, percent
+from bench.analysis import MIXED, Entry, Estimate, H, HConvention, PairDifference, percent
+from datasets_registry import EvalProtocol
 from reports._format import count as short_count
 from reports._format import counted, interval, p_value, plural, seconds
 from reports._format import signed_points as points_text
 from reports._interval_bars import interval_bars
 from reports.parts.part import Part, heading, paragraph, table
 from reports.tables.model import Cell, Column, Table, cell, whole
-from reports.views import TEST_TIME, BoardView, EntryView, OverviewView
+from reports.titles import MEASURE_TITLES
+from reports.views import BoardView, OverviewView
 
 MOST_STALE = 3
 """Entries with runs of other code that the note names; each row has its own tooltip."""
@@ -20,15 +22,16 @@ MOST_STALE = 3
 
 def facts_text(view: BoardView) -> Markup:
     """Numbers of methods, datasets and runs, seeds, the draw of the training images, and precision."""
-    source = " including the source" if view.source is not None else ""
-    seeds = f"{plural(len(view.seeds), 'seed', 'seeds')} {', '.join(map(str, view.seeds))}"
+    source = " including the source" if view.source else ""
+    board, setting = view.board, view.board.setting
+    seeds = f"{plural(len(board.seeds), 'seed', 'seeds')} {', '.join(map(str, board.seeds))}"
     counts = f"{counted(len(view.entries), 'method')} · {counted(len(view.datasets), 'dataset')}{source} · {seeds}"
-    if view.protocol == TEST_TIME:
+    if setting.protocol == EvalProtocol.TEST_TIME:
         support = "no labelled images: methods learn from the test images, which each seed orders as a stream"
-        return Markup("{} · {} · {} · {}").format(counts, counted(view.n_runs, "run"), support, view.precision)
-    rule = Markup("training images drawn as in CoOp’s code (<code>{}</code>)").format(view.draw)
-    support = rule if view.draw == "coop" else Markup("training images: draw <code>{}</code>").format(view.draw)
-    return Markup("{} · {} · {} · {}").format(counts, counted(view.n_runs, "run"), support, view.precision)
+        return Markup("{} · {} · {} · {}").format(counts, counted(board.n_runs, "run"), support, setting.precision)
+    rule = Markup("training images drawn as in CoOp’s code (<code>{}</code>)").format(setting.draw)
+    support = rule if setting.draw == "coop" else Markup("training images: draw <code>{}</code>").format(setting.draw)
+    return Markup("{} · {} · {} · {}").format(counts, counted(board.n_runs, "run"), support, setting.precision)
 
 
 def note_text(view: BoardView, overview: OverviewView) -> str:
@@ -44,17 +47,17 @@ def note_text(view: BoardView, overview: OverviewView) -> str:
     if answer.gains and easy and hard:
         which = "named by the user" if overview.named_groups else "by transfer difficulty"
         text += f" Gains are over zero-shot, in points. Easy datasets ({which}): {easy}. Hard datasets: {hard}."
-    if overview.common is not None:
-        grid = f"{counted(overview.common.datasets, 'dataset')} and {counted(overview.common.seeds, 'seed')}"
+    if view.board.common is not None:
+        grid = f"{counted(len(view.averaged), 'dataset')} and {counted(len(view.board.seeds), 'seed')}"
         text += f" Ranked methods are averaged over the {grid} that they share. Hatched: runs are missing."
-    elif not view.complete:
+    elif not view.board.complete:
         text += " Hatched: runs are missing, so the average has no rank and no interval."
     if any(entry.oracle for entry in view.entries):
         text += (
             " Oracles are selected on test labels. They show the score of a perfect choice and the effect of the "
             "labels; they are neither ranked nor compared."
         )
-    if stale := [f"{entry.name} ({entry.stale})" for entry in view.entries if entry.stale]:
+    if stale := [f"{view.entry_name(entry.key)} ({entry.stale})" for entry in view.entries if entry.stale]:
         more = [f"{len(stale) - MOST_STALE} more"] if stale[MOST_STALE:] else []
         text += f" † Made with another version of the method's code: {'; '.join([*stale[:MOST_STALE], *more])}."
     return text
@@ -69,7 +72,7 @@ def _ranks_note(view: BoardView) -> Markup:
     return Markup(
         "Rank {}: the tests on these datasets cannot decide which of these ranks {} has. Rows are ordered by the mean; "
         "a method whose results vary more can have a wider range than the method above it. "
-    ).format(rank, entry.name)
+    ).format(rank, view.entry_name(entry.key))
 
 
 def _power_note(view: BoardView) -> str:
@@ -80,27 +83,26 @@ def _power_note(view: BoardView) -> str:
     least, most = percent(found[0], 1), percent(found[-1], 1)
     ends = f"{least} points" if least == most else f"{least} to {most} points, depending on the method,"
     return (
-        f" With {counted(len(view.seeds), 'seed')}, the tests detect a difference of {ends} from the best in 80 % of "
-        "repetitions."
+        f" With {counted(len(view.board.seeds), 'seed')}, the tests detect a difference of {ends} from the best in "
+        "80 % of repetitions."
     )
 
 
-MEASURE_TITLES = {"base": "Base", "new": "New", "open": "Open", "H": "H", "all": "Accuracy"}
 OPEN_HINT = "H of base and new test images, each classified among all names, base and new. Empty: not computed"
 H_TITLES = {
-    "h_of_means": "H of the average base and new accuracy, as most papers print it",
-    "mean_of_h": "mean of the datasets’ H",
+    HConvention.H_OF_MEANS: "H of the average base and new accuracy, as most papers print it",
+    HConvention.MEAN_OF_H: "mean of the datasets’ H",
 }
 
 
 def leaderboard_parts(view: BoardView, overview: OverviewView, addresses: Mapping[str, str]) -> list[Part]:
     """The parts of the section; `addresses` of the pages of datasets are by title."""
-    what = "target" if view.source is not None else "dataset"
+    what = "target" if view.source else "dataset"
     parts = [paragraph(facts_text(view), "facts")]
     parts += [paragraph(note, "missing") for note in view.standings.notes]
     parts.append(heading(f"{view.anchor}-board", f"Mean over {counted(len(view.averaged), what)}"))
     parts += [table(leaderboard_table(view, overview)), paragraph(note_text(view, overview))]
-    if view.source is not None:
+    if view.source:
         parts.append(heading(f"{view.anchor}-targets", "Accuracy on each target"))
         parts.append(table(_targets_table(view)))
     links = (Markup('<a href="#{}">{}</a>').format(address, title) for title, address in addresses.items())
@@ -116,7 +118,7 @@ def leaderboard_table(view: BoardView, overview: OverviewView) -> Table:
     columns = [
         Column("Rank", "word", "Ranks that are consistent with the paired tests; none if runs are missing", "rank"),
         Column("Method", "method"),
-        Column(MEASURE_TITLES[shown], "pm", H_TITLES[view.h_convention or ""] if shown == "H" else "", "score"),
+        Column(MEASURE_TITLES[shown], "pm", H_TITLES[view.board.convention] if shown == H else "", "score"),
         Column(
             "Interval", "bar", "Mean and 95 % interval over seeds, on a scale shared by all rows; clipped at the ends"
         ),
@@ -145,7 +147,7 @@ def leaderboard_table(view: BoardView, overview: OverviewView) -> Table:
         Column("Parameters", "word", "Trainable parameters"),
         _time_column(view),
     ]
-    bars = interval_bars({entry.key: entry.values[shown] for entry in view.entries if shown in entry.values})
+    bars = interval_bars({entry.key: value for entry in view.entries if (value := _average(view, entry, shown))})
     largest = max((abs(gain) for row in answer.gains.values() for gain in row if gain is not None), default=0.0) or 1.0
     rows = []
     for number, entry in enumerate(view.entries):
@@ -153,14 +155,14 @@ def leaderboard_table(view: BoardView, overview: OverviewView) -> Table:
         row: list[Cell] = [
             cell(entry.rank, order.ranks.get(entry.key, "–")),
             number,
-            _score(entry, shown, _other_h(view, entry) if shown == "H" else "", key=True),
+            _score(view, entry, shown, _other_h(view, entry) if shown == H else "", key=True),
             cell(None if bar is None else [round(10 * x) for x in (bar.mean, bar.low, bar.high) if x is not None]),
         ]
         if by_group:
-            gains = answer.gains.get(entry.key, (None,) * 3) if entry.key != view.baseline else (None,) * 3
+            gains = answer.gains.get(entry.key, (None,) * 3) if entry.key != view.board.baseline else (None,) * 3
             row += [None if gain is None else [whole(gain), round(100 * min(abs(gain) / largest, 1))] for gain in gains]
         row += _behind(view, overview, entry)
-        row += [_score(entry, measure) for measure in view.measures if measure != shown]
+        row += [_score(view, entry, measure) for measure in view.measures if measure != shown]
         row += [_coverage(entry.coverage, entry.planned), *_cost(entry)]
         rows.append(row)
     return Table(
@@ -169,7 +171,7 @@ def leaderboard_table(view: BoardView, overview: OverviewView) -> Table:
         rows=rows,
         caption=_caption(view),
         classes="board",
-        filters=[entry.family for entry in view.entries],
+        filters=[view.catalogue.method(entry.method).family for entry in view.entries],
         copies=view.anchor,
         row_classes=["" if entry.complete else "incomplete" for entry in view.entries],
     )
@@ -183,7 +185,7 @@ def interval_text(pair: PairDifference) -> str:
     return f"95 % interval {points_text(pair.low)} to {points_text(pair.high)}; {p_value(pair.p)}, {word}"
 
 
-def score_cell(value: Value | None, *, complete: bool, tip: str = "", key: bool = False) -> Cell:
+def score_cell(value: Estimate | None, *, complete: bool, tip: str = "", key: bool = False) -> Cell:
     """A mean with half of its interval; hatched if runs are missing."""
     classes = f"{'key' if key else ''}{' gap' if not complete else ''}"
     if value is None:
@@ -192,23 +194,30 @@ def score_cell(value: Value | None, *, complete: bool, tip: str = "", key: bool 
     return cell(whole(value.mean), half, tip, classes)
 
 
-def _score(entry: EntryView, measure: str, tip: str = "", *, key: bool = False) -> Cell:
-    return score_cell(entry.values.get(measure), complete=entry.complete, tip=tip, key=key)
+def _average(view: BoardView, entry: Entry, measure: str) -> Estimate | None:
+    return entry.average(measure, view.board.convention)
+
+
+def _score(view: BoardView, entry: Entry, measure: str, tip: str = "", *, key: bool = False) -> Cell:
+    return score_cell(_average(view, entry, measure), complete=entry.complete, tip=tip, key=key)
 
 
 def _coverage(n: int, expected: int) -> Cell:
     return cell([n, expected], None, "", "gap" if n < expected else "")
 
 
-def _other_h(view: BoardView, entry: EntryView) -> str:
-    return "" if entry.other_h is None else f"{H_TITLES[_other_convention(view)]}: {percent(entry.other_h.mean)}"
+def _other_h(view: BoardView, entry: Entry) -> str:
+    """H by the convention that is not shown."""
+    other = _other_convention(view)
+    value = entry.average(H, other)
+    return "" if value is None else f"{H_TITLES[other]}: {percent(value.mean)}"
 
 
-def _other_convention(view: BoardView) -> str:
-    return "mean_of_h" if view.h_convention == "h_of_means" else "h_of_means"
+def _other_convention(view: BoardView) -> HConvention:
+    return next(convention for convention in HConvention if convention is not view.board.convention)
 
 
-def _behind(view: BoardView, overview: OverviewView, entry: EntryView) -> list[Cell]:
+def _behind(view: BoardView, overview: OverviewView, entry: Entry) -> list[Cell]:
     order, answer = view.standings, overview.answers[view.measures[-1]]
     pair = order.pairs.get((entry.key, order.leader or ""))
     if pair is None:
@@ -226,7 +235,7 @@ def _behind(view: BoardView, overview: OverviewView, entry: EntryView) -> list[C
     ]
 
 
-def _cost(entry: EntryView) -> list[Cell]:
+def _cost(entry: Entry) -> list[Cell]:
     cost = entry.cost
     if cost is None:
         return [None, None]
@@ -245,17 +254,17 @@ def _cost(entry: EntryView) -> list[Cell]:
 
 
 def _time_column(view: BoardView) -> Column:
-    if view.protocol == TEST_TIME:
+    if view.board.setting.protocol == EvalProtocol.TEST_TIME:
         return Column("Test", "word", "Mean time of one run: preparation, and evaluation, in which the methods learn")
     return Column("Training", "word", "Mean time of one run: preparation and training")
 
 
 def _caption(view: BoardView) -> str:
     h: str = ""
-    if view.h_convention is not None:
+    if view.convention is not None:
         text = Markup(" Column H: <b>{}</b>. Its tooltip: {}.")
-        h = text.format(H_TITLES[view.h_convention], H_TITLES[_other_convention(view)])
-    source = " The source is excluded from means." if view.source is not None else ""
+        h = text.format(H_TITLES[view.convention], H_TITLES[_other_convention(view)])
+    source = " The source is excluded from means." if view.source else ""
     return str(Markup("Accuracy in %, ± half of the 95 % interval over seeds.{}{}").format(h, source))
 
 
@@ -269,9 +278,8 @@ def _targets_table(view: BoardView) -> Table:
     columns.append(Column("Average", "pm", "Over the targets", "score"))
     rows: list[list[Cell]] = []
     for number, entry in enumerate(view.entries):
-        cells = [view.cells[entry.key, dataset.name] for dataset in order]
-        scores = [score_cell(found.scores.get(shown), complete=found.n == found.expected) for found in cells]
-        rows.append([number, *scores, _score(entry, shown, key=True)])
+        scores = [_target_score(entry, dataset.name, shown) for dataset in order]
+        rows.append([number, *scores, _score(view, entry, shown, key=True)])
     source_title = view.dataset_title(view.source)
     caption = Markup.escape(
         f"Accuracy over all classes of each target, %. Methods were trained on the source, {source_title}, which is "
@@ -280,8 +288,15 @@ def _targets_table(view: BoardView) -> Table:
     return Table(f"{view.anchor}-targets-table", columns, rows, caption=str(caption))
 
 
-def badges(entry: EntryView) -> list[list[str]]:
-    """Marks beside the name of a method: class, text and explanation."""
+def _target_score(entry: Entry, dataset: str, measure: str) -> Cell:
+    found = entry.cells.get(dataset)
+    if found is None:
+        return score_cell(None, complete=not any(missing.dataset == dataset for missing in entry.missing))
+    return score_cell(found.scores.get(measure), complete=found.n == found.expected)
+
+
+def badges(entry: Entry, verified: str = "") -> list[list[str]]:
+    """Marks beside the name of a method: class, text and explanation; `verified` as in `BoardView.verified`."""
     found = []
     if entry.oracle:
         gaps = ", ".join(f"{points_text(gap)} {MEASURE_TITLES[s].lower()}" for s, gap in entry.optimism.items())
@@ -291,8 +306,8 @@ def badges(entry: EntryView) -> list[list[str]]:
         )
     if entry.stale:
         found.append(["stale", "† older code", entry.stale])
-    if entry.verified:
-        found.append(["verified", entry.verified, "Runs that the board drew at random and recomputed from the images"])
+    if verified:
+        found.append(["verified", verified, "Runs that the board drew at random and recomputed from the images"])
     elif entry.imported:
         found.append(["imported", "imported, not verified", entry.imported])
     return found
@@ -300,7 +315,7 @@ def badges(entry: EntryView) -> list[list[str]]:
 
 def pairs_data(view: BoardView) -> dict[str, Any]:
     """Differences of ranked methods in 0.01 points: `[first, second, mean, low, high, corrected p, significant]`."""
-    numbers: Mapping[str, int] = {entry.key: number for number, entry in enumerate(view.entries)}
+    numbers = view.numbers
     order = list(view.standings.ranks)
     rows = [
         [

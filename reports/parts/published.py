@@ -1,16 +1,17 @@
 """Boards of published numbers, and published numbers beside those of the runs."""
 
+from collections.abc import Sequence
+
 from markupsafe import Markup
 
 from bench.analysis import percent
-from bench.papers import ReproductionRow
+from bench.papers import MARGIN, Catalogue, PublishedRow, Reproduction, ReproductionRow, count_verdicts
 from reports._format import counted, shorten
 from reports._format import signed_points as points_text
-from reports.parts.leaderboard import MEASURE_TITLES
 from reports.parts.part import Part, fold, paragraph, table
-from reports.parts.quality import PANEL_TITLES
 from reports.tables.model import Cell, Column, Table, cell, percent_cell, whole
-from reports.views import PublishedBoardView, PublishedRowView, ReproductionView
+from reports.titles import MEASURE_TITLES, PANEL_TITLES
+from reports.views import PublishedBoardView
 
 FIRST = 25
 """Rows that long tables show at first."""
@@ -18,8 +19,8 @@ FIRST = 25
 
 def published_parts(view: PublishedBoardView) -> list[Part]:
     """The parts of the section of boards."""
-    methods = len({row.title for row in view.rows})
-    rows, datasets = counted(len(view.rows), "table row"), counted(len(view.datasets), "dataset")
+    methods = len({_title(view, row) for row in view.board.rows})
+    rows, datasets = counted(len(view.board.rows), "table row"), counted(len(view.datasets), "dataset")
     facts = f"{rows} · {counted(methods, 'method')} · {datasets}"
     note = (
         "Each row is one method with the numbers that most tables agree on. The numbers in brackets link to all its "
@@ -68,31 +69,40 @@ def _means_table(view: PublishedBoardView) -> Table:
         notes = " ".join(dict.fromkeys(note for item in tables for note in item.notes))
         rows.append(
             [
-                cell(row.title, row.family),
+                cell(_title(view, row), view.catalogue.family(row.method)),
                 *means,
                 _range(row, tables, shown),
                 cell([row.n, row.expected], None, "", gap),
                 cell(list(sources), notes),
             ]
         )
-    families = [row.family or "other" for row, _ in methods]
+    families = [view.catalogue.family(row.method) or "other" for row, _ in methods]
     return Table(f"{view.anchor}-table", columns, rows, first=FIRST, filters=families)
 
 
-def by_method(view: PublishedBoardView) -> list[tuple[PublishedRowView, list[PublishedRowView]]]:
+def by_method(view: PublishedBoardView) -> list[tuple[PublishedRow, list[PublishedRow]]]:
     """Each method once, by decreasing mean: the row that most tables agree on, if possible complete, and all rows."""
-    found: dict[str, list[PublishedRowView]] = {}
-    for row in view.rows:
-        found.setdefault(row.title, []).append(row)
+    found: dict[str, list[PublishedRow]] = {}
+    for row in view.board.rows:
+        found.setdefault(_title(view, row), []).append(row)
     shown = view.measures[-1]
     main = [
         (max(rows, key=lambda row: (row.complete, len(row.sources), -min(row.sources))), rows)
         for rows in found.values()
     ]
-    return sorted(main, key=lambda pair: (not pair[0].complete, -pair[0].averages.get(shown, -1.0), pair[0].title))
+
+    def order(pair: tuple[PublishedRow, list[PublishedRow]]) -> tuple[bool, float, str]:
+        row = pair[0]
+        return not row.complete, -row.averages.get(shown, -1.0), _title(view, row)
+
+    return sorted(main, key=order)
 
 
-def _range(row: PublishedRowView, tables: list[PublishedRowView], shown: str) -> str:
+def _title(view: PublishedBoardView, row: PublishedRow) -> str:
+    return view.catalogue.row_title(row.method, row.label)
+
+
+def _range(row: PublishedRow, tables: list[PublishedRow], shown: str) -> str:
     """The lowest and highest mean of the tables with as many datasets; empty if they agree."""
     means = [percent(item.averages[shown], 1) for item in tables if item.n == row.n and shown in item.averages]
     ends = sorted(set(means), key=float)
@@ -103,13 +113,13 @@ def _datasets_table(view: PublishedBoardView) -> Table:
     shown = view.measures[-1]
     columns = [Column("Method", "text"), *(Column(dataset.title, "percent") for dataset in view.datasets)]
     rows: list[list[Cell]] = []
-    for row in view.rows:
+    for row in view.board.rows:
         values = [_value(row, dataset.name, shown) for dataset in view.datasets]
-        rows.append([f"{row.title} [{', '.join(map(str, row.sources))}]", *values])
+        rows.append([f"{_title(view, row)} [{', '.join(map(str, row.sources))}]", *values])
     return Table(f"{view.anchor}-wide", columns, rows, first=FIRST)
 
 
-def _value(row: PublishedRowView, dataset: str, shown: str) -> Cell:
+def _value(row: PublishedRow, dataset: str, shown: str) -> Cell:
     found = row.values.get(dataset, {})
     if shown not in found:
         return cell(None, None, "", "gap")
@@ -119,7 +129,7 @@ def _value(row: PublishedRowView, dataset: str, shown: str) -> Cell:
     return percent_cell(found[shown], tip=tip)
 
 
-def reproduction_table(view: ReproductionView) -> Table:
+def reproduction_table(rows: Sequence[ReproductionRow], catalogue: Catalogue) -> Table:
     """Published numbers and ours, largest differences first."""
     columns = [
         Column("Method", "text"),
@@ -134,14 +144,14 @@ def reproduction_table(view: ReproductionView) -> Table:
     return Table(
         "reproduction-table",
         columns,
-        [_reproduction_row(row) for row in view.rows],
+        [_reproduction_row(row, catalogue) for row in rows],
         first=FIRST,
-        filters=[row.verdict for row in view.rows],
+        filters=[row.verdict for row in rows],
         filter_name="Verdict",
     )
 
 
-def _reproduction_row(row: ReproductionRow) -> list[Cell]:
+def _reproduction_row(row: ReproductionRow, catalogue: Catalogue) -> list[Cell]:
     split = PANEL_TITLES[row.split].lower() if row.split != "H" else "H"
     ends = (
         ""
@@ -151,8 +161,11 @@ def _reproduction_row(row: ReproductionRow) -> list[Cell]:
     more = f"and {len(row.sources) - 1} more with the same number" if len(row.sources) > 1 else ""
     notes = ". ".join(part for part in (more, row.note) if part)
     return [
-        cell(row.entry, f"{row.protocol}, {counted(row.shots, 'shot')}, {row.backbone}"),
-        cell(row.dataset, split),
+        cell(
+            entry_key_title(row.entry, row.method, catalogue),
+            f"{row.protocol}, {counted(row.shots, 'shot')}, {row.backbone}",
+        ),
+        cell(catalogue.dataset(row.dataset).title, split),
         percent_cell(row.published),
         percent_cell(row.ours, tip=f"runs {' '.join(row.run_ids)}"),
         cell(whole(abs(row.difference)), points_text(row.difference), ends, "key"),
@@ -162,26 +175,33 @@ def _reproduction_row(row: ReproductionRow) -> list[Cell]:
     ]
 
 
-def reproduction_parts(view: ReproductionView | None) -> list[Part]:
+def reproduction_parts(found: Reproduction | None, catalogue: Catalogue) -> list[Part]:
     """The parts of the section that compares with published numbers."""
-    if view is None:
+    if found is None:
         text = "This page was made without published numbers; <code>etl-bench report</code> includes them."
         return [paragraph(Markup(text), "missing")]
-    unmatched = shorten(", ".join(view.unmatched), 400)
-    if not view.rows:
-        methods = f" Methods of these runs: {unmatched}." if view.unmatched else ""
+    unmatched = shorten(", ".join(entry_key_title(key, method, catalogue) for key, method in found.unmatched), 400)
+    if not found.rows:
+        methods = f" Methods of these runs: {unmatched}." if unmatched else ""
         text = Markup(
             "No published number matches these runs in method, protocol, backbone, shots, dataset and classes.{} "
             "<code>etl-bench published --list method</code> lists published methods, and <code>etl-bench report "
             "--source published</code> makes a page of published numbers."
         ).format(methods)
         return [paragraph(text, "missing")]
-    counts = Markup(", ").join(Markup("<b>{}</b> {}").format(n, verdict) for verdict, n in view.counts.items())
+    counts = Markup(", ").join(
+        Markup("<b>{}</b> {}").format(n, verdict) for verdict, n in count_verdicts(found.rows).items()
+    )
     note = Markup(
         "Ours minus published, in points, largest differences first. <em>Reproduced</em>: our mean is within {} point "
         "of the published number by two one-sided tests. <em>Not reproduced</em>: our whole 95 % interval lies "
         "outside that margin. <em>Under-powered</em>: neither; the number of seeds needed to decide is given. "
         "<em>Protocol differs</em>: our run does not use the published settings. Published numbers are treated as "
         "exact, since almost no paper reports their variation.{}"
-    ).format(percent(view.margin, 0), f" Methods without published numbers: {unmatched}." if view.unmatched else "")
-    return [paragraph(counts + ".", "answer"), paragraph(note), table(reproduction_table(view))]
+    ).format(percent(MARGIN, 0), f" Methods without published numbers: {unmatched}." if unmatched else "")
+    return [paragraph(counts + ".", "answer"), paragraph(note), table(reproduction_table(found.rows, catalogue))]
+
+
+def entry_key_title(key: str, method: str, catalogue: Catalogue) -> str:
+    """The title of a method with the settings in the key of its entry, as in `CoOp [n_ctx=4]`."""
+    return f"{catalogue.method(method).title} {key.removeprefix(method).strip()}".strip()

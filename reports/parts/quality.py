@@ -7,6 +7,7 @@ from bench.analysis import percent
 from reports._format import counted, signed_points
 from reports.parts.part import Part, fold, paragraph, table
 from reports.tables.model import Cell, Column, Table, cell
+from reports.titles import PANEL_TITLES
 from reports.views import BoardView
 
 
@@ -33,17 +34,6 @@ QUALITY_COLUMNS = (
     Measure("aurc", "AURC ↓", "Area under the risk-coverage curve, percent", percent),
     Measure("worst_class_accuracy", "Worst class ↑", "Accuracy on the worst class, percent", percent),
 )
-
-
-PANEL_TITLES = {
-    "base": "Base classes",
-    "new": "New classes",
-    "open-base": "Base images among all names",
-    "open-new": "New images among all names",
-    "open": "Open score",
-    "H": "Harmonic mean H",
-    "all": "All classes",
-}
 
 
 def quality_parts(view: BoardView) -> list[Part]:
@@ -77,7 +67,7 @@ def quality_parts(view: BoardView) -> list[Part]:
 
 
 def _quality_table(view: BoardView, split: str) -> Table:
-    numbers = {entry.key: number for number, entry in enumerate(view.entries)}
+    numbers = view.numbers
     columns = [Column("Method", "method")]
     columns += [Column(column.title, "word", column.hint, "score") for column in QUALITY_COLUMNS]
     hint = "Datasets averaged over; headroom excludes datasets with perfect zero-shot accuracy"

@@ -12,7 +12,7 @@ from reports.views import BoardView
 def runs_parts(view: BoardView) -> list[Part]:
     """The parts of the section."""
     parts = []
-    if view.missing:
+    if view.board.missing:
         columns = [Column("Method", "text"), Column("Dataset", "text"), Column("Seed")]
         columns += [Column("Reason", "text", "", "why"), Column("Run", "text")]
         rows = [
@@ -23,15 +23,15 @@ def runs_parts(view: BoardView) -> list[Part]:
                 "not run" if run.error is None else f"failed: {run.error}",
                 run.run_id,
             ]
-            for run in view.missing
+            for run in view.board.missing
         ]
         parts.append(table(Table(f"{view.anchor}-missing-table", columns, rows, classes="missing-runs", first=25)))
-    if view.excluded:
+    if view.board.excluded:
         columns = [Column("Method", "text"), Column("Dataset", "text"), Column("Seed")]
         columns += [Column("Reason", "text", "", "why"), Column("Run", "text")]
         rows = [
             [view.entry_name(run.entry), view.dataset_title(run.dataset), run.seed, run.reason, run.run_id]
-            for run in view.excluded
+            for run in view.board.excluded
         ]
         caption = "Runs that are excluded from this leaderboard."
         parts.append(

@@ -2,12 +2,13 @@
 
 from markupsafe import Markup
 
+from bench.analysis import RULES, MeanTest, RuleDifference, other_settings
 from reports._format import counted
 from reports._format import signed_points as points_text
-from reports.parts.leaderboard import MEASURE_TITLES
 from reports.parts.part import Part, fold, heading, paragraph, table
 from reports.tables.model import Cell, Column, Table, cell, whole
-from reports.views import BoardView, RuleCostView, SelectionRuleView
+from reports.titles import MEASURE_TITLES
+from reports.views import BoardView
 
 _TITLE = "What each selection rule costs"
 _CAPTION = Markup(
@@ -28,7 +29,7 @@ def selection_parts(view: BoardView) -> list[Part]:
         missing = paragraph(text.format(view.selection_command), "missing")
         return [fold(anchor, _TITLE, "no method ran with two rules", [missing])]
     parts = [heading(anchor, _TITLE), table(_rules_table(view, anchor))]
-    methods = {name for rule in view.selection for name in rule.by_method}
+    methods = {key for rule in view.selection for key in rule.by_method}
     if len(methods) > 1:
         parts.append(fold(f"{anchor}-methods", "By method", "", [table(_methods_table(view, anchor))]))
     return parts
@@ -41,26 +42,37 @@ def _rules_table(view: BoardView, anchor: str) -> Table:
     rows: list[list[Cell]] = []
     for rule in view.selection:
         note = f"{rule.rule}, {counted(len(rule.by_method), 'method')}"
-        pairs = max((cost.n for cost in rule.costs.values()), default=0)
-        costs = [_cost(rule.costs.get(measure), rule) for measure in measures]
-        rows.append([cell(rule.title, note, ", ".join(rule.by_method)), *costs, pairs])
-    caption = _CAPTION + (_ORACLE if any(rule.oracle for rule in view.selection) else "")
+        pairs = max((test.n for test in rule.tests.values()), default=0)
+        costs = [_cost(rule.tests.get(measure), rule) for measure in measures]
+        rows.append([cell(_title(rule), note, ", ".join(_name(view, key) for key in rule.by_method)), *costs, pairs])
+    caption = _CAPTION + (_ORACLE if any(rule.is_oracle for rule in view.selection) else "")
     return Table(f"{anchor}-table", columns, rows, caption=str(caption), classes="matrix")
 
 
 def _methods_table(view: BoardView, anchor: str) -> Table:
     shown = view.measures[-1]
-    columns = [Column("Method", "text"), *(Column(rule.title, "points", "", "score") for rule in view.selection)]
+    names = {key: _name(view, key) for rule in view.selection for key in rule.by_method}
+    columns = [Column("Method", "text"), *(Column(_title(rule), "points", "", "score") for rule in view.selection)]
     rows: list[list[Cell]] = [
-        [name, *(_cost(rule.by_method.get(name, {}).get(shown), rule) for rule in view.selection)]
-        for name in sorted({name for rule in view.selection for name in rule.by_method}, key=str.casefold)
+        [names[key], *(_cost(rule.by_method.get(key, {}).get(shown), rule) for rule in view.selection)]
+        for key in sorted(names, key=lambda key: names[key].casefold())
     ]
     what = "" if shown == "all" else f" ({MEASURE_TITLES[shown]})"
     return Table(f"{anchor}-methods-table", columns, rows, caption=f"The same{what} for each method.", classes="matrix")
 
 
-def _cost(cost: RuleCostView | None, rule: SelectionRuleView) -> Cell:
+def _title(rule: RuleDifference) -> str:
+    return f"{'Oracle: ' if rule.is_oracle else ''}{RULES[rule.rule]}".capitalize()
+
+
+def _name(view: BoardView, key: str) -> str:
+    """The title of a method with its settings, apart from the rule."""
+    entry = view.board.entry(key)
+    return view.catalogue.entry_title(entry.method, other_settings(entry))
+
+
+def _cost(cost: MeanTest | None, rule: RuleDifference) -> Cell:
     if cost is None:
         return None
     ends = None if cost.low is None or cost.high is None else f"{points_text(cost.low)} to {points_text(cost.high)}"
-    return cell(whole(cost.mean), ends, counted(cost.n, "pair"), "faint" if rule.oracle else "")
+    return cell(whole(cost.mean), ends, counted(cost.n, "pair"), "faint" if rule.is_oracle else "")

@@ -1,8 +1,8 @@
-"""One board as a view: entries, cells, selection rules, learning curves and provenance."""
+"""One board with its sections, and the provenance of runs."""
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,23 +10,15 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis import (
-    CONVERGENCE_MARGIN,
-    RULES,
-    Cell,
-    Entry,
-    Grouping,
-    H,
-    HConvention,
     Leaderboard,
-    MeanTest,
-    RuleDifference,
+    Measured,
+    accuracy_over_time_of,
     agreement,
     board_quality,
-    difficulty_groups,
-    entries_without_curve,
+    board_trends,
+    cost_points,
     export_table,
-    learning_curves,
-    other_settings,
+    measured_datasets,
     rank_entries,
     selection_command,
     selection_differences,
@@ -34,144 +26,62 @@ from bench.analysis import (
     to_latex,
     to_markdown,
 )
-from bench.papers import Catalogue, ExampleImage, overlap_statements
-from bench.spec import ALL_SHOTS
-from reports.presenters.costs import SEED, cost_views
-from reports.presenters.trends import board_trends, dataset_view, measured_datasets
-from reports.presenters.values import view_of
-from reports.views import AnytimeView, BoardView, EntryView, RuleCostView, SelectionRuleView
+from bench.papers import DatasetFacts, DifficultyMeasure, ExampleImage, overlap_statements
+from reports.presenters.content import PageContent
+from reports.titles import DIFFICULTY_TITLES
+from reports.views import BoardView
 
-
-def anytime_view(board: Leaderboard, runs: pd.DataFrame, curves: pd.DataFrame) -> AnytimeView | None:
-    """The curves of a board, from the store's `runs_frame()` and `curves_frame()`; None if no entry trains."""
-    found = learning_curves(board, runs, curves)
-    without = entries_without_curve(board, found, runs)
-    if not found and not without:
-        return None
-    zero_shot = next((entry for entry in board.entries if entry.key == board.baseline and entry.complete), None)
-    level = None if zero_shot is None else zero_shot.average(board.measures[-1], board.convention)
-    return AnytimeView(
-        curves=found,
-        without=without,
-        baseline=None if level is None else level.mean,
-        margin=CONVERGENCE_MARGIN,
-    )
-
-
-def selection_views(
-    board: Leaderboard, differences: Sequence[RuleDifference], catalogue: Catalogue
-) -> tuple[SelectionRuleView, ...]:
-    """Every rule with pairs, with its costs."""
-    return tuple(
-        SelectionRuleView(
-            rule=found.rule,
-            title=f"{'Oracle: ' if found.is_oracle else ''}{RULES[found.rule]}".capitalize(),
-            oracle=found.is_oracle,
-            costs=_costs(found.tests),
-            by_method={_name(board.entry(key), catalogue): _costs(tests) for key, tests in found.by_method.items()},
-        )
-        for found in differences
-    )
-
-
-def _name(entry: Entry, catalogue: Catalogue) -> str:
-    title, settings = catalogue.method(entry.method).title, other_settings(entry)
-    return f"{title} ({settings})" if settings else title
-
-
-def _costs(tests: Mapping[str, MeanTest]) -> dict[str, RuleCostView]:
-    return {measure: view_of(RuleCostView, test) for measure, test in tests.items()}
+SEED = 20240
+"""Seed of the bootstrap, so that the same runs give the same page."""
 
 
 def board_view(
-    board: Leaderboard,
-    runs: pd.DataFrame,
-    difficulty: pd.DataFrame,
-    catalogue: Catalogue,
-    *,
-    anchor: str,
-    examples: Callable[[str], tuple[ExampleImage, ...]] = lambda _: (),
-    metrics: pd.DataFrame | None = None,
-    groups: Grouping = difficulty_groups,
-    curves: pd.DataFrame | None = None,
+    board: Leaderboard, content: PageContent, *, anchor: str, metrics: pd.DataFrame | None = None
 ) -> BoardView:
-    """One leaderboard with its sections; `anchor` is unique on the page, and `board` was computed from `runs`.
+    """One leaderboard with its sections; `anchor` is unique on the page, and `board` was computed from its runs.
 
-    Args:
-        metrics: `prediction_metrics.metrics_frame` of the runs, None for no calibration section.
-        curves: the store's `curves_frame()`, None for no accuracy over training time.
+    `metrics` is the `metrics_frame` of the runs, None for no calibration section.
     """
-    setting = board.setting
-    measured = measured_datasets(difficulty, setting.backbone)
-    entries = tuple(_entry(entry, board, catalogue) for entry in board.entries)
-    datasets = (
-        replace(
-            dataset_view(catalogue.dataset(name), measured[name], examples(name)),
-            overlap=overlap_statements(name, setting.backbone),
-        )
-        for name in board.datasets
-    )
+    runs, setting = content.runs, board.setting
+    measured = measured_datasets(content.difficulty, setting.backbone)
     standings = rank_entries(board, runs)
-    return view_of(
-        BoardView,
-        setting,
+    return BoardView(
         anchor=anchor,
-        shots=None if setting.shots == ALL_SHOTS else setting.shots,
-        source=setting.source or None,
-        seeds=board.seeds,
-        measures=board.measures,
-        h_convention=board.convention.value if H in board.measures else None,
-        n_runs=len({run_id for entry in board.entries for run_id in entry.run_ids}),
-        baseline=board.baseline,
-        entries=entries,
-        datasets=tuple(datasets),
-        cells={(entry.key, dataset): _cell(entry, dataset) for entry in board.entries for dataset in board.datasets},
-        missing=board.missing,
+        board=board,
+        catalogue=content.catalogue,
+        datasets=tuple(
+            replace(
+                measured_facts(content.catalogue.dataset(name), measured[name], content.examples(name)),
+                overlap=overlap_statements(name, setting.backbone),
+            )
+            for name in board.datasets
+        ),
         standings=standings,
+        trends=board_trends(board, measured, content.groups),
         exports=_exports(board, runs, standings.ranks),
-        part_trends=board_trends(board, measured, {entry.key: entry.name for entry in entries}, groups),
-        excluded=board.excluded,
         quality=() if metrics is None else board_quality(board, metrics),
         agreement=() if metrics is None else agreement(board, metrics, generator=np.random.default_rng(SEED)),
-        costs=cost_views(board, runs),
-        selection=selection_views(board, selection_differences(board, runs), catalogue),
+        costs=cost_points(board, runs),
+        over_time=None if content.curves is None else accuracy_over_time_of(board, runs, content.curves),
+        selection=tuple(selection_differences(board, runs)),
         selection_command=selection_command(board),
-        anytime=None if curves is None else anytime_view(board, runs, curves),
     )
+
+
+def measured_facts(facts: DatasetFacts, measured: Measured, examples: tuple[ExampleImage, ...]) -> DatasetFacts:
+    """A dataset with its difficulty; measures without a title come last, under their own name."""
+    known = {measure for measure, _ in measured.values}
+    order = [*(name for name in DIFFICULTY_TITLES if name in known), *sorted(known - DIFFICULTY_TITLES.keys())]
+    measures = tuple(
+        DifficultyMeasure(name, DIFFICULTY_TITLES.get(name, name), measured.by_split(name)) for name in order
+    )
+    return replace(facts, n_classes=dict(measured.n_classes), measures=measures, examples=examples)
 
 
 def _exports(board: Leaderboard, runs: pd.DataFrame, ranks: Mapping[str, str]) -> dict[str, str]:
     """The table as `etl-bench export` writes it."""
     table = export_table(board, runs, ranks)
     return {"CSV": to_csv(board.rows()), "LaTeX": to_latex(table), "Markdown": to_markdown(table)}
-
-
-def _entry(entry: Entry, board: Leaderboard, catalogue: Catalogue) -> EntryView:
-    facts = catalogue.method(entry.method)
-    averages = {measure: entry.average(measure, board.convention) for measure in board.measures}
-    other = next(convention for convention in HConvention if convention is not board.convention)
-    other_h = entry.average(H, other)
-    recipe = [("recipe", entry.recipe_name)] if entry.recipe_name else []
-    return view_of(
-        EntryView,
-        entry,
-        title=facts.title,
-        family=facts.family,
-        summary=facts.summary,
-        citation=facts.citation,
-        values={measure: estimate for measure, estimate in averages.items() if estimate},
-        other_h=other_h,
-        details=(*_settings("config.", entry.config), *recipe, *_settings("recipe.", entry.recipe or {})),
-    )
-
-
-def _settings(prefix: str, values: Mapping[str, object]) -> list[tuple[str, str]]:
-    return [(prefix + k, v if isinstance(v, str) else json.dumps(v)) for k, v in sorted(values.items())]
-
-
-def _cell(entry: Entry, dataset: str) -> Cell:
-    expected = sum(cell.dataset == dataset for cell in entry.missing)
-    return entry.cells.get(dataset) or Cell(dataset, {}, 0, expected, ())
 
 
 def minute(moment: Any) -> str:

@@ -1,4 +1,4 @@
-"""Errors by class, confused pair and image from stored predictions, as views."""
+"""Errors by class, confused pair and image, from stored predictions that are read in batches."""
 
 from __future__ import annotations
 
@@ -7,53 +7,33 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, groupby
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from bench.analysis import (
     ALL,
+    PAIRS,
+    EntryErrors,
     HardImage,
     Leaderboard,
-    class_results,
+    TopClasses,
     confusions,
+    entry_errors,
     hard_images,
     metrics_frame,
     probabilities,
 )
-from bench.papers import Catalogue
-from reports.presenters.values import view_of
-from reports.views import ClassListView, EntryErrorsView, ErrorAnalysisView, RunErrorsView
+from reports.presenters.content import Pictures
+from reports.views import ClassListView, ErrorAnalysisView
 
 if TYPE_CHECKING:
     from bench.results import Store
 
-PAIRS = 8
-"""Confusions listed for an entry over all seeds, and for a class list over all runs."""
-RUN_PAIRS = 5
-"""Confusions listed for one run."""
-CLASSES = 24
-"""Classes listed for an entry, worst first."""
 IMAGES = 6
 """Hard images listed for a class list."""
 BATCH = 100
 """Runs whose predictions are read together: limits memory, and few queries are faster than many."""
-
-_TopClasses = tuple[tuple[int, float], ...]
-"""The most probable classes of an image with their probabilities."""
-
-
-class Pictures(Protocol):
-    """Class names and thumbnails of datasets, as `reports.site.images.Gallery` provides them."""
-
-    def class_names(self, dataset: str, split: str) -> tuple[str, ...]:
-        """Names in label order."""
-        ...
-
-    def picture(self, dataset: str, key: str) -> str | None:
-        """A data URI."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -82,7 +62,6 @@ def error_analysis_view(
     seeds: Mapping[str, int],
     stored: Store,
     pictures: Pictures,
-    catalogue: Catalogue,
     *,
     folder: str | None = None,
 ) -> tuple[ErrorAnalysisView, pd.DataFrame]:
@@ -93,7 +72,7 @@ def error_analysis_view(
     """
     lists: list[ClassListView] = []
     metrics = [metrics_frame(stored.outcomes_frame(()))]
-    cells: dict[str, list[EntryErrorsView]] = {anchor: [] for anchor in boards}
+    cells: dict[str, dict[tuple[str, str], EntryErrors]] = {anchor: {} for anchor in boards}
     for batch in _batches(_evaluations(boards)):
         run_ids = _run_ids(chain.from_iterable(batch.values()))
         frame = stored.outcomes_frame(run_ids)
@@ -104,14 +83,17 @@ def error_analysis_view(
         for class_list, items in hard.items():
             part, images = parts[class_list], [item.image for item in items]
             metrics.append(metrics_frame(part))
-            lists.append(_list_view(class_list, part, items, pictures, catalogue))
+            lists.append(_list_view(class_list, part, items, pictures))
             by_run = {str(run): rows for run, rows in part.groupby("run_id", sort=False, observed=True)}
             for evaluation in batch[class_list]:
-                found = [(run, by_run[run]) for run in evaluation.run_ids if run in by_run]
+                found = {run: by_run[run] for run in evaluation.run_ids if run in by_run}
                 if found:
-                    best = {run: [tops.get((run, evaluation.stored, item), ()) for item in images] for run, _ in found}
-                    cells[evaluation.anchor].append(_cell(evaluation.entry, class_list.key, found, seeds, best))
-    view = ErrorAnalysisView(tuple(lists), {anchor: tuple(found) for anchor, found in cells.items()}, folder)
+                    best = {run: [tops.get((run, evaluation.stored, item), ()) for item in images] for run in found}
+                    columns = {
+                        run: (rows["label"].to_numpy(), rows["predicted"].to_numpy()) for run, rows in found.items()
+                    }
+                    cells[evaluation.anchor][evaluation.entry, class_list.key] = entry_errors(columns, best)
+    view = ErrorAnalysisView(tuple(lists), cells, seeds, folder)
     return view, pd.concat(metrics, ignore_index=True)
 
 
@@ -164,46 +146,24 @@ def _split_by_storage(found: Mapping[_ClassList, list[_Evaluation]]) -> Iterator
 
 
 def _list_view(
-    class_list: _ClassList, frame: pd.DataFrame, hard: Sequence[HardImage], pictures: Pictures, catalogue: Catalogue
+    class_list: _ClassList, frame: pd.DataFrame, hard: Sequence[HardImage], pictures: Pictures
 ) -> ClassListView:
     runs = frame["run_id"].nunique()
-    images = (replace(item, uri=pictures.picture(class_list.dataset, item.image)) for item in hard)
-    return view_of(
-        ClassListView,
-        class_list,
-        title=catalogue.dataset(class_list.dataset).title,
+    return ClassListView(
+        key=class_list.key,
+        backbone=class_list.backbone,
+        dataset=class_list.dataset,
+        split=class_list.split,
         names=pictures.class_names(class_list.dataset, class_list.split.partition(" ")[0]),
         n_images=len(frame) // runs,
         n_runs=runs,
         pairs=confusions(frame["label"], frame["predicted"], limit=PAIRS),
-        images=tuple(images),
+        images=tuple(hard),
+        pictures=tuple(pictures.picture(class_list.dataset, item.image) for item in hard),
     )
 
 
-def _cell(
-    entry: str,
-    list_key: str,
-    found: Sequence[tuple[str, pd.DataFrame]],
-    seeds: Mapping[str, int],
-    tops: Mapping[str, Sequence[_TopClasses]],
-) -> EntryErrorsView:
-    columns = [(part["label"].to_numpy(), part["predicted"].to_numpy()) for _, part in found]
-    label, predicted = (np.concatenate([column[i] for column in columns]) for i in (0, 1))
-    classes = class_results(label, predicted)
-    shown = sorted(classes, key=lambda result: (result.right / result.n, result.label))[:CLASSES]
-    labels = tuple(result.label for result in shown)
-    runs = []
-    for (run, _), (truth, guess) in zip(found, columns, strict=True):
-        right = np.bincount(truth[truth == guess], minlength=int(truth.max()) + 1)
-        by_class, pairs = tuple(int(right[value]) for value in labels), confusions(truth, guess, limit=RUN_PAIRS)
-        runs.append(RunErrorsView(run, seeds[run], int(right.sum()), by_class, pairs, tuple(tops[run])))
-    sizes = tuple(result.n // len(found) for result in shown)
-    taken_for = tuple(result.taken_for for result in shown)
-    pairs = confusions(label, predicted, limit=PAIRS)
-    return EntryErrorsView(entry, list_key, labels, sizes, taken_for, len(classes), pairs, tuple(runs))
-
-
-def _tops(frame: pd.DataFrame) -> dict[tuple[str, str, str], _TopClasses]:
+def _tops(frame: pd.DataFrame) -> dict[tuple[str, str, str], TopClasses]:
     """By run, split and image."""
     found = {}
     for row in frame.to_dict("records"):

@@ -1,125 +1,116 @@
-"""The page of a results database, as a view."""
+"""The page of a results database."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain, count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from bench.analysis import (
-    Grouping,
-    HConvention,
-    Leaderboard,
-    Outcomes,
-    build_leaderboard,
-    compared_leaderboard,
-    difficulty_groups,
-    settings,
-)
-from bench.papers import Catalogue, Claim, ExampleImage, PublishedSettings
+from bench.analysis import Leaderboard, Outcomes, build_leaderboard, compared_leaderboard, settings
+from bench.papers import check_claims, difficulty_by_backbone, reproduce
 from bench.results import Shards, constant_weight_outcomes
 from reports.presenters.boards import board_view, minute, provenance
-from reports.presenters.claims import claim_views, reproduction_view
-from reports.presenters.error_analysis import Pictures, error_analysis_view
+from reports.presenters.content import PageContent
+from reports.presenters.error_analysis import error_analysis_view
 from reports.presenters.overview import board_overview
-from reports.views import ErrorAnalysisView, SiteView, UnfinishedView
+from reports.views import BoardView, ErrorAnalysisView, OverviewView, SiteView
 
 if TYPE_CHECKING:
     from bench.results import Store
 
 
-def site_view(
-    runs: pd.DataFrame,
-    difficulty: pd.DataFrame,
-    catalogue: Catalogue,
-    *,
-    package_version: str,
-    generated_at: datetime | None = None,
-    protocol: str | None = None,
-    convention: HConvention = HConvention.MEAN_OF_H,
-    examples: Callable[[str], tuple[ExampleImage, ...]] = lambda _: (),
-    claims: Sequence[Claim] = (),
-    published: pd.DataFrame | None = None,
-    defaults: PublishedSettings | None = None,
-    stored: Store | None = None,
-    pictures: Pictures | None = None,
-    folder: str | None = None,
-    groups: Grouping = difficulty_groups,
-    made: pd.DataFrame | None = None,
-    curves: pd.DataFrame | None = None,
-    unfinished: Sequence[UnfinishedView] = (),
-) -> SiteView:
-    """The page of a results database; sections without their data are left out.
+@dataclass(frozen=True)
+class PageBoards:
+    """The leaderboards of a page.
 
     Args:
-        runs, difficulty, made, curves: the store's `runs_frame(outcomes=True)`, `difficulty_frame()`,
-            `provenance_frame()` and `curves_frame()`.
-        generated_at: default now.
-        protocol: restricts the page to one protocol.
-        examples: example images of a dataset by its name.
-        published: `bench.papers.published_frame()`, to compare with.
-        defaults: published settings by method and protocol, to find runs with other settings.
-        stored, pictures: predictions of the runs, and class names and thumbnails of their datasets, for the error
-            analysis and calibration.
-        folder: of the predictions of complete runs, relative to the page; None for a page without them.
-        unfinished: sweeps whose missing runs are expected.
-        groups: splits datasets into easy and hard ones.
+        shown: by anchor.
+        whole: one for each setting, with all its datasets and seeds, without planned runs.
+        scopes: for settings that are shown twice, by anchor: the other anchor, and whether this one has all datasets.
     """
-    if protocol is not None:
-        runs = runs[runs["protocol"] == protocol]
-    catalogue = catalogue.telling_apart(runs["dataset"]).with_short_titles(runs["dataset"])
-    boards: dict[str, Leaderboard] = {}
-    whole: list[Leaderboard] = []
-    scopes: dict[str, tuple[str | None, bool]] = {}
-    planned = [spec for sweep in unfinished for spec in sweep.specs]
-    for setting in settings(runs):
-        what = f"{setting.backbone} {setting.protocol} {setting.source} {setting.shots_text}"
-        board = compared_leaderboard(runs, setting, convention=convention, planned=planned)
-        anchor = anchor_of(what, set(boards))
-        boards[anchor] = board
-        same = board.common is None and not planned
-        whole.append(board if same else build_leaderboard(runs, setting, convention=convention))
-        if board.common is not None:
-            other = anchor_of(f"{what} all datasets", set(boards))
-            boards[other] = build_leaderboard(runs, setting, convention=convention, planned=planned)
-            scopes |= {anchor: (other, False), other: (anchor, True)}
+
+    shown: dict[str, Leaderboard]
+    whole: list[Leaderboard]
+    scopes: dict[str, tuple[str, bool]]
+
+
+def site_view(content: PageContent) -> SiteView:
+    """The page of some runs."""
+    content = content.restricted()
+    runs, difficulty, catalogue = content.runs, content.difficulty, content.catalogue
+    boards = page_boards(content)
     errors, metrics = ErrorAnalysisView(), None
-    if stored is not None and pictures is not None:
+    if content.stored is not None and content.pictures is not None:
         seeds = dict(zip(runs["run_id"], runs["seed"], strict=True))
-        errors, metrics = error_analysis_view(boards, seeds, stored, pictures, catalogue, folder=folder)
-    options: dict[str, Any] = {"examples": examples, "metrics": metrics, "groups": groups, "curves": curves}
+        errors, metrics = error_analysis_view(
+            boards.shown, seeds, content.stored, content.pictures, folder=content.folder
+        )
     once = runs.drop_duplicates("run_id")
-    views = {
-        anchor: board_view(board, runs, difficulty, catalogue, anchor=anchor, **options)
-        for anchor, board in boards.items()
-    }
-    overviews = []
-    for anchor, board in boards.items():
-        standings = views[anchor].standings
-        found = board_overview(board, runs, difficulty, catalogue, anchor=anchor, groups=groups, standings=standings)
-        other_scope, is_whole = scopes.get(anchor, (None, False))
-        overviews.append(replace(found, other_scope=other_scope, whole=is_whole))
+    views = [board_view(board, content, anchor=anchor, metrics=metrics) for anchor, board in boards.shown.items()]
+    claims = check_claims(
+        content.claims,
+        boards.whole,
+        runs,
+        difficulty_by_backbone(difficulty),
+        content.groups,
+        _constant_weight(content.stored),
+    )
+    published = content.published
     return SiteView(
         title="Efficient transfer learning of CLIP",
-        package_version=package_version,
-        generated_at=minute(generated_at or datetime.now(UTC)),
+        package_version=content.package_version,
+        generated_at=minute(content.generated_at or datetime.now(UTC)),
+        catalogue=catalogue,
         newest_run=minute(once["created_at"].max()) if len(once) else None,
         n_runs=len(once),
         n_failed=int((once["status"] != "ok").sum()),
-        boards=tuple(views.values()),
-        overviews=tuple(overviews),
-        facts=() if made is None else provenance(made[made["run_id"].isin(once["run_id"])]),
-        claims=claim_views(claims, whole, runs, difficulty, catalogue, groups, _constant_weight(stored)),
-        reproduction=None if published is None else reproduction_view(whole, runs, published, defaults, catalogue),
+        boards=tuple(views),
+        overviews=tuple(_overview(view, content, boards) for view in views),
+        facts=() if content.made is None else provenance(content.made[content.made["run_id"].isin(once["run_id"])]),
+        claims=tuple(claims),
+        reproduction=None if published is None else reproduce(boards.whole, runs, published, content.defaults),
         error_analysis=errors,
-        unfinished=tuple(unfinished),
+        unfinished=tuple(content.unfinished),
     )
+
+
+def page_boards(content: PageContent) -> PageBoards:
+    """A leaderboard for each setting; two where methods are compared on the runs that they share."""
+    runs, convention, planned = (
+        content.runs,
+        content.convention,
+        [spec for sweep in content.unfinished for spec in sweep.specs],
+    )
+    found = PageBoards({}, [], {})
+    for setting in settings(runs):
+        what = f"{setting.backbone} {setting.protocol} {setting.source} {setting.shots_text}"
+        board = compared_leaderboard(runs, setting, convention=convention, planned=planned)
+        anchor = anchor_of(what, set(found.shown))
+        found.shown[anchor] = board
+        same = board.common is None and not planned
+        found.whole.append(board if same else build_leaderboard(runs, setting, convention=convention))
+        if board.common is not None:
+            other = anchor_of(f"{what} all datasets", set(found.shown))
+            found.shown[other] = build_leaderboard(runs, setting, convention=convention, planned=planned)
+            found.scopes.update({anchor: (other, False), other: (anchor, True)})
+    return found
+
+
+def _overview(view: BoardView, content: PageContent, boards: PageBoards) -> OverviewView:
+    other_scope, whole = boards.scopes.get(view.anchor, (None, False))
+    found = board_overview(
+        view.board,
+        content.runs,
+        content.difficulty,
+        content.catalogue,
+        anchor=view.anchor,
+        groups=content.groups,
+        standings=view.standings,
+    )
+    return replace(found, other_scope=other_scope, whole=whole)
 
 
 def _constant_weight(stored: Store | None) -> Outcomes:

@@ -32,12 +32,11 @@ def _marked(view: SiteView, collected: CollectedBoard) -> SiteView:
     """The page with its submissions; rows show how many of their runs were recomputed."""
     boards, outcomes = [], collected.outcomes
     for board in view.boards:
-        entries = tuple(
-            replace(entry, verified=text) if text else entry
+        texts = {
+            entry.key: verified_text([outcomes[run] for run in entry.run_ids if run in outcomes], len(entry.run_ids))
             for entry in board.entries
-            for text in [verified_text([outcomes[run] for run in entry.run_ids if run in outcomes], len(entry.run_ids))]
-        )
-        boards.append(replace(board, entries=entries))
+        }
+        boards.append(replace(board, verified=texts))
     return replace(view, boards=tuple(boards), submissions=collected.submissions)
 
 
@@ -57,7 +56,7 @@ def _setting(board: BoardView, owner: dict[str, str]) -> SettingSummary:
     measure = board.standings.measure
     rows = []
     for entry in board.entries:
-        value = entry.values.get(measure)
+        value = entry.average(measure, board.board.convention)
         rows.append(
             RowSummary(
                 entry=entry.key,
@@ -66,7 +65,7 @@ def _setting(board: BoardView, owner: dict[str, str]) -> SettingSummary:
                 ranks=board.standings.ranks.get(entry.key, ""),
                 coverage=entry.coverage,
                 planned=entry.planned,
-                verified=entry.verified,
+                verified=board.verified.get(entry.key, ""),
                 submissions=tuple(sorted({owner[run_id] for run_id in entry.run_ids if run_id in owner})),
             )
         )

@@ -22,6 +22,7 @@ from bench.record import Predictions
 from bench.results import Shards, Store, TextCache, fresh_store, no_runs
 from datasets_registry import BenchError
 from reports import FORMATS, figure_file, render_site
+from reports.presenters.content import PageContent
 from reports.presenters.published import published_site
 from reports.presenters.site import site_view
 from reports.site.images import Gallery, example_images
@@ -113,7 +114,7 @@ def write_page(request: PageRequest) -> SiteView:
     store = fresh_store(request.runs)
     runs = store.runs_frame(outcomes=True, installed=text_cache)
     pictures = Gallery(request.data_root, pictures=request.images)
-    view = site_view(
+    content = PageContent(
         runs,
         store.difficulty_frame(),
         registered(text_cache),
@@ -132,6 +133,7 @@ def write_page(request: PageRequest) -> SiteView:
         unfinished=request.unfinished,
         examples=partial(example_images, data_root=request.data_root) if request.images else lambda _: (),
     )
+    view = site_view(content)
     may_be_empty = request.live or request.finish is not None
     if not view.boards and not may_be_empty and (runs.empty or request.protocol):
         fits = no_runs(request.runs) if runs.empty else f"No run in {request.runs} has protocol {request.protocol}."

@@ -20,7 +20,7 @@ from bench.spec import OPEN_BASE, OPEN_NEW
 
 if TYPE_CHECKING:
     from bench.results import Store
-    from reports.presenters.error_analysis import Pictures
+    from reports.presenters.content import Pictures
 
 
 LIST = "etl-bench-files.json"

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from statistics import harmonic_mean, mean
 from typing import Any
 
-from reports._format import classes_of, counted, p_value, shorten, splits_of
-from reports.sentences import PHRASES
+from bench.analysis import classes_of, splits_of
+from reports._format import counted, p_value, shorten
 from reports.tables.html import signed_points
+from reports.titles import PHRASES
 
 Setting = Mapping[str, Any]
 """A setting of the page's data (`reports.page_data`)."""

@@ -13,6 +13,7 @@ from bench.papers.claims import load_claims
 from bench.papers.published_numbers import published_difficulty, published_frame
 from reports import render_site
 from reports.parts.leaderboard import note_text
+from reports.presenters.content import PageContent
 from reports.presenters.published import published_site
 from reports.presenters.site import site_view
 from reports.sentences import (
@@ -29,7 +30,7 @@ from reports.sentences import (
 
 def overview_of(runs, difficulty=None):
     measured = difficulty_frame() if difficulty is None else difficulty
-    site = site_view(runs, measured, catalogue(), package_version="0")
+    site = site_view(PageContent(runs, measured, catalogue(), package_version="0"))
     return site, site.overviews[0]
 
 
@@ -238,7 +239,7 @@ def test_published_numbers_have_no_interval_over_seeds():
 
 
 def test_nothing_is_said_of_no_runs():
-    site = site_view(runs_frame().iloc[:0], difficulty_frame(), catalogue(), package_version="0")
+    site = site_view(PageContent(runs_frame().iloc[:0], difficulty_frame(), catalogue(), package_version="0"))
     assert site.overviews == ()
 
 
@@ -253,7 +254,9 @@ def test_one_of_anything_is_singular(tmp_path):
     one = runs[(runs["method"] == "vpt") & (runs["dataset"] == "dtd") & (runs["seed"] == 1)]
     for chosen in (one, runs[runs["method"].isin(["vpt", "zero_shot"]) & (runs["dataset"] == "dtd")]):
         made = provenance_frame(chosen)
-        view = site_view(chosen, difficulty_frame(), catalogue(), package_version="0", claims=load_claims(), made=made)
+        view = site_view(
+            PageContent(chosen, difficulty_frame(), catalogue(), package_version="0", claims=load_claims(), made=made)
+        )
         text = visible(render_site(view, tmp_path / "a.html").read_text("utf-8"))
         assert "1 shot" in text
         assert re.findall(r"(?<![\d.,–-])1 (?:more )?\w+s\b(?<!class)(?<! is)(?<! has)", text) == []
@@ -288,7 +291,7 @@ SMALL = {  # what a page with little on it says, and the command that adds what 
 @pytest.mark.parametrize("name", SMALL)
 def test_every_page_says_what_is_there_and_which_command_adds_what_is_missing(runs, tmp_path, name):
     make, sentences = SMALL[name]
-    view = site_view(make(runs), difficulty_frame(), catalogue(), package_version="0")
+    view = site_view(PageContent(make(runs), difficulty_frame(), catalogue(), package_version="0"))
     text = visible(render_site(view, tmp_path / "a.html").read_text("utf-8"))
     for sentence in sentences:
         assert sentence in " ".join(text.split())
@@ -296,7 +299,7 @@ def test_every_page_says_what_is_there_and_which_command_adds_what_is_missing(ru
 
 def test_no_verdict_is_printed_for_an_untested_claim(tmp_path, runs):
     chosen = runs[runs["method"].isin(["zero_shot", "coop"])]
-    view = site_view(chosen, difficulty_frame(), catalogue(), package_version="0", claims=load_claims())
+    view = site_view(PageContent(chosen, difficulty_frame(), catalogue(), package_version="0", claims=load_claims()))
     results = [result for claim in view.claims for result in claim.results]
     untested = [result for result in results if result.verdict == "not tested"]
     assert len(untested) > 3

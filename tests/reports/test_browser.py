@@ -10,6 +10,7 @@ from report_sample import catalogue, curves_frame, difficulty_frame, runs_frame
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import find_chromium
 
+from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
@@ -18,7 +19,9 @@ pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on 
 @pytest.fixture(scope="module")
 def view():
     runs = runs_frame()
-    return site_view(runs, difficulty_frame(), catalogue(), package_version="0.1.0", curves=curves_frame(runs))
+    return site_view(
+        PageContent(runs, difficulty_frame(), catalogue(), package_version="0.1.0", curves=curves_frame(runs))
+    )
 
 
 def choose(page, select, text):
@@ -140,7 +143,9 @@ def test_leaving_out_a_dataset_shows_the_trends_of_the_others(page):
     first = page.run(verdicts), page.run(lines)
     click = """[...document.querySelectorAll('.omit')].find((chip) => chip.textContent === {!r}).click()"""
     for dataset, title in (("eurosat", "EuroSAT"), ("dtd", "DTD")):
-        fewer = site_view(runs[runs["dataset"] != dataset], difficulty_frame(), catalogue(), package_version="0")
+        fewer = site_view(
+            PageContent(runs[runs["dataset"] != dataset], difficulty_frame(), catalogue(), package_version="0")
+        )
         wanted = next(trends for trends in fewer.boards[0].part_trends if trends.measure == "H").contrasts[0]
         page.run(click.format(title))
         assert page.run(f"{place}.querySelectorAll('circle.out').length") == 3

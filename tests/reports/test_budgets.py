@@ -13,6 +13,7 @@ pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import browser, find_chromium
 
 from reports import render_site
+from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 
 IMAGES = r"data:image/[^\"]*"
@@ -22,7 +23,7 @@ def built(out, shots):
     """The page and the seconds of processor time that it took."""
     runs = runs_frame(protocols=("base-to-new",), shots=shots)
     start = time.process_time()
-    view = site_view(runs, difficulty_frame(), catalogue(), package_version="0", curves=curves_frame(runs))
+    view = site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0", curves=curves_frame(runs)))
     return render_site(view, out), time.process_time() - start
 
 

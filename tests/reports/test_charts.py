@@ -11,13 +11,14 @@ from reports.charts.costs import cost_axes, cost_svg
 from reports.charts.figures import figure_svg
 from reports.charts.hero import percent_scale
 from reports.charts.plot import linear_axis, log_axis
+from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 
 
 @pytest.fixture(scope="module")
 def board():
     return site_view(
-        runs_frame(protocols=("base-to-new",)), difficulty_frame(), catalogue(), package_version="0"
+        PageContent(runs_frame(protocols=("base-to-new",)), difficulty_frame(), catalogue(), package_version="0")
     ).boards[0]
 
 
@@ -44,7 +45,7 @@ def test_names_in_charts_stay_text(board):
 def test_memory_is_shown_only_where_every_method_has_it():
     runs = runs_frame(protocols=("base-to-new",))
     full, partial = (
-        site_view(frame, difficulty_frame(), catalogue(), package_version="0").boards[0]
+        site_view(PageContent(frame, difficulty_frame(), catalogue(), package_version="0")).boards[0]
         for frame in (runs, runs.assign(added_memory_bytes=runs["added_memory_bytes"].mask(runs["method"] == "coop")))
     )
     assert cost_axes(full) == ["train_seconds", "parameters", "passes", "memory"]

@@ -9,6 +9,7 @@ pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import find_chromium
 
 from reports import render_site
+from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
@@ -21,7 +22,7 @@ ADDRESS = "decodeURIComponent(location.hash.slice(1))"
 @pytest.fixture(scope="module")
 def view():
     runs = runs_frame(protocols=("base-to-new",), shots=(1, 4, 16))
-    return site_view(runs, difficulty_frame(), catalogue(), package_version="0")
+    return site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0"))
 
 
 def board_of(view, shots):
@@ -99,7 +100,7 @@ def test_charts_of_shots_show_the_chosen_pair_with_intervals(page, view):
 
 def test_one_number_of_shots_has_no_section_about_shots(tmp_path):
     runs = runs_frame(protocols=("base-to-new",))
-    view = site_view(runs, difficulty_frame(), catalogue(), package_version="0")
+    view = site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0"))
     text = render_site(view, tmp_path / "page.html").read_text("utf-8")
     assert 'id="datasets"' in text
     assert 'id="shots"' not in text

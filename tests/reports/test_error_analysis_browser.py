@@ -13,6 +13,7 @@ from bench.papers.catalogue import Catalogue, DatasetFacts
 from bench.results.database import fresh_store
 from bench.results.method_facts import MethodSheet
 from reports import render_site
+from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 from reports.site.development_server import serve_folder
 from reports.site.run_files import write_run_files
@@ -51,13 +52,15 @@ def site(tmp_path_factory):
     store = fresh_store(runs)
     for name, data in (("alone.html", None), ("index.html", "data")):
         view = site_view(
-            store.runs_frame(),
-            store.difficulty_frame(),
-            CATALOGUE,
-            package_version="0.1.0",
-            stored=store,
-            pictures=Painted(),
-            folder=data,
+            PageContent(
+                store.runs_frame(),
+                store.difficulty_frame(),
+                CATALOGUE,
+                package_version="0.1.0",
+                stored=store,
+                pictures=Painted(),
+                folder=data,
+            )
         )
         render_site(view, folder / name)
     write_run_files(store, store.runs_frame(), Painted(), folder / "data")

@@ -24,6 +24,7 @@ from bench.analysis.scores_by_seed import seed_scores
 from bench.analysis.table_exports import export_table, to_csv, to_latex, to_markdown
 from bench.papers.catalogue import Catalogue, DatasetFacts
 from reports import render_site
+from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 from reports.sentences import interval, points
 
@@ -40,7 +41,7 @@ def runs():
 
 @pytest.fixture(scope="module")
 def view(runs):
-    return site_view(runs, difficulty_frame(), catalogue(), package_version="0")
+    return site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0"))
 
 
 @pytest.fixture
@@ -154,7 +155,7 @@ def test_difficulty_1_is_marked_as_chance(tab, runs, tmp_path):
     eurosat = (harder["dataset"] == "eurosat") & harder["measure"].str.startswith("relative_transfer_difficulty")
     harder.loc[eurosat, "value"] *= 8
     for frame, marked in ((difficulty_frame(), False), (harder, True)):
-        site = site_view(runs, frame, catalogue(), package_version="0")
+        site = site_view(PageContent(runs, frame, catalogue(), package_version="0"))
         tab.open(render_site(site, tmp_path / f"{marked}.html").as_uri())
         assert tab.run("document.querySelectorAll('#hero .chance').length") == marked
         assert ("1 = chance" in tab.run(TICKS)) is marked
@@ -261,7 +262,7 @@ def url_with_name(runs, tmp_path_factory):
     def url_with_name(name):
         names = Catalogue(datasets={"dtd": DatasetFacts("dtd", name)}) if name else catalogue()
         chosen = runs.assign(method=runs["method"].replace("coop", name)) if name else runs
-        view = site_view(chosen, difficulty_frame(), names, package_version="0")
+        view = site_view(PageContent(chosen, difficulty_frame(), names, package_version="0"))
         return render_site(view, tmp_path_factory.mktemp("named") / "a.html").as_uri()
 
     return url_with_name
@@ -349,7 +350,7 @@ def test_a_dataset_without_difficulty_stays_in_the_picture(tab, runs, tmp_path):
     here = measured["dataset"] == "fgvc_aircraft"
     measured = measured[~(here & measured["measure"].str.startswith("relative"))]
     measured.loc[here & (measured["measure"] == "zero_shot_accuracy"), "value"] = 0.0
-    view = site_view(runs, measured, catalogue(), package_version="0")
+    view = site_view(PageContent(runs, measured, catalogue(), package_version="0"))
     tab.size(1440, 900)
     page = render_site(view, tmp_path / "a.html")
     assert page.read_text("utf-8").count("no difficulty (zero-shot 0 %)") >= 1
@@ -367,7 +368,7 @@ def test_little_data_draws_without_complaint(tab, runs, tmp_path, few):
         runs = runs[runs["method"] == "vpt"]
     if few == "one run":
         runs = runs[(runs["dataset"] == "dtd") & (runs["seed"] == 1)]
-    view = site_view(runs, measured, catalogue(), package_version="0")
+    view = site_view(PageContent(runs, measured, catalogue(), package_version="0"))
     tab.size(1440, 900)
     tab.open(render_site(view, tmp_path / "a.html").as_uri())
     tab.run("1")

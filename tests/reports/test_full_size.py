@@ -14,6 +14,7 @@ pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import browser, find_chromium
 
 from reports import render_site
+from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 
 pytestmark = [
@@ -76,13 +77,15 @@ def file(tmp_path_factory):
     runs = pd.concat([runs, more], ignore_index=True)
     simulated = SimulatedStore(tmp_path_factory.mktemp("runs"))
     view = site_view(
-        runs,
-        difficulty_frame(),
-        catalogue(),
-        package_version="0.1.0",
-        stored=simulated,
-        pictures=simulated,
-        curves=curves_frame(runs),
+        PageContent(
+            runs,
+            difficulty_frame(),
+            catalogue(),
+            package_version="0.1.0",
+            stored=simulated,
+            pictures=simulated,
+            curves=curves_frame(runs),
+        )
     )
     return render_site(view, tmp_path_factory.mktemp("site") / "index.html")
 

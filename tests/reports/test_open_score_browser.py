@@ -11,6 +11,7 @@ from report_sample import catalogue, difficulty_frame, runs_frame
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import find_chromium
 
+from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
@@ -44,7 +45,7 @@ def view():
     facts = catalogue()
     longest = replace(facts.methods["apex"], title=LONG_TITLE)
     facts = replace(facts, methods={**facts.methods, "apex": longest})
-    return site_view(runs, difficulty_frame(), facts, package_version="0")
+    return site_view(PageContent(runs, difficulty_frame(), facts, package_version="0"))
 
 
 def test_it_is_a_score_of_the_first_screen_and_of_the_table_of_datasets(page, view):

@@ -12,6 +12,7 @@ from bench.papers.catalogue import Catalogue, DatasetFacts
 from bench.results.method_facts import MethodSheet
 from reports import render_site
 from reports.parts.leaderboard import badges
+from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 from reports.render import json_island
 
@@ -21,7 +22,9 @@ EVIL = "</script><script>alert('x')</script><b onmouseover=alert(1)>&\u2028"
 @pytest.fixture(scope="module")
 def view():
     runs = runs_frame()
-    return site_view(runs, difficulty_frame(), catalogue(), package_version="0.1.0", curves=curves_frame(runs))
+    return site_view(
+        PageContent(runs, difficulty_frame(), catalogue(), package_version="0.1.0", curves=curves_frame(runs))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +156,7 @@ def test_training_time_is_shown_for_those_who_recorded_it_and_the_others_are_nam
 def test_without_any_recorded_curve_the_page_says_how_to_get_one(tmp_path):
     runs = runs_frame()
     none = curves_frame(runs).iloc[:0]
-    view = site_view(runs, difficulty_frame(), catalogue(), package_version="0", curves=none)
+    view = site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0", curves=none))
     assert "No run recorded its accuracy during training" in render_site(view, tmp_path / "a.html").read_text()
 
 
@@ -161,7 +164,7 @@ def test_a_complete_page_has_no_banner(tmp_path):
     runs = runs_frame()
     runs = runs[~runs["method"].isin(["cocoop", "maple"])]
     text = render_site(
-        site_view(runs, difficulty_frame(), catalogue(), package_version="0"), tmp_path / "a.html"
+        site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0")), tmp_path / "a.html"
     ).read_text()
     assert 'class="banner"' not in text
     assert not re.search(r'class="[^"]*\bgap\b', text)
@@ -176,13 +179,17 @@ def test_names_and_messages_from_outside_stay_text(tmp_path):
         methods={"coop": MethodSheet("coop", EVIL, EVIL, EVIL, EVIL)},
         datasets={"dtd": DatasetFacts("dtd", EVIL, EVIL, EVIL, EVIL, f"javascript:{EVIL}")},
     )
-    text = render_site(site_view(runs, difficulty, names, package_version=EVIL), tmp_path / "a.html").read_text("utf-8")
+    text = render_site(
+        site_view(PageContent(runs, difficulty, names, package_version=EVIL)), tmp_path / "a.html"
+    ).read_text("utf-8")
     tags = Tags(text).tags
     assert not [attributes for _, attributes in tags if "onmouseover" in attributes]
     assert "alert('x')</script>" not in text
     assert not [a for tag, a in tags if tag == "a" and a["href"].lower().startswith("javascript")]
     plain = render_site(
-        site_view(runs_frame(protocols=("base-to-new",)), difficulty_frame(), catalogue(), package_version="0"),
+        site_view(
+            PageContent(runs_frame(protocols=("base-to-new",)), difficulty_frame(), catalogue(), package_version="0")
+        ),
         tmp_path / "b.html",
     ).read_text("utf-8")
     assert sum(tag == "script" for tag, _ in tags) == sum(tag == "script" for tag, _ in Tags(plain).tags)
@@ -192,7 +199,7 @@ def test_a_dataset_states_the_published_overlap_with_the_pretraining_data_of_its
     runs = runs_frame(protocols=("base-to-new",))
     runs = pd.concat([runs, runs.assign(backbone="ViT-tiny.random", run_id=runs["run_id"] + "r")], ignore_index=True)
     text = render_site(
-        site_view(runs, difficulty_frame(), catalogue(), package_version="0"), tmp_path / "a.html"
+        site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0")), tmp_path / "a.html"
     ).read_text("utf-8")
     block = block_of(text)
     settings = {setting["facets"][0]: setting for setting in block["settings"].values()}
@@ -222,7 +229,7 @@ def test_runs_that_are_not_counted_are_listed(tmp_path):
     runs.loc[first, "task_fingerprint"] = "f" * 32
     runs.loc[first, "created_at"] -= runs["created_at"].max() - runs["created_at"].min()
     text = render_site(
-        site_view(runs, difficulty_frame(), catalogue(), package_version="0"), tmp_path / "a.html"
+        site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0")), tmp_path / "a.html"
     ).read_text()
     assert "made on task ffffffff" in text
 
@@ -232,7 +239,7 @@ def test_an_oracle_says_what_test_labels_added(tmp_path):
     chosen = runs["method"] == "tip_adapter"
     runs.loc[chosen, "selected_on_test"] = "beta=2"
     runs.loc[chosen, "optimism"] = 0.0125
-    view = site_view(runs, difficulty_frame(), catalogue(), package_version="0")
+    view = site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0"))
     text = render_site(view, tmp_path / "a.html").read_text()
     assert "oracle: selected on test labels; +1.25 base, +1.25 new" in text
     assert "neither ranked nor compared" in text

@@ -13,6 +13,7 @@ pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import find_chromium
 
 from reports import render_site
+from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 from reports.site.development_server import serve_folder
 
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on 
 
 
 def view_of(runs):
-    return site_view(runs, difficulty_frame(), catalogue(), package_version="0", curves=curves_frame(runs))
+    return site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0", curves=curves_frame(runs)))
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from page_data import block_of, evidence_of
 from report_sample import catalogue, difficulty_frame, runs_frame
 
 from reports import render_site
+from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 
 LOST = 0.02
@@ -23,7 +24,7 @@ def with_validation(runs: pd.DataFrame, methods: tuple[str, ...]) -> pd.DataFram
 
 def written(runs: pd.DataFrame, folder) -> tuple[list, dict]:
     """The parts of the section, and the content of its folds."""
-    site = site_view(runs, difficulty_frame(), catalogue(), package_version="0")
+    site = site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0"))
     page = render_site(site, folder / "index.html").read_text("utf-8")
     (setting,) = block_of(page)["settings"].values()
     return setting["sections"]["head_to_head"], evidence_of(page, setting["anchor"])["folds"]

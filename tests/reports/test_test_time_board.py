@@ -7,6 +7,7 @@ from page_data import block_of
 from report_sample import catalogue, difficulty_frame, runs_frame
 
 from reports import render_site
+from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 from reports.sentences import cost_text
 
@@ -22,7 +23,7 @@ def site():
     sheet = replace(facts.methods["coop"], family="test-time")
     sheets = {name: replace(sheet, name=name, title=name.upper()) for name in ("tda", "tpt")}
     facts = replace(facts, methods={**facts.methods, **sheets})
-    return site_view(runs, difficulty_frame(), facts, package_version="0")
+    return site_view(PageContent(runs, difficulty_frame(), facts, package_version="0"))
 
 
 def test_the_board_says_what_methods_learn_from_and_counts_evaluation(site, tmp_path):

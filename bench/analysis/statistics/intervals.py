@@ -5,27 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtr, stdtrit
-
-
-class Value(Protocol):
-    """A mean of `n` values."""
-
-    @property
-    def mean(self) -> float:
-        """The mean."""
-
-    @property
-    def n(self) -> int:
-        """Number of values."""
-
-    @property
-    def half_width(self) -> float | None:
-        """Half of the 95 % interval, None without an interval."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from bench.analysis.paired_average import board_average, paired_test
 from bench.analysis.ranking import rank_entries
 from bench.analysis.scores_by_seed import seed_scores
 from bench.results.database import fresh_store
+from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 
 
@@ -58,11 +59,11 @@ def test_a_transfer_board_compares_targets_and_not_the_source(tmp_path):
 def test_the_page_shows_ranges_of_ranks_and_what_is_missing():
     frame = runs_frame(protocols=("few-shot",))
     one_seed = frame[frame["seed"].isin([0, 1])]
-    order = site_view(one_seed, difficulty_frame(), catalogue(), package_version="0").boards[0].standings
+    order = site_view(PageContent(one_seed, difficulty_frame(), catalogue(), package_version="0")).boards[0].standings
     assert set(order.ranks.values()) == {"1–8"}
     assert order.tied == tuple(name for name in order.ranks if name != order.leader)
     assert "no difference can be tested" in order.notes[0]
     lone = frame[(frame["method"] == "coop") & (frame["dataset"] == "dtd")]
-    order = site_view(lone, difficulty_frame(), catalogue(), package_version="0").boards[0].standings
+    order = site_view(PageContent(lone, difficulty_frame(), catalogue(), package_version="0")).boards[0].standings
     assert "there is no comparison yet" in order.notes[0]
     assert not any("tested" in note for note in order.notes), "one method has no differences"

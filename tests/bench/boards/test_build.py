@@ -8,10 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from bench.api.boards import BuiltBoard as Built
-from bench.api.boards import build_board
 from simulated_submissions import FACTS, Draft, Run, honest_runs, simulated_run
 
+from bench.api.boards import BuiltBoard as Built
+from bench.api.boards import build_board
 from bench.boards.board_runs import draw_runs, read_verified, write_verified
 from bench.boards.build import BoardRequest
 from bench.boards.submissions.check import OwnChecks

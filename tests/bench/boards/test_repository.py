@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 import yaml
-from bench.api.boards import build_board
 from chromium import browser, find_chromium
 from hostile_submissions import HOSTILE
 from places import ROOT
 from simulated_submissions import FACTS, Draft, simulated_run, with_predictions
 
+from bench.api.boards import build_board
 from bench.boards.build import BoardRequest
 from bench.boards.template import write_template
 from bench.errors import BoardError

@@ -24,6 +24,7 @@ from bench.sweep import SweepRequest, expand, plan
 from datasets_registry import DrawRule, EvalProtocol
 from methods import METHODS
 from reports import render_site
+from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 
 CROSS, DOMAIN = EvalProtocol.CROSS_DATASET, EvalProtocol.DOMAIN_GENERALIZATION
@@ -196,7 +197,7 @@ def carry_out(axes: SweepRequest, data: Path | None, runs: Path, cache: Path) ->
 def page_of(runs: Path, out: Path) -> str:
     store = Store(runs)
     store.ingest(Shards(runs))
-    view = site_view(store.runs_frame(), store.difficulty_frame(), registered(), package_version="0")
+    view = site_view(PageContent(store.runs_frame(), store.difficulty_frame(), registered(), package_version="0"))
     return render_site(view, out).read_text()
 
 

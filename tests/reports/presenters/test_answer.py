@@ -7,6 +7,7 @@ from statistics import mean
 import pytest
 from report_sample import catalogue, difficulty_frame, runs_frame
 
+from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 from reports.sentences import advice_check, cost_text, picks_html, points
 
@@ -15,7 +16,7 @@ from reports.sentences import advice_check, cost_text, picks_html, points
 def view():
     runs = runs_frame(protocols=("base-to-new",))
     runs = runs[~runs["method"].isin(["cocoop", "maple"])]
-    return site_view(runs, difficulty_frame(), catalogue(), package_version="0").overviews[0]
+    return site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0")).overviews[0]
 
 
 def score(view, method, dataset, measure):

@@ -13,6 +13,7 @@ from bench.papers.claims import Claim, check_claims, difficulty_by_backbone
 from bench.papers.published_numbers import published_frame
 from bench.papers.reproduction import compare_with_published, published_settings
 from reports import render_site
+from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 
 
@@ -37,7 +38,9 @@ def frame():
 @pytest.fixture(scope="module")
 def site(frame):
     return site_view(
-        frame, difficulty_frame(), catalogue(), package_version="0", claims=CLAIMS, published=published_frame()
+        PageContent(
+            frame, difficulty_frame(), catalogue(), package_version="0", claims=CLAIMS, published=published_frame()
+        )
     )
 
 
@@ -89,7 +92,9 @@ def test_known_errors_of_printed_tables_are_said(site, page):
 
 def test_runs_without_a_published_counterpart_say_so(frame, tmp_path):
     other = frame.assign(backbone="ViT-demo.drawn")
-    site = site_view(other, difficulty_frame(), catalogue(), package_version="0", published=published_frame())
+    site = site_view(
+        PageContent(other, difficulty_frame(), catalogue(), package_version="0", published=published_frame())
+    )
     assert site.reproduction.rows == ()
     assert "CoOp" in site.reproduction.unmatched
     assert "No published number matches these runs" in render_site(site, tmp_path / "a.html").read_text("utf-8")

@@ -7,6 +7,7 @@ from worlds import IMAGES, make_world
 from bench.papers.catalogue import Catalogue
 from bench.results.database import fresh_store
 from datasets_registry import EvalProtocol
+from reports.presenters.content import PageContent
 from reports.presenters.error_analysis import CLASSES, RUN_PAIRS
 from reports.presenters.site import site_view
 
@@ -29,7 +30,14 @@ def page(path, world, **options):
     make_world(path, world, **options)
     store = fresh_store(path)
     return site_view(
-        store.runs_frame(), store.difficulty_frame(), Catalogue(), package_version="0", stored=store, pictures=Names()
+        PageContent(
+            store.runs_frame(),
+            store.difficulty_frame(),
+            Catalogue(),
+            package_version="0",
+            stored=store,
+            pictures=Names(),
+        )
     )
 
 
@@ -93,7 +101,7 @@ def test_targets_of_a_transfer_run_are_class_lists_of_their_own(tmp_path):
 def test_without_predictions_there_is_no_error_analysis_and_no_calibration(tmp_path):
     make_world(tmp_path, WORLD)
     store = fresh_store(tmp_path)
-    site = site_view(store.runs_frame(), store.difficulty_frame(), Catalogue(), package_version="0")
+    site = site_view(PageContent(store.runs_frame(), store.difficulty_frame(), Catalogue(), package_version="0"))
     assert site.error_analysis.lists == ()
     assert site.boards[0].quality == ()
     assert site.boards[0].costs
@@ -122,7 +130,7 @@ def test_an_entry_that_lacks_runs_is_not_on_any_front(tmp_path):
     store = fresh_store(tmp_path)
     runs = store.runs_frame()
     runs = runs[~((runs["method"] == "apex") & (runs["dataset"] == "a") & (runs["seed"] == 2))]
-    site = site_view(runs, store.difficulty_frame(), Catalogue(), package_version="0")
+    site = site_view(PageContent(runs, store.difficulty_frame(), Catalogue(), package_version="0"))
     point = next(point for point in site.boards[0].costs if point.entry == "apex")
     assert point.front == {}
     assert point.probability == {}

@@ -13,6 +13,7 @@ from bench.cli.export import export
 from bench.papers.catalogue import Catalogue, DatasetFacts, registered
 from bench.results.database import fresh_store
 from methods import get_method
+from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 
 
@@ -20,7 +21,7 @@ from reports.presenters.site import site_view
 def site():
     runs = runs_frame()
     made = provenance_frame(runs)
-    return site_view(runs, difficulty_frame(), catalogue(), package_version="0.1.0", made=made)
+    return site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0.1.0", made=made))
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +53,13 @@ def test_the_published_zero_shot_line(board):
 
 def test_the_other_convention_can_be_shown():
     site = site_view(
-        runs_frame(protocols=("base-to-new",)),
-        difficulty_frame(),
-        catalogue(),
-        package_version="0",
-        convention=HConvention.H_OF_MEANS,
+        PageContent(
+            runs_frame(protocols=("base-to-new",)),
+            difficulty_frame(),
+            catalogue(),
+            package_version="0",
+            convention=HConvention.H_OF_MEANS,
+        )
     )
     zero = entry_of(site.boards[0], "zero_shot")
     assert site.boards[0].h_convention == "h_of_means"
@@ -93,13 +96,13 @@ def test_difficulty_and_gains_lie_where_the_frames_say(site, board):
 
 
 def test_without_difficulty_there_are_no_axes_and_no_crash():
-    site = site_view(runs_frame(), difficulty_frame().iloc[:0], Catalogue(), package_version="0")
+    site = site_view(PageContent(runs_frame(), difficulty_frame().iloc[:0], Catalogue(), package_version="0"))
     assert all(view.axes == () and len(view.datasets) == 11 for view in site.overviews)
     assert site.boards[0].entries[0].title in METHODS, "a name without facts is shown as it is"
 
 
 def test_an_empty_database_is_an_empty_page():
-    site = site_view(runs_frame().iloc[:0], difficulty_frame(), Catalogue(), package_version="0")
+    site = site_view(PageContent(runs_frame().iloc[:0], difficulty_frame(), Catalogue(), package_version="0"))
     assert (site.boards, site.n_runs, site.newest_run) == ((), 0, None)
 
 
@@ -107,7 +110,7 @@ def test_the_newest_measurement_of_a_dataset_wins():
     old, new = difficulty_frame(), difficulty_frame()
     old["created_at"], new["created_at"] = pd.Timestamp("2026-01-01"), pd.Timestamp("2026-02-01")
     new["value"] = 0.5
-    site = site_view(runs_frame(), pd.concat([new, old]), catalogue(), package_version="0")
+    site = site_view(PageContent(runs_frame(), pd.concat([new, old]), catalogue(), package_version="0"))
     assert {value for dataset in site.boards[0].datasets for m in dataset.measures for value in m.values.values()} == {
         0.5
     }
@@ -145,10 +148,12 @@ def test_a_wrapper_around_a_host_is_named_by_both():
 def test_provenance_is_that_of_the_runs_shown():
     runs = runs_frame()
     view = site_view(
-        runs, difficulty_frame(), catalogue(), package_version="0", protocol="few-shot", made=provenance_frame(runs)
+        PageContent(
+            runs, difficulty_frame(), catalogue(), package_version="0", protocol="few-shot", made=provenance_frame(runs)
+        )
     )
     assert dict(view.facts)["Source"] == "314f623abc (165 runs); 314f623abc with uncommitted changes (76 runs)"
-    assert site_view(runs, difficulty_frame(), catalogue(), package_version="0").facts == ()
+    assert site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0")).facts == ()
 
 
 def test_the_registries_give_facts():
@@ -163,13 +168,14 @@ def test_two_forms_of_a_dataset_have_different_titles():
     runs = runs_frame(protocols=("base-to-new",))
     facts = catalogue()
     few = runs[runs["dataset"] == "dtd"].assign(dataset="dtd:test=10", run_id=lambda frame: "t" + frame["run_id"])
-    both = site_view(pd.concat([runs, few]), difficulty_frame(), facts, package_version="0").boards[0]
+    both = site_view(PageContent(pd.concat([runs, few]), difficulty_frame(), facts, package_version="0")).boards[0]
     titles = [dataset.title for dataset in both.datasets]
     assert len(set(titles)) == len(titles) == 12
     assert {"DTD", "DTD (test=10)"} <= set(titles)
     alone = runs.replace({"dataset": {"dtd": "dtd:test=10"}})
     assert "DTD" in {
-        d.title for d in site_view(alone, difficulty_frame(), facts, package_version="0").boards[0].datasets
+        d.title
+        for d in site_view(PageContent(alone, difficulty_frame(), facts, package_version="0")).boards[0].datasets
     }
 
 
@@ -180,7 +186,7 @@ def test_an_incomplete_page_copies_what_export_writes(tmp_path):
     both = {m: {d: {"base": rate, "new": rate} for d, rate in row.items()} for m, row in rates.items()}
     make_world(folder, both)
     runs = fresh_store(folder).runs_frame(outcomes=True, installed=installed_methods())
-    site = site_view(runs, difficulty_frame(), registered(), package_version="0")
+    site = site_view(PageContent(runs, difficulty_frame(), registered(), package_version="0"))
     out = tmp_path / "board.csv"
     export(runs=folder, out=out)
     text = out.read_text("utf-8")

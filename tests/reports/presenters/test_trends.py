@@ -8,13 +8,14 @@ import pytest
 from report_sample import catalogue, difficulty_frame, runs_frame
 
 from bench.analysis.difficulty_trend import contrast_trends
+from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 
 
 @pytest.fixture(scope="module")
 def board():
     return site_view(
-        runs_frame(protocols=("base-to-new",)), difficulty_frame(), catalogue(), package_version="0"
+        PageContent(runs_frame(protocols=("base-to-new",)), difficulty_frame(), catalogue(), package_version="0")
     ).boards[0]
 
 
@@ -63,7 +64,7 @@ def test_the_score_that_easy_datasets_cannot_lift(board):
 def test_a_group_mean_over_part_of_the_group_is_not_shown():
     runs = runs_frame(protocols=("base-to-new",))
     runs = runs[(runs["method"] != "coop") | (runs["dataset"] != "imagenet")]
-    board = site_view(runs, difficulty_frame(), catalogue(), package_version="0").boards[0]
+    board = site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0")).boards[0]
     method = next(m for m in trends_of(board, "H").methods if m.entry == "CoOp")
     assert (method.n, method.expected, method.easy) == (10, 11, None)
     assert method.hard is not None
@@ -72,7 +73,7 @@ def test_a_group_mean_over_part_of_the_group_is_not_shown():
 def test_five_datasets_carry_no_line():
     runs = runs_frame(protocols=("base-to-new",))
     runs = runs[runs["dataset"].isin(["dtd", "eurosat", "food101", "ucf101", "sun397"])]
-    board = site_view(runs, difficulty_frame(), catalogue(), package_version="0").boards[0]
+    board = site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0")).boards[0]
     panels = [panel for trends in board.part_trends for c in trends.contrasts for panel in c.panels]
     assert panels
     assert {(panel.result.verdict, panel.result.ends) for panel in panels} == {("inconclusive", None)}

@@ -13,6 +13,7 @@ from report_sample import catalogue, difficulty_frame, runs_frame
 from bench.papers.claims import load_claims
 from bench.papers.published_numbers import published_frame
 from reports import render_site
+from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 
 ODD = "</script><b onmouseover=alert(1)>\"'&" + "x" * 300
@@ -28,7 +29,9 @@ def write(tmp_path):
     def write(runs, difficulty=None):
         measured = difficulty_frame() if difficulty is None else difficulty
         site = site_view(
-            runs, measured, catalogue(), package_version="0", claims=load_claims(), published=published_frame()
+            PageContent(
+                runs, measured, catalogue(), package_version="0", claims=load_claims(), published=published_frame()
+            )
         )
         page = render_site(site, tmp_path / "a.html").read_text("utf-8")
         content = page[page.index("<main") : page.index("</main>")]

@@ -1,0 +1,448 @@
+"""The answer of a setting: the best method, its lead, gains on easy and hard datasets, and advice by budget. Pure."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.analysis.dataset_difficulty import RTD, ZERO_SHOT, Measured, axis_values
+from bench.analysis.difficulty_trend import fit_trend
+from bench.analysis.easy_and_hard import Grouping, hard_minus_easy, not_separated, page_groups
+from bench.analysis.leaderboard import HARMONIC, OPEN, Entry, Leaderboard, classes_of
+from bench.analysis.method_choice import Rule, choose_rule, positions
+from bench.analysis.metrics.scores import harmonic_mean
+from bench.analysis.paired_average import board_average
+from bench.analysis.ranking import PairDifference, Standings
+from bench.analysis.scores_by_seed import Scores
+from bench.analysis.statistics.hypothesis_tests import holm
+from bench.analysis.statistics.intervals import MeanTest, student_t
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A method that may be chosen.
+
+    Args:
+        complete: whether it has every dataset and seed, and nothing in it was selected with test labels.
+        trained: whether an optimiser took steps; None if unknown, like the next two.
+        parameters: number of trained parameters.
+        seconds: time of one run, see `Cost.learning_seconds`.
+    """
+
+    key: str
+    complete: bool
+    trained: bool | None = None
+    parameters: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """Accuracies of the methods of one setting, from runs or from published tables.
+
+    Args:
+        measures: as of `Leaderboard.measures`; the last one orders the methods.
+        methods: best first by the last measure; incomplete methods last.
+        datasets: those that averages include.
+        scores: by (method, dataset) and class split, one accuracy per seed, None for a missing seed; a single value if
+            it does not depend on the seed.
+        averages: by measure and method, as on the leaderboard.
+        difficulty: by measure, axis (see `axis_values`) and dataset.
+        zero_shot: zero-shot accuracy by dataset and class split, where it was measured.
+        runs: by (method, dataset), one run id per seed like the scores; empty for published numbers.
+    """
+
+    measures: tuple[str, ...]
+    methods: tuple[Candidate, ...]
+    datasets: tuple[str, ...]
+    baseline: str | None
+    scores: Mapping[tuple[str, str], Mapping[str, tuple[float | None, ...]]]
+    averages: Mapping[str, Mapping[str, float]]
+    difficulty: Mapping[str, Mapping[str, Mapping[str, float]]]
+    zero_shot: Mapping[str, Mapping[str, float]]
+    runs: Mapping[tuple[str, str], tuple[str | None, ...]] = field(default_factory=dict)
+
+    def method(self, key: str) -> Candidate:
+        """The method with that key."""
+        return next(method for method in self.methods if method.key == key)
+
+    def mean(self, method: str, dataset: str, measure: str) -> float | None:
+        """Mean over seeds, a fraction; a harmonic mean is computed for each seed first. None without scores."""
+        cell = self.scores.get((method, dataset), {})
+        if measure not in HARMONIC:
+            values = [value for value in cell.get(measure, ()) if value is not None]
+        elif all(split in cell for split in HARMONIC[measure]):  # a paper may give one of the two alone
+            pairs = zip(*(cell[split] for split in HARMONIC[measure]), strict=True)
+            values = [harmonic_mean(one, other) for one, other in pairs if one is not None and other is not None]
+        else:
+            values = []
+        return float(np.mean(values)) if values else None
+
+    def complete_rows(self, measure: str) -> dict[str, NDArray[np.float64]]:
+        """The means on all datasets, `(datasets,)`, of every complete method that has them, by its key."""
+        rows = {m.key: [self.mean(m.key, name, measure) for name in self.datasets] for m in self.methods if m.complete}
+        return {key: np.array(row, dtype=float) for key, row in rows.items() if None not in row}
+
+    def ranked(self, measure: str) -> list[str]:
+        """The complete methods by decreasing average; equal ones in the order of the table."""
+        return sorted(self.complete_rows(measure), key=lambda key: -self.averages[measure][key])
+
+    def places(self, measure: str) -> dict[str, float]:
+        """Positions of datasets on the axis of log difficulty, where they are known."""
+        known, split = self.difficulty[measure][RTD], classes_of(measure)
+        accuracies = [self.zero_shot.get(name, {}).get(split) for name in self.datasets]
+        found = positions([known.get(name) for name in self.datasets], accuracies)
+        return {name: place for name, place in zip(self.datasets, found, strict=True) if place is not None}
+
+
+def board_table(board: Leaderboard, scores: Mapping[str, Scores], measured: Mapping[str, Measured]) -> ScoreTable:
+    """The accuracies of a leaderboard; `scores` are its `seed_scores`."""
+    by_seed: dict[tuple[str, str], dict[str, tuple[float | None, ...]]] = {}
+    run_ids: dict[tuple[str, str], tuple[str | None, ...]] = {}
+    opened = {entry.key for entry in board.entries if entry.average(OPEN, board.convention)}
+    for key, of_entry in scores.items():
+        for dataset in board.averaged:
+            if found := of_entry.get(dataset):
+                seeds = board.seeds if any(score.seeded for score in found.values()) else [min(found)]
+                by_seed[key, dataset] = {
+                    split: tuple(found[seed].values[split] if seed in found else None for seed in seeds)
+                    for split in (*board.splits, *(HARMONIC[OPEN] if key in opened else ()))
+                }
+                run_ids[key, dataset] = tuple(found[seed].run_id if seed in found else None for seed in seeds)
+    datasets = [name for name in board.datasets if name in board.averaged]
+    return ScoreTable(
+        measures=board.measures,
+        methods=tuple(_candidate(entry) for entry in board.entries),
+        datasets=tuple(datasets),
+        baseline=board.baseline,
+        scores=by_seed,
+        averages={
+            measure: {e.key: mean.mean for e in board.entries if (mean := e.average(measure, board.convention))}
+            for measure in board.measures
+        },
+        difficulty={measure: axis_values(measured, classes_of(measure), datasets) for measure in board.measures},
+        zero_shot={name: measured[name].by_split(ZERO_SHOT) for name in datasets},
+        runs=run_ids,
+    )
+
+
+def _candidate(entry: Entry) -> Candidate:
+    cost = entry.cost
+    if cost is None:
+        return Candidate(entry.key, entry.rankable)
+    return Candidate(entry.key, entry.rankable, cost.steps > 0, cost.parameters_high, cost.learning_seconds)
+
+
+@dataclass(frozen=True)
+class LeaderTests:
+    """Tests of the leader against others on these datasets.
+
+    Args:
+        intervals: 95 % interval over seeds and test images of the leader minus each other method, where it is known.
+        open: methods that the tests do not separate from the leader.
+    """
+
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    open: tuple[str, ...] = ()
+
+
+def leader_tests(
+    board: Leaderboard, scores: Mapping[str, Scores], standings: Standings, measure: str, leader: str | None
+) -> LeaderTests:
+    """The tests of the leader by one measure: those of the standings, or of the leader against all others (Holm)."""
+    if leader is None:
+        return LeaderTests()
+    if measure == standings.measure:
+        known = {b: pair for (a, b), pair in standings.pairs.items() if a == leader and pair.p is not None}
+        return LeaderTests(_intervals(known), tuple(key for key, pair in known.items() if not pair.significant))
+    others = [entry.key for entry in board.entries if entry.rankable and entry.key != leader]
+    found = {key: board_average(board, scores, leader, key, measure) for key in others}
+    tested = {key: test for key, test in found.items() if test is not None and test.p is not None}
+    adjusted = holm([test.p for test in tested.values() if test.p is not None])
+    return LeaderTests(_intervals(tested), tuple(k for k, p in zip(tested, adjusted, strict=True) if p > 0.05))
+
+
+def _intervals(tests: Mapping[str, MeanTest] | Mapping[str, PairDifference]) -> dict[str, tuple[float, float]]:
+    return {k: (test.low, test.high) for k, test in tests.items() if test.low is not None and test.high is not None}
+
+
+@dataclass(frozen=True)
+class Lead:
+    """How far the leader is ahead of the reference: a mean over datasets, a fraction.
+
+    Args:
+        reference: key of the zero-shot entry, or of the next best method without one.
+        ahead: datasets on which the leader is higher, of `n`.
+        over_datasets: 95 % interval over datasets, None for one dataset.
+        over_seeds: 95 % interval over seeds and test images, on these datasets; None if it is unknown.
+        without: the dataset whose omission changes the sign of the mean (of several, the most influential), and the
+            mean without it; None if there is none.
+    """
+
+    reference: str
+    mean: float
+    ahead: int
+    n: int
+    over_datasets: tuple[float, float] | None
+    over_seeds: tuple[float, float] | None
+    without: tuple[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class GroupGains:
+    """Gains of the leader over zero-shot on easy, medium and hard datasets.
+
+    Args:
+        on_medium: None without medium datasets.
+        settled: whether the difference between hard and easy datasets is significant.
+        trend: the sign of the slope over all datasets; 0 if the line predicts a left-out dataset no better than the
+            mean of the others does.
+    """
+
+    on_easy: float
+    on_medium: float | None
+    on_hard: float
+    n_easy: int
+    n_medium: int
+    n_hard: int
+    settled: bool
+    trend: int
+
+
+@dataclass(frozen=True)
+class Pick:
+    """The method to take for easy, medium or hard datasets.
+
+    Args:
+        kind: `easy`, `medium` or `hard`.
+        datasets: those of the group.
+        gain: mean gain over zero-shot on the group, with the smallest (`low`) and the largest (`high`) gain; None
+            without zero-shot.
+        near: number of other candidates that are at most `NEAR` lower by the same rule.
+    """
+
+    kind: str
+    method: str
+    datasets: tuple[str, ...]
+    gain: float | None = None
+    low: float | None = None
+    high: float | None = None
+    near: int = 0
+
+
+@dataclass(frozen=True)
+class Advice:
+    """The better of two rules for the choice of a method within one budget.
+
+    Args:
+        lost: accuracy lost on a left-out dataset to its best method, mean by rule; a fraction.
+        worst: the maximum, by rule.
+        candidates: keys of the methods within the budget.
+        picks: methods that the rule selects for easy, medium and hard datasets; empty without difficulty groups.
+    """
+
+    rule: Rule
+    lost: Mapping[Rule, float]
+    worst: Mapping[Rule, float]
+    candidates: tuple[str, ...]
+    picks: tuple[Pick, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer for one measure.
+
+    Args:
+        averages: of all methods with any score, by key, as on the leaderboard.
+        leader: None without a complete method.
+        lead: None if there is nothing to compare with.
+        open_elsewhere: methods that may be as good as the leader on other datasets, best first.
+        open_here: methods that these runs do not separate from the leader on these datasets, best first.
+        by_difficulty: the easy, medium and hard datasets; all empty if there are no groups.
+        groups: None without zero-shot or without easy and hard datasets.
+        best_on_hard: method with the highest gain on the hard datasets, and that gain; None without groups.
+        gains: mean gain over zero-shot on easy, medium and hard datasets by method, None for an empty group.
+        behind: mean difference of each other complete method from the leader, and its 95 % interval over datasets;
+            without interval for one dataset.
+        difficulty: by axis and dataset, if known.
+        places: positions of datasets on the axis of log difficulty, if known.
+        advice: by budget.
+        unseparated: for every complete method, the methods from which it is not separated over datasets.
+    """
+
+    measure: str
+    averages: Mapping[str, float]
+    leader: str | None
+    lead: Lead | None
+    open_elsewhere: tuple[str, ...]
+    open_here: tuple[str, ...]
+    by_difficulty: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+    groups: GroupGains | None
+    best_on_hard: tuple[str, float] | None
+    gains: Mapping[str, tuple[float | None, float | None, float | None]]
+    behind: Mapping[str, tuple[float, tuple[float, float] | None]]
+    difficulty: Mapping[str, Mapping[str, float]]
+    places: Mapping[str, float]
+    advice: Mapping[str, Advice]
+    unseparated: Mapping[str, tuple[str, ...]]
+
+
+BUDGETS: Mapping[str, Callable[[Candidate], bool]] = {
+    "any": lambda _: True,
+    "no training": lambda method: method.trained is False,
+    "1 min": lambda method: method.seconds is not None and method.seconds <= 60,
+    "100k parameters": lambda method: method.parameters is not None and method.parameters <= 100_000,
+}
+NEAR = 0.01
+"""A recommendation counts the other methods that are lower by at most this much."""
+FEWEST_LEFT = 2
+"""Fewest datasets that a mean without one of them is over."""
+
+
+def answer_for(table: ScoreTable, measure: str, groups: Grouping, tests: LeaderTests) -> Answer:
+    """The answer for one measure from the complete methods of a table.
+
+    Args:
+        groups: divides the datasets by difficulty.
+        tests: of `table.ranked(measure)[0]` on these datasets.
+    """
+    rows, order, names = table.complete_rows(measure), table.ranked(measure), list(table.datasets)
+    keys = list(rows)
+    values = np.array(list(rows.values()), dtype=float).reshape(len(keys), len(names))
+    places, baseline = table.places(measure), rows.get(table.baseline or "")
+    easy, medium, hard = (tuple(group) for group in page_groups(places, groups))
+    columns = [[names.index(name) for name in group] for group in (easy, medium, hard)]
+    leader = order[0] if order else None
+    open_ = not_separated(values) if len(keys) > 1 else np.zeros((len(keys), len(keys)), dtype=bool)
+    unseparated = {key: tuple(other for other in order if open_[keys.index(key), keys.index(other)]) for key in keys}
+    lead = None
+    if leader is not None and len(keys) > 1:
+        is_ahead = baseline is not None and table.baseline != leader
+        reference = table.baseline if is_ahead and table.baseline is not None else order[1]
+        lead = _lead(rows[leader] - rows[reference], reference, tests.intervals.get(reference), names)
+    gains, parts, best_on_hard = {}, None, None
+    if baseline is not None:
+        for key in keys:
+            on_easy, on_medium, on_hard = (_mean_on(rows[key] - baseline, group) for group in columns)
+            gains[key] = on_easy, on_medium, on_hard
+        if leader is not None and leader != table.baseline and easy and hard:
+            parts = _groups(rows[leader] - baseline, columns, names, table.difficulty[measure][RTD])
+        others = [key for key in order if key != table.baseline]
+        if hard and others:
+            gained = {key: float((rows[key] - baseline)[columns[2]].mean()) for key in others}
+            best = max(others, key=lambda key: gained[key])
+            best_on_hard = best, gained[best]
+    return Answer(
+        measure=measure,
+        averages=table.averages[measure],
+        leader=leader,
+        lead=lead,
+        open_elsewhere=unseparated[leader] if leader is not None else (),
+        open_here=tuple(key for key in order if key in tests.open) if len(keys) > 1 else (),
+        by_difficulty=(easy, medium, hard),
+        groups=parts,
+        best_on_hard=best_on_hard,
+        gains=gains,
+        behind={key: _over_datasets(rows[key] - rows[leader]) for key in order[1:]} if leader is not None else {},
+        difficulty=table.difficulty[measure],
+        places=places,
+        advice=_advice(table, rows, places, columns),
+        unseparated=unseparated,
+    )
+
+
+def _mean_on(gain: NDArray[np.float64], columns: Sequence[int]) -> float | None:
+    return float(gain[list(columns)].mean()) if columns else None
+
+
+def _lead(
+    difference: NDArray[np.float64], reference: str, over_seeds: tuple[float, float] | None, names: Sequence[str]
+) -> Lead:
+    mean, wide = _over_datasets(difference)
+    without, n = None, len(difference)
+    if n > FEWEST_LEFT:
+        largest = int(difference.argmax())
+        rest = float((difference.sum() - difference[largest]) / (n - 1))
+        without = (names[largest], rest) if mean > 0 > rest else None
+    return Lead(reference, mean, int((difference > 0).sum()), n, wide, over_seeds, without)
+
+
+def _over_datasets(difference: NDArray[np.float64]) -> tuple[float, tuple[float, float] | None]:
+    """Mean and 95 % interval over datasets."""
+    found = student_t(difference.tolist())
+    return found.mean, None if found.low is None or found.high is None else (found.low, found.high)
+
+
+def _groups(
+    gain: NDArray[np.float64], columns: Sequence[Sequence[int]], names: Sequence[str], difficulty: Mapping[str, float]
+) -> GroupGains:
+    easy, medium, hard = columns
+    test = hard_minus_easy(gain[list(hard)].tolist(), gain[list(easy)].tolist())
+    known = [index for index, name in enumerate(names) if name in difficulty]
+    return GroupGains(
+        on_easy=float(gain[list(easy)].mean()),
+        on_medium=_mean_on(gain, medium),
+        on_hard=float(gain[list(hard)].mean()),
+        n_easy=len(easy),
+        n_medium=len(medium),
+        n_hard=len(hard),
+        settled=test.p is not None and test.p <= 0.05,
+        trend=_sign_of_trend([float(np.log(difficulty[names[index]])) for index in known], gain[known]),
+    )
+
+
+def _sign_of_trend(along: Sequence[float], gain: NDArray[np.float64]) -> int:
+    trend = fit_trend(along, gain) if len(set(along)) > 1 else None
+    return 0 if trend is None or not trend.conclusive else int(np.sign(trend.slope))
+
+
+def _advice(
+    table: ScoreTable,
+    rows: Mapping[str, NDArray[np.float64]],
+    places: Mapping[str, float],
+    columns: Sequence[Sequence[int]],
+) -> dict[str, Advice]:
+    """The better rule within each budget that leaves a choice; budgets that exclude nothing are left out.
+
+    Args:
+        columns: of easy, medium and hard datasets in the rows.
+    """
+    complete = [method for method in table.methods if method.key in rows]
+    advice: dict[str, Advice] = {}
+    for budget, within in BUDGETS.items():
+        keys = [method.key for method in complete if within(method)]
+        if not keys or (budget != "any" and len(keys) == len(complete)):
+            continue
+        values = np.array([rows[key] for key in keys])
+        choice = choose_rule(values, [places.get(name) for name in table.datasets])
+        picks = []
+        for kind, group in zip(("easy", "medium", "hard"), columns, strict=True):
+            if group and columns[0] and columns[2]:
+                seen = list(group) if choice.rule is Rule.ALIKE else list(range(len(table.datasets)))
+                picks.append(_pick(kind, keys, values[:, seen].mean(axis=1), group, rows, table))
+        advice[budget] = Advice(
+            rule=choice.rule,
+            lost={rule: regret.mean for rule, regret in choice.regrets.items()},
+            worst={rule: regret.worst for rule, regret in choice.regrets.items()},
+            candidates=tuple(keys),
+            picks=tuple(picks),
+        )
+    return advice
+
+
+def _pick(
+    kind: str,
+    keys: Sequence[str],
+    means: NDArray[np.float64],
+    group: Sequence[int],
+    rows: Mapping[str, NDArray[np.float64]],
+    table: ScoreTable,
+) -> Pick:
+    """The method with the highest of the `means`, with its gains on a group of datasets."""
+    best, near = keys[int(means.argmax())], int((means >= means.max() - NEAR).sum()) - 1
+    datasets, baseline = tuple(table.datasets[index] for index in group), rows.get(table.baseline or "")
+    if baseline is None:
+        return Pick(kind, best, datasets, near=near)
+    gains = (rows[best] - baseline)[list(group)]
+    return Pick(kind, best, datasets, float(np.mean(gains)), float(min(gains)), float(max(gains)), near)

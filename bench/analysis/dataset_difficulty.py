@@ -1,0 +1,91 @@
+"""Difficulty of datasets for one backbone: the newest measurements, covariates of trends, and axes of a chart. Pure."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+RTD = "relative_transfer_difficulty"
+"""Chance accuracy divided by zero-shot accuracy (APEX)."""
+COVARIATES = (RTD, "chance", "zero_shot_error")
+"""RTD mostly reflects the number of classes, and gains mostly reflect the zero-shot error, so all three are shown."""
+AXES = (
+    RTD,
+    "separability_pairwise",
+    "separability_prototype",
+    "text_distance_mean",
+    "text_distance_nearest",
+    "zero_shot_margin",
+    "zero_shot_ece",
+    "domain_distance",
+)
+"""Measures that can be the x axis of a chart, besides the zero-shot error and the chance accuracy."""
+ZERO_SHOT = "zero_shot_accuracy"
+
+
+@dataclass
+class Measured:
+    """Difficulty of a dataset for one backbone: `values` by (measure, split), `n_classes` by split."""
+
+    values: dict[tuple[str, str], float] = field(default_factory=dict)
+    n_classes: dict[str, int] = field(default_factory=dict)
+
+    def by_split(self, measure: str) -> dict[str, float]:
+        """The values of a measure by split."""
+        return {split: value for (name, split), value in self.values.items() if name == measure}
+
+
+def measured_datasets(difficulty: pd.DataFrame, backbone: str) -> defaultdict[str, Measured]:
+    """The newest measurement of every dataset, empty for unmeasured datasets, from the store's `difficulty_frame()`."""
+    found: defaultdict[str, Measured] = defaultdict(Measured)
+    rows = difficulty[difficulty["backbone"] == backbone]
+    if "created_at" in rows:
+        rows = rows.sort_values("created_at", kind="stable")
+    for row in rows.dropna(subset=["value"]).to_dict("records"):
+        measured = found[str(row["dataset"])]
+        measured.values[str(row["measure"]), str(row["split"])] = float(row["value"])
+        measured.n_classes[str(row["split"])] = int(row["n_classes"])
+    return found
+
+
+def covariates(difficulty: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Covariates by name and dataset.
+
+    The frame has one row per dataset of one backbone with `dataset`, `n_classes`, `zero_shot_accuracy` and
+    `relative_transfer_difficulty`: `bench.papers.published_difficulty`, or `difficulty_frame()` pivoted by measure.
+    """
+    rows = difficulty
+    columns = (rows[RTD], 1 / rows["n_classes"], 1 - rows[ZERO_SHOT])
+    datasets = [str(name) for name in rows["dataset"]]
+    return {
+        name: dict(zip(datasets, map(float, column), strict=True))
+        for name, column in zip(COVARIATES, columns, strict=True)
+    }
+
+
+def measured_covariates(
+    measured: Mapping[str, Measured], split: str, datasets: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """The covariates of one class split by name and dataset, where they are known."""
+    found: dict[str, dict[str, float]] = {name: {} for name in COVARIATES}
+    for dataset in datasets:
+        values = measured[dataset].values if dataset in measured else {}
+        for name in (RTD, "chance"):
+            if values.get((name, split), 0.0) > 0:
+                found[name][dataset] = values[name, split]
+        if (ZERO_SHOT, split) in values:
+            found["zero_shot_error"][dataset] = 1 - values[ZERO_SHOT, split]
+    return found
+
+
+def axis_values(measured: Mapping[str, Measured], split: str, datasets: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Values of one class split on every axis by dataset; on the logarithmic axis of RTD only positive ones."""
+    found: dict[str, dict[str, float]] = {}
+    for axis in AXES:
+        values = {name: measured[name].values.get((axis, split)) for name in datasets}
+        found[axis] = {name: x for name, x in values.items() if x is not None and (x > 0 or axis != RTD)}
+    zero_shot = {name: measured[name].values.get((ZERO_SHOT, split)) for name in datasets}
+    found["zero_shot_error"] = {name: 1 - accuracy for name, accuracy in zero_shot.items() if accuracy is not None}
+    found["chance"] = {name: 1 / n for name in datasets if (n := measured[name].n_classes.get(split))}
+    return found

@@ -1,0 +1,94 @@
+"""Titles of measures, difficulty axes and settings, wherever the page shows them."""
+
+from dataclasses import dataclass
+
+from bench.analysis import AXES, RTD
+from bench.spec import shots_text
+from datasets_registry import EvalProtocol
+
+MEASURE_TITLES = {"base": "Base", "new": "New", "open": "Open", "H": "H", "all": "Accuracy"}
+"""Headings of columns."""
+PANEL_TITLES = {
+    "base": "Base classes",
+    "new": "New classes",
+    "open-base": "Base images among all names",
+    "open-new": "New images among all names",
+    "open": "Open score",
+    "H": "Harmonic mean H",
+    "all": "All classes",
+}
+"""Titles of tables and charts of one measure."""
+SCORE_TITLES = {
+    "base": "base classes",
+    "new": "new classes",
+    "open": "open score (H among all names)",
+    "H": "H",
+    "all": "accuracy",
+}
+"""Texts of the buttons that choose a measure."""
+PHRASES = {"base": "base accuracy", "new": "new accuracy", "open": "open score", "H": "H", "all": "accuracy"}
+"""Measures within a sentence."""
+
+DIFFICULTY_TITLES = {
+    "relative_transfer_difficulty": "Relative transfer difficulty",
+    "relative_transfer_difficulty_macro_precision": "Relative transfer difficulty, macro precision",
+    "zero_shot_accuracy": "Zero-shot accuracy",
+    "chance": "Chance accuracy",
+    "zero_shot_margin": "Zero-shot margin",
+    "zero_shot_nll": "Zero-shot negative log-likelihood",
+    "zero_shot_ece": "Zero-shot calibration error",
+    "separability_pairwise": "Class separability, pairwise",
+    "separability_prototype": "Class separability, prototypes",
+    "intra_cosine": "Cosine within classes",
+    "inter_cosine": "Cosine between classes",
+    "text_distance_mean": "Class text distance, mean",
+    "text_distance_nearest": "Class text distance, nearest",
+    "domain_distance": "Domain distance, images to texts",
+}
+"""Difficulty measures in the order in which a dataset's page lists them."""
+
+
+@dataclass(frozen=True)
+class DifficultyAxis:
+    """A property of datasets that can be an x axis; `hint` explains it."""
+
+    name: str
+    title: str
+    log: bool
+    hint: str = ""
+
+
+DIFFICULTY_AXES = (
+    DifficultyAxis(RTD, "Transfer difficulty", log=True),
+    DifficultyAxis("zero_shot_error", "Zero-shot error", log=False),
+    DifficultyAxis("chance", "1 / number of classes", log=True),
+    *(DifficultyAxis(name, DIFFICULTY_TITLES[name], log=False) for name in AXES if name != RTD),
+)
+"""The x axes of the first chart; the first with values is shown first."""
+COVARIATES = (
+    DifficultyAxis(
+        RTD,
+        "Relative transfer difficulty",
+        log=True,
+        hint="chance accuracy divided by zero-shot accuracy; larger is harder",
+    ),
+    DifficultyAxis(
+        "chance", "1 / number of classes", log=True, hint="chance accuracy; fewer classes are further right"
+    ),
+    DifficultyAxis("zero_shot_error", "Zero-shot error", log=False, hint="1 − zero-shot accuracy: the headroom"),
+)
+"""The x axes of trends, in the order of `bench.analysis.COVARIATES`."""
+
+
+def protocol_title(protocol: str, source: str = "") -> str:
+    """A protocol, with the title of the source dataset of a transfer protocol."""
+    if protocol == EvalProtocol.TEST_TIME:
+        return "Test-time adaptation"
+    return f"{protocol.capitalize()} from {source}" if source else protocol.capitalize()
+
+
+def setting_title(protocol: str, shots: int, source: str = "", support: str = "") -> str:
+    """Protocol, source, shots and change of the draw. Test-time adaptation has no shots."""
+    if protocol == EvalProtocol.TEST_TIME:
+        return protocol_title(protocol)
+    return ", ".join(filter(None, [protocol_title(protocol, source), shots_text(shots), support]))

@@ -1,0 +1,379 @@
+"""The content of pages: results of `bench.analysis` and `bench.papers`, with what only a page has.
+
+A view holds a result as it is, and the catalogue in which its parts look up the titles of methods and datasets.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bench.analysis import (
+    AccuracyOverTime,
+    Answer,
+    Confusion,
+    CostPoint,
+    Entry,
+    EntryErrors,
+    H,
+    HardImage,
+    HConvention,
+    Leaderboard,
+    Quality,
+    RankAgreement,
+    RuleDifference,
+    ScoreTable,
+    Standings,
+    Trends,
+)
+from bench.boards import BoardSubmission
+from bench.papers import (
+    Catalogue,
+    ClaimResult,
+    DatasetFacts,
+    PaperFigure,
+    PublishedBoard,
+    PublishedSource,
+    Reproduction,
+)
+from bench.spec import ExperimentSpec
+from reports.titles import DifficultyAxis, protocol_title, setting_title
+
+
+@dataclass(frozen=True)
+class BoardView:
+    """One leaderboard with its sections.
+
+    Args:
+        anchor: unique on the page, usable in an id.
+        datasets: those of the board in its order, with their difficulty, images and overlap with pretraining data.
+        exports: text of the table by format, to copy.
+        quality: empty without stored predictions.
+        over_time: None if no entry trains or curves are not shown.
+        selection: the cost of each selection rule; empty if no method ran with two rules.
+        selection_command: command that adds the missing runs for it; empty if no method selects anything.
+        verified: number of an entry's runs that a public board has recomputed, and the result, by key.
+    """
+
+    anchor: str
+    board: Leaderboard
+    catalogue: Catalogue
+    datasets: tuple[DatasetFacts, ...]
+    standings: Standings
+    trends: tuple[Trends, ...]
+    exports: Mapping[str, str]
+    quality: tuple[Quality, ...] = ()
+    agreement: tuple[RankAgreement, ...] = ()
+    costs: tuple[CostPoint, ...] = ()
+    over_time: AccuracyOverTime | None = None
+    selection: tuple[RuleDifference, ...] = ()
+    selection_command: str = ""
+    verified: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The rows of the leaderboard."""
+        return self.board.entries
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The measures of the leaderboard; the last one orders it."""
+        return self.board.measures
+
+    @property
+    def backbone(self) -> str:
+        """The backbone of all runs."""
+        return self.board.setting.backbone
+
+    @property
+    def shots(self) -> int:
+        """Images per class, `ALL_SHOTS` for all training images."""
+        return self.board.setting.shots
+
+    @property
+    def convention(self) -> HConvention | None:
+        """How H is averaged; None without H."""
+        return self.board.convention if H in self.measures else None
+
+    @property
+    def source(self) -> str:
+        """The training dataset of a transfer protocol, which is shown but excluded from averages; empty without one."""
+        return self.board.setting.source
+
+    @property
+    def averaged(self) -> tuple[DatasetFacts, ...]:
+        """The datasets that averages include: all but the source."""
+        return tuple(dataset for dataset in self.datasets if dataset.name != self.source)
+
+    @property
+    def heading(self) -> str:
+        """Protocol, source, shots and change of the draw."""
+        setting = self.board.setting
+        return setting_title(setting.protocol, setting.shots, self._source_title, setting.support)
+
+    @property
+    def protocol_title(self) -> str:
+        """Protocol and source, if any."""
+        return protocol_title(self.board.setting.protocol, self._source_title)
+
+    @property
+    def _source_title(self) -> str:
+        return self.dataset_title(self.source) if self.source else ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every entry has all planned runs."""
+        return self.board.complete
+
+    @property
+    def n_failed(self) -> int:
+        """Number of cells whose run failed."""
+        return sum(cell.error is not None for cell in self.board.missing)
+
+    @property
+    def numbers(self) -> Mapping[str, int]:
+        """The place of each entry on the board by key, by which the page's data refers to it."""
+        return {entry.key: number for number, entry in enumerate(self.entries)}
+
+    def entry_name(self, key: str) -> str:
+        """Title of an entry with the settings that distinguish it; the key of an unknown one."""
+        found = next((entry for entry in self.entries if entry.key == key), None)
+        return key if found is None else self.catalogue.entry_title(found.method, found.label)
+
+    def dataset_title(self, name: str) -> str:
+        """Title of a dataset by its name."""
+        return self.catalogue.dataset(name).title
+
+
+@dataclass(frozen=True)
+class PublishedBoardView:
+    """One board of published numbers; `anchor` is unique on the page."""
+
+    anchor: str
+    board: PublishedBoard
+    catalogue: Catalogue
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The measures of the board; the last one orders it."""
+        return self.board.measures
+
+    @property
+    def backbone(self) -> str:
+        """The backbone of all numbers."""
+        return self.board.backbone
+
+    @property
+    def shots(self) -> int:
+        """Images per class."""
+        return self.board.shots
+
+    @property
+    def trends(self) -> tuple[Trends, ...]:
+        """Contrasts and slopes by measure."""
+        return self.board.trends
+
+    @property
+    def datasets(self) -> tuple[DatasetFacts, ...]:
+        """The datasets of the board in its order."""
+        return tuple(self.catalogue.dataset(name) for name in self.board.datasets)
+
+    @property
+    def averaged(self) -> tuple[DatasetFacts, ...]:
+        """The datasets that averages include: all."""
+        return self.datasets
+
+    @property
+    def heading(self) -> str:
+        """Protocol and shots."""
+        return setting_title(self.board.protocol, self.board.shots)
+
+    @property
+    def protocol_title(self) -> str:
+        """The protocol."""
+        return protocol_title(self.board.protocol)
+
+    def entry_name(self, key: str) -> str:
+        """Title of a row by its key, with the numbers of its first tables."""
+        row = next(row for row in self.board.rows if row.key == key)
+        more = " …" if len(row.sources) > 3 else ""
+        return f"{self.catalogue.row_title(row.method, row.label)} [{', '.join(map(str, row.sources[:3]))}{more}]"
+
+    def dataset_title(self, name: str) -> str:
+        """Title of a dataset by its name."""
+        return self.catalogue.dataset(name).title
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """A board whose methods trained with the recipe `demo`: images per class, and test images of all datasets.
+
+    `shots` is `ALL_SHOTS` for all training images. `synthetic` says whether all datasets are synthetic.
+    """
+
+    shots: int
+    images: int
+    synthetic: bool
+
+
+@dataclass(frozen=True)
+class OverviewView:
+    """The first screen of one setting.
+
+    Args:
+        anchor: of the setting on this page.
+        board: the leaderboard; None for published numbers, which have one value each.
+        names, families: of the methods by key.
+        datasets: those of the table, with short titles and their numbers of classes.
+        axes: the possible x axes of the chart; the first is shown.
+        named_groups: whether the user chose the easy and hard datasets.
+        convention: how H is averaged over datasets; None without H.
+        demo: None if a method was trained as published.
+        other_scope: anchor of the same setting with all its datasets or, if `whole`, of the setting that compares the
+            common runs; None for a setting that is shown once.
+    """
+
+    anchor: str
+    setting: str
+    backbone: str
+    board: Leaderboard | None
+    catalogue: Catalogue
+    table: ScoreTable
+    answers: Mapping[str, Answer]
+    names: Mapping[str, str]
+    families: Mapping[str, str]
+    datasets: tuple[DatasetFacts, ...]
+    axes: tuple[DifficultyAxis, ...]
+    named_groups: bool
+    convention: HConvention | None
+    demo: DemoSettings | None = None
+    other_scope: str | None = None
+    whole: bool = False
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The measures of the table; the last one orders the methods."""
+        return self.table.measures
+
+    @property
+    def baseline(self) -> str | None:
+        """Key of the zero-shot entry."""
+        return self.table.baseline
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that are compared; empty for published numbers."""
+        return () if self.board is None else self.board.seeds
+
+    @property
+    def n_runs(self) -> int:
+        """Number of runs that count; 0 for published numbers."""
+        return 0 if self.board is None else self.board.n_runs
+
+    @property
+    def groups(self) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+        """Names of the easy, medium and hard datasets by the last measure."""
+        return self.answers[self.measures[-1]].by_difficulty
+
+    @property
+    def has_missing(self) -> bool:
+        """Whether runs are missing or failed."""
+        return self.board is not None and bool(self.board.missing)
+
+    def title(self, dataset: str) -> str:
+        """Short title of a dataset of the table."""
+        return next(facts.title for facts in self.datasets if facts.name == dataset)
+
+
+@dataclass(frozen=True)
+class ClassListView:
+    """The classes of one dataset and split, and the errors of all runs on it.
+
+    Args:
+        key: unique within its backbone; usable in an id.
+        names: class names in label order.
+        pairs: most frequent confusions over all runs.
+        images: the images that most runs misclassify, hardest first.
+        pictures: a thumbnail of each of them as a data URI, None if it is not available.
+    """
+
+    key: str
+    backbone: str
+    dataset: str
+    split: str
+    names: tuple[str, ...]
+    n_images: int
+    n_runs: int
+    pairs: tuple[Confusion, ...]
+    images: tuple[HardImage, ...]
+    pictures: tuple[str | None, ...]
+
+    def name(self, label: int) -> str:
+        """Name of a class, or its number if names are unknown."""
+        return self.names[label] if label < len(self.names) else f"class {label}"
+
+
+@dataclass(frozen=True)
+class ErrorAnalysisView:
+    """Class lists of the page, and errors of entries.
+
+    Args:
+        cells: by anchor of the board, and by key of the entry and of the class list.
+        seeds: of the runs by id.
+        folder: of the predictions of complete runs, relative to the page; None for a page without them.
+    """
+
+    lists: tuple[ClassListView, ...] = ()
+    cells: Mapping[str, Mapping[tuple[str, str], EntryErrors]] = field(default_factory=dict)
+    seeds: Mapping[str, int] = field(default_factory=dict)
+    folder: str | None = None
+
+
+@dataclass(frozen=True)
+class UnfinishedView:
+    """A sweep with missing runs.
+
+    Args:
+        counts: sentence with the number of finished runs.
+        missing: sentence with the missing runs by method and dataset.
+        command: command that completes the sweep.
+        specs: of the missing runs.
+    """
+
+    counts: str
+    missing: str
+    command: str
+    specs: tuple[ExperimentSpec, ...] = ()
+
+
+@dataclass(frozen=True)
+class SiteView:
+    """One page: of runs (`boards`), or of published numbers (`published_boards`).
+
+    Args:
+        overviews: the first screen of every board, in their order.
+        newest_run: date and time of the newest run as text, like `generated_at`; None without runs.
+        facts: provenance lines (name, text).
+        claims: one result for each claim and setting, in the order of the claims.
+        reproduction: None for a page without published numbers.
+        unfinished: sweeps with missing runs, newest first.
+        sources: tables of the published boards.
+        submissions: the submissions of a public board; empty for other pages.
+    """
+
+    title: str
+    package_version: str
+    generated_at: str
+    catalogue: Catalogue = field(default_factory=Catalogue)
+    newest_run: str | None = None
+    n_runs: int = 0
+    n_failed: int = 0
+    boards: tuple[BoardView, ...] = ()
+    overviews: tuple[OverviewView, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
+    claims: tuple[ClaimResult, ...] = ()
+    reproduction: Reproduction | None = None
+    figures: tuple[PaperFigure, ...] = ()
+    error_analysis: ErrorAnalysisView = field(default_factory=ErrorAnalysisView)
+    published_boards: tuple[PublishedBoardView, ...] = ()
+    sources: tuple[PublishedSource, ...] = ()
+    unfinished: tuple[UnfinishedView, ...] = ()
+    submissions: tuple[BoardSubmission, ...] = ()
