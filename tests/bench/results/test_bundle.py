@@ -277,7 +277,7 @@ def other_root(files: dict[str, bytes]) -> None:
         (lambda files: files.update({LIST: b"{"}), False, "damaged or altered"),
         (lambda files: files.update({LIST: b"[]"}), False, "damaged or altered"),
         (other_root, False, "do not match its root"),
-        (newer, False, "bundle version 99.*upgrade"),
+        (newer, False, "bundle version 99.*reads version 1 only"),
         (rename_run, True, "the file of run f{16} contains run"),
     ],
 )

@@ -30,7 +30,6 @@ def record(**provenance):
     ("provenance", "reasons"),
     [
         ({}, ()),
-        ({"machinery_digest": None}, ()),
         ({"method_digest": "old"}, ("the code of coop changed",)),
         ({"machinery_digest": "old"}, ("shared code that coop imports changed",)),
         ({"backbone_digest": "old"}, ("the weights of ViT-demo.drawn changed",)),
