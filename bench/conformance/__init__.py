@@ -1,4 +1,4 @@
-"""Checks that every method must pass, for the tests and `etl-bench check`; they need neither network nor pytest."""
+"""Checks that every method must pass, for the tests and `etl-bench methods check`; they need neither network nor pytest."""
 
 import lazy_loader
 

@@ -28,7 +28,7 @@ def _readable_version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
     if found > len(migrations()):
         raise StoreVersionError(
             f"{path} has schema {found}, and this etl-bench knows schemas up to {len(migrations())}; upgrade "
-            "etl-bench, or rebuild the database from the shards with `etl-bench results rebuild`."
+            "etl-bench, or rebuild the database from the shards with `etl-bench runs rebuild`."
         )
     return found
 
@@ -39,7 +39,7 @@ def check_current(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     if found < len(migrations()):
         raise StoreError(
             f"{path} has schema {found}, and this etl-bench needs {len(migrations())}; "
-            "update it with `etl-bench results rebuild`."
+            "update it with `etl-bench runs rebuild`."
         )
 
 
