@@ -220,7 +220,7 @@ def test_methods_datasets_and_runs_have_pages(page, view):
     page.run(f"[...document.querySelectorAll('#page a')].find((a) => a.hash === '#run={run}').click()")
     page.wait(f"document.querySelector('#page h2').innerText === 'Run {run}'")
     text = page.run("document.getElementById('page').innerText")
-    assert f"etl-bench verify {run}" in text
+    assert f"etl-bench runs verify {run}" in text
     assert "Seed\n2" in text
     page.run("document.querySelector('#page a.back').click()")
     page.wait("document.getElementById('page').hidden && document.getElementById('front').offsetHeight > 0")

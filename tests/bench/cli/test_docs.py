@@ -1,4 +1,4 @@
-"""`etl-bench docs`: the pages that ship with the package."""
+"""`etl-bench doctor docs`: the pages that ship with the package."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ PACKAGES = ("bench", "methods", "datasets_registry", "reports")
 
 
 def printed(*arguments: str) -> str:
-    found = CliRunner().invoke(app, ["docs", *arguments], catch_exceptions=False, standalone_mode=False)
+    found = CliRunner().invoke(app, ["doctor", "docs", *arguments], catch_exceptions=False, standalone_mode=False)
     if found.exception is not None:
         raise found.exception
     return found.stdout
@@ -42,7 +42,7 @@ def test_messages_and_written_files_cite_only_topics_that_exist() -> None:
         for path in (ROOT / package).rglob("*")
         if path.suffix in (".py", ".toml", ".j2", ".html", ".js", ".md") and "_assets" not in path.parts
     ]
-    cited = {topic for _, text in texts for topic in re.findall(r"etl-bench docs ([a-z][a-z-]*)", text)}
+    cited = {topic for _, text in texts for topic in re.findall(r"etl-bench doctor docs ([a-z][a-z-]*)", text)}
     assert cited
     assert cited <= topics().keys()
     assert [f"{path}: {found}" for path, text in texts for found in re.findall(r"docs/[\w/-]+\.md", text)] == []

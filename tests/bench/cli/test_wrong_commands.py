@@ -58,7 +58,7 @@ def test_the_only_runs_one_level_down_are_found_and_named(
     outer = tmp_path / "runs"
     shutil.copytree(place / "runs", outer / "demo")
     monkeypatch.setattr(
-        sys, "argv", ["etl-bench", "results", "sql", "select count(*) n from runs", "--runs", str(outer)]
+        sys, "argv", ["etl-bench", "runs", "sql", "select count(*) n from runs", "--runs", str(outer)]
     )
     with pytest.raises(SystemExit) as ended:
         main()
