@@ -71,4 +71,4 @@ class FineTuningMethod(TrainableMethod[ConfigT]):
 
     def classifier(self, classes: ClassSet) -> Classifier:
         text = self.class_texts(classes)
-        return lambda batch: cosine_logits(self.image_features(batch), text, self.scale)
+        return lambda batch: cosine_logits(batch.once(self.image_features), text, self.scale)

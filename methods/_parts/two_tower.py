@@ -62,4 +62,4 @@ class TwoTowerMethod(TrainableMethod[ConfigT]):
 
     def classifier(self, classes: ClassSet) -> Classifier:
         text = self.text_features(classes)
-        return lambda batch: cosine_logits(self.image_features(batch), text, self.backbone.logit_scale)
+        return lambda batch: cosine_logits(batch.once(self.image_features), text, self.backbone.logit_scale)
