@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-from bench.cli.docs import topics
 from typer.testing import CliRunner
 
+from bench.api import documentation_pages
 from bench.cli.app import app
 from bench.errors import UsageError
 
@@ -22,7 +22,7 @@ def printed(*arguments: str) -> str:
 
 
 def test_pages_are_listed_and_printed() -> None:
-    assert {"clusters", "datasets", "faq", "own-images", "reference-commands"} <= topics().keys()
+    assert {"clusters", "datasets", "faq", "own-images", "reference-commands"} <= documentation_pages().keys()
     listed = printed()
     assert "clusters" in listed
     assert "From laptop to cluster" in listed
@@ -44,5 +44,5 @@ def test_messages_and_written_files_cite_only_topics_that_exist() -> None:
     ]
     cited = {topic for _, text in texts for topic in re.findall(r"etl-bench doctor docs ([a-z][a-z-]*)", text)}
     assert cited
-    assert cited <= topics().keys()
+    assert cited <= documentation_pages().keys()
     assert [f"{path}: {found}" for path, text in texts for found in re.findall(r"docs/[\w/-]+\.md", text)] == []

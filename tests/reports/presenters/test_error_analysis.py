@@ -9,7 +9,6 @@ from bench.papers.catalogue import Catalogue
 from bench.results.database import fresh_store
 from datasets_registry import EvalProtocol
 from reports.presenters.content import PageContent
-from reports.presenters.error_analysis import CLASSES, RUN_PAIRS
 from reports.presenters.site import site_view
 
 WORLD = {
