@@ -2,7 +2,8 @@
 
 Russakovsky et al., "ImageNet Large Scale Visual Recognition Challenge", IJCV 2015. The official validation images are
 the test images. The 1,000 names are those of CLIP's notebook, read from `classnames.txt`. There is no split file, so
-the training list is the sorted folder listing and the draw `coop` is called `coop-sorted` (`etl-bench docs protocols`).
+the training list is the sorted folder listing and the draw `coop` is called `coop-sorted` (`etl-bench doctor docs
+protocols`).
 """
 
 from datasets_registry._catalogue import register_dataset

@@ -168,7 +168,7 @@ class APEX(ComposedMethod[APEXConfig]):
             adapted_text=self.text_features_from(prompted),
             plain_text=prompted,
             text_weight=weight if self.config.ensemble in ("text", "both") else torch.ones_like(weight),
-            adapted_image=self.image_features,
+            adapted_image=lambda batch: batch.once(self.image_features),
             plain_image=self.reference_image,
             image_weight=mean_weight if self.config.vision_blend == "adapted" else 1 - mean_weight,
             mean_distance=mean_distance,

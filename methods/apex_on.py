@@ -39,7 +39,7 @@ class Blended(TwoTowerMethod[Any]):
             adapted_text=self.text_features(classes),
             plain_text=self.frozen_text(classes, classes.template),
             text_weight=weight,
-            adapted_image=self.image_features,
+            adapted_image=lambda batch: batch.once(self.image_features),
             plain_image=lambda batch: batch.features,
             image_weight=float(weight.mean()),
             mean_distance=mean_distance,

@@ -188,10 +188,13 @@ class CLIPLoRA(TwoTowerMethod[CLIPLoRAConfig]):
         return [parameter for name, parameter in self.trainable.named_parameters() if name.endswith("up")]
 
     def train_classifier(self) -> Classifier:
-        return self._classifier(self.support_classes, self.generator if self.config.dropout else None)
+        dropout = self.generator if self.config.dropout else None
+        text, scale = self.text_features(self.support_classes, dropout), self._scale()
+        return lambda batch: cosine_logits(self.image_features(batch, dropout), text, scale)
 
     def classifier(self, classes: ClassSet) -> Classifier:
-        return self._classifier(classes, None)
+        text, scale = self.text_features(classes), self._scale()
+        return lambda batch: cosine_logits(batch.once(self.image_features), text, scale)
 
     def text_features(self, classes: ClassSet, dropout: torch.Generator | None = None) -> Tensor:
         template = self.config.template or classes.template
@@ -207,7 +210,5 @@ class CLIPLoRA(TwoTowerMethod[CLIPLoRAConfig]):
         blocks = self.trainable.image.views(self.backbone.image_blocks, dropout)
         return self.backbone.encode_image(batch.pixels, blocks=blocks)
 
-    def _classifier(self, classes: ClassSet, dropout: torch.Generator | None) -> Classifier:
-        text = self.text_features(classes, dropout)
-        scale = self.config.logit_scale or self.backbone.logit_scale
-        return lambda batch: cosine_logits(self.image_features(batch, dropout), text, scale)
+    def _scale(self) -> float:
+        return self.config.logit_scale or self.backbone.logit_scale

@@ -113,4 +113,4 @@ class RPO(TrainableMethod[RPOConfig]):
         # the sum of the pairs' dot products is one dot product of all their values
         text = F.normalize(self.text_features(classes), dim=-1).flatten(1)
         scale = self.backbone.logit_scale / self.config.n_pairs
-        return lambda batch: scale * F.normalize(self.image_features(batch), dim=-1).flatten(1) @ text.T
+        return lambda batch: scale * F.normalize(batch.once(self.image_features), dim=-1).flatten(1) @ text.T

@@ -52,9 +52,6 @@ def recommend(
     Raises:
         UsageError: a wrong value, or a budget that does not cover one method.
     """
-    from bench.boards import Sender
-    from bench.papers import DATASETS, published_difficulty, published_frame
-
     folders = {name: Path(options[name]).expanduser() for name in ("data_root", "cache") if options.get(name)}
     request = RecommendRequest.build(
         dataset,
@@ -67,7 +64,14 @@ def recommend(
         runs=Path(runs).expanduser(),
         **options | folders,
     )
-    say = (_print if progress else _ignore) if isinstance(progress, bool) else progress
+    return recommend_request(request, (_print if progress else _ignore) if isinstance(progress, bool) else progress)
+
+
+def recommend_request(request: RecommendRequest, say: Callable[[str], None]) -> Recommendation:
+    """The answer to a request, with published numbers as prior knowledge; `say` receives a line for each decision."""
+    from bench.boards import Sender
+    from bench.papers import DATASETS, published_difficulty, published_frame
+
     published = PublishedNumbers(published_frame(), published_difficulty(), DATASETS)
     with Sender(request.race_runs, request.sweep.tracker_targets, say) as sender:
         return carry_out_recommendation(request, say, published, listeners=[sender.send])

@@ -16,7 +16,7 @@ from bench.api.result_table import ResultTable
 from bench.api.selection_table import selection_table
 from bench.errors import UsageError
 from bench.results import no_runs
-from bench.sweep import cache_folder, missing_specs, parse_shots, unfinished_sweeps
+from bench.sweep import cache_folder, missing_specs, parse_choice, parse_shots, unfinished_sweeps
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,7 +90,7 @@ class Results:
         from bench.analysis import HConvention, build_leaderboards, settings
 
         counts = _shot_counts(shots)
-        frame, how = self._frame, HConvention(convention)
+        frame, how = self._frame, parse_choice(HConvention, str(convention), "--h")
         chosen: dict[str, Any] = {"protocol": protocol, "shots": counts, "backbone": backbone, "convention": how}
         boards = build_leaderboards(frame, **chosen, planned=missing_specs(self.unfinished), compared=True)
         if not boards:

@@ -4,6 +4,7 @@ from .accelerator import device_arithmetic as device_arithmetic
 from .checkpoints import TrainingState as TrainingState
 from .features.budget import make_room as make_room
 from .features.budget import remove as remove
+from .features.cache_folder import BackboneCache as BackboneCache
 from .features.cache_folder import cache_info as cache_info
 from .features.cache_folder import clear_cache as clear_cache
 from .features.cache_folder import damaged_files as damaged_files

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -240,47 +241,30 @@ LARGEST = 2**30
 """Largest number of bytes of features that are kept; further batches are computed again."""
 
 
-class SharedImageFeatures:
-    """Inside this context, `method.image_features` computes the features of each batch of `numbered` once.
+class KeptFeatures:
+    """What a method computes of each test batch by `Batch.once`, kept between passes over the same images.
 
-    The method must not change between the passes. Nothing happens for methods without `image_features`.
+    The method must not change between the passes.
     """
 
-    def __init__(self, method: Method[Any]) -> None:
-        self._method: Any = method
-        self._kept: dict[tuple[str, int, int], Tensor] = {}
-        self._place: tuple[str, int, int] | None = None
-
-    def __enter__(self) -> Self:
-        compute = getattr(self._method, "image_features", None)
-        if compute is None:
-            return self
-
-        def image_features(batch: Batch, *more: Any) -> Tensor:
-            place = self._place
-            if place is None or any(value is not None for value in more):
-                return compute(batch, *more)  # type: ignore[no-any-return]
-            if place in self._kept:
-                return self._kept[place]
-            found: Tensor = compute(batch, *more)
-            if sum(value.nbytes for value in self._kept.values()) + found.nbytes <= LARGEST:
-                self._kept[place] = found
-            return found
-
-        self._method.image_features = image_features
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        vars(self._method).pop("image_features", None)
-        self._place = None
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, int, int], dict[str, Tensor]] = {}
 
     def numbered(self, split: str, size: int, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """The batches of a split in order, `size` images each; their features are stored or, if stored, reused."""
+        """The batches of a split in order, `size` images each; their features are kept or, if kept, reused."""
         for number, batch in enumerate(batches):
-            self._place = split, size, number
+            batch.keep = partial(self._features, (split, size, number))
             yield batch
-        self._place = None
 
     def holds(self, split: str, size: int, images: int) -> bool:
-        """Whether the features of all images of a split are stored, in batches of this size."""
+        """Whether the features of all images of a split are kept, in batches of this size."""
         return all((split, size, number) in self._kept for number in range(-(-images // size)))
+
+    def _features(self, place: tuple[str, int, int], name: str, compute: Callable[[], Tensor]) -> Tensor:
+        known = self._kept.get(place, {})
+        if name in known:
+            return known[name]
+        found = compute()
+        if found.nbytes + sum(one.nbytes for some in self._kept.values() for one in some.values()) <= LARGEST:
+            self._kept.setdefault(place, {})[name] = found
+        return found

@@ -1,4 +1,6 @@
-"""One run from its spec to its record: `run_experiment` lists the stages in order."""
+"""One run from its spec to its record: prepared, trained alone or together with others, evaluated."""
+
+from __future__ import annotations
 
 import hashlib
 import logging
@@ -6,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Self, TypeVar
@@ -25,12 +27,13 @@ from bench.experiment.accelerator import (
 )
 from bench.experiment.checkpoints import Checkpoint, Progress
 from bench.experiment.cost import CostMeter
-from bench.experiment.epoch_observers import EpochCandidates, TrainingCurve
-from bench.experiment.evaluation import SharedImageFeatures, evaluate, evaluate_open, plain_accuracy
-from bench.experiment.features.inputs import SupportMemory, shared_inputs
+from bench.experiment.epoch_observers import EpochCandidates, EpochObserver, TrainingCurve
+from bench.experiment.evaluation import KeptFeatures, evaluate, evaluate_open, plain_accuracy
+from bench.experiment.features.inputs import shared_inputs
+from bench.experiment.features.training_images import TrainingImages
 from bench.experiment.kept_models import kept_model
 from bench.experiment.measured_difficulty import measure_difficulty
-from bench.experiment.stacked_training import StackedRun, can_stack, fit_stack
+from bench.experiment.stacked_training import Training, can_stack, fit_stack
 from bench.experiment.task import load_task
 from bench.experiment.training_loop import fit, training_epochs
 from bench.record import OpenScore, Predictions, Provenance, RunError, RunRecord, RunStatus, Score
@@ -38,12 +41,73 @@ from bench.results import environment as provenance
 from bench.results import machinery_digest, source_digest
 from bench.spec import ExperimentSpec
 from datasets_registry import BenchError, EvalProtocol, EvalSplit, SupportSet, last_fingerprint
-from methods import Batch, Precision, Recipe, TrainableMethod, get_method
+from methods import Batch, Method, Precision, Recipe, SupportView, TrainableMethod, get_method
 
-__all__ = ["failed_record", "measure_difficulty", "run_and_keep", "run_experiment"]
+__all__ = ["ProcessRunner", "failed_record", "measure_difficulty", "run_and_keep", "run_experiment"]
 
 _LOG = logging.getLogger("bench.experiment.runner")
 ResultT = TypeVar("ResultT")
+
+
+def failed_record(spec: ExperimentSpec, error: BaseException, context: RunContext) -> RunRecord:
+    """The record of a run that raised an error: the error's kind, message and traceback."""
+    trace = "".join(traceback.format_exception(error))
+    return RunRecord(
+        run_id=spec.run_id,
+        spec=spec,
+        status=RunStatus.FAILED,
+        provenance=provenance.collect(
+            method=spec.method, backbone_digest="", support_digests=[], device=context.device, threads=context.threads
+        ),
+        error=RunError(kind=type(error).__name__, message=str(error) or type(error).__name__, traceback=trace),
+        created_at=datetime.now(UTC),
+    )
+
+
+class ProcessRunner:
+    """Carries out the runs of a process, one after the other.
+
+    With `context.alongside`, those runs train together with the requested one if possible. The trained runs stay in
+    memory until they are requested, or until the next runs train together.
+    """
+
+    failed_record = staticmethod(failed_record)
+    measure_difficulty = staticmethod(measure_difficulty)
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, TrainedRun] = {}
+
+    def run_experiment(self, spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
+        """Carry out one run, see the function `run_experiment`."""
+        with device_arithmetic(context.device, Precision(spec.precision), fast=context.fast):
+            return _Evaluation(self._trained(spec, context)).record()
+
+    def run_and_keep(
+        self, spec: ExperimentSpec, context: RunContext
+    ) -> tuple[RunRecord, list[Predictions], bytes | BenchError]:
+        """Carry out one run; also returns its model file, or the reason why the method cannot be stored."""
+        with device_arithmetic(context.device, Precision(spec.precision), fast=context.fast):
+            trained = self._trained(spec, context)
+            record, predictions = _Evaluation(trained).record()
+            run = trained.run
+            try:
+                return record, predictions, kept_model(record, run.method, run.task, run.inputs, context)
+            except BenchError as error:
+                return record, predictions, error
+
+    def _trained(self, spec: ExperimentSpec, context: RunContext) -> TrainedRun:
+        """The run, trained with those of `context.alongside`, now or earlier, or alone."""
+        torch.set_num_threads(context.threads)
+        await_free_memory(context.device)
+        alone = context.model_copy(update={"alongside": ()})
+        waiting = self._waiting.pop(spec.run_id, None)
+        if waiting is not None and waiting.run.context == alone:
+            waiting.run.meter.begin_alone()
+            return waiting
+        if context.alongside:
+            self._waiting.clear()
+            self._waiting = {run.run.spec.run_id: run for run in _trained_together(spec, context.alongside, alone)}
+        return self._waiting.pop(spec.run_id, None) or train_alone(PreparedRun(spec, context))
 
 
 def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
@@ -51,41 +115,22 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
 
     In base-to-new, these are followed by the predictions of base and new images among all names, for the open score.
 
-    The same spec gives bit-identical scores and predictions on one machine, in any order of runs. With
-    `context.alongside`, those runs train together with this one if possible, and stay in memory until they are
-    requested.
+    The same spec gives bit-identical scores and predictions on one machine, in any order of runs.
 
     Raises:
         StaleSpecError: if the data on disk have changed since the spec was planned.
         BenchError: if data or weights cannot be used, or training diverges.
     """
-    with device_arithmetic(context.device, Precision(spec.precision), fast=context.fast):
-        return _trained(spec, context).finish()
+    return ProcessRunner().run_experiment(spec, context)
 
 
 def run_and_keep(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions], bytes | BenchError]:
     """`run_experiment`, and the content of the run's model file or the reason why the method cannot be stored."""
-    with device_arithmetic(context.device, Precision(spec.precision), fast=context.fast):
-        run = _trained(spec, context)
-        record, predictions = run.finish()
-        try:
-            return record, predictions, kept_model(record, run.method, run.task, run.inputs, context)
-        except BenchError as error:
-            return record, predictions, error
+    return ProcessRunner().run_and_keep(spec, context)
 
 
-def _trained(spec: ExperimentSpec, context: RunContext) -> "_Run":
-    torch.set_num_threads(context.threads)
-    await_free_memory(context.device)
-    run = _trained_together(spec, context)
-    if run is None:
-        run = _Run(spec, context)
-        run.train()
-    return run
-
-
-class _Run:
-    """One run: prepared on creation, then trained alone or with others, then finished.
+class PreparedRun:
+    """A run before its training: its data, and its method after `prepare`.
 
     Args:
         together: number of runs that train together.
@@ -99,78 +144,141 @@ class _Run:
         self.meter: CostMeter = CostMeter(inputs.backbone, together, first.meter if first else None)
         method_class = get_method(spec.method)
         config = method_class.info.config.model_validate(spec.config)
-        self.method = method = method_class(inputs.backbone, config, _generator(spec.seed, "init"))
-        self.support_view = partial(inputs.support_view, shots=spec.shots - spec.held_out_shot, seed=spec.seed)
-        self.eval_batch = context.eval_batch
+        self.method: Method[Any] = method_class(inputs.backbone, config, _generator(spec.seed, "init"))
         with self.meter.phase("prepare"), memory_advice(spec, "preparing"):
-            method.prepare(self.support_view(self.task.support))
-        self.trained: Progress | None = None
-        self.checkpoint: Checkpoint | None = None
-        self.candidates: EpochCandidates | None = None
-        self.curve: TrainingCurve | None = None
-        if isinstance(method, TrainableMethod):
-            self.recipe = Recipe.model_validate(spec.recipe).for_dataset(spec.dataset)
-            self.checkpoint = _checkpoint(method, spec.run_id, context, self.meter)
-            self.candidates = EpochCandidates(method) if spec.epoch_selection else None
-            self.curve = TrainingCurve(method, self.meter.clock) if context.curve else None
+            self.method.prepare(self.support_view(self.task.support))
 
-    def training(self) -> StackedRun:
-        """The data of this run for the training loop."""
-        assert isinstance(self.method, TrainableMethod)
-        named = {"copy": self.candidates, "curve": self.curve}
-        epochs = training_epochs(self.method, self.recipe, len(self.task.support), self.spec.shots)
-        make = partial(
-            self.inputs.epoch_batches, self.task.support, self.method.info.needs, self.recipe, self.spec.seed, epochs
-        )
-        return StackedRun(
-            self.method,
-            partial(make, memory=SupportMemory()),
-            _generator(self.spec.seed, "shuffle"),
-            self.checkpoint,
-            {name: one for name, one in named.items() if one is not None},
-            self.meter.counting,
-        )
+    def support_view(self, part: SupportSet) -> SupportView:
+        """What the method may see of a support set."""
+        spec = self.spec
+        return self.inputs.support_view(part, shots=spec.shots - spec.held_out_shot, seed=spec.seed)
 
-    def train(self) -> None:
-        """Train alone, if the method is trainable."""
-        if not isinstance(self.method, TrainableMethod):
-            return
-        with self.meter.phase("train"), memory_advice(self.spec, "training"):
-            self.trained = fit(
-                recipe=self.recipe, n=len(self.task.support), shots=self.spec.shots, **self.training().alone()
-            )
 
-    def finish(self) -> tuple[RunRecord, list[Predictions]]:
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run after its training.
+
+    Args:
+        progress: None for a method without gradient steps.
+        earlier: cost of the earlier parts of an interrupted training, see `Checkpoint`.
+        candidates: epochs to select from, if the run selects one.
+        curve: copies along the training, if they are requested.
+    """
+
+    run: PreparedRun
+    progress: Progress | None = None
+    earlier: tuple[float, ...] = ()
+    candidates: EpochCandidates | None = None
+    curve: TrainingCurve | None = None
+
+    @classmethod
+    def of(cls, run: PreparedRun, training: Training, progress: Progress) -> Self:
+        """The run after `training` has reached `progress`."""
+        earlier = training.checkpoint.earlier if training.checkpoint else ()
+        candidates, curve = training.observers.get("copy"), training.observers.get("curve")
+        assert candidates is None or isinstance(candidates, EpochCandidates)
+        assert curve is None or isinstance(curve, TrainingCurve)
+        return cls(run, progress, earlier, candidates, curve)
+
+
+def training_of(run: PreparedRun) -> Training:
+    """The training of a prepared run, whose method is trainable."""
+    spec, context, method = run.spec, run.context, run.method
+    assert isinstance(method, TrainableMethod)
+    recipe = Recipe.model_validate(spec.recipe).for_dataset(spec.dataset)
+    checkpoint = _checkpoint(method, spec.run_id, context, run.meter)
+    observers: dict[str, EpochObserver] = {}
+    if spec.epoch_selection:
+        observers["copy"] = EpochCandidates(method)
+    if context.curve:
+        observers["curve"] = TrainingCurve(method, run.meter.clock)
+    epochs = training_epochs(method, recipe, len(run.task.support), spec.shots)
+    images = TrainingImages(run.inputs, run.task.support, method.info.needs, recipe, spec.seed, epochs)
+    return Training(
+        method, recipe, images.epoch, _generator(spec.seed, "shuffle"), checkpoint, observers, run.meter.counting
+    )
+
+
+def train_alone(run: PreparedRun) -> TrainedRun:
+    """Train a prepared run, if its method takes gradient steps."""
+    if not isinstance(run.method, TrainableMethod):
+        return TrainedRun(run)
+    training = training_of(run)
+    with run.meter.phase("train"), memory_advice(run.spec, "training"):
+        progress = fit(n=len(run.task.support), shots=run.spec.shots, **training.alone())
+    return TrainedRun.of(run, training, progress)
+
+
+def _trained_together(
+    spec: ExperimentSpec, alongside: Sequence[ExperimentSpec], context: RunContext
+) -> list[TrainedRun]:
+    """The runs, trained as a stack; empty if they must train one by one."""
+    try:
+        return train_stack((spec, *alongside), context)
+    except Exception as error:  # each run is repeated alone and then fails or succeeds by itself
+        _LOG.warning("%d runs of %s train one by one: %s", 1 + len(alongside), spec.method, error)
+        return []
+
+
+def train_stack(specs: Sequence[ExperimentSpec], context: RunContext) -> list[TrainedRun]:
+    """Prepare and train runs as a stack, in the order of `specs`; empty if they must train one by one.
+
+    They must if their recipes or their numbers of images differ. Runs with a checkpoint resume alone.
+    """
+    folder = context.checkpoints
+    if folder is not None:
+        specs = [spec for spec in specs if spec is specs[0] or not (folder / f"{spec.run_id}.safetensors").exists()]
+        if (folder / f"{specs[0].run_id}.safetensors").exists():
+            return []
+    runs: list[PreparedRun] = []
+    for spec in specs:
+        runs.append(PreparedRun(spec, context, len(specs), runs[0] if runs else None))
+    n, method = len(runs[0].task.support), runs[0].method
+    if len(runs) < 2 or not isinstance(method, TrainableMethod) or not can_stack(method.info):
+        return []
+    trainings = [training_of(run) for run in runs]
+    if any(len(run.task.support) != n for run in runs) or any(t.recipe != trainings[0].recipe for t in trainings):
+        return []
+    start = time.perf_counter()
+    progress = fit_stack(trainings, n=n, shots=specs[0].shots)
+    seconds = time.perf_counter() - start
+    for run in runs:
+        run.meter.end_of_shared_training(seconds)
+    return [TrainedRun.of(*each) for each in zip(runs, trainings, progress, strict=True)]
+
+
+class _Evaluation:
+    """The evaluation of a trained run. `eval_batch` is the number of test images per batch, halved as memory needs."""
+
+    def __init__(self, trained: TrainedRun) -> None:
+        run = trained.run
+        self.trained, self.spec, self.context, self.task = trained, run.spec, run.context, run.task
+        self.run, self.method, self.inputs = run, run.method, run.inputs
+        self.eval_batch = run.context.eval_batch
+        self._oracle = trained.candidates if run.spec.epoch_selection == "oracle" else None
+        self._kept = KeptFeatures()
+
+    def record(self) -> tuple[RunRecord, list[Predictions]]:
         """Select settings and epoch, evaluate, and create the record."""
-        spec, task, method, meter = self.spec, self.task, self.method, self.meter
+        spec, task, trained, meter = self.spec, self.task, self.trained, self.run.meter
         selected_epoch = self._select()
-        oracle = self.candidates if spec.epoch_selection == "oracle" else None
-        shared = SharedImageFeatures(method)
-
-        def shared_batches(part: EvalSplit) -> Iterator[Batch]:
-            ahead = not shared.holds(part.name, self.eval_batch, len(part))
-            return shared.numbered(part.name, self.eval_batch, self._batches(part, ahead=ahead))
-
-        # an oracle changes the method between passes, and another protocol has no second pass
-        reuse = self._has_open_score and oracle is None and not method.oracle_classifiers(task.support.classes)
-        batches = shared_batches if reuse else self._batches
-        with meter.phase("eval"), shared:
-            scored = self._in_halved_batches(lambda: [self._scored(split, batches, oracle) for split in task.evals])
+        batches = self._shared_batches if self._shares_features() else self._batches
+        with meter.phase("eval"):
+            scored = self._in_halved_batches(lambda: [self._scored(split, batches) for split in task.evals])
 
         # before the open score and the curve, which do not count as cost
         eval_batch = self.eval_batch
-        cost = meter.cost(method, self.trained, self.checkpoint.earlier if self.checkpoint else ())
-        with shared:
-            opened, open_predictions = self._open_score(batches, oracle)
+        cost = meter.cost(self.method, trained.progress, trained.earlier)
+        opened, open_predictions = self._open_score(batches)
         record = RunRecord(
             run_id=spec.run_id,
             spec=spec,
             status=RunStatus.OK,
             scores=[score for score, _ in scored],
             open=opened,
-            final_loss=self.trained.loss if self.trained else None,
+            final_loss=trained.progress.loss if trained.progress else None,
             selected_epoch=selected_epoch,
-            curve=self.curve.points(self._accuracies) if self.curve else [],
+            curve=trained.curve.points(self._accuracies) if trained.curve else [],
             cost=cost,
             provenance=self._provenance(eval_batch),
             created_at=datetime.now(UTC),
@@ -179,12 +287,12 @@ class _Run:
 
     def _select(self) -> int | None:
         """Select settings and epoch on the validation images; returns the epoch, None if it was not selected there."""
-        validation = self.task.validation
-        with self.meter.phase("select"):
+        validation, candidates = self.task.validation, self.trained.candidates
+        with self.run.meter.phase("select"):
             if self.method.info.needs_validation and len(validation):
-                self.method.calibrate(self.support_view(validation))
-            if self.candidates and self.spec.epoch_selection == "validation":
-                return self.candidates.keep_best(partial(self._batches, validation), validation.labels)
+                self.method.calibrate(self.run.support_view(validation))
+            if candidates and self.spec.epoch_selection == "validation":
+                return candidates.keep_best(partial(self._batches, validation), validation.labels)
         return None
 
     def _batches(self, part: EvalSplit | SupportSet, *, ahead: bool = True) -> Iterator[Batch]:
@@ -193,14 +301,29 @@ class _Run:
             part.images, part.samples, self.method.info.needs, self.eval_batch, seed=self.spec.seed, ahead=ahead
         )
 
-    def _scored(
-        self, split: EvalSplit, batches: Callable[[EvalSplit], Iterator[Batch]], oracle: EpochCandidates | None
-    ) -> tuple[Score, Predictions]:
+    def _shares_features(self) -> bool:
+        """Whether the open score reads the features of the first pass; an oracle changes the method in between."""
+        if not self._has_open_score or self._oracle is not None:
+            return False
+        return not self.method.oracle_classifiers(self.task.support.classes)
+
+    def _shared_batches(self, part: EvalSplit) -> Iterator[Batch]:
+        """The images of a split; what the method computes of them is kept for a second pass."""
+        ahead = not self._kept.holds(part.name, self.eval_batch, len(part))
+        return self._kept.numbered(part.name, self.eval_batch, self._batches(part, ahead=ahead))
+
+    def _scored(self, split: EvalSplit, batches: Callable[[EvalSplit], Iterator[Batch]]) -> tuple[Score, Predictions]:
         """Evaluate one split, in the order of the test stream if the method learns from it."""
         order = stream_order(len(split), self.spec.seed) if self.method.info.reads_test_stream else None
         shown = split if order is None else replace(split, samples=tuple(split.samples[i] for i in order.tolist()))
-        keep = self.context.keep_branches
-        return evaluate(self.method, split, partial(batches, shown), keep_branches=keep, epochs=oracle, order=order)
+        return evaluate(
+            self.method,
+            split,
+            partial(batches, shown),
+            keep_branches=self.context.keep_branches,
+            epochs=self._oracle,
+            order=order,
+        )
 
     def _accuracies(self) -> dict[str, float]:
         """The accuracy on each split, for a point of the curve."""
@@ -225,13 +348,13 @@ class _Run:
         return self.spec.protocol is EvalProtocol.BASE_TO_NEW and self.spec.fold is None
 
     def _open_score(
-        self, batches: Callable[[EvalSplit], Iterator[Batch]], oracle: EpochCandidates | None
+        self, batches: Callable[[EvalSplit], Iterator[Batch]]
     ) -> tuple[OpenScore | None, list[Predictions]]:
         """The open score of a base-to-new run with its predictions; None for other protocols and in a race."""
         if not self._has_open_score:
             return None, []
         base, new = self.task.evals
-        return self._in_halved_batches(lambda: evaluate_open(self.method, base, new, batches, epochs=oracle))
+        return self._in_halved_batches(lambda: evaluate_open(self.method, base, new, batches, epochs=self._oracle))
 
     def _in_halved_batches(self, scored: Callable[[], ResultT]) -> ResultT:
         """The result of `scored`, repeated with half the test images per batch whenever memory runs out.
@@ -249,70 +372,6 @@ class _Run:
             self.method.tuning = copy(tuning)
             free_cached_memory(self.inputs.backbone.device)
             _LOG.warning("Memory ran out in the evaluation; it continues with batches of %d.", self.eval_batch)
-
-
-_WAITING: dict[str, _Run] = {}
-"""Trained runs of the last stack that have not been requested yet, by run id."""
-
-
-def _trained_together(spec: ExperimentSpec, context: RunContext) -> _Run | None:
-    """This run, trained together with those of `context.alongside`, now or earlier; None if it must train alone."""
-    alone = context.model_copy(update={"alongside": ()})
-    if (run := _WAITING.pop(spec.run_id, None)) is not None and run.context == alone:
-        run.meter.begin_alone()
-        return run
-    if not context.alongside:
-        return None
-    _WAITING.clear()
-    try:
-        runs = _train_stack((spec, *context.alongside), alone)
-    except Exception as error:  # each run is repeated alone and then fails or succeeds by itself
-        _LOG.warning("%d runs of %s train one by one: %s", 1 + len(context.alongside), spec.method, error)
-        return None
-    _WAITING.update({run.spec.run_id: run for run in runs[1:]})
-    return runs[0] if runs else None
-
-
-def _train_stack(specs: Sequence[ExperimentSpec], context: RunContext) -> list[_Run]:
-    """Prepare and train runs as a stack, in the order of `specs`; empty if they must train one by one.
-
-    They must if their recipes or their numbers of images differ. Runs with a checkpoint resume alone.
-    """
-    folder = context.checkpoints
-    if folder is not None:
-        specs = [spec for spec in specs if spec is specs[0] or not (folder / f"{spec.run_id}.safetensors").exists()]
-        if (folder / f"{specs[0].run_id}.safetensors").exists():
-            return []
-    runs: list[_Run] = []
-    for spec in specs:
-        runs.append(_Run(spec, context, len(specs), runs[0] if runs else None))
-    n = len(runs[0].task.support)
-    method = runs[0].method
-    same = all(len(run.task.support) == n and run.recipe == runs[0].recipe for run in runs)
-    if len(runs) < 2 or not isinstance(method, TrainableMethod) or not can_stack(method.info) or not same:
-        return []
-    start = time.perf_counter()
-    progress = fit_stack([run.training() for run in runs], runs[0].recipe, n=n, shots=specs[0].shots)
-    seconds = time.perf_counter() - start
-    for run, reached in zip(runs, progress, strict=True):
-        run.trained = reached
-        run.meter.end_of_shared_training(seconds)
-    return runs
-
-
-def failed_record(spec: ExperimentSpec, error: BaseException, context: RunContext) -> RunRecord:
-    """The record of a run that raised an error: the error's kind, message and traceback."""
-    trace = "".join(traceback.format_exception(error))
-    return RunRecord(
-        run_id=spec.run_id,
-        spec=spec,
-        status=RunStatus.FAILED,
-        provenance=provenance.collect(
-            method=spec.method, backbone_digest="", support_digests=[], device=context.device, threads=context.threads
-        ),
-        error=RunError(kind=type(error).__name__, message=str(error) or type(error).__name__, traceback=trace),
-        created_at=datetime.now(UTC),
-    )
 
 
 def stream_order(n: int, seed: int) -> Tensor:

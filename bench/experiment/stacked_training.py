@@ -27,10 +27,11 @@ READABLE = frozenset({Needs.FEATURES, Needs.POOLED})
 
 
 @dataclass(frozen=True)
-class StackedRun:
-    """One run of a stack: the arguments of `fit` for a single run, and a block in which its passes are counted."""
+class Training:
+    """The training of one run: the arguments of `fit`, and for a stack a block in which its passes are counted."""
 
     method: TrainableMethod[Any]
+    recipe: Recipe
     batches_of: Callable[[int], Callable[[Tensor], Batch]]
     generator: torch.Generator
     checkpoint: Checkpoint | None
@@ -55,15 +56,15 @@ def can_stack(info: MethodInfo) -> bool:
     return info.stackable and info.needs <= READABLE
 
 
-def fit_stack(runs: Sequence[StackedRun], recipe: Recipe, *, n: int, shots: int) -> list[Progress]:
+def fit_stack(runs: Sequence[Training], *, n: int, shots: int) -> list[Progress]:
     """Train prepared methods in place, from the start; returns the progress of each.
 
-    All methods have `n` images, one stage and the default parameter groups.
+    All have the same recipe and `n` images, and their methods one stage and the default parameter groups.
 
     Raises:
         NonFiniteLossError: if a loss is not finite. The methods are then left partly trained.
     """
-    methods = [run.method for run in runs]
+    recipe, methods = runs[0].recipe, [run.method for run in runs]
     (span,) = stage_spans(recipe, methods[0].stages(), n, shots)
     for run in runs:
         run.method.begin_stage(0)
@@ -96,14 +97,14 @@ def fit_stack(runs: Sequence[StackedRun], recipe: Recipe, *, n: int, shots: int)
                 observer.end_of_epoch(epoch + 1, steps)
             if run.checkpoint and run.checkpoint.due:
                 progress = Progress(epoch + 1, steps, float(losses[index]))
-                run.checkpoint.save_if_due(_state(run, recipe, optimizer, index), progress)
+                run.checkpoint.save_if_due(_state(run, optimizer, index), progress)
     separate(methods)
     for method in methods:
         method.finalise()
     return [Progress(span.epochs, steps, float(loss)) for loss in losses]
 
 
-def _batches(runs: Sequence[StackedRun], orders: Sequence[Sequence[Tensor]], epoch: int) -> Iterator[Batch]:
+def _batches(runs: Sequence[Training], orders: Sequence[Sequence[Tensor]], epoch: int) -> Iterator[Batch]:
     """The batches of an epoch, with a leading dimension of runs."""
     needs, sizes = runs[0].method.info.needs, [len(indices) for indices in orders[0]]
     if not sizes:
@@ -128,9 +129,9 @@ def _unavailable() -> Tensor:
     raise AssertionError("a stack has only what its method reads")
 
 
-def _state(run: StackedRun, recipe: Recipe, optimizer: torch.optim.Optimizer, index: int) -> TrainingState:
+def _state(run: Training, optimizer: torch.optim.Optimizer, index: int) -> TrainingState:
     """The state of one run, as if it trained alone."""
-    own = make_optimizer(recipe, run.method.parameter_groups())
+    own = make_optimizer(run.recipe, run.method.parameter_groups())
     (mine,), (shared,) = ([group["params"] for group in some.param_groups] for some in (own, optimizer))
     for parameter, stacked in zip(mine, shared, strict=True):
         own.state[parameter] = {

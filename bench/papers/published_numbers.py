@@ -103,7 +103,7 @@ def select(
             if name not in known:
                 raise UsageError(
                     f"No published number has {column} {name!r}.{did_you_mean(name, known)} "
-                    f"`etl-bench published --list {column}` lists all."
+                    f"`etl-bench papers published --list {column}` lists all."
                 )
         if wanted:
             kept = kept[kept[column].isin(list(wanted))]

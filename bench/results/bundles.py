@@ -81,7 +81,7 @@ def open_bundle(path: Path) -> Iterator[OpenBundle]:
     except (OSError, zipfile.BadZipFile) as error:
         raise BundleError(
             f"{path} cannot be read as a bundle ({getattr(error, 'strerror', None) or error}); give a file that "
-            "`etl-bench results export` wrote."
+            "`etl-bench runs export` wrote."
         ) from error
     with archive:
         facts = _facts(archive, path)
@@ -99,7 +99,7 @@ def _facts(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
     """The list, after checking that its names are allowed and that the zip has exactly these files, each once."""
     held = [info.filename for info in archive.infolist()]
     if LIST not in held:
-        raise BundleError(f"{path} has no {LIST}; give a file that `etl-bench results export` wrote.")
+        raise BundleError(f"{path} has no {LIST}; give a file that `etl-bench runs export` wrote.")
     if archive.getinfo(LIST).file_size > LARGEST_LIST:
         raise bundle_error(path, f"{LIST} is larger than {LARGEST_LIST // 2**20} MiB, more than any bundle needs")
     try:

@@ -278,7 +278,7 @@ class Store:
         if not self.path.is_file():
             raise StoreError(
                 f"There is no results database at {self.path}; run experiments into {self.runs} first, "
-                "or build it from shards with `etl-bench results rebuild`."
+                "or build it from shards with `etl-bench runs rebuild`."
             )
         with self._open(read_only=True) as connection:
             check_tables(connection, self.path)
@@ -421,4 +421,4 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
 def _advice(error: duckdb.Error) -> str:
     """What to do when the database cannot be read or written."""
     full = "Make room on the disk, then rebuild" if "No space left" in str(error) else "Rebuild"
-    return f"The runs are safe in their shards. {full} the database with `etl-bench results rebuild`."
+    return f"The runs are safe in their shards. {full} the database with `etl-bench runs rebuild`."

@@ -171,7 +171,7 @@ class Shards:
         if not found:
             raise UnknownRunError(
                 f"No run in {self.runs} begins with {prefix!r}; it contains {counted(len(known), 'run')}. "
-                "`etl-bench results sql 'select run_id, method, dataset, seed from runs'` lists them."
+                "`etl-bench runs sql 'select run_id, method, dataset, seed from runs'` lists them."
             )
         listed = ", ".join(found[:5]) + (" ..." if len(found) > 5 else "")
         raise UnknownRunError(f"{len(found)} runs begin with {prefix!r}: {listed}. Give more digits.")

@@ -315,7 +315,7 @@ def report_failures(outcome: SweepOutcome, log: SweepLog) -> None:
     now = len(outcome.summary.failures)  # their reasons were shown when they happened
     if now:
         ids = " ".join(str(item["run_id"] or item["what"]) for item in outcome.failed[:now])
-        log.notice(f"{now} failed; `etl-bench show RUN` has the trace: {ids}")
+        log.notice(f"{now} failed; `etl-bench runs show RUN` has the trace: {ids}")
     if unmeasured := outcome.summary.unmeasured:
         log.notice(f"{counted(len(unmeasured), 'difficulty')} not measured; runs do not need it")
     earlier: dict[object, list[str]] = {}

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from bench.errors import ShardError
-from bench.experiment.features import cache_folder
+from bench.experiment import BackboneCache, cache_info
 from bench.record import RunRecord, RunStatus
 from bench.results import Shards, Staleness
 from bench.spec import ExperimentSpec
@@ -202,7 +202,7 @@ def shared_features(
     from methods import Needs, known_methods
 
     known = known_methods()
-    kept = [] if cache_dir is None else cache_folder.cache_info(cache_dir)
+    kept = [] if cache_dir is None else cache_info(cache_dir)
     groups: dict[tuple[str, str], list[ExperimentSpec]] = {}
     for spec in specs:
         groups.setdefault((spec.backbone, spec.precision), []).append(spec)
@@ -221,7 +221,7 @@ def shared_features(
     ]
 
 
-def _of(backbone: str, precision: str, kept: Sequence[cache_folder.BackboneCache]) -> list[cache_folder.BackboneCache]:
+def _of(backbone: str, precision: str, kept: Sequence[BackboneCache]) -> list[BackboneCache]:
     return [one for one in kept if one.slug == backbone and one.precision == precision]
 
 

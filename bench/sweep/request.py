@@ -351,24 +351,20 @@ class SweepRequest(BaseModel):
     def _check_cluster(self) -> None:
         """Devices and reservations of Ray and Slurm."""
         device, launcher, gpus = self.device, self.launcher, self.reserved_gpus
-        option = "--gpus-per-run" if launcher is LauncherName.RAY else "--gpus"
+        ray = launcher is LauncherName.RAY
+        option = "--resource gpus-per-run" if ray else "--resource gpus"
         if device not in ("auto", "cpu", "cuda"):
             raise UsageError(f"--device {device!r}: with --launcher {launcher} the cluster picks; use --device cuda.")
         if self.jobs_per_gpu is not None:
-            shares = (
-                "--gpus-per-run 0.5 lets two runs share a GPU"
-                if option == "--gpus-per-run"
-                else "a job has one on each GPU"
-            )
+            shares = f"{option}=0.5 lets two runs share a GPU" if ray else "a job has one on each GPU"
             raise UsageError(f"--jobs-per-gpu {self.jobs_per_gpu}: only for --launcher local; {shares}.")
         if gpus and device == "cpu":
-            raise UsageError(f"{option} {gpus:g} reserves a GPU that --device cpu does not use; leave one of them out.")
+            raise UsageError(f"{option}={gpus:g} reserves a GPU that --device cpu does not use; leave one of them out.")
         if gpus == 0 and device == "cuda":
-            raise UsageError(f"{option} 0 reserves no GPU for --device cuda; leave one of them out.")
-        if option == "--gpus-per-run" and gpus is not None and gpus > 1:
+            raise UsageError(f"{option}=0 reserves no GPU for --device cuda; leave one of them out.")
+        if ray and gpus is not None and gpus > 1:
             raise UsageError(
-                f"--gpus-per-run {gpus:g}: a run uses one GPU and the others would idle; use --gpus-per-run 1, or a "
-                "part of one."
+                f"{option}={gpus:g}: a run uses one GPU and the others would idle; use {option}=1, or a part of one."
             )
 
     @field_validator("methods", "datasets", "backbones", "targets", mode="before")

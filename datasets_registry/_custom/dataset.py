@@ -260,7 +260,7 @@ def few_labels(labels: Sequence[str]) -> str:
 
 def to_toml(config: CustomDataset) -> str:
     """The text of the TOML file: a dozen lines, and one per class whose name differs from its label."""
-    lines = ["# a custom dataset for etl-bench; `etl-bench docs datasets` explains every line"]
+    lines = ["# a custom dataset for etl-bench; `etl-bench doctor docs datasets` explains every line"]
     values = config.model_dump(mode="json", exclude_none=True)
     lines += [f"{name} = {_text(values[name])}" for name in _FIRST if name in values]
     lines.append(f"orient = {'true' if config.orient else 'false'}  # turn images upright by their EXIF orientation")

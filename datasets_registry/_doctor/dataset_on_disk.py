@@ -28,7 +28,7 @@ class Finding:
     """One finding, in one sentence.
 
     Args:
-        code: its name in `etl-bench docs datasets`.
+        code: its name in `etl-bench doctor docs datasets`.
         fix: the command that fixes it; empty if there is nothing to fix.
         layout: whether it concerns the location of files, which does not matter if the reader finds them.
     """

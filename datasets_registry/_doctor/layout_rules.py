@@ -1,6 +1,6 @@
 """Rules that recognise broken layouts of the published datasets and give the command that restores CoOp's layout.
 
-Rules read names and folders, never pixels, and need no network. `etl-bench docs datasets` prints their codes.
+Rules read names and folders, never pixels, and need no network. `etl-bench doctor docs datasets` prints their codes.
 """
 
 import hashlib

@@ -62,6 +62,8 @@ class Batch:
         self._test_views = test_views
         self._needs = needs
         self._values: dict[Needs | int, Tensor] = {}
+        self.keep: Callable[[str, Callable[[], Tensor]], Tensor] | None = None
+        """Set by an evaluation that shows the same images again: `keep(name, compute)` computes each name once."""
 
     def _declared(self, need: Needs) -> None:
         if need not in self._needs:
@@ -83,6 +85,13 @@ class Batch:
         """Compute a declared need now rather than on first use, and return the batch."""
         self._get(need)
         return self
+
+    def once(self, compute: Callable[[Batch], Tensor]) -> Tensor:
+        """`compute(self)`; for test images that are classified twice, for two lists of names, computed only once.
+
+        For a method's own features in its classifier. `compute` must not depend on the class names.
+        """
+        return compute(self) if self.keep is None else self.keep(compute.__qualname__, lambda: compute(self))
 
     @property
     def labels(self) -> Int[Tensor, "*runs batch"]:

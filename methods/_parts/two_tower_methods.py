@@ -66,7 +66,7 @@ class TwoTowerMethod(TrainableMethod[ConfigT]):
 
     def classifier(self, classes: ClassSet) -> Classifier:
         text = self.text_features(classes)
-        return lambda batch: cosine_logits(self.image_features(batch), text, self.backbone.logit_scale)
+        return lambda batch: cosine_logits(batch.once(self.image_features), text, self.backbone.logit_scale)
 
 
 class ContextMethod(TwoTowerMethod[ConfigT]):
@@ -205,4 +205,4 @@ class FineTuningMethod(TrainableMethod[FineTuningConfigT]):
 
     def classifier(self, classes: ClassSet) -> Classifier:
         text = self.class_texts(classes)
-        return lambda batch: cosine_logits(self.image_features(batch), text, self.scale)
+        return lambda batch: cosine_logits(batch.once(self.image_features), text, self.scale)

@@ -185,7 +185,7 @@ def reproduction_parts(found: Reproduction | None, catalogue: Catalogue) -> list
         methods = f" Methods of these runs: {unmatched}." if unmatched else ""
         text = Markup(
             "No published number matches these runs in method, protocol, backbone, shots, dataset and classes.{} "
-            "<code>etl-bench published --list method</code> lists published methods, and <code>etl-bench report "
+            "<code>etl-bench papers published --list method</code> lists published methods, and <code>etl-bench report "
             "--source published</code> makes a page of published numbers."
         ).format(methods)
         return [paragraph(text, "missing")]

@@ -81,7 +81,7 @@ def jpeg_files(count: int) -> Iterator[tuple[ImageFiles, list[Sample]]]:
 
 def demo_and_one_more() -> Row:
     """The sweep of the quick demo into empty folders, then the same command with one more method."""
-    from bench.cli.demo import QUICK_DATASETS, QUICK_METHODS
+    from bench.api.demonstration import QUICK_DATASETS, QUICK_METHODS
 
     with tempfile.TemporaryDirectory() as folder:
         runs = Path(folder) / "runs"

@@ -27,11 +27,9 @@ def seeds_row(method: str, repeats: int) -> Row:
         for together in (True, False):
             start = time.process_time()
             if together:
-                runs = runner._train_stack(specs, context)
+                runs = runner.train_stack(specs, context)
             else:
-                runs = [runner._Run(spec, context) for spec in specs]
-                for run in runs:
-                    run.train()
+                runs = [runner.train_alone(runner.PreparedRun(spec, context)) for spec in specs]
             if repeat:  # the first stores the features
                 seconds[together].append(time.process_time() - start)
             if len(runs) != len(SEEDS):

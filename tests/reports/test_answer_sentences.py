@@ -65,9 +65,10 @@ def test_the_leader_of_the_sentence_is_the_first_row_of_the_board(runs, name):
         return
     first = board.entries[0]
     assert first.key == board.standings.leader == view.answers["H"].leader
-    best = text.split(". ", 1)[1] if view.common is not None else text
-    assert first.name in best.split(".")[0]
-    value = 100 * first.values["H"].mean
+    best = text.split(". ", 1)[1] if view.board.common is not None else text
+    name = view.names[first.key]
+    assert name in best.split(".")[0]
+    value = 100 * first.average("H", view.convention).mean
     assert f"{value:.1f} %" in text or f"{value:.2f} %" in text
     assert "mean H" in text
     tied = [
@@ -75,7 +76,7 @@ def test_the_leader_of_the_sentence_is_the_first_row_of_the_board(runs, name):
     ]
     if view.answers["H"].lead is not None and view.answers["H"].lead.over_seeds is not None:
         others = len(view.answers["H"].behind)
-        leader = first.name.replace("Zero-shot", "zero-shot")
+        leader = name.replace("Zero-shot", "zero-shot")
         if not tied:
             assert f"o other method matches {leader} here" in text
         elif len(tied) == 1:
@@ -140,11 +141,11 @@ def test_the_same_methods_here_and_elsewhere_are_named_once(runs):
     for lead in (replace(same["lead"], over_seeds=(-0.1, 0.1)), replace(same["lead"], over_seeds=(0.01, 0.1))):
         changed = replace(view, answers={**view.answers, "H": replace(found, **{**same, "lead": lead})})
         text = answer(changed, "H").striptags()
-        once = f"No clear winner: both others may match {view.method(found.leader).name} here and elsewhere." in text
+        once = f"No clear winner: both others may match {view.names[found.leader]} here and elsewhere." in text
         assert once == (lead.over_seeds[0] < 0), "the number of comparisons matters in one place only"
     nobody = replace(found, open_here=(), open_elsewhere=())
     text = answer(replace(view, answers={**view.answers, "H": nobody}), "H").striptags()
-    assert f"No other method matches {view.method(found.leader).name} here or elsewhere." in text
+    assert f"No other method matches {view.names[found.leader]} here or elsewhere." in text
 
 
 CONCLUSIONS = {  # settled, trend, hard above easy -> the end of the sentence
@@ -173,7 +174,7 @@ def test_other_datasets_are_promised_only_what_the_datasets_show(runs):
     _, view = overview_of(runs)
     found = view.answers["H"]
     text = answer(view, "H").striptags()
-    assert (f"o other method matches {view.method(found.leader).name} here or elsewhere" in text) == (
+    assert (f"o other method matches {view.names[found.leader]} here or elsewhere" in text) == (
         not found.open_elsewhere
     )
     _, one = overview_of(runs[runs["dataset"] == "dtd"])
@@ -198,12 +199,12 @@ def test_missing_and_failed_runs_are_counted_once_with_the_right_plurals(runs):
         "2 of 242 runs are missing: MaPLe on SUN397 (seed 2) and CoCoOp on ImageNet (seed 3). "
         "2 of 8 methods have missing runs and are not ranked."
     )
-    assert failed_runs(view.missing).striptags().startswith("1 run failed: CUDA out of memory.")
+    assert failed_runs(view).striptags().startswith("1 run failed: CUDA out of memory.")
     _, one = overview_of(runs[runs["method"] != "maple"])
     assert missing_runs(one).striptags() == (
         "1 of 209 runs is missing: CoCoOp on ImageNet (seed 3). 1 of 7 methods has missing runs and is not ranked."
     )
-    assert failed_runs(one.missing) == ""
+    assert failed_runs(one) == ""
 
 
 def test_a_dataset_without_difficulty_stays_in_the_answer_and_is_hard(runs):
@@ -232,10 +233,11 @@ def test_published_numbers_have_no_interval_over_seeds():
     text = answer(view, "H").striptags() + small_print(view, "H").striptags()
     assert "over seeds" not in text
     assert "one published value each" in text
-    rows = [row for row in site.published_boards[0].rows if row.complete and "H" in row.averages]
+    board = site.published_boards[0].board
+    rows = [row for row in board.rows if row.complete and "H" in row.averages]
     best = max(rows, key=lambda row: row.averages["H"])
-    assert view.method(view.answers["H"].leader).name == best.title
-    assert len({method.name for method in view.methods}) == len(view.methods), "one row a method"
+    assert view.names[view.answers["H"].leader] == catalogue().row_title(best.method, best.label)
+    assert len(set(view.names.values())) == len(view.names), "one row a method"
 
 
 def test_nothing_is_said_of_no_runs():
@@ -300,8 +302,7 @@ def test_every_page_says_what_is_there_and_which_command_adds_what_is_missing(ru
 def test_no_verdict_is_printed_for_an_untested_claim(tmp_path, runs):
     chosen = runs[runs["method"].isin(["zero_shot", "coop"])]
     view = site_view(PageContent(chosen, difficulty_frame(), catalogue(), package_version="0", claims=load_claims()))
-    results = [result for claim in view.claims for result in claim.results]
-    untested = [result for result in results if result.verdict == "not tested"]
+    untested = [result for result in view.claims if result.verdict == "not tested"]
     assert len(untested) > 3
     page = render_site(view, tmp_path / "a.html").read_text("utf-8")
     section = page[page.index('id="claims"') :]
@@ -309,7 +310,7 @@ def test_no_verdict_is_printed_for_an_untested_claim(tmp_path, runs):
     assert section.count("b-not-tested") == len(untested)
     tested = len(re.findall(r'class="badge b-(?:supported|refuted|inconclusive)"', section))
     counted = [int(n) for n in re.findall(r"<b>(\d+)</b> (?:supported|not supported here|inconclusive)", section)]
-    assert sum(counted) == tested == len(results) - len(untested)
+    assert sum(counted) == tested == len(view.claims) - len(untested)
     assert "etl-bench run -m" in section
 
 
@@ -347,13 +348,14 @@ FEW = {  # rows, datasets, seeds and methods that are compared, methods that lac
 def test_methods_are_compared_on_what_they_share_and_the_line_says_so(runs, name):
     make, expected, text = FEW[name]
     site, view = overview_of(make(runs))
-    common = view.common
-    assert (common.datasets, common.seeds, common.methods, common.without) == expected
+    common = view.board.common
+    without = tuple(view.names[key] for key in common.without)
+    assert (len(common.datasets), len(common.seeds), len(common.entries), without) == expected
     assert answer(view, "H").striptags().startswith(text)
     board = site.boards[0]
     assert board.standings.leader is not None
-    assert len(board.datasets) == common.datasets
-    assert len(board.missing) == view.missing.n > 0
+    assert [dataset.name for dataset in board.datasets] == list(common.datasets)
+    assert len(board.board.missing) > 0
     whole = next(other for other in site.overviews if other.anchor == view.other_scope)
     assert (whole.other_scope, whole.whole, view.whole) == (view.anchor, True, False)
     assert len(whole.datasets) > len(view.datasets)
@@ -381,7 +383,7 @@ def test_the_common_cells_give_the_numbers_of_a_board_of_these_runs_alone(runs):
     site, view = overview_of(rows)
     alone, same = overview_of(rows[(rows["dataset"] != "imagenet") & rows["seed"].isin([0, 1])])
     assert view.answers == same.answers
-    assert [entry.values for entry in site.boards[0].entries] == [entry.values for entry in alone.boards[0].entries]
+    assert [entry.averages for entry in site.boards[0].entries] == [entry.averages for entry in alone.boards[0].entries]
     coverage = {(entry.coverage, entry.planned) for entry in site.boards[0].entries}
     assert coverage == {(10, 11), (10, 22), (11, 22), (21, 22)}
 
@@ -416,7 +418,7 @@ def test_a_gain_that_hangs_on_one_dataset_says_so(runs):
     shifted = [zero.get(key, 0.0) + shifts.get(key[0], -0.005) for key in keys]
     chosen.loc[mine, "accuracy"] = pd.Series(shifted, index=chosen.index)[mine]
     _, view = overview_of(chosen)
-    title, rest = view.answers["H"].lead.without
-    assert (title, view.answers["H"].lead.mean > 0 > rest) == ("EuroSAT", True)
+    dataset, rest = view.answers["H"].lead.without
+    assert (dataset, view.answers["H"].lead.mean > 0 > rest) == ("eurosat", True)
     assert f"Without EuroSAT, the gain is {points(rest)}." in answer(view, "H").striptags()
     assert view.answers["H"].lead.ahead == 1

@@ -146,18 +146,17 @@ def test_leaving_out_a_dataset_shows_the_trends_of_the_others(page):
         fewer = site_view(
             PageContent(runs[runs["dataset"] != dataset], difficulty_frame(), catalogue(), package_version="0")
         )
-        wanted = next(trends for trends in fewer.boards[0].part_trends if trends.measure == "H").contrasts[0]
+        wanted = next(trends for trends in fewer.boards[0].trends if trends.measure == "H").contrasts[0]
         page.run(click.format(title))
         assert page.run(f"{place}.querySelectorAll('circle.out').length") == 3
         assert page.run("document.querySelectorAll('.omit[aria-pressed=true]').length") == 1
-        for text, line, panel in zip(page.run(verdicts), page.run(lines), wanted.panels, strict=True):
-            result = panel.result
+        for text, line, trend in zip(page.run(verdicts), page.run(lines), wanted.trends, strict=True):
             rho, p, corrected = re.search(r"ρ (\S+) over 10, p [=<]* ?([\d.]+), corrected ([\d.]+)", text).groups()
-            assert float(rho.replace("−", "-")) == round(result.rho, 2)
-            assert float(p) == pytest.approx(result.p, abs=0.005)
-            assert float(corrected) == pytest.approx(result.p_corrected, abs=0.005)
-            assert text.split(" ρ")[0] == result.verdict
-            assert bool(line) == (result.ends is not None)
+            assert float(rho.replace("−", "-")) == round(trend.found.rho, 2)
+            assert float(p) == pytest.approx(trend.found.p, abs=0.005)
+            assert float(corrected) == pytest.approx(trend.p_holm, abs=0.005)
+            assert text.split(" ρ")[0] == trend.verdict
+            assert bool(line) == (trend.ends is not None)
     page.run(click.format("DTD"))
     assert (page.run(verdicts), page.run(lines)) == first, "all datasets back"
 
@@ -193,12 +192,12 @@ def test_head_to_head_has_the_differences_of_the_analysis(page, view):
 
 def test_methods_datasets_and_runs_have_pages(page, view):
     board = view.boards[0]
-    apex = next(entry for entry in board.entries if entry.key == "apex")
+    apex = board.board.entry("apex")
     page.run("document.querySelector('table.board a[href=\"#method=apex\"]').click()")
     page.wait("!document.getElementById('page').hidden")
     text = page.run("document.getElementById('page').innerText")
     assert page.run("document.querySelector('#page h2').innerText") == "APEX"
-    for part in (apex.summary, "Citation", "recipe.lr", "Cost of a run"):
+    for part in (view.catalogue.method("apex").summary, "Citation", "recipe.lr", "Cost of a run"):
         assert part in text
     assert page.run("document.getElementById('front').offsetHeight") == 0
     rows = page.run(
@@ -206,7 +205,7 @@ def test_methods_datasets_and_runs_have_pages(page, view):
     )
     for title, base, gain, *_ in rows:
         dataset = next(d.name for d in board.datasets if d.title == title)
-        cell = board.cells["apex", dataset]
+        cell = apex.cells[dataset]
         mean, half = (float(part) for part in base.split("±"))
         assert (mean, half) == pytest.approx(
             (100 * cell.scores["base"].mean, 100 * cell.scores["base"].half_width), abs=0.02
@@ -216,11 +215,11 @@ def test_methods_datasets_and_runs_have_pages(page, view):
     page.wait("document.querySelector('#page h2').innerText === 'DTD'")
     assert page.run("document.querySelectorAll('#page-table tbody tr').length") == len(board.entries)
     assert "Photographs of textures." in page.run("document.getElementById('page').innerText")
-    run = board.cells["apex", "dtd"].run_ids[1]
+    run = apex.cells["dtd"].run_ids[1]
     page.run(f"[...document.querySelectorAll('#page a')].find((a) => a.hash === '#run={run}').click()")
     page.wait(f"document.querySelector('#page h2').innerText === 'Run {run}'")
     text = page.run("document.getElementById('page').innerText")
-    assert f"etl-bench verify {run}" in text
+    assert f"etl-bench runs verify {run}" in text
     assert "Seed\n2" in text
     page.run("document.querySelector('#page a.back').click()")
     page.wait("document.getElementById('page').hidden && document.getElementById('front').offsetHeight > 0")
@@ -245,7 +244,7 @@ def test_a_page_of_another_setting_opens_from_its_address(tab, url, view):
 
 
 def test_search_opens_pages_of_methods_datasets_and_runs(page, view):
-    run = view.boards[0].cells["apex", "dtd"].run_ids[0]
+    run = view.boards[0].board.entry("apex").cells["dtd"].run_ids[0]
     for text, title in (("euros", "EuroSAT"), ("clip-ad", "CLIP-Adapter"), (run[:9], f"Run {run}")):
         page.run(f"document.getElementById('search').value = {text!r}")
         page.run("document.getElementById('search').dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter'}))")

@@ -34,8 +34,8 @@ def test_charts_have_a_point_with_its_numbers_for_every_method(board):
 
 def test_names_in_charts_stay_text(board):
     evil = "<b onmouseover=alert(1)>\"'&"
-    entries = tuple(replace(entry, title=evil) for entry in board.entries)
-    svg = cost_svg(replace(board, entries=entries), "train_seconds")
+    sheets = {name: replace(sheet, title=evil) for name, sheet in board.catalogue.methods.items()}
+    svg = cost_svg(replace(board, catalogue=replace(board.catalogue, methods=sheets)), "train_seconds")
     assert "<b" not in svg
     assert "&lt;b onmouseover" in svg
     figure = PaperFigure("f", evil, evil, evil, "line", (FigurePoint(evil, evil, 1.0, 2.0, 1.0, 3.0, 3, ("a",)),))

@@ -79,10 +79,11 @@ def test_the_first_screen_holds_the_score_the_picture_and_the_advice(page, view)
         })"""
     )
     assert all(0 < top < bottom < 900 and width > 200 for top, bottom, width in boxes)
-    leader = view.boards[0].entries[0]
+    overview = view.overviews[0]
+    leader = overview.board.entries[0]
     text = shown(page, "#answer")
-    assert leader.name in text
-    value = 100 * leader.values["H"].mean
+    assert overview.names[leader.key] in text
+    value = 100 * leader.average("H", overview.convention).mean
     assert f"{value:.1f} %" in text or f"{value:.2f} %" in text
     assert shown(page, "#advice .take").startswith("Take ")
     hard = shown(page, "#advice .picks dd:last-child")
@@ -164,7 +165,7 @@ def test_difficulty_1_is_marked_as_chance(tab, runs, tmp_path):
 def test_any_two_methods_are_compared_as_the_analysis_does(page, runs, view):
     board = build_leaderboards(runs)[0]
     scores = seed_scores(board, runs)
-    names = {entry.key: entry.name for entry in view.boards[0].entries}
+    names = view.overviews[0].names
     along = view.overviews[0].answers["H"].difficulty["relative_transfer_difficulty"]
     for a, b in (("apex", "coop"), ("vpt", "tip_adapter"), ("clip_adapter", "zero_shot")):
         choose(page, "a", names[a])

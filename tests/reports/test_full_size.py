@@ -107,7 +107,7 @@ INTERACTIONS = {
     "dataset": "choose(document.querySelectorAll('#errors select')[1], {i})",
     "seed": "choose(document.querySelectorAll('#errors select')[3], {i})",
     "class": "document.querySelector('.errors-out [data-choice]').click()",
-    "fold": "document.querySelector('#leaderboard details').open = {i} % 2 === 0",
+    "fold": "document.querySelector('#cost details').open = {i} % 2 === 0",
     "page": "location.hash = '#dataset=dtd'",
     "back": "location.hash = ''",
 }

@@ -169,7 +169,7 @@ def test_a_watched_page_shows_new_runs_and_keeps_the_readers_place(tab, tmp_path
         set_field(page, "#hero-a", number_of(page, "#hero-a", "VPT"))
         set_field(page, "figure[data-kind=costs] select", "1")
         page.run("document.querySelectorAll('table.board thead button')[2].click()")
-        fold = page.run("document.querySelector('#leaderboard details').id")
+        fold = page.run("document.querySelector('#cost details').id")
         page.run(f"document.getElementById({fold!r}).open = true")
         page.wait(f"!!document.querySelector('#' + {fold!r} + ' .body table')")
         page.run("scrollTo(0, scrollY + document.getElementById('cost').getBoundingClientRect().top - 50)")

@@ -9,7 +9,7 @@ from report_sample import catalogue, difficulty_frame, runs_frame
 from reports import render_site
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
-from reports.sentences import cost_text
+from reports.sentences import training_text
 
 
 @pytest.fixture(scope="module")
@@ -51,5 +51,5 @@ def test_the_cost_of_a_method_is_its_time_of_evaluation(site):
 
 def test_the_advice_says_that_test_images_are_read(site):
     (view,) = site.overviews
-    assert cost_text(view.method("tda")) == "learns from the unlabelled test images"
-    assert cost_text(view.method("zero_shot")) == "no training"
+    assert training_text(view, view.table.method("tda")) == "learns from the unlabelled test images"
+    assert training_text(view, view.table.method("zero_shot")) == "no training"

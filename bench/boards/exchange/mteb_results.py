@@ -2,7 +2,7 @@
 
 Files have the fields of `TaskResult` and `ModelMeta` of mteb 2.26 (Apache-2.0), whose classes read them. A model is a
 method on a backbone, and its revision is a digest of settings, code and weights. A task is one dataset in one setting.
-The list of exported fields is in `etl-bench docs boards`.
+The list of exported fields is in `etl-bench doctor docs boards`.
 """
 
 import hashlib

@@ -235,7 +235,7 @@ def _out_of_turn(own: OwnChecks, mine: set[str], earlier: Sequence[OwnChecks]) -
         if shares and own.facts and other.facts and own.facts.submitted <= other.facts.submitted:
             yield (
                 f"it shares runs with {other.name}, which is on the board, and states an earlier time; prepare it "
-                "again with `etl-bench submit`"
+                "again with `etl-bench board submit`"
             )
             return
 

@@ -195,7 +195,7 @@ def _check_files(folder: Path) -> None:
         raise SubmissionError(f"{folder} is not a folder, or is a link; give the folder of a submission.")
     found = {item.name: item for item in folder.iterdir()}
     if missing := sorted(set(LARGEST) - set(found)):
-        raise SubmissionError(f"{folder} lacks {', '.join(missing)}; `etl-bench submit` writes all three files.")
+        raise SubmissionError(f"{folder} lacks {', '.join(missing)}; `etl-bench board submit` writes all three files.")
     if others := sorted(set(found) - set(LARGEST)):
         raise SubmissionError(
             f"{folder} holds {', '.join(f'{name!r:.60}' for name in others[:3])}; a submission has the files "

@@ -122,7 +122,7 @@ class Sender:
         why = failed[0] if failed else self._problem
         self._notice(
             f"{missing} of {counted(self._handed_over, 'run')} not sent to {target} ({why}); "
-            f"`etl-bench results send {target} --runs {self._runs}` sends what is missing there."
+            f"`etl-bench export send {target} --runs {self._runs}` sends what is missing there."
         )
 
     def _work(self) -> None:

@@ -35,35 +35,6 @@ from methods import (
     parse_backbone,
 )
 
-TOGETHER = 256
-"""Images of several epochs that are encoded together where an epoch has fewer."""
-REPEATED_BYTES = 64 * 2**20
-"""Memory of one training for the features of views that it repeats; further views are looked up in each epoch."""
-
-
-class SupportMemory:
-    """What one training remembers of its support set: digests of the images, and features of views that it repeats."""
-
-    def __init__(self, limit: int = REPEATED_BYTES) -> None:
-        self._limit = limit
-        self._digests: dict[str, str] = {}
-        self._features: dict[str, Tensor] = {}
-
-    def digest(self, images: Images, key: str) -> str:
-        """An image's digest, read once."""
-        if key not in self._digests:
-            self._digests[key] = images.digest(key)
-        return self._digests[key]
-
-    def features(self, name: str, compute: Callable[[], Tensor]) -> Tensor:
-        """The features of that name, computed once if there is room for them."""
-        if name in self._features:
-            return self._features[name]
-        found = compute()
-        if sum(value.nbytes for value in self._features.values()) + found.nbytes <= self._limit:
-            self._features[name] = found
-        return found
-
 
 class Inputs:
     """What the runs of one backbone share in one process: rendered views, frozen features and hidden states.
@@ -81,7 +52,7 @@ class Inputs:
         evaluated: Callable[[RenderedViews], EvaluatedViews] = EvaluatedViews,
     ) -> None:
         self.backbone = backbone
-        self._features = features
+        self.feature_store = features
         self._hidden = cache(hidden or partial(HiddenStates, backbone))
         self._rendered = RenderedViews(backbone.image_size, backbone.preprocessing)
         self._evaluated = evaluated(self._rendered)
@@ -132,11 +103,11 @@ class Inputs:
         if isinstance(images, FeatureRows):
             rows = torch.from_numpy(images.rows([s.key for s in samples])).to(self.backbone.device)
             return rows.repeat(len(views), 1, 1)
-        return self._stored(self._features, images, samples, views, kept=kept)
+        return self.stored(self.feature_store, images, samples, views, kept=kept)
 
     def pooled(self, images: Images, samples: Sequence[Sample], view: View) -> Tensor:
         """Pooled states, which the frozen tower projects to features: `(n, width)`, on the backbone's device."""
-        return self._stored(self._pooled, images, samples, [view])[0]
+        return self.stored(self.pooled_store, images, samples, [view])[0]
 
     def hidden(
         self, images: Images, samples: Sequence[Sample], view: View, first: int, *, reused: bool = True
@@ -158,39 +129,45 @@ class Inputs:
             addresses, lambda some: self.evaluated_pixels(images, [samples[i] for i in some])
         )
 
-    @cached_property
-    def _pooled(self) -> FeatureStore:
-        return self._features.unprojected()
+    def fill_hidden(self, images: Images, samples: Sequence[Sample], view: View, first: int) -> None:
+        """Store the tokens before block `first` of all samples, so that `hidden` finds those of any of them."""
+        self._hidden(first).fill(*self._addressed(images, [(sample, view) for sample in samples]))
 
-    def _stored(
+    @cached_property
+    def pooled_store(self) -> FeatureStore:
+        """The store of pooled states."""
+        return self.feature_store.unprojected()
+
+    def stored(
         self,
         store: FeatureStore,
         images: Images,
         samples: Sequence[Sample],
         views: Sequence[View],
-        together: Sequence[View] = (),
-        memory: SupportMemory | None = None,
         *,
+        together: Sequence[View] = (),
+        digest: Callable[[str], str] | None = None,
         kept: bool = True,
     ) -> Tensor:
         """Rows of a store, `(n_views, n, dim)`. What is missing is computed with the views of `together`.
 
         All views of an image follow each other, so that it is loaded once. Without `kept` the store forgets the rows.
+        `digest` gives the digest of an image by its key; None asks the images.
         """
-        wanted = self._addressed(images, [(sample, view) for sample in samples for view in views], memory)
+        wanted = self._addressed(images, [(sample, view) for sample in samples for view in views], digest)
         if together and not store.holds(wanted[0]):
             every = dict.fromkeys([*views, *together])
-            store.get(*self._addressed(images, [(sample, view) for sample in samples for view in every], memory))
+            store.get(*self._addressed(images, [(sample, view) for sample in samples for view in every], digest))
         rows = store.get(*wanted).view(len(samples), len(views), -1)
         if not kept:
             store.forget(wanted[0])
         return on_device(rows.transpose(0, 1).contiguous(), self.backbone.device)
 
     def _addressed(
-        self, images: Images, shown: Sequence[tuple[Sample, View]], memory: SupportMemory | None = None
+        self, images: Images, shown: Sequence[tuple[Sample, View]], digest: Callable[[str], str] | None = None
     ) -> tuple[list[bytes], Callable[[Sequence[int]], Tensor]]:
         """The addresses of views of images, and a function that renders some of them."""
-        digest = partial(memory.digest, images) if memory else images.digest
+        digest = digest or images.digest
         addresses = [address(digest(sample.key), view.key) for sample, view in shown]
         return addresses, lambda some: self._pixels(images, [shown[i] for i in some])
 
@@ -205,68 +182,6 @@ class Inputs:
             return self.features_of_views(support.images, support.samples, shown)
 
         return SupportView(support.classes, labels, shots, features, views)
-
-    def epoch_batches(
-        self,
-        support: SupportSet,
-        needs: frozenset[Needs],
-        recipe: Recipe,
-        seed: int,
-        epochs: int,
-        epoch: int,
-        *,
-        memory: SupportMemory | None = None,
-    ) -> Callable[[Tensor], Batch]:
-        """A function from indices to the labelled batches of one epoch (from 0) with the recipe's augmentation.
-
-        Features are computed for all samples at once, and for later ones of the `epochs` where few samples would not
-        fill the passes, see `epochs_together`. `Batch.other_view` shows the view of the next epoch: it is as random,
-        and is needed anyway. Hidden states are stored only if a later epoch shows the same view. `memory` is that of
-        the training.
-        """
-        images, samples, reused = support.images, support.samples, recipe.repeats_views
-        view = views_for_epoch(recipe, seed, epoch)
-        labels = on_device(torch.tensor([s.label for s in samples]), self.backbone.device)
-
-        def rows(store: FeatureStore, epoch: int) -> Tensor:
-            if memory is None or not reused:
-                return look_up(store, epoch)
-            name = f"{'features' if store is self._features else 'pooled'} {views_for_epoch(recipe, seed, epoch).key}"
-            return memory.features(name, partial(look_up, store, epoch))
-
-        def look_up(store: FeatureStore, epoch: int) -> Tensor:
-            together = [views_for_epoch(recipe, seed, e) for e in epochs_together(epoch, epochs, len(samples))]
-            return self._stored(store, images, samples, [views_for_epoch(recipe, seed, epoch)], together, memory)[0]
-
-        def features_in(epoch: int) -> Tensor:
-            if isinstance(images, FeatureRows):
-                return self.features(images, samples, view)
-            return rows(self._features, epoch)
-
-        features, other_view = (cache(partial(features_in, e)) for e in (epoch, epoch + 1))
-        pooled = cache(lambda: rows(self._pooled, epoch))
-        fill = cache(lambda first: self._hidden(first).fill(*self._addressed(images, [(s, view) for s in samples])))
-
-        def hidden(chosen: Sequence[Sample], first: int) -> Tensor:
-            if reused and first:
-                fill(first)
-            return self.hidden(images, chosen, view, first, reused=reused)
-
-        def batch(indices: Tensor) -> Batch:
-            chosen = [samples[i] for i in indices.tolist()]
-            indices = on_device(indices, self.backbone.device)
-            return Batch(
-                labels[indices],
-                label_numbers=[sample.label for sample in chosen],
-                features=lambda: features()[indices],
-                pooled=lambda: pooled()[indices],
-                pixels=lambda: self.pixels(images, chosen, view),
-                other_view=lambda: other_view()[indices],
-                hidden=partial(hidden, chosen),
-                needs=needs,
-            )
-
-        return batch
 
     def evaluation_batches(
         self,
@@ -306,21 +221,6 @@ class Inputs:
             yield from prefetch(starts, lambda start: batch(start).load(Needs.PIXELS))
         else:
             yield from map(batch, starts)
-
-
-def epochs_together(epoch: int, epochs: int, n: int) -> range:
-    """The epochs whose views of `n` images are encoded together with those of `epoch`.
-
-    The last pass through the tower is padded, so a single small epoch wastes a part of it. The groups do not depend on
-    where a training begins, so that all runs form the same ones.
-
-    Example:
-        >>> epochs_together(7, epochs=10, n=48), epochs_together(7, epochs=10, n=1600)
-        (range(6, 10), range(7, 8))
-    """
-    size = -(-TOGETHER // n)
-    first = epoch - epoch % size
-    return range(first, max(min(first + size, epochs), epoch + 1))
 
 
 def shared_inputs(slug: str, context: RunContext, precision: Precision = Precision.FP32) -> Inputs:

@@ -15,7 +15,7 @@ _FORMER_NAMES = {"bench.runner": DEFAULT_RUNNER}
 
 
 class Runner(Protocol):
-    """The functions of a runner module, such as `bench.experiment.runner`."""
+    """Carries out the runs of a process: a runner module such as `bench.experiment.runner`, or its class."""
 
     def run_experiment(self, spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
         """Run one spec; raises on failure."""
@@ -33,7 +33,10 @@ class Runner(Protocol):
 
 
 def load_runner(name: str) -> Runner:
-    """The runner module of that name; raises LaunchError if it cannot be imported or lacks a function."""
+    """A new runner of the module of that name; raises LaunchError if it cannot be imported or lacks a function.
+
+    If the module has a class `ProcessRunner`, which remembers something between the runs of a process, it is one of it.
+    """
     try:
         module: ModuleType = import_module(_FORMER_NAMES.get(name, name))
     except ImportError as error:
@@ -41,4 +44,4 @@ def load_runner(name: str) -> Runner:
     missing = [part for part in ("run_experiment", "failed_record", "measure_difficulty") if part not in vars(module)]
     if missing:
         raise LaunchError(f"The runner {name!r} lacks {', '.join(missing)}; see `Runner` in {__name__}.")
-    return cast(Runner, module)
+    return cast(Runner, module.ProcessRunner() if "ProcessRunner" in vars(module) else module)

@@ -112,7 +112,7 @@ const runPage = ({ anchor, data, method, dataset, place }, id) => {
       pairsList([["Backbone", data.facets[0]], ["Protocol", data.facets[1]], ["Shots", data.facets[2]], ["Draw", data.facets[3]], ["Seed", seed], ...scores]) +
       (others ? `<p class="note">Other seeds: ${others}</p>` : "") +
       (hasErrors() ? `<p><a href="#${escaped(look)}">Errors of this run, class by class</a></p>` : "") +
-      `<p class="note">Recompute it and compare bit for bit: <code>etl-bench verify ${escaped(id)}</code></p>` +
+      `<p class="note">Recompute it and compare bit for bit: <code>etl-bench runs verify ${escaped(id)}</code></p>` +
       settingsOf(about),
   };
 };

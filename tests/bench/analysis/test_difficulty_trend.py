@@ -4,12 +4,12 @@ import pytest
 from published_tables import published_values
 from scipy import stats as reference
 
+from bench.analysis.dataset_difficulty import RTD, covariates
 from bench.analysis.difficulty_trend import (
     FEWEST_DATASETS,
     PUBLISHED_CONTRASTS,
     Trend,
     contrast_trends,
-    covariates,
     fit_trend,
     method_trends,
 )
@@ -69,9 +69,9 @@ def test_a_method_whose_gain_rises_with_difficulty():
         zero_shot=zero_shot, rising=[0.5 + 0.03 * i for i in range(8)], flat=[0.6, 0.61] * 4, worse=[0.49, 0.48] * 4
     )
     found = {trend.method: trend for trend in method_trends(values, measured)}
-    assert found["rising"].trend.verdict == "rises"
-    assert found["rising"].trend.slope == pytest.approx(0.03 / np.log(2))
-    assert found["flat"].trend.verdict == "inconclusive"
+    assert found["rising"].slopes[RTD].verdict == "rises"
+    assert found["rising"].slopes[RTD].slope == pytest.approx(0.03 / np.log(2))
+    assert found["flat"].slopes[RTD].verdict == "inconclusive"
     assert found["rising"].worst_third == pytest.approx(0.015)
     assert found["worse"].gain < 0
     assert method_trends(values, measured, baseline="none") == []
@@ -110,9 +110,9 @@ def test_published_gains_rise_with_difficulty():
     measured = covariates(published_difficulty().query("backbone == 'ViT-B-16.openai'"))
     values = published_values("zhengli97/PromptKD", split="base")
     trends = method_trends(values, measured)
-    assert {trend.covariate for trend in trends} == set(measured)
+    assert all(trend.slopes.keys() == set(measured) for trend in trends)
     assert all(trend.gain > 0 for trend in trends)
-    rising = [trend.trend.slope > 0 for trend in trends if trend.covariate == "relative_transfer_difficulty"]
+    rising = [trend.slopes[RTD].slope > 0 for trend in trends]
     assert len(rising) >= 5
     assert all(rising)
 

@@ -12,7 +12,7 @@ from bench.analysis.paired_average import board_average, over_datasets, paired_t
 from bench.analysis.ranking import rank_entries
 from bench.analysis.scores_by_seed import SeedScore, seed_scores
 from bench.analysis.statistics.intervals import grouped_t, student_t
-from bench.api.comparison_table import ComparisonTable
+from bench.api.comparison_table import comparison_table
 from bench.results.database import fresh_store
 
 H = "H"
@@ -97,8 +97,8 @@ def test_one_dataset_or_one_seed_gives_no_verdict(tmp_path: Path):
         assert f"one {name}" in standings.notes[0]
         assert (standings.detectable, standings.seeds_needed) == ({}, {})
         outcomes = fresh_store(tmp_path / name).outcomes_frame()
-        table = ComparisonTable([(board, compare(board, runs, outcomes, "apex", "coop"))])
-        average = table.rows(table.pairs[0])[-1]
+        table = comparison_table([(board, compare(board, runs, outcomes, "apex", "coop"))])
+        average = table.parts[0].rows[-1]
         assert (average["95 %"], average["verdict"]) == (f"needs two {name}s", "not tested")
 
 
@@ -135,7 +135,7 @@ def test_the_interval_over_datasets_is_wider_where_datasets_differ(tmp_path: Pat
     assert found.verdict("base") is Verdict.A
     row = next(
         r
-        for r in ComparisonTable([(board, found)]).rows((board, found))
+        for r in comparison_table([(board, found)]).parts[0].rows
         if r["split"] == "base" and "average" in r["dataset"]
     )
     assert row["95 % over datasets"].startswith("-")

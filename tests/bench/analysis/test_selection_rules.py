@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from report_sample import catalogue
 from worlds import make_world
 
 from bench import load_results
@@ -15,7 +14,6 @@ from bench.analysis.selection_rules import selection_command, selection_differen
 from bench.analysis.statistics.intervals import grouped_t
 from bench.results.database import fresh_store
 from datasets_registry import EvalProtocol
-from reports.presenters.boards import selection_views
 
 DATASETS = "abc"
 KEYS = ["method", "dataset", "seed"]
@@ -207,15 +205,6 @@ def test_the_table_of_the_results_has_the_same_numbers(folder, board_and_runs):
     ]  # fmt: skip
     assert "<table>" in table._repr_html_()
     assert "mean of 2 methods" in str(table)
-
-
-def test_the_views_name_the_oracle(board_and_runs):
-    board, runs = board_and_runs
-    found = selection_views(board, selection_differences(board, runs), catalogue())
-    assert [(view.title, view.oracle) for view in found] == [
-        ("Last epoch", False), ("One shot held out", False), ("Oracle: test labels", True),
-    ]  # fmt: skip
-    assert list(found[0].by_method) == ["CoOp", "VPT"]
 
 
 def test_each_leaderboard_without_pairs_has_a_note_also_of_an_equal_title(tmp_path):

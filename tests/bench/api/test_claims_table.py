@@ -33,7 +33,7 @@ def test_the_table_has_a_row_for_each_claim(folder: Path, etl):
     assert list(table.to_frame()["verdict"]) == [str(found.verdict) for found in table.results]
     assert "supported" in str(table)
     assert table._repr_html_().startswith("<table><caption>Claims")
-    code, out, _ = etl("claims", "--runs", str(folder), "--json")
+    code, out, _ = etl("papers", "claims", "--runs", str(folder), "--json")
     assert code == 0
     assert [(row["claim"]["id"], row["verdict"]) for row in json.loads(out)] == [
         (found.claim.id, str(found.verdict)) for found in table.results

@@ -108,9 +108,9 @@ def test_any_text_gives_a_plan_or_a_clear_line(option: str, value: str, runs: Pa
 def test_any_question_to_the_results_is_answered_or_refused(command: str, value: str, runs: Path, capsys):
     before = tree(runs)
     arguments = {
-        "show": ["show", "--", value],
-        "sql": ["results", "sql", "--", value],
-        "export": ["results", "export", "out.zip", "--where", value],
+        "show": ["runs", "show", "--", value],
+        "sql": ["runs", "sql", "--", value],
+        "export": ["runs", "export", "out.zip", "--where", value],
         "compare": ["compare", "--", value, "coop"],
     }[command]
     place = arguments.index("--") if "--" in arguments else len(arguments)

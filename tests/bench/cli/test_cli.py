@@ -117,7 +117,7 @@ def test_failures_are_listed_and_tried_again(etl, monkeypatch):
     assert code == 1
     assert "3 finished, 1 failed" in out
     assert re.search(r"failed  coop on eurosat.*loss became", err)
-    assert re.search(r"1 failed; `etl-bench show RUN` has the trace: [0-9a-f]{16}\n", err)
+    assert re.search(r"1 failed; `etl-bench runs show RUN` has the trace: [0-9a-f]{16}\n", err)
     assert err.count("loss became") == 1, "one failure is reported once"
 
     code, _, err = etl(*RUN, *FAKE, "--rerun", "missing")
@@ -295,10 +295,10 @@ def test_a_database_held_by_another_process_does_not_cost_the_runs(etl, tmp_path
         assert code == 0
         assert f"held by process {holder.pid}" in err
         assert "The next command loads these runs" in err
-        code, _, err = etl("results", "sql", "select 1")
+        code, _, err = etl("runs", "sql", "select 1")
         assert code == 2
         assert err.startswith("error: The results database")
-    assert etl("results", "sql", "select count(*) as n from runs", "--json") == (0, '[\n {\n  "n": 3\n }\n]\n', "")
+    assert etl("runs", "sql", "select count(*) as n from runs", "--json") == (0, '[\n {\n  "n": 3\n }\n]\n', "")
 
 
 def test_ctrl_c_is_exit_code_130_and_the_rest_runs_later(tmp_path: Path, data: Path):
@@ -326,13 +326,13 @@ def test_ctrl_c_is_exit_code_130_and_the_rest_runs_later(tmp_path: Path, data: P
 def test_a_run_is_shown_by_the_beginning_of_its_id(etl, tmp_path: Path):
     etl(*RUN, *FAKE)
     run_id = Shards(tmp_path / "runs").scan()[0].run_id
-    code, out, _ = etl("show", run_id[:10])
+    code, out, _ = etl("runs", "show", run_id[:10])
     assert code == 0
     assert run_id in out
     assert "task fingerprint" in out
-    _, out, _ = etl("show", run_id, "--json")
+    _, out, _ = etl("runs", "show", run_id, "--json")
     assert json.loads(out)["run_id"] == run_id
-    code, _, err = etl("show", "zzz")
+    code, _, err = etl("runs", "show", "zzz")
     assert code == 2
     assert "begins with 'zzz'; it contains 3 runs" in err
 
@@ -340,7 +340,7 @@ def test_a_run_is_shown_by_the_beginning_of_its_id(etl, tmp_path: Path):
 def test_a_failed_run_is_shown_with_its_trace(etl, tmp_path: Path, monkeypatch):
     monkeypatch.setenv("FAKE_RUNNER", json.dumps({"fail": ["zero_shot"]}))
     etl("run", "-m", "zero_shot", "-d", "eurosat", "-b", "ViT-tiny.random", *FAKE)
-    _, out, _ = etl("show", Shards(tmp_path / "runs").scan()[0].run_id)
+    _, out, _ = etl("runs", "show", Shards(tmp_path / "runs").scan()[0].run_id)
     assert "NonFiniteLossError: loss became nan at step 3." in out
     assert "trace" in out
 
@@ -349,7 +349,7 @@ def test_a_damaged_run_is_said_to_be_set_aside(etl, tmp_path: Path):
     etl(*RUN, *FAKE)
     run_id = Shards(tmp_path / "runs").scan()[0].run_id
     (tmp_path / "runs" / "shards" / run_id[:2] / f"{run_id}.json").write_text("torn")
-    code, _, err = etl("show", run_id)
+    code, _, err = etl("runs", "show", run_id)
     assert code == 2
     assert "was damaged and has been set aside" in err
     _, _, err = etl(*RUN, *FAKE)
@@ -358,16 +358,16 @@ def test_a_damaged_run_is_said_to_be_set_aside(etl, tmp_path: Path):
 
 def test_sql_is_answered_as_table_and_json_and_never_writes(etl):
     etl(*RUN, *FAKE)
-    code, out, _ = etl("results", "sql", "select method, seed, error_message from runs order by seed")
+    code, out, _ = etl("runs", "sql", "select method, seed, error_message from runs order by seed")
     assert code == 0
     assert re.search(r"method +seed +error message", out)
-    _, out, _ = etl("results", "sql", "select seed, error_message, created_at from runs order by seed", "--json")
+    _, out, _ = etl("runs", "sql", "select seed, error_message, created_at from runs order by seed", "--json")
     assert json.loads(out)[0] == {"seed": 0, "error_message": None, "created_at": "2026-01-02T03:04:05"}
-    code, out, _ = etl("results", "sql", "select * from runs order by seed limit 2")
+    code, out, _ = etl("runs", "sql", "select * from runs order by seed limit 2")
     lines = out.splitlines()
     assert (code, sum(line.startswith("method  ") for line in lines)) == (0, 2), "one line per column of each row"
     assert max(map(len, lines)) <= 180
-    code, _, err = etl("results", "sql", "delete from runs")
+    code, _, err = etl("runs", "sql", "delete from runs")
     assert code == 2
     assert err.startswith("error: DELETE is not a reading statement")
 
@@ -375,10 +375,10 @@ def test_sql_is_answered_as_table_and_json_and_never_writes(etl):
 def test_the_database_is_built_anew(etl, tmp_path: Path):
     etl(*RUN, *FAKE)
     (tmp_path / "runs" / "results.duckdb").write_text("no database")
-    code, _, err = etl("results", "sql", "select 1")
+    code, _, err = etl("runs", "sql", "select 1")
     assert code == 2
     assert "results rebuild" in err
-    assert etl("results", "rebuild") == (0, "3 runs in runs/results.duckdb\n", "")
+    assert etl("runs", "rebuild") == (0, "3 runs in runs/results.duckdb\n", "")
 
 
 def test_the_catalogues_are_listed(etl):

@@ -43,7 +43,7 @@ def test_the_demo_has_the_runs_that_decide_every_claim_of_its_protocol():
 
 def test_a_claim_that_the_demo_does_not_decide_says_what_to_run(etl):
     etl("demo", "--quick", *FAKE)
-    code, out, _ = etl("claims", "--runs", "runs/demo", "--json")
+    code, out, _ = etl("papers", "claims", "--runs", "runs/demo", "--json")
     assert code == 0
     left = {row["claim"]["id"]: row for row in json.loads(out)}
     for name in ("lora-far", "lora-hard"):
@@ -91,7 +91,7 @@ def test_the_whole_demo_names_the_commands_that_use_its_seeds(monkeypatch):
     monkeypatch.setattr(demo.sys, "argv", [".venv/bin/etl-bench", "demo"])
     assert demo.next_commands(Path("runs/demo"), quick=False) == [
         ".venv/bin/etl-bench compare apex vpt_text_adapter --runs runs/demo",
-        ".venv/bin/etl-bench claims --runs runs/demo",
+        ".venv/bin/etl-bench papers claims --runs runs/demo",
     ]
 
 

@@ -1,12 +1,12 @@
-"""`etl-bench docs`: the pages that ship with the package."""
+"""`etl-bench doctor docs`: the pages that ship with the package."""
 
 import re
 from pathlib import Path
 
 import pytest
-from bench.cli.docs import topics
 from typer.testing import CliRunner
 
+from bench.api import documentation_pages
 from bench.cli.app import app
 from bench.errors import UsageError
 
@@ -15,14 +15,14 @@ PACKAGES = ("bench", "methods", "datasets_registry", "reports")
 
 
 def printed(*arguments: str) -> str:
-    found = CliRunner().invoke(app, ["docs", *arguments], catch_exceptions=False, standalone_mode=False)
+    found = CliRunner().invoke(app, ["doctor", "docs", *arguments], catch_exceptions=False, standalone_mode=False)
     if found.exception is not None:
         raise found.exception
     return found.stdout
 
 
 def test_pages_are_listed_and_printed() -> None:
-    assert {"clusters", "datasets", "faq", "own-images", "reference-commands"} <= topics().keys()
+    assert {"clusters", "datasets", "faq", "own-images", "reference-commands"} <= documentation_pages().keys()
     listed = printed()
     assert "clusters" in listed
     assert "From laptop to cluster" in listed
@@ -42,7 +42,7 @@ def test_messages_and_written_files_cite_only_topics_that_exist() -> None:
         for path in (ROOT / package).rglob("*")
         if path.suffix in (".py", ".toml", ".j2", ".html", ".js", ".md") and "_assets" not in path.parts
     ]
-    cited = {topic for _, text in texts for topic in re.findall(r"etl-bench docs ([a-z][a-z-]*)", text)}
+    cited = {topic for _, text in texts for topic in re.findall(r"etl-bench doctor docs ([a-z][a-z-]*)", text)}
     assert cited
-    assert cited <= topics().keys()
+    assert cited <= documentation_pages().keys()
     assert [f"{path}: {found}" for path, text in texts for found in re.findall(r"docs/[\w/-]+\.md", text)] == []

@@ -35,7 +35,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_submit_writes_a_submission_that_the_check_accepts(runs: Path, tmp_path: Path) -> None:
     folder = tmp_path / "submissions" / "lab"
-    code, said = run("submit", folder, *WHO, "--runs", runs, "--verify", "--notes", "three seeds")
+    code, said = run("board", "submit", folder, *WHO, "--runs", runs, "--verify", "--notes", "three seeds")
     assert code == 0
     assert said.startswith("7 runs, 0")
     assert "lab: accepted" in said
@@ -43,17 +43,17 @@ def test_submit_writes_a_submission_that_the_check_accepts(runs: Path, tmp_path:
     assert sorted(path.name for path in folder.iterdir()) == ["methods.md", "runs.zip", "submission.toml"]
     assert 'notes = "three seeds"\nverify = true' in (folder / "submission.toml").read_text()
     assert "## tip_adapter" in (folder / "methods.md").read_text()
-    code, said = run("submissions", "check", folder, "--json")
+    code, said = run("board", "check", folder, "--json")
     (found,) = json.loads(said)
     assert (code, found["accepted"], found["runs"], found["refusals"]) == (0, True, 7, [])
 
 
 def test_submit_takes_the_runs_of_a_condition(runs: Path, tmp_path: Path) -> None:
-    code, said = run("submit", tmp_path / "lab", *WHO, "--runs", runs, "--where", "method = 'coop'")
+    code, said = run("board", "submit", tmp_path / "lab", *WHO, "--runs", runs, "--where", "method = 'coop'")
     assert code == 0
     assert said.startswith("3 runs")
     with pytest.raises(UsageError, match="No completed run in .* matches --where \"method = 'vpt'\"."):
-        run("submit", tmp_path / "none", *WHO, "--runs", runs, "--where", "method = 'vpt'")
+        run("board", "submit", tmp_path / "none", *WHO, "--runs", runs, "--where", "method = 'vpt'")
     assert not (tmp_path / "none").exists()
 
 
@@ -71,7 +71,7 @@ def test_wrong_facts_are_refused_before_anything_is_written(
     runs: Path, tmp_path: Path, arguments: list[str], said: str
 ) -> None:
     with pytest.raises(SubmissionError) as refused:
-        run("submit", tmp_path / "lab", *WHO, *arguments, "--runs", runs)
+        run("board", "submit", tmp_path / "lab", *WHO, *arguments, "--runs", runs)
     assert said in str(refused.value)
     assert not (tmp_path / "lab").exists()
 
@@ -80,26 +80,26 @@ def test_a_folder_with_other_files_is_not_overwritten(runs: Path, tmp_path: Path
     (tmp_path / "lab").mkdir()
     (tmp_path / "lab" / "thesis.tex").write_text("years of work")
     with pytest.raises(SubmissionError, match=r"holds 'thesis.tex'; give a new folder"):
-        run("submit", tmp_path / "lab", *WHO, "--runs", runs)
+        run("board", "submit", tmp_path / "lab", *WHO, "--runs", runs)
     with pytest.raises(SubmissionError, match=r"The folder 'My Lab' cannot name a submission"):
-        run("submit", tmp_path / "My Lab", *WHO, "--runs", runs)
+        run("board", "submit", tmp_path / "My Lab", *WHO, "--runs", runs)
 
 
 def test_check_compares_a_newcomer_with_the_board(tmp_path: Path) -> None:
     board = tmp_path / "submissions"
     Draft().write(board / "first")
     Draft().write(tmp_path / "pull" / "second")
-    assert run("submissions", "check", tmp_path / "pull" / "second")[0] == 0
-    code, said = run("submissions", "check", tmp_path / "pull" / "second", "--against", board)
+    assert run("board", "check", tmp_path / "pull" / "second")[0] == 0
+    code, said = run("board", "check", tmp_path / "pull" / "second", "--against", board)
     assert code == 1
     assert "second: refused\n  refused: all of its runs are on the board already" in said
-    code, said = run("submissions", "check", board)
+    code, said = run("board", "check", board)
     assert (code, said.splitlines()[0]) == (0, "first: accepted")
 
 
 def test_check_names_a_folder_that_does_not_exist(tmp_path: Path) -> None:
     with pytest.raises(SubmissionError, match="There is no folder"):
-        run("submissions", "check", tmp_path / "nothing")
+        run("board", "check", tmp_path / "nothing")
 
 
 def test_checking_imports_no_torch(tmp_path: Path) -> None:

@@ -36,7 +36,9 @@ LISTING = [
     "status --runs new",
     "models",
     "models --json",
-    "cache info",
+    "doctor cache info",
+    "doctor docs",
+    "papers published --list protocol",
     "run --help",
     "run -m coop -d spectrum_basic --print-toml",
     DRY + "-m coop -d spectrum_basic",
@@ -46,9 +48,9 @@ LISTING = [
     DRY + "-m coop -d spectrum_basic --set coop.n_ctx=8 --set '*.recipe.epochs=3' --selection validation",
     DRY + "-m clip_adapter -d spectrum_basic --recipe demo --class-text ensemble:select7",
     DRY + "-m coop -d spectrum_basic --protocol cross-dataset --targets spectrum_blur",
-    "show ok",
+    "runs show ok",
     "leaderboard",
-    "results sql 'select count(*) from runs'",
+    "runs sql 'select count(*) from runs'",
 ]
 RUNNER = """
 import contextlib, io, json, os, sys

@@ -57,9 +57,7 @@ def test_the_only_runs_one_level_down_are_found_and_named(
 ) -> None:
     outer = tmp_path / "runs"
     shutil.copytree(place / "runs", outer / "demo")
-    monkeypatch.setattr(
-        sys, "argv", ["etl-bench", "results", "sql", "select count(*) n from runs", "--runs", str(outer)]
-    )
+    monkeypatch.setattr(sys, "argv", ["etl-bench", "runs", "sql", "select count(*) n from runs", "--runs", str(outer)])
     with pytest.raises(SystemExit) as ended:
         main()
     said = capsys.readouterr()

@@ -1,4 +1,4 @@
-"""`etl-bench check`: a line a check, with the remedy where one fails; the trial's verdict."""
+"""`etl-bench methods check`: a line a check, with the remedy where one fails; the trial's verdict."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def row(accuracy: float, zero_shot: float = 0.5, classes: str = "base", dataset:
 
 
 def test_a_healthy_method_passes_every_check(etl: Any) -> None:
-    code, out, err = etl("check", "task_res", "--no-trial")
+    code, out, err = etl("methods", "check", "task_res", "--no-trial")
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert len(lines) == len(CHECKS) + 1
@@ -47,12 +47,12 @@ def test_a_healthy_method_passes_every_check(etl: Any) -> None:
 
 
 def test_a_failure_says_what_is_wrong_and_what_to_do(etl: Any, climbing: Any) -> None:
-    code, out, _ = etl("check", "climbing", "--no-trial")
+    code, out, _ = etl("methods", "check", "climbing", "--no-trial")
     assert code == 1
     assert "FAIL  citation_parses: it does not begin like one: 'none'" in out
     assert "FAIL  classes_are_not_mixed_up: cross-entropy changed by" in out
     assert "      to do: Keep rows, labels and class names in one order" in out
-    code, out, _ = etl("check", "climbing", "--no-trial", "--json")
+    code, out, _ = etl("methods", "check", "climbing", "--no-trial", "--json")
     found = json.loads(out)
     assert (code, found["method"], found["passed"]) == (1, "climbing", False)
     assert {check["check"] for check in found["checks"]} == set(CHECKS)
@@ -70,14 +70,14 @@ def test_an_error_of_the_harness_names_no_line_of_the_standard_library() -> None
 
 
 def test_an_unknown_method_is_refused_with_near_misses(etl: Any) -> None:
-    code, out, err = etl("check", "task_rse")
+    code, out, err = etl("methods", "check", "task_rse")
     assert (code, out) == (2, "")
     assert err.startswith("error: Unknown method 'task_rse'. Did you mean 'task_res'")
 
 
 def test_the_trial_is_a_line_with_its_numbers(etl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_trial, "trial", lambda info, context: iter([row(0.8), row(0.4, classes="new")]))
-    code, out, _ = etl("check", "task_res")
+    code, out, _ = etl("methods", "check", "task_res")
     assert code == 0
     assert "pass  trial: It trains on three synthetic datasets within 120 seconds, beside zero-shot." in out
     assert "[spectrum_basic base 80.0 (zero-shot 50.0); spectrum_basic new 40.0 (zero-shot 50.0)]" in out
@@ -93,7 +93,7 @@ def test_a_trial_that_stops_is_a_failure(
         raise error
 
     monkeypatch.setattr(_trial, "trial", stopped)
-    code, out, _ = etl("check", "task_res")
+    code, out, _ = etl("methods", "check", "task_res")
     assert code == 1
     assert f"FAIL  trial: {text}" in out
     assert "to do: Reproduce it with `etl-bench run -m task_res,zero_shot" in out

@@ -101,7 +101,7 @@ def test_the_command_says_what_it_wrote_and_what_comes_next(
     assert code == 0
     assert out.splitlines()[-2:] == [
         "next: pip install --editable etl-bench-mine",
-        "next: edit the places marked EDIT, then run `etl-bench check mine`",
+        "next: edit the places marked EDIT, then run `etl-bench methods check mine`",
     ]
     code, _, err = etl("methods", "new", "other", "--family", "cash")
     assert code == 2

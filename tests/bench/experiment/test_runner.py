@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +12,10 @@ from tiny_runs import BACKBONE, DATASET, forget_loaded, outcome, spec_of
 from bench.context import RunContext
 from bench.errors import NonFiniteLossError, StaleSpecError
 from bench.experiment import runner
-from bench.experiment.features.inputs import Inputs
-from bench.experiment.features.views import View, views_for_epoch
+from bench.experiment.features.training_images import EpochImages, TrainingImages
+from bench.experiment.features.views import View
 from bench.record import RunStatus
-from datasets_registry import EvalProtocol, SupportSet
-from methods import Recipe
+from datasets_registry import EvalProtocol
 
 
 @pytest.mark.parametrize("method", ["zero_shot", "coop", "clip_adapter", "vpt", "apex", "prolip", "coprompt"])
@@ -80,26 +78,17 @@ def test_all_methods_and_seeds_of_a_sweep_compute_each_view_once() -> None:
 
 def test_the_other_view_of_an_epoch_is_the_next_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[tuple[View, View, torch.Tensor]] = []
-    make = Inputs.epoch_batches
+    make = TrainingImages.epoch
 
-    def spied(
-        inputs: Inputs,
-        support: SupportSet,
-        needs: Any,
-        recipe: Recipe,
-        seed: int,
-        epochs: int,
-        epoch: int,
-        **_memory: object,
-    ) -> Any:
-        batch = make(inputs, support, needs, recipe, seed, epochs, epoch)(torch.tensor([3, 1]))
-        view, other = views_for_epoch(recipe, seed, epoch), views_for_epoch(recipe, seed, epoch + 1)
-        expected = inputs.features(support.images, [support.samples[3], support.samples[1]], other)
+    def spied(images: TrainingImages, number: int) -> EpochImages:
+        batch = make(images, number)(torch.tensor([3, 1]))
+        view, other = images.view(number), images.view(number + 1)
+        expected = images.inputs.features(images.images, [images.samples[3], images.samples[1]], other)
         torch.testing.assert_close(batch.other_view, expected)
         shown.append((view, other, batch.other_view))
-        return make(inputs, support, needs, recipe, seed, epochs, epoch)
+        return make(images, number)
 
-    monkeypatch.setattr(Inputs, "epoch_batches", spied)
+    monkeypatch.setattr(TrainingImages, "epoch", spied)
     runner.run_experiment(spec_of("coprompt"), RunContext())
     assert [(view.index, other.index) for view, other, _ in shown] == [(0, 1), (1, 0)]
     assert not torch.equal(shown[0][2], shown[1][2])

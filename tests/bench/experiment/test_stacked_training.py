@@ -1,6 +1,5 @@
 """Runs that train together give the bits of runs that train alone."""
 
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from bench.context import RunContext
 from bench.errors import NonFiniteLossError, StaleSpecError
 from bench.experiment import runner
 from bench.experiment.features.inputs import shared_inputs
-from bench.experiment.stacked_training import READABLE, StackedRun, can_stack, fit_stack
+from bench.experiment.stacked_training import READABLE, Training, can_stack, fit_stack
 from bench.experiment.training_loop import fit
 from bench.spec import ExperimentSpec
 from bench.sweep import expand
@@ -23,13 +22,6 @@ from methods import METHODS, Batch, Recipe, SupportView, TrainableMethod, separa
 
 STACKABLE = [name for name in METHODS if METHODS.get(name).info.stackable]
 SEEDS = (1, 2, 3)
-
-
-@pytest.fixture(autouse=True)
-def _nothing_waits() -> Iterator[None]:
-    runner._WAITING.clear()
-    yield
-    runner._WAITING.clear()
 
 
 def specs_of(method: str, *, shots: int = 2, selection: str | None = None, **recipe: object) -> list[ExperimentSpec]:
@@ -55,8 +47,13 @@ def alone(specs: list[ExperimentSpec], context: RunContext) -> list[Any]:
 
 def together(specs: list[ExperimentSpec], context: RunContext) -> list[Any]:
     """The runs in their order, of which the first trains all."""
-    rest = {spec.run_id: tuple(other for other in specs if other is not spec) for spec in specs}
-    return [runner.run_experiment(s, context.model_copy(update={"alongside": rest[s.run_id]})) for s in specs]
+    process = runner.ProcessRunner()
+    return [process.run_experiment(spec, beside(spec, specs, context)) for spec in specs]
+
+
+def beside(spec: ExperimentSpec, specs: list[ExperimentSpec], context: RunContext) -> RunContext:
+    """The context of a run that may train together with the others."""
+    return context.model_copy(update={"alongside": tuple(other for other in specs if other is not spec)})
 
 
 @pytest.fixture
@@ -64,7 +61,7 @@ def stacks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The sizes of the stacks that were trained."""
     sizes: list[int] = []
 
-    def counted(runs: list[StackedRun], *args: Any, **settings: Any) -> Any:
+    def counted(runs: list[Training], *args: Any, **settings: Any) -> Any:
         sizes.append(len(runs))
         return fit_stack(runs, *args, **settings)
 
@@ -109,9 +106,9 @@ def test_the_epoch_is_selected_as_for_runs_alone(selection: str, stacks: list[in
 
 def test_passes_are_counted_for_the_run_that_needs_them() -> None:
     specs = specs_of("clip_adapter", crop_scale="[0.31, 0.9]")  # views that no other test has stored
-    shared_inputs(BACKBONE, RunContext())._features._rows.clear()
+    shared_inputs(BACKBONE, RunContext()).feature_store._rows.clear()
     stacked = together(specs, RunContext())
-    shared_inputs(BACKBONE, RunContext())._features._rows.clear()
+    shared_inputs(BACKBONE, RunContext()).feature_store._rows.clear()
     plain = alone(specs, RunContext())
     trained = [[run[0].cost.image_passes for run in runs] for runs in (stacked, plain)]
     assert trained[0] == trained[1]
@@ -121,8 +118,8 @@ def test_passes_are_counted_for_the_run_that_needs_them() -> None:
 def test_shared_seconds_are_split(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter(range(10_000))
     monkeypatch.setattr(runner.time, "perf_counter", lambda: float(next(now)))
-    runs = runner._train_stack(specs_of("task_res"), RunContext())
-    shares = {run.meter._seconds["train"] for run in runs}
+    runs = runner.train_stack(specs_of("task_res"), RunContext())
+    shares = {trained.run.meter._seconds["train"] for trained in runs}
     assert len(shares) == 1
     assert 0 < shares.pop() * len(SEEDS) < 10_000
 
@@ -131,21 +128,21 @@ def test_a_run_that_cannot_start_leaves_the_others_alone(stacks: list[int], capl
     specs = specs_of("clip_adapter")
     expected = [outcome(run) for run in alone(specs, RunContext())]
     broken = [specs[0], specs[1].model_copy(update={"task_fingerprint": "0" * 32}), specs[2]]
-    contexts = [RunContext(alongside=tuple(other for other in broken if other is not spec)) for spec in broken]
-    first, _ = runner.run_experiment(broken[0], contexts[0]), caplog.text
+    process, contexts = runner.ProcessRunner(), [beside(spec, broken, RunContext()) for spec in broken]
+    first, _ = process.run_experiment(broken[0], contexts[0]), caplog.text
     with pytest.raises(StaleSpecError):
-        runner.run_experiment(broken[1], contexts[1])
-    third = runner.run_experiment(broken[2], contexts[2])
+        process.run_experiment(broken[1], contexts[1])
+    third = process.run_experiment(broken[2], contexts[2])
     assert [outcome(first), outcome(third)] == [expected[0], expected[2]]
     assert stacks == []
     assert "train one by one" in caplog.text
 
 
 def test_runs_that_diverge_fail_one_by_one_with_their_own_message() -> None:
-    specs = specs_of("clip_adapter", lr=1e30, warmup="none", epochs=30)
+    specs, process = specs_of("clip_adapter", lr=1e30, warmup="none", epochs=30), runner.ProcessRunner()
     for spec in specs:
         with pytest.raises(NonFiniteLossError, match=r"training loss of clip_adapter became .* \(epoch \d+ of 30"):
-            runner.run_experiment(spec, RunContext(alongside=tuple(s for s in specs if s is not spec)))
+            process.run_experiment(spec, beside(spec, specs, RunContext()))
 
 
 @pytest.mark.parametrize("method", ["cross_modal", "task_res"])
@@ -177,10 +174,10 @@ def test_an_interrupted_stack_is_resumed_run_by_run(
 
 
 def test_a_waiting_run_belongs_to_its_context(stacks: list[int]) -> None:
-    specs = specs_of("task_res")
-    runner.run_experiment(specs[0], RunContext(alongside=tuple(specs[1:])))
-    assert set(runner._WAITING) == {spec.run_id for spec in specs[1:]}
-    record, _ = runner.run_experiment(specs[1], RunContext(eval_batch=5))
+    specs, process = specs_of("task_res"), runner.ProcessRunner()
+    process.run_experiment(specs[0], beside(specs[0], specs, RunContext()))
+    assert set(process._waiting) == {spec.run_id for spec in specs[1:]}
+    record, _ = process.run_experiment(specs[1], RunContext(eval_batch=5))
     assert record.provenance.eval_batch == 5
     assert stacks == [len(SEEDS)]
 
@@ -245,14 +242,21 @@ def test_parameters_have_the_bits_of_plain_training(
     dim = shared_inputs(BACKBONE, RunContext()).backbone.embed_dim
     runs = [
         [
-            StackedRun(prepared(method, s, dtype), data_of(s, dtype, dim), torch.Generator().manual_seed(s), None, {})
+            Training(
+                prepared(method, s, dtype),
+                recipe,
+                data_of(s, dtype, dim),
+                torch.Generator().manual_seed(s),
+                None,
+                {},
+            )
             for s in SEEDS
         ]
         for _ in range(2)
     ]
     before = [p.clone() for p in runs[0][0].method.trainable.parameters()]
-    ends = [fit(recipe=recipe, n=35, shots=5, **run.alone()) for run in runs[0]]
-    assert fit_stack(runs[1], recipe, n=35, shots=5) == ends
+    ends = [fit(n=35, shots=5, **run.alone()) for run in runs[0]]
+    assert fit_stack(runs[1], n=35, shots=5) == ends
     for plain, stacked in zip(*runs, strict=True):
         for a, b in zip(plain.method.trainable.parameters(), stacked.method.trainable.parameters(), strict=True):
             assert a.dtype == dtype

@@ -253,7 +253,7 @@ def test_the_command(folder: Path, tmp_path: Path, etl):
     (tmp_path / "c.toml").write_text(f"[[claim]]\n{_toml()}")
 
     def claims(*arguments: str) -> str:
-        code, out, _ = etl("claims", "--runs", str(folder), *arguments)
+        code, out, _ = etl("papers", "claims", "--runs", str(folder), *arguments)
         assert code == 0
         return out
 

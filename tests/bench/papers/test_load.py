@@ -117,16 +117,16 @@ def test_a_query_reads_them_as_a_table(tmp_path: Path, frame):
 
 
 def test_the_command(etl):
-    code, out, err = etl("published", "-m", "apex", "-d", "eurosat", "--splits", "new", "--json")
+    code, out, err = etl("papers", "published", "-m", "apex", "-d", "eurosat", "--splits", "new", "--json")
     rows = json.loads(out)
     assert (code, err) == (0, "")
     assert {row["dataset"] for row in rows} == {"eurosat"}
     assert rows[0]["reported_in"].startswith("APEX")
-    code, out, err = etl("published", "-m", "apex", "-d", "eurosat", "--splits", "new", "--shots", "16")
+    code, out, err = etl("papers", "published", "-m", "apex", "-d", "eurosat", "--splits", "new", "--shots", "16")
     assert "79.89" in out
     assert "not independent" in err
-    assert "base-to-new" in etl("published", "--list", "protocol")[1]
-    code, _, err = etl("published", "--list", "colour")
+    assert "base-to-new" in etl("papers", "published", "--list", "protocol")[1]
+    code, _, err = etl("papers", "published", "--list", "colour")
     assert code == 2
     assert "Allowed: method, dataset" in err
 

@@ -144,7 +144,7 @@ def test_the_command_checks_and_copies(tmp_path: Path, monkeypatch: pytest.Monke
     path = table(tmp_path, *whole())
 
     def add(*arguments: str) -> tuple[int, str]:
-        done = CliRunner().invoke(app, ["published", "add", *arguments])
+        done = CliRunner().invoke(app, ["papers", "add", *arguments])
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             raise done.exception
         return done.exit_code, done.stdout

@@ -146,7 +146,7 @@ def test_published_numbers_match_our_names(tmp_path: Path):
 
 def test_the_command(tmp_path: Path, etl):
     make_world(tmp_path, {"coop": {"dtd": {"base": 0.8, "new": 0.4}}}, backbone="ViT-B-16.openai")
-    code, out, err = etl("published", "--ledger", "--runs", str(tmp_path))
+    code, out, err = etl("papers", "published", "--ledger", "--runs", str(tmp_path))
     assert code == 0
     assert "verdict" in out
     assert "not reproduced" in err

@@ -362,20 +362,20 @@ def test_contradictions_name_what_does_not_follow():
 
 def test_the_commands(theirs: Shards, tmp_path: Path, etl):
     bundle, ours = str(tmp_path / "b.zip"), str(tmp_path / "ours")
-    code, out, _ = etl("results", "export", bundle, "--runs", str(theirs.runs), "--where", "seed < 3")
+    code, out, _ = etl("runs", "export", bundle, "--runs", str(theirs.runs), "--where", "seed < 3")
     assert code == 0
     assert "2 runs and 1 difficulty" in out
-    code, out, _ = etl("results", "import", bundle, "--runs", ours)
+    code, out, _ = etl("runs", "import", bundle, "--runs", ours)
     assert code == 0
     assert "2 runs added, 0 already known, 1 difficulty added" in out
     run_id = ids(Shards(Path(ours)))[0]
-    code, out, _ = etl("show", run_id, "--runs", ours)
+    code, out, _ = etl("runs", "show", run_id, "--runs", ours)
     assert code == 0
     assert "imported from" in out
-    code, _, err = etl("results", "export", bundle, "--runs", ours, "--where", "seed > 7")
+    code, _, err = etl("runs", "export", bundle, "--runs", ours, "--where", "seed > 7")
     assert code == 2
     assert "No run in" in err
     two = "true; drop table runs --"
-    code, _, err = etl("results", "export", bundle, "--runs", ours, "--where", two)
+    code, _, err = etl("runs", "export", bundle, "--runs", ours, "--where", two)
     assert code == 2
     assert "2 SQL statements were given" in err

@@ -85,18 +85,18 @@ def test_a_damaged_shard_in_a_folder_that_cannot_be_written_counts_as_missing(ru
 READING = {
     "leaderboard": ["leaderboard"],
     "compare": ["compare", "coop", "zero_shot"],
-    "claims": ["claims"],
+    "claims": ["papers", "claims"],
     "export": ["export"],
-    "export of a bundle": ["results", "export", "BUNDLE"],
-    "rebuild": ["results", "rebuild"],
-    "show": ["show", "ab"],
-    "diff": ["diff", "ab", "cd"],
-    "verify": ["verify", "ab"],
+    "export of a bundle": ["runs", "export", "BUNDLE"],
+    "rebuild": ["runs", "rebuild"],
+    "show": ["runs", "show", "ab"],
+    "diff": ["runs", "diff", "ab", "cd"],
+    "verify": ["runs", "verify", "ab"],
 }
 WITHOUT_ERROR = {
     "status": ["status"],
-    "sql": ["results", "sql", "select 1"],
-    "published": ["published", "--ledger"],
+    "sql": ["runs", "sql", "select 1"],
+    "published": ["papers", "published", "--ledger"],
 }
 
 
@@ -127,7 +127,7 @@ def test_a_file_instead_of_a_runs_folder_is_refused(what: str, tmp_path: Path, e
 
 
 def test_claims_on_nothing_are_not_tested(tmp_path: Path, etl):
-    code, out, err = etl("claims", "--runs", str(tmp_path))
+    code, out, err = etl("papers", "claims", "--runs", str(tmp_path))
     assert (code, out) == (2, "")
     assert "There are no runs in" in err
 

@@ -17,7 +17,7 @@ from places import FIXTURES
 
 from bench import run
 from bench.analysis.leaderboards import build_leaderboard, settings
-from bench.api.leaderboard_table import LeaderboardTable
+from bench.api.leaderboard_table import leaderboard_table
 from bench.boards.bundle_import import import_results
 from bench.errors import BundleError
 from bench.record import Predictions, RunRecord
@@ -302,7 +302,7 @@ def test_imported_runs_are_marked_until_they_are_verified(tmp_path: Path) -> Non
     assert runs["imported"].all()
     board = build_leaderboard(runs, settings(runs)[0])
     assert board.entries[0].imported == "1 of 1 run"
-    assert "imported, not verified: coop" in " ".join(LeaderboardTable((board,)).notes())
+    assert "imported, not verified: coop" in " ".join(leaderboard_table((board,)).notes)
     note_verified(tmp_path / "ours", done.added[0])
     assert not fresh_store(tmp_path / "ours").runs_frame()["imported"].any()
 

@@ -107,7 +107,7 @@ def test_the_command(tmp_path: Path, etl):
         Shards(tmp_path).write(item.record, item.predictions)
 
     def diff(*more: str) -> str:
-        code, out, _ = etl("diff", *(item.record.run_id for item in (a, b)), "--runs", str(tmp_path), *more)
+        code, out, _ = etl("runs", "diff", *(item.record.run_id for item in (a, b)), "--runs", str(tmp_path), *more)
         assert code == 0
         return out
 

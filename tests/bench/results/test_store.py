@@ -174,7 +174,7 @@ def test_a_database_rebuilt_from_shards_equals_the_old_one(store: Store, shards:
 
 def test_rebuild_replaces_a_file_that_is_no_database(store: Store, shards: Shards):
     store.path.write_text("not a database" * 1000)
-    with pytest.raises(StoreError, match=r"cannot be opened.* Rebuild the database with .etl-bench results rebuild"):
+    with pytest.raises(StoreError, match=r"cannot be opened.* Rebuild the database with .etl-bench runs rebuild"):
         store.ingest(shards)
     assert store.rebuild(shards).total == 2
 

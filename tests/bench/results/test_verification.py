@@ -124,7 +124,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_real_runs_are_identical_without_the_cache(runs: Path, etl):
     ids = [entry.run_id for entry in Shards(runs).scan()]
-    code, out, _ = etl("verify", *ids, "--runs", str(runs), "--json")
+    code, out, _ = etl("runs", "verify", *ids, "--runs", str(runs), "--json")
     assert code == 0
     found = json.loads(out)
     assert [one["run_id"] for one in found] == ids
@@ -133,7 +133,7 @@ def test_real_runs_are_identical_without_the_cache(runs: Path, etl):
 
 def test_another_evaluation_batch_flips_no_image(runs: Path, etl):
     ids = [entry.run_id for entry in Shards(runs).scan()]
-    _, out, _ = etl("verify", *ids, "--runs", str(runs), "--eval-batch", "7", "--json")
+    _, out, _ = etl("runs", "verify", *ids, "--runs", str(runs), "--eval-batch", "7", "--json")
     found = json.loads(out)
     assert {one["outcome"] for one in found} <= {"identical", "rounding"}
     assert max(one["largest_logit_difference"] for one in found) < 1e-3
@@ -146,13 +146,13 @@ def test_a_forged_answer_is_found(runs: Path, tmp_path: Path, etl):
     assert one is not None
     forged = [replace(item, predicted=item.label) for item in one.predictions]
     Shards(tmp_path).write(one.record, forged)
-    code, out, _ = etl("verify", one.record.run_id[:6], "--runs", str(tmp_path))
+    code, out, _ = etl("runs", "verify", one.record.run_id[:6], "--runs", str(tmp_path))
     assert code == 1
     assert "invalid" in out
 
 
 def test_an_unknown_run_is_named(runs: Path, etl):
-    code, _, err = etl("verify", "zzz", "--runs", str(runs))
+    code, _, err = etl("runs", "verify", "zzz", "--runs", str(runs))
     assert code == 2
     assert "begins with 'zzz'" in err
 
@@ -162,10 +162,10 @@ def test_threads_that_contradict_the_environment_are_refused_and_those_of_the_ru
 ):
     name = Shards(runs).scan()[0].run_id
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    code, _, err = etl("verify", name, "--runs", str(runs), "--threads", "2")
+    code, _, err = etl("runs", "verify", name, "--runs", str(runs), "--threads", "2")
     assert code == 2
     assert "--threads 2 contradicts OMP_NUM_THREADS=3 in the environment; give the same number" in " ".join(err.split())
-    code, _, err = etl("verify", name, "--runs", str(runs))
+    code, _, err = etl("runs", "verify", name, "--runs", str(runs))
     assert code == 0
     assert f"{name}: uses the run's 1 threads, not OMP_NUM_THREADS=3; use --threads 3 to change this" in err
 
@@ -178,7 +178,7 @@ def test_a_run_from_another_device_is_repeated_here_and_rounding_has_a_code_of_i
     gpu = GpuFacts(name="NVIDIA H100", tf32=False, deterministic=True)
     made = one.record.provenance.model_copy(update={"device": "cuda:0", "gpu": gpu})
     Shards(tmp_path).write(one.record.model_copy(update={"provenance": made}), one.predictions)
-    code, out, err = etl("verify", one.record.run_id, "--runs", str(tmp_path))
+    code, out, err = etl("runs", "verify", one.record.run_id, "--runs", str(tmp_path))
     assert (code, "identical" in out) == (0, True)
     assert "made on NVIDIA H100 and repeated on cpu, so it can agree only within rounding" in " ".join(err.split())
     shaken = [replace(item, top_logits=item.top_logits + np.float32(1e-6)) for item in one.predictions]
@@ -188,5 +188,5 @@ def test_a_run_from_another_device_is_repeated_here_and_rounding_has_a_code_of_i
         return replace(honest(stored, record, shaken), outcome=Outcome.ROUNDING)
 
     monkeypatch.setattr(verification, "verdict", rounded)
-    assert etl("verify", one.record.run_id, "--runs", str(tmp_path))[0] == 4
-    assert etl("verify", one.record.run_id, "--runs", str(runs))[0] == 1
+    assert etl("runs", "verify", one.record.run_id, "--runs", str(tmp_path))[0] == 4
+    assert etl("runs", "verify", one.record.run_id, "--runs", str(runs))[0] == 1

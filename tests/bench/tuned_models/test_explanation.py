@@ -178,7 +178,7 @@ def test_the_commands_write_their_files(place: Path, tmp_path: Path, monkeypatch
     monkeypatch.chdir(place)
     coop = next(m.path.stem for m in list_models(Path("runs/models")) if m.info and m.info.spec.method == "coop")
     out = tmp_path / "next.csv"
-    code, _, said = etl("suggest-labels", DATASET, coop, "pictures", "-n", "3", "--out", str(out), "--page")
+    code, _, said = etl("models", "suggest-labels", DATASET, coop, "pictures", "-n", "3", "--out", str(out), "--page")
     assert code == 0, said
     with out.open() as file:
         rows = list(csv.DictReader(file))
@@ -186,7 +186,7 @@ def test_the_commands_write_their_files(place: Path, tmp_path: Path, monkeypatch
     page = (tmp_path / "next.html").read_text()
     assert all(row["image"] in page for row in rows)
     assert f"<h1>Labels: {DATASET}, images to label next (--by both)</h1>" in page
-    code, _, said = etl("explain", coop, "pictures", "--out", str(tmp_path / "page.html"))
+    code, _, said = etl("models", "explain", coop, "pictures", "--out", str(tmp_path / "page.html"))
     assert code == 0, said
     assert (tmp_path / "page.html").is_file()
     code, _, said = etl("models", "export", coop, "--format", "linear", "--out", str(tmp_path / "head.safetensors"))

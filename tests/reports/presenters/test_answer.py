@@ -9,7 +9,7 @@ from report_sample import catalogue, difficulty_frame, runs_frame
 
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
-from reports.sentences import advice_check, cost_text, picks_html, points
+from reports.sentences import advice_check, picks_html, points, training_text
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def view():
 
 
 def score(view, method, dataset, measure):
-    cell = view.scores[method, dataset]
+    cell = view.table.scores[method, dataset]
     if measure != "H":
         return mean(cell[measure])
     return mean(2 * base * new / (base + new) for base, new in zip(cell["base"], cell["new"], strict=True))
@@ -30,11 +30,11 @@ def score(view, method, dataset, measure):
 @pytest.mark.parametrize("budget", ["any", "1 min", "100k parameters"])
 def test_the_picks_follow_the_rule_within_the_budget(view, measure, budget):
     advice = view.answers[measure].advice[budget]
-    names = {dataset.title: dataset.name for dataset in view.datasets}
+    names = view.table.datasets
     assert [pick.kind for pick in advice.picks] == ["easy", "medium", "hard"]
     for pick in advice.picks:
-        group = [names[title] for title in pick.datasets]
-        seen = group if advice.rule == "alike" else list(names.values())
+        group = pick.datasets
+        seen = group if advice.rule == "alike" else names
         means = {key: mean(score(view, key, name, measure) for name in seen) for key in advice.candidates}
         assert means[pick.method] == pytest.approx(max(means.values()))
         assert pick.near == sum(value >= max(means.values()) - 0.01 for value in means.values()) - 1
@@ -46,12 +46,12 @@ def test_each_pick_says_what_it_gains_and_costs(view):
     advice = view.answers["H"].advice["any"]
     text = picks_html(view, advice).striptags().replace("\u00a0", " ")
     for pick in advice.picks:
-        method = view.method(pick.method)
+        method = view.table.method(pick.method)
         assert f"{pick.kind.capitalize()}, like " in text
         ends = f"worst {points(pick.low)}, best {points(pick.high)}"
-        assert f"{points(pick.gain)} ({ends}), {cost_text(method, '')}" in text
-    assert cost_text(view.method("zero_shot")) == "no training"
-    assert cost_text(view.method("apex")).endswith("min of training per run")
+        assert f"{points(pick.gain)} ({ends}), {training_text(view, method, '')}" in text
+    assert training_text(view, view.table.method("zero_shot")) == "no training"
+    assert training_text(view, view.table.method("apex")).endswith("min of training per run")
     closed = view.answers["H"].advice["no training"]
     assert "Zero-shot CLIP: no method within the budget gains, no training" in picks_html(view, closed).striptags()
     assert advice_check(closed, "H") == "No other method fits this budget."

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from worlds import IMAGES, make_world
 
+from bench.analysis.error_analysis import CLASSES, RUN_PAIRS
 from bench.papers.catalogue import Catalogue
 from bench.results.database import fresh_store
 from datasets_registry import EvalProtocol
 from reports.presenters.content import PageContent
-from reports.presenters.error_analysis import CLASSES, RUN_PAIRS
 from reports.presenters.site import site_view
 
 WORLD = {
@@ -48,14 +48,14 @@ def site(tmp_path_factory):
 
 def test_every_cell_of_the_board_has_its_errors_and_they_add_up_to_the_score(site):
     (board,) = site.boards
-    cells = {(cell.entry, cell.list_key): cell for cell in site.error_analysis.cells[board.anchor]}
+    cells = site.error_analysis.cells[board.anchor]
     assert len(cells) == 3 * 2 * 2
     for listed in site.error_analysis.lists:
         for entry in board.entries:
             cell = cells[entry.key, listed.key]
             right = np.mean([run.right for run in cell.runs]) / listed.n_images
-            assert right == pytest.approx(board.cells[entry.key, listed.dataset].scores[listed.split].mean)
-            assert {run.run_id for run in cell.runs} == set(board.cells[entry.key, listed.dataset].run_ids)
+            assert right == pytest.approx(entry.cells[listed.dataset].scores[listed.split].mean)
+            assert {run.run_id for run in cell.runs} == set(entry.cells[listed.dataset].run_ids)
             for run in cell.runs:
                 assert sum(run.right_by_class) == run.right, "all four classes are shown"
                 assert len(run.pairs) <= RUN_PAIRS
@@ -69,12 +69,13 @@ def test_class_lists_carry_names_pictures_and_the_images_most_runs_get_wrong(sit
     assert first.name(1) == "bee"
     assert first.n_runs == 1 + 3 + 3
     assert [image.wrong for image in first.images] == sorted((image.wrong for image in first.images), reverse=True)
-    assert all(image.uri == f"data:,{first.dataset}/{image.image}" for image in first.images)
+    assert first.pictures == tuple(f"data:,{first.dataset}/{image.image}" for image in first.images)
 
 
 def test_pairs_are_counted_over_all_seeds(site):
     (board,) = site.boards
-    cell = next(cell for cell in site.error_analysis.cells[board.anchor] if cell.entry == "coop")
+    cells = site.error_analysis.cells[board.anchor]
+    cell = next(cell for (entry, _), cell in cells.items() if entry == "coop")
     for pair in cell.pairs:
         by_run = [
             sum(p.count for p in run.pairs if (p.label, p.predicted) == (pair.label, pair.predicted))
@@ -93,9 +94,9 @@ def test_targets_of_a_transfer_run_are_class_lists_of_their_own(tmp_path):
         ("src", "all"),
     ]
     (board,) = site.boards
-    for cell, listed in zip(site.error_analysis.cells[board.anchor], site.error_analysis.lists, strict=True):
+    for cell, listed in zip(site.error_analysis.cells[board.anchor].values(), site.error_analysis.lists, strict=True):
         right = np.mean([run.right for run in cell.runs]) / listed.n_images
-        assert right == pytest.approx(board.cells["coop", listed.dataset].scores["all"].mean)
+        assert right == pytest.approx(board.board.entry("coop").cells[listed.dataset].scores["all"].mean)
 
 
 def test_without_predictions_there_is_no_error_analysis_and_no_calibration(tmp_path):
@@ -118,7 +119,7 @@ def test_cost_points_agree_with_the_board_and_the_cheapest_is_surely_on_the_fron
     (board,) = site.boards
     for point in board.costs:
         entry = next(entry for entry in board.entries if entry.key == point.entry)
-        assert point.value == entry.values["H"]
+        assert point.value == entry.average("H", board.board.convention)
         assert point.costs["parameters"] == entry.cost.parameters_high
         assert set(point.front) == set(point.probability) == set(point.costs)
     best = max(board.costs, key=lambda point: point.value.mean)

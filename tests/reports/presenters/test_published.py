@@ -6,7 +6,7 @@ import pytest
 from published_tables import published_values
 from report_sample import catalogue
 
-from bench.analysis.difficulty_trend import covariates
+from bench.analysis.dataset_difficulty import covariates
 from bench.analysis.statistics.correlation import spearman
 from bench.cli.report import report
 from bench.errors import UsageError
@@ -21,25 +21,29 @@ def site():
     return published_site(published_frame(), published_difficulty(), catalogue(), package_version="0")
 
 
+def title(row):
+    return catalogue().row_title(row.method, row.label)
+
+
 @pytest.fixture(scope="module")
 def board(site):
-    return site.published_boards[0]
+    return site.published_boards[0].board
 
 
 def test_the_largest_board_comes_first_and_none_is_repeated(site, board):
     assert (board.protocol, board.backbone, board.shots) == ("base-to-new", "ViT-B-16.openai", 16)
     assert len(board.datasets) == 11
-    settings = [(b.protocol, b.backbone, b.shots) for b in site.published_boards]
+    settings = [(b.protocol, b.backbone, b.shots) for b in (view.board for view in site.published_boards)]
     assert len(set(settings)) == len(settings) > 15
-    assert len({row.title for row in board.rows}) > 50
+    assert len({title(row) for row in board.rows}) > 50
 
 
 def test_a_row_is_one_table_and_its_means_are_those_the_papers_print(board):
     """CoCoOp's table: zero-shot CLIP 69.34, 74.22, H 71.70; APEX's Table 2: 83.99, 76.76."""
-    zero = max((row for row in board.rows if row.title == "Zero-shot CLIP"), key=lambda row: len(row.sources))
+    zero = max((row for row in board.rows if title(row) == "Zero-shot CLIP"), key=lambda row: len(row.sources))
     assert [round(100 * zero.averages[m], 2) for m in ("base", "new", "H")] == [69.34, 74.22, 71.70]
     assert len(zero.sources) > 5, "tables that copy one another are one row"
-    apex = next(row for row in board.rows if row.title == "APEX" and row.complete)
+    apex = next(row for row in board.rows if title(row) == "APEX" and row.complete)
     assert [round(100 * apex.averages[m], 2) for m in ("base", "new")] == [83.99, 76.76]
 
 
@@ -51,9 +55,9 @@ def test_every_published_method_has_a_title():
 def test_the_table_has_one_row_a_method_and_the_range_of_its_tables(site):
     for view in site.published_boards:
         rows = by_method(view)
-        titles = [row.title for row, _ in rows]
+        titles = [title(row) for row, _ in rows]
         assert len(set(titles)) == len(titles)
-        assert sum(len(tables) for _, tables in rows) == len(view.rows)
+        assert sum(len(tables) for _, tables in rows) == len(view.board.rows)
         means = [row.averages.get(view.measures[-1], -1.0) for row, _ in rows if row.complete]
         assert means == sorted(means, reverse=True)
     parts = published_parts(site.published_boards[0])
@@ -75,16 +79,18 @@ def test_known_errors_stay_with_their_row(board):
 
 def test_contrasts_are_within_one_table_and_copies_are_left_out(site, board):
     numbers = {source.number: source for source in site.sources}
-    contrasts = next(trends for trends in board.part_trends if trends.measure == "base").contrasts
-    vpt = [c for c in contrasts if (c.method.split(" [")[0], c.without.split(" [")[0]) == ("VPT", "CoOp")]
-    dept = next(c for c in vpt if "DePT" in numbers[int(c.method.split("[")[1].strip("]").split(",")[0])].reported_in)
+    contrasts = next(trends for trends in board.trends if trends.measure == "base").contrasts
+    rows = {row.key: row for row in board.rows}
+    firsts = [(contrast.trends[0], rows[contrast.trends[0].method]) for contrast in contrasts]
+    vpt = [(c, row) for c, row in firsts if (row.method, rows[c.without].method) == ("vpt", "coop")]
+    dept = next(c for c, row in vpt if "DePT" in numbers[row.sources[0]].reported_in)
     values = published_values("DePT", split="base")
     table = values.pivot(index="dataset", columns="method", values="value")
     difference = (table["vpt"] - table["coop"]).dropna()
     along = covariates(published_difficulty().query("backbone == 'ViT-B-16.openai'"))["relative_transfer_difficulty"]
     wanted = spearman([along[d] for d in difference.index], difference.to_list())
-    assert dept.panels[0].result.rho == pytest.approx(wanted.rho) == pytest.approx(0.83, abs=0.01)
-    means = [(c.part, c.method.split(" [")[0], c.without.split(" [")[0], round(c.mean, 6)) for c in contrasts]
+    assert dept.found.rho == pytest.approx(wanted.rho) == pytest.approx(0.83, abs=0.01)
+    means = [(c.part, row.method, rows[c.without].method, round(c.mean, 6)) for c, row in firsts]
     assert len(set(means)) == len(means)
 
 

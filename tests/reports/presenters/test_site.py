@@ -13,6 +13,7 @@ from bench.cli.export import export
 from bench.papers.catalogue import Catalogue, DatasetFacts, registered
 from bench.results.database import fresh_store
 from methods import get_method
+from reports.parts.leaderboard import leaderboard_table
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 
@@ -26,15 +27,11 @@ def site():
 
 @pytest.fixture(scope="module")
 def board(site):
-    return next(board for board in site.boards if board.protocol == "base-to-new")
-
-
-def entry_of(board, key):
-    return next(entry for entry in board.entries if entry.key == key)
+    return next(board for board in site.boards if board.board.setting.protocol == "base-to-new")
 
 
 def test_one_block_per_setting(site):
-    assert [(board.backbone, board.protocol, board.shots) for board in site.boards] == [
+    assert [(board.backbone, board.board.setting.protocol, board.shots) for board in site.boards] == [
         (BACKBONE, "base-to-new", 16),
         (BACKBONE, "few-shot", 16),
     ]
@@ -43,12 +40,17 @@ def test_one_block_per_setting(site):
 
 def test_the_published_zero_shot_line(board):
     """CoCoOp's table: 69.34, 74.22, H 71.70; the mean of the per-dataset H is another number."""
-    zero = entry_of(board, "zero_shot")
-    assert [round(100 * zero.values[m].mean, 2) for m in ("base", "new", "H")] == [69.34, 74.22, 71.59]
-    assert round(100 * zero.other_h.mean, 2) == 71.70
-    assert zero.values["H"].half_width is None
+    zero = board.board.entry("zero_shot")
+    h, other_h = (zero.average("H", convention) for convention in (HConvention.MEAN_OF_H, HConvention.H_OF_MEANS))
+    assert [round(100 * value.mean, 2) for value in (zero.averages["base"], zero.averages["new"], h)] == [
+        69.34,
+        74.22,
+        71.59,
+    ]
+    assert (round(100 * other_h.mean, 2), h.half_width) == (71.70, None)
+    assert board.convention is HConvention.MEAN_OF_H
     per_dataset = [2 * base * new / (base + new) for _, _, _, base, new in DATASETS.values()]
-    assert zero.values["H"].mean == pytest.approx(np.mean(per_dataset) / 100)
+    assert h.mean == pytest.approx(np.mean(per_dataset) / 100)
 
 
 def test_the_other_convention_can_be_shown():
@@ -61,30 +63,33 @@ def test_the_other_convention_can_be_shown():
             convention=HConvention.H_OF_MEANS,
         )
     )
-    zero = entry_of(site.boards[0], "zero_shot")
-    assert site.boards[0].h_convention == "h_of_means"
-    assert [round(100 * h.mean, 2) for h in (zero.values["H"], zero.other_h)] == [71.70, 71.59]
+    assert site.boards[0].convention is HConvention.H_OF_MEANS
+    page_of = leaderboard_table(site.boards[0], site.overviews[0])
+    row = page_of.rows[[entry.key for entry in site.boards[0].entries].index("zero_shot")]
+    assert row[2][0] == 7170
+    assert row[2][2] == "mean of the datasets’ H: 71.59"
 
 
 def test_every_number_knows_its_runs(board):
-    for (key, dataset), cell in board.cells.items():
-        assert len(cell.run_ids) == cell.n, (key, dataset)
-        assert bool(cell.scores) == (cell.n > 0)
+    for entry in board.entries:
+        for cell in entry.cells.values():
+            assert len(cell.run_ids) == cell.n, (entry.key, cell.dataset)
+            assert bool(cell.scores) == (cell.n > 0)
     known = set(runs_frame()["run_id"])
     assert {run_id for entry in board.entries for run_id in entry.run_ids} <= known
 
 
 def test_gaps_are_carried_over(site, board):
-    assert {(gap.entry, gap.dataset, gap.seed, gap.error is None) for gap in board.missing} == {
+    assert {(gap.entry, gap.dataset, gap.seed, gap.error is None) for gap in board.board.missing} == {
         ("cocoop", "imagenet", 3, True),
         ("maple", "sun397", 2, False),
     }
-    assert (entry_of(board, "maple").n, entry_of(board, "maple").rank) == (32, None)
+    assert (board.board.entry("maple").n, board.board.entry("maple").rank) == (32, None)
     assert (site.n_failed, board.n_failed, board.complete) == (2, 1, False)
 
 
 def test_difficulty_and_gains_lie_where_the_frames_say(site, board):
-    cell = board.cells["coop", "eurosat"]
+    cell = board.board.entry("coop").cells["eurosat"]
     assert cell.gains["new"] == pytest.approx(cell.scores["new"].mean - 0.6405)
     answers = next(view for view in site.overviews if view.anchor == board.anchor).answers
     axis = "relative_transfer_difficulty"
@@ -98,7 +103,8 @@ def test_difficulty_and_gains_lie_where_the_frames_say(site, board):
 def test_without_difficulty_there_are_no_axes_and_no_crash():
     site = site_view(PageContent(runs_frame(), difficulty_frame().iloc[:0], Catalogue(), package_version="0"))
     assert all(view.axes == () and len(view.datasets) == 11 for view in site.overviews)
-    assert site.boards[0].entries[0].title in METHODS, "a name without facts is shown as it is"
+    board = site.boards[0]
+    assert board.entry_name(board.entries[0].key) in METHODS, "a name without facts is shown as it is"
 
 
 def test_an_empty_database_is_an_empty_page():

@@ -63,9 +63,9 @@ def test_one_seed(write, runs):
 
 def test_one_dataset(write, runs):
     site, page = write(runs[runs["dataset"] == "dtd"])
-    assert "Average ranks and ratings need 3 datasets; this leaderboard has 1." in page
-    panels = [panel for trends in site.boards[0].part_trends for c in trends.contrasts for panel in c.panels]
-    assert {panel.result.verdict for panel in panels} == {"inconclusive"}
+    assert "With one dataset, no average is tested" in page
+    found = [trend for trends in site.boards[0].trends for c in trends.contrasts for trend in c.trends]
+    assert {trend.verdict for trend in found} == {"inconclusive"}
 
 
 def test_all_failed(write, runs):
@@ -73,7 +73,7 @@ def test_all_failed(write, runs):
     site, page = write(failed)
     assert "No method has a score" in page
     assert "failed: boom" in page
-    assert all(not entry.values for entry in site.boards[0].entries)
+    assert all(not entry.averages for entry in site.boards[0].entries)
 
 
 def test_a_mean_over_part_of_the_grid_is_hatched_and_carries_n_of_n(write, runs):
@@ -101,7 +101,7 @@ def test_two_backbones_are_never_on_one_board(write, runs):
     other = runs.assign(backbone="RN50.openai", run_id=runs["run_id"].str[::-1])
     site, page = write(pd.concat([runs, other]))
     assert [board.backbone for board in site.boards] == ["RN50.openai", "ViT-B-16.openai"]
-    assert all(board.n_runs == site.boards[0].n_runs for board in site.boards)
+    assert len({board.board.n_runs for board in site.boards}) == 1
     assert "No difficulty is known for these datasets and this backbone" in page
 
 
@@ -120,4 +120,4 @@ def test_difficulties_that_are_missing_or_zero(write, runs):
         measured = difficulty_frame()
         measured.loc[measured["dataset"] == "dtd", "value"] = value
         site, _ = write(runs, measured)
-        assert "dtd" not in site.boards[0].part_trends[-1].difficulty["relative_transfer_difficulty"]
+        assert "dtd" not in site.boards[0].trends[-1].difficulty["relative_transfer_difficulty"]

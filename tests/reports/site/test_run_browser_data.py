@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from fake_runner import make_predictions, make_record, make_spec
 
+from bench.cli.report import report
 from bench.errors import UsageError
 from bench.results.database import fresh_store
 from bench.results.shards import Shards
@@ -124,13 +125,12 @@ def test_a_site_of_another_runs_folder_gets_its_predictions(runs, tmp_path):
     assert shown == make_predictions("base", n=6, seed=77).top_labels.tolist()
 
 
-def test_a_page_of_the_user_is_kept(runs, tmp_path, etl):
+def test_a_page_of_the_user_is_kept(runs, tmp_path):
     page = tmp_path / "index.html"
     page.write_text("<h1>My project</h1>")
     for source in ("runs", "published"):
-        code, _, err = etl("report", "--runs", str(runs), "--site", str(tmp_path), "--source", source)
-        assert code == 2
-        assert f"{page} exists and was not written by `etl-bench report`, so it is kept" in err
+        with pytest.raises(UsageError, match="exists and was not written by `etl-bench report`, so it is kept"):
+            report(runs=runs, site=tmp_path, source=source)
     assert page.read_text() == "<h1>My project</h1>"
     assert not (tmp_path / "data").exists()
 

@@ -72,7 +72,7 @@ def test_a_tracker_that_is_given_twice_counts_once(fake_trackers: Path, etl: Etl
     run_ids = stored(tmp_path / "runs")
     sender, notices = send_all(tmp_path / "runs", run_ids, [MLFLOW, MLFLOW])
     assert (sender.missing(MLFLOW), notices) == (0, [])
-    sent = etl("results", "send", "mlflow", "mlflow", "--runs", str(tmp_path / "runs"))
+    sent = etl("export", "send", "mlflow", "mlflow", "--runs", str(tmp_path / "runs"))
     assert sent == (0, "mlflow: 0 runs sent, 3 already there\n", "")
 
 
@@ -96,7 +96,7 @@ def test_a_tracker_that_refuses_is_tried_three_times_and_named_once(
     sender, notices = send_all(runs, run_ids, [MLFLOW, Target.parse("trackio")])
     assert notices[-1:] == [
         "5 of 5 runs not sent to mlflow (MlflowException: the server of received.json does not answer); "
-        f"`etl-bench results send mlflow --runs {runs}` sends what is missing there."
+        f"`etl-bench export send mlflow --runs {runs}` sends what is missing there."
     ]
     assert len(notices) <= 2
     assert [item.message for item in sender.reports if item.target == "mlflow"][3:] == [
@@ -126,7 +126,7 @@ def test_the_end_does_not_wait_for_a_tracker_that_hangs(
 ) -> None:
     monkeypatch.setenv("FAKE_TRACKER_FAULT", "hang")
     _, (notice,) = send_all(tmp_path / "runs", stored(tmp_path / "runs"), [MLFLOW], patience=0.2)
-    assert notice.startswith("3 of 3 runs not sent to mlflow (no answer for 0 s); `etl-bench results send mlflow")
+    assert notice.startswith("3 of 3 runs not sent to mlflow (no answer for 0 s); `etl-bench export send mlflow")
 
 
 @pytest.mark.parametrize("during", ["the sweep", "the wait"])
@@ -146,7 +146,7 @@ def test_ctrl_c_ends_the_wait(
         if during == "the sweep":
             raise KeyboardInterrupt
     assert notices == [
-        f"1 of 1 run not sent to mlflow (interrupted); `etl-bench results send mlflow --runs {tmp_path / 'runs'}` "
+        f"1 of 1 run not sent to mlflow (interrupted); `etl-bench export send mlflow --runs {tmp_path / 'runs'}` "
         "sends what is missing there."
     ]
 
@@ -218,11 +218,11 @@ def test_a_tracker_that_fails_changes_no_result_and_the_runs_can_be_sent_later(
     assert code == 1  # for the run that failed
     assert len(json.loads(out)["failed"]) == 1
     assert "2 of 2 runs not sent to mlflow (MlflowException" in err
-    assert etl("results", "send", "mlflow", "--runs", runs)[0] == 1
+    assert etl("export", "send", "mlflow", "--runs", runs)[0] == 1
     monkeypatch.delenv("FAKE_TRACKER_FAULT")
-    code, out, _ = etl("results", "send", "mlflow", "--runs", runs, "--where", "seed = 1")
+    code, out, _ = etl("export", "send", "mlflow", "--runs", runs, "--where", "seed = 1")
     assert (code, out) == (0, "mlflow: 1 run sent, 0 already there\n")
-    code, out, _ = etl("results", "send", "mlflow", "wandb", "--runs", runs)
+    code, out, _ = etl("export", "send", "mlflow", "wandb", "--runs", runs)
     assert code == 0
     assert out.splitlines() == ["mlflow: 1 run sent, 1 already there", "wandb: 2 runs sent, 0 already there"]
     assert len(received(fake_trackers)) == 2
@@ -230,7 +230,7 @@ def test_a_tracker_that_fails_changes_no_result_and_the_runs_can_be_sent_later(
 
 def test_results_send_needs_runs(fake_trackers: Path, etl: Etl, tmp_path: Path) -> None:
     stored(tmp_path / "runs")
-    code, _, err = etl("results", "send", "mlflow", "--runs", str(tmp_path / "runs"), "--where", "seed = 77")
+    code, _, err = etl("export", "send", "mlflow", "--runs", str(tmp_path / "runs"), "--where", "seed = 77")
     assert code == 2
     assert f"No completed run in {tmp_path / 'runs'} matches --where 'seed = 77'." in err
     assert not fake_trackers.exists()

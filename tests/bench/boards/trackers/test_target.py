@@ -66,4 +66,4 @@ def test_a_missing_package_is_named_before_any_work(
     assert code == 2
     assert err.strip().splitlines() == [f"error: The tracker {kind} {advice}"]
     assert not (tmp_path / "new").exists()
-    assert etl("results", "send", kind, "--runs", str(tmp_path / "new"))[0] == 2
+    assert etl("export", "send", kind, "--runs", str(tmp_path / "new"))[0] == 2

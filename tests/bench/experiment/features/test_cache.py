@@ -68,10 +68,10 @@ def test_verify_finds_damage_and_only_damage(tmp_path: Path) -> None:
     paths = fill(tmp_path, "aa-fp32", 3)
     paths[1].write_bytes(paths[1].read_bytes()[:-3])
     assert cache.damaged_files(tmp_path) == [paths[1]]
-    verify = CliRunner().invoke(app, ["cache", "verify", "--cache", str(tmp_path)])
+    verify = CliRunner().invoke(app, ["doctor", "cache", "verify", "--cache", str(tmp_path)])
     assert verify.exit_code == 1
     assert not paths[1].exists()
-    assert CliRunner().invoke(app, ["cache", "verify", "--cache", str(tmp_path)]).exit_code == 0
+    assert CliRunner().invoke(app, ["doctor", "cache", "verify", "--cache", str(tmp_path)]).exit_code == 0
 
 
 def test_clear_takes_one_backbone_or_all(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_clear_takes_one_backbone_or_all(tmp_path: Path) -> None:
     assert [c.blocks for c in cache.cache_info(tmp_path)] == [0, 2]
     with pytest.raises(CacheError, match="no backbone that begins with 'zz'; it holds aa-fp32, bb-fp32"):
         cache.clear_cache(tmp_path, "zz")
-    cleared = CliRunner().invoke(app, ["cache", "clear", "--cache", str(tmp_path)])
+    cleared = CliRunner().invoke(app, ["doctor", "cache", "clear", "--cache", str(tmp_path)])
     assert cleared.exit_code == 0
     assert sum(c.bytes for c in cache.cache_info(tmp_path)) == 0
 

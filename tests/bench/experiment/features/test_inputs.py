@@ -8,7 +8,8 @@ from noise_images import SAMPLES, NoiseImages
 from parity_kit import tiny_backbone
 
 from bench.experiment.features.frozen_features import FeatureStore
-from bench.experiment.features.inputs import TOGETHER, Inputs, epochs_together
+from bench.experiment.features.inputs import Inputs
+from bench.experiment.features.training_images import TOGETHER, TrainingImages, epochs_together
 from bench.experiment.features.views import CENTER_VIEW, View, ViewKind, views_for_epoch
 from datasets_registry import ClassSet, DataError, Sample, SupportSet
 from methods import Needs, Recipe, UndeclaredNeedError
@@ -80,7 +81,8 @@ def test_epochs_of_few_images_fill_the_passes_together(monkeypatch: pytest.Monke
     images, shared = NoiseImages(), Inputs(backbone, FeatureStore(backbone, None))
     support = SupportSet(images, SAMPLES, ClassSet(("a", "b", "c"), "a {}."))
     needs, recipe, every = frozenset({Needs.FEATURES}), Recipe(epochs=7, batch_size=0), torch.arange(20)
-    shown = [shared.epoch_batches(support, needs, recipe, 1, 7, epoch)(every).features for epoch in range(7)]
+    training = TrainingImages(shared, support, needs, recipe, 1, 7)
+    shown = [training.epoch(epoch)(every).features for epoch in range(7)]
     assert passes == [32] * 5
     assert len(images.loaded) <= len(SAMPLES) + 4, "an image is loaded once for its views of a pass"
     for epoch, features in enumerate(shown):
@@ -90,7 +92,7 @@ def test_epochs_of_few_images_fill_the_passes_together(monkeypatch: pytest.Monke
 
 def test_a_training_batch_knows_its_labels_as_numbers() -> None:
     support = SupportSet(NoiseImages(), SAMPLES, ClassSet(("a", "b", "c"), "a {}."))
-    batch = inputs().epoch_batches(support, frozenset(), Recipe(), 1, 1, 0)(torch.tensor([4, 0, 11]))
+    batch = TrainingImages(inputs(), support, frozenset(), Recipe(), 1, 1).epoch(0)(torch.tensor([4, 0, 11]))
     assert batch.label_numbers == batch.labels.tolist() == [1, 0, 2]
 
 

@@ -119,7 +119,7 @@ def test_the_jobs_of_an_array_share_the_sweep(cluster: FakeSlurm, tmp_path: Path
 def test_a_failed_run_is_computed_once_by_all_jobs_and_again_by_the_next_sweep(
     cluster: FakeSlurm, tmp_path: Path, behave
 ) -> None:
-    """A job that starts late plans anew; the submission says what had failed before."""
+    """A job that starts late plans again; the submission says what had failed before."""
     journal, heal = tmp_path / "journal", tmp_path / "heal"
     behave(fail=["seed"], journal=str(journal), heal=str(heal))
     request = request_in(tmp_path / "runs", 2, jobs=1)
