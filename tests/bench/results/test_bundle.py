@@ -289,7 +289,7 @@ def test_altered_bundles_are_refused(theirs: Shards, tmp_path: Path, change, hon
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 torn", b"no zip at all"])
 def test_files_that_are_no_bundle(tmp_path: Path, content: bytes):
     (tmp_path / "b.zip").write_bytes(content)
-    refused(tmp_path / "b.zip", tmp_path, "cannot be read as a bundle.*results export")
+    refused(tmp_path / "b.zip", tmp_path, "cannot be read as a bundle.*runs export")
     refused(tmp_path / "absent.zip", tmp_path, "cannot be read as a bundle.*No such file")
 
 

@@ -239,7 +239,7 @@ def test_statements_that_read_return_rows(store: Store, shards: Shards, sql: str
 
 
 def test_a_missing_database_is_an_error_with_the_next_step(tmp_path: Path):
-    with pytest.raises(StoreError, match=r"no results database at .* results rebuild"):
+    with pytest.raises(StoreError, match=r"no results database at .* runs rebuild"):
         Store(tmp_path).runs_frame()
 
 
@@ -271,7 +271,7 @@ def test_a_database_of_another_version_is_rebuilt_from_the_shards(store: Store, 
         connection.execute("ALTER TABLE runs DROP COLUMN targets")
         connection.execute("CREATE TABLE published (digest VARCHAR)")
         connection.execute("COMMENT ON TABLE runs IS 'another'")
-    with pytest.raises(StoreError, match=r"Another version of etl-bench made .*Rebuild.*results rebuild"):
+    with pytest.raises(StoreError, match=r"Another version of etl-bench made .*Rebuild.*runs rebuild"):
         store.runs_frame()
     assert store.ingest(shards) == IngestResult(loaded=2, dropped=0, total=2)
     assert [record.getMessage() for record in caplog.records] == [
