@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from bench.errors import OverrideError, UsageError
-from bench.sweep.dataset_names import select
+from bench.sweep.dataset_names import select_names
 from bench.sweep.options import RecipeChoice
 from bench.sweep.request import HOSO, SweepRequest
 from bench.sweep.task_factory import SupportChoice
@@ -194,7 +194,7 @@ def choose_methods(request: SweepRequest) -> list[SelectedMethod]:
     from methods import known_methods
 
     known = known_methods()
-    names = select(request.methods, known.match)
+    names = select_names(request.methods, known.match)
     infos = {name: known.get(name).info for name in names}
     overrides = parse_overrides(request.overrides)
     recipes = {name: _recipe(info, request) for name, info in infos.items()}
