@@ -15,13 +15,13 @@ from bench.api.leaderboard_table import LeaderboardTable
 from bench.api.selection_table import SelectionTable
 from bench.errors import UsageError
 from bench.results import no_runs
-from bench.sweep import cache_folder, missing_specs, parse_shots, unfinished_sweeps
+from bench.sweep import missing_specs, parse_shots, unfinished_sweeps
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bench.analysis import HConvention, Leaderboard
-    from bench.results import Store, TextCache
+    from bench.results import Store
     from bench.sweep import UnfinishedSweep
     from reports.views import OverviewView
 
@@ -213,10 +213,9 @@ class Results:
     def _overview(self, board: Leaderboard) -> OverviewView:
         """The answer of a board, as on the page."""
         from bench.papers import registered
-        from bench.results import TextCache
         from reports.presenters.overview import board_overview
 
-        catalogue = registered(TextCache(cache_folder(None)))
+        catalogue = registered()
         return board_overview(board, self._outcomes, self.difficulty(), catalogue)
 
     @cached_property
@@ -233,15 +232,8 @@ class Results:
 
     @cached_property
     def _frame(self) -> pd.DataFrame:
-        frame = self._store.runs_frame(installed=installed_methods())
+        frame = self._store.runs_frame(installed=True)
         return frame if self.run_ids is None else frame[frame["run_id"].isin(self.run_ids)].reset_index(drop=True)
-
-
-def installed_methods() -> TextCache:
-    """The cache of the installed methods' facts, which saves importing them."""
-    from bench.results import TextCache
-
-    return TextCache(cache_folder(None))
 
 
 def load_results(runs: str | Path = _DEFAULT_RUNS) -> Results:
@@ -293,7 +285,6 @@ def build_report(path: str | Path = "site", *, runs: str | Path = _DEFAULT_RUNS,
         runs=Path(runs).expanduser(),
         out=target if one_file else target / "index.html",
         with_run_files=not one_file,
-        cache=cache_folder(None),
     )
     write_page(replace(request, **options))
     return request.out

@@ -34,7 +34,6 @@ def build(
         bool, typer.Option("--images/--no-images", help="Show a few images of each available dataset.")
     ] = True,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with code 1 if a submission is refused.")] = False,
-    cache: opt.Cache = None,
 ) -> None:
     """Check all submissions and write the page of their runs, which works offline, and board.json.
 
@@ -52,7 +51,7 @@ def build(
     check_page(site / "index.html")
     kept = work or submissions.parent / ".board"
     check_output_folder(kept, "--work")
-    done = build_board(BoardRequest(submissions, site, kept, data_root, opt.cache_folder(cache), images))
+    done = build_board(BoardRequest(submissions, site, kept, data_root, images))
     accepted = sum(report.accepted for report in done.reports)
     print_line(
         f"{accepted} of {counted(len(done.reports), 'submission')} accepted, {done.checked} checked now; "

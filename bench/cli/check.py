@@ -36,7 +36,7 @@ def check(
 
     Example: etl-bench check coop
     """
-    from methods import known_methods
+    from bench.results import known_methods
 
     known_methods().get(name)  # refuses an unknown name without torch
     from bench.conformance import Outcome, Subject, run_checks

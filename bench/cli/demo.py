@@ -63,7 +63,7 @@ def demo(
     request = demo_request(quick=quick, curve=curve, runs=runs, cache=cache, jobs=jobs, runner=runner)
     outcome = run_request(request, open_log(LogStyle.AUTO))
     if not outcome.summary.interrupted:
-        page = PageRequest(runs, site / "index.html", with_run_files=True, cache=opt.cache_folder(cache))
+        page = PageRequest(runs, site / "index.html", with_run_files=True)
         write_report(page)
         print_answer(Results(runs, frozenset(spec.run_id for spec in outcome.plan.specs)))
         print_line(f"\nReport: {page.out}\nNext:")

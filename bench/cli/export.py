@@ -89,7 +89,6 @@ def export(
         to_latex,
         to_markdown,
     )
-    from bench.api import installed_methods
     from bench.results import fresh_store, write_parquet
     from bench.sweep import missing_specs, unfinished_sweeps
 
@@ -105,7 +104,7 @@ def export(
     if out is not None:
         check_output_folder(out, "--out") if kind in FOLDERS else check_output_file(out, "--out")
     how = opt.parse_choice(HConvention, convention, "--h")
-    frame = fresh_store(runs).runs_frame(outcomes=True, installed=installed_methods())
+    frame = fresh_store(runs).runs_frame(outcomes=True, installed=True)
     planned = missing_specs(unfinished_sweeps(runs))
     boards = build_leaderboards(
         frame,

@@ -12,7 +12,7 @@ from bench.cli._groups import SHOW, ShowsByDefault
 from bench.cli._print import print_facts, print_line, print_rows
 
 if TYPE_CHECKING:
-    from methods import MethodInfo
+    from methods import MethodFacts
 
 methods_app = typer.Typer(
     cls=ShowsByDefault,
@@ -34,24 +34,24 @@ def show(
 
     Example: etl-bench methods show coop --backbone ViT-B-16.openai --classes 100
     """
-    from methods import known_methods
+    from bench.results import known_methods
 
     known = known_methods()
     if name is None:
-        print_rows([_summary(info) for info in known.infos()], as_json=as_json)
+        print_rows([_summary(facts) for facts in known.infos()], as_json=as_json)
         return
-    method = known.get(name)
-    from bench.api import listed, method_card
+    facts = known.get(name)
+    from bench.api import listed, measured, method_card
     from methods import parse_backbone
 
     spec = parse_backbone(backbone)
-    learned = listed(method, spec, n_classes=classes, shots=shots)
+    learned = listed(facts, spec, n_classes=classes, shots=shots)
     if learned is None:
         from methods import get_method  # imports torch, to build the method and see what it learns
 
-        method = get_method(name)
-    card = method_card(method, spec, n_classes=classes, shots=shots, learned=learned)
-    print_facts(_summary(method.info) | card, as_json=as_json)
+        learned = measured(get_method(name), spec, n_classes=classes, shots=shots)
+    card = method_card(facts, spec, learned, n_classes=classes, shots=shots)
+    print_facts(_summary(facts) | card, as_json=as_json)
 
 
 @methods_app.command("new")
@@ -76,7 +76,7 @@ def new(
     print_line(f"next: edit the places marked EDIT, then run `etl-bench check {name}`")
 
 
-def _summary(info: MethodInfo) -> dict[str, object]:
+def _summary(info: MethodFacts) -> dict[str, object]:
     return {
         "name": info.name,
         "title": info.title,

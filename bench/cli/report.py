@@ -55,7 +55,6 @@ def report(
     ] = None,
     easy: opt.Easy = [],  # noqa: B006
     hard: opt.Hard = [],  # noqa: B006
-    cache: opt.Cache = None,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of --watch; 0 takes a free one.")] = 8642,
 ) -> None:
     """Write leaderboards, difficulty, cost, calibration and error analysis as one page that needs no network.
@@ -96,7 +95,7 @@ def report(
             raise UsageError("--figures needs runs, and --source published shows none; leave out one of them.")
         if out is None:
             check_page(target)
-        print_line(str(write_published(target, chosen, opt.cache_folder(cache), groups)))
+        print_line(str(write_published(target, chosen, groups)))
         return
     if watch and out is not None:
         raise UsageError("--watch serves a folder and --out names a file; use --site instead of --out.")
@@ -112,7 +111,6 @@ def report(
         with_run_files=out is None,
         live=watch,
         figures=figures or ("apex" if figures_dir is not None else None),
-        cache=opt.cache_folder(cache),
         groups=groups,
     )
     view = write_report(request)

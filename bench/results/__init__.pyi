@@ -9,7 +9,6 @@ from .bundles import bundle_shard as bundle_shard
 from .bundles import export_bundle as export_bundle
 from .bundles import import_bundle as import_bundle
 from .bundles import open_bundle as open_bundle
-from .code_digests import machinery_digest as machinery_digest
 from .code_digests import source_digest as source_digest
 from .database import Store as Store
 from .database import fresh_store as fresh_store
@@ -38,9 +37,9 @@ from .files import sync_folder as sync_folder
 from .files import write_atomically as write_atomically
 from .loading import REFUSED as REFUSED
 from .loading import insert_runs as insert_runs
-from .method_facts import MethodSheet as MethodSheet
 from .method_facts import changed_settings as changed_settings
-from .method_facts import method_sheets as method_sheets
+from .method_facts import known_methods as known_methods
+from .method_facts import published_values as published_values
 from .open_scores import Plan as Plan
 from .open_scores import Route as Route
 from .open_scores import plan_open_score as plan_open_score
@@ -62,6 +61,7 @@ from .staged_import import note_verified as note_verified
 from .staged_import import origin as origin
 from .staged_import import write_note as write_note
 from .staleness import Staleness as Staleness
+from .staleness import code_reasons as code_reasons
 from .verification import Outcome as Outcome
 from .verification import Verdict as Verdict
 from .verification import check_verifiable as check_verifiable

@@ -10,6 +10,7 @@ import numpy as np
 
 from bench.analysis import Known, Policy, PolicyChoice, choose_for, judge_policies
 from bench.errors import StoreError
+from bench.results import known_methods
 from datasets_registry import EvalProtocol
 
 if TYPE_CHECKING:
@@ -62,7 +63,6 @@ def published_table(backbone: str, shots: int, methods: Sequence[str] | None = N
     in several sources, the mean is used.
     """
     from bench.papers import DATASETS, published_difficulty, published_frame
-    from methods import known_methods
 
     frame = published_frame()
     frame = frame[(frame["protocol"] == EvalProtocol.FEW_SHOT) & (frame["split"] == "all") & (frame["variant"] == "")]
