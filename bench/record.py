@@ -145,9 +145,12 @@ class Provenance(_Frozen):
     """The code, packages, machine, weights and data of a run."""
 
     package_version: Line
-    method_digest: Line = Field(description="digest of the method's source and of the methods that it derives from")
+    method_version: Count = Field(1, ge=1, description="`MethodInfo.version`; left out in older records")
+    method_digest: Line | None = Field(
+        None, description="digest of the source of a method of another package; of any method in older records"
+    )
     machinery_digest: Line | None = Field(
-        None, description="digest of the shared code that the method imports; None in older records"
+        None, description="digest of the shared code that the method imports; in older records only"
     )
     git_commit: Line | None
     git_dirty: bool | None
@@ -169,6 +172,11 @@ class Provenance(_Frozen):
     gpu: GpuFacts | None = Field(None, description="None on another device, and in older records")
 
     @property
+    def code(self) -> str:
+        """The method's code in words: its version, and the digest of its source where that is recorded."""
+        return f"version {self.method_version}" + (f", source {self.method_digest[:12]}" if self.method_digest else "")
+
+    @property
     def device_class(self) -> str:
         """What costs and the last bits of numbers depend on: the name of the GPU, or `cpu`, `cuda` or `mps`."""
         return self.gpu.name if self.gpu else self.device.partition(":")[0]
@@ -177,6 +185,8 @@ class Provenance(_Frozen):
     def _as_before(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """No GPU and no changed label are left out, so that an old record is written as it was read."""
         values: dict[str, Any] = plain(self)
+        for key in {"method_version", "machinery_digest"} - self.model_fields_set:
+            values.pop(key, None)
         if self.gpu is None:
             values.pop("gpu", None)
         if not self.true_labels:

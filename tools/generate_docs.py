@@ -1,6 +1,6 @@
 """Write the generated reference pages of the documentation: methods, datasets, protocols, commands and messages.
 
-    python -m tools.generate_docs            # rewrite docs/reference/*.md, and what the methods learn for their cards
+    python -m tools.generate_docs            # rewrite docs/reference/*.md, and the facts of the methods
     python -m tools.generate_docs --check    # exit code 1 and the names of the pages that are out of date
 
 The pages list what ships with the repository. Plug-ins and datasets of the user are left out, so that the pages do not
@@ -22,9 +22,12 @@ from bench.cli.app import app
 from bench.sweep import HOSO, offered_selections
 from datasets_registry import DatasetInfo, DrawRule, EvalProtocol, list_datasets, overlap_studies, way_to_get
 from methods import (
+    FACTS_FILE,
+    METHODS,
     MethodInfo,
     Needs,
     Selection,
+    facts_text,
     formula_tests,
     get_method,
     list_methods,
@@ -356,6 +359,11 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def method_facts() -> str:
+    """The facts of the methods, which listings and plans read instead of importing the methods."""
+    return facts_text(METHODS, [info.name for info in shipped_methods()])
+
+
 def learned_tensors() -> str:
     """What each method learns on the demo backbone, which a method's card shows."""
     return list_text(get_method(info.name) for info in shipped_methods())
@@ -368,6 +376,7 @@ PAGES: dict[str | Path, Callable[[], str]] = {
     "commands.md": commands_page,
     "messages.md": messages_page,
     ROOT / "bench" / "api" / LISTED: learned_tensors,
+    ROOT / "methods" / "_assets" / FACTS_FILE: method_facts,
 }
 
 

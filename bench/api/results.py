@@ -16,14 +16,14 @@ from bench.api.result_table import ResultTable
 from bench.api.selection_table import selection_table
 from bench.errors import UsageError
 from bench.results import no_runs
-from bench.sweep import cache_folder, missing_specs, parse_choice, parse_shots, unfinished_sweeps
+from bench.sweep import missing_specs, parse_choice, parse_shots, unfinished_sweeps
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bench.analysis import Comparison, HConvention, Leaderboard, RuleDifference
     from bench.papers import ClaimResult
-    from bench.results import Store, TextCache
+    from bench.results import Store
     from bench.sweep import UnfinishedSweep
     from reports.views import OverviewView
 
@@ -234,10 +234,9 @@ class Results:
     def _overview(self, board: Leaderboard) -> OverviewView:
         """The answer of a board, as on the page."""
         from bench.papers import registered
-        from bench.results import TextCache
         from reports.presenters.overview import board_overview
 
-        catalogue = registered(TextCache(cache_folder(None)))
+        catalogue = registered()
         return board_overview(board, self._outcomes, self.difficulty(), catalogue)
 
     @cached_property
@@ -254,15 +253,8 @@ class Results:
 
     @cached_property
     def _frame(self) -> pd.DataFrame:
-        frame = self._store.runs_frame(installed=installed_methods())
+        frame = self._store.runs_frame(installed=True)
         return frame if self.run_ids is None else frame[frame["run_id"].isin(self.run_ids)].reset_index(drop=True)
-
-
-def installed_methods() -> TextCache:
-    """The cache of the installed methods' facts, which saves importing them."""
-    from bench.results import TextCache
-
-    return TextCache(cache_folder(None))
 
 
 def load_results(runs: str | Path = _DEFAULT_RUNS) -> Results:

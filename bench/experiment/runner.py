@@ -38,7 +38,7 @@ from bench.experiment.task import load_task
 from bench.experiment.training_loop import fit, training_epochs
 from bench.record import OpenScore, Predictions, Provenance, RunError, RunRecord, RunStatus, Score
 from bench.results import environment as provenance
-from bench.results import machinery_digest, source_digest
+from bench.results import source_digest
 from bench.spec import ExperimentSpec
 from datasets_registry import BenchError, EvalProtocol, EvalSplit, SupportSet, last_fingerprint
 from methods import Batch, Method, Precision, Recipe, SupportView, TrainableMethod, get_method
@@ -391,7 +391,7 @@ def _checkpoint(method: TrainableMethod[Any], run_id: str, context: RunContext, 
     identity = {
         "run_id": run_id,
         "method": source_digest(type(method)),
-        "machinery": machinery_digest(type(method)),
+        "version": str(method.info.version),
         "backbone": method.backbone.digest,
         "torch": torch.__version__,
         "device": method.backbone.device.type,

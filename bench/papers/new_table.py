@@ -20,8 +20,7 @@ from bench.papers.published_numbers import (
     read_table,
     value_columns,
 )
-from bench.results import write_atomically
-from methods import known_methods
+from bench.results import known_methods, write_atomically
 
 ROUNDING = 0.011
 """Largest difference, in percentage points, between a printed mean of two decimals and the mean of printed cells."""
@@ -236,7 +235,7 @@ def _known(rows: Sequence[Line]) -> Iterator[str]:
 
 
 def _titles(rows: Sequence[Line]) -> Iterator[str]:
-    named = {info.name for info in known_methods().infos()} | set(published_titles())
+    named = set(known_methods()) | set(published_titles())
     for method in sorted({line["method"] for line in rows} - named):
         yield f"method {method!r} is neither in the registry nor in titles.csv, so pages show its id; check it"
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis import OPEN, Entry, H, Leaderboard, Scores, equivalence, harmonic_mean, seed_scores, seeds_needed
-from bench.results import TextCache, changed_settings, method_sheets
+from bench.results import changed_settings, published_values
 from bench.spec import PUBLISHED_RECIPES
 from datasets_registry import EvalProtocol
 
@@ -128,11 +128,10 @@ def reproduce(
     return Reproduction(tuple(rows), tuple((key, ours[key]) for key in without))
 
 
-def published_settings(runs: pd.DataFrame, kept: TextCache | None = None) -> PublishedSettings:
-    """The published settings of the registered methods and protocols in the runs; imports all methods if not cached."""
+def published_settings(runs: pd.DataFrame) -> PublishedSettings:
+    """The published settings of the installed methods and protocols in the runs."""
     pairs = {(str(method), str(protocol)) for method, protocol in runs[["method", "protocol"]].itertuples(index=False)}
-    known = {sheet.name: sheet.published for sheet in method_sheets(kept)}
-    return {(method, protocol): known[method][protocol] for method, protocol in pairs if method in known}
+    return {pair: found for pair in pairs if (found := published_values(*pair)) is not None}
 
 
 def count_verdicts(rows: Iterable[ReproductionRow]) -> dict[Verdict, int]:

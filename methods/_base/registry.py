@@ -13,7 +13,7 @@ from datasets_registry import (
     load_entry_points,
 )
 from methods._base.method import Method
-from methods._base.method_facts import refusal
+from methods._base.method_facts import refuse_host
 from methods._base.method_info import MethodInfo
 
 
@@ -71,7 +71,7 @@ class MethodRegistry(Registry[type[Method[Any]]]):
         if found is None:
             raise UnknownNameError("wrapper method", wrapper, self._wrappers)
         if reason := found.host_conflict(inner):
-            raise refusal(
+            refuse_host(
                 wrapper,
                 host,
                 reason,

@@ -10,9 +10,9 @@ from bench.analysis.leaderboards import build_leaderboard, settings
 from bench.analysis.method_choice import Known, Policy
 from bench.errors import UsageError
 from bench.papers.claims import Claim, ClaimVerdict, check_claims, load_claims, regret_difference
+from bench.results import known_methods
 from bench.results.database import fresh_store
 from datasets_registry import list_datasets
-from methods import known_methods
 
 DATASETS = [f"d{i}" for i in range(9)]
 DIFFICULTY = {"ViT-demo.drawn": {dataset: 0.01 * (i + 1) for i, dataset in enumerate(DATASETS)}}
