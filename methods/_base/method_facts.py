@@ -10,16 +10,16 @@ import inspect
 import json
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
 from importlib import resources
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import Field, TypeAdapter, create_model
 
-from datasets_registry import BenchError, EvalProtocol, Registry, UnknownNameError
-from methods._base.method_info import CheckedSettings, MethodConfig, MethodInfo, MethodTraits
+from datasets_registry import EvalProtocol, Registry, UnknownNameError
+from methods._base.method_info import CheckedSettings, MethodConfig, MethodInfo, MethodTraits, refuse_host
 
 if TYPE_CHECKING:
     from methods._base.method import Method
@@ -313,11 +313,6 @@ def stored_facts() -> StoredFacts:
     """The facts of this package's methods; the file is read once."""
     found = json.loads(resources.files("methods").joinpath("_assets", FACTS_FILE).read_text(encoding="utf-8"))
     return StoredFacts(found["methods"], {name: StoredWrapper(**one) for name, one in found["wrappers"].items()})
-
-
-def refuse_host(wrapper: str, host: str, reason: str, fitting: Iterable[str]) -> NoReturn:
-    """Raise BenchError for a wrapper around a host that does not fit."""
-    raise BenchError(f"{wrapper} cannot wrap {host!r}, which {reason}; choose one of {', '.join(fitting)}.")
 
 
 class MethodFactsRegistry(Registry[MethodFacts]):

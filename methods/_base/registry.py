@@ -13,8 +13,7 @@ from datasets_registry import (
     load_entry_points,
 )
 from methods._base.method import Method
-from methods._base.method_facts import refuse_host
-from methods._base.method_info import MethodInfo
+from methods._base.method_info import MethodInfo, refuse_host
 
 
 def _load_catalogue() -> None:
