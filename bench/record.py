@@ -51,7 +51,7 @@ class Score(_Frozen):
         ge=-1,
         le=1,
         description="accuracy of an oracle's choice minus that of the same run without test labels (last epoch, "
-        "unchanged settings); None without an oracle, and in older records",
+        "unchanged settings); None without an oracle",
     )
 
 
@@ -88,31 +88,25 @@ class Cost(_Frozen):
     added_memory_bytes: LargeCount | None = Field(
         None,
         description="the same peak above the level at the start of this run; None where the system does not measure it "
-        "(a CPU outside Linux with the GNU C library), and in older records",
+        "(a CPU outside Linux with the GNU C library)",
     )
     image_passes: Amount = Field(
         description="images through the frozen image tower; a part of the tower counts as its share of the blocks"
     )
     prompted_image_passes: Amount = Field(description="images through a changed image tower, or a share of it")
     text_passes: Amount = Field(description="class texts through the text tower, or a share of it")
-    fits: Count | None = Field(
-        None,
-        description="trainings and regressions, including discarded ones; 0 for closed forms, None in older records",
+    fits: Count = Field(description="trainings and regressions, including discarded ones; 0 for closed forms")
+    candidate_evaluations: Count = Field(
+        description="candidates evaluated on validation or test images, or averaged, over all splits"
     )
-    candidate_evaluations: Count | None = Field(
-        None,
-        description="candidates evaluated on validation or test images, or averaged, over all splits; None in older "
-        "records",
-    )
-    tuning_seconds: Amount | None = Field(
-        None,
+    tuning_seconds: Amount = Field(
         description="seconds of choosing with labels; part of train_seconds (validation images) or eval_seconds (an "
-        "oracle), without the fits themselves where training is shared; None in older records",
+        "oracle), without the fits themselves where training is shared"
     )
 
     @model_serializer(mode="wrap")
-    def _as_before(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """An unmeasured `added_memory_bytes` is left out, so that an old record is written as it was read."""
+    def _without_unmeasured(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """An unmeasured `added_memory_bytes` is left out."""
         values: dict[str, Any] = plain(self)
         if self.added_memory_bytes is None:
             values.pop("added_memory_bytes", None)
@@ -168,8 +162,8 @@ class Provenance(_Frozen):
     dataset_check: Line | None = Field(
         None, description="content digest by the last `datasets check` of the dataset; None if it was never checked"
     )
-    eval_batch: Count | None = Field(None, description="test images per batch; None in older records")
-    gpu: GpuFacts | None = Field(None, description="None on another device, and in older records")
+    eval_batch: Count | None = Field(None, description="test images per batch; None for a failed run")
+    gpu: GpuFacts | None = Field(None, description="None on another device")
 
     @property
     def code(self) -> str:
@@ -182,8 +176,8 @@ class Provenance(_Frozen):
         return self.gpu.name if self.gpu else self.device.partition(":")[0]
 
     @model_serializer(mode="wrap")
-    def _as_before(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """No GPU and no changed label are left out, so that an old record is written as it was read."""
+    def _without_exceptions(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Fields that few runs need are left out of the others: the GPU, and labels that were changed."""
         values: dict[str, Any] = plain(self)
         for key in {"method_version", "machinery_digest"} - self.model_fields_set:
             values.pop(key, None)
@@ -210,9 +204,7 @@ class RunRecord(_Frozen):
     spec: ExperimentSpec
     status: RunStatus
     scores: list[Score] = Field(default_factory=list)
-    open: OpenScore | None = Field(
-        None, description="base and new images among all names; None with other protocols, and in older records"
-    )
+    open: OpenScore | None = Field(None, description="base and new images among all names; None with other protocols")
     final_loss: Finite | None = None
     selected_epoch: Count | None = Field(
         None, ge=1, description="from 1, chosen on the validation images; None: the last"
@@ -233,8 +225,8 @@ class RunRecord(_Frozen):
         return next((score for score in self.all_scores if score.split == split), None)
 
     @model_serializer(mode="wrap")
-    def _as_before(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """An open score that was not computed is left out, so that an old record is written as it was read."""
+    def _without_missing_open_score(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """An open score that the protocol does not have is left out."""
         values: dict[str, Any] = plain(self)
         if self.open is None:
             values.pop("open", None)

@@ -16,7 +16,7 @@ OPEN_BASE, OPEN_NEW = "open-base", "open-new"
 """Splits of the open score: base images, and new images, each among all names."""
 DEMO_RECIPE = "demo"
 """Name of the recipes that `methods.demo_recipe` makes."""
-_ADDED: dict[str, object] = {
+_HASHED_IF_SET: dict[str, object] = {
     "targets": [],
     "support": None,
     "class_text": None,
@@ -25,7 +25,7 @@ _ADDED: dict[str, object] = {
     "fold": None,
     "held_out_shot": False,
 }
-"""Fields that were added after the first release, with their defaults as JSON."""
+"""Fields that the run id leaves out while they have their default, with that default as JSON."""
 
 
 class ExperimentSpec(BaseModel):
@@ -81,8 +81,8 @@ class ExperimentSpec(BaseModel):
     )
 
     @model_serializer(mode="wrap")
-    def _without_new_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out the latest fields by default: stored records keep their bytes, and older releases read them."""
+    def _without_defaults_of_rare_fields(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the fields that few runs set while they have their default."""
         values: dict[str, Any] = serialize(self)
         if not self.allow_fewer:
             values.pop("allow_fewer", None)
@@ -96,10 +96,10 @@ class ExperimentSpec(BaseModel):
     def run_id(self) -> str:
         """First 16 hex digits of the SHA-256 of the canonical JSON.
 
-        Fields in `_ADDED` are left out while they have their default, so that older specs keep their ids.
+        A field of `_HASHED_IF_SET` counts only if it differs from its default.
         """
         values = self.model_dump(mode="json")
-        for name, default in _ADDED.items():
+        for name, default in _HASHED_IF_SET.items():
             if values.get(name, default) == default:
                 values.pop(name, None)
         return hashlib.sha256(canonical_json(values).encode()).hexdigest()[:16]

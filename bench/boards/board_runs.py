@@ -138,7 +138,7 @@ def _write_list(runs: Path, wanted: Mapping[str, str]) -> None:
 class KeptChecks:
     """Checks whose results are stored in a folder.
 
-    A result is used again for the same content under the same name, with the same release and checks, the same data
+    A result is used again for the same content under the same name, with the same etl-bench and checks, the same data
     folder, and the same custom datasets. `repeated` counts the submissions that were checked.
     """
 
@@ -186,7 +186,7 @@ def _read(path: Path) -> OwnChecks | None:
 
 
 def _state(data_root: Path | None) -> str:
-    """A text that changes with the release, the code of the checks, the data folder, and the custom datasets."""
+    """A text that changes with etl-bench, the code of the checks, the data folder, and the custom datasets."""
     folder = Path(submissions.__path__[0])
     code = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))).hexdigest()
     patterns = ("*.toml", "*/bundle.json")

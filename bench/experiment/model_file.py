@@ -283,10 +283,8 @@ def _header(path: Path, framework: str) -> tuple[dict[str, str], ModelInfo]:
         version = int(json.loads(header[_KEY])["format_version"])
     except (ValueError, KeyError, TypeError, RecursionError):
         raise _damaged(path, "its header has no format version") from None
-    if version > FORMAT_VERSION:
-        raise ModelFileError(
-            f"{path} has format {version}, and this release reads format {FORMAT_VERSION}; install a newer etl-bench."
-        )
+    if version != FORMAT_VERSION:
+        raise ModelFileError(f"{path} has format {version}, and this etl-bench reads format {FORMAT_VERSION} only.")
     try:
         return header, ModelInfo.model_validate_json(header[_KEY])
     except ValidationError as error:

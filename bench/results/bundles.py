@@ -109,9 +109,9 @@ def _facts(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
         root = _root(facts["files"])
     except (*UNPACKING, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise bundle_error(path, f"{LIST} is damaged or altered ({error})") from error
-    if version > BUNDLE_VERSION:
+    if version != BUNDLE_VERSION:
         raise BundleError(
-            f"{path} has bundle version {version}, and this etl-bench reads up to {BUNDLE_VERSION}; upgrade it."
+            f"{path} has bundle version {version}, and this etl-bench reads version {BUNDLE_VERSION} only."
         )
     for name in names:
         if not (RUN_FILE.fullmatch(name) or DIFFICULTY_FILE.fullmatch(name)):

@@ -31,7 +31,7 @@ def encode_document(document: dict[str, Any], record: object) -> bytes:
 def read_document(path: Path) -> dict[str, Any] | None:
     """The document in a file, its checksum verified; None if the file does not exist.
 
-    Raises DamagedError, or ShardError if reading is not permitted or the file has a newer version.
+    Raises DamagedError, or ShardError if reading is not permitted or the file has another version.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -47,19 +47,17 @@ def read_document(path: Path) -> dict[str, Any] | None:
 
 
 def parse_document(text: bytes, where: str) -> dict[str, Any]:
-    """The document in these bytes, its checksum verified; raises DamagedError, or ShardError for a newer version."""
+    """The document in these bytes, its checksum verified; raises DamagedError, or ShardError for another version."""
     try:
         document = json.loads(text)
         version, record, expected = int(document["shard_version"]), document["record"], document["record_sha256"]
-        found = sha256(canonical_json(record).encode()) if version <= SHARD_VERSION else None
+        found = sha256(canonical_json(record).encode()) if version == SHARD_VERSION else None
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise DamagedError(f"incomplete or not a shard: {error}") from error
     except RecursionError as error:
         raise DamagedError("incomplete or not a shard: its values are nested too deeply") from error
-    if version > SHARD_VERSION:
-        raise ShardError(
-            f"{where} has shard version {version}, and this etl-bench reads versions up to {SHARD_VERSION}; upgrade it."
-        )
+    if version != SHARD_VERSION:
+        raise ShardError(f"{where} has shard version {version}, and this etl-bench reads version {SHARD_VERSION} only.")
     if found != expected:
         raise DamagedError("the record does not match its checksum")
     assert isinstance(document, dict)
@@ -85,12 +83,12 @@ def stamp_of(state: os.stat_result) -> str:
 
 
 def unreadable(path: Path, error: ValidationError) -> str:
-    """The message for an undamaged file whose content is not a record of this release."""
+    """The message for an undamaged file whose content is not a record."""
     first = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     return (
         f"{path} is intact but not a record of this etl-bench ({place}: {first['msg']}). "
-        "Read it with the release that wrote it, or move it away to compute the run again."
+        "Read it with the etl-bench that wrote it, or move it away to compute the run again."
     )
 
 

@@ -12,7 +12,6 @@ from bench.results.predictions import pack_predictions
 from bench.results.recomputed_scores import contradictions
 from bench.results.run_diff import Cause, Difference, diff_runs
 from bench.results.shards import Shard
-from bench.spec import OPEN_BASE, OPEN_NEW
 
 
 class Outcome(StrEnum):
@@ -64,9 +63,6 @@ def verdict(stored: Shard, record: RunRecord, predictions: Sequence[Predictions]
         raise VerificationError(
             f"Runs {stored.record.run_id} and {record.run_id} have different specs; give two records of one run."
         )
-    if stored.record.open is None:  # an older release; a repetition has an open score
-        record = record.model_copy(update={"open": None})
-        predictions = [item for item in predictions if item.split not in (OPEN_BASE, OPEN_NEW)]
     found = diff_runs(stored, Shard(record, tuple(predictions)))
     images = sum(len(item.images) for item in stored.predictions)
     compared = sum(found.compared.values())

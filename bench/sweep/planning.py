@@ -72,7 +72,7 @@ def plan(
 
     Finished runs in `lacking` are computed again to keep their model.
 
-    A run whose shard this release cannot read is left out, so that nothing replaces it.
+    A run whose shard cannot be read is left out, so that nothing replaces it.
     """
     staleness = staleness or Staleness(None)
     # stamps before records: a shard written in between is noticed
@@ -114,7 +114,7 @@ def plan(
 
 
 def _to_measure(backbone: str, dataset: str, shards: Shards, staleness: Staleness, *, again: bool) -> bool:
-    """Whether a difficulty is not known for the backbone as it is today. One of a newer release is never replaced."""
+    """Whether a difficulty is not known for the backbone as it is today. One that cannot be read is never replaced."""
     try:
         records = shards.difficulties.read(backbone, dataset)
     except ShardError:

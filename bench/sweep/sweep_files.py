@@ -62,13 +62,14 @@ def keep_sweep_file(request: SweepRequest, specs: Iterable[ExperimentSpec]) -> N
 
 
 def planned_run_ids(file: Path) -> list[str]:
-    """The run ids of a kept sweep file; empty for files of the first releases. Raises UsageError if it is damaged."""
+    """The run ids of a kept sweep file; raises UsageError if it is damaged."""
     try:
-        values = tomllib.loads(file.read_text("utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"The plan of a sweep, {file}, cannot be read: {error}. Delete it to go on.") from None
-    listed = values.get(_PLAN, {})
-    return [str(run_id) for run_id in listed.get("run_ids", [])] if isinstance(listed, dict) else []
+        return [str(run_id) for run_id in tomllib.loads(file.read_text("utf-8"))[_PLAN]["run_ids"]]
+    except KeyError:
+        reason = "it lists no runs"
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, TypeError) as error:
+        reason = str(error)
+    raise UsageError(f"The plan of a sweep, {file}, cannot be read: {reason}. Delete it to go on.")
 
 
 _NAMED = 3
@@ -83,7 +84,7 @@ class UnfinishedSweep:
         file: the kept sweep file.
         planned: how many runs it has.
         run_ids: of the missing runs.
-        missing: those of them that this release can expand from the file; the others have no names.
+        missing: those of them that can be expanded from the file; the others have no names.
         command: completes the sweep.
     """
 

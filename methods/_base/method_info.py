@@ -18,7 +18,6 @@ from typing import Any, Literal, NoReturn, get_args, get_origin
 from pydantic import BaseModel, ConfigDict
 
 from datasets_registry import BenchError, EvalProtocol, RegistrationError, did_you_mean
-from methods._base.method_info import CheckedSettings, MethodConfig, MethodInfo, MethodTraits
 from methods._base.recipe import Recipe
 
 

@@ -27,7 +27,7 @@ class TrackedRun:
         metrics: `SPLIT/accuracy` and the other metrics of every split, as fractions; `H` where base and new classes
             are scored; `cost/*` and `difficulty/SPLIT/*`.
         curve: finished epochs, and the accuracy by split and the seconds at that time. Empty without `--curve`.
-        tags: release, commit, digests and device.
+        tags: version of etl-bench, commit, digests and device.
     """
 
     run_id: str

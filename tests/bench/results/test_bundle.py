@@ -277,7 +277,7 @@ def other_root(files: dict[str, bytes]) -> None:
         (lambda files: files.update({LIST: b"{"}), False, "damaged or altered"),
         (lambda files: files.update({LIST: b"[]"}), False, "damaged or altered"),
         (other_root, False, "do not match its root"),
-        (newer, False, "bundle version 99.*upgrade"),
+        (newer, False, "bundle version 99.*reads version 1 only"),
         (rename_run, True, "the file of run f{16} contains run"),
     ],
 )
@@ -289,7 +289,7 @@ def test_altered_bundles_are_refused(theirs: Shards, tmp_path: Path, change, hon
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 torn", b"no zip at all"])
 def test_files_that_are_no_bundle(tmp_path: Path, content: bytes):
     (tmp_path / "b.zip").write_bytes(content)
-    refused(tmp_path / "b.zip", tmp_path, "cannot be read as a bundle.*results export")
+    refused(tmp_path / "b.zip", tmp_path, "cannot be read as a bundle.*runs export")
     refused(tmp_path / "absent.zip", tmp_path, "cannot be read as a bundle.*No such file")
 
 

@@ -293,7 +293,7 @@ def test_a_database_with_flipped_bytes_is_called_damaged_and_is_rebuilt(runs: Pa
                 said.append(error)
         assert store.rebuild(Shards(runs)).total == 3
     assert {type(error) for error in said} == {StoreError}, "never a lock, and never the query"
-    assert all("results rebuild" in str(error) and "\n" not in str(error) for error in said)
+    assert all("runs rebuild" in str(error) and "\n" not in str(error) for error in said)
     assert len(store.runs_frame()) == 6
 
 

@@ -1,4 +1,4 @@
-"""Stored open scores: they survive the disk and a bundle, follow from their predictions, and old runs lack them."""
+"""Stored open scores: they survive the disk and a bundle, and follow from their predictions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_it_survives_the_disk_and_a_bundle(tmp_path: Path) -> None:
         assert stored["base"].open is None
 
 
-def test_an_old_record_is_written_as_it_was_read(tmp_path: Path) -> None:
+def test_a_record_without_open_score_has_no_such_field(tmp_path: Path) -> None:
     record, predictions = answered()
     Shards(tmp_path).write(record, predictions)
     (path,) = tmp_path.rglob("*.json")
@@ -99,11 +99,11 @@ def test_an_open_score_that_does_not_follow_from_its_predictions_is_found(change
     assert any(said in fault for fault in contradictions(*change(record, predictions)))
 
 
-def test_a_repetition_with_an_open_score_verifies_an_older_run_without() -> None:
+def test_a_repetition_with_the_same_open_score_is_identical() -> None:
     record, predictions = open_run()
-    old = Shard(record.model_copy(update={"open": None}), tuple(predictions[:2]))
-    assert verdict(old, record, predictions).outcome is Outcome.IDENTICAL
     assert verdict(Shard(record, tuple(predictions)), record, predictions).outcome is Outcome.IDENTICAL
+    without = Shard(record.model_copy(update={"open": None}), tuple(predictions[:2]))
+    assert verdict(without, record, predictions).outcome is Outcome.DIFFERENT
 
 
 def test_another_open_score_is_not_identical() -> None:

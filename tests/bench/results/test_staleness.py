@@ -109,15 +109,15 @@ def old_coop(tmp_path: Path) -> Path:
 
 def test_leaderboard_and_comparison_mark_stale_results(old_coop: Path):
     table = load_results(old_coop).leaderboard()
-    names = [row["method"] for row in table.rows(table.boards[0])]
+    names = [row["method"] for row in table.rows]
     assert names == ["apex", "coop †"]
-    (note,) = [note for note in table.notes() if "stale" in note]
+    (note,) = [note for note in table.notes if "stale" in note]
     assert "coop" in note
     assert "2 of 6 runs: coop has version 1 now and had version 2" in note
     assert "--rerun stale" in note
     assert [row["stale"] != "" for row in table.to_frame().to_dict("records")] == [False, True]
     assert any(
-        "stale" in note and "coop: 2 of 6" in note for note in load_results(old_coop).compare("apex", "coop").notes()
+        "stale" in note and "coop: 2 of 6" in note for note in load_results(old_coop).compare("apex", "coop").notes
     )
 
 

@@ -1,7 +1,7 @@
 """Files of today's format, written on another machine, are read, and their runs are reproduced.
 
 `tests/fixtures/stored_runs` is a runs folder with one run of CoOp (base-to-new, 2 shots) and one measured difficulty,
-and a bundle with another run of CoOp (few-shot, with a curve).
+and a bundle with another run of CoOp (few-shot). Both runs have a curve, the first one an open score.
 """
 
 from __future__ import annotations

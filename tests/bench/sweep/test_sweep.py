@@ -291,7 +291,7 @@ def test_epochs_set_by_hand_hold_for_every_number_of_shots() -> None:
     assert by_hand == [7, 7]
 
 
-def test_what_a_newer_release_wrote_is_left_out_of_the_plan_and_never_replaced(tmp_path: Path, data: Path):
+def test_what_another_version_wrote_is_left_out_of_the_plan_and_never_replaced(tmp_path: Path, data: Path):
     """A run is listed with its reason, a difficulty counts as measured, and the other runs are planned."""
     expansion = expand(changed(AXES, seeds=[1, 2], data_root=data))
     theirs, ours = expansion.specs
@@ -299,10 +299,10 @@ def test_what_a_newer_release_wrote_is_left_out_of_the_plan_and_never_replaced(t
     shards.write(make_record(theirs))
     shards.difficulties.write(theirs.backbone, theirs.dataset, make_difficulty())
     (record,) = shards.files(theirs.run_id)
-    newer = [record, shards.difficulties.file(theirs.backbone, theirs.dataset)]
-    for path in newer:
+    theirs_files = [record, shards.difficulties.file(theirs.backbone, theirs.dataset)]
+    for path in theirs_files:
         path.write_text(json.dumps(json.loads(path.read_text()) | {"shard_version": 9}))
-    before = [path.read_bytes() for path in newer]
+    before = [path.read_bytes() for path in theirs_files]
     for policy in RerunPolicy:
         made = plan(expansion, shards, policy)
         assert [spec.run_id for spec in made.pending] == [ours.run_id]
@@ -310,4 +310,4 @@ def test_what_a_newer_release_wrote_is_left_out_of_the_plan_and_never_replaced(t
         assert rejected.what == theirs.label()
         assert "shard version 9" in rejected.reason
         assert made.difficulties == ()
-    assert [path.read_bytes() for path in newer] == before
+    assert [path.read_bytes() for path in theirs_files] == before

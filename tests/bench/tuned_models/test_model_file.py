@@ -45,8 +45,9 @@ def info_of(method: str = "linear_probe", *, classes: int = CLASSES, **changed: 
         seed=1,
     )
     provenance = Provenance(
-        package_version="1", method_digest="m" * 64, git_commit=None, git_dirty=None, python="3.12", platform="Linux",
-        packages={"torch": "2"}, device="cpu", threads=1, backbone_digest="b" * 32,
+        package_version="1", method_digest="m" * 64, machinery_digest="s" * 64,
+        git_commit=None, git_dirty=None, python="3.12", platform="Linux",
+        packages={"torch": "2"}, device="cpu", threads=1, eval_batch=128, backbone_digest="b" * 32,
         support_digests=["5" * 32] * (classes * SHOTS),
     )  # fmt: skip
     values: dict[str, Any] = {
@@ -112,7 +113,7 @@ def rewritten(path: Path, **changed: Any) -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"format_version": 99}, "has format 99, and this release reads format 1; install a newer etl-bench"),
+        ({"format_version": 99}, "has format 99, and this etl-bench reads format 1 only"),
         ({"calibration": {"temperature": -1}}, "is damaged .calibration.temperature: Input should be greater than 0"),
         ({"classes": {"names": [], "template": "{}"}}, "is damaged .classes.names"),
         ({"format_version": None}, "its header has no format version"),
