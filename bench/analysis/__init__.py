@@ -1,16 +1,17 @@
 """Analysis of runs: pure functions of the store's frames.
 
-- `leaderboard`: one board per setting, with intervals, coverage and cost. `table_exports`: CSV, Markdown and LaTeX.
+- `leaderboard`, `leaderboards`: one board per setting, with intervals, coverage and cost. `table_exports`: CSV, Markdown
+  and LaTeX.
 - `ranking`: significant differences and ranks on a board. `comparison`: two entries on the same images.
-- `pareto`: accuracy against cost. `learning_curves`: accuracy over training time.
-- `quality`: calibration and other metrics, which `prediction_metrics` recomputes from stored predictions.
-  `error_analysis`: confused classes and hard images. `open_score`: the areas of the open score.
-- `difficulty_trend`, `contrasts`, `difficulty_groups`: which methods and components benefit on difficult datasets.
-- `claims`: sentences tested on runs. `reproduction`: published numbers against ours.
+- `best_method`: the leader of a setting, its lead, gains on easy and hard datasets, and advice by budget.
+- `pareto`: accuracy against cost. `accuracy_over_time`: accuracy over training time. `selection_rules`: their cost.
+- `quality`: calibration and other metrics of stored predictions. `error_analysis`: confused classes and hard images.
+- `dataset_difficulty`, `easy_and_hard`, `difficulty_trend`, `trends`: which methods and components benefit on difficult
+  datasets.
 
 Parameters named `runs`, `outcomes`, `curves`, `difficulty` and `published` are the frames of `bench.results.Store` with
-that name (`runs_frame()`, ...). A `board` must be made from the same `runs`. Import from the modules, so that a command
-loads only what it uses.
+that name (`runs_frame()`, ...). A `board` must be made from the same `runs`. Other rooms import
+the names of `__init__.pyi`, each of which is loaded on first use.
 
 Example:
     >>> from bench.analysis.pareto import pareto_front

@@ -11,10 +11,10 @@ import pandas as pd
 
 from bench.analysis import Grouping, HConvention, difficulty_groups
 from bench.papers import Catalogue, Claim, ExampleImage, PublishedSettings
-from bench.sweep import UnfinishedSweep
 
 if TYPE_CHECKING:
     from bench.results import Store
+    from bench.sweep import UnfinishedSweep
 
 
 class Pictures(Protocol):

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import chain, count
 from typing import TYPE_CHECKING
 
-from bench.analysis import Leaderboard, Outcomes, build_leaderboard, compared_leaderboard, settings
+from bench.analysis import Leaderboard, Outcomes, board_settings, build_leaderboard, compared_leaderboard
 from bench.papers import check_claims, difficulty_by_backbone, reproduce
 from bench.results import Shards, constant_weight_outcomes
 from bench.sweep import missing_specs
@@ -82,7 +82,7 @@ def page_boards(content: PageContent) -> PageBoards:
     """A leaderboard for each setting; two where methods are compared on the runs that they share."""
     runs, convention, planned = content.runs, content.convention, missing_specs(content.unfinished)
     found = PageBoards({}, [], {})
-    for setting in settings(runs):
+    for setting in board_settings(runs):
         what = f"{setting.backbone} {setting.protocol} {setting.source} {setting.shots_text}"
         board = compared_leaderboard(runs, setting, convention=convention, planned=planned)
         anchor = anchor_of(what, set(found.shown))
