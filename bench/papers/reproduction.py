@@ -70,7 +70,7 @@ PublishedSettings = Mapping[tuple[str, str], Mapping[str, Any]]
 """Published configs by (method, protocol)."""
 
 
-class Verdict(StrEnum):
+class ReproductionVerdict(StrEnum):
     """Whether our runs reproduce a published number."""
 
     NOT_REPRODUCED = "not reproduced"
@@ -134,10 +134,10 @@ def published_settings(runs: pd.DataFrame) -> PublishedSettings:
     return {pair: found for pair in pairs if (found := published_values(*pair)) is not None}
 
 
-def count_verdicts(rows: Iterable[ReproductionRow]) -> dict[Verdict, int]:
+def count_verdicts(rows: Iterable[ReproductionRow]) -> dict[ReproductionVerdict, int]:
     """Number of rows with each verdict."""
     counts = Counter(row.verdict for row in rows)
-    return {verdict: counts[verdict] for verdict in Verdict}
+    return {verdict: counts[verdict] for verdict in ReproductionVerdict}
 
 
 _Key = tuple[str, str, str, int, str, str]
@@ -225,16 +225,16 @@ def _row(
     if split == H:
         mean = harmonic_mean(cell.scores["base"].mean, cell.scores["new"].mean)
     difference = mean - printed.value
-    verdict, needed = Verdict.UNDER_POWERED, None
+    verdict, needed = ReproductionVerdict.UNDER_POWERED, None
     if reasons := _protocol_differences(board, entry, defaults):
-        verdict = Verdict.PROTOCOL_DIFFERS
+        verdict = ReproductionVerdict.PROTOCOL_DIFFERS
     elif entry.method == "zero_shot":
-        verdict = Verdict.REPRODUCED if abs(difference) <= margin else Verdict.NOT_REPRODUCED
+        verdict = ReproductionVerdict.REPRODUCED if abs(difference) <= margin else ReproductionVerdict.NOT_REPRODUCED
     elif test is not None:
         if test.equal():
-            verdict = Verdict.REPRODUCED
+            verdict = ReproductionVerdict.REPRODUCED
         elif test.different:
-            verdict = Verdict.NOT_REPRODUCED
+            verdict = ReproductionVerdict.NOT_REPRODUCED
         else:
             needed = seeds_needed(margin - abs(difference), cell.scores[split].std or 0.0)
     return ReproductionRow(

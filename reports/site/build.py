@@ -21,11 +21,11 @@ from bench.papers import (
 from bench.record import Predictions
 from bench.results import Shards, Store, fresh_store, no_runs
 from datasets_registry import BenchError
-from reports import FORMATS, figure_file, render_site
+from reports import FIGURE_FORMATS, figure_file, render_site
 from reports.presenters.content import PageContent
 from reports.presenters.published import published_site
 from reports.presenters.site import site_view
-from reports.site.images import Gallery, example_images
+from reports.site.images import DatasetPictures, example_images
 from reports.site.run_files import check_page, write_run_files
 from reports.views import SiteView, UnfinishedView
 
@@ -53,7 +53,7 @@ def write_figures(figures: Sequence[PaperFigure], folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for figure in figures:
-        for kind in FORMATS if figure.points else ():
+        for kind in FIGURE_FORMATS if figure.points else ():
             path = folder / f"{figure.name}.{kind}"
             try:
                 path.write_bytes(figure_file(figure, kind))
@@ -66,7 +66,7 @@ def write_figures(figures: Sequence[PaperFigure], folder: Path) -> list[Path]:
     return written
 
 
-FOLDER = "data"
+DATA_FOLDER = "data"
 """Folder of the run files, next to the page."""
 
 
@@ -108,7 +108,7 @@ def write_page(request: PageRequest) -> SiteView:
         check_page(request.out)
     store = fresh_store(request.runs)
     runs = store.runs_frame(outcomes=True, installed=True)
-    pictures = Gallery(request.data_root, pictures=request.images)
+    pictures = DatasetPictures(request.data_root, pictures=request.images)
     content = PageContent(
         runs,
         store.difficulty_frame(),
@@ -121,7 +121,7 @@ def write_page(request: PageRequest) -> SiteView:
         defaults=published_settings(runs),
         stored=store,
         pictures=pictures,
-        folder=FOLDER if request.with_run_files else None,
+        folder=DATA_FOLDER if request.with_run_files else None,
         groups=request.groups,
         made=store.provenance_frame(),
         curves=store.curves_frame(),
@@ -138,7 +138,7 @@ def write_page(request: PageRequest) -> SiteView:
     if request.finish is not None:
         view = request.finish(view)
     if request.with_run_files:
-        write_run_files(store, runs, pictures, request.out.parent / FOLDER)
+        write_run_files(store, runs, pictures, request.out.parent / DATA_FOLDER)
     render_site(view, request.out, live=request.live)
     return view
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.analysis.easy_and_hard import FEWEST
+from bench.analysis.easy_and_hard import FEWEST_FOR_THIRDS
 from bench.cli import demo
 from bench.papers.claims import load_claims
 from datasets_registry import DATASETS, get_dataset
@@ -38,7 +38,7 @@ def test_the_demo_has_the_runs_that_decide_every_claim_of_its_protocol():
             assert claim.shots in (None, *request.shots), claim.id
     assert request.keep_branches  # a constant ensemble weight needs both branches
     assert len(request.seeds) == 3  # a test needs two
-    assert len(request.datasets) >= FEWEST  # thirds by difficulty, and policies
+    assert len(request.datasets) >= FEWEST_FOR_THIRDS  # thirds by difficulty, and policies
 
 
 def test_a_claim_that_the_demo_does_not_decide_says_what_to_run(etl):
