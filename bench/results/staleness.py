@@ -88,8 +88,8 @@ def _same_predictions(method: str, made: tuple[str, str], now: tuple[str, str]) 
 def equivalent_code() -> dict[str, list[str]]:
     """Digests of versions of a method that give identical predictions, by method name, the newest last.
 
-    Each version has two digests: of the method and of its shared code. `etl-bench runs verify` found the predictions of all
-    versions bit-identical. `python -m tools.equivalent_code` adds the current version.
+    Each version has two digests: of the method and of its shared code. `etl-bench runs verify` found the predictions of
+    all versions bit-identical. `python -m tools.equivalent_code` adds the current version.
     """
     text = (resources.files("bench.results") / "equivalent_code.json").read_text(encoding="utf-8")
     return cast(dict[str, list[str]], json.loads(text))

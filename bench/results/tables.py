@@ -56,7 +56,7 @@ def check_tables(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     if _tables(connection).get("runs") != _schema()[1]:
         raise StoreError(
             f"Another version of etl-bench made {path}. The runs are safe in their shards. Rebuild the database with "
-            "`etl-bench results rebuild`."
+            "`etl-bench runs rebuild`."
         )
 
 
