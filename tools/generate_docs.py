@@ -18,7 +18,7 @@ from typing import Any
 import typer
 
 from bench.api.method_cards import LISTED, list_text
-from bench.cli.app import app
+from bench.cli.app import PANELS, app
 from bench.sweep import HOSO, offered_selections
 from datasets_registry import DatasetInfo, DrawRule, EvalProtocol, list_datasets, overlap_studies, way_to_get
 from methods import (
@@ -277,9 +277,18 @@ def commands_page() -> str:
     """Every command of `etl-bench` with its arguments and options."""
     group: Any = typer.main.get_command(app)
     sections = list(_commands(group, "etl-bench"))
-    contents = _table(
-        ("command", "what it does"),
-        [(f"[`{name}`](#{name.replace(' ', '-')})", _first(command)) for name, command in sections],
+    panels = {name: panel for panel, commands in PANELS.items() for name in commands}
+    contents = "\n".join(
+        f"**{panel}**\n\n"
+        + _table(
+            ("command", "what it does"),
+            [
+                (f"[`{name}`](#{name.replace(' ', '-')})", _first(command))
+                for name, command in sections
+                if panels[name.split()[1]] == panel
+            ],
+        )
+        for panel in PANELS
     )
     pages = "".join(_command_section(name, command) for name, command in sections)
     intro = "`etl-bench COMMAND --help` prints the same. Exit codes and `--json` are described with each command."
@@ -287,11 +296,11 @@ def commands_page() -> str:
 
 
 def _commands(command: Any, name: str) -> Iterable[tuple[str, Any]]:
-    children = getattr(command, "commands", None)
-    if not children:
+    children = getattr(command, "commands", None) or {}
+    if not children or (command.invoke_without_command and command.callback and name != "etl-bench"):
         yield name, command
-    for child, inner in (children or {}).items():
-        yield from _commands(inner, f"{name} {child}")
+    for child in command.list_commands(None) if children else ():
+        yield from _commands(children[child], f"{name} {child}")
 
 
 def _command_section(name: str, command: Any) -> str:
