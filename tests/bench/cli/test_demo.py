@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from bench.analysis.easy_and_hard import FEWEST_FOR_THIRDS
+from bench.api import demonstration
 from bench.cli import demo
 from bench.papers.claims import load_claims
 from datasets_registry import DATASETS, get_dataset
