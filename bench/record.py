@@ -139,8 +139,13 @@ class Provenance(_Frozen):
     """The code, packages, machine, weights and data of a run."""
 
     package_version: Line
-    method_digest: Line = Field(description="digest of the method's source and of the methods that it derives from")
-    machinery_digest: Line = Field(description="digest of the shared code that the method imports")
+    method_version: Count = Field(1, ge=1, description="`MethodInfo.version`; left out in older records")
+    method_digest: Line | None = Field(
+        None, description="digest of the source of a method of another package; of any method in older records"
+    )
+    machinery_digest: Line | None = Field(
+        None, description="digest of the shared code that the method imports; in older records only"
+    )
     git_commit: Line | None
     git_dirty: bool | None
     python: Line
@@ -161,6 +166,11 @@ class Provenance(_Frozen):
     gpu: GpuFacts | None = Field(None, description="None on another device")
 
     @property
+    def code(self) -> str:
+        """The method's code in words: its version, and the digest of its source where that is recorded."""
+        return f"version {self.method_version}" + (f", source {self.method_digest[:12]}" if self.method_digest else "")
+
+    @property
     def device_class(self) -> str:
         """What costs and the last bits of numbers depend on: the name of the GPU, or `cpu`, `cuda` or `mps`."""
         return self.gpu.name if self.gpu else self.device.partition(":")[0]
@@ -169,6 +179,8 @@ class Provenance(_Frozen):
     def _without_exceptions(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Fields that few runs need are left out of the others: the GPU, and labels that were changed."""
         values: dict[str, Any] = plain(self)
+        for key in {"method_version", "machinery_digest"} - self.model_fields_set:
+            values.pop(key, None)
         if self.gpu is None:
             values.pop("gpu", None)
         if not self.true_labels:

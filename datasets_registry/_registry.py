@@ -77,6 +77,9 @@ class Registry(Generic[T]):
         kind: the word for an entry in messages.
         load: imports the modules that register the entries; called once, when the registry is first read.
         advice: returns a sentence, with a space in front, for the error of an unknown name.
+
+    Attributes:
+        unavailable: why entries from outside the package could not be loaded, by name.
     """
 
     def __init__(
@@ -85,7 +88,7 @@ class Registry(Generic[T]):
         self.kind = kind
         self._advice = advice
         self._entries: dict[str, T] = {}
-        self._unavailable: dict[str, str] = {}
+        self.unavailable: dict[str, str] = {}
         self._load = load
 
     @property
@@ -127,16 +130,15 @@ class Registry(Generic[T]):
         try:
             return self.entries[name]
         except KeyError:
-            if name in self._unavailable:
+            if name in self.unavailable:
                 raise RegistrationError(
-                    f"{self.kind.capitalize()} {name!r} could not be loaded: {self._unavailable[name]}"
+                    f"{self.kind.capitalize()} {name!r} could not be loaded: {self.unavailable[name]}"
                 ) from None
             raise UnknownNameError(self.kind, name, self.entries, self._advice()) from None
 
     def leave_out(self, name: str, reason: str) -> None:
         """Record and log why an entry from outside the package could not be loaded; `get` shows the reason."""
-        line = " ".join(reason.split())
-        self._unavailable[name] = line
+        self.unavailable[name] = line = " ".join(reason.split())
         _log.warning("warning: %s %r is left out: %s", self.kind, name, line)
 
     def match(self, pattern: str) -> list[str]:

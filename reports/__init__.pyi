@@ -1,6 +1,6 @@
 """Public names of `reports`; `__init__.py` loads each on first use."""
 
-from .charts.figures import FORMATS as FORMATS
+from .charts.figures import FIGURE_FORMATS as FIGURE_FORMATS
 from .charts.figures import figure_file as figure_file
 from .charts.hero import hero_picture as hero_picture
 from .render import render_site as render_site

@@ -79,7 +79,7 @@ def few_runs(run_ids: Sequence[str]) -> str:
     return f"{len(run_ids)}: {' '.join(run_ids[:6])}{' ...' if len(run_ids) > 6 else ''}"
 
 
-def plain(number: float) -> str:
+def four_digits(number: float) -> str:
     """A number with four significant digits."""
     return f"{number:.4g}"
 
@@ -128,5 +128,5 @@ def with_code(text: str) -> Markup:
     return Markup("").join(Markup("<code>{}</code>").format(part) if at % 2 else part for at, part in enumerate(parts))
 
 
-FORMATS = (signed_points, counted, unbroken, with_code)
+FILTERS = (signed_points, counted, unbroken, with_code)
 """Filters of the templates."""

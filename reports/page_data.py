@@ -18,7 +18,7 @@ from bench.papers import DatasetFacts
 from bench.spec import shots_value
 from reports._error_analysis_data import cell_rows, list_rows
 from reports._format import count, seconds, size, unbroken
-from reports.charts.hero import PLACES, axis_text, first_pair
+from reports.charts.hero import HERO_PLACES, axis_text, first_pair
 from reports.parts.comparisons import datasets_parts, pairs_parts, shots_parts
 from reports.parts.cost import cost_parts, costs_data, curves_data
 from reports.parts.difficulty import ablations_data, difficulty_parts
@@ -32,7 +32,7 @@ from reports.parts.selection import selection_parts
 from reports.sentences import advice_check, answer, picks_html, scope_link, small_print, training_text
 from reports.tables.model import whole
 from reports.titles import SCORE_TITLES
-from reports.views import BoardView, OverviewView, PublishedBoardView, SiteView
+from reports.views import AnyBoardView, BoardView, OverviewView, PublishedBoardView, SiteView
 
 
 def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -43,7 +43,7 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
     the number of the setting that the page is written with.
     """
     overviews = site.overviews
-    boards: Sequence[BoardView | PublishedBoardView] = [*site.boards, *site.published_boards]
+    boards: Sequence[AnyBoardView] = [*site.boards, *site.published_boards]
     by_anchor = {board.anchor: board for board in boards}
     most = max((max(len(view.datasets), len(view.seeds)) for view in overviews), default=0)
     home = overviews[first].anchor if overviews else ""
@@ -71,7 +71,7 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
     block = {
         "first": home,
         "titles": SCORE_TITLES,
-        "places": PLACES,
+        "places": HERO_PLACES,
         "t": t_quantiles(most),
         "settings": settings,
         "details": details,
@@ -87,7 +87,7 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
     return block, rest
 
 
-def _evidence(board: BoardView | PublishedBoardView, site: SiteView) -> dict[str, Any]:
+def _evidence(board: AnyBoardView, site: SiteView) -> dict[str, Any]:
     found: dict[str, Any] = {"folds": {}, "ablations": ablations_data(board)}
     if isinstance(board, BoardView):
         found["exports"] = dict(board.exports)
@@ -122,7 +122,7 @@ def t_quantiles(largest: int) -> list[float]:
     return [round(float(stdtrit(df, 0.975)), 5) for df in range(1, largest + 1)]
 
 
-def _setting(view: OverviewView, board: BoardView | PublishedBoardView, home: str) -> dict[str, Any]:
+def _setting(view: OverviewView, board: AnyBoardView, home: str) -> dict[str, Any]:
     keys, names = list(view.names), list(view.table.datasets)
     splits = dict.fromkeys(split for measure in view.measures for split in splits_of(measure))
     stated = board.datasets if isinstance(board, BoardView) else ()
@@ -169,9 +169,7 @@ def _setting(view: OverviewView, board: BoardView | PublishedBoardView, home: st
     return found
 
 
-def _sections(
-    view: OverviewView, board: BoardView | PublishedBoardView, addresses: Mapping[str, str]
-) -> dict[str, list[Part]]:
+def _sections(view: OverviewView, board: AnyBoardView, addresses: Mapping[str, str]) -> dict[str, list[Part]]:
     if isinstance(board, PublishedBoardView):
         return {"published_boards": published_parts(board), "published_difficulty": difficulty_parts(board, view)}
     return {
@@ -185,7 +183,7 @@ def _sections(
     }
 
 
-def _facets(board: BoardView | PublishedBoardView, view: OverviewView) -> list[str]:
+def _facets(board: AnyBoardView, view: OverviewView) -> list[str]:
     """Backbone, protocol, shots, draw and compared runs, which identify a setting in the chooser."""
     draw, scope = "", "all"
     if view.board is not None:
@@ -195,7 +193,7 @@ def _facets(board: BoardView | PublishedBoardView, view: OverviewView) -> list[s
     return [board.backbone, board.protocol_title, str(shots_value(board.shots)), draw, scope]
 
 
-def _method(view: OverviewView, board: BoardView | PublishedBoardView, key: str, here: str) -> dict[str, Any]:
+def _method(view: OverviewView, board: AnyBoardView, key: str, here: str) -> dict[str, Any]:
     address, name, family = f"method={quote(key, safe='')}{here}", view.names[key], view.families[key]
     found: dict[str, Any] = {"key": key, "name": name, "title": name, "label": "", "family": family, "badges": []}
     found["address"] = address
@@ -250,7 +248,7 @@ def _times(cost: Cost) -> str:
     )
 
 
-def _difficulty(board: BoardView | PublishedBoardView, names: Sequence[str]) -> dict[str, Any]:
+def _difficulty(board: AnyBoardView, names: Sequence[str]) -> dict[str, Any]:
     """Difficulty by measure: for each dataset its values on all, base and new classes."""
     datasets = {dataset.name: dataset for dataset in board.datasets}
     titles: dict[str, str] = {}

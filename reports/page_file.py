@@ -16,7 +16,7 @@ def page_environment() -> Environment:
     )
 
 
-def write_page(out: Path, page: str) -> Path:
+def write_html(out: Path, page: str) -> Path:
     """Write a page atomically; creates its folder if needed."""
     out.parent.mkdir(parents=True, exist_ok=True)
     draft = out.with_name(f".{out.name}.draft")

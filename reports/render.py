@@ -11,12 +11,12 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
-from reports._format import FORMATS
+from reports._format import FILTERS
 from reports.charts.anytime import TIME_AXES, anytime_svg
 from reports.charts.costs import cost_axes, cost_svg
 from reports.charts.hero import hero_caption, hero_svg
 from reports.page_data import packed, page_data, pictures_data
-from reports.page_file import page_environment, write_page
+from reports.page_file import page_environment, write_html
 from reports.parts.claims import by_claim, claim_effect, claim_setting, claim_strip, claim_test, strip_reach
 from reports.parts.part import parts_html, without_pictures
 from reports.sections import PUBLISHED_SECTIONS, SECTIONS, Section
@@ -85,7 +85,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False) -> Path:
         True
     """
     environment = page_environment()
-    environment.filters |= {function.__name__: function for function in FORMATS}
+    environment.filters |= {function.__name__: function for function in FILTERS}
     first = first_shown(site)
     block, evidence = page_data(site, first)
     home = block["settings"].get(block["first"], {})
@@ -124,7 +124,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False) -> Path:
         script=_without_comments(_sources(environment, "script/{}.js", SCRIPTS)),
         panel_titles=PANEL_TITLES,
     )
-    return write_page(out, page)
+    return write_html(out, page)
 
 
 def _static_charts(board: BoardView) -> Mapping[str, Markup]:

@@ -108,7 +108,7 @@ def scope_link(view: OverviewView) -> Markup:
     return Markup(' <a href="#setting={}">{}</a>').format(quote(view.other_scope, safe=""), text)
 
 
-MOST_NAMED = 2
+NAMED_IN_SENTENCE = 2
 """Missing runs and methods that a sentence names."""
 
 
@@ -121,7 +121,7 @@ def missing_runs(view: OverviewView) -> Markup:
     named = [
         f"{view.names[cell.entry]} on {view.catalogue.dataset(cell.dataset).title}"
         + (f" (seed {cell.seed})" if len(board.seeds) > 1 else "")
-        for cell in board.missing[:MOST_NAMED]
+        for cell in board.missing[:NAMED_IN_SENTENCE]
     ]
     more = n - len(named)
     names, planned = join([*named, *([f"{more} more"] if more else [])]), sum(entry.planned for entry in board.entries)
@@ -167,8 +167,8 @@ def _compared_on(view: OverviewView) -> list[Markup]:
     methods, n = len(board.common.entries), len(board.common.without)
     if not n:
         return [Markup.escape(f"Compared on the {grid} that all {methods} methods have.")]
-    first = [view.names[key] for key in board.common.without[:MOST_NAMED]]
-    names = join([*first, *([counted(n - MOST_NAMED, "more method")] if n > MOST_NAMED else [])])
+    first = [view.names[key] for key in board.common.without[:NAMED_IN_SENTENCE]]
+    names = join([*first, *([counted(n - NAMED_IN_SENTENCE, "more method")] if n > NAMED_IN_SENTENCE else [])])
     return [
         Markup.escape(
             f"Compared on the {grid} that {methods} of {methods + n} methods have: {names} "

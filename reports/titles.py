@@ -65,7 +65,7 @@ DIFFICULTY_AXES = (
     *(DifficultyAxis(name, DIFFICULTY_TITLES[name], log=False) for name in AXES if name != RTD),
 )
 """The x axes of the first chart; the first with values is shown first."""
-COVARIATES = (
+COVARIATE_AXES = (
     DifficultyAxis(
         RTD,
         "Relative transfer difficulty",

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bench.tuned_models import ClassTextProjection, Explanation, GalleryView
-from reports.page_file import page_environment, write_page
+from reports.page_file import page_environment, write_html
 
 WIDTH, HEIGHT, EDGE = 640, 420, 30
 
@@ -19,7 +19,7 @@ def render_explanation(view: Explanation, out: Path) -> Path:
     """
     points = [] if view.projection is None else placed(view.projection)
     page = page_environment().get_template("explanation.html.j2").render(view=view, points=points)
-    return write_page(out, page)
+    return write_html(out, page)
 
 
 def placed(projection: ClassTextProjection) -> list[tuple[str, float, float, float, float]]:
@@ -45,4 +45,4 @@ def render_gallery(view: GalleryView, out: Path) -> Path:
         True
     """
     page = page_environment().get_template("gallery.html.j2").render(view=view)
-    return write_page(out, page)
+    return write_html(out, page)

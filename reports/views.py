@@ -17,6 +17,7 @@ from bench.analysis import (
     HardImage,
     HConvention,
     Leaderboard,
+    MissingCell,
     Quality,
     RankAgreement,
     RuleDifference,
@@ -124,6 +125,11 @@ class BoardView:
         return self.board.complete
 
     @property
+    def missing(self) -> tuple[MissingCell, ...]:
+        """Missing and failed cells of all entries."""
+        return self.board.missing
+
+    @property
     def n_failed(self) -> int:
         """Number of cells whose run failed."""
         return sum(cell.error is not None for cell in self.board.missing)
@@ -200,6 +206,9 @@ class PublishedBoardView:
     def dataset_title(self, name: str) -> str:
         """Title of a dataset by its name."""
         return self.catalogue.dataset(name).title
+
+
+AnyBoardView = BoardView | PublishedBoardView
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Write the generated reference pages of the documentation: methods, datasets, protocols, commands and messages.
 
-    python -m tools.generate_docs            # rewrite docs/reference/*.md, and what the methods learn for their cards
+    python -m tools.generate_docs            # rewrite docs/reference/*.md, and the facts of the methods
     python -m tools.generate_docs --check    # exit code 1 and the names of the pages that are out of date
 
 The pages list what ships with the repository. Plug-ins and datasets of the user are left out, so that the pages do not
@@ -18,13 +18,16 @@ from typing import Any
 import typer
 
 from bench.api.method_cards import LISTED, list_text
-from bench.cli.app import app
+from bench.cli.app import PANELS, app
 from bench.sweep import HOSO, offered_selections
 from datasets_registry import DatasetInfo, DrawRule, EvalProtocol, list_datasets, overlap_studies, way_to_get
 from methods import (
+    FACTS_FILE,
+    METHODS,
     MethodInfo,
     Needs,
     Selection,
+    facts_text,
     formula_tests,
     get_method,
     list_methods,
@@ -274,9 +277,18 @@ def commands_page() -> str:
     """Every command of `etl-bench` with its arguments and options."""
     group: Any = typer.main.get_command(app)
     sections = list(_commands(group, "etl-bench"))
-    contents = _table(
-        ("command", "what it does"),
-        [(f"[`{name}`](#{name.replace(' ', '-')})", _first(command)) for name, command in sections],
+    panels = {name: panel for panel, commands in PANELS.items() for name in commands}
+    contents = "\n".join(
+        f"**{panel}**\n\n"
+        + _table(
+            ("command", "what it does"),
+            [
+                (f"[`{name}`](#{name.replace(' ', '-')})", _first(command))
+                for name, command in sections
+                if panels[name.split()[1]] == panel
+            ],
+        )
+        for panel in PANELS
     )
     pages = "".join(_command_section(name, command) for name, command in sections)
     intro = "`etl-bench COMMAND --help` prints the same. Exit codes and `--json` are described with each command."
@@ -284,11 +296,11 @@ def commands_page() -> str:
 
 
 def _commands(command: Any, name: str) -> Iterable[tuple[str, Any]]:
-    children = getattr(command, "commands", None)
-    if not children:
+    children = getattr(command, "commands", None) or {}
+    if not children or (command.invoke_without_command and command.callback and name != "etl-bench"):
         yield name, command
-    for child, inner in (children or {}).items():
-        yield from _commands(inner, f"{name} {child}")
+    for child in command.list_commands(None) if children else ():
+        yield from _commands(children[child], f"{name} {child}")
 
 
 def _command_section(name: str, command: Any) -> str:
@@ -356,6 +368,11 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def method_facts() -> str:
+    """The facts of the methods, which listings and plans read instead of importing the methods."""
+    return facts_text(METHODS, [info.name for info in shipped_methods()])
+
+
 def learned_tensors() -> str:
     """What each method learns on the demo backbone, which a method's card shows."""
     return list_text(get_method(info.name) for info in shipped_methods())
@@ -368,6 +385,7 @@ PAGES: dict[str | Path, Callable[[], str]] = {
     "commands.md": commands_page,
     "messages.md": messages_page,
     ROOT / "bench" / "api" / LISTED: learned_tensors,
+    ROOT / "methods" / "_assets" / FACTS_FILE: method_facts,
 }
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.dataset_difficulty import RTD, ZERO_SHOT, Measured, axis_values
+from bench.analysis.dataset_difficulty import RTD, ZERO_SHOT_ACCURACY, Measured, axis_values
 from bench.analysis.difficulty_trend import fit_trend
 from bench.analysis.easy_and_hard import Grouping, hard_minus_easy, not_separated, page_groups
 from bench.analysis.leaderboard import HARMONIC, OPEN, Entry, Leaderboard, classes_of
@@ -15,7 +15,7 @@ from bench.analysis.metrics.scores import harmonic_mean
 from bench.analysis.paired_average import board_average
 from bench.analysis.ranking import PairDifference, Standings
 from bench.analysis.scores_by_seed import Scores
-from bench.analysis.statistics.hypothesis_tests import holm
+from bench.analysis.statistics.hypothesis_tests import LEVEL, holm
 from bench.analysis.statistics.intervals import MeanTest, student_t
 
 
@@ -122,7 +122,7 @@ def board_table(board: Leaderboard, scores: Mapping[str, Scores], measured: Mapp
             for measure in board.measures
         },
         difficulty={measure: axis_values(measured, classes_of(measure), datasets) for measure in board.measures},
-        zero_shot={name: measured[name].by_split(ZERO_SHOT) for name in datasets},
+        zero_shot={name: measured[name].by_split(ZERO_SHOT_ACCURACY) for name in datasets},
         runs=run_ids,
     )
 
@@ -160,7 +160,7 @@ def leader_tests(
     found = {key: board_average(board, scores, leader, key, measure) for key in others}
     tested = {key: test for key, test in found.items() if test is not None and test.p is not None}
     adjusted = holm([test.p for test in tested.values() if test.p is not None])
-    return LeaderTests(_intervals(tested), tuple(k for k, p in zip(tested, adjusted, strict=True) if p > 0.05))
+    return LeaderTests(_intervals(tested), tuple(k for k, p in zip(tested, adjusted, strict=True) if p > LEVEL))
 
 
 def _intervals(tests: Mapping[str, MeanTest] | Mapping[str, PairDifference]) -> dict[str, tuple[float, float]]:
@@ -387,7 +387,7 @@ def _groups(
         n_easy=len(easy),
         n_medium=len(medium),
         n_hard=len(hard),
-        settled=test.p is not None and test.p <= 0.05,
+        settled=test.p is not None and test.p <= LEVEL,
         trend=_sign_of_trend([float(np.log(difficulty[names[index]])) for index in known], gain[known]),
     )
 

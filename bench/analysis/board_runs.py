@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.leaderboard import ALL, BASELINE, TRANSFER, ExcludedRun, Setting
+from bench.analysis.leaderboard import ALL, BASELINE, TRANSFER_PROTOCOLS, ExcludedRun, Setting
 from bench.spec import ALL_SHOTS, OPEN_BASE, OPEN_NEW, ExperimentSpec
 from datasets_registry import EvalProtocol, SupportKind, canonical_json, is_support_rule
 
@@ -99,7 +99,7 @@ def depends_on_seed(method: str, protocol: str, shots: int) -> bool:
     return shots > 0 or (protocol == EvalProtocol.TEST_TIME and method != BASELINE)
 
 
-def collect(runs: pd.DataFrame, setting: Setting) -> list[Run]:
+def collect_runs(runs: pd.DataFrame, setting: Setting) -> list[Run]:
     """The runs of a setting ordered by id, including its zero-shot runs."""
     chosen = runs[
         (runs["backbone"] == setting.backbone)
@@ -140,7 +140,7 @@ def planned_run(spec: ExperimentSpec) -> list[Run]:
         targets=spec.targets,
         seeded=depends_on_seed(spec.method, spec.protocol, spec.shots),
     )
-    return _by_target(run) if spec.protocol in TRANSFER else [run]
+    return _by_target(run) if spec.protocol in TRANSFER_PROTOCOLS else [run]
 
 
 def belongs(spec: ExperimentSpec, setting: Setting) -> bool:
@@ -240,7 +240,7 @@ def _task_fingerprint(row: Mapping[str, Any]) -> str:
     The task fingerprint covers all targets. Transfer runs with other targets are still comparable on common targets, so
     for them this is the digest of the support images, if known.
     """
-    if row["protocol"] in TRANSFER and row.get("support_digest") is not None:
+    if row["protocol"] in TRANSFER_PROTOCOLS and row.get("support_digest") is not None:
         return str(row["support_digest"])
     return str(row["task_fingerprint"])
 

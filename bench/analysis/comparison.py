@@ -22,7 +22,7 @@ BOOTSTRAP_SEED = 20240614
 """Seed of the bootstrap, fixed so that the same runs always give the same interval."""
 
 
-class Verdict(StrEnum):
+class ComparisonVerdict(StrEnum):
     """Which of two entries is better."""
 
     A = "A"
@@ -31,7 +31,7 @@ class Verdict(StrEnum):
     UNTESTED = "not tested"
 
     @classmethod
-    def of(cls, difference: float, *, significant: bool) -> Verdict:
+    def of(cls, difference: float, *, significant: bool) -> ComparisonVerdict:
         """The verdict of a test of A minus B."""
         return cls.INCONCLUSIVE if not significant else cls.A if difference > 0 else cls.B
 
@@ -75,11 +75,11 @@ class PairedCell:
     seeded: bool
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> ComparisonVerdict:
         """Which of the two is better here; unknown with one seed, unless neither depends on it."""
         if (self.seeded and len(self.seeds) < 2) or not self.difference.standard_error:
-            return Verdict.UNTESTED
-        return Verdict.of(self.difference.mean, significant=self.difference.excludes())
+            return ComparisonVerdict.UNTESTED
+        return ComparisonVerdict.of(self.difference.mean, significant=self.difference.excludes())
 
     @property
     def flipped(self) -> tuple[int, int]:
@@ -105,10 +105,14 @@ class Comparison:
     other_datasets: Mapping[str, Estimate]
     skipped: tuple[tuple[str, str], ...]
 
-    def verdict(self, measure: str) -> Verdict:
+    def verdict(self, measure: str) -> ComparisonVerdict:
         """Which of the two is better on average, on these datasets."""
         test = self.averages[measure]
-        return Verdict.UNTESTED if test.p is None else Verdict.of(test.mean, significant=test.p <= 0.05)
+        return (
+            ComparisonVerdict.UNTESTED
+            if test.p is None
+            else ComparisonVerdict.of(test.mean, significant=test.p <= 0.05)
+        )
 
 
 def find_entry(board: Leaderboard, name: str) -> Entry:
@@ -124,7 +128,7 @@ def find_entry(board: Leaderboard, name: str) -> Entry:
     raise UsageError(f"Method {name!r} has {len(found)} entries here; give one of them in quotes: {several}.")
 
 
-def compare(board: Leaderboard, runs: pd.DataFrame, outcomes: pd.DataFrame, a: str, b: str) -> Comparison:
+def compare_entries(board: Leaderboard, runs: pd.DataFrame, outcomes: pd.DataFrame, a: str, b: str) -> Comparison:
     """Compare two entries of a board on the same images with the same seeds.
 
     `runs` is the store's `runs_frame(outcomes=True)`. `a` and `b` are entry keys, or methods with one entry; `outcomes`

@@ -21,7 +21,7 @@ AXES = (
     "domain_distance",
 )
 """Measures that can be the x axis of a chart, besides the zero-shot error and the chance accuracy."""
-ZERO_SHOT = "zero_shot_accuracy"
+ZERO_SHOT_ACCURACY = "zero_shot_accuracy"
 
 
 @dataclass
@@ -56,7 +56,7 @@ def covariates(difficulty: pd.DataFrame) -> dict[str, dict[str, float]]:
     `relative_transfer_difficulty`: `bench.papers.published_difficulty`, or `difficulty_frame()` pivoted by measure.
     """
     rows = difficulty
-    columns = (rows[RTD], 1 / rows["n_classes"], 1 - rows[ZERO_SHOT])
+    columns = (rows[RTD], 1 / rows["n_classes"], 1 - rows[ZERO_SHOT_ACCURACY])
     datasets = [str(name) for name in rows["dataset"]]
     return {
         name: dict(zip(datasets, map(float, column), strict=True))
@@ -74,8 +74,8 @@ def measured_covariates(
         for name in (RTD, "chance"):
             if values.get((name, split), 0.0) > 0:
                 found[name][dataset] = values[name, split]
-        if (ZERO_SHOT, split) in values:
-            found["zero_shot_error"][dataset] = 1 - values[ZERO_SHOT, split]
+        if (ZERO_SHOT_ACCURACY, split) in values:
+            found["zero_shot_error"][dataset] = 1 - values[ZERO_SHOT_ACCURACY, split]
     return found
 
 
@@ -85,7 +85,7 @@ def axis_values(measured: Mapping[str, Measured], split: str, datasets: Sequence
     for axis in AXES:
         values = {name: measured[name].values.get((axis, split)) for name in datasets}
         found[axis] = {name: x for name, x in values.items() if x is not None and (x > 0 or axis != RTD)}
-    zero_shot = {name: measured[name].values.get((ZERO_SHOT, split)) for name in datasets}
+    zero_shot = {name: measured[name].values.get((ZERO_SHOT_ACCURACY, split)) for name in datasets}
     found["zero_shot_error"] = {name: 1 - accuracy for name, accuracy in zero_shot.items() if accuracy is not None}
     found["chance"] = {name: 1 / n for name in datasets if (n := measured[name].n_classes.get(split))}
     return found

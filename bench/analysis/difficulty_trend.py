@@ -11,9 +11,9 @@ from scipy.special import stdtrit
 
 from bench.analysis.dataset_difficulty import RTD
 from bench.analysis.statistics.correlation import Correlation, random_orders, spearman
-from bench.analysis.statistics.hypothesis_tests import holm
+from bench.analysis.statistics.hypothesis_tests import LEVEL, holm
 
-FEWEST_DATASETS = 6
+FEWEST_FOR_TREND = 6
 """Fewest datasets for which a trend can be conclusive."""
 
 LOGARITHMIC = frozenset({RTD, "chance"})
@@ -44,7 +44,7 @@ class Trend:
     @property
     def conclusive(self) -> bool:
         """Whether there are enough datasets, and the line predicts held-out datasets better than the mean."""
-        return self.n >= FEWEST_DATASETS and self.r2 is not None and self.r2 > 0
+        return self.n >= FEWEST_FOR_TREND and self.r2 is not None and self.r2 > 0
 
     @property
     def verdict(self) -> str:
@@ -161,8 +161,6 @@ def scaled(covariate: str, values: Sequence[float]) -> NDArray[np.float64]:
     array = np.asarray(values, dtype=float)
     return np.log(array) if covariate in LOGARITHMIC else array
 
-
-LEVEL = 0.05
 
 CONTRASTS: tuple[tuple[str, str, str], ...] = (
     ("visual prompts", "ivlp", "deep_text_prompts"),

@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtr
 
-from bench.analysis.statistics.hypothesis_tests import holm
+from bench.analysis.statistics.hypothesis_tests import LEVEL, holm
 from bench.analysis.statistics.intervals import MeanTest, difference_of_means, grouped_t
 from bench.errors import UsageError
 
 Grouping = Callable[[Sequence[str], Mapping[str, float]], tuple[list[str], list[str]]]
 """Function of datasets and their difficulty that returns the easy and the hard datasets."""
 
-FEWEST = 6
+FEWEST_FOR_THIRDS = 6
 """Fewest datasets that are divided into thirds."""
 
 
@@ -25,7 +25,7 @@ def difficulty_groups(datasets: Sequence[str], difficulty: Mapping[str, float]) 
         >>> difficulty_groups(list("abcdef"), dict(zip("abcdef", range(6))))
         (['a', 'b'], ['e', 'f'])
     """
-    if len(datasets) < FEWEST:
+    if len(datasets) < FEWEST_FOR_THIRDS:
         return [], []
     ordered = sorted(datasets, key=lambda dataset: (difficulty[dataset], dataset))
     size = min(3, len(ordered) // 3)
@@ -70,10 +70,6 @@ class NamedGroups:
 def chosen_groups(easy: Sequence[str], hard: Sequence[str]) -> Grouping:
     """The two named groups, or thirds by difficulty if both lists are empty. UsageError if only one list is empty."""
     return NamedGroups(tuple(easy), tuple(hard)) if easy or hard else difficulty_groups
-
-
-LEVEL = 0.05
-"""Family-wise level of the tests of one method against all others."""
 
 
 def not_separated(values: ArrayLike) -> NDArray[np.bool_]:

@@ -193,7 +193,7 @@ ORACLE = "oracle"
 """Value of every method's selection setting that uses test labels."""
 ENSEMBLE = "ensemble"
 """Value of every method's selection setting that averages all candidates."""
-RECIPE = "recipe"
+_RECIPE = "recipe"
 _DEFAULTS = {"class_text": "template", EPOCH: "last"}
 """Values of settings that a run records only if they differ from these."""
 
@@ -219,14 +219,14 @@ def entry_keys(runs: Sequence[Run]) -> dict[tuple[str, str, str], str]:
             by_name = None not in named.values() and len(set(named.values())) == len(recipes)
             for identity in siblings:
                 flat[identity] |= (
-                    {RECIPE: str(names[identity])} if by_name else _flat(json.loads(identity[2]) or {}, "recipe.")
+                    {_RECIPE: str(names[identity])} if by_name else _flat(json.loads(identity[2]) or {}, "recipe.")
                 )
         elif not of_demo and names[siblings[0]] not in (None, *PUBLISHED_RECIPES):
-            flat = {identity: values | {RECIPE: str(names[identity])} for identity, values in flat.items()}
+            flat = {identity: values | {_RECIPE: str(names[identity])} for identity, values in flat.items()}
         keys = sorted({key for values in flat.values() for key in values})
         flat = {identity: _DEFAULTS | values for identity, values in flat.items()}
         found = {key: {flat[identity].get(key, "unset") for identity in siblings} for key in keys}
-        always = {key for key in keys if key in (EPOCH, RECIPE) or key.split(".")[0] in changed[method]}
+        always = {key for key in keys if key in (EPOCH, _RECIPE) or key.split(".")[0] in changed[method]}
         naming = [key for key in keys if len(found[key]) > 1 or key in always or found[key] & {ORACLE, ENSEMBLE}]
         for identity in siblings:
             text = ", ".join(f"{key}={flat[identity].get(key, 'unset')}" for key in naming)

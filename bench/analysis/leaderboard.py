@@ -91,7 +91,7 @@ def classes_of(measure: str) -> str:
 
 OPEN_SCORES = (OPEN_BASE, OPEN_NEW, "openworld_auc", "near_ood_auroc", "open_base_ece", "open_new_ece")
 """Numbers of the open score other than `open`."""
-TRANSFER = ("cross-dataset", "domain-generalization")
+TRANSFER_PROTOCOLS = ("cross-dataset", "domain-generalization")
 """Protocols that train on a source dataset; their targets are the other datasets of the board."""
 ALL = "all"
 

@@ -7,12 +7,12 @@ from itertools import combinations
 
 import pandas as pd
 
-from bench.analysis.board_runs import belongs, collect, planned_run, select_runs, supports
+from bench.analysis.board_runs import belongs, collect_runs, planned_run, select_runs, supports
 from bench.analysis.entries import entry_keys, make_entry
 from bench.analysis.leaderboard import (
     BASELINE,
     OPEN,
-    TRANSFER,
+    TRANSFER_PROTOCOLS,
     CommonCells,
     Entry,
     H,
@@ -108,7 +108,7 @@ def _subsets(board: Leaderboard, gaps: Gaps) -> Iterator[tuple[int, ...]]:
             yield tuple(sorted(order[:size]))
 
 
-def settings(runs: pd.DataFrame) -> list[Setting]:
+def board_settings(runs: pd.DataFrame) -> list[Setting]:
     """The settings that have a leaderboard, in order.
 
     Zero-shot runs (shots 0) join every leaderboard of their backbone, protocol and precision. They have a separate
@@ -116,7 +116,7 @@ def settings(runs: pd.DataFrame) -> list[Setting]:
     """
     rows = runs[["backbone", "protocol", "precision", "dataset"]].itertuples(index=False, name=None)
     found = {
-        Setting(backbone, protocol, shots, draw, precision, dataset if protocol in TRANSFER else "", rule)
+        Setting(backbone, protocol, shots, draw, precision, dataset if protocol in TRANSFER_PROTOCOLS else "", rule)
         for (backbone, protocol, precision, dataset), (shots, draw, rule) in zip(rows, supports(runs), strict=True)
     }
 
@@ -149,7 +149,7 @@ def build_leaderboard(
         common: compare only on these datasets and seeds.
     """
     splits = ("base", "new") if setting.protocol == "base-to-new" else ("all",)
-    collected = collect(runs, setting)
+    collected = collect_runs(runs, setting)
     here = {run.run_id for run in collected}
     to_come = [run for s in planned if belongs(s, setting) and s.run_id not in here for run in planned_run(s)]
     seeded = [run for run in (*collected, *to_come) if run.seeded]
@@ -242,7 +242,7 @@ def build_leaderboards(
     make = compared_leaderboard if compared else build_leaderboard
     return [
         make(runs, setting, convention=convention, planned=planned)
-        for setting in settings(runs)
+        for setting in board_settings(runs)
         if protocol in (None, setting.protocol)
         and (shots is None or setting.shots in shots)
         and backbone in (None, setting.backbone)

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench.analysis.easy_and_hard import FEWEST
+from bench.analysis.easy_and_hard import FEWEST_FOR_THIRDS
 from bench.analysis.statistics.correlation import mid_ranks
 
 
@@ -30,7 +30,7 @@ class Regret:
 
 
 @dataclass(frozen=True)
-class Choice:
+class RuleChoice:
     """The rule with the smaller mean regret; `AVERAGE` if both are equal.
 
     Args:
@@ -65,7 +65,7 @@ def positions(difficulty: Sequence[float | None], zero_shot: Sequence[float | No
     ]
 
 
-def choose_rule(values: ArrayLike, places: Sequence[float | None]) -> Choice:
+def choose_rule(values: ArrayLike, places: Sequence[float | None]) -> RuleChoice:
     """The rule with the smallest regret in leave-one-dataset-out evaluation.
 
     Both rules are evaluated on the datasets with a known position; with fewer than six, only `AVERAGE` is, on all.
@@ -80,9 +80,9 @@ def choose_rule(values: ArrayLike, places: Sequence[float | None]) -> Choice:
     """
     table = np.asarray(values, dtype=float)
     known = [index for index, place in enumerate(places) if place is not None]
-    judged = known if len(known) >= FEWEST else list(range(table.shape[1]))
+    judged = known if len(known) >= FEWEST_FOR_THIRDS else list(range(table.shape[1]))
     if table.shape[1] < 2:
-        return Choice(Rule.AVERAGE, {})
+        return RuleChoice(Rule.AVERAGE, {})
 
     def best_on(seen: Sequence[int]) -> int:
         return int(table[:, seen].mean(axis=1).argmax())
@@ -91,7 +91,7 @@ def choose_rule(values: ArrayLike, places: Sequence[float | None]) -> Choice:
     if judged is known:
         along = np.array([np.nan if place is None else place for place in places])
         regrets[Rule.ALIKE] = regret(table, judged, lambda left: best_on(closest(along, left)))
-    return Choice(min(regrets, key=lambda rule: regrets[rule].mean), regrets)
+    return RuleChoice(min(regrets, key=lambda rule: regrets[rule].mean), regrets)
 
 
 def regret(table: NDArray[np.float64], judged: Sequence[int], choose: Callable[[int], int]) -> Regret:
@@ -160,7 +160,7 @@ class Known:
     def judged(self) -> list[int]:
         """The datasets on which policies are evaluated: those with a known difficulty, or all if these are few."""
         found = [i for i, place in enumerate(self.places) if place is not None and self.zero_shot[i] is not None]
-        return found if len(found) >= FEWEST else list(range(len(self.datasets)))
+        return found if len(found) >= FEWEST_FOR_THIRDS else list(range(len(self.datasets)))
 
     @property
     def places(self) -> list[float | None]:
@@ -210,7 +210,7 @@ def judge_policies(known: Known) -> PolicyChoice:
 
 def available(known: Known) -> list[Policy]:
     """The policies that can be used with what is known, except the random one."""
-    with_difficulty = sum(place is not None for place in known.places) >= FEWEST
+    with_difficulty = sum(place is not None for place in known.places) >= FEWEST_FOR_THIRDS
     plain = [Policy.AVERAGE, Policy.RANK]
     return [*plain, Policy.NEAREST, Policy.RIDGE_DIFFICULTY, Policy.RIDGE_ERROR] if with_difficulty else plain
 

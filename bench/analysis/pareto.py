@@ -11,13 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from bench.analysis.leaderboard import Entry, Leaderboard
 from bench.analysis.metrics.scores import MetricInputError
-from bench.analysis.statistics.intervals import Estimate
+from bench.analysis.statistics.intervals import REPLICATES, Estimate
 
-BOOTSTRAP_SEED = 20240
+FRONT_SEED = 20240
 """Seed of the bootstrap of a board, so that the same runs give the same probabilities."""
-
-REPLICATES = 2000
-"""Resamples per probability; its standard error is then at most 1.1 points."""
 
 
 def pareto_front(cost: ArrayLike, score: ArrayLike) -> NDArray[np.bool_]:
@@ -126,7 +123,7 @@ def cost_points(board: Leaderboard, runs: pd.DataFrame) -> tuple[CostPoint, ...]
     means = [value.mean for entry in rankable if (value := values[entry.key])]
     for axis in sorted(set.intersection(*(set(_costs(entry, one_device)) for entry in rankable))) if rankable else ():
         cost = [_costs(entry, one_device)[axis] for entry in rankable]
-        chance = front_probability(cost, scores, generator=np.random.default_rng(BOOTSTRAP_SEED))
+        chance = front_probability(cost, scores, generator=np.random.default_rng(FRONT_SEED))
         for entry, on_front, probability in zip(rankable, pareto_front(cost, means), chance, strict=True):
             fronts[entry.key][axis] = bool(on_front)
             chances[entry.key][axis] = float(probability)

@@ -21,7 +21,7 @@ from bench.analysis.metrics.scores import (
     headroom_gain,
 )
 from bench.analysis.statistics.correlation import kendall_tau
-from bench.analysis.statistics.intervals import Estimate, student_t
+from bench.analysis.statistics.intervals import REPLICATES, Estimate, student_t
 
 if TYPE_CHECKING:
     from bench.record import Predictions
@@ -109,8 +109,7 @@ def run_metrics(columns: Mapping[str, ArrayLike]) -> dict[str, float]:
 
 
 HEADROOM = "headroom_gain"
-COLUMNS = ("accuracy", HEADROOM, "ece", "brier", "nll", "aurc", "worst_class_accuracy")
-REPLICATES = 2000
+QUALITY_MEASURES = ("accuracy", HEADROOM, "ece", "brier", "nll", "aurc", "worst_class_accuracy")
 
 
 _Cells = dict[str, dict[str, list[float]]]
@@ -190,7 +189,7 @@ def _cells(
     known: Mapping[tuple[str, str], Mapping[str, float]],
     zero_shot: Mapping[str, float],
 ) -> _Cells:
-    cells: _Cells = {column: {} for column in COLUMNS}
+    cells: _Cells = {column: {} for column in QUALITY_MEASURES}
     for dataset, cell in entry.cells.items():
         if dataset == board.setting.source:
             continue
@@ -198,7 +197,7 @@ def _cells(
         found = [known[run, stored] for run in cell.run_ids if (run, stored) in known]
         for values in found:
             gain = headroom_gain(values["accuracy"], zero_shot[dataset]) if dataset in zero_shot else None
-            for column in COLUMNS:
+            for column in QUALITY_MEASURES:
                 if (value := gain if column == HEADROOM else values.get(column)) is not None:
                     cells[column].setdefault(dataset, []).append(value)
     return cells

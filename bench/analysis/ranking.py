@@ -9,7 +9,7 @@ import pandas as pd
 from bench.analysis.leaderboard import Leaderboard
 from bench.analysis.paired_average import board_average
 from bench.analysis.scores_by_seed import seed_scores
-from bench.analysis.statistics.hypothesis_tests import holm, rank_ranges
+from bench.analysis.statistics.hypothesis_tests import LEVEL, holm, rank_ranges
 from bench.analysis.statistics.intervals import MeanTest
 from bench.analysis.statistics.power import detectable_difference, grouped_seeds_needed
 
@@ -58,10 +58,6 @@ class Standings:
         """Whether the entry is significantly lower than the leader."""
         found = self.pairs.get((self.leader or "", entry))
         return found is not None and found.significant
-
-
-LEVEL = 0.05
-"""Family-wise level of the pairwise tests of a board."""
 
 
 def rank_entries(board: Leaderboard, runs: pd.DataFrame) -> Standings:

@@ -38,7 +38,6 @@ def build_board(
     work: Path | None = None,
     data_root: Path | None = None,
     images: bool = True,
-    cache: Path | None = None,
 ) -> BuiltBoard:
     """Check the submissions, collect the runs of accepted submissions, and write the page and `board.json`.
 
@@ -50,11 +49,9 @@ def build_board(
         work: cache of later builds; by default `.board` beside the submissions.
         data_root: folder of the datasets.
         images: show a few images of each available dataset.
-        cache: folder for slow parts of the page; None for the user's cache folder.
     """
     from bench.boards import BoardRequest, collect_board
     from bench.results import check_output_file, check_output_folder
-    from bench.sweep import cache_folder
     from reports.site.board_page import write_board_page
     from reports.site.run_files import check_page
 
@@ -63,7 +60,7 @@ def build_board(
     check_page(page)
     kept = _work(folder, work)
     check_output_folder(kept, "--work")
-    board = collect_board(BoardRequest(folder, Path(site), kept, data_root, cache_folder(cache), images))
+    board = collect_board(BoardRequest(folder, Path(site), kept, data_root, images))
     page, summary = write_board_page(board)
     return BuiltBoard(page, board.reports, board.checked, board.runs, summary)
 

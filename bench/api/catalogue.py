@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.conformance import Scaffold
-    from methods import MethodInfo
+    from methods import MethodFacts, MethodInfo
 
 TRIAL = "trial"
 """Name of the row of the short trial."""
@@ -20,7 +20,7 @@ TRIAL = "trial"
 
 def method_rows() -> list[dict[str, object]]:
     """One row per method."""
-    from methods import known_methods
+    from bench.results import known_methods
 
     return [_summary(info) for info in known_methods().infos()]
 
@@ -34,19 +34,20 @@ def method_facts(name: str, backbone: str = DEMO_BACKBONE, *, classes: int = 10,
         classes: for the parameter count, likewise the shots.
         shots: images per class.
     """
-    from bench.api.method_cards import listed, method_card
-    from methods import known_methods, parse_backbone
+    from bench.api.method_cards import listed, measured, method_card
+    from bench.results import known_methods
+    from methods import parse_backbone
 
-    method, spec = known_methods().get(name), parse_backbone(backbone)
-    learned = listed(method, spec, n_classes=classes, shots=shots)
+    facts, spec = known_methods().get(name), parse_backbone(backbone)
+    learned = listed(facts, spec, n_classes=classes, shots=shots)
     if learned is None:
         from methods import get_method  # imports torch, to build the method and see what it learns
 
-        method = get_method(name)
-    return _summary(method.info) | method_card(method, spec, n_classes=classes, shots=shots, learned=learned)
+        learned = measured(get_method(name), spec, n_classes=classes, shots=shots)
+    return _summary(facts) | method_card(facts, spec, learned, n_classes=classes, shots=shots)
 
 
-def _summary(info: MethodInfo) -> dict[str, object]:
+def _summary(info: MethodFacts) -> dict[str, object]:
     return {
         "name": info.name,
         "title": info.title,
@@ -90,7 +91,7 @@ def method_checks(name: str, *, trial: bool = True, cache: Path | None = None) -
     There is no trial after a failed check without which it makes no sense. Raises UnknownNameError before torch is
     imported.
     """
-    from methods import known_methods
+    from bench.results import known_methods
 
     known_methods().get(name)
     return _checks(name, trial=trial, cache=cache)

@@ -70,7 +70,6 @@ def export_leaderboards(
     Raises UsageError for options that do not fit, and if no run fits.
     """
     from bench.analysis import HConvention, build_leaderboards
-    from bench.api.results import installed_methods
     from bench.results import check_output_file, check_output_folder, fresh_store
     from bench.sweep import missing_specs, unfinished_sweeps
 
@@ -88,7 +87,7 @@ def export_leaderboards(
     if out is not None:
         check_output_folder(out, "--out") if kind in FOLDERS else check_output_file(out, "--out")
     how = parse_choice(HConvention, convention, "--h")
-    frame = fresh_store(runs).runs_frame(outcomes=True, installed=installed_methods())
+    frame = fresh_store(runs).runs_frame(outcomes=True, installed=True)
     boards = build_leaderboards(
         frame,
         protocol=protocol,

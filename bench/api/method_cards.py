@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -13,10 +11,9 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, cast
 
 from bench.errors import ImpossibleCombinationError
-from bench.results import machinery_digest, source_digest
 from bench.sweep import DEMO_BACKBONE, backbone_conflict, offered_selections, protocol_conflicts
 from datasets_registry import ClassSet, EvalProtocol
-from methods import BackboneSpec, MethodConfig, MethodInfo, formula_tests, parity_record
+from methods import BackboneSpec, CheckedSettings, MethodFacts, MethodTraits, formula_tests, parity_record
 
 if TYPE_CHECKING:
     from methods import Method
@@ -47,19 +44,19 @@ class Learned:
         return {name: f"{shapes[name]} = {math.prod(shape)}" for name, shape in self.tensors.items()}
 
 
-def _check_backbone(info: MethodInfo, backbone: BackboneSpec) -> None:
+def _check_backbone(info: MethodTraits, backbone: BackboneSpec) -> None:
     if reason := backbone_conflict(info, backbone):
         raise ImpossibleCombinationError(f"{info.name} on {backbone.slug}: {reason}")
 
 
-def listed(method: type[Method[Any]], backbone: BackboneSpec, *, n_classes: int, shots: int) -> Learned | None:
-    """The listed tensors of the method; None if it is not in the list or its code has changed since.
+def listed(facts: MethodFacts, backbone: BackboneSpec, *, n_classes: int, shots: int) -> Learned | None:
+    """The listed tensors of a method; None if they are not in the list.
 
     Raises ImpossibleCombinationError if the method cannot run on the backbone.
     """
-    _check_backbone(method.info, backbone)
-    found = _list().get(method.info.name)
-    if (backbone.slug, n_classes, shots) != LISTED_FOR or found is None or found["code"] != _code(method):
+    _check_backbone(facts, backbone)
+    found = _list().get(facts.name)
+    if (backbone.slug, n_classes, shots) != LISTED_FOR or found is None:
         return None
     return Learned(found["parameters"], {name: tuple(shape) for name, shape in found["tensors"].items()})
 
@@ -95,20 +92,16 @@ def measured(method: type[Method[Any]], backbone: BackboneSpec, *, n_classes: in
 
 
 def list_text(methods: Iterable[type[Method[Any]]]) -> str:
-    """The content of the list: one line per method, with the digest of its code."""
+    """The content of the list: one line per method."""
     from methods import parse_backbone
 
     slug, n_classes, shots = LISTED_FOR
     lines = []
     for method in methods:
         learned = measured(method, parse_backbone(slug), n_classes=n_classes, shots=shots)
-        facts = {"code": _code(method), "parameters": learned.parameters, "tensors": learned.tensors}
+        facts = {"parameters": learned.parameters, "tensors": learned.tensors}
         lines.append(f"{json.dumps(method.info.name)}: {json.dumps(facts)}")
     return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-def _code(method: type[Method[Any]]) -> str:
-    return hashlib.sha256(f"{source_digest(method)} {machinery_digest(method)}".encode()).hexdigest()[:12]
 
 
 @cache
@@ -121,15 +114,10 @@ UNCOMPARED = "not compared: neither numbers of official code nor a test against 
 
 
 def method_card(
-    method: type[Method[Any]], backbone: BackboneSpec, *, n_classes: int, shots: int, learned: Learned | None = None
+    info: MethodFacts, backbone: BackboneSpec, learned: Learned, *, n_classes: int, shots: int
 ) -> dict[str, object]:
-    """The facts of a method as plain values; `--set` accepts the dotted keys.
-
-    Without `learned`, the learned tensors are measured on the backbone.
-    """
-    info = method.info
-    learned = learned or measured(method, backbone, n_classes=n_classes, shots=shots)
-    config = info.default_config(info.usual_protocol)
+    """The facts of a method, and what it learns on a backbone, as plain values; `--set` accepts the dotted keys."""
+    settings = info.settled(info.usual_protocol)
     accepted = accepted_protocols(info)
     facts: dict[str, object] = {
         "protocols": [str(protocol) for protocol in accepted],
@@ -137,50 +125,42 @@ def method_card(
         "backbone": "a vision transformer" if info.vision_transformer else "any",
         "vocabulary": _vocabulary(info),
         "validation images": "min(shots, 4) per class" if info.needs_validation else "none",
-        "selection": _selections(info, config),
+        "selection": _selections(info, settings),
         "measured on": f"{backbone.slug}, {n_classes} classes of {shots} shots",
         "trained tensors": learned.sizes or "none by gradient steps",
         "learned parameters": learned.parameters,
         "parameter formula": info.parameter_formula,
     }
-    for key, field in info.config.model_fields.items():
-        default = repr(field.get_default(call_default_factory=True))
-        facts[f"{info.name}.{key}"] = f"{default}  {field.description or ''}".strip()
+    for key, setting in info.settings.items():
+        facts[f"{info.name}.{key}"] = f"{setting.default!r}  {setting.description}".strip()
     for protocol in accepted:
         if values := info.config_by_protocol.get(protocol):
             facts[f"settings for {protocol}"] = dict(values)
     for protocol in accepted:
         if (recipe := info.recipe_for(protocol)) is not None:
             facts[f"recipe for {protocol}"] = recipe.model_dump(mode="json")
-    return facts | {"notes": _notes(method), "parity": _parity(info.name), "citation": info.citation}
+    return facts | {"notes": info.notes, "parity": _parity(info.name), "citation": info.citation}
 
 
-def accepted_protocols(info: MethodInfo) -> list[EvalProtocol]:
+def accepted_protocols(info: MethodFacts) -> list[EvalProtocol]:
     """The protocols in which a method runs with its published settings."""
     return [
         protocol
         for protocol in EvalProtocol
-        if not any(protocol_conflicts(info, info.default_config(protocol), info.recipe_for(protocol), protocol))
+        if not any(protocol_conflicts(info, info.settled(protocol), info.recipe_for(protocol), protocol))
     ]
 
 
-def _vocabulary(info: MethodInfo) -> str:
+def _vocabulary(info: MethodFacts) -> str:
     if not info.open_vocabulary:
         return "only the training classes"
-    sometimes_closed = info.config.closed_vocabulary is not MethodConfig.closed_vocabulary
-    return "any classes; with some settings only the training classes" if sometimes_closed else "any classes"
+    return "any classes; with some settings only the training classes" if info.closable else "any classes"
 
 
-def _selections(info: MethodInfo, config: MethodConfig) -> list[str]:
+def _selections(info: MethodFacts, settings: CheckedSettings) -> list[str]:
     """The values of `--selection` that work with these settings."""
-    no_epoch = config.epoch_selection_error() is not None
+    no_epoch = settings.epoch_selection_error is not None
     return [way for way, how in offered_selections(info).items() if not (how.by_epoch and no_epoch)]
-
-
-def _notes(method: type[Method[Any]]) -> str:
-    """Paper, official file and differences: the docstring of the method's module without its first line."""
-    text = inspect.getdoc(inspect.getmodule(method)) or ""
-    return text.partition("\n")[2].strip() or text
 
 
 def _parity(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench._util.words import counted
 from bench.errors import UsageError
-from bench.sweep import cache_folder, parse_choice, unfinished_sweeps
+from bench.sweep import parse_choice, unfinished_sweeps
 
 if TYPE_CHECKING:
     from bench.analysis import Grouping
@@ -42,7 +42,6 @@ def build_report(path: str | Path = "site", *, runs: str | Path = "runs", **opti
         runs=Path(runs).expanduser(),
         out=target if one_file else target / "index.html",
         with_run_files=not one_file,
-        cache=cache_folder(None),
     )
     _write_page(replace(request, **options))
     return request.out
@@ -69,7 +68,6 @@ def report_request(
     hard: Sequence[str] = (),
     figures: str | None = None,
     figures_dir: Path | None = None,
-    cache: Path | None = None,
     **options: Any,
 ) -> PageRequest:
     """The page that `etl-bench report` writes to the file `out`; other options are fields of the request.
@@ -96,7 +94,6 @@ def report_request(
         convention=how,
         with_run_files=not one_file,
         figures=figures or ("apex" if figures_dir is not None else None),
-        cache=cache_folder(cache),
         groups=groups,
         **options,
     )
@@ -116,7 +113,6 @@ def write_published_report(
     *,
     one_file: bool,
     protocol: str | None = None,
-    cache: Path | None = None,
     easy: Sequence[str] = (),
     hard: Sequence[str] = (),
 ) -> Path:
@@ -128,7 +124,7 @@ def write_published_report(
     _check_page(out, one_file=one_file)
     if not one_file:
         check_page(out)
-    return write_published(out, chosen, cache_folder(cache), groups)
+    return write_published(out, chosen, groups)
 
 
 def check_page_port(port: int) -> None:

@@ -16,14 +16,14 @@ from bench.api.result_table import ResultTable
 from bench.api.selection_table import selection_table
 from bench.errors import UsageError
 from bench.results import no_runs
-from bench.sweep import cache_folder, missing_specs, parse_choice, parse_shots, unfinished_sweeps
+from bench.sweep import missing_specs, parse_choice, parse_shots, unfinished_sweeps
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bench.analysis import Comparison, HConvention, Leaderboard, RuleDifference
     from bench.papers import ClaimResult
-    from bench.results import Store, TextCache
+    from bench.results import Store
     from bench.sweep import UnfinishedSweep
     from reports.views import OverviewView
 
@@ -87,7 +87,7 @@ class Results:
 
         Raises UsageError if no run fits.
         """
-        from bench.analysis import HConvention, build_leaderboards, settings
+        from bench.analysis import HConvention, board_settings, build_leaderboards
 
         counts = _shot_counts(shots)
         frame, how = self._frame, parse_choice(HConvention, str(convention), "--h")
@@ -96,7 +96,7 @@ class Results:
         if not boards:
             if frame.empty:
                 raise UsageError(no_runs(self.folder))
-            found = sorted({f"{setting.protocol} with {setting.shots_text}" for setting in settings(frame)})
+            found = sorted({f"{setting.protocol} with {setting.shots_text}" for setting in board_settings(frame)})
             raise UsageError(f"No runs to show in {self.folder}. It holds: {', '.join(found)}.")
         unfinished = [str(sweep) for sweep in self.unfinished]
         return leaderboard_table(boards, self._overview, unfinished, costs=costs)
@@ -128,7 +128,7 @@ class Results:
             The difference `a - b` per dataset and on average, with 95 % intervals, and the images that only one of the
             two classifies correctly. UsageError if no setting has both.
         """
-        from bench.analysis import compare, find_entry
+        from bench.analysis import compare_entries, find_entry
 
         boards = self._boards_of_pairs(protocol, shots, backbone)
         names = [{name for entry in board.entries for name in (entry.key, entry.method)} for board in boards]
@@ -143,7 +143,7 @@ class Results:
         pairs, runs = [], self._store.runs_frame(outcomes=True)
         for board in both:
             wanted = [*find_entry(board, a).run_ids, *find_entry(board, b).run_ids]
-            pairs.append((board, compare(board, runs, self._store.outcomes_frame(wanted), a, b)))
+            pairs.append((board, compare_entries(board, runs, self._store.outcomes_frame(wanted), a, b)))
         return comparison_table(pairs)
 
     def selection_rules(
@@ -234,10 +234,9 @@ class Results:
     def _overview(self, board: Leaderboard) -> OverviewView:
         """The answer of a board, as on the page."""
         from bench.papers import registered
-        from bench.results import TextCache
         from reports.presenters.overview import board_overview
 
-        catalogue = registered(TextCache(cache_folder(None)))
+        catalogue = registered()
         return board_overview(board, self._outcomes, self.difficulty(), catalogue)
 
     @cached_property
@@ -254,15 +253,8 @@ class Results:
 
     @cached_property
     def _frame(self) -> pd.DataFrame:
-        frame = self._store.runs_frame(installed=installed_methods())
+        frame = self._store.runs_frame(installed=True)
         return frame if self.run_ids is None else frame[frame["run_id"].isin(self.run_ids)].reset_index(drop=True)
-
-
-def installed_methods() -> TextCache:
-    """The cache of the installed methods' facts, which saves importing them."""
-    from bench.results import TextCache
-
-    return TextCache(cache_folder(None))
 
 
 def load_results(runs: str | Path = _DEFAULT_RUNS) -> Results:

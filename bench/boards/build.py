@@ -20,7 +20,6 @@ class BoardRequest:
         out: folder of the site.
         work: folder for results of checks, the runs and their database; a later build uses them again.
         data_root: folder of datasets to compare draws and labels with.
-        cache: folder for slow parts of the page.
         images: whether the page shows example images of datasets.
     """
 
@@ -28,7 +27,6 @@ class BoardRequest:
     out: Path
     work: Path
     data_root: Path | None = None
-    cache: Path | None = None
     images: bool = True
 
 

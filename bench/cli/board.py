@@ -58,7 +58,6 @@ def build(
         bool, typer.Option("--images/--no-images", help="Show a few images of each available dataset.")
     ] = True,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with code 1 if a submission is refused.")] = False,
-    cache: opt.Cache = None,
 ) -> None:
     """Check all submissions and write the page of their runs, which works offline, and board.json.
 
@@ -70,7 +69,7 @@ def build(
     """
     from bench.api import build_board
 
-    done = build_board(submissions, site, work=work, data_root=data_root, images=images, cache=cache)
+    done = build_board(submissions, site, work=work, data_root=data_root, images=images)
     accepted = sum(report.accepted for report in done.reports)
     print_line(
         f"{accepted} of {counted(len(done.reports), 'submission')} accepted, {done.checked} checked now; "

@@ -40,7 +40,7 @@ def demo(
         write_report,
     )
 
-    page = report_request(runs, site / "index.html", one_file=False, cache=cache)
+    page = report_request(runs, site / "index.html", one_file=False)
     request = demo_request(quick=quick, curve=curve, runs=runs, cache=cache, jobs=jobs, runner=runner)
     log = open_progress()
     outcome = run_request(request, log)

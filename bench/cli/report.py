@@ -52,7 +52,6 @@ def report(
     ] = None,
     easy: opt.Easy = [],  # noqa: B006
     hard: opt.Hard = [],  # noqa: B006
-    cache: opt.Cache = None,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of --watch; 0 takes a free one.")] = 8642,
 ) -> None:
     """Write leaderboards, difficulty, cost, calibration and error analysis as one page that needs no network.
@@ -87,7 +86,7 @@ def report(
         if figures is not None or figures_dir is not None:
             raise UsageError("--figures needs runs, and --source published shows none; leave out one of them.")
         one_file = out is not None
-        print_line(str(write_published_report(target, one_file=one_file, protocol=protocol, cache=cache, **groups)))
+        print_line(str(write_published_report(target, one_file=one_file, protocol=protocol, **groups)))
         return
     if watch and out is not None:
         raise UsageError("--watch serves a folder and --out names a file; use --site instead of --out.")
@@ -99,7 +98,6 @@ def report(
         convention=convention,
         figures=figures,
         figures_dir=figures_dir,
-        cache=cache,
         data_root=data_root,
         images=images,
         live=watch,

@@ -10,8 +10,9 @@ from pathlib import Path
 from string import Template
 
 from bench.errors import UsageError
+from bench.results import known_methods
 from datasets_registry import METHODS_GROUP, NAME_PATTERN
-from methods import Family, known_methods
+from methods import Family
 
 TRAINING_FREE_FAMILIES = frozenset({Family.ZERO_SHOT, Family.CACHE, Family.CLASSIFIER})
 """Families whose template is a closed form of the support images; the others get a trained map."""

@@ -176,7 +176,7 @@ def _facts(info: ModelInfo) -> dict[str, str]:
         "validation": "no validation images"
         if info.validation_accuracy is None
         else f"accuracy {100 * info.validation_accuracy:.2f} % on {calibration.n} images",
-        "code": f"etl-bench {made.package_version}, method {made.method_digest[:12]}, commit {made.git_commit or '?'}",
+        "code": f"etl-bench {made.package_version}, {made.code}, commit {made.git_commit or '?'}",
         "made": f"{info.created_at:%Y-%m-%d}, {spec.precision} on {made.device}, torch {made.packages.get('torch')}",
     }
 

@@ -37,7 +37,7 @@ from bench.experiment.stacked_training import Training, can_stack, fit_stack
 from bench.experiment.task import load_task
 from bench.experiment.training_loop import fit, training_epochs
 from bench.record import OpenScore, Predictions, Provenance, RunError, RunRecord, RunStatus, Score
-from bench.results import collect_provenance, machinery_digest, source_digest
+from bench.results import collect_provenance, source_digest
 from bench.spec import ExperimentSpec
 from datasets_registry import BenchError, EvalProtocol, EvalSplit, SupportSet, last_fingerprint
 from methods import Batch, Method, Precision, Recipe, SupportView, TrainableMethod, get_method
@@ -390,7 +390,7 @@ def _checkpoint(method: TrainableMethod[Any], run_id: str, context: RunContext, 
     identity = {
         "run_id": run_id,
         "method": source_digest(type(method)),
-        "machinery": machinery_digest(type(method)),
+        "version": str(method.info.version),
         "backbone": method.backbone.digest,
         "torch": torch.__version__,
         "device": method.backbone.device.type,

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bench.papers.published_numbers import published_titles
-from bench.results import MethodSheet, TextCache, method_sheets
+from bench.results import known_methods
 from datasets_registry import DatasetInfo
 
 
@@ -49,6 +49,17 @@ class DatasetFacts(NamedDataset):
     measures: tuple[DifficultyMeasure, ...] = ()
     examples: tuple[ExampleImage, ...] = ()
     overlap: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MethodSheet:
+    """What a page says about a method."""
+
+    name: str
+    title: str
+    family: str = "other"
+    summary: str = ""
+    citation: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,12 +144,15 @@ def short_titles(titles: Sequence[str]) -> list[str]:
     return [rest for _, _, rest in parts] if shared else list(titles)
 
 
-def registered(cache: TextCache | None = None) -> Catalogue:
-    """The facts in the registries of methods and datasets; `cache` saves importing all methods."""
+def registered() -> Catalogue:
+    """The facts in the registries of methods and datasets."""
     from datasets_registry import list_datasets
 
     return Catalogue(
-        methods={sheet.name: sheet for sheet in method_sheets(cache)},
+        methods={
+            facts.name: MethodSheet(facts.name, facts.title, str(facts.family), facts.summary, facts.citation.strip())
+            for facts in known_methods().infos()
+        },
         datasets={info.name: dataset_facts(info) for info in list_datasets()},
         published_titles=published_titles(),
     )

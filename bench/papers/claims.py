@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from bench._util.words import counted
 from bench.analysis import (
-    FEWEST,
+    FEWEST_FOR_THIRDS,
     Grouping,
     Known,
     Leaderboard,
@@ -39,7 +39,7 @@ from bench.analysis import (
 from bench.errors import UsageError
 from bench.spec import shots_value
 
-FEWEST_METHODS = 2
+FEWEST_TO_CHOOSE = 2
 
 
 def known_of_board(board: Leaderboard, measure: str, difficulty: Mapping[str, float]) -> Known:
@@ -72,7 +72,11 @@ def regret_difference(known: Known, a: Policy, b: Policy) -> MeanTest | None:
     Returns None with fewer than six evaluated datasets or fewer than two methods.
     """
     judged = known.judged
-    if len(judged) < FEWEST or len(known.methods) < FEWEST_METHODS or any(known.zero_shot[i] is None for i in judged):
+    if (
+        len(judged) < FEWEST_FOR_THIRDS
+        or len(known.methods) < FEWEST_TO_CHOOSE
+        or any(known.zero_shot[i] is None for i in judged)
+    ):
         return None
     lost = [np.array(losses(known.values, judged, partial(chosen, known, policy))) for policy in (a, b)]
     gains = lost[1] - lost[0]
@@ -300,8 +304,8 @@ def _check_regret(
     if found:
         return found
     reason = (
-        f"needs complete {claim.protocol} runs of zero_shot and other methods on at least {FEWEST} datasets with "
-        f"measured difficulty: `etl-bench run -m all -d all --protocol {claim.protocol}`"
+        f"needs complete {claim.protocol} runs of zero_shot and other methods on at least {FEWEST_FOR_THIRDS} datasets "
+        f"with measured difficulty: `etl-bench run -m all -d all --protocol {claim.protocol}`"
     )
     return [ClaimResult(claim, None, ClaimVerdict.NOT_TESTED, None, None, (), reason)]
 

@@ -20,10 +20,9 @@ from bench.papers.published_numbers import (
     read_table,
     value_columns,
 )
-from bench.results import write_atomically
-from methods import known_methods
+from bench.results import known_methods, write_atomically
 
-ROUNDING = 0.011
+PRINTED_ROUNDING = 0.011
 """Largest difference, in percentage points, between a printed mean of two decimals and the mean of printed cells."""
 PROTOCOL_SPLITS = {
     "base-to-new": ("base", "new", "H"),
@@ -38,7 +37,7 @@ _CELL = re.compile(r"\d{1,3}(\.\d+)?(±\d+(\.\d+)?)?")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*\.csv")
 _SHOWN = 8
 
-Line = Mapping[str, str]
+TableLine = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def add_table(path: Path) -> Path:
     return target
 
 
-def _lines(path: Path) -> list[tuple[int, Line]]:
+def _lines(path: Path) -> list[tuple[int, TableLine]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -108,7 +107,7 @@ def _known_columns() -> set[str]:
     return set(published_frame()["dataset"]) - set(DATASETS)
 
 
-def _line_problems(line: Line) -> Iterator[str]:
+def _line_problems(line: TableLine) -> Iterator[str]:
     for name in ("reported_in", "source_table", "method", "protocol", "backbone", "split", "metric"):
         if not line[name]:
             yield f"{name} is empty"
@@ -133,7 +132,7 @@ def _line_problems(line: Line) -> Iterator[str]:
             yield f"{name} holds {cell!r}, which is not an accuracy in per cent, such as 71.66 or 71.66±0.3"
 
 
-def _repeated(rows: Sequence[Line]) -> Iterator[str]:
+def _repeated(rows: Sequence[TableLine]) -> Iterator[str]:
     """Rows that occur twice in the file, or whose source is in the ledger with the same number."""
     seen: set[tuple[str, ...]] = set()
     frame = published_frame()
@@ -153,9 +152,9 @@ def _repeated(rows: Sequence[Line]) -> Iterator[str]:
             yield f"{_what(line)}: the ledger has {again[0]} of this table already"
 
 
-def _harmonic(rows: Sequence[Line]) -> Iterator[str]:
+def _harmonic(rows: Sequence[TableLine]) -> Iterator[str]:
     """H of datasets that is not the harmonic mean of base and new."""
-    groups: dict[tuple[str, ...], dict[str, Line]] = defaultdict(dict)
+    groups: dict[tuple[str, ...], dict[str, TableLine]] = defaultdict(dict)
     for line in rows:
         groups[tuple(line[name] for name in (*KEYS, "reported_in", "source_table") if name != "split")][
             line["split"]
@@ -169,11 +168,11 @@ def _harmonic(rows: Sequence[Line]) -> Iterator[str]:
             if base is None or new is None or h is None:
                 continue
             expected = harmonic_mean(base, new)
-            if abs(h - expected) > ROUNDING:
+            if abs(h - expected) > PRINTED_ROUNDING:
                 yield f"{_what(splits['H'])}: {name} is {h:.2f}, and base and new give {expected:.2f}"
 
 
-def _averages(rows: Sequence[Line]) -> Iterator[str]:
+def _averages(rows: Sequence[TableLine]) -> Iterator[str]:
     """Printed averages recomputed: equal, of which convention for H, or different."""
     by_key = {tuple(line[name] for name in (*KEYS, "reported_in", "source_table")): line for line in rows}
     conventions: dict[str, int] = defaultdict(int)
@@ -184,16 +183,16 @@ def _averages(rows: Sequence[Line]) -> Iterator[str]:
             continue
         mean = sum(cells) / len(cells)
         if line["split"] != "H":
-            if abs(mean - printed) > ROUNDING:
+            if abs(mean - printed) > PRINTED_ROUNDING:
                 yield f"{_what(line)}: the average is printed as {printed:.2f}, and the cells give {mean:.2f}"
             continue
         place = (*KEYS, "reported_in", "source_table").index("split")
         base, new = (by_key.get((*key[:place], split, *key[place + 1 :])) for split in ("base", "new"))
         means = [value for part in (base, new) if part and (value := _number(part.get("average", ""))) is not None]
         of_means = harmonic_mean(means[0], means[1]) if len(means) == 2 else None
-        if of_means is not None and abs(of_means - printed) <= ROUNDING:
+        if of_means is not None and abs(of_means - printed) <= PRINTED_ROUNDING:
             conventions["H of the averages"] += 1
-        elif abs(mean - printed) <= ROUNDING:
+        elif abs(mean - printed) <= PRINTED_ROUNDING:
             conventions["mean of the eleven H"] += 1
         else:
             yield (
@@ -204,7 +203,7 @@ def _averages(rows: Sequence[Line]) -> Iterator[str]:
         yield f"convention of the average H: {convention} ({counted(count, 'row')})"
 
 
-def _known(rows: Sequence[Line]) -> Iterator[str]:
+def _known(rows: Sequence[TableLine]) -> Iterator[str]:
     """Numbers that other tables in the ledger print for the same method and cell: equal, or in conflict."""
     frame = published_frame()
     columns = ["method", "variant", "protocol", "backbone", "shots", "split", "dataset"]
@@ -235,8 +234,8 @@ def _known(rows: Sequence[Line]) -> Iterator[str]:
         yield f"known error of this source: {note}"
 
 
-def _titles(rows: Sequence[Line]) -> Iterator[str]:
-    named = {info.name for info in known_methods().infos()} | set(published_titles())
+def _titles(rows: Sequence[TableLine]) -> Iterator[str]:
+    named = set(known_methods()) | set(published_titles())
     for method in sorted({line["method"] for line in rows} - named):
         yield f"method {method!r} is neither in the registry nor in titles.csv, so pages show its id; check it"
 
@@ -245,6 +244,6 @@ def _number(cell: str) -> float | None:
     return float(cell.partition("±")[0]) if cell else None
 
 
-def _what(line: Line) -> str:
+def _what(line: TableLine) -> str:
     variant = f" [{line['variant']}]" if line["variant"] else ""
     return f"{line['method']}{variant}, {line['backbone']}, {line['shots'] or '?'} shots, {line['split']}"

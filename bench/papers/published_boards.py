@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench.analysis import (
     BASELINE,
-    FEWEST_DATASETS,
+    FEWEST_FOR_TREND,
     PUBLISHED_CONTRASTS,
     Candidate,
     Grouping,
@@ -23,7 +23,7 @@ from bench.analysis import (
 from bench.papers.catalogue import Catalogue
 from bench.papers.published_numbers import DATASETS
 
-MEANS = ("average", "easy", "challenge")
+PUBLISHED_MEANS = ("average", "easy", "challenge")
 """Published means; averages are recomputed from the datasets of a row."""
 SPLITS = ("base", "new", "all")
 
@@ -139,7 +139,7 @@ def numbered_rows(published: pd.DataFrame, protocol: str | None = None) -> pd.Da
     `protocol` restricts them to one protocol.
     """
     rows = published[
-        (published["metric"] == "accuracy") & (published["variant"] == "") & ~published["dataset"].isin(MEANS)
+        (published["metric"] == "accuracy") & (published["variant"] == "") & ~published["dataset"].isin(PUBLISHED_MEANS)
     ]
     rows = rows.assign(protocol=rows["protocol"].replace("zero-shot", "few-shot"), shots=rows["shots"].fillna(0))
     if protocol is not None:
@@ -306,7 +306,7 @@ def _trends(
     groups: Grouping,
 ) -> tuple[Trends, ...]:
     """Trends over the datasets of known difficulty; contrasts pair two rows of one table."""
-    if len(known["chance"]) < FEWEST_DATASETS:
+    if len(known["chance"]) < FEWEST_FOR_TREND:
         return ()
     contrasts, found = _pairs(rows, measures[-1]), []
     for measure in measures:

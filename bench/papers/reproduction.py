@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis import OPEN, Entry, H, Leaderboard, Scores, equivalence, harmonic_mean, seed_scores, seeds_needed
-from bench.results import TextCache, changed_settings, method_sheets
+from bench.results import changed_settings, published_values
 from bench.spec import PUBLISHED_RECIPES
 from datasets_registry import EvalProtocol
 
@@ -70,7 +70,7 @@ PublishedSettings = Mapping[tuple[str, str], Mapping[str, Any]]
 """Published configs by (method, protocol)."""
 
 
-class Verdict(StrEnum):
+class ReproductionVerdict(StrEnum):
     """Whether our runs reproduce a published number."""
 
     NOT_REPRODUCED = "not reproduced"
@@ -128,17 +128,16 @@ def reproduce(
     return Reproduction(tuple(rows), tuple((key, ours[key]) for key in without))
 
 
-def published_settings(runs: pd.DataFrame, kept: TextCache | None = None) -> PublishedSettings:
-    """The published settings of the registered methods and protocols in the runs; imports all methods if not cached."""
+def published_settings(runs: pd.DataFrame) -> PublishedSettings:
+    """The published settings of the installed methods and protocols in the runs."""
     pairs = {(str(method), str(protocol)) for method, protocol in runs[["method", "protocol"]].itertuples(index=False)}
-    known = {sheet.name: sheet.published for sheet in method_sheets(kept)}
-    return {(method, protocol): known[method][protocol] for method, protocol in pairs if method in known}
+    return {pair: found for pair in pairs if (found := published_values(*pair)) is not None}
 
 
-def count_verdicts(rows: Iterable[ReproductionRow]) -> dict[Verdict, int]:
+def count_verdicts(rows: Iterable[ReproductionRow]) -> dict[ReproductionVerdict, int]:
     """Number of rows with each verdict."""
     counts = Counter(row.verdict for row in rows)
-    return {verdict: counts[verdict] for verdict in Verdict}
+    return {verdict: counts[verdict] for verdict in ReproductionVerdict}
 
 
 _Key = tuple[str, str, str, int, str, str]
@@ -226,16 +225,16 @@ def _row(
     if split == H:
         mean = harmonic_mean(cell.scores["base"].mean, cell.scores["new"].mean)
     difference = mean - printed.value
-    verdict, needed = Verdict.UNDER_POWERED, None
+    verdict, needed = ReproductionVerdict.UNDER_POWERED, None
     if reasons := _protocol_differences(board, entry, defaults):
-        verdict = Verdict.PROTOCOL_DIFFERS
+        verdict = ReproductionVerdict.PROTOCOL_DIFFERS
     elif entry.method == "zero_shot":
-        verdict = Verdict.REPRODUCED if abs(difference) <= margin else Verdict.NOT_REPRODUCED
+        verdict = ReproductionVerdict.REPRODUCED if abs(difference) <= margin else ReproductionVerdict.NOT_REPRODUCED
     elif test is not None:
         if test.equal():
-            verdict = Verdict.REPRODUCED
+            verdict = ReproductionVerdict.REPRODUCED
         elif test.different:
-            verdict = Verdict.NOT_REPRODUCED
+            verdict = ReproductionVerdict.NOT_REPRODUCED
         else:
             needed = seeds_needed(margin - abs(difference), cell.scores[split].std or 0.0)
     return ReproductionRow(

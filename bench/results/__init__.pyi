@@ -9,7 +9,6 @@ from .bundles import bundle_shard as bundle_shard
 from .bundles import export_bundle as export_bundle
 from .bundles import import_bundle as import_bundle
 from .bundles import open_bundle as open_bundle
-from .code_digests import machinery_digest as machinery_digest
 from .code_digests import source_digest as source_digest
 from .database import Store as Store
 from .database import fresh_store as fresh_store
@@ -36,9 +35,9 @@ from .files import locked as locked
 from .files import slug as slug
 from .files import sync_folder as sync_folder
 from .files import write_atomically as write_atomically
-from .method_facts import MethodSheet as MethodSheet
 from .method_facts import changed_settings as changed_settings
-from .method_facts import method_sheets as method_sheets
+from .method_facts import known_methods as known_methods
+from .method_facts import published_values as published_values
 from .predictions import TrueLabels as TrueLabels
 from .recomputed_scores import contradictions as contradictions
 from .run_diff import Difference as Difference
@@ -55,6 +54,7 @@ from .staged_import import note_verified as note_verified
 from .staged_import import origin as origin
 from .staged_import import write_note as write_note
 from .staleness import Staleness as Staleness
+from .staleness import code_reasons as code_reasons
 from .tables import unloadable_runs as unloadable_runs
 from .verification import RepetitionOutcome as RepetitionOutcome
 from .verification import RepetitionVerdict as RepetitionVerdict

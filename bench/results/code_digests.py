@@ -1,21 +1,16 @@
-"""Digests of the code that computes a method's numbers: its own files, and the shared code that they import."""
+"""Digests of the files of a method, by which changes of a method of another package are noticed."""
 
 import ast
 import hashlib
 import inspect
 import io
-import sys
 import tokenize
 from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from methods import public_names
-
 _OWN_PACKAGES = frozenset({"bench", "methods", "datasets_registry", "reports"})
-_BOOKKEEPING = frozenset({"methods._base.registry", "methods._backbones.open_clip_library"})
-"""Shared code that finds methods and names; it cannot change the result of a run."""
 _KEEPING = frozenset({"tuned_state", "restore_tuned_state"})
 """Functions that store and restore the learned tensors of a method; no run's result depends on them."""
 
@@ -34,30 +29,10 @@ def source_digest(cls: type) -> str:
     return digests[0] if len(digests) == 1 else _sha("".join(digests))
 
 
-@cache
-def machinery_digest(cls: type) -> str:
-    """Hex SHA-256 of the shared code that a method imports, also indirectly, from its own package and from `methods`.
-
-    Comments and docstrings do not count, see `code_only`. Module names do not count either, so a file can be moved.
-    """
-    own = _method_files(cls)
-    packages = {"methods"} | {name.partition(".")[0] for name in own}
-    found: dict[str, Path] = {}
-    pending = list(own.values())
-    while pending:
-        for module in _imports(pending.pop()):
-            if module.partition(".")[0] in packages and module not in found | own and module not in _BOOKKEEPING:
-                file = _file(module)
-                if file is not None:
-                    found[module] = file
-                    pending.append(file)
-    return _sha("".join(f"{digest}\n" for digest in sorted(_code_digest(path) for path in found.values())))
-
-
 def code_only(text: str) -> str:
     """Python source without comments, docstrings, empty lines and imports of this project's own packages.
 
-    Functions that only store a tuned model are also left out. Imported code is hashed separately.
+    Functions that only store a tuned model are also left out.
     """
     lines = text.splitlines()
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
@@ -86,7 +61,7 @@ def _method_files(cls: type) -> dict[str, Path]:
     """Files by module of a class and of the methods that it derives from, without shared code."""
     found: dict[str, Path] = {}
     for base in cls.__mro__:
-        module = _module_name(base)
+        module = base.__module__
         shared = "._" in module or module in ("builtins", "abc", "typing")
         if base is not cls and shared:
             continue
@@ -96,31 +71,9 @@ def _method_files(cls: type) -> dict[str, Path]:
     return found
 
 
-def _module_name(cls: type) -> str:
-    """The importable name of the module of a class, which may have been loaded under another name, without torch."""
-    spec = getattr(sys.modules.get(cls.__module__), "__spec__", None)
-    return cls.__module__ if spec is None else str(spec.name)
-
-
 @cache
 def _code_digest(path: Path) -> str:
     return _sha(code_only(path.read_text(encoding="utf-8")))
-
-
-@cache
-def _imports(path: Path) -> tuple[str, ...]:
-    """The modules that a file imports; a name from a lazily loading package is resolved to its defining module.
-
-    Relative imports are not followed, since this project does not use them.
-    """
-    found: list[str] = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            public = public_names(node.module)
-            found += dict.fromkeys(public.get(alias.name, node.module) for alias in node.names)
-        elif isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
-    return tuple(found)
 
 
 @cache

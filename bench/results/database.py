@@ -23,11 +23,10 @@ import pandas as pd
 
 from bench._util.prefetch import prefetch
 from bench.errors import QueryError, ShardError, StoreError, StoreLockedError
-from bench.results.files import TextCache
 from bench.results.method_facts import with_changed_settings
 from bench.results.shards import Shard, ShardEntry, Shards, no_runs
 from bench.results.staged_import import unverified_imports
-from bench.results.staleness import Staleness
+from bench.results.staleness import code_reasons
 from bench.results.tables import (
     CURVE_COLUMNS,
     PREDICTION_COLUMNS,
@@ -141,7 +140,7 @@ class Store:
 
     # --- queries ------------------------------------------------------------------------------------------------------
 
-    def runs_frame(self, *, outcomes: bool = False, installed: TextCache | None = None) -> pd.DataFrame:
+    def runs_frame(self, *, outcomes: bool = False, installed: bool = False) -> pd.DataFrame:
         """One row per run and split, ordered by spec. A failed run is one row without a split.
 
         Runs with an open score also have the splits `open-base` and `open-new`, base and new images among all names,
@@ -149,8 +148,8 @@ class Store:
 
         With `outcomes`, `correct` is an array `(n,)`: whether each test image is classified correctly, ordered by
         image; `images` is a digest of the images and their labels. Both are None for runs without predictions. With
-        `installed`, the cache of the installed methods' facts, `stale` is the change of the method's code since the
-        run, and `changed_settings` has the names of settings that are not the published ones; empty if there are none.
+        `installed`, `stale` is the change of the installed method's code since the run, and `changed_settings` has the
+        names of settings that are not the published ones; empty if there are none.
 
         `support_digest` is the digest of the support images' contents, for runs with targets. Provenance, which is long
         and rarely needed, is in `provenance_frame`. `imported` is True if the run was imported and not verified since.
@@ -179,17 +178,16 @@ class Store:
                 ORDER BY backbone, protocol, dataset, method, shots, seed, run_id, split"""
         )
         frame = frame.assign(imported=frame["run_id"].isin(unverified_imports(self.runs)))
-        if installed is None:
+        if not installed:
             return frame
-        staleness = Staleness(None, kept=installed)
         made = self._frame(
-            "SELECT run_id, method, provenance ->> '$.method_digest', provenance ->> '$.machinery_digest' FROM runs"
+            "SELECT run_id, method, provenance ->> '$.method_version', provenance ->> '$.method_digest' FROM runs"
         ).astype(object)
         stale = {
-            run_id: ", ".join(staleness.code_reasons(method, own, shared))
-            for run_id, method, own, shared in made.where(made.notna(), None).itertuples(index=False, name=None)
+            run_id: ", ".join(code_reasons(method, int(version or 1), digest))
+            for run_id, method, version, digest in made.where(made.notna(), None).itertuples(index=False, name=None)
         }
-        return with_changed_settings(frame.assign(stale=frame["run_id"].map(stale)), installed)
+        return with_changed_settings(frame.assign(stale=frame["run_id"].map(stale)))
 
     def curves_frame(self) -> pd.DataFrame:
         """One row per run, split and epoch of a recorded curve, in the order of training."""

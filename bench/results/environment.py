@@ -11,7 +11,7 @@ from pathlib import Path
 
 import bench
 from bench.record import GpuFacts, Provenance
-from bench.results.code_digests import machinery_digest, source_digest
+from bench.results.method_facts import known_methods
 
 PACKAGES = ("torch", "torchvision", "open_clip_torch", "numpy", "pillow", "safetensors", "scipy", "pydantic")
 """Distributions whose version can change a result."""
@@ -41,13 +41,12 @@ def collect_provenance(
     gpu: GpuFacts | None = None,
 ) -> Provenance:
     """The provenance of one run in this process; the arguments are described at `Provenance`."""
-    from methods import get_method
-
+    facts = known_methods().get(method)
     source = source_state(Path(bench.__file__).resolve().parent.parent)
     return Provenance(
         package_version=bench.__version__,
-        method_digest=source_digest(get_method(method)),
-        machinery_digest=machinery_digest(get_method(method)),
+        method_version=facts.version,
+        method_digest=facts.code or None,
         git_commit=source.commit,
         git_dirty=source.dirty,
         python=platform.python_version(),

@@ -1,78 +1,101 @@
-"""Facts of the registered methods for pages and tables, without importing them, and runs with other settings."""
+"""Facts of the methods for plans, pages and tables, without importing them, and runs with other settings."""
 
+from __future__ import annotations
+
+import hashlib
 import json
-import sys
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import entry_points
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cache, partial
+from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from platformdirs import user_cache_path
 
 import bench
-from bench.results.code_digests import machinery_digest, source_digest
-from bench.results.files import TextCache
-from datasets_registry import METHODS_GROUP, EvalProtocol
+import methods
+from bench.results.code_digests import source_digest
+from bench.results.files import TextCache, slug
+from datasets_registry import METHODS_GROUP, BenchError, EvalProtocol, RegistrationError, catalogue_modules
+from methods import MethodFacts, MethodFactsRegistry, facts_as_json, facts_from_json, facts_of, is_own, stored_facts
+
+if TYPE_CHECKING:
+    from methods import Method
 
 
-@dataclass(frozen=True)
-class MethodSheet:
-    """Facts of `MethodInfo` as plain values.
+@cache
+def known_methods() -> MethodFactsRegistry:
+    """The facts of all methods by name.
 
-    Args:
-        published: its settings by protocol, as JSON values.
-        code: digests of its own code and of the shared code that it imports.
+    Those of this package come from its file. A method of another package is imported once, and again after a change of
+    that package's files; its facts are cached in the user's cache folder.
     """
-
-    name: str
-    title: str
-    family: str = "other"
-    summary: str = ""
-    citation: str = ""
-    published: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    code: tuple[str, str] = ("", "")
+    return MethodFactsRegistry(_add_others, _facts_with_code)
 
 
-def method_sheets(kept: TextCache | None = None) -> tuple[MethodSheet, ...]:
-    """Sheets of all registered methods, in the order of the registry.
-
-    Args:
-        kept: cache of the sheets between processes. It is not used if the methods are already imported, or if other
-            packages add methods, since changes of their files would not be detected.
-    """
-    if kept is None or "methods._base.registry" in sys.modules or entry_points(group=METHODS_GROUP):
-        return _registered()
-    text = kept.text("methods", _state(), lambda: json.dumps([asdict(sheet) for sheet in _registered()]))
-    return tuple(MethodSheet(**values | {"code": tuple(values["code"])}) for values in json.loads(text))
+def _facts_with_code(method: type[Method[Any]]) -> MethodFacts:
+    """The facts of a method, with the digest of its source if it is not part of this package."""
+    return replace(facts_of(method), code="" if is_own(method) else source_digest(method))
 
 
-def _registered() -> tuple[MethodSheet, ...]:
-    from methods import known_methods
-
-    known = known_methods()
-    return tuple(
-        MethodSheet(
-            name=info.name,
-            title=info.title,
-            family=str(info.family),
-            summary=info.summary,
-            citation=info.citation.strip(),
-            published={str(p): info.default_config(p).model_dump(mode="json") for p in EvalProtocol},
-            code=(source_digest(known.get(info.name)), machinery_digest(known.get(info.name))),
-        )
-        for info in known.infos()
-    )
+def _add_others(registry: MethodFactsRegistry) -> None:
+    kept = TextCache(Path(os.environ.get("ETL_BENCH_CACHE") or user_cache_path("clip-etl-bench", appauthor=False)))
+    for name, package, folder in _others():
+        key = "\n".join((bench.__version__, *_digests(Path(methods.__path__[0]) / "_base"), *_digests(folder)))
+        try:
+            text = kept.text(f"method-{slug(name)}", key, partial(_imported, name, package))
+        except RegistrationError as error:
+            registry.unavailable[name] = str(error)  # the import has logged it
+            continue
+        for values in json.loads(text):
+            if values["name"] not in registry:
+                registry.add(values["name"], facts_from_json(values))
 
 
-def _state() -> str:
-    """A text that changes with every file of `methods` and with this module."""
-    spec = find_spec("methods")
-    folders = () if spec is None else spec.submodule_search_locations or ()
-    files = [Path(__file__), *(path for folder in folders for path in sorted(Path(folder).rglob("*.py")))]
-    states = [f"{path} {(found := path.stat()).st_mtime_ns} {found.st_size}" for path in files]
-    return "\n".join([bench.__version__, *states])
+def _others() -> Iterator[tuple[str, str, Path | None]]:
+    """Name, module or package, and file or folder of methods that are not in the file of this package."""
+    for module in catalogue_modules(methods.__name__, methods.__path__):
+        if (name := module.rpartition(".")[2]) not in stored_facts().methods:
+            yield name, module, Path(methods.__path__[0]) / f"{name}.py"
+    for point in sorted(entry_points(group=METHODS_GROUP), key=lambda point: (point.name, point.value)):
+        yield point.name, point.module.partition(".")[0], _place(point)
+
+
+def _place(point: EntryPoint) -> Path | None:
+    """The folder of an entry point's package, or the file of its only module; None if it is not installed."""
+    spec = find_spec(point.module.partition(".")[0])
+    if spec is None:
+        return None
+    folders = list(spec.submodule_search_locations or ())
+    return Path(folders[0] if folders else spec.origin or "")
+
+
+def _digests(place: Path | None) -> list[str]:
+    """The digests of a Python file, or of all in a folder."""
+    found = [] if place is None else sorted(place.rglob("*.py")) if place.is_dir() else [place]
+    return [f"{path} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in found if path.is_file()]
+
+
+def _imported(name: str, package: str) -> str:
+    """The facts of the methods that a package registers, as JSON; raises RegistrationError if it cannot be imported."""
+    from methods import METHODS
+
+    found = [cls for cls in METHODS.entries.values() if f"{cls.__module__}.".startswith(f"{package}.")]
+    if name in METHODS.unavailable:
+        raise RegistrationError(METHODS.unavailable[name])
+    return json.dumps([facts_as_json(_facts_with_code(cls)) for cls in found])
+
+
+def published_values(method: str, protocol: str) -> Mapping[str, Any] | None:
+    """The published settings of a method for a protocol, by name; None for a method that is not installed."""
+    try:
+        return known_methods().get(method).settled(EvalProtocol(protocol)).values
+    except BenchError:
+        return None
 
 
 def changed_settings(config: Mapping[str, Any], published: Mapping[str, Any]) -> tuple[str, ...]:
@@ -80,17 +103,11 @@ def changed_settings(config: Mapping[str, Any], published: Mapping[str, Any]) ->
     return tuple(sorted(key for key, value in config.items() if published.get(key, value) != value))
 
 
-def with_changed_settings(runs: pd.DataFrame, kept: TextCache | None = None) -> pd.DataFrame:
+def with_changed_settings(runs: pd.DataFrame) -> pd.DataFrame:
     """The store's `runs_frame()` with a column `changed_settings`: names of changed settings, joined by commas.
 
-    It is empty for published settings and for methods that are not installed. `kept` is the cache of `method_sheets`.
+    It is empty for published settings and for methods that are not installed.
     """
-    published = {sheet.name: sheet.published for sheet in method_sheets(kept)}
     rows = list(zip(runs["method"], runs["protocol"], runs["config"].fillna("{}"), strict=True))
-    found = {
-        (method, protocol, config): ",".join(
-            changed_settings(json.loads(config), published.get(method, {}).get(protocol, {}))
-        )
-        for method, protocol, config in set(rows)
-    }
+    found = {row: ",".join(changed_settings(json.loads(row[2]), published_values(*row[:2]) or {})) for row in set(rows)}
     return runs.assign(changed_settings=[found[row] for row in rows])

@@ -31,7 +31,7 @@ _SPEC_FIELDS = {
     Cause.TASK: ("dataset", "protocol", "shots", "draw", "support", "seed"),
 }
 _PROVENANCE_FIELDS = {
-    Cause.CODE: ("method_digest", "machinery_digest", "package_version", "git_commit", "git_dirty"),
+    Cause.CODE: ("method_version", "method_digest", "package_version", "git_commit", "git_dirty"),
     Cause.ENVIRONMENT: ("python", "platform", "device", "threads"),
 }
 

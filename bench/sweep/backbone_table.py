@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.results import known_methods
 from bench.sweep.compatibility import backbone_conflict, settings_conflict
-from methods import BackboneSpec, MethodInfo, family_of, known_architectures, known_methods, parse_backbone
+from methods import BackboneSpec, MethodTraits, family_of, known_architectures, parse_backbone
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,12 @@ def backbone_card(text: str) -> dict[str, Any]:
     conditions = {
         info.name: reason
         for info in infos
-        if info.name in runs and (reason := settings_conflict(info, info.default_config(info.usual_protocol), spec))
+        if info.name in runs and (reason := settings_conflict(info, info.settled(info.usual_protocol), spec))
     }
     return facts | {"methods": runs, "only_with_settings": conditions, "left_out": refused}
 
 
-def _left_out(spec: BackboneSpec, infos: Sequence[MethodInfo]) -> dict[str, list[str]]:
+def _left_out(spec: BackboneSpec, infos: Sequence[MethodTraits]) -> dict[str, list[str]]:
     """The methods that do not run on a backbone, by reason."""
     found: dict[str, list[str]] = {}
     for info in infos:
@@ -77,7 +78,7 @@ def _left_out(spec: BackboneSpec, infos: Sequence[MethodInfo]) -> dict[str, list
     return found
 
 
-def _others(refused: Mapping[str, Sequence[str]], infos: Sequence[MethodInfo]) -> list[str]:
+def _others(refused: Mapping[str, Sequence[str]], infos: Sequence[MethodTraits]) -> list[str]:
     """The methods that are not among the refused ones."""
     names = {name for some in refused.values() for name in some}
     return [info.name for info in infos if info.name not in names]

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from bench._util.words import counted
 from bench.errors import ImpossibleCombinationError
 from datasets_registry import DatasetInfo, EvalProtocol
-from methods import BackboneSpec, Family, MethodConfig, MethodInfo, Needs, Precision, Recipe
+from methods import BackboneSpec, CheckedSettings, Family, MethodTraits, Needs, Precision, Recipe
 
 
 def protocol_conflicts(
-    method: MethodInfo, config: MethodConfig, recipe: Recipe | None, protocol: EvalProtocol
+    method: MethodTraits, settings: CheckedSettings, recipe: Recipe | None, protocol: EvalProtocol
 ) -> Iterator[str]:
     """The reasons why a method with these settings cannot run in a protocol, with remedies; none if it can."""
     if method.reads_test_stream != (protocol is EvalProtocol.TEST_TIME) and method.family is not Family.ZERO_SHOT:
@@ -20,14 +20,15 @@ def protocol_conflicts(
             else f"it does not learn from the test stream of {protocol}; use another protocol, or a method that does."
         )
         return
-    if protocol not in (EvalProtocol.FEW_SHOT, EvalProtocol.TEST_TIME) and not method.is_open(config):
+    tied = settings.closed_vocabulary or not method.open_vocabulary
+    if tied and protocol not in (EvalProtocol.FEW_SHOT, EvalProtocol.TEST_TIME):
         others = "new classes" if protocol is EvalProtocol.BASE_TO_NEW else "other datasets"
         yield (
             f"its parameters are tied to the training classes, so it cannot score the {others} of {protocol}; "
             f"use --protocol {EvalProtocol.FEW_SHOT}."
         )
-    if reason := config.config_error():
-        yield reason
+    if settings.error:
+        yield settings.error
     if method.recipes and recipe is None:
         yield f"it has no recipe for {protocol}, only for {', '.join(sorted(method.recipes))}."
 
@@ -38,16 +39,16 @@ def text_conflict(backbone: BackboneSpec) -> str | None:
     return None if reason is None else f"{reason}."
 
 
-def depth_conflict(method: MethodInfo, config: MethodConfig, backbone: BackboneSpec) -> str | None:
+def depth_conflict(method: MethodTraits, settings: CheckedSettings, backbone: BackboneSpec) -> str | None:
     """The reason why prompts of these settings are deeper than a tower, with the remedy; None if they are not."""
     for setting, tower in method.prompt_depths.items():
-        depth, blocks = getattr(config, setting), backbone.depth(tower)
+        depth, blocks = settings.values[setting], backbone.depth(tower)
         if blocks is not None and depth > blocks:
             return f"{setting}={depth}, but the {tower} tower has {blocks} blocks; use 1 to {blocks}, or 0 for all."
     return None
 
 
-def backbone_conflict(method: MethodInfo, backbone: BackboneSpec, precision: str = Precision.FP32) -> str | None:
+def backbone_conflict(method: MethodTraits, backbone: BackboneSpec, precision: str = Precision.FP32) -> str | None:
     """The reason why a method cannot run on a backbone, with the remedy; None if it can."""
     if precision == Precision.FP16 and (method.learns_text or method.needs & {Needs.PIXELS, Needs.HIDDEN}):
         return "gradients through a tower underflow in fp16; use --precision bf16, or fp32."
@@ -74,13 +75,13 @@ def backbone_conflict(method: MethodInfo, backbone: BackboneSpec, precision: str
     return text_conflict(backbone) if method.reads_text else None
 
 
-def settings_conflict(method: MethodInfo, config: MethodConfig, backbone: BackboneSpec) -> str | None:
+def settings_conflict(method: MethodTraits, settings: CheckedSettings, backbone: BackboneSpec) -> str | None:
     """The reason why these settings cannot run with imported features, with the remedy; None if they can."""
     if not backbone.imported:
         return None
-    if method.reads_test_stream and getattr(config, "views", None):
+    if method.reads_test_stream and settings.values.get("views"):
         return f"it reads views of test images, and imported features have none; use --set {method.name}.views=0."
-    if lists := [text for text in getattr(config, "templates", ()) if text != "own" and "{}" not in text]:
+    if lists := [text for text in settings.values.get("templates", ()) if text != "own" and "{}" not in text]:
         return (
             f"it encodes the templates {', '.join(lists)}, and imported features have one text per class; use "
             f"--set '{method.name}.templates=[\"own\"]'."

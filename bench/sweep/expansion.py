@@ -96,15 +96,15 @@ class _Expander:
         """Reject a method that cannot run in this protocol, with these class texts, or without a recipe."""
         from bench.sweep.compatibility import protocol_conflicts
 
-        reasons: list[str | None] = [*protocol_conflicts(item.info, item.config, item.recipe, self.request.protocol)]
-        if self.class_text is not None and item.info.learns_text and not item.info.class_text_teacher:
+        reasons: list[str | None] = [*protocol_conflicts(item.facts, item.settings, item.recipe, self.request.protocol)]
+        if self.class_text is not None and item.facts.learns_text and not item.facts.class_text_teacher:
             reasons.append(
                 f"it learns its own text input, so --class-text {self.class_text.identity} has no effect; run it "
                 f"without, or use a method with frozen class texts."
             )
         reasons.append(item.unselectable)
         for reason in filter(None, reasons):
-            self.rejections.add(item.info.name, reason, named=item.named)
+            self.rejections.add(item.facts.name, reason, named=item.named)
 
     def specs(
         self,
@@ -115,7 +115,7 @@ class _Expander:
         tasks: dict[SupportChoice, FewShotTask],
     ) -> Iterable[ExperimentSpec]:
         """The specs of one method on one backbone and dataset, for all possible tasks."""
-        if self.rejections.names(item.info.name):
+        if self.rejections.names(item.facts.name):
             return
         from bench.sweep.compatibility import backbone_conflict, dataset_conflict, depth_conflict, settings_conflict
 
@@ -125,10 +125,10 @@ class _Expander:
             what = f"{dataset} with --class-text {self.class_text.identity}"
             reason = "its class texts are imported features; leave --class-text out."
         if reason is None:
-            what = f"{item.info.name} on {backbone.slug}"
-            reason = backbone_conflict(item.info, backbone, self.request.precision)
-            reason = reason or depth_conflict(item.info, item.config, backbone)
-            reason = reason or settings_conflict(item.info, item.config, backbone)
+            what = f"{item.facts.name} on {backbone.slug}"
+            reason = backbone_conflict(item.facts, backbone, self.request.precision)
+            reason = reason or depth_conflict(item.facts, item.settings, backbone)
+            reason = reason or settings_conflict(item.facts, item.settings, backbone)
         if reason is not None:
             self.rejections.add(what, reason, named=item.named)
             return
@@ -136,11 +136,11 @@ class _Expander:
             if not item.trains_on(choice, self.request.seeds):
                 continue
             if item.chooses_by_validation and not len(task.validation):
-                self.rejections.add(f"{item.info.name} on {dataset}", _without_validation(item), named=item.named)
+                self.rejections.add(f"{item.facts.name} on {dataset}", _without_validation(item), named=item.named)
                 return
             yield ExperimentSpec(
-                method=item.info.name,
-                config=item.config.model_dump(mode="json"),
+                method=item.facts.name,
+                config=dict(item.settings.values),
                 recipe=settled_recipe(item.recipe, task.shots, info),
                 backbone=backbone.slug,
                 dataset=dataset,
@@ -163,7 +163,7 @@ class _Expander:
 def _without_validation(item: SelectedMethod) -> str:
     from methods import Selection, selection_rules
 
-    others = [str(way) for way in selection_rules(item.info) if way not in (Selection.VALIDATION, Selection.ORACLE)]
+    others = [str(way) for way in selection_rules(item.facts) if way not in (Selection.VALIDATION, Selection.ORACLE)]
     what = "an epoch" if item.epoch_selection else "its settings"
     remedy = f"use --selection {' or '.join(others)}, or " if others else "use "
     return (

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from bench.errors import OverrideError, UsageError
+from bench.results import known_methods
 from bench.sweep.dataset_names import select_names
 from bench.sweep.options import RecipeChoice
 from bench.sweep.request import HOSO, SweepRequest
@@ -19,10 +21,7 @@ from bench.sweep.task_factory import SupportChoice
 from datasets_registry import DatasetInfo, UnknownNameError
 
 if TYPE_CHECKING:
-    from methods import MethodConfig, MethodInfo, Recipe, SelectionRule
-
-
-ModelT = TypeVar("ModelT", bound=BaseModel)
+    from methods import CheckedSettings, MethodFacts, MethodTraits, Recipe, SelectionRule
 
 
 @dataclass(frozen=True)
@@ -107,24 +106,40 @@ def _without_recipe(method: str, protocols: Sequence[str]) -> str:
     return f"{method} has one only with --protocol {' or '.join(protocols)}"
 
 
-def apply_overrides(method: str, model: ModelT, overrides: Sequence[Override], *, recipe: bool) -> ModelT:
-    """`model` with the overrides for this method, validated again.
+def changes_of(method: str, keys: Container[str], overrides: Sequence[Override], *, recipe: bool) -> dict[str, object]:
+    """The values that the overrides give settings of this method, or of its recipe, with these keys.
 
-    An exact method name takes precedence over a pattern. A pattern skips methods without this key. Raises OverrideError
-    for a value that the setting does not accept.
+    An exact method name takes precedence over a pattern. A pattern skips methods without this key.
     """
-    values = model.model_dump()
     mine = [item for item in overrides if item.recipe == recipe and item.concerns(method)]
     exact_last = sorted(mine, key=lambda item: not item.broad)
-    changed = {item.key: item.value for item in exact_last if item.key in values or not item.broad}
+    return {item.key: item.value for item in exact_last if item.key in keys or not item.broad}
+
+
+def changed_recipe(method: str, recipe: Recipe, overrides: Sequence[Override]) -> Recipe:
+    """The recipe with the overrides for this method, validated again; its name becomes `custom` if a value differs.
+
+    Raises OverrideError for a value that the setting does not accept.
+    """
+    values = recipe.model_dump()
+    changed = changes_of(method, values, overrides, recipe=True)
     values |= changed
     if "epochs" in changed and "epochs_by_shots" not in changed:
         values["epochs_by_shots"] = {}  # an override of epochs applies to every number of shots
     if "epochs" in changed and "epochs_by_dataset" not in changed:
         values.pop("epochs_by_dataset", None)  # and to every dataset
+    with _problems_named(method, overrides, recipe=True):
+        found = type(recipe).model_validate(values)
+    return recipe if found == recipe else found.model_copy(update={"name": "custom", "source": ""})
+
+
+@contextmanager
+def _problems_named(method: str, overrides: Sequence[Override], *, recipe: bool) -> Iterator[None]:
+    """Raises OverrideError, which names the overrides, for invalid values."""
     try:
-        return type(model).model_validate(values)
+        yield
     except ValidationError as error:
+        mine = [item for item in overrides if item.recipe == recipe and item.concerns(method)]
         raise OverrideError(
             f"{'; '.join(_problem(method, detail, mine) for detail in error.errors(include_url=False))}. "
             f"`etl-bench methods {method}` lists the settings."
@@ -157,8 +172,8 @@ class SelectedMethod:
         epoch_selection: images that choose the epoch, `validation` or `oracle`; None if the last epoch is used.
     """
 
-    info: MethodInfo
-    config: MethodConfig
+    facts: MethodFacts
+    settings: CheckedSettings
     recipe: Recipe | None
     named: bool
     unselectable: str | None = None
@@ -169,20 +184,20 @@ class SelectedMethod:
         """Whether the method depends on neither shots nor seed."""
         from methods import Family
 
-        return self.info.family is Family.ZERO_SHOT
+        return self.facts.family is Family.ZERO_SHOT
 
     def trains_on(self, choice: SupportChoice, seeds: Sequence[int]) -> bool:
         """Whether there is a run of this method for that support set in a sweep of these seeds."""
         if self.zero_shot:
             return choice.empty and choice.seed == 0
-        if self.info.reads_test_stream:
+        if self.facts.reads_test_stream:
             return choice.empty and choice.seed in seeds
         return not choice.empty
 
     @property
     def chooses_by_validation(self) -> bool:
         """Whether the validation images choose an epoch or a setting."""
-        own = self.info.needs_validation and getattr(self.config, "selection", "validation") == "validation"
+        own = self.facts.needs_validation and self.settings.values.get("selection", "validation") == "validation"
         return own or self.epoch_selection == "validation"
 
 
@@ -191,37 +206,34 @@ def choose_methods(request: SweepRequest) -> list[SelectedMethod]:
 
     Where the selection rule is also a method setting, both spellings are the same run. Zero-shot selects nothing.
     """
-    from methods import known_methods
-
     known = known_methods()
     names = select_names(request.methods, known.match)
-    infos = {name: known.get(name).info for name in names}
+    found = {name: known.get(name) for name in names}
     overrides = parse_overrides(request.overrides)
-    recipes = {name: _recipe(info, request) for name, info in infos.items()}
+    recipes = {name: _recipe(facts, request) for name, facts in found.items()}
     check_overrides(
         overrides,
-        {name: list(info.config.model_fields) for name, info in infos.items()},
+        {name: list(facts.settings) for name, facts in found.items()},
         {name: list(type(recipe).model_fields) for name, recipe in recipes.items() if recipe is not None},
-        {name: list(info.recipes) for name, info in infos.items()},
+        {name: list(facts.recipes) for name, facts in found.items()},
     )
-    return [_chosen(info, recipes[name], overrides, request, named=names[name]) for name, info in infos.items()]
+    return [_chosen(facts, recipes[name], overrides, request, named=names[name]) for name, facts in found.items()]
 
 
 def _chosen(
-    info: MethodInfo, recipe: Recipe | None, overrides: Sequence[Override], request: SweepRequest, *, named: bool
+    facts: MethodFacts, recipe: Recipe | None, overrides: Sequence[Override], request: SweepRequest, *, named: bool
 ) -> SelectedMethod:
     from methods import Family, Selection
 
     asked, rules, rule = request.selection, None, None
     if asked is not None and asked not in (*Selection, HOSO):
         raise UsageError(f"--selection {asked!r} is unknown. Allowed: {', '.join((*Selection, HOSO))}.")
-    if asked is not None and info.family is not Family.ZERO_SHOT:
-        rules = offered_selections(info)
+    if asked is not None and facts.family is not Family.ZERO_SHOT:
+        rules = offered_selections(facts)
         rule = rules.get(asked)
-    published = info.default_config(request.protocol)
-    if rule is not None:
-        published = published.model_copy(update=dict(rule.settings))
-    config = apply_overrides(info.name, published, overrides, recipe=False)
+    changes = changes_of(facts.name, facts.settings, overrides, recipe=False)
+    with _problems_named(facts.name, overrides, recipe=False):
+        settings = facts.settled(request.protocol, {**(rule.settings if rule else {}), **changes})
     by_epoch = rule is not None and rule.by_epoch
     unselectable = None
     if rules is not None and rule is None:
@@ -229,19 +241,19 @@ def _chosen(
         unselectable = (
             f"it does not support --selection {asked}, only: {offered}; use one of these or leave the option out."
         )
-    elif by_epoch and (barred := config.epoch_selection_error()):
+    elif by_epoch and (barred := settings.epoch_selection_error):
         unselectable = f"it cannot select an epoch by {asked}: {barred}"
     return SelectedMethod(
-        info=info,
-        config=config,
-        recipe=_with_overrides(info.name, recipe, overrides),
+        facts=facts,
+        settings=settings,
+        recipe=None if recipe is None else changed_recipe(facts.name, recipe, overrides),
         named=named,
         unselectable=unselectable,
         epoch_selection=("oracle" if asked == "oracle" else "validation") if by_epoch else None,
     )
 
 
-def offered_selections(info: MethodInfo) -> dict[str, SelectionRule]:
+def offered_selections(info: MethodTraits) -> dict[str, SelectionRule]:
     """The selection rules that a method supports, by the values of `--selection`.
 
     A method that can select with validation images can do so with one held out of the support set (`hoso`).
@@ -260,16 +272,8 @@ def settled_recipe(recipe: Recipe | None, shots: int, dataset: DatasetInfo) -> d
     return (settled if dataset.backbone is None else settled.on_stored_features()).model_dump(mode="json")
 
 
-def _recipe(info: MethodInfo, request: SweepRequest) -> Recipe | None:
+def _recipe(facts: MethodFacts, request: SweepRequest) -> Recipe | None:
     from methods import demo_recipe
 
-    published = info.recipe_for(request.protocol)
+    published = facts.recipe_for(request.protocol)
     return demo_recipe(published) if published and request.recipe is RecipeChoice.DEMO else published
-
-
-def _with_overrides(method: str, recipe: Recipe | None, overrides: Sequence[Override]) -> Recipe | None:
-    """The recipe with overrides. Its name becomes `custom` if a value differs."""
-    if recipe is None:
-        return None
-    changed = apply_overrides(method, recipe, overrides, recipe=True)
-    return recipe if changed == recipe else changed.model_copy(update={"name": "custom", "source": ""})

@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.errors import ShardError
 from bench.experiment import BackboneCache, cache_info
 from bench.record import RunRecord, RunStatus
-from bench.results import Shards, Staleness
+from bench.results import Shards, Staleness, known_methods
 from bench.spec import ExperimentSpec
 from bench.sweep.compatibility import Rejection
 from bench.sweep.expansion import Expansion
@@ -173,9 +173,7 @@ def _without_seed(spec: ExperimentSpec) -> str:
 
 @cache
 def _stackable(method: str) -> bool:
-    from methods import known_methods
-
-    return known_methods().get(method).info.stackable
+    return known_methods().get(method).stackable
 
 
 @dataclass(frozen=True)
@@ -199,7 +197,7 @@ def shared_features(
     specs: Sequence[ExperimentSpec], cache_dir: Path | None, device: str = "cpu"
 ) -> list[SharedFeatures]:
     """Shared features by backbone and precision, in the order of the runs, for runs on that kind of device."""
-    from methods import Needs, known_methods
+    from methods import Needs
 
     known = known_methods()
     kept = [] if cache_dir is None else cache_info(cache_dir)
@@ -212,7 +210,7 @@ def shared_features(
             backbone=backbone,
             precision=precision,
             datasets=len({name for spec in group for name in (spec.dataset, *spec.targets)}),
-            readers=sum(bool(known.get(spec.method).info.needs & frozen) for spec in group),
+            readers=sum(bool(known.get(spec.method).needs & frozen) for spec in group),
             runs=len(group),
             kept_bytes=sum(one.bytes for one in _of(backbone, precision, kept) if one.device.startswith(device)),
             other_bytes=sum(one.bytes for one in _of(backbone, precision, kept) if not one.device.startswith(device)),
@@ -234,7 +232,7 @@ def heads_apart(tasks: Sequence[Task]) -> list[Task]:
 
 @cache
 def _is_head(method: str) -> bool:
-    from methods import Needs, known_methods
+    from methods import Needs
 
-    info = known_methods().get(method).info
-    return info.needs <= {Needs.FEATURES, Needs.POOLED} and not info.learns_text
+    facts = known_methods().get(method)
+    return facts.needs <= {Needs.FEATURES, Needs.POOLED} and not facts.learns_text

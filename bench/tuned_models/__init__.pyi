@@ -1,5 +1,7 @@
 """Public names of `bench.tuned_models`; `__init__.py` loads each on first use."""
 
+from .early_checks import RULES as RULES
+from .early_checks import check_format as check_format
 from .explanation import ClassTextProjection as ClassTextProjection
 from .explanation import Explanation as Explanation
 from .explanation import LabelledImage as LabelledImage
@@ -10,13 +12,11 @@ from .galleries import GalleryView as GalleryView
 from .galleries import suggestions_view as suggestions_view
 from .image_sources import check_sources as check_sources
 from .image_sources import image_items as image_items
-from .label_suggestions import RULES as RULES
 from .label_suggestions import Suggestions as Suggestions
 from .label_suggestions import suggest_labels as suggest_labels
 from .model_lookup import find_model as find_model
 from .prediction import PredictionSummary as PredictionSummary
 from .prediction import Row as Row
-from .prediction import check_format as check_format
 from .prediction import predict_files as predict_files
 from .prediction import write_csv_rows as write_csv_rows
 from .recommendation.prior import PublishedNumbers as PublishedNumbers

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.errors import UsageError
+from bench.tuned_models.early_checks import RULES
 from bench.tuned_models.image_sources import image_items
 from bench.tuned_models.tuned_model import TunedModel
 from datasets_registry import BadImageError, get_dataset
-
-RULES = ("both", "margin", "coverage")
 
 
 @dataclass(frozen=True)

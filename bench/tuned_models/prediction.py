@@ -86,7 +86,7 @@ class PartialTable:
         """Write the output from the rows, and remove the partial file."""
         draft = self.out.with_name(f".{self.out.name}.draft")
         try:
-            FORMATS[self.out.suffix.lower()](draft, columns, self.rows())
+            _WRITERS[self.out.suffix.lower()](draft, columns, self.rows())
             draft.replace(self.out)
         finally:
             draft.unlink(missing_ok=True)
@@ -96,19 +96,6 @@ class PartialTable:
     def discard(self) -> None:
         """Remove the partial file."""
         self.path.unlink(missing_ok=True)
-
-
-def check_format(out: Path) -> None:
-    """Raise UsageError for an unknown suffix, or for parquet without pyarrow."""
-    if out.suffix.lower() not in FORMATS:
-        raise UsageError(f"--out {out}: the suffix decides the format; use {', '.join(FORMATS)}.")
-    if out.suffix.lower() == ".parquet":
-        try:
-            import pyarrow  # noqa: F401
-        except ImportError:
-            raise UsageError(
-                f"--out {out} needs pyarrow. Run `pip install 'clip-etl-bench[hf]'`, or write a .csv file."
-            ) from None
 
 
 def write_csv_rows(file: IO[str], columns: Sequence[str], rows: Iterator[Row], *, header: bool = True) -> None:
@@ -157,7 +144,7 @@ def _write_parquet(path: Path, columns: Sequence[str], rows: Iterator[Row]) -> N
         writer.write_table(pa.Table.from_pylist(block, schema=schema))
 
 
-FORMATS: dict[str, Callable[[Path, Sequence[str], Iterator[Row]], None]] = {
+_WRITERS: dict[str, Callable[[Path, Sequence[str], Iterator[Row]], None]] = {
     ".csv": _write_csv,
     ".jsonl": _write_json_lines,
     ".parquet": _write_parquet,

@@ -28,7 +28,7 @@ from bench.experiment import (
     to_pixels,
     view_params,
 )
-from bench.results import Staleness
+from bench.results import code_reasons
 from bench.tuned_models.model_lookup import find_model
 from datasets_registry import BenchError, ClassSet, DataError, Decoding, decode_image
 from methods import Backbone, BackboneSpec, Batch, Method, Precision, parse_backbone
@@ -249,7 +249,7 @@ def load_model(
 def code_changes(info: ModelInfo) -> list[str]:
     """How the code of the model's method changed since it was tuned; predictions may differ then."""
     made = info.provenance
-    return Staleness(None).code_reasons(info.spec.method, made.method_digest, made.machinery_digest)
+    return code_reasons(info.spec.method, made.method_version, made.method_digest)
 
 
 def _backbone_spec(info: ModelInfo, given: str | None) -> BackboneSpec:

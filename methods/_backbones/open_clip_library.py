@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import sys
+from collections.abc import Mapping
 from functools import cache
-from types import ModuleType
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
-
-from methods._base.without_torch import ModulesWithoutTorch
 
 
 def open_clip() -> ModuleType:
@@ -25,12 +27,36 @@ def open_clip_names() -> Any:
         return open_clip()
     try:
         return _factory()
-    except (ImportError, AttributeError, TypeError):  # its files need torch in this release
+    except (ImportError, OSError, NameError, AttributeError, TypeError):  # its files need torch in this release
         return open_clip()
 
 
 @cache
 def _factory() -> Any:
-    run = [f"open_clip.{name}" for name in ("constants", "factory", "pretrained", "version")]
-    absent = ("huggingface_hub", "open_clip", "safetensors", "torch", "tqdm")
-    return ModulesWithoutTorch(run, absent).load("open_clip.factory")
+    """The functions of the library's `factory.py` that find names."""
+    spec = find_spec("open_clip")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("No module named 'open_clip'")
+    folder = Path(spec.origin).parent
+    names: dict[str, Any] = {}
+    for file in ("constants.py", "pretrained.py", "factory.py"):
+        names = _names_of(folder / file, names)
+    return SimpleNamespace(**names)
+
+
+def _names_of(file: Path, known: Mapping[str, Any]) -> dict[str, Any]:
+    """`known` and the names that a file defines, which is run without imports from outside the standard library."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    tree.body = [one for one in tree.body if not isinstance(one, ast.Try) and _is_standard(one)]
+    names = dict(known) | {"__file__": str(file)}
+    exec(compile(tree, file, "exec", flags=annotations.compiler_flag), names)
+    return names
+
+
+def _is_standard(statement: ast.stmt) -> bool:
+    """Whether a statement imports nothing, or from the standard library."""
+    if isinstance(statement, ast.ImportFrom):
+        return not statement.level and statement.module in sys.stdlib_module_names
+    if isinstance(statement, ast.Import):
+        return all(one.name in sys.stdlib_module_names for one in statement.names)
+    return True

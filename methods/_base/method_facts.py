@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
 from importlib import resources
@@ -16,8 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import Field, TypeAdapter, create_model
 
-from datasets_registry import BenchError, EvalProtocol, Registry, UnknownNameError
-from methods._base.method_info import CheckedSettings, MethodConfig, MethodInfo, MethodTraits
+from datasets_registry import EvalProtocol, Registry, UnknownNameError
+from methods._base.method_info import CheckedSettings, MethodConfig, MethodInfo, MethodTraits, refuse_host
 
 if TYPE_CHECKING:
     from methods._base.method import Method
@@ -62,6 +64,7 @@ class MethodFacts(MethodTraits):
         notes: paper, official file and differences: the docstring of the method's module without its first line.
         parameter_formula: code of the number of learned values.
         settings: the settings by name.
+        closable: whether some settings tie an open-vocabulary method to its training classes.
         rules: facts that the method's code derives from its published settings, by protocol: fields of
             `CheckedSettings`.
         code: digest of the source of a method of another package; empty for this package's methods.
@@ -70,16 +73,14 @@ class MethodFacts(MethodTraits):
     notes: str = ""
     parameter_formula: str = "0"
     settings: Mapping[str, Setting] = field(default_factory=dict)
+    closable: bool = False
     rules: Mapping[EvalProtocol, Mapping[str, Any]] = field(default_factory=dict)
     code: str = ""
 
     @property
     def choices(self) -> Mapping[str, tuple[Any, ...]]:
         """The allowed values of each setting that is a choice."""
-        schemas = {key: setting.schema for key, setting in self.settings.items()}
-        found = {
-            key: schema.get("enum", [schema["const"]] if "const" in schema else []) for key, schema in schemas.items()
-        }
+        found = {key: _allowed_values(setting.schema) for key, setting in self.settings.items()}
         return {key: tuple(values) for key, values in found.items() if values}
 
     def settled(self, protocol: EvalProtocol, changes: Mapping[str, Any] | None = None) -> CheckedSettings:
@@ -124,6 +125,7 @@ def facts_of(method: type[Method[Any]]) -> MethodFacts:
         notes=_notes(method),
         parameter_formula=info.parameter_formula,
         settings=_settings(info),
+        closable=info.config.closed_vocabulary is not MethodConfig.closed_vocabulary,
         rules={protocol: found for protocol, found in rules.items() if found},
     )
 
@@ -152,41 +154,61 @@ def _settings(info: MethodInfo) -> dict[str, Setting]:
 
 
 def _settings_checked_in_code(config: type[MethodConfig]) -> set[str]:
-    """Settings that a validator of the class checks, or all if the class derives facts from several settings."""
+    """Settings that a function of the class reads, to check them or to derive facts from them."""
     found = config.__pydantic_decorators__
-    derived = (getattr(config, name) is not getattr(MethodConfig, name) for name in DERIVED)
-    writers = [*found.model_serializers.values(), *found.field_serializers.values()]
-    foreign = any(one.func.__module__.partition(".")[0] not in OWN_PACKAGES for one in writers)
-    if found.model_validators or foreign or any(derived):
+    writers = [one.func for one in (*found.model_serializers.values(), *found.field_serializers.values())]  # type: ignore[attr-defined]
+    if any(one.__module__.partition(".")[0] not in OWN_PACKAGES for one in writers):
         return set(config.model_fields)
-    return {key for validator in found.field_validators.values() for key in validator.info.fields}
+    derived = [getattr(config, name) for name in DERIVED]
+    plain = [getattr(MethodConfig, name) for name in DERIVED]
+    readers = [one for one in derived if one not in plain] + [one.func for one in found.model_validators.values()]
+    checked = {key for validator in found.field_validators.values() for key in validator.info.fields}
+    return checked.union(*(_settings_read(function, config) for function in readers))
+
+
+def _settings_read(function: Any, config: type[MethodConfig]) -> set[str]:
+    """The settings that a function reads as `self.NAME`; all of them if it uses `self` in another way."""
+    every = set(config.model_fields)
+    try:
+        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
+    except (OSError, TypeError):
+        return every
+    assert isinstance(definition, ast.FunctionDef)
+    nodes = list(ast.walk(definition))
+    returned = {id(node.value) for node in nodes if isinstance(node, ast.Return)}
+    read = {id(node.value): node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    uses = [node for node in nodes if isinstance(node, ast.Name) and node.id == "self" and id(node) not in returned]
+    names = {read.get(id(node), "") for node in uses}
+    return names if names <= every else every
 
 
 DERIVED = ("config_error", "epoch_selection_error", "closed_vocabulary")
 """Functions of a configuration class that derive facts from its settings."""
-_CONSTRAINTS = {
-    "minimum": "ge", "exclusiveMinimum": "gt", "maximum": "le", "exclusiveMaximum": "lt", "pattern": "pattern",
-    "minLength": "min_length", "maxLength": "max_length", "multipleOf": "multiple_of",
+_LIMITS = {
+    "minimum": "ge", "exclusiveMinimum": "gt", "maximum": "le", "exclusiveMaximum": "lt", "multipleOf": "multiple_of",
+    "pattern": "pattern", "minLength": "min_length", "maxLength": "max_length", "minItems": "min_length",
+    "maxItems": "max_length",
 }  # fmt: skip
+"""The arguments of pydantic's `Field` by the words of JSON schema."""
 _TYPES = {"integer": int, "number": float, "string": str, "boolean": bool, "null": None}
+
+
+def _allowed_values(schema: Mapping[str, Any]) -> list[Any]:
+    """The values of a choice; empty for another type."""
+    return [schema["const"]] if "const" in schema else list(schema.get("enum", []))
 
 
 def _annotation(schema: Mapping[str, Any]) -> Any:
     """The type that a JSON schema of a setting describes; raises KeyError for one that has no counterpart here."""
     if "anyOf" in schema:
         return Union[tuple(_annotation(one) for one in schema["anyOf"])]  # noqa: UP007
-    if "const" in schema or "enum" in schema:
-        return Literal[tuple(schema.get("enum", [schema.get("const")]))]
-    limits = {_CONSTRAINTS[key]: value for key, value in schema.items() if key in _CONSTRAINTS}
-    if schema["type"] != "array":
-        kind: Any = _TYPES[schema["type"]]
-    elif "prefixItems" in schema:
-        kind = tuple[tuple(_annotation(one) for one in schema["prefixItems"])]  # type: ignore[misc]
-    else:
-        kind = tuple[_annotation(schema["items"]), ...]  # type: ignore[misc]
-        limits |= {
-            name: schema[key] for key, name in (("minItems", "min_length"), ("maxItems", "max_length")) if key in schema
-        }
+    if values := _allowed_values(schema):
+        return Literal[tuple(values)]
+    if "prefixItems" in schema:  # its length is fixed
+        return tuple[tuple(_annotation(one) for one in schema["prefixItems"])]  # type: ignore[misc]
+    array = schema["type"] == "array"
+    kind: Any = tuple[_annotation(schema["items"]), ...] if array else _TYPES[schema["type"]]  # type: ignore[misc]
+    limits = {_LIMITS[key]: value for key, value in schema.items() if key in _LIMITS}
     return Annotated[kind, Field(**limits)] if limits else kind
 
 
@@ -254,15 +276,13 @@ def _changes(host: Mapping[str, Any], wrapped: Mapping[str, Any]) -> dict[str, A
 
 
 def _changed(host: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`host` with the changes."""
+    """`host` with the changes that `_changes` found."""
     found = dict(host)
     for key, value in changes.items():
+        old = host.get(key)
+        found[key] = _changed(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
         if value is None:
-            found.pop(key, None)
-        else:
-            found[key] = (
-                _changed(host[key], value) if isinstance(value, dict) and isinstance(host.get(key), dict) else value
-            )
+            del found[key]
     return found
 
 
@@ -295,11 +315,6 @@ def stored_facts() -> StoredFacts:
     return StoredFacts(found["methods"], {name: StoredWrapper(**one) for name, one in found["wrappers"].items()})
 
 
-def refusal(wrapper: str, host: str, reason: str, fitting: Iterable[str]) -> BenchError:
-    """The error of a wrapper around a host that does not fit."""
-    return BenchError(f"{wrapper} cannot wrap {host!r}, which {reason}; choose one of {', '.join(fitting)}.")
-
-
 class MethodFactsRegistry(Registry[MethodFacts]):
     """The facts of all methods by name, also of `wrapper:host`. Reading it imports no method of this package.
 
@@ -307,11 +322,16 @@ class MethodFactsRegistry(Registry[MethodFacts]):
 
     Args:
         add_others: adds the facts of methods that are not in the file of this package.
+        read: the facts of a method class.
     """
 
-    def __init__(self, add_others: Callable[[MethodFactsRegistry], None]) -> None:
+    def __init__(
+        self,
+        add_others: Callable[[MethodFactsRegistry], None] = lambda _: None,
+        read: Callable[[type[Method[Any]]], MethodFacts] = facts_of,
+    ) -> None:
         super().__init__("method", self._load_facts)
-        self._add_others = add_others
+        self._add_others, self._read = add_others, cache(read)
         self._wrapped: dict[str, MethodFacts] = {}
 
     def _load_facts(self) -> None:
@@ -325,7 +345,7 @@ class MethodFactsRegistry(Registry[MethodFacts]):
         known = super().entries
         loaded = sys.modules.get("methods._base.registry")
         here = {} if loaded is None else loaded.METHODS.registered
-        return known | {name: _facts_here(cls) for name, cls in here.items() if name not in stored_facts().methods}
+        return known | {name: self._read(cls) for name, cls in here.items() if name not in stored_facts().methods}
 
     def get(self, name: str) -> MethodFacts:
         """The facts of the method of that name, or of `wrapper:host`.
@@ -343,21 +363,16 @@ class MethodFactsRegistry(Registry[MethodFacts]):
         if known is not None and host in known.hosts:
             facts = stored.wrapped(wrapper, host)
         elif known is not None and host in known.refused:
-            raise refusal(wrapper, host, known.refused[host], known.hosts)
+            refuse_host(wrapper, host, known.refused[host], known.hosts)
         elif known is None and len(self) == len(stored.methods):
             raise UnknownNameError("wrapper method", wrapper, stored.wrappers)
         else:  # the host or the wrapper is from another package
-            facts = facts_of(_imported(name))
+            facts = self._read(_imported(name))
         return self._wrapped.setdefault(name, facts)
 
     def infos(self) -> list[MethodFacts]:
         """Facts of all methods, sorted by name; wrappers appear only around their default host."""
         return [self.get(name) for name in self]
-
-
-@cache
-def _facts_here(method: type[Method[Any]]) -> MethodFacts:
-    return facts_of(method)
 
 
 def _imported(name: str) -> type[Method[Any]]:

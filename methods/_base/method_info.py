@@ -8,16 +8,16 @@ import json
 import re
 import textwrap
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from functools import cache
 from importlib import resources
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, NoReturn, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
 
-from datasets_registry import EvalProtocol, RegistrationError, did_you_mean
+from datasets_registry import BenchError, EvalProtocol, RegistrationError, did_you_mean
 from methods._base.recipe import Recipe
 
 
@@ -345,3 +345,8 @@ def formula_tests() -> Mapping[str, str]:
     text = resources.files("methods").joinpath("_assets", "formula_tests.json").read_text()
     found: dict[str, str] = json.loads(text)
     return found
+
+
+def refuse_host(wrapper: str, host: str, reason: str, fitting: Iterable[str]) -> NoReturn:
+    """Raise BenchError for a wrapper around a host that does not fit."""
+    raise BenchError(f"{wrapper} cannot wrap {host!r}, which {reason}; choose one of {', '.join(fitting)}.")

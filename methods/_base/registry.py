@@ -13,8 +13,7 @@ from datasets_registry import (
     load_entry_points,
 )
 from methods._base.method import Method
-from methods._base.method_facts import refusal
-from methods._base.method_info import MethodInfo
+from methods._base.method_info import MethodInfo, refuse_host
 
 
 def _load_catalogue() -> None:
@@ -71,7 +70,7 @@ class MethodRegistry(Registry[type[Method[Any]]]):
         if found is None:
             raise UnknownNameError("wrapper method", wrapper, self._wrappers)
         if reason := found.host_conflict(inner):
-            raise refusal(
+            refuse_host(
                 wrapper,
                 host,
                 reason,

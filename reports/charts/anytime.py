@@ -27,7 +27,7 @@ TIME_AXES: dict[str, tuple[str, Callable[[float], str]]] = {
     "share": ("Share of the training", lambda share: f"{percent(share, 0)} %"),
 }
 """Title and number format of each axis."""
-MOST_NAMES = 19
+MOST_CURVE_NAMES = 19
 """Largest number of names beside the chart; the others are in the tooltips."""
 
 
@@ -51,7 +51,7 @@ def anytime_svg(board: BoardView, axis: str) -> Markup:
             tip = f"{name}: {percent(point.value)} % after {text(_along(point, axis))}"
             parts.append(disc(place, side, 3.5, tip))
     ends = []
-    for curve in curves[-MOST_NAMES:]:
+    for curve in curves[-MOST_CURVE_NAMES:]:
         last, side = curve.points[-1], "name lead" if curve is curves[-1] else "name"
         place = y.at(100 * last.value), x.at(max(_along(last, axis), 1e-3))
         ends.append((*place, board.entry_name(curve.entry), side))

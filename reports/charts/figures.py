@@ -11,11 +11,11 @@ from pathlib import Path
 from markupsafe import Markup, escape
 
 from bench.papers import FigurePoint, PaperFigure
-from reports._format import few_runs, plain, shorten
+from reports._format import few_runs, four_digits, shorten
 from reports.charts.plot import Axis, linear_axis, log_axis
 
-FORMATS = ("svg", "pdf", "png")
-COLOURS = ("#0f7ac0", "#d95f02", "#12926b", "#c76aa5", "#c99400", "#52a9e0", "#9a6a3c", "#7a7f87")
+FIGURE_FORMATS = ("svg", "pdf", "png")
+SERIES_COLOURS = ("#0f7ac0", "#d95f02", "#12926b", "#c76aa5", "#c99400", "#52a9e0", "#9a6a3c", "#7a7f87")
 """Okabe and Ito's palette at medium lightness, visible on white and on near-black."""
 _SHAPES = (
     "M0,-4A4,4,0,1,1,0,4A4,4,0,1,1,0,-4Z",
@@ -122,7 +122,7 @@ def _panel(figure: PaperFigure, name: str, left: float, top: float, width: float
     axis = (log_axis if figure.x_log else linear_axis)(numbers, left, left + width)
     ticks = tuple(numbers) if figure.x_log and len(numbers) <= 8 else axis.ticks
     places = {value: axis.at(value) for value in numbers}
-    return _Panel(name, left, top, width, places, tuple((axis.at(tick), plain(tick)) for tick in ticks), y)
+    return _Panel(name, left, top, width, places, tuple((axis.at(tick), four_digits(tick)) for tick in ticks), y)
 
 
 def _ends(points: tuple[FigurePoint, ...] | list[FigurePoint], figure: PaperFigure) -> list[float]:
@@ -166,7 +166,7 @@ def _draw(figure: PaperFigure, panel: _Panel, ink: str) -> str:
 
 
 def _series(figure: PaperFigure, panel: _Panel, series: str, number: int) -> str:
-    colour, shape = COLOURS[number % len(COLOURS)], _SHAPES[number % len(_SHAPES)]
+    colour, shape = SERIES_COLOURS[number % len(SERIES_COLOURS)], _SHAPES[number % len(_SHAPES)]
     points = figure.at(panel.name, series)
     found = [(panel.x[x], points[x]) for x in figure.x_values if x in points]
     parts = []
@@ -177,7 +177,7 @@ def _series(figure: PaperFigure, panel: _Panel, series: str, number: int) -> str
         if (ends := _interval(point, figure)) is not None:
             low, high = (panel.y.at(end) for end in ends)
             parts.append(f'<path d="M{x},{low}V{high}" stroke="{colour}" stroke-opacity=".6" stroke-width="1.2"/>')
-        text = f"{point.series}, {point.x}: {plain(point.y)} ({point.n} seeds; runs {few_runs(point.run_ids)})"
+        text = f"{point.series}, {point.x}: {four_digits(point.y)} ({point.n} seeds; runs {few_runs(point.run_ids)})"
         parts.append(
             f'<path transform="translate({x},{panel.y.at(point.y)})" d="{shape}" fill="{colour}"><title>'
             f"{escape(text)}</title></path>"
@@ -193,7 +193,7 @@ def _legend(figure: PaperFigure, width: float, top: float) -> tuple[str, float]:
     parts = []
     for number, series in enumerate(figure.series):
         x, y = 12 + (number % columns) * _LEGEND_WIDTH, top + 10 + (number // columns) * _LEGEND
-        colour, shape = COLOURS[number % len(COLOURS)], _SHAPES[number % len(_SHAPES)]
+        colour, shape = SERIES_COLOURS[number % len(SERIES_COLOURS)], _SHAPES[number % len(_SHAPES)]
         parts.append(
             f'<path transform="translate({x},{y})" d="{shape}" fill="{colour}"/><text x="{x + 10}" y="{y + 4}">'
             f"{escape(shorten(series, 30))}</text>"

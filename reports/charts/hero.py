@@ -10,7 +10,7 @@ from importlib import resources
 from markupsafe import Markup, escape
 
 from bench.analysis import RTD, Answer, Lead, classes_of
-from reports._format import counted, plain, points, shorten
+from reports._format import counted, four_digits, points, shorten
 from reports.charts.plot import Place, spread
 from reports.titles import PHRASES, DifficultyAxis
 from reports.views import OverviewView
@@ -35,7 +35,7 @@ CHANCE = "1 = chance"
 """Tick of the difficulty at which zero-shot accuracy is 1 / classes."""
 
 
-PLACES = {
+HERO_PLACES = {
     "width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "rail": RAIL, "top": TOP, "bottom": BOTTOM,
     "lowerTop": LOWER_TOP, "lowerBottom": LOWER_BOTTOM, "gap": NAME_GAP, "nameLength": NAME_LENGTH, "beside": BESIDE,
     "markGap": MARK_GAP, "named": NAMED, "room": ROOM, "line": LINE, "meanBar": MEAN_BAR,
@@ -76,7 +76,7 @@ def place_datasets(view: OverviewView, answer: Answer, axis: DifficultyAxis | No
         x = dict(zip(known, spread([to_x(along[name]) for name in known], MARK_GAP, LEFT, end), strict=True))
         chance = {1.0: CHANCE} if axis is not None and axis.name == RTD else {}
         ticks = [
-            (to_x(t), chance.get(t, plain(t)))
+            (to_x(t), chance.get(t, four_digits(t)))
             for t in _ticks(along[known[0]], along[known[-1]], log)
             if LEFT <= to_x(t) <= end
         ]

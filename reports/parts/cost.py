@@ -5,10 +5,10 @@ from typing import Any
 from markupsafe import Markup
 
 from bench.analysis import CONVERGENCE_MARGIN, Cost, percent
-from reports._format import count, plain, seconds
+from reports._format import count, four_digits, seconds
 from reports.charts.costs import COST_AXES, cost_axes, cost_text, front_text
 from reports.parts.part import Part, chart, fold, heading, paragraph, table
-from reports.tables.model import Cell, Column, Table, cell, percent_cell
+from reports.tables.model import Column, Table, TableCell, cell, percent_cell
 from reports.titles import MEASURE_TITLES
 from reports.views import BoardView
 
@@ -55,9 +55,9 @@ def _cost_table(view: BoardView) -> Table:
         )
     tuning = "Models fitted + candidates evaluated for selection in one run; the tooltip shows the time"
     columns.append(Column("Tuning", "word", tuning))
-    rows: list[list[Cell]] = []
+    rows: list[list[TableCell]] = []
     for point in view.costs:
-        row: list[Cell] = [numbers[point.entry], percent_cell(point.value.mean)]
+        row: list[TableCell] = [numbers[point.entry], percent_cell(point.value.mean)]
         for axis in axes:
             front, probability = point.front.get(axis), point.probability.get(axis)
             text = None if front is None else f"{percent(probability or 0.0, 0)} %"
@@ -75,7 +75,7 @@ def _cost_table(view: BoardView) -> Table:
     return Table(f"{view.anchor}-costs-table", columns, rows, caption=caption)
 
 
-def _tuning(cost: Cost | None) -> Cell:
+def _tuning(cost: Cost | None) -> TableCell:
     if cost is None or cost.fits is None or cost.candidate_evaluations is None:
         return None
     tip = "" if cost.tuning_seconds is None else f"{seconds(cost.tuning_seconds)} spent on selection"
@@ -99,7 +99,7 @@ def _curves(view: BoardView) -> list[Part]:
             "left part of a curve usually underestimates its accuracy."
         )
         parts.append(chart(f"{view.anchor}-curves", "curves", "Accuracy over training time", caption))
-        margin = plain(100 * CONVERGENCE_MARGIN)
+        margin = four_digits(100 * CONVERGENCE_MARGIN)
         parts.append(
             fold(
                 f"{view.anchor}-convergence",

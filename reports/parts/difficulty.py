@@ -9,11 +9,9 @@ from bench.analysis import ContrastPanels, ContrastTrend, MethodTrend, Rule, Tre
 from reports._format import counted
 from reports._format import signed_points as points_text
 from reports.parts.part import Part, block, fold, heading, paragraph, table
-from reports.tables.model import Cell, Column, Table, cell, percent_cell, whole
-from reports.titles import COVARIATES, PANEL_TITLES, DifficultyAxis
-from reports.views import BoardView, OverviewView, PublishedBoardView
-
-View = BoardView | PublishedBoardView
+from reports.tables.model import Column, Table, TableCell, cell, percent_cell, whole
+from reports.titles import COVARIATE_AXES, PANEL_TITLES, DifficultyAxis
+from reports.views import AnyBoardView, OverviewView, PublishedBoardView
 
 STEPS = {True: math.log(2), False: 0.1}
 """One step of a covariate, by whether it is logarithmic: a doubling, or ten points."""
@@ -22,7 +20,7 @@ TRENDS = {"rises": "increases", "falls": "decreases"}
 NO_TREND = "no significant trend"
 
 
-def difficulty_parts(view: View, overview: OverviewView) -> list[Part]:
+def difficulty_parts(view: AnyBoardView, overview: OverviewView) -> list[Part]:
     """The parts of the section."""
     parts = _choice(view, overview)
     if not overview.axes or not view.trends:
@@ -36,7 +34,7 @@ def difficulty_parts(view: View, overview: OverviewView) -> list[Part]:
     return [*parts, _ablations(view), *_slopes(view)]
 
 
-def _choice(view: View, overview: OverviewView) -> list[Part]:
+def _choice(view: AnyBoardView, overview: OverviewView) -> list[Part]:
     judged = [answer for answer in overview.answers.values() if answer.advice]
     if not judged:
         return []
@@ -46,10 +44,10 @@ def _choice(view: View, overview: OverviewView) -> list[Part]:
         Column("Best on the third nearest in difficulty", "word"),
         Column("Methods"),
     ]
-    rows: list[list[Cell]] = []
+    rows: list[list[TableCell]] = []
     for answer in judged:
         advice = answer.advice["any"]
-        row: list[Cell] = [PANEL_TITLES[answer.measure]]
+        row: list[TableCell] = [PANEL_TITLES[answer.measure]]
         for rule in Rule:
             if rule not in advice.lost:
                 row.append(None)
@@ -67,7 +65,7 @@ def _choice(view: View, overview: OverviewView) -> list[Part]:
     ]
 
 
-def _ablations(view: View) -> Part:
+def _ablations(view: AnyBoardView) -> Part:
     contrasted = [trends for trends in view.trends if trends.contrasts]
     title, anchor, published = "Ablations", f"{view.anchor}-parts", isinstance(view, PublishedBoardView)
     if not contrasted:
@@ -95,7 +93,7 @@ def _ablations(view: View) -> Part:
     return fold(anchor, title, f"with and without one component: {number}", [paragraph(note), block("ablations")])
 
 
-def _slopes(view: View) -> list[Part]:
+def _slopes(view: AnyBoardView) -> list[Part]:
     sloped = [trends for trends in view.trends if trends.methods]
     if not sloped:
         return []
@@ -117,14 +115,14 @@ def _slopes(view: View) -> list[Part]:
     return [heading(f"{view.anchor}-slopes", "Gain on easy and hard datasets"), paragraph(note), *folds]
 
 
-def _groups(view: View, trends: Trends) -> str:
+def _groups(view: AnyBoardView, trends: Trends) -> str:
     if not trends.easy:
         return ""
     easy, hard = (", ".join(view.dataset_title(name) for name in group) for group in (trends.easy, trends.hard))
     return f" · easy: {easy} · hard: {hard}"
 
 
-def _slopes_table(view: View, trends: Trends) -> Table:
+def _slopes_table(view: AnyBoardView, trends: Trends) -> Table:
     columns = [
         Column("Method", "text"),
         Column("Gain", "points", "Mean over datasets"),
@@ -133,7 +131,7 @@ def _slopes_table(view: View, trends: Trends) -> Table:
     if trends.easy:
         columns.append(Column("Easy", "points", "Mean gain on the easy datasets"))
         columns.append(Column("Hard", "points", "Mean gain on the hard datasets"))
-    for covariate in COVARIATES:
+    for covariate in COVARIATE_AXES:
         change = f"{covariate.hint}; change of the gain per {_step(covariate)}"
         columns.append(Column(covariate.title, "points", change))
     columns.append(Column("Datasets", "of", "Datasets with runs, of all datasets"))
@@ -141,17 +139,17 @@ def _slopes_table(view: View, trends: Trends) -> Table:
     return Table(f"{view.anchor}-slopes-table-{trends.measure}", columns, rows, classes="slopes")
 
 
-def _slopes_row(view: View, method: MethodTrend, trends: Trends) -> list[Cell]:
+def _slopes_row(view: AnyBoardView, method: MethodTrend, trends: Trends) -> list[TableCell]:
     n, expected = len(method.gains), len(view.averaged)
     gap = "gap" if n < expected else ""
-    row: list[Cell] = [
+    row: list[TableCell] = [
         view.entry_name(method.method),
         percent_cell(method.gain, classes=gap),
         percent_cell(method.worst_third, classes=gap),
     ]
     if trends.easy:
         row += [percent_cell(method.mean_on(trends.easy)), percent_cell(method.mean_on(trends.hard))]
-    for covariate in COVARIATES:
+    for covariate in COVARIATE_AXES:
         slope, step = method.slopes.get(covariate.name), STEPS[covariate.log]
         if slope is None:
             row.append(None)
@@ -172,24 +170,24 @@ def _step(covariate: DifficultyAxis) -> str:
     return "doubling" if covariate.log else "ten points"
 
 
-def ablations_data(view: View) -> list[dict[str, Any]]:
+def ablations_data(view: AnyBoardView) -> list[dict[str, Any]]:
     """The contrasts of every measure with their panels, for `script/ablations.js`; empty without contrasts."""
     names = [dataset.name for dataset in view.datasets]
     found = [_trends_data(view, trends, names) for trends in view.trends]
     return found if any(trends["contrasts"] for trends in found) else []
 
 
-def _trends_data(view: View, trends: Trends, names: list[str]) -> dict[str, Any]:
+def _trends_data(view: AnyBoardView, trends: Trends, names: list[str]) -> dict[str, Any]:
     return {
         "title": PANEL_TITLES[trends.measure],
         "tests": trends.tests,
         "leftOut": None if trends.left_out is None else names.index(trends.left_out),
-        "covariates": [[item.name, item.title, item.hint, int(item.log)] for item in COVARIATES],
+        "covariates": [[item.name, item.title, item.hint, int(item.log)] for item in COVARIATE_AXES],
         "contrasts": [_contrast_data(view, contrast, names) for contrast in trends.contrasts],
     }
 
 
-def _contrast_data(view: View, contrast: ContrastPanels, names: list[str]) -> dict[str, Any]:
+def _contrast_data(view: AnyBoardView, contrast: ContrastPanels, names: list[str]) -> dict[str, Any]:
     first = contrast.trends[0]
     return {
         "part": first.part,

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from bench.papers import FigurePoint, PaperFigure
-from reports._format import few_runs, plain, plural
+from reports._format import few_runs, four_digits, plural
 from reports.charts.figures import figure_svg
 from reports.parts.part import Part, fold, heading, paragraph, picture, table
-from reports.tables.model import Cell, Column, Table, cell
+from reports.tables.model import FIRST_ROWS, Column, Table, TableCell, cell
 
 
 def figures_parts(figures: Sequence[PaperFigure]) -> list[Part]:
@@ -39,10 +39,17 @@ def _values(figure: PaperFigure) -> Table:
     x = Column(figure.x_title or "x", "text" if figure.order else "word")
     columns = [Column("Panel", "text"), Column("Series", "text"), x, Column(figure.y_title, "word"), Column("Seeds")]
     rows = [_row(point, named=bool(figure.order)) for point in figure.points]
-    return Table(f"f-{figure.name}-values", [*columns, Column("Runs", "text")], rows, first=25)
+    return Table(f"f-{figure.name}-values", [*columns, Column("Runs", "text")], rows, first=FIRST_ROWS)
 
 
-def _row(point: FigurePoint, *, named: bool) -> list[Cell]:
-    half = "" if point.low is None or point.high is None else f" ±{plain((point.high - point.low) / 2)}"
-    x = point.x if named or isinstance(point.x, str) else cell(point.x, plain(point.x))
-    return [point.panel, point.series, x, cell(point.y, f"{plain(point.y)}{half}"), point.n, few_runs(point.run_ids)]
+def _row(point: FigurePoint, *, named: bool) -> list[TableCell]:
+    half = "" if point.low is None or point.high is None else f" ±{four_digits((point.high - point.low) / 2)}"
+    x = point.x if named or isinstance(point.x, str) else cell(point.x, four_digits(point.x))
+    return [
+        point.panel,
+        point.series,
+        x,
+        cell(point.y, f"{four_digits(point.y)}{half}"),
+        point.n,
+        few_runs(point.run_ids),
+    ]

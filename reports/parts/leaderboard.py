@@ -12,7 +12,7 @@ from reports._format import counted, interval, p_value, plural, seconds
 from reports._format import signed_points as points_text
 from reports._interval_bars import interval_bars
 from reports.parts.part import Part, heading, paragraph, table
-from reports.tables.model import Cell, Column, Table, cell, whole
+from reports.tables.model import Column, Table, TableCell, cell, whole
 from reports.titles import MEASURE_TITLES
 from reports.views import BoardView, OverviewView
 
@@ -152,7 +152,7 @@ def leaderboard_table(view: BoardView, overview: OverviewView) -> Table:
     rows = []
     for number, entry in enumerate(view.entries):
         bar = bars.get(entry.key)
-        row: list[Cell] = [
+        row: list[TableCell] = [
             cell(entry.rank, order.ranks.get(entry.key, "–")),
             number,
             _score(view, entry, shown, _other_h(view, entry) if shown == H else "", key=True),
@@ -185,7 +185,7 @@ def interval_text(pair: PairDifference) -> str:
     return f"95 % interval {points_text(pair.low)} to {points_text(pair.high)}; {p_value(pair.p)}, {word}"
 
 
-def score_cell(value: Estimate | None, *, complete: bool, tip: str = "", key: bool = False) -> Cell:
+def score_cell(value: Estimate | None, *, complete: bool, tip: str = "", key: bool = False) -> TableCell:
     """A mean with half of its interval; hatched if runs are missing."""
     classes = f"{'key' if key else ''}{' gap' if not complete else ''}"
     if value is None:
@@ -198,11 +198,11 @@ def _average(view: BoardView, entry: Entry, measure: str) -> Estimate | None:
     return entry.average(measure, view.board.convention)
 
 
-def _score(view: BoardView, entry: Entry, measure: str, tip: str = "", *, key: bool = False) -> Cell:
+def _score(view: BoardView, entry: Entry, measure: str, tip: str = "", *, key: bool = False) -> TableCell:
     return score_cell(_average(view, entry, measure), complete=entry.complete, tip=tip, key=key)
 
 
-def _coverage(n: int, expected: int) -> Cell:
+def _coverage(n: int, expected: int) -> TableCell:
     return cell([n, expected], None, "", "gap" if n < expected else "")
 
 
@@ -217,7 +217,7 @@ def _other_convention(view: BoardView) -> HConvention:
     return next(convention for convention in HConvention if convention is not view.board.convention)
 
 
-def _behind(view: BoardView, overview: OverviewView, entry: Entry) -> list[Cell]:
+def _behind(view: BoardView, overview: OverviewView, entry: Entry) -> list[TableCell]:
     order, answer = view.standings, overview.answers[view.measures[-1]]
     pair = order.pairs.get((entry.key, order.leader or ""))
     if pair is None:
@@ -235,7 +235,7 @@ def _behind(view: BoardView, overview: OverviewView, entry: Entry) -> list[Cell]
     ]
 
 
-def _cost(entry: Entry) -> list[Cell]:
+def _cost(entry: Entry) -> list[TableCell]:
     cost = entry.cost
     if cost is None:
         return [None, None]
@@ -276,7 +276,7 @@ def _targets_table(view: BoardView) -> Table:
         source = " (source)" if dataset.name == view.source else ""
         columns.append(Column(f"{dataset.title}{source}", "pm", "", "score"))
     columns.append(Column("Average", "pm", "Over the targets", "score"))
-    rows: list[list[Cell]] = []
+    rows: list[list[TableCell]] = []
     for number, entry in enumerate(view.entries):
         scores = [_target_score(entry, dataset.name, shown) for dataset in order]
         rows.append([number, *scores, _score(view, entry, shown, key=True)])
@@ -288,7 +288,7 @@ def _targets_table(view: BoardView) -> Table:
     return Table(f"{view.anchor}-targets-table", columns, rows, caption=str(caption))
 
 
-def _target_score(entry: Entry, dataset: str, measure: str) -> Cell:
+def _target_score(entry: Entry, dataset: str, measure: str) -> TableCell:
     found = entry.cells.get(dataset)
     if found is None:
         return score_cell(None, complete=not any(missing.dataset == dataset for missing in entry.missing))

@@ -9,12 +9,9 @@ from bench.papers import MARGIN, Catalogue, PublishedRow, Reproduction, Reproduc
 from reports._format import counted, shorten
 from reports._format import signed_points as points_text
 from reports.parts.part import Part, fold, paragraph, table
-from reports.tables.model import Cell, Column, Table, cell, percent_cell, whole
+from reports.tables.model import FIRST_ROWS, Column, Table, TableCell, cell, percent_cell, whole
 from reports.titles import MEASURE_TITLES, PANEL_TITLES
 from reports.views import PublishedBoardView
-
-FIRST = 25
-"""Rows that long tables show at first."""
 
 
 def published_parts(view: PublishedBoardView) -> list[Part]:
@@ -55,7 +52,7 @@ def _means_table(view: PublishedBoardView) -> Table:
         Column("Datasets", "of", "Datasets in the table, of those on this leaderboard"),
         Column("Tables", "sources"),
     ]
-    rows: list[list[Cell]] = []
+    rows: list[list[TableCell]] = []
     methods = by_method(view)
     for row, tables in methods:
         gap = "" if row.complete else " gap"
@@ -77,7 +74,7 @@ def _means_table(view: PublishedBoardView) -> Table:
             ]
         )
     families = [view.catalogue.family(row.method) or "other" for row, _ in methods]
-    return Table(f"{view.anchor}-table", columns, rows, first=FIRST, filters=families)
+    return Table(f"{view.anchor}-table", columns, rows, first=FIRST_ROWS, filters=families)
 
 
 def by_method(view: PublishedBoardView) -> list[tuple[PublishedRow, list[PublishedRow]]]:
@@ -112,14 +109,14 @@ def _range(row: PublishedRow, tables: list[PublishedRow], shown: str) -> str:
 def _datasets_table(view: PublishedBoardView) -> Table:
     shown = view.measures[-1]
     columns = [Column("Method", "text"), *(Column(dataset.title, "percent") for dataset in view.datasets)]
-    rows: list[list[Cell]] = []
+    rows: list[list[TableCell]] = []
     for row in view.board.rows:
         values = [_value(row, dataset.name, shown) for dataset in view.datasets]
         rows.append([f"{_title(view, row)} [{', '.join(map(str, row.sources))}]", *values])
-    return Table(f"{view.anchor}-wide", columns, rows, first=FIRST)
+    return Table(f"{view.anchor}-wide", columns, rows, first=FIRST_ROWS)
 
 
-def _value(row: PublishedRow, dataset: str, shown: str) -> Cell:
+def _value(row: PublishedRow, dataset: str, shown: str) -> TableCell:
     found = row.values.get(dataset, {})
     if shown not in found:
         return cell(None, None, "", "gap")
@@ -145,13 +142,13 @@ def reproduction_table(rows: Sequence[ReproductionRow], catalogue: Catalogue) ->
         "reproduction-table",
         columns,
         [_reproduction_row(row, catalogue) for row in rows],
-        first=FIRST,
+        first=FIRST_ROWS,
         filters=[row.verdict for row in rows],
         filter_name="Verdict",
     )
 
 
-def _reproduction_row(row: ReproductionRow, catalogue: Catalogue) -> list[Cell]:
+def _reproduction_row(row: ReproductionRow, catalogue: Catalogue) -> list[TableCell]:
     split = PANEL_TITLES[row.split].lower() if row.split != "H" else "H"
     ends = (
         ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bench.analysis import percent
 from reports._format import counted, signed_points
 from reports.parts.part import Part, fold, paragraph, table
-from reports.tables.model import Cell, Column, Table, cell
+from reports.tables.model import Column, Table, TableCell, cell
 from reports.titles import PANEL_TITLES
 from reports.views import BoardView
 
@@ -72,11 +72,11 @@ def _quality_table(view: BoardView, split: str) -> Table:
     columns += [Column(column.title, "word", column.hint, "score") for column in QUALITY_COLUMNS]
     hint = "Datasets averaged over; headroom excludes datasets with perfect zero-shot accuracy"
     columns.append(Column("Datasets", "number", hint))
-    rows: list[list[Cell]] = []
+    rows: list[list[TableCell]] = []
     for row in view.quality:
         if row.split != split:
             continue
-        cells: list[Cell] = []
+        cells: list[TableCell] = []
         for column in QUALITY_COLUMNS:
             value = row.values.get(column.name)
             if value is None:

@@ -5,16 +5,14 @@ from collections.abc import Sequence
 from bench.boards import BoardSubmission
 from reports._format import counted
 from reports.parts.part import Part, paragraph, table
-from reports.tables.model import Column, Table, cell
+from reports.tables.model import FIRST_ROWS, Column, Table, TableCell, cell
 from reports.views import BoardView
 
 
 def runs_parts(view: BoardView) -> list[Part]:
     """The parts of the section."""
     parts = []
-    if view.board.missing:
-        columns = [Column("Method", "text"), Column("Dataset", "text"), Column("Seed")]
-        columns += [Column("Reason", "text", "", "why"), Column("Run", "text")]
+    if view.missing:
         rows = [
             [
                 view.entry_name(run.entry),
@@ -23,25 +21,23 @@ def runs_parts(view: BoardView) -> list[Part]:
                 "not run" if run.error is None else f"failed: {run.error}",
                 run.run_id,
             ]
-            for run in view.board.missing
+            for run in view.missing
         ]
-        parts.append(table(Table(f"{view.anchor}-missing-table", columns, rows, classes="missing-runs", first=25)))
+        parts.append(table(_runs(f"{view.anchor}-missing-table", rows)))
     if view.board.excluded:
-        columns = [Column("Method", "text"), Column("Dataset", "text"), Column("Seed")]
-        columns += [Column("Reason", "text", "", "why"), Column("Run", "text")]
         rows = [
             [view.entry_name(run.entry), view.dataset_title(run.dataset), run.seed, run.reason, run.run_id]
             for run in view.board.excluded
         ]
         caption = "Runs that are excluded from this leaderboard."
-        parts.append(
-            table(Table(f"{view.anchor}-excluded", columns, rows, caption=caption, classes="missing-runs", first=25))
-        )
+        parts.append(table(_runs(f"{view.anchor}-excluded", rows, caption)))
     return parts or [paragraph("No run is missing, failed or excluded.")]
 
 
-FIRST = 25
-"""Rows that long tables show at first."""
+def _runs(anchor: str, rows: Sequence[Sequence[TableCell]], caption: str = "") -> Table:
+    columns = [Column("Method", "text"), Column("Dataset", "text"), Column("Seed")]
+    columns += [Column("Reason", "text", "", "why"), Column("Run", "text")]
+    return Table(anchor, columns, rows, caption=caption, classes="missing-runs", first=FIRST_ROWS)
 
 
 def submissions_parts(views: Sequence[BoardSubmission]) -> list[Part]:
@@ -83,12 +79,12 @@ def _submissions(views: Sequence[BoardSubmission]) -> Table:
         ]
         for view in views
     ]
-    return Table("submissions-table", columns, rows, first=FIRST)
+    return Table("submissions-table", columns, rows, first=FIRST_ROWS)
 
 
 def _texts(anchor: str, title: str, rows: Sequence[Sequence[str]]) -> Table:
     columns = [Column("Submission", "text"), Column(title, "text", "", "why")]
-    return Table(anchor, columns, [list(row) for row in rows], first=FIRST)
+    return Table(anchor, columns, [list(row) for row in rows], first=FIRST_ROWS)
 
 
 def _remarks(view: BoardSubmission) -> tuple[str, ...]:

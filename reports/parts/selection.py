@@ -6,7 +6,7 @@ from bench.analysis import RULES, MeanTest, RuleDifference, other_settings
 from reports._format import counted
 from reports._format import signed_points as points_text
 from reports.parts.part import Part, fold, heading, paragraph, table
-from reports.tables.model import Cell, Column, Table, cell, whole
+from reports.tables.model import Column, Table, TableCell, cell, whole
 from reports.titles import MEASURE_TITLES
 from reports.views import BoardView
 
@@ -39,7 +39,7 @@ def _rules_table(view: BoardView, anchor: str) -> Table:
     measures = [view.measures[-1], *view.measures[:-1]]  # the one that orders the board is first, as there
     columns = [Column("Rule", "text"), *(Column(MEASURE_TITLES[m], "points", "", "score") for m in measures)]
     columns.append(Column("Pairs", "number", "Pairs of runs that differ only in the rule"))
-    rows: list[list[Cell]] = []
+    rows: list[list[TableCell]] = []
     for rule in view.selection:
         note = f"{rule.rule}, {counted(len(rule.by_method), 'method')}"
         pairs = max((test.n for test in rule.tests.values()), default=0)
@@ -53,7 +53,7 @@ def _methods_table(view: BoardView, anchor: str) -> Table:
     shown = view.measures[-1]
     names = {key: _name(view, key) for rule in view.selection for key in rule.by_method}
     columns = [Column("Method", "text"), *(Column(_title(rule), "points", "", "score") for rule in view.selection)]
-    rows: list[list[Cell]] = [
+    rows: list[list[TableCell]] = [
         [names[key], *(_cost(rule.by_method.get(key, {}).get(shown), rule) for rule in view.selection)]
         for key in sorted(names, key=lambda key: names[key].casefold())
     ]
@@ -71,7 +71,7 @@ def _name(view: BoardView, key: str) -> str:
     return view.catalogue.entry_title(entry.method, other_settings(entry))
 
 
-def _cost(cost: MeanTest | None, rule: RuleDifference) -> Cell:
+def _cost(cost: MeanTest | None, rule: RuleDifference) -> TableCell:
     if cost is None:
         return None
     ends = None if cost.low is None or cost.high is None else f"{points_text(cost.low)} to {points_text(cost.high)}"

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 IMAGES = 6
 """Hard images listed for a class list."""
-BATCH = 100
+RUNS_READ_TOGETHER = 100
 """Runs whose predictions are read together: limits memory, and few queries are faster than many."""
 
 
@@ -102,7 +102,7 @@ def _batches(lists: Mapping[_ClassList, list[_Evaluation]]) -> Iterator[dict[_Cl
     batch: dict[_ClassList, list[_Evaluation]] = {}
     for _, group in groupby(lists.items(), key=lambda item: (item[0].backbone, item[0].dataset)):
         more = dict(group)
-        if batch and len(_run_ids(chain.from_iterable((batch | more).values()))) > BATCH:
+        if batch and len(_run_ids(chain.from_iterable((batch | more).values()))) > RUNS_READ_TOGETHER:
             yield batch
             batch = {}
         batch |= more

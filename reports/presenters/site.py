@@ -9,7 +9,7 @@ from functools import partial
 from itertools import chain, count
 from typing import TYPE_CHECKING
 
-from bench.analysis import Leaderboard, Outcomes, build_leaderboard, compared_leaderboard, settings
+from bench.analysis import Leaderboard, Outcomes, board_settings, build_leaderboard, compared_leaderboard
 from bench.papers import check_claims, difficulty_by_backbone, reproduce
 from bench.results import Shards, constant_weight_outcomes
 from reports.presenters.boards import board_view, minute, provenance
@@ -85,7 +85,7 @@ def page_boards(content: PageContent) -> PageBoards:
         [spec for sweep in content.unfinished for spec in sweep.specs],
     )
     found = PageBoards({}, [], {})
-    for setting in settings(runs):
+    for setting in board_settings(runs):
         what = f"{setting.backbone} {setting.protocol} {setting.source} {setting.shots_text}"
         board = compared_leaderboard(runs, setting, convention=convention, planned=planned)
         anchor = anchor_of(what, set(found.shown))

@@ -19,7 +19,6 @@ def write_board_page(board: CollectedBoard) -> tuple[Path, BoardSummary]:
         data_root=request.data_root,
         images=request.images,
         with_run_files=True,
-        cache=request.cache,
         finish=lambda view: _marked(view, board),
     )
     view = write_page(page)

@@ -19,20 +19,18 @@ from bench.papers import (
     registered,
 )
 from bench.record import Predictions
-from bench.results import Shards, Store, TextCache, fresh_store, no_runs
+from bench.results import Shards, Store, fresh_store, no_runs
 from datasets_registry import BenchError
-from reports import FORMATS, figure_file, render_site
+from reports import FIGURE_FORMATS, figure_file, render_site
 from reports.presenters.content import PageContent
 from reports.presenters.published import published_site
 from reports.presenters.site import site_view
-from reports.site.images import Gallery, example_images
+from reports.site.images import DatasetPictures, example_images
 from reports.site.run_files import check_page, write_run_files
 from reports.views import SiteView, UnfinishedView
 
 
-def figures_of(
-    store: Store, name: str, text_cache: TextCache | None = None, groups: Grouping = difficulty_groups
-) -> tuple[PaperFigure, ...]:
+def figures_of(store: Store, name: str, groups: Grouping = difficulty_groups) -> tuple[PaperFigure, ...]:
     """The set of figures of that name, a key of FIGURE_SETS, from an up-to-date database and the shards of its runs."""
     shards = Shards(store.runs)
 
@@ -41,7 +39,7 @@ def figures_of(
         return shard.predictions if shard else ()
 
     data = gather_figure_data(
-        store.runs_frame(), store.difficulty_frame(), registered(text_cache), stored, groups, store.curves_frame()
+        store.runs_frame(), store.difficulty_frame(), registered(), stored, groups, store.curves_frame()
     )
     return FIGURE_SETS[name](data)
 
@@ -55,7 +53,7 @@ def write_figures(figures: Sequence[PaperFigure], folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for figure in figures:
-        for kind in FORMATS if figure.points else ():
+        for kind in FIGURE_FORMATS if figure.points else ():
             path = folder / f"{figure.name}.{kind}"
             try:
                 path.write_bytes(figure_file(figure, kind))
@@ -68,7 +66,7 @@ def write_figures(figures: Sequence[PaperFigure], folder: Path) -> list[Path]:
     return written
 
 
-FOLDER = "data"
+DATA_FOLDER = "data"
 """Folder of the run files, next to the page."""
 
 
@@ -82,7 +80,6 @@ class PageRequest:
         with_run_files: whether to write the predictions of every run to the folder `data` next to the page.
         live: whether the page reloads when it has changed.
         figures: a key of `bench.papers.figures.FIGURE_SETS`.
-        cache: folder for slow parts of the page, None for no cache.
         groups: splits datasets into easy and hard ones.
         unfinished: sweeps of the runs folder whose missing runs are expected, newest first.
         finish: changes the view before it is written; a page with it may show no runs.
@@ -97,7 +94,6 @@ class PageRequest:
     with_run_files: bool = False
     live: bool = False
     figures: str | None = None
-    cache: Path | None = None
     groups: Grouping = difficulty_groups
     unfinished: tuple[UnfinishedView, ...] = ()
     finish: Callable[[SiteView], SiteView] | None = None
@@ -110,23 +106,22 @@ def write_page(request: PageRequest) -> SiteView:
     """
     if request.with_run_files:
         check_page(request.out)
-    text_cache = TextCache(request.cache)
     store = fresh_store(request.runs)
-    runs = store.runs_frame(outcomes=True, installed=text_cache)
-    pictures = Gallery(request.data_root, pictures=request.images)
+    runs = store.runs_frame(outcomes=True, installed=True)
+    pictures = DatasetPictures(request.data_root, pictures=request.images)
     content = PageContent(
         runs,
         store.difficulty_frame(),
-        registered(text_cache),
+        registered(),
         package_version=bench.__version__,
         protocol=request.protocol,
         convention=request.convention,
         claims=load_claims(),
         published=published_frame(),
-        defaults=published_settings(runs, text_cache),
+        defaults=published_settings(runs),
         stored=store,
         pictures=pictures,
-        folder=FOLDER if request.with_run_files else None,
+        folder=DATA_FOLDER if request.with_run_files else None,
         groups=request.groups,
         made=store.provenance_frame(),
         curves=store.curves_frame(),
@@ -139,24 +134,21 @@ def write_page(request: PageRequest) -> SiteView:
         fits = no_runs(request.runs) if runs.empty else f"No run in {request.runs} has protocol {request.protocol}."
         raise UsageError(f"{fits} No page was written.")
     if request.figures is not None:
-        view = replace(view, figures=figures_of(store, request.figures, text_cache, request.groups))
+        view = replace(view, figures=figures_of(store, request.figures, request.groups))
     if request.finish is not None:
         view = request.finish(view)
     if request.with_run_files:
-        write_run_files(store, runs, pictures, request.out.parent / FOLDER)
+        write_run_files(store, runs, pictures, request.out.parent / DATA_FOLDER)
     render_site(view, request.out, live=request.live)
     return view
 
 
-def write_published(
-    out: Path, protocol: str | None = None, cache: Path | None = None, groups: Grouping = difficulty_groups
-) -> Path:
+def write_published(out: Path, protocol: str | None = None, groups: Grouping = difficulty_groups) -> Path:
     """Write the page of published numbers, which needs no runs, and return its path; see `PageRequest`."""
-    text_cache = TextCache(cache)
     view = published_site(
         published_frame(),
         published_difficulty(),
-        registered(text_cache),
+        registered(),
         package_version=bench.__version__,
         protocol=protocol,
         groups=groups,

@@ -59,7 +59,7 @@ THUMBNAIL_SIDE = 64
 QUALITY = 60
 
 
-class Gallery:
+class DatasetPictures:
     """Class names and thumbnails by dataset; without a `data_root`, of generated datasets only."""
 
     def __init__(self, data_root: Path | None, *, pictures: bool = True) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from reports.presenters.content import Pictures
 
 
-LIST = "etl-bench-files.json"
+FILE_LIST = "etl-bench-files.json"
 _VERSION = 1
 _NAME = re.compile(r"(runs|lists|pictures)/[A-Za-z0-9_-][A-Za-z0-9._-]*\.json")
 _BRAND = b'class="brand">clip-etl-bench'
@@ -37,7 +37,7 @@ class SiteFiles:
     _listed: dict[str, dict[str, str]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._listed = _read_list(self.folder / LIST)
+        self._listed = _read_list(self.folder / FILE_LIST)
 
     def is_current(self, name: str, source: str) -> bool:
         """Whether the file exists and was made from the same source."""
@@ -66,7 +66,7 @@ class SiteFiles:
         """Write the list."""
         self.folder.mkdir(parents=True, exist_ok=True)
         content = {"version": _VERSION, "files": self._listed}
-        write_atomically(self.folder / LIST, json.dumps(content, indent=0, sort_keys=True).encode())
+        write_atomically(self.folder / FILE_LIST, json.dumps(content, indent=0, sort_keys=True).encode())
 
     def _unchanged(self, name: str) -> bool:
         return name in self._listed and _digest_of(self.folder / name) == self._listed[name]["sha256"]

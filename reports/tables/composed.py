@@ -10,16 +10,16 @@ from typing import Any
 
 from bench.analysis import classes_of, splits_of
 from reports._format import counted, p_value, shorten
-from reports.tables.html import signed_points
+from reports.tables.html import signed_hundredths
 from reports.titles import PHRASES
 
-Setting = Mapping[str, Any]
+SettingData = Mapping[str, Any]
 """A setting of the page's data (`reports.page_data`)."""
 NAME_LENGTH = 40
 """Most characters of a method in the head of a column."""
 
 
-def head_to_head_table(setting: Setting) -> dict[str, Any]:
+def head_to_head_table(setting: SettingData) -> dict[str, Any]:
     """Differences of all pairs of ranked methods, row minus column; a cell links to the chart of its pair."""
     methods, pairs = setting["methods"], setting["pairs"]
     order, rows = pairs["order"], pairs["rows"]
@@ -35,7 +35,7 @@ def head_to_head_table(setting: Setting) -> dict[str, Any]:
         tip = "no interval: one seed"
         if low is not None:
             word = "significant" if shown else "not significant"
-            tip = f"95 % interval {signed_points(low)} to {signed_points(high)}; {p_value(p)}, {word}"
+            tip = f"95 % interval {signed_hundredths(low)} to {signed_hundredths(high)}; {p_value(p)}, {word}"
         share = _share(mean, largest) if shown else 0
         return [mean, [share, score + pair_address(methods[a], methods[b])], tip, "shown" if shown else "faint"]
 
@@ -55,7 +55,7 @@ def head_to_head_table(setting: Setting) -> dict[str, Any]:
     }
 
 
-def datasets_table(setting: Setting, measure: str, titles: Mapping[str, str]) -> dict[str, Any]:
+def datasets_table(setting: SettingData, measure: str, titles: Mapping[str, str]) -> dict[str, Any]:
     """The score of every method on every dataset, easy datasets first, with the gain over zero-shot below it."""
     methods, baseline = setting["methods"], setting["baseline"]
     answer = setting["answers"][measure]
@@ -103,7 +103,7 @@ def datasets_table(setting: Setting, measure: str, titles: Mapping[str, str]) ->
     }
 
 
-def shots_table(setting: Setting, settings: Mapping[str, Setting], measure: str) -> dict[str, Any]:
+def shots_table(setting: SettingData, settings: Mapping[str, SettingData], measure: str) -> dict[str, Any]:
     """The average of every method by number of shots, as on the leaderboards of those shots."""
     related = with_other_shots(setting, settings)
     means = [{method["key"]: method.get("means", {}).get(measure) for method in other["methods"]} for other in related]
@@ -122,7 +122,7 @@ def shots_table(setting: Setting, settings: Mapping[str, Setting], measure: str)
     }
 
 
-def with_other_shots(setting: Setting, settings: Mapping[str, Setting]) -> list[Setting]:
+def with_other_shots(setting: SettingData, settings: Mapping[str, SettingData]) -> list[SettingData]:
     """This setting and the settings that differ only in the number of shots, by increasing shots.
 
     For an incomplete setting, this is the view that compares the runs that its methods have in common. A setting with
@@ -143,14 +143,14 @@ def with_other_shots(setting: Setting, settings: Mapping[str, Setting]) -> list[
     return sorted(same, key=lambda other: int(other["facets"][2]))
 
 
-def mean_score(setting: Setting, measure: str, method: int, dataset: int) -> float | None:
+def mean_score(setting: SettingData, measure: str, method: int, dataset: int) -> float | None:
     """Mean over seeds in 0.01 %, not rounded; None without results. A harmonic mean is computed for each seed first."""
     by_seed = zip(*(setting["scores"][split][method][dataset] or () for split in splits_of(measure)), strict=True)
     found = [harmonic_mean(values) for values in by_seed if None not in values]
     return mean(found) if found else None
 
 
-def has_gap(setting: Setting, measure: str, method: int, dataset: int) -> bool:
+def has_gap(setting: SettingData, measure: str, method: int, dataset: int) -> bool:
     """Whether a seed of a cell is missing."""
     return any(None in (setting["scores"][split][method][dataset] or [None]) for split in splits_of(measure))
 
@@ -166,7 +166,7 @@ def _shots(facet: str) -> str:
     return counted(int(facet), "shot") if facet.isdecimal() else "all images"
 
 
-def _but_shots(setting: Setting) -> tuple[str, ...]:
+def _but_shots(setting: SettingData) -> tuple[str, ...]:
     return tuple(facet for place, facet in enumerate(setting["facets"]) if place not in (2, 4))
 
 

@@ -107,7 +107,7 @@ def _shown(value: Any, more: Any, kind: str, methods: Sequence[Mapping[str, Any]
         half = f'<span class="pm">±{more / 100:.2f}</span>' if more is not None else ""
         return f'<span class="mean">{value / 100:.2f}</span>{half}', "", None
     if kind == "points":
-        return signed_points(value), "", more
+        return signed_hundredths(value), "", more
     if kind == "tenths":
         return signed_tenths(value), "", more
     if kind == "tint":
@@ -123,7 +123,7 @@ def _tint(value: int, share: int) -> str:
     return f' style="--tint:var(--{"a" if value > 0 else "b"});--share:{share / 100:.2f}"'
 
 
-def signed_points(hundredths: int) -> str:
+def signed_hundredths(hundredths: int) -> str:
     """A difference in 0.01 points with its sign: -120 is −1.20."""
     sign = "" if hundredths == 0 else "−" if hundredths < 0 else "+"
     return f"{sign}{abs(hundredths) / 100:.2f}"

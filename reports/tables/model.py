@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-Cell = Any
+TableCell = Any
 """A value, or `[value, more, tooltip, classes]` without empty items at the end. None is a gap.
 
 The kind of the column decides what `value` is and how `more` is shown: as ± half a width (`pm`), as the shade (`tint`),
 as the text instead of the value (`word`), or as a small line below it (all others).
 """
 
-KINDS = (
+COLUMN_KINDS = (
     "text",  # a text
     "badge",  # a verdict
     "sources",  # numbers of published tables
@@ -29,6 +29,10 @@ KINDS = (
     "bar",  # `[mean, low, high]` in 0.1 % of the width
     "of",  # a number of a total: `[n, total]`
 )
+
+
+FIRST_ROWS = 25
+"""Rows that long tables show at first."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Table:
 
     id: str
     columns: Sequence[Column]
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[Sequence[TableCell]]
     caption: str = ""
     classes: str = ""
     first: int = 0
@@ -86,7 +90,7 @@ class Table:
         return {name: value for name, value in found.items() if value}
 
 
-def cell(value: Any, more: Any = None, tip: str = "", classes: str = "") -> Cell:
+def cell(value: Any, more: Any = None, tip: str = "", classes: str = "") -> TableCell:
     """A cell without empty items at its end; the bare value if nothing else is left."""
     found = _trimmed([value, more, tip, classes.strip()])
     return value if len(found) < 2 and not isinstance(value, list) else found
@@ -97,7 +101,7 @@ def whole(fraction: float) -> int:
     return round(10_000 * fraction)
 
 
-def percent_cell(fraction: float | None, more: Any = None, tip: str = "", classes: str = "") -> Cell:
+def percent_cell(fraction: float | None, more: Any = None, tip: str = "", classes: str = "") -> TableCell:
     """A cell of a fraction in 0.01 %; empty for None."""
     return cell(None if fraction is None else whole(fraction), more, tip, classes)
 

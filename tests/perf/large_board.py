@@ -21,8 +21,8 @@ from pathlib import Path
 
 from simulated_submissions import FACTS, Draft, simulated_run
 
+from bench.results import known_methods
 from datasets_registry import EvalProtocol, list_datasets
-from methods import known_methods
 
 SUBMISSIONS, SEEDS = 30, 15
 """Of each submission: all synthetic datasets with these seeds, and two datasets with one seed more."""
@@ -56,7 +56,7 @@ def measure(place: Path, images: int) -> None:
 
 def submitted_methods() -> list[str]:
     """The first methods of the catalogue that train for few-shot and have published settings."""
-    infos = [known_methods().get(name).info for name in sorted(known_methods())]
+    infos = known_methods().infos()
     trained = [info.name for info in infos if info.recipe_for(EvalProtocol.FEW_SHOT) is not None]
     return trained[:SUBMISSIONS]
 

@@ -9,9 +9,8 @@ from chromium import find_chromium
 from places import FIXTURES
 from worlds import make_world
 
-from bench.papers.catalogue import Catalogue, DatasetFacts
+from bench.papers.catalogue import Catalogue, DatasetFacts, MethodSheet
 from bench.results.database import fresh_store
-from bench.results.method_facts import MethodSheet
 from reports import render_site
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view

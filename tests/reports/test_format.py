@@ -32,7 +32,11 @@ def test_numbers_as_text():
         "5.2 min",
         "2.5 h",
     )
-    assert (_format.plain(0.0404396), _format.size(3 << 30), _format.size(5 << 20)) == ("0.04044", "3.0 GiB", "5 MiB")
+    assert (_format.four_digits(0.0404396), _format.size(3 << 30), _format.size(5 << 20)) == (
+        "0.04044",
+        "3.0 GiB",
+        "5 MiB",
+    )
     assert (_format.value_text(Estimate(0.7, 1)), _format.value_text(Estimate(0.7, 3, half_width=0.012))) == (
         "70.00",
         "70.00 ± 1.20",

@@ -8,8 +8,7 @@ import pytest
 from page_data import block_of, evidence_of
 from report_sample import BACKBONE, catalogue, curves_frame, difficulty_frame, runs_frame
 
-from bench.papers.catalogue import Catalogue, DatasetFacts
-from bench.results.method_facts import MethodSheet
+from bench.papers.catalogue import Catalogue, DatasetFacts, MethodSheet
 from reports import render_site
 from reports.parts.leaderboard import badges
 from reports.presenters.content import PageContent

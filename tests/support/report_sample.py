@@ -9,8 +9,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from bench.papers.catalogue import Catalogue, DatasetFacts
-from bench.results.method_facts import MethodSheet
+from bench.papers.catalogue import Catalogue, DatasetFacts, MethodSheet
 
 BACKBONE = "ViT-B-16.openai"
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)

@@ -15,10 +15,10 @@ from bench.boards.submissions.submission import SubmissionFacts, prepare_submiss
 from bench.context import RunContext
 from bench.experiment.task import declared_task
 from bench.record import Predictions, RunRecord
+from bench.results import known_methods
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
 from datasets_registry import DrawRule, EvalProtocol, FewShotTask
-from methods import known_methods
 
 DATASET = "spectrum_basic:test=5"
 FACTS = SubmissionFacts(
@@ -48,14 +48,14 @@ def simulated_run(
     method: str = "coop", seed: int = 1, *, dataset: str = DATASET, skill: float = 2.0, salt: int = 0, **changes: Any
 ) -> Run:
     """A run with the published settings of a method; `skill` is what the true class gains over random logits."""
-    info = known_methods().get(method).info
+    info = known_methods().get(method)
     recipe = info.recipe_for(EvalProtocol.FEW_SHOT)
     shots, seed = (0, 0) if method == "zero_shot" else (2, seed)
     task = task_of(dataset, shots, seed)
     spec = _spec(
         **{
             "method": method,
-            "config": info.default_config(EvalProtocol.FEW_SHOT).model_dump(mode="json"),
+            "config": dict(info.settled(EvalProtocol.FEW_SHOT).values),
             "recipe": None if recipe is None else recipe.model_dump(mode="json") | {"name": "published"},
             "dataset": dataset,
             "shots": shots,

@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import bdtr, stdtr, stdtrit
 
+LEVEL = 0.05
+"""Family-wise level of the tests of a board or of a table."""
+
 
 @dataclass(frozen=True)
 class McNemar:

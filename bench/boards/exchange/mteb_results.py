@@ -13,10 +13,9 @@ from typing import Any
 from bench.analysis import Cell, Entry, H, Leaderboard, harmonic_mean
 from bench.boards.exchange.entry_files import named_entries, provenance_sentences, task_text
 from bench.record import DifficultyRecord, RunRecord, Score
-from bench.results import slug
+from bench.results import known_methods, slug
 from bench.spec import OPEN_BASE, OPEN_NEW
 from datasets_registry import UnknownNameError, canonical_json
-from methods import MethodRegistry, known_methods
 
 ORGANIZATION = "clip-etl-bench"
 _DIGITS = 40
@@ -35,7 +34,7 @@ def results_tree(
         record: the record of a run id.
         difficulty: the measured difficulty for a backbone of a dataset, which holds the digest of its test images.
     """
-    files, methods = {}, known_methods()
+    files = {}
     for _, board, entry in named_entries(boards):
         for dataset, cell in entry.cells.items():
             runs = [found for run_id in cell.run_ids if (found := record(run_id)) is not None]
@@ -43,7 +42,7 @@ def results_tree(
                 model = f"{slug(entry.method)}.{slug(board.setting.backbone)}"
                 revision = _revision(entry, runs)
                 place = f"results/{ORGANIZATION}__{model}/{revision}"
-                files[f"{place}/model_meta.json"] = _text(_model_meta(board, entry, model, revision, methods))
+                files[f"{place}/model_meta.json"] = _text(_model_meta(board, entry, model, revision))
                 precision = "" if board.setting.precision == "fp32" else f".{board.setting.precision}"
                 task = slug(f"{task_text(board, dataset)}{precision}")
                 data = _data_revision(runs, difficulty(board.setting.backbone, dataset))
@@ -115,7 +114,7 @@ def _means(splits: Sequence[dict[str, dict[str, float]]]) -> dict[str, dict[str,
 
 def _revision(entry: Entry, runs: Sequence[RunRecord]) -> str:
     """A digest of what the model is: settings, the method's code, and the backbone's weights."""
-    code = sorted({(run.provenance.method_digest, run.provenance.backbone_digest) for run in runs})
+    code = sorted({(run.provenance.code, run.provenance.backbone_digest) for run in runs})
     return _digest([entry.method, dict(entry.config), entry.recipe and dict(entry.recipe), code])
 
 
@@ -126,9 +125,9 @@ def _data_revision(runs: Sequence[RunRecord], difficulty: Sequence[DifficultyRec
     return _digest(sorted({run.spec.task_fingerprint for run in runs}))
 
 
-def _model_meta(board: Leaderboard, entry: Entry, model: str, revision: str, methods: MethodRegistry) -> dict[str, Any]:
+def _model_meta(board: Leaderboard, entry: Entry, model: str, revision: str) -> dict[str, Any]:
     try:
-        citation = methods.get(entry.method).info.citation
+        citation = known_methods().get(entry.method).citation
     except UnknownNameError:  # of a package that is not installed here
         citation = None
     unknown = (

@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +26,13 @@ from bench.results import (
     changed_settings,
     check_difficulty,
     contradictions,
+    known_methods,
     open_bundle,
     unloadable_runs,
 )
 from bench.spec import PUBLISHED_RECIPES
 from datasets_registry import UnknownNameError
-from methods import MethodInfo, Selection, known_methods, selection_rules
+from methods import MethodFacts, Selection, selection_rules
 
 _SHOWN = 5
 """Problems of one kind that are written out; the others are counted."""
@@ -95,33 +95,28 @@ def harmless(text: str) -> str:
 
 
 class SettingsChecks:
-    """Facts of the methods that are installed with the board; they are read once."""
+    """Facts of the methods that are installed with the board."""
 
-    def __init__(self) -> None:
-        self._infos: dict[str, MethodInfo | None] = {}
-
-    def info(self, method: str) -> MethodInfo | None:
+    def facts(self, method: str) -> MethodFacts | None:
         """The facts of a method, None if it is not installed here."""
-        if method not in self._infos:
-            try:
-                self._infos[method] = self._known.get(method).info
-            except UnknownNameError:
-                self._infos[method] = None
-        return self._infos[method]
+        try:
+            return known_methods().get(method)
+        except UnknownNameError:
+            return None
 
     def oracle_settings(self, method: str) -> Mapping[str, Any]:
         """Settings with which the method chooses on test labels; empty for one that is not installed."""
-        info = self.info(method)
-        rule = None if info is None else selection_rules(info).get(Selection.ORACLE)
+        facts = self.facts(method)
+        rule = None if facts is None else selection_rules(facts).get(Selection.ORACLE)
         return {} if rule is None or rule.by_epoch else rule.settings
 
     def differences(self, record: RunRecord) -> tuple[str, ...] | None:
         """Settings that differ from the published settings, as `name=value`; None if the method is not installed."""
         spec = record.spec
-        info = self.info(spec.method)
-        if info is None:
+        facts = self.facts(spec.method)
+        if facts is None:
             return None
-        published = info.default_config(spec.protocol).model_dump(mode="json")
+        published = facts.settled(spec.protocol).values
         found = [f"{key}={spec.config[key]}" for key in changed_settings(spec.config, published)]
         name = None if spec.recipe is None else spec.recipe.get("name")
         if name not in (None, *PUBLISHED_RECIPES):
@@ -143,10 +138,6 @@ class SettingsChecks:
         if settings and all(spec.config.get(key) == value for key, value in settings.items()):
             return "its settings select on test labels, but its scores do not say so"
         return None
-
-    @cached_property
-    def _known(self) -> Any:
-        return known_methods()
 
 
 MOST_RUNS = 20_000

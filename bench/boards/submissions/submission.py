@@ -15,7 +15,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from bench.bounds import CONTROL, Moment
 from bench.errors import SubmissionError
-from bench.results import Exported, MethodSheet, Shards, export_bundle, method_sheets, write_atomically
+from bench.results import Exported, Shards, export_bundle, known_methods, write_atomically
+from datasets_registry import BenchError
 
 FACTS_VERSION = 1
 _MARKUP = re.compile(r"[<>]")
@@ -242,18 +243,19 @@ def prepare_submission(folder: Path, shards: Shards, run_ids: Sequence[str], fac
 
 def _cards(settings: dict[str, set[str]]) -> str:
     """A card of each method: what it is, the settings of the runs, its code and its citation."""
-    sheets = {sheet.name: sheet for sheet in method_sheets()}
     parts = ["# Methods\n"]
     for method, values in sorted(settings.items()):
         parts.append(f"## {method}\n")
-        parts.append(_facts(sheets.get(method)))
+        parts.append(_facts(method))
         if values:
             parts.append("Settings of the runs:\n\n" + "".join(f"- `{value}`\n" for value in sorted(values)))
     return re.sub(r"<(?=[A-Za-z/!?])", "< ", "\n".join(parts))
 
 
-def _facts(sheet: MethodSheet | None) -> str:
-    if sheet is None:
+def _facts(method: str) -> str:
+    try:
+        facts = known_methods().get(method)
+    except BenchError:
         return "This method was not installed when the card was written.\n"
-    code = f"Code {sheet.code[0]}, shared code {sheet.code[1]}." if sheet.code[0] else ""
-    return f"{sheet.title}, {sheet.family}. {sheet.summary} {code}\n\n```bibtex\n{sheet.citation}\n```\n"
+    code = f"Version {facts.version}" + (f", source {facts.code}" if facts.code else "")
+    return f"{facts.title}, {facts.family}. {facts.summary} {code}.\n\n```bibtex\n{facts.citation.strip()}\n```\n"

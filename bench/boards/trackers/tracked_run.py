@@ -115,7 +115,7 @@ def _numbers(values: Mapping[str, float | None], prefix: str) -> Iterator[tuple[
 def _tags(record: RunRecord) -> Iterator[tuple[str, str]]:
     made = record.provenance
     yield "etl_bench.version", made.package_version
-    yield "etl_bench.method_digest", made.method_digest
+    yield "etl_bench.method_code", made.code
     if made.git_commit is not None:
         yield "git.commit", made.git_commit
         yield "git.dirty", str(made.git_dirty).lower()

@@ -9,14 +9,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bench.analysis import (
+    RTD,
     Cell,
     Entry,
     Estimate,
     Grouping,
     Leaderboard,
+    board_settings,
     build_leaderboard,
     difficulty_groups,
-    settings,
     student_t,
 )
 from bench.papers.catalogue import Catalogue
@@ -28,9 +29,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PROTOCOL = "base-to-new"
-SHOTS = (1, 2, 4, 8, 16)
+FIGURE_SHOTS = (1, 2, 4, 8, 16)
 """The paper's few-shot axis."""
-RTD = "relative_transfer_difficulty"
 PANELS = {"base": "Base classes", "new": "New classes", "H": "Harmonic mean H"}
 
 LoadPredictions = Callable[[str], Sequence[Predictions]]
@@ -124,7 +124,7 @@ def gather_figure_data(
     counts = Counter(map(str, here.drop_duplicates("run_id")["backbone"]))
     backbone = max(sorted(counts), key=lambda name: counts[name], default="")
     boards: dict[int, Leaderboard] = {}
-    for setting in settings(here):
+    for setting in board_settings(here):
         if setting.backbone == backbone and setting.shots != ALL_SHOTS and not setting.support:
             board = build_leaderboard(here, setting)
             size = sum(entry.n for entry in board.entries)

@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.analysis import Cell, Entry, Estimate, student_t
 from bench.papers.figures.figure import FigurePoint, PaperFigure
-from bench.papers.figures.figure_data import PANELS, SHOTS, FigureData, estimate_point, over_seeds
+from bench.papers.figures.figure_data import FIGURE_SHOTS, PANELS, FigureData, estimate_point, over_seeds
 
 PROMPTS = ("deep_text_prompts", "ivlp", "vpt")
 """TPT, VPT+TPT and VPT in the paper."""
@@ -19,7 +19,7 @@ COMPONENTS = (
     "text_prompts_visual_adapter",
 )
 RANKS = (8, 16, 32, 64, 128, 256)
-KINDS = {"low_rank": "linear, low rank", "bottleneck": "non-linear bottleneck"}
+ADAPTERS = {"low_rank": "linear, low rank", "bottleneck": "non-linear bottleneck"}
 FULL = "linear, full rank"
 
 
@@ -69,7 +69,7 @@ def _over_shots(
     for method in PROMPTS:
         lacking = [
             shots
-            for shots in SHOTS
+            for shots in FIGURE_SHOTS
             if not data.datasets or any(not data.cell(data.boards.get(shots), method, name) for name in data.datasets)
         ]
         if lacking:
@@ -167,9 +167,11 @@ def adapter_ranks(data: FigureData) -> PaperFigure:
     """APEX with low-rank linear and with bottleneck adapters, over their inner width."""
     board = data.main
     entries = [entry for entry in board.entries if entry.method == "apex" and entry.complete] if board else []
-    swept = [(entry, kind, rank) for entry in entries for kind, rank in [_adapter(entry)] if kind in KINDS]
+    swept = [(entry, kind, rank) for entry in entries for kind, rank in [_adapter(entry)] if kind in ADAPTERS]
     widths = sorted({rank for _, _, rank in swept})
-    plotted = [(entry, KINDS[kind], rank) for entry, kind, rank in sorted(swept, key=lambda item: (item[1], item[2]))]
+    plotted = [
+        (entry, ADAPTERS[kind], rank) for entry, kind, rank in sorted(swept, key=lambda item: (item[1], item[2]))
+    ]
     plotted += [(entry, FULL, width) for entry in entries if _is_full_rank(entry) for width in widths]
     points = [
         estimate_point(panel, series, rank, entry.averages["h_of_means" if split == "H" else split], entry.run_ids)
@@ -177,7 +179,7 @@ def adapter_ranks(data: FigureData) -> PaperFigure:
         for entry, series, rank in plotted
     ]
     have = {(kind, rank) for _, kind, rank in swept}
-    lacking = {kind: [rank for rank in RANKS if (kind, rank) not in have] for kind in KINDS}
+    lacking = {kind: [rank for rank in RANKS if (kind, rank) not in have] for kind in ADAPTERS}
     return PaperFigure(
         name="apex-fig10-adapter-ranks",
         title="Inner width of the text adapter",
@@ -187,7 +189,9 @@ def adapter_ranks(data: FigureData) -> PaperFigure:
         x_title="Rank or bottleneck width",
         points=tuple(points),
         x_log=True,
-        missing=tuple(f"{KINDS[kind]}: width {', '.join(map(str, some))}." for kind, some in lacking.items() if some),
+        missing=tuple(
+            f"{ADAPTERS[kind]}: width {', '.join(map(str, some))}." for kind, some in lacking.items() if some
+        ),
         commands=tuple(
             data.command(["apex"], data.datasets, options=f"--set apex.adapter={kind} --set apex.rank={rank}")
             for kind, some in lacking.items()

@@ -10,6 +10,7 @@ import numpy as np
 
 from bench.analysis import Known, Policy, PolicyChoice, choose_for, judge_policies
 from bench.errors import StoreError
+from bench.results import known_methods
 from datasets_registry import EvalProtocol
 
 if TYPE_CHECKING:
@@ -78,8 +79,6 @@ def published_table(published: PublishedNumbers, backbone: str, shots: int) -> t
     It includes unmodified methods of this project with a number on all of its datasets. For a method in several
     sources, the mean is used.
     """
-    from methods import known_methods
-
     frame = published.frame
     frame = frame[(frame["protocol"] == EvalProtocol.FEW_SHOT) & (frame["split"] == "all") & (frame["variant"] == "")]
     frame = frame[frame["metric"] == "accuracy"]

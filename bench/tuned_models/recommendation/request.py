@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from bench.errors import UsageError
-from bench.results import RACE
+from bench.results import RACE, known_methods
 from bench.sweep import DEMO_BACKBONE, SweepRequest, check_demo_backbone, parse_numbers, split_list
 from datasets_registry import EvalProtocol, get_dataset
 
@@ -116,9 +116,7 @@ def parse_budget(budget: str | float) -> float:
 
 def feature_methods() -> list[str]:
     """The methods that work on stored image features and frozen class texts, so that training takes seconds."""
-    from methods import Family, Needs, known_methods
+    from methods import Family, Needs
 
     families = (Family.ZERO_SHOT, Family.CLASSIFIER, Family.CACHE, Family.FEATURE_ADAPTER)
-    known = known_methods()
-    infos = {name: known.get(name).info for name in known}
-    return [n for n, i in infos.items() if i.needs == {Needs.FEATURES} and i.family in families]
+    return [i.name for i in known_methods().infos() if i.needs == {Needs.FEATURES} and i.family in families]

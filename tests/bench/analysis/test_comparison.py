@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 from worlds import make_world
 
-from bench.analysis.comparison import Comparison, Verdict, compare, find_entry
+from bench.analysis.comparison import Comparison, ComparisonVerdict, compare_entries, find_entry
 from bench.analysis.leaderboard import H, Leaderboard
-from bench.analysis.leaderboards import build_leaderboard, settings
+from bench.analysis.leaderboards import board_settings, build_leaderboard
 from bench.analysis.ranking import rank_entries
 from bench.analysis.scores_by_seed import seed_scores
 from bench.analysis.statistics.hypothesis_tests import mcnemar
@@ -26,13 +26,13 @@ def world(**rates: float) -> dict[str, dict[str, dict[str, float]]]:
 
 def board_of(store: Store) -> Leaderboard:
     frame = store.runs_frame(outcomes=True)
-    return build_leaderboard(frame, settings(frame)[0])
+    return build_leaderboard(frame, board_settings(frame)[0])
 
 
 def compared(store: Store, a: str, b: str) -> Comparison:
     frame, board = store.runs_frame(outcomes=True), board_of(store)
     wanted = [*find_entry(board, a).run_ids, *find_entry(board, b).run_ids]
-    return compare(board, frame, store.outcomes_frame(wanted), a, b)
+    return compare_entries(board, frame, store.outcomes_frame(wanted), a, b)
 
 
 @pytest.fixture
@@ -89,8 +89,10 @@ def test_one_seed_shows_no_difference(tmp_path: Path):
     found = compared(store, "apex", "coop")
     assert all(cell.difference.n_seeds == 1 for cell in found.cells)
     assert found.averages["base"].p is None
-    assert found.verdict("base") is Verdict.UNTESTED
-    assert {cell.verdict for cell in found.cells} == {Verdict.UNTESTED}, "the images alone would separate them"
+    assert found.verdict("base") is ComparisonVerdict.UNTESTED
+    assert {cell.verdict for cell in found.cells} == {ComparisonVerdict.UNTESTED}, (
+        "the images alone would separate them"
+    )
     assert list(rank_entries(board_of(store), store.runs_frame(outcomes=True)).ranks.values()) == ["1–2", "1–2"]
 
 
@@ -116,7 +118,7 @@ def test_runs_on_different_images_are_not_paired(tmp_path: Path):
     outcomes = store.outcomes_frame()
     apex = set(find_entry(board, "apex").run_ids)
     outcomes.loc[outcomes["run_id"].isin(apex) & (outcomes["position"] == 0), "image"] = "another.png"
-    found = compare(board, frame, outcomes, "apex", "coop")
+    found = compare_entries(board, frame, outcomes, "apex", "coop")
     assert not found.cells
     assert found.skipped[0] == ("a", "base: the runs were not scored on the same images")
 
@@ -124,12 +126,14 @@ def test_runs_on_different_images_are_not_paired(tmp_path: Path):
 def test_images_in_another_order_are_paired_by_name(store: Store):
     frame, board = store.runs_frame(outcomes=True), board_of(store)
     outcomes = store.outcomes_frame()
-    wanted = compare(board, frame, outcomes, "apex", "coop")
+    wanted = compare_entries(board, frame, outcomes, "apex", "coop")
     one_method = set(find_entry(board, "coop").run_ids)
     one_seed = set(frame.loc[frame["seed"] == 2, "run_id"])
     for some in (one_method, one_seed):
         turned = outcomes[outcomes["run_id"].isin(some)].iloc[::-1]
-        found = compare(board, frame, pd.concat([outcomes[~outcomes["run_id"].isin(some)], turned]), "apex", "coop")
+        found = compare_entries(
+            board, frame, pd.concat([outcomes[~outcomes["run_id"].isin(some)], turned]), "apex", "coop"
+        )
         assert [cell.flipped for cell in found.cells] == [cell.flipped for cell in wanted.cells]
         assert [cell.difference for cell in found.cells] == [cell.difference for cell in wanted.cells]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from bench.analysis.difficulty_trend import FEWEST_DATASETS, LEVEL, ContrastTrend, Trend, contrast_trends, fit_trend
+from bench.analysis.difficulty_trend import FEWEST_FOR_TREND, LEVEL, ContrastTrend, Trend, contrast_trends, fit_trend
 from bench.analysis.statistics.correlation import Correlation
 
-PREDICTIVE = Trend(1.0, 0.5, 1.5, 0.0, FEWEST_DATASETS, 0.1, 0.4)
-RISING = Correlation(0.9, FEWEST_DATASETS, 0.001)
+PREDICTIVE = Trend(1.0, 0.5, 1.5, 0.0, FEWEST_FOR_TREND, 0.1, 0.4)
+RISING = Correlation(0.9, FEWEST_FOR_TREND, 0.001)
 
 
 def verdict(found: Correlation | None = RISING, p: float | None = 0.01, trend: Trend | None = PREDICTIVE) -> str:
@@ -18,11 +18,11 @@ def verdict(found: Correlation | None = RISING, p: float | None = 0.01, trend: T
 
 def test_a_verdict_needs_a_line_that_predicts_and_a_significant_correlation():
     assert verdict() == "rises"
-    assert verdict(Correlation(-0.9, FEWEST_DATASETS, 0.001)) == "falls"
+    assert verdict(Correlation(-0.9, FEWEST_FOR_TREND, 0.001)) == "falls"
     assert verdict(p=LEVEL) == "rises"
     assert verdict(p=LEVEL + 1e-9) == "not significant"
     assert {verdict(found=None), verdict(p=None), verdict(trend=None)} == {"inconclusive"}
-    assert verdict(trend=Trend(1.0, 0.5, 1.5, 0.0, FEWEST_DATASETS, 0.1, 0.0)) == "inconclusive"
+    assert verdict(trend=Trend(1.0, 0.5, 1.5, 0.0, FEWEST_FOR_TREND, 0.1, 0.0)) == "inconclusive"
 
 
 def frame(**rows: dict[str, float]) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from scipy import stats as reference
 
 from bench.analysis.dataset_difficulty import RTD, covariates
 from bench.analysis.difficulty_trend import (
-    FEWEST_DATASETS,
+    FEWEST_FOR_TREND,
     PUBLISHED_CONTRASTS,
     Trend,
     contrast_trends,
@@ -131,14 +131,14 @@ def test_null_contrasts_are_rarely_significant_after_holm():
 @pytest.mark.parametrize(
     ("low", "high", "n", "r2", "verdict"),
     [
-        (0.1, 0.3, FEWEST_DATASETS, 0.5, "rises"),
-        (-0.3, -0.1, FEWEST_DATASETS, 0.5, "falls"),
-        (0.0, 0.3, FEWEST_DATASETS, 0.5, "flat"),
-        (-0.3, 0.0, FEWEST_DATASETS, 0.5, "flat"),
-        (0.1, 0.3, FEWEST_DATASETS - 1, 0.5, "inconclusive"),
-        (0.1, 0.3, FEWEST_DATASETS, 0.0, "inconclusive"),
-        (0.1, 0.3, FEWEST_DATASETS, None, "inconclusive"),
-        (None, None, FEWEST_DATASETS, 0.5, "inconclusive"),
+        (0.1, 0.3, FEWEST_FOR_TREND, 0.5, "rises"),
+        (-0.3, -0.1, FEWEST_FOR_TREND, 0.5, "falls"),
+        (0.0, 0.3, FEWEST_FOR_TREND, 0.5, "flat"),
+        (-0.3, 0.0, FEWEST_FOR_TREND, 0.5, "flat"),
+        (0.1, 0.3, FEWEST_FOR_TREND - 1, 0.5, "inconclusive"),
+        (0.1, 0.3, FEWEST_FOR_TREND, 0.0, "inconclusive"),
+        (0.1, 0.3, FEWEST_FOR_TREND, None, "inconclusive"),
+        (None, None, FEWEST_FOR_TREND, 0.5, "inconclusive"),
     ],
 )
 def test_a_line_is_judged_by_its_interval_if_it_predicts(

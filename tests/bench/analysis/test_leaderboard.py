@@ -5,7 +5,7 @@ import pytest
 from leaderboard_rows import B2N, frame, run
 
 from bench.analysis.leaderboard import H, HConvention, Setting
-from bench.analysis.leaderboards import build_leaderboard, settings
+from bench.analysis.leaderboards import board_settings, build_leaderboard
 from bench.analysis.metrics.scores import harmonic_mean
 
 
@@ -61,7 +61,7 @@ def test_the_two_conventions_by_hand():
 
 def test_coop_sorted_and_coop_share_a_board():
     runs = frame(run(dataset="dtd"), run(dataset="imagenet", draw="coop-sorted"))
-    assert settings(runs) == [B2N]
+    assert board_settings(runs) == [B2N]
     assert build_leaderboard(runs, B2N).datasets == ("dtd", "imagenet")
 
 
@@ -129,8 +129,8 @@ def test_zero_shot_joins_every_board_as_baseline():
         *grid("coop", shots=4),
         *grid("zero_shot", seeds=(0,), shots=0, draw="nested", scores={"base": 0.7, "new": 0.7}),
     )
-    assert [setting.shots for setting in settings(rows)] == [4, 16]
-    for setting in settings(rows):
+    assert [setting.shots for setting in board_settings(rows)] == [4, 16]
+    for setting in board_settings(rows):
         board = build_leaderboard(rows, setting)
         zero = board.entry("zero_shot")
         assert board.baseline == "zero_shot"
@@ -150,7 +150,7 @@ def test_averages_of_a_transfer_board_leave_out_the_source():
         run("zero_shot", "imagenet", 0, 0, protocol="cross-dataset", scores={"all": 0.6, "dtd": 0.35, "eurosat": 0.2}),
         run("coop", "other_source", 1, protocol="cross-dataset", scores={"all": 0.1, "dtd": 0.1, "eurosat": 0.1}),
     )
-    first, second = settings(rows)
+    first, second = board_settings(rows)
     assert (first.source, second.source) == ("imagenet", "other_source")
     board = build_leaderboard(rows, first)
     assert board.datasets == ("dtd", "eurosat", "imagenet")
@@ -169,8 +169,8 @@ def test_averages_of_a_transfer_board_leave_out_the_source():
 
 def test_zero_shot_alone_has_a_board():
     rows = frame(*grid("zero_shot", seeds=(0,), shots=0))
-    assert [setting.shots for setting in settings(rows)] == [0]
-    assert build_leaderboard(rows, settings(rows)[0]).entries[0].complete
+    assert [setting.shots for setting in board_settings(rows)] == [0]
+    assert build_leaderboard(rows, board_settings(rows)[0]).entries[0].complete
 
 
 def test_two_configs_are_two_entries_labelled_by_what_differs():
@@ -221,7 +221,7 @@ def test_few_shot_boards_are_ordered_by_accuracy():
 
 def test_boards_of_two_precisions_do_not_mix():
     rows = frame(run(), run(precision="bf16", seed=2))
-    assert [build_leaderboard(rows, setting).seeds for setting in settings(rows)] == [(2,), (1,)]
+    assert [build_leaderboard(rows, setting).seeds for setting in board_settings(rows)] == [(2,), (1,)]
 
 
 def test_an_oracle_is_labelled_even_if_it_is_the_only_entry():

@@ -9,7 +9,7 @@ from fake_runner import make_record, make_score, make_spec
 
 from bench.analysis.accuracy_over_time import AnytimePoint, convergence, entries_without_curve, learning_curves
 from bench.analysis.leaderboard import HConvention, Leaderboard
-from bench.analysis.leaderboards import build_leaderboard, settings
+from bench.analysis.leaderboards import board_settings, build_leaderboard
 from bench.record import CurvePoint
 from bench.results.database import Store
 from bench.results.shards import Shards
@@ -48,7 +48,7 @@ def board_of(folder: Path, convention: HConvention = HConvention.H_OF_MEANS) -> 
     store = Store(folder)
     store.ingest(Shards(folder))
     runs = store.runs_frame()
-    (setting,) = settings(runs)
+    (setting,) = board_settings(runs)
     return build_leaderboard(runs, setting, convention=convention), store
 
 

@@ -11,7 +11,7 @@ from click.testing import Result
 from open_runs import open_run
 from typer.testing import CliRunner
 
-from bench.analysis.comparison import compare
+from bench.analysis.comparison import compare_entries
 from bench.analysis.leaderboard import OPEN, HConvention
 from bench.analysis.leaderboards import build_leaderboards
 from bench.analysis.metrics.scores import MetricInputError
@@ -132,7 +132,7 @@ def test_compare_tests_it_on_the_runs_that_have_it(runs: Path) -> None:
     store = fresh_store(runs)
     frame = store.runs_frame(outcomes=True)
     (board,) = build_leaderboards(frame)
-    found = compare(board, frame, store.outcomes_frame(), "coop", "vpt")
+    found = compare_entries(board, frame, store.outcomes_frame(), "coop", "vpt")
     scores = seed_scores(board, frame)
     differences = [
         scores["coop"][dataset][seed][OPEN] - scores["vpt"][dataset][seed][OPEN]
@@ -141,7 +141,7 @@ def test_compare_tests_it_on_the_runs_that_have_it(runs: Path) -> None:
     ]
     assert found.averages["open"].mean == pytest.approx(np.mean(differences))
     assert found.averages["open"].p is not None
-    assert "open" not in compare(board, frame, store.outcomes_frame(), "coop", "old").averages
+    assert "open" not in compare_entries(board, frame, store.outcomes_frame(), "coop", "old").averages
     assert board_average(board, scores, "coop", "part", "open").groups == 3
     assert board_average(board, scores, "coop", "part", "open").n == 8
     assert load_results(runs).compare("coop", "vpt").to_json()[0]["averages"]["open"]["p"] is not None
@@ -158,7 +158,7 @@ def test_compare_has_it_on_each_dataset(runs: Path, records: dict[tuple[str, str
     store = fresh_store(runs)
     frame, outcomes = store.runs_frame(outcomes=True), store.outcomes_frame()
     (board,) = build_leaderboards(frame)
-    found = compare(board, frame, outcomes, "coop", "vpt")
+    found = compare_entries(board, frame, outcomes, "coop", "vpt")
     cells = {cell.dataset: cell for cell in found.cells if cell.split == OPEN}
     assert list(cells) == list(DATASETS)
     for dataset, cell in cells.items():
@@ -188,7 +188,7 @@ def test_compare_leaves_it_out_if_seeds_have_different_images(runs: Path) -> Non
     frame.loc[frame["run_id"].isin(changed) & (frame["split"] == "open-base"), "images"] = "other images"
     rows = outcomes["run_id"].isin(changed) & (outcomes["split"] == "open-base")
     outcomes["image"] = outcomes["image"].astype(str).where(~rows, "other/" + outcomes["image"].astype(str))
-    found = compare(board, frame, outcomes, "coop", "vpt")
+    found = compare_entries(board, frame, outcomes, "coop", "vpt")
     assert (DATASETS[0], "open: the runs were not scored on the same images") in found.skipped
     assert [cell.dataset for cell in found.cells if cell.split == OPEN] == list(DATASETS[1:])
 
@@ -198,6 +198,6 @@ def test_compare_leaves_it_out_where_a_run_lacks_it(runs: Path) -> None:
     frame = store.runs_frame(outcomes=True)
     (board,) = build_leaderboards(frame)
     for other, seeds in (("old", []), ("part", [2, 3, 3])):
-        found = compare(board, frame, store.outcomes_frame(), "coop", other)
+        found = compare_entries(board, frame, store.outcomes_frame(), "coop", other)
         assert [len(cell.seeds) for cell in found.cells if cell.split == OPEN] == seeds
         assert not found.skipped

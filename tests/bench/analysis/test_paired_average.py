@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from worlds import make_world
 
-from bench.analysis.comparison import Verdict, compare
-from bench.analysis.leaderboards import build_leaderboard, settings
+from bench.analysis.comparison import ComparisonVerdict, compare_entries
+from bench.analysis.leaderboards import board_settings, build_leaderboard
 from bench.analysis.paired_average import board_average, over_datasets, paired_test
 from bench.analysis.ranking import rank_entries
 from bench.analysis.scores_by_seed import SeedScore, seed_scores
@@ -24,7 +24,7 @@ def rates(datasets: str, **methods: float) -> dict[str, dict[str, dict[str, floa
 
 def board_and_runs(folder: Path):
     runs = fresh_store(folder).runs_frame(outcomes=True)
-    return build_leaderboard(runs, settings(runs)[0]), runs
+    return build_leaderboard(runs, board_settings(runs)[0]), runs
 
 
 def run(right_base: np.ndarray, right_new: np.ndarray, *, seeded: bool = True) -> SeedScore:
@@ -97,7 +97,7 @@ def test_one_dataset_or_one_seed_gives_no_verdict(tmp_path: Path):
         assert f"one {name}" in standings.notes[0]
         assert (standings.detectable, standings.seeds_needed) == ({}, {})
         outcomes = fresh_store(tmp_path / name).outcomes_frame()
-        table = comparison_table([(board, compare(board, runs, outcomes, "apex", "coop"))])
+        table = comparison_table([(board, compare_entries(board, runs, outcomes, "apex", "coop"))])
         average = table.parts[0].rows[-1]
         assert (average["95 %"], average["verdict"]) == (f"needs two {name}s", "not tested")
 
@@ -105,8 +105,8 @@ def test_one_dataset_or_one_seed_gives_no_verdict(tmp_path: Path):
 def test_one_dataset_is_still_compared_on_itself(tmp_path: Path):
     make_world(tmp_path, rates("a", coop=0.5, apex=0.9))
     board, runs = board_and_runs(tmp_path)
-    found = compare(board, runs, fresh_store(tmp_path).outcomes_frame(), "apex", "coop")
-    assert {cell.verdict for cell in found.cells} == {Verdict.A}
+    found = compare_entries(board, runs, fresh_store(tmp_path).outcomes_frame(), "apex", "coop")
+    assert {cell.verdict for cell in found.cells} == {ComparisonVerdict.A}
 
 
 def test_missing_predictions_leave_no_test(tmp_path: Path):
@@ -131,8 +131,8 @@ def test_the_interval_over_datasets_is_wider_where_datasets_differ(tmp_path: Pat
     means = [np.mean([scores["apex"][d][s]["base"] - scores["coop"][d][s]["base"] for s in (1, 2, 3)]) for d in "abcd"]
     assert (wider.mean, wider.half_width) == pytest.approx((np.mean(means), student_t(means).half_width))
     assert here.low > 0 > wider.low, "better on these datasets, unknown on others"
-    found = compare(board, runs, fresh_store(tmp_path).outcomes_frame(), "apex", "coop")
-    assert found.verdict("base") is Verdict.A
+    found = compare_entries(board, runs, fresh_store(tmp_path).outcomes_frame(), "apex", "coop")
+    assert found.verdict("base") is ComparisonVerdict.A
     row = next(
         r
         for r in comparison_table([(board, found)]).parts[0].rows

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import t
 from worlds import make_world
 
-from bench.analysis.leaderboards import build_leaderboard, settings
+from bench.analysis.leaderboards import board_settings, build_leaderboard
 from bench.analysis.quality import _agreement, agreement, board_quality, metrics_frame
 from bench.results.database import fresh_store
 from datasets_registry import EvalProtocol
@@ -22,7 +22,7 @@ def board_of(path, world, **options):
     make_world(path, world, **options)
     store = fresh_store(path)
     runs = store.runs_frame()
-    (setting,) = settings(runs)
+    (setting,) = board_settings(runs)
     return build_leaderboard(runs, setting), metrics_frame(store.outcomes_frame()), runs
 
 
@@ -68,7 +68,7 @@ def test_an_incomplete_entry_has_a_mean_and_no_interval(tmp_path):
     found, metrics, runs = board_of(tmp_path, WORLD)
     gone = runs[(runs["method"] == "coop") & (runs["dataset"] == "a") & (runs["seed"] == 3)]["run_id"]
     left = runs[~runs["run_id"].isin(gone)]
-    found = build_leaderboard(left, settings(left)[0])
+    found = build_leaderboard(left, board_settings(left)[0])
     value = row(board_quality(found, metrics), "coop", "base").values["accuracy"]
     assert value.half_width is None
     assert value.mean == pytest.approx(found.entry("coop").averages["base"].mean)

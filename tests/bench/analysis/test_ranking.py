@@ -7,7 +7,7 @@ from report_sample import catalogue, difficulty_frame, runs_frame
 from worlds import make_world
 
 from bench.analysis.leaderboard import Leaderboard
-from bench.analysis.leaderboards import build_leaderboard, settings
+from bench.analysis.leaderboards import board_settings, build_leaderboard
 from bench.analysis.paired_average import board_average, paired_test
 from bench.analysis.ranking import rank_entries
 from bench.analysis.scores_by_seed import seed_scores
@@ -17,7 +17,7 @@ from reports.presenters.site import site_view
 
 
 def board_of(frame, index=0) -> Leaderboard:
-    return build_leaderboard(frame, settings(frame)[index])
+    return build_leaderboard(frame, board_settings(frame)[index])
 
 
 @pytest.fixture(scope="module")

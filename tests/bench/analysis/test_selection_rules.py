@@ -8,8 +8,8 @@ import pytest
 from worlds import make_world
 
 from bench import load_results
-from bench.analysis.comparison import compare
-from bench.analysis.leaderboards import build_leaderboard, settings
+from bench.analysis.comparison import compare_entries
+from bench.analysis.leaderboards import board_settings, build_leaderboard
 from bench.analysis.selection_rules import selection_command, selection_differences, selection_rule
 from bench.analysis.statistics.intervals import grouped_t
 from bench.results.database import fresh_store
@@ -43,7 +43,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def board_and_runs(folder):
     runs = fresh_store(folder).runs_frame(outcomes=True)
-    return build_leaderboard(runs, settings(runs)[0]), runs
+    return build_leaderboard(runs, board_settings(runs)[0]), runs
 
 
 def rule_of(row) -> str:
@@ -94,7 +94,7 @@ def test_the_interval_has_the_noise_of_seeds_and_images(folder, board_and_runs):
 def test_one_method_is_compared_as_by_compare(folder, board_and_runs):
     board, runs = board_and_runs
     a, b = "coop [epoch=hoso]", "coop [epoch=validation]"
-    wanted = compare(board, runs, fresh_store(folder).outcomes_frame(), a, b).averages["all"]
+    wanted = compare_entries(board, runs, fresh_store(folder).outcomes_frame(), a, b).averages["all"]
     found = next(rule for rule in selection_differences(board, runs) if rule.rule == "hoso")
     assert found.by_method[b]["all"] == wanted
 
@@ -122,7 +122,7 @@ def test_an_oracle_that_selects_something_else_is_not_paired(tmp_path):
     add(tmp_path, "apex", 0.6, config={"ensemble_weight": "adaptive"})
     add(tmp_path, "apex", 0.8, config={"ensemble_weight": "oracle"})
     runs = fresh_store(tmp_path).runs_frame(outcomes=True)
-    board = build_leaderboard(runs, settings(runs)[0])
+    board = build_leaderboard(runs, board_settings(runs)[0])
     assert "oracle" in {selection_rule(entry) for entry in board.entries}
     assert [rule.rule for rule in selection_differences(board, runs)] == ["last"]
 
@@ -132,7 +132,7 @@ def test_methods_without_a_common_seed_have_no_mean(tmp_path):
         add(tmp_path, method, 0.6, seeds=seeds)
         add(tmp_path, method, 0.7, seeds=seeds, epoch_selection="validation")
     runs = fresh_store(tmp_path).runs_frame(outcomes=True)
-    board = build_leaderboard(runs, settings(runs)[0])
+    board = build_leaderboard(runs, board_settings(runs)[0])
     [found] = selection_differences(board, runs)
     assert found.tests == {}
     assert {tests["all"].n for tests in found.by_method.values()} == {6}
@@ -158,7 +158,7 @@ def test_equal_predictions_have_a_mean_and_no_interval(tmp_path):
     runs = fresh_store(tmp_path).runs_frame(outcomes=True)
     same = runs.assign(run_id=runs["run_id"] + "-last", epoch_selection=None)
     both = pd.concat([runs, same], ignore_index=True)
-    [found] = selection_differences(build_leaderboard(both, settings(both)[0]), both)
+    [found] = selection_differences(build_leaderboard(both, board_settings(both)[0]), both)
     assert (found.tests["all"].mean, found.tests["all"].low) == (0, None)
 
 
@@ -171,7 +171,7 @@ def test_without_pairs_the_command_adds_them(tmp_path, shots, rules, asked):
         add(tmp_path, "coop", 0.7, epoch_selection=rule, shots=shots, recipe={"name": "demo", "lr": 1.0})
     add(tmp_path, "zero_shot", 0.5)
     runs = fresh_store(tmp_path).runs_frame(outcomes=True)
-    board = build_leaderboard(runs, settings(runs)[0])
+    board = build_leaderboard(runs, board_settings(runs)[0])
     assert selection_differences(board, runs) == []
     assert selection_command(board) == (
         f"etl-bench run -m coop -d a,b,c -b ViT-demo.drawn --protocol few-shot --shots {shots} --seeds 1,2,3 "
@@ -182,7 +182,7 @@ def test_without_pairs_the_command_adds_them(tmp_path, shots, rules, asked):
 def test_zero_shot_has_no_choice_to_make(tmp_path):
     add(tmp_path, "zero_shot", 0.5)
     runs = fresh_store(tmp_path).runs_frame(outcomes=True)
-    assert selection_command(build_leaderboard(runs, settings(runs)[0])) == ""
+    assert selection_command(build_leaderboard(runs, board_settings(runs)[0])) == ""
     assert "No method on this leaderboard selects anything." in load_results(tmp_path).selection_rules().notes()[0]
 
 

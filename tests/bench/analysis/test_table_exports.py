@@ -12,7 +12,7 @@ import pytest
 from worlds import make_world
 
 from bench.analysis.leaderboard import HConvention
-from bench.analysis.leaderboards import build_leaderboard, settings
+from bench.analysis.leaderboards import board_settings, build_leaderboard
 from bench.analysis.ranking import rank_entries
 from bench.analysis.table_exports import (
     Mark,
@@ -39,7 +39,7 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def world(folder: Path):
     runs = fresh_store(folder).runs_frame()
-    return build_leaderboard(runs, settings(runs)[0]), runs
+    return build_leaderboard(runs, board_settings(runs)[0]), runs
 
 
 def test_numbers_are_those_of_the_page(world):
@@ -67,7 +67,7 @@ def test_an_incomplete_entry_is_never_marked(folder: Path):
     best = (runs["method"] == "apex") & (runs["dataset"] == "a")
     runs.loc[best, "accuracy"] = 0.999  # by far the best average, but a seed is missing
     runs = runs[~(best & (runs["seed"] == 1))]
-    board = build_leaderboard(runs, settings(runs)[0])
+    board = build_leaderboard(runs, board_settings(runs)[0])
     marks = {name: {cell.mark for cell in cells} for name, _, cells, _ in export_table(board, runs).rows}
     assert marks["apex"] == {Mark.NONE}
     assert Mark.BEST in marks["coop"] | marks["maple"]
@@ -141,7 +141,7 @@ def test_a_number_with_a_missing_seed_shows_its_coverage_and_is_never_the_best(w
     _, runs = world
     lost = runs[~((runs["method"] == "apex") & (runs["dataset"] == "a") & (runs["seed"] == 2))].copy()
     lost.loc[(lost["method"] == "apex") & (lost["dataset"] == "a"), "accuracy"] = 0.99
-    board = build_leaderboard(lost, settings(lost)[0])
+    board = build_leaderboard(lost, board_settings(lost)[0])
     table = dataset_table(board, lost, "base")
     cell = next(cells[0] for name, _, cells, _ in table.rows if name == "apex")
     assert (cell.mean, cell.coverage, cell.mark) == ("99.00", "2/3", Mark.NONE)
@@ -171,7 +171,7 @@ def test_odd_names_are_escaped(tmp_path: Path):
     make_world(tmp_path, {"a_b": {"d": {"base": 0.5, "new": 0.5}}}, config={"x": "50%&#{}^~\\$"})
     make_world(tmp_path, {"a_b": {"d": {"base": 0.5, "new": 0.5}}}, config={"x": "y"})
     runs = fresh_store(tmp_path).runs_frame().replace({"method": {"a_b": "a_b|c"}})
-    table = export_table(build_leaderboard(runs, settings(runs)[0]), runs)
+    table = export_table(build_leaderboard(runs, board_settings(runs)[0]), runs)
     row = next(line for line in to_latex(table).splitlines() if "50" in line and "textbackslash" in line)
     assert r"a\_b|c [x=50\%\&\#\{\}\textasciicircum{}\textasciitilde{}\textbackslash{}\$]" in row
     assert r"a\_b\|c" in to_markdown(table)
@@ -267,7 +267,7 @@ def test_no_cell_of_a_csv_is_a_formula(text: str | float, written: str):
 def test_imported_runs_are_marked_in_every_format(world):
     board, runs = world
     foreign = runs.assign(imported=runs["method"] == "coop")
-    board = build_leaderboard(foreign, settings(foreign)[0])
+    board = build_leaderboard(foreign, board_settings(foreign)[0])
     tables = [export_table(board, foreign), *(dataset_table(board, foreign, name) for name in board.measures)]
     for table in tables:
         assert [row[0] for row in table.rows if row[0].endswith("‡")] == ["coop ‡"]

@@ -26,17 +26,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_table_has_a_row_for_each_claim(folder: Path, etl):
     table = claims(folder)
-    rows = {row["claim"].partition(":")[0]: row for row in table.rows()}
+    rows = {row["claim"].partition(":")[0]: row for row in table.rows}
     assert rows["headline-coop"]["verdict"] == "supported"
     assert rows["headline-coop"]["95 %"].count("+") == 2
     assert rows["headline"]["verdict"] == "not tested"
-    assert list(table.to_frame()["verdict"]) == [str(found.verdict) for found in table.results]
+    assert list(table.to_frame()["verdict"]) == [str(found.verdict) for found in table.source]
     assert "supported" in str(table)
     assert table._repr_html_().startswith("<table><caption>Claims")
     code, out, _ = etl("papers", "claims", "--runs", str(folder), "--json")
     assert code == 0
     assert [(row["claim"]["id"], row["verdict"]) for row in json.loads(out)] == [
-        (found.claim.id, str(found.verdict)) for found in table.results
+        (found.claim.id, str(found.verdict)) for found in table.source
     ]
 
 
@@ -45,7 +45,7 @@ def test_own_claims_and_groups_are_taken(folder: Path, tmp_path: Path):
     fields |= {"protocol": "base-to-new", "datasets": "hard"}
     file = tmp_path / "mine.toml"
     file.write_text("[[claim]]\n" + "\n".join(f'{key} = "{value}"' for key, value in fields.items()))
-    (found,) = load_results(folder).claims(str(file), easy=DATASETS[:2], hard=DATASETS[2:]).results
+    (found,) = load_results(folder).claims(str(file), easy=DATASETS[:2], hard=DATASETS[2:]).source
     assert str(found.verdict) == "not tested" or found.datasets == ("d2", "d3")
     with pytest.raises(UsageError, match=r"cannot be read as TOML"):
         claims(folder, file=tmp_path / "none.toml")

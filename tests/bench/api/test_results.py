@@ -48,26 +48,26 @@ def test_results_are_those_of_the_call_and_loading_gives_all(results: Results, f
 
 def test_the_leaderboard_is_that_of_the_command(results: Results, folder: Path, etl):
     table = results.leaderboard()
-    assert [entry.method for entry in table.boards[0].entries] == [row["method"] for row in table.boards[0].rows()]
+    assert [entry.method for entry in table.source[0].entries] == [row["method"] for row in table.source[0].rows()]
     code, out, _ = etl("leaderboard", "--runs", str(folder), "--json")
     assert code == 0
     assert json.loads(out) == json.loads(as_json(leaderboard(folder).to_json()))
-    assert list(table.to_frame()["method"]) == [entry.method for entry in table.boards[0].entries]
+    assert list(table.to_frame()["method"]) == [entry.method for entry in table.source[0].entries]
 
 
 def test_a_leaderboard_can_leave_out_costs(results: Results):
     columns = [list(results.leaderboard(costs=costs).to_frame()) for costs in (True, False)]
     assert columns[0] == columns[1], "the frame always has them"
     shown = results.leaderboard(costs=False)
-    assert list(shown.rows(shown.boards[0])[0]) == ["#", "method", "all", "n/N"]
+    assert list(shown.rows[0]) == ["#", "method", "all", "n/N"]
     assert "train s" in str(results.leaderboard())
     assert "train s" not in str(shown) + shown._repr_html_()
 
 
 def test_a_comparison_is_paired(results: Results, folder: Path):
     table = results.compare("clip_adapter", "zero_shot")
-    (pair,) = table.pairs
-    assert next(row["dataset"] for row in table.rows(pair)) == "spectrum_basic"
+    assert len(table.source) == len(table.parts) == 1
+    assert table.rows[0]["dataset"] == "spectrum_basic"
     assert "clip_adapter [recipe=custom] (A) against zero_shot (B)" in str(table)
     assert compare("clip_adapter", "zero_shot", folder, shots=2).to_json() == table.to_json()
     with pytest.raises(UsageError, match=r"has both 'coop' and 'zero_shot'\. There are: ViT-tiny"):

@@ -45,7 +45,7 @@ FAKE = ["--runner", "fake_runner", "--jobs", "0"]
 # --- start ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["results", "sql", "--help"], ["--version"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["runs", "sql", "--help"], ["--version"]])
 def test_help_imports_nothing_heavy(arguments: list[str]):
     program = (
         "import sys\nfrom bench.cli.app import main\n"
@@ -377,7 +377,7 @@ def test_the_database_is_built_anew(etl, tmp_path: Path):
     (tmp_path / "runs" / "results.duckdb").write_text("no database")
     code, _, err = etl("runs", "sql", "select 1")
     assert code == 2
-    assert "results rebuild" in err
+    assert "runs rebuild" in err
     assert etl("runs", "rebuild") == (0, "3 runs in runs/results.duckdb\n", "")
 
 

@@ -20,7 +20,7 @@ from PIL import Image
 from places import ROOT
 from small_datasets import write_dataset
 
-from datasets_registry import DatasetSource
+from datasets_registry import DATASETS, DatasetSource
 from datasets_registry._custom.dataset import read_custom_dataset
 
 Etl = Callable[..., tuple[int, str, str]]
@@ -28,19 +28,28 @@ Etl = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def etl(etl: Etl, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Etl:
-    """The command in an empty folder; gives exit code, stdout, stderr."""
+    """The command in an empty folder; gives exit code, stdout, stderr. What it adds to the catalogue is forgotten."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
-    return etl
+    known = set(DATASETS)
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        try:
+            return etl(*arguments)
+        finally:
+            for name in set(DATASETS) - known:
+                DATASETS.remove(name)
+
+    return command
 
 
 # --- show -------------------------------------------------------------------------------------------------------------
 
 
-def test_the_bare_command_and_a_name_mean_show(etl: Etl, tmp_path: Path) -> None:
+def test_the_bare_command_lists_and_a_name_is_shown(etl: Etl, tmp_path: Path) -> None:
     write_dataset(tmp_path, "eurosat")
-    assert etl("datasets") == etl("datasets", "show")
-    assert etl("datasets", "--json") == etl("datasets", "show", "--json")
+    assert etl("datasets") == etl("datasets", "list")
+    assert etl("datasets", "--json") == etl("datasets", "list", "--json")
     shown = etl("datasets", "show", "eurosat", "--data-root", str(tmp_path), "--json")
     assert json.loads(shown[1])["train_images"] == 12
     assert etl("datasets", "eurosat", "--data-root", str(tmp_path), "--json") == shown

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.analysis.easy_and_hard import FEWEST
+from bench.analysis.easy_and_hard import FEWEST_FOR_THIRDS
+from bench.api import demonstration
 from bench.cli import demo
 from bench.papers.claims import load_claims
 from datasets_registry import DATASETS, get_dataset
@@ -23,13 +24,13 @@ def etl(etl, monkeypatch, tmp_path: Path):
 def test_the_demo_names_registered_methods_and_eleven_datasets():
     from methods import METHODS
 
-    assert {*demo.METHODS, *demo.QUICK_METHODS} <= set(METHODS)
-    assert sorted(name.partition(":")[0] for name in demo.DATASETS) == DATASETS.match("spectrum_*")
-    assert set(demo.QUICK_DATASETS) <= set(demo.DATASETS)
+    assert {*demonstration.METHODS, *demonstration.QUICK_METHODS} <= set(METHODS)
+    assert sorted(name.partition(":")[0] for name in demonstration.DATASETS) == DATASETS.match("spectrum_*")
+    assert set(demonstration.QUICK_DATASETS) <= set(demonstration.DATASETS)
 
 
 def test_the_demo_has_the_runs_that_decide_every_claim_of_its_protocol():
-    request, claims = demo.demo_request(quick=False), load_claims()
+    request, claims = demonstration.demo_request(quick=False), load_claims()
     assert [claim.id for claim in claims if claim.protocol != request.protocol] == ["lora-far", "lora-hard"]
     for claim in claims:
         if claim.protocol == request.protocol:
@@ -38,7 +39,7 @@ def test_the_demo_has_the_runs_that_decide_every_claim_of_its_protocol():
             assert claim.shots in (None, *request.shots), claim.id
     assert request.keep_branches  # a constant ensemble weight needs both branches
     assert len(request.seeds) == 3  # a test needs two
-    assert len(request.datasets) >= FEWEST  # thirds by difficulty, and policies
+    assert len(request.datasets) >= FEWEST_FOR_THIRDS  # thirds by difficulty, and policies
 
 
 def test_a_claim_that_the_demo_does_not_decide_says_what_to_run(etl):
@@ -52,7 +53,7 @@ def test_a_claim_that_the_demo_does_not_decide_says_what_to_run(etl):
 
 
 def test_the_demo_tests_on_ten_images_of_every_class():
-    sizes = [len(get_dataset(name).reader(None).test) for name in demo.DATASETS]
+    sizes = [len(get_dataset(name).reader(None).test) for name in demonstration.DATASETS]
     assert sum(sizes) == 1950
 
 
@@ -69,10 +70,10 @@ def test_the_demo_ends_with_a_board_the_finding_the_page_and_commands_that_work(
     code, out, _ = etl("demo", "--quick", "--runs", "my runs", *FAKE)
     assert code == 0
     lines = out.splitlines()
-    known = set(demo.METHODS)
+    known = set(demonstration.METHODS)
     ranked = [row[1] for row in map(str.split, lines) if len(row) > 3 and row[0].isdigit() and row[1] in known]
     assert lines[0] == "ViT-demo.drawn, base-to-new, 6 shots, 3 datasets"
-    assert sorted(ranked) == sorted(demo.QUICK_METHODS)
+    assert sorted(ranked) == sorted(demonstration.QUICK_METHODS)
     answer, small_print, empty, page, title, *commands = lines[-7:]
     assert "mean H" in answer
     assert small_print.startswith("4 methods, 3 datasets, 1 seed, 12 runs. Demo: short trainings")

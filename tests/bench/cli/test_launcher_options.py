@@ -27,18 +27,27 @@ def request_for(name: str, **given) -> SweepRequest:
             {"name": "slrum"},
             r"--launcher 'slrum' is unknown\. Did you mean 'slurm'\? Allowed: local, inline, ray, slurm",
         ),
-        ({"name": "local", "partition": "gpu"}, "--partition: only for --launcher slurm, and this is --launcher local"),
-        ({"name": "slurm", "cpus_per_run": 2}, "--cpus-per-run: only for --launcher ray, and this is --launcher slurm"),
-        ({"name": "local", "address": "local"}, "--address: only for --launcher ray"),
-        ({"name": "ray", "no_wait": True}, "--no-wait: only for --launcher slurm"),
+        (
+            {"name": "local", "partition": "gpu"},
+            "--resource partition: only for --launcher slurm, and this is --launcher local",
+        ),
+        (
+            {"name": "slurm", "cpus_per_run": 2},
+            "--resource cpus-per-run: only for --launcher ray, and this is --launcher slurm",
+        ),
+        ({"name": "local", "address": "local"}, "--resource address: only for --launcher ray"),
+        ({"name": "ray", "no_wait": True}, "--resource no-wait: only for --launcher slurm"),
         ({"name": "ray", "jobs": 0}, "--jobs 0 runs in this process; with --launcher ray give a number or nothing"),
         ({"name": "inline", "jobs": 3}, "--jobs 3: --launcher inline has no worker processes; use --launcher local"),
         ({"name": "slurm", "device": "cuda:1"}, "with --launcher slurm the cluster picks; use --device cuda"),
-        ({"name": "slurm", "time": "tomorrow"}, "--time 'tomorrow' is not a duration; write minutes, HH:MM:SS"),
-        ({"name": "slurm", "time": "0"}, "--time '0' is not a duration"),
-        ({"name": "slurm", "slurm_set": ["time=3"]}, "--slurm-set 'time=3': use --time instead"),
-        ({"name": "slurm", "slurm_set": ["a b=3"]}, "--slurm-set 'a b=3' is not key=value"),
-        ({"name": "slurm", "slurm_set": ["account=a\nrm"]}, "is not key=value"),
+        (
+            {"name": "slurm", "time": "tomorrow"},
+            "--resource time 'tomorrow' is not a duration; write minutes, HH:MM:SS",
+        ),
+        ({"name": "slurm", "time": "0"}, "--resource time '0' is not a duration"),
+        ({"name": "slurm", "slurm_set": ["time=3"]}, "--resource sbatch.time=3: use --resource time=VALUE"),
+        ({"name": "slurm", "slurm_set": ["a b=3"]}, "--resource 'sbatch.a b=3' is not sbatch.KEY=VALUE"),
+        ({"name": "slurm", "slurm_set": ["account=a\nrm"]}, "is not sbatch.KEY=VALUE"),
     ],
 )
 def test_what_does_not_go_together_is_refused(given: dict, message: str):
@@ -121,7 +130,7 @@ def test_all_launchers_give_the_same_results(tmp_path: Path, monkeypatch):
     etl_bench(tmp_path / "local", "--launcher", "local", "--jobs", "2")
     expected = results(tmp_path / "local")
     assert len(expected) == 4
-    etl_bench(tmp_path / "ray", "--launcher", "ray", "--address", "local", "--jobs", "2")
+    etl_bench(tmp_path / "ray", "--launcher", "ray", "--resource", "address=local", "--jobs", "2")
     cluster = FakeSlurm(tmp_path / "cluster", monkeypatch)
     etl_bench(tmp_path / "slurm", "--launcher", "slurm", "--jobs", "2")
     cluster.close()

@@ -1,4 +1,4 @@
-"""`submit` and `submissions check`."""
+"""`board submit` and `board check`."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_checking_imports_no_torch(tmp_path: Path) -> None:
     Draft().write(tmp_path / "s" / "lab")
     code = (
         "import sys; from bench.cli.app import app; "
-        f"app(['submissions', 'check', {str(tmp_path / 's')!r}], standalone_mode=False); "
+        f"app(['board', 'check', {str(tmp_path / 's')!r}], standalone_mode=False); "
         "assert 'torch' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

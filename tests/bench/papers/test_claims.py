@@ -6,13 +6,13 @@ import pytest
 from worlds import make_world
 
 from bench.analysis.easy_and_hard import chosen_groups
-from bench.analysis.leaderboards import build_leaderboard, settings
+from bench.analysis.leaderboards import board_settings, build_leaderboard
 from bench.analysis.method_choice import Known, Policy
 from bench.errors import UsageError
 from bench.papers.claims import Claim, ClaimVerdict, check_claims, load_claims, regret_difference
+from bench.results import known_methods
 from bench.results.database import fresh_store
 from datasets_registry import list_datasets
-from methods import known_methods
 
 DATASETS = [f"d{i}" for i in range(9)]
 DIFFICULTY = {"ViT-demo.drawn": {dataset: 0.01 * (i + 1) for i, dataset in enumerate(DATASETS)}}
@@ -39,7 +39,7 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def world(folder: Path):
     runs = fresh_store(folder).runs_frame(outcomes=True)
-    return [build_leaderboard(runs, setting) for setting in settings(runs)], runs
+    return [build_leaderboard(runs, setting) for setting in board_settings(runs)], runs
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_one_seed_or_one_dataset_decides_nothing(tmp_path: Path, seeds, datasets
     rates = {"apex": 0.9, "vpt": 0.5}
     make_world(tmp_path, {m: {d: {"base": r, "new": r} for d in datasets} for m, r in rates.items()}, seeds=seeds)
     runs = fresh_store(tmp_path).runs_frame(outcomes=True)
-    (found,) = check_claims([claim()], [build_leaderboard(runs, settings(runs)[0])], runs, {})
+    (found,) = check_claims([claim()], [build_leaderboard(runs, board_settings(runs)[0])], runs, {})
     assert found.verdict is ClaimVerdict.NOT_TESTED
     assert found.reason.startswith(reason)
     assert "`etl-bench run -m apex,vpt --protocol base-to-new --shots 16` with more" in found.reason
@@ -124,7 +124,7 @@ def choice_world(folder: Path, *, crossing: float) -> list:
     }
     make_world(folder, rates, images=2000, seed_spread=0.0)
     runs = fresh_store(folder).runs_frame(outcomes=True)
-    return [[build_leaderboard(runs, setting) for setting in settings(runs)], runs]
+    return [[build_leaderboard(runs, setting) for setting in board_settings(runs)], runs]
 
 
 def test_difficulty_helps_to_choose_where_methods_cross_along_it(tmp_path: Path):
@@ -141,7 +141,7 @@ def test_difficulty_does_not_help_where_one_method_is_always_best(tmp_path: Path
     rates = {m: {d: {"base": r, "new": r} for d in DATASETS} for m, r in {"zero_shot": 0.5, "coop": 0.8}.items()}
     make_world(tmp_path, rates, images=200)
     runs = fresh_store(tmp_path).runs_frame(outcomes=True)
-    (found,) = check_claims([regret()], [build_leaderboard(runs, settings(runs)[0])], runs, DIFFICULTY)
+    (found,) = check_claims([regret()], [build_leaderboard(runs, board_settings(runs)[0])], runs, DIFFICULTY)
     assert found.verdict is ClaimVerdict.NOT_TESTED
     assert found.test.mean == 0
     assert found.reason == "both policies choose the same methods on these runs"

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from worlds import make_world
 
-from bench.analysis.leaderboards import build_leaderboard, settings
+from bench.analysis.leaderboards import board_settings, build_leaderboard
 from bench.papers.published_numbers import published_frame
-from bench.papers.reproduction import ReproductionRow, Verdict, compare_with_published, count_verdicts
+from bench.papers.reproduction import ReproductionRow, ReproductionVerdict, compare_with_published, count_verdicts
 from bench.results.database import fresh_store
 from datasets_registry import EvalProtocol
 
@@ -28,7 +28,7 @@ def made(folder: Path, published: pd.DataFrame, rates=None, **options) -> list[R
     defaults = options.pop("defaults", None)
     make_world(folder, rates or {"coop": {"dtd": {"base": 0.8, "new": 0.6}}}, backbone="ViT-B-16.openai", **options)
     runs = fresh_store(folder).runs_frame()
-    boards = [build_leaderboard(runs, setting) for setting in settings(runs)]
+    boards = [build_leaderboard(runs, setting) for setting in board_settings(runs)]
     return compare_with_published(boards, runs, published, defaults=defaults)
 
 
@@ -39,28 +39,28 @@ def with_scores(folder: Path, values: list[float], published: float, **options) 
     runs = fresh_store(folder).runs_frame()
     runs.loc[runs["split"] == "base", "accuracy"] = values
     runs = runs.assign(**options)
-    boards = [build_leaderboard(runs, setting) for setting in settings(runs)]
+    boards = [build_leaderboard(runs, setting) for setting in board_settings(runs)]
     (row,) = compare_with_published(boards, runs, table(printed(value=published)))
     return row
 
 
 def test_verdicts_by_hand(tmp_path: Path):
     same = with_scores(tmp_path / "1", [0.801, 0.800, 0.799], 0.8)
-    assert (same.verdict, same.n, same.seeds_needed) == (Verdict.REPRODUCED, 3, None)
+    assert (same.verdict, same.n, same.seeds_needed) == (ReproductionVerdict.REPRODUCED, 3, None)
     far = with_scores(tmp_path / "2", [0.70, 0.71, 0.69], 0.8)
-    assert far.verdict is Verdict.NOT_REPRODUCED
+    assert far.verdict is ReproductionVerdict.NOT_REPRODUCED
     assert far.difference == pytest.approx(-0.1)
     assert far.high < -0.01
     open_ = with_scores(tmp_path / "3", [0.78, 0.80, 0.82], 0.8)
-    assert open_.verdict is Verdict.UNDER_POWERED
+    assert open_.verdict is ReproductionVerdict.UNDER_POWERED
     assert open_.seeds_needed is not None
     assert open_.seeds_needed > 3
-    assert with_scores(tmp_path / "4", [0.8], 0.8).verdict is Verdict.UNDER_POWERED
+    assert with_scores(tmp_path / "4", [0.8], 0.8).verdict is ReproductionVerdict.UNDER_POWERED
     other = with_scores(tmp_path / "5", [0.8, 0.8], 0.8, recipe_name="demo")
-    assert other.verdict is Verdict.PROTOCOL_DIFFERS
+    assert other.verdict is ReproductionVerdict.PROTOCOL_DIFFERS
     assert "recipe 'demo'" in other.note
     nested = with_scores(tmp_path / "6", [0.8, 0.8], 0.8, draw="nested")
-    assert (nested.verdict, "draw 'nested'" in nested.note) == (Verdict.PROTOCOL_DIFFERS, True)
+    assert (nested.verdict, "draw 'nested'" in nested.note) == (ReproductionVerdict.PROTOCOL_DIFFERS, True)
 
 
 def test_h_is_that_of_the_seed_means(tmp_path: Path):
@@ -72,7 +72,7 @@ def test_h_is_that_of_the_seed_means(tmp_path: Path):
     runs.loc[runs["split"] == "base", "accuracy"] = [0.9, 0.5]
     runs.loc[runs["split"] == "new", "accuracy"] = [0.5, 0.9]
     (row,) = compare_with_published(
-        [build_leaderboard(runs, settings(runs)[0])], runs, table(printed(split="H", value=0.7))
+        [build_leaderboard(runs, board_settings(runs)[0])], runs, table(printed(split="H", value=0.7))
     )
     assert row.difference == pytest.approx(0.0), "H of the means 0.7 and 0.7; the mean of H is 0.643"
 
@@ -120,14 +120,14 @@ def test_zero_shot_is_exact_and_compared_with_published_zero_shot(tmp_path: Path
         protocol=EvalProtocol.FEW_SHOT,
     )
     (row,) = rows
-    assert (row.n, row.verdict) == (1, Verdict.NOT_REPRODUCED)
+    assert (row.n, row.verdict) == (1, ReproductionVerdict.NOT_REPRODUCED)
 
 
 def test_settings_other_than_the_published_ones_are_named(tmp_path: Path):
     published = table(printed())
     defaults = {("coop", "base-to-new"): {"n_ctx": 16, "ctx_init": ""}}
     (row,) = made(tmp_path, published, config={"n_ctx": 8, "ctx_init": "a", "new": 1}, defaults=defaults)
-    assert row.verdict is Verdict.PROTOCOL_DIFFERS
+    assert row.verdict is ReproductionVerdict.PROTOCOL_DIFFERS
     assert row.note == "Our runs have ctx_init=a, n_ctx=8."
 
 

@@ -5,8 +5,8 @@ import pytest
 from places import ROOT
 
 import bench.results.code_digests as digests
-from bench.results.code_digests import code_only, machinery_digest, source_digest
-from methods import Recipe, cosine_logits, get_method
+from bench.results.code_digests import code_only, source_digest
+from methods import get_method
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def touch(monkeypatch):
         return real(self, *args, **kwargs) + changed.get(self.name, "")
 
     def forget() -> None:
-        for cached in (source_digest, machinery_digest, digests._imports, digests._code_digest):
+        for cached in (source_digest, digests._code_digest):
             cached.cache_clear()
 
     def touch(name: str, more: str) -> None:
@@ -54,27 +54,6 @@ def test_prose_imports_and_the_keeping_of_models_leave_the_digest_of_a_method_al
     assert source_digest(get_method("coop")) != before
 
 
-def test_the_machinery_digest_does_not_depend_on_where_modules_lie(monkeypatch):
-    """A module that is moved keeps its code, so the results of its users stay valid."""
-    coop = get_method("coop")
-    before = machinery_digest.__wrapped__(coop)
-    real = digests._file
-    moved = {"methods.moved_composed": "methods._parts.two_tower_methods"}
-    monkeypatch.setattr(digests, "_file", lambda name: real(moved.get(name, name)))
-    real_imports = digests._imports
-    back = {old: new for new, old in moved.items()}
-    monkeypatch.setattr(digests, "_imports", lambda path: tuple(back.get(m, m) for m in real_imports(path)))
-    assert machinery_digest.__wrapped__(coop) == before
-
-
-def test_code_behind_public_names_counts(tmp_path):
-    """A method of another package imports from `methods`, which loads its public names lazily."""
-    file = tmp_path / "other.py"
-    file.write_text("from methods import Recipe, cosine_logits\nimport methods._text.prompt_embeddings\n")
-    expected = {Recipe.__module__, cosine_logits.__module__, "methods._text.prompt_embeddings"}
-    assert set(digests._imports(file)) == expected
-
-
 def test_a_class_without_a_file_is_known_by_its_name():
     made = type("Made", (), {"__module__": "nowhere"})
     assert len(source_digest(made)) == 64
@@ -86,30 +65,6 @@ def test_an_ensemble_changes_with_its_host(touch):
     touch("kgcoop.py", "\nA = 1\n")
     assert source_digest(around) != before
     assert source_digest(get_method("apex_on:maple")) == other
-
-
-@pytest.mark.parametrize("machinery", ["two_tower_methods.py", "prompts.py", "method.py", "text_tower.py"])
-def test_a_method_changes_with_the_shared_code_below_it(machinery: str, touch):
-    before, own = machinery_digest(get_method("coop")), source_digest(get_method("coop"))
-    touch(machinery, "\nA = 1\n")
-    assert machinery_digest(get_method("coop")) != before
-    assert source_digest(get_method("coop")) == own
-
-
-@pytest.mark.parametrize(
-    ("file", "more"),
-    [
-        ("prompts.py", "\n# a remark\n"),
-        ("prompts.py", '\n"""Words."""\n'),
-        ("registry.py", "\nA = 1\n"),
-        ("cache_model.py", "\nA = 1\n"),
-        ("tip_adapter.py", "\nA = 1\n"),
-    ],
-)
-def test_remarks_bookkeeping_and_what_others_import_change_nothing(file: str, more: str, touch):
-    before = machinery_digest(get_method("coop"))
-    touch(file, more)
-    assert machinery_digest(get_method("coop")) == before
 
 
 def test_code_alone():

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from small_families import model_folder, small_timm
 from sweep_requests import sweep_over
 
+from bench.results import known_methods
 from bench.sweep import LogStyle, carry_out, expand, make_plan, open_log
 from bench.sweep.launch.tasks import Outcome
 from datasets_registry import BenchError
@@ -21,7 +22,6 @@ from methods import (
     BackboneSpec,
     WeightsError,
     check_weights_file,
-    known_methods,
     load_backbone,
     parse_backbone,
 )
@@ -102,10 +102,10 @@ def test_depths_are_those_of_the_loaded_towers() -> None:
 
 def test_every_setting_of_a_depth_is_checked_in_the_plan() -> None:
     known = known_methods()
-    checked = {name for name in known if known.get(name).info.prompt_depths}
+    checked = {name for name in known if known.get(name).prompt_depths}
     assert checked >= {"vpt", "deep_text_prompts", "ivlp", "apex", "text_prompts_visual_adapter", "vpt_text_adapter"}
     for name in checked:
-        for setting, tower in known.get(name).info.prompt_depths.items():
+        for setting, tower in known.get(name).prompt_depths.items():
             for depth, fits in ((3, True), (4, False)):
                 request = sweep_over(
                     [name], ["spectrum_basic"], ["ViT-tiny.random"], overrides=[f"{name}.{setting}={depth}"]

@@ -8,7 +8,7 @@ import pytest
 from page_data import block_of
 from report_sample import BACKBONE, catalogue, difficulty_frame, runs_frame
 
-from bench.analysis.leaderboards import build_leaderboard, settings
+from bench.analysis.leaderboards import board_settings, build_leaderboard
 from bench.papers.claims import Claim, check_claims, difficulty_by_backbone
 from bench.papers.published_numbers import published_frame
 from bench.papers.reproduction import compare_with_published, published_settings
@@ -51,7 +51,7 @@ def page(site, tmp_path_factory):
 
 def test_every_claim_is_there_with_effect_interval_and_n(site, frame, page):
     assert [result.verdict for result in site.claims] == ["supported", "refuted", "not tested"]
-    boards = [build_leaderboard(frame, setting) for setting in settings(frame)]
+    boards = [build_leaderboard(frame, setting) for setting in board_settings(frame)]
     wanted = check_claims(CLAIMS, boards, frame, difficulty_by_backbone(difficulty_frame()))[0]
     found = site.claims[0].test
     assert found == wanted.test
@@ -64,7 +64,7 @@ def test_every_claim_is_there_with_effect_interval_and_n(site, frame, page):
 
 
 def test_published_rows_are_those_of_the_ledger_largest_gap_first(site, frame, page):
-    boards = [build_leaderboard(frame, setting) for setting in settings(frame)]
+    boards = [build_leaderboard(frame, setting) for setting in board_settings(frame)]
     rows = compare_with_published(boards, frame, published_frame())
     assert [(row.published, row.difference) for row in site.reproduction.rows] == [
         (r.published, r.difference) for r in rows

@@ -15,7 +15,7 @@ from bench.api.method_cards import LISTED_FOR, UNCOMPARED, listed, measured, met
 from bench.errors import ImpossibleCombinationError
 from bench.sweep import SweepRequest, expand
 from datasets_registry import EvalProtocol
-from methods import METHODS, Method, formula_tests, parity_record, parse_backbone
+from methods import METHODS, Method, facts_of, formula_tests, parity_record, parse_backbone
 
 TINY = parse_backbone("ViT-tiny.random")
 
@@ -30,21 +30,19 @@ def test_the_tensors_of_a_card_are_those_that_the_formula_counts(name: str) -> N
         assert learned.tensors == {}
 
 
-def test_a_listed_card_equals_the_measured_one_and_counts_only_for_the_same_code(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_listed_card_equals_the_measured_one() -> None:
     method, (slug, n_classes, shots) = METHODS.get("maple"), LISTED_FOR
+    facts = facts_of(method)
     backbone = parse_backbone(slug)
-    found = listed(method, backbone, n_classes=n_classes, shots=shots)
+    found = listed(facts, backbone, n_classes=n_classes, shots=shots)
     assert found == measured(method, backbone, n_classes=n_classes, shots=shots)
-    assert listed(method, backbone, n_classes=n_classes, shots=shots + 1) is None
-    assert listed(method, TINY, n_classes=n_classes, shots=shots) is None
-    monkeypatch.setattr("bench.api.method_cards.source_digest", lambda _: "another")
-    assert listed(method, backbone, n_classes=n_classes, shots=shots) is None
+    assert listed(facts, backbone, n_classes=n_classes, shots=shots + 1) is None
+    assert listed(facts, TINY, n_classes=n_classes, shots=shots) is None
+    assert listed(replace(facts, name="other"), backbone, n_classes=n_classes, shots=shots) is None
 
 
 def test_a_card_tells_shapes_settings_sources_notes_parity_and_citation() -> None:
-    card = method_card(METHODS.get("tip_adapter_f"), TINY, n_classes=5, shots=4)
+    card = card_of(METHODS.get("tip_adapter_f"), n_classes=5, shots=4)
     assert card["trained tensors"] == {"keys": "20 x 64 = 1280"}
     assert card["learned parameters"] == 1280
     assert card["measured on"] == "ViT-tiny.random, 5 classes of 4 shots"
@@ -55,8 +53,9 @@ def test_a_card_tells_shapes_settings_sources_notes_parity_and_citation() -> Non
     assert str(card["citation"]).startswith("@inproceedings")
 
 
-def card_of(method: type[Method[Any]]) -> dict[str, object]:
-    return method_card(method, TINY, n_classes=2, shots=1)
+def card_of(method: type[Method[Any]], n_classes: int = 2, shots: int = 1) -> dict[str, object]:
+    learned = measured(method, TINY, n_classes=n_classes, shots=shots)
+    return method_card(facts_of(method), TINY, learned, n_classes=n_classes, shots=shots)
 
 
 @pytest.fixture(scope="module")
@@ -130,11 +129,13 @@ def test_the_card_of_a_plug_in_claims_no_test_and_no_protocol_that_is_refused() 
 
 def test_every_card_speaks_of_paper_and_official_file() -> None:
     for name in METHODS:
-        notes = str(method_card(METHODS.get(name), TINY, n_classes=2, shots=1)["notes"])
+        notes = facts_of(METHODS.get(name)).notes
         assert len(notes) > 70, f"{name}: its module says too little about paper, official file and differences"
 
 
 def test_a_backbone_that_the_method_cannot_use_is_refused() -> None:
-    for learned in (listed, measured):
-        with pytest.raises(ImpossibleCombinationError, match=r"vpt on RN50\.openai: it works inside .* use a ViT back"):
-            learned(METHODS.get("vpt"), parse_backbone("RN50.openai"), n_classes=3, shots=2)
+    method, refusal = METHODS.get("vpt"), r"vpt on RN50\.openai: it works inside .* use a ViT back"
+    with pytest.raises(ImpossibleCombinationError, match=refusal):
+        listed(facts_of(method), parse_backbone("RN50.openai"), n_classes=3, shots=2)
+    with pytest.raises(ImpossibleCombinationError, match=refusal):
+        measured(method, parse_backbone("RN50.openai"), n_classes=3, shots=2)

@@ -8,7 +8,6 @@ from report_sample import BACKBONE, DATASETS, METHODS, catalogue, difficulty_fra
 from worlds import make_world
 
 from bench.analysis.leaderboard import HConvention
-from bench.api.results import installed_methods
 from bench.cli.export import export
 from bench.papers.catalogue import Catalogue, DatasetFacts, registered
 from bench.results.database import fresh_store
@@ -191,7 +190,7 @@ def test_an_incomplete_page_copies_what_export_writes(tmp_path):
     rates = {"zero_shot": {"a": 0.5, "b": 0.6, "c": 0.7}, "coop": {"a": 0.8, "b": 0.7}, "apex": {"a": 0.7, "c": 0.9}}
     both = {m: {d: {"base": rate, "new": rate} for d, rate in row.items()} for m, row in rates.items()}
     make_world(folder, both)
-    runs = fresh_store(folder).runs_frame(outcomes=True, installed=installed_methods())
+    runs = fresh_store(folder).runs_frame(outcomes=True, installed=True)
     site = site_view(PageContent(runs, difficulty_frame(), registered(), package_version="0"))
     out = tmp_path / "board.csv"
     export(runs=folder, out=out)

@@ -10,7 +10,7 @@ from report_sample import catalogue, difficulty_frame, runs_frame
 from bench.analysis.difficulty_trend import contrast_trends
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
-from reports.titles import COVARIATES
+from reports.titles import COVARIATE_AXES
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_each_contrast_is_paired_and_set_against_three_properties(board):
     (contrast,) = trends.contrasts
     first = contrast.trends[0]
     assert (first.part, first.method, first.without) == ("visual prompts", "vpt", "zero_shot")
-    assert [trend.covariate for trend in contrast.trends] == [covariate.name for covariate in COVARIATES]
+    assert [trend.covariate for trend in contrast.trends] == [covariate.name for covariate in COVARIATE_AXES]
     rows = [
         {"method": entry.key, "dataset": dataset, "value": cell.scores["new"].mean}
         for entry in board.entries

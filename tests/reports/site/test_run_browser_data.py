@@ -9,8 +9,8 @@ from bench.cli.report import report
 from bench.errors import UsageError
 from bench.results.database import fresh_store
 from bench.results.shards import Shards
-from reports.site.images import Gallery
-from reports.site.run_files import LIST, write_run_files
+from reports.site.images import DatasetPictures
+from reports.site.run_files import FILE_LIST, write_run_files
 
 
 class Painted:
@@ -21,7 +21,7 @@ class Painted:
         return f"data:image/jpeg;base64,{dataset}{len(key)}"
 
 
-NO_PICTURES = Gallery(None, pictures=False)
+NO_PICTURES = DatasetPictures(None, pictures=False)
 
 
 def write(runs, folder, pictures=NO_PICTURES):
@@ -88,7 +88,7 @@ def test_files_of_the_user_are_neither_deleted_nor_replaced(runs, tmp_path):
     assert file_of(data, 2).read_text() == "edited by hand", "it is no longer what the site wrote"
 
     file_of(data, 1).write_text('{"run_id": "another"}')
-    (data / LIST).unlink()
+    (data / FILE_LIST).unlink()
     with pytest.raises(UsageError, match=f"{file_of(data, 1)} exists and was not written by .* Choose another folder"):
         write(runs, data)
     assert file_of(data, 1).read_text() == '{"run_id": "another"}'
@@ -98,7 +98,7 @@ def test_files_of_the_user_are_neither_deleted_nor_replaced(runs, tmp_path):
 def test_a_site_without_a_readable_list_is_written_again(runs, tmp_path, text):
     data = tmp_path / "data"
     write(runs, data, Painted())
-    (data / LIST).write_text(text)
+    (data / FILE_LIST).write_text(text)
     assert write(runs, data, Painted()) == 2
     assert write(runs, data, Painted()) == 0
 
@@ -107,10 +107,10 @@ def test_a_list_cannot_name_files_outside_the_folder(runs, tmp_path):
     data = tmp_path / "data"
     write(runs, data)
     (tmp_path / "precious.json").write_text("{}")
-    content = json.loads((data / LIST).read_text())
+    content = json.loads((data / FILE_LIST).read_text())
     for name in ("runs/../../precious.json", "../precious.json", str(tmp_path / "precious.json")):
         content["files"][name] = {"sha256": hashlib.sha256(b"{}").hexdigest(), "source": ""}
-    (data / LIST).write_text(json.dumps(content))
+    (data / FILE_LIST).write_text(json.dumps(content))
     write(runs, data)
     assert (tmp_path / "precious.json").is_file()
 

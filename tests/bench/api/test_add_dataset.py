@@ -50,7 +50,7 @@ def test_a_dataset_is_replaced_only_on_request(images: Path):
 def test_wrong_options_are_refused_and_nothing_is_written(images: Path):
     with pytest.raises(UsageError, match="no option 'shots'. Further options: root, skip_broken, min_images"):
         add_dataset("py_birds", images, shots=4)
-    with pytest.raises(UsageError, match="split='thirds' is unknown; choose given, hash, even"):
+    with pytest.raises(UsageError, match="--split 'thirds' is unknown. Allowed: given, hash, even"):
         add_dataset("py_birds", images, split="thirds")
     with pytest.raises(BenchError, match="no '{}'"):
         add_dataset("py_birds", images, template="a bird")

@@ -1,0 +1,124 @@
+"""The answer of a setting, computed by hand on small tables."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bench.analysis.best_method import Candidate, LeaderTests, ScoreTable, answer_for
+from bench.analysis.dataset_difficulty import RTD
+from bench.analysis.easy_and_hard import difficulty_groups
+from bench.analysis.method_choice import Rule
+
+DATASETS = tuple("abcdef")
+ROWS = {
+    "strong": (0.9, 0.9, 0.8, 0.8, 0.7, 0.7),
+    "cheap": (0.8, 0.8, 0.8, 0.7, 0.6, 0.6),
+    "zero_shot": (0.7, 0.7, 0.6, 0.6, 0.3, 0.2),
+}
+
+
+def table_of(rows=ROWS, *, incomplete=(), baseline="zero_shot", difficulty=range(1, 7)):
+    known = {RTD: dict(zip(DATASETS, map(float, difficulty), strict=True))} if difficulty else {RTD: {}}
+    candidates = {
+        "strong": Candidate("strong", "strong" not in incomplete, True, 1_000_000, 300.0),
+        "cheap": Candidate("cheap", "cheap" not in incomplete, True, 1_000, 30.0),
+        "zero_shot": Candidate("zero_shot", "zero_shot" not in incomplete, False, 0, 1.0),
+    }
+    return ScoreTable(
+        measures=("all",),
+        methods=tuple(candidates[key] for key in rows),
+        datasets=DATASETS,
+        baseline=baseline if baseline in rows else None,
+        scores={
+            (key, name): {"all": (value,)}
+            for key, row in rows.items()
+            for name, value in zip(DATASETS, row, strict=True)
+        },
+        averages={"all": {key: sum(row) / len(row) for key, row in rows.items()}},
+        difficulty={"all": known},
+        zero_shot={},
+    )
+
+
+def answer_of(table, tests=LeaderTests()):  # noqa: B008
+    return answer_for(table, "all", difficulty_groups, tests)
+
+
+def test_the_lead_is_over_zero_shot_with_both_intervals():
+    found = answer_of(table_of(), LeaderTests({"zero_shot": (0.1, 0.3)}, ("cheap",)))
+    assert (found.leader, found.lead.reference, found.open_here) == ("strong", "zero_shot", ("cheap",))
+    assert found.lead.mean == pytest.approx((0.2 * 4 + 0.4 + 0.5) / 6)
+    assert (found.lead.ahead, found.lead.n, found.lead.over_seeds) == (6, 6, (0.1, 0.3))
+    assert found.lead.over_datasets[0] < found.lead.mean < found.lead.over_datasets[1]
+    assert found.behind["cheap"][0] == pytest.approx(-0.5 / 6)
+    assert list(found.behind) == ["cheap", "zero_shot"]
+
+
+def test_gains_are_those_on_easy_medium_and_hard_datasets():
+    assert answer_of(table_of()).groups.trend == 0, "on log difficulty, the line predicts no left-out dataset"
+    found = answer_of(table_of(difficulty=(1, 1.1, 1.2, 1.3, 8, 20)))
+    assert found.by_difficulty == (("a", "b"), ("c", "d"), ("e", "f"))
+    assert found.gains["strong"] == pytest.approx((0.2, 0.2, 0.45))
+    assert (found.groups.n_easy, found.groups.n_medium, found.groups.n_hard) == (2, 2, 2)
+    assert (found.groups.on_easy, found.groups.on_hard, found.groups.trend) == (
+        pytest.approx(0.2),
+        pytest.approx(0.45),
+        1,
+    )
+    assert found.best_on_hard == ("strong", pytest.approx(0.45))
+
+
+def test_advice_is_within_each_budget_that_leaves_a_choice():
+    advice = answer_of(table_of()).advice
+    assert {budget: found.candidates for budget, found in advice.items()} == {
+        "any": ("strong", "cheap", "zero_shot"),
+        "no training": ("zero_shot",),
+        "1 min": ("cheap", "zero_shot"),
+        "100k parameters": ("cheap", "zero_shot"),
+    }
+    assert advice["any"].rule is Rule.AVERAGE
+    assert advice["any"].lost[Rule.AVERAGE] == 0
+    easy, _, hard = advice["1 min"].picks
+    assert (easy.kind, easy.method, easy.datasets, easy.near) == ("easy", "cheap", ("a", "b"), 0)
+    assert (hard.low, hard.gain, hard.high) == pytest.approx((0.3, 0.35, 0.4))
+
+
+def test_a_lead_that_one_dataset_decides_names_it():
+    rows = ROWS | {"strong": (1.0, 0.69, 0.59, 0.59, 0.29, 0.19)}
+    found = answer_of(table_of({key: rows[key] for key in ("strong", "zero_shot")}))
+    assert found.lead.without == ("a", pytest.approx(-0.01))
+
+
+def test_incomplete_methods_are_left_out():
+    found = answer_of(table_of(incomplete=("strong",)))
+    assert found.leader == "cheap"
+    assert found.averages["strong"] > found.averages["cheap"]
+    assert "strong" not in found.unseparated
+    alone = answer_of(table_of(incomplete=("strong", "cheap")))
+    assert (alone.leader, alone.lead, alone.behind) == ("zero_shot", None, {})
+    nothing = answer_of(table_of(incomplete=tuple(ROWS)))
+    assert (nothing.leader, nothing.advice, nothing.unseparated) == (None, {}, {})
+
+
+def test_without_zero_shot_the_reference_is_the_next_best_and_there_are_no_gains():
+    found = answer_of(table_of({key: ROWS[key] for key in ("strong", "cheap")}))
+    assert (found.lead.reference, found.gains, found.groups, found.best_on_hard) == ("cheap", {}, None, None)
+    assert found.advice["any"].picks[0].gain is None
+
+
+def test_without_difficulties_there_are_no_groups():
+    found = answer_of(table_of(difficulty=()))
+    assert (found.by_difficulty, found.groups, found.places) == (((), (), ()), None, {})
+    assert found.advice["any"].picks == ()
+    assert found.lead is not None
+
+
+def test_a_harmonic_mean_is_that_of_each_seed_and_needs_both_splits():
+    table = replace(
+        table_of(), scores={("a", "x"): {"base": (0.5, 1.0), "new": (0.5, None)}, ("b", "x"): {"base": (0.5,)}}
+    )
+    assert table.mean("a", "x", "H") == pytest.approx(0.5)
+    assert table.mean("a", "x", "base") == pytest.approx(0.75)
+    assert (table.mean("b", "x", "H"), table.mean("c", "x", "H")) == (None, None)

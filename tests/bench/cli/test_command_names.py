@@ -1,0 +1,88 @@
+"""The names of the commands, the answers to former names, and the one option for resources of a cluster."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Any
+
+import pytest
+import typer.main
+from wrong_commands import FORMER
+
+from bench.cli._request_options import parse_resources
+from bench.cli.app import PANELS, RENAMED, app
+from bench.errors import UsageError
+
+MOST_OPTIONS_OF_RUN = 38
+
+
+def group() -> Any:
+    return typer.main.get_command(app)
+
+
+def test_help_lists_seventeen_commands_in_four_panels(etl):
+    code, out, _ = etl("--help")
+    assert code == 0
+    names = [name for panel in PANELS.values() for name in panel]
+    assert len(names) == 17
+    places = [out.index(f"─ {panel} ─") for panel in PANELS]
+    assert places == sorted(places)
+    assert re.findall(r"^│ (\S+)", out[places[0] :], flags=re.M) == names
+
+
+def test_every_command_of_a_former_name_exists():
+    for name in FORMER:
+        words = RENAMED.get(name, RENAMED[name.split()[0]])
+        if "was removed" in words:
+            continue
+        command = group()
+        for part in words.partition("`etl-bench ")[2].rstrip("`").split():
+            if part.isupper() or part.startswith("--"):
+                break
+            command = command.commands[part]
+
+
+@pytest.mark.parametrize("name", FORMER)
+def test_a_former_name_is_answered_with_the_new_one(etl, name: str):
+    code, out, err = etl(*name.split(), "x", "--runs", "runs")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: `etl-bench {name}`") or err.startswith(f"error: `etl-bench {name.split()[0]}`")
+    assert err.count("\n") == 1
+
+
+def test_run_has_few_options():
+    shown = [one for one in group().commands["run"].params if one.opts[0].startswith("-") and not one.hidden]
+    assert len(shown) <= MOST_OPTIONS_OF_RUN
+
+
+def test_resources_are_fields_of_the_request(etl):
+    command = "run -m coop -d spectrum_basic --launcher slurm --print-toml --resource partition=gpu --resource gpus=2 "
+    command += "--resource no-wait --resource sbatch.account=me --resource sbatch.exclusive"
+    code, out, _ = etl(*command.split())
+    assert code == 0
+    found = tomllib.loads(out)
+    assert (found["partition"], found["gpus"], found["no-wait"]) == ("gpu", 2, True)
+    assert found["slurm-set"] == ["account=me", "exclusive"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("partitoin=gpu", r"--resource 'partitoin' is unknown\. Did you mean 'partition'\? Allowed: address, .*sbatch"),
+        ("partition", "write --resource partition=VALUE"),
+        ("partition=", "write --resource partition=VALUE"),
+        ("no-wait=yes", "write --resource no-wait"),
+        ("sbatch.", r"--resource 'sbatch\.' is unknown"),
+    ],
+)
+def test_a_wrong_resource_is_refused(text: str, message: str):
+    with pytest.raises(UsageError, match=message):
+        parse_resources([text])
+
+
+def test_a_resource_as_an_option_is_answered_with_how_to_give_it(etl):
+    run = ["run", "-m", "coop", "-d", "spectrum_basic"]
+    assert "Write --resource partition=VALUE instead." in etl(*run, "--partition", "gpu")[2]
+    assert "Write --resource no-wait instead." in etl(*run, "--no-wait")[2]
+    assert "Write --resource sbatch.KEY=VALUE instead." in etl(*run, "--slurm-set", "account=me")[2]

@@ -1,0 +1,120 @@
+"""Facts of methods of other packages: imported once, and again after a change of their files."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+import bench.results.method_facts as module
+from bench.results.code_digests import source_digest
+from bench.results.method_facts import known_methods
+from datasets_registry import load_entry_points
+from methods import METHODS, MethodFactsRegistry, get_method
+
+PLUG_IN = '''
+"""Zero-shot under another name."""
+from dataclasses import replace
+from methods import get_method, register_method
+
+ZeroShot = get_method("zero_shot")
+
+
+@register_method
+class Foreign(ZeroShot):
+    info = replace(ZeroShot.info, name="foreign_method", title="Foreign")
+'''
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A package on the path with one entry point; it is not imported yet, and its facts are not in the cache."""
+    folder = tmp_path / "foreign_pack"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "method.py").write_text(PLUG_IN)
+    point = EntryPoint("foreign_method", "foreign_pack.method", module.METHODS_GROUP)
+    monkeypatch.setattr(module, "entry_points", lambda group: (point,))
+    monkeypatch.setattr("datasets_registry._registry.entry_points", lambda group: (point,))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("ETL_BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(METHODS, "_entries", dict(METHODS.entries))
+    monkeypatch.setattr(METHODS, "unavailable", {})
+    monkeypatch.setattr(METHODS, "_load", lambda: load_entry_points(module.METHODS_GROUP, METHODS))
+    yield folder
+    for name in ("foreign_pack", "foreign_pack.method"):
+        sys.modules.pop(name, None)
+
+
+def fresh() -> MethodFactsRegistry:
+    """The registry of a process that has not imported the plug-in."""
+    for name in ("foreign_pack", "foreign_pack.method"):
+        sys.modules.pop(name, None)
+    METHODS._entries.pop("foreign_method", None)
+    return MethodFactsRegistry(module._add_others, module._facts_with_code)
+
+
+def test_a_plug_in_is_imported_once_and_again_after_a_change(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = fresh().get("foreign_method")
+    assert "foreign_pack.method" in sys.modules
+    assert (first.title, first.code) == ("Foreign", source_digest(get_method("foreign_method")))
+    again = fresh()
+    assert again.get("foreign_method") == first
+    assert "foreign_pack.method" not in sys.modules
+    (package / "other.py").write_text("A = 1\n")
+    monkeypatch.setattr(module, "_imported", lambda *_: pytest.fail("as it should"))
+    with pytest.raises(pytest.fail.Exception, match="as it should"):
+        fresh().get("foreign_method")
+
+
+def test_a_broken_plug_in_is_left_out_with_one_warning(
+    package: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (package / "method.py").write_text("import no_such_module\n")
+    with caplog.at_level(logging.WARNING):
+        known = fresh()
+        assert "foreign_method" not in known
+        assert "coop" in known
+    assert [line for line in caplog.messages if "foreign_method" in line] == caplog.messages
+    assert len(caplog.messages) == 1
+    with pytest.raises(module.RegistrationError, match=r"foreign_method.*could not be loaded.*no_such_module"):
+        known.get("foreign_method")
+
+
+OLD_README = '''
+"""A method as the README once showed it."""
+from methods import Family, Method, MethodConfig, MethodInfo, register_method
+
+
+class Config(MethodConfig):
+    """No settings."""
+
+
+@register_method
+class Old(Method[Config]):
+    info = MethodInfo(
+        name="foreign_method", title="Old", family=Family.CLASSIFIER, summary="Old.", citation="", config=Config,
+        open_vocabulary=True, parameter_formula="n_classes * embed_dim",
+    )
+'''
+
+
+def test_a_plug_in_with_a_replaced_field_is_told_what_to_write(
+    package: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (package / "method.py").write_text(OLD_README)
+    with caplog.at_level(logging.WARNING):
+        assert "foreign_method" not in fresh()
+    (line,) = caplog.messages
+    assert "\n" not in line
+    assert "MethodInfo has no field 'parameter_formula'" in line
+    assert "`def parameter_count(self, sizes: Sizes) -> int: return ...`" in line
+
+
+def test_methods_of_this_package_have_no_digest() -> None:
+    assert known_methods().get("coop").code == ""
+    assert known_methods().get("apex_on:maple").code == ""
