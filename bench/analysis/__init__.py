@@ -1,7 +1,7 @@
 """Analysis of runs: pure functions of the store's frames.
 
-- `leaderboard`, `leaderboards`: one board per setting, with intervals, coverage and cost. `table_exports`: CSV, Markdown
-  and LaTeX.
+- `leaderboard`, `leaderboards`: one board per setting, with intervals, coverage and cost.
+  `table_exports`: CSV, Markdown and LaTeX.
 - `ranking`: significant differences and ranks on a board. `comparison`: two entries on the same images.
 - `best_method`: the leader of a setting, its lead, gains on easy and hard datasets, and advice by budget.
 - `pareto`: accuracy against cost. `accuracy_over_time`: accuracy over training time. `selection_rules`: their cost.

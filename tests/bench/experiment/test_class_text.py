@@ -10,7 +10,7 @@ from short_settings import short_overrides, short_recipe_overrides
 from small_datasets import write_dataset
 from sweep_requests import changed, sweep_over
 
-from bench.analysis.leaderboards import build_leaderboard, settings
+from bench.analysis.leaderboards import board_settings, build_leaderboard
 from bench.context import RunContext
 from bench.errors import ImpossibleCombinationError, StaleSpecError, UsageError
 from bench.experiment.features.inputs import shared_inputs
@@ -61,7 +61,7 @@ def test_two_wordings_are_two_rows_and_the_plain_one_is_the_baseline(data: Path,
     store = Store(tmp_path)
     store.ingest(Shards(tmp_path))
     frame = store.runs_frame()
-    board = build_leaderboard(frame, settings(frame)[0])
+    board = build_leaderboard(frame, board_settings(frame)[0])
     assert {entry.label for entry in board.entries} == {"class_text=ensemble:generic60", "class_text=template"}
     assert board.baseline == "zero_shot [class_text=template]"
 

@@ -11,7 +11,7 @@ from small_datasets import write_dataset, write_imagenet
 from sweep_requests import changed, sweep_over
 
 from bench.analysis.leaderboard import Leaderboard
-from bench.analysis.leaderboards import build_leaderboard, settings
+from bench.analysis.leaderboards import board_settings, build_leaderboard
 from bench.context import RunContext
 from bench.errors import ImpossibleCombinationError, UsageError
 from bench.experiment.runner import run_experiment
@@ -137,7 +137,7 @@ def boards_of(runs: Path) -> list[Leaderboard]:
     store = Store(runs)
     store.ingest(Shards(runs))
     frame = store.runs_frame()
-    return [build_leaderboard(frame, setting) for setting in settings(frame)]
+    return [build_leaderboard(frame, setting) for setting in board_settings(frame)]
 
 
 def transfer_spec(**changes: object) -> ExperimentSpec:

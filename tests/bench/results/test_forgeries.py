@@ -16,7 +16,7 @@ from fake_runner import answered, make_record, make_spec, rescored
 from places import FIXTURES
 
 from bench import run
-from bench.analysis.leaderboards import build_leaderboard, settings
+from bench.analysis.leaderboards import board_settings, build_leaderboard
 from bench.api.leaderboard_table import LeaderboardTable
 from bench.boards.bundle_import import import_results
 from bench.errors import BundleError
@@ -300,7 +300,7 @@ def test_imported_runs_are_marked_until_they_are_verified(tmp_path: Path) -> Non
     done = import_results(Shards(tmp_path / "ours"), forge(tmp_path, lambda forged: None))
     runs = fresh_store(tmp_path / "ours").runs_frame()
     assert runs["imported"].all()
-    board = build_leaderboard(runs, settings(runs)[0])
+    board = build_leaderboard(runs, board_settings(runs)[0])
     assert board.entries[0].imported == "1 of 1 run"
     assert "imported, not verified: coop" in " ".join(LeaderboardTable((board,)).notes())
     note_verified(tmp_path / "ours", done.added[0])

@@ -10,7 +10,7 @@ from sweep_requests import sweep_over
 from typer.testing import CliRunner
 
 from bench.analysis.leaderboard import Setting
-from bench.analysis.leaderboards import build_leaderboard, settings
+from bench.analysis.leaderboards import board_settings, build_leaderboard
 from bench.api.results import load_results
 from bench.cli.app import app
 from bench.context import RunContext
@@ -72,7 +72,7 @@ def test_the_record_has_the_true_labels_of_changed_images_only_where_there_are_s
 
 def test_supports_are_never_averaged(runs: Path) -> None:
     frame = load_results(runs).to_frame()
-    found = settings(frame)
+    found = board_settings(frame)
     facts = {(one.facts()["shots"], one.support) for one in found}
     assert facts == {(8, ""), (8, "imbalanced:4"), (8, "noisy:0.25"), ("all", "")}
     for one in found:
