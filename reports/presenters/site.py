@@ -33,8 +33,8 @@ from bench.results import Shards, constant_weight_outcomes
 from reports.presenters.boards import board_view, minute, provenance
 from reports.presenters.content import PageContent
 from reports.presenters.error_analysis import error_analysis_view
-from reports.presenters.overview import board_overview
-from reports.views import BoardView, ErrorAnalysisView, OverviewView, SiteView
+from reports.presenters.overview import board_overview, published_overview
+from reports.views import BoardView, ErrorAnalysisView, OverviewView, PublishedBoardView, SiteView
 
 if TYPE_CHECKING:
     from bench.results import Store
