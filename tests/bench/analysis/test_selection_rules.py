@@ -182,7 +182,7 @@ def test_without_pairs_the_command_adds_them(tmp_path, shots, rules, asked):
 def test_zero_shot_has_no_choice_to_make(tmp_path):
     add(tmp_path, "zero_shot", 0.5)
     runs = fresh_store(tmp_path).runs_frame(outcomes=True)
-    assert selection_command(build_leaderboard(runs, settings(runs)[0])) == ""
+    assert selection_command(build_leaderboard(runs, board_settings(runs)[0])) == ""
     assert "No method on this leaderboard selects anything." in load_results(tmp_path).selection_rules().notes[0]
 
 
