@@ -186,13 +186,14 @@ def training_of(run: PreparedRun) -> Training:
     assert isinstance(method, TrainableMethod)
     recipe = Recipe.model_validate(spec.recipe).for_dataset(spec.dataset)
     checkpoint = _checkpoint(method, spec.run_id, context, run.meter)
+    epochs = training_epochs(method, recipe, len(run.task.support), spec.shots)
+    images = TrainingImages(run.inputs, run.task.support, method.info.needs, recipe, spec.seed, epochs)
     observers: dict[str, EpochObserver] = {}
     if spec.epoch_selection:
         observers["copy"] = EpochCandidates(method)
     if context.curve:
+        # the last step before the training, since its clock starts here
         observers["curve"] = TrainingCurve(method, run.meter.clock)
-    epochs = training_epochs(method, recipe, len(run.task.support), spec.shots)
-    images = TrainingImages(run.inputs, run.task.support, method.info.needs, recipe, spec.seed, epochs)
     return Training(
         method, recipe, images.epoch, _generator(spec.seed, "shuffle"), checkpoint, observers, run.meter.counting
     )

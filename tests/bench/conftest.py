@@ -11,7 +11,7 @@ import pytest
 from bench.cli.app import main
 from bench.context import RunContext
 from bench.experiment import runner
-from bench.experiment.features import inputs
+from bench.experiment.features import training_images
 from bench.spec import ExperimentSpec
 
 Etl = Callable[..., tuple[int, str, str]]
@@ -34,7 +34,7 @@ def etl(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def cut_off(monkeypatch: pytest.MonkeyPatch) -> Callable[[ExperimentSpec, RunContext, int], None]:
     """Carry out a run and interrupt it where it requests the views of an epoch (0-based)."""
-    real = inputs.views_for_epoch
+    real = training_images.views_for_epoch
 
     def cut_off(spec: ExperimentSpec, context: RunContext, at: int) -> None:
         def die(recipe: Any, seed: int, epoch: int) -> Any:
@@ -43,7 +43,7 @@ def cut_off(monkeypatch: pytest.MonkeyPatch) -> Callable[[ExperimentSpec, RunCon
             return real(recipe, seed, epoch)
 
         with monkeypatch.context() as patched:
-            patched.setattr(inputs, "views_for_epoch", die)
+            patched.setattr(training_images, "views_for_epoch", die)
             with pytest.raises(KeyboardInterrupt):
                 runner.run_experiment(spec, context)
 

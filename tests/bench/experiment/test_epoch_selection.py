@@ -273,7 +273,7 @@ def test_show_tells_the_epoch_and_what_choosing_it_cost(
 ) -> None:
     record, predictions = run(spec_of("clip_adapter", "validation"))
     Shards(tmp_path).write(record, predictions)
-    monkeypatch.setattr("sys.argv", ["etl-bench", "show", record.run_id, "--runs", str(tmp_path)])
+    monkeypatch.setattr("sys.argv", ["etl-bench", "runs", "show", record.run_id, "--runs", str(tmp_path)])
     with pytest.raises(SystemExit) as ended:
         main()
     assert not ended.value.code

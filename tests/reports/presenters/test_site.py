@@ -8,7 +8,7 @@ from report_sample import BACKBONE, DATASETS, METHODS, catalogue, difficulty_fra
 from worlds import make_world
 
 from bench.analysis.leaderboard import HConvention
-from bench.cli.export import export
+from bench.api import export_leaderboards
 from bench.papers.catalogue import Catalogue, DatasetFacts, registered
 from bench.results.database import fresh_store
 from methods import get_method
@@ -193,14 +193,14 @@ def test_an_incomplete_page_copies_what_export_writes(tmp_path):
     runs = fresh_store(folder).runs_frame(outcomes=True, installed=True)
     site = site_view(PageContent(runs, difficulty_frame(), registered(), package_version="0"))
     out = tmp_path / "board.csv"
-    export(runs=folder, out=out)
+    export_leaderboards(runs=folder, out=out)
     text = out.read_text("utf-8")
     assert text == site.boards[0].exports["CSV"]
     rows = {row["method"]: row for row in csv.DictReader(io.StringIO(text))}
     assert {row["datasets"] for row in rows.values()} == {"1"}
     assert float(rows["apex"]["base"]) == pytest.approx(0.7, abs=0.1), "on dataset a alone"
     assert (rows["coop"]["n"], rows["coop"]["expected"], rows["coop"]["complete"]) == ("6", "9", "False")
-    export(form="markdown", runs=folder, out=out)
+    export_leaderboards("markdown", runs=folder, out=out)
     assert "Runs are missing: averaged over the 1 dataset and 3 seeds that the ranked methods share" in out.read_text()
-    export(by_dataset=True, runs=folder, out=out)
+    export_leaderboards(by_dataset=True, runs=folder, out=out)
     assert {row["dataset"] for row in csv.DictReader(io.StringIO(out.read_text("utf-8")))} == {"a", "b", "c"}
