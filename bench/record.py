@@ -15,9 +15,9 @@ TOP = 5
 """Most classes stored with their logits for each image."""
 
 
-ROUNDING = 1e-6
+RANGE_TOLERANCE = 1e-6
 """How far rounding may carry a metric out of its range."""
-Share = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Frozen(BaseModel):
@@ -40,8 +40,8 @@ class Score(_Frozen):
     macro_precision: float = Field(
         ge=0, le=1, description="mean of per-class precisions; a class that is never predicted counts as 0"
     )
-    nll: float = Field(ge=-ROUNDING, allow_inf_nan=False, description="mean negative log-likelihood, nats")
-    brier: float = Field(ge=-ROUNDING, le=2 + ROUNDING, description="mean Brier score, 0..2")
+    nll: float = Field(ge=-RANGE_TOLERANCE, allow_inf_nan=False, description="mean negative log-likelihood, nats")
+    brier: float = Field(ge=-RANGE_TOLERANCE, le=2 + RANGE_TOLERANCE, description="mean Brier score, 0..2")
     ece: float = Field(ge=0, le=1, description="expected calibration error, 15 bins of equal mass")
     n: Count = Field(ge=1, description="test images")
     n_classes: Count = Field(ge=1)
@@ -64,11 +64,11 @@ class OpenScore(_Frozen):
 
     base: Score = Field(description="base images among all names; the split is named open-base")
     new: Score = Field(description="new images among all names; the split is named open-new")
-    openworld_auc: Share = Field(
+    openworld_auc: Fraction = Field(
         description="share of pairs of a base and a new image that are both right among the names of their own kind, "
         "with the base image scored higher (Hua et al., ICML 2025)"
     )
-    near_ood_auroc: Share = Field(
+    near_ood_auroc: Fraction = Field(
         description="share of pairs of a base and a new image with the base image scored higher"
     )
 
@@ -120,7 +120,7 @@ class CurvePoint(_Frozen):
     epochs: Count = Field(ge=1, description="epochs of the whole training")
     steps: LargeCount = Field(description="finished optimiser steps")
     seconds: Amount = Field(description="wall clock of the training so far, without preparation")
-    accuracy: dict[Name, Share] = Field(description="top-1, micro, by split")
+    accuracy: dict[Name, Fraction] = Field(description="top-1, micro, by split")
 
 
 class GpuFacts(_Frozen):

@@ -1,4 +1,4 @@
-"""Pages from plain values: `reports.views` describes a page, and `render_site` writes it.
+"""Pages from results: `reports.views` describes a page, and `render_site` writes it.
 
 `__init__.pyi` lists the public names. Each is loaded on first use.
 """

@@ -16,19 +16,18 @@ from scipy.special import stdtrit
 from bench.analysis import Cost, Entry, Estimate, classes_of, splits_of
 from bench.papers import DatasetFacts
 from bench.spec import shots_value
-from reports._error_analysis_data import cell_rows, list_rows
 from reports._format import count, seconds, size, unbroken
 from reports.charts.hero import HERO_PLACES, axis_text, first_pair
-from reports.parts.comparisons import datasets_parts, pairs_parts, shots_parts
+from reports.parts.comparisons import datasets_parts, pairs_parts, selection_parts, shots_parts
 from reports.parts.cost import cost_parts, costs_data, curves_data
 from reports.parts.difficulty import ablations_data, difficulty_parts
+from reports.parts.error_analysis import cell_rows, list_rows
 from reports.parts.figures import figures_parts
 from reports.parts.leaderboard import badges, leaderboard_parts, pairs_data
 from reports.parts.part import Part, without_folds
 from reports.parts.published import published_parts, reproduction_parts
 from reports.parts.quality import quality_parts
 from reports.parts.runs import runs_parts, submissions_parts
-from reports.parts.selection import selection_parts
 from reports.sentences import advice_check, answer, picks_html, scope_link, small_print, training_text
 from reports.tables.model import whole
 from reports.titles import SCORE_TITLES

@@ -12,14 +12,12 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from reports._format import FILTERS
-from reports.charts.anytime import TIME_AXES, anytime_svg
-from reports.charts.costs import cost_axes, cost_svg
+from reports.charts.costs import TIME_AXES, anytime_svg, cost_axes, cost_svg
 from reports.charts.hero import hero_caption, hero_svg
 from reports.page_data import packed, page_data, pictures_data
 from reports.page_file import page_environment, write_html
 from reports.parts.claims import by_claim, claim_effect, claim_setting, claim_strip, claim_test, strip_reach
 from reports.parts.part import parts_html, without_pictures
-from reports.sections import PUBLISHED_SECTIONS, SECTIONS, Section
 from reports.sentences import (
     advice_check,
     answer,
@@ -32,7 +30,7 @@ from reports.sentences import (
 )
 from reports.tables.composed import datasets_table, head_to_head_table, shots_table
 from reports.tables.html import table_html
-from reports.titles import PANEL_TITLES
+from reports.titles import PANEL_TITLES, PUBLISHED_SECTIONS, SECTIONS, Section
 from reports.views import BoardView, SiteView
 
 STYLES = ("page", "tables", "charts", "first_screen", "ablations", "pages", "error_analysis", "media")

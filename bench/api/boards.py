@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.boards import Report as SubmissionReport
+from bench.boards import SubmissionReport
 
 if TYPE_CHECKING:
     from bench.boards import BoardRuns, BoardSummary, Repeated
@@ -95,12 +95,11 @@ def verify_board(
     backbones: Sequence[str] = (),
 ) -> Iterator[Repeated]:
     """Repeat some runs of the submissions that ask for it, one after the other; see `etl-bench board verify`."""
-    from bench.boards import BoardRequest
-    from bench.boards import verify_board as verified
+    from bench.boards import BoardRequest, repeat_drawn_runs
     from bench.sweep import local_weights
 
     request = BoardRequest(submissions, Path("site"), _work(submissions, work), data_root)
-    return verified(request, secret, names=list(names), count=count, weights=local_weights(backbones))
+    return repeat_drawn_runs(request, secret, names=list(names), count=count, weights=local_weights(backbones))
 
 
 @dataclass(frozen=True)

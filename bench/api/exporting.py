@@ -223,7 +223,7 @@ def send_runs(
 ) -> Iterator[Sent]:
     """Send finished runs to experiment trackers; `say` receives notes. Raises TrackerError if one is not installed."""
     from bench.api.stored_runs import chosen_runs
-    from bench.boards import Result, Sender
+    from bench.boards import Sender, SendResult
     from bench.sweep import Target, check_installed
 
     targets = [Target.parse(text) for text in dict.fromkeys(trackers)]
@@ -233,5 +233,5 @@ def send_runs(
         for run_id in chosen:
             sender.send(run_id)
     for target in targets:
-        sent, known = sender.count(target, Result.SENT), sender.count(target, Result.KNOWN)
+        sent, known = sender.count(target, SendResult.SENT), sender.count(target, SendResult.KNOWN)
         yield Sent(str(target), sent, known, sender.missing(target))

@@ -90,14 +90,14 @@ class CacheContent:
 def cache_content(cache: Path | None = None) -> CacheContent:
     """The cached features by backbone, and the cached page parts; `None` is the user's cache folder."""
     from bench.experiment import cache_info
-    from bench.results import FOLDER, TextCache
+    from bench.results import TEXTS_FOLDER, TextCache
 
     folder = cache_folder(cache)
     kept, pages = cache_info(folder), TextCache(folder).sizes()
     rows = [_cached(c.slug, c.kind, c.precision, c.device, c.name, c.blocks, c.bytes) for c in kept]
     size = sum(pages.values())
     if pages:
-        rows.append(_cached("", "pages", "", "", FOLDER, len(pages), size))
+        rows.append(_cached("", "pages", "", "", TEXTS_FOLDER, len(pages), size))
     return CacheContent(folder, rows, sum(c.bytes for c in kept) + size)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from bench.context import RunContext
     from bench.record import RunRecord
-    from bench.results import Exported, Imported, RunDiff, Shard, Shards, Verdict
+    from bench.results import Exported, Imported, RepetitionVerdict, RunDiff, Shard, Shards
 
 __all__ = [
     "StoredRun", "VerifiedRun", "chosen_runs", "export_runs", "import_runs", "query_runs", "rebuild_database",
@@ -87,7 +87,7 @@ class VerifiedRun:
         notes: what differed in the repetition.
     """
 
-    verdict: Verdict
+    verdict: RepetitionVerdict
     elsewhere: bool
     notes: tuple[str, ...]
 
@@ -150,7 +150,7 @@ def verify_runs(
 def _verified(stored: Shard, context: RunContext, runs: Path, exported: int | None) -> VerifiedRun:
     """`exported` are the threads that the environment names and the repetition does not use."""
     from bench.experiment import run_experiment  # imports torch, which the checks do not need
-    from bench.results import Outcome, note_verified, verdict
+    from bench.results import RepetitionOutcome, judge_repetition, note_verified
 
     made, run_id, notes = stored.record.provenance, stored.record.run_id, []
     if exported not in (None, made.threads):
@@ -159,13 +159,13 @@ def _verified(stored: Shard, context: RunContext, runs: Path, exported: int | No
             f"use --threads {exported} to change this"
         )
     repeated, predictions = run_experiment(stored.record.spec, context)
-    found = verdict(stored, repeated, predictions)
+    found = judge_repetition(stored, repeated, predictions)
     here = repeated.provenance.device_class
     if here != made.device_class:
         notes.append(
             f"{run_id}: made on {made.device_class} and repeated on {here}, so it can agree only within rounding"
         )
-    if found.outcome in (Outcome.IDENTICAL, Outcome.ROUNDING):
+    if found.outcome in (RepetitionOutcome.IDENTICAL, RepetitionOutcome.ROUNDING):
         note_verified(runs, run_id)
     return VerifiedRun(found, here != made.device_class, tuple(notes))
 

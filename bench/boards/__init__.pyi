@@ -13,7 +13,7 @@ from .exchange.hugging_face import eval_results as eval_results
 from .exchange.hugging_face import model_cards as model_cards
 from .exchange.mteb_results import results_tree as results_tree
 from .submissions.check import Checks as Checks
-from .submissions.check import Report as Report
+from .submissions.check import SubmissionReport as SubmissionReport
 from .submissions.check import compare_with_earlier as compare_with_earlier
 from .submissions.check import reports as reports
 from .submissions.data_checks import DataChecks as DataChecks
@@ -30,6 +30,6 @@ from .summary import read_summary as read_summary
 from .summary import verified_text as verified_text
 from .template import write_template as write_template
 from .trackers.sender import Sender as Sender
-from .trackers.sending import Result as Result
+from .trackers.sending import SendResult as SendResult
 from .verify import Repeated as Repeated
-from .verify import verify_board as verify_board
+from .verify import repeat_drawn_runs as repeat_drawn_runs

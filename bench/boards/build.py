@@ -6,7 +6,7 @@ from pathlib import Path
 
 import bench
 from bench.boards.board_runs import VERIFIED, BoardRuns, KeptChecks, read_verified, update_runs
-from bench.boards.submissions.check import Report, reports
+from bench.boards.submissions.check import SubmissionReport, reports
 from bench.boards.submissions.submission import submission_folders
 from bench.boards.summary import BoardSummary, SettingSummary, SubmissionSummary, verified_text
 
@@ -71,7 +71,7 @@ class CollectedBoard:
     """
 
     request: BoardRequest
-    reports: tuple[Report, ...]
+    reports: tuple[SubmissionReport, ...]
     submissions: tuple[BoardSubmission, ...]
     checked: int
     runs: BoardRuns
@@ -111,7 +111,7 @@ def collect_board(request: BoardRequest) -> CollectedBoard:
     )
 
 
-def _without_invalid(report: Report, outcomes: Mapping[str, str]) -> Report:
+def _without_invalid(report: SubmissionReport, outcomes: Mapping[str, str]) -> SubmissionReport:
     """The report, refused if a repetition showed that a run cannot come from its data."""
     wrong = sorted(run for run, outcome in outcomes.items() if outcome == "invalid")
     if not wrong:
@@ -120,7 +120,7 @@ def _without_invalid(report: Report, outcomes: Mapping[str, str]) -> Report:
     return report.model_copy(update={"accepted": False, "refusals": (*report.refusals, reason)})
 
 
-def _described(report: Report, runs: BoardRuns, outcomes: Mapping[str, str]) -> BoardSubmission:
+def _described(report: SubmissionReport, runs: BoardRuns, outcomes: Mapping[str, str]) -> BoardSubmission:
     own, facts = report.own, report.own.facts
     return BoardSubmission(
         name=report.name,
@@ -138,7 +138,7 @@ def _described(report: Report, runs: BoardRuns, outcomes: Mapping[str, str]) -> 
     )
 
 
-def _summary(report: Report, shown: BoardSubmission) -> SubmissionSummary:
+def _summary(report: SubmissionReport, shown: BoardSubmission) -> SubmissionSummary:
     return SubmissionSummary(
         name=report.name,
         digest=report.own.digest,

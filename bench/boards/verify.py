@@ -9,7 +9,7 @@ from bench.boards.build import BoardRequest
 from bench.boards.submissions.check import OwnChecks, reports
 from bench.boards.submissions.submission import BUNDLE, submission_folders
 from bench.errors import BoardError
-from bench.results import Shard, Verdict, bundle_shard, open_bundle, verdict
+from bench.results import RepetitionVerdict, Shard, bundle_shard, judge_repetition, open_bundle
 from bench.sweep import repetition_context
 from datasets_registry import BenchError
 
@@ -20,7 +20,7 @@ class Repeated:
 
     submission: str
     run_id: str
-    verdict: Verdict | None
+    verdict: RepetitionVerdict | None
     problem: str = ""
 
     @property
@@ -29,7 +29,7 @@ class Repeated:
         return self.verdict is not None and self.verdict.outcome in REPRODUCED
 
 
-def verify_board(
+def repeat_drawn_runs(
     request: BoardRequest,
     secret: str,
     *,
@@ -79,7 +79,7 @@ def _repeat(request: BoardRequest, own: OwnChecks, run_id: str, weights: Mapping
         record, predictions = run_experiment(stored.record.spec, context)
     except BenchError as error:  # a method, dataset or file that is not here
         return Repeated(own.name, run_id, None, str(error))
-    return Repeated(own.name, run_id, verdict(stored, record, predictions))
+    return Repeated(own.name, run_id, judge_repetition(stored, record, predictions))
 
 
 def _stored(path: Path, run_id: str) -> Shard:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from safetensors import SafetensorError, safe_open
 
 from bench.bounds import Count, Finite, Line, Moment, RunId
-from bench.record import Provenance, Score, Share
+from bench.record import Fraction, Provenance, Score
 from bench.results import write_atomically
 from bench.spec import ExperimentSpec
 from datasets_registry import BenchError, ClassSet
@@ -98,7 +98,7 @@ class ModelInfo(_Frozen):
     calibration: Calibration = Calibration()
     novelty: Novelty | None = None
     scores: tuple[Score, ...]
-    validation_accuracy: Share | None = Field(None, description="on the few validation images; None without any")
+    validation_accuracy: Fraction | None = Field(None, description="on the few validation images; None without any")
     validation_nll: Finite | None = Field(None, description="mean negative log-likelihood on them, before calibration")
     final_loss: Finite | None = None
     kept: Literal["best", "all"] = Field("all", description="the value of --keep-models that stored it")

@@ -37,8 +37,7 @@ from bench.experiment.stacked_training import Training, can_stack, fit_stack
 from bench.experiment.task import load_task
 from bench.experiment.training_loop import fit, training_epochs
 from bench.record import OpenScore, Predictions, Provenance, RunError, RunRecord, RunStatus, Score
-from bench.results import check_stored_facts, source_digest
-from bench.results import environment as provenance
+from bench.results import check_stored_facts, collect_provenance, source_digest
 from bench.spec import ExperimentSpec
 from datasets_registry import BenchError, EvalProtocol, EvalSplit, SupportSet, last_fingerprint
 from methods import Batch, Method, Precision, Recipe, SupportView, TrainableMethod, get_method
@@ -56,7 +55,7 @@ def failed_record(spec: ExperimentSpec, error: BaseException, context: RunContex
         run_id=spec.run_id,
         spec=spec,
         status=RunStatus.FAILED,
-        provenance=provenance.collect(
+        provenance=collect_provenance(
             method=spec.method, backbone_digest="", support_digests=[], device=context.device, threads=context.threads
         ),
         error=RunError(kind=type(error).__name__, message=str(error) or type(error).__name__, traceback=trace),
@@ -332,7 +331,7 @@ class _Evaluation:
 
     def _provenance(self, eval_batch: int) -> Provenance:
         spec, context, task, backbone = self.spec, self.context, self.task, self.inputs.backbone
-        return provenance.collect(
+        return collect_provenance(
             method=spec.method,
             backbone_digest=backbone.digest,
             support_digests=[task.support.images.digest(sample.key) for sample in task.support.samples],

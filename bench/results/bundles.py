@@ -23,7 +23,7 @@ from bench.results.staged_import import ImportNote, commit_import
 from bench.results.tables import refusal, scratch_database
 
 BUNDLE_VERSION = 1
-LIST = "bundle.json"
+BUNDLE_LIST = "bundle.json"
 LARGEST_LIST = 256 * 2**20
 """Largest list that is read, in bytes; the list of a million files is smaller."""
 LARGEST_FILE = {".json": 32 * 2**20, ".safetensors": 2**30}
@@ -64,7 +64,7 @@ def write_bundle(files: Mapping[str, Path], out: Path) -> str:
                 archive.writestr(_entry(name), content)
             root = _root(listed)
             facts = {"bundle_version": BUNDLE_VERSION, "package_version": bench.__version__, "root": root}
-            archive.writestr(_entry(LIST), json.dumps(facts | {"files": listed}, indent=1, sort_keys=True))
+            archive.writestr(_entry(BUNDLE_LIST), json.dumps(facts | {"files": listed}, indent=1, sort_keys=True))
         partial.replace(out)
     except OSError as error:
         raise BundleError(f"{out} cannot be written ({error.strerror}); give another path.") from error
@@ -98,17 +98,18 @@ def bundle_error(path: Path, what: str) -> BundleError:
 def _facts(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
     """The list, after checking that its names are allowed and that the zip has exactly these files, each once."""
     held = [info.filename for info in archive.infolist()]
-    if LIST not in held:
-        raise BundleError(f"{path} has no {LIST}; give a file that `etl-bench runs export` wrote.")
-    if archive.getinfo(LIST).file_size > LARGEST_LIST:
-        raise bundle_error(path, f"{LIST} is larger than {LARGEST_LIST // 2**20} MiB, more than any bundle needs")
+    if BUNDLE_LIST not in held:
+        raise BundleError(f"{path} has no {BUNDLE_LIST}; give a file that `etl-bench runs export` wrote.")
+    if archive.getinfo(BUNDLE_LIST).file_size > LARGEST_LIST:
+        most = f"{LARGEST_LIST // 2**20} MiB"
+        raise bundle_error(path, f"{BUNDLE_LIST} is larger than {most}, more than any bundle needs")
     try:
-        facts: dict[str, Any] = json.loads(archive.read(LIST))
+        facts: dict[str, Any] = json.loads(archive.read(BUNDLE_LIST))
         version, stated = int(facts["bundle_version"]), str(facts["root"])
         names = [str(entry["path"]) for entry in facts["files"]]
         root = _root(facts["files"])
     except (*UNPACKING, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise bundle_error(path, f"{LIST} is damaged or altered ({error})") from error
+        raise bundle_error(path, f"{BUNDLE_LIST} is damaged or altered ({error})") from error
     if version != BUNDLE_VERSION:
         raise BundleError(
             f"{path} has bundle version {version}, and this etl-bench reads version {BUNDLE_VERSION} only."
@@ -116,11 +117,11 @@ def _facts(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
     for name in names:
         if not (RUN_FILE.fullmatch(name) or DIFFICULTY_FILE.fullmatch(name)):
             raise bundle_error(path, f"{name!r} is not the path of a run or a difficulty")
-    if sorted(held) != sorted([*names, LIST]):
-        odd = sorted(set(held) ^ {*names, LIST}) or sorted({name for name in held if held.count(name) > 1})
+    if sorted(held) != sorted([*names, BUNDLE_LIST]):
+        odd = sorted(set(held) ^ {*names, BUNDLE_LIST}) or sorted({name for name in held if held.count(name) > 1})
         raise bundle_error(path, f"its files and its list disagree on {', '.join(map(repr, odd[:_SHOWN]))}")
     if root != stated:
-        raise bundle_error(path, f"the digests in {LIST} do not match its root, so the list was altered")
+        raise bundle_error(path, f"the digests in {BUNDLE_LIST} do not match its root, so the list was altered")
     return facts
 
 

@@ -15,22 +15,22 @@ FIXED = tuple(i / 10 for i in range(11))
 SIDES = ("none", "text", "visual", "both")
 """Which features are blended, as in the paper's Table 7."""
 
-Floats = NDArray[np.float64]
+_Floats = NDArray[np.float64]
 
 
-def adaptive_weight(branches: Branches, *, beta: float = 4.0, eps: float = EPS) -> Floats:
+def adaptive_weight(branches: Branches, *, beta: float = 4.0, eps: float = EPS) -> _Floats:
     """`exp(-beta * mean * [nearest > eps])` of each class, `(n_cls,)`."""
     far = branches.nearest_distance > eps
-    weight: Floats = np.exp(-beta * branches.mean_distance.astype(np.float64) * far)
+    weight: _Floats = np.exp(-beta * branches.mean_distance.astype(np.float64) * far)
     return weight
 
 
-def fixed_weight(branches: Branches, weight: float) -> Floats:
+def fixed_weight(branches: Branches, weight: float) -> _Floats:
     """The same weight for every class, `(n_cls,)`."""
     return np.full(len(branches.mean_distance), weight)
 
 
-def blended_logits(branches: Branches, weight: Floats, *, sides: str = "both") -> Floats:
+def blended_logits(branches: Branches, weight: _Floats, *, sides: str = "both") -> _Floats:
     """Logits `(n, n_cls)` of the blended model.
 
     Args:
@@ -51,11 +51,11 @@ def blended_logits(branches: Branches, weight: Floats, *, sides: str = "both") -
     image_weight = float(weight.mean()) if sides in ("visual", "both") else 1.0
     text = text_weight * branches.adapted_text + (1 - text_weight) * branches.plain_text
     image = image_weight * branches.adapted_image + (1 - image_weight) * branches.plain_image
-    logits: Floats = float(branches.scale[0]) * _unit(image) @ _unit(text).T
+    logits: _Floats = float(branches.scale[0]) * _unit(image) @ _unit(text).T
     return logits
 
 
-def blended_accuracy(predictions: Predictions, weight: Floats, *, sides: str = "both") -> float:
+def blended_accuracy(predictions: Predictions, weight: _Floats, *, sides: str = "both") -> float:
     """Accuracy with that weight; raises ValueError for predictions without branches."""
     if predictions.branches is None:
         raise ValueError(f"Split {predictions.split!r} has no stored branches; run it with --keep-branches.")
@@ -63,9 +63,9 @@ def blended_accuracy(predictions: Predictions, weight: Floats, *, sides: str = "
     return float(np.mean(chosen == predictions.label))
 
 
-def _unit(features: NDArray[np.floating]) -> Floats:
-    rows: Floats = np.asarray(features, dtype=np.float64)
-    unit: Floats = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+def _unit(features: NDArray[np.floating]) -> _Floats:
+    rows: _Floats = np.asarray(features, dtype=np.float64)
+    unit: _Floats = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
     return unit
 
 

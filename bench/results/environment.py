@@ -28,7 +28,7 @@ class SourceState:
     dirty: bool | None
 
 
-def collect(
+def collect_provenance(
     *,
     method: str,
     backbone_digest: str,

@@ -90,7 +90,7 @@ def check_output_folder(path: Path, option: str) -> None:
         raise UsageError(f"{option} {path} cannot be written, because {place} is not writable; choose another place.")
 
 
-FOLDER = "pages"
+TEXTS_FOLDER = "pages"
 """Folder of the texts inside the cache folder."""
 _DIGITS = 64
 
@@ -109,7 +109,7 @@ class TextCache:
         """The cached text, or that of `make`, which replaces all others of this name and depends only on `key`."""
         if self.folder is None:
             return make()
-        path = self.folder / FOLDER / f"{name}-{_digest(key)[:16]}"
+        path = self.folder / TEXTS_FOLDER / f"{name}-{_digest(key)[:16]}"
         found = _read(path)
         if found is None:
             found = make()
@@ -118,7 +118,7 @@ class TextCache:
 
     def sizes(self) -> dict[str, int]:
         """Size in bytes of each cached text, by file name."""
-        if self.folder is None or not (place := self.folder / FOLDER).is_dir():
+        if self.folder is None or not (place := self.folder / TEXTS_FOLDER).is_dir():
             return {}
         return {path.name: path.stat().st_size for path in sorted(place.iterdir()) if path.is_file()}
 
@@ -127,7 +127,7 @@ class TextCache:
         found = self.sizes()
         for name in found:
             assert self.folder is not None  # it has texts
-            (self.folder / FOLDER / name).unlink(missing_ok=True)
+            (self.folder / TEXTS_FOLDER / name).unlink(missing_ok=True)
         return sum(found.values())
 
 

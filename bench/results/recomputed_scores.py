@@ -16,7 +16,7 @@ EXACT = ("accuracy", "macro_accuracy", "macro_precision")
 ROUNDED = ("nll", "brier", "ece")
 """Metrics of logits, which are stored as float32, so they agree up to rounding."""
 EXACT_TOLERANCE = 1e-9
-ROUNDING = 2e-4
+ROUNDED_TOLERANCE = 2e-4
 """Largest difference that float32 rounding can cause; ECE, a mean over bins, is the least stable metric."""
 
 
@@ -110,7 +110,7 @@ def _split_contradictions(score: Score, item: Predictions) -> list[str]:
     recomputed = recompute_scores(item, score.n_classes)
     for name in (*EXACT, *ROUNDED):
         claimed = float(getattr(score, name))
-        tolerance = EXACT_TOLERANCE if name in EXACT else ROUNDING * max(1.0, abs(recomputed[name]))
+        tolerance = EXACT_TOLERANCE if name in EXACT else ROUNDED_TOLERANCE * max(1.0, abs(recomputed[name]))
         if not math.isclose(claimed, recomputed[name], rel_tol=0, abs_tol=tolerance):
             found.append(f"{name} is stated as {claimed:.6f}, but the predictions give {recomputed[name]:.6f}")
     return found

@@ -36,7 +36,7 @@ from bench.results.files import locked, write_atomically
 from bench.results.predictions import pack_predictions, unpack_predictions
 from bench.results.staged_import import finish_imports
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _RUN_ID = re.compile(r"[0-9a-f]{16}")
 
@@ -193,7 +193,7 @@ class Shards:
             self._quarantine(run_id, str(error))
             return False
 
-    def _read_intact(self, run_id: str, read: Callable[[str], T | None]) -> T | None:
+    def _read_intact(self, run_id: str, read: Callable[[str], _T | None]) -> _T | None:
         """Read without a lock. A shard that seems damaged may be partly replaced, so it is read again under the lock.
 
         If it is still damaged, it is renamed.

@@ -14,7 +14,7 @@ from bench.results.run_diff import Cause, Difference, diff_runs
 from bench.results.shards import Shard
 
 
-class Outcome(StrEnum):
+class RepetitionOutcome(StrEnum):
     """How a repetition compares with the stored run."""
 
     IDENTICAL = "identical"
@@ -28,7 +28,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RepetitionVerdict:
     """The result of repeating a stored run.
 
     Args:
@@ -40,7 +40,7 @@ class Verdict:
     """
 
     run_id: str
-    outcome: Outcome
+    outcome: RepetitionOutcome
     compared: int
     flips: int
     largest_logit_difference: float
@@ -56,7 +56,7 @@ def check_verifiable(stored: RunRecord) -> None:
         )
 
 
-def verdict(stored: Shard, record: RunRecord, predictions: Sequence[Predictions]) -> Verdict:
+def judge_repetition(stored: Shard, record: RunRecord, predictions: Sequence[Predictions]) -> RepetitionVerdict:
     """Compare a stored run with a repetition; raises VerificationError if specs differ, or the stored run failed."""
     check_verifiable(stored.record)
     if stored.record.run_id != record.run_id:
@@ -69,14 +69,14 @@ def verdict(stored: Shard, record: RunRecord, predictions: Sequence[Predictions]
     same_bits = pack_predictions(stored.predictions) == pack_predictions(predictions)
     faults = (*contradictions(stored.record, stored.predictions), *_other_data(stored.predictions, predictions))
     if faults:
-        outcome = Outcome.INVALID
+        outcome = RepetitionOutcome.INVALID
     elif same_bits and (stored.record.scores, stored.record.open) == (record.scores, record.open):
-        outcome = Outcome.IDENTICAL
+        outcome = RepetitionOutcome.IDENTICAL
     elif found.flips or compared != images or compared != sum(len(item.images) for item in predictions):
-        outcome = Outcome.DIFFERENT
+        outcome = RepetitionOutcome.DIFFERENT
     else:
-        outcome = Outcome.ROUNDING
-    return Verdict(
+        outcome = RepetitionOutcome.ROUNDING
+    return RepetitionVerdict(
         record.run_id,
         outcome,
         compared,

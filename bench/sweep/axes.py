@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bench.errors import UsageError
 from bench.spec import ALL_SHOTS
-from bench.sweep.dataset_names import match_datasets, select
+from bench.sweep.dataset_names import match_datasets, select_names
 from bench.sweep.request import SweepRequest
 from datasets_registry import DataError, DrawRule, EvalProtocol, SupportKind, did_you_mean, is_support_rule
 
@@ -67,4 +67,4 @@ def check_support(request: SweepRequest) -> None:
 
 def selected_datasets(request: SweepRequest) -> dict[str, bool]:
     """The datasets of the axes, in order, each with whether it was requested by name."""
-    return select(request.datasets, match_datasets)
+    return select_names(request.datasets, match_datasets)

@@ -98,7 +98,7 @@ def dataset_conflict(dataset: DatasetInfo, backbone: BackboneSpec) -> str | None
     return None
 
 
-MOST_NAMES = 5
+_MOST_NAMES = 5
 """Names that a message lists."""
 
 
@@ -174,6 +174,6 @@ def grouped(names: Sequence[str]) -> str:
     """Up to five names, and the number of further names."""
     return (
         ", ".join(names)
-        if len(names) <= MOST_NAMES
-        else f"{', '.join(names[:MOST_NAMES])} and {len(names) - MOST_NAMES} more"
+        if len(names) <= _MOST_NAMES
+        else f"{', '.join(names[:_MOST_NAMES])} and {len(names) - _MOST_NAMES} more"
     )

@@ -13,7 +13,7 @@ SUGGESTED_BACKBONES = {
 """Backbones for real images, with the size of their fp32 weights, which open_clip downloads."""
 
 
-def select(patterns: Sequence[str], match: Callable[[str], Sequence[str]]) -> dict[str, bool]:
+def select_names(patterns: Sequence[str], match: Callable[[str], Sequence[str]]) -> dict[str, bool]:
     """Names that the patterns select, in order, each with whether a pattern was exactly this name."""
     found: dict[str, bool] = {}
     for pattern in patterns:

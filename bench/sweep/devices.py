@@ -10,7 +10,7 @@ from bench.sweep.machine import Gpu, find_gpus
 
 FREE = 2**30
 """A GPU with fewer free bytes counts as occupied for `auto` and `cuda`."""
-DEVICES = "auto, cpu, cuda, cuda:N, cuda:0,2, all or mps"
+_DEVICES = "auto, cpu, cuda, cuda:N, cuda:0,2, all or mps"
 _NAMES = ("auto", "cpu", "cuda", "all", "mps")
 
 
@@ -44,7 +44,7 @@ def parse_device(text: str) -> tuple[str, tuple[int, ...] | None]:
     if text in _NAMES:
         return text, None
     if not re.fullmatch(r"cuda:\d+(,(cuda:)?\d+)*", text):
-        raise UsageError(f"--device {text!r} is unknown; use {DEVICES}.")
+        raise UsageError(f"--device {text!r} is unknown; use {_DEVICES}.")
     numbers = tuple(int(part.removeprefix("cuda:")) for part in text.split(","))
     if len(set(numbers)) < len(numbers):
         raise UsageError(f"--device {text!r} names a device twice; --jobs-per-gpu puts several workers on one.")

@@ -43,7 +43,7 @@ from bench.sweep.launchers import (
 )
 from bench.sweep.machine import cache_limit, hidden_limit, pixel_limit
 from bench.sweep.options import LauncherName, RerunPolicy
-from bench.sweep.planning import Plan, heads_apart, plan, shared_features, stack_tasks
+from bench.sweep.planning import Plan, heads_apart, plan_runs, shared_features, stack_tasks
 from bench.sweep.progress import SweepLog, Tally
 from bench.sweep.request import SweepRequest
 from bench.sweep.sweep_files import keep_sweep_file
@@ -92,7 +92,7 @@ def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
     if request.keep_models:
         check_keepable(expansion.specs)
     lacking = lacking_models(expansion.specs, request.runs, request.keep_models)
-    made = plan(expansion, shards, request.rerun, Staleness(request.data_root, digest), lacking)
+    made = plan_runs(expansion, shards, request.rerun, Staleness(request.data_root, digest), lacking)
     report_rejections(made.rejected, log)
     if made.unkept:
         runs = counted(made.unkept, "finished run")

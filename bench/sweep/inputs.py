@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
 from bench.sweep.axes import selected_datasets
-from bench.sweep.dataset_names import match_datasets, select
+from bench.sweep.dataset_names import match_datasets, select_names
 from bench.sweep.request import SweepRequest
 from datasets_registry import SupportList, get_dataset, read_support_list
 
@@ -59,7 +59,7 @@ def class_text_of(request: SweepRequest) -> ClassText | None:
             f"--class-text {request.class_text!r} has '{{}}' more than once; the class name has one place."
         )
     if text is not None and text.kind == "variant":
-        names = [*selected_datasets(request), *select(request.targets, match_datasets)]
+        names = [*selected_datasets(request), *select_names(request.targets, match_datasets)]
         known = known_variants([get_dataset(name) for name in names])
         if text.value not in known:
             raise UsageError(

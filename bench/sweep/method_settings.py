@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from bench.errors import OverrideError, UsageError
 from bench.results import known_methods
-from bench.sweep.dataset_names import select
+from bench.sweep.dataset_names import select_names
 from bench.sweep.options import RecipeChoice
 from bench.sweep.request import HOSO, SweepRequest
 from bench.sweep.task_factory import SupportChoice
@@ -207,7 +207,7 @@ def choose_methods(request: SweepRequest) -> list[SelectedMethod]:
     Where the selection rule is also a method setting, both spellings are the same run. Zero-shot selects nothing.
     """
     known = known_methods()
-    names = select(request.methods, known.match)
+    names = select_names(request.methods, known.match)
     found = {name: known.get(name) for name in names}
     overrides = parse_overrides(request.overrides)
     recipes = {name: _recipe(facts, request) for name, facts in found.items()}

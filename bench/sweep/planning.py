@@ -61,7 +61,7 @@ class Plan:
         return dict(Counter(reason for reasons in self.stale.values() for reason in reasons).most_common())
 
 
-def plan(
+def plan_runs(
     expansion: Expansion,
     shards: Shards,
     policy: RerunPolicy = RerunPolicy.FAILED,

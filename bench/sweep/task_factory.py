@@ -11,7 +11,7 @@ from bench._util.words import counted
 from bench.spec import ALL_SHOTS, shots_text
 from bench.sweep.axes import IMAGENET_VARIANTS
 from bench.sweep.compatibility import Rejections
-from bench.sweep.dataset_names import match_datasets, select
+from bench.sweep.dataset_names import match_datasets, select_names
 from bench.sweep.request import HOSO, SweepRequest
 from datasets_registry import (
     DataError,
@@ -85,7 +85,7 @@ class TaskFactory:
         if not self.request.protocol.transfers:
             return []
         found = []
-        for name, named in select(self.request.targets or IMAGENET_VARIANTS, match_datasets).items():
+        for name, named in select_names(self.request.targets or IMAGENET_VARIANTS, match_datasets).items():
             if name == source or (splits := self._splits(name, named=named, needed=named)) is None:
                 continue
             if splits.test:

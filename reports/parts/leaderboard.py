@@ -10,7 +10,7 @@ from datasets_registry import EvalProtocol
 from reports._format import count as short_count
 from reports._format import counted, interval, p_value, plural, seconds
 from reports._format import signed_points as points_text
-from reports._interval_bars import interval_bars
+from reports.charts.plot import interval_bars
 from reports.parts.part import Part, heading, paragraph, table
 from reports.tables.model import Column, Table, TableCell, cell, whole
 from reports.titles import MEASURE_TITLES

@@ -1,6 +1,6 @@
-"""Views of the page from results, one module per section; the only adapter between `bench` and `reports`.
+"""Builds the views of a page from results of `bench`.
 
-`__init__.pyi` lists the names for other folders of `bench`.
+`__init__.pyi` lists the names for other rooms.
 """
 
 import lazy_loader

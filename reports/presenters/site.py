@@ -1,4 +1,4 @@
-"""The page of a results database."""
+"""The page of a results database, and the page of published numbers."""
 
 from __future__ import annotations
 
@@ -9,14 +9,32 @@ from functools import partial
 from itertools import chain, count
 from typing import TYPE_CHECKING
 
-from bench.analysis import Leaderboard, Outcomes, board_settings, build_leaderboard, compared_leaderboard
-from bench.papers import check_claims, difficulty_by_backbone, reproduce
+import pandas as pd
+
+from bench.analysis import (
+    Grouping,
+    Leaderboard,
+    Outcomes,
+    board_settings,
+    build_leaderboard,
+    compared_leaderboard,
+    difficulty_groups,
+)
+from bench.papers import (
+    Catalogue,
+    boards_of_tables,
+    check_claims,
+    difficulty_by_backbone,
+    numbered_rows,
+    published_sources,
+    reproduce,
+)
 from bench.results import Shards, constant_weight_outcomes
 from reports.presenters.boards import board_view, minute, provenance
 from reports.presenters.content import PageContent
 from reports.presenters.error_analysis import error_analysis_view
-from reports.presenters.overview import board_overview
-from reports.views import BoardView, ErrorAnalysisView, OverviewView, SiteView
+from reports.presenters.overview import board_overview, published_overview
+from reports.views import BoardView, ErrorAnalysisView, OverviewView, PublishedBoardView, SiteView
 
 if TYPE_CHECKING:
     from bench.results import Store
@@ -121,3 +139,30 @@ def anchor_of(text: str, taken: set[str]) -> str:
     """An id made from the text that is not in `taken`."""
     base = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
     return next(anchor for anchor in chain([base], (f"{base}-{n}" for n in count(2))) if anchor not in taken)
+
+
+def published_site(
+    published: pd.DataFrame,
+    difficulty: pd.DataFrame,
+    catalogue: Catalogue,
+    *,
+    package_version: str,
+    generated_at: datetime | None = None,
+    protocol: str | None = None,
+    groups: Grouping = difficulty_groups,
+) -> SiteView:
+    """The page of `bench.papers.published_frame()` and `published_difficulty()`; `protocol` restricts it to one."""
+    rows = numbered_rows(published, protocol)
+    views: list[PublishedBoardView] = []
+    for board in boards_of_tables(rows, difficulty, catalogue, groups):
+        what = f"published {board.backbone} {board.protocol} {board.shots}"
+        views.append(PublishedBoardView(anchor_of(what, {view.anchor for view in views}), board, catalogue))
+    return SiteView(
+        title="Published results of CLIP transfer methods",
+        package_version=package_version,
+        generated_at=minute(generated_at or datetime.now(UTC)),
+        catalogue=catalogue,
+        published_boards=tuple(views),
+        overviews=tuple(published_overview(view, groups) for view in views),
+        sources=published_sources(rows),
+    )

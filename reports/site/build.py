@@ -23,8 +23,7 @@ from bench.results import Shards, Store, fresh_store, no_runs
 from datasets_registry import BenchError
 from reports import FIGURE_FORMATS, figure_file, render_site
 from reports.presenters.content import PageContent
-from reports.presenters.published import published_site
-from reports.presenters.site import site_view
+from reports.presenters.site import published_site, site_view
 from reports.site.images import DatasetPictures, example_images
 from reports.site.run_files import check_page, write_run_files
 from reports.views import SiteView, UnfinishedView

@@ -14,8 +14,7 @@ from bench.papers.published_numbers import published_difficulty, published_frame
 from reports import render_site
 from reports.parts.leaderboard import note_text
 from reports.presenters.content import PageContent
-from reports.presenters.published import published_site
-from reports.presenters.site import site_view
+from reports.presenters.site import published_site, site_view
 from reports.sentences import (
     answer,
     answer_lines,

@@ -3,7 +3,7 @@ import pytest
 from bench.analysis.statistics.intervals import Estimate
 from bench.analysis.table_exports import percent
 from reports import _format
-from reports._interval_bars import interval_bars
+from reports.charts.plot import interval_bars
 
 
 def test_numbers_as_text():

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.results.bundles import LIST, _root
+from bench.results.bundles import BUNDLE_LIST, _root
 from bench.results.shards import Shards
 
 
@@ -23,9 +23,9 @@ def rewritten(path: Path, change: Callable[[dict[str, bytes]], object], *, hones
         files = {name: archive.read(name) for name in archive.namelist()}
     change(files)
     if honest_list:
-        names = sorted(set(files) - {LIST})
+        names = sorted(set(files) - {BUNDLE_LIST})
         listed = [{"path": n, "bytes": len(files[n]), "sha256": hashlib.sha256(files[n]).hexdigest()} for n in names]
-        files[LIST] = listing(json.loads(files[LIST]) | {"files": listed})
+        files[BUNDLE_LIST] = listing(json.loads(files[BUNDLE_LIST]) | {"files": listed})
     target = path.with_name("changed.zip")
     with zipfile.ZipFile(target, "w") as archive:
         for name, content in files.items():

@@ -25,7 +25,7 @@ from simulated_submissions import (
     with_predictions,
 )
 
-from bench.results.bundles import LIST
+from bench.results.bundles import BUNDLE_LIST
 from bench.results.checksummed_json import encode_document
 
 
@@ -153,10 +153,10 @@ def add(name: str, content: bytes) -> Callable[[dict[str, bytes]], object]:
 
 def stated_size(content: dict[str, bytes], size: int) -> None:
     """The list of the bundle states another size of its first predictions."""
-    facts = json.loads(content[LIST])
+    facts = json.loads(content[BUNDLE_LIST])
     entry = next(entry for entry in facts["files"] if entry["path"].endswith("safetensors"))
     entry["bytes"] = size
-    content[LIST] = listing(facts)
+    content[BUNDLE_LIST] = listing(facts)
 
 
 def twice(folder: Path) -> None:

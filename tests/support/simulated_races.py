@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from bench.tuned_models.recommendation.answer import Decision, decide
-from bench.tuned_models.recommendation.outcomes import FoldPlan, Outcomes
+from bench.tuned_models.recommendation.outcomes import FoldPlan, RaceOutcomes
 from bench.tuned_models.recommendation.race import Race, RaceResult
 from bench.tuned_models.recommendation.request import RecommendRequest
 from datasets_registry import Fold
@@ -47,7 +47,7 @@ class SimulatedRace(Race):
         request = RecommendRequest(sweep, 1e9, margin / 100, tuple(range(1, repeats + 1)))
         keys = tuple(map(str, range(images)))
         super().__init__(
-            request, FoldPlan(folds, FOLDS, 8, 8, images, 12), Outcomes(keys, request.repeats), {}, lambda _: None
+            request, FoldPlan(folds, FOLDS, 8, 8, images, 12), RaceOutcomes(keys, request.repeats), {}, lambda _: None
         )
 
     def _train(self, fold: Fold) -> bool:

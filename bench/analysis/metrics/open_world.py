@@ -7,9 +7,7 @@ a pair of images counts one half, as in the area under a ROC curve.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench.analysis.metrics.scores import MetricInputError
-
-Floats = NDArray[np.float64]
+from bench.analysis.metrics.scores import Floats, MetricInputError
 
 
 def base_confidence(logits: ArrayLike, n_base: int) -> Floats:

@@ -13,7 +13,7 @@ from bench.analysis import HARMONIC, OPEN, Entry, Estimate, H, Leaderboard
 from bench.boards.exchange.entry_files import named_entries, provenance_sentences
 from bench.results import slug
 
-SCHEMA_VERSION = "0.3.0"
+_SCHEMA_VERSION = "0.3.0"
 LIBRARY = "clip-etl-bench"
 _MEASURES = {
     "all": "accuracy over all classes",
@@ -43,7 +43,7 @@ def _document(
     stamp = f"{made.timestamp():.0f}"
     setting = board.setting
     return {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": _SCHEMA_VERSION,
         "evaluation_id": f"{LIBRARY}/{name}/{stamp}",
         "retrieved_timestamp": stamp,
         "source_metadata": {

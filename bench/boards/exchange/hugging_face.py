@@ -11,7 +11,7 @@ from bench.boards.exchange.entry_files import named_entries, provenance_sentence
 from bench.errors import UsageError
 from bench.results import slug
 
-TASK = "image-classification"
+_TASK = "image-classification"
 _HARMONIC = {H: "H of base and new accuracy", OPEN: "H of base and new accuracy, each among all names"}
 
 
@@ -30,7 +30,7 @@ def _card(board: Leaderboard, entry: Entry, results: list[dict[str, Any]]) -> st
     name = f"{entry.key} on {board.setting.backbone}"
     facts = {
         "library_name": "clip-etl-bench",
-        "pipeline_tag": TASK,
+        "pipeline_tag": _TASK,
         "tags": ["clip", "few-shot", entry.method],
         "model-index": [{"name": name, "results": results}],
     }
@@ -56,7 +56,7 @@ def _results(board: Leaderboard, entry: Entry) -> Iterator[dict[str, Any]]:
 def _result(board: Leaderboard, entry: Entry, dataset: str, measures: Sequence[tuple[str, Estimate]]) -> dict[str, Any]:
     setting = board.setting
     return {
-        "task": {"type": TASK, "name": f"{setting.protocol}, {setting.shots_text}"},
+        "task": {"type": _TASK, "name": f"{setting.protocol}, {setting.shots_text}"},
         "dataset": {
             "name": dataset,
             "type": dataset,
@@ -104,7 +104,7 @@ def yaml_text(value: object, indent: int = 0) -> str:
     return "".join(lines)
 
 
-NAME = "clip-etl-bench"
+_NAME = "clip-etl-bench"
 
 
 def eval_results(boards: Sequence[Leaderboard], *, benchmark: str, source: str | None) -> dict[str, str]:
@@ -124,12 +124,12 @@ def eval_results(boards: Sequence[Leaderboard], *, benchmark: str, source: str |
     files, tasks = {}, set()
     for name, board, entry in named_entries(boards):
         if results := [] if entry.oracle else list(_ranked_results(board, entry, benchmark, source)):
-            files[f"{name}/.eval_results/{NAME}.yaml"] = yaml_text(results)
+            files[f"{name}/.eval_results/{_NAME}.yaml"] = yaml_text(results)
             tasks |= {result["dataset"]["task_id"] for result in results}
     facts = {
-        "name": NAME,
+        "name": _NAME,
         "description": "Few-shot adaptation of CLIP models, in per cent of test images, means over seeds.",
-        "evaluation_framework": NAME,
+        "evaluation_framework": _NAME,
         "tasks": [{"id": task} for task in sorted(tasks)],
     }
     return {"eval.yaml": yaml_text(facts), **files}
@@ -142,12 +142,12 @@ def _ranked_results(board: Leaderboard, entry: Entry, benchmark: str, source: st
                 yield {
                     "dataset": {"id": benchmark, "task_id": slug(f"{task_text(board, dataset)}.{measure}")},
                     "value": round(100 * estimate.mean, 4),
-                    **({"source": {"url": source, "name": NAME}} if source else {}),
+                    **({"source": {"url": source, "name": _NAME}} if source else {}),
                     "notes": _notes(board, entry, estimate),
                 }
 
 
 def _notes(board: Leaderboard, entry: Entry, estimate: Estimate) -> str:
     setting, seeds = board.setting, seeds_text(estimate)
-    facts = f"{entry.key} on {setting.backbone}, {setting.precision}, mean of {seeds}, {NAME} {bench.__version__}."
+    facts = f"{entry.key} on {setting.backbone}, {setting.precision}, mean of {seeds}, {_NAME} {bench.__version__}."
     return " ".join([facts, *provenance_sentences(entry)])

@@ -34,7 +34,7 @@ from bench.spec import PUBLISHED_RECIPES
 from datasets_registry import UnknownNameError
 from methods import MethodFacts, Selection, selection_rules
 
-SHOWN = 5
+_SHOWN = 5
 """Problems of one kind that are written out; the others are counted."""
 
 
@@ -65,7 +65,7 @@ class OwnChecks(BaseModel):
     root: str = ""
 
 
-class Report(BaseModel):
+class SubmissionReport(BaseModel):
     """The whole result for one submission, including comparisons with earlier submissions.
 
     Args:
@@ -85,8 +85,8 @@ class Report(BaseModel):
 def shortened(problems: Iterable[str]) -> list[str]:
     """The first problems, and how many more there are."""
     listed = list(problems)
-    more = len(listed) - SHOWN
-    return [*listed[:SHOWN], f"and {more} more of this kind"] if more > 0 else listed
+    more = len(listed) - _SHOWN
+    return [*listed[:_SHOWN], f"and {more} more of this kind"] if more > 0 else listed
 
 
 def harmless(text: str) -> str:
@@ -195,7 +195,7 @@ class Checks:
         )
 
 
-def compare_with_earlier(own: OwnChecks, earlier: Sequence[OwnChecks], *, newcomer: bool = False) -> Report:
+def compare_with_earlier(own: OwnChecks, earlier: Sequence[OwnChecks], *, newcomer: bool = False) -> SubmissionReport:
     """The report of a submission, compared with the accepted submissions before it.
 
     Args:
@@ -217,7 +217,7 @@ def compare_with_earlier(own: OwnChecks, earlier: Sequence[OwnChecks], *, newcom
         if newcomer:
             refusals += _out_of_turn(own, mine, earlier)
         notes += shortened(shared_runs(own.runs, before))
-    return Report(name=own.name, accepted=not refusals, refusals=tuple(refusals), notes=tuple(notes), own=own)
+    return SubmissionReport(name=own.name, accepted=not refusals, refusals=tuple(refusals), notes=tuple(notes), own=own)
 
 
 def _out_of_turn(own: OwnChecks, mine: set[str], earlier: Sequence[OwnChecks]) -> Iterator[str]:
@@ -237,9 +237,9 @@ def in_order(submissions: Sequence[OwnChecks]) -> list[OwnChecks]:
     return sorted(submissions, key=lambda own: (own.facts.submitted if own.facts else late, own.name))
 
 
-def reports(submissions: Sequence[OwnChecks]) -> list[Report]:
+def reports(submissions: Sequence[OwnChecks]) -> list[SubmissionReport]:
     """The reports of all submissions of a board; each is compared with the accepted submissions before it."""
-    found: list[Report] = []
+    found: list[SubmissionReport] = []
     for own in in_order(submissions):
         found.append(compare_with_earlier(own, [report.own for report in found if report.accepted]))
     return found

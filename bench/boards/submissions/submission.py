@@ -124,9 +124,9 @@ def _wrong(error: ValidationError) -> str:
 
 
 FACTS, CARDS, BUNDLE = "submission.toml", "methods.md", "runs.zip"
-LARGEST = {FACTS: 64 * 2**10, CARDS: 2**20, BUNDLE: 2 * 2**30}
+_LARGEST = {FACTS: 64 * 2**10, CARDS: 2**20, BUNDLE: 2 * 2**30}
 """The files of a submission and their largest sizes in bytes."""
-NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _TAG = re.compile(r"<[A-Za-z/!?]")
 
 
@@ -159,13 +159,13 @@ def open_submission(folder: Path) -> Submission:
     if `submission.toml` is wrong.
     """
     name = folder.name or folder.resolve().name
-    if not NAME.fullmatch(name):
+    if not _NAME.fullmatch(name):
         raise SubmissionError(
             f"The folder name {name!r:.80} is not allowed; use lower-case letters, digits and hyphens, at most 63."
         )
     _check_files(folder)
     digest = hashlib.sha256()
-    for file in sorted(LARGEST):
+    for file in sorted(_LARGEST):
         with (folder / file).open("rb") as opened:
             digest.update(f"{file} {hashlib.file_digest(opened, 'sha256').hexdigest()}\n".encode())
     cards = _text(folder / CARDS)
@@ -188,21 +188,21 @@ def submission_folders(folder: Path) -> list[Path]:
 
 def is_submission(folder: Path) -> bool:
     """Whether a folder is one submission rather than a folder of submissions."""
-    return any((folder / file).exists() or (folder / file).is_symlink() for file in LARGEST)
+    return any((folder / file).exists() or (folder / file).is_symlink() for file in _LARGEST)
 
 
 def _check_files(folder: Path) -> None:
     if folder.is_symlink() or not folder.is_dir():
         raise SubmissionError(f"{folder} is not a folder, or is a link; give the folder of a submission.")
     found = {item.name: item for item in folder.iterdir()}
-    if missing := sorted(set(LARGEST) - set(found)):
+    if missing := sorted(set(_LARGEST) - set(found)):
         raise SubmissionError(f"{folder} lacks {', '.join(missing)}; `etl-bench board submit` writes all three files.")
-    if others := sorted(set(found) - set(LARGEST)):
+    if others := sorted(set(found) - set(_LARGEST)):
         raise SubmissionError(
             f"{folder} holds {', '.join(f'{name!r:.60}' for name in others[:3])}; a submission has the files "
-            f"{', '.join(sorted(LARGEST))} and no others."
+            f"{', '.join(sorted(_LARGEST))} and no others."
         )
-    for name, most in LARGEST.items():
+    for name, most in _LARGEST.items():
         state = found[name].lstat()
         if not stat.S_ISREG(state.st_mode):
             raise SubmissionError(f"{name} is a link or not a file; a submission holds plain files.")
@@ -224,7 +224,7 @@ def prepare_submission(folder: Path, shards: Shards, run_ids: Sequence[str], fac
     damaged.
     """
     name = folder.absolute().name
-    if not NAME.fullmatch(name):
+    if not _NAME.fullmatch(name):
         raise SubmissionError(
             f"The folder {name!r:.80} cannot name a submission; use lower-case letters, digits and hyphens, at most 63."
         )

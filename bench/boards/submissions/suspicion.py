@@ -7,12 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from bench._util.words import counted
+from bench.analysis import BASELINE
 from bench.boards.submissions.run_facts import RunFacts, truth_keys
 
 SAME_DEVICE, OTHER_DEVICE = 1e-9, 0.01
 """How far a run may exceed an oracle's accuracy: not at all on one kind of device; one point on another, where a
 repetition can differ by rounding."""
-BASELINE = "zero_shot"
 FEWEST_SEEDS = 3
 
 Named = tuple[str, RunFacts]

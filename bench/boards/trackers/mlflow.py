@@ -10,7 +10,7 @@ from bench.boards.trackers.tracked_run import TrackedRun
 from bench.sweep import PROJECT
 
 RUN_ID = "etl_bench.run_id"
-CREATED_AT = "etl_bench.created_at"
+_CREATED_AT = "etl_bench.created_at"
 
 
 class MlflowTracker:
@@ -35,7 +35,7 @@ class MlflowTracker:
             return False
         end = round(run.created_at.timestamp() * 1000)
         begin = end - round(run.seconds * 1000)
-        tags = {**run.tags, "group": run.group, RUN_ID: run.run_id, CREATED_AT: run.created_at.isoformat()}
+        tags = {**run.tags, "group": run.group, RUN_ID: run.run_id, _CREATED_AT: run.created_at.isoformat()}
         made: str = self._client.create_run(self._experiment, begin, tags, run.name).info.run_id
         parameters = [Param(key, str(value)) for key, value in run.parameters.items()]
         self._client.log_batch(made, list(_metrics(run, end)), parameters)  # splits them into allowed requests
@@ -49,7 +49,7 @@ class MlflowTracker:
 
 
 def _same(found: Run, run: TrackedRun) -> bool:
-    return bool(found.data.tags.get(CREATED_AT) == run.created_at.isoformat())
+    return bool(found.data.tags.get(_CREATED_AT) == run.created_at.isoformat())
 
 
 def _metrics(run: TrackedRun, moment: int) -> Iterator[Metric]:

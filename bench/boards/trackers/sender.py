@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from bench._util.words import counted
-from bench.boards.trackers.sending import Report, Result
+from bench.boards.trackers.sending import SendReport, SendResult
 from bench.sweep import Target, search_path
 
 PATIENCE = 60.0
@@ -46,7 +46,7 @@ class Sender:
         *,
         patience: float | None = PATIENCE,
     ) -> None:
-        self.reports: list[Report] = []
+        self.reports: list[SendReport] = []
         self._runs, self._targets = runs, list(dict.fromkeys(targets))
         self._notice, self._patience = notice, patience
         self._todo: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -86,17 +86,17 @@ class Sender:
         self._handed_over += 1
         self._todo.put(run_id)
         for item in list(self.reports):
-            if item.result is Result.FAILED and item.target not in self._warned:
+            if item.result is SendResult.FAILED and item.target not in self._warned:
                 self._warned.add(item.target)
                 self._notice(f"{item.target}: a run was not sent: {item.message.rstrip('.')}. No result is lost.")
 
-    def count(self, target: Target, result: Result) -> int:
+    def count(self, target: Target, result: SendResult) -> int:
         """How many runs had this result at this tracker."""
         return sum(item.target == str(target) and item.result is result for item in self.reports)
 
     def missing(self, target: Target) -> int:
         """How many runs that were handed over are not at this tracker."""
-        return self._handed_over - self.count(target, Result.SENT) - self.count(target, Result.KNOWN)
+        return self._handed_over - self.count(target, SendResult.SENT) - self.count(target, SendResult.KNOWN)
 
     def _wait(self) -> None:
         """Until all runs are reported, the process has ended, or it has not answered for long."""
@@ -156,7 +156,7 @@ class Sender:
             for _ in self._targets:
                 if not (line := process.stdout.readline()):
                     return
-                self.reports.append(Report.load(line))
+                self.reports.append(SendReport.load(line))
 
 
 def _end(process: subprocess.Popen[str], output: IO[bytes]) -> str:

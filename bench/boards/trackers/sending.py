@@ -18,7 +18,7 @@ from bench.results import Shards, locked
 from bench.sweep import Kind, Target
 
 
-class Result(StrEnum):
+class SendResult(StrEnum):
     """The result of sending a run."""
 
     SENT = "sent"
@@ -28,12 +28,12 @@ class Result(StrEnum):
 
 
 @dataclass(frozen=True)
-class Report:
+class SendReport:
     """The result of sending a run to a tracker; `message` says why it was not sent."""
 
     run_id: str
     target: str
-    result: Result
+    result: SendResult
     message: str = ""
 
     def dump(self) -> str:
@@ -44,7 +44,7 @@ class Report:
     def load(cls, line: str) -> Self:
         """The inverse of `dump`."""
         values = json.loads(line)
-        return cls(**values | {"result": Result(values["result"])})
+        return cls(**values | {"result": SendResult(values["result"])})
 
 
 class Tracker(Protocol):
@@ -88,9 +88,9 @@ class _Channel:
         self._tracker: Tracker | None = None
         self._failures = 0
 
-    def send(self, shards: Shards, run_id: str) -> tuple[Result, str]:
+    def send(self, shards: Shards, run_id: str) -> tuple[SendResult, str]:
         if self._failures >= MOST_FAILURES:
-            return Result.FAILED, f"not tried after {MOST_FAILURES} failures in a row"
+            return SendResult.FAILED, f"not tried after {MOST_FAILURES} failures in a row"
         try:
             run = _stored_run(shards, run_id)
             with locked(shards.runs / "trackers"):  # also while a first connection creates the database
@@ -99,18 +99,18 @@ class _Channel:
         except Exception as error:
             traceback.print_exc()
             self._failures += 1
-            return Result.FAILED, shorten(f"{type(error).__name__}: {error}", _LONGEST_MESSAGE, placeholder=" ...")
+            return SendResult.FAILED, shorten(f"{type(error).__name__}: {error}", _LONGEST_MESSAGE, placeholder=" ...")
         self._failures = 0
-        return (Result.SENT if sent else Result.KNOWN), ""
+        return (SendResult.SENT if sent else SendResult.KNOWN), ""
 
 
-def send_runs(runs: Path, targets: list[Target], run_ids: Iterator[str]) -> Iterator[Report]:
+def send_each(runs: Path, targets: list[Target], run_ids: Iterator[str]) -> Iterator[SendReport]:
     """Send runs in turn to every tracker. One process of a runs folder sends at a time, so no run is sent twice."""
     shards = Shards(runs)
     channels = [_Channel(target) for target in targets]
     for run_id in run_ids:
         for channel in channels:
-            yield Report(run_id, str(channel.target), *channel.send(shards, run_id))
+            yield SendReport(run_id, str(channel.target), *channel.send(shards, run_id))
 
 
 def _stored_run(shards: Shards, run_id: str) -> TrackedRun:
@@ -129,5 +129,5 @@ def main() -> None:
     reports = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # trackers print
     ids = (line.strip() for line in sys.stdin)
-    for report in send_runs(Path(runs), [Target.parse(text) for text in targets], ids):
+    for report in send_each(Path(runs), [Target.parse(text) for text in targets], ids):
         print(report.dump(), file=reports, flush=True)

@@ -11,7 +11,7 @@ import trackio
 from bench.boards.trackers.tracked_run import TrackedRun
 from bench.sweep import PROJECT
 
-CREATED_AT = "created_at"
+_CREATED_AT = "created_at"
 _REMOTE = ("TRACKIO_SPACE_ID", "TRACKIO_SERVER_URL")
 
 
@@ -32,7 +32,7 @@ class TrackioTracker:
         with _warnings_as_errors():
             if self._known(name, moment):
                 return False
-        config = {**run.parameters, **run.tags, CREATED_AT: moment}
+        config = {**run.parameters, **run.tags, _CREATED_AT: moment}
         with ExitStack() as on_failure:
             if not self._remote:
                 on_failure.callback(self._delete, name)  # an incomplete run would count as sent
@@ -55,7 +55,7 @@ class TrackioTracker:
                 return True
             return False
         for item in self._runs_here(name):
-            if (item.config or {}).get(CREATED_AT) == moment:
+            if (item.config or {}).get(_CREATED_AT) == moment:
                 return True
             item.delete()
         return False

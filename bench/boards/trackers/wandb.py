@@ -9,7 +9,7 @@ import wandb
 from bench.boards.trackers.tracked_run import TrackedRun
 from bench.sweep import PROJECT
 
-CREATED_AT = "etl_bench/created_at"
+_CREATED_AT = "etl_bench/created_at"
 """Summary value that is written last. A run with the same value was sent completely."""
 MARKER = "etl-bench-sent.txt"
 """File with that value in the folder of an offline run, whose summary cannot be read."""
@@ -55,7 +55,7 @@ class WandbTracker:
             settings=self._settings,
         )
         try:
-            if opened.resumed and opened.summary.get(CREATED_AT) == moment:
+            if opened.resumed and opened.summary.get(_CREATED_AT) == moment:
                 return False
             _fill(opened, run, moment)
         finally:
@@ -72,4 +72,4 @@ def _fill(opened: Any, run: TrackedRun, moment: str) -> None:
     opened.define_metric("curve/*", step_metric="epoch")
     for epoch, values in run.curve:
         opened.log({"epoch": epoch} | {f"curve/{name}": value for name, value in values.items()})
-    opened.summary.update({**run.metrics, CREATED_AT: moment})
+    opened.summary.update({**run.metrics, _CREATED_AT: moment})

@@ -9,15 +9,16 @@ from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.papers.figures.figure import FigurePoint, PaperFigure
 from bench.papers.figures.figure_data import FigureData, estimate_point, over_seeds
 from bench.record import Branches, Predictions
-from bench.results import BETAS, FIXED, SIDES, Floats, adaptive_weight, blended_accuracy, fixed_weight
+from bench.results import BETAS, FIXED, SIDES, adaptive_weight, blended_accuracy, fixed_weight
 
 AVERAGE = "Average"
 NEW = "new"
-Weight = Callable[[Branches], Floats]
+Weight = Callable[[Branches], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)

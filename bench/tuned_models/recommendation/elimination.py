@@ -18,7 +18,7 @@ from scipy.special import stdtr
 
 from bench.analysis import ADDED_TO_DIFFERENCES, MeanTest, between_trainings, cross_fitted, pooled
 
-LEVEL = 0.05
+ERROR_RATE = 0.05
 """Largest probability with which a race drops the best method."""
 Tables = Mapping[str, NDArray[np.float64]]
 """By method, whether each image is classified correctly, `(repeats, images)`; NaN where it was not scored."""
@@ -69,7 +69,7 @@ def look(
     """
     leader = best_of({name: tables[name] for name in active or tables})
     below_leader = against(leader, tables, folds)
-    level = LEVEL / tests
+    level = ERROR_RATE / tests
     dropped = tuple(name for name, test in below_leader.items() if p_above(test, margin) <= level)
     equal = tuple(name for name, test in below_leader.items() if p_below(test, margin) <= level)
     return Look(leader, below_leader, dropped, equal)

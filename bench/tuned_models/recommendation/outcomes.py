@@ -74,7 +74,7 @@ def plan_folds(
 
 
 @dataclass
-class Outcomes:
+class RaceOutcomes:
     """The outcomes of the finished runs of a race.
 
     Args:

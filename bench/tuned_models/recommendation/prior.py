@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from bench.tuned_models.recommendation.request import RecommendRequest
 
-FEWEST_DATASETS = 3
-FEWEST_METHODS = 2
+_FEWEST_DATASETS = 3
+_FEWEST_METHODS = 2
 """Smallest numbers of datasets and methods of a table that is used for a choice."""
 
 
@@ -92,7 +92,7 @@ def published_table(published: PublishedNumbers, backbone: str, shots: int) -> t
         for count in sorted(mine["shots"].dropna().unique(), key=lambda value: abs(np.log(value / shots))):
             table = mine[mine["shots"] == count].pivot_table(index="method", columns="dataset", values="value")
             table = table.reindex(columns=list(published.datasets)).dropna()
-            if len(table) >= FEWEST_METHODS:
+            if len(table) >= _FEWEST_METHODS:
                 hard = published.difficulty
                 hard = hard[hard["backbone"] == name].set_index("dataset")
                 return f"published numbers, {name}, {count} shots", _known(
@@ -131,7 +131,7 @@ def own_table(runs: pd.DataFrame | None, request: RecommendRequest, backbone: st
         if entry.rankable and entry.method not in rows:
             rows[entry.method] = {name: cell.scores["all"].mean for name, cell in entry.cells.items()}
     table = pd.DataFrame.from_dict(rows, orient="index").dropna()
-    if len(table) < FEWEST_METHODS or len(table.columns) < FEWEST_DATASETS:
+    if len(table) < _FEWEST_METHODS or len(table.columns) < _FEWEST_DATASETS:
         return None
     zero_shot = rows.get("zero_shot", {})
     classes = dict(zip(runs["dataset"], runs["n_classes"], strict=True))

@@ -12,7 +12,7 @@ from bench.errors import RunTimeoutError, UsageError
 from bench.results import RACE, Shard, Shards
 from bench.sweep import RunListener, SweepLog, SweepRequest, carry_out, make_plan
 from bench.tuned_models.recommendation.elimination import Look, going_on, look, planned_looks
-from bench.tuned_models.recommendation.outcomes import FoldPlan, Outcomes
+from bench.tuned_models.recommendation.outcomes import FoldPlan, RaceOutcomes
 from bench.tuned_models.recommendation.request import RecommendRequest
 from datasets_registry import EvalProtocol, Fold
 
@@ -51,7 +51,7 @@ class RaceResult:
         share: the cost as a share of training every candidate on every fold; None if unknown.
     """
 
-    outcomes: Outcomes
+    outcomes: RaceOutcomes
     left: tuple[str, ...]
     active: tuple[str, ...]
     dropped: tuple[Dropped, ...]
@@ -75,7 +75,7 @@ class Race:
         self,
         request: RecommendRequest,
         plan: FoldPlan,
-        outcomes: Outcomes,
+        outcomes: RaceOutcomes,
         costs: dict[str, float],
         say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,

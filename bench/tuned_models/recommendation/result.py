@@ -13,14 +13,14 @@ from bench._util.words import counted, html_table
 from bench.analysis import MeanTest
 from bench.sweep import SweepRequest
 from bench.tuned_models.recommendation.answer import Decision, Doubling, Standing
-from bench.tuned_models.recommendation.elimination import LEVEL
+from bench.tuned_models.recommendation.elimination import ERROR_RATE
 from bench.tuned_models.recommendation.outcomes import FoldPlan
 from bench.tuned_models.recommendation.prior import Prior
 from bench.tuned_models.recommendation.race import RaceResult
 from bench.tuned_models.recommendation.request import RecommendRequest
 from datasets_registry import has_imported_features
 
-MOST_NAMED = 4
+_MOST_NAMED = 4
 """Largest number of methods that a sentence lists."""
 
 
@@ -124,7 +124,7 @@ class Recommendation:
                 "budget_seconds": self.request.budget,
                 "trainings": race.trainings,
                 "share_of_full_grid": race.share,
-                "error_rate": LEVEL,
+                "error_rate": ERROR_RATE,
             },
             "commands": self.commands,
         }
@@ -218,7 +218,7 @@ class Recommendation:
             after = f" after {counted(item.trainings, 'run')}" if item.trainings else ""
             lines.append(f"Out: {item.method}, {reason}{after}.")
         lines.append(
-            f"The chance that the race dropped the best method is at most {100 * LEVEL:.0f} %. "
+            f"The chance that the race dropped the best method is at most {100 * ERROR_RATE:.0f} %. "
             f"{100 * self.decision.optimism:.1f} points were subtracted for choosing the winner."
         )
         if self.doubling is not None:
@@ -274,6 +274,6 @@ def _labels(item: Standing) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    if len(names) > MOST_NAMED:
-        return f"{', '.join(names[:MOST_NAMED])} and {len(names) - MOST_NAMED} others"
+    if len(names) > _MOST_NAMED:
+        return f"{', '.join(names[:_MOST_NAMED])} and {len(names) - _MOST_NAMED} others"
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

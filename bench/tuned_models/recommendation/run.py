@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench._util.words import counted
+from bench.analysis import BASELINE
 from bench.errors import UsageError
 from bench.experiment import list_models, model_path
 from bench.sweep import RunListener, SweepLog, carry_out, expand, make_plan, report_failures
 from bench.tuned_models.recommendation.answer import Decision, Doubling, decide, doubling
-from bench.tuned_models.recommendation.outcomes import FoldPlan, Outcomes, plan_folds
+from bench.tuned_models.recommendation.outcomes import FoldPlan, RaceOutcomes, plan_folds
 from bench.tuned_models.recommendation.prior import PublishedNumbers, earlier_costs, own_runs, priors
 from bench.tuned_models.recommendation.race import Race, RaceResult, race_request, read_runs
 from bench.tuned_models.recommendation.request import RecommendRequest
@@ -39,9 +40,6 @@ def train_choice(found: Recommendation, log: SweepLog) -> Path | None:
     planned = {model_path(request.runs, spec.run_id) for spec in made.specs}
     kept = [model.path for model in list_models(model_path(request.runs, "x").parent) if model.path in planned]
     return kept[0] if kept else None
-
-
-ZERO_SHOT = "zero_shot"
 
 
 def carry_out_recommendation(
@@ -72,7 +70,7 @@ def carry_out_recommendation(
     request = _with_methods(request, candidates)
     slug = parse_backbone(request.sweep.backbones[0]).slug
     keys = tuple(sample.key for sample in labelled_images(splits, plan.folds[0].most, dataset=request.dataset))
-    outcomes = Outcomes(keys, request.repeats)
+    outcomes = RaceOutcomes(keys, request.repeats)
     race = Race(request, plan, outcomes, earlier_costs(own_runs(request), slug), say, listeners=listeners)
     race.check_budget()
     say(
@@ -94,7 +92,7 @@ def carry_out_recommendation(
         settled=result.last.equal if result.last else (),
     )
     curve, why = _doubling(race, plan, decision)
-    zero_shot = outcomes.tables([ZERO_SHOT]).get(ZERO_SHOT)
+    zero_shot = outcomes.tables([BASELINE]).get(BASELINE)
     accuracy = None if zero_shot is None else float(np.nanmean(zero_shot))
     difficulty = 1 / plan.classes / accuracy if accuracy else None
     known = tuple(priors(request, published, difficulty, accuracy))
@@ -103,7 +101,7 @@ def carry_out_recommendation(
 
 def _doubling(race: Race, plan: FoldPlan, decision: Decision) -> tuple[Doubling | None, str]:
     """The learning curve of the chosen method, from runs on a half and a quarter of the shots, or why there is none."""
-    if decision.pick == ZERO_SHOT:
+    if decision.pick == BASELINE:
         return None, "zero-shot learns from no labels"
     levels = [count for count in (plan.shots // 4, plan.shots // 2) if count >= 1]
     if not levels:
@@ -111,7 +109,7 @@ def _doubling(race: Race, plan: FoldPlan, decision: Decision) -> tuple[Doubling 
     outcomes = race.outcomes
     found: dict[int, NDArray[np.float64]] = {plan.shots: outcomes.tables([decision.pick])[decision.pick][:1]}
     for count in levels:
-        smaller = Outcomes(outcomes.images, outcomes.repeats)
+        smaller = RaceOutcomes(outcomes.images, outcomes.repeats)
         for fold in plan.folds[: plan.per_repeat]:
             run_id = race.train(decision.pick, fold, count)
             if run_id is None:

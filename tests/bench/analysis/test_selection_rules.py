@@ -137,7 +137,7 @@ def test_methods_without_a_common_seed_have_no_mean(tmp_path):
     assert found.tests == {}
     assert {tests["all"].n for tests in found.by_method.values()} == {6}
     table = load_results(tmp_path).selection_rules()
-    [mean, *by_method] = table.rows(table.differences[0][0])
+    [mean, *by_method] = table.rows
     assert (mean["all"], mean["95 % of all"], mean["pairs"]) == ("–", "no common runs", 0)
     assert [row["pairs"] for row in by_method] == [6, 6]
 
@@ -149,7 +149,7 @@ def test_the_mean_of_two_methods_asks_for_seeds_if_a_dataset_has_one(tmp_path, l
             add(tmp_path, method, 0.7 if rule else 0.6, "a", seeds=(1,), epoch_selection=rule)
             add(tmp_path, method, 0.7 if rule else 0.6, "b", seeds=last_seeds, epoch_selection=rule)
     table = load_results(tmp_path).selection_rules()
-    rows = table.rows(table.differences[0][0])
+    rows = table.rows
     assert {row["95 % of all"] for row in rows} == {"needs two seeds"}
 
 
@@ -183,14 +183,14 @@ def test_zero_shot_has_no_choice_to_make(tmp_path):
     add(tmp_path, "zero_shot", 0.5)
     runs = fresh_store(tmp_path).runs_frame(outcomes=True)
     assert selection_command(build_leaderboard(runs, board_settings(runs)[0])) == ""
-    assert "No method on this leaderboard selects anything." in load_results(tmp_path).selection_rules().notes()[0]
+    assert "No method on this leaderboard selects anything." in load_results(tmp_path).selection_rules().notes[0]
 
 
 def test_the_table_of_the_results_has_the_same_numbers(folder, board_and_runs):
     board, runs = board_and_runs
     wanted = {rule.rule: rule for rule in selection_differences(board, runs)}
     table = load_results(folder).selection_rules()
-    rows = table.rows(table.differences[0][0])
+    rows = table.rows
     first = rows[0]
     assert (first["rule"], first["methods"], first["pairs"]) == ("last (last epoch)", "mean of 2 methods", 18)
     assert first["all"] == f"{100 * wanted['last'].tests['all'].mean:+.2f}"
@@ -210,6 +210,6 @@ def test_the_table_of_the_results_has_the_same_numbers(folder, board_and_runs):
 def test_each_leaderboard_without_pairs_has_a_note_also_of_an_equal_title(tmp_path):
     for draw in ("coop", "nested"):
         add(tmp_path, "coop", 0.5, draw=draw)
-    (first, second) = load_results(tmp_path).selection_rules().notes()
+    (first, second) = load_results(tmp_path).selection_rules().notes
     assert "--draw" not in first
     assert second.endswith("--selection validation --draw nested")

@@ -13,7 +13,6 @@ from simulated_submissions import FACTS, Draft, Run, honest_runs, simulated_run
 from bench.api.boards import BuiltBoard as Built
 from bench.api.boards import build_board
 from bench.boards.board_runs import draw_runs, read_verified, write_verified
-from bench.boards.build import BoardRequest
 from bench.boards.submissions.check import OwnChecks
 from bench.boards.summary import read_summary
 from bench.errors import BoardError
@@ -43,7 +42,7 @@ def place(start: Path, tmp_path: Path) -> Path:
 
 
 def build(place: Path) -> Built:
-    return build_board(BoardRequest(place / "submissions", place / "site", place / ".board", images=False))
+    return build_board(place / "submissions", place / "site", images=False)
 
 
 def own_checks(place: Path, name: str = "first") -> OwnChecks:

@@ -19,7 +19,6 @@ from places import ROOT
 from simulated_submissions import FACTS, Draft, simulated_run, with_predictions
 
 from bench.api.boards import build_board
-from bench.boards.build import BoardRequest
 from bench.boards.template import write_template
 from bench.errors import BoardError
 
@@ -160,7 +159,7 @@ def test_a_board_takes_the_honest_submission_among_all_hostile_ones(repository: 
     for number, hostile in enumerate(HOSTILE.values()):
         if hostile.name == "lab":
             hostile.write(folder / f"hostile-{number}")
-    done = build_board(BoardRequest(folder, tmp_path / "site", tmp_path / "work", images=False))
+    done = build_board(folder, tmp_path / "site", work=tmp_path / "work", images=False)
     assert [report.name for report in done.reports if report.accepted] == ["first"]
     assert len(done.reports) >= 31
     assert set(done.runs.owner.values()) == {"first"}
@@ -171,7 +170,7 @@ def test_a_board_takes_the_honest_submission_among_all_hostile_ones(repository: 
 def test_the_page_opens_offline_in_a_browser(repository: Repository, tmp_path: Path) -> None:
     hostile = repository.place / "submissions" / "hostile"
     HOSTILE["HTML in who"].write(hostile)
-    done = build_board(BoardRequest(hostile.parent, tmp_path / "site", tmp_path / "work", images=False))
+    done = build_board(hostile.parent, tmp_path / "site", work=tmp_path / "work", images=False)
     with browser(tmp_path / "profile") as page:
         page.open(done.page.resolve().as_uri())
         assert page.run("document.querySelector('#submissions h2').textContent").startswith("Submissions")

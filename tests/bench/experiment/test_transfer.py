@@ -20,7 +20,7 @@ from bench.record import RunError, RunStatus
 from bench.results.database import Store
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
-from bench.sweep import SweepRequest, expand, plan
+from bench.sweep import SweepRequest, expand, plan_runs
 from datasets_registry import DrawRule, EvalProtocol
 from methods import METHODS
 from reports import render_site
@@ -109,7 +109,7 @@ class TestPlanning:
             grow(targets=("ox*",))
 
     def test_difficulty_is_measured_on_targets_too(self, data: Path, tmp_path: Path):
-        made = plan(expand(changed(AXES, data_root=data)), Shards(tmp_path))
+        made = plan_runs(expand(changed(AXES, data_root=data)), Shards(tmp_path))
         assert made.difficulties == ((TINY, "eurosat"), (TINY, "dtd"))
 
     def test_reused_settings_say_so(self):

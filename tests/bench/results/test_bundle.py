@@ -18,7 +18,7 @@ from fake_runner import answered, make_difficulty, make_record, make_score, make
 
 from bench.errors import BundleError
 from bench.record import RunError, RunStatus
-from bench.results.bundles import LIST, export_bundle, import_bundle
+from bench.results.bundles import BUNDLE_LIST, export_bundle, import_bundle
 from bench.results.recomputed_scores import EXACT, ROUNDED, contradictions
 from bench.results.shards import Shards
 from bench.results.staged_import import origin
@@ -244,7 +244,7 @@ def test_names_cannot_leave_the_runs_folder(theirs: Shards, tmp_path: Path, chan
 
 
 def drop_list(files: dict[str, bytes]) -> None:
-    del files[LIST]
+    del files[BUNDLE_LIST]
 
 
 def drop_record(files: dict[str, bytes]) -> None:
@@ -260,22 +260,22 @@ def rename_run(files: dict[str, bytes]) -> None:
 
 
 def newer(files: dict[str, bytes]) -> None:
-    files[LIST] = json.dumps(json.loads(files[LIST]) | {"bundle_version": 99}).encode()
+    files[BUNDLE_LIST] = json.dumps(json.loads(files[BUNDLE_LIST]) | {"bundle_version": 99}).encode()
 
 
 def other_root(files: dict[str, bytes]) -> None:
-    files[LIST] = json.dumps(json.loads(files[LIST]) | {"root": "0" * 64}).encode()
+    files[BUNDLE_LIST] = json.dumps(json.loads(files[BUNDLE_LIST]) | {"root": "0" * 64}).encode()
 
 
 @pytest.mark.parametrize(
     ("change", "honest", "said"),
     [
-        (drop_list, False, f"has no {LIST}"),
+        (drop_list, False, f"has no {BUNDLE_LIST}"),
         (drop_record, False, "its files and its list disagree on 'shards/"),
         (drop_record, True, "has predictions and no record"),
         (lambda files: files.update({"extra.txt": b""}), False, "disagree on 'extra.txt'"),
-        (lambda files: files.update({LIST: b"{"}), False, "damaged or altered"),
-        (lambda files: files.update({LIST: b"[]"}), False, "damaged or altered"),
+        (lambda files: files.update({BUNDLE_LIST: b"{"}), False, "damaged or altered"),
+        (lambda files: files.update({BUNDLE_LIST: b"[]"}), False, "damaged or altered"),
         (other_root, False, "do not match its root"),
         (newer, False, "bundle version 99.*reads version 1 only"),
         (rename_run, True, "the file of run f{16} contains run"),
@@ -308,10 +308,10 @@ def test_a_list_cannot_ask_for_a_file_that_fills_the_memory(theirs: Shards, tmp_
     export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
 
     def huge(files: dict[str, bytes]) -> None:
-        facts = json.loads(files[LIST])
+        facts = json.loads(files[BUNDLE_LIST])
         entry = next(entry for entry in facts["files"] if entry["path"].endswith(suffix) and "shards" in entry["path"])
         entry["bytes"] = 2**40
-        files[LIST] = listing(facts)
+        files[BUNDLE_LIST] = listing(facts)
 
     refused(rewritten(tmp_path / "b.zip", huge), tmp_path, f"has {2**40} bytes, more than the {most}")
 

@@ -5,7 +5,7 @@ import pytest
 
 import bench
 from bench.record import Provenance
-from bench.results.environment import collect, package_versions, source_state
+from bench.results.environment import collect_provenance, package_versions, source_state
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def test_a_run_says_where_and_with_what_it_was_made():
-    found = collect(method="coop", backbone_digest="b", support_digests=["x", "y"], device="cpu", threads=2)
+    found = collect_provenance(method="coop", backbone_digest="b", support_digests=["x", "y"], device="cpu", threads=2)
     assert isinstance(found, Provenance)
     assert found.package_version == bench.__version__
     assert (found.backbone_digest, found.support_digests, found.threads) == ("b", ["x", "y"], 2)

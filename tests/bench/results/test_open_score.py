@@ -16,7 +16,8 @@ from bench.record import Predictions, RunRecord
 from bench.results.bundles import export_bundle, import_bundle
 from bench.results.recomputed_scores import contradictions
 from bench.results.shards import Shard, Shards
-from bench.results.verification import Outcome, verdict
+from bench.results.verification import RepetitionOutcome as Outcome
+from bench.results.verification import judge_repetition
 
 
 def test_it_survives_the_disk_and_a_bundle(tmp_path: Path) -> None:
@@ -101,12 +102,12 @@ def test_an_open_score_that_does_not_follow_from_its_predictions_is_found(change
 
 def test_a_repetition_with_the_same_open_score_is_identical() -> None:
     record, predictions = open_run()
-    assert verdict(Shard(record, tuple(predictions)), record, predictions).outcome is Outcome.IDENTICAL
+    assert judge_repetition(Shard(record, tuple(predictions)), record, predictions).outcome is Outcome.IDENTICAL
     without = Shard(record.model_copy(update={"open": None}), tuple(predictions[:2]))
-    assert verdict(without, record, predictions).outcome is Outcome.DIFFERENT
+    assert judge_repetition(without, record, predictions).outcome is Outcome.DIFFERENT
 
 
 def test_another_open_score_is_not_identical() -> None:
     record, predictions = open_run()
     changed, _ = claim(near_ood_auroc=0.5)(record, predictions)
-    assert verdict(Shard(record, tuple(predictions)), changed, predictions).outcome is not Outcome.IDENTICAL
+    assert judge_repetition(Shard(record, tuple(predictions)), changed, predictions).outcome is not Outcome.IDENTICAL

@@ -14,7 +14,7 @@ from bench.record import RunRecord, RunStatus
 from bench.results.method_facts import known_methods
 from bench.results.shards import Shards
 from bench.results.staleness import Staleness, code_reasons
-from bench.sweep import Expansion, RerunPolicy, plan
+from bench.sweep import Expansion, RerunPolicy, plan_runs
 from reports.site.build import PageRequest, write_page
 
 
@@ -73,12 +73,12 @@ def test_a_plan_counts_what_is_stale_and_runs_it_only_if_told(tmp_path: Path):
         shards.write(made.model_copy(update={"spec": spec, "run_id": spec.run_id}))
     shards.write(make_record(failed, status=RunStatus.FAILED, scores=[]))
     expansion = Expansion((fresh, old, failed), ())
-    made = plan(expansion, shards)
+    made = plan_runs(expansion, shards)
     assert made.pending == (failed,)
     assert made.stale_reasons == {"coop has version 1 now and had version 2": 1}
     assert made.seen[fresh.run_id] == shards.stamp(fresh.run_id)
-    assert plan(expansion, shards, RerunPolicy.STALE).pending == (old, failed)
-    assert plan(expansion, shards, RerunPolicy.MISSING).pending == ()
+    assert plan_runs(expansion, shards, RerunPolicy.STALE).pending == (old, failed)
+    assert plan_runs(expansion, shards, RerunPolicy.MISSING).pending == ()
     assert replace(made, pending=()).done == (fresh, old, failed)
 
 
@@ -87,7 +87,7 @@ def test_a_difficulty_of_other_weights_is_measured_again_where_weights_are_check
     place = (spec.backbone, spec.dataset)
     shards.difficulties.write(*place, make_difficulty(*place))
     for digest, wanted in ((None, ()), (lambda slug: "b", ()), (lambda slug: "other", (place,))):
-        made = plan(Expansion((spec,), ()), shards, RerunPolicy.STALE, Staleness(None, digest))
+        made = plan_runs(Expansion((spec,), ()), shards, RerunPolicy.STALE, Staleness(None, digest))
         assert made.difficulties == wanted
 
 

@@ -18,7 +18,8 @@ from bench.experiment.runner import measure_difficulty, run_experiment
 from bench.results.bundles import import_bundle
 from bench.results.recomputed_scores import contradictions
 from bench.results.shards import Shard, Shards
-from bench.results.verification import Outcome, verdict
+from bench.results.verification import RepetitionOutcome as Outcome
+from bench.results.verification import judge_repetition
 
 STORED = FIXTURES / "stored_runs"
 RUN_ID, BUNDLED_RUN_ID = "0b51b78f03f19251", "1f63b504525dbdcb"
@@ -43,7 +44,7 @@ def check_reproduced(stored: Shard) -> None:
     """Recompute a run from the images. No margin is so small that rounding could change a prediction."""
     made = stored.record.provenance
     record, predictions = run_experiment(stored.record.spec, RunContext(threads=made.threads, curve=True))
-    found = verdict(stored, record, predictions)
+    found = judge_repetition(stored, record, predictions)
     for part in stored.predictions:
         first, second = np.sort(part.top_logits.astype(float), axis=1)[:, :-3:-1].T
         assert (first - second).min() > 2 * ROUNDING

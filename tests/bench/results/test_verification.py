@@ -16,10 +16,10 @@ from bench.context import RunContext
 from bench.errors import VerificationError
 from bench.experiment.runner import run_experiment
 from bench.record import GpuFacts, Predictions, RunError, RunStatus
-from bench.results import verification
 from bench.results.run_diff import Cause
 from bench.results.shards import Shard, Shards
-from bench.results.verification import Outcome, verdict
+from bench.results.verification import RepetitionOutcome as Outcome
+from bench.results.verification import judge_repetition
 from bench.sweep import expand
 
 SPLITS = ("base", "new")
@@ -32,7 +32,7 @@ def stored() -> Shard:
 
 def test_equal_answers_are_identical():
     one = stored()
-    found = verdict(one, one.record, one.predictions)
+    found = judge_repetition(one, one.record, one.predictions)
     assert (found.outcome, found.compared, found.flips, found.largest_logit_difference) == (Outcome.IDENTICAL, 15, 0, 0)
 
 
@@ -40,7 +40,7 @@ def test_last_digits_are_rounding_and_their_size_is_told():
     one = stored()
     base = one.predictions[0]
     shifted = replace(base, top_logits=base.top_logits + np.float32(2**-10))
-    found = verdict(one, one.record, [shifted, one.predictions[1]])
+    found = judge_repetition(one, one.record, [shifted, one.predictions[1]])
     assert found.outcome is Outcome.ROUNDING
     assert found.largest_logit_difference == pytest.approx(2**-10, rel=1e-3)
 
@@ -51,7 +51,7 @@ def test_a_flip_is_different_and_causes_are_named():
     flipped = replace(base, predicted=np.where(np.arange(6) == 2, (base.predicted + 1) % 7, base.predicted))
     elsewhere = one.record.provenance.model_copy(update={"python": "4", "method_digest": "other"})
     again = one.record.model_copy(update={"provenance": elsewhere})
-    found = verdict(one, again, [flipped, one.predictions[1]])
+    found = judge_repetition(one, again, [flipped, one.predictions[1]])
     assert (found.outcome, found.flips) == (Outcome.DIFFERENT, 1)
     assert [(item.cause, item.name) for item in found.causes] == [
         (Cause.CODE, "method_digest"),
@@ -61,8 +61,8 @@ def test_a_flip_is_different_and_causes_are_named():
 
 def test_other_images_are_different():
     one = stored()
-    assert verdict(one, one.record, one.predictions[:1]).outcome is Outcome.DIFFERENT
-    assert verdict(one, one.record, [*one.predictions, make_predictions("all")]).outcome is Outcome.DIFFERENT
+    assert judge_repetition(one, one.record, one.predictions[:1]).outcome is Outcome.DIFFERENT
+    assert judge_repetition(one, one.record, [*one.predictions, make_predictions("all")]).outcome is Outcome.DIFFERENT
 
 
 def relabelled(item: Predictions) -> Predictions:
@@ -86,27 +86,33 @@ def test_other_true_labels_images_and_sums_have_a_verdict_of_their_own():
     ):
         scores = [rescored(forged, 7), honest.record.scores[1]]
         record = honest.record.model_copy(update={"scores": scores})
-        found = verdict(Shard(record, (forged, new)), honest.record, honest.predictions)
+        found = judge_repetition(Shard(record, (forged, new)), honest.record, honest.predictions)
         assert found.outcome is Outcome.INVALID
         assert re.search(said, " ".join(found.faults)), found.faults
     better = honest.record.scores[0].model_copy(update={"accuracy": 1.0})
     edited = honest.record.model_copy(update={"scores": [better, honest.record.scores[1]]})
-    assert verdict(Shard(edited, honest.predictions), honest.record, honest.predictions).outcome is Outcome.INVALID
+    assert (
+        judge_repetition(Shard(edited, honest.predictions), honest.record, honest.predictions).outcome
+        is Outcome.INVALID
+    )
 
 
 def test_an_edited_score_is_not_identical():
     one = stored()
     scores = [one.record.scores[0].model_copy(update={"nll": 0.99}), one.record.scores[1]]
-    assert verdict(one, one.record.model_copy(update={"scores": scores}), one.predictions).outcome is Outcome.ROUNDING
+    assert (
+        judge_repetition(one, one.record.model_copy(update={"scores": scores}), one.predictions).outcome
+        is Outcome.ROUNDING
+    )
 
 
 def test_what_has_nothing_to_compare_is_refused():
     error = RunError(kind="E", message="m", traceback="t")
     failed = make_record(make_spec(), status=RunStatus.FAILED, scores=[], cost=None, error=error)
     with pytest.raises(VerificationError, match="failed, so it has no predictions.*run its command again"):
-        verdict(Shard(failed, ()), failed, [])
+        judge_repetition(Shard(failed, ()), failed, [])
     with pytest.raises(VerificationError, match="have different specs"):
-        verdict(stored(), make_record(make_spec(seed=2)), stored().predictions)
+        judge_repetition(stored(), make_record(make_spec(seed=2)), stored().predictions)
 
 
 @pytest.fixture(scope="module")
@@ -182,11 +188,11 @@ def test_a_run_from_another_device_is_repeated_here_and_rounding_has_a_code_of_i
     assert (code, "identical" in out) == (0, True)
     assert "made on NVIDIA H100 and repeated on cpu, so it can agree only within rounding" in " ".join(err.split())
     shaken = [replace(item, top_logits=item.top_logits + np.float32(1e-6)) for item in one.predictions]
-    honest = verification.verdict
+    honest = judge_repetition
 
     def rounded(stored: Shard, record: object, _: object) -> object:
         return replace(honest(stored, record, shaken), outcome=Outcome.ROUNDING)
 
-    monkeypatch.setattr(verification, "verdict", rounded)
+    monkeypatch.setattr("bench.results.judge_repetition", rounded)
     assert etl("runs", "verify", one.record.run_id, "--runs", str(tmp_path))[0] == 4
     assert etl("runs", "verify", one.record.run_id, "--runs", str(runs))[0] == 1

@@ -10,7 +10,7 @@ from bench.errors import ImpossibleCombinationError, OverrideError, UsageError
 from bench.record import RunError, RunStatus
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
-from bench.sweep import RecipeChoice, RerunPolicy, expand, local_weights, plan
+from bench.sweep import RecipeChoice, RerunPolicy, expand, local_weights, plan_runs
 from datasets_registry import DrawRule, EvalProtocol, UnknownNameError
 
 RESNET = "RN50.openai"
@@ -255,13 +255,13 @@ def test_the_plan_subtracts_what_is_on_disk(data: Path, tmp_path: Path):
     shards.write(make_record(ok))
     error = RunError(kind="E", message="m", traceback="t")
     shards.write(make_record(bad, status=RunStatus.FAILED, scores=[], error=error))
-    made = plan(expansion, shards)
+    made = plan_runs(expansion, shards)
     assert (made.done, made.pending, made.retried) == ((ok,), (bad, new), 1)
     assert made.difficulties == (("ViT-tiny.random", "eurosat"),)
     shards.difficulties.write("ViT-tiny.random", "eurosat", make_difficulty("ViT-tiny.random", "eurosat"))
-    made = plan(expansion, shards, RerunPolicy.MISSING)
+    made = plan_runs(expansion, shards, RerunPolicy.MISSING)
     assert (made.pending, made.retried, made.difficulties) == ((new,), 0, ())
-    made = plan(expansion, shards, RerunPolicy.ALL)
+    made = plan_runs(expansion, shards, RerunPolicy.ALL)
     assert (len(made.pending), len(made.difficulties)) == (3, 1)
 
 
@@ -304,7 +304,7 @@ def test_what_another_version_wrote_is_left_out_of_the_plan_and_never_replaced(t
         path.write_text(json.dumps(json.loads(path.read_text()) | {"shard_version": 9}))
     before = [path.read_bytes() for path in theirs_files]
     for policy in RerunPolicy:
-        made = plan(expansion, shards, policy)
+        made = plan_runs(expansion, shards, policy)
         assert [spec.run_id for spec in made.pending] == [ours.run_id]
         (rejected,) = made.rejected
         assert rejected.what == theirs.label()

@@ -45,7 +45,7 @@ def info_of(method: str = "linear_probe", *, classes: int = CLASSES, **changed: 
         seed=1,
     )
     provenance = Provenance(
-        package_version="1", method_digest="m" * 64, machinery_digest="s" * 64,
+        package_version="1", method_digest="m" * 64,
         git_commit=None, git_dirty=None, python="3.12", platform="Linux",
         packages={"torch": "2"}, device="cpu", threads=1, eval_batch=128, backbone_digest="b" * 32,
         support_digests=["5" * 32] * (classes * SHOTS),

@@ -13,7 +13,7 @@ from bench.errors import UsageError
 from bench.papers.catalogue import registered
 from bench.papers.published_numbers import published_difficulty, published_frame
 from reports.parts.published import by_method, published_parts
-from reports.presenters.published import published_site
+from reports.presenters.site import published_site
 
 
 @pytest.fixture(scope="module")

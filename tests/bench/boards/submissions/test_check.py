@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from simulated_submissions import FACTS, Draft, honest_runs, oracle_of, simulated_run, with_predictions
 
-from bench.boards.submissions.check import Checks, OwnChecks, Report, compare_with_earlier, reports
+from bench.boards.submissions.check import Checks, OwnChecks, SubmissionReport, compare_with_earlier, reports
 from bench.boards.submissions.data_checks import DataChecks, DataVerdict, Level, listed_splits
 from bench.context import RunContext
 from bench.experiment.task import declared_task
@@ -24,7 +24,7 @@ def checks() -> Checks:
     return Checks(DataChecks(None))
 
 
-def checked(checks: Checks, folder: Path, *earlier: OwnChecks) -> Report:
+def checked(checks: Checks, folder: Path, *earlier: OwnChecks) -> SubmissionReport:
     return compare_with_earlier(checks.own(folder), earlier)
 
 

@@ -14,7 +14,7 @@ from patience import PATIENCE, wait_until
 
 import bench
 from bench.boards.trackers.sender import Sender
-from bench.boards.trackers.sending import Result
+from bench.boards.trackers.sending import SendResult
 from bench.results.shards import Shards
 from bench.sweep.tracker_target import Target
 
@@ -62,9 +62,9 @@ def test_every_run_arrives_at_every_tracker(fake_trackers: Path, tmp_path: Path)
     sender, notices = send_all(tmp_path / "runs", run_ids, targets)
     assert notices == []
     assert received(fake_trackers) == run_ids
-    assert all(sender.count(target, Result.SENT) == 3 for target in targets)
+    assert all(sender.count(target, SendResult.SENT) == 3 for target in targets)
     sender, notices = send_all(tmp_path / "runs", run_ids, [MLFLOW])
-    assert (sender.count(MLFLOW, Result.KNOWN), sender.missing(MLFLOW), notices) == (3, 0, [])
+    assert (sender.count(MLFLOW, SendResult.KNOWN), sender.missing(MLFLOW), notices) == (3, 0, [])
     assert received(fake_trackers) == run_ids
 
 
@@ -85,7 +85,7 @@ def test_two_sweeps_in_one_folder_send_a_run_once(fake_trackers: Path, tmp_path:
             second.send(run_id)
     assert notices == []
     assert sorted(received(fake_trackers)) == sorted(run_ids)
-    assert first.count(MLFLOW, Result.SENT) + second.count(MLFLOW, Result.SENT) == 12
+    assert first.count(MLFLOW, SendResult.SENT) + second.count(MLFLOW, SendResult.SENT) == 12
 
 
 def test_a_tracker_that_refuses_is_tried_three_times_and_named_once(

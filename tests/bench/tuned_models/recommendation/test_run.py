@@ -17,7 +17,7 @@ from bench.results.shards import Shards
 from bench.sweep import SweepLog
 from bench.tuned_models.model_lookup import find_model
 from bench.tuned_models.recommendation.answer import doubling
-from bench.tuned_models.recommendation.outcomes import Outcomes, plan_folds
+from bench.tuned_models.recommendation.outcomes import RaceOutcomes, plan_folds
 from bench.tuned_models.recommendation.race import Race
 from bench.tuned_models.recommendation.request import RecommendRequest, feature_methods, parse_budget
 from bench.tuned_models.recommendation.run import train_choice
@@ -128,7 +128,7 @@ def test_wrong_values_are_refused_before_anything_is_written(tmp_path: Path, opt
 def test_methods_without_training_come_first_and_untried_ones_are_named(answered, tmp_path: Path) -> None:
     """A race that is stopped by its budget answers from what was trained, and says what was not."""
     request = RecommendRequest.build(DATASET, backbone=BACKBONE, shots=4, runs=tmp_path / "runs", recipe="demo")
-    race = Race(request, None, Outcomes((), (1,)), {"gda": 3.0}, print)
+    race = Race(request, None, RaceOutcomes((), (1,)), {"gda": 3.0}, print)
     assert race._time_limit(["cross_modal"]) < 0.26 * race.remaining < race._time_limit(["gda"])
     order = sorted(request.sweep.methods, key=race._order)
     assert order.index("zero_shot") < order.index("gda") < order.index("clip_adapter") < order.index("cross_modal")
@@ -172,7 +172,7 @@ def test_the_budget_ends_the_race(tmp_path: Path) -> None:
             return {}
 
     race = Timed(
-        request, plan, Outcomes(tuple(map(str, range(20))), request.repeats), {}, lambda _: None, lambda: now[0]
+        request, plan, RaceOutcomes(tuple(map(str, range(20))), request.repeats), {}, lambda _: None, lambda: now[0]
     )
     found = race.run()
     assert found.why == "the budget is used up"
