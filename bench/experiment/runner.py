@@ -37,7 +37,7 @@ from bench.experiment.stacked_training import Training, can_stack, fit_stack
 from bench.experiment.task import load_task
 from bench.experiment.training_loop import fit, training_epochs
 from bench.record import OpenScore, Predictions, Provenance, RunError, RunRecord, RunStatus, Score
-from bench.results import collect_provenance, source_digest
+from bench.results import check_stored_facts, collect_provenance, source_digest
 from bench.spec import ExperimentSpec
 from datasets_registry import BenchError, EvalProtocol, EvalSplit, SupportSet, last_fingerprint
 from methods import Batch, Method, Precision, Recipe, SupportView, TrainableMethod, get_method
@@ -141,6 +141,7 @@ class PreparedRun:
         self.inputs = inputs = shared_inputs(spec.backbone, context, Precision(spec.precision))
         self.task = load_task(spec, context)
         self.meter: CostMeter = CostMeter(inputs.backbone, together, first.meter if first else None)
+        check_stored_facts(spec.method)
         method_class = get_method(spec.method)
         config = method_class.info.config.model_validate(spec.config)
         self.method: Method[Any] = method_class(inputs.backbone, config, _generator(spec.seed, "init"))

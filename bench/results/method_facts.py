@@ -90,6 +90,22 @@ def _imported(name: str, package: str) -> str:
     return json.dumps([facts_as_json(_facts_with_code(cls)) for cls in found])
 
 
+@cache
+def check_stored_facts(method: str) -> None:
+    """Raise RegistrationError if the stored facts, by which a run was planned, are not those of the method's code.
+
+    This happens only in a checkout, after a change of a method. Imports the method.
+    """
+    from methods import METHODS
+
+    cls = METHODS.get(method)
+    if is_own(cls) and known_methods().get(method) != facts_of(cls):
+        raise RegistrationError(
+            f"The stored facts of {method} are not those of its code; write them with `python -m tools.generate_docs` "
+            "and repeat the command."
+        )
+
+
 def published_values(method: str, protocol: str) -> Mapping[str, Any] | None:
     """The published settings of a method for a protocol, by name; None for a method that is not installed."""
     try:

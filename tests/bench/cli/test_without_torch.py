@@ -1,4 +1,4 @@
-"""Commands that compute nothing, and all wrong ones, import neither torch nor open_clip.
+"""Commands that compute nothing, and wrong ones, import neither torch nor open_clip.
 
 They run in a process of their own, in which executing either package is an error. Wrong commands, as people type them,
 get one clear line and exit code 2; nothing is created or changed.
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from places import ROOT
-from wrong_commands import WRONG, fill_place
+from wrong_commands import CHECKED_BY_CODE, WRONG, fill_place
 
 DRY = "run --dry-run --runs new "
 LISTING = [
@@ -71,7 +71,8 @@ class Finder:
             return spec
 
 
-sys.meta_path.insert(0, Finder())
+if "WITH_TORCH" not in os.environ:
+    sys.meta_path.insert(0, Finder())
 from bench.cli.app import main
 from folder_snapshot import snapshot
 
@@ -92,7 +93,7 @@ for arguments in json.load(sys.stdin):
 """
 
 
-def answers(commands: Sequence[str], folder: Path) -> dict[str, tuple[int | str, str, list[str]]]:
+def answers(commands: Sequence[str], folder: Path, **variables: str) -> dict[str, tuple[int | str, str, list[str]]]:
     """Exit code, or the refused import, standard error, and what changed in the folder."""
     place = folder / "place"
     place.mkdir()
@@ -104,7 +105,7 @@ def answers(commands: Sequence[str], folder: Path) -> dict[str, tuple[int | str,
     homes["XDG_CACHE_HOME"] = str(folder / "cache")
     done = subprocess.run(
         [sys.executable, "-c", RUNNER], input=inputs, cwd=place, capture_output=True, text=True, check=True,
-        env=plain | homes | {"PYTHONPATH": search, "ETL_BENCH_DATASETS": os.devnull},
+        env=plain | homes | variables | {"PYTHONPATH": search, "ETL_BENCH_DATASETS": os.devnull},
     )  # fmt: skip
     return dict(zip(commands, map(json.loads, done.stdout.splitlines()), strict=True))
 
@@ -127,4 +128,9 @@ def complaint(code: int | str, said: str, changed: list[str]) -> str:
 @pytest.mark.timeout(1200)  # 350 commands
 def test_a_wrong_command_gets_one_line_creates_nothing_and_imports_no_torch(tmp_path: Path) -> None:
     found = {command: complaint(*answer) for command, answer in answers(WRONG, tmp_path).items()}
+    assert {command: what for command, what in found.items() if what} == {}
+
+
+def test_a_value_that_only_code_can_check_gets_one_line_too(tmp_path: Path) -> None:
+    found = {one: complaint(*answer) for one, answer in answers(CHECKED_BY_CODE, tmp_path, WITH_TORCH="1").items()}
     assert {command: what for command, what in found.items() if what} == {}
