@@ -158,9 +158,8 @@ def test_comparing_an_entry_with_itself_is_an_error(store: Store):
 
 
 def test_compare_prints_what_it_found(etl, store: Store):
-    code, out, err = etl("compare", "apex", "coop", "--runs", str(store.runs), "--images")
+    code, out, _ = etl("compare", "apex", "coop", "--runs", str(store.runs), "--images")
     assert code == 0
-    assert err.startswith("† stale"), "the simulated runs carry no digest of today's code"
     assert "apex (A) against coop (B)" in out
     assert "average of 3 of 3" in out
     assert "only A is right: a base seed 1 a/base/" in out

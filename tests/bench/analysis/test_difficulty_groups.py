@@ -46,7 +46,7 @@ def test_figures_use_the_named_groups():
 
 
 def test_the_commands_reject_a_single_group(tmp_path: Path, etl):
-    for command in (["report", "--out", str(tmp_path / "p.html")], ["claims"]):
+    for command in (["report", "--out", str(tmp_path / "p.html")], ["papers", "claims"]):
         code, _, error = etl(*command, "--runs", str(tmp_path), "--easy", "eurosat")
         assert code == 2
         assert "--easy and --hard go together" in error

@@ -260,14 +260,15 @@ def test_a_full_disk_stops_the_sweep_and_says_what_to_do(etl, monkeypatch):
     assert "stopped: runs cannot be written: No space left on device. Finished runs are safe; make room" in err
 
 
-def test_stale_runs_are_counted_with_the_reason_and_run_again_when_told(etl):
-    etl(*RUN, *FAKE)  # the records of this runner name a code digest that no method has
+def test_stale_runs_are_counted_with_the_reason_and_run_again_when_told(etl, monkeypatch):
+    monkeypatch.setenv("FAKE_RUNNER", '{"method_version": 2}')
+    etl(*RUN, *FAKE)
     _, _, err = etl(*RUN, *FAKE)
-    assert "3 stale runs: 2 because the code of coop changed, 1 because the code of zero_shot changed" in err
+    assert "3 stale runs: 2 because coop has version 1 now and had version 2, 1 because zero_shot has version 1 now" in err
     assert "--rerun stale runs them again" in err
     code, out, err = etl(*RUN, *FAKE, "--rerun", "stale")
     assert (code, out.splitlines()[0]) == (0, "4 finished, 0 failed; in runs"), "and the difficulty on other weights"
-    assert "3 because the weights of ViT-tiny.random changed, 2 because the code of coop changed" in err
+    assert "3 because the weights of ViT-tiny.random changed, 2 because coop has version 1 now" in err
     assert "they run again" in err
 
 
