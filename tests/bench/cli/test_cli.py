@@ -264,7 +264,9 @@ def test_stale_runs_are_counted_with_the_reason_and_run_again_when_told(etl, mon
     monkeypatch.setenv("FAKE_RUNNER", '{"method_version": 2}')
     etl(*RUN, *FAKE)
     _, _, err = etl(*RUN, *FAKE)
-    assert "3 stale runs: 2 because coop has version 1 now and had version 2, 1 because zero_shot has version 1 now" in err
+    assert (
+        "3 stale runs: 2 because coop has version 1 now and had version 2, 1 because zero_shot has version 1 now" in err
+    )
     assert "--rerun stale runs them again" in err
     code, out, err = etl(*RUN, *FAKE, "--rerun", "stale")
     assert (code, out.splitlines()[0]) == (0, "4 finished, 0 failed; in runs"), "and the difficulty on other weights"
