@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from pydantic import Field
 
-from datasets_registry import BenchError
+from datasets_registry import BenchError, EvalProtocol
 from methods import Family, Method, MethodInfo, SupportView, TrainableMethod, register_method
 from methods._base.wrapper import register_wrapper, wrapped_info
 from methods.clip_fit import CLIPFit
@@ -62,7 +62,8 @@ def wise_ft_info(host: MethodInfo, name: str) -> MethodInfo:
             )
 
     share = Field(0.5, ge=0, le=1, description="share of the trained weights, the rest initial; 0.5, WiSE-FT section 4")
-    protocols = {*host.recipes, *host.config_by_protocol}
+    changed = {*host.recipes, *host.config_by_protocol}
+    protocols = [protocol for protocol in EvalProtocol if protocol in changed]
     return wrapped_info(
         host,
         name,

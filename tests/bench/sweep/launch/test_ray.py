@@ -238,7 +238,7 @@ def test_an_address_that_does_not_respond_is_refused():
 
 @pytest.mark.parametrize("address", ["nowhere", "ray://", "ray://host", "http://host:1", "host:port", ""])
 def test_malformed_addresses(address: str):
-    with pytest.raises(UsageError, match=r"--address .* is unknown; use auto, local, ray://HOST:PORT or HOST:PORT"):
+    with pytest.raises(UsageError, match=r"--resource address=.* is unknown; use auto, local, ray:"):
         cluster._probe(address)
 
 
