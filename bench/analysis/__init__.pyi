@@ -78,6 +78,7 @@ from .method_choice import losses as losses
 from .method_choice import positions as positions
 from .metrics.difficulty import difficulty_measures as difficulty_measures
 from .metrics.open_world import base_confidence as base_confidence
+from .metrics.open_world import open_metrics as open_metrics
 from .metrics.open_world import predicted_within as predicted_within
 from .metrics.scores import accuracy as accuracy
 from .metrics.scores import all_metrics as all_metrics
@@ -97,7 +98,6 @@ from .quality import RankAgreement as RankAgreement
 from .quality import agreement as agreement
 from .quality import board_quality as board_quality
 from .quality import metrics_frame as metrics_frame
-from .quality import open_metrics as open_metrics
 from .quality import run_metrics as run_metrics
 from .ranking import PairDifference as PairDifference
 from .ranking import Standings as Standings

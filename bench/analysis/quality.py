@@ -11,7 +11,6 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from bench.analysis.leaderboard import HARMONIC, OPEN, Entry, Leaderboard
-from bench.analysis.metrics.open_world import near_ood_auroc, openworld_auc
 from bench.analysis.metrics.scores import (
     ECE_BINS,
     MetricInputError,
@@ -24,7 +23,7 @@ from bench.analysis.statistics.correlation import kendall_tau
 from bench.analysis.statistics.intervals import REPLICATES, Estimate, student_t
 
 if TYPE_CHECKING:
-    from bench.record import Predictions
+    pass
 
 
 @dataclass(frozen=True)
@@ -219,21 +218,3 @@ def _average(columns: Sequence[Sequence[float]], entry: Entry) -> Estimate:
     if entry.complete and len(lengths) == 1:
         return student_t([float(np.mean(seed)) for seed in zip(*columns, strict=True)])
     return Estimate(float(np.mean([np.mean(column) for column in columns])), max(lengths))
-
-
-def open_metrics(base: Predictions, new: Predictions) -> dict[str, float]:
-    """`openworld_auc` and `near_ood_auroc` of a run, from its predictions of base and of new images among all names.
-
-    Raises MetricInputError for predictions without the columns of the open score.
-    """
-    if base.open is None or new.open is None:
-        raise MetricInputError(
-            f"The predictions of {base.split!r} and {new.split!r} lack the columns of the open score; give those of "
-            "base and new images among all names."
-        )
-    known, unknown = base.open.base_confidence, new.open.base_confidence
-    right = [item.open.within == item.label for item in (base, new) if item.open is not None]
-    return {
-        "openworld_auc": openworld_auc(known, right[0], unknown, right[1]),
-        "near_ood_auroc": near_ood_auroc(known, unknown),
-    }

@@ -13,7 +13,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from platformdirs import user_cache_path
 
 import bench
@@ -24,6 +23,8 @@ from datasets_registry import METHODS_GROUP, BenchError, EvalProtocol, Registrat
 from methods import MethodFacts, MethodFactsRegistry, facts_as_json, facts_from_json, facts_of, is_own, stored_facts
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from methods import Method
 
 

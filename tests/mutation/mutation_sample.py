@@ -153,12 +153,12 @@ def mutated_files() -> list[str]:
     found = [
         path for code in MUTATED for path in ([ROOT / code] if code.endswith(".py") else (ROOT / code).rglob("*.py"))
     ]
-    return sorted(path.relative_to(ROOT).as_posix() for path in found)
+    return sorted({path.relative_to(ROOT).as_posix() for path in found})
 
 
 def paths_of_tests(file: str) -> list[str]:
     """Test paths for a file: those of the same name first, since they notice most."""
-    (folder,) = (tests for code, tests in MUTATED.items() if file.startswith(code))
+    folder = MUTATED[max((code for code in MUTATED if file.startswith(code)), key=len)]
     own = ROOT / folder / f"test_{Path(file).stem}.py"
     return [own.relative_to(ROOT).as_posix(), folder] if own.is_file() else [folder]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+import bench.conformance
 from bench.conformance import CHECKS
-from bench.conformance import short_trial as _trial
 from bench.conformance.check import describe_error
 from bench.conformance.short_trial import DATASETS, TrialRow, TrialTimeoutError, trial, verdict
 from bench.context import RunContext
@@ -76,7 +76,7 @@ def test_an_unknown_method_is_refused_with_near_misses(etl: Any) -> None:
 
 
 def test_the_trial_is_a_line_with_its_numbers(etl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_trial, "trial", lambda info, context: iter([row(0.8), row(0.4, classes="new")]))
+    monkeypatch.setattr(bench.conformance, "trial", lambda info, context: iter([row(0.8), row(0.4, classes="new")]))
     code, out, _ = etl("methods", "check", "task_res")
     assert code == 0
     assert "pass  trial: It trains on three synthetic datasets within 120 seconds, beside zero-shot." in out
@@ -92,7 +92,7 @@ def test_a_trial_that_stops_is_a_failure(
     def stopped(*_: Any) -> Any:
         raise error
 
-    monkeypatch.setattr(_trial, "trial", stopped)
+    monkeypatch.setattr(bench.conformance, "trial", stopped)
     code, out, _ = etl("methods", "check", "task_res")
     assert code == 1
     assert f"FAIL  trial: {text}" in out

@@ -128,7 +128,7 @@ def test_the_record_says_which_gpu_with_which_switches() -> None:
         exact = gpu_facts(CUDA)
     assert exact is not None
     assert (exact.tf32, exact.deterministic) == (False, True)
-    made = environment.collect(
+    made = environment.collect_provenance(
         method="coop", backbone_digest="b", support_digests=[], device="cuda:0", threads=1, gpu=facts
     )
     assert made.device_class == "NVIDIA H100 80GB HBM3"

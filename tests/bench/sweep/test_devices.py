@@ -100,14 +100,23 @@ def test_mps_computes_in_fp32_only(machine: Machine) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"launcher": "slurm", "gpus": 1, "device": "cpu"}, "--gpus 1 reserves a GPU that --device cpu does not use"),
-        ({"launcher": "slurm", "slurm_set": ["gres=gpu:a100:1"], "device": "cpu"}, "--gpus 1 reserves a GPU that"),
-        ({"launcher": "ray", "gpus_per_run": 0.5, "device": "cpu"}, "--gpus-per-run 0.5 reserves a GPU that"),
-        ({"launcher": "slurm", "gpus": 0, "device": "cuda"}, "--gpus 0 reserves no GPU for --device cuda"),
-        ({"launcher": "ray", "gpus_per_run": 0, "device": "cuda"}, "--gpus-per-run 0 reserves no GPU"),
+        (
+            {"launcher": "slurm", "gpus": 1, "device": "cpu"},
+            "gpus=1 reserves a GPU that --device cpu does not use",
+        ),
+        (
+            {"launcher": "slurm", "slurm_set": ["gres=gpu:a100:1"], "device": "cpu"},
+            "gpus=1 reserves a GPU that",
+        ),
+        ({"launcher": "ray", "gpus_per_run": 0.5, "device": "cpu"}, "--resource gpus-per-run=0.5 reserves a GPU that"),
+        ({"launcher": "slurm", "gpus": 0, "device": "cuda"}, "--resource gpus=0 reserves no GPU for --device cuda"),
+        ({"launcher": "ray", "gpus_per_run": 0, "device": "cuda"}, "--resource gpus-per-run=0 reserves no GPU"),
         ({"launcher": "slurm", "gpus": 4, "jobs_per_gpu": 2}, "only for --launcher local; a job has one on each GPU"),
-        ({"launcher": "ray", "gpus_per_run": 2}, "--gpus-per-run 2: a run uses one GPU.*use --gpus-per-run 1"),
-        ({"launcher": "ray", "jobs_per_gpu": 2}, "--gpus-per-run 0.5 lets two runs share a GPU"),
+        (
+            {"launcher": "ray", "gpus_per_run": 2},
+            "gpus-per-run=2: a run uses one GPU.*use --resource gpus-per-run=1",
+        ),
+        ({"launcher": "ray", "jobs_per_gpu": 2}, "--resource gpus-per-run=0.5 lets two runs share a GPU"),
         ({"launcher": "ray", "device": "all"}, "the cluster picks; use --device cuda"),
         ({"jobs_per_gpu": 2, "jobs": 2}, "--jobs-per-gpu 2: --jobs gives the number of workers"),
         ({"jobs_per_gpu": 2, "launcher": "inline"}, "--jobs-per-gpu 2: --jobs gives the number of workers"),

@@ -88,8 +88,8 @@ def test_boards_compare_and_filters_name_the_support(runs: Path) -> None:
     results = load_results(runs)
     (board,) = results.leaderboard(shots="all").to_json()
     assert (board["setting"]["shots"], board["setting"]["support"]) == ("all", "")
-    assert len(results.leaderboard(shots=8).boards) == 3
-    pairs = results.compare("tip_adapter", "zero_shot", shots=8).pairs
+    assert len(results.leaderboard(shots=8).source) == 3
+    pairs = results.compare("tip_adapter", "zero_shot", shots=8).source
     assert [board.setting.support for board, _ in pairs] == ["", *RULES]
     shown = CliRunner().invoke(app, ["leaderboard", "--runs", str(runs), "--shots", "8,all"])
     assert shown.exit_code == 0, shown.output
