@@ -181,8 +181,9 @@ def launch_on_slurm(
     arrays, left = {}, {task.key: task for task in tasks}
     for number, folder in active_submissions(request.runs).items():
         for task in submitted_tasks(folder / TASKS, list(left.values())):
-            arrays[number] = folder
-            del left[task.key]
+            if task.known_stamp == left[task.key].known_stamp:  # else its jobs have computed it, and it is wanted again
+                arrays[number] = folder
+                del left[task.key]
     if arrays:
         on_notice(f"{counted(len(tasks) - len(left), 'task')} already with Slurm: not submitted again.")
     if left:
