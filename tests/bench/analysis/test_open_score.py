@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 from bench.analysis.comparison import compare_entries
 from bench.analysis.leaderboard import OPEN, HConvention
 from bench.analysis.leaderboards import build_leaderboards
+from bench.analysis.metrics.open_world import open_metrics
 from bench.analysis.metrics.scores import MetricInputError
 from bench.analysis.paired_average import board_average, paired_test
-from bench.analysis.quality import open_metrics
 from bench.analysis.scores_by_seed import seed_scores
 from bench.analysis.table_exports import dataset_table, export_table, to_csv, to_latex, to_markdown
 from bench.api.results import load_results
