@@ -47,7 +47,7 @@ class RayWorker:
     ) -> None:
         if Path(home).is_dir():
             os.chdir(home)
-        from bench.sweep.launch.runner_module import load_runner
+        from bench.sweep.launch.task_executor import load_runner
         from bench.sweep.launch.tasks import Surroundings
         from bench.sweep.launch.worker_limits import limit_memory, set_device_variables
 

@@ -12,8 +12,7 @@ from bench.results import Shards
 from bench.sweep.coordination.heartbeat import read_heartbeats, remove_dead_heartbeats
 from bench.sweep.coordination.leases import Leases
 from bench.sweep.launch.affinity_queue import AffinityQueue
-from bench.sweep.launch.runner_module import load_runner
-from bench.sweep.launch.task_executor import existing_result, failed_result, store_result
+from bench.sweep.launch.task_executor import existing_result, failed_result, load_runner, store_result
 from bench.sweep.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Outcome, RunTask, Task
 from bench.sweep.launch.transport import Done, Event, Exited, Notice, Ready, Transport
 from bench.sweep.launch.worker_limits import CAN_LIMIT_MEMORY, GRACE

@@ -1,24 +1,59 @@
-"""Runs a task in two steps, possibly on two machines: computes its result, and writes the shard."""
+"""Runs a task in two steps, possibly on two machines: a runner computes its result, and the shard is written."""
 
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Self
+from importlib import import_module
+from types import ModuleType
+from typing import Protocol, Self, cast
 
 from bench._util.memory import keep_freed_memory
 from bench._util.memory import out_of_memory as says_out_of_memory
 from bench.context import RunContext
-from bench.errors import RunExitError, TrainingMemoryError, WorkerKilledError
+from bench.errors import LaunchError, RunExitError, TrainingMemoryError, WorkerKilledError
 from bench.experiment import model_path, write_model
 from bench.record import DifficultyRecord, Predictions, RunRecord, RunStatus
 from bench.results import Shards
+from bench.spec import ExperimentSpec
 from bench.sweep.coordination.heartbeat import Heartbeat
 from bench.sweep.coordination.leases import Leases
-from bench.sweep.launch.runner_module import Runner, load_runner
 from bench.sweep.launch.tasks import DifficultyTask, FinishedTask, Outcome, RunTask, Surroundings, Task
 from bench.sweep.launch.worker_limits import deadline, set_device_variables
 from bench.sweep.launch.worker_logs import capture_output
 from datasets_registry import BenchError
+
+
+class Runner(Protocol):
+    """Carries out the runs of a process: a runner module such as `bench.experiment.runner`, or its class."""
+
+    def run_experiment(self, spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
+        """Run one spec; raises on failure."""
+
+    def run_and_keep(
+        self, spec: ExperimentSpec, context: RunContext
+    ) -> tuple[RunRecord, list[Predictions], bytes | BenchError]:
+        """Run one spec and return the content of its model file as well; used only with `context.keep_models`."""
+
+    def failed_record(self, spec: ExperimentSpec, error: BaseException, context: RunContext) -> RunRecord:
+        """The record of a run that raised `error`."""
+
+    def measure_difficulty(self, backbone: str, dataset: str, context: RunContext) -> list[DifficultyRecord]:
+        """Difficulty of a dataset for a backbone, one record for each class half."""
+
+
+def load_runner(name: str) -> Runner:
+    """A new runner of the module of that name; raises LaunchError if it cannot be imported or lacks a function.
+
+    If the module has a class `ProcessRunner`, which remembers something between the runs of a process, it is one of it.
+    """
+    try:
+        module: ModuleType = import_module(name)
+    except ImportError as error:
+        raise LaunchError(f"The runner {name!r} cannot be imported: {error}.") from error
+    missing = [part for part in ("run_experiment", "failed_record", "measure_difficulty") if part not in vars(module)]
+    if missing:
+        raise LaunchError(f"The runner {name!r} lacks {', '.join(missing)}; see `Runner` in {__name__}.")
+    return cast(Runner, module.ProcessRunner() if "ProcessRunner" in vars(module) else module)
 
 
 @dataclass(frozen=True)

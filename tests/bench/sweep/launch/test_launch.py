@@ -24,7 +24,7 @@ from bench.sweep.launch.affinity_queue import AffinityQueue
 from bench.sweep.launch.fork_server import CAN_FORK
 from bench.sweep.launch.inline import InlineTransport
 from bench.sweep.launch.processes import ProcessTransport
-from bench.sweep.launch.runner_module import load_runner
+from bench.sweep.launch.task_executor import load_runner
 from bench.sweep.launch.tasks import (
     DifficultyTask,
     LaunchSummary,
@@ -190,6 +190,30 @@ def test_workers_begin_on_different_datasets():
     assert first is not None
     assert second is not None
     assert first.pair != second.pair
+
+
+def test_a_group_that_another_sweep_has_begun_comes_last_and_from_its_end() -> None:
+    waiting = AffinityQueue(grid(2, 2))
+    first = waiting.take(0)
+    assert first is not None
+    waiting.leave_to_others(0)
+    groups = [task.group for _ in range(6) if (task := waiting.take(0)) is not None]
+    assert first.group not in groups
+    assert groups[0][1] != first.group[1], "the other sweep works on the dataset"
+    last = waiting.take(0)
+    assert last is not None
+    assert last.group == first.group
+
+
+def test_a_worker_continues_its_group_if_another_sweep_takes_one_task_of_it() -> None:
+    waiting = AffinityQueue(grid(1, 2, methods=4))
+    first, second = waiting.take(0), waiting.take(0)
+    waiting.leave_to_others(0)
+    third = waiting.take(0)
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    assert first.group == second.group == third.group
 
 
 def test_no_worker_idles_while_a_group_has_tasks():
