@@ -148,10 +148,10 @@ def _different_images(name: str, a: Sequence[str], b: Sequence[str]) -> Differen
 
 def _provenance_differences(a: RunRecord, b: RunRecord) -> Iterator[Difference]:
     first, second = dict(a.provenance), dict(b.provenance)
-    if None in (a.provenance.method_digest, b.provenance.method_digest):  # one record is older, or the method is ours
+    if None in (a.provenance.method_digest, b.provenance.method_digest):  # only methods of other packages need one
         first["method_digest"] = second["method_digest"] = None
     yield from _unequal_fields(_PROVENANCE_FIELDS, first, second)
-    yield from _unequal(Cause.ENVIRONMENT, first["packages"], second["packages"])
+    yield from _unequal(Cause.ENVIRONMENT, a.provenance.packages, b.provenance.packages)
 
 
 def _unequal_fields(

@@ -23,6 +23,7 @@ from .expansion import expand as expand
 from .inputs import files_by_digest as files_by_digest
 from .inputs import local_weights as local_weights
 from .inputs import named_files as named_files
+from .inputs import repetition_context as repetition_context
 from .launch.fork_server import search_path as search_path
 from .launch.tasks import Outcome as Outcome
 from .launchers import early_server as early_server
@@ -44,7 +45,6 @@ from .progress import SweepLog as SweepLog
 from .progress import duration as duration
 from .progress import open_log as open_log
 from .progress import worker_rows as worker_rows
-from .repetition import repetition_context as repetition_context
 from .request import DEMO_BACKBONE as DEMO_BACKBONE
 from .request import HOSO as HOSO
 from .request import SweepRequest as SweepRequest

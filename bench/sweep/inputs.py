@@ -1,4 +1,7 @@
-"""Inputs of a sweep besides datasets: backbones, weight files, support lists and class texts."""
+"""Inputs of a sweep besides datasets: backbones, weight files, support lists and class texts.
+
+With them a stored run is repeated: its kind of device, threads and batches, without the cache.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.context import RunContext
 from bench.errors import UsageError
+from bench.record import RunRecord
 from bench.sweep.axes import selected_datasets
 from bench.sweep.dataset_names import match_datasets, select_names
+from bench.sweep.devices import resolve_device
+from bench.sweep.machine import find_gpus
 from bench.sweep.request import SweepRequest
 from datasets_registry import SupportList, get_dataset, read_support_list
 
@@ -95,3 +102,32 @@ def backbones_of(texts: Sequence[str]) -> list[BackboneSpec]:
     from methods import parse_backbone
 
     return [parse_backbone(text) for text in texts]
+
+
+def repetition_context(
+    record: RunRecord,
+    *,
+    data_root: Path | None,
+    weights: dict[str, Path],
+    files: dict[str, Path],
+    device: str | None = None,
+    threads: int | None = None,
+    eval_batch: int | None = None,
+) -> RunContext:
+    """The context for a repetition of a run; None means as in the run.
+
+    The default device is that of the run if this machine has one, else the CPU. Raises UsageError for a device that
+    does not exist.
+    """
+    made = record.provenance
+    kind = made.device.partition(":")[0]
+    own = {"cuda": "cuda" if find_gpus() else "cpu", "mps": "auto"}.get(kind, "cpu")
+    context = RunContext(
+        data_root=data_root,
+        weights=weights,
+        files=files,
+        device=resolve_device(device or own, record.spec.precision),
+        threads=threads or made.threads,
+    )
+    batch = eval_batch or made.eval_batch
+    return context.model_copy(update={"eval_batch": batch}) if batch else context

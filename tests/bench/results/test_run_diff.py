@@ -30,6 +30,14 @@ def test_a_run_does_not_differ_from_itself():
     assert found.compared == {"base": 6, "new": 6}
 
 
+def test_a_version_is_a_difference_and_a_digest_that_only_one_run_recorded_is_none():
+    digest = shard(provenance={"method_digest": "m", "method_version": 1})
+    assert PROVENANCE.method_version == 1
+    assert named(digest, shard(provenance={"method_digest": None})) == []
+    assert named(digest, shard(provenance={"method_digest": None, "method_version": 2})) == [("code", "method_version")]
+    assert named(digest, shard(provenance={"method_digest": "n"})) == [("code", "method_digest")]
+
+
 def test_one_template_is_named_first_with_exactly_the_flipped_images():
     base, new = make_predictions("base"), make_predictions("new")
     a = shard((base, new), config={"template": "a photo of a {}."})
