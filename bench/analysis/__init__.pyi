@@ -78,8 +78,10 @@ from .method_choice import losses as losses
 from .method_choice import positions as positions
 from .metrics.difficulty import difficulty_measures as difficulty_measures
 from .metrics.open_world import base_confidence as base_confidence
-from .metrics.open_world import open_metrics as open_metrics
+from .metrics.open_world import near_ood_auroc as near_ood_auroc
+from .metrics.open_world import openworld_auc as openworld_auc
 from .metrics.open_world import predicted_within as predicted_within
+from .metrics.scores import MetricInputError as MetricInputError
 from .metrics.scores import accuracy as accuracy
 from .metrics.scores import all_metrics as all_metrics
 from .metrics.scores import fit_temperature as fit_temperature

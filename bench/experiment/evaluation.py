@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.analysis import accuracy, all_metrics, base_confidence, open_metrics, predicted_within
+from bench.analysis import accuracy, all_metrics, base_confidence, predicted_within
 from bench.experiment.accelerator import copied_back
 from bench.experiment.epoch_observers import EpochCandidates
 from bench.record import TOP, Branches, OpenColumns, OpenScore, Predictions, Score
+from bench.results import open_metrics
 from bench.spec import OPEN_BASE, OPEN_NEW
 from datasets_registry import EvalSplit, among_all_names
 from methods import Batch, Blend, Classifier, Method, ProbabilityEnsemble, StreamClassifier

@@ -40,6 +40,7 @@ from .method_facts import check_stored_facts as check_stored_facts
 from .method_facts import known_methods as known_methods
 from .method_facts import published_values as published_values
 from .predictions import TrueLabels as TrueLabels
+from .predictions import open_metrics as open_metrics
 from .recomputed_scores import contradictions as contradictions
 from .run_diff import Difference as Difference
 from .run_diff import RunDiff as RunDiff

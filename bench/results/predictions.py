@@ -1,4 +1,4 @@
-"""Predictions of one run: as bytes of one safetensors blob, and checks of their columns and true labels."""
+"""Predictions of one run: as bytes of one safetensors blob, checks of their columns, and areas of the open score."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -7,6 +7,7 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError
 
+from bench.analysis import MetricInputError, near_ood_auroc, openworld_auc
 from bench.bounds import CONTROL, LONGEST_NAME
 from bench.errors import ShardError
 from bench.record import TOP, Branches, OpenColumns, Predictions
@@ -196,3 +197,21 @@ class TrueLabels:
         if set(item.images) != set(self.images):
             return f"{item.split}: its test images are not those of {self.source}"
         return None
+
+
+def open_metrics(base: Predictions, new: Predictions) -> dict[str, float]:
+    """`openworld_auc` and `near_ood_auroc` of a run, from its predictions of base and of new images among all names.
+
+    Raises MetricInputError for predictions without the columns of the open score.
+    """
+    if base.open is None or new.open is None:
+        raise MetricInputError(
+            f"The predictions of {base.split!r} and {new.split!r} lack the columns of the open score; give those of "
+            "base and new images among all names."
+        )
+    known, unknown = base.open.base_confidence, new.open.base_confidence
+    right = [item.open.within == item.label for item in (base, new) if item.open is not None]
+    return {
+        "openworld_auc": openworld_auc(known, right[0], unknown, right[1]),
+        "near_ood_auroc": near_ood_auroc(known, unknown),
+    }

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bench.analysis import open_metrics, run_metrics
+from bench.analysis import run_metrics
 from bench.record import Predictions, RunRecord, RunStatus, Score
-from bench.results.predictions import impossible_columns
+from bench.results.predictions import impossible_columns, open_metrics
 from bench.spec import OPEN_BASE, OPEN_NEW
 from datasets_registry import EvalProtocol
 

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from fake_runner import make_record, make_spec, rescored
 
-from bench.analysis.metrics.open_world import base_confidence, open_metrics, predicted_within
+from bench.analysis.metrics.open_world import base_confidence, predicted_within
 from bench.experiment.evaluation import predictions
 from bench.record import OpenColumns, OpenScore, Predictions, RunRecord
+from bench.results.predictions import open_metrics
 from datasets_registry import ClassSet, EvalSplit, Sample
 
 N_BASE, N_NEW = 4, 3

@@ -4,17 +4,10 @@ Base classes come first: of `n_cls` columns of logits, the first `n_base` are th
 a pair of images counts one half, as in the area under a ROC curve.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bench.analysis.metrics.scores import Floats, MetricInputError
-
-if TYPE_CHECKING:
-    from bench.record import Predictions
 
 
 def base_confidence(logits: ArrayLike, n_base: int) -> Floats:
@@ -105,21 +98,3 @@ def _require_pairs(high: Floats, low: Floats) -> None:
         raise MetricInputError(
             f"There are {high.size} base and {low.size} new images, and a pair needs one of each; give both."
         )
-
-
-def open_metrics(base: Predictions, new: Predictions) -> dict[str, float]:
-    """`openworld_auc` and `near_ood_auroc` of a run, from its predictions of base and of new images among all names.
-
-    Raises MetricInputError for predictions without the columns of the open score.
-    """
-    if base.open is None or new.open is None:
-        raise MetricInputError(
-            f"The predictions of {base.split!r} and {new.split!r} lack the columns of the open score; give those of "
-            "base and new images among all names."
-        )
-    known, unknown = base.open.base_confidence, new.open.base_confidence
-    right = [item.open.within == item.label for item in (base, new) if item.open is not None]
-    return {
-        "openworld_auc": openworld_auc(known, right[0], unknown, right[1]),
-        "near_ood_auroc": near_ood_auroc(known, unknown),
-    }

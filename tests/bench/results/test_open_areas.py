@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 from bench.analysis.comparison import compare_entries
 from bench.analysis.leaderboard import OPEN, HConvention
 from bench.analysis.leaderboards import build_leaderboards
-from bench.analysis.metrics.open_world import open_metrics
 from bench.analysis.metrics.scores import MetricInputError
 from bench.analysis.paired_average import board_average, paired_test
 from bench.analysis.scores_by_seed import seed_scores
@@ -23,6 +22,7 @@ from bench.api.results import load_results
 from bench.cli.app import app
 from bench.record import RunRecord
 from bench.results.database import fresh_store
+from bench.results.predictions import open_metrics
 from bench.results.shards import Shards
 
 DATASETS, SEEDS = ("spectrum_a", "spectrum_b", "spectrum_c"), (1, 2, 3)
