@@ -62,10 +62,10 @@ from .leaderboard import MissingCell as MissingCell
 from .leaderboard import Setting as Setting
 from .leaderboard import classes_of as classes_of
 from .leaderboard import splits_of as splits_of
-from .leaderboards import board_settings as board_settings
-from .leaderboards import build_leaderboard as build_leaderboard
-from .leaderboards import build_leaderboards as build_leaderboards
-from .leaderboards import compared_leaderboard as compared_leaderboard
+from .leaderboard_building import board_settings as board_settings
+from .leaderboard_building import build_leaderboard as build_leaderboard
+from .leaderboard_building import build_leaderboards as build_leaderboards
+from .leaderboard_building import compared_leaderboard as compared_leaderboard
 from .method_choice import Known as Known
 from .method_choice import Policy as Policy
 from .method_choice import PolicyChoice as PolicyChoice

@@ -18,7 +18,7 @@ from chromium import find_chromium
 
 import reports
 from bench.analysis.difficulty_trend import fit_trend
-from bench.analysis.leaderboards import build_leaderboards
+from bench.analysis.leaderboard_building import build_leaderboards
 from bench.analysis.paired_average import over_datasets
 from bench.analysis.scores_by_seed import seed_scores
 from bench.analysis.table_exports import export_table, to_csv, to_latex, to_markdown

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from bench.tuned_models.recommendation.answer import Decision, decide
-from bench.tuned_models.recommendation.outcomes import FoldPlan, RaceOutcomes
+from bench.tuned_models.recommendation.folds import FoldPlan, RaceOutcomes
 from bench.tuned_models.recommendation.race import Race, RaceResult
 from bench.tuned_models.recommendation.request import RecommendRequest
 from datasets_registry import Fold

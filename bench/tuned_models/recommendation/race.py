@@ -12,7 +12,7 @@ from bench.errors import RunTimeoutError, UsageError
 from bench.results import RACE, Shard, Shards
 from bench.sweep import RunListener, SweepLog, SweepRequest, carry_out, make_plan
 from bench.tuned_models.recommendation.elimination import Look, going_on, look, planned_looks
-from bench.tuned_models.recommendation.outcomes import FoldPlan, RaceOutcomes
+from bench.tuned_models.recommendation.folds import FoldPlan, RaceOutcomes
 from bench.tuned_models.recommendation.request import RecommendRequest
 from datasets_registry import EvalProtocol, Fold
 

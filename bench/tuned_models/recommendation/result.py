@@ -14,7 +14,7 @@ from bench.analysis import MeanTest
 from bench.sweep import SweepRequest
 from bench.tuned_models.recommendation.answer import Decision, Doubling, Standing
 from bench.tuned_models.recommendation.elimination import ERROR_RATE
-from bench.tuned_models.recommendation.outcomes import FoldPlan
+from bench.tuned_models.recommendation.folds import FoldPlan
 from bench.tuned_models.recommendation.prior import Prior
 from bench.tuned_models.recommendation.race import RaceResult
 from bench.tuned_models.recommendation.request import RecommendRequest

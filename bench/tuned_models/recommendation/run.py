@@ -14,7 +14,7 @@ from bench.errors import UsageError
 from bench.experiment import list_models, model_path
 from bench.sweep import RunListener, SweepLog, carry_out, expand, make_plan, report_failures
 from bench.tuned_models.recommendation.answer import Decision, Doubling, decide, doubling
-from bench.tuned_models.recommendation.outcomes import FoldPlan, RaceOutcomes, plan_folds
+from bench.tuned_models.recommendation.folds import FoldPlan, RaceOutcomes, plan_folds
 from bench.tuned_models.recommendation.prior import PublishedNumbers, earlier_costs, own_runs, priors
 from bench.tuned_models.recommendation.race import Race, RaceResult, race_request, read_runs
 from bench.tuned_models.recommendation.request import RecommendRequest

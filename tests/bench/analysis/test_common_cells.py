@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from leaderboard_rows import B2N, frame, run
 
-from bench.analysis.leaderboards import build_leaderboard, common_cells, compared_leaderboard
+from bench.analysis.leaderboard_building import build_leaderboard, common_cells, compared_leaderboard
 
 DATASETS = ("dtd", "eurosat", "food101")
 METHODS = ("coop", "kgcoop", "maple", "vpt")

@@ -8,7 +8,7 @@ from worlds import make_world
 
 from bench.analysis.comparison import Comparison, ComparisonVerdict, compare_entries, find_entry
 from bench.analysis.leaderboard import H, Leaderboard
-from bench.analysis.leaderboards import board_settings, build_leaderboard
+from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.analysis.ranking import rank_entries
 from bench.analysis.scores_by_seed import seed_scores
 from bench.analysis.statistics.hypothesis_tests import mcnemar

@@ -5,7 +5,7 @@ import pytest
 from leaderboard_rows import B2N, frame, run
 
 from bench.analysis.leaderboard import H, HConvention, Setting
-from bench.analysis.leaderboards import board_settings, build_leaderboard
+from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.analysis.metrics.scores import harmonic_mean
 
 

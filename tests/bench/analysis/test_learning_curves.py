@@ -9,7 +9,7 @@ from fake_runner import make_record, make_score, make_spec
 
 from bench.analysis.accuracy_over_time import AnytimePoint, convergence, entries_without_curve, learning_curves
 from bench.analysis.leaderboard import HConvention, Leaderboard
-from bench.analysis.leaderboards import board_settings, build_leaderboard
+from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.record import CurvePoint
 from bench.results.database import Store
 from bench.results.shards import Shards

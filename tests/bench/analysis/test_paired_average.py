@@ -7,7 +7,7 @@ import pytest
 from worlds import make_world
 
 from bench.analysis.comparison import ComparisonVerdict, compare_entries
-from bench.analysis.leaderboards import board_settings, build_leaderboard
+from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.analysis.paired_average import board_average, over_datasets, paired_test
 from bench.analysis.ranking import rank_entries
 from bench.analysis.scores_by_seed import SeedScore, seed_scores

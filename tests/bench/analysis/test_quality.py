@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import t
 from worlds import make_world
 
-from bench.analysis.leaderboards import board_settings, build_leaderboard
+from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.analysis.quality import _agreement, agreement, board_quality, metrics_frame
 from bench.results.database import fresh_store
 from datasets_registry import EvalProtocol

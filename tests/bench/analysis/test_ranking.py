@@ -7,7 +7,7 @@ from report_sample import catalogue, difficulty_frame, runs_frame
 from worlds import make_world
 
 from bench.analysis.leaderboard import Leaderboard
-from bench.analysis.leaderboards import board_settings, build_leaderboard
+from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.analysis.paired_average import board_average, paired_test
 from bench.analysis.ranking import rank_entries
 from bench.analysis.scores_by_seed import seed_scores

@@ -9,7 +9,7 @@ from worlds import make_world
 
 from bench import load_results
 from bench.analysis.comparison import compare_entries
-from bench.analysis.leaderboards import board_settings, build_leaderboard
+from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.analysis.selection_rules import selection_command, selection_differences, selection_rule
 from bench.analysis.statistics.intervals import grouped_t
 from bench.results.database import fresh_store

@@ -12,7 +12,7 @@ import pytest
 from worlds import make_world
 
 from bench.analysis.leaderboard import HConvention
-from bench.analysis.leaderboards import board_settings, build_leaderboard
+from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.analysis.ranking import rank_entries
 from bench.analysis.table_exports import (
     Mark,

@@ -10,7 +10,7 @@ from short_settings import short_overrides, short_recipe_overrides
 from small_datasets import write_dataset
 from sweep_requests import changed, sweep_over
 
-from bench.analysis.leaderboards import board_settings, build_leaderboard
+from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.context import RunContext
 from bench.errors import ImpossibleCombinationError, StaleSpecError, UsageError
 from bench.experiment.features.inputs import shared_inputs

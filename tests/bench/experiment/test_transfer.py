@@ -11,7 +11,7 @@ from small_datasets import write_dataset, write_imagenet
 from sweep_requests import changed, sweep_over
 
 from bench.analysis.leaderboard import Leaderboard
-from bench.analysis.leaderboards import board_settings, build_leaderboard
+from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.context import RunContext
 from bench.errors import ImpossibleCombinationError, UsageError
 from bench.experiment.runner import run_experiment

@@ -6,7 +6,7 @@ import pytest
 from worlds import make_world
 
 from bench.analysis.easy_and_hard import chosen_groups
-from bench.analysis.leaderboards import board_settings, build_leaderboard
+from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.analysis.method_choice import Known, Policy
 from bench.errors import UsageError
 from bench.papers.claims import Claim, ClaimVerdict, check_claims, load_claims, regret_difference

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from worlds import make_world
 
-from bench.analysis.leaderboards import board_settings, build_leaderboard
+from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.papers.published_numbers import published_frame
 from bench.papers.reproduction import ReproductionRow, ReproductionVerdict, compare_with_published, count_verdicts
 from bench.results.database import fresh_store

@@ -16,7 +16,7 @@ from fake_runner import answered, make_record, make_spec, rescored
 from places import FIXTURES
 
 from bench import run
-from bench.analysis.leaderboards import board_settings, build_leaderboard
+from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.api.leaderboard_table import leaderboard_table
 from bench.boards.bundle_import import import_results
 from bench.errors import BundleError

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from bench.analysis.comparison import compare_entries
 from bench.analysis.leaderboard import OPEN, HConvention
-from bench.analysis.leaderboards import build_leaderboards
+from bench.analysis.leaderboard_building import build_leaderboards
 from bench.analysis.metrics.scores import MetricInputError
 from bench.analysis.paired_average import board_average, paired_test
 from bench.analysis.scores_by_seed import seed_scores

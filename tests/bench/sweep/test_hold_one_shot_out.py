@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sweep_requests import sweep_over
 
-from bench.analysis.leaderboards import build_leaderboards
+from bench.analysis.leaderboard_building import build_leaderboards
 from bench.context import RunContext
 from bench.errors import UsageError
 from bench.experiment.runner import run_experiment

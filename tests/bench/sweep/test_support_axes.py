@@ -10,7 +10,7 @@ from sweep_requests import sweep_over
 from typer.testing import CliRunner
 
 from bench.analysis.leaderboard import Setting
-from bench.analysis.leaderboards import board_settings, build_leaderboard
+from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.api.results import load_results
 from bench.cli.app import app
 from bench.context import RunContext

@@ -8,7 +8,7 @@ import pytest
 from page_data import block_of
 from report_sample import BACKBONE, catalogue, difficulty_frame, runs_frame
 
-from bench.analysis.leaderboards import board_settings, build_leaderboard
+from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.papers.claims import Claim, check_claims, difficulty_by_backbone
 from bench.papers.published_numbers import published_frame
 from bench.papers.reproduction import compare_with_published, published_settings

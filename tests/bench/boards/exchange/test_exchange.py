@@ -16,7 +16,7 @@ from places import FIXTURES
 from typer.testing import CliRunner
 
 from bench.analysis.leaderboard import Leaderboard
-from bench.analysis.leaderboards import build_leaderboards
+from bench.analysis.leaderboard_building import build_leaderboards
 from bench.boards.exchange.every_eval_ever import eee_documents
 from bench.boards.exchange.hugging_face import eval_results, model_cards, yaml_text
 from bench.cli.app import app

@@ -14,7 +14,7 @@ from open_runs import open_run
 from places import FIXTURES
 
 from bench.analysis.leaderboard import Leaderboard
-from bench.analysis.leaderboards import build_leaderboards
+from bench.analysis.leaderboard_building import build_leaderboards
 from bench.analysis.metrics.scores import harmonic_mean
 from bench.boards.exchange.mteb_results import results_tree
 from bench.record import RunRecord

@@ -17,7 +17,7 @@ from bench.results.shards import Shards
 from bench.sweep import SweepLog
 from bench.tuned_models.model_lookup import find_model
 from bench.tuned_models.recommendation.answer import doubling
-from bench.tuned_models.recommendation.outcomes import RaceOutcomes, plan_folds
+from bench.tuned_models.recommendation.folds import RaceOutcomes, plan_folds
 from bench.tuned_models.recommendation.race import Race
 from bench.tuned_models.recommendation.request import RecommendRequest, feature_methods, parse_budget
 from bench.tuned_models.recommendation.run import train_choice
