@@ -116,7 +116,8 @@ def test_a_query_reads_them_as_a_table(tmp_path: Path, frame):
     assert "published" not in Store(tmp_path).query("show tables")["name"].tolist()
 
 
-def test_the_command(etl):
+def test_the_command(etl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)  # a clone may have the runs of a demo
     code, out, err = etl("papers", "published", "-m", "apex", "-d", "eurosat", "--splits", "new", "--json")
     rows = json.loads(out)
     assert (code, err) == (0, "")

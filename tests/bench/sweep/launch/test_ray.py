@@ -231,7 +231,7 @@ def test_how_many_runs_fit_into_a_node():
 
 def test_an_address_that_does_not_respond_is_refused():
     with pytest.raises(
-        LaunchError, match=r"nothing answers there .*Connection refused.*usually 10001; --address local"
+        LaunchError, match=r"nothing answers there .*Connection refused.*usually 10001; --resource address=local"
     ):
         cluster._probe(f"ray://127.0.0.1:{free_port()}")
 
