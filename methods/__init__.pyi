@@ -33,9 +33,7 @@ from ._base.devices import home_of as home_of
 from ._base.devices import on_device as on_device
 from ._base.method import ClosedVocabularyError as ClosedVocabularyError
 from ._base.method import Method as Method
-from ._base.method import TrainableMethod as TrainableMethod
 from ._base.method import cosine_logits as cosine_logits
-from ._base.method import count_parameters as count_parameters
 from ._base.method import require_known_classes as require_known_classes
 from ._base.method_facts import FACTS_FILE as FACTS_FILE
 from ._base.method_facts import MethodFacts as MethodFacts
@@ -71,6 +69,8 @@ from ._base.registry import register_method as register_method
 from ._base.selection import Selection as Selection
 from ._base.selection import SelectionRule as SelectionRule
 from ._base.selection import selection_rules as selection_rules
+from ._base.trainable_method import TrainableMethod as TrainableMethod
+from ._base.trainable_method import count_parameters as count_parameters
 from ._base.training import Snapshots as Snapshots
 from ._base.training import separate as separate
 from ._base.training import stack_runs as stack_runs

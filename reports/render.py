@@ -28,8 +28,8 @@ from reports.sentences import (
     scope_link,
     small_print,
 )
-from reports.tables.composed import datasets_table, head_to_head_table, shots_table
 from reports.tables.html import table_html
+from reports.tables.setting_tables import datasets_table, head_to_head_table, shots_table
 from reports.titles import PANEL_TITLES, PUBLISHED_SECTIONS, SECTIONS, Section
 from reports.views import BoardView, SiteView
 
@@ -47,7 +47,7 @@ SCRIPTS = (
     "hero_numbers",
     "hero_drawing",
     "charts",
-    "composed_tables",
+    "setting_tables",
     "shots",
     "ablations",
     "sections",
@@ -88,7 +88,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False) -> Path:
     block, evidence = page_data(site, first)
     home = block["settings"].get(block["first"], {})
     board = next((board for board in site.boards if board.anchor == block["first"]), None)
-    svg = {} if board is None else {**_static_charts(board), **_composed(block)}
+    svg = {} if board is None else {**_static_charts(board), **_setting_tables(block)}
     shown = {name: parts_html(parts, home["methods"], svg) for name, parts in home.get("sections", {}).items()}
     shown |= {name: parts_html(parts, [], {}) for name, parts in block["sections"].items()}
     block["sections"] = {name: without_pictures(parts) for name, parts in block["sections"].items()}
@@ -135,8 +135,8 @@ def _static_charts(board: BoardView) -> Mapping[str, Markup]:
     return found
 
 
-def _composed(block: Mapping[str, Any]) -> Mapping[str, Markup]:
-    """The composed tables of the setting that the page is written with, by the name of their block."""
+def _setting_tables(block: Mapping[str, Any]) -> Mapping[str, Markup]:
+    """The tables of the setting that the page is written with, by the name of their block."""
     setting = block["settings"][block["first"]]
     measure, methods = setting["measures"][-1], setting["methods"]
     tables = {

@@ -69,19 +69,6 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def file_stamp(path: Path) -> str | None:
-    """A text that changes whenever the file is replaced; None if it does not exist."""
-    try:
-        return stamp_of(path.stat())
-    except FileNotFoundError:
-        return None
-
-
-def stamp_of(state: os.stat_result) -> str:
-    """`file_stamp` of a file whose state has been read."""
-    return f"{state.st_mtime_ns}:{state.st_size}:{state.st_ino}"
-
-
 def unreadable(path: Path, error: ValidationError) -> str:
     """The message for an undamaged file whose content is not a record."""
     first = error.errors(include_url=False)[0]

@@ -14,13 +14,12 @@ from bench.results.checksummed_json import (
     SHARD_VERSION,
     DamagedError,
     encode_document,
-    file_stamp,
     parse_document,
     quarantine,
     read_document,
     unreadable,
 )
-from bench.results.files import locked, slug, write_atomically
+from bench.results.files import file_stamp, locked, slug, write_atomically
 
 _LOG = logging.getLogger("bench.results.shards")
 _RECORDS = TypeAdapter(list[DifficultyRecord])

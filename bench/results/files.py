@@ -48,6 +48,19 @@ def sync_folder(path: Path) -> None:
 _LOG = logging.getLogger("bench.results.files")
 
 
+def file_stamp(path: Path) -> str | None:
+    """A text that changes whenever the file is replaced; None if it does not exist."""
+    try:
+        return stamp_of(path.stat())
+    except FileNotFoundError:
+        return None
+
+
+def stamp_of(state: os.stat_result) -> str:
+    """`file_stamp` of a file whose state has been read."""
+    return f"{state.st_mtime_ns}:{state.st_size}:{state.st_ino}"
+
+
 @contextmanager
 def locked(folder: Path, *, timeout: float = -1, leave: bool = True) -> Iterator[None]:
     """Hold the lock of a folder, `.NAME.lock` beside it, inside the block.

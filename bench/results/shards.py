@@ -23,16 +23,14 @@ from bench.results.checksummed_json import (
     SHARD_VERSION,
     DamagedError,
     encode_document,
-    file_stamp,
     parse_document,
     quarantine,
     read_document,
     sha256,
-    stamp_of,
     unreadable,
 )
 from bench.results.difficulty_files import DifficultyFiles
-from bench.results.files import locked, write_atomically
+from bench.results.files import file_stamp, locked, stamp_of, write_atomically
 from bench.results.predictions import pack_predictions, unpack_predictions
 from bench.results.staged_import import finish_imports
 

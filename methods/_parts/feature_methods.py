@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet
 from methods._backbones.backbone import Backbone
 from methods._base.batch import Classifier, ProbabilityEnsemble, SupportView
-from methods._base.method import ConfigT, Method, TrainableMethod, cosine_logits
+from methods._base.method import ConfigT, Method, cosine_logits
 from methods._base.method_info import MethodConfig, Sizes
 from methods._base.recipe import Recipe
+from methods._base.trainable_method import TrainableMethod
 from methods._text.templates import TEMPLATE_LISTS
 
 Template = Annotated[str, Field(pattern=r"\{\}|^(own|select7|imagenet80)$")]

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from datasets_registry import ClassSet
 from methods._base.batch import Batch, Classifier, SupportView
-from methods._base.method import ConfigT, TrainableMethod, cosine_logits
+from methods._base.method import ConfigT, cosine_logits
 from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup
+from methods._base.trainable_method import TrainableMethod
 from methods._parts.feature_methods import LogitScaleSetting, TextConfig, template_ensemble
 from methods._parts.prompts import Context, Coupling, TextContext, VisualPrompts
 from methods._text.prompt_embeddings import frozen_prompts

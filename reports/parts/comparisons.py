@@ -9,8 +9,8 @@ from bench.analysis import RULES, MeanTest, RuleDifference, other_settings
 from reports._format import counted
 from reports._format import signed_points as points_text
 from reports.parts.part import Part, block, chart, fold, heading, paragraph, table
-from reports.tables.composed import with_other_shots
 from reports.tables.model import Column, Table, TableCell, cell, whole
+from reports.tables.setting_tables import with_other_shots
 from reports.titles import MEASURE_TITLES
 from reports.views import BoardView
 

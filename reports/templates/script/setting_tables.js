@@ -1,4 +1,4 @@
-// Tables that are composed from the data of a setting, as reports/tables/composed.py does: head to head, datasets, shots.
+// Tables computed from the data of a setting, as reports/tables/setting_tables.py computes them: head to head, datasets, shots.
 const NAME_LENGTH = 40;
 const columnOf = (method, kind) => [shortened(method.name, NAME_LENGTH), kind, method.name, "slim"];
 const shareOf = (value, largest) => Math.round(100 * Math.abs(value) / largest);
@@ -87,7 +87,7 @@ const shotsTable = (data, measure) => {
     classes: "matrix",
   };
 };
-// Renders a composed table, unless the page was written with it.
+// Renders a table of the setting, unless the page was written with it.
 const putTable = (place, table, data, always) => {
   if (always || !place.querySelector(".table")) place.innerHTML = tableHtml(table, data.methods);
   bindTable(place.querySelector(".table"), table, data.methods);

@@ -1,6 +1,6 @@
 """Tables that are computed from the data of a setting: head to head, datasets and shots.
 
-The page's data does not contain them. `script/composed_tables.js` computes them for other settings and scores.
+The page's data does not contain them. `script/setting_tables.js` computes them for other settings and scores.
 """
 
 import math

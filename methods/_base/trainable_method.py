@@ -1,0 +1,99 @@
+"""The base class of methods that learn by gradient steps."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from datasets_registry import ClassSet
+from methods._base.batch import Batch, Classifier
+from methods._base.method import ConfigT, Method
+from methods._base.training import cross_entropy
+
+
+class TrainableMethod(Method[ConfigT]):
+    """A method that learns by minibatch gradient steps on its own parameters."""
+
+    trainable: nn.Module
+    """All learned tensors, which are counted, optimised and saved; no backbone parameters. Exists after `prepare`."""
+
+    @property
+    def draws_on_device(self) -> bool:
+        """Whether training uses the device's own random generator, so that results differ between kinds of device."""
+        return False
+
+    def learned_parameters(self) -> int:
+        """Number of parameters of `trainable`."""
+        return count_parameters(self.trainable)
+
+    def loss(self, batch: Batch) -> Float[Tensor, "*runs"]:
+        """Training loss of one batch. Default: cross-entropy of the logits."""
+        return cross_entropy(self.train_classifier()(batch), batch.labels)
+
+    def stages(self) -> tuple[float, ...]:
+        """Lengths of the training stages as shares of the recipe; each has its own optimiser and schedule.
+
+        They need not add up to 1. Default: one stage, the whole recipe.
+        """
+        return (1.0,)
+
+    def begin_stage(self, stage: int) -> None:
+        """Called before each stage (0-based), and before its `parameter_groups`.
+
+        When training is resumed, its stage begins again and its tensors are restored afterwards.
+        """
+
+    def interpolated_parameters(self) -> Iterable[nn.Parameter]:
+        """Parameters that WiSE-FT interpolates between initial and trained values. Default: all.
+
+        Empty for a method that has this average as a setting.
+        """
+        return self.trainable.parameters()
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Optimiser groups of the stage; a group's `lr_scale` multiplies the scheduled rate. Default: everything."""
+        return [{"params": list(self.trainable.parameters())}]
+
+    def before_step(self) -> None:
+        """Called before each step."""
+
+    def backward(self, batch: Batch) -> Tensor:
+        """Compute the step's gradients of `trainable` and return the loss; for methods that modify gradients."""
+        loss = self.loss(batch)
+        torch.autograd.backward(loss, torch.ones_like(loss))
+        return loss
+
+    def on_epoch_end(self, epoch: int, epochs: int) -> None:
+        """Called after each epoch (0-based, over all stages), for example to average parameters."""
+
+    def training_state(self) -> dict[str, Tensor]:
+        """The state that changes in training besides `trainable` and `generator`, so that training can be resumed."""
+        return {}
+
+    def restore_training_state(self, state: dict[str, Tensor]) -> None:
+        """The inverse of `training_state`; called on a freshly prepared method."""
+
+    def finalise(self) -> None:
+        """Called after the last epoch, before evaluation.
+
+        With a choice of the epoch, it is called for each candidate, with `trainable` restored to the end of that epoch.
+        """
+
+    def tuned_state(self) -> dict[str, Tensor]:
+        """The state of `trainable`."""
+        return dict(self.trainable.state_dict())
+
+    def restore_tuned_state(self, classes: ClassSet, state: dict[str, Tensor]) -> None:
+        super().restore_tuned_state(classes, state)
+        self.trainable.load_state_dict(state)
+
+    def train_classifier(self) -> Classifier:
+        """The classifier for the training loss, built again in every step. Default: the classifier of evaluation."""
+        return self.classifier(self.support_classes)
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Number of trainable values of a module."""
+    return sum(p.numel() for p in module.parameters())
