@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bench
-from bench.boards.board_runs import VERIFIED, BoardRuns, KeptChecks, read_verified, update_runs
+from bench.boards.board_runs import VERIFIED, BoardRuns, KeptChecks, claim_work, read_verified, update_runs
 from bench.boards.submissions.check import SubmissionReport, reports
 from bench.boards.submissions.submission import submission_folders
 from bench.boards.summary import BoardSummary, SettingSummary, SubmissionSummary, verified_text
@@ -21,6 +21,7 @@ class BoardRequest:
         work: folder for results of checks, the runs and their database; a later build uses them again.
         data_root: folder of datasets to compare draws and labels with.
         images: whether the page shows example images of datasets.
+        force: replace files of the site that etl-bench did not write. The work folder must be its own.
     """
 
     submissions: Path
@@ -28,6 +29,7 @@ class BoardRequest:
     work: Path
     data_root: Path | None = None
     images: bool = True
+    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,10 @@ class CollectedBoard:
 def collect_board(request: BoardRequest) -> CollectedBoard:
     """Check the submissions and collect the runs of accepted submissions.
 
-    A refused submission is left out and described with the reasons.
+    A refused submission is left out and described with the reasons. Raises UsageError for a work folder that no board
+    made.
     """
+    claim_work(request.work)
     kept = KeptChecks(request.work / "checked", request.data_root)
     verified = request.submissions.parent / VERIFIED
     found = [

@@ -51,6 +51,10 @@ Easy = Annotated[
 ]
 Hard = Annotated[list[str], typer.Option("--hard", help="Datasets that count as hard.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Replace files that exist already, even if etl-bench did not write them.")
+]
+"""For commands that write files for the user."""
 RunnerName = Annotated[str, request_option("runner")]
 
 

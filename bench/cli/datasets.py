@@ -12,6 +12,7 @@ import typer
 
 from bench._util.words import counted
 from bench.cli import _options as opt
+from bench.cli._commands import Commands
 from bench.cli._groups import LIST, SHOW, ListsByDefault
 from bench.cli._print import print_facts, print_json, print_line, print_rows, remark
 from bench.cli.datasets_add import add
@@ -25,7 +26,7 @@ _LISTED = ("name", "domain", "classes", "test_images", "get", "licence")
 SECONDS_BETWEEN_LINES = 10.0
 _LINES = ("known_problems", "overlap_with_pretraining_data")
 
-datasets_app = typer.Typer(
+datasets_app = Commands(
     cls=ListsByDefault,
     help="List the datasets, show one (`etl-bench datasets NAME`), add your own, or check, fetch and publish them.",
 )
@@ -132,6 +133,7 @@ def draw(
     allow_fewer: opt.AllowFewer = False,
     out: Annotated[Path | None, typer.Option("--out", help="File to write; default: standard output.")] = None,
     data_root: opt.DataRoot = None,
+    force: opt.Force = False,
 ) -> None:
     """Write the images of a draw as JSON: keys, labels, content digests, class names and their source.
 
@@ -144,7 +146,15 @@ def draw(
     from bench.api import drawn_support
 
     task, text = drawn_support(
-        name, shots=shots, seed=seed, draw=rule, support=support, allow_fewer=allow_fewer, data_root=data_root, out=out
+        name,
+        shots=shots,
+        seed=seed,
+        draw=rule,
+        support=support,
+        allow_fewer=allow_fewer,
+        data_root=data_root,
+        out=out,
+        force=force,
     )
     images, classes = counted(len(task.support), "image"), counted(len(task.support.classes), "class")
     print_line(text if out is None else f"{images} of {classes} in {out}")

@@ -9,12 +9,13 @@ import typer
 
 from bench._util.words import counted
 from bench.cli import _options as opt
+from bench.cli._commands import Commands
 from bench.cli._print import print_json, print_line, print_rows, records, remark
 
 if TYPE_CHECKING:
     import pandas as pd
 
-papers_app = typer.Typer(
+papers_app = Commands(
     no_args_is_help=True, help="Print published numbers, add a paper's table, or test claims of papers on the runs."
 )
 

@@ -1,4 +1,4 @@
-"""Files: atomic writes, locks on folders, checks of output paths, file names, and a cache of texts."""
+"""Files: atomic writes, locks on folders, file names, and a cache of texts."""
 
 import hashlib
 import logging
@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
-
-from bench.errors import UsageError
 
 
 def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
@@ -84,23 +82,6 @@ def locked(folder: Path, *, timeout: float = -1, leave: bool = True) -> Iterator
         if not leave:
             with suppress(OSError):
                 Path(lock.lock_file).unlink()
-
-
-def check_output_file(path: Path, option: str) -> None:
-    """Raise UsageError, naming the option, if no file can be written at that path; creates nothing."""
-    if path.is_dir():
-        raise UsageError(f"{option} {path} is a folder; name a file in it.")
-    check_output_folder(path.parent, option)
-
-
-def check_output_folder(path: Path, option: str) -> None:
-    """Raise UsageError, naming the option, if that folder cannot be written or made; creates nothing."""
-    folder = path.absolute()
-    place = next(parent for parent in (folder, *folder.parents) if os.path.lexists(parent))
-    if not place.is_dir():
-        raise UsageError(f"{option} {path} cannot be written, because {place} is not a folder; choose another place.")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise UsageError(f"{option} {path} cannot be written, because {place} is not writable; choose another place.")
 
 
 TEXTS_FOLDER = "pages"

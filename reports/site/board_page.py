@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.boards import FILE, BoardSummary, CollectedBoard, RowSummary, SettingSummary, verified_text
-from bench.results import write_atomically
+from bench.results import write_output
 from reports.site.build import PageRequest, write_page
 from reports.views import BoardView, SiteView
 
@@ -19,11 +19,12 @@ def write_board_page(board: CollectedBoard) -> tuple[Path, BoardSummary]:
         data_root=request.data_root,
         images=request.images,
         with_run_files=True,
+        force=request.force,
         finish=lambda view: _marked(view, board),
     )
     view = write_page(page)
     summary = board.summary(summarise_settings(view.boards, dict(board.runs.owner)))
-    write_atomically(request.out / FILE, summary.model_dump_json(indent=1).encode())
+    write_output(request.out / FILE, summary.model_dump_json(indent=1).encode(), force=request.force)
     return page.out, summary
 
 
