@@ -142,16 +142,16 @@ def predict_images(
 
     if out is None and (page or resume):
         raise UsageError(f"{'--page' if page else '--resume'} needs --out FILE, because it writes next to that file.")
+    html = out.with_suffix(".html") if page and out else None
     if out is not None:
         check_format(out)
         check_output_file(out, "--out", force=force)
+    if html is not None:
+        check_output_file(html, "--page", force=force)
     info = read_model_info(find_model(model, runs))
     check_sources(images)
     more = [] if classes is None else _class_names(classes)
     device = resolve_device(device, info.spec.precision)
-    html = out.with_suffix(".html") if page and out else None
-    if html is not None:
-        check_output_file(html, "--page", force=force)
 
     import torch
     from tqdm import tqdm

@@ -87,6 +87,8 @@ def locked(folder: Path, *, timeout: float = -1, leave: bool = True) -> Iterator
 TEXTS_FOLDER = "pages"
 """Folder of the texts inside the cache folder."""
 _DIGITS = 64
+_NAMED = f"*-{'[0-9a-f]' * 16}"
+"""Pattern of the names of texts."""
 
 
 @dataclass(frozen=True)
@@ -111,10 +113,10 @@ class TextCache:
         return found
 
     def sizes(self) -> dict[str, int]:
-        """Size in bytes of each cached text, by file name."""
-        if self.folder is None or not (place := self.folder / TEXTS_FOLDER).is_dir():
+        """Size in bytes of each cached text, by file name; other files in the folder are not counted."""
+        if self.folder is None:
             return {}
-        return {path.name: path.stat().st_size for path in sorted(place.iterdir()) if path.is_file()}
+        return {path.name: path.stat().st_size for path in sorted((self.folder / TEXTS_FOLDER).glob(_NAMED))}
 
     def clear(self) -> int:
         """Delete all texts; returns the number of freed bytes."""
@@ -136,7 +138,7 @@ def _read(path: Path) -> str | None:
 def _write(path: Path, name: str, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for old in path.parent.glob(f"{name}-*"):
+        for old in path.parent.glob(f"{name}{_NAMED.removeprefix('*')}"):
             old.unlink(missing_ok=True)
         write_atomically(path, (_digest(text) + text).encode(), durable=False)
     except OSError:
