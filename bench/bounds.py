@@ -8,6 +8,9 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 LONGEST_NAME = 200
 LONGEST_TEXT = 100_000
+MOST_WORKERS = 256
+"""Worker processes of one machine, or twice its cores if these are more; and those of one GPU."""
+MOST_RETRIES = 100
 DEEPEST = 10
 """Levels of nesting of a method's settings."""
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)

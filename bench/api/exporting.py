@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
 from bench.sweep import parse_choice
+from datasets_registry import EvalProtocol
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,6 +101,7 @@ def export_leaderboards(
         else:
             check_output_file(out, "--out", force=force, suffixes=SUFFIXES[kind])
     how = parse_choice(HConvention, convention, "--h")
+    protocol = None if protocol is None else parse_choice(EvalProtocol, protocol, "--protocol")
     frame = fresh_store(runs).runs_frame(outcomes=True, installed=True)
     boards = build_leaderboards(
         frame,

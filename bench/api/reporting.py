@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bench._util.words import counted
 from bench.errors import UsageError
 from bench.sweep import parse_choice, unfinished_sweeps
+from datasets_registry import EvalProtocol
 
 if TYPE_CHECKING:
     from bench.analysis import Grouping
@@ -180,8 +181,6 @@ def _incomplete(view: SiteView) -> Iterator[str]:
 
 
 def _protocol(text: str | None) -> str | None:
-    from datasets_registry import EvalProtocol
-
     return None if text is None else str(parse_choice(EvalProtocol, text, "--protocol"))
 
 

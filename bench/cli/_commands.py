@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from bench.cli._print import remark
 from bench.errors import UsageError
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
 class Commands(typer.Typer):
@@ -20,7 +22,7 @@ class Commands(typer.Typer):
     def __init__(self, *, cls: type[TyperGroup] | None = None, **options: Any) -> None:
         super().__init__(cls=cls or CheckedGroup, **options)
 
-    def command(self, name: str | None = None, **options: Any) -> Any:
+    def command(self, name: str | None = None, **options: Any) -> Callable[[FunctionT], FunctionT]:
         """The decorator that adds a command."""
         return super().command(name, cls=CheckedCommand, **options)
 
@@ -59,17 +61,24 @@ def check_options(values: dict[str, Any], order: Sequence[Any]) -> None:
     """
     for option, times in Counter(order).items():
         given = values.get(option.name)
-        what = max(option.opts, key=len) if option.param_type_name == "option" else option.name.upper()
+        what = _shown(option)
         texts = given if isinstance(given, list | tuple) else [given]
         if any(isinstance(text, str) and not text.strip() for text in texts):
             raise UsageError(f"{what} is empty; give a value, or leave it out.")
         if times > 1 and not option.multiple:
-            raise UsageError(f"{what} is given {_times(times)}, and takes one value; give it once.")
+            raise UsageError(f"{what} is given {_times(times)}; give it once.")
         if option.param_type_name == "option" and isinstance(given, list):
             for text, count in Counter(given).items():
                 if count > 1:
                     remark(f"note: {what} {shlex.quote(text)} is given {_times(count)} and counts once")
             values[option.name] = list(dict.fromkeys(given))
+
+
+def _shown(option: Any) -> str:
+    """An option by its long names, and an argument as the help shows it."""
+    if option.param_type_name != "option":
+        return str(option.name).upper()
+    return "/".join(max(names, key=len) for names in (option.opts, option.secondary_opts) if names)
 
 
 def _times(count: int) -> str:

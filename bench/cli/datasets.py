@@ -163,7 +163,7 @@ def draw(
 @datasets_app.command("fetch")
 def fetch(
     names: Annotated[list[str], typer.Argument(help="Datasets: names or patterns.")],
-    data_root: opt.DataRoot = None,
+    data_root: opt.NewDataRoot = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Accept the licences without a prompt.")] = False,
     splits_only: Annotated[
         bool, typer.Option("--splits-only", help="Fetch only the split file and the class names, no images.")
@@ -272,9 +272,11 @@ def croissant(
     version: Annotated[str, typer.Option("--version", help="Version, as three numbers.")] = "1.0.0",
     date: Annotated[str | None, typer.Option("--date", help="Day of publication, YYYY-MM-DD. Default: today.")] = None,
     shots: Annotated[
-        str | None, typer.Option("--shots", help="Write few-shot draws with these images per class, such as 1,4,16.")
-    ] = None,
-    seeds: Annotated[str, typer.Option("--seeds", help="Seeds of the draws; a number N means seeds 1 to N.")] = "3",
+        list[str], typer.Option("--shots", help="Write few-shot draws with these images per class, such as 1,4,16.")
+    ] = [],  # noqa: B006
+    seeds: Annotated[
+        list[str], typer.Option("--seeds", help="Seeds of the draws; a number N means seeds 1 to N.", show_default="3")
+    ] = [],  # noqa: B006
     rule: opt.Draw = "coop",
     allow_fewer: opt.AllowFewer = False,
 ) -> None:
@@ -294,8 +296,8 @@ def croissant(
         url=url,
         version=version,
         date=date,
-        shots=shots,
-        seeds=seeds,
+        shots=opt.joined("--shots", shots) if shots else None,
+        seeds=opt.joined("--seeds", seeds or ["3"]),
         draw=rule,
         allow_fewer=allow_fewer,
     )

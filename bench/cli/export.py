@@ -28,7 +28,7 @@ def export(
     ] = None,
     runs: opt.WrittenRuns = opt.DEFAULT_RUNS,
     protocol: opt.Protocol = None,
-    shots: opt.Shots = None,
+    shots: opt.Shots = [],  # noqa: B006
     organization: Annotated[
         str, typer.Option("--organization", help="Provider of the results, for eee.")
     ] = "not stated",

@@ -28,7 +28,7 @@ def published(
     ] = None,
     protocol: Annotated[str | None, typer.Option("--protocol", help="Such as base-to-new or zero-shot.")] = None,
     backbone: Annotated[str | None, typer.Option("-b", "--backbone", help="As arch.tag: ViT-B-16.openai.")] = None,
-    shots: Annotated[str | None, typer.Option("--shots", help="Such as 16 or 1,4,16.")] = None,
+    shots: Annotated[list[str] | None, typer.Option("--shots", help="Such as 16 or 1,4,16.")] = None,
     splits: Annotated[list[str] | None, typer.Option("--splits", help="base, new, H, all or target.")] = None,
     listed: Annotated[
         str | None,
@@ -61,7 +61,7 @@ def published(
         datasets=opt.split_list(datasets or []),
         protocol=protocol,
         backbone=backbone,
-        shots=parse_numbers(shots, "--shots") if shots else (),
+        shots=parse_numbers(opt.joined("--shots", shots), "--shots") if shots else (),
         splits=opt.split_list(splits or []),
     )
     if ledger:

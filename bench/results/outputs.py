@@ -57,21 +57,25 @@ def check_output_file(path: Path, option: str, *, force: bool = False, suffixes:
     if path.is_dir():
         raise UsageError(f"{option} {path} is a folder; name a file in it.")
     _refuse_foreign(path, option, force=force)
-    check_output_folder(path.parent, option)
+    _check_place(path.parent, f"{option} {path}")
 
 
 def check_output_folder(path: Path, option: str) -> None:
     """Raise UsageError, naming the option, if that folder cannot be written or made; creates nothing."""
+    _check_place(path, f"{option} {path}")
+
+
+def _check_place(path: Path, what: str) -> None:
     folder = path.absolute()
     place = next(parent for parent in (folder, *folder.parents) if os.path.lexists(parent))
     if not place.is_dir():
-        raise UsageError(f"{option} {path} cannot be written, because {place} is not a folder; choose another place.")
+        raise UsageError(f"{what} cannot be written, because {place} is not a folder; choose another place.")
     try:
         with tempfile.TemporaryFile(dir=place):
             pass
     except OSError as error:
         why = "is not writable" if isinstance(error, PermissionError) else f"takes no files ({error.strerror})"
-        raise UsageError(f"{option} {path} cannot be written, because {place} {why}; choose another place.") from None
+        raise UsageError(f"{what} cannot be written, because {place} {why}; choose another place.") from None
 
 
 def check_own_folder(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shlex
 import tomllib
 from collections.abc import Container, Iterable, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench._util.words import counted
+from bench.bounds import printable
 from bench.errors import UsageError
 from bench.results import Shards, write_atomically
 from bench.spec import ExperimentSpec
@@ -26,10 +28,16 @@ _PLAN = "plan"
 def read_sweep_file(path: Path) -> dict[str, Any]:
     """The values of a sweep file by field name; raises UsageError if it cannot be read or has an unknown option."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        values = tomllib.loads(text)
     except OSError as error:
         raise UsageError(f"The sweep file {path} cannot be read: {error.strerror or error}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(
+            f"The sweep file {path} is not TOML: {_where(text, str(error))}. Write lines such as shots = [1, 4]; "
+            "`etl-bench run ... --print-toml` prints a whole file."
+        ) from None
+    except (UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"The sweep file {path} is not valid TOML: {error}.") from None
     values.pop(_PLAN, None)
     fields = {option_name(field): field for field in SweepRequest.model_fields}
@@ -40,6 +48,15 @@ def read_sweep_file(path: Path) -> dict[str, Any]:
             f"Allowed: {', '.join(fields)}."
         )
     return {fields[name.replace("_", "-")]: value for name, value in values.items()}
+
+
+def _where(text: str, problem: str) -> str:
+    """The problem of a TOML text, after the line in which the parser found it."""
+    found = re.fullmatch(r"(.*) \(at line (\d+), column \d+\)", problem)
+    if found is None:
+        return problem.lower()
+    line = text.splitlines()[int(found[2]) - 1 : int(found[2])]
+    return f"line {found[2]}, {printable(''.join(line).strip())[:60]!r}: {found[1][:1].lower()}{found[1][1:]}"
 
 
 def sweep_toml(request: SweepRequest) -> str:
