@@ -37,8 +37,8 @@ Supports = Annotated[
     ),
 ]
 DataRoot = Annotated[Path | None, request_option("data_root")]
-NewDataRoot = Annotated[Path | None, request_option("data_root", callback=None)]
-"""For the command that fetches datasets, which makes the folder."""
+AnyDataRoot = Annotated[Path | None, request_option("data_root", callback=None)]
+"""For commands that make the folder, or say that it is missing."""
 WrittenRuns = Annotated[Path, request_option("runs")]
 Cache = Annotated[Path | None, request_option("cache")]
 Jobs = Annotated[int | None, request_option("jobs")]

@@ -163,7 +163,7 @@ def draw(
 @datasets_app.command("fetch")
 def fetch(
     names: Annotated[list[str], typer.Argument(help="Datasets: names or patterns.")],
-    data_root: opt.NewDataRoot = None,
+    data_root: opt.AnyDataRoot = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Accept the licences without a prompt.")] = False,
     splits_only: Annotated[
         bool, typer.Option("--splits-only", help="Fetch only the split file and the class names, no images.")

@@ -23,7 +23,7 @@ doctor_app.add_typer(cache_app, name="cache")
 @doctor_app.callback()
 def doctor(
     context: typer.Context,
-    data_root: opt.DataRoot = None,
+    data_root: opt.AnyDataRoot = None,
     runs: opt.WrittenRuns = opt.DEFAULT_RUNS,
     cache: opt.Cache = None,
     as_json: opt.AsJson = False,
