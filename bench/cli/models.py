@@ -72,6 +72,7 @@ def explain(
     backbone: opt.ModelWeights = None,
     data_root: opt.DataRoot = None,
     runs: opt.Runs = opt.DEFAULT_RUNS,
+    device: opt.Device = "auto",
     as_json: opt.AsJson = False,
 ) -> None:
     """Show what a tuned model learned, on one offline page or as JSON.
@@ -85,9 +86,16 @@ def explain(
     from bench.api import write_explanation
 
     page = None if as_json else out
-    found = write_explanation(model, images or (), page, limit=limit, backbone=backbone, data_root=data_root, runs=runs)
+    found = write_explanation(
+        model, images or (), page, limit=limit, backbone=backbone, data_root=data_root, runs=runs, device=device
+    )
     if as_json:
         print_json(found)
+    for name, problem in found.unreadable:
+        remark(f"{name} {problem}")
+    for note in found.notes:
+        remark(note)
+    if as_json:
         return
     shown = counted(found.changes.images, "image") if found.changes else "no images"
     remark(f"{found.title}, with {shown}; in {out}")
@@ -107,10 +115,12 @@ def suggest_labels(
     backbone: opt.ModelWeights = None,
     data_root: opt.DataRoot = None,
     runs: opt.Runs = opt.DEFAULT_RUNS,
+    device: opt.Device = "auto",
 ) -> None:
     """List unlabelled images in the order in which to label them, each with the model's prediction.
 
-    Images that the dataset contains and repeated images are left out. A distance is one minus the cosine of two frozen
+    Images that the dataset contains and repeated images are left out. An image that cannot be read gets a row with an
+    error and no rank. A distance is one minus the cosine of two frozen
     features.
 
     Example: etl-bench models suggest-labels birds birds new_images/ -n 50 --out next.csv --page
@@ -118,11 +128,23 @@ def suggest_labels(
     from bench.api import write_suggestions
 
     found, text = write_suggestions(
-        dataset, model, images, out, n=n, by=by, page=page, backbone=backbone, data_root=data_root, runs=runs
+        dataset,
+        model,
+        images,
+        out,
+        n=n,
+        by=by,
+        page=page,
+        backbone=backbone,
+        data_root=data_root,
+        runs=runs,
+        device=device,
     )
     if out is None:
         print_line(text.rstrip("\n"))
     remark(
         f"{len(found.images)} of {counted(found.pool, 'image')}; left out: {found.labelled} in {dataset} already, "
-        f"{found.repeated} repeated, {found.unreadable} unreadable"
+        f"{found.repeated} repeated, {len(found.unreadable)} unreadable"
     )
+    for note in found.notes:
+        remark(note)

@@ -72,6 +72,14 @@ class _Member(tarfile.TarInfo):
             raise TooLargeError(f"a header in it has {size_text(self.size)}")
         return super()._proc_member(tar)  # type: ignore[misc, no-any-return]
 
+    @classmethod
+    def fromtarfile(cls, tar: tarfile.TarFile) -> Self:
+        """The next member; raises ReadError for a damaged header, where tarfile would end the list of files."""
+        try:
+            return super().fromtarfile(tar)
+        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]
+            raise tarfile.ReadError(str(error)) from None
+
 
 _WITHOUT_CONTENT = (tarfile.DIRTYPE, tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE)
 
