@@ -23,8 +23,8 @@ from datasets_registry._custom.listing_folders import (
 )
 from datasets_registry._errors import DataError
 from datasets_registry._readers.dataset_files import group_by_suffix
-from datasets_registry._readers.decode import OWN_IMAGES, image_suffixes
-from datasets_registry._readers.image_sources import EncodedImages
+from datasets_registry._readers.decode import OWN_IMAGES, BadImageError, image_suffixes
+from datasets_registry._readers.image_sources import EncodedImages, read_image_file
 
 LABEL_SUFFIXES = ("cls", "label", "txt", "json")
 """Members that may hold the label, in order of precedence; JSON has it under `label`, `class` or `cls`."""
@@ -111,10 +111,11 @@ def _image_members(shard: Path, _size: int, _mtime_ns: int) -> tuple[tuple[_Memb
                 folder, slash, name = member.name.rpartition("/")
                 stem, _, suffix = name.partition(".")  # webdataset's rule: the key ends at the file name's first dot
                 stem, suffix = f"{folder}{slash}{stem}", suffix.lower()
-                if f".{suffix.rpartition('.')[2]}" in suffixes:
+                if printable_name(member.name) != member.name:
+                    others.append(printable_name(member.name))
+                elif f".{suffix.rpartition('.')[2]}" in suffixes:
                     if stem in images:
                         raise DataError(f"{where} has two images of the sample {stem!r}. Keep one image per sample.")
-                    check_unicode(member.name, where)
                     images[stem] = member
                 elif suffix in LABEL_SUFFIXES:
                     content = tar.extractfile(member)
@@ -216,10 +217,11 @@ def _read_row(root: Path, tables: dict[str, Any], column: str, key: str) -> byte
     if cell["bytes"] is not None:
         return bytes(cell["bytes"])
     try:
-        return Path(cell["path"]).read_bytes()
-    except (OSError, TypeError) as error:
+        return read_image_file(Path(cell["path"]), OWN_IMAGES)
+    except (BadImageError, TypeError) as error:
+        problem = error.problem if isinstance(error, BadImageError) else f"cannot be read ({error})"
         raise DataError(
-            f"Row {key} of {root} names the file {cell['path']!r}, which cannot be read ({error}). "
+            f"Row {key} of {root} names the file {cell['path']!r}, which {problem}. "
             f"Save the dataset again with the images embedded."
         ) from error
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from pydantic import BaseModel, ConfigDict
 
 from datasets_registry._custom.listing_folders import FoundImage, Listing, check_distinct, check_unicode, parse_part
-from datasets_registry._errors import DataError
+from datasets_registry._errors import DataError, some
 from datasets_registry._readers.decode import OWN_IMAGES
 from datasets_registry._readers.image_sources import ImageFiles
 
@@ -94,11 +94,15 @@ def list_table(
     wanted = [item.key for item in found if item.key not in skip]
     missing = images.missing(wanted)
     if missing and not (skip_missing and len(missing) < len(wanted)):
-        some_exist = " Rows of missing files are left out with --skip-broken." if len(missing) < len(wanted) else ""
+        if len(missing) < len(wanted):
+            does = "does" if len(missing) == 1 else "do"
+            raise DataError(
+                f"{len(missing)} of the {len(wanted)} images of {table} {does} not exist: {some(missing)}. Correct "
+                f"these rows, or leave them out with --skip-broken."
+            )
         raise DataError(
             f"{len(missing)} of the {len(wanted)} images of {table} are not below {root}, for example {missing[0]}. "
             f'Give the folder that the paths are relative to with --root (root = "..." in the dataset\'s file).'
-            f"{some_exist}"
         )
     return Listing(images, tuple(found))
 
@@ -152,11 +156,25 @@ def _read(table: Path) -> tuple[list[str], list[Sequence[str]]]:
         text = _text(table)
         delimiter = _delimiter(table, text)
         rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except csv.Error as error:
+        raise DataError(f"Table {table} cannot be read: {_csv_problem(text, error)}.") from error
+    except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"Table {table} cannot be read ({error}). Save it as UTF-8 with a header line.") from error
     if not rows:
         raise DataError(f"Table {table} is empty. Write a header line, then one row per image.")
     return [name.strip() for name in rows[0]], list(rows[1:])
+
+
+def _csv_problem(text: str, error: csv.Error) -> str:
+    """What is wrong with a text table, and what to do; a quotation mark that is not closed is found by its line."""
+    if "end of data" not in str(error):
+        return f"{error}. Save it as UTF-8 with a header line"
+    quotes, line = 0, 1
+    for number, content in enumerate(text.splitlines(), 1):
+        if quotes % 2 == 0:
+            line = number
+        quotes += content.count('"')
+    return f"the quotation mark in line {line} is not closed. Close it, or remove it"
 
 
 def _read_parquet(table: Path) -> tuple[list[str], list[Sequence[str]]]:

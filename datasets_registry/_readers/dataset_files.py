@@ -21,6 +21,9 @@ from datasets_registry._types import Sample
 LeftOut = Mapping[str, tuple[str, ...]]
 """Files and folders that a dataset does not use, by their kind in messages, such as `.heic files`."""
 
+MISNAMED = "images with a name that is not UTF-8"
+"""Kind of the left-out files that Python cannot name in text."""
+
 
 @dataclass(frozen=True)
 class ImageFolders:
@@ -162,6 +165,8 @@ def left_out_advice(left_out: Mapping[str, Sequence[str]], *, in_class_folders: 
     packages = {f"{suffix} files": (suffix, package) for suffix, package in PACKAGE_OF_SUFFIX.items()}
     found = [packages[kind] for kind in left_out if kind in packages]
     install = "".join(f"Run `pip install {name}` to read the {end} files. " for end, name in found)
+    if MISNAMED in left_out:
+        install += "Rename images, for example with `convmv -f latin1 -t utf8 -r --notest`. "
     put = ", and put every image into the folder of its class" if in_class_folders else ""
     return f"{install}Convert images among them to PNG or JPEG{put}."
 

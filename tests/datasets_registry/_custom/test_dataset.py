@@ -180,7 +180,7 @@ def test_a_small_class_is_noted_when_adding_and_rejected_when_drawing(tmp_path: 
     root = make_class_folders(tmp_path / "birds")
     make_class_folders(root, ("rare",), n=1)
     added = add(tmp_path, root)
-    assert added.max_shots <= 1
+    assert min(added.train_sizes) <= 1
     assert any("class 'rare' has" in line and "at most" in line for line in notes_on(added))
     with pytest.raises(ShotsError, match="class 'rare' has only"):
         build_task(
@@ -323,7 +323,10 @@ def test_numeric_labels_may_have_gaps(tmp_path: Path) -> None:
         (["crow/new.png", "", "train"], r"row 50, has no label in column 'label'. Give it one, or remove the row"),
         (["crow/new.png", "crow", "fold1"], r"has the split 'fold1'; allowed: train, .* or set split = \"hash\""),
         (["crow/new.png", "crow"], r"row 50, has 2 fields, but the header 3. Correct that row"),
-        (["crow/new.png", "crow", "train"], r"1 of the 49 images of .* are not below .*, for example crow/new.png"),
+        (
+            ["crow/new.png", "crow", "train"],
+            r"1 of the 49 images of .* does not exist: crow/new.png. Correct",
+        ),
     ],
 )
 def test_the_error_names_a_bad_row(tmp_path: Path, row: list[str], message: str) -> None:
