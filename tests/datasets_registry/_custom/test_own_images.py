@@ -162,9 +162,7 @@ def test_a_row_of_a_table_without_its_file_is_left_out_by_skip_broken(birds: Pat
     rows = [f"{key},{key.partition('/')[0]}" for key in (*keys, "crow/gone.jpg")]
     table = birds / "list.csv"
     table.write_text("\n".join(["path,label", *rows]))
-    with pytest.raises(
-        DataError, match=r"1 of the 25 images .* does not exist: crow/gone.jpg. .* leave them out with --skip-broken"
-    ):
+    with pytest.raises(DataError, match=r"1 of the 25 images .* does not exist: crow/gone.jpg. .* with --skip-broken"):
         add(table)
     added = add(table, skip_broken=True)
     assert toml(added)["skip"] == ["crow/gone.jpg"]
@@ -358,7 +356,7 @@ def test_the_file_cannot_list_a_class_twice(birds: Path) -> None:
         type(added.config).model_validate(toml(added) | {"small_classes": ["gull"]})
 
 
-# --- what is left out, and names ---------------------------------------------------------------------------------------
+# --- what is left out, and names ------------------------------------------------------------------------------------
 
 
 def test_odd_files_are_listed_as_broken_and_can_be_left_out(birds: Path) -> None:
@@ -424,7 +422,7 @@ def test_nearly_equal_class_names_are_named_and_equal_ones_refused(birds: Path) 
     assert "the classes 'sea gull' and 'sea_gull' have nearly the same name in prompts." in text
     with pytest.raises(DataError, match=r"--name sea_gull=sea gull: the class 'sea gull' has the name 'sea gull' in"):
         add(birds, names={"sea_gull": "sea gull"})
-    assert "nearly" not in notes(add(birds, names={"sea_gull": "herring gull"}))
+    assert "nearly the same" not in notes(add(birds, names={"sea_gull": "herring gull"}))
 
 
 @pytest.mark.parametrize(
@@ -452,29 +450,23 @@ def test_the_suggested_shots_the_table_and_the_note_agree(
     draw(added, shots, allow_fewer=fewer)
 
 
-# --- wrong commands ----------------------------------------------------------------------------------------------------
+# --- wrong commands -------------------------------------------------------------------------------------------------
 
 
 def test_a_split_that_the_folders_do_not_give(birds: Path) -> None:
-    with pytest.raises(
-        DataError, match=r"has no folder train, val or test, so it gives no split; it has 'crow', 'gull'"
-    ):
+    with pytest.raises(DataError, match=r"has no folder train, val or test, .* it has 'crow', 'gull'"):
         add(birds, split=SplitRule.GIVEN)
 
 
 def test_a_quotation_mark_that_is_not_closed_is_found(birds: Path) -> None:
     table = birds / "quoted.csv"
     table.write_text('path,label\ncrow/0.jpg,"crow"\ncrow/1.jpg,"crow\ncrow/2.jpg,crow\n')
-    with pytest.raises(
-        DataError, match=r"quoted.csv cannot be read: the quotation mark in line 3 is not closed. Close it"
-    ):
+    with pytest.raises(DataError, match=r"quoted.csv cannot be read: the quotation mark in line 3 is not closed"):
         add(table)
 
 
 def test_a_table_with_several_labels_per_image(birds: Path) -> None:
     table = birds / "multi.csv"
     table.write_text("path,label\ncrow/0.jpg,crow;black\ncrow/1.jpg,crow;young\ngull/0.jpg,gull\n")
-    with pytest.raises(
-        DataError, match=r"No class of .*multi.csv has two different images, .* 'crow;black' looks like"
-    ):
+    with pytest.raises(DataError, match=r"No class of .*multi.csv has two different images.* 'crow;black' looks"):
         add(table)
