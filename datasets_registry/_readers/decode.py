@@ -24,6 +24,7 @@ from datasets_registry._limits import (
     LARGE_PIXELS,
     LARGEST_IMAGE,
     MOST_PIXELS,
+    MOST_PLAIN_PIXELS,
     MOST_SCANNED_PIXELS,
     MOST_SLOW_PIXELS,
     MOST_TILES,
@@ -219,8 +220,10 @@ def _beyond_limits(image: Image.Image, content: bytes) -> str | None:
     n, kind = image.width * image.height, image.format
     if n > MOST_PIXELS:
         return _too_many_pixels(MOST_PIXELS)
-    if n > MOST_SLOW_PIXELS and (kind in _SLOW or content.startswith(_PLAIN)):
+    if kind in _SLOW and n > MOST_SLOW_PIXELS:
         return f"{_too_many_pixels(MOST_SLOW_PIXELS)} in the format {kind}"
+    if content.startswith(_PLAIN) and n > MOST_PLAIN_PIXELS:
+        return f"{_too_many_pixels(MOST_PLAIN_PIXELS)}, stored as text"
     if kind in ("JPEG", "MPO") and n * (passes := content.count(b"\xff\xda")) > MOST_SCANNED_PIXELS:
         return f"stores its {n:,} pixels in {passes:,} passes, which take too long to decode"
     return None
