@@ -191,12 +191,14 @@ def _add_features(
 
 
 def _pairs(texts: list[str], option: str, example: str) -> dict[str, str]:
-    """The values by what is before the last `=`; raises UsageError for a text without one."""
+    """The values by what is before the last `=`; raises UsageError for a text without one, or a repetition."""
     pairs = {}
     for text in texts:
         label, equals, name = text.rpartition("=")
         if not equals or not name.strip():
             raise UsageError(f"{option} {text!r} is not of the form {example}.")
+        if label in pairs:
+            raise UsageError(f"{option} was given twice for {label!r}: {pairs[label]!r} and {name.strip()!r}. Give one.")
         pairs[label] = name.strip()
     return pairs
 

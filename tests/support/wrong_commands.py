@@ -368,6 +368,7 @@ WRONG = [
     ADD + "''",
     ADD + "pictures --title ''",
     ADD + "pictures --name crow=jay",
+    ADD + "pictures --name crow=raven --name crow=rook",
     ADD + "file.txt",
     ADD + "empty",
     ADD + "one",
