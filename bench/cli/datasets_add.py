@@ -198,7 +198,7 @@ def _pairs(texts: list[str], option: str, example: str) -> dict[str, str]:
         if not equals or not name.strip():
             raise UsageError(f"{option} {text!r} is not of the form {example}.")
         if label in pairs:
-            raise UsageError(f"{option} was given twice for {label!r}: {pairs[label]!r} and {name.strip()!r}. Give one.")
+            raise UsageError(f"{option} gives {label!r} twice, as {pairs[label]!r} and {name.strip()!r}. Give it once.")
         pairs[label] = name.strip()
     return pairs
 
