@@ -192,7 +192,7 @@ def _add_features(
 
 def _pairs(texts: list[str], option: str, example: str) -> dict[str, str]:
     """The values by what is before the last `=`; raises UsageError for a text without one, or a repetition."""
-    pairs = {}
+    pairs: dict[str, str] = {}
     for text in texts:
         label, equals, name = text.rpartition("=")
         if not equals or not name.strip():

@@ -191,15 +191,14 @@ _IMAGE_PROBLEMS = {
 }
 
 
-_CODES = {
-    "Git LFS pointer": "lfs-pointers",
-    "zero bytes": "empty-images",
-    "web page": "web-pages",
-    "missing": "missing-images",
-    "broken link": "missing-images",
-    "no permission to read": "unreadable-images",
+_KINDS = {
+    "lfs-pointers": ("Git LFS pointer",),
+    "empty-images": ("zero bytes",),
+    "web-pages": ("web page",),
+    "missing-images": ("missing", "broken link"),
+    "unreadable-images": ("no permission to read",),
 }
-"""The code of each kind of `BadImageError`; all others are damaged."""
+"""The kinds of `BadImageError` of each code; all others are damaged images."""
 
 
 def _open_images(splits: DatasetSplits, *, sample: int | None, jobs: int) -> list[_OpenedImage]:
@@ -212,7 +211,8 @@ def _open_images(splits: DatasetSplits, *, sample: int | None, jobs: int) -> lis
             return _OpenedImage(*listed, images.digest(key))
         except DataError as error:
             kind = error.kind if isinstance(error, BadImageError) else ""
-            return _OpenedImage(*listed, code=_CODES.get(kind, "damaged-images"))
+            code = next((code for code, kinds in _KINDS.items() if kind in kinds), "damaged-images")
+            return _OpenedImage(*listed, code=code)
 
     listed = [(part, item) for part in PARTS for item in getattr(splits, part)]
     if sample is not None and sample < len(listed):
