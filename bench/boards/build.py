@@ -7,7 +7,7 @@ from pathlib import Path
 import bench
 from bench.boards.board_runs import VERIFIED, BoardRuns, KeptChecks, read_verified, update_runs
 from bench.boards.comparison import SubmissionReport, reports
-from bench.boards.first_seen import LEDGER, first_seen, note_seen, owners
+from bench.boards.precedence import LEDGER, first_seen, note_seen, owners
 from bench.boards.submissions.submission import submission_folders
 from bench.boards.summary import BoardSummary, SettingSummary, SubmissionSummary, verified_text
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
 
-from bench.boards.first_seen import FirstSeen, Place
+from bench.boards.precedence import FirstSeen, Place
 from bench.boards.submissions.check import OwnChecks, shortened
 from bench.boards.submissions.plausibility import date_notes, gain_notes
 from bench.boards.submissions.run_facts import RunFacts

@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.boards.board_runs import REPRODUCED, VERIFIED, KeptChecks, draw_runs, read_verified, write_verified
 from bench.boards.build import BoardRequest
 from bench.boards.comparison import reports
-from bench.boards.first_seen import LEDGER, first_seen
+from bench.boards.precedence import LEDGER, first_seen
 from bench.boards.submissions.check import OwnChecks
 from bench.boards.submissions.submission import BUNDLE, submission_folders
 from bench.errors import BoardError

@@ -240,7 +240,8 @@ def seed_notes(mine: Sequence[RunFacts]) -> Iterator[str]:
         elif seeds != list(range(seeds[0], seeds[0] + len(seeds))):
             yield f"{what}: the seeds {_listed(seeds)} are not consecutive, so they may have been chosen"
     repeated = [key for key, found in cells.items() if len(seeds_of[key]) >= FEWEST_SEEDS]
-    if same := [key for key in repeated if len(cells[key]) == 1]:
+    same = [key for key in repeated if len(cells[key]) == 1]
+    if len(same) > len(repeated) / 2:  # some tests are small, and some are so easy that every image is right
         yield f"the accuracy does not vary over seeds in {len(same)} of {len(repeated)} cells of method and dataset"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from datetime import timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from bench.boards.summary import read_summary
 from bench.errors import BoardError
 from bench.results.shards import Shards
 
-LATER = FACTS.model_copy(update={"who": "Second & co", "submitted": FACTS.submitted + timedelta(days=1)})
+EARLIER = FACTS.model_copy(update={"who": "Second & co", "submitted": datetime(1970, 1, 1, tzinfo=UTC)})
 
 
 def second_runs() -> list[Run]:
@@ -27,12 +27,13 @@ def second_runs() -> list[Run]:
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A board of two submissions, built once; tests that change it work on copies."""
+    """A board built after each of two submissions, of which the second states an earlier date; tests work on copies."""
     place = tmp_path_factory.mktemp("board")
     Draft().write(place / "submissions" / "first")
-    Draft(second_runs(), LATER).write(place / "submissions" / "a-second")
+    assert build(place).runs.added == 7
+    Draft(second_runs(), EARLIER).write(place / "submissions" / "a-second")
     done = build(place)
-    assert (done.checked, done.runs.added) == (2, 10)
+    assert (done.checked, done.runs.added) == (1, 3)
     return place
 
 
@@ -61,7 +62,7 @@ def test_the_page_shows_rows_and_submissions(start: Path) -> None:
     assert content["board_version"] == 1
 
 
-def test_a_run_of_two_submissions_counts_for_the_earlier_one(start: Path) -> None:
+def test_a_run_of_two_submissions_counts_for_the_first_one(start: Path) -> None:
     shared = simulated_run()[0].run_id
     assert Shards(start / ".board" / "runs").record(shared) == simulated_run()[0]
     (setting,) = read_summary(start / "site").settings
@@ -71,7 +72,7 @@ def test_a_run_of_two_submissions_counts_for_the_earlier_one(start: Path) -> Non
 def test_a_submission_with_more_seeds_takes_no_ranks_away(place: Path) -> None:
     before = {row.entry: row.ranks for row in read_summary(place / "site").settings[0].rows}
     assert all(before[name] for name in ("coop", "tip_adapter", "clip_adapter"))
-    Draft([simulated_run("linear_probe", seed) for seed in range(1, 7)], LATER).write(place / "submissions" / "many")
+    Draft([simulated_run("linear_probe", seed) for seed in range(1, 7)], EARLIER).write(place / "submissions" / "many")
     build(place)
     (setting,) = read_summary(place / "site").settings
     rows = {row.entry: row for row in setting.rows}
@@ -86,8 +87,11 @@ def test_a_build_without_a_change_checks_and_writes_no_run(place: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-def test_a_build_from_nothing_gives_the_same_summary(place: Path) -> None:
+def test_a_build_from_the_ledger_alone_gives_the_same_summary(place: Path) -> None:
+    ledger = (place / ".board" / "first-seen.txt").read_bytes()
     shutil.rmtree(place / ".board")
+    (place / ".board").mkdir()
+    (place / ".board" / "first-seen.txt").write_bytes(ledger)
     old = (place / "site" / "board.json").read_bytes()
     assert build(place).checked == 2
     assert (place / "site" / "board.json").read_bytes() == old
@@ -112,7 +116,7 @@ def test_a_removed_submission_leaves_with_its_runs(place: Path) -> None:
 def test_a_refused_submission_is_named_and_its_runs_are_not_on_the_board(place: Path) -> None:
     shutil.rmtree(place / "submissions" / "a-second")
     stolen = [(simulated_run("clip_adapter")[0], honest_runs()[0][1])]
-    Draft(stolen, LATER).write(place / "submissions" / "thief")
+    Draft(stolen, EARLIER).write(place / "submissions" / "thief")
     done = build(place)
     assert [report.accepted for report in done.reports] == [True, False]
     assert len(done.runs.owner) == 7

@@ -12,7 +12,7 @@ import pytest
 from simulated_submissions import FACTS, Draft, honest_runs, oracle_of, simulated_run, with_predictions
 
 from bench.boards.comparison import SubmissionReport, compare_with_others, reports
-from bench.boards.first_seen import FirstSeen, owners
+from bench.boards.precedence import FirstSeen, owners
 from bench.boards.submissions.check import Checks, OwnChecks
 from bench.boards.submissions.data_checks import DataChecks, DataVerdict, Level, listed_splits
 from bench.boards.submissions.submission import SubmissionFacts
