@@ -23,6 +23,7 @@ from .submissions.submission import is_submission as is_submission
 from .submissions.submission import prepare_submission as prepare_submission
 from .submissions.submission import submission_folders as submission_folders
 from .summary import FILE as FILE
+from .summary import NOT_REPRODUCED as NOT_REPRODUCED
 from .summary import BoardSummary as BoardSummary
 from .summary import RowSummary as RowSummary
 from .summary import SettingSummary as SettingSummary

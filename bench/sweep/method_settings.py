@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from bench.errors import OverrideError, UsageError
 from bench.results import known_methods
+from bench.spec import CUSTOM_RECIPE
 from bench.sweep.dataset_names import select_names
 from bench.sweep.options import RecipeChoice
 from bench.sweep.request import HOSO, SweepRequest
@@ -130,7 +131,7 @@ def changed_recipe(method: str, recipe: Recipe, overrides: Sequence[Override]) -
         values.pop("epochs_by_dataset", None)  # and to every dataset
     with _problems_named(method, overrides, recipe=True):
         found = type(recipe).model_validate(values)
-    return recipe if found == recipe else found.model_copy(update={"name": "custom", "source": ""})
+    return recipe if found == recipe else found.model_copy(update={"name": CUSTOM_RECIPE, "source": ""})
 
 
 @contextmanager

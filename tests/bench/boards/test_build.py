@@ -154,9 +154,11 @@ def test_rows_say_how_many_runs_were_recomputed(place: Path) -> None:
     write_verified(place / "verified", own, "secret", {coop[0]: "identical", coop[1]: "rounding"})
     done = build(place)
     (setting,) = done.summary.settings
-    assert next(row for row in setting.rows if row.entry == "coop").verified == "verified 2 of 3, within rounding"
-    assert done.summary.submissions[0].verified == "verified 2 of 7, within rounding"
-    assert "verified 2 of 3, within rounding" in done.page.read_text()
+    assert (
+        next(row for row in setting.rows if row.entry == "coop").verified == "recomputed here: 2 of 3, within rounding"
+    )
+    assert done.summary.submissions[0].verified == "recomputed here: 2 of 7, within rounding"
+    assert "recomputed here: 2 of 3, within rounding" in done.page.read_text()
 
 
 def test_a_run_that_cannot_come_from_its_data_refuses_the_submission(place: Path) -> None:
@@ -187,3 +189,27 @@ def test_drawn_runs_depend_on_content_and_secret(start: Path) -> None:
     assert min(len(by_secret), len(by_content)) > 10
     with pytest.raises(BoardError, match="a text that submitters do not know"):
         draw_runs(own, "")
+
+
+def test_the_page_lists_settings_that_differ_and_cuts_long_texts(tmp_path: Path) -> None:
+    """All settings are in a file beside the page, which stays small whatever a submission states."""
+    published = simulated_run()[0].spec
+    notes = [f"{number}{'x' * 10_000}" for number in range(12)]
+    runs = [simulated_run(config=published.config | {"n_ctx": 4, "note": note}) for note in notes]
+    Draft([simulated_run("tip_adapter"), *runs]).write(tmp_path / "submissions" / "lab")
+    done = build(tmp_path)
+    page = done.page.read_text()
+    assert len(page) < 500_000
+    assert "x" * 400 not in page
+    (rows,) = json.loads((tmp_path / "site" / "settings.json").read_text()).values()
+    assert sorted(row.get("config.note") or "" for row in rows.values()) == sorted(["", *notes])
+    (setting,) = done.summary.settings
+    assert len({row.entry for row in setting.rows}) == 13
+    assert max(len(row.entry) for row in setting.rows) < 400
+
+
+def test_a_recipe_with_a_false_name_is_marked_in_its_row(tmp_path: Path) -> None:
+    fast = simulated_run(recipe=simulated_run()[0].spec.recipe | {"lr": 9.0})
+    Draft([fast, simulated_run("zero_shot")]).write(tmp_path / "submissions" / "lab")
+    (setting,) = build(tmp_path).summary.settings
+    assert sorted(row.entry for row in setting.rows) == ["coop [recipe=custom]", "zero_shot"]
