@@ -44,6 +44,7 @@ from .method_facts import settled_recipe as settled_recipe
 from .predictions import TrueLabels as TrueLabels
 from .predictions import open_metrics as open_metrics
 from .recomputed_scores import contradictions as contradictions
+from .recomputed_scores import split_scores as split_scores
 from .run_diff import Difference as Difference
 from .run_diff import RunDiff as RunDiff
 from .run_diff import diff_runs as diff_runs
