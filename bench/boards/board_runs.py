@@ -39,7 +39,8 @@ class BoardRuns:
     """The changes in the runs folder of a board.
 
     Args:
-        owner: the submission of each run; of several with one run, the one that came with it first.
+        owner: the submission of each run, in the order in which the runs came; of several with one run, the one that
+            came with it first.
         added: runs that were written, new or of another record than before.
         removed: runs that no accepted submission holds any more.
     """

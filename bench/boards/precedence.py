@@ -73,13 +73,13 @@ def first_seen(folder: Path, submissions: Sequence[OwnChecks], ledger: Path | No
 
 
 def owners(accepted: Sequence[OwnChecks], seen: FirstSeen) -> dict[str, str]:
-    """For each run the submission that came with it first."""
+    """For each run the submission that came with it first; the runs are in the order in which they came."""
     found: dict[str, Place] = {}
     for own in accepted:
         for run in own.runs:
             place = seen.place(own.name, run.run_id)
             found[run.run_id] = min(place, found.get(run.run_id, place))
-    return {run_id: name for run_id, (_, _, name) in found.items()}
+    return {run_id: found[run_id][2] for run_id in sorted(found, key=lambda run_id: (found[run_id], run_id))}
 
 
 def note_seen(ledger: Path, accepted: Sequence[OwnChecks], seen: FirstSeen) -> None:

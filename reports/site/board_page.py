@@ -1,9 +1,11 @@
 """The page of a board, with its submissions, and `board.json` beside it."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+
+import pandas as pd
 
 from bench.analysis import Entry
 from bench.boards import FILE, BoardSummary, CollectedBoard, RowSummary, SettingSummary, verified_text
@@ -22,6 +24,7 @@ def write_board_page(board: CollectedBoard) -> tuple[Path, BoardSummary]:
         data_root=request.data_root,
         images=request.images,
         with_run_files=True,
+        prepare=lambda runs: in_order(runs, list(board.runs.owner)),
         finish=lambda view: _marked(view, board),
     )
     view = write_page(page)
@@ -35,6 +38,16 @@ def write_board_page(board: CollectedBoard) -> tuple[Path, BoardSummary]:
     return page.out, summary
 
 
+def in_order(runs: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
+    """The frame of runs with dates of which the run that came first has the newest.
+
+    Of runs that cannot be compared, analysis takes the newest; the dates that submissions state decide nothing.
+    """
+    places = {run_id: place for place, run_id in enumerate(order)}
+    age = pd.to_timedelta(runs["run_id"].map(places), unit="s")
+    return runs.assign(created_at=pd.Timestamp(0) - age)
+
+
 def _marked(view: SiteView, collected: CollectedBoard) -> SiteView:
     """The page with its submissions; rows show how many of their runs were recomputed."""
     boards, outcomes = [], collected.outcomes
@@ -45,7 +58,7 @@ def _marked(view: SiteView, collected: CollectedBoard) -> SiteView:
         }
         differing = {entry.key: _differing(board, entry) for entry in board.entries}
         boards.append(replace(board, verified=texts, differing=differing))
-    return replace(view, boards=tuple(boards), submissions=collected.submissions)
+    return replace(view, boards=tuple(boards), submissions=collected.submissions, newest_run=None)
 
 
 def _differing(board: BoardView, entry: Entry) -> frozenset[str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from simulated_submissions import FACTS, Draft, Run, honest_runs, simulated_run
+from hostile_submissions import COLUMNS
+from simulated_submissions import FACTS, Draft, Run, honest_runs, simulated_run, with_predictions
 
 from bench.api.boards import BuiltBoard as Built
 from bench.api.boards import build_board
@@ -213,3 +215,20 @@ def test_a_recipe_with_a_false_name_is_marked_in_its_row(tmp_path: Path) -> None
     Draft([fast, simulated_run("zero_shot")]).write(tmp_path / "submissions" / "lab")
     (setting,) = build(tmp_path).summary.settings
     assert sorted(row.entry for row in setting.rows) == ["coop [recipe=custom]", "zero_shot"]
+
+
+def test_a_run_of_the_future_pushes_no_other_run_from_the_board(tmp_path: Path) -> None:
+    """The dataset is not on this machine, so nobody can say which of two test sets is the right one."""
+    at = datetime(2199, 1, 1, tzinfo=UTC)
+    for name, (record, (item,)) in (("first", simulated_run("coop")), ("later", simulated_run("clip_adapter"))):
+        spec = record.spec.model_copy(update={"dataset": "dtd", "task_fingerprint": name})
+        names = item.images if name == "first" else item.images[:-1]
+        shown = replace(item, **{key: getattr(item, key)[: len(names)] for key in COLUMNS}, images=names)
+        run = record.model_copy(update={"spec": spec, "run_id": spec.run_id})
+        run = run if name == "first" else run.model_copy(update={"created_at": at})
+        Draft([with_predictions((run, []), [shown])]).write(tmp_path / "submissions" / name)
+        done = build(tmp_path)
+    assert [report.accepted for report in done.reports] == [True, True]
+    (setting,) = done.summary.settings
+    assert [row.entry for row in setting.rows if row.coverage] == ["coop"]
+    assert "2199" not in done.page.read_text().partition("<footer")[2].partition("</footer>")[0]
