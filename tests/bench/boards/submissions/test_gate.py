@@ -12,6 +12,8 @@ import pytest
 from fake_runner import rescored
 from simulated_submissions import FACTS, Draft, Run, from_logits, honest_runs, simulated_run, with_predictions
 
+import bench
+from bench.api import submit_runs
 from bench.boards.comparison import SubmissionReport, compare_with_others
 from bench.boards.submissions import check
 from bench.boards.submissions.check import Checks, OwnChecks
@@ -230,3 +232,14 @@ def test_implausible_dates_are_remarked(judge: Judge) -> None:
     old = FACTS.model_copy(update={"submitted": datetime(1970, 1, 1, tzinfo=UTC)})
     notes = judge(simulated_run(), facts=old, name="old").notes
     assert "it states 1970-01-01 as its time of submission, before this project existed" in notes
+
+
+@pytest.mark.slow  # `test_honest_submissions_have_no_remark` checks simulated runs
+def test_computed_runs_have_no_remark(tmp_path: Path) -> None:
+    datasets, methods = "spectrum_colours:test=5,spectrum_words:test=5", "zero_shot,coop,clip_adapter,tip_adapter"
+    options: dict[str, Any] = {"protocol": "few-shot", "shots": 2, "seeds": "1,2,3", "jobs": 0, "progress": "none"}
+    bench.run(methods=methods, datasets=datasets, runs=tmp_path / "runs", recipe="demo", **options)
+    done = submit_runs(tmp_path / "submissions" / "lab", who="A", contact="a@b.org", runs=tmp_path / "runs")
+    assert done.runs == 20
+    assert done.report.refusals == ()
+    assert done.report.notes == ("not the published settings: recipe demo (clip_adapter, coop)",)
