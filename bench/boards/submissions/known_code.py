@@ -1,7 +1,9 @@
-"""Compares the stated weights of backbones and code of methods with those that are known here."""
+"""Compares the stated weights of backbones and code of methods with those that are known here, and names of methods."""
+
+from functools import cache
 
 from bench.record import RunRecord
-from methods import MethodFacts
+from methods import MethodFacts, stored_facts
 
 KNOWN_WEIGHTS = {"ViT-demo.drawn": "d21dff4958a03cb9ea0454c40663921e"}
 """`Backbone.digest` in fp32 by slug, of backbones whose weights are part of this package."""
@@ -34,3 +36,15 @@ def code_note(record: RunRecord, facts: MethodFacts) -> str | None:
     if facts.code:
         return f"the code of {method} is not the code that is installed here"
     return f"a digest of the code of {method} is stated, which cannot be compared: it is part of this package"
+
+
+@cache
+def one_method(a: str, b: str) -> bool:
+    """Whether two names are of one method, or of a method and a wrapper of it, which may change nothing.
+
+    The name of a wrapper of this package without `:host` stands for any of its hosts.
+    """
+    if a.rpartition(":")[2] == b.rpartition(":")[2]:
+        return True
+    wrappers = stored_facts().wrappers
+    return any(name in wrappers and other in wrappers[name].hosts for name, other in ((a, b), (b, a)))

@@ -196,6 +196,13 @@ def test_a_training_free_method_that_ends_at_zero_shot_is_no_copy(judge: Judge) 
     assert not any("nearly" in note for note in judge(zero_shot, tip).notes)
 
 
+def test_a_wrapper_may_leave_its_method_as_it_is(judge: Judge) -> None:
+    coop = simulated_run()
+    report = judge(coop, with_predictions(simulated_run("apex_on"), coop[1]))
+    assert report.refusals == ()
+    assert not any("nearly" in note for note in report.notes)
+
+
 def test_implausible_gains_are_remarked(judge: Judge) -> None:
     all_right = judge(simulated_run(skill=60.0))
     assert any(
