@@ -39,7 +39,8 @@ class BoardRuns:
     """The changes in the runs folder of a board.
 
     Args:
-        owner: the submission of each run; of several with one run, the one that was submitted first.
+        owner: the submission of each run, in the order in which the runs came; of several with one run, the one that
+            came with it first.
         added: runs that were written, new or of another record than before.
         removed: runs that no accepted submission holds any more.
     """
@@ -50,20 +51,19 @@ class BoardRuns:
 
 
 def update_runs(
-    runs: Path, submissions: Path, accepted: Sequence[OwnChecks], outcomes: Mapping[str, Mapping[str, str]]
+    runs: Path,
+    submissions: Path,
+    accepted: Sequence[OwnChecks],
+    owner: Mapping[str, str],
+    outcomes: Mapping[str, Mapping[str, str]],
 ) -> BoardRuns:
-    """Fill the folder with the runs of the accepted submissions; earlier submissions in the list take precedence.
+    """Fill the folder with the runs of the accepted submissions, each from its owner.
 
     Unchanged runs stay as they are. `outcomes` of repeated runs, by submission and run, decide which runs
     count as verified.
     """
     shards = Shards(runs)
-    owner: dict[str, str] = {}
-    wanted: dict[str, str] = {}
-    for own in accepted:
-        for run in own.runs:
-            if owner.setdefault(run.run_id, own.name) == own.name:
-                wanted[run.run_id] = run.record
+    wanted = {run.run_id: run.record for own in accepted for run in own.runs if owner[run.run_id] == own.name}
     before = _written(runs)
     here = {entry.run_id for entry in shards.scan()}
     gone = sorted(here - set(wanted))

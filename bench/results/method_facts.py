@@ -19,13 +19,22 @@ import bench
 import methods
 from bench.results.code_digests import source_digest
 from bench.results.files import TextCache, slug
-from datasets_registry import METHODS_GROUP, BenchError, EvalProtocol, RegistrationError, catalogue_modules
+from bench.spec import PUBLISHED_RECIPES
+from datasets_registry import (
+    METHODS_GROUP,
+    BenchError,
+    DatasetInfo,
+    EvalProtocol,
+    RegistrationError,
+    catalogue_modules,
+    get_dataset,
+)
 from methods import MethodFacts, MethodFactsRegistry, facts_as_json, facts_from_json, facts_of, is_own, stored_facts
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from methods import Method
+    from methods import Method, Recipe
 
 
 @cache
@@ -120,11 +129,60 @@ def changed_settings(config: Mapping[str, Any], published: Mapping[str, Any]) ->
     return tuple(sorted(key for key, value in config.items() if published.get(key, value) != value))
 
 
+def settled_recipe(recipe: Recipe | None, shots: int, dataset: DatasetInfo) -> dict[str, Any] | None:
+    """The recipe as a spec records it: epochs for these shots, and no views for imported features."""
+    if recipe is None:
+        return None
+    settled = recipe.for_shots(shots)
+    return (settled if dataset.backbone is None else settled.on_stored_features()).model_dump(mode="json")
+
+
+def changed_recipe(method: str, protocol: str, shots: int, dataset: str, recipe: Mapping[str, Any] | None) -> list[str]:
+    """Names of the settings of a recipe that are not those of the published recipe, compared by value.
+
+    A setting that only one of them has counts. `recipe` alone is the name if only one of them exists. The name and the
+    source of a recipe do not count. Empty for a method that is not installed or a dataset that is not known.
+    """
+    try:
+        facts, info = known_methods().get(method), get_dataset(dataset)
+    except BenchError:
+        return []
+    published = settled_recipe(facts.recipe_for(EvalProtocol(protocol)), shots, info)
+    if published is None or recipe is None:
+        return [] if published == recipe else ["recipe"]
+    keys = sorted((published.keys() | recipe.keys()) - {"name", "source"})
+    return [f"recipe.{key}" for key in keys if _value(published, key) != _value(recipe, key)]
+
+
+def _value(values: Mapping[str, Any], key: str) -> str | None:
+    """The value as JSON, whole numbers as floats; None for a setting that does not exist."""
+    value = values.get(key)
+    plain = float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    return json.dumps(plain, sort_keys=True) if key in values else None
+
+
 def with_changed_settings(runs: pd.DataFrame) -> pd.DataFrame:
     """The store's `runs_frame()` with a column `changed_settings`: names of changed settings, joined by commas.
 
-    It is empty for published settings and for methods that are not installed.
+    `recipe` is one of them if the recipe has the name of a published recipe and other values. The column is empty for
+    published settings and for methods that are not installed.
     """
-    rows = list(zip(runs["method"], runs["protocol"], runs["config"].fillna("{}"), strict=True))
-    found = {row: ",".join(changed_settings(json.loads(row[2]), published_values(*row[:2]) or {})) for row in set(rows)}
+    rows = list(
+        zip(
+            *(runs[name] for name in ("method", "protocol", "shots", "dataset")),
+            *(runs[name].astype(object).where(runs[name].notna(), None) for name in ("config", "recipe")),
+            strict=True,
+        )
+    )
+    found = {row: ",".join(_changed(*row)) for row in set(rows)}
     return runs.assign(changed_settings=[found[row] for row in rows])
+
+
+def _changed(
+    method: str, protocol: str, shots: int, dataset: str, config: str | None, recipe: str | None
+) -> Iterator[str]:
+    yield from changed_settings(json.loads(config or "{}"), published_values(method, protocol) or {})
+    values = json.loads(recipe or "null")
+    named = values is None or values.get("name") in (None, *PUBLISHED_RECIPES)
+    if named and changed_recipe(method, protocol, int(shots), dataset, values):
+        yield "recipe"

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
+
 import bench
 from bench.analysis import Grouping, HConvention, difficulty_groups
 from bench.errors import UsageError
@@ -81,6 +83,7 @@ class PageRequest:
         figures: a key of `bench.papers.figures.FIGURE_SETS`.
         groups: splits datasets into easy and hard ones.
         unfinished: sweeps of the runs folder whose missing runs are expected, newest first.
+        prepare: changes the frame of runs before anything is computed.
         finish: changes the view before it is written; a page with it may show no runs.
     """
 
@@ -95,6 +98,7 @@ class PageRequest:
     figures: str | None = None
     groups: Grouping = difficulty_groups
     unfinished: tuple[UnfinishedView, ...] = ()
+    prepare: Callable[[pd.DataFrame], pd.DataFrame] | None = None
     finish: Callable[[SiteView], SiteView] | None = None
 
 
@@ -107,6 +111,8 @@ def write_page(request: PageRequest) -> SiteView:
         check_page(request.out)
     store = fresh_store(request.runs)
     runs = store.runs_frame(outcomes=True, installed=True)
+    if request.prepare is not None:
+        runs = request.prepare(runs)
     pictures = DatasetPictures(request.data_root, pictures=request.images)
     content = PageContent(
         runs,

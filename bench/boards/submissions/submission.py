@@ -68,7 +68,7 @@ class SubmissionFacts(BaseModel):
     notes: Notes = Field("", description="one line for readers")
     verify: bool = Field(False, description="whether the board is asked to recompute some of the runs")
     submitted: Annotated[Moment, AfterValidator(_zoned)] = Field(
-        description="time of preparation; of two submissions with the same run, the earlier one counts"
+        description="time of preparation, as the submitters state it; it decides nothing"
     )
 
     def to_toml(self) -> str:
