@@ -13,6 +13,10 @@ DEEPEST = 10
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Characters that move the cursor, end the line, reverse the direction of text, or are not valid characters."""
+MOST_CLASSES = 100_000
+"""Classes of a task; the largest published one, ImageNet-21k, has 21,843."""
+MOST_IMAGES = 10_000_000
+"""Test images of a split; ImageNet has 50,000."""
 _INT32, _INT64 = 2**31 - 1, 2**63 - 1
 
 
@@ -73,6 +77,8 @@ Line = Annotated[str, StringConstraints(max_length=LONGEST_TEXT), AfterValidator
 """Text without control characters."""
 Settings = Annotated[dict[str, Any], AfterValidator(_settings)]
 """Settings of a method or a recipe as plain JSON values."""
+Classes = Annotated[int, Field(ge=1, le=MOST_CLASSES)]
+Images = Annotated[int, Field(ge=1, le=MOST_IMAGES)]
 Count = Annotated[int, Field(ge=0, le=_INT32)]
 LargeCount = Annotated[int, Field(ge=0, le=_INT64)]
 Amount = Annotated[float, Field(ge=0, le=1e18, allow_inf_nan=False)]

@@ -21,13 +21,15 @@ ROUNDED_TOLERANCE = 2e-4
 
 
 def recompute_scores(item: Predictions, n_classes: int) -> dict[str, float]:
-    """The metrics of one split from its predictions; a class that is never predicted has precision 0."""
+    """The metrics of one split from its predictions; a class that is never predicted has precision 0.
+
+    Memory is taken for the classes that occur, whatever `n_classes` a record states.
+    """
     columns = {name: getattr(item, name) for name in ("label", "predicted", "true_logit", "log_sum_exp", "sum_p2")}
     metrics = run_metrics(columns | {"top_logit": item.top_logits[:, 0]})
-    right = item.predicted[item.predicted == item.label]
-    hits = np.bincount(right, minlength=n_classes)
-    predicted = np.bincount(item.predicted, minlength=n_classes)
-    return metrics | {"macro_precision": float(np.mean(hits / np.maximum(predicted, 1)))}
+    _, place, predicted = np.unique(item.predicted, return_inverse=True, return_counts=True)
+    hits = np.bincount(place[item.predicted == item.label], minlength=len(predicted))
+    return metrics | {"macro_precision": float((hits / predicted).sum() / n_classes)}
 
 
 def contradictions(record: RunRecord, predictions: Sequence[Predictions]) -> list[str]:

@@ -1,0 +1,60 @@
+"""The largest files, archives and tables from others that are read; each limit is checked before memory is taken.
+
+Sizes are in bytes. A limit is several times what the largest known honest file needs, so that only mistakes and attacks
+meet it.
+"""
+
+KIB, MIB, GIB = 2**10, 2**20, 2**30
+
+LARGEST_SETTINGS = 4 * MIB
+"""A TOML file written by hand, or by `datasets add`; one that names 100,000 classes and images is smaller."""
+LARGEST_PLAN = 64 * MIB
+"""A kept sweep file with the 16 digits of each of its runs; a plan of a million runs has 21 MiB."""
+LARGEST_CONFIGURATION = 4 * MIB
+"""The configuration of a backbone; those of open_clip have less than 10 KiB."""
+LARGEST_JSON = 512 * MIB
+"""A published split or scene file; the largest, CLEVR's scenes, has about 260 MiB."""
+LARGEST_RECORD = 32 * MIB
+"""The record of a run, which lists a digest per training image: 450,000 images."""
+LARGEST_PREDICTIONS = GIB
+"""The predictions of a run. Those of all 50,000 images of ImageNet have 5 MiB, and with both branches 400 MiB."""
+MOST_VALUES = 4_000_000
+"""Values in one JSON file. Each takes up to 100 bytes of memory, however few bytes it has in the file."""
+MOST_KEY_PARTS = 20
+"""Parts of a dotted key of TOML; the files of this project have at most two."""
+
+LARGEST_RATIO = 200
+"""Unpacked bytes per packed byte of an archive's file. Predictions reach 40, repeated text 100, a bomb 1,000."""
+SMALL_MEMBER = MIB
+"""A file of an archive up to this size may have any ratio."""
+MOST_MEMBERS = 2_000_000
+"""Files in an archive; ImageNet has 1.3 million images. Python keeps about 1 KiB of memory per file."""
+LONGEST_MEMBER_HEADER = 256 * KIB
+"""The long name or the extended attributes of a file in a tar archive, which are read at once."""
+MOST_BUNDLE_FILES = 500_000
+"""Files of a results bundle; 100,000 runs have 200,000."""
+BUNDLE_LIST_ENTRY, BUNDLE_LIST_VALUES = KIB, 8
+"""Bytes and values per file in the list of a bundle; its longest names have 420 characters."""
+LARGEST_LABEL = MIB
+"""The label of an image in a tar file of webdataset: a word, a number, or JSON with captions."""
+LARGEST_IMAGE = GIB // 4
+"""One encoded image in an archive."""
+
+LARGEST_TABLE = GIB
+"""A table of images; one of ten million rows has about 500 MiB."""
+MOST_ROWS, MOST_COLUMNS = 10_000_000, 1_000
+"""Rows and columns of a table; iWildCam's, the widest published one, has 12 columns."""
+LONGEST_CELL = 128 * KIB
+"""Characters of a cell; a path or a label is shorter. It is the limit of Python's csv reader as well."""
+MOST_CHARACTERS = GIB
+"""Characters of all cells that are read from a table."""
+
+LARGEST_ARRAYS = 64 * GIB
+"""Unpacked arrays of a feature file: 1.3 million images with 1,024 numbers each take 5 GiB."""
+
+LARGEST_DOWNLOAD = 256 * GIB
+"""A file of a dataset whose publisher states no size; the largest, ImageNet's images, have 155 GiB."""
+LARGEST_LIST_DOWNLOAD = GIB
+"""The same for a split file or a list, which is not an archive."""
+UNPACKED_RATIO, UNPACKED_MORE = 20, GIB
+"""Unpacked bytes of a downloaded archive: at most this many times its size, and this much in addition."""
