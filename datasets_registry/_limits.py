@@ -54,7 +54,7 @@ LARGEST_ARRAYS = 64 * GIB
 
 LARGEST_DOWNLOAD = 256 * GIB
 """A file of a dataset whose publisher states no size; the largest, ImageNet's images, have 155 GiB."""
-LARGEST_LIST_DOWNLOAD = GIB
+LARGEST_LIST_DOWNLOAD = 256 * MIB
 """The same for a split file or a list, which is not an archive."""
 UNPACKED_RATIO, UNPACKED_MORE = 20, GIB
 """Unpacked bytes of a downloaded archive: at most this many times its size, and this much in addition."""

@@ -1,8 +1,10 @@
 """Zip and tar archives from others: their numbers of files, headers and sizes are checked before they are read."""
 
 import io
+import lzma
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,3 +92,15 @@ def read_tar_member(tar: tarfile.TarFile, member: tarfile.TarInfo, most: int) ->
     content = tar.extractfile(member)
     assert content is not None, "a regular file has content"
     return content.read()
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is a zip archive, or a tar archive with or without compression."""
+    try:
+        if zipfile.is_zipfile(path):
+            with open_zip(path):
+                return True
+        with open_tar(path, "r:*"):
+            return True
+    except (OSError, EOFError, zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError):
+        return False
