@@ -8,6 +8,8 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 LONGEST_NAME = 200
 LONGEST_TEXT = 100_000
+LONGEST_CLASS_NAME = 1000
+"""Characters; text towers read 77 tokens, a few hundred characters."""
 DEEPEST = 10
 """Levels of nesting of a method's settings."""
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -75,6 +77,7 @@ Name = Annotated[str, StringConstraints(pattern=rf"^[A-Za-z0-9_][A-Za-z0-9_.:=,+
 RunId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 Line = Annotated[str, StringConstraints(max_length=LONGEST_TEXT), AfterValidator(_one_line)]
 """Text without control characters."""
+ClassName = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_CLASS_NAME), AfterValidator(_one_line)]
 Settings = Annotated[dict[str, Any], AfterValidator(_settings)]
 """Settings of a method or a recipe as plain JSON values."""
 Classes = Annotated[int, Field(ge=1, le=MOST_CLASSES)]

@@ -49,8 +49,12 @@ LONGEST_CELL = 128 * KIB
 MOST_CHARACTERS = GIB
 """Characters of all cells that are read from a table."""
 
-LARGEST_ARRAYS = 64 * GIB
-"""Unpacked arrays of a feature file: 1.3 million images with 1,024 numbers each take 5 GiB."""
+LARGEST_ARRAYS, MOST_ARRAYS = 64 * GIB, 10_000
+"""Unpacked arrays of a feature file, and their number: 1.3 million images with 1,024 numbers each take 5 GiB."""
+SMALL_ARRAYS = 256 * MIB
+"""Arrays up to this size may have any ratio to their file; sorted labels are packed to a thousandth."""
+LARGEST_CLASS_LIST = 32 * MIB
+"""A file of class names or of sentences about classes; 100,000 names have 3 MiB."""
 
 LARGEST_DOWNLOAD = 256 * GIB
 """A file of a dataset whose publisher states no size; the largest, ImageNet's images, have 155 GiB."""
@@ -58,3 +62,10 @@ LARGEST_LIST_DOWNLOAD = 256 * MIB
 """The same for a split file or a list, which is not an archive."""
 UNPACKED_RATIO, UNPACKED_MORE = 20, GIB
 """Unpacked bytes of a downloaded archive: at most this many times its size, and this much in addition."""
+
+LARGEST_MODEL, MOST_TENSORS = 16 * GIB, 20_000
+"""A tuned model: its file and its tensors. One that keeps a whole ViT-bigG has 10 GiB and 2,000 tensors."""
+LARGEST_SIDE, LARGEST_WIDTH = 4096, 65_536
+"""Pixels of a tower's image, and numbers in its features; open_clip has at most 1,024 and 1,664."""
+LARGEST_NUMBER, MOST_LAYERS = 4_000_000, 1000
+"""Any number in a backbone's configuration, such as its vocabulary of up to 256,000 words, and its layers, up to 48."""

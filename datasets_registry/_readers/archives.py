@@ -50,17 +50,20 @@ def open_zip(path: Path, most_members: int = MOST_MEMBERS) -> Iterator[zipfile.Z
 
 
 def read_zip_member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
-    """One file of a zip archive; raises TooLargeError before it is unpacked, or what unpacking a damaged file raises.
+    """One file of an archive that `open_zip` opened.
+
+    Raises TooLargeError before it is unpacked, or what unpacking a damaged file raises.
 
     A file above 1 MiB may have at most 200 times its packed size.
     """
     info = archive.getinfo(name)
+    packed = min(info.compress_size, Path(str(archive.filename)).stat().st_size)
     if info.file_size > most:
         raise TooLargeError(f"it has {size_text(info.file_size)} unpacked, more than the {size_text(most)} allowed")
-    if info.file_size > max(SMALL_MEMBER, LARGEST_RATIO * info.compress_size):
+    if info.file_size > max(SMALL_MEMBER, LARGEST_RATIO * packed):
         raise TooLargeError(
-            f"it has {size_text(info.file_size)} unpacked and {size_text(info.compress_size)} packed; at most "
-            f"{LARGEST_RATIO} times as much is unpacked"
+            f"it has {size_text(info.file_size)} unpacked and {size_text(packed)} packed; at most {LARGEST_RATIO} "
+            "times as much is unpacked"
         )
     with archive.open(name) as file:
         return file.read(info.file_size + 1)

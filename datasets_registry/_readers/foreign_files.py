@@ -24,15 +24,24 @@ def regular_file(path: Path) -> Path:
     return path
 
 
+def check_size(path: Path, most: int) -> None:
+    """Raise OSError for a file that is not a regular file or has more than `most` bytes."""
+    if regular_file(path).stat().st_size > most:
+        raise _too_large(path, most)
+
+
 def read_bytes(path: Path, most: int) -> bytes:
     """The content of a regular file of at most `most` bytes, however large it grows meanwhile; raises OSError."""
-    size = regular_file(path).stat().st_size
-    if size <= most:
-        with path.open("rb") as file:
-            content = file.read(most + 1)
-        if len(content) <= most:
-            return content
-    raise OSError(errno.EFBIG, f"it has more than {size_text(most)}, the most that is read", str(path))
+    check_size(path, most)
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise _too_large(path, most)
+    return content
+
+
+def _too_large(path: Path, most: int) -> OSError:
+    return OSError(errno.EFBIG, f"it has more than {size_text(most)}, the most that is read", str(path))
 
 
 def read_text(path: Path, most: int) -> str:
