@@ -40,14 +40,15 @@ LARGEST_LABEL = MIB
 LARGEST_IMAGE = GIB // 4
 """One encoded image in an archive."""
 
-LARGEST_TABLE = GIB
-"""A table of images; one of ten million rows has about 500 MiB."""
-MOST_ROWS, MOST_COLUMNS = 10_000_000, 1_000
-"""Rows and columns of a table; iWildCam's, the widest published one, has 12 columns."""
+LARGEST_TABLE = GIB // 2
+"""A table of images; one of five million rows has about 250 MiB."""
+MOST_CELLS, MOST_COLUMNS = 20_000_000, 1_000
+"""Cells and columns of a table; ImageNet's images with a label and a split have 4 million cells. Each takes 60 bytes of
+memory, however few it has in the file."""
 LONGEST_CELL = 128 * KIB
-"""Characters of a cell; a path or a label is shorter. It is the limit of Python's csv reader as well."""
-MOST_CHARACTERS = GIB
-"""Characters of all cells that are read from a table."""
+"""Bytes of a cell; a path or a label is shorter. It is the limit of Python's csv reader as well."""
+MOST_CHARACTERS = GIB // 2
+"""Characters of all cells of a parquet table, which states a repeated text once."""
 
 LARGEST_ARRAYS, MOST_ARRAYS = 64 * GIB, 10_000
 """Unpacked arrays of a feature file, and their number: 1.3 million images with 1,024 numbers each take 5 GiB."""
