@@ -73,6 +73,9 @@ from ._limits import LARGEST_WIDTH as LARGEST_WIDTH
 from ._limits import MOST_BUNDLE_FILES as MOST_BUNDLE_FILES
 from ._limits import MOST_LAYERS as MOST_LAYERS
 from ._limits import MOST_TENSORS as MOST_TENSORS
+from ._plugins import file_digests as file_digests
+from ._plugins import plug_in_place as plug_in_place
+from ._plugins import user_cache_folder as user_cache_folder
 from ._pretraining_overlap import overlap_studies as overlap_studies
 from ._pretraining_overlap import pretraining_overlap as pretraining_overlap
 from ._readers.archives import open_tar as open_tar
