@@ -62,6 +62,7 @@ from ._limits import BUNDLE_LIST_ENTRY as BUNDLE_LIST_ENTRY
 from ._limits import BUNDLE_LIST_VALUES as BUNDLE_LIST_VALUES
 from ._limits import LARGEST_CLASS_LIST as LARGEST_CLASS_LIST
 from ._limits import LARGEST_CONFIGURATION as LARGEST_CONFIGURATION
+from ._limits import LARGEST_DIFFICULTY as LARGEST_DIFFICULTY
 from ._limits import LARGEST_MODEL as LARGEST_MODEL
 from ._limits import LARGEST_NUMBER as LARGEST_NUMBER
 from ._limits import LARGEST_PLAN as LARGEST_PLAN
@@ -72,6 +73,7 @@ from ._limits import LARGEST_SIDE as LARGEST_SIDE
 from ._limits import LARGEST_WIDTH as LARGEST_WIDTH
 from ._limits import MOST_BUNDLE_FILES as MOST_BUNDLE_FILES
 from ._limits import MOST_LAYERS as MOST_LAYERS
+from ._limits import MOST_RECORD_VALUES as MOST_RECORD_VALUES
 from ._limits import MOST_TENSORS as MOST_TENSORS
 from ._plugins import file_digests as file_digests
 from ._plugins import plug_in_place as plug_in_place

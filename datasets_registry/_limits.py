@@ -18,6 +18,10 @@ LARGEST_RECORD = 32 * MIB
 """The record of a run, which lists a digest per training image: 450,000 images."""
 LARGEST_PREDICTIONS = GIB
 """The predictions of a run. Those of all 50,000 images of ImageNet have 5 MiB, and with both branches 400 MiB."""
+MOST_RECORD_VALUES = 1_000_000
+"""Values in the record of a run, which is mostly the digests of its training images."""
+LARGEST_DIFFICULTY = MIB
+"""The difficulties of a dataset for a backbone: three records of less than 1 KiB."""
 MOST_VALUES = 4_000_000
 """Values in one JSON file. Each takes up to 100 bytes of memory, however few bytes it has in the file."""
 MOST_KEY_PARTS = 20

@@ -24,6 +24,7 @@ from bench.results.tables import refusal, scratch_database
 from datasets_registry import (
     BUNDLE_LIST_ENTRY,
     BUNDLE_LIST_VALUES,
+    LARGEST_DIFFICULTY,
     LARGEST_PREDICTIONS,
     LARGEST_RECORD,
     MOST_BUNDLE_FILES,
@@ -34,8 +35,6 @@ from datasets_registry import (
 
 BUNDLE_VERSION = 1
 BUNDLE_LIST = "bundle.json"
-LARGEST_FILE = {".json": LARGEST_RECORD, ".safetensors": LARGEST_PREDICTIONS}
-"""Largest file that is unpacked, in bytes."""
 RUN_FILE = re.compile(r"shards/(?P<head>[0-9a-f]{2})/(?P<run>(?P=head)[0-9a-f]{14})\.(json|predictions\.safetensors)")
 DIFFICULTY_FILE = re.compile(r"difficulty/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}\.json")
 UNPACKING = (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotImplementedError, struct.error)
@@ -136,12 +135,19 @@ def _content(archive: zipfile.ZipFile, entry: Mapping[str, Any], path: Path) -> 
     name, size = str(entry["path"]), int(entry["bytes"])
     try:
         fits = archive.getinfo(name).file_size == size
-        content = read_zip_member(archive, name, LARGEST_FILE[Path(name).suffix]) if fits else b""
+        content = read_zip_member(archive, name, _largest(name)) if fits else b""
     except UNPACKING as error:
         raise bundle_error(path, f"{name} cannot be unpacked ({error})") from error
     if len(content) != size or hashlib.sha256(content).hexdigest() != entry["sha256"]:
         raise bundle_error(path, f"{name} does not match the list, so it was altered or damaged")
     return content
+
+
+def _largest(name: str) -> int:
+    """The largest size of a file that is unpacked, in bytes."""
+    if DIFFICULTY_FILE.fullmatch(name):
+        return LARGEST_DIFFICULTY
+    return LARGEST_RECORD if name.endswith(".json") else LARGEST_PREDICTIONS
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
@@ -237,24 +243,25 @@ def import_bundle(shards: Shards, path: Path, problems: Callable[[Shard], Iterab
             raise bundle_error(
                 path, f"its numbers do not follow from its predictions, or contradict what is known: {listed}"
             )
-        measured = {name: bundle.read(name) for name in bundle.names if DIFFICULTY_FILE.fullmatch(name)}
-        for name, content in measured.items():
+        measured = [name for name in bundle.names if DIFFICULTY_FILE.fullmatch(name)]
+        for name in measured:
+            content = bundle.read(name)
             try:
                 check_difficulty(name, content)
             except ShardError as error:
                 raise bundle_error(path, f"{name} is not a difficulty record: {error}") from error
         shards.scan()  # completes an import whose process was killed
         new, unchanged, conflicting = _sort_runs(shards, (bundle_shard(run_id, bundle, path) for run_id in run_ids))
-        difficulties = {name: content for name, content in measured.items() if not (shards.runs / name).exists()}
+        difficulties = [name for name in measured if not (shards.runs / name).exists()]
         note = ImportNote(bundle.root, path.name, new, conflicting)
 
         def fill(folder: Path) -> None:
             for run_id in new:
                 shard = bundle_shard(run_id, bundle, path)
                 Shards(folder).write(shard.record, shard.predictions)
-            for name, content in difficulties.items():
+            for name in difficulties:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(folder / name, content)
+                write_atomically(folder / name, bundle.read(name))
 
         try:
             added = commit_import(shards.runs, note, fill, shards.take)

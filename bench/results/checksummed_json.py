@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench.errors import ShardError
-from datasets_registry import LARGEST_RECORD, canonical_json, parse_json, read_bytes
+from datasets_registry import LARGEST_RECORD, MOST_RECORD_VALUES, canonical_json, parse_json, read_bytes
 
 SHARD_VERSION = 1
 _LOG = logging.getLogger("bench.results.shards")
@@ -48,7 +48,7 @@ def read_document(path: Path) -> dict[str, Any] | None:
 def parse_document(text: bytes, where: str) -> dict[str, Any]:
     """The document in these bytes, its checksum verified; raises DamagedError, or ShardError for another version."""
     try:
-        document = parse_json(text)
+        document = parse_json(text, MOST_RECORD_VALUES)
         version, record, expected = int(document["shard_version"]), document["record"], document["record_sha256"]
         found = sha256(canonical_json(record).encode()) if version == SHARD_VERSION else None
     except (ValueError, TypeError, KeyError, OverflowError) as error:

@@ -56,6 +56,9 @@ def unpack_predictions(packed: bytes) -> tuple[Predictions, ...]:
         tensors = safetensors.numpy.load(packed)
     except SafetensorError as error:
         raise DamagedError(f"the predictions file is not safetensors: {error}") from error
+    images = sum(column.size for name, column in tensors.items() if name.endswith("/label"))
+    if images > MOST_IMAGES:
+        raise DamagedError(f"it has predictions of {images} images, and at most {MOST_IMAGES} are read")
     return tuple(_split(split, tensors) for split in sorted({name.partition("/")[0] for name in tensors}))
 
 
@@ -67,8 +70,8 @@ def _split(split: str, tensors: Mapping[str, np.ndarray]) -> Predictions:
     columns = {name: tensors[f"{split}/{name}"] for name in _COLUMNS}
     packed = tensors[f"{split}/images"].tobytes()
     keys, n = packed.count(b"\n") + 1 if packed else 0, columns["label"].size
-    if keys != n or n > MOST_IMAGES:  # each key becomes an object, so they are counted before
-        raise DamagedError(f"split {split!r} has {keys} image keys and {n} labels; at most {MOST_IMAGES} are read")
+    if keys != n:  # each key becomes an object, so they are counted before
+        raise DamagedError(f"split {split!r} has {keys} image keys and {n} labels")
     try:
         images = tuple(packed.decode().split("\n")) if packed else ()
     except UnicodeDecodeError as error:
