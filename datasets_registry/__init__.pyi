@@ -63,6 +63,7 @@ from ._limits import BUNDLE_LIST_VALUES as BUNDLE_LIST_VALUES
 from ._limits import LARGEST_CLASS_LIST as LARGEST_CLASS_LIST
 from ._limits import LARGEST_CONFIGURATION as LARGEST_CONFIGURATION
 from ._limits import LARGEST_DIFFICULTY as LARGEST_DIFFICULTY
+from ._limits import LARGEST_HEADER as LARGEST_HEADER
 from ._limits import LARGEST_MODEL as LARGEST_MODEL
 from ._limits import LARGEST_NUMBER as LARGEST_NUMBER
 from ._limits import LARGEST_PLAN as LARGEST_PLAN

@@ -12,6 +12,8 @@ LARGEST_PLAN = 64 * MIB
 """A kept sweep file with the 16 digits of each of its runs; a plan of a million runs has 21 MiB."""
 LARGEST_CONFIGURATION = 4 * MIB
 """The configuration of a backbone; those of open_clip have less than 10 KiB."""
+LARGEST_HEADER = 16 * MIB
+"""The list of tensors at the beginning of a safetensors file; 2,000 tensors have 300 KiB."""
 LARGEST_JSON = 512 * MIB
 """A published split or scene file; the largest, CLEVR's scenes, has about 260 MiB."""
 LARGEST_RECORD = 32 * MIB

@@ -37,7 +37,7 @@ def read_document(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        if error.errno in (errno.EINVAL, errno.EFBIG):
+        if error.errno in (errno.EINVAL, errno.EISDIR, errno.EFBIG):
             raise DamagedError(str(error.strerror)) from error
         if error.errno == errno.ELOOP:
             raise DamagedError("it is a symbolic link that leads to itself") from error

@@ -99,7 +99,9 @@ def _branches(split: str, n: int, tensors: Mapping[str, np.ndarray]) -> Branches
     if len(found) < len(_BRANCHES):
         raise DamagedError(f"the branches of {split!r} are incomplete")
     classes, dim = len(found["mean_distance"]), found["adapted_image"].shape[-1]
-    shapes = {name: (classes, dim) if "text" in name else (n, dim) for name in _BRANCHES if "distance" not in name}
+    shapes: dict[str, tuple[int, ...]] = {
+        name: (classes, dim) if "text" in name else (n, dim) for name in _BRANCHES if "distance" not in name
+    }
     shapes |= {"mean_distance": (classes,), "nearest_distance": (classes,), "scale": (1,)}
     if any(column.shape != shapes[name] or column.dtype != np.float32 for name, column in found.items()):
         raise DamagedError(f"the branches of {split!r} do not fit {n} images of {classes} classes")

@@ -5,6 +5,7 @@ They raise OSError for a file that cannot be read or is too large, and ValueErro
 
 import errno
 import json
+import os
 import re
 import stat
 import tomllib
@@ -19,7 +20,10 @@ _LONG_KEY = re.compile(rf"(?<![A-Za-z0-9_-]){_PART}(?:\.[ \t]*{_PART}){{{MOST_KE
 
 def regular_file(path: Path) -> Path:
     """The path itself; raises OSError for a folder, a pipe or a device, whose reading may wait or never end."""
-    if not stat.S_ISREG(path.stat().st_mode):
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     return path
 

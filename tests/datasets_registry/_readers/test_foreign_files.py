@@ -36,7 +36,7 @@ def test_a_file_has_a_size_and_is_a_file(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="more than 4 bytes"):
         read_bytes(tmp_path / "a", 4)
     os.mkfifo(tmp_path / "pipe")
-    for path in (tmp_path / "pipe", tmp_path, Path("/dev/zero")):
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
         with pytest.raises(OSError, match="not a regular file"):
             read_bytes(path, 5)
     (tmp_path / "link").symlink_to("/dev/zero")
