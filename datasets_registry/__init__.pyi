@@ -78,6 +78,7 @@ from ._limits import MOST_RECORD_VALUES as MOST_RECORD_VALUES
 from ._limits import MOST_TENSORS as MOST_TENSORS
 from ._plugins import file_digests as file_digests
 from ._plugins import plug_in_place as plug_in_place
+from ._plugins import unsafe_import as unsafe_import
 from ._plugins import user_cache_folder as user_cache_folder
 from ._pretraining_overlap import overlap_studies as overlap_studies
 from ._pretraining_overlap import pretraining_overlap as pretraining_overlap
@@ -104,6 +105,7 @@ from ._readers.foreign_files import read_toml as read_toml
 from ._readers.foreign_files import regular_file as regular_file
 from ._readers.image_sources import ImageFiles as ImageFiles
 from ._readers.image_sources import image_as_file as image_as_file
+from ._readers.tables import read_table as read_table
 from ._registry import CUSTOM_FOLDERS_VARIABLE as CUSTOM_FOLDERS_VARIABLE
 from ._registry import IMPORT_MISTAKES as IMPORT_MISTAKES
 from ._registry import METHODS_GROUP as METHODS_GROUP

@@ -10,8 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from datasets_registry import DATASETS, RegistrationError, Registry, import_catalogue, load_entry_points
-from datasets_registry import _plugins as plugins
+from datasets_registry import (
+    DATASETS,
+    RegistrationError,
+    Registry,
+    import_catalogue,
+    load_entry_points,
+    unsafe_import,
+)
 
 GROUP = "tests.plug_ins"
 Install = Callable[..., EntryPoint]
@@ -64,40 +70,46 @@ def test_an_unsafe_plug_in_is_named_and_left_out(install: Install, code: str, ca
 
 @pytest.mark.parametrize("code", ["while True: pass", "import threading; threading.Event().wait()"])
 def test_a_plug_in_whose_import_does_not_end_is_not_waited_for(install: Install, code: str) -> None:
-    assert plugins.unsafe_import(install(code), seconds=0.5) == "its import does not end within 0.5 s"
+    assert unsafe_import(install(code), seconds=0.5) == "its import does not end within 0.5 s"
 
 
 @pytest.mark.parametrize("error", ["import sys; sys.exit()", "raise KeyError('x')", "input()", "import no_such_module"])
 def test_an_error_is_reported_by_the_import_itself(
     install: Install, error: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert plugins.unsafe_import(install(error)) is None
+    assert unsafe_import(install(error)) is None
     monkeypatch.setattr("builtins.input", lambda: 1 / 0)
     registry: Registry[object] = Registry("thing")
     load_entry_points(GROUP, registry)
     assert "foreign_plug_in" in registry.unavailable
 
 
-def test_the_outcome_is_kept_until_the_files_change(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_outcome_is_kept_until_the_files_change(
+    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tried: list[str] = []
-    real = plugins._tried
-    monkeypatch.setattr(plugins, "_tried", lambda point, seconds: tried.append(point.name) or real(point, seconds))
-    said = plugins.unsafe_import(install("print('a')"))
-    kept = plugins.unsafe_import(install("print('a')"))
+
+    def outcome(point: EntryPoint, _seconds: float) -> str | None:
+        tried.append(point.name)
+        return "it prints" if "print" in (tmp_path / "foreign_plug_in.py").read_text() else None
+
+    monkeypatch.setattr("datasets_registry._plugins._tried", outcome)
+    said = unsafe_import(install("print('a')"))
+    kept = unsafe_import(install("print('a')"))
     assert said is not None
     assert kept is not None
     assert kept.startswith(said)
     assert tried == ["foreign_plug_in"], "the second answer comes from the file that it names"
     Path(kept.rpartition("delete ")[2]).unlink()
-    plugins.unsafe_import(install("print('a')"))
-    assert plugins.unsafe_import(install("A = 1")) is None
+    unsafe_import(install("print('a')"))
+    assert unsafe_import(install("A = 1")) is None
     assert len(tried) == 3
 
 
 def test_a_plug_in_that_reads_the_catalogue_is_tried_alone(install: Install) -> None:
     install("print('a')", "foreign_other")
     code = "from datasets_registry import get_dataset\nassert get_dataset('eurosat').num_classes == 10"
-    assert plugins.unsafe_import(install(code)) is None
+    assert unsafe_import(install(code)) is None
 
 
 def test_a_file_of_a_catalogue_neither_prints_nor_exits(

@@ -39,7 +39,6 @@ from datasets_registry import (
     files_to_fetch,
     get_dataset,
 )
-from datasets_registry._download import download, unpack
 from datasets_registry._download import fetch as fetch_module
 from datasets_registry._download.download import download_file
 from datasets_registry._download.unpack import unpack_archive
@@ -333,8 +332,8 @@ LIMITLESS = {
 def test_an_endless_answer_ends_at_a_limit(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(download, "LARGEST_DOWNLOAD", 3_000_000)
-    monkeypatch.setattr(download, "LARGEST_LIST_DOWNLOAD", 2_000_000)
+    monkeypatch.setattr("datasets_registry._download.download.LARGEST_DOWNLOAD", 3_000_000)
+    monkeypatch.setattr("datasets_registry._download.download.LARGEST_LIST_DOWNLOAD", 2_000_000)
     answer, changes, reason = LIMITLESS[kind]
     server.plan["/a.bin"] = [answer]
     file = FILE.model_copy(update={"checksum": None, "to": None, "unpack": {"a/": "a/"}} | changes)
@@ -461,7 +460,7 @@ def test_a_disk_that_fills_up_while_unpacking(tmp_path: Path, monkeypatch: pytes
 def test_an_archive_that_unpacks_to_far_more_than_its_size_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(unpack, "UNPACKED_MORE", 2**20)
+    monkeypatch.setattr("datasets_registry._download.unpack.UNPACKED_MORE", 2**20)
     zeros = bytes(2**24)
     if kind == "header":
         content = gzip.compress(pax_header(2**31) + bytes(2**20))
@@ -642,7 +641,7 @@ def test_the_user_reads_which_files_could_not_be_verified(server: Server, tmp_pa
 def test_what_a_refused_archive_unpacked_is_deleted(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unpack, "UNPACKED_MORE", 2**20)
+    monkeypatch.setattr("datasets_registry._download.unpack.UNPACKED_MORE", 2**20)
     with pytest.raises(DataError, match="far more than its own size"):
         fetch_dataset(INFO, source_of(server, zip_of({"2750/A/1.jpg": bytes(2**23)})), tmp_path, OPTIONS)
     assert not list(tmp_path.rglob("*.jpg"))

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
 from limited import limited
 
-from datasets_registry import DataError
-from datasets_registry._custom.listing_archives import list_tars
-from datasets_registry._readers import tables
-from datasets_registry._readers.tables import read_table
+from datasets_registry import DataError, read_table
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a child process")
 
@@ -32,7 +28,7 @@ def test_a_text_table_has_limits(tmp_path: Path, content: bytes, said: str) -> N
 
 
 def test_a_large_file_is_not_opened_as_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "LARGEST_TABLE", 10)
+    monkeypatch.setattr("datasets_registry._readers.tables.LARGEST_TABLE", 10)
     for name in ("a.csv", "a.parquet"):
         if name.endswith("parquet"):
             pytest.importorskip("pyarrow")
@@ -72,14 +68,3 @@ def test_columns_of_a_parquet_table_that_are_no_texts_are_left_out(tmp_path: Pat
     }  # fmt: skip
     parquet.write_table(pyarrow.table(columns), tmp_path / "a.parquet")
     assert read_table(tmp_path / "a.parquet") == (["path", "label", "kind"], [("a.png", "1", "x"), ("", "2", "y")])
-
-
-@linux
-def test_a_label_in_a_tar_file_is_not_larger_than_a_label(tmp_path: Path) -> None:
-    for name, size in (("x.cls", 2**31), ("x.json", 2**22)):
-        member = tarfile.TarInfo(name)
-        member.size = size
-        with (tmp_path / "a.tar").open("wb") as file:
-            file.write(member.tobuf())
-            file.truncate(2**32)
-        assert "more than the 1 MiB allowed" in limited(lambda: list_tars(tmp_path))
