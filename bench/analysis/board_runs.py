@@ -111,8 +111,10 @@ def collect_runs(runs: pd.DataFrame, setting: Setting) -> list[Run]:
     if setting.source:
         chosen = chosen[chosen["dataset"] == setting.source]
     rows: dict[str, list[dict[Any, Any]]] = defaultdict(list)
-    for row in chosen.astype(object).where(chosen.notna(), None).to_dict("records"):
-        rows[row["run_id"]].append(row)
+    values = chosen.astype(object).where(chosen.notna(), None)
+    for row in zip(*(values[name].tolist() for name in values), strict=True):
+        by_name = dict(zip(values, row, strict=True))
+        rows[by_name["run_id"]].append(by_name)
     collected = [_run(run_id, rows[run_id]) for run_id in sorted(rows)]
     return [part for run in collected for part in _by_target(run)] if setting.source else collected
 
@@ -260,9 +262,11 @@ def setting_of_support(shots: int, draw: str, support: object) -> tuple[int, str
 
 def supports(runs: pd.DataFrame) -> list[tuple[int, str, str]]:
     """`setting_of_support` of every row."""
-    rules = runs["support"] if "support" in runs else [None] * len(runs)
-    drawn = zip(runs["shots"].astype(int), runs["draw"], rules, strict=True)
-    return [setting_of_support(shots, draw, rule) for shots, draw, rule in drawn]
+    drawn = runs[[name for name in ("shots", "draw", "support") if name in runs]]
+    known = drawn.drop_duplicates()
+    kinds = [setting_of_support(int(row[0]), *(row[1:] if len(row) == 3 else (row[1], None))) for row in known.values]
+    numbers = drawn.groupby(list(drawn), dropna=False, sort=False).ngroup()
+    return [kinds[number] for number in numbers.tolist()]
 
 
 def kind_of_draw(draw: str) -> str:

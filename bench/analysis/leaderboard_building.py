@@ -108,12 +108,16 @@ def _subsets(board: Leaderboard, gaps: Gaps) -> Iterator[tuple[int, ...]]:
             yield tuple(sorted(order[:size]))
 
 
+_SETTING_COLUMNS = ("backbone", "protocol", "precision", "dataset", "shots", "draw", "support")
+
+
 def board_settings(runs: pd.DataFrame) -> list[Setting]:
     """The settings that have a leaderboard, in order.
 
     Zero-shot runs (shots 0) join every leaderboard of their backbone, protocol and precision. They have a separate
     leaderboard only if nothing else was run.
     """
+    runs = runs[[name for name in _SETTING_COLUMNS if name in runs]].drop_duplicates()
     rows = runs[["backbone", "protocol", "precision", "dataset"]].itertuples(index=False, name=None)
     found = {
         Setting(backbone, protocol, shots, draw, precision, dataset if protocol in TRANSFER_PROTOCOLS else "", rule)

@@ -37,7 +37,8 @@ def mean_paired_test(pairs: Sequence[tuple[Scores, Scores]], measure: str, datas
         if not shared:
             continue
         runs = [[(a[seed], b[seed]) for seed in shared] for a, b in sides]
-        groups.append(np.mean([[a[measure] - b[measure] for a, b in of_pair] for of_pair in runs], axis=0).tolist())
+        gaps = [[a[measure] - b[measure] for a, b in of_pair] for of_pair in runs]
+        groups.append(gaps[0] if len(gaps) == 1 else np.mean(gaps, axis=0).tolist())
         images.append(_mean_tables([image_tables(of_pair, measure) for of_pair in runs]))
         n += len(sides) * len(shared)
         testable &= len(shared) > 1 or not any(score.seeded for of_pair in runs for score in of_pair[0])
@@ -118,6 +119,8 @@ def _mean_tables(of_pairs: Sequence[ImageTables]) -> list[NDArray[np.float64]]:
     digests = {tuple(digest for digest, _ in tables) for tables in of_pairs}
     if len(digests) > 1 or not all(of_pairs):
         return []
+    if len(of_pairs) == 1:
+        return [table for _, table in of_pairs[0]]
     return [np.mean([table for _, table in of_split], axis=0) for of_split in zip(*of_pairs, strict=True)]
 
 
@@ -133,7 +136,7 @@ def image_tables(pairs: Sequence[tuple[SeedScore, SeedScore]], measure: str) -> 
         digests = {None if item is None else item[0] for item in (*found_a, *found_b)}
         if len(digests) > 1 or (digest := digests.pop()) is None:
             return []
-        right_a, right_b = (np.stack([item[1] for item in side if item]).astype(float) for side in (found_a, found_b))
+        right_a, right_b = (np.array([item[1] for item in side if item], dtype=float) for side in (found_a, found_b))
         tables.append((digest, weight_a * right_a - weight_b * right_b))
     return tables
 
@@ -146,7 +149,7 @@ def _weights(pairs: Sequence[tuple[SeedScore, SeedScore]], measure: str) -> dict
         return {measure: (1.0, 1.0)}
     splits, slopes = HARMONIC[measure], []
     for side in zip(*pairs, strict=True):
-        base, new = (float(np.mean([score[split] for score in side])) for split in splits)
+        base, new = (sum(score[split] for score in side) / len(side) for split in splits)
         total = (base + new) ** 2
         slopes.append((2 * new**2 / total, 2 * base**2 / total) if total else (0.0, 0.0))
     (base_a, new_a), (base_b, new_b) = slopes

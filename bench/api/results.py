@@ -237,7 +237,9 @@ class Results:
         from reports.presenters.overview import board_overview
 
         catalogue = registered()
-        return board_overview(board, self._outcomes, self.difficulty(), catalogue)
+        ids = {run_id for entry in board.entries for run_id in entry.run_ids}
+        outcomes = self._store.runs_frame(outcomes=True, run_ids=sorted(ids))
+        return board_overview(board, outcomes, self.difficulty(), catalogue)
 
     @cached_property
     def _outcomes(self) -> pd.DataFrame:

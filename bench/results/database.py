@@ -140,8 +140,10 @@ class Store:
 
     # --- queries ------------------------------------------------------------------------------------------------------
 
-    def runs_frame(self, *, outcomes: bool = False, installed: bool = False) -> pd.DataFrame:
-        """One row per run and split, ordered by spec. A failed run is one row without a split.
+    def runs_frame(
+        self, *, outcomes: bool = False, installed: bool = False, run_ids: Sequence[str] | None = None
+    ) -> pd.DataFrame:
+        """One row per run and split, ordered by spec, of those runs or of all. A failed run is one row without a split.
 
         Runs with an open score also have the splits `open-base` and `open-new`, base and new images among all names,
         and `openworld_auc` and `near_ood_auroc`.
@@ -163,7 +165,7 @@ class Store:
             join = """LEFT JOIN (
                     SELECT run_id, split, md5(string_agg(image || ' ' || label, chr(10) ORDER BY image)) AS images,
                         list(label = predicted ORDER BY image) AS correct
-                    FROM predictions GROUP BY run_id, split
+                    FROM predictions WHERE $all OR run_id IN (SELECT unnest($ids)) GROUP BY run_id, split
                 ) USING (run_id, split)"""
         frame = self._frame(
             f"""SELECT run_id, method, config, recipe_name, recipe, backbone, dataset, task_fingerprint, draw,
@@ -175,7 +177,9 @@ class Store:
                     CASE WHEN targets IS NOT NULL THEN sha256(nullif(
                         provenance ->> '$.support_digests', '[]')) END AS support_digest{columns}
                 FROM runs LEFT JOIN scores USING (run_id) {join}
-                ORDER BY backbone, protocol, dataset, method, shots, seed, run_id, split"""
+                WHERE $all OR run_id IN (SELECT unnest($ids))
+                ORDER BY backbone, protocol, dataset, method, shots, seed, run_id, split""",
+            {"all": run_ids is None, "ids": list(run_ids or [""])},
         )
         frame = frame.assign(imported=frame["run_id"].isin(unverified_imports(self.runs)))
         if not installed:
@@ -260,7 +264,7 @@ class Store:
 
     # --- internal -----------------------------------------------------------------------------------------------------
 
-    def _frame(self, sql: str, values: list[object] | None = None) -> pd.DataFrame:
+    def _frame(self, sql: str, values: list[object] | dict[str, object] | None = None) -> pd.DataFrame:
         with self._reading() as connection:
             return connection.execute(sql, values).df()
 

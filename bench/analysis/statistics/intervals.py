@@ -172,25 +172,30 @@ def grouped_t(
     """
     if not groups or any(len(group) == 0 for group in groups):
         raise ValueError(f"Sizes {[len(group) for group in groups]}: every group needs a value. Drop the empty ones.")
-    arrays = [np.sort(np.asarray(group, dtype=float)) for group in groups]
-    mean, sizes = float(np.mean([array.mean() for array in arrays])), [len(array) for array in arrays]
-    untested = MeanTest(mean, sum(sizes), len(arrays), smallest_group=min(sizes))
+    ordered = [sorted(map(float, group)) for group in groups]  # sorted: sums must not depend on the order of seeds
+    means, sizes = [sum(group) / len(group) for group in ordered], [len(group) for group in ordered]
+    mean = sum(means) / len(means)
+    untested = MeanTest(mean, sum(sizes), len(sizes), smallest_group=min(sizes))
     if not images and min(sizes) < 2:
         return untested
     between = [_between_images(np.asarray(table, dtype=float)) for tables in images for table in tables]
     residual = sum(found.residual for found in between)
     parts = [(found.variance, found.df) for found in between]
-    seeds = [(float(array.var(ddof=1)) / len(array), len(array) - 1) for array in arrays if len(array) > 1]
+    seeds = [
+        (sum((value - centre) ** 2 for value in group) / (size - 1) / size, size - 1)
+        for group, centre, size in zip(ordered, means, sizes, strict=True)
+        if size > 1
+    ]
     images_variance, beyond = sum(part for part, _ in parts), sum(part for part, _ in seeds) - residual
     if beyond > 0:
         parts += seeds
-    squared_error = (images_variance + max(0.0, beyond)) / len(arrays) ** 2
+    squared_error = (images_variance + max(0.0, beyond)) / len(sizes) ** 2
     if squared_error <= 0:
         return untested
-    df = squared_error**2 / (sum(part**2 / freedom for part, freedom in parts) / len(arrays) ** 4)
-    image_error = math.sqrt(max(0.0, images_variance - residual)) / len(arrays)
+    df = squared_error**2 / (sum(part**2 / freedom for part, freedom in parts) / len(sizes) ** 4)
+    image_error = math.sqrt(max(0.0, images_variance - residual)) / len(sizes)
     error = math.sqrt(squared_error)
-    found = MeanTest.from_error(mean, sum(sizes), len(arrays), error, df, level, image_error=image_error)
+    found = MeanTest.from_error(mean, sum(sizes), len(sizes), error, df, level, image_error=image_error)
     return replace(found, smallest_group=min(sizes))
 
 
@@ -207,11 +212,17 @@ def _between_images(table: NDArray[np.float64]) -> _BetweenImages:
     n_seeds, n_images = table.shape
     if n_images < 2:
         raise ValueError(f"A table of {n_images} test images has no spread between images; give at least two.")
-    by_image = table.mean(0)
-    residual = table - by_image - table.mean(1, keepdims=True) + table.mean()
+    by_image = np.add.reduce(table, 0) / n_seeds
+    centre = np.add.reduce(by_image) / n_images
+    centred = by_image - centre
+    variance = float(np.dot(centred, centred)) / (n_images - 1)
     freedom = (n_seeds - 1) * (n_images - 1)
-    share = float((residual**2).sum()) / freedom / (n_seeds * n_images) if freedom else 0.0
-    return _BetweenImages(float(by_image.var(ddof=1)) / n_images, n_images - 1, share)
+    share = 0.0
+    if freedom:
+        residual = table - by_image
+        residual -= (np.add.reduce(residual, 1) / n_images)[:, None]
+        share = float(np.vdot(residual, residual)) / freedom / (n_seeds * n_images)
+    return _BetweenImages(variance / n_images, n_images - 1, share)
 
 
 def difference_of_means(first: MeanTest, second: MeanTest) -> MeanTest:

@@ -25,7 +25,7 @@ from bench.record import Branches, RunError, RunStatus, Score
 from bench.results.bundles import BUNDLE_LIST, export_bundle, import_bundle
 from bench.results.checksummed_json import DamagedError
 from bench.results.predictions import pack_predictions, unpack_predictions
-from bench.results.recomputed_scores import EXACT, ROUNDED, contradictions, recompute_scores
+from bench.results.recomputed_scores import METRICS, contradictions, split_scores
 from bench.results.shards import Shards
 from bench.results.staged_import import origin
 
@@ -227,7 +227,7 @@ def edited_record(theirs: Shards, tmp_path: Path, **values: float) -> Path:
     return tmp_path / "edited.zip"
 
 
-@pytest.mark.parametrize("name", [*EXACT, *ROUNDED])
+@pytest.mark.parametrize("name", METRICS)
 def test_an_edited_number_is_refused_although_every_checksum_fits(theirs: Shards, tmp_path: Path, name: str):
     value = getattr(answered(1)[0].scores[0], name) * 0.9 + 0.01
     match = f"base: {name} is stated as {value:.6f}, but the predictions give"
@@ -350,8 +350,8 @@ def test_a_small_bundle_does_not_fill_the_memory(theirs: Shards, tmp_path: Path,
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a child process")
 def test_scores_of_millions_of_stated_classes_take_no_memory():
-    item, wanted = make_predictions(), recompute_scores(make_predictions(), 7)["macro_precision"] * 7 / 3e8
-    assert limited(lambda: recompute_scores(item, 300_000_000)["macro_precision"]) == str(wanted)
+    item, wanted = make_predictions(), split_scores(make_predictions(), 7)["macro_precision"] * 7 / 3e8
+    assert limited(lambda: split_scores(item, 300_000_000)["macro_precision"]) == str(wanted)
     with pytest.raises(ValidationError, match="less than or equal to 100000"):
         Score.model_validate(make_score("base", 0.5).model_dump() | {"n_classes": 300_000_000})
 
