@@ -12,12 +12,18 @@ LARGEST_PLAN = 64 * MIB
 """A kept sweep file with the 16 digits of each of its runs; a plan of a million runs has 21 MiB."""
 LARGEST_CONFIGURATION = 4 * MIB
 """The configuration of a backbone; those of open_clip have less than 10 KiB."""
+LARGEST_HEADER = 16 * MIB
+"""The list of tensors at the beginning of a safetensors file; 2,000 tensors have 300 KiB."""
 LARGEST_JSON = 512 * MIB
 """A published split or scene file; the largest, CLEVR's scenes, has about 260 MiB."""
 LARGEST_RECORD = 32 * MIB
 """The record of a run, which lists a digest per training image: 450,000 images."""
 LARGEST_PREDICTIONS = GIB
 """The predictions of a run. Those of all 50,000 images of ImageNet have 5 MiB, and with both branches 400 MiB."""
+MOST_RECORD_VALUES = 1_000_000
+"""Values in the record of a run, which is mostly the digests of its training images."""
+LARGEST_DIFFICULTY = MIB
+"""The difficulties of a dataset for a backbone: three records of less than 1 KiB."""
 MOST_VALUES = 4_000_000
 """Values in one JSON file. Each takes up to 100 bytes of memory, however few bytes it has in the file."""
 MOST_KEY_PARTS = 20
@@ -58,21 +64,33 @@ LARGEST_UNPACKED = GIB
 LONGEST_PATH = 32 * KIB
 """Bytes of a line of a list of images; Linux allows 4,096 for a path."""
 
-LARGEST_TABLE = GIB
-"""A table of images; one of ten million rows has about 500 MiB."""
-MOST_ROWS, MOST_COLUMNS = 10_000_000, 1_000
-"""Rows and columns of a table; iWildCam's, the widest published one, has 12 columns."""
+LARGEST_TABLE = GIB // 2
+"""A table of images; one of five million rows has about 250 MiB."""
+MOST_CELLS, MOST_COLUMNS = 20_000_000, 1_000
+"""Cells and columns of a table; ImageNet's images with a label and a split have 4 million cells. Each takes 60 bytes of
+memory, however few it has in the file."""
 LONGEST_CELL = 128 * KIB
-"""Characters of a cell; a path or a label is shorter. It is the limit of Python's csv reader as well."""
-MOST_CHARACTERS = GIB
-"""Characters of all cells that are read from a table."""
+"""Bytes of a cell; a path or a label is shorter. It is the limit of Python's csv reader as well."""
+MOST_CHARACTERS = GIB // 2
+"""Characters of all cells of a parquet table, which states a repeated text once."""
 
-LARGEST_ARRAYS = 64 * GIB
-"""Unpacked arrays of a feature file: 1.3 million images with 1,024 numbers each take 5 GiB."""
+LARGEST_ARRAYS, MOST_ARRAYS = 64 * GIB, 10_000
+"""Unpacked arrays of a feature file, and their number: 1.3 million images with 1,024 numbers each take 5 GiB."""
+SMALL_ARRAYS = 256 * MIB
+"""Arrays up to this size may have any ratio to their file; sorted labels are packed to a thousandth."""
+LARGEST_CLASS_LIST = 32 * MIB
+"""A file of class names or of sentences about classes; 100,000 names have 3 MiB."""
 
 LARGEST_DOWNLOAD = 256 * GIB
 """A file of a dataset whose publisher states no size; the largest, ImageNet's images, have 155 GiB."""
-LARGEST_LIST_DOWNLOAD = GIB
+LARGEST_LIST_DOWNLOAD = 256 * MIB
 """The same for a split file or a list, which is not an archive."""
 UNPACKED_RATIO, UNPACKED_MORE = 20, GIB
 """Unpacked bytes of a downloaded archive: at most this many times its size, and this much in addition."""
+
+LARGEST_MODEL, MOST_TENSORS = 16 * GIB, 20_000
+"""A tuned model: its file and its tensors. One that keeps a whole ViT-bigG has 10 GiB and 2,000 tensors."""
+LARGEST_SIDE, LARGEST_WIDTH = 4096, 65_536
+"""Pixels of a tower's image, and numbers in its features; open_clip has at most 1,024 and 1,664."""
+LARGEST_NUMBER, MOST_LAYERS = 4_000_000, 1000
+"""Any number in a backbone's configuration, such as its vocabulary of up to 256,000 words, and its layers, up to 48."""

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache, partial
-from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from platformdirs import user_cache_path
 
 import bench
 import methods
@@ -27,7 +22,10 @@ from datasets_registry import (
     EvalProtocol,
     RegistrationError,
     catalogue_modules,
+    file_digests,
     get_dataset,
+    plug_in_place,
+    user_cache_folder,
 )
 from methods import MethodFacts, MethodFactsRegistry, facts_as_json, facts_from_json, facts_of, is_own, stored_facts
 
@@ -53,9 +51,9 @@ def _facts_with_code(method: type[Method[Any]]) -> MethodFacts:
 
 
 def _add_others(registry: MethodFactsRegistry) -> None:
-    kept = TextCache(Path(os.environ.get("ETL_BENCH_CACHE") or user_cache_path("clip-etl-bench", appauthor=False)))
+    kept = TextCache(user_cache_folder())
     for name, package, folder in _others():
-        key = "\n".join((bench.__version__, *_digests(Path(methods.__path__[0]) / "_base"), *_digests(folder)))
+        key = "\n".join((bench.__version__, *file_digests(Path(methods.__path__[0]) / "_base"), *file_digests(folder)))
         try:
             text = kept.text(f"method-{slug(name)}", key, partial(_imported, name, package))
         except RegistrationError as error:
@@ -72,22 +70,7 @@ def _others() -> Iterator[tuple[str, str, Path | None]]:
         if (name := module.rpartition(".")[2]) not in stored_facts().methods:
             yield name, module, Path(methods.__path__[0]) / f"{name}.py"
     for point in sorted(entry_points(group=METHODS_GROUP), key=lambda point: (point.name, point.value)):
-        yield point.name, point.module.partition(".")[0], _place(point)
-
-
-def _place(point: EntryPoint) -> Path | None:
-    """The folder of an entry point's package, or the file of its only module; None if it is not installed."""
-    spec = find_spec(point.module.partition(".")[0])
-    if spec is None:
-        return None
-    folders = list(spec.submodule_search_locations or ())
-    return Path(folders[0] if folders else spec.origin or "")
-
-
-def _digests(place: Path | None) -> list[str]:
-    """The digests of a Python file, or of all in a folder."""
-    found = [] if place is None else sorted(place.rglob("*.py")) if place.is_dir() else [place]
-    return [f"{path} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in found if path.is_file()]
+        yield point.name, point.module.partition(".")[0], plug_in_place(point)
 
 
 def _imported(name: str, package: str) -> str:

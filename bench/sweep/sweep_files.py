@@ -3,7 +3,6 @@
 import hashlib
 import json
 import shlex
-import tomllib
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from bench.results import Shards, write_atomically
 from bench.spec import ExperimentSpec
 from bench.sweep.expansion import expand
 from bench.sweep.request import SweepRequest, option_name
-from datasets_registry import BenchError, did_you_mean
+from datasets_registry import LARGEST_PLAN, BenchError, did_you_mean, read_toml
 
 SWEEPS = "sweeps"
 """Folder of the kept sweep files, below the runs folder."""
@@ -26,10 +25,10 @@ _PLAN = "plan"
 def read_sweep_file(path: Path) -> dict[str, Any]:
     """The values of a sweep file by field name; raises UsageError if it cannot be read or has an unknown option."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = read_toml(path, LARGEST_PLAN)
     except OSError as error:
         raise UsageError(f"The sweep file {path} cannot be read: {error.strerror or error}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except ValueError as error:
         raise UsageError(f"The sweep file {path} is not valid TOML: {error}.") from None
     values.pop(_PLAN, None)
     fields = {option_name(field): field for field in SweepRequest.model_fields}
@@ -64,10 +63,10 @@ def keep_sweep_file(request: SweepRequest, specs: Iterable[ExperimentSpec]) -> N
 def planned_run_ids(file: Path) -> list[str]:
     """The run ids of a kept sweep file; raises UsageError if it is damaged."""
     try:
-        return [str(run_id) for run_id in tomllib.loads(file.read_text("utf-8"))[_PLAN]["run_ids"]]
+        return [str(run_id) for run_id in read_toml(file, LARGEST_PLAN)[_PLAN]["run_ids"]]
     except KeyError:
         reason = "it lists no runs"
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, TypeError) as error:
+    except (OSError, ValueError, TypeError) as error:
         reason = str(error)
     raise UsageError(f"The plan of a sweep, {file}, cannot be read: {reason}. Delete it to go on.")
 

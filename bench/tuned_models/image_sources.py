@@ -29,7 +29,7 @@ from datasets_registry import (
     BadImageError,
     ImageFacts,
     ImageNotes,
-    check_size,
+    check_image_size,
     image_suffixes,
     is_image,
     kind_by_suffix,
@@ -224,7 +224,7 @@ def _tar(path: Path, notes: ImageNotes) -> Iterator[ImageItem]:
                     notes.leave_out(kind_by_suffix(printable(member.name)), printable(name))
                     continue
                 try:
-                    check_size(member.size, name, largest)
+                    check_image_size(member.size, name, largest)
                 except BadImageError as error:
                     yield _unreadable(name, error.problem)
                     continue

@@ -14,9 +14,9 @@ from datasets_registry._custom.dataset import CustomDataset, SplitRule, StorageK
 from datasets_registry._custom.describe import AddRequest, describe_images, similar_names
 from datasets_registry._custom.inspection import TINY, Inspection, InspectionProgress
 from datasets_registry._custom.listing_folders import SKIPPED
-from datasets_registry._custom.listing_tables import delimiter_name
 from datasets_registry._errors import BenchError, RegistrationError, some
 from datasets_registry._readers.image_notes import ImageNotes
+from datasets_registry._readers.tables import delimiter_name
 from datasets_registry._registry import NAME_PATTERN
 from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from datasets_registry._custom.listing_archives import list_hub_folder, list_tar
 from datasets_registry._custom.listing_folders import FoundImage, Listing, list_folder
 from datasets_registry._custom.listing_tables import ColumnNames, guess_columns, list_table
 from datasets_registry._errors import DataError, RegistrationError, some
+from datasets_registry._readers.foreign_files import read_toml
 from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample
 
 TRAIN_SHARE = 0.5
@@ -240,8 +240,8 @@ def part_by_content(digest: str) -> str:
 def read_custom_dataset(path: Path) -> DatasetInfo:
     """The catalogue entry of a TOML file. Raises RegistrationError, naming the file and the line or field."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        content = read_toml(path)
+    except (OSError, ValueError) as error:
         raise RegistrationError(f"{path} cannot be read as TOML ({error}). Correct or remove that file.") from error
     try:
         config = CustomDataset.model_validate(content)

@@ -18,8 +18,9 @@ from datasets_registry._custom.dataset import (
 from datasets_registry._custom.inspection import BadImagesError, Inspection, InspectionProgress, inspect_images
 from datasets_registry._custom.listing_archives import MARKER_FILES, find_tars
 from datasets_registry._custom.listing_folders import Listing, is_split_into_parts
-from datasets_registry._custom.listing_tables import SUFFIXES, ColumnNames, common_folder, guess_columns
+from datasets_registry._custom.listing_tables import ColumnNames, common_folder, guess_columns
 from datasets_registry._errors import DataError, did_you_mean
+from datasets_registry._readers.tables import TABLE_SUFFIXES
 
 _PREFIX = re.compile(r"(?:n?\d+)[ ._-]+(?=[^\W\d_])")
 """A number or WordNet id in front of a word."""
@@ -167,10 +168,10 @@ def _rule_by_content(listing: Listing, labels: list[str]) -> SplitRule:
 
 def _kind(place: Path) -> StorageKind:
     if place.is_file():
-        if place.suffix.lower() in SUFFIXES:
+        if place.suffix.lower() in TABLE_SUFFIXES:
             return StorageKind.TABLE
         raise DataError(
-            f"{place} is a file, but not a table. Give a folder of images, or one of {', '.join(SUFFIXES)}."
+            f"{place} is a file, but not a table. Give a folder of images, or one of {', '.join(TABLE_SUFFIXES)}."
         )
     if not place.is_dir():
         raise DataError(f"No images at {place}. Give a folder or a table that exists with --images.")

@@ -1,8 +1,10 @@
 """Zip and tar archives from others: their numbers of files, headers and sizes are checked before they are read."""
 
 import io
+import lzma
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,17 +50,20 @@ def open_zip(path: Path, most_members: int = MOST_MEMBERS) -> Iterator[zipfile.Z
 
 
 def read_zip_member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
-    """One file of a zip archive; raises TooLargeError before it is unpacked, or what unpacking a damaged file raises.
+    """One file of an archive that `open_zip` opened.
+
+    Raises TooLargeError before it is unpacked, or what unpacking a damaged file raises.
 
     A file above 1 MiB may have at most 200 times its packed size.
     """
     info = archive.getinfo(name)
+    packed = min(info.compress_size, Path(str(archive.filename)).stat().st_size)
     if info.file_size > most:
         raise TooLargeError(f"it has {size_text(info.file_size)} unpacked, more than the {size_text(most)} allowed")
-    if info.file_size > max(SMALL_MEMBER, LARGEST_RATIO * info.compress_size):
+    if info.file_size > max(SMALL_MEMBER, LARGEST_RATIO * packed):
         raise TooLargeError(
-            f"it has {size_text(info.file_size)} unpacked and {size_text(info.compress_size)} packed; at most "
-            f"{LARGEST_RATIO} times as much is unpacked"
+            f"it has {size_text(info.file_size)} unpacked and {size_text(packed)} packed; at most {LARGEST_RATIO} "
+            "times as much is unpacked"
         )
     with archive.open(name) as file:
         return file.read(info.file_size + 1)
@@ -98,3 +103,15 @@ def read_tar_member(tar: tarfile.TarFile, member: tarfile.TarInfo, most: int) ->
     content = tar.extractfile(member)
     assert content is not None, "a regular file has content"
     return content.read()
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is a zip archive, or a tar archive with or without compression."""
+    try:
+        if zipfile.is_zipfile(path):
+            with open_zip(path):
+                return True
+        with open_tar(path, "r:*"):
+            return True
+    except (OSError, EOFError, zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError):
+        return False

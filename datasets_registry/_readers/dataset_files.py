@@ -14,7 +14,9 @@ from importlib import resources
 from pathlib import Path, PurePosixPath
 
 from datasets_registry._errors import DataError, MissingDataError
+from datasets_registry._limits import LARGEST_TABLE
 from datasets_registry._readers.decode import PACKAGE_OF_SUFFIX, image_suffixes
+from datasets_registry._readers.foreign_files import read_text
 from datasets_registry._readers.image_sources import ImageFiles
 from datasets_registry._types import Sample
 
@@ -227,7 +229,7 @@ def read_csv_rows(
 def read_lines(path: Path, dataset: str) -> list[str]:
     """The non-empty lines of a text file. Raises DataError if it cannot be read."""
     try:
-        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [line for line in read_text(path, LARGEST_TABLE).splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"{path} of dataset {dataset!r} cannot be read ({error}). It is part of the published archive; unpack it "

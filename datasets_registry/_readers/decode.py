@@ -385,7 +385,7 @@ def is_web_page(content: bytes) -> bool:
 
 def check_content(content: bytes, where: object, decoding: Decoding = PUBLISHED) -> None:
     """Raises BadImageError for empty or too large content, and for a Git LFS pointer."""
-    check_size(len(content), where)
+    check_image_size(len(content), where)
     if not content:
         raise BadImageError(where, "has zero bytes", decoding.advice, "zero bytes")
     if content.startswith(LFS_POINTER):
@@ -393,7 +393,7 @@ def check_content(content: bytes, where: object, decoding: Decoding = PUBLISHED)
         raise BadImageError(where, "is a Git LFS pointer, not the image itself", how, "Git LFS pointer")
 
 
-def check_size(size: int, where: object, most: int = LARGEST_IMAGE) -> None:
+def check_image_size(size: int, where: object, most: int = LARGEST_IMAGE) -> None:
     """Raises BadImageError for an encoded image of more bytes than are read."""
     if size > most:
         problem = f"has {size_text(size)}, more than the {size_text(most)} that are read"

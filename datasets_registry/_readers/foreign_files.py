@@ -5,6 +5,7 @@ They raise OSError for a file that cannot be read or is too large, and ValueErro
 
 import errno
 import json
+import os
 import re
 import stat
 import tomllib
@@ -19,20 +20,32 @@ _LONG_KEY = re.compile(rf"(?<![A-Za-z0-9_-]){_PART}(?:\.[ \t]*{_PART}){{{MOST_KE
 
 def regular_file(path: Path) -> Path:
     """The path itself; raises OSError for a folder, a pipe or a device, whose reading may wait or never end."""
-    if not stat.S_ISREG(path.stat().st_mode):
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     return path
 
 
+def check_size(path: Path, most: int) -> None:
+    """Raise OSError for a file that is not a regular file or has more than `most` bytes."""
+    if regular_file(path).stat().st_size > most:
+        raise _too_large(path, most)
+
+
 def read_bytes(path: Path, most: int) -> bytes:
     """The content of a regular file of at most `most` bytes, however large it grows meanwhile; raises OSError."""
-    size = regular_file(path).stat().st_size
-    if size <= most:
-        with path.open("rb") as file:
-            content = file.read(most + 1)
-        if len(content) <= most:
-            return content
-    raise OSError(errno.EFBIG, f"it has more than {size_text(most)}, the most that is read", str(path))
+    check_size(path, most)
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise _too_large(path, most)
+    return content
+
+
+def _too_large(path: Path, most: int) -> OSError:
+    return OSError(errno.EFBIG, f"it has more than {size_text(most)}, the most that is read", str(path))
 
 
 def read_text(path: Path, most: int) -> str:

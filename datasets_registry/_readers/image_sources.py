@@ -25,7 +25,7 @@ from datasets_registry._readers.decode import (
     BadImageError,
     Decoding,
     check_content,
-    check_size,
+    check_image_size,
     content_digest,
     decode_image,
     is_scaled,
@@ -199,7 +199,7 @@ def read_image_file(path: Path, decoding: Decoding = PUBLISHED) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             what = next((name for test, name in _SPECIAL if test(status.st_mode)), "a special file")
             raise BadImageError(path, f"is {what}, not a file", "Give a regular file", "not a regular file")
-        check_size(status.st_size, path)
+        check_image_size(status.st_size, path)
         content = read_bytes(path, LARGEST_IMAGE)
     except (FileNotFoundError, NotADirectoryError):
         raise _missing(path, decoding) from None

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from limited import limited
 from PIL import Image
 from read_only import modes_hold
 
@@ -401,6 +402,18 @@ def test_folders_of_tars_as_in_clip_benchmark_and_json_labels(tmp_path: Path) ->
 def test_tars_without_parts_are_split_by_content(tmp_path: Path) -> None:
     write_tar(tmp_path / "wds" / "0.tar", samples(30))
     assert add(tmp_path, tmp_path / "wds").config.split is SplitRule.HASH
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a child process")
+def test_a_label_in_a_tar_file_is_not_larger_than_a_label(tmp_path: Path) -> None:
+    for name, size in (("x.cls", 2**31), ("x.json", 2**22)):
+        member = tarfile.TarInfo(name)
+        member.size = size
+        (tmp_path / "wds").mkdir(exist_ok=True)
+        with (tmp_path / "wds" / "a.tar").open("wb") as file:
+            file.write(member.tobuf())
+            file.truncate(2**32)
+        assert "more than the 1 MiB allowed" in limited(lambda: add(tmp_path, tmp_path / "wds"))
 
 
 def test_tars_that_cannot_be_read(tmp_path: Path) -> None:
