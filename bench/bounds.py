@@ -11,11 +11,17 @@ LONGEST_TEXT = 100_000
 MOST_WORKERS = 256
 """Worker processes of one machine, or twice its cores if these are more; and those of one GPU."""
 MOST_RETRIES = 100
+LONGEST_CLASS_NAME = 1000
+"""Characters; text towers read 77 tokens, a few hundred characters."""
 DEEPEST = 10
 """Levels of nesting of a method's settings."""
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Characters that move the cursor, end the line, reverse the direction of text, or are not valid characters."""
+MOST_CLASSES = 100_000
+"""Classes of a task; the largest published one, ImageNet-21k, has 21,843."""
+MOST_IMAGES = 1_000_000
+"""Test images of a run, over all its splits; ImageNet has 50,000, and its four variants 140,000 more."""
 _INT32, _INT64 = 2**31 - 1, 2**63 - 1
 
 
@@ -74,8 +80,11 @@ Name = Annotated[str, StringConstraints(pattern=rf"^[A-Za-z0-9_][A-Za-z0-9_.:=,+
 RunId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 Line = Annotated[str, StringConstraints(max_length=LONGEST_TEXT), AfterValidator(_one_line)]
 """Text without control characters."""
+ClassName = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_CLASS_NAME), AfterValidator(_one_line)]
 Settings = Annotated[dict[str, Any], AfterValidator(_settings)]
 """Settings of a method or a recipe as plain JSON values."""
+Classes = Annotated[int, Field(ge=1, le=MOST_CLASSES)]
+Images = Annotated[int, Field(ge=1, le=MOST_IMAGES)]
 Count = Annotated[int, Field(ge=0, le=_INT32)]
 LargeCount = Annotated[int, Field(ge=0, le=_INT64)]
 Amount = Annotated[float, Field(ge=0, le=1e18, allow_inf_nan=False)]

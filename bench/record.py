@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
-from bench.bounds import Amount, Count, Finite, LargeCount, Line, Moment, Name, RunId
+from bench.bounds import Amount, Classes, Count, Finite, Images, LargeCount, Line, Moment, Name, RunId
 from bench.spec import ExperimentSpec
 
 SCHEMA_VERSION = 1
@@ -45,8 +45,8 @@ class Score(_Frozen):
     nll: float = Field(ge=-RANGE_TOLERANCE, allow_inf_nan=False, description="mean negative log-likelihood, nats")
     brier: float = Field(ge=-RANGE_TOLERANCE, le=2 + RANGE_TOLERANCE, description="mean Brier score, 0..2")
     ece: float = Field(ge=0, le=1, description="expected calibration error, 15 bins of equal mass")
-    n: Count = Field(ge=1, description="test images")
-    n_classes: Count = Field(ge=1)
+    n: Images = Field(description="test images")
+    n_classes: Classes
     selected_on_test: Line | None = Field(None, description="what an oracle chose with test labels; else None")
     optimism: float | None = Field(
         None,
@@ -300,7 +300,7 @@ class DifficultyRecord(_Frozen):
     dataset: Name
     data_fingerprint: Line = Field(description="digest of test list, class names and template")
     split: Name = Field(description="all, base or new classes")
-    n_classes: Count
-    n_images: Count
+    n_classes: Classes
+    n_images: Images
     measures: dict[Name, float | None]
     created_at: Moment

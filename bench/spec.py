@@ -12,6 +12,8 @@ from datasets_registry import DrawRule, EvalProtocol, SupportKind, canonical_jso
 SPEC_VERSION = 1
 PUBLISHED_RECIPES = ("published", "published by dataset")
 """Names of recipes with the values of a method's paper or official code."""
+CUSTOM_RECIPE = "custom"
+"""Name of a recipe with a value that was set by hand."""
 OPEN_BASE, OPEN_NEW = "open-base", "open-new"
 """Splits of the open score: base images, and new images, each among all names."""
 DEMO_RECIPE = "demo"

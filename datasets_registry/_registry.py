@@ -8,16 +8,19 @@ import logging
 import os
 import pkgutil
 import re
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import redirect_stdout
 from fnmatch import fnmatchcase
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from platformdirs import user_config_path
 
 from datasets_registry._errors import BenchError, RegistrationError, UnknownNameError
+from datasets_registry._plugins import is_trial, unsafe_import
 
 T = TypeVar("T")
 
@@ -44,14 +47,15 @@ def import_catalogue(package: str, folders: Iterable[str]) -> None:
     """Import all modules of a catalogue. Raises RegistrationError with file and line if one cannot be imported."""
     for module in catalogue_modules(package, folders):
         try:
-            importlib.import_module(module)
+            with redirect_stdout(sys.stderr):  # what a file prints is no part of a listing
+                importlib.import_module(module)
         except BenchError:
             raise
-        except IMPORT_MISTAKES as error:
+        except (*IMPORT_MISTAKES, SystemExit) as error:
             raise RegistrationError(_import_failure(module, error)) from error
 
 
-def _import_failure(module: str, error: Exception) -> str:
+def _import_failure(module: str, error: BaseException) -> str:
     """The error of an import, with the innermost line of the module's own file."""
     file = f"{module.rpartition('.')[2]}.py"
     places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
@@ -175,18 +179,30 @@ def load_entry_points(group: str, registry: Registry[Any]) -> None:
     """Import the entry points of installed packages; importing a module registers its entries, as in this package.
 
     An entry point should have the name that it registers. Then a request for a name that could not be loaded shows the
-    reason.
+    reason. One that prints, hangs or ends the process while it is imported is left out as well.
     """
+    if is_trial():
+        return
     for point in sorted(entry_points(group=group), key=lambda point: (point.name, point.value)):
-        try:
-            point.load()
-        except (Exception, SystemExit) as error:  # an import in another package can raise anything
+        if problem := unsafe_import(point) or _import_problem(point):
             package = point.dist.name if point.dist else "an unknown package"
             reason = (
-                f"the plug-in of package {package!r} ({point.value}) could not be loaded "
-                f"({type(error).__name__}: {error}). Update that package, or `pip uninstall {package}`."
+                f"the plug-in of package {package!r} ({point.value}) could not be loaded ({problem}). Update that "
+                f"package, or `pip uninstall {package}`."
             )
             registry.leave_out(point.name, reason)
+
+
+def _import_problem(point: EntryPoint) -> str | None:
+    """The error of the import of a plug-in; None if there is none."""
+    try:
+        with redirect_stdout(sys.stderr):
+            point.load()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return f"{type(error).__name__}: {error}"
+    return None
 
 
 CUSTOM_FOLDERS_VARIABLE = "ETL_BENCH_DATASETS"

@@ -5,14 +5,15 @@ with the counting task of VTAB (Zhai et al. 2019). CLEVR's test scenes are not p
 images, as in VTAB, and 100 training images of each count are val. The template is CLIP's.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from datasets_registry._catalogue import register_dataset
 from datasets_registry._draws.held_out import hold_out_validation
 from datasets_registry._errors import DataError
+from datasets_registry._limits import LARGEST_JSON
 from datasets_registry._readers.dataset_files import ImageFolders, listed_images, packaged_names, require_images
+from datasets_registry._readers.foreign_files import read_json
 from datasets_registry._types import DatasetInfo, DatasetSplits, Sample
 
 _URL = "https://dl.fbaipublicfiles.com/clevr/CLEVR_v1.0.zip"
@@ -36,7 +37,7 @@ class _ClevrReader:
 
 def _samples(path: Path, part: str) -> tuple[Sample, ...]:
     try:
-        scenes = json.loads(path.read_text(encoding="utf-8"))["scenes"]
+        scenes = read_json(path, most_values=LARGEST_JSON)["scenes"]
         found = sorted((scene["image_filename"], len(scene["objects"]) - _FEWEST) for scene in scenes)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(

@@ -16,7 +16,7 @@ from scipy.special import stdtrit
 from bench.analysis import Cost, Entry, Estimate, classes_of, splits_of
 from bench.papers import DatasetFacts
 from bench.spec import shots_value
-from reports._format import count, seconds, size, unbroken
+from reports._format import brief, count, seconds, size, unbroken
 from reports.charts.hero import HERO_PLACES, axis_text, first_pair
 from reports.parts.comparisons import datasets_parts, pairs_parts, selection_parts, shots_parts
 from reports.parts.cost import cost_parts, costs_data, curves_data
@@ -201,19 +201,43 @@ def _method(view: OverviewView, board: AnyBoardView, key: str, here: str) -> dic
         averages = {measure: entry.average(measure, board.board.convention) for measure in board.measures}
         found["title"], found["label"] = view.catalogue.method(entry.method).title, entry.label
         found |= {"badges": badges(entry, board.verified.get(key, "")), "method": entry.method}
-        found |= {"n": entry.coverage, "expected": entry.planned, "settings": _settings(entry)}
+        found |= {
+            "n": entry.coverage,
+            "expected": entry.planned,
+            "settings": _settings(entry, None if board.differing is None else board.differing[key]),
+        }
         found["facts"] = _cost_facts(entry)
         found["means"] = {measure: _mean(value) for measure, value in averages.items() if value is not None}
     return found
 
 
-def _settings(entry: Entry) -> list[list[str]]:
-    """Config and recipe as pairs of a name and a text."""
+MOST_SETTINGS = 100
+"""Settings of a method that the page lists."""
+
+
+def _settings(entry: Entry, only: frozenset[str] | None) -> list[list[str]]:
+    """Settings as pairs of a name and a text: all, or those of these names and where the others are."""
+    values = {name: value for name, value in entry_settings(entry).items() if only is None or name in only}
+    rows = [
+        [name, brief(value if isinstance(value, str) else json.dumps(value))]
+        for name, value in list(values.items())[:MOST_SETTINGS]
+    ]
+    if only is not None:
+        rows.append(["other settings", f"in {SETTINGS_FILE}, beside this page"])
+    elif len(values) > MOST_SETTINGS:
+        rows.append(["other settings", f"{len(values) - MOST_SETTINGS} more"])
+    return rows
+
+
+SETTINGS_FILE = "settings.json"
+"""File beside the page of a public board, with all settings of its methods."""
+
+
+def entry_settings(entry: Entry) -> dict[str, Any]:
+    """Config and recipe by name."""
     config = {f"config.{name}": value for name, value in sorted(entry.config.items())}
     named = {"recipe": entry.recipe_name} if entry.recipe_name else {}
-    recipe = {f"recipe.{name}": value for name, value in sorted((entry.recipe or {}).items())}
-    values = config | named | recipe
-    return [[name, value if isinstance(value, str) else json.dumps(value)] for name, value in values.items()]
+    return config | named | {f"recipe.{name}": value for name, value in sorted((entry.recipe or {}).items())}
 
 
 def _mean(value: Estimate) -> list[int | None]:

@@ -147,6 +147,18 @@ def test_every_folder_of_bench_has_tests() -> None:
     assert [folder for folder in folders if not list((tests / folder).rglob("test_*.py"))] == []
 
 
+def test_images_are_opened_in_one_file() -> None:
+    """`datasets_registry._readers.decode` has the list of formats and the limits; nothing else opens an image."""
+    found = [
+        shown(path)
+        for path in sources()
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Attribute) and node.attr == "open" and ast.unparse(node.value).endswith("Image")
+    ]
+    found += [shown(path) for path in sources() if ("PIL.Image", "open") in set(imports(parsed(path)))]
+    assert found == ["datasets_registry/_readers/decode.py"]
+
+
 # Imports
 
 

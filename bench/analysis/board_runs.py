@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.leaderboard import ALL, BASELINE, TRANSFER_PROTOCOLS, ExcludedRun, Setting
-from bench.spec import ALL_SHOTS, OPEN_BASE, OPEN_NEW, ExperimentSpec
+from bench.spec import ALL_SHOTS, CUSTOM_RECIPE, OPEN_BASE, OPEN_NEW, ExperimentSpec
 from datasets_registry import EvalProtocol, SupportKind, canonical_json, is_support_rule
 
 COSTS = (
@@ -26,7 +26,7 @@ COSTS = (
 """Cost columns of the frame that every run has."""
 LATER_COSTS = ("fits", "candidate_evaluations", "tuning_seconds", "added_memory_bytes")
 """Cost columns that some runs lack, such as those of earlier releases."""
-EPOCH = "epoch"
+EPOCH, RECIPE = "epoch", "recipe"
 # options of a run that distinguish entries, like settings of the method: name in entry keys -> column of the frame
 _MORE_SETTINGS = {"class_text": "class_text", EPOCH: "epoch_selection"}
 
@@ -47,6 +47,7 @@ class Run:
         held_out: whether one shot of each class was held out for selection.
         targets: target datasets of a transfer run.
         stale: how the method's code changed since the run; empty if it did not, or if the frame has no such column.
+        recipe_name: `custom` for a recipe that has the name of a published one and other values.
         changed: names of settings that differ from the published ones; empty if the frame does not say.
         imported: whether the run was imported and not verified.
         device: class of the device, such as `cpu` or the name of a GPU; empty if unknown.
@@ -173,6 +174,7 @@ def _by_target(run: Run) -> list[Run]:
 
 def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> Run:
     first = rows[0]
+    changed = frozenset(filter(None, (first.get("changed_settings") or "").split(",")))
     failed = first["status"] != "ok"
     scored = [] if failed else [row for row in rows if row["split"] is not None]
     error = ("no message" if first["error_message"] is None else first["error_message"]) if failed else None
@@ -184,7 +186,7 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> Run:
         method=first["method"],
         config=_config(first),
         recipe="null" if first["recipe"] is None else first["recipe"],
-        recipe_name=first["recipe_name"],
+        recipe_name=CUSTOM_RECIPE if RECIPE in changed else first["recipe_name"],
         dataset=first["dataset"],
         fingerprint=_task_fingerprint(first),
         draw=first["draw"],
@@ -204,7 +206,7 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> Run:
         held_out=bool(first.get("held_out_shot")),
         targets=tuple(json.loads(first["targets"])) if first.get("targets") is not None else (),
         stale=first.get("stale") or "",
-        changed=frozenset(filter(None, (first.get("changed_settings") or "").split(","))),
+        changed=changed - {RECIPE},
         imported=bool(first.get("imported")),
         device=first.get("device") or "",
         seeded=depends_on_seed(first["method"], first["protocol"], int(first["shots"])),

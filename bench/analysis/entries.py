@@ -1,5 +1,6 @@
 """Builds one entry from its runs: its name, cells, averages over datasets, missing cells and cost. Pure."""
 
+import hashlib
 import json
 import math
 from collections import Counter
@@ -7,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bench._util.words import counted
-from bench.analysis.board_runs import COSTS, EPOCH, LATER_COSTS, Run
+from bench.analysis.board_runs import COSTS, EPOCH, LATER_COSTS, RECIPE, Run
 from bench.analysis.leaderboard import (
     HARMONIC,
     MIXED,
@@ -193,7 +194,8 @@ ORACLE = "oracle"
 """Value of every method's selection setting that uses test labels."""
 ENSEMBLE = "ensemble"
 """Value of every method's selection setting that averages all candidates."""
-_RECIPE = "recipe"
+LONGEST_LABEL = 300
+"""Most characters of the settings in a name; the rest is replaced by a digest."""
 _DEFAULTS = {"class_text": "template", EPOCH: "last"}
 """Values of settings that a run records only if they differ from these."""
 
@@ -219,19 +221,27 @@ def entry_keys(runs: Sequence[Run]) -> dict[tuple[str, str, str], str]:
             by_name = None not in named.values() and len(set(named.values())) == len(recipes)
             for identity in siblings:
                 flat[identity] |= (
-                    {_RECIPE: str(names[identity])} if by_name else _flat(json.loads(identity[2]) or {}, "recipe.")
+                    {RECIPE: str(names[identity])} if by_name else _flat(json.loads(identity[2]) or {}, "recipe.")
                 )
         elif not of_demo and names[siblings[0]] not in (None, *PUBLISHED_RECIPES):
-            flat = {identity: values | {_RECIPE: str(names[identity])} for identity, values in flat.items()}
+            flat = {identity: values | {RECIPE: str(names[identity])} for identity, values in flat.items()}
         keys = sorted({key for values in flat.values() for key in values})
         flat = {identity: _DEFAULTS | values for identity, values in flat.items()}
         found = {key: {flat[identity].get(key, "unset") for identity in siblings} for key in keys}
-        always = {key for key in keys if key in (EPOCH, _RECIPE) or key.split(".")[0] in changed[method]}
+        always = {key for key in keys if key in (EPOCH, RECIPE) or key.split(".")[0] in changed[method]}
         naming = [key for key in keys if len(found[key]) > 1 or key in always or found[key] & {ORACLE, ENSEMBLE}]
         for identity in siblings:
             text = ", ".join(f"{key}={flat[identity].get(key, 'unset')}" for key in naming)
-            labels[identity] = f"{method} [{text}]" if naming else method
+            labels[identity] = f"{method} [{shortened(text)}]" if naming else method
     return labels
+
+
+def shortened(text: str) -> str:
+    """Text of at most `LONGEST_LABEL` characters; a digest of all of it stands for the rest, so it stays unique."""
+    if len(text) <= LONGEST_LABEL:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:8]
+    return f"{text[: LONGEST_LABEL - 11]}… {digest}"
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

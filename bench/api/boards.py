@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,7 +133,7 @@ def submit_runs(
     Raises SubmissionError for files of the submission that `submit_runs` did not write, unless `force`.
     """
     from bench.api.stored_runs import chosen_runs
-    from bench.boards import Checks, DataChecks, build_facts, compare_with_earlier, prepare_submission
+    from bench.boards import Checks, DataChecks, build_facts, compare_with_others, prepare_submission
     from bench.results import Shards
 
     facts = build_facts(
@@ -146,7 +146,7 @@ def submit_runs(
         submitted=datetime.now(UTC).replace(microsecond=0),
     )
     done = prepare_submission(folder, Shards(runs), chosen_runs(runs, where, completed=True), facts, force=force)
-    report = compare_with_earlier(Checks(DataChecks(data_root)).own(folder), ())
+    report = compare_with_others(Checks(DataChecks(data_root)).own(folder), ())
     return Submitted(done.runs, done.bytes, report)
 
 
@@ -157,15 +157,27 @@ def check_submissions(
 
     `against` is a folder of earlier submissions, with which a single submission is compared.
     """
-    from bench.boards import Checks, DataChecks, compare_with_earlier, is_submission, reports, submission_folders
+    from bench.boards import (
+        Checks,
+        DataChecks,
+        compare_with_others,
+        first_seen,
+        is_submission,
+        reports,
+        submission_folders,
+    )
 
     checks = Checks(DataChecks(data_root))
     if not is_submission(folder):
-        return list(reports([checks.own(item) for item in submission_folders(folder)]))
+        found = [checks.own(item) for item in submission_folders(folder)]
+        return reports(found, first_seen(folder, found))
     own = checks.own(folder)
-    others = [] if against is None else [item for item in submission_folders(against) if item.name != own.name]
-    earlier = [report.own for report in reports([checks.own(item) for item in others]) if report.accepted]
-    return [compare_with_earlier(own, earlier, newcomer=True)]
+    if against is None:
+        return [compare_with_others(own, ())]
+    board = [checks.own(item) for item in submission_folders(against)]
+    seen = first_seen(against, board)
+    accepted = [report.own for report in reports(board, seen) if report.accepted]
+    return [compare_with_others(own, accepted, replace(seen, newcomer=own.name))]
 
 
 def _work(submissions: Path, work: Path | None) -> Path:

@@ -102,7 +102,7 @@ def add_dataset(
     images: str | Path,
     *,
     template: str = "a photo of a {}.",
-    title: str = "",
+    title: str | None = None,
     split: str | None = None,
     replace: bool = False,
     user: bool = False,
@@ -115,7 +115,7 @@ def add_dataset(
         name: lower-case letters, digits and `_`.
         images: a folder of class folders, a table, a Hugging Face folder, or a folder of webdataset tars.
         template: the sentence around a class name, with one `{}`.
-        title: the name in tables.
+        title: the name in tables; default: `name`.
         split: `"given"`, `"hash"` or `"even"`; by default what fits the images.
         replace: overwrite a dataset of this name.
         user: register it for all projects of the user instead of this folder.
@@ -130,8 +130,11 @@ def add_dataset(
         RegistrationError: the name is malformed or taken.
         BadImagesError: some images cannot be read; it lists them all.
         DataError: there are too few images or classes.
-        UsageError: an unknown option.
+        UsageError: an unknown option, or an empty path or title.
     """
+    if not str(images).strip():
+        raise UsageError("--images is empty. Give a folder or a table of images.")
+    _check_title(title)
     columns = {column: options.pop(key, None) for column, key in _COLUMNS.items()}
     if unknown := sorted(options.keys() - set(_OPTIONS)):
         allowed = ", ".join((*_OPTIONS, *_COLUMNS.values()))
@@ -141,7 +144,7 @@ def add_dataset(
         name=name,
         images=Path(images).expanduser(),
         template=template,
-        title=title,
+        title=title or "",
         split=None if split is None else parse_choice(SplitRule, split, "--split"),
         columns=ColumnNames(**columns),
         **given,
@@ -171,7 +174,7 @@ def add_features(
     classes: str | Path,
     arrays: Mapping[str, str] | None = None,
     logit_scale: float = 100.0,
-    title: str = "",
+    title: str | None = None,
 ) -> FeatureBundle:
     """Register precomputed features as a dataset with a backbone of the given name, after checks.
 
@@ -183,13 +186,14 @@ def add_features(
         arrays: names of the arrays where they differ from `ARRAYS`: `text` as ARRAY or FILE:ARRAY, and `train`, `test`
             and `val` as FEATURES,LABELS.
         logit_scale: factor on cosines; 100 for CLIP.
-        title: the name in tables.
+        title: the name in tables; default: `name`.
 
     Raises UsageError, DataError or UnknownNameError for arrays that are missing or do not fit.
     """
     from bench.experiment import class_names, read_arrays, take
     from datasets_registry import import_feature_bundle
 
+    _check_title(title)
     chosen, given = ARRAYS | dict(arrays or {}), Path(file)
     if unknown := sorted(chosen.keys() - ARRAYS.keys()):
         raise UsageError(f"--array {unknown[0]}=... is unknown. Allowed: {', '.join(ARRAYS)}.")
@@ -209,10 +213,15 @@ def add_features(
         class_names=class_names(Path(classes)),
         text_features=texts,
         splits=splits,
-        title=title,
+        title=title or "",
         logit_scale=logit_scale,
         source=given.name,
     )
+
+
+def _check_title(title: str | None) -> None:
+    if title is not None and not title.strip():
+        raise UsageError(f"--title {title!r} is empty. Leave it out to use the dataset's name.")
 
 
 # Copies on disk

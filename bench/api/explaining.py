@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench._util.words import counted
 from bench.errors import UsageError
-from bench.sweep import cache_folder, cores
-from datasets_registry import BadImageError, DataError, get_dataset
+from bench.sweep import cache_folder, cores, resolve_device
+from datasets_registry import DataError, ImageNotes, get_dataset, keep_warnings, some
 
 if TYPE_CHECKING:
     from bench.tuned_models import Explanation, LabelledImage, Suggestions, TunedModel
@@ -37,11 +39,9 @@ def explain(
 
     tuned = _loaded(model, options)
     if images:
-        found, source = _given(tuned, [str(one) for one in images], limit), "the given ones"
-    else:
-        root = None if data_root is None else Path(data_root)
-        found, source = _test_images(tuned, root, limit), f"test images of {tuned.info.spec.dataset}"
-    return explain_model(tuned, found, source)
+        return _explain_given(tuned, [str(one) for one in images], limit)
+    root = None if data_root is None else Path(data_root)
+    return explain_model(tuned, _test_images(tuned, root, limit), f"test images of {tuned.info.spec.dataset}")
 
 
 def suggest_labels(
@@ -61,19 +61,34 @@ def _loaded(model: str | Path | TunedModel, options: dict[str, Any]) -> TunedMod
     return load_model(model, **options) if isinstance(model, str | Path) else model
 
 
-def _given(model: TunedModel, sources: Sequence[str], limit: int) -> list[LabelledImage]:
-    """Readable images of the sources; the name of the folder is the label where it is a class."""
-    from bench.tuned_models import LabelledImage, image_items
+def _explain_given(model: TunedModel, sources: Sequence[str], limit: int) -> Explanation:
+    """The explanation with the images of the sources; the name of the folder is the label where it is a class.
+
+    Raises UsageError if none of them can be read.
+    """
+    from bench.tuned_models import LabelledImage, explain_model, opened_images
 
     classes = {name: i for i, name in enumerate(model.info.classes.names)}
-    found = []
-    for item in islice(image_items(sources), limit):
-        try:
-            image = model.decoded(item.read(), item.name)
-        except (OSError, BadImageError):
-            continue
-        found.append(LabelledImage(item.name, image, classes.get(Path(item.name).parent.name)))
-    return found
+    notes, found, unreadable = ImageNotes(), [], []
+    with keep_warnings():
+        for one in islice(opened_images(sources, model.decoded, notes), limit):
+            if one.image is None:
+                unreadable.append((one.name, one.problem))
+            else:
+                found.append(LabelledImage(one.name, one.image, classes.get(Path(one.name).parent.name)))
+    if unreadable and not found:
+        tried = f"{counted(len(unreadable), 'image')} tried; {' '.join(unreadable[0])}"
+        raise UsageError(f"No image of {', '.join(sources)} can be read ({tried}).")
+    explained, left_out = explain_model(model, found, "the given ones"), list[str]()
+    if unreadable:
+        first = some([f"{name} {problem}" for name, problem in unreadable])
+        left_out = [f"{counted(len(unreadable), 'given image')} cannot be read: {first}."]
+    return replace(
+        explained,
+        left_out=(*explained.left_out, *left_out),
+        unreadable=tuple(unreadable),
+        notes=tuple(notes.lines()),
+    )
 
 
 def _test_images(model: TunedModel, data_root: Path | None, limit: int) -> list[LabelledImage]:
@@ -101,6 +116,7 @@ def write_explanation(
     data_root: Path | None = None,
     runs: Path = Path("runs"),
     force: bool = False,
+    device: str = "auto",
 ) -> Explanation:
     """What a tuned model learned, and its offline page in the file `out`; see `etl-bench models explain`.
 
@@ -113,12 +129,15 @@ def write_explanation(
     if out is not None:
         check_output_file(out, "--out", force=force, suffixes=HTML)
     source = find_model(model, runs)
-    read_model_info(source)
+    precision = read_model_info(source).spec.precision
     check_sources(images)
+    device = resolve_device(device, precision)
     import torch
 
     torch.set_num_threads(cores())
-    found = explain(source, images, backbone=backbone, limit=limit, data_root=data_root, cache_dir=cache_folder(None))
+    found = explain(
+        source, images, backbone=backbone, limit=limit, data_root=data_root, device=device, cache_dir=cache_folder(None)
+    )
     if out is not None:
         from reports import render_explanation
 
@@ -127,7 +146,7 @@ def write_explanation(
 
 
 HTML = (".html", ".htm")
-SUGGESTION_COLUMNS = ("rank", "image", "label", "probability", "margin", "distance")
+SUGGESTION_COLUMNS = ("rank", "image", "label", "probability", "margin", "distance", "error")
 
 
 def write_suggestions(
@@ -143,6 +162,7 @@ def write_suggestions(
     data_root: Path | None = None,
     runs: Path = Path("runs"),
     force: bool = False,
+    device: str = "auto",
 ) -> tuple[Suggestions, str]:
     """Which unlabelled images to label next, and the same as CSV, which is also written to the file `out`.
 
@@ -163,14 +183,16 @@ def write_suggestions(
         check_output_file(out.with_suffix(".html"), "--page", force=force)
     get_dataset(dataset)
     source = find_model(model, runs)
-    read_model_info(source)
+    precision = read_model_info(source).spec.precision
     check_sources(images)
+    device = resolve_device(device, precision)
     import torch
 
     torch.set_num_threads(cores())
     found = suggest_labels(
-        dataset, source, images, n=n, by=by, data_root=data_root, backbone=backbone, cache_dir=cache_folder(None)
-    )
+        dataset, source, images, n=n, by=by, data_root=data_root, backbone=backbone, device=device,
+        cache_dir=cache_folder(None),
+    )  # fmt: skip
     text = _csv(found)
     if out is not None:
         write_output(out, text.encode(), force=force)
@@ -189,5 +211,7 @@ def _csv(found: Suggestions) -> str:
     writer.writerow(SUGGESTION_COLUMNS)
     for rank, one in enumerate(found.images, 1):
         numbers = (f"{value:.6f}" for value in (one.probability, one.margin, one.distance))
-        writer.writerow([rank, one.image, one.label, *numbers])
+        writer.writerow([rank, one.image, one.label, *numbers, ""])
+    for name, problem in found.unreadable:
+        writer.writerow(["", name, "", "", "", "", problem])
     return buffer.getvalue()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
 from bench.sweep import cache_folder, cores
+from datasets_registry import LARGEST_CLASS_LIST, read_bytes
 
 if TYPE_CHECKING:
     from bench.experiment import ListedModel
@@ -182,7 +183,7 @@ def predict_images(
 
 def _class_names(path: Path) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_bytes(path, LARGEST_CLASS_LIST).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--classes {path} cannot be read: {error}.") from None
     names = [line.strip() for line in lines]

@@ -43,7 +43,8 @@ class BoardRuns:
     """The changes in the runs folder of a board.
 
     Args:
-        owner: the submission of each run; of several with one run, the one that was submitted first.
+        owner: the submission of each run, in the order in which the runs came; of several with one run, the one that
+            came with it first.
         added: runs that were written, new or of another record than before.
         removed: runs that no accepted submission holds any more.
     """
@@ -54,24 +55,22 @@ class BoardRuns:
 
 
 def update_runs(
-    runs: Path, submissions: Path, accepted: Sequence[OwnChecks], outcomes: Mapping[str, Mapping[str, str]]
+    runs: Path,
+    submissions: Path,
+    accepted: Sequence[OwnChecks],
+    owner: Mapping[str, str],
+    outcomes: Mapping[str, Mapping[str, str]],
 ) -> BoardRuns:
-    """Fill the folder with the runs of the accepted submissions; earlier submissions in the list take precedence.
+    """Fill the folder with the runs of the accepted submissions, each from its owner.
 
     Unchanged runs stay as they are, and runs that an earlier build wrote may be removed; any other run raises
-    BoardError. `outcomes` of repeated runs, by submission and run, decide which runs
-    count as verified.
+    BoardError. `outcomes` of repeated runs, by submission and run, decide which runs count as verified.
     """
     shards = Shards(runs)
-    owner: dict[str, str] = {}
-    wanted: dict[str, str] = {}
-    for own in accepted:
-        for run in own.runs:
-            if owner.setdefault(run.run_id, own.name) == own.name:
-                wanted[run.run_id] = run.record
+    wanted = {run.run_id: run.record for own in accepted for run in own.runs if owner[run.run_id] == own.name}
     before = _written(runs)
     here = {entry.run_id for entry in shards.scan()}
-    if foreign := sorted(here - set(wanted) - set(before)):
+    if foreign := sorted(here - set(before)):
         raise BoardError(f"{runs} holds run {foreign[0]}, which no build of a board wrote; move it to another folder.")
     _write_list(runs, wanted | before)  # first, so that an interrupted build knows its runs
     gone = sorted(here - set(wanted))

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import bench
 from bench.boards.board_runs import VERIFIED, BoardRuns, KeptChecks, claim_work, read_verified, update_runs
-from bench.boards.submissions.check import SubmissionReport, reports
+from bench.boards.comparison import SubmissionReport, reports
+from bench.boards.precedence import LEDGER, first_seen, note_seen, owners
 from bench.boards.submissions.submission import submission_folders
 from bench.boards.summary import BoardSummary, SettingSummary, SubmissionSummary, verified_text
 
@@ -98,13 +99,13 @@ def collect_board(request: BoardRequest) -> CollectedBoard:
     claim_work(request.work)
     kept = KeptChecks(request.work / "checked", request.data_root)
     verified = request.submissions.parent / VERIFIED
-    found = [
-        _without_invalid(report, read_verified(verified, report.own))
-        for report in reports(kept.all(submission_folders(request.submissions)))
-    ]
+    checked = kept.all(submission_folders(request.submissions))
+    seen = first_seen(request.submissions, checked, request.work / LEDGER)
+    found = [_without_invalid(report, read_verified(verified, report.own)) for report in reports(checked, seen)]
     accepted = [report.own for report in found if report.accepted]
     outcomes = {own.name: read_verified(verified, own) for own in accepted}
-    runs = update_runs(request.work / "runs", request.submissions, accepted, outcomes)
+    runs = update_runs(request.work / "runs", request.submissions, accepted, owners(accepted, seen), outcomes)
+    note_seen(request.work / LEDGER, accepted, seen)
     return CollectedBoard(
         request,
         tuple(found),

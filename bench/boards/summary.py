@@ -11,6 +11,8 @@ from bench.boards.board_runs import REPRODUCED
 from bench.errors import BoardError
 
 FILE = "board.json"
+NOT_REPRODUCED = "not reproduced"
+"""How `verified_text` ends if a recomputed run does not agree."""
 
 
 class _Part(BaseModel):
@@ -89,10 +91,10 @@ def verified_text(outcomes: Sequence[str], runs: int) -> str:
     """The number of recomputed runs and the result as text; empty if none was recomputed."""
     if not outcomes:
         return ""
-    text = f"verified {len(outcomes)} of {runs}"
+    text = f"recomputed here: {len(outcomes)} of {runs}"
     wrong = sum(outcome not in REPRODUCED for outcome in outcomes)
     if wrong:
-        return f"{text}, {wrong} not reproduced"
+        return f"{text}, {wrong} {NOT_REPRODUCED}"
     return f"{text}, bit-identical" if set(outcomes) == {"identical"} else f"{text}, within rounding"
 
 

@@ -11,8 +11,6 @@ from bench.cli._print import print_facts, print_rows, remark
 from bench.errors import UsageError
 
 SECONDS_BETWEEN_LINES = 5.0
-FEW_SHOTS = 4
-"""Below this number of shots, the next step does not follow the smallest class."""
 PATH_HELP = "Column of the image paths, or of the images in a Hugging Face folder."
 
 
@@ -20,9 +18,10 @@ def add(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="Name of the dataset: lower-case letters, digits and _.")],
     images: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--images",
+            metavar="PATH",
             help="Folder of class folders (or of train, val, test with class folders), a .csv, .tsv or .parquet table "
             "of paths and labels, a Hugging Face folder from save_to_disk, or a folder of webdataset tars.",
         ),
@@ -109,7 +108,7 @@ def add(
         raise UsageError("Give --images or --features, one of them.")
     if features is not None:
         _refuse_others(context, _OF_IMAGES, "--images")
-        _add_features(name, features, backbone, classes, arrays, logit_scale, title or "")
+        _add_features(name, features, backbone, classes, arrays, logit_scale, title)
         return
     _refuse_others(context, _OF_FEATURES, "--features")
     from bench.api import add_dataset, backbone_advice
@@ -121,7 +120,7 @@ def add(
             name,
             images,
             template=template,
-            title=title or "",
+            title=title,
             split=split,
             replace=replace,
             user=user,
@@ -142,10 +141,9 @@ def add(
     print_facts(added.facts(), as_json=as_json)
     for line in notes_on(added):
         remark(line)
-    shots = f"{added.max_shots or 1}"
-    if added.max_shots < FEW_SHOTS <= added.usual_shots:  # a few small classes do not limit the others
-        shots = f"{min(added.usual_shots, 8)} --allow-fewer"
-    remark(f"Next: etl-bench recommend {name} -b ViT-B-16.openai --shots {shots}")
+    shots, allow_fewer = added.suggested_shots
+    fewer = " --allow-fewer" if allow_fewer else ""
+    remark(f"Next: etl-bench recommend {name} -b ViT-B-16.openai --shots {shots}{fewer}")
     remark(f"{backbone_advice()}.")
 
 
@@ -171,7 +169,7 @@ def _add_features(
     classes: Path | None,
     arrays: list[str],
     logit_scale: float,
-    title: str,
+    title: str | None,
 ) -> None:
     if backbone is None or classes is None:
         raise UsageError(f"--features needs {'--backbone' if backbone is None else '--classes'} as well.")
@@ -193,12 +191,14 @@ def _add_features(
 
 
 def _pairs(texts: list[str], option: str, example: str) -> dict[str, str]:
-    """The values by what is before the last `=`; raises UsageError for a text without one."""
-    pairs = {}
+    """The values by what is before the last `=`; raises UsageError for a text without one, or a repetition."""
+    pairs: dict[str, str] = {}
     for text in texts:
         label, equals, name = text.rpartition("=")
         if not equals or not name.strip():
             raise UsageError(f"{option} {text!r} is not of the form {example}.")
+        if label in pairs:
+            raise UsageError(f"{option} gives {label!r} twice, as {pairs[label]!r} and {name.strip()!r}. Give it once.")
         pairs[label] = name.strip()
     return pairs
 

@@ -74,6 +74,7 @@ def explain(
     data_root: opt.DataRoot = None,
     runs: opt.Runs = opt.DEFAULT_RUNS,
     force: opt.Force = False,
+    device: opt.Device = "auto",
     as_json: opt.AsJson = False,
 ) -> None:
     """Show what a tuned model learned, on one offline page or as JSON.
@@ -88,10 +89,23 @@ def explain(
 
     page = None if as_json else out
     found = write_explanation(
-        model, images or (), page, limit=limit, backbone=backbone, data_root=data_root, runs=runs, force=force
+        model,
+        images or (),
+        page,
+        limit=limit,
+        backbone=backbone,
+        data_root=data_root,
+        runs=runs,
+        device=device,
+        force=force,
     )
     if as_json:
         print_json(found)
+    for name, problem in found.unreadable:
+        remark(f"{name} {problem}")
+    for note in found.notes:
+        remark(note)
+    if as_json:
         return
     shown = counted(found.changes.images, "image") if found.changes else "no images"
     remark(f"{found.title}, with {shown}; in {out}")
@@ -112,10 +126,12 @@ def suggest_labels(
     data_root: opt.DataRoot = None,
     runs: opt.Runs = opt.DEFAULT_RUNS,
     force: opt.Force = False,
+    device: opt.Device = "auto",
 ) -> None:
     """List unlabelled images in the order in which to label them, each with the model's prediction.
 
-    Images that the dataset contains and repeated images are left out. A distance is one minus the cosine of two frozen
+    Images that the dataset contains and repeated images are left out. An image that cannot be read gets a row with an
+    error and no rank. A distance is one minus the cosine of two frozen
     features.
 
     Example: etl-bench models suggest-labels birds birds new_images/ -n 50 --out next.csv --page
@@ -134,10 +150,13 @@ def suggest_labels(
         data_root=data_root,
         runs=runs,
         force=force,
+        device=device,
     )
     if out is None:
         print_line(text.rstrip("\n"))
     remark(
         f"{len(found.images)} of {counted(found.pool, 'image')}; left out: {found.labelled} in {dataset} already, "
-        f"{found.repeated} repeated, {found.unreadable} unreadable"
+        f"{found.repeated} repeated, {len(found.unreadable)} unreadable"
     )
+    for note in found.notes:
+        remark(note)

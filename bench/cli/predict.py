@@ -85,4 +85,6 @@ def _report(done: PredictedFiles, written: Sequence[str]) -> None:
     resumed = f", {summary.resumed} of them earlier" if summary.resumed else ""
     unreadable = f", {summary.unreadable} could not be read" if summary.unreadable else ""
     unlike = f", {summary.unlike} unlike the training images" if summary.unlike else ""
+    for note in summary.notes:
+        remark(note)
     remark(f"{counted(summary.images, 'image')}{resumed}{unreadable}{unlike}{where}")

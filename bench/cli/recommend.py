@@ -36,7 +36,7 @@ def recommend(
     runs: opt.WrittenRuns = opt.DEFAULT_RUNS,
     data_root: opt.DataRoot = None,
     cache: opt.Cache = None,
-    device: opt.Device = "cpu",
+    device: opt.Device = "auto",
     jobs: opt.Jobs = 0,
     allow_fewer: Annotated[bool, request_option("allow_fewer")] = False,
     recipe: Annotated[str | None, request_option("recipe")] = None,

@@ -19,9 +19,9 @@ from .features.views import CENTER_VIEW as CENTER_VIEW
 from .features.views import render as render
 from .features.views import to_pixels as to_pixels
 from .features.views import view_params as view_params
-from .kept_models import MEANS as MEANS
 from .kept_models import novelty_scores as novelty_scores
 from .kept_models import restored_method as restored_method
+from .model_file import MEANS as MEANS
 from .model_file import MODELS as MODELS
 from .model_file import SUFFIX as SUFFIX
 from .model_file import ListedModel as ListedModel

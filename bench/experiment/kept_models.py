@@ -13,7 +13,16 @@ from bench.analysis import accuracy, fit_temperature, nll
 from bench.context import RunContext
 from bench.experiment.features.inputs import Inputs
 from bench.experiment.features.views import CENTER_VIEW
-from bench.experiment.model_file import Calibration, ClassList, ModelFileError, ModelInfo, Novelty, model_bytes
+from bench.experiment.model_file import (
+    MEANS,
+    Calibration,
+    ClassList,
+    ModelFileError,
+    ModelInfo,
+    Novelty,
+    model_bytes,
+    unusable_tensors,
+)
 from bench.record import RunRecord
 from datasets_registry import BenchError, Decoding, FewShotTask, SupportSet, UnknownNameError
 from methods import Backbone, Batch, Method, Needs, get_method, home_of
@@ -63,8 +72,6 @@ def restored_method(info: ModelInfo, tensors: Mapping[str, Tensor], backbone: Ba
     return method
 
 
-MEANS = "novelty.means"
-"""Name of the class means in a model file."""
 FALSE_ALARMS = 0.05
 
 
@@ -161,6 +168,8 @@ def kept_model(record: RunRecord, method: Method[Any], task: FewShotTask, inputs
         provenance=record.provenance,
         created_at=record.created_at,
     )
+    if problem := unusable_tensors(info, tensors):
+        raise BenchError(f"{record.spec.label()} cannot be kept: {problem}.")
     _compare(info, tensors, method, task, inputs)
     return model_bytes(info, tensors)
 

@@ -1,7 +1,6 @@
 """Model files: one safetensors file per tuned model with its description in the header, and its card; no torch."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,21 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors import SafetensorError, safe_open
 
-from bench.bounds import Count, Finite, Line, Moment, RunId
+from bench.bounds import MOST_CLASSES, ClassName, Count, Finite, Line, Moment, RunId
 from bench.record import Fraction, Provenance, Score
 from bench.results import write_atomically
 from bench.spec import ExperimentSpec
-from datasets_registry import BenchError, ClassSet
+from datasets_registry import (
+    LARGEST_MODEL,
+    LARGEST_RECORD,
+    LARGEST_SIDE,
+    LARGEST_WIDTH,
+    MOST_TENSORS,
+    BenchError,
+    ClassSet,
+    check_size,
+    parse_json,
+)
 from methods import Preprocessing
 
 if TYPE_CHECKING:
@@ -22,6 +31,8 @@ if TYPE_CHECKING:
 
 
 FORMAT_VERSION = 1
+WIDEST_TEMPERATURE = 1e3
+"""A temperature lies between its inverse and itself; fitted ones do by construction."""
 
 
 class _Frozen(BaseModel):
@@ -31,7 +42,7 @@ class _Frozen(BaseModel):
 class ClassList(_Frozen):
     """The classes that a model was trained on, in the order of its logits, with their texts."""
 
-    names: tuple[Line, ...] = Field(min_length=1)
+    names: tuple[ClassName, ...] = Field(min_length=1, max_length=MOST_CLASSES)
     template: Line = Field(pattern=r"\{\}")
     sentences: tuple[tuple[Line, ...], ...] | None = None
     dataset: Line | None = None
@@ -56,7 +67,7 @@ class ClassList(_Frozen):
 class Calibration(_Frozen):
     """The temperature: probabilities are `softmax(logits / temperature)`."""
 
-    temperature: float = Field(1.0, gt=0, allow_inf_nan=False)
+    temperature: float = Field(1.0, ge=1 / WIDEST_TEMPERATURE, le=WIDEST_TEMPERATURE, allow_inf_nan=False)
     source: Literal["validation", "uncalibrated"] = "uncalibrated"
     n: Count = Field(0, description="validation images that it was fitted to")
 
@@ -90,8 +101,8 @@ class ModelInfo(_Frozen):
     open_vocabulary: bool = Field(description="whether other class names can be given at prediction")
     backbone_digest: Line = Field(min_length=1)
     backbone_file: Line | None = Field(None, description="`ARCH=FILE` of local weights, where they were")
-    image_size: int = Field(ge=1)
-    embed_dim: int = Field(ge=1)
+    image_size: int = Field(ge=1, le=LARGEST_SIDE)
+    embed_dim: int = Field(ge=1, le=LARGEST_WIDTH)
     preprocessing: Preprocessing
     orient: bool = Field(False, description="images are turned upright by EXIF orientation, as in training")
     support_images: Count
@@ -201,6 +212,8 @@ def _novelty(info: ModelInfo) -> str:
 SUFFIX = ".safetensors"
 MODELS = "models"
 """Folder of stored models below the runs folder."""
+MEANS = "novelty.means"
+"""Tensor of the mean feature of each class, `(n_cls, dim)`, which the novelty score needs."""
 _KEY, _SUM = "etl-bench model", "sha256"
 
 
@@ -236,7 +249,10 @@ def read_model_info(path: Path) -> ModelInfo:
 
 
 def read_model(path: Path) -> tuple[ModelInfo, dict[str, "Tensor"]]:
-    """A model and its tensors on the CPU, compared with the checksum. Raises ModelFileError."""
+    """A model and its tensors on the CPU, compared with the checksum and with `unusable_tensors`.
+
+    Raises ModelFileError.
+    """
     header, info = _header(path, "pt")
     try:
         with safe_open(path, "pt") as file:
@@ -245,7 +261,23 @@ def read_model(path: Path) -> tuple[ModelInfo, dict[str, "Tensor"]]:
         raise _damaged(path, str(error)) from None
     if header[_SUM] != _checksum(header[_KEY], tensors):
         raise _damaged(path, "its content does not match its checksum")
+    if problem := unusable_tensors(info, tensors):
+        raise ModelFileError(f"The model file {path} cannot be used: {problem}. Give another model.")
     return info, tensors
+
+
+def unusable_tensors(info: ModelInfo, tensors: Mapping[str, "Tensor"]) -> str | None:
+    """Why no model has these tensors, naming the first; None if one can."""
+    import torch
+
+    for name, value in tensors.items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            return f"its tensor {name} has values that are not finite"
+    expected = (len(info.classes.names), info.embed_dim)
+    means = tensors.get(MEANS)
+    if means is not None and tuple(means.shape) != expected:
+        return f"its tensor {MEANS} is {tuple(means.shape)}, and its classes and features need {expected}"
+    return None
 
 
 @dataclass(frozen=True)
@@ -273,15 +305,18 @@ def _header(path: Path, framework: str) -> tuple[dict[str, str], ModelInfo]:
     if not path.is_file():
         raise ModelFileError(f"There is no model file {path}. `etl-bench models` lists the models of a runs folder.")
     try:
+        check_size(path, LARGEST_MODEL)
         with safe_open(path, framework) as file:
-            header = dict(file.metadata() or {})
+            header, names = dict(file.metadata() or {}), file.keys()
+        if len(names) > MOST_TENSORS or sum(map(len, header.values())) > LARGEST_RECORD:
+            raise OSError(f"it has {len(names)} tensors or a description larger than any model needs")
     except (SafetensorError, OSError, UnicodeDecodeError) as error:
         raise _damaged(path, str(error)) from None
     if _KEY not in header or _SUM not in header:
         raise ModelFileError(f"{path} is not a tuned model of etl-bench, but another safetensors file.")
     try:
-        version = int(json.loads(header[_KEY])["format_version"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+        version = int(parse_json(header[_KEY].encode())["format_version"])
+    except (ValueError, KeyError, TypeError):
         raise _damaged(path, "its header has no format version") from None
     if version != FORMAT_VERSION:
         raise ModelFileError(f"{path} has format {version}, and this etl-bench reads format {FORMAT_VERSION} only.")

@@ -21,6 +21,7 @@ from bench.papers.published_numbers import (
     value_columns,
 )
 from bench.results import known_methods, write_atomically
+from datasets_registry import LARGEST_RECORD, read_bytes
 
 PRINTED_ROUNDING = 0.011
 """Largest difference, in percentage points, between a printed mean of two decimals and the mean of printed cells."""
@@ -82,13 +83,13 @@ def add_table(path: Path) -> Path:
     if target.exists():
         raise UsageError(f"{target} exists already; choose another name, or edit that file.")
     target.parent.mkdir(exist_ok=True)
-    write_atomically(target, path.read_bytes())
+    write_atomically(target, read_bytes(path, LARGEST_RECORD))
     return target
 
 
 def _lines(path: Path) -> list[tuple[int, TableLine]]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bytes(path, LARGEST_RECORD).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read as UTF-8 text ({error}).") from error
     header = next(csv.reader(text.splitlines()), [])

@@ -33,10 +33,12 @@ from .files import locked as locked
 from .files import slug as slug
 from .files import sync_folder as sync_folder
 from .files import write_atomically as write_atomically
+from .method_facts import changed_recipe as changed_recipe
 from .method_facts import changed_settings as changed_settings
 from .method_facts import check_stored_facts as check_stored_facts
 from .method_facts import known_methods as known_methods
 from .method_facts import published_values as published_values
+from .method_facts import settled_recipe as settled_recipe
 from .outputs import FILE_LIST as FILE_LIST
 from .outputs import ListedFiles as ListedFiles
 from .outputs import check_output_file as check_output_file

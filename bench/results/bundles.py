@@ -7,7 +7,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,20 @@ from bench.results.recomputed_scores import contradictions
 from bench.results.shards import Shard, Shards, parse_shard
 from bench.results.staged_import import ImportNote, commit_import
 from bench.results.tables import refusal, scratch_database
+from datasets_registry import (
+    BUNDLE_LIST_ENTRY,
+    BUNDLE_LIST_VALUES,
+    LARGEST_DIFFICULTY,
+    LARGEST_PREDICTIONS,
+    LARGEST_RECORD,
+    MOST_BUNDLE_FILES,
+    open_zip,
+    parse_json,
+    read_zip_member,
+)
 
 BUNDLE_VERSION = 1
 BUNDLE_LIST = "bundle.json"
-LARGEST_LIST = 256 * 2**20
-"""Largest list that is read, in bytes; the list of a million files is smaller."""
-LARGEST_FILE = {".json": 32 * 2**20, ".safetensors": 2**30}
-"""Largest file that is unpacked, in bytes. The predictions of all 50,000 images of ImageNet take about 5 MiB."""
 RUN_FILE = re.compile(r"shards/(?P<head>[0-9a-f]{2})/(?P<run>(?P=head)[0-9a-f]{14})\.(json|predictions\.safetensors)")
 DIFFICULTY_FILE = re.compile(r"difficulty/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}\.json")
 UNPACKING = (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotImplementedError, struct.error)
@@ -75,14 +82,14 @@ def write_bundle(files: Mapping[str, Path], out: Path, *, force: bool = False) -
 @contextmanager
 def open_bundle(path: Path) -> Iterator[OpenBundle]:
     """Open a bundle, which may be larger than memory, and check its list; raises BundleError if it is damaged."""
-    try:
-        archive = zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise BundleError(
-            f"{path} cannot be read as a bundle ({getattr(error, 'strerror', None) or error}); give a file that "
-            "`etl-bench runs export` wrote."
-        ) from error
-    with archive:
+    with ExitStack() as opened:
+        try:
+            archive = opened.enter_context(open_zip(path, MOST_BUNDLE_FILES))
+        except UNPACKING as error:
+            raise BundleError(
+                f"{path} cannot be read as a bundle ({getattr(error, 'strerror', None) or error}); give a file that "
+                "`etl-bench runs export` wrote."
+            ) from error
         facts = _facts(archive, path)
         entries = {str(entry["path"]): entry for entry in facts["files"]}
         sizes = {name: int(entry["bytes"]) for name, entry in entries.items()}
@@ -99,15 +106,13 @@ def _facts(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
     held = [info.filename for info in archive.infolist()]
     if BUNDLE_LIST not in held:
         raise BundleError(f"{path} has no {BUNDLE_LIST}; give a file that `etl-bench runs export` wrote.")
-    if archive.getinfo(BUNDLE_LIST).file_size > LARGEST_LIST:
-        most = f"{LARGEST_LIST // 2**20} MiB"
-        raise bundle_error(path, f"{BUNDLE_LIST} is larger than {most}, more than any bundle needs")
     try:
-        facts: dict[str, Any] = json.loads(archive.read(BUNDLE_LIST))
+        packed = read_zip_member(archive, BUNDLE_LIST, BUNDLE_LIST_ENTRY * (len(held) + 1))
+        facts: dict[str, Any] = parse_json(packed, BUNDLE_LIST_VALUES * (len(held) + 1))
         version, stated = int(facts["bundle_version"]), str(facts["root"])
         names = [str(entry["path"]) for entry in facts["files"]]
         root = _root(facts["files"])
-    except (*UNPACKING, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+    except (*UNPACKING, ValueError, KeyError, TypeError, OverflowError) as error:
         raise bundle_error(path, f"{BUNDLE_LIST} is damaged or altered ({error})") from error
     if version != BUNDLE_VERSION:
         raise BundleError(
@@ -125,18 +130,23 @@ def _facts(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
 
 
 def _content(archive: zipfile.ZipFile, entry: Mapping[str, Any], path: Path) -> bytes:
-    """The bytes of one file; no more is unpacked than the list states."""
+    """The bytes of one file; no more is unpacked than the list states, nor than its kind needs."""
     name, size = str(entry["path"]), int(entry["bytes"])
-    if size > (most := LARGEST_FILE[Path(name).suffix]):
-        raise bundle_error(path, f"{name} has {size} bytes, more than the {most // 2**20} MiB that any run needs")
     try:
-        with archive.open(name) as file:
-            content = file.read(size + 1)
+        fits = archive.getinfo(name).file_size == size
+        content = read_zip_member(archive, name, _largest(name)) if fits else b""
     except UNPACKING as error:
         raise bundle_error(path, f"{name} cannot be unpacked ({error})") from error
     if len(content) != size or hashlib.sha256(content).hexdigest() != entry["sha256"]:
         raise bundle_error(path, f"{name} does not match the list, so it was altered or damaged")
     return content
+
+
+def _largest(name: str) -> int:
+    """The largest size of a file that is unpacked, in bytes."""
+    if DIFFICULTY_FILE.fullmatch(name):
+        return LARGEST_DIFFICULTY
+    return LARGEST_RECORD if name.endswith(".json") else LARGEST_PREDICTIONS
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
@@ -234,24 +244,25 @@ def import_bundle(shards: Shards, path: Path, problems: Callable[[Shard], Iterab
             raise bundle_error(
                 path, f"its numbers do not follow from its predictions, or contradict what is known: {listed}"
             )
-        measured = {name: bundle.read(name) for name in bundle.names if DIFFICULTY_FILE.fullmatch(name)}
-        for name, content in measured.items():
+        measured = [name for name in bundle.names if DIFFICULTY_FILE.fullmatch(name)]
+        for name in measured:
+            content = bundle.read(name)
             try:
                 check_difficulty(name, content)
             except ShardError as error:
                 raise bundle_error(path, f"{name} is not a difficulty record: {error}") from error
         shards.scan()  # completes an import whose process was killed
         new, unchanged, conflicting = _sort_runs(shards, (bundle_shard(run_id, bundle, path) for run_id in run_ids))
-        difficulties = {name: content for name, content in measured.items() if not (shards.runs / name).exists()}
+        difficulties = [name for name in measured if not (shards.runs / name).exists()]
         note = ImportNote(bundle.root, path.name, new, conflicting)
 
         def fill(folder: Path) -> None:
             for run_id in new:
                 shard = bundle_shard(run_id, bundle, path)
                 Shards(folder).write(shard.record, shard.predictions)
-            for name, content in difficulties.items():
+            for name in difficulties:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(folder / name, content)
+                write_atomically(folder / name, bundle.read(name))
 
         try:
             added = commit_import(shards.runs, note, fill, shards.take)

@@ -5,14 +5,13 @@ import hashlib
 import json
 import logging
 import os
-import stat
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from bench.errors import ShardError
-from datasets_registry import canonical_json
+from datasets_registry import LARGEST_RECORD, MOST_RECORD_VALUES, canonical_json, parse_json, read_bytes
 
 SHARD_VERSION = 1
 _LOG = logging.getLogger("bench.results.shards")
@@ -34,12 +33,12 @@ def read_document(path: Path) -> dict[str, Any] | None:
     Raises DamagedError, or ShardError if reading is not permitted or the file has another version.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise DamagedError("it is not a file")
-        text = path.read_bytes()
+        text = read_bytes(path, LARGEST_RECORD)
     except FileNotFoundError:
         return None
     except OSError as error:
+        if error.errno in (errno.EINVAL, errno.EISDIR, errno.EFBIG):
+            raise DamagedError(str(error.strerror)) from error
         if error.errno == errno.ELOOP:
             raise DamagedError("it is a symbolic link that leads to itself") from error
         raise ShardError(f"{path} cannot be read: {error.strerror or error}.") from error
@@ -49,12 +48,12 @@ def read_document(path: Path) -> dict[str, Any] | None:
 def parse_document(text: bytes, where: str) -> dict[str, Any]:
     """The document in these bytes, its checksum verified; raises DamagedError, or ShardError for another version."""
     try:
-        document = json.loads(text)
+        document = parse_json(text, MOST_RECORD_VALUES)
         version, record, expected = int(document["shard_version"]), document["record"], document["record_sha256"]
         found = sha256(canonical_json(record).encode()) if version == SHARD_VERSION else None
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise DamagedError(f"incomplete or not a shard: {error}") from error
-    except RecursionError as error:
+    except RecursionError as error:  # the record is as deep as the canonical form can be
         raise DamagedError("incomplete or not a shard: its values are nested too deeply") from error
     if version != SHARD_VERSION:
         raise ShardError(f"{where} has shard version {version}, and this etl-bench reads version {SHARD_VERSION} only.")

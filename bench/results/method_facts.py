@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache, partial
-from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from platformdirs import user_cache_path
 
 import bench
 import methods
 from bench.results.code_digests import source_digest
 from bench.results.files import TextCache, slug
-from datasets_registry import METHODS_GROUP, BenchError, EvalProtocol, RegistrationError, catalogue_modules
+from bench.spec import PUBLISHED_RECIPES
+from datasets_registry import (
+    METHODS_GROUP,
+    BenchError,
+    DatasetInfo,
+    EvalProtocol,
+    RegistrationError,
+    catalogue_modules,
+    file_digests,
+    get_dataset,
+    plug_in_place,
+    user_cache_folder,
+)
 from methods import MethodFacts, MethodFactsRegistry, facts_as_json, facts_from_json, facts_of, is_own, stored_facts
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from methods import Method
+    from methods import Method, Recipe
 
 
 @cache
@@ -44,9 +51,9 @@ def _facts_with_code(method: type[Method[Any]]) -> MethodFacts:
 
 
 def _add_others(registry: MethodFactsRegistry) -> None:
-    kept = TextCache(Path(os.environ.get("ETL_BENCH_CACHE") or user_cache_path("clip-etl-bench", appauthor=False)))
+    kept = TextCache(user_cache_folder())
     for name, package, folder in _others():
-        key = "\n".join((bench.__version__, *_digests(Path(methods.__path__[0]) / "_base"), *_digests(folder)))
+        key = "\n".join((bench.__version__, *file_digests(Path(methods.__path__[0]) / "_base"), *file_digests(folder)))
         try:
             text = kept.text(f"method-{slug(name)}", key, partial(_imported, name, package))
         except RegistrationError as error:
@@ -63,22 +70,7 @@ def _others() -> Iterator[tuple[str, str, Path | None]]:
         if (name := module.rpartition(".")[2]) not in stored_facts().methods:
             yield name, module, Path(methods.__path__[0]) / f"{name}.py"
     for point in sorted(entry_points(group=METHODS_GROUP), key=lambda point: (point.name, point.value)):
-        yield point.name, point.module.partition(".")[0], _place(point)
-
-
-def _place(point: EntryPoint) -> Path | None:
-    """The folder of an entry point's package, or the file of its only module; None if it is not installed."""
-    spec = find_spec(point.module.partition(".")[0])
-    if spec is None:
-        return None
-    folders = list(spec.submodule_search_locations or ())
-    return Path(folders[0] if folders else spec.origin or "")
-
-
-def _digests(place: Path | None) -> list[str]:
-    """The digests of a Python file, or of all in a folder."""
-    found = [] if place is None else sorted(place.rglob("*.py")) if place.is_dir() else [place]
-    return [f"{path} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in found if path.is_file()]
+        yield point.name, point.module.partition(".")[0], plug_in_place(point)
 
 
 def _imported(name: str, package: str) -> str:
@@ -120,11 +112,60 @@ def changed_settings(config: Mapping[str, Any], published: Mapping[str, Any]) ->
     return tuple(sorted(key for key, value in config.items() if published.get(key, value) != value))
 
 
+def settled_recipe(recipe: Recipe | None, shots: int, dataset: DatasetInfo) -> dict[str, Any] | None:
+    """The recipe as a spec records it: epochs for these shots, and no views for imported features."""
+    if recipe is None:
+        return None
+    settled = recipe.for_shots(shots)
+    return (settled if dataset.backbone is None else settled.on_stored_features()).model_dump(mode="json")
+
+
+def changed_recipe(method: str, protocol: str, shots: int, dataset: str, recipe: Mapping[str, Any] | None) -> list[str]:
+    """Names of the settings of a recipe that are not those of the published recipe, compared by value.
+
+    A setting that only one of them has counts. `recipe` alone is the name if only one of them exists. The name and the
+    source of a recipe do not count. Empty for a method that is not installed or a dataset that is not known.
+    """
+    try:
+        facts, info = known_methods().get(method), get_dataset(dataset)
+    except BenchError:
+        return []
+    published = settled_recipe(facts.recipe_for(EvalProtocol(protocol)), shots, info)
+    if published is None or recipe is None:
+        return [] if published == recipe else ["recipe"]
+    keys = sorted((published.keys() | recipe.keys()) - {"name", "source"})
+    return [f"recipe.{key}" for key in keys if _value(published, key) != _value(recipe, key)]
+
+
+def _value(values: Mapping[str, Any], key: str) -> str | None:
+    """The value as JSON, whole numbers as floats; None for a setting that does not exist."""
+    value = values.get(key)
+    plain = float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    return json.dumps(plain, sort_keys=True) if key in values else None
+
+
 def with_changed_settings(runs: pd.DataFrame) -> pd.DataFrame:
     """The store's `runs_frame()` with a column `changed_settings`: names of changed settings, joined by commas.
 
-    It is empty for published settings and for methods that are not installed.
+    `recipe` is one of them if the recipe has the name of a published recipe and other values. The column is empty for
+    published settings and for methods that are not installed.
     """
-    rows = list(zip(runs["method"], runs["protocol"], runs["config"].fillna("{}"), strict=True))
-    found = {row: ",".join(changed_settings(json.loads(row[2]), published_values(*row[:2]) or {})) for row in set(rows)}
+    rows = list(
+        zip(
+            *(runs[name] for name in ("method", "protocol", "shots", "dataset")),
+            *(runs[name].astype(object).where(runs[name].notna(), None) for name in ("config", "recipe")),
+            strict=True,
+        )
+    )
+    found = {row: ",".join(_changed(*row)) for row in set(rows)}
     return runs.assign(changed_settings=[found[row] for row in rows])
+
+
+def _changed(
+    method: str, protocol: str, shots: int, dataset: str, config: str | None, recipe: str | None
+) -> Iterator[str]:
+    yield from changed_settings(json.loads(config or "{}"), published_values(method, protocol) or {})
+    values = json.loads(recipe or "null")
+    named = values is None or values.get("name") in (None, *PUBLISHED_RECIPES)
+    if named and changed_recipe(method, protocol, int(shots), dataset, values):
+        yield "recipe"

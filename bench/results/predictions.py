@@ -8,7 +8,7 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from bench.analysis import MetricInputError, near_ood_auroc, openworld_auc
-from bench.bounds import CONTROL, LONGEST_NAME
+from bench.bounds import CONTROL, LONGEST_NAME, MOST_IMAGES
 from bench.errors import ShardError
 from bench.record import TOP, Branches, OpenColumns, Predictions
 from bench.results.checksummed_json import DamagedError
@@ -56,6 +56,9 @@ def unpack_predictions(packed: bytes) -> tuple[Predictions, ...]:
         tensors = safetensors.numpy.load(packed)
     except SafetensorError as error:
         raise DamagedError(f"the predictions file is not safetensors: {error}") from error
+    images = sum(column.size for name, column in tensors.items() if name.endswith("/label"))
+    if images > MOST_IMAGES:
+        raise DamagedError(f"it has predictions of {images} images, and at most {MOST_IMAGES} are read")
     return tuple(_split(split, tensors) for split in sorted({name.partition("/")[0] for name in tensors}))
 
 
@@ -65,27 +68,44 @@ def _split(split: str, tensors: Mapping[str, np.ndarray]) -> Predictions:
     if missing:
         raise DamagedError(f"the predictions of {split!r} have no column {', '.join(missing)}")
     columns = {name: tensors[f"{split}/{name}"] for name in _COLUMNS}
+    packed = tensors[f"{split}/images"].tobytes()
+    keys, n = packed.count(b"\n") + 1 if packed else 0, columns["label"].size
+    if keys != n:  # each key becomes an object, so they are counted before
+        raise DamagedError(f"split {split!r} has {keys} image keys and {n} labels")
     try:
-        text = tensors[f"{split}/images"].tobytes().decode()
+        images = tuple(packed.decode().split("\n")) if packed else ()
     except UnicodeDecodeError as error:
         raise DamagedError(f"the image keys of {split!r} are not text") from error
-    images = tuple(text.split("\n")) if text else ()
     for name, column in columns.items():
         dtype = np.float32 if name in _FLOATS else np.int32
         if column.dtype != dtype or len(column.shape) != 1 + name.startswith("top_") or len(column) != len(images):
             raise DamagedError(
                 f"column {name} of {split!r} is {column.dtype} {column.shape}, which does not fit {len(images)} images"
             )
-    found = {name: tensors[key] for name in _BRANCHES if (key := f"{split}/{_BRANCH}{name}") in tensors}
-    if found and len(found) < len(_BRANCHES):
-        raise DamagedError(f"the branches of {split!r} are incomplete")
     return Predictions(
         split=split,
         images=images,
         **columns,
-        branches=Branches(**found) if found else None,
+        branches=_branches(split, n, tensors),
         open=_open_columns(split, len(images), tensors),
     )
+
+
+def _branches(split: str, n: int, tensors: Mapping[str, np.ndarray]) -> Branches | None:
+    """Both branches, which fit each other and `n` images; raises DamagedError for others."""
+    found = {name: tensors[key] for name in _BRANCHES if (key := f"{split}/{_BRANCH}{name}") in tensors}
+    if not found:
+        return None
+    if len(found) < len(_BRANCHES):
+        raise DamagedError(f"the branches of {split!r} are incomplete")
+    classes, dim = len(found["mean_distance"]), found["adapted_image"].shape[-1]
+    shapes: dict[str, tuple[int, ...]] = {
+        name: (classes, dim) if "text" in name else (n, dim) for name in _BRANCHES if "distance" not in name
+    }
+    shapes |= {"mean_distance": (classes,), "nearest_distance": (classes,), "scale": (1,)}
+    if any(column.shape != shapes[name] or column.dtype != np.float32 for name, column in found.items()):
+        raise DamagedError(f"the branches of {split!r} do not fit {n} images of {classes} classes")
+    return Branches(**found)
 
 
 def _open_columns(split: str, n: int, tensors: Mapping[str, np.ndarray]) -> OpenColumns | None:

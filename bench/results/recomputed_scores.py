@@ -22,7 +22,8 @@ TOLERANCE = 1e-9
 def split_scores(item: Predictions, n_classes: int) -> dict[str, float]:
     """The metrics of one split from its stored columns; a class that is never predicted has precision 0.
 
-    They depend on nothing that is not stored, so whoever has the predictions gets the same values.
+    They depend on nothing that is not stored, so whoever has the predictions gets the same values. Memory is taken for
+    the classes that occur, whatever `n_classes` a record states.
     """
     columns = {name: getattr(item, name) for name in ("label", "predicted", "true_logit", "log_sum_exp", "sum_p2")}
     metrics = run_metrics(columns | {"top_logit": item.top_logits[:, 0]})

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bench.results import settled_recipe
 from bench.spec import ExperimentSpec
 from bench.sweep.axes import check_axes, selected_datasets
 from bench.sweep.compatibility import Rejection, Rejections
 from bench.sweep.inputs import backbones_of, check_weights_files, class_text_of, support_lists
-from bench.sweep.method_settings import SelectedMethod, choose_methods, settled_recipe
+from bench.sweep.method_settings import SelectedMethod, choose_methods
 from bench.sweep.request import SweepRequest
 from bench.sweep.task_factory import SupportChoice, TaskFactory
 from datasets_registry import FewShotTask, get_dataset

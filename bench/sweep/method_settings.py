@@ -7,18 +7,19 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from bench.errors import OverrideError, UsageError
 from bench.results import known_methods
+from bench.spec import CUSTOM_RECIPE
 from bench.sweep.dataset_names import select_names
 from bench.sweep.options import RecipeChoice
 from bench.sweep.request import HOSO, SweepRequest
 from bench.sweep.task_factory import SupportChoice
-from datasets_registry import DatasetInfo, UnknownNameError
+from datasets_registry import UnknownNameError
 
 if TYPE_CHECKING:
     from methods import CheckedSettings, MethodFacts, MethodTraits, Recipe, SelectionRule
@@ -133,7 +134,7 @@ def changed_recipe(method: str, recipe: Recipe, overrides: Sequence[Override]) -
         values.pop("epochs_by_dataset", None)  # and to every dataset
     with _problems_named(method, overrides, recipe=True):
         found = type(recipe).model_validate(values)
-    return recipe if found == recipe else found.model_copy(update={"name": "custom", "source": ""})
+    return recipe if found == recipe else found.model_copy(update={"name": CUSTOM_RECIPE, "source": ""})
 
 
 @contextmanager
@@ -265,14 +266,6 @@ def offered_selections(info: MethodTraits) -> dict[str, SelectionRule]:
 
     found = {str(selection): rule for selection, rule in selection_rules(info).items()}
     return found | ({HOSO: found[Selection.VALIDATION]} if Selection.VALIDATION in found else {})
-
-
-def settled_recipe(recipe: Recipe | None, shots: int, dataset: DatasetInfo) -> dict[str, Any] | None:
-    """The recipe as a spec records it: epochs for these shots, and no views for imported features."""
-    if recipe is None:
-        return None
-    settled = recipe.for_shots(shots)
-    return (settled if dataset.backbone is None else settled.on_stored_features()).model_dump(mode="json")
 
 
 def _recipe(facts: MethodFacts, request: SweepRequest) -> Recipe | None:

@@ -17,7 +17,7 @@ from bench.results import Shards, write_atomically
 from bench.spec import ExperimentSpec
 from bench.sweep.expansion import expand
 from bench.sweep.request import SweepRequest, option_name
-from datasets_registry import BenchError, did_you_mean
+from datasets_registry import LARGEST_PLAN, BenchError, did_you_mean, parse_toml, read_text, read_toml
 
 SWEEPS = "sweeps"
 """Folder of the kept sweep files, below the runs folder."""
@@ -28,8 +28,8 @@ _PLAN = "plan"
 def read_sweep_file(path: Path) -> dict[str, Any]:
     """The values of a sweep file by field name; raises UsageError if it cannot be read or has an unknown option."""
     try:
-        text = path.read_text(encoding="utf-8")
-        values = tomllib.loads(text)
+        text = read_text(path, LARGEST_PLAN)
+        values = parse_toml(text)
     except OSError as error:
         raise UsageError(f"The sweep file {path} cannot be read: {error.strerror or error}.") from None
     except tomllib.TOMLDecodeError as error:
@@ -37,7 +37,7 @@ def read_sweep_file(path: Path) -> dict[str, Any]:
             f"The sweep file {path} is not TOML: {_where(text, str(error))}. Write lines such as shots = [1, 4]; "
             "`etl-bench run ... --print-toml` prints a whole file."
         ) from None
-    except (UnicodeDecodeError, RecursionError) as error:
+    except ValueError as error:
         raise UsageError(f"The sweep file {path} is not valid TOML: {error}.") from None
     values.pop(_PLAN, None)
     fields = {option_name(field): field for field in SweepRequest.model_fields}
@@ -81,10 +81,10 @@ def keep_sweep_file(request: SweepRequest, specs: Iterable[ExperimentSpec]) -> N
 def planned_run_ids(file: Path) -> list[str]:
     """The run ids of a kept sweep file; raises UsageError if it is damaged."""
     try:
-        return [str(run_id) for run_id in tomllib.loads(file.read_text("utf-8"))[_PLAN]["run_ids"]]
+        return [str(run_id) for run_id in read_toml(file, LARGEST_PLAN)[_PLAN]["run_ids"]]
     except KeyError:
         reason = "it lists no runs"
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, TypeError) as error:
+    except (OSError, ValueError, TypeError) as error:
         reason = str(error)
     raise UsageError(f"The plan of a sweep, {file}, cannot be read: {reason}. Delete it to go on.")
 

@@ -11,7 +11,7 @@ from .export.exports import export_model as export_model
 from .galleries import GalleryView as GalleryView
 from .galleries import suggestions_view as suggestions_view
 from .image_sources import check_sources as check_sources
-from .image_sources import image_items as image_items
+from .image_sources import opened_images as opened_images
 from .label_suggestions import Suggestions as Suggestions
 from .label_suggestions import suggest_labels as suggest_labels
 from .model_lookup import find_model as find_model

@@ -128,7 +128,12 @@ class ClassTextProjection:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Everything on the page. A section that does not apply is None, and `left_out` gives the reason in a sentence."""
+    """Everything on the page. A section that does not apply is None, and `left_out` gives the reason in a sentence.
+
+    Args:
+        unreadable: name of each given image that cannot be read, and the reason.
+        notes: one line per kind of what was left out of the given images or not read.
+    """
 
     title: str
     facts: tuple[tuple[str, str], ...]
@@ -139,6 +144,8 @@ class Explanation:
     maps: tuple[SimilarityMap, ...] = ()
     projection: ClassTextProjection | None = None
     left_out: tuple[str, ...] = ()
+    unreadable: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ from bench._util.words import counted
 from bench.experiment import ModelInfo
 from bench.tuned_models.explanation import small_picture
 from bench.tuned_models.label_suggestions import Suggestions
+from datasets_registry import BadImageError
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,14 @@ class Gallery:
         uncertainty = 1 - float(row["probability"])
         if len(self._heap) == self._size and uncertainty <= self._heap[0][0]:
             return
+        try:
+            picture = _small_picture(open_image())
+        except BadImageError:  # its file changed after it was predicted
+            return
         others = tuple((row[f"label_{i}"], row[f"probability_{i}"]) for i in range(2, 4) if f"label_{i}" in row)
         shown = GalleryImage(
             name=str(row["image"]),
-            picture=_small_picture(open_image()),
+            picture=picture,
             label=str(row["label"]),
             probability=float(row["probability"]),
             others=others,
@@ -128,6 +133,6 @@ def suggestions_view(found: Suggestions, title: str) -> GalleryView:
         f"{len(images)} of {counted(found.pool, 'image')}, in the order in which to label them, with the model's "
         "predictions. Margin: difference of the two largest probabilities. Distance: to the nearest labelled image or "
         f"image listed before. Left out: {found.labelled} that the dataset has already, {found.repeated} repeated, "
-        f"{found.unreadable} unreadable."
+        f"{len(found.unreadable)} unreadable."
     )
     return GalleryView(title=title, images=images, predicted=found.pool, introduction=introduction)

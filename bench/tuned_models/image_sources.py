@@ -1,16 +1,42 @@
-"""Streams of encoded images from files, folders, tables, tar files and lists of paths. Loads no torch."""
+"""Streams of encoded images from files, folders, tables, tar files and lists of paths. Loads no torch.
 
-import csv
+What cannot be read is an item whose reading raises BadImageError, so that it becomes a row with a reason.
+"""
+
 import os
 import sys
 import tarfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from lzma import LZMAError
 from pathlib import Path
+from typing import BinaryIO
 
+from PIL import Image
+
+from bench.bounds import printable
 from bench.errors import UsageError
-from datasets_registry import image_suffixes
+from datasets_registry import (
+    LARGEST_IMAGE,
+    LARGEST_PACKED_IMAGE,
+    LARGEST_UNPACKED,
+    LONGEST_PATH,
+    WINDOWS_FILES,
+    BadImageError,
+    DataError,
+    ImageFacts,
+    ImageNotes,
+    check_image_size,
+    image_suffixes,
+    is_image,
+    kind_by_suffix,
+    open_tar,
+    read_image_file,
+    read_table,
+    regular_file,
+)
 
 TABLES = (".csv", ".tsv", ".parquet")
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -18,14 +44,26 @@ LIST = "-"
 """Standard input, one path per line."""
 COLUMNS = ("path", "image_path", "file_path", "filepath", "file_name", "filename", "file", "image")
 """Usual names of the column of paths, in order of precedence."""
+_COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0")
+_ADVICE = "Replace or remove it"
+_TAR_ERRORS = (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, LZMAError)
 
 
 @dataclass(frozen=True)
 class ImageItem:
-    """One image: its name in the output, and a function that reads its bytes. Reading may raise OSError."""
+    """One image: its name in the output, and a function that reads its bytes or raises BadImageError."""
 
     name: str
     read: Callable[[], bytes]
+
+
+@dataclass(frozen=True)
+class OpenedImage:
+    """A decoded image, or None and the reason why it cannot be read."""
+
+    name: str
+    image: Image.Image | None
+    problem: str = ""
 
 
 def check_sources(sources: Sequence[str]) -> None:
@@ -34,109 +72,212 @@ def check_sources(sources: Sequence[str]) -> None:
         if source == LIST:
             continue
         path = Path(source)
-        if not path.exists():
-            raise UsageError(f"There is no image, folder, table or tar file {source}.")
+        if not source or not path.exists():
+            raise UsageError(f"There is no image, folder, table or tar file {source or repr(source)}.")
         if path.is_dir():
-            if next(_folder(path), None) is None:
-                raise UsageError(
-                    f"The folder {source} contains no image. Image suffixes are {', '.join(sorted(image_suffixes()))}."
-                )
-        elif not _is_known(path):
+            notes = ImageNotes()
+            if next(_folder(path, notes), None) is None:
+                found = " ".join(line.removeprefix("note: ").capitalize() for line in notes.lines())
+                raise UsageError(f"The folder {source} contains no image. {found or _suffixes()}")
+        elif _is_tar(path):
+            _check_tar(path)
+        elif path.suffix.lower() in TABLES:
+            next(_paths(path), None)
+        elif path.suffix.lower() not in image_suffixes() and not is_image(path):
+            notes = ImageNotes()
+            notes.leave_out(kind_by_suffix(source), source)
+            advice = next(notes.lines()).partition(". ")[2]
             raise UsageError(
-                f"{source} is not an image, table ({', '.join(TABLES)}) or tar file. Image suffixes are "
-                f"{', '.join(sorted(image_suffixes()))}."
+                f"{source} is not an image that is read, a table ({', '.join(TABLES)}) or a tar file. {advice} "
+                f"{_suffixes()}"
             )
     if list(sources).count(LIST) > 1:
         raise UsageError("'-' was given twice; standard input is read once.")
 
 
-def image_items(sources: Sequence[str]) -> Iterator[ImageItem]:
-    """The images of several sources in order; folders are sorted by name. Read an item of a tar before the next."""
+def _suffixes() -> str:
+    return f"Image suffixes are {', '.join(sorted(image_suffixes()))}."
+
+
+def image_items(sources: Sequence[str], notes: ImageNotes | None = None) -> Iterator[ImageItem]:
+    """The images of several sources in order; folders are sorted by name.
+
+    Args:
+        notes: receives the files of folders and archives that are left out.
+    """
+    notes = notes or ImageNotes()
     for source in sources:
         path = Path(source)
         if source == LIST:
-            yield from (_file(line.strip()) for line in sys.stdin if line.strip())
+            yield from _list(sys.stdin.buffer)
         elif path.is_dir():
-            yield from _folder(path)
-        elif path.name.lower().endswith(TARS):
-            yield from _tar(path)
+            yield from _folder(path, notes)
+        elif _is_tar(path):
+            yield from _tar(path, notes)
         elif path.suffix.lower() in TABLES:
             yield from _table(path)
         else:
-            yield _file(source)
+            yield _file(source, path)
 
 
-def _is_known(path: Path) -> bool:
-    return path.suffix.lower() in {*TABLES, *image_suffixes()} or path.name.lower().endswith(TARS)
+def opened_images(
+    sources: Sequence[str], decode: Callable[[bytes, object], tuple[Image.Image, ImageFacts]], notes: ImageNotes
+) -> Iterator[OpenedImage]:
+    """The images of several sources, each decoded or with the reason why it cannot be read."""
+    for item in image_items(sources, notes):
+        try:
+            image, facts = decode(item.read(), item.name)
+        except BadImageError as error:
+            yield OpenedImage(item.name, None, printable(error.problem))
+        else:
+            notes.add(item.name, facts)
+            yield OpenedImage(item.name, image)
 
 
-def _file(name: str) -> ImageItem:
-    return ImageItem(name, Path(name).read_bytes)
+def _is_tar(path: Path) -> bool:
+    return path.name.lower().endswith(TARS)
 
 
-def _folder(root: Path) -> Iterator[ImageItem]:
+def _file(name: str, path: Path) -> ImageItem:
+    return ImageItem(printable(name), partial(read_image_file, path))
+
+
+def _unreadable(name: str, problem: str) -> ImageItem:
+    """An item whose reading raises an error."""
+
+    def read() -> bytes:
+        raise BadImageError(name, problem, _ADVICE, "unreadable")
+
+    return ImageItem(printable(name), read)
+
+
+def _list(lines: BinaryIO) -> Iterator[ImageItem]:
+    while line := lines.readline(LONGEST_PATH + 1):
+        if len(line) > LONGEST_PATH:
+            yield _unreadable(LIST, f"has a line of more than {LONGEST_PATH} bytes, and is not read further")
+            return
+        if name := os.fsdecode(line).strip():
+            yield _file(name, Path(name))
+
+
+def _folder(root: Path, notes: ImageNotes) -> Iterator[ImageItem]:
     suffixes = image_suffixes()
-    for folder, folders, files in os.walk(root):
+
+    def refused(error: OSError) -> None:
+        notes.leave_out("folders that cannot be read", printable(str(error.filename)))
+
+    for folder, folders, files in os.walk(root, onerror=refused):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in folders:
+            if (Path(folder) / name).is_symlink():
+                notes.leave_out("linked folders", printable(f"{folder}/{name}"))
         for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix.lower() in suffixes:
-                path = Path(folder) / name
-                yield ImageItem(path.as_posix(), path.read_bytes)
+            if name.startswith(".") or name in WINDOWS_FILES:
+                continue
+            path = Path(folder) / name
+            if path.suffix.lower() in suffixes:
+                yield _file(path.as_posix(), path)
+            else:
+                notes.leave_out(kind_by_suffix(printable(name)), printable(path.as_posix()))
+                if is_image(path):
+                    notes.leave_out_unnamed(printable(path.as_posix()))
 
 
-def _tar(path: Path) -> Iterator[ImageItem]:
-    """The images of a tar file, in one pass; each must be read before the next."""
+def _check_tar(path: Path) -> None:
+    """Raise UsageError for a file without a readable first member."""
+    try:
+        with _opened_tar(path) as tar:
+            if tar.next() is None:
+                raise UsageError(f"The tar file {path} is empty.")
+    except _TAR_ERRORS as error:
+        if isinstance(error, UsageError):
+            raise
+        raise UsageError(f"The tar file {path} cannot be read: {error}.") from None
+
+
+def _is_compressed(path: Path) -> bool:
+    with regular_file(path).open("rb") as file:
+        return file.read(6).startswith(_COMPRESSED)
+
+
+def _opened_tar(path: Path) -> tarfile.TarFile:
+    return open_tar(path, "r|*" if _is_compressed(path) else "r:")
+
+
+def _tar(path: Path, notes: ImageNotes) -> Iterator[ImageItem]:
+    """The images of a tar file, in one pass. Those of a compressed file are unpacked into memory."""
     suffixes = image_suffixes()
     try:
-        with tarfile.open(path, "r|*") as tar:
-            for member in tar:
-                if member.isfile() and Path(member.name).suffix.lower() in suffixes:
+        compressed = _is_compressed(path)
+        largest = LARGEST_PACKED_IMAGE if compressed else LARGEST_IMAGE
+        end = LARGEST_UNPACKED + 200 * path.stat().st_size
+        with _opened_tar(path) as tar:
+            while (member := tar.next()) is not None:
+                tar.members.clear()  # type: ignore[attr-defined]  # else it keeps all of them
+                name = f"{path}!{member.name}"
+                if compressed and member.offset_data + member.size > end:
+                    yield _unreadable(name, "unpacks to much more than its archive, which is not read further")
+                    return
+                if not member.isfile():
+                    continue
+                if Path(member.name).suffix.lower() not in suffixes:
+                    notes.leave_out(kind_by_suffix(printable(member.name)), printable(name))
+                    continue
+                try:
+                    check_image_size(member.size, name, largest)
+                except BadImageError as error:
+                    yield _unreadable(name, error.problem)
+                    continue
+                if member.issparse():
+                    yield _unreadable(name, "is stored as a sparse file, which is not read")
+                elif compressed:
                     file = tar.extractfile(member)
                     assert file is not None, "a regular file has content"
-                    yield ImageItem(f"{path}!{member.name}", partial(_same, file.read()))
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise UsageError(f"The tar file {path} cannot be read to its end: {error}.") from None
+                    yield ImageItem(printable(name), partial(_same, file.read()))
+                else:
+                    yield ImageItem(printable(name), partial(_part, path, name, member.offset_data, member.size))
+    except _TAR_ERRORS as error:
+        yield _unreadable(str(path), f"cannot be read to its end ({error})")
 
 
 def _same(content: bytes) -> bytes:
     return content
 
 
+def _part(path: Path, name: str, start: int, size: int) -> bytes:
+    """A part of a file; raises BadImageError if the file ends before it."""
+    try:
+        with regular_file(path).open("rb") as file:
+            file.seek(start)
+            content = file.read(size)
+    except OSError as error:
+        raise BadImageError(name, f"cannot be read ({error})", _ADVICE, "unreadable") from None
+    if len(content) < size:
+        raise BadImageError(name, "is cut off by the end of the archive", _ADVICE, "truncated")
+    return content
+
+
 def _table(path: Path) -> Iterator[ImageItem]:
     """The images of a table's column of paths; relative paths start at the table's folder."""
-    for text in _parquet_column(path) if path.suffix.lower() == ".parquet" else _csv_column(path):
-        yield ImageItem(text, (path.parent / text).read_bytes)
-
-
-def _csv_column(path: Path) -> Iterator[str]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-            header = next(rows, [])
-            column = header.index(_path_column(path, header))
-            yield from (row[column] for row in rows if len(row) > column and row[column])
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"The table {path} cannot be read ({error}). Save it as UTF-8 with a header line.") from None
+        for text in _paths(path):
+            yield _file(text, path.parent / text)
+    except UsageError as error:
+        yield _unreadable(str(path), f"is not read further: {error}")
 
 
-def _parquet_column(path: Path) -> Iterator[str]:
+def _paths(path: Path) -> Iterator[str]:
+    """The texts of a table's column of paths. Raises UsageError for a file that cannot be read as a table."""
     try:
-        import pyarrow.parquet
-    except ImportError:
-        raise UsageError(
-            f"{path} needs pyarrow to be read. Run `pip install 'clip-etl-bench[hf]'`, or give a CSV table."
-        ) from None
-    try:
-        file = pyarrow.parquet.ParquetFile(path)
-        column = _path_column(path, file.schema_arrow.names)
-        for batch in file.iter_batches(columns=[column]):
-            yield from (str(value) for value in batch.column(0).to_pylist() if value)
-    except (OSError, pyarrow.ArrowException) as error:
-        raise UsageError(f"The table {path} cannot be read ({error}).") from None
+        header, rows = read_table(path)
+    except DataError as error:
+        raise UsageError(str(error)) from None
+    column = header.index(_path_column(path, header))
+    yield from (row[column] for row in rows if len(row) > column and row[column])
 
 
 def _path_column(path: Path, header: Sequence[str]) -> str:
-    by_lower_case = {name.strip().lower(): name for name in header}
+    by_lower_case = {name.lower(): name for name in header}
     found = next((by_lower_case[name] for name in COLUMNS if name in by_lower_case), None)
     if found is None:
         raise UsageError(

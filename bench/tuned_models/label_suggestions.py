@@ -1,7 +1,7 @@
 """Selects unlabelled images to label next: uncertain images that differ from the labelled images."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from bench.errors import UsageError
 from bench.tuned_models.early_checks import RULES
-from bench.tuned_models.image_sources import image_items
+from bench.tuned_models.image_sources import opened_images
 from bench.tuned_models.tuned_model import TunedModel
-from datasets_registry import BadImageError, get_dataset
+from datasets_registry import ImageNotes, get_dataset, keep_warnings
 
 
 @dataclass(frozen=True)
@@ -105,13 +104,19 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Suggestions:
-    """Images to label in order, and how many of the pool were left out."""
+    """Images to label in order, and how many of the pool were left out.
+
+    Args:
+        unreadable: name of each image that cannot be read, and the reason.
+        notes: one line per kind of what was left out or not read.
+    """
 
     images: tuple[Suggestion, ...]
     pool: int
     labelled: int
     repeated: int
-    unreadable: int
+    unreadable: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def suggest_labels(
@@ -138,25 +143,29 @@ def suggest_labels(
         known.add(rendered)
     labelled_digests = frozenset(seen)
     pool, names, images = _Features(model), [], []
-    counts = {"pool": 0, "labelled": 0, "repeated": 0, "unreadable": 0}
-    for name, image in _opened(model, sources):
-        counts["pool"] += 1
-        if image is None:
-            counts["unreadable"] += 1
-            continue
-        rendered = model.rendered(image)
-        digest = _digest(rendered)
-        if digest in seen:
-            counts["labelled" if digest in labelled_digests else "repeated"] += 1
-            continue
-        seen.add(digest)
-        names.append(name)
-        images.append(rendered)
-        pool.add(rendered)
+    counts = {"pool": 0, "labelled": 0, "repeated": 0}
+    unreadable: list[tuple[str, str]] = []
+    notes = ImageNotes()
+    with keep_warnings():
+        for one in opened_images(sources, model.decoded, notes):
+            counts["pool"] += 1
+            if one.image is None:
+                unreadable.append((one.name, one.problem))
+                continue
+            rendered = model.rendered(one.image)
+            digest = _digest(rendered)
+            if digest in seen:
+                counts["labelled" if digest in labelled_digests else "repeated"] += 1
+                continue
+            seen.add(digest)
+            names.append(one.name)
+            images.append(rendered)
+            pool.add(rendered)
     if not names:
+        why = f" ({' '.join(unreadable[0])})" if unreadable else ""
         raise UsageError(
             f"No image is left to label: of {counts['pool']}, {counts['labelled']} are in {dataset} already and "
-            f"{counts['unreadable']} cannot be read. Give other images."
+            f"{len(unreadable)} cannot be read{why}. Give other images."
         )
     found = [model.predict_rendered(images[i : i + BATCH]) for i in range(0, len(images), BATCH)]
     probabilities = np.concatenate([part.probabilities for part in found])
@@ -176,6 +185,8 @@ def suggest_labels(
             for c in chosen
         ),
         **counts,
+        unreadable=tuple(unreadable),
+        notes=tuple(notes.lines()),
     )
 
 
@@ -202,15 +213,6 @@ class _Features:
     def _compute(self) -> None:
         self._rows.append(self._model.backbone.encode_image(self._model.pixels(self._waiting)).cpu().numpy())
         self._waiting = []
-
-
-def _opened(model: TunedModel, sources: Sequence[str]) -> Iterator[tuple[str, Image.Image | None]]:
-    """Name and image of each item; None for one that cannot be read."""
-    for item in image_items(sources):
-        try:
-            yield item.name, model.decoded(item.read(), item.name)
-        except (OSError, BadImageError):
-            yield item.name, None
 
 
 def _digest(rendered: NDArray[np.uint8]) -> bytes:

@@ -16,12 +16,13 @@ from PIL import Image
 
 from bench._util.prefetch import parallel_map, prefetch
 from bench._util.words import counted
+from bench.bounds import printable
 from bench.errors import UsageError
 from bench.results import replacing
 from bench.tuned_models.galleries import Gallery, GalleryView
 from bench.tuned_models.image_sources import ImageItem, check_sources, image_items
 from bench.tuned_models.tuned_model import BATCH, TunedModel
-from datasets_registry import BadImageError
+from datasets_registry import BadImageError, ImageFacts, ImageNotes, keep_warnings
 
 Row = Mapping[str, Any]
 
@@ -153,23 +154,30 @@ _WRITERS: dict[str, Callable[[Path, Sequence[str], Iterator[Row]], None]] = {
 
 @dataclass(frozen=True)
 class PredictionSummary:
-    """Numbers of images: in total, unreadable, and unlike the training images; and the gallery, if it was asked for."""
+    """Numbers of images: in total, unreadable, and unlike the training images.
+
+    Args:
+        gallery: the gallery, if it was asked for.
+        notes: one line per kind of what was left out or not read.
+    """
 
     images: int
     unreadable: int
     unlike: int
     resumed: int = 0
     gallery: GalleryView | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class _Decoded:
-    """A decoded image, or the reason why it cannot be read; `open` decodes it again."""
+    """A decoded image and its facts, or the reason why it cannot be read; `open` decodes it again."""
 
     name: str
     open: Callable[[], Image.Image]
     rendered: NDArray[np.uint8] | None
     error: str
+    facts: ImageFacts | None = None
 
 
 def predict_files(
@@ -191,26 +199,33 @@ def predict_files(
     """
     check_sources(sources)
     top = min(top, len(model.classes))
-    columns, items = columns_of(top), image_items(sources)
+    notes = ImageNotes()
+    columns, items = columns_of(top), image_items(sources, notes)
     key = {"run": model.info.run_id, "classes": list(model.classes), "top": top, "sources": list(sources)}
     table = None if out is None else PartialTable(out, key, force=force)
     done = table.begin(resume=resume) if table else 0
     gallery = Gallery() if with_gallery else None
     counts, complete = _Counts(gallery), False
+    reason = ""
     try:
         if table and done:
             for row, opened in _matching_rows(model, table, items):
                 counts.add(row, opened)
-        for decoded in _decoded_batches(model, items, batch):
-            rows = _rows(model, decoded, top)
-            if table:
-                table.append(rows)
-            for row, one in zip(rows, decoded, strict=True):
-                counts.add(row, one.open)
-            on_rows(columns, rows)
+        with keep_warnings():
+            for decoded in _decoded_batches(model, items, batch):
+                rows = _rows(model, decoded, top)
+                if table:
+                    table.append(rows)
+                for row, one in zip(rows, decoded, strict=True):
+                    counts.add(row, one.open)
+                    reason = reason or (one.error and f"{one.name} {one.error}")
+                    if one.facts:
+                        notes.add(one.name, one.facts)
+                on_rows(columns, rows)
         if counts.unreadable == counts.images:
-            tried = counted(counts.images, "image")
-            raise UsageError(f"No image of {', '.join(sources)} can be read ({tried} tried); nothing was written.")
+            tried = f"{counted(counts.images, 'image')} tried" + (f"; {reason}" if reason else "")
+            end = "the rows above give the reasons" if out is None else "nothing was written"
+            raise UsageError(f"No image of {', '.join(sources)} can be read ({tried}); {end}.")
         complete = True
     finally:
         if table and not complete and counts.unreadable == counts.images and not done:
@@ -218,7 +233,7 @@ def predict_files(
     if table:
         table.finish(columns)
     shown = None if gallery is None else gallery.view(model.info, unreadable=counts.unreadable)
-    return PredictionSummary(counts.images, counts.unreadable, counts.unlike, done, shown)
+    return PredictionSummary(counts.images, counts.unreadable, counts.unlike, done, shown, tuple(notes.lines()))
 
 
 @dataclass
@@ -248,7 +263,7 @@ def _matching_rows(
             raise UsageError(
                 f"{table.path} has a row for {row['image']}, but the images have changed; delete it to start over."
             )
-        yield row, lambda item=item: model.decoded(item.read(), item.name)  # type: ignore[misc]
+        yield row, lambda item=item: model.decoded(item.read(), item.name)[0]  # type: ignore[misc]
 
 
 def _decoded_batches(model: TunedModel, items: Iterator[ImageItem], size: int) -> Iterator[list[_Decoded]]:
@@ -256,14 +271,13 @@ def _decoded_batches(model: TunedModel, items: Iterator[ImageItem], size: int) -
 
     def decode(item: ImageItem) -> _Decoded:
         def opened() -> Image.Image:
-            return model.decoded(item.read(), item.name)
+            return model.decoded(item.read(), item.name)[0]
 
         try:
-            return _Decoded(item.name, opened, model.rendered(opened()), "")
+            image, facts = model.decoded(item.read(), item.name)
+            return _Decoded(item.name, opened, model.rendered(image), "", facts)
         except BadImageError as error:
-            return _Decoded(item.name, opened, None, error.problem)
-        except OSError as error:
-            return _Decoded(item.name, opened, None, error.strerror or str(error))
+            return _Decoded(item.name, opened, None, printable(error.problem))
 
     def batches() -> Iterator[list[ImageItem]]:
         while some := list(islice(items, size)):

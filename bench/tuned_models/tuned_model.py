@@ -30,7 +30,7 @@ from bench.experiment import (
 )
 from bench.results import code_reasons
 from bench.tuned_models.model_lookup import find_model
-from datasets_registry import BenchError, ClassSet, DataError, Decoding, decode_image
+from datasets_registry import BenchError, ClassSet, DataError, Decoding, ImageFacts, decode_with_facts, read_image_file
 from methods import Backbone, BackboneSpec, Batch, Method, Precision, parse_backbone
 
 if TYPE_CHECKING:
@@ -149,9 +149,9 @@ class TunedModel:
             np.concatenate([part.unlike for part in parts]),
         )
 
-    def decoded(self, content: bytes, where: object) -> Image.Image:
-        """Decode an image by the rule of the model's dataset. Raises DataError for anything else."""
-        return decode_image(content, where, Decoding(self.info.orient, "Replace or remove it"))
+    def decoded(self, content: bytes, where: object) -> tuple[Image.Image, ImageFacts]:
+        """Decode an image by the rule of the model's dataset, with its facts; raises BadImageError."""
+        return decode_with_facts(content, where, Decoding(self.info.orient, "Replace or remove it"))
 
     def rendered(self, image: Image.Image) -> NDArray[np.uint8]:
         """An image as the input of the tower, before normalisation, `(size, size, 3)`."""
@@ -188,11 +188,11 @@ class TunedModel:
                 return image.convert("RGB")
             buffer = io.BytesIO()  # more than 8 bits, scaled by the rule of files
             image.save(buffer, "TIFF")
-            return self.decoded(buffer.getvalue(), "given as an array")
+            return self.decoded(buffer.getvalue(), "given as an array")[0]
         path = Path(image)
         if path.is_dir():
             raise DataError(f"{path} is a folder. Give the paths of its images, or use `etl-bench predict`.")
-        return self.decoded(path.read_bytes(), path)
+        return self.decoded(read_image_file(path), path)[0]
 
     def _novelty(self, batch: Batch, logits: Tensor) -> Tensor:
         kind = self.info.novelty.kind if self.info.novelty else None

@@ -11,16 +11,18 @@ from pathlib import Path
 
 from datasets_registry._catalogue import DATASETS
 from datasets_registry._custom.dataset import CustomDataset, SplitRule, StorageKind, read_custom_dataset, write_toml
-from datasets_registry._custom.describe import AddRequest, describe_images
+from datasets_registry._custom.describe import AddRequest, describe_images, similar_names
 from datasets_registry._custom.inspection import TINY, Inspection, InspectionProgress
 from datasets_registry._custom.listing_folders import SKIPPED
-from datasets_registry._custom.listing_tables import delimiter_name
 from datasets_registry._errors import BenchError, RegistrationError, some
-from datasets_registry._readers.dataset_files import describe_left_out, left_out_advice
+from datasets_registry._readers.image_notes import ImageNotes
+from datasets_registry._readers.tables import delimiter_name
 from datasets_registry._registry import NAME_PATTERN
 from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits
 
 USUAL_SHOTS = (16, 8, 4, 2, 1)
+FEW_SHOTS = 4
+"""Below this number of shots, a few small classes do not limit the others."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +45,15 @@ class AddedDataset:
     small: dict[str, int]
 
     @property
-    def max_shots(self) -> int:
-        """The largest of the usual numbers of shots that every class supports; 0 if a class has no training image."""
-        return next((shots for shots in USUAL_SHOTS if shots <= min(self.train_sizes)), 0)
+    def suggested_shots(self) -> tuple[int, bool]:
+        """The number of shots of the first runs, and whether they need `--allow-fewer`.
 
-    @property
-    def usual_shots(self) -> int:
-        """The largest of the usual numbers of shots that at least half of the classes support; at least 1."""
-        middle = sorted(self.train_sizes)[len(self.train_sizes) // 2]
-        return next((shots for shots in USUAL_SHOTS if shots <= middle), 1)
+        The largest of the usual numbers that every class supports. If that is below 4 and half of the classes support
+        more, up to 8 that they support, with fewer images of the small classes.
+        """
+        every = _usual_shots(min(self.train_sizes))
+        half = min(_usual_shots(sorted(self.train_sizes)[len(self.train_sizes) // 2]), 8)
+        return (half, True) if every < FEW_SHOTS <= half else (every, False)
 
     @cached_property
     def label_of(self) -> dict[str, str]:
@@ -95,10 +97,13 @@ class AddedDataset:
             "validation_images": len(self.splits.val),
             "test_images": len(self.splits.test),
             "smallest_class": min(self.train_sizes),
-            "most_shots": self.max_shots,
+            "suggested_shots": self.suggested_shots[0],
+            "allow_fewer": self.suggested_shots[1],
             "image_sizes": found.sizes(keys),
             "tiny_images": len(found.tiny(keys)),
             "turned_by_exif": len(found.turned(keys)),
+            "more_frames": sum(found.facts[key].more_frames for key in keys),
+            "more_bands": sum(found.facts[key].more_bands for key in keys),
             "duplicates": sum(len(group) - 1 for group in found.copies(self.label_of)),
             "duplicates_across_classes": len(self.copies_across_classes),
             "links_to_other_classes": len(self.links_to_other_classes),
@@ -155,14 +160,32 @@ def notes_on(added: AddedDataset) -> Iterator[str]:
     names = added.splits.class_names
     smallest, name = min(zip(added.train_sizes, names, strict=True), key=lambda pair: pair[0])
     if smallest < USUAL_SHOTS[0]:
-        yield (
-            f"note: class {name!r} has {smallest} training images; --shots can be at most {smallest}. To use more, "
-            f"`run --allow-fewer` takes what a class has, and `datasets add --min-images N` leaves small classes out."
-        )
+        images = "1 training image" if smallest == 1 else f"{smallest} training images"
+        yield f"note: class {name!r} has {images}: {_shots_note(added, smallest)}"
     tested = {sample.label for sample in added.splits.test}
     if untested := [name for label, name in enumerate(names) if label not in tested]:
         yield f"note: {_are(len(untested), 'class')} without a test image, for example {untested[0]!r}."
     yield from _names(added)
+
+
+def _usual_shots(images: int) -> int:
+    """The largest of the usual numbers of shots that a class of so many training images supports; at least 1."""
+    return next((shots for shots in USUAL_SHOTS if shots <= images), 1)
+
+
+def _shots_note(added: AddedDataset, smallest: int) -> str:
+    shots, fewer = added.suggested_shots
+    if fewer:
+        return (
+            f"--shots {shots} needs --allow-fewer, which takes what a class has; without it, --shots can be at most "
+            f"{smallest}. `datasets add --min-images N` leaves small classes out."
+        )
+    if not smallest:
+        return "few-shot runs refuse it. Give it training images, or remove it."
+    return (
+        f"--shots can be at most {smallest}, of the usual numbers {shots}. To use more, `run --allow-fewer` takes what "
+        f"a class has, and `datasets add --min-images N` leaves small classes out."
+    )
 
 
 def _left_out(added: AddedDataset) -> Iterator[str]:
@@ -172,10 +195,15 @@ def _left_out(added: AddedDataset) -> Iterator[str]:
         left_out = {kind: paths for kind, paths in left_out.items() if not kind.startswith("images of classes")}
         listed = ", ".join(f"{label!r} with {size}" for label, size in added.small.items())
         yield f"note: {_are(len(added.small), 'class')} left out, having too few images: {listed}."
-    if left_out:
-        yield f"note: left out: {describe_left_out(left_out)}. {left_out_advice(left_out)}"
-    if unnamed := added.inspection.unnamed:
-        yield f"note: {_are(len(unnamed), 'image')} left out because of a missing image suffix: {some(unnamed)}."
+    notes = ImageNotes()
+    for kind, paths in left_out.items():
+        for path in paths:
+            notes.leave_out(kind, path)
+    for path in added.inspection.unnamed:
+        notes.leave_out_unnamed(path)
+    for key in added.label_of:
+        notes.add(key, added.inspection.facts[key])
+    yield from notes.lines(in_class_folders=True)
     if skip := added.config.skip:
         listed = f"listed under `skip` in {added.file}: {some(skip)}"
         yield f"note: {_are(len(skip), 'broken image')} left out and {listed}."
@@ -207,6 +235,11 @@ def _names(added: AddedDataset) -> Iterator[str]:
     if names := added.config.names:
         listed = some([f"{label!r} is {name!r}" for label, name in names.items()], most=5)
         yield f"note: names in prompts: {listed}. Edit them under [names] in {added.file}, or give --name LABEL=NAME."
+    for similar in similar_names(added.splits.class_names):
+        yield (
+            f"note: the classes {' and '.join(map(repr, similar))} have nearly the same name in prompts. If they are "
+            f"one class, put their images into one folder; if not, give other names with --name LABEL=NAME."
+        )
     if numbers := [name for name in added.splits.class_names if name.strip().isdecimal()]:
         yield (
             f"note: {_are(len(numbers), 'class name')} numbers, such as {numbers[0]!r}, which mean nothing to CLIP. "

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from datasets_registry._custom.listing_archives import list_hub_folder, list_tars
 from datasets_registry._custom.listing_folders import FoundImage, Listing, list_folder
 from datasets_registry._custom.listing_tables import ColumnNames, guess_columns, list_table
 from datasets_registry._errors import DataError, RegistrationError, some
+from datasets_registry._readers.foreign_files import read_toml
 from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample
 
 TRAIN_SHARE = 0.5
@@ -85,6 +87,17 @@ class CustomDataset(BaseModel):
     orient: bool = False
     skip: tuple[str, ...] = ()
     small_classes: tuple[str, ...] = ()
+
+    @field_validator("classes", "small_classes", mode="after")
+    @classmethod
+    def _composed(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(unicodedata.normalize("NFC", label) for label in labels)
+
+    @field_validator("names", mode="after")
+    @classmethod
+    def _composed_names(cls, names: dict[str, str]) -> dict[str, str]:
+        normal = partial(unicodedata.normalize, "NFC")
+        return {normal(label): normal(name) for label, name in names.items()}
 
     @model_validator(mode="after")
     def _consistent(self) -> CustomDataset:
@@ -227,8 +240,8 @@ def part_by_content(digest: str) -> str:
 def read_custom_dataset(path: Path) -> DatasetInfo:
     """The catalogue entry of a TOML file. Raises RegistrationError, naming the file and the line or field."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        content = read_toml(path)
+    except (OSError, ValueError) as error:
         raise RegistrationError(f"{path} cannot be read as TOML ({error}). Correct or remove that file.") from error
     try:
         config = CustomDataset.model_validate(content)

@@ -1,17 +1,26 @@
 """Describes the images of a custom dataset: kind, split rule, classes, readable names, and left-out images."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from datasets_registry._custom.dataset import CustomDataset, SplitRule, StorageKind, few_labels, part_by_content
+from datasets_registry._custom.dataset import (
+    CustomDataset,
+    SplitRule,
+    StorageKind,
+    even_parts,
+    few_labels,
+    part_by_content,
+)
 from datasets_registry._custom.inspection import BadImagesError, Inspection, InspectionProgress, inspect_images
 from datasets_registry._custom.listing_archives import MARKER_FILES, find_tars
 from datasets_registry._custom.listing_folders import Listing, is_split_into_parts
-from datasets_registry._custom.listing_tables import SUFFIXES, ColumnNames, common_folder, guess_columns
+from datasets_registry._custom.listing_tables import ColumnNames, common_folder, guess_columns
 from datasets_registry._errors import DataError, did_you_mean
+from datasets_registry._readers.tables import TABLE_SUFFIXES
 
 _PREFIX = re.compile(r"(?:n?\d+)[ ._-]+(?=[^\W\d_])")
 """A number or WordNet id in front of a word."""
@@ -77,6 +86,8 @@ def describe_images(
     split = request.split or draft.split
     if request.split is None and draft.split is not SplitRule.GIVEN:
         split = SplitRule.GIVEN if any(item.part for item in listing.found) else _rule_by_content(listing, labels)
+    if split is SplitRule.EVEN and "test" not in even_parts(listing).values():
+        raise _no_test_image(place, labels)
     described = {
         "split": split,
         "classes": labels,
@@ -137,6 +148,15 @@ def _too_few(place: Path, labels: list[str], small: Mapping[str, int], min_image
     )
 
 
+def _no_test_image(place: Path, labels: list[str]) -> DataError:
+    several = next((label for label in labels if re.search(r"[;,|]", label)), None)
+    hint = f" {several!r} looks like several labels; write one label per image." if several else ""
+    return DataError(
+        f"No class of {place} has two different images, so none is left for testing; its {len(labels)} classes are "
+        f"{few_labels(labels)}. Give more images of each class.{hint}"
+    )
+
+
 def _rule_by_content(listing: Listing, labels: list[str]) -> SplitRule:
     """`hash` if it gives every class training and test images, else `even`."""
     found: dict[str, set[str]] = {label: set() for label in labels}
@@ -148,10 +168,10 @@ def _rule_by_content(listing: Listing, labels: list[str]) -> SplitRule:
 
 def _kind(place: Path) -> StorageKind:
     if place.is_file():
-        if place.suffix.lower() in SUFFIXES:
+        if place.suffix.lower() in TABLE_SUFFIXES:
             return StorageKind.TABLE
         raise DataError(
-            f"{place} is a file, but not a table. Give a folder of images, or one of {', '.join(SUFFIXES)}."
+            f"{place} is a file, but not a table. Give a folder of images, or one of {', '.join(TABLE_SUFFIXES)}."
         )
     if not place.is_dir():
         raise DataError(f"No images at {place}. Give a folder or a table that exists with --images.")
@@ -181,14 +201,35 @@ def guess_names(labels: Sequence[str]) -> dict[str, str]:
 def chosen_names(labels: Sequence[str], given: Mapping[str, str], *, guess: bool) -> dict[str, str]:
     """The names for prompts that differ from their labels: the given names, and guesses for the other labels.
 
-    Raises DataError for a label that does not exist.
+    Raises DataError for a label that does not exist, and for a given name that another class has as well.
     """
+    given = {unicodedata.normalize("NFC", label): unicodedata.normalize("NFC", name) for label, name in given.items()}
     for label in given:
         if label not in labels:
             hint = did_you_mean(label, labels)
             raise DataError(f"--name {label}={given[label]}: no class has the label {label!r}.{hint}")
-    names = (guess_names(labels) if guess else {}) | dict(given)
+    names = (guess_names(labels) if guess else {}) | given
+    for label, name in given.items():
+        if same := [other for other in labels if other != label and names.get(other, other) == name]:
+            raise DataError(
+                f"--name {label}={name}: the class {same[0]!r} has the name {name!r} in prompts as well. Give each "
+                f"class its own name, or put the images of one class into one folder."
+            )
     return {label: names[label] for label in labels if names.get(label, label) != label}
+
+
+def similar_names(names: Sequence[str]) -> list[list[str]]:
+    """Groups of names that differ only in capitals, accents, spaces, punctuation or a plural s.
+
+    Example:
+        >>> similar_names(["sea_gull", "crow", "Sea Gulls", "jay"])
+        [['sea_gull', 'Sea Gulls']]
+    """
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        plain = "".join(char for char in unicodedata.normalize("NFKD", name).casefold() if char.isalnum())
+        groups.setdefault(plain.removesuffix("s") or name, []).append(name)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def _readable(label: str) -> str:

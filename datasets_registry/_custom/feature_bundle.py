@@ -6,7 +6,6 @@ for the one backbone that computed the features.
 """
 
 import hashlib
-import io
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -19,6 +18,9 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from datasets_registry._errors import DataError
+from datasets_registry._limits import LARGEST_CLASS_LIST
+from datasets_registry._readers.arrays import read_npz
+from datasets_registry._readers.foreign_files import read_bytes, regular_file
 from datasets_registry._registry import custom_files, custom_folders
 from datasets_registry._types import BACKBONE_PREFIX, PARTS, DatasetInfo, DatasetSplits, Sample
 
@@ -77,7 +79,7 @@ class FeatureBundle:
         self.folder = folder
         path = folder / "bundle.json"
         try:
-            self.facts = BundleFacts.model_validate_json(path.read_bytes())
+            self.facts = BundleFacts.model_validate_json(read_bytes(path, LARGEST_CLASS_LIST))
         except (OSError, ValidationError) as error:
             raise DataError(
                 f"{path} does not describe a feature bundle ({str(error).splitlines()[0]}); import it again."
@@ -93,14 +95,14 @@ class FeatureBundle:
         """All arrays by name, after verification of the checksum."""
         path = self.folder / "arrays.npz"
         try:
-            content = path.read_bytes()
+            with regular_file(path).open("rb") as opened:
+                digest = hashlib.file_digest(opened, "sha256").hexdigest()
         except OSError as error:
             raise DataError(f"{path} is missing ({error.strerror}); import the features again.") from error
-        if hashlib.sha256(content).hexdigest() != self.facts.sha256:
+        if digest != self.facts.sha256:
             raise DataError(f"{path} changed since it was imported (its checksum differs); import the features again.")
         try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as file:
-                return {key: file[key] for key in file.files}
+            return read_npz(path)
         except Exception as error:  # numpy raises errors of many kinds for damaged files
             raise DataError(f"{path} cannot be read as arrays ({error}); import the features again.") from error
 

@@ -1,18 +1,23 @@
 """Inspects every image of a custom dataset before it is added: finds bad files, and the facts of the others."""
 
 import os
-import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from PIL import Image
-
 from datasets_registry._custom.listing_folders import FoundImage, Listing
 from datasets_registry._errors import DataError, some
-from datasets_registry._readers.decode import BadImageError, ImageFacts, examine_image, image_suffixes, is_image
+from datasets_registry._readers.decode import (
+    BadImageError,
+    ImageFacts,
+    examine_image,
+    format_of_suffix,
+    image_suffixes,
+    is_image,
+    keep_warnings,
+)
 from datasets_registry._readers.image_sources import ImageFiles
 
 TINY = 32
@@ -105,8 +110,7 @@ def inspect_images(listing: Listing, progress: InspectionProgress | None = None)
         except DataError as error:  # from the archive or table that holds the image
             return BadImage(item.key, str(error), "unreadable")
 
-    with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool:
-        warnings.simplefilter("ignore")  # Pillow's, about damaged metadata
+    with keep_warnings(), ThreadPoolExecutor(threads) as pool:
         for number, result in enumerate(pool.map(examined, found), 1):
             if isinstance(result, BadImage):
                 bad.append(result)
@@ -152,7 +156,6 @@ def _unnamed(listing: Listing) -> tuple[str, ...]:
 
 
 def _suffix_fits(key: str, image_format: str) -> bool:
-    """Whether an image has the format of its suffix; True for suffixes that Pillow does not know."""
-    known = Image.registered_extensions().get(PurePosixPath(key).suffix.lower())
-    same = {"MPO": "JPEG", "DIB": "BMP"}
-    return known is None or same.get(known, known) == same.get(image_format, image_format)
+    """Whether an image has the format of its suffix; True for suffixes of no format that is read."""
+    named = format_of_suffix(PurePosixPath(key).suffix)
+    return named is None or named == {"MPO": "JPEG"}.get(image_format, image_format)

@@ -4,7 +4,6 @@ In webdataset format, members `KEY.jpg` and `KEY.cls` (or .txt, .json) form pair
 one that `save_to_disk` writes; it is read without the network.
 """
 
-import json
 import re
 import tarfile
 from functools import lru_cache, partial
@@ -22,9 +21,12 @@ from datasets_registry._custom.listing_folders import (
     printable_name,
 )
 from datasets_registry._errors import DataError
+from datasets_registry._limits import LARGEST_CLASS_LIST, LARGEST_IMAGE, LARGEST_LABEL, MOST_MEMBERS
+from datasets_registry._readers.archives import open_tar, read_tar_member
 from datasets_registry._readers.dataset_files import group_by_suffix
-from datasets_registry._readers.decode import OWN_IMAGES, image_suffixes
-from datasets_registry._readers.image_sources import EncodedImages
+from datasets_registry._readers.decode import OWN_IMAGES, BadImageError, image_suffixes
+from datasets_registry._readers.foreign_files import parse_json, read_text, size_text
+from datasets_registry._readers.image_sources import EncodedImages, read_image_file
 
 LABEL_SUFFIXES = ("cls", "label", "txt", "json")
 """Members that may hold the label, in order of precedence; JSON has it under `label`, `class` or `cls`."""
@@ -81,6 +83,10 @@ def _read_member(root: Path, members: dict[str, _Member], key: str) -> bytes:
     if (member := members.get(key)) is None:
         raise DataError(f"No image {key!r} in the tar files of {root}. Add the dataset again if they changed.")
     shard = root / key.partition("!")[0]
+    if member.size > LARGEST_IMAGE:
+        raise DataError(
+            f"{key!r} in {root} has {size_text(member.size)}, more than the {size_text(LARGEST_IMAGE)} read."
+        )
     try:
         with shard.open("rb") as file:
             file.seek(member.offset)
@@ -104,22 +110,23 @@ def _image_members(shard: Path, _size: int, _mtime_ns: int) -> tuple[tuple[_Memb
     images: dict[str, tarfile.TarInfo] = {}
     labels: dict[str, dict[str, bytes]] = {}
     try:
-        with tarfile.open(shard, mode="r:") as tar:
-            for member in tar:
+        with open_tar(shard, "r:") as tar:
+            for n, member in enumerate(tar, start=1):
+                if n > MOST_MEMBERS:
+                    raise DataError(f"{where} has more than {MOST_MEMBERS} members. Split it.")
                 if not member.isfile() or PurePosixPath(member.name).name.startswith("."):
                     continue
                 folder, slash, name = member.name.rpartition("/")
                 stem, _, suffix = name.partition(".")  # webdataset's rule: the key ends at the file name's first dot
                 stem, suffix = f"{folder}{slash}{stem}", suffix.lower()
-                if f".{suffix.rpartition('.')[2]}" in suffixes:
+                if printable_name(member.name) != member.name:
+                    others.append(printable_name(member.name))
+                elif f".{suffix.rpartition('.')[2]}" in suffixes:
                     if stem in images:
                         raise DataError(f"{where} has two images of the sample {stem!r}. Keep one image per sample.")
-                    check_unicode(member.name, where)
                     images[stem] = member
                 elif suffix in LABEL_SUFFIXES:
-                    content = tar.extractfile(member)
-                    assert content is not None, "a regular file has content"
-                    labels.setdefault(stem, {})[suffix] = content.read()
+                    labels.setdefault(stem, {})[suffix] = read_tar_member(tar, member, LARGEST_LABEL)
                 else:
                     others.append(printable_name(member.name))
     except (tarfile.TarError, OSError, EOFError) as error:
@@ -138,9 +145,9 @@ def _label(contents: dict[str, bytes], where: str) -> str:
     try:
         text = contents[suffix].decode().strip() if suffix else ""
         if suffix == "json":
-            fields = json.loads(text)
+            fields = parse_json(text.encode())
             text = str(next((fields[name] for name in ("label", "class", "cls") if name in fields), ""))
-    except (UnicodeDecodeError, json.JSONDecodeError, TypeError) as error:
+    except (ValueError, TypeError) as error:
         raise DataError(f"The label of {where} cannot be read ({error}). Write it as UTF-8 text.") from error
     if not text:
         raise DataError(
@@ -152,7 +159,10 @@ def _label(contents: dict[str, bytes], where: str) -> str:
 
 def _class_names(root: Path) -> list[str]:
     file = next((root / name for name in CLASS_NAME_FILES if (root / name).is_file()), None)
-    lines = file.read_text(encoding="utf-8").splitlines() if file else []
+    try:
+        lines = read_text(file, LARGEST_CLASS_LIST).splitlines() if file else []
+    except (OSError, ValueError) as error:
+        raise DataError(f"The class names {file} cannot be read ({error}). Write one UTF-8 name per line.") from error
     return [line.strip() for line in lines if line.strip()]
 
 
@@ -216,10 +226,11 @@ def _read_row(root: Path, tables: dict[str, Any], column: str, key: str) -> byte
     if cell["bytes"] is not None:
         return bytes(cell["bytes"])
     try:
-        return Path(cell["path"]).read_bytes()
-    except (OSError, TypeError) as error:
+        return read_image_file(Path(cell["path"]), OWN_IMAGES)
+    except (BadImageError, TypeError) as error:
+        problem = error.problem if isinstance(error, BadImageError) else f"cannot be read ({error})"
         raise DataError(
-            f"Row {key} of {root} names the file {cell['path']!r}, which cannot be read ({error}). "
+            f"Row {key} of {root} names the file {cell['path']!r}, which {problem}. "
             f"Save the dataset again with the images embedded."
         ) from error
 

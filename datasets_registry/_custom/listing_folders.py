@@ -5,14 +5,21 @@
 
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from datasets_registry._errors import DataError
-from datasets_registry._readers.dataset_files import LeftOut, describe_left_out, group_by_suffix, left_out_advice
+from datasets_registry._errors import DataError, some
+from datasets_registry._readers.dataset_files import (
+    MISNAMED,
+    LeftOut,
+    describe_left_out,
+    group_by_suffix,
+    left_out_advice,
+)
 from datasets_registry._readers.decode import OWN_IMAGES, image_suffixes
 from datasets_registry._readers.image_sources import EncodedImages, ImageFiles
 
@@ -28,11 +35,17 @@ PART_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class FoundImage:
-    """One image: its key, its class label, and its part (train, val, test) if the source gives a split."""
+    """One image: its key, its class label, and its part (train, val, test) if the source gives a split.
+
+    Labels are composed Unicode (NFC), so that folders whose names look equal are one class on every system.
+    """
 
     key: str
     label: str
     part: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", unicodedata.normalize("NFC", self.label))
 
 
 @dataclass(frozen=True)
@@ -74,14 +87,20 @@ def parse_part(text: str, where: str) -> str:
 
 def check_unicode(text: str, where: str) -> str:
     """The text itself. Raises DataError for a file name that is not UTF-8 (Python marks such bytes by surrogates)."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
+    if not _is_unicode(text):
         raise DataError(
             f"{where} contains the name {text.encode(errors='surrogateescape')!r}, which is not UTF-8. "
             f"Rename it, for example with `convmv -f latin1 -t utf8 -r --notest`."
-        ) from None
+        )
     return text
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def printable_name(text: str) -> str:
@@ -103,8 +122,8 @@ def list_folder(root: Path, *, given_split: bool) -> Listing:
     """All images below the class folders of `root`; with a given split, each part has its own folder of class folders.
 
     Class folders may have subfolders. Hidden entries and files of Windows Explorer are ignored; other unused files are
-    listed in `left_out`. Raises DataError if the folder is missing or unreadable, a link leads to one of its parent
-    folders, a name is not UTF-8, or there is no image.
+    listed in `left_out`, and so are images whose names are not UTF-8. Raises DataError if the folder is missing or
+    unreadable, a link leads to one of its parent folders, the name of a class is not UTF-8, or there is no image.
     """
     if not root.is_dir():
         raise DataError(f"No folder {root}. Give the folder that contains one folder of images per class.")
@@ -112,14 +131,17 @@ def list_folder(root: Path, *, given_split: bool) -> Listing:
     found: list[FoundImage] = []
     others: list[str] = []
     empty: list[str] = []
+    misnamed: list[str] = []
     left_out: dict[str, tuple[str, ...]] = {"files outside class folders": tuple(_loose_files(root))}
 
     def add(folder: str, label: str, part: str | None = None) -> None:
         before = len(found)
         for rest in _files(root / folder):
             key = f"{folder}/{rest}"
-            if Path(key).suffix.lower() in suffixes:
-                found.append(FoundImage(check_unicode(key, f"Folder {root}"), label, part))
+            if not _is_unicode(key):
+                misnamed.append(printable_name(key))
+            elif Path(key).suffix.lower() in suffixes:
+                found.append(FoundImage(key, label, part))
             else:
                 others.append(printable_name(key))
         if len(found) == before:
@@ -127,6 +149,12 @@ def list_folder(root: Path, *, given_split: bool) -> Listing:
 
     if given_split:
         by_name = {name: PART_NAMES.get(name.lower()) for name in _folders(root)}
+        if by_name and not any(by_name.values()):
+            names = some([repr(name) for name in by_name])
+            raise DataError(
+                f"{root} has no folder train, val or test, so it gives no split; it has {names}."
+                f' Leave --split out, or use hash or even (split = "hash" in the dataset\'s file).'
+            )
         for name, part in by_name.items():
             if part is not None:
                 left_out["files outside class folders"] += tuple(f"{name}/{file}" for file in _loose_files(root / name))
@@ -137,6 +165,7 @@ def list_folder(root: Path, *, given_split: bool) -> Listing:
         for name in _folders(root):
             add(name, name)
     left_out["class folders without an image"] = tuple(empty)
+    left_out[MISNAMED] = tuple(misnamed)
     left_out = {kind: paths for kind, paths in left_out.items() if paths} | dict(group_by_suffix(others))
     if not found:
         layout = "train/CLASS/*.jpg, test/CLASS/*.jpg" if given_split else "CLASS/*.jpg"

@@ -1,28 +1,23 @@
 """Lists the images of a custom dataset in a table: CSV, TSV or parquet, with a path, a label and optionally a split."""
 
-import codecs
-import csv
-import io
 import os
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Mapping
 from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ConfigDict
 
 from datasets_registry._custom.listing_folders import FoundImage, Listing, check_distinct, check_unicode, parse_part
-from datasets_registry._errors import DataError
+from datasets_registry._errors import DataError, some
 from datasets_registry._readers.decode import OWN_IMAGES
 from datasets_registry._readers.image_sources import ImageFiles
+from datasets_registry._readers.tables import read_table
 
-SUFFIXES = (".csv", ".tsv", ".parquet")
 GUESSES = {
     "path": ("path", "image_path", "file_path", "filepath", "file_name", "filename", "file", "image"),
     "label": ("label", "class", "class_name", "category", "label_name", "target"),
     "split": ("split", "part", "fold", "subset", "partition"),
 }
 """Usual column names in lower case, in order of precedence."""
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
-"""Delimiters of a text table, in order of precedence."""
 
 
 class ColumnNames(BaseModel):
@@ -44,7 +39,7 @@ def guess_columns(table: Path, named: Mapping[str, str]) -> ColumnNames:
 
     Raises DataError, listing the table's columns, if a given column does not exist or none has a usual name.
     """
-    header, _ = _read(table)
+    header, _ = read_table(table)
     by_lower_case = {name.lower(): name for name in header}
     chosen: dict[str, str | None] = {}
     for what, usual in GUESSES.items():
@@ -72,7 +67,7 @@ def list_table(
     Raises DataError if the table or a column is missing, a path is empty, leaves the root or occurs twice, a label is
     empty, a split has an unknown name, or a listed file does not exist.
     """
-    header, rows = _read(table)
+    header, rows = read_table(table)
     wanted = [name for name in (columns.path, columns.label, columns.split) if name is not None]
     if absent := [name for name in wanted if name not in header]:
         raise DataError(f"{table} has no column {absent[0]!r}; it has {', '.join(header)}.")
@@ -94,44 +89,27 @@ def list_table(
     wanted = [item.key for item in found if item.key not in skip]
     missing = images.missing(wanted)
     if missing and not (skip_missing and len(missing) < len(wanted)):
-        some_exist = " Rows of missing files are left out with --skip-broken." if len(missing) < len(wanted) else ""
+        if len(missing) < len(wanted):
+            does = "does" if len(missing) == 1 else "do"
+            raise DataError(
+                f"{len(missing)} of the {len(wanted)} images of {table} {does} not exist: {some(missing)}. Correct "
+                f"these rows, or leave them out with --skip-broken."
+            )
         raise DataError(
             f"{len(missing)} of the {len(wanted)} images of {table} are not below {root}, for example {missing[0]}. "
             f'Give the folder that the paths are relative to with --root (root = "..." in the dataset\'s file).'
-            f"{some_exist}"
         )
     return Listing(images, tuple(found))
 
 
-def delimiter_name(table: Path) -> str | None:
-    """The delimiter of a text table in words; None for parquet. Raises DataError as `guess_columns` does."""
-    if table.suffix.lower() == ".parquet":
-        return None
-    _read(table)
-    return DELIMITERS[_delimiter(table, _text(table))]
-
-
 def common_folder(table: Path, columns: ColumnNames) -> Path | None:
     """The deepest folder above all paths of a table, if all of them are absolute; else None."""
-    header, rows = _read(table)
+    header, rows = read_table(table)
     at = header.index(str(columns.path))
     paths = [PurePosixPath(row[at].strip()) for row in rows if len(row) > at]
     if not paths or not all(path.is_absolute() for path in paths):
         return None
     return Path(os.path.commonpath([path.parent for path in paths]))
-
-
-def _text(table: Path) -> str:
-    """The text of a table: UTF-8, or UTF-16 if it begins with its byte order mark, as Excel writes it."""
-    content = table.read_bytes()
-    return content.decode("utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
-
-
-def _delimiter(table: Path, text: str) -> str:
-    """The delimiter of the header: tab in a .tsv and comma in a .csv if it occurs, else the most frequent delimiter."""
-    header = next((line for line in text.splitlines() if line.strip()), "")
-    usual = "\t" if table.suffix.lower() == ".tsv" else ","
-    return usual if usual in header else max(DELIMITERS, key=header.count)
 
 
 def _plain_path(text: str, where: str, root: Path) -> str:
@@ -141,38 +119,3 @@ def _plain_path(text: str, where: str, root: Path) -> str:
     if not text or path.is_absolute() or ".." in path.parts or str(path) == ".":
         raise DataError(f"{where} has the path {text!r}, which is not a path below {root}. Use paths below --root.")
     return check_unicode(str(path), where)
-
-
-def _read(table: Path) -> tuple[list[str], list[Sequence[str]]]:
-    if not table.is_file():
-        raise DataError(f"No table {table}. Give a .csv, .tsv or .parquet file with a path and a label per row.")
-    if table.suffix.lower() == ".parquet":
-        return _read_parquet(table)
-    try:
-        text = _text(table)
-        delimiter = _delimiter(table, text)
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"Table {table} cannot be read ({error}). Save it as UTF-8 with a header line.") from error
-    if not rows:
-        raise DataError(f"Table {table} is empty. Write a header line, then one row per image.")
-    return [name.strip() for name in rows[0]], list(rows[1:])
-
-
-def _read_parquet(table: Path) -> tuple[list[str], list[Sequence[str]]]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise DataError(
-            f"{table} is a parquet file, and pyarrow, which reads it, is not installed. "
-            f"Run `pip install 'clip-etl-bench[hf]'`, or save the table as CSV."
-        ) from None
-    try:
-        content = pyarrow.parquet.read_table(table)
-        content.validate(full=True)
-        columns = [column.to_pylist() for column in content.columns]
-    except (OSError, ValueError, pyarrow.ArrowException) as error:  # ValueError: texts that are not UTF-8
-        raise DataError(f"Table {table} cannot be read ({error}). Write it again.") from error
-    texts = [["" if value is None else str(value) for value in values] for values in columns]
-    return list(content.column_names), list(zip(*texts, strict=True))

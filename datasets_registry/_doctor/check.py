@@ -22,9 +22,9 @@ from datasets_registry._doctor.layout_rules import apply_layout_rules
 from datasets_registry._download.sources import DatasetSource, dataset_sources
 from datasets_registry._errors import BenchError, DataError, some
 from datasets_registry._readers.dataset_files import LeftOut, describe_left_out, left_out_advice
-from datasets_registry._readers.decode import LFS_POINTER, is_web_page
+from datasets_registry._readers.decode import BadImageError
 from datasets_registry._readers.image_sources import ImageFiles
-from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Images, Sample, fingerprint
+from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample, fingerprint
 
 CHECKS_FOLDER = ".etl-bench"
 MOST_SHOTS = 16
@@ -191,6 +191,16 @@ _IMAGE_PROBLEMS = {
 }
 
 
+_KINDS = {
+    "lfs-pointers": ("Git LFS pointer",),
+    "empty-images": ("zero bytes",),
+    "web-pages": ("web page",),
+    "missing-images": ("missing", "broken link"),
+    "unreadable-images": ("no permission to read",),
+}
+"""The kinds of `BadImageError` of each code; all others are damaged images."""
+
+
 def _open_images(splits: DatasetSplits, *, sample: int | None, jobs: int) -> list[_OpenedImage]:
     images = splits.images
 
@@ -199,31 +209,16 @@ def _open_images(splits: DatasetSplits, *, sample: int | None, jobs: int) -> lis
         try:
             images.load(key)
             return _OpenedImage(*listed, images.digest(key))
-        except DataError:
-            return _OpenedImage(*listed, code=_problem_code(images, key))
+        except DataError as error:
+            kind = error.kind if isinstance(error, BadImageError) else ""
+            code = next((code for code, kinds in _KINDS.items() if kind in kinds), "damaged-images")
+            return _OpenedImage(*listed, code=code)
 
     listed = [(part, item) for part in PARTS for item in getattr(splits, part)]
     if sample is not None and sample < len(listed):
         listed = [listed[i * len(listed) // sample] for i in range(sample)]
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         return list(pool.map(opened, listed))
-
-
-def _problem_code(images: Images, key: str) -> str:
-    if not isinstance(images, ImageFiles):
-        return "damaged-images"
-    try:
-        with images.path(key).open("rb") as file:
-            head = file.read(512)
-    except PermissionError:
-        return "unreadable-images"
-    except OSError:
-        return "missing-images"
-    if not head:
-        return "empty-images"
-    if head.startswith(LFS_POINTER):
-        return "lfs-pointers"
-    return "web-pages" if is_web_page(head) else "damaged-images"
 
 
 def _image_findings(

@@ -12,12 +12,17 @@ from typing import Any
 
 from datasets_registry._download.sources import SourceFile
 from datasets_registry._errors import DataError
+from datasets_registry._limits import LARGEST_DOWNLOAD, LARGEST_LIST_DOWNLOAD
 
 DownloadProgress = Callable[[int, int | None], None]
 """Called with the bytes downloaded so far and the total, or None if the server does not report it."""
 
 CHUNK_SIZE = 1 << 14
 """Bytes written at a time. An interruption loses at most one chunk, so it is small."""
+LONGEST_NUMBER = 20
+"""Digits of a size in a header."""
+LEAST_PROGRESS = 1 << 16
+"""New bytes after which attempts are counted from one again, so that a server that gives a few each time ends."""
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 """HTTP status codes after which a download is tried again."""
 
@@ -29,14 +34,17 @@ class RetryPolicy:
     Args:
         connect: seconds to wait for a connection.
         read: seconds to wait for the next byte.
-        tries: number of consecutive attempts without a new byte before the next mirror is tried.
+        tries: number of consecutive attempts with less than 64 KiB of new content, and of starts from zero, after which
+            the next mirror is tried.
         pause: seconds before the second attempt; doubled before each further attempt.
+        sleep: waits that many seconds.
     """
 
     connect: float = 15.0
     read: float = 60.0
     tries: int = 4
     pause: float = 1.0
+    sleep: Callable[[float], None] = time.sleep
 
 
 class _MirrorError(Exception):
@@ -44,7 +52,7 @@ class _MirrorError(Exception):
 
 
 class _RestartError(Exception):
-    """The partial file does not match the mirror's file."""
+    """The partial file does not match the mirror's file; the message says how it was noticed."""
 
 
 def download_file(
@@ -61,50 +69,55 @@ def download_file(
     mirror may resume it, since the whole file is verified. Without a checksum, only the same mirror may, and only if
     the server's tag is unchanged. An existing `target` with the right checksum is kept without any request.
 
+    Every repetition is counted and follows a pause. A file of a stated size may have no other, and one of unknown size
+    at most `LARGEST_DOWNLOAD` bytes, or `LARGEST_LIST_DOWNLOAD` if it is no archive.
+
     Raises DataError if no mirror served the file (the message lists the reason of each), or if the file cannot be
     written.
     """
-    import requests
-
     if target.is_file() and _matches(target, file.checksum):
         return
     reasons: list[str] = []
     for url in mirrors:
-        transfer = _Transfer(file, target, progress, retry_policy)
-        failures = 0
-        while True:
-            before = transfer.part_size
-            try:
-                transfer.fetch(url)
-                if _matches(transfer.part, file.checksum):
-                    transfer.part.replace(target)
-                    transfer.notes.unlink(missing_ok=True)
-                    return
-                transfer.discard()
-                if transfer.resumed:  # the partial file may have belonged to another version; try once from the start
-                    transfer.resumed = False
-                    continue
-                reasons.append(
-                    f"{url}: serves a file that differs from the published one (its checksum is not {file.checksum})"
-                )
-                break
-            except _MirrorError as error:
-                reasons.append(f"{url}: {error}")
-                break
-            except _RestartError:
-                transfer.discard()
-            except requests.RequestException as error:
-                failures = 1 if transfer.part_size > before else failures + 1
-                if failures >= retry_policy.tries:
-                    reasons.append(f"{url}: {_short(error)}")
-                    break
-                time.sleep(retry_policy.pause * 2 ** (failures - 1))
-            except OSError as error:
-                raise _cannot_write(target, error) from error
+        try:
+            reason = _reason_of_failure(_Transfer(file, target, progress, retry_policy), url)
+        except OSError as error:
+            raise _cannot_write(target, error) from error
+        if reason is None:
+            return
+        reasons.append(f"{url}: {reason}")
     raise DataError(
         f"{file.name} could not be fetched. {'; '.join(reasons)}. Check the network and run the command again, which "
         f"resumes the download; or open {file.page()} in a browser and put the file at {target}."
     )
+
+
+def _reason_of_failure(transfer: "_Transfer", url: str) -> str | None:
+    """Fetch the file from one mirror, with repetitions: None, or why it failed.
+
+    Raises OSError if the file cannot be written.
+    """
+    import requests
+
+    policy = transfer.retry_policy
+    failures = restarts = 0
+    while True:
+        before = transfer.part_size
+        try:
+            transfer.fetch(url)
+            transfer.complete()
+            return None
+        except _MirrorError as error:
+            return str(error)
+        except _RestartError as error:
+            transfer.discard()
+            count, reason = (restarts := restarts + 1), str(error)
+        except requests.RequestException as error:
+            failures = 1 if transfer.part_size >= before + LEAST_PROGRESS else failures + 1
+            count, reason = failures, _short(error)
+        if count >= policy.tries:
+            return reason
+        policy.sleep(policy.pause * 2 ** (count - 1))
 
 
 def _matches(path: Path, checksum: str | None) -> bool:
@@ -127,6 +140,13 @@ class _Transfer:
     resumed: bool = field(default=False, init=False)
 
     @property
+    def most(self) -> int:
+        """The most bytes that the file may have."""
+        if self.file.size is not None:
+            return self.file.size
+        return LARGEST_LIST_DOWNLOAD if self.file.unpack is None else LARGEST_DOWNLOAD
+
+    @property
     def part(self) -> Path:
         return self.target.with_name(f"{self.target.name}.part")
 
@@ -143,6 +163,26 @@ class _Transfer:
         """Delete the partial file."""
         self.part.unlink(missing_ok=True)
         self.notes.unlink(missing_ok=True)
+        self.resumed = False
+
+    def complete(self) -> None:
+        """Move the finished file to its place.
+
+        Raises _MirrorError if it is not the published one, or _RestartError if its beginning may be of another version.
+        """
+        size = self.part_size
+        if self.file.size not in (None, size):
+            problem = f"its file has {size} bytes, but the published one has {self.file.size}"
+        elif not _matches(self.part, self.file.checksum):
+            problem = f"serves a file that differs from the published one (its checksum is not {self.file.checksum})"
+        else:
+            self.part.replace(self.target)
+            self.notes.unlink(missing_ok=True)
+            return
+        if self.resumed:
+            raise _RestartError(problem)
+        self.discard()
+        raise _MirrorError(problem)
 
     def fetch(self, url: str) -> None:
         """Complete the partial file; resume it if that is safe."""
@@ -155,18 +195,23 @@ class _Transfer:
             content_range = response.headers.get("Content-Range", "").removeprefix("bytes ")
             if response.status_code == 416:
                 if offset and _number(content_range.rpartition("/")[2]) == offset:
+                    self.resumed = True
                     return
-                raise _RestartError
+                if not offset:
+                    raise _MirrorError("it responds with 416, although the whole file was requested")
+                raise _RestartError("it cannot continue the partial file (416)")
             self._check_response(response)
             if response.status_code != 206:
                 offset = 0
             elif _number(content_range.partition("-")[0]) != offset:
-                raise _RestartError
+                raise _RestartError("it continues the file at another byte than requested")
             self.resumed = self.resumed or offset > 0
             length = _number(response.headers.get("Content-Length", ""))
             total = None if length is None else length + offset
             if self.file.size is not None and total is not None and total != self.file.size:
                 raise _MirrorError(f"its file has {total} bytes, but the published one has {self.file.size}")
+            if total is not None and total > self.most:
+                raise _MirrorError(f"its file has {total} bytes; at most {self.most} are fetched")
             self._receive(response, offset, total, url)
         if total is not None and self.part_size < total:
             raise requests.ConnectionError(f"the connection closed after {self.part_size} of {total} bytes")
@@ -195,6 +240,9 @@ class _Transfer:
             raise requests.ConnectionError(f"it responds with {status} {response.reason}")
         if status not in {200, 206}:
             raise _MirrorError(f"it responds with {status} {response.reason}")
+        encoding = response.headers.get("Content-Encoding", "identity")
+        if encoding != "identity":
+            raise _MirrorError(f"it sends the file compressed ({encoding[:20]}), although that was not requested")
         kind = response.headers.get("Content-Type", "")
         if kind.startswith("text/html") and not self.file.name.endswith((".html", ".htm")):
             raise _MirrorError("it responds with a web page instead of the file (a login, a quota, a warning)")
@@ -208,13 +256,19 @@ class _Transfer:
             out.truncate()
             self.progress(offset, total)
             for chunk in response.iter_content(CHUNK_SIZE):
+                if offset + len(chunk) > self.most:
+                    break
                 out.write(chunk)
                 offset += len(chunk)
                 self.progress(offset, total)
+            else:
+                return
+        self.discard()
+        raise _MirrorError(f"it sends more than {self.most} bytes, the most that are fetched")
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() else None
+    return int(text) if text.isdecimal() and len(text) <= LONGEST_NUMBER else None
 
 
 def _short(error: Exception) -> str:

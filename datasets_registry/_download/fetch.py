@@ -5,10 +5,9 @@ repeated call resumes an interrupted one.
 """
 
 import errno
+import hashlib
 import shutil
-import tarfile
-import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from datasets_registry._download.download import DownloadProgress, RetryPolicy, 
 from datasets_registry._download.sources import DatasetSource, SourceFile
 from datasets_registry._download.unpack import unpack_archive
 from datasets_registry._errors import DataError
+from datasets_registry._readers.archives import is_archive
 from datasets_registry._readers.coop_split import read_coop_split
 from datasets_registry._types import DatasetInfo
 
@@ -44,12 +44,16 @@ class FetchOptions:
 
 @dataclass(frozen=True)
 class Fetched:
-    """The outcome for one dataset; `by_hand` has instructions for files that the user must get."""
+    """The outcome for one dataset; `by_hand` has instructions for files that the user must get.
+
+    `unchecked` are the fetched files whose publisher states no checksum: their kind and counts alone were checked.
+    """
 
     name: str
     fetched: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     by_hand: str | None = None
+    unchecked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,8 @@ def fetch_dataset(
         shutil.rmtree(staging, ignore_errors=True)
     complete = options.splits_only or (_has_images(source, data_root) and not options.again)
     by_hand = source.by_hand.replace("{folder}", str(folder)) if source.by_hand is not None and not complete else None
-    return Fetched(info.name, tuple(f.name for f in todo), tuple(f.name for f in kept), by_hand)
+    unchecked = tuple(f.name for f in todo if f.checksum is None)
+    return Fetched(info.name, tuple(f.name for f in todo), tuple(f.name for f in kept), by_hand, unchecked)
 
 
 def _fetch_file(
@@ -128,6 +133,8 @@ def _fetch_file(
         progress = report.progress(file.name)
         download_file(file, target, mirrors=mirrors, progress=progress, retry_policy=options.retry_policy)
         _check_kind(file, info, target)
+        if file.checksum is None:
+            report.line(_unchecked(file, info, target))
         unfinished = staging / f"{file.name}.unpacking"
         shutil.rmtree(unfinished, ignore_errors=True)
         if file.unpack is None:
@@ -135,16 +142,25 @@ def _fetch_file(
             target.replace(unfinished / str(file.to))
         else:
             report.line(f"{file.name}: unpacking")
-            unpack_archive(target, file.unpack, unfinished)
-            for name, wanted in file.inner.items():
-                inner = (unfinished / name).replace(staging / f"{file.name}.unpacking.{name}")
-                unpack_archive(inner, wanted, unfinished)
-                inner.unlink()
+            try:
+                _unpack(file, target, file.unpack, unfinished)
+            except DataError:
+                shutil.rmtree(unfinished, ignore_errors=True)
+                raise
         unfinished.replace(ready)
     for entry in sorted(ready.iterdir()):
         _move_into_place(entry, folder / entry.name, staging)
     shutil.rmtree(ready)
     target.unlink(missing_ok=True)
+
+
+def _unpack(file: SourceFile, archive: Path, wanted: Mapping[str, str], unfinished: Path) -> None:
+    """Unpack an archive, and the archives in it."""
+    unpack_archive(archive, wanted, unfinished)
+    for name, wanted_inside in file.inner.items():
+        inner = (unfinished / name).replace(unfinished.with_name(f"{unfinished.name}.{name}"))
+        unpack_archive(inner, wanted_inside, unfinished)
+        inner.unlink()
 
 
 def _move_into_place(entry: Path, target: Path, staging: Path) -> None:
@@ -183,20 +199,31 @@ def _check_kind(file: SourceFile, info: DatasetInfo, path: Path) -> None:
         return
     try:
         if file.unpack is not None:
-            if not (zipfile.is_zipfile(path) or tarfile.is_tarfile(path)):
+            if not is_archive(path):
                 raise DataError(f"{file.name} is not an archive")
         elif file.to == info.split_file:
             counts = read_coop_split(path).counts
             if info.expected and counts != dict(info.expected):
                 raise DataError(f"{file.name} lists {counts}, but the published one lists {dict(info.expected)}")
-        elif not path.read_text(encoding="utf-8").startswith("n0"):
-            raise DataError(f"{file.name} does not begin with a WordNet id")
-    except (DataError, UnicodeDecodeError) as error:
+        else:
+            with path.open("rb") as content:
+                if content.read(2) != b"n0":
+                    raise DataError(f"{file.name} does not begin with a WordNet id")
+    except DataError as error:
         path.unlink()
         raise DataError(
             f"What was downloaded as {file.name} is something else ({error}). Run the command again later, or open "
             f"{file.page()} in a browser and put the file at {path}."
         ) from error
+
+
+def _unchecked(file: SourceFile, info: DatasetInfo, path: Path) -> str:
+    """What is known of a file without a published checksum, for the user."""
+    counted = file.to == info.split_file and info.expected
+    known = "only its numbers of images were" if counted else "only its kind was"
+    with path.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    return f"{file.name}: its publisher states no checksum, so {known} checked; its content is sha256:{digest}"
 
 
 def _check_disk_space(file: SourceFile, staging: Path) -> None:

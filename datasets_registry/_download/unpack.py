@@ -3,7 +3,6 @@
 import errno
 import gzip
 import lzma
-import shutil
 import stat
 import tarfile
 import zipfile
@@ -13,8 +12,12 @@ from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from datasets_registry._errors import DataError
+from datasets_registry._limits import MOST_MEMBERS, UNPACKED_MORE, UNPACKED_RATIO
+from datasets_registry._readers.archives import open_tar, open_zip
+from datasets_registry._readers.foreign_files import size_text
 
 Opener = Callable[[], IO[bytes] | None]
+_CHUNK = 1 << 20
 _DAMAGED = (
     tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError, NotImplementedError
 )  # fmt: skip
@@ -24,14 +27,17 @@ def unpack_archive(archive: Path, wanted: Mapping[str, str], into: Path) -> None
     """Write the wanted members of a zip archive, or of a tar archive with or without compression, below `into`.
 
     A file that is only gzip-compressed is an archive with one member, named like the file without `.gz`. `wanted` maps
-    paths in the archive to paths below `into`; a final slash means a folder with everything in it. Raises DataError if
-    the archive is damaged or of another kind, a member leads outside `into` or is a link, no wanted member exists, or
-    the disk is full.
+    paths in the archive to paths below `into`; a final slash means a folder with everything in it. An archive may
+    unpack to at most `UNPACKED_RATIO` times its size and `UNPACKED_MORE` bytes, and have `MOST_MEMBERS` files.
+
+    Raises DataError if the archive is damaged, too large or of another kind, a member leads outside `into` or is a
+    link, no wanted member exists, or the disk is full.
     """
     seen: set[str] = set()
     written = 0
     try:
-        for name, is_link, opener in _members(archive, into):
+        left = most = UNPACKED_RATIO * archive.stat().st_size + UNPACKED_MORE
+        for name, is_link, opener in _members(archive, into, most):
             if (place := _destination(name, wanted, archive)) is None:
                 continue
             if is_link or (content := opener()) is None:
@@ -43,7 +49,10 @@ def unpack_archive(archive: Path, wanted: Mapping[str, str], into: Path) -> None
             target = into / below
             target.parent.mkdir(parents=True, exist_ok=True)
             with content, target.open("wb") as out:
-                shutil.copyfileobj(content, out, 1 << 20)
+                while chunk := content.read(_CHUNK):
+                    if (left := left - len(chunk)) < 0:
+                        raise _too_large(archive, most)
+                    out.write(chunk)
             written += 1
     except _DAMAGED as error:
         reason = " ".join(str(error).split())
@@ -59,10 +68,20 @@ def unpack_archive(archive: Path, wanted: Mapping[str, str], into: Path) -> None
         raise DataError(f"{archive} does not contain {', '.join(absent)}. It is not the archive that was expected.")
 
 
-def _members(archive: Path, into: Path) -> Iterator[tuple[str, bool, Opener]]:
-    """Name, whether it is a link or a device, and how to open it, for each member that is not a folder."""
+def _too_large(archive: Path, most: int) -> DataError:
+    return DataError(
+        f"{archive} unpacks to more than {size_text(most)}, far more than its own size. It is not the archive that was "
+        "expected; get it from its page."
+    )
+
+
+def _members(archive: Path, into: Path, most: int) -> Iterator[tuple[str, bool, Opener]]:
+    """Name, whether it is a link or a device, and how to open it, for each member that is not a folder.
+
+    Raises DataError where `most` bytes of a tar archive would be exceeded, wanted or not.
+    """
     if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as packed:
+        with open_zip(archive) as packed:
             for item in packed.infolist():
                 if not item.is_dir():
                     is_link = stat.S_ISLNK(item.external_attr >> 16)
@@ -72,8 +91,10 @@ def _members(archive: Path, into: Path) -> Iterator[tuple[str, bool, Opener]]:
         with gzip.open(archive) as content:
             yield archive.stem, False, lambda: cast(IO[bytes], content)
         return
-    with tarfile.open(archive, mode="r:*") as tar:
-        for member in tar:
+    with open_tar(archive, "r:*") as tar:
+        for n, member in enumerate(tar, start=1):
+            if n > MOST_MEMBERS or member.offset_data > most or member.size > most:
+                raise _too_large(archive, most)
             if not member.isdir():
                 yield member.name, not member.isfile(), lambda member=member: _open_member(tar, member, into)  # type: ignore[misc]
 

@@ -15,6 +15,8 @@ from typing import Any
 
 from datasets_registry._draws.few_shot_draws import FewShotDraw
 from datasets_registry._errors import DataError
+from datasets_registry._limits import LARGEST_JSON
+from datasets_registry._readers.foreign_files import parse_json, read_bytes
 from datasets_registry._types import DatasetInfo, DatasetSplits, FewShotTask, Sample, SupportSet
 
 FORMAT = "clip-etl-bench support list 1"
@@ -80,14 +82,14 @@ def _rows(support: SupportSet) -> list[dict[str, Any]]:
 def read_support_list(path: Path) -> SupportList:
     """Read a list of either format. Raises DataError, naming the file and the line or entry, if it is invalid."""
     try:
-        content = path.read_bytes()
+        content = read_bytes(path, LARGEST_JSON)
         text = content.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"Support list {path} cannot be read ({error}). Give a JSON or JSON-lines file.") from error
     digest = hashlib.sha256(content).hexdigest()[:32]
     try:
-        whole = json.loads(text)
-    except json.JSONDecodeError:
+        whole = parse_json(content)
+    except ValueError:
         whole = None
     if isinstance(whole, dict) and whole.get("format") == FORMAT:
         return _parse_manifest(path, digest, whole)
@@ -95,8 +97,8 @@ def read_support_list(path: Path) -> SupportList:
     train: list[ListedImage] = []
     for number, row in enumerate(rows, 1):
         try:
-            train.append(_listed(path, f"line {number}", json.loads(row)))
-        except json.JSONDecodeError as error:
+            train.append(_listed(path, f"line {number}", parse_json(row.encode())))
+        except ValueError as error:
             raise _malformed(path, f"line {number} is not JSON ({error})") from error
     if not train:
         raise _malformed(path, "it lists no image")

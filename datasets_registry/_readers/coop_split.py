@@ -8,6 +8,7 @@ from typing import Any
 
 from datasets_registry._errors import DataError, MissingDataError
 from datasets_registry._readers.dataset_files import ImageFolders, require_root
+from datasets_registry._readers.foreign_files import read_json
 from datasets_registry._readers.image_sources import ImageFiles
 from datasets_registry._types import PARTS, DatasetSplits, Sample, SplitLists
 
@@ -123,8 +124,8 @@ def read_coop_split(path: Path) -> CoopSplit:
     leaves the image folder, a path occurs twice, a label has two names, or labels do not run from 0 without gaps.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        content = read_json(path)
+    except (OSError, ValueError) as error:
         raise DataError(f"Split file {path} cannot be read as JSON ({error}). Get it again from its source.") from error
     if not isinstance(content, dict) or set(content) != set(PARTS):
         found = sorted(content) if isinstance(content, dict) else type(content).__name__

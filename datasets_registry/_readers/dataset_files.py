@@ -14,13 +14,17 @@ from importlib import resources
 from pathlib import Path, PurePosixPath
 
 from datasets_registry._errors import DataError, MissingDataError
+from datasets_registry._limits import LARGEST_TABLE
 from datasets_registry._readers.decode import PACKAGE_OF_SUFFIX, image_suffixes
+from datasets_registry._readers.foreign_files import read_text
 from datasets_registry._readers.image_sources import ImageFiles
 from datasets_registry._types import Sample
 
 LeftOut = Mapping[str, tuple[str, ...]]
 """Files and folders that a dataset does not use, by their kind in messages, such as `.heic files`."""
-LEFT_OUT_ADVICE = "Convert images among them to PNG or JPEG, and put every image into the folder of its class."
+
+MISNAMED = "images with a name that is not UTF-8"
+"""Kind of the left-out files that Python cannot name in text."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,7 @@ def packaged_names(dataset: str) -> tuple[str, ...]:
     return tuple(path.read_text(encoding="utf-8").splitlines())
 
 
-def left_out_advice(left_out: LeftOut) -> str:
+def left_out_advice(left_out: Mapping[str, Sequence[str]], *, in_class_folders: bool = True) -> str:
     """What to do about left-out files, with the packages that read known suffixes.
 
     Example:
@@ -162,19 +166,33 @@ def left_out_advice(left_out: LeftOut) -> str:
     """
     packages = {f"{suffix} files": (suffix, package) for suffix, package in PACKAGE_OF_SUFFIX.items()}
     found = [packages[kind] for kind in left_out if kind in packages]
-    return "".join(f"Run `pip install {name}` to read the {end} files. " for end, name in found) + LEFT_OUT_ADVICE
+    install = "".join(f"Run `pip install {name}` to read the {end} files. " for end, name in found)
+    if MISNAMED in left_out:
+        install += "Rename images, for example with `convmv -f latin1 -t utf8 -r --notest`. "
+    put = ", and put every image into the folder of its class" if in_class_folders else ""
+    return f"{install}Convert images among them to PNG or JPEG{put}."
+
+
+def kind_by_suffix(path: str) -> str:
+    """The kind of a left-out file.
+
+    Example:
+        >>> kind_by_suffix("a/1.HEIC"), kind_by_suffix("a/README")
+        ('.heic files', 'files without suffix')
+    """
+    suffix = PurePosixPath(path).suffix.lower()
+    return f"{suffix} files" if suffix else "files without suffix"
 
 
 def group_by_suffix(paths: Iterable[str]) -> LeftOut:
     """Paths grouped by suffix."""
     groups: defaultdict[str, list[str]] = defaultdict(list)
     for path in paths:
-        suffix = PurePosixPath(path).suffix.lower()
-        groups[f"{suffix} files" if suffix else "files without suffix"].append(path)
+        groups[kind_by_suffix(path)].append(path)
     return {kind: tuple(groups[kind]) for kind in sorted(groups)}
 
 
-def describe_left_out(left_out: LeftOut, most: int = 3) -> str:
+def describe_left_out(left_out: Mapping[str, Sequence[str]], most: int = 3) -> str:
     """Number and first names of left-out files, by kind.
 
     Example:
@@ -211,7 +229,7 @@ def read_csv_rows(
 def read_lines(path: Path, dataset: str) -> list[str]:
     """The non-empty lines of a text file. Raises DataError if it cannot be read."""
     try:
-        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [line for line in read_text(path, LARGEST_TABLE).splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"{path} of dataset {dataset!r} cannot be read ({error}). It is part of the published archive; unpack it "

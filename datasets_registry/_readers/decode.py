@@ -1,19 +1,56 @@
-"""Decodes images to RGB: suffixes, plug-ins of Pillow, and errors that name the problem of the file."""
+"""The one door for images: formats, limits, plug-ins of Pillow, and errors that name the problem of the file.
+
+No other module opens an image. Only the formats of `IMAGE_FORMATS` are read; none of them runs a program.
+"""
 
 import hashlib
 import importlib
 import io
 import struct
-from contextlib import suppress
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError, features
 
 from datasets_registry._errors import DataError
+from datasets_registry._limits import (
+    LARGE_PIXELS,
+    LARGEST_IMAGE,
+    MOST_PIXELS,
+    MOST_PLAIN_PIXELS,
+    MOST_SCANNED_PIXELS,
+    MOST_SLOW_PIXELS,
+    MOST_TILES,
+)
+from datasets_registry._readers.foreign_files import regular_file, size_text
 
+IMAGE_FORMATS: Mapping[str, tuple[str, ...]] = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    "PNG": (".png", ".apng"),
+    "WEBP": (".webp",),
+    "GIF": (".gif",),
+    "TIFF": (".tif", ".tiff"),
+    "BMP": (".bmp",),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
+    "JPEG2000": (".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"),
+    "AVIF": (".avif", ".avifs"),
+    "HEIF": (".heic", ".heif", ".hif", ".heics", ".heifs"),
+}
+"""The formats that are read, by Pillow's names, each with its suffixes. Pillow calls some JPEG files MPO."""
+_MODULES = ("Jpeg", "Png", "WebP", "Gif", "Tiff", "Bmp", "Ppm", "Jpeg2K", "Avif")
+_SLOW = ("JPEG2000", "AVIF", "HEIF")
+_PLAIN = (b"P1", b"P2", b"P3")
+"""First bytes of PPM files with numbers as text."""
+_POSTSCRIPT = (b"%!", b"\xc5\xd0\xd3\xc6")
+_TIFF = {b"II*\0": "<", b"MM\0*": ">", b"II+\0": "<", b"MM\0+": ">"}
+"""First bytes of TIFF and BigTIFF files, and their byte order."""
 LFS_POINTER = b"version https://git-lfs"
 """First bytes of a Git LFS pointer, the placeholder of a file in large file storage."""
 SCALING_RULE = "scaled to 8 bits, rule 1"
@@ -39,11 +76,11 @@ _STRETCHED_TO_16_BITS = ("PNG", "PPM")
 """Formats for which Pillow returns gray values of more than 8 bits in 0..65535, even in mode `I`."""
 HEIF_PACKAGE = "pillow-heif"
 AVIF_PACKAGE = "pillow-avif-plugin"
-PACKAGE_OF_SUFFIX = {".heic": HEIF_PACKAGE, ".heif": HEIF_PACKAGE, ".hif": HEIF_PACKAGE, ".avif": AVIF_PACKAGE}
+PACKAGE_OF_SUFFIX = dict.fromkeys(IMAGE_FORMATS["HEIF"], HEIF_PACKAGE) | dict.fromkeys(
+    IMAGE_FORMATS["AVIF"], AVIF_PACKAGE
+)
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _AVIF_BRANDS = (b"avif", b"avis")
-_NOT_DECODED = ("EPS", "MPEG")
-"""Pillow needs another program for the first, and reads only the size of the second."""
 _JPEG = b"\xff\xd8"
 
 
@@ -81,11 +118,22 @@ class BadImageError(DataError):
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """Width and height of an image as it is decoded, its format, and whether an EXIF orientation turns it."""
+    """Facts of an image.
+
+    Args:
+        size: width and height as it is decoded.
+        turned: whether an EXIF orientation turns it.
+        more_frames: whether it has further frames or pages; the first is read.
+        more_bands: whether it has bands beyond its colours and transparency; they are not read.
+        remarks: Pillow's warnings, if `keep_warnings` is active.
+    """
 
     size: tuple[int, int]
     format: str
     turned: bool
+    more_frames: bool = False
+    more_bands: bool = False
+    remarks: tuple[str, ...] = ()
 
 
 def decode_image(content: bytes, where: object, decoding: Decoding = PUBLISHED) -> Image.Image:
@@ -100,10 +148,10 @@ def decode_image(content: bytes, where: object, decoding: Decoding = PUBLISHED) 
 
     16-bit colour images need no rule: PIL itself reads their high bytes as 8-bit images.
 
-    Raises BadImageError, naming `where` and a remedy, for empty content, a Git LFS pointer, anything but an image, and
-    floats that are not finite.
+    Raises BadImageError, naming `where` and a remedy, for empty content, a Git LFS pointer, anything but an image of
+    `IMAGE_FORMATS`, an image beyond the limits, and floats that are not finite.
     """
-    return _decoded(content, where, decoding)[0]
+    return decode_with_facts(content, where, decoding)[0]
 
 
 def examine_image(content: bytes, where: object, decoding: Decoding = PUBLISHED) -> ImageFacts:
@@ -115,27 +163,152 @@ def examine_image(content: bytes, where: object, decoding: Decoding = PUBLISHED)
     return _decoded(content, where, decoding, pixels=False)[1]
 
 
+def decode_with_facts(content: bytes, where: object, decoding: Decoding = PUBLISHED) -> tuple[Image.Image, ImageFacts]:
+    """The image as `decode_image` gives it, and its facts."""
+    return _decoded(content, where, decoding)
+
+
 def _decoded(
     content: bytes, where: object, decoding: Decoding, *, pixels: bool = True
 ) -> tuple[Image.Image, ImageFacts]:
     check_content(content, where, decoding)
-    register_plug_ins()
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            turn = _turn(image) if decoding.orient else None
-            width, height = image.size
-            swapped = turn is not None and turn not in (_TURNS[2], _TURNS[3], _TURNS[4])
-            facts = ImageFacts((height, width) if swapped else (width, height), image.format or "", turn is not None)
-            if not pixels and image.format in ("JPEG", "MPO"):
-                image.draft("L", (1, 1))
-                image.load()
-                return image, facts
-            rgb = _to_rgb(image, where, decoding)
-            return rgb if turn is None else rgb.transpose(turn), facts
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
-        if isinstance(error, BadImageError):
-            raise
+        with _remarks() as remarks, _opened(content) as image:
+            if problem := _beyond_limits(image, content):
+                raise BadImageError(where, problem, _SMALLER, "too large")
+            with _one_at_a_time if image.width * image.height > LARGE_PIXELS else nullcontext():
+                turn = _turn(image) if decoding.orient else None
+                width, height = image.size
+                swapped = turn is not None and turn not in (_TURNS[2], _TURNS[3], _TURNS[4])
+                size = (height, width) if swapped else (width, height)
+                kind = image.format or ""
+                if not pixels and kind in ("JPEG", "MPO"):
+                    image.draft("L", (1, 1))
+                    image.load()
+                    return image, ImageFacts(size, kind, turn is not None, remarks=tuple(remarks))
+                rgb = _to_rgb(image, where, decoding)
+                rgb = rgb if turn is None else rgb.transpose(turn)
+                more = _has_more_frames(image), _has_more_bands(image)
+                return rgb, ImageFacts(size, kind, turn is not None, *more, tuple(remarks))
+    except BadImageError:
+        raise
+    except Exception as error:  # decoders raise errors of nearly every kind for damaged files
         raise _undecodable(content, where, decoding, error) from error
+
+
+@contextmanager
+def _opened(source: bytes | Path) -> Iterator[Image.Image]:
+    """The image of encoded bytes or of a regular file; only its header is read. The one place that opens an image."""
+    with _binary(source) as file:
+        if _number_of_tiles(file) > MOST_TILES:
+            raise ValueError(f"it has more than {MOST_TILES} tiles")
+        file.seek(0)
+        with Image.open(file, formats=tuple(readable_formats())) as image:
+            yield image
+
+
+def _binary(source: bytes | Path) -> BinaryIO:
+    return io.BytesIO(source) if isinstance(source, bytes) else regular_file(source).open("rb")
+
+
+_SMALLER = "Make it smaller, or cut it into parts"
+_one_at_a_time = threading.Lock()
+
+
+def _beyond_limits(image: Image.Image, content: bytes) -> str | None:
+    """Why an opened image is not decoded, or None."""
+    n, kind = image.width * image.height, image.format
+    if n > MOST_PIXELS:
+        return _too_many_pixels(MOST_PIXELS)
+    if kind in _SLOW and n > MOST_SLOW_PIXELS:
+        return f"{_too_many_pixels(MOST_SLOW_PIXELS)} in the format {kind}"
+    if content.startswith(_PLAIN) and n > MOST_PLAIN_PIXELS:
+        return f"{_too_many_pixels(MOST_PLAIN_PIXELS)}, stored as text"
+    if kind in ("JPEG", "MPO") and n * (passes := content.count(b"\xff\xda")) > MOST_SCANNED_PIXELS:
+        return f"stores its {n:,} pixels in {passes:,} passes, which take too long to decode"
+    return None
+
+
+def _too_many_pixels(most: int) -> str:
+    return f"has more than {most:,} pixels"
+
+
+def _number_of_tiles(file: BinaryIO) -> int:
+    """The number of strips or tiles that the first directory of a TIFF states; 0 for any other content."""
+    order = _TIFF.get(file.read(4))
+    if order is None:
+        return 0
+    file.seek(2)
+    large = struct.unpack(f"{order}H", file.read(2))[0] == 43
+    offset, number, entry = ("Q", "Q", "HHQQ") if large else ("I", "H", "HHII")
+    try:
+        file.seek(8 if large else 4)
+        file.seek(*_values(order + offset, file))
+        (entries,) = _values(order + number, file)
+        found = (_values(order + entry, file) for _ in range(min(entries, 2**16)))
+        return max((count for tag, _, count, _ in found if tag in (273, 324)), default=0)
+    except (struct.error, OSError, OverflowError, ValueError):
+        return 0  # a damaged file, which Pillow refuses
+
+
+def _values(form: str, file: BinaryIO) -> tuple[int, ...]:
+    return struct.unpack(form, file.read(struct.calcsize(form)))
+
+
+def _has_more_frames(image: Image.Image) -> bool:
+    """Whether an image has further frames; the second picture of a camera's JPEG is not one."""
+    try:
+        return image.format != "MPO" and bool(getattr(image, "is_animated", False))
+    except Exception:  # a damaged second frame
+        return True
+
+
+def _has_more_bands(image: Image.Image) -> bool:
+    """Whether a TIFF has bands beyond its colours and transparency."""
+    if image.format != "TIFF":
+        return False
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    colours = {2: 3, 5: 4, 6: 3, 8: 3}.get(tags.get(262), 1)
+    extra = tags.get(277, 1) - colours
+    transparency = bool(set(tags.get(338, ())[:1]) & {1, 2})
+    return bool(extra - transparency > 0)
+
+
+class _Current(threading.local):
+    """Pillow's warnings about the image that this thread decodes; None between images."""
+
+    remarks: list[str] | None = None
+
+
+_current = _Current()
+
+
+@contextmanager
+def _remarks() -> Iterator[list[str]]:
+    found: list[str] = []
+    _current.remarks = found
+    try:
+        yield found
+    finally:
+        _current.remarks = None
+
+
+@contextmanager
+def keep_warnings() -> Iterator[None]:
+    """While it is active, Pillow's warnings go to the facts of their image, in every thread, and are not shown."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", module=r"PIL\.|pillow_")
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        show = warnings.showwarning
+
+        def keep(message: Warning | str, category: type[Warning], *place: object) -> None:
+            if _current.remarks is None:
+                show(message, category, *place)  # type: ignore[arg-type]
+            else:
+                _current.remarks.append(" ".join(str(message).split()))
+
+        warnings.showwarning = keep  # type: ignore[assignment]
+        yield
 
 
 def _undecodable(content: bytes, where: object, decoding: Decoding, error: Exception) -> BadImageError:
@@ -147,50 +320,62 @@ def _undecodable(content: bytes, where: object, decoding: Decoding, error: Excep
     if unknown and is_web_page(content):
         why = "is a web page, not an image, as a failed download leaves it"
         return BadImageError(where, why, decoding.advice, "web page")
+    if content.startswith(_POSTSCRIPT):
+        why = "is PostScript, a program, which is not run"
+        return BadImageError(where, why, "Convert it to PNG", "PostScript")
+    if unknown and content[:4] in _TIFF:
+        why = "is a TIFF whose bands or bits cannot be read"
+        return BadImageError(where, why, "Convert it to 8 bits with one or three bands", "TIFF that cannot be read")
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return BadImageError(where, _too_many_pixels(MOST_PIXELS), _SMALLER, "too large")
+    if isinstance(error, MemoryError):
+        return BadImageError(where, "needs more memory than there is", _SMALLER, "too large")
     if unknown:
-        why = "cannot be decoded (of no known format): it is damaged or not an image"
+        known = ", ".join(readable_formats())
+        why = f"cannot be decoded (of no known format: {known}): it is damaged or not an image"
         return BadImageError(where, why, decoding.advice, "not an image, or damaged")
     kind = "truncated" if "truncated" in str(error) else "damaged"
-    why = f"is {kind} ({error})"
+    why = f"is {kind} ({' '.join(str(error).split()) or type(error).__name__})"
     return BadImageError(where, why, decoding.advice, kind)
 
 
 def content_digest(content: bytes) -> str:
     """Hex SHA-256 of the bytes of an image file, and of `SCALING_RULE` if decoding applies it."""
     sha = hashlib.sha256(content)
-    if not content.startswith(_JPEG) and is_scaled(io.BytesIO(content)):
+    if not content.startswith(_JPEG) and is_scaled(content):
         sha.update(SCALING_RULE.encode())
     return sha.hexdigest()
 
 
-def is_scaled(file: Path | io.BytesIO) -> bool:
+def is_scaled(source: bytes | Path) -> bool:
     """Whether `decode_image` scales the values of an image. Reads its header only; False for anything but an image."""
-    register_plug_ins()
-    try:
-        with Image.open(file) as image:
-            return image.mode in (*_SIXTEEN_BITS, "I", "F")
-    except (OSError, ValueError, Image.DecompressionBombError):
-        return False
+    with suppress(Exception), _opened(source) as image:
+        return image.mode in (*_SIXTEEN_BITS, "I", "F")
+    return False
 
 
-def is_image(file: Path) -> bool:
-    """Whether the first bytes of a file are those of an image that Pillow knows, whatever its name."""
-    register_plug_ins()
-    try:
-        with Image.open(file):
-            return True
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return False
-
-
-def is_turned(file: Path | io.BytesIO) -> bool:
+def is_turned(source: bytes | Path) -> bool:
     """Whether `Decoding.orient` turns an image. Reads its header only; False for anything but an image."""
-    register_plug_ins()
+    with suppress(Exception), _opened(source) as image:
+        return _turn(image) is not None
+    return False
+
+
+def is_image(source: bytes | Path) -> bool:
+    """Whether the first bytes are those of an image that can be read, whatever the name of its file."""
+    with suppress(Exception), _opened(source):
+        return True
+    return False
+
+
+def image_type(content: bytes) -> tuple[str, str]:
+    """Suffix without a dot, and MIME type, of an encoded image; raises BadImageError for anything else."""
     try:
-        with Image.open(file) as image:
-            return _turn(image) is not None
-    except (OSError, ValueError, Image.DecompressionBombError):
-        return False
+        with _opened(content) as image:
+            kind = image.format or ""
+    except Exception as error:
+        raise _undecodable(content, "in memory", PUBLISHED, error) from error
+    return kind.lower(), Image.MIME.get(kind, "application/octet-stream")
 
 
 def is_web_page(content: bytes) -> bool:
@@ -199,12 +384,20 @@ def is_web_page(content: bytes) -> bool:
 
 
 def check_content(content: bytes, where: object, decoding: Decoding = PUBLISHED) -> None:
-    """Raises BadImageError for empty content and for a Git LFS pointer."""
+    """Raises BadImageError for empty or too large content, and for a Git LFS pointer."""
+    check_image_size(len(content), where)
     if not content:
         raise BadImageError(where, "has zero bytes", decoding.advice, "zero bytes")
     if content.startswith(LFS_POINTER):
         how = "Run `git lfs pull` where it came from, or use the dataset's own archive"
         raise BadImageError(where, "is a Git LFS pointer, not the image itself", how, "Git LFS pointer")
+
+
+def check_image_size(size: int, where: object, most: int = LARGEST_IMAGE) -> None:
+    """Raises BadImageError for an encoded image of more bytes than are read."""
+    if size > most:
+        problem = f"has {size_text(size)}, more than the {size_text(most)} that are read"
+        raise BadImageError(where, problem, _SMALLER, "too large")
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
@@ -213,7 +406,7 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
         return None
     try:
         return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except (SyntaxError, ValueError, TypeError, struct.error):  # damaged metadata of a readable image
+    except Exception:  # damaged metadata of a readable image
         return None
 
 
@@ -227,43 +420,67 @@ def _to_rgb(image: Image.Image, where: object, decoding: Decoding) -> Image.Imag
 
 def _scaled(image: Image.Image, where: object, decoding: Decoding) -> Image.Image:
     """The 8-bit gray image of a 16-bit, 32-bit or float gray image."""
-    values = np.asarray(image, dtype=np.float64)
-    low, high = values.min(), values.max()
+    values = np.asarray(image)
+    low, high = float(values.min()), float(values.max())
+    start = 0.0
     if image.mode in _SIXTEEN_BITS or (image.mode == "I" and image.format in _STRETCHED_TO_16_BITS):
         factor = 1 / 257
     elif not np.isfinite([low, high]).all():
         raise BadImageError(where, "contains values that are not finite", decoding.advice, "values that are not finite")
     elif low < 0 or high > 65535:
-        values, factor = values - low, 255 / (high - low) if high > low else 0
+        start, factor = low, 255 / (high - low) if high > low else 0
     elif image.mode == "F" and high <= 1:
         factor = 255
     else:
         factor = 1 if high <= 255 else 1 / 257
-    return Image.fromarray(np.floor(values * factor + 0.5).astype(np.uint8))
+    scaled = np.empty(values.shape, np.uint8)
+    for row in range(0, len(values), 64):  # some rows at a time, as 64-bit numbers take eight times the memory
+        some = values[row : row + 64].astype(np.float64)
+        scaled[row : row + 64] = np.floor((some - start) * factor + 0.5)
+    return Image.fromarray(scaled)
 
 
 def image_suffixes() -> frozenset[str]:
-    """Suffixes, in lower case, of the formats that the installed Pillow and its registered plug-ins can decode."""
-    register_plug_ins()
-    registered = Image.registered_extensions()
-    return frozenset(suffix for suffix, name in registered.items() if _is_decoded(name))
+    """Suffixes, in lower case, of the formats that can be decoded here."""
+    return frozenset(suffix for suffixes in readable_formats().values() for suffix in suffixes)
 
 
-def _is_decoded(name: str) -> bool:
-    if name == "MPO":  # read as JPEG with more than one picture
-        return True
-    opener = Image.OPEN[name][0] if name in Image.OPEN else None
-    stub = isinstance(opener, type) and issubclass(opener, ImageFile.StubImageFile)
-    return opener is not None and not stub and name not in _NOT_DECODED
+def format_of_suffix(suffix: str) -> str | None:
+    """The format that a suffix names, whether it can be decoded here or not.
+
+    Example:
+        >>> format_of_suffix(".JPG"), format_of_suffix(".eps")
+        ('JPEG', None)
+    """
+    return next((name for name, suffixes in IMAGE_FORMATS.items() if suffix.lower() in suffixes), None)
 
 
 @cache
-def register_plug_ins() -> None:
-    """Register the installed plug-ins with Pillow."""
+def readable_formats() -> Mapping[str, tuple[str, ...]]:
+    """The formats whose decoders are installed, with their suffixes."""
+    found = set()
+    for name in _MODULES:
+        with suppress(ImportError):
+            module = importlib.import_module(f"PIL.{name}ImagePlugin")
+            if getattr(module, "SUPPORTED", True):
+                found.add(name.upper())
+    if not features.check_codec("jpg_2000"):
+        found.discard("JPEG2K")
+    found = {"JPEG2000" if name == "JPEG2K" else name for name in found} | register_plug_ins()
+    return {name: suffixes for name, suffixes in IMAGE_FORMATS.items() if name in found}
+
+
+@cache
+def register_plug_ins() -> frozenset[str]:
+    """Register the installed plug-ins with Pillow; returns the formats that they add."""
+    found = set()
     with suppress(ImportError):
         importlib.import_module("pillow_heif").register_heif_opener()
+        found.add("HEIF")
     with suppress(ImportError):
         importlib.import_module("pillow_avif")  # registers itself
+        found.add("AVIF")
+    return frozenset(found)
 
 
 def needed_package(content: bytes) -> str | None:

@@ -4,6 +4,7 @@ import copy
 import errno
 import hashlib
 import io
+import stat
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from datasets_registry._errors import DataError
+from datasets_registry._limits import LARGEST_IMAGE
 from datasets_registry._readers.decode import (
     ORIENTATION_RULE,
     PUBLISHED,
@@ -23,11 +25,13 @@ from datasets_registry._readers.decode import (
     BadImageError,
     Decoding,
     check_content,
+    check_image_size,
     content_digest,
     decode_image,
     is_scaled,
     is_turned,
 )
+from datasets_registry._readers.foreign_files import read_bytes
 from datasets_registry._types import Images
 
 _JPEG_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
@@ -64,7 +68,7 @@ class ImageFiles(_Decoded):
 
     def read(self, key: str) -> bytes:
         """The bytes of a file. Raises DataError for a missing or unreadable file."""
-        return _read(self.path(key), self.decoding)
+        return read_image_file(self.path(key), self.decoding)
 
     def load(self, key: str) -> Image.Image:
         """The image as RGB. Raises DataError for a missing or unreadable file, and as `decode_image` does."""
@@ -131,8 +135,7 @@ class EncodedImages(_Decoded):
         if key not in self._digests:
             content = self.read(key)
             check_content(content, f"{self.root}/{key}", self.decoding)
-            file = io.BytesIO(content)
-            self._digests[key] = content_digest(content), is_scaled(file), is_turned(file)
+            self._digests[key] = content_digest(content), is_scaled(content), is_turned(content)
         return self._digests[key]
 
 
@@ -164,7 +167,7 @@ def _digest_of_turned(digest: str) -> str:
 @lru_cache(maxsize=1 << 18)
 def _digest(path: Path, _size: int, _mtime_ns: int, advice: str) -> str:
     """Shared by all sources of this process, since many runs read the same dataset."""
-    return content_digest(_read(path, Decoding(advice=advice)))
+    return content_digest(read_image_file(path, Decoding(advice=advice)))
 
 
 @lru_cache(maxsize=1 << 18)
@@ -185,18 +188,41 @@ def _state(path: Path, decoding: Decoding) -> tuple[int, int]:
     return stat.st_size, stat.st_mtime_ns
 
 
-def _read(path: Path, decoding: Decoding) -> bytes:
+def read_image_file(path: Path, decoding: Decoding = PUBLISHED) -> bytes:
+    """The bytes of an image file.
+
+    Raises BadImageError for a missing, unreadable, empty or too large file, for a Git LFS pointer, and for a pipe or a
+    device, which is not opened.
+    """
     try:
-        content = path.read_bytes()
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            what = next((name for test, name in _SPECIAL if test(status.st_mode)), "a special file")
+            raise BadImageError(path, f"is {what}, not a file", "Give a regular file", "not a regular file")
+        check_image_size(status.st_size, path)
+        content = read_bytes(path, LARGEST_IMAGE)
     except (FileNotFoundError, NotADirectoryError):
         raise _missing(path, decoding) from None
+    except ValueError as error:
+        if isinstance(error, BadImageError):
+            raise
+        raise BadImageError(path, f"has a name that no file can have ({error})", "Correct the name", "name") from None
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise _missing(path, decoding) from None
-        why = f"cannot be read ({error})"
+        why = f"cannot be read ({error.strerror or error})"
         raise BadImageError(path, why, "Check its permissions and the disk", "no permission to read") from error
     check_content(content, path, decoding)
     return content
+
+
+_SPECIAL = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
 
 
 def _missing(path: Path, decoding: Decoding) -> BadImageError:

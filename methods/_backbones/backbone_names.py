@@ -1,6 +1,5 @@
 """Names of backbones, as users write them, and families of architectures, as papers name them. Loads no torch."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from methods._backbones.model_folders import (
     FOLDER_ARCH,
     HUB_ARCH,
     MISSING_PACKAGE,
+    file_sha,
     folder_digest,
     has_transformers,
     hub_tag,
@@ -137,8 +137,9 @@ def _local(arch: str, text: str) -> BackboneSpec:
     preprocessing = preprocessing_of_file(arch, options, where=where)
     # OpenAI's preprocessing is left out, since it was once used for every file
     facts = (activation or "") + ("" if preprocessing == OPENAI_PREPROCESSING else preprocessing.option_text)
-    digest = hashlib.sha256(path.read_bytes() + facts.encode()).hexdigest()[:8]
-    return BackboneSpec(arch, f"local-{digest}", path, activation, preprocessing)
+    sha = file_sha(path)
+    sha.update(facts.encode())
+    return BackboneSpec(arch, f"local-{sha.hexdigest()[:8]}", path, activation, preprocessing)
 
 
 def find_imported(tag: str) -> list[FeatureBundle]:

@@ -5,14 +5,22 @@ A model has its own `open_clip_config.json`. open_clip writes it as `hf-hub:ORG/
 
 import hashlib
 import importlib.util
-import json
 import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from datasets_registry import BenchError
+from datasets_registry import (
+    LARGEST_CONFIGURATION,
+    LARGEST_NUMBER,
+    LARGEST_SIDE,
+    LARGEST_WIDTH,
+    MOST_LAYERS,
+    BenchError,
+    read_json,
+    regular_file,
+)
 
 SECONDS = 5
 """Seconds to wait for the hub. Its own client would try for 23 s and print each attempt."""
@@ -164,11 +172,20 @@ def weights_in_folder(folder: Path) -> Path:
 
 def folder_digest(weights: Path) -> str:
     """Hex SHA-256 (8 digits) of a folder's weights file, configuration and tokenizer files."""
-    sha = hashlib.sha256(weights.read_bytes())
+    sha = file_sha(weights)
     for file in sorted(weights.parent.iterdir()):
         if file.suffix in _TOKENIZER_SUFFIXES and file.is_file():
             sha.update(file.name.encode() + file.read_bytes())
     return sha.hexdigest()[:8]
+
+
+def file_sha(path: Path) -> "hashlib._Hash":
+    """The SHA-256 of a regular file's content, read in parts; raises ModelFolderError for another file."""
+    try:
+        with regular_file(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256")
+    except OSError as error:
+        raise ModelFolderError(f"The weights {path} cannot be read: {error.strerror or error}.") from error
 
 
 def _preference(file: Path) -> tuple[int, bool, str]:
@@ -178,7 +195,7 @@ def _preference(file: Path) -> tuple[int, bool, str]:
 
 def _read_config(file: Path) -> dict[str, Any]:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = read_json(file, LARGEST_CONFIGURATION)
         parts = found["model_cfg"]["embed_dim"], found["model_cfg"]["vision_cfg"], found["model_cfg"]["text_cfg"]
         valid = isinstance(parts[0], int) and all(isinstance(part, dict) for part in parts[1:])
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -187,4 +204,26 @@ def _read_config(file: Path) -> dict[str, Any]:
         ) from error
     if not valid:
         raise ModelFolderError(f"{file} is not a configuration of open_clip: model_cfg has a part of the wrong type.")
+    if wrong := _impossible(found["model_cfg"], "model_cfg"):
+        raise ModelFolderError(f"{file} is not a configuration of a model that exists: {wrong}.")
     return dict(found)
+
+
+_LARGEST = {
+    "embed_dim": LARGEST_WIDTH, "width": LARGEST_WIDTH, "image_size": LARGEST_SIDE, "patch_size": LARGEST_SIDE,
+    "layers": MOST_LAYERS, "context_length": LARGEST_WIDTH,
+}  # fmt: skip
+
+
+def _impossible(value: object, name: str) -> str | None:
+    """The first number of a configuration that is too large to build a model with; None if there is none."""
+    most = _LARGEST.get(name.rpartition(".")[2], LARGEST_NUMBER)
+    if isinstance(value, dict):
+        return next((found for key, item in value.items() if (found := _impossible(item, f"{name}.{key}"))), None)
+    if isinstance(value, list) and len(value) > MOST_LAYERS:
+        return f"{name} has {len(value)} entries, and at most {MOST_LAYERS} are allowed"
+    if isinstance(value, list):
+        return next((found for item in value if (found := _impossible(item, name))), None)
+    if isinstance(value, int | float) and not abs(value) <= most:
+        return f"{name} is {value}, and at most {most} is allowed"
+    return None

@@ -1,12 +1,12 @@
 """Files of weights: the options after a local file, the check before a run, and fetching. Loads no torch."""
 
-import json
 import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from datasets_registry import LARGEST_HEADER, parse_json, regular_file
 from methods._backbones.backbone_spec import OWN_CONFIGS, BackboneSpec, WeightsError
 from methods._backbones.model_folders import HUB_ARCH, HUB_WEIGHTS, cached_file, hub_weights, why_unreachable
 from methods._backbones.open_clip_library import open_clip
@@ -52,15 +52,15 @@ def check_weights_file(path: Path, *, takes_bias: bool = True) -> None:
     With `takes_bias` False, a safetensors file must not have a logit bias.
     """
     try:
-        with path.open("rb") as file:
+        with regular_file(path).open("rb") as file:
             start = file.read(8)
             length = int.from_bytes(start, "little")
-            whole = len(start) == 8 and length <= path.stat().st_size - 8
+            whole = len(start) == 8 and length <= min(path.stat().st_size - 8, LARGEST_HEADER)
             header = file.read(length) if path.suffix == ".safetensors" and whole else b""
         readable = _is_header(header) if path.suffix == ".safetensors" else _is_checkpoint(path, start)
     except OSError as error:
         raise WeightsError(f"The weights file {path} cannot be read: {error.strerror or error}.") from error
-    if readable and not takes_bias and "logit_bias" in (json.loads(header) if header else ()):
+    if readable and not takes_bias and "logit_bias" in (parse_json(header) if header else ()):
         raise WeightsError(UNEXPECTED_BIAS.format(where=path))
     if not readable:
         kind = "safetensors file" if path.suffix == ".safetensors" else "checkpoint of torch"
@@ -72,7 +72,7 @@ def check_weights_file(path: Path, *, takes_bias: bool = True) -> None:
 
 def _is_header(header: bytes) -> bool:
     try:
-        return isinstance(json.loads(header), dict)
+        return isinstance(parse_json(header), dict)
     except ValueError:
         return False
 

@@ -6,12 +6,19 @@ not use these sources.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from datasets_registry import BenchError, DatasetInfo, Sentences, UnknownNameError
+from datasets_registry import (
+    LARGEST_CLASS_LIST,
+    BenchError,
+    DatasetInfo,
+    Sentences,
+    UnknownNameError,
+    parse_json,
+    read_bytes,
+)
 from methods._text.templates import TEMPLATE_LISTS
 
 KINDS = ("template", "variant", "ensemble", "descriptions")
@@ -98,8 +105,8 @@ def parse_class_text(text: str | None) -> ClassText | None:
 
 def _read_descriptions(path: Path) -> ClassText:
     try:
-        content = path.read_bytes()
-        described = json.loads(content.decode("utf-8"))
+        content = read_bytes(path, LARGEST_CLASS_LIST)
+        described = parse_json(content)
     except (OSError, ValueError) as error:
         raise ClassTextError(
             f"Descriptions {path} cannot be read as JSON ({error}). Give one object of class names and lists of "

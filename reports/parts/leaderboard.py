@@ -6,6 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from bench.analysis import MIXED, Entry, Estimate, H, HConvention, PairDifference, percent
+from bench.boards import NOT_REPRODUCED
 from datasets_registry import EvalProtocol
 from reports._format import count as short_count
 from reports._format import counted, interval, p_value, plural, seconds
@@ -307,7 +308,8 @@ def badges(entry: Entry, verified: str = "") -> list[list[str]]:
     if entry.stale:
         found.append(["stale", "† older code", entry.stale])
     if verified:
-        found.append(["verified", verified, "Runs that the board drew at random and recomputed from the images"])
+        kind = "differs" if verified.endswith(NOT_REPRODUCED) else "verified"
+        found.append([kind, verified, "Runs that the board drew at random and recomputed from the images"])
     elif entry.imported:
         found.append(["imported", "imported, not verified", entry.imported])
     return found

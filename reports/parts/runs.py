@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bench.boards import BoardSubmission
-from reports._format import counted
+from reports._format import brief, counted
 from reports.parts.part import Part, paragraph, table
 from reports.tables.model import FIRST_ROWS, Column, Table, TableCell, cell
 from reports.views import BoardView
@@ -18,20 +18,29 @@ def runs_parts(view: BoardView) -> list[Part]:
                 view.entry_name(run.entry),
                 view.dataset_title(run.dataset),
                 run.seed,
-                "not run" if run.error is None else f"failed: {run.error}",
+                "not run" if run.error is None else brief(f"failed: {run.error}"),
                 run.run_id,
             ]
-            for run in view.missing
+            for run in view.missing[:MOST_RUNS]
         ]
-        parts.append(table(_runs(f"{view.anchor}-missing-table", rows)))
+        parts.append(table(_runs(f"{view.anchor}-missing-table", rows, _cut(len(view.missing)))))
     if view.board.excluded:
         rows = [
             [view.entry_name(run.entry), view.dataset_title(run.dataset), run.seed, run.reason, run.run_id]
-            for run in view.board.excluded
+            for run in view.board.excluded[:MOST_RUNS]
         ]
-        caption = "Runs that are excluded from this leaderboard."
+        caption = f"Runs that are excluded from this leaderboard.{_cut(len(view.board.excluded))}"
         parts.append(table(_runs(f"{view.anchor}-excluded", rows, caption)))
     return parts or [paragraph("No run is missing, failed or excluded.")]
+
+
+MOST_RUNS = 2_000
+"""Missing or excluded runs that a table lists."""
+
+
+def _cut(number: int) -> str:
+    """States that a table lists only some of that many runs; empty if it lists all."""
+    return f" The first {MOST_RUNS} of {number} runs." if number > MOST_RUNS else ""
 
 
 def _runs(anchor: str, rows: Sequence[Sequence[TableCell]], caption: str = "") -> Table:
@@ -47,7 +56,7 @@ def submissions_parts(views: Sequence[BoardSubmission]) -> list[Part]:
     note = (
         f"{counted(len(accepted), 'submission')} with {counted(sum(view.counted for view in accepted), 'run')}. All "
         "scores were recomputed from the submitted predictions. Only repeating a run shows that its predictions are "
-        "genuine. The column Verified counts the runs that the board drew at random and recomputed."
+        "genuine. The column Recomputed here counts the runs that the board drew at random and recomputed."
     )
     parts = [paragraph(note), table(_submissions(accepted))]
     checked = [[view.name, text] for view in accepted for text in (*view.checked, *_remarks(view))]
@@ -61,16 +70,16 @@ def _submissions(views: Sequence[BoardSubmission]) -> Table:
     columns = [Column("Submission", "text"), Column("By", "text"), Column("Methods", "text", "", "why")]
     columns += [
         Column("Runs", "of", "Runs on the board, of the submitted runs; the others belong to earlier submissions"),
-        Column("Verified", "text"),
+        Column("Recomputed here", "text"),
         Column("Licence", "text"),
         Column("Code", "text", "", "why"),
-        Column("Submitted", "text", "UTC"),
+        Column("Submitted", "text", "UTC, as the submitters state it; it decides nothing"),
     ]
     rows = [
         [
             view.name,
             view.who,
-            ", ".join(view.methods),
+            brief(", ".join(view.methods)),
             cell([view.counted, view.runs]),
             view.verified or "none",
             view.licence,
@@ -88,4 +97,4 @@ def _texts(anchor: str, title: str, rows: Sequence[Sequence[str]]) -> Table:
 
 
 def _remarks(view: BoardSubmission) -> tuple[str, ...]:
-    return (f"note of the submitters: {view.remarks}",) if view.remarks else ()
+    return (brief(f"note of the submitters: {view.remarks}"),) if view.remarks else ()

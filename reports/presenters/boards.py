@@ -27,10 +27,13 @@ from bench.analysis import (
     to_markdown,
 )
 from bench.papers import DatasetFacts, DifficultyMeasure, ExampleImage, overlap_statements
+from reports._format import brief
 from reports.presenters.content import PageContent
 from reports.titles import DIFFICULTY_TITLES
 from reports.views import BoardView
 
+MOST_VALUES = 20
+"""Different values of a fact about the origin of runs that the page lists."""
 SEED = 20240
 """Seed of the bootstrap, so that the same runs give the same page."""
 
@@ -92,7 +95,7 @@ def minute(moment: Any) -> str:
 def provenance(made: pd.DataFrame) -> tuple[tuple[str, str], ...]:
     """Facts about the origin of the runs in the store's `provenance_frame()`: every distinct value.
 
-    If there are several, each has its number of runs.
+    If there are several, each has its number of runs; long lists are cut.
     """
     records = [json.loads(text) for text in made["provenance"]]
     columns: dict[str, Callable[[Mapping[str, Any]], object]] = {
@@ -107,12 +110,12 @@ def provenance(made: pd.DataFrame) -> tuple[tuple[str, str], ...]:
     }
     facts = []
     for title, read in columns.items():
-        values = Counter(str(value) for record in records if (value := read(record)) is not None)
-        texts = (
-            [f"{value} ({n} run{'s' if n != 1 else ''})" for value, n in sorted(values.items())]
-            if len(values) > 1
-            else values
-        )
+        values = Counter(brief(str(value)) for record in records if (value := read(record)) is not None)
+        texts = list(values)
+        if len(values) > 1:
+            texts = [f"{value} ({n} run{'s' if n != 1 else ''})" for value, n in sorted(values.items())]
+        if len(texts) > MOST_VALUES:
+            texts = [*texts[:MOST_VALUES], f"and {len(texts) - MOST_VALUES} more"]
         if values:
             facts.append((title, "; ".join(texts)))
     return tuple(facts)

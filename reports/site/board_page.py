@@ -1,17 +1,22 @@
 """The page of a board, with its submissions, and `board.json` beside it."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
+
+from bench.analysis import Entry
 from bench.boards import FILE, BoardSummary, CollectedBoard, RowSummary, SettingSummary, verified_text
-from bench.results import write_output
+from bench.results import changed_recipe, published_values, write_output
+from reports.page_data import SETTINGS_FILE, entry_settings
 from reports.site.build import PageRequest, write_page
 from reports.views import BoardView, SiteView
 
 
 def write_board_page(board: CollectedBoard) -> tuple[Path, BoardSummary]:
-    """Write the page and `board.json` of a board; returns the page and the summary."""
+    """Write the page, `settings.json` and `board.json` of a board; returns the page and the summary."""
     request = board.request
     page = PageRequest(
         request.work / "runs",
@@ -20,12 +25,29 @@ def write_board_page(board: CollectedBoard) -> tuple[Path, BoardSummary]:
         images=request.images,
         with_run_files=True,
         force=request.force,
+        prepare=lambda runs: in_order(runs, list(board.runs.owner)),
         finish=lambda view: _marked(view, board),
     )
     view = write_page(page)
     summary = board.summary(summarise_settings(view.boards, dict(board.runs.owner)))
+    settings = {
+        f"{shown.backbone}, {shown.heading}": {entry.key: entry_settings(entry) for entry in shown.entries}
+        for shown in view.boards
+    }
+    content = {"format": "clip-etl-bench settings", "leaderboards": settings}
+    write_output(request.out / SETTINGS_FILE, json.dumps(content, indent=1).encode(), force=request.force)
     write_output(request.out / FILE, summary.model_dump_json(indent=1).encode(), force=request.force)
     return page.out, summary
+
+
+def in_order(runs: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
+    """The frame of runs with dates of which the run that came first has the newest.
+
+    Of runs that cannot be compared, analysis takes the newest; the dates that submissions state decide nothing.
+    """
+    places = {run_id: place for place, run_id in enumerate(order)}
+    age = pd.to_timedelta(runs["run_id"].map(places), unit="s")
+    return runs.assign(created_at=pd.Timestamp(0) - age)
 
 
 def _marked(view: SiteView, collected: CollectedBoard) -> SiteView:
@@ -36,8 +58,21 @@ def _marked(view: SiteView, collected: CollectedBoard) -> SiteView:
             entry.key: verified_text([outcomes[run] for run in entry.run_ids if run in outcomes], len(entry.run_ids))
             for entry in board.entries
         }
-        boards.append(replace(board, verified=texts))
-    return replace(view, boards=tuple(boards), submissions=collected.submissions)
+        differing = {entry.key: _differing(board, entry) for entry in board.entries}
+        boards.append(replace(board, verified=texts, differing=differing))
+    return replace(view, boards=tuple(boards), submissions=collected.submissions, newest_run=None)
+
+
+def _differing(board: BoardView, entry: Entry) -> frozenset[str]:
+    """The names of the settings of an entry that are not the published ones; all of a method that is not installed."""
+    setting = board.board.setting
+    published = published_values(entry.method, setting.protocol)
+    if published is None:
+        return frozenset(entry_settings(entry))
+    config = {f"config.{name}" for name, value in entry.config.items() if published.get(name) != value}
+    dataset = setting.source or next(iter(entry.cells), "")
+    recipe = changed_recipe(entry.method, setting.protocol, board.shots, dataset, entry.recipe)
+    return frozenset({*config, *recipe, "recipe"})
 
 
 def summarise_settings(boards: Iterable[BoardView], owner: dict[str, str]) -> tuple[SettingSummary, ...]:

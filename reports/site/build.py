@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
+
 import bench
 from bench.analysis import Grouping, HConvention, difficulty_groups
 from bench.errors import UsageError
@@ -96,6 +98,7 @@ class PageRequest:
         groups: splits datasets into easy and hard ones.
         unfinished: sweeps of the runs folder whose missing runs are expected, newest first.
         force: replace files that etl-bench did not write.
+        prepare: changes the frame of runs before anything is computed.
         finish: changes the view before it is written; a page with it may show no runs.
     """
 
@@ -111,6 +114,7 @@ class PageRequest:
     groups: Grouping = difficulty_groups
     unfinished: tuple[UnfinishedView, ...] = ()
     force: bool = False
+    prepare: Callable[[pd.DataFrame], pd.DataFrame] | None = None
     finish: Callable[[SiteView], SiteView] | None = None
 
 
@@ -123,6 +127,8 @@ def write_page(request: PageRequest) -> SiteView:
         check_site(request.out.parent, force=request.force)
     store = fresh_store(request.runs)
     runs = store.runs_frame(outcomes=True, installed=True)
+    if request.prepare is not None:
+        runs = request.prepare(runs)
     pictures = DatasetPictures(request.data_root, pictures=request.images)
     content = PageContent(
         runs,

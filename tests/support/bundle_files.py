@@ -17,8 +17,10 @@ def ids(shards: Shards) -> list[str]:
     return [entry.run_id for entry in shards.scan()]
 
 
-def rewritten(path: Path, change: Callable[[dict[str, bytes]], object], *, honest_list: bool = False) -> Path:
-    """A bundle with changed files; `honest_list` also makes a list and a root that fit them."""
+def rewritten(
+    path: Path, change: Callable[[dict[str, bytes]], object], *, honest_list: bool = False, packed: bool = False
+) -> Path:
+    """A bundle with changed files; `honest_list` also makes a list and a root that fit them, `packed` compresses."""
     with zipfile.ZipFile(path) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     change(files)
@@ -27,7 +29,7 @@ def rewritten(path: Path, change: Callable[[dict[str, bytes]], object], *, hones
         listed = [{"path": n, "bytes": len(files[n]), "sha256": hashlib.sha256(files[n]).hexdigest()} for n in names]
         files[BUNDLE_LIST] = listing(json.loads(files[BUNDLE_LIST]) | {"files": listed})
     target = path.with_name("changed.zip")
-    with zipfile.ZipFile(target, "w") as archive:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED) as archive:
         for name, content in files.items():
             archive.writestr(name, content)
     return target

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from bundle_files import listing, rewritten
+from fake_runner import rescored
 from simulated_submissions import (
     DATASET,
     FACTS,
@@ -27,6 +28,9 @@ from simulated_submissions import (
 
 from bench.results.bundles import BUNDLE_LIST
 from bench.results.checksummed_json import encode_document
+
+COLUMNS = ("label", "predicted", "rank", "true_logit", "log_sum_exp", "sum_p2", "top_labels", "top_logits")
+"""Columns of predictions, one row for each image."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +111,7 @@ def all_right(run: Run) -> Run:
 def easy_images(run: Run) -> Run:
     (item,) = run[1]
     kept = np.flatnonzero(item.predicted == item.label)
-    names = ("label", "predicted", "rank", "true_logit", "log_sum_exp", "sum_p2", "top_labels", "top_logits")
-    columns = {name: getattr(item, name)[kept] for name in names}
+    columns = {name: getattr(item, name)[kept] for name in COLUMNS}
     return with_predictions(run, [replace(item, images=tuple(item.images[i] for i in kept), **columns)])
 
 
@@ -116,6 +119,23 @@ def other_digests(run: Run) -> Run:
     stated = run[0].provenance.support_digests
     made = run[0].provenance.model_copy(update={"support_digests": ["0" * 64, *stated[1:]]})
     return run[0].model_copy(update={"provenance": made}), run[1]
+
+
+def stating(run: Run, **changes: object) -> Run:
+    return run[0].model_copy(update={"provenance": run[0].provenance.model_copy(update=changes)}), run[1]
+
+
+def other_weights(run: Run) -> Run:
+    return stating(run, backbone_digest="0" * 32)
+
+
+def long_device(run: Run) -> Run:
+    return stating(run, device="x" * 5000)
+
+
+def more_classes(run: Run) -> Run:
+    (item,) = run[1]
+    return run[0].model_copy(update={"scores": [rescored(item, run[0].scores[0].n_classes + 1)]}), run[1]
 
 
 def same_logits(run: Run) -> Run:
@@ -264,6 +284,12 @@ HOSTILE: dict[str, Hostile] = {
         lambda: [simulated_run(), with_predictions(simulated_run(seed=2), simulated_run()[1])], "bit for bit"
     ),
     "one answer for all images": runs(lambda: [same_logits(simulated_run())], "have the same logits"),
+    "weights of another backbone": runs(lambda: [other_weights(simulated_run())], "its backbone has the weights"),
+    "more classes than the data": runs(
+        lambda: [more_classes(simulated_run())], "classes are stated, and the data have"
+    ),
+    "settings that fill a page": runs(lambda: [simulated_run(config={"n": "x" * 50_000})], "its settings have"),
+    "a device of 5,000 characters": runs(lambda: [long_device(simulated_run())], "has 5000 characters"),
     "held-out training images": runs(lambda: [simulated_run(fold="1/4")], "held-out training images"),
 }
 

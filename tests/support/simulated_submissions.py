@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 from fake_runner import PROVENANCE, make_record, rescored
 
+from bench.boards.submissions.known_code import KNOWN_WEIGHTS
 from bench.boards.submissions.submission import SubmissionFacts, prepare_submission
 from bench.context import RunContext
 from bench.experiment.task import declared_task
 from bench.record import Predictions, RunRecord
-from bench.results import known_methods
+from bench.results import known_methods, settled_recipe
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
-from datasets_registry import DrawRule, EvalProtocol, FewShotTask
+from datasets_registry import DrawRule, EvalProtocol, FewShotTask, get_dataset
 
 DATASET = "spectrum_basic:test=5"
 FACTS = SubmissionFacts(
@@ -56,7 +57,7 @@ def simulated_run(
         **{
             "method": method,
             "config": dict(info.settled(EvalProtocol.FEW_SHOT).values),
-            "recipe": None if recipe is None else recipe.model_dump(mode="json") | {"name": "published"},
+            "recipe": settled_recipe(recipe, shots, get_dataset(DATASET)),
             "dataset": dataset,
             "shots": shots,
             "seed": seed,
@@ -67,7 +68,9 @@ def simulated_run(
     rng = np.random.default_rng([salt, seed, *map(ord, method + dataset)])
     predictions = [_predictions(split, rng, skill) for split in task.evals]
     digests = [task.support.images.digest(sample.key) for sample in task.support.samples]
-    provenance = PROVENANCE.model_copy(update={"support_digests": digests})
+    weights = KNOWN_WEIGHTS.get(spec.backbone, "b")
+    known = {"backbone_digest": weights, "method_digest": info.code or None, "method_version": info.version}
+    provenance = PROVENANCE.model_copy(update={"support_digests": digests} | known)
     scores = [rescored(item, len(split.classes)) for item, split in zip(predictions, task.evals, strict=True)]
     return make_record(spec, scores=scores, provenance=provenance), predictions
 

@@ -11,11 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 import bench
 from bench.results import write_atomically
-from datasets_registry import DatasetInfo, DatasetSplits, FewShotTask, image_as_file
+from datasets_registry import DatasetInfo, DatasetSplits, FewShotTask, image_as_file, image_type
 
 VERSION = "http://mlcommons.org/croissant/1.1"
 LISTING_COLUMNS = {
@@ -319,10 +317,9 @@ class _Archive:
                     }
 
     def _suffix(self, content: bytes) -> str:
-        with Image.open(io.BytesIO(content)) as image:
-            kind = image.format or ""
-        self.formats.add(Image.MIME.get(kind, "application/octet-stream"))
-        return kind.lower()
+        suffix, mime = image_type(content)
+        self.formats.add(mime)
+        return suffix
 
     def named_by_digest(self) -> Path:
         """Rename the archive to `images-DIGEST.zip` and return its path."""

@@ -1,9 +1,9 @@
 """Checks a submission, in a maintainer's continuous integration and in `submit`."""
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,11 @@ from pydantic import BaseModel, ConfigDict
 
 from bench._util.words import counted
 from bench.boards.submissions.data_checks import DataChecks, Level
+from bench.boards.submissions.known_code import code_note, weights_are_known, weights_problem
+from bench.boards.submissions.plausibility import cost_problem
 from bench.boards.submissions.run_facts import RunFacts, run_facts
 from bench.boards.submissions.submission import Submission, SubmissionFacts, open_submission
-from bench.boards.submissions.suspicion import impossible_scores, seed_notes, shared_runs
+from bench.boards.submissions.suspicion import impossible_scores, seed_notes
 from bench.bounds import printable
 from bench.errors import BundleError, ShardError, SubmissionError
 from bench.record import RunRecord, RunStatus
@@ -23,7 +25,7 @@ from bench.results import (
     Shard,
     bundle_runs,
     bundle_shard,
-    changed_settings,
+    changed_recipe,
     check_difficulty,
     contradictions,
     known_methods,
@@ -31,7 +33,7 @@ from bench.results import (
     unloadable_runs,
 )
 from bench.spec import PUBLISHED_RECIPES
-from datasets_registry import UnknownNameError
+from datasets_registry import UnknownNameError, canonical_json
 from methods import MethodFacts, Selection, selection_rules
 
 _SHOWN = 5
@@ -65,23 +67,6 @@ class OwnChecks(BaseModel):
     root: str = ""
 
 
-class SubmissionReport(BaseModel):
-    """The whole result for one submission, including comparisons with earlier submissions.
-
-    Args:
-        accepted: whether a board can take it.
-        refusals, notes: of `own` and of the comparison with other submissions.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    accepted: bool
-    refusals: tuple[str, ...]
-    notes: tuple[str, ...]
-    own: OwnChecks
-
-
 def shortened(problems: Iterable[str]) -> list[str]:
     """The first problems, and how many more there are."""
     listed = list(problems)
@@ -111,16 +96,25 @@ class SettingsChecks:
         return {} if rule is None or rule.by_epoch else rule.settings
 
     def differences(self, record: RunRecord) -> tuple[str, ...] | None:
-        """Settings that differ from the published settings, as `name=value`; None if the method is not installed."""
+        """Settings that are not the published ones, as `name=value`; None if the method is not installed.
+
+        The configuration and the recipe are compared by value with those that the method has for the run's protocol,
+        shots and dataset. The name of a recipe alone proves nothing.
+        """
         spec = record.spec
         facts = self.facts(spec.method)
         if facts is None:
             return None
-        published = facts.settled(spec.protocol).values
-        found = [f"{key}={spec.config[key]}" for key in changed_settings(spec.config, published)]
-        name = None if spec.recipe is None else spec.recipe.get("name")
-        if name not in (None, *PUBLISHED_RECIPES):
-            found.append(f"recipe {name}")
+        found = list(_changes(spec.config, facts.settled(spec.protocol).values))
+        recipe = spec.recipe or {}
+        name = recipe.get("name")
+        if spec.recipe is not None and name not in PUBLISHED_RECIPES:
+            found.append(f"recipe {_brief(name) if name else 'without a name'}")
+        else:
+            changed = changed_recipe(spec.method, spec.protocol, spec.shots, spec.dataset, spec.recipe)
+            found += [f"{key}={_brief(recipe.get(key.removeprefix('recipe.')))}" for key in changed]
+        if spec.class_text is not None:
+            found.append(f"class texts {_brief(spec.class_text)}")
         if spec.epoch_selection is not None:
             found.append(f"epoch selection {spec.epoch_selection}")
         if spec.held_out_shot:
@@ -140,14 +134,42 @@ class SettingsChecks:
         return None
 
 
+def _changes(config: Mapping[str, Any], published: Mapping[str, Any]) -> Iterator[str]:
+    """The settings that only one of both has, or that have other values."""
+    for key in sorted(config.keys() | published.keys()):
+        if key not in config:
+            yield f"{key} is not stated"
+        elif key not in published:
+            yield f"{key}={_brief(config[key])}, which is no setting of the method"
+        elif config[key] != published[key]:
+            yield f"{key}={_brief(config[key])}"
+
+
+def _brief(value: object) -> str:
+    """A value as text of at most 60 characters."""
+    text = str(value)
+    return text if len(text) <= _BRIEF else f"{text[:_BRIEF]}…"
+
+
+_BRIEF = 60
 MOST_RUNS = 20_000
 """Most runs of one submission."""
 LARGEST_RUN = 64 * 2**20
 """Largest file of one run, in bytes; predictions of all 50,000 images of ImageNet take about 5 MiB."""
 LARGEST_TOTAL = 8 * 2**30
 """Most bytes that a bundle may unpack to."""
+MOST_ROWS = 2_000
+"""Most rows of leaderboards that one submission may add: a method with its settings, in one setting of the board."""
+MOST_TABLES = 200
+"""Most leaderboards: backbone, protocol, shots, draw, support and precision."""
+MOST_DATASETS = 300
+MOST_ENTRIES = 200
+"""Most methods with their settings."""
+LONGEST_SETTINGS = 20_000
+"""Most characters of the settings of one run."""
+LONGEST_FACT = 1_000
+"""Most characters of any other text of a record."""
 _BATCH = 200
-_CLOCK = timedelta(days=1)
 
 
 @dataclass
@@ -177,6 +199,8 @@ class Checks:
         found = _Findings(self)
         for start in range(0, len(run_ids), _BATCH):
             found.add([bundle_shard(run_id, bundle, path) for run_id in run_ids[start : start + _BATCH]])
+            if list(found.counts.problems()):
+                break
         missing = sorted(method for method in found.methods if f"\n## {method}\n" not in f"\n{submission.cards}")
         return OwnChecks(
             name=submission.name,
@@ -186,6 +210,7 @@ class Checks:
                 *found.refusals(),
                 *([f"methods.md has no card of {', '.join(missing)}"] if missing else []),
                 *shortened(impossible_scores(found.runs)),
+                *found.counts.problems(),
             ),
             notes=(*found.notes(), *seed_notes(found.runs)),
             checked=tuple(found.checked()),
@@ -193,56 +218,6 @@ class Checks:
             runs=tuple(found.runs),
             root=bundle.root,
         )
-
-
-def compare_with_earlier(own: OwnChecks, earlier: Sequence[OwnChecks], *, newcomer: bool = False) -> SubmissionReport:
-    """The report of a submission, compared with the accepted submissions before it.
-
-    Args:
-        newcomer: whether the others are on the board already, whatever time it states. It may then not claim to be
-            earlier than a submission that has one of its runs.
-    """
-    before = {other.name: other.runs for other in earlier if other.name != own.name}
-    refusals, notes = [*own.refusals], [*own.notes]
-    if own.facts is not None and own.facts.submitted > datetime.now(UTC) + _CLOCK:
-        refusals.append(f"it states a time of submission in the future, {own.facts.submitted:%Y-%m-%d %H:%M} UTC")
-    if own.runs:
-        pool = [(name, run) for name, runs in before.items() for run in runs]
-        alone = set(impossible_scores(own.runs)) if pool else set()
-        refusals += shortened(text for text in impossible_scores(own.runs, pool) if text not in alone)
-        known = {run.run_id for runs in before.values() for run in runs}
-        mine = {run.run_id for run in own.runs}
-        if mine <= known:
-            refusals.append("all of its runs are on the board already, so it adds nothing")
-        if newcomer:
-            refusals += _out_of_turn(own, mine, earlier)
-        notes += shortened(shared_runs(own.runs, before))
-    return SubmissionReport(name=own.name, accepted=not refusals, refusals=tuple(refusals), notes=tuple(notes), own=own)
-
-
-def _out_of_turn(own: OwnChecks, mine: set[str], earlier: Sequence[OwnChecks]) -> Iterator[str]:
-    for other in earlier:
-        shares = other.name != own.name and not mine.isdisjoint(run.run_id for run in other.runs)
-        if shares and own.facts and other.facts and own.facts.submitted <= other.facts.submitted:
-            yield (
-                f"it shares runs with {other.name}, which is on the board, and states an earlier time; prepare it "
-                "again with `etl-bench board submit`"
-            )
-            return
-
-
-def in_order(submissions: Sequence[OwnChecks]) -> list[OwnChecks]:
-    """Submissions in the order in which they count: by the time of submission, then by name."""
-    late = datetime.max.replace(tzinfo=UTC)
-    return sorted(submissions, key=lambda own: (own.facts.submitted if own.facts else late, own.name))
-
-
-def reports(submissions: Sequence[OwnChecks]) -> list[SubmissionReport]:
-    """The reports of all submissions of a board; each is compared with the accepted submissions before it."""
-    found: list[SubmissionReport] = []
-    for own in in_order(submissions):
-        found.append(compare_with_earlier(own, [report.own for report in found if report.accepted]))
-    return found
 
 
 @dataclass
@@ -254,11 +229,15 @@ class _Findings:
     methods: set[str] = field(default_factory=set)
     differences: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     problems: list[str] = field(default_factory=list)
+    counts: "_Counts" = field(default_factory=lambda: _Counts())
+    costs: Counter[str] = field(default_factory=Counter)
+    code: set[str] = field(default_factory=set)
+    unknown_weights: Counter[str] = field(default_factory=Counter)
     levels: Counter[Level] = field(default_factory=Counter)
     unchecked: Counter[str] = field(default_factory=Counter)
     unknown: set[str] = field(default_factory=set)
     failed: int = 0
-    other_settings: int = 0
+    published: int = 0
 
     def add(self, shards: Sequence[Shard]) -> None:
         loads = unloadable_runs(shards)
@@ -270,6 +249,8 @@ class _Findings:
     def _run(self, shard: Shard) -> Iterator[str]:
         record = shard.record
         self.methods.add(record.spec.method)
+        self.counts.add(record)
+        yield from _long_texts(record)
         wrong = contradictions(record, shard.predictions)
         yield from wrong
         if record.spec.fold is not None:
@@ -284,6 +265,12 @@ class _Findings:
         yield from data.problems
         if data.reason:
             self.unchecked[data.reason] += 1
+        if (foreign := weights_problem(record)) is not None:
+            yield foreign
+        if not weights_are_known(record):
+            self.unknown_weights[record.spec.backbone] += 1
+        if (cost := cost_problem(record)) is not None:
+            self.costs[cost] += 1
         if (hidden := self.checks.settings.hidden_oracle(record)) is not None:
             yield hidden
         differences = self.checks.settings.differences(record)
@@ -291,7 +278,10 @@ class _Findings:
             self.unknown.add(record.spec.method)
         else:
             self.differences[record.spec.method].update(differences)
-            self.other_settings += bool(differences)
+            self.published += not differences
+            facts = self.checks.settings.facts(record.spec.method)
+            if facts is not None and (note := code_note(record, facts)) is not None:
+                self.code.add(harmless(note))
         self.runs.append(run_facts(shard, self.checks.settings.oracle_settings(record.spec.method)))
 
     def refusals(self) -> Iterator[str]:
@@ -304,6 +294,11 @@ class _Findings:
             yield f"{counted(self.failed, 'run')} failed and count for nothing"
         if self.unknown:
             yield f"not installed here, so that their runs cannot be recomputed: {', '.join(sorted(self.unknown))}"
+        if self.unknown_weights:
+            yield f"weights not known here, so not compared: {', '.join(shortened(sorted(self.unknown_weights)))}"
+        yield from shortened(sorted(self.code))
+        for reason, number in self.costs.most_common():
+            yield f"implausible cost of {counted(number, 'run')}: {reason}"
         for reason, number in self.unchecked.most_common(3):
             yield f"data of {counted(number, 'run')} not checked: {reason}"
         alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
@@ -311,7 +306,9 @@ class _Findings:
             alike[tuple(sorted(values))].append(method)
         for changed, methods in alike.items():
             if changed:
-                yield f"not the published settings: {', '.join(changed[:6])} ({', '.join(methods)})"
+                yield harmless(
+                    f"not the published settings: {', '.join(changed[:6])} ({', '.join(shortened(methods))})"
+                )
 
     def checked(self) -> Iterator[str]:
         total = len(self.runs)
@@ -319,7 +316,61 @@ class _Findings:
         for level in Level:
             if self.levels[level]:
                 yield f"{level}: {self.levels[level]} of {counted(total, 'run')}"
-        yield f"published settings: {total - self.other_settings} of {counted(total, 'run')}"
+        yield f"published settings: {self.published} of {counted(total, 'run')}"
+
+
+@dataclass
+class _Counts:
+    """Counts of what a page shows of a submission."""
+
+    entries: set[tuple[str, str]] = field(default_factory=set)
+    tables: set[tuple[object, ...]] = field(default_factory=set)
+    rows: set[tuple[object, ...]] = field(default_factory=set)
+    datasets: set[str] = field(default_factory=set)
+
+    def add(self, record: RunRecord) -> None:
+        spec = record.spec
+        settings = canonical_json([spec.config, spec.recipe, spec.class_text, spec.epoch_selection, spec.held_out_shot])
+        entry = spec.method, hashlib.sha256(settings.encode("utf-8", "backslashreplace")).hexdigest()
+        table = spec.backbone, spec.protocol, spec.shots, spec.draw, spec.support, spec.precision
+        self.entries.add(entry)
+        self.tables.add(table)
+        self.rows.add((*table, *entry))
+        self.datasets.update((spec.dataset, *spec.targets))
+
+    def problems(self) -> Iterator[str]:
+        """Counts above their limits."""
+        for found, most, what in (
+            (self.entries, MOST_ENTRIES, "methods with different settings"),
+            (self.tables, MOST_TABLES, "leaderboards"),
+            (self.rows, MOST_ROWS, "rows of leaderboards"),
+            (self.datasets, MOST_DATASETS, "datasets"),
+        ):
+            if len(found) > most:
+                yield f"its runs are of {len(found)} {what}; at most {most} are allowed, so make several submissions"
+
+
+def _long_texts(record: RunRecord) -> Iterator[str]:
+    """Texts of a record that are too long for a page."""
+    spec = record.spec
+    size = len(canonical_json([spec.config, spec.recipe]))
+    if size > LONGEST_SETTINGS:
+        yield f"its settings have {size} characters; at most {LONGEST_SETTINGS} are allowed"
+    made = record.provenance.model_dump(mode="json", exclude={"support_digests", "true_labels"})
+    facts = [made, spec.class_text, spec.support, [score.selected_on_test for score in record.scores]]
+    longest = max(map(len, _texts(facts)), default=0)
+    if longest > LONGEST_FACT:
+        yield f"a text of its record has {longest} characters; at most {LONGEST_FACT} are allowed"
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _texts([*value, *value.values()])
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
 
 
 def _refused(submission: Submission, problems: Sequence[str]) -> OwnChecks:

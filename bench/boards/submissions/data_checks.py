@@ -11,7 +11,7 @@ Three levels, since a board may not hold every dataset:
 A dataset that the board does not know is a problem, since its runs could not be compared with any others.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +22,7 @@ from PIL import Image
 from bench.context import RunContext
 from bench.errors import StaleSpecError
 from bench.experiment import declared_task
+from bench.record import RunRecord
 from bench.results import Shard, TrueLabels
 from bench.spec import ExperimentSpec
 from datasets_registry import (
@@ -80,7 +81,7 @@ class DataChecks:
         try:
             return _compare(shard, _listed_task(shard, self._context), Level.LISTS)
         except BenchError:
-            return DataVerdict(Level.NOTHING, reason=missing.partition(". ")[0])
+            return DataVerdict(Level.NOTHING, tuple(_beyond_catalogue(shard)), missing.partition(". ")[0])
 
     def _task(self, spec: ExperimentSpec) -> FewShotTask:
         key = canonical_json(spec.model_dump(mode="json", exclude=_NOT_OF_THE_TASK))
@@ -93,6 +94,25 @@ class DataChecks:
         if isinstance(found, BenchError):
             raise found
         return found
+
+
+def _beyond_catalogue(shard: Shard) -> Iterator[str]:
+    """Numbers of classes and test images that are larger than those of the full dataset."""
+    spec = shard.record.spec
+    for score in shard.record.all_scores:
+        info = get_dataset(score.split if score.split in spec.targets else spec.dataset)
+        if score.n_classes > info.num_classes:
+            yield f"{score.split}: {score.n_classes} classes are stated, and {info.name} has {info.num_classes}"
+        if score.n > info.expected.get("test", score.n):
+            yield f"{score.split}: {score.n} test images are stated, and {info.name} has {info.expected['test']}"
+
+
+def _class_counts(record: RunRecord, task: FewShotTask) -> Iterator[str]:
+    numbers = {split.name: len(split.classes) for split in task.evals}
+    for score in record.all_scores:
+        among = numbers.get(score.split, sum(numbers.values()))  # the splits of the open score are among all names
+        if score.n_classes != among:
+            yield f"{score.split}: {score.n_classes} classes are stated, and the data have {among}"
 
 
 def _compare(shard: Shard, task: FewShotTask, level: Level) -> DataVerdict:
@@ -108,6 +128,7 @@ def _compare(shard: Shard, task: FewShotTask, level: Level) -> DataVerdict:
     for item in shard.predictions:
         problem = truths[item.split].disagreement(item) if item.split in truths else None
         problems += [problem] if problem else []
+    problems += _class_counts(record, task)
     if task.fingerprint != record.spec.task_fingerprint:
         problems.append(
             f"its support images are not those of draw {record.spec.draw}, seed {record.spec.seed} (task "

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -11,6 +12,8 @@ from bench.results import Shard
 from datasets_registry import canonical_json
 
 _DIGITS = 20
+_SKETCHED = 32
+"""Images of a split whose predictions are compared between methods."""
 FEW = 10
 """Up to so many images, equal logits of all may be a coincidence of a small test."""
 
@@ -24,6 +27,7 @@ class SplitFacts(BaseModel):
         images: digest of the keys alone.
         constant: whether all images have the same logits.
         optimism: of an oracle; None without one.
+        sketch: log-probabilities of the true class of the first images, in the same order.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -35,6 +39,7 @@ class SplitFacts(BaseModel):
     images: str
     constant: bool
     optimism: float | None
+    sketch: tuple[float, ...]
 
 
 class RunFacts(BaseModel):
@@ -45,6 +50,8 @@ class RunFacts(BaseModel):
         support: digest of the contents of the support images.
         record: digest of the whole record.
         oracle: whether test labels chose something.
+        weights: stated digest of the backbone's weights.
+        made: stated time of the run.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -63,6 +70,8 @@ class RunFacts(BaseModel):
     device: str
     record: str
     oracle: bool
+    weights: str
+    made: datetime
     splits: dict[str, SplitFacts]
 
     @property
@@ -96,6 +105,8 @@ def run_facts(shard: Shard, oracle_settings: Mapping[str, object]) -> RunFacts:
         device=record.provenance.device_class,
         record=_digest(canonical_json(record.model_dump(mode="json"))),
         oracle=spec.epoch_selection == "oracle" or any(score.selected_on_test for score in record.scores),
+        weights=f"{spec.precision} {record.provenance.backbone_digest:.64}",
+        made=record.created_at.astimezone(UTC),
         splits={
             item.split: _split_facts(item, scores[item.split].accuracy, scores[item.split].optimism)
             for item in shard.predictions
@@ -117,6 +128,7 @@ def _split_facts(item: Predictions, accuracy: float, optimism: float | None) -> 
         images=images,
         constant=len(keys) > FEW and bool((logits == logits[0]).all()),
         optimism=optimism,
+        sketch=tuple(float(f"{value:.6g}") for value in (item.true_logit - item.log_sum_exp)[order[:_SKETCHED]]),
     )
 
 

@@ -4,7 +4,6 @@ import hashlib
 import json
 import re
 import stat
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from bench.bounds import CONTROL, Moment
 from bench.errors import SubmissionError
 from bench.results import Exported, Shards, export_bundle, known_methods, write_atomically
-from datasets_registry import BenchError
+from datasets_registry import BenchError, parse_toml, read_text
 
 FACTS_VERSION = 1
 _MARKUP = re.compile(r"[<>]")
@@ -68,7 +67,7 @@ class SubmissionFacts(BaseModel):
     notes: Notes = Field("", description="one line for readers")
     verify: bool = Field(False, description="whether the board is asked to recompute some of the runs")
     submitted: Annotated[Moment, AfterValidator(_zoned)] = Field(
-        description="time of preparation; of two submissions with the same run, the earlier one counts"
+        description="time of preparation, as the submitters state it; it decides nothing"
     )
 
     def to_toml(self) -> str:
@@ -86,13 +85,11 @@ class SubmissionFacts(BaseModel):
 def parse_facts(text: str) -> SubmissionFacts:
     """The facts in a TOML text; raises SubmissionError, naming the first key that is wrong."""
     try:
-        return SubmissionFacts.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise SubmissionError(f"submission.toml is not TOML ({error}).") from error
-    except RecursionError as error:
-        raise SubmissionError("submission.toml is nested too deeply.") from error
+        return SubmissionFacts.model_validate(parse_toml(text))
     except ValidationError as error:
         raise SubmissionError(_wrong(error)) from error
+    except ValueError as error:
+        raise SubmissionError(f"submission.toml is not TOML ({error}).") from error
 
 
 def build_facts(**values: object) -> SubmissionFacts:
@@ -214,7 +211,7 @@ def _check_files(folder: Path) -> None:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path, _LARGEST[path.name])
     except UnicodeDecodeError as error:
         raise SubmissionError(f"{path.name} is not UTF-8 text.") from error
 

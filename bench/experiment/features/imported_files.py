@@ -1,15 +1,13 @@
 """Readers of the files that features are imported from: arrays (npz, safetensors) and class names (text, JSON)."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from datasets_registry import DataError, UnknownNameError
+from datasets_registry import LARGEST_CLASS_LIST, DataError, UnknownNameError, parse_json, read_npz, read_text
 
 
 def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
@@ -17,8 +15,7 @@ def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
     try:
         if file.suffix == ".safetensors":
             return safetensors.numpy.load_file(str(file))
-        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as found:
-            return {key: found[key] for key in found.files}
+        return read_npz(file)
     except Exception as error:  # the readers raise errors of many kinds for damaged files
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(
@@ -40,13 +37,13 @@ def class_names(file: Path) -> list[str]:
     file cannot be read or is not a list of names.
     """
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_text(file, LARGEST_CLASS_LIST)
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"The class names {file} cannot be read ({error}); give one UTF-8 name per line.") from error
     if file.suffix == ".json":
         try:
-            names = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            names = parse_json(text.encode())
+        except ValueError as error:
             raise DataError(f"{file} is not JSON ({error}); give a list of names.") from error
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise DataError(f'{file} is not a list of names; give ["cat", "dog", ...].')

@@ -21,7 +21,7 @@ import bench
 from bench.errors import LaunchError, UsageError
 from bench.results import SHIPPED_STATE, source_state
 from bench.sweep.launch.ray_worker import SentFile
-from datasets_registry import CUSTOM_FOLDERS_VARIABLE
+from datasets_registry import CUSTOM_FOLDERS_VARIABLE, LARGEST_SETTINGS, read_text
 from methods import split_weights_options
 
 AUTO, LOCAL = "auto", "local"
@@ -181,7 +181,7 @@ def read_runtime_env(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        value = yaml.safe_load(read_text(path, LARGEST_SETTINGS))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"--resource ray-env={path} cannot be read: {' '.join(str(error).split())}.") from error
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 from leaderboard_rows import B2N, frame, run
 
+from bench.analysis.entries import LONGEST_LABEL
 from bench.analysis.leaderboard import H, HConvention, Setting
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.analysis.metrics.scores import harmonic_mean
@@ -250,6 +251,18 @@ def test_a_demo_recipe_is_labelled_beside_others_only():
     assert {entry.key for entry in demo.entries} == {"zero_shot", "coop", "apex"}
     mixed = build_leaderboard(frame(zero, run(recipe_name="demo"), run(method="apex")), B2N)
     assert {entry.key for entry in mixed.entries} == {"zero_shot", "coop [recipe=demo]", "apex"}
+
+
+def test_a_recipe_with_the_name_of_a_published_one_and_other_values_is_custom():
+    (entry,) = build_leaderboard(frame(run(changed_settings="recipe")), B2N).entries
+    assert (entry.key, entry.recipe_name) == ("coop [recipe=custom]", "custom")
+
+
+def test_long_settings_are_cut_in_names_and_names_stay_unique():
+    rows = [run(config=json.dumps({"text": "x" * 10_000 + end}), changed_settings="text") for end in ("1", "2")]
+    keys = {entry.key for entry in build_leaderboard(frame(*rows), B2N).entries}
+    assert len(keys) == 2
+    assert max(map(len, keys)) < LONGEST_LABEL + 20
 
 
 def test_an_ensemble_is_labelled_even_if_it_is_the_only_entry():

@@ -66,3 +66,11 @@ def test_a_table_takes_its_columns(images: Path):
     table.write_text("\n".join(["where,what", *rows]))
     added = add_dataset("py_birds", table, root=str(images), path_column="where", label_column="what", split="even")
     assert added.facts()["images"] == 24
+
+
+def test_empty_texts_are_refused(images: Path):
+    for given in ("", " "):
+        with pytest.raises(UsageError, match=r"--images is empty. Give a folder or a table of images"):
+            add_dataset("py_birds", given)
+        with pytest.raises(UsageError, match=r"--title '.?' is empty. Leave it out to use the dataset's name"):
+            add_dataset("py_birds", images, title=given)

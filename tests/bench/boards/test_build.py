@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from simulated_submissions import FACTS, Draft, Run, honest_runs, simulated_run
+from hostile_submissions import COLUMNS
+from simulated_submissions import FACTS, Draft, Run, honest_runs, simulated_run, with_predictions
 
 from bench.api.boards import BuiltBoard as Built
 from bench.api.boards import build_board
@@ -18,7 +20,7 @@ from bench.boards.summary import read_summary
 from bench.errors import BoardError
 from bench.results.shards import Shards
 
-LATER = FACTS.model_copy(update={"who": "Second & co", "submitted": FACTS.submitted + timedelta(days=1)})
+EARLIER = FACTS.model_copy(update={"who": "Second & co", "submitted": datetime(1970, 1, 1, tzinfo=UTC)})
 
 
 def second_runs() -> list[Run]:
@@ -27,12 +29,13 @@ def second_runs() -> list[Run]:
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A board of two submissions, built once; tests that change it work on copies."""
+    """A board built after each of two submissions, of which the second states an earlier date; tests work on copies."""
     place = tmp_path_factory.mktemp("board")
     Draft().write(place / "submissions" / "first")
-    Draft(second_runs(), LATER).write(place / "submissions" / "a-second")
+    assert build(place).runs.added == 7
+    Draft(second_runs(), EARLIER).write(place / "submissions" / "a-second")
     done = build(place)
-    assert (done.checked, done.runs.added) == (2, 10)
+    assert (done.checked, done.runs.added) == (1, 3)
     return place
 
 
@@ -61,7 +64,7 @@ def test_the_page_shows_rows_and_submissions(start: Path) -> None:
     assert content["board_version"] == 1
 
 
-def test_a_run_of_two_submissions_counts_for_the_earlier_one(start: Path) -> None:
+def test_a_run_of_two_submissions_counts_for_the_first_one(start: Path) -> None:
     shared = simulated_run()[0].run_id
     assert Shards(start / ".board" / "runs").record(shared) == simulated_run()[0]
     (setting,) = read_summary(start / "site").settings
@@ -71,7 +74,7 @@ def test_a_run_of_two_submissions_counts_for_the_earlier_one(start: Path) -> Non
 def test_a_submission_with_more_seeds_takes_no_ranks_away(place: Path) -> None:
     before = {row.entry: row.ranks for row in read_summary(place / "site").settings[0].rows}
     assert all(before[name] for name in ("coop", "tip_adapter", "clip_adapter"))
-    Draft([simulated_run("linear_probe", seed) for seed in range(1, 7)], LATER).write(place / "submissions" / "many")
+    Draft([simulated_run("linear_probe", seed) for seed in range(1, 7)], EARLIER).write(place / "submissions" / "many")
     build(place)
     (setting,) = read_summary(place / "site").settings
     rows = {row.entry: row for row in setting.rows}
@@ -86,8 +89,11 @@ def test_a_build_without_a_change_checks_and_writes_no_run(place: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-def test_a_build_from_nothing_gives_the_same_summary(place: Path) -> None:
+def test_a_build_from_the_ledger_alone_gives_the_same_summary(place: Path) -> None:
+    ledger = (place / ".board" / "first-seen.txt").read_bytes()
     shutil.rmtree(place / ".board")
+    (place / ".board").mkdir()
+    (place / ".board" / "first-seen.txt").write_bytes(ledger)
     old = (place / "site" / "board.json").read_bytes()
     assert build(place).checked == 2
     assert (place / "site" / "board.json").read_bytes() == old
@@ -112,7 +118,7 @@ def test_a_removed_submission_leaves_with_its_runs(place: Path) -> None:
 def test_a_refused_submission_is_named_and_its_runs_are_not_on_the_board(place: Path) -> None:
     shutil.rmtree(place / "submissions" / "a-second")
     stolen = [(simulated_run("clip_adapter")[0], honest_runs()[0][1])]
-    Draft(stolen, LATER).write(place / "submissions" / "thief")
+    Draft(stolen, EARLIER).write(place / "submissions" / "thief")
     done = build(place)
     assert [report.accepted for report in done.reports] == [True, False]
     assert len(done.runs.owner) == 7
@@ -150,9 +156,11 @@ def test_rows_say_how_many_runs_were_recomputed(place: Path) -> None:
     write_verified(place / "verified", own, "secret", {coop[0]: "identical", coop[1]: "rounding"})
     done = build(place)
     (setting,) = done.summary.settings
-    assert next(row for row in setting.rows if row.entry == "coop").verified == "verified 2 of 3, within rounding"
-    assert done.summary.submissions[0].verified == "verified 2 of 7, within rounding"
-    assert "verified 2 of 3, within rounding" in done.page.read_text()
+    assert (
+        next(row for row in setting.rows if row.entry == "coop").verified == "recomputed here: 2 of 3, within rounding"
+    )
+    assert done.summary.submissions[0].verified == "recomputed here: 2 of 7, within rounding"
+    assert "recomputed here: 2 of 3, within rounding" in done.page.read_text()
 
 
 def test_a_run_that_cannot_come_from_its_data_refuses_the_submission(place: Path) -> None:
@@ -183,3 +191,44 @@ def test_drawn_runs_depend_on_content_and_secret(start: Path) -> None:
     assert min(len(by_secret), len(by_content)) > 10
     with pytest.raises(BoardError, match="a text that submitters do not know"):
         draw_runs(own, "")
+
+
+def test_the_page_lists_settings_that_differ_and_cuts_long_texts(tmp_path: Path) -> None:
+    """All settings are in a file beside the page, which stays small whatever a submission states."""
+    published = simulated_run()[0].spec
+    notes = [f"{number}{'x' * 10_000}" for number in range(12)]
+    runs = [simulated_run(config=published.config | {"n_ctx": 4, "note": note}) for note in notes]
+    Draft([simulated_run("tip_adapter"), *runs]).write(tmp_path / "submissions" / "lab")
+    done = build(tmp_path)
+    page = done.page.read_text()
+    assert len(page) < 500_000
+    assert "x" * 400 not in page
+    (rows,) = json.loads((tmp_path / "site" / "settings.json").read_text())["leaderboards"].values()
+    assert sorted(row.get("config.note") or "" for row in rows.values()) == sorted(["", *notes])
+    (setting,) = done.summary.settings
+    assert len({row.entry for row in setting.rows}) == 13
+    assert max(len(row.entry) for row in setting.rows) < 400
+
+
+def test_a_recipe_with_a_false_name_is_marked_in_its_row(tmp_path: Path) -> None:
+    fast = simulated_run(recipe=simulated_run()[0].spec.recipe | {"lr": 9.0})
+    Draft([fast, simulated_run("zero_shot")]).write(tmp_path / "submissions" / "lab")
+    (setting,) = build(tmp_path).summary.settings
+    assert sorted(row.entry for row in setting.rows) == ["coop [recipe=custom]", "zero_shot"]
+
+
+def test_a_run_of_the_future_pushes_no_other_run_from_the_board(tmp_path: Path) -> None:
+    """The dataset is not on this machine, so nobody can say which of two test sets is the right one."""
+    at = datetime(2199, 1, 1, tzinfo=UTC)
+    for name, (record, (item,)) in (("first", simulated_run("coop")), ("later", simulated_run("clip_adapter"))):
+        spec = record.spec.model_copy(update={"dataset": "dtd", "task_fingerprint": name})
+        names = item.images if name == "first" else item.images[:-1]
+        shown = replace(item, **{key: getattr(item, key)[: len(names)] for key in COLUMNS}, images=names)
+        run = record.model_copy(update={"spec": spec, "run_id": spec.run_id})
+        run = run if name == "first" else run.model_copy(update={"created_at": at})
+        Draft([with_predictions((run, []), [shown])]).write(tmp_path / "submissions" / name)
+        done = build(tmp_path)
+    assert [report.accepted for report in done.reports] == [True, True]
+    (setting,) = done.summary.settings
+    assert [row.entry for row in setting.rows if row.coverage] == ["coop"]
+    assert "2199" not in done.page.read_text().partition("<footer")[2].partition("</footer>")[0]

@@ -69,9 +69,9 @@ def test_new_rows_moved_ranks_and_separated_pairs_are_listed() -> None:
 def test_removed_rows_and_submissions_and_verified_runs_are_listed() -> None:
     other = SubmissionSummary(name="other", digest="b", who="B", accepted=True, runs=3)
     old = board([row("coop", 0.5), row("vpt", 0.4)], (), LAB, other)
-    verified = LAB.model_copy(update={"verified": "verified 3 of 7, bit-identical"})
+    verified = LAB.model_copy(update={"verified": "recomputed here: 3 of 7, bit-identical"})
     text = board_diff(old, board([row("coop", 0.6, coverage=2)], (), verified))
-    assert "- submission `lab`: `verified 3 of 7, bit-identical`" in text
+    assert "- submission `lab`: `recomputed here: 3 of 7, bit-identical`" in text
     assert "- removed submission `other` with 3 completed runs" in text
     assert "| `coop` | 50.00 ± 1.00 → 60.00 ± 1.00 | 1 | 3/3 → 2/3 |" in text
     assert "| `vpt` | removed | | |" in text
@@ -109,9 +109,9 @@ def test_a_file_that_is_no_summary_is_refused(tmp_path: Path) -> None:
     ("outcomes", "text"),
     [
         ([], ""),
-        (["identical"] * 3, "verified 3 of 165, bit-identical"),
-        (["identical", "rounding"], "verified 2 of 165, within rounding"),
-        (["identical", "different"], "verified 2 of 165, 1 not reproduced"),
+        (["identical"] * 3, "recomputed here: 3 of 165, bit-identical"),
+        (["identical", "rounding"], "recomputed here: 2 of 165, within rounding"),
+        (["identical", "different"], "recomputed here: 2 of 165, 1 not reproduced"),
     ],
 )
 def test_verified_runs_in_words(outcomes: list[str], text: str) -> None:

@@ -6,20 +6,26 @@ import errno
 import itertools
 import json
 import os
-from dataclasses import replace
+import sys
+from dataclasses import fields, replace
 from functools import partial, partialmethod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from bundle_files import ids, listing, rewritten
-from fake_runner import answered, make_difficulty, make_record, make_score, make_spec
+from fake_runner import answered, make_difficulty, make_predictions, make_record, make_score, make_spec
+from limited import limited
+from pydantic import ValidationError
 
 from bench.errors import BundleError
-from bench.record import RunError, RunStatus
+from bench.record import Branches, RunError, RunStatus, Score
 from bench.results.bundles import BUNDLE_LIST, export_bundle, import_bundle
-from bench.results.recomputed_scores import METRICS, contradictions
+from bench.results.checksummed_json import DamagedError
+from bench.results.predictions import pack_predictions, unpack_predictions
+from bench.results.recomputed_scores import METRICS, contradictions, split_scores
 from bench.results.shards import Shards
 from bench.results.staged_import import origin
 
@@ -303,8 +309,8 @@ def test_a_file_that_unpacks_to_more_than_its_list_says_is_not_unpacked(theirs: 
     refused(rewritten(tmp_path / "b.zip", swell), tmp_path, "does not match the list")
 
 
-@pytest.mark.parametrize(("suffix", "most"), [(".json", "32 MiB"), (".safetensors", "1024 MiB")])
-def test_a_list_cannot_ask_for_a_file_that_fills_the_memory(theirs: Shards, tmp_path: Path, suffix: str, most: str):
+@pytest.mark.parametrize("suffix", [".json", ".safetensors"])
+def test_a_list_cannot_ask_for_a_file_that_fills_the_memory(theirs: Shards, tmp_path: Path, suffix: str):
     export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
 
     def huge(files: dict[str, bytes]) -> None:
@@ -313,7 +319,71 @@ def test_a_list_cannot_ask_for_a_file_that_fills_the_memory(theirs: Shards, tmp_
         entry["bytes"] = 2**40
         files[BUNDLE_LIST] = listing(facts)
 
-    refused(rewritten(tmp_path / "b.zip", huge), tmp_path, f"has {2**40} bytes, more than the {most}")
+    refused(rewritten(tmp_path / "b.zip", huge), tmp_path, "does not match the list")
+
+
+def bomb(files: dict[str, bytes], suffix: str, content: bytes) -> None:
+    """Replace the first file of a kind, where only the records' and predictions' own limits could refuse it."""
+    files[next(name for name in sorted(files) if name.endswith(suffix) and "shards" in name)] = content
+
+
+BOMBS = {
+    "a list of empty objects": (
+        lambda files: files.update({BUNDLE_LIST: b"[" + b"{}," * 20_000_000}), "unpacked, more than the"
+    ),
+    "a record of zeros": (partial(bomb, suffix=".json", content=bytes(2**26)), "unpacked, more than the 32 MiB"),
+    "predictions of zeros": (
+        partial(bomb, suffix=".safetensors", content=bytes(2**26)), "at most 200 times as much is unpacked"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a child process")
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_small_bundle_does_not_fill_the_memory(theirs: Shards, tmp_path: Path, kind: str):
+    change, said = BOMBS[kind]
+    export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
+    path = rewritten(tmp_path / "b.zip", change, honest_list="list" not in kind, packed=True)
+    assert path.stat().st_size < 2**20
+    assert said in limited(lambda: import_bundle(Shards(tmp_path / "ours"), path))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a child process")
+def test_scores_of_millions_of_stated_classes_take_no_memory():
+    item, wanted = make_predictions(), split_scores(make_predictions(), 7)["macro_precision"] * 7 / 3e8
+    assert limited(lambda: split_scores(item, 300_000_000)["macro_precision"]) == str(wanted)
+    with pytest.raises(ValidationError, match="less than or equal to 100000"):
+        Score.model_validate(make_score("base", 0.5).model_dump() | {"n_classes": 300_000_000})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a child process")
+def test_image_keys_are_counted_before_they_are_made():
+    tensors = safetensors.numpy.load(pack_predictions([make_predictions()]))
+    tensors["base/images"] = np.full(2**26, ord("\n"), dtype=np.uint8)
+    packed = safetensors.numpy.save(tensors)
+    assert "67108865 image keys and 6 labels" in limited(lambda: unpack_predictions(packed))
+    tensors = {name: np.zeros((1_000_001, *column.shape[1:]), column.dtype) for name, column in tensors.items()}
+    with pytest.raises(DamagedError, match="predictions of 1000001 images, and at most 1000000 are read"):
+        unpack_predictions(safetensors.numpy.save(tensors))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"adapted_image": np.ones((6, 3), np.float32)},
+        {"plain_text": np.ones((9, 2), np.float32)},
+        {"scale": np.ones(2, np.float32)},
+        {"mean_distance": np.ones((7, 7), np.float32)},
+        {"plain_image": np.ones((5, 2), np.float32)},
+    ],
+)
+def test_branches_that_do_not_fit_are_refused(change: dict[str, np.ndarray]):
+    shapes = {"text": (7, 2), "image": (6, 2), "distance": (7,), "scale": (1,)}
+    columns = {f.name: np.ones(shapes[f.name.rpartition("_")[2]], np.float32) for f in fields(Branches)}
+    item = replace(make_predictions(), branches=Branches(**columns))
+    assert unpack_predictions(pack_predictions([item]))[0].branches is not None
+    with pytest.raises(DamagedError, match="branches of 'base' do not fit 6 images"):
+        unpack_predictions(pack_predictions([replace(item, branches=Branches(**columns | change))]))
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@ import json
 
 import pandas as pd
 
-from bench.results.method_facts import changed_settings, with_changed_settings
-from datasets_registry import EvalProtocol
+from bench.results.method_facts import changed_recipe, changed_settings, settled_recipe, with_changed_settings
+from datasets_registry import EvalProtocol, get_dataset
 from methods import get_method
+
+DATASET = "spectrum_basic:test=5"
 
 
 def test_only_other_values_of_known_settings_count() -> None:
@@ -25,16 +27,44 @@ def test_each_run_is_compared_with_its_method_and_protocol() -> None:
     protocols = (EvalProtocol.FEW_SHOT, EvalProtocol.BASE_TO_NEW)
     published = {str(p): info.default_config(p).model_dump(mode="json") for p in protocols}
     other = published["few-shot"] | {"n_ctx": 7}
+    recipes = {str(p): settled_recipe(info.recipe_for(p), 2, get_dataset(DATASET)) for p in protocols}
+    few = (recipes["few-shot"], published["few-shot"])
     rows = [
-        ("tcp", "few-shot", json.dumps(published["few-shot"])),
-        ("tcp", "base-to-new", json.dumps(published["base-to-new"])),
-        ("tcp", "few-shot", json.dumps(other)),
-        ("tcp", "few-shot", json.dumps(other)),
-        ("zero_shot", "few-shot", None),
-        ("not_installed", "few-shot", '{"depth": 3}'),
+        ("tcp", "few-shot", *few),
+        ("tcp", "base-to-new", recipes["base-to-new"], published["base-to-new"]),
+        ("tcp", "few-shot", few[0], other),
+        ("tcp", "few-shot", few[0], other),
+        ("zero_shot", "few-shot", None, {}),
+        ("not_installed", "few-shot", None, {"depth": 3}),
+        ("tcp", "few-shot", few[0] | {"lr": 9}, few[1]),
+        ("tcp", "few-shot", None, few[1]),
+        ("tcp", "few-shot", {}, few[1]),
+        ("tcp", "few-shot", few[0] | {"lr": 9, "name": "custom"}, few[1]),
     ]
-    runs = pd.DataFrame(rows, columns=["method", "protocol", "config"], index=[5, 4, 3, 2, 1, 0])
+    runs = pd.DataFrame(
+        [(method, protocol, *map(json.dumps, values), 2, DATASET) for method, protocol, *values in rows],
+        columns=["method", "protocol", "recipe", "config", "shots", "dataset"],
+        index=range(len(rows), 0, -1),
+    )
     found = with_changed_settings(runs)
-    assert found["changed_settings"].to_list() == ["", "", "n_ctx", "n_ctx", "", ""]
+    expected = ["", "", "n_ctx", "n_ctx", "", "", "recipe", "recipe", "recipe", ""]
+    assert found["changed_settings"].to_list() == expected
     assert found.drop(columns="changed_settings").equals(runs)
     assert with_changed_settings(runs.head(0))["changed_settings"].empty
+
+
+def test_a_recipe_is_compared_by_value() -> None:
+    recipe = settled_recipe(get_method("coop").info.recipe_for(EvalProtocol.FEW_SHOT), 2, get_dataset(DATASET))
+    assert recipe is not None
+
+    def changed(values: dict[str, object] | None) -> list[str]:
+        return changed_recipe("coop", "few-shot", 2, DATASET, values)
+
+    assert changed(recipe | {"name": "other", "source": "elsewhere"}) == []
+    assert changed(json.loads(json.dumps(recipe))) == []
+    assert changed(recipe | {"lr": 9, "more": 1}) == ["recipe.lr", "recipe.more"]
+    assert changed({key: value for key, value in recipe.items() if key != "lr"}) == ["recipe.lr"]
+    assert changed(None) == ["recipe"]
+    assert changed_recipe("zero_shot", "few-shot", 0, DATASET, {"lr": 9}) == ["recipe"]
+    assert changed_recipe("zero_shot", "few-shot", 0, DATASET, None) == []
+    assert changed_recipe("not_installed", "few-shot", 2, DATASET, {"lr": 9}) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,7 +26,7 @@ from bench.tuned_models.explanation import (
     zero_shot_changes,
 )
 from bench.tuned_models.tuned_model import TunedModel, load_model
-from datasets_registry import get_dataset
+from datasets_registry import get_dataset, image_suffixes
 from methods import tokenize
 from reports import render_explanation
 
@@ -165,7 +166,8 @@ def test_no_labelled_repeated_or_broken_image_is_suggested(
     found = bench.suggest_labels(DATASET, model("coop"), [place / "pictures"], n=50, by=rule)
     names = [Path(one.image).name for one in found.images]
     assert sorted(names) == [f"new_{i:02}.png" for i in range(12)]
-    assert (found.pool, found.labelled, found.repeated, found.unreadable) == (17, 3, 1, 1)
+    assert (found.pool, found.labelled, found.repeated) == (17, 3, 1)
+    assert found.unreadable == ((f"{place / 'pictures'}/zero.png", "has zero bytes"),)
 
 
 def test_a_pool_of_labelled_images_is_an_error(model: Callable[[str], TunedModel], place: Path) -> None:
@@ -182,12 +184,38 @@ def test_the_commands_write_their_files(place: Path, tmp_path: Path, monkeypatch
     assert code == 0, said
     with out.open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["rank"] for row in rows] == ["1", "2", "3"]
+    assert [row["rank"] for row in rows] == ["1", "2", "3", ""]
+    assert [row["error"] for row in rows] == ["", "", "", "has zero bytes"]
     page = (tmp_path / "next.html").read_text()
-    assert all(row["image"] in page for row in rows)
+    assert all(row["image"] in page for row in rows[:3])
     assert f"<h1>Labels: {DATASET}, images to label next (--by both)</h1>" in page
-    code, _, said = etl("models", "explain", coop, "pictures", "--out", str(tmp_path / "page.html"))
+    code, _, said = etl("models", "explain", coop, "pictures", "--out", str(tmp_path / "page.html"), "--device", "cpu")
     assert code == 0, said
-    assert (tmp_path / "page.html").is_file()
+    assert "pictures/zero.png has zero bytes" in said
+    assert "1 given image cannot be read: pictures/zero.png has zero bytes." in (tmp_path / "page.html").read_text()
     code, _, said = etl("models", "export", coop, "--format", "linear", "--out", str(tmp_path / "head.safetensors"))
     assert (code, "coop with 24 classes as linear" in said) == (0, True), said
+
+
+def test_odd_items_are_named_with_a_reason(place: Path, tmp_path: Path, model: Callable[[str], TunedModel]) -> None:
+    shutil.copytree(place / "pictures", tmp_path / "odd")
+    (tmp_path / "odd" / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n{} loop\n")
+    os.mkfifo(tmp_path / "odd" / "b.png")
+    (tmp_path / "odd" / "c.png").symlink_to("/dev/zero")
+    (tmp_path / "odd" / "d.heic").write_bytes(b"x")
+    expected = ["is PostScript, a program, which is not run", "is a pipe, not a file", "is a device, not a file"]
+    explained = bench.explain(model("coop"), [tmp_path / "odd"])
+    suggested = bench.suggest_labels(DATASET, model("coop"), [tmp_path / "odd"], n=2)
+    for found in (explained, suggested):
+        assert [problem for _, problem in found.unreadable] == [*expected, "has zero bytes"]
+        assert any("d.heic" in note for note in found.notes) is (".heic" not in image_suffixes())
+    with pytest.raises(UsageError, match=r"can be read \(1 image tried; .*c.png is a device, not a file\)"):
+        bench.explain(model("coop"), [tmp_path / "odd" / "c.png"])
+
+
+@pytest.mark.parametrize("command", ["explain", "suggest-labels"])
+def test_a_device_that_does_not_exist_is_refused(place: Path, command: str, etl: Etl) -> None:
+    coop = next(m.path for m in list_models(place / "runs" / "models") if m.info and m.info.spec.method == "coop")
+    first = [DATASET] if command == "suggest-labels" else []
+    code, _, said = etl("models", command, *first, str(coop), str(place / "pictures"), "--device", "cuda:97")
+    assert (code, "--device 'cuda:97'" in said) == (2, True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,9 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
+from limited import limited
 
+from bench.experiment import model_file
 from bench.experiment.kept_models import restored_method
 from bench.experiment.model_file import (
     ClassList,
@@ -114,7 +118,10 @@ def rewritten(path: Path, **changed: Any) -> None:
     ("changed", "message"),
     [
         ({"format_version": 99}, "has format 99, and this etl-bench reads format 1 only"),
-        ({"calibration": {"temperature": -1}}, "is damaged .calibration.temperature: Input should be greater than 0"),
+        (
+            {"calibration": {"temperature": -1}},
+            "temperature: Input should be greater than or equal to 0.001",
+        ),
         ({"classes": {"names": [], "template": "{}"}}, "is damaged .classes.names"),
         ({"format_version": None}, "its header has no format version"),
         ({"image_size": 225}, "its content does not match its checksum"),
@@ -141,6 +148,54 @@ def test_each_bad_file_gets_its_line(path: Path) -> None:
     (listed,) = list_models(path.parent)
     assert listed.info is None
     assert "is not a tuned model" in listed.problem
+
+
+UNUSABLE = {
+    "state.weight": torch.tensor([[[1.0, float("nan")]]]),
+    "state.bias": torch.tensor([float("inf")]).half(),
+    "novelty.means": torch.zeros(4, DIM),
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_tensors_that_no_model_has_are_refused_in_one_line(name: str, path: Path) -> None:
+    write_model(path, model_bytes(info_of(classes=3), tensors(3) | {name: UNUSABLE[name]}))
+    with pytest.raises(ModelFileError, match=f"its tensor {name} (has values that are not|is .4, 512.)"):
+        read_model(path)
+
+
+@pytest.mark.parametrize(
+    ("changed", "where"),
+    [
+        ({"calibration": {"temperature": 1e-30}}, "calibration.temperature"),
+        ({"calibration": {"temperature": 1e30}}, "calibration.temperature"),
+        ({"calibration": {"temperature": float("nan")}}, "calibration.temperature"),
+        ({"classes": {"names": ["", "b", "c"], "template": "{}"}}, "classes.names.0"),
+        ({"classes": {"names": ["a" * 1001, "b", "c"], "template": "{}"}}, "classes.names.0"),
+        ({"classes": {"names": ["a"] * 100_001, "template": "{}"}}, "classes.names"),
+        ({"image_size": 10**9}, "image_size"),
+        ({"embed_dim": 10**9}, "embed_dim"),
+    ],
+)
+def test_a_description_with_impossible_values_is_refused(changed: dict[str, Any], where: str, path: Path) -> None:
+    rewritten(path, **changed)
+    with pytest.raises(ModelFileError, match=rf"is damaged \({where}: "):
+        read_model_info(path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a child process")
+def test_model_files_have_a_bounded_size(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rewritten(path)
+    monkeypatch.setattr(model_file, "LARGEST_MODEL", path.stat().st_size - 1)
+    with pytest.raises(ModelFileError, match="the most that is read"):
+        read_model_info(path)
+    monkeypatch.undo()
+    path.write_bytes(safetensors.torch.save({}, {"etl-bench model": "[" + "{}," * 20_000_000, "sha256": ""}))
+    assert "ModelFileError" in limited(lambda: read_model_info(path))
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ModelFileError, match="There is no model file"):
+        read_model_info(path)
 
 
 def test_another_backbone_or_method_is_refused() -> None:

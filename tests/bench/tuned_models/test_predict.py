@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
+import os
 import shutil
+import struct
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,15 +16,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from limited import limited
 from PIL import Image
 
 import bench
 from bench.errors import UsageError
 from bench.experiment.model_file import ModelFileError, list_models
 from bench.results.shards import Shards
+from bench.tuned_models import opened_images
 from bench.tuned_models.prediction import predict_files
 from bench.tuned_models.tuned_model import TunedModel
-from datasets_registry import DataError, TaskRequest, build_task, get_dataset
+from datasets_registry import (
+    DataError,
+    ImageFacts,
+    ImageNotes,
+    TaskRequest,
+    build_task,
+    decode_with_facts,
+    get_dataset,
+    image_suffixes,
+)  # fmt: skip
 from methods import BackboneSpec, load_backbone
 
 Etl = Callable[..., tuple[int, str, str]]
@@ -117,7 +131,7 @@ def test_each_kind_of_source_and_of_table_has_the_same_rows(etl: Etl, monkeypatc
     with tarfile.open("pictures.tar", "w") as tar:
         for path in paths:
             tar.add(path)
-    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(paths)))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("\n".join(paths).encode())))
     for source in ("table.csv", "pictures.tar", "-"):
         code, out, _ = etl("predict", model, source)
         assert code == 0
@@ -188,7 +202,7 @@ def test_unreadable_images_are_rows_and_the_exit_code_says_so(etl: Etl) -> None:
     code, _, err = etl("predict", name_of("lp_plus_plus"), "list.csv", "--out", "rows.csv", "--page")
     assert code == 1
     errors = [row["error"] for row in rows(Path("rows.csv").read_text())]
-    assert errors == ["", "has zero bytes", "No such file or directory"]
+    assert errors == ["", "has zero bytes", "does not exist"]
     assert "3 images, 2 could not be read" in err
     assert "2 more could not be read. Probabilities" in " ".join(Path("rows.html").read_text().split())
 
@@ -206,8 +220,142 @@ def test_nothing_readable_leaves_nothing_behind(etl: Etl) -> None:
     before = sorted(Path().rglob("*"))
     code, _, err = etl("predict", name_of("lp_plus_plus"), "bad", "--out", "new/rows.csv", "--page")
     assert code == 2
-    assert "error: No image of bad can be read (1 image tried); nothing was written." in err
+    assert (
+        "error: No image of bad can be read (1 image tried; bad/zero.png has zero bytes); nothing was written." in err
+    )
     assert [path for path in sorted(Path().rglob("*")) if "cache" not in path.parts and path.name != "new"] == before
+
+
+def test_nothing_readable_on_standard_output_does_not_speak_of_writing(etl: Etl) -> None:
+    Path("zero.png").write_bytes(b"")
+    code, out, err = etl("predict", name_of("lp_plus_plus"), "zero.png")
+    assert code == 2
+    assert [row["error"] for row in rows(out)] == ["has zero bytes"]
+    assert "(1 image tried; zero.png has zero bytes); the rows above give the reasons." in err
+
+
+def odd_pictures() -> dict[str, str]:
+    """Put odd items beside the pictures; returns the part of the reason of each, by its name in the output."""
+    Path("pictures/a_program.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n{} loop\n")
+    Path("pictures/b_endless.png").symlink_to("/dev/zero")
+    os.mkfifo("pictures/c_pipe.png")
+    Path("pictures/d_link.png").symlink_to("nowhere")
+    with Path("pictures/e_sparse.png").open("wb") as file:
+        file.truncate(6 * 2**30)
+    Path(os.fsdecode(b"pictures/f_caf\xe9.png")).write_bytes(b"")
+    return {
+        "pictures/a_program.png": "is PostScript",
+        "pictures/b_endless.png": "is a device",
+        "pictures/c_pipe.png": "is a pipe",
+        "pictures/d_link.png": "is a broken link",
+        "pictures/e_sparse.png": "has 6 GiB",
+        "pictures/f_caf\\udce9.png": "has zero bytes",
+    }
+
+
+def errors_of(text: str) -> dict[str, str]:
+    return {row["image"]: row["error"] for row in rows(text) if row["error"]}
+
+
+def test_odd_items_are_rows_with_a_reason(etl: Etl, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = odd_pictures()
+    code, _, err = etl("predict", name_of("lp_plus_plus"), "pictures", "--out", "rows.csv", "--page")
+    assert (code, "46 images, 6 could not be read" in err) == (1, True)
+    found = errors_of(Path("rows.csv").read_text())
+    assert list(found) == list(expected)
+    assert all(part in found[name] for name, part in expected.items())
+    lines = b"pictures/000.png\na\0b.png\ncaf\xe9.png\n" + b"x" * 40_000
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines)))
+    code, out, _ = etl("predict", name_of("lp_plus_plus"), "-")
+    assert code == 1
+    found = errors_of(out)
+    assert set(found) == {"a\\u0000b.png", "caf\\udce9.png", "-"}
+    assert "a name that no file can have" in found["a\\u0000b.png"]
+    assert "is not read further" in found["-"]
+
+
+def add_member(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    header = tarfile.TarInfo(name)
+    header.size = len(content)
+    tar.addfile(header, io.BytesIO(content))
+
+
+@pytest.fixture
+def bomb() -> Path:
+    """A small archive with an image, a member of 6 GiB, and another image behind it."""
+    path, header = Path("bomb.tar.gz"), tarfile.TarInfo("b.png")
+    header.size = 6 * 2**30
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(tar_start("a.png") + header.tobuf() + bytes(2**22))
+    return path
+
+
+def tar_start(name: str) -> bytes:
+    """An image in a tar file, without the end of the archive."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as tar:
+        add_member(tar, name, Path("pictures/000.png").read_bytes())
+        end = tar.offset
+    return file.getvalue()[:end]
+
+
+def test_archives_that_are_too_large_or_cut_off_end_in_a_row(etl: Etl, bomb: Path) -> None:
+    code, out, _ = etl("predict", name_of("lp_plus_plus"), str(bomb), "pictures")
+    assert code == 1
+    assert errors_of(out) == {"bomb.tar.gz!b.png": "unpacks to much more than its archive, which is not read further"}
+    assert len(rows(out)) == 42
+    Path("cut.tar").write_bytes(tar_start("a.png") + 200 * b"damaged")
+    code, out, _ = etl("predict", name_of("lp_plus_plus"), "cut.tar", "pictures/000.png")
+    assert code == 1
+    assert ["cannot be read to its end" in error for error in errors_of(out).values()] == [True]
+    assert [row["image"] for row in rows(out)] == ["cut.tar!a.png", "cut.tar", "pictures/000.png"]
+    Path("empty.tar").write_bytes(b"no archive")
+    code, _, err = etl("predict", name_of("lp_plus_plus"), "empty.tar")
+    assert (code, "error: The tar file empty.tar cannot be read" in err) == (2, True)
+
+
+def test_hostile_sources_take_little_memory_and_time(bomb: Path) -> None:
+    odd_pictures()
+    header = tarfile.TarInfo("././@PaxHeader")
+    header.type, header.size = tarfile.XHDTYPE, 6 * 2**30
+    with gzip.open("header.tar.gz", "wb", compresslevel=1) as file:
+        file.write(tar_start("a.png") + header.tobuf() + bytes(2**22))
+
+    def read() -> int:
+        return sum(one.image is None for one in opened_images(["pictures", str(bomb), "header.tar.gz"], decode, notes))
+
+    notes = ImageNotes()
+    assert limited(read, memory=2**29, seconds=20) == "8"
+
+
+def decode(content: bytes, where: object) -> tuple[Image.Image, ImageFacts]:
+    return decode_with_facts(content, where)
+
+
+def test_what_is_left_out_is_said(etl: Etl) -> None:
+    Path("mixed/sub").mkdir(parents=True)
+    shutil.copy("pictures/000.png", "mixed/000.png")
+    shutil.copy("pictures/000.png", "mixed/unnamed")
+    Path("mixed/a.heic").write_bytes(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(40))
+    Path("mixed/link").symlink_to("sub", target_is_directory=True)
+    one, other = Image.new("RGB", (8, 8), "red"), Image.new("RGB", (8, 8), "blue")
+    one.save("mixed/b.gif", save_all=True, append_images=[other])
+    exif = b"Exif\0\0II*\0" + struct.pack("<IHHHII", 8, 5, 0x0112, 3, 1, 6)
+    one.save("mixed/c.jpg", exif=exif)
+    code, _, err = etl("predict", name_of("lp_plus_plus"), "mixed")
+    assert code == 0
+    if ".heic" not in image_suffixes():
+        assert "1 .heic file (mixed/a.heic)" in err
+        assert "Run `pip install pillow-heif` to read the .heic files. Convert images among them to PNG or JPEG." in err
+    assert "1 file without suffix (mixed/unnamed)" in err
+    assert "1 image is left out because of a missing image suffix: mixed/unnamed." in err
+    assert "1 linked folder (mixed/link)" in err
+    assert "1 image has further frames or pages, and only the first is read: mixed/b.gif." in err
+    code, out, _ = etl("predict", name_of("lp_plus_plus"), "mixed/unnamed")
+    assert (code, len(rows(out))) == (0, 1)
+    Path("mixed/x.eps").write_bytes(b"%!PS")
+    code, _, err = etl("predict", name_of("lp_plus_plus"), "mixed/x.eps")
+    assert (code, "mixed/x.eps is not an image that is read" in err) == (2, True)
 
 
 def test_more_classes_are_for_open_vocabulary_methods_only(etl: Etl) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from limited import limited
 from PIL import Image
 from read_only import modes_hold
 
@@ -180,7 +181,7 @@ def test_a_small_class_is_noted_when_adding_and_rejected_when_drawing(tmp_path: 
     root = make_class_folders(tmp_path / "birds")
     make_class_folders(root, ("rare",), n=1)
     added = add(tmp_path, root)
-    assert added.max_shots <= 1
+    assert min(added.train_sizes) <= 1
     assert any("class 'rare' has" in line and "at most" in line for line in notes_on(added))
     with pytest.raises(ShotsError, match="class 'rare' has only"):
         build_task(
@@ -323,7 +324,10 @@ def test_numeric_labels_may_have_gaps(tmp_path: Path) -> None:
         (["crow/new.png", "", "train"], r"row 50, has no label in column 'label'. Give it one, or remove the row"),
         (["crow/new.png", "crow", "fold1"], r"has the split 'fold1'; allowed: train, .* or set split = \"hash\""),
         (["crow/new.png", "crow"], r"row 50, has 2 fields, but the header 3. Correct that row"),
-        (["crow/new.png", "crow", "train"], r"1 of the 49 images of .* are not below .*, for example crow/new.png"),
+        (
+            ["crow/new.png", "crow", "train"],
+            r"1 of the 49 images of .* does not exist: crow/new.png. Correct",
+        ),
     ],
 )
 def test_the_error_names_a_bad_row(tmp_path: Path, row: list[str], message: str) -> None:
@@ -398,6 +402,18 @@ def test_folders_of_tars_as_in_clip_benchmark_and_json_labels(tmp_path: Path) ->
 def test_tars_without_parts_are_split_by_content(tmp_path: Path) -> None:
     write_tar(tmp_path / "wds" / "0.tar", samples(30))
     assert add(tmp_path, tmp_path / "wds").config.split is SplitRule.HASH
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a child process")
+def test_a_label_in_a_tar_file_is_not_larger_than_a_label(tmp_path: Path) -> None:
+    for name, size in (("x.cls", 2**31), ("x.json", 2**22)):
+        member = tarfile.TarInfo(name)
+        member.size = size
+        (tmp_path / "wds").mkdir(exist_ok=True)
+        with (tmp_path / "wds" / "a.tar").open("wb") as file:
+            file.write(member.tobuf())
+            file.truncate(2**32)
+        assert "more than the 1 MiB allowed" in limited(lambda: add(tmp_path, tmp_path / "wds"))
 
 
 def test_tars_that_cannot_be_read(tmp_path: Path) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
+import struct
 import tomllib
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,12 +25,14 @@ from datasets_registry import (
     EvalProtocol,
     FewShotTask,
     ShotsError,
+    SplitRule,
     TaskRequest,
     add_custom_dataset,
     build_task,
     check_dataset,
     notes_on,
 )
+from datasets_registry._custom.dataset import read_custom_dataset
 from datasets_registry._custom.describe import guess_names
 
 
@@ -157,7 +162,7 @@ def test_a_row_of_a_table_without_its_file_is_left_out_by_skip_broken(birds: Pat
     rows = [f"{key},{key.partition('/')[0]}" for key in (*keys, "crow/gone.jpg")]
     table = birds / "list.csv"
     table.write_text("\n".join(["path,label", *rows]))
-    with pytest.raises(DataError, match=r"1 of the 25 images .* Rows of missing files are left out with --skip-broken"):
+    with pytest.raises(DataError, match=r"1 of the 25 images .* does not exist: crow/gone.jpg. .* with --skip-broken"):
         add(table)
     added = add(table, skip_broken=True)
     assert toml(added)["skip"] == ["crow/gone.jpg"]
@@ -349,3 +354,119 @@ def test_the_file_cannot_list_a_class_twice(birds: Path) -> None:
     added = add(birds)
     with pytest.raises(ValueError, match="small_classes has 'gull', which is one of the classes"):
         type(added.config).model_validate(toml(added) | {"small_classes": ["gull"]})
+
+
+# --- what is left out, and names ------------------------------------------------------------------------------------
+
+
+def test_odd_files_are_listed_as_broken_and_can_be_left_out(birds: Path) -> None:
+    (birds / "crow" / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n{} loop\n")
+    os.mkfifo(birds / "crow" / "b.png")
+    (birds / "crow" / "c.png").symlink_to("/dev/zero")
+    with (birds / "gull" / "d.png").open("wb") as file:
+        file.truncate(6 * 2**30)
+    with pytest.raises(BadImagesError) as caught:
+        add(birds)
+    assert [(bad.key, bad.kind) for bad in caught.value.bad] == [
+        ("crow/a.png", "PostScript"),
+        ("crow/b.png", "not a regular file"),
+        ("crow/c.png", "not a regular file"),
+        ("gull/d.png", "too large"),
+    ]
+    added = add(birds, skip_broken=True)
+    assert (len(added.config.skip), len(added.label_of)) == (4, 24)
+    assert not check_dataset(added.info, None).problems
+
+
+def test_a_file_name_that_is_not_utf8_is_left_out_and_named(birds: Path) -> None:
+    (birds / "crow" / os.fsdecode(b"caf\xe9.jpg")).write_bytes(photo(7))
+    text = notes(add(birds))
+    assert "left out: 1 image with a name that is not UTF-8 (crow/caf\\udce9.jpg). Rename images" in text
+
+
+def test_further_frames_bands_and_damaged_metadata_are_named(birds: Path) -> None:
+    one, other = Image.new("RGB", (64, 48), "red"), Image.new("RGB", (64, 48), "blue")
+    one.save(birds / "crow" / "moving.gif", save_all=True, append_images=[other])
+    one.save(birds / "crow" / "pages.tif", save_all=True, append_images=[other])
+    exif = b"Exif\0\0II*\0" + struct.pack("<IHHHII", 8, 5, 0x0112, 3, 1, 6)
+    other.save(birds / "gull" / "damaged.jpg", exif=exif)
+    added = add(birds)
+    text = notes(added)
+    assert "2 images have further frames or pages, and only the first is read: crow/" in text
+    assert "1 image has damaged metadata: gull/damaged.jpg (Corrupt EXIF data" in text
+    assert added.facts()["more_frames"] == 2
+
+
+def test_folders_whose_names_look_equal_are_one_class(birds: Path) -> None:
+    for form, seed in (("NFC", 300), ("NFD", 400)):
+        folder = birds / unicodedata.normalize(form, "Möwe")
+        folder.mkdir()
+        for i in range(4):
+            (folder / f"{i}.jpg").write_bytes(photo(seed + i))
+    added = add(birds)
+    assert added.config.classes == ("Möwe", "crow", "gull")
+    assert sum(label == "Möwe" for label in added.label_of.values()) == 8
+    named = add(birds, names={unicodedata.normalize("NFD", "Möwe"): "gull of the sea"})
+    assert named.config.names == {"Möwe": "gull of the sea"}
+    text = named.file.read_text(encoding="utf-8")
+    named.file.write_text(unicodedata.normalize("NFD", text), encoding="utf-8")
+    assert read_custom_dataset(named.file).class_names == named.config.class_names
+
+
+def test_nearly_equal_class_names_are_named_and_equal_ones_refused(birds: Path) -> None:
+    for label, seed in (("sea_gull", 500), ("sea gull", 600)):
+        (birds / label).mkdir()
+        for i in range(4):
+            (birds / label / f"{i}.jpg").write_bytes(photo(seed + i))
+    text = notes(add(birds))
+    assert "the classes 'sea gull' and 'sea_gull' have nearly the same name in prompts." in text
+    with pytest.raises(DataError, match=r"--name sea_gull=sea gull: the class 'sea gull' has the name 'sea gull' in"):
+        add(birds, names={"sea_gull": "sea gull"})
+    assert "nearly the same" not in notes(add(birds, names={"sea_gull": "herring gull"}))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "suggested"), [((6, 40, 40), (8, True)), ((20, 40), (8, False)), ((4, 4), (2, False))]
+)
+def test_the_suggested_shots_the_table_and_the_note_agree(
+    sizes: tuple[int, ...], suggested: tuple[int, bool], tmp_path: Path
+) -> None:
+    for label, size in enumerate(sizes):
+        folder = tmp_path / "birds" / f"bird {'abc'[label]}"
+        folder.mkdir(parents=True)
+        for i in range(size):
+            (folder / f"{i}.jpg").write_bytes(photo(100 * label + i, size=(32, 32)))
+    added = add(tmp_path / "birds", split=SplitRule.EVEN)
+    shots, fewer = added.suggested_shots
+    assert (shots, fewer) == suggested
+    facts = added.facts()
+    assert (facts["suggested_shots"], facts["allow_fewer"]) == suggested
+    (note,) = [line for line in notes_on(added) if "training image" in line]
+    smallest = facts["smallest_class"]
+    if fewer:
+        assert f"--shots {shots} needs --allow-fewer" in note
+    else:
+        assert f"--shots can be at most {smallest}, of the usual numbers {shots}." in note
+    draw(added, shots, allow_fewer=fewer)
+
+
+# --- wrong commands -------------------------------------------------------------------------------------------------
+
+
+def test_a_split_that_the_folders_do_not_give(birds: Path) -> None:
+    with pytest.raises(DataError, match=r"has no folder train, val or test, .* it has 'crow', 'gull'"):
+        add(birds, split=SplitRule.GIVEN)
+
+
+def test_a_quotation_mark_that_is_not_closed_is_found(birds: Path) -> None:
+    table = birds / "quoted.csv"
+    table.write_text('path,label\ncrow/0.jpg,"crow"\ncrow/1.jpg,"crow\ncrow/2.jpg,crow\n')
+    with pytest.raises(DataError, match=r"quoted.csv cannot be read: the quotation mark in line 3 is not closed"):
+        add(table)
+
+
+def test_a_table_with_several_labels_per_image(birds: Path) -> None:
+    table = birds / "multi.csv"
+    table.write_text("path,label\ncrow/0.jpg,crow;black\ncrow/1.jpg,crow;young\ngull/0.jpg,gull\n")
+    with pytest.raises(DataError, match=r"No class of .*multi.csv has two different images.* 'crow;black' looks"):
+        add(table)

@@ -9,10 +9,12 @@ import io
 import json
 import os
 import shutil
+import sys
 import tarfile
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,6 +22,7 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
+from limited import limited
 from read_only import modes_hold
 
 from datasets_registry import (
@@ -28,6 +31,7 @@ from datasets_registry import (
     DatasetSource,
     Fetched,
     FetchOptions,
+    FetchProgress,
     RetryPolicy,
     SourceFile,
     dataset_sources,
@@ -47,7 +51,8 @@ class Server:
     """Serves files with ranges and tags. `plan[path]` lists its responses to the next requests; the last one repeats.
 
     Responses: `ok`, `cut N` (closes after N bytes), `corrupt`, `stall N` (sends nothing after N bytes), `html`,
-    `redirect PATH`, `whole` (ignores ranges), or a status such as `404`.
+    `redirect PATH`, `whole` (ignores ranges), `shifted` (continues at another byte), `endless` (states no length and
+    does not end), `states N` (states that length), `gzip` (compresses), or a status such as `404`.
     """
 
     def __init__(self) -> None:
@@ -88,6 +93,13 @@ class Server:
         if word == "redirect":
             return self._head(request, 302, {"Location": argument, "Content-Length": "0"})
         content = self.files[path]
+        if word in {"endless", "gzip"}:
+            self._head(request, 200, {"Content-Encoding": "gzip"} if word == "gzip" else {})
+            with suppress(OSError):  # the client stops reading
+                while not self.released.is_set():
+                    request.wfile.write(content)
+            request.close_connection = True
+            return None
         if word == "html":
             page = b"<!DOCTYPE html><title>Virus scan warning</title>"
             self._head(request, 200, {"Content-Type": "text/html; charset=utf-8", "Content-Length": str(len(page))})
@@ -102,7 +114,9 @@ class Server:
         body = content[start:]
         headers = {"Content-Length": str(len(body)), "ETag": tag, "Content-Type": "application/octet-stream"}
         if start:
-            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+            headers["Content-Range"] = f"bytes {start + (word == 'shifted')}-{len(content) - 1}/{len(content)}"
+        if word == "states":
+            headers["Content-Length"] = argument
         self._head(request, 206 if start else 200, headers)
         if word == "corrupt":
             body = body[:100] + b"X" + body[101:]
@@ -282,6 +296,57 @@ def test_a_file_of_another_size_is_not_downloaded(server: Server, tmp_path: Path
     assert seen == []
 
 
+BROKEN = {
+    "416 without a range": (["416"], 0, "responds with 416, although the whole file was requested"),
+    "416 for ever": (["cut 300000", "416", "cut 300000", "416", "cut 300000", "416"], 5, "cannot continue"),
+    "another byte": (["cut 300000", "shifted"] * 9, 5, "continues the file at another byte than requested"),
+    "a wrong file in parts": (["cut 300000", "corrupt"] * 9, 5, "its checksum is not"),
+    "a few bytes each time": (["cut 100"], 2, "closed|broken|IncompleteRead"),
+    "busy": (["429"], 2, "responds with 429"),
+    "redirects to itself": (["redirect /a.bin"], 2, "redirects"),
+    "compressed": (["gzip"], 0, "sends the file compressed"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_server_is_asked_a_few_times_with_growing_pauses(server: Server, tmp_path: Path, kind: str) -> None:
+    plan, n_pauses, reason = BROKEN[kind]
+    server.plan["/a.bin"] = list(plan)
+    pauses: list[float] = []
+    policy = replace(QUICK, pause=1.0, sleep=pauses.append)
+    with pytest.raises(DataError, match=reason):
+        download_file(FILE, tmp_path / "a.bin", mirrors=[server.url("/a.bin")], retry_policy=policy)
+    assert len(pauses) == n_pauses
+    assert all(pause in (1.0, 2.0) for pause in pauses), "every repetition follows a pause"
+
+
+LIMITLESS = {
+    "no length": ("endless", {}, "sends more than 3000000 bytes"),
+    "a length": ("states 99999999999", {}, "its file has 99999999999 bytes; at most 3000000 are fetched"),
+    "a size is published": ("endless", {"size": len(CONTENT)}, f"sends more than {len(CONTENT)} bytes"),
+    "a list": ("endless", {"unpack": None, "to": "a.bin"}, "sends more than 2000000 bytes"),
+}
+
+
+@pytest.mark.parametrize("kind", LIMITLESS)
+def test_an_endless_answer_ends_at_a_limit(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr("datasets_registry._download.download.LARGEST_DOWNLOAD", 3_000_000)
+    monkeypatch.setattr("datasets_registry._download.download.LARGEST_LIST_DOWNLOAD", 2_000_000)
+    answer, changes, reason = LIMITLESS[kind]
+    server.plan["/a.bin"] = [answer]
+    file = FILE.model_copy(update={"checksum": None, "to": None, "unpack": {"a/": "a/"}} | changes)
+    written: list[int] = []
+    with pytest.raises(DataError, match=reason):
+        download_file(
+            file, tmp_path / "a.bin", mirrors=[server.url("/a.bin")], retry_policy=QUICK,
+            progress=lambda done, _: written.append(done),
+        )  # fmt: skip
+    assert max(written, default=0) <= 3_000_000
+    assert list(tmp_path.iterdir()) == [], "what was refused is deleted"
+
+
 def test_a_file_put_there_by_hand_needs_no_network(tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(CONTENT)
     download_file(FILE, tmp_path / "a.bin", mirrors=["http://127.0.0.1:9/a.bin"], retry_policy=QUICK)
@@ -380,18 +445,51 @@ def test_damaged_and_wrong_archives(tmp_path: Path) -> None:
 def test_a_disk_that_fills_up_while_unpacking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.zip").write_bytes(zip_of({"top/1": b"1", "top/2": b"2"}))
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("datasets_registry._download.unpack.shutil.copyfileobj", full)
+    monkeypatch.setattr(Path, "mkdir", full)
     with pytest.raises(
         DataError, match="The disk of .* is full after 0 files of a.zip. Free some space and run the command again"
     ):
         unpack_archive(tmp_path / "a.zip", {"top/": ""}, tmp_path / "out")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a child process")
+@pytest.mark.parametrize("kind", ["zip", "tar.gz", "tar.xz", "gz", "unwanted", "header"])
+def test_an_archive_that_unpacks_to_far_more_than_its_size_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr("datasets_registry._download.unpack.UNPACKED_MORE", 2**20)
+    zeros = bytes(2**24)
+    if kind == "header":
+        content = gzip.compress(pax_header(2**31) + bytes(2**20))
+    elif kind == "gz":
+        content = gzip.compress(zeros)
+    elif kind == "zip":
+        content = zip_of({"top/1": zeros})
+    else:
+        name = "other/1" if kind == "unwanted" else "top/1"
+        content = tar_of({name: zeros, "top/2": b"2"}, "w:xz" if kind == "tar.xz" else "w:gz")
+    archive = tmp_path / ("a.gz" if kind == "gz" else "a.bin")
+    archive.write_bytes(content)
+    wanted = {"a": "a"} if kind == "gz" else {"top/": ""}
+    said = limited(lambda: unpack_archive(archive, wanted, tmp_path / "out"))
+    assert said.startswith("DataError")
+    assert ("a header in it has" if kind == "header" else "far more than its own size") in said
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*")) < 2**24
+
+
+def pax_header(size: int) -> bytes:
+    """A header of a tar archive that states extended attributes of that many bytes."""
+    member = tarfile.TarInfo("x")
+    member.type, member.size = tarfile.XHDTYPE, size
+    return member.tobuf(tarfile.USTAR_FORMAT)
+
+
 # --- a dataset --------------------------------------------------------------------------------------------------------
 
+SPLIT_NAME = "split_zhou_EuroSAT.json"
 SPLIT = json.dumps({"train": [["A/1.jpg", 0, "a"]], "val": [], "test": [["B/1.jpg", 1, "b"]]}).encode()
 INFO: DatasetInfo = replace(get_dataset("eurosat"), expected={"train": 1, "val": 0, "test": 1})
 OPTIONS = FetchOptions(retry_policy=QUICK)
@@ -418,7 +516,7 @@ WHOLE = {"eurosat/2750/A/1.jpg": b"A1", "eurosat/2750/B/1.jpg": b"B1", "eurosat/
 
 def test_a_dataset_is_unpacked_into_coops_layout(server: Server, tmp_path: Path) -> None:
     done = fetch_dataset(INFO, source_of(server, ARCHIVE), tmp_path, OPTIONS)
-    assert done == Fetched("eurosat", ("EuroSAT.zip", "split_zhou_EuroSAT.json"))
+    assert done == Fetched("eurosat", ("EuroSAT.zip", "split_zhou_EuroSAT.json"), unchecked=(SPLIT_NAME,))
     assert files_below(tmp_path) == WHOLE
     asked = len(server.requests)
     again = fetch_dataset(INFO, source_of(server, ARCHIVE), tmp_path, OPTIONS)
@@ -527,6 +625,26 @@ def test_without_a_checksum_the_content_is_checked(server: Server, tmp_path: Pat
         DataError, match="What was downloaded as EuroSAT.zip is something else .EuroSAT.zip is not an archive"
     ):
         fetch_dataset(INFO, source_of(server, b"rubbish", checksum=None), tmp_path / "other", OPTIONS)
+
+
+def test_the_user_reads_which_files_could_not_be_verified(server: Server, tmp_path: Path) -> None:
+    lines: list[str] = []
+    source = source_of(server, ARCHIVE, checksum=None)
+    done = fetch_dataset(INFO, source, tmp_path, OPTIONS, FetchProgress(line=lines.append))
+    assert done.unchecked == ("EuroSAT.zip", SPLIT_NAME)
+    said = [line for line in lines if "states no checksum" in line]
+    assert [line.partition(":")[0] for line in said] == ["EuroSAT.zip", SPLIT_NAME]
+    assert sha256(ARCHIVE) in said[0]
+    assert sha256(SPLIT) in said[1]
+
+
+def test_what_a_refused_archive_unpacked_is_deleted(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datasets_registry._download.unpack.UNPACKED_MORE", 2**20)
+    with pytest.raises(DataError, match="far more than its own size"):
+        fetch_dataset(INFO, source_of(server, zip_of({"2750/A/1.jpg": bytes(2**23)})), tmp_path, OPTIONS)
+    assert not list(tmp_path.rglob("*.jpg"))
 
 
 def test_too_little_disk_space_is_an_error_before_the_download(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, features
 
 from datasets_registry import (
+    IMAGE_FORMATS,
     DataError,
     DatasetInfo,
     DatasetSplits,
@@ -57,7 +58,7 @@ def files_of(mode: str, folder: Path) -> list[Path]:
     Image.init()
     found = []
     for number, image in enumerate(ramps(mode)):
-        for name in Image.SAVE:
+        for name in sorted({*IMAGE_FORMATS, "MPO"} & set(Image.SAVE)):
             path = folder / f"{number}.{name.lower()}"
             try:
                 image.save(path, name)
@@ -97,8 +98,8 @@ def test_the_table_covers_every_mode_that_a_file_can_have(tmp_path: Path):
     # Pillow writes the other modes to no file: they are for use in memory
     assert set(Image.MODES) - set(stored) <= {"HSV", "I;16N", "La", "RGBa", "RGBX"}
     assert {".png", ".tiff", ".ppm", ".jpeg2000"} <= set(stored["I;16"])
-    assert {".tiff", ".im"} <= set(stored["I"])
-    assert {".tiff", ".ppm", ".im", ".spider"} <= set(stored["F"])
+    assert ".tiff" in stored["I"]
+    assert {".tiff", ".ppm"} <= set(stored["F"])
 
 
 def gray(folder: Path, name: str, values: list[float], kind: type[np.generic]) -> NDArray[np.uint8]:

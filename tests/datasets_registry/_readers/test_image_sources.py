@@ -83,7 +83,7 @@ def test_a_truncated_image(files: ImageFiles):
 
 def test_a_folder_in_place_of_a_file(files: ImageFiles):
     (files.root / "d.jpg").mkdir()
-    with pytest.raises(DataError, match=r"d.jpg cannot be read .* Check its permissions"):
+    with pytest.raises(DataError, match=r"d.jpg is a folder, not a file. Give a regular file"):
         files.load("d.jpg")
 
 

@@ -64,6 +64,30 @@ def test_a_folder_gives_what_open_clip_makes_of_it(folder: Path) -> None:
     assert (spec.preprocessing.interpolation, spec.preprocessing.resize_mode) == ("bilinear", "squash")
 
 
+@pytest.mark.parametrize(
+    ("part", "values"),
+    [
+        ("vision_cfg", {"layers": 10**6}),
+        ("vision_cfg", {"layers": [3, 10**6]}),
+        ("vision_cfg", {"width": 10**9}),
+        ("vision_cfg", {"image_size": float("inf")}),
+        ("text_cfg", {"vocab_size": 10**12}),
+        ("text_cfg", {"deep": {"x": [[10**12]]}}),
+        ("text_cfg", {"many": [1] * 1001}),
+    ],
+)
+def test_a_configuration_that_no_model_has_is_refused_before_it_is_built(folder: Path, part: str, values: dict) -> None:
+    change(folder, **{part: values})
+    with pytest.raises(ModelFolderError, match=rf"not a configuration of a model that exists: model_cfg.{part}\.\w+"):
+        parse_backbone(f"local-dir:{folder}")
+
+
+def test_a_large_configuration_is_not_read(folder: Path) -> None:
+    (folder / "open_clip_config.json").write_bytes(b"[" + b"{}," * 2_000_000)
+    with pytest.raises(ModelFolderError, match="more than 4 MiB"):
+        parse_backbone(f"local-dir:{folder}")
+
+
 def test_a_folder_is_one_backbone_however_it_is_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = f"local-dir:{folder}"
     slug = parse_backbone(text).slug

@@ -178,3 +178,10 @@ def test_a_weights_file_is_looked_at_before_any_run(tmp_path: Path) -> None:
         check_weights_file(tmp_path / "page.pt")
     with pytest.raises(WeightsError, match="cannot be read: Is a directory"):
         check_weights_file(tmp_path)
+
+
+def test_the_header_of_a_weights_file_has_limits(tmp_path: Path) -> None:
+    for content in (b"[" * 100_000, b"[" + b"{}," * 6_000_000):
+        (tmp_path / "w.safetensors").write_bytes(len(content).to_bytes(8, "little") + content)
+        with pytest.raises(WeightsError, match="is not a safetensors file, or it is damaged"):
+            check_weights_file(tmp_path / "w.safetensors")

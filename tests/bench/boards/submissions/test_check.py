@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 from simulated_submissions import FACTS, Draft, honest_runs, oracle_of, simulated_run, with_predictions
 
-from bench.boards.submissions.check import Checks, OwnChecks, SubmissionReport, compare_with_earlier, reports
+from bench.boards.comparison import SubmissionReport, compare_with_others, reports
+from bench.boards.precedence import FirstSeen, owners
+from bench.boards.submissions.check import Checks, OwnChecks
 from bench.boards.submissions.data_checks import DataChecks, DataVerdict, Level, listed_splits
+from bench.boards.submissions.submission import SubmissionFacts
 from bench.context import RunContext
 from bench.experiment.task import declared_task
 from bench.results.shards import Shard
@@ -24,8 +27,12 @@ def checks() -> Checks:
     return Checks(DataChecks(None))
 
 
+def dated(days: float) -> SubmissionFacts:
+    return FACTS.model_copy(update={"submitted": datetime(2026, 1, 2, tzinfo=UTC) + timedelta(days=days)})
+
+
 def checked(checks: Checks, folder: Path, *earlier: OwnChecks) -> SubmissionReport:
-    return compare_with_earlier(checks.own(folder), earlier)
+    return compare_with_others(checks.own(folder), earlier)
 
 
 def test_an_honest_submission_is_accepted_and_says_what_was_checked(tmp_path: Path, checks: Checks) -> None:
@@ -113,7 +120,9 @@ def test_runs_of_a_dataset_are_checked_by_its_split_file_alone(tmp_path: Path) -
     def verdict(digests: list[str]) -> DataVerdict:
         made = record.provenance.model_copy(update={"support_digests": digests})
         planned = spec.model_copy(update={"task_fingerprint": task.fingerprint})
-        return data.check(Shard(record.model_copy(update={"spec": planned, "provenance": made}), (item,)))
+        scores = [record.scores[0].model_copy(update={"n_classes": len(names)})]
+        changed = record.model_copy(update={"spec": planned, "provenance": made, "scores": scores})
+        return data.check(Shard(changed, (item,)))
 
     honest = list(stated.values())
     assert verdict(honest) == DataVerdict(Level.LISTS)
@@ -126,21 +135,42 @@ def test_runs_of_a_dataset_are_checked_by_its_split_file_alone(tmp_path: Path) -
 
 
 def test_a_later_submission_with_the_same_run_gives_way(tmp_path: Path, checks: Checks) -> None:
-    first = Draft().write(tmp_path / "s" / "first")
+    """The ledger decides: dates and names say the opposite."""
+    first = checks.own(Draft(facts=dated(100)).write(tmp_path / "s" / "first"))
     mine = [simulated_run(salt=1), simulated_run("tip_adapter", 2), simulated_run("clip_adapter")]
-    later = FACTS.model_copy(update={"submitted": FACTS.submitted + timedelta(days=1)})
-    second = Draft(mine, later).write(tmp_path / "s" / "a-second")
-    found = reports([checks.own(second), checks.own(first)])
+    second = checks.own(Draft(mine, dated(-20_000)).write(tmp_path / "s" / "a-second"))
+    places = {(own.name, run.run_id): n for n, own in enumerate((first, second)) for run in own.runs}
+    found = reports([second, first], FirstSeen(listed=places))
     assert [report.name for report in found] == ["first", "a-second"]
-    assert all(report.accepted for report in found)
+    assert found[1].accepted
     notes = " ".join(found[1].notes)
     assert "is in first with other predictions; the board counts the run of first" in notes
     assert "1 of 3 runs are on the board with the same predictions" in notes
 
 
-def test_a_newcomer_may_not_claim_an_earlier_time(tmp_path: Path, checks: Checks) -> None:
-    board = checks.own(Draft().write(tmp_path / "s" / "board"))
-    early = FACTS.model_copy(update={"submitted": FACTS.submitted - timedelta(days=1)})
-    new = checks.own(Draft([*honest_runs(), simulated_run("clip_adapter")], early).write(tmp_path / "s" / "new"))
-    (refusal,) = compare_with_earlier(new, [board], newcomer=True).refusals
-    assert "shares runs with board, which is on the board, and states an earlier time" in refusal
+def test_a_copy_with_an_early_date_takes_nothing(tmp_path: Path, checks: Checks) -> None:
+    """The copy was there first with another run, and adds the runs of the honest lab later."""
+    honest = checks.own(Draft().write(tmp_path / "s" / "honest"))
+    own = simulated_run("clip_adapter")
+    copy = checks.own(Draft([*honest_runs(), own], dated(-20_000)).write(tmp_path / "s" / "copy"))
+    places = {("honest", run.run_id): 5 for run in honest.runs} | {("copy", run.run_id): 9 for run in copy.runs}
+    seen = FirstSeen(listed=places | {("copy", own[0].run_id): 3})
+    found = {report.name: report for report in reports([copy, honest], seen)}
+    assert found["honest"].accepted
+    assert found["honest"].notes == honest.notes
+    assert found["copy"].accepted
+    assert "7 of 8 runs are on the board with the same predictions" in found["copy"].notes
+    assert set(owners([honest, copy], seen).values()) == {"honest", "copy"}
+    assert [run for run, name in owners([honest, copy], seen).items() if name == "copy"] == [own[0].run_id]
+
+
+def test_stolen_predictions_are_those_of_the_later_run(tmp_path: Path, checks: Checks) -> None:
+    """The thief was there first, and came with the stolen predictions after the honest lab."""
+    honest = checks.own(Draft().write(tmp_path / "s" / "honest"))
+    own, stolen = simulated_run("task_res"), with_predictions(simulated_run("clip_adapter"), honest_runs()[0][1])
+    thief = checks.own(Draft([own, stolen]).write(tmp_path / "s" / "a-thief"))
+    places = {("honest", run.run_id): 5 for run in honest.runs}
+    places |= {("a-thief", own[0].run_id): 3, ("a-thief", stolen[0].run_id): 9}
+    found = {report.name: report for report in reports([thief, honest], FirstSeen(listed=places))}
+    assert found["honest"].accepted
+    assert "of honest, bit for bit" in " ".join(found["a-thief"].refusals)

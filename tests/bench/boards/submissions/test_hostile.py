@@ -8,7 +8,8 @@ import pytest
 from hostile_submissions import HOSTILE, copy_of
 from simulated_submissions import Draft
 
-from bench.boards.submissions.check import Checks, compare_with_earlier
+from bench.boards.comparison import compare_with_others
+from bench.boards.submissions.check import Checks
 from bench.boards.submissions.data_checks import DataChecks
 
 
@@ -23,7 +24,7 @@ def test_a_hostile_submission_is_refused_for_its_reason(tmp_path: Path, checks: 
     folder = tmp_path / "submissions" / "lab"
     hostile.write(folder)
     before = sorted(tmp_path.rglob("*"))
-    report = compare_with_earlier(checks.own(folder.with_name(hostile.name)), ())
+    report = compare_with_others(checks.own(folder.with_name(hostile.name)), ())
     assert not report.accepted
     assert hostile.said in " | ".join(report.refusals)
     assert all(text.isprintable() and len(text) < 1500 and "<script" not in text for text in report.refusals)
@@ -37,12 +38,12 @@ def test_there_are_thirty_kinds_and_more() -> None:
 def test_predictions_of_another_submission_are_refused(tmp_path: Path, checks: Checks) -> None:
     earlier = Draft().write(tmp_path / "submissions" / "first")
     copy_of(earlier, tmp_path / "submissions" / "second")
-    report = compare_with_earlier(checks.own(tmp_path / "submissions" / "second"), [checks.own(earlier)])
+    report = compare_with_others(checks.own(tmp_path / "submissions" / "second"), [checks.own(earlier)])
     assert "its logits on all are those of run" in " ".join(report.refusals)
     assert "of first, bit for bit" in " ".join(report.refusals)
 
 
 def test_a_submission_that_adds_nothing_is_refused(tmp_path: Path, checks: Checks) -> None:
     found = [checks.own(Draft().write(tmp_path / "submissions" / name)) for name in ("first", "second")]
-    report = compare_with_earlier(found[1], found[:1])
+    report = compare_with_others(found[1], found[:1])
     assert report.refusals == ("all of its runs are on the board already, so it adds nothing",)
