@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 import bench
 from bench.boards import submissions
+from bench.boards.precedence import LEDGER
 from bench.boards.submissions.check import Checks, OwnChecks
 from bench.boards.submissions.data_checks import DataChecks
 from bench.boards.submissions.submission import BUNDLE, open_submission
@@ -93,8 +94,8 @@ def update_runs(
 
 
 def claim_work(work: Path) -> None:
-    """Mark a new or empty folder as the work folder of a board; raises UsageError for another folder in use."""
-    check_own_folder(work, "--work", marks=(_WORK,), may_force=False)
+    """Mark a new folder, or one with only a ledger, as the work folder of a board; UsageError if it is in use."""
+    check_own_folder(work, "--work", marks=(_WORK,), may_force=False, kept=(LEDGER,))
     work.mkdir(parents=True, exist_ok=True)
     if not (work / _WORK).exists():
         write_output(work / _WORK, b'{"format": "clip-etl-bench work folder of a board"}\n')

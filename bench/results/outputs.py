@@ -79,7 +79,13 @@ def _check_place(path: Path, what: str) -> None:
 
 
 def check_own_folder(
-    path: Path, option: str, *, marks: Sequence[str] = (FILE_LIST,), force: bool = False, may_force: bool = True
+    path: Path,
+    option: str,
+    *,
+    marks: Sequence[str] = (FILE_LIST,),
+    force: bool = False,
+    may_force: bool = True,
+    kept: Collection[str] = (),
 ) -> None:
     """Raise UsageError, naming the option, unless the folder is new, empty, or one that etl-bench made.
 
@@ -87,11 +93,12 @@ def check_own_folder(
         marks: files below the folder, each of which shows that etl-bench made it; a page must have its own mark.
         force: write into any folder.
         may_force: whether the message offers --force.
+        kept: names of files that may lie in a folder that is empty otherwise.
     """
     check_output_folder(path, option)
     if force or not path.is_dir():
         return
-    inside = sorted(item.name for item in path.iterdir())
+    inside = sorted(item.name for item in path.iterdir() if item.name not in kept)
     if inside and not any(_is_mark(path / mark) for mark in marks):
         advice = ", or write into this one with --force" if may_force else ""
         raise UsageError(
