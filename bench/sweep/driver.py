@@ -1,11 +1,12 @@
 """Carries out a sweep request: plan, launch, load the results into the database, with messages about each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import Protocol
 
 from bench._util.words import counted
 from bench.context import RunContext
@@ -51,8 +52,15 @@ from bench.sweep.task_factory import short_draw
 from bench.sweep.tracker_target import check_installed
 from bench.sweep.weights import report_rejections, without_missing_weights
 
-RunListener = Callable[[str], None]
-"""Called with the id of a run that finished in a sweep and whose record is stored; it must return at once."""
+
+class RunListener(Protocol):
+    """Is told of the runs of a sweep whose record is stored, and must return at once."""
+
+    def finished_before(self, run_ids: Sequence[str]) -> None:
+        """The sweep begins; these of its runs have a result, some of them a failure."""
+
+    def finished(self, run_id: str) -> None:
+        """A run has finished without error."""
 
 
 @dataclass(frozen=True)
@@ -121,12 +129,14 @@ def carry_out(
     Args:
         server: local workers are forked from it, if given.
         database: False only writes the shards, as in a job of Slurm.
-        listeners: each is called with the id of every run that finishes without error, in this thread.
+        listeners: each is told, in this thread, of the runs with a result and of every run that finishes without error.
 
     Raises RunsFolderError if the folder cannot be written, ImpossibleCombinationError if no weights can be fetched.
     """
     made = without_missing_weights(made, request, log)
     tasks = plan_tasks(made, request)
+    for listener in listeners:
+        listener.finished_before([spec.run_id for spec in made.done])
     if server is not None and tasks and database:
         import_module("bench.results")  # for the results; workers begin only after the imports of the server
     summary = _launch(tasks, made, request, log, server, listeners) if tasks else LaunchSummary((), interrupted=False)
@@ -199,7 +209,7 @@ def _launch(
     server: ForkServer | None,
     listeners: Sequence[RunListener],
 ) -> LaunchSummary:
-    tally = Tally(len(tasks))
+    tally = Tally(sum(isinstance(task, RunTask) for task in tasks))
     limits = Limits(request.timeout, None if request.memory is None else int(request.memory * 2**30))
     with ExitStack() as stack:
         heartbeat = _started_heartbeat(request.runs, tally, stack)
@@ -214,7 +224,7 @@ def _launch(
             log.finished(item, tally, again=again)
             if item.outcome is Outcome.OK and isinstance(item.task, RunTask):
                 for listener in listeners:
-                    listener(item.task.spec.run_id)
+                    listener.finished(item.task.spec.run_id)
 
         if by_jobs:
             return launch_on_slurm(request, tasks, on_finished, log.notice)

@@ -146,18 +146,20 @@ class LaunchSummary:
     interrupted: bool
 
     @property
+    def runs(self) -> list[FinishedTask]:
+        """The finished runs, without measured difficulties."""
+        return [item for item in self.finished if isinstance(item.task, RunTask)]
+
+    @property
     def failures(self) -> list[FinishedTask]:
         """The failed runs, in the order of their failures."""
-        return [item for item in self._failed if isinstance(item.task, RunTask)]
+        return [item for item in self.runs if item.outcome is Outcome.FAILED]
 
     @property
     def unmeasured(self) -> list[FinishedTask]:
         """The difficulties that could not be measured; they do not count as failed runs."""
-        return [item for item in self._failed if isinstance(item.task, DifficultyTask)]
-
-    @property
-    def _failed(self) -> list[FinishedTask]:
-        return [item for item in self.finished if item.outcome is Outcome.FAILED]
+        measured = [item for item in self.finished if isinstance(item.task, DifficultyTask)]
+        return [item for item in measured if item.outcome is Outcome.FAILED]
 
     @property
     def unwritten(self) -> FinishedTask | None:

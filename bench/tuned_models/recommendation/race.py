@@ -68,7 +68,7 @@ class Race:
     Args:
         costs: seconds of one run by method, from earlier runs; they determine the order of the methods.
         say: receives one line for every decision.
-        listeners: called with the id of every finished run.
+        listeners: told of every finished run.
     """
 
     def __init__(
