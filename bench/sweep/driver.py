@@ -14,8 +14,9 @@ from bench.errors import RunsFolderError, StoreError, UsageError
 from bench.record import RunStatus
 from bench.results import Shards, Staleness, check_output_folder
 from bench.sweep.compatibility import grouped
-from bench.sweep.coordination.heartbeat import Heartbeat, remove_dead_heartbeats
+from bench.sweep.coordination.heartbeat import Heartbeat
 from bench.sweep.coordination.leases import Leases
+from bench.sweep.coordination.leftovers import remove_leftovers
 from bench.sweep.expansion import expand
 from bench.sweep.inputs import local_weights, named_files
 from bench.sweep.kept_models import check_keepable, drop_all_but_best, kept_summary, lacking_models
@@ -142,7 +143,7 @@ def carry_out(
     summary = _launch(tasks, made, request, log, server, listeners) if tasks else LaunchSummary((), interrupted=False)
     if database and request.submission is None and tasks and summary.unwritten is None:
         load_into_database(request.runs, log)
-    if request.keep_models:
+    if request.keep_models and summary.unwritten is None:
         if request.keep_models == "best":
             drop_all_but_best(request.runs)
         log.notice(kept_summary(made.specs, request.runs))
@@ -249,8 +250,9 @@ def _launch(
 def _started_heartbeat(runs: Path, tally: Tally, stack: ExitStack) -> Heartbeat:
     """This sweep's heartbeat, which ends with the stack; raises RunsFolderError if the folder cannot be written."""
     try:
-        remove_dead_heartbeats(runs)
-        return stack.enter_context(Heartbeat(runs, "sweep", tally.facts()))
+        heartbeat = stack.enter_context(Heartbeat(runs, "sweep", tally.facts()))
+        remove_leftovers(Leases(runs, heartbeat))
+        return heartbeat
     except OSError as error:
         raise RunsFolderError(
             f"The runs folder {runs} cannot be written: {error.strerror or error}. Give another one with --runs."
@@ -317,11 +319,11 @@ def report_plan(made: Plan, request: SweepRequest, log: SweepLog) -> None:
 
 def report_failures(outcome: SweepOutcome, log: SweepLog) -> None:
     """The failures, each with the next step."""
-    if outcome.summary.unwritten is not None:
-        log.notice(
-            f"stopped: {outcome.summary.unwritten.message}. Finished runs are safe; make room, or make the folder "
-            "writable, and repeat the command."
-        )
+    if (last := outcome.summary.unwritten) is not None:
+        advice = "Finished runs are safe; make room, or make the folder writable, and repeat the command."
+        if last.outcome is Outcome.GONE:
+            advice = "Runs that are not there any more are computed again when the command is repeated."
+        log.notice(f"stopped: {last.message}. {advice}")
     now = len(outcome.summary.failures)  # their reasons were shown when they happened
     if now:
         ids = " ".join(str(item["run_id"] or item["what"]) for item in outcome.failed[:now])

@@ -107,6 +107,13 @@ class Outcome(StrEnum):
     """Another process holds its lease. The supervisor checks it again later."""
     UNWRITTEN = "unwritten"
     """The result could not be written. No further task is assigned, since its result would be lost too."""
+    GONE = "gone"
+    """The runs folder was removed during the sweep. No further task is assigned."""
+
+    @property
+    def ends_sweep(self) -> bool:
+        """Whether no further result can be stored."""
+        return self in (Outcome.UNWRITTEN, Outcome.GONE)
 
 
 @dataclass(frozen=True)
@@ -164,7 +171,7 @@ class LaunchSummary:
     @property
     def unwritten(self) -> FinishedTask | None:
         """The first task whose result could not be written, or None."""
-        return next((item for item in self.finished if item.outcome is Outcome.UNWRITTEN), None)
+        return next((item for item in self.finished if item.outcome.ends_sweep), None)
 
 
 @dataclass(frozen=True)

@@ -260,6 +260,15 @@ def test_a_full_disk_stops_the_sweep_and_says_what_to_do(etl, monkeypatch):
     assert "stopped: runs cannot be written: No space left on device. Finished runs are safe; make room" in err
 
 
+def test_a_runs_folder_that_is_removed_while_its_sweep_runs(etl, monkeypatch):
+    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"remove": ["seed 1"]}))
+    code, out, err = etl(*RUN, *FAKE)
+    assert (code, len(out.splitlines())) == (1, 1)
+    assert "stopped: the runs folder runs is gone; it was removed, renamed or unmounted during the sweep." in err
+    monkeypatch.delenv("FAKE_RUNNER")
+    assert etl(*RUN, *FAKE)[0] == 0
+
+
 def test_stale_runs_are_counted_with_the_reason_and_run_again_when_told(etl, monkeypatch):
     monkeypatch.setenv("FAKE_RUNNER", '{"method_version": 2}')
     etl(*RUN, *FAKE)
