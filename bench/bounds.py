@@ -8,6 +8,8 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 LONGEST_NAME = 200
 LONGEST_TEXT = 100_000
+MOST_RUNS = 250_000
+"""Runs of one sweep; planning takes milliseconds and kilobytes for each."""
 DEEPEST = 10
 """Levels of nesting of a method's settings."""
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
