@@ -92,7 +92,7 @@ def number_kept(methods: int, folds: int) -> int:
         >>> [number_kept(14, folds) for folds in (1, 2, 3, 4)]
         [14, 7, 4, 2]
     """
-    return max(min(2, methods), -(-methods // 2 ** (folds - 1)))
+    return max(min(2, methods), -(-methods // (1 << (folds - 1))))
 
 
 def planned_trainings(methods: int, folds: int) -> int:
