@@ -11,6 +11,8 @@ from bench.bounds import Amount, Count, Finite, LargeCount, Line, Moment, Name, 
 from bench.spec import ExperimentSpec
 
 SCHEMA_VERSION = 1
+SCORES_VERSION = 2
+"""Version of the definitions of the scores. Since 2 they are computed from the stored columns, not from full logits."""
 TOP = 5
 """Most classes stored with their logits for each image."""
 
@@ -214,6 +216,7 @@ class RunRecord(_Frozen):
     provenance: Provenance
     error: RunError | None = None
     created_at: Moment
+    scores_version: Count = Field(1, ge=1, description="`SCORES_VERSION`; left out in older records")
 
     @property
     def all_scores(self) -> list[Score]:
@@ -225,9 +228,11 @@ class RunRecord(_Frozen):
         return next((score for score in self.all_scores if score.split == split), None)
 
     @model_serializer(mode="wrap")
-    def _without_missing_open_score(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """An open score that the protocol does not have is left out."""
+    def _without_missing_fields(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """An open score that the protocol does not have is left out, and so is what older records do not have."""
         values: dict[str, Any] = plain(self)
+        if "scores_version" not in self.model_fields_set:
+            values.pop("scores_version", None)
         if self.open is None:
             values.pop("open", None)
         return values

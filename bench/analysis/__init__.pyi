@@ -83,10 +83,10 @@ from .metrics.open_world import openworld_auc as openworld_auc
 from .metrics.open_world import predicted_within as predicted_within
 from .metrics.scores import MetricInputError as MetricInputError
 from .metrics.scores import accuracy as accuracy
-from .metrics.scores import all_metrics as all_metrics
 from .metrics.scores import fit_temperature as fit_temperature
 from .metrics.scores import harmonic_mean as harmonic_mean
 from .metrics.scores import nll as nll
+from .metrics.scores import require_finite as require_finite
 from .paired_average import board_average as board_average
 from .paired_average import common_seeds as common_seeds
 from .paired_average import image_tables as image_tables

@@ -142,7 +142,7 @@ def verify_runs(
         "data_root": data_root, "weights": weights, "files": files, "device": device, "threads": threads,
         "eval_batch": eval_batch,
     }  # fmt: skip
-    contexts = [repetition_context(stored.record, **options) for stored in found]
+    contexts = [repetition_context(stored, **options) for stored in found]
     others = exported if threads is None else None
     return (_verified(*pair, Path(runs), others) for pair in zip(found, contexts, strict=True))
 

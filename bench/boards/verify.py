@@ -75,7 +75,7 @@ def _repeat(request: BoardRequest, own: OwnChecks, run_id: str, weights: Mapping
 
     stored = _stored(request.submissions / own.name / BUNDLE, run_id)
     try:
-        context = repetition_context(stored.record, data_root=request.data_root, weights=dict(weights), files={})
+        context = repetition_context(stored, data_root=request.data_root, weights=dict(weights), files={})
         record, predictions = run_experiment(stored.record.spec, context)
     except BenchError as error:  # a method, dataset or file that is not here
         return Repeated(own.name, run_id, None, str(error))

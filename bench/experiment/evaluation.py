@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.analysis import accuracy, all_metrics, base_confidence, predicted_within
+from bench.analysis import accuracy, base_confidence, predicted_within, require_finite
 from bench.experiment.accelerator import copied_back
 from bench.experiment.epoch_observers import EpochCandidates
 from bench.record import TOP, Branches, OpenColumns, OpenScore, Predictions, Score
-from bench.results import open_metrics
+from bench.results import open_metrics, split_scores
 from bench.spec import OPEN_BASE, OPEN_NEW
 from datasets_registry import EvalSplit, among_all_names
 from methods import Batch, Blend, Classifier, Method, ProbabilityEnsemble, StreamClassifier
@@ -43,7 +43,8 @@ def evaluate(
     if found.choice is not None and found.honest is not None:
         choice = OracleChoice.of(found.choice, found.logits, found.honest, _labels(split))
     logits = found.logits if order is None else found.logits[order.argsort()]
-    return score(split, logits, choice), replace(predictions(split, logits), branches=found.branches)
+    item = predictions(split, logits)
+    return score(split, item, choice), replace(item, branches=found.branches)
 
 
 @dataclass(frozen=True)
@@ -106,11 +107,11 @@ class OracleChoice:
         return cls(name, accuracy(logits.numpy(), labels) - accuracy(honest.numpy(), labels))
 
 
-def score(split: EvalSplit, logits: Tensor, choice: OracleChoice | None = None) -> Score:
-    """All metrics of logits `(n, n_cls)` on a split."""
+def score(split: EvalSplit, item: Predictions, choice: OracleChoice | None = None) -> Score:
+    """All metrics of a split, from its stored columns."""
     return Score(
         split=split.name,
-        **all_metrics(logits.numpy(), _labels(split)),
+        **split_scores(item, len(split.classes)),
         n=len(split),
         n_classes=len(split.classes),
         selected_on_test=choice.name if choice else None,
@@ -122,7 +123,9 @@ def predictions(split: EvalSplit, logits: Tensor) -> Predictions:
     """The stored columns per image: enough for any later accuracy, likelihood, calibration or paired test.
 
     Equal logits are ranked by class index, so the rank of the true class is 0 exactly if the prediction is right.
+    Raises MetricInputError for logits that are not finite.
     """
+    require_finite(logits.numpy())
     labels = torch.from_numpy(_labels(split))
     order = logits.argsort(dim=1, descending=True, stable=True)
     top = order[:, :TOP]
@@ -235,7 +238,8 @@ def _part(
         base_confidence=base_confidence(logits.numpy(), n_base).astype(np.float32),
         within=predicted_within(logits.numpy(), n_base, new=new).astype(np.int32),
     )
-    return score(part, logits, choice), replace(predictions(part, logits), open=columns)
+    item = predictions(part, logits)
+    return score(part, item, choice), replace(item, open=columns)
 
 
 LARGEST = 2**30

@@ -36,7 +36,7 @@ from bench.experiment.measured_difficulty import measure_difficulty
 from bench.experiment.stacked_training import Training, can_stack, fit_stack
 from bench.experiment.task import load_task
 from bench.experiment.training_loop import fit, training_epochs
-from bench.record import OpenScore, Predictions, Provenance, RunError, RunRecord, RunStatus, Score
+from bench.record import SCORES_VERSION, OpenScore, Predictions, Provenance, RunError, RunRecord, RunStatus, Score
 from bench.results import check_stored_facts, collect_provenance, source_digest
 from bench.spec import ExperimentSpec
 from datasets_registry import BenchError, EvalProtocol, EvalSplit, SupportSet, last_fingerprint
@@ -283,6 +283,7 @@ class _Evaluation:
             cost=cost,
             provenance=self._provenance(eval_batch),
             created_at=datetime.now(UTC),
+            scores_version=SCORES_VERSION,
         )
         return record, [*(predictions for _, predictions in scored), *open_predictions]
 

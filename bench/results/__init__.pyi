@@ -42,6 +42,7 @@ from .method_facts import published_values as published_values
 from .predictions import TrueLabels as TrueLabels
 from .predictions import open_metrics as open_metrics
 from .recomputed_scores import contradictions as contradictions
+from .recomputed_scores import split_scores as split_scores
 from .run_diff import Difference as Difference
 from .run_diff import RunDiff as RunDiff
 from .run_diff import diff_runs as diff_runs

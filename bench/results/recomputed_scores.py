@@ -1,4 +1,4 @@
-"""Scores recomputed from stored predictions, to check that the scores of a record follow from them."""
+"""Scores of stored predictions: those of a new record, and checks that the scores of a record follow from them."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,28 +6,50 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from bench.analysis import run_metrics
-from bench.record import Predictions, RunRecord, RunStatus, Score
+from bench.record import SCORES_VERSION, Predictions, RunRecord, RunStatus, Score
 from bench.results.predictions import impossible_columns, open_metrics
 from bench.spec import OPEN_BASE, OPEN_NEW
 from datasets_registry import EvalProtocol
 
-EXACT = ("accuracy", "macro_accuracy", "macro_precision")
-"""Metrics of the predicted classes alone."""
-ROUNDED = ("nll", "brier", "ece")
-"""Metrics of logits, which are stored as float32, so they agree up to rounding."""
-EXACT_TOLERANCE = 1e-9
-ROUNDED_TOLERANCE = 2e-4
-"""Largest difference that float32 rounding can cause; ECE, a mean over bins, is the least stable metric."""
+METRICS = ("accuracy", "macro_accuracy", "macro_precision", "nll", "brier", "ece")
+"""The metrics of a `Score`."""
+OF_LOGITS = ("nll", "brier", "ece")
+"""Those that version 1 computed from full logits."""
+TOLERANCE = 1e-9
+"""Largest difference of two sums of the same numbers in another order, times the value if it is above 1."""
 
 
-def recompute_scores(item: Predictions, n_classes: int) -> dict[str, float]:
-    """The metrics of one split from its predictions; a class that is never predicted has precision 0."""
+def split_scores(item: Predictions, n_classes: int) -> dict[str, float]:
+    """The metrics of one split from its stored columns; a class that is never predicted has precision 0.
+
+    They depend on nothing that is not stored, so whoever has the predictions gets the same values.
+    """
     columns = {name: getattr(item, name) for name in ("label", "predicted", "true_logit", "log_sum_exp", "sum_p2")}
     metrics = run_metrics(columns | {"top_logit": item.top_logits[:, 0]})
-    right = item.predicted[item.predicted == item.label]
-    hits = np.bincount(right, minlength=n_classes)
-    predicted = np.bincount(item.predicted, minlength=n_classes)
-    return metrics | {"macro_precision": float(np.mean(hits / np.maximum(predicted, 1)))}
+    classes, place, predicted = np.unique(item.predicted, return_inverse=True, return_counts=True)
+    hits = np.bincount(place[item.predicted == item.label], minlength=len(classes))
+    metrics["macro_precision"] = float((hits / predicted).sum() / n_classes)
+    return {name: metrics[name] for name in METRICS}
+
+
+def with_current_scores(record: RunRecord, predictions: Sequence[Predictions]) -> RunRecord:
+    """The record with its scores by today's definitions; unchanged if it has them or its predictions are impossible."""
+    if record.scores_version >= SCORES_VERSION or record.status is RunStatus.FAILED:
+        return record
+    by_split = {item.split: item for item in predictions}
+
+    def current(score: Score) -> Score:
+        item = by_split.get(score.split)
+        if item is None or impossible_columns(item, score.n_classes):
+            return score
+        found = split_scores(item, score.n_classes)
+        return score.model_copy(update={name: found[name] for name in OF_LOGITS})
+
+    opened = record.open and record.open.model_copy(
+        update={"base": current(record.open.base), "new": current(record.open.new)}
+    )
+    scores = [current(score) for score in record.scores]
+    return record.model_copy(update={"scores": scores, "open": opened, "scores_version": SCORES_VERSION})
 
 
 def contradictions(record: RunRecord, predictions: Sequence[Predictions]) -> list[str]:
@@ -79,7 +101,7 @@ def _open_contradictions(record: RunRecord, by_split: Mapping[str, Predictions])
     found = []
     for name, value in open_metrics(by_split[OPEN_BASE], by_split[OPEN_NEW]).items():
         claimed = float(getattr(record.open, name))
-        if not math.isclose(claimed, value, rel_tol=0, abs_tol=EXACT_TOLERANCE):
+        if not math.isclose(claimed, value, rel_tol=0, abs_tol=TOLERANCE):
             found.append(f"{name} is stated as {claimed:.6f}, but the predictions give {value:.6f}")
     return found
 
@@ -96,7 +118,7 @@ def _curve_contradictions(record: RunRecord) -> list[str]:
         return ["the epochs of its curve do not increase to the last epoch"]
     chosen = record.spec.epoch_selection is not None or record.cost is None or record.cost.candidate_evaluations != 0
     end = record.curve[-1].accuracy
-    if not chosen and any(abs(end[split] - splits[split]) > EXACT_TOLERANCE for split in splits):
+    if not chosen and any(abs(end[split] - splits[split]) > TOLERANCE for split in splits):
         return ["its curve does not end at its scores, although nothing was selected afterwards"]
     return []
 
@@ -107,10 +129,8 @@ def _split_contradictions(score: Score, item: Predictions) -> list[str]:
     found = impossible_columns(item, score.n_classes)
     if found:
         return found
-    recomputed = recompute_scores(item, score.n_classes)
-    for name in (*EXACT, *ROUNDED):
+    for name, value in split_scores(item, score.n_classes).items():
         claimed = float(getattr(score, name))
-        tolerance = EXACT_TOLERANCE if name in EXACT else ROUNDED_TOLERANCE * max(1.0, abs(recomputed[name]))
-        if not math.isclose(claimed, recomputed[name], rel_tol=0, abs_tol=tolerance):
-            found.append(f"{name} is stated as {claimed:.6f}, but the predictions give {recomputed[name]:.6f}")
+        if not math.isclose(claimed, value, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
+            found.append(f"{name} is stated as {claimed:.6f}, but the predictions give {value:.6f}")
     return found

@@ -32,6 +32,7 @@ from bench.results.checksummed_json import (
 from bench.results.difficulty_files import DifficultyFiles
 from bench.results.files import file_stamp, locked, stamp_of, write_atomically
 from bench.results.predictions import pack_predictions, unpack_predictions
+from bench.results.recomputed_scores import with_current_scores
 from bench.results.staged_import import finish_imports
 
 _T = TypeVar("_T")
@@ -214,7 +215,7 @@ class Shards:
             return None
         packed = self._packed(run_id, document, content=True)
         predictions = unpack_predictions(packed) if packed else ()
-        return Shard(_record(document["record"], self._record_path(run_id)), predictions)
+        return _current_shard(_record(document["record"], self._record_path(run_id)), predictions)
 
     def _document(self, run_id: str) -> dict[str, Any] | None:
         """The record's document, if the predictions file has its full size; raises DamagedError."""
@@ -272,9 +273,13 @@ def parse_shard(record: bytes, packed: bytes | None) -> Shard:
         expected = document.get("predictions_sha256")
         if (None if packed is None else sha256(packed)) != expected:
             raise DamagedError("the predictions do not match the record's checksum")
-        return Shard(_record(document["record"], Path("record")), unpack_predictions(packed) if packed else ())
+        return _current_shard(_record(document["record"], Path("record")), unpack_predictions(packed) if packed else ())
     except DamagedError as error:
         raise ShardError(str(error)) from error
+
+
+def _current_shard(record: RunRecord, predictions: tuple[Predictions, ...]) -> Shard:
+    return Shard(with_current_scores(record, predictions), predictions)
 
 
 def _stamp(item: os.DirEntry[str]) -> str:

@@ -1,7 +1,10 @@
-"""Compares a stored run with a repetition: bit-identical, or how and why they differ. Pure."""
+"""Compares a stored run with a repetition: bit-identical, or how and why they differ. Pure.
+
+Branches, which a run stores on request, are compared only if both have them.
+"""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -66,7 +69,7 @@ def judge_repetition(stored: Shard, record: RunRecord, predictions: Sequence[Pre
     found = diff_runs(stored, Shard(record, tuple(predictions)))
     images = sum(len(item.images) for item in stored.predictions)
     compared = sum(found.compared.values())
-    same_bits = pack_predictions(stored.predictions) == pack_predictions(predictions)
+    same_bits = _required(stored.predictions) == _required(predictions) and not _other_branches(stored, predictions)
     faults = (*contradictions(stored.record, stored.predictions), *_other_data(stored.predictions, predictions))
     if faults:
         outcome = RepetitionOutcome.INVALID
@@ -85,6 +88,18 @@ def judge_repetition(stored: Shard, record: RunRecord, predictions: Sequence[Pre
         tuple(item for item in found.differences if item.cause in (Cause.CODE, Cause.DATA, Cause.ENVIRONMENT)),
         faults,
     )
+
+
+def _required(predictions: Sequence[Predictions]) -> bytes:
+    """The bytes of the columns that every run has."""
+    return pack_predictions([replace(item, branches=None) for item in predictions])
+
+
+def _other_branches(stored: Shard, predictions: Sequence[Predictions]) -> bool:
+    """Whether the branches of some split differ; False where only one run stored them."""
+    now = {item.split: item for item in predictions if item.branches is not None}
+    both = [(item, now[item.split]) for item in stored.predictions if item.branches is not None and item.split in now]
+    return any(pack_predictions([a]) != pack_predictions([b]) for a, b in both)
 
 
 def _other_data(stored: Sequence[Predictions], repeated: Sequence[Predictions]) -> Iterator[str]:

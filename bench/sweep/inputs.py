@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.context import RunContext
 from bench.errors import UsageError
-from bench.record import RunRecord
+from bench.results import Shard
 from bench.sweep.axes import selected_datasets
 from bench.sweep.dataset_names import match_datasets, select_names
 from bench.sweep.devices import resolve_device
@@ -105,7 +105,7 @@ def backbones_of(texts: Sequence[str]) -> list[BackboneSpec]:
 
 
 def repetition_context(
-    record: RunRecord,
+    stored: Shard,
     *,
     data_root: Path | None,
     weights: dict[str, Path],
@@ -116,10 +116,11 @@ def repetition_context(
 ) -> RunContext:
     """The context for a repetition of a run; None means as in the run.
 
-    The default device is that of the run if this machine has one, else the CPU. Raises UsageError for a device that
+    Branches are kept and a curve is recorded if the run has them. The default device is that of the run if this machine
+    has one, else the CPU. Raises UsageError for a device that
     does not exist.
     """
-    made = record.provenance
+    record, made = stored.record, stored.record.provenance
     kind = made.device.partition(":")[0]
     own = {"cuda": "cuda" if find_gpus() else "cpu", "mps": "auto"}.get(kind, "cpu")
     context = RunContext(
@@ -128,6 +129,8 @@ def repetition_context(
         files=files,
         device=resolve_device(device or own, record.spec.precision),
         threads=threads or made.threads,
+        keep_branches=any(item.branches is not None for item in stored.predictions),
+        curve=bool(record.curve),
     )
     batch = eval_batch or made.eval_batch
     return context.model_copy(update={"eval_batch": batch}) if batch else context

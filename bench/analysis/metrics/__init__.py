@@ -1,6 +1,6 @@
 """Metrics. Pure functions of logits, labels and features.
 
-- `accuracy`, `macro_accuracy`, `macro_precision`, `nll`, `brier`, `ece`, and all six with `all_metrics`: of logits.
+- `accuracy`, `macro_accuracy`, `macro_precision`, `nll`, `brier`, `ece`: of logits.
 - `calibration_error`, `aurc`: of confidences. `class_accuracies`, `harmonic_mean`, `headroom_gain`: of accuracies.
 - `difficulty_measures`: how difficult a dataset is for a backbone.
 

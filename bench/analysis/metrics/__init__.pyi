@@ -8,7 +8,6 @@ from .open_world import predicted_within as predicted_within
 from .scores import ECE_BINS as ECE_BINS
 from .scores import MetricInputError as MetricInputError
 from .scores import accuracy as accuracy
-from .scores import all_metrics as all_metrics
 from .scores import aurc as aurc
 from .scores import brier as brier
 from .scores import calibration_error as calibration_error
@@ -20,3 +19,4 @@ from .scores import headroom_gain as headroom_gain
 from .scores import macro_accuracy as macro_accuracy
 from .scores import macro_precision as macro_precision
 from .scores import nll as nll
+from .scores import require_finite as require_finite

@@ -113,12 +113,6 @@ def calibration_error(confidence: ArrayLike, correct: ArrayLike, *, bins: int = 
     return float(sum(abs(part.sum()) for part in parts) / len(gaps))
 
 
-def all_metrics(logits: ArrayLike, labels: ArrayLike) -> dict[str, float]:
-    """Every metric of a `bench.record.Score`, under the name of its field."""
-    metrics = (accuracy, macro_accuracy, macro_precision, nll, brier, ece)
-    return {metric.__name__: metric(logits, labels) for metric in metrics}
-
-
 def class_accuracies(label: ArrayLike, correct: ArrayLike) -> np.ndarray:
     """Accuracy on each class that has an image, in label order, `(classes with an image,)`.
 
@@ -192,11 +186,17 @@ def _checked(logits: ArrayLike, labels: ArrayLike) -> tuple[Floats, Ints]:
             f"Labels must be integers in 0..{scores.shape[1] - 1}, but are {truth.dtype} "
             f"from {truth.min()} to {truth.max()}; renumber them for this class list."
         )
+    require_finite(scores)
+    return scores, truth.astype(np.int64)
+
+
+def require_finite(logits: ArrayLike) -> None:
+    """Raise MetricInputError for logits that are not finite."""
+    scores = np.asarray(logits)
     if bad := int(np.sum(~np.isfinite(scores))):
         raise MetricInputError(
             f"{bad} of {scores.size} logits are not finite: training diverged. Lower the learning rate or use fp32."
         )
-    return scores, truth.astype(np.int64)
 
 
 WIDEST = 5.0

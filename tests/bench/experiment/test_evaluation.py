@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 
 from bench.experiment.evaluation import evaluate, predictions, score
-from datasets_registry import EvalSplit, Sample
+from bench.results.predictions import pack_predictions, unpack_predictions
+from bench.results.recomputed_scores import METRICS, split_scores
+from datasets_registry import ClassSet, EvalSplit, Sample
 from methods.apex import APEX, ORACLE_GRID, APEXConfig
 from methods.zero_shot import ZeroShot, ZeroShotConfig
 
@@ -40,11 +44,29 @@ def test_ranks_and_top_classes_by_hand() -> None:
 
 def test_scores_can_be_recomputed_from_predictions() -> None:
     labels = [0, 1, 0, 2]
-    kept, scored = predictions(split(labels), LOGITS), score(split(labels), LOGITS)
+    kept = predictions(split(labels), LOGITS)
+    scored = score(split(labels), kept)
     assert scored.accuracy == np.mean(kept.rank == 0) == 0.25
     assert scored.nll == pytest.approx(np.mean(kept.log_sum_exp - kept.true_logit), abs=1e-6)
     p_true = np.exp(kept.true_logit - kept.log_sum_exp)
     assert scored.brier == pytest.approx(np.mean(kept.sum_p2 - 2 * p_true + 1), abs=1e-6)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10_000), st.integers(5, 300), st.integers(2, 12))
+def test_scores_of_random_test_sets_follow_from_what_is_stored(seed: int, n: int, n_cls: int) -> None:
+    """Confidences that are equal once stored are equal for the score, wherever a bin of the calibration error ends."""
+    draw = np.random.default_rng(seed)
+    few = draw.normal(size=(max(1, n // 6), n_cls)) * 10
+    near = few[draw.integers(len(few), size=n)] + draw.normal(size=(n, n_cls)) * 1e-6
+    samples = tuple(Sample(f"{i}.png", int(label)) for i, label in enumerate(draw.integers(n_cls, size=n)))
+    part = EvalSplit(
+        "all", NoImages(), samples, ClassSet(tuple(f"class {i}" for i in range(n_cls)), "a photo of a {}.")
+    )
+    item = predictions(part, torch.from_numpy(near.astype(np.float32)))
+    stated = score(part, item)
+    (stored,) = unpack_predictions(pack_predictions([item]))
+    assert {name: getattr(stated, name) for name in METRICS} == split_scores(stored, n_cls)
 
 
 def test_a_split_with_fewer_than_five_classes_keeps_them_all() -> None:

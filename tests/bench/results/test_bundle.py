@@ -19,7 +19,7 @@ from fake_runner import answered, make_difficulty, make_record, make_score, make
 from bench.errors import BundleError
 from bench.record import RunError, RunStatus
 from bench.results.bundles import BUNDLE_LIST, export_bundle, import_bundle
-from bench.results.recomputed_scores import EXACT, ROUNDED, contradictions
+from bench.results.recomputed_scores import METRICS, contradictions
 from bench.results.shards import Shards
 from bench.results.staged_import import origin
 
@@ -221,7 +221,7 @@ def edited_record(theirs: Shards, tmp_path: Path, **values: float) -> Path:
     return tmp_path / "edited.zip"
 
 
-@pytest.mark.parametrize("name", [*EXACT, *ROUNDED])
+@pytest.mark.parametrize("name", METRICS)
 def test_an_edited_number_is_refused_although_every_checksum_fits(theirs: Shards, tmp_path: Path, name: str):
     value = getattr(answered(1)[0].scores[0], name) * 0.9 + 0.01
     match = f"base: {name} is stated as {value:.6f}, but the predictions give"

@@ -6,6 +6,7 @@ and a bundle with another run of CoOp (few-shot). Both runs have a curve, the fi
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from places import FIXTURES
 
 from bench.context import RunContext
 from bench.experiment.runner import measure_difficulty, run_experiment
+from bench.record import SCORES_VERSION
 from bench.results.bundles import import_bundle
-from bench.results.recomputed_scores import contradictions
+from bench.results.recomputed_scores import contradictions, split_scores
 from bench.results.shards import Shard, Shards
 from bench.results.verification import RepetitionOutcome as Outcome
 from bench.results.verification import judge_repetition
@@ -66,8 +68,26 @@ def test_a_shard_is_written_again_with_the_same_content(shards: Shards, tmp_path
     shard = only_shard(shards, RUN_ID)
     again = Shards(tmp_path / "again")
     again.write(shard.record, shard.predictions)
-    for path in shards.files(RUN_ID):
-        assert (again.runs / path.relative_to(shards.runs)).read_bytes() == path.read_bytes()
+    path, packed = shards.files(RUN_ID)
+    assert (again.runs / packed.relative_to(shards.runs)).read_bytes() == packed.read_bytes()
+    stored, written = (json.loads(file.read_text())["record"] for file in (path, again.files(RUN_ID)[0]))
+    changed = {"scores", "open", "scores_version"}
+    assert {key: value for key, value in written.items() if key not in changed} == {
+        key: value for key, value in stored.items() if key not in changed
+    }
+
+
+def test_scores_of_an_older_definition_are_recomputed_from_the_predictions(shards: Shards) -> None:
+    """The file was written before scores had a version, and some of its scores came from logits in full precision."""
+    stated = json.loads(shards.files(RUN_ID)[0].read_text())["record"]
+    assert "scores_version" not in stated
+    shard = only_shard(shards, RUN_ID)
+    assert shard.record.scores_version == SCORES_VERSION
+    for score, before in zip(shard.record.scores, stated["scores"], strict=True):
+        assert score.accuracy == before["accuracy"]
+        assert score.nll == pytest.approx(before["nll"], abs=1e-5)
+        item = next(item for item in shard.predictions if item.split == score.split)
+        assert score.ece == split_scores(item, score.n_classes)["ece"]
 
 
 def test_a_run_is_reproduced(shards: Shards) -> None:

@@ -1,0 +1,143 @@
+"""Every run that can be made is exported, imported, submitted, checked, shown on a board and verified."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations, product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bench
+from bench.api import build_board, check_submissions, submit_runs
+from bench.results import RepetitionOutcome
+from bench.results.predictions import pack_predictions
+from bench.results.shards import Shards
+from datasets_registry import EvalProtocol
+from methods import list_methods
+
+DATASET, TARGET = "spectrum_basic:test=5", "spectrum_words:test=5"
+SHORT = {"*.recipe.epochs": 2}
+SAMPLE: tuple[Mapping[str, Any], ...] = (
+    {"methods": "zero_shot", "protocol": "few-shot"},
+    {"methods": "apex", "protocol": "base-to-new", "keep_branches": True, "settings": SHORT},
+    {"methods": "coop", "protocol": "few-shot", "shots": "all", "settings": SHORT},
+    {"methods": "coop", "protocol": "few-shot", "curve": True, "support": "noisy:0.5", "settings": SHORT},
+    {"methods": "kgcoop", "protocol": "base-to-new", "selection": "oracle", "settings": SHORT},
+    {"methods": "tip_adapter", "protocol": "few-shot", "support": "imbalanced:2"},
+    {"methods": "coop", "protocol": "cross-dataset", "targets": TARGET, "settings": SHORT},
+    {"methods": "tda", "protocol": "test-time"},
+    {"methods": "linear_probe", "protocol": "few-shot", "keep_models": "best"},
+    {"methods": "clip_adapter", "protocol": "few-shot", "shots": 4, "selection": "hoso", "settings": SHORT},
+    {"methods": "coop", "protocol": "few-shot", "selection": "validation", "precision": "bf16", "settings": SHORT},
+)
+"""Each protocol, support rule, selection and option that changes what a run stores."""
+
+
+def make_runs(runs: Path, cases: Iterable[Mapping[str, Any]]) -> None:
+    for case in cases:
+        options = {"shots": 2, "seeds": 1, **case}
+        made = bench.run(datasets=DATASET, runs=runs, jobs=0, progress="none", **options)
+        assert made.failed == []
+
+
+def check_round_trip(folder: Path, cases: Sequence[Mapping[str, Any]]) -> None:
+    runs, other = folder / "runs", folder / "other"
+    make_runs(runs, cases)
+    ids = [entry.run_id for entry in Shards(runs).scan()]
+    assert len(ids) == len(cases)
+
+    bench.export_runs(folder / "all.zip", runs)
+    assert sorted(bench.import_runs(folder / "all.zip", other).added) == ids
+    assert bench.import_runs(folder / "all.zip", other).unchanged == tuple(ids)
+    for run_id in ids:
+        ours, theirs = Shards(runs).read(run_id), Shards(other).read(run_id)
+        assert ours is not None
+        assert theirs is not None
+        assert ours.record == theirs.record
+        assert pack_predictions(ours.predictions) == pack_predictions(theirs.predictions)
+
+    submitted = submit_runs(folder / "submissions" / "lab", who="A lab", contact="lab@example.org", runs=other)
+    assert (submitted.runs, submitted.report.refusals) == (len(ids), ())
+    assert [report.accepted for report in check_submissions(folder / "submissions")] == [True]
+    board = build_board(folder / "submissions", folder / "site", images=False)
+    assert sorted(board.runs.owner) == ids
+
+    verified = list(bench.verify_runs(ids, runs=other))
+    assert {run.verdict.run_id: run.verdict.outcome for run in verified} == dict.fromkeys(
+        ids, RepetitionOutcome.IDENTICAL
+    )
+
+
+def test_a_run_with_each_option_makes_the_round_trip(tmp_path: Path) -> None:
+    check_round_trip(tmp_path, SAMPLE)
+
+
+METHODS = [info.name for info in list_methods()]
+OPTIONS: Mapping[str, Sequence[Any]] = {
+    "methods": ("coop", "apex", "tip_adapter_f", "clip_adapter"),
+    "protocol": ("few-shot", "base-to-new"),
+    "shots": (1, 4, "all"),
+    "support": ("", "noisy:0.5", "imbalanced:2"),
+    "selection": (None, "last", "validation", "oracle"),
+    "curve": (False, True),
+    "keep_branches": (False, True),
+    "keep_models": (None, "best", "all"),
+    "class_text": ("template", "template:a drawing of {}."),
+    "precision": ("fp32", "bf16"),
+}
+
+
+def pairwise(options: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Cases in which each two values of two options occur together at least once, chosen greedily."""
+    names = list(options)
+    open_pairs = {
+        ((a, i), (b, j))
+        for a, b in combinations(names, 2)
+        for i, j in product(range(len(options[a])), range(len(options[b])))
+    }
+    cases: list[dict[str, Any]] = []
+    while open_pairs:
+        chosen: dict[str, int] = dict(min(open_pairs, key=str))
+        for name in names:
+            if name not in chosen:
+                new = {
+                    i: sum(
+                        pair in open_pairs or pair[::-1] in open_pairs
+                        for pair in (((name, i), item) for item in chosen.items())
+                    )
+                    for i in range(len(options[name]))
+                }
+                chosen[name] = max(new, key=lambda i: new[i])
+        open_pairs -= {pair for pair in open_pairs if all(chosen[name] == i for name, i in pair)}
+        cases.append({name: options[name][i] for name, i in chosen.items()})
+    return cases
+
+
+def test_each_two_values_of_two_options_occur_together() -> None:
+    cases = pairwise(OPTIONS)
+    for a, b in combinations(OPTIONS, 2):
+        assert {(str(case[a]), str(case[b])) for case in cases} == {
+            (str(x), str(y)) for x, y in product(OPTIONS[a], OPTIONS[b])
+        }
+
+
+@pytest.mark.slow  # `test_a_run_with_each_option_makes_the_round_trip` covers each option once
+@pytest.mark.parametrize("number", range(len(pairwise(OPTIONS))))
+def test_pairs_of_options_make_the_round_trip(tmp_path: Path, number: int) -> None:
+    case = {name: value for name, value in pairwise(OPTIONS)[number].items() if value}
+    if case["methods"] == "tip_adapter_f" and case["protocol"] == "base-to-new":
+        case["protocol"] = "few-shot"  # a closed vocabulary
+    if case.get("selection") == "oracle":
+        case.pop("keep_models", None)  # an oracle has no single model
+    check_round_trip(tmp_path, [case | {"settings": SHORT}])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+def test_a_run_of_each_method_makes_the_round_trip(tmp_path: Path, method: str) -> None:
+    info = next(info for info in list_methods() if info.name == method)
+    protocols = {info.usual_protocol, EvalProtocol.TEST_TIME if info.reads_test_stream else EvalProtocol.FEW_SHOT}
+    cases = [{"methods": method, "protocol": str(protocol), "recipe": "demo"} for protocol in protocols]
+    check_round_trip(tmp_path, cases)
