@@ -55,7 +55,7 @@ from bench.sweep.weights import report_rejections, without_missing_weights
 
 
 class RunListener(Protocol):
-    """Is told of the runs of a sweep whose record is stored, and must return at once."""
+    """Receives the runs of a sweep whose record is stored, and must return at once."""
 
     def finished_before(self, run_ids: Sequence[str]) -> None:
         """The sweep begins; these of its runs have a result, some of them a failure."""
@@ -130,7 +130,7 @@ def carry_out(
     Args:
         server: local workers are forked from it, if given.
         database: False only writes the shards, as in a job of Slurm.
-        listeners: each is told, in this thread, of the runs with a result and of every run that finishes without error.
+        listeners: each receives, in this thread, the runs with a result and every run that finishes without error.
 
     Raises RunsFolderError if the folder cannot be written, ImpossibleCombinationError if no weights can be fetched.
     """

@@ -76,7 +76,7 @@ class Race:
     Args:
         costs: seconds of one run by method, from earlier runs; they determine the order of the methods.
         say: receives one line for every decision.
-        listeners: told of every finished run.
+        listeners: each receives every finished run.
     """
 
     def __init__(

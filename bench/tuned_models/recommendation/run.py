@@ -53,7 +53,7 @@ def carry_out_recommendation(
     Args:
         say: receives one line for every decision of the race.
         published: prior knowledge besides own runs.
-        listeners: told of every finished run of the race, whose folder is `request.race_runs`.
+        listeners: each receives every finished run of the race, whose folder is `request.race_runs`.
 
     Raises:
         UsageError: the budget is too small for one method, or the dataset has too few classes or no test part.
