@@ -182,8 +182,10 @@ def test_a_runs_folder_that_is_removed_is_said_to_be_gone_and_is_not_made_again(
     behave(remove=["seed 2"])
     runs = tmp_path / "runs"
     transport = ProcessTransport(around(runs), jobs) if jobs else InlineTransport(around(runs))
-    summary = launch(transport, tasks(5))
+    notices: list[str] = []
+    summary = launch(transport, tasks(5), on_notice=notices.append)
     assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.GONE]
+    assert notices == [], "no worker died"
     assert summary.unwritten is not None
     assert summary.unwritten.message.startswith(f"the runs folder {runs} is gone")
     assert not Shards(runs).scan()
