@@ -8,6 +8,9 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 LONGEST_NAME = 200
 LONGEST_TEXT = 100_000
+MOST_WORKERS = 256
+"""Worker processes of one machine, or twice its cores if these are more; and those of one GPU."""
+MOST_RETRIES = 100
 LONGEST_CLASS_NAME = 1000
 """Characters; text towers read 77 tokens, a few hundred characters."""
 MOST_RUNS = 250_000

@@ -1,6 +1,4 @@
-"""Template environment and file writing for the report, galleries and explanations."""
-
-from pathlib import Path
+"""Template environment of the report, galleries and explanations."""
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -14,15 +12,3 @@ def page_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-
-
-def write_html(out: Path, page: str) -> Path:
-    """Write a page atomically; creates its folder if needed."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    draft = out.with_name(f".{out.name}.draft")
-    try:
-        draft.write_text(page, encoding="utf-8")
-        draft.replace(out)
-    finally:
-        draft.unlink(missing_ok=True)
-    return out

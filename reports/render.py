@@ -11,11 +11,12 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
+from bench.results import write_output
 from reports._format import FILTERS
 from reports.charts.costs import TIME_AXES, anytime_svg, cost_axes, cost_svg
 from reports.charts.hero import hero_caption, hero_svg
 from reports.page_data import packed, page_data, pictures_data
-from reports.page_file import page_environment, write_html
+from reports.page_file import page_environment
 from reports.parts.claims import by_claim, claim_effect, claim_setting, claim_strip, claim_test, strip_reach
 from reports.parts.part import parts_html, without_pictures
 from reports.sentences import (
@@ -64,7 +65,7 @@ SCRIPTS = (
 """Script files, concatenated into one function; `page` defines shared names."""
 
 
-def render_site(site: SiteView, out: Path, *, live: bool = False) -> Path:
+def render_site(site: SiteView, out: Path, *, live: bool = False, force: bool = False) -> Path:
     """Write the page of `site` to the file `out` and return its path; missing folders are created.
 
     The file is self-contained, and its content security policy forbids requests. Only a page with a data folder next
@@ -73,6 +74,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False) -> Path:
 
     Args:
         live: whether the page reloads when it has changed.
+        force: replace a file that is not a page of etl-bench; without it, UsageError is raised.
 
     Example:
         >>> from tempfile import mkdtemp
@@ -122,7 +124,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False) -> Path:
         script=_without_comments(_sources(environment, "script/{}.js", SCRIPTS)),
         panel_titles=PANEL_TITLES,
     )
-    return write_html(out, page)
+    return write_output(out, page.encode(), force=force)
 
 
 def _static_charts(board: BoardView) -> Mapping[str, Markup]:

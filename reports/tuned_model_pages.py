@@ -2,14 +2,17 @@
 
 from pathlib import Path
 
+from bench.results import write_output
 from bench.tuned_models import ClassTextProjection, Explanation, GalleryView
-from reports.page_file import page_environment, write_html
+from reports.page_file import page_environment
 
 WIDTH, HEIGHT, EDGE = 640, 420, 30
 
 
-def render_explanation(view: Explanation, out: Path) -> Path:
+def render_explanation(view: Explanation, out: Path, *, force: bool = False) -> Path:
     """Write the page of `view` to the file `out`, whole or not at all, and return its path.
+
+    Raises UsageError if a file that is not a page of etl-bench is there, unless `force`.
 
     Example:
         >>> from tempfile import mkdtemp
@@ -19,7 +22,7 @@ def render_explanation(view: Explanation, out: Path) -> Path:
     """
     points = [] if view.projection is None else placed(view.projection)
     page = page_environment().get_template("explanation.html.j2").render(view=view, points=points)
-    return write_html(out, page)
+    return write_output(out, page.encode(), force=force)
 
 
 def placed(projection: ClassTextProjection) -> list[tuple[str, float, float, float, float]]:
@@ -35,8 +38,10 @@ def placed(projection: ClassTextProjection) -> list[tuple[str, float, float, flo
     return [(name, *place(x, y), *place(u, v)) for name, x, y, u, v in projection.points]
 
 
-def render_gallery(view: GalleryView, out: Path) -> Path:
+def render_gallery(view: GalleryView, out: Path, *, force: bool = False) -> Path:
     """Write the page of `view` to the file `out`, whole or not at all, and return its path.
+
+    Raises UsageError if a file that is not a page of etl-bench is there, unless `force`.
 
     Example:
         >>> from tempfile import mkdtemp
@@ -45,4 +50,4 @@ def render_gallery(view: GalleryView, out: Path) -> Path:
         True
     """
     page = page_environment().get_template("gallery.html.j2").render(view=view)
-    return write_html(out, page)
+    return write_output(out, page.encode(), force=force)

@@ -38,6 +38,7 @@ def build_board(
     work: Path | None = None,
     data_root: Path | None = None,
     images: bool = True,
+    force: bool = False,
 ) -> BuiltBoard:
     """Check the submissions, collect the runs of accepted submissions, and write the page and `board.json`.
 
@@ -49,18 +50,17 @@ def build_board(
         work: cache of later builds; by default `.board` beside the submissions.
         data_root: folder of the datasets.
         images: show a few images of each available dataset.
+        force: replace files of the site that etl-bench did not write.
+
+    Raises UsageError for a site or a work folder in use that etl-bench did not make.
     """
     from bench.boards import BoardRequest, collect_board
-    from bench.results import check_output_file, check_output_folder
     from reports.site.board_page import write_board_page
-    from reports.site.run_files import check_page
+    from reports.site.build import check_site
 
-    folder, page = Path(submissions), Path(site) / "index.html"
-    check_output_file(page, "--site")
-    check_page(page)
-    kept = _work(folder, work)
-    check_output_folder(kept, "--work")
-    board = collect_board(BoardRequest(folder, Path(site), kept, data_root, images))
+    folder = Path(submissions)
+    check_site(Path(site), force=force)
+    board = collect_board(BoardRequest(folder, Path(site), _work(folder, work), data_root, images, force))
     page, summary = write_board_page(board)
     return BuiltBoard(page, board.reports, board.checked, board.runs, summary)
 
@@ -72,16 +72,19 @@ def board_changes(old: Path, new: Path) -> str:
     return board_diff(read_summary(old), read_summary(new)).rstrip("\n")
 
 
-def new_board(folder: Path, title: str = "Leaderboard", requirement: str | None = None) -> list[Path]:
-    """Create the repository of a board and return the written files; existing files are kept.
+def new_board(
+    folder: Path, title: str = "Leaderboard", requirement: str | None = None, *, force: bool = False
+) -> list[Path]:
+    """Create the repository of a board in a new folder and return the written files.
 
-    `requirement` is what pip installs in the CI; without it, a line to fill in is written.
+    `requirement` is what pip installs in the CI; without it, a line to fill in is written. Raises BoardError for a
+    folder in use, unless `force`, which replaces files of the same names.
     """
     from bench.boards import write_template
     from bench.results import check_output_folder
 
     check_output_folder(folder, "DIR")
-    return list(write_template(folder, title, requirement))
+    return list(write_template(folder, title, requirement, force=force))
 
 
 def verify_board(
@@ -123,8 +126,12 @@ def submit_runs(
     runs: Path,
     where: str | None = None,
     data_root: Path | None = None,
+    force: bool = False,
 ) -> Submitted:
-    """Write a submission of the completed runs that satisfy an SQL condition, and check it as a board does."""
+    """Write a submission of the completed runs that satisfy an SQL condition, and check it as a board does.
+
+    Raises SubmissionError for files of the submission that `submit_runs` did not write, unless `force`.
+    """
     from bench.api.stored_runs import chosen_runs
     from bench.boards import Checks, DataChecks, build_facts, compare_with_others, prepare_submission
     from bench.results import Shards
@@ -138,7 +145,7 @@ def submit_runs(
         verify=verify,
         submitted=datetime.now(UTC).replace(microsecond=0),
     )
-    done = prepare_submission(folder, Shards(runs), chosen_runs(runs, where, completed=True), facts)
+    done = prepare_submission(folder, Shards(runs), chosen_runs(runs, where, completed=True), facts, force=force)
     report = compare_with_others(Checks(DataChecks(data_root)).own(folder), ())
     return Submitted(done.runs, done.bytes, report)
 

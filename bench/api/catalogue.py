@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.errors import UsageError
 from bench.sweep import DEMO_BACKBONE, backbone_card, backbone_groups, cache_folder, parse_choice
 
 if TYPE_CHECKING:
@@ -88,11 +89,16 @@ def check_method(name: str) -> pd.DataFrame:
 def method_checks(name: str, *, trial: bool = True, cache: Path | None = None) -> Iterator[dict[str, object]]:
     """The rows of `check_method`, one after the other, and at the end that of a short trial on synthetic datasets.
 
-    There is no trial after a failed check without which it makes no sense. Raises UnknownNameError before torch is
-    imported.
+    There is no trial after a failed check without which it makes no sense. Raises UnknownNameError, or UsageError for a
+    file, before torch is imported.
     """
     from bench.results import known_methods
 
+    if name.endswith(".py") or "/" in name:
+        raise UsageError(
+            f"{name!r} is a file, and a check needs the name of a registered method; write `etl-bench methods check "
+            f"{Path(name).stem}`."
+        )
     known_methods().get(name)
     return _checks(name, trial=trial, cache=cache)
 

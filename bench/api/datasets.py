@@ -310,16 +310,18 @@ def drawn_support(
     allow_fewer: bool = False,
     data_root: Path | None = None,
     out: Path | None = None,
+    force: bool = False,
 ) -> tuple[FewShotTask, str]:
     """A few-shot draw, and its images as JSON, which is also written to the file `out`; see `etl-bench datasets draw`.
 
-    Raises UsageError for a malformed draw, and ShotsError if a class has too few images.
+    Raises UsageError for a malformed draw, and for a file that is not a draw, unless `force`; ShotsError if a class has
+    too few images.
     """
-    from bench.results import check_output_file
+    from bench.results import check_output_file, write_output
     from datasets_registry import SupportRule, is_support_rule, support_manifest
 
     if out is not None:
-        check_output_file(out, "--out")
+        check_output_file(out, "--out", force=force, suffixes=(".json", ".txt"))
     info = get_dataset(name)
     how = recorded_draw(info, parse_choice(DrawRule, draw, "--draw"))
     splits = info.reader(data_root)
@@ -344,8 +346,7 @@ def drawn_support(
     )
     text = json.dumps(support_manifest(task), indent=1, ensure_ascii=False)
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text + "\n", encoding="utf-8")
+        write_output(out, f"{text}\n".encode(), force=force)
     return task, text
 
 

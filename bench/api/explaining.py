@@ -115,18 +115,19 @@ def write_explanation(
     backbone: str | None = None,
     data_root: Path | None = None,
     runs: Path = Path("runs"),
+    force: bool = False,
     device: str = "auto",
 ) -> Explanation:
     """What a tuned model learned, and its offline page in the file `out`; see `etl-bench models explain`.
 
-    Raises UsageError before torch is imported.
+    Raises UsageError before torch is imported, also for a file that is not a page of etl-bench, unless `force`.
     """
     from bench.experiment import read_model_info
     from bench.results import check_output_file
     from bench.tuned_models import check_sources, find_model
 
     if out is not None:
-        check_output_file(out, "--out")
+        check_output_file(out, "--out", force=force, suffixes=HTML)
     source = find_model(model, runs)
     precision = read_model_info(source).spec.precision
     check_sources(images)
@@ -140,10 +141,11 @@ def write_explanation(
     if out is not None:
         from reports import render_explanation
 
-        render_explanation(found, out)
+        render_explanation(found, out, force=force)
     return found
 
 
+HTML = (".html", ".htm")
 SUGGESTION_COLUMNS = ("rank", "image", "label", "probability", "margin", "distance", "error")
 
 
@@ -159,15 +161,16 @@ def write_suggestions(
     backbone: str | None = None,
     data_root: Path | None = None,
     runs: Path = Path("runs"),
+    force: bool = False,
     device: str = "auto",
 ) -> tuple[Suggestions, str]:
     """Which unlabelled images to label next, and the same as CSV, which is also written to the file `out`.
 
     With `page`, an offline page with the images is written next to `out`. See `etl-bench models suggest-labels`. Raises
-    UsageError before torch is imported.
+    UsageError before torch is imported, also for existing files that are not to be replaced, unless `force`.
     """
     from bench.experiment import read_model_info
-    from bench.results import check_output_file, write_atomically
+    from bench.results import check_output_file, write_output
     from bench.tuned_models import RULES, check_sources, find_model
 
     if by not in RULES:
@@ -175,7 +178,9 @@ def write_suggestions(
     if page and out is None:
         raise UsageError("--page needs --out FILE, because it writes next to that file.")
     if out is not None:
-        check_output_file(out, "--out")
+        check_output_file(out, "--out", force=force, suffixes=(".csv", ".txt"))
+    if page and out is not None:
+        check_output_file(out.with_suffix(".html"), "--page", force=force)
     get_dataset(dataset)
     source = find_model(model, runs)
     precision = read_model_info(source).spec.precision
@@ -190,14 +195,13 @@ def write_suggestions(
     )  # fmt: skip
     text = _csv(found)
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(out, text.encode())
+        write_output(out, text.encode(), force=force)
     if page and out is not None:
         from bench.tuned_models import suggestions_view
         from reports import render_gallery
 
         title = f"{dataset}, images to label next (--by {by})"
-        render_gallery(suggestions_view(found, title), out.with_suffix(".html"))
+        render_gallery(suggestions_view(found, title), out.with_suffix(".html"), force=force)
     return found, text
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
 from bench.sweep import parse_choice
+from datasets_registry import EvalProtocol
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +36,14 @@ class Format(StrEnum):
 
 FOLDERS = (Format.EEE, Format.HF, Format.HF_RESULTS, Format.MTEB)
 """Formats that write a folder of files, one per entry of a board."""
+SUFFIXES = {
+    Format.CSV: (".csv", ".txt"),
+    Format.PARQUET: (".parquet",),
+    Format.MARKDOWN: (".md", ".markdown", ".txt"),
+    Format.LATEX: (".tex", ".txt"),
+    Format.BENCHEVAL: (".csv", ".txt"),
+}
+"""Suffixes of the file of each other format."""
 
 
 def export_leaderboards(
@@ -49,6 +58,7 @@ def export_leaderboards(
     organization: str = "not stated",
     benchmark: str | None = None,
     source: str | None = None,
+    force: bool = False,
 ) -> tuple[str, list[Path]]:
     """Write leaderboards in one of the formats of `etl-bench export`.
 
@@ -63,6 +73,7 @@ def export_leaderboards(
         organization: provider of the results, for eee.
         benchmark: dataset repository of the benchmark, OWNER/NAME, for hf-results.
         source: web page of the leaderboard, for hf-results.
+        force: replace files that etl-bench did not write, and tables, which cannot show who wrote them.
 
     Returns:
         The text, empty if it was written to `out`, and the files of a folder.
@@ -70,7 +81,7 @@ def export_leaderboards(
     Raises UsageError for options that do not fit, and if no run fits.
     """
     from bench.analysis import HConvention, build_leaderboards
-    from bench.results import check_output_file, check_output_folder, fresh_store
+    from bench.results import check_output_file, check_own_folder, fresh_store, write_listed, write_output
     from bench.sweep import missing_specs, unfinished_sweeps
 
     kind, out, runs = parse_choice(Format, form, "--format"), None if out is None else Path(out), Path(runs)
@@ -85,8 +96,12 @@ def export_leaderboards(
     if kind is Format.BENCHEVAL and by_dataset:
         raise UsageError("--format bencheval has one row per dataset and seed; leave out --by-dataset.")
     if out is not None:
-        check_output_folder(out, "--out") if kind in FOLDERS else check_output_file(out, "--out")
+        if kind in FOLDERS:
+            check_own_folder(out, "--out", force=force)
+        else:
+            check_output_file(out, "--out", force=force, suffixes=SUFFIXES[kind])
     how = parse_choice(HConvention, convention, "--h")
+    protocol = None if protocol is None else parse_choice(EvalProtocol, protocol, "--protocol")
     frame = fresh_store(runs).runs_frame(outcomes=True, installed=True)
     boards = build_leaderboards(
         frame,
@@ -99,16 +114,15 @@ def export_leaderboards(
     if not boards:
         raise UsageError(f"No runs in {runs} match these options; `etl-bench leaderboard` lists what is available.")
     if kind in FOLDERS and out is not None:
-        return "", _write_folder(_files(boards, kind, runs, organization, benchmark or "", source), out)
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
+        texts = _files(boards, kind, runs, organization, benchmark or "", source)
+        return "", write_listed(out, {name: text.encode() for name, text in texts.items()}, force=force)
     if kind is Format.PARQUET and out is not None:
-        _write_parquet(boards, out, by_dataset=by_dataset)
+        _write_parquet(boards, out, by_dataset=by_dataset, force=force)
         return "", []
     text = _text(boards, frame, kind, by_dataset=by_dataset)
     if out is None:
         return text, []
-    out.write_text(text, encoding="utf-8")
+    write_output(out, text.encode(), force=force)
     return "", []
 
 
@@ -170,15 +184,16 @@ def bencheval_csv(boards: Sequence[Leaderboard], runs: pd.DataFrame) -> str:
     return pd.DataFrame(rows).to_csv(index=False)
 
 
-def _write_parquet(boards: Sequence[Leaderboard], out: Path, *, by_dataset: bool) -> None:
+def _write_parquet(boards: Sequence[Leaderboard], out: Path, *, by_dataset: bool, force: bool) -> None:
     import pandas as pd
 
     from bench.analysis import dataset_rows
-    from bench.results import write_parquet
+    from bench.results import replacing, write_parquet
 
     rows = [dataset_rows(board) if by_dataset else board.rows() for board in boards]
     tables = [pd.DataFrame(part).assign(**b.setting.columns()) for part, b in zip(rows, boards, strict=True)]
-    write_parquet(pd.concat(tables, ignore_index=True).astype({"shots": "Int64"}), out)
+    with replacing(out, force=force) as draft:
+        write_parquet(pd.concat(tables, ignore_index=True).astype({"shots": "Int64"}), draft)
 
 
 def _files(
@@ -196,16 +211,6 @@ def _files(
     if kind is Format.MTEB:
         return results_tree(boards, Shards(runs).record, Shards(runs).difficulties.read)
     return model_cards(boards)
-
-
-def _write_folder(files: dict[str, str], out: Path) -> list[Path]:
-    """Write the files and return their paths."""
-    from bench.results import write_atomically
-
-    for name, text in files.items():
-        (out / name).parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(out / name, text.encode())
-    return [out / name for name in files]
 
 
 @dataclass(frozen=True)

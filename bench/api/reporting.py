@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bench._util.words import counted
 from bench.errors import UsageError
 from bench.sweep import parse_choice, unfinished_sweeps
+from datasets_registry import EvalProtocol
 
 if TYPE_CHECKING:
     from bench.analysis import Grouping
@@ -32,7 +33,9 @@ def build_report(path: str | Path = "site", *, runs: str | Path = "runs", **opti
     Args:
         path: a folder for `index.html` with the predictions of every run beside it, or one `.html` file.
         runs: the runs folder.
-        options: fields of `reports.site.build.PageRequest`, such as `protocol`, `images` or `figures="apex"`.
+        options: fields of `reports.site.build.PageRequest`, such as `protocol`, `images`, `figures="apex"` or `force`.
+
+    Raises UsageError for a file or folder in use that etl-bench did not write, unless `force=True`.
     """
     from reports.site.build import PageRequest
 
@@ -43,7 +46,9 @@ def build_report(path: str | Path = "site", *, runs: str | Path = "runs", **opti
         out=target if one_file else target / "index.html",
         with_run_files=not one_file,
     )
-    _write_page(replace(request, **options))
+    request = replace(request, **options)
+    _check_page(request.out, one_file=one_file, force=request.force)
+    _write_page(request)
     return request.out
 
 
@@ -68,15 +73,17 @@ def report_request(
     hard: Sequence[str] = (),
     figures: str | None = None,
     figures_dir: Path | None = None,
+    force: bool = False,
     **options: Any,
 ) -> PageRequest:
     """The page that `etl-bench report` writes to the file `out`; other options are fields of the request.
 
-    Raises UsageError for an unknown choice, and for a file or folder that cannot be written.
+    Raises UsageError for an unknown choice, and for a file or folder that cannot be written, or that is in use and not
+    ours, unless `force`.
     """
     from bench.analysis import HConvention
     from bench.papers import FIGURE_SETS
-    from bench.results import check_output_folder
+    from bench.results import check_own_folder
     from reports.site.build import PageRequest
 
     chosen = _protocol(protocol)
@@ -84,9 +91,9 @@ def report_request(
     if figures is not None and figures not in FIGURE_SETS:
         raise UsageError(f"--figures {figures!r} is unknown. Allowed: {', '.join(FIGURE_SETS)}.")
     groups = _groups(easy, hard)
-    _check_page(out, one_file=one_file)
+    _check_page(out, one_file=one_file, force=force)
     if figures_dir is not None:
-        check_output_folder(figures_dir, "--figures-dir")
+        check_own_folder(figures_dir, "--figures-dir", force=force)
     return PageRequest(
         runs=runs,
         out=out,
@@ -95,6 +102,7 @@ def report_request(
         with_run_files=not one_file,
         figures=figures or ("apex" if figures_dir is not None else None),
         groups=groups,
+        force=force,
         **options,
     )
 
@@ -104,7 +112,7 @@ def write_report(request: PageRequest, figures_dir: Path | None = None) -> Repor
     from reports.site.build import write_figures
 
     view = _write_page(request)
-    files = () if figures_dir is None else tuple(write_figures(view.figures, figures_dir))
+    files = () if figures_dir is None else tuple(write_figures(view.figures, figures_dir, force=request.force))
     return Report(request.out, files, tuple(_incomplete(view)))
 
 
@@ -115,16 +123,14 @@ def write_published_report(
     protocol: str | None = None,
     easy: Sequence[str] = (),
     hard: Sequence[str] = (),
+    force: bool = False,
 ) -> Path:
     """Write the page of published numbers, which needs no runs, and return its path; arguments of `report_request`."""
     from reports.site.build import write_published
-    from reports.site.run_files import check_page
 
     chosen, groups = _protocol(protocol), _groups(easy, hard)
-    _check_page(out, one_file=one_file)
-    if not one_file:
-        check_page(out)
-    return write_published(out, chosen, groups)
+    _check_page(out, one_file=one_file, force=force)
+    return write_published(out, chosen, groups, force=force)
 
 
 def check_page_port(port: int) -> None:
@@ -175,8 +181,6 @@ def _incomplete(view: SiteView) -> Iterator[str]:
 
 
 def _protocol(text: str | None) -> str | None:
-    from datasets_registry import EvalProtocol
-
     return None if text is None else str(parse_choice(EvalProtocol, text, "--protocol"))
 
 
@@ -186,7 +190,11 @@ def _groups(easy: Sequence[str], hard: Sequence[str]) -> Grouping:
     return chosen_groups(tuple(easy), tuple(hard))
 
 
-def _check_page(out: Path, *, one_file: bool) -> None:
+def _check_page(out: Path, *, one_file: bool, force: bool) -> None:
     from bench.results import check_output_file
+    from reports.site.build import check_site
 
-    check_output_file(out, "--out" if one_file else "--site")
+    if one_file:
+        check_output_file(out, "--out", force=force, suffixes=(".html", ".htm"))
+    else:
+        check_site(out.parent, force=force)

@@ -17,6 +17,7 @@ from bench.api.selection_table import selection_table
 from bench.errors import UsageError
 from bench.results import no_runs
 from bench.sweep import missing_specs, parse_choice, parse_shots, unfinished_sweeps
+from datasets_registry import EvalProtocol
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,6 +91,7 @@ class Results:
         from bench.analysis import HConvention, board_settings, build_leaderboards
 
         counts = _shot_counts(shots)
+        protocol = None if protocol is None else parse_choice(EvalProtocol, protocol, "--protocol")
         frame, how = self._frame, parse_choice(HConvention, str(convention), "--h")
         chosen: dict[str, Any] = {"protocol": protocol, "shots": counts, "backbone": backbone, "convention": how}
         boards = build_leaderboards(frame, **chosen, planned=missing_specs(self.unfinished), compared=True)

@@ -201,15 +201,18 @@ def chosen_runs(runs: Path, where: str | None, *, completed: bool = False) -> li
     return found
 
 
-def export_runs(out: str | Path, runs: str | Path = "runs", *, where: str | None = None) -> Exported:
+def export_runs(
+    out: str | Path, runs: str | Path = "runs", *, where: str | None = None, force: bool = False
+) -> Exported:
     """Write runs with their predictions, difficulties and digests into one zip file to share.
 
-    `where` is an SQL condition, such as `"method = 'coop'"`. Raises UsageError if no run satisfies it.
+    `where` is an SQL condition, such as `"method = 'coop'"`. Raises UsageError if no run satisfies it, or if `out`
+    exists, unless `force`.
     """
     from bench.results import Shards, check_output_file, export_bundle
 
-    check_output_file(Path(out), "The bundle")
-    return export_bundle(Shards(Path(runs)), chosen_runs(Path(runs), where), Path(out))
+    check_output_file(Path(out), "The bundle", force=force, suffixes=(".zip",))
+    return export_bundle(Shards(Path(runs)), chosen_runs(Path(runs), where), Path(out), force=force)
 
 
 def import_runs(bundle: str | Path, runs: str | Path = "runs", *, data_root: str | Path | None = None) -> Imported:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.errors import UsageError
 from bench.sweep import (
     HeartbeatState,
     UnfinishedSweep,
@@ -56,11 +57,13 @@ class SweepStatus:
 def sweep_state(runs: str | Path = "runs") -> SweepStatus:
     """The state of all sweeps in a folder. Dead sweeps and workers are left out.
 
-    Processes on other machines count as alive while their heartbeat changes.
+    Processes on other machines count as alive while their heartbeat changes. Raises UsageError if there is no folder.
     """
     from bench.results import Shards
 
     folder = Path(runs)
+    if not folder.is_dir():
+        raise UsageError(f"There is no folder {folder}; give that of the runs with --runs.")
     sweeps = [item for item in read_heartbeats(folder) if item.kind == "sweep"]
     workers = worker_rows(folder)
     finished = {entry.run_id for entry in Shards(folder).scan()}

@@ -81,7 +81,7 @@ def export_tuned_model(
         model: a path, the beginning of a name, or a dataset with one model.
         form: onnx, torchscript, linear or hf-folder.
         out: a file, or a folder for hf-folder.
-        force: replace what exists.
+        force: replace an existing file, or the files of the same names in a folder.
         backbone: the weights, as ARCH=FILE or a file; by default the recorded ones.
         runs: the runs folder.
 
@@ -129,11 +129,12 @@ def predict_images(
     device: str = "auto",
     cache: Path | None = None,
     quiet: bool = True,
+    force: bool = False,
 ) -> PredictedFiles:
     """Predict images with a tuned model and write a table, to the file `out` or as CSV to standard output.
 
     The arguments are the options of `etl-bench predict`; `quiet` shows no progress bar. Raises UsageError before torch
-    is imported, and ModelFileError for a damaged model.
+    is imported, also for files that are not to be replaced, unless `force`, and ModelFileError for a damaged model.
     """
     from bench.experiment import read_model_info
     from bench.results import check_output_file
@@ -142,14 +143,16 @@ def predict_images(
 
     if out is None and (page or resume):
         raise UsageError(f"{'--page' if page else '--resume'} needs --out FILE, because it writes next to that file.")
+    html = out.with_suffix(".html") if page and out else None
     if out is not None:
-        check_output_file(out, "--out")
         check_format(out)
+        check_output_file(out, "--out", force=force)
+    if html is not None:
+        check_output_file(html, "--page", force=force)
     info = read_model_info(find_model(model, runs))
     check_sources(images)
     more = [] if classes is None else _class_names(classes)
     device = resolve_device(device, info.spec.precision)
-    html = out.with_suffix(".html") if page and out else None
 
     import torch
     from tqdm import tqdm
@@ -168,12 +171,13 @@ def predict_images(
             bar.refresh()
 
         summary = predict_files(
-            tuned, images, out, on_rows=on_rows, with_gallery=html is not None, resume=resume, top=top, batch=batch
-        )
+            tuned, images, out, on_rows=on_rows, with_gallery=html is not None, resume=resume, top=top, batch=batch,
+            force=force,
+        )  # fmt: skip
     if html is not None and summary.gallery is not None:
         from reports import render_gallery
 
-        render_gallery(summary.gallery, html)
+        render_gallery(summary.gallery, html, force=force)
     return PredictedFiles(summary, html, tuple(code_changes(tuned.info)))
 
 

@@ -22,14 +22,18 @@ from bench.results import (
     DIFFICULTY_FILE,
     OpenBundle,
     Shards,
+    check_own_folder,
     imports_folder,
     note_verified,
     open_bundle,
     write_atomically,
     write_note,
+    write_output,
 )
 from datasets_registry import custom_folders
 
+_WORK = "etl-bench-board.json"
+"""File that marks the work folder of a board."""
 REPRODUCED = ("identical", "rounding")
 """Outcomes of a repetition that show a run to be genuine."""
 
@@ -59,13 +63,16 @@ def update_runs(
 ) -> BoardRuns:
     """Fill the folder with the runs of the accepted submissions, each from its owner.
 
-    Unchanged runs stay as they are. `outcomes` of repeated runs, by submission and run, decide which runs
-    count as verified.
+    Unchanged runs stay as they are, and runs that an earlier build wrote may be removed; any other run raises
+    BoardError. `outcomes` of repeated runs, by submission and run, decide which runs count as verified.
     """
     shards = Shards(runs)
     wanted = {run.run_id: run.record for own in accepted for run in own.runs if owner[run.run_id] == own.name}
     before = _written(runs)
     here = {entry.run_id for entry in shards.scan()}
+    if foreign := sorted(here - set(before)):
+        raise BoardError(f"{runs} holds run {foreign[0]}, which no build of a board wrote; move it to another folder.")
+    _write_list(runs, wanted | before)  # first, so that an interrupted build knows its runs
     gone = sorted(here - set(wanted))
     for run_id in gone:
         for path in shards.files(run_id):
@@ -83,6 +90,14 @@ def update_runs(
     _note(runs, accepted, owner, outcomes)
     _write_list(runs, wanted)
     return BoardRuns(owner, len(new), len(gone))
+
+
+def claim_work(work: Path) -> None:
+    """Mark a new or empty folder as the work folder of a board; raises UsageError for another folder in use."""
+    check_own_folder(work, "--work", marks=(_WORK,), may_force=False)
+    work.mkdir(parents=True, exist_ok=True)
+    if not (work / _WORK).exists():
+        write_output(work / _WORK, b'{"format": "clip-etl-bench work folder of a board"}\n')
 
 
 def _place(runs: Path, run_id: str, bundle: OpenBundle) -> None:

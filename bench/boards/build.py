@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bench
-from bench.boards.board_runs import VERIFIED, BoardRuns, KeptChecks, read_verified, update_runs
+from bench.boards.board_runs import VERIFIED, BoardRuns, KeptChecks, claim_work, read_verified, update_runs
 from bench.boards.comparison import SubmissionReport, reports
 from bench.boards.precedence import LEDGER, first_seen, note_seen, owners
 from bench.boards.submissions.submission import submission_folders
@@ -22,6 +22,7 @@ class BoardRequest:
         work: folder for results of checks, the runs and their database; a later build uses them again.
         data_root: folder of datasets to compare draws and labels with.
         images: whether the page shows example images of datasets.
+        force: replace files of the site that etl-bench did not write. The work folder must be its own.
     """
 
     submissions: Path
@@ -29,6 +30,7 @@ class BoardRequest:
     work: Path
     data_root: Path | None = None
     images: bool = True
+    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,10 @@ class CollectedBoard:
 def collect_board(request: BoardRequest) -> CollectedBoard:
     """Check the submissions and collect the runs of accepted submissions.
 
-    A refused submission is left out and described with the reasons.
+    A refused submission is left out and described with the reasons. Raises UsageError for a work folder that no board
+    made.
     """
+    claim_work(request.work)
     kept = KeptChecks(request.work / "checked", request.data_root)
     verified = request.submissions.parent / VERIFIED
     checked = kept.all(submission_folders(request.submissions))

@@ -61,8 +61,9 @@ class SettingSummary(_Part):
 
 
 class BoardSummary(_Part):
-    """A whole board."""
+    """A whole board. The first key marks its file as written by etl-bench."""
 
+    format: str = "clip-etl-bench board"
     board_version: int = 1
     package_version: str
     submissions: tuple[SubmissionSummary, ...]

@@ -14,7 +14,7 @@ _HIDDEN = "dot-"
 """Prefix that stands for a dot in file names, because packages leave out hidden files."""
 
 
-def write_template(folder: Path, title: str, requirement: str | None = None) -> list[Path]:
+def write_template(folder: Path, title: str, requirement: str | None = None, *, force: bool = False) -> list[Path]:
     """Write the files of a new board and return their paths.
 
     Args:
@@ -22,7 +22,9 @@ def write_template(folder: Path, title: str, requirement: str | None = None) -> 
         requirement: what pip installs in continuous integration; None writes a line to fill in. The bare package name
             is not the default, since nobody owns it on the package index yet.
 
-    Raises BoardError, before anything is written, if a file exists or the title is not plain text.
+        force: write into a folder in use, and replace its files of the same names.
+
+    Raises BoardError, before anything is written, if the folder is in use or the title is not plain text.
     """
     values = {"@TITLE@": _plain(title, "title"), "@REQUIREMENT@": _plain(requirement or _NO_REQUIREMENT, "requirement")}
     content = {}
@@ -30,8 +32,12 @@ def write_template(folder: Path, title: str, requirement: str | None = None) -> 
         for key, value in values.items():
             text = text.replace(key, value)
         content[folder / name] = "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
-    if existing := [path for path in content if path.exists()]:
-        raise BoardError(f"{existing[0]} exists already, so nothing was written; give a new folder.")
+    inside = sorted(item.name for item in folder.iterdir() if item.name != ".git") if folder.is_dir() else []
+    if inside and not force:
+        raise BoardError(
+            f"{folder} is in use: it contains {inside[0]!r}. Nothing was written; give a new folder or one with only "
+            ".git, or write into this one with --force."
+        )
     for path, text in content.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, text.encode(), durable=False)

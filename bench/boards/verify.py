@@ -4,7 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.boards.board_runs import REPRODUCED, VERIFIED, KeptChecks, draw_runs, read_verified, write_verified
+from bench.boards.board_runs import (
+    REPRODUCED,
+    VERIFIED,
+    KeptChecks,
+    claim_work,
+    draw_runs,
+    read_verified,
+    write_verified,
+)
 from bench.boards.build import BoardRequest
 from bench.boards.comparison import reports
 from bench.boards.precedence import LEDGER, first_seen
@@ -48,8 +56,10 @@ def repeat_drawn_runs(
         count: runs of each submission.
         weights: local weight files by backbone slug.
 
-    Raises BoardError for a name that is not an accepted submission.
+    Raises BoardError for a name that is not an accepted submission, and for a file of that name that is not a list of
+    recomputed runs; UsageError for a work folder that no board made.
     """
+    claim_work(request.work)
     kept = KeptChecks(request.work / "checked", request.data_root)
     checked = kept.all(submission_folders(request.submissions))
     found = reports(checked, first_seen(request.submissions, checked, request.work / LEDGER))
@@ -59,6 +69,7 @@ def repeat_drawn_runs(
     folder = request.submissions.parent / VERIFIED
     for name in names or [name for name, own in accepted.items() if _waits(folder, own)]:
         own = accepted[name]
+        read_verified(folder, own)  # raises for a file that is not ours
         outcomes = {}
         for run_id in draw_runs(own, secret, count):
             done = _repeat(request, own, run_id, weights or {})

@@ -6,12 +6,13 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from bench.cli._commands import CheckedGroup
 from bench.errors import UsageError
 
 LIST, SHOW = "list", "show"
 
 
-class ListsByDefault(TyperGroup):
+class ListsByDefault(CheckedGroup):
     """`GROUP` means `GROUP list`, and `GROUP NAME` means `GROUP show NAME` if the group has that command."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -38,7 +39,7 @@ def ordered_group(order: tuple[str, ...], renamed: Mapping[str, str]) -> type[Ty
     UsageError for a former name.
     """
 
-    class Ordered(TyperGroup):
+    class Ordered(CheckedGroup):
         def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
             return list(order)
 

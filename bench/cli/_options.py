@@ -9,15 +9,15 @@ import typer
 
 from bench.api import DEMO_BACKBONE, parse_shots, split_list
 from bench.cli._print import remark
-from bench.cli._request_options import request_option
+from bench.cli._request_options import joined, request_option
 from bench.errors import UsageError
 
-__all__ = ["DEMO_BACKBONE", "split_list"]
+__all__ = ["DEMO_BACKBONE", "joined", "split_list"]
 
 DEFAULT_RUNS = Path("runs")
 
 Protocol = Annotated[str | None, typer.Option("--protocol", help="Only this protocol.")]
-Shots = Annotated[str | None, typer.Option("--shots", help="Only these shots, such as 16 or 1,4,16, or all.")]
+Shots = Annotated[list[str], typer.Option("--shots", help="Only these shots, such as 16 or 1,4,16, or all.")]
 Convention = Annotated[
     str,
     typer.Option(
@@ -37,6 +37,8 @@ Supports = Annotated[
     ),
 ]
 DataRoot = Annotated[Path | None, request_option("data_root")]
+AnyDataRoot = Annotated[Path | None, request_option("data_root", callback=None)]
+"""For commands that make the folder, or say that it is missing."""
 WrittenRuns = Annotated[Path, request_option("runs")]
 Cache = Annotated[Path | None, request_option("cache")]
 Jobs = Annotated[int | None, request_option("jobs")]
@@ -51,6 +53,10 @@ Easy = Annotated[
 ]
 Hard = Annotated[list[str], typer.Option("--hard", help="Datasets that count as hard.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Replace files that exist already, even if etl-bench did not write them.")
+]
+"""For commands that write files for the user."""
 RunnerName = Annotated[str, request_option("runner")]
 
 
@@ -86,6 +92,6 @@ Where = Annotated[
 ]
 
 
-def shot_counts(text: str | None) -> list[int] | None:
+def shot_counts(texts: list[str]) -> list[int] | None:
     """The numbers of a `Shots` option, or None if it was not given."""
-    return None if text is None else parse_shots(text)
+    return parse_shots(joined("--shots", texts)) if texts else None

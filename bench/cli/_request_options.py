@@ -10,6 +10,7 @@ import typer
 from typer.models import OptionInfo
 
 from bench.api import SweepRequest, option_name, option_of
+from bench.cli._print import remark
 from bench.errors import UsageError
 from datasets_registry import did_you_mean
 
@@ -25,6 +26,8 @@ _SBATCH = "sbatch."
 def request_option(name: str, **shown: Any) -> OptionInfo:
     """The option of `etl-bench run` for a field of the request; `shown` are further arguments of `typer.Option`."""
     field, option = SweepRequest.model_fields[name], option_of(name)
+    if name == "data_root":
+        shown.setdefault("callback", _existing_folder)
     info: OptionInfo = typer.Option(
         *([f"-{option.short}"] if option.short else []),
         f"--{option_name(name)}",
@@ -32,9 +35,26 @@ def request_option(name: str, **shown: Any) -> OptionInfo:
         envvar=option.env,
         hidden=option.hidden,
         min=next((item.ge for item in field.metadata if hasattr(item, "ge")), None),
+        max=next((item.le for item in field.metadata if hasattr(item, "le")), None),
         **shown,
     )
     return info
+
+
+def _existing_folder(context: typer.Context, folder: Path | None) -> Path | None:
+    """The folder; raises UsageError if it was typed, not taken from the environment, and does not exist."""
+    if folder is not None and not folder.is_dir() and _source(context, "data_root") == "COMMANDLINE":
+        is_not = "is not a folder" if folder.exists() else "does not exist"
+        raise UsageError(f"--data-root {folder} {is_not}; give the folder that contains the datasets.")
+    return folder
+
+
+def joined(option: str, texts: Sequence[str]) -> str:
+    """The items of a list of numbers as one text; says on standard error how a repeated option is read."""
+    text = ",".join(texts)
+    if len(texts) > 1:
+        remark(f"note: {' '.join(f'{option} {one}' for one in texts)} is read as {option} {text}")
+    return text
 
 
 def takes_request(command: Callable[..., None]) -> Callable[..., None]:
@@ -50,6 +70,7 @@ def takes_request(command: Callable[..., None]) -> Callable[..., None]:
         resources = parse_resources(values.pop("resource"))
         options = {name: values.pop(name) for name in SweepRequest.model_fields if name in values}
         typed = {name: value for name, value in options.items() if _source(context, name) == "COMMANDLINE"}
+        typed |= {name: joined(f"--{name}", value) for name, value in typed.items() if _is_numbers(name)}
         environment = {name: value for name, value in options.items() if _source(context, name) == "ENVIRONMENT"}
         command(given=typed | resources, environment=environment, **values)
 
@@ -124,10 +145,12 @@ def _parameter(name: str) -> inspect.Parameter:
     field = SweepRequest.model_fields[name]
     kind = _cli_type(field.annotation)
     default = None if field.is_required() else field.default
-    if kind in (list[str], list[Path]):
+    if _is_numbers(name):
+        default = [",".join(map(str, default or ()))]
+    elif kind in (list[str], list[Path]):
         default = default or []
     elif kind is str and default is not None:
-        default = ",".join(map(str, default)) if isinstance(default, list) else str(default)
+        default = str(default)
     shown = {"show_default": default not in (None, [], False), "rich_help_panel": str(option_of(name).panel)}
     option = request_option(name, **shown)
     annotation = kind if default is not None else kind | None
@@ -136,7 +159,14 @@ def _parameter(name: str) -> inspect.Parameter:
     )
 
 
+def _is_numbers(name: str) -> bool:
+    """Whether the field is a list of numbers, which a text such as `1,2,4` gives."""
+    return SweepRequest.model_fields[name].annotation == list[int]
+
+
 def _cli_type(annotation: Any) -> Any:
+    if annotation == list[int]:
+        return list[str]
     if get_origin(annotation) is types.UnionType:
         return _cli_type(next(item for item in get_args(annotation) if item is not type(None)))
     return annotation if annotation in _PARSED else str

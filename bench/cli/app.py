@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 import bench
+from bench.cli._commands import Commands
 from bench.cli._groups import ordered_group
 from bench.cli._print import remark
 from bench.cli.backbones import backbones
@@ -64,7 +65,7 @@ RENAMED = {
 }
 """Former names of commands, each with the answer that replaces them."""
 
-app = typer.Typer(
+app = Commands(
     name="etl-bench",
     cls=ordered_group(tuple(name for panel in PANELS.values() for name in panel), RENAMED),
     help="Benchmark efficient transfer learning (ETL) of CLIP-like models.",

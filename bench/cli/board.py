@@ -9,30 +9,36 @@ import typer
 
 from bench._util.words import counted
 from bench.cli import _options as opt
+from bench.cli._commands import Commands
 from bench.cli._print import print_json, print_line, remark
 
 if TYPE_CHECKING:
     from bench.api import SubmissionReport
 
-board_app = typer.Typer(
+board_app = Commands(
     no_args_is_help=True, help="Build a public leaderboard from a folder of submissions, and submit runs to one."
 )
 
 Submissions = Annotated[Path, typer.Argument(metavar="SUBMISSIONS", help="Folder with one subfolder per submission.")]
 Work = Annotated[
     Path | None,
-    typer.Option("--work", help="Cache folder of later builds. Default: .board beside the submissions."),
+    typer.Option(
+        "--work", help="Cache folder of later builds, used for nothing else. Default: .board beside the submissions."
+    ),
 ]
 
 
 @board_app.command("init")
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the repository; existing files are kept.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder of the repository: new, empty, or with only .git.")
+    ],
     title: Annotated[str, typer.Option("--title", help="Heading of its README.")] = "Leaderboard",
     requirement: Annotated[
         str | None,
         typer.Option("--requirement", help="Requirement that pip installs in the CI. Default: a line to fill in."),
     ] = None,
+    force: opt.Force = False,
 ) -> None:
     """Create the repository of a board: README, submissions folder, and CI for GitHub and GitLab.
 
@@ -42,7 +48,7 @@ def init(
     """
     from bench.api import new_board
 
-    for path in new_board(folder, title, requirement):
+    for path in new_board(folder, title, requirement, force=force):
         print_line(str(path))
     if requirement is None:
         remark(f"Next: write into {folder / 'requirements.txt'} where pip gets clip-etl-bench.")
@@ -58,6 +64,7 @@ def build(
         bool, typer.Option("--images/--no-images", help="Show a few images of each available dataset.")
     ] = True,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with code 1 if a submission is refused.")] = False,
+    force: opt.Force = False,
 ) -> None:
     """Check all submissions and write the page of their runs, which works offline, and board.json.
 
@@ -70,7 +77,7 @@ def build(
     """
     from bench.api import build_board
 
-    done = build_board(submissions, site, work=work, data_root=data_root, images=images)
+    done = build_board(submissions, site, work=work, data_root=data_root, images=images, force=force)
     accepted = sum(report.accepted for report in done.reports)
     print_line(
         f"{accepted} of {counted(len(done.reports), 'submission')} accepted, {done.checked} checked now; "
@@ -157,6 +164,7 @@ def submit(
     runs: opt.Runs = opt.DEFAULT_RUNS,
     where: opt.Where = None,
     data_root: opt.DataRoot = None,
+    force: opt.Force = False,
 ) -> None:
     """Prepare a submission to a board: a bundle of runs, cards of their methods, and submission.toml.
 
@@ -178,6 +186,7 @@ def submit(
         runs=runs,
         where=where,
         data_root=data_root,
+        force=force,
     )
     print_line(f"{counted(done.runs, 'run')}, {done.bytes / 2**20:.1f} MiB in {folder}")
     print_report(done.report)

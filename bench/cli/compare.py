@@ -13,7 +13,7 @@ def compare(
     b: Annotated[str, typer.Argument(help="The other method or entry.")],
     runs: opt.Runs = opt.DEFAULT_RUNS,
     protocol: opt.Protocol = None,
-    shots: opt.Shots = None,
+    shots: opt.Shots = [],  # noqa: B006
     backbone: Annotated[str | None, typer.Option("--backbone", help="Only this backbone, as arch.tag.")] = None,
     images: Annotated[
         bool, typer.Option("--images", help="List the images that only one method classifies correctly.")

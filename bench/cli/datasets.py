@@ -12,6 +12,7 @@ import typer
 
 from bench._util.words import counted
 from bench.cli import _options as opt
+from bench.cli._commands import Commands
 from bench.cli._groups import LIST, SHOW, ListsByDefault
 from bench.cli._print import print_facts, print_json, print_line, print_rows, remark
 from bench.cli.datasets_add import add
@@ -25,7 +26,7 @@ _LISTED = ("name", "domain", "classes", "test_images", "get", "licence")
 SECONDS_BETWEEN_LINES = 10.0
 _LINES = ("known_problems", "overlap_with_pretraining_data")
 
-datasets_app = typer.Typer(
+datasets_app = Commands(
     cls=ListsByDefault,
     help="List the datasets, show one (`etl-bench datasets NAME`), add your own, or check, fetch and publish them.",
 )
@@ -132,6 +133,7 @@ def draw(
     allow_fewer: opt.AllowFewer = False,
     out: Annotated[Path | None, typer.Option("--out", help="File to write; default: standard output.")] = None,
     data_root: opt.DataRoot = None,
+    force: opt.Force = False,
 ) -> None:
     """Write the images of a draw as JSON: keys, labels, content digests, class names and their source.
 
@@ -144,7 +146,15 @@ def draw(
     from bench.api import drawn_support
 
     task, text = drawn_support(
-        name, shots=shots, seed=seed, draw=rule, support=support, allow_fewer=allow_fewer, data_root=data_root, out=out
+        name,
+        shots=shots,
+        seed=seed,
+        draw=rule,
+        support=support,
+        allow_fewer=allow_fewer,
+        data_root=data_root,
+        out=out,
+        force=force,
     )
     images, classes = counted(len(task.support), "image"), counted(len(task.support.classes), "class")
     print_line(text if out is None else f"{images} of {classes} in {out}")
@@ -153,7 +163,7 @@ def draw(
 @datasets_app.command("fetch")
 def fetch(
     names: Annotated[list[str], typer.Argument(help="Datasets: names or patterns.")],
-    data_root: opt.DataRoot = None,
+    data_root: opt.AnyDataRoot = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Accept the licences without a prompt.")] = False,
     splits_only: Annotated[
         bool, typer.Option("--splits-only", help="Fetch only the split file and the class names, no images.")
@@ -262,9 +272,11 @@ def croissant(
     version: Annotated[str, typer.Option("--version", help="Version, as three numbers.")] = "1.0.0",
     date: Annotated[str | None, typer.Option("--date", help="Day of publication, YYYY-MM-DD. Default: today.")] = None,
     shots: Annotated[
-        str | None, typer.Option("--shots", help="Write few-shot draws with these images per class, such as 1,4,16.")
-    ] = None,
-    seeds: Annotated[str, typer.Option("--seeds", help="Seeds of the draws; a number N means seeds 1 to N.")] = "3",
+        list[str], typer.Option("--shots", help="Write few-shot draws with these images per class, such as 1,4,16.")
+    ] = [],  # noqa: B006
+    seeds: Annotated[
+        list[str], typer.Option("--seeds", help="Seeds of the draws; a number N means seeds 1 to N.", show_default="3")
+    ] = [],  # noqa: B006
     rule: opt.Draw = "coop",
     allow_fewer: opt.AllowFewer = False,
 ) -> None:
@@ -284,8 +296,8 @@ def croissant(
         url=url,
         version=version,
         date=date,
-        shots=shots,
-        seeds=seeds,
+        shots=opt.joined("--shots", shots) if shots else None,
+        seeds=opt.joined("--seeds", seeds or ["3"]),
         draw=rule,
         allow_fewer=allow_fewer,
     )

@@ -23,6 +23,7 @@ def demo(
     cache: opt.Cache = None,
     jobs: opt.Jobs = None,
     runner: opt.RunnerName = "bench.experiment.runner",
+    force: opt.Force = False,
 ) -> None:
     """Run eleven methods on eleven synthetic datasets with the included backbone and build the report; no download.
 
@@ -40,7 +41,7 @@ def demo(
         write_report,
     )
 
-    page = report_request(runs, site / "index.html", one_file=False)
+    page = report_request(runs, site / "index.html", one_file=False, force=force)
     request = demo_request(quick=quick, curve=curve, runs=runs, cache=cache, jobs=jobs, runner=runner)
     log = open_progress()
     outcome = run_request(request, log)

@@ -6,11 +6,12 @@ from typing import Annotated
 import typer
 
 from bench.cli import _options as opt
+from bench.cli._commands import Commands
 from bench.cli._print import print_markdown, print_rows, remark
 from bench.errors import UsageError
 
-doctor_app = typer.Typer(invoke_without_command=True)
-cache_app = typer.Typer(
+doctor_app = Commands(invoke_without_command=True)
+cache_app = Commands(
     help="Inspect or clear the cache of frozen features and page parts. Deleting it costs time but changes no result.",
     no_args_is_help=True,
 )
@@ -22,7 +23,7 @@ doctor_app.add_typer(cache_app, name="cache")
 @doctor_app.callback()
 def doctor(
     context: typer.Context,
-    data_root: opt.DataRoot = None,
+    data_root: opt.AnyDataRoot = None,
     runs: opt.WrittenRuns = opt.DEFAULT_RUNS,
     cache: opt.Cache = None,
     as_json: opt.AsJson = False,

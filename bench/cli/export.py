@@ -7,9 +7,10 @@ import typer
 
 from bench._util.words import counted
 from bench.cli import _options as opt
+from bench.cli._commands import Commands
 from bench.cli._print import print_line, remark
 
-export_app = typer.Typer(invoke_without_command=True)
+export_app = Commands(invoke_without_command=True)
 
 
 @export_app.callback()
@@ -27,7 +28,7 @@ def export(
     ] = None,
     runs: opt.WrittenRuns = opt.DEFAULT_RUNS,
     protocol: opt.Protocol = None,
-    shots: opt.Shots = None,
+    shots: opt.Shots = [],  # noqa: B006
     organization: Annotated[
         str, typer.Option("--organization", help="Provider of the results, for eee.")
     ] = "not stated",
@@ -39,6 +40,7 @@ def export(
     ] = None,
     by_dataset: Annotated[bool, typer.Option("--by-dataset", help="One row per dataset instead of averages.")] = False,
     convention: opt.Convention = "mean_of_h",
+    force: opt.Force = False,
 ) -> None:
     """Write leaderboards: csv and parquet contain fractions and run ids, markdown and latex the numbers of the page.
 
@@ -73,6 +75,7 @@ def export(
         organization=organization,
         benchmark=benchmark,
         source=source,
+        force=force,
     )
     for path in files:
         print_line(str(path))

@@ -17,7 +17,7 @@ INCOMPLETE = 3
 def leaderboard(
     runs: opt.Runs = opt.DEFAULT_RUNS,
     protocol: opt.Protocol = None,
-    shots: opt.Shots = None,
+    shots: opt.Shots = [],  # noqa: B006
     convention: opt.Convention = "mean_of_h",
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with code 3 if an average lacks runs that other rows have.")
@@ -38,17 +38,15 @@ def leaderboard(
     with missing runs is marked with an asterisk and named on standard error. It has no rank, unless most rows lack
     runs: then the rows are compared on the runs that they share, and the text below the table says so.
     """
-    from bench.api import load_results, parse_choice
-    from datasets_registry import EvalProtocol
+    from bench.api import load_results
 
     if by_rule and (strict or convention != "mean_of_h"):
         raise UsageError("--strict and --h h_of_means concern the ranking; leave them out with --selection.")
     results, counts = load_results(runs), opt.shot_counts(shots)
-    wanted = None if protocol is None else str(parse_choice(EvalProtocol, protocol, "--protocol"))
     if by_rule:
-        print_table(results.selection_rules(protocol=wanted, shots=counts), as_json=as_json)
+        print_table(results.selection_rules(protocol=protocol, shots=counts), as_json=as_json)
         return
-    table = results.leaderboard(protocol=wanted, shots=counts, convention=convention)
+    table = results.leaderboard(protocol=protocol, shots=counts, convention=convention)
     print_table(table, as_json=as_json)
     if strict and not all(board.complete for board in table.source):
         raise typer.Exit(INCOMPLETE)

@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from bench.cli import _options as opt
+from bench.cli._commands import Commands
 from bench.cli._groups import LIST, SHOW, ListsByDefault
 from bench.cli._print import print_facts, print_json, print_line, print_rows
 
-methods_app = typer.Typer(
+methods_app = Commands(
     cls=ListsByDefault,
     help="List the methods, show the card of one (`etl-bench methods NAME`), check one, or start a new method.",
 )

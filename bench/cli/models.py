@@ -7,12 +7,13 @@ import typer
 
 from bench._util.words import counted
 from bench.cli import _options as opt
+from bench.cli._commands import Commands
 from bench.cli._groups import LIST, ListsByDefault
 from bench.cli._print import print_json, print_line, print_rows, remark
 
 _COLUMNS = ("model", "method", "dataset", "backbone", "classes", "shots", "seed", "accuracy", "size", "path")
 
-models_app = typer.Typer(
+models_app = Commands(
     cls=ListsByDefault,
     help="List the tuned models that `run --keep-models` stored, export or explain one, or find images to label.",
 )
@@ -42,7 +43,7 @@ def export_command(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Path, name, or dataset of a tuned model.")],
     form: Annotated[str, typer.Option("--format", help="onnx, torchscript, linear or hf-folder.")],
     out: Annotated[Path, typer.Option("--out", help="File to write, or the folder for hf-folder.")],
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing file or folder.")] = False,
+    force: opt.Force = False,
     backbone: opt.ModelWeights = None,
     runs: opt.Runs = opt.DEFAULT_RUNS,
 ) -> None:
@@ -72,6 +73,7 @@ def explain(
     backbone: opt.ModelWeights = None,
     data_root: opt.DataRoot = None,
     runs: opt.Runs = opt.DEFAULT_RUNS,
+    force: opt.Force = False,
     device: opt.Device = "auto",
     as_json: opt.AsJson = False,
 ) -> None:
@@ -87,7 +89,15 @@ def explain(
 
     page = None if as_json else out
     found = write_explanation(
-        model, images or (), page, limit=limit, backbone=backbone, data_root=data_root, runs=runs, device=device
+        model,
+        images or (),
+        page,
+        limit=limit,
+        backbone=backbone,
+        data_root=data_root,
+        runs=runs,
+        device=device,
+        force=force,
     )
     if as_json:
         print_json(found)
@@ -115,6 +125,7 @@ def suggest_labels(
     backbone: opt.ModelWeights = None,
     data_root: opt.DataRoot = None,
     runs: opt.Runs = opt.DEFAULT_RUNS,
+    force: opt.Force = False,
     device: opt.Device = "auto",
 ) -> None:
     """List unlabelled images in the order in which to label them, each with the model's prediction.
@@ -138,6 +149,7 @@ def suggest_labels(
         backbone=backbone,
         data_root=data_root,
         runs=runs,
+        force=force,
         device=device,
     )
     if out is None:

@@ -9,12 +9,13 @@ import typer
 
 from bench._util.words import counted
 from bench.cli import _options as opt
+from bench.cli._commands import Commands
 from bench.cli._print import print_json, print_line, print_rows, records, remark
 
 if TYPE_CHECKING:
     import pandas as pd
 
-papers_app = typer.Typer(
+papers_app = Commands(
     no_args_is_help=True, help="Print published numbers, add a paper's table, or test claims of papers on the runs."
 )
 
@@ -27,7 +28,7 @@ def published(
     ] = None,
     protocol: Annotated[str | None, typer.Option("--protocol", help="Such as base-to-new or zero-shot.")] = None,
     backbone: Annotated[str | None, typer.Option("-b", "--backbone", help="As arch.tag: ViT-B-16.openai.")] = None,
-    shots: Annotated[str | None, typer.Option("--shots", help="Such as 16 or 1,4,16.")] = None,
+    shots: Annotated[list[str] | None, typer.Option("--shots", help="Such as 16 or 1,4,16.")] = None,
     splits: Annotated[list[str] | None, typer.Option("--splits", help="base, new, H, all or target.")] = None,
     listed: Annotated[
         str | None,
@@ -60,7 +61,7 @@ def published(
         datasets=opt.split_list(datasets or []),
         protocol=protocol,
         backbone=backbone,
-        shots=parse_numbers(shots, "--shots") if shots else (),
+        shots=parse_numbers(opt.joined("--shots", shots), "--shots") if shots else (),
         splits=opt.split_list(splits or []),
     )
     if ledger:

@@ -42,6 +42,7 @@ def predict(
     runs: opt.Runs = opt.DEFAULT_RUNS,
     device: opt.Device = "auto",
     cache: opt.Cache = None,
+    force: opt.Force = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar and no summary.")] = False,
 ) -> None:
     """Predict images with a tuned model: classes with calibrated probabilities, and a mark for unfamiliar images.
@@ -69,6 +70,7 @@ def predict(
         device=device,
         cache=cache,
         quiet=quiet,
+        force=force,
     )
     for change in done.code_changes:
         remark(f"note: {change} since this model was tuned; its predictions may differ from those of its run")

@@ -30,7 +30,9 @@ def recommend(
         list[str] | None,
         typer.Option("-m", "--methods", help="Candidates. Default: all methods that work on stored features."),
     ] = None,
-    seeds: Annotated[str, typer.Option("--seeds", help="Repetitions of cross-fitting, as a number or a list.")] = "3",
+    seeds: Annotated[
+        list[str], typer.Option("--seeds", help="Repetitions of cross-fitting, as a number or a list.")
+    ] = ["3"],  # noqa: B006
     runs: opt.WrittenRuns = opt.DEFAULT_RUNS,
     data_root: opt.DataRoot = None,
     cache: opt.Cache = None,
@@ -65,7 +67,7 @@ def recommend(
             budget=budget,
             margin=margin,
             methods=methods or [],
-            seeds=seeds,
+            seeds=opt.joined("--seeds", seeds),
             runs=Path(runs),
             progress=remark,
             data_root=data_root,

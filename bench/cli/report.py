@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -53,6 +53,7 @@ def report(
     easy: opt.Easy = [],  # noqa: B006
     hard: opt.Hard = [],  # noqa: B006
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of --watch; 0 takes a free one.")] = 8642,
+    force: opt.Force = False,
 ) -> None:
     """Write leaderboards, difficulty, cost, calibration and error analysis as one page that needs no network.
 
@@ -79,7 +80,7 @@ def report(
     if out is not None and (out.is_dir() or not (out.suffix or out.exists())):
         site, out = out, None
     target = out if out is not None else site / "index.html"
-    groups = {"easy": opt.split_list(easy), "hard": opt.split_list(hard)}
+    groups: dict[str, Any] = {"easy": opt.split_list(easy), "hard": opt.split_list(hard), "force": force}
     if parse_choice(Source, source, "--source") is Source.PUBLISHED:
         if watch:
             raise UsageError("--watch needs runs, and --source published shows none; leave out one of them.")

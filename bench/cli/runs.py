@@ -9,6 +9,7 @@ import typer
 
 from bench._util.words import counted
 from bench.cli import _options as opt
+from bench.cli._commands import Commands
 from bench.cli._print import print_facts, print_json, print_line, print_rows, records, remark
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ MOST_COLUMNS = 12
 ROUNDING = 4
 """Exit code if runs differ only by rounding, on another kind of device."""
 
-runs_app = typer.Typer(
+runs_app = Commands(
     no_args_is_help=True,
     help="Show, compare and verify stored runs, query their database, and export and import them.",
 )
@@ -222,11 +223,12 @@ def export_command(
     out: Annotated[Path, typer.Argument(help="File to write, such as mine.zip.")],
     runs: opt.Runs = opt.DEFAULT_RUNS,
     where: opt.Where = None,
+    force: opt.Force = False,
 ) -> None:
     """Write runs with their predictions, difficulties and digests into one file to share."""
     from bench.api import export_runs
 
-    done = export_runs(out, runs, where=where)
+    done = export_runs(out, runs, where=where, force=force)
     content = f"{counted(done.runs, 'run')} and {counted(done.difficulties, 'difficulty')}"
     print_line(f"{content}, {done.bytes / 2**20:.1f} MiB in {out}")
     print_line(f"digest of its content: {done.root}")

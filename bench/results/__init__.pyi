@@ -29,8 +29,6 @@ from .environment import package_versions as package_versions
 from .environment import source_state as source_state
 from .files import TEXTS_FOLDER as TEXTS_FOLDER
 from .files import TextCache as TextCache
-from .files import check_output_file as check_output_file
-from .files import check_output_folder as check_output_folder
 from .files import locked as locked
 from .files import slug as slug
 from .files import sync_folder as sync_folder
@@ -41,6 +39,15 @@ from .method_facts import check_stored_facts as check_stored_facts
 from .method_facts import known_methods as known_methods
 from .method_facts import published_values as published_values
 from .method_facts import settled_recipe as settled_recipe
+from .outputs import FILE_LIST as FILE_LIST
+from .outputs import ListedFiles as ListedFiles
+from .outputs import check_output_file as check_output_file
+from .outputs import check_output_folder as check_output_folder
+from .outputs import check_own_folder as check_own_folder
+from .outputs import is_own_file as is_own_file
+from .outputs import replacing as replacing
+from .outputs import write_listed as write_listed
+from .outputs import write_output as write_output
 from .predictions import TrueLabels as TrueLabels
 from .predictions import open_metrics as open_metrics
 from .recomputed_scores import contradictions as contradictions

@@ -17,6 +17,7 @@ from bench.errors import BundleError, ShardError
 from bench.record import RunStatus
 from bench.results.difficulty_files import check_difficulty
 from bench.results.files import write_atomically
+from bench.results.outputs import replacing
 from bench.results.recomputed_scores import contradictions
 from bench.results.shards import Shard, Shards, parse_shard
 from bench.results.staged_import import ImportNote, commit_import
@@ -58,13 +59,14 @@ class OpenBundle:
     read: Callable[[str], bytes]
 
 
-def write_bundle(files: Mapping[str, Path], out: Path) -> str:
-    """Write files under their names and return the root digest; equal files give equal bytes. May raise BundleError."""
+def write_bundle(files: Mapping[str, Path], out: Path, *, force: bool = False) -> str:
+    """Write files under their names and return the root digest; equal files give equal bytes.
+
+    Raises UsageError if `out` exists, unless `force`, and BundleError if it cannot be written.
+    """
     listed = []
-    partial = out.with_name(f".{out.name}.partial")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+        with replacing(out, force=force) as draft, zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:
             for name in sorted(files):
                 content = files[name].read_bytes()
                 listed.append({"path": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()})
@@ -72,11 +74,8 @@ def write_bundle(files: Mapping[str, Path], out: Path) -> str:
             root = _root(listed)
             facts = {"bundle_version": BUNDLE_VERSION, "package_version": bench.__version__, "root": root}
             archive.writestr(_entry(BUNDLE_LIST), json.dumps(facts | {"files": listed}, indent=1, sort_keys=True))
-        partial.replace(out)
     except OSError as error:
         raise BundleError(f"{out} cannot be written ({error.strerror}); give another path.") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return root
 
 
@@ -194,7 +193,7 @@ class Imported:
     difficulties: int
 
 
-def export_bundle(shards: Shards, run_ids: Sequence[str], out: Path) -> Exported:
+def export_bundle(shards: Shards, run_ids: Sequence[str], out: Path, *, force: bool = False) -> Exported:
     """Write runs, and the difficulties of their datasets, as one file; the same runs give the same bytes.
 
     Raises BundleError if a run is damaged or the file cannot be written.
@@ -209,7 +208,9 @@ def export_bundle(shards: Shards, run_ids: Sequence[str], out: Path) -> Exported
         datasets |= {(spec.backbone, name) for name in (spec.dataset, *spec.targets)}
         paths += shards.files(run_id)
     measured = [path for pair in sorted(datasets) if (path := shards.difficulties.file(*pair)).is_file()]
-    root = write_bundle({path.relative_to(shards.runs).as_posix(): path for path in [*paths, *measured]}, out)
+    root = write_bundle(
+        {path.relative_to(shards.runs).as_posix(): path for path in [*paths, *measured]}, out, force=force
+    )
     return Exported(len(run_ids), len(measured), out.stat().st_size, root)
 
 

@@ -32,6 +32,7 @@ from bench.results.tables import (
     PREDICTION_COLUMNS,
     REFUSED,
     SCORE_COLUMNS,
+    check_own,
     check_tables,
     delete_runs,
     insert_difficulties,
@@ -119,21 +120,19 @@ class Store:
     def rebuild(self, shards: Shards) -> IngestResult:
         """Write a new database from the shards and replace the old one, which may be damaged.
 
-        Raises StoreLockedError if another process has locked the old database.
+        Raises StoreLockedError if another process has locked the old database, and StoreError if etl-bench did not
+        make it.
         """
         if not self.runs.is_dir():
             raise StoreError(f"There is no database to rebuild. {no_runs(self.runs)}")
-        if self.path.is_file():
-            try:
-                self._connect(read_only=False).close()
-            except StoreLockedError:
-                raise
-            except (StoreError, duckdb.Error):
-                pass  # damaged, or not a DuckDB file; it is replaced below
+        readable = not self.path.is_file() or self._is_readable()
         draft = _Draft(self.runs, self.lock_timeout)
         draft.remove()
         result = draft.ingest(shards)
         self.path.with_name(self.path.name + ".wal").unlink(missing_ok=True)
+        if not readable:
+            kept = self.path.replace(self.path.with_name(f"{self.path.name}.unreadable"))
+            _LOG.warning("The old file is no readable database; it is kept as %s.", kept)
         draft.path.replace(self.path)
         draft.remove()
         return result
@@ -267,6 +266,21 @@ class Store:
     def _frame(self, sql: str, values: list[object] | dict[str, object] | None = None) -> pd.DataFrame:
         with self._reading() as connection:
             return connection.execute(sql, values).df()
+
+    def _is_readable(self) -> bool:
+        """Whether the file is a database; raises StoreError if it is locked or etl-bench did not make it."""
+        try:
+            connection = self._connect(read_only=False)
+        except StoreLockedError:
+            raise
+        except (StoreError, duckdb.Error):
+            return False
+        with connection:
+            try:
+                check_own(connection, self.path)
+            except duckdb.Error:
+                return False
+        return True
 
     @contextmanager
     def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -1,4 +1,4 @@
-"""Files: atomic writes, locks on folders, checks of output paths, file names, and a cache of texts."""
+"""Files: atomic writes, locks on folders, file names, and a cache of texts."""
 
 import hashlib
 import logging
@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
-
-from bench.errors import UsageError
 
 
 def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
@@ -92,26 +90,11 @@ def locked(folder: Path, *, timeout: float = -1, leave: bool = True) -> Iterator
                 Path(lock.lock_file).unlink()
 
 
-def check_output_file(path: Path, option: str) -> None:
-    """Raise UsageError, naming the option, if no file can be written at that path; creates nothing."""
-    if path.is_dir():
-        raise UsageError(f"{option} {path} is a folder; name a file in it.")
-    check_output_folder(path.parent, option)
-
-
-def check_output_folder(path: Path, option: str) -> None:
-    """Raise UsageError, naming the option, if that folder cannot be written or made; creates nothing."""
-    folder = path.absolute()
-    place = next(parent for parent in (folder, *folder.parents) if os.path.lexists(parent))
-    if not place.is_dir():
-        raise UsageError(f"{option} {path} cannot be written, because {place} is not a folder; choose another place.")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise UsageError(f"{option} {path} cannot be written, because {place} is not writable; choose another place.")
-
-
 TEXTS_FOLDER = "pages"
 """Folder of the texts inside the cache folder."""
 _DIGITS = 64
+_NAMED = f"*-{'[0-9a-f]' * 16}"
+"""Pattern of the names of texts."""
 
 
 @dataclass(frozen=True)
@@ -136,10 +119,10 @@ class TextCache:
         return found
 
     def sizes(self) -> dict[str, int]:
-        """Size in bytes of each cached text, by file name."""
-        if self.folder is None or not (place := self.folder / TEXTS_FOLDER).is_dir():
+        """Size in bytes of each cached text, by file name; other files in the folder are not counted."""
+        if self.folder is None:
             return {}
-        return {path.name: path.stat().st_size for path in sorted(place.iterdir()) if path.is_file()}
+        return {path.name: path.stat().st_size for path in sorted((self.folder / TEXTS_FOLDER).glob(_NAMED))}
 
     def clear(self) -> int:
         """Delete all texts; returns the number of freed bytes."""
@@ -161,7 +144,7 @@ def _read(path: Path) -> str | None:
 def _write(path: Path, name: str, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for old in path.parent.glob(f"{name}-*"):
+        for old in path.parent.glob(f"{name}{_NAMED.removeprefix('*')}"):
             old.unlink(missing_ok=True)
         write_atomically(path, (_digest(text) + text).encode(), durable=False)
     except OSError:

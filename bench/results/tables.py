@@ -60,11 +60,25 @@ def check_tables(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         )
 
 
+def check_own(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Raise StoreError for a database with tables of which none has a mark of etl-bench, the comment on `runs`."""
+    found = _tables(connection)
+    if found and found.get("runs") is None:
+        raise StoreError(
+            f"etl-bench did not make the database {path}, which has the table {min(found)!r}. It is kept; move it "
+            "away, or give another folder of runs."
+        )
+
+
 def make_tables(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Create the tables of `schema.sql`. Tables of another version are deleted with their rows, with a warning."""
+    """Create the tables of `schema.sql`. Tables of another version are deleted with their rows, with a warning.
+
+    Raises StoreError for a database that etl-bench did not make.
+    """
     (sql, version), found = _schema(), _tables(connection)
     if found.get("runs") == version:
         return
+    check_own(connection, path)
     if found:
         _LOG.warning("Another version of etl-bench made %s; it is rebuilt from the shards of the runs.", path)
     connection.execute("BEGIN TRANSACTION")

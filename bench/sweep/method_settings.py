@@ -56,7 +56,10 @@ def parse_overrides(texts: Iterable[str]) -> list[Override]:
     found: dict[tuple[str, bool, str], Override] = {}
     for text in texts:
         target, equals, raw = text.partition("=")
-        parts = target.strip().split(".")
+        target = target.strip()
+        if (spaceless := "".join(target.split())) != target:
+            raise OverrideError(f"--set {text!r} has spaces in its name; write --set '{spaceless}={raw.strip()}'.")
+        parts = target.split(".")
         recipe = len(parts) == 3 and parts[1] == "recipe"
         if not equals or not (len(parts) == 2 or recipe) or not all(parts):
             raise OverrideError(

@@ -3,12 +3,14 @@
 A new option of `etl-bench run` is one field here. Its `Option` defines how the command line shows it.
 """
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator
 
+from bench.bounds import MOST_RETRIES, MOST_WORKERS
 from bench.errors import UsageError
 from bench.spec import ALL, ALL_SHOTS, shots_value
 from bench.sweep.dataset_names import check_demo_backbone, default_protocol
@@ -92,7 +94,7 @@ class SweepRequest(BaseModel):
         "jobs of the array; default: one for 20 runs.",
     )
     jobs_per_gpu: Annotated[int | None, Option()] = Field(
-        None, ge=1, description="Worker processes on each GPU, in place of --jobs. Default: 1."
+        None, ge=1, le=MOST_WORKERS, description="Worker processes on each GPU, in place of --jobs. Default: 1."
     )
     fast: Annotated[bool, Option()] = Field(
         False,
@@ -160,6 +162,7 @@ class SweepRequest(BaseModel):
     retries: Annotated[int, Option()] = Field(
         0,
         ge=0,
+        le=MOST_RETRIES,
         description="How often a failed run is repeated at the end of the sweep. A run that ran out of memory is "
         "always repeated: alone on its device and, if necessary, in smaller parts.",
     )
@@ -336,6 +339,8 @@ class SweepRequest(BaseModel):
                     f"--device {self.device!r} are {len(found.gpus)} devices, and this process uses one; "
                     "use --launcher local without --jobs 0, or one cuda:N."
                 )
+            if self.jobs is not None and self.jobs > (most := max(MOST_WORKERS, 2 * (os.cpu_count() or 1))):
+                raise UsageError(f"--jobs {self.jobs}: this machine runs at most {most} worker processes; give fewer.")
             if self.jobs_per_gpu is not None and found.kind != "cuda":
                 raise UsageError(f"--jobs-per-gpu {self.jobs_per_gpu}: runs use {found.kind} here; give --jobs.")
         check_kind(self.device, found, self.precision)
@@ -389,7 +394,7 @@ class SweepRequest(BaseModel):
     def _shots(cls, value: Any) -> Any:
         if isinstance(value, str):
             return parse_shots(value)
-        values = [value] if isinstance(value, int) else value
+        values = [value] if isinstance(value, int) else _whole(value, "shots")
         return [ALL_SHOTS if item == ALL else item for item in values] if isinstance(values, list | tuple) else values
 
     @field_serializer("shots", when_used="json")
@@ -399,7 +404,9 @@ class SweepRequest(BaseModel):
     @field_validator("seeds", mode="before")
     @classmethod
     def _seeds(cls, value: Any) -> Any:
-        return parse_numbers(str(value), "--seeds", lone_is_count=True) if isinstance(value, str | int) else value
+        if isinstance(value, str | int):
+            return parse_numbers(str(value), "--seeds", lone_is_count=True)
+        return _whole(value, "seeds")
 
     @field_validator("protocol", "recipe", "rerun", "launcher", mode="before")
     @classmethod
@@ -437,6 +444,13 @@ def option_name(field: str) -> str:
 def option_text(field: str) -> str:
     """A field's option as it is typed: `--jobs`, or `--resource gpus` for a resource of a cluster."""
     return f"--resource {option_name(field)}" if option_of(field).resource else f"--{option_name(field)}"
+
+
+def _whole(value: Any, name: str) -> Any:
+    """A list as it is; raises UsageError for a value that is no list, such as 3.0."""
+    if isinstance(value, list | tuple):
+        return value
+    raise UsageError(f"{name} = {value!r} is not a list of whole numbers; write {name} = 3 or {name} = [1, 2, 3].")
 
 
 def _usage_error(error: ValidationError) -> UsageError:

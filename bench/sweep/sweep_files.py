@@ -2,19 +2,22 @@
 
 import hashlib
 import json
+import re
 import shlex
+import tomllib
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench._util.words import counted
+from bench.bounds import printable
 from bench.errors import UsageError
 from bench.results import Shards, write_atomically
 from bench.spec import ExperimentSpec
 from bench.sweep.expansion import expand
 from bench.sweep.request import SweepRequest, option_name
-from datasets_registry import LARGEST_PLAN, BenchError, did_you_mean, read_toml
+from datasets_registry import LARGEST_PLAN, BenchError, did_you_mean, parse_toml, read_text, read_toml
 
 SWEEPS = "sweeps"
 """Folder of the kept sweep files, below the runs folder."""
@@ -25,9 +28,15 @@ _PLAN = "plan"
 def read_sweep_file(path: Path) -> dict[str, Any]:
     """The values of a sweep file by field name; raises UsageError if it cannot be read or has an unknown option."""
     try:
-        values = read_toml(path, LARGEST_PLAN)
+        text = read_text(path, LARGEST_PLAN)
+        values = parse_toml(text)
     except OSError as error:
         raise UsageError(f"The sweep file {path} cannot be read: {error.strerror or error}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(
+            f"The sweep file {path} is not TOML: {_where(text, str(error))}. Write lines such as shots = [1, 4]; "
+            "`etl-bench run ... --print-toml` prints a whole file."
+        ) from None
     except ValueError as error:
         raise UsageError(f"The sweep file {path} is not valid TOML: {error}.") from None
     values.pop(_PLAN, None)
@@ -39,6 +48,15 @@ def read_sweep_file(path: Path) -> dict[str, Any]:
             f"Allowed: {', '.join(fields)}."
         )
     return {fields[name.replace("_", "-")]: value for name, value in values.items()}
+
+
+def _where(text: str, problem: str) -> str:
+    """The problem of a TOML text, after the line in which the parser found it."""
+    found = re.fullmatch(r"(.*) \(at line (\d+), column \d+\)", problem)
+    if found is None:
+        return problem.lower()
+    line = text.splitlines()[int(found[2]) - 1 : int(found[2])]
+    return f"line {found[2]}, {printable(''.join(line).strip())[:60]!r}: {found[1][:1].lower()}{found[1][1:]}"
 
 
 def sweep_toml(request: SweepRequest) -> str:

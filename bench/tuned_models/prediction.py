@@ -18,7 +18,7 @@ from bench._util.prefetch import parallel_map, prefetch
 from bench._util.words import counted
 from bench.bounds import printable
 from bench.errors import UsageError
-from bench.results import sync_folder
+from bench.results import replacing
 from bench.tuned_models.galleries import Gallery, GalleryView
 from bench.tuned_models.image_sources import ImageItem, check_sources, image_items
 from bench.tuned_models.tuned_model import BATCH, TunedModel
@@ -38,21 +38,28 @@ class PartialTable:
 
     Args:
         key: everything that the rows depend on; a partial file with another key is not resumed.
+        force: replace an existing output.
     """
 
-    def __init__(self, out: Path, key: Mapping[str, Any]) -> None:
-        self.out, self.key = out, dict(key)
+    def __init__(self, out: Path, key: Mapping[str, Any], *, force: bool = False) -> None:
+        self.out, self.key, self.force = out, dict(key), force
         self.path = out.with_name(f"{out.name}.partial")
 
     def begin(self, *, resume: bool) -> int:
         """Check and open the file; returns the number of existing rows. Raises UsageError."""
         if not self.path.exists():
             self.out.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_text(json.dumps(self.key) + "\n", encoding="utf-8")
+            self.path.write_bytes(self._header())
             return 0
         if not resume:
             raise UsageError(
                 f"{self.path} has the rows of a prediction that did not finish. Continue with --resume, or delete it."
+            )
+        with self.path.open("rb") as file:
+            header = file.readline()
+        if not header.endswith(b"\n") or header != self._header():
+            raise UsageError(
+                f"{self.path} belongs to another model, other classes or other options and is not continued; delete it."
             )
         with self.path.open("r+b") as file:  # a killed process may have left half a line
             content_end = file.seek(0, 2)
@@ -64,13 +71,10 @@ class PartialTable:
                     whole, lines = position, lines + 1
             if whole < content_end:
                 file.truncate(whole)
-        with self.path.open(encoding="utf-8") as text:
-            header = text.readline()
-        if not lines or json.loads(header) != self.key:
-            raise UsageError(
-                f"{self.path} belongs to another model, other classes or other options and is not continued; delete it."
-            )
         return lines - 1
+
+    def _header(self) -> bytes:
+        return json.dumps(self.key).encode() + b"\n"
 
     def append(self, rows: Sequence[Row]) -> None:
         """Add finished rows."""
@@ -85,13 +89,8 @@ class PartialTable:
 
     def finish(self, columns: Sequence[str]) -> None:
         """Write the output from the rows, and remove the partial file."""
-        draft = self.out.with_name(f".{self.out.name}.draft")
-        try:
+        with replacing(self.out, force=self.force) as draft:
             _WRITERS[self.out.suffix.lower()](draft, columns, self.rows())
-            draft.replace(self.out)
-        finally:
-            draft.unlink(missing_ok=True)
-        sync_folder(self.out.parent)
         self.path.unlink()
 
     def discard(self) -> None:
@@ -191,18 +190,19 @@ def predict_files(
     resume: bool = False,
     top: int = 5,
     batch: int = BATCH,
+    force: bool = False,
 ) -> PredictionSummary:
     """Predict the images of all sources into a table, and collect a gallery of the least certain ones.
 
     Without `out`, rows go to `on_rows(columns, rows)` alone. Raises UsageError, leaving nothing behind, if a source
-    does not exist or no image can be read.
+    does not exist, no image can be read, or `out` exists and `force` is not given.
     """
     check_sources(sources)
     top = min(top, len(model.classes))
     notes = ImageNotes()
     columns, items = columns_of(top), image_items(sources, notes)
     key = {"run": model.info.run_id, "classes": list(model.classes), "top": top, "sources": list(sources)}
-    table = None if out is None else PartialTable(out, key)
+    table = None if out is None else PartialTable(out, key, force=force)
     done = table.begin(resume=resume) if table else 0
     gallery = Gallery() if with_gallery else None
     counts, complete = _Counts(gallery), False

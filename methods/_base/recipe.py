@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
 
@@ -42,6 +42,12 @@ class Schedule(StrEnum):
     CONSTANT = "constant"
 
 
+LARGEST_RATE, MOST_EPOCHS, MOST_STEPS = 100.0, 100_000, 10_000_000
+"""Bounds of learning rates and weight decay, of epochs, and of steps; a larger value is a typing error."""
+_Rate = Annotated[float, Field(le=LARGEST_RATE)]
+_Epochs = Annotated[int, Field(le=MOST_EPOCHS)]
+_Steps = Annotated[int, Field(le=MOST_STEPS)]
+
 PUBLISHED, PUBLISHED_BY_DATASET = "published", "published by dataset"
 """Names of published recipes: with the same settings for all datasets, or with settings that differ by dataset."""
 
@@ -57,28 +63,31 @@ class Recipe(BaseModel):
     )
     source: str = Field("", description="where the values are published")
     optimizer: Optimizer = Optimizer.SGD
-    lr: float = Field(0.002, gt=0, description="base learning rate")
+    lr: _Rate = Field(0.002, gt=0, description="base learning rate")
     momentum: float = Field(0.9, ge=0, lt=1, description="SGD only; Dassl's default")
-    weight_decay: float = Field(5e-4, ge=0, description="Dassl's default, although no yaml shows it")
-    epochs: int = Field(50, ge=1, description="passes over the support set")
-    epochs_by_shots: dict[int, int] = Field(default_factory=dict, description="overrides `epochs` for these shots")
-    epochs_by_dataset: dict[str, int] = Field(
+    weight_decay: _Rate = Field(5e-4, ge=0, description="Dassl's default, although no yaml shows it")
+    epochs: _Epochs = Field(50, ge=1, description="passes over the support set")
+    epochs_by_shots: dict[int, _Epochs] = Field(default_factory=dict, description="overrides `epochs` for these shots")
+    epochs_by_dataset: dict[str, _Epochs] = Field(
         default_factory=dict, description="overrides `epochs` on these datasets; left out of a run's spec where empty"
     )
-    steps_per_shot: int = Field(0, ge=0, description="length as steps = this x shots instead of epochs (CLIP-LoRA)")
-    steps: int = Field(0, ge=0, description="length in steps, whatever the shots, instead of epochs (cross-modal)")
-    batch_size: int = Field(32, ge=0, description="images per step; 0: the whole support set")
+    steps_per_shot: _Steps = Field(0, ge=0, description="length as steps = this x shots instead of epochs (CLIP-LoRA)")
+    steps: _Steps = Field(0, ge=0, description="length in steps, whatever the shots, instead of epochs (cross-modal)")
+    batch_size: _Steps = Field(32, ge=0, description="images per step; 0: the whole support set")
     drop_last: bool = Field(True, description="drop an epoch's incomplete last batch once there is a whole one; Dassl")
     schedule: Schedule = Schedule.DASSL
-    min_lr: float = Field(0.0, ge=0, description="where the `cosine` schedule ends; the lowest rate of `wave`")
+    min_lr: _Rate = Field(0.0, ge=0, description="where the `cosine` schedule ends; the lowest rate of `wave`")
     eps: float | None = Field(None, gt=0, description="eps of adam and adamw; None: torch's default")
     warmup: Warmup = Warmup.CONSTANT
-    warmup_epochs: int = Field(1, ge=0)
-    warmup_lr: float = Field(1e-5, gt=0)
-    warmup_steps: int = Field(
-        0, ge=0, description="warm-up of `cosine`: steps with a linear rate from `warmup_lr` to `lr` (cross-modal)"
+    warmup_epochs: _Epochs = Field(1, ge=0)
+    warmup_lr: _Rate = Field(1e-5, gt=0)
+    warmup_steps: _Steps = Field(
+        0,
+        ge=0,
+        le=MOST_STEPS,
+        description="warm-up of `cosine`: steps with a linear rate from `warmup_lr` to `lr` (cross-modal)",
     )
-    views: int = Field(0, ge=0, description="0: a fresh augmented view every epoch; N: N views cycled")
+    views: _Epochs = Field(0, ge=0, description="0: a fresh augmented view every epoch; N: N views cycled")
     crop_scale: tuple[float, float] = Field((0.08, 1.0), description="area range of the random resized crop")
     augment: bool = Field(True, description="False: every epoch shows the centre view, as in evaluation")
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from bench.analysis import Entry
 from bench.boards import FILE, BoardSummary, CollectedBoard, RowSummary, SettingSummary, verified_text
-from bench.results import changed_recipe, published_values, write_atomically
+from bench.results import changed_recipe, published_values, write_output
 from reports.page_data import SETTINGS_FILE, entry_settings
 from reports.site.build import PageRequest, write_page
 from reports.views import BoardView, SiteView
@@ -24,6 +24,7 @@ def write_board_page(board: CollectedBoard) -> tuple[Path, BoardSummary]:
         data_root=request.data_root,
         images=request.images,
         with_run_files=True,
+        force=request.force,
         prepare=lambda runs: in_order(runs, list(board.runs.owner)),
         finish=lambda view: _marked(view, board),
     )
@@ -33,8 +34,9 @@ def write_board_page(board: CollectedBoard) -> tuple[Path, BoardSummary]:
         f"{shown.backbone}, {shown.heading}": {entry.key: entry_settings(entry) for entry in shown.entries}
         for shown in view.boards
     }
-    write_atomically(request.out / SETTINGS_FILE, json.dumps(settings, indent=1).encode())
-    write_atomically(request.out / FILE, summary.model_dump_json(indent=1).encode())
+    content = {"format": "clip-etl-bench settings", "leaderboards": settings}
+    write_output(request.out / SETTINGS_FILE, json.dumps(content, indent=1).encode(), force=request.force)
+    write_output(request.out / FILE, summary.model_dump_json(indent=1).encode(), force=request.force)
     return page.out, summary
 
 

@@ -21,13 +21,22 @@ from bench.papers import (
     registered,
 )
 from bench.record import Predictions
-from bench.results import Shards, Store, fresh_store, no_runs
+from bench.results import (
+    FILE_LIST,
+    Shards,
+    Store,
+    check_output_file,
+    check_own_folder,
+    fresh_store,
+    no_runs,
+    write_listed,
+)
 from datasets_registry import BenchError
 from reports import FIGURE_FORMATS, figure_file, render_site
 from reports.presenters.content import PageContent
 from reports.presenters.site import published_site, site_view
 from reports.site.images import DatasetPictures, example_images
-from reports.site.run_files import check_page, write_run_files
+from reports.site.run_files import write_run_files
 from reports.views import SiteView, UnfinishedView
 
 
@@ -45,30 +54,35 @@ def figures_of(store: Store, name: str, groups: Grouping = difficulty_groups) ->
     return FIGURE_SETS[name](data)
 
 
-def write_figures(figures: Sequence[PaperFigure], folder: Path) -> list[Path]:
+def write_figures(figures: Sequence[PaperFigure], folder: Path, *, force: bool = False) -> list[Path]:
     """Write every figure that has data as SVG, PDF and PNG files; returns their paths.
 
     Raises:
         BenchError: if a figure cannot be converted to PDF or PNG; its SVG file is written.
+        UsageError: if a file that etl-bench did not write is in the way, unless `force`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
+    files: dict[str, bytes] = {}
     for figure in figures:
         for kind in FIGURE_FORMATS if figure.points else ():
-            path = folder / f"{figure.name}.{kind}"
             try:
-                path.write_bytes(figure_file(figure, kind))
+                files[f"{figure.name}.{kind}"] = figure_file(figure, kind)
             except RuntimeError as error:
+                write_listed(folder, files, force=force)
                 raise BenchError(
                     f"Figure {figure.name} is written as SVG, but not as {kind.upper()}: {error}. "
                     "Convert the SVG file with another program, such as Inkscape."
                 ) from error
-            written.append(path)
-    return written
+    return write_listed(folder, files, force=force)
 
 
 DATA_FOLDER = "data"
 """Folder of the run files, next to the page."""
+
+
+def check_site(folder: Path, option: str = "--site", *, force: bool = False) -> None:
+    """Raise UsageError unless a page and its run files can be written to that folder; creates nothing."""
+    check_own_folder(folder, option, marks=("index.html", f"{DATA_FOLDER}/{FILE_LIST}"), force=force)
+    check_output_file(folder / "index.html", option, force=force)
 
 
 @dataclass(frozen=True)
@@ -83,6 +97,7 @@ class PageRequest:
         figures: a key of `bench.papers.figures.FIGURE_SETS`.
         groups: splits datasets into easy and hard ones.
         unfinished: sweeps of the runs folder whose missing runs are expected, newest first.
+        force: replace files that etl-bench did not write.
         prepare: changes the frame of runs before anything is computed.
         finish: changes the view before it is written; a page with it may show no runs.
     """
@@ -98,6 +113,7 @@ class PageRequest:
     figures: str | None = None
     groups: Grouping = difficulty_groups
     unfinished: tuple[UnfinishedView, ...] = ()
+    force: bool = False
     prepare: Callable[[pd.DataFrame], pd.DataFrame] | None = None
     finish: Callable[[SiteView], SiteView] | None = None
 
@@ -108,7 +124,7 @@ def write_page(request: PageRequest) -> SiteView:
     Raises UsageError if there is nothing to show, unless the page is live; an existing page stays.
     """
     if request.with_run_files:
-        check_page(request.out)
+        check_site(request.out.parent, force=request.force)
     store = fresh_store(request.runs)
     runs = store.runs_frame(outcomes=True, installed=True)
     if request.prepare is not None:
@@ -143,12 +159,14 @@ def write_page(request: PageRequest) -> SiteView:
     if request.finish is not None:
         view = request.finish(view)
     if request.with_run_files:
-        write_run_files(store, runs, pictures, request.out.parent / DATA_FOLDER)
-    render_site(view, request.out, live=request.live)
+        write_run_files(store, runs, pictures, request.out.parent / DATA_FOLDER, force=request.force)
+    render_site(view, request.out, live=request.live, force=request.force)
     return view
 
 
-def write_published(out: Path, protocol: str | None = None, groups: Grouping = difficulty_groups) -> Path:
+def write_published(
+    out: Path, protocol: str | None = None, groups: Grouping = difficulty_groups, *, force: bool = False
+) -> Path:
     """Write the page of published numbers, which needs no runs, and return its path; see `PageRequest`."""
     view = published_site(
         published_frame(),
@@ -158,4 +176,4 @@ def write_published(out: Path, protocol: str | None = None, groups: Grouping = d
         protocol=protocol,
         groups=groups,
     )
-    return render_site(view, out)
+    return render_site(view, out, force=force)

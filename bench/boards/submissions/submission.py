@@ -71,8 +71,8 @@ class SubmissionFacts(BaseModel):
     )
 
     def to_toml(self) -> str:
-        """The facts as TOML, one line each."""
-        lines = []
+        """The facts as TOML, one line each, below a line that says what wrote them."""
+        lines = [_WRITTEN]
         for name, value in self:
             if isinstance(value, datetime):
                 text = value.isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -121,6 +121,8 @@ def _wrong(error: ValidationError) -> str:
 
 
 FACTS, CARDS, BUNDLE = "submission.toml", "methods.md", "runs.zip"
+_WRITTEN = "# Written by etl-bench board submit\n"
+"""First line of a written `submission.toml`, which marks the folder as made by etl-bench."""
 _LARGEST = {FACTS: 64 * 2**10, CARDS: 2**20, BUNDLE: 2 * 2**30}
 """The files of a submission and their largest sizes in bytes."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -214,21 +216,29 @@ def _text(path: Path) -> str:
         raise SubmissionError(f"{path.name} is not UTF-8 text.") from error
 
 
-def prepare_submission(folder: Path, shards: Shards, run_ids: Sequence[str], facts: SubmissionFacts) -> Exported:
-    """Write the three files of a submission; existing ones are replaced.
+def prepare_submission(
+    folder: Path, shards: Shards, run_ids: Sequence[str], facts: SubmissionFacts, *, force: bool = False
+) -> Exported:
+    """Write the three files of a submission; those of an earlier `board submit` are replaced.
 
-    Raises SubmissionError if the folder's name is not allowed or it holds other files, and BundleError if a run is
-    damaged.
+    Raises SubmissionError if the folder's name is not allowed, it holds other files, or its files were not written by
+    `board submit` (unless `force`), and BundleError if a run is damaged.
     """
     name = folder.absolute().name
     if not _NAME.fullmatch(name):
         raise SubmissionError(
             f"The folder {name!r:.80} cannot name a submission; use lower-case letters, digits and hyphens, at most 63."
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    if others := sorted(item.name for item in folder.iterdir() if item.name not in (FACTS, CARDS, BUNDLE)):
+    inside = sorted(item.name for item in folder.iterdir()) if folder.is_dir() else []
+    if others := [name for name in inside if name not in (FACTS, CARDS, BUNDLE)]:
         raise SubmissionError(f"{folder} holds {others[0]!r}; give a new folder, or one with a submission only.")
-    done = export_bundle(shards, run_ids, folder / BUNDLE)
+    facts_file = folder / FACTS
+    if inside and not force and not (facts_file.is_file() and facts_file.read_bytes().startswith(_WRITTEN.encode())):
+        raise SubmissionError(
+            f"{folder} holds {inside[0]!r}, and `etl-bench board submit` did not write it; give a new folder, or "
+            "replace it with --force."
+        )
+    done = export_bundle(shards, run_ids, folder / BUNDLE, force=True)
     settings: dict[str, set[str]] = {}
     for run_id in run_ids:
         if (record := shards.record(run_id)) is not None:

@@ -11,8 +11,8 @@ NAME_FILE = "backbone.txt"
 
 
 def block_files(folder: Path) -> Iterator[Path]:
-    """All feature blocks below a cache folder."""
-    return (folder / "features").glob("*/*.safetensors")
+    """All feature blocks below a cache folder: files with a digest as their name, and no others."""
+    return (folder / "features").glob(f"*-*/{'[0-9a-f]' * 32}.safetensors")
 
 
 def remove(paths: Iterable[Path]) -> int:

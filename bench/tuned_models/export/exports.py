@@ -1,15 +1,12 @@
 """Exports of a tuned model, each compared with the model's own logits before it is written."""
 
 import json
-import os
-import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import UsageError
 from bench.experiment import ModelInfo, model_card
-from bench.results import check_output_file, check_output_folder, write_atomically
+from bench.results import check_output_file, check_own_folder, write_output
 from bench.tuned_models.export.description import description, preprocessing
 
 if TYPE_CHECKING:
@@ -76,15 +73,11 @@ def check_export(form: str, out: Path, *, force: bool = False) -> None:
     if form not in FORMATS:
         raise UsageError(f"--format {form} is unknown; choose {', '.join(FORMATS)}.")
     if form == "hf-folder":
-        check_output_folder(out, "--out")
         if out.exists() and not out.is_dir():
             raise UsageError(f"--out {out} is a file; --format hf-folder writes a folder.")
-        taken = out.is_dir() and any(out.iterdir())
+        check_own_folder(out, "--out", marks=(), force=force)
     else:
-        check_output_file(out, "--out")
-        taken = out.exists()
-    if taken and not force:
-        raise UsageError(f"--out {out} exists already; choose another place, or replace it with --force.")
+        check_output_file(out, "--out", force=force, suffixes=(FORMATS[form],))
 
 
 def export_model(
@@ -105,7 +98,8 @@ def export_model(
         from bench.experiment import read_model
 
         read_model(source)  # raises for a damaged file
-        _write_folder(out, hub_files(info, source.read_bytes()))
+        for name, content in hub_files(info, source.read_bytes()).items():
+            write_output(out / name, content, force=force)
         return
     assert method is not None, "only the folder needs no method"
     if form == "linear":
@@ -114,8 +108,7 @@ def export_model(
         from bench.tuned_models.export import graph_files
 
         content = graph_files.onnx(info, method) if form == "onnx" else graph_files.torchscript(info, method)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(out, content)
+    write_output(out, content, force=force)
 
 
 def _linear(info: "ModelInfo", method: "Method[Any]") -> bytes:
@@ -131,22 +124,3 @@ def _linear(info: "ModelInfo", method: "Method[Any]") -> bytes:
     }
     header = {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
     return safetensors.torch.save({"weight": head.weight, "bias": head.bias}, header)
-
-
-def _write_folder(out: Path, files: Mapping[str, bytes]) -> None:
-    """Write the files into a new folder that then takes the place of `out`."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    draft = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
-        draft.mkdir()
-        for name, content in files.items():
-            (draft / name).write_bytes(content)
-        if out.is_dir():
-            old = out.with_name(f".{out.name}.{os.getpid()}.old")
-            out.rename(old)
-            draft.rename(out)
-            shutil.rmtree(old)
-        else:
-            draft.rename(out)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)

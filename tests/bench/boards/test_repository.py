@@ -222,7 +222,7 @@ def test_the_template_names_the_board_and_overwrites_nothing(tmp_path: Path) -> 
     assert (tmp_path / "b" / "requirements.txt").read_text() == "clip-etl-bench @ https://x.org/a.whl\n"
     assert not [path for path in paths if "@TITLE@" in path.read_text() or "@INSTALL@" in path.read_text()]
     before = {path: path.read_bytes() for path in paths}
-    with pytest.raises(BoardError, match=r"exists already, so nothing was written"):
+    with pytest.raises(BoardError, match=r"is in use: it contains '.github'. Nothing was written"):
         write_template(tmp_path / "b", "Another")
     assert {path: path.read_bytes() for path in paths} == before
     with pytest.raises(BoardError, match="The title '<b>' is not accepted: it has '<' or '>'"):

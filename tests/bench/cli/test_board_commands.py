@@ -43,7 +43,7 @@ def test_build_keeps_pages_of_others_and_names_what_is_missing(tmp_path: Path) -
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "index.html").write_text("my page")
     (tmp_path / "submissions").mkdir()
-    with pytest.raises(UsageError, match="was not written by"):
+    with pytest.raises(UsageError, match="is in use: it contains 'index.html'"):
         run("board", "build", tmp_path / "submissions", "-o", tmp_path / "site")
     with pytest.raises(SubmissionError, match="There is no folder"):
         run("board", "build", tmp_path / "nothing", "-o", tmp_path / "other")
@@ -57,7 +57,7 @@ def test_init_lists_what_it_wrote(tmp_path: Path) -> None:
     assert str(tmp_path / "ours" / ".gitlab-ci.yml") in said.splitlines()
     assert f"Next: write into {tmp_path / 'ours' / 'requirements.txt'} where pip gets clip-etl-bench." in remarks
     assert run("board", "init", tmp_path / "theirs", "--requirement", "clip-etl-bench==1.0")[2] == ""
-    with pytest.raises(BoardError, match="exists already"):
+    with pytest.raises(BoardError, match="is in use"):
         run("board", "init", tmp_path / "ours")
 
 

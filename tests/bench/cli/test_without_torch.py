@@ -33,7 +33,7 @@ LISTING = [
     "backbones --json",
     "backbones ViT-B-16-SigLIP2",
     "status",
-    "status --runs new",
+    "status --runs empty",
     "models",
     "models --json",
     "doctor cache info",

@@ -105,7 +105,7 @@ def test_an_error_of_the_system_is_one_line_and_debug_shows_where(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", "table.csv")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     monkeypatch.setattr(sys, "argv", ["etl-bench", "export", "--out", "table.csv"])
     before = snapshot(place)
     with pytest.raises(SystemExit) as ended:

@@ -442,10 +442,10 @@ def test_the_commands(theirs: Shards, tmp_path: Path, etl):
     code, out, _ = etl("runs", "show", run_id, "--runs", ours)
     assert code == 0
     assert "imported from" in out
-    code, _, err = etl("runs", "export", bundle, "--runs", ours, "--where", "seed > 7")
+    code, _, err = etl("runs", "export", bundle + ".zip", "--runs", ours, "--where", "seed > 7")
     assert code == 2
     assert "No run in" in err
     two = "true; drop table runs --"
-    code, _, err = etl("runs", "export", bundle, "--runs", ours, "--where", two)
+    code, _, err = etl("runs", "export", bundle + ".zip", "--runs", ours, "--where", two)
     assert code == 2
     assert "2 SQL statements were given" in err

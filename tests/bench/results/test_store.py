@@ -172,11 +172,22 @@ def test_a_database_rebuilt_from_shards_equals_the_old_one(store: Store, shards:
     assert [path.name for path in shards.runs.glob("*duckdb*")] == ["results.duckdb"]
 
 
+def test_a_database_of_the_user_is_kept(store: Store, shards: Shards):
+    with duckdb.connect(store.path) as connection:
+        connection.execute("CREATE TABLE experiments AS SELECT 42 AS answer")
+    for use in (lambda: store.ingest(shards), lambda: store.rebuild(shards)):
+        with pytest.raises(StoreError, match="etl-bench did not make the database .*'experiments'"):
+            use()
+    with duckdb.connect(store.path) as connection:
+        assert connection.execute("SELECT answer FROM experiments").fetchone() == (42,)
+
+
 def test_rebuild_replaces_a_file_that_is_no_database(store: Store, shards: Shards):
     store.path.write_text("not a database" * 1000)
     with pytest.raises(StoreError, match=r"cannot be opened.* Rebuild the database with .etl-bench runs rebuild"):
         store.ingest(shards)
     assert store.rebuild(shards).total == 2
+    assert store.path.with_name("results.duckdb.unreadable").read_text().startswith("not a database")
 
 
 def test_a_full_disk_gets_one_line_and_the_way_out(store: Store, shards: Shards, monkeypatch: pytest.MonkeyPatch):

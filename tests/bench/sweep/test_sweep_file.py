@@ -30,7 +30,8 @@ def test_a_sweep_file_gives_the_request_back(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("methods = [", "is not valid TOML"),
+        ("methods = [", "is not TOML: invalid value"),
+        ("shots = [1]\nsome words", "is not TOML: line 2, 'some words': expected '='"),
         ('method = "coop"', "sets the unknown option 'method'. Did you mean 'methods'"),
         ('methods = "coop"', "Missing option --datasets"),
         ('methods = 3\ndatasets = "a"', "--methods 3"),

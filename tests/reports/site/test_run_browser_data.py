@@ -7,10 +7,11 @@ from fake_runner import make_predictions, make_record, make_spec
 
 from bench.cli.report import report
 from bench.errors import UsageError
+from bench.results import FILE_LIST
 from bench.results.database import fresh_store
 from bench.results.shards import Shards
 from reports.site.images import DatasetPictures
-from reports.site.run_files import FILE_LIST, write_run_files
+from reports.site.run_files import write_run_files
 
 
 class Painted:
@@ -129,7 +130,7 @@ def test_a_page_of_the_user_is_kept(runs, tmp_path):
     page = tmp_path / "index.html"
     page.write_text("<h1>My project</h1>")
     for source in ("runs", "published"):
-        with pytest.raises(UsageError, match="exists and was not written by `etl-bench report`, so it is kept"):
+        with pytest.raises(UsageError, match="is in use: it contains 'index.html'"):
             report(runs=runs, site=tmp_path, source=source)
     assert page.read_text() == "<h1>My project</h1>"
     assert not (tmp_path / "data").exists()

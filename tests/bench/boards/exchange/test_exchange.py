@@ -21,6 +21,7 @@ from bench.boards.exchange.every_eval_ever import eee_documents
 from bench.boards.exchange.hugging_face import eval_results, model_cards, yaml_text
 from bench.cli.app import app
 from bench.errors import UsageError
+from bench.results import FILE_LIST
 from bench.results.database import fresh_store
 from bench.results.shards import Shards
 from bench.sweep import parse_shots
@@ -181,7 +182,7 @@ def test_the_command_writes_a_folder(runs: Path, tmp_path: Path, form: str, suff
     arguments += ["--benchmark", "a-lab/spectrum"] if form == "hf-results" else []
     done = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "out")])
     assert done.exit_code == 0, done.output
-    written = sorted(tmp_path.rglob(f"*.{suffix}"))
+    written = sorted(path for path in tmp_path.rglob(f"*.{suffix}") if path.name != FILE_LIST)
     assert len(written) == 2
     assert all(str(path) in done.stdout for path in written)
     refused = CliRunner().invoke(app, arguments)

@@ -187,11 +187,11 @@ def test_a_folder_for_the_hub_holds_model_card_classes_and_preprocessing(tmp_pat
     assert "A tuned CLIP classifier" in card
     assert read_model(out / "model.safetensors")[0] == info
     assert json.loads((out / "classes.json").read_text()) == list(info.classes.names)
-    with pytest.raises(UsageError, match="exists already"):
+    with pytest.raises(UsageError, match="is in use"):
         export_model(info, None, "hf-folder", out, source=source)
-    (out / "old").touch()
+    (out / "mine").touch()
     export_model(info, None, "hf-folder", out, source=source, force=True)
-    assert not (out / "old").exists()
+    assert (out / "mine").exists()
     assert {path.name for path in tmp_path.iterdir()} == {"hub", "model.safetensors", "model.md"}
 
 
@@ -199,7 +199,7 @@ def test_a_file_is_replaced_with_force_only(tmp_path: Path) -> None:
     info, trained, source = model("zero_shot", tmp_path)
     out = tmp_path / "head.safetensors"
     out.write_text("mine")
-    with pytest.raises(UsageError, match="exists already; choose another place, or replace it with --force"):
+    with pytest.raises(UsageError, match="exists already.* Choose another name, or replace it with --force"):
         export_model(info, trained, "linear", out, source=source)
     assert out.read_text() == "mine"
     export_model(info, trained, "linear", out, source=source, force=True)

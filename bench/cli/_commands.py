@@ -1,0 +1,85 @@
+"""Commands and groups with one rule for their options: what is empty or given twice is refused, and lists add up."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from bench.cli._print import remark
+from bench.errors import UsageError
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+
+class Commands(typer.Typer):
+    """A group of commands, of which each follows the rule."""
+
+    def __init__(self, *, cls: type[TyperGroup] | None = None, **options: Any) -> None:
+        super().__init__(cls=cls or CheckedGroup, **options)
+
+    def command(self, name: str | None = None, **options: Any) -> Callable[[FunctionT], FunctionT]:
+        """The decorator that adds a command."""
+        return super().command(name, cls=CheckedCommand, **options)
+
+
+class _Checked:
+    """Checks the options of a command as they were typed."""
+
+    def make_parser(self, ctx: Any) -> Any:
+        # ctx is Any: click's context in older typer versions, typer's own from 0.29 on
+        parser: Any = super().make_parser(ctx)  # type: ignore[misc]
+        parse = parser.parse_args
+
+        def checked(args: list[str]) -> tuple[dict[str, Any], list[str], list[Any]]:
+            values, rest, order = parse(args=args)
+            if not ctx.resilient_parsing and not any(getattr(one, "is_eager", False) for one in order):
+                check_options(values, order)
+            return values, rest, order
+
+        parser.parse_args = checked
+        return parser
+
+
+class CheckedCommand(_Checked, TyperCommand):
+    """A command that follows the rule."""
+
+
+class CheckedGroup(_Checked, TyperGroup):
+    """A group whose own options follow the rule."""
+
+
+def check_options(values: dict[str, Any], order: Sequence[Any]) -> None:
+    """Check the values of options and arguments by name, and these in the order in which they were typed.
+
+    A repeated value of a list counts once, with a note on standard error. Raises UsageError for an option that is given
+    twice but takes one value, and for an empty text.
+    """
+    for option, times in Counter(order).items():
+        given = values.get(option.name)
+        what = _shown(option)
+        texts = given if isinstance(given, list | tuple) else [given]
+        if any(isinstance(text, str) and not text.strip() for text in texts):
+            raise UsageError(f"{what} is empty; give a value, or leave it out.")
+        if times > 1 and not option.multiple:
+            raise UsageError(f"{what} is given {_times(times)}; give it once.")
+        if option.param_type_name == "option" and isinstance(given, list):
+            for text, count in Counter(given).items():
+                if count > 1:
+                    remark(f"note: {what} {shlex.quote(text)} is given {_times(count)} and counts once")
+            values[option.name] = list(dict.fromkeys(given))
+
+
+def _shown(option: Any) -> str:
+    """An option by its long names, and an argument as the help shows it."""
+    if option.param_type_name != "option":
+        return str(option.name).upper()
+    return "/".join(max(names, key=len) for names in (option.opts, option.secondary_opts) if names)
+
+
+def _times(count: int) -> str:
+    return "twice" if count == 2 else f"{count} times"

@@ -1,0 +1,213 @@
+"""Every option that writes is tried on a file and in a folder of the user: their bytes stay, and the exit code is 2."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+from folder_snapshot import snapshot
+from wrong_commands import fill_place
+
+from bench.cli.app import app
+from datasets_registry import DATASETS
+
+SUBMIT = "board submit {} --who Lab --contact lab@example.org"
+FILES = {
+    "report --out": ("report --out {}", "page.html"),
+    "predict --out": ("predict nothing pictures --out {}", "rows.csv"),
+    "predict --page": ("predict nothing pictures --out rows.jsonl --page", "rows.html"),
+    "export --out": ("export --out {}", "table.csv"),
+    "datasets draw --out": ("datasets draw spectrum_basic --shots 1 --out {}", "draw.json"),
+    "models export --out": ("models export nothing --format onnx --out {}", "model.onnx"),
+    "models explain --out": ("models explain nothing --out {}", "mine.html"),
+    "models suggest-labels --out": ("models suggest-labels spectrum_basic nothing pictures --out {}", "labels.csv"),
+    "models suggest-labels --page": (
+        "models suggest-labels spectrum_basic nothing pictures --out new.csv --page", "new.html"
+    ),
+    "runs export OUT": ("runs export {}", "mine.zip"),
+}  # fmt: skip
+"""Options that write a file: a command, and the name of the file that it would replace."""
+MORE_FILES = [
+    ("models explain nothing", "explanation.html"),
+    ("report --source published --out {}", "published.html"),
+    ("export --format latex --out {}", "table.tex"),
+    ("export --format markdown --out {}", "table.md"),
+    ("export --format parquet --out {}", "table.parquet"),
+    ("predict nothing pictures --out {}", "rows.parquet"),
+    ("models export nothing --format linear --out {}", "head.safetensors"),
+]
+"""Defaults and further formats."""
+FOLDERS = {
+    "report --site": "report --site {}",
+    "report --out": "report --out {}",
+    "report --figures-dir": "report --out pages.html --figures apex --figures-dir {}",
+    "demo --site": "demo --quick --site {} --runs demo-runs",
+    "export --out": "export --format hf --out {}",
+    "datasets croissant --out": "datasets croissant spectrum_basic --out {}",
+    "models export --out": "models export nothing --format hf-folder --out {}",
+    "board init DIR": "board init {}",
+    "board build --site": "board build empty --site {}",
+    "board build --work": "board build empty --site new --work {}",
+    "board verify --work": "board verify empty --secret s --work {}",
+    "board submit DIR": SUBMIT,
+}
+"""Options that write a folder."""
+ADDS = {
+    "run --runs", "demo --runs", "recommend --runs", "export --runs", "runs import --runs", "doctor --runs",
+    "runs rebuild --runs", "run --cache", "demo --cache", "recommend --cache", "predict --cache",
+    "methods check --cache", "doctor --cache",
+    "doctor cache info --cache", "doctor cache verify --cache", "doctor cache clear --cache",
+    "datasets check --data-root", "datasets fetch --data-root",
+}  # fmt: skip
+"""Folders into which files with names of their own are added, and of which only these are replaced or deleted."""
+REFUSES = {"papers add --write"}
+"""Writes a new file into the checkout of this package, never over another."""
+READS = {
+    "--data-root", "--runs", "--classes", "--file", "--features", "--images", "--root", "--support", "--against",
+    "run SWEEP", "run --submission", "papers add FILE", "runs import BUNDLE", "board build SUBMISSIONS",
+    "board diff OLD", "board diff NEW", "board verify SUBMISSIONS", "board check DIR",
+}  # fmt: skip
+"""Options that only read: of one command, or of all that are not listed above."""
+
+
+def commands(command: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command of the tree by name."""
+    yield name, command
+    for word, child in getattr(command, "commands", {}).items():
+        yield from commands(child, f"{name} {word}".strip())
+
+
+def paths() -> set[str]:
+    """Every option and argument that is a path or adds a file, such as `report --out` or `runs export OUT`."""
+    found = set()
+    for name, command in commands(typer.main.get_command(app)):
+        for option in command.params:
+            shown = max(option.opts, key=len) if option.opts[0].startswith("-") else (option.metavar or option.name)
+            if option.type_descriptor.annotation in (Path, list[Path]) or option.name in ("page", "write"):
+                found.add(f"{name} {shown if shown.startswith('-') else shown.strip('[].').split('.')[0].upper()}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("place")
+    fill_place(folder)
+    return folder
+
+
+@pytest.fixture
+def place(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    list(DATASETS)
+    monkeypatch.chdir(prepared)
+    for name in ("HOME", "XDG_CACHE_HOME", "ETL_BENCH_CACHE"):
+        monkeypatch.setenv(name, str(prepared))
+    return prepared
+
+
+def test_every_option_with_a_path_is_listed_as_one_that_reads_or_writes() -> None:
+    writes = FILES.keys() | FOLDERS.keys() | ADDS | REFUSES
+    unknown = {one for one in paths() - writes if one not in READS and one.rpartition(" ")[2] not in READS}
+    assert unknown == set()
+    assert writes - paths() == set()
+
+
+def test_every_command_that_writes_for_the_user_has_the_option_force() -> None:
+    without = {"predict --page", "models suggest-labels --page", "datasets croissant --out", "board verify --work"}
+    tree = commands(typer.main.get_command(app))
+    forced = {name for name, command in tree if any("--force" in option.opts for option in command.params)}
+    assert {one.rpartition(" ")[0] for one in (FILES.keys() | FOLDERS.keys()) - without} == forced
+
+
+@pytest.mark.parametrize(("command", "name"), [*FILES.values(), *MORE_FILES])
+def test_a_file_of_the_user_is_kept(command: str, name: str, place: Path, etl: Any) -> None:
+    (place / name).write_text("mine\n")
+    before = snapshot(place)
+    code, _, err = etl(*shlex.split(command.format(name)))
+    assert (code, snapshot(place)) == (2, before)
+    assert f"{name} exists already" in err
+    assert "--force" in err
+
+
+@pytest.mark.parametrize("command", FOLDERS.values())
+def test_a_folder_of_the_user_is_kept(command: str, place: Path, etl: Any) -> None:
+    shutil.rmtree(place / "in-use", ignore_errors=True)
+    for name in ("index.html", "runs/shards/aa/x.json", "photo.png"):
+        (place / "in-use" / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / "in-use" / name).write_text("mine\n")
+    before = snapshot(place)
+    code, _, err = etl(*shlex.split(command.format("in-use")))
+    assert (code, snapshot(place)) == (2, before)
+    assert "in-use" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [*FOLDERS.values()])
+def test_a_file_in_place_of_a_folder_is_kept(command: str, place: Path, etl: Any) -> None:
+    (place / "mine.txt").write_text("mine\n")
+    before = snapshot(place)
+    code, _, err = etl(*shlex.split(command.format("mine.txt")))
+    assert (code, snapshot(place)) == (2, before)
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("report --out {}", "ours.html"),
+        ("report --site {}", "ours"),
+        ("datasets draw spectrum_basic --shots 1 --out {}", "ours.json"),
+        ("export --format hf --out {}", "cards"),
+        (SUBMIT, "our-lab"),
+    ],
+)
+def test_what_etl_bench_wrote_is_replaced_without_a_question(command: str, name: str, place: Path, etl: Any) -> None:
+    arguments = shlex.split(command.format(name))
+    assert etl(*arguments)[0] in (0, 1)
+    assert etl(*arguments)[0] in (0, 1)
+
+
+def test_force_replaces_the_file_and_leaves_its_neighbours(place: Path, etl: Any) -> None:
+    (place / "table.csv").write_text("mine\n")
+    assert etl("export", "--out", "table.csv", "--force")[0] == 0
+    assert (place / "table.csv").read_text() != "mine\n"
+    (place / "cards-too").mkdir()
+    (place / "cards-too" / "photo.png").write_text("mine\n")
+    assert etl("export", "--format", "hf", "--out", "cards-too", "--force")[0] == 0
+    assert (place / "cards-too" / "photo.png").read_text() == "mine\n"
+
+
+def test_a_changed_file_of_a_written_folder_is_kept(place: Path, etl: Any) -> None:
+    arguments = ("export", "--format", "hf", "--out", "edited")
+    code, out, _ = etl(*arguments)
+    assert code == 0
+    card = place / out.split("\n")[0]
+    card.write_text("my own words\n")
+    code, _, err = etl(*arguments)
+    assert code == 2
+    assert "was changed since" in err
+    assert card.read_text() == "my own words\n"
+
+
+def test_a_board_takes_no_work_folder_with_other_runs(place: Path, etl: Any) -> None:
+    assert etl("board", "build", "empty", "--site", "board-site", "--work", "board-work")[0] == 0
+    shutil.copytree(place / "runs" / "shards", place / "board-work" / "runs" / "shards")
+    before = snapshot(place / "board-work" / "runs" / "shards")
+    code, _, err = etl("board", "build", "empty", "--site", "board-site", "--work", "board-work")
+    assert code == 2
+    assert "which no build of a board wrote" in err
+    assert snapshot(place / "board-work" / "runs" / "shards") == before
+
+
+def test_the_cache_deletes_only_what_it_wrote(place: Path, etl: Any) -> None:
+    for name in ("features/birds/mine.safetensors", "pages/home-page", "pages/index.html"):
+        (place / "project" / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / "project" / name).write_text("mine\n")
+    before = snapshot(place / "project")
+    for command in ("clear", "verify", "info"):
+        etl("doctor", "cache", command, "--cache", "project")
+    assert snapshot(place / "project") == before
