@@ -13,6 +13,8 @@ MOST_WORKERS = 256
 MOST_RETRIES = 100
 LONGEST_CLASS_NAME = 1000
 """Characters; text towers read 77 tokens, a few hundred characters."""
+MOST_RUNS = 250_000
+"""Runs of one sweep; planning takes milliseconds and kilobytes for each."""
 DEEPEST = 10
 """Levels of nesting of a method's settings."""
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)

@@ -236,7 +236,7 @@ def send_runs(
     chosen = chosen_runs(runs, where, completed=True)
     with Sender(runs, targets, say, patience=None) as sender:
         for run_id in chosen:
-            sender.send(run_id)
+            sender.finished(run_id)
     for target in targets:
         sent, known = sender.count(target, SendResult.SENT), sender.count(target, SendResult.KNOWN)
         yield Sent(str(target), sent, known, sender.missing(target))

@@ -74,7 +74,7 @@ def recommend_request(request: RecommendRequest, say: Callable[[str], None]) -> 
 
     published = PublishedNumbers(published_frame(), published_difficulty(), DATASETS)
     with Sender(request.race_runs, request.sweep.tracker_targets, say) as sender:
-        return carry_out_recommendation(request, say, published, listeners=[sender.send])
+        return carry_out_recommendation(request, say, published, listeners=[sender])
 
 
 def train_recommended(found: Recommendation) -> tuple[Path, str] | None:

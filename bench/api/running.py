@@ -142,7 +142,7 @@ def run_request(request: SweepRequest, log: SweepLog) -> SweepOutcome:
         check_launch(made, request)
         report_plan(made, request, log)
         with Sender(request.runs, request.tracker_targets, log.notice) as sender:
-            return carry_out(made, request, log, server, listeners=[sender.send])
+            return carry_out(made, request, log, server, listeners=[sender])
 
 
 def sweep_result(outcome: SweepOutcome, runs: Path) -> Results:
@@ -156,8 +156,8 @@ def sweep_facts(outcome: SweepOutcome) -> dict[str, object]:
     return {
         "planned": len(made.specs),
         "done_before": len(made.done),
-        "finished": len(summary.finished),
-        "by_other_sweeps": sum(not item.here for item in summary.finished),
+        "finished": len(summary.runs),
+        "by_other_sweeps": sum(not item.here for item in summary.runs),
         "failed": outcome.failed,
         "stale": made.stale_reasons,
         "refused": [{"what": item.what, "reason": item.reason} for item in made.rejected],
@@ -166,10 +166,10 @@ def sweep_facts(outcome: SweepOutcome) -> dict[str, object]:
 
 
 def sweep_line(outcome: SweepOutcome, runs: Path) -> str:
-    """How many runs finished and failed, in one line; empty if none was run."""
-    finished = outcome.summary.finished
-    if not finished:
+    """How many runs finished and failed, in one line; empty if nothing was done."""
+    if not outcome.summary.finished:
         return ""
+    finished = outcome.summary.runs
     others = sum(not item.here for item in finished)
     by_others = f" ({others} by other sweeps)" if others else ""
     ok = sum(item.outcome is Outcome.OK for item in finished)

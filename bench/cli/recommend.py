@@ -49,9 +49,10 @@ def recommend(
     """Recommend a method after a race on the labelled training images. Test images are not used.
 
     Every candidate is trained on some of the labelled images and scored on the others. A method leaves the race when it
-    is shown to be worse than the best by more than --margin. The truly best method is dropped with a probability of at
-    most 5 %. The answer states the expected accuracy and the gain from more labels. Then the method is trained and its
-    model kept for `etl-bench predict`. A repeated command skips finished trainings.
+    is shown to be worse than the best by more than --margin. Of the methods that were tried, the best is dropped with a
+    probability of at most 5 %; the answer names those that were not tried for lack of time. It states the expected
+    accuracy and the gain from more labels. Then the method is trained and its model kept for `etl-bench predict`. A
+    repeated command skips finished trainings.
 
     Example: etl-bench recommend birds -b ViT-B-16.openai --shots 8 --budget 20min
     """

@@ -93,7 +93,7 @@ def run(
         if outcome.summary.interrupted:
             for sweep in unfinished_sweeps(request.runs):
                 remark(str(sweep))
-        else:
+        elif outcome.summary.unwritten is None:
             _answer(request.runs, outcome)
     report_failures(outcome, say)
     raise typer.Exit(outcome.exit_code)

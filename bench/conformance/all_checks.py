@@ -7,6 +7,8 @@ from bench.conformance import (  # noqa: F401  registers the checks
     independence,
     learning,
 )
-from bench.conformance.check import CHECKS, run_checks
+from bench.conformance.check import CHECKS, run_checks, sort_checks
+
+sort_checks()
 
 __all__ = ["CHECKS", "run_checks"]

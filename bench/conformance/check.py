@@ -1,6 +1,5 @@
 """Definition of checks, and running them on a method."""
 
-import functools
 import inspect
 import traceback
 from collections.abc import Callable, Iterator
@@ -9,6 +8,7 @@ from enum import StrEnum
 
 from torch import Tensor
 
+from bench.conformance.places import author_place
 from bench.conformance.subject import Subject
 from datasets_registry import BenchError
 from methods import Family
@@ -16,6 +16,10 @@ from methods import Family
 
 class CheckFailedError(BenchError, AssertionError):
     """A method fails a check."""
+
+
+class DifferenceError(CheckFailedError):
+    """Two results that must be equal differ, which unseeded random numbers may explain."""
 
 
 class Outcome(StrEnum):
@@ -36,6 +40,7 @@ class Check:
         test: raises CheckFailedError, or any error of the method.
         exempt: why the check does not apply to a method, or None.
         essential: whether the other checks are pointless after a failure.
+        cause: whether a failure explains why results differ in other checks.
     """
 
     name: str
@@ -44,15 +49,22 @@ class Check:
     test: Callable[[Subject], None]
     exempt: Callable[[Subject], str | None]
     essential: bool = False
+    cause: bool = False
 
 
 @dataclass(frozen=True)
 class Result:
-    """Result of one check of one method; `message` has the reason of a failure or skip."""
+    """Result of one check of one method.
+
+    Args:
+        message: the reason of a failure or skip.
+        differs: whether it failed because two results differ.
+    """
 
     check: Check
     outcome: Outcome
     message: str = ""
+    differs: bool = False
 
     def row(self) -> dict[str, str]:
         """The result as one row of a table; `remedy` is only given for a failure."""
@@ -91,13 +103,17 @@ def has_no_stream(subject: Subject) -> str | None:
 
 
 def check(
-    remedy: str, *, exempt: Callable[[Subject], str | None] = lambda _: None, essential: bool = False
+    remedy: str,
+    *,
+    exempt: Callable[[Subject], str | None] = lambda _: None,
+    essential: bool = False,
+    cause: bool = False,
 ) -> Callable[[Callable[[Subject], None]], Callable[[Subject], None]]:
     """Decorator: register a function as a check, with its name and the first line of its docstring."""
 
     def add(test: Callable[[Subject], None]) -> Callable[[Subject], None]:
         promise = (inspect.getdoc(test) or "").partition("\n")[0]
-        CHECKS[test.__name__] = Check(test.__name__, promise, remedy, test, exempt, essential)
+        CHECKS[test.__name__] = Check(test.__name__, promise, remedy, test, exempt, essential, cause)
         return test
 
     return add
@@ -110,19 +126,36 @@ def run_check(check: Check, subject: Subject) -> Result:
             return Result(check, Outcome.SKIPPED, reason)
         check.test(subject)
     except CheckFailedError as failure:
-        return Result(check, Outcome.FAILED, str(failure))
+        return Result(check, Outcome.FAILED, str(failure), differs=isinstance(failure, DifferenceError))
     except Exception as error:  # a method may raise anything, and the other checks must still run
-        return Result(check, Outcome.FAILED, describe_error(error))
+        return Result(check, Outcome.FAILED, describe_error(error, subject.file))
     return Result(check, Outcome.PASSED)
 
 
 def run_checks(subject: Subject) -> Iterator[Result]:
-    """Run all checks on one method, in order; stops after a failed essential check."""
+    """Run all checks on one method, in order; stops after a failed essential check.
+
+    After a failed cause, other causes and checks whose results differ are not judged; the first cause may explain them.
+    """
+    cause = ""
     for each in CHECKS.values():
         result = run_check(each, subject)
+        failed = result.outcome is Outcome.FAILED
+        if cause and failed and (result.differs or each.cause):
+            yield Result(each, Outcome.SKIPPED, f"first correct {cause}: {result.message}")
+            continue
         yield result
-        if each.essential and result.outcome is Outcome.FAILED:
+        if failed and each.cause:
+            cause = each.name
+        if failed and each.essential:
             return
+
+
+def sort_checks() -> None:
+    """Bring the registered checks into the order in which they run: essential ones, causes, and all others."""
+    ordered = sorted(CHECKS.values(), key=lambda each: (not each.essential, not each.cause))
+    CHECKS.clear()
+    CHECKS.update((each.name, each) for each in ordered)
 
 
 def ensure(holds: bool, message: str) -> None:
@@ -132,20 +165,16 @@ def ensure(holds: bool, message: str) -> None:
 
 
 def ensure_equal(found: Tensor, expected: Tensor, message: str, *, tolerance: float = 0.0) -> None:
-    """Fail the check unless two tensors are equal, up to a tolerance relative to the largest expected value."""
+    """Raise DifferenceError unless two tensors are equal, up to a tolerance relative to the largest expected value."""
     ensure(found.shape == expected.shape, f"{message}: shapes {tuple(found.shape)} and {tuple(expected.shape)}")
     worst = float((found - expected).abs().max()) if found.numel() else 0.0
     allowed = tolerance * max(1.0, float(expected.abs().max())) if tolerance else 0.0
-    ensure(worst <= allowed, f"{message}: they differ by up to {worst:.2e}")
+    if not worst <= allowed:  # also where a value is NaN
+        raise DifferenceError(f"{message}: they differ by up to {worst:.2e}")
 
 
-_NOT_OF_METHODS = ("/bench/", "/torch/", functools.__file__, "<frozen ")
-"""Parts of the file names of code that calls methods."""
-
-
-def describe_error(error: Exception) -> str:
-    """The error in one line, with the innermost place in the method's own code."""
+def describe_error(error: Exception, author: str = "") -> str:
+    """The error in one line, with the innermost place in the author's file, or else in other code of methods."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not any(part in frame.filename for part in _NOT_OF_METHODS)]
-    place = f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
+    place = author_place(((frame.filename, frame.lineno or 0) for frame in frames), author)
     return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"

@@ -129,11 +129,11 @@ def classifying_changes_nothing(subject: Subject) -> None:
 @check("Read labels in training only; `classifier` gets images and class names.")
 def labels_are_not_read_at_evaluation(subject: Subject) -> None:
     """No label is read at evaluation."""
-    subject.labels_read = False
+    subject.labels_read = None
     try:
         subject.evaluation_logits(subject.finished)
     finally:
-        ensure(not subject.labels_read, "it read a batch's labels while classifying")
+        ensure(subject.labels_read is None, f"it read a batch's labels while classifying{subject.labels_read}")
 
 
 @check("Use the labels and images that `prepare` and `loss` are given.", exempt=learns_nothing)

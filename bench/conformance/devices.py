@@ -1,6 +1,6 @@
 """The check of devices: a method that runs on the CPU must run on a GPU, with the same logits."""
 
-from bench.conformance.check import check, ensure
+from bench.conformance.check import DifferenceError, check, ensure
 from bench.conformance.device_process import address_of, device_process, why_no_device
 from bench.conformance.subject import Subject
 
@@ -28,4 +28,5 @@ def it_works_on_another_device(subject: Subject) -> None:
     found = process.trial(subject.method, subject.config)
     ensure(not found.error, found.error)
     allowed = ROUNDING if process.pretended else GPU_ROUNDING
-    ensure(found.difference <= allowed, f"{found.where} on {process.device} differ by {found.difference:.1e}")
+    if not found.difference <= allowed:
+        raise DifferenceError(f"{found.where} on {process.device} differ by {found.difference:.1e}")

@@ -1,12 +1,10 @@
 """Checks of independence: random numbers only from the method's generator, and no change of what runs share."""
 
-from typing import Any
-
 import numpy as np
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.conformance.check import check, ensure, ensure_equal
+from bench.conformance.random_draws import RandomDraws
 from bench.conformance.subject import OTHER_TASK, TASK, Subject, tiny_backbone
 from methods import TrainableMethod
 
@@ -14,35 +12,10 @@ RARE_SEED = 7_368_787
 """A seed that no method is likely to use."""
 
 
-class _RandomDraws(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Records every operation that draws random numbers from anything but one generator."""
-
-    def __init__(self, allowed: torch.Generator | None) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.allowed = allowed
-        self.foreign: set[str] = set()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if torch.Tag.nondeterministic_seeded in func.tags and not self._is_allowed(func, args, kwargs):
-            self.foreign.add(func._schema.name.removeprefix("aten::"))
-        return func(*args, **kwargs)
-
-    def _is_allowed(self, func: Any, args: Any, kwargs: Any) -> bool:
-        named = {argument.name: value for argument, value in zip(func._schema.arguments, args, strict=False)} | kwargs
-        if named.get("dropout_p", 0.0) == 0 and "attention" in func._schema.name:
-            return True  # attention draws only for dropout
-        if any(isinstance(value, torch.Tensor) and value.is_meta for value in args):
-            return True  # a tensor without storage is not filled
-        given = named.get("generator")
-        # the dispatcher wraps the generator again, so compare states
-        return (
-            given is not None and self.allowed is not None and torch.equal(given.get_state(), self.allowed.get_state())
-        )
-
-
 @check(
-    "Give every random operation `generator=self.generator`, and build layers on the meta device before filling them."
+    "Give every random operation `generator=self.generator`, and build layers on the meta device before filling them. "
+    "For numpy, draw a seed: `np.random.default_rng(int(torch.randint(2**31, (), generator=self.generator)))`.",
+    cause=True,
 )
 def random_numbers_come_from_its_generator(subject: Subject) -> None:
     """Random numbers are drawn only from the generator that the method was given."""
@@ -52,22 +25,22 @@ def random_numbers_come_from_its_generator(subject: Subject) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(RARE_SEED)  # otherwise a method that sets a seed may reproduce this state by chance
         before = _global_states()
-        with _RandomDraws(method.generator) as draws:
+        with RandomDraws(method.generator, subject.file).watching() as draws:
             method.prepare(support)
             if isinstance(method, TrainableMethod):
                 method.backward(batch)
         after = _global_states()
-    ensure(not draws.foreign, f"{', '.join(sorted(draws.foreign))} drew from another generator")
+    ensure(not draws.foreign, f"{draws} drew from another generator")
     ensure(after == before, "the global random state of torch or numpy was consumed or seeded")
 
 
-@check("Draw nothing at evaluation: switch off dropout and random views in `classifier`.")
+@check("Draw nothing at evaluation: switch off dropout and random views in `classifier`.", cause=True)
 def evaluation_is_deterministic(subject: Subject) -> None:
     """No random number is drawn while classifying."""
     method = subject.finished
-    with _RandomDraws(None) as draws:
+    with RandomDraws(None, subject.file).watching() as draws:
         subject.evaluation_logits(method)
-    ensure(not draws.foreign, f"{', '.join(sorted(draws.foreign))} drew random numbers while classifying")
+    ensure(not draws.foreign, f"{draws} drew random numbers while classifying")
 
 
 @check("Take every random number from `self.generator`, and iterate over nothing unordered.")
@@ -80,7 +53,7 @@ def the_same_seed_gives_the_same_logits(subject: Subject) -> None:
 
 
 def _global_states() -> tuple[bytes, str]:
-    # not Python's own state, since the array type checkers of the tests draw from it
+    # not Python's own state, since the array type checkers of the tests draw from it; `RandomDraws` leaves them out
     return torch.get_rng_state().numpy().tobytes(), repr(np.random.get_state())
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import inspect
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -11,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.conformance.places import author_place
 from bench.experiment import fit, make_optimizer, train_step
 from datasets_registry import ClassSet
 from methods import (
@@ -129,7 +132,9 @@ class _RecordingBatch(Batch):
     @property
     def labels(self) -> Tensor:
         if self._labels is None:
-            self._subject.labels_read = True
+            frames = traceback.extract_stack()
+            place = author_place(((frame.filename, frame.lineno or 0) for frame in frames), self._subject.file)
+            self._subject.labels_read = place
         return super().labels
 
 
@@ -154,7 +159,7 @@ class Subject:
         weights: of the backbone before any method has used it.
         read: needs that were read so far.
         hidden_blocks_read: blocks before which hidden states were read.
-        labels_read: whether labels were read at evaluation.
+        labels_read: the place in the method's file where labels were read at evaluation; None if they were not.
         handed_out: name, tensor and unchanged copy of everything that the method got while `finished` was made.
     """
 
@@ -167,7 +172,7 @@ class Subject:
         self._config = config
         self.read: set[Needs] = set()
         self.hidden_blocks_read: set[int] = set()
-        self.labels_read = False
+        self.labels_read: str | None = None
         self._watching = False
         self._overfitted: dict[ToyTask, Fitted] = {}
         self.handed_out: list[tuple[str, Tensor, Tensor]] = []
@@ -176,6 +181,14 @@ class Subject:
     def config(self) -> MethodConfig:
         """The settings under test."""
         return self._config or self.info.default_config(self.protocol)
+
+    @property
+    def file(self) -> str:
+        """The file of the class; empty if it has none."""
+        try:
+            return inspect.getsourcefile(self.method) or ""
+        except TypeError:  # made in a session
+            return ""
 
     @property
     def is_trained(self) -> bool:

@@ -17,7 +17,7 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> Non
     """Write a temporary file beside the target, flush it to disk, rename it, flush the folder.
 
     The folder must exist. The temporary name includes process and thread, so that concurrent writers never share it.
-    Without `durable`, nothing is flushed, and the file may not survive a power failure.
+    Without `durable`, nothing is flushed, and the file may not survive a power failure. An OSError names the target.
     """
     temporary = path.with_name(f".{path.name.partition('.')[0]}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
@@ -27,6 +27,12 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> Non
                 file.flush()
                 os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        error.filename, error.filename2 = (
+            str(path),
+            None,
+        )  # a full disk names no file, and the temporary name says nothing
+        raise
     finally:
         temporary.unlink(missing_ok=True)  # exists only after an error or an interrupt
     if durable:

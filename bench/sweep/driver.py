@@ -1,11 +1,12 @@
 """Carries out a sweep request: plan, launch, load the results into the database, with messages about each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import Protocol
 
 from bench._util.words import counted
 from bench.context import RunContext
@@ -13,8 +14,9 @@ from bench.errors import RunsFolderError, StoreError, UsageError
 from bench.record import RunStatus
 from bench.results import Shards, Staleness, check_output_folder
 from bench.sweep.compatibility import grouped
-from bench.sweep.coordination.heartbeat import Heartbeat, remove_dead_heartbeats
+from bench.sweep.coordination.heartbeat import Heartbeat
 from bench.sweep.coordination.leases import Leases
+from bench.sweep.coordination.leftovers import remove_leftovers
 from bench.sweep.expansion import expand
 from bench.sweep.inputs import local_weights, named_files
 from bench.sweep.kept_models import check_keepable, drop_all_but_best, kept_summary, lacking_models
@@ -51,8 +53,15 @@ from bench.sweep.task_factory import short_draw
 from bench.sweep.tracker_target import check_installed
 from bench.sweep.weights import report_rejections, without_missing_weights
 
-RunListener = Callable[[str], None]
-"""Called with the id of a run that finished in a sweep and whose record is stored; it must return at once."""
+
+class RunListener(Protocol):
+    """Receives the runs of a sweep whose record is stored, and must return at once."""
+
+    def finished_before(self, run_ids: Sequence[str]) -> None:
+        """The sweep begins; these of its runs have a result, some of them a failure."""
+
+    def finished(self, run_id: str) -> None:
+        """A run has finished without error."""
 
 
 @dataclass(frozen=True)
@@ -121,18 +130,20 @@ def carry_out(
     Args:
         server: local workers are forked from it, if given.
         database: False only writes the shards, as in a job of Slurm.
-        listeners: each is called with the id of every run that finishes without error, in this thread.
+        listeners: each receives, in this thread, the runs with a result and every run that finishes without error.
 
     Raises RunsFolderError if the folder cannot be written, ImpossibleCombinationError if no weights can be fetched.
     """
     made = without_missing_weights(made, request, log)
     tasks = plan_tasks(made, request)
+    for listener in listeners:
+        listener.finished_before([spec.run_id for spec in made.done])
     if server is not None and tasks and database:
         import_module("bench.results")  # for the results; workers begin only after the imports of the server
     summary = _launch(tasks, made, request, log, server, listeners) if tasks else LaunchSummary((), interrupted=False)
     if database and request.submission is None and tasks and summary.unwritten is None:
         load_into_database(request.runs, log)
-    if request.keep_models:
+    if request.keep_models and summary.unwritten is None:
         if request.keep_models == "best":
             drop_all_but_best(request.runs)
         log.notice(kept_summary(made.specs, request.runs))
@@ -199,7 +210,7 @@ def _launch(
     server: ForkServer | None,
     listeners: Sequence[RunListener],
 ) -> LaunchSummary:
-    tally = Tally(len(tasks))
+    tally = Tally(sum(isinstance(task, RunTask) for task in tasks))
     limits = Limits(request.timeout, None if request.memory is None else int(request.memory * 2**30))
     with ExitStack() as stack:
         heartbeat = _started_heartbeat(request.runs, tally, stack)
@@ -214,7 +225,7 @@ def _launch(
             log.finished(item, tally, again=again)
             if item.outcome is Outcome.OK and isinstance(item.task, RunTask):
                 for listener in listeners:
-                    listener(item.task.spec.run_id)
+                    listener.finished(item.task.spec.run_id)
 
         if by_jobs:
             return launch_on_slurm(request, tasks, on_finished, log.notice)
@@ -239,8 +250,9 @@ def _launch(
 def _started_heartbeat(runs: Path, tally: Tally, stack: ExitStack) -> Heartbeat:
     """This sweep's heartbeat, which ends with the stack; raises RunsFolderError if the folder cannot be written."""
     try:
-        remove_dead_heartbeats(runs)
-        return stack.enter_context(Heartbeat(runs, "sweep", tally.facts()))
+        heartbeat = stack.enter_context(Heartbeat(runs, "sweep", tally.facts()))
+        remove_leftovers(Leases(runs, heartbeat))
+        return heartbeat
     except OSError as error:
         raise RunsFolderError(
             f"The runs folder {runs} cannot be written: {error.strerror or error}. Give another one with --runs."
@@ -307,11 +319,11 @@ def report_plan(made: Plan, request: SweepRequest, log: SweepLog) -> None:
 
 def report_failures(outcome: SweepOutcome, log: SweepLog) -> None:
     """The failures, each with the next step."""
-    if outcome.summary.unwritten is not None:
-        log.notice(
-            f"stopped: {outcome.summary.unwritten.message}. Finished runs are safe; make room, or make the folder "
-            "writable, and repeat the command."
-        )
+    if (last := outcome.summary.unwritten) is not None:
+        advice = "Finished runs are safe; make room, or make the folder writable, and repeat the command."
+        if last.outcome is Outcome.GONE:
+            advice = "Runs that are not there any more are computed again when the command is repeated."
+        log.notice(f"stopped: {last.message}. {advice}")
     now = len(outcome.summary.failures)  # their reasons were shown when they happened
     if now:
         ids = " ".join(str(item["run_id"] or item["what"]) for item in outcome.failed[:now])

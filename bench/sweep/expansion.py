@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bench._util.words import counted
+from bench.bounds import MOST_RUNS
+from bench.errors import UsageError
 from bench.results import settled_recipe
 from bench.spec import ExperimentSpec
 from bench.sweep.axes import check_axes, selected_datasets
@@ -41,14 +44,16 @@ def expand(request: SweepRequest) -> Expansion:
     Raises:
         UnknownNameError: an unregistered name.
         OverrideError: a setting that does not exist or a value it does not take.
-        UsageError: an empty or repeated axis.
+        UsageError: an empty or repeated axis, or too many runs.
         WeightsError: a file of weights that cannot be read.
         ImpossibleCombinationError: nothing can run, or with `strict` something requested by name cannot.
     """
     check_axes(request)
     chosen, backbones, datasets = choose_methods(request), backbones_of(request.backbones), selected_datasets(request)
     check_weights_files(backbones)
-    lists, class_text, rejections = support_lists(request), class_text_of(request), Rejections()
+    lists = support_lists(request)
+    check_number(request, chosen, backbones=len(backbones), datasets=len(datasets), lists=len(lists))
+    class_text, rejections = class_text_of(request), Rejections()
     factory = TaskFactory(request, class_text, lists, rejections)
     expander = _Expander(request, class_text, rejections)
     for item in chosen:
@@ -69,6 +74,22 @@ def expand(request: SweepRequest) -> Expansion:
     rejections.check(nothing_left=not specs, strict=request.strict)
     without_difficulty = _reject_difficulties(specs.values(), backbones, rejections)
     return Expansion(tuple(specs.values()), rejections.all(), without_difficulty, short)
+
+
+def check_number(
+    request: SweepRequest, chosen: Sequence[SelectedMethod], *, backbones: int, datasets: int, lists: int
+) -> None:
+    """Raise UsageError if the product of the axes is more than `MOST_RUNS`, before any run is made."""
+    shots, seeds, folds = len(request.shots), len(request.seeds), max(len(request.folds), 1)
+    draws = shots * max(len(request.support_rules), 1) * folds + lists
+    most = backbones * datasets * sum(folds if item.zero_shot else draws * seeds for item in chosen)
+    if most > MOST_RUNS:
+        axes = ((len(chosen), "method"), (datasets, "dataset"), (backbones, "backbone"), (seeds, "seed"))
+        named = ", ".join(counted(number, noun) for number, noun in axes)
+        raise UsageError(
+            f"This sweep has up to {most:,} runs ({named}, {counted(shots, 'number')} of shots), more than "
+            f"{MOST_RUNS:,}. Name fewer, or split it into several commands; runs in one folder add up."
+        )
 
 
 def _reject_difficulties(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Tally:
-    """Counts finished tasks and estimates the pace. An attempt that will be retried does not count."""
+    """Counts finished runs and estimates the pace. An attempt that will be retried does not count, nor a difficulty."""
 
     total: int
     done: int = 0
@@ -32,24 +32,24 @@ class Tally:
     _problems: set[str] = field(default_factory=set)
 
     def count(self, item: FinishedTask, *, again: bool) -> None:
-        """Count one finished attempt."""
-        if not again:
+        """Count one finished attempt of a run."""
+        if not again and isinstance(item.task, RunTask):
             self.done += 1
-            self.failed += item.outcome is not Outcome.OK and isinstance(item.task, RunTask)
+            self.failed += item.outcome is not Outcome.OK
             self.elsewhere += not item.here
 
     @property
     def rate(self) -> float:
-        """Mean tasks per minute so far."""
+        """Mean runs per minute so far."""
         return 60 * self.done / max(time.monotonic() - self._begin, 1e-6)
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimated remaining time at the mean pace; None before the first task ended."""
+        """Estimated remaining time at the mean pace; None before the first run ended."""
         return 60 * (self.total - self.done) / self.rate if self.done else None
 
     def pace(self) -> str:
-        """Failures, tasks per minute and remaining time."""
+        """Failures, runs per minute and remaining time."""
         failures = f"{self.failed} failed, " if self.failed else ""
         left = "" if self.seconds_left is None else f", {duration(self.seconds_left)} to go"
         return f"{failures}{self.rate:.1f} a minute{left}"
@@ -149,7 +149,10 @@ class PlainLog(SweepLog):
 
     def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:
         line = tally.outcome_line(item, again=again)
-        _write_line(f"[{tally.done}/{tally.total}] {line} ({item.seconds:.1f} s; {tally.pace()})")
+        if isinstance(item.task, RunTask):
+            _write_line(f"[{tally.done}/{tally.total}] {line} ({item.seconds:.1f} s; {tally.pace()})")
+        else:
+            _write_line(f"{line} ({item.seconds:.1f} s)")
 
 
 class NotebookLog(PlainLog):
@@ -219,10 +222,6 @@ class LiveLog(SweepLog):
 
     @contextmanager
     def during(self, tally: Tally, runs: Path, sweep: str | None) -> Iterator[None]:
-        if not tally.total:
-            yield
-            return
-
         from rich.live import Live
 
         with Live(

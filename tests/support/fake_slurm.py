@@ -24,8 +24,13 @@ def runs(task):
     except OSError:
         return False
 
-open(os.path.join(folder, "calls"), "a").write(" ".join([name, *arguments]) + "\\n")
-if os.path.exists(os.path.join(folder, "silent")):
+def note():
+    open(os.path.join(folder, "calls"), "a").write(" ".join([name, *arguments]) + "\\n")
+
+silent = os.path.exists(os.path.join(folder, "silent"))
+if silent or name != "scancel":
+    note()
+if silent:
     sys.exit(1)
 if name == "sbatch":
     script = arguments[-1]
@@ -50,6 +55,8 @@ elif name == "scancel" and "--state=PENDING" not in arguments:
                 os.kill(pid_of(task), signal.SIGINT)
             else:
                 os.killpg(pid_of(task), signal.SIGKILL)
+if name == "scancel":
+    note()  # after the signals, so that who sees the call knows that they were sent
 """
 
 

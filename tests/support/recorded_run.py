@@ -40,7 +40,7 @@ def recorded_run(
 ) -> RecordedRun:
     """Carry out a run; `before_training(method)` may overwrite the trained tensors of the prepared method."""
     record = RecordedRun(load_task(spec, context))
-    fit, step, score = runner.fit, training_loop.train_step, evaluation.score
+    fit, step, predict = runner.fit, training_loop.train_step, evaluation.predictions
 
     def recorded_fit(method: Any, *args: Any, generator: torch.Generator, **settings: Any) -> Any:
         before_training(method)
@@ -52,13 +52,13 @@ def recorded_run(
         record.losses.append(step(*args))
         return record.losses[-1]
 
-    def recorded_score(split: Any, logits: Tensor, choice: Any = None) -> Any:
+    def recorded_predictions(split: Any, logits: Tensor) -> Any:
         record.logits[split.name] = logits
-        return score(split, logits, choice)
+        return predict(split, logits)
 
     with ExitStack() as stack:
         stack.enter_context(patch.object(runner, "fit", recorded_fit))
         stack.enter_context(patch.object(training_loop, "train_step", recorded_step))
-        stack.enter_context(patch.object(evaluation, "score", recorded_score))
+        stack.enter_context(patch.object(evaluation, "predictions", recorded_predictions))
         runner.run_experiment(spec, context)
     return record

@@ -15,6 +15,7 @@ from typing import IO, Self
 
 from bench._util.words import counted
 from bench.boards.trackers.sending import SendReport, SendResult
+from bench.boards.trackers.sent_runs import unsent
 from bench.sweep import Target, search_path
 
 PATIENCE = 60.0
@@ -51,6 +52,7 @@ class Sender:
         self._notice, self._patience = notice, patience
         self._todo: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._handed_over = 0
+        self._earlier: set[str] = set()
         self._warned: set[str] = set()
         self._problem = ""
         self._process: subprocess.Popen[str] | None = None
@@ -77,7 +79,14 @@ class Sender:
         for target in self._targets:
             self._sum_up(target)
 
-    def send(self, run_id: str) -> None:
+    def finished_before(self, run_ids: Sequence[str]) -> None:
+        """Hand over those of these finished runs that earlier commands have not sent."""
+        missing = unsent(self._runs, self._targets, run_ids) if self._targets else []
+        self._earlier.update(missing)
+        for run_id in missing:
+            self.finished(run_id)
+
+    def finished(self, run_id: str) -> None:
         """Hand over a run whose record is stored. Returns at once."""
         if not self._targets:
             return
@@ -116,6 +125,10 @@ class Sender:
                 return
 
     def _sum_up(self, target: Target) -> None:
+        sent = {item.run_id for item in self.reports if item.target == str(target) and item.result is SendResult.SENT}
+        if earlier := len(sent & self._earlier):
+            were = "was" if earlier == 1 else "were"
+            self._notice(f"{counted(earlier, 'run')} of earlier commands {were} not at {target} yet, and {were} sent.")
         if not (missing := self.missing(target)):
             return
         failed = [item.message for item in self.reports if item.target == str(target) and item.message]

@@ -12,6 +12,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Protocol, Self
 
+from bench.boards.trackers.sent_runs import FOLDER, SentRuns
 from bench.boards.trackers.tracked_run import TrackedRun, tracked_run
 from bench.errors import UnknownRunError
 from bench.results import Shards, locked
@@ -81,7 +82,7 @@ _NICE = 5
 
 
 class _Channel:
-    """One tracker, opened with the first run; given up after several failures in a row."""
+    """One tracker, opened with the first run; given up after several failures in a row. It remembers what it sent."""
 
     def __init__(self, target: Target) -> None:
         self.target = target
@@ -92,10 +93,12 @@ class _Channel:
         if self._failures >= MOST_FAILURES:
             return SendResult.FAILED, f"not tried after {MOST_FAILURES} failures in a row"
         try:
+            stamp = shards.stamp(run_id)  # before the record, so that a newer result counts as missing
             run = _stored_run(shards, run_id)
-            with locked(shards.runs / "trackers"):  # also while a first connection creates the database
+            with locked(shards.runs / FOLDER):  # also while a first connection creates the database
                 self._tracker = self._tracker or connect(self.target)
                 sent = self._tracker.send(run)
+                _remember(SentRuns(shards.runs, self.target), run_id, stamp)
         except Exception as error:
             traceback.print_exc()
             self._failures += 1
@@ -111,6 +114,13 @@ def send_each(runs: Path, targets: list[Target], run_ids: Iterator[str]) -> Iter
     for run_id in run_ids:
         for channel in channels:
             yield SendReport(run_id, str(channel.target), *channel.send(shards, run_id))
+
+
+def _remember(sent: SentRuns, run_id: str, stamp: str | None) -> None:
+    """Remember a received run; without room on the disk, the tracker is asked again."""
+    if stamp is not None:
+        with suppress(OSError):
+            sent.add(run_id, stamp)
 
 
 def _stored_run(shards: Shards, run_id: str) -> TrackedRun:

@@ -1,8 +1,8 @@
 """A small file for each running process, rewritten with a higher counter at every beat.
 
 `etl-bench status` and the live view read these files, and a lease (`leases.py`) is valid while its
-holder is alive. No clocks are compared. A process of this machine is looked up by its number. A process of another
-machine is considered dead when its counter has not changed for a minute of the observer's monotonic clock.
+holder is alive. No clocks of machines are compared. A process of this machine is looked up by its number. A process of
+another machine is considered dead when its counter has not changed for a minute of the observer's monotonic clock.
 """
 
 import json
@@ -21,6 +21,8 @@ from bench.sweep.coordination.process_identity import ProcessIdentity
 BEAT_SECONDS = 5.0
 TIMEOUT_SECONDS = 60.0
 """Seconds without a beat after which a process of another machine is considered dead."""
+ABANDONED_SECONDS = 3600.0
+"""A file of another machine is abandoned if it was written so much earlier than the newest heartbeat of its folder."""
 _LOG = logging.getLogger("bench.sweep.coordination.heartbeat")
 
 
@@ -110,15 +112,33 @@ def read_heartbeat(runs: Path, name: str) -> HeartbeatState | None:
         return None
 
 
+def has_heartbeats(runs: Path) -> bool:
+    """Whether the folder of heartbeats exists. The first process makes it, and nothing removes it."""
+    return _folder(runs).is_dir()
+
+
 def remove_dead_heartbeats(runs: Path) -> None:
-    """Delete the files of dead processes, and unfinished files if no process can be writing one."""
+    """Delete the files of dead processes, and abandoned files of other machines. May raise OSError."""
     for path in _folder(runs).glob("*.json"):
         state = read_heartbeat(runs, path.stem)
-        if state is not None and state.process.alive() is False:
+        alive = None if state is None else state.process.alive()
+        if alive is False or (alive is None and is_abandoned(runs, path)):
             path.unlink(missing_ok=True)
-    if not read_heartbeats(runs):
-        for draft in _folder(runs).glob(".*.tmp"):
-            draft.unlink(missing_ok=True)
+
+
+def is_abandoned(runs: Path, path: Path) -> bool:
+    """Whether a file is much older than the newest heartbeat; both times are those of the file system."""
+    stamps = [stamp for file in _folder(runs).glob("*.json") if (stamp := _written(file)) is not None]
+    written = _written(path)
+    return bool(stamps) and written is not None and written < max(stamps) - ABANDONED_SECONDS
+
+
+def _written(path: Path) -> float | None:
+    """When a file was last written; None if it is gone."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return None
 
 
 @dataclass

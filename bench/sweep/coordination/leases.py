@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.results import locked
-from bench.sweep.coordination.heartbeat import Heartbeat, LivenessMonitor, read_heartbeat
+from bench.sweep.coordination.heartbeat import Heartbeat, LivenessMonitor, is_abandoned, read_heartbeat
 from bench.sweep.coordination.process_identity import ProcessIdentity
 
 
@@ -62,6 +62,21 @@ class Leases:
             self._remove(key, holder.raw)
             return True
         return False
+
+    def remove_dead(self) -> None:
+        """Remove the leases of dead holders; one of another machine if it is abandoned and its holder has no heartbeat.
+
+        May raise OSError.
+        """
+        for path in (self.runs / "leases").glob("*.json"):
+            if (holder := self._read(path.stem)) is None:
+                continue
+            alive = None if holder.process is None else holder.process.alive()
+            if alive is None:
+                beats = bool(holder.name) and read_heartbeat(self.runs, holder.name) is not None
+                alive = beats or not is_abandoned(self.runs, path)
+            if not alive:
+                self._remove(path.stem, holder.raw)
 
     def _create(self, key: str) -> bool:
         path = self._path(key)

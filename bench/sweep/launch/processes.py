@@ -203,5 +203,6 @@ class ProcessTransport(Transport):
         gone = self._workers.pop(worker)
         gone.process.wait()
         gone.end_input()
-        if gone.log.stat().st_size == 0:
-            gone.log.unlink()
+        with suppress(FileNotFoundError):  # of a runs folder that was removed
+            if gone.log.stat().st_size == 0:
+                gone.log.unlink()

@@ -9,8 +9,9 @@ from bench._util.interrupts import Interrupts, counted_interrupts
 from bench._util.words import counted
 from bench.errors import LaunchError
 from bench.results import Shards
-from bench.sweep.coordination.heartbeat import read_heartbeats, remove_dead_heartbeats
+from bench.sweep.coordination.heartbeat import read_heartbeats
 from bench.sweep.coordination.leases import Leases
+from bench.sweep.coordination.leftovers import remove_leftovers
 from bench.sweep.launch.affinity_queue import AffinityQueue
 from bench.sweep.launch.task_executor import existing_result, failed_result, load_runner, store_result
 from bench.sweep.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Outcome, RunTask, Task
@@ -106,12 +107,12 @@ class Supervisor:
         for worker in self._workers.values():
             if worker.task is not None:
                 self.leases.break_if_dead(worker.task.key)
-        remove_dead_heartbeats(self.surroundings.runs)
+        remove_leftovers(self.leases)
 
     @property
     def _stopping(self) -> bool:
         """Whether no further task is assigned."""
-        return self._interrupts.count > 0 or any(item.outcome is Outcome.UNWRITTEN for item in self._finished)
+        return self._interrupts.count > 0 or any(item.outcome.ends_sweep for item in self._finished)
 
     def _run_rounds(self, todo: list[Task]) -> None:
         while todo:

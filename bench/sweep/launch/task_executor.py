@@ -15,7 +15,7 @@ from bench.experiment import model_path, write_model
 from bench.record import DifficultyRecord, Predictions, RunRecord, RunStatus
 from bench.results import Shards
 from bench.spec import ExperimentSpec
-from bench.sweep.coordination.heartbeat import Heartbeat
+from bench.sweep.coordination.heartbeat import Heartbeat, has_heartbeats
 from bench.sweep.coordination.leases import Leases
 from bench.sweep.launch.tasks import DifficultyTask, FinishedTask, Outcome, RunTask, Surroundings, Task
 from bench.sweep.launch.worker_limits import deadline, set_device_variables
@@ -146,7 +146,9 @@ def _keep_model(result: ComputedResult, shards: Shards) -> str:
 
 
 def store_result(result: ComputedResult, surroundings: Surroundings) -> FinishedTask:
-    """Write a result. If it does not fit into a shard, the run fails."""
+    """Write a result. If it does not fit into a shard, the run fails. A runs folder that is gone is not made again."""
+    if (gone := _if_gone(result.task, surroundings, result.seconds)) is not None:
+        return gone
     shards = Shards(surroundings.runs)
     try:
         try:
@@ -161,9 +163,17 @@ def store_result(result: ComputedResult, surroundings: Surroundings) -> Finished
         return write_failure(result.task, surroundings, error, seconds=result.seconds)
 
 
+def _if_gone(task: Task, surroundings: Surroundings, seconds: float = 0.0) -> FinishedTask | None:
+    """What to report of a task if the runs folder, in which this process has a heartbeat, is gone; else None."""
+    if has_heartbeats(surroundings.runs):
+        return None
+    reason = f"the runs folder {surroundings.runs} is gone; it was removed, renamed or unmounted during the sweep"
+    return FinishedTask(task, Outcome.GONE, seconds, reason)
+
+
 def write_failure(task: Task, surroundings: Surroundings, error: OSError, *, seconds: float = 0.0) -> FinishedTask:
     """A task whose result could not be written."""
-    reason = f"{surroundings.runs} cannot be written: {error.strerror or _line(error)}"
+    reason = f"{error.filename or surroundings.runs} cannot be written: {error.strerror or _line(error)}"
     return FinishedTask(task, Outcome.UNWRITTEN, seconds, reason)
 
 
@@ -218,6 +228,8 @@ class TaskExecutor:
 
     def claim(self, task: Task) -> FinishedTask | None:
         """Take the lease of a task. Returns None on success, otherwise the result to report."""
+        if (gone := _if_gone(task, self.surroundings)) is not None:
+            return gone
         try:
             if not self.leases.acquire(task.key):
                 return FinishedTask(task, Outcome.HELD_BY_OTHER, 0.0, here=False)

@@ -107,6 +107,13 @@ class Outcome(StrEnum):
     """Another process holds its lease. The supervisor checks it again later."""
     UNWRITTEN = "unwritten"
     """The result could not be written. No further task is assigned, since its result would be lost too."""
+    GONE = "gone"
+    """The runs folder was removed during the sweep. No further task is assigned."""
+
+    @property
+    def ends_sweep(self) -> bool:
+        """Whether no further result can be stored."""
+        return self in (Outcome.UNWRITTEN, Outcome.GONE)
 
 
 @dataclass(frozen=True)
@@ -146,23 +153,25 @@ class LaunchSummary:
     interrupted: bool
 
     @property
+    def runs(self) -> list[FinishedTask]:
+        """The finished runs, without measured difficulties."""
+        return [item for item in self.finished if isinstance(item.task, RunTask)]
+
+    @property
     def failures(self) -> list[FinishedTask]:
         """The failed runs, in the order of their failures."""
-        return [item for item in self._failed if isinstance(item.task, RunTask)]
+        return [item for item in self.runs if item.outcome is Outcome.FAILED]
 
     @property
     def unmeasured(self) -> list[FinishedTask]:
         """The difficulties that could not be measured; they do not count as failed runs."""
-        return [item for item in self._failed if isinstance(item.task, DifficultyTask)]
-
-    @property
-    def _failed(self) -> list[FinishedTask]:
-        return [item for item in self.finished if item.outcome is Outcome.FAILED]
+        measured = [item for item in self.finished if isinstance(item.task, DifficultyTask)]
+        return [item for item in measured if item.outcome is Outcome.FAILED]
 
     @property
     def unwritten(self) -> FinishedTask | None:
         """The first task whose result could not be written, or None."""
-        return next((item for item in self.finished if item.outcome is Outcome.UNWRITTEN), None)
+        return next((item for item in self.finished if item.outcome.ends_sweep), None)
 
 
 @dataclass(frozen=True)

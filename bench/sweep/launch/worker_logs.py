@@ -107,8 +107,9 @@ def capture_output(path: Path, *, append: bool) -> Iterator[IO[bytes]]:
             for descriptor, number in zip(saved, (1, 2), strict=True):
                 os.dup2(descriptor, number)
                 os.close(descriptor)
-    if path.stat().st_size == 0:
-        path.unlink(missing_ok=True)
+    with suppress(FileNotFoundError):  # of a runs folder that was removed
+        if path.stat().st_size == 0:
+            path.unlink()
 
 
 def _limit_size(file: IO[bytes], begin: int, end: threading.Event) -> None:

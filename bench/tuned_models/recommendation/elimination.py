@@ -76,18 +76,33 @@ def look(
 
 
 def going_on(found: Look, by_cost: Sequence[str], *, margin: float, methods: int, folds: int) -> list[str]:
-    """The methods that are still trained after that many folds: half of all `methods` after the second, and so on.
+    """The methods that are still trained after that many folds, `number_kept` of all `methods`.
 
     They are the methods closest to the leader. Among methods within the margin, cheaper ones come first.
-
-    Example:
-        >>> [max(2, -(-14 // 2 ** (folds - 1))) for folds in (2, 3, 4)]
-        [7, 4, 2]
     """
-    kept = max(2, -(-methods // 2 ** (folds - 1)))
     others = [name for name in by_cost if name in found.below_leader]
     others.sort(key=lambda name: max(0.0, found.below_leader[name].mean - margin))
-    return [found.leader, *others[: kept - 1]]
+    return [found.leader, *others[: number_kept(methods, folds) - 1]]
+
+
+def number_kept(methods: int, folds: int) -> int:
+    """How many of all methods go on after that many folds: all after the first, half after the second, and so on.
+
+    Example:
+        >>> [number_kept(14, folds) for folds in (1, 2, 3, 4)]
+        [14, 7, 4, 2]
+    """
+    return max(min(2, methods), -(-methods // (1 << (folds - 1))))
+
+
+def planned_trainings(methods: int, folds: int) -> int:
+    """The runs of the first repetition if no method is dropped: all methods on two folds, then fewer on each.
+
+    Example:
+        >>> planned_trainings(14, 4)  # 14 + 14 + 7 + 4
+        39
+    """
+    return methods + sum(number_kept(methods, done) for done in range(1, folds))
 
 
 def against(leader: str, tables: Tables, folds: NDArray[np.int64]) -> dict[str, MeanTest]:

@@ -130,6 +130,11 @@ class RaceOutcomes:
         """Median seconds of preparation and training of a run; 0 before the first."""
         return float(np.median(self._seconds.get(method, [0.0])))
 
+    def images_scored(self, method: str) -> int:
+        """Number of images that a finished run of a method has scored."""
+        table = self._correct.get(method)
+        return 0 if table is None else int((~np.isnan(table)).any(axis=0).sum())
+
     def trainings(self, method: str) -> int:
         """Number of finished runs of a method."""
         return len(self._seconds.get(method, []))

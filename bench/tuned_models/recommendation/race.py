@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from bench._util.words import counted
 from bench.analysis import MeanTest, grouped_seeds_needed
 from bench.errors import RunTimeoutError, UsageError
 from bench.results import RACE, Shard, Shards
 from bench.sweep import RunListener, SweepLog, SweepRequest, carry_out, make_plan
-from bench.tuned_models.recommendation.elimination import Look, going_on, look, planned_looks
+from bench.tuned_models.recommendation.elimination import Look, going_on, look, planned_looks, planned_trainings
 from bench.tuned_models.recommendation.folds import FoldPlan, RaceOutcomes
-from bench.tuned_models.recommendation.request import RecommendRequest
+from bench.tuned_models.recommendation.request import RecommendRequest, whole_minutes
 from datasets_registry import EvalProtocol, Fold
 
 TOO_LITTLE = 5.0
 """Smallest budget in seconds if no cost is known: loading the weights alone takes as long."""
+USUAL_SECONDS = 1.0
+"""Of a run on stored features, to estimate a budget if no cost is known."""
 UNKNOWN_SHARE = 0.25
 """Share of the remaining budget that a method's first run may take, so that a slow method leaves time for others."""
 
@@ -27,7 +31,7 @@ class Dropped:
     """A method that left the race.
 
     Args:
-        below_leader: the leader's accuracy minus its own when it was dropped; None if it failed or was not affordable.
+        below_leader: the leader's accuracy minus its own when it was dropped; None if it failed.
         reason: why it left, in words.
     """
 
@@ -43,7 +47,9 @@ class RaceResult:
     """How a race ended.
 
     Args:
-        left: methods that were not dropped, cheapest first.
+        left: methods that were tried and not dropped, cheapest first.
+        untried: methods for which there was no time, with the reason; nothing is known against them.
+        needed: a budget in seconds that would probably do for all candidates.
         active: the methods of `left` that were trained to the end, cheapest first.
         last: the last look; None if there was none.
         why: why the race ended, in words.
@@ -55,6 +61,8 @@ class RaceResult:
     left: tuple[str, ...]
     active: tuple[str, ...]
     dropped: tuple[Dropped, ...]
+    untried: Mapping[str, str]
+    needed: float
     last: Look | None
     why: str
     seconds: float
@@ -68,7 +76,7 @@ class Race:
     Args:
         costs: seconds of one run by method, from earlier runs; they determine the order of the methods.
         say: receives one line for every decision.
-        listeners: called with the id of every finished run.
+        listeners: each receives every finished run.
     """
 
     def __init__(
@@ -87,6 +95,7 @@ class Race:
         self.left = list(request.sweep.methods)
         self.active = list(self.left)
         self.dropped: list[Dropped] = []
+        self.untried: dict[str, str] = {}
         self.last: Look | None = None
 
     def run(self) -> RaceResult:
@@ -96,7 +105,7 @@ class Race:
         tests = len(looks) * max(len(self.left) - 1, 1)
         why = "all planned runs are done"
         for done, fold in enumerate(self.plan.folds, 1):
-            if not self._train(fold):
+            if not self._train(fold) or not self.active:
                 why = "the budget is used up"
                 break
             if done in looks:
@@ -113,8 +122,17 @@ class Race:
         if self.request.budget < needed:
             raise UsageError(
                 f"--budget {self.request.budget:.0f}s is too small for one method: {self.plan.per_repeat} runs of "
-                f"the cheapest take about {needed:.0f} s. Give at least {-(-needed // 60):.0f}min."
+                f"the cheapest take about {needed:.0f} s. Give at least {whole_minutes(needed)}."
             )
+
+    @property
+    def needed(self) -> float:
+        """Estimated seconds for all candidates on one repetition, from known costs; the loading of weights included."""
+        methods = self.request.sweep.methods
+        known = [cost for name in methods if (cost := self.cost(name))]
+        unknown = float(np.median(known)) if known else USUAL_SECONDS
+        mean = sum(self.cost(name) or unknown for name in methods) / len(methods)
+        return TOO_LITTLE + mean * planned_trainings(len(methods), self.plan.per_repeat)
 
     def train(self, method: str, fold: Fold, shots: int) -> str | None:
         """One additional run, for a learning curve. Returns its id; None if there is no time left or it failed."""
@@ -151,7 +169,7 @@ class Race:
             elif self.outcomes.trainings(name) or self.remaining <= 0:
                 return False
             else:
-                self._drop(Dropped(name, None, None, 0, f"a run takes about {self.cost(name):.0f} s: no time left"))
+                self._leave_untried(name, f"a run takes about {self.cost(name):.0f} s, and less was left")
         return True
 
     def _time_limit(self, methods: Sequence[str]) -> float:
@@ -176,11 +194,13 @@ class Race:
     def _count(self, run_ids: dict[str, str], fold: Fold) -> None:
         for method, shard in read_runs(self.request, run_ids):
             self.outcomes.add(method, fold, shard)
-            if method in self.outcomes.failed:
+            if method not in self.outcomes.failed:
+                continue
+            if shard.record.error is not None and shard.record.error.kind == RunTimeoutError.__name__:
+                self._leave_untried(method, "a run takes longer than the time that was left for it")
+            else:
                 reason = f"it failed: {self.outcomes.failed[method].rstrip('.')}"
-                if shard.record.error is not None and shard.record.error.kind == RunTimeoutError.__name__:
-                    reason = "a run takes longer than the remaining budget"
-                self._drop(Dropped(method, None, None, 0, reason))
+                self._drop(Dropped(method, None, None, self.outcomes.trainings(method), reason))
 
     def _decide(self, done: int, tests: int) -> None:
         if len(self.left) < 2:
@@ -199,6 +219,14 @@ class Race:
                 self.active = goes_on
                 self.say(f"after {done} folds {found.leader} leads; resting: {', '.join(resting)}")
 
+    def _leave_untried(self, method: str, reason: str) -> None:
+        """Leave a method out for lack of time, unless it has finished runs: then no time is left for any method."""
+        if not self.outcomes.trainings(method):
+            self.left.remove(method)
+            self.active.remove(method)
+            self.untried[method] = reason
+            self.say(f"{method} is not tried: {reason}")
+
     def _drop(self, item: Dropped) -> None:
         self.left.remove(item.method)
         self.active = [name for name in self.active if name != item.method]
@@ -210,7 +238,7 @@ class Race:
     def _reason_to_end(self, done: int) -> str | None:
         """Why the race ends after that many folds; None if it continues."""
         if len(self.active) == 1:
-            return "one method is left"
+            return "one of the methods that were tried is left" if self.untried else "one method is left"
         if self.last is None or done % self.plan.per_repeat:
             return None
         if not [name for name in self.last.open if name in self.active]:
@@ -238,13 +266,17 @@ class Race:
             return self.cost(name), name
 
         entered = [name for name in self.request.sweep.methods if outcomes.trainings(name)]
+        rest = [name for name in self.left if name not in entered]
+        untried = self.untried | dict.fromkeys(rest, "the budget was used up before")
         whole = sum(outcomes.seconds(name) for name in entered) * len(self.plan.folds)
         spent = sum(outcomes.seconds(name) * outcomes.trainings(name) for name in entered)
         return RaceResult(
             outcomes=outcomes,
-            left=tuple(sorted(self.left, key=by_cost)),
-            active=tuple(sorted(self.active, key=by_cost)),
+            left=tuple(sorted((name for name in self.left if name in entered), key=by_cost)),
+            active=tuple(sorted((name for name in self.active if name in entered), key=by_cost)),
             dropped=tuple(self.dropped),
+            untried=untried,
+            needed=max(self.needed, 2 * self.request.budget) if untried else self.needed,
             last=self.last,
             why=why,
             seconds=self._clock() - self._begin,

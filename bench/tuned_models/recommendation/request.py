@@ -114,6 +114,16 @@ def parse_budget(budget: str | float) -> float:
     return float(found[1]) * _SECONDS[found[2]]
 
 
+def whole_minutes(seconds: float) -> str:
+    """A budget of at least that many seconds, as `parse_budget` reads it.
+
+    Example:
+        >>> whole_minutes(61)
+        '2min'
+    """
+    return f"{-(-seconds // 60):.0f}min"
+
+
 def feature_methods() -> list[str]:
     """The methods that work on stored image features and frozen class texts, so that training takes seconds."""
     from methods import Family, Needs

@@ -17,7 +17,7 @@ from bench.tuned_models.recommendation.elimination import ERROR_RATE
 from bench.tuned_models.recommendation.folds import FoldPlan
 from bench.tuned_models.recommendation.prior import Prior
 from bench.tuned_models.recommendation.race import RaceResult
-from bench.tuned_models.recommendation.request import RecommendRequest
+from bench.tuned_models.recommendation.request import RecommendRequest, whole_minutes
 from datasets_registry import has_imported_features
 
 _MOST_NAMED = 4
@@ -88,7 +88,8 @@ class Recommendation:
             "trained_shots": self.plan.shots,
             "labelled_images": self.plan.images,
             "margin": self.request.margin,
-            "untried": self.untried,
+            "untried": dict(race.untried),
+            "images_scored": race.outcomes.images_scored(self.pick),
             "standings": [self._standing(standing) for standing in decision.standings],
             "dropped": [
                 {
@@ -122,6 +123,7 @@ class Recommendation:
                 "ended": race.why,
                 "seconds": race.seconds,
                 "budget_seconds": self.request.budget,
+                "needed_seconds": race.needed,
                 "trainings": race.trainings,
                 "share_of_full_grid": race.share,
                 "error_rate": ERROR_RATE,
@@ -153,6 +155,7 @@ class Recommendation:
                 {
                     "method": item.method,
                     "accuracy": f"{100 * item.accuracy:.2f}",
+                    "images": self.race.outcomes.images_scored(item.method),
                     "below the best": "" if test is None else f"{100 * test.mean:.2f}",
                     "95 % interval": "" if test is None else _points(test),
                     "s per training": f"{self.race.outcomes.seconds(item.method):.2f}",
@@ -161,16 +164,11 @@ class Recommendation:
             )
         return rows
 
-    @property
-    def untried(self) -> list[str]:
-        """Candidates without any run, because the budget was used up before."""
-        scored = {item.method for item in self.decision.standings} | {item.method for item in self.race.dropped}
-        return [name for name in self.request.sweep.methods if name not in scored]
-
     def _standing(self, item: Standing) -> dict[str, Any]:
         return {
             "method": item.method,
             "accuracy": item.accuracy,
+            "images_scored": self.race.outcomes.images_scored(item.method),
             "below_leader": None if item.below_leader is None else _interval(item.below_leader),
             "seconds": self.race.outcomes.seconds(item.method),
             "labels_to_settle": item.labels,
@@ -182,17 +180,19 @@ class Recommendation:
         interval = ""
         if accuracy.low is not None and accuracy.high is not None:
             interval = f" (95 % interval {100 * accuracy.low:.1f} to {100 * accuracy.high:.1f})"
-        lines = [f"Take {self.pick}: {100 * accuracy.mean:.1f} % expected on unseen images{interval}."]
-        if untried := self.untried:
+        images = counted(self.race.outcomes.images_scored(self.pick), "labelled image")
+        lines = [f"Take {self.pick}: {100 * accuracy.mean:.1f} % expected on unseen images{interval}, from {images}."]
+        if untried := list(self.race.untried):
             verb = "was" if len(untried) == 1 else "were"
             lines.append(
-                f"{counted(len(untried), 'method')} {verb} not tried because the budget was used up: "
-                f"{_listed(untried)}. Repeat the command with a larger --budget; finished runs are kept."
+                f"{counted(len(untried), 'method')} {verb} not tried for lack of time: {_listed(untried)}. Repeat the "
+                f"command with --budget {whole_minutes(self.race.needed)} (an estimate); finished runs are kept."
             )
         rest = [item.method for item in decision.standings if item.method != self.pick]
         if not rest:
-            others = counted(sum(item.below_leader is not None for item in self.race.dropped), "other method")
-            lines.append(f"The race shows {others} to be more than {self._margin} worse.")
+            worse = sum(item.below_leader is not None for item in self.race.dropped)
+            shown = f"The race shows {counted(worse, 'other method')} to be more than {self._margin} worse."
+            lines.append(shown if worse else "It was compared with no other method.")
             return lines
         lines.append(
             f"With these labels it does not differ significantly from {_listed(rest)}. Of the methods that were "
@@ -217,10 +217,14 @@ class Recommendation:
             reason = item.reason if test is None else f"{100 * test.mean:.1f} points below {item.leader}"
             after = f" after {counted(item.trainings, 'run')}" if item.trainings else ""
             lines.append(f"Out: {item.method}, {reason}{after}.")
-        lines.append(
-            f"The chance that the race dropped the best method is at most {100 * ERROR_RATE:.0f} %. "
-            f"{100 * self.decision.optimism:.1f} points were subtracted for choosing the winner."
-        )
+        lines += [f"Not tried: {name}, {reason}." for name, reason in race.untried.items()]
+        tried = len(self.request.sweep.methods) - len(race.untried)
+        if tried > 1:
+            lines.append(
+                f"The chance that the race dropped the best of the {tried} methods that were tried is at most "
+                f"{100 * ERROR_RATE:.0f} %."
+            )
+        lines.append(f"{100 * self.decision.optimism:.1f} points were subtracted for choosing the winner.")
         if self.doubling is not None:
             gain = self.doubling.gain
             lines.append(

@@ -17,7 +17,7 @@ from bench.tuned_models.recommendation.answer import Decision, Doubling, decide,
 from bench.tuned_models.recommendation.folds import FoldPlan, RaceOutcomes, plan_folds
 from bench.tuned_models.recommendation.prior import PublishedNumbers, earlier_costs, own_runs, priors
 from bench.tuned_models.recommendation.race import Race, RaceResult, race_request, read_runs
-from bench.tuned_models.recommendation.request import RecommendRequest
+from bench.tuned_models.recommendation.request import RecommendRequest, whole_minutes
 from bench.tuned_models.recommendation.result import Recommendation
 from datasets_registry import get_dataset, labelled_images
 from methods import parse_backbone
@@ -53,7 +53,7 @@ def carry_out_recommendation(
     Args:
         say: receives one line for every decision of the race.
         published: prior knowledge besides own runs.
-        listeners: called with the id of every finished run of the race, whose folder is `request.race_runs`.
+        listeners: each receives every finished run of the race, whose folder is `request.race_runs`.
 
     Raises:
         UsageError: the budget is too small for one method, or the dataset has too few classes or no test part.
@@ -77,12 +77,17 @@ def carry_out_recommendation(
         f"Race of {counted(len(candidates), 'method')} on {plan.images} labelled training images of {request.dataset}, "
         f"at most {request.budget / 60:g} min; the test part is not used"
     )
+    if request.budget < race.needed:
+        say(
+            f"--budget {request.budget:.0f}s is probably too small for all of them; about {whole_minutes(race.needed)} "
+            "would do (an estimate). The answer names methods that were not tried."
+        )
     result = race.run()
     tables = outcomes.tables(list(result.left))
     if not tables:
         raise UsageError(
-            f"No method finished a run within the budget of {request.budget:.0f} s. Repeat the command with a "
-            f"larger --budget; finished runs are kept."
+            f"No method finished a run within the budget of {request.budget:.0f} s. Repeat the command with "
+            f"--budget {whole_minutes(result.needed)} (an estimate); finished runs are kept."
         )
     decision = decide(
         tables,

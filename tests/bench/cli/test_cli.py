@@ -87,9 +87,9 @@ def test_a_run_writes_shards_and_database_and_a_second_one_does_nothing(etl, tmp
     code, out, err = etl(*RUN, *FAKE)
     assert code == 0
     assert "3 runs: 0 done, 3 to do, 1 difficulty to measure" in err
-    assert "[4/4] ok" in err
+    assert "[3/3] ok" in err
     counts, title, *_, answer, small_print = out.splitlines()
-    assert (counts, title) == ("4 finished, 0 failed; in runs", "ViT-tiny.random, base-to-new, 2 shots, 1 dataset")
+    assert (counts, title) == ("3 finished, 0 failed; in runs", "ViT-tiny.random, base-to-new, 2 shots, 1 dataset")
     assert "mean H 58.2 % on this dataset" in answer
     assert "2 methods, 1 dataset, 2 seeds, 3 runs" in small_print
     assert len(Shards(tmp_path / "runs").scan()) == 3
@@ -115,7 +115,7 @@ def test_failures_are_listed_and_tried_again(etl, monkeypatch):
     monkeypatch.setenv("FAKE_RUNNER", json.dumps({"fail": ["seed 2"]}))
     code, out, err = etl(*RUN, *FAKE)
     assert code == 1
-    assert "3 finished, 1 failed" in out
+    assert "2 finished, 1 failed" in out
     assert re.search(r"failed  coop on eurosat.*loss became", err)
     assert re.search(r"1 failed; `etl-bench runs show RUN` has the trace: [0-9a-f]{16}\n", err)
     assert err.count("loss became") == 1, "one failure is reported once"
@@ -132,7 +132,7 @@ def test_failures_are_listed_and_tried_again(etl, monkeypatch):
 def test_rerun_all_does_everything_again(etl):
     etl(*RUN, *FAKE)
     _, out, _ = etl(*RUN, *FAKE, "--rerun", "all")
-    assert out.startswith("4 finished")
+    assert out.startswith("3 finished")
 
 
 def test_a_dry_run_writes_nothing(etl, tmp_path: Path):
@@ -149,7 +149,7 @@ def test_the_outcome_as_json(etl, monkeypatch):
     monkeypatch.setenv("FAKE_RUNNER", json.dumps({"fail": ["seed 2"]}))
     _, out, _ = etl(*RUN, *FAKE, "--json")
     found = json.loads(out)
-    assert (found["planned"], found["done_before"], found["finished"]) == (3, 0, 4)
+    assert (found["planned"], found["done_before"], found["finished"]) == (3, 0, 3)
     assert found["failed"][0]["message"].startswith("loss became nan")
 
 
@@ -214,7 +214,7 @@ def test_debug_shows_the_trace(monkeypatch, etl):
 def test_what_failed_is_tried_again_before_the_sweep_ends(etl, monkeypatch, tmp_path: Path):
     monkeypatch.setenv("FAKE_RUNNER", json.dumps({"fail": ["seed 2"], "journal": str(tmp_path / "journal")}))
     code, out, err = etl(*RUN, *FAKE, "--retries", "2")
-    assert (code, out.splitlines()[0]) == (1, "3 finished, 1 failed; in runs")
+    assert (code, out.splitlines()[0]) == (1, "2 finished, 1 failed; in runs")
     assert err.count("; tried again (") == 2
     assert len((tmp_path / "journal").read_text().split()) == 5
 
@@ -222,7 +222,7 @@ def test_what_failed_is_tried_again_before_the_sweep_ends(etl, monkeypatch, tmp_
 def test_a_run_that_does_not_fit_into_memory_is_tried_with_smaller_batches(etl, monkeypatch):
     monkeypatch.setenv("FAKE_RUNNER", json.dumps({"needs_batch": 8}))
     code, out, err = etl(*RUN, *FAKE)
-    assert (code, out.splitlines()[0]) == (0, "4 finished, 0 failed; in runs")
+    assert (code, out.splitlines()[0]) == (0, "3 finished, 0 failed; in runs")
     assert err.count("; tried again (") == 3
     assert err.count("MemoryError") == 1
 
@@ -259,8 +259,17 @@ def test_a_full_disk_stops_the_sweep_and_says_what_to_do(etl, monkeypatch):
     monkeypatch.setattr(Shards, "write", full)
     code, out, err = etl(*RUN, *FAKE)
     assert code == 1
-    assert out == "1 finished, 0 failed; in runs\n"
+    assert out == "0 finished, 0 failed; in runs\n"
     assert "stopped: runs cannot be written: No space left on device. Finished runs are safe; make room" in err
+
+
+def test_a_runs_folder_that_is_removed_while_its_sweep_runs(etl, monkeypatch):
+    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"remove": ["seed 1"]}))
+    code, out, err = etl(*RUN, *FAKE)
+    assert (code, len(out.splitlines())) == (1, 1)
+    assert "stopped: the runs folder runs is gone; it was removed, renamed or unmounted during the sweep." in err
+    monkeypatch.delenv("FAKE_RUNNER")
+    assert etl(*RUN, *FAKE)[0] == 0
 
 
 def test_stale_runs_are_counted_with_the_reason_and_run_again_when_told(etl, monkeypatch):
@@ -272,7 +281,7 @@ def test_stale_runs_are_counted_with_the_reason_and_run_again_when_told(etl, mon
     )
     assert "--rerun stale runs them again" in err
     code, out, err = etl(*RUN, *FAKE, "--rerun", "stale")
-    assert (code, out.splitlines()[0]) == (0, "4 finished, 0 failed; in runs"), "and the difficulty on other weights"
+    assert (code, out.splitlines()[0]) == (0, "3 finished, 0 failed; in runs"), "and the difficulty on other weights"
     assert "3 because the weights of ViT-tiny.random changed, 2 because coop has version 1 now" in err
     assert "they run again" in err
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+import careless_method
+import numpy as np
 import pytest
 
 import bench.conformance
-from bench.conformance import CHECKS
+from bench.conformance import CHECKS, Outcome, Subject, run_check, run_checks
 from bench.conformance.check import describe_error
+from bench.conformance.random_draws import RandomDraws
 from bench.conformance.short_trial import DATASETS, TrialRow, TrialTimeoutError, trial, verdict
 from bench.context import RunContext
 from methods import METHODS
@@ -124,3 +129,50 @@ def test_the_trial_runs_zero_shot_beside_the_method_in_the_protocol_that_it_can(
     assert [(found.dataset, found.classes) for found in rows[:2]] == [(DATASETS[0], "base"), (DATASETS[0], "new")]
     with pytest.raises(TrialTimeoutError, match="0 of 3 datasets were done in -1 seconds"):
         list(trial(TaskRes.info, RunContext(), limit=-1, run=remember))
+
+
+def place_of(text: str) -> str:
+    """File and line of the only line with that text in the careless method."""
+    (line,) = [i for i, line in enumerate(Path(careless_method.FILE).read_text().splitlines(), 1) if text in line]
+    return f"{careless_method.FILE}:{line}"
+
+
+@pytest.mark.parametrize(
+    ("draw", "function", "line"),
+    [
+        ("torch", "rand", "torch.rand(())"),
+        ("numpy", "np.random.rand", "np.random.rand()"),
+        ("numpy without a seed", "a generator without a seed", "default_rng()"),
+        ("random", "random.random", "random.random("),
+    ],
+)
+@pytest.mark.parametrize("check", ["random_numbers_come_from_its_generator", "evaluation_is_deterministic"])
+def test_a_draw_without_the_generator_is_named_with_the_authors_line(
+    check: str, draw: str, function: str, line: str
+) -> None:
+    result = run_check(CHECKS[check], Subject(careless_method.careless(draw)))
+    assert result.outcome is Outcome.FAILED
+    assert result.message.startswith(f"{function} ({place_of(line)}) drew ")
+
+
+def test_unseeded_random_numbers_are_one_finding_before_what_follows() -> None:
+    results = {result.check.name: result for result in run_checks(Subject(careless_method.careless("torch")))}
+    cause = "random_numbers_come_from_its_generator"
+    assert [name for name, result in results.items() if result.outcome is Outcome.FAILED] == [cause]
+    assert list(results)[:2] == ["it_runs", cause]
+    following = {name for name, result in results.items() if result.message.startswith(f"first correct {cause}: ")}
+    assert following >= {"evaluation_is_deterministic", "the_same_seed_gives_the_same_logits", "runs_are_independent"}
+
+
+def test_a_seeded_generator_of_python_or_numpy_is_no_finding() -> None:
+    with RandomDraws(None, __file__).watching() as draws:
+        random.Random(3).random()
+        np.random.default_rng(3).random()
+    assert draws.foreign == {}
+    assert "wrapped" not in repr(np.random.rand)
+
+
+def test_labels_that_are_read_to_classify_are_named_by_the_authors_line() -> None:
+    (result,) = run_checks(Subject(careless_method.careless(reads_labels=True)))
+    assert result.message.startswith("UndeclaredNeedError: Batch.labels was read at evaluation")
+    assert result.message.endswith(f"({place_of('batch.labels')})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import fake_runner
@@ -97,12 +98,21 @@ def test_listeners_hear_of_every_stored_run_and_of_no_failure(tmp_path: Path, mo
         ["coop", "vpt"], ["spectrum_basic"], ["ViT-tiny.random"], runs=tmp_path, jobs=0, runner="fake_runner"
     )
     log = open_log(LogStyle.NONE)
-    made, heard = make_plan(request, log), []
+    made, again = make_plan(request, log), changed(request, rerun=RerunPolicy.MISSING)
+    heard: list[str] = []
+    before: list[str] = []
 
-    def listen(run_id: str) -> None:
-        assert Shards(tmp_path).read(run_id) is not None
-        heard.append(run_id)
+    class Listener:
+        def finished_before(self, run_ids: Sequence[str]) -> None:
+            before.extend(run_ids)
 
-    carry_out(made, request, log, listeners=[listen, heard.append])
+        def finished(self, run_id: str) -> None:
+            assert Shards(tmp_path).read(run_id) is not None
+            heard.append(run_id)
+
+    carry_out(made, request, log, listeners=[Listener(), Listener()])
     right = sorted(spec.run_id for spec in made.specs if spec.method == "vpt")
-    assert sorted(heard) == sorted(right * 2)
+    assert (sorted(heard), before) == (sorted(right * 2), [])
+    carry_out(make_plan(again, log), again, log, listeners=[Listener()])
+    assert before == [spec.run_id for spec in made.specs]
+    assert len(heard) == 2 * len(right)

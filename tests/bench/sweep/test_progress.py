@@ -16,7 +16,7 @@ from rich.console import Console
 
 from bench.cli.status import status
 from bench.sweep.coordination.heartbeat import Heartbeat
-from bench.sweep.launch.tasks import DifficultyTask, FinishedTask, Outcome, RunTask
+from bench.sweep.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Outcome, RunTask
 from bench.sweep.progress import JsonLog, LiveLog, LogStyle, PlainLog, Tally, duration, open_log, view, worker_rows
 
 TASK = RunTask(make_spec())
@@ -59,13 +59,27 @@ def test_a_problem_has_one_message_and_a_difficulty_is_no_failed_run():
     tally = Tally(3)
     unmeasured = FinishedTask(DifficultyTask("b", "d"), Outcome.FAILED, 1.0, "no test image")
     tally.count(unmeasured, again=False)
-    assert (tally.done, tally.failed) == (1, 0)
+    assert (tally.done, tally.failed) == (0, 0)
     lines = [tally.outcome_line(item, again=False) for item in (FAILED, FAILED, unmeasured)]
     assert lines == [
         f"failed  {TASK.label}: loss became nan",
         f"failed  {TASK.label}: the same problem again",
         "not measured difficulty of d for b: no test image",
     ]
+
+
+def test_only_runs_are_counted_down(capsys, tmp_path: Path):
+    measured = FinishedTask(DifficultyTask("b", "d"), Outcome.OK, 1.0)
+    log, tally = PlainLog(), Tally(1)
+    with log.during(tally, tmp_path, "s"):
+        for item in (measured, OK):
+            tally.count(item, again=False)
+            log.finished(item, tally, again=False)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "ok      difficulty of d for b (1.0 s)"
+    assert second.startswith("[1/1] ok ")
+    summary = LaunchSummary((measured, OK), interrupted=False)
+    assert summary.runs == [OK]
 
 
 def test_events_are_one_json_object_a_line(capsys, tmp_path: Path):
@@ -159,7 +173,7 @@ def test_status_while_a_sweep_runs_in_another_process(tmp_path: Path):
     sweep.kill()
     sweep.communicate()
     (running,) = told["sweeps"]
-    assert running["total"] == 41
+    assert running["total"] == 40
     assert running["done"] >= 1
     (worker,) = told["workers"]
     assert worker["doing"].startswith("coop on spectrum_basic")

@@ -220,6 +220,17 @@ def test_a_number_that_no_database_holds_is_refused(grow, axis: str):
         grow(**{axis: [2**63]})
 
 
+def test_a_sweep_of_millions_of_runs_is_refused_with_its_count_before_it_is_expanded(monkeypatch):
+    monkeypatch.setattr("bench.sweep.expansion.TaskFactory", None)  # makes the tasks of the runs
+    request = sweep_over(
+        ["coop", "vpt", "zero_shot"], ["spectrum_basic", "spectrum_blur"], ["ViT-tiny.random"], shots=[1, 2, 4],
+        seeds=list(range(100_000)), support=["noisy:0.1", "noisy:0.2"],
+    )  # fmt: skip
+    message = r"up to 2,400,002 runs \(3 methods, 2 datasets, 1 backbone, 100000 seeds, 3 numbers of shots\)"
+    with pytest.raises(UsageError, match=message):
+        expand(request)
+
+
 def test_a_dataset_that_is_not_on_disk_is_refused(tmp_path: Path):
     with pytest.raises(ImpossibleCombinationError, match=f"eurosat: .*{tmp_path.name}"):
         expand(changed(AXES, data_root=tmp_path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from patience import PATIENCE, wait_until
 import bench
 from bench.boards.trackers.sender import Sender
 from bench.boards.trackers.sending import SendResult
+from bench.boards.trackers.sent_runs import SentRuns, unsent
 from bench.results.shards import Shards
 from bench.sweep.tracker_target import Target
 
 Etl = Callable[..., tuple[int, str, str]]
 MLFLOW = Target.parse("mlflow")
+LATER = datetime(2030, 1, 1, tzinfo=UTC)
 SWEEP = [
     "run", "-m", "coop", "-d", "spectrum_basic", "-b", "ViT-tiny.random", "--shots", "1", "--seeds", "3",
     "--runner", "fake_runner", "--json",
@@ -52,7 +55,7 @@ def send_all(
     problems = Problems()
     with Sender(runs, targets, problems.add, patience=patience) as sender:
         for run_id in run_ids:
-            sender.send(run_id)
+            sender.finished(run_id)
     return sender, problems
 
 
@@ -81,8 +84,8 @@ def test_two_sweeps_in_one_folder_send_a_run_once(fake_trackers: Path, tmp_path:
     first, second = (Sender(tmp_path / "runs", [MLFLOW], notices.add, patience=PATIENCE) for _ in range(2))
     with first, second:
         for run_id in run_ids:
-            first.send(run_id)
-            second.send(run_id)
+            first.finished(run_id)
+            second.finished(run_id)
     assert notices == []
     assert sorted(received(fake_trackers)) == sorted(run_ids)
     assert first.count(MLFLOW, SendResult.SENT) + second.count(MLFLOW, SendResult.SENT) == 12
@@ -111,10 +114,10 @@ def test_the_first_failure_is_reported_while_the_sweep_goes_on(
     monkeypatch.setenv("FAKE_TRACKER_FAULT", "refuse")
     run_ids, notices = stored(tmp_path / "runs"), Problems()
     with Sender(tmp_path / "runs", [MLFLOW], notices.add, patience=PATIENCE) as sender:
-        sender.send(run_ids[0])
+        sender.finished(run_ids[0])
         wait_until(lambda: sender.reports, "the first report")
-        sender.send(run_ids[1])
-        sender.send(run_ids[2])
+        sender.finished(run_ids[1])
+        sender.finished(run_ids[2])
         assert notices == [
             "mlflow: a run was not sent: MlflowException: the server of received.json does not answer. "
             "No result is lost."
@@ -141,7 +144,7 @@ def test_ctrl_c_ends_the_wait(
 
     monkeypatch.setattr(Sender, "_wait", interrupted)
     with suppress(KeyboardInterrupt), Sender(tmp_path / "runs", [MLFLOW], notices.append) as sender:
-        sender.send(stored(tmp_path / "runs")[0])
+        sender.finished(stored(tmp_path / "runs")[0])
         wait_until(lambda: sender._process, "the process of the trackers starts")
         if during == "the sweep":
             raise KeyboardInterrupt
@@ -160,12 +163,12 @@ def test_a_process_that_dies_is_named(fake_trackers: Path, tmp_path: Path, monke
 def test_a_process_that_is_killed_between_runs_is_named(fake_trackers: Path, tmp_path: Path) -> None:
     run_ids, notices = stored(tmp_path / "runs", 2), Problems()
     with Sender(tmp_path / "runs", [MLFLOW], notices.add, patience=PATIENCE) as sender:
-        sender.send(run_ids[0])
+        sender.finished(run_ids[0])
         wait_until(lambda: sender.reports, "the first report")
         assert sender._process is not None
         sender._process.kill()
         sender._process.wait()
-        sender.send(run_ids[1])
+        sender.finished(run_ids[1])
     (notice,) = notices
     assert notice.startswith("1 of 2 runs not sent to mlflow (its process ended with code -9")
 
@@ -234,3 +237,62 @@ def test_results_send_needs_runs(fake_trackers: Path, etl: Etl, tmp_path: Path) 
     assert code == 2
     assert f"No completed run in {tmp_path / 'runs'} matches --where 'seed = 77'." in err
     assert not fake_trackers.exists()
+
+
+def shards_of(runs: Path) -> list[str]:
+    return [entry.run_id for entry in Shards(runs).scan()]
+
+
+def test_a_repeated_command_sends_what_a_killed_one_did_not(fake_trackers: Path, etl: Etl, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    sweep = [*SWEEP, "--jobs", "0", "--runs", str(runs), "--log", "plain"]
+    assert etl(*sweep)[0] == 0  # nothing was sent, as by a sweep that was killed
+    first, *others = shards_of(runs)
+    send_all(runs, [first], [MLFLOW])
+    assert received(fake_trackers) == [first]
+    code, _, err = etl(*sweep, "--tracker", "mlflow")
+    assert code == 0
+    assert "2 runs of earlier commands were not at mlflow yet, and were sent." in err
+    assert sorted(received(fake_trackers)[1:]) == others
+    asked = fake_trackers.stat().st_mtime_ns
+    code, _, err = etl(*sweep, "--tracker", "mlflow")
+    assert (code, "earlier commands" in err, fake_trackers.stat().st_mtime_ns) == (0, False, asked)
+
+
+def test_only_results_that_a_tracker_lacks_are_sent_again(
+    fake_trackers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, run_ids = tmp_path / "runs", stored(tmp_path / "runs")
+    monkeypatch.setenv("FAKE_TRACKER_FAULT", "refuse")
+    send_all(runs, run_ids[:1], [MLFLOW])
+    monkeypatch.delenv("FAKE_TRACKER_FAULT")
+    send_all(runs, run_ids[1:], [MLFLOW])
+    assert unsent(runs, [MLFLOW], run_ids) == run_ids[:1]  # a failure is not remembered
+    assert unsent(runs, [MLFLOW, Target.parse("trackio")], run_ids) == run_ids
+    send_all(runs, run_ids, [MLFLOW])
+    assert unsent(runs, [MLFLOW], run_ids) == []
+    Shards(runs).write(make_record(make_spec(seed=1)).model_copy(update={"created_at": LATER}))
+    assert unsent(runs, [MLFLOW], run_ids) == [run_ids[1]]  # a newer result
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@elsewhere")
+    assert unsent(runs, [MLFLOW], run_ids) == run_ids  # another server
+    assert "secret" not in "".join(str(path) for path in runs.rglob("*"))
+
+
+def test_a_damaged_memory_of_what_was_sent_only_asks_the_tracker_again(fake_trackers: Path, tmp_path: Path) -> None:
+    runs, run_ids = tmp_path / "runs", stored(tmp_path / "runs")
+    send_all(runs, run_ids, [MLFLOW])
+    memory = SentRuns(runs, MLFLOW).path
+    memory.write_bytes(memory.read_bytes()[:-5] + b"\xff\x00 torn")
+    assert unsent(runs, [MLFLOW], run_ids) == run_ids[2:]
+    sender, notices = send_all(runs, run_ids[2:], [MLFLOW])
+    assert (sender.count(MLFLOW, SendResult.KNOWN), notices) == (1, [])
+
+
+def test_a_failed_run_is_not_sent(
+    fake_trackers: Path, etl: Etl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = str(tmp_path / "runs")
+    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"fail": ["seed 2"]}))
+    assert etl(*SWEEP, "--jobs", "0", "--runs", runs)[0] == 1
+    etl(*SWEEP, "--jobs", "0", "--runs", runs, "--rerun", "missing", "--tracker", "mlflow")
+    assert len(received(fake_trackers)) == 2

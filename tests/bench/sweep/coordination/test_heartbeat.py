@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 import time
@@ -86,15 +87,19 @@ def test_heartbeats_of_dead_processes_are_ignored_and_removed(tmp_path: Path):
     write_heartbeat(tmp_path, "dead", dead_process())
     write_heartbeat(tmp_path, "far", OTHER_MACHINE)
     (tmp_path / "live" / "torn.json").write_text('{"kind": "wor')
-    draft = tmp_path / "live" / ".dead.1-1.tmp"
-    draft.touch()
     assert [state.name for state in read_heartbeats(tmp_path)] == ["far"]
     remove_dead_heartbeats(tmp_path)
-    assert draft.exists(), "the far one may be writing it"
     assert sorted(path.stem for path in (tmp_path / "live").glob("*.json")) == ["far", "torn"]
-    (tmp_path / "live" / "far.json").unlink()
-    remove_dead_heartbeats(tmp_path)
-    assert not draft.exists()
+
+
+def test_a_heartbeat_of_another_machine_is_removed_once_it_is_an_hour_older_than_the_newest(tmp_path: Path):
+    write_heartbeat(tmp_path, "far", OTHER_MACHINE)
+    written = (tmp_path / "live" / "far.json").stat().st_mtime
+    for age, left in ((0, ["far", "here"]), (3500, ["far", "here"]), (3700, ["here"])):
+        write_heartbeat(tmp_path, "here", ProcessIdentity.current())
+        os.utime(tmp_path / "live" / "here.json", (written + age, written + age))
+        remove_dead_heartbeats(tmp_path)
+        assert sorted(path.stem for path in (tmp_path / "live").glob("*.json")) == left
 
 
 def test_a_process_of_another_machine_is_gone_when_its_counter_stands_still():

@@ -177,6 +177,49 @@ def test_a_write_that_fails_stops_the_sweep(problem: int, tmp_path: Path, monkey
     assert summary.unwritten.message == f"{tmp_path} cannot be written: the disk says no"
 
 
+@pytest.mark.parametrize("jobs", [0, 1])
+def test_a_runs_folder_that_is_removed_is_said_to_be_gone_and_is_not_made_again(jobs: int, tmp_path: Path, behave):
+    behave(remove=["seed 2"])
+    runs = tmp_path / "runs"
+    transport = ProcessTransport(around(runs), jobs) if jobs else InlineTransport(around(runs))
+    notices: list[str] = []
+    summary = launch(transport, tasks(5), on_notice=notices.append)
+    assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.GONE]
+    assert notices == [], "no worker died"
+    assert summary.unwritten is not None
+    assert summary.unwritten.message.startswith(f"the runs folder {runs} is gone")
+    assert not Shards(runs).scan()
+
+
+def test_a_file_that_does_not_fit_is_named(tmp_path: Path):
+    """On a child process, whose files may have 4 KiB at most."""
+    program = f"""
+import resource
+from pathlib import Path
+from launching import launch
+from bench.context import RunContext
+from bench.experiment import write_model
+from bench.sweep.launch.inline import InlineTransport
+from bench.sweep.launch.tasks import RunTask, Surroundings
+from fake_runner import make_spec
+runs = Path({str(tmp_path / "runs")!r})
+task = RunTask(make_spec(method="a" * 200, config={{"text": "x" * 6000}}))
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+summary = launch(InlineTransport(Surroundings(runs=runs, context=RunContext(), runner="fake_runner")), [task])
+print(summary.unwritten.message)
+try:
+    write_model(runs / "models" / "m.safetensors", bytes(10_000))
+except OSError as error:
+    print(error)
+"""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+    shard, model = child.stdout.splitlines()
+    assert re.fullmatch(rf"{tmp_path}/runs/shards/\w\w/\w{{16}}\.json cannot be written: File too large", shard)
+    assert str(tmp_path / "runs" / "models" / "m.safetensors") in model
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
 def test_a_torn_shard_is_done_again(tmp_path: Path):
     todo = tasks()
     launch(InlineTransport(around(tmp_path)), todo)

@@ -233,13 +233,15 @@ def test_a_preempted_job_frees_its_lease(cluster: FakeSlurm, tmp_path: Path, beh
 @pytest.mark.parametrize("times", [1, 2])
 def test_ctrl_c(cluster: FakeSlurm, tmp_path: Path, behave, times: int) -> None:
     """Once: jobs finish their current runs. Twice: they are cancelled."""
-    behave(sleep=5 if times == 1 else 60)  # the commands of Slurm may take seconds on a busy machine
+    gate = tmp_path / "gate"
+    behave(until=str(gate))  # no run ends before the signals were sent
     runs, log = tmp_path / "runs", Heard()
 
     def interrupt() -> None:
         for number in range(times):
             os.kill(os.getpid(), signal.SIGINT)
-            wait_until(lambda number=number: len(cluster.calls("scancel")) > number)
+            wait_until(lambda number=number: len(cluster.calls("scancel")) > (1 if times == 1 else number))
+        gate.touch()
 
     thread = meanwhile(lambda: leases(runs), interrupt)
     outcome = sweep(request_in(runs, 6, jobs=1), log)

@@ -17,8 +17,9 @@ from bench.results.shards import Shards
 from bench.sweep import SweepLog
 from bench.tuned_models.model_lookup import find_model
 from bench.tuned_models.recommendation.answer import doubling
+from bench.tuned_models.recommendation.elimination import planned_trainings
 from bench.tuned_models.recommendation.folds import RaceOutcomes, plan_folds
-from bench.tuned_models.recommendation.race import Race
+from bench.tuned_models.recommendation.race import TOO_LITTLE, Race
 from bench.tuned_models.recommendation.request import RecommendRequest, feature_methods, parse_budget
 from bench.tuned_models.recommendation.run import train_choice
 from datasets_registry import DatasetSplits, Sample, ShotsError, get_dataset
@@ -133,11 +134,26 @@ def test_methods_without_training_come_first_and_untried_ones_are_named(answered
     order = sorted(request.sweep.methods, key=race._order)
     assert order.index("zero_shot") < order.index("gda") < order.index("clip_adapter") < order.index("cross_modal")
     _, found = answered
+    assert found.to_json()["untried"] == {}
+    assert "The chance that the race dropped the best of the 3 methods that were tried is at most 5 %." in str(found)
     sweep = found.request.sweep.model_copy(update={"methods": [*found.request.sweep.methods, "coop"]})
-    stopped = replace(found, request=replace(found.request, sweep=sweep))
-    assert stopped.untried == stopped.to_json()["untried"] == ["coop"]
-    assert "1 method was not tried because the budget was used up: coop. Repeat" in str(stopped)
-    assert found.untried == []
+    reason = "a run takes about 70 s, and less was left"
+    unfinished = replace(found.race, untried={"coop": reason}, needed=100.0)
+    stopped = replace(found, request=replace(found.request, sweep=sweep), race=unfinished)
+    assert stopped.to_json()["untried"] == {"coop": reason}
+    text = str(stopped)
+    assert "1 method was not tried for lack of time: coop. Repeat the command with --budget 2min (an estimate)" in text
+    assert f"Not tried: coop, {reason}." in text
+    assert "Out: coop" not in text
+    assert "best of the 3 methods that were tried" in text
+
+
+def test_the_answer_says_how_many_images_it_rests_on(answered) -> None:
+    _, found = answered
+    scored = found.to_json()["images_scored"]
+    assert 0 < scored <= found.plan.images
+    assert str(found).splitlines()[0].endswith(f", from {scored} labelled images.")
+    assert [row["images"] for row in found.rows()] == [item["images_scored"] for item in found.to_json()["standings"]]
 
 
 def test_a_real_dataset_needs_a_backbone_by_name() -> None:
@@ -157,6 +173,19 @@ def test_too_few_classes_and_a_missing_test_part_are_refused() -> None:
     assert (plan.shots, plan.images, plan.repeats) == (7, 20, 2)  # 10 of a class in folds of at most 3
 
 
+def test_a_budget_that_is_too_small_for_all_candidates_is_said_before_the_race(tmp_path: Path, monkeypatch) -> None:
+    def stopped(_: Race) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Race, "run", stopped)
+    said: list[str] = []
+    for budget in ("10s", "20min"):
+        with pytest.raises(KeyboardInterrupt):
+            recommended(tmp_path, budget=budget, progress=said.append)
+    (warning,) = [line for line in said if line.startswith("--budget")]
+    assert warning.startswith("--budget 10s is probably too small for all of them; about 1min would do (an estimate).")
+
+
 def test_the_budget_ends_the_race(tmp_path: Path) -> None:
     """A clock that jumps: after the first fold no time is left, and the answer rests on what was trained."""
     request = RecommendRequest.build(DATASET, methods=["gda", "zero_shot"], runs=tmp_path, budget="10s")
@@ -171,6 +200,15 @@ def test_the_budget_ends_the_race(tmp_path: Path) -> None:
                 self.outcomes.score(name, fold, images, np.ones(10, dtype=bool), 3.0)
             return {}
 
+    said: list[str] = []
+    dear = replace(request, sweep=request.sweep.model_copy(update={"methods": ["gda", "zero_shot", "clap"]}))
+    outcomes, costs = RaceOutcomes(tuple(map(str, range(20))), request.repeats), {"clap": 70.0, "zero_shot": 1.0}
+    found = Timed(dear, plan, outcomes, costs, said.append, lambda: now[0]).run()
+    assert found.untried == {"clap": "a run takes about 70 s, and less was left"}
+    assert (found.dropped, found.why) == ((), "the budget is used up")
+    assert found.needed == pytest.approx(TOO_LITTLE + (3 + 3 + 70) / 3 * planned_trainings(3, 4))
+    assert said == ["clap is not tried: a run takes about 70 s, and less was left"]
+    now[0] = 0.0
     race = Timed(
         request, plan, RaceOutcomes(tuple(map(str, range(20))), request.repeats), {}, lambda _: None, lambda: now[0]
     )
