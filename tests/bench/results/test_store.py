@@ -204,6 +204,18 @@ def _all_predictions(store: Store):
     return store.query("select * from predictions order by run_id, split, position")
 
 
+def test_the_outcomes_of_some_runs_are_their_rows_of_all_outcomes(store: Store, shards: Shards):
+    store.ingest(shards)
+    every = store.runs_frame(outcomes=True)
+    ids = sorted(set(every["run_id"]))[:2]
+    some = store.runs_frame(outcomes=True, run_ids=ids)
+    rows = every[every["run_id"].isin(ids)].reset_index(drop=True)
+    assert some["run_id"].tolist() == rows["run_id"].tolist()
+    assert some["images"].tolist() == rows["images"].tolist()
+    assert [list(value) for value in some["correct"]] == [list(value) for value in rows["correct"]]
+    assert store.runs_frame(outcomes=True, run_ids=[]).empty
+
+
 def test_two_hundred_runs_are_loaded(tmp_path: Path):
     shards = Shards(tmp_path)
     predictions = [make_predictions("base", n=300), make_predictions("new", n=300)]
