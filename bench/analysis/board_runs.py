@@ -112,12 +112,21 @@ def collect_runs(runs: pd.DataFrame, setting: Setting) -> list[Run]:
     if setting.source:
         chosen = chosen[chosen["dataset"] == setting.source]
     rows: dict[str, list[dict[Any, Any]]] = defaultdict(list)
-    values = chosen.astype(object).where(chosen.notna(), None)
-    for row in zip(*(values[name].tolist() for name in values), strict=True):
-        by_name = dict(zip(values, row, strict=True))
+    for row in zip(*(_objects(chosen[name]) for name in chosen), strict=True):
+        by_name = dict(zip(chosen, row, strict=True))
         rows[by_name["run_id"]].append(by_name)
     collected = [_run(run_id, rows[run_id]) for run_id in sorted(rows)]
     return [part for run in collected for part in _by_target(run)] if setting.source else collected
+
+
+def _objects(column: "pd.Series[Any]") -> Sequence[Any]:
+    """The values of a column, None for missing ones; each text that occurs is converted once."""
+    if not isinstance(column.dtype, pd.StringDtype):
+        values: list[Any] = column.astype(object).where(column.notna(), None).tolist()
+        return values
+    codes, known = pd.factorize(column)
+    texts = [*known, None]  # a missing text has the code -1
+    return [texts[code] for code in codes.tolist()]
 
 
 def planned_run(spec: ExperimentSpec) -> list[Run]:

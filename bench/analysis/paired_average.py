@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,8 +107,8 @@ def common_seeds(a: Mapping[int, SeedScore], b: Mapping[int, SeedScore]) -> list
 
 def _common_seeds_with(measure: str, a: Mapping[int, SeedScore], b: Mapping[int, SeedScore]) -> list[int]:
     """`common_seeds` of the runs that have the measure."""
-    found_a, found_b = ({seed: score for seed, score in side.items() if measure in score} for side in (a, b))
-    return common_seeds(found_a, found_b)
+    both = [seed for seed in a.keys() & b.keys() if measure in a[seed] and measure in b[seed]]
+    return common_seeds({seed: a[seed] for seed in both}, {seed: b[seed] for seed in both})
 
 
 ImageTables = list[tuple[str, NDArray[np.float64]]]
@@ -130,27 +131,38 @@ def image_tables(pairs: Sequence[tuple[SeedScore, SeedScore]], measure: str) -> 
     Empty if a run has no predictions, or the runs have different images. Harmonic means are linearised around the means
     over the seeds.
     """
-    tables = []
-    for split, (weight_a, weight_b) in _weights(pairs, measure).items():
-        found_a, found_b = ([(score.correct or {}).get(split) for score in side] for side in zip(*pairs, strict=True))
-        digests = {None if item is None else item[0] for item in (*found_a, *found_b)}
+    side_a, side_b = (_side(runs, measure) for runs in zip(*pairs, strict=True))
+    if [digest for digest, *_ in side_a] != [digest for digest, *_ in side_b]:
+        return []
+    return [
+        (digest, weight_a * right_a - weight_b * right_b)
+        for (digest, weight_a, right_a), (_, weight_b, right_b) in zip(side_a, side_b, strict=True)
+    ]
+
+
+@lru_cache(maxsize=1024)  # each entry meets all others on the same images
+def _side(runs: tuple[SeedScore, ...], measure: str) -> list[tuple[str, float, NDArray[np.bool_]]]:
+    """For each split of a measure: a digest of its images, its weight, and which images each run classifies correctly.
+
+    Empty if a run has no predictions, or the runs have different images.
+    """
+    found = []
+    for split, weight in _weights(runs, measure).items():
+        items = [(score.correct or {}).get(split) for score in runs]
+        digests = {None if item is None else item[0] for item in items}
         if len(digests) > 1 or (digest := digests.pop()) is None:
             return []
-        right_a, right_b = (np.array([item[1] for item in side if item], dtype=float) for side in (found_a, found_b))
-        tables.append((digest, weight_a * right_a - weight_b * right_b))
-    return tables
+        found.append((digest, weight, np.array([item[1] for item in items if item], dtype=bool)))
+    return found
 
 
-def _weights(pairs: Sequence[tuple[SeedScore, SeedScore]], measure: str) -> dict[str, tuple[float, float]]:
-    """The weight (derivative) of each split's accuracy in the measure, for A and for B."""
+def _weights(runs: Sequence[SeedScore], measure: str) -> dict[str, float]:
+    """The weight (derivative) of each split's accuracy in the measure."""
     if measure == "gap":
-        return {"base": (1.0, 1.0), "new": (-1.0, -1.0)}
+        return {"base": 1.0, "new": -1.0}
     if measure not in HARMONIC:
-        return {measure: (1.0, 1.0)}
-    splits, slopes = HARMONIC[measure], []
-    for side in zip(*pairs, strict=True):
-        base, new = (sum(score[split] for score in side) / len(side) for split in splits)
-        total = (base + new) ** 2
-        slopes.append((2 * new**2 / total, 2 * base**2 / total) if total else (0.0, 0.0))
-    (base_a, new_a), (base_b, new_b) = slopes
-    return dict(zip(splits, ((base_a, base_b), (new_a, new_b)), strict=True))
+        return {measure: 1.0}
+    splits = HARMONIC[measure]
+    base, new = (sum(score[split] for score in runs) / len(runs) for split in splits)
+    total = (base + new) ** 2
+    return dict(zip(splits, (2 * new**2 / total, 2 * base**2 / total) if total else (0.0, 0.0), strict=True))

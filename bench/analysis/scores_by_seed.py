@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SeedScore:
-    """One run on one dataset.
+    """One run on one dataset. Two of them are equal only if they are the same object.
 
     Args:
         values: accuracies by split, and H and `open` if they were computed.

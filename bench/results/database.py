@@ -40,6 +40,8 @@ from bench.results.tables import (
     make_tables,
 )
 
+FRAME_VECTORS = 2
+"""DuckDB's vectors of 2,048 rows that become a frame at a time."""
 CHUNK = 1000
 """Runs per transaction. This limits the memory, and the work that is lost if the process is killed."""
 _LOG = logging.getLogger("bench.results")
@@ -265,7 +267,7 @@ class Store:
 
     def _frame(self, sql: str, values: list[object] | dict[str, object] | None = None) -> pd.DataFrame:
         with self._reading() as connection:
-            return connection.execute(sql, values).df()
+            return fetch_frame(connection.execute(sql, values))
 
     def _is_readable(self) -> bool:
         """Whether the file is a database; raises StoreError if it is locked or etl-bench did not make it."""
@@ -333,6 +335,17 @@ class Store:
                     f"The results database {self.path} is held by {who}. Wait until it is done, or end it, and repeat "
                     "the command; finished runs are safe in their shards."
                 ) from error
+
+
+def fetch_frame(result: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+    """The rows of a query as `result.df()` gives them, with less memory: texts being fetched are Python objects."""
+    chunks = [result.fetch_df_chunk(FRAME_VECTORS)]
+    while len(chunks[-1]):
+        chunks.append(result.fetch_df_chunk(FRAME_VECTORS))
+    parts = chunks[:-1] or chunks
+    frame = pd.concat(parts, ignore_index=True)
+    texts = [name for name in frame if any(isinstance(part[name].dtype, pd.StringDtype) for part in parts)]
+    return frame.astype(dict.fromkeys(texts, "str"))  # a part without any text has another type
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import bench
 from bench.errors import QueryError, StoreError, StoreLockedError
 from bench.record import RunError, RunStatus
 from bench.results import database as _database
-from bench.results.database import IngestResult, Store, fresh_store
+from bench.results.database import IngestResult, Store, fetch_frame, fresh_store
 from bench.results.shards import Shards
 
 DOCUMENTED = """run_id method config recipe_name recipe backbone dataset task_fingerprint draw protocol shots seed
@@ -214,6 +214,17 @@ def test_the_outcomes_of_some_runs_are_their_rows_of_all_outcomes(store: Store, 
     assert some["images"].tolist() == rows["images"].tolist()
     assert [list(value) for value in some["correct"]] == [list(value) for value in rows["correct"]]
     assert store.runs_frame(outcomes=True, run_ids=[]).empty
+
+
+def test_a_frame_fetched_in_parts_equals_the_whole():
+    """Columns with missing values in some parts only have the types of the whole."""
+    query = """SELECT i, if(i < 5000, NULL, 'x') AS late, if(i < 5000, 'x', NULL) AS early, NULL::VARCHAR AS none,
+        if(i > 5000, NULL, i) AS whole, if(i < 5000, NULL, i % 2 = 0) AS truth, if(i < 5000, NULL, i / 3) AS number,
+        if(i < 5000, NULL, TIMESTAMP '2026-01-02') AS moment FROM range(9000) AS rows(i) WHERE i < $most"""
+    with duckdb.connect() as connection:
+        for most in (0, 10, 9000):
+            whole = connection.execute(query, {"most": most}).df()
+            pd.testing.assert_frame_equal(fetch_frame(connection.execute(query, {"most": most})), whole)
 
 
 def test_two_hundred_runs_are_loaded(tmp_path: Path):
