@@ -429,8 +429,6 @@ WRONG = [
     "export --format latex --format csv",
     "demo --quick --quick --site ''",
     ADD + "pictures --images nowhere",
-    ADD + "''",
-    ADD + "pictures --title ''",
     "report --images --no-images",
     "datasets --json --json",
     "doctor --json --json",

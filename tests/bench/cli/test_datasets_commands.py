@@ -62,6 +62,7 @@ def test_the_list_says_how_to_get_each_dataset(etl: Etl, tmp_path: Path) -> None
     got = {name: rows[name]["get"] for name in ("eurosat", "dtd", "imagenet", "spectrum_basic")}
     assert got == {"eurosat": "on disk", "dtd": "fetch", "imagenet": "by hand", "spectrum_basic": "built in"}
     assert (rows["dtd"]["test_images"], rows["spectrum_basic"]["test_images"]) == (1692, None)
+    (tmp_path / "none").mkdir()
     assert json.loads(etl("datasets", "--json", "--data-root", str(tmp_path / "none"))[1])[0]["get"] == "by hand"
 
 
