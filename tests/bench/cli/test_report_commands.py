@@ -155,7 +155,7 @@ def test_without_two_rules_the_command_that_adds_one_is_on_stderr(runs, capsys):
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "no method ran with `validation` and another rule" in shown.err
-    assert "etl-bench run -m vpt -d dtd,eurosat" in shown.err
+    assert "etl-bench run -m clip_adapter,coop,vpt -d dtd,eurosat" in shown.err
     assert "--selection validation" in shown.err
 
 
