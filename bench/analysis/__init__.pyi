@@ -87,6 +87,7 @@ from .metrics.scores import fit_temperature as fit_temperature
 from .metrics.scores import harmonic_mean as harmonic_mean
 from .metrics.scores import nll as nll
 from .metrics.scores import require_finite as require_finite
+from .metrics.scores import run_metrics as run_metrics
 from .paired_average import board_average as board_average
 from .paired_average import common_seeds as common_seeds
 from .paired_average import image_tables as image_tables
@@ -100,7 +101,6 @@ from .quality import RankAgreement as RankAgreement
 from .quality import agreement as agreement
 from .quality import board_quality as board_quality
 from .quality import metrics_frame as metrics_frame
-from .quality import run_metrics as run_metrics
 from .ranking import PairDifference as PairDifference
 from .ranking import Standings as Standings
 from .ranking import rank_entries as rank_entries

@@ -4,26 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from bench.analysis.leaderboard import HARMONIC, OPEN, Entry, Leaderboard
-from bench.analysis.metrics.scores import (
-    ECE_BINS,
-    MetricInputError,
-    aurc,
-    calibration_error,
-    class_accuracies,
-    headroom_gain,
-)
+from bench.analysis.metrics.scores import headroom_gain, run_metrics
 from bench.analysis.statistics.correlation import kendall_tau
 from bench.analysis.statistics.intervals import REPLICATES, Estimate, student_t
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -77,32 +66,6 @@ def metrics_frame(outcomes: pd.DataFrame) -> pd.DataFrame:
 
 
 _COLUMNS = ("label", "predicted", "true_logit", "top_logit", "log_sum_exp", "sum_p2")
-
-
-def run_metrics(columns: Mapping[str, ArrayLike]) -> dict[str, float]:
-    """Every metric of one run on one split.
-
-    The columns, `(n,)` each, are `label`, `predicted`, `true_logit`, `top_logit` (the highest), `log_sum_exp` and
-    `sum_p2` (the sum of squared probabilities). Raises MetricInputError if there is no prediction.
-    """
-    label, predicted = np.asarray(columns["label"]), np.asarray(columns["predicted"])
-    true_logit, top_logit, log_sum_exp, sum_p2 = (
-        np.asarray(columns[name], dtype=np.float64) for name in ("true_logit", "top_logit", "log_sum_exp", "sum_p2")
-    )
-    if not label.size:
-        raise MetricInputError("No prediction was given, and a metric needs at least one.")
-    correct = label == predicted
-    confidence = np.minimum(np.exp(top_logit - log_sum_exp), 1.0)
-    by_class = class_accuracies(label, correct)
-    return {
-        "accuracy": float(correct.mean()),
-        "macro_accuracy": float(by_class.mean()),
-        "nll": float((log_sum_exp - true_logit).mean()),
-        "brier": float(np.maximum(1 - 2 * np.exp(true_logit - log_sum_exp) + sum_p2, 0).mean()),
-        "ece": calibration_error(confidence, correct, bins=ECE_BINS),
-        "aurc": aurc(confidence, correct),
-        "worst_class_accuracy": float(by_class.min()),
-    }
 
 
 HEADROOM = "headroom_gain"

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from large_board import SEEDS, SUBMISSIONS, submitted_methods, write_submission
 
-from bench.boards.submissions.check import Checks, compare_with_earlier
+from bench.boards.comparison import compare_with_others
+from bench.boards.submissions.check import Checks
 from bench.boards.submissions.data_checks import DataChecks
 
 
@@ -17,7 +18,7 @@ def test_submissions_of_the_measured_board_are_accepted(tmp_path: Path) -> None:
         checks.own(write_submission(tmp_path, number, methods[number], images=2, seeds=1, datasets=2))
         for number in (0, 1)
     )
-    report = compare_with_earlier(second, [first])
+    report = compare_with_others(second, [first])
     assert report.refusals == ()
     assert report.own.runs is not None
     assert len(report.own.runs) == 4

@@ -42,7 +42,8 @@ if name == "sbatch":
         variables = {{"SLURM_ARRAY_JOB_ID": number, "SLURM_ARRAY_TASK_ID": str(index), "SLURM_JOB_ID": str(80 + index)}}
         log = open(options["output"].replace("%a", str(index)), "ab")
         job = subprocess.Popen(
-            ["bash", script], env=os.environ | variables, stdout=log, stderr=log, start_new_session=True
+            ["bash", script], env=os.environ | variables, stdout=log, stderr=log, start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
         )
         open(os.path.join(folder, f"task-{{number}}-{{index}}"), "w").write(str(job.pid))
     print(number + ";cluster")

@@ -1,5 +1,7 @@
 """Metrics of predictions: pure functions of logits and labels, in NumPy, and temperature scaling."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
@@ -143,6 +145,32 @@ def aurc(confidence: ArrayLike, correct: ArrayLike) -> float:
     mean_error = np.bincount(group, weights=1 - right) / size
     errors = np.cumsum(mean_error[np.sort(group)])
     return float(np.mean(errors / np.arange(1, len(sure) + 1)))
+
+
+def run_metrics(columns: Mapping[str, ArrayLike]) -> dict[str, float]:
+    """Every metric of one run on one split.
+
+    The columns, `(n,)` each, are `label`, `predicted`, `true_logit`, `top_logit` (the highest), `log_sum_exp` and
+    `sum_p2` (the sum of squared probabilities). Raises MetricInputError if there is no prediction.
+    """
+    label, predicted = np.asarray(columns["label"]), np.asarray(columns["predicted"])
+    true_logit, top_logit, log_sum_exp, sum_p2 = (
+        np.asarray(columns[name], dtype=np.float64) for name in ("true_logit", "top_logit", "log_sum_exp", "sum_p2")
+    )
+    if not label.size:
+        raise MetricInputError("No prediction was given, and a metric needs at least one.")
+    correct = label == predicted
+    confidence = np.minimum(np.exp(top_logit - log_sum_exp), 1.0)
+    by_class = class_accuracies(label, correct)
+    return {
+        "accuracy": float(correct.mean()),
+        "macro_accuracy": float(by_class.mean()),
+        "nll": float((log_sum_exp - true_logit).mean()),
+        "brier": float(np.maximum(1 - 2 * np.exp(true_logit - log_sum_exp) + sum_p2, 0).mean()),
+        "ece": calibration_error(confidence, correct, bins=ECE_BINS),
+        "aurc": aurc(confidence, correct),
+        "worst_class_accuracy": float(by_class.min()),
+    }
 
 
 def headroom_gain(accuracy: float, zero_shot: float) -> float | None:

@@ -7,8 +7,8 @@ import pytest
 from fake_runner import make_predictions, make_record, make_spec
 
 from bench.analysis.metrics import scores
-from bench.analysis.metrics.scores import MetricInputError, aurc
-from bench.analysis.quality import METRICS, metrics_frame, run_metrics
+from bench.analysis.metrics.scores import MetricInputError, aurc, run_metrics
+from bench.analysis.quality import METRICS, metrics_frame
 from bench.record import Predictions, Score
 from bench.results.database import fresh_store
 from bench.results.shards import Shards

@@ -64,10 +64,11 @@ def check_round_trip(folder: Path, cases: Sequence[Mapping[str, Any]]) -> None:
     board = build_board(folder / "submissions", folder / "site", images=False)
     assert sorted(board.runs.owner) == ids
 
-    verified = list(bench.verify_runs(ids, runs=other))
-    assert {run.verdict.run_id: run.verdict.outcome for run in verified} == dict.fromkeys(
-        ids, RepetitionOutcome.IDENTICAL
-    )
+    verified = [run.verdict for run in bench.verify_runs(ids, runs=other)]
+    assert [run.run_id for run in verified] == ids
+    for run in verified:  # some processors round by the place of an image in its batch
+        assert run.outcome in (RepetitionOutcome.IDENTICAL, RepetitionOutcome.ROUNDING)
+        assert (run.flips, run.faults) == (0, ())
 
 
 def test_a_run_with_each_option_makes_the_round_trip(tmp_path: Path) -> None:

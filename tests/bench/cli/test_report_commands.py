@@ -134,7 +134,10 @@ def test_the_cost_of_each_selection_rule_in_place_of_the_ranking(runs, capsys):
             for seed in (1, 2):
                 task = {"dataset": dataset, "task_fingerprint": f"{dataset}-{seed}", "seed": seed}
                 spec = make_spec(method="vpt", epoch_selection=rule, **task)
-                scores = [make_score("base", base + seed / 100, n=100, classes=5), make_score("new", 0.5, n=100, classes=5)]
+                scores = [
+                    make_score("base", base + seed / 100, n=100, classes=5),
+                    make_score("new", 0.5, n=100, classes=5),
+                ]
                 shards.write(make_record(spec, scores=scores))
     leaderboard(runs=runs, by_rule=True)
     shown = capsys.readouterr().out

@@ -16,6 +16,7 @@ from bench.experiment.features.training_images import EpochImages, TrainingImage
 from bench.experiment.features.views import View
 from bench.record import RunStatus
 from datasets_registry import EvalProtocol
+from methods import TrainableMethod
 
 
 @pytest.mark.parametrize("method", ["zero_shot", "coop", "clip_adapter", "vpt", "apex", "prolip", "coprompt"])
@@ -110,10 +111,10 @@ def test_data_that_changed_since_planning_are_refused() -> None:
         runner.run_experiment(spec, RunContext())
 
 
-def test_a_diverging_run_fails_and_its_record_says_why() -> None:
+def test_a_diverging_run_fails_and_its_record_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = spec_of("clip_adapter")
-    recipe = dict(spec.recipe or {}, lr=1e30, warmup="none", name="custom", epochs=30)
-    spec = spec.model_copy(update={"recipe": recipe})
+    loss = TrainableMethod.loss
+    monkeypatch.setattr(TrainableMethod, "loss", lambda self, batch: loss(self, batch) * float("inf"))
     with pytest.raises(NonFiniteLossError) as caught:
         runner.run_experiment(spec, RunContext())
     record = runner.failed_record(spec, caught.value, RunContext())

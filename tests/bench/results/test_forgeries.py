@@ -246,9 +246,9 @@ def test_labels_are_compared_with_the_data_on_disk(tmp_path: Path) -> None:
     easy_images(easy)
     record = shard.record.model_copy(update={"scores": [rescored(easy.base, score.n_classes)], "curve": []})
     edited.write(record, easy.predictions)
-    export_bundle(edited, ids(edited), tmp_path / "edited.zip")
+    export_bundle(edited, ids(edited), tmp_path / "easy.zip")
     with pytest.raises(BundleError, match=r"all: its test images are not those of \w+ on disk"):
-        import_results(Shards(tmp_path / "ours"), tmp_path / "edited.zip")
+        import_results(Shards(tmp_path / "ours"), tmp_path / "easy.zip")
 
 
 def test_each_split_of_honest_runs_is_compared_with_its_own_data(tmp_path: Path) -> None:

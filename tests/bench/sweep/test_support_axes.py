@@ -143,10 +143,13 @@ def test_a_factor_that_empties_a_class_is_refused_before_any_work() -> None:
         expand(request.model_copy(update={"support": ["imbalanced:100"]}))
 
 
-@pytest.mark.parametrize("option", [["--support", "noisy:0.25"], ["--support", "imbalanced:4"], ["--shots", "all"]])
+@pytest.mark.parametrize(
+    "option",
+    [["--shots", "8", "--support", "noisy:0.25"], ["--shots", "8", "--support", "imbalanced:4"], ["--shots", "all"]],
+)
 def test_a_drawn_list_of_a_rule_runs(option: list[str], tmp_path: Path) -> None:
     out = tmp_path / "list.json"
-    made = CliRunner().invoke(app, ["datasets", "draw", "spectrum_blur", "--shots", "8", *option, "--out", str(out)])
+    made = CliRunner().invoke(app, ["datasets", "draw", "spectrum_blur", *option, "--out", str(out)])
     assert made.exit_code == 0, made.output
     assert ("true_labels" in json.loads(out.read_text())) == ("noisy:0.25" in option)
     (spec, _) = plan(support=[str(out)])

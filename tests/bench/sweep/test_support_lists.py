@@ -41,7 +41,7 @@ def drawn(data: Path, out: Path, *, seed: int = 1, name: str = "eurosat") -> str
 
 
 def lines(path: Path, data: Path) -> str:
-    own = json.loads(Path(drawn(data, path.with_suffix(".own"))).read_text())
+    own = json.loads(Path(drawn(data, path.with_suffix(".own.json"))).read_text())
     path.write_text(
         "\n".join(json.dumps({"impath": f"/x/{row['key']}", "label": row["label"]}) for row in own["train"])
     )

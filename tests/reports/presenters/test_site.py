@@ -200,7 +200,9 @@ def test_an_incomplete_page_copies_what_export_writes(tmp_path):
     assert {row["datasets"] for row in rows.values()} == {"1"}
     assert float(rows["apex"]["base"]) == pytest.approx(0.7, abs=0.1), "on dataset a alone"
     assert (rows["coop"]["n"], rows["coop"]["expected"], rows["coop"]["complete"]) == ("6", "9", "False")
-    export_leaderboards("markdown", runs=folder, out=out)
-    assert "Runs are missing: averaged over the 1 dataset and 3 seeds that the ranked methods share" in out.read_text()
-    export_leaderboards(by_dataset=True, runs=folder, out=out)
-    assert {row["dataset"] for row in csv.DictReader(io.StringIO(out.read_text("utf-8")))} == {"a", "b", "c"}
+    export_leaderboards("markdown", runs=folder, out=tmp_path / "board.md")
+    text = (tmp_path / "board.md").read_text()
+    assert "Runs are missing: averaged over the 1 dataset and 3 seeds that the ranked methods share" in text
+    export_leaderboards(by_dataset=True, runs=folder, out=tmp_path / "datasets.csv")
+    text = (tmp_path / "datasets.csv").read_text("utf-8")
+    assert {row["dataset"] for row in csv.DictReader(io.StringIO(text))} == {"a", "b", "c"}
