@@ -15,7 +15,7 @@ from bench.conformance.check import (
 )
 from bench.conformance.subject import OTHER_CLASSES, SHIFTED_TASK, TASK, Subject
 from datasets_registry import ClassSet
-from methods import ClosedVocabularyError, StreamClassifier
+from methods import ClosedVocabularyError, Needs, StreamClassifier
 
 ROUNDING = 1e-5
 """Relative difference allowed in single precision for another batch size or order."""
@@ -77,7 +77,9 @@ def class_order_does_not_matter(subject: Subject) -> None:
         return
     found = subject.evaluation_logits(subject.finished, backwards)
     expected = subject.evaluation_logits(subject.finished).flip(1)
-    ensure_equal(found, expected, "logits of reversed classes", tolerance=ROUNDING)
+    # a method that trains on views of a test image makes steps, each of which rounds
+    steps = 100 if Needs.TEST_VIEWS in subject.info.needs else 1
+    ensure_equal(found, expected, "logits of reversed classes", tolerance=steps * ROUNDING)
 
 
 @check(

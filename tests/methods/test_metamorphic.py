@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from rounding import SMALL_TEXT_TOWER, rounding
 from short_settings import SHORT, SHORT_RECIPE
 from sweep_requests import sweep_over
 from synthetic_photos import CLASSES, Entries, Photos
@@ -34,8 +35,11 @@ WITHOUT_ORDER = [name for name in NAMES if name != "tda"]
 """Methods to which the order of the test images means nothing; TDA learns from them one after the other."""
 Run = tuple[RunRecord, list[Predictions]]
 
-ROUNDING = 1e-5
-"""Largest difference of logits, relative to the largest logit, that another order of a sum may cause."""
+ROUNDING = rounding(16 * 3 * SMALL_TEXT_TOWER)
+"""Largest difference of logits, relative to the largest logit, that another order of all sums may cause.
+
+There are up to 16 steps, each with a pass through a small tower and two products on the way back.
+"""
 MORE_ROUNDING = {"gda": 1e-3}
 """GDA inverts a covariance matrix that so few images leave nearly singular."""
 WITHOUT_DRAWS_IN_ORDER: dict[str, dict[str, object]] = {

@@ -80,11 +80,19 @@ class Case:
         noise: float = self.config["fp32_noise_floor_max_abs"][group]
         return 5 * noise + rounding(WIDEST_SUM, scale=max(scale, 1.0))
 
-    def assert_close(self, ours: Tensor, key: str, group: str) -> None:
+    def assert_close(self, ours: Tensor, key: str, group: str, *, moved: float = 0.0) -> None:
+        """Within the tolerance. One element of 500 may differ by `moved`, the learning rates of all steps so far.
+
+        Adam divides a gradient by its own size, so an element whose gradient is rounding alone moves by up to the
+        learning rate in each step.
+        """
         recorded = self.tensors[key].reshape(ours.shape)
-        worst = float((ours.detach() - recorded).abs().max())
+        gaps = (ours.detach() - recorded).abs()
         allowed = self.tolerance(group, float(recorded.abs().max()))
-        assert worst <= allowed, f"{key}: differs by {worst:.2e}, allowed {allowed:.2e}"
+        beyond = gaps[gaps > allowed]
+        worst = float(gaps.max())
+        lost = worst <= moved and len(beyond) <= gaps.numel() / 500
+        assert not len(beyond) or lost, f"{key}: differs by {worst:.2e}, allowed {allowed:.2e}"
 
     def assert_logits(self, method: Method[Any], ours: Tensor, key: str, group: str) -> None:
         """Like `assert_close`, and compares with the parity record of the method."""
@@ -222,8 +230,10 @@ def replay(
                 case.assert_close(parameter.grad, f"grad1/{name}", "grad1")
         after_step(step)
         if step in (1, 5):
+            adaptive = isinstance(optimizer, torch.optim.Adam | torch.optim.AdamW)
+            moved = sum(case.config["lr_per_step"][:step]) if adaptive else 0.0
             for name, parameter in named.items():
-                case.assert_close(parameter, f"after{step}/{name}", f"after{step}")
+                case.assert_close(parameter, f"after{step}/{name}", f"after{step}", moved=moved)
     check_logits(method, case, "logits_after", classes_of)
 
 
