@@ -3,6 +3,7 @@
 What cannot be read is an item whose reading raises BadImageError, so that it becomes a row with a reason.
 """
 
+import csv
 import os
 import sys
 import tarfile
@@ -21,11 +22,11 @@ from bench.errors import UsageError
 from datasets_registry import (
     LARGEST_IMAGE,
     LARGEST_PACKED_IMAGE,
+    LARGEST_TABLE,
     LARGEST_UNPACKED,
     LONGEST_PATH,
     WINDOWS_FILES,
     BadImageError,
-    DataError,
     ImageFacts,
     ImageNotes,
     check_image_size,
@@ -34,7 +35,6 @@ from datasets_registry import (
     kind_by_suffix,
     open_tar,
     read_image_file,
-    read_table,
     regular_file,
 )
 
@@ -269,15 +269,43 @@ def _table(path: Path) -> Iterator[ImageItem]:
 def _paths(path: Path) -> Iterator[str]:
     """The texts of a table's column of paths. Raises UsageError for a file that cannot be read as a table."""
     try:
-        header, rows = read_table(path)
-    except DataError as error:
-        raise UsageError(str(error)) from None
-    column = header.index(_path_column(path, header))
-    yield from (row[column] for row in rows if len(row) > column and row[column])
+        size = regular_file(path).stat().st_size
+    except OSError as error:
+        raise UsageError(f"The table {path} cannot be read ({error.strerror}).") from None
+    if size > LARGEST_TABLE:
+        raise UsageError(f"The table {path} is larger than {LARGEST_TABLE} bytes. Split it.")
+    yield from _parquet_column(path) if path.suffix.lower() == ".parquet" else _csv_column(path)
+
+
+def _csv_column(path: Path) -> Iterator[str]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+            header = next(rows, [])
+            column = header.index(_path_column(path, header))
+            yield from (row[column] for row in rows if len(row) > column and row[column])
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"The table {path} cannot be read ({error}). Save it as UTF-8 with a header line.") from None
+
+
+def _parquet_column(path: Path) -> Iterator[str]:
+    try:
+        import pyarrow.parquet
+    except ImportError:
+        raise UsageError(
+            f"{path} needs pyarrow to be read. Run `pip install 'clip-etl-bench[hf]'`, or give a CSV table."
+        ) from None
+    try:
+        file = pyarrow.parquet.ParquetFile(path)
+        column = _path_column(path, file.schema_arrow.names)
+        for batch in file.iter_batches(columns=[column]):
+            yield from (str(value) for value in batch.column(0).to_pylist() if value)
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
+        raise UsageError(f"The table {path} cannot be read ({error}).") from None
 
 
 def _path_column(path: Path, header: Sequence[str]) -> str:
-    by_lower_case = {name.lower(): name for name in header}
+    by_lower_case = {name.strip().lower(): name for name in header}
     found = next((by_lower_case[name] for name in COLUMNS if name in by_lower_case), None)
     if found is None:
         raise UsageError(
