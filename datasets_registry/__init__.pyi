@@ -99,14 +99,12 @@ from ._readers.coop_split import CoopReader as CoopReader
 from ._readers.coop_split import read_coop_split as read_coop_split
 from ._readers.dataset_files import ImageFolders as ImageFolders
 from ._readers.dataset_files import kind_by_suffix as kind_by_suffix
-from ._readers.decode import IMAGE_FORMATS as IMAGE_FORMATS
 from ._readers.decode import BadImageError as BadImageError
 from ._readers.decode import Decoding as Decoding
 from ._readers.decode import ImageFacts as ImageFacts
 from ._readers.decode import check_image_size as check_image_size
 from ._readers.decode import decode_image as decode_image
 from ._readers.decode import decode_with_facts as decode_with_facts
-from ._readers.decode import image_suffixes as image_suffixes
 from ._readers.decode import image_type as image_type
 from ._readers.decode import is_image as is_image
 from ._readers.decode import keep_warnings as keep_warnings
@@ -118,6 +116,8 @@ from ._readers.foreign_files import read_json as read_json
 from ._readers.foreign_files import read_text as read_text
 from ._readers.foreign_files import read_toml as read_toml
 from ._readers.foreign_files import regular_file as regular_file
+from ._readers.image_formats import IMAGE_FORMATS as IMAGE_FORMATS
+from ._readers.image_formats import image_suffixes as image_suffixes
 from ._readers.image_notes import ImageNotes as ImageNotes
 from ._readers.image_sources import ImageFiles as ImageFiles
 from ._readers.image_sources import image_as_file as image_as_file

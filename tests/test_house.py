@@ -148,7 +148,7 @@ def test_every_folder_of_bench_has_tests() -> None:
 
 
 def test_images_are_opened_in_one_file() -> None:
-    """`datasets_registry._readers.decode` has the list of formats and the limits; nothing else opens an image."""
+    """`datasets_registry._readers.decode` has the limits; nothing else opens an image."""
     found = [
         shown(path)
         for path in sources()

@@ -9,15 +9,8 @@ from pathlib import Path, PurePosixPath
 
 from datasets_registry._custom.listing_folders import FoundImage, Listing
 from datasets_registry._errors import DataError, some
-from datasets_registry._readers.decode import (
-    BadImageError,
-    ImageFacts,
-    examine_image,
-    format_of_suffix,
-    image_suffixes,
-    is_image,
-    keep_warnings,
-)
+from datasets_registry._readers.decode import BadImageError, ImageFacts, examine_image, is_image, keep_warnings
+from datasets_registry._readers.image_formats import format_of_suffix, image_suffixes
 from datasets_registry._readers.image_sources import ImageFiles
 
 TINY = 32

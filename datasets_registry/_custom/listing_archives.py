@@ -24,8 +24,9 @@ from datasets_registry._errors import DataError
 from datasets_registry._limits import LARGEST_CLASS_LIST, LARGEST_IMAGE, LARGEST_LABEL, MOST_MEMBERS
 from datasets_registry._readers.archives import open_tar, read_tar_member
 from datasets_registry._readers.dataset_files import group_by_suffix
-from datasets_registry._readers.decode import OWN_IMAGES, BadImageError, image_suffixes
+from datasets_registry._readers.decode import OWN_IMAGES, BadImageError
 from datasets_registry._readers.foreign_files import parse_json, read_text, size_text
+from datasets_registry._readers.image_formats import image_suffixes
 from datasets_registry._readers.image_sources import EncodedImages, read_image_file
 
 LABEL_SUFFIXES = ("cls", "label", "txt", "json")

@@ -20,7 +20,8 @@ from datasets_registry._readers.dataset_files import (
     group_by_suffix,
     left_out_advice,
 )
-from datasets_registry._readers.decode import OWN_IMAGES, image_suffixes
+from datasets_registry._readers.decode import OWN_IMAGES
+from datasets_registry._readers.image_formats import image_suffixes
 from datasets_registry._readers.image_sources import EncodedImages, ImageFiles
 
 SKIPPED = "images that `skip` lists"

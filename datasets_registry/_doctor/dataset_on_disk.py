@@ -11,7 +11,7 @@ from pathlib import Path
 from datasets_registry._download.sources import DatasetSource
 from datasets_registry._errors import DataError
 from datasets_registry._readers.coop_split import read_coop_split
-from datasets_registry._readers.decode import image_suffixes
+from datasets_registry._readers.image_formats import image_suffixes
 from datasets_registry._readers.image_sources import ImageFiles
 from datasets_registry._types import DatasetInfo
 

@@ -15,8 +15,8 @@ from pathlib import Path, PurePosixPath
 
 from datasets_registry._errors import DataError, MissingDataError
 from datasets_registry._limits import LARGEST_TABLE
-from datasets_registry._readers.decode import PACKAGE_OF_SUFFIX, image_suffixes
 from datasets_registry._readers.foreign_files import read_text
+from datasets_registry._readers.image_formats import PACKAGE_OF_SUFFIX, image_suffixes
 from datasets_registry._readers.image_sources import ImageFiles
 from datasets_registry._types import Sample
 

@@ -1,23 +1,21 @@
-"""The one door for images: formats, limits, plug-ins of Pillow, and errors that name the problem of the file.
+"""The one door for images: opens and decodes them within limits, with errors that name the problem of the file.
 
 No other module opens an image. Only the formats of `IMAGE_FORMATS` are read; none of them runs a program.
 """
 
 import hashlib
-import importlib
 import io
 import struct
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError, features
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from datasets_registry._errors import DataError
 from datasets_registry._limits import (
@@ -30,21 +28,8 @@ from datasets_registry._limits import (
     MOST_TILES,
 )
 from datasets_registry._readers.foreign_files import regular_file, size_text
+from datasets_registry._readers.image_formats import needed_package, readable_formats
 
-IMAGE_FORMATS: Mapping[str, tuple[str, ...]] = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
-    "PNG": (".png", ".apng"),
-    "WEBP": (".webp",),
-    "GIF": (".gif",),
-    "TIFF": (".tif", ".tiff"),
-    "BMP": (".bmp",),
-    "PPM": (".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
-    "JPEG2000": (".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"),
-    "AVIF": (".avif", ".avifs"),
-    "HEIF": (".heic", ".heif", ".hif", ".heics", ".heifs"),
-}
-"""The formats that are read, by Pillow's names, each with its suffixes. Pillow calls some JPEG files MPO."""
-_MODULES = ("Jpeg", "Png", "WebP", "Gif", "Tiff", "Bmp", "Ppm", "Jpeg2K", "Avif")
 _SLOW = ("JPEG2000", "AVIF", "HEIF")
 _PLAIN = (b"P1", b"P2", b"P3")
 """First bytes of PPM files with numbers as text."""
@@ -74,14 +59,11 @@ _TURNS = {
 _SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
 _STRETCHED_TO_16_BITS = ("PNG", "PPM")
 """Formats for which Pillow returns gray values of more than 8 bits in 0..65535, even in mode `I`."""
-HEIF_PACKAGE = "pillow-heif"
-AVIF_PACKAGE = "pillow-avif-plugin"
-PACKAGE_OF_SUFFIX = dict.fromkeys(IMAGE_FORMATS["HEIF"], HEIF_PACKAGE) | dict.fromkeys(
-    IMAGE_FORMATS["AVIF"], AVIF_PACKAGE
-)
-_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-_AVIF_BRANDS = (b"avif", b"avis")
 _JPEG = b"\xff\xd8"
+_DAMAGE = (
+    OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, struct.error,
+)  # fmt: skip
+"""What Pillow raises for damaged metadata and damaged further frames of a readable image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +241,7 @@ def _has_more_frames(image: Image.Image) -> bool:
     """Whether an image has further frames; the second picture of a camera's JPEG is not one."""
     try:
         return image.format != "MPO" and bool(getattr(image, "is_animated", False))
-    except Exception:  # a damaged second frame
+    except _DAMAGE:  # of the second frame
         return True
 
 
@@ -406,7 +388,7 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
         return None
     try:
         return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # damaged metadata of a readable image
+    except _DAMAGE:  # of the metadata
         return None
 
 
@@ -438,56 +420,3 @@ def _scaled(image: Image.Image, where: object, decoding: Decoding) -> Image.Imag
         some = values[row : row + 64].astype(np.float64)
         scaled[row : row + 64] = np.floor((some - start) * factor + 0.5)
     return Image.fromarray(scaled)
-
-
-def image_suffixes() -> frozenset[str]:
-    """Suffixes, in lower case, of the formats that can be decoded here."""
-    return frozenset(suffix for suffixes in readable_formats().values() for suffix in suffixes)
-
-
-def format_of_suffix(suffix: str) -> str | None:
-    """The format that a suffix names, whether it can be decoded here or not.
-
-    Example:
-        >>> format_of_suffix(".JPG"), format_of_suffix(".eps")
-        ('JPEG', None)
-    """
-    return next((name for name, suffixes in IMAGE_FORMATS.items() if suffix.lower() in suffixes), None)
-
-
-@cache
-def readable_formats() -> Mapping[str, tuple[str, ...]]:
-    """The formats whose decoders are installed, with their suffixes."""
-    found = set()
-    for name in _MODULES:
-        with suppress(ImportError):
-            module = importlib.import_module(f"PIL.{name}ImagePlugin")
-            if getattr(module, "SUPPORTED", True):
-                found.add(name.upper())
-    if not features.check_codec("jpg_2000"):
-        found.discard("JPEG2K")
-    found = {"JPEG2000" if name == "JPEG2K" else name for name in found} | register_plug_ins()
-    return {name: suffixes for name, suffixes in IMAGE_FORMATS.items() if name in found}
-
-
-@cache
-def register_plug_ins() -> frozenset[str]:
-    """Register the installed plug-ins with Pillow; returns the formats that they add."""
-    found = set()
-    with suppress(ImportError):
-        importlib.import_module("pillow_heif").register_heif_opener()
-        found.add("HEIF")
-    with suppress(ImportError):
-        importlib.import_module("pillow_avif")  # registers itself
-        found.add("AVIF")
-    return frozenset(found)
-
-
-def needed_package(content: bytes) -> str | None:
-    """The package that reads an image that Pillow cannot, by the brand in its first bytes."""
-    if content[4:8] != b"ftyp":
-        return None
-    brand = content[8:12]
-    if brand in _AVIF_BRANDS:
-        return AVIF_PACKAGE
-    return HEIF_PACKAGE if brand in _HEIF_BRANDS else None

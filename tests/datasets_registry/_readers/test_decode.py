@@ -245,7 +245,7 @@ def test_a_heic_file_without_the_plug_in_says_what_to_install(tmp_path: Path, na
 def test_an_installed_plug_in_is_registered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A module of that name is asked to register itself, once."""
     (tmp_path / "pillow_heif.py").write_text("calls = []\ndef register_heif_opener():\n    calls.append(1)\n")
-    plug_ins = importlib.import_module("datasets_registry._readers.decode")
+    plug_ins = importlib.import_module("datasets_registry._readers.image_formats")
     with monkeypatch.context() as changed:
         changed.syspath_prepend(tmp_path)
         plug_ins.register_plug_ins.cache_clear()
