@@ -140,7 +140,7 @@ def image_tables(pairs: Sequence[tuple[SeedScore, SeedScore]], measure: str) -> 
     ]
 
 
-@lru_cache(maxsize=1024)  # each entry meets all others on the same images
+@lru_cache(maxsize=512)  # each entry of a board meets all others on the same images
 def _side(runs: tuple[SeedScore, ...], measure: str) -> list[tuple[str, float, NDArray[np.bool_]]]:
     """For each split of a measure: a digest of its images, its weight, and which images each run classifies correctly.
 

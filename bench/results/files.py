@@ -13,30 +13,35 @@ from pathlib import Path
 from filelock import FileLock
 
 
-def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
-    """Write a temporary file beside the target, flush it to disk, rename it, flush the folder.
+@contextmanager
+def atomic_draft(path: Path, *, durable: bool = True) -> Iterator[Path]:
+    """A temporary file beside `path` to write inside the block; then it is flushed and takes the place of `path`.
 
     The folder must exist. The temporary name includes process and thread, so that concurrent writers never share it.
-    Without `durable`, nothing is flushed, and the file may not survive a power failure. An OSError names the target.
+    Without `durable`, nothing is flushed, and the file may not survive a power failure. An OSError about the temporary
+    file, or about no file as on a full disk, names the target.
     """
-    temporary = path.with_name(f".{path.name.partition('.')[0]}.{os.getpid()}-{threading.get_ident()}.tmp")
+    draft = path.with_name(f".{path.name.partition('.')[0][:50]}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            if durable:
-                file.flush()
+        yield draft
+        if durable:
+            with draft.open("r+b") as file:
                 os.fsync(file.fileno())
-        temporary.replace(path)
+        draft.replace(path)
     except OSError as error:
-        error.filename, error.filename2 = (
-            str(path),
-            None,
-        )  # a full disk names no file, and the temporary name says nothing
+        if error.filename in (None, str(draft)):
+            error.filename, error.filename2 = str(path), None
         raise
     finally:
-        temporary.unlink(missing_ok=True)  # exists only after an error or an interrupt
+        draft.unlink(missing_ok=True)  # exists only after an error or an interrupt
     if durable:
         sync_folder(path.parent)
+
+
+def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write a file by `atomic_draft`."""
+    with atomic_draft(path, durable=durable) as draft:
+        draft.write_bytes(content)
 
 
 def sync_folder(path: Path) -> None:

@@ -9,14 +9,13 @@ import json
 import os
 import re
 import tempfile
-import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from bench.errors import UsageError
-from bench.results.files import sync_folder, write_atomically
+from bench.results.files import atomic_draft, write_atomically
 
 GENERATOR = '<meta name="generator" content="clip-etl-bench">'
 """Mark of a page, in its head."""
@@ -118,16 +117,9 @@ def replacing(path: Path, *, force: bool = False) -> Iterator[Path]:
     Raises UsageError if a file that is not to be replaced is there at the end of the block.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name.partition('.')[0][:50]}.{os.getpid()}-{threading.get_ident()}.tmp")
-    try:
+    with atomic_draft(path) as draft:
         yield draft
         _refuse_foreign(path, "The file", force=force)
-        with draft.open("rb") as file:
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)  # exists only after an error or an interrupt
-    sync_folder(path.parent)
 
 
 def write_output(path: Path, content: bytes, *, force: bool = False) -> Path:

@@ -117,8 +117,7 @@ def repetition_context(
     """The context for a repetition of a run; None means as in the run.
 
     Branches are kept and a curve is recorded if the run has them. The default device is that of the run if this machine
-    has one, else the CPU. Raises UsageError for a device that
-    does not exist.
+    has one, else the CPU. Raises UsageError for a device that does not exist.
     """
     record, made = stored.record, stored.record.provenance
     kind = made.device.partition(":")[0]

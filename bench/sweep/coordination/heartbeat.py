@@ -119,18 +119,24 @@ def has_heartbeats(runs: Path) -> bool:
 
 def remove_dead_heartbeats(runs: Path) -> None:
     """Delete the files of dead processes, and abandoned files of other machines. May raise OSError."""
+    abandoned = abandoned_files(runs)
     for path in _folder(runs).glob("*.json"):
         state = read_heartbeat(runs, path.stem)
         alive = None if state is None else state.process.alive()
-        if alive is False or (alive is None and is_abandoned(runs, path)):
+        if alive is False or (alive is None and abandoned(path)):
             path.unlink(missing_ok=True)
 
 
-def is_abandoned(runs: Path, path: Path) -> bool:
-    """Whether a file is much older than the newest heartbeat; both times are those of the file system."""
+def abandoned_files(runs: Path) -> Callable[[Path], bool]:
+    """A function of a file: whether it is much older than the newest heartbeat, by the times of the file system."""
     stamps = [stamp for file in _folder(runs).glob("*.json") if (stamp := _written(file)) is not None]
-    written = _written(path)
-    return bool(stamps) and written is not None and written < max(stamps) - ABANDONED_SECONDS
+    newest = max(stamps, default=0.0)
+
+    def abandoned(path: Path) -> bool:
+        written = _written(path)
+        return written is not None and written < newest - ABANDONED_SECONDS
+
+    return abandoned
 
 
 def _written(path: Path) -> float | None:

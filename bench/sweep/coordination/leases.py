@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.results import locked
-from bench.sweep.coordination.heartbeat import Heartbeat, LivenessMonitor, is_abandoned, read_heartbeat
+from bench.sweep.coordination.heartbeat import Heartbeat, LivenessMonitor, abandoned_files, read_heartbeat
 from bench.sweep.coordination.process_identity import ProcessIdentity
 
 
@@ -68,13 +68,14 @@ class Leases:
 
         May raise OSError.
         """
+        abandoned = abandoned_files(self.runs)
         for path in (self.runs / "leases").glob("*.json"):
             if (holder := self._read(path.stem)) is None:
                 continue
             alive = None if holder.process is None else holder.process.alive()
             if alive is None:
                 beats = bool(holder.name) and read_heartbeat(self.runs, holder.name) is not None
-                alive = beats or not is_abandoned(self.runs, path)
+                alive = beats or not abandoned(path)
             if not alive:
                 self._remove(path.stem, holder.raw)
 
