@@ -12,7 +12,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from datasets_registry._limits import LARGEST_JSON, LARGEST_SETTINGS, MIB, MOST_KEY_PARTS, MOST_VALUES
+from datasets_registry._limits import GIB, LARGEST_JSON, LARGEST_SETTINGS, MIB, MOST_KEY_PARTS, MOST_VALUES
 
 _PART = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')[ \t]*"""
 _LONG_KEY = re.compile(rf"(?<![A-Za-z0-9_-]){_PART}(?:\.[ \t]*{_PART}){{{MOST_KEY_PARTS}}}")
@@ -30,22 +30,20 @@ def regular_file(path: Path) -> Path:
 
 def check_size(path: Path, most: int) -> None:
     """Raise OSError for a file that is not a regular file or has more than `most` bytes."""
-    if regular_file(path).stat().st_size > most:
-        raise _too_large(path, most)
+    _check(regular_file(path).stat().st_size, path, most)
 
 
 def read_bytes(path: Path, most: int) -> bytes:
-    """The content of a regular file of at most `most` bytes, however large it grows meanwhile; raises OSError."""
-    check_size(path, most)
-    with path.open("rb") as file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise _too_large(path, most)
-    return content
+    """The content of a regular file of at most `most` bytes, as large as it is when it is opened; raises OSError."""
+    with regular_file(path).open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        _check(size, path, most)
+        return file.read(size)  # Python takes the memory of a larger number at once
 
 
-def _too_large(path: Path, most: int) -> OSError:
-    return OSError(errno.EFBIG, f"it has more than {size_text(most)}, the most that is read", str(path))
+def _check(size: int, path: Path, most: int) -> None:
+    if size > most:
+        raise OSError(errno.EFBIG, f"it has more than {size_text(most)}, the most that is read", str(path))
 
 
 def read_text(path: Path, most: int) -> str:
@@ -103,6 +101,6 @@ def size_text(size: int) -> str:
         >>> size_text(3 * 2**30), size_text(16 * 2**20), size_text(100)
         ('3 GiB', '16 MiB', '100 bytes')
     """
-    if size >= 1024 * MIB:
-        return f"{size / (1024 * MIB):.3g} GiB"
+    if size >= GIB:
+        return f"{size / GIB:.3g} GiB"
     return f"{size / MIB:.3g} MiB" if size >= MIB else f"{size} bytes"

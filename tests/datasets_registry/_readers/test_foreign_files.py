@@ -46,6 +46,11 @@ def test_a_file_has_a_size_and_is_a_file(tmp_path: Path) -> None:
     assert "more than 512 MiB" in limited(lambda: read_json(tmp_path / "hole"))
 
 
+def test_a_small_file_takes_little_memory_whatever_its_limit(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"12345")
+    assert limited(lambda: len(read_bytes(tmp_path / "a", 2**40)), memory=2**26) == "5"
+
+
 @pytest.mark.parametrize(
     "content", [b"[" * 100_000, b"[" + b"[]," * 20_000_000, b'{"a":' * 9_999, b"\xff", b"[1", b"1" * 5000]
 )
