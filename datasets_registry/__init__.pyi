@@ -15,6 +15,7 @@ from ._custom.feature_bundle import find_bundles as find_bundles
 from ._custom.feature_bundle import import_feature_bundle as import_feature_bundle
 from ._custom.inspection import BadImagesError as BadImagesError
 from ._custom.listing_folders import WINDOWS_FILES as WINDOWS_FILES
+from ._custom.listing_tables import PATH_COLUMNS as PATH_COLUMNS
 from ._custom.listing_tables import ColumnNames as ColumnNames
 from ._doctor.check import CheckResult as CheckResult
 from ._doctor.check import check_dataset as check_dataset
@@ -75,7 +76,6 @@ from ._limits import LARGEST_PREDICTIONS as LARGEST_PREDICTIONS
 from ._limits import LARGEST_RECORD as LARGEST_RECORD
 from ._limits import LARGEST_SETTINGS as LARGEST_SETTINGS
 from ._limits import LARGEST_SIDE as LARGEST_SIDE
-from ._limits import LARGEST_TABLE as LARGEST_TABLE
 from ._limits import LARGEST_UNPACKED as LARGEST_UNPACKED
 from ._limits import LARGEST_WIDTH as LARGEST_WIDTH
 from ._limits import LONGEST_PATH as LONGEST_PATH
@@ -122,7 +122,9 @@ from ._readers.image_notes import ImageNotes as ImageNotes
 from ._readers.image_sources import ImageFiles as ImageFiles
 from ._readers.image_sources import image_as_file as image_as_file
 from ._readers.image_sources import read_image_file as read_image_file
+from ._readers.tables import TABLE_SUFFIXES as TABLE_SUFFIXES
 from ._readers.tables import read_table as read_table
+from ._readers.tables import stream_table as stream_table
 from ._registry import CUSTOM_FOLDERS_VARIABLE as CUSTOM_FOLDERS_VARIABLE
 from ._registry import IMPORT_MISTAKES as IMPORT_MISTAKES
 from ._registry import METHODS_GROUP as METHODS_GROUP

@@ -71,6 +71,8 @@ MOST_CELLS, MOST_COLUMNS = 20_000_000, 1_000
 memory, however few it has in the file."""
 LONGEST_CELL = 128 * KIB
 """Bytes of a cell; a path or a label is shorter. It is the limit of Python's csv reader as well."""
+LONGEST_LINE = 4 * MIB
+"""Characters of a line of a text table; a row of 1,000 paths has fewer."""
 MOST_CHARACTERS = GIB // 2
 """Characters of all cells of a parquet table, which states a repeated text once."""
 

@@ -3,7 +3,6 @@
 What cannot be read is an item whose reading raises BadImageError, so that it becomes a row with a reason.
 """
 
-import csv
 import os
 import sys
 import tarfile
@@ -22,11 +21,13 @@ from bench.errors import UsageError
 from datasets_registry import (
     LARGEST_IMAGE,
     LARGEST_PACKED_IMAGE,
-    LARGEST_TABLE,
     LARGEST_UNPACKED,
     LONGEST_PATH,
+    PATH_COLUMNS,
+    TABLE_SUFFIXES,
     WINDOWS_FILES,
     BadImageError,
+    DataError,
     ImageFacts,
     ImageNotes,
     check_image_size,
@@ -36,14 +37,12 @@ from datasets_registry import (
     open_tar,
     read_image_file,
     regular_file,
+    stream_table,
 )
 
-TABLES = (".csv", ".tsv", ".parquet")
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 LIST = "-"
 """Standard input, one path per line."""
-COLUMNS = ("path", "image_path", "file_path", "filepath", "file_name", "filename", "file", "image")
-"""Usual names of the column of paths, in order of precedence."""
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0")
 _ADVICE = "Replace or remove it"
 _TAR_ERRORS = (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, LZMAError)
@@ -81,14 +80,14 @@ def check_sources(sources: Sequence[str]) -> None:
                 raise UsageError(f"The folder {source} contains no image. {found or _suffixes()}")
         elif _is_tar(path):
             _check_tar(path)
-        elif path.suffix.lower() in TABLES:
+        elif path.suffix.lower() in TABLE_SUFFIXES:
             next(_paths(path), None)
         elif path.suffix.lower() not in image_suffixes() and not is_image(path):
             notes = ImageNotes()
             notes.leave_out(kind_by_suffix(source), source)
             advice = next(notes.lines()).partition(". ")[2]
             raise UsageError(
-                f"{source} is not an image that is read, a table ({', '.join(TABLES)}) or a tar file. {advice} "
+                f"{source} is not an image that is read, a table ({', '.join(TABLE_SUFFIXES)}) or a tar file. {advice} "
                 f"{_suffixes()}"
             )
     if list(sources).count(LIST) > 1:
@@ -114,7 +113,7 @@ def image_items(sources: Sequence[str], notes: ImageNotes | None = None) -> Iter
             yield from _folder(path, notes)
         elif _is_tar(path):
             yield from _tar(path, notes)
-        elif path.suffix.lower() in TABLES:
+        elif path.suffix.lower() in TABLE_SUFFIXES:
             yield from _table(path)
         else:
             yield _file(source, path)
@@ -187,12 +186,11 @@ def _check_tar(path: Path) -> None:
     """Raise UsageError for a file without a readable first member."""
     try:
         with _opened_tar(path) as tar:
-            if tar.next() is None:
-                raise UsageError(f"The tar file {path} is empty.")
+            first = tar.next()
     except _TAR_ERRORS as error:
-        if isinstance(error, UsageError):
-            raise
         raise UsageError(f"The tar file {path} cannot be read: {error}.") from None
+    if first is None:
+        raise UsageError(f"The tar file {path} is empty.")
 
 
 def _is_compressed(path: Path) -> bool:
@@ -269,46 +267,20 @@ def _table(path: Path) -> Iterator[ImageItem]:
 def _paths(path: Path) -> Iterator[str]:
     """The texts of a table's column of paths. Raises UsageError for a file that cannot be read as a table."""
     try:
-        size = regular_file(path).stat().st_size
-    except OSError as error:
-        raise UsageError(f"The table {path} cannot be read ({error.strerror}).") from None
-    if size > LARGEST_TABLE:
-        raise UsageError(f"The table {path} is larger than {LARGEST_TABLE} bytes. Split it.")
-    yield from _parquet_column(path) if path.suffix.lower() == ".parquet" else _csv_column(path)
-
-
-def _csv_column(path: Path) -> Iterator[str]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-            header = next(rows, [])
-            column = header.index(_path_column(path, header))
-            yield from (row[column] for row in rows if len(row) > column and row[column])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"The table {path} cannot be read ({error}). Save it as UTF-8 with a header line.") from None
-
-
-def _parquet_column(path: Path) -> Iterator[str]:
-    try:
-        import pyarrow.parquet
-    except ImportError:
-        raise UsageError(
-            f"{path} needs pyarrow to be read. Run `pip install 'clip-etl-bench[hf]'`, or give a CSV table."
-        ) from None
-    try:
-        file = pyarrow.parquet.ParquetFile(path)
-        column = _path_column(path, file.schema_arrow.names)
-        for batch in file.iter_batches(columns=[column]):
-            yield from (str(value) for value in batch.column(0).to_pylist() if value)
-    except (OSError, ValueError, pyarrow.ArrowException) as error:
-        raise UsageError(f"The table {path} cannot be read ({error}).") from None
+        rows = stream_table(path)
+        header = next(rows)
+        column = header.index(_path_column(path, header))
+        yield from (row[column] for row in rows if len(row) > column and row[column])
+    except DataError as error:
+        raise UsageError(str(error)) from None
 
 
 def _path_column(path: Path, header: Sequence[str]) -> str:
-    by_lower_case = {name.strip().lower(): name for name in header}
-    found = next((by_lower_case[name] for name in COLUMNS if name in by_lower_case), None)
+    by_lower_case = {name.lower(): name for name in header}
+    found = next((by_lower_case[name] for name in PATH_COLUMNS if name in by_lower_case), None)
     if found is None:
         raise UsageError(
-            f"The table {path} has no column of image paths ({', '.join(COLUMNS)}), only {', '.join(header) or 'none'}."
+            f"The table {path} has no column of image paths ({', '.join(PATH_COLUMNS)}), only "
+            f"{', '.join(header) or 'none'}."
         )
     return found

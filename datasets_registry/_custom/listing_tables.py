@@ -12,8 +12,10 @@ from datasets_registry._readers.decode import OWN_IMAGES
 from datasets_registry._readers.image_sources import ImageFiles
 from datasets_registry._readers.tables import read_table
 
+PATH_COLUMNS = ("path", "image_path", "file_path", "filepath", "file_name", "filename", "file", "image")
+"""Usual names of the column of paths in lower case, in order of precedence."""
 GUESSES = {
-    "path": ("path", "image_path", "file_path", "filepath", "file_name", "filename", "file", "image"),
+    "path": PATH_COLUMNS,
     "label": ("label", "class", "class_name", "category", "label_name", "target"),
     "split": ("split", "part", "fold", "subset", "partition"),
 }

@@ -2,15 +2,21 @@
 
 import codecs
 import csv
-import io
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from datasets_registry._errors import DataError
-from datasets_registry._limits import LARGEST_TABLE, LONGEST_CELL, MOST_CELLS, MOST_CHARACTERS, MOST_COLUMNS
-from datasets_registry._readers.foreign_files import check_size, read_bytes
+from datasets_registry._limits import (
+    LARGEST_TABLE,
+    LONGEST_CELL,
+    LONGEST_LINE,
+    MOST_CELLS,
+    MOST_CHARACTERS,
+    MOST_COLUMNS,
+)
+from datasets_registry._readers.foreign_files import check_size
 
 if TYPE_CHECKING:
     import pyarrow
@@ -23,44 +29,58 @@ _BATCH = 1024
 
 
 def read_table(table: Path) -> tuple[list[str], list[Sequence[str]]]:
-    """The header and the rows of a .csv, .tsv or .parquet file, as texts.
+    """The header and the rows of a table, read as `stream_table` reads them."""
+    header, *rows = stream_table(table)
+    return list(header), rows
+
+
+def stream_table(table: Path) -> Iterator[Sequence[str]]:
+    """The header of a .csv, .tsv or .parquet file, then its rows, as texts. Only some rows are in memory at a time.
 
     Columns of a parquet file that hold lists, structures or bytes are left out. Raises DataError if the file does not
     exist, cannot be read, is empty, or is larger than the limits of `_limits.py`, before its cells take memory.
     """
     if not table.is_file():
         raise DataError(f"No table {table}. Give a .csv, .tsv or .parquet file with a path and a label per row.")
-    if table.suffix.lower() == ".parquet":
-        return _read_parquet(table)
+    return _parquet_lines(table) if table.suffix.lower() == ".parquet" else _text_lines(table)
+
+
+def _text_lines(table: Path) -> Iterator[Sequence[str]]:
     try:
-        text = _text(table)
-        delimiter = _delimiter(table, text)
-        check_cells(table, text.count(delimiter) + text.count("\n"), _header(text).count(delimiter))
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if row]
+        check_size(table, LARGEST_TABLE)
+        header = _header(table)
+        delimiter = _delimiter(table, header)
+        check_cells(table, _number_of_cells(table, delimiter), header.count(delimiter))
+        with _opened_text(table) as file:
+            rows = filter(None, csv.reader(_lines(file), delimiter=delimiter, strict=True))
+            if (names := next(rows, None)) is None:
+                raise DataError(f"Table {table} is empty. Write a header line, then one row per image.")
+            yield [name.strip() for name in names]
+            yield from rows
+    except DataError:
+        raise
     except csv.Error as error:
-        raise DataError(f"Table {table} cannot be read: {_csv_problem(text, error)}.") from error
-    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"Table {table} cannot be read: {_csv_problem(table, error)}.") from error
+    except (OSError, ValueError) as error:  # ValueError: texts that are not UTF-8, and a line that is too long
         raise DataError(f"Table {table} cannot be read ({error}). Save it as UTF-8 with a header line.") from error
-    if not rows:
-        raise DataError(f"Table {table} is empty. Write a header line, then one row per image.")
-    return [name.strip() for name in rows[0]], list(rows[1:])
 
 
-def _csv_problem(text: str, error: csv.Error) -> str:
+def _csv_problem(table: Path, error: csv.Error) -> str:
     """What is wrong with a text table, and what to do; a quotation mark that is not closed is found by its line."""
     if "end of data" not in str(error):
         return f"{error}. Save it as UTF-8 with a header line"
     quotes, line = 0, 1
-    for number, content in enumerate(text.splitlines(), 1):
-        if quotes % 2 == 0:
-            line = number
-        quotes += content.count('"')
+    with _opened_text(table) as file:
+        for number, content in enumerate(_lines(file), 1):
+            if quotes % 2 == 0:
+                line = number
+            quotes += content.count('"')
     return f"the quotation mark in line {line} is not closed. Close it, or remove it"
 
 
 def delimiter_name(table: Path) -> str | None:
     """The delimiter of a text table that `read_table` has read, in words; None for parquet."""
-    return None if table.suffix.lower() == ".parquet" else DELIMITERS[_delimiter(table, _text(table))]
+    return None if table.suffix.lower() == ".parquet" else DELIMITERS[_delimiter(table, _header(table))]
 
 
 def check_cells(table: Path, cells: int, columns: int) -> None:
@@ -70,24 +90,38 @@ def check_cells(table: Path, cells: int, columns: int) -> None:
             raise DataError(f"Table {table} has {n} {what}, and at most {most} are read. Remove columns, or split it.")
 
 
-def _text(table: Path) -> str:
+def _opened_text(table: Path) -> TextIO:
     """The text of a table: UTF-8, or UTF-16 if it begins with its byte order mark, as Excel writes it."""
-    content = read_bytes(table, LARGEST_TABLE)
-    return content.decode("utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
+    with table.open("rb") as file:
+        is_wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return table.open(encoding="utf-16" if is_wide else "utf-8-sig", newline="")
 
 
-def _header(text: str) -> str:
-    return next((line for line in io.StringIO(text) if line.strip()), "")
+def _lines(file: TextIO) -> Iterator[str]:
+    """The lines of a table; raises ValueError for one that is too long."""
+    while line := file.readline(LONGEST_LINE + 1):
+        if len(line) > LONGEST_LINE:
+            raise ValueError(f"a line has more than {LONGEST_LINE} characters, the most that are read")
+        yield line
 
 
-def _delimiter(table: Path, text: str) -> str:
+def _header(table: Path) -> str:
+    with _opened_text(table) as file:
+        return next((line for line in _lines(file) if line.strip()), "")
+
+
+def _number_of_cells(table: Path, delimiter: str) -> int:
+    with _opened_text(table) as file:
+        return sum(text.count(delimiter) + text.count("\n") for text in iter(partial(file.read, LONGEST_LINE), ""))
+
+
+def _delimiter(table: Path, header: str) -> str:
     """The delimiter of the header: tab in a .tsv and comma in a .csv if it occurs, else the most frequent delimiter."""
-    header = _header(text)
     usual = "\t" if table.suffix.lower() == ".tsv" else ","
     return usual if usual in header else max(DELIMITERS, key=header.count)
 
 
-def _read_parquet(table: Path) -> tuple[list[str], list[Sequence[str]]]:
+def _parquet_lines(table: Path) -> Iterator[Sequence[str]]:
     try:
         import pyarrow
         import pyarrow.parquet
@@ -105,11 +139,12 @@ def _read_parquet(table: Path) -> tuple[list[str], list[Sequence[str]]]:
             table, read_dictionary=[n for n in names if _is_text(schema.field(n).type)]
         ) as file:
             check_cells(table, file.metadata.num_rows * len(names), file.metadata.num_columns)
-            batches = file.iter_batches(_BATCH, columns=names)
-            return names, list(itertools.chain.from_iterable(_within(map(_rows, batches))))
+            yield names
+            for rows in _within(map(_rows, file.iter_batches(_BATCH, columns=names))):
+                yield from rows
+    except DataError:
+        raise
     except (OSError, ValueError, MemoryError, pyarrow.ArrowException) as error:  # ValueError: texts that are not UTF-8
-        if isinstance(error, DataError):
-            raise
         raise DataError(f"Table {table} cannot be read ({error}). Write it again.") from error
 
 

@@ -23,7 +23,8 @@ import bench
 from bench.errors import UsageError
 from bench.experiment.model_file import ModelFileError, list_models
 from bench.results.shards import Shards
-from bench.tuned_models import opened_images
+from bench.tuned_models import check_sources, opened_images
+from bench.tuned_models.image_sources import image_items
 from bench.tuned_models.prediction import predict_files
 from bench.tuned_models.tuned_model import TunedModel
 from datasets_registry import (
@@ -326,6 +327,15 @@ def test_hostile_sources_take_little_memory_and_time(bomb: Path) -> None:
 
     notes = ImageNotes()
     assert limited(read, memory=2**29, seconds=20) == "8"
+
+
+def test_tables_are_read_as_those_of_datasets_are() -> None:
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    Path("excel.csv").write_text("Image;label\na.png;cat\nb.png;dog\n", encoding="utf-16")
+    assert [item.name for item in image_items(["excel.csv"])] == ["a.png", "b.png"]
+    repeated = pyarrow.DictionaryArray.from_arrays(pyarrow.array(bytes(65_000), pyarrow.uint8()), ["a" * 140_000])
+    parquet.write_table(pyarrow.table({"path": repeated}), "bomb.parquet")
+    assert "a cell has 140000 bytes" in limited(lambda: check_sources(["bomb.parquet"]), memory=2**29)
 
 
 def decode(content: bytes, where: object) -> tuple[Image.Image, ImageFacts]:

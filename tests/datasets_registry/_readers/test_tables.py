@@ -20,6 +20,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of
         (b"a,b\n" + b",\n" * 15_000_000, "cells, and at most 20000000 are read"),
         (b"a" + b",a" * 2_000 + b"\n", "has 2000 columns, and at most 1000 are read"),
         (b"a,b\n" + b"x" * 200_000 + b",y\n", "field larger than field limit"),
+        (b"a,b\n" + b"x," * 3_000_000, "a line has more than 4194304 characters"),
     ],
 )
 def test_a_text_table_has_limits(tmp_path: Path, content: bytes, said: str) -> None:
