@@ -72,7 +72,9 @@ def unsafe_import(point: EntryPoint, seconds: float = IMPORT_SECONDS) -> str | N
     problem = _tried(point, seconds)
     with suppress(OSError):
         kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text("" if problem is None else f"{problem}; to try it again, delete {kept}", encoding="utf-8")
+        draft = kept.with_name(f"{key}.{os.getpid()}")  # an incomplete outcome would say that there is no problem
+        draft.write_text("" if problem is None else f"{problem}; to try it again, delete {kept}", encoding="utf-8")
+        draft.replace(kept)
     return problem
 
 
