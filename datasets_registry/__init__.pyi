@@ -73,6 +73,7 @@ from ._limits import LARGEST_NUMBER as LARGEST_NUMBER
 from ._limits import LARGEST_PACKED_IMAGE as LARGEST_PACKED_IMAGE
 from ._limits import LARGEST_PLAN as LARGEST_PLAN
 from ._limits import LARGEST_PREDICTIONS as LARGEST_PREDICTIONS
+from ._limits import LARGEST_RATIO as LARGEST_RATIO
 from ._limits import LARGEST_RECORD as LARGEST_RECORD
 from ._limits import LARGEST_SETTINGS as LARGEST_SETTINGS
 from ._limits import LARGEST_SIDE as LARGEST_SIDE

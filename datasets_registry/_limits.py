@@ -60,7 +60,7 @@ MOST_TILES = MIB
 LARGEST_PACKED_IMAGE = 32 * MIB
 """One image in a compressed tar archive, which is unpacked into memory with its neighbours."""
 LARGEST_UNPACKED = GIB
-"""Bytes that a small compressed archive of images may have when it is unpacked; more for a larger one."""
+"""Unpacked bytes that a compressed archive of images may have besides `LARGEST_RATIO` times its own."""
 LONGEST_PATH = 32 * KIB
 """Bytes of a line of a list of images; Linux allows 4,096 for a path."""
 

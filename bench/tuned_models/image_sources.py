@@ -21,6 +21,7 @@ from bench.errors import UsageError
 from datasets_registry import (
     LARGEST_IMAGE,
     LARGEST_PACKED_IMAGE,
+    LARGEST_RATIO,
     LARGEST_UNPACKED,
     LONGEST_PATH,
     PATH_COLUMNS,
@@ -76,8 +77,9 @@ def check_sources(sources: Sequence[str]) -> None:
         if path.is_dir():
             notes = ImageNotes()
             if next(_folder(path, notes), None) is None:
-                found = " ".join(line.removeprefix("note: ").capitalize() for line in notes.lines())
-                raise UsageError(f"The folder {source} contains no image. {found or _suffixes()}")
+                found = " ".join(line.removeprefix("note: ") for line in notes.lines())
+                end = f"; {found}" if found else f". {_suffixes()}"
+                raise UsageError(f"The folder {source} contains no image{end}")
         elif _is_tar(path):
             _check_tar(path)
         elif path.suffix.lower() in TABLE_SUFFIXES:
@@ -208,7 +210,7 @@ def _tar(path: Path, notes: ImageNotes) -> Iterator[ImageItem]:
     try:
         compressed = _is_compressed(path)
         largest = LARGEST_PACKED_IMAGE if compressed else LARGEST_IMAGE
-        end = LARGEST_UNPACKED + 200 * path.stat().st_size
+        end = LARGEST_UNPACKED + LARGEST_RATIO * path.stat().st_size
         with _opened_tar(path) as tar:
             while (member := tar.next()) is not None:
                 tar.members.clear()  # type: ignore[attr-defined]  # else it keeps all of them

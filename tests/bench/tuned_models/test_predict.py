@@ -338,6 +338,13 @@ def test_tables_are_read_as_those_of_datasets_are() -> None:
     assert "a cell has 140000 bytes" in limited(lambda: check_sources(["bomb.parquet"]), memory=2**29)
 
 
+def test_a_folder_without_images_is_refused_with_the_names_of_its_files() -> None:
+    Path("none").mkdir()
+    Path("none/Read.TXT").write_text("x")
+    with pytest.raises(UsageError, match=r"contains no image; left out: 1 .txt file \(none/Read.TXT\)"):
+        check_sources(["none"])
+
+
 def decode(content: bytes, where: object) -> tuple[Image.Image, ImageFacts]:
     return decode_with_facts(content, where)
 
