@@ -57,7 +57,7 @@ class PartialTable:
             )
         with self.path.open("rb") as file:
             header = file.readline()
-        if not header.endswith(b"\n") or header != self._header():
+        if header != self._header():
             raise UsageError(
                 f"{self.path} belongs to another model, other classes or other options and is not continued; delete it."
             )

@@ -201,11 +201,11 @@ def read_image_file(path: Path, decoding: Decoding = PUBLISHED) -> bytes:
             raise BadImageError(path, f"is {what}, not a file", "Give a regular file", "not a regular file")
         check_image_size(status.st_size, path)
         content = read_bytes(path, LARGEST_IMAGE)
+    except BadImageError:
+        raise
     except (FileNotFoundError, NotADirectoryError):
         raise _missing(path, decoding) from None
     except ValueError as error:
-        if isinstance(error, BadImageError):
-            raise
         raise BadImageError(path, f"has a name that no file can have ({error})", "Correct the name", "name") from None
     except OSError as error:
         if error.errno == errno.ELOOP:

@@ -82,10 +82,7 @@ class Recipe(BaseModel):
     warmup_epochs: _Epochs = Field(1, ge=0)
     warmup_lr: _Rate = Field(1e-5, gt=0)
     warmup_steps: _Steps = Field(
-        0,
-        ge=0,
-        le=MOST_STEPS,
-        description="warm-up of `cosine`: steps with a linear rate from `warmup_lr` to `lr` (cross-modal)",
+        0, ge=0, description="warm-up of `cosine`: steps with a linear rate from `warmup_lr` to `lr` (cross-modal)"
     )
     views: _Epochs = Field(0, ge=0, description="0: a fresh augmented view every epoch; N: N views cycled")
     crop_scale: tuple[float, float] = Field((0.08, 1.0), description="area range of the random resized crop")
