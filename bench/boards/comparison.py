@@ -3,18 +3,15 @@
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict
 
 from bench.boards.precedence import FirstSeen
 from bench.boards.submissions.check import OwnChecks, shortened
-from bench.boards.submissions.plausibility import date_notes, gain_notes
+from bench.boards.submissions.plausibility import CLOCK, date_notes, gain_notes
 from bench.boards.submissions.run_facts import RunFacts
 from bench.boards.submissions.suspicion import Named, foreign_weights, impossible_scores, near_copies, shared_runs
-
-_CLOCK = timedelta(days=1)
-"""How far clocks may differ."""
 
 
 class SubmissionReport(BaseModel):
@@ -45,8 +42,8 @@ def compare_with_others(own: OwnChecks, others: Sequence[OwnChecks], seen: First
     others = [other for other in others if other.name != own.name]
     refusals, notes = [*own.refusals], [*own.notes]
     if own.facts is not None:
-        now = datetime.now(UTC) + _CLOCK
-        if own.facts.submitted > now:
+        now = datetime.now(UTC)
+        if own.facts.submitted > now + CLOCK:
             refusals.append(f"it states a time of submission in the future, {own.facts.submitted:%Y-%m-%d %H:%M} UTC")
         notes += date_notes(own.runs, own.facts.submitted, now)
     if own.runs:
