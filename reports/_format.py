@@ -112,6 +112,11 @@ def shorten(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
 
 
+def brief(text: str) -> str:
+    """Text for a page, of at most 300 characters; the whole is in the runs, or in a file beside the page."""
+    return shorten(text, 300)
+
+
 def unbroken(text: str) -> str:
     """Text whose numbers stay on one line with their unit; `Markup` stays `Markup`.
 
@@ -130,11 +135,3 @@ def with_code(text: str) -> Markup:
 
 FILTERS = (signed_points, counted, unbroken, with_code)
 """Filters of the templates."""
-
-
-LONGEST_TEXT = 300
-
-
-def brief(text: str) -> str:
-    """Text for a page, of at most 300 characters; the whole is in the runs, or in a file beside the page."""
-    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"

@@ -79,16 +79,12 @@ def _explain_given(model: TunedModel, sources: Sequence[str], limit: int) -> Exp
     if unreadable and not found:
         tried = f"{counted(len(unreadable), 'image')} tried; {' '.join(unreadable[0])}"
         raise UsageError(f"No image of {', '.join(sources)} can be read ({tried}).")
-    explained, left_out = explain_model(model, found, "the given ones"), list[str]()
+    explained = explain_model(model, found, "the given ones")
+    left_out = explained.left_out
     if unreadable:
         first = some([f"{name} {problem}" for name, problem in unreadable])
-        left_out = [f"{counted(len(unreadable), 'given image')} cannot be read: {first}."]
-    return replace(
-        explained,
-        left_out=(*explained.left_out, *left_out),
-        unreadable=tuple(unreadable),
-        notes=tuple(notes.lines()),
-    )
+        left_out = (*left_out, f"{counted(len(unreadable), 'given image')} cannot be read: {first}.")
+    return replace(explained, left_out=left_out, unreadable=tuple(unreadable), notes=tuple(notes.lines()))
 
 
 def _test_images(model: TunedModel, data_root: Path | None, limit: int) -> list[LabelledImage]:
@@ -127,7 +123,7 @@ def write_explanation(
     from bench.tuned_models import check_sources, find_model
 
     if out is not None:
-        check_output_file(out, "--out", force=force, suffixes=HTML)
+        check_output_file(out, "--out", force=force, suffixes=(".html", ".htm"))
     source = find_model(model, runs)
     precision = read_model_info(source).spec.precision
     check_sources(images)
@@ -145,7 +141,6 @@ def write_explanation(
     return found
 
 
-HTML = (".html", ".htm")
 SUGGESTION_COLUMNS = ("rank", "image", "label", "probability", "margin", "distance", "error")
 
 
@@ -179,8 +174,9 @@ def write_suggestions(
         raise UsageError("--page needs --out FILE, because it writes next to that file.")
     if out is not None:
         check_output_file(out, "--out", force=force, suffixes=(".csv", ".txt"))
-    if page and out is not None:
-        check_output_file(out.with_suffix(".html"), "--page", force=force)
+    html = out.with_suffix(".html") if page and out else None
+    if html is not None:
+        check_output_file(html, "--page", force=force)
     get_dataset(dataset)
     source = find_model(model, runs)
     precision = read_model_info(source).spec.precision
@@ -196,12 +192,12 @@ def write_suggestions(
     text = _csv(found)
     if out is not None:
         write_output(out, text.encode(), force=force)
-    if page and out is not None:
+    if html is not None:
         from bench.tuned_models import suggestions_view
         from reports import render_gallery
 
         title = f"{dataset}, images to label next (--by {by})"
-        render_gallery(suggestions_view(found, title), out.with_suffix(".html"), force=force)
+        render_gallery(suggestions_view(found, title), html, force=force)
     return found, text
 
 

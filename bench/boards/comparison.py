@@ -1,19 +1,17 @@
 """Compares the submissions of a board with each other: the later one of two gives way."""
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from bench.boards.precedence import FirstSeen, Place
+from bench.boards.precedence import FirstSeen
 from bench.boards.submissions.check import OwnChecks, shortened
-from bench.boards.submissions.plausibility import date_notes, gain_notes
+from bench.boards.submissions.plausibility import CLOCK, date_notes, gain_notes
 from bench.boards.submissions.run_facts import RunFacts
 from bench.boards.submissions.suspicion import Named, foreign_weights, impossible_scores, near_copies, shared_runs
-
-_CLOCK = timedelta(days=1)
-"""How far clocks may differ."""
 
 
 class SubmissionReport(BaseModel):
@@ -44,19 +42,20 @@ def compare_with_others(own: OwnChecks, others: Sequence[OwnChecks], seen: First
     others = [other for other in others if other.name != own.name]
     refusals, notes = [*own.refusals], [*own.notes]
     if own.facts is not None:
-        now = datetime.now(UTC) + _CLOCK
-        if own.facts.submitted > now:
+        now = datetime.now(UTC)
+        if own.facts.submitted > now + CLOCK:
             refusals.append(f"it states a time of submission in the future, {own.facts.submitted:%Y-%m-%d %H:%M} UTC")
         notes += date_notes(own.runs, own.facts.submitted, now)
     if own.runs:
         everything: list[Named] = [(other.name, run) for other in others for run in other.runs]
         first = {other.name: _shared_first(own, other, seen) for other in others}
-        came = {other.name: seen.came(other) for other in others}
+        came = seen.came(own)
+        earlier = {other.name for other in others if seen.came(other) < came}
         refusals += shortened(_impossible(own, everything, seen))
         if {run.run_id for run in own.runs} <= {run.run_id for runs in first.values() for run in runs}:
             refusals.append("all of its runs are on the board already, so it adds nothing")
         notes += shortened(shared_runs(own.runs, first))
-        notes += shortened(near_copies(own.runs, everything, lambda name: came[name] < seen.came(own)))
+        notes += shortened(near_copies(own.runs, everything, earlier))
         notes += shortened(foreign_weights(own.runs, everything))
         notes += shortened(gain_notes(own.runs, everything))
     return SubmissionReport(name=own.name, accepted=not refusals, refusals=tuple(refusals), notes=tuple(notes), own=own)
@@ -64,15 +63,18 @@ def compare_with_others(own: OwnChecks, others: Sequence[OwnChecks], seen: First
 
 def _impossible(own: OwnChecks, everything: Sequence[Named], seen: FirstSeen) -> list[str]:
     """What is impossible beside runs that came before, without what is impossible alone."""
-    by_place: dict[Place, list[RunFacts]] = defaultdict(list)
+    places = [seen.place(name, run.run_id) for name, run in everything]
+    ordered = sorted(places)
+    by_number: dict[int, list[RunFacts]] = defaultdict(list)  # the key is the number of runs that came before
     for run in own.runs:
-        by_place[seen.place(own.name, run.run_id)].append(run)
-    places = [(seen.place(name, run.run_id), (name, run)) for name, run in everything]
+        by_number[bisect_left(ordered, seen.place(own.name, run.run_id))].append(run)
     found: dict[str, None] = {}
-    for place, runs in sorted(by_place.items(), key=lambda item: item[0]):
-        pool = [named for there, named in places if there < place]
-        alone = set(impossible_scores(runs)) if pool else set()
-        found |= dict.fromkeys(text for text in impossible_scores(runs, pool) if pool and text not in alone)
+    for number, runs in sorted(by_number.items()):
+        if number:
+            last = ordered[number - 1]
+            pool = [named for place, named in zip(places, everything, strict=True) if place <= last]
+            alone = set(impossible_scores(runs))
+            found |= dict.fromkeys(text for text in impossible_scores(runs, pool) if text not in alone)
     return list(found)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -80,14 +80,14 @@ def report(
     if out is not None and (out.is_dir() or not (out.suffix or out.exists())):
         site, out = out, None
     target = out if out is not None else site / "index.html"
-    groups: dict[str, Any] = {"easy": opt.split_list(easy), "hard": opt.split_list(hard), "force": force}
+    groups = {"easy": opt.split_list(easy), "hard": opt.split_list(hard)}
     if parse_choice(Source, source, "--source") is Source.PUBLISHED:
         if watch:
             raise UsageError("--watch needs runs, and --source published shows none; leave out one of them.")
         if figures is not None or figures_dir is not None:
             raise UsageError("--figures needs runs, and --source published shows none; leave out one of them.")
         one_file = out is not None
-        print_line(str(write_published_report(target, one_file=one_file, protocol=protocol, **groups)))
+        print_line(str(write_published_report(target, one_file=one_file, protocol=protocol, force=force, **groups)))
         return
     if watch and out is not None:
         raise UsageError("--watch serves a folder and --out names a file; use --site instead of --out.")
@@ -102,6 +102,7 @@ def report(
         data_root=data_root,
         images=images,
         live=watch,
+        force=force,
         **groups,
     )
     if watch:

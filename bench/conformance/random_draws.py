@@ -50,7 +50,7 @@ class RandomDraws(TorchDispatchMode):  # type: ignore[no-untyped-call]
         before = sys.getprofile()
         sys.setprofile(self._profile)
         try:
-            with _wrapped(np.random, self._note), self:
+            with _noted_numpy(self._note), self:
                 yield self
         finally:
             sys.setprofile(before)
@@ -68,17 +68,17 @@ class RandomDraws(TorchDispatchMode):  # type: ignore[no-untyped-call]
         )
 
     def _profile(self, frame: FrameType, event: str, called: Any) -> None:
-        """Notices calls of the generator behind the module `random`, and of the system's random numbers."""
+        """Records draws from Python's global generator, which the functions of `random` use, and from `os.urandom`."""
         if event != "c_call" or not (called is os.urandom or getattr(called, "__self__", None) is _PYTHON):
             return
         caller, name = frame, called.__name__
         while caller.f_back is not None and caller.f_code.co_filename == random.__file__:
             caller, name = caller.f_back, caller.f_code.co_name
-        if self._is_methods(caller.f_code.co_filename):
+        if self._may_be_of_method(caller.f_code.co_filename):
             self._note("a generator without a seed" if called is os.urandom else f"random.{name}", caller)
 
-    def _is_methods(self, file: str) -> bool:
-        """Whether a file belongs to a method, and not to a library, which may draw for other purposes."""
+    def _may_be_of_method(self, file: str) -> bool:
+        """Whether a file may be part of a method; a library is not, since it may draw for other purposes."""
         return file == self.author or (is_own(file) and not file.startswith(("<", *_LIBRARIES)))
 
     def _note(self, what: str, frame: FrameType | None) -> None:
@@ -89,16 +89,18 @@ class RandomDraws(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.foreign.setdefault(what, author_place(reversed(frames), self.author))
 
 
-_PYTHON = random.random.__self__  # type: ignore[attr-defined]  # the generator of the module
+_PYTHON = random.random.__self__  # type: ignore[attr-defined]
+"""Python's global generator."""
 _NUMPY = np.random.mtrand._rand
+"""The global generator of numpy."""
 
 
 @contextmanager
-def _wrapped(module: Any, note: Callable[[str, FrameType | None], None]) -> Iterator[None]:
+def _noted_numpy(note: Callable[[str, FrameType | None], None]) -> Iterator[None]:
     """A block in which the functions of numpy's global generator call `note` first."""
     functions = {
         name: function
-        for name, function in vars(module).items()
+        for name, function in vars(np.random).items()
         if getattr(function, "__self__", None) is _NUMPY and name != "get_state"
     }
 
@@ -112,8 +114,8 @@ def _wrapped(module: Any, note: Callable[[str, FrameType | None], None]) -> Iter
 
     try:
         for name, function in functions.items():
-            setattr(module, name, noted(name, function))
+            setattr(np.random, name, noted(name, function))
         yield
     finally:
         for name, function in functions.items():
-            setattr(module, name, function)
+            setattr(np.random, name, function)

@@ -187,7 +187,7 @@ class Subject:
         """The file of the class; empty if it has none."""
         try:
             return inspect.getsourcefile(self.method) or ""
-        except TypeError:  # made in a session
+        except TypeError:  # defined in an interactive session
             return ""
 
     @property

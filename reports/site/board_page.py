@@ -41,9 +41,10 @@ def write_board_page(board: CollectedBoard) -> tuple[Path, BoardSummary]:
 
 
 def in_order(runs: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
-    """The frame of runs with dates of which the run that came first has the newest.
+    """The frame of runs with dates in the reverse order, so that the run that came first has the newest date.
 
-    Of runs that cannot be compared, analysis takes the newest; the dates that submissions state decide nothing.
+    Of several runs that differ in what must be equal, analysis keeps those with the newest date. The dates that
+    submissions state are replaced, since they decide nothing.
     """
     places = {run_id: place for place, run_id in enumerate(order)}
     age = pd.to_timedelta(runs["run_id"].map(places), unit="s")

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from bench._util.words import counted
 from bench.boards.submissions.data_checks import DataChecks, Level
-from bench.boards.submissions.known_code import code_note, weights_are_known, weights_problem
+from bench.boards.submissions.known_code import code_note, known_weights, weights_problem
 from bench.boards.submissions.plausibility import cost_problem
 from bench.boards.submissions.run_facts import RunFacts, run_facts
 from bench.boards.submissions.submission import Submission, SubmissionFacts, open_submission
@@ -146,12 +146,11 @@ def _changes(config: Mapping[str, Any], published: Mapping[str, Any]) -> Iterato
 
 
 def _brief(value: object) -> str:
-    """A value as text of at most 60 characters."""
+    """A value as text of about 60 characters at most."""
     text = str(value)
-    return text if len(text) <= _BRIEF else f"{text[:_BRIEF]}…"
+    return text if len(text) <= 60 else f"{text[:60]}…"
 
 
-_BRIEF = 60
 MOST_RUNS = 20_000
 """Most runs of one submission."""
 LARGEST_RUN = 64 * 2**20
@@ -221,105 +220,6 @@ class Checks:
 
 
 @dataclass
-class _Findings:
-    """Findings on the runs of one submission, collected batch by batch."""
-
-    checks: Checks
-    runs: list[RunFacts] = field(default_factory=list)
-    methods: set[str] = field(default_factory=set)
-    differences: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    problems: list[str] = field(default_factory=list)
-    counts: "_Counts" = field(default_factory=lambda: _Counts())
-    costs: Counter[str] = field(default_factory=Counter)
-    code: set[str] = field(default_factory=set)
-    unknown_weights: Counter[str] = field(default_factory=Counter)
-    levels: Counter[Level] = field(default_factory=Counter)
-    unchecked: Counter[str] = field(default_factory=Counter)
-    unknown: set[str] = field(default_factory=set)
-    failed: int = 0
-    published: int = 0
-
-    def add(self, shards: Sequence[Shard]) -> None:
-        loads = unloadable_runs(shards)
-        for shard in shards:
-            what = f"run {shard.record.run_id} ({shard.record.spec.label()})"
-            problems = [*([loads[shard.record.run_id]] if shard.record.run_id in loads else []), *self._run(shard)]
-            self.problems += [harmless(f"{what}: {text}") for text in problems]
-
-    def _run(self, shard: Shard) -> Iterator[str]:
-        record = shard.record
-        self.methods.add(record.spec.method)
-        self.counts.add(record)
-        yield from _long_texts(record)
-        wrong = contradictions(record, shard.predictions)
-        yield from wrong
-        if record.spec.fold is not None:
-            yield "it scores held-out training images and not the test images"
-        if wrong or record.spec.fold is not None:
-            return
-        if record.status is RunStatus.FAILED:
-            self.failed += 1
-            return
-        data = self.checks.data.check(shard)
-        self.levels[data.level] += 1
-        yield from data.problems
-        if data.reason:
-            self.unchecked[data.reason] += 1
-        if (foreign := weights_problem(record)) is not None:
-            yield foreign
-        if not weights_are_known(record):
-            self.unknown_weights[record.spec.backbone] += 1
-        if (cost := cost_problem(record)) is not None:
-            self.costs[cost] += 1
-        if (hidden := self.checks.settings.hidden_oracle(record)) is not None:
-            yield hidden
-        differences = self.checks.settings.differences(record)
-        if differences is None:
-            self.unknown.add(record.spec.method)
-        else:
-            self.differences[record.spec.method].update(differences)
-            self.published += not differences
-            facts = self.checks.settings.facts(record.spec.method)
-            if facts is not None and (note := code_note(record, facts)) is not None:
-                self.code.add(harmless(note))
-        self.runs.append(run_facts(shard, self.checks.settings.oracle_settings(record.spec.method)))
-
-    def refusals(self) -> Iterator[str]:
-        yield from shortened(self.problems)
-        if not self.runs and not self.problems:
-            yield "no run of the bundle was completed"
-
-    def notes(self) -> Iterator[str]:
-        if self.failed:
-            yield f"{counted(self.failed, 'run')} failed and count for nothing"
-        if self.unknown:
-            yield f"not installed here, so that their runs cannot be recomputed: {', '.join(sorted(self.unknown))}"
-        if self.unknown_weights:
-            yield f"weights not known here, so not compared: {', '.join(shortened(sorted(self.unknown_weights)))}"
-        yield from shortened(sorted(self.code))
-        for reason, number in self.costs.most_common():
-            yield f"implausible cost of {counted(number, 'run')}: {reason}"
-        for reason, number in self.unchecked.most_common(3):
-            yield f"data of {counted(number, 'run')} not checked: {reason}"
-        alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
-        for method, values in sorted(self.differences.items()):
-            alike[tuple(sorted(values))].append(method)
-        for changed, methods in alike.items():
-            if changed:
-                yield harmless(
-                    f"not the published settings: {', '.join(changed[:6])} ({', '.join(shortened(methods))})"
-                )
-
-    def checked(self) -> Iterator[str]:
-        total = len(self.runs)
-        yield f"scores follow from the predictions: {total} of {counted(total, 'run')}"
-        for level in Level:
-            if self.levels[level]:
-                yield f"{level}: {self.levels[level]} of {counted(total, 'run')}"
-        yield f"published settings: {self.published} of {counted(total, 'run')}"
-
-
-@dataclass
 class _Counts:
     """Counts of what a page shows of a submission."""
 
@@ -371,6 +271,105 @@ def _texts(value: object) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _texts(item)
+
+
+@dataclass
+class _Findings:
+    """Findings on the runs of one submission, collected batch by batch."""
+
+    checks: Checks
+    runs: list[RunFacts] = field(default_factory=list)
+    methods: set[str] = field(default_factory=set)
+    differences: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    problems: list[str] = field(default_factory=list)
+    counts: _Counts = field(default_factory=_Counts)
+    costs: Counter[str] = field(default_factory=Counter)
+    code: set[str] = field(default_factory=set)
+    unknown_weights: Counter[str] = field(default_factory=Counter)
+    levels: Counter[Level] = field(default_factory=Counter)
+    unchecked: Counter[str] = field(default_factory=Counter)
+    unknown: set[str] = field(default_factory=set)
+    failed: int = 0
+    published: int = 0
+
+    def add(self, shards: Sequence[Shard]) -> None:
+        loads = unloadable_runs(shards)
+        for shard in shards:
+            what = f"run {shard.record.run_id} ({shard.record.spec.label()})"
+            problems = [*([loads[shard.record.run_id]] if shard.record.run_id in loads else []), *self._run(shard)]
+            self.problems += [harmless(f"{what}: {text}") for text in problems]
+
+    def _run(self, shard: Shard) -> Iterator[str]:
+        record = shard.record
+        self.methods.add(record.spec.method)
+        self.counts.add(record)
+        yield from _long_texts(record)
+        wrong = contradictions(record, shard.predictions)
+        yield from wrong
+        if record.spec.fold is not None:
+            yield "it scores held-out training images and not the test images"
+        if wrong or record.spec.fold is not None:
+            return
+        if record.status is RunStatus.FAILED:
+            self.failed += 1
+            return
+        data = self.checks.data.check(shard)
+        self.levels[data.level] += 1
+        yield from data.problems
+        if data.reason:
+            self.unchecked[data.reason] += 1
+        if (foreign := weights_problem(record)) is not None:
+            yield foreign
+        if known_weights(record) is None:
+            self.unknown_weights[record.spec.backbone] += 1
+        if (cost := cost_problem(record)) is not None:
+            self.costs[cost] += 1
+        if (hidden := self.checks.settings.hidden_oracle(record)) is not None:
+            yield hidden
+        differences = self.checks.settings.differences(record)
+        if differences is None:
+            self.unknown.add(record.spec.method)
+        else:
+            self.differences[record.spec.method].update(differences)
+            self.published += not differences
+            facts = self.checks.settings.facts(record.spec.method)
+            if facts is not None and (note := code_note(record, facts)) is not None:
+                self.code.add(harmless(note))
+        self.runs.append(run_facts(shard, self.checks.settings.oracle_settings(record.spec.method)))
+
+    def refusals(self) -> Iterator[str]:
+        yield from shortened(self.problems)
+        if not self.runs and not self.problems:
+            yield "no run of the bundle was completed"
+
+    def notes(self) -> Iterator[str]:
+        if self.failed:
+            yield f"{counted(self.failed, 'run')} failed and count for nothing"
+        if self.unknown:
+            yield f"not installed here, so that their runs cannot be recomputed: {', '.join(sorted(self.unknown))}"
+        if self.unknown_weights:
+            yield f"weights not known here, so not compared: {', '.join(shortened(sorted(self.unknown_weights)))}"
+        yield from shortened(sorted(self.code))
+        for reason, number in self.costs.most_common():
+            yield f"implausible cost of {counted(number, 'run')}: {reason}"
+        for reason, number in self.unchecked.most_common(3):
+            yield f"data of {counted(number, 'run')} not checked: {reason}"
+        alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        for method, values in sorted(self.differences.items()):
+            alike[tuple(sorted(values))].append(method)
+        for changed, methods in alike.items():
+            if changed:
+                yield harmless(
+                    f"not the published settings: {', '.join(changed[:6])} ({', '.join(shortened(methods))})"
+                )
+
+    def checked(self) -> Iterator[str]:
+        total = len(self.runs)
+        yield f"scores follow from the predictions: {total} of {counted(total, 'run')}"
+        for level in Level:
+            if self.levels[level]:
+                yield f"{level}: {self.levels[level]} of {counted(total, 'run')}"
+        yield f"published settings: {self.published} of {counted(total, 'run')}"
 
 
 def _refused(submission: Submission, problems: Sequence[str]) -> OwnChecks:

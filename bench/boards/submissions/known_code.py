@@ -12,16 +12,15 @@ _KNOWN_PRECISION = "fp32"
 
 def weights_problem(record: RunRecord) -> str | None:
     """Why the weights of a run cannot be those of its backbone; None if they can, or are not known here."""
-    spec, stated = record.spec, record.provenance.backbone_digest
-    known = KNOWN_WEIGHTS.get(spec.backbone)
-    if known in (None, stated) or spec.precision != _KNOWN_PRECISION:
+    stated, known = record.provenance.backbone_digest, known_weights(record)
+    if known in (None, stated):
         return None
-    return f"its backbone has the weights {stated[:12]!r}, and {spec.backbone} has {known[:12]!r}"
+    return f"its backbone has the weights {stated[:12]!r}, and {record.spec.backbone} has {known[:12]!r}"
 
 
-def weights_are_known(record: RunRecord) -> bool:
-    """Whether the weights of the run's backbone are known here."""
-    return record.spec.backbone in KNOWN_WEIGHTS and record.spec.precision == _KNOWN_PRECISION
+def known_weights(record: RunRecord) -> str | None:
+    """The digest of the weights that the run's backbone has here; None if they are not known."""
+    return KNOWN_WEIGHTS.get(record.spec.backbone) if record.spec.precision == _KNOWN_PRECISION else None
 
 
 def code_note(record: RunRecord, facts: MethodFacts) -> str | None:

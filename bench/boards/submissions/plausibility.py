@@ -12,7 +12,8 @@ from bench.record import RunRecord
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 """No run of this project is older."""
-_CLOCK = timedelta(days=1)
+CLOCK = timedelta(days=1)
+"""How far clocks may differ."""
 FEW_SHOTS = 4
 FEWEST_IMAGES = 20
 """With fewer test images, all of them may be right by chance."""
@@ -48,15 +49,15 @@ def date_notes(runs: Sequence[RunFacts], submitted: datetime, now: datetime) -> 
 def _date_problem(made: datetime, submitted: datetime, now: datetime) -> str | None:
     if made < BEGINNING:
         return "before this project existed"
-    if made > now:
+    if made > now + CLOCK:
         return "in the future"
-    return "after the submission" if made > submitted + _CLOCK else None
+    return "after the submission" if made > submitted + CLOCK else None
 
 
 def gain_notes(mine: Sequence[RunFacts], others: Sequence[Named]) -> Iterator[str]:
-    """Notes on methods that correct nearly all errors of zero-shot, or none of whose few-shot predictions is wrong."""
+    """Notes on methods that correct nearly all errors of zero-shot, or make no error with few shots."""
     baseline = {
-        (*_place(run), split): found.accuracy
+        (*_task(run), split): found.accuracy
         for run in (*(run for _, run in others), *mine)
         if run.method == BASELINE
         for split, found in run.splits.items()
@@ -65,14 +66,14 @@ def gain_notes(mine: Sequence[RunFacts], others: Sequence[Named]) -> Iterator[st
     for run in mine:
         for split, found in run.splits.items():
             if run.shots and not run.oracle and found.n >= FEWEST_IMAGES:
-                problem = _gain_problem(run.shots, found.accuracy, baseline.get((*_place(run), split)))
-                groups[run.method, f"{run.dataset}, {split}", run.shots, problem or ""] += 1
+                problem = _gain_problem(run.shots, found.accuracy, baseline.get((*_task(run), split)))
+                if problem is not None:
+                    groups[run.method, f"{run.dataset}, {split}", run.shots, problem] += 1
     for (method, where, shots, problem), number in sorted(groups.items()):
-        if problem:
-            yield f"{method} on {where}, {counted(shots, 'shot')}, {counted(number, 'run')}: {problem}"
+        yield f"{method} on {where}, {counted(shots, 'shot')}, {counted(number, 'run')}: {problem}"
 
 
-def _place(run: RunFacts) -> tuple[str, str, str]:
+def _task(run: RunFacts) -> tuple[str, str, str]:
     return run.backbone, run.dataset, run.protocol
 
 

@@ -50,7 +50,7 @@ class RunFacts(BaseModel):
         support: digest of the contents of the support images.
         record: digest of the whole record.
         oracle: whether test labels chose something.
-        weights: stated digest of the backbone's weights.
+        weights: the precision, and the stated digest of the backbone's weights, separated by a space.
         made: stated time of the run.
     """
 

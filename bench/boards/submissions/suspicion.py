@@ -1,10 +1,10 @@
-"""Finds impossible scores and unusual spreads over seeds. Pure functions.
+"""Finds impossible scores, near copies, other weights, and unusual spreads over seeds. Pure functions.
 
 The checks use facts of the runs of one submission and of those that came before it.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -120,42 +120,36 @@ _NEAR_SHARE = 0.5
 """Share of nearly equal comparisons above which two methods are remarked; a single one may be by chance."""
 
 
-def near_copies(
-    mine: Sequence[RunFacts], others: Sequence[Named], came_before: Callable[[str], bool] = lambda _: True
-) -> Iterator[str]:
+def near_copies(mine: Sequence[RunFacts], others: Sequence[Named], earlier: Collection[str]) -> Iterator[str]:
     """Notes on methods whose predictions are nearly those of another method on the same tasks.
 
     Two submissions with nearly equal predictions of one method agree, which is not noted. A method and a wrapper of it
     are one method.
 
     Args:
-        came_before: whether the submission of that name was there first. Of two similar methods, the later one has the
-            note; of a method and zero-shot, the method.
+        earlier: names of the submissions that were there first. Of two similar methods, the later one has the note; of
+            a method and zero-shot, the method.
     """
     groups: dict[tuple[object, ...], list[Named]] = defaultdict(list)
     for name, run in [*others, *(("this submission", run) for run in mine)]:
-        if name == "this submission" or run.method == BASELINE or came_before(name):
+        if name == "this submission" or run.method == BASELINE or name in earlier:
             for split in run.splits:
-                groups[_task_key(run, split)].append((name, run))
+                groups[_task_key(run, split, (run.shots, run.seed))].append((name, run))
     sketches = {key: np.array([run.splits[str(key[-2])].sketch for _, run in group]) for key, group in groups.items()}
     shared: Counter[tuple[str, str, str]] = Counter()
     near: Counter[tuple[str, str, str]] = Counter()
     for run in mine:
-        for split, found in run.splits.items():
-            sketch = np.array(found.sketch)
-            if run.method == BASELINE or sketch.std() < _LEAST_SPREAD:
+        for split, key in _compared(run):
+            if key not in groups:
                 continue
-            for key in {_task_key(run, split), (*_task_key(run, split)[:-1], (0, 0))}:
-                if key not in groups:
+            sketch = np.array(run.splits[split].sketch)
+            gaps = np.sqrt(np.mean((sketches[key] - sketch) ** 2, axis=1)) / sketch.std()
+            for (name, twin), gap in zip(groups[key], gaps, strict=True):
+                if one_method(run.method, twin.method) or (name == "this submission" and _is_noted_on(twin, run)):
                     continue
-                gaps = np.sqrt(np.mean((sketches[key] - sketch) ** 2, axis=1)) / sketch.std()
-                for (name, twin), gap in zip(groups[key], gaps, strict=True):
-                    pair = (run.method, twin.method, name)
-                    if not one_method(run.method, twin.method) and not (
-                        name == "this submission" and _listed_once(run, twin)
-                    ):
-                        shared[pair] += 1
-                        near[pair] += gap < NEAR and not _may_be_equal(run, twin, split)
+                pair = (run.method, twin.method, name)
+                shared[pair] += 1
+                near[pair] += gap < NEAR and not _may_be_equal(run, twin, split)
     for pair, number in sorted(near.items()):
         method, other, name = pair
         if number > _NEAR_SHARE * shared[pair]:
@@ -165,19 +159,30 @@ def near_copies(
             )
 
 
-def _task_key(run: RunFacts, split: str) -> tuple[object, ...]:
-    """Key of runs that can be compared; zero-shot runs have no shots and count for all draws."""
-    images = run.splits[split].images
-    return (run.backbone, run.dataset, run.protocol, images, split, (run.shots, run.seed))
+def _compared(run: RunFacts) -> Iterator[tuple[str, tuple[object, ...]]]:
+    """The splits of a run whose predictions say something, each with the keys of the runs to compare them with."""
+    for split, found in run.splits.items():
+        if run.method != BASELINE and np.std(found.sketch) >= _LEAST_SPREAD:
+            for draw in {(run.shots, run.seed), _NO_DRAW}:
+                yield split, _task_key(run, split, draw)
 
 
-def _listed_once(run: RunFacts, twin: RunFacts) -> bool:
-    """Whether the note on two methods of one submission is that of the other one."""
+_NO_DRAW = (0, 0)
+"""Shots and seed of zero-shot runs, with which runs of every draw are compared."""
+
+
+def _task_key(run: RunFacts, split: str, draw: tuple[int, int]) -> tuple[object, ...]:
+    """Key of runs that can be compared: the same images, and support images of the same shots and seed."""
+    return (run.backbone, run.dataset, run.protocol, run.splits[split].images, split, draw)
+
+
+def _is_noted_on(twin: RunFacts, run: RunFacts) -> bool:
+    """Whether the note on two similar methods of one submission is on the method of `twin`."""
     return twin.method != BASELINE and run.method < twin.method
 
 
 def _may_be_equal(run: RunFacts, twin: RunFacts, split: str) -> bool:
-    """A training-free method whose search ends at zero-shot has exactly its logits."""
+    """Whether equal predictions are honest: a training-free method whose search ends at zero-shot has its logits."""
     return twin.method == BASELINE and not run.trained and run.splits[split].logits == twin.splits[split].logits
 
 
