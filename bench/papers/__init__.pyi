@@ -13,6 +13,10 @@ from .claims import ClaimResult as ClaimResult
 from .claims import check_claims as check_claims
 from .claims import difficulty_by_backbone as difficulty_by_backbone
 from .claims import load_claims as load_claims
+from .conditions import RunConditions as RunConditions
+from .conditions import conditions_of_spec as conditions_of_spec
+from .conditions import differences as differences
+from .conditions import meets as meets
 from .figures import FIGURE_SETS as FIGURE_SETS
 from .figures.figure import FigurePoint as FigurePoint
 from .figures.figure import PaperFigure as PaperFigure
@@ -20,14 +24,16 @@ from .figures.figure_data import gather_figure_data as gather_figure_data
 from .new_table import TableCheck as TableCheck
 from .new_table import add_table as add_table
 from .new_table import check_table as check_table
+from .printed_averages import DATASETS as DATASETS
 from .published_boards import PublishedBoard as PublishedBoard
 from .published_boards import PublishedRow as PublishedRow
 from .published_boards import PublishedSource as PublishedSource
 from .published_boards import boards_of_tables as boards_of_tables
 from .published_boards import numbered_rows as numbered_rows
 from .published_boards import published_sources as published_sources
-from .published_numbers import DATASETS as DATASETS
 from .published_numbers import PUBLISHED_COLUMNS as PUBLISHED_COLUMNS
+from .published_numbers import Standing as Standing
+from .published_numbers import named_recipes as named_recipes
 from .published_numbers import published_difficulty as published_difficulty
 from .published_numbers import published_frame as published_frame
 from .published_numbers import select as select
@@ -35,6 +41,7 @@ from .reproduction import MARGIN as MARGIN
 from .reproduction import PublishedSettings as PublishedSettings
 from .reproduction import Reproduction as Reproduction
 from .reproduction import ReproductionRow as ReproductionRow
+from .reproduction import compare_difficulty as compare_difficulty
 from .reproduction import compare_with_published as compare_with_published
 from .reproduction import count_verdicts as count_verdicts
 from .reproduction import published_settings as published_settings
