@@ -116,9 +116,43 @@ def published_difficulty() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
-def published_titles() -> dict[str, str]:
-    """Titles of methods that this project lacks, by id. A method without a title is shown by its id."""
-    return {row["method"]: row["title"] for row in _table("titles.csv")}
+@dataclass(frozen=True)
+class PublishedMethod:
+    """A method that this project lacks.
+
+    Args:
+        family: what it learns, as `Family` of the registry.
+        uses: what it sees besides the labelled images (`Extra`); None if its source does not say.
+        year: of its paper; None if unknown, like the empty texts below.
+        paper: an arXiv id, `openreview:ID`, `doi:ID` or an address.
+        code: owner and name of its repository.
+        source: what `uses` was read from.
+    """
+
+    name: str
+    title: str
+    family: str
+    uses: tuple[str, ...] | None
+    year: int | None
+    venue: str
+    paper: str
+    code: str
+    source: str
+
+
+@cache
+def published_methods() -> Mapping[str, PublishedMethod]:
+    """The methods of the ledger that this project lacks, by id."""
+    found = {}
+    for row in _table("methods.csv"):
+        uses = () if row["uses"] == "none" else tuple(row["uses"].split(";"))
+        known = {"uses": None if row["uses"] == "unknown" else uses, "year": int(row["year"]) if row["year"] else None}
+        name = row["method"]
+        found[name] = PublishedMethod(
+            name, row["title"], row["family"], venue=row["venue"], paper=row["paper"], code=row["code"],
+            source=row["source"], **known,
+        )  # fmt: skip
+    return found
 
 
 def select(
