@@ -74,7 +74,7 @@ def published_frame() -> pd.DataFrame:
     """
     import pandas as pd
 
-    frame = pd.DataFrame(_rows(), columns=list(PUBLISHED_COLUMNS))
+    frame = pd.DataFrame(_rows(_added()), columns=list(PUBLISHED_COLUMNS))
     return frame.astype(
         {"shots": "Int64", "value": "float64", "spread": "float64", "seeds": "Int64", "likely": "float64"}
     )
@@ -207,7 +207,7 @@ def errata_of(line: Mapping[str, str]) -> Iterator[str]:
             yield from (_note(item) for item in _table("errata.csv") if _applies(item, source, line, dataset, printed))
 
 
-def _lines() -> Iterator[dict[str, str]]:
+def _lines(added: tuple[str, ...]) -> Iterator[dict[str, str]]:
     """The rows of all tables, each with its source: those of `tables.csv`, then those of the files in `added/`."""
     sources = {row["source"]: row for row in _table("sources.csv")}
     for line in _table("tables.csv"):
@@ -217,7 +217,7 @@ def _lines() -> Iterator[dict[str, str]]:
             "source_table": source["table"],
             "url": source["url"],
         } | line
-    for text in _added():
+    for text in added:
         yield from read_table(text)
 
 
@@ -232,12 +232,12 @@ def _added() -> tuple[str, ...]:
 
 
 @cache
-def _rows() -> tuple[dict[str, object], ...]:
-    return tuple(_read_rows())
+def _rows(added: tuple[str, ...]) -> tuple[dict[str, object], ...]:
+    return tuple(_read_rows(added))
 
 
-def _read_rows() -> Iterator[dict[str, object]]:
-    errata, lines = _table("errata.csv"), list(_lines())
+def _read_rows(added: tuple[str, ...]) -> Iterator[dict[str, object]]:
+    errata, lines = _table("errata.csv"), list(_lines(added))
     splits: dict[tuple[str, ...], dict[str, Mapping[str, str]]] = {}
     for line in lines:
         splits.setdefault(method_of(line), {})[line["split"]] = line
