@@ -22,6 +22,11 @@ from .figures import FIGURE_SETS as FIGURE_SETS
 from .figures.figure import FigurePoint as FigurePoint
 from .figures.figure import PaperFigure as PaperFigure
 from .figures.figure_data import gather_figure_data as gather_figure_data
+from .literature_spread import LiteratureSpread as LiteratureSpread
+from .literature_spread import PrintedAverage as PrintedAverage
+from .literature_spread import literature_spread as literature_spread
+from .literature_spread import quantile as quantile
+from .literature_spread import spread_sentence as spread_sentence
 from .new_table import TableCheck as TableCheck
 from .new_table import add_table as add_table
 from .new_table import check_table as check_table
@@ -40,6 +45,8 @@ from .published_numbers import published_difficulty as published_difficulty
 from .published_numbers import published_frame as published_frame
 from .published_numbers import published_methods as published_methods
 from .published_numbers import select as select
+from .reach import reach as reach
+from .reach import run_for as run_for
 from .reproduction import MARGIN as MARGIN
 from .reproduction import PublishedSettings as PublishedSettings
 from .reproduction import Reproduction as Reproduction
