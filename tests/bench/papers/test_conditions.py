@@ -7,7 +7,7 @@ from fake_runner import make_spec
 
 from bench.papers.conditions import RunConditions, conditions_of_spec, meets
 from bench.papers.published_numbers import named_recipes, published_frame, rows_of
-from bench.papers.reach import reach, run_for
+from bench.papers.reachable_numbers import reach, run_for
 from bench.papers.reproduction import ReproductionVerdict, compare_difficulty
 
 

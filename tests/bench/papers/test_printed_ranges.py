@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.papers.literature_spread import LiteratureSpread, literature_spread, quantile, spread_sentence
+from bench.papers.printed_ranges import LiteratureSpread, literature_spread, quantile, spread_sentence
 from bench.papers.published_numbers import published_frame
 
 
