@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from bench._util.words import counted
 from bench.boards.board_runs import REPRODUCED
 from bench.errors import BoardError
+from datasets_registry import LARGEST_BOARD_FILE, read_json
 
 FILE = "board.json"
 NOT_REPRODUCED = "not reproduced"
@@ -78,12 +79,12 @@ def read_summary(path: Path) -> BoardSummary:
     """The summary in a site's folder or a file; raises BoardError if it is not a summary."""
     file = path / FILE if path.is_dir() else path
     try:
-        return BoardSummary.model_validate_json(file.read_bytes())
+        return BoardSummary.model_validate(read_json(file, LARGEST_BOARD_FILE))
     except OSError as error:
         raise BoardError(
             f"{file} cannot be read ({error.strerror or error}); give a folder that `etl-bench board build` wrote."
         ) from error
-    except ValidationError as error:
+    except ValueError as error:
         raise BoardError(f"{file} is not a summary of a board; build it again with `etl-bench board build`.") from error
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from limited import limited
 
 from bench.boards.summary import (
     NO_CHANGE,
@@ -103,6 +105,16 @@ def test_a_file_that_is_no_summary_is_refused(tmp_path: Path) -> None:
     (tmp_path / "board.json").write_text("[1]")
     with pytest.raises(BoardError, match="is not a summary of a board"):
         read_summary(tmp_path)
+
+
+def test_a_summary_has_a_limit(tmp_path: Path) -> None:
+    (tmp_path / "hole").touch()
+    os.truncate(tmp_path / "hole", 2**40)
+    assert "it has more than 64 MiB" in limited(lambda: read_summary(tmp_path / "hole"))
+    (tmp_path / "values").write_bytes(b"[" + b"[]," * 20_000_000)
+    assert "is not a summary of a board" in limited(lambda: read_summary(tmp_path / "values"), seconds=10)
+    os.mkfifo(tmp_path / "pipe")
+    assert "it is not a regular file" in limited(lambda: read_summary(tmp_path / "pipe"))
 
 
 @pytest.mark.parametrize(
