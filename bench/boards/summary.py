@@ -169,8 +169,8 @@ def _setting_lines(old: SettingSummary | None, new: SettingSummary) -> Iterator[
 
 
 def _row(old: RowSummary | None, new: RowSummary) -> str | None:
-    """A line of the table; None for an unchanged row."""
-    if old == new:
+    """A line of the table; None if the row shows what it did before."""
+    if old is not None and _cells(old) == _cells(new):
         return None
     name = f"**new** {code(new.entry)}" if old is None else code(new.entry)
     before = _cells(new if old is None else old)

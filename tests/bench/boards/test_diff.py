@@ -77,6 +77,8 @@ def test_removed_rows_and_submissions_and_verified_runs_are_listed() -> None:
     assert "- removed submission `other` with 3 completed runs" in text
     assert "| `coop` | 50.00 ± 1.00 → 60.00 ± 1.00 | 1 | 3/3 → 2/3 |" in text
     assert "| `vpt` | removed | | |" in text
+    recomputed = board([row("coop", 0.5, verified="recomputed here: 1 of 3, bit-identical"), row("vpt", 0.4)], (), LAB)
+    assert board_diff(board([row("coop", 0.5), row("vpt", 0.4)]), recomputed) == f"{NO_CHANGE}\n"
 
 
 def test_a_refused_submission_is_named_with_its_reasons() -> None:
