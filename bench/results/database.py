@@ -17,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import duckdb
+import numpy as np
 import pandas as pd
 
 from bench._util.prefetch import prefetch
@@ -131,10 +132,8 @@ class Store:
 
     # --- queries ------------------------------------------------------------------------------------------------------
 
-    def runs_frame(
-        self, *, outcomes: bool = False, installed: bool = False, run_ids: Sequence[str] | None = None
-    ) -> pd.DataFrame:
-        """One row per run and split, ordered by spec, of those runs or of all. A failed run is one row without a split.
+    def runs_frame(self, *, outcomes: bool = False, installed: bool = False) -> pd.DataFrame:
+        """One row per run and split, ordered by spec. A failed run is one row without a split.
 
         Runs with an open score also have the splits `open-base` and `open-new`, base and new images among all names,
         and `openworld_auc` and `near_ood_auroc`.
@@ -150,14 +149,6 @@ class Store:
         Whole numbers that may be missing (costs and counts of failed runs) have pandas' nullable type Int64. Times are
         UTC without a time zone.
         """
-        columns, join = "", ""
-        if outcomes:
-            columns = ", images, correct"
-            join = """LEFT JOIN (
-                    SELECT run_id, split, md5(string_agg(image || ' ' || label, chr(10) ORDER BY image)) AS images,
-                        list(label = predicted ORDER BY image) AS correct
-                    FROM predictions WHERE $all OR run_id IN (SELECT unnest($ids)) GROUP BY run_id, split
-                ) USING (run_id, split)"""
         frame = self._frame(
             f"""SELECT run_id, method, config, recipe_name, recipe, backbone, dataset, task_fingerprint, draw,
                     protocol, shots, seed, "precision", status, error_message, split, {SCORE_COLUMNS},
@@ -166,13 +157,13 @@ class Store:
                     targets, support, class_text, epoch_selection, selected_epoch, fits, candidate_evaluations,
                     tuning_seconds, added_memory_bytes, device, held_out_shot, openworld_auc, near_ood_auroc,
                     CASE WHEN targets IS NOT NULL THEN sha256(nullif(
-                        provenance ->> '$.support_digests', '[]')) END AS support_digest{columns}
-                FROM runs LEFT JOIN scores USING (run_id) {join}
-                WHERE $all OR run_id IN (SELECT unnest($ids))
-                ORDER BY backbone, protocol, dataset, method, shots, seed, run_id, split""",
-            {"all": run_ids is None, "ids": list(run_ids or [""])},
+                        provenance ->> '$.support_digests', '[]')) END AS support_digest
+                FROM runs LEFT JOIN scores USING (run_id)
+                ORDER BY backbone, protocol, dataset, method, shots, seed, run_id, split"""
         )
         frame = frame.assign(imported=frame["run_id"].isin(unverified_imports(self.runs)))
+        if outcomes:
+            frame = self.with_outcomes(frame)
         if not installed:
             return frame
         made = self._frame(
@@ -183,6 +174,24 @@ class Store:
             for run_id, method, version, digest in made.where(made.notna(), None).itertuples(index=False, name=None)
         }
         return with_changed_settings(frame.assign(stale=frame["run_id"].map(stale)))
+
+    def with_outcomes(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Rows of `runs_frame` with the outcome of every test image, in the columns `images` and `correct`."""
+        found = self._frame(
+            "SELECT run_id, split, images, correct, n FROM scores WHERE run_id IN (SELECT unnest($ids)) "
+            "AND images IS NOT NULL",
+            {"ids": list(dict.fromkeys(frame["run_id"])) or [""]},
+        )
+        known = {
+            (run_id, split): (images, np.unpackbits(np.frombuffer(bits, np.uint8), count=n).astype(bool))
+            for run_id, split, images, bits, n in zip(*(found[name].tolist() for name in found), strict=True)
+        }
+        places = zip(frame["run_id"].tolist(), frame["split"].tolist(), strict=True)
+        rows = [known.get(place, (None, None)) for place in places]
+        return frame.assign(
+            images=pd.Series([images for images, _ in rows], index=frame.index, dtype=object),
+            correct=pd.Series([correct for _, correct in rows], index=frame.index, dtype=object),
+        )
 
     def curves_frame(self) -> pd.DataFrame:
         """One row per run, split and epoch of a recorded curve, in the order of training."""
