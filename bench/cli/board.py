@@ -155,7 +155,7 @@ def verify(
             f"{repeated - wrong} of {counted(repeated, 'run')} reproduced. `etl-bench board build` shows the results."
         )
     elif not missing:
-        remark("Nothing to recompute: no accepted submission asks for it and lacks results. --submission names one.")
+        remark("Nothing to recompute: every accepted submission that requests it has results. --submission names one.")
     raise typer.Exit(1 if wrong else 3 if missing else 0)
 
 
