@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 
 import pytest
 
@@ -12,10 +12,10 @@ FIRST_OF_FAMILY = {METHODS.get(name).info.family: name for name in reversed(list
 """The first method of each family by name."""
 
 
-def one_of_each_family(names: Iterable[str]) -> Iterator[object]:
+def one_of_each_family(names: Sequence[str]) -> list[object]:
     """The names as parameters. The first of each family among them is fast; it covers the lines that all share."""
-    seen = set()
+    first: dict[object, str] = {}
     for name in names:
-        family = get_method(name).info.family
-        yield pytest.param(name, id=name, marks=[pytest.mark.slow] if family in seen else [])
-        seen.add(family)
+        first.setdefault(get_method(name).info.family, name)
+    fast = set(first.values())
+    return [pytest.param(name, id=name, marks=[] if name in fast else [pytest.mark.slow]) for name in names]
