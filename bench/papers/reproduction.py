@@ -1,6 +1,7 @@
 """Compares published numbers with ours for the same method, training, backbone, shots, dataset and split. Pure."""
 
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -192,7 +193,8 @@ def _difficulty_row(number: "_Number", measure: str, ours: float, n_classes: int
     half = 0.5 * 10.0 ** (int(exponent or 0) - len(digits.partition(".")[2]))
     low, high = number.value - half, number.value + half
     if measure == "relative_transfer_difficulty":
-        low, high, mine = 1 / (n_classes * high), 1 / (n_classes * low), 1 / (n_classes * ours)
+        low, high = 1 / (n_classes * high), 1 / (n_classes * low)
+        mine = 1 / (n_classes * ours) if ours > 0 else math.inf
     else:
         mine = ours
     equal = low - margin <= mine <= high + margin

@@ -314,14 +314,17 @@ def reproduction_parts(found: Reproduction | None, catalogue: Catalogue) -> list
         text = "This page was made without published numbers; <code>etl-bench report</code> includes them."
         return [paragraph(Markup(text), "missing")]
     unmatched = shorten(", ".join(entry_key_title(key, method, catalogue) for key, method in found.unmatched), 400)
-    if not found.rows:
+    accuracies = [row for row in found.rows if row.measure == "accuracy"]
+    difficulty = [row for row in found.rows if row.measure != "accuracy"]
+    difficulties = [table(_difficulty_table(difficulty, catalogue))] if difficulty else []
+    if not accuracies:
         methods = f" Methods of these runs: {unmatched}." if unmatched else ""
         text = Markup(
             "No published number matches these runs in method, protocol, backbone, shots, dataset and classes.{} "
             "<code>etl-bench papers published --list method</code> lists published methods, and <code>etl-bench report "
             "--source published</code> makes a page of published numbers."
         ).format(methods)
-        return [paragraph(text, "missing")]
+        return [paragraph(text, "missing"), *difficulties]
     counts = Markup(", ").join(
         Markup("<b>{}</b> {}").format(n, verdict) for verdict, n in count_verdicts(found.rows).items()
     )
@@ -334,10 +337,8 @@ def reproduction_parts(found: Reproduction | None, catalogue: Catalogue) -> list
         "<em>Protocol differs</em>: our run does not use the published settings. Published numbers are treated as "
         "exact, since almost no paper reports their variation.{}"
     ).format(percent(MARGIN, 0), f" Methods without published numbers: {unmatched}." if unmatched else "")
-    accuracies = [row for row in found.rows if row.measure == "accuracy"]
-    difficulty = [row for row in found.rows if row.measure != "accuracy"]
-    parts = [paragraph(counts + ".", "answer"), paragraph(note), table(reproduction_table(accuracies, catalogue))]
-    return parts + ([table(_difficulty_table(difficulty, catalogue))] if difficulty else [])
+    shown = table(reproduction_table(accuracies, catalogue))
+    return [paragraph(counts + ".", "answer"), paragraph(note), shown, *difficulties]
 
 
 def entry_key_title(key: str, method: str, catalogue: Catalogue) -> str:
