@@ -14,7 +14,7 @@ from bench.spec import ExperimentSpec
 from bench.sweep.axes import check_axes, selected_datasets
 from bench.sweep.compatibility import Rejection, Rejections
 from bench.sweep.inputs import backbones_of, check_weights_files, class_text_of, support_lists
-from bench.sweep.method_settings import SelectedMethod, choose_methods
+from bench.sweep.method_settings import MethodVariants, SelectedMethod, requested_methods
 from bench.sweep.request import SweepRequest
 from bench.sweep.task_factory import SupportChoice, TaskFactory
 from datasets_registry import FewShotTask, get_dataset
@@ -49,10 +49,15 @@ def expand(request: SweepRequest) -> Expansion:
         ImpossibleCombinationError: nothing can run, or with `strict` something requested by name cannot.
     """
     check_axes(request)
-    chosen, backbones, datasets = choose_methods(request), backbones_of(request.backbones), selected_datasets(request)
+    methods, backbones, datasets = (
+        requested_methods(request),
+        backbones_of(request.backbones),
+        selected_datasets(request),
+    )
     check_weights_files(backbones)
     lists = support_lists(request)
-    check_number(request, chosen, backbones=len(backbones), datasets=len(datasets), lists=len(lists))
+    check_number(request, methods, backbones=len(backbones), datasets=len(datasets), lists=len(lists))
+    chosen = [item for method in methods for item in method.selected(request)]
     class_text, rejections = class_text_of(request), Rejections()
     factory = TaskFactory(request, class_text, lists, rejections)
     expander = _Expander(request, class_text, rejections)
@@ -77,14 +82,16 @@ def expand(request: SweepRequest) -> Expansion:
 
 
 def check_number(
-    request: SweepRequest, chosen: Sequence[SelectedMethod], *, backbones: int, datasets: int, lists: int
+    request: SweepRequest, methods: Sequence[MethodVariants], *, backbones: int, datasets: int, lists: int
 ) -> None:
     """Raise UsageError if the product of the axes is more than `MOST_RUNS`, before any run is made."""
     shots, seeds, folds = len(request.shots), len(request.seeds), max(len(request.folds), 1)
     draws = shots * max(len(request.support_rules), 1) * folds + lists
-    most = backbones * datasets * sum(folds if item.zero_shot else draws * seeds for item in chosen)
+    variants = sum(item.number for item in methods)
+    most = backbones * datasets * sum(item.number * (folds if item.zero_shot else draws * seeds) for item in methods)
     if most > MOST_RUNS:
-        axes = ((len(chosen), "method"), (datasets, "dataset"), (backbones, "backbone"), (seeds, "seed"))
+        what = "method" if variants == len(methods) else "variant"
+        axes = ((variants, what), (datasets, "dataset"), (backbones, "backbone"), (seeds, "seed"))
         named = ", ".join(counted(number, noun) for number, noun in axes)
         raise UsageError(
             f"This sweep has up to {most:,} runs ({named}, {counted(shots, 'number')} of shots), more than "
@@ -126,7 +133,7 @@ class _Expander:
             )
         reasons.append(item.unselectable)
         for reason in filter(None, reasons):
-            self.rejections.add(item.facts.name, reason, named=item.named)
+            self.rejections.add(item.label, reason, named=item.named)
 
     def specs(
         self,
@@ -137,7 +144,7 @@ class _Expander:
         tasks: dict[SupportChoice, FewShotTask],
     ) -> Iterable[ExperimentSpec]:
         """The specs of one method on one backbone and dataset, for all possible tasks."""
-        if self.rejections.names(item.facts.name):
+        if self.rejections.names(item.label):
             return
         from bench.sweep.compatibility import backbone_conflict, dataset_conflict, depth_conflict, settings_conflict
 
@@ -147,7 +154,7 @@ class _Expander:
             what = f"{dataset} with --class-text {self.class_text.identity}"
             reason = "its class texts are imported features; leave --class-text out."
         if reason is None:
-            what = f"{item.facts.name} on {backbone.slug}"
+            what = f"{item.label} on {backbone.slug}"
             reason = backbone_conflict(item.facts, backbone, self.request.precision)
             reason = reason or depth_conflict(item.facts, item.settings, backbone)
             reason = reason or settings_conflict(item.facts, item.settings, backbone)
@@ -158,7 +165,7 @@ class _Expander:
             if not item.trains_on(choice, self.request.seeds):
                 continue
             if item.chooses_by_validation and not len(task.validation):
-                self.rejections.add(f"{item.facts.name} on {dataset}", _without_validation(item), named=item.named)
+                self.rejections.add(f"{item.label} on {dataset}", _without_validation(item), named=item.named)
                 return
             yield ExperimentSpec(
                 method=item.facts.name,
