@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import re
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -22,11 +25,26 @@ DATASETS = (
 
 PUBLISHED_COLUMNS = (
     "method", "variant", "label", "protocol", "backbone", "shots", "dataset", "split", "metric", "value", "printed",
-    "spread", "paper", "reported_in", "source_table", "url", "note",
+    "spread", "paper", "reported_in", "source_table", "url", "standing", "recipe", "settings", "draw", "seeds", "note",
 )  # fmt: skip
+
+
+class Standing(StrEnum):
+    """Who printed a number of a method."""
+
+    OWN = "own"
+    """The method's own paper or official code."""
+    UNKNOWN = "unknown"
+    """Another paper that does not say whether it copied the number or trained the method."""
+    RERUN = "rerun"
+    """Another paper that trained the method."""
+
 
 KEYS = ("method", "variant", "label", "protocol", "backbone", "shots", "split", "metric", "paper")
 """Columns of a table that say what a row is of; the others are datasets."""
+_IDENTIFIER = re.compile(r"\d{4}\.\d{4,5}|(?<=openreview )\w+|(?<=doi:)\S+")
+PUBLISHED = "published"
+"""Name of the recipe of a method's paper or official code."""
 ADDED_COLUMNS = ("reported_in", "source_table", "url", *KEYS)
 """Columns of a file in `added/` before those of its datasets: where the rows were printed, and what they are of."""
 
@@ -43,12 +61,27 @@ def published_frame() -> pd.DataFrame:
         - `value`: a fraction for accuracies; `printed` is the text in the source.
         - `spread`: number after ± in the source, as a fraction; missing almost everywhere.
         - `paper`: of the method; `reported_in`, `source_table`, `url`: where the number was printed.
+        - `standing`: `Standing` of the source for this method.
+        - `recipe`: `published` for the method's published training settings, else a recipe of `named_recipes()`; empty
+          for a method without training, or where the source does not say.
+        - `settings`: canonical JSON of the settings in the names of the registry that differ from the published ones;
+          `{}` for the published settings, and empty where the source does not say.
+        - `draw`: kind of draw of the labelled images, such as `coop`; empty where the source does not say.
+        - `seeds`: number of seeds that were averaged; missing where the source does not say.
         - `note`: known error or peculiarity; empty if none is known.
+
+    A number whose recipe or settings are unknown is compared as if they were the published ones.
     """
     import pandas as pd
 
     frame = pd.DataFrame(_rows(), columns=list(PUBLISHED_COLUMNS))
-    return frame.astype({"shots": "Int64", "value": "float64", "spread": "float64"})
+    return frame.astype({"shots": "Int64", "value": "float64", "spread": "float64", "seeds": "Int64"})
+
+
+def named_recipes() -> dict[str, dict[str, object]]:
+    """Recipes that papers train other methods with, by name: the values that differ from a published recipe."""
+    found = tomllib.loads(_text("recipes.toml"))
+    return {name: {key: value for key, value in one.items() if key != "source"} for name, one in found.items()}
 
 
 def published_difficulty() -> pd.DataFrame:
@@ -160,6 +193,7 @@ def _rows() -> Iterator[dict[str, object]]:
     for line in _lines():
         source = {"reported_in": line["reported_in"], "table": line["source_table"]}
         accuracy = line["metric"] == "accuracy"
+        conditions = _conditions(line)
         for dataset in value_columns(line):
             cell = line[dataset]
             if not cell:
@@ -172,7 +206,32 @@ def _rows() -> Iterator[dict[str, object]]:
                 "printed": printed,
                 "spread": float(spread) / 100 if spread else None,
                 "note": " ".join(_note(item) for item in errata if _applies(item, source, line, dataset, printed)),
+                **conditions,
             }
+
+
+def _conditions(line: Mapping[str, str]) -> dict[str, object]:
+    """Standing, recipe, settings, draw and seeds of a row; see `published_frame`."""
+    found = {"standing": Standing.UNKNOWN.value, "recipe": "", "settings": "", "draw": "", "seeds": ""}
+    for rule in _table("conditions.csv"):
+        if (
+            rule["reported_in"] in line["reported_in"]
+            and f"{rule['table']} " in f"{line['source_table']} "
+            and rule["method"] in ("", line["method"])
+            and (rule["method"] == "" or rule["variant"] == line["variant"])
+        ):
+            found |= {key: rule[key] for key in found if rule[key]}
+    if is_own(line):
+        found |= {"standing": Standing.OWN.value, "recipe": found["recipe"] or PUBLISHED}
+        found["settings"] = found["settings"] or ("" if line["variant"] else "{}")
+    if line["method"] == "zero_shot":
+        found["recipe"] = ""
+    return found | {"seeds": int(found["seeds"]) if found["seeds"] else None}
+
+
+def is_own(line: Mapping[str, str]) -> bool:
+    """Whether a row was printed by the method's own paper or official code: they have the same identifier."""
+    return bool(line["paper"]) and line["paper"].removeprefix("openreview:") in _IDENTIFIER.findall(line["reported_in"])
 
 
 def _applies(
