@@ -9,7 +9,7 @@ from typing import Any
 from datasets_registry import LARGEST_HEADER, parse_json, regular_file
 from methods._backbones.backbone_spec import OWN_CONFIGS, BackboneSpec, WeightsError
 from methods._backbones.model_folders import HUB_ARCH, HUB_WEIGHTS, cached_file, hub_weights, why_unreachable
-from methods._backbones.open_clip_library import open_clip
+from methods._backbones.open_clip_library import open_clip, open_clip_names
 
 ACTIVATIONS = ("quickgelu", "gelu")
 PREPROCESSING_OPTIONS = ("preprocess", "mean", "std", "interpolation", "resize_mode", "fill_color")
@@ -104,6 +104,16 @@ def fetch_weights(spec: BackboneSpec) -> Path | None:
         raise WeightsError(
             f"The weights {spec.slug} could not be fetched ({type(error).__name__}: {first}). {advice}"
         ) from error
+
+
+def has_weights(spec: BackboneSpec) -> bool:
+    """Whether nothing has to be fetched for a backbone's weights. Asks no server and loads no torch."""
+    if spec.imported or spec.path is not None or spec.arch in OWN_CONFIGS or spec.tag == "random":
+        return True
+    if spec.arch == HUB_ARCH:
+        return any(cached_file(spec.repository, name) for name in HUB_WEIGHTS)
+    source = open_clip_names().get_pretrained_cfg(spec.arch, spec.tag)
+    return bool(source.get("hf_hub")) and _on_disk(source)
 
 
 def _on_disk(source: Mapping[str, Any]) -> bool:

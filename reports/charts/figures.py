@@ -67,7 +67,7 @@ def figure_svg(figure: PaperFigure, ink: str = "currentColor") -> Markup:
     width = columns * (_LEFT + panel_width) + (columns - 1) * _GAP + 8
     legend, legend_height = _legend(figure, width, rows * row_height)
     height = rows * row_height + legend_height
-    shared = None if figure.own_y else _ends(figure.points, figure)
+    shared = None if figure.own_y else _ends((*figure.points, *figure.printed), figure)
     parts = []
     for number, name in enumerate(figure.panels):
         left = _LEFT + (number % columns) * (_LEFT + panel_width + _GAP)
@@ -112,7 +112,7 @@ def _foot(figure: PaperFigure) -> int:
 
 
 def _panel(figure: PaperFigure, name: str, left: float, top: float, width: float, shared: list[float] | None) -> _Panel:
-    here = [point for point in figure.points if point.panel == name]
+    here = [point for point in (*figure.points, *figure.printed) if point.panel == name]
     y = linear_axis(shared or _ends(here, figure), top + _HEIGHT, top, most=5)
     if figure.order:
         step = width / len(figure.x_values)
@@ -182,12 +182,31 @@ def _series(figure: PaperFigure, panel: _Panel, series: str, number: int) -> str
             f'<path transform="translate({x},{panel.y.at(point.y)})" d="{shape}" fill="{colour}"><title>'
             f"{escape(text)}</title></path>"
         )
+        if figure.labelled:
+            parts.append(_label(panel, x, panel.y.at(point.y), series))
+            break
+    for point in figure.printed:
+        if (point.panel, point.series) == (panel.name, series):
+            place = f"{panel.x[point.x]},{panel.y.at(point.y)}"
+            text = escape(f"{series}, {point.x}: {four_digits(point.y)} printed")
+            parts.append(
+                f'<path transform="translate({place}) scale(1.5)" d="{shape}" fill="none" stroke="{colour}">'
+                f"<title>{text}</title></path>"
+            )
     return "".join(parts)
+
+
+def _label(panel: _Panel, x: float, y: float, text: str) -> str:
+    """The name of a series beside its mark, on the side with more room."""
+    right = x < panel.left + panel.width / 2
+    anchor = "start" if right else "end"
+    shown = escape(shorten(text, _NAME_LENGTH))
+    return f'<text x="{x + (8 if right else -8)}" y="{y - 5}" text-anchor="{anchor}" font-size="10">{shown}</text>'
 
 
 def _legend(figure: PaperFigure, width: float, top: float) -> tuple[str, float]:
     """The names of the series and the height of their block; none if one series or one per panel."""
-    if len(figure.series) < 2 or set(figure.series) == set(figure.panels):
+    if figure.labelled or len(figure.series) < 2 or set(figure.series) == set(figure.panels):
         return "", 0
     columns = max(1, int(width // _LEGEND_WIDTH))
     parts = []
