@@ -20,6 +20,10 @@ from .experiment_status import Needs as Needs
 from .experiment_status import finished_runs as finished_runs
 from .experiment_status import needs_of as needs_of
 from .experiment_status import planned_cells as planned_cells
+from .conditions import RunConditions as RunConditions
+from .conditions import conditions_of_spec as conditions_of_spec
+from .conditions import differences as differences
+from .conditions import meets as meets
 from .figures import FIGURE_SETS as FIGURE_SETS
 from .figures import FIGURES as FIGURES
 from .figures import drawn_figures as drawn_figures
@@ -32,14 +36,16 @@ from .new_table import check_table as check_table
 from .paper_files import Paper as Paper
 from .paper_files import read_paper as read_paper
 from .paper_files import shipped_papers as shipped_papers
+from .printed_averages import DATASETS as DATASETS
 from .published_boards import PublishedBoard as PublishedBoard
 from .published_boards import PublishedRow as PublishedRow
 from .published_boards import PublishedSource as PublishedSource
 from .published_boards import boards_of_tables as boards_of_tables
 from .published_boards import numbered_rows as numbered_rows
 from .published_boards import published_sources as published_sources
-from .published_numbers import DATASETS as DATASETS
 from .published_numbers import PUBLISHED_COLUMNS as PUBLISHED_COLUMNS
+from .published_numbers import Standing as Standing
+from .published_numbers import named_recipes as named_recipes
 from .published_numbers import published_difficulty as published_difficulty
 from .published_numbers import published_frame as published_frame
 from .published_numbers import select as select
@@ -52,6 +58,7 @@ from .reproduction import MARGIN as MARGIN
 from .reproduction import PublishedSettings as PublishedSettings
 from .reproduction import Reproduction as Reproduction
 from .reproduction import ReproductionRow as ReproductionRow
+from .reproduction import compare_difficulty as compare_difficulty
 from .reproduction import compare_with_published as compare_with_published
 from .reproduction import count_verdicts as count_verdicts
 from .reproduction import published_settings as published_settings

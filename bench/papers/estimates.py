@@ -4,7 +4,8 @@
 
 - `image_epoch`, `prompted_epoch`: passes of an image through the frozen and through the changed image tower, for each
   support image and epoch; `image_once`: for each support image, whatever the epochs.
-- `text_step`: passes through the text tower for each class and step; `text_once`: for each class.
+- `text_step`: passes through the text tower for each class and step; `text_test`: for each class and test image;
+  `text_once`: for each class.
 - `prompted_test`: passes through the changed image tower for each test image; a frozen tower is read from the cache.
 """
 
@@ -66,8 +67,14 @@ class RunSize:
     train_classes: int
     tests: int
     test_classes: int
+    splits: int
     epochs: float
     steps: int
+
+    @property
+    def tests_of_class(self) -> float:
+        """Images that are scored against a class, where each is scored against the classes of its own split."""
+        return self.tests / max(self.splits, 1)
 
 
 def size_of(spec: ExperimentSpec) -> RunSize:
@@ -89,7 +96,8 @@ def size_of(spec: ExperimentSpec) -> RunSize:
             epochs = steps * batch / max(support, 1)
         else:
             steps = int(epochs) * (support // batch if recipe["drop_last"] else math.ceil(support / batch))
-    return RunSize(support, classes, tests, sum(one.num_classes for one in scored), epochs, steps)
+    parts = len(scored) * (2 if halved else 1)
+    return RunSize(support, classes, tests, sum(one.num_classes for one in scored), parts, epochs, steps)
 
 
 def _tests(dataset: str) -> int:
@@ -108,9 +116,9 @@ def operations_of(spec: ExperimentSpec) -> float:
         frozen = size.tests  # which the other runs find in the cache
     trained = size.support * counts.get("prompted_epoch", 0) * size.epochs
     texts = size.train_classes * counts.get("text_step", 0) * size.steps
-    once = size.test_classes * max(counts.get("text_once", 0), 1)
+    of_class = max(counts.get("text_once", 0), 1) + counts.get("text_test", 0) * size.tests_of_class
     return image * (frozen + TRAINING * trained + size.tests * counts.get("prompted_test", 0)) + text * (
-        TRAINING * texts + once
+        TRAINING * texts + size.test_classes * of_class
     )
 
 

@@ -2,19 +2,28 @@
 
 import csv
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench._util.words import counted
-from bench.analysis import harmonic_mean
+from bench.analysis import HConvention, harmonic_mean
 from bench.errors import UsageError
+from bench.papers.printed_averages import (
+    AVERAGE,
+    DATASETS,
+    PRINTED_ROUNDING,
+    convention,
+    mean,
+    number_of,
+    recomputed,
+)
 from bench.papers.published_numbers import (
     ADDED_COLUMNS,
-    DATASETS,
     KEYS,
     errata_of,
+    method_of,
     published_frame,
     published_titles,
     read_table,
@@ -23,8 +32,6 @@ from bench.papers.published_numbers import (
 from bench.results import known_methods, write_atomically
 from datasets_registry import LARGEST_RECORD, read_bytes
 
-PRINTED_ROUNDING = 0.011
-"""Largest difference, in percentage points, between a printed mean of two decimals and the mean of printed cells."""
 PROTOCOL_SPLITS = {
     "base-to-new": ("base", "new", "H"),
     "few-shot": ("all",),
@@ -155,16 +162,11 @@ def _repeated(rows: Sequence[TableLine]) -> Iterator[str]:
 
 def _harmonic(rows: Sequence[TableLine]) -> Iterator[str]:
     """H of datasets that is not the harmonic mean of base and new."""
-    groups: dict[tuple[str, ...], dict[str, TableLine]] = defaultdict(dict)
-    for line in rows:
-        groups[tuple(line[name] for name in (*KEYS, "reported_in", "source_table") if name != "split")][
-            line["split"]
-        ] = line
-    for splits in groups.values():
+    for splits in _by_method(rows):
         if not {"base", "new", "H"} <= set(splits):
             continue
         for name in DATASETS:
-            values = [_number(splits[split].get(name, "")) for split in ("base", "new", "H")]
+            values = [number_of(splits[split].get(name, "")) for split in ("base", "new", "H")]
             base, new, h = values
             if base is None or new is None or h is None:
                 continue
@@ -173,35 +175,35 @@ def _harmonic(rows: Sequence[TableLine]) -> Iterator[str]:
                 yield f"{_what(splits['H'])}: {name} is {h:.2f}, and base and new give {expected:.2f}"
 
 
+_CONVENTIONS = {HConvention.H_OF_MEANS: "H of the averages", HConvention.MEAN_OF_H: "mean of the eleven H"}
+
+
 def _averages(rows: Sequence[TableLine]) -> Iterator[str]:
     """Printed averages recomputed: equal, of which convention for H, or different."""
-    by_key = {tuple(line[name] for name in (*KEYS, "reported_in", "source_table")): line for line in rows}
-    conventions: dict[str, int] = defaultdict(int)
-    for key, line in by_key.items():
-        printed = _number(line.get("average", ""))
-        cells = [value for name in DATASETS if (value := _number(line.get(name, ""))) is not None]
-        if printed is None or len(cells) < len(DATASETS):
-            continue
-        mean = sum(cells) / len(cells)
-        if line["split"] != "H":
-            if abs(mean - printed) > PRINTED_ROUNDING:
-                yield f"{_what(line)}: the average is printed as {printed:.2f}, and the cells give {mean:.2f}"
-            continue
-        place = (*KEYS, "reported_in", "source_table").index("split")
-        base, new = (by_key.get((*key[:place], split, *key[place + 1 :])) for split in ("base", "new"))
-        means = [value for part in (base, new) if part and (value := _number(part.get("average", ""))) is not None]
-        of_means = harmonic_mean(means[0], means[1]) if len(means) == 2 else None
-        if of_means is not None and abs(of_means - printed) <= PRINTED_ROUNDING:
-            conventions["H of the averages"] += 1
-        elif abs(mean - printed) <= PRINTED_ROUNDING:
-            conventions["mean of the eleven H"] += 1
-        else:
-            yield (
-                f"{_what(line)}: the average H is printed as {printed:.2f}; the mean of the H is {mean:.2f}"
-                + (f", and H of the averages {of_means:.2f}" if of_means is not None else "")
-            )
-    for convention, count in conventions.items():
-        yield f"convention of the average H: {convention} ({counted(count, 'row')})"
+    conventions: Counter[HConvention] = Counter()
+    for splits in _by_method(rows):
+        for split, line in splits.items():
+            printed = number_of(line.get(AVERAGE, ""))
+            cells = [value for name in DATASETS if (value := number_of(line.get(name, ""))) is not None]
+            if printed is None or len(cells) < len(DATASETS):
+                continue
+            if split != "H" and abs(mean(cells) - printed) > PRINTED_ROUNDING:
+                yield f"{_what(line)}: the average is printed as {printed:.2f}, and the cells give {mean(cells):.2f}"
+            if split == "H" and (found := convention(splits)):
+                conventions[found] += 1
+            elif split == "H":
+                others = (f"{_CONVENTIONS[one]} {value:.2f}" for one, value in recomputed(splits).items())
+                yield f"{_what(line)}: the average H is printed as {printed:.2f}; recomputed: {', '.join(others)}"
+    for found, count in conventions.items():
+        yield f"convention of the average H: {_CONVENTIONS[found]} ({counted(count, 'row')})"
+
+
+def _by_method(rows: Sequence[TableLine]) -> list[dict[str, TableLine]]:
+    """The rows of each method in each table, by split."""
+    groups: dict[tuple[str, ...], dict[str, TableLine]] = defaultdict(dict)
+    for line in rows:
+        groups[method_of(line)][line["split"]] = line
+    return list(groups.values())
 
 
 def _known(rows: Sequence[TableLine]) -> Iterator[str]:
@@ -214,7 +216,7 @@ def _known(rows: Sequence[TableLine]) -> Iterator[str]:
     equal, conflicts = 0, []
     for line in rows:
         for name in value_columns(line):
-            value = _number(line[name])
+            value = number_of(line[name])
             others = printed.get((*(line[column] for column in columns[:-1]), name))
             if value is None or not others:
                 continue
@@ -239,10 +241,6 @@ def _titles(rows: Sequence[TableLine]) -> Iterator[str]:
     named = set(known_methods()) | set(published_titles())
     for method in sorted({line["method"] for line in rows} - named):
         yield f"method {method!r} is neither in the registry nor in titles.csv, so pages show its id; check it"
-
-
-def _number(cell: str) -> float | None:
-    return float(cell.partition("±")[0]) if cell else None
 
 
 def _what(line: TableLine) -> str:

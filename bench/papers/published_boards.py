@@ -21,7 +21,7 @@ from bench.analysis import (
     trends_of,
 )
 from bench.papers.catalogue import Catalogue
-from bench.papers.published_numbers import DATASETS
+from bench.papers.printed_averages import DATASETS
 
 PUBLISHED_MEANS = ("average", "easy", "challenge")
 """Published means; averages are recomputed from the datasets of a row."""

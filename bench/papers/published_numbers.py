@@ -6,26 +6,23 @@ import csv
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import UsageError
+from bench.papers.printed_averages import AVERAGE, GROUPS, averaged, convention
 from datasets_registry import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
 
-DATASETS = (
-    "imagenet", "caltech101", "oxford_pets", "stanford_cars", "oxford_flowers", "food101", "fgvc_aircraft", "sun397",
-    "dtd", "eurosat", "ucf101",
-)  # fmt: skip
-"""The eleven datasets of CoOp and its successors, in their order."""
-
 PUBLISHED_COLUMNS = (
     "method", "variant", "label", "protocol", "backbone", "shots", "dataset", "split", "metric", "value", "printed",
-    "spread", "paper", "reported_in", "source_table", "url", "standing", "recipe", "settings", "draw", "seeds", "note",
+    "spread", "paper", "reported_in", "source_table", "url", "standing", "recipe", "settings", "draw", "seeds", "over",
+    "convention", "likely", "note",
 )  # fmt: skip
 
 
@@ -68,6 +65,9 @@ def published_frame() -> pd.DataFrame:
           `{}` for the published settings, and empty where the source does not say.
         - `draw`: kind of draw of the labelled images, such as `coop`; empty where the source does not say.
         - `seeds`: number of seeds that were averaged; missing where the source does not say.
+        - `over`: the datasets that a printed average averages, joined by commas; empty for a number of one dataset.
+        - `convention`: how an average H was computed (`HConvention`); empty for other numbers, or if none fits.
+        - `likely`: value that was probably meant, as `value`, for a known misprint; missing otherwise.
         - `note`: known error or peculiarity; empty if none is known.
 
     A number whose recipe or settings are unknown is compared as if they were the published ones.
@@ -75,7 +75,7 @@ def published_frame() -> pd.DataFrame:
     import pandas as pd
 
     frame = pd.DataFrame(_rows(), columns=list(PUBLISHED_COLUMNS))
-    return frame.astype({"shots": "Int64", "value": "float64", "spread": "float64", "seeds": "Int64"})
+    return frame.astype({"shots": "Int64", "value": "float64", "spread": "float64", "seeds": "Int64", "likely": "float64"})
 
 
 def named_recipes() -> dict[str, dict[str, object]]:
@@ -188,9 +188,17 @@ def _added() -> tuple[str, ...]:
     return tuple(item.read_text(encoding="utf-8") for item in files)
 
 
-def _rows() -> Iterator[dict[str, object]]:
-    errata = _table("errata.csv")
-    for line in _lines():
+@cache
+def _rows() -> tuple[dict[str, object], ...]:
+    return tuple(_read_rows())
+
+
+def _read_rows() -> Iterator[dict[str, object]]:
+    errata, lines = _table("errata.csv"), list(_lines())
+    splits: dict[tuple[str, ...], dict[str, Mapping[str, str]]] = {}
+    for line in lines:
+        splits.setdefault(method_of(line), {})[line["split"]] = line
+    for line in lines:
         source = {"reported_in": line["reported_in"], "table": line["source_table"]}
         accuracy = line["metric"] == "accuracy"
         conditions = _conditions(line)
@@ -199,15 +207,87 @@ def _rows() -> Iterator[dict[str, object]]:
             if not cell:
                 continue
             printed, _, spread = cell.partition("±")
+            average = dataset == AVERAGE or dataset in GROUPS
+            of_h = convention(splits[method_of(line)]) if dataset == AVERAGE and line["split"] == "H" else None
+            known = [item for item in errata if _applies(item, source, line, dataset, printed)]
+            likely = next((float(item["likely"]) for item in known if item["likely"]), None)
             yield line | {
                 "shots": int(line["shots"]) if line["shots"] else None,
                 "dataset": dataset,
                 "value": float(printed) / 100 if accuracy else float(printed),
+                "likely": likely / 100 if likely is not None and accuracy else likely,
                 "printed": printed,
                 "spread": float(spread) / 100 if spread else None,
-                "note": " ".join(_note(item) for item in errata if _applies(item, source, line, dataset, printed)),
+                "note": " ".join(_note(item) for item in known),
+                "over": ",".join(averaged(line, dataset)) if average else "",
+                "convention": of_h.value if of_h else "",
                 **conditions,
             }
+
+
+def method_of(line: Mapping[str, str]) -> tuple[str, ...]:
+    """What the rows of one method in one table share, for all splits."""
+    return tuple(line[name] for name in ("reported_in", "source_table", *KEYS) if name != "split")
+
+
+@dataclass(frozen=True)
+class Place:
+    """The cell of a run that a number belongs to.
+
+    Args:
+        protocols: of the runs that it can be compared with.
+        split: base, new, H or all.
+        accuracy: whether it is an accuracy, and not a measure of difficulty.
+    """
+
+    method: str
+    backbone: str
+    protocols: tuple[str, ...]
+    shots: int
+    dataset: str
+    split: str
+    accuracy: bool
+
+
+def place_of(number: Mapping[str, Any]) -> Place | None:
+    """The cell of a number; None for one that no run has, such as a number of epochs, or without known shots."""
+    accuracy = number["metric"] == "accuracy"
+    if (not accuracy and number["metric"] not in DIFFICULTIES) or _missing(number["shots"]):
+        return None
+    protocol, split = str(number["protocol"]), str(number["split"])
+    # zero-shot accuracy over all classes is the same in every protocol that evaluates all classes
+    scored = "few-shot" if protocol == "zero-shot" else protocol
+    on_all = split == "target" or (split == "all" and protocol != "cross-dataset")
+    method = str(number["method"])
+    return Place(
+        method=method,
+        backbone=str(number["backbone"]),
+        # papers print accuracies of test-time adaptation under any protocol that evaluates all classes
+        protocols=(scored, "test-time") if on_all and scored != "test-time" else (scored,),
+        shots=0 if method == "zero_shot" else int(number["shots"]),
+        dataset=str(number["dataset"]),
+        split="all" if split == "target" else split,
+        accuracy=accuracy,
+    )
+
+
+def members(number: Mapping[str, Any]) -> tuple[str, ...]:
+    """The datasets that a number covers: one, or those of an average."""
+    return tuple(number["over"].split(",")) if number["over"] else (str(number["dataset"]),)
+
+
+DIFFICULTIES = {
+    "relative_transfer_difficulty_as_printed": "relative_transfer_difficulty",
+    "inter_class_cosine_mean": "inter_cosine",
+    "intra_class_cosine_mean": "intra_cosine",
+    "intra_over_inter_ratio": "separability_pairwise",
+}
+"""Printed measures of difficulty, and the harness's measure of the same name. Papers give no exact definition."""
+
+
+def _missing(shots: object) -> bool:
+    """Whether the source does not state a number of shots."""
+    return str(shots) in ("<NA>", "nan", "None", "")
 
 
 def _conditions(line: Mapping[str, str]) -> dict[str, object]:
@@ -225,7 +305,7 @@ def _conditions(line: Mapping[str, str]) -> dict[str, object]:
         found |= {"standing": Standing.OWN.value, "recipe": found["recipe"] or PUBLISHED}
         found["settings"] = found["settings"] or ("" if line["variant"] else "{}")
     if line["method"] == "zero_shot":
-        found["recipe"] = ""
+        found |= {"standing": Standing.UNKNOWN.value, "recipe": ""}
     return found | {"seeds": int(found["seeds"]) if found["seeds"] else None}
 
 

@@ -1,32 +1,54 @@
-"""Compares published numbers with ours for the same protocol, backbone, shots, dataset and split. Pure."""
+"""Compares published numbers with ours for the same method, training, backbone, shots, dataset and split. Pure."""
 
+import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import pandas as pd
 
-from bench.analysis import OPEN, Entry, H, Leaderboard, Scores, equivalence, harmonic_mean, seed_scores, seeds_needed
-from bench.results import changed_settings, published_values
-from bench.spec import PUBLISHED_RECIPES
-from datasets_registry import EvalProtocol
+from bench.analysis import (
+    OPEN,
+    Entry,
+    H,
+    HConvention,
+    Leaderboard,
+    Scores,
+    equivalence,
+    harmonic_mean,
+    seed_scores,
+    seeds_needed,
+)
+from bench.papers.conditions import RunConditions, differences
+from bench.papers.printed_averages import AVERAGE, GROUPS, mean
+from bench.papers.published_numbers import DIFFICULTIES, Standing, members, place_of
+from bench.results import published_values
 
 
 @dataclass(frozen=True)
 class ReproductionRow:
-    """One published number and ours.
+    """One published number and ours, for one method, dataset and split.
 
     Args:
-        published: the printed number as a fraction.
+        dataset: or `average`, `easy` or `challenge` for a printed average.
+        published: the printed number as a fraction, or a measure of difficulty as printed; of a known misprint the
+            value that was probably meant.
         ours: mean over our `n` seeds.
         difference: ours minus published, with the 95 % interval `low` to `high`, None for one seed.
         p: p value of the equivalence test, None for one seed.
         seeds_needed: seeds needed to detect the difference from the nearer margin with power 0.8; None if the verdict
             is settled or the number cannot be computed.
-        sources: all sources that print this number; they may be copies of one another.
+        sources: all sources that print this number for this method, the one of first standing first; they may be
+            copies of one another.
         note: known errors of the printed number, and how our protocol differs.
+        standing: `Standing` of the first source.
+        recipe: recipe of the printed number, empty if its source does not say.
+        printed_elsewhere: other values that other tables print for this method, dataset and split, whatever their
+            recipe, ascending; they get no verdict.
+        convention: how a printed average H was computed (`HConvention`); empty for another number.
+        measure: `accuracy` or the harness's measure of difficulty.
     """
 
     entry: str
@@ -48,6 +70,11 @@ class ReproductionRow:
     sources: tuple[str, ...]
     note: str
     run_ids: tuple[str, ...]
+    standing: str = Standing.UNKNOWN
+    recipe: str = ""
+    printed_elsewhere: tuple[float, ...] = ()
+    convention: str = ""
+    measure: str = "accuracy"
 
 
 @dataclass(frozen=True)
@@ -91,15 +118,18 @@ def compare_with_published(
     defaults: PublishedSettings | None = None,
     margin: float = MARGIN,
 ) -> list[ReproductionRow]:
-    """Every published number for which we have runs, largest difference first.
+    """One published number for each cell of our runs that papers print, largest difference first.
 
-    Only rows of unmodified methods are used (no ablation variants). Printed numbers are treated as exact, since almost
-    no source prints a spread. Zero-shot accuracy has no seeds and is also treated as exact, so its verdict depends on
-    the margin alone.
+    A run is compared with numbers of its recipe and settings (`differences`). Of several, the first by standing counts:
+    the method's own paper, then the value that most tables print, then re-runs by others. The other printed values are
+    a range beside it. A printed average is compared with ours over the same datasets, H by the same convention. A cell
+    whose numbers all have another recipe or other settings has the verdict `protocol differs`.
+
+    Printed numbers are treated as exact, since almost no source prints a spread. Zero-shot accuracy has no seeds and is
+    also treated as exact, so its verdict depends on the margin alone.
 
     Args:
-        defaults: published settings; an entry with other settings has the verdict `protocol differs`. If None, this
-            holds for every entry whose label has settings.
+        defaults: published settings. If None, an entry whose label has settings differs from the published ones.
         margin: largest difference that counts as equal, a fraction.
     """
     known = _printed(published)
@@ -107,12 +137,74 @@ def compare_with_published(
     for board in boards:
         scores = seed_scores(board, runs)
         for entry in board.entries:
-            for dataset in entry.cells:
-                for split in (measure for measure in board.measures if measure != OPEN):
-                    ours = _our_values(entry, scores[entry.key], dataset, split)
-                    for printed in _printed_in_cell(known, board, entry, dataset, split):
-                        rows.append(_row(board, entry, dataset, split, printed, ours, margin, defaults))
+            for numbers, ours in _cells(known, board, entry, scores[entry.key]):
+                reasons = [differences(number.row, _conditions(board, entry, number, defaults)) for number in numbers]
+                if chosen := _first(numbers, reasons):
+                    rows.append(_row(board, entry, numbers, *chosen, ours(chosen[0]), margin))
     return sorted(rows, key=lambda row: (-abs(row.difference), row.entry, row.dataset, row.split, row.published))
+
+
+def compare_difficulty(
+    difficulty: pd.DataFrame, published: pd.DataFrame, margin: float = MARGIN
+) -> list[ReproductionRow]:
+    """Printed measures of difficulty beside the measured ones, largest difference first.
+
+    Two cosines or ratios are equal if they differ by at most the margin. Relative transfer difficulty, whose size
+    depends on the number of classes, is compared by the zero-shot accuracy that it implies, `1 / (classes * value)`.
+    The last printed digit counts as rounded.
+
+    Args:
+        difficulty: the store's `difficulty_frame()`.
+    """
+    ours = {
+        (backbone, dataset, measure): (float(value), int(n))
+        for backbone, dataset, split, measure, value, n in difficulty[
+            ["backbone", "dataset", "split", "measure", "value", "n_classes"]
+        ].itertuples(index=False, name=None)
+        if split == "all" and value == value
+    }
+    rows = []
+    for number in published[published["metric"].isin(list(DIFFICULTIES))].to_dict("records"):
+        measure = DIFFICULTIES[number["metric"]]
+        found = ours.get((number["backbone"], number["dataset"], measure))
+        if found is not None:
+            rows.append(_difficulty_row(_Number(number), measure, *found, margin))
+    return sorted(rows, key=lambda row: (row.measure, -abs(row.difference), row.dataset))
+
+
+def _difficulty_row(number: "_Number", measure: str, ours: float, n_classes: int, margin: float) -> ReproductionRow:
+    row = number.row
+    digits, _, exponent = str(row["printed"]).lower().partition("e")
+    half = 0.5 * 10.0 ** (int(exponent or 0) - len(digits.partition(".")[2]))
+    low, high = number.value - half, number.value + half
+    if measure == "relative_transfer_difficulty":
+        low, high, mine = 1 / (n_classes * high), 1 / (n_classes * low), 1 / (n_classes * ours)
+    else:
+        mine = ours
+    equal = low - margin <= mine <= high + margin
+    return ReproductionRow(
+        entry="zero_shot",
+        method="zero_shot",
+        backbone=row["backbone"],
+        protocol=row["protocol"],
+        shots=0,
+        dataset=row["dataset"],
+        split="all",
+        published=number.value,
+        ours=ours,
+        difference=ours - number.value,
+        low=None,
+        high=None,
+        p=None,
+        n=1,
+        verdict=ReproductionVerdict.REPRODUCED if equal else ReproductionVerdict.NOT_REPRODUCED,
+        seeds_needed=None,
+        sources=(number.source,),
+        note=number.note,
+        run_ids=(),
+        standing=Standing.OWN,
+        measure=measure,
+    )
 
 
 def reproduce(
@@ -120,11 +212,13 @@ def reproduce(
     runs: pd.DataFrame,
     published: pd.DataFrame,
     defaults: PublishedSettings | None = None,
+    difficulty: pd.DataFrame | None = None,
 ) -> Reproduction:
-    """`compare_with_published`, with the entries that have no published number."""
+    """`compare_with_published` and `compare_difficulty`, with the entries that have no published number."""
     rows = compare_with_published(boards, runs, published, defaults=defaults)
     ours = {entry.key: entry.method for board in boards for entry in board.entries}
     without = sorted(ours.keys() - {row.entry for row in rows})
+    rows += [] if difficulty is None else compare_difficulty(difficulty, published)
     return Reproduction(tuple(rows), tuple((key, ours[key]) for key in without))
 
 
@@ -142,91 +236,153 @@ def count_verdicts(rows: Iterable[ReproductionRow]) -> dict[ReproductionVerdict,
 
 _Key = tuple[str, str, str, int, str, str]
 """Method, protocol, backbone, shots, dataset and split."""
-_KEY_COLUMNS = ["method", "protocol", "backbone", "shots", "dataset", "split"]
 
 
-@dataclass
-class _Printed:
-    """One printed value with all of its sources."""
+@dataclass(frozen=True, eq=False)
+class _Number:
+    """A published number: a row of `published_frame()`."""
 
-    value: float
-    sources: list[str] = field(default_factory=list)
-    note: str = ""
+    row: Mapping[str, Any]
 
-    def add(self, sources: Iterable[str], note: str) -> None:
-        """Add sources and a note that are new."""
-        self.sources += [source for source in sources if source not in self.sources]
-        if note not in self.note:
-            self.note = f"{self.note} {note}".strip()
+    @property
+    def value(self) -> float:
+        """A fraction, without noise of floating point; of a known misprint the value that was probably meant."""
+        return round(float(self.row["likely"] if self.mistake else self.row["value"]), 6)
+
+    @property
+    def source(self) -> str:
+        """Where it is printed."""
+        return ", ".join(filter(None, (self.row["reported_in"], self.row["source_table"])))
+
+    @property
+    def note(self) -> str:
+        """Its known errors."""
+        misprint = f"Printed as {self.row['printed']}." if self.mistake else ""
+        return f"{misprint} {self.row['note'] or ''}".strip()
+
+    @property
+    def mistake(self) -> bool:
+        """Whether another number was probably meant."""
+        return self.row["likely"] == self.row["likely"]  # noqa: PLR0124
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is of the method with published settings, not of an ablation."""
+        return not self.row["variant"] or json.loads(self.row["settings"] or "null") == {}
 
 
-def _printed(published: pd.DataFrame) -> Mapping[_Key, Mapping[float, _Printed]]:
-    """Distinct printed values by key."""
-    plain = published[(published["metric"] == "accuracy") & (published["variant"] == "") & published["shots"].notna()]
-    found: dict[_Key, dict[float, _Printed]] = defaultdict(dict)
-    columns = [*_KEY_COLUMNS, "value", "reported_in", "source_table", "note"]
-    for method, protocol, backbone, shots, dataset, split, number, where, table, note in plain[columns].itertuples(
-        index=False, name=None
-    ):
-        # zero-shot accuracy over all classes is the same in every protocol that evaluates all classes
-        scored = "few-shot" if protocol == "zero-shot" else protocol
-        value = round(float(number), 6)
-        values = found[method, scored, backbone, 0 if method == "zero_shot" else int(shots), dataset, split]
-        values.setdefault(value, _Printed(value)).add([f"{where}, {table}" if table else str(where)], note or "")
+def _printed(published: pd.DataFrame) -> Mapping[_Key, list[_Number]]:
+    """The accuracies by the cells of runs that they can be compared with, in the order of the ledger."""
+    found: dict[_Key, list[_Number]] = defaultdict(list)
+    for row in published.to_dict("records"):
+        place = place_of(row)
+        if place is None or not place.accuracy or (row["variant"] and not (row["settings"] or row["recipe"])):
+            continue
+        for protocol in place.protocols:
+            found[place.method, protocol, place.backbone, place.shots, place.dataset, place.split].append(_Number(row))
     return found
 
 
-_TEST_TIME = (
-    ("test-time", "all"),
-    ("few-shot", "all"),
-    ("cross-dataset", "target"),
-    ("domain-generalization", "all"),
-    ("domain-generalization", "target"),
-)
-"""Protocol and split under which papers print accuracies on all classes without labelled images."""
+_STANDINGS = tuple(Standing)
 
 
-def _printed_in_cell(
-    known: Mapping[_Key, Mapping[float, _Printed]], board: Leaderboard, entry: Entry, dataset: str, split: str
-) -> list[_Printed]:
-    """The printed values of a cell, each with its sources."""
+def _first(numbers: Sequence[_Number], reasons: Sequence[list[str]]) -> tuple[_Number, list[str]] | None:
+    """The number that a run is compared with, and why it cannot agree with it; None if all are of other settings."""
+    met = [number for number, differs in zip(numbers, reasons, strict=True) if not differs]
+    candidates = met or [number for number in numbers if number.plain]
+    if not candidates:
+        return None
+    tables = Counter(number.value for number in candidates)
+
+    def order(number: _Number) -> tuple[object, ...]:
+        return _STANDINGS.index(number.row["standing"]), number.mistake, bool(number.row["variant"]), -tables[number.value]
+
+    chosen = min(candidates, key=order)
+    return chosen, reasons[numbers.index(chosen)]
+
+
+@dataclass(frozen=True)
+class _Ours:
+    """Our accuracy in a cell: the mean over seeds, the value of each seed, the spread, and the runs."""
+
+    mean: float
+    by_seed: tuple[float, ...]
+    std: float
+    run_ids: tuple[str, ...]
+
+
+def _cells(
+    known: Mapping[_Key, Sequence[_Number]], board: Leaderboard, entry: Entry, scores: Scores
+) -> Iterator[tuple[list[_Number], Any]]:
+    """The printed numbers of each cell and average of an entry, with a function of a number that gives ours."""
     setting = board.setting
-    places, shots = [(str(setting.protocol), split)], setting.shots
-    if setting.protocol == EvalProtocol.TEST_TIME:
-        places = list(_TEST_TIME)
-    elif entry.recipe is None and entry.method == "zero_shot":
-        shots = 0
-    found: dict[float, _Printed] = {}
-    for protocol, part in places:
-        for value, printed in known.get((entry.method, protocol, setting.backbone, shots, dataset, part), {}).items():
-            found.setdefault(value, _Printed(value)).add(printed.sources, printed.note)
-    return list(found.values())
+    shots = 0 if entry.method == "zero_shot" else setting.shots
+    averages = (AVERAGE, *GROUPS)
+    for dataset in (*entry.cells, *averages):
+        for split in (measure for measure in board.measures if measure != OPEN):
+            key = (entry.method, str(setting.protocol), setting.backbone, shots, dataset, split)
+            numbers = [number for number in known.get(key, ()) if set(members(number.row)) <= set(entry.cells)]
+            if numbers:
+                yield numbers, lambda number, split=split: _our_values(entry, scores, number, split)
 
 
-def _our_values(entry: Entry, scores: Scores, dataset: str, split: str) -> list[float]:
-    by_seed = [values[split] for _, values in sorted(scores[dataset].items())]
-    return by_seed[:1] if entry.cells[dataset].n == 1 else by_seed
+def _our_values(entry: Entry, scores: Scores, number: _Number, split: str) -> _Ours:
+    datasets = members(number.row)
+    cells = [entry.cells[dataset] for dataset in datasets]
+    seeds = sorted(set.intersection(*(set(scores[dataset]) for dataset in datasets)))
+    if all(cell.n == 1 for cell in cells):
+        seeds = seeds[:1]
+    of_means = number.row["convention"] != HConvention.MEAN_OF_H
+
+    def over_datasets(values: Sequence[Mapping[str, float]]) -> float:
+        if split == H and of_means:  # papers report the H of the means over seeds
+            return harmonic_mean(mean([value["base"] for value in values]), mean([value["new"] for value in values]))
+        if split == H:
+            return mean([harmonic_mean(value["base"], value["new"]) for value in values])
+        return mean([value[split] for value in values])
+
+    by_seed = [over_datasets([scores[dataset][seed].values for dataset in datasets]) for seed in seeds]
+    splits = ("base", "new") if split == H else (split,)
+    centre = over_datasets([{one: cell.scores[one].mean for one in splits} for cell in cells])
+    run_ids = tuple(dict.fromkeys(run_id for cell in cells for run_id in cell.run_ids))
+    if len(datasets) == 1:
+        return _Ours(centre, tuple(by_seed), cells[0].scores[split].std or 0.0, run_ids)
+    spread = pd.Series(by_seed).std() if len(by_seed) > 1 else 0.0
+    return _Ours(centre, tuple(by_seed), float(spread), run_ids)
+
+
+def _conditions(board: Leaderboard, entry: Entry, number: _Number, defaults: PublishedSettings | None) -> RunConditions:
+    setting = board.setting
+    return RunConditions(
+        method=entry.method,
+        backbone=setting.backbone,
+        protocol=str(setting.protocol),
+        shots=setting.shots,
+        dataset=members(number.row)[0],
+        config=entry.config,
+        recipe=entry.recipe,
+        recipe_name=entry.recipe_name,
+        draw=setting.draw,
+        support=setting.support,
+        published=(defaults or {}).get((entry.method, setting.protocol)),
+        trained_on=setting.source,
+        label=entry.label,
+    )
 
 
 def _row(
     board: Leaderboard,
     entry: Entry,
-    dataset: str,
-    split: str,
-    printed: _Printed,
-    ours: list[float],
+    numbers: Sequence[_Number],
+    chosen: _Number,
+    reasons: Sequence[str],
+    ours: _Ours,
     margin: float,
-    defaults: PublishedSettings | None,
 ) -> ReproductionRow:
-    cell = entry.cells[dataset]
-    test = equivalence(ours, margin=margin, reference=printed.value)
-    # papers report the H of the seed means; its test uses the H of each seed
-    mean = sum(ours) / len(ours)
-    if split == H:
-        mean = harmonic_mean(cell.scores["base"].mean, cell.scores["new"].mean)
-    difference = mean - printed.value
+    test = equivalence(ours.by_seed, margin=margin, reference=chosen.value)
+    difference = ours.mean - chosen.value
     verdict, needed = ReproductionVerdict.UNDER_POWERED, None
-    if reasons := _protocol_differences(board, entry, defaults):
+    if reasons:
         verdict = ReproductionVerdict.PROTOCOL_DIFFERS
     elif entry.method == "zero_shot":
         verdict = ReproductionVerdict.REPRODUCED if abs(difference) <= margin else ReproductionVerdict.NOT_REPRODUCED
@@ -236,45 +392,34 @@ def _row(
         elif test.different:
             verdict = ReproductionVerdict.NOT_REPRODUCED
         else:
-            needed = seeds_needed(margin - abs(difference), cell.scores[split].std or 0.0)
+            needed = seeds_needed(margin - abs(difference), ours.std)
+    same = [chosen, *(number for number in numbers if number is not chosen and number.value == chosen.value)]
+    settings = json.loads(chosen.row["settings"] or "{}")
+    alike = [number for number in numbers if number.plain or json.loads(number.row["settings"] or "{}") == settings]
+    others = [number for number in alike if number.value != chosen.value]
+    mistakes = dict.fromkeys(f"{number.source}: {number.note}" for number in others if number.mistake)
     return ReproductionRow(
         entry=entry.key,
         method=entry.method,
         backbone=board.setting.backbone,
         protocol=board.setting.protocol,
         shots=board.setting.shots,
-        dataset=dataset,
-        split=split,
-        published=printed.value,
-        ours=mean,
+        dataset=str(chosen.row["dataset"]),
+        split="all" if chosen.row["split"] == "target" else str(chosen.row["split"]),
+        published=chosen.value,
+        ours=ours.mean,
         difference=difference,
         low=test.low if test else None,
         high=test.high if test else None,
         p=test.p if test else None,
-        n=len(ours),
+        n=len(ours.by_seed),
         verdict=verdict,
         seeds_needed=needed,
-        sources=tuple(printed.sources),
-        note=" ".join([printed.note, *reasons]).strip(),
-        run_ids=cell.run_ids,
+        sources=tuple(dict.fromkeys(number.source for number in same)),
+        note=" ".join([*dict.fromkeys(filter(None, (number.note for number in same))), *mistakes, *reasons]),
+        run_ids=ours.run_ids,
+        standing=str(chosen.row["standing"]),
+        recipe=str(chosen.row["recipe"]),
+        printed_elsewhere=tuple(sorted({number.value for number in others})),
+        convention=str(chosen.row["convention"]),
     )
-
-
-def _protocol_differences(board: Leaderboard, entry: Entry, defaults: PublishedSettings | None) -> list[str]:
-    """How our runs of an entry differ from the published protocol, one sentence per difference."""
-    reasons = []
-    if entry.recipe_name not in (None, *PUBLISHED_RECIPES):
-        reasons.append(f"Our runs use the recipe {entry.recipe_name!r}.")
-    if entry.recipe is not None and not board.setting.draw.startswith("coop"):
-        reasons.append(f"Our runs use the draw {board.setting.draw!r}.")
-    if entry.recipe is not None and board.setting.support:
-        reasons.append(f"Our runs train on the support {board.setting.support!r}.")
-    published = (defaults or {}).get((entry.method, board.setting.protocol))
-    if published is None:
-        if entry.label:
-            reasons.append(f"Our runs have the settings {entry.label}.")
-    else:
-        changed = changed_settings(entry.config, published)
-        if changed:
-            reasons.append(f"Our runs have {', '.join(f'{key}={entry.config[key]}' for key in changed)}.")
-    return reasons

@@ -10,7 +10,8 @@ from fake_runner import make_record, make_spec
 from bench.api.results import load_results
 from bench.errors import UsageError
 from bench.papers import published_numbers as load
-from bench.papers.published_numbers import DATASETS, published_difficulty, published_frame, published_titles, select
+from bench.papers.printed_averages import DATASETS
+from bench.papers.published_numbers import published_difficulty, published_frame, published_titles, select
 from bench.results.database import Store
 from bench.results.shards import Shards
 

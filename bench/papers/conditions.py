@@ -1,0 +1,144 @@
+"""The conditions of a run beside those of a published number, so that like is compared with like. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from bench.papers.published_numbers import PUBLISHED, members, named_recipes, place_of
+from bench.results import changed_recipe, published_values
+from bench.spec import CUSTOM_RECIPE, PUBLISHED_RECIPES
+from datasets_registry import canonical_json
+
+if TYPE_CHECKING:
+    from bench.spec import ExperimentSpec
+
+
+@dataclass(frozen=True)
+class RunConditions:
+    """What a run of a method is, apart from its seed and its scores.
+
+    Args:
+        dataset: that is evaluated; for a transfer protocol one of the targets, or the training dataset.
+        config: settings of the method.
+        recipe: training settings; None for a method without training.
+        recipe_name: its name; None for no recipe.
+        published: the published settings of the method for this protocol; None if they are not known.
+        trained_on: the dataset with the labelled images; empty if it is `dataset`.
+        label: settings that distinguish the run, for sentences; used only where `published` is not known.
+    """
+
+    method: str
+    backbone: str
+    protocol: str
+    shots: int
+    dataset: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] | None = None
+    recipe_name: str | None = None
+    draw: str = "coop"
+    support: str = ""
+    published: Mapping[str, Any] | None = None
+    trained_on: str = ""
+    label: str = ""
+
+    @cached_property
+    def recipes(self) -> frozenset[str]:
+        """Names of the recipes of papers that the run's recipe agrees with, by its values."""
+        if self.recipe is None or self.recipe_name in (None, *PUBLISHED_RECIPES):
+            return frozenset({PUBLISHED})
+        if self.recipe_name != CUSTOM_RECIPE:
+            return frozenset()
+        dataset = self.trained_on or self.dataset
+        changed = changed_recipe(self.method, self.protocol, self.shots, dataset, self.recipe)
+        keys = {key.removeprefix("recipe.") for key in changed}
+        return frozenset(
+            name
+            for name, values in named_recipes().items()
+            if keys and keys <= set(values) and all(_same(self.recipe.get(key), value) for key, value in values.items())
+        )
+
+
+def conditions_of_spec(spec: ExperimentSpec, dataset: str | None = None) -> RunConditions:
+    """The conditions of a planned run, on its dataset or on one of its targets."""
+    return RunConditions(
+        method=spec.method,
+        backbone=spec.backbone,
+        protocol=str(spec.protocol),
+        shots=spec.shots,
+        dataset=dataset or spec.dataset,
+        config=spec.config,
+        recipe=spec.recipe,
+        recipe_name=None if spec.recipe is None else str(spec.recipe.get("name")),
+        draw=str(spec.draw),
+        support="" if spec.support is None else str(spec.support),
+        published=published_values(spec.method, str(spec.protocol)),
+        trained_on=spec.dataset,
+    )
+
+
+def meets(number: Mapping[str, Any], run: RunConditions) -> bool:
+    """Whether a run can be compared with a published number, a row of `published_frame()`.
+
+    A printed average meets the runs on the datasets that it averages. A difficulty meets a zero-shot run on its dataset
+    and backbone: the harness measures it there.
+    """
+    place = place_of(number)
+    if place is None or run.backbone != place.backbone or run.dataset not in members(number):
+        return False
+    if not place.accuracy:
+        return run.method == place.method
+    shots = 0 if run.method == "zero_shot" else run.shots
+    here = (run.method, run.protocol, shots)
+    return here in ((place.method, protocol, place.shots) for protocol in place.protocols) and not differences(
+        number, run
+    )
+
+
+def differences(number: Mapping[str, Any], run: RunConditions) -> list[str]:
+    """How the training and the settings of a run differ from those of a number of the same cell, one sentence each.
+
+    A number whose source does not say what its recipe is meets a run with the published recipe and with a recipe of a
+    paper; one whose source does not say what its settings are meets a run with the published settings.
+    """
+    reasons = []
+    if run.recipe is not None:
+        if run.recipe_name not in (None, CUSTOM_RECIPE, *PUBLISHED_RECIPES):
+            reasons.append(f"Our runs use the recipe {run.recipe_name!r}.")
+        elif number["recipe"] and number["recipe"] not in run.recipes:
+            ours = sorted(run.recipes)[0] if run.recipes else CUSTOM_RECIPE
+            reasons.append(f"The number is of the recipe {number['recipe']!r}, and our runs use {ours!r}.")
+        elif not run.recipes:
+            reasons.append(f"Our runs use the recipe {run.recipe_name!r}.")
+        draw = number["draw"] or "coop"
+        if not run.draw.startswith(draw):
+            reasons.append(f"Our runs use the draw {run.draw!r}.")
+        if run.support:
+            reasons.append(f"Our runs train on the support {run.support!r}.")
+    return reasons + _settings_differences(json.loads(number["settings"] or "{}"), run)
+
+
+def _settings_differences(stated: Mapping[str, Any], run: RunConditions) -> list[str]:
+    if run.published is None and not stated:
+        return [f"Our runs have the settings {run.label}."] if run.label else []
+    wanted = {**(run.published or {}), **stated}
+    ours = {**(run.published or {}), **run.config}
+    changed = sorted(key for key in wanted if not _same(ours.get(key), wanted[key]))
+    changed += [key for key in _OPTIONS if key in run.config and key not in wanted]
+    return [f"Our runs have {', '.join(f'{key}={ours.get(key)}' for key in changed)}."] if changed else []
+
+
+_OPTIONS = ("class_text", "epoch")
+"""Options of a run that a leaderboard lists with the settings; no published number has them."""
+
+
+def _same(ours: object, other: object) -> bool:
+    """Whether two settings are equal as JSON, whole numbers as floats."""
+    return canonical_json(_plain(ours)) == canonical_json(_plain(other))
+
+
+def _plain(value: object) -> object:
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value

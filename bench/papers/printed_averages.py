@@ -1,0 +1,79 @@
+"""What a printed average is of: the datasets that it averages, and for H the convention. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+from bench.analysis import HConvention, harmonic_mean
+
+DATASETS = (
+    "imagenet", "caltech101", "oxford_pets", "stanford_cars", "oxford_flowers", "food101", "fgvc_aircraft", "sun397",
+    "dtd", "eurosat", "ucf101",
+)  # fmt: skip
+"""The eleven datasets of CoOp and its successors, in their order."""
+SHIFTED = ("imagenet_v2", "imagenet_sketch", "imagenet_a", "imagenet_r")
+"""The targets of domain generalisation."""
+AVERAGE = "average"
+GROUPS = {
+    "easy": ("imagenet", "sun397", "stanford_cars"),
+    "challenge": ("eurosat", "dtd", "fgvc_aircraft"),
+}
+"""Groups of datasets whose averages APEX prints."""
+PRINTED_ROUNDING = 0.011
+"""Largest difference, in percentage points, between a printed mean of two decimals and the mean of printed cells."""
+_PROTOCOL_DATASETS = {"cross-dataset": DATASETS[1:], "domain-generalization": SHIFTED}
+
+
+def number_of(cell: str) -> float | None:
+    """The number of a cell, without its spread; None for an empty cell."""
+    return float(cell.partition("±")[0]) if cell else None
+
+
+def averaged(line: Mapping[str, str], dataset: str) -> tuple[str, ...]:
+    """The datasets of a printed average in a row of a table; only the dataset itself for another cell.
+
+    An average is of the cells of its row if the row has cells and their mean is the printed one, else of the usual
+    datasets of the protocol: papers that print only averages follow CoOp and its successors.
+    """
+    if dataset in GROUPS:
+        return GROUPS[dataset]
+    if dataset != AVERAGE:
+        return (dataset,)
+    usual = _PROTOCOL_DATASETS.get(line["protocol"], DATASETS)
+    cells = {name: float(value) for name in (*DATASETS, *SHIFTED) if (value := number_of(line.get(name, "")))}
+    printed = number_of(line[AVERAGE])
+    if len(cells) < 2 or printed is None or set(cells) == set(usual):
+        return usual
+    mean = sum(cells.values()) / len(cells)
+    return tuple(cells) if line["split"] == "H" or abs(mean - printed) <= 5 * PRINTED_ROUNDING else usual
+
+
+def convention(rows: Mapping[str, Mapping[str, str]]) -> HConvention | None:
+    """The convention of the average H of a method: the one that its printed base, new and H give.
+
+    None if neither fits to rounding, or nothing is printed that it can be recomputed from.
+
+    Args:
+        rows: by split, the row of the table.
+    """
+    found = recomputed(rows)
+    printed = number_of(rows["H"].get(AVERAGE, "")) if "H" in rows else None
+    if printed is None or not found:
+        return None
+    nearest = min(found, key=lambda one: abs(found[one] - printed))
+    return nearest if abs(found[nearest] - printed) <= PRINTED_ROUNDING else None
+
+
+def recomputed(rows: Mapping[str, Mapping[str, str]]) -> dict[HConvention, float]:
+    """The average H by each convention, from the printed averages and from the printed H of the datasets."""
+    found = {}
+    base, new = (number_of(rows[split].get(AVERAGE, "")) if split in rows else None for split in ("base", "new"))
+    if base is not None and new is not None:
+        found[HConvention.H_OF_MEANS] = harmonic_mean(base, new)
+    of_datasets = [number_of(rows["H"].get(name, "")) for name in DATASETS] if "H" in rows else []
+    if cells := [value for value in of_datasets if value is not None]:
+        found[HConvention.MEAN_OF_H] = mean(cells)
+    return found
+
+
+def mean(values: Sequence[float]) -> float:
+    """The mean of some numbers."""
+    return sum(values) / len(values)

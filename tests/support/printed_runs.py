@@ -1,0 +1,94 @@
+"""Runs whose accuracies are the numbers of a printed table, as leaderboards without files."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from bench.analysis import Cell, Entry, HConvention, Leaderboard, Setting, harmonic_mean, student_t
+from bench.papers import named_recipes
+from bench.papers.published_numbers import place_of
+
+SEEDS = (1, 2, 3)
+NOISE = (-0.0005, 0.0, 0.0005)
+"""Of the seeds; it has mean 0."""
+
+
+@dataclass
+class PrintedRuns:
+    """The entries of a method with the recipe and settings of a number: accuracies by dataset and split."""
+
+    method: str
+    backbone: str
+    protocol: str
+    shots: int
+    recipe: str
+    settings: str
+    values: dict[str, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
+
+    def board(self, shift: float = 0.0) -> tuple[Leaderboard, pd.DataFrame]:
+        """Its leaderboard, and the frame of its runs; `shift` is added to every accuracy."""
+        rows, cells = [], {}
+        splits = ("base", "new") if self.protocol == "base-to-new" else ("all",)
+        source = "imagenet" if self.protocol in ("cross-dataset", "domain-generalization") else ""
+        seeds = SEEDS[:1] if self.method == "zero_shot" else SEEDS
+        for dataset, values in self.values.items():
+            ids = []
+            for seed, noise in zip(seeds, NOISE if len(seeds) > 1 else (0.0,), strict=True):
+                run_id = f"{dataset}-{seed}"
+                ids.append(run_id)
+                for split in splits:
+                    stored = split if not source or dataset == source else dataset
+                    rows.append((run_id, stored, values[split] + shift + noise, self.method, self.protocol, self.shots, seed))
+            moved = {split: [values[split] + shift + noise for noise in (NOISE if len(seeds) > 1 else (0.0,))] for split in splits}
+            scores = {split: student_t(found) for split, found in moved.items()}
+            if "new" in splits:
+                scores["H"] = student_t([harmonic_mean(b, n) for b, n in zip(moved["base"], moved["new"], strict=True)])
+            cells[dataset] = Cell(dataset, scores, len(ids), len(ids), tuple(ids))
+        named = named_recipes().get(self.recipe, {})
+        entry = Entry(
+            key=self.method, method=self.method, label="", config=json.loads(self.settings or "{}"),
+            recipe=None if self.method == "zero_shot" else {"name": self.recipe or "published", **named},
+            recipe_name=None if self.method == "zero_shot" else ("custom" if named else "published"),
+            cells=cells, averages={}, n=1, expected=1, missing=(), cost=None, run_ids=(), oracle=False, optimism={},
+            stale="", imported="", coverage=1, planned=1,
+        )  # fmt: skip
+        board = Leaderboard(
+            setting=Setting(self.backbone, self.protocol, self.shots, "coop", "fp32", source),
+            convention=HConvention.MEAN_OF_H, measures=(*splits, "H") if "new" in splits else splits,
+            datasets=tuple(cells), seeds=seeds, entries=(entry,), baseline=None, excluded=(), missing=(), common=None,
+        )  # fmt: skip
+        columns = ["run_id", "split", "accuracy", "method", "protocol", "shots", "seed"]
+        return board, pd.DataFrame(rows, columns=columns)
+
+
+def printed_runs(
+    numbers: pd.DataFrame, first: Callable[[Sequence[dict[str, object]]], dict[str, object]]
+) -> list[PrintedRuns]:
+    """The runs that have these numbers: of several numbers of one cell, `first` chooses one.
+
+    Only datasets with all splits of the protocol are run. A misprint is replaced by the value that was meant.
+    """
+    found: dict[tuple[object, ...], dict[tuple[str, str], list[dict[str, object]]]] = defaultdict(lambda: defaultdict(list))
+    for row in numbers.to_dict("records"):
+        place = place_of(row)
+        if place is None or not place.accuracy or row["over"] or place.split == "H":
+            continue
+        key = (place.method, place.backbone, place.protocols[0], place.shots, row["recipe"], row["settings"])
+        found[key][place.dataset, place.split].append(row)
+    runs = []
+    for key, cells in found.items():
+        run = PrintedRuns(*key)
+        wanted = {"base", "new"} if run.protocol == "base-to-new" else {"all"}
+        for (dataset, split), rows in cells.items():
+            row = first(rows)
+            value = row["value"] if pd.isna(row["likely"]) else row["likely"]
+            run.values[dataset][split] = float(value)
+        run.values = {dataset: values for dataset, values in run.values.items() if set(values) >= wanted}
+        if run.values:
+            runs.append(run)
+    return runs
