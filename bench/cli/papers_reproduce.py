@@ -52,9 +52,9 @@ def reproduce(
 
     Example: etl-bench papers reproduce apex table-2 --data-root data --device cuda --seeds 3
     """
-    from bench.api import list_experiments, open_progress, papers, reproduce_paper
-
     if paper is None:
+        from bench.api import papers
+
         print_rows(papers(), as_json=as_json)
         return
     changes: dict[str, Any] = {"methods": opt.split_list(methods or []), "datasets": opt.split_list(datasets or [])}
@@ -62,9 +62,13 @@ def reproduce(
     options = environment | given
     runs = options.pop("runs", Path("runs"))
     if what is None:
+        from bench.api import list_experiments
+
         listing = list_experiments(paper, on=on, runs=runs, data_root=options.get("data_root"), **changes)
         _print_listing(listing, on, as_json=as_json)
         return
+    from bench.api import open_progress, reproduce_paper
+
     found = reproduce_paper(
         paper,
         what,

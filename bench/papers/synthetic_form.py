@@ -17,7 +17,7 @@ _SUITE = {
 }  # fmt: skip
 """The eleven datasets from low to high transfer difficulty, as the suite, and ImageNet's variants."""
 _LENGTHS = (".recipe.epochs", ".recipe.steps", ".recipe.views")
-STATEMENT = (
+SYNTHETIC_STATEMENT = (
     f"synthetic: the included suite and backbone, short trainings (recipe demo), at most {MOST_SHOTS} shots, "
     f"{len(SEEDS)} seeds and {TEST_IMAGES} test images a class; not the paper's numbers, and compared with none"
 )
