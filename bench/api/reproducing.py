@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench._util.words import counted
 from bench.errors import ImpossibleCombinationError, StoreError, UsageError
 from bench.sweep import LogStyle, SweepLog, SweepRequest, open_log
+from datasets_registry import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -187,6 +188,7 @@ def reproduce_paper(
     folder = Path(runs).expanduser()
     plans = {name: _requests(found, name, on, changes, runs=folder, **options) for name in names}
     done = []
+    log.notice(_estimate_line([one for requests in plans.values() for one in requests], on))
     for name, requests in plans.items():
         if len(names) > 1:
             log.notice(f"{name}: {found.experiments[name].title}")
@@ -195,6 +197,21 @@ def reproduce_paper(
         if one.exit_code == 130:
             break
     return done
+
+
+def _estimate_line(requests: Sequence[SweepRequest], on: str | None) -> str:
+    """What is left to do and what it will cost, before anything starts."""
+    from bench.papers import CPU, GPU, finished_runs, needs_of, planned_cells
+
+    if not requests:
+        return "nothing to run: the paper has none of these methods or datasets"
+    machine = CPU if on else GPU
+    needs = needs_of(planned_cells(requests), finished_runs(requests[0].runs, machine), machine)
+    unit = "hours of two cores" if on else "GPU hours"
+    return (
+        f"{counted(needs.runs, 'run')}, {needs.done} done; the rest takes about {needs.hours:.2g} {unit} and "
+        f"{needs.bytes / 1e9:.2g} GB (estimate). {machine.assumption}"
+    )
 
 
 def _named(paper: Paper, what: str) -> str:
@@ -347,16 +364,14 @@ def _drawn(
     force: bool,
 ) -> tuple[tuple[PaperFigure, ...], tuple[Path, ...], tuple[str, ...]]:
     """The figures of an experiment, their files, and what they lack."""
-    from bench.papers import FIGURES
+    from bench.papers import FEW_SHOT_FIGURES, FIGURES
     from bench.results import fresh_store
     from reports.site.build import named_figures, write_figures
 
-    names = paper.experiments[name].figures
+    names, known = paper.experiments[name].figures, [*FIGURES, *FEW_SHOT_FIGURES]
     for figure in names:
-        if figure not in FIGURES:
-            from datasets_registry import did_you_mean
-
-            problem = f"unknown figure {figure!r}.{did_you_mean(figure, list(FIGURES))} Known: {', '.join(FIGURES)}."
+        if figure not in known:
+            problem = f"unknown figure {figure!r}.{did_you_mean(figure, known)} Known: {', '.join(known)}."
             raise paper.located((name, "figures"), problem)
     if not names or not ids:
         return (), (), ()

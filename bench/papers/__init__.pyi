@@ -13,6 +13,10 @@ from .claims import ClaimResult as ClaimResult
 from .claims import check_claims as check_claims
 from .claims import difficulty_by_backbone as difficulty_by_backbone
 from .claims import load_claims as load_claims
+from .conditions import RunConditions as RunConditions
+from .conditions import conditions_of_spec as conditions_of_spec
+from .conditions import differences as differences
+from .conditions import meets as meets
 from .estimates import CPU as CPU
 from .estimates import GPU as GPU
 from .estimates import Machine as Machine
@@ -20,10 +24,7 @@ from .experiment_status import Needs as Needs
 from .experiment_status import finished_runs as finished_runs
 from .experiment_status import needs_of as needs_of
 from .experiment_status import planned_cells as planned_cells
-from .conditions import RunConditions as RunConditions
-from .conditions import conditions_of_spec as conditions_of_spec
-from .conditions import differences as differences
-from .conditions import meets as meets
+from .figures import FEW_SHOT_FIGURES as FEW_SHOT_FIGURES
 from .figures import FIGURE_SETS as FIGURE_SETS
 from .figures import FIGURES as FIGURES
 from .figures import drawn_figures as drawn_figures

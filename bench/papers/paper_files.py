@@ -19,10 +19,19 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from bench.bounds import printable
 from bench.errors import UsageError
 from bench.sweep import SweepRequest
-from datasets_registry import LARGEST_RECORD, BenchError, UnknownNameError, did_you_mean, parse_toml, read_text
+from datasets_registry import (
+    LARGEST_RECORD,
+    BenchError,
+    EvalProtocol,
+    UnknownNameError,
+    did_you_mean,
+    parse_toml,
+    read_text,
+)
 
 _FOLDER = resources.files("bench.papers") / "experiments"
-_NAME = re.compile(r"(table|figure)-[0-9]+[a-z]?")
+_NAME = re.compile(rf"(table|figure)-[0-9]+[a-z]?|{'|'.join(EvalProtocol)}")
+"""Names of experiments: as numbered in the paper, or the protocol where the number is not known."""
 
 
 class _Strict(BaseModel):
@@ -194,8 +203,8 @@ def parse_paper(text: str, name: str, file: Path | None = None) -> Paper:
     for key in experiments:
         if not _NAME.fullmatch(key):
             known = [*PaperHeader.model_fields, "table-1", "figure-1"]
-            problem = f"{key!r} is not the name of a table or figure.{did_you_mean(key, known)} Write [table-2] or "
-            raise _error(shown, text, lines.get((key,), 1), f"{problem}[figure-8].")
+            problem = f"{key!r} is not the name of a table or figure.{did_you_mean(key, known)} Write [table-2], "
+            raise _error(shown, text, lines.get((key,), 1), f"{problem}[figure-8] or a protocol, such as [few-shot].")
     try:
         paper = Paper(
             name,

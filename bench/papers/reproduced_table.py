@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.analysis import OPEN, Estimate, build_leaderboards
 from bench.errors import UsageError
@@ -98,7 +98,8 @@ def reproduced_rows(
             found = [*found, *compare_difficulty(difficulty, group)]
         ours = {(row.dataset, row.split, row.measure): row for row in found if _like(row)}
         name = str(label or (f"{method} [{variant}]" if variant else method))
-        for number in group.to_dict("records"):
+        numbers: list[dict[str, Any]] = [dict(zip(map(str, group.columns), row, strict=True)) for row in group.itertuples(False, None)]
+        for number in numbers:
             split = "all" if number["split"] == "target" else str(number["split"])
             match = _match(ours, number, split)
             if match is None and not as_printed:

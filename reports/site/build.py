@@ -11,7 +11,9 @@ import bench
 from bench.analysis import Grouping, HConvention, difficulty_groups
 from bench.errors import UsageError
 from bench.papers import (
+    FEW_SHOT_FIGURES,
     FIGURE_SETS,
+    FIGURES,
     PaperFigure,
     drawn_figures,
     gather_figure_data,
@@ -64,8 +66,12 @@ def named_figures(
     runs = store.runs_frame()
     if run_ids is not None:
         runs = runs[runs["run_id"].isin(list(run_ids))].reset_index(drop=True)
-    data = gather_figure_data(runs, store.difficulty_frame(), registered(), stored, groups, store.curves_frame())
-    return drawn_figures(data, names, printed=printed)
+    found: list[PaperFigure] = []
+    for protocol, known in (("base-to-new", FIGURES), ("few-shot", FEW_SHOT_FIGURES)):
+        if chosen := [name for name in names if name in known]:
+            frames = runs, store.difficulty_frame(), registered(), stored, groups, store.curves_frame()
+            found += drawn_figures(gather_figure_data(*frames, protocol), chosen, printed=printed)
+    return tuple(found)
 
 
 def write_figures(figures: Sequence[PaperFigure], folder: Path, *, force: bool = False) -> list[Path]:

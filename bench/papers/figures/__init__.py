@@ -21,11 +21,20 @@ from bench.papers.figures.prompts_and_adapters import (
     adapter_ranks,
     adapter_ranks_by_dataset,
     component_groups,
+    few_shot_accuracy,
     gap_versus_shots,
 )
 from bench.papers.figures.separability import separability_with_difficulty
 
-__all__ = ["FIGURES", "FIGURE_SETS", "FigureData", "LoadPredictions", "drawn_figures", "gather_figure_data"]
+__all__ = [
+    "FEW_SHOT_FIGURES",
+    "FIGURES",
+    "FIGURE_SETS",
+    "FigureData",
+    "LoadPredictions",
+    "drawn_figures",
+    "gather_figure_data",
+]
 
 FIGURES: Mapping[str, Callable[[FigureData, EnsembleRuns], PaperFigure]] = {
     "apex-fig2-gap-versus-shots": lambda data, _: gap_versus_shots(data),
@@ -45,6 +54,10 @@ FIGURES: Mapping[str, Callable[[FigureData, EnsembleRuns], PaperFigure]] = {
     "apex-table13-fixed-weights": lambda _, runs: fixed_weights(runs),
 }
 """The figures and ensemble tables of the APEX paper (EMNLP 2024), by name."""
+FEW_SHOT_FIGURES: Mapping[str, Callable[[FigureData, EnsembleRuns], PaperFigure]] = {
+    "few-shot-accuracy-over-shots": lambda data, _: few_shot_accuracy(data),
+}
+"""Figures of few-shot runs, by name; their data are those of that protocol."""
 FIGURE_SETS: Mapping[str, Sequence[str]] = {"apex": tuple(FIGURES)}
 """Names of figures by the name of the set that `etl-bench report --figures` takes."""
 
@@ -52,5 +65,6 @@ FIGURE_SETS: Mapping[str, Sequence[str]] = {"apex": tuple(FIGURES)}
 def drawn_figures(data: FigureData, names: Sequence[str], *, printed: bool = True) -> tuple[PaperFigure, ...]:
     """Some figures, with `printed` those on the paper's backbone with its printed values over ours."""
     runs = EnsembleRuns(data)
-    figures = (FIGURES[name](data, runs) for name in names)
+    known = {**FIGURES, **FEW_SHOT_FIGURES}
+    figures = (known[name](data, runs) for name in names)
     return tuple(with_printed(figure, data) if printed else figure for figure in figures)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -52,7 +52,7 @@ def prompted_features(data: FigureData) -> PaperFigure:
     )
 
 
-def _features(data: FigureData, methods: Mapping[str, str], *, adapted: bool, **fields: str) -> PaperFigure:
+def _features(data: FigureData, methods: Mapping[str, str], *, adapted: bool, **fields: Any) -> PaperFigure:
     points: list[FigurePoint] = []
     missing: list[str] = []
     commands: list[str] = []

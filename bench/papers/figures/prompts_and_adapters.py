@@ -86,6 +86,30 @@ def _over_shots(
     )
 
 
+def few_shot_accuracy(data: FigureData) -> PaperFigure:
+    """Accuracy on all classes over shots, one panel per dataset and one for the average; a line for each entry."""
+    points = []
+    for shots, board in sorted(data.boards.items()):
+        for entry in board.entries:
+            name = data.method(entry.method) + (f" [{entry.label}]" if entry.label else "")
+            for dataset, cell in entry.cells.items():
+                points.append(estimate_point(data.title(dataset), name, shots, cell.scores["all"], cell.run_ids))
+            if entry.complete and "all" in entry.averages and len(board.datasets) > 1:
+                points.append(estimate_point("Average", name, shots, entry.averages["all"], entry.run_ids))
+    order = {title: place for place, title in enumerate([*map(data.title, data.datasets), "Average"])}
+    return PaperFigure(
+        name="few-shot-accuracy-over-shots",
+        title="Accuracy over shots",
+        source="few-shot runs",
+        caption="All classes; datasets are ordered by relative transfer difficulty, easy first.",
+        kind="line",
+        x_title="Shots",
+        points=tuple(sorted(points, key=lambda point: order[point.panel])),
+        x_log=True,
+        own_y=True,
+    )
+
+
 def accuracy_over_epochs(data: FigureData) -> PaperFigure:
     """Base and new accuracy over the epochs that all seeds recorded, one panel per dataset."""
     points: list[FigurePoint] = []
