@@ -58,7 +58,7 @@ from .reproducing import ListedExperiment as ListedExperiment
 from .reproducing import PaperListing as PaperListing
 from .reproducing import ReproducedExperiment as ReproducedExperiment
 from .reproducing import list_experiments as list_experiments
-from .reproducing import papers as papers
+from .reproducing import list_papers as list_papers
 from .reproducing import reproduce_paper as reproduce_paper
 from .result_table import ResultTable as ResultTable
 from .result_table import interval_text as interval_text

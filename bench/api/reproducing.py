@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from bench._util.words import counted
 from bench.errors import ImpossibleCombinationError, StoreError, UsageError
-from bench.sweep import LogStyle, SweepLog, SweepRequest, open_log
 from datasets_registry import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bench.papers import Paper, PaperFigure, TableRow
+    from bench.sweep import SweepLog, SweepRequest
 
 SYNTHETIC = "synthetic"
 ALL_EXPERIMENTS = "all"
@@ -87,7 +87,7 @@ class ReproducedExperiment:
         return list(table_texts(self.rows))
 
 
-def papers() -> list[dict[str, object]]:
+def list_papers() -> list[dict[str, object]]:
     """The shipped papers: name, title, address and number of tables and figures."""
     from bench.papers import read_paper, shipped_papers
 
@@ -125,13 +125,13 @@ def list_experiments(
     finished = finished_runs(Path(runs).expanduser(), machine)
     listed, every, places = [], [], _Places(data_root)
     for name, experiment in found.experiments.items():
-        cells = planned_cells(_requests(found, name, on, changes))
+        cells = planned_cells(_requests(found, name, on, changes), machine)
         every += cells
-        needs = needs_of(cells, finished, machine)
+        needs = needs_of(cells, finished)
         missing = places.missing(needs.datasets, needs.backbones)
         size = (needs.runs, needs.done, needs.hours, needs.bytes)
         listed.append(ListedExperiment(name, experiment.title, *size, missing))
-    needs = needs_of(every, finished, machine)
+    needs = needs_of(every, finished)
     missing = places.missing(needs.datasets, needs.backbones)
     total = ListedExperiment("all", "each run once", needs.runs, needs.done, needs.hours, needs.bytes, missing)
     notes = [machine.assumption]
@@ -180,6 +180,7 @@ def reproduce_paper(
     What lacks its data or weights is left out with the reason, and the rest runs.
     """
     from bench.papers import read_paper
+    from bench.sweep import LogStyle, open_log
 
     found = read_paper(paper)
     log = open_log(LogStyle(progress)) if isinstance(progress, str) else progress
@@ -206,7 +207,7 @@ def _estimate_line(requests: Sequence[SweepRequest], on: str | None) -> str:
     if not requests:
         return "nothing to run: the paper has none of these methods or datasets"
     machine = CPU if on else GPU
-    needs = needs_of(planned_cells(requests), finished_runs(requests[0].runs, machine), machine)
+    needs = needs_of(planned_cells(requests, machine), finished_runs(requests[0].runs, machine))
     unit = "hours of two cores" if on else "GPU hours"
     return (
         f"{counted(needs.runs, 'run')}, {needs.done} done; the rest takes about {needs.hours:.2g} {unit} and "
@@ -230,7 +231,7 @@ def _requests(
     kept = {key: value for key, value in changes.items() if key not in ("methods", "datasets") and value}
     requests = [
         narrowed
-        for request in paper.requests(name, **kept, **({} if on else options))
+        for request in paper.checked(name, **kept, **({} if on else options))
         if (narrowed := _narrowed(request, changes)) is not None
     ]
     if not on:
@@ -339,18 +340,17 @@ def _frames(requests: Sequence[SweepRequest], ids: set[str]) -> tuple[pd.DataFra
 
 
 def _rows(paper: Paper, name: str, frame: pd.DataFrame, difficulty: pd.DataFrame, on: str | None) -> list[TableRow]:
-    from bench.papers import own_rows, printed_numbers, reproduced_rows
+    from bench.papers import own_rows, printed_numbers, published_frame, reproduced_rows
 
     if on:
         return own_rows(frame)
-    tables = paper.experiments[name].printed
-    if not tables and paper.header.reported_in:
-        return own_rows(frame)
+    if not (tables := paper.experiments[name].printed):
+        return own_rows(frame, published_frame())
     try:
         published = printed_numbers(paper.header.reported_in, tables)
     except UsageError as error:
         raise paper.located((name, "printed"), str(error)) from None
-    return reproduced_rows(published, frame, difficulty, as_printed=bool(tables))
+    return reproduced_rows(published, frame, difficulty)
 
 
 def _drawn(

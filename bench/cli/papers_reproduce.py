@@ -53,9 +53,9 @@ def reproduce(
     Example: etl-bench papers reproduce apex table-2 --data-root data --device cuda --seeds 3
     """
     if paper is None:
-        from bench.api import papers
+        from bench.api import list_papers
 
-        print_rows(papers(), as_json=as_json)
+        print_rows(list_papers(), as_json=as_json)
         return
     changes: dict[str, Any] = {"methods": opt.split_list(methods or []), "datasets": opt.split_list(datasets or [])}
     changes["seeds"] = seeds

@@ -100,6 +100,7 @@ def size_of(spec: ExperimentSpec) -> RunSize:
     return RunSize(support, classes, tests, sum(one.num_classes for one in scored), parts, epochs, steps)
 
 
+@cache
 def _tests(dataset: str) -> int:
     """Test images of a dataset; of a synthetic one as its options say."""
     info, of_class = get_dataset(dataset), re.search(r"[:,]test=(\d+)", dataset)

@@ -12,9 +12,6 @@ from bench.papers.estimates import GPU, Machine, bytes_of, seconds_of
 from bench.spec import ExperimentSpec
 from bench.sweep import SweepRequest, outlined_specs
 
-_OWN = {"task_fingerprint", "seed", "allow_fewer"}
-"""Fields of a spec that are not known without data, and the seed."""
-
 
 @dataclass(frozen=True)
 class PlannedCell:
@@ -23,12 +20,13 @@ class PlannedCell:
     Args:
         spec: of the first seed, without a fingerprint.
         key: identifies the runs apart from their seed.
-        bytes: estimated size of one stored run.
+        seconds, bytes: estimated time and size of one run.
     """
 
     spec: ExperimentSpec
     key: str
     seeds: tuple[int, ...]
+    seconds: float
     bytes: int
 
 
@@ -64,24 +62,37 @@ class FinishedRuns:
     ratios: Mapping[tuple[str, str], tuple[float, int]]
 
 
-def planned_cells(requests: Iterable[SweepRequest]) -> list[PlannedCell]:
+def planned_cells(requests: Iterable[SweepRequest], machine: Machine = GPU) -> list[PlannedCell]:
     """The runs of some sweeps, grouped over seeds."""
     found = []
     for request in requests:
-        first = request.model_copy(update={"seeds": request.seeds[:1]})
+        first, settings = request.model_copy(update={"seeds": request.seeds[:1]}), dict[tuple[int, int], str]()
         for spec in outlined_specs(first):
             seeds = (spec.seed,) if spec.method == "zero_shot" else tuple(request.seeds)
+            place = (id(spec.config), id(spec.recipe))  # runs on several datasets share them
+            if place not in settings:
+                settings[place] = _settings_key(spec)
+            key = _task_key(spec) + settings[place]
             size = bytes_of(spec, branches=request.keep_branches)
-            found.append(PlannedCell(spec, run_key(spec), seeds, size))
+            found.append(PlannedCell(spec, key, seeds, seconds_of(spec, machine), size))
     return found
 
 
 def run_key(spec: ExperimentSpec) -> str:
     """What identifies a run apart from its seed and the fingerprint of its task."""
-    values = spec.model_dump(mode="json", exclude=_OWN)
-    if spec.recipe is not None:
-        values["recipe"] = {name: value for name, value in spec.recipe.items() if name != "source"}
-    return json.dumps(values, sort_keys=True)
+    return _task_key(spec) + _settings_key(spec)
+
+
+def _task_key(spec: ExperimentSpec) -> str:
+    values = [spec.method, spec.backbone, spec.dataset, spec.draw, spec.protocol, spec.shots, spec.precision]
+    values += [*spec.targets, spec.support, spec.class_text, spec.epoch_selection, spec.fold, spec.held_out_shot]
+    return "|".join(map(str, values))
+
+
+def _settings_key(spec: ExperimentSpec) -> str:
+    """The settings as JSON; the source of a recipe is a remark."""
+    recipe = None if spec.recipe is None else {name: value for name, value in spec.recipe.items() if name != "source"}
+    return json.dumps([spec.config, recipe], sort_keys=True, default=str)
 
 
 def finished_runs(runs: Path, machine: Machine = GPU) -> FinishedRuns:
@@ -109,7 +120,7 @@ def finished_runs(runs: Path, machine: Machine = GPU) -> FinishedRuns:
     return FinishedRuns({key: frozenset(found) for key, found in seeds.items()}, ratios)
 
 
-def needs_of(cells: Sequence[PlannedCell], finished: FinishedRuns, machine: Machine = GPU) -> Needs:
+def needs_of(cells: Sequence[PlannedCell], finished: FinishedRuns) -> Needs:
     """What these runs need, each counted once."""
     seeds: dict[str, set[int]] = defaultdict(set)
     of_key: dict[str, PlannedCell] = {}
@@ -121,9 +132,9 @@ def needs_of(cells: Sequence[PlannedCell], finished: FinishedRuns, machine: Mach
     left = {key: len(wanted - finished.seeds.get(key, frozenset())) for key, wanted in seeds.items()}
     seconds, recorded = 0.0, 0
     for key, number in left.items():
-        spec = of_key[key].spec
-        ratio, times = finished.ratios.get((spec.method, spec.backbone), (1.0, 0))
-        seconds += number * ratio * seconds_of(spec, machine)
+        cell = of_key[key]
+        ratio, times = finished.ratios.get((cell.spec.method, cell.spec.backbone), (1.0, 0))
+        seconds += number * ratio * cell.seconds
         recorded += times if number else 0
     open_cells = [of_key[key].spec for key, number in left.items() if number]
     names = [name for spec in open_cells for name in (spec.dataset, *spec.targets)]

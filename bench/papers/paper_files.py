@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from bench.bounds import printable
 from bench.errors import UsageError
-from bench.sweep import SweepRequest
+from bench.sweep import SweepRequest, outlined_specs
 from datasets_registry import (
     LARGEST_RECORD,
     BenchError,
@@ -122,6 +122,17 @@ class Paper:
             with self._line_named((what, "sweep", number)):
                 found.append(SweepRequest.build(**joined_options(self.header.sweep, sweep, options)))
         return found
+
+    def checked(self, what: str, **options: Any) -> list[SweepRequest]:
+        """The sweeps of a table or figure, whose names and values are all known.
+
+        Raises UsageError, which names the line.
+        """
+        requests = self.requests(what, **options)
+        for number, request in enumerate(requests):
+            with self._line_named((what, "sweep", number)):
+                outlined_specs(request.model_copy(update={"seeds": request.seeds[:1]}))
+        return requests
 
     def _line_named(self, path: tuple[str | int, ...]) -> _Located:
         return _Located(self, path)
@@ -244,7 +255,8 @@ def _problem(
     file: Path, text: str, lines: Mapping[tuple[str | int, ...], int], path: tuple[str, ...], error: ValidationError
 ) -> UsageError:
     """The first problem of a validation, with the line and, for a wrong key, near misses."""
-    first = error.errors(include_url=False)[0]
+    problems = sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
+    first = problems[0]
     where = (*path, *first["loc"])
     line = next((lines[key] for key in _parents(where) if key in lines), 1)
     problem = f"{'.'.join(map(str, where))}: {first['msg'].rstrip('.')}."

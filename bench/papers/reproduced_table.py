@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.analysis import OPEN, Estimate, build_leaderboards
 from bench.errors import UsageError
+from bench.papers.printed_averages import AVERAGE
 from bench.papers.published_numbers import published_frame
 from bench.papers.reproduction import (
     ReproductionRow,
@@ -54,13 +55,11 @@ class TableRow:
 
 
 def printed_numbers(reported_in: str, tables: Sequence[str]) -> pd.DataFrame:
-    """The numbers of some tables of a paper in the ledger, or of all sources without tables.
+    """The numbers of some tables of a paper in the ledger.
 
     Raises UsageError, with near misses, for a paper or table that the ledger does not have.
     """
     frame = published_frame()
-    if not tables:
-        return frame
     mine = frame[frame["reported_in"] == reported_in]
     if mine.empty:
         known = sorted(frame["reported_in"].unique())
@@ -75,54 +74,60 @@ def printed_numbers(reported_in: str, tables: Sequence[str]) -> pd.DataFrame:
     return mine[mine["source_table"].isin(list(tables))]
 
 
-def reproduced_rows(
-    published: pd.DataFrame, runs: pd.DataFrame, difficulty: pd.DataFrame, *, as_printed: bool
-) -> list[TableRow]:
+def reproduced_rows(published: pd.DataFrame, runs: pd.DataFrame, difficulty: pd.DataFrame) -> list[TableRow]:
     """The rows of a table, in the order of the paper.
 
     Args:
         published: printed numbers; a number that no run meets has no number of ours.
         runs: the store's `runs_frame()` of the table's runs.
         difficulty: the store's `difficulty_frame()`.
-        as_printed: whether all printed numbers are shown, as in a table; else only those that a run meets.
     """
     boards = build_leaderboards(runs) if len(runs) else []
     defaults = published_settings(runs) if len(runs) else {}
     rows: dict[tuple[str, str, str], dict[str, TableCell]] = {}
     for key, group in published.groupby(_GROUP, sort=False, dropna=False):
         _, method, variant, label, backbone, *_ = key
-        if not as_printed and (not len(runs) or method not in set(runs["method"])):
-            continue
         found = compare_with_published(boards, runs, group, defaults=defaults) if boards else []
         if len(difficulty):
             found = [*found, *compare_difficulty(difficulty, group)]
         ours = {(row.dataset, row.split, row.measure): row for row in found if _like(row)}
         name = str(label or (f"{method} [{variant}]" if variant else method))
-        numbers: list[dict[str, Any]] = [dict(zip(map(str, group.columns), row, strict=True)) for row in group.itertuples(False, None)]
-        for number in numbers:
+        for values in group.itertuples(index=False, name=None):
+            number: dict[str, Any] = dict(zip(map(str, group.columns), values, strict=True))
             split = "all" if number["split"] == "target" else str(number["split"])
             match = _match(ours, number, split)
-            if match is None and not as_printed:
-                continue
             column = split if number["metric"] == "accuracy" else str(number["metric"])
             cells = rows.setdefault((name, str(number["dataset"]), str(backbone)), {})
             cells.setdefault(column, _cell(number, match))
     return [TableRow(*key, cells=cells) for key, cells in rows.items()]
 
 
-def own_rows(runs: pd.DataFrame) -> list[TableRow]:
-    """Our numbers alone, one row for each entry and dataset, and its average."""
+def own_rows(runs: pd.DataFrame, published: pd.DataFrame | None = None) -> list[TableRow]:
+    """Our numbers, one row for each entry and dataset, and its average.
+
+    Args:
+        runs: the store's `runs_frame()`.
+        published: printed numbers that stand beside ours where they have the same recipe and settings; None for none.
+    """
+    boards = build_leaderboards(runs) if len(runs) else []
+    printed: dict[tuple[str, str, str], ReproductionRow] = {}
+    if published is not None and boards:
+        rows = compare_with_published(boards, runs, published, defaults=published_settings(runs))
+        printed = {(row.entry, row.dataset, row.split): row for row in rows if _like(row)}
     found: list[TableRow] = []
-    for board in build_leaderboards(runs) if len(runs) else []:
+    for board in boards:
         setting = f"{board.setting.backbone}, {board.setting.shots_text}"
         measures = [measure for measure in board.measures if measure != OPEN]
         for entry in board.entries:
-            for name, cell in entry.cells.items():
-                cells = {split: _own(cell.scores[split]) for split in measures if split in cell.scores}
-                found.append(TableRow(entry.key, name, setting, cells))
             averages = {split: entry.averages.get("mean_of_h" if split == "H" else split) for split in measures}
-            known = {split: _own(value) for split, value in averages.items() if value is not None}
-            found.append(TableRow(entry.key, "average", setting, known))
+            of_dataset = {name: cell.scores for name, cell in entry.cells.items()} | {AVERAGE: averages}
+            for name, scores in of_dataset.items():
+                cells = {
+                    split: _own(estimate, printed.get((entry.key, name, split)))
+                    for split in measures
+                    if (estimate := scores.get(split)) is not None
+                }
+                found.append(TableRow(entry.key, name, setting, cells))
     return found
 
 
@@ -150,9 +155,10 @@ def _cell(number: Mapping[str, object], row: ReproductionRow | None) -> TableCel
     return TableCell(printed, scale * row.ours, half, row.n, str(row.verdict), row.measure)
 
 
-def _own(estimate: Estimate) -> TableCell:
+def _own(estimate: Estimate, row: ReproductionRow | None) -> TableCell:
     half = None if estimate.low is None or estimate.high is None else 100 * (estimate.high - estimate.low) / 2
-    return TableCell(ours=100 * estimate.mean, half=half, n=estimate.n)
+    printed, verdict = ("", "") if row is None else (f"{100 * row.published:.2f}", str(row.verdict))
+    return TableCell(printed, 100 * estimate.mean, half, estimate.n, verdict)
 
 
 def columns_of(rows: Sequence[TableRow]) -> list[str]:

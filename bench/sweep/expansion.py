@@ -188,15 +188,14 @@ class _Expander:
             reason = reason or settings_conflict(item.facts, item.settings, backbone)
         return what, reason
 
-    def outlined(self, item: SelectedMethod, backbone: BackboneSpec, dataset: str) -> Iterable[ExperimentSpec]:
-        """The specs of one method on one backbone and dataset, if all data were there."""
-        request, info = self.request, get_dataset(dataset)
-        if self.rejections.names(item.label) or self._conflict(item, backbone, info)[1] is not None:
+    def outlined(
+        self, item: SelectedMethod, backbone: BackboneSpec, datasets: Sequence[str]
+    ) -> Iterable[ExperimentSpec]:
+        """The specs of one method on one backbone, if all data were there."""
+        if self.rejections.names(item.label):
             return
-        targets: list[str] = []
-        if request.protocol.transfers:
-            targets = sorted(set(select_names(request.targets or IMAGENET_VARIANTS, match_datasets)) - {dataset})
-        held_out = request.selection == HOSO
+        infos = [info for name in datasets if not self._conflict(item, backbone, info := get_dataset(name))[1]]
+        request, held_out = self.request, self.request.selection == HOSO
         rules: list[SupportRule | None] = [*request.support_rules] or [None]
         choices = (
             [SupportChoice(0, 0)]
@@ -211,18 +210,32 @@ class _Expander:
             ]
         )
         for choice in choices:
-            yield self._spec(
-                item,
-                backbone,
-                info,
-                targets,
-                task_fingerprint="",
-                draw=recorded_draw(info, request.draw_rule),
-                shots=choice.shots,
-                seed=choice.seed,
-                support=choice.recorded,
-                held_out_shot=choice.held_out_shot,
-            )
+            first: ExperimentSpec | None = None
+            for info in infos:
+                own = {"draw": recorded_draw(info, request.draw_rule), "targets": self._named_targets(info.name)}
+                if first is not None and info.backbone is None:
+                    yield first.model_copy(update=own | {"dataset": info.name})  # the same recipe, checked already
+                    continue
+                first = self._spec(
+                    item,
+                    backbone,
+                    info,
+                    own["targets"],
+                    task_fingerprint="",
+                    draw=own["draw"],
+                    shots=choice.shots,
+                    seed=choice.seed,
+                    support=choice.recorded,
+                    held_out_shot=choice.held_out_shot,
+                )
+                yield first
+
+    def _named_targets(self, source: str) -> tuple[str, ...]:
+        """The targets that a request names for a source, sorted."""
+        if not self.request.protocol.transfers:
+            return ()
+        named = select_names(self.request.targets or IMAGENET_VARIANTS, match_datasets)
+        return tuple(sorted(set(named) - {source}))
 
     def _spec(
         self, item: SelectedMethod, backbone: BackboneSpec, info: DatasetInfo, targets: Sequence[str], **task: Any
@@ -275,9 +288,5 @@ def outlined_specs(request: SweepRequest) -> list[ExperimentSpec]:
     for item in chosen:
         expander.check_method(item)
     return [
-        spec
-        for name in datasets
-        for backbone in backbones
-        for item in chosen
-        for spec in expander.outlined(item, backbone, name)
+        spec for backbone in backbones for item in chosen for spec in expander.outlined(item, backbone, list(datasets))
     ]

@@ -2,7 +2,7 @@
 
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,16 +111,29 @@ def has_weights(spec: BackboneSpec) -> bool:
     if spec.imported or spec.path is not None or spec.arch in OWN_CONFIGS or spec.tag == "random":
         return True
     if spec.arch == HUB_ARCH:
-        return any(cached_file(spec.repository, name) for name in HUB_WEIGHTS)
+        return _in_cache(spec.repository, HUB_WEIGHTS)
     source = open_clip_names().get_pretrained_cfg(spec.arch, spec.tag)
-    return bool(source.get("hf_hub")) and _on_disk(source)
+    repository, _, name = str(source.get("hf_hub") or "").rpartition("/")
+    return bool(repository) and _in_cache(repository, _files(name))
+
+
+def _in_cache(repository: str, names: Sequence[str]) -> bool:
+    """Whether the hub's cache has one of these files; the client of the hub would take longer to import."""
+    from huggingface_hub import constants
+
+    folder = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}" / "snapshots"
+    return any(next(folder.glob(f"*/{name}"), None) is not None for name in names)
+
+
+def _files(name: str) -> Sequence[str]:
+    """The files that may hold pretrained weights, for the name that open_clip states."""
+    return [name, str(Path(name).with_suffix(".safetensors"))] if name else HUB_WEIGHTS
 
 
 def _on_disk(source: Mapping[str, Any]) -> bool:
     """Whether the hub need not be asked for pretrained weights: they are cached, or come from elsewhere."""
     repository, _, name = str(source.get("hf_hub") or "").rpartition("/")
-    names = [name, str(Path(name).with_suffix(".safetensors"))] if name else HUB_WEIGHTS
-    return not repository or any(cached_file(repository, one) for one in names)
+    return not repository or any(cached_file(repository, one) for one in _files(name))
 
 
 def fetch_tokenizer(spec: BackboneSpec) -> None:

@@ -16,7 +16,9 @@ def printed(**changes) -> dict[str, object]:
     row: dict[str, object] = dict.fromkeys(("variant", "label", "paper", "url", "note"), "")
     row |= {"method": "coop", "protocol": "base-to-new", "backbone": "ViT-B-16.openai", "shots": 16, "dataset": "dtd"}
     row |= {"split": "base", "metric": "accuracy", "value": 0.8, "printed": "80.00", "spread": None}
-    row |= {"standing": "unknown", "likely": float("nan")} | dict.fromkeys(("recipe", "settings", "draw", "over", "convention"), "")
+    row |= {"standing": "unknown", "likely": float("nan")} | dict.fromkeys(
+        ("recipe", "settings", "draw", "over", "convention"), ""
+    )
     return row | {"reported_in": "a paper", "source_table": "Table 1"} | changes
 
 
