@@ -78,11 +78,12 @@ def takes_request(
     name.
     """
     own = [item for name, item in inspect.signature(command, eval_str=True).parameters.items() if name not in _RECEIVED]
+    named = {item.name for item in own}
 
     def run(**values: Any) -> None:
         context = values["context"]
         resources = parse_resources(values.pop("resource"))
-        options = {name: values.pop(name) for name in SweepRequest.model_fields if name in values}
+        options = {name: values.pop(name) for name in SweepRequest.model_fields if name in values and name not in named}
         typed = {name: value for name, value in options.items() if _source(context, name) == "COMMANDLINE"}
         typed |= {name: joined(f"--{name}", value) for name, value in typed.items() if _is_numbers(name)}
         environment = {name: value for name, value in options.items() if _source(context, name) == "ENVIRONMENT"}
