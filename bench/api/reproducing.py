@@ -208,10 +208,13 @@ def _estimate_line(requests: Sequence[SweepRequest], on: str | None) -> str:
         return "nothing to run: the paper has none of these methods or datasets"
     machine = CPU if on else GPU
     needs = needs_of(planned_cells(requests, machine), finished_runs(requests[0].runs, machine))
-    unit = "hours of two cores" if on else "GPU hours"
+    done = f"{counted(needs.runs, 'run')}, {needs.done} done"
+    if needs.runs == needs.done:
+        return done
+    hours, where = needs.hours, "on two cores" if on else "of a GPU"
+    time = f"{hours:.2g} hours" if hours >= 1 else counted(max(1, round(60 * hours)), "minute")
     return (
-        f"{counted(needs.runs, 'run')}, {needs.done} done; the rest takes about {needs.hours:.2g} {unit} and "
-        f"{needs.bytes / 1e9:.2g} GB (estimate). {machine.assumption}"
+        f"{done}; the rest takes about {time} {where} and {needs.bytes / 1e9:.2g} GB (estimate). {machine.assumption}"
     )
 
 

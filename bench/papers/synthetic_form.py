@@ -10,12 +10,12 @@ from bench.sweep import DEMO_BACKBONE, RecipeChoice, SweepRequest
 
 TEST_IMAGES, MOST_SHOTS, SEEDS = 10, 4, (1, 2)
 _SUITE = {
-    "imagenet": "basic", "sun397": "blur", "stanford_cars": "clutter", "caltech101": "layout", "food101": "sketch",
-    "ucf101": "words", "oxford_flowers": "colours", "oxford_pets": "textures", "fgvc_aircraft": "counting",
-    "dtd": "landcover", "eurosat": "angles", "imagenet_v2": "blur", "imagenet_sketch": "sketch",
-    "imagenet_a": "clutter", "imagenet_r": "words",
+    "imagenet": "_basic:", "sun397": "_blur:", "stanford_cars": "_clutter:", "caltech101": "_layout:",
+    "food101": "_sketch:", "ucf101": "_words:", "oxford_flowers": "_colours:", "oxford_pets": "_textures:",
+    "fgvc_aircraft": "_counting:", "dtd": "_landcover:", "eurosat": "_angles:", "imagenet_v2": ":shift=0.1,",
+    "imagenet_sketch": ":shift=0.3,", "imagenet_a": ":shift=0.5,", "imagenet_r": ":shift=0.4,",
 }  # fmt: skip
-"""The eleven datasets from low to high transfer difficulty, as the suite, and ImageNet's variants."""
+"""The eleven datasets from low to high transfer difficulty, as the suite, and ImageNet's variants as shifts."""
 _LENGTHS = (".recipe.epochs", ".recipe.steps", ".recipe.views")
 SYNTHETIC_STATEMENT = (
     f"synthetic: the included suite and backbone, short trainings (recipe demo), at most {MOST_SHOTS} shots, "
@@ -53,7 +53,5 @@ def _synthetic(datasets: Sequence[str]) -> list[str]:
     unknown = [name for name in datasets if name not in _SUITE and not name.startswith("spectrum")]
     if unknown:
         raise UsageError(f"{unknown[0]!r} has no synthetic counterpart. Known: {', '.join(_SUITE)}.")
-    names = [
-        name if name.startswith("spectrum") else f"spectrum_{_SUITE[name]}:test={TEST_IMAGES}" for name in datasets
-    ]
+    names = [name if name.startswith("spectrum") else f"spectrum{_SUITE[name]}test={TEST_IMAGES}" for name in datasets]
     return list(dict.fromkeys(names))

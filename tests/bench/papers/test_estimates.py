@@ -9,7 +9,7 @@ import pytest
 from fake_runner import make_record
 
 from bench.papers import GPU, finished_runs, needs_of, planned_cells
-from bench.papers.estimates import _towers, operations_of, size_of
+from bench.papers.estimates import operations_of, size_of, tower_operations
 from bench.results import Shards
 from bench.sweep import SweepRequest, outlined_specs
 
@@ -25,7 +25,7 @@ def spec(**options: object):
 
 
 def test_a_vision_transformer_of_16_pixels_takes_17_6_billion_multiply_adds() -> None:
-    image, text = _towers("ViT-B-16.openai")
+    image, text = tower_operations("ViT-B-16.openai")
     assert image == pytest.approx(17.6e9, rel=0.01)
     assert text == pytest.approx(2.98e9, rel=0.02)
 
