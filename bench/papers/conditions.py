@@ -137,7 +137,7 @@ _OPTIONS = ("class_text", "epoch")
 
 def _same(ours: object, other: object) -> bool:
     """Whether two settings are equal as JSON, whole numbers as floats."""
-    return canonical_json(_plain(ours)) == canonical_json(_plain(other))
+    return ours is other or canonical_json(_plain(ours)) == canonical_json(_plain(other))
 
 
 def _plain(value: object) -> object:

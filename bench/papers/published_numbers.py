@@ -75,13 +75,22 @@ def published_frame() -> pd.DataFrame:
     import pandas as pd
 
     frame = pd.DataFrame(_rows(), columns=list(PUBLISHED_COLUMNS))
-    return frame.astype({"shots": "Int64", "value": "float64", "spread": "float64", "seeds": "Int64", "likely": "float64"})
+    return frame.astype(
+        {"shots": "Int64", "value": "float64", "spread": "float64", "seeds": "Int64", "likely": "float64"}
+    )
 
 
-def named_recipes() -> dict[str, dict[str, object]]:
+@cache
+def named_recipes() -> Mapping[str, Mapping[str, object]]:
     """Recipes that papers train other methods with, by name: the values that differ from a published recipe."""
     found = tomllib.loads(_text("recipes.toml"))
     return {name: {key: value for key, value in one.items() if key != "source"} for name, one in found.items()}
+
+
+def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a frame of published numbers, by column."""
+    columns = [frame[name].tolist() for name in frame]
+    return [dict(zip(frame, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def published_difficulty() -> pd.DataFrame:

@@ -23,7 +23,7 @@ from bench.analysis import (
 )
 from bench.papers.conditions import RunConditions, differences
 from bench.papers.printed_averages import AVERAGE, GROUPS, mean
-from bench.papers.published_numbers import DIFFICULTIES, Standing, members, place_of
+from bench.papers.published_numbers import DIFFICULTIES, PUBLISHED, Standing, members, place_of, rows_of
 from bench.results import published_values
 
 
@@ -132,15 +132,29 @@ def compare_with_published(
         defaults: published settings. If None, an entry whose label has settings differs from the published ones.
         margin: largest difference that counts as equal, a fraction.
     """
-    known = _printed(published)
+    boards = list(boards)
+    methods = {entry.method for board in boards for entry in board.entries}
+    known = _printed(published[published["method"].isin(methods)])
     rows = []
     for board in boards:
         scores = seed_scores(board, runs)
         for entry in board.entries:
-            for numbers, ours in _cells(known, board, entry, scores[entry.key]):
-                reasons = [differences(number.row, _conditions(board, entry, number, defaults)) for number in numbers]
-                if chosen := _first(numbers, reasons):
-                    rows.append(_row(board, entry, numbers, *chosen, ours(chosen[0]), margin))
+            chosen: dict[tuple[str, str], _Number] = {}
+            for (dataset, split), numbers in _cells(known, board, entry):
+                run = _conditions(board, entry, members(numbers[0].row)[0], defaults)
+                reasons = [differences(number.row, run) for number in numbers]
+                if dataset in _MEANS:
+                    reasons = [
+                        differs or ([] if _is_of(number, split, chosen) else ["It is of other numbers."])
+                        for number, differs in zip(numbers, reasons, strict=True)
+                    ]
+                    number, differs = _first(numbers, reasons, run, only_met=True)
+                else:
+                    number, differs = _first(numbers, reasons, run)
+                if number is not None:
+                    chosen[dataset, split] = number
+                    ours = _our_values(entry, scores[entry.key], number, split)
+                    rows.append(_row(board, entry, numbers, number, differs, ours, margin))
     return sorted(rows, key=lambda row: (-abs(row.difference), row.entry, row.dataset, row.split, row.published))
 
 
@@ -164,7 +178,7 @@ def compare_difficulty(
         if split == "all" and value == value
     }
     rows = []
-    for number in published[published["metric"].isin(list(DIFFICULTIES))].to_dict("records"):
+    for number in rows_of(published[published["metric"].isin(list(DIFFICULTIES))]):
         measure = DIFFICULTIES[number["metric"]]
         found = ours.get((number["backbone"], number["dataset"], measure))
         if found is not None:
@@ -263,7 +277,7 @@ class _Number:
     @property
     def mistake(self) -> bool:
         """Whether another number was probably meant."""
-        return self.row["likely"] == self.row["likely"]  # noqa: PLR0124
+        return self.row["likely"] == self.row["likely"]
 
     @property
     def plain(self) -> bool:
@@ -274,7 +288,7 @@ class _Number:
 def _printed(published: pd.DataFrame) -> Mapping[_Key, list[_Number]]:
     """The accuracies by the cells of runs that they can be compared with, in the order of the ledger."""
     found: dict[_Key, list[_Number]] = defaultdict(list)
-    for row in published.to_dict("records"):
+    for row in rows_of(published):
         place = place_of(row)
         if place is None or not place.accuracy or (row["variant"] and not (row["settings"] or row["recipe"])):
             continue
@@ -286,16 +300,42 @@ def _printed(published: pd.DataFrame) -> Mapping[_Key, list[_Number]]:
 _STANDINGS = tuple(Standing)
 
 
-def _first(numbers: Sequence[_Number], reasons: Sequence[list[str]]) -> tuple[_Number, list[str]] | None:
-    """The number that a run is compared with, and why it cannot agree with it; None if all are of other settings."""
+_MEANS = (AVERAGE, *GROUPS)
+_SAME_TABLE = 0.002
+"""Largest difference between a printed average and the mean of the numbers that it is said to average."""
+
+
+def _is_of(average: _Number, split: str, chosen: Mapping[tuple[str, str], _Number]) -> bool:
+    """Whether a printed average is of the numbers that our datasets are compared with, and not of another training."""
+    of_means = split == H and average.row["convention"] != HConvention.MEAN_OF_H
+    means = []
+    for part in ("base", "new") if of_means else (split,):
+        found = [chosen.get((dataset, part)) for dataset in members(average.row)]
+        known = [number.value for number in found if number is not None]
+        if len(known) < len(found):
+            return not known
+        means.append(mean(known))
+    expected = harmonic_mean(*means) if of_means else means[0]
+    return abs(expected - average.value) <= _SAME_TABLE
+
+
+def _first(
+    numbers: Sequence[_Number], reasons: Sequence[list[str]], run: RunConditions, *, only_met: bool = False
+) -> tuple[_Number | None, list[str]]:
+    """The number that a run is compared with, and why it cannot agree with it.
+
+    None if all are of other settings, or with `only_met` of another recipe, too.
+    """
     met = [number for number, differs in zip(numbers, reasons, strict=True) if not differs]
-    candidates = met or [number for number in numbers if number.plain]
+    candidates = met or [number for number in numbers if number.plain and not only_met]
     if not candidates:
-        return None
+        return None, []
     tables = Counter(number.value for number in candidates)
 
     def order(number: _Number) -> tuple[object, ...]:
-        return _STANDINGS.index(number.row["standing"]), number.mistake, bool(number.row["variant"]), -tables[number.value]
+        standing = _STANDINGS.index(number.row["standing"])
+        same_recipe = PUBLISHED in run.recipes or number.row["recipe"] in run.recipes
+        return not same_recipe, standing, number.mistake, bool(number.row["variant"]), -tables[number.value]
 
     chosen = min(candidates, key=order)
     return chosen, reasons[numbers.index(chosen)]
@@ -312,18 +352,17 @@ class _Ours:
 
 
 def _cells(
-    known: Mapping[_Key, Sequence[_Number]], board: Leaderboard, entry: Entry, scores: Scores
-) -> Iterator[tuple[list[_Number], Any]]:
-    """The printed numbers of each cell and average of an entry, with a function of a number that gives ours."""
+    known: Mapping[_Key, Sequence[_Number]], board: Leaderboard, entry: Entry
+) -> Iterator[tuple[tuple[str, str], list[_Number]]]:
+    """The dataset, or average, and the split of each cell of an entry with its printed numbers, averages last."""
     setting = board.setting
     shots = 0 if entry.method == "zero_shot" else setting.shots
-    averages = (AVERAGE, *GROUPS)
-    for dataset in (*entry.cells, *averages):
+    for dataset in (*entry.cells, *_MEANS):
         for split in (measure for measure in board.measures if measure != OPEN):
             key = (entry.method, str(setting.protocol), setting.backbone, shots, dataset, split)
             numbers = [number for number in known.get(key, ()) if set(members(number.row)) <= set(entry.cells)]
             if numbers:
-                yield numbers, lambda number, split=split: _our_values(entry, scores, number, split)
+                yield (dataset, split), numbers
 
 
 def _our_values(entry: Entry, scores: Scores, number: _Number, split: str) -> _Ours:
@@ -351,14 +390,14 @@ def _our_values(entry: Entry, scores: Scores, number: _Number, split: str) -> _O
     return _Ours(centre, tuple(by_seed), float(spread), run_ids)
 
 
-def _conditions(board: Leaderboard, entry: Entry, number: _Number, defaults: PublishedSettings | None) -> RunConditions:
+def _conditions(board: Leaderboard, entry: Entry, dataset: str, defaults: PublishedSettings | None) -> RunConditions:
     setting = board.setting
     return RunConditions(
         method=entry.method,
         backbone=setting.backbone,
         protocol=str(setting.protocol),
         shots=setting.shots,
-        dataset=members(number.row)[0],
+        dataset=dataset,
         config=entry.config,
         recipe=entry.recipe,
         recipe_name=entry.recipe_name,

@@ -11,7 +11,9 @@ import pandas as pd
 
 from bench.analysis import Cell, Entry, HConvention, Leaderboard, Setting, harmonic_mean, student_t
 from bench.papers import named_recipes
-from bench.papers.published_numbers import place_of
+from bench.papers.published_numbers import place_of, rows_of
+from bench.results import known_methods, settled_recipe
+from datasets_registry import EvalProtocol, get_dataset
 
 SEEDS = (1, 2, 3)
 NOISE = (-0.0005, 0.0, 0.0005)
@@ -29,9 +31,16 @@ class PrintedRuns:
     recipe: str
     settings: str
     values: dict[str, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
+    printed: set[tuple[str, str]] = field(default_factory=set)
 
-    def board(self, shift: float = 0.0) -> tuple[Leaderboard, pd.DataFrame]:
-        """Its leaderboard, and the frame of its runs; `shift` is added to every accuracy."""
+    def prints(self, dataset: str, split: str, over: str = "") -> bool:
+        """Whether the accuracies of a cell, or of all datasets of an average, are numbers of the table."""
+        splits = ("base", "new") if split == "H" else (split,)
+        names = over.split(",") if over else [dataset] if dataset in self.values else list(self.values)
+        return all((name, part) in self.printed for name in names for part in splits)
+
+    def board(self, shift: float = 0.0, name: object = "") -> tuple[Leaderboard, pd.DataFrame]:
+        """Its leaderboard, and the frame of its runs; `shift` is added to every accuracy, `name` begins their ids."""
         rows, cells = [], {}
         splits = ("base", "new") if self.protocol == "base-to-new" else ("all",)
         source = "imagenet" if self.protocol in ("cross-dataset", "domain-generalization") else ""
@@ -39,20 +48,27 @@ class PrintedRuns:
         for dataset, values in self.values.items():
             ids = []
             for seed, noise in zip(seeds, NOISE if len(seeds) > 1 else (0.0,), strict=True):
-                run_id = f"{dataset}-{seed}"
+                run_id = f"{name}-{dataset}-{seed}"
                 ids.append(run_id)
                 for split in splits:
                     stored = split if not source or dataset == source else dataset
-                    rows.append((run_id, stored, values[split] + shift + noise, self.method, self.protocol, self.shots, seed))
-            moved = {split: [values[split] + shift + noise for noise in (NOISE if len(seeds) > 1 else (0.0,))] for split in splits}
+                    rows.append(
+                        (run_id, stored, values[split] + shift + noise, self.method, self.protocol, self.shots, seed)
+                    )
+            moved = {
+                split: [values[split] + shift + noise for noise in (NOISE if len(seeds) > 1 else (0.0,))]
+                for split in splits
+            }
             scores = {split: student_t(found) for split, found in moved.items()}
             if "new" in splits:
                 scores["H"] = student_t([harmonic_mean(b, n) for b, n in zip(moved["base"], moved["new"], strict=True)])
             cells[dataset] = Cell(dataset, scores, len(ids), len(ids), tuple(ids))
         named = named_recipes().get(self.recipe, {})
+        published = known_methods().get(self.method).recipe_for(EvalProtocol(self.protocol)) if named else None
+        recipe = {} if published is None else settled_recipe(published, self.shots, get_dataset("dtd"))
         entry = Entry(
             key=self.method, method=self.method, label="", config=json.loads(self.settings or "{}"),
-            recipe=None if self.method == "zero_shot" else {"name": self.recipe or "published", **named},
+            recipe=None if self.method == "zero_shot" else recipe | {"name": self.recipe, **named},
             recipe_name=None if self.method == "zero_shot" else ("custom" if named else "published"),
             cells=cells, averages={}, n=1, expected=1, missing=(), cost=None, run_ids=(), oracle=False, optimism={},
             stale="", imported="", coverage=1, planned=1,
@@ -71,14 +87,19 @@ def printed_runs(
 ) -> list[PrintedRuns]:
     """The runs that have these numbers: of several numbers of one cell, `first` chooses one.
 
-    Only datasets with all splits of the protocol are run. A misprint is replaced by the value that was meant.
+    A split that is not printed gets some accuracy. A misprint is replaced by the value that was meant.
     """
-    found: dict[tuple[object, ...], dict[tuple[str, str], list[dict[str, object]]]] = defaultdict(lambda: defaultdict(list))
-    for row in numbers.to_dict("records"):
+    found: dict[tuple[object, ...], dict[tuple[str, str], list[dict[str, object]]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    for row in rows_of(numbers):
         place = place_of(row)
         if place is None or not place.accuracy or row["over"] or place.split == "H":
             continue
-        key = (place.method, place.backbone, place.protocols[0], place.shots, row["recipe"], row["settings"])
+        key = (
+            place.method, place.backbone, place.protocols[0], place.shots, row["recipe"] or "published",
+            row["settings"] or "{}",
+        )  # fmt: skip
         found[key][place.dataset, place.split].append(row)
     runs = []
     for key, cells in found.items():
@@ -88,7 +109,9 @@ def printed_runs(
             row = first(rows)
             value = row["value"] if pd.isna(row["likely"]) else row["likely"]
             run.values[dataset][split] = float(value)
-        run.values = {dataset: values for dataset, values in run.values.items() if set(values) >= wanted}
-        if run.values:
-            runs.append(run)
+        run.printed = {(dataset, split) for dataset, values in run.values.items() for split in values}
+        for values in run.values.values():
+            for split in wanted - set(values):
+                values[split] = 0.7  # nothing is printed that it could be compared with
+        runs.append(run)
     return runs
