@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.papers import Paper, PaperFigure, TableRow
+    from bench.spec import ExperimentSpec
     from bench.sweep import SweepLog, SweepRequest
 
 SYNTHETIC = "synthetic"
@@ -303,6 +304,9 @@ def _reproduced(
             code = max(code, 3)
             continue
         report_failures(outcome, log)
+        if (again := _lacking(request, outcome.plan.done)) is not None:
+            log.notice("some finished runs lack what the figures need (curves, or both branches) and are run again")
+            report_failures(run_request(again, log), log)
         ids |= {spec.run_id for spec in outcome.plan.specs}
         left_out += [f"{item.what}: {item.reason}" for item in outcome.plan.rejected]
         code = max(code, outcome.exit_code)
@@ -323,6 +327,36 @@ def _reproduced(
         code,
         frozenset(ids),
     )
+
+
+def _lacking(request: SweepRequest, done: Sequence[ExperimentSpec]) -> SweepRequest | None:
+    """A sweep of the finished runs without the curve or the branches that the request keeps; None if all have them.
+
+    Branches are read from runs of APEX with its published ensemble, and give every other weight.
+    """
+    from bench.results import Shards
+    from bench.sweep import RerunPolicy
+
+    shards, found = Shards(request.runs), []
+    for spec in done if request.curve or request.keep_branches else ():
+        published = spec.config.get("ensemble_weight") == "adaptive" and spec.config.get("ensemble") == "both"
+        with_branches = request.keep_branches and published
+        with_curve = request.curve and spec.recipe is not None
+        if not (with_branches or with_curve) or (shard := shards.read(spec.run_id)) is None:
+            continue
+        lacks_branches = with_branches and all(item.branches is None for item in shard.predictions)
+        if lacks_branches or (with_curve and not shard.record.curve):
+            found.append(spec)
+    if not found:
+        return None
+    values = {
+        "methods": list(dict.fromkeys(spec.method for spec in found)),
+        "datasets": list(dict.fromkeys(spec.dataset for spec in found)),
+        "shots": sorted({spec.shots for spec in found}),
+        "seeds": sorted({spec.seed for spec in found}),
+    }
+    overrides = [text for text in request.overrides if _concerns(text, values["methods"]) and "," not in text]
+    return request.model_copy(update=values | {"overrides": overrides, "rerun": RerunPolicy.ALL})
 
 
 def _frames(requests: Sequence[SweepRequest], ids: set[str]) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.papers.estimates import GPU, Machine, bytes_of, seconds_of
 from bench.spec import ExperimentSpec
 from bench.sweep import SweepRequest, outlined_specs
+from datasets_registry import BenchError
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,9 @@ def finished_runs(runs: Path, machine: Machine = GPU) -> FinishedRuns:
         seeds[run_key(record.spec)].add(record.spec.seed)
         if record.cost is not None and record.provenance.device.startswith(kind):
             taken = record.cost.prepare_seconds + record.cost.train_seconds + record.cost.eval_seconds
-            times[record.spec.method, record.spec.backbone].append((taken, seconds_of(record.spec, machine)))
+            with suppress(BenchError):  # a dataset or backbone that is not known here
+                estimated = seconds_of(record.spec, machine)
+                times[record.spec.method, record.spec.backbone].append((taken, estimated))
     ratios = {
         key: (sum(taken for taken, _ in pairs) / sum(known for _, known in pairs), len(pairs))
         for key, pairs in times.items()

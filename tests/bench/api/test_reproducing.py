@@ -132,3 +132,27 @@ def test_the_command_prints_the_table_and_draws_its_figure(tmp_path: Path, monke
         app(["papers", "reproduce", "apex", "--on", "synthetic", "--json"])
     listing = json.loads(capsys.readouterr().out)
     assert len(listing["experiments"]) == 26
+
+
+def stamps(runs: Path) -> set[str]:
+    return {entry.stamp for entry in Shards(runs).scan()}
+
+
+def test_a_run_without_the_curve_that_a_figure_needs_is_computed_again(tmp_path: Path) -> None:
+    """Figure 3 needs curves, and Figure 2 makes the same runs without them; the fake runner never has any."""
+    only = {"datasets": ["eurosat"], "methods": ["vpt"], "seeds": "1,"}
+    reproduced("figure-2", tmp_path, **only)
+    before = stamps(tmp_path)
+    reproduced("figure-3", tmp_path, **only)
+    assert len(before - stamps(tmp_path)) == 1, "one of three numbers of shots"
+
+
+@pytest.mark.slow  # the test above covers the same lines
+def test_figure_3_is_drawn_after_figure_2(tmp_path: Path) -> None:
+    only = {"datasets": ["eurosat"], "methods": ["vpt"], "seeds": "1,", "runner": "bench.experiment.runner"}
+    reproduced("figure-2", tmp_path, **only)
+    (figure,) = reproduced("figure-3", tmp_path, **only).figures
+    assert {point.series for point in figure.points} == {"VPT, base", "VPT, new"}
+    done = stamps(tmp_path)
+    reproduced("figure-3", tmp_path, **only)
+    assert stamps(tmp_path) == done, "the second time everything is there"

@@ -41,7 +41,7 @@ LISTING = [
     "papers published --list protocol",
     "papers reproduce",
     "papers reproduce apex",
-    "papers reproduce apex --on synthetic --json",
+    "papers reproduce apex --on synthetic --runs new --json",
     "run --help",
     "run -m coop -d spectrum_basic --print-toml",
     DRY + "-m coop -d spectrum_basic",
