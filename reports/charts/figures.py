@@ -34,6 +34,8 @@ _HEIGHT, _LEFT, _HEAD, _FOOT, _GAP = 190, 66, 24, 42, 12
 """Height of a panel, room for its y axis, its title and the numbers below it, and between panels, in px."""
 _NAME_LENGTH = 18
 _LEGEND, _LEGEND_WIDTH = 20, 200
+_LETTER, _LINE = 5.6, 12
+"""Width of a letter and height of a line of a label in a panel, in px."""
 _FILE_INK = "#1a1e24"
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
 
@@ -162,7 +164,7 @@ def _draw(figure: PaperFigure, panel: _Panel, ink: str) -> str:
         )
     for number, series in enumerate(figure.series):
         parts.append(_series(figure, panel, series, number))
-    return "".join(parts)
+    return "".join(parts) + (_labels(figure, panel) if figure.labelled else "")
 
 
 def _series(figure: PaperFigure, panel: _Panel, series: str, number: int) -> str:
@@ -182,9 +184,6 @@ def _series(figure: PaperFigure, panel: _Panel, series: str, number: int) -> str
             f'<path transform="translate({x},{panel.y.at(point.y)})" d="{shape}" fill="{colour}"><title>'
             f"{escape(text)}</title></path>"
         )
-        if figure.labelled:
-            parts.append(_label(panel, x, panel.y.at(point.y), series))
-            break
     for point in figure.printed:
         if (point.panel, point.series) == (panel.name, series):
             place = f"{panel.x[point.x]},{panel.y.at(point.y)}"
@@ -196,12 +195,25 @@ def _series(figure: PaperFigure, panel: _Panel, series: str, number: int) -> str
     return "".join(parts)
 
 
-def _label(panel: _Panel, x: float, y: float, text: str) -> str:
-    """The name of a series beside its mark, on the side with more room."""
-    right = x < panel.left + panel.width / 2
-    anchor = "start" if right else "end"
-    shown = escape(shorten(text, _NAME_LENGTH))
-    return f'<text x="{x + (8 if right else -8)}" y="{y - 5}" text-anchor="{anchor}" font-size="10">{shown}</text>'
+def _labels(figure: PaperFigure, panel: _Panel) -> str:
+    """The name of each series beside its first mark, on the side with more room and above other names."""
+    placed: list[tuple[float, float, float]] = []
+    parts = []
+    for series in figure.series:
+        points = figure.at(panel.name, series)
+        first = next((x for x in figure.x_values if x in points), None)
+        if first is None:
+            continue
+        x, text = panel.x[first], shorten(series, _NAME_LENGTH)
+        right, width = x < panel.left + panel.width / 2, _LETTER * len(text)
+        left = x + 8 if right else x - 8 - width
+        y = panel.y.at(points[first].y) - 5
+        while any(left < end and start < left + width and abs(y - other) < _LINE for start, end, other in placed):
+            y -= _LINE
+        placed.append((left, left + width, y))
+        anchor, at = ("start", left) if right else ("end", left + width)
+        parts.append(f'<text x="{at}" y="{y}" text-anchor="{anchor}" font-size="10">{escape(text)}</text>')
+    return "".join(parts)
 
 
 def _legend(figure: PaperFigure, width: float, top: float) -> tuple[str, float]:
