@@ -48,14 +48,17 @@ from ._base.method_facts import is_own as is_own
 from ._base.method_facts import stored_facts as stored_facts
 from ._base.method_info import BackboneSizes as BackboneSizes
 from ._base.method_info import CheckedSettings as CheckedSettings
+from ._base.method_info import Extra as Extra
 from ._base.method_info import Family as Family
 from ._base.method_info import MethodConfig as MethodConfig
 from ._base.method_info import MethodInfo as MethodInfo
 from ._base.method_info import MethodTraits as MethodTraits
 from ._base.method_info import Needs as Needs
+from ._base.method_info import Origin as Origin
 from ._base.method_info import Sizes as Sizes
 from ._base.method_info import TowerUse as TowerUse
 from ._base.method_info import formula_tests as formula_tests
+from ._base.method_info import origins as origins
 from ._base.method_info import parity_record as parity_record
 from ._base.recipe import Optimizer as Optimizer
 from ._base.recipe import Recipe as Recipe

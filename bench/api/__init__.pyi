@@ -41,7 +41,9 @@ from .health import clear_caches as clear_caches
 from .health import repair_cache as repair_cache
 from .paper_numbers import LISTED_COLUMNS as LISTED_COLUMNS
 from .paper_numbers import add_paper_table as add_paper_table
+from .paper_numbers import ledger_table as ledger_table
 from .paper_numbers import published_numbers as published_numbers
+from .paper_numbers import published_uses as published_uses
 from .paper_numbers import published_values as published_values
 from .paper_numbers import reproduction as reproduction
 from .recommending import Recommendation as Recommendation

@@ -55,6 +55,7 @@ def _summary(info: MethodFacts) -> dict[str, object]:
         "family": str(info.family),
         "trained": bool(info.recipes),
         "new_classes": info.open_vocabulary,
+        "uses": ", ".join(map(str, info.extras)) or "labelled images only",
         "summary": info.summary,
     }
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench._util.words import counted
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,6 +52,19 @@ def published_numbers(
     )
 
 
+def published_uses() -> dict[str, str]:
+    """What each method of the ledger sees besides the labelled images, as text."""
+    from bench.papers import method_uses, published_frame
+
+    known = method_uses()
+
+    def text(method: str) -> str:
+        uses = known.get(method, known.get(method.partition(":")[0]))
+        return "unknown" if uses is None else ", ".join(uses) or "labelled images only"
+
+    return {method: text(method) for method in published_frame()["method"].unique()}
+
+
 def published_values(column: str) -> list[dict[str, object]]:
     """The values of a column of the published numbers (`LISTED_COLUMNS`) with the number of numbers that have each."""
     from bench.papers import published_frame
@@ -64,24 +78,68 @@ def published_values(column: str) -> list[dict[str, object]]:
 def reproduction(
     published: pd.DataFrame, runs: str | Path = "runs", *, margin: float = 1.0
 ) -> tuple[list[ReproductionRow], dict[str, int]]:
-    """Our runs beside published numbers of equal protocol, backbone, shots, dataset and split, largest gaps first.
+    """Our runs beside published numbers of equal training and settings, largest gaps first.
 
     Args:
         published: numbers of `published_numbers`.
         runs: the runs folder.
         margin: percentage points that count as equal.
 
-    Returns one row per number, whose accuracies are fractions 0..1, and the number of rows by verdict.
+    Returns one row for each cell of our runs, whose accuracies are fractions 0..1, and the number of rows by verdict.
     """
     from bench.analysis import build_leaderboards
-    from bench.papers import compare_with_published, count_verdicts, published_settings
+    from bench.papers import compare_difficulty, compare_with_published, count_verdicts, published_settings
     from bench.results import fresh_store
 
-    frame = fresh_store(Path(runs)).runs_frame()
+    store = fresh_store(Path(runs))
+    frame = store.runs_frame()
     rows = compare_with_published(
         build_leaderboards(frame), frame, published, defaults=published_settings(frame), margin=margin / 100
     )
+    rows += compare_difficulty(store.difficulty_frame(), published, margin / 100)
     return list(rows), {str(verdict): count for verdict, count in count_verdicts(rows).items()}
+
+
+def ledger_table(rows: Sequence[ReproductionRow]) -> list[dict[str, object]]:
+    """The rows of `reproduction` as texts: accuracies in per cent, other measures as they are."""
+    from bench.api.comparison_table import interval_text
+
+    return [
+        {
+            "entry": row.entry,
+            "setting": f"{row.backbone}, {row.protocol}, {counted(row.shots, 'shot')}",
+            "dataset": row.dataset,
+            "split": _split(row),
+            "published": _value(row.published, row),
+            "elsewhere": _range(row),
+            "ours": _value(row.ours, row),
+            "gap": _value(row.difference, row, sign="+"),
+            "95 %": interval_text(row.low, row.high),
+            "seeds": row.n,
+            "verdict": str(row.verdict),
+            "needs": row.seeds_needed,
+            "standing": row.standing,
+            "sources": f"{len(row.sources)}: {row.sources[0]}",
+            "note": row.note,
+        }
+        for row in rows
+    ]
+
+
+def _value(value: float, row: ReproductionRow, sign: str = "") -> str:
+    return f"{100 * value:{sign}.2f}" if row.measure == "accuracy" else f"{value:{sign}.4f}"
+
+
+def _range(row: ReproductionRow) -> str:
+    ends = sorted({_value(value, row) for value in row.printed_elsewhere}, key=float)
+    return " to ".join(dict.fromkeys((ends[0], ends[-1]))) if ends else ""
+
+
+def _split(row: ReproductionRow) -> str:
+    """The split, with the convention of an average H, or the measure of difficulty."""
+    if row.measure != "accuracy":
+        return row.measure.replace("_", " ")
+    return f"{row.split} ({row.convention.replace('_', ' ')})" if row.convention else row.split
 
 
 def add_paper_table(file: Path, *, write: bool = False) -> tuple[TableCheck, Path | None]:

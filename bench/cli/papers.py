@@ -48,15 +48,17 @@ def published(
 ) -> None:
     """Print published numbers in per cent as printed, each with its source. None was measured here.
 
-    --ledger compares our runs with numbers of equal protocol, backbone, shots, dataset and split, largest gaps first.
-    A number is reproduced if two one-sided tests place our mean within the margin, not reproduced if our whole 95 %
-    interval lies outside the margin, and under-powered otherwise.
+    --ledger compares our runs with numbers of equal method, training, backbone, shots, dataset and split, largest gaps
+    first: one number for each, from the method's own paper or official code if the ledger has it. `elsewhere` is the
+    range of what other tables print, whatever their training, without a verdict. A number is reproduced if two
+    one-sided tests place our mean within the margin, not reproduced if our whole 95 % interval lies outside the margin,
+    and under-powered otherwise.
 
     Example: etl-bench papers published -m coop,apex -d eurosat --protocol base-to-new
 
     Example: etl-bench papers published --ledger
     """
-    from bench.api import parse_numbers, published_numbers, published_values
+    from bench.api import parse_numbers, published_numbers, published_uses, published_values
 
     if listed is not None:
         print_rows(published_values(listed), as_json=as_json)
@@ -76,10 +78,15 @@ def published(
     if as_json:
         print_json(rows)
         return
+    uses = published_uses()
     for row in rows:
         row["source"] = f"{row['reported_in']}, {row['source_table']}"
+        row["uses"] = uses[str(row["method"])]
         row["method"] = f"{row['method']} [{row['variant']}]" if row["variant"] else row["method"]
-    print_rows(rows, ["method", "protocol", "backbone", "shots", "dataset", "split", "printed", "source", "note"])
+        if row["metric"] != "accuracy":
+            row["split"] = str(row["metric"]).replace("_", " ")
+    columns = ["method", "uses", "protocol", "backbone", "shots", "dataset", "split", "printed", "standing", "recipe"]
+    print_rows(rows, [*columns, "source", "url", "note"])
     remark(f"{len(rows)} published numbers; numbers copied from another paper are not independent")
 
 
@@ -137,32 +144,14 @@ def claims(
 
 
 def _print_ledger(runs: Path, published: pd.DataFrame, margin: float, *, as_json: bool) -> None:
-    from bench.api import interval_text, reproduction
+    from bench.api import ledger_table, reproduction
 
     rows, counts = reproduction(published, runs, margin=margin)
     if as_json:
         print_json(rows)
         return
-    table = [
-        {
-            "entry": row.entry,
-            "setting": f"{row.backbone}, {row.protocol}, {counted(row.shots, 'shot')}",
-            "dataset": row.dataset,
-            "split": row.split,
-            "published": f"{100 * row.published:.2f}",
-            "ours": f"{100 * row.ours:.2f}",
-            "gap": f"{100 * row.difference:+.2f}",
-            "95 %": interval_text(row.low, row.high),
-            "seeds": row.n,
-            "verdict": str(row.verdict),
-            "needs": row.seeds_needed,
-            "sources": f"{len(row.sources)}: {row.sources[0]}",
-            "note": row.note,
-        }
-        for row in rows
-    ]
-    if table:
-        print_rows(table)
+    if rows:
+        print_rows(ledger_table(rows))
         remark(", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
     else:
         remark("no run matches a published number in method, protocol, backbone, shots and dataset")

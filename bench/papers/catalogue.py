@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from bench.papers.published_numbers import published_titles
+from bench.papers.published_numbers import published_methods
 from bench.results import known_methods
 from datasets_registry import DatasetInfo
+from methods import MethodFacts
 
 
 @dataclass(frozen=True)
@@ -60,19 +61,25 @@ class MethodSheet:
     family: str = "other"
     summary: str = ""
     citation: str = ""
+    uses: tuple[str, ...] | None = ()
+    """What it sees besides the labelled images; None if that is not known."""
+    year: int | None = None
+    venue: str = ""
+    paper: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Facts by registry name. Without facts, a method has its published title, and a dataset its name."""
+    """Facts by registry name, of methods also by their id in the ledger. Without facts, the title is the name."""
 
     methods: Mapping[str, MethodSheet] = field(default_factory=dict)
     datasets: Mapping[str, DatasetFacts] = field(default_factory=dict)
-    published_titles: Mapping[str, str] = field(default_factory=dict)
+    published: Mapping[str, MethodSheet] = field(default_factory=dict)
 
     def method(self, name: str) -> MethodSheet:
         """Facts of a method; those of a wrapped method (`wrapper:host`) are combined from both."""
-        return self.methods.get(name) or self._wrapped(name) or MethodSheet(name, self.published_titles.get(name, name))
+        return self.methods.get(name) or self._wrapped(name) or self.published.get(name) or MethodSheet(name, name)
 
     def _wrapped(self, name: str) -> MethodSheet | None:
         wrapper, _, host = name.partition(":")
@@ -85,8 +92,8 @@ class Catalogue:
         return replace(around, name=name, title=title, family=family)
 
     def family(self, method: str) -> str:
-        """Family of a registered method, otherwise empty."""
-        return self.method(method).family if method in self.methods else ""
+        """Family of a method; empty if nothing is known about it."""
+        return self.method(method).family if method in self.methods or method in self.published else ""
 
     def row_title(self, method: str, label: str) -> str:
         """Title of a method in a published table, with the table's label if it differs."""
@@ -149,13 +156,37 @@ def registered() -> Catalogue:
     from datasets_registry import list_datasets
 
     return Catalogue(
-        methods={
-            facts.name: MethodSheet(facts.name, facts.title, str(facts.family), facts.summary, facts.citation.strip())
-            for facts in known_methods().infos()
-        },
+        methods={facts.name: _sheet(facts) for facts in known_methods().infos()},
         datasets={info.name: dataset_facts(info) for info in list_datasets()},
-        published_titles=published_titles(),
+        published={
+            one.name: MethodSheet(
+                one.name, one.title, one.family, uses=one.uses, year=one.year, venue=one.venue, paper=one.paper,
+                code=one.code,
+            )
+            for one in published_methods().values()
+        },
+    )  # fmt: skip
+
+
+def _sheet(facts: MethodFacts) -> MethodSheet:
+    return MethodSheet(
+        name=facts.name,
+        title=facts.title,
+        family=str(facts.family),
+        summary=facts.summary,
+        citation=facts.citation.strip(),
+        uses=tuple(map(str, facts.extras)),
+        year=facts.year,
+        venue=facts.venue,
+        paper=facts.origin.paper,
+        code=facts.origin.code,
     )
+
+
+def method_uses() -> dict[str, tuple[str, ...] | None]:
+    """What each registered and published method sees besides the labelled images; None if that is not known."""
+    known = {facts.name: tuple(map(str, facts.extras)) for facts in known_methods().infos()}
+    return {name: one.uses for name, one in published_methods().items()} | known
 
 
 def dataset_facts(info: DatasetInfo) -> DatasetFacts:

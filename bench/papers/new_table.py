@@ -10,6 +10,7 @@ from pathlib import Path
 from bench._util.words import counted
 from bench.analysis import HConvention, harmonic_mean
 from bench.errors import UsageError
+from bench.papers.addresses import ALLOWED, is_address
 from bench.papers.printed_averages import (
     AVERAGE,
     DATASETS,
@@ -25,7 +26,7 @@ from bench.papers.published_numbers import (
     errata_of,
     method_of,
     published_frame,
-    published_titles,
+    published_methods,
     read_table,
     value_columns,
 )
@@ -119,8 +120,8 @@ def _line_problems(line: TableLine) -> Iterator[str]:
     for name in ("reported_in", "source_table", "method", "protocol", "backbone", "split", "metric"):
         if not line[name]:
             yield f"{name} is empty"
-    if line["url"] and not line["url"].startswith("https://"):
-        yield f"url {line['url']!r} is not an https address"
+    if not is_address(line["url"]):
+        yield f"url {line['url']!r} is no address under which the number can be looked up; give {ALLOWED}"
     splits = PROTOCOL_SPLITS.get(line["protocol"])
     if splits is None:
         yield f"protocol {line['protocol']!r} is unknown; allowed: {', '.join(PROTOCOL_SPLITS)}"
@@ -238,9 +239,9 @@ def _known(rows: Sequence[TableLine]) -> Iterator[str]:
 
 
 def _titles(rows: Sequence[TableLine]) -> Iterator[str]:
-    named = set(known_methods()) | set(published_titles())
+    named = set(known_methods()) | set(published_methods())
     for method in sorted({line["method"] for line in rows} - named):
-        yield f"method {method!r} is neither in the registry nor in titles.csv, so pages show its id; check it"
+        yield f"method {method!r} is neither in the registry nor in methods.csv, so pages show its id; check it"
 
 
 def _what(line: TableLine) -> str:

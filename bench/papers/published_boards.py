@@ -52,6 +52,7 @@ class PublishedRow:
         expected: number of datasets of the board.
         sources: numbers of the tables with exactly these values.
         notes: known errors.
+        uses: what the method sees besides the labelled images; None if that is not known.
     """
 
     key: str
@@ -62,6 +63,12 @@ class PublishedRow:
     expected: int
     sources: tuple[int, ...]
     notes: tuple[str, ...]
+    uses: tuple[str, ...] | None = ()
+
+    @property
+    def plain(self) -> bool:
+        """Whether the method sees only the labelled images, so that it can be compared with others that do."""
+        return self.uses == ()
 
     @property
     def n(self) -> int:
@@ -79,8 +86,8 @@ class PublishedBoard:
     """All published rows of one protocol, backbone and number of shots.
 
     Args:
-        rows: those with datasets of the board, complete ones first.
-        one_per_title: the complete row of each title, or the one that most tables print; best first.
+        rows: those with datasets of the board, complete ones first, then those that use only the labelled images.
+        one_per_title: the complete row of each title, or the one that most tables print; in the same order, best first.
         baseline: key of the zero-shot row that gains refer to, or None.
         difficulty: of the datasets by covariate, where it is known.
         trends: contrasts and slopes by measure; empty below six datasets of known difficulty.
@@ -99,12 +106,12 @@ class PublishedBoard:
 
     @property
     def table(self) -> ScoreTable:
-        """The accuracies of one row per title."""
+        """The accuracies of one row per title. A method is chosen only among those of equal inputs (`plain`)."""
         rows, shown = self.one_per_title, self.measures[-1]
         errors, splits = self.difficulty["zero_shot_error"], [measure for measure in self.measures if measure != H]
         return ScoreTable(
             measures=self.measures,
-            methods=tuple(Candidate(row.key, row.complete and shown in row.averages) for row in rows),
+            methods=tuple(Candidate(row.key, row.complete and row.plain and shown in row.averages) for row in rows),
             datasets=self.datasets,
             baseline=self.baseline,
             scores={
@@ -174,7 +181,7 @@ def boards_of_tables(
                 shots=shots,
                 measures=measures,
                 datasets=tuple(datasets),
-                rows=_ordered([_row(row, datasets, measures) for row in found], measures[-1], catalogue),
+                rows=_ordered([_row(row, datasets, measures, catalogue) for row in found], measures[-1], catalogue),
                 one_per_title=_one_per_title(found, datasets, measures, baseline, catalogue),
                 baseline=baseline.key if baseline else None,
                 difficulty=known,
@@ -246,7 +253,8 @@ def _ordered(rows: Sequence[PublishedRow], shown: str, catalogue: Catalogue) -> 
     """The rows that have datasets of the board: complete ones first, then by the shown measure."""
 
     def order(row: PublishedRow) -> tuple[object, ...]:
-        return not row.complete, -row.averages.get(shown, -1.0), catalogue.row_title(row.method, row.label), row.sources
+        title = catalogue.row_title(row.method, row.label)
+        return not row.complete, not row.plain, -row.averages.get(shown, -1.0), title, row.sources
 
     return tuple(sorted((row for row in rows if row.n), key=order))
 
@@ -266,11 +274,13 @@ def _one_per_title(
             chosen[title] = row
     if baseline is not None:
         chosen[catalogue.row_title(baseline.method, baseline.label)] = baseline
-    shown, found = measures[-1], [_row(row, datasets, measures) for row in chosen.values()]
-    return tuple(sorted(found, key=lambda row: (not row.complete, -row.averages.get(shown, -1.0), row.key)))
+    shown, found = measures[-1], [_row(row, datasets, measures, catalogue) for row in chosen.values()]
+    return tuple(
+        sorted(found, key=lambda row: (not row.complete, not row.plain, -row.averages.get(shown, -1.0), row.key))
+    )
 
 
-def _row(row: _Row, datasets: Sequence[str], measures: Sequence[str]) -> PublishedRow:
+def _row(row: _Row, datasets: Sequence[str], measures: Sequence[str], catalogue: Catalogue) -> PublishedRow:
     values = {dataset: row.values[dataset] for dataset in datasets if dataset in row.values}
     averages = {
         measure: sum(cell[measure] for cell in values.values()) / len(values)
@@ -288,6 +298,7 @@ def _row(row: _Row, datasets: Sequence[str], measures: Sequence[str]) -> Publish
         expected=len(datasets),
         sources=tuple(sorted(row.sources)),
         notes=tuple(sorted(row.notes)),
+        uses=catalogue.method(row.method).uses,
     )
 
 

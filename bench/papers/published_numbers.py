@@ -74,7 +74,7 @@ def published_frame() -> pd.DataFrame:
     """
     import pandas as pd
 
-    frame = pd.DataFrame(_rows(), columns=list(PUBLISHED_COLUMNS))
+    frame = pd.DataFrame(_rows(_added()), columns=list(PUBLISHED_COLUMNS))
     return frame.astype(
         {"shots": "Int64", "value": "float64", "spread": "float64", "seeds": "Int64", "likely": "float64"}
     )
@@ -116,9 +116,43 @@ def published_difficulty() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
-def published_titles() -> dict[str, str]:
-    """Titles of methods that this project lacks, by id. A method without a title is shown by its id."""
-    return {row["method"]: row["title"] for row in _table("titles.csv")}
+@dataclass(frozen=True)
+class PublishedMethod:
+    """A method that this project lacks.
+
+    Args:
+        family: what it learns, as `Family` of the registry.
+        uses: what it sees besides the labelled images (`Extra`); None if its source does not say.
+        year: of its paper; None if unknown, like the empty texts below.
+        paper: an arXiv id, `openreview:ID`, `doi:ID` or an address.
+        code: owner and name of its repository.
+        source: what `uses` was read from.
+    """
+
+    name: str
+    title: str
+    family: str
+    uses: tuple[str, ...] | None
+    year: int | None
+    venue: str
+    paper: str
+    code: str
+    source: str
+
+
+@cache
+def published_methods() -> Mapping[str, PublishedMethod]:
+    """The methods of the ledger that this project lacks, by id."""
+    found = {}
+    for row in _table("methods.csv"):
+        uses = () if row["uses"] == "none" else tuple(row["uses"].split(";"))
+        known = {"uses": None if row["uses"] == "unknown" else uses, "year": int(row["year"]) if row["year"] else None}
+        name = row["method"]
+        found[name] = PublishedMethod(
+            name, row["title"], row["family"], venue=row["venue"], paper=row["paper"], code=row["code"],
+            source=row["source"], **known,
+        )  # fmt: skip
+    return found
 
 
 def select(
@@ -173,7 +207,7 @@ def errata_of(line: Mapping[str, str]) -> Iterator[str]:
             yield from (_note(item) for item in _table("errata.csv") if _applies(item, source, line, dataset, printed))
 
 
-def _lines() -> Iterator[dict[str, str]]:
+def _lines(added: tuple[str, ...]) -> Iterator[dict[str, str]]:
     """The rows of all tables, each with its source: those of `tables.csv`, then those of the files in `added/`."""
     sources = {row["source"]: row for row in _table("sources.csv")}
     for line in _table("tables.csv"):
@@ -183,7 +217,7 @@ def _lines() -> Iterator[dict[str, str]]:
             "source_table": source["table"],
             "url": source["url"],
         } | line
-    for text in _added():
+    for text in added:
         yield from read_table(text)
 
 
@@ -198,12 +232,12 @@ def _added() -> tuple[str, ...]:
 
 
 @cache
-def _rows() -> tuple[dict[str, object], ...]:
-    return tuple(_read_rows())
+def _rows(added: tuple[str, ...]) -> tuple[dict[str, object], ...]:
+    return tuple(_read_rows(added))
 
 
-def _read_rows() -> Iterator[dict[str, object]]:
-    errata, lines = _table("errata.csv"), list(_lines())
+def _read_rows(added: tuple[str, ...]) -> Iterator[dict[str, object]]:
+    errata, lines = _table("errata.csv"), list(_lines(added))
     splits: dict[tuple[str, ...], dict[str, Mapping[str, str]]] = {}
     for line in lines:
         splits.setdefault(method_of(line), {})[line["split"]] = line

@@ -52,6 +52,36 @@ class Needs(StrEnum):
     TEST_STREAM = "test_stream"
 
 
+class Extra(StrEnum):
+    """What a method sees besides the labelled images and the class names."""
+
+    TEACHER = "teacher"
+    """A larger or generative model."""
+    UNLABELLED_IMAGES = "unlabelled images"
+    """Unlabelled training or test images."""
+    OUTSIDE_TEXTS = "outside texts"
+    """Texts about the classes that a language model or a person wrote for each class."""
+    TEST_STREAM = "test stream"
+    """The test images, while it classifies them."""
+    VALIDATION_LABELS = "validation labels"
+    """Labels of images beyond the shots, to choose settings."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a method was published.
+
+    Args:
+        paper: an arXiv id, `openreview:ID`, `doi:ID`, or the address of a page of the proceedings.
+        code: owner and name of the official repository, or of the one whose settings are used; empty if there is none.
+        uses: what the published method sees besides the labelled images, as far as `MethodTraits` does not say it.
+    """
+
+    paper: str = ""
+    code: str = ""
+    uses: tuple[Extra, ...] = ()
+
+
 class TowerUse(StrEnum):
     """How a method uses the inside of a tower, besides prompts; not every tower supports it."""
 
@@ -217,6 +247,32 @@ class MethodTraits(ABC):
         return Needs.TEST_STREAM in self.needs
 
     @property
+    def origin(self) -> Origin:
+        """Its paper and code; empty for a method of another package."""
+        return origins().get(self.name.partition(":")[0], Origin())
+
+    @property
+    def extras(self) -> tuple[Extra, ...]:
+        """What it sees besides the labelled images with its published settings, in the order of `Extra`."""
+        found = set(self.origin.uses)
+        found |= {Extra.TEST_STREAM} if self.reads_test_stream else set()
+        published = self.settled(self.usual_protocol).values
+        found |= {Extra.VALIDATION_LABELS} if published.get("selection") == "validation" else set()
+        return tuple(extra for extra in Extra if extra in found)
+
+    @property
+    def year(self) -> int | None:
+        """Year of its paper, from the citation."""
+        found = _YEAR.search(self.citation)
+        return int(found[1]) if found else None
+
+    @property
+    def venue(self) -> str:
+        """Conference or journal of its paper, from the citation; `arXiv` for a preprint."""
+        found = _VENUE.search(self.citation)
+        return found[1] if found and "arXiv" not in found[1] else "arXiv" if self.origin.paper else ""
+
+    @property
     def usual_protocol(self) -> EvalProtocol:
         """The protocol of its card and of the conformance kit: base-to-new if it can classify new classes."""
         if self.reads_test_stream:
@@ -329,6 +385,18 @@ def _statements(functions: Sequence[Any]) -> list[str]:
 
 
 PARITY_FILE = "parity.json"
+_YEAR = re.compile(r"\byear\s*=\s*\{(\d{4})\}")
+_VENUE = re.compile(r"\b(?:booktitle|journal)\s*=\s*\{([^}]+)\}")
+
+
+@cache
+def origins() -> Mapping[str, Origin]:
+    """By method of this package, its paper, its code, and what it sees besides the labelled images."""
+    text = resources.files("methods").joinpath("_assets", "origins.json").read_text()
+    return {
+        name: Origin(one["paper"], one["code"], tuple(map(Extra, one["uses"])))
+        for name, one in json.loads(text).items()
+    }
 
 
 @cache

@@ -49,6 +49,7 @@ def _means_table(view: PublishedBoardView) -> Table:
     columns += [Column(MEASURE_TITLES[measure], "percent", hint) for measure in view.measures]
     columns += [
         Column("Range", "text", f"Lowest and highest {MEASURE_TITLES[shown]} in tables with as many datasets, %"),
+        Column("Uses", "text", "What the method sees besides the labelled images"),
         Column("Datasets", "of", "Datasets in the table, of those on this leaderboard"),
         Column("Tables", "sources"),
     ]
@@ -69,6 +70,7 @@ def _means_table(view: PublishedBoardView) -> Table:
                 cell(_title(view, row), view.catalogue.family(row.method)),
                 *means,
                 _range(row, tables, shown),
+                "unknown" if row.uses is None else ", ".join(row.uses),
                 cell([row.n, row.expected], None, "", gap),
                 cell(list(sources), notes),
             ]
@@ -78,7 +80,10 @@ def _means_table(view: PublishedBoardView) -> Table:
 
 
 def by_method(view: PublishedBoardView) -> list[tuple[PublishedRow, list[PublishedRow]]]:
-    """Each method once, by decreasing mean: the row that most tables agree on, if possible complete, and all rows."""
+    """Each method once with its rows, those that use only the labelled images first, by decreasing mean.
+
+    The first of a pair is the row that most tables agree on, if possible complete.
+    """
     found: dict[str, list[PublishedRow]] = {}
     for row in view.board.rows:
         found.setdefault(_title(view, row), []).append(row)
@@ -88,9 +93,9 @@ def by_method(view: PublishedBoardView) -> list[tuple[PublishedRow, list[Publish
         for rows in found.values()
     ]
 
-    def order(pair: tuple[PublishedRow, list[PublishedRow]]) -> tuple[bool, float, str]:
+    def order(pair: tuple[PublishedRow, list[PublishedRow]]) -> tuple[bool, bool, float, str]:
         row = pair[0]
-        return not row.complete, -row.averages.get(shown, -1.0), _title(view, row)
+        return not row.complete, not row.plain, -row.averages.get(shown, -1.0), _title(view, row)
 
     return sorted(main, key=order)
 
@@ -132,6 +137,7 @@ def reproduction_table(rows: Sequence[ReproductionRow], catalogue: Catalogue) ->
         Column("Method", "text"),
         Column("Dataset", "text"),
         Column("Published", "percent"),
+        Column("Elsewhere", "text", "Lowest and highest value that other tables print, whatever their training"),
         Column("Ours", "percent"),
         Column("Difference", "word", "Ours minus published, in points, with the 95 % interval; sorts by size"),
         Column("Seeds"),
@@ -150,6 +156,7 @@ def reproduction_table(rows: Sequence[ReproductionRow], catalogue: Catalogue) ->
 
 def _reproduction_row(row: ReproductionRow, catalogue: Catalogue) -> list[TableCell]:
     split = PANEL_TITLES[row.split].lower() if row.split != "H" else "H"
+    split += f", {row.convention.replace('_', ' ')}" if row.convention else ""
     ends = (
         ""
         if row.low is None or row.high is None
@@ -164,12 +171,43 @@ def _reproduction_row(row: ReproductionRow, catalogue: Catalogue) -> list[TableC
         ),
         cell(catalogue.dataset(row.dataset).title, split),
         percent_cell(row.published),
+        _elsewhere(row),
         percent_cell(row.ours, tip=f"runs {' '.join(row.run_ids)}"),
         cell(whole(abs(row.difference)), points_text(row.difference), ends, "key"),
         cell(row.n, None if row.seeds_needed is None else f"needs {row.seeds_needed}"),
         row.verdict,
         cell(row.sources[0], notes, "; ".join(row.sources) if len(row.sources) > 1 else ""),
     ]
+
+
+def _elsewhere(row: ReproductionRow) -> str:
+    """The lowest and highest value that other tables print; empty if none differs."""
+    ends = [percent(value) for value in (row.printed_elsewhere[:1] + row.printed_elsewhere[-1:])]
+    return " to ".join(dict.fromkeys(ends))
+
+
+def _difficulty_table(rows: Sequence[ReproductionRow], catalogue: Catalogue) -> Table:
+    """Printed measures of difficulty and ours."""
+    columns = [
+        Column("Dataset", "text"),
+        Column("Measure", "text"),
+        Column("Published", "text"),
+        Column("Ours", "text"),
+        Column("Verdict", "badge"),
+        Column("Source and notes", "text", "", "why source"),
+    ]
+    cells: list[list[TableCell]] = [
+        [
+            catalogue.dataset(row.dataset).title,
+            row.measure.replace("_", " "),
+            f"{row.published:.4g}",
+            f"{row.ours:.4g}",
+            row.verdict,
+            cell(row.sources[0], row.note),
+        ]
+        for row in rows
+    ]
+    return Table("difficulty-reproduction-table", columns, cells, first=FIRST_ROWS)
 
 
 def reproduction_parts(found: Reproduction | None, catalogue: Catalogue) -> list[Part]:
@@ -190,13 +228,18 @@ def reproduction_parts(found: Reproduction | None, catalogue: Catalogue) -> list
         Markup("<b>{}</b> {}").format(n, verdict) for verdict, n in count_verdicts(found.rows).items()
     )
     note = Markup(
-        "Ours minus published, in points, largest differences first. <em>Reproduced</em>: our mean is within {} point "
+        "Ours minus published, in points, largest differences first. One number counts for each method, dataset and "
+        "split: that of the method's own paper or official code, else the one that most tables print, else a run by "
+        "others. Elsewhere is the range of the other printed values. <em>Reproduced</em>: our mean is within {} point "
         "of the published number by two one-sided tests. <em>Not reproduced</em>: our whole 95 % interval lies "
         "outside that margin. <em>Under-powered</em>: neither; the number of seeds needed to decide is given. "
         "<em>Protocol differs</em>: our run does not use the published settings. Published numbers are treated as "
         "exact, since almost no paper reports their variation.{}"
     ).format(percent(MARGIN, 0), f" Methods without published numbers: {unmatched}." if unmatched else "")
-    return [paragraph(counts + ".", "answer"), paragraph(note), table(reproduction_table(found.rows, catalogue))]
+    accuracies = [row for row in found.rows if row.measure == "accuracy"]
+    difficulty = [row for row in found.rows if row.measure != "accuracy"]
+    parts = [paragraph(counts + ".", "answer"), paragraph(note), table(reproduction_table(accuracies, catalogue))]
+    return parts + ([table(_difficulty_table(difficulty, catalogue))] if difficulty else [])
 
 
 def entry_key_title(key: str, method: str, catalogue: Catalogue) -> str:

@@ -20,7 +20,7 @@ from bench.analysis import (
     rank_entries,
     seed_scores,
 )
-from bench.papers import Catalogue, short_titles
+from bench.papers import Catalogue, PublishedRow, short_titles
 from bench.spec import DEMO_RECIPE, OPEN_BASE, OPEN_NEW, shots_text
 from reports.titles import DIFFICULTY_AXES, DifficultyAxis
 from reports.views import DemoSettings, OverviewView, PublishedBoardView
@@ -103,13 +103,20 @@ def published_overview(view: PublishedBoardView, groups: Grouping = difficulty_g
         catalogue=catalogue,
         table=table,
         answers={measure: answer_for(table, measure, groups, LeaderTests()) for measure in board.measures},
-        names={row.key: catalogue.row_title(row.method, row.label) for row in rows},
+        names={row.key: _marked(row, catalogue) for row in rows},
         families={row.key: catalogue.family(row.method) for row in rows},
         datasets=tuple(replace(facts, n_classes=classes.get(facts.name, {})) for facts in view.datasets),
         axes=_axes(table),
         named_groups=groups is not difficulty_groups,
         convention=HConvention.H_OF_MEANS if H in board.measures else None,
     )
+
+
+def _marked(row: PublishedRow, catalogue: Catalogue) -> str:
+    """The title of a row, with what its method sees besides the labelled images."""
+    title = catalogue.row_title(row.method, row.label)
+    uses = ["unknown inputs"] if row.uses is None else list(row.uses)
+    return f"{title} [{', '.join(uses)}]" if uses else title
 
 
 def _axes(table: ScoreTable) -> tuple[DifficultyAxis, ...]:

@@ -89,7 +89,9 @@ def site_view(content: PageContent) -> SiteView:
         overviews=tuple(_overview(view, content, boards) for view in views),
         facts=() if content.made is None else provenance(content.made[content.made["run_id"].isin(once["run_id"])]),
         claims=tuple(claims),
-        reproduction=None if published is None else reproduce(boards.whole, runs, published, content.defaults),
+        reproduction=None
+        if published is None
+        else reproduce(boards.whole, runs, published, content.defaults, difficulty),
         error_analysis=errors,
         unfinished=tuple(content.unfinished),
     )

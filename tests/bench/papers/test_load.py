@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,17 @@ from fake_runner import make_record, make_spec
 from bench.api.results import load_results
 from bench.errors import UsageError
 from bench.papers import published_numbers as load
+from bench.papers.addresses import is_address
 from bench.papers.printed_averages import DATASETS
-from bench.papers.published_numbers import published_difficulty, published_frame, published_titles, select
+from bench.papers.published_numbers import KEYS, published_difficulty, published_frame, published_methods, select
+from bench.results import known_methods
 from bench.results.database import Store
 from bench.results.shards import Shards
+from methods import Extra, Family, origins, stored_facts
+
+ROOT = Path(__file__).parents[3]
+DATA = ROOT / "docs" / "data" / "numbers-without-address.csv"
+METHODS_HERE = tuple(stored_facts().methods)
 
 SKIP_TUNING = "base-to-new table (DePT column = KgCoOp+DePT; CoPrompt re-run by the authors)"
 
@@ -24,10 +32,11 @@ def frame() -> pd.DataFrame:
 
 
 def test_every_cell_is_present_with_its_source(frame):
-    """7,427 cells of the literature, less 16 that repeat APEX's Table 1, 1,530 of APEX's tables and 437 added."""
-    assert len(frame) == 7427 - 16 + 1530 + 437
+    """7,427 cells of the literature, less 16 that repeat APEX's Table 1 and 1,373 without an address, 1,530 of APEX's
+    tables and 437 added."""
+    assert len(frame) == 7427 - 16 - 1373 + 1530 + 437
     assert (frame["reported_in"] != "").all()
-    assert frame["reported_in"].nunique() == 54
+    assert frame["reported_in"].nunique() == 47
     assert frame.loc[frame["metric"] == "accuracy", "value"].between(0, 1).all()
 
 
@@ -83,7 +92,7 @@ def test_every_erratum_matches_a_cell(frame):
         ]
         sources = frame["reported_in"].str.contains(erratum["reported_in"], regex=False)
         assert not marked.empty or not sources.any(), erratum  # a source that is not in the ledger yet
-    assert (frame["note"] != "").sum() < 200
+    assert (frame["note"] != "").sum() < 220
     dtd = frame[(frame["metric"] == "relative_transfer_difficulty_as_printed") & (frame["dataset"] == "dtd")]
     assert dtd["note"].iloc[0].startswith("Likely 4.95e-2")
 
@@ -133,7 +142,61 @@ def test_the_command(etl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert "Allowed: method, dataset" in err
 
 
-def test_titles_belong_to_methods_in_the_tables_and_are_unique():
-    titles = published_titles()
-    assert set(titles) <= set(published_frame()["method"])
-    assert len(set(titles.values())) == len(titles)
+def test_every_number_has_an_address(frame):
+    assert [url for url in frame["url"].unique() if not is_address(url)] == []
+
+
+def test_numbers_without_an_address_are_listed_and_not_in_the_ledger(frame):
+    kept = list(csv.DictReader(DATA.read_text(encoding="utf-8").splitlines()))
+    facts = ("reported_in", "source_table", *KEYS)
+    assert sum(bool(value) for row in kept for name, value in row.items() if name not in facts) == 1373
+    page = (ROOT / "docs" / "numbers-without-address.md").read_text(encoding="utf-8")
+    assert all(row["reported_in"].partition(" ")[0] in page for row in kept if "LoRA" not in row["reported_in"])
+    assert not {row["reported_in"] for row in kept} & set(frame["reported_in"])
+
+
+def test_h_that_does_not_fit_base_and_new_is_an_erratum(frame):
+    place = ["reported_in", "source_table", "method", "variant", "label", "backbone", "shots", "dataset"]
+    accuracies = frame[(frame["metric"] == "accuracy") & (frame["protocol"] == "base-to-new") & (frame["over"] == "")]
+    accuracies = accuracies.assign(shots=accuracies["shots"].fillna(-1))
+    table = accuracies.set_index([*place, "split"])["value"].unstack("split").dropna(subset=["base", "new", "H"])
+    assert len(table) > 1300
+    off = table[(2 * table["base"] * table["new"] / (table["base"] + table["new"]) - table["H"]).abs() >= 0.001]
+    noted = set(accuracies[accuracies["note"] != ""][place].itertuples(index=False, name=None))
+    assert len(off) > 20
+    assert [key for key in off.index if key not in noted] == []
+
+
+def test_every_method_says_what_it_uses_and_where_that_was_read(frame):
+    here = {method.partition(":")[0] for method in frame["method"]}
+    published, registered = published_methods(), known_methods()
+    assert set(published) == here - set(registered)
+    assert len({one.title for one in published.values()}) == len(published)
+    allowed = set(map(str, Extra))
+    for one in published.values():
+        assert one.source, one
+        assert one.uses is None or set(one.uses) <= allowed, one
+        assert one.family in set(map(str, Family)), one
+        assert one.uses is None or (one.year and one.venue and is_identifier(one.paper)), one
+    assert sum(one.uses is None for one in published.values()) <= 3
+    assert set(origins()) == set(METHODS_HERE)
+    for name in METHODS_HERE:
+        facts = registered.get(name)
+        assert is_identifier(facts.origin.paper), name
+        assert facts.venue, name
+        assert facts.year, name
+        assert "/" in facts.origin.code, name
+
+
+def test_the_paper_of_a_row_is_that_of_its_method(frame):
+    rows = frame[["method", "paper"]].drop_duplicates()
+    known = {name: one.paper for name, one in published_methods().items()}
+    known |= {name: known_methods().get(name).origin.paper for name in METHODS_HERE}
+    off = [(m, paper) for m, paper in rows.itertuples(index=False) if paper != known[m.partition(":")[0]]]
+    assert off == []
+
+
+def is_identifier(text: str) -> bool:
+    """Whether a paper can be looked up: an arXiv id, an OpenReview or DOI identifier, or an address."""
+    plain = re.fullmatch(r"\d{4}\.\d{4,5}|openreview:[\w-]+|doi:10\.\d{4,9}/\S+", text)
+    return bool(plain) or is_address(text) or text.startswith("https://github.com/")

@@ -21,7 +21,7 @@ from bench.papers.published_numbers import ADDED_COLUMNS, published_frame
 FACTS = {
     "reported_in": "Our paper",
     "source_table": "Table 1",
-    "url": "https://example.org",
+    "url": "https://arxiv.org/abs/2501.00001",
     "method": "vpt_text_adapter",
     "protocol": "base-to-new",
     "backbone": "ViT-B-16.openai",
@@ -78,7 +78,7 @@ def test_averages_and_h_that_do_not_follow_are_noted(tmp_path: Path) -> None:
     ("changes", "said"),
     [
         ({"reported_in": ""}, "line 2: reported_in is empty"),
-        ({"url": "http://x"}, "url 'http://x' is not an https address"),
+        ({"url": "http://x"}, "url 'http://x' is no address under which the number can be looked up"),
         ({"protocol": "zero-shoot"}, "protocol 'zero-shoot' is unknown; allowed: base-to-new"),
         ({"split": "all"}, "split 'all' does not belong to base-to-new; allowed: base, new, H"),
         ({"backbone": "ViT-B/16"}, "backbone 'ViT-B/16' is not written as arch.tag"),
@@ -112,7 +112,7 @@ def test_conflicts_errata_and_unknown_methods_are_noted(tmp_path: Path) -> None:
     assert "coop, ViT-B-16.openai, 16 shots, base: eurosat is 90.19, and 92.19 in" in notes
     assert "1 number printed by other tables too" in notes
     assert "known error of this source: Labels numbers of ResNet-50 as those of ViT-B/16." in notes
-    assert "method 'coopp' is neither in the registry nor in titles.csv" in notes
+    assert "method 'coopp' is neither in the registry nor in methods.csv" in notes
 
 
 def test_files_that_are_no_table_are_refused(tmp_path: Path) -> None:

@@ -1,0 +1,30 @@
+"""Addresses under which a printed number can be looked up."""
+
+import re
+
+_ADDRESSES = {
+    "arXiv": r"https://arxiv\.org/(abs|pdf)/\d{4}\.\d{4,5}(v\d+)?",
+    "DOI": r"https://doi\.org/10\.\d{4,9}/\S+",
+    "OpenReview": r"https://openreview\.net/(forum|pdf)\?id=[\w-]+",
+    "CVF": r"https://openaccess\.thecvf\.com/content\S+",
+    "proceedings": r"https://(aclanthology\.org|proceedings\.mlr\.press|(proceedings|papers)\.n(eur)?ips\.cc|ojs\.aaai\.org"
+    r"|www\.ecva\.net|link\.springer\.com|ieeexplore\.ieee\.org|dl\.acm\.org)/\S+",
+    "GitHub at a commit": r"https://github\.com/[\w.-]+/[\w.-]+/blob/[0-9a-f]{7,40}/\S+",
+}
+_ANY = re.compile("|".join(f"(?:{pattern})" for pattern in _ADDRESSES.values()))
+_SHORT = re.compile(r"([\w.-]+/[\w.-]+)@([0-9a-f]{7,40})[:/](\S+)")
+ALLOWED = (
+    "the address of an arXiv abstract, a DOI, an OpenReview forum, a CVF or proceedings page, or a file on GitHub at a "
+    "commit (https://github.com/OWNER/NAME/blob/COMMIT/PATH, or OWNER/NAME@COMMIT:PATH)"
+)
+"""The allowed addresses, for a message."""
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an address that stays: an identifier of a paper, or a file at a commit.
+
+    Example:
+        >>> is_address("https://arxiv.org/abs/2311.15569"), is_address("https://example.org/table.html")
+        (True, False)
+    """
+    return bool(_ANY.fullmatch(text) or _SHORT.fullmatch(text))
