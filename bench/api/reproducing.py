@@ -349,13 +349,14 @@ def _lacking(request: SweepRequest, done: Sequence[ExperimentSpec]) -> SweepRequ
             found.append(spec)
     if not found:
         return None
+    methods = list(dict.fromkeys(spec.method for spec in found))
     values = {
-        "methods": list(dict.fromkeys(spec.method for spec in found)),
+        "methods": methods,
         "datasets": list(dict.fromkeys(spec.dataset for spec in found)),
         "shots": sorted({spec.shots for spec in found}),
         "seeds": sorted({spec.seed for spec in found}),
     }
-    overrides = [text for text in request.overrides if _concerns(text, values["methods"]) and "," not in text]
+    overrides = [text for text in request.overrides if _concerns(text, methods) and "," not in text]
     return request.model_copy(update=values | {"overrides": overrides, "rerun": RerunPolicy.ALL})
 
 
