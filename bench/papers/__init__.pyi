@@ -67,5 +67,5 @@ from .reproduction import compare_with_published as compare_with_published
 from .reproduction import count_verdicts as count_verdicts
 from .reproduction import published_settings as published_settings
 from .reproduction import reproduce as reproduce
-from .synthetic_form import SYNTHETIC_STATEMENT as SYNTHETIC_STATEMENT
-from .synthetic_form import synthetic_form as synthetic_form
+from .synthetic import SYNTHETIC_STATEMENT as SYNTHETIC_STATEMENT
+from .synthetic import synthetic_form as synthetic_form

@@ -23,6 +23,7 @@ from bench.sweep.options import (
     RecipeChoice,
     RerunPolicy,
     minutes,
+    override_texts,
     parse_choice,
     parse_numbers,
     parse_shots,
@@ -382,8 +383,6 @@ class SweepRequest(BaseModel):
     @field_validator("overrides", mode="before")
     @classmethod
     def _settings(cls, value: Any) -> Any:
-        from bench.sweep.method_settings import override_texts
-
         return override_texts(value) if isinstance(value, Mapping) else [value] if isinstance(value, str) else value
 
     @field_validator("slurm_set", "folds", "trackers", mode="before")
