@@ -24,6 +24,8 @@ MOST_RECORD_VALUES = 1_000_000
 """Values in the record of a run, which is mostly the digests of its training images."""
 LARGEST_DIFFICULTY = MIB
 """The difficulties of a dataset for a backbone: three records of less than 1 KiB."""
+LARGEST_BOARD_FILE = 64 * MIB
+"""`board.json`, the list of files of a site, and outcomes of recomputed runs; 100,000 runs take 16 MiB of a list."""
 MOST_VALUES = 4_000_000
 """Values in one JSON file. Each takes up to 100 bytes of memory, however few bytes it has in the file."""
 MOST_KEY_PARTS = 20

@@ -44,12 +44,18 @@ IMPORT_MISTAKES = (ImportError, SyntaxError, NameError, AttributeError, TypeErro
 
 
 def import_catalogue(package: str, folders: Iterable[str]) -> None:
-    """Import all modules of a catalogue. Raises RegistrationError with file and line if one cannot be imported."""
+    """Import all modules of a catalogue. Raises RegistrationError with file and line if one cannot be imported.
+
+    A module that hangs is named when the user interrupts it.
+    """
     for module in catalogue_modules(package, folders):
         try:
             with redirect_stdout(sys.stderr):  # what a file prints is no part of a listing
                 importlib.import_module(module)
         except BenchError:
+            raise
+        except KeyboardInterrupt:
+            _log.warning("warning: interrupted while %s was imported", module)
             raise
         except (*IMPORT_MISTAKES, SystemExit) as error:
             raise RegistrationError(_import_failure(module, error)) from error

@@ -30,6 +30,7 @@ from bench.papers import (
     Catalogue,
     ClaimResult,
     DatasetFacts,
+    LiteratureSpread,
     PaperFigure,
     PublishedBoard,
     PublishedSource,
@@ -154,11 +155,12 @@ class BoardView:
 
 @dataclass(frozen=True)
 class PublishedBoardView:
-    """One board of published numbers; `anchor` is unique on the page."""
+    """One board of published numbers; `anchor` is unique on the page. `spread` is how far its sources disagree."""
 
     anchor: str
     board: PublishedBoard
     catalogue: Catalogue
+    spread: LiteratureSpread = field(default_factory=lambda: LiteratureSpread((), {}))
 
     @property
     def measures(self) -> tuple[str, ...]:

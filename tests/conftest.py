@@ -63,18 +63,13 @@ ADDITIONS = {
 
 PORTABLE = (
     "bench/analysis/metrics",
-    "bench/boards/trackers/test_sender.py",
-    "bench/experiment/features",
     "bench/experiment/test_evaluation.py",
     "bench/experiment/test_learning_rate.py",
     "bench/results/test_stored_files.py",
     "bench/results/test_verification.py",
     "bench/sweep/coordination",
     "bench/sweep/launch/test_faults.py",
-    "bench/sweep/launch/test_fork_server.py",
-    "bench/sweep/launch/test_launch.py",
     "bench/sweep/launch/test_supervisor.py",
-    "gpu/test_every_method.py",
     "methods/_backbones/test_backbone.py",
     "methods/_parts",
     "methods/_text",
@@ -82,7 +77,6 @@ PORTABLE = (
     "methods/test_parity",
     "methods/test_real_features.py",
     "perf/test_plain.py",
-    "reports/site/test_development_server.py",
 )
 """Beginnings of the paths of tests that get the mark `portable`: those with bounds of rounding, and of processes."""
 

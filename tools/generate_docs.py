@@ -19,6 +19,7 @@ import typer
 
 from bench.api.method_cards import LISTED, list_text
 from bench.cli.app import PANELS, app
+from bench.papers import literature_spread, published_frame, published_methods, quantile, reach, spread_sentence
 from bench.sweep import HOSO, offered_selections
 from datasets_registry import DatasetInfo, DrawRule, EvalProtocol, list_datasets, overlap_studies, way_to_get
 from methods import (
@@ -145,6 +146,9 @@ def _method_section(info: MethodInfo) -> str:
         ("family", info.family),
         ("reads", ", ".join(NEEDS[need] for need in Needs if need in info.needs)),
         ("new classes", _yes(info.open_vocabulary)),
+        ("uses besides the labelled images", ", ".join(info.extras) or "nothing"),
+        ("paper", " ".join(filter(None, (info.venue, str(info.year or ""), info.origin.paper)))),
+        ("code", info.origin.code or "none"),
         ("image tower", "vision transformer only" if info.vision_transformer else "any"),
         ("selection", ", ".join(f"`{rule}`" for rule in offered_selections(info))),
         ("learned parameters", "none" if info.parameter_formula == "0" else f"`{info.parameter_formula}`"),
@@ -378,12 +382,69 @@ def learned_tensors() -> str:
     return list_text(get_method(info.name) for info in shipped_methods())
 
 
+def published_page() -> str:
+    """What runs can be compared with, how far papers disagree, and what the published methods use."""
+    frame = published_frame()
+    apex = frame[frame["reported_in"].str.startswith("APEX")]
+    reasons = reach(apex)
+    by_table: dict[str, list[str]] = {}
+    for table, reason in zip(apex["source_table"], reasons, strict=True):
+        by_table.setdefault(str(table), []).append(reason)
+    spread = literature_spread(frame)
+    ranges = [
+        (
+            split,
+            len(found),
+            *(f"{100 * value:.1f}" for value in (quantile(found, 0.5), quantile(found, 0.9), found[-1])),
+        )
+        for split in ("base", "new", "H")
+        if (found := spread.ranges(split))
+    ]
+    averages = [
+        (f"`{method}`", split, f"{100 * one.value:.2f}{'' if one.printed else ' (mean of the printed numbers)'}",
+         "; ".join(one.sources), one.standing, one.recipe or "unknown")
+        for split in ("base", "new", "H")
+        for method in spread.methods(split)
+        for one in spread.averages[method, split]
+    ]  # fmt: skip
+    methods = [
+        (f"`{one.name}`", one.title, one.family, "unknown" if one.uses is None else ", ".join(one.uses) or "none",
+         f"{one.venue} {one.year or ''}".strip(), one.paper or "unknown", one.code or "none", one.source)
+        for one in published_methods().values()
+    ]  # fmt: skip
+    counts = [
+        (table, len(found), found.count(""), "; ".join(sorted({reason for reason in found if reason})))
+        for table, found in sorted(by_table.items())
+    ]
+    return "\n".join(
+        (
+            f"{NOTE}# Published numbers\n",
+            f"`etl-bench papers published` has {len(frame)} numbers. [Numbers without an address]"
+            "(../numbers-without-address.md) are not among them.\n",
+            "## Numbers of APEX that a run can meet\n",
+            f"A run with the recipe and settings of the number is compared with it: {reasons.count('')} of "
+            f"{len(reasons)} numbers.\n",
+            _table(("table", "numbers", "can be met", "why not the others"), counts),
+            "## How far papers disagree about the same method\n",
+            f"{spread_sentence(spread)} All are of ViT-B/16 with 16 shots, base-to-new. A range needs two different "
+            "printed numbers of one method on one dataset, whatever its training.\n",
+            _table(("split", "pairs", "median range", "upper decile", "largest"), ranges),
+            "Averages over the eleven datasets:\n",
+            _table(("method", "split", "average, %", "printed by", "standing", "recipe"), averages),
+            "## What methods use besides the labelled images\n",
+            "Methods of this package are in [Methods](methods.md).\n",
+            _table(("method", "title", "family", "uses", "published", "paper", "code", "read from"), methods),
+        )
+    )
+
+
 PAGES: dict[str | Path, Callable[[], str]] = {
     "methods.md": methods_page,
     "datasets.md": datasets_page,
     "protocols.md": protocols_page,
     "commands.md": commands_page,
     "messages.md": messages_page,
+    "published.md": published_page,
     ROOT / "bench" / "api" / LISTED: learned_tensors,
     ROOT / "methods" / "_assets" / FACTS_FILE: method_facts,
 }

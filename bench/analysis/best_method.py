@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.analysis.all_pairs import board_averages
 from bench.analysis.dataset_difficulty import RTD, ZERO_SHOT_ACCURACY, Measured, axis_values
 from bench.analysis.difficulty_trend import fit_trend
 from bench.analysis.easy_and_hard import Grouping, hard_minus_easy, not_separated, page_groups
 from bench.analysis.leaderboard import HARMONIC, OPEN, Entry, Leaderboard, classes_of
 from bench.analysis.method_choice import Rule, choose_rule, positions
 from bench.analysis.metrics.scores import harmonic_mean
-from bench.analysis.paired_average import board_average
 from bench.analysis.ranking import PairDifference, Standings
 from bench.analysis.scores_by_seed import Scores
 from bench.analysis.statistics.hypothesis_tests import LEVEL, holm
@@ -157,8 +157,8 @@ def leader_tests(
         known = {b: pair for (a, b), pair in standings.pairs.items() if a == leader and pair.p is not None}
         return LeaderTests(_intervals(known), tuple(key for key, pair in known.items() if not pair.significant))
     others = [entry.key for entry in board.entries if entry.rankable and entry.key != leader]
-    found = {key: board_average(board, scores, leader, key, measure) for key in others}
-    tested = {key: test for key, test in found.items() if test is not None and test.p is not None}
+    found = board_averages(board, scores, [(leader, key) for key in others], measure)
+    tested = {key: test for (_, key), test in found.items() if test.p is not None}
     adjusted = holm([test.p for test in tested.values() if test.p is not None])
     return LeaderTests(_intervals(tested), tuple(k for k, p in zip(tested, adjusted, strict=True) if p > LEVEL))
 

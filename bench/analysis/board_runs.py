@@ -112,8 +112,9 @@ def collect_runs(runs: pd.DataFrame, setting: Setting) -> list[Run]:
     if setting.source:
         chosen = chosen[chosen["dataset"] == setting.source]
     rows: dict[str, list[dict[Any, Any]]] = defaultdict(list)
-    for row in zip(*(_objects(chosen[name]) for name in chosen), strict=True):
-        by_name = dict(zip(chosen, row, strict=True))
+    names = list(chosen)
+    for row in zip(*(_objects(chosen[name]) for name in names), strict=True):
+        by_name = dict(zip(names, row, strict=True))
         rows[by_name["run_id"]].append(by_name)
     collected = [_run(run_id, rows[run_id]) for run_id in sorted(rows)]
     return [part for run in collected for part in _by_target(run)] if setting.source else collected

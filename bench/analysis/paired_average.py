@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,7 +130,7 @@ def image_tables(pairs: Sequence[tuple[SeedScore, SeedScore]], measure: str) -> 
     Empty if a run has no predictions, or the runs have different images. Harmonic means are linearised around the means
     over the seeds.
     """
-    side_a, side_b = (_side(runs, measure) for runs in zip(*pairs, strict=True))
+    side_a, side_b = (_side(list(runs), measure) for runs in zip(*pairs, strict=True))
     if [digest for digest, *_ in side_a] != [digest for digest, *_ in side_b]:
         return []
     return [
@@ -140,14 +139,13 @@ def image_tables(pairs: Sequence[tuple[SeedScore, SeedScore]], measure: str) -> 
     ]
 
 
-@lru_cache(maxsize=512)  # each entry of a board meets all others on the same images
-def _side(runs: tuple[SeedScore, ...], measure: str) -> list[tuple[str, float, NDArray[np.bool_]]]:
+def _side(runs: Sequence[SeedScore], measure: str) -> list[tuple[str, float, NDArray[np.bool_]]]:
     """For each split of a measure: a digest of its images, its weight, and which images each run classifies correctly.
 
     Empty if a run has no predictions, or the runs have different images.
     """
     found = []
-    for split, weight in _weights(runs, measure).items():
+    for split, weight in split_weights(runs, measure).items():
         items = [(score.correct or {}).get(split) for score in runs]
         digests = {None if item is None else item[0] for item in items}
         if len(digests) > 1 or (digest := digests.pop()) is None:
@@ -156,7 +154,7 @@ def _side(runs: tuple[SeedScore, ...], measure: str) -> list[tuple[str, float, N
     return found
 
 
-def _weights(runs: Sequence[SeedScore], measure: str) -> dict[str, float]:
+def split_weights(runs: Sequence[SeedScore], measure: str) -> dict[str, float]:
     """The weight (derivative) of each split's accuracy in the measure."""
     if measure == "gap":
         return {"base": 1.0, "new": -1.0}

@@ -6,8 +6,8 @@ from itertools import combinations
 
 import pandas as pd
 
+from bench.analysis.all_pairs import board_averages
 from bench.analysis.leaderboard import Leaderboard
-from bench.analysis.paired_average import board_average
 from bench.analysis.scores_by_seed import seed_scores
 from bench.analysis.statistics.hypothesis_tests import LEVEL, holm, rank_ranges
 from bench.analysis.statistics.intervals import MeanTest
@@ -68,8 +68,7 @@ def rank_entries(board: Leaderboard, runs: pd.DataFrame) -> Standings:
     measure = board.measures[-1]
     names = [entry.key for entry in board.entries if entry.rankable and entry.cells]
     scores = seed_scores(board, runs)
-    averages = {(a, b): board_average(board, scores, a, b, measure) for a, b in combinations(names, 2)}
-    tests = {pair: test for pair, test in averages.items() if test is not None}
+    tests = board_averages(board, scores, combinations(names, 2), measure)
     pairs = _differences(tests)
     ranks = rank_ranges(names, {pair: found.significant and found.mean > 0 for pair, found in pairs.items()})
     strictest = LEVEL / max(1, len(tests))

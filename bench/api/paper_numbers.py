@@ -102,7 +102,7 @@ def reproduction(
 
 def ledger_table(rows: Sequence[ReproductionRow]) -> list[dict[str, object]]:
     """The rows of `reproduction` as texts: accuracies in per cent, other measures as they are."""
-    from bench.api.comparison_table import interval_text
+    from bench.api.result_table import interval_text
 
     return [
         {

@@ -194,14 +194,14 @@ class Results:
         asked = load_claims(None if file is None else Path(file).expanduser())
         if self._outcomes.empty:
             raise UsageError(no_runs(self.folder))
-        difficulty = difficulty_by_backbone(self.difficulty())
+        difficulty = difficulty_by_backbone(self._difficulty)
         constant = partial(constant_weight_outcomes, Shards(self.folder))
         boards = build_leaderboards(self._outcomes)
         return claims_table(check_claims(asked, boards, self._outcomes, difficulty, groups, constant))
 
     def difficulty(self) -> pd.DataFrame:
         """Transfer difficulty and related measures, one row per backbone, dataset, split and measure."""
-        return self._store.difficulty_frame()
+        return self._difficulty.copy()
 
     def query(self, sql: str) -> pd.DataFrame:
         """The result of one read-only SQL statement on all runs of the folder.
@@ -240,8 +240,12 @@ class Results:
 
         catalogue = registered()
         ids = {run_id for entry in board.entries for run_id in entry.run_ids}
-        outcomes = self._store.runs_frame(outcomes=True, run_ids=sorted(ids))
-        return board_overview(board, outcomes, self.difficulty(), catalogue)
+        outcomes = self._store.with_outcomes(self._frame[self._frame["run_id"].isin(ids)])
+        return board_overview(board, outcomes, self._difficulty, catalogue)
+
+    @cached_property
+    def _difficulty(self) -> pd.DataFrame:
+        return self._store.difficulty_frame()
 
     @cached_property
     def _outcomes(self) -> pd.DataFrame:

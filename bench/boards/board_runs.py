@@ -31,7 +31,7 @@ from bench.results import (
     write_note,
     write_output,
 )
-from datasets_registry import custom_folders
+from datasets_registry import LARGEST_BOARD_FILE, LARGEST_JSON, custom_folders, read_bytes, read_json
 
 _WORK = "etl-bench-board.json"
 """File that marks the work folder of a board."""
@@ -196,7 +196,7 @@ class KeptChecks:
 def _read(path: Path) -> OwnChecks | None:
     """A stored result; None if there is none or the file is damaged."""
     try:
-        return OwnChecks.model_validate_json(path.read_bytes())
+        return OwnChecks.model_validate_json(read_bytes(path, LARGEST_JSON))
     except (OSError, ValidationError):
         return None
 
@@ -257,8 +257,8 @@ def read_verified(folder: Path, own: OwnChecks) -> dict[str, str]:
     if not path.is_file():
         return {}
     try:
-        found = VerifiedRuns.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
+        found = VerifiedRuns.model_validate(read_json(path, LARGEST_BOARD_FILE))
+    except (OSError, ValueError) as error:
         raise BoardError(
             f"{path} is not a list of recomputed runs; delete it and verify the submission again."
         ) from error

@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from bench._util.words import counted
 from bench.boards.board_runs import REPRODUCED
 from bench.errors import BoardError
+from datasets_registry import LARGEST_BOARD_FILE, read_json
 
 FILE = "board.json"
 NOT_REPRODUCED = "not reproduced"
@@ -78,12 +79,12 @@ def read_summary(path: Path) -> BoardSummary:
     """The summary in a site's folder or a file; raises BoardError if it is not a summary."""
     file = path / FILE if path.is_dir() else path
     try:
-        return BoardSummary.model_validate_json(file.read_bytes())
+        return BoardSummary.model_validate(read_json(file, LARGEST_BOARD_FILE))
     except OSError as error:
         raise BoardError(
             f"{file} cannot be read ({error.strerror or error}); give a folder that `etl-bench board build` wrote."
         ) from error
-    except ValidationError as error:
+    except ValueError as error:
         raise BoardError(f"{file} is not a summary of a board; build it again with `etl-bench board build`.") from error
 
 
@@ -168,8 +169,8 @@ def _setting_lines(old: SettingSummary | None, new: SettingSummary) -> Iterator[
 
 
 def _row(old: RowSummary | None, new: RowSummary) -> str | None:
-    """A line of the table; None for an unchanged row."""
-    if old == new:
+    """A line of the table; None if the row shows what it did before."""
+    if old is not None and _cells(old) == _cells(new):
         return None
     name = f"**new** {code(new.entry)}" if old is None else code(new.entry)
     before = _cells(new if old is None else old)

@@ -49,6 +49,8 @@ def repeat_drawn_runs(
 ) -> Iterator[Repeated]:
     """Repeat drawn runs, and write `verified/NAME.json` after those of each submission.
 
+    Results of other runs of the same content stay in that file.
+
     Args:
         request: of the board; its page is not built.
         secret: a text that submitters did not know, such as the commit that merged their submissions.
@@ -69,8 +71,7 @@ def repeat_drawn_runs(
     folder = request.submissions.parent / VERIFIED
     for name in names or [name for name, own in accepted.items() if _waits(folder, own)]:
         own = accepted[name]
-        read_verified(folder, own)  # raises for a file that is not ours
-        outcomes = {}
+        outcomes = read_verified(folder, own)
         for run_id in draw_runs(own, secret, count):
             done = _repeat(request, own, run_id, weights or {})
             if done.verdict is not None:

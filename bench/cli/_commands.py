@@ -64,7 +64,7 @@ def check_options(values: dict[str, Any], order: Sequence[Any]) -> None:
         what = _shown(option)
         texts = given if isinstance(given, list | tuple) else [given]
         if any(isinstance(text, str) and not text.strip() for text in texts):
-            raise UsageError(f"{what} is empty; give a value, or leave it out.")
+            raise UsageError(f"{what} is empty; give a value{'' if option.required else ', or leave it out'}.")
         if times > 1 and not option.multiple:
             raise UsageError(f"{what} is given {_times(times)}; give it once.")
         if option.param_type_name == "option" and isinstance(given, list):

@@ -131,7 +131,7 @@ def verify(
     """
     from bench.api import verify_board
 
-    wrong = missing = 0
+    repeated = wrong = missing = 0
     for done in verify_board(
         submissions,
         secret,
@@ -145,10 +145,17 @@ def verify(
             missing += 1
             remark(f"{done.submission}: run {done.run_id} not repeated: {done.problem}")
             continue
+        repeated += 1
         wrong += not done.reproduced
         print_line(f"{done.submission}: run {done.run_id} {done.verdict.outcome}")
         for fault in done.verdict.faults:
             remark(f"{done.submission}: run {done.run_id}: {fault}")
+    if repeated:
+        remark(
+            f"{repeated - wrong} of {counted(repeated, 'run')} reproduced. `etl-bench board build` shows the results."
+        )
+    elif not missing:
+        remark("Nothing to recompute: every accepted submission that requests it has results. --submission names one.")
     raise typer.Exit(1 if wrong else 3 if missing else 0)
 
 

@@ -39,6 +39,11 @@ from .paper_files import Paper as Paper
 from .paper_files import read_paper as read_paper
 from .paper_files import shipped_papers as shipped_papers
 from .printed_averages import DATASETS as DATASETS
+from .printed_ranges import LiteratureSpread as LiteratureSpread
+from .printed_ranges import PrintedAverage as PrintedAverage
+from .printed_ranges import literature_spread as literature_spread
+from .printed_ranges import quantile as quantile
+from .printed_ranges import spread_sentence as spread_sentence
 from .published_boards import PublishedBoard as PublishedBoard
 from .published_boards import PublishedRow as PublishedRow
 from .published_boards import PublishedSource as PublishedSource
@@ -53,6 +58,8 @@ from .published_numbers import published_difficulty as published_difficulty
 from .published_numbers import published_frame as published_frame
 from .published_numbers import published_methods as published_methods
 from .published_numbers import select as select
+from .reachable_numbers import reach as reach
+from .reachable_numbers import run_for as run_for
 from .reproduced_table import TableRow as TableRow
 from .reproduced_table import own_rows as own_rows
 from .reproduced_table import printed_numbers as printed_numbers

@@ -89,8 +89,9 @@ def named_recipes() -> Mapping[str, Mapping[str, object]]:
 
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a frame of published numbers, by column."""
-    columns = [frame[name].tolist() for name in frame]
-    return [dict(zip(frame, row, strict=True)) for row in zip(*columns, strict=True)]
+    names = [str(name) for name in frame]
+    columns = [frame[name].tolist() for name in names]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def published_difficulty() -> pd.DataFrame:
@@ -143,16 +144,22 @@ class PublishedMethod:
 @cache
 def published_methods() -> Mapping[str, PublishedMethod]:
     """The methods of the ledger that this project lacks, by id."""
-    found = {}
-    for row in _table("methods.csv"):
-        uses = () if row["uses"] == "none" else tuple(row["uses"].split(";"))
-        known = {"uses": None if row["uses"] == "unknown" else uses, "year": int(row["year"]) if row["year"] else None}
-        name = row["method"]
-        found[name] = PublishedMethod(
-            name, row["title"], row["family"], venue=row["venue"], paper=row["paper"], code=row["code"],
-            source=row["source"], **known,
-        )  # fmt: skip
-    return found
+    return {row["method"]: _published_method(row) for row in _table("methods.csv")}
+
+
+def _published_method(row: Mapping[str, str]) -> PublishedMethod:
+    uses = () if row["uses"] == "none" else tuple(row["uses"].split(";"))
+    return PublishedMethod(
+        name=row["method"],
+        title=row["title"],
+        family=row["family"],
+        uses=None if row["uses"] == "unknown" else uses,
+        year=int(row["year"]) if row["year"] else None,
+        venue=row["venue"],
+        paper=row["paper"],
+        code=row["code"],
+        source=row["source"],
+    )
 
 
 def select(

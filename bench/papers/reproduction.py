@@ -232,7 +232,9 @@ def reproduce(
     rows = compare_with_published(boards, runs, published, defaults=defaults)
     ours = {entry.key: entry.method for board in boards for entry in board.entries}
     without = sorted(ours.keys() - {row.entry for row in rows})
-    rows += [] if difficulty is None else compare_difficulty(difficulty, published)
+    if difficulty is not None:
+        backbones = {board.setting.backbone for board in boards}
+        rows += compare_difficulty(difficulty[difficulty["backbone"].isin(backbones)], published)
     return Reproduction(tuple(rows), tuple((key, ours[key]) for key in without))
 
 
@@ -277,7 +279,7 @@ class _Number:
     @property
     def mistake(self) -> bool:
         """Whether another number was probably meant."""
-        return self.row["likely"] == self.row["likely"]
+        return bool(pd.notna(self.row["likely"]))
 
     @property
     def plain(self) -> bool:

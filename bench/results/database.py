@@ -7,22 +7,22 @@ here keeps the connection open as briefly as possible.
 
 import logging
 import os
-import re
 import shutil
 import tempfile
-import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 import duckdb
+import numpy as np
 import pandas as pd
 
 from bench._util.prefetch import prefetch
 from bench.errors import QueryError, ShardError, StoreError, StoreLockedError
+from bench.results.database_file import DAMAGED, connect, open_database, transaction
 from bench.results.method_facts import with_changed_settings
 from bench.results.shards import Shard, ShardEntry, Shards, no_runs
 from bench.results.staged_import import unverified_imports
@@ -45,19 +45,10 @@ FRAME_VECTORS = 2
 CHUNK = 1000
 """Runs per transaction. This limits the memory, and the work that is lost if the process is killed."""
 _LOG = logging.getLogger("bench.results")
-_HOLDER = re.compile(r"held in (.+?) \(PID (\d+)\)")
-_LOCKED = re.compile(r"Could not set lock on file|Conflicting lock is held|used by another process")
-"""DuckDB's messages about a file that another process has locked, on Linux, macOS and Windows."""
-_DAMAGED = re.compile(r"Corrupt database|^(IO|INTERNAL|FATAL) Error")
-"""DuckDB's errors that concern the file and not the query."""
 _NO_TABLES: Mapping[str, pd.DataFrame] = MappingProxyType({})
 _SHOWN = 5
 """Number of unreadable runs that are listed; further ones are counted."""
 _READ_STATEMENTS = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
-_READ_CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    "enable_external_access": "false",
-    "python_enable_replacements": "false",
-}
 
 
 @dataclass(frozen=True)
@@ -102,14 +93,14 @@ class Store:
             known = {entry.run_id for entry in entries}
             changed = [entry for entry in entries if loaded.get(entry.run_id) != entry.stamp]
             gone = [run_id for run_id in loaded if run_id not in known]
-            with _transaction(connection):
+            with transaction(connection):
                 delete_runs(connection, gone + [entry.run_id for entry in changed if entry.run_id in loaded])
             count = 0
             chunks = [changed[start : start + CHUNK] for start in range(0, len(changed), CHUNK)]
             unread: list[str] = []
             for found in prefetch(chunks, lambda chunk: _read(shards, chunk, unread), depth=2):
                 count += _insert_loadable(connection, found)
-            with _transaction(connection):
+            with transaction(connection):
                 connection.execute("DELETE FROM difficulty")
                 insert_difficulties(connection, difficulties)
             total = connection.table("runs").shape[0]
@@ -141,10 +132,8 @@ class Store:
 
     # --- queries ------------------------------------------------------------------------------------------------------
 
-    def runs_frame(
-        self, *, outcomes: bool = False, installed: bool = False, run_ids: Sequence[str] | None = None
-    ) -> pd.DataFrame:
-        """One row per run and split, ordered by spec, of those runs or of all. A failed run is one row without a split.
+    def runs_frame(self, *, outcomes: bool = False, installed: bool = False) -> pd.DataFrame:
+        """One row per run and split, ordered by spec. A failed run is one row without a split.
 
         Runs with an open score also have the splits `open-base` and `open-new`, base and new images among all names,
         and `openworld_auc` and `near_ood_auroc`.
@@ -160,14 +149,6 @@ class Store:
         Whole numbers that may be missing (costs and counts of failed runs) have pandas' nullable type Int64. Times are
         UTC without a time zone.
         """
-        columns, join = "", ""
-        if outcomes:
-            columns = ", images, correct"
-            join = """LEFT JOIN (
-                    SELECT run_id, split, md5(string_agg(image || ' ' || label, chr(10) ORDER BY image)) AS images,
-                        list(label = predicted ORDER BY image) AS correct
-                    FROM predictions WHERE $all OR run_id IN (SELECT unnest($ids)) GROUP BY run_id, split
-                ) USING (run_id, split)"""
         frame = self._frame(
             f"""SELECT run_id, method, config, recipe_name, recipe, backbone, dataset, task_fingerprint, draw,
                     protocol, shots, seed, "precision", status, error_message, split, {SCORE_COLUMNS},
@@ -176,13 +157,13 @@ class Store:
                     targets, support, class_text, epoch_selection, selected_epoch, fits, candidate_evaluations,
                     tuning_seconds, added_memory_bytes, device, held_out_shot, openworld_auc, near_ood_auroc,
                     CASE WHEN targets IS NOT NULL THEN sha256(nullif(
-                        provenance ->> '$.support_digests', '[]')) END AS support_digest{columns}
-                FROM runs LEFT JOIN scores USING (run_id) {join}
-                WHERE $all OR run_id IN (SELECT unnest($ids))
-                ORDER BY backbone, protocol, dataset, method, shots, seed, run_id, split""",
-            {"all": run_ids is None, "ids": list(run_ids or [""])},
+                        provenance ->> '$.support_digests', '[]')) END AS support_digest
+                FROM runs LEFT JOIN scores USING (run_id)
+                ORDER BY backbone, protocol, dataset, method, shots, seed, run_id, split"""
         )
         frame = frame.assign(imported=frame["run_id"].isin(unverified_imports(self.runs)))
+        if outcomes:
+            frame = self.with_outcomes(frame)
         if not installed:
             return frame
         made = self._frame(
@@ -193,6 +174,24 @@ class Store:
             for run_id, method, version, digest in made.where(made.notna(), None).itertuples(index=False, name=None)
         }
         return with_changed_settings(frame.assign(stale=frame["run_id"].map(stale)))
+
+    def with_outcomes(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Rows of `runs_frame` with the outcome of every test image, in the columns `images` and `correct`."""
+        found = self._frame(
+            "SELECT run_id, split, images, correct, n FROM scores WHERE run_id IN (SELECT unnest($ids)) "
+            "AND images IS NOT NULL",
+            {"ids": list(dict.fromkeys(frame["run_id"])) or [""]},
+        )
+        known = {
+            (run_id, split): (images, np.unpackbits(np.frombuffer(bits, np.uint8), count=n).astype(bool))
+            for run_id, split, images, bits, n in zip(*(found[name].tolist() for name in found), strict=True)
+        }
+        places = zip(frame["run_id"].tolist(), frame["split"].tolist(), strict=True)
+        rows = [known.get(place, (None, None)) for place in places]
+        return frame.assign(
+            images=pd.Series([images for images, _ in rows], index=frame.index, dtype=object),
+            correct=pd.Series([correct for _, correct in rows], index=frame.index, dtype=object),
+        )
 
     def curves_frame(self) -> pd.DataFrame:
         """One row per run, split and epoch of a recorded curve, in the order of training."""
@@ -259,7 +258,7 @@ class Store:
                     )
                 return connection.execute(statements[0]).df()
             except duckdb.Error as error:
-                if _DAMAGED.search(str(error)):
+                if DAMAGED.search(str(error)):
                     raise
                 raise QueryError(f"DuckDB refuses the query: {' '.join(str(error).split())}") from error
 
@@ -272,7 +271,7 @@ class Store:
     def _is_readable(self) -> bool:
         """Whether the file is a database; raises StoreError if it is locked or etl-bench did not make it."""
         try:
-            connection = self._connect(read_only=False)
+            connection = connect(self.path, self.lock_timeout, read_only=False)
         except StoreLockedError:
             raise
         except (StoreError, duckdb.Error):
@@ -287,7 +286,7 @@ class Store:
     @contextmanager
     def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._open(read_only=False) as connection:
+        with open_database(self.path, self.lock_timeout, read_only=False) as connection:
             make_tables(connection, self.path)
             yield connection
 
@@ -298,43 +297,9 @@ class Store:
                 f"There is no results database at {self.path}; run experiments into {self.runs} first, "
                 "or build it from shards with `etl-bench runs rebuild`."
             )
-        with self._open(read_only=True) as connection:
+        with open_database(self.path, self.lock_timeout, read_only=True) as connection:
             check_tables(connection, self.path)
             yield connection
-
-    @contextmanager
-    def _open(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection inside the block. DuckDB's errors inside it concern the file and are raised as StoreError."""
-        connection = self._connect(read_only=read_only)
-        try:
-            with connection:
-                yield connection
-        except duckdb.Error as error:
-            raise self._unusable(error) from error
-
-    def _unusable(self, error: duckdb.Error) -> StoreError:
-        said = str(error).strip().splitlines() or [type(error).__name__]
-        return StoreError(f"{self.path} cannot be used: {said[0]} {_advice(error)}")
-
-    def _connect(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
-        deadline = time.monotonic() + self.lock_timeout
-        while True:
-            try:
-                config = _READ_CONFIG if read_only else {}
-                return duckdb.connect(str(self.path), read_only=read_only, config=config)
-            except duckdb.Error as error:
-                holder = _HOLDER.search(str(error))
-                if holder is None and not _LOCKED.search(str(error)):
-                    said = " ".join(str(error).split()).rstrip(".!")
-                    raise StoreError(f"{self.path} cannot be opened: {said}. {_advice(error)}") from error
-                if time.monotonic() < deadline:
-                    time.sleep(0.05)
-                    continue
-                who = f"process {holder[2]} ({holder[1]})" if holder else "another process"
-                raise StoreLockedError(
-                    f"The results database {self.path} is held by {who}. Wait until it is done, or end it, and repeat "
-                    "the command; finished runs are safe in their shards."
-                ) from error
 
 
 def fetch_frame(result: duckdb.DuckDBPyConnection) -> pd.DataFrame:
@@ -346,22 +311,6 @@ def fetch_frame(result: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     frame = pd.concat(parts, ignore_index=True)
     texts = [name for name in frame if any(isinstance(part[name].dtype, pd.StringDtype) for part in parts)]
     return frame.astype(dict.fromkeys(texts, "str"))  # a part without any text has another type
-
-
-@contextmanager
-def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """All changes inside, or none of them."""
-    connection.execute("BEGIN TRANSACTION")
-    with ExitStack() as unless_done:
-        unless_done.callback(_roll_back, connection)
-        yield
-        unless_done.pop_all()
-    connection.execute("COMMIT")
-
-
-def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
-    with suppress(duckdb.Error):  # the error that is being raised is more informative
-        connection.execute("ROLLBACK")
 
 
 def _read(shards: Shards, entries: Sequence[ShardEntry], unread: list[str]) -> list[tuple[ShardEntry, Shard]]:
@@ -384,7 +333,7 @@ def _insert_loadable(connection: duckdb.DuckDBPyConnection, found: Sequence[tupl
     If the database rejects one of them, each is inserted separately; rejected runs are left out with a warning.
     """
     try:
-        with _transaction(connection):
+        with transaction(connection):
             insert_runs(connection, found)
         return len(found)
     except REFUSED as error:
@@ -445,9 +394,3 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
     with duckdb.connect() as connection:
         connection.register("frame", frame)
         connection.table("frame").write_parquet(str(path), compression="zstd")
-
-
-def _advice(error: duckdb.Error) -> str:
-    """What to do when the database cannot be read or written."""
-    full = "Make room on the disk, then rebuild" if "No space left" in str(error) else "Rebuild"
-    return f"The runs are safe in their shards. {full} the database with `etl-bench runs rebuild`."

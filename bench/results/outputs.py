@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from bench.errors import UsageError
 from bench.results.files import atomic_draft, write_atomically
+from datasets_registry import LARGEST_BOARD_FILE, read_json, regular_file
 
 GENERATOR = '<meta name="generator" content="clip-etl-bench">'
 """Mark of a page, in its head."""
@@ -172,7 +173,7 @@ class ListedFiles:
     def check(self, name: str, content: bytes) -> Path:
         """The path of a file; raises UsageError if a file that is neither listed nor equal is in the way."""
         path = self.folder / name
-        own = not os.path.lexists(path) or self.force or self._unchanged(name) or _digest_of(path) == _digest(content)
+        own = not os.path.lexists(path) or self.force or self._unchanged(name) or _holds(path, content)
         if not (own or self.looks_own(path, name)):
             raise UsageError(
                 f"{path} exists and was not written by etl-bench, or was changed since, so it is kept. Choose another "
@@ -214,7 +215,7 @@ def write_listed(folder: Path, files: Mapping[str, bytes], *, force: bool = Fals
 def _read_list(path: Path) -> dict[str, dict[str, str]]:
     """The entries of a list; empty without one, or if it is damaged. Names that leave the folder are left out."""
     try:
-        content = json.loads(path.read_bytes())
+        content = read_json(path, LARGEST_BOARD_FILE)
         if content["version"] != _VERSION:
             return {}
         return {
@@ -222,13 +223,18 @@ def _read_list(path: Path) -> dict[str, dict[str, str]]:
             for name, entry in content["files"].items()
             if not (PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name)
         }
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content
 
 
 def _digest_of(path: Path) -> str | None:
     try:
-        return _digest(path.read_bytes())
+        with regular_file(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return None
 

@@ -58,7 +58,9 @@ CREATE TABLE scores (
     n INTEGER NOT NULL,
     n_classes INTEGER NOT NULL,
     selected_on_test VARCHAR,            -- what an oracle selected with test labels; NULL for other methods
-    optimism DOUBLE                      -- accuracy of an oracle's pick over the same run without; NULL likewise
+    optimism DOUBLE,                     -- accuracy of an oracle's pick over the same run without; NULL likewise
+    images VARCHAR,                      -- digest of the test images and their labels; NULL without predictions
+    correct BLOB                         -- a bit for each test image, ordered by image: whether it is right; likewise
 );
 
 CREATE TABLE curves (                    -- accuracy during training, for runs that recorded it

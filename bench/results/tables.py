@@ -102,8 +102,11 @@ def insert_runs(connection: duckdb.DuckDBPyConnection, found: Sequence[tuple[Sha
     if not found:
         return
     _insert(connection, "runs", [_run_row(shard.record, entry.stamp) for entry, shard in found])
+    outcomes = _outcomes([shard for _, shard in found])
     scores = [
-        {"run_id": shard.record.run_id} | score.model_dump(mode="json")
+        {"run_id": shard.record.run_id}
+        | score.model_dump(mode="json")
+        | dict(zip(("images", "correct"), outcomes.get((shard.record.run_id, score.split), (None, None)), strict=True))
         for _, shard in found
         for score in shard.record.all_scores
     ]
@@ -126,6 +129,25 @@ def _insert(
     connection.register("incoming", pd.DataFrame(rows))
     connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
     connection.unregister("incoming")
+
+
+def _outcomes(shards: Sequence[Shard]) -> dict[tuple[str, str], tuple[str, bytes]]:
+    """The columns `images` and `correct` of the scores of some runs, by run id and split."""
+    orders: dict[tuple[str, ...], np.ndarray] = {}
+    digests: dict[tuple[tuple[str, ...], bytes], str] = {}  # most runs share their images
+    found = {}
+    for shard in shards:
+        for item in shard.predictions:
+            if item.images not in orders:
+                orders[item.images] = np.array(sorted(range(len(item.images)), key=item.images.__getitem__), dtype=int)
+            order = orders[item.images]
+            key = item.images, item.label.tobytes()
+            if key not in digests:
+                lines = [f"{item.images[place]} {item.label[place]}" for place in order]
+                digests[key] = hashlib.md5("\n".join(lines).encode(), usedforsecurity=False).hexdigest()
+            right = (item.label == item.predicted)[order]
+            found[shard.record.run_id, item.split] = digests[key], np.packbits(right).tobytes()
+    return found
 
 
 def _insert_predictions(connection: duckdb.DuckDBPyConnection, shards: Sequence[Shard]) -> None:

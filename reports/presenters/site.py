@@ -25,6 +25,7 @@ from bench.papers import (
     boards_of_tables,
     check_claims,
     difficulty_by_backbone,
+    literature_spread,
     numbered_rows,
     published_sources,
     reproduce,
@@ -158,7 +159,8 @@ def published_site(
     views: list[PublishedBoardView] = []
     for board in boards_of_tables(rows, difficulty, catalogue, groups):
         what = f"published {board.backbone} {board.protocol} {board.shots}"
-        views.append(PublishedBoardView(anchor_of(what, {view.anchor for view in views}), board, catalogue))
+        spread = literature_spread(published, protocol=board.protocol, backbone=board.backbone, shots=board.shots)
+        views.append(PublishedBoardView(anchor_of(what, {view.anchor for view in views}), board, catalogue, spread))
     return SiteView(
         title="Published results of CLIP transfer methods",
         package_version=package_version,

@@ -14,6 +14,7 @@ import pandas as pd
 from bench.analysis import probabilities
 from bench.results import ListedFiles, slug
 from bench.spec import OPEN_BASE, OPEN_NEW
+from datasets_registry import LARGEST_BOARD_FILE, parse_json, read_bytes
 
 if TYPE_CHECKING:
     from bench.results import Store
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
 def _looks_ours(path: Path, name: str) -> bool:
     """Whether a file that is not in the list has the content that a site writes under this name."""
     try:
-        text = path.read_bytes()
-        content: Any = json.loads(text)
-    except (OSError, ValueError, RecursionError):
+        text = read_bytes(path, LARGEST_BOARD_FILE)
+        content: Any = parse_json(text)
+    except (OSError, ValueError):
         return False
     if not isinstance(content, Mapping):
         return False

@@ -112,8 +112,11 @@ def test_a_plug_in_that_reads_the_catalogue_is_tried_alone(install: Install) -> 
     assert unsafe_import(install(code)) is None
 
 
-def test_a_file_of_a_catalogue_neither_prints_nor_exits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_file_of_a_catalogue_neither_prints_nor_exits_nor_hangs_unnamed(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     assert DATASETS.entries
     folder = tmp_path / "foreign_catalogue"
@@ -127,3 +130,7 @@ def test_a_file_of_a_catalogue_neither_prints_nor_exits(
     (folder / "two.py").write_text("raise SystemExit(3)")
     with pytest.raises(RegistrationError, match=r"two.py, line 1 cannot be imported: SystemExit: 3"):
         import_catalogue("foreign_catalogue", [str(folder)])
+    (folder / "two.py").write_text("raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        import_catalogue("foreign_catalogue", [str(folder)])
+    assert "interrupted while foreign_catalogue.two was imported" in caplog.text

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 import pytest
+from families_of_methods import FIRST_OF_FAMILY
 from short_settings import SHORT
 
 from bench.conformance import CHECKS, Outcome, Subject, run_check
@@ -26,7 +27,6 @@ def subject_of(name: str) -> Subject:
 
 LONG = {"classes_are_not_mixed_up", "the_loss_falls", "the_support_set_matters"}
 """Checks that take half of the time of all. One method of each family has them in the fast tests."""
-FIRST_OF_FAMILY = {METHODS.get(name).info.family: name for name in reversed(list(METHODS))}
 
 
 def checked() -> Iterator[object]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from families_of_methods import FIRST_OF_FAMILY, one_of_each_family
 from rounding import SMALL_TEXT_TOWER, rounding
 from short_settings import SHORT, SHORT_RECIPE
 from sweep_requests import sweep_over
@@ -141,20 +142,20 @@ def by_image(ran: Run) -> list[dict[str, tuple[float, float]]]:
     return [{key: (part.true_logit[i], part.log_sum_exp[i]) for i, key in enumerate(part.images)} for part in ran[1]]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", one_of_each_family(NAMES))
 def test_a_copy_under_another_name_gives_the_same_bits(name: str, root: Path) -> None:
     """The dataset and the folders of its classes have other names, in another alphabetical order."""
     assert bits(run(name, COPY, root), COPY) == bits(usual(name, root))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", one_of_each_family(NAMES))
 def test_features_of_other_runs_in_the_cache_change_no_bit(name: str, root: Path) -> None:
     """The cache holds an unrelated dataset, and features of the methods before."""
     assert bits(run(name, PHOTOS, root, cache_dir=root / "cache")) == bits(usual(name, root))
 
 
 @pytest.mark.parametrize("photos", [TRAIN_ORDER, CLASS_ORDER], ids=lambda photos: photos.name)
-@pytest.mark.parametrize("name", WITHOUT_ORDER)
+@pytest.mark.parametrize("name", one_of_each_family(WITHOUT_ORDER))
 def test_the_order_in_the_split_file_does_not_matter(
     name: str, photos: Photos, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,22 +166,29 @@ def test_the_order_in_the_split_file_does_not_matter(
     assert_equal_but_for_rounding(run(name, photos, root, one_batch=True), expected, MORE_ROUNDING.get(name, ROUNDING))
 
 
-@pytest.mark.parametrize("name", WITHOUT_ORDER)
+@pytest.mark.parametrize("name", one_of_each_family(WITHOUT_ORDER))
 def test_order_and_batches_of_test_images_do_not_matter(name: str, root: Path) -> None:
     assert_equal_but_for_rounding(run(name, TEST_ORDER, root, eval_batch=5), usual(name, root), ROUNDING)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", one_of_each_family(NAMES))
 def test_the_number_of_threads_does_not_matter(name: str, root: Path) -> None:
     assert_equal_but_for_rounding(run(name, PHOTOS, root, threads=2), usual(name, root), ROUNDING)
 
 
 @pytest.mark.parametrize("protocol", [EvalProtocol.BASE_TO_NEW, EvalProtocol.FEW_SHOT])
+@pytest.mark.parametrize(
+    "candidates",
+    [
+        pytest.param(list(FIRST_OF_FAMILY.values()), id="families"),
+        pytest.param(NAMES, id="all", marks=pytest.mark.slow),
+    ],
+)
 def test_the_order_of_runs_in_a_sweep_changes_no_bit(
-    protocol: EvalProtocol, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    candidates: list[str], protocol: EvalProtocol, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    names = [name for name in NAMES if protocol_of(name) is protocol]
+    names = [name for name in candidates if protocol_of(name) is protocol]
     expected = {(ran := usual(name, root))[0].run_id: ran for name in names}
     forget_loaded()
     results = bench.run(

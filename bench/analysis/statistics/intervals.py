@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -13,6 +13,8 @@ from scipy.special import stdtr, stdtrit
 
 REPLICATES = 2000
 """Resamples of a bootstrap; the standard error of a probability is then at most 1.1 points."""
+ROUNDING = 1e-12
+"""A standard error of fractions up to this size is that of rounding, and not a spread."""
 
 
 @dataclass(frozen=True)
@@ -175,24 +177,43 @@ def grouped_t(
     ordered = [sorted(map(float, group)) for group in groups]  # sorted: sums must not depend on the order of seeds
     means, sizes = [sum(group) / len(group) for group in ordered], [len(group) for group in ordered]
     mean = sum(means) / len(means)
-    untested = MeanTest(mean, sum(sizes), len(sizes), smallest_group=min(sizes))
     if not images and min(sizes) < 2:
-        return untested
+        return MeanTest(mean, sum(sizes), len(sizes), smallest_group=min(sizes))
     between = [_between_images(np.asarray(table, dtype=float)) for tables in images for table in tables]
-    residual = sum(found.residual for found in between)
-    parts = [(found.variance, found.df) for found in between]
     seeds = [
         (sum((value - centre) ** 2 for value in group) / (size - 1) / size, size - 1)
         for group, centre, size in zip(ordered, means, sizes, strict=True)
         if size > 1
     ]
-    images_variance, beyond = sum(part for part, _ in parts), sum(part for part, _ in seeds) - residual
-    if beyond > 0:
-        parts += seeds
+    parts = [(found.variance, found.df) for found in between]
+    return mean_test_of_parts(mean, sizes, seeds, parts, sum(found.residual for found in between), level=level)
+
+
+def mean_test_of_parts(
+    mean: float,
+    sizes: Sequence[int],
+    seeds: Iterable[tuple[float, int]],
+    images: Iterable[tuple[float, int]] = (),
+    residual: float = 0.0,
+    *,
+    level: float = 0.95,
+) -> MeanTest:
+    """`grouped_t` from the variances of its sums of squares.
+
+    Args:
+        sizes: number of values of each group.
+        seeds: for each group with two or more values, s_g^2 / S and its degrees of freedom.
+        images: for each table, the variance of its mean over images, and its degrees of freedom.
+        residual: sum of the shares of the residual in the tables' variances between seeds.
+    """
+    seeds, images = list(seeds), list(images)
+    images_variance = sum(variance for variance, _ in images)
+    beyond = sum(variance for variance, _ in seeds) - residual
+    parts = [*images, *seeds] if beyond > 0 else images
     squared_error = (images_variance + max(0.0, beyond)) / len(sizes) ** 2
-    if squared_error <= 0:
-        return untested
-    df = squared_error**2 / (sum(part**2 / freedom for part, freedom in parts) / len(sizes) ** 4)
+    if squared_error <= ROUNDING**2:
+        return MeanTest(mean, sum(sizes), len(sizes), smallest_group=min(sizes))
+    df = squared_error**2 / (sum(variance**2 / freedom for variance, freedom in parts) / len(sizes) ** 4)
     image_error = math.sqrt(max(0.0, images_variance - residual)) / len(sizes)
     error = math.sqrt(squared_error)
     found = MeanTest.from_error(mean, sum(sizes), len(sizes), error, df, level, image_error=image_error)

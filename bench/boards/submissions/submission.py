@@ -174,12 +174,15 @@ def open_submission(folder: Path) -> Submission:
 
 
 def submission_folders(folder: Path) -> list[Path]:
-    """The folders of all submissions in a folder, sorted by name; raises SubmissionError if the folder does not exist.
+    """The folders of all submissions in a folder, sorted by name.
 
-    Hidden files and files such as a README are not submissions. A link is listed, so that its check refuses it.
+    Hidden files and files such as a README are not submissions. A link is listed, so that its check refuses it. Raises
+    SubmissionError if the folder does not exist or is a submission itself.
     """
     if not folder.is_dir():
         raise SubmissionError(f"There is no folder {folder}; give the folder with one subfolder per submission.")
+    if is_submission(folder):
+        raise SubmissionError(f"{folder} is one submission; give the folder that contains it.")
     return sorted(
         item for item in folder.iterdir() if not item.name.startswith(".") and (item.is_dir() or item.is_symlink())
     )

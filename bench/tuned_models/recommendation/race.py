@@ -19,7 +19,7 @@ from bench.tuned_models.recommendation.request import RecommendRequest, whole_mi
 from datasets_registry import EvalProtocol, Fold
 
 TOO_LITTLE = 5.0
-"""Smallest budget in seconds if no cost is known: loading the weights alone takes as long."""
+"""Smallest budget in seconds for a method whose cost is unknown: loading the weights alone takes as long."""
 USUAL_SECONDS = 1.0
 """Of a run on stored features, to estimate a budget if no cost is known."""
 UNKNOWN_SHARE = 0.25
@@ -116,9 +116,13 @@ class Race:
         return self._result(why)
 
     def check_budget(self) -> None:
-        """Raise UsageError if the budget is too small for the cheapest method on every fold of one repetition."""
-        known = [self._costs[name] for name in self.left if name in self._costs]
-        needed = min(known) * self.plan.per_repeat if known else TOO_LITTLE
+        """Raise UsageError if the budget is too small for the cheapest method on every fold of one repetition.
+
+        A method without a known cost may be the cheapest; it needs at least `TOO_LITTLE`.
+        """
+        needed = min(
+            self._costs[name] * self.plan.per_repeat if name in self._costs else TOO_LITTLE for name in self.left
+        )
         if self.request.budget < needed:
             raise UsageError(
                 f"--budget {self.request.budget:.0f}s is too small for one method: {self.plan.per_repeat} runs of "

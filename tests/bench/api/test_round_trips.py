@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import bench
-from bench.api import build_board, check_submissions, submit_runs
+from bench.api import build_board, check_submissions, demo_request, open_progress, run_request, submit_runs
 from bench.results import RepetitionOutcome
 from bench.results.predictions import pack_predictions
 from bench.results.shards import Shards
@@ -43,10 +43,15 @@ def make_runs(runs: Path, cases: Iterable[Mapping[str, Any]]) -> None:
 
 
 def check_round_trip(folder: Path, cases: Sequence[Mapping[str, Any]]) -> None:
+    make_runs(folder / "runs", cases)
+    check_runs(folder, len(cases))
+
+
+def check_runs(folder: Path, count: int) -> None:
+    """The round trip of all runs in the folder `runs`, which has so many."""
     runs, other = folder / "runs", folder / "other"
-    make_runs(runs, cases)
     ids = [entry.run_id for entry in Shards(runs).scan()]
-    assert len(ids) == len(cases)
+    assert len(ids) == count
 
     bench.export_runs(folder / "all.zip", runs)
     assert sorted(bench.import_runs(folder / "all.zip", other).added) == ids
@@ -142,3 +147,11 @@ def test_a_run_of_each_method_makes_the_round_trip(tmp_path: Path, method: str) 
     protocols = {info.usual_protocol, EvalProtocol.TEST_TIME if info.reads_test_stream else EvalProtocol.FEW_SHOT}
     cases = [{"methods": method, "protocol": str(protocol), "recipe": "demo"} for protocol in protocols]
     check_round_trip(tmp_path, cases)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)  # 341 trainings, each repeated once
+def test_the_whole_demo_makes_the_round_trip(tmp_path: Path) -> None:
+    made = run_request(demo_request(quick=False, runs=tmp_path / "runs", jobs=2), open_progress())
+    assert made.exit_code == 0
+    check_runs(tmp_path, len(made.summary.runs))

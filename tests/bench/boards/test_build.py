@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,11 +11,12 @@ from pathlib import Path
 
 import pytest
 from hostile_submissions import COLUMNS
+from limited import limited
 from simulated_submissions import FACTS, Draft, Run, honest_runs, simulated_run, with_predictions
 
 from bench.api.boards import BuiltBoard as Built
 from bench.api.boards import build_board
-from bench.boards.board_runs import draw_runs, read_verified, write_verified
+from bench.boards.board_runs import KeptChecks, draw_runs, read_verified, write_verified
 from bench.boards.submissions.check import OwnChecks
 from bench.boards.summary import read_summary
 from bench.errors import BoardError
@@ -178,6 +180,16 @@ def test_results_of_other_content_do_not_count(place: Path) -> None:
     (place / "verified" / "first.json").write_text("{")
     with pytest.raises(BoardError, match=r"first.json is not a list of recomputed runs; delete it"):
         read_verified(place / "verified", own)
+    os.truncate(place / "verified" / "first.json", 2**40)
+    assert "not a list of recomputed runs" in limited(lambda: read_verified(place / "verified", own))
+
+
+def test_a_stored_check_that_is_too_large_is_made_again(place: Path) -> None:
+    kept = KeptChecks(place / "checked", None)
+    first = kept.own(place / "submissions" / "first")
+    (file,) = (place / "checked").iterdir()
+    os.truncate(file, 2**40)
+    assert limited(lambda: kept.own(place / "submissions" / "first") == first) == "True"
 
 
 def test_drawn_runs_depend_on_content_and_secret(start: Path) -> None:

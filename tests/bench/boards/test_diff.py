@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from limited import limited
 
 from bench.boards.summary import (
     NO_CHANGE,
@@ -75,6 +77,8 @@ def test_removed_rows_and_submissions_and_verified_runs_are_listed() -> None:
     assert "- removed submission `other` with 3 completed runs" in text
     assert "| `coop` | 50.00 ± 1.00 → 60.00 ± 1.00 | 1 | 3/3 → 2/3 |" in text
     assert "| `vpt` | removed | | |" in text
+    recomputed = board([row("coop", 0.5, verified="recomputed here: 1 of 3, bit-identical"), row("vpt", 0.4)], (), LAB)
+    assert board_diff(board([row("coop", 0.5), row("vpt", 0.4)]), recomputed) == f"{NO_CHANGE}\n"
 
 
 def test_a_refused_submission_is_named_with_its_reasons() -> None:
@@ -103,6 +107,16 @@ def test_a_file_that_is_no_summary_is_refused(tmp_path: Path) -> None:
     (tmp_path / "board.json").write_text("[1]")
     with pytest.raises(BoardError, match="is not a summary of a board"):
         read_summary(tmp_path)
+
+
+def test_a_summary_has_a_limit(tmp_path: Path) -> None:
+    (tmp_path / "hole").touch()
+    os.truncate(tmp_path / "hole", 2**40)
+    assert "it has more than 64 MiB" in limited(lambda: read_summary(tmp_path / "hole"))
+    (tmp_path / "values").write_bytes(b"[" + b"[]," * 20_000_000)
+    assert "is not a summary of a board" in limited(lambda: read_summary(tmp_path / "values"), seconds=10)
+    os.mkfifo(tmp_path / "pipe")
+    assert "it is not a regular file" in limited(lambda: read_summary(tmp_path / "pipe"))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def test_build_and_diff(tmp_path: Path) -> None:
     assert (code, said.splitlines()[0]) == (0, "- new submission `second` by `?`: **refused**, 0 completed runs")
 
 
-def test_build_keeps_pages_of_others_and_names_what_is_missing(tmp_path: Path) -> None:
+def test_build_keeps_pages_of_others_and_names_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "index.html").write_text("my page")
     (tmp_path / "submissions").mkdir()
@@ -47,6 +48,10 @@ def test_build_keeps_pages_of_others_and_names_what_is_missing(tmp_path: Path) -
         run("board", "build", tmp_path / "submissions", "-o", tmp_path / "site")
     with pytest.raises(SubmissionError, match="There is no folder"):
         run("board", "build", tmp_path / "nothing", "-o", tmp_path / "other")
+    Draft([simulated_run()]).write(tmp_path / "submissions" / "first")
+    for command in (["build", "-o", tmp_path / "other"], ["verify", "--secret", "x"]):
+        with pytest.raises(SubmissionError, match="first is one submission; give the folder that contains it"):
+            run("board", *command, tmp_path / "submissions" / "first")
     with pytest.raises(BoardError, match="cannot be read"):
         run("board", "diff", tmp_path, tmp_path)
 
@@ -69,11 +74,13 @@ def test_verify_recomputes_genuine_runs_and_finds_invented_ones(tmp_path: Path) 
     Draft([(record, list(predictions)) for record, predictions in genuine], asks).write(place / "submissions" / "real")
     Draft([simulated_run()]).write(place / "submissions" / "silent")
     command = ["board", "verify", place / "submissions", "--secret", "commit"]
-    code, said, _ = run(*command)
+    code, said, noted = run(*command)
     assert code == 0
+    assert noted.startswith("2 of 2 runs reproduced.")
     assert sorted(line.rpartition(" ")[2] for line in said.splitlines()) == ["identical", "identical"]
     assert sorted(path.name for path in (place / "verified").iterdir()) == ["real.json"]
-    assert run(*command)[1] == "", "what was verified is not repeated"
+    _, said, noted = run(*command)
+    assert (said, noted.partition(":")[0]) == ("", "Nothing to recompute"), "what was verified is not repeated"
     code, _, _ = run("board", "build", place / "submissions", "-o", tmp_path / "site", "--no-images")
     assert code == 0
     assert "recomputed here: 1 of 1, bit-identical" in (tmp_path / "site" / "index.html").read_text()
@@ -82,5 +89,8 @@ def test_verify_recomputes_genuine_runs_and_finds_invented_ones(tmp_path: Path) 
     assert code == 1
     assert said.startswith("silent: run ")
     assert said.rstrip().endswith("different")
+    run(*command, "--submission", "real", "--runs", 1)
+    kept = json.loads((place / "verified" / "real.json").read_text())["outcomes"]
+    assert list(kept.values()) == ["identical", "identical"], "the results of other runs stay"
     with pytest.raises(BoardError, match="'other' is not an accepted submission. Accepted: real, silent"):
         run(*command, "--submission", "other")

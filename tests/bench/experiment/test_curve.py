@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from fake_runner import make_record, make_spec
+from families_of_methods import one_of_each_family
 from short_settings import short_overrides, short_recipe_overrides
 from sweep_requests import changed, sweep_over
 from tiny_runs import constant_rate_spec
@@ -75,7 +76,7 @@ def test_each_point_is_what_a_shorter_training_scores(method: str):
 TRAINED = [name for name in METHODS if issubclass(METHODS.get(name), TrainableMethod)]
 
 
-@pytest.mark.parametrize("method", [*TRAINED, "apex_on:coop", "dept_on:coop", "wise_ft_on:prolip"])
+@pytest.mark.parametrize("method", one_of_each_family([*TRAINED, "apex_on:coop", "dept_on:coop", "wise_ft_on:prolip"]))
 def test_every_trained_method_ends_its_curve_in_its_score(method: str):
     """Unless something was chosen afterwards; `import` refuses a record that breaks this."""
     protocol = EvalProtocol.BASE_TO_NEW

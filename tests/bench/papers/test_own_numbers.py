@@ -60,13 +60,13 @@ FEW = ("apex", "maple", "coop", "tip_adapter_f", "tda", "onpokd")
 
 
 @pytest.mark.parametrize(
-    ("methods", "fewest_cells"), [(FEW, 900), pytest.param((), 5500, marks=pytest.mark.slow)], ids=["few", "all"]
+    ("methods", "fewest_cells"), [(FEW, 900), pytest.param((), 4500, marks=pytest.mark.slow)], ids=["few", "all"]
 )
 def test_a_run_with_the_printed_numbers_is_reproduced_and_a_moved_run_is_not(
     methods: Sequence[str], fewest_cells: int, by_method, ledger: pd.DataFrame
 ) -> None:
     """For every method, recipe and setting of the ledger, on every dataset, split and average."""
-    assert len(by_method) > 120
+    assert len(by_method) > 90
     cells = 0
     for method, runs in by_method.items():
         if methods and method not in methods:

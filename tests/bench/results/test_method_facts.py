@@ -13,7 +13,7 @@ import pytest
 import bench.results.method_facts as module
 from bench.results.code_digests import source_digest
 from bench.results.method_facts import known_methods
-from datasets_registry import load_entry_points
+from datasets_registry import RegistrationError, load_entry_points
 from methods import METHODS, MethodFactsRegistry, get_method
 
 PLUG_IN = '''
@@ -84,6 +84,23 @@ def test_a_broken_plug_in_is_left_out_with_one_warning(
     assert len(caplog.messages) == 1
     with pytest.raises(module.RegistrationError, match=r"foreign_method.*could not be loaded.*no_such_module"):
         known.get("foreign_method")
+
+
+def test_a_broken_file_of_this_package_is_named_and_left_out(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: str) -> str:
+        raise RegistrationError("new.py, line 1 cannot be imported: SystemExit: 4.")
+
+    monkeypatch.setattr(module, "_imported", broken)
+    monkeypatch.setattr(module, "_others", lambda: iter([("new", "methods.new", None)]))
+    with caplog.at_level(logging.WARNING):
+        known = MethodFactsRegistry(module._add_others, module._facts_with_code)
+        assert "new" not in known
+        assert "coop" in known
+    assert caplog.messages == ["warning: method 'new' is left out: new.py, line 1 cannot be imported: SystemExit: 4."]
+    with pytest.raises(RegistrationError, match="SystemExit: 4"):
+        known.get("new")
 
 
 OLD_README = '''

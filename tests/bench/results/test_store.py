@@ -204,16 +204,19 @@ def _all_predictions(store: Store):
     return store.query("select * from predictions order by run_id, split, position")
 
 
-def test_the_outcomes_of_some_runs_are_their_rows_of_all_outcomes(store: Store, shards: Shards):
+def test_outcomes_are_those_of_the_predictions_ordered_by_image(store: Store, shards: Shards):
     store.ingest(shards)
     every = store.runs_frame(outcomes=True)
-    ids = sorted(set(every["run_id"]))[:2]
-    some = store.runs_frame(outcomes=True, run_ids=ids)
-    rows = every[every["run_id"].isin(ids)].reset_index(drop=True)
-    assert some["run_id"].tolist() == rows["run_id"].tolist()
-    assert some["images"].tolist() == rows["images"].tolist()
-    assert [list(value) for value in some["correct"]] == [list(value) for value in rows["correct"]]
-    assert store.runs_frame(outcomes=True, run_ids=[]).empty
+    wanted = store.query(
+        """SELECT run_id, split, md5(string_agg(image || ' ' || label, chr(10) ORDER BY image)) AS images,
+            list(label = predicted ORDER BY image) AS correct FROM predictions GROUP BY ALL"""
+    )
+    by_run = {(row.run_id, row.split): (row.images, list(row.correct)) for row in wanted.itertuples()}
+    found = {(row.run_id, row.split): (row.images, list(row.correct)) for row in every.itertuples() if row.images}
+    assert found == by_run
+    assert len(found) > 2
+    some = store.with_outcomes(store.runs_frame().iloc[:2])
+    assert [list(value) for value in some["correct"]] == [list(value) for value in every["correct"].iloc[:2]]
 
 
 def test_a_frame_fetched_in_parts_equals_the_whole():

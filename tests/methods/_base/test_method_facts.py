@@ -9,8 +9,17 @@ import pytest
 from pydantic import Field, ValidationError, field_validator
 
 from datasets_registry import BenchError, EvalProtocol
-from methods import METHODS, MethodConfig, MethodFactsRegistry, MethodTraits, facts_of, get_method, stored_facts
-from methods._base.method_facts import facts_as_json, facts_from_json
+from methods import (
+    METHODS,
+    MethodConfig,
+    MethodFactsRegistry,
+    MethodTraits,
+    facts_as_json,
+    facts_from_json,
+    facts_of,
+    get_method,
+    stored_facts,
+)
 
 STORED = MethodFactsRegistry()
 WRAPPERS = ("apex_on", "dept_on", "wise_ft_on")

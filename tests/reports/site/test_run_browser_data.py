@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 
 import numpy as np
 import pytest
@@ -93,6 +94,19 @@ def test_files_of_the_user_are_neither_deleted_nor_replaced(runs, tmp_path):
     with pytest.raises(UsageError, match=f"{file_of(data, 1)} exists and was not written by .* Choose another folder"):
         write(runs, data)
     assert file_of(data, 1).read_text() == '{"run_id": "another"}'
+
+
+def test_files_in_the_way_have_a_limit(runs, tmp_path):
+    data = tmp_path / "data"
+    write(runs, data)
+    (data / FILE_LIST).unlink()
+    os.truncate(file_of(data, 1), 2**40)
+    with pytest.raises(UsageError, match=f"{file_of(data, 1)} exists and was not written by"):
+        write(runs, data)
+    file_of(data, 1).unlink()
+    os.mkfifo(file_of(data, 1))
+    with pytest.raises(UsageError, match=f"{file_of(data, 1)} exists and was not written by"):
+        write(runs, data)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"version": 1}', '{"version": 1, "files": {"x": 1}}', "[" * 100_000])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from bench.papers.printed_averages import AVERAGE, DATASETS, GROUPS, mean
+from bench.papers.printed_averages import AVERAGE, DATASETS, GROUPS, PRINTED_ROUNDING, mean
 from bench.papers.published_numbers import rows_of
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class PrintedAverage:
     Args:
         sources: the tables with this average.
         standing: `Standing` of the first of them.
-        recipe: of the first of them; empty if it does not say.
+        recipe: of the first of them that says it; empty if none does.
         printed: whether the average is printed, and not the mean of the eleven printed numbers.
     """
 
@@ -138,11 +138,16 @@ def _averages(
         else:
             continue
         row = next(iter(rows.values()))
-        key = round(value, 4)
         known = found.setdefault((method, split), {})
+        # a mean of printed numbers may differ from the printed mean by its rounding
+        key = next((other for other in known if abs(other - value) <= PRINTED_ROUNDING / 100), round(value, 4))
         before = known.get(key, PrintedAverage(key, (), str(row["standing"]), str(row["recipe"]), printed))
         known[key] = PrintedAverage(
-            key, (*before.sources, source), before.standing, before.recipe, before.printed or printed
+            key,
+            (*before.sources, source),
+            before.standing,
+            before.recipe or str(row["recipe"]),
+            before.printed or printed,
         )
     return {
         key: tuple(sorted(known.values(), key=lambda average: average.value))
@@ -158,8 +163,8 @@ def spread_sentence(spread: LiteratureSpread, split: str = "new") -> str:
         return ""
     widest = next(cell for cell in spread.cells if cell.split == split)
     text = (
-        f"Of {len(ranges)} pairs of a method and a dataset, papers print different accuracies of {split} classes for the "
-        f"same method: the median range is {100 * median(ranges):.1f} points, the upper decile "
+        f"For {len(ranges)} pairs of a method and a dataset, papers print different accuracies of {split} classes of "
+        f"the same method: the median range is {100 * median(ranges):.1f} points, the upper decile "
         f"{100 * quantile(ranges, 0.9):.1f}, and the largest {100 * widest.range:.1f}."
     )
     methods = spread.methods(split)

@@ -1,0 +1,21 @@
+"""Parameters for tests of every method: those of one method of each family are fast, the others are marked `slow`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from methods import METHODS, get_method
+
+FIRST_OF_FAMILY = {METHODS.get(name).info.family: name for name in reversed(list(METHODS))}
+"""The first method of each family by name."""
+
+
+def one_of_each_family(names: Sequence[str]) -> list[object]:
+    """The names as parameters. The first of each family among them is fast; it covers the lines that all share."""
+    first: dict[object, str] = {}
+    for name in names:
+        first.setdefault(get_method(name).info.family, name)
+    fast = set(first.values())
+    return [pytest.param(name, id=name, marks=[] if name in fast else [pytest.mark.slow]) for name in names]
