@@ -20,6 +20,7 @@ from ._backbones.preprocessing import Preprocessing as Preprocessing
 from ._backbones.weights_files import check_weights_file as check_weights_file
 from ._backbones.weights_files import fetch_tokenizer as fetch_tokenizer
 from ._backbones.weights_files import fetch_weights as fetch_weights
+from ._backbones.weights_files import has_weights as has_weights
 from ._backbones.weights_files import is_weights_option as is_weights_option
 from ._backbones.weights_files import split_weights_options as split_weights_options
 from ._base.batch import Batch as Batch

@@ -25,7 +25,7 @@ from tools.house_figures import floors, import_lines, rooms
 
 PACKAGES = ("bench", "methods", "datasets_registry", "reports")
 IMPORTED_BY_OTHERS = {"torchvision", "sqlalchemy", "alembic"}  # dependencies that only another dependency imports
-IMPORTED_EXTRAS = ("hdf5", "hf", "mlflow", "onnx", "ray", "slurm", "trackio", "wandb")
+IMPORTED_EXTRAS = ("figures", "hdf5", "hf", "mlflow", "onnx", "ray", "slurm", "trackio", "wandb")
 DISTRIBUTIONS = {"mlflow": "mlflow-skinny"}  # of modules that need not be installed
 PRIVATE_NAMES_IN_TESTS = 53
 LARGEST_IMPORT_SHARE = 0.082

@@ -56,6 +56,12 @@ from .reporting import report_request as report_request
 from .reporting import serve_report as serve_report
 from .reporting import write_published_report as write_published_report
 from .reporting import write_report as write_report
+from .reproducing import ListedExperiment as ListedExperiment
+from .reproducing import PaperListing as PaperListing
+from .reproducing import ReproducedExperiment as ReproducedExperiment
+from .reproducing import list_experiments as list_experiments
+from .reproducing import list_papers as list_papers
+from .reproducing import reproduce_paper as reproduce_paper
 from .result_table import ResultTable as ResultTable
 from .result_table import interval_text as interval_text
 from .results import Results as Results

@@ -70,7 +70,9 @@ def run(
             Default: base-to-new, and few-shot for your own images.
         shots: labelled images per class; several for a sweep over shots.
         seeds: a number N means seeds 1 to N; a list names them.
-        settings: method settings by name, such as `{"coop.n_ctx": 4, "*.recipe.epochs": 20}`. Default: published ones.
+        settings: method settings by name, such as `{"coop.n_ctx": 4, "*.recipe.epochs": 20}`. A list, such as
+            `{"coop.n_ctx": [4, 8, 16]}`, gives runs for each value; a value that is itself a list is a tuple. Default:
+            published ones.
         runs: folder of the runs and their database.
         progress: `"auto"` (a bar in a notebook and on a terminal, lines elsewhere), `"live"`, `"plain"`, `"json"` or
             `"none"`.
@@ -184,8 +186,7 @@ def _request(
     runs: str | Path = "runs",
     **options: Any,
 ) -> SweepRequest:
-    overrides = [f"{name}={value}" for name, value in (settings or {}).items()]
     folders = {name: Path(options[name]).expanduser() for name in ("data_root", "cache") if options.get(name)}
     folders["runs"] = Path(runs).expanduser()
     given = {name: value for name, value in (("backbones", backbone), ("protocol", protocol)) if value is not None}
-    return SweepRequest.build(overrides=overrides, **given, **{**options, **folders})
+    return SweepRequest.build(overrides=settings or [], **given, **{**options, **folders})

@@ -2,7 +2,7 @@
 
 import inspect
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
@@ -57,24 +57,39 @@ def joined(option: str, texts: Sequence[str]) -> str:
     return text
 
 
-def takes_request(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command every option of a sweep request.
+EXECUTION = (
+    "device", "jobs", "jobs_per_gpu", "fast", "launcher", "rerun", "runs", "data_root", "cache", "trackers", "retries",
+    "timeout", "memory", "runner",
+)  # fmt: skip
+"""Fields of the request that say how and where runs are computed, and not which."""
+
+
+def takes_execution(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of a sweep request that say how and where runs are computed; see `takes_request`."""
+    return takes_request(command, EXECUTION)
+
+
+def takes_request(
+    command: Callable[..., None], fields: Collection[str] = tuple(SweepRequest.model_fields)
+) -> Callable[..., None]:
+    """Give a command every option of a sweep request, or those of some fields and of clusters.
 
     The command receives typed options as `given` and those set by environment variables as `environment`, both by field
     name.
     """
     own = [item for name, item in inspect.signature(command, eval_str=True).parameters.items() if name not in _RECEIVED]
+    named = {item.name for item in own}
 
     def run(**values: Any) -> None:
         context = values["context"]
         resources = parse_resources(values.pop("resource"))
-        options = {name: values.pop(name) for name in SweepRequest.model_fields if name in values}
+        options = {name: values.pop(name) for name in SweepRequest.model_fields if name in values and name not in named}
         typed = {name: value for name, value in options.items() if _source(context, name) == "COMMANDLINE"}
         typed |= {name: joined(f"--{name}", value) for name, value in typed.items() if _is_numbers(name)}
         environment = {name: value for name, value in options.items() if _source(context, name) == "ENVIRONMENT"}
         command(given=typed | resources, environment=environment, **values)
 
-    options = [_parameter(name) for name in SweepRequest.model_fields if not option_of(name).resource]
+    options = [_parameter(name) for name in fields if not option_of(name).resource]
     options.append(_resource_parameter())
     first = [item for item in own if item.kind is not inspect.Parameter.KEYWORD_ONLY]
     last = [item for item in own if item.kind is inspect.Parameter.KEYWORD_ONLY]

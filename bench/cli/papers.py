@@ -11,13 +11,18 @@ from bench._util.words import counted
 from bench.cli import _options as opt
 from bench.cli._commands import Commands
 from bench.cli._print import print_json, print_line, print_rows, records, remark
+from bench.cli.papers_reproduce import reproduce
 
 if TYPE_CHECKING:
     import pandas as pd
 
 papers_app = Commands(
-    no_args_is_help=True, help="Print published numbers, add a paper's table, or test claims of papers on the runs."
+    no_args_is_help=True,
+    help="Reproduce a paper's tables, print published numbers, add a table, or test claims of papers on the runs.",
 )
+
+
+papers_app.command("reproduce")(reproduce)
 
 
 @papers_app.command("published")

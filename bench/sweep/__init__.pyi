@@ -20,6 +20,7 @@ from .driver import report_failures as report_failures
 from .driver import report_plan as report_plan
 from .expansion import Expansion as Expansion
 from .expansion import expand as expand
+from .expansion import outlined_specs as outlined_specs
 from .inputs import files_by_digest as files_by_digest
 from .inputs import local_weights as local_weights
 from .inputs import named_files as named_files

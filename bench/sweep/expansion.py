@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench._util.words import counted
 from bench.bounds import MOST_RUNS
 from bench.errors import UsageError
 from bench.results import settled_recipe
-from bench.spec import ExperimentSpec
-from bench.sweep.axes import check_axes, selected_datasets
+from bench.spec import ALL_SHOTS, ExperimentSpec
+from bench.sweep.axes import IMAGENET_VARIANTS, check_axes, selected_datasets
 from bench.sweep.compatibility import Rejection, Rejections
+from bench.sweep.dataset_names import match_datasets, select_names
 from bench.sweep.inputs import backbones_of, check_weights_files, class_text_of, support_lists
-from bench.sweep.method_settings import SelectedMethod, choose_methods
-from bench.sweep.request import SweepRequest
+from bench.sweep.method_settings import MethodVariants, SelectedMethod, requested_methods
+from bench.sweep.request import HOSO, SweepRequest
 from bench.sweep.task_factory import SupportChoice, TaskFactory
-from datasets_registry import FewShotTask, get_dataset
+from datasets_registry import DatasetInfo, FewShotTask, SupportKind, SupportRule, get_dataset, recorded_draw
 
 if TYPE_CHECKING:
     from methods import BackboneSpec, ClassText
@@ -49,10 +50,15 @@ def expand(request: SweepRequest) -> Expansion:
         ImpossibleCombinationError: nothing can run, or with `strict` something requested by name cannot.
     """
     check_axes(request)
-    chosen, backbones, datasets = choose_methods(request), backbones_of(request.backbones), selected_datasets(request)
+    methods, backbones, datasets = (
+        requested_methods(request),
+        backbones_of(request.backbones),
+        selected_datasets(request),
+    )
     check_weights_files(backbones)
     lists = support_lists(request)
-    check_number(request, chosen, backbones=len(backbones), datasets=len(datasets), lists=len(lists))
+    check_number(request, methods, backbones=len(backbones), datasets=len(datasets), lists=len(lists))
+    chosen = [item for method in methods for item in method.selected(request)]
     class_text, rejections = class_text_of(request), Rejections()
     factory = TaskFactory(request, class_text, lists, rejections)
     expander = _Expander(request, class_text, rejections)
@@ -77,14 +83,16 @@ def expand(request: SweepRequest) -> Expansion:
 
 
 def check_number(
-    request: SweepRequest, chosen: Sequence[SelectedMethod], *, backbones: int, datasets: int, lists: int
+    request: SweepRequest, methods: Sequence[MethodVariants], *, backbones: int, datasets: int, lists: int
 ) -> None:
     """Raise UsageError if the product of the axes is more than `MOST_RUNS`, before any run is made."""
     shots, seeds, folds = len(request.shots), len(request.seeds), max(len(request.folds), 1)
     draws = shots * max(len(request.support_rules), 1) * folds + lists
-    most = backbones * datasets * sum(folds if item.zero_shot else draws * seeds for item in chosen)
+    variants = sum(item.number for item in methods)
+    most = backbones * datasets * sum(item.number * (folds if item.zero_shot else draws * seeds) for item in methods)
     if most > MOST_RUNS:
-        axes = ((len(chosen), "method"), (datasets, "dataset"), (backbones, "backbone"), (seeds, "seed"))
+        what = "method" if variants == len(methods) else "variant"
+        axes = ((variants, what), (datasets, "dataset"), (backbones, "backbone"), (seeds, "seed"))
         named = ", ".join(counted(number, noun) for number, noun in axes)
         raise UsageError(
             f"This sweep has up to {most:,} runs ({named}, {counted(shots, 'number')} of shots), more than "
@@ -126,7 +134,7 @@ class _Expander:
             )
         reasons.append(item.unselectable)
         for reason in filter(None, reasons):
-            self.rejections.add(item.facts.name, reason, named=item.named)
+            self.rejections.add(item.label, reason, named=item.named)
 
     def specs(
         self,
@@ -137,20 +145,10 @@ class _Expander:
         tasks: dict[SupportChoice, FewShotTask],
     ) -> Iterable[ExperimentSpec]:
         """The specs of one method on one backbone and dataset, for all possible tasks."""
-        if self.rejections.names(item.facts.name):
+        if self.rejections.names(item.label):
             return
-        from bench.sweep.compatibility import backbone_conflict, dataset_conflict, depth_conflict, settings_conflict
-
         info = get_dataset(dataset)
-        what, reason = f"{dataset} on {backbone.slug}", dataset_conflict(info, backbone)
-        if reason is None and self.class_text is not None and backbone.imported:
-            what = f"{dataset} with --class-text {self.class_text.identity}"
-            reason = "its class texts are imported features; leave --class-text out."
-        if reason is None:
-            what = f"{item.facts.name} on {backbone.slug}"
-            reason = backbone_conflict(item.facts, backbone, self.request.precision)
-            reason = reason or depth_conflict(item.facts, item.settings, backbone)
-            reason = reason or settings_conflict(item.facts, item.settings, backbone)
+        what, reason = self._conflict(item, backbone, info)
         if reason is not None:
             self.rejections.add(what, reason, named=item.named)
             return
@@ -158,28 +156,104 @@ class _Expander:
             if not item.trains_on(choice, self.request.seeds):
                 continue
             if item.chooses_by_validation and not len(task.validation):
-                self.rejections.add(f"{item.facts.name} on {dataset}", _without_validation(item), named=item.named)
+                self.rejections.add(f"{item.label} on {dataset}", _without_validation(item), named=item.named)
                 return
-            yield ExperimentSpec(
-                method=item.facts.name,
-                config=dict(item.settings.values),
-                recipe=settled_recipe(item.recipe, task.shots, info),
-                backbone=backbone.slug,
-                dataset=dataset,
+            yield self._spec(
+                item,
+                backbone,
+                info,
+                targets,
                 task_fingerprint=task.fingerprint,
                 draw=task.draw,
-                protocol=task.protocol,
                 shots=task.shots,
                 seed=task.seed,
-                precision=self.request.precision,
-                targets=tuple(targets),
                 support=choice.recorded,
-                class_text=self.class_text.identity if self.class_text else None,
-                epoch_selection=item.epoch_selection,
                 allow_fewer=bool(task.short),
                 fold=str(choice.fold) if choice.fold else None,
                 held_out_shot=choice.held_out_shot,
             )
+
+    def _conflict(self, item: SelectedMethod, backbone: BackboneSpec, info: DatasetInfo) -> tuple[str, str | None]:
+        """What cannot run on a backbone and dataset, and the reason; None if everything can."""
+        from bench.sweep.compatibility import backbone_conflict, dataset_conflict, depth_conflict, settings_conflict
+
+        what, reason = f"{info.name} on {backbone.slug}", dataset_conflict(info, backbone)
+        if reason is None and self.class_text is not None and backbone.imported:
+            what = f"{info.name} with --class-text {self.class_text.identity}"
+            reason = "its class texts are imported features; leave --class-text out."
+        if reason is None:
+            what = f"{item.label} on {backbone.slug}"
+            reason = backbone_conflict(item.facts, backbone, self.request.precision)
+            reason = reason or depth_conflict(item.facts, item.settings, backbone)
+            reason = reason or settings_conflict(item.facts, item.settings, backbone)
+        return what, reason
+
+    def outlined(
+        self, item: SelectedMethod, backbone: BackboneSpec, datasets: Sequence[str]
+    ) -> Iterable[ExperimentSpec]:
+        """The specs of one method on one backbone, if all data were there."""
+        if self.rejections.names(item.label):
+            return
+        infos = [info for name in datasets if not self._conflict(item, backbone, info := get_dataset(name))[1]]
+        request, held_out = self.request, self.request.selection == HOSO
+        rules: list[SupportRule | None] = [*request.support_rules] or [None]
+        choices = (
+            [SupportChoice(0, 0)]
+            if item.zero_shot
+            else [
+                SupportChoice(0, seed, rule=SupportRule(SupportKind.ALL), held_out_shot=held_out)
+                if shots == ALL_SHOTS
+                else SupportChoice(shots, seed, rule=rule, held_out_shot=held_out)
+                for rule in rules
+                for shots in ([0] if item.facts.reads_test_stream else request.shots)
+                for seed in request.seeds
+            ]
+        )
+        for choice in choices:
+            first: ExperimentSpec | None = None
+            for info in infos:
+                own = {"draw": recorded_draw(info, request.draw_rule), "targets": self._named_targets(info.name)}
+                if first is not None and info.backbone is None:
+                    yield first.model_copy(update=own | {"dataset": info.name})  # the same recipe, checked already
+                    continue
+                first = self._spec(
+                    item,
+                    backbone,
+                    info,
+                    own["targets"],
+                    task_fingerprint="",
+                    draw=own["draw"],
+                    shots=choice.shots,
+                    seed=choice.seed,
+                    support=choice.recorded,
+                    held_out_shot=choice.held_out_shot,
+                )
+                yield first
+
+    def _named_targets(self, source: str) -> tuple[str, ...]:
+        """The targets that a request names for a source, sorted."""
+        if not self.request.protocol.transfers:
+            return ()
+        named = select_names(self.request.targets or IMAGENET_VARIANTS, match_datasets)
+        return tuple(sorted(set(named) - {source}))
+
+    def _spec(
+        self, item: SelectedMethod, backbone: BackboneSpec, info: DatasetInfo, targets: Sequence[str], **task: Any
+    ) -> ExperimentSpec:
+        """The spec of one run; `task` are the fields that its task decides."""
+        return ExperimentSpec(
+            method=item.facts.name,
+            config=dict(item.settings.values),
+            recipe=settled_recipe(item.recipe, task["shots"], info),
+            backbone=backbone.slug,
+            dataset=info.name,
+            protocol=self.request.protocol,
+            precision=self.request.precision,
+            targets=tuple(targets),
+            class_text=self.class_text.identity if self.class_text else None,
+            epoch_selection=item.epoch_selection,
+            **task,
+        )
 
 
 def _without_validation(item: SelectedMethod) -> str:
@@ -192,3 +266,27 @@ def _without_validation(item: SelectedMethod) -> str:
         f"there are no validation images of the training classes to choose {what}; {remedy}a support list that "
         f"names some."
     )
+
+
+def outlined_specs(request: SweepRequest) -> list[ExperimentSpec]:
+    """The specs of a request as if all of its data were there, each with an empty fingerprint of its task.
+
+    Reads no data, so the runs of a sweep can be counted, estimated and looked up before anything is fetched. A dataset
+    with fewer images than shots, support lists and folds are not known here.
+
+    Raises as `expand` does for unknown names and wrong values.
+    """
+    check_axes(request)
+    methods, backbones, datasets = (
+        requested_methods(request),
+        backbones_of(request.backbones),
+        selected_datasets(request),
+    )
+    check_number(request, methods, backbones=len(backbones), datasets=len(datasets), lists=0)
+    chosen, class_text = [item for method in methods for item in method.selected(request)], class_text_of(request)
+    expander = _Expander(request, class_text, Rejections())
+    for item in chosen:
+        expander.check_method(item)
+    return [
+        spec for backbone in backbones for item in chosen for spec in expander.outlined(item, backbone, list(datasets))
+    ]

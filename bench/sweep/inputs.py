@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from bench.context import RunContext
 from bench.errors import UsageError
-from bench.results import Shard
 from bench.sweep.axes import selected_datasets
 from bench.sweep.dataset_names import match_datasets, select_names
 from bench.sweep.devices import resolve_device
@@ -20,6 +19,7 @@ from bench.sweep.request import SweepRequest
 from datasets_registry import SupportList, get_dataset, read_support_list
 
 if TYPE_CHECKING:
+    from bench.results import Shard
     from methods import BackboneSpec, ClassText
 
 

@@ -1,9 +1,14 @@
-"""The methods of a sweep with their settings: published or demo, changed by `--set method.key=value`."""
+"""The methods of a sweep with their settings: published or demo, changed by `--set method.key=value`.
+
+Several values of a setting give one variant of the method each, and several such settings their product.
+"""
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -29,13 +34,13 @@ if TYPE_CHECKING:
 class Override:
     """One override of methods whose name fits `pattern`, as typed in `text`.
 
-    The key belongs to the recipe or else to the method's config. The value is parsed as JSON if possible.
+    The key belongs to the recipe or else to the method's config. Each value is one variant of the methods.
     """
 
     pattern: str
     recipe: bool
     key: str
-    value: object
+    values: tuple[object, ...]
     text: str
 
     @property
@@ -49,9 +54,9 @@ class Override:
 
 
 def parse_overrides(texts: Iterable[str]) -> list[Override]:
-    """Read `method.key=value` and `method.recipe.key=value`; the method may be a pattern.
+    """Read `method.key=value` and `method.recipe.key=value`; the method may be a pattern. Commas separate values.
 
-    Raises OverrideError for a malformed text, or a key that is given twice.
+    Raises OverrideError for a malformed text, a key that is given twice, or an empty or repeated value in a list.
     """
     found: dict[tuple[str, bool, str], Override] = {}
     for text in texts:
@@ -64,13 +69,38 @@ def parse_overrides(texts: Iterable[str]) -> list[Override]:
         if not equals or not (len(parts) == 2 or recipe) or not all(parts):
             raise OverrideError(
                 f"--set {text!r} is not of the form method.key=value or method.recipe.key=value; "
-                "for example coop.n_ctx=4, 'vpt*.depth=12', '*.recipe.epochs=20'."
+                "for example coop.n_ctx=4, coop.n_ctx=4,8,16, 'vpt*.depth=12', '*.recipe.epochs=20'."
             )
-        item = Override(pattern=parts[0], recipe=recipe, key=parts[-1], value=_value(raw), text=text)
+        item = Override(pattern=parts[0], recipe=recipe, key=parts[-1], values=_values(raw, text), text=text)
         if (item.pattern, recipe, item.key) in found:
-            raise OverrideError(f"--set {target} is given twice; run the command once for each value.")
+            raise OverrideError(f"--set {target} is given twice; write its values as one list, {target}=A,B.")
         found[item.pattern, recipe, item.key] = item
     return list(found.values())
+
+
+def _values(raw: str, text: str) -> tuple[object, ...]:
+    """The values of a list such as `4,8,16`; a value in JSON may contain commas, such as `[5, 4]` or `"a, b"`."""
+    found: list[object] = []
+    at, decoder = 0, json.JSONDecoder()
+    while True:
+        at += len(raw[at:]) - len(raw[at:].lstrip())
+        try:
+            value, end = decoder.raw_decode(raw, at)
+            end += len(raw[end:]) - len(raw[end:].lstrip())
+        except ValueError:
+            value, end = None, -1
+        if end < 0 or raw[end : end + 1] not in ("", ","):
+            end = raw.find(",", at) if "," in raw[at:] else len(raw)
+            value = raw[at:end].strip() if found or end < len(raw) else raw
+        found.append(value)
+        if end == len(raw):
+            break
+        at = end + 1
+    if len(found) > 1 and "" in found:
+        raise OverrideError(f"--set {text!r} has an empty value in its list; remove the comma.")
+    if len({json.dumps(value, sort_keys=True) for value in found}) < len(found):
+        raise OverrideError(f"--set {text!r} gives the same value twice; give each once.")
+    return tuple(found)
 
 
 def check_overrides(
@@ -110,59 +140,63 @@ def _without_recipe(method: str, protocols: Sequence[str]) -> str:
     return f"{method} has one only with --protocol {' or '.join(protocols)}"
 
 
-def changes_of(method: str, keys: Container[str], overrides: Sequence[Override], *, recipe: bool) -> dict[str, object]:
-    """The values that the overrides give settings of this method, or of its recipe, with these keys.
+def overrides_of(
+    method: str, keys: Container[str], overrides: Sequence[Override], *, recipe: bool
+) -> dict[str, Override]:
+    """The overrides of settings of this method, or of its recipe, with these keys, by key.
 
     An exact method name takes precedence over a pattern. A pattern skips methods without this key.
     """
     mine = [item for item in overrides if item.recipe == recipe and item.concerns(method)]
     exact_last = sorted(mine, key=lambda item: not item.broad)
-    return {item.key: item.value for item in exact_last if item.key in keys or not item.broad}
+    return {item.key: item for item in exact_last if item.key in keys or not item.broad}
 
 
-def changed_recipe(method: str, recipe: Recipe, overrides: Sequence[Override]) -> Recipe:
-    """The recipe with the overrides for this method, validated again; its name becomes `custom` if a value differs.
+def changed_recipe(
+    method: str, recipe: Recipe, changes: Mapping[str, object], overrides: Sequence[Override] = ()
+) -> Recipe:
+    """The recipe with these changes, validated again; its name becomes `custom` if a value differs.
 
-    Raises OverrideError for a value that the setting does not accept.
+    Raises OverrideError, which names the override, for a value that the setting does not accept.
     """
-    values = recipe.model_dump()
-    changed = changes_of(method, values, overrides, recipe=True)
-    values |= changed
-    if "epochs" in changed and "epochs_by_shots" not in changed:
+    values = {**recipe.model_dump(), **changes}
+    if "epochs" in changes and "epochs_by_shots" not in changes:
         values["epochs_by_shots"] = {}  # an override of epochs applies to every number of shots
-    if "epochs" in changed and "epochs_by_dataset" not in changed:
+    if "epochs" in changes and "epochs_by_dataset" not in changes:
         values.pop("epochs_by_dataset", None)  # and to every dataset
-    with _problems_named(method, overrides, recipe=True):
+    with _problems_named(method, overrides):
         found = type(recipe).model_validate(values)
     return recipe if found == recipe else found.model_copy(update={"name": CUSTOM_RECIPE, "source": ""})
 
 
 @contextmanager
-def _problems_named(method: str, overrides: Sequence[Override], *, recipe: bool) -> Iterator[None]:
+def _problems_named(method: str, overrides: Collection[Override]) -> Iterator[None]:
     """Raises OverrideError, which names the overrides, for invalid values."""
     try:
         yield
     except ValidationError as error:
-        mine = [item for item in overrides if item.recipe == recipe and item.concerns(method)]
         raise OverrideError(
-            f"{'; '.join(_problem(method, detail, mine) for detail in error.errors(include_url=False))}. "
+            f"{'; '.join(_problem(method, detail, overrides) for detail in error.errors(include_url=False))}. "
             f"`etl-bench methods {method}` lists the settings."
         ) from error
 
 
-def _problem(method: str, detail: ErrorDetails, overrides: Sequence[Override]) -> str:
+def _problem(method: str, detail: ErrorDetails, overrides: Collection[Override]) -> str:
     """The problem of one value, after the override that set it."""
     key = str(detail["loc"][0]) if detail["loc"] else None
-    typed = [item.text for item in overrides if key in (None, item.key)]
-    where = f"--set {' '.join(repr(text) for text in typed)}" if typed else f"{method} {key}"
-    return f"{where}: {detail['msg'].removeprefix('Value error, ').rstrip('.')}"
+    typed = [item for item in overrides if key in (None, item.key)]
+    where = f"--set {' '.join(repr(item.text) for item in typed)}" if typed else f"{method} {key}"
+    problem = detail["msg"].removeprefix("Value error, ").rstrip(".")
+    if key is None or not any(len(item.values) > 1 for item in typed):
+        return f"{where}: {problem}"
+    one_list = "; write [A, B] for one value that is a list" if detail["type"] in ("tuple_type", "list_type") else ""
+    return f"{where}: {key}={detail['input']!r}: {problem}{one_list}"
 
 
-def _value(raw: str) -> object:
-    try:
-        return json.loads(raw)
-    except ValueError:
-        return raw
+def _is_zero_shot(facts: MethodTraits) -> bool:
+    from methods import Family
+
+    return facts.family is Family.ZERO_SHOT
 
 
 @dataclass(frozen=True)
@@ -171,6 +205,7 @@ class SelectedMethod:
 
     Args:
         recipe: None for training-free methods.
+        varied: its values of the settings with several values, such as `n_ctx=4`; empty if there are none.
         named: whether it was requested by name rather than by a pattern.
         unselectable: why it does not support the requested selection; None if it does.
         epoch_selection: images that choose the epoch, `validation` or `oracle`; None if the last epoch is used.
@@ -182,13 +217,17 @@ class SelectedMethod:
     named: bool
     unselectable: str | None = None
     epoch_selection: Literal["validation", "oracle"] | None = None
+    varied: str = ""
+
+    @property
+    def label(self) -> str:
+        """Its name, with its values of the settings that have several, as on a leaderboard."""
+        return f"{self.facts.name} [{self.varied}]" if self.varied else self.facts.name
 
     @property
     def zero_shot(self) -> bool:
         """Whether the method depends on neither shots nor seed."""
-        from methods import Family
-
-        return self.facts.family is Family.ZERO_SHOT
+        return _is_zero_shot(self.facts)
 
     def trains_on(self, choice: SupportChoice, seeds: Sequence[int]) -> bool:
         """Whether there is a run of this method for that support set in a sweep of these seeds."""
@@ -205,56 +244,105 @@ class SelectedMethod:
         return own or self.epoch_selection == "validation"
 
 
-def choose_methods(request: SweepRequest) -> list[SelectedMethod]:
-    """The selected methods with their settings; raises OverrideError for a setting that does not exist.
+@dataclass(frozen=True)
+class MethodVariants:
+    """A requested method with the overrides of its settings and of its recipe, which have one or more values each."""
 
-    Where the selection rule is also a method setting, both spellings are the same run. Zero-shot selects nothing.
-    """
+    facts: MethodFacts
+    recipe: Recipe | None
+    named: bool
+    overrides: tuple[Override, ...]
+
+    @property
+    def number(self) -> int:
+        """How many variants there are."""
+        return math.prod(len(item.values) for item in self.overrides)
+
+    @property
+    def zero_shot(self) -> bool:
+        """Whether the method depends on neither shots nor seed."""
+        return _is_zero_shot(self.facts)
+
+    def selected(self, request: SweepRequest) -> Iterator[SelectedMethod]:
+        """Every variant with its settings; raises OverrideError for an invalid value.
+
+        Where the selection rule is also a method setting, both spellings are the same run. Zero-shot selects nothing.
+        """
+        asked, rules, rule = request.selection, None, None
+        if asked is not None and not self.zero_shot:
+            rules = offered_selections(self.facts)
+            rule = rules.get(asked)
+        for values in itertools.product(*(item.values for item in self.overrides)):
+            yield self._variant(values, request, rules, rule)
+
+    def _variant(
+        self,
+        values: Sequence[object],
+        request: SweepRequest,
+        rules: Mapping[str, SelectionRule] | None,
+        rule: SelectionRule | None,
+    ) -> SelectedMethod:
+        name, asked, given = self.facts.name, request.selection, list(zip(self.overrides, values, strict=True))
+        changes = {item.key: value for item, value in given if not item.recipe}
+        with _problems_named(name, [item for item in self.overrides if not item.recipe]):
+            settings = self.facts.settled(request.protocol, {**(rule.settings if rule else {}), **changes})
+        recipe, recipe_changes = self.recipe, {item.key: value for item, value in given if item.recipe}
+        if recipe is not None:
+            recipe = changed_recipe(name, recipe, recipe_changes, [item for item in self.overrides if item.recipe])
+        by_epoch = rule is not None and rule.by_epoch
+        unselectable = None
+        if rules is not None and rule is None:
+            offered = ", ".join(rules)
+            unselectable = (
+                f"it does not support --selection {asked}, only: {offered}; use one of these or leave the option out."
+            )
+        elif by_epoch and (barred := settings.epoch_selection_error):
+            unselectable = f"it cannot select an epoch by {asked}: {barred}"
+        varied = [
+            f"{'recipe.' if item.recipe else ''}{item.key}={value}" for item, value in given if len(item.values) > 1
+        ]
+        return SelectedMethod(
+            facts=self.facts,
+            settings=settings,
+            recipe=recipe,
+            named=self.named,
+            unselectable=unselectable,
+            epoch_selection=("oracle" if asked == "oracle" else "validation") if by_epoch else None,
+            varied=", ".join(varied),
+        )
+
+
+def requested_methods(request: SweepRequest) -> list[MethodVariants]:
+    """The requested methods with their overrides; raises OverrideError for a setting that does not exist."""
+    from methods import Selection
+
+    if request.selection is not None and request.selection not in (*Selection, HOSO):
+        allowed = ", ".join((*Selection, HOSO))
+        raise UsageError(f"--selection {request.selection!r} is unknown. Allowed: {allowed}.")
     known = known_methods()
     names = select_names(request.methods, known.match)
     found = {name: known.get(name) for name in names}
     overrides = parse_overrides(request.overrides)
     recipes = {name: _recipe(facts, request) for name, facts in found.items()}
+    fields = {name: list(type(recipe).model_fields) for name, recipe in recipes.items() if recipe is not None}
     check_overrides(
         overrides,
         {name: list(facts.settings) for name, facts in found.items()},
-        {name: list(type(recipe).model_fields) for name, recipe in recipes.items() if recipe is not None},
+        fields,
         {name: list(facts.recipes) for name, facts in found.items()},
     )
-    return [_chosen(facts, recipes[name], overrides, request, named=names[name]) for name, facts in found.items()]
-
-
-def _chosen(
-    facts: MethodFacts, recipe: Recipe | None, overrides: Sequence[Override], request: SweepRequest, *, named: bool
-) -> SelectedMethod:
-    from methods import Family, Selection
-
-    asked, rules, rule = request.selection, None, None
-    if asked is not None and asked not in (*Selection, HOSO):
-        raise UsageError(f"--selection {asked!r} is unknown. Allowed: {', '.join((*Selection, HOSO))}.")
-    if asked is not None and facts.family is not Family.ZERO_SHOT:
-        rules = offered_selections(facts)
-        rule = rules.get(asked)
-    changes = changes_of(facts.name, facts.settings, overrides, recipe=False)
-    with _problems_named(facts.name, overrides, recipe=False):
-        settings = facts.settled(request.protocol, {**(rule.settings if rule else {}), **changes})
-    by_epoch = rule is not None and rule.by_epoch
-    unselectable = None
-    if rules is not None and rule is None:
-        offered = ", ".join(rules)
-        unselectable = (
-            f"it does not support --selection {asked}, only: {offered}; use one of these or leave the option out."
+    return [
+        MethodVariants(
+            facts,
+            recipes[name],
+            names[name],
+            (
+                *overrides_of(name, facts.settings, overrides, recipe=False).values(),
+                *(overrides_of(name, fields[name], overrides, recipe=True).values() if name in fields else ()),
+            ),
         )
-    elif by_epoch and (barred := settings.epoch_selection_error):
-        unselectable = f"it cannot select an epoch by {asked}: {barred}"
-    return SelectedMethod(
-        facts=facts,
-        settings=settings,
-        recipe=None if recipe is None else changed_recipe(facts.name, recipe, overrides),
-        named=named,
-        unselectable=unselectable,
-        epoch_selection=("oracle" if asked == "oracle" else "validation") if by_epoch else None,
-    )
+        for name, facts in found.items()
+    ]
 
 
 def offered_selections(info: MethodTraits) -> dict[str, SelectionRule]:

@@ -1,8 +1,9 @@
 """Options of a sweep: their choices, how the command line shows them, and parsers of their texts. Loads no torch."""
 
+import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
@@ -182,3 +183,33 @@ def minutes(text: str, option: str) -> int:
     if match[1] is None and match[4] is None:  # minutes and seconds
         first, second, third = 0, first, second
     return (days * 24 + first) * 60 + second + math.ceil(third / 60)
+
+
+def override_texts(settings: Mapping[str, object]) -> list[str]:
+    """Settings by name as texts of `--set`. A list holds several values, and a text is read as on the command line.
+
+    A value that is itself a list is a tuple, or a list in the list. Tables of TOML may be nested: `coop = {n_ctx = 4}`.
+
+    Example:
+        >>> override_texts({"coop.n_ctx": [4, 8], "tip_adapter.search_step": (5, 4), "coop": {"recipe": {"lr": 0.1}}})
+        ['coop.n_ctx=4,8', 'tip_adapter.search_step=[5, 4]', 'coop.recipe.lr=0.1']
+    """
+    return [f"{name}={_written(value)}" for name, value in _flat(settings)]
+
+
+def _flat(settings: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """The settings of nested tables by their whole names; a value of a setting may be a table."""
+    for name, value in settings.items():
+        parts = (path := prefix + name).split(".")
+        if isinstance(value, Mapping) and (len(parts) == 1 or (len(parts) == 2 and parts[1] == "recipe")):
+            yield from _flat(value, f"{path}.")
+        else:
+            yield path, value
+
+
+def _written(value: object) -> str:
+    """A value, or the values of a list, as the text after `=`."""
+    if isinstance(value, str):
+        return value
+    values = value if isinstance(value, list) else [value]
+    return ",".join(json.dumps(one, ensure_ascii=False, default=str) for one in values)

@@ -5,6 +5,7 @@ A new option of `etl-bench run` is one field here. Its `Option` defines how the 
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -22,6 +23,7 @@ from bench.sweep.options import (
     RecipeChoice,
     RerunPolicy,
     minutes,
+    override_texts,
     parse_choice,
     parse_numbers,
     parse_shots,
@@ -78,7 +80,7 @@ class SweepRequest(BaseModel):
     overrides: Annotated[list[str], Option(Panel.WHAT, name="set")] = Field(
         [],
         description="Change a setting: method.key=value or method.recipe.key=value; the method may be a pattern. "
-        "Repeatable.",
+        'With values A,B each is run; a value with a comma is JSON: [5,4] or "a, b". Repeatable.',
     )
 
     device: Annotated[str, Option(Panel.HOW)] = Field(
@@ -378,7 +380,12 @@ class SweepRequest(BaseModel):
         names = [value] if isinstance(value, str) else value
         return split_list(names) if isinstance(names, list | tuple) else value
 
-    @field_validator("overrides", "slurm_set", "folds", "trackers", mode="before")
+    @field_validator("overrides", mode="before")
+    @classmethod
+    def _settings(cls, value: Any) -> Any:
+        return override_texts(value) if isinstance(value, Mapping) else [value] if isinstance(value, str) else value
+
+    @field_validator("slurm_set", "folds", "trackers", mode="before")
     @classmethod
     def _list(cls, value: Any) -> Any:
         return [value] if isinstance(value, str | Path) else value

@@ -2,14 +2,14 @@
 
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from datasets_registry import LARGEST_HEADER, parse_json, regular_file
 from methods._backbones.backbone_spec import OWN_CONFIGS, BackboneSpec, WeightsError
 from methods._backbones.model_folders import HUB_ARCH, HUB_WEIGHTS, cached_file, hub_weights, why_unreachable
-from methods._backbones.open_clip_library import open_clip
+from methods._backbones.open_clip_library import open_clip, open_clip_names
 
 ACTIVATIONS = ("quickgelu", "gelu")
 PREPROCESSING_OPTIONS = ("preprocess", "mean", "std", "interpolation", "resize_mode", "fill_color")
@@ -106,11 +106,34 @@ def fetch_weights(spec: BackboneSpec) -> Path | None:
         ) from error
 
 
+def has_weights(spec: BackboneSpec) -> bool:
+    """Whether nothing has to be fetched for a backbone's weights. Asks no server and loads no torch."""
+    if spec.imported or spec.path is not None or spec.arch in OWN_CONFIGS or spec.tag == "random":
+        return True
+    if spec.arch == HUB_ARCH:
+        return _in_cache(spec.repository, HUB_WEIGHTS)
+    source = open_clip_names().get_pretrained_cfg(spec.arch, spec.tag)
+    repository, _, name = str(source.get("hf_hub") or "").rpartition("/")
+    return bool(repository) and _in_cache(repository, _files(name))
+
+
+def _in_cache(repository: str, names: Sequence[str]) -> bool:
+    """Whether the hub's cache has one of these files; the client of the hub would take longer to import."""
+    from huggingface_hub import constants
+
+    folder = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}" / "snapshots"
+    return any(next(folder.glob(f"*/{name}"), None) is not None for name in names)
+
+
+def _files(name: str) -> Sequence[str]:
+    """The files that may hold pretrained weights, for the name that open_clip states."""
+    return [name, str(Path(name).with_suffix(".safetensors"))] if name else HUB_WEIGHTS
+
+
 def _on_disk(source: Mapping[str, Any]) -> bool:
     """Whether the hub need not be asked for pretrained weights: they are cached, or come from elsewhere."""
     repository, _, name = str(source.get("hf_hub") or "").rpartition("/")
-    names = [name, str(Path(name).with_suffix(".safetensors"))] if name else HUB_WEIGHTS
-    return not repository or any(cached_file(repository, one) for one in names)
+    return not repository or any(cached_file(repository, one) for one in _files(name))
 
 
 def fetch_tokenizer(spec: BackboneSpec) -> None:

@@ -34,6 +34,8 @@ _HEIGHT, _LEFT, _HEAD, _FOOT, _GAP = 190, 66, 24, 42, 12
 """Height of a panel, room for its y axis, its title and the numbers below it, and between panels, in px."""
 _NAME_LENGTH = 18
 _LEGEND, _LEGEND_WIDTH = 20, 200
+_LETTER, _LINE = 5.6, 12
+"""Width of a letter and height of a line of a label in a panel, in px."""
 _FILE_INK = "#1a1e24"
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
 
@@ -67,7 +69,7 @@ def figure_svg(figure: PaperFigure, ink: str = "currentColor") -> Markup:
     width = columns * (_LEFT + panel_width) + (columns - 1) * _GAP + 8
     legend, legend_height = _legend(figure, width, rows * row_height)
     height = rows * row_height + legend_height
-    shared = None if figure.own_y else _ends(figure.points, figure)
+    shared = None if figure.own_y else _ends((*figure.points, *figure.printed), figure)
     parts = []
     for number, name in enumerate(figure.panels):
         left = _LEFT + (number % columns) * (_LEFT + panel_width + _GAP)
@@ -112,7 +114,7 @@ def _foot(figure: PaperFigure) -> int:
 
 
 def _panel(figure: PaperFigure, name: str, left: float, top: float, width: float, shared: list[float] | None) -> _Panel:
-    here = [point for point in figure.points if point.panel == name]
+    here = [point for point in (*figure.points, *figure.printed) if point.panel == name]
     y = linear_axis(shared or _ends(here, figure), top + _HEIGHT, top, most=5)
     if figure.order:
         step = width / len(figure.x_values)
@@ -162,7 +164,7 @@ def _draw(figure: PaperFigure, panel: _Panel, ink: str) -> str:
         )
     for number, series in enumerate(figure.series):
         parts.append(_series(figure, panel, series, number))
-    return "".join(parts)
+    return "".join(parts) + (_labels(figure, panel) if figure.labelled else "")
 
 
 def _series(figure: PaperFigure, panel: _Panel, series: str, number: int) -> str:
@@ -182,12 +184,41 @@ def _series(figure: PaperFigure, panel: _Panel, series: str, number: int) -> str
             f'<path transform="translate({x},{panel.y.at(point.y)})" d="{shape}" fill="{colour}"><title>'
             f"{escape(text)}</title></path>"
         )
+    for point in figure.printed:
+        if (point.panel, point.series) == (panel.name, series):
+            place = f"{panel.x[point.x]},{panel.y.at(point.y)}"
+            text = escape(f"{series}, {point.x}: {four_digits(point.y)} printed")
+            parts.append(
+                f'<path transform="translate({place}) scale(1.5)" d="{shape}" fill="none" stroke="{colour}">'
+                f"<title>{text}</title></path>"
+            )
+    return "".join(parts)
+
+
+def _labels(figure: PaperFigure, panel: _Panel) -> str:
+    """The name of each series beside its first mark, on the side with more room and above other names."""
+    placed: list[tuple[float, float, float]] = []
+    parts = []
+    for series in figure.series:
+        points = figure.at(panel.name, series)
+        first = next((x for x in figure.x_values if x in points), None)
+        if first is None:
+            continue
+        x, text = panel.x[first], shorten(series, _NAME_LENGTH)
+        right, width = x < panel.left + panel.width / 2, _LETTER * len(text)
+        left = x + 8 if right else x - 8 - width
+        y = panel.y.at(points[first].y) - 5
+        while any(left < end and start < left + width and abs(y - other) < _LINE for start, end, other in placed):
+            y -= _LINE
+        placed.append((left, left + width, y))
+        anchor, at = ("start", left) if right else ("end", left + width)
+        parts.append(f'<text x="{at}" y="{y}" text-anchor="{anchor}" font-size="10">{escape(text)}</text>')
     return "".join(parts)
 
 
 def _legend(figure: PaperFigure, width: float, top: float) -> tuple[str, float]:
     """The names of the series and the height of their block; none if one series or one per panel."""
-    if len(figure.series) < 2 or set(figure.series) == set(figure.panels):
+    if figure.labelled or len(figure.series) < 2 or set(figure.series) == set(figure.panels):
         return "", 0
     columns = max(1, int(width // _LEGEND_WIDTH))
     parts = []

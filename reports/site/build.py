@@ -1,6 +1,6 @@
 """Writes the page of a runs folder for `etl-bench report`, and the figures of a paper."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,8 +11,11 @@ import bench
 from bench.analysis import Grouping, HConvention, difficulty_groups
 from bench.errors import UsageError
 from bench.papers import (
+    FEW_SHOT_FIGURES,
     FIGURE_SETS,
+    FIGURES,
     PaperFigure,
+    drawn_figures,
     gather_figure_data,
     load_claims,
     published_difficulty,
@@ -42,16 +45,33 @@ from reports.views import SiteView, UnfinishedView
 
 def figures_of(store: Store, name: str, groups: Grouping = difficulty_groups) -> tuple[PaperFigure, ...]:
     """The set of figures of that name, a key of FIGURE_SETS, from an up-to-date database and the shards of its runs."""
+    return named_figures(store, FIGURE_SETS[name], groups=groups)
+
+
+def named_figures(
+    store: Store,
+    names: Sequence[str],
+    run_ids: Collection[str] | None = None,
+    *,
+    groups: Grouping = difficulty_groups,
+    printed: bool = True,
+) -> tuple[PaperFigure, ...]:
+    """Some figures by name, from these runs or from all; with `printed` the paper's printed values are over ours."""
     shards = Shards(store.runs)
 
     def stored(run_id: str) -> tuple[Predictions, ...]:
         shard = shards.read(run_id)
         return shard.predictions if shard else ()
 
-    data = gather_figure_data(
-        store.runs_frame(), store.difficulty_frame(), registered(), stored, groups, store.curves_frame()
-    )
-    return FIGURE_SETS[name](data)
+    runs = store.runs_frame()
+    if run_ids is not None:
+        runs = runs[runs["run_id"].isin(list(run_ids))].reset_index(drop=True)
+    found: list[PaperFigure] = []
+    for protocol, known in (("base-to-new", FIGURES), ("few-shot", FEW_SHOT_FIGURES)):
+        if chosen := [name for name in names if name in known]:
+            frames = runs, store.difficulty_frame(), registered(), stored, groups, store.curves_frame()
+            found += drawn_figures(gather_figure_data(*frames, protocol), chosen, printed=printed)
+    return tuple(found)
 
 
 def write_figures(figures: Sequence[PaperFigure], folder: Path, *, force: bool = False) -> list[Path]:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from datasets_registry import BenchError
@@ -242,6 +241,8 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
         >>> fit_temperature(logits, [0, 1, 1, 0]) > 2  # confident, but correct only half of the time
         True
     """
+    from scipy.optimize import minimize_scalar  # slow to import, and few commands need it
+
     scores, truth = np.asarray(logits, dtype=np.float64), np.asarray(labels, dtype=np.int64)
     rows = np.arange(len(truth))
 

@@ -111,6 +111,7 @@ def distance_versus_best_weight(runs: EnsembleRuns) -> PaperFigure:
         x_title="Mean text distance of new classes to the training classes",
         points=points,
         y_title="Best fixed weight",
+        labelled=True,
     )
 
 

@@ -36,6 +36,8 @@ class PaperFigure:
         order: categories on the x axis from left to right; empty for a numeric axis.
         missing: runs that the figure lacks, one line each; `commands` start them.
         own_y: whether each panel has its own y scale.
+        printed: values that the paper prints, drawn over ours as open marks.
+        labelled: whether the name of a series stands beside its first mark in each panel, in place of a legend.
     """
 
     name: str
@@ -51,6 +53,8 @@ class PaperFigure:
     missing: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     own_y: bool = False
+    printed: tuple[FigurePoint, ...] = ()
+    labelled: bool = False
 
     @property
     def series(self) -> tuple[str, ...]:
@@ -65,7 +69,7 @@ class PaperFigure:
     @property
     def x_values(self) -> tuple[float | str, ...]:
         """Values on the x axis from left to right."""
-        values = dict.fromkeys(point.x for point in self.points)
+        values = dict.fromkeys(point.x for point in (*self.points, *self.printed))
         if self.order:
             return tuple(name for name in self.order if name in values)
         return tuple(sorted(values, key=lambda value: (isinstance(value, str), value)))

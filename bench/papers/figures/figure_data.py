@@ -42,7 +42,7 @@ class FigureData:
     """The data of all figures.
 
     Args:
-        boards: base-to-new boards of plain draws by shots; with several draws, the one with the most runs.
+        boards: boards of one protocol and plain draws by shots; with several draws, the one with the most runs.
         scores: accuracy by run id and split.
         measures: difficulty by (dataset, split, measure).
         curves: accuracy by run id, epoch and split, where it was recorded during training.
@@ -118,9 +118,10 @@ def gather_figure_data(
     load_predictions: LoadPredictions,
     groups: Grouping = difficulty_groups,
     curves: pd.DataFrame | None = None,
+    protocol: str = PROTOCOL,
 ) -> FigureData:
-    """The data of the backbone with most base-to-new runs, from frames of the store."""
-    here = runs[runs["protocol"] == PROTOCOL]
+    """The data of the backbone with most runs of a protocol, from frames of the store."""
+    here = runs[runs["protocol"] == protocol]
     counts = Counter(map(str, here.drop_duplicates("run_id")["backbone"]))
     backbone = max(sorted(counts), key=lambda name: counts[name], default="")
     boards: dict[int, Leaderboard] = {}

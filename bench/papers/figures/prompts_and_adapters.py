@@ -86,6 +86,30 @@ def _over_shots(
     )
 
 
+def few_shot_accuracy(data: FigureData) -> PaperFigure:
+    """Accuracy on all classes over shots, one panel per dataset and one for the average; a line for each entry."""
+    points = []
+    for shots, board in sorted(data.boards.items()):
+        for entry in board.entries:
+            name = data.method(entry.method) + (f" [{entry.label}]" if entry.label else "")
+            for dataset, cell in entry.cells.items():
+                points.append(estimate_point(data.title(dataset), name, shots, cell.scores["all"], cell.run_ids))
+            if entry.complete and "all" in entry.averages and len(board.datasets) > 1:
+                points.append(estimate_point("Average", name, shots, entry.averages["all"], entry.run_ids))
+    order = {title: place for place, title in enumerate([*map(data.title, data.datasets), "Average"])}
+    return PaperFigure(
+        name="few-shot-accuracy-over-shots",
+        title="Accuracy over shots",
+        source="few-shot runs",
+        caption="All classes; datasets are ordered by relative transfer difficulty, easy first.",
+        kind="line",
+        x_title="Shots",
+        points=tuple(sorted(points, key=lambda point: order[point.panel])),
+        x_log=True,
+        own_y=True,
+    )
+
+
 def accuracy_over_epochs(data: FigureData) -> PaperFigure:
     """Base and new accuracy over the epochs that all seeds recorded, one panel per dataset."""
     points: list[FigurePoint] = []
@@ -165,26 +189,53 @@ def component_groups(data: FigureData) -> PaperFigure:
 
 def adapter_ranks(data: FigureData) -> PaperFigure:
     """APEX with low-rank linear and with bottleneck adapters, over their inner width."""
-    board = data.main
-    entries = [entry for entry in board.entries if entry.method == "apex" and entry.complete] if board else []
-    swept = [(entry, kind, rank) for entry in entries for kind, rank in [_adapter(entry)] if kind in ADAPTERS]
-    widths = sorted({rank for _, _, rank in swept})
-    plotted = [
-        (entry, ADAPTERS[kind], rank) for entry, kind, rank in sorted(swept, key=lambda item: (item[1], item[2]))
-    ]
-    plotted += [(entry, FULL, width) for entry in entries if _is_full_rank(entry) for width in widths]
-    points = [
-        estimate_point(panel, series, rank, entry.averages["h_of_means" if split == "H" else split], entry.run_ids)
-        for split, panel in PANELS.items()
-        for entry, series, rank in plotted
-    ]
-    have = {(kind, rank) for _, kind, rank in swept}
-    lacking = {kind: [rank for rank in RANKS if (kind, rank) not in have] for kind in ADAPTERS}
-    return PaperFigure(
+    return _ranks(
+        data,
+        [
+            estimate_point(panel, series, rank, entry.averages["h_of_means" if split == "H" else split], entry.run_ids)
+            for split, panel in PANELS.items()
+            for entry, series, rank in _swept(data)
+            if entry.complete
+        ],
         name="apex-fig10-adapter-ranks",
         title="Inner width of the text adapter",
-        source="APEX, Figures 10 and 11",
+        source="APEX, Figure 10",
         caption="Means over the datasets of the board. The horizontal line is the full-rank linear adapter.",
+    )
+
+
+def adapter_ranks_by_dataset(data: FigureData) -> PaperFigure:
+    """The same on each dataset: the harmonic mean of base and new accuracy."""
+    return _ranks(
+        data,
+        [
+            estimate_point(data.title(name), series, rank, entry.cells[name].scores["H"], entry.cells[name].run_ids)
+            for name in data.datasets
+            for entry, series, rank in _swept(data)
+            if name in entry.cells and "H" in entry.cells[name].scores
+        ],
+        name="apex-fig11-adapter-ranks-by-dataset",
+        title="Inner width of the text adapter on each dataset",
+        source="APEX, Figure 11",
+        caption="Harmonic mean of base and new accuracy. The horizontal line is the full-rank linear adapter.",
+    )
+
+
+def _swept(data: FigureData) -> list[tuple[Entry, str, int]]:
+    """APEX's entries with an inner width, as (entry, series, width); the full-rank adapter at every width."""
+    entries = [entry for entry in data.main.entries if entry.method == "apex" and entry.cells] if data.main else []
+    swept = [(entry, *_adapter(entry)) for entry in entries if _adapter(entry)[0] in ADAPTERS]
+    widths = sorted({rank for _, _, rank in swept})
+    ordered = sorted(swept, key=lambda item: (item[1], item[2]))
+    found = [(entry, ADAPTERS[kind], rank) for entry, kind, rank in ordered]
+    return [*found, *((entry, FULL, width) for entry in entries if _is_full_rank(entry) for width in widths)]
+
+
+def _ranks(data: FigureData, points: list[FigurePoint], **fields: Any) -> PaperFigure:
+    """A figure over widths, with the widths that were not run."""
+    have = {(series, rank) for _, series, rank in _swept(data)}
+    lacking = {kind: [rank for rank in RANKS if (series, rank) not in have] for kind, series in ADAPTERS.items()}
+    return PaperFigure(
         kind="line",
         x_title="Rank or bottleneck width",
         points=tuple(points),
@@ -193,11 +244,14 @@ def adapter_ranks(data: FigureData) -> PaperFigure:
             f"{ADAPTERS[kind]}: width {', '.join(map(str, some))}." for kind, some in lacking.items() if some
         ),
         commands=tuple(
-            data.command(["apex"], data.datasets, options=f"--set apex.adapter={kind} --set apex.rank={rank}")
+            data.command(
+                ["apex"], data.datasets, options=f"--set apex.adapter={kind} --set apex.rank={','.join(map(str, some))}"
+            )
             for kind, some in lacking.items()
-            for rank in some
+            if some
         ),
         own_y=True,
+        **fields,
     )
 
 

@@ -132,7 +132,7 @@ def test_a_wrong_override_says_what_is_wrong(grow, text: str, kind: type[Excepti
 
 
 def test_the_same_key_set_twice_is_refused(grow):
-    with pytest.raises(OverrideError, match=r"--set coop.n_ctx is given twice; run the command once for each value"):
+    with pytest.raises(OverrideError, match=r"--set coop.n_ctx is given twice; write its values as one list"):
         grow(overrides=["coop.n_ctx=4", "coop.n_ctx=16"])
 
 

@@ -7,13 +7,14 @@ import pandas as pd
 import pytest
 from worlds import make_world
 
-from bench.papers.catalogue import Catalogue
-from bench.papers.figures import apex_figures
+from bench.papers.catalogue import Catalogue, registered
+from bench.papers.figures import FIGURES, drawn_figures
 from bench.papers.figures.figure_data import gather_figure_data, over_seeds
 from bench.record import Branches
 from bench.results.database import fresh_store
 from bench.results.ensemble_weights import adaptive_weight, blended_accuracy, fixed_weight
 from bench.results.shards import Shards
+from reports.charts.figures import figure_svg
 from reports.site.build import write_figures
 
 DATASETS = [f"d{i}" for i in range(6)]
@@ -28,6 +29,14 @@ METHODS = {
     "apex": (0.85, 0.7),
 }
 BACKBONE = "ViT-demo.drawn"
+
+
+FAST = [name for name in FIGURES if not name.endswith("-features")]
+"""All but those that project image features, which takes seconds for each dataset."""
+
+
+def every_figure(data):
+    return drawn_figures(data, FAST)
 
 
 def rates(names):
@@ -93,7 +102,7 @@ def data(world):
 
 @pytest.fixture(scope="module")
 def figures(data):
-    return {figure.name: figure for figure in apex_figures(data)}
+    return {figure.name: figure for figure in every_figure(data)}
 
 
 def scores(world):
@@ -143,7 +152,7 @@ def test_curves_over_epochs_are_means_over_seeds_and_ask_for_what_is_missing(wor
         lambda run: shards.read(run).predictions,
         curves=pd.DataFrame(rows),
     )
-    figure = next(f for f in apex_figures(found) if f.name == "apex-fig3-epochs")
+    figure = next(f for f in every_figure(found) if f.name == "apex-fig3-epochs")
     known = scores(world)
     points = figure.at("d0", "vpt, new")
     assert set(points) == {1, 4}, "epochs that all seeds recorded"
@@ -211,7 +220,9 @@ def test_datasets_whose_runs_kept_nothing_are_named_and_in_no_average(figures):
 def test_an_adapter_sweep_that_nobody_ran_names_every_width(figures):
     figure = figures["apex-fig10-adapter-ranks"]
     assert figure.points == ()
-    assert len(figure.commands) == 12
+    assert len(figure.commands) == 2
+    assert all("--set apex.rank=8,16,32,64,128,256" in command for command in figure.commands)
+    assert figures["apex-fig11-adapter-ranks-by-dataset"].commands == figure.commands
 
 
 def test_an_adapter_sweep_is_plotted_by_its_settings(tmp_path):
@@ -220,17 +231,80 @@ def test_an_adapter_sweep_is_plotted_by_its_settings(tmp_path):
         make_world(tmp_path, rates(["apex"]), images=60, config=config, backbone=BACKBONE)
     store = fresh_store(tmp_path)
     data = gather_figure_data(store.runs_frame(), difficulty(), Catalogue(), lambda run: ())
-    figure = next(f for f in apex_figures(data) if f.name == "apex-fig10-adapter-ranks")
+    figure = next(f for f in every_figure(data) if f.name == "apex-fig10-adapter-ranks")
     assert set(figure.at("New classes", "linear, low rank")) == {16, 64}
     assert set(figure.at("New classes", "non-linear bottleneck")) == {16}
     level = figure.at("Harmonic mean H", "linear, full rank")
     assert level[16].y == level[64].y
+    by_dataset = next(f for f in every_figure(data) if f.name == "apex-fig11-adapter-ranks-by-dataset")
+    assert by_dataset.panels == tuple(reversed(DATASETS))
+    assert set(by_dataset.at("d3", "linear, low rank")) == {16, 64}
+
+
+@pytest.fixture(scope="module")
+def on_the_papers_backbone(tmp_path_factory):
+    """A few runs on the paper's backbone and two of its datasets, whose printed values are drawn."""
+    runs = tmp_path_factory.mktemp("paper")
+    rate = {"base": 0.8, "new": 0.6}
+    methods = ("zero_shot", "vpt", "ivlp", "deep_text_prompts", "vpt_text_adapter", "apex")
+    rates_of = {method: dict.fromkeys(("eurosat", "dtd"), rate) for method in methods}
+    make_world(runs, rates_of, images=60, backbone="ViT-B-16.openai")
+    shards = Shards(runs)
+    for entry in shards.scan():
+        shard = shards.read(entry.run_id)
+        if shard.record.spec.method == "apex":
+            kept = [_with(item, branches(1, len(item.images), classes=5)) for item in shard.predictions]
+            shards.write(shard.record, kept)
+    store = fresh_store(runs)
+    return gather_figure_data(store.runs_frame(), difficulty(), registered(), lambda run: shards.read(run).predictions)
+
+
+def test_printed_values_are_drawn_over_ours(on_the_papers_backbone):
+    found = {figure.name: figure for figure in every_figure(on_the_papers_backbone)}
+    gap = {(p.panel, p.series): p.y for p in found["apex-fig2-gap-versus-shots"].printed}
+    assert gap["EuroSAT", "VPT"] == pytest.approx(20.91, abs=0.011), "Table 10, base minus new"
+    weights = {(p.panel, p.series, p.x): p.y for p in found["apex-table13-fixed-weights"].printed}
+    assert weights["EuroSAT", "fixed", 0.0] == pytest.approx(70.90), "Table 13"
+    best = {p.series: p.y for p in found["apex-fig8-distance-versus-weight"].printed}
+    assert best == {"EuroSAT": 1.0, "DTD": 0.5}
+    svg = str(figure_svg(found["apex-table13-fixed-weights"]))
+    assert "70.9 printed" in svg
+
+
+def test_a_synthetic_figure_has_no_printed_values(data):
+    assert not any(figure.printed for figure in every_figure(data))
+
+
+def test_each_series_of_figure_8_is_named_beside_its_mark(on_the_papers_backbone):
+    (figure,) = drawn_figures(on_the_papers_backbone, ["apex-fig8-distance-versus-weight"])
+    svg = str(figure_svg(figure))
+    assert figure.labelled
+    assert svg.count(">EuroSAT</text>") == svg.count(">DTD</text>") == 1
+
+
+def test_image_features_have_true_and_predicted_labels(on_the_papers_backbone):
+    pytest.importorskip("sklearn")
+    (figure,) = drawn_figures(on_the_papers_backbone, ["apex-fig4-image-features"])
+    assert {panel.partition(": ")[2] for panel in figure.panels} == {"true labels", "zero-shot", "tuned text prompts"}
+    true = [point for point in figure.points if point.panel == "EuroSAT: true labels"]
+    same = [point for point in figure.points if point.panel == "EuroSAT: zero-shot"]
+    assert len(true) == len(same) == 60
+    assert {(p.x, p.y) for p in true} == {(p.x, p.y) for p in same}, "only the labels differ"
+    assert "another class" not in {point.series for point in true}
+
+
+def test_image_features_without_scikit_learn_say_what_to_install(on_the_papers_backbone, monkeypatch):
+    monkeypatch.setattr("bench.papers.figures.image_features.find_spec", lambda name: None)
+    (figure,) = drawn_figures(on_the_papers_backbone, ["apex-fig7-prompted-features"])
+    assert figure.points == ()
+    assert "pip install 'clip-etl-bench[figures]'" in figure.missing[0]
 
 
 def test_an_empty_database_gives_figures_that_say_what_they_want(tmp_path):
     store = fresh_store(tmp_path)
-    found = apex_figures(gather_figure_data(store.runs_frame(), store.difficulty_frame(), Catalogue(), lambda run: ()))
-    assert len(found) == 12
+    data = gather_figure_data(store.runs_frame(), store.difficulty_frame(), Catalogue(), lambda run: ())
+    found = drawn_figures(data, list(FIGURES))
+    assert [figure.name for figure in found] == list(FIGURES)
     assert all(figure.points == () for figure in found)
 
 

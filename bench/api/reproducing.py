@@ -1,0 +1,473 @@
+"""A paper's tables and figures from runs of this project, beside the printed numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench._util.words import counted
+from bench.errors import ImpossibleCombinationError, StoreError, UsageError
+from datasets_registry import did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.papers import Paper, PaperFigure, TableRow
+    from bench.spec import ExperimentSpec
+    from bench.sweep import SweepLog, SweepRequest
+
+SYNTHETIC = "synthetic"
+ALL_EXPERIMENTS = "all"
+
+
+@dataclass(frozen=True)
+class ListedExperiment:
+    """A table or figure of a paper, and what it needs.
+
+    Args:
+        runs, done: runs, and those of them that are finished.
+        hours, bytes: estimated for the runs that are not done: GPU hours, or hours of two cores for synthetic runs.
+        missing: datasets and weights that are not on this machine.
+    """
+
+    name: str
+    title: str
+    runs: int
+    done: int
+    hours: float
+    bytes: int
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PaperListing:
+    """The experiments of a paper.
+
+    Args:
+        total: of all experiments together, each run counted once.
+        notes: how the hours are estimated, and commands that fetch what is missing.
+    """
+
+    title: str
+    address: str
+    experiments: tuple[ListedExperiment, ...]
+    total: ListedExperiment
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ReproducedExperiment:
+    """A table or figure from our runs.
+
+    Args:
+        rows: ours beside the printed numbers; ours alone on synthetic data.
+        verdicts: number of cells by verdict.
+        figures: the drawn figures, and `files` with them.
+        left_out: what could not run, one line each.
+        exit_code: 0 all done, 1 a run failed, 3 something was left out, 130 interrupted.
+    """
+
+    name: str
+    title: str
+    rows: tuple[TableRow, ...]
+    verdicts: Mapping[str, int]
+    figures: tuple[PaperFigure, ...] = ()
+    files: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    exit_code: int = 0
+    run_ids: frozenset[str] = field(default_factory=frozenset)
+
+    def texts(self) -> list[dict[str, object]]:
+        """The rows of the table as texts."""
+        from bench.papers import table_texts
+
+        return list(table_texts(self.rows))
+
+
+def list_papers() -> list[dict[str, object]]:
+    """The shipped papers: name, title, address and number of tables and figures."""
+    from bench.papers import read_paper, shipped_papers
+
+    found = [read_paper(name) for name in shipped_papers()]
+    return [
+        {
+            "paper": one.name,
+            "title": one.header.title,
+            "address": one.header.address,
+            "tables and figures": len(one.experiments),
+        }
+        for one in found
+    ]
+
+
+def list_experiments(
+    paper: str, *, on: str | None = None, runs: str | Path = "runs", data_root: Path | None = None, **changes: Any
+) -> PaperListing:
+    """The tables and figures of a paper: runs needed and done, what is missing, estimated hours and disk.
+
+    Reads no data and loads no weights.
+
+    Args:
+        paper: name of a shipped paper, or the path of a file.
+        on: `synthetic` for the included suite and backbone in place of the paper's.
+        runs: folder of the runs.
+        data_root: folder of the datasets.
+        changes: `methods`, `datasets`, `seeds` or `backbones` in place of the paper's, as of `reproduce_paper`.
+
+    Raises UnknownNameError for an unknown paper, and UsageError, which names the line, for a wrong file.
+    """
+    from bench.papers import CPU, GPU, finished_runs, needs_of, planned_cells, read_paper
+
+    found, machine = read_paper(paper), CPU if on else GPU
+    finished = finished_runs(Path(runs).expanduser(), machine)
+    listed, every, places = [], [], _Places(data_root)
+    for name, experiment in found.experiments.items():
+        cells = planned_cells(_requests(found, name, on, changes), machine)
+        every += cells
+        needs = needs_of(cells, finished)
+        missing = places.missing(needs.datasets, needs.backbones)
+        size = (needs.runs, needs.done, needs.hours, needs.bytes)
+        listed.append(ListedExperiment(name, experiment.title, *size, missing))
+    needs = needs_of(every, finished)
+    missing = places.missing(needs.datasets, needs.backbones)
+    total = ListedExperiment("all", "each run once", needs.runs, needs.done, needs.hours, needs.bytes, missing)
+    notes = [machine.assumption]
+    if needs.recorded:
+        notes.append(
+            f"Methods with finished runs here are scaled to the time of these ({counted(needs.recorded, 'run')})."
+        )
+    notes += [places.command(name) for name in total.missing]
+    if on:
+        notes.append(_statement())
+    return PaperListing(found.header.title, found.header.address, tuple(listed), total, tuple(notes))
+
+
+def reproduce_paper(
+    paper: str,
+    what: str = ALL_EXPERIMENTS,
+    *,
+    on: str | None = None,
+    runs: str | Path = "runs",
+    figures: str | Path | None = None,
+    progress: str | SweepLog = "auto",
+    force: bool = False,
+    methods: Sequence[str] = (),
+    datasets: Sequence[str] = (),
+    seeds: int | str | Sequence[int] | None = None,
+    **options: Any,
+) -> list[ReproducedExperiment]:
+    """Run what a paper's table or figure lacks, then give ours beside the printed numbers. Finished runs are skipped.
+
+    Args:
+        paper: name of a shipped paper, or the path of a file.
+        what: such as `table-2` or `figure-8`; or `all`.
+        on: `synthetic` for the included suite and backbone: minutes in place of GPU hours, compared with nothing.
+        runs: folder of the runs and their database.
+        figures: folder in which the figures are drawn as SVG, PDF and PNG; None draws none.
+        progress: as of `bench.run`, or a log.
+        force: replace files in `figures` that etl-bench did not write.
+        methods: only these of the paper; likewise `datasets`.
+        seeds: in place of the paper's, such as 3.
+        options: options of `etl-bench run` that say how and where, such as `device="cuda"` or `launcher="slurm"`.
+
+    Raises:
+        UnknownNameError: unknown paper, table or method, with near misses.
+        UsageError: a wrong paper file, with its line, or an option that a sweep does not take.
+
+    What lacks its data or weights is left out with the reason, and the rest runs.
+    """
+    from bench.papers import read_paper
+    from bench.sweep import LogStyle, open_log
+
+    found = read_paper(paper)
+    log = open_log(LogStyle(progress)) if isinstance(progress, str) else progress
+    names = list(found.experiments) if what == ALL_EXPERIMENTS else [_named(found, what)]
+    changes: dict[str, Any] = {"methods": methods, "datasets": datasets, "seeds": seeds}
+    folder = Path(runs).expanduser()
+    plans = {name: _requests(found, name, on, changes, runs=folder, **options) for name in names}
+    done = []
+    log.notice(_estimate_line([one for requests in plans.values() for one in requests], on))
+    for name, requests in plans.items():
+        if len(names) > 1:
+            log.notice(f"{name}: {found.experiments[name].title}")
+        one = _reproduced(found, name, requests, on, log, figures, force=force)
+        done.append(one)
+        if one.exit_code == 130:
+            break
+    return done
+
+
+def _estimate_line(requests: Sequence[SweepRequest], on: str | None) -> str:
+    """What is left to do and what it will cost, before anything starts."""
+    from bench.papers import CPU, GPU, finished_runs, needs_of, planned_cells
+
+    if not requests:
+        return "nothing to run: the paper has none of these methods or datasets"
+    machine = CPU if on else GPU
+    needs = needs_of(planned_cells(requests, machine), finished_runs(requests[0].runs, machine))
+    done = f"{counted(needs.runs, 'run')}, {needs.done} done"
+    if needs.runs == needs.done:
+        return done
+    hours, where = needs.hours, "on two cores" if on else "of a GPU"
+    time = f"{hours:.2g} hours" if hours >= 1 else counted(max(1, round(60 * hours)), "minute")
+    return (
+        f"{done}; the rest takes about {time} {where} and {needs.bytes / 1e9:.2g} GB (estimate). {machine.assumption}"
+    )
+
+
+def _named(paper: Paper, what: str) -> str:
+    experiment = paper.experiment(what)
+    return next(name for name, one in paper.experiments.items() if one is experiment)
+
+
+def _requests(
+    paper: Paper, name: str, on: str | None, changes: Mapping[str, Any], **options: Any
+) -> list[SweepRequest]:
+    """The sweeps of an experiment with the caller's changes, on synthetic data if asked."""
+    from bench.papers import synthetic_form
+
+    if on not in (None, SYNTHETIC):
+        raise UsageError(f"--on {on!r} is unknown. Allowed: {SYNTHETIC}.")
+    kept = {key: value for key, value in changes.items() if key not in ("methods", "datasets") and value}
+    requests = [
+        narrowed
+        for request in paper.checked(name, **kept, **({} if on else options))
+        if (narrowed := _narrowed(request, changes)) is not None
+    ]
+    if not on:
+        return requests
+    own_seeds = {"seeds": kept["seeds"]} if "seeds" in kept else {}
+    return [synthetic_form(request, **({"device": "cpu"} | options | own_seeds)) for request in requests]
+
+
+def _narrowed(request: SweepRequest, changes: Mapping[str, Any]) -> SweepRequest | None:
+    """The request with only the chosen methods and datasets; None if it has none of them."""
+    from datasets_registry import get_dataset
+
+    values: dict[str, list[str]] = {}
+    for key in ("methods", "datasets"):
+        wanted = list(changes.get(key) or ())
+        if not wanted:
+            continue
+        for name in wanted:
+            if key == "datasets":
+                get_dataset(name)
+            else:
+                _check_method(name)
+        targets = key == "datasets" and request.targets
+        field_name = "targets" if targets else key
+        values[field_name] = [name for name in getattr(request, field_name) if name in wanted]
+        if not values[field_name]:
+            return None
+    if "methods" in values:
+        overrides = [text for text in request.overrides if _concerns(text, values["methods"])]
+        values["overrides"] = overrides
+    return request.model_copy(update=values)
+
+
+def _concerns(override: str, methods: Sequence[str]) -> bool:
+    from fnmatch import fnmatchcase
+
+    return any(fnmatchcase(name, override.partition(".")[0]) for name in methods)
+
+
+def _check_method(name: str) -> None:
+    from bench.results import known_methods
+
+    known_methods().get(name)
+
+
+def _reproduced(
+    paper: Paper,
+    name: str,
+    requests: Sequence[SweepRequest],
+    on: str | None,
+    log: SweepLog,
+    figures: str | Path | None,
+    *,
+    force: bool,
+) -> ReproducedExperiment:
+    """Run an experiment, compare it and draw its figures."""
+    from bench.api.running import report_failures, run_request
+
+    experiment, left_out, ids, code = paper.experiments[name], list[str](), set[str](), 0
+    for request in requests:
+        try:
+            outcome = run_request(request, log)
+        except ImpossibleCombinationError as error:  # its data or weights are missing
+            left_out.append(str(error))
+            log.notice(f"left out: {error}")
+            code = max(code, 3)
+            continue
+        report_failures(outcome, log)
+        if (again := _lacking(request, outcome.plan.done)) is not None:
+            log.notice("some finished runs lack what the figures need (curves, or both branches) and are run again")
+            report_failures(run_request(again, log), log)
+        ids |= {spec.run_id for spec in outcome.plan.specs}
+        left_out += [f"{item.what}: {item.reason}" for item in outcome.plan.rejected]
+        code = max(code, outcome.exit_code)
+    frame, difficulty = _frames(requests, ids)
+    rows = _rows(paper, name, frame, difficulty, on)
+    drawn, files, notes = _drawn(paper, name, requests, ids, figures, on, force=force)
+    verdicts = Counter(cell.verdict for row in rows for cell in row.cells.values() if cell.verdict)
+    said = [text for text in (paper.header.note, experiment.note, _statement() if on else "") if text]
+    return ReproducedExperiment(
+        name,
+        experiment.title,
+        tuple(rows),
+        dict(verdicts),
+        drawn,
+        files,
+        (*said, *notes),
+        tuple(dict.fromkeys(left_out)),
+        code,
+        frozenset(ids),
+    )
+
+
+def _lacking(request: SweepRequest, done: Sequence[ExperimentSpec]) -> SweepRequest | None:
+    """A sweep of the finished runs without the curve or the branches that the request keeps; None if all have them.
+
+    Branches are read from runs of APEX with its published ensemble, and give every other weight.
+    """
+    from bench.results import Shards
+    from bench.sweep import RerunPolicy
+
+    shards, found = Shards(request.runs), []
+    for spec in done if request.curve or request.keep_branches else ():
+        published = spec.config.get("ensemble_weight") == "adaptive" and spec.config.get("ensemble") == "both"
+        with_branches = request.keep_branches and published
+        with_curve = request.curve and spec.recipe is not None
+        if not (with_branches or with_curve) or (shard := shards.read(spec.run_id)) is None:
+            continue
+        lacks_branches = with_branches and all(item.branches is None for item in shard.predictions)
+        if lacks_branches or (with_curve and not shard.record.curve):
+            found.append(spec)
+    if not found:
+        return None
+    methods = list(dict.fromkeys(spec.method for spec in found))
+    values = {
+        "methods": methods,
+        "datasets": list(dict.fromkeys(spec.dataset for spec in found)),
+        "shots": sorted({spec.shots for spec in found}),
+        "seeds": sorted({spec.seed for spec in found}),
+    }
+    overrides = [text for text in request.overrides if _concerns(text, methods) and "," not in text]
+    return request.model_copy(update=values | {"overrides": overrides, "rerun": RerunPolicy.ALL})
+
+
+def _frames(requests: Sequence[SweepRequest], ids: set[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The finished runs of an experiment and the measured difficulties; empty frames without a store."""
+    import pandas as pd
+
+    from bench.results import fresh_store
+
+    if not ids:
+        return pd.DataFrame(), pd.DataFrame()
+    try:
+        store = fresh_store(requests[0].runs)
+    except StoreError:
+        return pd.DataFrame(), pd.DataFrame()
+    frame, measured = store.runs_frame(), store.difficulty_frame()
+    mine = frame[frame["run_id"].isin(ids) & frame["split"].notna()].reset_index(drop=True)
+    return mine, measured[measured["dataset"].isin(set(mine["dataset"]))] if len(mine) else measured.iloc[:0]
+
+
+def _rows(paper: Paper, name: str, frame: pd.DataFrame, difficulty: pd.DataFrame, on: str | None) -> list[TableRow]:
+    from bench.papers import own_rows, printed_numbers, published_frame, reproduced_rows
+
+    if on:
+        return own_rows(frame)
+    if not (tables := paper.experiments[name].printed):
+        return own_rows(frame, published_frame())
+    try:
+        published = printed_numbers(paper.header.reported_in, tables)
+    except UsageError as error:
+        raise paper.located((name, "printed"), str(error)) from None
+    return reproduced_rows(published, frame, difficulty)
+
+
+def _drawn(
+    paper: Paper,
+    name: str,
+    requests: Sequence[SweepRequest],
+    ids: set[str],
+    folder: str | Path | None,
+    on: str | None,
+    *,
+    force: bool,
+) -> tuple[tuple[PaperFigure, ...], tuple[Path, ...], tuple[str, ...]]:
+    """The figures of an experiment, their files, and what they lack."""
+    from bench.papers import FEW_SHOT_FIGURES, FIGURES
+    from bench.results import fresh_store
+    from reports.site.build import named_figures, write_figures
+
+    names, known = paper.experiments[name].figures, [*FIGURES, *FEW_SHOT_FIGURES]
+    for figure in names:
+        if figure not in known:
+            problem = f"unknown figure {figure!r}.{did_you_mean(figure, known)} Known: {', '.join(known)}."
+            raise paper.located((name, "figures"), problem)
+    if not names or not ids:
+        return (), (), ()
+    try:
+        store = fresh_store(requests[0].runs)
+    except StoreError:
+        return (), (), ()
+    drawn = named_figures(store, names, frozenset(ids), printed=not on)
+    missing = tuple(f"{one.name}: {' '.join(one.missing)}" for one in drawn if one.missing)
+    files: list[Path] = []
+    if folder is not None:
+        files = write_figures(drawn, Path(folder).expanduser(), force=force)
+    return tuple(drawn), tuple(files), missing
+
+
+def _statement() -> str:
+    from bench.papers import SYNTHETIC_STATEMENT
+
+    return SYNTHETIC_STATEMENT
+
+
+class _Places:
+    """Which datasets and weights are on this machine, each looked up once."""
+
+    def __init__(self, data_root: Path | None) -> None:
+        self.data_root = data_root
+        self._known: dict[str, bool] = {}
+
+    def missing(self, datasets: Sequence[str], backbones: Sequence[str]) -> tuple[str, ...]:
+        """The names of those that are not here."""
+        found = [name for name in datasets if not self._here(name, self._has_data)]
+        return (*found, *(name for name in backbones if not self._here(name, self._has_weights)))
+
+    def command(self, name: str) -> str:
+        """How to fetch a dataset or the weights of a backbone."""
+        from datasets_registry import DATASETS, get_dataset, way_to_get
+
+        if name not in DATASETS.entries:
+            command = f"etl-bench run -m zero_shot -d spectrum_basic -b {name}"
+            return f"{name}: missing weights; `{command}` fetches them, as does the first run."
+        root = self.data_root or "FOLDER"
+        if way_to_get(get_dataset(name)) == "fetch":
+            return f"{name}: missing; `etl-bench datasets fetch {name} --data-root {root}` fetches it."
+        return f"{name}: missing; `etl-bench datasets check {name} --data-root {root}` says how to get it."
+
+    def _here(self, name: str, look: Any) -> bool:
+        if name not in self._known:
+            self._known[name] = look(name)
+        return self._known[name]
+
+    def _has_data(self, name: str) -> bool:
+        from datasets_registry import get_dataset, is_dataset_present
+
+        info = get_dataset(name)
+        return info.synthetic or is_dataset_present(info, self.data_root)
+
+    @staticmethod
+    def _has_weights(slug: str) -> bool:
+        from methods import has_weights, parse_backbone
+
+        return has_weights(parse_backbone(slug))

@@ -1,0 +1,153 @@
+"""The runs that a paper's experiments need: how many, how many are done, and what they will cost. Reads no data."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.papers.estimates import GPU, Machine, bytes_of, seconds_of
+from bench.spec import ExperimentSpec
+from bench.sweep import SweepRequest, outlined_specs
+from datasets_registry import BenchError
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """The runs of one method, with its settings, on one dataset, with these seeds.
+
+    Args:
+        spec: of the first seed, without a fingerprint.
+        key: identifies the runs apart from their seed.
+        seconds, bytes: estimated time and size of one run.
+    """
+
+    spec: ExperimentSpec
+    key: str
+    seeds: tuple[int, ...]
+    seconds: float
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What some experiments need.
+
+    Args:
+        runs: how many, each counted once; `done` of them have a result.
+        hours, bytes: estimates for the runs that are not done.
+        recorded: runs whose recorded time the estimate of hours is based on.
+        datasets, backbones: of the runs that are not done.
+    """
+
+    runs: int
+    done: int
+    hours: float
+    bytes: int
+    recorded: int
+    datasets: tuple[str, ...]
+    backbones: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FinishedRuns:
+    """The finished runs of a folder: seeds and mean seconds by key, and seconds by method and backbone.
+
+    Args:
+        ratios: by method and backbone, recorded seconds over estimated seconds of the same runs, and their number.
+    """
+
+    seeds: Mapping[str, frozenset[int]]
+    ratios: Mapping[tuple[str, str], tuple[float, int]]
+
+
+def planned_cells(requests: Iterable[SweepRequest], machine: Machine = GPU) -> list[PlannedCell]:
+    """The runs of some sweeps, grouped over seeds."""
+    found = []
+    for request in requests:
+        first, settings = request.model_copy(update={"seeds": request.seeds[:1]}), dict[tuple[int, int], str]()
+        for spec in outlined_specs(first):
+            seeds = (spec.seed,) if spec.method == "zero_shot" else tuple(request.seeds)
+            place = (id(spec.config), id(spec.recipe))  # runs on several datasets share them
+            if place not in settings:
+                settings[place] = _settings_key(spec)
+            key = _task_key(spec) + settings[place]
+            size = bytes_of(spec, branches=request.keep_branches)
+            found.append(PlannedCell(spec, key, seeds, seconds_of(spec, machine), size))
+    return found
+
+
+def run_key(spec: ExperimentSpec) -> str:
+    """What identifies a run apart from its seed and the fingerprint of its task."""
+    return _task_key(spec) + _settings_key(spec)
+
+
+def _task_key(spec: ExperimentSpec) -> str:
+    values = [spec.method, spec.backbone, spec.dataset, spec.draw, spec.protocol, spec.shots, spec.precision]
+    values += [*spec.targets, spec.support, spec.class_text, spec.epoch_selection, spec.fold, spec.held_out_shot]
+    return "|".join(map(str, values))
+
+
+def _settings_key(spec: ExperimentSpec) -> str:
+    """The settings as JSON; the source of a recipe is a remark."""
+    recipe = None if spec.recipe is None else {name: value for name, value in spec.recipe.items() if name != "source"}
+    return json.dumps([spec.config, recipe], sort_keys=True, default=str)
+
+
+def finished_runs(runs: Path, machine: Machine = GPU) -> FinishedRuns:
+    """The finished runs of a folder; none if it does not exist. Times count on the kind of device of the estimate."""
+    if not runs.is_dir():
+        return FinishedRuns({}, {})
+    from bench.record import RunStatus
+    from bench.results import Shards
+
+    seeds: dict[str, set[int]] = defaultdict(set)
+    times: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+    shards, kind = Shards(runs), "cuda" if machine is GPU else "cpu"
+    for entry in shards.scan():
+        record = shards.record(entry.run_id)
+        if record is None or record.status is not RunStatus.OK:
+            continue
+        seeds[run_key(record.spec)].add(record.spec.seed)
+        if record.cost is not None and record.provenance.device.startswith(kind):
+            taken = record.cost.prepare_seconds + record.cost.train_seconds + record.cost.eval_seconds
+            with suppress(BenchError):  # a dataset or backbone that is not known here
+                estimated = seconds_of(record.spec, machine)
+                times[record.spec.method, record.spec.backbone].append((taken, estimated))
+    ratios = {
+        key: (sum(taken for taken, _ in pairs) / sum(known for _, known in pairs), len(pairs))
+        for key, pairs in times.items()
+    }
+    return FinishedRuns({key: frozenset(found) for key, found in seeds.items()}, ratios)
+
+
+def needs_of(cells: Sequence[PlannedCell], finished: FinishedRuns) -> Needs:
+    """What these runs need, each counted once."""
+    seeds: dict[str, set[int]] = defaultdict(set)
+    of_key: dict[str, PlannedCell] = {}
+    for cell in cells:
+        seeds[cell.key].update(cell.seeds)
+        if cell.key not in of_key or cell.bytes > of_key[cell.key].bytes:
+            of_key[cell.key] = cell
+    runs = sum(map(len, seeds.values()))
+    left = {key: len(wanted - finished.seeds.get(key, frozenset())) for key, wanted in seeds.items()}
+    seconds, recorded = 0.0, 0
+    for key, number in left.items():
+        cell = of_key[key]
+        ratio, times = finished.ratios.get((cell.spec.method, cell.spec.backbone), (1.0, 0))
+        seconds += number * ratio * cell.seconds
+        recorded += times if number else 0
+    open_cells = [of_key[key].spec for key, number in left.items() if number]
+    names = [name for spec in open_cells for name in (spec.dataset, *spec.targets)]
+    return Needs(
+        runs,
+        runs - sum(left.values()),
+        seconds / 3600,
+        sum(number * of_key[key].bytes for key, number in left.items()),
+        recorded,
+        tuple(dict.fromkeys(names)),
+        tuple(dict.fromkeys(spec.backbone for spec in open_cells)),
+    )

@@ -1,0 +1,308 @@
+"""Papers as files: for each table and figure its runs, the printed numbers that it is compared with, and what is drawn.
+
+A paper is one TOML file. `[sweep]` holds what all experiments share, a table such as `[table-2]` is one experiment, and
+each `[[table-2.sweep]]` is a sweep with the names of a sweep file. A value may be a list, also in `set`.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from bench.bounds import printable
+from bench.errors import UsageError
+from bench.sweep import SweepRequest, outlined_specs
+from datasets_registry import (
+    LARGEST_RECORD,
+    BenchError,
+    EvalProtocol,
+    UnknownNameError,
+    did_you_mean,
+    parse_toml,
+    read_text,
+)
+
+_FOLDER = resources.files("bench.papers") / "experiments"
+_NAME = re.compile(rf"(table|figure)-[0-9]+[a-z]?|{'|'.join(EvalProtocol)}")
+"""Names of experiments: as numbered in the paper, or the protocol where the number is not known."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=lambda name: name.replace("_", "-"))
+
+
+_Names = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class PaperSweep(_Strict):
+    """Runs of an experiment in the names of a sweep file; what is left out is that of the paper, or the default."""
+
+    methods: _Names | None = None
+    datasets: _Names | None = None
+    backbones: _Names | None = None
+    targets: tuple[str, ...] | None = None
+    protocol: str | None = None
+    shots: int | str | tuple[int | str, ...] | None = None
+    seeds: int | str | tuple[int, ...] | None = None
+    set: dict[str, Any] | None = Field(None, description="settings by name; a list holds several values")
+    draw: str | None = None
+    allow_fewer: bool | None = None
+    support: tuple[str, ...] | None = None
+    class_text: str | None = None
+    selection: str | None = None
+    precision: str | None = None
+    keep_branches: bool | None = None
+    curve: bool | None = None
+
+    def options(self) -> dict[str, Any]:
+        """The given values by the field names of a request; settings of both are joined by `joined_options`."""
+        found = {name: value for name, value in self if value is not None}
+        found |= {name: list(value) for name, value in found.items() if isinstance(value, tuple)}
+        return {"overrides" if name == "set" else name: value for name, value in found.items()}
+
+
+class Experiment(_Strict):
+    """One table or figure of a paper."""
+
+    title: Annotated[str, StringConstraints(min_length=1)]
+    sweep: tuple[PaperSweep, ...] = Field(min_length=1, description="the runs")
+    printed: tuple[str, ...] = Field((), description="tables of the ledger, of this paper, with its numbers")
+    figures: tuple[str, ...] = Field((), description="names of the figures that are drawn")
+    note: str = Field("", description="what differs from the paper")
+
+
+class PaperHeader(_Strict):
+    """What a paper file says besides its experiments."""
+
+    title: Annotated[str, StringConstraints(min_length=1)]
+    address: Annotated[str, StringConstraints(min_length=1)] = Field(description="such as arXiv:2311.15569")
+    reported_in: str = Field("", description="the paper's name in the ledger; empty: numbers that any source prints")
+    note: str = Field("", description="what holds for all experiments")
+    sweep: PaperSweep = PaperSweep()
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A paper with its experiments by name, such as `table-2`, in the order of the file.
+
+    Args:
+        name: as the command takes it.
+        file: path of a user's file; None for a shipped paper.
+        lines: number of the line of each key, by the path of keys.
+    """
+
+    name: str
+    file: Path | None
+    header: PaperHeader
+    experiments: Mapping[str, Experiment]
+    lines: Mapping[tuple[str | int, ...], int]
+    text: str
+
+    def experiment(self, what: str) -> Experiment:
+        """One table or figure; raises UnknownNameError with near misses."""
+        name = what.lower().replace(" ", "-").replace("fig-", "figure-")
+        if name not in self.experiments:
+            raise UnknownNameError(f"table or figure of {self.name}", what, self.experiments)
+        return self.experiments[name]
+
+    def requests(self, what: str, **options: Any) -> list[SweepRequest]:
+        """The sweeps of a table or figure; `options` replace what the file says, and say how and where it is run.
+
+        Raises UsageError, which names the line, for a value that a sweep does not take.
+        """
+        found = []
+        for number, sweep in enumerate(self.experiment(what).sweep):
+            with self._line_named((what, "sweep", number)):
+                found.append(SweepRequest.build(**joined_options(self.header.sweep, sweep, options)))
+        return found
+
+    def checked(self, what: str, **options: Any) -> list[SweepRequest]:
+        """The sweeps of a table or figure, whose names and values are all known.
+
+        Raises UsageError, which names the line.
+        """
+        requests = self.requests(what, **options)
+        for number, request in enumerate(requests):
+            with self._line_named((what, "sweep", number)):
+                outlined_specs(request.model_copy(update={"seeds": request.seeds[:1]}))
+        return requests
+
+    def _line_named(self, path: tuple[str | int, ...]) -> _Located:
+        return _Located(self, path)
+
+    def located(self, path: Sequence[str | int], message: str) -> UsageError:
+        """An error about the value at that path, after its line."""
+        return _error(self.file or Path(f"{self.name}.toml"), self.text, self._line(path, message), message)
+
+    def _line(self, path: Sequence[str | int], message: str) -> int:
+        """The line of the path, or of the first name that the message quotes in that part of the file."""
+        start = next((self.lines[key] for key in _parents(path) if key in self.lines), 1)
+        later = [line for key, line in self.lines.items() if line > start and key[: len(path)] != tuple(path)]
+        block = self.text.splitlines()[start - 1 : (min(later) - 1) if later else None]
+        for name in re.findall(r"'([^']+)'", message):
+            for offset, line in enumerate(block):
+                if re.search(rf"(?<![\w-]){re.escape(name.partition('=')[0])}(?![\w-])", line):
+                    return start + offset
+        return start
+
+
+@dataclass(frozen=True)
+class _Located:
+    """Names the line of a paper file in errors of a sweep."""
+
+    paper: Paper
+    path: tuple[str | int, ...]
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, BenchError):
+            raise self.paper.located(self.path, str(error)) from error
+
+
+def joined_options(shared: PaperSweep, own: PaperSweep, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a sweep: its own over those of the paper, with the settings of both, under the caller's."""
+    settings = {**(shared.set or {}), **(own.set or {})}
+    values = shared.options() | own.options() | {"overrides": settings} | dict(options)
+    return values if settings or "overrides" in options else {k: v for k, v in values.items() if k != "overrides"}
+
+
+def shipped_papers() -> list[str]:
+    """The names of the papers that this package ships."""
+    return sorted(item.name.removesuffix(".toml") for item in _FOLDER.iterdir() if item.name.endswith(".toml"))
+
+
+def read_paper(name: str) -> Paper:
+    """A shipped paper by name, or a file by its path.
+
+    Raises UnknownNameError for an unknown paper, and UsageError, which names the line, for a wrong file.
+    """
+    path = Path(name).expanduser()
+    if name in (known := shipped_papers()):
+        file, text = None, (_FOLDER / f"{name}.toml").read_text(encoding="utf-8")
+    elif path.suffix == ".toml":
+        try:
+            file, text = path, read_text(path, LARGEST_RECORD)
+        except OSError as error:
+            raise UsageError(f"The paper file {path} cannot be read: {error.strerror or error}.") from None
+    else:
+        raise UnknownNameError("paper", name, known, " A file of your own is given by its path, PAPER.toml.")
+    return parse_paper(text, name if file is None else path.stem, file)
+
+
+def parse_paper(text: str, name: str, file: Path | None = None) -> Paper:
+    """A paper from the text of its file; raises UsageError, which names the line."""
+    shown = file or Path(f"{name}.toml")
+    try:
+        values = parse_toml(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"\(at line (\d+),", str(error))
+        raise _error(shown, text, int(found[1]) if found else 1, f"not TOML: {error}.") from None
+    except ValueError as error:
+        raise _error(shown, text, 1, f"not valid TOML: {error}.") from None
+    lines = dict(_lines(text))
+    experiments = {key: value for key, value in values.items() if isinstance(value, dict) and key != "sweep"}
+    header = {key: value for key, value in values.items() if key not in experiments}
+    for key in experiments:
+        if not _NAME.fullmatch(key):
+            known = [*PaperHeader.model_fields, "table-1", "figure-1"]
+            problem = f"{key!r} is not the name of a table or figure.{did_you_mean(key, known)} Write [table-2], "
+            raise _error(shown, text, lines.get((key,), 1), f"{problem}[figure-8] or a protocol, such as [few-shot].")
+    try:
+        paper = Paper(
+            name,
+            file,
+            PaperHeader.model_validate(header),
+            {key: Experiment.model_validate(value) for key, value in _each(experiments)},
+            lines,
+            text,
+        )
+    except _WrongExperimentError as error:
+        raise _problem(shown, text, lines, error.path, error.error) from None
+    except ValidationError as error:
+        raise _problem(shown, text, lines, (), error) from None
+    if not paper.experiments:
+        raise _error(shown, text, 1, "no table or figure; write [table-2] with a title and a [[table-2.sweep]].")
+    return paper
+
+
+class _WrongExperimentError(Exception):
+    """A wrong experiment, whose validation error lacks its name."""
+
+    def __init__(self, path: tuple[str, ...], error: ValidationError) -> None:
+        super().__init__(str(error))
+        self.path, self.error = path, error
+
+
+def _each(experiments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in experiments.items():
+        try:
+            Experiment.model_validate(value)
+        except ValidationError as error:
+            raise _WrongExperimentError((name,), error) from error
+        yield name, value
+
+
+def _problem(
+    file: Path, text: str, lines: Mapping[tuple[str | int, ...], int], path: tuple[str, ...], error: ValidationError
+) -> UsageError:
+    """The first problem of a validation, with the line and, for a wrong key, near misses."""
+    problems = sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
+    first = problems[0]
+    where = (*path, *first["loc"])
+    line = next((lines[key] for key in _parents(where) if key in lines), 1)
+    problem = f"{'.'.join(map(str, where))}: {first['msg'].rstrip('.')}."
+    if first["type"] == "extra_forbidden":
+        model = PaperSweep if "sweep" in where[:-1] else Experiment if path else PaperHeader
+        known = [str(field.alias) for field in model.model_fields.values()]
+        problem = f"unknown key {where[-1]!r}.{did_you_mean(str(where[-1]), known)} Allowed: {', '.join(known)}."
+    elif first["type"] == "missing":
+        problem = f"{where[-1]!r} is missing."
+    return _error(file, text, line, problem)
+
+
+def _parents(path: Sequence[str | int]) -> Iterator[tuple[str | int, ...]]:
+    """The path and the paths above it, nearest first."""
+    for end in range(len(path), 0, -1):
+        yield tuple(path[:end])
+
+
+def _error(file: Path, text: str, line: int, problem: str) -> UsageError:
+    shown = printable("".join(text.splitlines()[line - 1 : line]).strip())[:60]
+    return UsageError(f"The paper file {file}, line {line}, {shown!r}: {problem}")
+
+
+_HEADER = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(#.*)?")
+_KEY = re.compile(r"""\s*("[^"]*"|'[^']*'|[\w.\-]+)\s*=""")
+
+
+def _lines(text: str) -> Iterator[tuple[tuple[str | int, ...], int]]:
+    """The path of each table and key of a TOML text, with its line. Keys inside inline tables are left out."""
+    at: tuple[str | int, ...] = ()
+    counts: dict[tuple[str | int, ...], int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _HEADER.fullmatch(line):
+            at = ()
+            parts = [part.strip().strip("\"'") for part in header[2].split(".")]
+            for part in parts[:-1]:
+                at = (*at, part)
+                if at in counts:
+                    at = (*at, counts[at])
+            at = (*at, parts[-1])
+            if header[1] == "[[":
+                counts[at] = counts.get(at, -1) + 1
+                yield at, number
+                at = (*at, counts[at])
+            yield at, number
+        elif key := _KEY.match(line):
+            name = key[1]
+            inner = (name.strip("\"'"),) if name[0] in "\"'" else tuple(name.split("."))
+            yield (*at, *inner), number

@@ -1,0 +1,158 @@
+"""A paper's tables from our runs, in Python and on the command line. The runs are faked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from worlds import make_world
+
+from bench.api import list_experiments, list_papers, reproduce_paper
+from bench.api.reproducing import ReproducedExperiment
+from bench.cli.app import app
+from bench.errors import UsageError
+from bench.papers import own_rows, printed_numbers, reproduced_rows
+from bench.results import Shards, fresh_store
+from datasets_registry import UnknownNameError
+
+FAST = {"on": "synthetic", "runner": "fake_runner", "jobs": 0, "progress": "none"}
+TABLE_2 = "Table 2 (Adadelta, 20 seeds)"
+PAPER = "APEX (EMNLP 2024, 2311.15569)"
+
+
+def reproduced(what: str, runs: Path, **options: object) -> ReproducedExperiment:
+    (found,) = reproduce_paper("apex", what, runs=runs, **(FAST | options))
+    return found
+
+
+def test_a_listing_counts_runs_states_its_assumption_and_names_what_is_missing(tmp_path: Path) -> None:
+    listing = list_experiments("apex", runs=tmp_path)
+    table = {one.name: one for one in listing.experiments}
+    assert (table["table-2"].runs, table["table-2"].done) == (11 + 6 * 220, 0)
+    assert table["table-2"].hours > table["table-16"].hours > 0
+    assert {"eurosat", "ViT-B-16.openai"} <= set(table["table-2"].missing)
+    assert sum(one.runs for one in listing.experiments) > listing.total.runs > table["table-2"].runs
+    notes = "\n".join(listing.notes)
+    assert "not measured" in notes
+    assert "`etl-bench datasets fetch eurosat --data-root FOLDER` fetches it" in notes
+    assert "-b ViT-B-16.openai` fetches them" in notes
+
+
+def test_the_listing_counts_what_a_synthetic_table_has_done(tmp_path: Path) -> None:
+    changes = {"datasets": ["eurosat"], "methods": ["zero_shot", "apex"]}
+    before = {one.name: one for one in list_experiments("apex", on="synthetic", runs=tmp_path, **changes).experiments}
+    assert (before["table-2"].runs, before["table-2"].done) == (3, 0)
+    reproduced("table-2", tmp_path, **changes)
+    after = {one.name: one for one in list_experiments("apex", on="synthetic", runs=tmp_path, **changes).experiments}
+    assert (after["table-2"].runs, after["table-2"].done) == (3, 3)
+    assert after["table-8"].done == 2, "it shares the published runs"
+
+
+def test_a_synthetic_table_is_marked_compared_with_nothing_and_resumed(tmp_path: Path) -> None:
+    first = reproduced("table-1", tmp_path, datasets=["eurosat", "dtd"])
+    assert first.exit_code == 0
+    assert first.verdicts == {}
+    assert any(note.startswith("synthetic: ") and "recipe demo" in note for note in first.notes)
+    assert {row.dataset for row in first.rows} == {"spectrum_angles:test=10", "spectrum_landcover:test=10", "average"}
+    assert {row.method for row in first.rows} >= {"zero_shot", "vpt_text_adapter", "apex [ensemble_weight=oracle]"}
+    shards = len(Shards(tmp_path).scan())
+    again = reproduced("table-1", tmp_path, datasets=["eurosat", "dtd"])
+    assert len(Shards(tmp_path).scan()) == shards == len(again.run_ids)
+
+
+def test_real_data_that_is_missing_is_left_out_and_the_printed_table_is_shown(tmp_path: Path) -> None:
+    options = {"on": None, "datasets": ["eurosat"], "backbones": "ViT-tiny.random"}
+    found = reproduced("table-2", tmp_path, **options)
+    assert found.exit_code == 3
+    assert "eurosat" in found.left_out[0]
+    apex = next(row for row in found.rows if (row.method, row.dataset) == ("APEX", "eurosat"))
+    assert (apex.cells["new"].printed, apex.cells["new"].ours) == ("79.89", None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "message"),
+    [
+        (("apexx", "table-2"), UnknownNameError, "Unknown paper 'apexx'. Did you mean 'apex'"),
+        (("apex", "table-22"), UnknownNameError, "Unknown table or figure 'table-22' of apex. Did you mean 'table-2'"),
+    ],
+)
+def test_an_unknown_paper_or_table_gets_near_misses(arguments, kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind, match=message):
+        reproduce_paper(*arguments, **FAST)
+
+
+def test_an_unknown_method_dataset_or_form_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="Unknown method 'apexx'. Did you mean 'apex'"):
+        reproduced("table-2", tmp_path, methods=["apexx"])
+    with pytest.raises(UnknownNameError, match="Unknown dataset 'eurosatt'. Did you mean 'eurosat'"):
+        reproduced("table-2", tmp_path, datasets=["eurosatt"])
+    with pytest.raises(UsageError, match="--on 'paper' is unknown. Allowed: synthetic"):
+        reproduced("table-2", tmp_path, on="paper")
+    assert not list(tmp_path.iterdir())
+
+
+def test_ours_stands_beside_the_printed_number_of_its_recipe_and_settings(tmp_path: Path) -> None:
+    rates = {"apex": {"eurosat": {"base": 0.9, "new": 0.7989}}, "zero_shot": {"eurosat": {"base": 0.5648, "new": 0.2}}}
+    make_world(tmp_path, rates, backbone="ViT-B-16.openai", seed_spread=0.0, images=4000)
+    store = fresh_store(tmp_path)
+    published = printed_numbers(PAPER, [TABLE_2])
+    rows = {
+        (row.method, row.dataset): row.cells
+        for row in reproduced_rows(published, store.runs_frame(), store.difficulty_frame())
+    }
+    apex = rows["APEX", "eurosat"]["new"]
+    assert apex.printed == "79.89"
+    assert apex.ours == pytest.approx(79.89, abs=1)
+    assert (apex.n, rows["CLIP (zero-shot)", "eurosat"]["new"].verdict) == (3, "not reproduced")
+    assert rows["MaPLe", "eurosat"]["new"].ours is None
+    assert len(rows) == 6 * 12, "every printed row is there"
+    (own,) = [
+        row for row in own_rows(store.runs_frame(), published) if (row.method, row.dataset) == ("apex", "eurosat")
+    ]
+    assert own.cells["new"].printed == "79.89"
+
+
+def test_the_shipped_papers_are_listed() -> None:
+    found = {row["paper"]: row for row in list_papers()}
+    assert {"apex", "coop", "cocoop", "maple", "promptsrc", "tip-adapter", "seed-board"} <= set(found)
+    assert found["apex"]["tables and figures"] == 26
+
+
+def test_the_command_prints_the_table_and_draws_its_figure(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ["papers", "reproduce", "apex", "table-5", "--on", "synthetic", "--runner", "fake_runner", "--jobs", "0"]
+    with pytest.raises(SystemExit) as ended:
+        app([*command, "-d", "eurosat", "--seeds", "1,", "--log", "none"])
+    assert ended.value.code == 0
+    said = capsys.readouterr()
+    assert "spectrum_angles:test=10" in said.out
+    assert "compared with none" in said.err
+    with pytest.raises(SystemExit):
+        app(["papers", "reproduce", "apex", "--on", "synthetic", "--json"])
+    listing = json.loads(capsys.readouterr().out)
+    assert len(listing["experiments"]) == 26
+
+
+def stamps(runs: Path) -> set[str]:
+    return {entry.stamp for entry in Shards(runs).scan()}
+
+
+def test_a_run_without_the_curve_that_a_figure_needs_is_computed_again(tmp_path: Path) -> None:
+    """Figure 3 needs curves, and Figure 2 makes the same runs without them; the fake runner never has any."""
+    only = {"datasets": ["eurosat"], "methods": ["vpt"], "seeds": "1,"}
+    reproduced("figure-2", tmp_path, **only)
+    before = stamps(tmp_path)
+    reproduced("figure-3", tmp_path, **only)
+    assert len(before - stamps(tmp_path)) == 1, "one of three numbers of shots"
+
+
+@pytest.mark.slow  # the test above covers the same lines
+def test_figure_3_is_drawn_after_figure_2(tmp_path: Path) -> None:
+    only = {"datasets": ["eurosat"], "methods": ["vpt"], "seeds": "1,", "runner": "bench.experiment.runner"}
+    reproduced("figure-2", tmp_path, **only)
+    (figure,) = reproduced("figure-3", tmp_path, **only).figures
+    assert {point.series for point in figure.points} == {"VPT, base", "VPT, new"}
+    done = stamps(tmp_path)
+    reproduced("figure-3", tmp_path, **only)
+    assert stamps(tmp_path) == done, "the second time everything is there"

@@ -1,0 +1,76 @@
+"""Estimates before anything runs: counted operations, and the recorded time of the same method."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from fake_runner import make_record
+
+from bench.papers import GPU, finished_runs, needs_of, planned_cells
+from bench.papers.estimates import operations_of, size_of, tower_operations
+from bench.results import Shards
+from bench.sweep import SweepRequest, outlined_specs
+
+
+def request(**options: object) -> SweepRequest:
+    values = {"methods": "coop", "datasets": "eurosat", "backbones": "ViT-B-16.openai", "shots": 16, "seeds": 3}
+    return SweepRequest.build(**(values | options))
+
+
+def spec(**options: object):
+    (found,) = outlined_specs(request(seeds=[1], **options))
+    return found
+
+
+def test_a_vision_transformer_of_16_pixels_takes_17_6_billion_multiply_adds() -> None:
+    image, text = tower_operations("ViT-B-16.openai")
+    assert image == pytest.approx(17.6e9, rel=0.01)
+    assert text == pytest.approx(2.98e9, rel=0.02)
+
+
+def test_the_size_of_a_run_is_known_without_its_data() -> None:
+    size = size_of(spec(methods="maple"))
+    assert (size.support, size.train_classes, size.tests, size.test_classes) == (80, 5, 8100, 10)
+    recipe = spec(methods="maple").recipe
+    assert size.steps == recipe["epochs"] * (80 // recipe["batch_size"])
+
+
+def test_more_epochs_classes_and_prompts_cost_more() -> None:
+    less = operations_of(spec())
+    assert operations_of(spec(overrides=["coop.recipe.epochs=400"])) > 1.5 * less
+    assert operations_of(spec(datasets="sun397")) > 5 * less
+    assert operations_of(spec(methods="maple", overrides=["maple.recipe.epochs=200"])) > less
+    assert operations_of(spec(methods="zero_shot")) < less
+
+
+def test_finished_runs_are_not_counted_and_their_time_scales_the_rest(tmp_path: Path) -> None:
+    cells = planned_cells([request(methods="coop,zero_shot")])
+    before = needs_of(cells, finished_runs(tmp_path / "none"))
+    assert (before.runs, before.done, before.recorded) == (4, 0, 0)
+    made = spec().model_copy(update={"task_fingerprint": "some data"})
+    record = make_record(made)
+    assert record.cost is not None
+    seconds = 10 * next(cell.seconds for cell in cells if cell.spec.method == "coop")
+    cost = record.cost.model_copy(update={"prepare_seconds": 0.0, "train_seconds": seconds, "eval_seconds": 0.0})
+    on_gpu = record.provenance.model_copy(update={"device": "cuda:0"})
+    Shards(tmp_path).write(record.model_copy(update={"cost": cost, "provenance": on_gpu}))
+    after = needs_of(cells, finished_runs(tmp_path))
+    assert (after.runs, after.done, after.recorded) == (4, 1, 1)
+    assert after.hours > 5 * before.hours
+    assert after.datasets == ("eurosat",)
+
+
+def test_a_run_of_two_experiments_counts_once() -> None:
+    cells = planned_cells([request(), request(seeds=5)])
+    assert needs_of(cells, finished_runs(Path("none"))).runs == 5
+
+
+def test_the_assumption_is_stated() -> None:
+    assert "not measured" in GPU.assumption
+
+
+def test_the_table_of_operations_has_one_line_for_each_method() -> None:
+    text = (Path(__file__).parents[3] / "bench" / "papers" / "operations.json").read_text(encoding="utf-8")
+    assert len(text.splitlines()) == len(json.loads(text)) + 2

@@ -1,0 +1,142 @@
+"""Shipped paper files are complete, and a wrong file names its line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from bench.errors import UsageError
+from bench.papers import (
+    FEW_SHOT_FIGURES,
+    FIGURES,
+    conditions_of_spec,
+    meets,
+    printed_numbers,
+    published_frame,
+    read_paper,
+    shipped_papers,
+    synthetic_form,
+)
+from bench.papers.estimates import counted_methods
+from bench.papers.paper_files import parse_paper
+from bench.papers.published_numbers import members, place_of
+from bench.sweep import outlined_specs
+from datasets_registry import UnknownNameError
+
+SMALL = """title = "A paper"
+address = "arXiv:0000.00000"
+
+[sweep]
+backbones = ["ViT-tiny.random"]
+shots = 2
+
+[table-1]
+title = "A table"
+[[table-1.sweep]]
+methods = ["coop"]
+datasets = ["spectrum_basic"]
+seeds = 2
+set = { "coop.n_ctx" = [2, 4] }
+"""
+
+
+@pytest.mark.parametrize("name", shipped_papers())
+def test_a_shipped_paper_can_be_planned_compared_drawn_and_estimated(name: str) -> None:
+    paper = read_paper(name)
+    for what, experiment in paper.experiments.items():
+        if experiment.printed:
+            assert len(printed_numbers(paper.header.reported_in, experiment.printed))
+        assert set(experiment.figures) <= {*FIGURES, *FEW_SHOT_FIGURES}
+        for request in paper.requests(what):
+            specs = outlined_specs(request.model_copy(update={"seeds": request.seeds[:1]}))
+            assert specs
+            assert {spec.method.rpartition(":")[2] for spec in specs} <= counted_methods()
+            assert outlined_specs(synthetic_form(request))
+
+
+def test_apex_has_every_table_and_figure_with_numbers() -> None:
+    tables = [f"table-{number}" for number in range(1, 18) if number != 6]  # Table 6 is notation
+    figures = [f"figure-{number}" for number in (2, 3, 4, 5, 6, 7, 8, 10, 11, 12)]  # Figures 1 and 9 are drawings
+    assert list(read_paper("apex").experiments) == [*tables, *figures]
+
+
+def test_nearly_all_numbers_of_apex_meet_a_run_of_its_file() -> None:
+    """What is left are numbers of epochs, and the weights that an oracle chose."""
+    paper, frame = read_paper("apex"), published_frame()
+    planned: dict[tuple[str, str], list[object]] = {}
+    for what in paper.experiments:
+        for request in paper.requests(what):
+            for spec in outlined_specs(request.model_copy(update={"seeds": request.seeds[:1]})):
+                for dataset in (spec.dataset, *spec.targets):
+                    planned.setdefault((spec.method, dataset), []).append(conditions_of_spec(spec, dataset))
+    unmet = []
+    numbers = frame[frame["reported_in"] == paper.header.reported_in].to_dict("records")
+    for number in numbers:
+        place = place_of(number)
+        runs = [planned.get((place.method, one), []) for one in members(number)] if place else [[]]
+        if not all(any(meets(number, run) for run in some) for some in runs):
+            unmet.append(number["metric"])
+    assert len(numbers) - len(unmet) >= 1450
+    assert set(Counter(unmet)) <= {"training_epochs", "optimal_alpha"}
+
+
+def test_a_paper_shares_its_sweep_and_an_experiment_adds_to_it() -> None:
+    paper = parse_paper(SMALL, "small")
+    (request,) = paper.requests("table-1", seeds=3)
+    assert (request.backbones, request.shots, request.seeds) == (["ViT-tiny.random"], [2], [1, 2, 3])
+    assert request.overrides == ["coop.n_ctx=2,4"]
+    assert paper.experiment("Table 1").title == "A table"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "problem"),
+    [
+        ('title = "A table"', 'titel = "A table"', 9, "unknown key 'titel'. Did you mean 'title'"),
+        ("seeds = 2", "seed = 2", 13, "unknown key 'seed'. Did you mean 'seeds'"),
+        ("shots = 2", "shots = [", 8, "not TOML"),
+        ("[table-1]", "[tabel-1]", 8, "'tabel-1' is not the name of a table or figure"),
+        ('methods = ["coop"]', "methods = []", 11, "methods"),
+        ('title = "A paper"', 'titles = "A paper"', 1, "unknown key 'titles'. Did you mean 'title'"),
+    ],
+)
+def test_a_wrong_file_names_the_line(old: str, new: str, line: int, problem: str) -> None:
+    with pytest.raises(UsageError, match=rf"The paper file small.toml, line {line}, .*({problem})"):
+        parse_paper(SMALL.replace(old, new), "small")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "problem"),
+    [
+        ("spectrum_basic", "spectrum_basik", 12, "Unknown dataset 'spectrum_basik'. Did you mean 'spectrum_basic'"),
+        ('["coop"]', '["coopp"]', 11, "Unknown method 'coopp'. Did you mean 'coop'"),
+        ("coop.n_ctx", "coop.n_ctxx", 14, "Unknown setting 'n_ctxx' of coop. Did you mean 'n_ctx'"),
+        ("[2, 4]", '[2, "many"]', 14, "n_ctx='many': Input should be a valid integer"),
+        ("seeds = 2", 'protocol = "few"', 13, "--protocol 'few' is unknown. Did you mean 'few-shot'"),
+    ],
+)
+def test_a_wrong_name_or_value_names_the_line(old: str, new: str, line: int, problem: str) -> None:
+    paper = parse_paper(SMALL.replace(old, new), "small")
+    with pytest.raises(UsageError) as caught:
+        paper.checked("table-1")
+    assert f"line {line}," in str(caught.value)
+    assert problem in str(caught.value)
+
+
+def test_unknown_papers_and_tables_get_near_misses(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="Unknown paper 'apexx'. Did you mean 'apex'"):
+        read_paper("apexx")
+    with pytest.raises(UnknownNameError, match="Unknown table or figure 'table-22' of apex. Did you mean 'table-2'"):
+        read_paper("apex").experiment("table-22")
+    with pytest.raises(UsageError, match="cannot be read: No such file"):
+        read_paper(str(tmp_path / "mine.toml"))
+
+
+def test_the_synthetic_form_keeps_settings_and_leaves_out_lengths() -> None:
+    (request,) = [one for one in read_paper("apex").requests("table-9") if one.methods == ["apex"]]
+    synthetic = synthetic_form(request)
+    assert synthetic.backbones == ["ViT-demo.drawn"]
+    assert len(synthetic.datasets) == 11
+    assert "apex.recipe.optimizer=sgd" in synthetic.overrides
+    assert not [text for text in synthetic.overrides if "epochs" in text]
