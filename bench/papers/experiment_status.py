@@ -134,12 +134,14 @@ def needs_of(cells: Sequence[PlannedCell], finished: FinishedRuns) -> Needs:
             of_key[cell.key] = cell
     runs = sum(map(len, seeds.values()))
     left = {key: len(wanted - finished.seeds.get(key, frozenset())) for key, wanted in seeds.items()}
-    seconds, recorded = 0.0, 0
+    seconds, recorded = 0.0, dict[tuple[str, str], int]()
     for key, number in left.items():
         cell = of_key[key]
-        ratio, times = finished.ratios.get((cell.spec.method, cell.spec.backbone), (1.0, 0))
+        kind = cell.spec.method, cell.spec.backbone
+        ratio, times = finished.ratios.get(kind, (1.0, 0))
         seconds += number * ratio * cell.seconds
-        recorded += times if number else 0
+        if number:
+            recorded[kind] = times
     open_cells = [of_key[key].spec for key, number in left.items() if number]
     names = [name for spec in open_cells for name in (spec.dataset, *spec.targets)]
     return Needs(
@@ -147,7 +149,7 @@ def needs_of(cells: Sequence[PlannedCell], finished: FinishedRuns) -> Needs:
         runs - sum(left.values()),
         seconds / 3600,
         sum(number * of_key[key].bytes for key, number in left.items()),
-        recorded,
+        sum(recorded.values()),
         tuple(dict.fromkeys(names)),
         tuple(dict.fromkeys(spec.backbone for spec in open_cells)),
     )

@@ -60,6 +60,8 @@ def test_finished_runs_are_not_counted_and_their_time_scales_the_rest(tmp_path: 
     assert (after.runs, after.done, after.recorded) == (4, 1, 1)
     assert after.hours > 5 * before.hours
     assert after.datasets == ("eurosat",)
+    more = needs_of([*cells, *planned_cells([request(datasets="dtd"), request(shots=8)])], finished_runs(tmp_path))
+    assert more.recorded == 1, "one run scales three kinds of runs"
 
 
 def test_a_run_of_two_experiments_counts_once() -> None:
