@@ -178,7 +178,7 @@ def test_every_method_says_what_it_uses_and_where_that_was_read(frame):
         assert one.uses is None or set(one.uses) <= allowed, one
         assert one.family in set(map(str, Family)), one
         assert one.uses is None or (one.year and one.venue and is_identifier(one.paper)), one
-    assert sum(one.uses is None for one in published.values()) <= 3
+    assert sum(one.uses is None for one in published.values()) <= 4
     assert set(origins()) == set(METHODS_HERE)
     for name in METHODS_HERE:
         facts = registered.get(name)
