@@ -176,11 +176,13 @@ def reproduce_paper(
 
     Raises:
         UnknownNameError: unknown paper, table or method, with near misses.
-        UsageError: a wrong paper file, with its line, or an option that a sweep does not take.
+        UsageError: a wrong paper file, with its line, an option that a sweep does not take, or a folder for figures
+            that etl-bench did not make, unless `force`.
 
     What lacks its data or weights is left out with the reason, and the rest runs.
     """
     from bench.papers import read_paper
+    from bench.results import check_own_folder
     from bench.sweep import LogStyle, open_log
 
     found = read_paper(paper)
@@ -188,6 +190,8 @@ def reproduce_paper(
     names = list(found.experiments) if what == ALL_EXPERIMENTS else [_named(found, what)]
     changes: dict[str, Any] = {"methods": methods, "datasets": datasets, "seeds": seeds}
     folder = Path(runs).expanduser()
+    if figures is not None and any(found.experiments[name].figures for name in names):
+        check_own_folder(Path(figures).expanduser(), "--figures-dir", force=force)
     plans = {name: _requests(found, name, on, changes, runs=folder, **options) for name in names}
     done = []
     log.notice(_estimate_line([one for requests in plans.values() for one in requests], on))

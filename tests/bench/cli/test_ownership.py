@@ -46,6 +46,7 @@ FOLDERS = {
     "report --site": "report --site {}",
     "report --out": "report --out {}",
     "report --figures-dir": "report --out pages.html --figures apex --figures-dir {}",
+    "papers reproduce --figures-dir": "papers reproduce apex table-16 --on synthetic --figures-dir {}",
     "demo --site": "demo --quick --site {} --runs demo-runs",
     "export --out": "export --format hf --out {}",
     "datasets croissant --out": "datasets croissant spectrum_basic --out {}",
@@ -60,7 +61,7 @@ FOLDERS = {
 ADDS = {
     "run --runs", "demo --runs", "recommend --runs", "export --runs", "runs import --runs", "doctor --runs",
     "runs rebuild --runs", "run --cache", "demo --cache", "recommend --cache", "predict --cache",
-    "methods check --cache", "doctor --cache",
+    "methods check --cache", "doctor --cache", "papers reproduce --runs", "papers reproduce --cache",
     "doctor cache info --cache", "doctor cache verify --cache", "doctor cache clear --cache",
     "datasets check --data-root", "datasets fetch --data-root",
 }  # fmt: skip
