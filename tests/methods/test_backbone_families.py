@@ -84,7 +84,14 @@ def is_refused(info: MethodInfo, family: str) -> bool:
     return bool(info.tower_use & NOT_ALLOWED[family])
 
 
-@pytest.mark.parametrize("family", [*NOT_ALLOWED, "xlm-r", "resnet"])
+SLOW = {"coca", "eva02", "siglip2", "pe-core"}
+"""Further towers on which some methods do not run; `metaclip2` is one of them, too."""
+
+
+@pytest.mark.parametrize(
+    "family",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in (*NOT_ALLOWED, "xlm-r", "resnet")],
+)
 def test_a_method_is_refused_exactly_where_it_does_not_run(family: str) -> None:
     spec = small_backbone(family).spec
     for info in list_methods():

@@ -25,8 +25,10 @@ def subject_of(name: str) -> Subject:
     return Subject(METHODS.get(name), type(subject.config).model_validate(subject.config.model_dump() | SHORT[name]))
 
 
-LONG = {"classes_are_not_mixed_up", "the_loss_falls", "the_support_set_matters"}
-"""Checks that take half of the time of all. One method of each family has them in the fast tests."""
+LONG = {
+    "classes_are_not_mixed_up", "the_classifier_uses_what_was_learned", "the_loss_falls", "the_support_set_matters",
+}  # fmt: skip
+"""Checks that take more than half of the time of all. One method of each family has them in the fast tests."""
 
 
 def checked() -> Iterator[object]:

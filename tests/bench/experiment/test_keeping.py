@@ -86,7 +86,13 @@ def test_a_loaded_model_gives_the_predictions_of_its_run(method: str, tmp_path: 
     assert info.open_vocabulary is METHODS.get(method).info.is_open(method_.config)
 
 
-@pytest.mark.parametrize("method", ["lp_plus_plus", "zs_lp", "clap", "task_res", "cross_modal", "linear_probe"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "lp_plus_plus", "zs_lp", "clap", "task_res", "linear_probe",
+        pytest.param("cross_modal", marks=pytest.mark.slow),  # 12,800 steps
+    ],
+)  # fmt: skip
 def test_a_linear_classifier_stores_its_rows_and_no_support_feature(method: str) -> None:
     content = content_of(method, **({"selection": "validation"} if method == "linear_probe" else {}))
     state = {name: value for name, value in safetensors.torch.load(content).items() if name.startswith("state.")}

@@ -126,6 +126,7 @@ def test_it_names_the_figures_of_its_own_world(model: Any) -> None:
     assert np.mean(right) > 0.8
 
 
+@pytest.mark.slow  # `test_accuracy_falls_along_the_dial` measures the same
 def test_the_suite_spreads_as_its_decision_says(model: Any) -> None:
     """The table of decision 0002 is measured again; its thirds are filled, and both ends are reached."""
     decision = ROOT / "docs" / "decisions" / "0002-spectrum-suite.md"
