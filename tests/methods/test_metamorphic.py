@@ -193,7 +193,10 @@ def test_the_order_of_runs_in_a_sweep_changes_no_bit(
     forget_loaded()
     results = bench.run(
         names[::-1], PHOTOS.name, backbone=BACKBONE, protocol=protocol, shots=3, seeds=[2, 1], data_root=root,
-        settings={key: value for name in names for key, value in settings_of(name).items()}, cache=tmp_path / "cache",
+        settings={
+            key: tuple(value) if isinstance(value, list) else value
+            for name in names for key, value in settings_of(name).items()
+        }, cache=tmp_path / "cache",
         runs=tmp_path / "runs", jobs=0, progress="none",
     )  # fmt: skip
     assert results.failed == []
