@@ -36,7 +36,7 @@ test: $(VENV)/.dev ## run the tests but slow ones that a faster test covers, one
 test-portable: export ATEN_CPU_CAPABILITY = default
 test-portable: export OMP_NUM_THREADS = 1
 test-portable: $(VENV)/.dev ## run the fast tests of numbers and of processes as on another, busy processor
-	$(BIN)/python tests/support/busy.py $(PYTEST) --timeout 1800 -m 'portable and not slow'
+	$(BIN)/python tests/support/busy.py $(PYTEST) --timeout 1800 -m 'portable and not slow' tests/bench tests/methods
 
 check: lint format-check imports typecheck doctest docs test ## everything a change must pass, quickest first
 

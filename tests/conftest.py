@@ -66,15 +66,11 @@ PORTABLE = (
     "bench/experiment/test_evaluation.py",
     "bench/experiment/test_learning_rate.py",
     "bench/results/test_stored_files.py",
-    "bench/results/test_verification.py",
     "bench/sweep/coordination",
-    "bench/sweep/launch/test_faults.py",
     "bench/sweep/launch/test_supervisor.py",
     "methods/_parts",
     "methods/_text",
     "methods/test_parity",
-    "methods/test_real_features.py",
-    "perf/test_plain.py",
 )
 """Beginnings of the paths of tests that get the mark `portable`: those with bounds of rounding, and of processes."""
 

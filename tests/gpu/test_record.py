@@ -21,6 +21,7 @@ def test_the_page_has_the_table_of_the_recorded_file() -> None:
     assert (NOT_MEASURED in page) == (recorded() is None)
 
 
+@pytest.mark.slow  # `test_a_part_that_fails_is_named_and_the_others_go_on` runs the script, too
 def test_the_script_runs_through_and_its_file_makes_a_section(tmp_path: Path) -> None:
     out = tmp_path / "gpu.json"
     done = run_script(SCRIPT, "--device", "cpu", "--tiny", "--seconds", "0.01", "--out", str(out), pretended=False)

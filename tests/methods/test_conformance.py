@@ -27,6 +27,7 @@ def subject_of(name: str) -> Subject:
 
 LONG = {
     "classes_are_not_mixed_up", "the_classifier_uses_what_was_learned", "the_loss_falls", "the_support_set_matters",
+    "runs_are_independent", "a_kept_model_classifies_alike",
 }  # fmt: skip
 """Checks that take more than half of the time of all. One method of each family has them in the fast tests."""
 

@@ -30,6 +30,9 @@ def short(method: str, seed: int = 1) -> Setting:
     return Setting(method, "spectrum_sketch", seed, shots=2, epochs=epochs, lr=lr, every=5)
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_draw_losses_and_predictions_are_those_of_the_plain_side(method: str) -> None:
     for row in paired(short(method)):

@@ -18,6 +18,7 @@ from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.timeout(900),
     pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine"),
 ]

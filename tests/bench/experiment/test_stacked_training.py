@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from families_of_methods import one_of_each_family
 from sweep_requests import sweep_over
 from tiny_runs import BACKBONE, DATASET, outcome
 
@@ -77,7 +78,7 @@ def test_the_methods_that_train_a_head_on_frozen_features_opt_in() -> None:
     assert not METHODS.get("coop").info.stackable
 
 
-@pytest.mark.parametrize("method", STACKABLE)
+@pytest.mark.parametrize("method", one_of_each_family(STACKABLE))
 @pytest.mark.parametrize("shots", [1, 3])
 def test_records_and_predictions_are_those_of_runs_alone(method: str, shots: int, stacks: list[int]) -> None:
     specs, context = specs_of(method, shots=shots), RunContext(curve=True)
@@ -222,7 +223,7 @@ def data_of(seed: int, dtype: torch.dtype, dim: int, n: int = 35) -> Any:
     return lambda epoch: partial(batches, epoch)
 
 
-@pytest.mark.parametrize("method", STACKABLE)
+@pytest.mark.parametrize("method", one_of_each_family(STACKABLE))
 @pytest.mark.parametrize(
     ("dtype", "batch_size", "drop_last"),
     [

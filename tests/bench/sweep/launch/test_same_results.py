@@ -17,6 +17,9 @@ from bench.sweep.launch.tasks import RunTask, Surroundings, dump_task
 METHODS = ("vpt", "coop")
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(autouse=True)
 def _own_caches() -> Iterator[None]:
     forget_loaded()
