@@ -47,10 +47,9 @@ class CoOpConfig(MethodConfig):
 
 
 RECIPE = Recipe(
-    source="CoOp configs/trainers/CoOp/{vit_b16,vit_b16_ep50}.yaml, ImageNet: ep50; weight decay: Dassl's default",
+    source="CoOp configs/trainers/CoOp/{vit_b16,vit_b16_ep50}.yaml; weight decay: Dassl's default",
     epochs=200,
     epochs_by_shots={1: 50, 2: 100, 4: 100, 8: 200, 16: 200},
-    epochs_by_dataset={"imagenet": 50},
 )
 
 
@@ -75,9 +74,7 @@ class CoOp(ContextMethod[CoOpConfig]):
         recipes={
             EvalProtocol.FEW_SHOT: RECIPE,
             EvalProtocol.BASE_TO_NEW: Recipe(
-                source="CoCoOp's CoOp rows: CoOp configs/trainers/CoOp/vit_b16_ctxv1.yaml, ImageNet: ep50_ctxv1",
-                epochs=200,
-                epochs_by_dataset={"imagenet": 50},
+                source="CoCoOp's CoOp rows: CoOp configs/trainers/CoOp/vit_b16_ctxv1.yaml", epochs=200
             ),
             EvalProtocol.CROSS_DATASET: Recipe(
                 source="CoCoOp's CoOp row: CoOp configs/trainers/CoOp/vit_b16_ep50_ctxv1.yaml", epochs=50

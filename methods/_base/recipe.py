@@ -105,10 +105,8 @@ class Recipe(BaseModel):
 
     def for_dataset(self, name: str) -> Recipe:
         """The recipe with the epochs for one dataset. A spec stores the whole table: one recipe for all datasets."""
-        own: dict[str, object] = {}
-        if name in self.epochs_by_dataset:
-            own = {"epochs": self.epochs_by_dataset[name], "epochs_by_shots": {}}
-        return self.model_copy(update={"epochs_by_dataset": {}, **own})
+        epochs = self.epochs_by_dataset.get(name, self.epochs)
+        return self.model_copy(update={"epochs": epochs, "epochs_by_dataset": {}})
 
     def for_shots(self, shots: int) -> Recipe:
         """The recipe with the epochs for that many shots, so that identical training has identical recipes."""

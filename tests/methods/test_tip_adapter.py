@@ -89,6 +89,6 @@ def test_an_override_of_the_epochs_holds_on_every_dataset() -> None:
 
 
 def test_recipes_of_other_methods_are_stored_as_before() -> None:
-    recipe = get_method("kgcoop").info.recipe_for(EvalProtocol.FEW_SHOT)
+    recipe = get_method("coop").info.recipe_for(EvalProtocol.FEW_SHOT)
     assert recipe is not None
     assert "epochs_by_dataset" not in recipe.model_dump(mode="json")
