@@ -190,6 +190,8 @@ def reproduce_paper(
     names = list(found.experiments) if what == ALL_EXPERIMENTS else [_named(found, what)]
     changes: dict[str, Any] = {"methods": methods, "datasets": datasets, "seeds": seeds}
     folder = Path(runs).expanduser()
+    for name in names:
+        _check_names(found, name)
     if figures is not None and any(found.experiments[name].figures for name in names):
         check_own_folder(Path(figures).expanduser(), "--figures-dir", force=force)
     plans = {name: _requests(found, name, on, changes, runs=folder, **options) for name in names}
@@ -283,6 +285,22 @@ def _check_method(name: str) -> None:
     from bench.results import known_methods
 
     known_methods().get(name)
+
+
+def _check_names(paper: Paper, name: str) -> None:
+    """Raise UsageError, which names the line, for a figure or a printed table that does not exist."""
+    from bench.papers import FEW_SHOT_FIGURES, FIGURES, printed_numbers
+
+    experiment, known = paper.experiments[name], [*FIGURES, *FEW_SHOT_FIGURES]
+    for figure in experiment.figures:
+        if figure not in known:
+            problem = f"unknown figure {figure!r}.{did_you_mean(figure, known)} Known: {', '.join(known)}."
+            raise paper.located((name, "figures"), problem)
+    if experiment.printed:
+        try:
+            printed_numbers(paper.header.reported_in, experiment.printed)
+        except UsageError as error:
+            raise paper.located((name, "printed"), str(error)) from None
 
 
 def _reproduced(
@@ -388,11 +406,7 @@ def _rows(paper: Paper, name: str, frame: pd.DataFrame, difficulty: pd.DataFrame
         return own_rows(frame)
     if not (tables := paper.experiments[name].printed):
         return own_rows(frame, published_frame())
-    try:
-        published = printed_numbers(paper.header.reported_in, tables)
-    except UsageError as error:
-        raise paper.located((name, "printed"), str(error)) from None
-    return reproduced_rows(published, frame, difficulty)
+    return reproduced_rows(printed_numbers(paper.header.reported_in, tables), frame, difficulty)
 
 
 def _drawn(
@@ -406,15 +420,10 @@ def _drawn(
     force: bool,
 ) -> tuple[tuple[PaperFigure, ...], tuple[Path, ...], tuple[str, ...]]:
     """The figures of an experiment, their files, and what they lack."""
-    from bench.papers import FEW_SHOT_FIGURES, FIGURES
     from bench.results import fresh_store
     from reports.site.build import named_figures, write_figures
 
-    names, known = paper.experiments[name].figures, [*FIGURES, *FEW_SHOT_FIGURES]
-    for figure in names:
-        if figure not in known:
-            problem = f"unknown figure {figure!r}.{did_you_mean(figure, known)} Known: {', '.join(known)}."
-            raise paper.located((name, "figures"), problem)
+    names = paper.experiments[name].figures
     if not names or not ids:
         return (), (), ()
     try:

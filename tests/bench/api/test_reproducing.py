@@ -156,3 +156,15 @@ def test_figure_3_is_drawn_after_figure_2(tmp_path: Path) -> None:
     done = stamps(tmp_path)
     reproduced("figure-3", tmp_path, **only)
     assert stamps(tmp_path) == done, "the second time everything is there"
+
+
+@pytest.mark.parametrize("wrong", ['figures = ["apex-fig99"]', 'printed = ["Table 99"]'])
+def test_a_wrong_figure_or_printed_table_is_refused_before_anything_runs(tmp_path: Path, wrong: str) -> None:
+    paper = tmp_path / "mine.toml"
+    paper.write_text(
+        'title = "Mine"\naddress = "arXiv:2311.15569"\nreported-in = "APEX (EMNLP 2024, 2311.15569)"\n'
+        f'[table-1]\ntitle = "One"\n{wrong}\n[[table-1.sweep]]\nmethods = ["zero_shot"]\ndatasets = ["eurosat"]\n'
+    )
+    with pytest.raises(UsageError, match=r"line 6.*99"):
+        reproduce_paper(str(paper), "table-1", on="synthetic", runs=tmp_path / "runs", progress="none")
+    assert not (tmp_path / "runs").exists()
