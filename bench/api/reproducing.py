@@ -326,9 +326,11 @@ def _reproduced(
             code = max(code, 3)
             continue
         report_failures(outcome, log)
-        if (again := _lacking(request, outcome.plan.done)) is not None:
-            log.notice("some finished runs lack what the figures need (curves, or both branches) and are run again")
-            report_failures(run_request(again, log), log)
+        if again := _lacking(request, outcome.plan.done):
+            lacking = f"{counted(len(again), 'finished run')} without what the figures need (curves, or both branches)"
+            log.notice(f"{lacking}: computed again")
+            outcome = run_request(request, log, again)
+            report_failures(outcome, log)
         ids |= {spec.run_id for spec in outcome.plan.specs}
         left_out += [f"{item.what}: {item.reason}" for item in outcome.plan.rejected]
         code = max(code, outcome.exit_code)
@@ -351,13 +353,12 @@ def _reproduced(
     )
 
 
-def _lacking(request: SweepRequest, done: Sequence[ExperimentSpec]) -> SweepRequest | None:
-    """A sweep of the finished runs without the curve or the branches that the request keeps; None if all have them.
+def _lacking(request: SweepRequest, done: Sequence[ExperimentSpec]) -> list[str]:
+    """Ids of the finished runs without the curve or the branches that the request keeps.
 
     Branches are read from runs of APEX with its published ensemble, and give every other weight.
     """
     from bench.results import Shards
-    from bench.sweep import RerunPolicy
 
     shards, found = Shards(request.runs), []
     for spec in done if request.curve or request.keep_branches else ():
@@ -368,18 +369,8 @@ def _lacking(request: SweepRequest, done: Sequence[ExperimentSpec]) -> SweepRequ
             continue
         lacks_branches = with_branches and all(item.branches is None for item in shard.predictions)
         if lacks_branches or (with_curve and not shard.record.curve):
-            found.append(spec)
-    if not found:
-        return None
-    methods = list(dict.fromkeys(spec.method for spec in found))
-    values = {
-        "methods": methods,
-        "datasets": list(dict.fromkeys(spec.dataset for spec in found)),
-        "shots": sorted({spec.shots for spec in found}),
-        "seeds": sorted({spec.seed for spec in found}),
-    }
-    overrides = [text for text in request.overrides if _concerns(text, methods) and "," not in text]
-    return request.model_copy(update=values | {"overrides": overrides, "rerun": RerunPolicy.ALL})
+            found.append(spec.run_id)
+    return found
 
 
 def _frames(requests: Sequence[SweepRequest], ids: set[str]) -> tuple[pd.DataFrame, pd.DataFrame]:

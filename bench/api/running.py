@@ -1,6 +1,6 @@
 """Running a sweep from Python, with the options of `etl-bench run`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -132,15 +132,16 @@ def slurm_script(request: SweepRequest, log: SweepLog) -> str:
     return job_script(make_plan(request, log), request)
 
 
-def run_request(request: SweepRequest, log: SweepLog) -> SweepOutcome:
+def run_request(request: SweepRequest, log: SweepLog, again: Collection[str] = ()) -> SweepOutcome:
     """Plan and carry out a request, reporting to the log, and send its finished runs to its trackers.
 
-    The failed runs are reported by `report_failures`, so that a result can be printed before.
+    The failed runs are reported by `report_failures`, so that a result can be printed before. `again` as of
+    `bench.sweep.make_plan`.
     """
     from bench.boards import Sender
 
     with early_server(request) as server:
-        made = make_plan(request, log)
+        made = make_plan(request, log, again)
         check_launch(made, request)
         report_plan(made, request, log)
         with Sender(request.runs, request.tracker_targets, log.notice) as sender:

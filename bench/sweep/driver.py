@@ -1,6 +1,6 @@
 """Carries out a sweep request: plan, launch, load the results into the database, with messages about each."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -85,8 +85,11 @@ class SweepOutcome:
         return 1 if self.failed or self.summary.unwritten else self.plan.exit_code
 
 
-def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
-    """Expand the request, subtract what is on disk, and report what is left out."""
+def make_plan(request: SweepRequest, log: SweepLog, again: Collection[str] = ()) -> Plan:
+    """Expand the request, subtract what is on disk, and report what is left out.
+
+    `again` are ids of finished runs that are computed again, because they lack something that the caller needs.
+    """
     request.check_devices()
     check_installed(request.tracker_targets)
     if request.runs.exists() and not request.runs.is_dir():
@@ -100,10 +103,10 @@ def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
     shards.scan()  # completes an import whose process was killed
     if request.keep_models:
         check_keepable(expansion.specs)
-    lacking = lacking_models(expansion.specs, request.runs, request.keep_models)
+    lacking = lacking_models(expansion.specs, request.runs, request.keep_models).union(again)
     made = plan_runs(expansion, shards, request.rerun, Staleness(request.data_root, digest), lacking)
     report_rejections(made.rejected, log)
-    if made.unkept:
+    if made.unkept and request.keep_models:
         runs = counted(made.unkept, "finished run")
         log.notice(f"{runs} without a tuned model: computed again for --keep-models {request.keep_models}")
     for (name, shots), sizes in expansion.short.items():

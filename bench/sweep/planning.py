@@ -32,7 +32,7 @@ class Plan:
             again.
         seen: stamp of the existing shard, by run id.
         difficulties: pairs (backbone, dataset) whose difficulty has to be measured.
-        unkept: number of finished runs that run again, because their model is to be kept.
+        unkept: number of finished runs that run again, because they lack something that is to be kept.
     """
 
     specs: tuple[ExperimentSpec, ...]
@@ -70,7 +70,7 @@ def plan_runs(
 ) -> Plan:
     """Subtract the runs on disk from the requested runs. Without `staleness`, only code makes a run stale.
 
-    Finished runs in `lacking` are computed again to keep their model.
+    Finished runs in `lacking` are computed again, since they lack something that is to be kept.
 
     A run whose shard cannot be read is left out, so that nothing replaces it.
     """
