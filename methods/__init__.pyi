@@ -54,11 +54,9 @@ from ._base.method_info import MethodConfig as MethodConfig
 from ._base.method_info import MethodInfo as MethodInfo
 from ._base.method_info import MethodTraits as MethodTraits
 from ._base.method_info import Needs as Needs
-from ._base.method_info import Origin as Origin
 from ._base.method_info import Sizes as Sizes
 from ._base.method_info import TowerUse as TowerUse
 from ._base.method_info import formula_tests as formula_tests
-from ._base.method_info import origins as origins
 from ._base.method_info import parity_record as parity_record
 from ._base.recipe import Optimizer as Optimizer
 from ._base.recipe import Recipe as Recipe

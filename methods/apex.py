@@ -86,6 +86,8 @@ class APEX(ComposedMethod[APEXConfig]):
         title="APEX",
         family=Family.ENSEMBLE,
         summary="Visual prompts and a text adapter, blended with the pretrained model by a class's distance.",
+        paper="2311.15569",
+        code="YangYongJin/APEX",
         citation=APEX_CITATION,
         config=APEXConfig,
         needs=frozenset({Needs.FEATURES, Needs.PIXELS}),

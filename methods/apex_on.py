@@ -59,6 +59,8 @@ def apex_on_info(host: MethodInfo, name: str) -> MethodInfo:
         name,
         title=f"{host.title} + APEX ensemble",
         summary=f"{host.title}, blended with the pretrained model by a class's distance.",
+        paper="2311.15569",
+        code="YangYongJin/APEX",
         citation=APEX_CITATION,
         settings=settings,
         needs=host.needs | {Needs.FEATURES},

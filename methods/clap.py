@@ -40,6 +40,8 @@ class CLAP(PrototypeMethod[CLAPConfig]):
         title="CLAP",
         family=Family.CLASSIFIER,
         summary="A cosine classifier kept near the class texts, more strongly where zero-shot is better.",
+        paper="2312.12730",
+        code="jusiro/CLAP",
         citation=CLAP_PAPER,
         config=CLAPConfig,
         open_vocabulary=False,

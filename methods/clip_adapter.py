@@ -35,6 +35,8 @@ class CLIPAdapter(ComposedMethod[CLIPAdapterConfig]):
         title="CLIP-Adapter",
         family=Family.FEATURE_ADAPTER,
         summary="A residual bottleneck adapter on the frozen image feature.",
+        paper="2110.04544",
+        code="gaopengcuhk/CLIP-Adapter",
         citation="""@article{gao2024clipadapter,
   title = {CLIP-Adapter: Better Vision-Language Models with Feature Adapters},
   author = {Gao, Peng and Geng, Shijie and Zhang, Renrui and others},

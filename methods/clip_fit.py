@@ -53,6 +53,8 @@ class CLIPFit(TwoTowerMethod[CLIPFitConfig]):
         title="CLIPFit",
         family=Family.WEIGHT_ADAPTER,
         summary="The text tower's MLP biases and the image tower's norms, class texts kept near the frozen ones.",
+        paper="2409.16718",
+        code="minglllli/CLIPFit",
         citation="""@inproceedings{li2024clipfit,
   title = {Vision-Language Model Fine-Tuning via Simple Parameter-Efficient Modification},
   author = {Li, Ming and Zhong, Jike and Li, Chenxin and Li, Liuzhuozheng and Lin, Nie and Sugiyama, Masashi},

@@ -155,6 +155,8 @@ class CLIPLoRA(TwoTowerMethod[CLIPLoRAConfig]):
         title="CLIP-LoRA",
         family=Family.WEIGHT_ADAPTER,
         summary="Low-rank changes of the query, key and value projections in both towers.",
+        paper="2405.18541",
+        code="MaxZanella/CLIP-LoRA",
         citation="""@inproceedings{zanella2024cliplora,
   title = {Low-Rank Few-Shot Adaptation of Vision-Language Models},
   author = {Zanella, Maxime and Ben Ayed, Ismail},

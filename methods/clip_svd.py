@@ -153,6 +153,8 @@ class CLIPSVD(TwoTowerMethod[CLIPSVDConfig]):
         title="CLIP-SVD",
         family=Family.WEIGHT_ADAPTER,
         summary="The singular values of the weight matrices of both towers; the singular vectors stay frozen.",
+        paper="2509.03740",
+        code="HealthX-Lab/CLIP-SVD",
         citation="""@article{koleilat2025clipsvd,
   title = {Singular Value Few-shot Adaptation of Vision-Language Models},
   author = {Koleilat, Taha and Rivaz, Hassan and Xiao, Yiming},

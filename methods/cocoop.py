@@ -71,6 +71,8 @@ class CoCoOp(TrainableMethod[CoCoOpConfig]):
         title="CoCoOp",
         family=Family.TEXT_PROMPT,
         summary="CoOp's context, shifted for each image by a small network on its feature.",
+        paper="2203.05557",
+        code="KaiyangZhou/CoOp",
         citation="""@inproceedings{zhou2022cocoop,
   title = {Conditional Prompt Learning for Vision-Language Models},
   author = {Zhou, Kaiyang and Yang, Jingkang and Loy, Chen Change and Liu, Ziwei},

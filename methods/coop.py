@@ -62,6 +62,8 @@ class CoOp(ContextMethod[CoOpConfig]):
         title="CoOp",
         family=Family.TEXT_PROMPT,
         summary="Learned context vectors in the text input, shared by all classes or one set per class.",
+        paper="2109.01134",
+        code="KaiyangZhou/CoOp",
         citation="""@article{zhou2022coop,
   title = {Learning to Prompt for Vision-Language Models},
   author = {Zhou, Kaiyang and Yang, Jingkang and Loy, Chen Change and Liu, Ziwei},

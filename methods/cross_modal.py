@@ -90,6 +90,8 @@ class CrossModal(TrainableMethod[CrossModalConfig]):
         title="Cross-modal adaptation",
         family=Family.CLASSIFIER,
         summary="A linear head from the class texts, trained on images and on texts as further samples.",
+        paper="2301.06267",
+        code="linzhiqiu/cross_modal_adaptation",
         citation="""@inproceedings{lin2023crossmodal,
   title = {Multimodality Helps Unimodality: Cross-Modal Few-Shot Learning with Multimodal Models},
   author = {Lin, Zhiqiu and Yu, Samuel and Kuang, Zhiyi and Pathak, Deepak and Ramanan, Deva},

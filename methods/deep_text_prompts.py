@@ -40,6 +40,8 @@ class DeepTextPrompts(ComposedMethod[DeepTextPromptsConfig]):
         title="Deep text prompts",
         family=Family.TEXT_PROMPT,
         summary="Learned tokens before every block of the text tower; images stay frozen.",
+        paper="2210.03117",
+        code="muzairkhattak/multimodal-prompt-learning",
         citation=MAPLE_PAPER,
         config=DeepTextPromptsConfig,
         open_vocabulary=True,

@@ -148,6 +148,8 @@ def dept_info(host: MethodInfo, name: str) -> MethodInfo:
         name,
         title=f"{host.title} + DePT",
         summary=f"{host.title} with a second head for the trained classes.",
+        paper="2309.07439",
+        code="Koorye/DePT",
         citation=CITATION,
         settings={
             "head_share": (

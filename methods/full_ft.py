@@ -40,6 +40,8 @@ class FullFT(FineTuningMethod[FullFTConfig]):
         title="Full fine-tuning",
         family=Family.WEIGHT_ADAPTER,
         summary="All weights of the image tower, trained against frozen class texts.",
+        paper="2410.05270",
+        code="astra-vision/ProLIP",
         citation=PROLIP_PAPER,
         config=FullFTConfig,
         needs=frozenset({Needs.PIXELS}),

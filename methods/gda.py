@@ -64,6 +64,8 @@ class GDA(GridSearchMethod[GDAConfig]):
         title="GDA",
         family=Family.CLASSIFIER,
         summary="Gaussian discriminant analysis of the support images added to the zero-shot logits, in closed form.",
+        paper="openreview:Js5PJPHDyY",
+        code="mrflogs/ICLR24",
         citation="""@inproceedings{wang2024gda,
   title = {A Hard-to-Beat Baseline for Training-free CLIP-based Adaptation},
   author = {Wang, Zhengbo and Liang, Jian and Sheng, Lijun and He, Ran and Wang, Zilei and Tan, Tieniu},

@@ -44,6 +44,8 @@ class IVLP(ComposedMethod[IVLPConfig]):
         title="IVLP",
         family=Family.MULTIMODAL_PROMPT,
         summary="Independent deep prompts in the text and in the image tower.",
+        paper="2210.03117",
+        code="muzairkhattak/multimodal-prompt-learning",
         citation=MAPLE_PAPER,
         config=IVLPConfig,
         needs=frozenset({Needs.PIXELS}),

@@ -54,6 +54,8 @@ class KgCoOp(ContextMethod[KgCoOpConfig]):
         title="KgCoOp",
         family=Family.TEXT_PROMPT,
         summary="CoOp's context, kept near the hand-written class texts by a penalty.",
+        paper="2303.13283",
+        code="htyao89/KgCoOp",
         citation="""@inproceedings{yao2023kgcoop,
   title = {Visual-Language Prompt Tuning with Knowledge-guided Context Optimization},
   author = {Yao, Hantao and Zhang, Rui and Xu, Changsheng},

@@ -56,6 +56,8 @@ class LastBlockFT(FineTuningMethod[LastBlockConfig]):
         title="Last-block fine-tuning",
         family=Family.WEIGHT_ADAPTER,
         summary="All weights of the image tower's last block, trained against frozen class texts.",
+        paper="2410.05270",
+        code="astra-vision/ProLIP",
         citation=PROLIP_PAPER,
         config=LastBlockConfig,
         needs=frozenset({Needs.HIDDEN}),

@@ -101,6 +101,8 @@ class LinearProbe(GridSearchMethod[LinearProbeConfig]):
         title="Linear probe",
         family=Family.CLASSIFIER,
         summary="Logistic regression on frozen image features, without the class names.",
+        paper="2103.00020",
+        code="KaiyangZhou/CoOp",
         citation=CLIP_PAPER,
         config=LinearProbeConfig,
         open_vocabulary=False,

@@ -85,6 +85,8 @@ class LPPlusPlus(TrainableMethod[LPPlusPlusConfig]):
         title="LP++",
         family=Family.CLASSIFIER,
         summary="A linear probe plus the text similarities, with a learned weight for each class.",
+        paper="2404.02285",
+        code="FereshteShakeri/FewShot-CLIP-Strong-Baseline",
         citation="""@inproceedings{huang2024lpp,
   title = {LP++: A Surprisingly Strong Linear Probe for Few-Shot CLIP},
   author = {Huang, Yunshi and Shakeri, Fereshteh and Dolz, Jose and others},

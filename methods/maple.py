@@ -50,6 +50,8 @@ class MaPLe(ComposedMethod[MaPLeConfig]):
         title="MaPLe",
         family=Family.MULTIMODAL_PROMPT,
         summary="Deep text prompts, and visual prompts that are linear maps of them.",
+        paper="2210.03117",
+        code="muzairkhattak/multimodal-prompt-learning",
         citation=MAPLE_PAPER,
         config=MaPLeConfig,
         needs=frozenset({Needs.PIXELS}),

@@ -97,6 +97,8 @@ class MMA(TwoTowerMethod[MMAConfig]):
         title="MMA",
         family=Family.WEIGHT_ADAPTER,
         summary="Small adapters beside the last blocks of both towers, with a shared inner layer.",
+        paper="https://openaccess.thecvf.com/content/CVPR2024/papers/Yang_MMA_Multi-Modal_Adapter_for_Vision-Language_Models_CVPR_2024_paper.pdf",
+        code="ZjjConan/Multi-Modal-Adapter",
         citation="""@inproceedings{yang2024mma,
   title = {MMA: Multi-Modal Adapter for Vision-Language Models},
   author = {Yang, Lingxiao and Zhang, Ru-Yuan and Wang, Yanchen and Xie, Xiaohua},

@@ -112,6 +112,8 @@ class MMRL(TwoTowerMethod[MMRLConfig]):
         title="MMRL",
         family=Family.MULTIMODAL_PROMPT,
         summary="Tokens of a space that both towers share, before their last blocks; new classes by the class token.",
+        paper="2503.08497",
+        code="yunncheng/MMRL",
         citation="""@inproceedings{guo2025mmrl,
   title = {MMRL: Multi-Modal Representation Learning for Vision-Language Models},
   author = {Guo, Yuncheng and Gu, Xiaodong},

@@ -121,6 +121,8 @@ class MMRLPlusPlus(MMRL):
         title="MMRL++",
         family=Family.MULTIMODAL_PROMPT,
         summary="MMRL with one map per tower, low-rank changes per block, and tokens that keep part of their output.",
+        paper="2505.10088",
+        code="yunncheng/MMRL",
         citation="""@article{guo2026mmrlpp,
   title = {MMRL++: Parameter-Efficient and Interaction-Aware Representation Learning for Vision-Language Models},
   author = {Guo, Yuncheng and Gu, Xiaodong},

@@ -126,6 +126,8 @@ class PLOTPP(TrainableMethod[PLOTPPConfig]):
         title="PLOT++",
         family=Family.MULTIMODAL_PROMPT,
         summary="Several text prompts and visual prompts, their features matched by optimal transport.",
+        paper="2210.01253",
+        code="CHENGY12/PLOT",
         citation="""@inproceedings{chen2023plot,
   title = {PLOT: Prompt Learning with Optimal Transport for Vision-Language Models},
   author = {Chen, Guangyi and Yao, Weiran and Song, Xiangchen and Li, Xinyue and Rao, Yongming and Zhang, Kun},

@@ -59,6 +59,8 @@ class ProGrad(ContextMethod[ProGradConfig]):
         title="ProGrad",
         family=Family.TEXT_PROMPT,
         summary="CoOp whose gradient loses the part that contradicts the zero-shot predictions.",
+        paper="2205.14865",
+        code="BeierZhu/Prompt-align",
         citation="""@inproceedings{zhu2023prograd,
   title = {Prompt-aligned Gradient for Prompt Tuning},
   author = {Zhu, Beier and Niu, Yulei and Han, Yucheng and others},

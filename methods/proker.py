@@ -102,6 +102,8 @@ class ProKeR(GridSearchMethod[ProKeRConfig]):
         title="ProKeR",
         family=Family.CACHE,
         summary="Kernel ridge regression of the zero-shot classifier's errors on the support images, in closed form.",
+        paper="2501.11175",
+        code="omarnust/BReg-Adapter",
         citation="""@inproceedings{bendou2025proker,
   title = {ProKeR: A Kernel Perspective on Few-Shot Adaptation of Large Vision-Language Models},
   author = {Bendou, Yassir and Ouasfi, Amine and Gripon, Vincent and Boukhayma, Adnane},

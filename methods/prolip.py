@@ -79,6 +79,8 @@ class ProLIP(TrainableMethod[ProLIPConfig]):
         title="ProLIP",
         family=Family.WEIGHT_ADAPTER,
         summary="The image tower's last projection, fine-tuned and kept near its initial value.",
+        paper="2410.05270",
+        code="astra-vision/ProLIP",
         citation=PROLIP_PAPER,
         config=ProLIPConfig,
         needs=frozenset({Needs.POOLED}),

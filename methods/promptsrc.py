@@ -73,6 +73,8 @@ class PromptSRC(ComposedMethod[PromptSRCConfig]):
         title="PromptSRC",
         family=Family.MULTIMODAL_PROMPT,
         summary="Independent deep prompts in both towers, kept near the frozen model and averaged over epochs.",
+        paper="2307.06948",
+        code="muzairkhattak/PromptSRC",
         citation="""@inproceedings{khattak2023promptsrc,
   title = {Self-regulating Prompts: Foundational Model Adaptation without Forgetting},
   author = {Khattak, Muhammad Uzair and Wasim, Syed Talal and Naseer, Muzammal and others},

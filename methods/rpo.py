@@ -73,6 +73,8 @@ class RPO(TrainableMethod[RPOConfig]):
         title="RPO",
         family=Family.MULTIMODAL_PROMPT,
         summary="Tokens in both towers that read the frozen representation without changing it.",
+        paper="2308.14960",
+        code="mlvlab/RPO",
         citation="""@inproceedings{lee2023rpo,
   title = {Read-only Prompt Optimization for Vision-Language Few-shot Learning},
   author = {Lee, Dongjun and Song, Seokwon and Suh, Jihee and others},

@@ -61,6 +61,8 @@ class SSText(Method[ConfigT]):
         title="SS-Text",
         family=Family.CLASSIFIER,
         summary="A linear probe that stays near the class texts, in closed form and without any search.",
+        paper="2506.06076",
+        code="jusiro/SS-Text",
         citation="""@inproceedings{silvarodriguez2025fca,
   title = {Full Conformal Adaptation of Medical Vision-Language Models},
   author = {Silva-Rodriguez, Julio and Fillioux, Leo and Cournede, Paul-Henry and others},

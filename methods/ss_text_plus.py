@@ -27,6 +27,8 @@ class SSTextPlus(SSText[SSTextPlusConfig]):
         title="SS-Text+",
         family=Family.CLASSIFIER,
         summary="SS-Text for supports of unequal classes, with rows that repel one another; closed form.",
+        paper="2506.17500",
+        code="jusiro/SS-Text",
         citation="""@inproceedings{silvarodriguez2025sstext,
   title = {Few-Shot, Now for Real: Medical VLMs Adaptation without Balanced Sets or Validation},
   author = {Silva-Rodriguez, Julio and Shakeri, Fereshteh and Bahig, Houda and Dolz, Jose and Ben Ayed, Ismail},

@@ -41,6 +41,8 @@ class TaskRes(PrototypeMethod[TaskResConfig]):
         title="TaskRes",
         family=Family.FEATURE_ADAPTER,
         summary="A learned residual on each class's frozen text feature.",
+        paper="2211.10277",
+        code="geekyutao/TaskRes",
         citation="""@inproceedings{yu2023taskres,
   title = {Task Residual for Tuning Vision-Language Models},
   author = {Yu, Tao and Lu, Zhihe and Jin, Xin and Chen, Zhibo and Wang, Xinchao},

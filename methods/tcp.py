@@ -86,6 +86,8 @@ class TCP(TwoTowerMethod[TCPConfig]):
         title="TCP",
         family=Family.TEXT_PROMPT,
         summary="A context that is replaced inside the text tower by tokens made from each class's frozen text.",
+        paper="2311.18231",
+        code="htyao89/Textual-based_Class-aware_prompt_tuning",
         citation="""@inproceedings{yao2024tcp,
   title = {TCP: Textual-based Class-aware Prompt Tuning for Visual-Language Model},
   author = {Yao, Hantao and Zhang, Rui and Xu, Changsheng},

@@ -126,6 +126,8 @@ class TDA(Method[TDAConfig]):
         title="TDA",
         family=Family.TEST_TIME,
         summary="Caches of confident and of uncertain test images correct the zero-shot logits along the stream.",
+        paper="2403.18293",
+        code="kdiAAA/TDA",
         citation="""@inproceedings{karmanov2024efficient,
   title = {Efficient Test-Time Adaptation of Vision-Language Models},
   author = {Karmanov, Adilbek and Guan, Dayan and Lu, Shijian and El Saddik, Abdulmotaleb and Xing, Eric},

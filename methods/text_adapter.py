@@ -18,6 +18,8 @@ class TextAdapter(ComposedMethod[AdapterConfig]):
         title="Text adapter",
         family=Family.FEATURE_ADAPTER,
         summary="An adapter on the frozen class text features; both towers stay as they are.",
+        paper="2311.15569",
+        code="YangYongJin/APEX",
         citation=APEX_CITATION,
         config=AdapterConfig,
         open_vocabulary=True,

@@ -30,6 +30,8 @@ class TextPromptsVisualAdapter(ComposedMethod[TextPromptsVisualAdapterConfig]):
         title="Text prompts + visual adapter",
         family=Family.MULTIMODAL_PROMPT,
         summary="Deep text prompts together with an adapter on the frozen image feature.",
+        paper="2311.15569",
+        code="YangYongJin/APEX",
         citation=APEX_CITATION,
         config=TextPromptsVisualAdapterConfig,
         open_vocabulary=True,

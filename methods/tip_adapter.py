@@ -21,6 +21,8 @@ class TipAdapter(CacheMethod):
         title="Tip-Adapter",
         family=Family.CACHE,
         summary="A key-value cache of the support images beside the zero-shot classifier, without training.",
+        paper="2111.03930",
+        code="gaopengcuhk/Tip-Adapter",
         citation=TIP_ADAPTER_PAPER,
         config=CacheConfig,
         open_vocabulary=False,

@@ -53,6 +53,8 @@ class TipAdapterF(CacheMethod, TrainableMethod[CacheConfig]):
         title="Tip-Adapter-F",
         family=Family.CACHE,
         summary="Tip-Adapter with the keys of its cache trained.",
+        paper="2111.03930",
+        code="gaopengcuhk/Tip-Adapter",
         citation=TIP_ADAPTER_PAPER,
         config=TipAdapterFConfig,
         open_vocabulary=False,

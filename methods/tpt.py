@@ -62,6 +62,8 @@ class TPT(Method[TPTConfig]):
         title="TPT",
         family=Family.TEST_TIME,
         summary="One gradient step for each test image makes the prompt confident on random views of it.",
+        paper="2209.07511",
+        code="azshue/TPT",
         citation="""@inproceedings{shu2022test,
   title = {Test-Time Prompt Tuning for Zero-Shot Generalization in Vision-Language Models},
   author = {Shu, Manli and Nie, Weili and Huang, De-An and others},

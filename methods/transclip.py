@@ -55,6 +55,8 @@ class TransCLIP(Method[TransCLIPConfig]):
         title="TransCLIP",
         family=Family.TEST_TIME,
         summary="All test images together: Gaussian classes, neighbours that agree, and a pull towards the texts.",
+        paper="2406.01837",
+        code="MaxZanella/transduction-for-vlms",
         citation="""@inproceedings{zanella2024boosting,
   title = {Boosting Vision-Language Models with Transduction},
   author = {Zanella, Maxime and G{\\'e}rin, Beno{\\^i}t and Ben Ayed, Ismail},

@@ -77,6 +77,8 @@ class TwoStage(TwoTowerMethod[TwoStageConfig]):
         title="2SFS",
         family=Family.WEIGHT_ADAPTER,
         summary="The norms of both towers, then a classifier on top; new classes keep the tuned text tower.",
+        paper="2503.11609",
+        code="FarinaMatteo/rethinking_fewshot_vlms",
         citation="""@inproceedings{farina2025twostage,
   title = {Rethinking Few-Shot Adaptation of Vision-Language Models in Two Stages},
   author = {Farina, Matteo and Mancini, Massimiliano and Iacca, Giovanni and Ricci, Elisa},

@@ -18,6 +18,8 @@ class VisualAdapter(ComposedMethod[AdapterConfig]):
         title="Visual adapter",
         family=Family.FEATURE_ADAPTER,
         summary="An adapter on the frozen image feature; class texts stay as they are.",
+        paper="2311.15569",
+        code="YangYongJin/APEX",
         citation=APEX_CITATION,
         config=AdapterConfig,
         open_vocabulary=True,

@@ -43,6 +43,8 @@ class VPT(ComposedMethod[VPTConfig]):
         title="VPT",
         family=Family.VISUAL_PROMPT,
         summary="Learned tokens in the image tower; class texts stay frozen.",
+        paper="2203.12119",
+        code="muzairkhattak/multimodal-prompt-learning",
         citation="""@inproceedings{jia2022vpt,
   title = {Visual Prompt Tuning},
   author = {Jia, Menglin and Tang, Luming and Chen, Bor-Chun and others},

@@ -32,6 +32,8 @@ class VPTTextAdapter(ComposedMethod[VPTTextAdapterConfig]):
         title="VPT + text adapter",
         family=Family.MULTIMODAL_PROMPT,
         summary="Deep visual prompts together with an adapter on the class texts.",
+        paper="2311.15569",
+        code="YangYongJin/APEX",
         citation=APEX_CITATION,
         config=VPTTextAdapterConfig,
         needs=frozenset({Needs.PIXELS}),

@@ -69,6 +69,8 @@ def wise_ft_info(host: MethodInfo, name: str) -> MethodInfo:
         name,
         title=f"{host.title} + WiSE-FT",
         summary=f"{host.title}, its trained weights averaged with those it started from.",
+        paper="2109.01903",
+        code="mlfoundations/wise-ft",
         citation=CITATION,
         settings={"trained_share": (float, share)},
         config_by_protocol={key: {**host.config_by_protocol.get(key, {}), **start} for key in protocols},

@@ -40,6 +40,8 @@ class ZeroShot(Method[ZeroShotConfig]):
         title="Zero-shot CLIP",
         family=Family.ZERO_SHOT,
         summary="The frozen model with class texts as the classifier; the baseline of every gain.",
+        paper="2103.00020",
+        code="openai/CLIP",
         citation=CLIP_PAPER,
         config=ZeroShotConfig,
         open_vocabulary=True,

@@ -43,6 +43,8 @@ class ZSLP(PrototypeMethod[ZSLPConfig]):
         title="ZS-LP",
         family=Family.CLASSIFIER,
         summary="A cosine classifier on frozen features, trained from the class texts.",
+        paper="2312.12730",
+        code="jusiro/CLAP",
         citation=CLAP_PAPER,
         config=ZSLPConfig,
         open_vocabulary=False,

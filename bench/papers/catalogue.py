@@ -178,8 +178,8 @@ def _sheet(facts: MethodFacts) -> MethodSheet:
         uses=tuple(map(str, facts.extras)),
         year=facts.year,
         venue=facts.venue,
-        paper=facts.origin.paper,
-        code=facts.origin.code,
+        paper=facts.paper,
+        code=facts.code,
     )
 
 

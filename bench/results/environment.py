@@ -46,7 +46,7 @@ def collect_provenance(
     return Provenance(
         package_version=bench.__version__,
         method_version=facts.version,
-        method_digest=facts.code or None,
+        method_digest=facts.source_digest or None,
         git_commit=source.commit,
         git_dirty=source.dirty,
         python=platform.python_version(),

@@ -47,7 +47,7 @@ def known_methods() -> MethodFactsRegistry:
 
 def _facts_with_code(method: type[Method[Any]]) -> MethodFacts:
     """The facts of a method, with the digest of its source if it is not part of this package."""
-    return replace(facts_of(method), code="" if is_own(method) else source_digest(method))
+    return replace(facts_of(method), source_digest="" if is_own(method) else source_digest(method))
 
 
 def _add_others(registry: MethodFactsRegistry) -> None:

@@ -53,4 +53,4 @@ def code_reasons(method: str, version: int, digest: str | None) -> list[str]:
         return []
     if version != now.version:
         return [f"{method} has version {now.version} now and had version {version}"]
-    return [f"the code of {method} changed"] if now.code and digest not in (None, now.code) else []
+    return [f"the code of {method} changed"] if now.source_digest and digest not in (None, now.source_digest) else []

@@ -67,7 +67,7 @@ class MethodFacts(MethodTraits):
         closable: whether some settings tie an open-vocabulary method to its training classes.
         rules: facts that the method's code derives from its published settings, by protocol: fields of
             `CheckedSettings`.
-        code: digest of the source of a method of another package; empty for this package's methods.
+        source_digest: digest of the source of a method of another package; empty for this package's methods.
     """
 
     notes: str = ""
@@ -75,7 +75,7 @@ class MethodFacts(MethodTraits):
     settings: Mapping[str, Setting] = field(default_factory=dict)
     closable: bool = False
     rules: Mapping[EvalProtocol, Mapping[str, Any]] = field(default_factory=dict)
-    code: str = ""
+    source_digest: str = ""
 
     @property
     def choices(self) -> Mapping[str, tuple[Any, ...]]:

@@ -67,21 +67,6 @@ class Extra(StrEnum):
     """Labels of images beyond the shots, to choose settings."""
 
 
-@dataclass(frozen=True)
-class Origin:
-    """Where a method was published.
-
-    Args:
-        paper: an arXiv id, `openreview:ID`, `doi:ID`, or the address of a page of the proceedings.
-        code: owner and name of the official repository, or of the one whose settings are used; empty if there is none.
-        uses: what the published method sees besides the labelled images, as far as `MethodTraits` does not say it.
-    """
-
-    paper: str = ""
-    code: str = ""
-    uses: tuple[Extra, ...] = ()
-
-
 class TowerUse(StrEnum):
     """How a method uses the inside of a tower, besides prompts; not every tower supports it."""
 
@@ -192,6 +177,11 @@ class MethodTraits(ABC):
         summary: one sentence.
         citation: BibTeX entry.
         open_vocabulary: whether `classifier` works for classes without training images.
+        paper: an arXiv id, `openreview:ID`, `doi:ID`, or the address of a page of the proceedings; empty if there is
+            none.
+        code: owner and name of the official repository, or of the one whose settings are used; empty if there is none.
+        uses: what the published method sees besides the labelled images (`Extra`), as far as the other facts do not
+            say it.
         version: 1, and one more with each change after which runs give other predictions. A run of another version is
             stale. Methods of other packages need not change it: the digest of their files is compared.
         needs: what it reads from an image; by default only the frozen tower's features.
@@ -214,6 +204,9 @@ class MethodTraits(ABC):
     summary: str
     citation: str
     open_vocabulary: bool
+    paper: str = ""
+    code: str = ""
+    uses: tuple[str, ...] = ()
     version: int = 1
     needs: frozenset[Needs] = frozenset({Needs.FEATURES})
     recipes: Mapping[EvalProtocol, Recipe] = field(default_factory=dict)
@@ -247,14 +240,9 @@ class MethodTraits(ABC):
         return Needs.TEST_STREAM in self.needs
 
     @property
-    def origin(self) -> Origin:
-        """Its paper and code; empty for a method of another package."""
-        return origins().get(self.name.partition(":")[0], Origin())
-
-    @property
     def extras(self) -> tuple[Extra, ...]:
         """What it sees besides the labelled images with its published settings, in the order of `Extra`."""
-        found = set(self.origin.uses)
+        found = set(map(Extra, self.uses))
         found |= {Extra.TEST_STREAM} if self.reads_test_stream else set()
         published = self.settled(self.usual_protocol).values
         found |= {Extra.VALIDATION_LABELS} if published.get("selection") == "validation" else set()
@@ -270,7 +258,7 @@ class MethodTraits(ABC):
     def venue(self) -> str:
         """Conference or journal of its paper, from the citation; `arXiv` for a preprint."""
         found = _VENUE.search(self.citation)
-        return found[1] if found and "arXiv" not in found[1] else "arXiv" if self.origin.paper else ""
+        return found[1] if found and "arXiv" not in found[1] else "arXiv" if self.paper else ""
 
     @property
     def usual_protocol(self) -> EvalProtocol:
@@ -319,6 +307,9 @@ class MethodInfo(MethodTraits):
             if name not in {known.name for known in fields(cls)}:
                 hint = REPLACED_FIELDS.get(name) or did_you_mean(name, [known.name for known in fields(cls)])
                 raise RegistrationError(f"MethodInfo has no field {name!r}. {hint}".strip())
+        for use in given.get("uses", ()):
+            if use not in set(Extra):
+                raise RegistrationError(f"MethodInfo.uses has {use!r}. Allowed: {', '.join(Extra)}.")
         return super().__new__(cls)
 
     @property
@@ -387,16 +378,6 @@ def _statements(functions: Sequence[Any]) -> list[str]:
 PARITY_FILE = "parity.json"
 _YEAR = re.compile(r"\byear\s*=\s*\{(\d{4})\}")
 _VENUE = re.compile(r"\b(?:booktitle|journal)\s*=\s*\{([^}]+)\}")
-
-
-@cache
-def origins() -> Mapping[str, Origin]:
-    """By method of this package, its paper, its code, and what it sees besides the labelled images."""
-    text = resources.files("methods").joinpath("_assets", "origins.json").read_text()
-    return {
-        name: Origin(one["paper"], one["code"], tuple(map(Extra, one["uses"])))
-        for name, one in json.loads(text).items()
-    }
 
 
 @cache

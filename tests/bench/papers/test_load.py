@@ -17,7 +17,7 @@ from bench.papers.published_numbers import KEYS, published_difficulty, published
 from bench.results import known_methods
 from bench.results.database import Store
 from bench.results.shards import Shards
-from methods import Extra, Family, origins, stored_facts
+from methods import Extra, Family, stored_facts
 
 ROOT = Path(__file__).parents[3]
 DATA = ROOT / "docs" / "data" / "numbers-without-address.csv"
@@ -179,19 +179,18 @@ def test_every_method_says_what_it_uses_and_where_that_was_read(frame):
         assert one.family in set(map(str, Family)), one
         assert one.uses is None or (one.year and one.venue and is_identifier(one.paper)), one
     assert sum(one.uses is None for one in published.values()) <= 4
-    assert set(origins()) == set(METHODS_HERE)
     for name in METHODS_HERE:
         facts = registered.get(name)
-        assert is_identifier(facts.origin.paper), name
+        assert is_identifier(facts.paper), name
         assert facts.venue, name
         assert facts.year, name
-        assert "/" in facts.origin.code, name
+        assert "/" in facts.code, name
 
 
 def test_the_paper_of_a_row_is_that_of_its_method(frame):
     rows = frame[["method", "paper"]].drop_duplicates()
     known = {name: one.paper for name, one in published_methods().items()}
-    known |= {name: known_methods().get(name).origin.paper for name in METHODS_HERE}
+    known |= {name: known_methods().get(name).paper for name in METHODS_HERE}
     off = [(m, paper) for m, paper in rows.itertuples(index=False) if paper != known[m.partition(":")[0]]]
     assert off == []
 

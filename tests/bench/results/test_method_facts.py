@@ -62,7 +62,7 @@ def fresh() -> MethodFactsRegistry:
 def test_a_plug_in_is_imported_once_and_again_after_a_change(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = fresh().get("foreign_method")
     assert "foreign_pack.method" in sys.modules
-    assert (first.title, first.code) == ("Foreign", source_digest(get_method("foreign_method")))
+    assert (first.title, first.source_digest) == ("Foreign", source_digest(get_method("foreign_method")))
     again = fresh()
     assert again.get("foreign_method") == first
     assert "foreign_pack.method" not in sys.modules
@@ -134,5 +134,5 @@ def test_a_plug_in_with_a_replaced_field_is_told_what_to_write(
 
 
 def test_methods_of_this_package_have_no_digest() -> None:
-    assert known_methods().get("coop").code == ""
-    assert known_methods().get("apex_on:maple").code == ""
+    assert known_methods().get("coop").source_digest == ""
+    assert known_methods().get("apex_on:maple").source_digest == ""

@@ -45,7 +45,7 @@ def test_why_a_record_is_stale(provenance: dict, reasons: tuple[str, ...], monke
 
 
 def test_the_digest_of_a_method_of_another_package_is_compared(monkeypatch):
-    foreign = replace(known_methods().get("coop"), code="now")
+    foreign = replace(known_methods().get("coop"), source_digest="now")
     monkeypatch.setattr("bench.results.staleness.known_methods", lambda: {"coop": foreign})
     assert code_reasons("coop", 1, "now") == []
     assert code_reasons("coop", 1, None) == []
