@@ -9,11 +9,11 @@ from .api.datasets import add_features as add_features
 from .api.explaining import explain as explain
 from .api.explaining import suggest_labels as suggest_labels
 from .api.exporting import export_leaderboards as export_leaderboards
+from .api.paper_listing import list_experiments as list_experiments
+from .api.paper_listing import list_papers as list_papers
 from .api.paper_numbers import published_numbers as published_numbers
 from .api.recommending import recommend as recommend
 from .api.reporting import build_report as build_report
-from .api.reproducing import list_experiments as list_experiments
-from .api.reproducing import list_papers as list_papers
 from .api.reproducing import reproduce_paper as reproduce_paper
 from .api.result_table import ResultTable as ResultTable
 from .api.results import Results as Results

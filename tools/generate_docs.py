@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import typer
 
 from bench.api.method_cards import LISTED, list_text
 from bench.cli.app import PANELS, app
-from bench.papers import literature_spread, published_frame, published_methods, quantile, reach, spread_sentence
+from bench.papers import literature_spread, published_frame, published_methods, reach, spread_sentence
 from bench.sweep import HOSO, offered_selections
 from datasets_registry import DatasetInfo, DrawRule, EvalProtocol, list_datasets, overlap_studies, way_to_get
 from methods import (
@@ -395,7 +396,7 @@ def published_page() -> str:
         (
             split,
             len(found),
-            *(f"{100 * value:.1f}" for value in (quantile(found, 0.5), quantile(found, 0.9), found[-1])),
+            *(f"{100 * value:.1f}" for value in (*np.quantile(found, [0.5, 0.9]), found[-1])),
         )
         for split in ("base", "new", "H")
         if (found := spread.ranges(split))

@@ -39,6 +39,10 @@ from .health import cache_content as cache_content
 from .health import check_machine as check_machine
 from .health import clear_caches as clear_caches
 from .health import repair_cache as repair_cache
+from .paper_listing import ListedExperiment as ListedExperiment
+from .paper_listing import PaperListing as PaperListing
+from .paper_listing import list_experiments as list_experiments
+from .paper_listing import list_papers as list_papers
 from .paper_numbers import LISTED_COLUMNS as LISTED_COLUMNS
 from .paper_numbers import add_paper_table as add_paper_table
 from .paper_numbers import ledger_table as ledger_table
@@ -56,11 +60,7 @@ from .reporting import report_request as report_request
 from .reporting import serve_report as serve_report
 from .reporting import write_published_report as write_published_report
 from .reporting import write_report as write_report
-from .reproducing import ListedExperiment as ListedExperiment
-from .reproducing import PaperListing as PaperListing
 from .reproducing import ReproducedExperiment as ReproducedExperiment
-from .reproducing import list_experiments as list_experiments
-from .reproducing import list_papers as list_papers
 from .reproducing import reproduce_paper as reproduce_paper
 from .result_table import ResultTable as ResultTable
 from .result_table import interval_text as interval_text

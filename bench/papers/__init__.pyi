@@ -42,7 +42,6 @@ from .printed_averages import DATASETS as DATASETS
 from .printed_ranges import LiteratureSpread as LiteratureSpread
 from .printed_ranges import PrintedAverage as PrintedAverage
 from .printed_ranges import literature_spread as literature_spread
-from .printed_ranges import quantile as quantile
 from .printed_ranges import spread_sentence as spread_sentence
 from .published_boards import PublishedBoard as PublishedBoard
 from .published_boards import PublishedRow as PublishedRow

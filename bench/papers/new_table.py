@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 from bench._util.words import counted
 from bench.analysis import HConvention, harmonic_mean
@@ -16,7 +17,6 @@ from bench.papers.printed_averages import (
     DATASETS,
     PRINTED_ROUNDING,
     convention,
-    mean,
     number_of,
     recomputed,
 )
@@ -188,8 +188,8 @@ def _averages(rows: Sequence[TableLine]) -> Iterator[str]:
             cells = [value for name in DATASETS if (value := number_of(line.get(name, ""))) is not None]
             if printed is None or len(cells) < len(DATASETS):
                 continue
-            if split != "H" and abs(mean(cells) - printed) > PRINTED_ROUNDING:
-                yield f"{_what(line)}: the average is printed as {printed:.2f}, and the cells give {mean(cells):.2f}"
+            if split != "H" and abs(fmean(cells) - printed) > PRINTED_ROUNDING:
+                yield f"{_what(line)}: the average is printed as {printed:.2f}, and the cells give {fmean(cells):.2f}"
             if split == "H" and (found := convention(splits)):
                 conventions[found] += 1
             elif split == "H":

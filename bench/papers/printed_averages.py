@@ -1,6 +1,7 @@
 """What a printed average is of: the datasets that it averages, and for H the convention. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from statistics import fmean
 
 from bench.analysis import HConvention, harmonic_mean
 
@@ -42,7 +43,7 @@ def averaged(line: Mapping[str, str], dataset: str) -> tuple[str, ...]:
     printed = number_of(line[AVERAGE])
     if len(cells) < 2 or printed is None or set(cells) == set(usual):
         return usual
-    mean = sum(cells.values()) / len(cells)
+    mean = fmean(cells.values())
     return tuple(cells) if line["split"] == "H" or abs(mean - printed) <= 5 * PRINTED_ROUNDING else usual
 
 
@@ -70,10 +71,5 @@ def recomputed(rows: Mapping[str, Mapping[str, str]]) -> dict[HConvention, float
         found[HConvention.H_OF_MEANS] = harmonic_mean(base, new)
     of_datasets = [number_of(rows["H"].get(name, "")) for name in DATASETS] if "H" in rows else []
     if cells := [value for value in of_datasets if value is not None]:
-        found[HConvention.MEAN_OF_H] = mean(cells)
+        found[HConvention.MEAN_OF_H] = fmean(cells)
     return found
-
-
-def mean(values: Sequence[float]) -> float:
-    """The mean of some numbers."""
-    return sum(values) / len(values)

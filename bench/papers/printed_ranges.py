@@ -1,11 +1,12 @@
 """How far papers disagree about one method: the range of its printed numbers on one dataset, and of averages. Pure."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean
 from typing import TYPE_CHECKING
 
-from bench.papers.printed_averages import AVERAGE, DATASETS, GROUPS, PRINTED_ROUNDING, mean
+import numpy as np
+
+from bench.papers.printed_averages import AVERAGE, DATASETS, GROUPS, PRINTED_ROUNDING
 from bench.papers.published_numbers import rows_of
 
 if TYPE_CHECKING:
@@ -77,19 +78,6 @@ class LiteratureSpread:
         return values[-1] - values[0]
 
 
-def quantile(values: Sequence[float], share: float) -> float:
-    """The quantile of ascending values, linear between two of them.
-
-    Example:
-        >>> quantile([0.0, 1.0, 2.0, 3.0], 0.5)
-        1.5
-    """
-    place = share * (len(values) - 1)
-    below = int(place)
-    above = min(below + 1, len(values) - 1)
-    return values[below] + (place - below) * (values[above] - values[below])
-
-
 def literature_spread(
     published: "pd.DataFrame",
     *,
@@ -134,7 +122,7 @@ def _averages(
         if printed:
             value = float(str(rows[AVERAGE]["value"]))
         elif set(DATASETS) <= set(rows) and split != "H":
-            value = mean([float(str(rows[name]["value"])) for name in DATASETS])
+            value = fmean(float(str(rows[name]["value"])) for name in DATASETS)
         else:
             continue
         row = next(iter(rows.values()))
@@ -161,11 +149,12 @@ def spread_sentence(spread: LiteratureSpread, split: str = "new") -> str:
     ranges = spread.ranges(split)
     if not ranges:
         return ""
+    middle, upper = np.quantile(ranges, [0.5, 0.9])
     widest = next(cell for cell in spread.cells if cell.split == split)
     text = (
         f"For {len(ranges)} pairs of a method and a dataset, papers print different accuracies of {split} classes of "
-        f"the same method: the median range is {100 * median(ranges):.1f} points, the upper decile "
-        f"{100 * quantile(ranges, 0.9):.1f}, and the largest {100 * widest.range:.1f}."
+        f"the same method: the median range is {100 * middle:.1f} points, the upper decile "
+        f"{100 * upper:.1f}, and the largest {100 * widest.range:.1f}."
     )
     methods = spread.methods(split)
     if not methods:

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -23,7 +24,7 @@ from bench.analysis import (
     seeds_needed,
 )
 from bench.papers.conditions import RunConditions, differences
-from bench.papers.printed_averages import AVERAGE, GROUPS, mean
+from bench.papers.printed_averages import AVERAGE, GROUPS
 from bench.papers.published_numbers import DIFFICULTIES, PUBLISHED, Standing, members, place_of, rows_of
 from bench.results import published_values
 
@@ -318,7 +319,7 @@ def _is_of(average: _Number, split: str, chosen: Mapping[tuple[str, str], _Numbe
         known = [number.value for number in found if number is not None]
         if len(known) < len(found):
             return not known
-        means.append(mean(known))
+        means.append(fmean(known))
     expected = harmonic_mean(*means) if of_means else means[0]
     return abs(expected - average.value) <= _SAME_TABLE
 
@@ -379,10 +380,10 @@ def _our_values(entry: Entry, scores: Scores, number: _Number, split: str) -> _O
 
     def over_datasets(values: Sequence[Mapping[str, float]]) -> float:
         if split == H and of_means:  # papers report the H of the means over seeds
-            return harmonic_mean(mean([value["base"] for value in values]), mean([value["new"] for value in values]))
+            return harmonic_mean(fmean([value["base"] for value in values]), fmean([value["new"] for value in values]))
         if split == H:
-            return mean([harmonic_mean(value["base"], value["new"]) for value in values])
-        return mean([value[split] for value in values])
+            return fmean([harmonic_mean(value["base"], value["new"]) for value in values])
+        return fmean([value[split] for value in values])
 
     by_seed = [over_datasets([scores[dataset][seed].values for dataset in datasets]) for seed in seeds]
     splits = ("base", "new") if split == H else (split,)
