@@ -69,7 +69,7 @@ def simulated_run(
     predictions = [_predictions(split, rng, skill) for split in task.evals]
     digests = [task.support.images.digest(sample.key) for sample in task.support.samples]
     weights = KNOWN_WEIGHTS.get(spec.backbone, "b")
-    known = {"backbone_digest": weights, "method_digest": info.code or None, "method_version": info.version}
+    known = {"backbone_digest": weights, "method_digest": info.source_digest or None, "method_version": info.version}
     provenance = PROVENANCE.model_copy(update={"support_digests": digests} | known)
     scores = [rescored(item, len(split.classes)) for item, split in zip(predictions, task.evals, strict=True)]
     return make_record(spec, scores=scores, provenance=provenance), predictions

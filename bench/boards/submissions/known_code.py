@@ -28,11 +28,11 @@ def code_note(record: RunRecord, facts: MethodFacts) -> str | None:
     made, method = record.provenance, record.spec.method
     if made.method_version != facts.version:
         return f"{method} was run in version {made.method_version}; version {facts.version} is installed here"
-    if made.method_digest == (facts.code or None):
+    if made.method_digest == (facts.source_digest or None):
         return None
-    if facts.code and made.method_digest is None:
+    if facts.source_digest and made.method_digest is None:
         return f"the code of {method} is not stated"
-    if facts.code:
+    if facts.source_digest:
         return f"the code of {method} is not the code that is installed here"
     return f"a digest of the code of {method} is stated, which cannot be compared: it is part of this package"
 

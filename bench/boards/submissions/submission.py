@@ -267,5 +267,5 @@ def _facts(method: str) -> str:
         facts = known_methods().get(method)
     except BenchError:
         return "This method was not installed when the card was written.\n"
-    code = f"Version {facts.version}" + (f", source {facts.code}" if facts.code else "")
+    code = f"Version {facts.version}" + (f", source {facts.source_digest}" if facts.source_digest else "")
     return f"{facts.title}, {facts.family}. {facts.summary} {code}.\n\n```bibtex\n{facts.citation.strip()}\n```\n"
