@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
-from bench.analysis import Estimate, percent
+from bench.analysis import Estimate, score_text
 
 UNIT = re.compile(r"(\d(?:</b>)?) (?=(?:%|±|points?|s|min|h|[MG]iB)(?!\w))")
 """The space between a number and its unit."""
@@ -41,8 +41,8 @@ def join(names: Sequence[str], last: str = "and") -> str:
 
 
 def value_text(value: Estimate) -> str:
-    """Mean and half width in percent: 71.70 ± 1.20; without an interval, the mean."""
-    return percent(value.mean) if value.half_width is None else f"{percent(value.mean)} ± {percent(value.half_width)}"
+    """A mean with its interval in percent: 71.70 ± 1.20; without an interval, the mean."""
+    return score_text(value)
 
 
 def count(number: float) -> str:

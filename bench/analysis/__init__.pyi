@@ -15,6 +15,7 @@ from .best_method import ScoreTable as ScoreTable
 from .best_method import answer_for as answer_for
 from .best_method import board_table as board_table
 from .best_method import leader_tests as leader_tests
+from .board_intervals import with_intervals as with_intervals
 from .comparison import Comparison as Comparison
 from .comparison import PairedCell as PairedCell
 from .comparison import compare_entries as compare_entries
@@ -104,6 +105,9 @@ from .quality import metrics_frame as metrics_frame
 from .ranking import PairDifference as PairDifference
 from .ranking import Standings as Standings
 from .ranking import rank_entries as rank_entries
+from .score_text import percent as percent
+from .score_text import reach_text as reach_text
+from .score_text import score_text as score_text
 from .scores_by_seed import Outcomes as Outcomes
 from .scores_by_seed import Scores as Scores
 from .scores_by_seed import seed_scores as seed_scores
@@ -113,6 +117,7 @@ from .selection_rules import RuleDifference as RuleDifference
 from .selection_rules import other_settings as other_settings
 from .selection_rules import selection_command as selection_command
 from .selection_rules import selection_differences as selection_differences
+from .statistics import Covers as Covers
 from .statistics.cross_fitting import ADDED_TO_ACCURACIES as ADDED_TO_ACCURACIES
 from .statistics.cross_fitting import ADDED_TO_DIFFERENCES as ADDED_TO_DIFFERENCES
 from .statistics.cross_fitting import between_trainings as between_trainings
@@ -129,7 +134,6 @@ from .statistics.power import seeds_needed as seeds_needed
 from .table_exports import dataset_rows as dataset_rows
 from .table_exports import dataset_table as dataset_table
 from .table_exports import export_table as export_table
-from .table_exports import percent as percent
 from .table_exports import to_csv as to_csv
 from .table_exports import to_latex as to_latex
 from .table_exports import to_markdown as to_markdown

@@ -143,8 +143,8 @@ class Cell:
     """One entry on one dataset.
 
     Args:
-        scores: by measure, over seeds; empty without runs. H and `open` are means over seeds of the value of every run,
-            and the open score is present if every run has it.
+        scores: by measure; empty without runs. H and `open` are means over seeds of the value of every run, and the
+            open score is present if every run has it. `with_intervals` adds the intervals over seeds and images.
         n: number of scored seeds, of `expected` seeds.
         gains: score minus the baseline's on the same dataset; empty for the baseline and if the baseline is missing.
     """
@@ -165,8 +165,7 @@ class Entry:
         key: unique on the board, such as `coop` or `coop [n_ctx=4]`.
         label: settings that distinguish this entry from the method's other entries; empty if there is only one.
         averages: averages over datasets, by measure and, for H, by convention (`h_of_means`, `mean_of_h`). Those of the
-            open score begin with `open_` and are present if every run has it. The interval is over seeds: each seed's
-            average over datasets is one value. Incomplete entries have no interval.
+            open score begin with `open_` and are present if every run has it.
         n: number of scored cells out of `expected`, on the datasets and seeds that the board compares.
         coverage: number of scored cells out of `planned`, on all datasets and seeds.
         rank: position by the mean among the rankable entries; None for other entries.
@@ -336,7 +335,8 @@ class Leaderboard:
     def rows(self) -> list[dict[str, Any]]:
         """One row per entry with means, intervals, coverage and cost; accuracies are fractions.
 
-        `datasets` and `seeds` are the numbers that the means are over; `n` and `expected` count all runs.
+        `datasets`, `seeds` and `images` (test images) are the numbers that the means are over; `n` and `expected` count
+        all runs. `intervals` says what the 95 % intervals cover.
         """
         return [self._row(entry) for entry in self.entries]
 
@@ -347,7 +347,8 @@ class Leaderboard:
                 continue
             estimate = entry.average(measure, self.convention)
             row[measure] = estimate.mean if estimate else None
-            row[f"{measure}_half_width"] = estimate.half_width if estimate else None
+            row |= {f"{measure}_low": estimate.low if estimate else None}
+            row |= {f"{measure}_high": estimate.high if estimate else None}
         if H in self.measures:
             for convention in HConvention:
                 estimate = entry.average(H, convention)
@@ -357,7 +358,10 @@ class Leaderboard:
             row["by_dataset"] = {name: cell.scores[ALL].mean for name, cell in entry.cells.items()}
         done = entry.coverage == entry.planned
         row |= {"n": entry.coverage, "expected": entry.planned, "complete": done, "oracle": entry.oracle}
+        ranked = entry.average(self.measures[-1], self.convention)
         row |= {"datasets": len(self.averaged), "seeds": len(self.seeds)}
+        row |= {"images": ranked.images if ranked else None}
+        row |= {"intervals": str(ranked.covers) if ranked and ranked.covers else None}
         row["stale"] = entry.stale
         row["imported"] = entry.imported
         if entry.oracle:
@@ -373,5 +377,6 @@ class Leaderboard:
         """The open score; None if it was not computed."""
         found = entry.average(OPEN, self.convention)
         others = {name: entry.averages.get(name) for name in OPEN_SCORES}
-        row = {OPEN: found.mean if found else None, "open_half_width": found.half_width if found else None}
+        ends = (None, None) if found is None else (found.low, found.high)
+        row = {OPEN: found.mean if found else None, "open_low": ends[0], "open_high": ends[1]}
         return row | {name.replace("-", "_"): value.mean if value else None for name, value in others.items()}

@@ -7,6 +7,7 @@ from itertools import combinations
 
 import pandas as pd
 
+from bench.analysis.board_intervals import with_intervals
 from bench.analysis.board_runs import belongs, collect_runs, planned_run, select_runs, supports
 from bench.analysis.entries import entry_keys, make_entry
 from bench.analysis.leaderboard import (
@@ -194,7 +195,7 @@ def build_leaderboard(
     opened = (OPEN,) if any(entry.average(OPEN, convention) for entry in entries) else ()
     measures = (*splits, *opened, H) if "new" in splits else splits
     ranked = _ranked(entries, measures[-1], convention)
-    return Leaderboard(
+    board = Leaderboard(
         setting=setting,
         convention=convention,
         measures=measures,
@@ -206,6 +207,7 @@ def build_leaderboard(
         missing=tuple(cell for entry in ranked for cell in entry.missing),
         common=common,
     )
+    return with_intervals(board, runs) if "correct" in runs else board
 
 
 def compared_leaderboard(

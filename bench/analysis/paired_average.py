@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,31 +131,42 @@ def image_tables(pairs: Sequence[tuple[SeedScore, SeedScore]], measure: str) -> 
     Empty if a run has no predictions, or the runs have different images. Harmonic means are linearised around the means
     over the seeds.
     """
-    side_a, side_b = (_side(list(runs), measure) for runs in zip(*pairs, strict=True))
-    if [digest for digest, *_ in side_a] != [digest for digest, *_ in side_b]:
+    side_a, side_b = (outcomes_of(side, split_weights(side, measure)) for side in zip(*pairs, strict=True))
+    if [part.images for part in side_a] != [part.images for part in side_b]:
         return []
-    return [
-        (digest, weight_a * right_a - weight_b * right_b)
-        for (digest, weight_a, right_a), (_, weight_b, right_b) in zip(side_a, side_b, strict=True)
-    ]
+    return [(a.images, a.weight * a.right - b.weight * b.right) for a, b in zip(side_a, side_b, strict=True)]
 
 
-def _side(runs: Sequence[SeedScore], measure: str) -> list[tuple[str, float, NDArray[np.bool_]]]:
-    """For each split of a measure: a digest of its images, its weight, and which images each run classifies correctly.
+class SplitOutcomes(NamedTuple):
+    """The runs of one entry on one split.
+
+    Args:
+        images: digest of the test images.
+        weight: derivative of the measure by the accuracy on the split.
+        right: `(seeds, images)`, whether each image is classified correctly.
+    """
+
+    images: str
+    weight: float
+    right: NDArray[np.bool_]
+
+
+def outcomes_of(runs: Sequence[SeedScore], weights: Mapping[str, float]) -> list[SplitOutcomes]:
+    """The outcomes of some runs on each split, by the weights of the splits.
 
     Empty if a run has no predictions, or the runs have different images.
     """
     found = []
-    for split, weight in split_weights(runs, measure).items():
+    for split, weight in weights.items():
         items = [(score.correct or {}).get(split) for score in runs]
         digests = {None if item is None else item[0] for item in items}
         if len(digests) > 1 or (digest := digests.pop()) is None:
             return []
-        found.append((digest, weight, np.array([item[1] for item in items if item], dtype=bool)))
+        found.append(SplitOutcomes(digest, weight, np.array([item[1] for item in items if item], dtype=bool)))
     return found
 
 
-def split_weights(runs: Sequence[SeedScore], measure: str) -> dict[str, float]:
+def split_weights(runs: Sequence[SeedScore | Mapping[str, float]], measure: str) -> dict[str, float]:
     """The weight (derivative) of each split's accuracy in the measure."""
     if measure == "gap":
         return {"base": 1.0, "new": -1.0}

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -15,15 +16,10 @@ from bench._util.words import counted
 from bench.analysis.leaderboard import OPEN, Entry, H, HConvention, Leaderboard
 from bench.analysis.paired_average import board_average, paired_test
 from bench.analysis.ranking import rank_entries
+from bench.analysis.score_text import percent, reach_text
 from bench.analysis.scores_by_seed import Scores, seed_scores
 from bench.analysis.statistics.hypothesis_tests import holm
 from bench.analysis.statistics.intervals import Estimate, MeanTest
-
-
-def percent(fraction: float, digits: int = 2) -> str:
-    """A fraction in percent, without the sign: 0.717 -> 71.70."""
-    return f"{100 * fraction:.{digits}f}"
-
 
 _FORMULA = re.compile(r"[=@\t\r\n]|[+-](?![\d.]+$)")
 """The beginning of texts that spreadsheets run as formulas; does not match plain numbers."""
@@ -53,7 +49,7 @@ class ExportCell:
     """A number in per cent as on the page, its mark, and its coverage `n/N` if seeds are missing."""
 
     mean: str
-    half_width: str | None
+    reach: str
     mark: Mark
     coverage: str | None = None
 
@@ -91,13 +87,13 @@ def export_table(board: Leaderboard, runs: pd.DataFrame, ranks: Mapping[str, str
     def cell_of(entry: Entry, measure: str) -> ExportCell | None:
         found = entry.average(measure, board.convention)
         if found is None and measure == OPEN and entry.n:
-            return ExportCell(NOT_COMPUTED, None, Mark.NONE)
+            return ExportCell(NOT_COMPUTED, "", Mark.NONE)
         return None if found is None else _cell(found, marks[measure].get(entry.key, Mark.NONE))
 
     rows = _rows(board, rank_entries(board, runs).ranks if ranks is None else ranks, cell_of, board.measures)
     title = f"{board.setting.title}, average of {counted(len(board.averaged), 'dataset')}"
     note = (
-        "Accuracy in per cent with 95 % Student-t intervals over seeds. Bold: highest; underlined: not shown to "
+        f"Accuracy in per cent with 95 % intervals over {_covered(board)}. Bold: highest; underlined: not shown to "
         "differ from it on these datasets (paired over seeds and images, Holm). Incomplete rows are unranked"
         f"{', and so are oracles, which select with test labels' if any(e.oracle for e in board.entries) else ''}."
     )
@@ -132,14 +128,14 @@ def dataset_table(board: Leaderboard, runs: pd.DataFrame, measure: str) -> Expor
         if cell is None:
             return None
         if measure not in cell.scores:
-            return ExportCell(NOT_COMPUTED, None, Mark.NONE)
+            return ExportCell(NOT_COMPUTED, "", Mark.NONE)
         found = _cell(cell.scores[measure], marks[dataset].get(entry.key, Mark.NONE))
         return found if cell.n == cell.expected else replace(found, coverage=f"{cell.n}/{cell.expected}")
 
     rows = _rows(board, rank_entries(board, runs).ranks, cell_of, board.datasets)
     note = (
-        "Accuracy in per cent with 95 % Student-t intervals over seeds. Bold: highest of the column; underlined: not "
-        "shown to differ from it (paired over seeds and images, Holm). Numbers with missing seeds show their coverage."
+        f"Accuracy in per cent with 95 % intervals over {_covered(board)}. Bold: highest of the column; underlined: "
+        "not shown to differ from it (paired over seeds and images, Holm). Numbers with missing seeds show their coverage."
     )
     return ExportTable(
         f"{board.setting.title}, {measure}, by dataset", board.datasets, rows, note + _provenance_notes(board)
@@ -156,7 +152,11 @@ def dataset_rows(board: Leaderboard) -> list[dict[str, Any]]:
             "dataset": dataset,
             "measure": measure,
             "mean": estimate.mean,
-            "half_width": estimate.half_width,
+            "low": estimate.low,
+            "high": estimate.high,
+            "intervals": str(estimate.covers) if estimate.covers else None,
+            "seeds_std": estimate.std,
+            "images": estimate.images,
             "gain": cell.gains.get(measure),
             "n": cell.n,
             "expected": cell.expected,
@@ -218,6 +218,13 @@ def to_latex(table: ExportTable) -> str:
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", "\\end{table}", ""])
 
 
+def _covered(board: Leaderboard) -> str:
+    """What the intervals of the averages cover, the most frequent first."""
+    known = [entry.average(board.measures[-1], board.convention) for entry in board.entries]
+    found = Counter(str(estimate.covers) for estimate in known if estimate is not None and estimate.covers)
+    return "; with one seed, over ".join(covers for covers, _ in found.most_common()) or "nothing: there is one seed"
+
+
 def _provenance_notes(board: Leaderboard) -> str:
     stale = [f"{entry.key}: {entry.stale}" for entry in board.entries if entry.stale]
     imported = [f"{entry.key}: {entry.imported}" for entry in board.entries if entry.imported]
@@ -244,8 +251,7 @@ def _rows(
 
 
 def _cell(estimate: Estimate, mark: Mark) -> ExportCell:
-    half_width = None if estimate.half_width is None else percent(estimate.half_width)
-    return ExportCell(percent(estimate.mean), half_width, mark)
+    return ExportCell(percent(estimate.mean), reach_text(estimate), mark)
 
 
 def _marks(means: Mapping[str, float], compare: Callable[[str, str], MeanTest | None]) -> Mapping[str, Mark]:
@@ -286,11 +292,13 @@ def _tex(text: str) -> str:
     return "".join(_TEX.get(c, c) for c in text)
 
 
-_MD_STYLE = {Mark.BEST: "**{}**", Mark.TIES: "<u>{}</u>", "half_width": " ± {}", "absent": "–"}
+_MD_STYLE = {Mark.BEST: "**{}**", Mark.TIES: "<u>{}</u>", "reach": " {}", "±": "±", "−": "−", "absent": "–"}
 _TEX_STYLE = {
     Mark.BEST: r"\textbf{{{}}}",
     Mark.TIES: r"\underline{{{}}}",
-    "half_width": r" {{\scriptsize $\pm$ {}}}",
+    "reach": r" {{\scriptsize {}}}",
+    "±": r"$\pm$",
+    "−": "$-$",
     "absent": "--",
 }
 
@@ -298,6 +306,6 @@ _TEX_STYLE = {
 def _cell_text(cell: ExportCell | None, style: Mapping[str, str]) -> str:
     if cell is None:
         return style["absent"]
-    half_width = "" if cell.half_width is None else style["half_width"].format(cell.half_width)
+    reach = style["reach"].format(cell.reach.replace("±", style["±"]).replace("−", style["−"])) if cell.reach else ""
     coverage = "" if cell.coverage is None else f" ({cell.coverage})"
-    return style.get(cell.mark, "{}").format(cell.mean) + half_width + coverage
+    return style.get(cell.mark, "{}").format(cell.mean) + reach + coverage

@@ -30,7 +30,7 @@ def leaderboard_table(
     *,
     costs: bool = True,
 ) -> ResultTable[Leaderboard]:
-    """Rankings, one per backbone, protocol, shots and draw, in per cent with 95 % intervals.
+    """Rankings, one per backbone, protocol, shots and draw, in per cent with 95 % intervals over seeds and test images.
 
     The frame has one row per entry, measure and setting; its values are fractions 0..1 with their interval and n.
 
@@ -157,10 +157,9 @@ def _row(board: Leaderboard, entry: Entry, *, costs: bool) -> dict[str, object]:
 
 
 def _percent(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "–"
-    interval = "" if estimate.half_width is None else f" ± {100 * estimate.half_width:.2f}"
-    return f"{100 * estimate.mean:.2f}{interval}"
+    from bench.analysis import score_text
+
+    return "–" if estimate is None else score_text(estimate)
 
 
 def _optimism(entry: Entry) -> str:

@@ -76,7 +76,7 @@ class Results:
         convention: str | HConvention = "mean_of_h",
         costs: bool = True,
     ) -> ResultTable[Leaderboard]:
-        """One ranking per backbone, protocol and shots: averages over datasets with 95 % intervals over seeds.
+        """One ranking per backbone, protocol and shots: averages over datasets with their 95 % intervals.
 
         Args:
             protocol: only this one; likewise the next two.
@@ -88,7 +88,7 @@ class Results:
 
         Raises UsageError if no run fits.
         """
-        from bench.analysis import HConvention, board_settings, build_leaderboards
+        from bench.analysis import HConvention, board_settings, build_leaderboards, with_intervals
 
         counts = _shot_counts(shots)
         protocol = None if protocol is None else parse_choice(EvalProtocol, protocol, "--protocol")
@@ -100,6 +100,7 @@ class Results:
                 raise UsageError(no_runs(self.folder))
             found = sorted({f"{setting.protocol} with {setting.shots_text}" for setting in board_settings(frame)})
             raise UsageError(f"No runs to show in {self.folder}. It holds: {', '.join(found)}.")
+        boards = [with_intervals(board, self._outcomes_of(board)) for board in boards]
         unfinished = [str(sweep) for sweep in self.unfinished]
         return leaderboard_table(boards, self._overview, unfinished, costs=costs)
 
@@ -239,9 +240,12 @@ class Results:
         from reports.presenters.overview import board_overview
 
         catalogue = registered()
+        return board_overview(board, self._outcomes_of(board), self._difficulty, catalogue)
+
+    def _outcomes_of(self, board: Leaderboard) -> pd.DataFrame:
+        """The runs of a board with the outcome of every test image."""
         ids = {run_id for entry in board.entries for run_id in entry.run_ids}
-        outcomes = self._store.with_outcomes(self._frame[self._frame["run_id"].isin(ids)])
-        return board_overview(board, outcomes, self._difficulty, catalogue)
+        return self._store.with_outcomes(self._frame[self._frame["run_id"].isin(ids)])
 
     @cached_property
     def _difficulty(self) -> pd.DataFrame:

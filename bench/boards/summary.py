@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from bench._util.words import counted
+from bench.analysis import Estimate, score_text
 from bench.boards.board_runs import REPRODUCED
 from bench.errors import BoardError
 from datasets_registry import LARGEST_BOARD_FILE, read_json
@@ -38,13 +39,14 @@ class RowSummary(_Part):
 
     Args:
         mean: of the measure that orders the board, a fraction; None for a row without scores.
-        half_width: of its 95 % interval; None if the variation between seeds is unknown.
+        low: lower end of its 95 % interval over seeds and test images; None if it is unknown, as is `high`.
         ranks: range of ranks, such as `2–4`; empty for a row that is not ranked.
     """
 
     entry: str
     mean: float | None = None
-    half_width: float | None = None
+    low: float | None = None
+    high: float | None = None
     ranks: str = ""
     coverage: int = 0
     planned: int = 0
@@ -185,8 +187,7 @@ def _cells(row: RowSummary) -> tuple[str, str, str]:
 def _mean(row: RowSummary) -> str:
     if row.mean is None:
         return "–"
-    half = "" if row.half_width is None else f" ± {100 * row.half_width:.2f}"
-    return f"{100 * row.mean:.2f}{half}"
+    return score_text(Estimate(row.mean, 1, low=row.low, high=row.high))
 
 
 def _limited(lines: list[str], more: str) -> Iterator[str]:

@@ -176,7 +176,6 @@ def interval_bars(values: Mapping[str, Estimate]) -> dict[str, IntervalBar]:
 
     bars = {}
     for key, value in values.items():
-        half = value.half_width
-        ends = (None, None) if half is None else (place(value.mean - half), place(value.mean + half))
+        ends = (None, None) if value.low is None or value.high is None else (place(value.low), place(value.high))
         bars[key] = IntervalBar(place(value.mean), *ends)
     return bars

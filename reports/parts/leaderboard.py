@@ -121,7 +121,9 @@ def leaderboard_table(view: BoardView, overview: OverviewView) -> Table:
         Column("Method", "method"),
         Column(MEASURE_TITLES[shown], "pm", H_TITLES[view.board.convention] if shown == H else "", "score"),
         Column(
-            "Interval", "bar", "Mean and 95 % interval over seeds, on a scale shared by all rows; clipped at the ends"
+            "Interval",
+            "bar",
+            "Mean and 95 % interval over seeds and test images, on a scale shared by all rows; clipped at the ends",
         ),
     ]
     if by_group:
@@ -191,8 +193,8 @@ def score_cell(value: Estimate | None, *, complete: bool, tip: str = "", key: bo
     classes = f"{'key' if key else ''}{' gap' if not complete else ''}"
     if value is None:
         return cell(None, None, tip, classes)
-    half = None if value.half_width is None else whole(value.half_width)
-    return cell(whole(value.mean), half, tip, classes)
+    sides = None if value.sides is None else [whole(side) for side in value.sides]
+    return cell(whole(value.mean), sides[0] if sides and sides[0] == sides[1] else sides, tip, classes)
 
 
 def _average(view: BoardView, entry: Entry, measure: str) -> Estimate | None:
@@ -266,7 +268,7 @@ def _caption(view: BoardView) -> str:
         text = Markup(" Column H: <b>{}</b>. Its tooltip: {}.")
         h = text.format(H_TITLES[view.convention], H_TITLES[_other_convention(view)])
     source = " The source is excluded from means." if view.source else ""
-    return str(Markup("Accuracy in %, ± half of the 95 % interval over seeds.{}{}").format(h, source))
+    return str(Markup("Accuracy in % with its 95 % interval over seeds and test images.{}{}").format(h, source))
 
 
 def _targets_table(view: BoardView) -> Table:

@@ -97,7 +97,8 @@ def _setting(board: BoardView, owner: dict[str, str]) -> SettingSummary:
             RowSummary(
                 entry=entry.key,
                 mean=value.mean if value else None,
-                half_width=value.half_width if value else None,
+                low=value.low if value else None,
+                high=value.high if value else None,
                 ranks=board.standings.ranks.get(entry.key, ""),
                 coverage=entry.coverage,
                 planned=entry.planned,

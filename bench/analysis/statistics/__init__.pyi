@@ -17,6 +17,7 @@ from .hypothesis_tests import equivalence as equivalence
 from .hypothesis_tests import holm as holm
 from .hypothesis_tests import mcnemar as mcnemar
 from .hypothesis_tests import rank_ranges as rank_ranges
+from .intervals import Covers as Covers
 from .intervals import Estimate as Estimate
 from .intervals import Interval as Interval
 from .intervals import MeanTest as MeanTest
@@ -28,3 +29,6 @@ from .power import detectable_difference as detectable_difference
 from .power import grouped_power as grouped_power
 from .power import grouped_seeds_needed as grouped_seeds_needed
 from .power import seeds_needed as seeds_needed
+from .score_intervals import in_groups as in_groups
+from .score_intervals import score_estimate as score_estimate
+from .score_intervals import wilson as wilson

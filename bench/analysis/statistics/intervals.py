@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -17,30 +18,60 @@ ROUNDING = 1e-12
 """A standard error of fractions up to this size is that of rounding, and not a spread."""
 
 
+class Covers(StrEnum):
+    """What varies between the repetitions that an interval of a score is about.
+
+    `IMAGES`: the accuracy of these trained models on images like these. `SEEDS`: the expected score over draws and
+    trainings on these images. `SEEDS_AND_IMAGES`: the expected score over draws, trainings and images. With groups,
+    such as the slides of a patient, whole groups vary instead of single images.
+    """
+
+    IMAGES = "test images"
+    GROUPS = "groups of test images"
+    SEEDS = "seeds"
+    SEEDS_AND_IMAGES = "seeds and test images"
+    SEEDS_AND_GROUPS = "seeds and groups of test images"
+
+
 @dataclass(frozen=True)
 class Estimate:
-    """A mean of `n` values with its Student-t interval.
+    """A mean of `n` values, one per seed, with its 95 % interval.
 
     Args:
         mean: arithmetic mean; for H see `bench.analysis.leaderboard.Cell`.
-        std: sample standard deviation (divisor n - 1); None for a single value.
-        half_width: half of the two-sided interval; None for a single value.
+        std: sample standard deviation between seeds (divisor n - 1); None for a single value.
+        low: lower end of the interval, which may be nearer to the mean than `high`; both are None if it is unknown.
+        covers: what the interval covers; None without one.
+        images: number of test images that the mean is over; None if it is unknown, or not a mean over images.
     """
 
     mean: float
     n: int
     std: float | None = None
-    half_width: float | None = None
+    low: float | None = None
+    high: float | None = None
+    covers: Covers | None = None
+    images: int | None = None
 
     @property
-    def low(self) -> float | None:
-        """Lower end of the interval, or None."""
-        return None if self.half_width is None else self.mean - self.half_width
+    def half_width(self) -> float | None:
+        """Distance of the mean to the farther end of the interval, or None."""
+        return None if self.low is None or self.high is None else max(self.mean - self.low, self.high - self.mean)
 
     @property
-    def high(self) -> float | None:
-        """Upper end of the interval, or None."""
-        return None if self.half_width is None else self.mean + self.half_width
+    def sides(self) -> tuple[float, float] | None:
+        """Distances of the mean to both ends; the larger for both if they differ by up to a tenth within 0..1."""
+        if self.low is None or self.high is None or self.half_width is None:
+            return None
+        below, above = self.mean - self.low, self.high - self.mean
+        half = self.half_width
+        alike = min(below, above) >= 0.9 * half and (self.mean - half >= 0 or self.low < 0)
+        return (half, half) if alike and (self.mean + half <= 1 or self.high > 1) else (below, above)
+
+    @property
+    def seeds_half_width(self) -> float | None:
+        """Half of the Student-t interval over seeds alone; None for a single value."""
+        return None if self.std is None else float(stdtrit(self.n - 1, 0.975)) * self.std / math.sqrt(self.n)
 
 
 @dataclass(frozen=True)
@@ -137,8 +168,8 @@ def student_t(values: Sequence[float], *, level: float = 0.95, mean: float | Non
     if n == 1:
         return Estimate(centre, 1)
     std = float(ordered.std(ddof=1))
-    quantile = float(stdtrit(n - 1, 1 - (1 - level) / 2))
-    return Estimate(centre, n, std, quantile * std / math.sqrt(n))
+    reach = float(stdtrit(n - 1, 1 - (1 - level) / 2)) * std / math.sqrt(n)
+    return Estimate(centre, n, std, centre - reach, centre + reach, Covers.SEEDS)
 
 
 def grouped_t(
@@ -179,7 +210,7 @@ def grouped_t(
     mean = sum(means) / len(means)
     if not images and min(sizes) < 2:
         return MeanTest(mean, sum(sizes), len(sizes), smallest_group=min(sizes))
-    between = [_between_images(np.asarray(table, dtype=float)) for tables in images for table in tables]
+    between = [between_images(np.asarray(table, dtype=float)) for tables in images for table in tables]
     seeds = [
         (sum((value - centre) ** 2 for value in group) / (size - 1) / size, size - 1)
         for group, centre, size in zip(ordered, means, sizes, strict=True)
@@ -220,7 +251,7 @@ def mean_test_of_parts(
     return replace(found, smallest_group=min(sizes))
 
 
-class _BetweenImages(NamedTuple):
+class BetweenImages(NamedTuple):
     """The variance of a table's mean due to its images, its degrees of freedom, and the share of the residual in it."""
 
     variance: float
@@ -228,8 +259,12 @@ class _BetweenImages(NamedTuple):
     residual: float
 
 
-def _between_images(table: NDArray[np.float64]) -> _BetweenImages:
-    """The noise of the images of a table `(seeds, images)`; there is no residual with a single seed."""
+def between_images(table: NDArray[np.float64]) -> BetweenImages:
+    """The noise of the images of a table `(seeds, images)`; there is no residual with a single seed.
+
+    The variance is `var_i(mean over seeds) / N`. The residual is the share of a two-way analysis of variance in the
+    variance between the row means, `MS_residual / (S N)`. Raises ValueError for fewer than two images.
+    """
     n_seeds, n_images = table.shape
     if n_images < 2:
         raise ValueError(f"A table of {n_images} test images has no spread between images; give at least two.")
@@ -243,7 +278,7 @@ def _between_images(table: NDArray[np.float64]) -> _BetweenImages:
         residual = table - by_image
         residual -= (np.add.reduce(residual, 1) / n_images)[:, None]
         share = float(np.vdot(residual, residual)) / freedom / (n_seeds * n_images)
-    return _BetweenImages(variance / n_images, n_images - 1, share)
+    return BetweenImages(variance / n_images, n_images - 1, share)
 
 
 def difference_of_means(first: MeanTest, second: MeanTest) -> MeanTest:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from bench._util.words import counted
-from bench.analysis import Entry, Estimate, Leaderboard
+from bench.analysis import Entry, Estimate, Leaderboard, reach_text
 from bench.results import slug
 
 
@@ -32,9 +32,9 @@ def task_text(board: Leaderboard, dataset: str) -> str:
 
 
 def seeds_text(estimate: Estimate) -> str:
-    """The number of seeds and the 95 % interval in per cent: `3 seeds, 95 % interval ± 1.20`."""
-    interval = "" if estimate.half_width is None else f", 95 % interval ± {100 * estimate.half_width:.2f}"
-    return f"{counted(estimate.n, 'seed')}{interval}"
+    """The number of seeds, and the interval in per cent: `3 seeds, 95 % interval ± 1.20 over seeds and test images`."""
+    reach = reach_text(estimate)
+    return counted(estimate.n, "seed") + (f", 95 % interval {reach} over {estimate.covers}" if reach else "")
 
 
 def provenance_sentences(entry: Entry) -> list[str]:

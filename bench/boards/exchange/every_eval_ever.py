@@ -1,6 +1,7 @@
 """Leaderboards as documents of Every Eval Ever's schema, version 0.3.0: one for each entry of a board.
 
-The schema is that of the package `every-eval-ever` (MIT). Scores are proportions, and the uncertainty is over seeds.
+The schema is that of the package `every-eval-ever` (MIT). Scores are proportions. Their uncertainty is
+over seeds and test images.
 """
 
 import json
@@ -9,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import bench
-from bench.analysis import HARMONIC, OPEN, Entry, Estimate, H, Leaderboard
+from bench.analysis import HARMONIC, OPEN, Covers, Entry, Estimate, H, Leaderboard
 from bench.boards.exchange.entry_files import named_entries, provenance_sentences
 from bench.results import slug
 
@@ -122,16 +123,19 @@ def _result(
     }
 
 
+_METHODS = {True: "Student t over {}", False: "Wilson's interval of an effective number of images, over {}"}
+"""How an interval was computed, by whether it covers the seeds alone."""
+
+
 def _uncertainty(estimate: Estimate) -> dict[str, Any]:
-    found: dict[str, Any] = {"num_samples": estimate.n}
-    if estimate.std is not None:
-        found["standard_error"] = {"value": estimate.std / estimate.n**0.5, "method": "analytic"}
+    """The number of test images (of seeds, if it is unknown), and the interval with what it covers."""
+    found: dict[str, Any] = {"num_samples": estimate.n if estimate.images is None else estimate.images}
     if estimate.low is not None and estimate.high is not None:
         found["confidence_interval"] = {
             "lower": estimate.low,
             "upper": estimate.high,
             "confidence_level": 0.95,
-            "method": "Student t over seeds",
+            "method": _METHODS[estimate.covers is Covers.SEEDS].format(estimate.covers),
         }
     return found
 

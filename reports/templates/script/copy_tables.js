@@ -16,7 +16,7 @@ const plainCell = (cell, kind, methods) => {
   if (value === null || value === undefined) return "";
   if (kind === "method") return methods[value].name;
   if (kind === "percent") return (value / 100).toFixed(2);
-  if (kind === "pm") return (value / 100).toFixed(2) + (more === null || more === undefined ? "" : " ± " + (more / 100).toFixed(2));
+  if (kind === "pm") return (value / 100).toFixed(2) + (more === null || more === undefined ? "" : " " + reach(more, " "));
   if (["points", "tenths", "tint", "pair", "heat"].includes(kind)) return (value / 100).toFixed(2);
   if (kind === "links") return value.map(([text]) => text).join(" ");
   if (kind === "of") return value.join("/");

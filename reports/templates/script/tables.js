@@ -18,6 +18,8 @@ const methodCell = (method) => {
   return `<a class="method" href="#${escaped(method.address)}" title="${escaped(method.name)}"><span>${escaped(method.title)}</span></a>${label}${family}${badges}`;
 };
 const tint = (value, share) => ` style="--tint:var(--${value > 0 ? "a" : "b"});--share:${(share / 100).toFixed(2)}"`;
+// Distances to the ends of an interval: one number for both, or two.
+const reach = (sides, gap = "") => Array.isArray(sides) ? `−${(sides[0] / 100).toFixed(2)}/+${(sides[1] / 100).toFixed(2)}` : `±${gap}${(sides / 100).toFixed(2)}`;
 // Text, style and small line of a cell.
 const shownCell = (value, more, kind, methods) => {
   const small = more === undefined ? null : more;
@@ -31,7 +33,7 @@ const shownCell = (value, more, kind, methods) => {
     case "choice": return [`<button type="button" class="plain" data-choice="${small}">${escaped(value)}</button>`, "", null];
     case "sources": return [value.map((number) => `<a href="#source-${number}">[${number}]</a>`).join(" "), "", small];
     case "percent": return [(value / 100).toFixed(2), "", small];
-    case "pm": return [`<span class="mean">${(value / 100).toFixed(2)}</span>` + (small === null ? "" : `<span class="pm">±${(small / 100).toFixed(2)}</span>`), "", null];
+    case "pm": return [`<span class="mean">${(value / 100).toFixed(2)}</span>` + (small === null ? "" : `<span class="pm">${reach(small)}</span>`), "", null];
     case "points": return [signedPoints(value), "", small];
     case "tenths": return [signedTenths(value), "", small];
     case "tint": return [signedTenths(value), tint(value, small), null];
