@@ -29,7 +29,7 @@ from reports.parts.published import published_parts, reproduction_parts
 from reports.parts.quality import quality_parts
 from reports.parts.runs import runs_parts, submissions_parts
 from reports.sentences import advice_check, answer, picks_html, scope_link, small_print, training_text
-from reports.tables.model import whole
+from reports.tables.model import whole, whole_sides
 from reports.titles import SCORE_TITLES
 from reports.views import AnyBoardView, BoardView, OverviewView, PublishedBoardView, SiteView
 
@@ -240,8 +240,9 @@ def entry_settings(entry: Entry) -> dict[str, Any]:
     return config | named | {f"recipe.{name}": value for name, value in sorted((entry.recipe or {}).items())}
 
 
-def _mean(value: Estimate) -> list[int | None]:
-    return [whole(value.mean), None if value.half_width is None else whole(value.half_width)]
+def _mean(value: Estimate) -> list[int | list[int] | None]:
+    """A mean and its distances to the ends of its interval in 0.01 %, as in the cells of a leaderboard."""
+    return [whole(value.mean), whole_sides(value)]
 
 
 def _cost_facts(entry: Entry) -> list[list[str]]:

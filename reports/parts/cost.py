@@ -8,7 +8,7 @@ from bench.analysis import CONVERGENCE_MARGIN, Cost, percent
 from reports._format import count, four_digits, seconds
 from reports.charts.costs import COST_AXES, cost_axes, cost_text, front_text
 from reports.parts.part import Part, chart, fold, heading, paragraph, table
-from reports.tables.model import Column, Table, TableCell, cell, percent_cell
+from reports.tables.model import Column, Table, TableCell, cell, percent_cell, whole_sides
 from reports.titles import MEASURE_TITLES
 from reports.views import BoardView
 
@@ -146,14 +146,12 @@ def _convergence_table(view: BoardView) -> Table:
 
 
 def costs_data(view: BoardView) -> dict[str, Any]:
-    """The points of the cost chart: method, accuracy in 0.01 % with half its interval; by axis cost, front and text."""
+    """The points of the cost chart: method, accuracy in 0.01 % with its interval; by axis cost, front and text."""
     numbers = view.numbers
     axes = cost_axes(view)
     points = []
     for point in view.costs:
-        half = point.value.half_width
-        row: list[Any] = [numbers[point.entry], round(10_000 * point.value.mean, 4)]
-        row.append(None if half is None else round(10_000 * half))
+        row: list[Any] = [numbers[point.entry], round(10_000 * point.value.mean, 4), whole_sides(point.value)]
         for axis in axes:
             text = front_text(point.front.get(axis), point.probability.get(axis), spread=point.spread)
             row.append([_short(point.costs[axis], 6), point.front.get(axis), text])

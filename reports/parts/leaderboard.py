@@ -13,7 +13,7 @@ from reports._format import counted, interval, p_value, plural, seconds
 from reports._format import signed_points as points_text
 from reports.charts.plot import interval_bars
 from reports.parts.part import Part, heading, paragraph, table
-from reports.tables.model import Column, Table, TableCell, cell, whole
+from reports.tables.model import Column, Table, TableCell, cell, whole, whole_sides
 from reports.titles import MEASURE_TITLES
 from reports.views import BoardView, OverviewView
 
@@ -123,7 +123,7 @@ def leaderboard_table(view: BoardView, overview: OverviewView) -> Table:
         Column(
             "Interval",
             "bar",
-            "Mean and 95 % interval over seeds and test images, on a scale shared by all rows; clipped at the ends",
+            "Mean and 95 % interval on a scale shared by all rows; clipped at the ends",
         ),
     ]
     if by_group:
@@ -193,8 +193,7 @@ def score_cell(value: Estimate | None, *, complete: bool, tip: str = "", key: bo
     classes = f"{'key' if key else ''}{' gap' if not complete else ''}"
     if value is None:
         return cell(None, None, tip, classes)
-    sides = None if value.sides is None else [whole(side) for side in value.sides]
-    return cell(whole(value.mean), sides[0] if sides and sides[0] == sides[1] else sides, tip, classes)
+    return cell(whole(value.mean), whole_sides(value), tip, classes)
 
 
 def _average(view: BoardView, entry: Entry, measure: str) -> Estimate | None:

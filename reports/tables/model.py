@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.analysis import Estimate
+
 TableCell = Any
 """A value, or `[value, more, tooltip, classes]` without empty items at the end. None is a gap.
 
-The kind of the column decides what `value` is and how `more` is shown: as ± half a width (`pm`), as the shade (`tint`),
+The kind of the column decides what `value` is and how `more` is shown: as the distances to both ends of an interval (`pm`), as the shade (`tint`),
 as the text instead of the value (`word`), or as a small line below it (all others).
 """
 
@@ -99,6 +101,14 @@ def cell(value: Any, more: Any = None, tip: str = "", classes: str = "") -> Tabl
 def whole(fraction: float) -> int:
     """A fraction in 0.01 %."""
     return round(10_000 * fraction)
+
+
+def whole_sides(estimate: Estimate) -> int | list[int] | None:
+    """Distances to the ends of an interval in 0.01 %: one number for both, or two; None without an interval."""
+    if estimate.sides is None:
+        return None
+    below, above = (whole(side) for side in estimate.sides)
+    return above if below == above else [below, above]
 
 
 def percent_cell(fraction: float | None, more: Any = None, tip: str = "", classes: str = "") -> TableCell:

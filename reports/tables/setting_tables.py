@@ -117,7 +117,7 @@ def shots_table(setting: SettingData, settings: Mapping[str, SettingData], measu
             [number, *(by_key.get(method["key"]) for by_key in means)]
             for number, method in enumerate(setting["methods"])
         ],
-        "caption": "Mean over the datasets of each leaderboard, %, ± half of the 95&nbsp;% interval over seeds.",
+        "caption": "Mean over the datasets of each leaderboard, %, ± the 95&nbsp;% interval.",
         "classes": "matrix",
     }
 

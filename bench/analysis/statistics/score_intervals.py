@@ -55,7 +55,8 @@ def in_groups(table: NDArray[np.float64], groups: NDArray[np.integer] | None) ->
     numbers = np.unique(groups, return_inverse=True)[1]
     count, mean = int(numbers.max()) + 1, float(table.mean())
     sums = np.stack([np.bincount(numbers, weights=row - mean, minlength=count) for row in table])
-    return mean + sums * (count / table.shape[1])
+    values: NDArray[np.float64] = mean + sums * (count / table.shape[1])
+    return values
 
 
 def score_estimate(

@@ -59,7 +59,7 @@ const chartKinds = {
     axes: (data) => data.costs.axes.map((axis) => COST_AXES[axis][0]),
     draw: (data, axis) => {
       const [title, constant, unit, size = 1] = COST_AXES[data.costs.axes[axis]];
-      const points = data.costs.points.map(([method, value, half, ...costs]) => ({ name: data.methods[method].name, value: value / 100, pm: half === null ? "" : " ± " + (half / 100).toFixed(2), cost: costs[axis][0], front: costs[axis][1], text: costs[axis][2] }));
+      const points = data.costs.points.map(([method, value, half, ...costs]) => ({ name: data.methods[method].name, value: value / 100, pm: half === null ? "" : " " + reach(half, " "), cost: costs[axis][0], front: costs[axis][1], text: costs[axis][2] }));
       const x = logAxis(points.map((point) => point.cost / size), PLOT.left, PLOT.right, constant);
       const y = linearAxis(points.map((point) => point.value), PLOT.bottom, PLOT.top);
       points.forEach((point) => Object.assign(point, { x: x.at(point.cost / size), y: y.at(point.value) }));

@@ -83,7 +83,7 @@ const shotsTable = (data, measure) => {
     id: data.anchor + "-shots-table",
     columns: [["Method", "method"], ...related.map((other) => [counted(Number(other.facets[2]), "shot"), "pm", "", "score"])],
     rows: data.methods.map(({ key }, number) => [number, ...related.map((other) => mean(other, key))]),
-    caption: "Mean over the datasets of each leaderboard, %, ± half of the 95&nbsp;% interval over seeds.",
+    caption: "Mean over the datasets of each leaderboard, %, ± the 95&nbsp;% interval.",
     classes: "matrix",
   };
 };

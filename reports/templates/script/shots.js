@@ -19,7 +19,7 @@ chartKinds.shots = {
       if (dataset !== null) return datasets.has(dataset) ? numbers.score(measure, methods.get(method), datasets.get(dataset)) : null;
       const about = other.methods[methods.get(method)];
       const found = about.means?.[measure];
-      return found && about.complete ? { mean: found[0] / 100, half: found[1] === null || found[1] === undefined ? null : found[1] / 100 } : null;
+      return found && about.complete ? { mean: found[0] / 100, half: found[1] === null || found[1] === undefined ? null : Math.max(...[found[1]].flat()) / 100 } : null;
     });
     const panel = (title, dataset, place) => {
       const [dx, dy] = [SHOTS.width * (place % SHOTS.columns), SHOTS.height * Math.floor(place / SHOTS.columns)];
