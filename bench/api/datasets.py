@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from datasets_registry import CheckResult, DatasetInfo, DatasetSource, FeatureBundle, FewShotTask, SourceFile
 
 _OPTIONS = ("root", "skip_broken", "min_images", "names", "guess_names", "orient")
-_COLUMNS = {"path": "path_column", "label": "label_column", "split": "split_column"}
+_COLUMNS = {"path": "path_column", "label": "label_column", "split": "split_column", "group": "group_column"}
 
 
 # The catalogue
@@ -121,7 +121,7 @@ def add_dataset(
         user: register it for all projects of the user instead of this folder.
         progress: receives the number of inspected images and of all images.
         options: `skip_broken`, `min_images`, `names` (class names by label), `guess_names`, `orient`, and for tables
-            `root`, `path_column`, `label_column` and `split_column`.
+            `root`, `path_column`, `label_column`, `split_column` and `group_column`.
 
     Returns:
         The dataset; `facts()` says what was found, and `datasets_registry.notes_on` what may be a mistake.

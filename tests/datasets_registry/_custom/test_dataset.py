@@ -516,7 +516,7 @@ def test_a_minimal_file_works_and_paths_are_relative_to_it(custom_folder: Path, 
         (SMALL + 'names = { "crow" = " " }', "the name of the class 'crow' is empty"),
         ('images = "x"\nclasses = ["a", "a"]', "classes lists 'a' twice"),
         ('images = "x"\nclasses = ["a"]', "classes: Tuple should have at least 2 items"),
-        (SMALL + 'columns = { paths = "x" }', "columns.paths is not a setting; allowed are path, label, split"),
+        (SMALL + 'columns = { paths = "x" }', "columns.paths is not a setting; allowed are path, label, split, group"),
     ],
 )
 def test_a_broken_file_is_one_warning_and_does_not_affect_others(
