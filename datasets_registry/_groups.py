@@ -21,9 +21,9 @@ def group_notes(splits: DatasetSplits) -> Iterator[tuple[str, str]]:
             images = sum(sample.group in both for sample in parts[other])
             yield (
                 "groups-in-two-parts",
-                f"{len(both)} of {len(names[one] | names[other])} groups are in both {one} and {other}, with {images} "
-                f"of the {len(parts[other])} {other} images ({some(sorted(both))}). Scores are reported as they are; they "
-                "may be higher than on new groups.",
+                f"{len(both)} of {len(names[one] | names[other])} groups are in both {one} and {other}, with "
+                f"{images} of the {len(parts[other])} {other} images ({some(sorted(both))}). Scores are reported "
+                "as they are, and may be higher than on new groups.",
             )
     if without := sorted(sample.key for samples in parts.values() for sample in samples if not sample.group):
         total = sum(map(len, parts.values()))

@@ -187,6 +187,7 @@ class DatasetInfo:
         with_options: for an adjustable dataset, maps option texts to the DatasetInfo of that setting.
         backbone: for imported features, the slug of the backbone that computed them.
         own_images: whether a user added it from their own images, by a TOML file.
+        groups: what the group of an image is, with its source; empty if images have no groups.
     """
 
     name: str
@@ -211,6 +212,7 @@ class DatasetInfo:
     with_options: Callable[[Mapping[str, str]], DatasetInfo] | None = None
     backbone: str | None = None
     own_images: bool = False
+    groups: str = ""
 
     @property
     def licence_is_known(self) -> bool:

@@ -70,6 +70,7 @@ def dataset_facts(name: str, data_root: Path | None = None) -> dict[str, Any]:
         "split_file": info.split_file,
         "draw": str(DrawRule.COOP_SORTED if info.sorted_listing else DrawRule.COOP),
         "test_only": info.test_only,
+        "groups": info.groups or None,
         "known_problems": list(info.known_problems),
         "overlap_with_pretraining_data": list(pretraining_overlap(info)),
         "options": dict(info.options),

@@ -128,6 +128,7 @@ class CustomDataset(BaseModel):
             class_names=self.class_names,
             reader=CustomReader(name, self, base),
             own_images=True,
+            groups=f"column {self.columns.group!r}" if self.columns.group else "",
             **self.model_dump(include={"summary", "domain", "template", "licence", "homepage", "citation"}),
         )
 
