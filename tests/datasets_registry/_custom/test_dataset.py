@@ -465,6 +465,13 @@ def test_a_hugging_face_folder_with_splits(tmp_path: Path, hub: object) -> None:
     assert (one.config.split, sum(part_sizes(one))) == (SplitRule.HASH, 60)
     with pytest.raises(DataError, match="has no column 'species'; it has image, label"):
         add(tmp_path, tmp_path / "one", replace=True, columns=ColumnNames(label="species"))
+    patients = [f"p{i // 3}" if i else None for i in range(60)]
+    table(60, 0).add_column("patient", patients).save_to_disk(str(tmp_path / "grouped"))
+    grouped = add(tmp_path, tmp_path / "grouped", replace=True, columns=ColumnNames(group="patient"))
+    parts = [{s.group for s in getattr(grouped.splits, part)} - {None} for part in ("train", "val", "test")]
+    assert sum(map(len, parts)) == len(set().union(*parts)) == 20
+    with pytest.raises(DataError, match="has no column 'slide'; it has image, label, patient"):
+        add(tmp_path, tmp_path / "grouped", replace=True, columns=ColumnNames(group="slide"))
 
 
 def test_the_error_without_the_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
