@@ -185,7 +185,7 @@ def add_features(
         backbone: name of the model that computed the features.
         classes: file of the class names in label order: one per line, or a JSON list.
         arrays: names of the arrays where they differ from `ARRAYS`: `text` as ARRAY or FILE:ARRAY, and `train`, `test`
-            and `val` as FEATURES,LABELS.
+            and `val` as FEATURES,LABELS or, with the group of each image, FEATURES,LABELS,GROUPS.
         logit_scale: factor on cosines; 100 for CLIP.
         title: the name in tables; default: `name`.
 
@@ -201,13 +201,16 @@ def add_features(
     found = read_arrays(given)
     texts_of, _, array = chosen.pop("text").rpartition(":")
     texts = take(read_arrays(Path(texts_of)) if texts_of else found, array, Path(texts_of) if texts_of else given)
-    splits: dict[str, tuple[NDArray[Any], NDArray[Any]]] = {}
-    for split, pair in chosen.items():
-        features, comma, labels = pair.partition(",")
-        if pair and not comma:
-            raise UsageError(f"--array {split}={pair} is not {split}=FEATURES,LABELS, two arrays of {given}.")
-        if pair:
-            splits[split] = take(found, features, given), take(found, labels, given)
+    splits: dict[str, tuple[NDArray[Any], ...]] = {}
+    for split, listed in chosen.items():
+        names = listed.split(",") if listed else []
+        if len(names) not in (0, 2, 3):
+            raise UsageError(
+                f"--array {split}={listed} is not {split}=FEATURES,LABELS or {split}=FEATURES,LABELS,GROUPS, arrays of "
+                f"{given}."
+            )
+        if names:
+            splits[split] = tuple(take(found, name, given) for name in names)
     return import_feature_bundle(
         name=name,
         backbone=backbone,

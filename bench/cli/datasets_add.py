@@ -92,7 +92,8 @@ def add(
         typer.Option(
             "--array",
             help="Of --features: names of arrays, as text=ARRAY or text=FILE:ARRAY for class texts, and train=, test= "
-            "or val=FEATURES,LABELS. Default: text_features, and train_features,train_labels. Repeatable.",
+            "or val=FEATURES,LABELS, or FEATURES,LABELS,GROUPS with what images share, such as their patient. Default: "
+            "text_features, and train_features,train_labels. Repeatable.",
         ),
     ] = [],  # noqa: B006
     logit_scale: Annotated[

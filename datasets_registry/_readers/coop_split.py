@@ -92,7 +92,8 @@ class CoopReader:
         split = read_coop_split(path)
         if self.group_pattern is None:
             return split
-        return replace(split, **{part: tuple(map(self.with_group, getattr(split, part))) for part in PARTS})
+        train, val, test = (tuple(map(self.with_group, samples)) for samples in (split.train, split.val, split.test))
+        return CoopSplit(split.class_names, train, val, test)
 
     def with_group(self, sample: Sample) -> Sample:
         """The sample with the group that its path names, if any."""
