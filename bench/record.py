@@ -274,7 +274,8 @@ class Predictions:
 
     `rank` is that of the true class, from 0. `top_labels` and `top_logits` are `(n, min(5, n_classes))`, best first.
     `log_sum_exp` and `sum_p2` (the sum of squared probabilities) give likelihood and Brier score without the full
-    logits. `branches` are stored on request, `open` for base and new images among all names.
+    logits. `branches` are stored on request, `open` for base and new images among all names. `group` numbers what the
+    image shares with others, such as its patient, and is -1 without; the splits of one dataset share these numbers.
     """
 
     split: str
@@ -289,6 +290,7 @@ class Predictions:
     top_logits: np.ndarray
     branches: Branches | None = None
     open: OpenColumns | None = None
+    group: np.ndarray | None = None
 
 
 class DifficultyRecord(_Frozen):

@@ -8,9 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from PIL import Image
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 PARTS = ("train", "val", "test")
 """The parts of a dataset's split."""
@@ -69,10 +73,15 @@ class Images(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One labelled image: a key into an `Images` source, and a label in 0..n_classes-1."""
+    """One labelled image: a key into an `Images` source, and a label in 0..n_classes-1.
+
+    `group` names what the image shares with others, such as its patient, slide, video or place, if the dataset tells.
+    Images of one group are not independent. Groups are no part of any fingerprint.
+    """
 
     key: str
     label: int
+    group: str | None = None
 
 
 Sentences = tuple[tuple[str, ...], ...]
@@ -178,6 +187,7 @@ class DatasetInfo:
         with_options: for an adjustable dataset, maps option texts to the DatasetInfo of that setting.
         backbone: for imported features, the slug of the backbone that computed them.
         own_images: whether a user added it from their own images, by a TOML file.
+        groups: what the group of an image is, with its source; empty if images have no groups.
     """
 
     name: str
@@ -202,6 +212,7 @@ class DatasetInfo:
     with_options: Callable[[Mapping[str, str]], DatasetInfo] | None = None
     backbone: str | None = None
     own_images: bool = False
+    groups: str = ""
 
     @property
     def licence_is_known(self) -> bool:
@@ -232,15 +243,28 @@ class SupportSet:
 
 @dataclass(frozen=True)
 class EvalSplit:
-    """Test images with the classes they are evaluated on. Methods must not read the labels."""
+    """Test images with the classes they are evaluated on. Methods must not read the labels.
+
+    `group_names` are the groups of all test images of the dataset, sorted.
+    """
 
     name: str
     images: Images
     samples: tuple[Sample, ...]
     classes: ClassSet
+    group_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    def groups(self) -> NDArray[np.int32] | None:
+        """The place of each image's group in `group_names`, `(n,)`, or -1; None if no image has a group."""
+        if all(sample.group is None for sample in self.samples):
+            return None
+        import numpy as np
+
+        number = {None: -1} | {name: place for place, name in enumerate(self.group_names)}
+        return np.array([number[sample.group] for sample in self.samples], dtype=np.int32)
 
 
 @dataclass(frozen=True)

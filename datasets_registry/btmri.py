@@ -13,7 +13,7 @@ register_biomedcoop_dataset(
     summary="Three kinds of brain tumours and normal brains on MRI slices.",
     domain="medical: MRI",
     expected={"train": 2854, "val": 1141, "test": 1717},
-    known_problems=("Slices of one patient may be in several parts.",),
+    known_problems=("Slices of one patient may be in several parts. The source does not give the patients.",),
     licence="not verified: its Kaggle page is reported as CC0 and as CC BY 4.0",
     homepage="https://www.kaggle.com/datasets/masoudnickparvar/brain-tumor-mri-dataset",
     citation="""@misc{nickparvar2021btmri,

@@ -13,7 +13,7 @@ register_biomedcoop_dataset(
     summary="Benign and malignant tumours and normal scans on breast ultrasound.",
     domain="medical: ultrasound",
     expected={"train": 389, "val": 155, "test": 236},
-    known_problems=("Images of one patient may be in several parts.",),
+    known_problems=("Images of one patient may be in several parts. File names do not give the patient.",),
     licence="not stated (its page at Cairo University)",
     homepage="https://www.kaggle.com/datasets/aryashah2k/breast-ultrasound-images-dataset",
     citation="""@article{aldhabyani2020busi,

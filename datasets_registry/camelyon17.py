@@ -37,7 +37,7 @@ class _Camelyon17Reader:
             if (part := _part(row)) is not None:
                 stem = f"patient_{row['patient']}_node_{row['node']}"
                 key = f"{stem}/patch_{stem}_x_{row['x_coord']}_y_{row['y_coord']}.png"
-                parts[part].append(Sample(key, int(row["tumor"])))
+                parts[part].append(Sample(key, int(row["tumor"]), f"patient_{row['patient']}"))
         train, val, test = (tuple(parts[part]) for part in PARTS)
         source = listed_images("camelyon17", images, (*train, *val, *test), _URL)
         return DatasetSplits(source, packaged_names("camelyon17"), train, val, test, layout)
@@ -66,6 +66,7 @@ register_dataset(
             "Patches of one slide look alike, so few-shot results vary more than the number of test images suggests.",
             "Validation images come from another hospital than training and test images.",
         ),
+        groups="patient (`patient` in metadata.csv)",
         licence="CC0 1.0 (WILDS)",
         homepage="https://wilds.stanford.edu/datasets/#camelyon17",
         citation="""@article{bandi2018camelyon17,

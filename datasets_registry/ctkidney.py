@@ -14,7 +14,7 @@ register_biomedcoop_dataset(
     summary="Cysts, stones, tumours and normal kidneys on CT slices.",
     domain="medical: CT",
     expected={"train": 6221, "val": 2487, "test": 3738},
-    known_problems=("Slices of one patient may be in several parts.",),
+    known_problems=("Slices of one patient may be in several parts. File names do not give the patient.",),
     licence="CC BY 4.0 (Kaggle)",
     homepage="https://www.kaggle.com/datasets/nazmul0087/ct-kidney-dataset-normal-cyst-tumor-and-stone",
     citation="""@article{islam2022kidney,

@@ -44,10 +44,16 @@ class _GtsrbReader:
             name = f"Training/{label:05}"
             if not (folder / name).is_dir():
                 raise DataError(f"No folder {folder / name} of dataset 'gtsrb'. Unpack GTSRB-Training_fixed.zip again.")
-            training += [Sample(f"{name}/{image}", label) for image in image_names(folder / name)[0]]
+            found = image_names(folder / name)[0]
+            training += [Sample(f"{name}/{image}", label, f"{name}/{_track(image)}") for image in found]
         images = listed_images("gtsrb", folder, test, "GTSRB_Final_Test_Images.zip")
-        train, val = hold_out_validation(training, "gtsrb", groups=1, group_of=lambda key: key.rpartition("_")[0])
+        train, val = hold_out_validation(training, "gtsrb", groups=1, group_of=_track)
         return DatasetSplits(images, packaged_names("gtsrb"), train, val, test, layout)
+
+
+def _track(name: str) -> str:
+    """The track of a training image, by its file name."""
+    return name.rpartition("_")[0]
 
 
 register_dataset(
@@ -65,6 +71,7 @@ register_dataset(
             "Training images are frames of a few tracks: 30 frames show the same sign.",
             "Another archive, GTSRB_Final_Training_Images.zip, has 39,209 training images; it is not read here.",
         ),
+        groups="track of a training image (the first number of its file name); test images have none",
         licence="no explicit licence; research use",
         homepage="https://benchmark.ini.rub.de/",
         citation="""@article{stallkamp2012gtsrb,

@@ -46,7 +46,8 @@ class _IWildCamReader:
         parts: dict[str, list[Sample]] = {part: [] for part in PARTS}
         for row in read_csv_rows(images.parent / "metadata.csv", "iwildcam", ("split", "filename"), numbers=("y",)):
             if row["split"] in parts:
-                parts[row["split"]].append(Sample(row["filename"], int(row["y"])))
+                place = row.get("location_remapped") or None
+                parts[row["split"]].append(Sample(row["filename"], int(row["y"]), place))
         train, val, test = (tuple(parts[part]) for part in PARTS)
         source = listed_images("iwildcam", images, (*train, *val, *test), _URL)
         return DatasetSplits(source, packaged_names("iwildcam"), train, val, test, layout)
@@ -68,6 +69,7 @@ register_dataset(
             "and central american red brocket.",
             "WILDS ranks methods by macro F1, which is not accuracy.",
         ),
+        groups="camera trap (`location_remapped` in metadata.csv)",
         licence="CDLA-Permissive-1.0 (WILDS)",
         homepage="https://wilds.stanford.edu/datasets/#iwildcam",
         citation="""@article{beery2020iwildcam,

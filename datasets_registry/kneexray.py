@@ -14,6 +14,8 @@ register_biomedcoop_dataset(
     domain="medical: X-ray",
     expected={"train": 5778, "val": 826, "test": 1656},
     known_problems=("Grades are ordered and neighbours are hard to tell apart, also for readers.",),
+    group_pattern=r"/(\d{7})[LR]\.png$",
+    groups="patient (the participant of the Osteoarthritis Initiative in file names, such as 9000622L)",
     licence="CC BY 4.0 (Mendeley Data)",
     homepage="https://www.kaggle.com/datasets/shashwatwork/knee-osteoarthritis-dataset-with-severity",
     citation="""@misc{chen2018knee,

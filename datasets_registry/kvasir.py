@@ -13,7 +13,12 @@ register_biomedcoop_dataset(
     summary="Eight findings of the digestive tract on endoscopy images.",
     domain="medical: endoscopy",
     expected={"train": 2000, "val": 800, "test": 1200},
-    known_problems=("Some images have a green inset, which is more frequent in some classes.",),
+    known_problems=(
+        "Some images have a green inset, which is more frequent in some classes.",
+        "The source gives no patients; only five recordings of ulcerative colitis can be told from file names.",
+    ),
+    group_pattern=r"/([0-9a-f-]{36})_\d+\.jpg$",
+    groups="recording, of the 115 images whose file names end in the number of a frame",
     licence="for research and education only (Simula)",
     homepage="https://www.kaggle.com/datasets/abdallahwagih/kvasir-dataset-for-classification-and-segmentation",
     citation="""@inproceedings{pogorelov2017kvasir,

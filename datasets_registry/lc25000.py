@@ -13,7 +13,10 @@ register_biomedcoop_dataset(
     summary="Two kinds of colon and three of lung tissue on histology images.",
     domain="medical: histopathology",
     expected={"train": 12500, "val": 5000, "test": 7500},
-    known_problems=("Its 25,000 images are augmentations of 1,250, so copies of one image are in several parts.",),
+    known_problems=(
+        "Its 25,000 images are augmentations of 1,250, so copies of one image are in several parts. File names do not "
+        "give the original.",
+    ),
     licence="not stated (its repository)",
     homepage="https://www.kaggle.com/datasets/andrewmvd/lung-and-colon-cancer-histopathological-images",
     citation="""@misc{borkowski2019lc25000,

@@ -64,7 +64,8 @@ register_dataset(
         expected={"train": 262144, "val": 32768, "test": 32768},
         known_problems=(
             "Tumour outside the central 32x32 pixels does not count, which a class name cannot say.",
-            "Patches of one slide look alike, so few-shot results vary more than the number of test images suggests.",
+            "Patches of one slide look alike, so few-shot results vary more than the number of test images suggests. "
+            "The files that are read do not give the slides.",
         ),
         licence="CC0 1.0 (its repository)",
         homepage="https://github.com/basveeling/pcam",

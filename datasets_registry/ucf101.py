@@ -19,6 +19,8 @@ register_coop_dataset(
         "Every validation frame shares its clip group with a training frame, so validation accuracy is optimistic.",
         "The folder Handstand_Pushups has files named v_HandStandPushups_*.",
     ),
+    group_pattern=r"/(v_\w+_g\d+)_c\d+\.",
+    groups="videos with common actors or background, 25 groups of each action (g01 to g25 in file names)",
     licence="no explicit licence; clips from YouTube, research use",
     homepage="https://www.crcv.ucf.edu/data/UCF101.php",
     citation="""@techreport{soomro2012ucf101,

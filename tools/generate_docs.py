@@ -220,6 +220,7 @@ def _dataset_section(info: DatasetInfo) -> str:
         ("template", f"`{info.template}`"),
         ("other templates", variants or "–"),
         ("split file", f"`{info.split_file}`" if info.split_file else "none"),
+        *([("groups", info.groups)] if info.groups else []),
         ("home page", f"<{info.homepage}>"),
     ]
     known = "".join(f"- {problem}\n" for problem in info.known_problems)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from datasets_registry import CheckResult, DatasetInfo, DatasetSource, FeatureBundle, FewShotTask, SourceFile
 
 _OPTIONS = ("root", "skip_broken", "min_images", "names", "guess_names", "orient")
-_COLUMNS = {"path": "path_column", "label": "label_column", "split": "split_column"}
+_COLUMNS = {"path": "path_column", "label": "label_column", "split": "split_column", "group": "group_column"}
 
 
 # The catalogue
@@ -70,6 +70,7 @@ def dataset_facts(name: str, data_root: Path | None = None) -> dict[str, Any]:
         "split_file": info.split_file,
         "draw": str(DrawRule.COOP_SORTED if info.sorted_listing else DrawRule.COOP),
         "test_only": info.test_only,
+        "groups": info.groups or None,
         "known_problems": list(info.known_problems),
         "overlap_with_pretraining_data": list(pretraining_overlap(info)),
         "options": dict(info.options),
@@ -121,7 +122,7 @@ def add_dataset(
         user: register it for all projects of the user instead of this folder.
         progress: receives the number of inspected images and of all images.
         options: `skip_broken`, `min_images`, `names` (class names by label), `guess_names`, `orient`, and for tables
-            `root`, `path_column`, `label_column` and `split_column`.
+            `root`, `path_column`, `label_column`, `split_column` and `group_column`.
 
     Returns:
         The dataset; `facts()` says what was found, and `datasets_registry.notes_on` what may be a mistake.
@@ -184,7 +185,7 @@ def add_features(
         backbone: name of the model that computed the features.
         classes: file of the class names in label order: one per line, or a JSON list.
         arrays: names of the arrays where they differ from `ARRAYS`: `text` as ARRAY or FILE:ARRAY, and `train`, `test`
-            and `val` as FEATURES,LABELS.
+            and `val` as FEATURES,LABELS or, with the group of each image, FEATURES,LABELS,GROUPS.
         logit_scale: factor on cosines; 100 for CLIP.
         title: the name in tables; default: `name`.
 
@@ -200,13 +201,16 @@ def add_features(
     found = read_arrays(given)
     texts_of, _, array = chosen.pop("text").rpartition(":")
     texts = take(read_arrays(Path(texts_of)) if texts_of else found, array, Path(texts_of) if texts_of else given)
-    splits: dict[str, tuple[NDArray[Any], NDArray[Any]]] = {}
-    for split, pair in chosen.items():
-        features, comma, labels = pair.partition(",")
-        if pair and not comma:
-            raise UsageError(f"--array {split}={pair} is not {split}=FEATURES,LABELS, two arrays of {given}.")
-        if pair:
-            splits[split] = take(found, features, given), take(found, labels, given)
+    splits: dict[str, tuple[NDArray[Any], ...]] = {}
+    for split, listed in chosen.items():
+        names = listed.split(",") if listed else []
+        if len(names) not in (0, 2, 3):
+            raise UsageError(
+                f"--array {split}={listed} is not {split}=FEATURES,LABELS or {split}=FEATURES,LABELS,GROUPS, arrays of "
+                f"{given}."
+            )
+        if names:
+            splits[split] = tuple(take(found, name, given) for name in names)
     return import_feature_bundle(
         name=name,
         backbone=backbone,

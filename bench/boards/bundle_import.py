@@ -7,8 +7,6 @@ compared with those of the runs in the folder, and with the data if they are on 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import numpy as np
-
 from bench.context import RunContext
 from bench.experiment import evaluation_splits, load_task
 from bench.record import Predictions, RunRecord
@@ -41,9 +39,10 @@ class _Known:
 
     def add(self, shard: Shard) -> None:
         for item in shard.predictions:
-            truth = TrueLabels(item.images, item.label, f"run {shard.record.run_id} on the same data")
+            truth = TrueLabels(item.images, item.label, f"run {shard.record.run_id} on the same data", item.group)
             for key in _keys(shard.record, item):
-                self._truths.setdefault(key, truth)
+                if key not in self._truths or self._truths[key].group is None:  # older runs have no groups
+                    self._truths[key] = truth
 
     def disagreements(self, shard: Shard) -> Iterator[str]:
         for item in shard.predictions:
@@ -99,10 +98,8 @@ class _OnDisk:
             except BenchError:  # not on disk here, or unknown to this installation
                 splits = ()
             self._truths[key] = {
-                split.name: TrueLabels(
-                    tuple(sample.key for sample in split.samples),
-                    np.array([sample.label for sample in split.samples]),
-                    f"{split.name if split.name in spec.targets else spec.dataset} on disk",
+                split.name: TrueLabels.of(
+                    split, f"{split.name if split.name in spec.targets else spec.dataset} on disk"
                 )
                 for split in splits
             }

@@ -48,6 +48,14 @@ def add(
     path_column: Annotated[str | None, typer.Option("--path-column", help=PATH_HELP)] = None,
     label_column: Annotated[str | None, typer.Option("--label-column", help="Column of the labels.")] = None,
     split_column: Annotated[str | None, typer.Option("--split-column", help="Column of train, val and test.")] = None,
+    group_column: Annotated[
+        str | None,
+        typer.Option(
+            "--group-column",
+            help="Column of what images share, such as their patient or video. A split by hash or even keeps a "
+            "group in one part, and intervals are over groups. Default: the column `group` of a table, if any.",
+        ),
+    ] = None,
     names: Annotated[
         list[str],
         typer.Option("--name", help="Name of a class in prompts, as LABEL=NAME, if the guess is wrong. Repeatable."),
@@ -84,7 +92,8 @@ def add(
         typer.Option(
             "--array",
             help="Of --features: names of arrays, as text=ARRAY or text=FILE:ARRAY for class texts, and train=, test= "
-            "or val=FEATURES,LABELS. Default: text_features, and train_features,train_labels. Repeatable.",
+            "or val=FEATURES,LABELS, or FEATURES,LABELS,GROUPS with what images share, such as their patient. Default: "
+            "text_features, and train_features,train_labels. Repeatable.",
         ),
     ] = [],  # noqa: B006
     logit_scale: Annotated[
@@ -129,6 +138,7 @@ def add(
             path_column=path_column,
             label_column=label_column,
             split_column=split_column,
+            group_column=group_column,
             skip_broken=skip_broken,
             min_images=min_images,
             names=_pairs(names, "--name", "'n02084071=dog'"),
@@ -149,8 +159,8 @@ def add(
 
 _OF_FEATURES = ("backbone", "classes", "arrays", "logit_scale")
 _OF_IMAGES = (
-    "template", "split", "root", "path_column", "label_column", "split_column", "names", "guess_names", "skip_broken",
-    "min_images", "orient", "user", "replace", "as_json",
+    "template", "split", "root", "path_column", "label_column", "split_column", "group_column", "names", "guess_names",
+    "skip_broken", "min_images", "orient", "user", "replace", "as_json",
 )  # fmt: skip
 
 

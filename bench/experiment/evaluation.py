@@ -141,6 +141,7 @@ def predictions(split: EvalSplit, logits: Tensor) -> Predictions:
         sum_p2=probabilities.square().sum(dim=1).numpy().astype(np.float32),
         top_labels=top.numpy().astype(np.int32),
         top_logits=logits.gather(1, top).numpy().astype(np.float32),
+        group=split.groups(),
     )
 
 

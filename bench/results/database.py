@@ -139,9 +139,13 @@ class Store:
         and `openworld_auc` and `near_ood_auroc`.
 
         With `outcomes`, `correct` is an array `(n,)`: whether each test image is classified correctly, ordered by
-        image; `images` is a digest of the images and their labels. Both are None for runs without predictions. With
-        `installed`, `stale` is the change of the installed method's code since the run, and `changed_settings` has the
-        names of settings that are not the published ones; empty if there are none.
+        image; `images` is a digest of the images and their labels. Both are None for runs without predictions. `groups`
+        is an array `(n,)` of int32 in the same order: images with the same number share a group, such as a patient,
+        and an image without a group has a number of its own. It is None if no image has a group, and for runs that are
+        older than groups. Runs with the same groups share one array.
+
+        With `installed`, `stale` is the change of the installed method's code since the run, and `changed_settings` has
+        the names of settings that are not the published ones; empty if there are none.
 
         `support_digest` is the digest of the support images' contents, for runs with targets. Provenance, which is long
         and rarely needed, is in `provenance_frame`. `imported` is True if the run was imported and not verified since.
@@ -176,21 +180,33 @@ class Store:
         return with_changed_settings(frame.assign(stale=frame["run_id"].map(stale)))
 
     def with_outcomes(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Rows of `runs_frame` with the outcome of every test image, in the columns `images` and `correct`."""
+        """Rows of `runs_frame` with the outcome of every test image: the columns `images`, `correct` and `groups`."""
         found = self._frame(
-            "SELECT run_id, split, images, correct, n FROM scores WHERE run_id IN (SELECT unnest($ids)) "
+            "SELECT run_id, split, images, correct, n, groups FROM scores WHERE run_id IN (SELECT unnest($ids)) "
             "AND images IS NOT NULL",
             {"ids": list(dict.fromkeys(frame["run_id"])) or [""]},
         )
+        stored = self._frame("SELECT digest, numbers FROM image_groups")
+        groups = {
+            digest: _apart(np.frombuffer(numbers, np.int32))
+            for digest, numbers in zip(stored["digest"].tolist(), stored["numbers"].tolist(), strict=True)
+        }
         known = {
-            (run_id, split): (images, np.unpackbits(np.frombuffer(bits, np.uint8), count=n).astype(bool))
-            for run_id, split, images, bits, n in zip(*(found[name].tolist() for name in found), strict=True)
+            (run_id, split): (
+                images,
+                np.unpackbits(np.frombuffer(bits, np.uint8), count=n).astype(bool),
+                groups.get(digest),
+            )
+            for run_id, split, images, bits, n, digest in zip(*(found[name].tolist() for name in found), strict=True)
         }
         places = zip(frame["run_id"].tolist(), frame["split"].tolist(), strict=True)
-        rows = [known.get(place, (None, None)) for place in places]
+        rows = [known.get(place, (None, None, None)) for place in places]
+        columns = dict(zip(("images", "correct", "groups"), zip(*rows, strict=True), strict=True)) if rows else {}
         return frame.assign(
-            images=pd.Series([images for images, _ in rows], index=frame.index, dtype=object),
-            correct=pd.Series([correct for _, correct in rows], index=frame.index, dtype=object),
+            **{
+                name: pd.Series(list(columns.get(name, ())), index=frame.index, dtype=object)
+                for name in ("images", "correct", "groups")
+            }
         )
 
     def curves_frame(self) -> pd.DataFrame:
@@ -300,6 +316,14 @@ class Store:
         with open_database(self.path, self.lock_timeout, read_only=True) as connection:
             check_tables(connection, self.path)
             yield connection
+
+
+def _apart(numbers: np.ndarray) -> np.ndarray:
+    """Numbers of groups in which each image without a group (-1) has a number of its own."""
+    alone = numbers < 0
+    found = numbers.copy()
+    found[alone] = numbers.max(initial=-1) + 1 + np.arange(alone.sum(), dtype=np.int32)
+    return found
 
 
 def fetch_frame(result: duckdb.DuckDBPyConnection) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Self
 
 import numpy as np
 import safetensors.numpy
@@ -12,6 +13,7 @@ from bench.bounds import CONTROL, LONGEST_NAME, MOST_IMAGES
 from bench.errors import ShardError
 from bench.record import TOP, Branches, OpenColumns, Predictions
 from bench.results.checksummed_json import DamagedError
+from datasets_registry import EvalSplit
 
 _COLUMNS = ("label", "predicted", "rank", "true_logit", "log_sum_exp", "sum_p2", "top_labels", "top_logits")
 _FLOATS = frozenset({"true_logit", "log_sum_exp", "sum_p2", "top_logits"})
@@ -19,28 +21,33 @@ _BRANCHES = tuple(column.name for column in fields(Branches))
 _BRANCH = "branch."
 _OPEN = {"base_confidence": np.float32, "within": np.int32}
 _OPEN_PREFIX = "open."
+_GROUP = "group"
 
 
 def pack_predictions(predictions: Sequence[Predictions]) -> bytes:
     """Predictions as one safetensors blob; equal predictions give equal bytes.
 
     Columns are stored as `<split>/<column>` (int32 and float32), and image keys as newline-joined UTF-8 bytes. The
-    branches of an ensemble are `<split>/branch.<name>`, and columns of the open score `<split>/open.<name>`. Raises
-    ShardError if columns differ in length or an image key contains a line break.
+    branches of an ensemble are `<split>/branch.<name>`, columns of the open score `<split>/open.<name>`, and groups of
+    the images, if the dataset has some, `<split>/group`. Raises ShardError if columns differ in length or an image key
+    contains a line break.
     """
     tensors: dict[str, np.ndarray] = {}
     for item in predictions:
         if any("\n" in image for image in item.images):
             raise ShardError(f"An image key of split {item.split!r} contains a line break; rename that file.")
         opened = {} if item.open is None else {name: getattr(item.open, name) for name in _OPEN}
+        grouped = {} if item.group is None else {_GROUP: item.group}
         lengths = {name: len(getattr(item, name)) for name in _COLUMNS} | {"images": len(item.images)}
-        lengths |= {name: len(column) for name, column in opened.items()}
+        lengths |= {name: len(column) for name, column in (opened | grouped).items()}
         if len(set(lengths.values())) != 1:
             raise ShardError(f"Columns of split {item.split!r} differ in length: {lengths}.")
         tensors[f"{item.split}/images"] = np.frombuffer("\n".join(item.images).encode(), dtype=np.uint8)
         for name in _COLUMNS:
             dtype = np.float32 if name in _FLOATS else np.int32
             tensors[f"{item.split}/{name}"] = np.ascontiguousarray(getattr(item, name), dtype=dtype)
+        for name, column in grouped.items():
+            tensors[f"{item.split}/{name}"] = np.ascontiguousarray(column, dtype=np.int32)
         for name, column in opened.items():
             tensors[f"{item.split}/{_OPEN_PREFIX}{name}"] = np.ascontiguousarray(column, dtype=_OPEN[name])
         if item.branches is not None:
@@ -88,6 +95,7 @@ def _split(split: str, tensors: Mapping[str, np.ndarray]) -> Predictions:
         **columns,
         branches=_branches(split, n, tensors),
         open=_open_columns(split, len(images), tensors),
+        group=_group(split, len(images), tensors),
     )
 
 
@@ -119,6 +127,13 @@ def _open_columns(split: str, n: int, tensors: Mapping[str, np.ndarray]) -> Open
     return OpenColumns(**found)
 
 
+def _group(split: str, n: int, tensors: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    found = tensors.get(f"{split}/{_GROUP}")
+    if found is not None and (found.dtype != np.int32 or found.shape != (n,)):
+        raise DamagedError(f"the groups of {split!r} do not fit {n} images")
+    return found
+
+
 LONGEST_KEY = 20 * LONGEST_NAME
 """Longest key of an image, in characters; a key is a path."""
 _FLOAT_COLUMNS = ("true_logit", "log_sum_exp", "sum_p2", "top_logits")
@@ -130,7 +145,8 @@ def impossible_columns(item: Predictions, n_classes: int) -> list[str]:
 
     Bounds allow for the rounding of float32 columns.
     """
-    return _shapes(item, n_classes) or _images(item) or _ranges(item, n_classes) or _logits(item, n_classes)
+    checks = _shapes(item, n_classes) or _images(item) or _groups(item)
+    return checks or _ranges(item, n_classes) or _logits(item, n_classes)
 
 
 def _shapes(item: Predictions, n_classes: int) -> list[str]:
@@ -151,6 +167,12 @@ def _images(item: Predictions) -> list[str]:
     if any(not key or len(key) > LONGEST_KEY for key in item.images):
         return [f"the key of an image is empty or longer than {LONGEST_KEY} characters"]
     return ["the key of an image contains control characters"] if CONTROL.search("".join(item.images)) else []
+
+
+def _groups(item: Predictions) -> list[str]:
+    if item.group is not None and (item.group.min() < -1 or item.group.max() >= MOST_IMAGES):
+        return [f"the numbers of groups are not all in -1..{MOST_IMAGES - 1}"]
+    return []
 
 
 def _ranges(item: Predictions, n_classes: int) -> list[str]:
@@ -200,14 +222,25 @@ def _logits(item: Predictions, n_classes: int) -> list[str]:
 
 @dataclass(frozen=True)
 class TrueLabels:
-    """Test images, their labels `(n,)`, and their source, for messages."""
+    """Test images, their labels and groups `(n,)`, and their source, for messages. Groups may be unknown (None)."""
 
     images: tuple[str, ...]
     label: np.ndarray
     source: str
+    group: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, split: EvalSplit, source: str) -> Self:
+        """Those of a split on disk. If the dataset gives no groups, no image has one."""
+        label, group = np.array([sample.label for sample in split.samples]), split.groups()
+        group = np.full_like(label, -1) if group is None else group
+        return cls(tuple(sample.key for sample in split.samples), label, source, group)
 
     def disagreement(self, item: Predictions) -> str | None:
-        """How the images or labels of predictions differ from these; None if they are equal."""
+        """How the images, labels or groups of predictions differ from these; None if they are equal.
+
+        Predictions without groups agree with any, since older runs have none.
+        """
         label = dict(zip(self.images, self.label.tolist(), strict=True))
         pairs = zip(item.images, item.label.tolist(), strict=True)
         if wrong := sum(label.get(image, mine) != mine for image, mine in pairs):
@@ -216,6 +249,11 @@ class TrueLabels:
             )
         if set(item.images) != set(self.images):
             return f"{item.split}: its test images are not those of {self.source}"
+        if self.group is None or item.group is None:
+            return None
+        group = dict(zip(self.images, self.group.tolist(), strict=True))
+        if wrong := sum(group[image] != mine for image, mine in zip(item.images, item.group.tolist(), strict=True)):
+            return f"{item.split}: the groups of {wrong} of {len(item.images)} images are not those of {self.source}"
         return None
 
 

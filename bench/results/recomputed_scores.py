@@ -92,6 +92,9 @@ def _open_contradictions(record: RunRecord, by_split: Mapping[str, Predictions])
         within, confidence = item.open.within, item.open.base_confidence
         if item.images != own.images or not np.array_equal(item.label, own.label + first):
             return [f"{split}: its images or labels are not those of {plain}"]
+        groups = [None if one.group is None else one.group.tolist() for one in (item, own)]
+        if groups[0] != groups[1]:
+            return [f"{split}: the groups of its images are not those of {plain}"]
         if within.min() < first or within.max() >= last:
             return [f"{split}: a prediction among the {plain} names is not one of them"]
         inside = (item.predicted >= first) & (item.predicted < last)

@@ -139,6 +139,9 @@ def _data_differences(a: Shard, b: Shard) -> Iterator[Difference]:
         elif not np.array_equal(first.label, second.label):
             changed = int((first.label != second.label).sum())
             yield Difference(Cause.DATA, f"test labels, {split}", "", f"{changed} differ")
+        elif first.group is not None and second.group is not None and not np.array_equal(first.group, second.group):
+            changed = int((first.group != second.group).sum())
+            yield Difference(Cause.DATA, f"groups of test images, {split}", "", f"{changed} differ")
 
 
 def _different_images(name: str, a: Sequence[str], b: Sequence[str]) -> Difference:

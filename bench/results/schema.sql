@@ -60,7 +60,13 @@ CREATE TABLE scores (
     selected_on_test VARCHAR,            -- what an oracle selected with test labels; NULL for other methods
     optimism DOUBLE,                     -- accuracy of an oracle's pick over the same run without; NULL likewise
     images VARCHAR,                      -- digest of the test images and their labels; NULL without predictions
-    correct BLOB                         -- a bit for each test image, ordered by image: whether it is right; likewise
+    correct BLOB,                        -- a bit for each test image, ordered by image: whether it is right; likewise
+    groups VARCHAR                       -- digest in image_groups; NULL without groups, as for older runs
+);
+
+CREATE TABLE image_groups (              -- groups of test images, once for all runs that share them
+    digest VARCHAR NOT NULL,
+    numbers BLOB NOT NULL                -- int32 for each test image, ordered by image; -1: without a group
 );
 
 CREATE TABLE curves (                    -- accuracy during training, for runs that recorded it

@@ -94,6 +94,8 @@ def delete_runs(connection: duckdb.DuckDBPyConnection, run_ids: list[str]) -> No
     if run_ids:
         for table in ("predictions", "curves", "scores", "runs"):
             connection.execute(f"DELETE FROM {table} WHERE run_id IN (SELECT unnest(?))", [run_ids])
+        used = "SELECT groups FROM scores WHERE groups IS NOT NULL"
+        connection.execute(f"DELETE FROM image_groups WHERE digest NOT IN ({used})")
 
 
 def insert_runs(connection: duckdb.DuckDBPyConnection, found: Sequence[tuple[ShardEntry, Shard]]) -> None:
@@ -102,15 +104,22 @@ def insert_runs(connection: duckdb.DuckDBPyConnection, found: Sequence[tuple[Sha
     if not found:
         return
     _insert(connection, "runs", [_run_row(shard.record, entry.stamp) for entry, shard in found])
-    outcomes = _outcomes([shard for _, shard in found])
+    outcomes, groups = _outcomes([shard for _, shard in found])
+    unknown = dict.fromkeys(("images", "correct", "groups"))
     scores = [
         {"run_id": shard.record.run_id}
         | score.model_dump(mode="json")
-        | dict(zip(("images", "correct"), outcomes.get((shard.record.run_id, score.split), (None, None)), strict=True))
+        | outcomes.get((shard.record.run_id, score.split), unknown)
         for _, shard in found
         for score in shard.record.all_scores
     ]
     _insert(connection, "scores", scores)
+    known = {digest for (digest,) in connection.execute("SELECT digest FROM image_groups").fetchall()}
+    _insert(
+        connection,
+        "image_groups",
+        [{"digest": digest, "numbers": numbers} for digest, numbers in groups.items() if digest not in known],
+    )
     curves = [
         {"run_id": shard.record.run_id, "split": split, "accuracy": accuracy} | point.model_dump(exclude={"accuracy"})
         for _, shard in found
@@ -131,11 +140,15 @@ def _insert(
     connection.unregister("incoming")
 
 
-def _outcomes(shards: Sequence[Shard]) -> dict[tuple[str, str], tuple[str, bytes]]:
-    """The columns `images` and `correct` of the scores of some runs, by run id and split."""
+def _outcomes(shards: Sequence[Shard]) -> tuple[dict[tuple[str, str], dict[str, object]], dict[str, bytes]]:
+    """The columns `images`, `correct` and `groups` of the scores of some runs, by run id and split.
+
+    Also the numbers of the groups of each digest.
+    """
     orders: dict[tuple[str, ...], np.ndarray] = {}
     digests: dict[tuple[tuple[str, ...], bytes], str] = {}  # most runs share their images
-    found = {}
+    found: dict[tuple[str, str], dict[str, object]] = {}
+    groups: dict[str, bytes] = {}
     for shard in shards:
         for item in shard.predictions:
             if item.images not in orders:
@@ -144,10 +157,21 @@ def _outcomes(shards: Sequence[Shard]) -> dict[tuple[str, str], tuple[str, bytes
             key = item.images, item.label.tobytes()
             if key not in digests:
                 lines = [f"{item.images[place]} {item.label[place]}" for place in order]
-                digests[key] = hashlib.md5("\n".join(lines).encode(), usedforsecurity=False).hexdigest()
+                digests[key] = _digest("\n".join(lines).encode())
             right = (item.label == item.predicted)[order]
-            found[shard.record.run_id, item.split] = digests[key], np.packbits(right).tobytes()
-    return found
+            numbers = None if item.group is None else item.group[order].tobytes()
+            found[shard.record.run_id, item.split] = {
+                "images": digests[key],
+                "correct": np.packbits(right).tobytes(),
+                "groups": None if numbers is None else _digest(numbers),
+            }
+            if numbers is not None:
+                groups[_digest(numbers)] = numbers
+    return found, groups
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def _insert_predictions(connection: duckdb.DuckDBPyConnection, shards: Sequence[Shard]) -> None:

@@ -92,7 +92,7 @@ def judge_repetition(stored: Shard, record: RunRecord, predictions: Sequence[Pre
 
 def _required(predictions: Sequence[Predictions]) -> bytes:
     """The bytes of the columns that every run has."""
-    return pack_predictions([replace(item, branches=None) for item in predictions])
+    return pack_predictions([replace(item, branches=None, group=None) for item in predictions])
 
 
 def _other_branches(stored: Shard, predictions: Sequence[Predictions]) -> bool:
@@ -113,6 +113,8 @@ def _other_data(stored: Sequence[Predictions], repeated: Sequence[Predictions]) 
             yield f"{item.split}: its test images are not those of the data"
         elif wrong := int((item.label != now.label).sum()):
             yield f"{item.split}: the true labels of {wrong} of {len(item.images)} images are not those of the data"
+        elif item.group is not None and (now.group is None or not np.array_equal(item.group, now.group)):
+            yield f"{item.split}: the groups of its images are not those of the data"
 
 
 def _largest_difference(a: Sequence[Predictions], b: Sequence[Predictions]) -> float:

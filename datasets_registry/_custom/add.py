@@ -3,6 +3,7 @@
 `notes_on` gives the caveats to show before the first run.
 """
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ from datasets_registry._custom.dataset import CustomDataset, SplitRule, StorageK
 from datasets_registry._custom.describe import AddRequest, describe_images, similar_names
 from datasets_registry._custom.inspection import TINY, Inspection, InspectionProgress
 from datasets_registry._custom.listing_folders import SKIPPED
+from datasets_registry._custom.listing_tables import likely_groups
 from datasets_registry._errors import BenchError, RegistrationError, some
+from datasets_registry._groups import group_notes
 from datasets_registry._readers.image_notes import ImageNotes
 from datasets_registry._readers.tables import delimiter_name
 from datasets_registry._registry import NAME_PATTERN
@@ -68,6 +71,11 @@ class AddedDataset:
         return [counts[label] for label in range(len(self.splits.class_names))]
 
     @cached_property
+    def groups(self) -> set[str]:
+        """The groups of the images, such as patients."""
+        return {sample.group for part in PARTS for sample in getattr(self.splits, part) if sample.group}
+
+    @cached_property
     def copies_across_classes(self) -> list[list[str]]:
         """Groups of images with the same bytes in more than one class."""
         copies = self.inspection.copies(self.label_of)
@@ -104,6 +112,7 @@ class AddedDataset:
             "turned_by_exif": len(found.turned(keys)),
             "more_frames": sum(found.facts[key].more_frames for key in keys),
             "more_bands": sum(found.facts[key].more_bands for key in keys),
+            **({"groups": len(self.groups)} if self.groups else {}),
             "duplicates": sum(len(group) - 1 for group in found.copies(self.label_of)),
             "duplicates_across_classes": len(self.copies_across_classes),
             "links_to_other_classes": len(self.links_to_other_classes),
@@ -155,6 +164,7 @@ def notes_on(added: AddedDataset) -> Iterator[str]:
     """The caveats, one line each."""
     yield from _left_out(added)
     yield from _images(added)
+    yield from _groups(added)
     if added.config.split is SplitRule.EVEN:
         yield "note: few images, so each class is split evenly; images that you add later may move others."
     names = added.splits.class_names
@@ -229,6 +239,20 @@ def _images(added: AddedDataset) -> Iterator[str]:
     if turned := found.turned(keys):
         how = "turned upright" if added.config.orient else "left as stored"
         yield f"note: {_are(len(turned), 'image')} {how}, by EXIF orientation and `orient` in {added.file}."
+
+
+def _groups(added: AddedDataset) -> Iterator[str]:
+    for _, text in group_notes(added.splits):
+        yield f"note: {text}"
+    if added.groups:
+        column = added.config.columns.group
+        kept = "" if added.config.split is SplitRule.GIVEN else ", and the split keeps each of them in one part"
+        yield f"note: column {column!r} gives {len(added.groups)} groups; images of a group are not independent{kept}."
+    elif added.config.kind is StorageKind.TABLE and (likely := likely_groups(added.config.place(added.file.parent))):
+        yield (
+            f"note: if images with the same {likely!r} belong together, repeat with --group-column "
+            f"{shlex.quote(likely)}, so that they stay in one part and intervals are over groups."
+        )
 
 
 def _names(added: AddedDataset) -> Iterator[str]:

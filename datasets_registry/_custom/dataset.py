@@ -25,6 +25,7 @@ from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample
 TRAIN_SHARE = 0.5
 VAL_SHARE = 0.2
 """Shares of a split by content: 50/20/30, as CoOp uses for datasets without a published split."""
+_SHARES = {"train": TRAIN_SHARE, "val": VAL_SHARE, "test": 1 - TRAIN_SHARE - VAL_SHARE}
 _FIRST = ("title", "images", "kind", "split", "root", "template")
 _LABELS_OF_A_LINE = 200
 """Longest list of names, in characters, on one line; in longer lists, each name has its own line."""
@@ -45,7 +46,7 @@ class SplitRule(StrEnum):
     `given`: the split of the folders, the column, the tar files or the Hugging Face dataset. `hash`: by each image's
     content, so adding or renaming images never moves other images, and two copies of an image are in the same part.
     `even`: for few images, the same shares of each class, in the order of content hashes; adding images may move
-    others.
+    others. If images have groups, `hash` and `even` keep every group in one part.
     """
 
     GIVEN = "given"
@@ -127,6 +128,7 @@ class CustomDataset(BaseModel):
             class_names=self.class_names,
             reader=CustomReader(name, self, base),
             own_images=True,
+            groups=f"column {self.columns.group!r}" if self.columns.group else "",
             **self.model_dump(include={"summary", "domain", "template", "licence", "homepage", "citation"}),
         )
 
@@ -141,10 +143,11 @@ class CustomDataset(BaseModel):
             return list_folder(place, given_split=self.split is SplitRule.GIVEN).without(skip)
         if self.kind is StorageKind.TABLE:
             root = base / Path(self.root).expanduser() if self.root is not None else place.parent
-            columns = guess_columns(place, self.columns.named())
+            columns = guess_columns(place, self.columns.named()).model_copy(update={"group": self.columns.group})
             return list_table(place, columns, root=root, skip=skip, skip_missing=skip_missing).without(skip)
         if self.kind is StorageKind.HUGGING_FACE:
-            return list_hub_folder(place, image=self.columns.path, label=self.columns.label).without(skip)
+            columns = self.columns
+            return list_hub_folder(place, image=columns.path, label=columns.label, group=columns.group).without(skip)
         return list_tars(place).without(skip)
 
 
@@ -177,7 +180,7 @@ class CustomReader:
         part_of = even_parts(listing) if self.config.split is SplitRule.EVEN else {}
         for item in found:
             part = part_of.get(item.key) or self._part(item, listing)
-            parts[part].append(Sample(item.key, position[item.label]))
+            parts[part].append(Sample(item.key, position[item.label], item.group))
         if not parts["test"]:
             parts["test"], parts["val"] = parts["val"], []
         if empty := [part for part in ("train", "test") if not parts[part]]:
@@ -196,7 +199,7 @@ class CustomReader:
 
     def _part(self, item: FoundImage, listing: Listing) -> str:
         if self.config.split is SplitRule.HASH:
-            return part_by_content(listing.images.digest(item.key))
+            return part_by_content(listing.unit(item))
         if item.part is None:
             raise DataError(
                 f'Dataset {self.name!r} has split = "given", but {self.config.place(self.base)} has none. '
@@ -209,7 +212,10 @@ def even_parts(listing: Listing) -> dict[str, str]:
     """The part of each image by its key: 30 % of each class for test, 20 % for val, by the order of their digests.
 
     Every class has a training image, and a test image if it has two different images. Copies are in the same part.
+    If images have groups, whole groups are assigned, as near to these shares as they allow.
     """
+    if any(item.group for item in listing.found):
+        return _grouped_parts(listing)
     parts: dict[str, str] = {}
     by_label: dict[str, dict[str, list[str]]] = {}
     for item in listing.found:
@@ -221,6 +227,32 @@ def even_parts(listing: Listing) -> dict[str, str]:
         for rank, digest in enumerate(sorted(same)):
             part = "test" if rank < n_test else "val" if rank < n_test + n_val else "train"
             parts |= dict.fromkeys(same[digest], part)
+    return parts
+
+
+def _grouped_parts(listing: Listing) -> dict[str, str]:
+    """The part of each image by its key; images of a group are in the same part.
+
+    Groups with few classes' last images come first, then large ones. A group goes to train if a class of it has no
+    training image yet, else to test if one has no test image yet, else to the part that lacks most of its classes.
+    """
+    units: dict[str, list[FoundImage]] = {}
+    for item in listing.found:
+        units.setdefault(listing.unit(item), []).append(item)
+    sizes = Counter(item.label for item in listing.found)
+    spread = Counter(label for members in units.values() for label in {item.label for item in members})
+    order = sorted(units, key=lambda unit: (min(spread[item.label] for item in units[unit]), -len(units[unit]), unit))
+    have = {part: Counter[str]() for part in _SHARES}
+    parts: dict[str, str] = {}
+    for unit in order:
+        labels = Counter(item.label for item in units[unit])
+        need = {
+            part: sum(share - have[part][label] / sizes[label] for label in labels) for part, share in _SHARES.items()
+        }
+        first = [part for part in ("train", "test") if any(not have[part][label] for label in labels)]
+        part = first[0] if first else max(need, key=lambda part: need[part])
+        have[part].update(labels)
+        parts |= {item.key: part for item in units[unit]}
     return parts
 
 

@@ -87,7 +87,7 @@ def describe_images(
     if request.split is None and draft.split is not SplitRule.GIVEN:
         split = SplitRule.GIVEN if any(item.part for item in listing.found) else _rule_by_content(listing, labels)
     if split is SplitRule.EVEN and "test" not in even_parts(listing).values():
-        raise _no_test_image(place, labels)
+        raise _no_test_image(place, labels, columns=draft.columns)
     described = {
         "split": split,
         "classes": labels,
@@ -110,6 +110,7 @@ def _draft(request: AddRequest) -> CustomDataset:
         "--path-column": columns.path and kind not in (StorageKind.TABLE, StorageKind.HUGGING_FACE),
         "--label-column": columns.label and kind not in (StorageKind.TABLE, StorageKind.HUGGING_FACE),
         "--split-column": columns.split and kind is not StorageKind.TABLE,
+        "--group-column": columns.group and kind not in (StorageKind.TABLE, StorageKind.HUGGING_FACE),
     }
     if any(unused.values()):
         names = ", ".join(name for name, given in unused.items() if given)
@@ -148,7 +149,12 @@ def _too_few(place: Path, labels: list[str], small: Mapping[str, int], min_image
     )
 
 
-def _no_test_image(place: Path, labels: list[str]) -> DataError:
+def _no_test_image(place: Path, labels: list[str], columns: ColumnNames) -> DataError:
+    if columns.group is not None:
+        return DataError(
+            f"No class of {place} has images of two groups (column {columns.group!r}), so none is left for testing. "
+            "Name another column with --group-column, or give a column of train, val and test."
+        )
     several = next((label for label in labels if re.search(r"[;,|]", label)), None)
     hint = f" {several!r} looks like several labels; write one label per image." if several else ""
     return DataError(
@@ -162,7 +168,7 @@ def _rule_by_content(listing: Listing, labels: list[str]) -> SplitRule:
     found: dict[str, set[str]] = {label: set() for label in labels}
     for item in listing.found:
         if item.label in found:
-            found[item.label].add(part_by_content(listing.images.digest(item.key)))
+            found[item.label].add(part_by_content(listing.unit(item)))
     return SplitRule.HASH if all({"train", "test"} <= parts for parts in found.values()) else SplitRule.EVEN
 
 

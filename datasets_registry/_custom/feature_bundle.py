@@ -7,8 +7,9 @@ for the one backbone that computed the features.
 
 import hashlib
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -115,9 +116,7 @@ class FeatureBundle:
         """The splits, as from any reader."""
         arrays = self.arrays
         images = FeatureRows(self.facts.name, {s: arrays[f"{s}_features"] for s in PARTS})
-        train, val, test = (
-            tuple(Sample(f"{s}/{i}", int(label)) for i, label in enumerate(arrays[f"{s}_labels"])) for s in PARTS
-        )
+        train, val, test = (tuple(_samples(s, arrays[f"{s}_labels"], arrays.get(f"{s}_groups"))) for s in PARTS)
         return DatasetSplits(images, self.facts.class_names, train, val, test)
 
     def info(self) -> DatasetInfo:
@@ -129,6 +128,12 @@ class FeatureBundle:
             licence="of the person who imported it", homepage="", citation="", reader=lambda _: self.splits(),
             backbone=f"{BACKBONE_PREFIX}.{f.backbone}",
         )  # fmt: skip
+
+
+def _samples(split: str, labels: NDArray[np.int64], groups: NDArray[np.str_] | None) -> Iterator[Sample]:
+    names = repeat("", len(labels)) if groups is None else groups
+    for row, (label, group) in enumerate(zip(labels, names, strict=True)):
+        yield Sample(f"{split}/{row}", int(label), str(group) or None)
 
 
 def find_bundles() -> list[FeatureBundle]:
@@ -144,7 +149,7 @@ def import_feature_bundle(
     backbone: str,
     class_names: Sequence[str],
     text_features: NDArray[Any],
-    splits: Mapping[str, tuple[NDArray[Any], NDArray[Any]]],
+    splits: Mapping[str, tuple[NDArray[Any], ...]],
     title: str = "",
     logit_scale: float = 100.0,
     source: str = "",
@@ -156,7 +161,8 @@ def import_feature_bundle(
         backbone: name of the model that computed the features; letters, digits, `-` and `_`.
         class_names: in label order; repeated names are numbered.
         text_features: shape `(n_cls, dim)`.
-        splits: features `(n, dim)` and labels `(n,)` of `train`, `test` and, optionally, `val`.
+        splits: features `(n, dim)`, labels `(n,)` and, optionally, groups `(n,)` of `train`, `test` and, optionally,
+            `val`. Groups are texts or integers, such as numbers of patients; an empty text is no group.
         logit_scale: factor on cosines; CLIP's is 100.
         source: where the arrays came from.
         home: folder to write to; default: the first of `custom_folders`.
@@ -173,9 +179,11 @@ def import_feature_bundle(
         )
     arrays: dict[str, NDArray[Any]] = {"text_features": texts}
     for split in PARTS:
-        features, labels = splits.get(split, (np.zeros((0, dim), np.float32), np.zeros(0, np.int64)))
+        features, labels, *groups = splits.get(split, (np.zeros((0, dim), np.float32), np.zeros(0, np.int64)))
         arrays[f"{split}_features"] = _checked_features(f"{split} features", features, dim)
         arrays[f"{split}_labels"] = _checked_labels(split, labels, len(features), n_cls)
+        if groups:
+            arrays[f"{split}_groups"] = _checked_groups(split, *groups, n=len(features))
     for split in ("train", "test"):
         if not len(arrays[f"{split}_labels"]):
             raise DataError(f"The {split} split is empty; give features and labels for train and test.")
@@ -229,6 +237,15 @@ def _checked_labels(split: str, labels: NDArray[Any], n: int, n_cls: int) -> NDA
             "the classes of text_features."
         )
     return whole
+
+
+def _checked_groups(split: str, groups: NDArray[Any], *, n: int) -> NDArray[np.str_]:
+    if groups.shape != (n,) or groups.dtype.kind not in "iuU":
+        raise DataError(
+            f"{split} groups are {groups.dtype} of shape {groups.shape}; give one text or integer for each of the {n} "
+            "features."
+        )
+    return groups.astype(np.str_)
 
 
 def _distinct(class_names: Sequence[str]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ one that `save_to_disk` writes; it is read without the network.
 import re
 import tarfile
 from functools import lru_cache, partial
+from itertools import repeat
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -177,12 +178,15 @@ MARKER_FILES = ("dataset_dict.json", "state.json")
 """Files that `save_to_disk` writes: the first for a dictionary of splits, the second for a single split."""
 
 
-def list_hub_folder(root: Path, *, image: str | None = None, label: str | None = None) -> Listing:
+def list_hub_folder(
+    root: Path, *, image: str | None = None, label: str | None = None, group: str | None = None
+) -> Listing:
     """All images of a folder, with keys `split/row`. Several splits are treated as a given split.
 
     Args:
         image: column of the images; None for the only column of that type.
         label: column of the labels; None for the only class label, or the column `label`.
+        group: column of the groups; None for none.
 
     Raises:
         DataError: `datasets` is not installed, the folder cannot be read, a column is ambiguous, a label is missing, or
@@ -208,15 +212,18 @@ def list_hub_folder(root: Path, *, image: str | None = None, label: str | None =
     class_labels = [n for n, f in features.items() if isinstance(f, hub.ClassLabel)]
     label = _column(root, features, label, "label", class_labels or [n for n in ("label",) if n in features])
     words = features[label].names if isinstance(features[label], hub.ClassLabel) else None
+    group = None if group is None else _column(root, features, group, "group", [])
 
     found: list[FoundImage] = []
     for split, table in tables.items():
         part = parse_part(split, f"Dataset {root}") if several else None
-        for row, value in enumerate(table[label]):
+        groups = repeat(None) if group is None else table[group]
+        for row, (value, member) in enumerate(zip(table[label], groups, strict=group is not None)):
             if value is None or (words is not None and value < 0):
                 raise DataError(f"Row {split}/{row} of {root} has no label. Remove it, or give it one.")
             text = words[value] if words is not None else str(value)
-            found.append(FoundImage(f"{split}/{row}", check_unicode(text, str(root)), part))
+            name = check_unicode("" if member is None else str(member), str(root))
+            found.append(FoundImage(f"{split}/{row}", check_unicode(text, str(root)), part, name or None))
     undecoded = {split: table.cast_column(image, hub.Image(decode=False)) for split, table in tables.items()}
     return Listing(EncodedImages(root, partial(_read_row, root, undecoded, image), OWN_IMAGES), tuple(found))
 

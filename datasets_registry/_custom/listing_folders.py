@@ -3,6 +3,7 @@
 `Listing` is the result of every way to list images.
 """
 
+import hashlib
 import os
 import re
 import unicodedata
@@ -36,7 +37,7 @@ PART_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class FoundImage:
-    """One image: its key, its class label, and its part (train, val, test) if the source gives a split.
+    """One image: its key, its class label, its part (train, val, test) if the source gives a split, and its group.
 
     Labels are composed Unicode (NFC), so that folders whose names look equal are one class on every system.
     """
@@ -44,6 +45,7 @@ class FoundImage:
     key: str
     label: str
     part: str | None = None
+    group: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "label", unicodedata.normalize("NFC", self.label))
@@ -64,6 +66,12 @@ class Listing:
             return self
         found = tuple(item for item in self.found if item.key not in keys)
         return replace(self, found=found, left_out={**self.left_out, SKIPPED: left})
+
+    def unit(self, item: FoundImage) -> str:
+        """Hex SHA-256 of what stays together in a split: the group of an image, or its content if it has none."""
+        if item.group is None:
+            return self.images.digest(item.key)
+        return hashlib.sha256(f"group {item.group}".encode()).hexdigest()
 
     @property
     def labels(self) -> list[str]:

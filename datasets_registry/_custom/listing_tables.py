@@ -1,6 +1,7 @@
 """Lists the images of a custom dataset in a table: CSV, TSV or parquet, with a path, a label and optionally a split."""
 
 import os
+import re
 from collections.abc import Container, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -10,7 +11,7 @@ from datasets_registry._custom.listing_folders import FoundImage, Listing, check
 from datasets_registry._errors import DataError, some
 from datasets_registry._readers.decode import OWN_IMAGES
 from datasets_registry._readers.image_sources import ImageFiles
-from datasets_registry._readers.tables import read_table
+from datasets_registry._readers.tables import read_table, stream_table
 
 PATH_COLUMNS = ("path", "image_path", "file_path", "filepath", "file_name", "filename", "file", "image")
 """Usual names of the column of paths in lower case, in order of precedence."""
@@ -18,18 +19,26 @@ GUESSES = {
     "path": PATH_COLUMNS,
     "label": ("label", "class", "class_name", "category", "label_name", "target"),
     "split": ("split", "part", "fold", "subset", "partition"),
+    "group": ("group",),
 }
 """Usual column names in lower case, in order of precedence."""
+OPTIONAL = ("split", "group")
+"""Columns that a table need not have."""
+LIKELY_GROUPS = re.compile(
+    r"(patient|subject|person|slide|wsi|video|clip|location|site|camera|group)s?([ _-]?(id|no|name))?"
+)
+"""Names of columns, in lower case, that may say which images belong together."""
 
 
 class ColumnNames(BaseModel):
-    """Names of the columns of a table or Hugging Face folder; None means a usual name, or no split column."""
+    """Names of the columns of a table or Hugging Face folder; None means a usual name, or no split or group column."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str | None = None
     label: str | None = None
     split: str | None = None
+    group: str | None = None
 
     def named(self) -> dict[str, str]:
         """The given names."""
@@ -49,12 +58,18 @@ def guess_columns(table: Path, named: Mapping[str, str]) -> ColumnNames:
             raise DataError(f"{table} has no column {named[what]!r}; it has {', '.join(header)}.")
         guesses = (by_lower_case[name] for name in usual if name in by_lower_case)
         chosen[what] = named[what] if what in named else next(guesses, None)
-        if chosen[what] is None and what != "split":
+        if chosen[what] is None and what not in OPTIONAL:
             raise DataError(
                 f"{table} has no column with a usual name for the {what} ({', '.join(usual)}); it has "
                 f"{', '.join(header)}. Name it with --{what}-column."
             )
     return ColumnNames(**chosen)
+
+
+def likely_groups(table: Path) -> str | None:
+    """The first column whose name suggests groups, such as `patient_id`."""
+    header = next(iter(stream_table(table)))
+    return next((name for name in header if LIKELY_GROUPS.fullmatch(name.lower())), None)
 
 
 def list_table(
@@ -70,20 +85,26 @@ def list_table(
     empty, a split has an unknown name, or a listed file does not exist.
     """
     header, rows = read_table(table)
-    wanted = [name for name in (columns.path, columns.label, columns.split) if name is not None]
-    if absent := [name for name in wanted if name not in header]:
+    named = columns.named()
+    if absent := [name for name in named.values() if name not in header]:
         raise DataError(f"{table} has no column {absent[0]!r}; it has {', '.join(header)}.")
-    at = [header.index(name) for name in wanted]
+    at = {what: header.index(name) for what, name in named.items()}
     found: list[FoundImage] = []
     for number, row in enumerate(rows, start=2):
         where = f"{table}, row {number},"
         if len(row) != len(header):
             raise DataError(f"{where} has {len(row)} fields, but the header {len(header)}. Correct that row.")
-        key, label, *split = (row[i].strip() for i in at)
-        key = _plain_path(key, where, root)
-        if not label:
+        cell = {what: row[i].strip() for what, i in at.items()}
+        if not cell["label"]:
             raise DataError(f"{where} has no label in column {columns.label!r}. Give it one, or remove the row.")
-        found.append(FoundImage(key, check_unicode(label, where), parse_part(split[0], where) if split else None))
+        found.append(
+            FoundImage(
+                _plain_path(cell["path"], where, root),
+                check_unicode(cell["label"], where),
+                parse_part(cell["split"], where) if "split" in cell else None,
+                check_unicode(cell.get("group", ""), where) or None,
+            )
+        )
     if not found:
         raise DataError(f"{table} has a header but no row. Write one row per image.")
     check_distinct((item.key for item in found), str(table))

@@ -21,6 +21,7 @@ from datasets_registry._doctor.folder_rules import broken_entries
 from datasets_registry._doctor.layout_rules import apply_layout_rules
 from datasets_registry._download.sources import DatasetSource, dataset_sources
 from datasets_registry._errors import BenchError, DataError, some
+from datasets_registry._groups import group_notes
 from datasets_registry._readers.dataset_files import LeftOut, describe_left_out, left_out_advice
 from datasets_registry._readers.decode import BadImageError
 from datasets_registry._readers.image_sources import ImageFiles
@@ -159,6 +160,8 @@ def _count_findings(info: DatasetInfo, splits: DatasetSplits, data_root: Path | 
     if splits.left_out:
         text = f"Not used: {describe_left_out(splits.left_out)}. {left_out_advice(splits.left_out)}"
         yield Finding("left-out", text, level=FindingLevel.NOTE)
+    for code, text in group_notes(splits):
+        yield Finding(code, text, level=FindingLevel.NOTE)
     sizes = Counter(sample.label for sample in splits.train)
     smallest = min(range(len(splits.class_names)), key=lambda label: sizes[label], default=0)
     if splits.train and (size := sizes[smallest]) < MOST_SHOTS:

@@ -107,7 +107,7 @@ def class_halves(n_classes: int) -> tuple[range, range]:
 def select_classes(samples: Sequence[Sample], labels: Sequence[int]) -> tuple[Sample, ...]:
     """The samples of these labels in list order, renumbered by the position of their label in `labels`."""
     position = {label: i for i, label in enumerate(labels)}
-    return tuple(Sample(s.key, position[s.label]) for s in samples if s.label in position)
+    return tuple(Sample(s.key, position[s.label], s.group) for s in samples if s.label in position)
 
 
 def samples_by_label(samples: Sequence[Sample]) -> dict[int, list[Sample]]:

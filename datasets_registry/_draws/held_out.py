@@ -90,18 +90,56 @@ class Fold:
 def hold_out_fold(splits: DatasetSplits, fold: Fold, *, dataset: str) -> DatasetSplits:
     """The dataset with a fold of its training part as the test part; its own test part is not used.
 
-    The images of a class are ordered by a hash and assigned to the folds in turn. The validation part is unchanged.
-    Raises DataError if a class has fewer than two training images.
+    The images of a class are ordered by a hash and assigned to the folds in turn; groups are assigned whole. The
+    validation part is unchanged. Raises DataError if a class has fewer than two training images.
     """
     chosen = labelled_images(splits, fold.most, dataset=dataset)
-    held: set[str] = set()
-    for label, samples in samples_by_label(chosen).items():
-        stem = (dataset, "fold", splits.class_names[label], str(fold.repeat))
-        ordered = sorted(samples, key=lambda sample: keyed_rank(*stem, sample.key))
+    fold_of = _folds(chosen, fold.of, fold.repeat, dataset, splits.class_names)
+    train = tuple(sample for sample in chosen if fold_of[sample.key] != fold.index - 1)
+    return replace(splits, train=train, test=tuple(s for s in chosen if fold_of[s.key] == fold.index - 1))
+
+
+def _folds(samples: Sequence[Sample], of: int, repeat: int, dataset: str, class_names: Sequence[str]) -> dict[str, int]:
+    """The fold of each image, from 0, by its key.
+
+    Images of a group are in one fold, except those of a class that would be in one fold alone, and of a dataset with
+    fewer groups than folds.
+    """
+    singly: dict[str, int] = {}
+    for label, members in samples_by_label(samples).items():
+        stem = (dataset, "fold", class_names[label], str(repeat))
+        ordered = sorted(members, key=lambda sample: keyed_rank(*stem, sample.key))
         # the start depends on the label, so that small classes are not all in the first folds
-        held |= {s.key for i, s in enumerate(ordered) if (i + label) % fold.of == fold.index - 1}
-    train = tuple(sample for sample in chosen if sample.key not in held)
-    return replace(splits, train=train, test=tuple(sample for sample in chosen if sample.key in held))
+        singly |= {sample.key: (i + label) % of for i, sample in enumerate(ordered)}
+    if not any(sample.group for sample in samples):
+        return singly
+    whole = _folds_of_groups(samples, of, lambda unit: keyed_rank(dataset, "fold of groups", str(repeat), unit))
+    if len(set(whole.values())) < of:
+        return singly
+    spread = {
+        label: len({whole[sample.key] for sample in members}) for label, members in samples_by_label(samples).items()
+    }
+    return {s.key: (whole if spread[s.label] > 1 else singly)[s.key] for s in samples}
+
+
+def _folds_of_groups(samples: Sequence[Sample], of: int, rank: Callable[[str], bytes]) -> dict[str, int]:
+    """A fold for each group, and for each image without one: the fold that has the smallest share of its classes.
+
+    Large groups come first; sizes within a factor of two are in the order of `rank`.
+    """
+    units: dict[str, list[Sample]] = {}
+    for sample in samples:
+        units.setdefault(f"group {sample.group}" if sample.group else f"image {sample.key}", []).append(sample)
+    sizes = Counter(sample.label for sample in samples)
+    have = [Counter[int]() for _ in range(of)]
+    found: dict[str, int] = {}
+    for _, members in sorted(units.items(), key=lambda unit: (-len(unit[1]).bit_length(), rank(unit[0]))):
+        labels = Counter(sample.label for sample in members)
+        shares = [sum(n * had[label] / sizes[label] for label, n in labels.items()) for had in have]
+        best = min(range(of), key=lambda i: (shares[i], have[i].total(), i))
+        have[best].update(labels)
+        found |= dict.fromkeys((sample.key for sample in members), best)
+    return found
 
 
 def labelled_images(splits: DatasetSplits, most: int, *, dataset: str) -> tuple[Sample, ...]:
@@ -119,11 +157,15 @@ def labelled_images(splits: DatasetSplits, most: int, *, dataset: str) -> tuple[
     return tuple(sample for sample in splits.train if sample.key in kept)
 
 
-def shots_within_folds(splits: DatasetSplits, of: int, most: int) -> int:
-    """Number of training images that every class has, whichever fold is held out."""
-    sizes = Counter(sample.label for sample in splits.train)
-    used = [min(sizes[label], most) for label in range(len(splits.class_names))]
-    return min(n - -(-n // of) for n in used)
+def shots_within_folds(splits: DatasetSplits, of: int, most: int, *, dataset: str, repeats: Sequence[int]) -> int:
+    """Number of training images that every class has, whichever fold of these repetitions is held out."""
+    chosen = labelled_images(splits, most, dataset=dataset)
+    sizes = Counter(sample.label for sample in chosen)
+    held = [
+        Counter((fold_of[sample.key], sample.label) for sample in chosen)
+        for fold_of in (_folds(chosen, of, repeat, dataset, splits.class_names) for repeat in repeats)
+    ]
+    return min(sizes[label] - n for counts in held for (_, label), n in counts.items())
 
 
 def hold_one_image_out(

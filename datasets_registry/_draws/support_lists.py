@@ -163,7 +163,7 @@ def _resolved(
                 f"Image {item.path!r} of support list {support_list.source} has label {item.label}, but dataset "
                 f"{info.name!r} has {len(splits.class_names)} classes, with labels from 0."
             )
-        samples.append(Sample(key, item.label))
+        samples.append(replace(sample, label=item.label))
     return tuple(samples)
 
 

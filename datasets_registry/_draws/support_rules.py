@@ -4,7 +4,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from datasets_registry._draws.few_shot_draws import keyed_rank, samples_by_label
@@ -134,7 +134,7 @@ def _noisy(
         for sample in sorted(members, key=lambda sample: rank("wrong", sample.key))[: wrong[label]]
     }
     relabelled = tuple(
-        Sample(s.key, _other_label(s.label, len(class_names), rank("label", s.key))) if s.key in changed else s
+        replace(s, label=_other_label(s.label, len(class_names), rank("label", s.key))) if s.key in changed else s
         for s in samples
     )
     if not changed:

@@ -300,7 +300,8 @@ def _eval_split(name: str, dataset: EvalTarget, labels: Sequence[int], texts: Cl
             f"Dataset {info.name!r} has no test image of the classes {without}, so there is nothing to evaluate as "
             f"{name!r}. Give them test images in its split, or use --protocol {EvalProtocol.FEW_SHOT}."
         )
-    return EvalSplit(name, splits.images, samples, _class_set(dataset, labels, texts))
+    groups = {sample.group for sample in splits.test if sample.group is not None}
+    return EvalSplit(name, splits.images, samples, _class_set(dataset, labels, texts), tuple(sorted(groups)))
 
 
 def _rows(samples: Sequence[Sample], images: Images) -> list[list[object]]:

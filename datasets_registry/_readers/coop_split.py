@@ -1,8 +1,9 @@
 """Datasets in CoOp's layout: a `split_zhou_*.json` beside the image folder. A missing split file is never generated."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -36,6 +37,8 @@ class CoopReader:
         image_folder: the folder below `folder` that paths in the split file are relative to.
         other_folders: other image folders below the data folder, each with the name of its layout.
         folder_aliases: other names of a folder that the split file's paths begin with.
+        group_pattern: a regular expression for paths whose joined groups are the image's group; paths that it does not
+            match have none. None for a dataset without groups.
     """
 
     dataset: str
@@ -46,6 +49,7 @@ class CoopReader:
     images_url: str
     other_folders: Mapping[str, str] = field(default_factory=dict)
     folder_aliases: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    group_pattern: str | None = None
 
     @property
     def image_folders(self) -> ImageFolders:
@@ -65,7 +69,7 @@ class CoopReader:
         layout = f"{self.folder}/{self.split_file} and {self._coop_folder}/"
         root = require_root(self.dataset, data_root, [layout])
         path = self._split_path(root, layout)
-        split = read_coop_split(path)
+        split = self._read(path)
         if (found := self.image_folders.find_images(root, split.keys)) is None:
             raise self._missing_images(root, path, split.keys)
         images, layout_name = found
@@ -80,8 +84,21 @@ class CoopReader:
         root = require_root(self.dataset, data_root, [self.split_file])
         for folder in (*self.image_folders.dataset_folders(root), root):
             if (folder / self.split_file).is_file():
-                return read_coop_split(folder / self.split_file)
+                return self._read(folder / self.split_file)
         raise DataError(f"No split file {self.split_file} of {self.dataset!r} in {root}. Get it from {self.split_url}.")
+
+    def _read(self, path: Path) -> CoopSplit:
+        """The split file, with the group of each image."""
+        split = read_coop_split(path)
+        if self.group_pattern is None:
+            return split
+        train, val, test = (tuple(map(self.with_group, samples)) for samples in (split.train, split.val, split.test))
+        return CoopSplit(split.class_names, train, val, test)
+
+    def with_group(self, sample: Sample) -> Sample:
+        """The sample with the group that its path names, if any."""
+        found = re.search(self.group_pattern or "", sample.key)
+        return replace(sample, group="".join(found.groups())) if found else sample
 
     def _split_path(self, root: Path, layout: str) -> Path:
         if folders := self.image_folders.dataset_folders(root):

@@ -35,18 +35,20 @@ def register_coop_dataset(
     images_url: str,
     other_folders: Mapping[str, str],
     folder_aliases: Mapping[str, Sequence[str]] | None = None,
+    group_pattern: str | None = None,
     **facts: Any,
 ) -> DatasetInfo:
     """Register a dataset in CoOp's layout; its class names are in `data/<name>.txt`.
 
-    The arguments from `folder` to `folder_aliases` are those of `CoopReader`; `facts` are fields of `DatasetInfo`.
+    The arguments from `folder` to `group_pattern` are those of `CoopReader`; `facts` are fields of `DatasetInfo`.
     `template_variants` need not list `plain`.
     """
     names = packaged_names(name)
     variants = ({} if template == PLAIN_TEMPLATE else {"plain": PLAIN_TEMPLATE}) | dict(template_variants or {})
     reader = CoopReader(
-        name, folder, split_file, image_folder, split_url, images_url, other_folders, folder_aliases or {}
-    )
+        name, folder, split_file, image_folder, split_url, images_url, other_folders, folder_aliases or {},
+        group_pattern,
+    )  # fmt: skip
     info = DatasetInfo(
         name=name, num_classes=len(names), class_names=names, split_file=split_file, reader=reader, template=template,
         template_variants=variants, **facts,

@@ -130,7 +130,7 @@ def write_iwildcam(root: Path) -> None:
     rows = [",split,location_remapped,y,category_id,filename"]
     for i, split in enumerate(["train"] * 182 + ["val", "test", "test", "id_val", "id_test"]):
         picture(folder / f"train/{i:04}.jpg")
-        rows.append(f"{i},{split},0,{i % 182},{i % 182 + 1},{i:04}.jpg")
+        rows.append(f"{i},{split},{i % 90},{i % 182},{i % 182 + 1},{i:04}.jpg")
     (folder / "metadata.csv").write_text("\n".join(rows) + "\n")
     categories = [f"{y},{y + 1},latin name {y}" for y in (*range(182), 99999)]
     (folder / "categories.csv").write_text("\n".join(["y,category_id,name", *categories]) + "\n")
@@ -204,6 +204,19 @@ def test_labels_follow_the_published_names(root: Path) -> None:
     )
     assert name_of("pcam", "val", 1) == ("val/1", "lymph node containing metastatic tumor tissue")
     assert name_of("iwildcam", "train", 78) == ("0078.jpg", "crested porcupine")
+
+
+def test_groups_are_those_of_the_source(root: Path, tmp_path: Path) -> None:
+    assert [sample.group for sample in read("camelyon17", root).val] == ["patient_005", "patient_006"]
+    assert [sample.group for sample in read("iwildcam", root).test] == ["3", "4"]
+    signs = read("gtsrb", root)
+    assert signs.train[0].group in ("Training/00000/00000", "Training/00000/00001")
+    assert not {sample.group for sample in signs.train} & {sample.group for sample in signs.val}
+    assert {sample.group for sample in signs.test} == {None}
+    write_iwildcam(tmp_path)
+    table = tmp_path / "iwildcam_v2.0/metadata.csv"
+    table.write_text(table.read_text().replace("location_remapped", "other"))
+    assert {sample.group for sample in read("iwildcam", tmp_path).test} == {None}
 
 
 def test_validation_signs_are_whole_tracks(root: Path) -> None:

@@ -25,6 +25,8 @@ LISTING_COLUMNS = {
     "sha256": ("sc:Text", "SHA-256 of the image file."),
 }
 """Columns of `images.csv`, with their data types and descriptions."""
+_GROUP_COLUMN = {"group": ("sc:Text", "What the image shares with others, such as its patient; empty if unknown.")}
+"""Column of `images.csv` for datasets with groups."""
 SUPPORT_COLUMNS = {
     "image": ("sc:Text", "Path of the image in the archive."),
     "draw": ("sc:Text", "Rule that drew the images, such as coop."),
@@ -128,7 +130,7 @@ def document(
             _classes(info, splits),
             _splits(splits),
             _images(),
-            _listing(listing),
+            _listing(listing, _listing_columns(splits)),
             *(_support(table) for table in draws),
         ],
     }
@@ -221,8 +223,8 @@ def _images() -> dict[str, Any]:
     return _record_set("images", "The images with their splits and labels.", ["image"], fields)
 
 
-def _listing(table: DataFile) -> dict[str, Any]:
-    fields = _columns("listing", table, LISTING_COLUMNS, {"class_index": "classes/index"})
+def _listing(table: DataFile, columns: Mapping[str, tuple[Any, str]]) -> dict[str, Any]:
+    fields = _columns("listing", table, columns, {"class_index": "classes/index"})
     return _record_set("listing", "The table of the images.", ["image"], fields)
 
 
@@ -276,7 +278,7 @@ def write_croissant(
         rows = list(archive.write(splits))
         on_failure.pop_all()
     images = archive.named_by_digest()
-    paths = [images, _write_table(folder / LISTING, LISTING_COLUMNS, rows)]
+    paths = [images, _write_table(folder / LISTING, _listing_columns(splits), rows)]
     if draws:
         image_of = {row["key"]: row["image"] for row in rows}
         listed = [row for task in draws for row in _support_rows(task, image_of)]
@@ -314,6 +316,7 @@ class _Archive:
                         "class_index": sample.label,
                         "key": sample.key,
                         "sha256": hashlib.sha256(content).hexdigest(),
+                        "group": sample.group or "",
                     }
 
     def _suffix(self, content: bytes) -> str:
@@ -339,9 +342,14 @@ def _support_rows(task: FewShotTask, image_of: Mapping[str, str]) -> Iterator[Ma
             }
 
 
+def _listing_columns(splits: DatasetSplits) -> Mapping[str, tuple[Any, str]]:
+    samples = (*splits.train, *splits.val, *splits.test)
+    return LISTING_COLUMNS | (_GROUP_COLUMN if any(sample.group for sample in samples) else {})
+
+
 def _write_table(path: Path, columns: Collection[str], rows: Sequence[Mapping[str, Any]]) -> Path:
     text = io.StringIO()
-    table = csv.DictWriter(text, columns, lineterminator="\n")
+    table = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
     write_atomically(path, text.getvalue().encode())

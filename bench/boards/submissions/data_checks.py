@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from bench.context import RunContext
@@ -117,14 +116,7 @@ def _class_counts(record: RunRecord, task: FewShotTask) -> Iterator[str]:
 
 def _compare(shard: Shard, task: FewShotTask, level: Level) -> DataVerdict:
     record, problems = shard.record, []
-    truths = {
-        split.name: TrueLabels(
-            tuple(sample.key for sample in split.samples),
-            np.array([sample.label for sample in split.samples]),
-            "the dataset",
-        )
-        for split in task.evals
-    }
+    truths = {split.name: TrueLabels.of(split, "the dataset") for split in task.evals}
     for item in shard.predictions:
         problem = truths[item.split].disagreement(item) if item.split in truths else None
         problems += [problem] if problem else []

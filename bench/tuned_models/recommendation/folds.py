@@ -68,7 +68,9 @@ def plan_folds(
             f"({len(few)} of {len(names)} classes have too few). Use at most {sizes[worst]} "
             f"shots, or --allow-fewer."
         )
-    inside = shots if allow_fewer else min(shots, shots_within_folds(splits, FOLDS, most))
+    inside = (
+        shots if allow_fewer else min(shots, shots_within_folds(splits, FOLDS, most, dataset=dataset, repeats=repeats))
+    )
     folds = tuple(Fold(index, FOLDS, repeat, most) for repeat in repeats for index in range(1, FOLDS + 1))
     return FoldPlan(folds, FOLDS, inside, shots, len(used), len(names))
 

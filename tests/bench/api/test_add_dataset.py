@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from bench import UsageError, add_dataset, plan
+from bench import UsageError, add_dataset, plan, run
+from bench.results import fresh_store
 from datasets_registry import DATASETS, BenchError, DataError, RegistrationError, get_dataset
 
 
@@ -74,3 +75,20 @@ def test_empty_texts_are_refused(images: Path):
             add_dataset("py_birds", given)
         with pytest.raises(UsageError, match=r"--title '.?' is empty. Leave it out to use the dataset's name"):
             add_dataset("py_birds", images, title=given)
+
+
+def test_groups_of_a_table_reach_the_frame_of_runs(images: Path, tmp_path: Path):
+    paths = sorted(images.rglob("*.png"))
+    rows = [f"{path.relative_to(images)},{path.parent.name},p{place // 2}" for place, path in enumerate(paths)]
+    table = images.parent / "list.csv"
+    table.write_text("\n".join(["path,label,patient", *rows]))
+    added = add_dataset("py_birds", table, root=str(images), group_column="patient", split="even")
+    assert added.facts()["groups"] == 12
+    backbone, runs = "ViT-tiny.random", tmp_path / "runs"
+    run(["zero_shot"], ["py_birds"], backbones=[backbone], protocol="few-shot", runs=runs, cache=tmp_path / "cache")
+    (row,) = fresh_store(runs).runs_frame(outcomes=True).to_dict("records")
+    group_of = {sample.key: sample.group for sample in added.splits.test}
+    names = [group_of[key] for key in sorted(group_of)]
+    codes = row["groups"].tolist()
+    assert len(codes) == len(row["correct"]) == len(names)
+    assert len(set(zip(names, codes, strict=True))) == len(set(names)) == len(set(codes)) > 1

@@ -147,6 +147,7 @@ PREDICTIONS = {
         "top logits of an image do not fall",
     ),
     "fewer top classes": (column("top_labels", lambda b: b.top_labels[:, :3]), r"top_labels has shape \(6, 3\)"),
+    "a group beyond any": (column("group", lambda b: b.label + 2**30), r"numbers of groups are not all in -1\.\."),
     "predictions that are not on top": (column("predicted", lambda b: b.label.copy()), "not those with the highest"),
 }  # fmt: skip
 
@@ -221,6 +222,29 @@ def test_two_runs_of_a_bundle_must_agree_on_their_labels(tmp_path: Path) -> None
     export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
     with pytest.raises(BundleError, match=r"base: the true labels of \d of 6 images are not those of run"):
         import_results(Shards(tmp_path / "ours"), tmp_path / "b.zip")
+
+
+def test_groups_must_be_those_of_the_runs_on_the_same_data(tmp_path: Path) -> None:
+    """Runs from before there were groups agree with any."""
+    ours = Shards(tmp_path / "ours")
+    ours.write(*answered(3))
+    record, (base, new) = answered(2)
+    ours.write(record, [replace(base, group=np.array([0, 0, 0, 1, 1, 1], np.int32)), new])
+    one_group = forge(tmp_path, column("group", lambda b: 0 * b.label))
+    with pytest.raises(BundleError, match=r"base: the groups of 3 of 6 images are not those of run"):
+        import_results(ours, one_group)
+    assert len(import_results(ours, forge(tmp_path / "older", lambda forged: None)).added) == 1
+
+
+def test_groups_that_the_data_do_not_have_are_refused(tmp_path: Path) -> None:
+    theirs = Shards(tmp_path / "theirs")
+    import_results(theirs, FIXTURES / "stored_runs" / "bundle.zip")
+    ((_, shard),) = theirs.read_many(entry.run_id for entry in theirs.scan())
+    (item,) = shard.predictions
+    theirs.write(shard.record, [replace(item, group=0 * item.label)])
+    export_bundle(theirs, ids(theirs), tmp_path / "edited.zip")
+    with pytest.raises(BundleError, match=r"all: the groups of \d+ of \d+ images are not those of \w+ on disk"):
+        import_results(Shards(tmp_path / "ours"), tmp_path / "edited.zip")
 
 
 def test_labels_are_compared_with_the_data_on_disk(tmp_path: Path) -> None:

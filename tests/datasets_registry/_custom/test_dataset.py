@@ -465,6 +465,13 @@ def test_a_hugging_face_folder_with_splits(tmp_path: Path, hub: object) -> None:
     assert (one.config.split, sum(part_sizes(one))) == (SplitRule.HASH, 60)
     with pytest.raises(DataError, match="has no column 'species'; it has image, label"):
         add(tmp_path, tmp_path / "one", replace=True, columns=ColumnNames(label="species"))
+    patients = [f"p{i // 3}" if i else None for i in range(60)]
+    table(60, 0).add_column("patient", patients).save_to_disk(str(tmp_path / "grouped"))
+    grouped = add(tmp_path, tmp_path / "grouped", replace=True, columns=ColumnNames(group="patient"))
+    parts = [{s.group for s in getattr(grouped.splits, part)} - {None} for part in ("train", "val", "test")]
+    assert sum(map(len, parts)) == len(set().union(*parts)) == 20
+    with pytest.raises(DataError, match="has no column 'slide'; it has image, label, patient"):
+        add(tmp_path, tmp_path / "grouped", replace=True, columns=ColumnNames(group="slide"))
 
 
 def test_the_error_without_the_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -516,7 +523,7 @@ def test_a_minimal_file_works_and_paths_are_relative_to_it(custom_folder: Path, 
         (SMALL + 'names = { "crow" = " " }', "the name of the class 'crow' is empty"),
         ('images = "x"\nclasses = ["a", "a"]', "classes lists 'a' twice"),
         ('images = "x"\nclasses = ["a"]', "classes: Tuple should have at least 2 items"),
-        (SMALL + 'columns = { paths = "x" }', "columns.paths is not a setting; allowed are path, label, split"),
+        (SMALL + 'columns = { paths = "x" }', "columns.paths is not a setting; allowed are path, label, split, group"),
     ],
 )
 def test_a_broken_file_is_one_warning_and_does_not_affect_others(

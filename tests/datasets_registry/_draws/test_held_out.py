@@ -23,6 +23,7 @@ from datasets_registry import (
     shots_within_folds,
     split_by_hash,
 )
+from datasets_registry._draws.held_out import hold_out_fold
 
 INFO = get_dataset("spectrum_basic")
 SPLITS = INFO.reader(None)
@@ -59,10 +60,43 @@ def test_a_task_without_a_fold_keeps_its_fingerprint() -> None:
 
 
 def test_shots_within_folds_are_always_available() -> None:
-    shots = shots_within_folds(SPLITS, 4, 10)
+    shots = shots_within_folds(SPLITS, 4, 10, dataset=INFO.name, repeats=(1, 2))
     assert shots == 7
     for index in range(1, 5):
         assert len(task(Fold(index, 4, 1, 10), shots).support) == shots * len(SPLITS.class_names)
+
+
+def grouped(sizes: dict[tuple[int, str], int]) -> DatasetSplits:
+    """Training images of the numbers of each class and group."""
+    samples = [Sample(f"{label}/{group}/{i}", label, group) for (label, group), n in sizes.items() for i in range(n)]
+    return DatasetSplits(SPLITS.images, ("a", "b"), tuple(samples), (), ())
+
+
+def held_out(splits: DatasetSplits, repeat: int = 1) -> list[DatasetSplits]:
+    return [hold_out_fold(splits, Fold(index, 4, repeat, 200), dataset="toy") for index in range(1, 5)]
+
+
+def test_folds_keep_groups_together_and_leave_every_class_images() -> None:
+    sizes = {(label, f"{label}-{i}"): 1 + i % 5 for label in (0, 1) for i in range(12)}
+    splits = grouped(sizes | {(0, "both"): 3, (1, "both"): 4})
+    for repeat in (1, 2):
+        found = held_out(splits, repeat)
+        assert sorted(sample.key for one in found for sample in one.test) == sorted(s.key for s in splits.train)
+        for one in found:
+            assert not {s.group for s in one.train} & {s.group for s in one.test}
+            assert 0.15 < len(one.test) / len(splits.train) < 0.35
+        shots = shots_within_folds(splits, 4, 200, dataset="toy", repeats=(repeat,))
+        assert shots == min(Counter(s.label for s in one.train)[label] for one in found for label in (0, 1))
+    assert {s.key for s in held_out(splits)[0].test} != {s.key for s in held_out(splits, 2)[0].test}
+
+
+def test_images_of_a_class_with_one_group_and_of_fewer_groups_than_folds_are_held_out_singly() -> None:
+    one_group = grouped({(0, "alone"): 8} | {(1, f"g{i}"): 2 for i in range(8)})
+    for one in held_out(one_group):
+        assert {s.label for s in one.train} == {0, 1}
+        assert not {s.group for s in one.train if s.label} & {s.group for s in one.test if s.label}
+    two_groups = grouped({(label, f"{label}-{i}"): 4 for label in (0, 1) for i in (0,)})
+    assert [len(one.test) for one in held_out(two_groups)] == [2, 2, 2, 2]
 
 
 def test_a_class_with_one_image_cannot_be_divided() -> None:

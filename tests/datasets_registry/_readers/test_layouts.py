@@ -16,6 +16,7 @@ from datasets_registry import (
     DatasetSplits,
     DrawRule,
     EvalProtocol,
+    Sample,
     ShotsError,
     TaskRequest,
     build_task,
@@ -306,3 +307,41 @@ class TestImageNet:
             TaskRequest(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=0, seed=0, draw=DrawRule.COOP)
         )
         assert len(task.eval("all")) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "groups"),
+    [
+        ("ucf101", {"v_Archery_g06", "v_Archery_g07"}),
+        ("chmnist", {"CRC-Prim-HE-05"}),
+        ("kneexray", {"0000006", "0000007"}),
+        ("retina", {"6.jpg", "7.jpg"}),
+        ("kvasir", {None}),
+        ("btmri", {None}),
+    ],
+)
+def test_groups_are_read_from_file_names(name: str, groups: set[str | None], tmp_path: Path) -> None:
+    info = get_dataset(name)
+    splits = written(info, tmp_path, lambda key: f"{coop_folder(info)}/{key}")
+    assert {sample.group for sample in splits.test} == groups
+    assert isinstance(info.reader, CoopReader)
+    assert info.reader.lists(tmp_path).test == splits.test, "also where there is only the split file"
+    assert bool(info.groups) is (info.reader.group_pattern is not None)
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "group"),
+    [
+        ("ucf101", "Handstand_Pushups/v_HandStandPushups_g25_c07.jpg", "v_HandStandPushups_g25"),
+        ("chmnist", "debris/1A_CRC-Prim-HE-10.tif_Row_1_Col_1.tif", "CRC-Prim-HE-10"),
+        ("kvasir", "ulcerative_colitis/584f1fa0-9bb9-49d3-b412-c42819d0a200_00000479.jpg",
+         "584f1fa0-9bb9-49d3-b412-c42819d0a200"),
+        ("retina", "diabetic_retinopathy/10003_right.jpeg", "10003.jpeg"),
+        ("retina", "cataract/_0_4015166.jpg", None),
+        ("retina", "glaucoma/Glaucoma_002.png", None),
+    ],
+)  # fmt: skip
+def test_the_group_of_a_published_name(name: str, key: str, group: str | None) -> None:
+    reader = get_dataset(name).reader
+    assert isinstance(reader, CoopReader)
+    assert reader.with_group(Sample(key, 0)).group == group

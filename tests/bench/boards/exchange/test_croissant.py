@@ -227,6 +227,25 @@ def test_the_unpacked_folder_can_be_added_again(etl: Etl, birds: DatasetInfo, tm
     assert content(again.splits, key_of) == content(birds.reader(None), {})
 
 
+def test_groups_are_a_column_that_is_read_again(
+    synthetic: tuple[DatasetInfo, DatasetSplits], folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    info, splits = synthetic
+    grouped = replace(splits, test=tuple(replace(s, group=f"p{i % 3}") for i, s in enumerate(splits.test)))
+    write_croissant(tmp_path, info, grouped, ABOUT)
+    rows = {row["key"]: row for row in table(tmp_path / "images.csv")}
+    assert [rows[s.key]["group"] for s in grouped.test[:4]] == ["p0", "p1", "p2", "p0"]
+    assert rows[splits.train[0].key]["group"] == ""
+    assert "listing/group" in (tmp_path / "croissant.json").read_text()
+    assert "group" not in table(folder / "images.csv")[0]
+    with zipfile.ZipFile(next(tmp_path.glob("images-*.zip"))) as file:
+        file.extractall(tmp_path)
+    monkeypatch.setenv("ETL_BENCH_DATASETS", str(tmp_path / "own"))
+    again = bench.add_dataset("again", tmp_path / "images.csv")
+    DATASETS.remove("again")
+    assert {s.group for s in again.splits.test} == {"p0", "p1", "p2"}
+
+
 def test_facts_of_the_entry_and_options_are_in_the_document(etl: Etl, birds: DatasetInfo, tmp_path: Path) -> None:
     licence = "https://creativecommons.org/licenses/by/4.0/"
     DATASETS.remove("birds")

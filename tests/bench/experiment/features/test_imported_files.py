@@ -222,6 +222,11 @@ WITH_ZERO[2] = 0
         (broken("train", 1, TRAIN[1] + 1), r"train label 4 of row 18 is not in 0\.\.3"),
         (broken("train", 1, TRAIN[1][:3]), "there are 24 features; give one label per row"),
         (broken("train", 1, TRAIN[1].astype(np.float32)), "labels are float32; give integers"),
+        (
+            {"splits": {"train": (*TRAIN, TRAIN[1][:3])}},
+            r"train groups are int16 of shape \(3,\); give",
+        ),
+        ({"splits": {"train": (*TRAIN, TRAIN[1] / 2)}}, "train groups are float32 of shape|train groups are float64"),
         ({"class_names": NAMES[:3]}, "3 class names but 4 rows"),
         ({"splits": {"train": TRAIN}}, "The test split is empty"),
         ({"name": "Toy Features"}, "name 'Toy Features'"),
@@ -233,6 +238,16 @@ def test_arrays_that_do_not_fit_are_named(home: Path, changes: dict[str, object]
     with pytest.raises(DataError, match=message):
         import_feature_bundle(**bundle_arguments(**changes))  # type: ignore[arg-type]
     assert list(home.iterdir()) == [], "nothing half-written stays"
+
+
+@pytest.mark.parametrize("numbers", [True, False])
+def test_groups_of_imported_features(home: Path, numbers: bool) -> None:
+    splits = dict(bundle_arguments()["splits"])  # type: ignore[call-overload]
+    patients = np.arange(40) // 4
+    splits["test"] = (*splits["test"], patients if numbers else np.array([f"p{i}" if i else "" for i in patients]))
+    found = import_feature_bundle(**bundle_arguments(splits=splits)).splits()  # type: ignore[arg-type]
+    assert [sample.group for sample in found.test[3:5]] == (["0", "1"] if numbers else [None, "p1"])
+    assert {sample.group for sample in found.train} == {None}
 
 
 def test_an_existing_name_is_not_overwritten(imported: FeatureBundle) -> None:
