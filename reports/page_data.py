@@ -159,6 +159,7 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str) -> dict[str, An
     if isinstance(board, BoardView):
         found |= {
             "runs": [[list(view.table.runs.get((key, name), ())) for name in names] for key in keys],
+            "reach": {measure: [_reach(board, key, measure, names) for key in keys] for measure in view.measures},
             "pairs": pairs_data(board),
             "costs": costs_data(board),
             "curves": curves_data(board),
@@ -238,6 +239,13 @@ def entry_settings(entry: Entry) -> dict[str, Any]:
     config = {f"config.{name}": value for name, value in sorted(entry.config.items())}
     named = {"recipe": entry.recipe_name} if entry.recipe_name else {}
     return config | named | {f"recipe.{name}": value for name, value in sorted((entry.recipe or {}).items())}
+
+
+def _reach(board: BoardView, key: str, measure: str, names: Sequence[str]) -> list[int | list[int] | None]:
+    """Distances to the ends of the interval of an entry's score on each dataset, in 0.01 %."""
+    cells = board.board.entry(key).cells
+    known = [cells[name].scores.get(measure) if name in cells else None for name in names]
+    return [None if score is None else whole_sides(score) for score in known]
 
 
 def _mean(value: Estimate) -> list[int | list[int] | None]:

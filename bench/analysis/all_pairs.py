@@ -66,9 +66,9 @@ def _design(datasets: Sequence[str], scores: Scores, measure: str) -> tuple[obje
 
 
 def _digest(run: SeedScore, split: str) -> str | None:
-    """The digest of the images of a split; None without predictions on two or more images."""
+    """The digest of the images of a split; None with groups, and without predictions on two or more images."""
     found = (run.correct or {}).get(split)
-    return None if found is None or len(found[1]) < 2 else found[0]
+    return None if found is None or len(found[1]) < 2 or split in run.groups else found[0]
 
 
 def _depend_on_seeds(a: Scores, b: Scores) -> bool:

@@ -40,7 +40,7 @@ def _in_order(by_seed: Mapping[int, SeedScore]) -> Sequence[SeedScore]:
 
 
 def _cell(cell: Cell, runs: Sequence[SeedScore]) -> Cell:
-    scores = {measure: _score(found, [runs], measure) for measure, found in cell.scores.items()}
+    scores = {measure: with_interval(found, [runs], measure) for measure, found in cell.scores.items()}
     return replace(cell, scores=scores)
 
 
@@ -51,15 +51,15 @@ _CONVENTIONS = {convention_key(measure, how): (measure, how) for measure in HARM
 def _average(key: str, found: Estimate, by_dataset: Sequence[Sequence[SeedScore]]) -> Estimate:
     measure, convention = _CONVENTIONS.get(key, (key, HConvention.MEAN_OF_H))
     if convention is HConvention.MEAN_OF_H:
-        return _score(found, by_dataset, measure)
+        return with_interval(found, by_dataset, measure)
     splits = HARMONIC[measure]
     if not all(split in run for runs in by_dataset for run in runs for split in splits):
         return found
     means = {split: float(np.mean([np.mean([run[split] for run in runs]) for runs in by_dataset])) for split in splits}
-    return _score(found, by_dataset, measure, split_weights([means], measure))
+    return with_interval(found, by_dataset, measure, split_weights([means], measure))
 
 
-def _score(
+def with_interval(
     found: Estimate,
     by_dataset: Sequence[Sequence[SeedScore]],
     measure: str,
@@ -67,7 +67,10 @@ def _score(
 ) -> Estimate:
     """The estimate with its interval; itself if the measure has no images or a run has no predictions of them.
 
-    `weights` of the splits are those of the measure's definition on each dataset if they are None.
+    Args:
+        by_dataset: for each dataset the runs of its seeds, in order.
+        measure: a split, H, `open` or all.
+        weights: of the accuracies on the splits; None for those of the measure's definition on each dataset.
     """
     if not by_dataset or not all(measure in run for runs in by_dataset for run in runs):
         return found
@@ -80,7 +83,7 @@ def _score(
         sides.append(side)
         values.append([run[measure] if weights is None else _weighted(run, weights) for run in runs])
     seeded = any(run.seeded for runs in by_dataset for run in runs)
-    tables = [[(part.weight, part.right, None) for part in side] for side in sides]
+    tables = [[(part.weight, part.right, part.groups) for part in side] for side in sides]
     return score_estimate(values, tables, mean=found.mean, seeded=seeded)
 
 

@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bench.analysis.board_intervals import with_interval
 from bench.analysis.leaderboard import HARMONIC, OPEN, Entry, Leaderboard
 from bench.analysis.paired_average import board_average, common_seeds, image_tables, over_datasets
 from bench.analysis.scores_by_seed import SeedScore, seed_scores
 from bench.analysis.statistics.hypothesis_tests import McNemar, holm, mcnemar
 from bench.analysis.statistics.intervals import Estimate, Interval, MeanTest, two_way_bootstrap
+from bench.analysis.statistics.score_intervals import in_groups
 from bench.errors import UsageError
 
 BOOTSTRAP_SEED = 20240614
@@ -61,15 +63,15 @@ class PairedCell:
     The open score counts as a split, of all test images among all names; its accuracy is the harmonic mean.
 
     Args:
-        accuracy_a: mean accuracy of A over the common seeds, a fraction; `accuracy_b` likewise.
+        score_a: accuracy of A over the common seeds, a fraction, with its interval; `score_b` likewise.
         difference: A minus B over seeds and images, with its 95 % interval.
         seeded: whether A or B depends on the seed.
     """
 
     dataset: str
     split: str
-    accuracy_a: float
-    accuracy_b: float
+    score_a: Estimate
+    score_b: Estimate
     difference: Interval
     seeds: tuple[SeedTest, ...]
     seeded: bool
@@ -157,7 +159,13 @@ def compare_entries(board: Leaderboard, runs: pd.DataFrame, outcomes: pd.DataFra
             if split == OPEN:
                 runs_of = {seed: both for seed, both in runs_of.items() if all(OPEN in score for score in both)}
             pairs = [
-                _pair(seed, a.run_id, b.run_id, _joined(by_run, a.run_id, stored), _joined(by_run, b.run_id, stored))
+                _pair(
+                    seed,
+                    (a.run_id, b.run_id),
+                    _joined(by_run, a.run_id, stored),
+                    _joined(by_run, b.run_id, stored),
+                    None if split == OPEN else a.groups.get(split, b.groups.get(split)),
+                )
                 for seed, (a, b) in runs_of.items()
             ]
             kept = [pair for pair in pairs if pair is not None]
@@ -186,6 +194,7 @@ class _Pair:
     images: NDArray[Any]
     correct_a: NDArray[np.bool_]
     correct_b: NDArray[np.bool_]
+    groups: NDArray[np.int32] | None
 
 
 @dataclass(frozen=True)
@@ -208,8 +217,17 @@ def _joined(by_run: Mapping[tuple[str, str], _Outcomes], run_id: str, splits: Se
     return {name: np.concatenate([part[name] for part in known]) for name in known[0]} if None not in parts else None
 
 
-def _pair(seed: int, run_a: str, run_b: str, a: _Outcomes | None, b: _Outcomes | None) -> _Pair | None:
-    """Outcomes of both runs on the same images; None if images or labels differ."""
+def _pair(
+    seed: int,
+    run_ids: tuple[str, str],
+    a: _Outcomes | None,
+    b: _Outcomes | None,
+    groups: NDArray[np.int32] | None,
+) -> _Pair | None:
+    """Outcomes of both runs on the same images; None if images or labels differ.
+
+    `groups` are in the order of the images' names.
+    """
     if a is None or b is None:
         return None
     if not np.array_equal(a["image"], b["image"]):
@@ -217,11 +235,12 @@ def _pair(seed: int, run_a: str, run_b: str, a: _Outcomes | None, b: _Outcomes |
     if any(not np.array_equal(a[name], b[name]) for name in ("image", "label")):
         return None
     a_correct, b_correct = (columns["label"] == columns["predicted"] for columns in (a, b))
-    images, test = a["image"], mcnemar(a_correct, b_correct)
+    images = a["image"]
     only_a, only_b = tuple(images[a_correct & ~b_correct]), tuple(images[b_correct & ~a_correct])
     order = _order(images)
-    seed_test = SeedTest(seed, run_a, run_b, test, test.p, only_a, only_b)
-    return _Pair(seed_test, images[order], a_correct[order], b_correct[order])
+    test = mcnemar(a_correct[order], b_correct[order], groups)
+    seed_test = SeedTest(seed, *run_ids, test, test.p, only_a, only_b)
+    return _Pair(seed_test, images[order], a_correct[order], b_correct[order], groups)
 
 
 def _by_image(columns: _Outcomes) -> _Outcomes:
@@ -236,13 +255,18 @@ def _order(images: NDArray[Any]) -> NDArray[np.intp]:
 def _cell(tested: _Tested, adjusted: Sequence[float]) -> PairedCell:
     correct_a = np.stack([pair.correct_a for pair in tested.pairs]).astype(float)
     correct_b = np.stack([pair.correct_b for pair in tested.pairs]).astype(float)
-    mean_a, mean_b, table = float(correct_a.mean()), float(correct_b.mean()), correct_a - correct_b
+    means = [float(correct_a.mean()), float(correct_b.mean())]
+    table = in_groups(correct_a - correct_b, tested.pairs[0].groups)
     if tested.split == OPEN:
-        mean_a, mean_b = (float(np.mean([both[i][OPEN] for both in tested.scores])) for i in (0, 1))
-        table = _stratified([part for _, part in image_tables(tested.scores, OPEN)], mean_a - mean_b)
+        means = [float(np.mean([both[i][OPEN] for both in tested.scores])) for i in (0, 1)]
+        table = _stratified([part for _, part in image_tables(tested.scores, OPEN)], means[0] - means[1])
+    score_a, score_b = (
+        with_interval(Estimate(mean, len(tested.scores)), [[both[i] for both in tested.scores]], tested.split)
+        for i, mean in enumerate(means)
+    )
     interval = two_way_bootstrap(table, generator=np.random.default_rng(BOOTSTRAP_SEED))
     seeds = tuple(replace(pair.test, p_holm=p) for pair, p in zip(tested.pairs, adjusted, strict=True))
-    return PairedCell(tested.dataset, tested.split, mean_a, mean_b, interval, seeds, tested.seeded)
+    return PairedCell(tested.dataset, tested.split, score_a, score_b, interval, seeds, tested.seeded)
 
 
 def _stratified(tables: Sequence[NDArray[np.float64]], mean: float) -> NDArray[np.float64]:

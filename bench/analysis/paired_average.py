@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from bench.analysis.leaderboard import HARMONIC, Leaderboard
 from bench.analysis.scores_by_seed import Scores, SeedScore
 from bench.analysis.statistics.intervals import Estimate, MeanTest, grouped_t, student_t
+from bench.analysis.statistics.score_intervals import in_groups
 
 
 def paired_test(a: Scores, b: Scores, measure: str, datasets: Sequence[str]) -> MeanTest | None:
@@ -112,7 +113,7 @@ def _common_seeds_with(measure: str, a: Mapping[int, SeedScore], b: Mapping[int,
 
 
 ImageTables = list[tuple[str, NDArray[np.float64]]]
-"""For each split of a measure, a digest of its images and a table `(seeds, images)`."""
+"""For each split of a measure, a digest of its images and a table `(seeds, images)`, or `(seeds, groups)`."""
 
 
 def _mean_tables(of_pairs: Sequence[ImageTables]) -> list[NDArray[np.float64]]:
@@ -126,7 +127,7 @@ def _mean_tables(of_pairs: Sequence[ImageTables]) -> list[NDArray[np.float64]]:
 
 
 def image_tables(pairs: Sequence[tuple[SeedScore, SeedScore]], measure: str) -> ImageTables:
-    """The contribution of every image to A - B, up to a constant; `pairs` are the runs of one seed each.
+    """The contribution of every image (or group of images) to A - B, up to a constant; `pairs` are runs of one seed.
 
     Empty if a run has no predictions, or the runs have different images. Harmonic means are linearised around the means
     over the seeds.
@@ -134,7 +135,10 @@ def image_tables(pairs: Sequence[tuple[SeedScore, SeedScore]], measure: str) -> 
     side_a, side_b = (outcomes_of(side, split_weights(side, measure)) for side in zip(*pairs, strict=True))
     if [part.images for part in side_a] != [part.images for part in side_b]:
         return []
-    return [(a.images, a.weight * a.right - b.weight * b.right) for a, b in zip(side_a, side_b, strict=True)]
+    return [
+        (a.images, in_groups(a.weight * a.right - b.weight * b.right, a.groups if b.groups is None else b.groups))
+        for a, b in zip(side_a, side_b, strict=True)
+    ]
 
 
 class SplitOutcomes(NamedTuple):
@@ -144,11 +148,13 @@ class SplitOutcomes(NamedTuple):
         images: digest of the test images.
         weight: derivative of the measure by the accuracy on the split.
         right: `(seeds, images)`, whether each image is classified correctly.
+        groups: the number of each image's group, `(images,)`; None without groups.
     """
 
     images: str
     weight: float
     right: NDArray[np.bool_]
+    groups: NDArray[np.int32] | None
 
 
 def outcomes_of(runs: Sequence[SeedScore], weights: Mapping[str, float]) -> list[SplitOutcomes]:
@@ -162,7 +168,8 @@ def outcomes_of(runs: Sequence[SeedScore], weights: Mapping[str, float]) -> list
         digests = {None if item is None else item[0] for item in items}
         if len(digests) > 1 or (digest := digests.pop()) is None:
             return []
-        found.append(SplitOutcomes(digest, weight, np.array([item[1] for item in items if item], dtype=bool)))
+        right = np.array([item[1] for item in items if item], dtype=bool)
+        found.append(SplitOutcomes(digest, weight, right, runs[0].groups.get(split)))
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from typing import TYPE_CHECKING
 
@@ -28,12 +28,15 @@ class SeedScore:
         seeded: whether the run depends on its seed; a zero-shot run does not.
         correct: by split, a digest of the test images, and whether each is classified correctly, `(n,)`. None for a
             split without predictions. None as a whole if the frame of the runs has no outcomes.
+        groups: by split, a number for each image, `(n,)`; images of one group, such as a patient's, have the same. A
+            split without groups is left out.
     """
 
     run_id: str
     values: Mapping[str, float]
     seeded: bool
     correct: Mapping[str, tuple[str, NDArray[np.bool_]] | None] | None
+    groups: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
 
     def __contains__(self, measure: str) -> bool:
         return measure == "gap" or measure in self.values
@@ -75,6 +78,7 @@ def seed_scores(board: Leaderboard, runs: pd.DataFrame) -> dict[str, Scores]:
     without shots does not depend on the seed; it is listed under every seed of the board.
     """
     known: dict[str, dict[str, tuple[float, tuple[str, NDArray[np.bool_]] | None]]] = defaultdict(dict)
+    groups: dict[str, dict[str, NDArray[np.int32]]] = defaultdict(dict)
     with_outcomes = "correct" in runs
     outcomes = zip(runs["images"], runs["correct"], strict=True) if with_outcomes else repeat((None, None))
     for (run_id, split, accuracy), (images, correct) in zip(
@@ -82,18 +86,25 @@ def seed_scores(board: Leaderboard, runs: pd.DataFrame) -> dict[str, Scores]:
     ):
         if isinstance(split, str):
             known[run_id][split] = float(accuracy), (images, correct) if isinstance(images, str) else None
+    if "groups" in runs:
+        for run_id, split, numbers in zip(runs["run_id"], runs["split"], runs["groups"], strict=True):
+            if numbers is not None:
+                groups[run_id][split] = numbers
     seed_of = _seeds(runs)
 
     def score(run_id: str, dataset: str) -> SeedScore:
         found = known[run_id]
+        of_images = groups.get(run_id, {})
         if board.setting.source:
-            found = {ALL: found[board.stored_split(ALL, dataset)]}
+            stored = board.stored_split(ALL, dataset)
+            found = {ALL: found[stored]}
+            of_images = {ALL: of_images[stored]} if stored in of_images else {}
         values = {split: accuracy for split, (accuracy, _) in found.items()}
         for measure, (one, other) in HARMONIC.items():
             if one in values and other in values:
                 values[measure] = harmonic_mean(values[one], values[other])
         right = {split: correct for split, (_, correct) in found.items()} if with_outcomes else None
-        return SeedScore(run_id, values, seed_of[run_id] is not None, right)
+        return SeedScore(run_id, values, seed_of[run_id] is not None, right, of_images)
 
     return {
         entry.key: {

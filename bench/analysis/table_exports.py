@@ -135,7 +135,7 @@ def dataset_table(board: Leaderboard, runs: pd.DataFrame, measure: str) -> Expor
     rows = _rows(board, rank_entries(board, runs).ranks, cell_of, board.datasets)
     note = (
         f"Accuracy in per cent with 95 % intervals over {_covered(board)}. Bold: highest of the column; underlined: "
-        "not shown to differ from it (paired over seeds and images, Holm). Numbers with missing seeds have their coverage."
+        "not shown to differ from it (paired over seeds and images, Holm). Numbers of fewer seeds have their coverage."
     )
     return ExportTable(
         f"{board.setting.title}, {measure}, by dataset", board.datasets, rows, note + _provenance_notes(board)

@@ -54,14 +54,16 @@ def _rows(board: Leaderboard, found: Comparison) -> Rows:
 
 
 def _row(cell: PairedCell) -> dict[str, object]:
+    from bench.analysis import score_text
+
     only_a, only_b = cell.flipped
     interval = cell.difference
     reach = interval_text(interval.low, interval.high)
     return {
         "dataset": cell.dataset,
         "split": cell.split,
-        "A": f"{100 * cell.accuracy_a:.2f}",
-        "B": f"{100 * cell.accuracy_b:.2f}",
+        "A": score_text(cell.score_a),
+        "B": score_text(cell.score_b),
         "A - B": f"{100 * interval.mean:+.2f}",
         "95 %": reach if interval.n_seeds > 1 else f"{reach} (images alone)",
         "verdict": str(cell.verdict),
@@ -98,8 +100,8 @@ def _plain(board: Leaderboard, found: Comparison) -> dict[str, object]:
             {
                 "dataset": cell.dataset,
                 "split": cell.split,
-                "accuracy_a": cell.accuracy_a,
-                "accuracy_b": cell.accuracy_b,
+                "score_a": asdict(cell.score_a),
+                "score_b": asdict(cell.score_b),
                 "difference": vars(cell.difference),
                 "seeds": [
                     {

@@ -9,8 +9,8 @@ from bench.analysis import Estimate
 TableCell = Any
 """A value, or `[value, more, tooltip, classes]` without empty items at the end. None is a gap.
 
-The kind of the column decides what `value` is and how `more` is shown: as the distances to both ends of an interval (`pm`), as the shade (`tint`),
-as the text instead of the value (`word`), or as a small line below it (all others).
+The kind of the column decides what `value` is and how `more` is shown: as the distances to both ends of an interval
+(`pm`), as the shade (`tint`), as the text instead of the value (`word`), or as a small line below it (all others).
 """
 
 COLUMN_KINDS = (

@@ -206,10 +206,10 @@ def test_methods_datasets_and_runs_have_pages(page, view):
     for title, base, gain, *_ in rows:
         dataset = next(d.name for d in board.datasets if d.title == title)
         cell = apex.cells[dataset]
-        mean, half = (float(part) for part in base.split("±"))
-        assert (mean, half) == pytest.approx(
-            (100 * cell.scores["base"].mean, 100 * cell.scores["base"].half_width), abs=0.02
-        )
+        score = cell.scores["base"]
+        sides = dict.fromkeys(score.sides or ())
+        parts = [float(part) for part in re.findall(r"\d+\.\d\d", base)]
+        assert parts == pytest.approx([100 * score.mean, *(100 * side for side in sides)], abs=0.02)
         assert float(gain.replace("−", "-")) == pytest.approx(100 * cell.gains["base"], abs=0.02)
     page.run("[...document.querySelectorAll('#page a')].find((a) => a.innerText === 'DTD').click()")
     page.wait("document.querySelector('#page h2').innerText === 'DTD'")

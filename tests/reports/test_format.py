@@ -37,7 +37,7 @@ def test_numbers_as_text():
         "3.0 GiB",
         "5 MiB",
     )
-    assert (_format.value_text(Estimate(0.7, 1)), _format.value_text(Estimate(0.7, 3, half_width=0.012))) == (
+    assert (_format.value_text(Estimate(0.7, 1)), _format.value_text(Estimate(0.7, 3, low=0.688, high=0.712))) == (
         "70.00",
         "70.00 ± 1.20",
     )
@@ -45,7 +45,7 @@ def test_numbers_as_text():
 
 def test_strips_share_a_scale_and_are_cut_at_its_ends():
     found = interval_bars(
-        {"a": Estimate(0.5, 3, half_width=0.5), "b": Estimate(0.6, 3, half_width=0.01), "c": Estimate(0.7, 1)}
+        {"a": Estimate(0.5, 3, low=0.0, high=1.0), "b": Estimate(0.6, 3, low=0.59, high=0.61), "c": Estimate(0.7, 1)}
     )
     assert found["a"].mean < found["b"].mean < found["c"].mean
     assert found["b"].mean == pytest.approx(50)

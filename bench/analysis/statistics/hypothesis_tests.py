@@ -59,11 +59,14 @@ class Equivalence:
         return self.low > self.margin or self.high < -self.margin
 
 
-def mcnemar(correct_a: ArrayLike, correct_b: ArrayLike) -> McNemar:
+def mcnemar(correct_a: ArrayLike, correct_b: ArrayLike, groups: ArrayLike | None = None) -> McNemar:
     """Exact McNemar test of two classifiers on the same images, for one seed.
 
-    The arguments, `(n,)`, are whether A and B classify each image correctly, in the same order. Raises ValueError if
-    they are empty or differ in length.
+    The arguments, `(n,)`, are whether A and B classify each image correctly, in the same order, and the number of the
+    image's group. With groups, such as the slides of a patient, the test is that of the groups' differences: each is as
+    likely as its opposite if A and B are equally good, so the p value counts the signs that give at least the observed
+    total (the exact form of the test of Yang, Sun and Hardin, Statistics in Medicine 2010). With groups of one image it
+    is McNemar's. Raises ValueError if the arguments are empty or differ in length.
 
     Example:
         >>> found = mcnemar([1, 1, 1, 1, 1, 0, 1], [0, 0, 0, 0, 0, 1, 1])
@@ -74,7 +77,21 @@ def mcnemar(correct_a: ArrayLike, correct_b: ArrayLike) -> McNemar:
     if a.shape != b.shape or a.ndim != 1 or not a.size:
         raise ValueError(f"McNemar's test needs one outcome of each for every image, got {a.shape} and {b.shape}.")
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
-    return McNemar(only_a, only_b, len(a), float(mcnemar_p(only_a, only_b)))
+    if groups is None:
+        return McNemar(only_a, only_b, len(a), float(mcnemar_p(only_a, only_b)))
+    numbers = np.unique(np.asarray(groups), return_inverse=True)[1]
+    differences = np.bincount(numbers, weights=a.astype(float) - b).astype(int)
+    return McNemar(only_a, only_b, len(a), _signs_p(np.abs(differences[differences != 0]), abs(only_a - only_b)))
+
+
+def _signs_p(sizes: NDArray[np.int_], total: int) -> float:
+    """Probability that the sizes with random signs add up to at least `total` in absolute value."""
+    chances = np.ones(1)  # of each sum, from -reach to reach
+    for size in sizes.tolist():
+        apart = np.zeros(size * 2)
+        chances = (np.concatenate([chances, apart]) + np.concatenate([apart, chances])) / 2
+    sums = np.arange(len(chances)) - len(chances) // 2
+    return float(min(1.0, chances[np.abs(sums) >= total].sum()))
 
 
 def mcnemar_p(only_a: ArrayLike, only_b: ArrayLike) -> NDArray[np.float64]:

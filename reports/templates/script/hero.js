@@ -48,7 +48,7 @@ if (hero) {
     return parts.toString();
   };
   heroAddress = address;
-  const value = (found) => tenths(found.mean) + (found.half === null ? "" : " ± " + tenths(found.half));
+  const value = (found) => tenths(found.mean) + (found.half === null ? "" : " " + reach(found.sides, " ", tenths));
   const describe = (dataset) => {
     const [data, numbers] = now();
     const answer = data.answers[state.measure];

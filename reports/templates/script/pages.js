@@ -8,7 +8,7 @@ let frontPlace = 0;  // where the reader was on the front page
 const pairsList = (pairs) => `<dl class="pairs">${pairs.map(([name, text]) => `<dt>${escaped(name)}</dt><dd>${escaped(text)}</dd>`).join("")}</dl>`;
 const settingsOf = (method) => block.details[method.settings].length ? `<h3>Settings</h3>${pairsList(block.details[method.settings])}` : "";
 const webLink = (url) => /^https?:\/\//.test(url) ? `<a href="${escaped(url)}" rel="noopener noreferrer">${escaped(url)}</a>` : escaped(url);
-const pm = (found) => found ? [Math.round(100 * found.mean), found.half === null ? null : Math.round(100 * found.half)] : null;
+const pm = (found) => found ? [Math.round(100 * found.mean), found.sides] : null;
 const runLinks = (runs) => (runs || []).filter(Boolean).map((id) => [id.slice(0, 6), "run=" + id]);
 const errorsAddress = (anchor, data, method, dataset) => "look=" + [anchor, data.methods[method].key, data.datasets[dataset].name].map(encodeURIComponent).join("/");
 const hasErrors = () => document.getElementById("evidence-lists") !== null;
@@ -25,7 +25,7 @@ const cellsOf = (data, anchor, method, dataset) => {
   return cells.concat([[runLinks(runs)]], hasErrors() && runs.length ? [["errors", errorsAddress(anchor, data, method, dataset)]] : [null]);
 };
 const cellColumns = (data) => data.measures.flatMap((measure) => {
-  const score = [MEASURES[measure], "pm", "Accuracy in %, ± half of the 95 % interval over seeds", "score"];
+  const score = [MEASURES[measure], "pm", "Accuracy in % with its 95 % interval", "score"];
   return data.baseline === null ? [score] : [score, ["Gain", "points", "Over zero-shot, in points, paired by seed"]];
 }).concat(data.runs ? [["Runs", "links"], ["Errors", "link"]] : []);
 const methodPage = (data, anchor, method) => {

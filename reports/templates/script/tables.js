@@ -19,7 +19,7 @@ const methodCell = (method) => {
 };
 const tint = (value, share) => ` style="--tint:var(--${value > 0 ? "a" : "b"});--share:${(share / 100).toFixed(2)}"`;
 // Distances to the ends of an interval: one number for both, or two.
-const reach = (sides, gap = "") => Array.isArray(sides) ? `−${(sides[0] / 100).toFixed(2)}/+${(sides[1] / 100).toFixed(2)}` : `±${gap}${(sides / 100).toFixed(2)}`;
+const reach = (sides, gap = "", text = (value) => value.toFixed(2)) => Array.isArray(sides) ? `−${text(sides[0] / 100)}/+${text(sides[1] / 100)}` : `±${gap}${text(sides / 100)}`;
 // Text, style and small line of a cell.
 const shownCell = (value, more, kind, methods) => {
   const small = more === undefined ? null : more;

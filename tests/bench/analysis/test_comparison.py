@@ -45,7 +45,7 @@ def test_a_difference_is_found_on_every_dataset_with_its_sign(store: Store):
     found = compared(store, "apex", "coop")
     assert [(cell.dataset, cell.split) for cell in found.cells] == [(d, s) for d in DATASETS for s in ("base", "new")]
     for cell in found.cells:
-        assert cell.difference.mean == pytest.approx(cell.accuracy_a - cell.accuracy_b)
+        assert cell.difference.mean == pytest.approx(cell.score_a.mean - cell.score_b.mean)
         assert cell.difference.mean == pytest.approx(0.10, abs=0.06)
         assert cell.difference.n_seeds == 3
         assert cell.flipped[0] > cell.flipped[1]

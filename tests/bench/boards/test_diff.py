@@ -26,7 +26,7 @@ LAB = SubmissionSummary(name="lab", digest="a", who="A lab", accepted=True, runs
 
 
 def row(entry: str, mean: float, ranks: str = "1", **changes: Any) -> RowSummary:
-    values = {"half_width": 0.01, "coverage": 3, "planned": 3} | changes
+    values = {"low": mean - 0.01, "high": mean + 0.01, "coverage": 3, "planned": 3} | changes
     return RowSummary(entry=entry, mean=mean, ranks=ranks, **values)
 
 

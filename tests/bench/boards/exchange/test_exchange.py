@@ -15,6 +15,7 @@ from open_runs import open_run
 from places import FIXTURES
 from typer.testing import CliRunner
 
+from bench.analysis import reach_text
 from bench.analysis.leaderboard import Leaderboard
 from bench.analysis.leaderboard_building import build_leaderboards
 from bench.boards.exchange.every_eval_ever import eee_documents
@@ -63,7 +64,7 @@ def test_every_document_is_valid_and_holds_the_scores(board: Leaderboard) -> Non
     for measure, estimate in cell.scores.items():
         found = scores[f"spectrum_a/{measure}"]
         assert found["score"] == estimate.mean
-        assert found["uncertainty"]["num_samples"] == 3
+        assert found["uncertainty"]["num_samples"] == estimate.images
         assert found["uncertainty"]["confidence_interval"]["lower"] == estimate.low
         assert json.loads(found["details"]["run_ids"]) == list(cell.run_ids)
     assert document["retrieved_timestamp"] == f"{MADE.timestamp():.0f}"
@@ -106,9 +107,8 @@ def test_the_hub_reads_the_results_back(board: Leaderboard) -> None:
         measure: round(100 * scores[measure].mean, 4) for measure in ("base", "new", "H")
     }
     assert {(item.dataset_id, item.source_url) for item in results} == {("a-lab/spectrum", "https://example.org/board")}
-    half = 100 * scores["new"].half_width
     assert results[1].notes.startswith(
-        f"coop on ViT-demo.drawn, fp32, mean of 3 seeds, 95 % interval ± {half:.2f}, clip-"
+        f"coop on ViT-demo.drawn, fp32, mean of 3 seeds, 95 % interval {reach_text(scores['new'])} over seeds and test images, "
     )
 
 
