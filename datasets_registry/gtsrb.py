@@ -45,15 +45,10 @@ class _GtsrbReader:
             if not (folder / name).is_dir():
                 raise DataError(f"No folder {folder / name} of dataset 'gtsrb'. Unpack GTSRB-Training_fixed.zip again.")
             found = image_names(folder / name)[0]
-            training += [Sample(f"{name}/{image}", label, f"{name}/{_track(image)}") for image in found]
+            training += [Sample(f"{name}/{image}", label, f"{name}/{image}".rpartition("_")[0]) for image in found]
         images = listed_images("gtsrb", folder, test, "GTSRB_Final_Test_Images.zip")
-        train, val = hold_out_validation(training, "gtsrb", groups=1, group_of=_track)
+        train, val = hold_out_validation(training, "gtsrb", groups=1)
         return DatasetSplits(images, packaged_names("gtsrb"), train, val, test, layout)
-
-
-def _track(name: str) -> str:
-    """The track of a training image, by its file name."""
-    return name.rpartition("_")[0]
 
 
 register_dataset(

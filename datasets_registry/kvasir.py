@@ -15,7 +15,7 @@ register_biomedcoop_dataset(
     expected={"train": 2000, "val": 800, "test": 1200},
     known_problems=(
         "Some images have a green inset, which is more frequent in some classes.",
-        "The source gives no patients; only five recordings of ulcerative colitis can be told from file names.",
+        "The source gives no patients. File names show five recordings of ulcerative colitis only.",
     ),
     group_pattern=r"/([0-9a-f-]{36})_\d+\.jpg$",
     groups="recording, of the 115 images whose file names end in the number of a frame",

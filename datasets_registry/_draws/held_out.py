@@ -34,20 +34,17 @@ def split_by_hash(samples: Sequence[Sample], dataset: str) -> tuple[tuple[Sample
 
 
 def hold_out_validation(
-    samples: Sequence[Sample], dataset: str, groups: int, group_of: Callable[[str], str] = lambda key: key
+    samples: Sequence[Sample], dataset: str, groups: int
 ) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
     """Splits an official training list into train and val, in list order: `groups` groups of each class are val.
 
-    Args:
-        groups: number of held-out groups per class.
-        group_of: the group of a key; images of one group, such as frames of one video, stay together. Default: every
-            image is a group.
+    Images of one group, such as frames of one video, stay together. An image without a group is a group of its own.
     """
     held: set[tuple[int, str]] = set()
     for label, members in samples_by_label(samples).items():
-        names = sorted({group_of(sample.key) for sample in members}, key=lambda name: keyed_rank(dataset, "val", name))
+        names = sorted({s.group or s.key for s in members}, key=lambda name: keyed_rank(dataset, "val", name))
         held |= {(label, name) for name in names[:groups]}
-    is_val = [(sample.label, group_of(sample.key)) in held for sample in samples]
+    is_val = [(sample.label, sample.group or sample.key) in held for sample in samples]
     train = tuple(sample for sample, held_out in zip(samples, is_val, strict=True) if not held_out)
     return train, tuple(sample for sample, held_out in zip(samples, is_val, strict=True) if held_out)
 

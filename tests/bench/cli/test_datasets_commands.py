@@ -115,6 +115,21 @@ def test_add_says_what_it_found_and_what_comes_next(etl: Etl, own: Path, tmp_pat
     assert (code, "--split 'hsah' is unknown. Did you mean 'hash'? Allowed: given, hash, even." in err) == (2, True)
 
 
+def test_a_group_column_is_counted_shown_and_checked(etl: Etl, own: Path, tmp_path: Path) -> None:
+    paths = sorted(draw_tree(tmp_path / "birds").rglob("*.png"))
+    rows = [f"{path},{path.parent.name},{'' if i == 0 else f'p{i // 2}'}" for i, path in enumerate(paths)]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label,patient", *rows]))
+    add = ("datasets", "add", "mine", "--images", "list.csv", "--replace")
+    assert "repeat with --group-column patient, so that" in etl(*add)[2]
+    code, out, err = etl(*add, "--group-column", "patient", "--json")
+    assert (code, json.loads(out)["groups"]) == (0, 18)
+    assert "note: 1 of " in err
+    info = DATASETS.add("mine", read_custom_dataset(own / "mine.toml"))
+    code, out, _ = etl("datasets", "check", "mine", "--no-fingerprint")
+    assert info.groups == "column 'patient'"
+    assert (code, "note: images-without-group: 1 of 36 images have no group" in out) == (0, True)
+
+
 def test_add_lists_bad_files_as_a_table_and_leaves_them_out_if_told(etl: Etl, own: Path, tmp_path: Path) -> None:
     draw_tree(tmp_path / "birds")
     (tmp_path / "birds" / "crow" / "empty.jpg").write_bytes(b"")

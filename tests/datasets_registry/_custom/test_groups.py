@@ -26,7 +26,8 @@ from datasets_registry import (
     notes_on,
 )
 from datasets_registry._custom.dataset import read_custom_dataset
-from datasets_registry._types import PARTS
+
+PARTS = ("train", "val", "test")
 
 
 def image(seed: int) -> bytes:
