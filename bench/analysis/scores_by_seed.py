@@ -29,7 +29,7 @@ class SeedScore:
         correct: by split, a digest of the test images, and whether each is classified correctly, `(n,)`. None for a
             split without predictions. None as a whole if the frame of the runs has no outcomes.
         groups: by split, a number for each image, `(n,)`; images of one group, such as a patient's, have the same. A
-            split without groups is left out.
+            split without groups, or with one group only, is left out.
     """
 
     run_id: str
@@ -88,7 +88,7 @@ def seed_scores(board: Leaderboard, runs: pd.DataFrame) -> dict[str, Scores]:
             known[run_id][split] = float(accuracy), (images, correct) if isinstance(images, str) else None
     if "groups" in runs:
         for run_id, split, numbers in zip(runs["run_id"], runs["split"], runs["groups"], strict=True):
-            if numbers is not None:
+            if numbers is not None and numbers.min() < numbers.max():  # one group has no spread between groups
                 groups[run_id][split] = numbers
     seed_of = _seeds(runs)
 

@@ -108,7 +108,8 @@ def test_the_hub_reads_the_results_back(board: Leaderboard) -> None:
     }
     assert {(item.dataset_id, item.source_url) for item in results} == {("a-lab/spectrum", "https://example.org/board")}
     assert results[1].notes.startswith(
-        f"coop on ViT-demo.drawn, fp32, mean of 3 seeds, 95 % interval {reach_text(scores['new'])} over seeds and test images, "
+        "coop on ViT-demo.drawn, fp32, mean of 3 seeds, 95 % interval "
+        f"{reach_text(scores['new'])} over seeds and test images, clip-"
     )
 
 
