@@ -105,6 +105,12 @@ from .quality import metrics_frame as metrics_frame
 from .ranking import PairDifference as PairDifference
 from .ranking import Standings as Standings
 from .ranking import rank_entries as rank_entries
+from .ranking_stability import EQUAL_MARGIN as EQUAL_MARGIN
+from .ranking_stability import Noise as Noise
+from .ranking_stability import SplitHalves as SplitHalves
+from .ranking_stability import equivalence_probability as equivalence_probability
+from .ranking_stability import improvabilities as improvabilities
+from .ranking_stability import noise_of as noise_of
 from .score_text import percent as percent
 from .score_text import reach_text as reach_text
 from .score_text import score_text as score_text

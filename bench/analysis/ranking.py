@@ -4,14 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
+import numpy as np
 import pandas as pd
 
 from bench.analysis.all_pairs import board_averages
 from bench.analysis.leaderboard import Leaderboard
+from bench.analysis.paired_average import over_datasets
+from bench.analysis.ranking_stability import Noise, SplitHalves, equivalence_probability, noise_of, split_halves
 from bench.analysis.scores_by_seed import seed_scores
 from bench.analysis.statistics.hypothesis_tests import LEVEL, holm, rank_ranges
 from bench.analysis.statistics.intervals import MeanTest
 from bench.analysis.statistics.power import detectable_difference, grouped_seeds_needed
+
+_SEED = 20240614
+"""Seed of the splits, fixed so that the same runs always give the same numbers."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,9 @@ class Standings:
         pairs: first minus second, by (entry, entry).
         detectable: smallest difference from the leader with 80 % power, by entry.
         seeds_needed: seeds for 80 % power at the observed difference from the leader, by entry.
+        equal: probability that the difference from the leader is less than `EQUAL_MARGIN`, by entry.
+        noise: where the noise of the difference from the leader comes from, by entry.
+        halves: how stable the order is on halves of the test images; None if that is unknown.
         notes: limits of the comparison, and how to remove them.
     """
 
@@ -47,6 +56,9 @@ class Standings:
     pairs: Mapping[tuple[str, str], PairDifference]
     detectable: Mapping[str, float]
     seeds_needed: Mapping[str, int | None]
+    equal: Mapping[str, float]
+    noise: Mapping[str, Noise]
+    halves: SplitHalves | None
     notes: tuple[str, ...]
 
     @property
@@ -73,10 +85,17 @@ def rank_entries(board: Leaderboard, runs: pd.DataFrame) -> Standings:
     ranks = rank_ranges(names, {pair: found.significant and found.mean > 0 for pair, found in pairs.items()})
     strictest = LEVEL / max(1, len(tests))
     detectable, needed = {}, {}
+    equal, noise = {}, {}
     for name in names[1:]:
         test = tests.get((names[0], name))
-        smallest = detectable_difference(test, level=strictest) if test else None
-        if test and smallest is not None:
+        if test is None:
+            continue
+        smallest = detectable_difference(test, level=strictest)
+        if (probability := equivalence_probability(test)) is not None:
+            equal[name] = probability
+        if (parts := noise_of(test, over_datasets(board, scores, names[0], name, measure))) is not None:
+            noise[name] = parts
+        if smallest is not None:
             detectable[name] = smallest
             significant = pairs[names[0], name].significant
             needed[name] = None if significant else grouped_seeds_needed(test, level=strictest)
@@ -87,6 +106,9 @@ def rank_entries(board: Leaderboard, runs: pd.DataFrame) -> Standings:
         pairs=pairs,
         detectable=detectable,
         seeds_needed=needed,
+        equal=equal,
+        noise=noise,
+        halves=split_halves(board, scores, generator=np.random.default_rng(_SEED)),
         notes=_notes(board, len(names), pairs),
     )
 

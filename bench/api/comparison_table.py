@@ -77,9 +77,10 @@ def _row(cell: PairedCell) -> dict[str, object]:
 
 def _average(board: Leaderboard, found: Comparison, measure: str) -> dict[str, object]:
     """The row of an average, with the n of N datasets and pairs of runs that it is over."""
-    from bench.analysis import why_untested
+    from bench.analysis import EQUAL_MARGIN, equivalence_probability, why_untested
 
     test, wider = found.averages[measure], found.other_datasets[measure]
+    equal = equivalence_probability(test)
     return {
         "dataset": f"average of {test.groups} of {len(board.averaged)}",
         "split": measure,
@@ -87,6 +88,7 @@ def _average(board: Leaderboard, found: Comparison, measure: str) -> dict[str, o
         "95 %": interval_text(test.low, test.high) or why_untested(test),
         "verdict": str(found.verdict(measure)),
         "95 % over datasets": interval_text(wider.low, wider.high),
+        f"within {100 * EQUAL_MARGIN:.0f} point": "" if equal is None else f"{100 * equal:.0f} %",
         "seeds": f"{test.n} of {len(board.averaged) * len(board.seeds)} runs",
     }
 

@@ -1,0 +1,115 @@
+"""What averages are worth: bencheval's improvability, halves of known stability, and noise with known parts."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from bencheval.evaluator import BenchmarkEvaluator
+from scipy import stats as reference
+from worlds import make_world
+
+from bench.analysis import equivalence_probability, improvabilities, noise_of
+from bench.analysis.leaderboard_building import board_settings, build_leaderboard
+from bench.analysis.ranking import rank_entries
+from bench.analysis.ranking_stability import split_halves
+from bench.analysis.scores_by_seed import seed_scores
+from bench.analysis.statistics import Covers, grouped_t, student_t
+from bench.results.database import fresh_store
+
+TIMES = {"time_train_s": 1.0, "time_infer_s": 1.0}
+RATES = {"zero_shot": 0.5, "coop": 0.7, "maple": 0.7, "apex": 0.95}
+
+
+@pytest.fixture(scope="module")
+def board_and_runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    make_world(folder, {m: {d: {"base": r, "new": r} for d in "abc"} for m, r in RATES.items()}, images=300)
+    runs = fresh_store(folder).runs_frame(outcomes=True)
+    return build_leaderboard(runs, board_settings(runs)[0]), runs
+
+
+def test_improvability_is_that_of_bencheval(board_and_runs):
+    board, _ = board_and_runs
+    rows = pd.DataFrame(
+        [
+            {"method": e.key, "task": d, "metric_error": 1 - e.cells[d].scores["H"].mean} | TIMES
+            for e in board.entries
+            for d in board.averaged
+        ]
+    )
+    table = BenchmarkEvaluator().leaderboard(rows, include_elo=False, include_winrate=False)
+    found = improvabilities(board)
+    for key, estimate in found.items():
+        assert 100 * estimate.mean == pytest.approx(table.loc[key, "improvability"] * _scale(table))
+        assert 0 <= estimate.low <= estimate.high <= 1
+        assert (estimate.n, estimate.covers) == (3, Covers.DATASETS)
+    assert found["apex"].mean == 0
+
+
+def _scale(table: pd.DataFrame) -> float:
+    """1 if bencheval gives per cent, 100 if it gives fractions."""
+    return 1.0 if table["improvability"].max() > 1 else 100.0
+
+
+def test_a_clear_leader_is_first_in_all_halves_and_equal_methods_share_the_halves(board_and_runs):
+    board, runs = board_and_runs
+    scores = seed_scores(board, runs)
+    found = split_halves(board, scores, generator=np.random.default_rng(0))
+    assert (found.leader, found.first, found.halves, found.images) == ("apex", 100, 100, 1800)
+    assert 0.3 < found.tau <= 1
+    others = replace(board, entries=tuple(entry for entry in board.entries if entry.method in ("coop", "maple")))
+    assert 20 < split_halves(others, scores, generator=np.random.default_rng(0)).first < 100
+
+
+def test_groups_stay_in_one_half_and_two_groups_leave_two_orders(board_and_runs):
+    board, runs = board_and_runs
+    groups = pd.Series([np.arange(len(c)) % 2 for c in runs["correct"]], index=runs.index, dtype=object)
+    scores = seed_scores(board, runs.assign(groups=groups))
+    found = split_halves(board, scores, generator=np.random.default_rng(0))
+    assert found.first in range(101)
+    whole = split_halves(board, seed_scores(board, runs), generator=np.random.default_rng(0))
+    assert (found.tau, found.images) != (whole.tau, 0)
+
+
+def test_without_predictions_there_are_no_halves(board_and_runs):
+    board, runs = board_and_runs
+    scores = seed_scores(board, runs.drop(columns=["images", "correct", "groups"]))
+    assert split_halves(board, scores, generator=np.random.default_rng(0)) is None
+
+
+def test_standings_have_the_worth_of_each_difference_from_the_leader(board_and_runs):
+    board, runs = board_and_runs
+    standings = rank_entries(board, runs)
+    assert set(standings.equal) == set(standings.noise) == {"coop", "maple", "zero_shot"}
+    assert all(value < 0.01 for value in standings.equal.values()), "they are 25 points apart"
+    for noise in standings.noise.values():
+        assert 0 <= noise.seeds <= 1
+        assert noise.seeds + noise.images == pytest.approx(1)
+        assert noise.more_seeds <= noise.error
+        assert noise.more_datasets < noise.datasets_error
+
+
+def test_equivalence_is_the_mass_of_students_t_inside_the_margin():
+    test = grouped_t([[0.01, 0.02, 0.0], [0.0, 0.01, -0.01]])
+    inside = reference.t(test.df, test.mean, test.standard_error)
+    assert equivalence_probability(test, 0.02) == pytest.approx(inside.cdf(0.02) - inside.cdf(-0.02))
+    assert equivalence_probability(grouped_t([[0.5]])) is None
+
+
+def test_one_more_seed_buys_what_a_design_with_one_more_has():
+    """Tables with effects of seed and image: the predicted error is the mean error of designs with a seed more."""
+    generator = np.random.default_rng(3)
+
+    def drawn(seeds: int):
+        parts = 0.05 * generator.normal(size=(seeds, 1)), 0.5 * generator.normal(size=(1, 400))
+        table = parts[0] + parts[1] + 0.3 * generator.normal(size=(seeds, 400))
+        return grouped_t([table.mean(1).tolist()], [[table]]), student_t([0.1, 0.2, 0.4])
+
+    predicted = [noise_of(*drawn(6)).more_seeds ** 2 for _ in range(300)]
+    actual = [drawn(7)[0].standard_error ** 2 for _ in range(300)]
+    assert np.mean(predicted) == pytest.approx(np.mean(actual), rel=0.1)
+    noise = noise_of(*drawn(6))
+    spread = student_t([0.1, 0.2, 0.4]).std
+    assert (noise.datasets_error, noise.more_datasets) == pytest.approx((spread / 3**0.5, spread / 2))
+    assert noise_of(grouped_t([[0.1]], [[np.arange(4)[None] % 2]]), student_t([0.1])) is None
