@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from bench.analysis import Advice, Answer, Candidate, H, HConvention, Lead, Pick, Rule, percent
+from bench.analysis import SIGNIFICANT, Advice, Answer, Candidate, H, HConvention, Lead, Pick, Rule, Trend, percent
 from bench.spec import ALL_SHOTS
 from datasets_registry import EvalProtocol
 from reports._format import counted, interval, join, plural, points, seconds, shorten, unbroken, unsigned
@@ -297,16 +297,22 @@ def _hard(view: OverviewView, found: Answer) -> list[Markup]:
     if part.on_medium is not None:
         gains.append(f"<b>{points(part.on_medium)}</b> on {part.n_medium} medium")
     gains.append(f"<b>{points(part.on_hard)}</b> on the {_named(view, part.n_hard, 'hard')}")
-    grows = part.on_hard > part.on_easy
-    if part.settled:
-        end = f"hard datasets gain {'more' if grows else 'less'}"
-    else:
-        end = "the trend is not significant" if part.trend and (part.trend > 0) == grows else "no trend is shown"
-        end += f" ({counted(found.lead.n, 'dataset')})" if found.lead else ""
     start = Markup("By difficulty:")
     if found.leader is not None and found.leader != view.baseline:
         start = Markup("By difficulty, {} gains").format(view.names[found.leader])
-    return [Markup("{} {}; {}.").format(start, Markup(", ".join(gains)), end)]
+    return [Markup("{} {}; {}.").format(start, Markup(", ".join(gains)), trend_text(view, part.trend))]
+
+
+def trend_text(view: OverviewView, trend: Trend | None) -> str:
+    """What the line over all datasets shows, with its number of datasets, and the dataset that carries it."""
+    if trend is None:
+        return "no trend is shown"
+    over = f"({counted(trend.n, 'dataset')})"
+    if trend.verdict not in SIGNIFICANT:
+        return f"the gain has no significant trend with difficulty {over}"
+    titles = {dataset.name: dataset.title for dataset in view.datasets}
+    carried = f", which {titles.get(trend.carrier, trend.carrier)} alone carries" if trend.carrier else ""
+    return f"the gain {trend.verdict} with difficulty {over}{carried}"
 
 
 def _reverse(ends: tuple[float, float]) -> tuple[float, float]:

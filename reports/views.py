@@ -22,6 +22,7 @@ from bench.analysis import (
     RankAgreement,
     RuleDifference,
     ScoreTable,
+    SplitHalves,
     Standings,
     Trends,
 )
@@ -49,6 +50,7 @@ class BoardView:
         datasets: those of the board in its order, with their difficulty, images and overlap with pretraining data.
         exports: text of the table by format, to copy.
         quality: empty without stored predictions.
+        halves: how stable the order is on halves of the test images; None if that is unknown.
         over_time: None if no entry trains or curves are not shown.
         selection: the cost of each selection rule; empty if no method ran with two rules.
         selection_command: command that adds the missing runs for it; empty if no method selects anything.
@@ -66,6 +68,7 @@ class BoardView:
     exports: Mapping[str, str]
     quality: tuple[Quality, ...] = ()
     agreement: tuple[RankAgreement, ...] = ()
+    halves: SplitHalves | None = None
     costs: tuple[CostPoint, ...] = ()
     over_time: AccuracyOverTime | None = None
     selection: tuple[RuleDifference, ...] = ()

@@ -31,8 +31,10 @@ from .difficulty_trend import CONTRASTS as CONTRASTS
 from .difficulty_trend import FEWEST_FOR_TREND as FEWEST_FOR_TREND
 from .difficulty_trend import LOGARITHMIC as LOGARITHMIC
 from .difficulty_trend import PUBLISHED_CONTRASTS as PUBLISHED_CONTRASTS
+from .difficulty_trend import SIGNIFICANT as SIGNIFICANT
 from .difficulty_trend import ContrastTrend as ContrastTrend
 from .difficulty_trend import MethodTrend as MethodTrend
+from .difficulty_trend import Trend as Trend
 from .easy_and_hard import FEWEST_FOR_THIRDS as FEWEST_FOR_THIRDS
 from .easy_and_hard import Grouping as Grouping
 from .easy_and_hard import chosen_groups as chosen_groups
@@ -111,6 +113,7 @@ from .ranking_stability import SplitHalves as SplitHalves
 from .ranking_stability import equivalence_probability as equivalence_probability
 from .ranking_stability import improvabilities as improvabilities
 from .ranking_stability import noise_of as noise_of
+from .ranking_stability import split_halves as split_halves
 from .score_text import percent as percent
 from .score_text import reach_text as reach_text
 from .score_text import score_text as score_text

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from bench.analysis.all_pairs import board_averages
 from bench.analysis.dataset_difficulty import RTD, ZERO_SHOT_ACCURACY, Measured, axis_values
-from bench.analysis.difficulty_trend import fit_trend
-from bench.analysis.easy_and_hard import Grouping, hard_minus_easy, not_separated, page_groups
+from bench.analysis.difficulty_trend import Trend, carried_trend, scaled
+from bench.analysis.easy_and_hard import Grouping, not_separated, page_groups
 from bench.analysis.leaderboard import HARMONIC, OPEN, Entry, Leaderboard, classes_of
 from bench.analysis.method_choice import Rule, choose_rule, positions
 from bench.analysis.metrics.scores import harmonic_mean
@@ -195,9 +195,7 @@ class GroupGains:
 
     Args:
         on_medium: None without medium datasets.
-        settled: whether the difference between hard and easy datasets is significant.
-        trend: the sign of the slope over all datasets; 0 if the line predicts a left-out dataset no better than the
-            mean of the others does.
+        trend: the line over all datasets, as in the table of slopes; None with fewer than three difficulties.
     """
 
     on_easy: float
@@ -206,8 +204,7 @@ class GroupGains:
     n_easy: int
     n_medium: int
     n_hard: int
-    settled: bool
-    trend: int
+    trend: Trend | None
 
 
 @dataclass(frozen=True)
@@ -378,8 +375,9 @@ def _groups(
     gain: NDArray[np.float64], columns: Sequence[Sequence[int]], names: Sequence[str], difficulty: Mapping[str, float]
 ) -> GroupGains:
     easy, medium, hard = columns
-    test = hard_minus_easy(gain[list(hard)].tolist(), gain[list(easy)].tolist())
-    known = [index for index, name in enumerate(names) if name in difficulty]
+    known = sorted((index for index, name in enumerate(names) if name in difficulty), key=lambda index: names[index])
+    along = scaled(RTD, [difficulty[names[index]] for index in known])
+    several = len(known) >= 3 and np.ptp(along) > 0
     return GroupGains(
         on_easy=float(gain[list(easy)].mean()),
         on_medium=_mean_on(gain, medium),
@@ -387,14 +385,8 @@ def _groups(
         n_easy=len(easy),
         n_medium=len(medium),
         n_hard=len(hard),
-        settled=test.p is not None and test.p <= LEVEL,
-        trend=_sign_of_trend([float(np.log(difficulty[names[index]])) for index in known], gain[known]),
+        trend=carried_trend([names[index] for index in known], along, gain[known]) if several else None,
     )
-
-
-def _sign_of_trend(along: Sequence[float], gain: NDArray[np.float64]) -> int:
-    trend = fit_trend(along, gain) if len(set(along)) > 1 else None
-    return 0 if trend is None or not trend.conclusive else int(np.sign(trend.slope))
 
 
 def _advice(

@@ -12,10 +12,14 @@ from bench.analysis.leaderboard import HARMONIC, Cell, Entry, HConvention, Leade
 from bench.analysis.paired_average import outcomes_of, split_weights
 from bench.analysis.scores_by_seed import Scores, SeedScore, seed_scores
 from bench.analysis.statistics.intervals import Estimate
-from bench.analysis.statistics.score_intervals import score_estimate
+from bench.analysis.statistics.score_intervals import ImageNoise, image_noise, score_estimate
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+Known = dict[tuple[str, ...], ImageNoise | None]
+"""The noise of runs on a split, by the split and the ids of the runs."""
 
 
 def with_intervals(board: Leaderboard, runs: pd.DataFrame) -> Leaderboard:
@@ -29,18 +33,16 @@ def with_intervals(board: Leaderboard, runs: pd.DataFrame) -> Leaderboard:
 
 
 def _entry(board: Leaderboard, entry: Entry, scores: Scores) -> Entry:
-    cells = {dataset: _cell(cell, list(_in_order(scores[dataset]))) for dataset, cell in entry.cells.items()}
-    runs = {dataset: list(_in_order(scores[dataset])) for dataset in entry.cells if dataset in board.averaged}
-    averages = {key: _average(key, found, list(runs.values())) for key, found in entry.averages.items()}
+    known: Known = {}
+    runs = {dataset: [scores[dataset][seed] for seed in sorted(scores[dataset])] for dataset in entry.cells}
+    cells = {dataset: _cell(cell, runs[dataset], known) for dataset, cell in entry.cells.items()}
+    averaged = [runs[dataset] for dataset in entry.cells if dataset in board.averaged]
+    averages = {key: _average(key, found, averaged, known) for key, found in entry.averages.items()}
     return replace(entry, cells=cells, averages=averages)
 
 
-def _in_order(by_seed: Mapping[int, SeedScore]) -> Sequence[SeedScore]:
-    return [by_seed[seed] for seed in sorted(by_seed)]
-
-
-def _cell(cell: Cell, runs: Sequence[SeedScore]) -> Cell:
-    scores = {measure: with_interval(found, [runs], measure) for measure, found in cell.scores.items()}
+def _cell(cell: Cell, runs: Sequence[SeedScore], known: Known) -> Cell:
+    scores = {measure: with_interval(found, [runs], measure, known=known) for measure, found in cell.scores.items()}
     return replace(cell, scores=scores)
 
 
@@ -48,15 +50,15 @@ _CONVENTIONS = {convention_key(measure, how): (measure, how) for measure in HARM
 """Measure and convention by the key of an average."""
 
 
-def _average(key: str, found: Estimate, by_dataset: Sequence[Sequence[SeedScore]]) -> Estimate:
+def _average(key: str, found: Estimate, by_dataset: Sequence[Sequence[SeedScore]], known: Known) -> Estimate:
     measure, convention = _CONVENTIONS.get(key, (key, HConvention.MEAN_OF_H))
     if convention is HConvention.MEAN_OF_H:
-        return with_interval(found, by_dataset, measure)
+        return with_interval(found, by_dataset, measure, known=known)
     splits = HARMONIC[measure]
     if not all(split in run for runs in by_dataset for run in runs for split in splits):
         return found
     means = {split: float(np.mean([np.mean([run[split] for run in runs]) for runs in by_dataset])) for split in splits}
-    return with_interval(found, by_dataset, measure, split_weights([means], measure))
+    return with_interval(found, by_dataset, measure, split_weights([means], measure), known)
 
 
 def with_interval(
@@ -64,6 +66,7 @@ def with_interval(
     by_dataset: Sequence[Sequence[SeedScore]],
     measure: str,
     weights: Mapping[str, float] | None = None,
+    known: Known | None = None,
 ) -> Estimate:
     """The estimate with its interval; itself if the measure has no images or a run has no predictions of them.
 
@@ -71,20 +74,33 @@ def with_interval(
         by_dataset: for each dataset the runs of its seeds, in order.
         measure: a split, H, `open` or all.
         weights: of the accuracies on the splits; None for those of the measure's definition on each dataset.
+        known: the noise of the runs on each split that is known already; what is computed is added.
     """
     if not by_dataset or not all(measure in run for runs in by_dataset for run in runs):
         return found
-    values, sides = [], []
-    for runs in by_dataset:
-        of_dataset = split_weights(runs, measure) if weights is None else weights
-        side = outcomes_of(runs, of_dataset)
-        if not side:
-            return found
-        sides.append(side)
-        values.append([run[measure] if weights is None else _weighted(run, weights) for run in runs])
+    known = {} if known is None else known
     seeded = any(run.seeded for runs in by_dataset for run in runs)
-    tables = [[(part.weight, part.right, part.groups) for part in side] for side in sides]
-    return score_estimate(values, tables, mean=found.mean, seeded=seeded)
+    values, noise = [], []
+    for runs in by_dataset:
+        counted = runs if seeded else runs[:1]
+        of_dataset = split_weights(runs, measure) if weights is None else weights
+        parts = [(weight, _noise(counted, split, known)) for split, weight in of_dataset.items()]
+        sets = [(weight, part) for weight, part in parts if part is not None]
+        if len(sets) < len(parts):
+            return found
+        noise.append(sets)
+        values.append([run[measure] if weights is None else _weighted(run, weights) for run in counted])
+    return score_estimate(values, noise, mean=found.mean)
+
+
+def _noise(runs: Sequence[SeedScore], split: str, known: Known) -> ImageNoise | None:
+    """The noise of some runs on a split; None without predictions of the same two or more images."""
+    key = (split, *(run.run_id for run in runs))
+    if key not in known:
+        (outcomes,) = outcomes_of(runs, {split: 1.0}) or (None,)
+        usable = outcomes is not None and outcomes.right.shape[1] > 1
+        known[key] = image_noise(outcomes.right, outcomes.groups) if outcomes is not None and usable else None
+    return known[key]
 
 
 def _weighted(run: SeedScore, weights: Mapping[str, float]) -> float:

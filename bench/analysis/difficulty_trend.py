@@ -13,6 +13,8 @@ from bench.analysis.dataset_difficulty import RTD
 from bench.analysis.statistics.correlation import Correlation, random_orders, spearman
 from bench.analysis.statistics.hypothesis_tests import LEVEL, holm
 
+SIGNIFICANT = ("rises", "falls")
+"""Verdicts of a trend that is significant."""
 FEWEST_FOR_TREND = 6
 """Fewest datasets for which a trend can be conclusive."""
 
@@ -31,6 +33,8 @@ class Trend:
         error: root mean squared leave-one-dataset-out error, None with fewer than three datasets.
         r2: 1 - squared error / squared error of predicting the mean of the other datasets. At 0 or below, the line
             predicts no better than that mean.
+        carrier: the dataset that carries the trend: without it, the slope is not significant. None if there is none, or
+            the slope is not significant anyway.
     """
 
     slope: float
@@ -40,6 +44,7 @@ class Trend:
     n: int
     error: float | None
     r2: float | None
+    carrier: str | None = None
 
     @property
     def conclusive(self) -> bool:
@@ -117,6 +122,29 @@ def fit_trend(x: ArrayLike, y: ArrayLike) -> Trend:
     return Trend(slope, slope - reach, slope + reach, intercept, n, error, r2)
 
 
+def carried_trend(datasets: Sequence[str], x: ArrayLike, y: ArrayLike) -> Trend:
+    """`fit_trend` over named datasets, with the dataset that carries it.
+
+    That is the dataset without which the interval of the slope includes 0, or the line predicts no better than the
+    mean; of several, the one without which the slope is smallest.
+    """
+    a, b = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    trend = fit_trend(a, b)
+    if trend.verdict not in SIGNIFICANT:
+        return trend
+    without = {}
+    for place, name in enumerate(datasets):
+        rest = np.arange(len(a)) != place
+        if np.ptp(a[rest]) == 0:
+            without[name] = 0.0
+            continue
+        found = fit_trend(a[rest], b[rest])
+        holds = found.low is not None and found.high is not None and found.low * found.high > 0
+        if not holds or found.r2 is None or found.r2 <= 0 or found.slope * trend.slope < 0:
+            without[name] = abs(found.slope)
+    return replace(trend, carrier=min(without, key=lambda name: (without[name], name), default=None))
+
+
 def method_trends(
     values: pd.DataFrame, measured: Mapping[str, Mapping[str, float]], *, baseline: str = "zero_shot"
 ) -> list[MethodTrend]:
@@ -136,7 +164,7 @@ def method_trends(
             datasets = sorted(set(gains) & set(by_dataset))
             x = scaled(covariate, [by_dataset[dataset] for dataset in datasets])
             if len(datasets) >= 3 and np.ptp(x) > 0:
-                slopes[covariate] = fit_trend(x, [gains[dataset] for dataset in datasets])
+                slopes[covariate] = carried_trend(datasets, x, [gains[dataset] for dataset in datasets])
         if slopes:
             found.append(MethodTrend(method, gains, slopes))
     return sorted(found, key=lambda trend: -trend.gain)

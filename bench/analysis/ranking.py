@@ -4,20 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
-import numpy as np
 import pandas as pd
 
 from bench.analysis.all_pairs import board_averages
 from bench.analysis.leaderboard import Leaderboard
 from bench.analysis.paired_average import over_datasets
-from bench.analysis.ranking_stability import Noise, SplitHalves, equivalence_probability, noise_of, split_halves
+from bench.analysis.ranking_stability import Noise, equivalence_probability, noise_of
 from bench.analysis.scores_by_seed import seed_scores
 from bench.analysis.statistics.hypothesis_tests import LEVEL, holm, rank_ranges
 from bench.analysis.statistics.intervals import MeanTest
 from bench.analysis.statistics.power import detectable_difference, grouped_seeds_needed
-
-_SEED = 20240614
-"""Seed of the splits, fixed so that the same runs always give the same numbers."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,6 @@ class Standings:
         seeds_needed: seeds for 80 % power at the observed difference from the leader, by entry.
         equal: probability that the difference from the leader is less than `EQUAL_MARGIN`, by entry.
         noise: where the noise of the difference from the leader comes from, by entry.
-        halves: how stable the order is on halves of the test images; None if that is unknown.
         notes: limits of the comparison, and how to remove them.
     """
 
@@ -58,7 +53,6 @@ class Standings:
     seeds_needed: Mapping[str, int | None]
     equal: Mapping[str, float]
     noise: Mapping[str, Noise]
-    halves: SplitHalves | None
     notes: tuple[str, ...]
 
     @property
@@ -108,7 +102,6 @@ def rank_entries(board: Leaderboard, runs: pd.DataFrame) -> Standings:
         seeds_needed=needed,
         equal=equal,
         noise=noise,
-        halves=split_halves(board, scores, generator=np.random.default_rng(_SEED)),
         notes=_notes(board, len(names), pairs),
     )
 

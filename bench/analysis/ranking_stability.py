@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtr
 
 from bench.analysis.leaderboard import Leaderboard, splits_of
-from bench.analysis.scores_by_seed import Scores, SeedScore
+from bench.analysis.scores_by_seed import Scores, SeedScore, seed_scores
 from bench.analysis.statistics.correlation import kendall_tau
 from bench.analysis.statistics.intervals import Covers, Estimate, MeanTest, student_t
 
@@ -64,29 +65,30 @@ class SplitHalves:
 
 
 def split_halves(
-    board: Leaderboard, scores: Mapping[str, Scores], *, generator: np.random.Generator, splits: int = SPLITS
+    board: Leaderboard, runs: pd.DataFrame, *, generator: np.random.Generator, splits: int = SPLITS
 ) -> SplitHalves | None:
     """How stable the order of the rankable entries is if only half of the test images of each dataset are used.
 
     Images of one group stay together. None for fewer than two entries, without predictions, or if entries were scored
-    on different images.
+    on different images. `runs` is the store's `runs_frame(outcomes=True)`.
     """
     measure = board.measures[-1]
     entries = [entry for entry in board.entries if entry.rankable and entry.cells]
     if len(entries) < 2:
         return None
+    scores = seed_scores(board, runs)
     halves = np.zeros((len(entries), splits, 2))
     images = 0
     for dataset in board.averaged:
-        runs = [_runs(scores[entry.key], dataset) for entry in entries]
+        of_entries = [_runs(scores[entry.key], dataset) for entry in entries]
         by_split = []
         for split in splits_of(measure):
-            if not _alike(runs, split):
+            if not _alike(of_entries, split):
                 return None
-            first = runs[0][0]
+            first = of_entries[0][0]
             size = len(_right(first, split))
             inside = _halves(size, first.groups.get(split), generator, splits)
-            by_split.append([_accuracies(of_entry, split, inside) for of_entry in runs])
+            by_split.append([_accuracies(of_entry, split, inside) for of_entry in of_entries])
             images += size
         for place in range(len(entries)):
             parts = [of_split[place] for of_split in by_split]

@@ -22,12 +22,13 @@ def comparison_table(pairs: Sequence[Pair]) -> ResultTable[Pair]:
     setting and the comparison on it; the result has them as `source`.
     """
     skipped = [f"not compared: {dataset}: {reason}" for _, found in pairs for dataset, reason in found.skipped]
+    worth = [_worth(found) for _, found in pairs]
     stale = [stale_notes(board, [board.entry(key) for key in (found.a, found.b)]) for board, found in pairs]
     parts = [TablePart(_title(board, found), _rows(board, found)) for board, found in pairs]
     return ResultTable(
         pairs,
         parts,
-        notes=skipped + [note for notes in stale for note in notes],
+        notes=skipped + [note for notes in (*worth, *stale) for note in notes],
         json=lambda: [_plain(board, found) for board, found in pairs],
         frame=lambda: setting_frame(
             [(part.rows, board.setting.facts()) for part, (board, _) in zip(parts, pairs, strict=True)]
@@ -62,8 +63,8 @@ def _row(cell: PairedCell) -> dict[str, object]:
     return {
         "dataset": cell.dataset,
         "split": cell.split,
-        "A": score_text(cell.score_a),
-        "B": score_text(cell.score_b),
+        "A": score_text(cell.score_a, 1),
+        "B": score_text(cell.score_b, 1),
         "A - B": f"{100 * interval.mean:+.2f}",
         "95 %": reach if interval.n_seeds > 1 else f"{reach} (images alone)",
         "verdict": str(cell.verdict),
@@ -77,10 +78,9 @@ def _row(cell: PairedCell) -> dict[str, object]:
 
 def _average(board: Leaderboard, found: Comparison, measure: str) -> dict[str, object]:
     """The row of an average, with the n of N datasets and pairs of runs that it is over."""
-    from bench.analysis import EQUAL_MARGIN, equivalence_probability, why_untested
+    from bench.analysis import why_untested
 
     test, wider = found.averages[measure], found.other_datasets[measure]
-    equal = equivalence_probability(test)
     return {
         "dataset": f"average of {test.groups} of {len(board.averaged)}",
         "split": measure,
@@ -88,9 +88,31 @@ def _average(board: Leaderboard, found: Comparison, measure: str) -> dict[str, o
         "95 %": interval_text(test.low, test.high) or why_untested(test),
         "verdict": str(found.verdict(measure)),
         "95 % over datasets": interval_text(wider.low, wider.high),
-        f"within {100 * EQUAL_MARGIN:.0f} point": "" if equal is None else f"{100 * equal:.0f} %",
         "seeds": f"{test.n} of {len(board.averaged) * len(board.seeds)} runs",
     }
+
+
+def _worth(found: Comparison) -> list[str]:
+    """How likely it is that A and B are equal in practice, and what more data would buy, by the last measure."""
+    from bench.analysis import EQUAL_MARGIN, equivalence_probability, noise_of
+
+    if not found.averages:
+        return []
+    measure = list(found.averages)[-1]
+    test, wider = found.averages[measure], found.other_datasets[measure]
+    equal, noise = equivalence_probability(test), noise_of(test, wider)
+    notes = []
+    if equal is not None:
+        margin = f"{100 * EQUAL_MARGIN:.0f} point"
+        notes.append(f"equal in practice: {100 * equal:.0f} % probability that {measure} differs by less than {margin}")
+    if noise is not None:
+        parts = f"{100 * noise.seeds:.0f} % of its variance from seeds, {100 * noise.images:.0f} % from test images"
+        more = f"one more seed gives {100 * noise.more_seeds:.2f}"
+        if noise.datasets_error is not None and noise.more_datasets is not None:
+            other = f"{100 * noise.datasets_error:.2f}, with one more dataset {100 * noise.more_datasets:.2f}"
+            more += f"; on other datasets {other}"
+        notes.append(f"noise: standard error of {measure} {100 * noise.error:.2f} points ({parts}); {more}")
+    return notes
 
 
 def _plain(board: Leaderboard, found: Comparison) -> dict[str, object]:

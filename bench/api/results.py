@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from reports.views import OverviewView
 
 _DEFAULT_RUNS = "runs"
+MOST_KEPT = 50_000_000
+"""Most test images, counted once a run, whose outcomes are kept between the rows and the answer of a board."""
 
 
 class Results:
@@ -244,8 +246,18 @@ class Results:
 
     def _outcomes_of(self, board: Leaderboard) -> pd.DataFrame:
         """The runs of a board with the outcome of every test image."""
-        ids = {run_id for entry in board.entries for run_id in entry.run_ids}
-        return self._store.with_outcomes(self._frame[self._frame["run_id"].isin(ids)])
+        ids = tuple(run_id for entry in board.entries for run_id in entry.run_ids)
+        if ids not in self._kept:
+            found = self._store.with_outcomes(self._frame[self._frame["run_id"].isin(set(ids))])
+            if found["n"].sum() > MOST_KEPT:
+                return found
+            self._kept[ids] = found
+        return self._kept[ids]
+
+    @cached_property
+    def _kept(self) -> dict[tuple[str, ...], pd.DataFrame]:
+        """Outcomes of boards by their runs, which the rows and the answer of a board both need."""
+        return {}
 
     @cached_property
     def _difficulty(self) -> pd.DataFrame:

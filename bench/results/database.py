@@ -186,11 +186,11 @@ class Store:
             "AND images IS NOT NULL",
             {"ids": list(dict.fromkeys(frame["run_id"])) or [""]},
         )
-        stored = self._frame("SELECT digest, numbers FROM image_groups")
-        groups = {
-            digest: _apart(np.frombuffer(numbers, np.int32))
-            for digest, numbers in zip(stored["digest"].tolist(), stored["numbers"].tolist(), strict=True)
-        }
+        groups = {}
+        if found["groups"].notna().any():
+            stored = self._frame("SELECT digest, numbers FROM image_groups")
+            pairs = zip(stored["digest"].tolist(), stored["numbers"].tolist(), strict=True)
+            groups = {digest: _apart(np.frombuffer(numbers, np.int32)) for digest, numbers in pairs}
         known = {
             (run_id, split): (
                 images,

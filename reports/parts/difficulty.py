@@ -157,10 +157,11 @@ def _slopes_row(view: AnyBoardView, method: MethodTrend, trends: Trends) -> list
         ends = ""
         if slope.low is not None and slope.high is not None:
             low, high = points_text(step * slope.low), points_text(step * slope.high)
-            ends = f"95 % interval {low} to {high} per {_step(covariate)}"
+            ends = f"95 % interval {low} to {high} per {_step(covariate)}, {counted(slope.n, 'dataset')}"
         error = "" if slope.error is None else f"error on an unseen dataset {percent(slope.error)} points"
         trend = TRENDS.get(slope.verdict, NO_TREND)
         small = trend if slope.error is None else f"{trend}, ±{percent(slope.error, 1)}"
+        small += f"; {view.dataset_title(slope.carrier)} carries it" if slope.carrier else ""
         faint = "" if slope.verdict in TRENDS else "faint"
         row.append(percent_cell(step * slope.slope, small, "; ".join(part for part in (ends, error) if part), faint))
     return [*row, cell([n, expected], None, "", gap)]

@@ -195,7 +195,7 @@ def leaderboard_table(view: BoardView, overview: OverviewView) -> Table:
 def _worth(view: BoardView) -> list[Part]:
     """How stable the order is, how near each method is to the best, and what more data would buy."""
     order, parts = view.standings, []
-    if (found := order.halves) is not None:
+    if (found := view.halves) is not None:
         parts.append(
             paragraph(
                 f"{view.entry_name(found.leader)} is first in {found.first} of {found.halves} random halves of the "

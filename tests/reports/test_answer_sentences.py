@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from report_sample import catalogue, difficulty_frame, provenance_frame, runs_frame
 
+from bench.analysis import RTD, Trend
 from bench.papers.claims import load_claims
 from bench.papers.published_numbers import published_difficulty, published_frame
 from reports import render_site
@@ -147,26 +148,33 @@ def test_the_same_methods_here_and_elsewhere_are_named_once(runs):
     assert f"No other method matches {view.names[found.leader]} here or elsewhere." in text
 
 
-CONCLUSIONS = {  # settled, trend, hard above easy -> the end of the sentence
-    (True, 1, True): "hard datasets gain more",
-    (True, 0, False): "hard datasets gain less",
-    (False, 1, True): "the trend is not significant (11 datasets)",
-    (False, -1, False): "the trend is not significant (11 datasets)",
-    (False, 1, False): "no trend is shown (11 datasets)",
-    (False, 0, True): "no trend is shown (11 datasets)",
+RISING = Trend(slope=0.02, low=0.01, high=0.03, intercept=0.0, n=11, error=0.01, r2=0.5)
+CONCLUSIONS = {  # the end of the sentence -> the line over all datasets
+    "the gain rises with difficulty (11 datasets)": RISING,
+    "the gain rises with difficulty (11 datasets), which EuroSAT alone carries": replace(RISING, carrier="eurosat"),
+    "the gain falls with difficulty (11 datasets)": replace(RISING, low=-0.03, high=-0.01),
+    "the gain has no significant trend with difficulty (11 datasets)": replace(RISING, low=-0.01),
+    "no trend is shown": None,
 }
 
 
-@pytest.mark.parametrize("case", CONCLUSIONS)
-def test_one_conclusion_is_stated_about_difficulty(runs, case):
-    settled, trend, above = case
+@pytest.mark.parametrize("end", CONCLUSIONS)
+def test_one_conclusion_is_stated_about_difficulty(runs, end):
     _, view = overview_of(runs)
-    groups = replace(view.answers["H"].groups, settled=settled, trend=trend)
-    groups = replace(groups, on_easy=0.01, on_medium=-0.04, on_hard=0.05 if above else -0.05)
+    groups = replace(view.answers["H"].groups, trend=CONCLUSIONS[end], on_easy=0.01, on_medium=-0.04, on_hard=0.05)
     view = replace(view, answers=view.answers | {"H": replace(view.answers["H"], groups=groups)})
     last = answer(view, "H").striptags().split(". ")[-1]
-    ends = f"{'+' if above else '−'}5.0 on the 3 hardest; {CONCLUSIONS[case]}."
-    assert last == f"By difficulty, APEX gains +1.0 on the 3 easiest, −4.0 on 5 medium, {ends}"
+    gains = "+1.0 on the 3 easiest, −4.0 on 5 medium, +5.0 on the 3 hardest"
+    assert last == f"By difficulty, APEX gains {gains}; {end}."
+
+
+def test_the_sentence_and_the_table_state_one_trend(runs):
+    """The line of the sentence is the one in the table of slopes."""
+    site, view = overview_of(runs)
+    found = view.answers["H"]
+    methods = next(trends.methods for trends in site.boards[0].trends if trends.measure == "H")
+    line = next(trend.slopes[RTD] for trend in methods if trend.method == found.leader)
+    assert found.groups.trend == line
 
 
 def test_other_datasets_are_promised_only_what_the_datasets_show(runs):

@@ -29,6 +29,8 @@ from .power import detectable_difference as detectable_difference
 from .power import grouped_power as grouped_power
 from .power import grouped_seeds_needed as grouped_seeds_needed
 from .power import seeds_needed as seeds_needed
+from .score_intervals import ImageNoise as ImageNoise
+from .score_intervals import image_noise as image_noise
 from .score_intervals import in_groups as in_groups
 from .score_intervals import score_estimate as score_estimate
 from .score_intervals import wilson as wilson

@@ -239,17 +239,26 @@ def mean_test_of_parts(
         residual: sum of the shares of the residual in the tables' variances between seeds.
     """
     seeds, images = list(seeds), list(images)
+    found = error_of_parts(len(sizes), seeds, images, residual)
+    if found is None:
+        return MeanTest(mean, sum(sizes), len(sizes), smallest_group=min(sizes))
+    image_error = math.sqrt(max(0.0, sum(variance for variance, _ in images) - residual)) / len(sizes)
+    test = MeanTest.from_error(mean, sum(sizes), len(sizes), *found, level, image_error=image_error)
+    return replace(test, smallest_group=min(sizes))
+
+
+def error_of_parts(
+    groups: int, seeds: Sequence[tuple[float, int]], images: Sequence[tuple[float, int]], residual: float
+) -> tuple[float, float] | None:
+    """Standard error and degrees of freedom of `mean_test_of_parts`; None if nothing varied."""
     images_variance = sum(variance for variance, _ in images)
     beyond = sum(variance for variance, _ in seeds) - residual
     parts = [*images, *seeds] if beyond > 0 else images
-    squared_error = (images_variance + max(0.0, beyond)) / len(sizes) ** 2
+    squared_error = (images_variance + max(0.0, beyond)) / groups**2
     if squared_error <= ROUNDING**2:
-        return MeanTest(mean, sum(sizes), len(sizes), smallest_group=min(sizes))
-    df = squared_error**2 / (sum(variance**2 / freedom for variance, freedom in parts) / len(sizes) ** 4)
-    image_error = math.sqrt(max(0.0, images_variance - residual)) / len(sizes)
-    error = math.sqrt(squared_error)
-    found = MeanTest.from_error(mean, sum(sizes), len(sizes), error, df, level, image_error=image_error)
-    return replace(found, smallest_group=min(sizes))
+        return None
+    df = squared_error**2 / (sum(variance**2 / freedom for variance, freedom in parts) / groups**4)
+    return math.sqrt(squared_error), df
 
 
 class BetweenImages(NamedTuple):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
+from scipy.special import ndtri, stdtrit
 
-from bench.analysis.statistics.intervals import Covers, Estimate, between_images, mean_test_of_parts
+from bench.analysis.statistics.intervals import Covers, Estimate, between_images, error_of_parts
 
 _NORMAL = math.inf
 
@@ -29,7 +30,8 @@ def wilson(mean: float, n: float, *, df: float = _NORMAL, level: float = 0.95) -
         >>> round(low, 4), round(high, 4)  # published: 0.5958 to 0.9821
         (0.5958, 0.9821)
     """
-    quantile = float(stdtrit(min(df, 1e12), 1 - (1 - level) / 2))
+    chance = 1 - (1 - level) / 2
+    quantile = float(ndtri(chance) if df == _NORMAL else stdtrit(df, chance))
     spread = quantile**2 / n
     centre = (mean + spread / 2) / (1 + spread)
     reach = quantile * math.sqrt(mean * (1 - mean) / n + spread / (4 * n)) / (1 + spread)
@@ -59,17 +61,44 @@ def in_groups(table: NDArray[np.float64], groups: NDArray[np.integer] | None) ->
     return values
 
 
+class ImageNoise(NamedTuple):
+    """The noise of an accuracy that is due to its test images.
+
+    Args:
+        variance: of the mean over seeds.
+        df: degrees of freedom of the variance.
+        residual: share of the residual of seeds and images in the variance between seeds; 0 for one seed.
+        images: number of test images.
+        grouped: whether whole groups of images vary.
+    """
+
+    variance: float
+    df: int
+    residual: float
+    images: int
+    grouped: bool
+
+
+def image_noise(right: ArrayLike, groups: NDArray[np.integer] | None = None) -> ImageNoise:
+    """The noise of the images of `right`, `(seeds, images)`: whether each is classified correctly.
+
+    `groups` has the number of each image's group, `(images,)`. Raises ValueError for fewer than two images or groups.
+    """
+    table = np.atleast_2d(np.asarray(right, dtype=float))
+    found = between_images(in_groups(table, groups))
+    return ImageNoise(found.variance, found.df, found.residual, table.shape[1], groups is not None)
+
+
 def score_estimate(
     values: Sequence[Sequence[float]],
-    tables: Sequence[Sequence[tuple[float, ArrayLike, NDArray[np.integer] | None]]],
+    noise: Sequence[Sequence[tuple[float, ImageNoise]]],
     *,
     mean: float | None = None,
-    seeded: bool = True,
     level: float = 0.95,
 ) -> Estimate:
     """A score on one or more datasets with its interval over seeds and test images.
 
-    With one seed and one table of single images, this is Wilson's interval of a proportion. Otherwise the variance of
+    With one seed and one set of single images, this is Wilson's interval of a proportion. Otherwise the variance of
     the score is that of `grouped_t`: crossed components of seeds and images within each dataset. It is compared with
     the variance that as many independent images would have. This design effect gives an effective number of images for
     Wilson's interval, with Student's t by Satterthwaite's degrees of freedom (as for proportions of complex surveys:
@@ -78,42 +107,42 @@ def score_estimate(
     wrong, since it is unknown without errors. Datasets are fixed, as in all averages of a board.
 
     Args:
-        values: for each dataset the score of each seed, 0..1.
-        tables: for each dataset its sets of test images: the weight (derivative) of their accuracy in the dataset's
-            score, `(seeds, images)` with whether each is classified correctly, and the group of each image or None.
+        values: for each dataset the score of each seed, 0..1, in the order of the seeds; one if they do not matter.
+        noise: for each dataset its sets of test images: the weight (derivative) of their accuracy in the dataset's
+            score, and the noise of this accuracy.
         mean: the score, if it is not the mean of the datasets' means.
-        seeded: whether the values depend on their seeds; if not, only the first counts.
 
     Example:
-        >>> found = score_estimate([[0.9]], [[(1.0, [[1] * 9 + [0]], None)]])
+        >>> found = score_estimate([[0.9]], [[(1.0, image_noise([[1] * 9 + [0]]))]])
         >>> round(found.low, 4), str(found.covers)
         (0.5958, 'test images')
     """
-    by_dataset = [np.asarray(seeds if seeded else seeds[:1], dtype=float) for seeds in values]
-    centre = float(np.mean([seeds.mean() for seeds in by_dataset])) if mean is None else mean
-    sizes = [len(seeds) for seeds in by_dataset]
-    several = min(sizes) > 1
-    images, residual, grouped = 0, 0.0, False
-    between: list[tuple[float, int]] = []
-    units: list[tuple[float, int]] = []
-    for weight, right, groups in (part for sets in tables for part in sets):
-        table = np.atleast_2d(np.asarray(right, dtype=float))
-        found = between_images(in_groups(table if seeded else table[:1], groups))
-        between.append((weight**2 * found.variance, found.df))
-        units.append((weight, found.df + 1))
-        residual += weight**2 * found.residual
-        images += table.shape[1]
-        grouped |= groups is not None
-    if len(between) == 1 and max(sizes) == 1 and not grouped:
+    sizes = [len(seeds) for seeds in values]
+    means = [sum(seeds) / len(seeds) for seeds in values]
+    centre = sum(means) / len(means) if mean is None else mean
+    sets = [part for of_dataset in noise for part in of_dataset]
+    several, grouped = min(sizes) > 1, any(found.grouped for _, found in sets)
+    images = sum(found.images for _, found in sets)
+    if len(sets) == 1 and max(sizes) == 1 and not grouped:
         low, high = wilson(centre, images, level=level)
     else:
-        seeds = [(float(of_seeds.var(ddof=1)) / len(of_seeds), len(of_seeds) - 1) for of_seeds in by_dataset if several]
-        test = mean_test_of_parts(centre, sizes, seeds, between, residual if several else 0.0)
-        count = _equal_count(units)
-        effective = _effective(centre, count, test.standard_error or 0.0)
-        low, high = wilson(centre, effective, df=_NORMAL if test.df is None else test.df, level=level)
-    std = float(np.mean(by_dataset, axis=0).std(ddof=1)) if several and len(set(sizes)) == 1 else None
+        seeds = [(_variance(of_seeds) / len(of_seeds), len(of_seeds) - 1) for of_seeds in values if several]
+        between = [(weight**2 * found.variance, found.df) for weight, found in sets]
+        residual = sum(weight**2 * found.residual for weight, found in sets) if several else 0.0
+        error, df = error_of_parts(len(values), seeds, between, residual) or (0.0, _NORMAL)
+        count = _equal_count([(weight, found.df + 1) for weight, found in sets])
+        low, high = wilson(centre, _effective(centre, count, error), df=df, level=level)
+    by_seed = [sum(of_seed) / len(of_seed) for of_seed in zip(*values, strict=False)]
+    std = math.sqrt(_variance(by_seed)) if several and len(set(sizes)) == 1 else None
     return Estimate(centre, max(sizes), std, min(low, centre), max(high, centre), _COVERS[several, grouped], images)
+
+
+def _variance(values: Sequence[float]) -> float:
+    """Sample variance, exactly 0 for equal values."""
+    first = values[0]
+    shifted = [value - first for value in values]
+    mean = sum(shifted) / len(values)
+    return sum((value - mean) ** 2 for value in shifted) / (len(values) - 1)
 
 
 _COVERS = {

@@ -158,10 +158,12 @@ def test_comparing_an_entry_with_itself_is_an_error(store: Store):
 
 
 def test_compare_prints_what_it_found(etl, store: Store):
-    code, out, _ = etl("compare", "apex", "coop", "--runs", str(store.runs), "--images")
+    code, out, err = etl("compare", "apex", "coop", "--runs", str(store.runs), "--images")
     assert code == 0
     assert "apex (A) against coop (B)" in out
-    assert "average of 3 of 3" in out
+    assert "average of" in out
+    assert "equal in practice: 0 % probability that H differs by less than 1 point" in err
+    assert "noise: standard error of H " in err
     assert "only A is right: a base seed 1 a/base/" in out
     _, out, _ = etl("compare", "apex", "coop", "--runs", str(store.runs), "--json")
     (answer,) = json.loads(out)

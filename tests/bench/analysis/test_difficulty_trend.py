@@ -9,6 +9,7 @@ from bench.analysis.difficulty_trend import (
     FEWEST_FOR_TREND,
     PUBLISHED_CONTRASTS,
     Trend,
+    carried_trend,
     contrast_trends,
     fit_trend,
     method_trends,
@@ -172,3 +173,14 @@ def test_the_worst_third_has_at_least_one_dataset():
     assert three.worst_third == pytest.approx(-0.1)
     assert method_trends(frame(zero_shot=[0.5] * 2, coop=[0.9, 0.4]), measured) == []
     assert method_trends(frame(coop=[0.9, 0.4, 0.7]), measured) == []
+
+
+def test_a_trend_names_the_dataset_that_carries_it():
+    """Without the last dataset, the line is flat."""
+    names = list("abcdefgh")
+    x, y = [0, 1, 2, 3, 4, 5, 6, 20], [0.1, 0.0, 0.1, 0.0, 0.1, 0.0, 0.1, 0.9]
+    found = carried_trend(names, x, y)
+    assert (found.verdict, found.carrier, found.n) == ("rises", "h", 8)
+    assert fit_trend(x[:-1], y[:-1]).verdict in ("flat", "inconclusive")
+    assert carried_trend(names, x, [0.01 * value for value in x]).carrier is None, "all datasets agree"
+    assert carried_trend(names, x, [0.1, 0.0] * 4).carrier is None, "there is no trend to carry"

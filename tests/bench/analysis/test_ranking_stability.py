@@ -13,7 +13,6 @@ from bench.analysis import equivalence_probability, improvabilities, noise_of
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.analysis.ranking import rank_entries
 from bench.analysis.ranking_stability import split_halves
-from bench.analysis.scores_by_seed import seed_scores
 from bench.analysis.statistics import Covers, grouped_t, student_t
 from bench.results.database import fresh_store
 
@@ -54,28 +53,26 @@ def _scale(table: pd.DataFrame) -> float:
 
 def test_a_clear_leader_is_first_in_all_halves_and_equal_methods_share_the_halves(board_and_runs):
     board, runs = board_and_runs
-    scores = seed_scores(board, runs)
-    found = split_halves(board, scores, generator=np.random.default_rng(0))
+    found = split_halves(board, runs, generator=np.random.default_rng(0))
     assert (found.leader, found.first, found.halves, found.images) == ("apex", 100, 100, 1800)
     assert 0.3 < found.tau <= 1
     others = replace(board, entries=tuple(entry for entry in board.entries if entry.method in ("coop", "maple")))
-    assert 20 < split_halves(others, scores, generator=np.random.default_rng(0)).first < 100
+    assert 20 < split_halves(others, runs, generator=np.random.default_rng(0)).first < 100
 
 
 def test_groups_stay_in_one_half_and_two_groups_leave_two_orders(board_and_runs):
     board, runs = board_and_runs
     groups = pd.Series([np.arange(len(c)) % 2 for c in runs["correct"]], index=runs.index, dtype=object)
-    scores = seed_scores(board, runs.assign(groups=groups))
-    found = split_halves(board, scores, generator=np.random.default_rng(0))
+    found = split_halves(board, runs.assign(groups=groups), generator=np.random.default_rng(0))
     assert found.first in range(101)
-    whole = split_halves(board, seed_scores(board, runs), generator=np.random.default_rng(0))
+    whole = split_halves(board, runs, generator=np.random.default_rng(0))
     assert (found.tau, found.images) != (whole.tau, 0)
 
 
 def test_without_predictions_there_are_no_halves(board_and_runs):
     board, runs = board_and_runs
-    scores = seed_scores(board, runs.drop(columns=["images", "correct", "groups"]))
-    assert split_halves(board, scores, generator=np.random.default_rng(0)) is None
+    without = runs.drop(columns=["images", "correct", "groups"])
+    assert split_halves(board, without, generator=np.random.default_rng(0)) is None
 
 
 def test_standings_have_the_worth_of_each_difference_from_the_leader(board_and_runs):

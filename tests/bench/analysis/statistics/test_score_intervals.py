@@ -9,30 +9,23 @@ import pytest
 from scipy.special import expit, roots_hermite
 from scipy.stats import binomtest
 
-from bench.analysis.statistics import Covers, in_groups, score_estimate, wilson
+from bench.analysis.statistics import Covers, image_noise, in_groups, score_estimate, wilson
 
 
 @pytest.mark.parametrize(("right", "n"), [(0, 28), (27, 28), (28, 28), (9, 10), (640, 1950)])
 def test_one_seed_has_the_interval_of_scipy(right: int, n: int):
     expected = binomtest(right, n).proportion_ci(method="wilson")
     outcomes = np.arange(n) < right
-    found = score_estimate([[right / n]], [[(1.0, [outcomes], None)]])
+    found = score_estimate([[right / n]], [[(1.0, image_noise(outcomes))]])
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
     assert (found.covers, found.images, found.n, found.std) == (Covers.IMAGES, n, 1, None)
-
-
-def test_values_that_do_not_depend_on_the_seed_count_once():
-    outcomes = np.tile(np.arange(50) < 40, (3, 1))
-    once = score_estimate([[0.8]], [[(1.0, outcomes[:1], None)]])
-    assert score_estimate([[0.8, 0.8, 0.8]], [[(1.0, outcomes, None)]], seeded=False) == once
-    assert once.n == 1
 
 
 @pytest.mark.parametrize("right", [0, 1])
 @pytest.mark.parametrize("groups", [None, np.arange(50) // 5])
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_without_errors_the_interval_is_that_of_one_seed_and_stays_in_its_limits(right, groups, seeds):
-    found = score_estimate([[float(right)] * seeds], [[(1.0, np.full((seeds, 50), right), groups)]])
+    found = score_estimate([[float(right)] * seeds], [[(1.0, image_noise(np.full((seeds, 50), right), groups))]])
     units = 50 if groups is None else 10
     low, high = wilson(right, units)
     assert 0 <= found.low <= found.high <= 1
@@ -51,22 +44,22 @@ def test_groups_keep_the_row_means_and_have_the_variance_of_a_ratio_estimator():
     n = len(numbers)
     cochran = n / (n - 1) * np.sum((right - mean * sizes) ** 2) / 200**2
     assert values.var(ddof=1) / n == pytest.approx(cochran)
-    found = score_estimate([[mean]], [[(1.0, table, groups)]])
+    found = score_estimate([[mean]], [[(1.0, image_noise(table, groups))]])
     assert found.covers is Covers.GROUPS
 
 
 def test_groups_of_one_image_change_almost_nothing():
     outcomes = np.random.default_rng(1).random((3, 400)) < 0.8
     values = [outcomes.mean(1)]
-    plain = score_estimate(values, [[(1.0, outcomes, None)]])
-    grouped = score_estimate(values, [[(1.0, outcomes, np.arange(400))]])
+    plain = score_estimate(values, [[(1.0, image_noise(outcomes))]])
+    grouped = score_estimate(values, [[(1.0, image_noise(outcomes, np.arange(400)))]])
     assert (grouped.low, grouped.high) == pytest.approx((plain.low, plain.high))
 
 
 def test_an_average_over_datasets_has_the_variance_of_their_mean():
     generator = np.random.default_rng(2)
     tables = [generator.random((1, n)) < rate for n, rate in ((2000, 0.5), (500, 0.9), (1000, 0.7))]
-    found = score_estimate([[table.mean()] for table in tables], [[(1.0, table, None)] for table in tables])
+    found = score_estimate([[table.mean()] for table in tables], [[(1.0, image_noise(table))] for table in tables])
     error = math.sqrt(sum(table.var(ddof=1) / table.size for table in tables)) / 3
     assert found.mean == pytest.approx(np.mean([table.mean() for table in tables]))
     assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.02)
@@ -119,8 +112,8 @@ def _coverage(accuracy: float, seeds: int, images: int, groups: int | None, roun
     covered, plain, widths, errors = [], [], [], []
     for outcomes, numbers, truth in _simulated(accuracy, seeds, images, groups, rounds, generator):
         values = [outcomes.mean(1)]
-        found = score_estimate(values, [[(1.0, outcomes, numbers)]])
-        alone = score_estimate(values, [[(1.0, outcomes, None)]])
+        found = score_estimate(values, [[(1.0, image_noise(outcomes, numbers))]])
+        alone = score_estimate(values, [[(1.0, image_noise(outcomes))]])
         covered.append(found.low <= truth <= found.high)
         plain.append(alone.low <= truth <= alone.high)
         widths.append(found.high - found.low)
