@@ -22,6 +22,7 @@ from ._doctor.check import check_dataset as check_dataset
 from ._doctor.check import is_dataset_present as is_dataset_present
 from ._doctor.check import last_fingerprint as last_fingerprint
 from ._doctor.dataset_on_disk import Finding as Finding
+from ._doctor.dataset_on_disk import FindingLevel as FindingLevel
 from ._download.download import RetryPolicy as RetryPolicy
 from ._download.fetch import Fetched as Fetched
 from ._download.fetch import FetchOptions as FetchOptions

@@ -124,8 +124,13 @@ from .statistics.intervals import Estimate as Estimate
 from .statistics.intervals import MeanTest as MeanTest
 from .statistics.intervals import difference_of_means as difference_of_means
 from .statistics.intervals import student_t as student_t
+from .statistics.near_duplicates import PICTURE_SIDE as PICTURE_SIDE
+from .statistics.near_duplicates import SAME_PICTURE as SAME_PICTURE
+from .statistics.near_duplicates import close_pairs as close_pairs
+from .statistics.near_duplicates import picture_likeness as picture_likeness
 from .statistics.power import grouped_seeds_needed as grouped_seeds_needed
 from .statistics.power import seeds_needed as seeds_needed
+from .statistics.suspect_labels import audit_labels as audit_labels
 from .table_exports import dataset_rows as dataset_rows
 from .table_exports import dataset_table as dataset_table
 from .table_exports import export_table as export_table
