@@ -91,8 +91,10 @@ from ._plugins import file_digests as file_digests
 from ._plugins import plug_in_place as plug_in_place
 from ._plugins import unsafe_import as unsafe_import
 from ._plugins import user_cache_folder as user_cache_folder
+from ._pretraining_overlap import SeenImages as SeenImages
 from ._pretraining_overlap import overlap_studies as overlap_studies
 from ._pretraining_overlap import pretraining_overlap as pretraining_overlap
+from ._pretraining_overlap import seen_images as seen_images
 from ._readers.archives import open_tar as open_tar
 from ._readers.archives import open_zip as open_zip
 from ._readers.archives import read_tar_member as read_tar_member

@@ -24,6 +24,7 @@ from bench.analysis import (
     ScoreTable,
     Standings,
     Trends,
+    WithoutSeen,
 )
 from bench.boards import BoardSubmission
 from bench.papers import (
@@ -241,6 +242,8 @@ class OverviewView:
         named_groups: whether the user chose the easy and hard datasets.
         convention: how H is averaged over datasets; None without H.
         demo: None if a method was trained as published.
+        without_seen: the order of methods without the datasets that the backbone has seen, by measure; empty if it is
+            known of none.
         other_scope: anchor of the same setting with all its datasets or, if `whole`, of the setting that compares the
             common runs; None for a setting that is shown once.
     """
@@ -261,6 +264,7 @@ class OverviewView:
     demo: DemoSettings | None = None
     other_scope: str | None = None
     whole: bool = False
+    without_seen: Mapping[str, WithoutSeen] = field(default_factory=dict)
 
     @property
     def measures(self) -> tuple[str, ...]:

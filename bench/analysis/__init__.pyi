@@ -108,6 +108,11 @@ from .scores_by_seed import Outcomes as Outcomes
 from .scores_by_seed import Scores as Scores
 from .scores_by_seed import seed_scores as seed_scores
 from .scores_by_seed import with_outcomes as with_outcomes
+from .seen_datasets import MethodWithout as MethodWithout
+from .seen_datasets import WithoutSeen as WithoutSeen
+from .seen_datasets import is_seen as is_seen
+from .seen_datasets import published_overlap as published_overlap
+from .seen_datasets import without_datasets as without_datasets
 from .selection_rules import RULES as RULES
 from .selection_rules import RuleDifference as RuleDifference
 from .selection_rules import other_settings as other_settings

@@ -43,8 +43,8 @@ def audit_dataset(
     Raises UsageError for a backbone that does not fit, and DataError for images that cannot be read.
     """
     info = get_dataset(name)
-    folders = [None if folder is None else Path(folder).expanduser() for folder in (data_root, cache)]
-    slug, context = audit_context([info], backbone, *folders, device)
+    root, store = (None if folder is None else Path(folder).expanduser() for folder in (data_root, cache))
+    slug, context = audit_context([info], backbone, root, store, device)
     return _audit(info.name, slug, context)
 
 

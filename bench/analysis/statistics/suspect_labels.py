@@ -143,7 +143,7 @@ def held_out_probabilities(
             for rows in _parts(np.flatnonzero(fold == k), most):
                 yield rows, features[rows].astype(np.float64) @ weights + bias
 
-    first = {}  # a part of every fold is enough for one number
+    first: dict[int, Block] = {}  # a part of every fold is enough for one number
     for rows, values in logits():
         first.setdefault(int(fold[rows[0]]), (rows[: most // folds + 1], values[: most // folds + 1]))
     rows, values = (np.concatenate(parts) for parts in zip(*first.values(), strict=True))
