@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from limited import limited
 from PIL import Image, ImageFilter
 from threadpoolctl import threadpool_limits
 
@@ -51,6 +53,15 @@ def test_a_pair_is_close_within_half_of_the_median_distance_and_is_named_once() 
     limit = 1 - CLOSE * np.median(1 - cosines[:, NEIGHBOURS])
     assert all(pair.cosine >= limit - 1e-6 for pair in pairs)
     assert pairs[0].cosine == pytest.approx(cosines[[0, 1], 1].max(), abs=1e-6)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of a process are those of Linux")
+def test_no_matrix_of_all_pairs_is_held() -> None:
+    """The cosines of 6,000 queries and 30,000 images would take 720 MB."""
+    features = np.random.default_rng(2).normal(size=(30_000, 8)).astype(np.float32)
+    with threadpool_limits(1):  # threads do not survive the fork
+        found = limited(lambda: len(close_pairs(features, np.arange(6_000))) > 0, memory=400 * 2**20)
+    assert found == "True"
 
 
 @pytest.mark.parametrize("n", [0, 1])
