@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from leaky_dataset import COPIES, MISLABELLED, write_leaky_dataset
 
 from bench import UsageError, audit_dataset
 from bench.api import DEMO_BACKBONE, add_features
+from bench.api.auditing import audit_findings
 from bench.experiment import DatasetAudit
 from datasets_registry import DATASETS
 
@@ -43,6 +45,14 @@ def test_the_wrong_label_is_named_with_the_right_one(audit: DatasetAudit) -> Non
     assert first.suggested_probability > 0.9 > first.label_probability
     assert len(audit.suspects) <= 3
     assert audit.judged == 61
+
+
+def test_a_backbone_that_separates_the_classes_poorly_judges_no_label(audit: DatasetAudit) -> None:
+    assert [finding.code for finding in audit_findings(audit)] == ["near-duplicates", "suspect-labels"]
+    weak = replace(audit, accuracy=0.59, near_duplicates=())
+    (finding,) = audit_findings(weak)
+    assert (finding.code, "59 % agree" in finding.text) == ("not-judged", True)
+    assert audit_findings(replace(audit, suspects=(), near_duplicates=None)) == ()
 
 
 def test_features_are_those_of_the_cache(audit: DatasetAudit, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
