@@ -99,13 +99,14 @@ def audit_findings(audit: DatasetAudit) -> tuple[Finding, ...]:
         learned = {pair.image.key for pair in pairs if pair.other.part != "test"}
         tested = {one.key for pair in pairs if pair.other.part == "test" for one in (pair.image, pair.other)}
         shown = [
-            f"{count} of {counted(audit.test_images, 'test image')} {'is' if count == 1 else 'are'} also {where}"
-            for count, where in ((len(learned), "in train or val"), (len(tested), "another test image"))
+            f"{count} {'occurs' if count == 1 else 'occur'} {where}"
+            for count, where in ((len(learned), "in train or val"), (len(tested), "more than once in test"))
             if count
         ]
         many = MANY if len(learned | tested) > MANY_SHARE * audit.test_images else ""
         first = _some([_pair_text(pair) for pair in pairs])
-        text = f"Same picture in another file: {' and '.join(shown)}.{many} {first}"
+        of = counted(audit.test_images, "test image")
+        text = f"Of {of}, {' and '.join(shown)}, in files with other bytes.{many} {first}"
         found.append(Finding("near-duplicates", text, level=FindingLevel.NOTE))
     if audit.judged and audit.accuracy < LEAST_AGREEMENT:
         text = (

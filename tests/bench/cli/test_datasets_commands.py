@@ -191,7 +191,7 @@ def test_check_with_a_backbone_names_near_duplicates_and_suspect_labels(etl: Etl
     lines = {line.split(": ")[1]: line for line in out.splitlines() if line.startswith("  note: ")}
     assert code == 0, "these are notes"
     assert (
-        "3 of 33 test images are also in train or val and 2 of 33 test images are also another"
+        "Of 33 test images, 3 occur in train or val and 2 occur more than once in test, in files"
         in lines["near-duplicates"]
     )
     assert "; 1 more in --json" in lines["near-duplicates"]
