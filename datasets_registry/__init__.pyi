@@ -22,6 +22,7 @@ from ._doctor.check import check_dataset as check_dataset
 from ._doctor.check import is_dataset_present as is_dataset_present
 from ._doctor.check import last_fingerprint as last_fingerprint
 from ._doctor.dataset_on_disk import Finding as Finding
+from ._doctor.dataset_on_disk import FindingLevel as FindingLevel
 from ._download.download import RetryPolicy as RetryPolicy
 from ._download.fetch import Fetched as Fetched
 from ._download.fetch import FetchOptions as FetchOptions
@@ -90,8 +91,10 @@ from ._plugins import file_digests as file_digests
 from ._plugins import plug_in_place as plug_in_place
 from ._plugins import unsafe_import as unsafe_import
 from ._plugins import user_cache_folder as user_cache_folder
+from ._pretraining_overlap import SeenImages as SeenImages
 from ._pretraining_overlap import overlap_studies as overlap_studies
 from ._pretraining_overlap import pretraining_overlap as pretraining_overlap
+from ._pretraining_overlap import seen_images as seen_images
 from ._readers.archives import open_tar as open_tar
 from ._readers.archives import open_zip as open_zip
 from ._readers.archives import read_tar_member as read_tar_member

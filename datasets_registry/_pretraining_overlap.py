@@ -2,12 +2,39 @@
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from datasets_registry._types import DatasetInfo
+
+
+class StatedOverlap(BaseModel):
+    """What a source states about one dataset.
+
+    Attributes:
+        share: of the test images that overlap, 0..1; None if images overlap and the share is not published.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: str
+    share: float | None = Field(None, ge=0, le=1)
+
+
+@dataclass(frozen=True)
+class SeenImages:
+    """Test images that are known to be in the pretraining data of a backbone, or known not to be.
+
+    Args:
+        share: of the test images, 0..1; None if images overlap and the share is not published.
+        statement: what the source states, with the source.
+    """
+
+    share: float | None
+    statement: str
 
 
 class OverlapStudy(BaseModel):
@@ -17,7 +44,7 @@ class OverlapStudy(BaseModel):
         pretraining: name of the pretraining data.
         tags: prefixes of open_clip's pretrained tags of models that were trained on it.
         text: the statement for datasets that are not in `datasets`.
-        datasets: statements by dataset.
+        datasets: statements about single datasets.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -27,11 +54,12 @@ class OverlapStudy(BaseModel):
     text: str
     source: str
     url: str = Field(pattern="^https://")
-    datasets: Mapping[str, str] = {}
+    datasets: Mapping[str, StatedOverlap] = {}
 
     def statement(self, dataset: str) -> str:
         """The statement about a dataset, with its source."""
-        return f"{self.pretraining}: {self.datasets.get(dataset, self.text)} ({self.source})"
+        text = self.datasets[dataset].text if dataset in self.datasets else self.text
+        return f"{self.pretraining}: {text} ({self.source})"
 
 
 @cache
@@ -64,3 +92,21 @@ def pretraining_overlap(info: DatasetInfo, backbone: str | None = None) -> tuple
     if found or not tag or tag.startswith(("random", "local-", "drawn")) or info.backbone is not None:
         return found
     return (f"Nothing is published about the overlap of {info.title} with the pretraining data of {backbone}.",)
+
+
+def seen_images(info: DatasetInfo, backbone: str) -> SeenImages | None:
+    """The overlap of a dataset's test images with the pretraining data of a backbone; None if none is published.
+
+    Args:
+        backbone: slug `arch.tag`.
+
+    Example:
+        >>> from datasets_registry import get_dataset
+        >>> seen_images(get_dataset("country211"), "ViT-B-16.openai").share
+        0.215
+    """
+    tag = backbone.partition(".")[2]
+    for study in overlap_studies():
+        if tag.startswith(study.tags) and info.name in study.datasets and not info.own_images:
+            return SeenImages(study.datasets[info.name].share, study.statement(info.name))
+    return None

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from scipy.special import stdtrit
 
-from bench.analysis import Cost, Entry, Estimate, classes_of, splits_of
+from bench.analysis import Cost, Entry, Estimate, classes_of, is_seen, splits_of
 from bench.papers import DatasetFacts
 from bench.spec import shots_value
 from reports._format import brief, count, seconds, size, unbroken
@@ -28,7 +28,7 @@ from reports.parts.part import Part, without_folds
 from reports.parts.published import published_parts, reproduction_parts
 from reports.parts.quality import quality_parts
 from reports.parts.runs import runs_parts, submissions_parts
-from reports.sentences import advice_check, answer, picks_html, scope_link, small_print, training_text
+from reports.sentences import advice_check, answer, picks_html, scope_link, seen_mark, small_print, training_text
 from reports.tables.model import whole, whole_sides
 from reports.titles import SCORE_TITLES
 from reports.views import AnyBoardView, BoardView, OverviewView, PublishedBoardView, SiteView
@@ -125,11 +125,14 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str) -> dict[str, An
     keys, names = list(view.names), list(view.table.datasets)
     splits = dict.fromkeys(split for measure in view.measures for split in splits_of(measure))
     stated = board.datasets if isinstance(board, BoardView) else ()
-    overlap = {
+    overlap: dict[str, dict[str, Any]] = {
         dataset.name: {"overlap": [["Overlap with pretraining", text] for text in dataset.overlap]}
         for dataset in stated
         if dataset.overlap
     }
+    for dataset in stated:
+        if dataset.seen is not None and is_seen(dataset.seen):
+            overlap[dataset.name] |= {"seen": [seen_mark(dataset.seen), dataset.seen.statement]}
     here = "" if view.anchor == home else f"&setting={quote(view.anchor, safe='')}"
     found: dict[str, Any] = {
         "anchor": view.anchor,

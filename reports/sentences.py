@@ -7,9 +7,22 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from bench.analysis import SIGNIFICANT, Advice, Answer, Candidate, H, HConvention, Lead, Pick, Rule, Trend, percent
+from bench.analysis import (
+    SIGNIFICANT,
+    Advice,
+    Answer,
+    Candidate,
+    H,
+    HConvention,
+    Lead,
+    Pick,
+    Rule,
+    Trend,
+    WithoutSeen,
+    percent,
+)
 from bench.spec import ALL_SHOTS
-from datasets_registry import EvalProtocol
+from datasets_registry import EvalProtocol, SeenImages
 from reports._format import counted, interval, join, plural, points, seconds, shorten, unbroken, unsigned
 from reports.titles import PHRASES
 from reports.views import OverviewView, SiteView
@@ -25,7 +38,34 @@ def answer(view: OverviewView, measure: str) -> Markup:
             " and seed" if view.seeds else ""
         )
     parts = [_demo(view), _compared_on(view), [_best(view, found)], _others(view, found), _hard(view, found)]
+    if (without := view.without_seen.get(measure)) is not None and without.new_leader:
+        parts.append([Markup.escape(without_seen(view, without))])
     return Markup(" ").join(sentence for part in parts for sentence in part)
+
+
+def seen_mark(seen: SeenImages) -> str:
+    """How much of a dataset the backbone has seen: 21.5 % seen, or seen if the share is not published."""
+    return "seen" if seen.share is None else f"{percent(seen.share, 1)} % seen"
+
+
+def without_seen(view: OverviewView, found: WithoutSeen) -> str:
+    """How the order of methods changes without the datasets that the backbone has seen; empty if it does not."""
+    if not found.moved:
+        return ""
+    names = join([shorten(view.title(name), TITLE_LENGTH) for name in found.left_out[:NAMED_IN_SENTENCE]])
+    more = f" and {len(found.left_out) - NAMED_IN_SENTENCE} more" if len(found.left_out) > NAMED_IN_SENTENCE else ""
+    where = f"Without {names}{more}, which the backbone has partly seen in pretraining,"
+    if found.new_leader:
+        first = next(method for method in found.methods if method.rank_without == 1)
+        before = next(method for method in found.methods if method.rank == 1)
+        values = [f"{percent(method.average_without, 1)} %" for method in (first, before)]
+        return (
+            f"{where} {_inline(view, first.key)} has the highest mean {PHRASES[found.measure]}: {values[0]}, "
+            f"{_inline(view, before.key)} {values[1]}."
+        )
+    n, total = len(found.moved), counted(len(found.methods), "method")
+    changed = plural(n, "has another rank", "have other ranks")
+    return f"{where} the same method is first, and {n} of {total} {changed}."
 
 
 def answer_lines(view: OverviewView) -> list[str]:

@@ -25,6 +25,7 @@ from bench.analysis import (
     SplitHalves,
     Standings,
     Trends,
+    WithoutSeen,
 )
 from bench.boards import BoardSubmission
 from bench.papers import (
@@ -244,6 +245,8 @@ class OverviewView:
         named_groups: whether the user chose the easy and hard datasets.
         convention: how H is averaged over datasets; None without H.
         demo: None if a method was trained as published.
+        without_seen: the order of methods without the datasets that the backbone has seen, by measure; empty if it is
+            known of none.
         other_scope: anchor of the same setting with all its datasets or, if `whole`, of the setting that compares the
             common runs; None for a setting that is shown once.
     """
@@ -264,6 +267,7 @@ class OverviewView:
     demo: DemoSettings | None = None
     other_scope: str | None = None
     whole: bool = False
+    without_seen: Mapping[str, WithoutSeen] = field(default_factory=dict)
 
     @property
     def measures(self) -> tuple[str, ...]:

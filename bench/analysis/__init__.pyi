@@ -121,6 +121,11 @@ from .scores_by_seed import Outcomes as Outcomes
 from .scores_by_seed import Scores as Scores
 from .scores_by_seed import seed_scores as seed_scores
 from .scores_by_seed import with_outcomes as with_outcomes
+from .seen_datasets import MethodWithout as MethodWithout
+from .seen_datasets import WithoutSeen as WithoutSeen
+from .seen_datasets import is_seen as is_seen
+from .seen_datasets import published_overlap as published_overlap
+from .seen_datasets import without_datasets as without_datasets
 from .selection_rules import RULES as RULES
 from .selection_rules import RuleDifference as RuleDifference
 from .selection_rules import other_settings as other_settings
@@ -138,8 +143,13 @@ from .statistics.intervals import Estimate as Estimate
 from .statistics.intervals import MeanTest as MeanTest
 from .statistics.intervals import difference_of_means as difference_of_means
 from .statistics.intervals import student_t as student_t
+from .statistics.near_duplicates import PICTURE_SIDE as PICTURE_SIDE
+from .statistics.near_duplicates import SAME_PICTURE as SAME_PICTURE
+from .statistics.near_duplicates import close_pairs as close_pairs
+from .statistics.near_duplicates import picture_likeness as picture_likeness
 from .statistics.power import grouped_seeds_needed as grouped_seeds_needed
 from .statistics.power import seeds_needed as seeds_needed
+from .statistics.suspect_labels import audit_labels as audit_labels
 from .table_exports import dataset_rows as dataset_rows
 from .table_exports import dataset_table as dataset_table
 from .table_exports import export_table as export_table

@@ -18,6 +18,7 @@ from bench.analysis.paired_average import board_average, paired_test
 from bench.analysis.ranking import rank_entries
 from bench.analysis.score_text import percent, reach_text
 from bench.analysis.scores_by_seed import Scores, seed_scores
+from bench.analysis.seen_datasets import published_overlap
 from bench.analysis.statistics.hypothesis_tests import holm
 from bench.analysis.statistics.intervals import Estimate, MeanTest
 
@@ -143,7 +144,12 @@ def dataset_table(board: Leaderboard, runs: pd.DataFrame, measure: str) -> Expor
 
 
 def dataset_rows(board: Leaderboard) -> list[dict[str, Any]]:
-    """One row per entry, dataset and measure: fractions at full precision, coverage and run ids."""
+    """One row per entry, dataset and measure: fractions at full precision, coverage and run ids.
+
+    `pretraining_overlap` is the published share of test images in the backbone's pretraining data, as text: `unknown
+    share` if some are and the share is not published, empty if nothing is published about the dataset.
+    """
+    overlap = {name: _overlap(name, board.setting.backbone) for name in board.datasets}
     return [
         {
             "entry": entry.key,
@@ -161,6 +167,7 @@ def dataset_rows(board: Leaderboard) -> list[dict[str, Any]]:
             "n": cell.n,
             "expected": cell.expected,
             "complete": cell.n == cell.expected,
+            "pretraining_overlap": overlap[dataset],
             "imported": entry.imported,
             "run_ids": list(cell.run_ids),
         }
@@ -168,6 +175,11 @@ def dataset_rows(board: Leaderboard) -> list[dict[str, Any]]:
         for dataset, cell in entry.cells.items()
         for measure, estimate in cell.scores.items()
     ]
+
+
+def _overlap(dataset: str, backbone: str) -> str:
+    found = published_overlap(dataset, backbone)
+    return "" if found is None else "unknown share" if found.share is None else str(found.share)
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:

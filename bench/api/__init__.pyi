@@ -1,5 +1,6 @@
 """Public names of `bench.api`; `__init__.py` loads each on first use."""
 
+from .auditing import audit_dataset as audit_dataset
 from .boards import BuiltBoard as BuiltBoard
 from .boards import SubmissionReport as SubmissionReport
 from .boards import board_changes as board_changes

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.api.auditing import audit_context, with_audit
 from bench.errors import UsageError
 from bench.spec import ALL_SHOTS
 from bench.sweep import cores, parse_choice, parse_numbers, parse_shots, split_list
@@ -237,6 +238,9 @@ def check_datasets(
     *,
     sample: int | None = None,
     fingerprint: bool = True,
+    backbone: str | None = None,
+    cache: Path | None = None,
+    device: str = "auto",
 ) -> tuple[Iterator[CheckResult], int | None]:
     """Check layout, split, counts and images of datasets on disk, one after the other.
 
@@ -245,6 +249,8 @@ def check_datasets(
         data_root: folder of the datasets.
         sample: open only this many images per dataset.
         fingerprint: store digests of the files.
+        backbone: also look for near-duplicates and suspect labels, from its frozen features; see `audit_dataset`.
+        cache, device: of these features.
 
     Returns the checks, and the number of datasets that are not on disk if no names are given; the checks are empty and
     that number is None if nothing is on disk.
@@ -260,7 +266,12 @@ def check_datasets(
     checks = (
         check_dataset(info, data_root, sample=sample, jobs=cores(), write_fingerprint=fingerprint) for info in infos
     )
-    return checks, absent
+    if backbone is None:
+        return checks, absent
+    if sample is not None:
+        raise UsageError(f"--sample {sample} opens some images, and -b {backbone} needs all; leave out one of them.")
+    slug, context = audit_context(infos, backbone, data_root, cache, device)
+    return (with_audit(checked, slug, context) for checked in checks), absent
 
 
 @dataclass(frozen=True)

@@ -79,16 +79,29 @@ def check(
     fingerprint: Annotated[
         bool, typer.Option("--fingerprint/--no-fingerprint", help="Store digests of the files, or write nothing.")
     ] = True,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            "-b", "--backbone", help="Also look for near-duplicates and suspect labels, from its frozen features."
+        ),
+    ] = None,
+    cache: opt.Cache = None,
+    device: opt.Device = "auto",
     as_json: opt.AsJson = False,
 ) -> None:
     """Check layout, split, counts and every image, and name the command that fixes each problem. Needs no network.
 
     Digests of the files are written to DATA-ROOT/.etl-bench/NAME.json, or to your cache folder if DATA-ROOT belongs to
-    someone else. Exit code: 0 no problems, 1 problems found, 2 wrong usage.
+    someone else. With -b, test images whose picture is also in another file of the dataset are named, and labels that
+    are probably wrong; these are notes. Exit code: 0 no problems, 1 problems found, 2 wrong usage.
+
+    Example: etl-bench datasets check eurosat -b ViT-B-16.openai
     """
     from bench.api import check_datasets
 
-    checks, absent = check_datasets(names or (), data_root, sample=sample, fingerprint=fingerprint)
+    checks, absent = check_datasets(
+        names or (), data_root, sample=sample, fingerprint=fingerprint, backbone=backbone, cache=cache, device=device
+    )
     if absent is None:
         remark("nothing to check: give --data-root or ETL_BENCH_DATA, or a name")
     elif absent:
@@ -112,6 +125,9 @@ def _checkup_lines(checkup: CheckResult) -> list[str]:
         counts = ", ".join(f"{n} {part}" for part, n in checkup.counts.items())
         layout = f"; layout: {checkup.layout}" if checkup.layout else ""
         lines.append(f"  {counts}; {counted(checkup.checked, 'image')} opened{layout}")
+    if checkup.audit is not None:
+        audited = counted(int(str(checkup.audit["images"])), "image")
+        lines.append(f"  near-duplicates and suspect labels of {audited} by {checkup.audit['backbone']}")
     for finding in checkup.findings:
         lines.append(f"  {finding.level}: {finding.code}: {' '.join(finding.text.split())}")
         if finding.fix:

@@ -2,6 +2,11 @@
 
 from .accelerator import device_arithmetic as device_arithmetic
 from .checkpoints import TrainingState as TrainingState
+from .dataset_audit import AuditedImage as AuditedImage
+from .dataset_audit import DatasetAudit as DatasetAudit
+from .dataset_audit import NearDuplicate as NearDuplicate
+from .dataset_audit import SuspectImage as SuspectImage
+from .dataset_audit import audit_dataset as audit_dataset
 from .features.budget import make_room as make_room
 from .features.budget import remove as remove
 from .features.cache_folder import BackboneCache as BackboneCache

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from bench.papers.published_numbers import published_methods
 from bench.results import known_methods
-from datasets_registry import DatasetInfo
+from datasets_registry import DatasetInfo, SeenImages
 from methods import MethodFacts
 
 
@@ -39,7 +39,8 @@ class ExampleImage:
 class DatasetFacts(NamedDataset):
     """Facts about a dataset, its difficulty for the backbone, and a few of its images.
 
-    `overlap` has published statements about its overlap with the backbone's pretraining data.
+    `overlap` has published statements about its overlap with the backbone's pretraining data, and `seen` the one about
+    this very dataset.
     """
 
     summary: str = ""
@@ -50,6 +51,7 @@ class DatasetFacts(NamedDataset):
     measures: tuple[DifficultyMeasure, ...] = ()
     examples: tuple[ExampleImage, ...] = ()
     overlap: tuple[str, ...] = ()
+    seen: SeenImages | None = None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from .backbone_table import backbone_card as backbone_card
 from .backbone_table import backbone_groups as backbone_groups
 from .compatibility import backbone_conflict as backbone_conflict
+from .compatibility import dataset_conflict as dataset_conflict
 from .compatibility import protocol_conflicts as protocol_conflicts
 from .coordination.heartbeat import HeartbeatState as HeartbeatState
 from .coordination.heartbeat import read_heartbeats as read_heartbeats

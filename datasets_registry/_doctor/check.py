@@ -44,6 +44,7 @@ class CheckResult:
         checked: number of images that were opened.
         fingerprint: digests of the contents; empty if the reader failed.
         file: the file of the fingerprint, or None if none was written.
+        audit: near-duplicates and suspect labels as plain values; None if they were not looked for.
     """
 
     name: str
@@ -54,6 +55,7 @@ class CheckResult:
     fingerprint: Mapping[str, object] = field(default_factory=dict)
     file: Path | None = None
     left_out: LeftOut = field(default_factory=dict)
+    audit: Mapping[str, object] | None = None
 
     @property
     def problems(self) -> list[Finding]:
@@ -71,6 +73,7 @@ class CheckResult:
             "findings": [{name: str(getattr(item, name)) for name in _FINDING_KEYS} for item in self.findings],
             "fingerprint": dict(self.fingerprint),
             "fingerprint_file": str(self.file) if self.file else None,
+            "audit": self.audit,
         }
 
 

@@ -14,6 +14,7 @@ from bench.analysis import (
     HConvention,
     PairDifference,
     improvabilities,
+    is_seen,
     percent,
 )
 from bench.boards import NOT_REPRODUCED
@@ -23,6 +24,7 @@ from reports._format import counted, interval, p_value, plural, seconds
 from reports._format import signed_points as points_text
 from reports.charts.plot import interval_bars
 from reports.parts.part import Part, fold, heading, paragraph, table
+from reports.sentences import seen_mark, without_seen
 from reports.tables.model import Column, Table, TableCell, cell, whole, whole_sides
 from reports.titles import MEASURE_TITLES
 from reports.views import BoardView, OverviewView
@@ -115,11 +117,42 @@ def leaderboard_parts(view: BoardView, overview: OverviewView, addresses: Mappin
     parts += [table(leaderboard_table(view, overview)), paragraph(note_text(view, overview))]
     if worth := _worth(view):
         parts.append(fold(f"{view.anchor}-worth", "How far this order can be trusted", "", worth))
+    parts += _seen_parts(view, overview)
     if view.source:
         parts.append(heading(f"{view.anchor}-targets", "Accuracy on each target"))
         parts.append(table(_targets_table(view)))
     links = (Markup('<a href="#{}">{}</a>').format(address, title) for title, address in addresses.items())
     return [*parts, paragraph(Markup("Datasets: {}").format(Markup(" ").join(links)), "note links")]
+
+
+MOST_MOVED = 20
+"""Methods in the table of ranks without seen datasets."""
+
+
+def _seen_parts(view: BoardView, overview: OverviewView) -> list[Part]:
+    """The ranks that differ without the datasets that the backbone has seen; empty if the order is the same."""
+    found = overview.without_seen.get(view.measures[-1])
+    if found is None or not found.moved:
+        return []
+    left_out = [dataset for dataset in view.datasets if dataset.name in found.left_out and dataset.seen is not None]
+    titles = ", ".join(f"{dataset.title} ({seen_mark(dataset.seen)})" for dataset in left_out if dataset.seen)
+    columns = [
+        Column("Method", "method"),
+        Column("Rank", "number", "By the mean over all datasets"),
+        Column("Rank without", "number", f"By the mean over {counted(found.kept, 'dataset')}"),
+        Column(MEASURE_TITLES[found.measure], "percent", "Over all datasets", "score"),
+        Column("Without", "percent", f"Over {counted(found.kept, 'dataset')}", "score"),
+    ]
+    numbers = view.numbers
+    rows: list[list[TableCell]] = [
+        [numbers[one.key], one.rank, one.rank_without, whole(one.average), whole(one.average_without)]
+        for one in found.moved[:MOST_MOVED]
+    ]
+    more = len(found.moved) - MOST_MOVED
+    caption = f"Methods whose rank by the mean differs without {titles}{f'; {more} more' if more > 0 else ''}."
+    anchor = f"{view.anchor}-seen"
+    shown = Table(f"{anchor}-table", columns, rows, caption=str(Markup.escape(caption)))
+    return [paragraph(without_seen(overview, found)), fold(anchor, "Without seen datasets", titles, [table(shown)])]
 
 
 def leaderboard_table(view: BoardView, overview: OverviewView) -> Table:
@@ -330,7 +363,9 @@ def _targets_table(view: BoardView) -> Table:
     order = [dataset for dataset in view.datasets if dataset.name == view.source] + list(view.averaged)
     for dataset in order:
         source = " (source)" if dataset.name == view.source else ""
-        columns.append(Column(f"{dataset.title}{source}", "pm", "", "score"))
+        seen = dataset.seen if is_seen(dataset.seen) else None
+        mark, tip = (f" ({seen_mark(seen)})", seen.statement) if seen is not None else ("", "")
+        columns.append(Column(f"{dataset.title}{source}{mark}", "pm", tip, "score"))
     columns.append(Column("Average", "pm", "Over the targets", "score"))
     rows: list[list[TableCell]] = []
     for number, entry in enumerate(view.entries):

@@ -19,6 +19,7 @@ from bench.analysis import (
     cost_points,
     export_table,
     measured_datasets,
+    published_overlap,
     rank_entries,
     selection_command,
     selection_differences,
@@ -57,6 +58,7 @@ def board_view(
             replace(
                 measured_facts(content.catalogue.dataset(name), measured[name], content.examples(name)),
                 overlap=overlap_statements(name, setting.backbone),
+                seen=published_overlap(name, setting.backbone),
             )
             for name in board.datasets
         ),

@@ -15,10 +15,13 @@ from bench.analysis import (
     answer_for,
     board_table,
     difficulty_groups,
+    is_seen,
     leader_tests,
     measured_datasets,
+    published_overlap,
     rank_entries,
     seed_scores,
+    without_datasets,
 )
 from bench.papers import Catalogue, PublishedRow, short_titles
 from bench.spec import DEMO_RECIPE, OPEN_BASE, OPEN_NEW, shots_text
@@ -67,6 +70,8 @@ def board_overview(
         measure: leader_tests(board, scores, standings, measure, next(iter(table.ranked(measure)), None))
         for measure in board.measures
     }
+    seen = [name for name in table.datasets if is_seen(published_overlap(name, board.setting.backbone))]
+    without = {measure: without_datasets(table, measure, seen, board.convention) for measure in board.measures}
     shown = short_titles([catalogue.dataset(name).title for name in board.datasets])
     titles = dict(zip(board.datasets, shown, strict=True))
     return OverviewView(
@@ -87,6 +92,7 @@ def board_overview(
         named_groups=groups is not difficulty_groups,
         convention=board.convention if H in board.measures else None,
         demo=demo_settings(board, runs),
+        without_seen={measure: found for measure, found in without.items() if found is not None},
     )
 
 

@@ -91,7 +91,7 @@ def datasets_table(setting: SettingData, measure: str, titles: Mapping[str, str]
         ],
         "rows": [
             [
-                [setting["datasets"][d]["title"], setting["datasets"][d]["address"]],
+                dataset_cell(setting["datasets"][d]),
                 [difficulty[d], None if difficulty[d] is None else f"{difficulty[d]:.2g}"],
                 *(score_cell(m, d) for m in order),
             ]
@@ -101,6 +101,12 @@ def datasets_table(setting: SettingData, measure: str, titles: Mapping[str, str]
         f"1 / (classes × zero-shot accuracy), {classes_of(measure)} classes.{below}",
         "classes": "matrix heat",
     }
+
+
+def dataset_cell(dataset: Mapping[str, Any]) -> list[str]:
+    """The title of a dataset as a link, with a mark if the backbone has seen its images; the source is the tooltip."""
+    mark, *tip = dataset.get("seen", [""])
+    return [f"{dataset['title']}{mark and f' ({mark})'}", dataset["address"], *tip]
 
 
 def shots_table(setting: SettingData, settings: Mapping[str, SettingData], measure: str) -> dict[str, Any]:

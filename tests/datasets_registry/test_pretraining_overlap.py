@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from datasets_registry import get_dataset, list_datasets, overlap_studies, pretraining_overlap
+from datasets_registry import get_dataset, list_datasets, overlap_studies, pretraining_overlap, seen_images
 
 
 def test_every_study_names_registered_datasets_on_disk_and_its_source() -> None:
@@ -12,7 +12,7 @@ def test_every_study_names_registered_datasets_on_disk_and_its_source() -> None:
     for study in overlap_studies():
         assert study.datasets.keys() <= on_disk
         assert study.source
-        assert all(text.endswith(".") for text in (study.text, *study.datasets.values()))
+        assert all(text.endswith(".") for text in (study.text, *(one.text for one in study.datasets.values())))
 
 
 def test_tags_of_studies_exist_and_do_not_overlap() -> None:
@@ -51,3 +51,15 @@ def test_weights_without_published_data_get_no_statement(backbone: str) -> None:
 def test_synthetic_datasets_have_no_statement_and_others_have_those_of_all_studies() -> None:
     assert pretraining_overlap(get_dataset("spectrum_basic")) == ()
     assert len(pretraining_overlap(get_dataset("dtd"))) == len(overlap_studies())
+
+
+def test_the_share_of_a_dataset_is_known_only_where_a_study_names_it() -> None:
+    found = seen_images(get_dataset("country211"), "ViT-B-16.openai")
+    assert found is not None
+    assert found.share == 0.215
+    assert found.statement == pretraining_overlap(get_dataset("country211"), "ViT-B-16.openai")[0]
+    unknown = seen_images(get_dataset("country211"), "RN50.yfcc15m")
+    assert unknown is not None
+    assert unknown.share is None
+    assert seen_images(get_dataset("dtd"), "ViT-B-16.openai") is None
+    assert seen_images(get_dataset("country211"), "ViT-tiny.random") is None

@@ -5,6 +5,7 @@
 - `mcnemar`, `equivalence`: paired tests. `holm`, `rank_ranges`: many tests at once.
 - `seeds_needed`, `grouped_power`, `detectable_difference`, `grouped_seeds_needed`: power.
 - `spearman`, `random_orders`, `kendall_tau`: rank correlation.
+- `close_pairs`, `picture_likeness`, `audit_labels`: near-duplicates and suspect labels of a dataset.
 
 Example:
     >>> from bench.analysis.statistics import grouped_t, holm

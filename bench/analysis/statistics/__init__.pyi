@@ -25,6 +25,8 @@ from .intervals import difference_of_means as difference_of_means
 from .intervals import grouped_t as grouped_t
 from .intervals import student_t as student_t
 from .intervals import two_way_bootstrap as two_way_bootstrap
+from .near_duplicates import close_pairs as close_pairs
+from .near_duplicates import picture_likeness as picture_likeness
 from .power import detectable_difference as detectable_difference
 from .power import grouped_power as grouped_power
 from .power import grouped_seeds_needed as grouped_seeds_needed
@@ -34,3 +36,4 @@ from .score_intervals import image_noise as image_noise
 from .score_intervals import in_groups as in_groups
 from .score_intervals import score_estimate as score_estimate
 from .score_intervals import wilson as wilson
+from .suspect_labels import audit_labels as audit_labels

@@ -38,7 +38,7 @@ const methodPage = (data, anchor, method) => {
   const table = {
     id: "page-table", caption: "Accuracy on every dataset, %.",
     columns: [["Dataset", "link"], ...cellColumns(data)],
-    rows: order.map((dataset) => [[data.datasets[dataset].title, data.datasets[dataset].address], ...cellsOf(data, anchor, method, dataset)]),
+    rows: order.map((dataset) => [datasetCell(data.datasets[dataset]), ...cellsOf(data, anchor, method, dataset)]),
   };
   const badges = about.badges.map(([cls, text, tip]) => `<p class="missing">${escaped(text)}${tip ? ": " + escaped(tip) : ""}</p>`).join("");
   const curve = data.curves && data.curves.lines.find(([index]) => index === method);
@@ -55,7 +55,7 @@ const methodPage = (data, anchor, method) => {
   };
 };
 const datasetPage = (data, anchor, dataset) => {
-  const { name, title, overlap } = data.datasets[dataset];
+  const { name, title, overlap, seen } = data.datasets[dataset];
   const facts = block.datasets[name] || {};
   const measure = data.measures.at(-1);
   const numbers = numbersOf(data);
@@ -80,7 +80,7 @@ const datasetPage = (data, anchor, dataset) => {
   const classes = answer.classes[dataset] ? [["Classes", String(answer.classes[dataset])]] : [];
   return {
     title: facts.title || title,
-    html: `<p class="question">${escaped([facts.domain, data.heading].filter(Boolean).join(" · "))}</p>${facts.summary ? `<p>${escaped(facts.summary)}</p>` : ""}` +
+    html: `<p class="question">${escaped([facts.domain, data.heading].filter(Boolean).join(" · "))}</p>${seen ? `<p class="missing" title="${escaped(seen[1])}">Test images in the pretraining data: ${escaped(seen[0])}</p>` : ""}${facts.summary ? `<p>${escaped(facts.summary)}</p>` : ""}` +
       (examples ? `<div class="examples">${examples}</div>` : "") +
       pairsList([["Name", name], ...classes, ...zeroShot, ...(facts.licence ? [["Licence", facts.licence]] : []), ...(overlap === undefined ? [] : block.details[overlap])]) +
       (facts.homepage ? `<p class="note">Homepage: ${webLink(facts.homepage)}</p>` : "") + tableHtml(table, data.methods) + difficulty,

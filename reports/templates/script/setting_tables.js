@@ -38,6 +38,8 @@ const meanScore = (data, measure, method, dataset) => {
   return found && 100 * found.mean;
 };
 const hasGap = (data, measure, method, dataset) => splitsOf(measure).some((split) => (data.scores[split][method][dataset] || [null]).includes(null));
+// The title of a dataset as a link, marked if the backbone has seen its images.
+const datasetCell = ({ title, address, seen }) => seen ? [`${title} (${seen[0]})`, address, seen[1]] : [title, address];
 const datasetsTable = (data, measure) => {
   const answer = data.answers[measure];
   const order = data.methods.map((_, method) => method).filter((method) => method !== data.baseline);
@@ -61,7 +63,7 @@ const datasetsTable = (data, measure) => {
     id: data.anchor + "-datasets-table",
     columns: [["Dataset", "link"], ["Difficulty", "word", "Transfer difficulty"], ...order.map((method) => columnOf(data.methods[method], "heat"))],
     rows: datasets.map((dataset) => [
-      [data.datasets[dataset].title, data.datasets[dataset].address],
+      datasetCell(data.datasets[dataset]),
       [difficulty[dataset], difficulty[dataset] === null ? null : String(Number(difficulty[dataset].toPrecision(2)))],
       ...order.map((method) => scoreCell(method, dataset)),
     ]),
