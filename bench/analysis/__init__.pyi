@@ -114,9 +114,9 @@ from .ranking_stability import equivalence_probability as equivalence_probabilit
 from .ranking_stability import improvabilities as improvabilities
 from .ranking_stability import noise_of as noise_of
 from .ranking_stability import split_halves as split_halves
-from .score_text import percent as percent
-from .score_text import reach_text as reach_text
-from .score_text import score_text as score_text
+from .score_texts import percent as percent
+from .score_texts import reach_text as reach_text
+from .score_texts import score_text as score_text
 from .scores_by_seed import Outcomes as Outcomes
 from .scores_by_seed import Scores as Scores
 from .scores_by_seed import seed_scores as seed_scores

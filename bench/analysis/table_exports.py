@@ -16,7 +16,7 @@ from bench._util.words import counted
 from bench.analysis.leaderboard import OPEN, Entry, H, HConvention, Leaderboard
 from bench.analysis.paired_average import board_average, paired_test
 from bench.analysis.ranking import rank_entries
-from bench.analysis.score_text import percent, reach_text
+from bench.analysis.score_texts import percent, reach_text
 from bench.analysis.scores_by_seed import Scores, seed_scores
 from bench.analysis.seen_datasets import published_overlap
 from bench.analysis.statistics.hypothesis_tests import holm
