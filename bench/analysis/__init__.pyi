@@ -126,6 +126,15 @@ from .statistics.intervals import difference_of_means as difference_of_means
 from .statistics.intervals import student_t as student_t
 from .statistics.power import grouped_seeds_needed as grouped_seeds_needed
 from .statistics.power import seeds_needed as seeds_needed
+from .statistics.prediction_sets import PROMISE as PROMISE
+from .statistics.prediction_sets import PromiseError as PromiseError
+from .statistics.prediction_sets import check_promise as check_promise
+from .statistics.prediction_sets import class_scores as class_scores
+from .statistics.prediction_sets import conformal_rank as conformal_rank
+from .statistics.prediction_sets import conformal_threshold as conformal_threshold
+from .statistics.prediction_sets import in_sets as in_sets
+from .statistics.prediction_sets import set_scores as set_scores
+from .statistics.prediction_sets import too_few as too_few
 from .table_exports import dataset_rows as dataset_rows
 from .table_exports import dataset_table as dataset_table
 from .table_exports import export_table as export_table

@@ -19,14 +19,16 @@ _BRANCHES = tuple(column.name for column in fields(Branches))
 _BRANCH = "branch."
 _OPEN = {"base_confidence": np.float32, "within": np.int32}
 _OPEN_PREFIX = "open."
+_SET_SIZE = "set_size"
 
 
 def pack_predictions(predictions: Sequence[Predictions]) -> bytes:
     """Predictions as one safetensors blob; equal predictions give equal bytes.
 
     Columns are stored as `<split>/<column>` (int32 and float32), and image keys as newline-joined UTF-8 bytes. The
-    branches of an ensemble are `<split>/branch.<name>`, and columns of the open score `<split>/open.<name>`. Raises
-    ShardError if columns differ in length or an image key contains a line break.
+    branches of an ensemble are `<split>/branch.<name>`, columns of the open score `<split>/open.<name>`, and sizes of
+    prediction sets `<split>/set_size`. Raises ShardError if columns differ in length or an image key contains a line
+    break.
     """
     tensors: dict[str, np.ndarray] = {}
     for item in predictions:
@@ -35,6 +37,7 @@ def pack_predictions(predictions: Sequence[Predictions]) -> bytes:
         opened = {} if item.open is None else {name: getattr(item.open, name) for name in _OPEN}
         lengths = {name: len(getattr(item, name)) for name in _COLUMNS} | {"images": len(item.images)}
         lengths |= {name: len(column) for name, column in opened.items()}
+        lengths |= {} if item.set_size is None else {_SET_SIZE: len(item.set_size)}
         if len(set(lengths.values())) != 1:
             raise ShardError(f"Columns of split {item.split!r} differ in length: {lengths}.")
         tensors[f"{item.split}/images"] = np.frombuffer("\n".join(item.images).encode(), dtype=np.uint8)
@@ -43,6 +46,8 @@ def pack_predictions(predictions: Sequence[Predictions]) -> bytes:
             tensors[f"{item.split}/{name}"] = np.ascontiguousarray(getattr(item, name), dtype=dtype)
         for name, column in opened.items():
             tensors[f"{item.split}/{_OPEN_PREFIX}{name}"] = np.ascontiguousarray(column, dtype=_OPEN[name])
+        if item.set_size is not None:
+            tensors[f"{item.split}/{_SET_SIZE}"] = np.ascontiguousarray(item.set_size, dtype=np.int32)
         if item.branches is not None:
             for name in _BRANCHES:
                 column = np.ascontiguousarray(getattr(item.branches, name), dtype=np.float32)
@@ -88,6 +93,7 @@ def _split(split: str, tensors: Mapping[str, np.ndarray]) -> Predictions:
         **columns,
         branches=_branches(split, n, tensors),
         open=_open_columns(split, len(images), tensors),
+        set_size=_set_sizes(split, len(images), tensors),
     )
 
 
@@ -117,6 +123,13 @@ def _open_columns(split: str, n: int, tensors: Mapping[str, np.ndarray]) -> Open
     ):
         raise DamagedError(f"the columns of the open score of {split!r} do not fit {n} images")
     return OpenColumns(**found)
+
+
+def _set_sizes(split: str, n: int, tensors: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    found = tensors.get(f"{split}/{_SET_SIZE}")
+    if found is not None and (found.dtype != np.int32 or found.shape != (n,)):
+        raise DamagedError(f"the sizes of the prediction sets of {split!r} do not fit {n} images")
+    return found
 
 
 LONGEST_KEY = 20 * LONGEST_NAME

@@ -5,6 +5,7 @@
 - `mcnemar`, `equivalence`: paired tests. `holm`, `rank_ranges`: many tests at once.
 - `seeds_needed`, `grouped_power`, `detectable_difference`, `grouped_seeds_needed`: power.
 - `spearman`, `random_orders`, `kendall_tau`: rank correlation.
+- `conformal_threshold`, `in_sets`, `set_scores`, `images_needed`: prediction sets with a coverage promise.
 
 Example:
     >>> from bench.analysis.statistics import grouped_t, holm
