@@ -102,7 +102,8 @@ def test_predictions_are_those_of_the_run_with_its_temperature(method: str) -> N
     assert list(table["label"]) == found.labels
     assert list(table["probability"]) == [best[0][1] for best in found.top(1)]
     assert list(table.index[:2]) == ["0", "1"]
-    assert list(found.to_frame().columns) == ["label", "probability", "novelty", "unlike"]
+    sets = [] if method == "lp_plus_plus" else ["set"]  # the one selects on the validation images
+    assert list(found.to_frame().columns) == ["label", "probability", "novelty", "unlike", *sets]
     top = np.take_along_axis(found.probabilities, expected.top_labels[:40], axis=1)
     tempered = expected.top_logits[:40] / model.info.calibration.temperature
     assert np.log(top[:, :1] / top) == pytest.approx(tempered[:, :1] - tempered, abs=2e-3)
@@ -157,11 +158,11 @@ def test_a_killed_prediction_is_continued_with_the_same_table(etl: Etl, monkeypa
     Path("rows.csv").unlink()
     real, seen = TunedModel.predict_rendered, []
 
-    def dies(self: TunedModel, rendered: list[np.ndarray]) -> object:
+    def dies(self: TunedModel, rendered: list[np.ndarray], promise: float) -> object:
         seen.append(len(rendered))
         if len(seen) == 4:
             raise MemoryError
-        return real(self, rendered)
+        return real(self, rendered, promise)
 
     with monkeypatch.context() as patched:
         patched.setattr(TunedModel, "predict_rendered", dies)
