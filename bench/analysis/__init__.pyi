@@ -101,6 +101,7 @@ from .quality import RankAgreement as RankAgreement
 from .quality import agreement as agreement
 from .quality import board_quality as board_quality
 from .quality import metrics_frame as metrics_frame
+from .quality import with_sets as with_sets
 from .ranking import PairDifference as PairDifference
 from .ranking import Standings as Standings
 from .ranking import rank_entries as rank_entries

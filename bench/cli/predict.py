@@ -96,7 +96,12 @@ def _report(done: PredictedFiles, written: Sequence[str]) -> None:
         remark(note)
     if summary.no_sets:
         remark(f"note: prediction sets are not available: {summary.no_sets}")
-    size = (
-        "" if summary.set_size is None else f", {summary.set_size:.2f} classes in a set of {100 * summary.promise:g} %"
-    )
+    size, promise = "", f"{100 * summary.promise:g} %"
+    if summary.set_size is not None:
+        size = f", {summary.set_size:.2f} classes in a set of {promise}"
+    if summary.empty_sets:
+        remark(
+            f"note: {counted(summary.empty_sets, 'set')} of {promise} without a class, since the model is right more "
+            "often than that; a higher --promise gives larger sets"
+        )
     remark(f"{counted(summary.images, 'image')}{resumed}{unreadable}{unlike}{size}{where}")

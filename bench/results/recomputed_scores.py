@@ -149,7 +149,11 @@ def _impossible_sets(score: Score, item: Predictions) -> str:
     promise, images, limit, size = score.set_promise, score.set_images, score.set_threshold, item.set_size
     if promise is None or images is None or limit is None or size is None:
         stated = score.set_promise is not None
-        return "" if stated is (size is not None) else f"only its {'score' if stated else 'predictions'} have sets"
+        return (
+            ""
+            if stated is (size is not None)
+            else f"only its {'score has' if stated else 'predictions have'} prediction sets"
+        )
     if problem := too_few(images, promise):
         return f"its sets are impossible: {problem}"
     if size.min() < 0 or size.max() > score.n_classes:

@@ -166,6 +166,7 @@ class PredictionSummary:
         notes: one line per kind of what was left out or not read.
         promise: probability with which a prediction set contains the true class.
         set_size: mean number of classes in the sets; None without sets.
+        empty_sets: number of sets without a class.
         no_sets: why there are no prediction sets; empty if there are.
     """
 
@@ -177,6 +178,7 @@ class PredictionSummary:
     notes: tuple[str, ...] = ()
     promise: float = PROMISE
     set_size: float | None = None
+    empty_sets: int = 0
     no_sets: str = ""
 
 
@@ -258,6 +260,7 @@ def predict_files(
         tuple(notes.lines()),
         promise,
         None if no_sets else counts.in_sets / max(1, counts.images - counts.unreadable),
+        counts.empty_sets,
         no_sets,
     )
 
@@ -271,12 +274,14 @@ class _Counts:
     unreadable: int = 0
     unlike: int = 0
     in_sets: int = 0
+    empty_sets: int = 0
 
     def add(self, row: Row, opened: Callable[[], Image.Image]) -> None:
         self.images += 1
         self.unreadable += bool(row["error"])
         self.unlike += bool(row["unlike"])
         self.in_sets += len(row.get("set") or ())
+        self.empty_sets += row.get("set") == []
         if self.gallery:
             self.gallery.add(row, opened)
 

@@ -25,6 +25,7 @@ from bench.analysis import (
     to_csv,
     to_latex,
     to_markdown,
+    with_sets,
 )
 from bench.papers import DatasetFacts, DifficultyMeasure, ExampleImage, overlap_statements
 from reports._format import brief
@@ -62,7 +63,7 @@ def board_view(
         standings=standings,
         trends=board_trends(board, measured, content.groups),
         exports=_exports(board, runs, standings.ranks),
-        quality=() if metrics is None else board_quality(board, metrics),
+        quality=() if metrics is None else board_quality(board, with_sets(metrics, runs)),
         agreement=() if metrics is None else agreement(board, metrics, generator=np.random.default_rng(SEED)),
         costs=cost_points(board, runs),
         over_time=None if content.curves is None else accuracy_over_time_of(board, runs, content.curves),
