@@ -158,11 +158,11 @@ class TunedModel:
         Raises PromiseError unless the promise is between 0 and 1.
         """
         check_promise(promise)
-        if self.info.sets.unavailable or self._set_scores is None:
+        if self.info.sets.unavailable:
             return self.info.sets.unavailable
         if self.classes != self.info.classes.names:
             return "the validation images have none of the added classes"
-        return too_few(len(self._set_scores), promise)
+        return too_few(0 if self._set_scores is None else len(self._set_scores), promise)
 
     def predict(self, images: Any, *, batch: int = BATCH, promise: float = PROMISE) -> ImagePredictions:
         """Predict one or several images: paths, `PIL` images or uint8 arrays `(h, w, 3)`.

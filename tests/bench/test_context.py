@@ -53,6 +53,7 @@ def every_field_changed(folder: Path) -> RunContext:
         threads=3,
         files={"digest": folder / "list.jsonl"},
         cache_limit=7,
+        prediction_sets=0.9,
         keep_models="all",
         hidden_limit=5,
         pixel_limit=6,
