@@ -181,7 +181,7 @@ class SweepRequest(BaseModel):
     )
     keep_models: Annotated[Literal["best", "all"] | None, Option()] = Field(
         None,
-        description="Keep tuned models in RUNS/models for `predict`, and score their prediction sets: all, or best (for "
+        description="Keep tuned models in RUNS/models for `predict`, and score prediction sets: all, or best (for "
         "each method and setting, the seed with the best score on its few validation images, never on test images). "
         "Finished runs without a model run again.",
     )
