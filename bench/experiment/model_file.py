@@ -118,7 +118,7 @@ class ModelInfo(_Frozen):
     support_images: Count
     calibration: Calibration = Calibration()
     novelty: Novelty | None = None
-    sets: SetCalibration = SetCalibration(unavailable="the model was kept by an older version; keep it again")
+    sets: SetCalibration = SetCalibration(unavailable="an older version kept the model; --rerun all keeps it again")
     scores: tuple[Score, ...]
     validation_accuracy: Fraction | None = Field(None, description="on the few validation images; None without any")
     validation_nll: Finite | None = Field(None, description="mean negative log-likelihood on them, before calibration")

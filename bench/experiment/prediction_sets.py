@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -13,6 +14,10 @@ from bench.record import Predictions, Score
 from bench.spec import ExperimentSpec
 from datasets_registry import SupportSet
 from methods import MethodInfo
+
+
+_ROWS = 4096
+"""Images whose scores are in memory together."""
 
 
 def label_scores(logits: Tensor, labels: Tensor) -> NDArray[Any]:
@@ -71,7 +76,8 @@ class SetThreshold:
 
 def with_sets(score: Score, item: Predictions, logits: Tensor, threshold: SetThreshold) -> tuple[Score, Predictions]:
     """A score and its predictions with size and coverage of the prediction sets; `logits` are in their order."""
-    sizes = in_sets(all_scores(logits), threshold.value).sum(axis=1).astype("int32")
+    blocks = (in_sets(all_scores(block), threshold.value).sum(axis=1) for block in logits.split(_ROWS))
+    sizes = np.concatenate(list(blocks)).astype(np.int32)
     facts: Mapping[str, float] = set_scores(sizes, item.rank) | {
         "set_promise": threshold.promise,
         "set_images": threshold.images,
