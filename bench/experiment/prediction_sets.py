@@ -15,7 +15,6 @@ from bench.spec import ExperimentSpec
 from datasets_registry import SupportSet
 from methods import MethodInfo
 
-
 _ROWS = 4096
 """Images whose scores are in memory together."""
 
