@@ -148,12 +148,9 @@ def _impossible_sets(score: Score, item: Predictions) -> str:
     """Why no threshold gives prediction sets of these sizes; empty if one can, or if there are none."""
     promise, images, limit, size = score.set_promise, score.set_images, score.set_threshold, item.set_size
     if promise is None or images is None or limit is None or size is None:
-        stated = score.set_promise is not None
-        return (
-            ""
-            if stated is (size is not None)
-            else f"only its {'score has' if stated else 'predictions have'} prediction sets"
-        )
+        if (promise is None) is (size is None):
+            return ""
+        return f"only its {'predictions have' if promise is None else 'score has'} prediction sets"
     if problem := too_few(images, promise):
         return f"its sets are impossible: {problem}"
     if size.min() < 0 or size.max() > score.n_classes:
@@ -162,7 +159,7 @@ def _impossible_sets(score: Score, item: Predictions) -> str:
     width = scores.shape[1]
     inside = (scores <= limit).sum(axis=1)
     # each class beyond the stored ones has at least the probability of the threshold
-    most = np.exp(-scores).sum(axis=1) + np.maximum(size - width, 0) * math.exp(-limit)
+    most = np.exp(-scores).sum(axis=1) + np.maximum(size - width, 0) * math.exp(min(-limit, 0))
     if wrong := int(((inside != np.minimum(size, width)) | (most > 1 + _MASS)).sum()):
         return f"the sizes of its sets contradict its threshold ({wrong} of {len(size)} images)"
     return ""

@@ -72,6 +72,8 @@ def test_a_record_without_sets_has_no_such_field(tmp_path: Path) -> None:
         ({"set_size": 1.0}, "set_size is stated as 1.000000, but the predictions give"),
         ({"set_coverage": 1.0}, "set_coverage is stated as 1.000000, but the predictions give"),
         ({"set_threshold": 0.5}, r"the sizes of its sets contradict its threshold \(\d of 6 images\)"),
+        ({"set_threshold": -1e308}, "the sizes of its sets contradict its threshold"),
+        ({"set_threshold": 1e308}, "the sizes of its sets contradict its threshold"),
         ({"sizes": lambda right: right + 1}, "the sizes of its sets contradict its threshold"),
         ({"sizes": lambda right: right + 8}, "its sets do not all have 0 to 7 classes"),
         ({"sizes": lambda right: right * 0 - 1}, "its sets do not all have 0 to 7 classes"),
