@@ -82,7 +82,7 @@ def _withdraw_sets(path: Path, seeds: int) -> None:
     del tensors[SET_SCORES]
     why = (
         f"--keep-models best chose this model among {seeds} seeds by its validation images, so they are no longer like "
-        "new images; keep it with --keep-models all, or train one seed"
+        "new images; `run --keep-models all --rerun all` keeps it with sets"
     )
     content = model_bytes(info.model_copy(update={"sets": SetCalibration(unavailable=why)}), tensors)
     write_model(path, content)
