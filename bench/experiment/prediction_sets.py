@@ -75,14 +75,14 @@ class SetThreshold:
 
 def with_sets(score: Score, item: Predictions, logits: Tensor, threshold: SetThreshold) -> tuple[Score, Predictions]:
     """A score and its predictions with size and coverage of the prediction sets; `logits` are in their order."""
-    blocks = (in_sets(all_scores(block), threshold.value).sum(axis=1) for block in logits.split(_ROWS))
-    sizes = np.concatenate(list(blocks)).astype(np.int32)
+    blocks = (logits[first : first + _ROWS] for first in range(0, len(logits), _ROWS))
+    sizes = np.concatenate([in_sets(all_scores(block), threshold.value).sum(axis=1) for block in blocks])
     facts: Mapping[str, float] = set_scores(sizes, item.rank) | {
         "set_promise": threshold.promise,
         "set_images": threshold.images,
         "set_threshold": threshold.value,
     }
-    return score.model_copy(update=facts), replace(item, set_size=sizes)
+    return score.model_copy(update=facts), replace(item, set_size=sizes.astype(np.int32))
 
 
 def labels_of(part: SupportSet) -> Tensor:
