@@ -2,12 +2,19 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
-from bench.bounds import Amount, Classes, Count, Finite, Images, LargeCount, Line, Moment, Name, RunId
+from bench.bounds import MOST_CLASSES, Amount, Classes, Count, Finite, Images, LargeCount, Line, Moment, Name, RunId
 from bench.spec import ExperimentSpec
 
 SCHEMA_VERSION = 1
@@ -33,6 +40,10 @@ class RunStatus(StrEnum):
     FAILED = "failed"
 
 
+SETS = ("set_size", "set_coverage", "set_promise", "set_images", "set_threshold")
+"""Fields of a `Score` about its prediction sets."""
+
+
 class Score(_Frozen):
     """Metrics of the classifier on one evaluation split."""
 
@@ -55,6 +66,30 @@ class Score(_Frozen):
         description="accuracy of an oracle's choice minus that of the same run without test labels (last epoch, "
         "unchanged settings); None without an oracle",
     )
+    set_size: Annotated[float, Field(ge=0, le=MOST_CLASSES)] | None = Field(
+        None, description="mean number of classes in the prediction sets; None without such sets"
+    )
+    set_coverage: Fraction | None = Field(None, description="share of the sets that contain the true class")
+    set_promise: float | None = Field(None, gt=0, lt=1, description="promised coverage")
+    set_images: Images | None = Field(None, description="validation images that set the threshold")
+    set_threshold: Finite | None = Field(None, description="largest `-log p` of a class in a set, nats")
+
+    @model_validator(mode="after")
+    def _whole_sets(self) -> Self:
+        if len({getattr(self, name) is None for name in SETS}) > 1:
+            raise ValueError(f"a score has all of {', '.join(SETS)}, or none")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_sets(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The fields of prediction sets are left out where there are none."""
+        values: dict[str, Any] = plain(self)
+        return {name: value for name, value in values.items() if value is not None or name not in SETS}
+
+    @property
+    def without_sets(self) -> Self:
+        """The score of a run that makes no prediction sets."""
+        return self.model_copy(update=dict.fromkeys(SETS))
 
 
 class OpenScore(_Frozen):
@@ -274,8 +309,9 @@ class Predictions:
 
     `rank` is that of the true class, from 0. `top_labels` and `top_logits` are `(n, min(5, n_classes))`, best first.
     `log_sum_exp` and `sum_p2` (the sum of squared probabilities) give likelihood and Brier score without the full
-    logits. `branches` are stored on request, `open` for base and new images among all names. `group` numbers what the
-    image shares with others, such as its patient, and is -1 without; the splits of one dataset share these numbers.
+    logits. `branches` are stored on request, `open` for base and new images among all names, and `set_size`, `(n,)`,
+    for images with prediction sets; a set of size s holds the s most probable classes. `group` numbers what the image
+    shares with others, such as its patient, and is -1 without; the splits of one dataset share these numbers.
     """
 
     split: str
@@ -291,6 +327,7 @@ class Predictions:
     branches: Branches | None = None
     open: OpenColumns | None = None
     group: np.ndarray | None = None
+    set_size: np.ndarray | None = None
 
 
 class DifficultyRecord(_Frozen):

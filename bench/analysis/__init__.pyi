@@ -104,6 +104,7 @@ from .quality import RankAgreement as RankAgreement
 from .quality import agreement as agreement
 from .quality import board_quality as board_quality
 from .quality import metrics_frame as metrics_frame
+from .quality import with_sets as with_sets
 from .ranking import PairDifference as PairDifference
 from .ranking import Standings as Standings
 from .ranking import rank_entries as rank_entries
@@ -149,6 +150,15 @@ from .statistics.near_duplicates import close_pairs as close_pairs
 from .statistics.near_duplicates import picture_likeness as picture_likeness
 from .statistics.power import grouped_seeds_needed as grouped_seeds_needed
 from .statistics.power import seeds_needed as seeds_needed
+from .statistics.prediction_sets import PROMISE as PROMISE
+from .statistics.prediction_sets import PromiseError as PromiseError
+from .statistics.prediction_sets import check_promise as check_promise
+from .statistics.prediction_sets import class_scores as class_scores
+from .statistics.prediction_sets import conformal_rank as conformal_rank
+from .statistics.prediction_sets import conformal_threshold as conformal_threshold
+from .statistics.prediction_sets import in_sets as in_sets
+from .statistics.prediction_sets import set_scores as set_scores
+from .statistics.prediction_sets import too_few as too_few
 from .statistics.suspect_labels import audit_labels as audit_labels
 from .table_exports import dataset_rows as dataset_rows
 from .table_exports import dataset_table as dataset_table

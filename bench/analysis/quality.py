@@ -1,4 +1,4 @@
-"""Measures beyond accuracy, from stored predictions: calibration, risk-coverage, worst class, headroom gain. Pure."""
+"""Measures beyond accuracy: calibration, risk-coverage, worst class, headroom gain, prediction sets. Pure."""
 
 from __future__ import annotations
 
@@ -69,7 +69,17 @@ _COLUMNS = ("label", "predicted", "true_logit", "top_logit", "log_sum_exp", "sum
 
 
 HEADROOM = "headroom_gain"
-QUALITY_MEASURES = ("accuracy", HEADROOM, "ece", "brier", "nll", "aurc", "worst_class_accuracy")
+SET_MEASURES = ("set_size", "set_coverage")
+"""Measures of prediction sets, of runs that have them."""
+QUALITY_MEASURES = ("accuracy", HEADROOM, "ece", "brier", "nll", "aurc", "worst_class_accuracy", *SET_MEASURES)
+
+
+def with_sets(metrics: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """The frame of `metrics_frame` with the columns of `SET_MEASURES`, if the frame of runs has them; NaN: no sets."""
+    if not set(SET_MEASURES) <= set(runs.columns):
+        return metrics
+    known = runs[["run_id", "split", *SET_MEASURES]].dropna().drop_duplicates(["run_id", "split"])
+    return metrics.merge(known, on=["run_id", "split"], how="left")
 
 
 _Cells = dict[str, dict[str, list[float]]]
@@ -77,7 +87,7 @@ _Cells = dict[str, dict[str, list[float]]]
 
 
 def board_quality(board: Leaderboard, metrics: pd.DataFrame) -> tuple[Quality, ...]:
-    """One row per split and entry, from `metrics_frame` of the counted runs that have predictions.
+    """One row per split and entry, from `metrics_frame` of the counted runs that have predictions, maybe `with_sets`.
 
     Splits of the open score are included if an entry has it.
     """
@@ -135,9 +145,10 @@ def _agreement(split: str, both: np.ndarray, generator: np.random.Generator) -> 
 
 
 def _by_run(metrics: pd.DataFrame) -> dict[tuple[str, str], dict[str, float]]:
-    columns = [metrics[name] for name in ("run_id", "split", *METRICS)]
+    names = [name for name in (*METRICS, *SET_MEASURES) if name in metrics]
+    columns = [metrics[name] for name in ("run_id", "split", *names)]
     return {
-        (str(run), str(split)): dict(zip(METRICS, map(float, values), strict=True))
+        (str(run), str(split)): {k: float(value) for k, value in zip(names, values, strict=True) if value == value}
         for run, split, *values in zip(*columns, strict=True)
     }
 

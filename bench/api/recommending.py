@@ -78,9 +78,9 @@ def recommend_request(request: RecommendRequest, say: Callable[[str], None]) -> 
 
 
 def train_recommended(found: Recommendation) -> tuple[Path, str] | None:
-    """Train the recommended method and keep its model; returns the file and the accuracy as text, None if it failed.
+    """Train the recommended method and keep its model; returns the file, and its accuracy and sets as text.
 
-    Raises KeyboardInterrupt if it is interrupted; finished trainings are kept.
+    None means that it failed. Raises KeyboardInterrupt if it is interrupted; finished trainings are kept.
     """
     from bench.experiment import read_model_info
     from bench.sweep import LogStyle, open_log
@@ -89,8 +89,10 @@ def train_recommended(found: Recommendation) -> tuple[Path, str] | None:
     path = train_choice(found, open_log(LogStyle.AUTO))
     if path is None:
         return None
-    scores = read_model_info(path).scores
-    return path, ", ".join(f"{100 * score.accuracy:.1f} % of {score.n} test images right" for score in scores)
+    info = read_model_info(path)
+    right = ", ".join(f"{100 * score.accuracy:.1f} % of {score.n} test images right" for score in info.scores)
+    sets = info.sets.unavailable
+    return path, f"{right}; {f'no prediction sets: {sets}' if sets else 'prediction sets with `predict`'}"
 
 
 def _print(line: str) -> None:

@@ -63,6 +63,7 @@ def _row(model: ListedModel) -> dict[str, object]:
         "open_vocabulary": info.open_vocabulary,
         "temperature": info.calibration.temperature,
         "calibrated": info.calibration.source == "validation",
+        "no_prediction_sets": info.sets.unavailable,
     }
 
 
@@ -123,6 +124,7 @@ def predict_images(
     backbone: str | None = None,
     classes: Path | None = None,
     top: int = 5,
+    promise: float = 0.95,
     batch: int = 32,
     resume: bool = False,
     runs: Path = Path("runs"),
@@ -134,13 +136,16 @@ def predict_images(
     """Predict images with a tuned model and write a table, to the file `out` or as CSV to standard output.
 
     The arguments are the options of `etl-bench predict`; `quiet` shows no progress bar. Raises UsageError before torch
-    is imported, also for files that are not to be replaced, unless `force`, and ModelFileError for a damaged model.
+    is imported, also for files that are not to be replaced, unless `force`, PromiseError for an impossible promise, and
+    ModelFileError for a damaged model.
     """
+    from bench.analysis import check_promise
     from bench.experiment import read_model_info
     from bench.results import check_output_file
     from bench.sweep import resolve_device
     from bench.tuned_models import check_format, check_sources, find_model
 
+    check_promise(promise)
     if out is None and (page or resume):
         raise UsageError(f"{'--page' if page else '--resume'} needs --out FILE, because it writes next to that file.")
     html = out.with_suffix(".html") if page and out else None
@@ -171,8 +176,8 @@ def predict_images(
             bar.refresh()
 
         summary = predict_files(
-            tuned, images, out, on_rows=on_rows, with_gallery=html is not None, resume=resume, top=top, batch=batch,
-            force=force,
+            tuned, images, out, on_rows=on_rows, with_gallery=html is not None, resume=resume, top=top,
+            promise=promise, batch=batch, force=force,
         )  # fmt: skip
     if html is not None and summary.gallery is not None:
         from reports import render_gallery

@@ -37,6 +37,10 @@ def predict(
         typer.Option("--classes", help="File of additional class names, one per line, for open-vocabulary methods."),
     ] = None,
     top: Annotated[int, typer.Option("--top", min=1, help="Number of most probable classes in each row.")] = 5,
+    promise: Annotated[
+        float,
+        typer.Option("--promise", help="Probability with which the prediction set of an image contains its class."),
+    ] = 0.95,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Images per pass of the tower.")] = 32,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted prediction.")] = False,
     runs: opt.Runs = opt.DEFAULT_RUNS,
@@ -47,7 +51,9 @@ def predict(
 ) -> None:
     """Predict images with a tuned model: classes with calibrated probabilities, and a mark for unfamiliar images.
 
-    An image is marked if it is unlike the training images. Images are streamed, so their number is not limited. An
+    The prediction set of an image contains its class with the probability of --promise. Without validation images that
+    nothing was selected on, there are no sets, and the reason is printed. An image is marked if it is unlike the
+    training images. Images are streamed, so their number is not limited. An
     image that cannot be read gets a row with an error. With --out, finished rows are stored in a partial file, so
     --resume can continue a killed prediction. Exit code: 0 all done, 1 some images could not be read, 2 wrong usage or
     no images.
@@ -64,6 +70,7 @@ def predict(
         backbone=backbone,
         classes=classes,
         top=top,
+        promise=promise,
         batch=batch,
         resume=resume,
         runs=runs,
@@ -87,4 +94,14 @@ def _report(done: PredictedFiles, written: Sequence[str]) -> None:
     unlike = f", {summary.unlike} unlike the training images" if summary.unlike else ""
     for note in summary.notes:
         remark(note)
-    remark(f"{counted(summary.images, 'image')}{resumed}{unreadable}{unlike}{where}")
+    if summary.no_sets:
+        remark(f"note: prediction sets are not available: {summary.no_sets}")
+    size, promise = "", f"{100 * summary.promise:g} %"
+    if summary.set_size is not None:
+        size = f", {summary.set_size:.2f} classes in a set of {promise}"
+    if summary.empty_sets:
+        remark(
+            f"note: {counted(summary.empty_sets, 'set')} of {promise} without a class, since the model is right more "
+            "often than that; a higher --promise gives larger sets"
+        )
+    remark(f"{counted(summary.images, 'image')}{resumed}{unreadable}{unlike}{size}{where}")

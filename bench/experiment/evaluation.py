@@ -28,6 +28,7 @@ def evaluate(
     keep_branches: bool = False,
     epochs: EpochCandidates | None = None,
     order: Tensor | None = None,
+    on_logits: Callable[[Tensor], None] = lambda _: None,
 ) -> tuple[Score, Predictions]:
     """Score a trained method on one split; the method does not receive the labels.
 
@@ -37,12 +38,14 @@ def evaluate(
             the same, but features are computed even if the ensemble gives them no weight.
         epochs: candidate epochs of an oracle; one of them stays restored.
         order: positions of the images in `batches`, `(n,)`; None for the order of the split.
+        on_logits: receives the logits, `(n, n_cls)`, in the order of the split.
     """
     found = split_logits(method, split, batches, keep_branches=keep_branches, epochs=epochs)
     choice = None
     if found.choice is not None and found.honest is not None:
         choice = OracleChoice.of(found.choice, found.logits, found.honest, _labels(split))
     logits = found.logits if order is None else found.logits[order.argsort()]
+    on_logits(logits)
     item = predictions(split, logits)
     return score(split, item, choice), replace(item, branches=found.branches)
 

@@ -1,6 +1,5 @@
 """Converts a finished run to a tuned model and back: learned tensors, temperature and novelty threshold."""
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,20 +8,23 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from bench.analysis import accuracy, fit_temperature, nll
+from bench.analysis import accuracy, conformal_rank, fit_temperature, nll
 from bench.context import RunContext
 from bench.experiment.features.inputs import Inputs
 from bench.experiment.features.views import CENTER_VIEW
 from bench.experiment.model_file import (
     MEANS,
+    SET_SCORES,
     Calibration,
     ClassList,
     ModelFileError,
     ModelInfo,
     Novelty,
+    SetCalibration,
     model_bytes,
     unusable_tensors,
 )
+from bench.experiment.prediction_sets import label_scores, labels_of, why_no_promise
 from bench.record import RunRecord
 from datasets_registry import BenchError, Decoding, FewShotTask, SupportSet, UnknownNameError
 from methods import Backbone, Batch, Method, Needs, get_method, home_of
@@ -108,7 +110,7 @@ def threshold(scores: Float[Tensor, " n"]) -> tuple[float, float]:
     """
     n = len(scores)
     rate = max(FALSE_ALARMS, 1 / (n + 1))
-    rank = min(n, math.ceil((n + 1) * (1 - rate) - 1e-9))
+    rank = min(n, conformal_rank(n, 1 - rate))
     return float(scores.sort().values[rank - 1]), rate
 
 
@@ -126,8 +128,17 @@ _COMPARED = 8
 
 
 @torch.no_grad()
-def kept_model(record: RunRecord, method: Method[Any], task: FewShotTask, inputs: Inputs, context: RunContext) -> bytes:
+def kept_model(
+    record: RunRecord,
+    method: Method[Any],
+    task: FewShotTask,
+    inputs: Inputs,
+    context: RunContext,
+    validation: Tensor | None = None,
+) -> bytes:
     """The content of the model file of a finished run. The method must be in its evaluated state.
+
+    `validation` are the logits of the validation images, if they are known.
 
     Raises BenchError if the method cannot be stored, or if the stored model gives other logits.
     """
@@ -138,8 +149,8 @@ def kept_model(record: RunRecord, method: Method[Any], task: FewShotTask, inputs
             "another --selection."
         )
     tensors = kept_state(method)
-    validation = _logits(method, task.validation, inputs, context)
-    labels = torch.tensor(task.validation.labels, dtype=torch.long)
+    validation = _logits(method, task.validation, inputs, context) if validation is None else validation
+    labels = labels_of(task.validation)
     novelty, means = _novelty(method, task, inputs, validation)
     tensors |= {} if means is None else {MEANS: means}
     calibration, measured = Calibration(), {}
@@ -147,6 +158,10 @@ def kept_model(record: RunRecord, method: Method[Any], task: FewShotTask, inputs
         temperature = fit_temperature(validation, labels)
         calibration = Calibration(temperature=temperature, source="validation", n=len(labels))
         measured = {"validation_accuracy": accuracy(validation, labels), "validation_nll": nll(validation, labels)}
+    sets = SetCalibration(n=0, unavailable=why_no_promise(record.spec, method.info, task.validation))
+    if validation is not None and not sets.unavailable:
+        sets = SetCalibration(n=len(labels))
+        tensors[SET_SCORES] = torch.from_numpy(label_scores(validation, labels)).sort().values
     info = ModelInfo(
         run_id=record.run_id,
         spec=record.spec,
@@ -161,6 +176,7 @@ def kept_model(record: RunRecord, method: Method[Any], task: FewShotTask, inputs
         support_images=len(task.support),
         calibration=calibration,
         novelty=novelty,
+        sets=sets,
         scores=tuple(record.scores),
         **measured,
         final_loss=record.final_loss,

@@ -88,6 +88,16 @@ class Novelty(_Frozen):
     n: Count = Field(ge=1, description="number of these images")
 
 
+class SetCalibration(_Frozen):
+    """The validation images that set the thresholds of prediction sets, or why there are no such sets.
+
+    The tensor `SET_SCORES` holds the score `-log p` of each of them, so any promise can be asked for at prediction.
+    """
+
+    n: Count = Field(0, description="validation images")
+    unavailable: Line = Field("", description="why no coverage can be promised; empty if it can")
+
+
 class ModelInfo(_Frozen):
     """The description in a model file.
 
@@ -108,6 +118,7 @@ class ModelInfo(_Frozen):
     support_images: Count
     calibration: Calibration = Calibration()
     novelty: Novelty | None = None
+    sets: SetCalibration = SetCalibration(unavailable="an older version kept the model; --rerun all keeps it again")
     scores: tuple[Score, ...]
     validation_accuracy: Fraction | None = Field(None, description="on the few validation images; None without any")
     validation_nll: Finite | None = Field(None, description="mean negative log-likelihood on them, before calibration")
@@ -184,6 +195,7 @@ def _facts(info: ModelInfo) -> dict[str, str]:
         "other classes": "can be added at prediction" if info.open_vocabulary else "need new training",
         "temperature": _temperature(info),
         "unlike anything seen": _novelty(info),
+        "prediction sets": _sets(info),
         "validation": "no validation images"
         if info.validation_accuracy is None
         else f"accuracy {100 * info.validation_accuracy:.2f} % on {calibration.n} images",
@@ -209,11 +221,26 @@ def _novelty(info: ModelInfo) -> str:
     )
 
 
+def _sets(info: ModelInfo) -> str:
+    if info.sets.unavailable:
+        return f"not available: {info.sets.unavailable}"
+    found = next((score for score in info.scores if score.set_size is not None), None)
+    made = f"set by {info.sets.n} validation images"
+    if found is None or found.set_coverage is None or found.set_promise is None:
+        return made
+    return (
+        f"{made}; with a promise of {100 * found.set_promise:g} %, {found.set_size:.2f} classes on average, and "
+        f"{100 * found.set_coverage:.2f} % of {found.n} test images have their class in the set"
+    )
+
+
 SUFFIX = ".safetensors"
 MODELS = "models"
 """Folder of stored models below the runs folder."""
 MEANS = "novelty.means"
 """Tensor of the mean feature of each class, `(n_cls, dim)`, which the novelty score needs."""
+SET_SCORES = "sets.scores"
+"""Tensor of the scores `-log p` of validation images, `(n,)` in float64, ascending, which prediction sets need."""
 _KEY, _SUM = "etl-bench model", "sha256"
 
 
@@ -277,6 +304,9 @@ def unusable_tensors(info: ModelInfo, tensors: Mapping[str, "Tensor"]) -> str | 
     means = tensors.get(MEANS)
     if means is not None and tuple(means.shape) != expected:
         return f"its tensor {MEANS} is {tuple(means.shape)}, and its classes and features need {expected}"
+    scores = tensors.get(SET_SCORES, torch.empty(0))
+    if tuple(scores.shape) != (info.sets.n,) or not torch.equal(scores, scores.sort().values):
+        return f"its tensor {SET_SCORES} does not hold the scores of {info.sets.n} validation images in ascending order"
     return None
 
 

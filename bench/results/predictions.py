@@ -22,15 +22,16 @@ _BRANCH = "branch."
 _OPEN = {"base_confidence": np.float32, "within": np.int32}
 _OPEN_PREFIX = "open."
 _GROUP = "group"
+_SET_SIZE = "set_size"
 
 
 def pack_predictions(predictions: Sequence[Predictions]) -> bytes:
     """Predictions as one safetensors blob; equal predictions give equal bytes.
 
     Columns are stored as `<split>/<column>` (int32 and float32), and image keys as newline-joined UTF-8 bytes. The
-    branches of an ensemble are `<split>/branch.<name>`, columns of the open score `<split>/open.<name>`, and groups of
-    the images, if the dataset has some, `<split>/group`. Raises ShardError if columns differ in length or an image key
-    contains a line break.
+    branches of an ensemble are `<split>/branch.<name>`, columns of the open score `<split>/open.<name>`, groups of the
+    images, if the dataset has some, `<split>/group`, and sizes of prediction sets `<split>/set_size`. Raises ShardError
+    if columns differ in length or an image key contains a line break.
     """
     tensors: dict[str, np.ndarray] = {}
     for item in predictions:
@@ -40,6 +41,7 @@ def pack_predictions(predictions: Sequence[Predictions]) -> bytes:
         grouped = {} if item.group is None else {_GROUP: item.group}
         lengths = {name: len(getattr(item, name)) for name in _COLUMNS} | {"images": len(item.images)}
         lengths |= {name: len(column) for name, column in (opened | grouped).items()}
+        lengths |= {} if item.set_size is None else {_SET_SIZE: len(item.set_size)}
         if len(set(lengths.values())) != 1:
             raise ShardError(f"Columns of split {item.split!r} differ in length: {lengths}.")
         tensors[f"{item.split}/images"] = np.frombuffer("\n".join(item.images).encode(), dtype=np.uint8)
@@ -50,6 +52,8 @@ def pack_predictions(predictions: Sequence[Predictions]) -> bytes:
             tensors[f"{item.split}/{name}"] = np.ascontiguousarray(column, dtype=np.int32)
         for name, column in opened.items():
             tensors[f"{item.split}/{_OPEN_PREFIX}{name}"] = np.ascontiguousarray(column, dtype=_OPEN[name])
+        if item.set_size is not None:
+            tensors[f"{item.split}/{_SET_SIZE}"] = np.ascontiguousarray(item.set_size, dtype=np.int32)
         if item.branches is not None:
             for name in _BRANCHES:
                 column = np.ascontiguousarray(getattr(item.branches, name), dtype=np.float32)
@@ -96,6 +100,7 @@ def _split(split: str, tensors: Mapping[str, np.ndarray]) -> Predictions:
         branches=_branches(split, n, tensors),
         open=_open_columns(split, len(images), tensors),
         group=_group(split, len(images), tensors),
+        set_size=_set_sizes(split, len(images), tensors),
     )
 
 
@@ -131,6 +136,13 @@ def _group(split: str, n: int, tensors: Mapping[str, np.ndarray]) -> np.ndarray 
     found = tensors.get(f"{split}/{_GROUP}")
     if found is not None and (found.dtype != np.int32 or found.shape != (n,)):
         raise DamagedError(f"the groups of {split!r} do not fit {n} images")
+    return found
+
+
+def _set_sizes(split: str, n: int, tensors: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    found = tensors.get(f"{split}/{_SET_SIZE}")
+    if found is not None and (found.dtype != np.int32 or found.shape != (n,)):
+        raise DamagedError(f"the sizes of the prediction sets of {split!r} do not fit {n} images")
     return found
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bench.analysis import run_metrics
+from bench.analysis import class_scores, run_metrics, set_scores, too_few
 from bench.record import SCORES_VERSION, Predictions, RunRecord, RunStatus, Score
 from bench.results.predictions import impossible_columns, open_metrics
 from bench.spec import OPEN_BASE, OPEN_NEW
@@ -66,6 +66,10 @@ def contradictions(record: RunRecord, predictions: Sequence[Predictions]) -> lis
     expected = _splits(record)
     if sorted(scored) != sorted(expected):
         return [f"scores are of {', '.join(scored) or 'no split'}, and the spec requires {', '.join(expected)}"]
+    if wrong := [
+        score.split for score in record.all_scores if score.set_size is not None and score.split != expected[0]
+    ]:
+        return [f"{wrong[0]}: it has prediction sets, which are for the classes of the validation images only"]
     by_split = {item.split: item for item in predictions}
     for score in record.all_scores:
         found += [f"{score.split}: {text}" for text in _split_contradictions(score, by_split[score.split])]
@@ -133,8 +137,36 @@ def _split_contradictions(score: Score, item: Predictions) -> list[str]:
     found = impossible_columns(item, score.n_classes)
     if found:
         return found
-    for name, value in split_scores(item, score.n_classes).items():
+    if problem := _impossible_sets(score, item):
+        return [problem]
+    sets = {} if item.set_size is None else set_scores(item.set_size, item.rank)
+    for name, value in (split_scores(item, score.n_classes) | sets).items():
         claimed = float(getattr(score, name))
         if not math.isclose(claimed, value, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
             found.append(f"{name} is stated as {claimed:.6f}, but the predictions give {value:.6f}")
     return found
+
+
+def _impossible_sets(score: Score, item: Predictions) -> str:
+    """Why no threshold gives prediction sets of these sizes; empty if one can, or if there are none."""
+    promise, images, limit, size = score.set_promise, score.set_images, score.set_threshold, item.set_size
+    if promise is None or images is None or limit is None or size is None:
+        if (promise is None) is (size is None):
+            return ""
+        return f"only its {'predictions have' if promise is None else 'score has'} prediction sets"
+    if problem := too_few(images, promise):
+        return f"its sets are impossible: {problem}"
+    if size.min() < 0 or size.max() > score.n_classes:
+        return f"its sets do not all have 0 to {score.n_classes} classes"
+    scores = class_scores(item.top_logits, item.log_sum_exp)
+    width = scores.shape[1]
+    inside = (scores <= limit).sum(axis=1)
+    # each class beyond the stored ones has at least the probability of the threshold
+    most = np.exp(-scores).sum(axis=1) + np.maximum(size - width, 0) * math.exp(min(-limit, 0))
+    if wrong := int(((inside != np.minimum(size, width)) | (most > 1 + _MASS)).sum()):
+        return f"the sizes of its sets contradict its threshold ({wrong} of {len(size)} images)"
+    return ""
+
+
+_MASS = 1e-3
+"""How far float32 logits may carry a sum of probabilities above 1."""

@@ -25,7 +25,8 @@ from bench.results.shards import Shard, ShardEntry
 from datasets_registry import canonical_json
 
 _LOG = logging.getLogger("bench.results")
-SCORE_COLUMNS = "accuracy, macro_accuracy, macro_precision, nll, brier, ece, n, n_classes, selected_on_test, optimism"
+SCORE_COLUMNS = """accuracy, macro_accuracy, macro_precision, nll, brier, ece, n, n_classes, selected_on_test, optimism,
+    set_size, set_coverage, set_promise, set_images, set_threshold"""
 CURVE_COLUMNS = "run_id, split, epoch, epochs, steps, seconds, accuracy"
 PREDICTION_COLUMNS = """run_id, split, position, image, label, predicted, rank, true_logit, log_sum_exp, sum_p2,
     top_labels, top_logits"""

@@ -1,6 +1,6 @@
 """Compares a stored run with a repetition: bit-identical, or how and why they differ. Pure.
 
-Branches, which a run stores on request, are compared only if both have them.
+Branches and prediction sets, which a run stores on request, are compared only if both have them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -69,11 +69,11 @@ def judge_repetition(stored: Shard, record: RunRecord, predictions: Sequence[Pre
     found = diff_runs(stored, Shard(record, tuple(predictions)))
     images = sum(len(item.images) for item in stored.predictions)
     compared = sum(found.compared.values())
-    same_bits = _required(stored.predictions) == _required(predictions) and not _other_branches(stored, predictions)
+    same_bits = _required(stored.predictions) == _required(predictions) and not _other_requested(stored, predictions)
     faults = (*contradictions(stored.record, stored.predictions), *_other_data(stored.predictions, predictions))
     if faults:
         outcome = RepetitionOutcome.INVALID
-    elif same_bits and (stored.record.scores, stored.record.open) == (record.scores, record.open):
+    elif same_bits and _same_scores(stored.record, record):
         outcome = RepetitionOutcome.IDENTICAL
     elif found.flips or compared != images or compared != sum(len(item.images) for item in predictions):
         outcome = RepetitionOutcome.DIFFERENT
@@ -92,14 +92,30 @@ def judge_repetition(stored: Shard, record: RunRecord, predictions: Sequence[Pre
 
 def _required(predictions: Sequence[Predictions]) -> bytes:
     """The bytes of the columns that every run has."""
-    return pack_predictions([replace(item, branches=None, group=None) for item in predictions])
+    return pack_predictions([replace(item, branches=None, group=None, set_size=None) for item in predictions])
 
 
-def _other_branches(stored: Shard, predictions: Sequence[Predictions]) -> bool:
-    """Whether the branches of some split differ; False where only one run stored them."""
-    now = {item.split: item for item in predictions if item.branches is not None}
-    both = [(item, now[item.split]) for item in stored.predictions if item.branches is not None and item.split in now]
-    return any(pack_predictions([a]) != pack_predictions([b]) for a, b in both)
+def _other_requested(stored: Shard, predictions: Sequence[Predictions]) -> bool:
+    """Whether branches or sizes of prediction sets differ on some split; False where only one run stored them."""
+    now = {item.split: item for item in predictions}
+    pairs = [(item, now[item.split]) for item in stored.predictions if item.split in now]
+    branches = [pair for pair in pairs if all(item.branches is not None for item in pair)]
+    sets = [(a.set_size, b.set_size) for a, b in pairs if a.set_size is not None and b.set_size is not None]
+    return any(_branches(a) != _branches(b) for a, b in branches) or any(not np.array_equal(*pair) for pair in sets)
+
+
+def _branches(item: Predictions) -> bytes:
+    return pack_predictions([replace(item, set_size=None, group=None)])
+
+
+def _same_scores(a: RunRecord, b: RunRecord) -> bool:
+    """Whether all scores are equal; those of prediction sets only where both have them."""
+    if a.open != b.open or len(a.scores) != len(b.scores):
+        return False
+    pairs = zip(a.scores, b.scores, strict=True)
+    return all(
+        x == y if (x.set_size is None) is (y.set_size is None) else x.without_sets == y.without_sets for x, y in pairs
+    )
 
 
 def _other_data(stored: Sequence[Predictions], repeated: Sequence[Predictions]) -> Iterator[str]:

@@ -240,8 +240,7 @@ class SelectedMethod:
     @property
     def chooses_by_validation(self) -> bool:
         """Whether the validation images choose an epoch or a setting."""
-        own = self.facts.needs_validation and self.settings.values.get("selection", "validation") == "validation"
-        return own or self.epoch_selection == "validation"
+        return self.facts.selects_on_validation(self.settings.values) or self.epoch_selection == "validation"
 
 
 @dataclass(frozen=True)

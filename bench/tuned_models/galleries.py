@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from bench._util.words import counted
+from bench.analysis import PROMISE
 from bench.experiment import ModelInfo
 from bench.tuned_models.explanation import small_picture
 from bench.tuned_models.label_suggestions import Suggestions
@@ -24,6 +25,7 @@ class GalleryImage:
         picture: its thumbnail as a data address.
         others: the next classes with their probabilities.
         unlike: whether it is unlike the images that the model was trained on.
+        in_set: its prediction set, most probable class first; None without sets.
         note: a line below the classes.
     """
 
@@ -33,6 +35,7 @@ class GalleryImage:
     probability: float
     others: tuple[tuple[str, float], ...] = ()
     unlike: bool = False
+    in_set: tuple[str, ...] | None = None
     note: str = ""
 
 
@@ -44,6 +47,8 @@ class GalleryView:
         predicted: number of predicted images; the page may show fewer.
         calibrated: whether the probabilities were calibrated on validation images.
         false_alarm_rate: of the mark for images unlike the training images; None without a novelty score.
+        promise: probability with which a prediction set contains the true class.
+        no_sets: why there are no prediction sets; empty if there are.
         introduction: text in place of the paragraph about predictions.
     """
 
@@ -53,6 +58,8 @@ class GalleryView:
     unreadable: int = 0
     calibrated: bool = False
     false_alarm_rate: float | None = None
+    promise: float = PROMISE
+    no_sets: str = ""
     introduction: str = ""
 
 
@@ -88,6 +95,7 @@ class Gallery:
             probability=float(row["probability"]),
             others=others,
             unlike=bool(row.get("unlike")),
+            in_set=None if row.get("set") is None else tuple(row["set"]),
         )
         entry = (uncertainty, -self.seen, shown)
         if len(self._heap) < self._size:
@@ -95,7 +103,7 @@ class Gallery:
         else:
             heapq.heapreplace(self._heap, entry)
 
-    def view(self, info: ModelInfo, *, unreadable: int) -> GalleryView:
+    def view(self, info: ModelInfo, *, unreadable: int, promise: float, no_sets: str) -> GalleryView:
         """The page, least certain images first."""
         calibrated = info.calibration.source == "validation"
         return GalleryView(
@@ -105,6 +113,8 @@ class Gallery:
             unreadable=unreadable,
             calibrated=calibrated,
             false_alarm_rate=info.novelty.false_alarm_rate if info.novelty else None,
+            promise=promise,
+            no_sets=no_sets,
         )
 
 

@@ -16,6 +16,7 @@ from PIL import Image
 
 from bench._util.prefetch import parallel_map, prefetch
 from bench._util.words import counted
+from bench.analysis import PROMISE
 from bench.bounds import printable
 from bench.errors import UsageError
 from bench.results import replacing
@@ -27,10 +28,10 @@ from datasets_registry import BadImageError, ImageFacts, ImageNotes, keep_warnin
 Row = Mapping[str, Any]
 
 
-def columns_of(top: int) -> list[str]:
-    """The columns of a table with the `top` most probable classes."""
+def columns_of(top: int, *, sets: bool) -> list[str]:
+    """The columns of a table with the `top` most probable classes, and with prediction sets if there are any."""
     best = [name for i in range(2, top + 1) for name in (f"label_{i}", f"probability_{i}")]
-    return ["image", "label", "probability", *best, "novelty", "unlike", "error"]
+    return ["image", "label", "probability", *best, *(["set"] if sets else []), "novelty", "unlike", "error"]
 
 
 class PartialTable:
@@ -110,6 +111,8 @@ def write_csv_rows(file: IO[str], columns: Sequence[str], rows: Iterator[Row], *
 def _cell(value: Any) -> Any:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return "; ".join(value)
     return f"{value:.6g}" if isinstance(value, float) else value
 
 
@@ -131,6 +134,8 @@ def _write_parquet(path: Path, columns: Sequence[str], rows: Iterator[Row]) -> N
     def kind(name: str) -> pa.DataType:
         if name.startswith("probability") or name == "novelty":
             return pa.float32()
+        if name == "set":
+            return pa.list_(pa.string())
         return pa.bool_() if name == "unlike" else pa.string()
 
     schema = pa.schema([(name, kind(name)) for name in columns])
@@ -159,6 +164,10 @@ class PredictionSummary:
     Args:
         gallery: the gallery, if it was asked for.
         notes: one line per kind of what was left out or not read.
+        promise: probability with which a prediction set contains the true class.
+        set_size: mean number of classes in the sets; None without sets.
+        empty_sets: number of sets without a class.
+        no_sets: why there are no prediction sets; empty if there are.
     """
 
     images: int
@@ -167,6 +176,10 @@ class PredictionSummary:
     resumed: int = 0
     gallery: GalleryView | None = None
     notes: tuple[str, ...] = ()
+    promise: float = PROMISE
+    set_size: float | None = None
+    empty_sets: int = 0
+    no_sets: str = ""
 
 
 @dataclass(frozen=True)
@@ -189,6 +202,7 @@ def predict_files(
     with_gallery: bool = False,
     resume: bool = False,
     top: int = 5,
+    promise: float = PROMISE,
     batch: int = BATCH,
     force: bool = False,
 ) -> PredictionSummary:
@@ -197,11 +211,13 @@ def predict_files(
     Without `out`, rows go to `on_rows(columns, rows)` alone. Raises UsageError, leaving nothing behind, if a source
     does not exist, no image can be read, or `out` exists and `force` is not given.
     """
+    no_sets = model.why_no_sets(promise)
     check_sources(sources)
     top = min(top, len(model.classes))
     notes = ImageNotes()
-    columns, items = columns_of(top), image_items(sources, notes)
+    columns, items = columns_of(top, sets=not no_sets), image_items(sources, notes)
     key = {"run": model.info.run_id, "classes": list(model.classes), "top": top, "sources": list(sources)}
+    key |= {"promise": promise}
     table = None if out is None else PartialTable(out, key, force=force)
     done = table.begin(resume=resume) if table else 0
     gallery = Gallery() if with_gallery else None
@@ -213,7 +229,7 @@ def predict_files(
                 counts.add(row, opened)
         with keep_warnings():
             for decoded in _decoded_batches(model, items, batch):
-                rows = _rows(model, decoded, top)
+                rows = _rows(model, decoded, top, promise)
                 if table:
                     table.append(rows)
                 for row, one in zip(rows, decoded, strict=True):
@@ -232,8 +248,21 @@ def predict_files(
             table.discard()
     if table:
         table.finish(columns)
-    shown = None if gallery is None else gallery.view(model.info, unreadable=counts.unreadable)
-    return PredictionSummary(counts.images, counts.unreadable, counts.unlike, done, shown, tuple(notes.lines()))
+    shown = None
+    if gallery is not None:
+        shown = gallery.view(model.info, unreadable=counts.unreadable, promise=promise, no_sets=no_sets)
+    return PredictionSummary(
+        counts.images,
+        counts.unreadable,
+        counts.unlike,
+        done,
+        shown,
+        tuple(notes.lines()),
+        promise,
+        None if no_sets else counts.in_sets / max(1, counts.images - counts.unreadable),
+        counts.empty_sets,
+        no_sets,
+    )
 
 
 @dataclass
@@ -244,11 +273,15 @@ class _Counts:
     images: int = 0
     unreadable: int = 0
     unlike: int = 0
+    in_sets: int = 0
+    empty_sets: int = 0
 
     def add(self, row: Row, opened: Callable[[], Image.Image]) -> None:
         self.images += 1
         self.unreadable += bool(row["error"])
         self.unlike += bool(row["unlike"])
+        self.in_sets += len(row.get("set") or ())
+        self.empty_sets += row.get("set") == []
         if self.gallery:
             self.gallery.add(row, opened)
 
@@ -288,11 +321,11 @@ def _decoded_batches(model: TunedModel, items: Iterator[ImageItem], size: int) -
         yield from prefetch(batches(), lambda some: parallel_map(some, decode, pool))
 
 
-def _rows(model: TunedModel, decoded: Sequence[_Decoded], top: int) -> list[dict[str, Any]]:
+def _rows(model: TunedModel, decoded: Sequence[_Decoded], top: int, promise: float) -> list[dict[str, Any]]:
     """The rows of a batch; an image that cannot be read has an error and nothing else."""
     readable = [one.rendered for one in decoded if one.rendered is not None]
-    found = model.predict_rendered(readable)
-    best, place, rows = found.top(top), 0, []
+    found = model.predict_rendered(readable, promise)
+    best, sets, place, rows = found.top(top), found.sets, 0, []
     for one in decoded:
         row: dict[str, Any] = {"image": one.name}
         if one.rendered is None:
@@ -301,6 +334,8 @@ def _rows(model: TunedModel, decoded: Sequence[_Decoded], top: int) -> list[dict
         for rank, (label, probability) in enumerate(best[place], start=1):
             suffix = "" if rank == 1 else f"_{rank}"
             row |= {f"label{suffix}": label, f"probability{suffix}": probability}
+        if sets is not None:
+            row["set"] = list(sets[place])
         score = float(found.novelty[place])
         known = model.info.novelty is not None
         row |= {"novelty": score if known else None, "unlike": bool(found.unlike[place]) if known else None}

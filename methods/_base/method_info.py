@@ -234,6 +234,10 @@ class MethodTraits(ABC):
         """Whether `calibrate` needs the few validation images, that is, `selection` can be `validation`."""
         return "validation" in self.choices.get("selection", ())
 
+    def selects_on_validation(self, settings: Mapping[str, Any]) -> bool:
+        """Whether `calibrate` selects on the few validation images with these settings."""
+        return self.needs_validation and settings.get("selection", "validation") == "validation"
+
     @property
     def reads_test_stream(self) -> bool:
         """Whether it learns from unlabelled test images."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.analysis import percent
+from bench.analysis import PROMISE, percent
 from reports._format import counted, signed_points
 from reports.parts.part import Part, fold, paragraph, table
 from reports.tables.model import Column, Table, TableCell, cell
@@ -34,6 +34,11 @@ QUALITY_COLUMNS = (
     Measure("aurc", "AURC ↓", "Area under the risk-coverage curve, percent", percent),
     Measure("worst_class_accuracy", "Worst class ↑", "Accuracy on the worst class, percent", percent),
 )
+SET_COLUMNS = (
+    Measure("set_size", "Set size ↓", "Mean number of classes in the prediction sets", "{:.2f}".format),
+    Measure("set_coverage", "Set coverage", "Share of the prediction sets that contain the true class", percent),
+)
+"""Columns of tables in which a run has prediction sets."""
 
 
 def quality_parts(view: BoardView) -> list[Part]:
@@ -63,13 +68,24 @@ def quality_parts(view: BoardView) -> list[Part]:
         "uses 15 bins of equal mass. AURC is the error rate on the k most confident images, averaged over all k. The "
         "worst class is the one with the lowest accuracy."
     )
+    if any(measure.name in row.values for row in view.quality for measure in SET_COLUMNS):
+        note += (
+            f" Prediction sets promise to contain the true class with {100 * PROMISE:g} %; their coverage should be "
+            "close to it. Runs have them if they kept models and selected nothing on their validation images."
+        )
     return [*parts, paragraph(note)]
 
 
+def _measures(view: BoardView, split: str) -> list[Measure]:
+    """The columns of a split's table."""
+    known = {name for row in view.quality if row.split == split for name in row.values}
+    return [*QUALITY_COLUMNS, *(measure for measure in SET_COLUMNS if measure.name in known)]
+
+
 def _quality_table(view: BoardView, split: str) -> Table:
-    numbers = view.numbers
+    numbers, measures = view.numbers, _measures(view, split)
     columns = [Column("Method", "method")]
-    columns += [Column(column.title, "word", column.hint, "score") for column in QUALITY_COLUMNS]
+    columns += [Column(measure.title, "word", measure.hint, "score") for measure in measures]
     hint = "Datasets averaged over; headroom excludes datasets with perfect zero-shot accuracy"
     columns.append(Column("Datasets", "number", hint))
     rows: list[list[TableCell]] = []
@@ -77,7 +93,7 @@ def _quality_table(view: BoardView, split: str) -> Table:
         if row.split != split:
             continue
         cells: list[TableCell] = []
-        for column in QUALITY_COLUMNS:
+        for column in measures:
             value = row.values.get(column.name)
             if value is None:
                 cells.append(None)

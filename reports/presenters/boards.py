@@ -27,6 +27,7 @@ from bench.analysis import (
     to_csv,
     to_latex,
     to_markdown,
+    with_sets,
 )
 from bench.papers import DatasetFacts, DifficultyMeasure, ExampleImage, overlap_statements
 from reports._format import brief
@@ -65,7 +66,7 @@ def board_view(
         standings=standings,
         trends=board_trends(board, measured, content.groups),
         exports=_exports(board, runs, standings.ranks),
-        quality=() if metrics is None else board_quality(board, metrics),
+        quality=() if metrics is None else board_quality(board, with_sets(metrics, runs)),
         agreement=() if metrics is None else agreement(board, metrics, generator=np.random.default_rng(SEED)),
         halves=split_halves(board, runs, generator=np.random.default_rng(SEED)),
         costs=cost_points(board, runs),

@@ -138,6 +138,8 @@ WRONG = [
     "predict file.txt birds",
     "predict nothing birds --page",
     "predict nothing birds --resume",
+    "predict nothing birds --promise 1.5",
+    "predict nothing birds --promise 95%",
     "predict nothing birds --out rows.xlsx",
     "predict nothing birds --out birds",
     "predict nothing birds --top 0",

@@ -6,6 +6,7 @@
 - `seeds_needed`, `grouped_power`, `detectable_difference`, `grouped_seeds_needed`: power.
 - `spearman`, `random_orders`, `kendall_tau`: rank correlation.
 - `close_pairs`, `picture_likeness`, `audit_labels`: near-duplicates and suspect labels of a dataset.
+- `conformal_threshold`, `in_sets`, `set_scores`, `images_needed`: prediction sets with a coverage promise.
 
 Example:
     >>> from bench.analysis.statistics import grouped_t, holm

@@ -105,7 +105,7 @@ def _means(splits: Sequence[dict[str, dict[str, float]]]) -> dict[str, dict[str,
         name: {
             metric: sum(item[name][metric] for item in splits) / len(splits)
             for metric, value in first.items()
-            if isinstance(value, float)
+            if isinstance(value, float) and all(name in item and metric in item[name] for item in splits)
         }
         for name, first in splits[0].items()
         if all(name in item for item in splits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 import bench
-from bench.api.recommending import recommend_request
+from bench.api.recommending import recommend_request, train_recommended
 from bench.errors import UsageError
 from bench.experiment.model_file import read_model_info
 from bench.results.shards import Shards
@@ -77,6 +78,9 @@ def test_the_recommended_method_is_trained_and_its_model_kept(answered) -> None:
     stamp = path.stat().st_mtime_ns
     assert train_choice(found, SweepLog()) == path
     assert path.stat().st_mtime_ns == stamp, "it is not trained again"
+    file, text = train_recommended(found) or (None, "")
+    assert file == path
+    assert re.fullmatch(r"[\d.]+ % of \d+ test images right; no prediction sets: .+", text)
 
 
 def test_the_races_runs_are_records_of_held_out_training_images(answered) -> None:
