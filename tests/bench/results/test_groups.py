@@ -77,7 +77,7 @@ def test_the_frame_gives_groups_in_the_order_of_correct_and_once_for_all_runs(tm
         columns = {
             name: getattr(item, name)[reversed_order]
             for name in item.__dataclass_fields__
-            if name not in ("split", "branches", "open")
+            if name not in ("split", "branches", "open", "set_size")
         }
         shards.write(make_record(make_spec(seed=seed)), [replace(item, **columns), make_predictions("new", classes=3)])
     shards.write(make_record(make_spec(seed=3)), [make_predictions(), make_predictions("new", classes=3)])
