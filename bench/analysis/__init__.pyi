@@ -115,6 +115,7 @@ from .ranking_stability import equivalence_probability as equivalence_probabilit
 from .ranking_stability import improvabilities as improvabilities
 from .ranking_stability import noise_of as noise_of
 from .ranking_stability import split_halves as split_halves
+from .score_texts import accuracy_text as accuracy_text
 from .score_texts import percent as percent
 from .score_texts import reach_text as reach_text
 from .score_texts import score_text as score_text
@@ -133,6 +134,7 @@ from .selection_rules import other_settings as other_settings
 from .selection_rules import selection_command as selection_command
 from .selection_rules import selection_differences as selection_differences
 from .statistics import Covers as Covers
+from .statistics import wilson as wilson
 from .statistics.cross_fitting import ADDED_TO_ACCURACIES as ADDED_TO_ACCURACIES
 from .statistics.cross_fitting import ADDED_TO_DIFFERENCES as ADDED_TO_DIFFERENCES
 from .statistics.cross_fitting import between_trainings as between_trainings

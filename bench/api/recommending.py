@@ -82,6 +82,7 @@ def train_recommended(found: Recommendation) -> tuple[Path, str] | None:
 
     None means that it failed. Raises KeyboardInterrupt if it is interrupted; finished trainings are kept.
     """
+    from bench.analysis import accuracy_text
     from bench.experiment import read_model_info
     from bench.sweep import LogStyle, open_log
     from bench.tuned_models import train_choice
@@ -90,7 +91,7 @@ def train_recommended(found: Recommendation) -> tuple[Path, str] | None:
     if path is None:
         return None
     info = read_model_info(path)
-    right = ", ".join(f"{100 * score.accuracy:.1f} % of {score.n} test images right" for score in info.scores)
+    right = ", ".join(f"right on test images: {accuracy_text(score.accuracy, score.n)}" for score in info.scores)
     sets = info.sets.unavailable
     return path, f"{right}; {f'no prediction sets: {sets}' if sets else 'prediction sets with `predict`'}"
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.context import RunContext
-    from bench.record import RunRecord
+    from bench.record import RunRecord, Score
     from bench.results import Exported, Imported, RepetitionVerdict, RunDiff, Shard, Shards
 
 __all__ = [
@@ -66,8 +66,17 @@ def stored_run(run: str, runs: str | Path = "runs") -> StoredRun:
     if record.open is not None:
         opened["open"] = harmonic_mean(record.open.base.accuracy, record.open.new.accuracy)
         opened |= {"openworld_auc": record.open.openworld_auc, "near_ood_auroc": record.open.near_ood_auroc}
-    scores = [score.model_dump(mode="json") for score in record.all_scores] if record.scores else []
+    scores = [_score(score) for score in record.all_scores] if record.scores else []
     return StoredRun(record, facts, scores, opened)
+
+
+def _score(score: Score) -> dict[str, object]:
+    """A score with the 95 % interval of its accuracy over test images like these."""
+    from bench.analysis import wilson
+
+    low, high = wilson(score.accuracy, score.n)
+    values = score.model_dump(mode="json")
+    return {"split": values.pop("split"), "accuracy": values.pop("accuracy"), "low": low, "high": high} | values
 
 
 def run_difference(a: str, b: str, runs: str | Path = "runs") -> RunDiff:

@@ -45,7 +45,11 @@ def stored_models(runs: str | Path = "runs") -> StoredModels:
 def _row(model: ListedModel) -> dict[str, object]:
     info = model.info
     assert info is not None, "only readable models have a row"
+    from bench.analysis import wilson
+
     scores = {score.split: round(score.accuracy, 4) for score in info.scores}
+    first = next(iter(info.scores), None)
+    ends = None if first is None else wilson(first.accuracy, first.n)
     return {
         "model": info.run_id,
         "method": info.spec.method,
@@ -54,7 +58,10 @@ def _row(model: ListedModel) -> dict[str, object]:
         "classes": len(info.classes.names),
         "shots": info.spec.shots,
         "seed": info.spec.seed,
-        "accuracy": next(iter(scores.values()), None),
+        "accuracy": None if first is None else round(first.accuracy, 4),
+        "low": None if ends is None else round(ends[0], 4),
+        "high": None if ends is None else round(ends[1], 4),
+        "images": None if first is None else first.n,
         "size": f"{model.size / 1e6:.2f} MB",
         "path": str(model.path),
         "bytes": model.size,

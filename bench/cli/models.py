@@ -11,7 +11,10 @@ from bench.cli._commands import Commands
 from bench.cli._groups import LIST, ListsByDefault
 from bench.cli._print import print_json, print_line, print_rows, remark
 
-_COLUMNS = ("model", "method", "dataset", "backbone", "classes", "shots", "seed", "accuracy", "size", "path")
+_COLUMNS = (
+    "model", "method", "dataset", "backbone", "classes", "shots", "seed", "accuracy", "low", "high", "images", "size",
+    "path",
+)  # fmt: skip
 
 models_app = Commands(
     cls=ListsByDefault,
@@ -23,8 +26,9 @@ models_app = Commands(
 def list_command(runs: opt.Runs = opt.DEFAULT_RUNS, as_json: opt.AsJson = False) -> None:
     """List the tuned models that `run --keep-models` stored.
 
-    Accuracy is that of the run on test images; --json has all splits. `etl-bench predict MODEL IMAGES` uses a model.
-    MODEL is its path, the beginning of its name, or its dataset if that dataset has one model.
+    Accuracy is that of the run on test images, low to high its 95 % interval over images like these; --json has all
+    splits. `etl-bench predict MODEL IMAGES` uses a model. MODEL is its path, the beginning of its name, or its dataset
+    if that dataset has one model.
 
     Example: etl-bench models --runs runs
     """

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from bench.analysis import accuracy_text
 from bench.experiment import ModelInfo
 from bench.tuned_models.export.description import ExportError
 from bench.tuned_models.export.linear_head import linear_head
@@ -391,7 +392,7 @@ def explain_model(model: TunedModel, images: Sequence[LabelledImage] = (), sourc
 
 def _facts(model: TunedModel) -> tuple[tuple[str, str], ...]:
     info = model.info
-    scores = ", ".join(f"{score.split} {100 * score.accuracy:.1f} %" for score in info.scores)
+    scores = ", ".join(f"{score.split} {accuracy_text(score.accuracy, score.n)}" for score in info.scores)
     return (
         ("backbone", info.spec.backbone),
         ("task", f"{info.spec.protocol}, {info.spec.shots} shots, seed {info.spec.seed}"),

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.analysis import accuracy_text
 from bench.errors import UsageError
 from bench.experiment import ModelInfo, model_card
 from bench.results import check_output_file, check_own_folder, write_output
@@ -39,7 +40,9 @@ def front_matter(info: ModelInfo) -> str:
         {
             "task": {"type": "image-classification"},
             "dataset": {"name": info.spec.dataset, "type": info.spec.dataset, "split": score.split},
-            "metrics": [{"type": "accuracy", "value": round(score.accuracy, 6)}],
+            "metrics": [
+                {"type": "accuracy", "name": accuracy_text(score.accuracy, score.n), "value": round(score.accuracy, 6)}
+            ],
         }
         for score in info.scores
     ]

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from patience import PATIENCE
 from rich.console import Console
+from scipy.stats import binomtest
 from small_datasets import write_dataset
 
 import bench
+from bench.api import stored_run
 from bench.cli import _print
 from bench.cli.app import main
 from bench.results.database import Store
@@ -345,6 +347,9 @@ def test_a_run_is_shown_by_the_beginning_of_its_id(etl, tmp_path: Path):
     assert code == 0
     assert run_id in out
     assert "task fingerprint" in out
+    for score in stored_run(run_id).scores:
+        ends = binomtest(round(score["accuracy"] * score["n"]), score["n"]).proportion_ci(method="wilson")
+        assert (score["low"], score["high"]) == pytest.approx(ends)
     _, out, _ = etl("runs", "show", run_id, "--json")
     assert json.loads(out)["run_id"] == run_id
     code, _, err = etl("runs", "show", "zzz")

@@ -428,6 +428,7 @@ def test_models_lists_what_there_is_and_names_what_is_damaged(etl: Etl) -> None:
     listed = json.loads(out)
     assert {row["method"] for row in listed} == {"lp_plus_plus", "vpt"}
     assert all(row["classes"] == 24 and row["bytes"] < 1_000_000 for row in listed)
+    assert all(0 <= row["low"] <= row["accuracy"] <= row["high"] <= 1 and row["images"] for row in listed)
     assert "left out: The model file runs/models/broken.safetensors is damaged" in err
     code, _, err = etl("models", "--runs", "elsewhere")
     assert code == 0

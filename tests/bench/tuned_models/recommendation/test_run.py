@@ -80,7 +80,7 @@ def test_the_recommended_method_is_trained_and_its_model_kept(answered) -> None:
     assert path.stat().st_mtime_ns == stamp, "it is not trained again"
     file, text = train_recommended(found) or (None, "")
     assert file == path
-    assert re.fullmatch(r"[\d.]+ % of \d+ test images right; no prediction sets: .+", text)
+    assert re.fullmatch(r"right on test images: [\d.]+ % \([\d.]+ to [\d.]+, n = \d+\); no prediction sets: .+", text)
 
 
 def test_the_races_runs_are_records_of_held_out_training_images(answered) -> None:
