@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -44,6 +45,18 @@ def improvabilities(board: Leaderboard) -> dict[str, Estimate]:
         low, high = (None if end is None else min(max(end, 0.0), 1.0) for end in (mean.low, mean.high))
         found[key] = replace(mean, low=low, high=high, covers=None if low is None else Covers.DATASETS)
     return found
+
+
+def board_rows(board: Leaderboard) -> list[dict[str, Any]]:
+    """`Leaderboard.rows` with the improvability of each entry and its interval over datasets; None if not rankable."""
+    known = improvabilities(board)
+    rows = board.rows()
+    for row in rows:
+        found = known.get(row["entry"])
+        ends = (None, None) if found is None else (found.low, found.high)
+        row |= {"improvability": found.mean if found else None}
+        row |= dict(zip(("improvability_low", "improvability_high"), ends, strict=True))
+    return rows
 
 
 @dataclass(frozen=True)

@@ -127,12 +127,12 @@ def export_leaderboards(
 
 
 def _text(boards: Sequence[Leaderboard], frame: pd.DataFrame, kind: Format, *, by_dataset: bool) -> str:
-    from bench.analysis import dataset_rows, dataset_table, export_table, to_csv, to_latex, to_markdown
+    from bench.analysis import board_rows, dataset_rows, dataset_table, export_table, to_csv, to_latex, to_markdown
 
     if kind is Format.BENCHEVAL:
         return bencheval_csv(boards, frame)
     if kind is Format.CSV:
-        return "\n".join(to_csv(dataset_rows(board) if by_dataset else board.rows()) for board in boards)
+        return "\n".join(to_csv(dataset_rows(board) if by_dataset else board_rows(board)) for board in boards)
     write = to_latex if kind is Format.LATEX else to_markdown
     if by_dataset:
         return "\n".join(write(dataset_table(board, frame, name)) for board in boards for name in board.measures)
@@ -187,10 +187,10 @@ def bencheval_csv(boards: Sequence[Leaderboard], runs: pd.DataFrame) -> str:
 def _write_parquet(boards: Sequence[Leaderboard], out: Path, *, by_dataset: bool, force: bool) -> None:
     import pandas as pd
 
-    from bench.analysis import dataset_rows
+    from bench.analysis import board_rows, dataset_rows
     from bench.results import replacing, write_parquet
 
-    rows = [dataset_rows(board) if by_dataset else board.rows() for board in boards]
+    rows = [dataset_rows(board) if by_dataset else board_rows(board) for board in boards]
     tables = [pd.DataFrame(part).assign(**b.setting.columns()) for part, b in zip(rows, boards, strict=True)]
     with replacing(out, force=force) as draft:
         write_parquet(pd.concat(tables, ignore_index=True).astype({"shots": "Int64"}), draft)

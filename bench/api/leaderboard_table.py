@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench._util.words import counted
 from bench.api.result_table import ResultTable, TablePart, setting_frame
@@ -45,7 +45,7 @@ def leaderboard_table(
         [_part(board, overview, costs=costs) for board in boards],
         notes=[*unfinished, *_notes(boards)],
         json=lambda: [_plain(board) for board in boards],
-        frame=lambda: setting_frame([(board.rows(), board.setting.facts()) for board in boards]),
+        frame=lambda: setting_frame([(_rows(board), board.setting.facts()) for board in boards]),
     )
 
 
@@ -86,10 +86,16 @@ def _plain(board: Leaderboard) -> dict[str, object]:
         "averaged": list(board.averaged),
         "seeds": list(board.seeds),
         "complete": board.complete,
-        "rows": board.rows(),
+        "rows": _rows(board),
         "missing": [vars(cell) for cell in board.missing],
         "set_aside": [vars(run) for run in board.excluded],
     }
+
+
+def _rows(board: Leaderboard) -> list[dict[str, Any]]:
+    from bench.analysis import board_rows
+
+    return board_rows(board)
 
 
 def _picture(view: OverviewView) -> str:

@@ -15,6 +15,7 @@ from bench.analysis import (
     accuracy_over_time_of,
     agreement,
     board_quality,
+    board_rows,
     board_trends,
     cost_points,
     export_table,
@@ -89,7 +90,7 @@ def measured_facts(facts: DatasetFacts, measured: Measured, examples: tuple[Exam
 def _exports(board: Leaderboard, runs: pd.DataFrame, ranks: Mapping[str, str]) -> dict[str, str]:
     """The table as `etl-bench export` writes it."""
     table = export_table(board, runs, ranks)
-    return {"CSV": to_csv(board.rows()), "LaTeX": to_latex(table), "Markdown": to_markdown(table)}
+    return {"CSV": to_csv(board_rows(board)), "LaTeX": to_latex(table), "Markdown": to_markdown(table)}
 
 
 def minute(moment: Any) -> str:

@@ -17,6 +17,7 @@ pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import find_chromium
 
 import reports
+from bench.analysis import board_rows
 from bench.analysis.difficulty_trend import fit_trend
 from bench.analysis.leaderboard_building import build_leaderboards
 from bench.analysis.paired_average import over_datasets
@@ -309,7 +310,7 @@ def test_what_is_copied_is_what_export_writes(page, runs, view):
         )
         page.wait(f"document.querySelector('#leaderboard .copies [role=status]').textContent === '{form} copied'")
         texts[form] = page.run("window.copied")
-    assert texts["CSV"] == to_csv(board.rows())
+    assert texts["CSV"] == to_csv(board_rows(board))
     assert texts["LaTeX"] == to_latex(export_table(board, runs))
     assert texts["Markdown"] == to_markdown(export_table(board, runs))
     rows = list(csv.DictReader(io.StringIO(texts["CSV"])))

@@ -9,7 +9,7 @@ from bencheval.evaluator import BenchmarkEvaluator
 from scipy import stats as reference
 from worlds import make_world
 
-from bench.analysis import equivalence_probability, improvabilities, noise_of
+from bench.analysis import board_rows, equivalence_probability, improvabilities, noise_of
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.analysis.ranking import rank_entries
 from bench.analysis.ranking_stability import split_halves
@@ -44,6 +44,10 @@ def test_improvability_is_that_of_bencheval(board_and_runs):
         assert 0 <= estimate.low <= estimate.high <= 1
         assert (estimate.n, estimate.covers) == (3, Covers.DATASETS)
     assert found["apex"].mean == 0
+    for row in board_rows(board):
+        estimate = found[row["entry"]]
+        stated = row["improvability"], row["improvability_low"], row["improvability_high"]
+        assert stated == (estimate.mean, estimate.low, estimate.high)
 
 
 def _scale(table: pd.DataFrame) -> float:
