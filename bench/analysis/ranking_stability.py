@@ -66,14 +66,14 @@ class SplitHalves:
     Args:
         leader: the first entry on all images.
         first: number of halves in which it is first as well, of `halves`.
-        tau: mean of Kendall's tau between the orders of the two halves of a split.
+        tau: mean of Kendall's tau between the orders of the two halves of a split; None if all entries are tied.
         images: number of test images that were split.
     """
 
     leader: str
     first: int
     halves: int
-    tau: float
+    tau: float | None
     images: int
 
 
@@ -108,8 +108,10 @@ def split_halves(
             values = parts[0] if len(parts) == 1 else _harmonic(parts[0], parts[1])
             halves[place] += values.mean(0) / len(board.averaged)
     first_of_half = halves.argmax(0)
-    taus = [float(kendall_tau(halves[:, k, 0], halves[:, k, 1])) for k in range(splits)]
-    return SplitHalves(entries[0].key, int((first_of_half == 0).sum()), 2 * splits, float(np.nanmean(taus)), images)
+    taus = np.array([kendall_tau(halves[:, k, 0], halves[:, k, 1]) for k in range(splits)])
+    known = taus[np.isfinite(taus)]  # undefined if all entries of a half are tied
+    tau = float(known.mean()) if len(known) else None
+    return SplitHalves(entries[0].key, int((first_of_half == 0).sum()), 2 * splits, tau, images)
 
 
 def _runs(scores: Scores, dataset: str) -> list[SeedScore]:

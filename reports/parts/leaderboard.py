@@ -229,13 +229,16 @@ def _worth(view: BoardView) -> list[Part]:
     """How stable the order is, how near each method is to the best, and what more data would buy."""
     order, parts = view.standings, []
     if (found := view.halves) is not None:
-        parts.append(
-            paragraph(
-                f"{view.entry_name(found.leader)} is first in {found.first} of {found.halves} random halves of the "
-                f"{found.images} test images. The orders of the two halves agree with a Kendall’s tau of "
+        text = (
+            f"{view.entry_name(found.leader)} is first in {found.first} of {found.halves} random halves of the "
+            f"{found.images} test images."
+        )
+        if found.tau is not None:
+            text += (
+                " The orders of the two halves agree with a Kendall’s tau of "
                 f"{found.tau:.2f} on average over {counted(found.halves // 2, 'split')} (1: the same order)."
             )
-        )
+        parts.append(paragraph(text))
     distances = improvabilities(view.board)
     rows: list[list[TableCell]] = []
     for number, entry in enumerate(view.entries):

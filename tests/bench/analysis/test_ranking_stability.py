@@ -73,6 +73,13 @@ def test_groups_stay_in_one_half_and_two_groups_leave_two_orders(board_and_runs)
     assert (found.tau, found.images) != (whole.tau, 0)
 
 
+def test_tied_methods_have_no_order_to_agree_on(board_and_runs):
+    board, runs = board_and_runs
+    same = pd.Series([np.ones(len(c), dtype=bool) for c in runs["correct"]], index=runs.index, dtype=object)
+    found = split_halves(board, runs.assign(correct=same), generator=np.random.default_rng(0))
+    assert (found.tau, found.first) == (None, 100)
+
+
 def test_without_predictions_there_are_no_halves(board_and_runs):
     board, runs = board_and_runs
     without = runs.drop(columns=["images", "correct", "groups"])
