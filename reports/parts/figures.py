@@ -21,7 +21,9 @@ def _figure(figure: PaperFigure) -> list[Part]:
     if figure.points:
         parts.append(picture(figure_svg(figure)))
         if figure.caption:
-            parts.append(paragraph(f"{figure.caption} Bars are 95 % intervals over seeds."))
+            covered = sorted({point.covers for point in figure.points} - {""}, key=len)
+            bars = f" Bars are 95 % intervals over {', or over '.join(covered)}." if covered else ""
+            parts.append(paragraph(f"{figure.caption}{bars}"))
         note = f"{len(figure.points)} values with their runs"
         parts.append(fold(f"f-{figure.name}-data", "Data", note, [table(_values(figure))]))
     else:

@@ -11,8 +11,9 @@ class FigurePoint:
     Args:
         panel, series: title of the small chart; name of the line, colour or symbol.
         y: in the unit of the axis; percent for accuracies.
-        low, high: the 95 % interval over seeds, None without one.
+        low, high: the 95 % interval, None without one.
         n: number of seeds, 1 for a measurement of a dataset, which has no `run_ids`.
+        covers: what the interval covers, such as seeds; empty without one.
     """
 
     panel: str
@@ -23,6 +24,7 @@ class FigurePoint:
     high: float | None
     n: int
     run_ids: tuple[str, ...] = ()
+    covers: str = ""
 
 
 @dataclass(frozen=True)

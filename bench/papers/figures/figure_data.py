@@ -150,7 +150,8 @@ def estimate_point(
 ) -> FigurePoint:
     """An estimate as a point; fractions become percent."""
     low, high = (None if end is None else scale * end for end in (estimate.low, estimate.high))
-    return FigurePoint(panel, series, x, scale * estimate.mean, low, high, estimate.n, run_ids)
+    covers = str(estimate.covers or "")
+    return FigurePoint(panel, series, x, scale * estimate.mean, low, high, estimate.n, run_ids, covers)
 
 
 def over_seeds(by_dataset: Sequence[Sequence[float]]) -> Estimate:
