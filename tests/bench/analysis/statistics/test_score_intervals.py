@@ -142,7 +142,32 @@ def test_the_interval_covers_the_true_accuracy(accuracy, seeds, images, grouped)
         assert width <= 1.35
 
 
-@pytest.mark.slow  # the test above has a part of the grid
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize("rates", [(0.5, 0.7), (0.9, 0.98)])
+def test_the_interval_of_an_average_of_harmonic_means_covers_it(seeds, rates):
+    """Two datasets with 300 base and 300 new images each."""
+    rounds, covered = 300, []
+    generator = np.random.default_rng([seeds, int(100 * rates[0])])
+    draws = [[list(_simulated(rate, seeds, 300, None, rounds, generator)) for rate in rates] for _ in range(2)]
+    for k in range(rounds):
+        values, noise, truths = [], [], []
+        for base, new in ((parts[0][k], parts[1][k]) for parts in draws):
+            by_seed = [_harmonic(b, n) for b, n in zip(base[0].mean(1), new[0].mean(1), strict=True)]
+            total = (base[0].mean() + new[0].mean()) ** 2
+            weights = 2 * new[0].mean() ** 2 / total, 2 * base[0].mean() ** 2 / total
+            values.append(by_seed)
+            noise.append([(w, image_noise(part[0])) for w, part in zip(weights, (base, new), strict=True)])
+            truths.append(_harmonic(base[2], new[2]))
+        found = score_estimate(values, noise)
+        covered.append(found.low <= np.mean(truths) <= found.high)
+    assert np.mean(covered) >= 0.93 - 2.5 * math.sqrt(0.95 * 0.05 / rounds)
+
+
+def _harmonic(a: float, b: float) -> float:
+    return 2 * a * b / (a + b)
+
+
+@pytest.mark.slow  # `test_the_interval_covers_the_true_accuracy` has a part of the grid
 @pytest.mark.parametrize(
     ("accuracy", "seeds", "images", "grouped"),
     list(product((0.05, 0.5, 0.95, 0.995), (1, 3, 10), (50, 300, 5000), (False, True))),
