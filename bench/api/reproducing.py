@@ -295,6 +295,7 @@ def _frames(requests: Sequence[SweepRequest], ids: set[str]) -> tuple[pd.DataFra
         return pd.DataFrame(), pd.DataFrame()
     frame, measured = store.runs_frame(), store.difficulty_frame()
     mine = frame[frame["run_id"].isin(ids) & frame["split"].notna()].reset_index(drop=True)
+    mine = store.with_outcomes(mine)
     return mine, measured[measured["dataset"].isin(set(mine["dataset"]))] if len(mine) else measured.iloc[:0]
 
 

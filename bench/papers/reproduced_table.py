@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bench.analysis import OPEN, Estimate, build_leaderboards
+from bench.analysis import OPEN, Estimate, build_leaderboards, reach_text
 from bench.errors import UsageError
 from bench.papers.printed_averages import AVERAGE
 from bench.papers.published_numbers import published_frame
@@ -32,13 +32,14 @@ class TableCell:
     Args:
         printed: as printed; empty if the paper has no such number.
         ours: None if there are no runs.
-        half: half of our 95 % interval; None without one.
+        reach: our 95 % interval, `± 1.20` or `−2.10/+0.40`; empty without one. Beside a printed number it covers the
+            seeds alone, since the paper's number is of the same test images.
         verdict: empty without both numbers.
     """
 
     printed: str = ""
     ours: float | None = None
-    half: float | None = None
+    reach: str = ""
     n: int = 0
     verdict: str = ""
     measure: str = "accuracy"
@@ -106,7 +107,7 @@ def own_rows(runs: pd.DataFrame, published: pd.DataFrame | None = None) -> list[
     """Our numbers, one row for each entry and dataset, and its average.
 
     Args:
-        runs: the store's `runs_frame()`.
+        runs: the store's `runs_frame(outcomes=True)`.
         published: printed numbers that stand beside ours where they have the same recipe and settings; None for none.
     """
     boards = build_leaderboards(runs) if len(runs) else []
@@ -151,14 +152,14 @@ def _cell(number: Mapping[str, object], row: ReproductionRow | None) -> TableCel
     if row is None:
         return TableCell(printed)
     scale = 100.0 if row.measure == "accuracy" else 1.0
-    half = None if row.low is None or row.high is None else scale * (row.high - row.low) / 2
-    return TableCell(printed, scale * row.ours, half, row.n, str(row.verdict), row.measure)
+    digits = _digits(row.measure)
+    reach = "" if row.low is None or row.high is None else f"± {scale * (row.high - row.low) / 2:.{digits}f}"
+    return TableCell(printed, scale * row.ours, reach, row.n, str(row.verdict), row.measure)
 
 
 def _own(estimate: Estimate, row: ReproductionRow | None) -> TableCell:
-    half = None if estimate.low is None or estimate.high is None else 100 * (estimate.high - estimate.low) / 2
     printed, verdict = ("", "") if row is None else (f"{100 * row.published:.2f}", str(row.verdict))
-    return TableCell(printed, 100 * estimate.mean, half, estimate.n, verdict)
+    return TableCell(printed, 100 * estimate.mean, reach_text(estimate), estimate.n, verdict)
 
 
 def columns_of(rows: Sequence[TableRow]) -> list[str]:
@@ -167,7 +168,7 @@ def columns_of(rows: Sequence[TableRow]) -> list[str]:
 
 
 def table_texts(rows: Sequence[TableRow]) -> Iterator[dict[str, object]]:
-    """The rows as texts: for each split ours with half of the 95 % interval, the printed number and the verdict."""
+    """The rows as texts: for each split ours with the 95 % interval, the printed number and the verdict."""
     columns, settings = columns_of(rows), {row.setting for row in rows}
     compared = any(cell.printed for row in rows for cell in row.cells.values())
     for row in rows:
@@ -190,6 +191,8 @@ _MARKS = {"reproduced": "yes", "not reproduced": "NO", "under-powered": "open"}
 def _ours_text(cell: TableCell) -> str | None:
     if cell.ours is None:
         return None
-    digits = 2 if cell.measure == "accuracy" else 4
-    half = "" if cell.half is None else f" ±{cell.half:.{digits}f}"
-    return f"{cell.ours:.{digits}f}{half}"
+    return " ".join(filter(None, [f"{cell.ours:.{_digits(cell.measure)}f}", cell.reach]))
+
+
+def _digits(measure: str) -> int:
+    return 2 if measure == "accuracy" else 4

@@ -84,8 +84,8 @@ METHODS = [info.name for info in list_methods()]
 OPTIONS: Mapping[str, Sequence[Any]] = {
     "methods": ("coop", "apex", "tip_adapter_f", "clip_adapter"),
     "protocol": ("few-shot", "base-to-new"),
-    "shots": (1, 4, "all"),
-    "support": ("", "noisy:0.5", "imbalanced:2"),
+    "shots": (2, 4, "all"),
+    "support": ("", "noisy:0.2", "imbalanced:2"),
     "selection": (None, "last", "validation", "oracle"),
     "curve": (False, True),
     "keep_branches": (False, True),
@@ -135,6 +135,10 @@ def test_pairs_of_options_make_the_round_trip(tmp_path: Path, number: int) -> No
     case = {name: value for name, value in pairwise(OPTIONS)[number].items() if value}
     if case["methods"] == "tip_adapter_f" and case["protocol"] == "base-to-new":
         case["protocol"] = "few-shot"  # a closed vocabulary
+    if case["methods"] in ("apex", "coop"):
+        case.pop("class_text", None)  # they learn their own text
+    if case.get("shots") == "all":
+        case.pop("support", None)  # nothing is drawn that a rule could change
     if case.get("selection") == "oracle":
         case.pop("keep_models", None)  # an oracle has no single model
     check_round_trip(tmp_path, [case | {"settings": SHORT}])
