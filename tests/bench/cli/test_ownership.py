@@ -61,9 +61,9 @@ FOLDERS = {
 ADDS = {
     "run --runs", "demo --runs", "recommend --runs", "export --runs", "runs import --runs", "doctor --runs",
     "runs rebuild --runs", "run --cache", "demo --cache", "recommend --cache", "predict --cache",
-    "methods check --cache", "doctor --cache", "papers reproduce --runs", "papers reproduce --cache",
-    "doctor cache info --cache", "doctor cache verify --cache", "doctor cache clear --cache",
-    "datasets check --data-root", "datasets fetch --data-root",
+    "methods check --cache", "datasets check --cache", "doctor --cache", "papers reproduce --runs",
+    "papers reproduce --cache", "doctor cache info --cache", "doctor cache verify --cache",
+    "doctor cache clear --cache", "datasets check --data-root", "datasets fetch --data-root",
 }  # fmt: skip
 """Folders into which files with names of their own are added, and of which only these are replaced or deleted."""
 REFUSES = {"papers add --write"}
