@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from bench.analysis import harmonic_mean
+from bench.analysis import harmonic_mean, wilson
 from bench.record import CurvePoint, DifficultyRecord, RunRecord, Score
 from bench.spec import ExperimentSpec
 
@@ -24,8 +24,9 @@ class TrackedRun:
         seconds: wall clock of preparation, training and evaluation.
         parameters: run id, method, dataset, backbone, protocol, shots and seed; `config.*` and `recipe.*` are the
             settings of the method and of its training.
-        metrics: `SPLIT/accuracy` and the other metrics of every split, as fractions; `H` where base and new classes
-            are scored; `cost/*` and `difficulty/SPLIT/*`.
+        metrics: `SPLIT/accuracy` and the other metrics of every split, as fractions; `SPLIT/accuracy_low` and `_high`,
+            its 95 % interval over test images, and `SPLIT/images`, their number; `H` where base and new classes are
+            scored; `cost/*` and `difficulty/SPLIT/*`.
         curve: finished epochs, and the accuracy by split and the seconds at that time. Empty without `--curve`.
         tags: version of etl-bench, commit, digests and device.
     """
@@ -82,6 +83,9 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Pa
 def _metrics(record: RunRecord) -> Iterator[tuple[str, float]]:
     for score in record.all_scores:
         yield from _numbers(score.model_dump(exclude=_FACTS_OF_A_SPLIT), f"{score.split}/")
+        ends = zip(("low", "high"), wilson(score.accuracy, score.n), strict=True)
+        yield from ((f"{score.split}/accuracy_{name}", end) for name, end in ends)
+        yield f"{score.split}/images", float(score.n)
     base, new = record.score("base"), record.score("new")
     if base and new:
         yield "H", _harmonic(base, new)

@@ -6,6 +6,7 @@ from typing import Any
 
 from fake_runner import MOMENT, PROVENANCE, make_difficulty, make_record, make_score, make_spec
 
+from bench.analysis import wilson
 from bench.analysis.metrics.scores import harmonic_mean
 from bench.boards.trackers.tracked_run import tracked_run
 from bench.record import CurvePoint, OpenScore
@@ -48,6 +49,9 @@ def test_every_metric_of_every_split_is_sent() -> None:
     for score in record.all_scores:
         for name in ("accuracy", "macro_accuracy", "macro_precision", "nll", "brier", "ece"):
             assert run.metrics[f"{score.split}/{name}"] == getattr(score, name)
+        ends = run.metrics[f"{score.split}/accuracy_low"], run.metrics[f"{score.split}/accuracy_high"]
+        assert ends == wilson(score.accuracy, score.n)
+        assert run.metrics[f"{score.split}/images"] == score.n
     assert run.metrics["H"] == harmonic_mean(0.8, 0.6)
     assert run.metrics["open/H"] == harmonic_mean(0.7, 0.5)
     assert run.metrics["open/openworld_auc"] == 0.4
