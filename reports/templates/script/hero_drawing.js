@@ -82,7 +82,7 @@ const widePicture = (data, numbers, state) => {
     parts.push(`<text class="tick" x="${right}" y="${lowerBottom + 32}" text-anchor="end">${zero ? "no difficulty (zero-shot 0 %)" : "not measured"}</text>`);
   }
   parts.push(`<path class="others" d="${scores.map((row) => row.map((found, dataset) => found ? `M${x.get(dataset)},${upper.at(found.mean)}h0` : "").join("")).join("")}"/>`);
-  const bar = (side, dataset, found) => found.half === null ? "" : `<path class="bar ${side}" d="M${x.get(dataset)},${upper.at(found.mean - found.half)}V${upper.at(found.mean + found.half)}"/>`;
+  const bar = (side, dataset, found) => found.half === null ? "" : `<path class="bar ${side}" d="M${x.get(dataset)},${upper.at(found.low)}V${upper.at(found.high)}"/>`;
   if (b !== null) {
     parts.push(`<path class="link" d="${order.map((dataset) => scores[a][dataset] && scores[b][dataset] ? `M${x.get(dataset)},${upper.at(scores[a][dataset].mean)}V${upper.at(scores[b][dataset].mean)}` : "").join("")}"/>`);
   }

@@ -16,12 +16,15 @@ const heroNumbers = (data, quantiles) => {
     if (splitsOf(measure).length === 1) return base?.map((value) => value === null ? null : value / 100) ?? null;
     return base && newer ? base.map((value, seed) => value === null || newer[seed] === null ? null : harmonic(value, newer[seed]) / 100) : null;
   };
-  // Mean over seeds with the larger side of its interval over seeds and test images, and both sides in 0.01 %.
+  // Mean over seeds with its interval over seeds and test images: its larger side, its ends, and its sides in 0.01 %.
   const score = (measure, method, dataset) => {
     const values = seedsOf(measure, method, dataset)?.filter((value) => value !== null);
     if (!values?.length) return null;
     const sides = data.reach?.[measure]?.[method][dataset] ?? null;
-    return { mean: average(values), half: sides === null ? null : Math.max(...[sides].flat()) / 100, sides };
+    const mean = average(values);
+    if (sides === null) return { mean, half: null, sides };
+    const [below, above] = [sides, sides].flat().slice(0, 2).map((side) => side / 100);
+    return { mean, half: Math.max(below, above), low: mean - below, high: mean + above, sides };
   };
   // A minus B on one dataset, paired by seed.
   const difference = (measure, a, b, dataset) => {

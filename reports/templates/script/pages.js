@@ -65,7 +65,7 @@ const datasetPage = (data, anchor, dataset) => {
   const [low, high] = [Math.min(...found.map((item) => item.mean)), Math.max(...found.map((item) => item.mean))];
   const pad = 0.15 * (high - low) || 1;
   const at = (value) => Math.round(Math.min(Math.max(1000 * (value - low + pad) / (high - low + 2 * pad), 0), 1000));
-  const bar = (item) => item === null ? null : [item.half === null ? [at(item.mean)] : [at(item.mean), at(item.mean - item.half), at(item.mean + item.half)]];
+  const bar = (item) => item === null ? null : [item.half === null ? [at(item.mean)] : [at(item.mean), at(item.low), at(item.high)]];
   const table = {
     id: "page-table", caption: "Every method on this dataset, accuracy in %.", classes: "board",
     columns: [["Method", "method"], ["Interval", "bar"], ...cellColumns(data)],
