@@ -135,6 +135,8 @@ def test_pairs_of_options_make_the_round_trip(tmp_path: Path, number: int) -> No
     case = {name: value for name, value in pairwise(OPTIONS)[number].items() if value}
     if case["methods"] == "tip_adapter_f" and case["protocol"] == "base-to-new":
         case["protocol"] = "few-shot"  # a closed vocabulary
+    if case["methods"] == "tip_adapter_f" and case.get("selection") == "last":
+        case.pop("selection")  # a rule that it does not support
     if case["methods"] in ("apex", "coop"):
         case.pop("class_text", None)  # they learn their own text
     if case.get("shots") == "all":
