@@ -25,7 +25,7 @@ Known = dict[tuple[str, ...], ImageNoise | None]
 def with_intervals(board: Leaderboard, runs: pd.DataFrame) -> Leaderboard:
     """The board with the intervals of `score_estimate` on each accuracy and harmonic mean; other numbers keep theirs.
 
-    `runs` is the store's `runs_frame(outcomes=True)`. Scores without stored predictions have no interval.
+    `runs` is the store's `runs_frame(outcomes=True)`. Scores without stored predictions keep the interval over seeds.
     """
     used = {run_id for entry in board.entries for run_id in entry.run_ids}
     scores = seed_scores(board, runs[runs["run_id"].isin(used)])

@@ -8,7 +8,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtr
 
 from bench.analysis.statistics.hypothesis_tests import LEVEL, holm
-from bench.analysis.statistics.intervals import MeanTest, difference_of_means, grouped_t
 from bench.errors import UsageError
 
 Grouping = Callable[[Sequence[str], Mapping[str, float]], tuple[list[str], list[str]]]
@@ -99,8 +98,3 @@ def not_separated(values: ArrayLike) -> NDArray[np.bool_]:
     if methods > 1:
         open_[off] = (holm(p[off].reshape(methods, methods - 1)) > LEVEL).ravel()
     return open_
-
-
-def hard_minus_easy(hard: Sequence[float], easy: Sequence[float]) -> MeanTest:
-    """Mean gain on hard minus easy datasets, by Welch's test over datasets; untested with fewer than two of each."""
-    return difference_of_means(grouped_t([hard]), grouped_t([easy]))

@@ -347,8 +347,8 @@ class Leaderboard:
                 continue
             estimate = entry.average(measure, self.convention)
             row[measure] = estimate.mean if estimate else None
-            row |= {f"{measure}_low": estimate.low if estimate else None}
-            row |= {f"{measure}_high": estimate.high if estimate else None}
+            row[f"{measure}_low"] = estimate.low if estimate else None
+            row[f"{measure}_high"] = estimate.high if estimate else None
         if H in self.measures:
             for convention in HConvention:
                 estimate = entry.average(H, convention)
@@ -360,8 +360,8 @@ class Leaderboard:
         row |= {"n": entry.coverage, "expected": entry.planned, "complete": done, "oracle": entry.oracle}
         ranked = entry.average(self.measures[-1], self.convention)
         row |= {"datasets": len(self.averaged), "seeds": len(self.seeds)}
-        row |= {"images": ranked.images if ranked else None}
-        row |= {"intervals": str(ranked.covers) if ranked and ranked.covers else None}
+        row["images"] = ranked.images if ranked else None
+        row["intervals"] = str(ranked.covers) if ranked and ranked.covers else None
         row["stale"] = entry.stale
         row["imported"] = entry.imported
         if entry.oracle:
@@ -377,6 +377,6 @@ class Leaderboard:
         """The open score; None if it was not computed."""
         found = entry.average(OPEN, self.convention)
         others = {name: entry.averages.get(name) for name in OPEN_SCORES}
-        ends = (None, None) if found is None else (found.low, found.high)
-        row = {OPEN: found.mean if found else None, "open_low": ends[0], "open_high": ends[1]}
+        low, high = (None, None) if found is None else (found.low, found.high)
+        row = {OPEN: found.mean if found else None, "open_low": low, "open_high": high}
         return row | {name.replace("-", "_"): value.mean if value else None for name, value in others.items()}

@@ -143,16 +143,31 @@ def build_leaderboard(
     planned: Sequence[ExperimentSpec] = (),
     common: CommonCells | None = None,
 ) -> Leaderboard:
-    """The leaderboard of one setting.
+    """The leaderboard of one setting, with the intervals of `with_intervals` if `runs` has outcomes.
 
     Each method x config x recipe is one entry; nothing is averaged across entries. Runs of a dataset and seed with
     another task (test list or fingerprint) than the newest run are excluded and listed. A zero-shot run does not depend
-    on the seed and counts for all seeds (n = 1, no interval).
+    on the seed and counts for all seeds (n = 1).
 
     Args:
         planned: expected runs without a result; those of other settings are ignored.
         common: compare only on these datasets and seeds.
     """
+    return _with_intervals(_plain(runs, setting, convention, planned, common), runs)
+
+
+def _with_intervals(board: Leaderboard, runs: pd.DataFrame) -> Leaderboard:
+    return with_intervals(board, runs) if "correct" in runs else board
+
+
+def _plain(
+    runs: pd.DataFrame,
+    setting: Setting,
+    convention: HConvention,
+    planned: Sequence[ExperimentSpec],
+    common: CommonCells | None = None,
+) -> Leaderboard:
+    """`build_leaderboard` without the noise of test images."""
     splits = ("base", "new") if setting.protocol == "base-to-new" else ("all",)
     collected = collect_runs(runs, setting)
     here = {run.run_id for run in collected}
@@ -195,7 +210,7 @@ def build_leaderboard(
     opened = (OPEN,) if any(entry.average(OPEN, convention) for entry in entries) else ()
     measures = (*splits, *opened, H) if "new" in splits else splits
     ranked = _ranked(entries, measures[-1], convention)
-    board = Leaderboard(
+    return Leaderboard(
         setting=setting,
         convention=convention,
         measures=measures,
@@ -207,7 +222,6 @@ def build_leaderboard(
         missing=tuple(cell for entry in ranked for cell in entry.missing),
         common=common,
     )
-    return with_intervals(board, runs) if "correct" in runs else board
 
 
 def compared_leaderboard(
@@ -221,11 +235,11 @@ def compared_leaderboard(
 
     Coverage and missing runs of the entries always cover all datasets and seeds.
     """
-    whole = build_leaderboard(runs, setting, convention=convention, planned=planned)
+    whole = _plain(runs, setting, convention, planned)
     common = common_cells(whole)
     if common is None:
-        return whole
-    part = build_leaderboard(runs, setting, convention=convention, planned=planned, common=common)
+        return _with_intervals(whole, runs)
+    part = _with_intervals(_plain(runs, setting, convention, planned, common), runs)
     full = {entry.key: entry for entry in whole.entries}
     entries = [replace(e, coverage=full[e.key].coverage, planned=full[e.key].planned) for e in part.entries]
     return replace(part, entries=tuple(entries), missing=whole.missing)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtr
 
 from bench.analysis.leaderboard import Leaderboard, splits_of
+from bench.analysis.paired_average import outcomes_of
 from bench.analysis.scores_by_seed import Scores, SeedScore, seed_scores
 from bench.analysis.statistics.correlation import kendall_tau
 from bench.analysis.statistics.intervals import Covers, Estimate, MeanTest, student_t
@@ -53,9 +53,8 @@ def board_rows(board: Leaderboard) -> list[dict[str, Any]]:
     rows = board.rows()
     for row in rows:
         found = known.get(row["entry"])
-        ends = (None, None) if found is None else (found.low, found.high)
-        row |= {"improvability": found.mean if found else None}
-        row |= dict(zip(("improvability_low", "improvability_high"), ends, strict=True))
+        mean, low, high = (None, None, None) if found is None else (found.mean, found.low, found.high)
+        row |= {"improvability": mean, "improvability_low": low, "improvability_high": high}
     return rows
 
 
@@ -96,17 +95,15 @@ def split_halves(
         of_entries = [_runs(scores[entry.key], dataset) for entry in entries]
         by_split = []
         for split in splits_of(measure):
-            if not _alike(of_entries, split):
+            found = outcomes_of([run for of_entry in of_entries for run in of_entry], {split: 1.0})
+            if not found:
                 return None
-            first = of_entries[0][0]
-            size = len(_right(first, split))
-            inside = _halves(size, first.groups.get(split), generator, splits)
-            by_split.append([_accuracies(of_entry, split, inside) for of_entry in of_entries])
-            images += size
-        for place in range(len(entries)):
-            parts = [of_split[place] for of_split in by_split]
-            values = parts[0] if len(parts) == 1 else _harmonic(parts[0], parts[1])
-            halves[place] += values.mean(0) / len(board.averaged)
+            inside = _halves(found[0].right.shape[1], found[0].groups, generator, splits)
+            by_split.append(_accuracies(found[0].right, inside))
+            images += len(inside)
+        values = by_split[0] if len(by_split) == 1 else _harmonic(*by_split)
+        ends = np.cumsum([len(of_entry) for of_entry in of_entries])
+        halves += [part.mean(0) for part in np.split(values, ends[:-1])]
     first_of_half = halves.argmax(0)
     taus = np.array([kendall_tau(halves[:, k, 0], halves[:, k, 1]) for k in range(splits)])
     known = taus[np.isfinite(taus)]  # undefined if all entries of a half are tied
@@ -120,20 +117,6 @@ def _runs(scores: Scores, dataset: str) -> list[SeedScore]:
     return runs if any(run.seeded for run in runs) else runs[:1]
 
 
-def _alike(runs: Sequence[Sequence[SeedScore]], split: str) -> bool:
-    """Whether all runs have predictions of the same images of a split."""
-    items = [(run.correct or {}).get(split) for of_entry in runs for run in of_entry]
-    digests = {None if item is None else item[0] for item in items}
-    return len(digests) == 1 and None not in digests
-
-
-def _right(run: SeedScore, split: str) -> NDArray[np.bool_]:
-    found = (run.correct or {})[split]
-    if found is None:
-        raise ValueError(f"Run {run.run_id} has no predictions of {split}.")
-    return found[1]
-
-
 def _halves(
     size: int, groups: NDArray[np.int32] | None, generator: np.random.Generator, splits: int
 ) -> NDArray[np.float64]:
@@ -145,10 +128,9 @@ def _halves(
     return inside
 
 
-def _accuracies(runs: Sequence[SeedScore], split: str, inside: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Accuracies of the runs in both halves, `(seeds, splits, 2)`."""
-    right = np.array([_right(run, split) for run in runs], dtype=float)
-    sizes, here = inside.sum(0), right @ inside
+def _accuracies(right: NDArray[np.bool_], inside: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Accuracies of runs in both halves, `(runs, splits, 2)`, from whether each image is right, `(runs, images)`."""
+    sizes, here = inside.sum(0), right.astype(float) @ inside
     rest = right.sum(1)[:, None] - here
     return np.stack([here / sizes, rest / (len(inside) - sizes)], axis=2)
 

@@ -64,7 +64,7 @@ def note_text(view: BoardView, overview: OverviewView) -> str:
         grid = f"{counted(len(view.averaged), 'dataset')} and {counted(len(view.board.seeds), 'seed')}"
         text += f" Ranked methods are averaged over the {grid} that they share. Hatched: runs are missing."
     elif not view.board.complete:
-        text += " Hatched: runs are missing, so the average has no rank and no interval."
+        text += " Hatched: runs are missing, so the average has no rank."
     if any(entry.oracle for entry in view.entries):
         text += (
             " Oracles are selected on test labels. They show the score of a perfect choice and the effect of the "

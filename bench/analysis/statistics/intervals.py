@@ -69,11 +69,6 @@ class Estimate:
         alike = min(below, above) >= 0.9 * half and (self.mean - half >= 0 or self.low < 0)
         return (half, half) if alike and (self.mean + half <= 1 or self.high > 1) else (below, above)
 
-    @property
-    def seeds_half_width(self) -> float | None:
-        """Half of the Student-t interval over seeds alone; None for a single value."""
-        return None if self.std is None else float(stdtrit(self.n - 1, 0.975)) * self.std / math.sqrt(self.n)
-
 
 @dataclass(frozen=True)
 class Interval:

@@ -123,19 +123,16 @@ def _result(
     }
 
 
-_METHODS = {True: "Student t over {}", False: "Wilson's interval of an effective number of images, over {}"}
-"""How an interval was computed, by whether it covers the seeds alone."""
-
-
 def _uncertainty(estimate: Estimate) -> dict[str, Any]:
     """The number of test images (of seeds, if it is unknown), and the interval with what it covers."""
     found: dict[str, Any] = {"num_samples": estimate.n if estimate.images is None else estimate.images}
     if estimate.low is not None and estimate.high is not None:
+        formula = "Student t" if estimate.covers is Covers.SEEDS else "Wilson, effective number of images"
         found["confidence_interval"] = {
             "lower": estimate.low,
             "upper": estimate.high,
             "confidence_level": 0.95,
-            "method": _METHODS[estimate.covers is Covers.SEEDS].format(estimate.covers),
+            "method": f"{formula}, over {estimate.covers}",
         }
     return found
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.analysis.easy_and_hard import hard_minus_easy, not_separated
+from bench.analysis.easy_and_hard import not_separated
+from bench.analysis.statistics import difference_of_means, grouped_t
 from bench.analysis.statistics.hypothesis_tests import holm
 
 
@@ -28,12 +29,13 @@ def test_without_spread_over_datasets_nothing_is_separated(values):
     assert not_separated(values).tolist() == [[False, True], [True, False]]
 
 
-def test_hard_minus_easy_is_welchs_test():
+def test_the_difference_of_two_means_is_welchs_test():
     hard, easy = [0.2, 0.1, 0.25, 0.05], [0.01, 0.02, 0.0]
-    found, wanted = hard_minus_easy(hard, easy), stats.ttest_ind(hard, easy, equal_var=False)
+    found = difference_of_means(grouped_t([hard]), grouped_t([easy]))
+    wanted = stats.ttest_ind(hard, easy, equal_var=False)
     assert found.mean == pytest.approx(np.mean(hard) - np.mean(easy))
     assert (found.p, found.df) == (pytest.approx(wanted.pvalue), pytest.approx(wanted.df))
-    assert hard_minus_easy(hard, [0.01]).p is None
+    assert difference_of_means(grouped_t([hard]), grouped_t([[0.01]])).p is None
 
 
 def test_two_datasets_are_enough_for_a_test():
