@@ -6,14 +6,12 @@ from typing import Any
 from markupsafe import Markup
 
 from bench.analysis import (
-    EQUAL_MARGIN,
     MIXED,
     Entry,
     Estimate,
     H,
     HConvention,
     PairDifference,
-    improvabilities,
     is_seen,
     percent,
 )
@@ -24,6 +22,7 @@ from reports._format import counted, interval, p_value, plural, seconds
 from reports._format import signed_points as points_text
 from reports.charts.plot import interval_bars
 from reports.parts.part import Part, fold, heading, paragraph, table
+from reports.parts.ranking_stability import stability_parts
 from reports.sentences import seen_mark, without_seen
 from reports.tables.model import Column, Table, TableCell, cell, whole, whole_sides
 from reports.titles import MEASURE_TITLES
@@ -115,7 +114,7 @@ def leaderboard_parts(view: BoardView, overview: OverviewView, addresses: Mappin
     parts += [paragraph(note, "missing") for note in view.standings.notes]
     parts.append(heading(f"{view.anchor}-board", f"Mean over {counted(len(view.averaged), what)}"))
     parts += [table(leaderboard_table(view, overview)), paragraph(note_text(view, overview))]
-    if worth := _worth(view):
+    if worth := stability_parts(view):
         parts.append(fold(f"{view.anchor}-worth", "How far this order can be trusted", "", worth))
     parts += _seen_parts(view, overview)
     if view.source:
@@ -223,51 +222,6 @@ def leaderboard_table(view: BoardView, overview: OverviewView) -> Table:
         copies=view.anchor,
         row_classes=["" if entry.complete else "incomplete" for entry in view.entries],
     )
-
-
-def _worth(view: BoardView) -> list[Part]:
-    """How stable the order is, how near each method is to the best, and what more data would buy."""
-    order, parts = view.standings, []
-    if (found := view.halves) is not None:
-        text = (
-            f"{view.entry_name(found.leader)} is first in {found.first} of {found.halves} random halves of the "
-            f"{found.images} test images."
-        )
-        if found.tau is not None:
-            text += (
-                " The orders of the two halves agree with a Kendall’s tau of "
-                f"{found.tau:.2f} on average over {counted(found.halves // 2, 'split')} (1: the same order)."
-            )
-        parts.append(paragraph(text))
-    distances = improvabilities(view.board)
-    rows: list[list[TableCell]] = []
-    for number, entry in enumerate(view.entries):
-        distance, noise, equal = distances.get(entry.key), order.noise.get(entry.key), order.equal.get(entry.key)
-        if distance is None:
-            continue
-        row = [number, score_cell(distance, complete=True), None if equal is None else whole(equal)]
-        errors = (
-            [None] * 5
-            if noise is None
-            else [noise.error, noise.seeds, noise.more_seeds, noise.datasets_error, noise.more_datasets]
-        )
-        rows.append([*row, *(None if error is None else whole(error) for error in errors)])
-    if rows:
-        caption = "Improvability has its interval over datasets. A seed changes the draw and the training together."
-        parts.append(table(Table(f"{view.anchor}-worth-table", _WORTH_COLUMNS, rows, caption=caption)))
-    return parts
-
-
-_WORTH_COLUMNS = [
-    Column("Method", "method"),
-    Column("Improvability", "pm", "Share of its error that the best method of each dataset avoids, %"),
-    Column("Equal", "percent", f"Probability that it is less than {percent(EQUAL_MARGIN, 0)} point from the best, %"),
-    Column("Error", "percent", "Standard error of the difference from the best on these datasets, points"),
-    Column("Due to seeds", "percent", "Share of its variance due to draw and training, %; the rest is of the images"),
-    Column("One more seed", "percent", "The same standard error with one more seed"),
-    Column("Over datasets", "percent", "Standard error of the difference on other datasets, points"),
-    Column("One more dataset", "percent", "The same with one more dataset"),
-]
 
 
 def interval_text(pair: PairDifference) -> str:

@@ -1,0 +1,36 @@
+"""The numbers below a leaderboard are those of the analysis."""
+
+from pathlib import Path
+
+import pytest
+from worlds import make_world
+
+from bench.analysis import improvabilities
+from reports.parts.ranking_stability import stability_parts
+from reports.site.build import PageRequest, write_page
+
+
+@pytest.fixture(scope="module")
+def view(tmp_path_factory):
+    folder: Path = tmp_path_factory.mktemp("page")
+    rates = {"zero_shot": 0.5, "coop": 0.7, "apex": 0.9}
+    make_world(folder / "runs", {m: {d: {"base": r, "new": r} for d in "abc"} for m, r in rates.items()}, images=100)
+    return write_page(PageRequest(runs=folder / "runs", out=folder / "page.html")).boards[0]
+
+
+def test_the_sentence_and_the_table_have_the_numbers_of_the_analysis(view):
+    (_, text, _), (_, table) = stability_parts(view)
+    assert f"{view.entry_name('apex')} is first in 100 of 100 random halves of the 600 test images." in text
+    assert f"tau of {view.halves.tau:.2f}" in text
+    distances = improvabilities(view.board)
+    assert len(table["rows"]) == len(view.entries) == 3
+    for entry, (_, distance, equal, *errors) in zip(view.entries, table["rows"], strict=True):
+        mean = distance[0] if isinstance(distance, list) else distance
+        assert mean == round(10_000 * distances[entry.key].mean)
+        noise = view.standings.noise.get(entry.key)
+        if entry.key == view.standings.leader:
+            assert (equal, noise) == (None, None)
+        else:
+            assert equal == round(10_000 * view.standings.equal[entry.key])
+            assert errors[0] == round(10_000 * noise.error)
+            assert errors[2] <= errors[0], "one more seed"
