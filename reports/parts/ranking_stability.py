@@ -24,7 +24,7 @@ def stability_parts(view: BoardView) -> list[Part]:
     if (found := view.halves) is not None:
         text = (
             f"{view.entry_name(found.leader)} is first in {found.first} of {found.halves} random halves of the "
-            f"{found.images} test images."
+            f"{found.images:,} test images."
         )
         if found.tau is not None:
             text += (
