@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench._util.words import counted
-from bench.api.reproducing import experiment_requests
+from bench.api.reproducing import experiment_outlines
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def list_experiments(
     finished = finished_runs(Path(runs).expanduser(), machine)
     listed, every, places = [], [], _Places(data_root)
     for name, experiment in found.experiments.items():
-        cells = planned_cells(experiment_requests(found, name, on, changes), machine)
+        cells = planned_cells(experiment_outlines(found, name, on, changes), machine)
         every += cells
         needs = needs_of(cells, finished)
         missing = places.missing(needs.datasets, needs.backbones)

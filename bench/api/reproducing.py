@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bench.papers import Paper, PaperFigure, TableRow
     from bench.spec import ExperimentSpec
-    from bench.sweep import SweepLog, SweepRequest
+    from bench.sweep import SweepLog, SweepOutline, SweepRequest
 
 SYNTHETIC = "synthetic"
 ALL_EXPERIMENTS = "all"
@@ -101,27 +101,27 @@ def reproduce_paper(
         _check_names(found, name)
     if figures is not None and any(found.experiments[name].figures for name in names):
         check_own_folder(Path(figures).expanduser(), "--figures-dir", force=force)
-    plans = {name: experiment_requests(found, name, on, changes, runs=folder, **options) for name in names}
+    plans = {name: experiment_outlines(found, name, on, changes, runs=folder, **options) for name in names}
     done = []
-    log.notice(_estimate_line([one for requests in plans.values() for one in requests], on))
-    for name, requests in plans.items():
+    log.notice(_estimate_line([one for outlines in plans.values() for one in outlines], on))
+    for name, outlines in plans.items():
         if len(names) > 1:
             log.notice(f"{name}: {found.experiments[name].title}")
-        one = _reproduced(found, name, requests, on, log, figures, force=force)
+        one = _reproduced(found, name, [item.request for item in outlines], on, log, figures, force=force)
         done.append(one)
         if one.exit_code == 130:
             break
     return done
 
 
-def _estimate_line(requests: Sequence[SweepRequest], on: str | None) -> str:
+def _estimate_line(outlines: Sequence[SweepOutline], on: str | None) -> str:
     """What is left to do and what it will cost, before anything starts."""
     from bench.papers import CPU, GPU, finished_runs, needs_of, planned_cells
 
-    if not requests:
+    if not outlines:
         return "nothing to run: the paper has none of these methods or datasets"
     machine = CPU if on else GPU
-    needs = needs_of(planned_cells(requests, machine), finished_runs(requests[0].runs, machine))
+    needs = needs_of(planned_cells(outlines, machine), finished_runs(outlines[0].request.runs, machine))
     done = f"{counted(needs.runs, 'run')}, {needs.done} done"
     if needs.runs == needs.done:
         return done
@@ -137,24 +137,25 @@ def _named(paper: Paper, what: str) -> str:
     return next(name for name, one in paper.experiments.items() if one is experiment)
 
 
-def experiment_requests(
+def experiment_outlines(
     paper: Paper, name: str, on: str | None, changes: Mapping[str, Any], **options: Any
-) -> list[SweepRequest]:
+) -> list[SweepOutline]:
     """The sweeps of an experiment with the caller's changes, on synthetic data if asked."""
     from bench.papers import synthetic_form
+    from bench.sweep import outline_of
 
     if on not in (None, SYNTHETIC):
         raise UsageError(f"--on {on!r} is unknown. Allowed: {SYNTHETIC}.")
     kept = {key: value for key, value in changes.items() if key not in ("methods", "datasets") and value}
-    requests = [
-        narrowed
-        for request in paper.checked(name, **kept, **({} if on else options))
-        if (narrowed := _narrowed(request, changes)) is not None
-    ]
+    outlines = paper.outlines(name, **kept, **({} if on else options))
+    if changes.get("methods") or changes.get("datasets"):
+        requests = [narrowed for item in outlines if (narrowed := _narrowed(item.request, changes)) is not None]
+        outlines = [outline_of(request) for request in requests]
     if not on:
-        return requests
+        return outlines
     own_seeds = {"seeds": kept["seeds"]} if "seeds" in kept else {}
-    return [synthetic_form(request, **({"device": "cpu"} | options | own_seeds)) for request in requests]
+    own = {"device": "cpu"} | options | own_seeds
+    return [outline_of(synthetic_form(item.request, **own)) for item in outlines]
 
 
 def _narrowed(request: SweepRequest, changes: Mapping[str, Any]) -> SweepRequest | None:

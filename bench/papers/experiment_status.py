@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.papers.estimates import GPU, Machine, bytes_of, seconds_of
 from bench.spec import ExperimentSpec
-from bench.sweep import SweepRequest, outlined_specs
+from bench.sweep import SweepOutline
 from datasets_registry import BenchError
 
 
@@ -64,18 +64,18 @@ class FinishedRuns:
     ratios: Mapping[tuple[str, str], tuple[float, int]]
 
 
-def planned_cells(requests: Iterable[SweepRequest], machine: Machine = GPU) -> list[PlannedCell]:
+def planned_cells(outlines: Iterable[SweepOutline], machine: Machine = GPU) -> list[PlannedCell]:
     """The runs of some sweeps, grouped over seeds."""
     found = []
-    for request in requests:
-        first, settings = request.model_copy(update={"seeds": request.seeds[:1]}), dict[tuple[int, int], str]()
-        for spec in outlined_specs(first):
-            seeds = (spec.seed,) if spec.method == "zero_shot" else tuple(request.seeds)
+    for outline in outlines:
+        settings = dict[tuple[int, int], str]()
+        for spec in outline.specs:
+            seeds = (spec.seed,) if spec.method == "zero_shot" else tuple(outline.request.seeds)
             place = (id(spec.config), id(spec.recipe))  # runs on several datasets share them
             if place not in settings:
                 settings[place] = _settings_key(spec)
             key = _task_key(spec) + settings[place]
-            size = bytes_of(spec, branches=request.keep_branches)
+            size = bytes_of(spec, branches=outline.request.keep_branches)
             found.append(PlannedCell(spec, key, seeds, seconds_of(spec, machine), size))
     return found
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from bench.bounds import printable
 from bench.errors import UsageError
-from bench.sweep import SweepRequest, outlined_specs
+from bench.sweep import SweepOutline, SweepRequest, outline_of
 from datasets_registry import (
     LARGEST_RECORD,
     BenchError,
@@ -123,16 +123,16 @@ class Paper:
                 found.append(SweepRequest.build(**joined_options(self.header.sweep, sweep, options)))
         return found
 
-    def checked(self, what: str, **options: Any) -> list[SweepRequest]:
-        """The sweeps of a table or figure, whose names and values are all known.
+    def outlines(self, what: str, **options: Any) -> list[SweepOutline]:
+        """The sweeps of a table or figure, as if all data were there.
 
-        Raises UsageError, which names the line.
+        Raises UsageError, which names the line, for an unknown name or value.
         """
-        requests = self.requests(what, **options)
-        for number, request in enumerate(requests):
+        found = []
+        for number, request in enumerate(self.requests(what, **options)):
             with self._line_named((what, "sweep", number)):
-                outlined_specs(request.model_copy(update={"seeds": request.seeds[:1]}))
-        return requests
+                found.append(outline_of(request))
+        return found
 
     def _line_named(self, path: tuple[str | int, ...]) -> _Located:
         return _Located(self, path)

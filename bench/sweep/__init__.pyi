@@ -20,8 +20,9 @@ from .driver import make_plan as make_plan
 from .driver import report_failures as report_failures
 from .driver import report_plan as report_plan
 from .expansion import Expansion as Expansion
+from .expansion import SweepOutline as SweepOutline
 from .expansion import expand as expand
-from .expansion import outlined_specs as outlined_specs
+from .expansion import outline_of as outline_of
 from .inputs import files_by_digest as files_by_digest
 from .inputs import local_weights as local_weights
 from .inputs import named_files as named_files

@@ -268,14 +268,27 @@ def _without_validation(item: SelectedMethod) -> str:
     )
 
 
-def outlined_specs(request: SweepRequest) -> list[ExperimentSpec]:
-    """The specs of a request as if all of its data were there, each with an empty fingerprint of its task.
+@dataclass(frozen=True)
+class SweepOutline:
+    """A sweep as if all of its data were there.
+
+    Args:
+        specs: of the first seed, each with an empty fingerprint of its task.
+    """
+
+    request: SweepRequest
+    specs: tuple[ExperimentSpec, ...]
+
+
+def outline_of(sweep: SweepRequest) -> SweepOutline:
+    """The outline of a sweep, whose names and values are all known.
 
     Reads no data, so the runs of a sweep can be counted, estimated and looked up before anything is fetched. A dataset
     with fewer images than shots, support lists and folds are not known here.
 
     Raises as `expand` does for unknown names and wrong values.
     """
+    request = sweep.model_copy(update={"seeds": sweep.seeds[:1]})
     check_axes(request)
     methods, backbones, datasets = (
         requested_methods(request),
@@ -287,6 +300,6 @@ def outlined_specs(request: SweepRequest) -> list[ExperimentSpec]:
     expander = _Expander(request, class_text, Rejections())
     for item in chosen:
         expander.check_method(item)
-    return [
-        spec for backbone in backbones for item in chosen for spec in expander.outlined(item, backbone, list(datasets))
-    ]
+    names = list(datasets)
+    specs = (spec for backbone in backbones for item in chosen for spec in expander.outlined(item, backbone, names))
+    return SweepOutline(sweep, tuple(specs))

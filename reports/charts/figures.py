@@ -4,9 +4,10 @@ import math
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from markupsafe import Markup, escape
 
@@ -127,15 +128,19 @@ def _panel(figure: PaperFigure, name: str, left: float, top: float, width: float
     return _Panel(name, left, top, width, places, tuple((axis.at(tick), four_digits(tick)) for tick in ticks), y)
 
 
-def _ends(points: tuple[FigurePoint, ...] | list[FigurePoint], figure: PaperFigure) -> list[float]:
-    return [value for point in points for value in (point.y, *(_interval(point, figure) or ()))]
+def _ends(points: Sequence[FigurePoint], figure: PaperFigure) -> list[float]:
+    """Ends of the y axis: all values with their intervals, but the longest intervals do not set the scale.
 
-
-def _interval(point: FigurePoint, figure: PaperFigure) -> tuple[float, float] | None:
-    """The interval of a point; percentages are clipped to 0 to 100."""
-    if point.low is None or point.high is None:
-        return None
-    return (max(point.low, 0.0), min(point.high, 100.0)) if figure.y_title.endswith("%") else (point.low, point.high)
+    The axis ends at most as far from the values as they are apart, or as the median interval reaches.
+    """
+    values = [point.y for point in points]
+    bars = [(point.y, *ends) for point in points if (ends := figure.interval(point)) is not None]
+    if not bars:
+        return values
+    lowest, highest = min(values), max(values)
+    room = max(highest - lowest, median(max(y - low, high - y) for y, low, high in bars))
+    low, high = min(low for _, low, _ in bars), max(high for _, _, high in bars)
+    return [lowest, highest, max(low, lowest - room), min(high, highest + room)]
 
 
 def _draw(figure: PaperFigure, panel: _Panel, ink: str) -> str:
@@ -176,9 +181,11 @@ def _series(figure: PaperFigure, panel: _Panel, series: str, number: int) -> str
         path = "L".join(f"{x},{panel.y.at(point.y)}" for x, point in found)
         parts.append(f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
     for x, point in found:
-        if (ends := _interval(point, figure)) is not None:
-            low, high = (panel.y.at(end) for end in ends)
-            parts.append(f'<path d="M{x},{low}V{high}" stroke="{colour}" stroke-opacity=".6" stroke-width="1.2"/>')
+        if (ends := figure.interval(point)) is not None:
+            parts.append(
+                f'<path d="{_bar(panel, x, *map(panel.y.at, ends))}" fill="none" stroke="{colour}" '
+                'stroke-opacity=".6" stroke-width="1.2"/>'
+            )
         text = f"{point.series}, {point.x}: {four_digits(point.y)} ({point.n} seeds; runs {few_runs(point.run_ids)})"
         parts.append(
             f'<path transform="translate({x},{panel.y.at(point.y)})" d="{shape}" fill="{colour}"><title>'
@@ -193,6 +200,17 @@ def _series(figure: PaperFigure, panel: _Panel, series: str, number: int) -> str
                 f"<title>{text}</title></path>"
             )
     return "".join(parts)
+
+
+def _bar(panel: _Panel, x: float, low: float, high: float) -> str:
+    """The path of an interval from its lower to its upper end in px; an end outside the panel is an arrow head."""
+    top, bottom = panel.top, panel.top + _HEIGHT
+    path = f"M{x},{min(low, bottom)}V{max(high, top)}"
+    if low > bottom:
+        path += f"M{x - 3},{bottom - 5}L{x},{bottom}L{x + 3},{bottom - 5}"
+    if high < top:
+        path += f"M{x - 3},{top + 5}L{x},{top}L{x + 3},{top + 5}"
+    return path
 
 
 def _labels(figure: PaperFigure, panel: _Panel) -> str:

@@ -22,7 +22,11 @@ def _figure(figure: PaperFigure) -> list[Part]:
         parts.append(picture(figure_svg(figure)))
         if figure.caption:
             covered = sorted({point.covers for point in figure.points} - {""}, key=len)
-            bars = f" Bars are 95 % intervals over {', or over '.join(covered)}." if covered else ""
+            bars = (
+                f" Bars are 95 % intervals over {', or over '.join(covered)}; an arrow head: it goes on."
+                if covered
+                else ""
+            )
             parts.append(paragraph(f"{figure.caption}{bars}"))
         note = f"{len(figure.points)} values with their runs"
         parts.append(fold(f"f-{figure.name}-data", "Data", note, [table(_values(figure))]))
@@ -40,18 +44,19 @@ def _figure(figure: PaperFigure) -> list[Part]:
 def _values(figure: PaperFigure) -> Table:
     x = Column(figure.x_title or "x", "text" if figure.order else "word")
     columns = [Column("Panel", "text"), Column("Series", "text"), x, Column(figure.y_title, "word"), Column("Seeds")]
-    rows = [_row(point, named=bool(figure.order)) for point in figure.points]
+    rows = [_row(figure, point) for point in figure.points]
     return Table(f"f-{figure.name}-values", [*columns, Column("Runs", "text")], rows, first=FIRST_ROWS)
 
 
-def _row(point: FigurePoint, *, named: bool) -> list[TableCell]:
-    half = "" if point.low is None or point.high is None else f" ±{four_digits((point.high - point.low) / 2)}"
-    x = point.x if named or isinstance(point.x, str) else cell(point.x, four_digits(point.x))
+def _row(figure: PaperFigure, point: FigurePoint) -> list[TableCell]:
+    ends = figure.interval(point)
+    interval = "" if ends is None else f" ({four_digits(ends[0])} to {four_digits(ends[1])})"
+    x = point.x if figure.order or isinstance(point.x, str) else cell(point.x, four_digits(point.x))
     return [
         point.panel,
         point.series,
         x,
-        cell(point.y, f"{four_digits(point.y)}{half}"),
+        cell(point.y, f"{four_digits(point.y)}{interval}"),
         point.n,
         few_runs(point.run_ids),
     ]

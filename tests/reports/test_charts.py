@@ -82,6 +82,22 @@ def test_a_figure_shows_every_point_and_becomes_a_file_of_each_kind(figure, pane
     assert figure_file(figure, "png").startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("title", ["Accuracy, %", "Base − new, points", "Seconds"])
+def test_one_long_interval_ends_in_arrow_heads_and_does_not_set_the_scale(title):
+    points = [FigurePoint("p", "s", float(x), 50.0 + x, 48.0 + x, 52.0 + x, 3, ("r",)) for x in range(5)]
+    figure = PaperFigure("f", "F", "Fig. 1", "", "line", tuple(points), y_title=title)
+    long = replace(figure, points=(*points[:4], replace(points[4], low=-900.0, high=900.0)))
+    plain, cut = (ElementTree.fromstring(figure_svg(one)) for one in (figure, long))
+    bars = [[path.get("d") for path in svg.iter() if path.get("stroke-opacity") == ".6"] for svg in (plain, cut)]
+    assert [bar.count("L") for bar in bars[0]] == [0] * 5
+    assert [bar.count("L") for bar in bars[1]] == [0] * 4 + [4], "arrow heads at both ends of the long one"
+    heights = [
+        abs(float(bar.split("V")[1]) - float(bar.split(",")[1].split("V")[0])) for bar in (bars[0][0], bars[1][0])
+    ]
+    assert heights[1] > 0.4 * heights[0], "the other intervals stay readable"
+    assert long.interval(long.points[4]) == {"A": (0.0, 100.0), "B": (-100.0, 100.0), "S": (-900.0, 900.0)}[title[0]]
+
+
 def test_control_characters_in_a_name_do_not_stop_the_files():
     evil = "a\x1b]0;owned\x07\x00\ufffe b <i>"
     odd = PaperFigure("f", evil, evil, evil, "line", (FigurePoint(evil, evil, 1.0, 2.0, 1.0, 3.0, 3, ("a",)),))

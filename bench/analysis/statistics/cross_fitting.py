@@ -29,6 +29,7 @@ def cross_fitted(
     values: ArrayLike,
     folds: ArrayLike,
     *,
+    groups: ArrayLike | None = None,
     added: tuple[tuple[float, float], ...] = (),
     least: Between | None = None,
     level: float = 0.95,
@@ -45,6 +46,8 @@ def cross_fitted(
             none.
         folds: `(repeats, images)`, the fold in which the image is held out. Each fold of a repetition is one training
             run.
+        groups: `(images,)`, the group of each image, such as its patient. Images of one group are held out together and
+            are not independent: the groups take the place of the images (linearised ratio; Cochran 1977, section 6.4).
         least: lower bound of the variance between training runs, such as the average over several differences.
         added: pseudo-observations (value, weight) in the variance, which would be 0 if two classifiers agree on the few
             images. The mean does not include them.
@@ -54,17 +57,17 @@ def cross_fitted(
         >>> found.mean, round(found.standard_error, 4), found.n  # both folds agree: sqrt(1/3 / 4)
         (0.5, 0.2887, 1)
     """
-    table = np.asarray(values, dtype=float)
+    table, fold_of = _by_group(np.asarray(values, dtype=float), np.asarray(folds), groups)
     seen = ~np.isnan(table)
     counted = seen.any(0)
     n = int(counted.sum())
     if n < 2:
-        raise ValueError(f"{n} scored images have no spread; score at least two.")
+        raise ValueError(f"{n} scored {'images' if groups is None else 'groups'} have no spread; score at least two.")
     by_image = np.nansum(table[:, counted], 0) / seen[:, counted].sum(0)
     mean = float(by_image.mean())
     repeats = int(seen.any(1).sum())
     images = _image_variance(by_image, added) / n
-    own, count = between_trainings(table, folds), _number_of_runs(seen, np.asarray(folds))
+    own, count = between_trainings(table, fold_of), _number_of_runs(seen, fold_of)
     spread = own if least is None or own.variance >= least.variance else least
     trainings, df = max(0.0, spread.variance) / count, spread.df
     squared = images + trainings
@@ -84,14 +87,34 @@ def _image_variance(by_image: NDArray[np.float64], added: tuple[tuple[float, flo
     return float(np.average((every - centre) ** 2, weights=weights)) * len(by_image) / (len(by_image) - 1)
 
 
-def between_trainings(values: ArrayLike, folds: ArrayLike) -> Between:
-    """The variance between training runs of a cross-fitted table that its images do not explain.
+def _by_group(
+    table: NDArray[np.float64], folds: NDArray[np.int64], groups: ArrayLike | None
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The table and the folds with one column a group, whose mean is that of the images; unchanged without groups.
+
+    A group of n of the images deviates from the mean by n over the mean size of a group, times its own deviation.
+    """
+    if groups is None:
+        return table, folds
+    seen = ~np.isnan(table)
+    centre = float((np.nansum(table[:, seen.any(0)], 0) / seen[:, seen.any(0)].sum(0)).mean())
+    names, first, place = np.unique(np.asarray(groups), return_index=True, return_inverse=True)
+    members = np.zeros((len(names), table.shape[1]))
+    members[place, np.arange(table.shape[1])] = 1.0
+    sizes = members @ seen.any(0)
+    deviation = np.where(seen, table - centre, 0.0) @ members.T
+    scored = (seen @ members.T) > 0
+    return np.where(scored, centre + deviation / sizes[sizes > 0].mean(), np.nan), folds[:, first]
+
+
+def between_trainings(values: ArrayLike, folds: ArrayLike, groups: ArrayLike | None = None) -> Between:
+    """The variance between training runs of a cross-fitted table that its images (or groups) do not explain.
 
     Training runs are compared within a repetition, which has one value per image.
     """
-    table = np.asarray(values, dtype=float)
+    table, held_out = _by_group(np.asarray(values, dtype=float), np.asarray(folds), groups)
     found, within, df = 0.0, 0.0, 0
-    for row, fold_of in zip(table, np.asarray(folds), strict=True):
+    for row, fold_of in zip(table, held_out, strict=True):
         scored = ~np.isnan(row)
         parts = [row[scored & (fold_of == fold)] for fold in np.unique(fold_of[scored])]
         if len(parts) < 2:

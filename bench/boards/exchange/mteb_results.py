@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bench.analysis import Cell, Entry, H, Leaderboard, harmonic_mean
+from bench.analysis import Cell, Entry, Estimate, H, Leaderboard, harmonic_mean
 from bench.boards.exchange.entry_files import named_entries, provenance_sentences, task_text
 from bench.record import DifficultyRecord, RunRecord, Score
 from bench.results import known_methods, slug
@@ -62,6 +62,7 @@ def _task_result(
         "measure": "accuracy" if board.measures[-1] != H else "harmonic mean of base and new accuracy",
         "splits": _means([item["splits"] for item in experiments]),
         "confidence_interval": [estimate.low, estimate.high],
+        "intervals": {measure: _interval(cell.scores[measure]) for measure in board.measures if measure in cell.scores},
         "trainable_parameters": max((run.cost.trainable_parameters for run in runs if run.cost), default=None),
         "selected_on_test": entry.oracle,
         "notes": " ".join(provenance_sentences(entry)),
@@ -76,6 +77,17 @@ def _task_result(
         "evaluation_time": sum(cost.prepare_seconds + cost.train_seconds + cost.eval_seconds for cost in costs),
         "kg_co2_emissions": None,
         "date": max(run.created_at for run in runs).timestamp(),
+    }
+
+
+def _interval(estimate: Estimate) -> dict[str, Any]:
+    """A mean with its 95 % interval, what that covers, and the numbers of seeds and test images."""
+    return {
+        "mean": estimate.mean,
+        "interval": [estimate.low, estimate.high],
+        "covers": estimate.covers,
+        "seeds": estimate.n,
+        "test_images": estimate.images,
     }
 
 

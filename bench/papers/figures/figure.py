@@ -76,6 +76,16 @@ class PaperFigure:
             return tuple(name for name in self.order if name in values)
         return tuple(sorted(values, key=lambda value: (isinstance(value, str), value)))
 
+    def interval(self, point: FigurePoint) -> tuple[float, float] | None:
+        """The interval of a point within the values that are possible: 0 to 100 %, and -100 to 100 points."""
+        if point.low is None or point.high is None:
+            return None
+        if self.y_title.endswith("%"):
+            return max(point.low, 0.0), min(point.high, 100.0)
+        if self.y_title.endswith("points"):
+            return max(point.low, -100.0), min(point.high, 100.0)
+        return point.low, point.high
+
     def at(self, panel: str, series: str) -> Mapping[float | str, FigurePoint]:
         """Points of one series by x."""
         return {point.x: point for point in self.points if (point.panel, point.series) == (panel, series)}

@@ -64,17 +64,24 @@ class Doubling:
 
 
 def decide(
-    tables: Tables, folds: NDArray[np.int64], by_cost: Sequence[str], *, margin: float, settled: Sequence[str] = ()
+    tables: Tables,
+    folds: NDArray[np.int64],
+    by_cost: Sequence[str],
+    *,
+    margin: float,
+    settled: Sequence[str] = (),
+    groups: NDArray[np.int64] | None = None,
 ) -> Decision:
     """Choose among the remaining methods.
 
     Args:
         by_cost: the methods that were trained to the end, cheapest first; the choice is among them.
         settled: methods that were shown to be equal to the leader within the margin.
+        groups: `(images,)`, the group of each image; None if the images are independent.
     """
     final = {name: tables[name] for name in by_cost}
     leader = best_of(final)
-    below_leader = against(leader, tables, folds)
+    below_leader = against(leader, tables, folds, groups)
     common = {name: int((~np.isnan(tables[leader] - table)).any(0).sum()) for name, table in tables.items()}
     standings = [Standing(leader, float(np.nanmean(tables[leader])), None)]
     for name, test in sorted(below_leader.items(), key=lambda item: item[1].mean):
@@ -83,7 +90,7 @@ def decide(
     pick = next(name for name in by_cost if name == leader or below_leader[name].mean <= margin)
     shares = {name: common[name] / common[leader] for name in below_leader}
     optimism = selection_optimism(below_leader, shares)
-    plain = cross_fitted(tables[pick], folds, added=ADDED_TO_ACCURACIES)
+    plain = cross_fitted(tables[pick], folds, groups=groups, added=ADDED_TO_ACCURACIES)
     return Decision(pick, leader, tuple(standings), moved(plain, -optimism), optimism)
 
 
@@ -139,7 +146,9 @@ def moved(test: MeanTest, by: float) -> MeanTest:
     )
 
 
-def doubling(tables: Mapping[int, NDArray[np.float64]], folds: NDArray[np.int64]) -> Doubling | None:
+def doubling(
+    tables: Mapping[int, NDArray[np.float64]], folds: NDArray[np.int64], groups: NDArray[np.int64] | None = None
+) -> Doubling | None:
     """The accuracy that twice the largest number of shots would add, if the error follows a power law in the shots.
 
     The logarithm of the error is extrapolated as a straight line in the logarithm of the shots. The interval, by the
@@ -169,4 +178,4 @@ def doubling(tables: Mapping[int, NDArray[np.float64]], folds: NDArray[np.int64]
     weights = 1 / len(x) + (x - x.mean()) * (x[-1] + 1 - x.mean()) / spread
     expected = float(np.exp(weights @ np.log(errors)))
     influence = wrong[-1] - expected * np.tensordot(weights / errors, wrong, axes=1)
-    return Doubling(dict(zip(shots, errors.tolist(), strict=True)), cross_fitted(influence, folds))
+    return Doubling(dict(zip(shots, errors.tolist(), strict=True)), cross_fitted(influence, folds, groups=groups))

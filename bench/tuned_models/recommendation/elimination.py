@@ -57,18 +57,25 @@ def planned_looks(folds: int, repeats: int) -> tuple[int, ...]:
 
 
 def look(
-    tables: Tables, folds: NDArray[np.int64], *, margin: float, tests: int, active: Sequence[str] | None = None
+    tables: Tables,
+    folds: NDArray[np.int64],
+    *,
+    margin: float,
+    tests: int,
+    active: Sequence[str] | None = None,
+    groups: NDArray[np.int64] | None = None,
 ) -> Look:
     """Compare every method with the leader.
 
     Args:
         folds: `(repeats, images)`, the fold in which each image is held out.
+        groups: `(images,)`, the group of each image; None if the images are independent.
         margin: largest loss that is considered irrelevant, as a fraction.
         tests: the planned number of looks times the number of opponents; the level is divided by it.
         active: the methods that are still trained, among which the leader is; None for all.
     """
     leader = best_of({name: tables[name] for name in active or tables})
-    below_leader = against(leader, tables, folds)
+    below_leader = against(leader, tables, folds, groups)
     level = ERROR_RATE / tests
     dropped = tuple(name for name, test in below_leader.items() if p_above(test, margin) <= level)
     equal = tuple(name for name, test in below_leader.items() if p_below(test, margin) <= level)
@@ -105,12 +112,15 @@ def planned_trainings(methods: int, folds: int) -> int:
     return methods + sum(number_kept(methods, done) for done in range(1, folds))
 
 
-def against(leader: str, tables: Tables, folds: NDArray[np.int64]) -> dict[str, MeanTest]:
+def against(
+    leader: str, tables: Tables, folds: NDArray[np.int64], groups: NDArray[np.int64] | None = None
+) -> dict[str, MeanTest]:
     """The leader's accuracy minus that of every other method, on the images that both have scored."""
     differences = {name: tables[leader] - table for name, table in tables.items() if name != leader}
-    least = pooled([between_trainings(table, folds) for table in differences.values()])
+    least = pooled([between_trainings(table, folds, groups) for table in differences.values()])
     return {
-        name: cross_fitted(table, folds, added=ADDED_TO_DIFFERENCES, least=least) for name, table in differences.items()
+        name: cross_fitted(table, folds, groups=groups, added=ADDED_TO_DIFFERENCES, least=least)
+        for name, table in differences.items()
     }
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bench.errors import UsageError
 from bench.record import RunStatus
 from bench.results import Shard
-from datasets_registry import DatasetSplits, Fold, ShotsError, labelled_images, shots_within_folds
+from datasets_registry import DatasetSplits, Fold, Sample, ShotsError, labelled_images, shots_within_folds
 
 FOLDS = 4
 MOST_PER_SHOT = 6
@@ -75,6 +75,15 @@ def plan_folds(
     return FoldPlan(folds, FOLDS, inside, shots, len(used), len(names))
 
 
+def groups_of(images: Sequence[Sample]) -> NDArray[np.int64] | None:
+    """A number for the group of each image, `(images,)`; an image without a group is one. None if none has a group."""
+    names = [(image.key,) if image.group is None else image.group for image in images]
+    if all(image.group is None for image in images):
+        return None
+    number = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    return np.array([number[name] for name in names], dtype=np.int64)
+
+
 @dataclass
 class RaceOutcomes:
     """The outcomes of the finished runs of a race.
@@ -82,10 +91,12 @@ class RaceOutcomes:
     Args:
         images: keys of the labelled images, the columns of every table.
         repeats: the repetitions, the rows of every table.
+        groups: the group of each image, such as its patient; None if the images are independent.
     """
 
     images: tuple[str, ...]
     repeats: tuple[int, ...]
+    groups: NDArray[np.int64] | None = None
     failed: dict[str, str] = field(default_factory=dict)
     _correct: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     _seconds: dict[str, list[float]] = field(default_factory=dict)

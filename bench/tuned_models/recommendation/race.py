@@ -210,15 +210,16 @@ class Race:
         if len(self.left) < 2:
             return
         tables, folds = self.outcomes.tables(self.left), self.outcomes.folds
-        self.last = found = look(tables, folds, margin=self.request.margin, tests=tests, active=self.active)
+        margin, groups = self.request.margin, self.outcomes.groups
+        self.last = found = look(tables, folds, margin=margin, tests=tests, active=self.active, groups=groups)
         for name in found.dropped:
             test = found.below_leader[name]
-            reason = f"more than {100 * self.request.margin:g} points worse than {found.leader}"
+            reason = f"more than {100 * margin:g} points worse than {found.leader}"
             self._drop(Dropped(name, found.leader, test, self.outcomes.trainings(name), reason))
         if done <= self.plan.per_repeat:
             by_cost = sorted(self.active, key=lambda name: (self.cost(name), name))
             entered = len(self.request.sweep.methods)
-            goes_on = going_on(found, by_cost, margin=self.request.margin, methods=entered, folds=done)
+            goes_on = going_on(found, by_cost, margin=margin, methods=entered, folds=done)
             if resting := [name for name in self.active if name not in goes_on]:
                 self.active = goes_on
                 self.say(f"after {done} folds {found.leader} leads; resting: {', '.join(resting)}")

@@ -14,7 +14,7 @@ from bench.errors import UsageError
 from bench.experiment import list_models, model_path
 from bench.sweep import RunListener, SweepLog, carry_out, expand, make_plan, report_failures
 from bench.tuned_models.recommendation.answer import Decision, Doubling, decide, doubling
-from bench.tuned_models.recommendation.folds import FoldPlan, RaceOutcomes, plan_folds
+from bench.tuned_models.recommendation.folds import FoldPlan, RaceOutcomes, groups_of, plan_folds
 from bench.tuned_models.recommendation.prior import PublishedNumbers, earlier_costs, own_runs, priors
 from bench.tuned_models.recommendation.race import Race, RaceResult, race_request, read_runs
 from bench.tuned_models.recommendation.request import RecommendRequest, whole_minutes
@@ -69,12 +69,14 @@ def carry_out_recommendation(
     candidates = list(dict.fromkeys(spec.method for spec in possible.specs))
     request = _with_methods(request, candidates)
     slug = parse_backbone(request.sweep.backbones[0]).slug
-    keys = tuple(sample.key for sample in labelled_images(splits, plan.folds[0].most, dataset=request.dataset))
-    outcomes = RaceOutcomes(keys, request.repeats)
+    images = labelled_images(splits, plan.folds[0].most, dataset=request.dataset)
+    outcomes = RaceOutcomes(tuple(image.key for image in images), request.repeats, groups_of(images))
     race = Race(request, plan, outcomes, earlier_costs(own_runs(request), slug), say, listeners=listeners)
     race.check_budget()
+    groups = "" if outcomes.groups is None else f" in {counted(len(set(outcomes.groups.tolist())), 'group')}"
     say(
-        f"Race of {counted(len(candidates), 'method')} on {plan.images} labelled training images of {request.dataset}, "
+        f"Race of {counted(len(candidates), 'method')} on {plan.images} labelled training images{groups} of "
+        f"{request.dataset}, "
         f"at most {request.budget / 60:g} min; the test part is not used"
     )
     if request.budget < race.needed:
@@ -95,6 +97,7 @@ def carry_out_recommendation(
         [name for name in result.active if name in tables],
         margin=request.margin,
         settled=result.last.equal if result.last else (),
+        groups=outcomes.groups,
     )
     curve, why = _doubling(race, plan, decision)
     zero_shot = outcomes.tables([BASELINE]).get(BASELINE)
@@ -114,7 +117,7 @@ def _doubling(race: Race, plan: FoldPlan, decision: Decision) -> tuple[Doubling 
     outcomes = race.outcomes
     found: dict[int, NDArray[np.float64]] = {plan.shots: outcomes.tables([decision.pick])[decision.pick][:1]}
     for count in levels:
-        smaller = RaceOutcomes(outcomes.images, outcomes.repeats)
+        smaller = RaceOutcomes(outcomes.images, outcomes.repeats, outcomes.groups)
         for fold in plan.folds[: plan.per_repeat]:
             run_id = race.train(decision.pick, fold, count)
             if run_id is None:
@@ -124,7 +127,7 @@ def _doubling(race: Race, plan: FoldPlan, decision: Decision) -> tuple[Doubling 
         if smaller.failed:
             return None, f"a run with {counted(count, 'shot')} failed: {smaller.failed[decision.pick]}"
         found[count] = smaller.tables([decision.pick])[decision.pick][:1]
-    curve = doubling(found, outcomes.folds[:1])
+    curve = doubling(found, outcomes.folds[:1], outcomes.groups)
     return curve, "" if curve else "there are no errors to reduce"
 
 

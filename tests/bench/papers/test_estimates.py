@@ -11,7 +11,7 @@ from fake_runner import make_record
 from bench.papers import GPU, finished_runs, needs_of, planned_cells
 from bench.papers.estimates import operations_of, size_of, tower_operations
 from bench.results import Shards
-from bench.sweep import SweepRequest, outlined_specs
+from bench.sweep import SweepOutline, SweepRequest, outline_of
 
 
 def request(**options: object) -> SweepRequest:
@@ -19,8 +19,12 @@ def request(**options: object) -> SweepRequest:
     return SweepRequest.build(**(values | options))
 
 
+def outline(**options: object) -> SweepOutline:
+    return outline_of(request(**options))
+
+
 def spec(**options: object):
-    (found,) = outlined_specs(request(seeds=[1], **options))
+    (found,) = outline(**options).specs
     return found
 
 
@@ -46,7 +50,7 @@ def test_more_epochs_classes_and_prompts_cost_more() -> None:
 
 
 def test_finished_runs_are_not_counted_and_their_time_scales_the_rest(tmp_path: Path) -> None:
-    cells = planned_cells([request(methods="coop,zero_shot")])
+    cells = planned_cells([outline(methods="coop,zero_shot")])
     before = needs_of(cells, finished_runs(tmp_path / "none"))
     assert (before.runs, before.done, before.recorded) == (4, 0, 0)
     made = spec().model_copy(update={"task_fingerprint": "some data"})
@@ -60,12 +64,12 @@ def test_finished_runs_are_not_counted_and_their_time_scales_the_rest(tmp_path: 
     assert (after.runs, after.done, after.recorded) == (4, 1, 1)
     assert after.hours > 5 * before.hours
     assert after.datasets == ("eurosat",)
-    more = needs_of([*cells, *planned_cells([request(datasets="dtd"), request(shots=8)])], finished_runs(tmp_path))
+    more = needs_of([*cells, *planned_cells([outline(datasets="dtd"), outline(shots=8)])], finished_runs(tmp_path))
     assert more.recorded == 1, "one run scales three kinds of runs"
 
 
 def test_a_run_of_two_experiments_counts_once() -> None:
-    cells = planned_cells([request(), request(seeds=5)])
+    cells = planned_cells([outline(), outline(seeds=5)])
     assert needs_of(cells, finished_runs(Path("none"))).runs == 5
 
 

@@ -22,7 +22,7 @@ from bench.papers import (
 from bench.papers.estimates import counted_methods
 from bench.papers.paper_files import parse_paper
 from bench.papers.published_numbers import members, place_of
-from bench.sweep import outlined_specs
+from bench.sweep import outline_of
 from datasets_registry import UnknownNameError
 
 SMALL = """title = "A paper"
@@ -50,10 +50,10 @@ def test_a_shipped_paper_can_be_planned_compared_drawn_and_estimated(name: str) 
             assert len(printed_numbers(paper.header.reported_in, experiment.printed))
         assert set(experiment.figures) <= {*FIGURES, *FEW_SHOT_FIGURES}
         for request in paper.requests(what):
-            specs = outlined_specs(request.model_copy(update={"seeds": request.seeds[:1]}))
+            specs = outline_of(request).specs
             assert specs
             assert {spec.method.rpartition(":")[2] for spec in specs} <= counted_methods()
-            assert outlined_specs(synthetic_form(request))
+            assert outline_of(synthetic_form(request)).specs
 
 
 def test_apex_has_every_table_and_figure_with_numbers() -> None:
@@ -68,7 +68,7 @@ def test_nearly_all_numbers_of_apex_meet_a_run_of_its_file() -> None:
     planned: dict[tuple[str, str], list[object]] = {}
     for what in paper.experiments:
         for request in paper.requests(what):
-            for spec in outlined_specs(request.model_copy(update={"seeds": request.seeds[:1]})):
+            for spec in outline_of(request).specs:
                 for dataset in (spec.dataset, *spec.targets):
                     planned.setdefault((spec.method, dataset), []).append(conditions_of_spec(spec, dataset))
     unmet = []
@@ -119,7 +119,7 @@ def test_a_wrong_file_names_the_line(old: str, new: str, line: int, problem: str
 def test_a_wrong_name_or_value_names_the_line(old: str, new: str, line: int, problem: str) -> None:
     paper = parse_paper(SMALL.replace(old, new), "small")
     with pytest.raises(UsageError) as caught:
-        paper.checked("table-1")
+        paper.outlines("table-1")
     assert f"line {line}," in str(caught.value)
     assert problem in str(caught.value)
 

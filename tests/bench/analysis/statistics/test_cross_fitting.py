@@ -59,3 +59,43 @@ def test_intervals_cover_the_mean(training: float) -> None:
         found = cross_fitted(values, folds)
         covered += found.low <= 0 <= found.high
     assert 0.92 * races <= covered <= 0.99 * races
+
+
+def test_groups_of_one_image_are_the_images() -> None:
+    rng = np.random.default_rng(0)
+    table, folds = rng.integers(0, 2, (2, 24)).astype(float), np.tile([1, 2, 3], (2, 8))
+    alone = np.random.default_rng(1).permutation(24)
+    assert cross_fitted(table, folds, groups=alone).standard_error == pytest.approx(
+        cross_fitted(table, folds).standard_error
+    )
+
+
+def test_copies_of_an_image_add_nothing() -> None:
+    rng = np.random.default_rng(2)
+    table, folds = rng.integers(0, 2, (1, 20)).astype(float), np.tile([1, 2, 3, 4], 5)[None]
+    copies = [np.repeat(values, 5, axis=1) for values in (table, folds)]
+    found, once = cross_fitted(*copies, groups=np.repeat(np.arange(20), 5)), cross_fitted(table, folds)
+    assert (found.mean, found.standard_error) == pytest.approx((once.mean, once.standard_error))
+    assert cross_fitted(*copies).standard_error < 0.5 * once.standard_error, "without the groups, too narrow"
+
+
+def test_the_mean_is_that_of_the_images_if_groups_differ_in_size_and_folds_are_missing() -> None:
+    rng = np.random.default_rng(3)
+    groups = np.repeat(np.arange(12), rng.integers(1, 9, 12))
+    folds = (groups % 3 + 1)[None].repeat(2, axis=0)
+    table = rng.integers(0, 2, folds.shape).astype(float)
+    table[1][folds[1] == 2] = np.nan
+    assert cross_fitted(table, folds, groups=groups).mean == pytest.approx(cross_fitted(table, folds).mean)
+
+
+def test_intervals_cover_the_mean_of_grouped_images() -> None:
+    rng, truth, covered, plain = np.random.default_rng(4), 0.7, 0, 0
+    groups, folds = np.repeat(np.arange(40), 6), np.ones((1, 240), dtype=int)
+    for _ in range(400):
+        right = rng.beta(1.4, 0.6, 40)[groups] > rng.random(240)
+        table = right[None].astype(float)
+        found, narrow = cross_fitted(table, folds, groups=groups), cross_fitted(table, folds)
+        covered += found.low <= truth <= found.high
+        plain += narrow.low <= truth <= narrow.high
+    assert covered / 400 > 0.92
+    assert plain / 400 < 0.85

@@ -64,6 +64,14 @@ def test_every_score_of_every_run_is_there(records: list[RunRecord], tmp_path: P
     estimate = board.entry("coop").cells["spectrum_a"].scores["H"]
     assert scores["main_score"] == estimate.mean
     assert scores["confidence_interval"] == [estimate.low, estimate.high]
+    for measure, found in board.entry("coop").cells["spectrum_a"].scores.items():
+        assert scores["intervals"][measure] == {
+            "mean": found.mean,
+            "interval": [found.low, found.high],
+            "covers": found.covers,
+            "seeds": 3,
+            "test_images": found.images,
+        }
     experiments = scores["scores_per_experiment"]
     assert [item["run_id"] for item in experiments] == [record.run_id for record in records]
     for item, record in zip(experiments, records, strict=True):

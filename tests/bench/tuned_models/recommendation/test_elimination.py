@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 from simulated_races import SimulatedRace, simulated
 
+from bench.tuned_models.recommendation.elimination import look
+from bench.tuned_models.recommendation.folds import groups_of
+from datasets_registry import Sample
+
 RACES = 200
 
 
@@ -52,3 +56,20 @@ def test_a_race_of_equal_methods_ends_before_all_repetitions() -> None:
     race, decision = simulated(SimulatedRace(np.random.default_rng(4), [0.8] * 5, images=200))
     assert race.trainings < 5 * len(race.outcomes.repeats) * 4
     assert len(decision.standings) == len(race.left) == 5
+
+
+def test_images_of_one_group_do_not_count_as_many() -> None:
+    right = {"good": np.array([[1.0] * 14 + [0.0] * 6]), "bad": np.array([[1.0] * 11 + [0.0] * 9])}
+    folds = np.tile([1, 2], 10)[None]
+    copies = {name: np.repeat(table, 30, axis=1) for name, table in right.items()}
+    images, groups = np.repeat(folds, 30, axis=1), np.repeat(np.arange(20), 30)
+    assert look(copies, images, margin=0.01, tests=1).dropped == ("bad",)
+    found = look(copies, images, margin=0.01, tests=1, groups=groups)
+    assert found.dropped == look(right, folds, margin=0.01, tests=1).dropped == ()
+    assert found.below_leader["bad"].mean == pytest.approx(0.15)
+
+
+def test_an_image_without_a_group_is_a_group() -> None:
+    images = [Sample("a.png", 0, "p1"), Sample("b.png", 1), Sample("c.png", 0, "p1"), Sample("d.png", 1)]
+    assert groups_of(images).tolist() == [0, 1, 0, 2]
+    assert groups_of([Sample("a.png", 0), Sample("b.png", 1)]) is None
