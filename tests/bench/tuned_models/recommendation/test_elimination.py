@@ -60,7 +60,7 @@ def test_a_race_of_equal_methods_ends_before_all_repetitions() -> None:
 
 def test_images_of_one_group_do_not_count_as_many() -> None:
     right = {"good": np.array([[1.0] * 14 + [0.0] * 6]), "bad": np.array([[1.0] * 11 + [0.0] * 9])}
-    folds = np.tile([1, 2], 10)[None]
+    folds = np.ones((1, 20), dtype=int)
     copies = {name: np.repeat(table, 30, axis=1) for name, table in right.items()}
     images, groups = np.repeat(folds, 30, axis=1), np.repeat(np.arange(20), 30)
     assert look(copies, images, margin=0.01, tests=1).dropped == ("bad",)
