@@ -9,17 +9,19 @@ from pathlib import Path
 
 from datasets_registry._catalogue import register_dataset
 from datasets_registry._errors import DataError
-from datasets_registry._readers.dataset_files import ImageFolders, packaged_names, require_images
+from datasets_registry._readers.dataset_files import ImageFolders, packaged_names, read_csv_rows, require_images
 from datasets_registry._readers.image_sources import Hdf5Images, array_length, read_array
 from datasets_registry._types import DatasetInfo, DatasetSplits, Sample
 
 _URL = "https://zenodo.org/record/2546921"
 _PARTS = {"train": "train", "val": "valid", "test": "test"}
+_SLIDE, _TUMOUR = "wsi", "center_tumor_patch"
+"""Columns of `..._meta.csv`: the whole-slide image of a patch, and its label."""
 
 
 @dataclass(frozen=True)
 class _PcamReader:
-    """Reads `camelyonpatch_level_2_split_{train,valid,test}_{x,y}.h5`: images `x` and labels `y`."""
+    """Reads `camelyonpatch_level_2_split_{train,valid,test}_{x,y}.h5`, and slides from `..._meta.csv` if it exists."""
 
     image_folders: ImageFolders
 
@@ -48,7 +50,21 @@ def _samples(part: str, images: Path, labels: Path) -> tuple[Sample, ...]:
             f"{labels} contains {len(values)} labels for the {n} images of {images.name}, or other labels than 0 and "
             f"1. Get both files from {_URL} again."
         )
-    return tuple(Sample(f"{part}/{row}", label) for row, label in enumerate(values))
+    slides = _slides(labels.with_name(labels.name.replace("_y.h5", "_meta.csv")), values)
+    return tuple(Sample(f"{part}/{row}", *facts) for row, facts in enumerate(zip(values, slides, strict=True)))
+
+
+def _slides(table: Path, labels: list[int]) -> list[str | None]:
+    """The slide of each patch, in the order of the labels; None without the table, which is a file of its own."""
+    if not table.is_file():
+        return [None] * len(labels)
+    rows = list(read_csv_rows(table, "pcam", (_SLIDE, _TUMOUR)))
+    if [row[_TUMOUR].lower() in ("true", "1") for row in rows] != [label == 1 for label in labels]:
+        raise DataError(
+            f"{table} does not have the labels of its part, so it belongs to other images. Get it from {_URL}; other "
+            f"copies of PCam have the tables of `valid` and `test` exchanged."
+        )
+    return [row[_SLIDE] for row in rows]
 
 
 register_dataset(
@@ -64,9 +80,9 @@ register_dataset(
         expected={"train": 262144, "val": 32768, "test": 32768},
         known_problems=(
             "Tumour outside the central 32x32 pixels does not count, which a class name cannot say.",
-            "Patches of one slide look alike, so few-shot results vary more than the number of test images suggests. "
-            "The files that are read do not give the slides.",
+            "Patches of one slide look alike, so few-shot results vary more than the number of test images suggests.",
         ),
+        groups="whole-slide image (`wsi` in the optional camelyonpatch_level_2_split_*_meta.csv)",
         licence="CC0 1.0 (its repository)",
         homepage="https://github.com/basveeling/pcam",
         citation="""@inproceedings{veeling2018rotation,

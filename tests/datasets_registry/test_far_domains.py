@@ -123,6 +123,9 @@ def write_pcam(root: Path) -> None:
         for content, array in (("x", shades), ("y", labels)):
             with h5py.File(root / f"pcam/camelyonpatch_level_2_split_{part}_{content}.h5", "w") as file:
                 file[content] = array
+        rows = [f"{i},{7 * i},3,True,{bool(i % 2)},camelyon16_{part}_{i // 2:03}" for i in range(n)]
+        table = root / f"pcam/camelyonpatch_level_2_split_{part}_meta.csv"
+        table.write_text("\n".join([",coord_y,coord_x,tumor_patch,center_tumor_patch,wsi", *rows]) + "\n")
 
 
 def write_iwildcam(root: Path) -> None:
@@ -213,10 +216,23 @@ def test_groups_are_those_of_the_source(root: Path, tmp_path: Path) -> None:
     assert signs.train[0].group in ("Training/00000/00000", "Training/00000/00001")
     assert not {sample.group for sample in signs.train} & {sample.group for sample in signs.val}
     assert {sample.group for sample in signs.test} == {None}
+    slides = [sample.group for sample in read("pcam", root).test]
+    assert slides == ["camelyon16_test_000"] * 2 + ["camelyon16_test_001"] * 2
     write_iwildcam(tmp_path)
     table = tmp_path / "iwildcam_v2.0/metadata.csv"
     table.write_text(table.read_text().replace("location_remapped", "other"))
     assert {sample.group for sample in read("iwildcam", tmp_path).test} == {None}
+
+
+def test_slides_of_pcam_are_optional_and_must_be_those_of_its_images(tmp_path: Path) -> None:
+    write_pcam(tmp_path)
+    table = tmp_path / "pcam/camelyonpatch_level_2_split_test_meta.csv"
+    right = table.read_text()
+    table.write_text(right.replace("False", "True"))
+    with pytest.raises(DataError, match=r"test_meta.csv does not have the labels of its part"):
+        read("pcam", tmp_path)
+    table.unlink()
+    assert {sample.group for sample in read("pcam", tmp_path).test} == {None}
 
 
 def test_validation_signs_are_whole_tracks(root: Path) -> None:
