@@ -5,6 +5,7 @@ The HTML shows the setting with the most runs. Scripts render everything else fr
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +23,24 @@ from reports.parts.part import parts_html, without_pictures
 from reports.sentences import (
     advice_check,
     answer,
+    basis,
+    cards,
+    caveats,
     failed_runs,
     first_shown,
+    headline,
     missing_runs,
     picks_html,
     scope_link,
     small_print,
 )
 from reports.tables.html import table_html
-from reports.tables.setting_tables import datasets_table, head_to_head_table, shots_table
-from reports.titles import PANEL_TITLES, PUBLISHED_SECTIONS, SECTIONS, Section
+from reports.tables.map_table import map_table
+from reports.tables.setting_tables import head_to_head_table, shots_table
+from reports.titles import PANEL_TITLES, PART_TITLES, PUBLISHED_SECTIONS, SECTIONS, Section
 from reports.views import BoardView, SiteView
 
-STYLES = ("page", "tables", "charts", "first_screen", "ablations", "pages", "error_analysis", "media")
+STYLES = ("page", "tables", "map", "charts", "first_screen", "ablations", "pages", "error_analysis", "media")
 """Style files in order: later rules win; `media` adapts the others to narrow screens and paper."""
 SCRIPTS = (
     "page",
@@ -49,11 +55,13 @@ SCRIPTS = (
     "hero_drawing",
     "charts",
     "setting_tables",
+    "map",
     "shots",
     "ablations",
     "sections",
     "hero",
     "follow_hero",
+    "views",
     "task_advice",
     "run_browser",
     "error_analysis",
@@ -100,10 +108,17 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, force: bool = 
         site=site,
         view=site.overviews[first] if site.overviews else None,
         board=home,
-        sections=[section for section in _sections(site) if section.name != "shots" or "shots" in shown],
+        sections=_sections(site),
+        map=Markup("")
+        if not home
+        else table_html(map_table(home, home["measures"][-1], block["titles"]), home["methods"]),
         shown=shown,
         hero=hero_svg(site.overviews[first], site.overviews[first].measures[-1]) if site.overviews else Markup(""),
         answer=answer,
+        headline=headline,
+        basis=basis,
+        cards=cards,
+        caveats=caveats,
         small_print=small_print,
         missing_runs=missing_runs,
         scope_link=scope_link,
@@ -123,6 +138,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, force: bool = 
         style=_sources(environment, "style/{}.css", STYLES),
         script=_without_comments(_sources(environment, "script/{}.js", SCRIPTS)),
         panel_titles=PANEL_TITLES,
+        part_titles=PART_TITLES,
     )
     return write_output(out, page.encode(), force=force)
 
@@ -143,18 +159,27 @@ def _setting_tables(block: Mapping[str, Any]) -> Mapping[str, Markup]:
     measure, methods = setting["measures"][-1], setting["methods"]
     tables = {
         "head_to_head": head_to_head_table(setting),
-        "datasets": datasets_table(setting, measure, block["titles"]),
         "shots": shots_table(setting, block["settings"], measure),
     }
     return {name: table_html(table, methods) for name, table in tables.items()}
 
 
 def _sections(site: SiteView) -> Sequence[Section]:
-    """The sections that apply to the page."""
+    """The sections that apply to the page, with the parts that have something to show."""
     if site.published_boards:
         return PUBLISHED_SECTIONS
-    left_out = {name for name in ("figures", "submissions") if not getattr(site, name)}
-    return [section for section in SECTIONS if section.name not in left_out] if site.boards else ()
+    if not site.boards:
+        return ()
+    shown = {
+        "figures": site.figures,
+        "submissions": site.submissions,
+        "claims": site.claims,
+        "published": site.reproduction is not None and site.reproduction.rows,
+        "error_analysis": site.error_analysis.lists,
+        "quality": any(board.quality for board in site.boards),
+    }
+    found = [replace(one, parts=tuple(part for part in one.parts if shown.get(part, True))) for one in SECTIONS]
+    return [section for section in found if section.parts]
 
 
 def json_island(value: object) -> Markup:

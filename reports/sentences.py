@@ -43,6 +43,105 @@ def answer(view: OverviewView, measure: str) -> Markup:
     return Markup(" ").join(sentence for part in parts for sentence in part)
 
 
+LONGEST_NAME = 40
+"""The most characters of a method in the headline."""
+
+
+def headline(view: OverviewView, measure: str) -> str:
+    """The answer in one or two short sentences: what is best, whether that is clear, and where the gain comes from."""
+    found = view.answers[measure]
+    if found.leader is None:
+        if not view.table.scores:
+            return "No run has a score yet."
+        return f"No method has a score for every dataset{' and seed' if view.seeds else ''}, so none leads yet."
+    name = shorten(view.names[found.leader], LONGEST_NAME)
+    if found.lead is None:
+        return f"{name} is the only complete method: {percent(found.averages[found.leader], 1)} % {PHRASES[measure]}."
+    reference, gain = shorten(_inline(view, found.lead.reference), LONGEST_NAME), unsigned(abs(found.lead.mean))
+    if found.leader == view.baseline:
+        return _nothing_gains(view, found)
+    if found.lead.reference != view.baseline:
+        return f"{name} leads {reference} by {gain} points{'' if found.is_clear else ', which is not clear'}."
+    if found.lead.over_seeds is None and not found.published:
+        return f"{name} leads {reference} by {gain} points.\nOne seed does not tell whether that is chance."
+    if not found.is_clear:
+        carried = "" if found.lead.without is None else f", all of it on {view.title(found.lead.without[0])}"
+        where = "here" if found.lead.n > 1 else "on this dataset"
+        return f"No method is reliably better than {reference} {where}.\n{name} leads by {gain} points{carried}."
+    others, n = len(found.behind) - 1, len(found.rivals)
+    match = ""
+    if others and not n:
+        match = "No other method matches it."
+    elif n:
+        match = f"{n} of {counted(others, 'other')} may match it."
+    return f"{name} gains {gain} points over {reference}.\n{match}".strip()
+
+
+def _nothing_gains(view: OverviewView, found: Answer) -> str:
+    text = f"No method beats {_inline(view, found.leader or '')} on average."
+    if found.best_on_hard is None or found.best_on_hard[1] <= 0:
+        return text
+    key, gain = found.best_on_hard
+    return f"{text}\nOn hard datasets {shorten(view.names[key], LONGEST_NAME)} gains {unsigned(gain)} points."
+
+
+def basis(view: OverviewView, measure: str) -> str:
+    """One line below the headline: the interval of the gain, and what was compared."""
+    found, parts = view.answers[measure], []
+    if found.lead is not None and found.lead.over_datasets is not None:
+        what = "gain" if view.baseline in (found.lead.reference, found.leader) else "lead"
+        ends = found.lead.over_datasets if found.leader != view.baseline else _reverse(found.lead.over_datasets)
+        whose = "" if found.leader != view.baseline else f" of {_inline(view, found.lead.reference)}"
+        parts.append(f"95 % interval of the {what}{whose} over datasets like these: {interval(*ends)}")
+    counts = [counted(len(view.names), "method"), counted(len(view.datasets), "dataset")]
+    if view.seeds:
+        counts += [counted(len(view.seeds), "seed"), counted(view.n_runs, "run")]
+    else:
+        counts.append("as papers report them")
+    parts.append(", ".join(counts))
+    if view.demo is not None:
+        parts.append(f"demo: short trainings{' on synthetic images' if view.demo.synthetic else ''}")
+    return " · ".join(parts)
+
+
+def caveats(view: OverviewView, measure: str) -> Markup:
+    """What changes the reading of the headline: a comparison on shared runs, another leader without seen datasets."""
+    found = list(_compared_on(view))
+    if (without := view.without_seen.get(measure)) is not None and without.new_leader:
+        found.append(Markup.escape(without_seen(view, without)))
+    return Markup(" ").join(found)
+
+
+def cards(view: OverviewView, measure: str) -> list[tuple[str, str]]:
+    """For an easy, a medium and a hard task: its title, and what to take; empty without difficulty groups."""
+    advice = view.answers[measure].advice.get("any")
+    if advice is None:
+        return []
+    return [(_card_title(view, pick), _card_text(view, view.answers[measure], pick)) for pick in advice.picks]
+
+
+def _card_title(view: OverviewView, pick: Pick) -> str:
+    like = join([shorten(view.title(name), TITLE_LENGTH) for name in pick.datasets[:2]])
+    return f"{pick.kind.capitalize()} task, like {like}"
+
+
+def _card_text(view: OverviewView, found: Answer, pick: Pick) -> str:
+    method = view.table.method(pick.method)
+    n, name = len(pick.datasets), shorten(view.names[pick.method], LONGEST_NAME)
+    near = f" {counted(pick.near, 'other')} within 1 point." if pick.near else ""
+    if method.key == view.baseline:
+        place = ("easy", "medium", "hard").index(pick.kind)
+        largest = max((gain for row in found.gains.values() if (gain := row[place]) is not None), default=0.0)
+        most = f"more than {unsigned(largest)} points " if points(largest) != "0.0" else ""
+        return f"Stay with zero-shot: no method gains {most}on {'these ' + str(n) if n > 1 else 'it'} on average."
+    cost = training_text(view, method, "")
+    gained = ""
+    if pick.gain is not None and pick.low is not None and pick.high is not None:
+        ends = f" ({points(pick.low)} to {points(pick.high)} on {n})" if n > 1 else ""
+        gained = f": {points(pick.gain)} points{ends}"
+    return f"{name}{gained}{cost and f', {cost}'}.{near}"
+
+
 def seen_mark(seen: SeenImages) -> str:
     """How much of a dataset the backbone has seen: 21.5 % seen, or seen if the share is not published."""
     return "seen" if seen.share is None else f"{percent(seen.share, 1)} % seen"
@@ -69,9 +168,10 @@ def without_seen(view: OverviewView, found: WithoutSeen) -> str:
 
 
 def answer_lines(view: OverviewView) -> list[str]:
-    """The answer, its small print and what is missing as plain lines, by the measure that orders the methods."""
+    """Headline, basis, remarks and what is missing as plain lines, by the measure that orders the methods."""
     measure = view.measures[-1]
-    lines = [answer(view, measure), small_print(view, measure), missing_runs(view)]
+    first = [Markup.escape(text) for text in (headline(view, measure).replace("\n", " "), basis(view, measure))]
+    lines = [*first, caveats(view, measure), remarks(view, measure), missing_runs(view)]
     return [_with_backticks(line) for line in lines if line]
 
 
@@ -81,8 +181,7 @@ def _with_backticks(line: Markup) -> str:
 
 
 def small_print(view: OverviewView, measure: str) -> Markup:
-    """Intervals of the lead, and how much was measured."""
-    found, parts = view.answers[measure], []
+    """How much was measured, and the remarks."""
     counts = [counted(len(view.names), "method"), counted(len(view.datasets), "dataset")]
     if view.seeds:
         compared = "" if view.board is None or view.board.common is None else " compared"
@@ -90,7 +189,12 @@ def small_print(view: OverviewView, measure: str) -> Markup:
     else:
         counts.append("one published value each")
     missing = f"; {len(view.board.missing)} missing" if view.board is not None and view.board.missing else ""
-    parts.append(f"{', '.join(counts)}{missing}.")
+    return Markup(" ").join(filter(None, [Markup.escape(f"{', '.join(counts)}{missing}."), remarks(view, measure)]))
+
+
+def remarks(view: OverviewView, measure: str) -> Markup:
+    """How H is averaged, that a demo is one, and which command adds what a small set of runs lacks."""
+    parts = []
     if measure == H and view.convention is HConvention.H_OF_MEANS:
         parts.append(
             "Mean H is that of the average base and new accuracy, as papers print it; "
@@ -102,7 +206,7 @@ def small_print(view: OverviewView, measure: str) -> Markup:
             f"Demo: short trainings (recipe demo) on {images}, "
             f"tested on {view.demo.images:,} images. Published recipes may rank the methods differently."
         )
-    return Markup(" ").join(Markup.escape(part) for part in [*parts, *_to_add(view, found)])
+    return Markup(" ").join(Markup.escape(part) for part in [*parts, *_to_add(view, view.answers[measure])])
 
 
 def _to_add(view: OverviewView, found: Answer) -> list[Markup]:

@@ -96,32 +96,63 @@ def setting_title(protocol: str, shots: int, source: str = "", support: str = ""
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the page: parts of the setting (`reports.parts`), and `sections/NAME.html.j2` if there is one."""
+    """A section of the page.
+
+    Args:
+        parts: names of what it shows (`reports.parts`, and `sections/NAME.html.j2` if there is one), in order.
+    """
 
     name: str
     title: str
     question: str
+    parts: tuple[str, ...]
 
 
 SECTIONS = (
-    Section("leaderboard", "Leaderboard", "Which method is best, by how much, and with what confidence?"),
-    Section("head_to_head", "Head to head", "Which methods differ, by how much, and is the difference significant?"),
-    Section("datasets", "Datasets and methods", "How accurate is each method on each dataset, from easy to hard?"),
-    Section("shots", "Accuracy against shots", "How does accuracy grow with the number of labelled images per class?"),
-    Section("difficulty", "Difficulty", "Which methods gain on hard datasets, and does difficulty help to choose?"),
-    Section("claims", "Claims", "Do these runs support the claims of the APEX paper?"),
-    Section("published", "Published and ours", "Do these runs agree with published numbers?"),
-    Section("figures", "Figures of the paper", "What do the figures of the APEX paper look like on these runs?"),
-    Section("cost", "Cost", "What does the accuracy cost?"),
-    Section("quality", "Calibration and headroom", "Are predicted probabilities reliable, and does every class gain?"),
-    Section("error_analysis", "Error analysis", "Which classes and images does each method misclassify?"),
-    Section("submissions", "Submissions", "Who submitted these runs, what was checked, and which were recomputed?"),
-    Section("runs", "Runs", "Which runs are missing or failed, and where were the runs made?"),
+    Section(
+        "leaderboard",
+        "Leaderboard",
+        "Which method is best, by how much, and with what confidence?",
+        ("leaderboard", "head_to_head", "difficulty"),
+    ),
+    Section("cost", "Cost", "What does the accuracy cost?", ("cost",)),
+    Section("claims", "Claims", "Do these runs support the claims of the APEX paper?", ("claims",)),
+    Section(
+        "changes",
+        "What changed",
+        "Which classes and images does each method get right or wrong, and are its probabilities reliable?",
+        ("error_analysis", "quality"),
+    ),
+    Section("papers", "Papers", "Do these runs agree with published numbers?", ("published", "figures")),
+    Section("about", "About", "Where do these runs come from, and which are missing?", ("submissions", "runs")),
 )
+PART_TITLES = {
+    "head_to_head": "Head to head",
+    "difficulty": "Difficulty",
+    "error_analysis": "Error analysis",
+    "quality": "Calibration and headroom",
+    "published": "Published and ours",
+    "figures": "Figures of the paper",
+    "submissions": "Submissions",
+    "runs": "Runs",
+}
+"""Titles of the parts within a section; the first part has that of its section, if it has its name."""
 
 PUBLISHED_SECTIONS = (
-    Section("published_boards", "Boards", "Which numbers do papers report for the same protocol, backbone and shots?"),
-    Section("published_difficulty", "Difficulty", "Do published gains depend on difficulty?"),
-    Section("published_sources", "Sources", "Where was each number published, and which errors are known?"),
+    Section(
+        "published_boards",
+        "Boards",
+        "Which numbers do papers report for the same protocol, backbone and shots?",
+        ("published_boards",),
+    ),
+    Section(
+        "published_difficulty", "Difficulty", "Do published gains depend on difficulty?", ("published_difficulty",)
+    ),
+    Section(
+        "published_sources",
+        "Sources",
+        "Where was each number published, and which errors are known?",
+        ("published_sources",),
+    ),
 )
 """Sections of the page of published numbers."""

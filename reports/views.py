@@ -247,6 +247,7 @@ class OverviewView:
         demo: None if a method was trained as published.
         without_seen: the order of methods without the datasets that the backbone has seen, by measure; empty if it is
             known of none.
+        uses: what a published method sees besides the labelled images, by key; its name has it in brackets.
         other_scope: anchor of the same setting with all its datasets or, if `whole`, of the setting that compares the
             common runs; None for a setting that is shown once.
     """
@@ -268,6 +269,7 @@ class OverviewView:
     other_scope: str | None = None
     whole: bool = False
     without_seen: Mapping[str, WithoutSeen] = field(default_factory=dict)
+    uses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def measures(self) -> tuple[str, ...]:

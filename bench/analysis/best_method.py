@@ -266,6 +266,7 @@ class Answer:
         places: positions of datasets on the axis of log difficulty, if known.
         advice: by budget.
         unseparated: for every complete method, the methods from which it is not separated over datasets.
+        published: whether the values are published means, without seeds.
     """
 
     measure: str
@@ -283,6 +284,26 @@ class Answer:
     places: Mapping[str, float]
     advice: Mapping[str, Advice]
     unseparated: Mapping[str, tuple[str, ...]]
+    published: bool = False
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the leader is better than its reference beyond chance, also on other datasets like these.
+
+        Its intervals over datasets and over seeds and test images lie above 0, and the tests of the ranks separate the
+        two. A lead of one seed is never clear. Published means are judged by their datasets alone.
+        """
+        if self.lead is None or self.lead.reference in self.open_here:
+            return False
+        ends = [*([] if self.published else [self.lead.over_seeds])]
+        ends += [] if self.lead.n == 1 and not self.published else [self.lead.over_datasets]
+        return all(found is not None and found[0] > 0 for found in ends)
+
+    @property
+    def rivals(self) -> tuple[str, ...]:
+        """The other methods, without the reference, that may be as good as the leader here or on other datasets."""
+        reference = None if self.lead is None else self.lead.reference
+        return tuple(key for key in self.behind if key != reference and key in {*self.open_here, *self.open_elsewhere})
 
 
 BUDGETS: Mapping[str, Callable[[Candidate], bool]] = {
@@ -293,17 +314,20 @@ BUDGETS: Mapping[str, Callable[[Candidate], bool]] = {
 }
 NEAR = 0.01
 """A recommendation counts the other methods that are lower by at most this much."""
+WORTHWHILE = 0.005
+"""A method that gains less than this on a group of datasets is not advised instead of zero-shot."""
 FEWEST_LEFT = 2
 """Fewest datasets that a mean without one of them is over."""
 
 
-def answer_for(table: ScoreTable, measure: str, groups: Grouping, tests: LeaderTests) -> Answer:
+def answer_for(table: ScoreTable, measure: str, groups: Grouping, tests: LeaderTests | None) -> Answer:
     """The answer for one measure from the complete methods of a table.
 
     Args:
         groups: divides the datasets by difficulty.
-        tests: of `table.ranked(measure)[0]` on these datasets.
+        tests: of `table.ranked(measure)[0]` on these datasets; None for published values.
     """
+    published, tests = tests is None, tests or LeaderTests()
     rows, order, names = table.complete_rows(measure), table.ranked(measure), list(table.datasets)
     keys = list(rows)
     values = np.array(list(rows.values()), dtype=float).reshape(len(keys), len(names))
@@ -346,6 +370,7 @@ def answer_for(table: ScoreTable, measure: str, groups: Grouping, tests: LeaderT
         places=places,
         advice=_advice(table, rows, places, columns),
         unseparated=unseparated,
+        published=published,
     )
 
 
@@ -431,10 +456,21 @@ def _pick(
     rows: Mapping[str, NDArray[np.float64]],
     table: ScoreTable,
 ) -> Pick:
-    """The method with the highest of the `means`, with its gains on a group of datasets."""
+    """The method with the highest of the `means`, with its gains on a group of datasets; zero-shot if it gains nothing.
+
+    A rule may choose by the mean over all datasets. A method that loses on the datasets of the group is never advised.
+    """
     best, near = keys[int(means.argmax())], int((means >= means.max() - NEAR).sum()) - 1
     datasets, baseline = tuple(table.datasets[index] for index in group), rows.get(table.baseline or "")
     if baseline is None:
         return Pick(kind, best, datasets, near=near)
     gains = (rows[best] - baseline)[list(group)]
+    if table.baseline in keys and gains.mean() < WORTHWHILE:
+        return Pick(kind, table.baseline or "", datasets, 0.0, 0.0, 0.0, _near(rows, keys, group))
     return Pick(kind, best, datasets, float(np.mean(gains)), float(min(gains)), float(max(gains)), near)
+
+
+def _near(rows: Mapping[str, NDArray[np.float64]], keys: Sequence[str], group: Sequence[int]) -> int:
+    """How many methods besides zero-shot are at most `NEAR` below the best of the group."""
+    means = np.array([rows[key][list(group)].mean() for key in keys])
+    return int((means >= means.max() - NEAR).sum()) - 1

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from bench.papers import FigurePoint, PaperFigure
 from reports._format import few_runs, four_digits, shorten
-from reports.charts.plot import Axis, linear_axis, log_axis
+from reports.charts.plot import Axis, bar_path, linear_axis, log_axis
 
 FIGURE_FORMATS = ("svg", "pdf", "png")
 SERIES_COLOURS = ("#0f7ac0", "#d95f02", "#12926b", "#c76aa5", "#c99400", "#52a9e0", "#9a6a3c", "#7a7f87")
@@ -182,10 +182,9 @@ def _series(figure: PaperFigure, panel: _Panel, series: str, number: int) -> str
         parts.append(f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
     for x, point in found:
         if (ends := figure.interval(point)) is not None:
-            parts.append(
-                f'<path d="{_bar(panel, x, *map(panel.y.at, ends))}" fill="none" stroke="{colour}" '
-                'stroke-opacity=".6" stroke-width="1.2"/>'
-            )
+            low, high = map(panel.y.at, ends)
+            bar = bar_path(x, low, high, panel.top, panel.top + _HEIGHT)
+            parts.append(f'<path d="{bar}" fill="none" stroke="{colour}" stroke-opacity=".6" stroke-width="1.2"/>')
         text = f"{point.series}, {point.x}: {four_digits(point.y)} ({point.n} seeds; runs {few_runs(point.run_ids)})"
         parts.append(
             f'<path transform="translate({x},{panel.y.at(point.y)})" d="{shape}" fill="{colour}"><title>'
@@ -200,17 +199,6 @@ def _series(figure: PaperFigure, panel: _Panel, series: str, number: int) -> str
                 f"<title>{text}</title></path>"
             )
     return "".join(parts)
-
-
-def _bar(panel: _Panel, x: float, low: float, high: float) -> str:
-    """The path of an interval from its lower to its upper end in px; an end outside the panel is an arrow head."""
-    top, bottom = panel.top, panel.top + _HEIGHT
-    path = f"M{x},{min(low, bottom)}V{max(high, top)}"
-    if low > bottom:
-        path += f"M{x - 3},{bottom - 5}L{x},{bottom}L{x + 3},{bottom - 5}"
-    if high < top:
-        path += f"M{x - 3},{top + 5}L{x},{top}L{x + 3},{top + 5}"
-    return path
 
 
 def _labels(figure: PaperFigure, panel: _Panel) -> str:

@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from bench.analysis import RTD, Answer, Lead, classes_of
 from reports._format import counted, four_digits, points, shorten
-from reports.charts.plot import Place, spread
+from reports.charts.plot import Place, bar_path, spread
 from reports.titles import PHRASES, DifficultyAxis
 from reports.views import OverviewView
 
@@ -89,10 +89,11 @@ def place_datasets(view: OverviewView, answer: Answer, axis: DifficultyAxis | No
 def percent_scale(
     values: Sequence[float], top: float, bottom: float, *, signed: bool = False
 ) -> tuple[Place, list[tuple[float, str]]]:
-    """Positions of fractions between two heights, and ticks in per cent."""
+    """Positions of fractions between two heights, and ticks in per cent; the scale ends at 0 and 100 %."""
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     pad = (0.12 if signed else 0.06) * (high - low) or 0.01
-    low, high = low - pad, high + pad
+    least, most = (-1.0, 1.0) if signed else (0.0, 1.0)
+    low, high = max(low - pad, least), min(high + pad, most)
     steps = (m * 10.0**e for e in range(-8, 5) for m in (1, 2, 5))
     step = next(step for step in steps if (high - low) / step <= (4 if signed else 6))
     first = math.ceil(low / step)
@@ -260,7 +261,8 @@ def _mean(lead: Lead, to_y: Place) -> str:
     bar, lines = "", ["mean"]
     if lead.over_datasets is not None:
         low, high = lead.over_datasets
-        bar, lines = f'<path class="bar" d="M{x},{to_y(low)}V{to_y(high)}"/>', MEAN_BAR
+        path = bar_path(x, to_y(low), to_y(high), LOWER_TOP, LOWER_BOTTOM)
+        bar, lines = f'<path class="bar" d="{path}"/>', MEAN_BAR
     texts = "".join(
         f'<text class="tick" x="{x + 10}" y="{y + 14 * number}">{text}</text>' for number, text in enumerate(lines, 1)
     )

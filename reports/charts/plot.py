@@ -65,6 +65,21 @@ def linear_ticks(low: float, high: float, most: int) -> list[float]:
     return [float(f"{step * n:.12g}") for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
+def bar_path(x: float, low: float, high: float, top: float, bottom: float) -> str:
+    """The path of an interval from its lower to its upper end in px; an end outside the panel is an arrow head.
+
+    Example:
+        >>> bar_path(10, 80, 20, 0, 100), bar_path(10, 80, -20, 0, 100)
+        ('M10,80V20', 'M10,80V0M7,5L10,0L13,5')
+    """
+    path = f"M{x},{min(low, bottom)}V{max(high, top)}"
+    if low > bottom:
+        path += f"M{x - 3},{bottom - 5}L{x},{bottom}L{x + 3},{bottom - 5}"
+    if high < top:
+        path += f"M{x - 3},{top + 5}L{x},{top}L{x + 3},{top + 5}"
+    return path
+
+
 def spread(x: Sequence[float], gap: float, low: float, high: float) -> list[float]:
     """Increasing positions at least `gap` apart, as close to `x` as possible, between `low` and `high` if they fit.
 

@@ -1,4 +1,4 @@
-"""Head to head, costs of selection rules, datasets and methods, and accuracy against shots."""
+"""Head to head, costs of selection rules, and accuracy against shots."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,11 +27,6 @@ def pairs_parts(view: BoardView) -> list[Part]:
     if complete > MOST_SHOWN:
         return [fold(f"{view.anchor}-pairs", title, f"{complete * (complete - 1) // 2} pairs", [block("head_to_head")])]
     return [heading(f"{view.anchor}-pairs", title), block("head_to_head")]
-
-
-def datasets_parts(view: BoardView) -> list[Part]:
-    """Scores of all methods on all datasets."""
-    return [heading(f"{view.anchor}-datasets", "Every score"), block("datasets")]
 
 
 def shots_parts(setting: Mapping[str, Any], settings: Mapping[str, Any]) -> list[Part]:

@@ -9,7 +9,6 @@ from bench.analysis import (
     H,
     HConvention,
     Leaderboard,
-    LeaderTests,
     ScoreTable,
     Standings,
     answer_for,
@@ -108,8 +107,9 @@ def published_overview(view: PublishedBoardView, groups: Grouping = difficulty_g
         board=None,
         catalogue=catalogue,
         table=table,
-        answers={measure: answer_for(table, measure, groups, LeaderTests()) for measure in board.measures},
+        answers={measure: answer_for(table, measure, groups, None) for measure in board.measures},
         names={row.key: _marked(row, catalogue) for row in rows},
+        uses={row.key: _uses(row) for row in rows},
         families={row.key: catalogue.family(row.method) for row in rows},
         datasets=tuple(replace(facts, n_classes=classes.get(facts.name, {})) for facts in view.datasets),
         axes=_axes(table),
@@ -121,8 +121,11 @@ def published_overview(view: PublishedBoardView, groups: Grouping = difficulty_g
 def _marked(row: PublishedRow, catalogue: Catalogue) -> str:
     """The title of a row, with what its method sees besides the labelled images."""
     title = catalogue.row_title(row.method, row.label)
-    uses = ["unknown inputs"] if row.uses is None else list(row.uses)
-    return f"{title} [{', '.join(uses)}]" if uses else title
+    return f"{title} [{', '.join(uses)}]" if (uses := _uses(row)) else title
+
+
+def _uses(row: PublishedRow) -> tuple[str, ...]:
+    return ("unknown inputs",) if row.uses is None else tuple(row.uses)
 
 
 def _axes(table: ScoreTable) -> tuple[DifficultyAxis, ...]:

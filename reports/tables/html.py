@@ -22,16 +22,29 @@ _FORMATS = ("CSV", "LaTeX", "Markdown")
 
 def table_html(table: Mapping[str, Any], methods: Sequence[Mapping[str, Any]]) -> Markup:
     """A table from `Table.data()`; `methods` are those of its setting."""
-    rows = table["rows"][: table.get("first")]
-    classes = table.get("rowClasses") or [""] * len(rows)
+    every = range(len(table["rows"]))
+    shown = [at for at in every if at < table.get("first", len(every)) or at in table.get("pinned", ())]
+    rows, classes = (
+        [found[at] for at in shown] for found in (table["rows"], table.get("rowClasses") or [""] * len(every))
+    )
     caption = f"<caption><span>{table['caption']}</span></caption>" if "caption" in table else ""
-    head = "".join(_heading(column) for column in table["columns"])
-    body = "".join(_row(row, cls, table["columns"], methods) for row, cls in zip(rows, classes, strict=False))
+    head = f"<tr>{''.join(_heading(column) for column in table['columns'])}</tr>{_band(table)}"
+    body = "".join(_row(row, cls, table["columns"], methods) for row, cls in zip(rows, classes, strict=True))
     return Markup(
         f'<div class="table" data-table="{escape(table["id"])}">{_tools(table)}<div class="scroll">'
-        f'<table class="{table.get("classes", "")}" id="{escape(table["id"])}">{caption}<thead><tr>{head}</tr></thead>'
+        f'<table class="{table.get("classes", "")}" id="{escape(table["id"])}">{caption}<thead>{head}</thead>'
         f"<tbody>{body}</tbody></table></div></div>"
     )
+
+
+def _band(table: Mapping[str, Any]) -> str:
+    """The numbers of the row below the headings, if there is one; scripts draw a picture above them."""
+    if "band" not in table:
+        return ""
+    before, cells = table["band"]["from"], table["band"]["cells"]
+    after = len(table["columns"]) - before - len(cells)
+    texts = "".join(f"<td>{escape(text)}</td>" for text in cells)
+    return f'<tr class="band"><td colspan="{before}"></td>{texts}{"<td></td>" * after}</tr>'
 
 
 def _tools(table: Mapping[str, Any]) -> str:
@@ -54,10 +67,11 @@ def _tools(table: Mapping[str, Any]) -> str:
 
 
 def _heading(column: Sequence[str]) -> str:
-    title, kind, hint, classes = [*column, *["number", "", ""][len(column) - 1 :]]
+    title, kind, hint, classes, group = [*column, *["number", "", "", ""][len(column) - 1 :]]
     cls = f"{_HEADING.get(kind, 'num')} {classes}".strip()
     tip = f' title="{escape(hint)}"' if hint else ""
-    return f'<th scope="col" class="{cls}"{tip}><span class="sort">{escape(title)}</span></th>'
+    above = f'<span class="group">{escape(group)}</span>' if group else ""
+    return f'<th scope="col" class="{cls}"{tip}>{above}<span class="sort">{escape(title)}</span></th>'
 
 
 def _row(row: Sequence[Any], cls: str, columns: Sequence[Sequence[str]], methods: Sequence[Mapping[str, Any]]) -> str:
@@ -118,7 +132,7 @@ def _shown(value: Any, more: Any, kind: str, methods: Sequence[Mapping[str, Any]
     if kind == "tint":
         return signed_tenths(value), _tint(value, more), None
     if kind == "bar":
-        return _bar(*value), "", None
+        return _bar(value, more), "", None
     if kind == "of":
         return f'{value[0]}<span class="of">/{value[1]}</span>', "", None
     return str(escape(value)), "", more
@@ -152,10 +166,15 @@ def _method(method: Mapping[str, Any]) -> str:
     return f"{link}{label}{family}{badges}"
 
 
-def _bar(mean: int, low: int | None = None, high: int | None = None) -> str:
+def _bar(values: Sequence[int | None], address: str | None) -> str:
+    mean, low, high, zero = [*values, None, None, None][:4]
     line = (
         ""
         if low is None
         else f'<i class="line" style="left:{low / 10:.1f}%;right:{(1000 - (high or 0)) / 10:.1f}%"></i>'
     )
-    return f'<div class="track">{line}<i class="dot" style="left:{mean / 10:.1f}%"></i></div>'
+    dashed = "" if zero is None else f'<i class="zero" style="left:{zero / 10:.1f}%"></i>'
+    marks = f'{dashed}{line}<i class="dot" style="left:{(mean or 0) / 10:.1f}%"></i>'
+    if address:
+        return f'<a class="track" href="#{escape(address)}" aria-label="Chart of this method">{marks}</a>'
+    return f'<div class="track">{marks}</div>'

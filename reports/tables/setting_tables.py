@@ -1,4 +1,4 @@
-"""Tables that are computed from the data of a setting: head to head, datasets and shots.
+"""Tables that are computed from the data of a setting: head to head and shots.
 
 The page's data does not contain them. `script/setting_tables.js` computes them for other settings and scores.
 """
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from statistics import harmonic_mean, mean
 from typing import Any
 
-from bench.analysis import classes_of, splits_of
+from bench.analysis import splits_of
 from reports._format import counted, p_value, shorten
 from reports.tables.html import signed_hundredths
 from reports.titles import PHRASES
@@ -36,8 +36,8 @@ def head_to_head_table(setting: SettingData) -> dict[str, Any]:
         if low is not None:
             word = "significant" if shown else "not significant"
             tip = f"95 % interval {signed_hundredths(low)} to {signed_hundredths(high)}; {p_value(p)}, {word}"
-        share = _share(mean, largest) if shown else 0
-        return [mean, [share, score + pair_address(methods[a], methods[b])], tip, "shown" if shown else "faint"]
+        shade = share(mean, largest) if shown else 0
+        return [mean, [shade, score + pair_address(methods[a], methods[b])], tip, "shown" if shown else "faint"]
 
     what = PHRASES[pairs["measure"]]
     return {
@@ -53,60 +53,6 @@ def head_to_head_table(setting: SettingData) -> dict[str, Any]:
         "has the 95&nbsp;% interval and the p value.",
         "classes": "matrix",
     }
-
-
-def datasets_table(setting: SettingData, measure: str, titles: Mapping[str, str]) -> dict[str, Any]:
-    """The score of every method on every dataset, easy datasets first, with the gain over zero-shot below it."""
-    methods, baseline = setting["methods"], setting["baseline"]
-    answer = setting["answers"][measure]
-    order = [number for number in range(len(methods)) if number != baseline]
-    if baseline is not None:
-        order.insert(0, baseline)
-    places = answer["places"]
-    datasets = sorted(range(len(places)), key=lambda d: (places[d] is None, places[d] or 0.0, d))
-    scores = {(m, d): mean_score(setting, measure, m, d) for m in order for d in datasets}
-
-    def gain(method: int, dataset: int) -> int | None:
-        zero, mine = scores.get((baseline, dataset)), scores[method, dataset]
-        return None if method == baseline or zero is None or mine is None else _round(mine - zero)
-
-    gains = {cell: found for cell in scores if (found := gain(*cell)) is not None}
-    largest = max(map(abs, gains.values()), default=0) or 1
-
-    def score_cell(method: int, dataset: int) -> Any:
-        difference = gains.get((method, dataset))
-        more = None if difference is None else [difference, _share(difference, largest)]
-        classes = "gap" if has_gap(setting, measure, method, dataset) else ""
-        score = scores[method, dataset]
-        return [None if score is None else _round(score), more, "", classes]
-
-    difficulty = next(iter(answer["x"].values()), [None] * len(places))
-    below = "" if baseline is None else " Below each score: gain over zero-shot in points, shaded by size."
-    return {
-        "id": f"{setting['anchor']}-datasets-table",
-        "columns": [
-            ["Dataset", "link"],
-            ["Difficulty", "word", "Transfer difficulty"],
-            *([shorten(methods[m]["name"], NAME_LENGTH), "heat", methods[m]["name"], "slim"] for m in order),
-        ],
-        "rows": [
-            [
-                dataset_cell(setting["datasets"][d]),
-                [difficulty[d], None if difficulty[d] is None else f"{difficulty[d]:.2g}"],
-                *(score_cell(m, d) for m in order),
-            ]
-            for d in datasets
-        ],
-        "caption": f"Mean over seeds of {titles[measure]}, %; datasets from easy to hard. Difficulty: "
-        f"1 / (classes × zero-shot accuracy), {classes_of(measure)} classes.{below}",
-        "classes": "matrix heat",
-    }
-
-
-def dataset_cell(dataset: Mapping[str, Any]) -> list[str]:
-    """The title of a dataset as a link, with a mark if the backbone has seen its images; the source is the tooltip."""
-    mark, *tip = dataset.get("seen", [""])
-    return [f"{dataset['title']}{mark and f' ({mark})'}", dataset["address"], *tip]
 
 
 def shots_table(setting: SettingData, settings: Mapping[str, SettingData], measure: str) -> dict[str, Any]:
@@ -151,7 +97,10 @@ def with_other_shots(setting: SettingData, settings: Mapping[str, SettingData]) 
 
 def mean_score(setting: SettingData, measure: str, method: int, dataset: int) -> float | None:
     """Mean over seeds in 0.01 %, not rounded; None without results. A harmonic mean is computed for each seed first."""
-    by_seed = zip(*(setting["scores"][split][method][dataset] or () for split in splits_of(measure)), strict=True)
+    found = [setting["scores"][split][method][dataset] for split in splits_of(measure)]
+    if not all(found):  # a paper may give one of two splits alone
+        return None
+    by_seed = zip(*found, strict=True)
     found = [harmonic_mean(values) for values in by_seed if None not in values]
     return mean(found) if found else None
 
@@ -162,10 +111,10 @@ def has_gap(setting: SettingData, measure: str, method: int, dataset: int) -> bo
 
 
 def pair_address(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
-    """The address of the first screen with two methods, given their addresses `method=KEY&setting=ANCHOR`."""
+    """The address of the chart of two methods, given their addresses `method=KEY&setting=ANCHOR`."""
     first, *rest = a["address"].split("&")
     key = b["address"].split("&")[0].removeprefix("method=")
-    return "&".join([*rest, f"A={first.removeprefix('method=')}", f"B={key}"])
+    return "&".join(["view=difficulty", *rest, f"A={first.removeprefix('method=')}", f"B={key}"])
 
 
 def _shots(facet: str) -> str:
@@ -180,10 +129,11 @@ def _minus(value: int | None) -> int | None:
     return None if value is None else -value
 
 
-def _share(value: float, largest: float) -> int:
-    return _round(100 * abs(value) / largest)
+def share(value: float, largest: float) -> int:
+    """The size of a value in percent of the largest."""
+    return rounded(100 * abs(value) / largest)
 
 
-def _round(value: float) -> int:
+def rounded(value: float) -> int:
     """To the next integer, halves up like in JavaScript."""
     return math.floor(value + 0.5)

@@ -13,14 +13,18 @@ from bench.analysis import RTD, Trend
 from bench.papers.claims import load_claims
 from bench.papers.published_numbers import published_difficulty, published_frame
 from reports import render_site
+from reports._format import unsigned
 from reports.parts.leaderboard import note_text
 from reports.presenters.content import PageContent
 from reports.presenters.site import published_site, site_view
 from reports.sentences import (
     answer,
     answer_lines,
+    basis,
+    cards,
     failed_runs,
     first_shown,
+    headline,
     missing_runs,
     points,
     scope_link,
@@ -86,6 +90,52 @@ def test_the_leader_of_the_sentence_is_the_first_row_of_the_board(runs, name):
             every = "both others" if others == 2 else f"all {others} others"
             some = every if len(tied) == others else f"{len(tied)} of {others} others"
             assert f"No clear winner: {some}{included} may match {leader} here" in text
+
+
+@pytest.mark.parametrize("name", FIXTURES)
+def test_the_headline_is_short_and_agrees_with_the_answer_the_ranks_and_the_cards(runs, name):
+    site, view = overview_of(FIXTURES[name](runs))
+    for measure in view.measures:
+        found, text = view.answers[measure], headline(view, measure)
+        assert len(text.split()) <= 25
+        if found.lead is None:
+            assert "gains" not in text
+            continue
+        against_zero_shot = found.lead.reference == view.baseline
+        assert ("reliably better" in text) == (
+            against_zero_shot
+            and not found.is_clear
+            and found.lead.over_seeds is not None
+            and found.leader != view.baseline
+        )
+        assert text.startswith("No method beats zero-shot CLIP on average.") == (found.leader == view.baseline)
+        assert ("One seed does not tell" in text) == (
+            against_zero_shot and found.lead.over_seeds is None and found.leader != view.baseline
+        )
+        if found.leader != view.baseline:
+            assert view.names[found.leader] in text
+            assert f"{unsigned(abs(found.lead.mean))} points" in text
+        if found.is_clear and measure == view.measures[-1] and against_zero_shot and site.boards[0].standings.ranks:
+            ranks = site.boards[0].standings.ranks
+            assert ranks[found.leader].split("–")[-1] < ranks.get(view.baseline, "9").split("–")[0] or len(ranks) == 1
+        if found.lead.over_datasets is not None:
+            ends = found.lead.over_datasets
+            ends = ends if found.leader != view.baseline else (-ends[1], -ends[0])
+            assert f"over datasets like these: {points(ends[0])} to {points(ends[1])}" in basis(view, measure)
+        for (title, advice), pick in zip(cards(view, measure), found.advice["any"].picks, strict=True):
+            assert title.startswith(pick.kind.capitalize())
+            stays = pick.method == view.baseline
+            assert advice.startswith("Stay with zero-shot" if stays else view.names[pick.method])
+
+
+def test_a_gain_of_one_dataset_is_named_in_the_headline(runs):
+    _, view = overview_of(runs)
+    found = view.answers["H"]
+    lead = replace(found.lead, over_datasets=(-0.01, 0.03), mean=0.012, without=("eurosat", -0.001))
+    view = replace(view, answers=view.answers | {"H": replace(found, lead=lead)})
+    assert headline(view, "H") == (
+        "No method is reliably better than zero-shot CLIP here.\nAPEX leads by 1.2 points, all of it on EuroSAT."
+    )
 
 
 def test_both_intervals_stand_beside_the_lead(runs):
@@ -323,9 +373,8 @@ def test_no_verdict_is_printed_for_an_untested_claim(tmp_path, runs):
 
 def test_the_lines_of_the_terminal_are_the_sentences_of_the_page(runs):
     _, view = overview_of(runs)
-    assert answer_lines(view) == [text(view, "H").striptags() for text in (answer, small_print)] + [
-        missing_runs(view).striptags()
-    ]
+    first = [headline(view, "H").replace("\n", " "), basis(view, "H")]
+    assert answer_lines(view) == [*first, missing_runs(view).striptags()]
     _, whole = overview_of(runs[~runs["method"].isin(["cocoop", "maple"])])
     assert len(answer_lines(whole)) == 2
     _, one = overview_of(FIXTURES["one method"](runs))

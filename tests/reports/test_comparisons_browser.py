@@ -1,4 +1,4 @@
-"""Head to head, datasets x methods, and accuracy against shots, in a real browser."""
+"""Head to head, and accuracy against shots, in a real browser."""
 
 from __future__ import annotations
 
@@ -41,33 +41,6 @@ def set_select(page, identity, value):
     )
 
 
-def assert_scores(rows, board, measure):
-    """Rows of the table of datasets have the scores and gains of the board."""
-    titles = [dataset.title for dataset in board.datasets]
-    assert sorted(row[0][0] for row in rows) == sorted(titles)
-    baseline = board.board.baseline
-    order = [baseline] + [e.key for e in board.entries if e.key != baseline]
-    for title, _, *cells in rows:
-        name = next(dataset.name for dataset in board.datasets if dataset.title == title[0])
-        for key, (score, *gain) in zip(order, cells, strict=True):
-            found = board.board.entry(key).cells[name]
-            assert float(score) == pytest.approx(100 * found.scores[measure].mean, abs=0.06)
-            assert len(gain) == (key != baseline)
-            if gain and found.n == found.expected:
-                assert float(gain[0]) == pytest.approx(100 * found.gains[measure], abs=0.08)
-
-
-def test_every_dataset_has_its_scores_from_easy_to_hard_and_they_follow_the_score(page, view):
-    board = board_of(view, 16)
-    rows = page.run(CELLS.format("datasets", "tbody"))
-    assert_scores(rows, board, "H")
-    difficulty = [float(row[1][0]) for row in rows]
-    assert difficulty == sorted(difficulty)
-    set_select(page, "hero-measure", "new")
-    assert "new classes" in page.run("document.querySelector('[data-block=datasets] caption').innerText")
-    assert_scores(page.run(CELLS.format("datasets", "tbody")), board, "new")
-
-
 def test_accuracy_by_shots_is_that_of_the_leaderboards(page, view):
     rows = page.run(CELLS.format("shots", "tbody"))
     assert [cell[0] for cell in page.run(CELLS.format("shots", "thead"))[0]] == [
@@ -102,13 +75,12 @@ def test_charts_of_shots_show_the_chosen_pair_with_intervals(page, view):
     assert ": VPT " in page.run(f"{svg}.querySelector('circle').dataset.tip")
 
 
-def test_one_number_of_shots_has_no_section_about_shots(tmp_path):
+def test_one_number_of_shots_has_no_view_of_shots(tmp_path):
     runs = runs_frame(protocols=("base-to-new",))
     view = site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0"))
     text = render_site(view, tmp_path / "page.html").read_text("utf-8")
-    assert 'id="datasets"' in text
-    assert 'id="shots"' not in text
-    assert "Accuracy against shots</a>" not in text
+    assert 'data-show="shots" aria-pressed="false" hidden' in text
+    assert "figure data-kind=shots" not in text
 
 
 def test_a_pair_of_head_to_head_opens_in_the_picture_and_back_returns(page):
@@ -116,7 +88,8 @@ def test_a_pair_of_head_to_head_opens_in_the_picture_and_back_returns(page):
     page.wait(f"{ADDRESS}.endsWith('A=coop&B=vpt')")
     chosen = "['hero-a', 'hero-b'].map((id) => document.getElementById(id).selectedOptions[0].text)"
     assert page.run(chosen) == ["CoOp", "VPT"]
-    page.wait("document.getElementById('hero').getBoundingClientRect().top < innerHeight / 2")
+    page.wait("document.getElementById('hero').getBoundingClientRect().height > 100")
+    page.wait("document.getElementById('overview').getBoundingClientRect().top < innerHeight / 2")
     page.run("history.back()")
     page.wait(f"{chosen}.join() === 'APEX,Zero-shot CLIP'")
 
@@ -124,7 +97,7 @@ def test_a_pair_of_head_to_head_opens_in_the_picture_and_back_returns(page):
 def test_without_script_the_tables_are_written(page, url):
     page.call("Emulation.setScriptExecutionDisabled", value=True)
     page.open(url)
-    for name in ("head_to_head", "datasets", "shots"):
+    for name in ("head_to_head", "shots"):
         assert page.run(f"document.querySelector('[data-block={name}] table').getBoundingClientRect().height") > 100
     assert page.run("getComputedStyle(document.querySelector('figure[data-kind=shots]')).display") == "none"
     page.call("Emulation.setScriptExecutionDisabled", value=False)

@@ -27,7 +27,7 @@ from bench.papers.catalogue import Catalogue, DatasetFacts
 from reports import render_site
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
-from reports.sentences import interval, points
+from reports.sentences import basis, headline, interval, points
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 
@@ -47,8 +47,10 @@ def view(runs):
 
 @pytest.fixture
 def page(tab, url):
+    """The page with the chart of difficulty, and the advice opened."""
     tab.size(1440, 900)
-    tab.open(url)
+    tab.open(url + "#view=difficulty")
+    tab.run("document.getElementById('in-words').open = true")
     return tab
 
 
@@ -72,34 +74,172 @@ def caption(page):
     return shown(page, "#hero figcaption")
 
 
-def test_the_first_screen_holds_the_score_the_picture_and_the_advice(page, view):
-    boxes = page.run(
-        """['#answer', '#hero .picture', '#hero figcaption', '#advice'].map((selector) => {
+@pytest.fixture
+def first(tab, url):
+    """The page as it opens: with the map."""
+    tab.size(1440, 900)
+    tab.open(url)
+    return tab
+
+
+def test_the_first_screen_holds_the_headline_the_map_and_the_cards(first, view):
+    boxes = first.run(
+        """['#headline', '#basis', '#map table', '#cards'].map((selector) => {
             const box = document.querySelector(selector).getBoundingClientRect();
             return [box.top, box.bottom, box.width];
         })"""
     )
     assert all(0 < top < bottom < 900 and width > 200 for top, bottom, width in boxes)
+    top, band = first.run(
+        """['#map tbody tr', '#map .band'].map((selector) =>
+            document.querySelector(selector).getBoundingClientRect().top)"""
+    )
+    assert band < top <= 400
     overview = view.overviews[0]
-    leader = overview.board.entries[0]
-    text = shown(page, "#answer")
-    assert overview.names[leader.key] in text
-    value = 100 * leader.average("H", overview.convention).mean
-    assert f"{value:.1f} %" in text or f"{value:.2f} %" in text
-    assert shown(page, "#advice .take").startswith("Take ")
-    hard = shown(page, "#advice .picks dd:last-child")
-    assert re.match(r"\S.* [+−]\d+\.\d \(worst [+−]?.*, best .*\), .*(s|min|h)", hard)
+    text = shown(first, "#headline")
+    assert text == headline(overview, "H")
+    assert len(text.split()) <= 25
+    assert shown(first, "#basis") == basis(overview, "H")
+    titles = first.run("[...document.querySelectorAll('#cards h3')].map((node) => node.textContent)")
+    assert [title.split()[0] for title in titles] == ["Easy", "Medium", "Hard"]
 
 
-def test_at_1024_px_the_first_screen_holds_the_whole_advice(tab, url):
+WORDS = """(() => {
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    const found = [];
+    while (walker.nextNode()) {
+        const parent = walker.currentNode.parentElement;
+        const box = parent.getBoundingClientRect();
+        if (parent.closest('#map table, select, script') || !box.height || box.top > innerHeight) continue;
+        found.push(...walker.currentNode.textContent.trim().split(/\\s+/).filter(Boolean));
+    }
+    return found.length;
+})()"""
+
+
+def test_the_first_screen_has_little_prose(first):
+    assert first.run(WORDS) <= 150
+
+
+def test_at_1024_px_the_first_screen_holds_the_whole_map(tab, url):
     tab.size(1024, 768)
     tab.open(url)
-    assert tab.run("document.getElementById('advice').getBoundingClientRect().bottom") <= 768
-    assert tab.run("document.querySelector('#hero svg').getBoundingClientRect().bottom") <= 768
+    assert tab.run("document.querySelector('#map tbody').getBoundingClientRect().bottom") <= 768
+    assert tab.run(
+        "document.querySelector('#map .scroll').scrollWidth <= document.querySelector('#map .scroll').clientWidth"
+    )
+
+
+CELLS = """[...document.querySelectorAll('#map tbody tr')].map((row) =>
+    [...row.children].map((cell) => cell.innerText.trim().replace('−', '-')))"""
+TITLES = "[...document.querySelectorAll('#map thead th.slim .sort')].map((node) => node.textContent)"
+
+
+def assert_map(rows, titles, overview, measure):
+    """The rows of the map have the means and gains of the board, best first, on datasets from easy to hard."""
+    board, answer = overview.board, overview.answers[measure]
+    names = [next(d.name for d in overview.datasets if d.title == title) for title in titles]
+    assert names == sorted(names, key=lambda name: answer.places[name])
+    means = []
+    for _, method, mean, _, *cells, _ in rows:
+        title = method.split("\n")[0]
+        entry = next(e for e in board.entries if title.startswith(overview.catalogue.method(e.method).title))
+        means.append(float(mean))
+        assert float(mean) == pytest.approx(100 * entry.average(measure, overview.convention).mean, abs=0.051)
+        for name, text in zip(names, cells, strict=True):
+            found = entry.cells[name]
+            if entry.key == board.baseline:
+                assert float(text) == pytest.approx(100 * found.scores[measure].mean, abs=0.51)
+            else:
+                assert float(text) == pytest.approx(100 * found.gains[measure], abs=0.08)
+    assert means == sorted(means, reverse=True)
+
+
+def test_the_map_has_the_numbers_of_the_board_and_follows_the_score(first, view):
+    overview = view.overviews[0]
+    rows = first.run(CELLS)
+    assert_map(rows, first.run(TITLES), overview, "H")
+    assert [row[0] for row in rows] == [view.boards[0].standings.ranks[entry.key] for entry in overview.board.entries]
+    choose(first, "measure", "new classes")
+    assert_map(first.run(CELLS), first.run(TITLES), overview, "new")
+    assert shown(first, "#headline") == headline(overview, "new")
+
+
+def test_the_page_is_written_with_the_map_that_the_script_renders(first, tab, url):
+    rendered = first.run(CELLS), first.run(TITLES)
+    tab.call("Emulation.setScriptExecutionDisabled", value=True)
+    tab.open(url)
+    written = tab.run(CELLS), tab.run(TITLES)
+    tab.call("Emulation.setScriptExecutionDisabled", value=False)
+    assert rendered == written
+
+
+def test_the_band_draws_zero_shot_and_the_method_under_the_pointer(first, view):
+    svgs = "document.querySelectorAll('#map .band svg').length"
+    assert first.run(svgs) == len(DATASETS)
+    legend = "document.querySelector('#map .band td').innerText"
+    assert "APEX" in first.run(legend)
+    places = "[...document.querySelectorAll('#map .band circle')].map((node) => node.getAttribute('cy'))"
+    before = first.run(places)
+    row = "[...document.querySelectorAll('#map tbody tr')].find((row) => row.innerText.includes('CoOp'))"
+    box = first.run(f"(() => {{ const b = {row}.getBoundingClientRect(); return [b.x + 300, b.y + b.height / 2]; }})()")
+    first.move(*box)
+    first.wait(f"{legend}.includes('CoOp')")
+    assert first.run(places) != before
+    first.move(5, 5)
+    first.wait(f"{legend}.includes('APEX')")
+
+
+def test_the_switch_shows_the_chart_and_the_address_keeps_it(first, tab, url):
+    hidden = "['map', 'difficulty'].map((name) => document.querySelector(`[data-view=${name}]`).hidden)"
+    assert first.run(hidden) == [False, True]
+    first.run("document.querySelector('[data-show=difficulty]').click()")
+    assert first.run(hidden) == [True, False]
+    assert first.run("location.hash") == "#view=difficulty"
+    assert first.run("document.querySelectorAll('#hero svg .mark').length") > 20
+    first.run("history.back()")
+    first.wait("!document.querySelector('[data-view=map]').hidden")
+    first.run("document.querySelector('#map tbody a.track').click()")
+    first.wait("!document.querySelector('[data-view=difficulty]').hidden")
+    tab.open(url + "#view=nothing")
+    assert tab.run(hidden) == [False, True]
+
+
+STOPS = """[...document.querySelectorAll('a[href], button, input, select, summary, [tabindex]')].filter((node) =>
+    node.tabIndex >= 0 && node.getBoundingClientRect().height > 0).length"""
+
+
+def test_the_page_has_few_tab_stops_and_arrow_keys_move_within_a_table(first):
+    assert first.run(STOPS) <= 60
+    first.run("document.querySelector('#map tbody a').focus()")
+    focused = "document.activeElement.closest('td, th').cellIndex + ',' + document.activeElement.closest('tr').rowIndex"
+    start = first.run(focused)
+    for key, expected in (("ArrowDown", "1,3"), ("ArrowRight", "3,3"), ("ArrowRight", "4,3"), ("ArrowUp", "4,2")):
+        first.call("Input.dispatchKeyEvent", type="keyDown", key=key)
+        assert first.run(focused) == expected
+    assert start == "1,2", "below the headings and the band"
+
+
+def test_a_chosen_pair_stays_when_the_score_changes(page):
+    choose(page, "a", "CoOp")
+    choose(page, "b", "VPT")
+    choose(page, "measure", "base classes")
+    chosen = "['a', 'b'].map((name) => document.getElementById('hero-' + name).selectedOptions[0].text)"
+    assert page.run(chosen) == ["CoOp", "VPT"]
 
 
 def test_no_number_stands_apart_from_its_unit(page):
-    texts = ["#answer", "#small-print", "#hero figcaption", "#advice .picks", "#advice .take", "#advice .advice-check"]
+    texts = [
+        "#headline",
+        "#basis",
+        "#cards",
+        "#answer",
+        "#small-print",
+        "#hero figcaption",
+        "#advice .picks",
+        "#advice .take",
+        "#advice .advice-check",
+    ]
     for selector in texts:
         text = page.run(f"document.querySelector({selector!r}).textContent")
         assert re.findall(r"\d (?:%|±|points?\b|s\b|min\b)", text) == [], selector
@@ -158,7 +298,7 @@ def test_difficulty_1_is_marked_as_chance(tab, runs, tmp_path):
     harder.loc[eurosat, "value"] *= 8
     for frame, marked in ((difficulty_frame(), False), (harder, True)):
         site = site_view(PageContent(runs, frame, catalogue(), package_version="0"))
-        tab.open(render_site(site, tmp_path / f"{marked}.html").as_uri())
+        tab.open(render_site(site, tmp_path / f"{marked}.html").as_uri() + "#view=difficulty")
         assert tab.run("document.querySelectorAll('#hero .chance').length") == marked
         assert ("1 = chance" in tab.run(TICKS)) is marked
 
@@ -283,15 +423,17 @@ def test_no_width_and_no_name_scrolls_the_page_sideways(tab, url_with_name, widt
 
 def test_a_phone_shows_one_row_per_dataset_and_the_ranked_score_of_the_board(tab, url, view):
     tab.size(390, 844)
-    tab.open(url)
+    tab.open(url + "#view=difficulty")
     rows = tab.run("[...document.querySelectorAll('#hero text.row-name')].map((node) => node.firstChild.textContent)")
     assert len(rows) == 11
     assert (rows[0], rows[-1]) == ("ImageNet", "EuroSAT"), "easy at the top"
     tab.run("document.documentElement.style.scrollBehavior = 'auto'")
-    tab.run("document.querySelector('table.board').scrollIntoView()")
+    tab.run("document.querySelector('#leaderboard table.board').scrollIntoView()")
     left, right = tab.run(
-        """(() => { const b = document.querySelector('table.board tbody td.key .mean').getBoundingClientRect();
-            return [b.left, b.right]; })()"""
+        """(() => {
+            const b = document.querySelector('#leaderboard table.board tbody td.key .mean').getBoundingClientRect();
+            return [b.left, b.right];
+        })()"""
     )
     assert 0 <= left < right <= 390
 
@@ -314,7 +456,9 @@ def test_what_is_copied_is_what_export_writes(page, runs, view):
     assert texts["LaTeX"] == to_latex(export_table(board, runs))
     assert texts["Markdown"] == to_markdown(export_table(board, runs))
     rows = list(csv.DictReader(io.StringIO(texts["CSV"])))
-    cells = page.run("[...document.querySelectorAll('table.board tbody td.key .mean')].map((node) => node.innerText)")
+    cells = page.run(
+        "[...document.querySelectorAll('#leaderboard table.board tbody td.key .mean')].map((node) => node.innerText)"
+    )
     assert [100 * float(row["H"]) for row in rows] == pytest.approx([float(text) for text in cells], abs=0.0051)
 
 
@@ -356,7 +500,7 @@ def test_a_dataset_without_difficulty_stays_in_the_picture(tab, runs, tmp_path):
     tab.size(1440, 900)
     page = render_site(view, tmp_path / "a.html")
     assert page.read_text("utf-8").count("no difficulty (zero-shot 0 %)") >= 1
-    tab.open(page.as_uri())
+    tab.open(page.as_uri() + "#view=difficulty")
     text = tab.run("document.querySelector('#hero svg').textContent")
     assert "FGVC Aircraft" in text
     assert "no difficulty (zero-shot 0 %)" in text
@@ -372,7 +516,7 @@ def test_little_data_draws_without_complaint(tab, runs, tmp_path, few):
         runs = runs[(runs["dataset"] == "dtd") & (runs["seed"] == 1)]
     view = site_view(PageContent(runs, measured, catalogue(), package_version="0"))
     tab.size(1440, 900)
-    tab.open(render_site(view, tmp_path / "a.html").as_uri())
+    tab.open(render_site(view, tmp_path / "a.html").as_uri() + "#view=difficulty")
     tab.run("1")
     assert [e for e in tab.events if e["method"] in ("Log.entryAdded", "Runtime.exceptionThrown")] == []
     assert tab.run("document.querySelectorAll('#hero text.name').length") == len(view.overviews[0].datasets)

@@ -152,7 +152,8 @@ def doubling(
     """The accuracy that twice the largest number of shots would add, if the error follows a power law in the shots.
 
     The logarithm of the error is extrapolated as a straight line in the logarithm of the shots. The interval, by the
-    delta method, covers other images and repeated training, but not another shape of the curve.
+    delta method, covers other images and repeated training, but not another shape of the curve. It ends where the error
+    would be 0 or 1.
 
     Args:
         tables: by shots, whether each image is classified correctly, `(repeats, images)`; NaN where not scored.
@@ -178,4 +179,7 @@ def doubling(
     weights = 1 / len(x) + (x - x.mean()) * (x[-1] + 1 - x.mean()) / spread
     expected = float(np.exp(weights @ np.log(errors)))
     influence = wrong[-1] - expected * np.tensordot(weights / errors, wrong, axes=1)
-    return Doubling(dict(zip(shots, errors.tolist(), strict=True)), cross_fitted(influence, folds, groups=groups))
+    gain, error = cross_fitted(influence, folds, groups=groups), float(errors[-1])
+    if gain.low is not None and gain.high is not None:  # an error stays between 0 and 1
+        gain = replace(gain, low=max(gain.low, error - 1), high=min(gain.high, error))
+    return Doubling(dict(zip(shots, errors.tolist(), strict=True)), gain)

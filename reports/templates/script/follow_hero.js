@@ -10,7 +10,6 @@ const followHero = (data, { measure, a, b }) => {
   shownAnswer = answer;
   if (!data.pairs) return;
   const places = (name) => document.querySelector(`[data-block=${name}]`);
-  if (places("datasets")) putTable(places("datasets"), datasetsTable(data, measure), data, true);
   if (places("shots")) putTable(places("shots"), shotsTable(data, measure), data, true);
 };
 if (hero) {
@@ -19,5 +18,5 @@ if (hero) {
 }
 // A pair that is chosen in a table is shown in the first chart.
 document.addEventListener("click", (event) => {
-  if (event.target.closest(".matrix td a[href*='A=']")) setTimeout(() => hero.scrollIntoView());
+  if (event.target.closest(".matrix td a[href*='A=']")) setTimeout(() => document.getElementById("overview").scrollIntoView());
 });

@@ -2,8 +2,9 @@
 const hero = document.getElementById("hero");
 const heroListeners = [];
 let heroAddress = () => "";
+let drawHero = () => {};  // draws the chart when it is shown
 const addressParts = [];  // functions that add their choices to the address of the first screen
-const FRONT_NAMES = ["A", "B", "x", "score", "setting", "task", "budget"];
+const FRONT_NAMES = ["A", "B", "x", "score", "setting", "task", "budget", "view"];
 // Whether the address is one of the first screen: empty, or with choices.
 const isFrontAddress = () => {
   const wanted = inAddress();
@@ -14,7 +15,7 @@ if (hero) {
   const picture = hero.querySelector(".picture");
   const tip = hero.querySelector(".tip");
   const caption = hero.querySelector("figcaption");
-  const bar = hero.querySelector(".tools");
+  const bar = document.getElementById("hero-tools");
   const state = { setting: "", measure: "", a: null, b: null, x: null };
   let shown = null;
   let pointed = null;
@@ -25,7 +26,11 @@ if (hero) {
   [["a", "Compare"], ["b", "with"], ["measure", "Score"], ["x", "Difficulty"]].forEach(([name, title]) => {
     const key = { a: [element("i", { className: "side" })], b: [side] }[name] || [];
     selects[name] = addSelect(bar, [...key, title], [], "", (value) => {
-      if (name === "measure") Object.assign(state, { measure: value, a: now()[0].answers[value].a, b: now()[0].answers[value].b });
+      if (name === "measure") {
+        const [before, after] = [state.measure, value].map((measure) => now()[0].answers[measure]);
+        const own = state.a !== before.a || state.b !== before.b;  // a pair that the reader chose stays
+        Object.assign(state, { measure: value }, own ? {} : { a: after.a, b: after.b });
+      }
       else state[name] = name === "x" ? value : Number(value);
       show(true);
     });
@@ -180,6 +185,7 @@ if (hero) {
   settingListeners.push((anchor) => { if (anchor !== state.setting && block.settings[anchor]) { reset(anchor); show(false); } });
   addEventListener("hashchange", () => { if (restore()) { chooseSetting(state.setting); show(false); } });
   heroChoice = () => [now()[0], state];
+  drawHero = () => { if (hero.clientWidth !== width) draw(); };
   if (!restore()) reset(currentSetting);
   chooseSetting(state.setting);
   show(false);

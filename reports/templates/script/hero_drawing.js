@@ -23,15 +23,18 @@ const logTicks = (low, high) => {
   for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(high)); e += 1) [1, 2, 5].forEach((m) => ticks.push(Number(m + "e" + e)));
   return ticks;
 };
-const scale = (values, from, to, most, share = 0.06) => {
+const scale = (values, from, to, most, share = 0.06, ends = [0, 100]) => {
   const [least, largest] = values.length ? [Math.min(...values), Math.max(...values)] : [0, 100];
   const pad = share * (largest - least) || 1;
-  const [low, high] = [least - pad, largest + pad];
+  const [low, high] = [Math.max(least - pad, ends[0]), Math.min(largest + pad, ends[1])];
   return { at: (value) => rounded(from + (to - from) * (value - low) / (high - low)), ticks: linearTicks(low, high, most) };
 };
 const mark = (side, x, y, dash) => dash ? `<path class="mark ${side} dash" d="M${rounded(x - 7)},${y}h14"/>`
   : side === "a" ? `<circle class="mark a" cx="${x}" cy="${y}" r="4"/>`
     : `<path class="mark b" d="M${x},${rounded(y - 5)}l5,5l-5,5l-5,-5z"/>`;
+// The path of an interval between two heights of a panel; an end outside the panel is an arrow head.
+const barPath = (x, low, high, top, bottom) => `M${x},${Math.min(low, bottom)}V${Math.max(high, top)}` +
+  (low > bottom ? `M${x - 3},${bottom - 5}L${x},${bottom}L${x + 3},${bottom - 5}` : "") + (high < top ? `M${x - 3},${top + 5}L${x},${top}L${x + 3},${top + 5}` : "");
 // Datasets from easy to hard: those with a value on the axis, then the others.
 const orderOf = (along) => {
   const all = along.map((value, dataset) => ({ value, dataset }));
@@ -82,7 +85,7 @@ const widePicture = (data, numbers, state) => {
     parts.push(`<text class="tick" x="${right}" y="${lowerBottom + 32}" text-anchor="end">${zero ? "no difficulty (zero-shot 0 %)" : "not measured"}</text>`);
   }
   parts.push(`<path class="others" d="${scores.map((row) => row.map((found, dataset) => found ? `M${x.get(dataset)},${upper.at(found.mean)}h0` : "").join("")).join("")}"/>`);
-  const bar = (side, dataset, found) => found.half === null ? "" : `<path class="bar ${side}" d="M${x.get(dataset)},${upper.at(found.low)}V${upper.at(found.high)}"/>`;
+  const bar = (side, dataset, found) => found.half === null ? "" : `<path class="bar ${side}" d="${barPath(x.get(dataset), upper.at(found.low), upper.at(found.high), top, bottom)}"/>`;
   if (b !== null) {
     parts.push(`<path class="link" d="${order.map((dataset) => scores[a][dataset] && scores[b][dataset] ? `M${x.get(dataset)},${upper.at(scores[a][dataset].mean)}V${upper.at(scores[b][dataset].mean)}` : "").join("")}"/>`);
   }
@@ -95,7 +98,7 @@ const widePicture = (data, numbers, state) => {
     const here = order.filter((dataset) => found[dataset]);
     const mean = here.length ? numbers.studentT(here.map((dataset) => found[dataset].mean)) : null;
     const ends = ({ mean: middle, half }) => half === null ? [middle] : [middle - half, middle + half];
-    const lower = scale([0, ...here.map((dataset) => found[dataset].mean), ...(mean ? ends(mean) : [])], lowerBottom, lowerTop, 4, 0.12);
+    const lower = scale([0, ...here.map((dataset) => found[dataset].mean), ...(mean ? ends(mean) : [])], lowerBottom, lowerTop, 4, 0.12, [-100, 100]);
     parts.push(`<text class="panel" x="${left - 40}" y="${lowerTop - 16}">${escaped(shortened(data.methods[a].name, 40))} minus ${escaped(shortened(data.methods[b].name, 40))}, points</text>`, grid(lower, digits(lower), true));
     parts.push(`<path class="zero" d="M${left},${lower.at(0)}H${right}"/>`);
     const placed = known.filter((item) => found[item.dataset]);
@@ -108,8 +111,7 @@ const widePicture = (data, numbers, state) => {
       const { mean: middle, half } = found[dataset];
       const side = middle > 0 ? "a" : "b";
       const hollow = half !== null && Math.abs(middle) <= half;
-      const clip = (value) => Math.min(Math.max(lower.at(value), lowerTop), lowerBottom);
-      if (half !== null) parts.push(`<path class="bar ${side}" d="M${x.get(dataset)},${clip(middle - half)}V${clip(middle + half)}"/>`);
+      if (half !== null) parts.push(`<path class="bar ${side}" d="${barPath(x.get(dataset), lower.at(middle - half), lower.at(middle + half), lowerTop, lowerBottom)}"/>`);
       parts.push(`<circle class="mark ${side}${hollow ? " hollow" : ""}" cx="${x.get(dataset)}" cy="${lower.at(middle)}" r="4"/>`);
     });
     const dots = here.map((dataset) => [x.get(dataset), lower.at(found[dataset].mean), found[dataset].mean]);
@@ -119,7 +121,7 @@ const widePicture = (data, numbers, state) => {
     });
     if (mean) {
       const [at, y] = [right + 24, lower.at(mean.mean)];
-      if (mean.half !== null) parts.push(`<path class="bar" d="M${at},${lower.at(mean.mean - mean.half)}V${lower.at(mean.mean + mean.half)}"/>`);
+      if (mean.half !== null) parts.push(`<path class="bar" d="${barPath(at, lower.at(mean.mean - mean.half), lower.at(mean.mean + mean.half), lowerTop, lowerBottom)}"/>`);
       parts.push(`<path class="mean" d="M${at},${rounded(y - 6)}l5,6l-5,6l-5,-6z"/><text class="value" x="${at + 10}" y="${y}">${signed(mean.mean)}</text>${(mean.half === null ? ["mean"] : WIDE.meanBar).map((text, number) => `<text class="tick" x="${at + 10}" y="${y + 14 * number + 14}">${text}</text>`).join("")}`);
     }
   }

@@ -1,11 +1,11 @@
-// Tables computed from the data of a setting, as reports/tables/setting_tables.py computes them: head to head, datasets, shots.
+// Tables computed from the data of a setting, as reports/tables/setting_tables.py computes them: head to head, shots.
 const NAME_LENGTH = 40;
 const columnOf = (method, kind) => [shortened(method.name, NAME_LENGTH), kind, method.name, "slim"];
 const shareOf = (value, largest) => Math.round(100 * Math.abs(value) / largest);
 const pText = (p) => p < 0.001 ? "p < 0.001" : "p = " + p.toFixed(p < 0.1 ? 3 : 2);
 const pairAddress = (a, b) => {
   const [first, ...rest] = a.address.split("&");
-  return [...rest, first.replace("method=", "A="), b.address.split("&")[0].replace("method=", "B=")].join("&");
+  return ["view=difficulty", ...rest, first.replace("method=", "A="), b.address.split("&")[0].replace("method=", "B=")].join("&");
 };
 const headToHeadTable = (data) => {
   const { order, rows, measure } = data.pairs;
@@ -38,39 +38,6 @@ const meanScore = (data, measure, method, dataset) => {
   return found && 100 * found.mean;
 };
 const hasGap = (data, measure, method, dataset) => splitsOf(measure).some((split) => (data.scores[split][method][dataset] || [null]).includes(null));
-// The title of a dataset as a link, marked if the backbone has seen its images.
-const datasetCell = ({ title, address, seen }) => seen ? [`${title} (${seen[0]})`, address, seen[1]] : [title, address];
-const datasetsTable = (data, measure) => {
-  const answer = data.answers[measure];
-  const order = data.methods.map((_, method) => method).filter((method) => method !== data.baseline);
-  if (data.baseline !== null) order.unshift(data.baseline);
-  const places = answer.places;
-  const datasets = places.map((_, dataset) => dataset).sort((p, q) => (places[p] === null) - (places[q] === null) || places[p] - places[q] || p - q);
-  const scores = data.methods.map((_, method) => data.datasets.map((_, dataset) => meanScore(data, measure, method, dataset)));
-  const gain = (method, dataset) => {
-    if (data.baseline === null || method === data.baseline) return null;
-    const [zero, mine] = [scores[data.baseline][dataset], scores[method][dataset]];
-    return zero === null || mine === null ? null : Math.round(mine - zero);
-  };
-  const largest = Math.max(0, ...order.flatMap((method) => datasets.map((dataset) => Math.abs(gain(method, dataset) ?? 0)))) || 1;
-  const scoreCell = (method, dataset) => {
-    const difference = gain(method, dataset);
-    return [scores[method][dataset] === null ? null : Math.round(scores[method][dataset]), difference === null ? null : [difference, shareOf(difference, largest)], "", hasGap(data, measure, method, dataset) ? "gap" : ""];
-  };
-  const difficulty = Object.values(answer.x)[0] || places.map(() => null);
-  const below = data.baseline === null ? "" : " Below each score: gain over zero-shot in points, shaded by size.";
-  return {
-    id: data.anchor + "-datasets-table",
-    columns: [["Dataset", "link"], ["Difficulty", "word", "Transfer difficulty"], ...order.map((method) => columnOf(data.methods[method], "heat"))],
-    rows: datasets.map((dataset) => [
-      datasetCell(data.datasets[dataset]),
-      [difficulty[dataset], difficulty[dataset] === null ? null : String(Number(difficulty[dataset].toPrecision(2)))],
-      ...order.map((method) => scoreCell(method, dataset)),
-    ]),
-    caption: `Mean over seeds of ${block.titles[measure]}, %; datasets from easy to hard. Difficulty: 1 / (classes × zero-shot accuracy), ${classesOf(measure)} classes.${below}`,
-    classes: "matrix heat",
-  };
-};
 // This setting and those that differ from it in the number of shots only, by increasing shots.
 const withOtherShots = (data) => {
   const others = ({ facets }) => facets.filter((_, place) => place !== 2 && place !== 4).join("\n");
@@ -95,5 +62,4 @@ const putTable = (place, table, data, always) => {
   bindTable(place.querySelector(".table"), table, data.methods);
 };
 blocks.head_to_head = (data, place) => putTable(place, headToHeadTable(data), data);
-blocks.datasets = (data, place) => putTable(place, datasetsTable(data, data.measures.at(-1)), data);
 blocks.shots = (data, place) => putTable(place, shotsTable(data, data.measures.at(-1)), data);

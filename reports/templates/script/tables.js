@@ -43,9 +43,11 @@ const shownCell = (value, more, kind, methods) => {
       return small === null ? [score, "", null] : [score, tint(...small), signedTenths(small[0])];
     }
     case "bar": {
-      const [mean, low, high] = value;
+      const [mean, low, high, zero] = value;
       const line = low === null || low === undefined ? "" : `<i class="line" style="left:${(low / 10).toFixed(1)}%;right:${((1000 - high) / 10).toFixed(1)}%"></i>`;
-      return [`<div class="track">${line}<i class="dot" style="left:${(mean / 10).toFixed(1)}%"></i></div>`, "", null];
+      const dashed = zero === null || zero === undefined ? "" : `<i class="zero" style="left:${(zero / 10).toFixed(1)}%"></i>`;
+      const marks = `${dashed}${line}<i class="dot" style="left:${(mean / 10).toFixed(1)}%"></i>`;
+      return [small ? `<a class="track" href="#${escaped(small)}" aria-label="Chart of this method">${marks}</a>` : `<div class="track">${marks}</div>`, "", null];
     }
     case "of": return [`${value[0]}<span class="of">/${value[1]}</span>`, "", null];
     default: return [escaped(value), "", small];
@@ -76,12 +78,15 @@ const tableTools = (table) => {
   const formats = FORMATS.concat(table.copies ? ["BibTeX"] : []).map((name) => `<button type="button" class="chip" data-format="${name}">${name}</button>`).join("");
   return `<div class="table-tools needs-script">${chips}<div class="copies" role="group" aria-label="Copy the table"><span>Copy:</span>${formats}<span role="status"></span></div></div>`;
 };
+// The row below the headings of the map; script/map.js draws a picture above its numbers.
+const bandHtml = ({ band, columns }) => band ? `<tr class="band"><td colspan="${band.from}"></td>${band.cells.map((text) => `<td>${escaped(text)}</td>`).join("")}${"<td></td>".repeat(columns.length - band.from - band.cells.length)}</tr>` : "";
+const isPinned = (table, index) => (table.pinned || []).includes(index);
 const tableHtml = (table, methods) => {
   const caption = table.caption ? `<caption><span>${table.caption}</span></caption>` : "";
-  const head = table.columns.map(([title, kind, hint, classes]) =>
-    `<th scope="col" class="${[HEADING[kind] || "num", classes || ""].filter(Boolean).join(" ")}"${hint ? ` title="${escaped(hint)}"` : ""}><span class="sort">${escaped(title)}</span></th>`).join("");
-  const rows = table.rows.slice(0, table.first || undefined).map((_, index) => rowHtml(table, index, methods)).join("");
-  return `<div class="table" data-table="${escaped(table.id)}">${tableTools(table)}<div class="scroll"><table class="${table.classes || ""}" id="${escaped(table.id)}">${caption}<thead><tr>${head}</tr></thead><tbody>${rows}</tbody></table></div></div>`;
+  const head = table.columns.map(([title, kind, hint, classes, group]) =>
+    `<th scope="col" class="${[HEADING[kind] || "num", classes || ""].filter(Boolean).join(" ")}"${hint ? ` title="${escaped(hint)}"` : ""}>${group ? `<span class="group">${escaped(group)}</span>` : ""}<span class="sort">${escaped(title)}</span></th>`).join("");
+  const rows = table.rows.map((_, index) => index).filter((index) => !table.first || index < table.first || isPinned(table, index)).map((index) => rowHtml(table, index, methods)).join("");
+  return `<div class="table" data-table="${escaped(table.id)}">${tableTools(table)}<div class="scroll"><table class="${table.classes || ""}" id="${escaped(table.id)}">${caption}<thead><tr>${head}</tr>${bandHtml(table)}</thead><tbody>${rows}</tbody></table></div></div>`;
 };
 // What a column is sorted by; null is last in both directions.
 const sortKey = (cell, kind, methods) => {
@@ -91,11 +96,31 @@ const sortKey = (cell, kind, methods) => {
   if (kind === "links") return value.length ? String(value[0][0]) : null;
   return Array.isArray(value) ? (kind === "sources" ? String(value[0]) : value[0]) : value;
 };
+// A table has two tab stops: its headings, and its links. Arrow keys move among them.
+const STOPS = ["thead button", "tbody :is(a, button)"];
+const oneStop = (node) => STOPS.forEach((selector) => all(selector, node).forEach((stop, index) => { stop.tabIndex = index ? -1 : 0; }));
+const moveStop = (event) => {
+  const [dx, dy] = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[event.key] || [0, 0];
+  const selector = STOPS.find((name) => event.target.matches(name));
+  if (!selector || !(dx || dy)) return;
+  event.preventDefault();
+  const stops = all(selector, event.currentTarget);
+  const place = (stop) => [stop.closest("td, th").cellIndex, stop.closest("tr").rowIndex];
+  const [x, y] = place(event.target);
+  // The nearest stop in that direction, first of all in the same row or column.
+  const ahead = stops.map((stop) => [stop, place(stop)]).filter(([, [at, row]]) => dx ? row === y && (at - x) * dx > 0 : (row - y) * dy > 0);
+  const far = ([, [at, row]]) => dx ? Math.abs(at - x) : 1000 * Math.abs(row - y) + Math.abs(at - x);
+  if (!ahead.length) return;
+  const [next] = ahead.reduce((best, item) => far(item) < far(best) ? item : best);
+  stops.forEach((stop) => { stop.tabIndex = stop === next ? 0 : -1; });
+  next.focus();
+};
 const redraw = (state) => {
   const { table, methods, node } = state;
   const matching = state.order.filter((index) => !state.pressed.size || state.pressed.has(table.filters[index]));
-  const shown = table.first && !state.whole ? matching.slice(0, table.first) : matching;
+  const shown = table.first && !state.whole ? matching.filter((index, place) => place < table.first || isPinned(table, index)) : matching;
   node.tBodies[0].innerHTML = shown.map((index) => rowHtml(table, index, methods)).join("");
+  oneStop(node);
   const more = node.closest(".table").querySelector(".more-rows");
   if (more) {
     more.textContent = state.whole ? `Show the first ${table.first} only` : `Show all ${matching.length}`;
@@ -127,6 +152,8 @@ const bindTable = (place, table, methods) => {
   all("thead .sort", node).forEach((span, column) => {
     span.replaceChildren(button(span.textContent, () => sortTable(state, column), ""));
   });
+  oneStop(node);
+  node.addEventListener("keydown", moveStop);
   if (table.first && table.rows.length > table.first) {
     place.append(button("", () => { state.whole = !state.whole; redraw(state); }, "more-rows"));
     redraw(state);

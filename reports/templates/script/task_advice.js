@@ -49,10 +49,13 @@ if (advice && hero) {
     }
     const basis = chosen.rule === "alike" && alike.length ? alike : every;
     const means = new Map(chosen.candidates.map((method) => [method, mean(method, basis)]));
-    const best = chosen.candidates.reduce((top, method) => means.get(method) > means.get(top) ? method : top);
+    const first = chosen.candidates.reduce((top, method) => means.get(method) > means.get(top) ? method : top);
+    const where = alike.length ? alike : every;
+    // A method that gains less than half a point on the most similar datasets is not advised.
+    const best = data.baseline !== null && chosen.candidates.includes(data.baseline) && mean(first, where) < 0.5 ? data.baseline : first;
     const cost = costs(best) ? `; ${costs(best)}` : "";
     if (best === data.baseline) {
-      parts.push(paragraph([["Stay with zero-shot"], `: no method ${field("budget").value === "any" ? "" : "within this budget "}gains on ${basis === every ? "average" : "tasks like yours"}${cost}.`], "take"));
+      parts.push(paragraph([["Stay with zero-shot"], `: no method ${field("budget").value === "any" ? "" : "within this budget "}gains on ${where === every ? "average" : "tasks like yours"}${cost}.`], "take"));
     } else {
       const gains = data.baseline === null ? [] : alike.map((dataset) => numbers.difference(state.measure, best, data.baseline, dataset)?.mean).filter((gain) => gain !== undefined);
       parts.push(paragraph(["Take ", [data.methods[best].name], ...(gains.length ? [": ", [signed(average(gains))], `\u00a0points over zero-shot on the most similar (worst ${signed(Math.min(...gains))}, best ${signed(Math.max(...gains))})`] : []), cost + "."], "take"));

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from bench.analysis.best_method import Candidate, LeaderTests, ScoreTable, answer_for
+from bench.analysis.best_method import WORTHWHILE, Candidate, LeaderTests, ScoreTable, answer_for
 from bench.analysis.dataset_difficulty import RTD
 from bench.analysis.easy_and_hard import difficulty_groups
 from bench.analysis.method_choice import Rule
@@ -80,6 +81,39 @@ def test_advice_is_within_each_budget_that_leaves_a_choice():
     easy, _, hard = advice["1 min"].picks
     assert (easy.kind, easy.method, easy.datasets, easy.near) == ("easy", "cheap", ("a", "b"), 0)
     assert (hard.low, hard.gain, hard.high) == pytest.approx((0.3, 0.35, 0.4))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_method_is_advised_that_loses_on_the_datasets_of_the_card(seed):
+    """Random standings; the best on average may lose on easy datasets, and zero-shot is advised there."""
+    rng = np.random.default_rng(seed)
+    gains = rng.normal(0.0, 0.05, (2, 6)) + np.linspace(-0.1, 0.2, 6) * rng.random((2, 1))
+    zero = rng.uniform(0.2, 0.7, 6)
+    rows = {"strong": tuple(zero + gains[0]), "cheap": tuple(zero + gains[1]), "zero_shot": tuple(zero)}
+    found = answer_of(table_of(rows), None)
+    for advice in found.advice.values():
+        for pick in advice.picks:
+            if pick.method == "zero_shot":
+                assert (pick.gain, pick.low, pick.high) == (0.0, 0.0, 0.0)
+            else:
+                columns = [DATASETS.index(name) for name in pick.datasets]
+                gain = (np.array(rows[pick.method]) - zero)[columns].mean()
+                assert pick.gain == pytest.approx(gain)
+                assert gain >= WORTHWHILE
+    if found.is_clear:
+        assert found.lead.over_datasets[0] > 0
+        assert found.leader != "zero_shot"
+
+
+def test_a_lead_is_clear_if_both_tests_say_so():
+    assert answer_of(table_of(), None).is_clear
+    assert answer_of(table_of(), LeaderTests({"zero_shot": (0.1, 0.3)})).is_clear
+    assert not answer_of(table_of()).is_clear, "one seed"
+    assert not answer_of(table_of(), LeaderTests({"zero_shot": (-0.1, 0.3)}, ("zero_shot",))).is_clear
+    rows = ROWS | {"strong": (0.9, 0.6, 0.8, 0.5, 0.5, 0.1), "cheap": (0.1,) * 6}
+    found = answer_of(table_of(rows), None)
+    assert (found.leader, found.lead.over_datasets[0] < 0, found.is_clear) == ("strong", True, False)
+    assert answer_of(table_of(), LeaderTests({}, ("cheap",))).rivals == ("cheap",)
 
 
 def test_a_lead_that_one_dataset_decides_names_it():

@@ -242,6 +242,13 @@ def test_a_power_law_is_extrapolated_exactly() -> None:
     assert doubling({8: tables[8]}, np.ones((1, n))) is None
 
 
+def test_twice_the_labels_gain_no_more_than_the_error() -> None:
+    """Four images in two folds, whose trainings differ: the plain interval would end beyond 100 points."""
+    tables = {2: np.array([[0.0, 1.0, 0.0, 0.0]]), 4: np.array([[1.0, 1.0, 0.0, 0.0]])}
+    found = doubling(tables, np.array([[1, 1, 2, 2]]))
+    assert -0.5 <= found.gain.low < found.gain.high <= 0.5
+
+
 def test_an_interrupted_race_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import bench.tuned_models.recommendation.race as race_module
 

@@ -1,0 +1,171 @@
+"""The map: methods by datasets from easy to hard, with the gain over zero-shot in each cell.
+
+`script/map.js` computes the same table for other settings, scores and methods, and draws the band above its columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reports._format import shorten
+from reports.tables.setting_tables import SettingData, has_gap, mean_score, pair_address, rounded, share
+
+FIRST_METHODS = 10
+"""Methods that the map shows at first, besides zero-shot."""
+MOST_ROWS = 15
+"""The map shows so many methods at once before it shows only the first."""
+NAME_LENGTH = 24
+"""Most characters of a dataset in the head of a column."""
+LEAST_SCALE, SCALED = 400, 0.95
+"""The full shade stands for the 95th percentile of the gains, and at least for 4 points, in 0.01 points."""
+
+
+def map_table(setting: SettingData, measure: str, titles: Mapping[str, str]) -> dict[str, Any]:
+    """The map of a setting by one measure; the chosen method of the band is that of the answer."""
+    methods, baseline, answer = setting["methods"], setting["baseline"], setting["answers"][measure]
+    order, datasets = _order(methods, measure), by_difficulty(answer["places"])
+    scores = {(m, d): mean_score(setting, measure, m, d) for m in order for d in datasets}
+    bars = _bars(methods, measure, baseline)
+
+    def gain(method: int, dataset: int) -> int | None:
+        zero, mine = scores.get((baseline, dataset)), scores[method, dataset]
+        return None if zero is None or mine is None else rounded(mine - zero)
+
+    gains = {place: value for place in scores if (value := gain(*place)) is not None and place[0] != baseline}
+    sizes = sorted(map(abs, gains.values()))
+    largest = max(LEAST_SCALE, sizes[int(SCALED * (len(sizes) - 1))]) if sizes else 1
+
+    def dataset_cell(method: int, dataset: int) -> Any:
+        score, classes = scores[method, dataset], "gap" if has_gap(setting, measure, method, dataset) else ""
+        if score is None or (gained := gains.get((method, dataset))) is None:
+            return [None, None if score is None else str(rounded(score / 100)), "", classes]
+        shade, address = min(share(gained, largest), 100), setting["datasets"][dataset]["address"]
+        return [gained, [shade, address], f"{rounded(score / 10) / 10:.1f} %", classes]
+
+    def score_cell(method: int) -> Any:
+        mean = methods[method].get("means", {}).get(measure)
+        return [None if mean is None else mean[0], None, "", "key"]
+
+    def bar_cell(method: int) -> Any:
+        if (bar := bars[method]) is None:
+            return None
+        if baseline is None or method == baseline:
+            return [bar]
+        return [bar, pair_address(methods[method], methods[baseline])]
+
+    ranked = any(method.get("rank") for method in methods)
+    timed = any(method.get("time") for method in methods)
+    rows = [
+        [
+            *([[*(methods[m].get("rank") or [None, "–"]), "", "rank"]] if ranked else []),
+            m,
+            score_cell(m),
+            bar_cell(m),
+            *(dataset_cell(m, d) for d in datasets),
+            *([[methods[m]["seconds"], methods[m]["time"] or "–", "", "time"]] if timed else []),
+        ]
+        for m in order
+    ]
+    x = next(iter(answer["x"].values()), [None] * len(datasets))
+    named = {
+        d: kind for kind, group in zip(("easy", "medium", "hard"), answer["groups"], strict=True) for d in group[:1]
+    }
+    found: dict[str, Any] = {
+        "id": f"{setting['anchor']}-map-table",
+        "columns": [
+            *([["Rank", "word", "Ranks that are consistent with the paired tests", "rank"]] if ranked else []),
+            ["Method", "method"],
+            [_title(measure), "heat", titles[measure], "score"],
+            ["Interval", "bar", "95 %; dashed: zero-shot. Click it for the chart of the method"],
+            *(_column(setting, answer, d, named.get(d, "")) for d in datasets),
+            *([["Training", "word", "Mean time of one run"]] if timed else []),
+        ],
+        "rows": rows,
+        "classes": "map board",
+        "rowClasses": ["baseline" if m == baseline else "" if methods[m]["complete"] else "incomplete" for m in order],
+        "caption": _caption(baseline, largest),
+        "band": {"from": 3 + ranked, "cells": [_difficulty_text(x[d]) for d in datasets], "datasets": datasets},
+    }
+    if len(rows) > MOST_ROWS:
+        found["first"] = FIRST_METHODS
+        found["pinned"] = [order.index(baseline)] if baseline is not None else []
+    families = [methods[m]["family"] for m in order]
+    if len(set(families)) > 1:
+        found |= {"filters": families, "filterName": "Family"}
+    return found
+
+
+def by_difficulty(places: Sequence[float | None]) -> list[int]:
+    """The datasets from easy to hard; those without a difficulty last."""
+    return sorted(range(len(places)), key=lambda d: (places[d] is None, places[d] or 0.0, d))
+
+
+def _order(methods: Sequence[Mapping[str, Any]], measure: str) -> list[int]:
+    """The methods by their mean, complete ones first."""
+
+    def key(number: int) -> tuple[bool, float, int]:
+        mean = methods[number].get("means", {}).get(measure)
+        return not methods[number]["complete"], 1 if mean is None else -mean[0], number
+
+    return sorted(range(len(methods)), key=key)
+
+
+def _bars(methods: Sequence[Mapping[str, Any]], measure: str, baseline: int | None) -> list[list[int | None] | None]:
+    """Mean, ends of the interval and zero-shot in 0.1 % of the width, on a scale of the means of complete methods."""
+    means = [method.get("means", {}).get(measure) for method in methods]
+    complete = [mean[0] for method, mean in zip(methods, means, strict=True) if mean and method["complete"]]
+    known = complete or [mean[0] for mean in means if mean]
+    if not known:
+        return [None] * len(means)
+    span = max(max(known) - min(known), 100)
+    low, high = min(known) - 0.15 * span, max(known) + 0.15 * span
+
+    def place(value: float) -> int:
+        return min(max(rounded(1000 * (value - low) / (high - low)), 0), 1000)
+
+    zero = None if baseline is None or means[baseline] is None else place(means[baseline][0])
+    bars: list[list[int | None] | None] = []
+    for mean in means:
+        if mean is None:
+            bars.append(None)
+            continue
+        sides = [mean[1], mean[1]] if isinstance(mean[1], int) else mean[1]
+        ends = [None, None] if sides is None else [place(mean[0] - sides[0]), place(mean[0] + sides[1])]
+        bars.append([place(mean[0]), *ends, zero])
+    return bars
+
+
+def _title(measure: str) -> str:
+    return {"H": "H, %", "open": "Open, %"}.get(measure, "Accuracy, %")
+
+
+def _column(setting: SettingData, answer: Mapping[str, Any], dataset: int, group: str) -> list[str]:
+    """Title, kind, hint, classes and group of a dataset; the group is named above its first column."""
+    about, zero = setting["datasets"][dataset], answer["zeroShot"][dataset]
+    seen = about.get("seen")
+    classes = answer["classes"][dataset]
+    facts = [
+        about["title"],
+        f"{classes} classes" if classes else "",
+        "" if zero is None else f"zero-shot {_percent(zero)} %",
+    ]
+    title = shorten(about["title"], NAME_LENGTH) + (f" ({seen[0]})" if seen else "")
+    return [title, "pair", ", ".join(filter(None, facts)) + (f". {seen[1]}" if seen else ""), "slim", group]
+
+
+def _percent(fraction: float) -> str:
+    return f"{rounded(1000 * fraction) / 10:.1f}"
+
+
+def _difficulty_text(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2g}"
+
+
+def _caption(baseline: int | None, largest: int) -> str:
+    if baseline is None:
+        return "Cells: accuracy in %."
+    return (
+        f"Cells: gain over zero-shot in points, shaded up to {rounded(largest / 100)}. Grey row: zero-shot accuracy. "
+        "Numbers below the band: transfer difficulty."
+    )

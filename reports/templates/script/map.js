@@ -1,0 +1,132 @@
+// The map: methods by datasets from easy to hard, as reports/tables/map_table.py computes it, and the band above its columns.
+const MAP = { methods: 10, rows: 15, name: 24, least: 400, scaled: 0.95, height: 84 };
+const byDifficulty = (places) => places.map((_, dataset) => dataset).sort((p, q) => (places[p] === null) - (places[q] === null) || places[p] - places[q] || p - q);
+const mapOrder = (methods, measure) => {
+  const mean = (method) => methods[method].means?.[measure]?.[0] ?? -100;
+  return methods.map((_, method) => method).sort((p, q) => methods[q].complete - methods[p].complete || mean(q) - mean(p) || p - q);
+};
+const mapBars = (methods, measure, baseline) => {
+  const means = methods.map((method) => method.means?.[measure] ?? null);
+  const complete = means.filter((found, method) => found && methods[method].complete);
+  const known = (complete.length ? complete : means.filter(Boolean)).map(([mean]) => mean);
+  if (!known.length) return means.map(() => null);
+  const span = Math.max(Math.max(...known) - Math.min(...known), 100);
+  const [low, high] = [Math.min(...known) - 0.15 * span, Math.max(...known) + 0.15 * span];
+  const place = (value) => Math.min(Math.max(Math.round(1000 * (value - low) / (high - low)), 0), 1000);
+  const zero = baseline === null || !means[baseline] ? null : place(means[baseline][0]);
+  return means.map((found) => {
+    if (!found) return null;
+    const [mean, sides] = found;
+    const [below, above] = sides === null || sides === undefined ? [] : [sides, sides].flat().slice(0, 2);
+    return [place(mean), ...(below === undefined ? [null, null] : [place(mean - below), place(mean + above)]), zero];
+  });
+};
+const mapColumn = (data, answer, dataset, group) => {
+  const about = data.datasets[dataset];
+  const [zero, classes] = [answer.zeroShot[dataset], answer.classes[dataset]];
+  const facts = [about.title, classes ? `${classes} classes` : "", zero === null ? "" : `zero-shot ${(Math.round(1000 * zero) / 10).toFixed(1)} %`];
+  const [mark, source] = about.seen ? [` (${about.seen[0]})`, ". " + about.seen[1]] : ["", ""];
+  return [shortened(about.title, MAP.name) + mark, "pair", facts.filter(Boolean).join(", ") + source, "slim", group];
+};
+const mapTable = (data, measure) => {
+  const { methods, baseline } = data;
+  const answer = data.answers[measure];
+  const [order, datasets] = [mapOrder(methods, measure), byDifficulty(answer.places)];
+  const scores = methods.map((_, method) => data.datasets.map((_, dataset) => meanScore(data, measure, method, dataset)));
+  const bars = mapBars(methods, measure, baseline);
+  const gain = (method, dataset) => {
+    if (baseline === null || method === baseline) return null;
+    const [zero, mine] = [scores[baseline][dataset], scores[method][dataset]];
+    return zero === null || mine === null ? null : Math.round(mine - zero);
+  };
+  const gains = order.flatMap((method) => datasets.map((dataset) => gain(method, dataset))).filter((value) => value !== null);
+  const sizes = gains.map(Math.abs).sort((p, q) => p - q);
+  const largest = sizes.length ? Math.max(MAP.least, sizes[Math.floor(MAP.scaled * (sizes.length - 1))]) : 1;
+  const gainCell = (method, dataset) => {
+    const score = scores[method][dataset];
+    const classes = hasGap(data, measure, method, dataset) ? "gap" : "";
+    const found = gain(method, dataset);
+    if (found === null) return [null, score === null ? null : String(Math.round(score / 100)), "", classes];
+    return [found, [Math.min(shareOf(found, largest), 100), data.datasets[dataset].address], `${(Math.round(score / 10) / 10).toFixed(1)} %`, classes];
+  };
+  const barCell = (method) => {
+    if (!bars[method]) return null;
+    return baseline === null || method === baseline ? [bars[method]] : [bars[method], pairAddress(methods[method], methods[baseline])];
+  };
+  const ranked = methods.some(({ rank }) => rank);
+  const timed = methods.some(({ time }) => time);
+  const x = Object.values(answer.x)[0] || datasets.map(() => null);
+  const named = new Map(["easy", "medium", "hard"].flatMap((kind, group) => answer.groups[group].slice(0, 1).map((dataset) => [dataset, kind])));
+  const families = order.map((method) => methods[method].family);
+  const zeroShot = order.indexOf(baseline);
+  return {
+    id: data.anchor + "-map-table",
+    columns: [
+      ...(ranked ? [["Rank", "word", "Ranks that are consistent with the paired tests", "rank"]] : []),
+      ["Method", "method"],
+      [{ H: "H, %", open: "Open, %" }[measure] || "Accuracy, %", "heat", block.titles[measure], "score"],
+      ["Interval", "bar", "95 %; dashed: zero-shot. Click it for the chart of the method"],
+      ...datasets.map((dataset) => mapColumn(data, answer, dataset, named.get(dataset) || "")),
+      ...(timed ? [["Training", "word", "Mean time of one run"]] : []),
+    ],
+    rows: order.map((method) => [
+      ...(ranked ? [[...(methods[method].rank || [null, "–"]), "", "rank"]] : []),
+      method,
+      [methods[method].means?.[measure]?.[0] ?? null, null, "", "key"],
+      barCell(method),
+      ...datasets.map((dataset) => gainCell(method, dataset)),
+      ...(timed ? [[methods[method].seconds, methods[method].time || "–", "", "time"]] : []),
+    ]),
+    classes: "map board",
+    rowClasses: order.map((method) => method === baseline ? "baseline" : methods[method].complete ? "" : "incomplete"),
+    caption: baseline === null ? "Cells: accuracy in %." :
+      `Cells: gain over zero-shot in points, shaded up to ${Math.round(largest / 100)}. Grey row: zero-shot accuracy. Numbers below the band: transfer difficulty.`,
+    band: { from: 3 + ranked, cells: datasets.map((dataset) => x[dataset] === null ? "–" : String(Number(x[dataset].toPrecision(2)))), datasets },
+    ...(order.length > MAP.rows ? { first: MAP.methods, pinned: zeroShot >= 0 ? [zeroShot] : [] } : {}),
+    ...(new Set(families).size > 1 ? { filters: families, filterName: "Family" } : {}),
+  };
+};
+// The band: accuracy against difficulty of zero-shot (dash) and of one method (disc), one position a column.
+const drawBand = (node, data, measure, method) => {
+  const { datasets } = node.band;
+  const score = (number, dataset) => number === null ? null : meanScore(data, measure, number, dataset);
+  const values = datasets.map((dataset) => [score(data.baseline, dataset), method === data.baseline ? null : score(method, dataset)]);
+  const known = values.flat().filter((value) => value !== null).map((value) => value / 100);
+  if (!known.length) return;
+  const [low, high] = [Math.max(0, Math.floor(Math.min(...known) / 10 - 0.2) * 10), Math.min(100, Math.ceil(Math.max(...known) / 10 + 0.2) * 10)];
+  const y = (value) => rounded(MAP.height - 6 - (MAP.height - 12) * (value / 100 - low) / (high - low));
+  const lines = [low, (low + high) / 2, high].map((value) => `M0,${y(100 * value)}H60`).join("");
+  all("td", node.row).slice(1, 1 + datasets.length).forEach((cell, index) => {
+    const [zero, mine] = values[index];
+    const side = zero === null || mine === null || mine >= zero ? "a" : "b";
+    const link = zero === null || mine === null ? "" : `<path class="stem ${side}" d="M30,${y(zero)}V${y(mine)}"/>`;
+    const dash = zero === null ? "" : `<path class="dash" d="M19,${y(zero)}h22"/>`;
+    const disc = mine === null ? "" : `<circle class="${side}" cx="30" cy="${y(mine)}" r="4.5"/>`;
+    cell.querySelector("svg")?.remove();
+    cell.insertAdjacentHTML("afterbegin", `<svg viewBox="0 0 60 ${MAP.height}" height="${MAP.height}" preserveAspectRatio="xMidYMid meet" aria-hidden="true"><path class="level" d="${lines}"/>${link}${dash}${disc}</svg>`);
+  });
+  const key = data.baseline === null ? "" : `<i class="key dash"></i> ${escaped(shortened(data.methods[data.baseline].name, 30))} `;
+  const other = method === null || method === data.baseline ? "" : `<i class="key disc"></i> ${escaped(shortened(data.methods[method].name, 30))}`;
+  node.row.cells[0].innerHTML = `<b>Accuracy against difficulty</b><span>${PHRASE[measure] || "accuracy"}, lines at ${low}, ${(low + high) / 2} and ${high} %</span><span>${key}${other}</span>`;
+};
+const PHRASE = { H: "H", open: "open score", base: "base accuracy", new: "new accuracy", all: "accuracy" };
+const mapPlace = document.getElementById("map");
+const mapBand = { row: null, band: null };
+const drawMap = (data, { measure, a }) => {
+  const table = mapTable(data, measure);
+  putTable(mapPlace, table, data, true);
+  Object.assign(mapBand, { row: mapPlace.querySelector("tr.band"), band: table.band });
+  const own = () => drawBand(mapBand, data, measure, a);
+  own();
+  // The band follows the row under the pointer, or that has the focus.
+  const body = mapPlace.querySelector("tbody");
+  const follow = (event) => {
+    const link = event.target.closest("tr")?.querySelector("a.method");
+    const method = data.methods.findIndex(({ address }) => link && "#" + address === link.getAttribute("href"));
+    if (method >= 0 && method !== data.baseline) drawBand(mapBand, data, measure, method);
+  };
+  body.addEventListener("pointerover", follow);
+  body.addEventListener("focusin", follow);
+  body.addEventListener("pointerleave", own);
+  body.addEventListener("focusout", own);
+};
