@@ -181,15 +181,15 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str) -> dict[str, An
             "curves": curves_data(board),
         }
     found["difficulty"] = _difficulty(board, names)
-    found["sections"] = _sections(view, board, {d["title"]: d["address"] for d in found["datasets"]})
+    found["sections"] = _sections(view, board)
     return found
 
 
-def _sections(view: OverviewView, board: AnyBoardView, addresses: Mapping[str, str]) -> dict[str, list[Part]]:
+def _sections(view: OverviewView, board: AnyBoardView) -> dict[str, list[Part]]:
     if isinstance(board, PublishedBoardView):
         return {"published_boards": published_parts(board), "published_difficulty": difficulty_parts(board, view)}
     return {
-        "leaderboard": leaderboard_parts(board, view, addresses),
+        "leaderboard": leaderboard_parts(board, view),
         "head_to_head": [*pairs_parts(board), *selection_parts(board)],
         "difficulty": difficulty_parts(board, view),
         "cost": cost_parts(board),

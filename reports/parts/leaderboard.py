@@ -1,6 +1,5 @@
 """The leaderboard of a setting with its notes, and accuracies on transfer targets."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from markupsafe import Markup
@@ -107,8 +106,8 @@ H_TITLES = {
 }
 
 
-def leaderboard_parts(view: BoardView, overview: OverviewView, addresses: Mapping[str, str]) -> list[Part]:
-    """The parts of the section; `addresses` of the pages of datasets are by title."""
+def leaderboard_parts(view: BoardView, overview: OverviewView) -> list[Part]:
+    """The parts of the section."""
     what = "target" if view.source else "dataset"
     parts = [paragraph(facts_text(view), "facts")]
     parts += [paragraph(note, "missing") for note in view.standings.notes]
@@ -120,8 +119,7 @@ def leaderboard_parts(view: BoardView, overview: OverviewView, addresses: Mappin
     if view.source:
         parts.append(heading(f"{view.anchor}-targets", "Accuracy on each target"))
         parts.append(table(_targets_table(view)))
-    links = (Markup('<a href="#{}">{}</a>').format(address, title) for title, address in addresses.items())
-    return [*parts, paragraph(Markup("Datasets: {}").format(Markup(" ").join(links)), "note links")]
+    return parts
 
 
 MOST_MOVED = 20

@@ -75,7 +75,9 @@ def _html(part: Part, methods: Sequence[Mapping[str, Any]], svg: Mapping[str, Ma
     if kind == "table":
         return table_html(rest[0], methods)
     if kind == "heading":
-        return Markup('<h4 id="{0}">{1} <a class="self" href="#{0}" aria-label="Link to {1}">#</a></h4>').format(*rest)
+        return Markup(
+            '<h4 id="{0}">{1} <a class="self" tabindex="-1" href="#{0}" aria-label="Link to {1}">#</a></h4>'
+        ).format(*rest)
     if kind == "fold":
         fold_html = '<details class="card" id="{}"><summary><b>{}</b> <span>{}</span></summary></details>'
         return Markup(fold_html).format(*rest[:3])

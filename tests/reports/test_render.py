@@ -131,6 +131,7 @@ def test_ids_are_unique_and_links_have_targets(page):
     known = {item["address"] for item in (*data["methods"], *data["datasets"])}
     order = [data["methods"][number]["key"] for number in data["pairs"]["order"]]
     pairs = {f"view=difficulty&A={a}&B={b}" for a in order for b in order if a != b}
+    pairs |= {f"view=difficulty&A={m['key']}&B=zero_shot" for m in data["methods"] if m["key"] != "zero_shot"}
     assert {link for link in links if "=" in link} == known | pairs
 
 

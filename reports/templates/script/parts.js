@@ -7,7 +7,7 @@ const partHtml = (part, data) => {
   const [kind, ...rest] = part;
   switch (kind) {
     case "table": return tableHtml(rest[0], data.methods);
-    case "heading": return `<h4 id="${escaped(rest[0])}">${escaped(rest[1])} <a class="self" href="#${escaped(rest[0])}" aria-label="Link to ${escaped(rest[1])}">#</a></h4>`;
+    case "heading": return `<h4 id="${escaped(rest[0])}">${escaped(rest[1])} <a class="self" tabindex="-1" href="#${escaped(rest[0])}" aria-label="Link to ${escaped(rest[1])}">#</a></h4>`;
     case "fold": return `<details class="card" id="${escaped(rest[0])}"><summary><b>${escaped(rest[1])}</b> <span>${escaped(rest[2])}</span></summary></details>`;
     case "svg": return `<div class="scroll drawing">${rest[0]}</div>`;
     case "block": return `<div class="block" data-block="${escaped(rest[0])}"></div>`;

@@ -29,6 +29,7 @@ if (viewSwitch && hero) {
   });
   const follow = () => { if (isFrontAddress()) showView(inAddress().get("view") || "map"); };
   addEventListener("hashchange", follow);
+  document.getElementById("in-words").open = location.hash === "#in-words";  // open for readers without scripts
   heroListeners.push(draw);
   draw(...heroChoice());
   follow();
