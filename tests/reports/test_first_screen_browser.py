@@ -113,7 +113,8 @@ WORDS = """(() => {
     while (walker.nextNode()) {
         const parent = walker.currentNode.parentElement;
         const box = parent.getBoundingClientRect();
-        if (parent.closest('#map table, select, script, .skip') || !parent.checkVisibility() || !box.height || box.top > innerHeight) continue;
+        if (parent.closest('#map table, select, script, .skip') || !parent.checkVisibility()) continue;
+        if (!box.height || box.top > innerHeight) continue;
         found.push(...walker.currentNode.textContent.trim().split(/\\s+/).filter(Boolean));
     }
     return found;
