@@ -216,7 +216,7 @@ class Pick:
         datasets: those of the group.
         gain: mean gain over zero-shot on the group, with the smallest (`low`) and the largest (`high`) gain; None
             without zero-shot.
-        near: number of other candidates that are at most `NEAR` lower by the same rule.
+        near: number of other candidates that are at most `NEAR` lower by the same rule; 0 if zero-shot is advised.
     """
 
     kind: str
@@ -466,11 +466,5 @@ def _pick(
         return Pick(kind, best, datasets, near=near)
     gains = (rows[best] - baseline)[list(group)]
     if table.baseline in keys and gains.mean() < WORTHWHILE:
-        return Pick(kind, table.baseline or "", datasets, 0.0, 0.0, 0.0, _near(rows, keys, group))
+        return Pick(kind, table.baseline or "", datasets, 0.0, 0.0, 0.0)
     return Pick(kind, best, datasets, float(np.mean(gains)), float(min(gains)), float(max(gains)), near)
-
-
-def _near(rows: Mapping[str, NDArray[np.float64]], keys: Sequence[str], group: Sequence[int]) -> int:
-    """How many methods besides zero-shot are at most `NEAR` below the best of the group."""
-    means = np.array([rows[key][list(group)].mean() for key in keys])
-    return int((means >= means.max() - NEAR).sum()) - 1

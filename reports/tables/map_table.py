@@ -82,7 +82,7 @@ def map_table(setting: SettingData, measure: str, titles: Mapping[str, str]) -> 
             *([["Training", "word", "Mean time of one run"]] if timed else []),
         ],
         "rows": rows,
-        "classes": "map board",
+        "classes": "map",
         "rowClasses": ["baseline" if m == baseline else "" if methods[m]["complete"] else "incomplete" for m in order],
         "caption": _caption(baseline, largest),
         "band": {"from": 3 + ranked, "cells": [_difficulty_text(x[d]) for d in datasets], "datasets": datasets},

@@ -13,7 +13,6 @@ from bench.analysis import RTD, Trend
 from bench.papers.claims import load_claims
 from bench.papers.published_numbers import published_difficulty, published_frame
 from reports import render_site
-from reports._format import unsigned
 from reports.parts.leaderboard import note_text
 from reports.presenters.content import PageContent
 from reports.presenters.site import published_site, site_view
@@ -29,6 +28,7 @@ from reports.sentences import (
     points,
     scope_link,
     small_print,
+    unsigned,
 )
 
 
@@ -378,7 +378,7 @@ def test_the_lines_of_the_terminal_are_the_sentences_of_the_page(runs):
     _, whole = overview_of(runs[~runs["method"].isin(["cocoop", "maple"])])
     assert len(answer_lines(whole)) == 2
     _, one = overview_of(FIXTURES["one method"](runs))
-    assert "second method: `etl-bench run -m zero_shot ...`." in answer_lines(one)[1]
+    assert "second method: `etl-bench run -m zero_shot ...`." in " ".join(answer_lines(one))
 
 
 FEW = {  # rows, datasets, seeds and methods that are compared, methods that lack some, text

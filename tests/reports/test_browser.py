@@ -65,6 +65,7 @@ def test_the_file_is_the_only_request_and_the_console_is_silent(page, url):
 PARTS = """Object.fromEntries([...document.querySelectorAll('.parts')].map((place) => {
     const copy = place.cloneNode(true);
     copy.querySelectorAll('.sort button').forEach((button) => button.replaceWith(button.textContent));
+    copy.querySelectorAll('table a').forEach((link) => link.removeAttribute('tabindex'));
     copy.querySelectorAll('.more-rows, details > .body, .chart .tools label, .save').forEach((node) => node.remove());
     copy.querySelectorAll('.picture').forEach((node) => node.replaceChildren());
     copy.querySelectorAll('.drawing').forEach((node) => node.replaceChildren());
@@ -90,7 +91,7 @@ def test_scripts_draw_a_setting_as_the_page_writes_it(page, tab, url):
     tab.open(url)
     written, places = tab.run(PARTS), tab.run(MARKS)
     tab.call("Emulation.setScriptExecutionDisabled", value=False)
-    assert {"leaderboard", "difficulty", "cost", "quality", "runs"} <= written.keys()
+    assert {"leaderboard", "difficulty", "cost", "runs"} <= written.keys()
     for section, text in written.items():
         assert rendered[section] == text, section
     assert len(marks) == len(places) == 2
@@ -113,10 +114,10 @@ def test_a_click_on_a_heading_sorts_and_gaps_stay_last(page):
 
 
 def test_family_chips_filter_the_rows(page):
-    page.run("""document.querySelector('.chip[data-filter="text prompt"]').click()""")
+    page.run("""document.querySelector('#leaderboard .chip[data-filter="text prompt"]').click()""")
     rows = "document.querySelectorAll('table.board tbody tr').length"
     assert page.run(rows) == 2
-    page.run("""document.querySelector('.chip[data-filter="text prompt"]').click()""")
+    page.run("""document.querySelector('#leaderboard .chip[data-filter="text prompt"]').click()""")
     assert page.run(rows) == 8
 
 
@@ -223,7 +224,7 @@ def test_methods_datasets_and_runs_have_pages(page, view):
     assert "Seed\n2" in text
     page.run("document.querySelector('#page a.back').click()")
     page.wait("document.getElementById('page').hidden && document.getElementById('front').offsetHeight > 0")
-    assert page.run("document.querySelector('#hero svg').getBoundingClientRect().height") > 300
+    assert page.run("document.querySelector('#map table').getBoundingClientRect().height") > 200
     assert complaints(page) == []
 
 
@@ -307,6 +308,6 @@ def test_paper_has_the_answer_and_the_board_on_at_most_six_pages(page):
     cut = f"[...document.querySelectorAll('table')].filter((node) => node.{right} > 718).map((node) => node.id)"
     assert page.run(cut) == []
     assert page.run("document.documentElement.scrollWidth") <= 718
-    for selector in ("#answer", "#hero svg", "table.board"):
+    for selector in ("#headline", "#map table", "table.board"):
         assert page.run(f"document.querySelector({selector!r}).getBoundingClientRect().height") > 20
     page.call("Emulation.setEmulatedMedia", media="")

@@ -67,7 +67,7 @@ def test_the_citations_of_the_shown_methods_are_copied(page):
     page.call("Runtime.evaluate", expression=button, userGesture=True)
     page.wait("window.copied")
     assert {f"@inproceedings{{{name}, title" in page.run("window.copied") for name in METHODS} == {True}
-    page.run("""document.querySelector('.chip[data-filter="text prompt"]').click()""")
+    page.run("""document.querySelector('#leaderboard .chip[data-filter="text prompt"]').click()""")
     page.call("Runtime.evaluate", expression=f"window.copied = ''; {button}", userGesture=True)
     page.wait("window.copied")
     entries = page.run("window.copied").strip().split("\n\n")

@@ -77,7 +77,7 @@ const mapTable = (data, measure) => {
       ...datasets.map((dataset) => gainCell(method, dataset)),
       ...(timed ? [[methods[method].seconds, methods[method].time || "–", "", "time"]] : []),
     ]),
-    classes: "map board",
+    classes: "map",
     rowClasses: order.map((method) => method === baseline ? "baseline" : methods[method].complete ? "" : "incomplete"),
     caption: baseline === null ? "Cells: accuracy in %." :
       `Cells: gain over zero-shot in points, shaded up to ${Math.round(largest / 100)}. Grey row: zero-shot accuracy. Numbers below the band: transfer difficulty.`,
