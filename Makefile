@@ -63,7 +63,7 @@ format: $(VENV)/.dev ## apply the style
 	$(BIN)/ruff format .
 
 perf: $(VENV)/.dev ## compare our implementation's time with a plain one's
-	PYTHONPATH=. $(BIN)/python tests/perf/run.py
+	OMP_WAIT_POLICY=PASSIVE PYTHONPATH=.:tests/support $(BIN)/python tests/perf/run.py
 
 perf-board: $(VENV)/.dev ## time and memory of a board of 30 submissions with 5,010 runs
 	PYTHONPATH=.:tests/support $(BIN)/python tests/perf/large_board.py

@@ -8,12 +8,19 @@ Example:
     [4]
 """
 
+import os
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import lazy_loader
 
 __version__ = "0.1.0"
+
+_WAIT_POLICY = "OMP_WAIT_POLICY"
+THREADS_SPIN = "torch" in sys.modules and _WAIT_POLICY not in os.environ
+"""Whether torch was loaded first, whose threads then use a core while they wait for others."""
+os.environ.setdefault(_WAIT_POLICY, "PASSIVE")  # threads sleep while they wait: runs on a busy machine are faster
 
 SIBLINGS = ("methods", "datasets_registry", "reports")
 

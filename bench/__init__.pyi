@@ -47,6 +47,7 @@ from .tuned_models.tuned_model import TunedModel as TunedModel
 from .tuned_models.tuned_model import load_model as load_model
 
 __version__: str
+THREADS_SPIN: bool
 SIBLINGS: tuple[str, ...]
 
 def check_siblings(parent: pathlib.Path, names: tuple[str, ...] = ...) -> None: ...

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
+from bench import THREADS_SPIN
 from bench._util.words import counted
 from bench.analysis import PROMISE
 from bench.context import RunContext
@@ -142,6 +143,11 @@ def carry_out(
     tasks = plan_tasks(made, request)
     for listener in listeners:
         listener.finished_before([spec.run_id for spec in made.done])
+    if tasks and request.inline and THREADS_SPIN:
+        log.notice(
+            "torch was imported before bench, so its threads do not sleep while they wait. Runs are slower if other "
+            "programs use the cores; import bench first, or set OMP_WAIT_POLICY=PASSIVE."
+        )
     if server is not None and tasks and database:
         import_module("bench.results")  # for the results; workers begin only after the imports of the server
     summary = _launch(tasks, made, request, log, server, listeners) if tasks else LaunchSummary((), interrupted=False)

@@ -29,7 +29,7 @@ from _prediction import prediction
 from _seeds import HEADS, seeds_row
 from _small_runs import small_runs_row
 from _start_up import COMMANDS, start_up_row
-from _steps import COOP16, apex_evaluation, evaluation_after_frozen_blocks, pair, step_after_frozen_blocks
+from _steps import COOP16, apex_evaluation, busy_row, evaluation_after_frozen_blocks, pair, step_after_frozen_blocks
 from _table import NO_GOAL, Goal, Row, Table
 
 from methods.vpt import VPTConfig
@@ -81,6 +81,7 @@ def rows(repeats: int) -> dict[str, Callable[[], Row]]:
             "VPT step, batch 8", Goal(at_most=1.10), pair("vpt", 50, 8, config=VPTConfig()), repeats,
             against="open_clip on the same tokens",
         ),
+        "busy": lambda: busy_row(repeats),
         **{name: lambda name=name: memory_row(name) for name in CASES},
         **{name: (lambda name=name: sweep_row(name)) for name in SWEEPS},
         **{f"seeds_{name}": lambda name=name: seeds_row(name, repeats) for name in HEADS},
