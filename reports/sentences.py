@@ -58,6 +58,8 @@ def headline(view: OverviewView, measure: str) -> str:
     if found.lead is None:
         return f"{name} is the only complete method: {percent(found.averages[found.leader], 1)} % {PHRASES[measure]}."
     reference, gain = shorten(_inline(view, found.lead.reference), LONGEST_NAME), unsigned(abs(found.lead.mean))
+    if gain == "0.0":
+        return f"{name} and {reference} are level."
     if found.leader == view.baseline:
         return _nothing_gains(view, found)
     if found.lead.reference != view.baseline:
@@ -86,14 +88,18 @@ def _nothing_gains(view: OverviewView, found: Answer) -> str:
 
 
 def basis(view: OverviewView, measure: str) -> str:
-    """One line below the headline: the interval of the gain, and what was compared."""
+    """One line below the headline: both means, the interval of the gain, and what was compared."""
     found, parts = view.answers[measure], []
+    if found.lead is not None and found.leader is not None:
+        digits, other = _digits(found), _inline(view, found.lead.reference)
+        means = [percent(found.averages[key], digits) for key in (found.leader, found.lead.reference)]
+        parts.append(f"mean {PHRASES[measure]} {means[0]} %, {other} {means[1]} %")
     if found.lead is not None and found.lead.over_datasets is not None:
         what = "gain" if view.baseline in (found.lead.reference, found.leader) else "lead"
         ends = found.lead.over_datasets if found.leader != view.baseline else _reverse(found.lead.over_datasets)
         whose = "" if found.leader != view.baseline else f" of {_inline(view, found.lead.reference)}"
-        parts.append(f"95 % interval of the {what}{whose} over datasets like these: {interval(*ends)}")
-    counts = [counted(len(view.names), "method"), counted(len(view.datasets), "dataset")]
+        parts.append(f"95 % interval of the {what}{whose} over datasets: {interval(*ends)}")
+    counts = [counted(len(view.datasets), "dataset")]
     if view.seeds:
         counts += [counted(len(view.seeds), "seed"), counted(view.n_runs, "run")]
     else:
@@ -122,7 +128,7 @@ def cards(view: OverviewView, measure: str) -> list[tuple[str, str]]:
 
 def _card_title(view: OverviewView, pick: Pick) -> str:
     like = join([shorten(view.title(name), TITLE_LENGTH) for name in pick.datasets[:2]])
-    return f"{pick.kind.capitalize()} task, like {like}"
+    return f"{pick.kind.capitalize()}, like {like}"
 
 
 def _card_text(view: OverviewView, found: Answer, pick: Pick) -> str:

@@ -94,8 +94,9 @@ class Catalogue:
         return replace(around, name=name, title=title, family=family)
 
     def family(self, method: str) -> str:
-        """Family of a method; empty if nothing is known about it."""
-        return self.method(method).family if method in self.methods or method in self.published else ""
+        """Family of a method, such as of a wrapped one; empty if nothing is known about it."""
+        known = method in self.methods or method in self.published or self._wrapped(method) is not None
+        return self.method(method).family if known else ""
 
     def row_title(self, method: str, label: str) -> str:
         """Title of a method in a published table, with the table's label if it differs."""

@@ -8,6 +8,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from reports._format import counted
+
 _HEADING = {
     "text": "text",
     "method": "text",
@@ -52,8 +54,8 @@ def _tools(table: Mapping[str, Any]) -> str:
     if "filters" in table:
         counts = {text: table["filters"].count(text) for text in dict.fromkeys(table["filters"])}
         buttons = "".join(
-            f'<button type="button" class="chip" aria-pressed="false" data-filter="{escape(text)}">{escape(text)} '
-            f'<span class="of">{n}</span></button>'
+            f'<button type="button" class="chip" aria-pressed="false" data-filter="{escape(text)}" '
+            f'title="{counted(n, "row")}">{escape(text)}</button>'
             for text, n in counts.items()
         )
         name = escape(table["filterName"])

@@ -104,7 +104,7 @@ def test_the_first_screen_holds_the_headline_the_map_and_the_cards(first, view):
     assert len(text.split()) <= 25
     assert shown(first, "#basis") == basis(overview, "H")
     titles = first.run("[...document.querySelectorAll('#cards h3')].map((node) => node.textContent)")
-    assert [title.split()[0] for title in titles] == ["Easy", "Medium", "Hard"]
+    assert [title.split(",")[0] for title in titles] == ["Easy", "Medium", "Hard"]
 
 
 WORDS = """(() => {

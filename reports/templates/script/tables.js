@@ -73,7 +73,7 @@ const tableTools = (table) => {
     table.filters.forEach((text) => counts.set(text, (counts.get(text) || 0) + 1));
     const name = escaped(table.filterName);
     chips = `<div class="chips" role="group" aria-label="Filter by ${name}"><span>${name}:</span>` + Array.from(counts, ([text, n]) =>
-      `<button type="button" class="chip" aria-pressed="false" data-filter="${escaped(text)}">${escaped(text)} <span class="of">${n}</span></button>`).join("") + "</div>";
+      `<button type="button" class="chip" aria-pressed="false" data-filter="${escaped(text)}" title="${counted(n, "row")}">${escaped(text)}</button>`).join("") + "</div>";
   }
   const formats = FORMATS.concat(table.copies ? ["BibTeX"] : []).map((name) => `<button type="button" class="chip" data-format="${name}">${name}</button>`).join("");
   return `<div class="table-tools needs-script">${chips}<div class="copies" role="group" aria-label="Copy the table"><span>Copy:</span>${formats}<span role="status"></span></div></div>`;

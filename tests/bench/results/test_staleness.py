@@ -133,7 +133,7 @@ def test_the_page_marks_stale_results(old_coop: Path, tmp_path: Path):
     view = write_page(PageRequest(runs=old_coop, out=tmp_path / "page.html"))
     assert {entry.key: bool(entry.stale) for entry in view.boards[0].entries} == {"apex": False, "coop": True}
     page = (tmp_path / "page.html").read_text("utf-8")
-    assert page.count("† older code") == 2, "in the leaderboard and beside the scores of each dataset"
+    assert page.count("† older code") == 3, "in the map, the leaderboard and head to head"
     assert "CoOp (2 of 6 runs: coop has version 1 now and had version 2)." in page
 
 
