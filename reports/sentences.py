@@ -93,7 +93,7 @@ def basis(view: OverviewView, measure: str) -> str:
     if found.lead is not None and found.leader is not None:
         digits, other = _digits(found), _inline(view, found.lead.reference)
         means = [percent(found.averages[key], digits) for key in (found.leader, found.lead.reference)]
-        parts.append(f"mean {PHRASES[measure]} {means[0]} %, {other} {means[1]} %")
+        parts.append(f"Mean {PHRASES[measure]} {means[0]} %, {other} {means[1]} %")
     if found.lead is not None and found.lead.over_datasets is not None:
         what = "gain" if view.baseline in (found.lead.reference, found.leader) else "lead"
         ends = found.lead.over_datasets if found.leader != view.baseline else _reverse(found.lead.over_datasets)
@@ -106,7 +106,7 @@ def basis(view: OverviewView, measure: str) -> str:
         counts.append("as papers report them")
     parts.append(", ".join(counts))
     if view.demo is not None:
-        parts.append(f"demo: short trainings{' on synthetic images' if view.demo.synthetic else ''}")
+        parts.append(f"demo{' on synthetic images' if view.demo.synthetic else ''}")
     return " · ".join(parts)
 
 

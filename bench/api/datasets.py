@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.api.auditing import audit_context, with_audit
 from bench.errors import UsageError
 from bench.spec import ALL_SHOTS
 from bench.sweep import cores, parse_choice, parse_numbers, parse_shots, split_list
@@ -270,6 +269,8 @@ def check_datasets(
         return checks, absent
     if sample is not None:
         raise UsageError(f"--sample {sample} opens some images, and -b {backbone} needs all; leave out one of them.")
+    from bench.api.auditing import audit_context, with_audit
+
     slug, context = audit_context(infos, backbone, data_root, cache, device)
     return (with_audit(checked, slug, context) for checked in checks), absent
 

@@ -75,7 +75,7 @@ def test_the_demo_ends_with_a_board_the_finding_the_page_and_commands_that_work(
     assert lines[0] == "ViT-demo.drawn, base-to-new, 6 shots, 3 datasets"
     assert sorted(ranked) == sorted(demonstration.QUICK_METHODS)
     _, basis, remark, empty, page, title, *commands = lines[-8:]
-    assert "mean H" in basis
+    assert basis.startswith("Mean H ")
     assert "3 datasets, 1 seed, 12 runs" in basis
     assert remark.startswith("Demo: short trainings")
     assert (empty, page, title) == ("", "Report: site/index.html", "Next:")
