@@ -232,8 +232,9 @@ def fetch(
 def _introduction(item: DatasetToFetch) -> list[str]:
     info, source, todo = item.info, item.source, item.missing
     files = ", ".join(f"{file.name}{f' ({_bytes(file.size)})' if file.size else ''}" for file in todo)
-    if len(todo) > 2 and all(file.size for file in todo):
-        files = f"{len(todo)} files, {_bytes(sum(file.size or 0 for file in todo))}: {files}"
+    if len(todo) > 2 and (known := sum(file.size or 0 for file in todo)):
+        least = "" if all(file.size for file in todo) else "at least "
+        files = f"{len(todo)} files, {least}{_bytes(known)}: {files}"
     lines = [f"{info.title} ({info.name})", f"  licence: {info.licence}"]
     if not info.licence_is_known:
         lines.append("  warning: no licence is known; ask the owner before you use or share the images")

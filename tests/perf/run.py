@@ -20,6 +20,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import torch
+from _busy import busy_row
 from _end_to_end import SWEEPS, sweep_row
 from _harness import demo_and_one_more, evaluated_pixels, extraction, second_method
 from _launching import ingest_row, launcher_row
@@ -29,7 +30,7 @@ from _prediction import prediction
 from _seeds import HEADS, seeds_row
 from _small_runs import small_runs_row
 from _start_up import COMMANDS, start_up_row
-from _steps import COOP16, apex_evaluation, busy_row, evaluation_after_frozen_blocks, pair, step_after_frozen_blocks
+from _steps import COOP16, apex_evaluation, evaluation_after_frozen_blocks, pair, step_after_frozen_blocks
 from _table import NO_GOAL, Goal, Row, Table
 
 from methods.vpt import VPTConfig

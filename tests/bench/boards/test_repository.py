@@ -173,7 +173,7 @@ def test_the_page_opens_offline_in_a_browser(repository: Repository, tmp_path: P
     done = build_board(hostile.parent, tmp_path / "site", work=tmp_path / "work", images=False)
     with browser(tmp_path / "profile") as page:
         page.open(done.page.resolve().as_uri())
-        assert page.run("document.querySelector('#submissions h2').textContent").startswith("Submissions")
+        assert page.run("document.querySelector('#submissions h3').textContent").startswith("Submissions")
         rows = "[...document.querySelectorAll('#submissions-table tbody tr')].map(row => row.cells[0].textContent)"
         assert page.run(rows) == ["first"]
         assert "could be markup" in page.run("document.querySelector('#submissions-refused').textContent")

@@ -301,7 +301,7 @@ def test_fetch_warns_of_an_unknown_licence_before_it_downloads(etl: Etl, tmp_pat
     assert (code, warning in busi, warning in ctkidney) == (2, True, False)
     assert "  by hand: the images, as described at the end" in busi
     err = etl("datasets", "fetch", "pcam", "--data-root", str(tmp_path / "data"))[2]
-    assert "  to fetch: 6 files, 8.0 GB: camelyonpatch_level_2_split_train_x.h5.gz (6.4 GB), camelyon" in err
+    assert "  to fetch: 9 files, at least 8.0 GB: camelyonpatch_level_2_split_train_x.h5.gz (6.4 GB), camelyon" in err
     assert not (tmp_path / "data").exists()
 
 

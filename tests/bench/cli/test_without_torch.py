@@ -133,7 +133,9 @@ CATALOGUE = [
 
 def test_the_catalogue_is_listed_without_the_packages_of_statistics(tmp_path: Path) -> None:
     """They would take longer to import than the listing takes."""
-    found = answers([*CATALOGUE, "papers reproduce apex --runs new"], tmp_path, "torch,open_clip,scipy,pandas,duckdb,sklearn")
+    found = answers(
+        [*CATALOGUE, "papers reproduce apex --runs new"], tmp_path, "torch,open_clip,scipy,pandas,duckdb,sklearn"
+    )
     assert {command: answer for command, answer in found.items() if answer[0] != 0} == {}
 
 
