@@ -97,7 +97,7 @@ def _cell(cell: Any, kind: str, methods: Sequence[Mapping[str, Any]], *, is_head
     return f'<{tag}{scope} class="{cls}"{style}{title}>{text}{note}</{tag}>'
 
 
-def _reach(sides: int | Sequence[int]) -> str:
+def reach_of(sides: int | Sequence[int]) -> str:
     """Distances to the ends of an interval: one number for both, or two."""
     return f"±{sides / 100:.2f}" if isinstance(sides, int) else "−{:.2f}/+{:.2f}".format(*(x / 100 for x in sides))
 
@@ -125,7 +125,7 @@ def _shown(value: Any, more: Any, kind: str, methods: Sequence[Mapping[str, Any]
     if kind == "percent":
         return f"{value / 100:.2f}", "", more
     if kind == "pm":
-        half = f'<span class="pm">{_reach(more)}</span>' if more is not None else ""
+        half = f'<span class="pm">{reach_of(more)}</span>' if more is not None else ""
         return f'<span class="mean">{value / 100:.2f}</span>{half}', "", None
     if kind == "points":
         return signed_hundredths(value), "", more

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reports._format import shorten
+from reports._format import counted, shorten
+from reports.tables.html import reach_of
 from reports.tables.setting_tables import SettingData, has_gap, mean_score, pair_address, rounded, share
 
 FIRST_METHODS = 10
@@ -38,10 +39,11 @@ def map_table(setting: SettingData, measure: str, titles: Mapping[str, str]) -> 
 
     def dataset_cell(method: int, dataset: int) -> Any:
         score, classes = scores[method, dataset], "gap" if has_gap(setting, measure, method, dataset) else ""
+        tip = _score_tip(setting, measure, method, dataset, score)
         if score is None or (gained := gains.get((method, dataset))) is None:
-            return [None, None if score is None else str(rounded(score / 100)), "", classes]
+            return [None, None if score is None else str(rounded(score / 100)), tip, classes]
         shade, address = min(share(gained, largest), 100), setting["datasets"][dataset]["address"]
-        return [gained, [shade, address], f"{rounded(score / 10) / 10:.1f} %", classes]
+        return [gained, [shade, address], tip, classes]
 
     def score_cell(method: int) -> Any:
         mean = methods[method].get("means", {}).get(measure)
@@ -134,6 +136,17 @@ def _bars(methods: Sequence[Mapping[str, Any]], measure: str, baseline: int | No
         ends = [None, None] if sides is None else [place(mean[0] - sides[0]), place(mean[0] + sides[1])]
         bars.append([place(mean[0]), *ends, zero])
     return bars
+
+
+def _score_tip(setting: SettingData, measure: str, method: int, dataset: int, score: float | None) -> str:
+    """The score of a cell with its interval over seeds and test images, and its number of runs."""
+    if score is None:
+        return ""
+    reach, ids = setting.get("reach", {}).get(measure), setting.get("runs")
+    sides = None if reach is None else reach[method][dataset]
+    runs = sum(run is not None for run in ids[method][dataset]) if ids else 0
+    interval = "" if sides is None else f" {reach_of(sides)}"
+    return f"{rounded(score) / 100:.2f}{interval} %" + (f", {counted(runs, 'run')}" if runs else "")
 
 
 def _title(measure: str) -> str:

@@ -46,8 +46,11 @@ const mapTable = (data, measure) => {
     const score = scores[method][dataset];
     const classes = hasGap(data, measure, method, dataset) ? "gap" : "";
     const found = gain(method, dataset);
-    if (found === null) return [null, score === null ? null : String(Math.round(score / 100)), "", classes];
-    return [found, [Math.min(shareOf(found, largest), 100), data.datasets[dataset].address], `${(Math.round(score / 10) / 10).toFixed(1)} %`, classes];
+    const sides = data.reach?.[measure]?.[method][dataset] ?? null;
+    const runs = (data.runs?.[method][dataset] || []).filter(Boolean).length;
+    const tip = score === null ? "" : `${(Math.round(score) / 100).toFixed(2)}${sides === null ? "" : " " + reach(sides)} %${runs ? ", " + counted(runs, "run") : ""}`;
+    if (found === null) return [null, score === null ? null : String(Math.round(score / 100)), tip, classes];
+    return [found, [Math.min(shareOf(found, largest), 100), data.datasets[dataset].address], tip, classes];
   };
   const barCell = (method) => {
     if (!bars[method]) return null;
