@@ -65,7 +65,8 @@ def headline(view: OverviewView, measure: str) -> str:
     if found.lead.reference != view.baseline:
         return f"{name} leads {reference} by {gain} points{'' if found.is_clear else ', which is not clear'}."
     if found.lead.over_seeds is None and not found.published:
-        return f"{name} leads {reference} by {gain} points.\nOne seed does not tell whether that is chance."
+        what = "One seed" if len(view.seeds) == 1 else "One dataset" if found.lead.n == 1 else "The runs"
+        return f"{name} leads {reference} by {gain} points.\n{what} cannot tell whether that is chance."
     if not found.is_clear:
         carried = "" if found.lead.without is None else f", all of it on {view.title(found.lead.without[0])}"
         where = "here" if found.lead.n > 1 else "on this dataset"

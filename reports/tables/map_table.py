@@ -35,7 +35,7 @@ def map_table(setting: SettingData, measure: str, titles: Mapping[str, str]) -> 
 
     gains = {place: value for place in scores if (value := gain(*place)) is not None and place[0] != baseline}
     sizes = sorted(map(abs, gains.values()))
-    largest = max(LEAST_SCALE, sizes[int(SCALED * (len(sizes) - 1))]) if sizes else 1
+    largest = max(LEAST_SCALE, sizes[int(SCALED * (len(sizes) - 1))]) if sizes else LEAST_SCALE
 
     def dataset_cell(method: int, dataset: int) -> Any:
         score, classes = scores[method, dataset], "gap" if has_gap(setting, measure, method, dataset) else ""

@@ -113,7 +113,7 @@ def test_the_headline_is_short_and_agrees_with_the_answer_the_ranks_and_the_card
             and found.leader != view.baseline
         )
         assert text.startswith("No method beats zero-shot CLIP on average.") == (found.leader == view.baseline)
-        assert ("One seed does not tell" in text) == (
+        assert ("cannot tell whether that is chance" in text) == (
             against_zero_shot and found.lead.over_seeds is None and found.leader != view.baseline
         )
         if found.leader != view.baseline:

@@ -41,7 +41,7 @@ const mapTable = (data, measure) => {
   };
   const gains = order.flatMap((method) => datasets.map((dataset) => gain(method, dataset))).filter((value) => value !== null);
   const sizes = gains.map(Math.abs).sort((p, q) => p - q);
-  const largest = sizes.length ? Math.max(MAP.least, sizes[Math.floor(MAP.scaled * (sizes.length - 1))]) : 1;
+  const largest = sizes.length ? Math.max(MAP.least, sizes[Math.floor(MAP.scaled * (sizes.length - 1))]) : MAP.least;
   const gainCell = (method, dataset) => {
     const score = scores[method][dataset];
     const classes = hasGap(data, measure, method, dataset) ? "gap" : "";
