@@ -10,6 +10,7 @@ from report_sample import catalogue, curves_frame, difficulty_frame, runs_frame
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import find_chromium
 
+from reports import render_site
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 
@@ -226,6 +227,19 @@ def test_methods_datasets_and_runs_have_pages(page, view):
     page.wait("document.getElementById('page').hidden && document.getElementById('front').offsetHeight > 0")
     assert page.run("document.querySelector('#map table').getBoundingClientRect().height") > 200
     assert complaints(page) == []
+
+
+def test_a_dataset_with_options_is_found_without_them(tab, tmp_path):
+    runs, measured = runs_frame(protocols=("base-to-new",)), difficulty_frame()
+    runs, measured = (
+        frame.assign(dataset=frame["dataset"].replace("dtd", "dtd:test=10")) for frame in (runs, measured)
+    )
+    site = site_view(PageContent(runs, measured, catalogue(), package_version="0"))
+    tab.open("about:blank")
+    tab.open(render_site(site, tmp_path / "a.html").as_uri() + "#dataset=dtd")
+    assert "DTD" in tab.run("document.querySelector('#page h2').textContent")
+    tab.run("location.hash = '#dataset=nothing'")
+    tab.wait("document.querySelector('#page').textContent.includes('no dataset of that name')")
 
 
 def test_a_page_of_another_setting_opens_from_its_address(tab, url, view):

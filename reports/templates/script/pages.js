@@ -130,7 +130,11 @@ const pageOf = (hash) => {
   if (!kind) return null;
   const anchor = block.settings[wanted.get("setting")] ? wanted.get("setting") : block.first;
   const data = block.settings[anchor];
-  const number = kind === "method" ? data.methods.findIndex((method) => method.key === wanted.get(kind)) : data.datasets.findIndex((dataset) => dataset.name === wanted.get(kind));
+  const name = wanted.get(kind);
+  const datasetOf = (same) => data.datasets.findIndex((dataset) => same(dataset.name) === name);
+  const exact = kind === "method" ? data.methods.findIndex((method) => method.key === name) : datasetOf((text) => text);
+  // A dataset with options, such as `dtd:test=10`, is also found without them.
+  const number = exact < 0 && kind === "dataset" ? datasetOf((text) => text.split(":")[0]) : exact;
   if (number < 0) return { title: wanted.get(kind), html: `<p class="missing">This setting has no ${kind} of that name.</p>` };
   return (kind === "method" ? methodPage : datasetPage)(data, anchor, number);
 };
