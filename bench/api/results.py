@@ -182,7 +182,7 @@ class Results:
     def claims(
         self, file: str | Path | None = None, *, easy: Sequence[str] = (), hard: Sequence[str] = ()
     ) -> ResultTable[ClaimResult]:
-        """Test statements about methods on these runs: supported, refuted, inconclusive or not tested.
+        """Test statements about methods on these runs: supported, not supported here, inconclusive or not tested.
 
         Args:
             file: claims as TOML; by default the shipped ones, of the APEX and later papers.
@@ -200,7 +200,7 @@ class Results:
         difficulty = difficulty_by_backbone(self._difficulty)
         constant = partial(constant_weight_outcomes, Shards(self.folder))
         boards = build_leaderboards(self._outcomes)
-        return claims_table(check_claims(asked, boards, self._outcomes, difficulty, groups, constant))
+        return claims_table(check_claims(asked, boards, self._outcomes, difficulty, groups, constant), boards)
 
     def difficulty(self) -> pd.DataFrame:
         """Transfer difficulty and related measures, one row per backbone, dataset, split and measure."""

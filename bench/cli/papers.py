@@ -128,9 +128,9 @@ def claims(
     hard: opt.Hard = [],  # noqa: B006
     as_json: opt.AsJson = False,
 ) -> None:
-    """Test each claim on the runs: supported, refuted, inconclusive or not tested, with effect, n and 95 % interval.
+    """Test each claim on the runs: supported, not supported here, inconclusive or not tested.
 
-    The shipped claims are the observations and the main result of the APEX paper. Effects are differences over these
+    Each verdict has its effect, n and 95 % interval. The shipped claims are the observations and the main result of the APEX paper. Effects are differences over these
     datasets, tested with the noise of seeds and test images. p tests against the claim's threshold and is not adjusted
     for the number of claims.
     """
@@ -141,6 +141,8 @@ def claims(
         print_json(table.to_json())
         return
     print_rows(table.rows, None if table.rows else ["claim"])
+    for note in table.notes:
+        remark(note)
 
 
 def _print_ledger(runs: Path, published: pd.DataFrame, margin: float, *, as_json: bool) -> None:

@@ -91,7 +91,7 @@ class ClaimVerdict(StrEnum):
     """Result of a claim's test."""
 
     SUPPORTED = "supported"
-    REFUTED = "refuted"
+    NOT_SUPPORTED = "not supported here"
     INCONCLUSIVE = "inconclusive"
     NOT_TESTED = "not tested"
     """The runs that are needed are missing, or the existing runs do not differ."""
@@ -315,5 +315,5 @@ def _verdict(test: MeanTest, above: float) -> ClaimVerdict:
         return ClaimVerdict.NOT_TESTED
     if test.low is not None and test.low > above:
         return ClaimVerdict.SUPPORTED
-    refuted = test.high is not None and test.high < above
-    return ClaimVerdict.REFUTED if refuted else ClaimVerdict.INCONCLUSIVE
+    below = test.high is not None and test.high < above
+    return ClaimVerdict.NOT_SUPPORTED if below else ClaimVerdict.INCONCLUSIVE

@@ -70,7 +70,7 @@ def claim_strip(result: ClaimResult, reach: float) -> Markup:
     def at(value: float) -> float:
         return round(WIDTH / 2 + (WIDTH / 2 - EDGE) * (value - above) / reach, 1)
 
-    middle, side = HEIGHT / 2, {"supported": "good", "refuted": "bad"}.get(result.verdict, "open")
+    middle, side = HEIGHT / 2, {"supported": "good", "not supported here": "bad"}.get(result.verdict, "open")
     bar = ""
     if test.low is not None and test.high is not None:
         bar = f'<path class="interval" d="M{at(test.low)},{middle}H{at(test.high)}"/>'

@@ -369,7 +369,7 @@ def test_no_verdict_is_printed_for_an_untested_claim(tmp_path, runs):
     section = page[page.index('id="claims"') :]
     section = section[: section.index("</section>")]
     assert section.count("b-not-tested") == len(untested)
-    tested = len(re.findall(r'class="badge b-(?:supported|refuted|inconclusive)"', section))
+    tested = len(re.findall(r'class="badge b-(?:supported|not-supported-here|inconclusive)"', section))
     counted = [int(n) for n in re.findall(r"<b>(\d+)</b> (?:supported|not supported here|inconclusive)", section)]
     assert sum(counted) == tested == len(view.claims) - len(untested)
     assert "etl-bench run -m" in section

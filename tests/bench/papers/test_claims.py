@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from worlds import make_world
 from bench.analysis.easy_and_hard import chosen_groups
 from bench.analysis.leaderboard_building import board_settings, build_leaderboard
 from bench.analysis.method_choice import Known, Policy
+from bench.api.claims_table import claims_table
 from bench.errors import UsageError
 from bench.papers.claims import Claim, ClaimVerdict, check_claims, load_claims, regret_difference
 from bench.results import known_methods
@@ -46,13 +48,13 @@ def world(folder: Path):
     ("changes", "verdict"),
     [
         ({}, ClaimVerdict.SUPPORTED),
-        ({"a": "vpt", "b": "apex"}, ClaimVerdict.REFUTED),
-        ({"above": 0.3}, ClaimVerdict.REFUTED),
+        ({"a": "vpt", "b": "apex"}, ClaimVerdict.NOT_SUPPORTED),
+        ({"above": 0.3}, ClaimVerdict.NOT_SUPPORTED),
         ({"measure": "gap"}, ClaimVerdict.SUPPORTED),
         ({"measure": "H"}, ClaimVerdict.SUPPORTED),
         ({"contrast": "difference-of-groups"}, ClaimVerdict.SUPPORTED),
         ({"datasets": "hard", "above": 0.08}, ClaimVerdict.SUPPORTED),
-        ({"datasets": "easy", "above": 0.08}, ClaimVerdict.REFUTED),
+        ({"datasets": "easy", "above": 0.08}, ClaimVerdict.NOT_SUPPORTED),
         ({"a": "vpt", "b": "coop", "above": -0.05}, ClaimVerdict.SUPPORTED),
     ],
 )
@@ -133,7 +135,7 @@ def test_difficulty_helps_to_choose_where_methods_cross_along_it(tmp_path: Path)
     assert found.verdict is ClaimVerdict.SUPPORTED
     assert found.test.mean == pytest.approx(0.1 * 5 / 9, abs=0.06)
     (reverse,) = check_claims([regret(a="best average", b="nearest difficulty")], *world, DIFFICULTY)
-    assert reverse.verdict is ClaimVerdict.REFUTED
+    assert reverse.verdict is ClaimVerdict.NOT_SUPPORTED
     assert found.datasets == tuple(DATASETS)
 
 
@@ -168,7 +170,7 @@ def test_intervals_of_regret_hold_the_truth():
     assert inside / 300 > 0.93
 
 
-@pytest.mark.parametrize(("loss", "verdict"), [(0.0, ClaimVerdict.NOT_TESTED), (0.1, ClaimVerdict.REFUTED)])
+@pytest.mark.parametrize(("loss", "verdict"), [(0.0, ClaimVerdict.NOT_TESTED), (0.1, ClaimVerdict.NOT_SUPPORTED)])
 def test_a_constant_weight_is_compared_with_the_adaptive_one(world, loss: float, verdict: ClaimVerdict):
     """The simulated constant weight turns a known share of right predictions into wrong ones."""
     _, runs = world
@@ -260,4 +262,12 @@ def test_the_command(folder: Path, tmp_path: Path, etl):
     assert "supported" in claims("--file", str(tmp_path / "c.toml"))
     answer = json.loads(claims("--json"))
     assert len(answer) == len(load_claims())
-    assert {row["verdict"] for row in answer} <= {"supported", "refuted", "inconclusive", "not tested"}
+    assert {row["verdict"] for row in answer} <= {"supported", "not supported here", "inconclusive", "not tested"}
+
+
+@pytest.mark.parametrize(("recipe", "notes"), [("demo", 1), (None, 0)])
+def test_short_trainings_are_no_evidence_against_a_paper(recipe, notes):
+    board = SimpleNamespace(entries=[SimpleNamespace(recipe_name=recipe)])
+    found = claims_table([], [board]).notes
+    assert len(found) == notes
+    assert all("trains too briefly" in note for note in found)

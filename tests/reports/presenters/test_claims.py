@@ -50,7 +50,7 @@ def page(site, tmp_path_factory):
 
 
 def test_every_claim_is_there_with_effect_interval_and_n(site, frame, page):
-    assert [result.verdict for result in site.claims] == ["supported", "refuted", "not tested"]
+    assert [result.verdict for result in site.claims] == ["supported", "not supported here", "not tested"]
     boards = [build_leaderboard(frame, setting) for setting in board_settings(frame)]
     wanted = check_claims(CLAIMS, boards, frame, difficulty_by_backbone(difficulty_frame()))[0]
     found = site.claims[0].test
@@ -105,7 +105,7 @@ def test_published_settings_are_of_registered_methods_only(frame):
 
 def test_a_strip_shows_the_interval_on_its_side_of_the_threshold(site, page):
     strips = re.findall(r'<svg class="strip (\w+)".*?</svg>', page, re.DOTALL)
-    assert strips == ["good", "bad"], "supported, refuted; none for the untested claim"
+    assert strips == ["good", "bad"], "supported, not supported; none for the untested claim"
     for result, text in zip(site.claims, re.findall(r'<svg class="strip.*?</svg>', page, re.DOTALL), strict=False):
         test = result.test
         threshold = float(re.search(r'class="threshold" d="M([\d.]+)', text)[1])
@@ -113,7 +113,7 @@ def test_a_strip_shows_the_interval_on_its_side_of_the_threshold(site, page):
         dot = float(re.search(r'cx="([\d.]+)"', text)[1])
         assert 0 <= low < dot < high <= 220
         assert (threshold < low) == (result.verdict == "supported")
-        assert (high < threshold) == (result.verdict == "refuted")
+        assert (high < threshold) == (result.verdict == "not supported here")
         ratio = (dot - threshold) / (high - low)
         assert ratio == pytest.approx((test.mean - result.claim.above) / (test.high - test.low), abs=0.02)
         assert f"{100 * test.mean:+.2f}".replace("-", "−") in text
