@@ -130,9 +130,9 @@ def claims(
 ) -> None:
     """Test each claim on the runs: supported, not supported here, inconclusive or not tested.
 
-    Each verdict has its effect, n and 95 % interval. The shipped claims are the observations and the main result of the APEX paper. Effects are differences over these
-    datasets, tested with the noise of seeds and test images. p tests against the claim's threshold and is not adjusted
-    for the number of claims.
+    Each verdict has its effect, n and 95 % interval. The shipped claims are the observations and the main result of
+    the APEX paper. Effects are differences over these datasets, tested with the noise of seeds and test images. p tests
+    against the claim's threshold and is not adjusted for the number of claims.
     """
     from bench.api import load_results
 
