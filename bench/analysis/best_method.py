@@ -291,12 +291,11 @@ class Answer:
         """Whether the leader is better than its reference beyond chance, also on other datasets like these.
 
         Its intervals over datasets and over seeds and test images lie above 0, and the tests of the ranks separate the
-        two. A lead of one seed is never clear. Published means are judged by their datasets alone.
+        two. A lead on one dataset or of one seed is never clear. Published means are judged by their datasets alone.
         """
         if self.lead is None or self.lead.reference in self.open_here:
             return False
-        ends = [*([] if self.published else [self.lead.over_seeds])]
-        ends += [] if self.lead.n == 1 and not self.published else [self.lead.over_datasets]
+        ends = [self.lead.over_datasets, *([] if self.published else [self.lead.over_seeds])]
         return all(found is not None and found[0] > 0 for found in ends)
 
     @property

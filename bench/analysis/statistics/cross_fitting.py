@@ -98,13 +98,14 @@ def _by_group(
         return table, folds
     seen = ~np.isnan(table)
     centre = float((np.nansum(table[:, seen.any(0)], 0) / seen[:, seen.any(0)].sum(0)).mean())
-    names, first, place = np.unique(np.asarray(groups), return_index=True, return_inverse=True)
-    members = np.zeros((len(names), table.shape[1]))
-    members[place, np.arange(table.shape[1])] = 1.0
-    sizes = members @ seen.any(0)
-    deviation = np.where(seen, table - centre, 0.0) @ members.T
-    scored = (seen @ members.T) > 0
-    return np.where(scored, centre + deviation / sizes[sizes > 0].mean(), np.nan), folds[:, first]
+    _, first, place = np.unique(np.asarray(groups), return_index=True, return_inverse=True)
+
+    def sums(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.stack([np.bincount(place, weights=row) for row in rows])
+
+    deviation, scored = sums(np.where(seen, table - centre, 0.0)), sums(seen.astype(float)) > 0
+    size = seen.any(0).sum() / scored.any(0).sum()
+    return np.where(scored, centre + deviation / size, np.nan), folds[:, first]
 
 
 def between_trainings(values: ArrayLike, folds: ArrayLike, groups: ArrayLike | None = None) -> Between:
