@@ -7,13 +7,10 @@ from .accuracy_over_time import AnytimePoint as AnytimePoint
 from .accuracy_over_time import accuracy_over_time_of as accuracy_over_time_of
 from .best_method import Advice as Advice
 from .best_method import Answer as Answer
-from .best_method import Candidate as Candidate
 from .best_method import Lead as Lead
 from .best_method import LeaderTests as LeaderTests
 from .best_method import Pick as Pick
-from .best_method import ScoreTable as ScoreTable
 from .best_method import answer_for as answer_for
-from .best_method import board_table as board_table
 from .best_method import leader_tests as leader_tests
 from .board_intervals import with_intervals as with_intervals
 from .comparison import Comparison as Comparison
@@ -116,6 +113,9 @@ from .ranking_stability import equivalence_probability as equivalence_probabilit
 from .ranking_stability import improvabilities as improvabilities
 from .ranking_stability import noise_of as noise_of
 from .ranking_stability import split_halves as split_halves
+from .score_table import Candidate as Candidate
+from .score_table import ScoreTable as ScoreTable
+from .score_table import board_table as board_table
 from .score_texts import accuracy_text as accuracy_text
 from .score_texts import percent as percent
 from .score_texts import reach_text as reach_text

@@ -3,8 +3,8 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from bench.analysis.best_method import ScoreTable
 from bench.analysis.leaderboard import HARMONIC, HConvention, averages_over_datasets, convention_key, splits_of
+from bench.analysis.score_table import ScoreTable
 from datasets_registry import SeenImages, UnknownNameError, get_dataset, seen_images
 
 SEEN_SHARE = 0.01

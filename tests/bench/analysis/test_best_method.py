@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.analysis.best_method import WORTHWHILE, Candidate, LeaderTests, ScoreTable, answer_for
+from bench.analysis.best_method import WORTHWHILE, LeaderTests, answer_for
 from bench.analysis.dataset_difficulty import RTD
 from bench.analysis.easy_and_hard import difficulty_groups
 from bench.analysis.method_choice import Rule
+from bench.analysis.score_table import Candidate, ScoreTable
 
 DATASETS = tuple("abcdef")
 ROWS = {
