@@ -15,19 +15,20 @@ if TYPE_CHECKING:
     from bench.papers import ClaimResult
 
 
-DEMO = "Some of these runs are of a demo, which trains too briefly to test a paper's claims."
-
-
 def claims_table(results: Sequence[ClaimResult], boards: Sequence[Leaderboard]) -> ResultTable[ClaimResult]:
     """One row per claim and board with its verdict; effects in percentage points.
 
     `source` has the numbers: fractions with n, interval and p. A note says if a method of the boards had a short
     training (recipe demo).
     """
+    from bench.papers import DEMO_CAVEAT
+
     title = "Claims, tested on these runs; effects in percentage points"
     part = TablePart(title, [_row(found) for found in results])
     demo = any(entry.recipe_name == DEMO_RECIPE for board in boards for entry in board.entries)
-    return ResultTable(results, [part], notes=[DEMO] if demo else [], json=lambda: [asdict(found) for found in results])
+    return ResultTable(
+        results, [part], notes=[DEMO_CAVEAT] if demo else [], json=lambda: [asdict(found) for found in results]
+    )
 
 
 def _row(found: ClaimResult) -> dict[str, object]:

@@ -87,6 +87,9 @@ def regret_difference(known: Known, a: Policy, b: Policy) -> MeanTest | None:
     return MeanTest.from_error(mean, n, n, spread * float(np.sqrt(1 / n + 1 / (n - 1))), n - 1)
 
 
+DEMO_CAVEAT = "Demo runs train too briefly to test a paper's claims."
+
+
 class ClaimVerdict(StrEnum):
     """Result of a claim's test."""
 

@@ -270,4 +270,4 @@ def test_short_trainings_are_no_evidence_against_a_paper(recipe, notes):
     board = SimpleNamespace(entries=[SimpleNamespace(recipe_name=recipe)])
     found = claims_table([], [board]).notes
     assert len(found) == notes
-    assert all("trains too briefly" in note for note in found)
+    assert all("train too briefly" in note for note in found)
