@@ -13,6 +13,7 @@ from bench.analysis import RTD, Trend
 from bench.papers.claims import load_claims
 from bench.papers.published_numbers import published_difficulty, published_frame
 from reports import render_site
+from reports.advice import cards
 from reports.parts.leaderboard import note_text
 from reports.presenters.content import PageContent
 from reports.presenters.site import published_site, site_view
@@ -20,7 +21,6 @@ from reports.sentences import (
     answer,
     answer_lines,
     basis,
-    cards,
     failed_runs,
     first_shown,
     headline,

@@ -7,9 +7,9 @@ from page_data import block_of
 from report_sample import catalogue, difficulty_frame, runs_frame
 
 from reports import render_site
+from reports.advice import training_text
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
-from reports.sentences import training_text
 
 
 @pytest.fixture(scope="module")

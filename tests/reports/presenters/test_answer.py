@@ -8,9 +8,10 @@ import pytest
 from report_sample import catalogue, difficulty_frame, runs_frame
 
 from bench.analysis.best_method import WORTHWHILE
+from reports.advice import advice_check, picks_html, training_text
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
-from reports.sentences import advice_check, picks_html, points, training_text
+from reports.sentences import points
 
 
 @pytest.fixture(scope="module")
