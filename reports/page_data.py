@@ -8,6 +8,7 @@ import base64
 import json
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -17,7 +18,9 @@ from bench.analysis import Cost, Entry, Estimate, classes_of, is_seen, splits_of
 from bench.papers import DatasetFacts
 from bench.spec import shots_value
 from reports._format import brief, count, seconds, size, unbroken
+from reports.advice import advice_check, cards, picks_html, training_text
 from reports.charts.hero import HERO_PLACES, axis_text, first_pair
+from reports.charts.plot import IntervalBar, interval_bars
 from reports.parts.comparisons import pairs_parts, selection_parts, shots_parts
 from reports.parts.cost import cost_parts, costs_data, curves_data
 from reports.parts.difficulty import ablations_data, difficulty_parts
@@ -28,19 +31,7 @@ from reports.parts.part import Part, without_folds
 from reports.parts.published import published_parts, reproduction_parts
 from reports.parts.quality import quality_parts
 from reports.parts.runs import runs_parts, submissions_parts
-from reports.sentences import (
-    advice_check,
-    answer,
-    basis,
-    cards,
-    caveats,
-    headline,
-    picks_html,
-    scope_link,
-    seen_mark,
-    small_print,
-    training_text,
-)
+from reports.sentences import answer, basis, caveats, headline, scope_link, seen_mark, small_print
 from reports.tables.model import whole, whole_sides
 from reports.titles import SCORE_TITLES
 from reports.views import AnyBoardView, BoardView, OverviewView, PublishedBoardView, SiteView
@@ -168,7 +159,13 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str) -> dict[str, An
         },
         "answers": {measure: _answer(view, measure, keys, names) for measure in view.measures},
     }
+    averages = _averages(view, board)
+    complete = [ranked.key for ranked in view.table.methods if ranked.complete]
+    bars = {measure: interval_bars(of_measure, complete) for measure, of_measure in averages.items()}
     for method, ranked in zip(found["methods"], view.table.methods, strict=True):
+        known = [measure for measure in view.measures if ranked.key in averages[measure]]
+        method["means"] = {measure: _mean(averages[measure][ranked.key]) for measure in known}
+        method["bars"] = {measure: _bar(bars[measure][ranked.key]) for measure in known}
         cost = unbroken(training_text(view, ranked))
         time = "" if ranked.seconds is None else unbroken(seconds(ranked.seconds))
         method |= {"complete": int(ranked.complete), "seconds": ranked.seconds, "cost": cost, "time": time}
@@ -214,7 +211,6 @@ def _method(view: OverviewView, board: AnyBoardView, key: str, here: str) -> dic
     found["address"] = address
     if isinstance(board, BoardView):
         entry = board.board.entry(key)
-        averages = {measure: entry.average(measure, board.board.convention) for measure in board.measures}
         found["title"], found["label"] = view.catalogue.method(entry.method).title, entry.label
         found |= {"badges": badges(entry, board.verified.get(key, "")), "method": entry.method}
         found |= {
@@ -223,25 +219,39 @@ def _method(view: OverviewView, board: AnyBoardView, key: str, here: str) -> dic
             "settings": _settings(entry, None if board.differing is None else board.differing[key]),
         }
         found["facts"] = _cost_facts(entry)
-        found["means"] = {measure: _mean(value) for measure, value in averages.items() if value is not None}
         found["rank"] = [entry.rank, board.standings.ranks.get(key, "–")]
-    else:
-        if uses := ", ".join(view.uses.get(key, ())):
-            found |= {"title": name.removesuffix(f" [{uses}]"), "badges": [["uses", uses, USES_HINT]]}
-        averages_of = view.table.averages
-        found["means"] = {
-            m: [whole(averages_of[m][key]), _gain_reach(view, m, key)] for m in view.measures if key in averages_of[m]
-        }
+    elif uses := ", ".join(view.uses.get(key, ())):
+        found |= {"title": name.removesuffix(f" [{uses}]"), "badges": [["uses", uses, USES_HINT]]}
     return found
 
 
-def _gain_reach(view: OverviewView, measure: str, key: str) -> int | None:
-    """Half of the interval over datasets of a published method's gain over zero-shot, in 0.01 points."""
-    rows = view.table.complete_rows(measure)
-    if view.baseline not in rows or key not in rows or key == view.baseline:
-        return None
-    half = student_t((rows[key] - rows[view.baseline]).tolist()).half_width
-    return None if half is None else whole(half)
+def _averages(view: OverviewView, board: AnyBoardView) -> Mapping[str, Mapping[str, Estimate]]:
+    """The mean of each method with its interval, by measure and key; a published mean has that of its gain."""
+    if isinstance(board, BoardView):
+        convention = board.board.convention
+        return {
+            measure: {entry.key: mean for entry in board.entries if (mean := entry.average(measure, convention))}
+            for measure in view.measures
+        }
+    found = {}
+    for measure in view.measures:
+        rows, means = view.table.complete_rows(measure), view.table.averages[measure]
+        zero = rows.pop(view.baseline or "", None)
+        gains = {} if zero is None else {key: student_t((row - zero).tolist()) for key, row in rows.items()}
+        found[measure] = {key: _around(mean, gains.get(key)) for key, mean in means.items()}
+    return found
+
+
+def _around(mean: float, gain: Estimate | None) -> Estimate:
+    """A published mean with the interval over datasets of its gain over zero-shot, if it is known."""
+    if gain is None or gain.half_width is None:
+        return Estimate(mean, 1)
+    return replace(gain, mean=mean, low=mean - gain.half_width, high=mean + gain.half_width)
+
+
+def _bar(bar: IntervalBar) -> list[int | None]:
+    """Positions of the mean and of the ends of its interval, in 0.1 % of the width."""
+    return [None if place is None else round(10 * place) for place in (bar.mean, bar.low, bar.high)]
 
 
 USES_HINT = "What the method sees besides the labelled images"

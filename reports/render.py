@@ -12,8 +12,10 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
+from bench.papers import DEMO_CAVEAT
 from bench.results import write_output
 from reports._format import FILTERS
+from reports.advice import advice_check, cards, picks_html
 from reports.charts.costs import TIME_AXES, anytime_svg, cost_axes, cost_svg
 from reports.charts.hero import hero_caption, hero_svg
 from reports.page_data import packed, page_data, pictures_data
@@ -21,16 +23,13 @@ from reports.page_file import page_environment
 from reports.parts.claims import by_claim, claim_effect, claim_setting, claim_strip, claim_test, strip_reach
 from reports.parts.part import parts_html, without_pictures
 from reports.sentences import (
-    advice_check,
     answer,
     basis,
-    cards,
     caveats,
     failed_runs,
     first_shown,
     headline,
     missing_runs,
-    picks_html,
     scope_link,
     small_print,
 )
@@ -109,9 +108,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, force: bool = 
         view=site.overviews[first] if site.overviews else None,
         board=home,
         sections=_sections(site),
-        map=Markup("")
-        if not home
-        else table_html(map_table(home, home["measures"][-1], block["titles"]), home["methods"]),
+        map=table_html(map_table(home, home["measures"][-1], block["titles"]), home["methods"]) if home else "",
         shown=shown,
         hero=hero_svg(site.overviews[first], site.overviews[first].measures[-1]) if site.overviews else Markup(""),
         answer=answer,
@@ -139,6 +136,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, force: bool = 
         script=_without_comments(_sources(environment, "script/{}.js", SCRIPTS)),
         panel_titles=PANEL_TITLES,
         part_titles=PART_TITLES,
+        demo_caveat=DEMO_CAVEAT,
     )
     return write_output(out, page.encode(), force=force)
 

@@ -26,6 +26,13 @@ SCORE_TITLES = {
     "all": "accuracy",
 }
 """Texts of the buttons that choose a measure."""
+
+
+def score_title(measure: str) -> str:
+    """The heading of a column or an axis of scores, with its unit."""
+    return {"H": "H, %", "open": "Open score, %"}.get(measure, "Accuracy, %")
+
+
 PHRASES = {"base": "base accuracy", "new": "new accuracy", "open": "open score", "H": "H", "all": "accuracy"}
 """Measures within a sentence."""
 

@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 from bench.analysis import RTD, Answer, Lead, classes_of
 from reports._format import counted, four_digits, points, shorten
 from reports.charts.plot import Place, bar_path, spread
-from reports.titles import PHRASES, DifficultyAxis
+from reports.titles import PHRASES, DifficultyAxis, score_title
 from reports.views import OverviewView
 
 WIDTH, HEIGHT = 860, 514
@@ -132,7 +132,7 @@ def hero_svg(view: OverviewView, measure: str) -> Markup:
     to_y, y_ticks = percent_scale([v for v in values.values() if v is not None], TOP, BOTTOM)
     parts = [
         _frame(view, placed, axis, measure),
-        _y_axis(to_y, y_ticks, {"H": "H, %", "open": "Open score, %"}.get(measure, "Accuracy, %")),
+        _y_axis(to_y, y_ticks, score_title(measure)),
     ]
     grey = "".join(
         f"M{placed.x[dataset]},{to_y(value)}h0" for (_, dataset), value in values.items() if value is not None

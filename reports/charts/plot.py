@@ -1,7 +1,7 @@
 """Parts of charts: scales, ticks, frames, marks with tooltips, and interval bars of tables."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
@@ -178,11 +178,11 @@ class IntervalBar:
     high: float | None
 
 
-def interval_bars(values: Mapping[str, Estimate]) -> dict[str, IntervalBar]:
-    """Positions by entry key, on a scale that spans all means."""
+def interval_bars(values: Mapping[str, Estimate], shown: Collection[str] = ()) -> dict[str, IntervalBar]:
+    """Positions by entry key, on a scale that spans the means of the entries `shown`; by default of all."""
     if not values:
         return {}
-    means = [value.mean for value in values.values()]
+    means = [value.mean for key, value in values.items() if key in shown] or [value.mean for value in values.values()]
     span = max(max(means) - min(means), 0.01)
     low, high = min(means) - 0.15 * span, max(means) + 0.15 * span
 

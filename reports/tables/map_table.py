@@ -11,6 +11,7 @@ from typing import Any
 from reports._format import counted, shorten
 from reports.tables.html import reach_of
 from reports.tables.setting_tables import SettingData, has_gap, mean_score, pair_address, rounded, share
+from reports.titles import score_title
 
 FIRST_METHODS = 10
 """Methods that the map shows at first, besides zero-shot."""
@@ -25,9 +26,9 @@ LEAST_SCALE, SCALED = 400, 0.95
 def map_table(setting: SettingData, measure: str, titles: Mapping[str, str]) -> dict[str, Any]:
     """The map of a setting by one measure; the chosen method of the band is that of the answer."""
     methods, baseline, answer = setting["methods"], setting["baseline"], setting["answers"][measure]
-    order, datasets = _order(methods, measure), by_difficulty(answer["places"])
+    order, datasets = _order(methods, measure), _by_difficulty(answer["places"])
     scores = {(m, d): mean_score(setting, measure, m, d) for m in order for d in datasets}
-    bars = _bars(methods, measure, baseline)
+    zero_bar = None if baseline is None else methods[baseline]["bars"].get(measure, [None])[0]
 
     def gain(method: int, dataset: int) -> int | None:
         zero, mine = scores.get((baseline, dataset)), scores[method, dataset]
@@ -35,7 +36,7 @@ def map_table(setting: SettingData, measure: str, titles: Mapping[str, str]) -> 
 
     gains = {place: value for place in scores if (value := gain(*place)) is not None and place[0] != baseline}
     sizes = sorted(map(abs, gains.values()))
-    largest = max(LEAST_SCALE, sizes[int(SCALED * (len(sizes) - 1))]) if sizes else LEAST_SCALE
+    largest = max([LEAST_SCALE, *sizes[int(SCALED * (len(sizes) - 1)) :][:1]])
 
     def dataset_cell(method: int, dataset: int) -> Any:
         score, classes = scores[method, dataset], "gap" if has_gap(setting, measure, method, dataset) else ""
@@ -46,15 +47,14 @@ def map_table(setting: SettingData, measure: str, titles: Mapping[str, str]) -> 
         return [gained, [shade, address], tip, classes]
 
     def score_cell(method: int) -> Any:
-        mean = methods[method].get("means", {}).get(measure)
+        mean = methods[method]["means"].get(measure)
         return [None if mean is None else mean[0], None, "", "key"]
 
     def bar_cell(method: int) -> Any:
-        if (bar := bars[method]) is None:
+        if (bar := methods[method]["bars"].get(measure)) is None:
             return None
-        if baseline is None or method == baseline:
-            return [bar]
-        return [bar, pair_address(methods[method], methods[baseline])]
+        linked = baseline is not None and method != baseline
+        return [[*bar, zero_bar], *([pair_address(methods[method], methods[baseline])] if linked else [])]
 
     ranked = any(method.get("rank") for method in methods)
     timed = any(method.get("time") for method in methods)
@@ -78,7 +78,7 @@ def map_table(setting: SettingData, measure: str, titles: Mapping[str, str]) -> 
         "columns": [
             *([["Rank", "word", "Ranks that are consistent with the paired tests", "rank"]] if ranked else []),
             ["Method", "method"],
-            [_title(measure), "heat", titles[measure], "score"],
+            [score_title(measure), "heat", titles[measure], "score"],
             ["Interval", "bar", "95 %; dashed: zero-shot. Click it for the chart of the method"],
             *(_column(setting, answer, d, named.get(d, "")) for d in datasets),
             *([["Training", "word", "Mean time of one run"]] if timed else []),
@@ -98,7 +98,7 @@ def map_table(setting: SettingData, measure: str, titles: Mapping[str, str]) -> 
     return found
 
 
-def by_difficulty(places: Sequence[float | None]) -> list[int]:
+def _by_difficulty(places: Sequence[float | None]) -> list[int]:
     """The datasets from easy to hard; those without a difficulty last."""
     return sorted(range(len(places)), key=lambda d: (places[d] is None, places[d] or 0.0, d))
 
@@ -107,35 +107,10 @@ def _order(methods: Sequence[Mapping[str, Any]], measure: str) -> list[int]:
     """The methods by their mean, complete ones first."""
 
     def key(number: int) -> tuple[bool, float, int]:
-        mean = methods[number].get("means", {}).get(measure)
+        mean = methods[number]["means"].get(measure)
         return not methods[number]["complete"], 1 if mean is None else -mean[0], number
 
     return sorted(range(len(methods)), key=key)
-
-
-def _bars(methods: Sequence[Mapping[str, Any]], measure: str, baseline: int | None) -> list[list[int | None] | None]:
-    """Mean, ends of the interval and zero-shot in 0.1 % of the width, on a scale of the means of complete methods."""
-    means = [method.get("means", {}).get(measure) for method in methods]
-    complete = [mean[0] for method, mean in zip(methods, means, strict=True) if mean and method["complete"]]
-    known = complete or [mean[0] for mean in means if mean]
-    if not known:
-        return [None] * len(means)
-    span = max(max(known) - min(known), 100)
-    low, high = min(known) - 0.15 * span, max(known) + 0.15 * span
-
-    def place(value: float) -> int:
-        return min(max(rounded(1000 * (value - low) / (high - low)), 0), 1000)
-
-    zero = None if baseline is None or means[baseline] is None else place(means[baseline][0])
-    bars: list[list[int | None] | None] = []
-    for mean in means:
-        if mean is None:
-            bars.append(None)
-            continue
-        sides = [mean[1], mean[1]] if isinstance(mean[1], int) else mean[1]
-        ends = [None, None] if sides is None else [place(mean[0] - sides[0]), place(mean[0] + sides[1])]
-        bars.append([place(mean[0]), *ends, zero])
-    return bars
 
 
 def _score_tip(setting: SettingData, measure: str, method: int, dataset: int, score: float | None) -> str:
@@ -147,10 +122,6 @@ def _score_tip(setting: SettingData, measure: str, method: int, dataset: int, sc
     runs = sum(run is not None for run in ids[method][dataset]) if ids else 0
     interval = "" if sides is None else f" {reach_of(sides)}"
     return f"{rounded(score) / 100:.2f}{interval} %" + (f", {counted(runs, 'run')}" if runs else "")
-
-
-def _title(measure: str) -> str:
-    return {"H": "H, %", "open": "Open, %"}.get(measure, "Accuracy, %")
 
 
 def _column(setting: SettingData, answer: Mapping[str, Any], dataset: int, group: str) -> list[str]:

@@ -54,7 +54,7 @@ def test_it_is_a_score_of_the_first_screen_and_of_the_map(page, view):
     choose_score(page, "open")
     assert "score=open" in page.run("location.hash")
     heads = page.run("[...document.querySelectorAll('#map thead th .sort')].map((node) => node.textContent)")
-    assert "Open, %" in heads
+    assert "Open score, %" in heads
     titles = {dataset.title: dataset.name for dataset in board.datasets}
     names = [titles[head] for head in heads if head in titles]
     baseline = board.board.entry(board.board.baseline)

@@ -1,4 +1,4 @@
-// The sections that follow the first chart: the score of the table of datasets, and the two methods of the charts of shots.
+// What follows the first chart: the two methods of the charts of shots, and the score of their table.
 let shownAnswer = null;
 const followHero = (data, { measure, a, b }) => {
   const answer = data.answers[measure];

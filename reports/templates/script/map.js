@@ -2,24 +2,8 @@
 const MAP = { methods: 10, rows: 15, name: 24, least: 400, scaled: 0.95, height: 84 };
 const byDifficulty = (places) => places.map((_, dataset) => dataset).sort((p, q) => (places[p] === null) - (places[q] === null) || places[p] - places[q] || p - q);
 const mapOrder = (methods, measure) => {
-  const mean = (method) => methods[method].means?.[measure]?.[0] ?? -100;
+  const mean = (method) => methods[method].means[measure]?.[0] ?? -100;
   return methods.map((_, method) => method).sort((p, q) => methods[q].complete - methods[p].complete || mean(q) - mean(p) || p - q);
-};
-const mapBars = (methods, measure, baseline) => {
-  const means = methods.map((method) => method.means?.[measure] ?? null);
-  const complete = means.filter((found, method) => found && methods[method].complete);
-  const known = (complete.length ? complete : means.filter(Boolean)).map(([mean]) => mean);
-  if (!known.length) return means.map(() => null);
-  const span = Math.max(Math.max(...known) - Math.min(...known), 100);
-  const [low, high] = [Math.min(...known) - 0.15 * span, Math.max(...known) + 0.15 * span];
-  const place = (value) => Math.min(Math.max(Math.round(1000 * (value - low) / (high - low)), 0), 1000);
-  const zero = baseline === null || !means[baseline] ? null : place(means[baseline][0]);
-  return means.map((found) => {
-    if (!found) return null;
-    const [mean, sides] = found;
-    const [below, above] = sides === null || sides === undefined ? [] : [sides, sides].flat().slice(0, 2);
-    return [place(mean), ...(below === undefined ? [null, null] : [place(mean - below), place(mean + above)]), zero];
-  });
 };
 const mapColumn = (data, answer, dataset, group) => {
   const about = data.datasets[dataset];
@@ -33,7 +17,7 @@ const mapTable = (data, measure) => {
   const answer = data.answers[measure];
   const [order, datasets] = [mapOrder(methods, measure), byDifficulty(answer.places)];
   const scores = methods.map((_, method) => data.datasets.map((_, dataset) => meanScore(data, measure, method, dataset)));
-  const bars = mapBars(methods, measure, baseline);
+  const zeroBar = baseline === null ? null : methods[baseline].bars[measure]?.[0] ?? null;
   const gain = (method, dataset) => {
     if (baseline === null || method === baseline) return null;
     const [zero, mine] = [scores[baseline][dataset], scores[method][dataset]];
@@ -41,7 +25,7 @@ const mapTable = (data, measure) => {
   };
   const gains = order.flatMap((method) => datasets.map((dataset) => gain(method, dataset))).filter((value) => value !== null);
   const sizes = gains.map(Math.abs).sort((p, q) => p - q);
-  const largest = sizes.length ? Math.max(MAP.least, sizes[Math.floor(MAP.scaled * (sizes.length - 1))]) : MAP.least;
+  const largest = Math.max(MAP.least, sizes[Math.floor(MAP.scaled * (sizes.length - 1))] ?? 0);
   const gainCell = (method, dataset) => {
     const score = scores[method][dataset];
     const classes = hasGap(data, measure, method, dataset) ? "gap" : "";
@@ -53,8 +37,9 @@ const mapTable = (data, measure) => {
     return [found, [Math.min(shareOf(found, largest), 100), data.datasets[dataset].address], tip, classes];
   };
   const barCell = (method) => {
-    if (!bars[method]) return null;
-    return baseline === null || method === baseline ? [bars[method]] : [bars[method], pairAddress(methods[method], methods[baseline])];
+    const bar = methods[method].bars[measure];
+    if (!bar) return null;
+    return [[...bar, zeroBar], ...(baseline === null || method === baseline ? [] : [pairAddress(methods[method], methods[baseline])])];
   };
   const ranked = methods.some(({ rank }) => rank);
   const timed = methods.some(({ time }) => time);
@@ -67,7 +52,7 @@ const mapTable = (data, measure) => {
     columns: [
       ...(ranked ? [["Rank", "word", "Ranks that are consistent with the paired tests", "rank"]] : []),
       ["Method", "method"],
-      [{ H: "H, %", open: "Open, %" }[measure] || "Accuracy, %", "heat", block.titles[measure], "score"],
+      [scoreTitle(measure), "heat", block.titles[measure], "score"],
       ["Interval", "bar", "95 %; dashed: zero-shot. Click it for the chart of the method"],
       ...datasets.map((dataset) => mapColumn(data, answer, dataset, named.get(dataset) || "")),
       ...(timed ? [["Training", "word", "Mean time of one run"]] : []),
@@ -75,7 +60,7 @@ const mapTable = (data, measure) => {
     rows: order.map((method) => [
       ...(ranked ? [[...(methods[method].rank || [null, "–"]), "", "rank"]] : []),
       method,
-      [methods[method].means?.[measure]?.[0] ?? null, null, "", "key"],
+      [methods[method].means[measure]?.[0] ?? null, null, "", "key"],
       barCell(method),
       ...datasets.map((dataset) => gainCell(method, dataset)),
       ...(timed ? [[methods[method].seconds, methods[method].time || "–", "", "time"]] : []),
@@ -110,14 +95,14 @@ const drawBand = (node, data, measure, method) => {
   });
   const key = data.baseline === null ? "" : `<i class="key dash"></i> ${escaped(shortened(data.methods[data.baseline].name, 30))} `;
   const other = method === null || method === data.baseline ? "" : `<i class="key disc"></i> ${escaped(shortened(data.methods[method].name, 30))}`;
-  node.row.cells[0].innerHTML = `<b>Accuracy against difficulty</b><span>${PHRASE[measure] || "accuracy"}, lines at ${low}, ${(low + high) / 2} and ${high} %</span><span>${key}${other}</span>`;
+  node.row.cells[0].innerHTML = `<b>Accuracy against difficulty</b><span>${escaped(block.titles[measure])}, lines at ${low}, ${(low + high) / 2} and ${high} %</span><span>${key}${other}</span>`;
 };
-const PHRASE = { H: "H", open: "open score", base: "base accuracy", new: "new accuracy", all: "accuracy" };
 const mapPlace = document.getElementById("map");
 const mapBand = { row: null, band: null };
 const drawMap = (data, { measure, a }) => {
   const table = mapTable(data, measure);
-  putTable(mapPlace, table, data, true);
+  const written = !mapBand.row && document.getElementById(table.id) && measure === data.measures.at(-1);
+  putTable(mapPlace, table, data, !written);
   Object.assign(mapBand, { row: mapPlace.querySelector("tr.band"), band: table.band });
   const own = () => drawBand(mapBand, data, measure, a);
   own();

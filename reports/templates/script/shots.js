@@ -51,7 +51,7 @@ chartKinds.shots = {
         (level ? `<path class="front" d="M${dx + SHOTS.left},${at(level.values.find(Boolean).mean, 0)[1]}H${dx + SHOTS.right + 6}"/>` : "") + sides;
     };
     const mean = panel("Mean " + block.titles[measure], null, 0);
-    const order = data.datasets.map((_, dataset) => dataset).sort((p, q) => (answer.places[p] === null) - (answer.places[q] === null) || answer.places[p] - answer.places[q]);
+    const order = byDifficulty(answer.places);
     return mean + order.map((dataset, place) => panel(data.datasets[dataset].title, data.datasets[dataset].name, place + 1)).join("");
   },
 };
