@@ -1,0 +1,103 @@
+"""Mistyped commands that look plausible: each is refused with its cause, or says how it is read."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from wrong_commands import fill_place
+
+from datasets_registry import DATASETS
+
+COOP = "run -m coop -d spectrum_basic --dry-run "
+FILES = {
+    "some_absent.csv": "path,label\ncolour/sea gull/1.png,a\ncolour/sea gull/2.png,b\ncolour/sea_gull/99.png,b\n",
+    "quoted.csv": 'path,label\n"colour/sea gull/1.png,a\n',
+    "two_labels.csv": "path,label\ncolour/sea gull/1.png,a|b\n",
+}
+
+REFUSED = {
+    # values that cannot be meant
+    COOP + "--shots 4 --set coop.recipe.epochs=1e9": "less than or equal to 100000",
+    COOP + "--shots 4 --set coop.recipe.lr=1000000": "less than or equal to 100",
+    COOP + "--shots 4 --jobs 500": "at most 256 worker processes",
+    COOP + "--set ' coop . n_ctx = 4 '": "has spaces in its name; write --set 'coop.n_ctx=4'",
+    "run words.toml --shots 4 --dry-run": "is not TOML: line 1, 'just some words'",
+    "run float_seeds.toml --dry-run": "seeds = 3.0 is not a list of whole numbers; write seeds = 3 or",
+    "compare apex coop --protocol fewshot": "Did you mean 'few-shot'?",
+    "export --protocol nonsense": "--protocol 'nonsense' is unknown. Allowed: few-shot, base-to-new",
+    "methods check methods/coop.py": "is a file, and a check needs the name of a registered method",
+    "report --data-root /no/such --site s2": "--data-root /no/such does not exist",
+    "status --runs nosuch": "There is no folder nosuch",
+    # given twice or empty
+    COOP + "--recipe demo --recipe published": "--recipe is given twice",
+    "export --format latex --format csv": "--format is given twice",
+    "demo --quick --quick --site ''": "--quick is given twice",
+    "datasets add d1 --images colour --images gone": "--images is given twice",
+    "datasets add d1 --images ''": "--images is empty",
+    "datasets add d1 --images colour --title ''": "--title is empty",
+    # places that take no such file
+    "export --format csv --out board.xlsx": "ends in .xlsx, but the format of this file is .csv",
+    "export --format latex --out /proc/x.tex": "--out /proc/x.tex cannot be written",
+    "report --out board.pdf": "ends in .pdf, but the format of this file is .html",
+    "runs export mine.tar.gz": "ends in .gz, but the format of this file is .zip",
+    "report --site colour": "is in use: it contains 'sea gull'",
+    "board init runs": "runs is in use",
+    "board init colour": "colour is in use",
+    # images
+    "datasets add d1 --images some_absent.csv": "does not exist: colour/sea_gull/99.png",
+    "datasets add d1 --images quoted.csv": "the quotation mark in line 2 is not closed",
+    "datasets add d1 --images two_labels.csv": "has 1 class, 'a|b'; a benchmark needs at least 2",
+    "datasets add d1 --images colour --split given": "has no folder train, val or test, so it gives no split",
+    "datasets add d1 --images colour --name 'sea_gull=sea gull'": "the class 'sea gull' has the name 'sea gull'",
+}
+
+EXPLAINED = {
+    COOP + "--shots 4 --shots 8": "note: --shots 4 --shots 8 is read as --shots 4,8\n6 runs",
+    COOP + "--shots 4 --seeds 1 --seeds 3": "note: --seeds 1 --seeds 3 is read as --seeds 1,3\n2 runs",
+    "datasets add d2 --images colour": "the classes 'sea gull' and 'sea_gull' have nearly the same name in prompts",
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with runs, files of the wrong kind, and images in two folders that are named almost the same."""
+    folder = tmp_path_factory.mktemp("place")
+    fill_place(folder)
+    for label, name in enumerate(("sea gull", "sea_gull")):
+        (folder / "colour" / name).mkdir(parents=True)
+        for i in range(8):
+            Image.new("RGB", (4, 4), (label * 90, i * 20, 7)).save(folder / "colour" / name / f"{i}.png")
+    for name, text in FILES.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def inside(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in that folder, which is also the home. Its own datasets stay out of the catalogue of the test process."""
+    list(DATASETS)
+    monkeypatch.chdir(place)
+    for name in ("ETL_BENCH_CACHE", "ETL_BENCH_DATA", "ETL_BENCH_DATASETS"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(place))
+
+
+@pytest.mark.parametrize(("command", "cause"), REFUSED.items(), ids=list(REFUSED))
+def test_a_refusal_is_one_line_that_names_the_cause(command: str, cause: str, etl: Any) -> None:
+    code, _, err = etl(*shlex.split(command))
+    assert code == 2
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert cause in err
+
+
+@pytest.mark.parametrize(("command", "note"), EXPLAINED.items(), ids=list(EXPLAINED))
+def test_a_command_that_can_be_carried_out_says_how_it_is_read(command: str, note: str, etl: Any) -> None:
+    code, _, err = etl(*shlex.split(command))
+    assert code == 0
+    assert note in err
