@@ -19,6 +19,9 @@ import places
 import pytest
 import torch
 
+from datasets_registry import DATASETS
+from methods import METHODS
+
 # The matrices of the tests are too small for a second thread to help.
 torch.set_num_threads(1)
 
@@ -38,6 +41,14 @@ def _frozen_heap() -> None:
     """Each run collects garbage, and need not look again at all that the modules before have imported."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _same_catalogues() -> Iterator[None]:
+    """A file of tests leaves the catalogues of methods and datasets as it found them."""
+    before = set(DATASETS), set(METHODS)
+    yield
+    assert (set(DATASETS), set(METHODS)) == before
 
 
 @pytest.fixture

@@ -13,18 +13,25 @@ from bench.context import RunContext
 from bench.experiment import runner
 from bench.experiment.features import training_images
 from bench.spec import ExperimentSpec
+from datasets_registry import DATASETS
 
 Etl = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
 def etl(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Etl:
-    """Run a command; gives exit code, stdout, stderr. Any exception but SystemExit fails the test."""
+    """Run a command; gives exit code, stdout, stderr. Any exception but SystemExit fails the test.
+
+    Datasets that the command adds to the catalogue of this process are removed from it again.
+    """
 
     def etl(*arguments: str) -> tuple[int, str, str]:
+        known = set(DATASETS)
         monkeypatch.setattr(sys, "argv", ["etl-bench", *arguments])
         with pytest.raises(SystemExit) as ended:
             main()
+        for name in set(DATASETS) - known:
+            DATASETS.remove(name)
         output = capsys.readouterr()
         return int(ended.value.code or 0), output.out, output.err
 

@@ -29,19 +29,10 @@ Etl = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def etl(etl: Etl, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Etl:
-    """The command in an empty folder; gives exit code, stdout, stderr. What it adds to the catalogue is forgotten."""
+    """The command in an empty folder; gives exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
-    known = set(DATASETS)
-
-    def command(*arguments: str) -> tuple[int, str, str]:
-        try:
-            return etl(*arguments)
-        finally:
-            for name in set(DATASETS) - known:
-                DATASETS.remove(name)
-
-    return command
+    return etl
 
 
 # --- show -------------------------------------------------------------------------------------------------------------
@@ -116,7 +107,9 @@ def test_add_says_what_it_found_and_what_comes_next(etl: Etl, own: Path, tmp_pat
     assert (code, "--split 'hsah' is unknown. Did you mean 'hash'? Allowed: given, hash, even." in err) == (2, True)
 
 
-def test_a_group_column_is_counted_shown_and_checked(etl: Etl, own: Path, tmp_path: Path) -> None:
+def test_a_group_column_is_counted_shown_and_checked(
+    etl: Etl, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     paths = sorted(draw_tree(tmp_path / "birds").rglob("*.png"))
     rows = [f"{path},{path.parent.name},{'' if i == 0 else f'p{i // 2}'}" for i, path in enumerate(paths)]
     (tmp_path / "list.csv").write_text("\n".join(["path,label,patient", *rows]))
@@ -125,7 +118,8 @@ def test_a_group_column_is_counted_shown_and_checked(etl: Etl, own: Path, tmp_pa
     code, out, err = etl(*add, "--group-column", "patient", "--json")
     assert (code, json.loads(out)["groups"]) == (0, 18)
     assert "note: 1 of " in err
-    info = DATASETS.add("mine", read_custom_dataset(own / "mine.toml"))
+    info = read_custom_dataset(own / "mine.toml")
+    monkeypatch.setitem(DATASETS.entries, "mine", info)
     code, out, _ = etl("datasets", "check", "mine", "--no-fingerprint")
     assert info.groups == "column 'patient'"
     assert (code, "note: images-without-group: 1 of 36 images have no group" in out) == (0, True)

@@ -78,7 +78,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def inside(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work in that folder, which is also the home. Its own datasets stay out of the catalogue of the test process."""
+    """Work in that folder, which is also the home. The catalogue is read first, so without its own datasets."""
     list(DATASETS)
     monkeypatch.chdir(place)
     for name in ("ETL_BENCH_CACHE", "ETL_BENCH_DATA", "ETL_BENCH_DATASETS"):
