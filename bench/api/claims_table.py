@@ -39,7 +39,7 @@ def _row(found: ClaimResult) -> dict[str, object]:
         "verdict": str(found.verdict),
         "effect": f"{100 * test.mean:+.2f}" if test else "",
         "95 %": interval_text(test.low, test.high) if test else "",
-        "n": f"{test.n} over {counted(test.groups, 'dataset')}" if test else "",
+        "n": f"{counted(test.n, 'run')} over {counted(test.groups, 'dataset')}" if test else "",
         "p": f"{found.p:.2g}" if found.p is not None else "",
         "missing": found.reason,
     }

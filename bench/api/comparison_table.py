@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bench.api.leaderboard_table import stale_notes
@@ -11,27 +13,47 @@ from bench.api.result_table import ResultTable, Rows, TablePart, interval_text, 
 
 if TYPE_CHECKING:
     from bench.analysis import Comparison, Leaderboard, PairedCell
+    from bench.papers import Catalogue
 
     Pair = tuple[Leaderboard, Comparison]
+
+
+SPARE = ("seeds", "McNemar p, Holm", "only A right", "only B right", "B", "A", "runs", "datasets")
+"""Columns that a narrow terminal leaves out, the first one first."""
 
 
 def comparison_table(pairs: Sequence[Pair]) -> ResultTable[Pair]:
     """Two entries on the same images with the same seeds, one table per setting.
 
-    A table has one row per dataset and split, then the averages, in percentage points. `pairs` are the board of each
+    A table has the averages, then one row per dataset and split, in percentage points. `pairs` are the board of each
     setting and the comparison on it; the result has them as `source`.
     """
+    from bench.papers import registered
+
     skipped = [f"not compared: {dataset}: {reason}" for _, found in pairs for dataset, reason in found.skipped]
     worth = [_worth(found) for _, found in pairs]
     stale = [stale_notes(board, [board.entry(key) for key in (found.a, found.b)]) for board, found in pairs]
-    parts = [TablePart(_title(board, found), _rows(board, found)) for board, found in pairs]
+    catalogue = registered()
+    parts = [
+        TablePart(
+            _title(board, found, catalogue),
+            [_average(board, found, measure) for measure in found.averages],
+            [_row(cell, catalogue) for cell in found.cells],
+            SPARE,
+            partial(_counts, found),
+        )
+        for board, found in pairs
+    ]
     return ResultTable(
         pairs,
         parts,
         notes=skipped + [note for notes in (*worth, *stale) for note in notes],
         json=lambda: [_plain(board, found) for board, found in pairs],
         frame=lambda: setting_frame(
-            [(part.rows, board.setting.facts()) for part, (board, _) in zip(parts, pairs, strict=True)]
+            [
+                ([*part.rows, *_named(part.details, found)], board.setting.facts())
+                for part, (board, found) in zip(parts, pairs, strict=True)
+            ]
         ),
     )
 
@@ -45,30 +67,45 @@ def only_one_right(found: Comparison) -> Iterator[str]:
                     yield f"only {who} is right: {cell.dataset} {cell.split} seed {seed.seed} {name}"
 
 
-def _title(board: Leaderboard, found: Comparison) -> str:
-    return f"{board.setting.title}: {found.a} (A) against {found.b} (B), percentage points"
+def _title(board: Leaderboard, found: Comparison, catalogue: Catalogue) -> str:
+    a, b = (catalogue.entry_title(entry.method, entry.label) for entry in map(board.entry, (found.a, found.b)))
+    return f"{board.setting.title}: {a} (A) minus {b} (B), percentage points"
 
 
-def _rows(board: Leaderboard, found: Comparison) -> Rows:
-    averages = [_average(board, found, measure) for measure in found.averages]
-    return [_row(cell) for cell in found.cells] + averages
+def _counts(found: Comparison) -> str:
+    """How many of the pairs of dataset and split have each verdict."""
+    counts = Counter(map(_verdict, found.cells))
+    verdicts = ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items()))
+    return f"{len(found.cells)} pairs of dataset and split: {verdicts}."
 
 
-def _row(cell: PairedCell) -> dict[str, object]:
+def _verdict(cell: PairedCell) -> str:
+    return "equal" if cell.flipped == (0, 0) else _better(str(cell.verdict))
+
+
+def _better(verdict: str) -> str:
+    return f"{verdict} better" if verdict in ("A", "B") else verdict
+
+
+def _named(rows: Rows, found: Comparison) -> Rows:
+    """Printed rows with the names of the datasets in place of their titles."""
+    return [row | {"dataset": cell.dataset} for row, cell in zip(rows, found.cells, strict=True)]
+
+
+def _row(cell: PairedCell, catalogue: Catalogue) -> dict[str, object]:
     from bench.analysis import score_text
 
     only_a, only_b = cell.flipped
     interval = cell.difference
     reach = interval_text(interval.low, interval.high)
     return {
-        "dataset": cell.dataset,
+        "dataset": catalogue.dataset(cell.dataset).title,
         "split": cell.split,
-        "A": score_text(cell.score_a, 1),
-        "B": score_text(cell.score_b, 1),
         "A - B": f"{100 * interval.mean:+.2f}",
         "95 %": reach if interval.n_seeds > 1 else f"{reach} (images alone)",
-        "verdict": str(cell.verdict),
-        "95 % over datasets": "",
+        "verdict": _verdict(cell),
+        "A": score_text(cell.score_a, 1),
+        "B": score_text(cell.score_b, 1),
         "only A right": only_a,
         "only B right": only_b,
         "seeds": len(cell.seeds),
@@ -82,13 +119,13 @@ def _average(board: Leaderboard, found: Comparison, measure: str) -> dict[str, o
 
     test, wider = found.averages[measure], found.other_datasets[measure]
     return {
-        "dataset": f"average of {test.groups} of {len(board.averaged)}",
-        "split": measure,
+        "average": measure,
         "A - B": f"{100 * test.mean:+.2f}",
         "95 %": interval_text(test.low, test.high) or why_untested(test),
-        "verdict": str(found.verdict(measure)),
+        "verdict": _better(str(found.verdict(measure))),
         "95 % over datasets": interval_text(wider.low, wider.high),
-        "seeds": f"{test.n} of {len(board.averaged) * len(board.seeds)} runs",
+        "datasets": f"{test.groups} of {len(board.averaged)}",
+        "runs": f"{test.n} of {len(board.averaged) * len(board.seeds)}",
     }
 
 

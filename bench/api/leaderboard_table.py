@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -23,11 +23,17 @@ STALE = " †"
 """Marks an entry with runs of other code than today's."""
 
 
+SPARE = ("parameters", "runs", "train s", "test s", "open", "new", "base")
+"""Columns that a narrow terminal leaves out, the first one first."""
+
+
 def leaderboard_table(
     boards: Sequence[Leaderboard],
     overview: Callable[[Leaderboard], OverviewView] | None = None,
     unfinished: Sequence[str] = (),
     *,
+    titles: Callable[[Entry], str] = lambda entry: entry.key,
+    ranks: Callable[[Leaderboard], Mapping[str, str]] | None = None,
     costs: bool = True,
 ) -> ResultTable[Leaderboard]:
     """Rankings, one per backbone, protocol, shots and draw, in per cent with 95 % intervals over seeds and test images.
@@ -38,23 +44,42 @@ def leaderboard_table(
         boards: the rankings; the result has them as `source`.
         overview: the answer of a board, which is shown beside its rows.
         unfinished: notes on sweeps with missing runs.
+        titles: the name of an entry in the printed rows; the frame has its key.
+        ranks: the ranges of ranks that the tests of a board leave, by key.
         costs: show parameters and training times.
     """
     return ResultTable(
         boards,
-        [_part(board, overview, costs=costs) for board in boards],
+        [_part(board, overview, titles, {} if ranks is None else ranks(board), costs=costs) for board in boards],
         notes=[*unfinished, *_notes(boards)],
         json=lambda: [_plain(board) for board in boards],
         frame=lambda: setting_frame([(_rows(board), board.setting.facts()) for board in boards]),
     )
 
 
-def _part(board: Leaderboard, overview: Callable[[Leaderboard], OverviewView] | None, *, costs: bool) -> TablePart:
-    rows = [_row(board, entry, costs=costs) for entry in board.entries]
+def _part(
+    board: Leaderboard,
+    overview: Callable[[Leaderboard], OverviewView] | None,
+    titles: Callable[[Entry], str],
+    ranks: Mapping[str, str],
+    *,
+    costs: bool,
+) -> TablePart:
+    rows = [_row(board, entry, titles(entry), ranks.get(entry.key, "–"), costs=costs) for entry in board.entries]
+    title = f"{board_title(board)}{_what_h_is(board)}"
     if overview is None:
-        return TablePart(board_title(board), rows)
+        return TablePart(title, rows, spare=SPARE)
     view = cache(lambda: overview(board))
-    return TablePart(board_title(board), rows, lambda: _answer(view()), lambda: _picture(view()))
+    return TablePart(title, rows, [], SPARE, lambda: _answer(view()), lambda: _picture(view()))
+
+
+def _what_h_is(board: Leaderboard) -> str:
+    from bench.analysis import H, HConvention
+
+    if H not in board.columns:
+        return ""
+    how = "H of the mean accuracies" if board.convention is HConvention.H_OF_MEANS else "mean of the datasets' H"
+    return f"; H is the {how}"
 
 
 def _notes(boards: Sequence[Leaderboard]) -> list[str]:
@@ -138,28 +163,34 @@ def board_title(board: Leaderboard) -> str:
     return f"{board.setting.title}, {over}"
 
 
-def _row(board: Leaderboard, entry: Entry, *, costs: bool) -> dict[str, object]:
-    name = f"{entry.key}{STALE}" if entry.stale else entry.key
-    row: dict[str, object] = {"#": "" if entry.rank is None else entry.rank, "method": name}
+def _row(board: Leaderboard, entry: Entry, title: str, ranks: str, *, costs: bool) -> dict[str, object]:
+    """One line of the terminal: the score that orders the rows comes first."""
+    row: dict[str, object] = {"rank": ranks, "method": f"{title}{STALE}" if entry.stale else title}
+    for measure in (board.columns[-1], *board.columns[:-1]):
+        found = entry.average(measure, board.convention)
+        name = "average of targets" if board.setting.source else "accuracy" if measure == "all" else measure
+        row[name] = "not computed" if measure == "open" and found is None and entry.n else _percent(found)
     if board.setting.source:
         for dataset in (board.setting.source, *board.averaged):
             cell = entry.cells.get(dataset)
-            title = f"{dataset} (source)" if dataset == board.setting.source else dataset
-            row[title] = _percent(cell.scores["all"] if cell else None)
-    for measure in board.columns:
-        name = f"{measure} ({board.convention})" if measure == "H" else measure
-        if board.setting.source:
-            name = "average of targets"
-        found = entry.average(measure, board.convention)
-        row[name] = "not computed" if measure == "open" and found is None and entry.n else _percent(found)
-    row["n/N"] = f"{entry.coverage}/{entry.planned}{'' if entry.coverage == entry.planned else ' *'}"
+            name = f"{dataset} (source)" if dataset == board.setting.source else dataset
+            row[name] = _percent(cell.scores["all"] if cell else None)
+    row["runs"] = f"{entry.coverage}/{entry.planned}{'' if entry.coverage == entry.planned else ' *'}"
     if not costs:
         return row
-    row["parameters"] = entry.cost.parameters_high if entry.cost else "–"
-    seconds = None if entry.cost is None else entry.cost.learning_seconds
     time = "test s" if board.setting.protocol == EvalProtocol.TEST_TIME else "train s"
-    row[time] = f"{seconds:.1f}" if seconds is not None else entry.cost.device if entry.cost else "–"
+    row[time] = _seconds(entry)
+    row["parameters"] = entry.cost.parameters_high if entry.cost else "–"
     return row
+
+
+def _seconds(entry: Entry) -> str:
+    if entry.cost is None:
+        return "–"
+    seconds = entry.cost.learning_seconds
+    if seconds is None:
+        return entry.cost.device
+    return "–" if seconds == 0 else "< 0.1" if seconds < 0.05 else f"{seconds:.1f}"
 
 
 def _percent(estimate: Estimate | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -27,12 +27,16 @@ class TablePart:
     Args:
         title: says what the numbers are.
         rows: values by column, as they are printed.
+        details: further rows, which a terminal prints on request.
+        spare: columns that a narrow terminal leaves out, the first one first.
         text: lines below the rows in a terminal.
         picture: HTML above the rows in a notebook.
     """
 
     title: str
     rows: Rows
+    details: Rows = field(default_factory=list)
+    spare: Sequence[str] = ()
     text: Callable[[], str] = _nothing
     picture: Callable[[], str] = _nothing
 
@@ -69,8 +73,8 @@ class ResultTable(Generic[T]):
 
     @property
     def rows(self) -> Rows:
-        """The rows of all tables, as they are printed."""
-        return [row for part in self.parts for row in part.rows]
+        """The rows of all tables with their details, as they are printed."""
+        return [row for part in self.parts for row in (*part.rows, *part.details)]
 
     def to_frame(self) -> pd.DataFrame:
         """The numbers as pandas; accuracies are fractions 0..1 where a number is not a text."""
@@ -83,7 +87,7 @@ class ResultTable(Generic[T]):
         return self._json()
 
     def _repr_html_(self) -> str:
-        tables = [part.picture() + html_table(part.title, part.rows) for part in self.parts]
+        tables = [part.picture() + html_table(part.title, [*part.rows, *part.details]) for part in self.parts]
         notes = [] if tables else [f"<p>{escape(note)}</p>" for note in self.notes]
         return "".join(tables + notes)
 
@@ -92,7 +96,7 @@ class ResultTable(Generic[T]):
 
         texts = []
         for part in self.parts:
-            texts.append(f"{part.title}\n{pd.DataFrame(part.rows).to_string(index=False)}")
+            texts.append(f"{part.title}\n{pd.DataFrame([*part.rows, *part.details]).to_string(index=False)}")
             texts += filter(None, [part.text()])
         return "\n\n".join([*texts, *self.notes])
 

@@ -22,7 +22,7 @@ from datasets_registry import EvalProtocol
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.analysis import Comparison, HConvention, Leaderboard, RuleDifference
+    from bench.analysis import Comparison, HConvention, Leaderboard, RuleDifference, Standings
     from bench.papers import ClaimResult
     from bench.results import Store
     from bench.sweep import UnfinishedSweep
@@ -90,21 +90,42 @@ class Results:
 
         Raises UsageError if no run fits.
         """
+        from bench.analysis import rank_entries
+        from bench.papers import registered
+
+        catalogue = registered()
+        boards = self._boards(protocol, shots, backbone, convention)
+        standings = {board.setting: rank_entries(board, self._outcomes_of(board)) for board in boards}
+        return leaderboard_table(
+            boards,
+            lambda board: self._overview(board, standings[board.setting]),
+            [str(sweep) for sweep in self.unfinished],
+            titles=lambda entry: catalogue.entry_title(entry.method, entry.label),
+            ranks=lambda board: standings[board.setting].ranks,
+            costs=costs,
+        )
+
+    def _boards(
+        self,
+        protocol: str | None,
+        shots: int | str | Sequence[int] | None,
+        backbone: str | None,
+        convention: str | HConvention = "mean_of_h",
+    ) -> list[Leaderboard]:
+        """The boards of `leaderboard`, with intervals."""
         from bench.analysis import HConvention, board_settings, build_leaderboards, with_intervals
 
         counts = _shot_counts(shots)
         protocol = None if protocol is None else parse_choice(EvalProtocol, protocol, "--protocol")
-        frame, how = self._frame, parse_choice(HConvention, str(convention), "--h")
+        how = parse_choice(HConvention, str(convention), "--h")
         chosen: dict[str, Any] = {"protocol": protocol, "shots": counts, "backbone": backbone, "convention": how}
-        boards = build_leaderboards(frame, **chosen, planned=missing_specs(self.unfinished), compared=True)
+        boards = build_leaderboards(self._frame, **chosen, planned=missing_specs(self.unfinished), compared=True)
         if not boards:
-            if frame.empty:
+            if self._frame.empty:
                 raise UsageError(no_runs(self.folder))
-            found = sorted({f"{setting.protocol} with {setting.shots_text}" for setting in board_settings(frame)})
+            found = sorted({f"{setting.protocol} with {setting.shots_text}" for setting in board_settings(self._frame)})
             raise UsageError(f"No runs to show in {self.folder}. It holds: {', '.join(found)}.")
-        boards = [with_intervals(board, self._outcomes_of(board)) for board in boards]
-        unfinished = [str(sweep) for sweep in self.unfinished]
-        return leaderboard_table(boards, self._overview, unfinished, costs=costs)
+        return [with_intervals(board, self._outcomes_of(board)) for board in boards]
 
     @cached_property
     def unfinished(self) -> list[UnfinishedSweep]:
@@ -126,7 +147,7 @@ class Results:
         """Compare two methods on the same images with the same seeds.
 
         Args:
-            a: a method, or an entry as the leaderboard names it, such as `"coop [n_ctx=4]"`.
+            a: a method by its name or title, or an entry, such as `"coop [n_ctx=4]"`.
             b: the other one. The remaining arguments are those of `leaderboard`.
 
         Returns:
@@ -136,6 +157,7 @@ class Results:
         from bench.analysis import compare_entries, find_entry
 
         boards = self._boards_of_pairs(protocol, shots, backbone)
+        a, b = (_key_of_title(boards, name) for name in (a, b))
         names = [{name for entry in board.entries for name in (entry.key, entry.method)} for board in boards]
         both = [board for board, known in zip(boards, names, strict=True) if {a, b} <= known]
         if not both:
@@ -174,9 +196,9 @@ class Results:
         """The boards with all datasets and seeds, of which a pair may share more than all methods do."""
         from bench.analysis import build_leaderboards
 
-        boards = self.leaderboard(protocol=protocol, shots=shots, backbone=backbone).source
+        boards = self._boards(protocol, shots, backbone)
         if all(board.common is None for board in boards):
-            return boards
+            return tuple(boards)
         return tuple(build_leaderboards(self._frame, protocol=protocol, shots=_shot_counts(shots), backbone=backbone))
 
     def claims(
@@ -236,13 +258,14 @@ class Results:
     def __repr__(self) -> str:
         return f"Results({counted(len(self), 'run')} in {str(self.folder)!r}, {len(self.failed)} failed)"
 
-    def _overview(self, board: Leaderboard) -> OverviewView:
+    def _overview(self, board: Leaderboard, standings: Standings) -> OverviewView:
         """The answer of a board, as on the page."""
         from bench.papers import registered
         from reports.presenters.overview import board_overview
 
         catalogue = registered()
-        return board_overview(board, self._outcomes_of(board), self._difficulty, catalogue)
+        runs = self._outcomes_of(board)
+        return board_overview(board, runs, self._difficulty, catalogue, standings=standings)
 
     def _outcomes_of(self, board: Leaderboard) -> pd.DataFrame:
         """The runs of a board with the outcome of every test image."""
@@ -286,6 +309,17 @@ def load_results(runs: str | Path = _DEFAULT_RUNS) -> Results:
     results = Results(Path(runs).expanduser())
     _ = results._store
     return results
+
+
+def _key_of_title(boards: Sequence[Leaderboard], name: str) -> str:
+    """The key of the entry with that title, as the leaderboard prints it; without one, the name itself."""
+    from bench.papers import registered
+
+    catalogue = registered()
+    entries = [entry for board in boards for entry in board.entries]
+    titles = {catalogue.entry_title(entry.method, entry.label).casefold(): entry.key for entry in entries}
+    known = {known for entry in entries for known in (entry.key, entry.method)}
+    return name if name in known else titles.get(name.casefold(), name)
 
 
 def _shot_counts(shots: int | str | Sequence[int] | None) -> Sequence[int] | None:

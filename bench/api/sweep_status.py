@@ -1,8 +1,11 @@
 """The state of the sweeps in a runs folder, read from their files without a lock."""
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench._util.words import counted
+from bench.api.result_table import Rows
 from bench.errors import UsageError
 from bench.sweep import (
     HeartbeatState,
@@ -20,6 +23,8 @@ class SweepStatus:
 
     Args:
         on_disk: number of runs with a result.
+        failures: run id, label and message of the failed ones, oldest first.
+        age: seconds since the last result was stored; None without results.
         sweeps: process, heartbeat and progress of each running sweep.
         workers: the task of each worker.
         unfinished: sweeps whose runs are not all there.
@@ -27,9 +32,19 @@ class SweepStatus:
 
     runs: Path
     on_disk: int
+    failures: Rows
+    age: float | None
     sweeps: list[HeartbeatState]
     workers: list[dict[str, str]]
     unfinished: list[UnfinishedSweep]
+
+    @property
+    def summary(self) -> str:
+        """The counts of runs, failures and running sweeps as one line."""
+        parts = [f"{counted(self.on_disk, 'run')} on disk in {self.runs}"]
+        if self.age is not None:
+            parts += [f"{len(self.failures)} of them failed", f"the last one stored {duration(self.age)} ago"]
+        return f"{', '.join(parts)}; {counted(len(self.sweeps), 'running sweep')}"
 
     @property
     def rows(self) -> list[dict[str, object]]:
@@ -49,8 +64,8 @@ class SweepStatus:
         ]
         running = [{"process": item.process.dump(), "beat": item.beat, **item.facts} for item in self.sweeps]
         return {
-            "runs": str(self.runs), "on_disk": self.on_disk, "sweeps": running, "workers": self.workers,
-            "incomplete": incomplete,
+            "runs": str(self.runs), "on_disk": self.on_disk, "failures": self.failures, "last_result_s": self.age,
+            "sweeps": running, "workers": self.workers, "incomplete": incomplete,
         }  # fmt: skip
 
 
@@ -64,7 +79,14 @@ def sweep_state(runs: str | Path = "runs") -> SweepStatus:
     folder = Path(runs)
     if not folder.is_dir():
         raise UsageError(f"There is no folder {folder}; give that of the runs with --runs.")
+    shards = Shards(folder)
     sweeps = [item for item in read_heartbeats(folder) if item.kind == "sweep"]
-    workers = worker_rows(folder)
-    finished = {entry.run_id for entry in Shards(folder).scan()}
-    return SweepStatus(folder, len(finished), sweeps, workers, unfinished_sweeps(folder, finished))
+    finished, last = {entry.run_id for entry in shards.scan()}, shards.last_change()
+    failures: Rows = [
+        {"run": record.run_id, "what": record.spec.label(), "message": record.error.message.partition("\n")[0]}
+        for record in shards.failures()
+        if record.error is not None
+    ]
+    age = None if last is None else max(time.time() - last, 0.0)
+    unfinished = unfinished_sweeps(folder, finished)
+    return SweepStatus(folder, len(finished), failures, age, sweeps, worker_rows(folder), unfinished)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.cli._print import print_line, print_rows, remark
+from bench.cli._print import print_line, print_rows, print_text, remark
 
 if TYPE_CHECKING:
     from bench.api import Results
 
-_LEFT_OUT = ("n/N", "parameters")
+_LEFT_OUT = ("runs", "parameters")
 """Columns that only `etl-bench leaderboard` prints."""
 
 
@@ -20,7 +20,7 @@ def print_answer(results: Results) -> None:
     table = results.leaderboard()
     for part in table.parts:
         print_line(part.title)
-        print_rows(part.rows, [name for name in part.rows[0] if name not in _LEFT_OUT])
-        print_line(part.text())
+        print_rows(part.rows, [name for name in part.rows[0] if name not in _LEFT_OUT], spare=part.spare)
+        print_text(part.text())
     for note in table.notes:
         remark(note)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
@@ -14,77 +15,61 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from bench.bounds import printable
+from bench.cli._text_table import facts_text, table_text, wrapped
 
 if TYPE_CHECKING:
     from typing import Any
 
     import pandas as pd
-    from rich.console import Console
-    from rich.table import Table
 
     from bench.api import ResultTable
 
 Row = Mapping[str, object]
 
 
-def print_rows(rows: Sequence[Row], columns: Sequence[str] | None = None, *, as_json: bool = False) -> None:
-    """Print rows as a table of `columns` (default: those of the first row), or all values as a JSON list."""
+def print_rows(
+    rows: Sequence[Row],
+    columns: Sequence[str] | None = None,
+    *,
+    spare: Sequence[str] = (),
+    as_json: bool = False,
+) -> None:
+    """Print rows as a table of `columns` (default: those of the first row), or all values as a JSON list.
+
+    A terminal that is too narrow shows fewer columns, and a note names the others: `spare` ones are left out first.
+    """
     if as_json:
         print_json([dict(row) for row in rows])
         return
     columns = columns or list(rows[0] if rows else ())
     head = [column.replace("_", " ") for column in columns]
     cells = [[as_text(row.get(column)) for column in columns] for row in rows]
-    console = _console()
-    plain = None if console.is_terminal or console.options.ascii_only else plain_table(head, cells, console.width)
-    if plain is None:
-        console.print(_rich_table(head, cells))
-    else:
-        sys.stdout.write(plain)
+    text, left_out = table_text(head, cells, _terminal_width(), [name.replace("_", " ") for name in spare])
+    sys.stdout.write(text)
+    if left_out:
+        remark(f"left out in a terminal of this width: {', '.join(left_out)}")
 
 
-def print_table(table: ResultTable[Any], *, as_json: bool = False) -> None:
-    """Print the tables of a result and the lines below each, or its JSON, and its notes on standard error."""
+def print_table(table: ResultTable[Any], *, details: bool = True, as_json: bool = False) -> None:
+    """Print the tables of a result and the lines below each, or its JSON, and its notes on standard error.
+
+    Without `details`, a note says that there are further rows.
+    """
     if as_json:
         print_json(table.to_json())
-    else:
-        for part in table.parts:
-            print_line(part.title)
-            print_rows(part.rows)
-            if text := part.text():
-                print_line(text)
+        return
+    for part in table.parts:
+        print_line(part.title)
+        if part.rows:
+            print_rows(part.rows, spare=part.spare)
+        if text := part.text():
+            print_text(text)
+        if part.details and details:
+            print_rows(part.details, spare=part.spare)
+        elif part.details:
+            remark("--verbose adds a row for each dataset")
     for note in table.notes:
         remark(note)
-
-
-def plain_table(head: Sequence[str], cells: Sequence[Sequence[str]], width: int) -> str | None:
-    """The text of a table in the layout of rich, which would take a second for a thousand rows.
-
-    None if the table is empty, wider than `width`, or has a cell that is not a line of ASCII.
-    """
-    lines = [head, *cells]
-    if not head or not all(cell.isascii() and cell.isprintable() for line in lines for cell in line):
-        return None
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    inside = sum(widths) + 3 * (len(widths) - 1)
-    if inside + 2 > width:
-        return None
-    empty, rule = " " * (inside + 2), f" {'─' * inside} "
-    texts = [" " + "   ".join(map(str.ljust, line, widths)) + " " for line in lines]
-    return "\n".join([empty, texts[0], rule, *texts[1:], empty]) + "\n"
-
-
-def _rich_table(head: Sequence[str], cells: Sequence[Sequence[str]]) -> Table:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in head:
-        table.add_column(name, overflow="fold")
-    for line in cells:
-        table.add_row(*map(Text, line))
-    return table
 
 
 def print_facts(facts: Row, *, as_json: bool) -> None:
@@ -92,16 +77,10 @@ def print_facts(facts: Row, *, as_json: bool) -> None:
     if as_json:
         print_json(dict(facts))
         return
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for name, value in facts.items():
-        label = name if "." in name else name.replace("_", " ")  # --set accepts dotted names, so they stay as they are
-        table.add_row(Text(label), Text(as_text(value)))
-    _console().print(table)
+    names = [
+        name if "." in name else name.replace("_", " ") for name in facts
+    ]  # --set accepts dotted names as they are
+    sys.stdout.write(facts_text(list(zip(names, map(as_text, facts.values()), strict=True)), _terminal_width()))
 
 
 def print_json(value: object) -> None:
@@ -114,6 +93,11 @@ def print_line(text: str) -> None:
     sys.stdout.write(printable(text, keep="\n\t") + "\n")
 
 
+def print_text(text: str) -> None:
+    """Print sentences to standard output; a terminal breaks their lines between words."""
+    print_line(wrapped(text, _terminal_width()))
+
+
 def remark(text: str) -> None:
     """Print one line to standard error."""
     sys.stderr.write(printable(text, keep="\n\t") + "\n")
@@ -124,9 +108,10 @@ def print_markdown(text: str) -> None:
     if not sys.stdout.isatty():
         print_line(text)
         return
+    from rich.console import Console
     from rich.markdown import Markdown
 
-    _console().print(Markdown(text))
+    Console(highlight=False).print(Markdown(text))
 
 
 def as_text(value: object) -> str:
@@ -153,11 +138,9 @@ def records(frame: pd.DataFrame) -> list[dict[str, object]]:
     return [dict(zip(columns, row, strict=True)) for row in values]
 
 
-def _console() -> Console:
-    from rich.console import Console
-
-    wide = None if sys.stdout.isatty() else 180
-    return Console(width=wide, highlight=False)
+def _terminal_width() -> int | None:
+    """Characters of a line in the terminal; None for a pipe or a file."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _plain(value: object) -> object:

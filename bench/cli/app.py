@@ -1,5 +1,6 @@
 """The `etl-bench` command: registers the commands and turns expected errors into one line and an exit code."""
 
+import io
 import logging
 import sys
 from typing import Annotated, Any
@@ -106,6 +107,9 @@ def main() -> None:
     """Entry point of `etl-bench`. An expected error is one line on standard error and exit code 2."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without Unicode prints `?`
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     try:
         code = app(arguments, prog_name="etl-bench", standalone_mode=False)

@@ -5,11 +5,11 @@ from typing import Annotated
 import typer
 
 from bench.cli import _options as opt
-from bench.cli._print import print_json, print_line, print_rows, remark
+from bench.cli._print import print_line, print_table
 
 
 def compare(
-    a: Annotated[str, typer.Argument(help="A method, or an entry as the leaderboard names it: 'coop [n_ctx=4]'.")],
+    a: Annotated[str, typer.Argument(help="A method by name or title, or an entry: 'coop [n_ctx=4]'.")],
     b: Annotated[str, typer.Argument(help="The other method or entry.")],
     runs: opt.Runs = opt.DEFAULT_RUNS,
     protocol: opt.Protocol = None,
@@ -18,9 +18,10 @@ def compare(
     images: Annotated[
         bool, typer.Option("--images", help="List the images that only one method classifies correctly.")
     ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Also print a row for each dataset and split.")] = False,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Compare two methods: difference per dataset in percentage points and its 95 % interval.
+    """Compare two methods: mean difference in percentage points and its 95 % interval, on request for each dataset.
 
     Intervals resample test images and seeds together; with one seed they resample the images only. p values are exact
     McNemar tests within a seed, adjusted (Holm) for all tests of the table. The average is tested with the noise of
@@ -32,14 +33,7 @@ def compare(
     from bench.api import load_results, only_one_right
 
     table = load_results(runs).compare(a, b, protocol=protocol, shots=opt.shot_counts(shots), backbone=backbone)
-    if as_json:
-        print_json(table.to_json())
-        return
-    for part, (_, found) in zip(table.parts, table.source, strict=True):
-        print_line(part.title)
-        if part.rows:
-            print_rows(part.rows)
-        for line in only_one_right(found) if images else ():
+    print_table(table, details=verbose, as_json=as_json)
+    for _, found in table.source if images and not as_json else ():
+        for line in only_one_right(found):
             print_line(line)
-    for note in table.notes:
-        remark(note)

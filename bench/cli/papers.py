@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -85,8 +86,8 @@ def published(
         row["method"] = f"{row['method']} [{row['variant']}]" if row["variant"] else row["method"]
         if row["metric"] != "accuracy":
             row["split"] = str(row["metric"]).replace("_", " ")
-    columns = ["method", "uses", "protocol", "backbone", "shots", "dataset", "split", "printed", "standing", "recipe"]
-    print_rows(rows, [*columns, "source", "url", "note"])
+    columns = ["method", "dataset", "split", "printed", "source", "uses", "protocol", "backbone", "shots", "standing"]
+    print_rows(rows, [*columns, "recipe", "url", "note"])
     remark(f"{len(rows)} published numbers; numbers copied from another paper are not independent")
 
 
@@ -140,9 +141,17 @@ def claims(
     if as_json:
         print_json(table.to_json())
         return
-    print_rows(table.rows, None if table.rows else ["claim"])
+    print_rows([_claim(row) for row in table.rows], ["verdict", "claim"])
     for note in table.notes:
         remark(note)
+
+
+def _claim(row: Mapping[str, object]) -> dict[str, object]:
+    """A claim with its numbers on a line of their own, or with what is missing."""
+    numbers = [f"effect {row['effect']} points", f"95 % {row['95 %']}" if row["95 %"] else "", str(row["n"])]
+    numbers += [f"p {row['p']}" if row["p"] else "", str(row["setting"])]
+    facts = ", ".join(filter(None, numbers)) if row["effect"] else row["missing"]
+    return {"verdict": row["verdict"], "claim": f"{row['claim']}\n{facts}"}
 
 
 def _print_ledger(runs: Path, published: pd.DataFrame, margin: float, *, as_json: bool) -> None:

@@ -9,6 +9,9 @@ from bench._util.words import counted
 from bench.cli import _options as opt
 from bench.cli._print import print_json, print_line, print_rows
 
+MOST_FAILURES = 10
+"""Failed runs that are listed, the newest ones."""
+
 
 def status(
     runs: opt.Runs = opt.DEFAULT_RUNS,
@@ -17,7 +20,7 @@ def status(
         float | None, typer.Option("--watch", min=0.2, help="Repeat after this many seconds, until Ctrl-C.")
     ] = None,
 ) -> None:
-    """Show running sweeps, the task of each worker, and the number of runs on disk. Only reads files, without a lock.
+    """Show running sweeps, the task of each worker, and stored and failed runs. Only reads files, without a lock.
 
     Dead sweeps and workers are not shown. Processes on other machines count as alive while their heartbeat changes.
     """
@@ -37,10 +40,14 @@ def _show(runs: Path, *, as_json: bool) -> None:
     if as_json:
         print_json(found.to_json())
         return
-    print_line(f"{counted(found.on_disk, 'run')} on disk in {runs}; {counted(len(found.sweeps), 'running sweep')}")
+    print_line(found.summary)
     if found.sweeps:
         print_rows(found.rows, ["sweep", "done", "failed", "elsewhere", "total", "a_minute", "to_go"])
     if found.workers:
         print_rows(found.workers)
+    if found.failures:
+        print_rows(found.failures[-MOST_FAILURES:])
+        if (more := len(found.failures) - MOST_FAILURES) > 0:
+            print_line(f"and {counted(more, 'older failure')}; `etl-bench runs show RUN` has the traceback of each")
     for sweep in found.unfinished:
         print_line(str(sweep))

@@ -135,6 +135,17 @@ class Shards:
         document = self._read_intact(run_id, self._document)
         return None if document is None else _record(document["record"], self._record_path(run_id))
 
+    def failures(self) -> list[RunRecord]:
+        """The records of failed runs, oldest first. Only runs without stored predictions are opened."""
+        ids = [entry.run_id for entry in self.scan() if not self._predictions_path(entry.run_id).exists()]
+        found = [record for run_id in ids if (record := self.record(run_id)) is not None]
+        return sorted((one for one in found if one.status is RunStatus.FAILED), key=lambda one: one.created_at)
+
+    def last_change(self) -> float | None:
+        """When the newest result was stored, in seconds since 1970; None without results."""
+        times = (self._record_path(entry.run_id).stat().st_mtime for entry in self.scan())
+        return max(times, default=None)
+
     def stamp(self, run_id: str) -> str | None:
         """A text that changes whenever the run's shard is replaced; None if there is none."""
         return file_stamp(self._record_path(run_id))

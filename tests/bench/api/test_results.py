@@ -59,7 +59,7 @@ def test_a_leaderboard_can_leave_out_costs(results: Results):
     columns = [list(results.leaderboard(costs=costs).to_frame()) for costs in (True, False)]
     assert columns[0] == columns[1], "the frame always has them"
     shown = results.leaderboard(costs=False)
-    assert list(shown.rows[0]) == ["#", "method", "all", "n/N"]
+    assert list(shown.rows[0]) == ["rank", "method", "accuracy", "runs"]
     assert "train s" in str(results.leaderboard())
     assert "train s" not in str(shown) + shown._repr_html_()
 
@@ -67,8 +67,12 @@ def test_a_leaderboard_can_leave_out_costs(results: Results):
 def test_a_comparison_is_paired(results: Results, folder: Path):
     table = results.compare("clip_adapter", "zero_shot")
     assert len(table.source) == len(table.parts) == 1
-    assert table.rows[0]["dataset"] == "spectrum_basic"
-    assert "clip_adapter [recipe=custom] (A) against zero_shot (B)" in str(table)
+    (average,), (cell,) = table.parts[0].rows, table.parts[0].details
+    assert (average["average"], cell["dataset"]) == ("all", "Spectrum Basic")
+    assert list(table.to_frame()["dataset"])[1:] == ["spectrum_basic"]
+    assert "CLIP-Adapter (recipe=custom) (A) minus Zero-shot CLIP (B)" in str(table)
+    titled = results.compare("CLIP-Adapter (recipe=custom)", "zero-shot clip")
+    assert titled.to_json() == table.to_json(), "a method may be named by its title"
     assert compare("clip_adapter", "zero_shot", folder, shots=2).to_json() == table.to_json()
     with pytest.raises(UsageError, match=r"has both 'coop' and 'zero_shot'\. There are: ViT-tiny"):
         results.compare("coop", "zero_shot")

@@ -1,4 +1,3 @@
-import io
 import json
 import os
 import re
@@ -9,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from patience import PATIENCE
-from rich.console import Console
 from small_datasets import write_dataset
 
 import bench
@@ -91,7 +89,8 @@ def test_a_run_writes_shards_and_database_and_a_second_one_does_nothing(etl, tmp
     assert "3 runs: 0 done, 3 to do, 1 difficulty to measure" in err
     assert "[3/3] ok" in err
     counts, title, *_, basis, _ = out.splitlines()
-    assert (counts, title) == ("3 finished, 0 failed; in runs", "ViT-tiny.random, base-to-new, 2 shots, 1 dataset")
+    assert counts == "3 finished, 0 failed; in runs"
+    assert title.startswith("ViT-tiny.random, base-to-new, 2 shots, 1 dataset; H is")
     assert basis.startswith("Mean H 58.2 %, ")
     assert basis.endswith("1 dataset, 2 seeds, 3 runs")
     assert len(Shards(tmp_path / "runs").scan()) == 3
@@ -385,7 +384,6 @@ def test_sql_is_answered_as_table_and_json_and_never_writes(etl):
     code, out, _ = etl("runs", "sql", "select * from runs order by seed limit 2")
     lines = out.splitlines()
     assert (code, sum(line.startswith("method  ") for line in lines)) == (0, 2), "one line per column of each row"
-    assert max(map(len, lines)) <= 180
     code, _, err = etl("runs", "sql", "delete from runs")
     assert code == 2
     assert err.startswith("error: DELETE is not a reading statement")
@@ -460,19 +458,3 @@ def test_a_sweep_file_holds_what_was_typed_and_overrides_the_environment(etl, mo
     (tmp_path / "s.toml").write_text(text + 'data-root = "/from/file"\n')
     code, text, _ = etl("run", str(tmp_path / "s.toml"), "--seeds", "1", "--print-toml")
     assert (code, 'data-root = "/from/file"' in text, "seeds = [1]" in text) == (0, True, True)
-
-
-@pytest.mark.parametrize("n_rows", [0, 1, 3])
-@pytest.mark.parametrize("columns", [["a"], ["a", "long_name", "b"]])
-def test_a_plain_table_is_what_rich_lays_out(n_rows: int, columns: list[str]):
-    head = [column.replace("_", " ") for column in columns]
-    texts = ["", "x", "two  words ", "0.5", "a-much-longer-cell-than-its-column"]
-    cells = [[texts[(row + i) % len(texts)] for i in range(len(columns))] for row in range(n_rows)]
-    written = io.StringIO()
-    Console(file=written, width=180, highlight=False).print(_print._rich_table(head, cells))
-    assert _print.plain_table(head, cells, 180) == written.getvalue()
-
-
-@pytest.mark.parametrize("cell", ["x" * 200, "naïve", "two\nlines", "a\tb"])
-def test_other_tables_are_left_to_rich(cell: str):
-    assert _print.plain_table(["a"], [[cell]], 180) is None

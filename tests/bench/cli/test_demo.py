@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -6,8 +7,9 @@ import pytest
 from bench.analysis.easy_and_hard import FEWEST_FOR_THIRDS
 from bench.api import demonstration
 from bench.cli import demo
-from bench.papers.claims import load_claims
+from bench.papers import load_claims, registered
 from datasets_registry import DATASETS, get_dataset
+from methods import METHODS
 
 FAKE = ["--runner", "fake_runner", "--jobs", "0"]
 
@@ -22,8 +24,6 @@ def etl(etl, monkeypatch, tmp_path: Path):
 
 
 def test_the_demo_names_registered_methods_and_eleven_datasets():
-    from methods import METHODS
-
     assert {*demonstration.METHODS, *demonstration.QUICK_METHODS} <= set(METHODS)
     assert sorted(name.partition(":")[0] for name in demonstration.DATASETS) == DATASETS.match("spectrum_*")
     assert set(demonstration.QUICK_DATASETS) <= set(demonstration.DATASETS)
@@ -70,10 +70,10 @@ def test_the_demo_ends_with_a_board_the_finding_the_page_and_commands_that_work(
     code, out, _ = etl("demo", "--quick", "--runs", "my runs", *FAKE)
     assert code == 0
     lines = out.splitlines()
-    known = set(demonstration.METHODS)
-    ranked = [row[1] for row in map(str.split, lines) if len(row) > 3 and row[0].isdigit() and row[1] in known]
-    assert lines[0] == "ViT-demo.drawn, base-to-new, 6 shots, 3 datasets"
-    assert sorted(ranked) == sorted(demonstration.QUICK_METHODS)
+    assert lines[0].startswith("ViT-demo.drawn, base-to-new, 6 shots, 3 datasets; H is")
+    assert lines[1].split()[:3] == ["rank", "method", "H"]
+    titles = [registered().method(name).title for name in demonstration.QUICK_METHODS]
+    assert sorted(re.split("  +", line.strip())[1] for line in lines[3 : 3 + len(titles)]) == sorted(titles)
     _, basis, remark, empty, page, title, *commands = lines[-8:]
     assert basis.startswith("Mean H ")
     assert "3 datasets, 1 seed, 12 runs" in basis

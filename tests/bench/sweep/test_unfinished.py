@@ -1,5 +1,6 @@
 """What was asked for is known: a sweep that was interrupted is called incomplete, with its missing runs named."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,18 @@ def test_a_damaged_plan_is_named(interrupted):
         unfinished_sweeps(interrupted)
 
 
+def test_status_lists_failed_runs(etl, monkeypatch, tmp_path: Path):
+    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"fail": ["seed 2"]}))
+    etl("run", *AXES, *FAKE, "--runs", str(tmp_path))
+    _, out, _ = etl("status", "--runs", str(tmp_path))
+    assert "6 runs on disk" in out
+    assert "2 of them failed" in out
+    assert out.count("loss became nan at step 3") == 2
+    facts = json.loads(etl("status", "--runs", str(tmp_path), "--json")[1])
+    assert [one["what"].partition(" on ")[0] for one in facts["failures"]] == ["coop", "coop"]
+    assert facts["last_result_s"] >= 0
+
+
 def test_status_leaderboard_and_page_call_it_incomplete(etl, interrupted, tmp_path: Path):
     _, out, _ = etl("status", "--runs", str(interrupted))
     assert "Incomplete sweep: 4 of 6 planned runs are done" in out
@@ -90,7 +103,7 @@ def test_a_method_that_no_run_has_reached_is_a_row(etl, tmp_path: Path):
             for file in (runs / "shards").glob(f"??/{entry.run_id}*"):
                 file.unlink()
     _, out, _ = etl("leaderboard", "--runs", str(runs))
-    assert "zero_shot" in out
+    assert "–  Zero-shot CLIP" in out
     assert "0/2 *" in out
 
 

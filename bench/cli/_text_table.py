@@ -1,0 +1,132 @@
+"""Tables as text. In a terminal they are as wide as the terminal: words stay whole, and spare columns are left out."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Sequence
+
+_GAP = "  "
+_UNBROKEN = 20
+"""A column of at most this many characters keeps its lines."""
+_NARROWEST = 18
+"""The fewest characters of a column with broken lines."""
+_LONGEST_WORD = 30
+_NUMBER = re.compile(r"[<+−-]?\d[\d.,]*|–|")
+
+
+def table_text(
+    head: Sequence[str], cells: Sequence[Sequence[str]], width: int | None = None, spare: Sequence[str] = ()
+) -> tuple[str, list[str]]:
+    """The lines of a table, and the names of the columns that were left out.
+
+    Args:
+        head: names of the columns.
+        cells: one text per column in each row; a text may have several lines.
+        width: characters of a line; None for tables of any width, whose columns are all there.
+        spare: columns that are left out first if the table is too wide, in this order. Then long words are broken, and
+            the last columns are left out. The first two are always there.
+    """
+    columns = [[line[k] for line in cells] for k in range(len(head))]
+    natural = [max(map(_width, [name, *column])) for name, column in zip(head, columns, strict=True)]
+    least = [_least(name, column, _LONGEST_WORD) for name, column in zip(head, columns, strict=True)]
+    kept = list(range(len(head)))
+    if width is not None:
+        kept = _fitting(least, kept, width, [list(head).index(name) for name in spare if name in head[2:]])
+        if _total(least, kept) > width:
+            least = [_least(name, column, _NARROWEST) for name, column in zip(head, columns, strict=True)]
+            kept = _fitting(least, kept, width, kept[:1:-1])
+    widths = _widths(natural, least, kept, width)
+    right = {k for k in kept if all(_NUMBER.fullmatch(text) for text in columns[k])}
+    lines = [_row([head[k] for k in kept], widths, [k in right for k in kept])]
+    lines.append("─" * _total(widths, range(len(kept))))
+    lines += [_row([line[k] for k in kept], widths, [k in right for k in kept]) for line in cells]
+    return "\n".join(lines) + "\n", [name for k, name in enumerate(head) if k not in kept]
+
+
+def facts_text(facts: Sequence[tuple[str, str]], width: int | None = None) -> str:
+    """Named values, one per line; the values begin in one column."""
+    names = max((_width(name) for name, _ in facts), default=0)
+    values = max((_width(value) for _, value in facts), default=0)
+    room = values if width is None else max(width - names - len(_GAP), _NARROWEST)
+    return "".join(_row(fact, [names, room], [False, False]) + "\n" for fact in facts)
+
+
+def wrapped(text: str, width: int | None) -> str:
+    """A text whose lines have at most `width` characters, broken between words; a longer word has its own line."""
+    if width is None:
+        return text
+    wrapper = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(line for part in text.split("\n") for line in wrapper.wrap(part) or [""])
+
+
+def _widths(natural: Sequence[int], least: Sequence[int], kept: Sequence[int], width: int | None) -> list[int]:
+    """Each column has its least width; what is left goes to the columns that lack least."""
+    if width is None:
+        return [natural[k] for k in kept]
+    found = {k: least[k] for k in kept}
+    left = width - _total(least, kept)
+    for k in sorted(kept, key=lambda k: natural[k] - least[k]):
+        more = max(min(natural[k] - least[k], left), 0)
+        found[k] += more
+        left -= more
+    while left < 0 and (widest := max(kept, key=lambda k: found[k])) and found[widest] > 1:
+        found[widest] -= 1
+        left += 1
+    return [found[k] for k in kept]
+
+
+def _fitting(least: Sequence[int], kept: Sequence[int], width: int, spare: Sequence[int]) -> list[int]:
+    """The columns that are left when those of `spare` are taken away until the others fit."""
+    found = list(kept)
+    for k in spare:
+        if _total(least, found) > width:
+            found.remove(k)
+    return found
+
+
+def _least(name: str, column: Sequence[str], longest: int) -> int:
+    """The width below which a column would break its short texts, or words of up to `longest` characters."""
+    natural = max(map(_width, [name, *column]))
+    words = [word for text in column for word in text.split()]
+    if natural <= _UNBROKEN:
+        return natural
+    return min(natural, max(_NARROWEST, _width(name), min(max(map(_width, words), default=0), longest)))
+
+
+def _total(widths: Sequence[int], kept: Sequence[int]) -> int:
+    return sum(widths[k] for k in kept) + len(_GAP) * (len(kept) - 1)
+
+
+def _row(texts: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    blocks = [
+        [line for part in text.split("\n") for line in _wrap(part, width)]
+        for text, width in zip(texts, widths, strict=True)
+    ]
+    height = max(map(len, blocks), default=0)
+    filled = [block + [""] * (height - len(block)) for block in blocks]
+    return "\n".join(_GAP.join(map(_padded, line, widths, right)).rstrip() for line in zip(*filled, strict=True))
+
+
+def _padded(text: str, width: int, right: bool) -> str:
+    space = " " * max(width - _width(text), 0)
+    return space + text if right else text + space
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    if _width(text) <= width:
+        return [text]
+    if text.isascii() or _width(text) == len(text):
+        return textwrap.wrap(text, width, break_on_hyphens=False) or [""]
+    from rich.cells import chop_cells
+
+    return chop_cells(text, width)
+
+
+def _width(text: str) -> int:
+    """The widest line, in cells of a terminal; a Chinese character takes two."""
+    if text.isascii() and "\n" not in text:
+        return len(text)
+    from rich.cells import cell_len
+
+    return max(map(cell_len, text.split("\n")))

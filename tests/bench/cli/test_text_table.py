@@ -1,0 +1,82 @@
+"""Tables as text: in a pipe every column, in a terminal what fits without broken words."""
+
+import pytest
+
+from bench.cli._text_table import facts_text, table_text, wrapped
+
+HEAD = ["rank", "method", "H", "base", "runs", "parameters"]
+CELLS = [
+    ["1–2", "Text prompts + visual adapter", "64.97 ± 1.77", "68.56 ± 2.37", "33/33", "17280"],
+    ["1–10", "CLIP-Adapter", "65.18 ± 1.78", "66.62 ± 2.41", "9/33 *", "8"],
+]
+WIDTHS = (30, 40, 60, 80, 100)
+
+
+def test_without_a_width_each_row_is_one_line_with_every_column():
+    text, left_out = table_text(HEAD, CELLS)
+    lines = text.splitlines()
+    assert (left_out, len(lines)) == ([], 4)
+    assert lines[0].split() == HEAD
+    assert lines[2].split("  ")[-1] == "17280"
+    assert lines[3].endswith("         8"), "numbers stand at the right"
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_line_is_wider_than_the_terminal(width: int):
+    text, left_out = table_text(HEAD, CELLS, width, ["parameters", "runs"])
+    assert max(map(len, text.splitlines())) <= width
+    shown = text.splitlines()[0].split()
+    assert [*shown, *left_out] == sorted([*shown, *left_out], key=HEAD.index)
+    assert shown[:2] == HEAD[:2]
+
+
+def test_spare_columns_go_first_in_their_order_then_the_last():
+    left = {width: table_text(HEAD, CELLS, width, ["runs", "base"])[1] for width in range(40, 110)}
+    orders = list(dict.fromkeys(map(tuple, left.values())))
+    assert orders[-1] == ()
+    assert ("runs",) in orders
+    assert ("base", "runs") in orders
+    assert ("base", "runs", "parameters") in orders
+    assert left[109] == []
+
+
+def test_words_and_short_cells_stay_whole():
+    text = table_text(HEAD, CELLS, 60, ["parameters", "runs"])[0]
+    for word in ("prompts", "visual", "adapter", "64.97 ± 1.77", "CLIP-Adapter"):
+        assert word in text
+
+
+def test_a_word_that_is_too_long_for_any_line_is_broken():
+    text, left_out = table_text(["a", "b"], [["x" * 90, "y"]], 40)
+    assert (max(map(len, text.splitlines())), left_out) == (40, [])
+    assert text.count("x") == 90
+
+
+def test_wide_characters_take_two_cells():
+    text, _ = table_text(["name", "n"], [["山" * 20, "1"]], 30)
+    rows = text.splitlines()[2:]
+    assert len(rows) == 2
+    assert all(row.count("山") * 2 <= 28 for row in rows)
+
+
+def test_lines_of_a_cell_stay_lines():
+    text, _ = table_text(["verdict", "claim"], [["supported", "A sentence.\np 0.01"]], 80)
+    assert text.splitlines()[2:] == ["supported  A sentence.", "           p 0.01"]
+
+
+@pytest.mark.parametrize("width", [None, 40])
+def test_an_empty_table_is_its_head(width: int | None):
+    assert table_text(["claim", "p"], [], width)[0].splitlines()[0] == "claim  p"
+    assert table_text([], [], width)[1] == []
+
+
+def test_facts_begin_in_one_column_and_are_wrapped_there():
+    text = facts_text([("name", "coop"), ("summary", "one two three four five six seven eight")], 30)
+    assert text.splitlines() == ["name     coop", "summary  one two three four", "         five six seven eight"]
+    assert facts_text([]) == ""
+
+
+def test_sentences_are_broken_between_words():
+    assert wrapped("one two three", 8) == "one two\nthree"
+    assert wrapped("one two three", None) == "one two three"
+    assert wrapped("/a/very/long/path here", 8) == "/a/very/long/path\nhere"
