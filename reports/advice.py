@@ -13,12 +13,12 @@ from reports.views import OverviewView
 
 
 def training_text(view: OverviewView, method: Candidate, unit: str = " of training per run") -> str:
-    """The time of one run: preparation and training; empty if it is unknown."""
+    """The time of one run, with preparation and fitting; empty if it is unknown."""
     if view.families[method.key] == EvalProtocol.TEST_TIME:  # the family has the name of its protocol
         return "learns from the unlabelled test images"
-    if method.trained is False:
-        return "no training"
-    return "" if method.seconds is None else f"{seconds(method.seconds)}{unit}"
+    if method.seconds:
+        return f"{seconds(method.seconds)}{unit}"
+    return "no training" if method.trained is False else ""
 
 
 def picks_html(view: OverviewView, advice: Advice) -> Markup:

@@ -185,9 +185,13 @@ class Answer:
 
     @property
     def rivals(self) -> tuple[str, ...]:
-        """The other methods, without the reference, that may be as good as the leader here or on other datasets."""
+        """The other methods, without the reference, that may be as good as the leader on these datasets.
+
+        These are the ones that share its rank. Published means have no ranks; there, the datasets are the sample.
+        """
         reference = None if self.lead is None else self.lead.reference
-        return tuple(key for key in self.behind if key != reference and key in {*self.open_here, *self.open_elsewhere})
+        unseparated = self.open_elsewhere if self.published else self.open_here
+        return tuple(key for key in self.behind if key != reference and key in unseparated)
 
 
 BUDGETS: Mapping[str, Callable[[Candidate], bool]] = {

@@ -3,12 +3,12 @@
 from typing import Any
 
 from bench.sweep import RecipeChoice, SweepRequest
+from datasets_registry import EvalProtocol
 
-METHODS = (
-    "zero_shot", "coop", "deep_text_prompts", "clip_adapter", "text_adapter", "vpt", "vpt_text_adapter",
-    "text_prompts_visual_adapter", "ivlp", "maple", "apex",
-)  # fmt: skip
-"""Zero-shot, prompts and adapters of one or both towers, and every method that a base-to-new claim compares."""
+FEW_SHOT_METHODS = ("zero_shot", "clip_adapter", "tip_adapter_f", "lp_plus_plus", "linear_probe")
+"""They learn from the image features alone, so the whole suite takes a minute."""
+BASE_TO_NEW_METHODS = ("zero_shot", "coop", "vpt", "vpt_text_adapter", "apex")
+"""Text prompts, visual prompts, and APEX with and without its ensemble: what is lost on new classes, and given back."""
 TEST_IMAGES = 10
 """Per class. Shots and test images are few because the time of most runs is proportional to them."""
 SHOTS = 6
@@ -20,20 +20,29 @@ DATASETS = tuple(
     )
 )  # fmt: skip
 """The whole suite, from easy to hard."""
-SEEDS = (1, 2, 3)
-QUICK_METHODS = ("zero_shot", "coop", "clip_adapter", "vpt")
+SEEDS = (1, 2)
+QUICK_FEW_SHOT = ("zero_shot", "clip_adapter", "linear_probe")
+QUICK_BASE_TO_NEW = ("zero_shot", "coop", "vpt")
 QUICK_DATASETS = tuple(f"spectrum_{name}:test={TEST_IMAGES}" for name in ("basic", "blur", "words"))
 
 
-def demo_request(*, quick: bool, **options: Any) -> SweepRequest:
-    """The runs of the demo; other options are those of `etl-bench run`."""
-    return SweepRequest.build(
-        methods=QUICK_METHODS if quick else METHODS,
-        datasets=QUICK_DATASETS if quick else DATASETS,
-        shots=[SHOTS],
-        seeds=SEEDS[:1] if quick else SEEDS,
-        recipe=RecipeChoice.DEMO,
-        device="cpu",  # towers this small are not faster on a GPU, and the numbers are the same everywhere
-        keep_branches=True,
+def demo_requests(*, quick: bool, **options: Any) -> tuple[SweepRequest, SweepRequest]:
+    """The few-shot runs of the demo and its base-to-new runs; other options are those of `etl-bench run`."""
+    common: dict[str, Any] = {
+        "datasets": QUICK_DATASETS if quick else DATASETS,
+        "shots": [SHOTS],
+        "seeds": SEEDS[:1] if quick else SEEDS,
+        "recipe": RecipeChoice.DEMO,
+        "device": "cpu",  # towers this small are not faster on a GPU, and the numbers are the same everywhere
         **options,
+    }
+    few_shot = SweepRequest.build(
+        methods=QUICK_FEW_SHOT if quick else FEW_SHOT_METHODS, protocol=EvalProtocol.FEW_SHOT, **common
     )
+    base_to_new = SweepRequest.build(
+        methods=QUICK_BASE_TO_NEW if quick else BASE_TO_NEW_METHODS,
+        protocol=EvalProtocol.BASE_TO_NEW,
+        keep_branches=True,
+        **common,
+    )
+    return few_shot, base_to_new

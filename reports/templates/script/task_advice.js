@@ -3,7 +3,7 @@ const advice = document.getElementById("advice");
 if (advice && hero) {
   const field = (name) => advice.querySelector(`[name=${name}]`);
   const out = advice.querySelector(".advice-out");
-  const BUDGETS = { any: "any", "no training": "no training", "1 min": "at most 1 min of training", "100k parameters": "at most 100k parameters" };
+  const BUDGETS = { any: "any", "no training": "no gradient steps", "1 min": "at most 1 min of training", "100k parameters": "at most 100k parameters" };
   let data = null;
   let state = null;
   let known = null;  // the answer that the fields were filled for

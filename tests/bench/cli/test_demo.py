@@ -24,22 +24,29 @@ def etl(etl, monkeypatch, tmp_path: Path):
 
 
 def test_the_demo_names_registered_methods_and_eleven_datasets():
-    assert {*demonstration.METHODS, *demonstration.QUICK_METHODS} <= set(METHODS)
+    requests = [request for quick in (True, False) for request in demonstration.demo_requests(quick=quick)]
+    assert {method for request in requests for method in request.methods} <= set(METHODS)
     assert sorted(name.partition(":")[0] for name in demonstration.DATASETS) == DATASETS.match("spectrum_*")
     assert set(demonstration.QUICK_DATASETS) <= set(demonstration.DATASETS)
 
 
-def test_the_demo_has_the_runs_that_decide_every_claim_of_its_protocol():
-    request, claims = demonstration.demo_request(quick=False), load_claims()
-    assert [claim.id for claim in claims if claim.protocol != request.protocol] == ["lora-far", "lora-hard"]
-    for claim in claims:
-        if claim.protocol == request.protocol:
-            compared = {"zero_shot"} if claim.contrast == "regret" else {claim.a, claim.b}
-            assert compared <= set(request.methods), claim.id
-            assert claim.shots in (None, *request.shots), claim.id
-    assert request.keep_branches  # a constant ensemble weight needs both branches
-    assert len(request.seeds) == 3  # a test needs two
-    assert len(request.datasets) >= FEWEST_FOR_THIRDS  # thirds by difficulty, and policies
+def test_few_shot_comes_first_and_both_halves_have_as_many_runs():
+    few_shot, base_to_new = demonstration.demo_requests(quick=False)
+    assert (few_shot.protocol, base_to_new.protocol) == ("few-shot", "base-to-new")
+    for one in (few_shot, base_to_new):
+        assert one.methods[0] == "zero_shot"
+        assert len(one.datasets) >= FEWEST_FOR_THIRDS  # thirds by difficulty, and advice
+        assert len(one.seeds) >= 2  # a test needs two
+    assert len(few_shot.methods) == len(base_to_new.methods)  # among equals, the page opens with few-shot
+    assert base_to_new.keep_branches  # a constant ensemble weight needs both branches
+
+
+def test_the_demo_decides_the_claims_about_the_ensemble():
+    _, request = demonstration.demo_requests(quick=False)
+    claims = [claim for claim in load_claims() if claim.protocol == request.protocol]
+    decided = {claim.id for claim in claims if {claim.a, claim.b} <= set(request.methods)}
+    ensemble = {"observation-4-easy", "observation-4-hard", "headline-coop", "gate-constant"}
+    assert decided == {"observation-3-base", *ensemble}
 
 
 def test_a_claim_that_the_demo_does_not_decide_says_what_to_run(etl):
@@ -60,55 +67,60 @@ def test_the_demo_tests_on_ten_images_of_every_class():
 def test_a_second_demo_runs_nothing(etl, tmp_path: Path):
     code, _, err = etl("demo", "--quick", *FAKE)
     assert code == 0
-    assert "12 runs: 0 done, 12 to do, 3 difficulties to measure" in err
+    assert "9 runs: 0 done, 9 to do, 3 difficulties to measure" in err
     assert (tmp_path / "site" / "index.html").stat().st_size > 1000
     code, _, err = etl("demo", "--quick", *FAKE)
-    assert (code, "12 runs: 12 done, 0 to do" in err) == (0, True)
+    assert (code, "9 runs: 9 done, 0 to do" in err) == (0, True)
 
 
 def test_the_demo_ends_with_a_board_the_finding_the_page_and_commands_that_work(etl):
     code, out, _ = etl("demo", "--quick", "--runs", "my runs", *FAKE)
     assert code == 0
-    lines = out.splitlines()
-    assert lines[0].startswith("ViT-demo.drawn, base-to-new, 6 shots, 3 datasets; H is")
-    assert lines[1].split()[:3] == ["rank", "method", "H"]
-    titles = [registered().method(name).title for name in demonstration.QUICK_METHODS]
-    assert sorted(re.split("  +", line.strip())[1] for line in lines[3 : 3 + len(titles)]) == sorted(titles)
-    _, basis, remark, empty, page, title, *commands = lines[-8:]
-    assert basis.startswith("Mean H ")
-    assert "3 datasets, 1 seed, 12 runs" in basis
-    assert remark.startswith("Demo: short trainings")
-    assert (empty, page, title) == ("", "Report: site/index.html", "Next:")
-    assert commands == [
-        "  etl-bench compare coop zero_shot --runs 'my runs'",
-        "  etl-bench leaderboard --runs 'my runs'",
+    first, second, closing = out.split("\n\n")
+    boards = {
+        "few-shot": (first, demonstration.QUICK_FEW_SHOT),
+        "base-to-new": (second, demonstration.QUICK_BASE_TO_NEW),
+    }
+    for protocol, (text, methods) in boards.items():
+        lines = text.splitlines()
+        assert lines[0].startswith(f"ViT-demo.drawn, {protocol}, 6 shots, 3 datasets")
+        titles = [registered().method(name).title for name in methods]
+        assert sorted(re.split("  +", line.strip())[1] for line in lines[3 : 3 + len(titles)]) == sorted(titles)
+        basis, remark = lines[-2:]
+        assert basis.startswith("Mean ")
+        assert "3 datasets, 1 seed, 9 runs" in basis
+        assert remark.startswith("Demo: short trainings")
+    assert closing.splitlines() == [
+        "Report: site/index.html",
+        "Next:",
+        "  etl-bench compare linear_probe clip_adapter --runs 'my runs'",
+        "  etl-bench papers reproduce apex --on synthetic",
     ]
-    for command in (["compare", "coop", "zero_shot"], ["leaderboard"]):
-        assert etl(*command, "--runs", "my runs")[0] == 0
+    assert etl("compare", "linear_probe", "clip_adapter", "--runs", "my runs")[0] == 0
+    assert etl("papers", "reproduce", "apex", "--on", "synthetic")[0] == 0
 
 
-def test_the_whole_demo_names_the_commands_that_use_its_seeds(monkeypatch):
-    monkeypatch.setattr(demo.shutil, "which", lambda _: None)
-    monkeypatch.setattr(demo.sys, "argv", [".venv/bin/etl-bench", "demo"])
-    assert demo.next_commands(Path("runs/demo"), quick=False) == [
-        ".venv/bin/etl-bench compare apex vpt_text_adapter --runs runs/demo",
-        ".venv/bin/etl-bench papers claims --runs runs/demo",
-    ]
+def test_the_first_sentence_of_the_page_is_short(etl):
+    etl("demo", "--quick", *FAKE)
+    page = Path("site/index.html").read_text("utf-8")
+    headline = re.search(r"<h1[^>]*>(.*?)</h1>", page, re.DOTALL)
+    assert headline
+    assert 0 < len(re.sub("<[^>]+>", " ", headline[1]).split()) <= 30
 
 
 def test_without_the_command_python_is_named(monkeypatch):
     monkeypatch.setattr(demo.shutil, "which", lambda _: None)
     monkeypatch.setattr(demo.sys, "argv", ["/somewhere/bench/__main__.py"])
     monkeypatch.setattr(demo.sys, "executable", "/usr/bin/python3")
-    first, _ = demo.next_commands(Path("r"), quick=True)
-    assert first == "/usr/bin/python3 -m bench compare coop zero_shot --runs r"
+    first, _ = demo.next_commands(Path("r"))
+    assert first == "/usr/bin/python3 -m bench compare linear_probe clip_adapter --runs r"
 
 
 def test_a_demo_whose_runs_all_failed_says_so(etl, monkeypatch):
     monkeypatch.setenv("FAKE_RUNNER", '{"fail": [" on "]}')
     code, out, err = etl("demo", "--quick", *FAKE)
     assert code == 1
-    assert "12 failed" in err
+    assert err.count("9 failed") == 2
     assert "Report: site/index.html" in out
 
 
