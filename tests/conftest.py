@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -44,11 +45,16 @@ def _frozen_heap() -> None:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _same_catalogues() -> Iterator[None]:
-    """A file of tests leaves the catalogues of methods and datasets as it found them."""
+def _nothing_shared_is_changed() -> Iterator[None]:
+    """A file of tests leaves the catalogues of methods and datasets, and the shared tiny CLIP, as it found them."""
     before = set(DATASETS), set(METHODS)
     yield
     assert (set(DATASETS), set(METHODS)) == before
+    shared = sys.modules.get("parity_kit")
+    if shared is not None and shared.tiny_backbone.cache_info().currsize:
+        backbone = shared.tiny_backbone()
+        assert float(backbone.model.logit_scale) == pytest.approx(math.log(backbone.logit_scale), rel=1e-5)
+        assert not backbone.model.training
 
 
 @pytest.fixture

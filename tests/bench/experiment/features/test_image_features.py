@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 import time
@@ -85,8 +86,8 @@ def test_any_other_part_of_the_address_misses(tmp_path: Path, changed: str) -> N
     elif changed == "view":
         key = ("image0", "crop-1")
     elif changed == "weights":
+        backbone = Backbone(backbone.spec, copy.deepcopy(backbone.model))
         backbone.model.logit_scale.data += 1
-        backbone = Backbone(backbone.spec, backbone.model)
     else:
         backbone = replace(backbone, precision=Precision.BF16)
     pixels = CountingPixels()
