@@ -16,9 +16,9 @@ def training_text(view: OverviewView, method: Candidate, unit: str = " of traini
     """The time of one run, with preparation and fitting; empty if it is unknown."""
     if view.families[method.key] == EvalProtocol.TEST_TIME:  # the family has the name of its protocol
         return "learns from the unlabelled test images"
-    if method.seconds:
-        return f"{seconds(method.seconds)}{unit}"
-    return "no training" if method.trained is False else ""
+    if method.trained is False and (method.key == view.baseline or not method.seconds):
+        return "no training"
+    return "" if method.seconds is None else f"{seconds(method.seconds)}{unit}"
 
 
 def picks_html(view: OverviewView, advice: Advice) -> Markup:

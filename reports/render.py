@@ -108,7 +108,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, force: bool = 
         view=site.overviews[first] if site.overviews else None,
         board=home,
         sections=_sections(site),
-        map=table_html(map_table(home, home["measures"][-1], block["titles"]), home["methods"]) if home else "",
+        map=_map(home, block["titles"], errors=bool(site.error_analysis.lists)),
         shown=shown,
         hero=hero_svg(site.overviews[first], site.overviews[first].measures[-1]) if site.overviews else Markup(""),
         answer=answer,
@@ -139,6 +139,13 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, force: bool = 
         demo_caveat=DEMO_CAVEAT,
     )
     return write_output(out, page.encode(), force=force)
+
+
+def _map(home: Mapping[str, Any], titles: Mapping[str, str], *, errors: bool) -> Markup:
+    """The map of the setting that the page is written with."""
+    if not home:
+        return Markup("")
+    return table_html(map_table(home, home["measures"][-1], titles, errors=errors), home["methods"])
 
 
 def _static_charts(board: BoardView) -> Mapping[str, Markup]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from bench.analysis import (
     AccuracyOverTime,
     Answer,
-    Confusion,
+    Changes,
     CostPoint,
     Entry,
     EntryErrors,
@@ -18,6 +18,7 @@ from bench.analysis import (
     HConvention,
     Leaderboard,
     MissingCell,
+    MovedImage,
     Quality,
     RankAgreement,
     RuleDifference,
@@ -313,9 +314,9 @@ class ClassListView:
     Args:
         key: unique within its backbone; usable in an id.
         names: class names in label order.
-        pairs: most frequent confusions over all runs.
         images: the images that most runs misclassify, hardest first.
-        pictures: a thumbnail of each of them as a data URI, None if it is not available.
+        moved: images that most runs fix or break against zero-shot.
+        pictures: a thumbnail of each of `images` and `moved` as a data URI, None if it is not available.
     """
 
     key: str
@@ -325,8 +326,8 @@ class ClassListView:
     names: tuple[str, ...]
     n_images: int
     n_runs: int
-    pairs: tuple[Confusion, ...]
     images: tuple[HardImage, ...]
+    moved: tuple[MovedImage, ...]
     pictures: tuple[str | None, ...]
 
     def name(self, label: int) -> str:
@@ -340,12 +341,14 @@ class ErrorAnalysisView:
 
     Args:
         cells: by anchor of the board, and by key of the entry and of the class list.
+        changes: likewise, against zero-shot.
         seeds: of the runs by id.
         folder: of the predictions of complete runs, relative to the page; None for a page without them.
     """
 
     lists: tuple[ClassListView, ...] = ()
     cells: Mapping[str, Mapping[tuple[str, str], EntryErrors]] = field(default_factory=dict)
+    changes: Mapping[str, Mapping[tuple[str, str], Changes]] = field(default_factory=dict)
     seeds: Mapping[str, int] = field(default_factory=dict)
     folder: str | None = None
 

@@ -13,6 +13,11 @@ from .best_method import Pick as Pick
 from .best_method import answer_for as answer_for
 from .best_method import leader_tests as leader_tests
 from .board_intervals import with_intervals as with_intervals
+from .changed_predictions import Changes as Changes
+from .changed_predictions import ClassGain as ClassGain
+from .changed_predictions import MovedImage as MovedImage
+from .changed_predictions import changes as changes
+from .changed_predictions import moved_images as moved_images
 from .comparison import Comparison as Comparison
 from .comparison import PairedCell as PairedCell
 from .comparison import compare_entries as compare_entries

@@ -1,8 +1,6 @@
 """Predictions and suggested labels as galleries of thumbnails."""
 
-import base64
 import heapq
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -84,7 +82,7 @@ class Gallery:
         if len(self._heap) == self._size and uncertainty <= self._heap[0][0]:
             return
         try:
-            picture = _small_picture(open_image())
+            picture = small_picture(open_image(), SIDE)
         except BadImageError:  # its file changed after it was predicted
             return
         others = tuple((row[f"label_{i}"], row[f"probability_{i}"]) for i in range(2, 4) if f"label_{i}" in row)
@@ -116,15 +114,6 @@ class Gallery:
             promise=promise,
             no_sets=no_sets,
         )
-
-
-def _small_picture(image: Image.Image) -> str:
-    """A JPEG in a data address."""
-    small = image.copy()
-    small.thumbnail((SIDE, SIDE))
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=72)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def suggestions_view(found: Suggestions, title: str) -> GalleryView:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bench.analysis import Confusion, EntryErrors, RunErrors, TopClasses
+from bench.analysis import Changes, Confusion, EntryErrors, RunErrors, TopClasses
 from bench.papers import Catalogue
 from reports.views import BoardView, ErrorAnalysisView
 
@@ -19,12 +19,8 @@ def list_rows(errors: ErrorAnalysisView, catalogue: Catalogue) -> list[dict[str,
             "backbone": item.backbone,
             "names": item.names,
             "n": item.n_images,
-            "runs": item.n_runs,
-            "pairs": _pairs(item.pairs),
-            "images": [
-                {"id": i.image, "label": i.label, "wrong": i.wrong, "runs": i.runs, "taken": i.taken_for}
-                for i in item.images
-            ],
+            "images": [{"id": image.image, "label": image.label} for image in item.images],
+            "moved": [{"label": image.label, "before": image.before} for image in item.moved],
         }
         for item in errors.lists
     ]
@@ -33,8 +29,11 @@ def list_rows(errors: ErrorAnalysisView, catalogue: Catalogue) -> list[dict[str,
 def cell_rows(board: BoardView, errors: ErrorAnalysisView) -> dict[str, Any]:
     """One board: names of its entries, and the errors of each on every class list."""
     names = {entry.key: board.entry_name(entry.key) for entry in board.entries}
-    cells = errors.cells.get(board.anchor, {})
-    found = [_cell(entry, key, cell, errors.seeds) for (entry, key), cell in cells.items()]
+    cells, changed = errors.cells.get(board.anchor, {}), errors.changes.get(board.anchor, {})
+    found = [
+        _cell(entry, key, cell, errors.seeds) | _changes(changed.get((entry, key)))
+        for (entry, key), cell in cells.items()
+    ]
     return {"entries": names, "cells": found}
 
 
@@ -42,6 +41,13 @@ def _cell(entry: str, list_key: str, cell: EntryErrors, seeds: Mapping[str, int]
     classes = list(zip(cell.labels, cell.sizes, cell.taken_for, strict=True))
     about = {"entry": entry, "list": list_key, "classes": classes, "of": cell.n_classes}
     return about | {"pairs": _pairs(cell.pairs), "runs": [_run(run, seeds[run.run_id]) for run in cell.runs]}
+
+
+def _changes(found: Changes | None) -> dict[str, Any]:
+    if found is None:
+        return {}
+    gains = [[gain.label, gain.n, gain.before, gain.after] for gain in found.gains]
+    return {"changes": {"fixed": found.fixed, "broken": found.broken, "gains": gains, "guesses": found.guesses}}
 
 
 def _run(run: RunErrors, seed: int) -> dict[str, Any]:

@@ -9,19 +9,23 @@ from dataclasses import dataclass, replace
 from itertools import chain, groupby
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bench.analysis import (
     ALL,
-    PAIRS,
+    Changes,
     EntryErrors,
     HardImage,
     Leaderboard,
+    MovedImage,
     TopClasses,
-    confusions,
+    changes,
     entry_errors,
     hard_images,
     metrics_frame,
+    moved_images,
     probabilities,
 )
 from reports.presenters.content import Pictures
@@ -30,20 +34,26 @@ from reports.views import ClassListView, ErrorAnalysisView
 if TYPE_CHECKING:
     from bench.results import Store
 
-IMAGES = 6
+IMAGES = 3
 """Hard images listed for a class list."""
+MOVED = 4
+"""Images listed for a class list that runs fix or break against zero-shot."""
 RUNS_READ_TOGETHER = 100
 """Runs whose predictions are read together: limits memory, and few queries are faster than many."""
 
 
 @dataclass(frozen=True)
 class _Evaluation:
-    """One entry of one board on one class list; its predictions are stored under the split name `stored`."""
+    """One entry of one board on one class list; its predictions are stored under the split name `stored`.
+
+    `zero_shot` is the run of the board's zero-shot entry on the dataset, if there is one.
+    """
 
     anchor: str
     entry: str
     run_ids: tuple[str, ...]
     stored: str
+    zero_shot: str | None
 
 
 @dataclass(frozen=True, order=True)
@@ -73,6 +83,7 @@ def error_analysis_view(
     lists: list[ClassListView] = []
     metrics = [metrics_frame(stored.outcomes_frame(()))]
     cells: dict[str, dict[tuple[str, str], EntryErrors]] = {anchor: {} for anchor in boards}
+    changed: dict[str, dict[tuple[str, str], Changes]] = {anchor: {} for anchor in boards}
     for batch in _batches(_evaluations(boards)):
         run_ids = _run_ids(chain.from_iterable(batch.values()))
         frame = stored.outcomes_frame(run_ids)
@@ -82,8 +93,10 @@ def error_analysis_view(
         tops = _tops(stored.top_classes_frame(run_ids, shown))
         for class_list, items in hard.items():
             part, images = parts[class_list], [item.image for item in items]
+            reference = next((one.zero_shot for one in batch[class_list] if one.zero_shot is not None), "")
+            moved = moved_images(part, reference, limit=MOVED)
             metrics.append(metrics_frame(part))
-            lists.append(_list_view(class_list, part, items, pictures))
+            lists.append(_list_view(class_list, part, items, moved, pictures))
             by_run = {str(run): rows for run, rows in part.groupby("run_id", sort=False, observed=True)}
             for evaluation in batch[class_list]:
                 found = {run: by_run[run] for run in evaluation.run_ids if run in by_run}
@@ -92,8 +105,14 @@ def error_analysis_view(
                     columns = {
                         run: (rows["label"].to_numpy(), rows["predicted"].to_numpy()) for run, rows in found.items()
                     }
-                    cells[evaluation.anchor][evaluation.entry, class_list.key] = entry_errors(columns, best)
-    view = ErrorAnalysisView(tuple(lists), cells, seeds, folder)
+                    place = (evaluation.entry, class_list.key)
+                    cells[evaluation.anchor][place] = entry_errors(columns, best)
+                    if (against := by_run.get(evaluation.zero_shot or "")) is None or evaluation.zero_shot in found:
+                        continue
+                    known = changes(_columns(against), {run: _columns(rows) for run, rows in found.items()}, moved)
+                    if known is not None:
+                        changed[evaluation.anchor][place] = known
+    view = ErrorAnalysisView(tuple(lists), cells, changed, seeds, folder)
     return view, pd.concat(metrics, ignore_index=True)
 
 
@@ -125,12 +144,14 @@ def _evaluations(boards: Mapping[str, Leaderboard]) -> dict[_ClassList, list[_Ev
     for anchor, board in boards.items():
         setting = board.setting
         for dataset in board.datasets:
+            reference = board.entry(board.baseline).cells.get(dataset) if board.baseline is not None else None
+            zero_shot = reference.run_ids[0] if reference is not None and reference.run_ids else None
             for split in board.splits:
                 target = split == ALL and setting.source and dataset != setting.source
                 stored = dataset if target else split
                 for entry in board.entries:
                     if dataset in entry.cells:
-                        evaluation = _Evaluation(anchor, entry.key, entry.cells[dataset].run_ids, stored)
+                        evaluation = _Evaluation(anchor, entry.key, entry.cells[dataset].run_ids, stored, zero_shot)
                         found[_ClassList(setting.backbone, dataset, split)].append(evaluation)
     return dict(_split_by_storage(found))
 
@@ -145,10 +166,19 @@ def _split_by_storage(found: Mapping[_ClassList, list[_Evaluation]]) -> Iterator
             yield replace(class_list, split=split), [item for item in evaluations if item.stored == name]
 
 
+def _columns(rows: pd.DataFrame) -> tuple[NDArray[np.object_], NDArray[np.int64], NDArray[np.int64]]:
+    return rows["image"].to_numpy(dtype=object), rows["label"].to_numpy(), rows["predicted"].to_numpy()
+
+
 def _list_view(
-    class_list: _ClassList, frame: pd.DataFrame, hard: Sequence[HardImage], pictures: Pictures
+    class_list: _ClassList,
+    frame: pd.DataFrame,
+    hard: Sequence[HardImage],
+    moved: Sequence[MovedImage],
+    pictures: Pictures,
 ) -> ClassListView:
     runs = frame["run_id"].nunique()
+    shown = [*(item.image for item in hard), *(item.image for item in moved)]
     return ClassListView(
         key=class_list.key,
         backbone=class_list.backbone,
@@ -157,9 +187,9 @@ def _list_view(
         names=pictures.class_names(class_list.dataset, class_list.split.partition(" ")[0]),
         n_images=len(frame) // runs,
         n_runs=runs,
-        pairs=confusions(frame["label"], frame["predicted"], limit=PAIRS),
         images=tuple(hard),
-        pictures=tuple(pictures.picture(class_list.dataset, item.image) for item in hard),
+        moved=tuple(moved),
+        pictures=tuple(pictures.picture(class_list.dataset, image) for image in shown),
     )
 
 

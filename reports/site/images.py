@@ -46,12 +46,12 @@ def _chosen(splits: DatasetSplits) -> list[tuple[int, str]]:
 
 
 def picture_uri(image: Image.Image, *, side: int, quality: int) -> str:
-    """An image as a JPEG data URI, cropped to a square of at most `side` pixels."""
+    """An image as a WebP data address, cropped to a square of at most `side` pixels; JPEG takes twice the bytes."""
     side = min(side, *image.size)
     square = ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    square.save(buffer, "JPEG", quality=quality, optimize=True)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    square.save(buffer, "WEBP", quality=quality, method=6)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 THUMBNAIL_SIDE = 64

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from reports._format import counted, shorten
 from reports.tables.html import reach_of
@@ -23,8 +24,11 @@ LEAST_SCALE, SCALED = 400, 0.95
 """The full shade stands for the 95th percentile of the gains, and at least for 4 points, in 0.01 points."""
 
 
-def map_table(setting: SettingData, measure: str, titles: Mapping[str, str]) -> dict[str, Any]:
-    """The map of a setting by one measure; the chosen method of the band is that of the answer."""
+def map_table(setting: SettingData, measure: str, titles: Mapping[str, str], *, errors: bool) -> dict[str, Any]:
+    """The map of a setting by one measure; the chosen method of the band is that of the answer.
+
+    A cell leads to what the method changed on the dataset if the page has `errors`, else to the dataset.
+    """
     methods, baseline, answer = setting["methods"], setting["baseline"], setting["answers"][measure]
     order, datasets = _order(methods, measure), _by_difficulty(answer["places"])
     scores = {(m, d): mean_score(setting, measure, m, d) for m in order for d in datasets}
@@ -43,8 +47,11 @@ def map_table(setting: SettingData, measure: str, titles: Mapping[str, str]) -> 
         tip = _score_tip(setting, measure, method, dataset, score)
         if score is None or (gained := gains.get((method, dataset))) is None:
             return [None, None if score is None else str(rounded(score / 100)), tip, classes]
-        shade, address = min(share(gained, largest), 100), setting["datasets"][dataset]["address"]
-        return [gained, [shade, address], tip, classes]
+        about, address = setting["datasets"][dataset], setting["datasets"][dataset]["address"]
+        if errors and setting.get("runs"):
+            parts = (setting["anchor"], methods[method]["key"], about["name"])
+            address = "look=" + "/".join(quote(part, safe="!'()*") for part in parts)
+        return [gained, [min(share(gained, largest), 100), address], tip, classes]
 
     def score_cell(method: int) -> Any:
         mean = methods[method]["means"].get(measure)

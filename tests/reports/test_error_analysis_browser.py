@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
@@ -105,11 +107,31 @@ def test_from_method_to_class_to_image(page):
     assert "of 1200 predictions on 400 images" in everything
     choose(page, "Seed", "2")
     assert "of 400 predictions on 400 images" in out(page)
-    assert page.run("document.querySelectorAll('.errors-out img').length") == 6
+    assert page.run("document.querySelectorAll('.errors-out > .examples img').length") == 3
     page.run("document.querySelector('.errors-out tbody th button').click()")
     name = page.run("document.querySelector('.errors-out h4').innerText")
     assert name in ("ant", "bee", "cat", "dog")
     assert page.run("location.hash").count("/") == 5
+    assert complaints(page) == []
+
+
+def test_a_cell_of_the_map_leads_to_what_the_method_changed(page, site):
+    link = "[...document.querySelectorAll('#map td a')].find((a) => /apex.*eurosat/.test(a.hash))"
+    page.run(f"{link}.click()")
+    page.wait("document.querySelectorAll('#errors select')[1].value === 'eurosat'")
+    assert page.run("document.querySelectorAll('#errors select')[0].value") == "apex"
+    text = re.search(
+        r"Against zero-shot CLIP, ([\d.]+) of 400 images fixed and ([\d.]+) broken, mean of 3 seeds", out(page)
+    )
+    assert text
+    gain = 400 * (WORLD["apex"]["eurosat"]["base"] - WORLD["zero_shot"]["eurosat"]["base"])
+    assert float(text[1]) - float(text[2]) == pytest.approx(gain, abs=15)
+    headings = page.run("[...document.querySelectorAll('.errors-out .strips h4')].map((node) => node.innerText)")
+    assert headings == ["Fixed, for example", "Broken, for example"]
+    assert page.run("document.querySelectorAll('.strips img').length") in (2, 3, 4)
+    assert page.run("document.querySelectorAll('#errors-gains tbody tr').length") in (3, 4)
+    choose(page, "Method", "Zero-shot CLIP")
+    assert "Against zero-shot" not in out(page)
     assert complaints(page) == []
 
 
@@ -192,12 +214,9 @@ def test_a_served_folder_shows_every_image_of_a_run(tab, site):
         assert [e for e in complaints(tab) if "favicon" not in str(e)] == []
 
 
-def test_common_errors_and_calibration_are_rendered_when_they_are_opened(page):
-    page.wait("document.querySelectorAll('#common-errors details').length === 4")
-    assert page.run("document.querySelectorAll('#common-errors img').length") == 0
+def test_folds_are_rendered_when_they_are_opened(page):
     page.run("document.querySelectorAll('details').forEach((card) => { card.open = true; })")
-    page.wait("document.querySelectorAll('#common-errors .examples.hard img').length === 24")
-    assert page.run("document.querySelectorAll('#quality tbody tr').length") == 6
+    page.wait("document.querySelectorAll('#quality tbody tr').length === 6")
     assert page.run("document.querySelector('#cost .picture svg').getBoundingClientRect().height") > 100
     assert complaints(page) == []
 

@@ -42,6 +42,31 @@ if (errorsBox) {
     id, caption, columns: [["Class", kind], ["Predicted", "text"], ["Count"], ["Share of the class, %", "percent"]],
     rows: pairs.map(([label, other, count, n]) => [[nameIn(list)(label), kind === "choice" ? label : ""], nameIn(list)(other), count, hundredths(count, n)]),
   });
+  // What the runs change against zero-shot: counts, images that they fix and break, and the gain of each class.
+  const changesText = ({ fixed, broken, guesses }, list, places) => {
+    const name = nameIn(list);
+    const mean = (values) => String(Math.round(10 * places.reduce((sum, at) => sum + values[at], 0) / places.length) / 10);
+    const cards = (wanted) => list.moved.map(({ label, before }, index) => {
+      const mine = places.map((at) => guesses[at][index]);
+      const wrong = mine.filter((guess) => guess !== label);
+      const isFixed = before !== label;
+      if (isFixed !== wanted || 2 * (isFixed ? wrong.length : mine.length - wrong.length) >= mine.length) return "";
+      return `<figure>${pictureOf(list, list.images.length + index, name(label))}<figcaption><b>${escaped(name(label))}</b> ${isFixed ? "zero-shot" : "now"}: ${escaped(name(isFixed ? before : wrong[0]))}</figcaption></figure>`;
+    }).join("");
+    const strips = [["Fixed", cards(true)], ["Broken", cards(false)]].filter(([, found]) => found);
+    return `<p class="facts">Against zero-shot CLIP, <b>${mean(fixed)}</b> of ${counted(list.n, "image")} fixed and <b>${mean(broken)}</b> broken${places.length > 1 ? `, mean of ${places.length} seeds` : ""}.</p>` +
+      `<div class="strips">${strips.map(([title, found]) => `<div><h4>${title}, for example</h4><div class="examples hard">${found}</div></div>`).join("")}</div>`;
+  };
+  const gainsTable = ({ fixed, gains }, list) => {
+    const points = gains.map(([, n, before, after]) => (after / fixed.length - before) / n);
+    const largest = Math.max(...points.map(Math.abs));
+    const bar = (gain) => [500 + 500 * gain / largest, 500 + 500 * Math.min(0, gain / largest), 500 + 500 * Math.max(0, gain / largest), 500];
+    return {
+      id: "errors-gains", caption: "Gain over zero-shot by class, in points: the largest and the smallest.",
+      columns: [["Class", "choice"], ["From zero-shot", "bar"], ["Gain", "tenths"], ["Zero-shot, %", "percent"]],
+      rows: gains.map(([label, n, before], at) => [[nameIn(list)(label), label], [bar(points[at])], Math.round(10000 * points[at]), hundredths(before, n)]),
+    };
+  };
   const draw = (data, chosen) => {
     const known = data.cells.map((cell) => ({ cell, list: lists.get(cell.list) }));
     fill("entry", distinct(known.map(({ cell }) => [cell.entry, data.entries[cell.entry]])));
@@ -63,6 +88,8 @@ if (errorsBox) {
     const classes = cell.classes.map(([label, size, taken], index) => [label, size, taken, runs.reduce((sum, run) => sum + run.classes[index], 0)]);
     const put = (table) => { tables.push(table); parts.push(tableHtml(table, [])); };
     if (wanted === null) {
+      if (cell.changes) parts.push(changesText(cell.changes, list, runs.map((run) => cell.runs.indexOf(run))));
+      if (cell.changes?.gains.length) put(gainsTable(cell.changes, list));
       put({
         id: "errors-classes",
         caption: classes.length < cell.of ? `The ${classes.length} worst of ${cell.of} classes.` : `All ${cell.of} classes, worst first.`,
@@ -97,27 +124,6 @@ if (errorsBox) {
     state.label = state.label === choice ? "" : choice;
     show(true);
   });
-  // What most runs get wrong, by list of classes; the content of each is rendered when it is opened.
-  const commonErrors = () => evidence("lists").then((found) => {
-    const place = document.getElementById("common-errors");
-    place.replaceChildren(...found.map((list) => {
-      const card = element("details", { className: "card" });
-      card.innerHTML = `<summary><b>${escaped(list.title)}</b> <span>${escaped(SPLITS[list.split] || list.split)} · ${escaped(list.backbone)} · ${counted(list.n, "image")}, ${counted(list.runs, "run")}</span></summary>`;
-      card.addEventListener("toggle", () => {
-        if (!card.open || card.querySelector(".body")) return;
-        const body = element("div", { className: "body" });
-        const name = nameIn(list);
-        const table = pairsTable("common-" + list.key, list, list.pairs, "Most frequent confusions.", "text");
-        body.innerHTML = list.images.length ? `<div class="examples hard">${list.images.map((image, index) => {
-          const text = `${name(image.label)}, predicted ${name(image.taken)}`;
-          return `<figure>${pictureOf(list, index, text)}<figcaption><b>${escaped(name(image.label))}</b> predicted ${escaped(name(image.taken))}; wrong in ${image.wrong} of ${image.runs}<br><code>${escaped(image.id)}</code></figcaption></figure>`;
-        }).join("")}</div>${tableHtml(table, [])}` : '<p class="note">Every run classifies every image correctly.</p>';
-        card.append(body);
-        all(".table", body).forEach((node) => bindTable(node, table, []));
-      });
-      return card;
-    }));
-  });
   const follow = () => {
     const parts = location.hash.startsWith("#look=") ? location.hash.slice(6).split("/").map(decodeURIComponent) : null;
     if (!parts || !block.settings[parts[0]]) return;
@@ -131,7 +137,6 @@ if (errorsBox) {
   let started = false;
   const start = () => {
     show(false);
-    commonErrors();
     started = true;
   };
   exchanges.push(() => () => {

@@ -34,7 +34,8 @@ const mapTable = (data, measure) => {
     const runs = (data.runs?.[method][dataset] || []).filter(Boolean).length;
     const tip = score === null ? "" : `${(Math.round(score) / 100).toFixed(2)}${sides === null ? "" : " " + reach(sides)} %${runs ? ", " + counted(runs, "run") : ""}`;
     if (found === null) return [null, score === null ? null : String(Math.round(score / 100)), tip, classes];
-    return [found, [Math.min(shareOf(found, largest), 100), data.datasets[dataset].address], tip, classes];
+    const address = data.runs && hasErrors() ? errorsAddress(data.anchor, data, method, dataset) : data.datasets[dataset].address;
+    return [found, [Math.min(shareOf(found, largest), 100), address], tip, classes];
   };
   const barCell = (method) => {
     const bar = methods[method].bars[measure];

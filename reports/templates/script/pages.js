@@ -10,10 +10,8 @@ const settingsOf = (method) => block.details[method.settings].length ? `<h3>Sett
 const webLink = (url) => /^https?:\/\//.test(url) ? `<a href="${escaped(url)}" rel="noopener noreferrer">${escaped(url)}</a>` : escaped(url);
 const pm = (found) => found ? [Math.round(100 * found.mean), found.sides] : null;
 const runLinks = (runs) => (runs || []).filter(Boolean).map((id) => [id.slice(0, 6), "run=" + id]);
-const errorsAddress = (anchor, data, method, dataset) => "look=" + [anchor, data.methods[method].key, data.datasets[dataset].name].map(encodeURIComponent).join("/");
 // The title of a dataset as a link, marked if the backbone has seen its images.
 const datasetCell = ({ title, address, seen }) => seen ? [`${title} (${seen[0]})`, address, seen[1]] : [title, address];
-const hasErrors = () => document.getElementById("evidence-lists") !== null;
 // One method on one dataset: scores with gains over zero-shot, and the runs behind them.
 const cellsOf = (data, anchor, method, dataset) => {
   const numbers = numbersOf(data);

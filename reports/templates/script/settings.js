@@ -30,3 +30,6 @@ const drawPickers = () => {
   });
 };
 drawPickers();
+// What a method changed on a dataset, where the page has the predictions.
+const errorsAddress = (anchor, data, method, dataset) => "look=" + [anchor, data.methods[method].key, data.datasets[dataset].name].map(encodeURIComponent).join("/");
+const hasErrors = () => document.getElementById("evidence-lists") !== null;

@@ -69,7 +69,17 @@ def test_class_lists_carry_names_pictures_and_the_images_most_runs_get_wrong(sit
     assert first.name(1) == "bee"
     assert first.n_runs == 1 + 3 + 3
     assert [image.wrong for image in first.images] == sorted((image.wrong for image in first.images), reverse=True)
-    assert first.pictures == tuple(f"data:,{first.dataset}/{image.image}" for image in first.images)
+    shown = [image.image for image in (*first.images, *first.moved)]
+    assert first.pictures == tuple(f"data:,{first.dataset}/{image}" for image in shown)
+    (board,) = site.boards
+    changed = site.error_analysis.changes[board.anchor]
+    assert {entry for entry, _ in changed} == {"coop", "apex"}, "zero-shot changes nothing"
+    for (entry, key), found in changed.items():
+        cells = site.error_analysis.cells[board.anchor]
+        (zero,) = cells["zero_shot", key].runs
+        assert [run.right - zero.right for run in cells[entry, key].runs] == [
+            fixed - broken for fixed, broken in zip(found.fixed, found.broken, strict=True)
+        ]
 
 
 def test_pairs_are_counted_over_all_seeds(site):

@@ -23,7 +23,7 @@ def test_one_small_square_of_each_of_eight_classes(tmp_path: Path):
     assert len({view.title for view in views}) == len(views) == 8
     for view in views:
         picture = Image.open(io.BytesIO(base64.b64decode(view.uri.partition(",")[2])))
-        assert (picture.format, picture.size) == ("JPEG", (48, 48))
+        assert (picture.format, picture.size) == ("WEBP", (48, 48))
     assert sum(len(view.uri) for view in views) < LIMIT
 
 
@@ -53,8 +53,8 @@ def test_the_report_embeds_them_unless_told_not_to(tmp_path: Path):
         made = CliRunner().invoke(app, ["report", "--runs", str(tmp_path / "runs"), "--out", str(out), option])
         assert made.exit_code == 0, made.output
         pages[option] = out.read_text()
-    assert pages["--images"].count('"data:image/jpeg;base64,') == 8
-    assert "data:image/jpeg" not in pages["--no-images"]
+    assert pages["--images"].count('"data:image/webp;base64,') == 8
+    assert "data:image/webp" not in pages["--no-images"]
 
 
 def test_the_card_of_a_dataset_shows_all_facts(tmp_path: Path):
