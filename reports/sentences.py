@@ -18,7 +18,7 @@ from bench.analysis import (
     percent,
 )
 from bench.spec import ALL_SHOTS
-from datasets_registry import EvalProtocol, SeenImages
+from datasets_registry import SeenImages
 from reports._format import counted, interval, join, plural, points, shorten, unsigned
 from reports.titles import PHRASES
 from reports.views import OverviewView, SiteView
@@ -206,16 +206,15 @@ def _to_add(view: OverviewView, found: Answer) -> list[Markup]:
 
 
 def first_shown(site: SiteView) -> int:
-    """The index of the overview that the page opens with: a plain draw, most runs; of equals few-shot, most shots."""
+    """The index of the overview that the page opens with: a plain draw, most runs, and among equals most shots."""
 
-    def preference(index: int) -> tuple[bool, bool, int, bool, float]:
+    def preference(index: int) -> tuple[bool, bool, int, float]:
         view = site.overviews[index]
         if view.board is None:
-            return not view.whole, True, view.n_runs, True, 0
+            return not view.whole, True, view.n_runs, 0
         setting = view.board.setting
         shots = math.inf if setting.shots == ALL_SHOTS else setting.shots
-        few_shot = setting.protocol == EvalProtocol.FEW_SHOT
-        return not view.whole, not setting.support, view.n_runs, few_shot, shots
+        return not view.whole, not setting.support, view.n_runs, shots
 
     return max(range(len(site.overviews)), key=preference, default=0)
 

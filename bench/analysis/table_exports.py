@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 
 from bench._util.words import counted
-from bench.analysis.leaderboard import OPEN, Entry, H, HConvention, Leaderboard
+from bench.analysis.leaderboard import ALL, OPEN, Entry, H, HConvention, Leaderboard
 from bench.analysis.paired_average import board_average, paired_test
 from bench.analysis.ranking import rank_entries
 from bench.analysis.score_texts import percent, reach_text
@@ -24,6 +25,9 @@ from bench.analysis.statistics.intervals import Estimate, MeanTest
 
 _FORMULA = re.compile(r"[=@\t\r\n]|[+-](?![\d.]+$)")
 """The beginning of texts that spreadsheets run as formulas; does not match plain numbers."""
+NOTHING: Mapping[str, str] = MappingProxyType({})
+DIGITS = 6
+"""Digits after the point in CSV; Parquet has every digit."""
 STALE, IMPORTED = " †", " ‡"
 """Marks after the name of an entry with stale or imported runs."""
 
@@ -73,10 +77,19 @@ class ExportTable:
     note: str
 
 
-def export_table(board: Leaderboard, runs: pd.DataFrame, ranks: Mapping[str, str] | None = None) -> ExportTable:
+def export_table(
+    board: Leaderboard,
+    runs: pd.DataFrame,
+    ranks: Mapping[str, str] | None = None,
+    titles: Mapping[str, str] = NOTHING,
+) -> ExportTable:
     """Averages over the datasets of a board, with marks on the best number of each column and its ties.
 
-    Incomplete entries and oracles have neither ranks nor marks. `ranks` are those of `rank_entries`, if known already.
+    Incomplete entries and oracles have neither ranks nor marks.
+
+    Args:
+        ranks: those of `rank_entries`, if known already.
+        titles: of entries by key; without a title an entry has its key.
     """
     scores = seed_scores(board, runs)
     marks = {}
@@ -91,7 +104,7 @@ def export_table(board: Leaderboard, runs: pd.DataFrame, ranks: Mapping[str, str
             return ExportCell(NOT_COMPUTED, "", Mark.NONE)
         return None if found is None else _cell(found, marks[measure].get(entry.key, Mark.NONE))
 
-    rows = _rows(board, rank_entries(board, runs).ranks if ranks is None else ranks, cell_of, board.measures)
+    rows = _rows(board, rank_entries(board, runs).ranks if ranks is None else ranks, cell_of, board.measures, titles)
     title = f"{board.setting.title}, average of {counted(len(board.averaged), 'dataset')}"
     note = (
         f"Accuracy in per cent with 95 % intervals over {_covered(board)}. Bold: highest; underlined: not shown to "
@@ -103,13 +116,17 @@ def export_table(board: Leaderboard, runs: pd.DataFrame, ranks: Mapping[str, str
         note += f" Runs are missing: averaged over the {grid} that the ranked methods share; n/N counts all runs."
     if H in board.measures:
         note += f" H: {_H_NOTES[board.convention]}."
-    return ExportTable(title, board.measures, rows, note + _provenance_notes(board))
+    columns = tuple("accuracy" if measure == ALL else measure for measure in board.measures)
+    return ExportTable(title, columns, rows, note + _provenance_notes(board))
 
 
-def dataset_table(board: Leaderboard, runs: pd.DataFrame, measure: str) -> ExportTable:
+def dataset_table(
+    board: Leaderboard, runs: pd.DataFrame, measure: str, titles: Mapping[str, str] = NOTHING
+) -> ExportTable:
     """One measure on each dataset, with marks on the best number of each column and its ties.
 
-    A number whose seeds are incomplete has its coverage `n/N` and no mark.
+    A number whose seeds are incomplete has its coverage `n/N` and no mark. `titles` are those of entries and of
+    datasets, by key and name.
     """
     scores = seed_scores(board, runs)
     marks = {}
@@ -133,14 +150,13 @@ def dataset_table(board: Leaderboard, runs: pd.DataFrame, measure: str) -> Expor
         found = _cell(cell.scores[measure], marks[dataset].get(entry.key, Mark.NONE))
         return found if cell.n == cell.expected else replace(found, coverage=f"{cell.n}/{cell.expected}")
 
-    rows = _rows(board, rank_entries(board, runs).ranks, cell_of, board.datasets)
+    rows = _rows(board, rank_entries(board, runs).ranks, cell_of, board.datasets, titles)
+    columns = tuple(titles.get(name, name) for name in board.datasets)
     note = (
         f"Accuracy in per cent with 95 % intervals over {_covered(board)}. Bold: highest of the column; underlined: "
         "not shown to differ from it (paired over seeds and images, Holm). Numbers of fewer seeds have their coverage."
     )
-    return ExportTable(
-        f"{board.setting.title}, {measure}, by dataset", board.datasets, rows, note + _provenance_notes(board)
-    )
+    return ExportTable(f"{board.setting.title}, {measure}, by dataset", columns, rows, note + _provenance_notes(board))
 
 
 def dataset_rows(board: Leaderboard) -> list[dict[str, Any]]:
@@ -182,22 +198,35 @@ def _overlap(dataset: str, backbone: str) -> str:
     return "" if found is None else "unknown share" if found.share is None else str(found.share)
 
 
-def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """CSV of `Leaderboard.rows` or `dataset_rows`, at full precision, with run ids joined by spaces.
+def to_csv(
+    rows: Sequence[Mapping[str, Any]], titles: Mapping[str, str] = NOTHING, ranks: Mapping[str, str] = NOTHING
+) -> str:
+    """CSV of `Leaderboard.rows` or `dataset_rows` with six digits after the point, without run ids.
 
-    Texts that a spreadsheet would run as formulas begin with an apostrophe.
+    A column `title` follows `entry` if there are titles, by key. `ranks` are ranges of ranks, by key; they replace the
+    positions by the mean. Texts that a spreadsheet would run as formulas begin with an apostrophe.
     """
     text = io.StringIO()
-    columns = list(dict.fromkeys(name for row in rows for name in row)) or ["entry"]  # oracles have one more
+    # oracles have one more
+    columns = list(dict.fromkeys(name for row in rows for name in row if name != "run_ids")) or ["entry"]
+    if titles and "entry" in columns:
+        columns.insert(columns.index("entry") + 1, "title")
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        values = {**row, "run_ids": " ".join(row["run_ids"])}
-        writer.writerow({k: _csv_text(v) if isinstance(v, str) else v for k, v in values.items()})
+        entry = row.get("entry", "")
+        values = {**row, "title": titles.get(entry, "")} | ({"rank": ranks.get(entry, "")} if ranks else {})
+        writer.writerow({name: _csv_text(values[name]) for name in columns if name in values})
     return text.getvalue()
 
 
-def _csv_text(text: str) -> str:
+def _csv_text(value: object) -> object:
+    if isinstance(value, float):
+        return round(value, DIGITS)
+    return _safe(value) if isinstance(value, str) else value
+
+
+def _safe(text: str) -> str:
     return ("'" if _FORMULA.match(text) else "") + text.replace("\r", " ")  # csv does not quote it
 
 
@@ -250,10 +279,11 @@ def _rows(
     ranges: Mapping[str, str],
     cell_of: Callable[[Entry, str], ExportCell | None],
     columns: Sequence[str],
+    titles: Mapping[str, str],
 ) -> tuple[ExportRow, ...]:
     return tuple(
         (
-            entry.key + (STALE if entry.stale else "") + (IMPORTED if entry.imported else ""),
+            titles.get(entry.key, entry.key) + (STALE if entry.stale else "") + (IMPORTED if entry.imported else ""),
             ranges.get(entry.key, "–"),
             tuple(cell_of(entry, c) for c in columns),
             f"{entry.coverage}/{entry.planned}",

@@ -127,16 +127,34 @@ def export_leaderboards(
 
 
 def _text(boards: Sequence[Leaderboard], frame: pd.DataFrame, kind: Format, *, by_dataset: bool) -> str:
-    from bench.analysis import board_rows, dataset_rows, dataset_table, export_table, to_csv, to_latex, to_markdown
+    from bench.analysis import (
+        board_rows,
+        dataset_rows,
+        dataset_table,
+        export_table,
+        rank_entries,
+        to_csv,
+        to_latex,
+        to_markdown,
+    )
+    from bench.papers import registered
 
     if kind is Format.BENCHEVAL:
         return bencheval_csv(boards, frame)
+    titles = registered().board_titles
     if kind is Format.CSV:
-        return "\n".join(to_csv(dataset_rows(board) if by_dataset else board_rows(board)) for board in boards)
+        return "\n".join(
+            to_csv(dataset_rows(one), titles(one))
+            if by_dataset
+            else to_csv(board_rows(one), titles(one), rank_entries(one, frame).ranks)
+            for one in boards
+        )
     write = to_latex if kind is Format.LATEX else to_markdown
     if by_dataset:
-        return "\n".join(write(dataset_table(board, frame, name)) for board in boards for name in board.measures)
-    return "\n".join(write(export_table(board, frame)) for board in boards)
+        tables = [dataset_table(one, frame, name, titles(one)) for one in boards for name in one.measures]
+    else:
+        tables = [export_table(one, frame, titles=titles(one)) for one in boards]
+    return "\n".join(map(write, tables))
 
 
 def bencheval_csv(boards: Sequence[Leaderboard], runs: pd.DataFrame) -> str:

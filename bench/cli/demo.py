@@ -16,7 +16,7 @@ from bench.cli._print import print_line, remark
 
 
 def demo(
-    quick: Annotated[bool, typer.Option("--quick", help="Three datasets, three methods each, one seed.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Three datasets, a few methods, one seed.")] = False,
     runs: opt.WrittenRuns = Path("runs/demo"),
     site: Annotated[Path, typer.Option("--site", help="Folder of the report.")] = Path("site"),
     curve: Annotated[bool, typer.Option("--curve", help="Also record the accuracy during each training.")] = False,

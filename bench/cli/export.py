@@ -42,13 +42,14 @@ def export(
     convention: opt.Convention = "mean_of_h",
     force: opt.Force = False,
 ) -> None:
-    """Write leaderboards: csv and parquet contain fractions and run ids, markdown and latex the numbers of the page.
+    """Write leaderboards: csv and parquet contain fractions, markdown and latex the numbers of the page.
 
     Markdown and LaTeX mark the best value of each column and the values that do not differ significantly from it.
     Results of older code (†) and imported runs that were not verified (‡) are marked in every format. Averages equal
     those of the page: if runs are missing, they cover the datasets and seeds that all methods have. "n of expected"
-    counts the runs. In csv, an apostrophe precedes text that a spreadsheet would run as a formula. In parquet, shots is
-    null and support is all for runs on all training images.
+    counts the runs. Parquet contains every digit and the run ids, csv six digits. In csv, an apostrophe precedes text
+    that a spreadsheet would run as a formula. In parquet, shots is null and support is all for runs on all training
+    images.
 
     bencheval writes one row per method, dataset and seed for the class Evaluator of bencheval, which computes ranks,
     win rates and Elo.

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from bench.analysis import Leaderboard
 from bench.papers.published_numbers import published_methods
 from bench.results import known_methods
 from datasets_registry import DatasetInfo, SeenImages
@@ -107,6 +108,11 @@ class Catalogue:
         """Title of a method, and the settings that distinguish the entry."""
         title = self.method(method).title
         return f"{title} ({label})" if label else title
+
+    def board_titles(self, board: Leaderboard) -> dict[str, str]:
+        """Titles of the entries and datasets of a leaderboard, by key and name."""
+        entries = {entry.key: self.entry_title(entry.method, entry.label) for entry in board.entries}
+        return entries | {name: self.dataset(name).title for name in board.datasets}
 
     def dataset(self, name: str) -> DatasetFacts:
         """Facts of a dataset; a variant (`name:option=value`) has those of its base.

@@ -66,7 +66,7 @@ def board_view(
         ),
         standings=standings,
         trends=board_trends(board, measured, content.groups),
-        exports=_exports(board, runs, standings.ranks),
+        exports=_exports(board, runs, standings.ranks, content.catalogue.board_titles(board)),
         quality=() if metrics is None else board_quality(board, with_sets(metrics, runs)),
         agreement=() if metrics is None else agreement(board, metrics, generator=np.random.default_rng(SEED)),
         halves=split_halves(board, runs, generator=np.random.default_rng(SEED)),
@@ -87,10 +87,16 @@ def measured_facts(facts: DatasetFacts, measured: Measured, examples: tuple[Exam
     return replace(facts, n_classes=dict(measured.n_classes), measures=measures, examples=examples)
 
 
-def _exports(board: Leaderboard, runs: pd.DataFrame, ranks: Mapping[str, str]) -> dict[str, str]:
+def _exports(
+    board: Leaderboard, runs: pd.DataFrame, ranks: Mapping[str, str], titles: Mapping[str, str]
+) -> dict[str, str]:
     """The table as `etl-bench export` writes it."""
-    table = export_table(board, runs, ranks)
-    return {"CSV": to_csv(board_rows(board)), "LaTeX": to_latex(table), "Markdown": to_markdown(table)}
+    table = export_table(board, runs, ranks, titles)
+    return {
+        "CSV": to_csv(board_rows(board), titles, ranks),
+        "LaTeX": to_latex(table),
+        "Markdown": to_markdown(table),
+    }
 
 
 def minute(moment: Any) -> str:
