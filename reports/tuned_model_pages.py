@@ -1,12 +1,40 @@
 """Pages about a tuned model: what it learned, and its predictions. Each is one HTML file that needs no network."""
 
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.results import write_output
-from bench.tuned_models import ClassTextProjection, Explanation, GalleryView
+from bench.tuned_models import ClassTextProjection, EnsembleSummary, Explanation, GalleryView, ZeroShotChanges
+from reports._format import counted
 from reports.page_file import page_environment
 
 WIDTH, HEIGHT, EDGE = 640, 420, 30
+NAMED = 12
+"""Classes with a name in the picture: those that moved most."""
+LETTER, LINE = 6.5, 14
+"""Pixels of a letter and of a line of names."""
+
+
+@dataclass(frozen=True)
+class MovedClass:
+    """A class vector in pixels: `(x, y)` of the pretrained model, `(u, v)` of the tuned one."""
+
+    name: str
+    x: float
+    y: float
+    u: float
+    v: float
+    labelled: bool = False
+
+
+@dataclass(frozen=True)
+class WeightPlot:
+    """Weights against distances in pixels: a point for each class, lines of equal weight, and marks of distances."""
+
+    points: tuple[tuple[str, float, float], ...]
+    lines: tuple[tuple[float, str], ...]
+    ticks: tuple[tuple[float, str], ...]
 
 
 def render_explanation(view: Explanation, out: Path, *, force: bool = False) -> Path:
@@ -20,13 +48,36 @@ def render_explanation(view: Explanation, out: Path, *, force: bool = False) -> 
         >>> "coop on birds" in page.read_text("utf-8")
         True
     """
-    points = [] if view.projection is None else placed(view.projection)
-    page = page_environment().get_template("explanation.html.j2").render(view=view, points=points)
+    page = (
+        page_environment()
+        .get_template("explanation.html.j2")
+        .render(
+            view=view,
+            sentence=what_changed(view.changes),
+            points=[] if view.projection is None else placed(view.projection),
+            weights=None if view.ensemble is None else weight_plot(view.ensemble),
+        )
+    )
     return write_output(out, page.encode(), force=force)
 
 
-def placed(projection: ClassTextProjection) -> list[tuple[str, float, float, float, float]]:
-    """The points in pixels, with the same scale on both axes."""
+def what_changed(changes: ZeroShotChanges | None) -> str:
+    """What the tuned model changes against zero-shot, in one or two sentences; empty without images."""
+    if changes is None:
+        return ""
+    images = f"{counted(changes.images, 'image')} ({changes.source})"
+    if not changes.changed:
+        return f"The tuned model predicts the same as zero-shot for all {images}."
+    text = f"The tuned model predicts another class than zero-shot for {changes.changed} of {images}."
+    if changes.counts is None:
+        return f"{text} Their labels are unknown, so the page does not show which prediction is right."
+    fixed, broken = changes.counts.get("only tuned right", 0), changes.counts.get("only zero-shot right", 0)
+    rest = changes.changed - fixed - broken
+    return f"{text} {fixed} are fixed, {broken} are broken, and {rest} are wrong before and after."
+
+
+def placed(projection: ClassTextProjection) -> list[MovedClass]:
+    """The points in pixels, with the same scale on both axes; names that would cover another name are left out."""
     xs = [value for _, x, _, u, _ in projection.points for value in (x, u)]
     ys = [value for _, _, y, _, v in projection.points for value in (y, v)]
     span = max(max(xs) - min(xs), max(ys) - min(ys), 1e-9)
@@ -35,7 +86,40 @@ def placed(projection: ClassTextProjection) -> list[tuple[str, float, float, flo
     def place(x: float, y: float) -> tuple[float, float]:
         return round(EDGE + (x - min(xs)) * scale, 1), round(HEIGHT - EDGE - (y - min(ys)) * scale, 1)
 
-    return [(name, *place(x, y), *place(u, v)) for name, x, y, u, v in projection.points]
+    points = [MovedClass(name, *place(x, y), *place(u, v)) for name, x, y, u, v in projection.points]
+    far = sorted(points, key=lambda one: -math.hypot(one.u - one.x, one.v - one.y))[:NAMED]
+    named: list[MovedClass] = []
+    for one in far:
+        right = one.u + LETTER * (len(one.name) + 1)
+        free = all(
+            abs(one.v - other.v) >= LINE or right < other.u or other.u + LETTER * (len(other.name) + 1) < one.u
+            for other in named
+        )
+        if free and right < WIDTH:
+            named.append(one)
+    return [replace(one, labelled=one in named) for one in points]
+
+
+def weight_plot(ensemble: EnsembleSummary) -> WeightPlot | None:
+    """The weight of each class against its mean distance; None if all classes have one weight."""
+    weights = [weight for _, weight, _, _ in ensemble.rows]
+    distances = [mean for _, _, mean, _ in ensemble.rows]
+    if max(weights) - min(weights) < 1e-6:
+        return None
+    low, high = min(distances), max(distances)
+    wide = max(high - low, 1e-9)
+
+    def x(distance: float) -> float:
+        return round(60 + 550 * (distance - low) / wide, 1)
+
+    def y(weight: float) -> float:
+        return round(260 - 230 * weight, 1)
+
+    return WeightPlot(
+        points=tuple((name, x(mean), y(weight)) for name, weight, mean, _ in ensemble.rows),
+        lines=tuple((y(weight), f"{weight:g}") for weight in (0.0, 0.25, 0.5, 0.75, 1.0)),
+        ticks=tuple((x(value), f"{value:.2f}") for value in (low, (low + high) / 2, high)),
+    )
 
 
 def render_gallery(view: GalleryView, out: Path, *, force: bool = False) -> Path:

@@ -5,7 +5,7 @@ from typing import Any
 from bench.sweep import RecipeChoice, SweepRequest
 from datasets_registry import EvalProtocol
 
-FEW_SHOT_METHODS = ("zero_shot", "clip_adapter", "tip_adapter_f", "lp_plus_plus", "gda", "linear_probe")
+FEW_SHOT_METHODS = ("zero_shot", "clip_adapter", "tip_adapter", "tip_adapter_f", "lp_plus_plus", "linear_probe")
 """They learn from the image features alone, so the whole suite takes a minute. The page opens with the larger half."""
 BASE_TO_NEW_METHODS = ("zero_shot", "coop", "vpt", "vpt_text_adapter", "apex")
 """Text prompts, visual prompts, and APEX with and without its ensemble: what is lost on new classes, and given back."""
@@ -21,7 +21,7 @@ DATASETS = tuple(
 )  # fmt: skip
 """The whole suite, from easy to hard."""
 SEEDS = (1, 2)
-QUICK_FEW_SHOT = ("zero_shot", "clip_adapter", "gda", "linear_probe")
+QUICK_FEW_SHOT = ("zero_shot", "clip_adapter", "tip_adapter", "linear_probe")
 QUICK_BASE_TO_NEW = ("zero_shot", "coop", "vpt")
 QUICK_DATASETS = tuple(f"spectrum_{name}:test={TEST_IMAGES}" for name in ("basic", "blur", "words"))
 

@@ -29,7 +29,7 @@ def demo(
 
     First few-shot learning: methods train on six images of each class and are tested on the same classes. Then
     base-to-new: they train on half of the classes and are tested on the other half, too. Each method trains briefly
-    (`--recipe demo`) with two seeds. This takes about two minutes on two cores. The command then prints both
+    (`--recipe demo`) with two seeds. This takes about three minutes on two cores. The command then prints both
     leaderboards, their main findings and two commands to try next.
     """
     from bench.api import (

@@ -3,8 +3,10 @@
 from .early_checks import RULES as RULES
 from .early_checks import check_format as check_format
 from .explanation import ClassTextProjection as ClassTextProjection
+from .explanation import EnsembleSummary as EnsembleSummary
 from .explanation import Explanation as Explanation
 from .explanation import LabelledImage as LabelledImage
+from .explanation import ZeroShotChanges as ZeroShotChanges
 from .explanation import explain_model as explain_model
 from .export.exports import check_export as check_export
 from .export.exports import export_model as export_model

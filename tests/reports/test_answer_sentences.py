@@ -347,7 +347,7 @@ SMALL = {  # what a page with little on it says, and the command that adds what 
         lambda runs: pd.concat([runs, runs.assign(backbone="RN50.openai", run_id="b" + runs["run_id"])]),
         ["This page has runs of 2 backbones: RN50.openai, ViT-B-16.openai. It shows one at a time"],
     ),
-    "no runs": (lambda runs: runs.iloc[:0], ["has no runs yet. etl-bench demo makes runs in two minutes."]),
+    "no runs": (lambda runs: runs.iloc[:0], ["has no runs yet. etl-bench demo makes runs in three minutes."]),
 }
 
 

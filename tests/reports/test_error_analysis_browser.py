@@ -7,8 +7,7 @@ import re
 import pytest
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
-from chromium import find_chromium
-from places import FIXTURES
+from chromium import find_chromium, serious_findings
 from worlds import make_world
 
 from bench.papers.catalogue import Catalogue, DatasetFacts, MethodSheet
@@ -241,11 +240,6 @@ def test_no_serious_accessibility_finding(page, scheme, width, address):
         page.wait("!document.getElementById('page').hidden")
     page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
     page.run("document.querySelectorAll('details').forEach((card) => { card.open = true; })")
-    page.run((FIXTURES / "axe-core" / "axe.min.js").read_text(encoding="utf-8") + "; 1")
-    found = page.run(
-        "axe.run(document, {resultTypes: ['violations']}).then((result) => result.violations"
-        ".filter((v) => ['serious', 'critical'].includes(v.impact))"
-        ".map((v) => v.id + ': ' + v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(' | ')))"
-    )
+    found = serious_findings(page)
     page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "light"}])
     assert found == []

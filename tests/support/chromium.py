@@ -15,6 +15,7 @@ from typing import Any
 
 import websocket
 from patience import PATIENCE, wait_until
+from places import FIXTURES
 
 FLAGS = (
     "--headless",
@@ -133,3 +134,13 @@ def _port(file: Path, process: subprocess.Popen[bytes]) -> int:
         return file.read_text().split() if file.exists() else []
 
     return int(wait_until(lines, "Chromium listens", look=0.05)[0])
+
+
+def serious_findings(page: Page) -> list[str]:
+    """What axe-core finds serious or critical on the open page: rule and elements."""
+    page.run((FIXTURES / "axe-core" / "axe.min.js").read_text(encoding="utf-8") + "; 1")
+    return page.run(
+        "axe.run(document, {resultTypes: ['violations']}).then((result) => result.violations"
+        ".filter((v) => ['serious', 'critical'].includes(v.impact))"
+        ".map((v) => v.id + ': ' + v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(' | ')))"
+    )

@@ -156,7 +156,7 @@ def test_the_page_is_offline_and_says_what_maps_do_not_show(
             if f'id="{section}"' not in page] == []  # fmt: skip
     assert view.changes is not None
     more = replace(view, changes=replace(view.changes, shown=view.changes.shown[:1], changed=2))
-    assert "The first 1 are shown." in render_explanation(more, tmp_path / "more.html").read_text("utf-8")
+    assert "The first 1 of" in render_explanation(more, tmp_path / "more.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize("rule", ["both", "margin", "coverage"])
