@@ -28,20 +28,22 @@ class Tally:
     done: int = 0
     failed: int = 0
     elsewhere: int = 0
-    _begin: float = field(default_factory=time.monotonic)
+    _begin: float | None = None
     _problems: set[str] = field(default_factory=set)
 
     def count(self, item: FinishedTask, *, again: bool) -> None:
         """Count one finished attempt of a run."""
         if not again and isinstance(item.task, RunTask):
+            if self._begin is None:  # when workers began to compute, not when the sweep began to prepare
+                self._begin = time.monotonic() - (item.seconds if item.here else 0.0)
             self.done += 1
             self.failed += item.outcome is not Outcome.OK
             self.elsewhere += not item.here
 
     @property
     def rate(self) -> float:
-        """Mean runs per minute so far."""
-        return 60 * self.done / max(time.monotonic() - self._begin, 1e-6)
+        """Mean runs per minute since the first run began; 0 before it ended."""
+        return 0.0 if self._begin is None else 60 * self.done / max(time.monotonic() - self._begin, 1e-6)
 
     @property
     def seconds_left(self) -> float | None:

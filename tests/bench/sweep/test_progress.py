@@ -15,6 +15,7 @@ from left_behind import OTHER_MACHINE, dead_process, write_heartbeat
 from rich.console import Console
 
 from bench.cli.status import status
+from bench.sweep import progress
 from bench.sweep.coordination.heartbeat import Heartbeat
 from bench.sweep.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Outcome, RunTask
 from bench.sweep.progress import JsonLog, LiveLog, LogStyle, PlainLog, Tally, duration, open_log, view, worker_rows
@@ -34,6 +35,20 @@ def test_an_attempt_that_is_tried_again_does_not_count():
     assert tally.seconds_left is not None
     assert "1 failed, " in tally.pace()
     assert json.loads(json.dumps(tally.facts()))["total"] == 3
+
+
+def test_the_pace_begins_when_workers_compute(monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    tally = Tally(101)
+    assert (tally.rate, tally.seconds_left) == (0.0, None)
+    now += 3600  # features of every dataset are computed first
+    tally.count(FinishedTask(TASK, Outcome.OK, 2.0), again=False)
+    assert tally.rate == pytest.approx(30)
+    assert tally.seconds_left == pytest.approx(200)
+    now += 1
+    tally.count(FinishedTask(TASK, Outcome.OK, 2.0), again=False)
+    assert tally.rate == pytest.approx(40), "two workers"
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(5, "5 s"), (65, "1 min 05 s"), (3700, "1 h 01 min")])
