@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from places import ROOT
 
-from tools import notebook_pages, notebooks
+from tools import notebooks, site_hooks
 
 
 def notebook(*sources: str) -> dict:
@@ -115,7 +115,7 @@ def test_the_page_of_a_notebook_shows_text_tables_and_pictures() -> None:
         "print('a')", "import pandas as pd\npd.DataFrame({'x': [1]})", "from PIL import Image\nImage.new('L', (1, 1))"
     )
     made["cells"].insert(0, {"cell_type": "markdown", "source": ["# Title\n", "text"]})
-    page = notebook_pages.as_markdown(made)
+    page = site_hooks.as_markdown(made)
     assert page.startswith("# Title\ntext\n\n```python\nprint('a')\n```\n\n```text\na\n```\n")
     assert '<div class="notebook-output">\n<div>' in page
     assert '<img alt="an image, Image" src="data:image/png;base64,' in page
@@ -125,3 +125,9 @@ def test_the_page_of_a_notebook_shows_text_tables_and_pictures() -> None:
 def _folder() -> object:
     with notebooks.empty_folder() as folder:
         yield folder
+
+
+def test_the_site_has_the_report_of_published_numbers():
+    page = site_hooks.published_report()
+    assert '<h2 class="headline"' in page
+    assert "nothing here was measured by this project" in page

@@ -1,13 +1,20 @@
-"""Hooks of the documentation site: each notebook of docs/ becomes a page, and pages of the root keep their links."""
+"""Hooks of the documentation site.
+
+Each notebook of docs/ becomes a page, the report of published numbers is part of the site, and pages of the root keep
+their links.
+"""
 
 import json
 import re
 from html import escape
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+
+from bench.api import write_published_report
 
 INCLUDED = re.compile(r'^--8<-- "(\w+\.md)"$', re.MULTILINE)
 
@@ -20,8 +27,13 @@ class NotebookPage(File):
         return True
 
 
+LEADERBOARD = "published-leaderboard.html"
+"""The report of published numbers within the site."""
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Replace each notebook by its page."""
+    """Replace each notebook by its page, and add the report of published numbers."""
+    files.append(File.generated(config, LEADERBOARD, content=published_report()))
     for file in list(files):
         if file.src_uri.endswith(".ipynb"):
             page = NotebookPage(file.src_uri, file.src_dir, config.site_dir, config.use_directory_urls)
@@ -29,6 +41,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             files.remove(file)
             files.append(page)
     return files
+
+
+def published_report() -> str:
+    """The page that `etl-bench report --source published` writes."""
+    with TemporaryDirectory() as folder:
+        return write_published_report(Path(folder) / LEADERBOARD, one_file=True).read_text(encoding="utf-8")
 
 
 def on_page_markdown(markdown: str, *, config: MkDocsConfig, **_: Any) -> str:
