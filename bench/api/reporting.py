@@ -108,7 +108,7 @@ def report_request(
 
 
 def write_report(request: PageRequest, figures_dir: Path | None = None) -> Report:
-    """Write the page and, into a folder, its figures as SVG, PDF and PNG files."""
+    """Write the page and, into a folder, its figures as SVG, PDF, PNG and Vega-Lite files."""
     from reports.site.build import write_figures
 
     view = _write_page(request)

@@ -74,7 +74,7 @@ def reproduce_paper(
         what: such as `table-2` or `figure-8`; or `all`.
         on: `synthetic` for the included suite and backbone: minutes in place of GPU hours, compared with nothing.
         runs: folder of the runs and their database.
-        figures: folder in which the figures are drawn as SVG, PDF and PNG; None draws none.
+        figures: folder in which the figures are drawn as SVG, PDF, PNG and Vega-Lite; None draws none.
         progress: as of `bench.run`, or a log.
         force: replace files in `figures` that etl-bench did not write.
         methods: only these of the paper; likewise `datasets`.

@@ -1,5 +1,6 @@
 """A figure of a paper as SVG, one small chart per panel, for the page and for files."""
 
+import json
 import math
 import re
 import subprocess
@@ -14,8 +15,9 @@ from markupsafe import Markup, escape
 from bench.papers import FigurePoint, PaperFigure
 from reports._format import few_runs, four_digits, shorten
 from reports.charts.plot import Axis, bar_path, linear_axis, log_axis
+from reports.charts.vega_figure import figure_specification
 
-FIGURE_FORMATS = ("svg", "pdf", "png")
+FIGURE_FORMATS = ("svg", "vl.json", "pdf", "png")
 SERIES_COLOURS = ("#0f7ac0", "#d95f02", "#12926b", "#c76aa5", "#c99400", "#52a9e0", "#9a6a3c", "#7a7f87")
 """Okabe and Ito's palette at medium lightness, visible on white and on near-black."""
 _SHAPES = (
@@ -85,7 +87,9 @@ def figure_svg(figure: PaperFigure, ink: str = "currentColor") -> Markup:
 
 
 def figure_file(figure: PaperFigure, kind: str) -> bytes:
-    """The figure for a paper, dark on white, in one of `FORMATS`; PNG at twice the size.
+    """The figure for a paper, dark on white, in one of `FIGURE_FORMATS`; PNG at twice the size.
+
+    `vl.json` is a Vega-Lite specification with the numbers, to change the picture.
 
     A separate process writes PDF and PNG, because the renderer can abort its process.
 
@@ -95,6 +99,8 @@ def figure_file(figure: PaperFigure, kind: str) -> bytes:
     svg = _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", str(figure_svg(figure, _FILE_INK)))
     if kind == "svg":
         return svg.encode()
+    if kind == "vl.json":
+        return json.dumps(figure_specification(figure, SERIES_COLOURS), indent=1, ensure_ascii=False).encode()
     if kind == "png":
         svg = svg.replace(">", '><rect width="100%" height="100%" fill="white"/>', 1)
     command = [sys.executable, "-I", str(_CONVERTER), kind]

@@ -75,7 +75,7 @@ def named_figures(
 
 
 def write_figures(figures: Sequence[PaperFigure], folder: Path, *, force: bool = False) -> list[Path]:
-    """Write every figure that has data as SVG, PDF and PNG files; returns their paths.
+    """Write every figure that has data as SVG, Vega-Lite, PDF and PNG files; returns their paths.
 
     Raises:
         BenchError: if a figure cannot be converted to PDF or PNG; its SVG file is written.

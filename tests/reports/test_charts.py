@@ -1,7 +1,9 @@
+import json
 from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
+import vl_convert
 from report_sample import catalogue, difficulty_frame, runs_frame
 
 import reports.charts.figures as figures
@@ -80,6 +82,29 @@ def test_a_figure_shows_every_point_and_becomes_a_file_of_each_kind(figure, pane
     assert b"currentColor" not in figure_file(figure, "svg")
     assert figure_file(figure, "pdf").startswith(b"%PDF")
     assert figure_file(figure, "png").startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.name)
+@pytest.mark.parametrize("panels", [1, 4])
+def test_the_vega_lite_file_draws_the_same_numbers(figure, panels):
+    xs = figure.order or (1.0, 4.0, 16.0)
+    points = tuple(
+        FigurePoint(f"panel {p}", series, x, 40.0 + 9 * p + at, low, 60.0 if low else None, 3, ("run",))
+        for p in range(panels)
+        for series, low in (("one", 30.0), ("two", None))
+        for at, x in enumerate(xs)
+    )
+    printed = (FigurePoint("panel 0", "one", xs[0], 44.0, None, None, 1),)
+    text = figure_file(replace(figure, points=points, printed=printed), "vl.json").decode()
+    values = json.loads(text)["data"]["values"]
+    assert [(row["panel"], row["series"], row["x"], row["y"]) for row in values] == [
+        (point.panel, point.series, point.x, point.y) for point in (*points, *printed)
+    ]
+    svg = vl_convert.vegalite_to_svg(text)
+    assert svg.count('aria-roledescription="point"') == len(points) + len(printed)
+    assert svg.count('aria-roledescription="rule mark"') == len(points) // 2, "only what has an interval"
+    assert svg.count('aria-roledescription="line mark"') == (2 * panels if figure.kind == "line" else 0)
+    assert all(name in svg for name in ("one", "two", *(f"panel {p}" for p in range(panels))))
 
 
 @pytest.mark.parametrize("title", ["Accuracy, %", "Base − new, points", "Seconds"])

@@ -315,8 +315,8 @@ def test_means_over_datasets_with_unequal_seeds_have_no_interval():
 
 def test_figures_are_written_as_svg_pdf_and_png(figures, tmp_path):
     written = write_figures([figures["apex-table12-beta"], figures["apex-fig10-adapter-ranks"]], tmp_path)
-    assert [path.suffix for path in written] == [".svg", ".pdf", ".png"], "a figure without points has no file"
-    svg, pdf, png = (path.read_bytes() for path in written)
+    assert [path.suffix for path in written] == [".svg", ".json", ".pdf", ".png"], "a figure without points has no file"
+    svg, _, pdf, png = (path.read_bytes() for path in written)
     assert svg.startswith(b"<svg")
     assert b"currentColor" not in svg
     assert pdf.startswith(b"%PDF")
