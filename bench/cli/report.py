@@ -48,7 +48,7 @@ def report(
         str | None, typer.Option("--figures", help="Also plot a paper's figures from these runs: apex.")
     ] = None,
     figures_dir: Annotated[
-        Path | None, typer.Option("--figures-dir", help="Folder for those figures as SVG, PDF, PNG and Vega-Lite files.")
+        Path | None, typer.Option("--figures-dir", help="Folder for those figures: SVG, PDF, PNG and Vega-Lite.")
     ] = None,
     easy: opt.Easy = [],  # noqa: B006
     hard: opt.Hard = [],  # noqa: B006
