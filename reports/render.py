@@ -20,7 +20,16 @@ from reports.charts.costs import TIME_AXES, anytime_svg, cost_axes, cost_svg
 from reports.charts.hero import hero_caption, hero_svg
 from reports.page_data import packed, page_data, pictures_data
 from reports.page_file import page_environment
-from reports.parts.claims import by_claim, claim_effect, claim_setting, claim_strip, claim_test, strip_reach
+from reports.parts.claims import (
+    by_claim,
+    claim_effect,
+    claim_numbers,
+    claim_setting,
+    claim_settings,
+    claim_strip,
+    claim_test,
+    strip_reach,
+)
 from reports.parts.part import parts_html, without_pictures
 from reports.sentences import (
     answer,
@@ -126,6 +135,8 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, force: bool = 
         by_claim=by_claim,
         claim_test=claim_test,
         claim_setting=claim_setting,
+        claim_settings=claim_settings,
+        claim_numbers=claim_numbers,
         claim_strip=claim_strip,
         claim_effect=claim_effect,
         strip_reach=strip_reach,

@@ -55,7 +55,6 @@ class BoardView:
         halves: how stable the order is on halves of the test images; None if that is unknown.
         over_time: None if no entry trains or curves are not shown.
         selection: the cost of each selection rule; empty if no method ran with two rules.
-        selection_command: command that adds the missing runs for it; empty if no method selects anything.
         verified: number of an entry's runs that a public board has recomputed, and the result, by key.
         differing: names of the settings of an entry that are not the published ones, by key, which are the only ones
             that the page of a public board lists; None lists all.
@@ -74,7 +73,6 @@ class BoardView:
     costs: tuple[CostPoint, ...] = ()
     over_time: AccuracyOverTime | None = None
     selection: tuple[RuleDifference, ...] = ()
-    selection_command: str = ""
     verified: Mapping[str, str] = field(default_factory=dict)
     differing: Mapping[str, frozenset[str]] | None = None
 

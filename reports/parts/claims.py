@@ -6,7 +6,7 @@ from itertools import groupby
 from markupsafe import Markup
 
 from bench.papers import Catalogue, Claim, ClaimResult
-from reports._format import counted, p_value, signed_points
+from reports._format import counted, p_value, points, signed_points
 
 WIDTH, HEIGHT, EDGE = 220, 22, 6
 """Size of a strip, and the margin at both ends, in px."""
@@ -46,6 +46,11 @@ def claim_setting(result: ClaimResult, catalogue: Catalogue) -> str:
     return f"{setting.protocol}{source}, {setting.shots_text}, {setting.backbone}"
 
 
+def claim_settings(results: Iterable[ClaimResult], catalogue: Catalogue) -> list[str]:
+    """The different settings in which claims were tested."""
+    return list(dict.fromkeys(claim_setting(result, catalogue) for result in results))
+
+
 def strip_reach(results: Sequence[ClaimResult]) -> float:
     """Half of the strips' range around the threshold, a fraction; it covers all effects and most intervals."""
     ends = [
@@ -81,6 +86,15 @@ def claim_strip(result: ClaimResult, reach: float) -> Markup:
         side, WIDTH, HEIGHT, WIDTH, HEIGHT, claim_effect(result), WIDTH / 2, HEIGHT - 1, Markup(bar),
         at(test.mean), middle,
     )  # fmt: skip
+
+
+def claim_numbers(result: ClaimResult) -> str:
+    """Effect and interval in short; empty without an effect."""
+    test = result.test
+    if test is None:
+        return ""
+    ends = "" if test.low is None or test.high is None else f" ({points(test.low)} to {points(test.high)})"
+    return f"{points(test.mean)}{ends}"
 
 
 def claim_effect(result: ClaimResult) -> str:

@@ -59,14 +59,10 @@ _ORACLE = "The oracle reads test labels, so it is not a result. It shows the gai
 
 
 def selection_parts(view: BoardView) -> list[Part]:
-    """The parts; empty if no method selects anything."""
+    """The parts; empty if no method ran with two rules."""
     anchor = f"{view.anchor}-selection"
     if not view.selection:
-        if not view.selection_command:
-            return []
-        text = Markup("No method ran with <code>validation</code> and another rule. To add runs: <code>{}</code>")
-        missing = paragraph(text.format(view.selection_command), "missing")
-        return [fold(anchor, _TITLE, "no method ran with two rules", [missing])]
+        return []
     parts = [heading(anchor, _TITLE), table(_rules_table(view, anchor))]
     methods = {key for rule in view.selection for key in rule.by_method}
     if len(methods) > 1:

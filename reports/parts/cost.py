@@ -85,38 +85,32 @@ def _tuning(cost: Cost | None) -> TableCell:
 
 def _curves(view: BoardView) -> list[Part]:
     times = view.over_time
-    if times is None:
+    if times is None or not times.curves:
         return []
-    parts = [heading(f"{view.anchor}-times", "Accuracy over training time")]
-    if times.curves:
-        baseline = (
-            f" The dashed line is {view.entry_name(view.board.baseline or '')}." if times.baseline is not None else ""
-        )
-        caption = (
-            f"Mean {MEASURE_TITLES[view.measures[-1]]} if all runs of a method were stopped at that point, over the "
-            f"datasets and seeds of the leaderboard; recorded after 1, 2, 4, … epochs and at the end.{baseline} These "
-            "numbers were not used for selection. A shorter run would also decay its learning rate earlier, so the "
-            "left part of a curve usually underestimates its accuracy."
-        )
-        parts.append(chart(f"{view.anchor}-curves", "curves", "Accuracy over training time", caption))
-        margin = four_digits(100 * CONVERGENCE_MARGIN)
-        parts.append(
-            fold(
-                f"{view.anchor}-convergence",
-                "When each method converges",
-                f"the first point from which it stays within {margin} point of its final score",
-                [table(_convergence_table(view))],
-            )
-        )
+    baseline = (
+        f" The dashed line is {view.entry_name(view.board.baseline or '')}." if times.baseline is not None else ""
+    )
+    caption = (
+        f"Mean {MEASURE_TITLES[view.measures[-1]]} if all runs of a method were stopped at that point, over the "
+        f"datasets and seeds of the leaderboard; recorded after 1, 2, 4, … epochs and at the end.{baseline} These "
+        "numbers were not used for selection. A shorter run would also decay its learning rate earlier, so the "
+        "left part of a curve usually underestimates its accuracy."
+    )
+    margin = four_digits(100 * CONVERGENCE_MARGIN)
+    parts = [
+        heading(f"{view.anchor}-times", "Accuracy over training time"),
+        chart(f"{view.anchor}-curves", "curves", "Accuracy over training time", caption),
+        fold(
+            f"{view.anchor}-convergence",
+            "When each method converges",
+            f"the first point from which it stays within {margin} point of its final score",
+            [table(_convergence_table(view))],
+        ),
+    ]
     if times.without:
         command = Markup("<code>etl-bench run … --curve --rerun all</code> records it.")
         names = ", ".join(view.entry_name(key) for key in times.without)
-        text = (
-            Markup("Methods with runs that lack a curve: {}. {}").format(names, command)
-            if times.curves
-            else Markup("No run recorded its accuracy during training; {}").format(command)
-        )
-        parts.append(paragraph(text))
+        parts.append(paragraph(Markup("Methods with runs that lack a curve: {}. {}").format(names, command)))
     return parts
 
 

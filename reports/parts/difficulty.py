@@ -31,7 +31,7 @@ def difficulty_parts(view: AnyBoardView, overview: OverviewView) -> list[Part]:
         if isinstance(view, PublishedBoardView):
             missing = f"Trends need at least six datasets with known difficulty for {view.backbone}."
         return [*parts, paragraph(missing, "missing")]
-    return [*parts, _ablations(view), *_slopes(view)]
+    return [*parts, *_ablations(view), *_slopes(view)]
 
 
 def _choice(view: AnyBoardView, overview: OverviewView) -> list[Part]:
@@ -65,18 +65,11 @@ def _choice(view: AnyBoardView, overview: OverviewView) -> list[Part]:
     ]
 
 
-def _ablations(view: AnyBoardView) -> Part:
+def _ablations(view: AnyBoardView) -> list[Part]:
     contrasted = [trends for trends in view.trends if trends.contrasts]
-    title, anchor, published = "Ablations", f"{view.anchor}-parts", isinstance(view, PublishedBoardView)
     if not contrasted:
-        none: str = Markup(
-            "No two methods that differ in one component were run here. Such pairs are, for example, "
-            "<code>vpt_text_adapter</code> and <code>vpt</code>, <code>ivlp</code> and <code>deep_text_prompts</code>, "
-            "<code>apex</code> and <code>vpt_text_adapter</code>."
-        )
-        if published:
-            none = "No table of this setting has two methods that differ in one component."
-        return fold(anchor, title, "with and without one component", [paragraph(none, "missing")])
+        return []
+    anchor, published = f"{view.anchor}-parts", isinstance(view, PublishedBoardView)
     pairs = (
         "Pairs of published methods from one table that come closest to a method with and without one component. Most "
         "pairs also differ in other respects."
@@ -90,7 +83,8 @@ def _ablations(view: AnyBoardView) -> Part:
         "is not significant (permutation p values, Holm-corrected over all trends of the measure)."
     )
     number = counted(len(contrasted[-1].contrasts), "pair")
-    return fold(anchor, title, f"with and without one component: {number}", [paragraph(note), block("ablations")])
+    body = [paragraph(note), block("ablations")]
+    return [fold(anchor, "Ablations", f"with and without one component: {number}", body)]
 
 
 def _slopes(view: AnyBoardView) -> list[Part]:

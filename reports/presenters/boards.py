@@ -22,7 +22,6 @@ from bench.analysis import (
     measured_datasets,
     published_overlap,
     rank_entries,
-    selection_command,
     selection_differences,
     split_halves,
     to_csv,
@@ -73,7 +72,6 @@ def board_view(
         costs=cost_points(board, runs),
         over_time=None if content.curves is None else accuracy_over_time_of(board, runs, content.curves),
         selection=tuple(selection_differences(board, runs)),
-        selection_command=selection_command(board),
     )
 
 
