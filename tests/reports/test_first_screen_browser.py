@@ -18,7 +18,7 @@ pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import find_chromium
 
 import reports
-from bench.analysis import board_rows
+from bench.analysis import board_rows, rank_entries
 from bench.analysis.difficulty_trend import fit_trend
 from bench.analysis.leaderboard_building import build_leaderboards
 from bench.analysis.paired_average import over_datasets
@@ -372,6 +372,22 @@ def test_the_address_restores_methods_score_and_axis(page, tab, url):
     assert tab.run(chosen) == ["APEX", "Zero-shot CLIP", "H", "Transfer difficulty"]
 
 
+def test_chosen_families_stay_with_another_score_and_are_in_the_address(page, tab):
+    shown = "[...document.querySelectorAll('#map tbody .family')].map((node) => node.innerText)"
+    page.run("document.querySelector('#map [data-filter=ensemble]').click()")
+    assert set(page.run(shown)) == {"ensemble"}
+    assert "family=ensemble" in page.run("location.hash")
+    choose(page, "measure", "new classes")
+    assert set(page.run(shown)) == {"ensemble"}
+    address = page.run("location.href")
+    tab.open("about:blank")
+    tab.open(address)
+    assert set(tab.run(shown)) == {"ensemble"}
+    tab.run("document.querySelector('#map [data-filter=ensemble]').click()")
+    assert "family" not in tab.run("location.hash")
+    assert len(set(tab.run(shown))) > 1
+
+
 def test_another_setting_has_its_own_answer(page, view):
     page.run(
         """(() => { const select = document.querySelector('#chooser select');
@@ -462,9 +478,10 @@ def test_what_is_copied_is_what_export_writes(page, runs, view):
         )
         page.wait(f"document.querySelector('#leaderboard .copies [role=status]').textContent === '{form} copied'")
         texts[form] = page.run("window.copied")
-    assert texts["CSV"] == to_csv(board_rows(board))
-    assert texts["LaTeX"] == to_latex(export_table(board, runs))
-    assert texts["Markdown"] == to_markdown(export_table(board, runs))
+    titles, ranks = view.boards[0].catalogue.board_titles(board), rank_entries(board, runs).ranks
+    assert texts["CSV"] == to_csv(board_rows(board), titles, ranks)
+    assert texts["LaTeX"] == to_latex(export_table(board, runs, titles=titles))
+    assert texts["Markdown"] == to_markdown(export_table(board, runs, titles=titles))
     rows = list(csv.DictReader(io.StringIO(texts["CSV"])))
     cells = page.run(
         "[...document.querySelectorAll('#leaderboard table.board tbody td.key .mean')].map((node) => node.innerText)"

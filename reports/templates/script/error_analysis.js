@@ -55,14 +55,14 @@ if (errorsBox) {
     }).join("");
     const strips = [["Fixed", cards(true)], ["Broken", cards(false)]].filter(([, found]) => found);
     return `<p class="facts">Against zero-shot CLIP, <b>${mean(fixed)}</b> of ${counted(list.n, "image")} fixed and <b>${mean(broken)}</b> broken${places.length > 1 ? `, mean of ${places.length} seeds` : ""}.</p>` +
-      `<div class="strips">${strips.map(([title, found]) => `<div><h4>${title}, for example</h4><div class="examples hard">${found}</div></div>`).join("")}</div>`;
+      `<div class="strips">${strips.map(([title, found]) => `<div><h4>${title}</h4><div class="examples hard">${found}</div></div>`).join("")}</div>`;
   };
   const gainsTable = ({ fixed, gains }, list) => {
     const points = gains.map(([, n, before, after]) => (after / fixed.length - before) / n);
     const largest = Math.max(...points.map(Math.abs));
     const bar = (gain) => [500 + 500 * gain / largest, 500 + 500 * Math.min(0, gain / largest), 500 + 500 * Math.max(0, gain / largest), 500];
     return {
-      id: "errors-gains", caption: "Gain over zero-shot by class, in points: the largest and the smallest.",
+      id: "errors-gains", caption: "Largest and smallest gains over zero-shot, in points.",
       columns: [["Class", "choice"], ["From zero-shot", "bar"], ["Gain", "tenths"], ["Zero-shot, %", "percent"]],
       rows: gains.map(([label, n, before], at) => [[nameIn(list)(label), label], [bar(points[at])], Math.round(10000 * points[at]), hundredths(before, n)]),
     };
@@ -103,10 +103,9 @@ if (errorsBox) {
     }
     const pairs = (state.seed === "" ? cell.pairs : runs[0].pairs).filter(([label, other]) => wanted === null || label === wanted || other === wanted);
     if (pairs.length) put(pairsTable("errors-pairs", list, pairs, "Most frequent confusions" + (wanted === null ? "." : " of this class."), "choice"));
-    else parts.push('<p class="note">This class is in none of the most frequent confusions.</p>');
     const images = list.images.map((image, index) => [image, index]).filter(([image]) => wanted === null || image.label === wanted);
     if (images.length) {
-      parts.push('<p class="note">Predictions for the images that most runs misclassify: up to five classes with at least 0.05 % probability, the true class marked.</p>');
+      parts.push('<p class="note">Images that most runs misclassify, with up to five classes of at least 0.05 % probability.</p>');
       parts.push(`<div class="examples hard">${images.map(([image, index]) => imageCard(list, image, index, runs)).join("")}</div>`);
     }
     out.innerHTML = parts.join("");

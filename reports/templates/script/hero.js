@@ -4,7 +4,7 @@ const heroListeners = [];
 let heroAddress = () => "";
 let drawHero = () => {};  // draws the chart when it is shown
 const addressParts = [];  // functions that add their choices to the address of the first screen
-const FRONT_NAMES = ["A", "B", "x", "score", "setting", "task", "budget", "view"];
+const FRONT_NAMES = ["A", "B", "x", "score", "setting", "task", "budget", "view", "family"];
 // Whether the address is one of the first screen: empty, or with choices.
 const isFrontAddress = () => {
   const wanted = inAddress();

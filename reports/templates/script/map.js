@@ -100,10 +100,22 @@ const drawBand = (node, data, measure, method) => {
 };
 const mapPlace = document.getElementById("map");
 const mapBand = { row: null, band: null };
+// The families whose rows are shown; they stay when the table is drawn again, and are in the address.
+const mapFamilies = new Set(inAddress().getAll("family"));
+const pressFamilies = () => all("[data-filter]", mapPlace).forEach((chip) => {
+  if (mapFamilies.has(chip.dataset.filter) !== (chip.getAttribute("aria-pressed") === "true")) chip.click();
+});
+mapPlace?.addEventListener("click", ({ target }) => {
+  const chip = target.closest("[data-filter]");
+  if (!chip || mapFamilies.has(chip.dataset.filter) === (chip.getAttribute("aria-pressed") === "true")) return;
+  mapFamilies[mapFamilies.delete(chip.dataset.filter) ? "delete" : "add"](chip.dataset.filter);
+  history.replaceState(null, "", "#" + heroAddress());
+});
 const drawMap = (data, { measure, a }) => {
   const table = mapTable(data, measure);
   const written = !mapBand.row && document.getElementById(table.id) && measure === data.measures.at(-1);
   putTable(mapPlace, table, data, !written);
+  pressFamilies();
   Object.assign(mapBand, { row: mapPlace.querySelector("tr.band"), band: table.band });
   const own = () => drawBand(mapBand, data, measure, a);
   own();

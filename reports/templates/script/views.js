@@ -8,7 +8,10 @@ const showView = (name) => {
   drawHero();
 };
 if (viewSwitch && hero) {
-  addressParts.push((parts) => { if (shownView !== "map") parts.set("view", shownView); });
+  addressParts.push((parts) => {
+    if (shownView !== "map") parts.set("view", shownView);
+    mapFamilies.forEach((family) => parts.append("family", family));
+  });
   const draw = (data, state) => {
     const { headline, basis, caveats, cards } = data.answers[state.measure];
     document.getElementById("headline").textContent = headline;
@@ -27,7 +30,12 @@ if (viewSwitch && hero) {
     showView(chosen);
     history.pushState(null, "", "#" + heroAddress());
   });
-  const follow = () => { if (isFrontAddress()) showView(inAddress().get("view") || "map"); };
+  const follow = () => {
+    if (!isFrontAddress()) return;
+    mapFamilies.clear();
+    inAddress().getAll("family").forEach((family) => mapFamilies.add(family));
+    showView(inAddress().get("view") || "map");
+  };
   addEventListener("hashchange", follow);
   document.getElementById("in-words").open = location.hash === "#in-words";  // open for readers without scripts
   heroListeners.push(draw);
