@@ -78,12 +78,14 @@ def cards(view: OverviewView, measure: str) -> list[tuple[str, str]]:
 
 def _card_title(view: OverviewView, pick: Pick) -> str:
     like = join([shorten(view.title(name), TITLE_LENGTH) for name in pick.datasets[:2]])
-    return f"{pick.kind.capitalize()}, like {like}"
+    n = len(pick.datasets)
+    return f"{n} {pick.kind} datasets, like {like}" if n > 1 else f"{pick.kind.capitalize()}: {like}"
 
 
 def _card_text(view: OverviewView, found: Answer, pick: Pick) -> str:
     method = view.table.method(pick.method)
     n, name = len(pick.datasets), shorten(view.names[pick.method], LONGEST_NAME)
+    by_mean = found.advice["any"].rule is Rule.AVERAGE
     near = f" {counted(pick.near, 'other')} within 1 point." if pick.near else ""
     if method.key == view.baseline:
         place = ("easy", "medium", "hard").index(pick.kind)
@@ -93,6 +95,6 @@ def _card_text(view: OverviewView, found: Answer, pick: Pick) -> str:
     cost = training_text(view, method, "")
     gained = ""
     if pick.gain is not None and pick.low is not None and pick.high is not None:
-        ends = f" ({points(pick.low)} to {points(pick.high)} on {n})" if n > 1 else ""
-        gained = f": {points(pick.gain)} points{ends}"
+        ends = f" ({points(pick.low)} to {points(pick.high)})" if n > 1 else ""
+        gained = f"{', best on average' if by_mean else ''}: {points(pick.gain)} points{ends}"
     return f"{name}{gained}{cost and f', {cost}'}.{near}"

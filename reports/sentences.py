@@ -54,7 +54,7 @@ def headline(view: OverviewView, measure: str) -> str:
         return f"No method has a score for every dataset{' and seed' if view.seeds else ''}, so none leads yet."
     name = shorten(view.names[found.leader], LONGEST_NAME)
     if found.lead is None:
-        return f"{name} is the only complete method: {percent(found.averages[found.leader], 1)} % {PHRASES[measure]}."
+        return f"{name} is the only complete method: {unsigned(found.averages[found.leader])} % {PHRASES[measure]}."
     reference, gain = shorten(_inline(view, found.lead.reference), LONGEST_NAME), unsigned(abs(found.lead.mean))
     if gain == "0.0":
         return f"{name} and {reference} are level."
@@ -74,7 +74,10 @@ def headline(view: OverviewView, measure: str) -> str:
     if others and not n:
         match = "No other method matches it."
     elif n:
-        match = f"{n} of {counted(others, 'other')} may match it{'' if found.published else ' here'}."
+        of = (
+            f"the {counted(others, 'other')} with equal inputs" if any(view.uses.values()) else counted(others, "other")
+        )
+        match = f"{n} of {of} may match it{'' if found.published else ' here'}."
     return f"{name} gains {gain} points over {reference}.\n{match}".strip()
 
 
@@ -91,13 +94,13 @@ def basis(view: OverviewView, measure: str) -> str:
     found, parts = view.answers[measure], []
     if found.lead is not None and found.leader is not None:
         digits, other = _digits(found), _inline(view, found.lead.reference)
-        means = [percent(found.averages[key], digits) for key in (found.leader, found.lead.reference)]
+        means = [_score(found.averages[key], digits) for key in (found.leader, found.lead.reference)]
         parts.append(f"Mean {PHRASES[measure]} {means[0]} %, {other} {means[1]} %")
     if found.lead is not None and found.lead.over_datasets is not None:
         what = "gain" if view.baseline in (found.lead.reference, found.leader) else "lead"
         ends = found.lead.over_datasets if found.leader != view.baseline else _reverse(found.lead.over_datasets)
         whose = "" if found.leader != view.baseline else f" of {_inline(view, found.lead.reference)}"
-        parts.append(f"95 % interval of the {what}{whose} over datasets: {interval(*ends)}")
+        parts.append(f"{what}{whose} on similar datasets: {interval(*ends)} (95 %)")
     counts = [counted(len(view.datasets), "dataset")]
     if view.seeds:
         counts += [counted(len(view.seeds), "seed"), counted(view.n_runs, "run")]
@@ -132,7 +135,7 @@ def without_seen(view: OverviewView, found: WithoutSeen) -> str:
     if found.new_leader:
         first = next(method for method in found.methods if method.rank_without == 1)
         before = next(method for method in found.methods if method.rank == 1)
-        values = [f"{percent(method.average_without, 1)} %" for method in (first, before)]
+        values = [f"{unsigned(method.average_without)} %" for method in (first, before)]
         return (
             f"{where} {_inline(view, first.key)} has the highest mean {PHRASES[found.measure]}: {values[0]}, "
             f"{_inline(view, before.key)} {values[1]}."
@@ -299,12 +302,12 @@ def _compared_on(view: OverviewView) -> list[Markup]:
 def _best(view: OverviewView, found: Answer) -> Markup:
     assert found.leader is not None
     digits = _digits(found)
-    value = f"{percent(found.averages[found.leader], digits)} %"
+    value = f"{_score(found.averages[found.leader], digits)} %"
     name, phrase, where = view.names[found.leader], PHRASES[found.measure], _datasets(view)
     if found.lead is None:
         return Markup("<b>{}</b> is the only complete method: mean {} {} on {}.").format(name, phrase, value, where)
     reference, lead = _inline(view, found.lead.reference), found.lead
-    others = f"{percent(found.averages[lead.reference], digits)} %"
+    others = f"{_score(found.averages[lead.reference], digits)} %"
     if points(lead.mean) == "0.0" and others == value:
         return Markup("<b>{}</b> and <b>{}</b> are level on {}: mean {} {}.").format(
             name, reference, where, phrase, value
@@ -328,6 +331,11 @@ def _adds_up(found: Answer, lead: Lead) -> bool:
     assert found.leader is not None
     shown = [100 * found.averages[key] for key in (found.leader, lead.reference)]
     return abs(shown[0] - shown[1] - 100 * lead.mean) < 0.1
+
+
+def _score(fraction: float, digits: int) -> str:
+    """A score in per cent; one digit is rounded from hundredths, as on the map."""
+    return unsigned(fraction) if digits == 1 else percent(fraction, digits)
 
 
 def _digits(found: Answer) -> int:

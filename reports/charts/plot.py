@@ -179,12 +179,18 @@ class IntervalBar:
 
 
 def interval_bars(values: Mapping[str, Estimate], shown: Collection[str] = ()) -> dict[str, IntervalBar]:
-    """Positions by entry key, on a scale that spans the means of the entries `shown`; by default of all."""
+    """Positions by entry key, on a scale that spans the entries `shown` with their intervals; by default all.
+
+    Long intervals do not set the scale: it ends at most as far from the means as these are apart.
+    """
     if not values:
         return {}
-    means = [value.mean for key, value in values.items() if key in shown] or [value.mean for value in values.values()]
+    chosen = [value for key, value in values.items() if key in shown] or list(values.values())
+    means = [value.mean for value in chosen]
+    reached = [end for value in chosen for end in (value.low, value.high) if end is not None]
     span = max(max(means) - min(means), 0.01)
-    low, high = min(means) - 0.15 * span, max(means) + 0.15 * span
+    low, high = max(min(means + reached), min(means) - span), min(max(means + reached), max(means) + span)
+    low, high = low - 0.1 * span, high + 0.1 * span
 
     def place(number: float) -> float:
         return round(min(max(100 * (number - low) / (high - low), 0.0), 100.0), 2)

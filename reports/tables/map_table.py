@@ -86,14 +86,18 @@ def map_table(setting: SettingData, measure: str, titles: Mapping[str, str], *, 
             *([["Rank", "word", "Ranks that are consistent with the paired tests", "rank"]] if ranked else []),
             ["Method", "method"],
             [score_title(measure), "heat", titles[measure], "score"],
-            ["Interval", "bar", "95 %; dashed: zero-shot. Click it for the chart of the method"],
+            [
+                f"Interval{' here' if setting.get('runs') else ''}",
+                "bar",
+                "95 %; dashed: zero-shot",
+            ],
             *(_column(setting, answer, d, named.get(d, "")) for d in datasets),
             *([["Training", "word", "Mean time of one run"]] if timed else []),
         ],
         "rows": rows,
         "classes": "map",
         "rowClasses": ["baseline" if m == baseline else "" if methods[m]["complete"] else "incomplete" for m in order],
-        "caption": _caption(baseline, largest),
+        "caption": _caption(baseline, largest, difficult=any(value is not None for value in x)),
         "band": {"from": 3 + ranked, "cells": [_difficulty_text(x[d]) for d in datasets], "datasets": datasets},
     }
     if len(rows) > MOST_ROWS:
@@ -153,10 +157,11 @@ def _difficulty_text(value: float | None) -> str:
     return "–" if value is None else f"{value:.2g}"
 
 
-def _caption(baseline: int | None, largest: int) -> str:
+def _caption(baseline: int | None, largest: int, *, difficult: bool) -> str:
     if baseline is None:
         return "Cells: accuracy in %."
+    below = " Numbers below the band: difficulty, chance / zero-shot accuracy." if difficult else ""
     return (
-        f"Cells: gain over zero-shot in points, shaded up to {rounded(largest / 100)}. Grey row: zero-shot accuracy. "
-        "Numbers below the band: transfer difficulty."
+        f"Cells: gain over zero-shot in points, shaded up to {rounded(largest / 100)}. Grey row: zero-shot accuracy."
+        f"{below}"
     )

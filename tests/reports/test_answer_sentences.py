@@ -125,9 +125,9 @@ def test_the_headline_is_short_and_agrees_with_the_answer_the_ranks_and_the_card
         if found.lead.over_datasets is not None:
             ends = found.lead.over_datasets
             ends = ends if found.leader != view.baseline else (-ends[1], -ends[0])
-            assert f"over datasets: {points(ends[0])} to {points(ends[1])}" in basis(view, measure)
+            assert f"on similar datasets: {points(ends[0])} to {points(ends[1])}" in basis(view, measure)
         for (title, advice), pick in zip(cards(view, measure), found.advice["any"].picks, strict=True):
-            assert title.startswith(pick.kind.capitalize())
+            assert pick.kind in title.lower()
             stays = pick.method == view.baseline
             assert advice.startswith("Stay with zero-shot" if stays else view.names[pick.method])
 
@@ -174,7 +174,8 @@ def test_a_gain_that_may_be_zero_elsewhere_is_called_that(runs, measure):
         assert found.averages[found.leader] - found.averages[view.baseline] == pytest.approx(found.lead.mean)
         shown = re.search(r": (\d+\.\d+) %, zero-shot CLIP (\d+\.\d+) %\.", text)
         first, second = map(float, shown.groups())
-        assert first - second == pytest.approx(100 * found.lead.mean, abs=0.1 if "." not in shown[1][-2:] else 0.0501)
+        tolerance = 0.1 if "." not in shown[1][-2:] else 0.056  # rounded from hundredths
+        assert first - second == pytest.approx(100 * found.lead.mean, abs=tolerance)
 
 
 def test_methods_that_might_do_as_well_are_all_counted(runs):

@@ -54,7 +54,7 @@ const mapTable = (data, measure) => {
       ...(ranked ? [["Rank", "word", "Ranks that are consistent with the paired tests", "rank"]] : []),
       ["Method", "method"],
       [scoreTitle(measure), "heat", block.titles[measure], "score"],
-      ["Interval", "bar", "95 %; dashed: zero-shot. Click it for the chart of the method"],
+      ["Interval" + (data.runs ? " here" : ""), "bar", "95 %; dashed: zero-shot"],
       ...datasets.map((dataset) => mapColumn(data, answer, dataset, named.get(dataset) || "")),
       ...(timed ? [["Training", "word", "Mean time of one run"]] : []),
     ],
@@ -69,7 +69,7 @@ const mapTable = (data, measure) => {
     classes: "map",
     rowClasses: order.map((method) => method === baseline ? "baseline" : methods[method].complete ? "" : "incomplete"),
     caption: baseline === null ? "Cells: accuracy in %." :
-      `Cells: gain over zero-shot in points, shaded up to ${Math.round(largest / 100)}. Grey row: zero-shot accuracy. Numbers below the band: transfer difficulty.`,
+      `Cells: gain over zero-shot in points, shaded up to ${Math.round(largest / 100)}. Grey row: zero-shot accuracy.${x.some(Boolean) ? " Numbers below the band: difficulty, chance / zero-shot accuracy." : ""}`,
     band: { from: 3 + ranked, cells: datasets.map((dataset) => x[dataset] === null ? "–" : String(Number(x[dataset].toPrecision(2)))), datasets },
     ...(order.length > MAP.rows ? { first: MAP.methods, pinned: zeroShot >= 0 ? [zeroShot] : [] } : {}),
     ...(new Set(families).size > 1 ? { filters: families, filterName: "Family" } : {}),
@@ -96,7 +96,7 @@ const drawBand = (node, data, measure, method) => {
   });
   const key = data.baseline === null ? "" : `<i class="key dash"></i> ${escaped(shortened(data.methods[data.baseline].name, 30))} `;
   const other = method === null || method === data.baseline ? "" : `<i class="key disc"></i> ${escaped(shortened(data.methods[method].name, 30))}`;
-  node.row.cells[0].innerHTML = `<b>Accuracy against difficulty</b><span>${escaped(block.titles[measure])}, lines at ${low}, ${(low + high) / 2} and ${high} %</span><span>${key}${other}</span>`;
+  node.row.cells[0].innerHTML = `<b>${block.titles[measure]} against difficulty</b><span>lines at ${low}, ${(low + high) / 2} and ${high} %</span><span>${key}${other}</span>`;
 };
 const mapPlace = document.getElementById("map");
 const mapBand = { row: null, band: null };
