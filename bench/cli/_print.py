@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from bench.bounds import printable
-from bench.cli._text_table import facts_text, table_text, wrapped
+from bench.cli.text_table import facts_text, table_text, wrapped
 
 if TYPE_CHECKING:
     from typing import Any

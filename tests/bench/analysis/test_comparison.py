@@ -160,8 +160,12 @@ def test_comparing_an_entry_with_itself_is_an_error(store: Store):
 def test_compare_prints_what_it_found(etl, store: Store):
     code, out, err = etl("compare", "apex", "coop", "--runs", str(store.runs), "--images")
     assert code == 0
-    assert "apex (A) against coop (B)" in out
-    assert "average of" in out
+    assert "APEX (A) minus CoOp (B)" in out
+    assert out.splitlines()[1].startswith("average  ")
+    assert "6 pairs of dataset and split: " in out
+    assert "dataset " not in out.splitlines()[1], "--verbose adds the datasets"
+    _, whole, _ = etl("compare", "apex", "coop", "--runs", str(store.runs), "--verbose")
+    assert len(whole.splitlines()) >= len([line for line in out.splitlines() if "only " not in line]) + 8
     assert "equal in practice: 0 % probability that H differs by less than 1 point" in err
     assert "noise: standard error of H " in err
     assert "only A is right: a base seed 1 a/base/" in out

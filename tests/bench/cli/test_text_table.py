@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.cli._text_table import facts_text, table_text, wrapped
+from bench.cli.text_table import facts_text, table_text, wrapped
 
 HEAD = ["rank", "method", "H", "base", "runs", "parameters"]
 CELLS = [

@@ -156,7 +156,7 @@ def test_a_shard_that_cannot_be_read_stops_no_other_run(runs: Path, change, capl
     assert names(runs / "shards") == before, "it is kept for the release that wrote it"
     code, out, _ = etl("leaderboard", "--runs", str(runs))
     assert code == 0
-    assert "coop" in out
+    assert "CoOp" in out
     with pytest.raises(ShardError):
         Shards(runs).read(make_spec(seed=1).run_id)
 

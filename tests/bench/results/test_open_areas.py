@@ -103,7 +103,7 @@ def command(*arguments: str) -> Result:
 def test_the_leaderboard_command_shows_it_or_says_not_computed(runs: Path) -> None:
     shown = command("leaderboard", "--runs", str(runs))
     assert shown.exit_code == 0, shown.output
-    lines = {line.split()[1]: line for line in shown.stdout.splitlines() if len(line.split()) > 3}
+    lines = {line.split()[1].lower(): line for line in shown.stdout.splitlines() if len(line.split()) > 3}
     assert "not computed" in lines["old"]
     assert "not computed" in lines["part"]
     assert "not computed" not in lines["coop"]

@@ -110,7 +110,7 @@ def old_coop(tmp_path: Path) -> Path:
 def test_leaderboard_and_comparison_mark_stale_results(old_coop: Path):
     table = load_results(old_coop).leaderboard()
     names = [row["method"] for row in table.rows]
-    assert names == ["apex", "coop †"]
+    assert names == ["APEX", "CoOp †"]
     (note,) = [note for note in table.notes if "stale" in note]
     assert "coop" in note
     assert "2 of 6 runs: coop has version 1 now and had version 2" in note
@@ -126,7 +126,7 @@ def test_exports_mark_stale_results(old_coop: Path, etl, form: str):
     code, out, _ = etl("export", "--format", form, "--runs", str(old_coop))
     assert code == 0
     assert "2 of 6 runs: coop has version 1 now and had version 2" in out
-    assert form == "csv" or "coop †" in out
+    assert form == "csv" or "CoOp †" in out
 
 
 def test_the_page_marks_stale_results(old_coop: Path, tmp_path: Path):
