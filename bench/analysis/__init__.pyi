@@ -41,13 +41,11 @@ from .easy_and_hard import FEWEST_FOR_THIRDS as FEWEST_FOR_THIRDS
 from .easy_and_hard import Grouping as Grouping
 from .easy_and_hard import chosen_groups as chosen_groups
 from .easy_and_hard import difficulty_groups as difficulty_groups
-from .error_analysis import PAIRS as PAIRS
 from .error_analysis import Confusion as Confusion
 from .error_analysis import EntryErrors as EntryErrors
 from .error_analysis import HardImage as HardImage
 from .error_analysis import RunErrors as RunErrors
 from .error_analysis import TopClasses as TopClasses
-from .error_analysis import confusions as confusions
 from .error_analysis import entry_errors as entry_errors
 from .error_analysis import hard_images as hard_images
 from .error_analysis import probabilities as probabilities

@@ -48,11 +48,12 @@ def leaderboard_table(
         ranks: the ranges of ranks that the tests of a board leave, by key.
         costs: show parameters and training times.
     """
+    ranges = [{} if ranks is None else ranks(board) for board in boards]
     return ResultTable(
         boards,
-        [_part(board, overview, titles, {} if ranks is None else ranks(board), costs=costs) for board in boards],
+        [_part(board, overview, titles, held, costs=costs) for board, held in zip(boards, ranges, strict=True)],
         notes=[*unfinished, *_notes(boards)],
-        json=lambda: [_plain(board) for board in boards],
+        json=lambda: [_plain(board, held) for board, held in zip(boards, ranges, strict=True)],
         frame=lambda: setting_frame([(_rows(board), board.setting.facts()) for board in boards]),
     )
 
@@ -103,7 +104,7 @@ def _notes(boards: Sequence[Leaderboard]) -> list[str]:
     return notes
 
 
-def _plain(board: Leaderboard) -> dict[str, object]:
+def _plain(board: Leaderboard, ranks: Mapping[str, str]) -> dict[str, object]:
     return {
         "setting": board.setting.facts(),
         "h_convention": str(board.convention),
@@ -112,6 +113,7 @@ def _plain(board: Leaderboard) -> dict[str, object]:
         "seeds": list(board.seeds),
         "complete": board.complete,
         "rows": _rows(board),
+        "ranks": dict(ranks),
         "missing": [vars(cell) for cell in board.missing],
         "set_aside": [vars(run) for run in board.excluded],
     }

@@ -51,7 +51,9 @@ def test_the_leaderboard_is_that_of_the_command(results: Results, folder: Path, 
     assert [entry.method for entry in table.source[0].entries] == [row["method"] for row in table.source[0].rows()]
     code, out, _ = etl("leaderboard", "--runs", str(folder), "--json")
     assert code == 0
-    assert json.loads(out) == json.loads(as_json(leaderboard(folder).to_json()))
+    (board,) = json.loads(out)
+    assert [board] == json.loads(as_json(leaderboard(folder).to_json()))
+    assert list(board["ranks"].values()) == [row["rank"] for row in table.rows], "in the terminal as in JSON"
     assert list(table.to_frame()["method"]) == [entry.method for entry in table.source[0].entries]
 
 
