@@ -7,6 +7,7 @@ from pathlib import Path
 from bench.results import write_output
 from bench.tuned_models import ClassTextProjection, EnsembleSummary, Explanation, GalleryView, ZeroShotChanges
 from reports._format import counted
+from reports.charts.plot import linear_axis
 from reports.page_file import page_environment
 
 WIDTH, HEIGHT, EDGE = 640, 420, 30
@@ -106,19 +107,11 @@ def weight_plot(ensemble: EnsembleSummary) -> WeightPlot | None:
     distances = [mean for _, _, mean, _ in ensemble.rows]
     if max(weights) - min(weights) < 1e-6:
         return None
-    low, high = min(distances), max(distances)
-    wide = max(high - low, 1e-9)
-
-    def x(distance: float) -> float:
-        return round(60 + 550 * (distance - low) / wide, 1)
-
-    def y(weight: float) -> float:
-        return round(260 - 230 * weight, 1)
-
+    x, y = linear_axis(distances, 50, 620), linear_axis([0.0, 1.0], 260, 30, most=3)
     return WeightPlot(
-        points=tuple((name, x(mean), y(weight)) for name, weight, mean, _ in ensemble.rows),
-        lines=tuple((y(weight), f"{weight:g}") for weight in (0.0, 0.25, 0.5, 0.75, 1.0)),
-        ticks=tuple((x(value), f"{value:.2f}") for value in (low, (low + high) / 2, high)),
+        points=tuple((name, x.at(mean), y.at(weight)) for name, weight, mean, _ in ensemble.rows),
+        lines=tuple((y.at(tick), f"{tick:g}") for tick in y.ticks),
+        ticks=tuple((x.at(tick), f"{tick:g}") for tick in x.ticks),
     )
 
 

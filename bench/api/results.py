@@ -157,7 +157,8 @@ class Results:
         from bench.analysis import compare_entries, find_entry
 
         boards = self._boards_of_pairs(protocol, shots, backbone)
-        a, b = (_key_of_title(boards, name) for name in (a, b))
+        by_title = _keys_by_title(boards)
+        a, b = (by_title.get(name.casefold(), name) for name in (a, b))
         names = [{name for entry in board.entries for name in (entry.key, entry.method)} for board in boards]
         both = [board for board, known in zip(boards, names, strict=True) if {a, b} <= known]
         if not both:
@@ -311,15 +312,14 @@ def load_results(runs: str | Path = _DEFAULT_RUNS) -> Results:
     return results
 
 
-def _key_of_title(boards: Sequence[Leaderboard], name: str) -> str:
-    """The key of the entry with that title, as the leaderboard prints it; without one, the name itself."""
+def _keys_by_title(boards: Sequence[Leaderboard]) -> dict[str, str]:
+    """The keys of entries by the titles of the leaderboard, in lower case; a key or a method stays itself."""
     from bench.papers import registered
 
     catalogue = registered()
     entries = [entry for board in boards for entry in board.entries]
     titles = {catalogue.entry_title(entry.method, entry.label).casefold(): entry.key for entry in entries}
-    known = {known for entry in entries for known in (entry.key, entry.method)}
-    return name if name in known else titles.get(name.casefold(), name)
+    return titles | {known: known for entry in entries for known in (entry.key, entry.method)}
 
 
 def _shot_counts(shots: int | str | Sequence[int] | None) -> Sequence[int] | None:

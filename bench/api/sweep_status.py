@@ -81,10 +81,11 @@ def sweep_state(runs: str | Path = "runs") -> SweepStatus:
         raise UsageError(f"There is no folder {folder}; give that of the runs with --runs.")
     shards = Shards(folder)
     sweeps = [item for item in read_heartbeats(folder) if item.kind == "sweep"]
-    finished, last = {entry.run_id for entry in shards.scan()}, shards.last_change()
+    finished = {entry.run_id for entry in shards.scan()}
+    last = shards.last_change(finished)
     failures: Rows = [
         {"run": record.run_id, "what": record.spec.label(), "message": record.error.message.partition("\n")[0]}
-        for record in shards.failures()
+        for record in shards.failures(finished)
         if record.error is not None
     ]
     age = None if last is None else max(time.time() - last, 0.0)

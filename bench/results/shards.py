@@ -10,6 +10,7 @@ import errno
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -135,15 +136,18 @@ class Shards:
         document = self._read_intact(run_id, self._document)
         return None if document is None else _record(document["record"], self._record_path(run_id))
 
-    def failures(self) -> list[RunRecord]:
-        """The records of failed runs, oldest first. Only runs without stored predictions are opened."""
-        ids = [entry.run_id for entry in self.scan() if not self._predictions_path(entry.run_id).exists()]
+    def failures(self, run_ids: Iterable[str]) -> list[RunRecord]:
+        """The records of the failed ones of these runs, oldest first. Only runs without predictions are opened."""
+        ids = [run_id for run_id in run_ids if not self._predictions_path(run_id).exists()]
         found = [record for run_id in ids if (record := self.record(run_id)) is not None]
         return sorted((one for one in found if one.status is RunStatus.FAILED), key=lambda one: one.created_at)
 
-    def last_change(self) -> float | None:
-        """When the newest result was stored, in seconds since 1970; None without results."""
-        times = (self._record_path(entry.run_id).stat().st_mtime for entry in self.scan())
+    def last_change(self, run_ids: Iterable[str]) -> float | None:
+        """When the newest of these results was stored, in seconds since 1970; None without results."""
+        times = []
+        for run_id in run_ids:
+            with suppress(OSError):  # a broken link, or a result that was removed meanwhile
+                times.append(self._record_path(run_id).stat().st_mtime)
         return max(times, default=None)
 
     def stamp(self, run_id: str) -> str | None:

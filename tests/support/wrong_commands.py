@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
 from fake_runner import make_difficulty, make_predictions, make_record, make_spec
 from PIL import Image
 
 from bench.record import RunError, RunStatus
 from bench.results.database import fresh_store
 from bench.results.shards import Shards
+from datasets_registry import DATASETS
 
 RUN = "run -m zero_shot -d spectrum_basic --jobs 0 "
 RUN_ON_SLURM = "run -m zero_shot -d spectrum_basic --launcher slurm "
@@ -471,6 +473,16 @@ WRONG = [
     "board init pictures",
     "board build empty --work .",
 ]
+
+
+def work_in(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in that folder, which is also the home. The catalogue is read first, so without its own datasets."""
+    list(DATASETS)
+    monkeypatch.chdir(place)
+    for name in ("ETL_BENCH_CACHE", "ETL_BENCH_DATA", "ETL_BENCH_DATASETS"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(place))
 
 
 def fill_place(folder: Path) -> dict[str, str]:

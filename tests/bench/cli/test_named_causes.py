@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from wrong_commands import fill_place
-
-from datasets_registry import DATASETS
+from wrong_commands import fill_place, work_in
 
 COOP = "run -m coop -d spectrum_basic --dry-run "
 FILES = {
@@ -78,13 +76,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def inside(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work in that folder, which is also the home. The catalogue is read first, so without its own datasets."""
-    list(DATASETS)
-    monkeypatch.chdir(place)
-    for name in ("ETL_BENCH_CACHE", "ETL_BENCH_DATA", "ETL_BENCH_DATASETS"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
-        monkeypatch.setenv(name, str(place))
+    work_in(place, monkeypatch)
 
 
 @pytest.mark.parametrize(("command", "cause"), REFUSED.items(), ids=list(REFUSED))

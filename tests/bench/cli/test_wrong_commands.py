@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 from folder_snapshot import snapshot
-from wrong_commands import RUN, WRONG, fill_place, ids_by_status
+from wrong_commands import RUN, WRONG, fill_place, ids_by_status, work_in
 
 from bench.cli.app import main
 from bench.results.shards import Shards
-from datasets_registry import DATASETS
 
 
 @pytest.fixture(scope="module")
@@ -28,13 +27,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def inside(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work in that folder, which is also the home. Its own datasets stay out of the catalogue of the test process."""
-    list(DATASETS)
-    monkeypatch.chdir(place)
-    for name in ("ETL_BENCH_CACHE", "ETL_BENCH_DATA", "ETL_BENCH_DATASETS"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
-        monkeypatch.setenv(name, str(place))
+    work_in(place, monkeypatch)
     monkeypatch.setenv("PATH", str(place))  # without sbatch, so that no test submits jobs
 
 
