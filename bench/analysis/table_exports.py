@@ -26,6 +26,7 @@ from bench.analysis.statistics.intervals import Estimate, MeanTest
 _FORMULA = re.compile(r"[=@\t\r\n]|[+-](?![\d.]+$)")
 """The beginning of texts that spreadsheets run as formulas; does not match plain numbers."""
 NOTHING: Mapping[str, str] = MappingProxyType({})
+"""No titles or ranks."""
 DIGITS = 6
 """Digits after the point in CSV; Parquet has every digit."""
 STALE, IMPORTED = " †", " ‡"

@@ -77,9 +77,8 @@ def print_facts(facts: Row, *, as_json: bool) -> None:
     if as_json:
         print_json(dict(facts))
         return
-    names = [
-        name if "." in name else name.replace("_", " ") for name in facts
-    ]  # --set accepts dotted names as they are
+    # --set accepts dotted names, so they stay as they are
+    names = [name if "." in name else name.replace("_", " ") for name in facts]
     sys.stdout.write(facts_text(list(zip(names, map(as_text, facts.values()), strict=True)), _terminal_width()))
 
 

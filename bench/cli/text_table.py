@@ -12,7 +12,9 @@ _UNBROKEN = 20
 _NARROWEST = 18
 """The fewest characters of a column with broken lines."""
 _LONGEST_WORD = 30
+"""Longer words may be broken."""
 _NUMBER = re.compile(r"[<+−-]?\d[\d.,]*|–|")
+"""Cells of columns that are aligned at the right."""
 
 
 def table_text(
