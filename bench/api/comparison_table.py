@@ -8,7 +8,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bench.api.leaderboard_table import stale_notes
+from bench.api.leaderboard_table import measure_name, stale_notes
 from bench.api.result_table import ResultTable, Rows, TablePart, interval_text, setting_frame
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _average(board: Leaderboard, found: Comparison, measure: str) -> dict[str, o
 
     test, wider = found.averages[measure], found.other_datasets[measure]
     return {
-        "average": measure,
+        "average": measure_name(measure),
         "A - B": f"{100 * test.mean:+.2f}",
         "95 %": interval_text(test.low, test.high) or why_untested(test),
         "verdict": _better(str(found.verdict(measure))),
@@ -136,19 +136,19 @@ def _worth(found: Comparison) -> list[str]:
     if not found.averages:
         return []
     measure = list(found.averages)[-1]
-    test, wider = found.averages[measure], found.other_datasets[measure]
+    test, wider, name = found.averages[measure], found.other_datasets[measure], measure_name(measure)
     equal, noise = equivalence_probability(test), noise_of(test, wider)
     notes = []
     if equal is not None:
         margin = f"{100 * EQUAL_MARGIN:.0f} point"
-        notes.append(f"equal in practice: {100 * equal:.0f} % probability that {measure} differs by less than {margin}")
+        notes.append(f"equal in practice: {100 * equal:.0f} % probability that {name} differs by less than {margin}")
     if noise is not None:
         parts = f"{100 * noise.seeds:.0f} % of its variance from seeds, {100 * noise.images:.0f} % from test images"
         more = f"one more seed gives {100 * noise.more_seeds:.2f}"
         if noise.datasets_error is not None and noise.more_datasets is not None:
             other = f"{100 * noise.datasets_error:.2f}, with one more dataset {100 * noise.more_datasets:.2f}"
             more += f"; on other datasets {other}"
-        notes.append(f"noise: standard error of {measure} {100 * noise.error:.2f} points ({parts}); {more}")
+        notes.append(f"noise: standard error of {name} {100 * noise.error:.2f} points ({parts}); {more}")
     return notes
 
 

@@ -170,7 +170,7 @@ def _row(board: Leaderboard, entry: Entry, title: str, ranks: str, *, costs: boo
     row: dict[str, object] = {"rank": ranks, "method": f"{title}{STALE}" if entry.stale else title}
     for measure in (board.columns[-1], *board.columns[:-1]):
         found = entry.average(measure, board.convention)
-        name = "average of targets" if board.setting.source else "accuracy" if measure == "all" else measure
+        name = "average of targets" if board.setting.source else measure_name(measure)
         row[name] = "not computed" if measure == "open" and found is None and entry.n else _percent(found)
     if board.setting.source:
         for dataset in (board.setting.source, *board.averaged):
@@ -184,6 +184,11 @@ def _row(board: Leaderboard, entry: Entry, title: str, ranks: str, *, costs: boo
     row[time] = _seconds(entry)
     row["parameters"] = entry.cost.parameters_high if entry.cost else "–"
     return row
+
+
+def measure_name(measure: str) -> str:
+    """The name of a measure in tables: all classes together have an accuracy."""
+    return "accuracy" if measure == "all" else measure
 
 
 def _seconds(entry: Entry) -> str:

@@ -70,7 +70,7 @@ def test_a_comparison_is_paired(results: Results, folder: Path):
     table = results.compare("clip_adapter", "zero_shot")
     assert len(table.source) == len(table.parts) == 1
     (average,), (cell,) = table.parts[0].rows, table.parts[0].details
-    assert (average["average"], cell["dataset"]) == ("all", "Spectrum Basic")
+    assert (average["average"], cell["dataset"]) == ("accuracy", "Spectrum Basic")
     assert list(table.to_frame()["dataset"])[1:] == ["spectrum_basic"]
     assert "CLIP-Adapter (recipe=custom) (A) minus Zero-shot CLIP (B)" in str(table)
     titled = results.compare("CLIP-Adapter (recipe=custom)", "zero-shot clip")
