@@ -96,3 +96,11 @@ class CacheError(BenchError, OSError):
 
 class StaleSpecError(BenchError, RuntimeError):
     """The data of a spec changed between planning and running."""
+
+
+class PredictionsError(BenchError, ValueError):
+    """A file of predictions cannot be read, or contradicts the dataset."""
+
+
+class OfficialCodeError(BenchError, RuntimeError):
+    """Official code cannot be run, or ended without predictions."""

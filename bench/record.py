@@ -172,6 +172,34 @@ class GpuFacts(_Frozen):
     deterministic: bool = Field(description="whether only deterministic kernels were allowed; False with --fast")
 
 
+class ExternalCode(_Frozen):
+    """Where the predictions of a run come from whose code is not ours, and what was observed of it."""
+
+    title: Line = Field(description="name of the method in its own code")
+    repository: Line = Field("", description="address of the repository, without credentials; empty if unknown")
+    commit: Line = Field("", description="empty if unknown")
+    changed_files: list[Line] = Field(default_factory=list, description="tracked files that differ from the commit")
+    command: Line = Field("", description="the training command, as it was carried out or declared")
+    torch: Line = Field("", description="its version of torch")
+    weights_asked: list[Line] = Field(default_factory=list, description="files of weights that the code asked for")
+    weights_proved: bool = Field(description="whether a digest shows that its weights are those of the backbone")
+    images_proved: bool = Field(description="whether digests show that its images are those of the dataset")
+    stand_ins: list[Line] = Field(default_factory=list, description="packages that were absent and replaced")
+    filled_in: list[Line] = Field(default_factory=list, description="files taken from another repository")
+    test_evaluations: Count = Field(
+        0, description="evaluations on the test images during the run; more than 1 can select"
+    )
+    own_draw: bool | None = Field(
+        None, description="whether it trained on other images or labels than the declared draw"
+    )
+    trained_values: LargeCount | None = None
+    seconds: Amount | None = Field(None, description="wall clock of its process, with imports")
+    full_precision: bool = Field(False, description="whether half precision was replaced by fp32")
+    matched_texts: bool = Field(
+        False, description="whether scores are class names found in free text, so that only accuracy means something"
+    )
+
+
 class Provenance(_Frozen):
     """The code, packages, machine, weights and data of a run."""
 
@@ -201,6 +229,7 @@ class Provenance(_Frozen):
     )
     eval_batch: Count | None = Field(None, description="test images per batch; None for a failed run")
     gpu: GpuFacts | None = Field(None, description="None on another device")
+    external: ExternalCode | None = Field(None, description="None for a method of the harness")
 
     @property
     def code(self) -> str:
@@ -218,8 +247,9 @@ class Provenance(_Frozen):
         values: dict[str, Any] = plain(self)
         for key in {"method_version", "machinery_digest"} - self.model_fields_set:
             values.pop(key, None)
-        if self.gpu is None:
-            values.pop("gpu", None)
+        for key in ("gpu", "external"):
+            if getattr(self, key) is None:
+                values.pop(key, None)
         if not self.true_labels:
             values.pop("true_labels", None)
         return values

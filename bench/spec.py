@@ -16,6 +16,10 @@ CUSTOM_RECIPE = "custom"
 """Name of a recipe with a value that was set by hand."""
 OPEN_BASE, OPEN_NEW = "open-base", "open-new"
 """Splits of the open score: base images, and new images, each among all names."""
+FORK, EXTERNAL = "fork:", "external:"
+"""Beginnings of the names of methods whose code is not ours: official code that the harness ran, and predictions that
+were computed elsewhere."""
+_SOURCES = {FORK: "official code", EXTERNAL: "imported predictions"}
 DEMO_RECIPE = "demo"
 """Name of the recipes that `methods.demo_recipe` makes."""
 _HASHED_IF_SET: dict[str, object] = {
@@ -120,6 +124,18 @@ class ExperimentSpec(BaseModel):
             shots = "all training images" if every else f"{shots}, {self.support_rule}"
         targets = f" to {len(self.targets)} targets" if self.targets else ""
         return f"{self.method} on {self.dataset}{targets}, {self.protocol}, {shots}, seed {self.seed}"
+
+
+def external_parts(method: str) -> tuple[str, str] | None:
+    """What a method of other code calls itself, and where its predictions come from; None for our own methods.
+
+    Example:
+        >>> external_parts("fork:KgCoOp"), external_parts("kgcoop")
+        (('KgCoOp', 'official code'), None)
+    """
+    prefix, colon, name = method.partition(":")
+    source = _SOURCES.get(prefix + colon)
+    return None if source is None else (name, source)
 
 
 ALL_SHOTS = 2**31 - 1

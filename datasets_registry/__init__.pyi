@@ -44,6 +44,7 @@ from ._draws.held_out import hold_out_validation as hold_out_validation
 from ._draws.held_out import labelled_images as labelled_images
 from ._draws.held_out import shots_within_folds as shots_within_folds
 from ._draws.held_out import split_by_hash as split_by_hash
+from ._draws.support_lists import ListedImage as ListedImage
 from ._draws.support_lists import SupportList as SupportList
 from ._draws.support_lists import read_support_list as read_support_list
 from ._draws.support_lists import support_manifest as support_manifest
@@ -71,6 +72,7 @@ from ._limits import LARGEST_DIFFICULTY as LARGEST_DIFFICULTY
 from ._limits import LARGEST_HEADER as LARGEST_HEADER
 from ._limits import LARGEST_IMAGE as LARGEST_IMAGE
 from ._limits import LARGEST_JSON as LARGEST_JSON
+from ._limits import GIB as GIB
 from ._limits import LARGEST_MODEL as LARGEST_MODEL
 from ._limits import LARGEST_NUMBER as LARGEST_NUMBER
 from ._limits import LARGEST_PACKED_IMAGE as LARGEST_PACKED_IMAGE

@@ -23,7 +23,7 @@ from bench.analysis.leaderboard import (
 )
 from bench.analysis.metrics.scores import harmonic_mean
 from bench.analysis.statistics.intervals import Estimate, student_t
-from bench.spec import DEMO_RECIPE, PUBLISHED_RECIPES
+from bench.spec import DEMO_RECIPE, PUBLISHED_RECIPES, external_parts
 
 _NOT_MEANS = ("trainable_parameters", "added_memory_bytes")
 
@@ -89,7 +89,7 @@ def make_entry(
         cost=_cost(list({run.run_id: run for run in used}.values()), learns_from_tests=learns_from_tests),
         run_ids=tuple(dict.fromkeys(run.run_id for run in used)),
         stale=_stale({run.run_id: run.stale for run in used}),
-        imported=_imported({run.run_id: run.imported for run in used}),
+        imported="" if external_parts(method) else _imported({run.run_id: run.imported for run in used}),
     )
 
 

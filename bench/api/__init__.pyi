@@ -87,13 +87,16 @@ from .running import sweep_toml as sweep_toml
 from .running import unfinished_sweeps as unfinished_sweeps
 from .stored_runs import VerifiedRun as VerifiedRun
 from .stored_runs import export_runs as export_runs
+from .stored_runs import import_predictions as import_predictions
 from .stored_runs import import_runs as import_runs
 from .stored_runs import query_runs as query_runs
 from .stored_runs import rebuild_database as rebuild_database
 from .stored_runs import run_difference as run_difference
 from .stored_runs import runs_folders as runs_folders
+from .stored_runs import score_rows as score_rows
 from .stored_runs import stored_run as stored_run
 from .stored_runs import verify_runs as verify_runs
+from .stored_runs import write_drop_in as write_drop_in
 from .sweep_options import DEMO_BACKBONE as DEMO_BACKBONE
 from .sweep_options import SweepRequest as SweepRequest
 from .sweep_options import backbone_advice as backbone_advice

@@ -251,3 +251,48 @@ def import_command(
     print_line(f"{added}, {counted(done.difficulties, 'difficulty')} added")
     for run_id in done.conflicting:
         remark(f"run {run_id} exists here with another record; ours was kept")
+
+
+@runs_app.command("import-predictions")
+def import_predictions_command(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of predictions, .npz or .jsonl.")],
+    runs: opt.WrittenRuns = opt.DEFAULT_RUNS,
+    dataset: Annotated[
+        str | None, typer.Option("-d", "--dataset", help="Its name here. Default: found from the name in the file.")
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option("-b", "--backbone", help="As in `run`. Default: OpenAI's weights of the file's model.")
+    ] = None,
+    data_root: opt.DataRoot = None,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Check predictions that were computed elsewhere against the dataset, and add them as runs.
+
+    Nothing in a file is believed: class names, test images, labels, training images and scores are checked. With any
+    error, nothing is added. Give the files of base and of new classes of a run together. The runs are called
+    external:METHOD and marked as imported predictions.
+
+    Example: etl-bench runs import-predictions base.npz new.npz
+    """
+    from bench.api import import_predictions, score_rows
+
+    done = import_predictions(files, runs, dataset=dataset, backbone=backbone, data_root=data_root)
+    for note in done.notes:
+        remark(note)
+    for run_id in done.kept:
+        remark(f"run {run_id} exists here with other predictions; those were kept")
+    print_rows(score_rows(done.added), as_json=as_json)
+    if not as_json:
+        print_line(f"{counted(len(done.added), 'run')} added, {len(done.unchanged)} already known; in {runs}")
+
+
+@runs_app.command("drop-in")
+def drop_in(
+    out: Annotated[Path, typer.Argument(help="File to write, beside train.py.")] = Path("etl_predictions.py"),
+    force: opt.Force = False,
+) -> None:
+    """Write a file that authors of Dassl code import in train.py, which then writes its predictions."""
+    from bench.api import write_drop_in
+
+    print_line(f"{write_drop_in(out, force=force)}: add `import etl_predictions` to train.py, then train with")
+    print_line("ETL_PREDICTIONS=predictions.npz python train.py ...")

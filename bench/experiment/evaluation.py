@@ -1,7 +1,7 @@
 """Predictions and scores of a classifier on evaluation splits. Test labels are read only here."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
@@ -212,19 +212,32 @@ def evaluate_open(
         batches: returns the images of a split in order, without labels.
         epochs: candidate epochs of an oracle, which makes one choice for all images by accuracy.
     """
-    parts = [
-        replace(part, name=name) for part, name in zip(among_all_names(base, new), (OPEN_BASE, OPEN_NEW), strict=True)
-    ]
+    parts = _among_all(base, new)
     together = replace(parts[0], name="open", samples=(*parts[0].samples, *parts[1].samples))
 
     def both() -> Iterable[Batch]:
         for part in (base, new):
             yield from batches(part)
 
-    chosen = split_logits(method, together, both, epochs=epochs)
+    return _open_scores(parts, split_logits(method, together, both, epochs=epochs), len(base.classes))
+
+
+def open_scores(base: EvalSplit, new: EvalSplit, logits: Tensor) -> tuple[OpenScore, list[Predictions]]:
+    """The open score of logits `(n_base + n_new, n_cls)`, of base images and then new images, among all names.
+
+    Raises MetricInputError for logits that are not finite.
+    """
+    return _open_scores(_among_all(base, new), SplitLogits(logits), len(base.classes))
+
+
+def _among_all(base: EvalSplit, new: EvalSplit) -> list[EvalSplit]:
+    named = zip(among_all_names(base, new), (OPEN_BASE, OPEN_NEW), strict=True)
+    return [replace(part, name=name) for part, name in named]
+
+
+def _open_scores(parts: Sequence[EvalSplit], chosen: SplitLogits, n_base: int) -> tuple[OpenScore, list[Predictions]]:
     sizes = [len(part) for part in parts]
     honest = chosen.honest.split_with_sizes(sizes) if chosen.honest is not None else (None, None)
-    n_base = len(base.classes)
     found = [
         _part(part, logits, plain, chosen.choice, n_base, new=part.name == OPEN_NEW)
         for part, logits, plain in zip(parts, chosen.logits.split_with_sizes(sizes), honest, strict=True)

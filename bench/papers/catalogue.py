@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from bench.analysis import Leaderboard
 from bench.papers.published_numbers import published_methods
-from bench.results import known_methods
+from bench.results import known_methods, simplified
+from bench.spec import external_parts
 from datasets_registry import DatasetInfo, SeenImages
 from methods import MethodFacts
 
@@ -82,7 +83,19 @@ class Catalogue:
 
     def method(self, name: str) -> MethodSheet:
         """Facts of a method; those of a wrapped method (`wrapper:host`) are combined from both."""
-        return self.methods.get(name) or self._wrapped(name) or self.published.get(name) or MethodSheet(name, name)
+        known = self.methods.get(name) or self._of_other_code(name) or self._wrapped(name)
+        return known or self.published.get(name) or MethodSheet(name, name)
+
+    def _of_other_code(self, name: str) -> MethodSheet | None:
+        """Facts of official code and of imported predictions: those of the method of that title, if there is one."""
+        parts = external_parts(name)
+        if parts is None:
+            return None
+        title, source = parts
+        wanted, known = simplified(title), [*self.methods.values(), *self.published.values()]
+        same = next((one for one in known if wanted in map(simplified, (one.name, one.title))), None)
+        sheet = MethodSheet(name, title, uses=None) if same is None else same
+        return replace(sheet, name=name, title=f"{title} ({source})", summary=f"{source.capitalize()}. {sheet.summary}")
 
     def _wrapped(self, name: str) -> MethodSheet | None:
         wrapper, _, host = name.partition(":")

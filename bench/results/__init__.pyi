@@ -39,6 +39,7 @@ from .method_facts import check_stored_facts as check_stored_facts
 from .method_facts import known_methods as known_methods
 from .method_facts import published_values as published_values
 from .method_facts import settled_recipe as settled_recipe
+from .method_facts import simplified as simplified
 from .outputs import FILE_LIST as FILE_LIST
 from .outputs import ListedFiles as ListedFiles
 from .outputs import check_output_file as check_output_file
@@ -61,6 +62,8 @@ from .shards import ShardEntry as ShardEntry
 from .shards import Shards as Shards
 from .shards import no_runs as no_runs
 from .shards import runs_folders as runs_folders
+from .staged_import import ImportNote as ImportNote
+from .staged_import import commit_import as commit_import
 from .staged_import import imports_folder as imports_folder
 from .staged_import import note_verified as note_verified
 from .staged_import import origin as origin

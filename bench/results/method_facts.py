@@ -14,7 +14,7 @@ import bench
 import methods
 from bench.results.code_digests import source_digest
 from bench.results.files import TextCache, slug
-from bench.spec import PUBLISHED_RECIPES
+from bench.spec import PUBLISHED_RECIPES, external_parts
 from datasets_registry import (
     METHODS_GROUP,
     BenchError,
@@ -27,7 +27,16 @@ from datasets_registry import (
     plug_in_place,
     user_cache_folder,
 )
-from methods import MethodFacts, MethodFactsRegistry, facts_as_json, facts_from_json, facts_of, is_own, stored_facts
+from methods import (
+    Family,
+    MethodFacts,
+    MethodFactsRegistry,
+    facts_as_json,
+    facts_from_json,
+    facts_of,
+    is_own,
+    stored_facts,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,14 +44,52 @@ if TYPE_CHECKING:
     from methods import Method, Recipe
 
 
+class _KnownMethods(MethodFactsRegistry):
+    """The facts of all methods, also of those whose code is not ours (`fork:NAME`, `external:NAME`)."""
+
+    def get(self, name: str) -> MethodFacts:
+        parts = external_parts(name)
+        return super().get(name) if parts is None else self._of_other_code(name, *parts)
+
+    def _of_other_code(self, name: str, title: str, source: str) -> MethodFacts:
+        """What can be said by its name alone; paper and family are those of our method of the same title."""
+        same = self.same_title(title)
+        return MethodFacts(
+            name=name,
+            title=f"{title} ({source})",
+            family=same.family if same else Family.OTHER,
+            summary=f"{source.capitalize()}, not an implementation of this project.",
+            citation=same.citation if same else "",
+            open_vocabulary=True,
+            paper=same.paper if same else "",
+            code=same.code if same else "",
+            needs=frozenset(),
+        )
+
+    def same_title(self, title: str) -> MethodFacts | None:
+        """Our method of that name or title, whatever its capitals and punctuation; None if there is none."""
+        wanted = simplified(title)
+        return next((one for one in self.entries.values() if wanted in map(simplified, (one.name, one.title))), None)
+
+
+def simplified(title: str) -> str:
+    """A name without capitals and punctuation.
+
+    Example:
+        >>> simplified("CLIP-LoRA"), simplified("clip_lora")
+        ('cliplora', 'cliplora')
+    """
+    return "".join(filter(str.isalnum, title.casefold()))
+
+
 @cache
-def known_methods() -> MethodFactsRegistry:
+def known_methods() -> _KnownMethods:
     """The facts of all methods by name.
 
     Those of this package come from its file. A method of another package is imported once, and again after a change of
     that package's files; its facts are cached in the user's cache folder.
     """
-    return MethodFactsRegistry(_add_others, _facts_with_code)
+    return _KnownMethods(_add_others, _facts_with_code)
 
 
 def _facts_with_code(method: type[Method[Any]]) -> MethodFacts:

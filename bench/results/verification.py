@@ -52,10 +52,15 @@ class RepetitionVerdict:
 
 
 def check_verifiable(stored: RunRecord) -> None:
-    """Raise VerificationError for a failed run, which has no predictions to compare."""
+    """Raise VerificationError for a failed run, which has no predictions to compare, and for a run of other code."""
     if stored.status is RunStatus.FAILED:
         raise VerificationError(
             f"Run {stored.run_id} failed, so it has no predictions to compare; run its command again instead."
+        )
+    if external := stored.provenance.external:
+        raise VerificationError(
+            f"Run {stored.run_id} has predictions of {external.title}, whose code is not part of this harness, so it "
+            "cannot be repeated. Its scores were computed from its predictions."
         )
 
 

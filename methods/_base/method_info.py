@@ -34,6 +34,8 @@ class Family(StrEnum):
     CLASSIFIER = "classifier"
     ENSEMBLE = "ensemble"
     TEST_TIME = "test-time"
+    OTHER = "other"
+    """Code of others, of which this is not known."""
 
 
 class Needs(StrEnum):
