@@ -98,6 +98,44 @@ def check(
     raise typer.Exit(1 if failed else 0)
 
 
+@methods_app.command("inspect")
+def inspect(
+    path: Annotated[Path, typer.Argument(help="A clone of the authors' repository.")],
+    python: Annotated[
+        Path | None, typer.Option("--python", help="Python of the code's own environment. Default: that of etl-bench.")
+    ] = None,
+    imports: Annotated[
+        list[Path], typer.Option("--path", help="A folder from which it imports, such as a clone of Dassl. Repeatable.")
+    ] = [],  # noqa: B006
+    as_json: opt.AsJson = False,
+) -> None:
+    """Show what official code has and lacks: trainers, published commands, datasets, packages, files.
+
+    Its shell scripts run with stand-ins for all programs, so that nothing is trained. None of its Python is run.
+
+    Example: etl-bench methods inspect KgCoOp --path Dassl.pytorch
+    """
+    from bench.api import inspect_official_code
+
+    found = inspect_official_code(path, python=python, imports=imports)
+    if as_json:
+        print_json(found.as_json())
+        return
+    print_facts(found.facts, as_json=False)
+    print_rows(found.commands)
+    for finding in found.findings:
+        print_line(f"{finding['problem']} {finding['remedy']}".strip())
+    print_line(found.next)
+
+
+@methods_app.command("trust")
+def trust(path: Annotated[Path, typer.Argument(help="A clone of the authors' repository.")]) -> None:
+    """Allow official code to run with your rights, as it is now. After a change of its files, it is asked again."""
+    from bench.api import trust_official_code
+
+    print_line(trust_official_code(path))
+
+
 def _line(row: dict[str, object]) -> str:
     aside = f" [{row['message']}]" if row["message"] else ""
     text = row["message"] if row["outcome"] == "FAIL" else f"{row['promise']}{aside}"

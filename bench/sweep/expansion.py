@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bench._util.words import counted
 from bench.bounds import MOST_RUNS
 from bench.errors import UsageError
+from bench.experiment.official_code import ForkFacts, official_conflict
 from bench.results import settled_recipe
 from bench.spec import ALL_SHOTS, ExperimentSpec
 from bench.sweep.axes import IMAGENET_VARIANTS, check_axes, selected_datasets
@@ -183,10 +184,20 @@ class _Expander:
             reason = "its class texts are imported features; leave --class-text out."
         if reason is None:
             what = f"{item.label} on {backbone.slug}"
-            reason = backbone_conflict(item.facts, backbone, self.request.precision)
+            reason = self._official_conflict(item, info)
+            reason = reason or backbone_conflict(item.facts, backbone, self.request.precision)
             reason = reason or depth_conflict(item.facts, item.settings, backbone)
             reason = reason or settings_conflict(item.facts, item.settings, backbone)
         return what, reason
+
+    def _official_conflict(self, item: SelectedMethod, info: DatasetInfo) -> str | None:
+        """Why official code cannot be run on a dataset; None for methods of the harness."""
+        if not isinstance(item.facts, ForkFacts):
+            return None
+        if self.class_text is not None:
+            return f"official code has its own class texts; leave --class-text {self.class_text.identity} out."
+        settings = tuple(sorted(item.settings.values.items()))
+        return official_conflict(item.facts.fork, item.facts.trainer, settings, info.name)
 
     def outlined(
         self, item: SelectedMethod, backbone: BackboneSpec, datasets: Sequence[str]

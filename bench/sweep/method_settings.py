@@ -12,14 +12,16 @@ from collections.abc import Collection, Container, Iterable, Iterator, Mapping, 
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from bench.errors import OverrideError, UsageError
+from bench.experiment.official_code import PLACES, fork_facts, fork_folders, is_fork
 from bench.results import known_methods
-from bench.spec import CUSTOM_RECIPE
+from bench.spec import CUSTOM_RECIPE, FORK
 from bench.sweep.dataset_names import select_names
 from bench.sweep.options import RecipeChoice
 from bench.sweep.request import HOSO, SweepRequest
@@ -49,8 +51,8 @@ class Override:
         return any(c in self.pattern for c in "*?[")
 
     def concerns(self, method: str) -> bool:
-        """Whether the pattern selects that method."""
-        return fnmatchcase(method, self.pattern)
+        """Whether the pattern selects that method; `fork` selects all official code."""
+        return fnmatchcase(method, self.pattern) or method.startswith(FORK) and self.pattern == FORK[:-1]
 
 
 def parse_overrides(texts: Iterable[str]) -> list[Override]:
@@ -319,8 +321,10 @@ def requested_methods(request: SweepRequest) -> list[MethodVariants]:
         allowed = ", ".join((*Selection, HOSO))
         raise UsageError(f"--selection {request.selection!r} is unknown. Allowed: {allowed}.")
     known = known_methods()
-    names = select_names(request.methods, known.match)
-    found = {name: known.get(name) for name in names}
+    forks = [fork_facts(text) for text in request.methods if is_fork(text)]
+    others = [text for text in request.methods if not is_fork(text)]
+    names = (select_names(others, known.match) if others else {}) | {facts.name: True for facts in forks}
+    found = {name: known.get(name) for name in names} | {facts.name: facts for facts in forks}
     overrides = parse_overrides(request.overrides)
     recipes = {name: _recipe(facts, request) for name, facts in found.items()}
     fields = {name: list(type(recipe).model_fields) for name, recipe in recipes.items() if recipe is not None}
@@ -342,6 +346,17 @@ def requested_methods(request: SweepRequest) -> list[MethodVariants]:
         )
         for name, facts in found.items()
     ]
+
+
+def official_code_folders(request: SweepRequest) -> dict[str, Path]:
+    """Where workers find the official code of a sweep, and its Python and imports."""
+    places: dict[str, str] = {}
+    for item in parse_overrides(request.overrides):
+        if item.pattern == FORK[:-1] and item.key in PLACES:
+            if len(item.values) > 1:
+                raise OverrideError(f"--set {item.text!r} has several values; give one.")
+            places[item.key] = str(item.values[0])
+    return fork_folders(request.methods, places)
 
 
 def offered_selections(info: MethodTraits) -> dict[str, SelectionRule]:

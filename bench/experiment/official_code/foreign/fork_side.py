@@ -1,0 +1,490 @@
+"""Runs one command of an unmodified Dassl repository in a process of its own: `python fork_side.py JOB.json`.
+
+The repository's own script runs as `__main__` with the author's arguments. What it asks of the world outside is answered
+here: images, CLIP's weights, the device, absent packages. This file names no repository, trainer or dataset, and imports
+nothing but torch and numpy, since it runs in the repository's own Python.
+
+JOB.json has these keys. repo: folder of the copy. folder: where the script is started, below it. argv: script and
+arguments. path: more folders for imports. images: file with lists of [path, label, class name] by class set (all, base,
+new) and part (train, val, test). weights: state dict in OpenAI's names. cuda: whether a GPU may be used. threads. epochs:
+the most epochs, for trials; absent otherwise. fill: folders with files that authors forget to commit. scores: npz file to
+write. facts: JSON file to write, always.
+"""
+
+import functools
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import json
+import os
+import re
+import runpy
+import sys
+import threading
+import time
+import types
+
+import numpy as np
+import torch
+from torch.overrides import TorchFunctionMode
+
+job = {}
+facts = {
+    "stand_ins": [],
+    "filled_in": [],
+    "weights_asked": [],
+    "datasets": [],
+    "evaluations": [],
+    "other_images": 0,
+    "full_precision": False,
+    "own_draw": None,
+    "shots": None,
+    "trained_values": 0,
+    "losses": 0,
+    "last_loss": None,
+    "torch": torch.__version__,
+    "exit": None,
+}
+leave = os._exit
+started = time.time()
+
+
+# --- packages that are absent ------------------------------------------------------------------------------------------
+ONLY_LOG = {
+    "gdown", "tabulate", "tensorboard", "tensorboardX", "wandb", "mlflow", "thop", "matplotlib", "seaborn", "wilds",
+    "yagmail", "comet_ml", "nvitop", "gpustat", "prettytable", "termcolor", "colorama",
+}  # fmt: skip
+"""Packages that only download, log, print or draw. Their stand-ins do nothing; others refuse to be called."""
+
+
+class StandIn:
+    """A name of an absent package."""
+
+    def __init__(self, name):
+        self.__dict__["_name"] = name
+
+    def __getattr__(self, key):
+        if key.startswith("__"):
+            raise AttributeError(key)
+        return StandIn(self._name + "." + key)
+
+    def __call__(self, *words, **named):
+        if self._name.split(".")[0] in ONLY_LOG:
+            return self
+        raise ImportError("the package %s is absent and is called: %s" % (self._name.split(".")[0], self._name))
+
+    def __mro_entries__(self, bases):
+        return (object,)
+
+    def __iter__(self):
+        return iter(())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+
+class AbsentPackages(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """The last finder: what the repository imports and nobody finds becomes a stand-in, and its name is recorded."""
+
+    def find_spec(self, name, path=None, target=None):
+        top, _, rest = name.partition(".")
+        if rest:
+            for folder in job.get("fill", ()):
+                file = os.path.join(folder, *name.split(".")) + ".py"
+                if os.path.isfile(file):
+                    facts["filled_in"].append(name)
+                    return importlib.util.spec_from_file_location(name, file)
+            if not isinstance(getattr(sys.modules.get(top), "__loader__", None), AbsentPackages):
+                return None
+        elif top in sys.stdlib_module_names or self._is_own(top) or not self._asked_by_repository():
+            return None
+        facts["stand_ins"].append(name)
+        return importlib.machinery.ModuleSpec(name, self, is_package=True)
+
+    @staticmethod
+    def _is_own(top):
+        places = {job["repo"], os.path.join(job["repo"], job["folder"])}
+        return any(os.path.exists(os.path.join(place, top + end)) for place in places for end in ("", ".py"))
+
+    @staticmethod
+    def _asked_by_repository():
+        """Whether one of the two nearest callers outside the import system is a file of the repository or of Dassl."""
+        frame, left = sys._getframe(1), 2
+        while frame is not None and left:
+            file = frame.f_code.co_filename
+            if "importlib" not in file and file != __file__:
+                if file.startswith(job["repo"]) or "dassl" in file or not os.path.isabs(file):
+                    return True
+                left -= 1
+            frame = frame.f_back
+        return False
+
+    def create_module(self, spec):
+        module = types.ModuleType(spec.name)
+        module.__path__ = []
+
+        def missing(key):
+            if key.startswith("__"):
+                raise AttributeError(key)
+            return StandIn(spec.name + "." + key)
+
+        module.__getattr__ = missing
+        return module
+
+    def exec_module(self, module):
+        return None
+
+
+def stand_in_for_absent_packages():
+    finder = AbsentPackages()
+    sys.meta_path.append(finder)
+    if importlib.util.find_spec("tensorboard") is None:  # torch's own wrapper asks for it
+        spec = importlib.machinery.ModuleSpec("torch.utils.tensorboard", finder)
+        sys.modules[spec.name] = StandInModule(spec.name)
+
+
+class StandInModule(types.ModuleType):
+    def __getattr__(self, key):
+        if key.startswith("__"):
+            raise AttributeError(key)
+        return StandIn("tensorboard." + key)
+
+
+# --- no GPU: every call with a CUDA device gets the CPU, and half precision becomes fp32 --------------------------------
+def on_the_cpu(value):
+    if value is torch.float16:
+        facts["full_precision"] = True
+        return torch.float32
+    if (isinstance(value, torch.device) and value.type == "cuda") or (
+        isinstance(value, str) and re.match(r"cuda(:\d+)?$", value)
+    ):
+        return torch.device("cpu")
+    return value
+
+
+class OnTheCpu(TorchFunctionMode):
+    def __torch_function__(self, function, kinds, words=(), named=None):
+        if function is torch.Tensor.cuda:
+            return words[0]
+        if function is torch.Tensor.half:
+            facts["full_precision"] = True
+            return words[0].float()
+        words = tuple(map(on_the_cpu, words))
+        return function(*words, **{key: on_the_cpu(value) for key, value in (named or {}).items()})
+
+
+def pretend_one_gpu():
+    move = torch.nn.Module.to
+
+    def to(self, *words, **named):
+        return move(self, *map(on_the_cpu, words), **{key: on_the_cpu(value) for key, value in named.items()})
+
+    torch.nn.Module.to = to
+    for name in (
+        "synchronize",
+        "empty_cache",
+        "reset_peak_memory_stats",
+        "set_device",
+        "manual_seed",
+        "manual_seed_all",
+    ):
+        setattr(torch.cuda, name, lambda *words, **named: None)
+    for name in (
+        "max_memory_allocated",
+        "memory_allocated",
+        "max_memory_reserved",
+        "memory_reserved",
+        "current_device",
+    ):
+        setattr(torch.cuda, name, lambda *words, **named: 0)
+    torch.cuda.device_count = lambda: 1
+    # methods that copies of torch's own functions call while the mode is off
+    torch.Tensor.half = lambda self, *words, **named: self.float()
+    torch.Tensor.cuda = lambda self, *words, **named: self
+    torch.nn.Module.cuda = lambda self, *words, **named: self
+    torch.nn.Module.half = lambda self: self.float()
+    OnTheCpu().__enter__()
+
+
+# --- names that newer versions of torch, numpy and setuptools have removed ----------------------------------------------
+def restore_removed_names():
+    scheduler = getattr(torch.optim.lr_scheduler, "LRScheduler", None)
+    if scheduler is not None:
+        start = scheduler.__init__
+
+        def init(self, optimizer, last_epoch=-1, verbose=None):
+            start(self, optimizer, last_epoch)
+
+        scheduler.__init__ = init
+    load, jit_load = torch.load, torch.jit.load
+    place = {} if torch.cuda.is_available() else {"map_location": "cpu"}
+
+    def load_trusted(file, *words, **named):
+        named = dict(place, **named)
+        if "weights_only" in load.__code__.co_varnames:
+            named["weights_only"] = False
+        if place:
+            named["map_location"], words = "cpu", ()
+        return load(weights_for(file), *words, **named)
+
+    torch.load = load_trusted
+    torch.jit.load = lambda file, *words, **named: jit_load(weights_for(file), *words, **named)
+    if not torch.cuda.is_available():
+        loader = torch.utils.data.DataLoader
+        make = loader.__init__
+
+        def in_this_process(self, *words, **named):
+            for key in ("num_workers", "persistent_workers", "prefetch_factor", "pin_memory"):
+                named.pop(key, None)
+            make(self, *words[:5], **named)  # the sixth argument is the number of workers
+
+        loader.__init__ = in_this_process
+    for name, kind in {"int": int, "float": float, "bool": bool, "object": object}.items():
+        if name not in np.__dict__:
+            setattr(np, name, kind)
+    if importlib.util.find_spec("pkg_resources") is None and importlib.util.find_spec("packaging") is not None:
+        import packaging.version
+
+        module = types.ModuleType("pkg_resources")
+        module.packaging, module.parse_version = packaging, packaging.version.parse
+        sys.modules["pkg_resources"] = module
+
+
+def weights_for(file):
+    """Our weights where the author loads OpenAI's file from a folder that is not there."""
+    if isinstance(file, (str, os.PathLike)) and not os.path.exists(file):
+        name = os.path.basename(os.fspath(file))
+        if re.match(r"(ViT-|RN\d)[\w@-]+\.pt$", name):
+            facts["weights_asked"].append(name)
+            return job["weights"]
+    return file
+
+
+# --- modules of the repository, changed right after they are imported ---------------------------------------------------
+def after_import(module):
+    names, name = vars(module), module.__name__
+    if "_download" in names and "_MODELS" in names:  # a private copy of OpenAI's clip.py
+
+        def download(url, *words, **named):
+            facts["weights_asked"].append(str(url).split("/")[-1])
+            return job["weights"]
+
+        module._download = download
+    if name == "dassl":
+        module.__path__.extend(os.path.join(folder, "dassl") for folder in job.get("fill", ()))
+    elif name == "dassl.optim.optimizer":
+        module.build_optimizer = with_optimisers_of_torch(module)
+    elif name == "dassl.engine.build":
+        build = module.build_trainer
+
+        def build_trainer(*words, **named):
+            trainer = build(*words, **named)
+            watch(trainer)
+            return trainer
+
+        module.build_trainer = build_trainer
+    elif name == "dassl.engine.trainer" and job.get("epochs"):
+        train = module.TrainerBase.train
+
+        def train_briefly(self, start, stop):
+            stop = self.max_epoch = min(stop, start + job["epochs"])
+            train(self, start, stop)
+
+        module.TrainerBase.train = train_briefly
+    if "DATASET_REGISTRY" in names and name.endswith("datasets.build"):
+        replace_get(names["DATASET_REGISTRY"], lambda known, found: serve(known, found))
+    if "EVALUATOR_REGISTRY" in names and name.endswith("evaluation.build"):
+        replace_get(names["EVALUATOR_REGISTRY"], lambda known, found: recording(found))
+
+
+def replace_get(registry, change):
+    get = registry.get
+    registry.get = lambda name: change(name, get(name))
+
+
+def with_optimisers_of_torch(module):
+    """Optimisers that some authors add to their own Dassl."""
+    build = module.build_optimizer
+    of_torch = {name.lower(): kind for name, kind in vars(torch.optim).items() if isinstance(kind, type)}
+
+    def build_optimizer(model, settings, *words, **named):
+        if settings.NAME in module.AVAI_OPTIMS or settings.NAME not in of_torch:
+            return build(model, settings, *words, **named)
+        parameters = model.parameters() if isinstance(model, torch.nn.Module) else model
+        return of_torch[settings.NAME](parameters, lr=settings.LR, weight_decay=settings.WEIGHT_DECAY)
+
+    return build_optimizer
+
+
+def watch_imports():
+    run = importlib.machinery.SourceFileLoader.exec_module
+
+    def exec_module(self, module):
+        run(self, module)
+        after_import(module)
+
+    importlib.machinery.SourceFileLoader.exec_module = exec_module
+
+
+# --- images -------------------------------------------------------------------------------------------------------------
+served = {}
+
+
+def serve(name, known):
+    """The repository's dataset of that name with our lists in place of its own. Its class keeps all it knows by name."""
+    from dassl.data.datasets import DatasetBase, Datum
+
+    def start(self, cfg):
+        with open(job["images"]) as file:
+            sets = json.load(file)
+        part = str(getattr(cfg.DATASET, "SUBSAMPLE_CLASSES", "all"))
+        facts["datasets"].append([name, part])
+        if part not in sets:
+            raise ValueError("the command asks for the classes %r, and the job has %s" % (part, ", ".join(sets)))
+        served.update(sets[part])
+        made = {
+            key: [Datum(impath=path, label=label, classname=title) for path, label, title in sets[part][key]]
+            for key in ("train", "val", "test")
+        }
+        DatasetBase.__init__(self, train_x=made["train"], val=made["val"] or None, test=made["test"])
+
+    return type(known.__name__, (known,), {"__init__": start})
+
+
+def watch_images():
+    """Count the images that are read and are not ours."""
+    try:
+        from PIL import Image
+    except ImportError:
+        return
+    open_image = Image.open
+    known = set()
+
+    def watched(file, *words, **named):
+        if isinstance(file, (str, os.PathLike)) and served:
+            if not known:
+                known.update(item[0] for key in ("train", "val", "test") for item in served[key])
+            facts["other_images"] += os.fspath(file) not in known
+        return open_image(file, *words, **named)
+
+    Image.open = watched
+
+
+# --- training and evaluation --------------------------------------------------------------------------------------------
+trainers, results, batches = [], [], []
+
+
+def watch(trainer):
+    """Note what is trained, on which images, and the losses."""
+    trainers.append(trainer)
+    if served:
+        used = [[item.impath, item.label] for item in trainer.dm.dataset.train_x]
+        facts["own_draw"] = used != [[path, label] for path, label, _ in served["train"]]
+        facts["shots"] = int(trainer.cfg.DATASET.NUM_SHOTS)
+    models = [trainer.model] if hasattr(trainer, "model") else list(getattr(trainer, "_models", {}).values())
+    facts["trained_values"] += sum(p.numel() for model in models for p in model.parameters() if p.requires_grad)
+    if job.get("start"):
+        arrays = {
+            n: p.detach().cpu().numpy() for model in models for n, p in model.named_parameters() if p.requires_grad
+        }
+        np.savez(job["start"], **arrays)
+    step = trainer.forward_backward
+
+    @functools.wraps(step)
+    def forward_backward(*words, **named):
+        summary = step(*words, **named)
+        if isinstance(summary, dict) and summary:
+            value = summary.get("loss", next(iter(summary.values())))
+            facts["losses"], facts["last_loss"] = facts["losses"] + 1, float(value)
+            if job.get("start"):
+                facts.setdefault("loss_curve", []).append(float(summary.get("xe_loss", value)))
+        return summary
+
+    trainer.forward_backward = forward_backward
+
+
+def recording(kind):
+    """The evaluator's class, which also keeps the scores that it is given."""
+
+    class Recording(kind):
+        def reset(self):
+            close_evaluation()
+            return super().reset()
+
+        def process(self, output, labels, *words, **named):
+            batches.append((output.detach().float().cpu().clone(), labels.detach().cpu().clone()))
+            return super().process(output, labels, *words, **named)
+
+    Recording.__name__ = kind.__name__
+    return Recording
+
+
+def close_evaluation():
+    """Keep the scores of an evaluation if it saw all of our test images in our order."""
+    if not batches or not served:
+        batches.clear()
+        return
+    scores, labels = (torch.cat(parts) for parts in zip(*batches))
+    batches.clear()
+    is_test = labels.tolist() == [label for _, label, _ in served["test"]]
+    facts["evaluations"].append({"images": len(labels), "classes": scores.shape[1], "is_test": is_test})
+    if is_test:
+        results.append(scores.numpy())
+
+
+def write_facts():
+    facts["seconds"] = round(time.time() - started, 3)
+    with open(job["facts"], "w") as file:
+        json.dump(facts, file)
+
+
+def end_with_parent():
+    """End this process soon after the harness has ended."""
+    parent = os.getppid()
+
+    def wait():
+        while os.getppid() == parent:
+            time.sleep(1)
+        leave(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def main(path):
+    with open(path) as file:
+        job.update(json.load(file))
+    end_with_parent()
+    torch.set_num_threads(job["threads"])
+    folder = os.path.join(job["repo"], job["folder"])
+    os.chdir(folder)
+    sys.path[0:1] = [folder, job["repo"], *job["path"]]
+    stand_in_for_absent_packages()
+    restore_removed_names()
+    if not job["cuda"]:
+        pretend_one_gpu()
+    watch_imports()
+    watch_images()
+    sys.argv = list(job["argv"])
+    os._exit = sys.exit  # some authors leave this way, before anything could be written
+    try:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+        close_evaluation()
+        if not results and trainers:  # some authors do not test after the training
+            trainers[-1].test()
+    except SystemExit as stop:
+        facts["exit"] = str(stop.code)
+    finally:
+        close_evaluation()
+        write_facts()
+    if results:
+        np.savez(job["scores"], scores=results[-1])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    leave(0 if results else 3)  # a thread of the author's would keep the process
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

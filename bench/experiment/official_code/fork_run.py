@@ -1,0 +1,322 @@
+"""One run of official code: its command on a copy of its files, with our images, draw and weights, to a record."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.context import RunContext
+from bench.errors import OfficialCodeError, StaleSpecError
+from bench.experiment.accelerator import gpu_facts
+from bench.experiment.official_code.external_runs import OPEN, external_record
+from bench.experiment.official_code.failures import reason
+from bench.experiment.official_code.fork_folder import Fork
+from bench.experiment.official_code.fork_method import dataset_here, training_command, training_words
+from bench.experiment.official_code.published_commands import Command
+from bench.experiment.official_code.served_data import (
+    ClassLists,
+    backbone_of,
+    class_lists,
+    process_folder,
+    served_weights,
+    target_lists,
+)
+from bench.experiment.task import load_task
+from bench.record import ExternalCode, Predictions, RunRecord
+from bench.results import collect_provenance
+from bench.spec import ExperimentSpec, external_parts
+from datasets_registry import EvalProtocol, FewShotTask, get_dataset, last_fingerprint
+from methods import Backbone
+
+_PASSED = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "SYSTEMROOT", "TMPDIR")
+"""Variables of the user's environment that official code receives."""
+_TAIL = 20
+"""Last lines of a log in a failed run."""
+_ASKED = re.compile(r"(ViT-[BL]-\d+(?:-336px)?|RN\d+(?:x\d+)?)\.pt$")
+_EPOCH_FILE = re.compile(r"model\.pth\.tar-(\d+)$")
+
+
+def run_official_code(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
+    """Carry out one run of official code; returns its record and predictions as `run_experiment` does.
+
+    Raises:
+        StaleSpecError: if the data or the code have changed since the run was planned.
+        OfficialCodeError: if the code ends without scores of all test images, or used other weights than ours.
+    """
+    run = _ForkRun(spec, context)
+    with tempfile.TemporaryDirectory(prefix="etl-bench-run-", dir=process_folder()) as work:
+        return run.carried_out(Path(work))
+
+
+@dataclass
+class _Observed:
+    """What the processes of a run noted: the facts of the training, and of all of them together."""
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+    stand_ins: list[str] = field(default_factory=list)
+    filled_in: list[str] = field(default_factory=list)
+
+
+class _ForkRun:
+    def __init__(self, spec: ExperimentSpec, context: RunContext) -> None:
+        self.spec, self.context, self.config = spec, context, spec.config
+        parts = external_parts(spec.method)
+        self.title = parts[0] if parts else spec.method
+        self.fork = self._fork()
+        self.task: FewShotTask = load_task(spec, context)
+        self.backbone: Backbone = backbone_of(spec, context)
+        self.info = get_dataset(spec.dataset)
+        self.observed = _Observed()
+        self.log = self._log_path()
+
+    def _fork(self) -> Fork:
+        tree = self.config["tree"]
+        folder = self.context.files.get(tree)
+        if folder is None:
+            raise StaleSpecError(f"This run needs the code of {self.title}; give it again with -m fork:PATH.")
+        fork = Fork.read(folder)
+        if fork.tree != tree:
+            raise StaleSpecError(f"The code in {folder} changed since this run was planned; plan it again.")
+        return fork
+
+    def _log_path(self) -> Path:
+        place = self.context.checkpoints
+        folder = process_folder() if place is None else place.parent / "logs"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{self.spec.run_id}.official.log"
+
+    def _place(self, key: str) -> list[str]:
+        start = f"{self.config['tree']}.{key}."
+        found = {name: path for name, path in self.context.files.items() if name.startswith(start)}
+        return [str(found[name]) for name in sorted(found)]
+
+    def carried_out(self, work: Path) -> tuple[RunRecord, list[Predictions]]:
+        """Train, evaluate on every split, and make the record."""
+        self.log.write_text("")
+        self.work = work
+        self.copy = work / "repository"
+        self.fork.copy_to(self.copy)
+        self.output = work / "output"
+        self.output.mkdir()
+        self.weights = served_weights(self.spec, self.backbone)
+        lists = class_lists(self.task, self.spec, self.context)
+        halves = self.spec.protocol is EvalProtocol.BASE_TO_NEW
+        first = "base" if halves else "all"
+        dataset = dataset_here(self.fork, self.info, self.config.get("dataset", ""))
+        command = training_command(
+            self.fork, self.config["trainer"], self.config, dataset=dataset, seed=self.spec.seed, shots=self.spec.shots
+        )
+        words = self._words(command, dataset, first)
+        scores = {self.task.evals[0].name: self._process(command, words, lists, "train")}
+        self.command = words
+        if halves:
+            scores["new"] = self._evaluated(command, dataset, "new", lists)
+            if (found := self._open(command, dataset, lists)) is not None:
+                scores[OPEN] = found
+        for split in self.task.evals[1:] if self.spec.targets else ():
+            target = dataset_here(self.fork, get_dataset(split.name))
+            lists = target_lists(split, split.name, self.context)
+            scores[split.name] = self._evaluated(command, target, "all", lists)
+        return external_record(self.spec, self.task, scores, self._provenance())
+
+    def _words(self, command: Command, dataset: str, part: str, *more: str) -> list[str]:
+        size = self.backbone.image_size
+        opts = ["DATASET.NUM_SHOTS", str(self.spec.shots), "DATASET.SUBSAMPLE_CLASSES", part]
+        opts += [] if size == 224 else ["INPUT.SIZE", f"({size}, {size})"]
+        opts += self.config.get("opts", "").split()
+        words = training_words(
+            command,
+            self.fork,
+            dataset_file=self.fork.dataset_files[dataset],
+            seed=self.spec.seed,
+            output=str(self.output),
+            opts=opts,
+        )
+        return [words[0], *more, *words[1:]]
+
+    def _evaluated(
+        self, command: Command, dataset: str, part: str, lists: Mapping[str, ClassLists]
+    ) -> NDArray[np.float64]:
+        """The scores of the trained model on other classes or data: the repository's own evaluation."""
+        epochs = [
+            int(match[1]) for file in self.output.rglob("model.pth.tar-*") if (match := _EPOCH_FILE.search(file.name))
+        ]
+        more = ["--eval-only", "--model-dir", str(self.output)]
+        more += ["--load-epoch", str(max(epochs))] if epochs else []
+        elsewhere = self.work / f"evaluation-{part}-{dataset}"
+        words = self._words(command, dataset, part, *more)
+        place = words.index("--output-dir") + 1
+        words[place] = str(elsewhere)
+        return self._process(command, words, lists, f"{part}-{dataset}", part=part)
+
+    def _open(self, command: Command, dataset: str, lists: Mapping[str, ClassLists]) -> NDArray[np.float64] | None:
+        """The scores of all images among all names; None if the repository cannot give them."""
+        try:
+            return self._evaluated(command, dataset, "all", lists)
+        except OfficialCodeError:
+            return None  # a vocabulary that is tied to one half; its log has the reason
+
+    def _process(
+        self,
+        command: Command,
+        words: Sequence[str],
+        lists: Mapping[str, ClassLists],
+        name: str,
+        part: str | None = None,
+    ) -> NDArray[np.float64]:
+        images, job_file = self.work / f"{name}.images.json", self.work / f"{name}.job.json"
+        images.write_text(json.dumps(lists))
+        facts_file, scores_file = self.work / f"{name}.facts.json", self.work / f"{name}.npz"
+        job = {
+            "repo": str(self.copy),
+            "folder": command.folder,
+            "argv": list(words),
+            "path": self._imports(),
+            "fill": self._place("path"),
+            "images": str(images),
+            "weights": str(self.weights),
+            "cuda": self.context.device.startswith("cuda"),
+            "threads": self.context.threads,
+            "scores": str(scores_file),
+            "facts": str(facts_file),
+        }
+        job_file.write_text(json.dumps(job))
+        code = self._started(job_file)
+        facts = json.loads(facts_file.read_text()) if facts_file.exists() else {}
+        if part is None:
+            self.observed.facts = facts
+        self.observed.seconds += facts.get("seconds", 0.0)
+        self.observed.stand_ins += [one for one in facts.get("stand_ins", ()) if one not in self.observed.stand_ins]
+        self.observed.filled_in += [one for one in facts.get("filled_in", ()) if one not in self.observed.filled_in]
+        if code or not scores_file.exists():
+            raise self._failure(code, name, facts)
+        self._check(facts)
+        with np.load(scores_file) as arrays:
+            scores = arrays["scores"].astype(np.float64)
+        return self._fitting(scores, lists[part or next(iter(lists))], name)
+
+    def _imports(self) -> list[str]:
+        own = self.fork.vendored_dassl
+        return [*([str(self.copy / own)] if own is not None else []), *self._place("path")]
+
+    def _started(self, job: Path) -> int:
+        """Run the runner in the code's own Python; its output goes to the log. Returns the exit code."""
+        runner = resources.files("bench.experiment.official_code").joinpath("foreign/fork_side.py")
+        python = next(iter(self._place("python")), sys.executable)
+        environment = {name: os.environ[name] for name in _PASSED if name in os.environ}
+        environment |= {
+            "HOME": str(self.work),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "OMP_NUM_THREADS": str(self.context.threads),
+        }
+        with resources.as_file(runner) as file, self.log.open("ab") as log:
+            command = [python, "-W", "ignore", str(file), str(job)]
+            try:
+                process = subprocess.Popen(
+                    command,
+                    cwd=self.copy,
+                    env=environment,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    stdin=subprocess.DEVNULL,
+                )
+            except OSError as error:
+                raise OfficialCodeError(
+                    f"{python} cannot be started: {error.strerror}. Give another --set fork.python."
+                ) from error
+            try:
+                return process.wait()
+            finally:
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
+
+    def _failure(self, code: int, name: str, facts: Mapping[str, Any]) -> OfficialCodeError:
+        text = self.log.read_text(encoding="utf-8", errors="replace")
+        seen = [f"{one['images']} images of {one['classes']} classes" for one in facts.get("evaluations", ())]
+        why = reason(text, code, self.fork.files, self.fork.empty_submodules)
+        if code == 3 and seen and "It ended with exit code" in why:
+            why = f"It never evaluated all test images in their order, only {', '.join(seen)}."
+        error = OfficialCodeError(f"{self.title} ({name}): {why} Its log: {self.log}")
+        error.__cause__ = _EndOfLog("\n".join(text.splitlines()[-_TAIL:]))
+        return error
+
+    def _check(self, facts: Mapping[str, Any]) -> None:
+        """Raise OfficialCodeError if the code used other weights than ours."""
+        asked = facts["weights_asked"]
+        if not asked:
+            raise OfficialCodeError(
+                f"{self.title} never asked for CLIP's weights as OpenAI's code does, so nothing shows which weights it used."
+            )
+        arch = self.spec.backbone.rpartition(".")[0] or self.spec.backbone
+        wanted = {match[1].removesuffix("px") for name in asked if (match := _ASKED.search(name))}
+        if arch.startswith(("ViT-B-", "ViT-L-", "RN")) and wanted - {arch}:
+            other = sorted(wanted - {arch})[0]
+            raise OfficialCodeError(
+                f"{self.title} asks for {other}, and the run is on {self.spec.backbone}. Use -b {other}.openai, or set "
+                "MODEL.BACKBONE.NAME with --set 'fork.opts=...'."
+            )
+
+    def _fitting(self, scores: NDArray[np.float64], lists: ClassLists, name: str) -> NDArray[np.float64]:
+        n, classes = len(lists["test"]), len({label for _, label, _ in lists["train"]})
+        if scores.shape != (n, classes):
+            raise OfficialCodeError(
+                f"{self.title} ({name}) gave scores of shape {scores.shape} for {n} images of {classes} classes."
+            )
+        if not np.isfinite(scores).all():
+            bad = int((~np.isfinite(scores).all(axis=1)).sum())
+            raise OfficialCodeError(f"{self.title} ({name}): the scores of {bad} of {n} images are not finite.")
+        return scores
+
+    def _provenance(self) -> Any:
+        facts, support = self.observed.facts, self.task.support
+        made = collect_provenance(
+            method=self.spec.method,
+            backbone_digest=self.backbone.digest,
+            support_digests=[support.images.digest(sample.key) for sample in support.samples],
+            true_labels=self.task.relabelled,
+            device=self.context.device,
+            threads=self.context.threads,
+            dataset_check=last_fingerprint(self.spec.dataset, self.context.data_root),
+            gpu=gpu_facts(self.backbone.device),
+        )
+        described = ExternalCode(
+            title=self.title,
+            repository=self.fork.repository,
+            commit=self.fork.commit,
+            changed_files=list(self.fork.changed_files),
+            command=self._public(self.command),
+            torch=facts.get("torch", ""),
+            weights_asked=sorted(set(facts["weights_asked"])),
+            weights_proved=True,
+            images_proved=not facts["own_draw"] and not facts["other_images"],
+            stand_ins=self.observed.stand_ins,
+            filled_in=self.observed.filled_in,
+            test_evaluations=sum(one["is_test"] for one in facts["evaluations"]),
+            own_draw=bool(facts["own_draw"]) if facts["own_draw"] is not None else None,
+            trained_values=facts["trained_values"],
+            seconds=self.observed.seconds,
+            full_precision=facts["full_precision"],
+        )
+        return made.model_copy(update={"external": described})
+
+    def _public(self, words: Sequence[str]) -> str:
+        """The command without folders of this machine."""
+        return " ".join(words).replace(str(self.output), "OUTPUT").replace(str(self.copy), "REPOSITORY")
+
+
+class _EndOfLog(Exception):
+    """The last lines of the log of official code."""

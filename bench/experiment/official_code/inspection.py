@@ -1,0 +1,233 @@
+"""What a repository of official code has and lacks: trainers, published commands, packages, files. Trains nothing."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from bench.errors import OfficialCodeError
+from bench.experiment.official_code.fork_folder import Fork
+from bench.experiment.official_code.published_commands import Command, published_trainings
+
+_FILE = re.compile(r"""["']([\w./~ {}-]+\.(?:pth|pth\.tar|pt|pkl|npy|npz|json|safetensors|bin|ckpt)(?:-\d+)?)["']""")
+_FROM_DASSL = ("dassl", "clip", "tools", "tests", "lpclip", "docs", "notebooks")
+_ONLY_LOGS = frozenset(
+    {"gdown", "tabulate", "tensorboard", "tensorboardX", "wandb", "mlflow", "thop", "matplotlib", "seaborn", "wilds"}
+)
+"""Packages whose calls do nothing where they are absent."""
+_TITLES = {"ot": "POT", "yaml": "pyyaml", "sklearn": "scikit-learn", "PIL": "pillow", "cv2": "opencv-python"}
+"""Names of packages to install, where they differ from the names to import."""
+
+
+@dataclass(frozen=True)
+class InspectedCommand:
+    """A published training command, with the settings that call it.
+
+    Args:
+        args: arguments of its script, with {dataset} and {seed} in their places.
+        shown: the words of the command that are not of a dataset, seed or folder.
+    """
+
+    trainer: str
+    script: str
+    args: str
+    shown: str
+
+    @property
+    def settings(self) -> str:
+        """What to add to `etl-bench run`."""
+        given = f" --set 'fork.args={self.args}'" if self.args else ""
+        return f"--set fork.script={self.script}{given}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that a repository lacks, and what to do about it."""
+
+    problem: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was found in a checkout.
+
+    Args:
+        trainers: files of the trainers by name.
+        datasets: names of the datasets that it knows.
+    """
+
+    fork: Fork
+    trainers: dict[str, str]
+    commands: tuple[InspectedCommand, ...]
+    datasets: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+
+def inspect_fork(path: Path, python: Path | None = None, imports: Sequence[Path] = ()) -> Inspection:
+    """Inspect a checkout; its shell scripts run with stand-ins for all programs, and none of its Python is run.
+
+    Args:
+        python: the Python of the code's own environment; by default this one.
+        imports: folders from which it imports besides its own.
+
+    Raises OfficialCodeError if there is no git repository at `path`, or the Python cannot be started.
+    """
+    fork = Fork.read(path)
+    commands = tuple(_commands(fork))
+    findings = [*_submodules(fork), *_packages(fork, python, imports), *_files(fork)]
+    if not fork.trainers:
+        findings.append(
+            Finding(
+                "It registers no Dassl trainer.",
+                "Import its predictions with `etl-bench runs import-predictions`.",
+            )
+        )
+    elif not commands:
+        findings.append(
+            Finding(
+                "No shell script of it has a whole training command.",
+                "Give one: --set 'fork.command=train.py --config-file FILE'. Its README has it.",
+            )
+        )
+    return Inspection(fork, dict(fork.trainers), commands, tuple(sorted(fork.dataset_files)), tuple(findings))
+
+
+_MARK = "7919"
+"""Second argument that scripts are called with, to see what it means."""
+
+
+def _commands(fork: Fork) -> Iterator[InspectedCommand]:
+    """The published commands, with the arguments of their scripts, which are called with none and with two."""
+    seen: set[tuple[str, ...]] = set()
+    for filled in ([], ["eurosat", _MARK]):
+        for one in published_trainings(fork, filled):
+            args = _arguments(one) if filled else ""
+            if args is None:
+                continue
+            trainer, shown = one.option("--trainer") or "", " ".join(_general(one)).replace(_MARK, "VALUE")
+            if (trainer, one.script, shown) not in seen:
+                seen.add((trainer, one.script, shown))
+                yield InspectedCommand(trainer, one.script, args, shown)
+
+
+def _arguments(command: Command) -> str | None:
+    """What the two arguments of a script mean in its command; None if the first is not the dataset.
+
+    The second argument is the seed in some repositories and the weight of a penalty in others, which must not be
+    guessed. It is VALUE here, unless it is the seed or is not used.
+    """
+    if Path(command.option("--dataset-config-file") or "").stem != "eurosat":
+        return None
+    if command.option("--seed") == _MARK:
+        return "{dataset} {seed}"
+    return "{dataset} VALUE" if any(_MARK in word for word in _general(command)) else "{dataset}"
+
+
+def _general(command: Command) -> list[str]:
+    words, found = list(command.argv), []
+    skipped = (
+        "--root",
+        "--seed",
+        "--output-dir",
+        "--dataset-config-file",
+        "DATASET.NUM_SHOTS",
+        "DATASET.SUBSAMPLE_CLASSES",
+    )
+    while words:
+        word = words.pop(0)
+        if word in skipped:
+            words[:1] = []
+        else:
+            found.append(shlex.quote(word))
+    return found
+
+
+def _submodules(fork: Fork) -> Iterator[Finding]:
+    if fork.empty_submodules:
+        yield Finding(
+            f"Its submodules {', '.join(fork.empty_submodules)} were not fetched.",
+            f"git -C {shlex.quote(str(fork.folder))} submodule update --init --recursive",
+        )
+
+
+def _packages(fork: Fork, python: Path | None, imports: Sequence[Path]) -> Iterator[Finding]:
+    """Packages that are imported and that its Python does not have."""
+    own = {PurePosixPath(name).parts[0] for name in fork.files} | {
+        PurePosixPath(name).name.removesuffix(".py") for name in fork.files
+    }
+    own |= {part for name in fork.files for part in PurePosixPath(name).parts[:-1]}
+    wanted = sorted(_imported(fork) - own - set(sys.stdlib_module_names))
+    absent = _absent(wanted, python, imports)
+    if "dassl" in absent:
+        yield Finding(
+            "Dassl is missing, on which its trainers are built.",
+            "git clone https://github.com/KaiyangZhou/Dassl.pytorch and add --set fork.path=Dassl.pytorch",
+        )
+    if quiet := sorted(set(absent) & _ONLY_LOGS):
+        yield Finding(f"{', '.join(quiet)} missing; calls of {'it' if len(quiet) == 1 else 'them'} do nothing.", "")
+    if needed := [name for name in absent if name not in {*_ONLY_LOGS, "dassl"}]:
+        names = " ".join(_TITLES.get(name, name) for name in needed)
+        yield Finding(
+            f"{', '.join(needed)} missing.", f"{python or 'python'} -m pip install {names}, if its trainer uses it"
+        )
+
+
+def _imported(fork: Fork) -> set[str]:
+    """The top names of packages that the repository's code imports, without its copy of Dassl and its tools."""
+    found: set[str] = set()
+    for name in fork.files:
+        parts = PurePosixPath(name).parts
+        if not name.endswith(".py") or any(part.casefold().startswith(_FROM_DASSL) for part in parts[:-1]):
+            continue
+        try:
+            tree = ast.parse(fork.text(name))
+        except (SyntaxError, ValueError):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.partition(".")[0])
+    return found | ({"dassl"} if fork.trainers and fork.vendored_dassl is None else set())
+
+
+_FIND = "import importlib.util as u, json, sys; print(json.dumps([n for n in sys.argv[1:] if u.find_spec(n) is None]))"
+
+
+def _absent(names: Sequence[str], python: Path | None, imports: Sequence[Path]) -> list[str]:
+    """The names that the Python of the code cannot find."""
+    beside = {
+        name for name in names for folder in imports if (folder / name).exists() or (folder / f"{name}.py").exists()
+    }
+    command = [str(python or sys.executable), "-c", _FIND, *(name for name in names if name not in beside)]
+    try:
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise OfficialCodeError(
+            f"{command[0]} cannot be used as a Python: {error}. Give another with --python."
+        ) from error
+    found: list[str] = json.loads(ran.stdout)
+    return found
+
+
+def _files(fork: Fork) -> Iterator[Finding]:
+    """Files that its trainers name and that are not in the repository: teachers, texts, results of first stages."""
+    tracked = {PurePosixPath(name).name for name in fork.files}
+    found: dict[str, list[str]] = {}
+    for trainer, file in fork.trainers.items():
+        for path in _FILE.findall(fork.text(file)):
+            if PurePosixPath(path).name not in tracked and "model-best" not in path and "model.pth.tar" not in path:
+                found.setdefault(path, []).append(trainer)
+    for path, trainers in sorted(found.items()):
+        names = ", ".join(sorted(set(trainers)))
+        yield Finding(
+            f"{names} may read {path}, which is not in the repository.", "Its README says where it comes from."
+        )

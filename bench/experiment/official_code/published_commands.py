@@ -1,0 +1,159 @@
+"""The training commands in the shell scripts of a repository, expanded by the shell itself.
+
+A script runs with a PATH of stand-ins: `python` notes its arguments and trains nothing, and programs such as rm and
+wget do nothing. Loops, variables and `$1` are those of the author.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from bench.experiment.official_code.fork_folder import Fork
+
+_NOTE = "#!/bin/sh\nfor word in \"$@\"; do printf '%s\\037' \"$word\" >> '{log}'; done; printf '\\036' >> '{log}'\n"
+_PYTHONS = ("python", "python3", "torchrun", "accelerate")
+_IDLE = """rm mkdir rmdir sleep cp mv ln touch chmod nvidia-smi gpustat awk sed grep tee nohup date cat head tail cut tr
+find ls conda source wget curl git pip pip3 tar unzip srun sbatch kill pkill hostname""".split()  # noqa: SIM905
+_REAL = ("bash", "sh", "seq", "basename", "dirname", "expr", "echo", "test", "true", "false")
+_SECONDS = 5
+_MOST_COMMANDS = 5_000
+CONFIG_FILES = ("--config-file", "--dataset-config-file")
+
+
+@dataclass(frozen=True)
+class Command:
+    """One call of a script of the repository.
+
+    Args:
+        script: the shell script that it comes from; empty for one that the user wrote.
+        folder: where it is started, relative to the repository; empty for the repository itself.
+        argv: the Python file, then its arguments.
+    """
+
+    script: str
+    folder: str
+    argv: tuple[str, ...]
+
+    def option(self, name: str) -> str | None:
+        """The value of an option such as `--trainer`; None if it is absent or has no value."""
+        for word, value in zip(self.argv, self.argv[1:], strict=False):
+            if word == name:
+                return value
+            if word.startswith(f"{name}="):
+                return word.partition("=")[2]
+        return None
+
+    @property
+    def trains(self) -> bool:
+        """Whether it starts a training."""
+        return (
+            bool(self.argv)
+            and self.option("--trainer") is not None
+            and not {"--eval-only", "--no-train"} & set(self.argv)
+        )
+
+    @property
+    def whole(self) -> bool:
+        """Whether no variable of its script was empty: options have values, and settings come in pairs."""
+        words = self.argv[1:]
+        first = next((i for i, word in enumerate(words) if _is_key(word)), len(words))
+        pairs = words[first:]
+        keys = len(pairs) % 2 == 0 and all(map(_is_key, pairs[::2]))
+        flags = ("--eval-only", "--no-train")
+        bare = any(
+            a.startswith("--") and "=" not in a and (b.startswith("--") or not b) and a not in flags
+            for a, b in zip(words[:first], (*words[1:first], ""), strict=False)
+        )
+        return keys and not bare and not any(map(_is_key, pairs[1::2])) and all(pairs)
+
+
+def _is_key(word: str) -> bool:
+    """Whether a word is the name of a setting, such as TRAINER.COOP.N_CTX."""
+    first, dot, _ = word.partition(".")
+    return bool(dot) and first.isupper() and first.isidentifier()
+
+
+def commands_of(fork: Fork, script: str, arguments: Sequence[str]) -> list[Command]:
+    """The calls of Python in a script with these arguments, in order, started where its files are found."""
+    with tempfile.TemporaryDirectory() as place:
+        copy = Path(place) / "repository"
+        fork.copy_to(copy)
+        return list(_commands(copy, script, arguments))
+
+
+def published_trainings(fork: Fork, arguments: Sequence[str] = ()) -> list[Command]:
+    """The whole training commands of all shell scripts, called with these arguments; each is listed once."""
+    found: dict[tuple[str, tuple[str, ...]], Command] = {}
+    with tempfile.TemporaryDirectory() as place:
+        copy = Path(place) / "repository"
+        fork.copy_to(copy)
+        for script in shell_scripts(fork):
+            for command in _commands(copy, script, arguments):
+                if command.trains and command.whole and _has_files(copy / command.folder, command):
+                    found.setdefault((command.folder, command.argv), command)
+    return list(found.values())
+
+
+def _has_files(folder: Path, command: Command) -> bool:
+    files = (command.argv[0], *(value for option in CONFIG_FILES if (value := command.option(option))))
+    return all((folder / file).is_file() for file in files)
+
+
+def shell_scripts(fork: Fork) -> list[str]:
+    """The shell scripts of the repository, without those of a copy of Dassl."""
+    return [
+        name
+        for name in fork.files
+        if name.endswith(".sh") and not any("dassl" in part.casefold() for part in PurePosixPath(name).parts)
+    ]
+
+
+def _commands(copy: Path, script: str, arguments: Sequence[str]) -> Iterator[Command]:
+    for start in dict.fromkeys((copy, (copy / script).parent)):  # authors start their scripts from either
+        calls = _calls(copy / script, start, arguments)
+        if calls:
+            yield from (_placed(copy, script, start, argv) for argv in calls)
+            return
+
+
+def _calls(script: Path, start: Path, arguments: Sequence[str]) -> list[tuple[str, ...]]:
+    with tempfile.TemporaryDirectory() as place:
+        tools, log = Path(place) / "bin", Path(place) / "log"
+        tools.mkdir()
+        for name in (*_PYTHONS, *_IDLE):
+            (tools / name).write_text(_NOTE.format(log=log) if name in _PYTHONS else "#!/bin/sh\n")
+            (tools / name).chmod(0o755)
+        for name in _REAL:
+            if (real := shutil.which(name)) is not None:
+                (tools / name).symlink_to(real)
+        command = [shutil.which("bash") or "/bin/sh", str(script), *arguments]
+        with suppress(subprocess.TimeoutExpired):  # a script that waits; what it has called until now is in the log
+            subprocess.run(
+                command, cwd=start, env={"PATH": str(tools), "HOME": place}, timeout=_SECONDS, capture_output=True,
+                stdin=subprocess.DEVNULL, check=False,
+            )  # fmt: skip
+        text = log.read_text(errors="replace") if log.exists() else ""
+    calls = [tuple(call.split("\x1f")[:-1]) for call in text.split("\x1e")[:-1]]
+    return [_python_file(call) for call in calls[:_MOST_COMMANDS] if any(word.endswith(".py") for word in call)]
+
+
+def _python_file(call: tuple[str, ...]) -> tuple[str, ...]:
+    """The call from its Python file on, without the options of a launcher such as torchrun."""
+    first = next(i for i, word in enumerate(call) if word.endswith(".py"))
+    return call[first:]
+
+
+def _placed(copy: Path, script: str, start: Path, argv: tuple[str, ...]) -> Command:
+    """The command with the folder in which its files exist: that of the script, one above it, or the repository."""
+    files = [argv[0], *(value for option in CONFIG_FILES if (value := Command(script, "", argv).option(option)))]
+    above = [folder for folder in (start, *start.parents, *(copy / script).parents) if folder.is_relative_to(copy)]
+    for folder in dict.fromkeys(above):
+        if all((folder / file).is_file() for file in files):
+            return Command(script, "" if folder == copy else folder.relative_to(copy).as_posix(), argv)
+    return Command(script, "" if start == copy else start.relative_to(copy).as_posix(), argv)
