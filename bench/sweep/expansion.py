@@ -196,8 +196,7 @@ class _Expander:
             return None
         if self.class_text is not None:
             return f"official code has its own class texts; leave --class-text {self.class_text.identity} out."
-        settings = tuple(sorted(item.settings.values.items()))
-        return official_conflict(item.facts.fork, item.facts.trainer, settings, info.name)
+        return official_conflict(item.facts, item.settings.values, info.name)
 
     def outlined(
         self, item: SelectedMethod, backbone: BackboneSpec, datasets: Sequence[str]

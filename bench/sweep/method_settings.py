@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from methods import CheckedSettings, MethodFacts, MethodTraits, Recipe, SelectionRule
 
 
+OFFICIAL = ("fork", "adapter")
+"""Names that stand for all official code in `--set`."""
+
+
 @dataclass(frozen=True)
 class Override:
     """One override of methods whose name fits `pattern`, as typed in `text`.
@@ -51,8 +55,8 @@ class Override:
         return any(c in self.pattern for c in "*?[")
 
     def concerns(self, method: str) -> bool:
-        """Whether the pattern selects that method; `fork` selects all official code."""
-        return fnmatchcase(method, self.pattern) or method.startswith(FORK) and self.pattern == FORK[:-1]
+        """Whether the pattern selects that method; `fork` and `adapter` select all official code."""
+        return fnmatchcase(method, self.pattern) or (method.startswith(FORK) and self.pattern in OFFICIAL)
 
 
 def parse_overrides(texts: Iterable[str]) -> list[Override]:
@@ -352,7 +356,7 @@ def official_code_folders(request: SweepRequest) -> dict[str, Path]:
     """Where workers find the official code of a sweep, and its Python and imports."""
     places: dict[str, str] = {}
     for item in parse_overrides(request.overrides):
-        if item.pattern == FORK[:-1] and item.key in PLACES:
+        if item.pattern in OFFICIAL and item.key in PLACES:
             if len(item.values) > 1:
                 raise OverrideError(f"--set {item.text!r} has several values; give one.")
             places[item.key] = str(item.values[0])

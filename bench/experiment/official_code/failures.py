@@ -40,7 +40,10 @@ def reason(log: str, code: int, files: Sequence[str] = (), submodules: Sequence[
     if code in (-9, 137) or "out of memory" in last.lower():
         return "Its memory ran out. Use a smaller batch with --set 'fork.opts=DATALOADER.TRAIN_X.BATCH_SIZE 8'."
     if _in_library(lines) and re.match(r"(TypeError|AttributeError|RuntimeError)", last):
-        return f"A call of a library fails, perhaps since its version differs from the author's: {_short(last)}. Give the author's environment with --set fork.python."
+        return (
+            f"A call of a library fails, perhaps because its version is not the author's: {_short(last)}. Give the Python of "
+            "the author's environment with --set fork.python."
+        )
     if last:
         return f"It ended with {_short(last)}."
     return f"It ended with exit code {code} and without an evaluation of all test images."
@@ -49,11 +52,12 @@ def reason(log: str, code: int, files: Sequence[str] = (), submodules: Sequence[
 def _no_module(name: str, files: Sequence[str], submodules: Sequence[str]) -> str:
     top = name.partition(".")[0]
     if submodules:
-        return f"The module {name} is missing, and so are the submodules {', '.join(submodules)}. Fetch them: git submodule update --init."
+        absent = ", ".join(submodules)
+        return f"The module {name} and the submodules {absent} are missing. Fetch them: git submodule update --init."
     if name == "dassl" or name.startswith("dassl."):
         return (
-            f"The module {name} is missing. Clone Dassl (https://github.com/KaiyangZhou/Dassl.pytorch) and give its folder "
-            "with --set fork.path=FOLDER."
+            f"The module {name} is missing. Clone https://github.com/KaiyangZhou/Dassl.pytorch and give its folder with "
+            "--set fork.path=FOLDER."
         )
     if any(file.startswith(f"{top}/") or f"/{top}/" in file for file in files):
         return f"The repository is incomplete: its own module {name} was not committed."

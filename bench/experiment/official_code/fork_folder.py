@@ -1,4 +1,4 @@
-"""A git repository of official code: its tracked files, its identity, and what its files say about trainers and data."""
+"""A git repository of official code: its tracked files, its identity, its trainers and its datasets."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Fork:
             raise OfficialCodeError(f"{path} is not a folder; give a clone of the authors' repository.")
         if not (folder / ".git").exists():
             raise OfficialCodeError(
-                f"{path} is not the root of a git repository, so its code has no identity. Clone the repository with git."
+                f"{path} is not the root of a git repository, so its code has no identity. Clone it with git."
             )
         files = _git(folder, "ls-files", "-z", "--recurse-submodules").split("\0")
         modules = [line.split() for line in _git(folder, "submodule", "status").splitlines()]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import hashlib
+import json
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,9 +25,12 @@ from bench.experiment.official_code.published_commands import (
 from bench.experiment.official_code.trust import check_trusted
 from bench.results import known_methods
 from bench.spec import FORK
-from datasets_registry import DatasetInfo, EvalProtocol, did_you_mean, get_dataset, some
+from datasets_registry import DatasetInfo, EvalProtocol, did_you_mean, get_dataset, read_text, read_toml, some
 from methods import CheckedSettings, MethodFacts, Setting
 
+ADAPTER = "adapter:"
+"""Beginning of the requested name of code that is run by the user's adapter."""
+_LARGEST_ADAPTER = 2**20
 PLACES = ("python", "path")
 """Settings that say where something is on this machine. They are no part of a run's identity."""
 _SETTINGS = {
@@ -31,6 +38,7 @@ _SETTINGS = {
     "args": "arguments of the script, in which {dataset}, {seed} and {shots} are replaced; scripts have no convention",
     "command": "training command without a script, such as 'train.py --trainer T --config-file F'",
     "opts": "words that are added to the command",
+    "steps": "TOML file with a list [[step]] of script, args, command and opts, for a training in several stages",
     "dataset": "name by which the code knows the dataset, such as EuroSAT; by default the one that fits",
     "python": "Python of the code's own environment; by default that of the harness",
     "path": "folders from which it imports besides its own, separated by colons, such as a clone of Dassl",
@@ -43,11 +51,18 @@ class ForkFacts(MethodFacts):
 
     Args:
         fork: the checkout.
-        trainer: the Dassl trainer.
+        trainer: the Dassl trainer, or the name that an adapter gives.
+        adapter: the user's adapter, for code that is not built on Dassl.
     """
 
     fork: Fork
     trainer: str
+    adapter: Path | None = None
+
+    @property
+    def adapter_digest(self) -> str:
+        """Hex SHA-256 of the adapter, 32 digits; empty without one."""
+        return "" if self.adapter is None else hashlib.sha256(self.adapter.read_bytes()).hexdigest()[:32]
 
     def settled(self, protocol: EvalProtocol, changes: Mapping[str, Any] | None = None) -> CheckedSettings:  # noqa: ARG002
         """The settings and the identity of the code; where things are on this machine is left out.
@@ -56,13 +71,16 @@ class ForkFacts(MethodFacts):
         """
         values = self._model.model_validate(dict(changes or {})).model_dump(mode="json")
         kept = {key: value for key, value in values.items() if value and key not in PLACES}
+        if "steps" in kept:
+            kept["steps"] = read_steps(Path(kept["steps"]))
         code = {"trainer": self.trainer, "commit": self.fork.commit, "tree": self.fork.tree}
+        code |= {"adapter": self.adapter_digest} if self.adapter else {}
         return CheckedSettings(code | kept)
 
 
 def is_fork(text: str) -> bool:
     """Whether a requested method is official code."""
-    return text.startswith(FORK)
+    return text.startswith((FORK, ADAPTER))
 
 
 @cache
@@ -71,11 +89,18 @@ def fork_facts(text: str) -> ForkFacts:
 
     Raises OfficialCodeError for a folder that is no git repository, that nobody has trusted, or without this trainer.
     """
-    path, _, wanted = text.removeprefix(FORK).partition("#")
-    fork = Fork.read(Path(path))
-    trainer = _trainer(fork, wanted)
+    adapter = None
+    if text.startswith(ADAPTER):
+        adapter = Path(text.removeprefix(ADAPTER)).expanduser().absolute()
+        folder, trainer = read_adapter(adapter)
+        fork = Fork.read(folder)
+    else:
+        path, _, wanted = text.removeprefix(FORK).partition("#")
+        fork = Fork.read(Path(path))
+        trainer = _trainer(fork, wanted)
     check_trusted(fork)
-    name = trainer if trainer.casefold() == fork.name.casefold() else f"{fork.name}/{trainer}"
+    own = trainer.casefold() == fork.name.casefold() or adapter is not None
+    name = re.sub(r"[^A-Za-z0-9_.+/-]+", "_", trainer if own else f"{fork.name}/{trainer}")
     known = known_methods().get(f"{FORK}{name}")
     settings = {key: Setting({"type": "string", "default": "", "description": what}) for key, what in _SETTINGS.items()}
     same = known_methods().get(f"{FORK}{trainer}")
@@ -87,8 +112,61 @@ def fork_facts(text: str) -> ForkFacts:
         settings=settings,
         fork=fork,
         trainer=trainer,
+        adapter=adapter,
         **shared,
     )
+
+
+def read_adapter(path: Path) -> tuple[Path, str]:
+    """The repository of an adapter and the name of its method; the adapter is not run.
+
+    They are its constants REPOSITORY (relative to its folder) and NAME, by default the clone that it lies in and the
+    name of the file. Raises OfficialCodeError if it cannot be read or has no function `train`.
+    """
+    try:
+        tree = ast.parse(read_text(path, _LARGEST_ADAPTER))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise OfficialCodeError(f"The adapter {path} cannot be read: {error}.") from error
+    if not any(isinstance(node, ast.FunctionDef) and node.name == "train" for node in tree.body):
+        raise OfficialCodeError(f"The adapter {path} has no function train(task); docs/forks.md has an example.")
+    texts = {
+        node.targets[0].id: node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Constant)
+    }
+    if "REPOSITORY" in texts:
+        folder = path.parent / str(texts["REPOSITORY"])
+    else:
+        folder = next((one for one in path.parents if (one / ".git").exists()), path.parent)
+    return folder, str(texts.get("NAME", path.stem))
+
+
+def read_steps(path: Path) -> list[dict[str, str]]:
+    """The stages of a training. Raises OfficialCodeError for a file that is not such a list."""
+    allowed = ("script", "args", "command", "opts", "trainer")
+    try:
+        found = read_toml(path)["step"]
+        steps = [{key: str(value) for key, value in step.items()} for step in found]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise OfficialCodeError(f"The steps {path} cannot be read: {error}. The file has tables [[step]].") from error
+    if unknown := sorted({key for step in steps for key in step} - set(allowed)):
+        raise OfficialCodeError(f"The steps {path} have the key {unknown[0]!r}. Allowed: {', '.join(allowed)}.")
+    return steps
+
+
+def training_stages(
+    fork: Fork, trainer: str, config: Mapping[str, Any], *, dataset: str, seed: int, shots: int
+) -> list[tuple[Command, str]]:
+    """The commands of a training, one after the other, each with the words that are added to it."""
+    found = []
+    for step in config.get("steps") or [{}]:
+        merged = {key: value for key, value in config.items() if key != "steps"} | step
+        command = training_command(fork, step.get("trainer", trainer), merged, dataset=dataset, seed=seed, shots=shots)
+        words = [config.get("opts", ""), step.get("opts", "")]
+        found.append((command, " ".join(filter(None, words))))
+    return found
 
 
 def _trainer(fork: Fork, wanted: str) -> str:
@@ -98,8 +176,8 @@ def _trainer(fork: Fork, wanted: str) -> str:
     listed = some(sorted(known), 12)
     if not known:
         raise OfficialCodeError(
-            f"{fork.folder} has no Dassl trainer (no class below @TRAINER_REGISTRY.register()). For other code, write an "
-            "adapter, or import its predictions with `etl-bench runs import-predictions`."
+            f"{fork.folder} has no Dassl trainer (no class below @TRAINER_REGISTRY.register()). For other code, "
+            "write an adapter, or import its predictions with `etl-bench runs import-predictions`."
         )
     if wanted:
         raise OfficialCodeError(
@@ -125,6 +203,8 @@ def fork_folders(methods: Iterable[str], overrides: Mapping[str, str]) -> dict[s
     for text in filter(is_fork, methods):
         facts = fork_facts(text)
         found[facts.fork.tree] = facts.fork.folder
+        if facts.adapter is not None:
+            found[facts.adapter_digest] = facts.adapter
         for key, value in overrides.items():
             for number, part in enumerate(value.split(":") if key == "path" else [value]):
                 found[f"{facts.fork.tree}.{key}.{number}"] = Path(part).expanduser()
@@ -152,18 +232,22 @@ def training_command(
     if config.get("script"):
         return _scripted(fork, trainer, config["script"], config.get("args", ""), stem, seed, shots)
     raise OfficialCodeError(
-        f"{fork.name}#{trainer} has no command: a script's arguments have no convention, so they are given, not guessed. "
-        f"{_advice(fork, trainer, stem)}"
+        f"{fork.name}#{trainer} has no command: a script's arguments have no convention, so they are given, not "
+        f"guessed. {_advice(fork, trainer, stem)}"
     )
 
 
-@cache
-def official_conflict(fork: Fork, trainer: str, settings: tuple[tuple[str, str], ...], dataset: str) -> str | None:
+def official_conflict(facts: ForkFacts, config: Mapping[str, Any], dataset: str) -> str | None:
     """Why official code cannot train on a dataset with these settings, and what to set; None if it can."""
-    config = dict(settings)
+    return None if facts.adapter else _conflict(facts.fork, facts.trainer, json.dumps(config), dataset)
+
+
+@cache
+def _conflict(fork: Fork, trainer: str, settings: str, dataset: str) -> str | None:
+    config = json.loads(settings)
     try:
         known = dataset_here(fork, get_dataset(dataset), config.get("dataset", ""))
-        training_command(fork, trainer, config, dataset=known, seed=1, shots=16)
+        training_stages(fork, trainer, config, dataset=known, seed=1, shots=16)
     except OfficialCodeError as error:
         return str(error)
     return None
@@ -287,6 +371,6 @@ def known_dataset(fork: Fork, name: str, title: str, coop_name: str, wanted: str
     listed = some(sorted(fork.dataset_files), 15)
     what = f"knows no dataset {wanted!r}" if wanted else f"does not know {name}"
     raise OfficialCodeError(
-        f"{fork.name} {what}; it looks up templates and texts by the dataset's name. Give one of its names, as in --set "
-        f"fork.dataset={sorted(fork.dataset_files)[0] if fork.dataset_files else 'EuroSAT'}: {listed or 'it has none'}."
+        f"{fork.name} {what}; it looks up templates and texts by the dataset's name. Give one of its names, as in "
+        f"--set fork.dataset={sorted(fork.dataset_files)[0] if fork.dataset_files else 'EuroSAT'}: {listed or 'it has none'}."
     )

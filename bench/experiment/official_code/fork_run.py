@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -23,7 +25,7 @@ from bench.experiment.accelerator import gpu_facts
 from bench.experiment.official_code.external_runs import OPEN, external_record
 from bench.experiment.official_code.failures import reason
 from bench.experiment.official_code.fork_folder import Fork
-from bench.experiment.official_code.fork_method import dataset_here, training_command, training_words
+from bench.experiment.official_code.fork_method import dataset_here, training_stages, training_words
 from bench.experiment.official_code.published_commands import Command
 from bench.experiment.official_code.served_data import (
     ClassLists,
@@ -42,6 +44,9 @@ from methods import Backbone
 
 _PASSED = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "SYSTEMROOT", "TMPDIR")
 """Variables of the user's environment that official code receives."""
+_STEP = re.compile(r"\{(step\d+)\}")
+_NO_SCORES = 3
+"""Exit code of the runner if the code ended without an evaluation of all test images."""
 _TAIL = 20
 """Last lines of a log in a failed run."""
 _ASKED = re.compile(r"(ViT-[BL]-\d+(?:-336px)?|RN\d+(?:x\d+)?)\.pt$")
@@ -113,13 +118,19 @@ class _ForkRun:
         self.output.mkdir()
         self.weights = served_weights(self.spec, self.backbone)
         lists = class_lists(self.task, self.spec, self.context)
+        if "adapter" in self.config:
+            return external_record(self.spec, self.task, self._adapted(lists), self._provenance())
         halves = self.spec.protocol is EvalProtocol.BASE_TO_NEW
         first = "base" if halves else "all"
         dataset = dataset_here(self.fork, self.info, self.config.get("dataset", ""))
-        command = training_command(
+        stages = training_stages(
             self.fork, self.config["trainer"], self.config, dataset=dataset, seed=self.spec.seed, shots=self.spec.shots
         )
-        words = self._words(command, dataset, first)
+        for number, (stage, opts) in enumerate(stages[:-1], 1):
+            place = self.work / f"step{number}"
+            self._process(stage, self._words(stage, dataset, first, opts, place), lists, f"step {number}", stage=True)
+        command, self.opts = stages[-1]
+        words = self._words(command, dataset, first, self.opts, self.output)
         scores = {self.task.evals[0].name: self._process(command, words, lists, "train")}
         self.command = words
         if halves:
@@ -132,20 +143,23 @@ class _ForkRun:
             scores[split.name] = self._evaluated(command, target, "all", lists)
         return external_record(self.spec, self.task, scores, self._provenance())
 
-    def _words(self, command: Command, dataset: str, part: str, *more: str) -> list[str]:
+    def _words(
+        self, command: Command, dataset: str, part: str, added: str, output: Path, more: Sequence[str] = ()
+    ) -> list[str]:
+        """The words of a command. In those that the user added, {step1} is the output folder of the first stage."""
         size = self.backbone.image_size
         opts = ["DATASET.NUM_SHOTS", str(self.spec.shots), "DATASET.SUBSAMPLE_CLASSES", part]
         opts += [] if size == 224 else ["INPUT.SIZE", f"({size}, {size})"]
-        opts += self.config.get("opts", "").split()
+        opts += shlex.split(added)
         words = training_words(
             command,
             self.fork,
             dataset_file=self.fork.dataset_files[dataset],
             seed=self.spec.seed,
-            output=str(self.output),
+            output=str(output),
             opts=opts,
         )
-        return [words[0], *more, *words[1:]]
+        return [_STEP.sub(lambda found: str(self.work / found[1]), word) for word in (words[0], *more, *words[1:])]
 
     def _evaluated(
         self, command: Command, dataset: str, part: str, lists: Mapping[str, ClassLists]
@@ -157,9 +171,7 @@ class _ForkRun:
         more = ["--eval-only", "--model-dir", str(self.output)]
         more += ["--load-epoch", str(max(epochs))] if epochs else []
         elsewhere = self.work / f"evaluation-{part}-{dataset}"
-        words = self._words(command, dataset, part, *more)
-        place = words.index("--output-dir") + 1
-        words[place] = str(elsewhere)
+        words = self._words(command, dataset, part, self.opts, elsewhere, more)
         return self._process(command, words, lists, f"{part}-{dataset}", part=part)
 
     def _open(self, command: Command, dataset: str, lists: Mapping[str, ClassLists]) -> NDArray[np.float64] | None:
@@ -176,45 +188,93 @@ class _ForkRun:
         lists: Mapping[str, ClassLists],
         name: str,
         part: str | None = None,
+        *,
+        stage: bool = False,
     ) -> NDArray[np.float64]:
-        images, job_file = self.work / f"{name}.images.json", self.work / f"{name}.job.json"
-        images.write_text(json.dumps(lists))
-        facts_file, scores_file = self.work / f"{name}.facts.json", self.work / f"{name}.npz"
-        job = {
-            "repo": str(self.copy),
-            "folder": command.folder,
-            "argv": list(words),
-            "path": self._imports(),
-            "fill": self._place("path"),
-            "images": str(images),
-            "weights": str(self.weights),
-            "cuda": self.context.device.startswith("cuda"),
-            "threads": self.context.threads,
-            "scores": str(scores_file),
-            "facts": str(facts_file),
-        }
-        job_file.write_text(json.dumps(job))
-        code = self._started(job_file)
-        facts = json.loads(facts_file.read_text()) if facts_file.exists() else {}
+        """The scores that a command gives for the test images of a class set; optional for an earlier stage."""
+        scores_file = self.work / f"{name}.npz"
+        more = {"folder": command.folder, "argv": list(words), "scores": str(scores_file)}
+        code, facts = self._ran("fork_side.py", lists, name, more)
         if part is None:
             self.observed.facts = facts
-        self.observed.seconds += facts.get("seconds", 0.0)
-        self.observed.stand_ins += [one for one in facts.get("stand_ins", ()) if one not in self.observed.stand_ins]
-        self.observed.filled_in += [one for one in facts.get("filled_in", ()) if one not in self.observed.filled_in]
+        if stage and code == _NO_SCORES:
+            return np.zeros((0, 0))
         if code or not scores_file.exists():
             raise self._failure(code, name, facts)
         self._check(facts)
-        with np.load(scores_file) as arrays:
-            scores = arrays["scores"].astype(np.float64)
-        return self._fitting(scores, lists[part or next(iter(lists))], name)
+        return self._read_scores(scores_file, lists[part or next(iter(lists))], name)
+
+    def _adapted(self, lists: dict[str, ClassLists]) -> dict[str, NDArray[np.float64]]:
+        """The scores of the user's adapter on every split."""
+        adapter = self.context.files.get(self.config["adapter"])
+        if adapter is None:
+            raise StaleSpecError(f"This run needs the adapter of {self.title}; give it again with -m adapter:FILE.")
+        if hashlib.sha256(adapter.read_bytes()).hexdigest()[:32] != self.config["adapter"]:
+            raise StaleSpecError(f"The adapter {adapter} changed since this run was planned; plan it again.")
+        for split in self.task.evals[1:] if self.spec.targets else ():
+            lists |= {split.name: target_lists(split, split.name, self.context)["all"]}
+        place = self.work / "scores"
+        place.mkdir()
+        more = {
+            "folder": "",
+            "argv": [],
+            "adapter": str(adapter),
+            "parts": list(lists),
+            "optional": ["all"] if self.spec.protocol is EvalProtocol.BASE_TO_NEW else [],
+            "seed": self.spec.seed,
+            "shots": self.spec.shots,
+            "size": self.backbone.image_size,
+            "template": self.info.template,
+            "scores": str(place),
+        }
+        self.command = [f"adapter {adapter.name}"]
+        code, facts = self._ran("adapter_side.py", lists, "adapter", more)
+        self.observed.facts = facts
+        if code:
+            raise self._failure(code, "adapter", facts)
+        self._check(facts)
+        found = {}
+        for part in lists:
+            if (file := place / f"{part}.npz").exists():
+                optional = part == "all" and self.spec.protocol is EvalProtocol.BASE_TO_NEW
+                found[OPEN if optional else part] = self._read_scores(file, lists[part], part)
+        return found
+
+    def _ran(
+        self, runner: str, lists: Mapping[str, ClassLists], name: str, more: Mapping[str, Any]
+    ) -> tuple[int, dict[str, Any]]:
+        """Run a job in the code's own Python; returns the exit code and what the runner noted."""
+        files = {key: self.work / f"{name}.{key}.json" for key in ("images", "job", "facts")}
+        files["images"].write_text(json.dumps(lists))
+        job = {
+            "repo": str(self.copy),
+            "path": self._imports(),
+            "fill": self._place("path"),
+            "images": str(files["images"]),
+            "weights": str(self.weights),
+            "cuda": self.context.device.startswith("cuda"),
+            "threads": self.context.threads,
+            "facts": str(files["facts"]),
+        }
+        files["job"].write_text(json.dumps(job | dict(more)))
+        code = self._started(files["job"], runner)
+        facts: dict[str, Any] = json.loads(files["facts"].read_text()) if files["facts"].exists() else {}
+        self.observed.seconds += facts.get("seconds", 0.0)
+        for noted, kept in (("stand_ins", self.observed.stand_ins), ("filled_in", self.observed.filled_in)):
+            kept += [one for one in facts.get(noted, ()) if one not in kept]
+        return code, facts
+
+    def _read_scores(self, file: Path, lists: ClassLists, name: str) -> NDArray[np.float64]:
+        with np.load(file) as arrays:
+            return self._fitting(arrays["scores"].astype(np.float64), lists, name)
 
     def _imports(self) -> list[str]:
         own = self.fork.vendored_dassl
         return [*([str(self.copy / own)] if own is not None else []), *self._place("path")]
 
-    def _started(self, job: Path) -> int:
+    def _started(self, job: Path, name: str) -> int:
         """Run the runner in the code's own Python; its output goes to the log. Returns the exit code."""
-        runner = resources.files("bench.experiment.official_code").joinpath("foreign/fork_side.py")
+        runner = resources.files("bench.experiment.official_code").joinpath("foreign", name)
         python = next(iter(self._place("python")), sys.executable)
         environment = {name: os.environ[name] for name in _PASSED if name in os.environ}
         environment |= {
@@ -248,10 +308,10 @@ class _ForkRun:
         text = self.log.read_text(encoding="utf-8", errors="replace")
         seen = [f"{one['images']} images of {one['classes']} classes" for one in facts.get("evaluations", ())]
         why = reason(text, code, self.fork.files, self.fork.empty_submodules)
-        if code == 3 and seen and "It ended with exit code" in why:
+        if code == _NO_SCORES and seen and "It ended with exit code" in why:
             why = f"It never evaluated all test images in their order, only {', '.join(seen)}."
         error = OfficialCodeError(f"{self.title} ({name}): {why} Its log: {self.log}")
-        error.__cause__ = _EndOfLog("\n".join(text.splitlines()[-_TAIL:]))
+        error.__cause__ = EndOfLogError("\n".join(text.splitlines()[-_TAIL:]))
         return error
 
     def _check(self, facts: Mapping[str, Any]) -> None:
@@ -259,7 +319,7 @@ class _ForkRun:
         asked = facts["weights_asked"]
         if not asked:
             raise OfficialCodeError(
-                f"{self.title} never asked for CLIP's weights as OpenAI's code does, so nothing shows which weights it used."
+                f"{self.title} never asked for CLIP's weights as OpenAI's code does, so its weights are unknown."
             )
         arch = self.spec.backbone.rpartition(".")[0] or self.spec.backbone
         wanted = {match[1].removesuffix("px") for name in asked if (match := _ASKED.search(name))}
@@ -318,5 +378,5 @@ class _ForkRun:
         return " ".join(words).replace(str(self.output), "OUTPUT").replace(str(self.copy), "REPOSITORY")
 
 
-class _EndOfLog(Exception):
+class EndOfLogError(Exception):
     """The last lines of the log of official code."""

@@ -108,8 +108,8 @@ def served_weights(spec: ExperimentSpec, backbone: Backbone) -> Path:
     """
     if not backbone.spec.config.get("quick_gelu"):
         raise OfficialCodeError(
-            f"{spec.backbone} was trained with GELU, and OpenAI's code, which official repositories copy, has QuickGELU "
-            "only. Use weights of OpenAI or with QuickGELU."
+            f"{spec.backbone} was trained with GELU, and OpenAI's code, which official repositories copy, has "
+            "QuickGELU only. Use weights of OpenAI or with QuickGELU."
         )
     state: dict[str, Any] = dict(backbone.model.state_dict())
     needed = ("visual.conv1.weight", "text_projection", "token_embedding.weight", "ln_final.weight", "logit_scale")

@@ -37,8 +37,8 @@ def check_trusted(fork: Fork) -> None:
     """Raise OfficialCodeError unless the user trusts exactly this code."""
     if not is_trusted(fork):
         raise OfficialCodeError(
-            f"{fork.folder} at {fork.commit[:7]} would run with your rights and could read and change your files. If you "
-            f"trust this code, say so once: etl-bench methods trust {fork.folder}"
+            f"{fork.folder} at {fork.commit[:7]} would run with your rights and could read and change your files. If "
+            f"you trust this code, say so once: etl-bench methods trust {fork.folder}"
         )
 
 

@@ -1,14 +1,14 @@
 """Runs one command of an unmodified Dassl repository in a process of its own: `python fork_side.py JOB.json`.
 
-The repository's own script runs as `__main__` with the author's arguments. What it asks of the world outside is answered
-here: images, CLIP's weights, the device, absent packages. This file names no repository, trainer or dataset, and imports
-nothing but torch and numpy, since it runs in the repository's own Python.
+The repository's own script runs as `__main__` with the author's arguments. What it asks of the world outside is
+answered here: images, CLIP's weights, the device, absent packages. This file names no repository, trainer or dataset,
+and imports nothing but torch and numpy, since it runs in the repository's own Python.
 
 JOB.json has these keys. repo: folder of the copy. folder: where the script is started, below it. argv: script and
 arguments. path: more folders for imports. images: file with lists of [path, label, class name] by class set (all, base,
-new) and part (train, val, test). weights: state dict in OpenAI's names. cuda: whether a GPU may be used. threads. epochs:
-the most epochs, for trials; absent otherwise. fill: folders with files that authors forget to commit. scores: npz file to
-write. facts: JSON file to write, always.
+new) and part (train, val, test). weights: state dict in OpenAI's names. cuda: whether a GPU may be used. threads.
+epochs: the most epochs, for trials; absent otherwise. start: npz file for the untrained values; absent otherwise. fill:
+folders with files that authors forget to commit. scores: npz file to write. facts: JSON file to write, always.
 """
 
 import functools
@@ -49,7 +49,7 @@ leave = os._exit
 started = time.time()
 
 
-# --- packages that are absent ------------------------------------------------------------------------------------------
+# --- packages that are absent ---------------------------------------------------------------------
 ONLY_LOG = {
     "gdown", "tabulate", "tensorboard", "tensorboardX", "wandb", "mlflow", "thop", "matplotlib", "seaborn", "wilds",
     "yagmail", "comet_ml", "nvitop", "gpustat", "prettytable", "termcolor", "colorama",
@@ -71,7 +71,7 @@ class StandIn:
     def __call__(self, *words, **named):
         if self._name.split(".")[0] in ONLY_LOG:
             return self
-        raise ImportError("the package %s is absent and is called: %s" % (self._name.split(".")[0], self._name))
+        raise ImportError(f"the package {self._name.split('.')[0]} is absent and is called: {self._name}")
 
     def __mro_entries__(self, bases):
         return (object,)
@@ -153,7 +153,7 @@ class StandInModule(types.ModuleType):
         return StandIn("tensorboard." + key)
 
 
-# --- no GPU: every call with a CUDA device gets the CPU, and half precision becomes fp32 --------------------------------
+# --- no GPU: every call with a CUDA device gets the CPU, and half precision becomes fp32 ----------
 def on_the_cpu(value):
     if value is torch.float16:
         facts["full_precision"] = True
@@ -209,7 +209,7 @@ def pretend_one_gpu():
     OnTheCpu().__enter__()
 
 
-# --- names that newer versions of torch, numpy and setuptools have removed ----------------------------------------------
+# --- names that newer versions of torch, numpy and setuptools have removed ------------------------
 def restore_removed_names():
     scheduler = getattr(torch.optim.lr_scheduler, "LRScheduler", None)
     if scheduler is not None:
@@ -263,7 +263,7 @@ def weights_for(file):
     return file
 
 
-# --- modules of the repository, changed right after they are imported ---------------------------------------------------
+# --- modules of the repository, changed right after they are imported -----------------------------
 def after_import(module):
     names, name = vars(module), module.__name__
     if "_download" in names and "_MODELS" in names:  # a private copy of OpenAI's clip.py
@@ -329,12 +329,12 @@ def watch_imports():
     importlib.machinery.SourceFileLoader.exec_module = exec_module
 
 
-# --- images -------------------------------------------------------------------------------------------------------------
+# --- images ---------------------------------------------------------------------------------------
 served = {}
 
 
 def serve(name, known):
-    """The repository's dataset of that name with our lists in place of its own. Its class keeps all it knows by name."""
+    """The repository's dataset of that name with our lists in place of its own; its class keeps what it knows by name."""
     from dassl.data.datasets import DatasetBase, Datum
 
     def start(self, cfg):
@@ -343,7 +343,7 @@ def serve(name, known):
         part = str(getattr(cfg.DATASET, "SUBSAMPLE_CLASSES", "all"))
         facts["datasets"].append([name, part])
         if part not in sets:
-            raise ValueError("the command asks for the classes %r, and the job has %s" % (part, ", ".join(sets)))
+            raise ValueError(f"the command asks for the classes {part!r}, and the job has {', '.join(sets)}")
         served.update(sets[part])
         made = {
             key: [Datum(impath=path, label=label, classname=title) for path, label, title in sets[part][key]]
@@ -373,7 +373,7 @@ def watch_images():
     Image.open = watched
 
 
-# --- training and evaluation --------------------------------------------------------------------------------------------
+# --- training and evaluation ----------------------------------------------------------------------
 trainers, results, batches = [], [], []
 
 
@@ -453,7 +453,8 @@ def end_with_parent():
     threading.Thread(target=wait, daemon=True).start()
 
 
-def main(path):
+def prepare(path):
+    """Read the job, and put everything in its place that the repository's code asks for; returns the job."""
     with open(path) as file:
         job.update(json.load(file))
     end_with_parent()
@@ -467,8 +468,13 @@ def main(path):
         pretend_one_gpu()
     watch_imports()
     watch_images()
-    sys.argv = list(job["argv"])
     os._exit = sys.exit  # some authors leave this way, before anything could be written
+    return job
+
+
+def main(path):
+    prepare(path)
+    sys.argv = list(job["argv"])
     try:
         runpy.run_path(sys.argv[0], run_name="__main__")
         close_evaluation()
