@@ -41,8 +41,8 @@ def reason(log: str, code: int, files: Sequence[str] = (), submodules: Sequence[
         return "Its memory ran out. Use a smaller batch with --set 'fork.opts=DATALOADER.TRAIN_X.BATCH_SIZE 8'."
     if _in_library(lines) and re.match(r"(TypeError|AttributeError|RuntimeError)", last):
         return (
-            f"A call of a library fails, perhaps because its version is not the author's: {_short(last)}. Give the Python of "
-            "the author's environment with --set fork.python."
+            f"A call of a library fails, perhaps because its version is not the author's: {_short(last)}. Give "
+            "the Python of the author's environment with --set fork.python."
         )
     if last:
         return f"It ended with {_short(last)}."
@@ -56,8 +56,8 @@ def _no_module(name: str, files: Sequence[str], submodules: Sequence[str]) -> st
         return f"The module {name} and the submodules {absent} are missing. Fetch them: git submodule update --init."
     if name == "dassl" or name.startswith("dassl."):
         return (
-            f"The module {name} is missing. Clone https://github.com/KaiyangZhou/Dassl.pytorch and give its folder with "
-            "--set fork.path=FOLDER."
+            f"The module {name} is missing. Clone https://github.com/KaiyangZhou/Dassl.pytorch and give its folder "
+            "with --set fork.path=FOLDER."
         )
     if any(file.startswith(f"{top}/") or f"/{top}/" in file for file in files):
         return f"The repository is incomplete: its own module {name} was not committed."

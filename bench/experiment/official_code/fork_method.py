@@ -370,7 +370,8 @@ def known_dataset(fork: Fork, name: str, title: str, coop_name: str, wanted: str
             return found
     listed = some(sorted(fork.dataset_files), 15)
     what = f"knows no dataset {wanted!r}" if wanted else f"does not know {name}"
+    first = min(fork.dataset_files, default="EuroSAT")
     raise OfficialCodeError(
         f"{fork.name} {what}; it looks up templates and texts by the dataset's name. Give one of its names, as in "
-        f"--set fork.dataset={sorted(fork.dataset_files)[0] if fork.dataset_files else 'EuroSAT'}: {listed or 'it has none'}."
+        f"--set fork.dataset={first}: {listed or 'it has none'}."
     )

@@ -334,7 +334,7 @@ served = {}
 
 
 def serve(name, known):
-    """The repository's dataset of that name with our lists in place of its own; its class keeps what it knows by name."""
+    """The repository's dataset of that name with our lists; its class keeps what it knows by name."""
     from dassl.data.datasets import DatasetBase, Datum
 
     def start(self, cfg):
