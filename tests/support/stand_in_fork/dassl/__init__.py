@@ -1,0 +1,1 @@
+"""A toolbox with the interface of Dassl, written for the tests."""

@@ -1,0 +1,1 @@
+from .data_manager import DataManager  # noqa: F401
