@@ -27,9 +27,7 @@ def reason(log: str, code: int, files: Sequence[str] = (), submodules: Sequence[
     """
     lines = log.splitlines()
     last = next((line.strip() for line in reversed(lines) if _ERROR.match(line.strip())), "")
-    if match := _ABSENT.search(last):
-        return f"It needs the package {match[1]}. Install it for its Python, see --set fork.python."
-    if match := _NO_MODULE.search(last):
+    if match := _ABSENT.search(last) or _NO_MODULE.search(last):
         return _no_module(match[1], files, submodules)
     if "FileNotFoundError" in last or _NO_FILE.search(last):
         match = _NO_FILE.search(last)

@@ -12,7 +12,6 @@ import os
 import random
 import runpy
 import sys
-import time
 import traceback
 
 import fork_side
@@ -156,12 +155,11 @@ def main(path):
             )
             np.savez(os.path.join(job["scores"], part + ".npz"), scores=scores)
         fork_side.facts["own_draw"] = False
-    finally:
-        fork_side.facts["seconds"] = round(time.time() - fork_side.started, 3)
-        fork_side.write_facts()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    fork_side.leave(0)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    fork_side.end(code)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import runpy
 import sys
 import threading
 import time
+import traceback
 import types
 
 import numpy as np
@@ -167,11 +168,6 @@ def on_the_cpu(value):
 
 class OnTheCpu(TorchFunctionMode):
     def __torch_function__(self, function, kinds, words=(), named=None):
-        if function is torch.Tensor.cuda:
-            return words[0]
-        if function is torch.Tensor.half:
-            facts["full_precision"] = True
-            return words[0].float()
         words = tuple(map(on_the_cpu, words))
         return function(*words, **{key: on_the_cpu(value) for key, value in (named or {}).items()})
 
@@ -201,11 +197,14 @@ def pretend_one_gpu():
     ):
         setattr(torch.cuda, name, lambda *words, **named: 0)
     torch.cuda.device_count = lambda: 1
+
+    def in_full_precision(self, *words, **named):
+        facts["full_precision"] = True
+        return self.float()
+
     # methods that copies of torch's own functions call while the mode is off
-    torch.Tensor.half = lambda self, *words, **named: self.float()
-    torch.Tensor.cuda = lambda self, *words, **named: self
-    torch.nn.Module.cuda = lambda self, *words, **named: self
-    torch.nn.Module.half = lambda self: self.float()
+    torch.Tensor.half = torch.nn.Module.half = in_full_precision
+    torch.Tensor.cuda = torch.nn.Module.cuda = lambda self, *words, **named: self
     OnTheCpu().__enter__()
 
 
@@ -475,6 +474,7 @@ def prepare(path):
 def main(path):
     prepare(path)
     sys.argv = list(job["argv"])
+    code = 0
     try:
         runpy.run_path(sys.argv[0], run_name="__main__")
         close_evaluation()
@@ -482,14 +482,21 @@ def main(path):
             trainers[-1].test()
     except SystemExit as stop:
         facts["exit"] = str(stop.code)
-    finally:
-        close_evaluation()
-        write_facts()
-    if results:
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    close_evaluation()
+    if results and not code:
         np.savez(job["scores"], scores=results[-1])
+    end(code if results or code else 3)
+
+
+def end(code):
+    """Write the facts and end at once: threads of the author's would go on, and last functions may call stand-ins."""
+    write_facts()
     sys.stdout.flush()
     sys.stderr.flush()
-    leave(0 if results else 3)  # a thread of the author's would keep the process
+    leave(code)
 
 
 if __name__ == "__main__":
