@@ -1,0 +1,47 @@
+"""Runs of the stand-in for official code on a few images, in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stand_in_forks import SCRIPT, make_fork
+from sweep_requests import sweep_over
+
+from bench.context import RunContext
+from bench.experiment.official_code import run_official_code, trust
+from bench.record import Predictions, RunRecord
+from bench.spec import ExperimentSpec
+from bench.sweep import SweepRequest, expand, named_files
+from datasets_registry import EvalProtocol
+
+BACKBONE = "ViT-tiny.random"
+
+
+def trusted_fork(folder: Path, *habits: str) -> Path:
+    """A checkout of the stand-in with these habits that may run."""
+    made = make_fork(folder, *habits)
+    trust(made)
+    return made
+
+
+def fork_request(fork: Path | str, data: Path, *settings: str, dataset: str = "eurosat", **axes: object) -> SweepRequest:
+    """A request for the stand-in on two shots; `fork` may name a trainer after #."""
+    values = {"protocol": EvalProtocol.FEW_SHOT, "shots": (2,), "seeds": (1,), "data_root": data} | axes
+    overrides = SCRIPT if not any(one.startswith(("fork.script", "fork.command")) for one in settings) else ()
+    return sweep_over([f"fork:{fork}"], [dataset], [BACKBONE], overrides=[*overrides, *settings], **values)
+
+
+def planned(fork: Path | str, data: Path, *settings: str, **axes: object) -> tuple[ExperimentSpec, RunContext]:
+    """The only run of such a request, and how to carry it out."""
+    request = fork_request(fork, data, *settings, **axes)
+    expansion = expand(request)
+    (spec,) = expansion.specs
+    return spec, RunContext(data_root=data, files=named_files(request))
+
+
+def run_fork(
+    fork: Path | str, data: Path, *settings: str, **axes: object
+) -> tuple[RunRecord, dict[str, Predictions]]:
+    """Plan the only run of a request and carry it out; the predictions are by split."""
+    record, items = run_official_code(*planned(fork, data, *settings, **axes))
+    return record, {item.split: item for item in items}
