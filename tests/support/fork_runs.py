@@ -24,7 +24,9 @@ def trusted_fork(folder: Path, *habits: str) -> Path:
     return made
 
 
-def fork_request(fork: Path | str, data: Path, *settings: str, dataset: str = "eurosat", **axes: object) -> SweepRequest:
+def fork_request(
+    fork: Path | str, data: Path, *settings: str, dataset: str = "eurosat", **axes: object
+) -> SweepRequest:
     """A request for the stand-in on two shots; `fork` may name a trainer after #."""
     values = {"protocol": EvalProtocol.FEW_SHOT, "shots": (2,), "seeds": (1,), "data_root": data} | axes
     overrides = SCRIPT if not any(one.startswith(("fork.script", "fork.command")) for one in settings) else ()
@@ -39,9 +41,7 @@ def planned(fork: Path | str, data: Path, *settings: str, **axes: object) -> tup
     return spec, RunContext(data_root=data, files=named_files(request))
 
 
-def run_fork(
-    fork: Path | str, data: Path, *settings: str, **axes: object
-) -> tuple[RunRecord, dict[str, Predictions]]:
+def run_fork(fork: Path | str, data: Path, *settings: str, **axes: object) -> tuple[RunRecord, dict[str, Predictions]]:
     """Plan the only run of a request and carry it out; the predictions are by split."""
     record, items = run_official_code(*planned(fork, data, *settings, **axes))
     return record, {item.split: item for item in items}
