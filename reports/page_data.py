@@ -19,7 +19,8 @@ from bench.papers import DatasetFacts
 from bench.spec import shots_value
 from reports._format import brief, count, seconds, size, unbroken
 from reports.advice import advice_check, cards, picks_html, training_text
-from reports.charts.hero import HERO_PLACES, axis_text, first_pair
+from reports.charts.figures import figure_svg
+from reports.charts.hero import axis_text, first_pair
 from reports.charts.plot import IntervalBar, interval_bars
 from reports.parts.comparisons import pairs_parts, selection_parts, shots_parts
 from reports.parts.cost import cost_parts, costs_data, curves_data
@@ -41,8 +42,8 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
     """The JSON block, and by name the data that scripts unpack on demand.
 
     The block has `settings` by anchor, facts about methods and datasets, and parts of sections without a setting. The
-    rest is the content of folds, errors, ablations and texts to copy by setting, and the lists of classes. `first` is
-    the number of the setting that the page is written with.
+    rest is the content of folds, errors, ablations and texts to copy by setting, the lists of classes, and the figures
+    of papers. `first` is the number of the setting that the page is written with.
     """
     overviews = site.overviews
     boards: Sequence[AnyBoardView] = [*site.boards, *site.published_boards]
@@ -64,6 +65,8 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
                 dataset["overlap"] = _numbered(dataset["overlap"], details)
     if site.error_analysis.lists:
         rest["lists"] = list_rows(site.error_analysis, site.catalogue)
+    if site.figures:
+        rest["drawings"] = {figure.name: str(figure_svg(figure)) for figure in site.figures}
     sections = {
         "published": reproduction_parts(site.reproduction, site.catalogue),
         "figures": figures_parts(site.figures),
@@ -73,7 +76,6 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
     block = {
         "first": home,
         "titles": SCORE_TITLES,
-        "places": HERO_PLACES,
         "t": t_quantiles(most),
         "settings": settings,
         "details": details,
