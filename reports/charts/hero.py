@@ -10,7 +10,7 @@ from bench.analysis import RTD, Answer, classes_of
 from reports._format import counted, interval, points, shorten
 from reports.charts.plot import spread
 from reports.charts.vega_svg import SCHEMA, specification_svg
-from reports.titles import DifficultyAxis, score_title
+from reports.titles import PHRASES, DifficultyAxis, score_title
 from reports.views import OverviewView
 
 WIDTH, UPPER, LOWER = 700, 200, 110
@@ -52,7 +52,7 @@ def hero_specification(view: OverviewView) -> dict[str, Any]:
         "axis": {"labelAngle": -40},
     }
     names: list[dict[str, Any]] = []
-    if axis is not None:
+    if axis is not None and rows:
         domain = _place(rows, log=axis.log)
         scale = {"type": "log" if axis.log else "linear", "domain": domain, "zero": False, "nice": False}
         x = {
@@ -79,6 +79,7 @@ def hero_specification(view: OverviewView) -> dict[str, Any]:
     )
     return {
         "$schema": SCHEMA,
+        "description": f"{PHRASES[measure]} of {len(view.names)} methods on {len(view.datasets)} datasets",
         "background": PAPER,
         "data": {"values": rows},
         "vconcat": [

@@ -47,15 +47,12 @@ def plain_map(setting: Mapping[str, Any]) -> PlainMap:
         *([("Rank", "")] if ranked else []),
         (score_title(measure), ""),
         ("95 % interval", ""),
-        *(
-            (setting["datasets"][d]["title"], "–" if difficulty[d] is None else f"{difficulty[d]:.2g}")
-            for d in datasets
-        ),
+        *((_dataset(setting, d), "–" if difficulty[d] is None else f"{difficulty[d]:.2g}") for d in datasets),
         *([("Training", "")] if timed else []),
     ]
     rows = [
         [
-            method["name"],
+            method["name"] + ("" if method["complete"] else " (incomplete)"),
             *([(method.get("rank") or [None, "–"])[1]] if ranked else []),
             *_score_texts(*method["means"].get(measure, [None, None])),
             *(text(number, dataset) for dataset in datasets),
@@ -64,6 +61,12 @@ def plain_map(setting: Mapping[str, Any]) -> PlainMap:
         for number, method in enumerate(methods)
     ]
     return PlainMap(columns, rows, baseline)
+
+
+def _dataset(setting: Mapping[str, Any], dataset: int) -> str:
+    """The title of a dataset, marked if the backbone has seen its images."""
+    about = setting["datasets"][dataset]
+    return f"{about['title']} ({about['seen'][0]})" if "seen" in about else str(about["title"])
 
 
 def _mean_score(setting: Mapping[str, Any], measure: str, method: int, dataset: int) -> float | None:
