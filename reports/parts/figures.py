@@ -6,6 +6,7 @@ from markupsafe import Markup
 
 from bench.papers import FigurePoint, PaperFigure
 from reports._format import few_runs, four_digits, plural
+from reports.charts.figures import figure_svg
 from reports.parts.part import Part, fold, heading, paragraph, picture, table
 from reports.tables.model import FIRST_ROWS, Column, Table, TableCell, cell
 
@@ -18,7 +19,7 @@ def figures_parts(figures: Sequence[PaperFigure]) -> list[Part]:
 def _figure(figure: PaperFigure) -> list[Part]:
     parts = [heading(f"f-{figure.name}", f"{figure.title} ({figure.source})")]
     if figure.points:
-        parts.append(picture(figure.name))
+        parts.append(picture(figure_svg(figure)))
         if figure.caption:
             covered = sorted({point.covers for point in figure.points} - {""}, key=len)
             bars = (

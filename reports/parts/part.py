@@ -30,9 +30,9 @@ def fold(anchor: str, title: str, note: str, parts: Sequence[Part]) -> Part:
     return ["fold", anchor, title, note, list(parts)]
 
 
-def picture(name: str) -> Part:
-    """A static chart, by its name in the data that are unpacked on demand (`drawings` in `reports.page_data`)."""
-    return ["drawing", name]
+def picture(svg: str) -> Part:
+    """A static chart."""
+    return ["svg", str(svg)]
 
 
 def chart(anchor: str, kind: str, label: str, caption: str) -> Part:
@@ -43,6 +43,19 @@ def chart(anchor: str, kind: str, label: str, caption: str) -> Part:
 def block(name: str) -> Part:
     """A place that the script `blocks.NAME` fills from the data of the setting (`blocks` in `script/parts.js`)."""
     return ["block", name]
+
+
+def without_pictures(parts: Sequence[Part], drawings: list[str]) -> list[Part]:
+    """The parts, also those of folds, with the number of each static chart in `drawings`, to which it is added."""
+    found = []
+    for part in parts:
+        if part[0] == "svg":
+            drawings.append(part[1])
+            part = ["svg", len(drawings) - 1]
+        elif part[0] == "fold":
+            part = [*part[:4], without_pictures(part[4], drawings)]
+        found.append(part)
+    return found
 
 
 def without_folds(parts: Sequence[Part], folds: dict[str, list[Part]]) -> list[Part]:

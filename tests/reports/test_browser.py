@@ -11,10 +11,11 @@ from report_sample import catalogue, curves_frame, difficulty_frame, runs_frame
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import find_chromium
 
+from bench.papers.published_numbers import published_difficulty, published_frame
 from reports import render_site
 from reports.charts.costs import COST_AXES, cost_axes
 from reports.presenters.content import PageContent
-from reports.presenters.site import site_view
+from reports.presenters.site import published_site, site_view
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 
@@ -89,6 +90,15 @@ def test_the_chart_of_cost_has_a_point_with_its_numbers_for_every_method(page, v
         names = page.run(f"[...document.querySelectorAll('{figure} text.name title')].map((node) => node.textContent)")
         assert sorted(names) == sorted(front)
         assert page.run(f"document.querySelectorAll('{figure} .mark.a').length") == len(front) > 0
+
+
+def test_the_page_of_published_numbers_draws_its_map_and_charts(tab, tmp_path):
+    site = published_site(published_frame(), published_difficulty(), catalogue(), package_version="0")
+    tab.open("about:blank")
+    tab.open(render_site(site, tmp_path / "a.html").as_uri())
+    tab.wait("document.querySelectorAll('.drawing svg').length > 0")
+    assert tab.run("document.querySelectorAll('#map tbody tr').length") == 11, "the first ten and zero-shot"
+    assert complaints(tab) == []
 
 
 def test_names_from_outside_stay_text_when_they_are_drawn(tab, tmp_path):

@@ -9,7 +9,7 @@ const partHtml = (part, data) => {
     case "table": return tableHtml(rest[0], data.methods);
     case "heading": return `<h4 id="${escaped(rest[0])}">${escaped(rest[1])} <a class="self" tabindex="-1" href="#${escaped(rest[0])}" aria-label="Link to ${escaped(rest[1])}">#</a></h4>`;
     case "fold": return `<details class="card" id="${escaped(rest[0])}"><summary><b>${escaped(rest[1])}</b> <span>${escaped(rest[2])}</span></summary></details>`;
-    case "drawing": return `<div class="scroll drawing"></div>`;
+    case "svg": return `<div class="scroll drawing"></div>`;
     case "block": return `<div class="block" data-block="${escaped(rest[0])}"></div>`;
     case "chart": return `<figure class="chart" id="${escaped(rest[0])}" data-kind="${escaped(rest[1])}"><div class="tools needs-script"></div><div class="picture" tabindex="0" role="group" aria-label="${escaped(rest[2])}"></div><div class="tip" role="status" hidden></div><figcaption>${rest[3]}</figcaption></figure>`;
     default: return `<p class="${escaped(rest[1])}">${rest[0]}</p>`;
@@ -28,11 +28,11 @@ const bindParts = (place, parts, data) => parts.forEach((part, index) => {
   if (kind === "table") bindTable(node, rest[0], data.methods);
   if (kind === "block") drawBlock(node, rest[0], data);
   if (kind === "chart") bindChart(node, data);
-  if (kind === "drawing") {
+  if (kind === "svg") {
     evidence("drawings").then((found) => {
       node.innerHTML = found[rest[0]];
       fitting.observe(node);
-      node.append(saveButtons(() => node.querySelector("svg"), rest[0]));
+      node.append(saveButtons(() => node.querySelector("svg"), "chart"));
     });
   }
   if (kind === "fold") node.addEventListener("toggle", () => { if (node.open) fillFold(node, rest[3], data); });
