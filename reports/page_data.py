@@ -19,7 +19,7 @@ from bench.papers import DatasetFacts
 from bench.spec import shots_value
 from reports._format import brief, count, seconds, size, unbroken
 from reports.advice import advice_check, cards, picks_html, training_text
-from reports.charts.hero import HERO_PLACES, axis_text, first_pair
+from reports.charts.hero import axis_text, first_pair
 from reports.charts.plot import IntervalBar, interval_bars
 from reports.parts.comparisons import pairs_parts, selection_parts, shots_parts
 from reports.parts.cost import cost_parts, costs_data, curves_data
@@ -27,7 +27,7 @@ from reports.parts.difficulty import ablations_data, difficulty_parts
 from reports.parts.error_analysis import cell_rows, list_rows
 from reports.parts.figures import figures_parts
 from reports.parts.leaderboard import badges, leaderboard_parts, pairs_data
-from reports.parts.part import Part, without_folds
+from reports.parts.part import Part, without_folds, without_pictures
 from reports.parts.published import published_parts, reproduction_parts
 from reports.parts.quality import quality_parts
 from reports.parts.runs import runs_parts, submissions_parts
@@ -41,8 +41,8 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
     """The JSON block, and by name the data that scripts unpack on demand.
 
     The block has `settings` by anchor, facts about methods and datasets, and parts of sections without a setting. The
-    rest is the content of folds, errors, ablations and texts to copy by setting, and the lists of classes. `first` is
-    the number of the setting that the page is written with.
+    rest is the content of folds, errors, ablations and texts to copy by setting, the lists of classes, and static
+    charts. `first` is the number of the setting that the page is written with.
     """
     overviews = site.overviews
     boards: Sequence[AnyBoardView] = [*site.boards, *site.published_boards]
@@ -52,11 +52,14 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
     rest: dict[str, Any] = {board.anchor: _evidence(board, site) for board in boards}
     settings = {view.anchor: _setting(view, by_anchor[view.anchor], home) for view in overviews}
     details: list[Any] = []
+    drawings: list[str] = []
     for anchor, setting in settings.items():
         folds = rest[anchor]["folds"]
         if board_parts := shots_parts(setting, settings):
             setting["sections"]["shots"] = board_parts
-        setting["sections"] = {name: without_folds(parts, folds) for name, parts in setting["sections"].items()}
+        setting["sections"] = {
+            name: without_folds(without_pictures(parts, drawings), folds) for name, parts in setting["sections"].items()
+        }
         for method in setting["methods"]:
             method["settings"] = _numbered(method.get("settings", []), details)
         for dataset in setting["datasets"]:
@@ -70,10 +73,12 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
     }
     if site.submissions:
         sections["submissions"] = submissions_parts(site.submissions)
+    sections = {name: without_pictures(parts, drawings) for name, parts in sections.items()}
+    if drawings:
+        rest["drawings"] = drawings
     block = {
         "first": home,
         "titles": SCORE_TITLES,
-        "places": HERO_PLACES,
         "t": t_quantiles(most),
         "settings": settings,
         "details": details,

@@ -220,16 +220,6 @@ def test_folds_are_rendered_when_they_are_opened(page):
     assert complaints(page) == []
 
 
-def test_without_script_the_error_analysis_says_what_it_needs(tab, site):
-    tab.call("Emulation.setScriptExecutionDisabled", value=True)
-    try:
-        tab.open((site / "alone.html").as_uri())
-        assert tab.run("getComputedStyle(document.getElementById('errors')).display") == "none"
-        assert "The error analysis needs JavaScript." in tab.run("document.getElementById('error_analysis').innerText")
-    finally:
-        tab.call("Emulation.setScriptExecutionDisabled", value=False)
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1024, 1440])
 @pytest.mark.parametrize("address", ["", "#method=coop", "#dataset=dtd"])

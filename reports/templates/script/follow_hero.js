@@ -10,7 +10,7 @@ const followHero = (data, { measure, a, b }) => {
   shownAnswer = answer;
   if (!data.pairs) return;
   const places = (name) => document.querySelector(`[data-block=${name}]`);
-  if (places("shots")) putTable(places("shots"), shotsTable(data, measure), data, true);
+  if (places("shots")) putTable(places("shots"), shotsTable(data, measure), data);
 };
 if (hero) {
   heroListeners.push(followHero);

@@ -1,4 +1,4 @@
-// The map: methods by datasets from easy to hard, as reports/tables/map_table.py computes it, and the band above its columns.
+// The map: methods by datasets from easy to hard, and the band above its columns.
 const MAP = { methods: 10, rows: 15, name: 24, least: 400, scaled: 0.95, height: 84 };
 const byDifficulty = (places) => places.map((_, dataset) => dataset).sort((p, q) => (places[p] === null) - (places[q] === null) || places[p] - places[q] || p - q);
 const mapOrder = (methods, measure) => {
@@ -113,8 +113,7 @@ mapPlace?.addEventListener("click", ({ target }) => {
 });
 const drawMap = (data, { measure, a }) => {
   const table = mapTable(data, measure);
-  const written = !mapBand.row && document.getElementById(table.id) && measure === data.measures.at(-1);
-  putTable(mapPlace, table, data, !written);
+  putTable(mapPlace, table, data);
   pressFamilies();
   Object.assign(mapBand, { row: mapPlace.querySelector("tr.band"), band: table.band });
   const own = () => drawBand(mapBand, data, measure, a);
