@@ -16,7 +16,6 @@ from bench.papers import DEMO_CAVEAT
 from bench.results import write_output
 from reports._format import FILTERS
 from reports.advice import advice_check, cards, picks_html
-from reports.charts.costs import TIME_AXES, anytime_svg, cost_axes, cost_svg
 from reports.charts.hero import hero_caption, hero_svg
 from reports.page_data import packed, page_data, pictures_data
 from reports.page_file import page_environment
@@ -46,7 +45,7 @@ from reports.tables.html import table_html
 from reports.tables.map_table import map_table
 from reports.tables.setting_tables import head_to_head_table, shots_table
 from reports.titles import PANEL_TITLES, PART_TITLES, PUBLISHED_SECTIONS, SECTIONS, Section
-from reports.views import BoardView, SiteView
+from reports.views import SiteView
 
 STYLES = ("page", "tables", "map", "charts", "first_screen", "ablations", "pages", "error_analysis", "media")
 """Style files in order: later rules win; `media` adapts the others to narrow screens and paper."""
@@ -105,9 +104,8 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, force: bool = 
     first = first_shown(site)
     block, evidence = page_data(site, first)
     home = block["settings"].get(block["first"], {})
-    board = next((board for board in site.boards if board.anchor == block["first"]), None)
-    svg = {} if board is None else {**_static_charts(board), **_setting_tables(block)}
-    shown = {name: parts_html(parts, home["methods"], svg) for name, parts in home.get("sections", {}).items()}
+    tables = _setting_tables(block) if site.boards else {}
+    shown = {name: parts_html(parts, home["methods"], tables) for name, parts in home.get("sections", {}).items()}
     shown |= {name: parts_html(parts, [], {}) for name, parts in block["sections"].items()}
     block["sections"] = {name: without_pictures(parts) for name, parts in block["sections"].items()}
     page = environment.get_template("page.html.j2").render(
@@ -157,16 +155,6 @@ def _map(home: Mapping[str, Any], titles: Mapping[str, str], *, errors: bool) ->
     if not home:
         return Markup("")
     return table_html(map_table(home, home["measures"][-1], titles, errors=errors), home["methods"])
-
-
-def _static_charts(board: BoardView) -> Mapping[str, Markup]:
-    """The charts of the setting that the page is written with, by anchor."""
-    found = {}
-    if axes := cost_axes(board):
-        found[f"{board.anchor}-costs"] = cost_svg(board, axes[0])
-    if board.over_time is not None and board.over_time.curves:
-        found[f"{board.anchor}-curves"] = anytime_svg(board, next(iter(TIME_AXES)))
-    return found
 
 
 def _setting_tables(block: Mapping[str, Any]) -> Mapping[str, Markup]:

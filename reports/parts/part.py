@@ -40,7 +40,7 @@ def picture(svg: str) -> Part:
 
 
 def chart(anchor: str, kind: str, label: str, caption: str) -> Part:
-    """A chart of the setting's data: `costs`, `curves` or `shots`; `label` describes it."""
+    """A chart that scripts draw from the setting's data: `costs`, `curves` or `shots`; `label` describes it."""
     return ["chart", anchor, kind, label, str(Markup.escape(caption))]
 
 
@@ -65,12 +65,12 @@ def without_pictures(parts: Sequence[Part]) -> list[Part]:
     return [picture("") if part[0] == "svg" else part for part in parts]
 
 
-def parts_html(parts: Sequence[Part], methods: Sequence[Mapping[str, Any]], svg: Mapping[str, Markup]) -> Markup:
-    """The parts in order; `methods` of the setting, static charts by anchor, tables of blocks by name."""
-    return Markup("").join(_html(part, methods, svg) for part in parts)
+def parts_html(parts: Sequence[Part], methods: Sequence[Mapping[str, Any]], blocks: Mapping[str, Markup]) -> Markup:
+    """The parts in order; `methods` of the setting, and tables of blocks by name."""
+    return Markup("").join(_html(part, methods, blocks) for part in parts)
 
 
-def _html(part: Part, methods: Sequence[Mapping[str, Any]], svg: Mapping[str, Markup]) -> Markup:
+def _html(part: Part, methods: Sequence[Mapping[str, Any]], blocks: Mapping[str, Markup]) -> Markup:
     kind, *rest = part
     if kind == "table":
         return table_html(rest[0], methods)
@@ -84,11 +84,11 @@ def _html(part: Part, methods: Sequence[Mapping[str, Any]], svg: Mapping[str, Ma
     if kind == "svg":
         return Markup('<div class="scroll drawing">{}</div>').format(Markup(rest[0]))
     if kind == "block":
-        return Markup('<div class="block" data-block="{}">{}</div>').format(rest[0], svg.get(rest[0], ""))
+        return Markup('<div class="block" data-block="{}">{}</div>').format(rest[0], blocks.get(rest[0], ""))
     if kind == "chart":
         return Markup(
             '<figure class="chart" id="{}" data-kind="{}"><div class="tools needs-script"></div>'
-            '<div class="picture" tabindex="0" role="group" aria-label="{}">{}</div><div class="tip" role="status" '
-            "hidden></div><figcaption>{}</figcaption></figure>"
-        ).format(*rest[:3], svg.get(rest[0], ""), Markup(rest[3]))
+            '<div class="picture" tabindex="0" role="group" aria-label="{}"><noscript>This chart needs JavaScript.'
+            '</noscript></div><div class="tip" role="status" hidden></div><figcaption>{}</figcaption></figure>'
+        ).format(*rest[:3], Markup(rest[3]))
     return Markup('<p class="{}">{}</p>').format(rest[1], Markup(rest[0]))
