@@ -69,6 +69,7 @@ from .reproduction import MARGIN as MARGIN
 from .reproduction import PublishedSettings as PublishedSettings
 from .reproduction import Reproduction as Reproduction
 from .reproduction import ReproductionRow as ReproductionRow
+from .reproduction import ReproductionVerdict as ReproductionVerdict
 from .reproduction import compare_difficulty as compare_difficulty
 from .reproduction import compare_with_published as compare_with_published
 from .reproduction import count_verdicts as count_verdicts
