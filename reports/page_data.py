@@ -29,7 +29,7 @@ from reports.parts.figures import figures_parts
 from reports.parts.leaderboard import badges, leaderboard_parts, pairs_data
 from reports.parts.part import Part, without_folds
 from reports.parts.published import published_parts, reproduction_parts
-from reports.parts.quality import quality_parts
+from reports.parts.quality import quality_parts, reliability_data
 from reports.parts.runs import runs_parts, submissions_parts
 from reports.sentences import answer, basis, caveats, headline, scope_link, seen_mark, small_print
 from reports.tables.model import whole, whole_sides
@@ -176,6 +176,7 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str) -> dict[str, An
             "pairs": pairs_data(board),
             "costs": costs_data(board),
             "curves": curves_data(board),
+            "reliability": reliability_data(board),
         }
     found["difficulty"] = _difficulty(board, names)
     found["sections"] = _sections(view, board)

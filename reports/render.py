@@ -64,6 +64,7 @@ SCRIPTS = (
     "setting_tables",
     "map",
     "shots",
+    "reliability",
     "ablations",
     "sections",
     "hero",

@@ -21,6 +21,7 @@ from bench.analysis import (
     MovedImage,
     Quality,
     RankAgreement,
+    Reliability,
     RuleDifference,
     ScoreTable,
     SplitHalves,
@@ -51,7 +52,7 @@ class BoardView:
         anchor: unique on the page, usable in an id.
         datasets: those of the board in its order, with their difficulty, images and overlap with pretraining data.
         exports: text of the table by format, to copy.
-        quality: empty without stored predictions.
+        quality, reliability: empty without stored predictions.
         halves: how stable the order is on halves of the test images; None if that is unknown.
         over_time: None if no entry trains or curves are not shown.
         selection: the cost of each selection rule; empty if no method ran with two rules.
@@ -68,6 +69,7 @@ class BoardView:
     trends: tuple[Trends, ...]
     exports: Mapping[str, str]
     quality: tuple[Quality, ...] = ()
+    reliability: tuple[Reliability, ...] = ()
     agreement: tuple[RankAgreement, ...] = ()
     halves: SplitHalves | None = None
     costs: tuple[CostPoint, ...] = ()

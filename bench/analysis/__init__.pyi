@@ -116,6 +116,10 @@ from .ranking_stability import equivalence_probability as equivalence_probabilit
 from .ranking_stability import improvabilities as improvabilities
 from .ranking_stability import noise_of as noise_of
 from .ranking_stability import split_halves as split_halves
+from .reliability import Reliability as Reliability
+from .reliability import ReliabilityBin as ReliabilityBin
+from .reliability import binned_frame as binned_frame
+from .reliability import board_reliability as board_reliability
 from .score_table import Candidate as Candidate
 from .score_table import ScoreTable as ScoreTable
 from .score_table import board_table as board_table

@@ -15,6 +15,7 @@ from bench.analysis import (
     accuracy_over_time_of,
     agreement,
     board_quality,
+    board_reliability,
     board_rows,
     board_trends,
     cost_points,
@@ -42,11 +43,16 @@ SEED = 20240
 
 
 def board_view(
-    board: Leaderboard, content: PageContent, *, anchor: str, metrics: pd.DataFrame | None = None
+    board: Leaderboard,
+    content: PageContent,
+    *,
+    anchor: str,
+    metrics: pd.DataFrame | None = None,
+    binned: pd.DataFrame | None = None,
 ) -> BoardView:
     """One leaderboard with its sections; `anchor` is unique on the page, and `board` was computed from its runs.
 
-    `metrics` is the `metrics_frame` of the runs, None for no calibration section.
+    `metrics` and `binned` are the `metrics_frame` and the `binned_frame` of the runs, None for no calibration section.
     """
     runs, setting = content.runs, board.setting
     measured = measured_datasets(content.difficulty, setting.backbone)
@@ -67,6 +73,7 @@ def board_view(
         trends=board_trends(board, measured, content.groups),
         exports=_exports(board, runs, standings.ranks, content.catalogue.board_titles(board)),
         quality=() if metrics is None else board_quality(board, with_sets(metrics, runs)),
+        reliability=() if binned is None else board_reliability(board, binned),
         agreement=() if metrics is None else agreement(board, metrics, generator=np.random.default_rng(SEED)),
         halves=split_halves(board, runs, generator=np.random.default_rng(SEED)),
         costs=cost_points(board, runs),

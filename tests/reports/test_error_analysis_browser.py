@@ -230,6 +230,31 @@ def test_without_script_the_error_analysis_says_what_it_needs(tab, site):
         tab.call("Emulation.setScriptExecutionDisabled", value=False)
 
 
+def test_the_reliability_curves_are_those_of_the_chosen_methods_and_classes(page):
+    """With their counts; the curves of another class split are shown when it is chosen."""
+    chart = "document.querySelector('figure[data-kind=reliability]')"
+    tips = f"[...{chart}.querySelectorAll('[data-tip]')].map((node) => node.dataset.tip)"
+    assert {tip.split(":")[0] for tip in page.run(tips)} == {"APEX", "Zero-shot CLIP"}
+    counts = {
+        name: sum(int(tip.split(", ")[1].split()[0]) for tip in page.run(tips) if tip.startswith(name))
+        for name in ("APEX", "Zero-shot CLIP")
+    }
+    assert counts["APEX"] == 3 * counts["Zero-shot CLIP"] > 0, "three seeds"
+    before = page.run(tips)
+    page.run(
+        f"(() => {{ const select = {chart}.querySelector('select'); select.selectedIndex = 1;"
+        " select.dispatchEvent(new Event('change')); })()"
+    )
+    assert page.run(f"{chart}.querySelector('select').selectedOptions[0].text") == "New classes"
+    assert page.run(tips) != before
+    page.run(
+        "(() => { const select = document.getElementById('hero-a');"
+        " select.value = [...select.options].find((one) => one.text === 'CoOp').value;"
+        " select.dispatchEvent(new Event('change')); })()"
+    )
+    assert {tip.split(":")[0] for tip in page.run(tips)} == {"CoOp", "Zero-shot CLIP"}
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1024, 1440])
 @pytest.mark.parametrize("address", ["", "#method=coop", "#dataset=dtd"])

@@ -55,7 +55,7 @@ let pairShown = null;
 const LAYERS = ["other", "b", "a"];
 const sideOf = (data, method) => LAYERS.find((side) => pairShown[side] === data.methods[method].key) || "other";
 const byLayer = (p, q) => LAYERS.indexOf(p.side) - LAYERS.indexOf(q.side);
-const plotMark = (x, y, side, radius, tip) => (side === "b" ? `<path class="mark b" cx="${x}" cy="${y}" d="M${x},${rounded(y - 5)}l5,5l-5,5l-5,-5z"` : `<circle class="mark ${side}" cx="${x}" cy="${y}" r="${radius}"`) + ` data-tip="${escaped(tip)}"/>`;
+const plotMark = (x, y, side, radius, tip) => (side[0] === "b" ? `<path class="mark ${side}" cx="${x}" cy="${y}" d="M${x},${rounded(y - 5)}l5,5l-5,5l-5,-5z"` : `<circle class="mark ${side}" cx="${x}" cy="${y}" r="${radius}"`) + ` data-tip="${escaped(tip)}"/>`;
 const plotSteps = (points, kind) => points.length ? `<path class="${kind}" d="M${points[0].join(",")}${points.slice(1).map(([x, y]) => `H${x}V${y}`).join("")}"/>` : "";
 // The names of the two methods at the right of their points, apart from each other.
 const plotNames = (points) => {

@@ -4,7 +4,6 @@ if (errorsBox) {
   const bar = errorsBox.querySelector(".tools");
   const out = errorsBox.querySelector(".errors-out");
   const FIELDS = [["entry", "Method"], ["dataset", "Dataset"], ["split", "Classes"], ["seed", "Seed"]];
-  const SPLITS = { base: "Base classes", new: "New classes", all: "All classes" };
   const state = { setting: currentSetting, entry: "", dataset: "", split: "", seed: "", label: "" };
   const selects = {};
   let lists = null;  // class lists by key, once they are unpacked
@@ -73,7 +72,7 @@ if (errorsBox) {
     const mine = known.filter(({ cell }) => cell.entry === state.entry);
     fill("dataset", distinct(mine.map(({ list }) => [list.dataset, list.title])));
     const here = mine.filter(({ list }) => list.dataset === state.dataset);
-    fill("split", here.map(({ list }) => [list.split, SPLITS[list.split] || list.split]));
+    fill("split", here.map(({ list }) => [list.split, SPLIT_NAMES[list.split] || list.split]));
     const found = here.find(({ list }) => list.split === state.split);
     if (!found) { out.innerHTML = '<p class="missing">No predictions are stored for this setting.</p>'; return; }
     const { cell, list } = found;

@@ -2,7 +2,6 @@
 const pageNode = document.getElementById("page");
 const frontNode = document.getElementById("front");
 const MEASURES = { base: "Base", new: "New", open: "Open", H: "H", all: "Accuracy" };
-const SPLIT_NAMES = { base: "Base classes", new: "New classes", "open-base": "Base images among all names", "open-new": "New images among all names", all: "All classes" };
 const frontTitle = document.title;
 let frontPlace = 0;  // where the reader was on the front page
 const pairsList = (pairs) => `<dl class="pairs">${pairs.map(([name, text]) => `<dt>${escaped(name)}</dt><dd>${escaped(text)}</dd>`).join("")}</dl>`;
