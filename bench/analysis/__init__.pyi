@@ -69,6 +69,7 @@ from .leaderboard_building import board_settings as board_settings
 from .leaderboard_building import build_leaderboard as build_leaderboard
 from .leaderboard_building import build_leaderboards as build_leaderboards
 from .leaderboard_building import compared_leaderboard as compared_leaderboard
+from .leaderboard_building import without_extra_gaps as without_extra_gaps
 from .method_choice import Known as Known
 from .method_choice import Policy as Policy
 from .method_choice import PolicyChoice as PolicyChoice

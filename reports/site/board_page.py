@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.analysis import Entry
-from bench.boards import FILE, BoardSummary, CollectedBoard, RowSummary, SettingSummary, verified_text
+from bench.analysis import Entry, without_extra_gaps
+from bench.boards import FILE, BoardSummary, CollectedBoard, RowSummary, SettingSummary, board_title, verified_text
 from bench.results import changed_recipe, published_values, write_output
 from reports.page_data import SETTINGS_FILE, entry_settings
 from reports.site.build import PageRequest, write_page
@@ -60,8 +60,16 @@ def _marked(view: SiteView, collected: CollectedBoard) -> SiteView:
             for entry in board.entries
         }
         differing = {entry.key: _differing(board, entry) for entry in board.entries}
-        boards.append(replace(board, verified=texts, differing=differing))
-    return replace(view, boards=tuple(boards), submissions=collected.submissions, newest_run=None)
+        boards.append(replace(board, board=without_extra_gaps(board.board), verified=texts, differing=differing))
+    shown = {board.anchor: board.board for board in boards}
+    return replace(
+        view,
+        title=board_title(collected.request.submissions),
+        boards=tuple(boards),
+        overviews=tuple(replace(overview, board=shown[overview.anchor]) for overview in view.overviews),
+        submissions=collected.submissions,
+        newest_run=None,
+    )
 
 
 def _differing(board: BoardView, entry: Entry) -> frozenset[str]:

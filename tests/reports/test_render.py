@@ -63,7 +63,7 @@ def test_a_row_with_recomputed_runs_does_not_say_that_nothing_was_verified(view)
 
 def test_only_what_was_recomputed_is_green_on_a_public_board(view, tmp_path):
     """Other green marks have the colour of text there."""
-    shown = BoardSubmission("lab", "A lab", "MIT", "2026-01-02 00:00", checked=("scores follow",))
+    shown = BoardSubmission("lab", "A lab", "MIT", "2026-01-02 00:00", notes=("one seed",))
     public = render_site(replace(view, submissions=(shown,)), tmp_path / "public.html").read_text()
     assert '<body class="public">' in public
     assert "body.public { --good: var(--ink); }" in public
