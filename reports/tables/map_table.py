@@ -158,9 +158,11 @@ def _difficulty_text(value: float | None) -> str:
 
 
 def _caption(baseline: int | None, largest: int, *, difficult: bool) -> str:
+    below = " No difficulty is known for these datasets, so their order says nothing."
     if baseline is None:
-        return "Cells: accuracy in %."
-    below = " Numbers below the band: difficulty, chance / zero-shot accuracy." if difficult else ""
+        return f"Cells: accuracy in %.{'' if difficult else below}"
+    if difficult:
+        below = " Numbers below the band: difficulty, chance / zero-shot accuracy."
     return (
         f"Cells: gain over zero-shot in points, shaded up to {rounded(largest / 100)}. Grey row: zero-shot accuracy."
         f"{below}"

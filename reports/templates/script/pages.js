@@ -46,7 +46,7 @@ const methodPage = (data, anchor, method) => {
     title: about.name,
     html: `<p class="question">${escaped([about.family, data.heading].filter(Boolean).join(" · "))}</p>${summary ? `<p>${escaped(summary)}</p>` : ""}${badges}` +
       (about.n < about.expected ? `<p class="missing">${about.n} of ${about.expected} cells are scored.</p>` : "") +
-      `<div class="picture" role="img" aria-label="${escaped(about.name)} on every dataset, from easy to hard">${widePicture(data, numbersOf(data), state).svg}</div>` +
+      `<div class="picture" role="img" aria-label="${escaped(about.name)} on every dataset">${widePicture(data, numbersOf(data), state).svg}</div>` +
       tableHtml(table, data.methods) + (about.facts ? pairsList(about.facts) : "") + steps +
       settingsOf(about) +
       (citation ? `<h3>Citation</h3><pre>${escaped(citation)}</pre>` : ""),
