@@ -57,8 +57,8 @@ class BoardView:
         over_time: None if no entry trains or curves are not shown.
         selection: the cost of each selection rule; empty if no method ran with two rules.
         verified: number of an entry's runs that a public board has recomputed, and the result, by key.
-        differing: names of the settings of an entry that are not the published ones, by key, which are the only ones
-            that the page of a public board lists; None lists all.
+        differing: names of the settings of an entry that are not the published ones, by key, of installed methods.
+        only_differing: whether the page lists only these and the recipe's name, as that of a public board.
     """
 
     anchor: str
@@ -76,7 +76,8 @@ class BoardView:
     over_time: AccuracyOverTime | None = None
     selection: tuple[RuleDifference, ...] = ()
     verified: Mapping[str, str] = field(default_factory=dict)
-    differing: Mapping[str, frozenset[str]] | None = None
+    differing: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    only_differing: bool = False
 
     @property
     def entries(self) -> tuple[Entry, ...]:

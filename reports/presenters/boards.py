@@ -31,6 +31,7 @@ from bench.analysis import (
     with_sets,
 )
 from bench.papers import DatasetFacts, DifficultyMeasure, ExampleImage, overlap_statements
+from bench.results import changed_recipe, published_values
 from reports._format import brief
 from reports.presenters.content import PageContent
 from reports.titles import DIFFICULTY_TITLES
@@ -79,7 +80,22 @@ def board_view(
         costs=cost_points(board, runs),
         over_time=None if content.curves is None else accuracy_over_time_of(board, runs, content.curves),
         selection=tuple(selection_differences(board, runs)),
+        differing=_differing(board),
     )
+
+
+def _differing(board: Leaderboard) -> Mapping[str, frozenset[str]]:
+    """The names of the settings of each entry that are not the published ones; only for installed methods."""
+    found = {}
+    for entry in board.entries:
+        published = published_values(entry.method, board.setting.protocol)
+        if published is None:
+            continue
+        dataset = board.setting.source or next(iter(entry.cells), "")
+        recipe = changed_recipe(entry.method, board.setting.protocol, board.setting.shots, dataset, entry.recipe)
+        config = [f"config.{name}" for name, value in entry.config.items() if published.get(name) != value]
+        found[entry.key] = frozenset([*config, *recipe])
+    return found
 
 
 def measured_facts(facts: DatasetFacts, measured: Measured, examples: tuple[ExampleImage, ...]) -> DatasetFacts:

@@ -237,6 +237,27 @@ def test_an_empty_database_gives_a_page_that_says_so(view, tmp_path):
     assert "has no runs yet" in text
 
 
+def test_a_method_names_its_paper_and_code_and_the_settings_that_differ(tmp_path):
+    """Of a method that is installed; nothing is said of one that is not."""
+    facts = catalogue()
+    coop = replace(facts.methods["coop"], paper="2109.01134", code="KaiyangZhou/CoOp")
+    runs = runs_frame(protocols=("base-to-new",))
+    runs["method"] = runs["method"].replace({"vpt": "mine"})
+    runs["config"] = runs["config"].mask(runs["method"] == "coop", '{"n_ctx": 4, "class_position": "end"}')
+    content = PageContent(runs, difficulty_frame(), replace(facts, methods=facts.methods | {"coop": coop}), "0")
+    block = block_of(render_site(site_view(content), tmp_path / "a.html").read_text("utf-8"))
+    links = [["Paper", "https://arxiv.org/abs/2109.01134"], ["Code", "https://github.com/KaiyangZhou/CoOp"]]
+    assert block["methods"]["coop"][2] == links
+    assert block["methods"]["mine"][2] == []
+    (setting,) = block["settings"].values()
+    settings = {method["method"]: block["details"][method["settings"]] for method in setting["methods"]}
+    changed = {method: {name for name, _, differs in rows if differs} for method, rows in settings.items()}
+    assert "config.n_ctx" in changed["coop"]
+    assert "config.class_position" not in changed["coop"]
+    assert not changed["mine"]
+    assert len(settings["mine"]) > 2
+
+
 def test_runs_that_are_not_counted_are_listed(tmp_path):
     runs = runs_frame(protocols=("base-to-new",))
     first = runs[(runs["method"] == "coop") & (runs["dataset"] == "dtd") & (runs["seed"] == 1)].index
