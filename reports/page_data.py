@@ -15,7 +15,7 @@ from urllib.parse import quote
 from scipy.special import stdtrit
 
 from bench.analysis import Cost, Entry, Estimate, classes_of, is_seen, splits_of, student_t
-from bench.papers import DatasetFacts
+from bench.papers import DatasetFacts, paper_address
 from bench.spec import shots_value
 from reports._format import brief, count, seconds, size, unbroken
 from reports.advice import advice_check, cards, picks_html, training_text
@@ -29,7 +29,7 @@ from reports.parts.figures import figures_parts
 from reports.parts.leaderboard import badges, leaderboard_parts, pairs_data
 from reports.parts.part import Part, without_folds, without_pictures
 from reports.parts.published import published_parts, reproduction_parts
-from reports.parts.quality import quality_parts
+from reports.parts.quality import quality_parts, reliability_data
 from reports.parts.runs import runs_parts, submissions_parts
 from reports.sentences import answer, basis, caveats, headline, scope_link, seen_mark, small_print
 from reports.tables.model import whole, whole_sides
@@ -83,7 +83,11 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
         "settings": settings,
         "details": details,
         "methods": {
-            entry.method: [(facts := site.catalogue.method(entry.method)).summary, facts.citation]
+            entry.method: [
+                (facts := site.catalogue.method(entry.method)).summary,
+                facts.citation,
+                _links(facts.paper, facts.code),
+            ]
             for board in site.boards
             for entry in board.entries
         },
@@ -181,6 +185,7 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str) -> dict[str, An
             "pairs": pairs_data(board),
             "costs": costs_data(board),
             "curves": curves_data(board),
+            "reliability": reliability_data(board),
         }
     found["difficulty"] = _difficulty(board, names)
     found["sections"] = _sections(view, board)
@@ -221,7 +226,7 @@ def _method(view: OverviewView, board: AnyBoardView, key: str, here: str) -> dic
         found |= {
             "n": entry.coverage,
             "expected": entry.planned,
-            "settings": _settings(entry, None if board.differing is None else board.differing[key]),
+            "settings": _settings(entry, board.differing.get(key), only=board.only_differing),
         }
         found["facts"] = _cost_facts(entry)
         found["rank"] = [entry.rank, board.standings.ranks.get(key, "–")]
@@ -264,17 +269,22 @@ MOST_SETTINGS = 100
 """Settings of a method that the page lists."""
 
 
-def _settings(entry: Entry, only: frozenset[str] | None) -> list[list[str]]:
-    """Settings as pairs of a name and a text: all, or those of these names and where the others are."""
-    values = {name: value for name, value in entry_settings(entry).items() if only is None or name in only}
+def _settings(entry: Entry, differing: frozenset[str] | None, *, only: bool) -> list[list[Any]]:
+    """Settings as a name, a text, and whether it is not the published one; `differing` is None if that is not known.
+
+    With `only`, the others are left out, and the list says where they are.
+    """
+    changed, values = differing or frozenset(), entry_settings(entry)
+    if only and differing is not None:
+        values = {name: value for name, value in values.items() if name in changed or name == "recipe"}
     rows = [
-        [name, brief(value if isinstance(value, str) else json.dumps(value))]
+        [name, brief(value if isinstance(value, str) else json.dumps(value)), int(name in changed)]
         for name, value in list(values.items())[:MOST_SETTINGS]
     ]
-    if only is not None:
-        rows.append(["other settings", f"in {SETTINGS_FILE}, beside this page"])
+    if only:
+        rows.append(["other settings", f"in {SETTINGS_FILE}, beside this page", 0])
     elif len(values) > MOST_SETTINGS:
-        rows.append(["other settings", f"{len(values) - MOST_SETTINGS} more"])
+        rows.append(["other settings", f"{len(values) - MOST_SETTINGS} more", 0])
     return rows
 
 
@@ -342,6 +352,12 @@ def _difficulty(board: AnyBoardView, names: Sequence[str]) -> dict[str, Any]:
         titles[measure]: [[_short(by_name.get(name, {}).get(s)) for s in ("all", "base", "new")] for name in names]
         for measure, by_name in found.items()
     }
+
+
+def _links(paper: str, code: str) -> list[list[str]]:
+    """Paper and code of a method with their addresses; empty texts have none."""
+    found = [["Paper", paper_address(paper)]] if paper else []
+    return found + ([["Code", f"https://github.com/{code}"]] if code else [])
 
 
 def _facts(dataset: DatasetFacts) -> dict[str, Any]:

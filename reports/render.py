@@ -61,6 +61,7 @@ SCRIPTS = (
     "setting_tables",
     "map",
     "shots",
+    "reliability",
     "ablations",
     "sections",
     "hero",

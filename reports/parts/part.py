@@ -36,7 +36,7 @@ def picture(svg: str) -> Part:
 
 
 def chart(anchor: str, kind: str, label: str, caption: str) -> Part:
-    """A chart of the setting's data: `costs`, `curves` or `shots`; `label` describes it."""
+    """A chart that scripts draw from the setting's data (`chartKinds`); `label` describes it."""
     return ["chart", anchor, kind, label, str(Markup.escape(caption))]
 
 

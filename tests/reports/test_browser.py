@@ -287,6 +287,33 @@ def test_search_opens_pages_of_methods_datasets_and_runs(page, view):
         assert page.run("document.querySelectorAll('#found li').length") == 0
 
 
+@pytest.mark.parametrize("kind", ["costs", "curves"])
+def test_a_chart_names_the_two_chosen_methods_and_draws_the_others_in_grey(page, kind):
+    texts = f"""(selector) => [...new Set([...document.querySelectorAll('figure[data-kind={kind}] ' + selector)]
+        .map((node) => (node.dataset.tip || node.querySelector('title').textContent).split(':')[0]))]"""
+    chosen = "['a', 'b'].map((side) => document.getElementById('hero-' + side).selectedOptions[0].text)"
+    names = f"['text.name.a', 'text.name.b'].flatMap({texts})"
+    assert page.run(names) == page.run(chosen) == ["APEX", "Zero-shot CLIP"]
+    choose(page, "#hero-a", "VPT")
+    choose(page, "#hero-b", "Tip-Adapter-F")
+    assert page.run(names) == ["VPT", "Tip-Adapter-F"]
+    assert set(page.run(f"({texts})('.mark:not(.other)')")) == {"VPT", "Tip-Adapter-F"}
+    grey = {"costs": 6, "curves": 3}[kind]
+    assert len(page.run(f"({texts})('.mark.other')")) == grey, "zero-shot does not train, two methods have no curve"
+
+
+def test_a_line_under_the_pointer_stands_out_and_has_a_name(page):
+    page.run("document.querySelector('figure[data-kind=curves] .picture').scrollIntoView()")
+    picture = "document.querySelector('figure[data-kind=curves] .picture')"
+    mark = f"[...{picture}.querySelectorAll('.mark.other')].find((node) => node.dataset.tip.startsWith('CLIP-Adapter'))"
+    box = page.run(f"(() => {{ const {{x, y}} = {mark}.getBoundingClientRect(); return [x, y]; }})()")
+    line = f"getComputedStyle({mark}.parentNode.querySelector('.curve')).strokeWidth"
+    assert page.run(line) == "1px"
+    page.move(box[0] + 3, box[1] + 3)
+    page.wait(f"{line} === '2px'")
+    assert page.run("document.querySelector('figure[data-kind=curves] .tip').textContent").startswith("CLIP-Adapter: ")
+
+
 def test_a_chart_tells_the_point_under_the_pointer_and_the_arrow_keys_walk_them(page):
     tip = "document.querySelector('figure[data-kind=costs] .tip')"
     page.run("document.querySelector('figure[data-kind=costs] .picture').focus()")

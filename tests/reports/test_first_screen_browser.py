@@ -537,6 +537,21 @@ def test_a_dataset_without_difficulty_stays_in_the_picture(tab, runs, tmp_path):
     assert tab.run("document.querySelectorAll('#hero .mark.a').length") >= 11
 
 
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_map_without_difficulty_says_so(tab, runs, tmp_path, scripts):
+    """Neither the band nor the caption speaks of difficulty as if it were known."""
+    view = site_view(PageContent(runs, difficulty_frame().iloc[:0], catalogue(), package_version="0"))
+    tab.call("Emulation.setScriptExecutionDisabled", value=not scripts)
+    tab.size(1440, 900)
+    tab.open(render_site(view, tmp_path / "a.html").as_uri())
+    text = tab.run("document.getElementById('map').innerText")
+    tab.call("Emulation.setScriptExecutionDisabled", value=False)
+    assert "No difficulty is known for these datasets, so their order says nothing." in text
+    assert "against difficulty" not in text
+    assert "easy" not in text
+    assert ("H by dataset" in text) == scripts
+
+
 @pytest.mark.parametrize("few", ["one method", "one run", "no difficulty"])
 def test_little_data_draws_without_complaint(tab, runs, tmp_path, few):
     measured = difficulty_frame() if few != "no difficulty" else difficulty_frame().iloc[:0]

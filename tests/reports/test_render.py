@@ -63,7 +63,7 @@ def test_a_row_with_recomputed_runs_does_not_say_that_nothing_was_verified(view)
 
 def test_only_what_was_recomputed_is_green_on_a_public_board(view, tmp_path):
     """Other green marks have the colour of text there."""
-    shown = BoardSubmission("lab", "A lab", "MIT", "2026-01-02 00:00", checked=("scores follow",))
+    shown = BoardSubmission("lab", "A lab", "MIT", "2026-01-02 00:00", notes=("one seed",))
     public = render_site(replace(view, submissions=(shown,)), tmp_path / "public.html").read_text()
     assert '<body class="public">' in public
     assert "body.public { --good: var(--ink); }" in public
@@ -230,6 +230,27 @@ def test_an_empty_database_gives_a_page_that_says_so(view, tmp_path):
         replace(view, boards=(), overviews=(), n_runs=0, n_failed=0, newest_run=None), tmp_path / "a.html"
     ).read_text()
     assert "has no runs yet" in text
+
+
+def test_a_method_names_its_paper_and_code_and_the_settings_that_differ(tmp_path):
+    """Of a method that is installed; nothing is said of one that is not."""
+    facts = catalogue()
+    coop = replace(facts.methods["coop"], paper="2109.01134", code="KaiyangZhou/CoOp")
+    runs = runs_frame(protocols=("base-to-new",))
+    runs["method"] = runs["method"].replace({"vpt": "mine"})
+    runs["config"] = runs["config"].mask(runs["method"] == "coop", '{"n_ctx": 4, "class_position": "end"}')
+    content = PageContent(runs, difficulty_frame(), replace(facts, methods=facts.methods | {"coop": coop}), "0")
+    block = block_of(render_site(site_view(content), tmp_path / "a.html").read_text("utf-8"))
+    links = [["Paper", "https://arxiv.org/abs/2109.01134"], ["Code", "https://github.com/KaiyangZhou/CoOp"]]
+    assert block["methods"]["coop"][2] == links
+    assert block["methods"]["mine"][2] == []
+    (setting,) = block["settings"].values()
+    settings = {method["method"]: block["details"][method["settings"]] for method in setting["methods"]}
+    changed = {method: {name for name, _, differs in rows if differs} for method, rows in settings.items()}
+    assert "config.n_ctx" in changed["coop"]
+    assert "config.class_position" not in changed["coop"]
+    assert not changed["mine"]
+    assert len(settings["mine"]) > 2
 
 
 def test_runs_that_are_not_counted_are_listed(tmp_path):
