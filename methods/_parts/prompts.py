@@ -128,7 +128,9 @@ class TextContext(nn.Module):
     def __init__(self, n: int, depth: int, words: str, backbone: Backbone, generator: torch.Generator) -> None:
         super().__init__()
         depth, width = resolve_depth(depth, backbone.text_depth, "Text prompt"), backbone.text_width
-        if words and n <= word_count(words):
+        self.worded = bool(words) and n <= word_count(words)
+        """Whether the tokens start at words, so that `template` is a text."""
+        if self.worded:
             self.template = words.replace("_", " ") + " {}."
             self.ctx = nn.Parameter(context_from_words(words, backbone, n))
         else:
