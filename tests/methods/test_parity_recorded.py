@@ -100,9 +100,11 @@ def test_clip_svd(name: str) -> None:
                 parts |= {"attn.proj": block.out, "mlp.c_fc": block.inner, "mlp.c_proj": block.outer}
                 stem = f"{prefix}transformer.resblocks.{i}"
                 found |= {f"{stem}.{part}.vector_S": values.values for part, values in parts.items()}
-        return found
+        return {name: values for name, values in found.items() if isinstance(values, nn.Parameter)}
 
-    method = CLIPSVD(tiny_backbone(), CLIPSVDConfig(logit_scale=100.0), generator())
+    settings = case.config["SETTINGS"]
+    config = CLIPSVDConfig(layers=settings["include_train_layers"], rank=settings["rank"], logit_scale=100.0)
+    method = CLIPSVD(tiny_backbone(), config, generator())
     replay(method, case, parameters, template=case.config["template"])
 
 
@@ -190,7 +192,10 @@ class RecordedDraws(LwEIB):
 def test_lweib(name: str) -> None:
     case = Case("lweib", name)
     official = case.config["LWEIB"]
+    first, last = official["ADAPTER_START"], official["ADAPTER_END"]
     config = LwEIBConfig(
+        first_block=first,
+        last_block=last,
         scale=official["ADAPTER_SCALE"],
         fast_factor=official["ADAPTER_SCALE_FACTOR"],
         slow_share=official["SLOW_FAST_RATIO"],
@@ -201,8 +206,8 @@ def test_lweib(name: str) -> None:
     def parameters(method: LwEIB) -> dict[str, nn.Parameter]:
         found = {}
         for tower, part in (("text", method.trainable.text), ("visual", method.trainable.image)):
-            for i in range(3):
-                stem = f"adapter_learner.{tower}_adapter.{i + 1}"
+            for i in range(last - first + 1):
+                stem = f"adapter_learner.{tower}_adapter.{first + i}"
                 found[f"{stem}.att_conv.conv.weight"] = part.attention[i]
                 if i < len(part.mlp):
                     found[f"{stem}.mlp_conv.conv.weight"] = part.mlp[i]
