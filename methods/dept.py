@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet
 from methods import Family, Method, MethodConfig, MethodInfo, Optimizer, Recipe, Sizes, TrainableMethod, register_method
 from methods._base.batch import Batch, Classifier, SupportView
+from methods._base.recipe import PUBLISHED
 from methods._base.wrapper import register_wrapper, wrapped_info
 from methods._parts.layers import linear_layer
 from methods._parts.two_tower_methods import TwoTowerMethod
@@ -129,6 +130,8 @@ def recipe_on(host: Recipe, title: str) -> Recipe:
             "lr": 0.0035,
             "epochs": 10,
             "epochs_by_shots": {},
+            "epochs_by_dataset": {},
+            "name": PUBLISHED,
             "batch_size": 4,
         }
     )

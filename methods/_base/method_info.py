@@ -413,6 +413,14 @@ def formula_tests() -> Mapping[str, str]:
     return found
 
 
+@cache
+def official_runs() -> Mapping[str, str]:
+    """By method, the official code that was run beside it once, with equal predictions; docs/parity.md says how."""
+    text = resources.files("methods").joinpath("_assets", "official_runs.json").read_text()
+    found: dict[str, str] = json.loads(text)
+    return found
+
+
 def refuse_host(wrapper: str, host: str, reason: str, fitting: Iterable[str]) -> NoReturn:
     """Raise BenchError for a wrapper around a host that does not fit."""
     raise BenchError(f"{wrapper} cannot wrap {host!r}, which {reason}; choose one of {', '.join(fitting)}.")
