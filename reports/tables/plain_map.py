@@ -20,11 +20,13 @@ class PlainMap:
         rows: the texts of each method, best first.
         baseline: number of the row of zero-shot, whose cells are accuracies in percent; None without one. The cells of
             other rows are then gains in points.
+        caption: what the cells are, and by what the datasets are ordered.
     """
 
     columns: Sequence[tuple[str, str]]
     rows: Sequence[Sequence[str]]
     baseline: int | None
+    caption: str
 
 
 def plain_map(setting: Mapping[str, Any]) -> PlainMap:
@@ -41,13 +43,14 @@ def plain_map(setting: Mapping[str, Any]) -> PlainMap:
             return "–"
         return unsigned(score / 1e4) if method == baseline or zero is None else points(_rounded(score - zero) / 1e4)
 
+    known = any(value is not None for value in difficulty)
     ranked, timed = (any(method.get(name) for method in methods) for name in ("rank", "time"))
     columns = [
         ("Method", ""),
         *([("Rank", "")] if ranked else []),
         (score_title(measure), ""),
         ("95 % interval", ""),
-        *((_dataset(setting, d), "–" if difficulty[d] is None else f"{difficulty[d]:.2g}") for d in datasets),
+        *((_dataset(setting, d), _difficulty(difficulty[d]) if known else "") for d in datasets),
         *([("Training", "")] if timed else []),
     ]
     rows = [
@@ -60,7 +63,15 @@ def plain_map(setting: Mapping[str, Any]) -> PlainMap:
         ]
         for number, method in enumerate(methods)
     ]
-    return PlainMap(columns, rows, baseline)
+    below = "Below the names: difficulty, chance / zero-shot accuracy."
+    if not known:
+        below = "No difficulty is known for these datasets, so their order says nothing."
+    cells = "Accuracy in %." if baseline is None else "Gain over zero-shot in points; for zero-shot, its accuracy in %."
+    return PlainMap(columns, rows, baseline, f"{cells} {below}" if baseline is not None or not known else cells)
+
+
+def _difficulty(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2g}"
 
 
 def _dataset(setting: Mapping[str, Any], dataset: int) -> str:
