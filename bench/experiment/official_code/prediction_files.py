@@ -52,7 +52,7 @@ class Head(BaseModel):
     trained: bool = Field(True, description="whether the training was part of this process")
     train: list[SupportImage] = Field(default_factory=list, max_length=MOST_IMAGES)
     val: list[SupportImage] = Field(default_factory=list, max_length=MOST_IMAGES)
-    tests_so_far: Count = Field(1, ge=1)
+    tests_so_far: Annotated[Count, Field(ge=1)] = 1
     repository: Line = ""
     commit: Line = ""
     changed_files: list[Line] = Field(default_factory=list)
@@ -154,6 +154,8 @@ def _text(value: Any, name: str) -> str:
 def _label(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError(f"label is {value!r}, not a whole number")
+    if not 0 <= value < MOST_CLASSES:
+        raise ValueError("label is not the position of a class name")
     return value
 
 
