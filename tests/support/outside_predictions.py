@@ -77,9 +77,8 @@ class Outside:
 def task_of(dataset: str, data: Path, *, protocol: EvalProtocol, shots: int = 2, seed: int = 1) -> FewShotTask:
     """The task of a run on our draw."""
     info = get_dataset(dataset)
-    draw = DrawRule.COOP if shots else DrawRule.NESTED
-    request = TaskRequest(info, info.reader(data), protocol=protocol, shots=shots, draw=draw, seed=seed, targets=[])
-    return build_task(request)
+    draw = DrawRule.COOP
+    return build_task(TaskRequest(info, info.reader(data), protocol=protocol, shots=shots, draw=draw, seed=seed))
 
 
 def outside(

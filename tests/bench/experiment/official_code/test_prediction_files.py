@@ -131,23 +131,22 @@ def test_a_line_without_a_field_is_refused(good: Outside, key: str, tmp_path: Pa
     assert f"line 2: it has no '{key}'" in refused(path)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e31])
 def test_scores_that_are_not_finite_are_refused(good: Outside, value: float, tmp_path: Path) -> None:
     scores = good.scores.copy()
     scores[1, 2] = value
     message = refused(good.npz(tmp_path / "p.npz", scores=scores))
     assert message == (
-        ": the scores of 1 of 2 images are not finite, first of 'b/2.jpg'; the model produced NaN or infinity."
+        ": the scores of 1 of 2 images are not finite or beyond 1e+30, first of 'b/2.jpg'; the model produced NaN, "
+        "infinity or huge numbers."
     )
 
 
-def test_huge_numbers_are_finite_or_refused(good: Outside, tmp_path: Path) -> None:
+def test_a_number_that_is_too_large_for_its_type_is_refused(good: Outside, tmp_path: Path) -> None:
     text = good.jsonl(tmp_path / "p.jsonl").read_text().replace("-3.0", "1e999")
     path = tmp_path / "huge.jsonl"
     path.write_text(text)
     refused(path)
-    large = good.npz(tmp_path / "p.npz", scores=np.full((2, 3), 1e300))
-    assert read_predictions(large).scores is not None
 
 
 @pytest.mark.parametrize(
@@ -174,7 +173,7 @@ def test_wrong_arrays_are_refused(good: Outside, changes: dict[str, np.ndarray],
 
 def test_pickled_objects_are_never_loaded(good: Outside, tmp_path: Path) -> None:
     class Trap:
-        def __reduce__(self):  # noqa: ANN204
+        def __reduce__(self):
             return Path.touch, (tmp_path / "executed",)
 
     path = good.npz(tmp_path / "p.npz", keys=np.array([Trap(), Trap()], dtype=object))
