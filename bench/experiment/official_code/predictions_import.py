@@ -263,6 +263,8 @@ class _Run:
             "seed": head.seed,
             "targets": [(info, info.reader(self._data_root)) for info, _ in self.targets],
         }
+        if not head.train and head.shots:
+            raise PredictionsError(f"{source} states {counted(head.shots, 'shot')} and lists no training images.")
         if not head.train:
             task = build_task(TaskRequest(self.info, splits, shots=0, draw=how, **shared))
             return task, None

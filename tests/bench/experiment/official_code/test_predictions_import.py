@@ -268,10 +268,10 @@ def changed(content: Outside, at: int, **values: object) -> Outside:
         (lambda p: p.at(range(7)), "1 of the 8 test images of eurosat are missing, first 'class3/test_1.png'."),
         (lambda p: changed(p, 2, sha256="0" * 64), "1 image file of 8 have other bytes than those on disk, first "
          "'class1/test_0.png'."),
-        (lambda p: p.with_head(class_names=p.head["class_names"][::-1]), "its class names are those of the dataset in "
-         "another order, first 'class 3' instead of 'class 0'; order labels and scores as the dataset does."),
-        (lambda p: p.with_head(class_names=["class 0", "class 1", "class 2", "sea"]), "1 of 4 class names differ, first "
-         "'sea' instead of 'class 3'."),
+        (lambda p: p.with_head(class_names=p.head["class_names"][::-1]), "its class names are those of the dataset "
+         "in another order, first 'class 3' instead of 'class 0'; order labels and scores as the dataset does."),
+        (lambda p: p.with_head(class_names=["class 0", "class 1", "class 2", "sea"]), "1 of 4 class names differ, "
+         "first 'sea' instead of 'class 3'."),
         (lambda p: p.with_head(class_names=["class 0", "class 1", "class 2"]), " has labels outside 0..2"),
         (lambda p: p.with_head(dataset="EuroSATT"), "is of the dataset 'EuroSATT', which is not in the registry. Did "
          "you mean 'eurosat'? Give its name with -d."),
@@ -284,9 +284,10 @@ def changed(content: Outside, at: int, **values: object) -> Outside:
          "eurosat."),
         (lambda p: p.with_head(val=[[p.keys[0], 0]]), "the training image 'class0/test_0.png' is a test image of "
          "eurosat."),
-        (lambda p: p.with_head(train=[["moon/1.png", 0]]), "the training image 'moon/1.png' is neither a training nor a "
-         "validation image of eurosat."),
+        (lambda p: p.with_head(train=[["moon/1.png", 0]]), "the training image 'moon/1.png' is neither a training nor "
+         "a validation image of eurosat."),
         (lambda p: p.with_head(train=[["class0/train_0.png", 1]]), "its training images do not fit eurosat: "),
+        (lambda p: p.with_head(train=[]), "states 2 shots and lists no training images."),
         (lambda p: p.with_head(trained=False), "none of these is from the process that trained, so it is unknown which "
          "images the method saw. Give that file as well."),
         (lambda p: p.with_head(settings={"commit": "x"}), "a setting must not be called commit."),
