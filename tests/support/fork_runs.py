@@ -29,8 +29,9 @@ def fork_request(
 ) -> SweepRequest:
     """A request for the stand-in on two shots; `fork` may name a trainer after #."""
     values = {"protocol": EvalProtocol.FEW_SHOT, "shots": (2,), "seeds": (1,), "data_root": data} | axes
+    backbones = values.pop("backbones", [BACKBONE])
     overrides = SCRIPT if not any(one.startswith(("fork.script", "fork.command")) for one in settings) else ()
-    return sweep_over([f"fork:{fork}"], [dataset], [BACKBONE], overrides=[*overrides, *settings], **values)
+    return sweep_over([f"fork:{fork}"], [dataset], backbones, overrides=[*overrides, *settings], **values)
 
 
 def planned(fork: Path | str, data: Path, *settings: str, **axes: object) -> tuple[ExperimentSpec, RunContext]:

@@ -18,90 +18,87 @@ ADDRESS = "https://someone:secret@example.org/lab/stand-in.git"
 Edit = tuple[str, str, str]
 """A file, a text in it and its replacement; an empty text means that the file is written."""
 
-_RETURN_LOGITS = "return self.logit_scale.exp() * features @ texts.t()"
-_LAST_LINE = "    main(parser.parse_args())\n"
-_ZERO = "self.optim.zero_grad()"
+_OWN_WEIGHTS = """\
+def own_weights(size, path):
+    shapes = {
+        "visual.conv1.weight": (64, 3, 8, 8),
+        "visual.positional_embedding": (size**2 // 64 + 1, 64),
+        "text_projection": (64, 32),
+        "positional_embedding": (77, 64),
+        "token_embedding.weight": (49408, 64),
+    }
+    torch.save({name: 0.02 * torch.randn(shape) for name, shape in shapes.items()}, path)
+
+""".splitlines()
+
+
+def _before(file: str, text: str, *lines: str) -> Edit:
+    """Lines in front of a text, with its indentation."""
+    indent = text[: len(text) - len(text.lstrip())]
+    return file, text, "".join(f"{indent}{line}\n" for line in lines) + text
+
+
+_IMPORT = "import comet_ml\n"
+_LOAD_CLIP = "        clip_model = load_clip_to_cpu(cfg)\n"
+_FORWARD = "    def forward_backward"
+_STEP = "        self.optim.zero_grad()\n"
+_LOGITS = "        return self.logit_scale.exp()"
+_ALL_LOGITS = f"{_LOGITS} * features @ texts.t()"
+_DATA = "dassl/data/data_manager.py"
+_CLASSES = "        self.num_classes, self"
 
 HABITS: Mapping[str, Sequence[Edit]] = {
     "leaves without cleaning up": [
-        ("train.py", _LAST_LINE, "    main(parser.parse_args())\n    import os\n\n    os._exit(0)\n")
+        ("train.py", "\nif __name__", "\nimport os\n\nif __name__"),
+        ("train.py", "parser.parse_args())\n", "parser.parse_args())\n    os._exit(0)\n"),
     ],
-    "never tests": [(SETTINGS, "OPTIM:\n", "TEST:\n  NO_TEST: True\nOPTIM:\n")],
+    "never tests": [_before(SETTINGS, "OPTIM:\n", "TEST:", "  NO_TEST: True")],
     "optimiser that Dassl lacks": [(SETTINGS, '"adam"', '"adagrad"')],
     "tests after each epoch": [
-        (
-            TRAINER,
-            "    def forward_backward",
-            "    def after_epoch(self):\n        super().after_epoch()\n        self.test()\n\n    def forward_backward",
-        )
+        _before(TRAINER, _FORWARD, "def after_epoch(self):", "    super().after_epoch()", "    self.test()", "")
     ],
     "package that is absent": [
-        (TRAINER, "import comet_ml\n", "import comet_ml\nimport optimal_plans_3\n"),
-        (TRAINER, _ZERO, f"optimal_plans_3.sinkhorn(loss)\n        {_ZERO}"),
+        _before(TRAINER, _IMPORT, "import optimal_plans_3"),
+        _before(TRAINER, _STEP, "optimal_plans_3.sinkhorn(loss)"),
     ],
     "module that was not committed": [
-        (TRAINER, "import comet_ml\n", "import comet_ml\nfrom trainers.parts.losses import penalty  # noqa\n"),
+        _before(TRAINER, _IMPORT, "from trainers.parts.losses import penalty"),
         ("trainers/parts/losses.py", "", "penalty = 1\n"),
     ],
     "two trainers": [
         (
             "trainers/second.py",
             "",
-            "from dassl.engine import TRAINER_REGISTRY, TrainerX\n\n\n@TRAINER_REGISTRY.register()\nclass SecondTrainer(TrainerX):\n    pass\n",
-        ),
-    ],
-    "teacher": [
-        (
-            TRAINER,
-            "        clip_model = load",
-            '        self.teacher = torch.load("teachers/ViT-L-14_eurosat.pth")\n        clip_model = load',
+            "from dassl.engine import TRAINER_REGISTRY, TrainerX\n\n\n"
+            "@TRAINER_REGISTRY.register()\nclass SecondTrainer(TrainerX):\n    pass\n",
         )
     ],
-    "crash": [(TRAINER, _ZERO, f'raise ValueError("the weights of the loss\\ndo not fit")\n        {_ZERO}')],
-    "calls a library wrongly": [
-        (TRAINER, _ZERO, f"torch.optim.Adam(self.model.parameters(), fused_lr=1)\n        {_ZERO}")
-    ],
-    "scores that are no numbers": [(TRAINER, _RETURN_LOGITS, f'{_RETURN_LOGITS} * float("nan")')],
-    "hang": [(TRAINER, _ZERO, f"import time\n\n        time.sleep(3600)\n        {_ZERO}")],
-    "too few predictions": [
-        ("dassl/data/data_manager.py", "loader(dataset.test,", "loader(dataset.test[:-1],"),
-    ],
+    "teacher": [_before(TRAINER, _LOAD_CLIP, 'self.teacher = torch.load("teachers/ViT-L-14_eurosat.pth")')],
+    "crash": [_before(TRAINER, _STEP, 'raise ValueError("the weights of the loss\\ndo not fit")')],
+    "scores that are no numbers": [(TRAINER, _ALL_LOGITS, f'{_ALL_LOGITS} * float("nan")')],
+    "hang": [_before(TRAINER, _STEP, "import time", "time.sleep(3600)")],
+    "too few predictions": [(_DATA, "loader(dataset.test,", "loader(dataset.test[:-1],")],
     "one class more": [
-        (
-            TRAINER,
-            _RETURN_LOGITS,
-            "logits = self.logit_scale.exp() * features @ texts.t()\n        return torch.cat([logits, logits[:, :1]], dim=1)",
-        )
+        (TRAINER, "F.normalize(self.texts +", "F.normalize(torch.cat([self.texts, self.texts[:1]]) +"),
     ],
     "labels in another order": [
-        (
-            "dassl/data/data_manager.py",
-            "        self.num_classes, self",
-            "        for item in (*dataset.train_x, *dataset.test):\n            item.label = dataset.num_classes - 1 - item.label\n        self.num_classes, self",
+        _before(
+            _DATA,
+            _CLASSES,
+            "for item in (*dataset.train_x, *dataset.test):",
+            "    item.label = dataset.num_classes - 1 - item.label",
         )
     ],
-    "own training images": [
-        (
-            "dassl/data/data_manager.py",
-            "        self.num_classes, self",
-            "        dataset.train_x = dataset.train_x[:-1]\n        self.num_classes, self",
-        )
-    ],
+    "own training images": [_before(_DATA, _CLASSES, "dataset.train_x = dataset.train_x[:-1]")],
     "reads an image of its own": [
-        (TRAINER, "import comet_ml\n", "import comet_ml\nfrom PIL import Image\n"),
-        (
-            TRAINER,
-            "        clip_model = load",
-            '        Image.new("RGB", (4, 4)).save("own.png")\n        Image.open("own.png")\n        clip_model = load',
-        ),
+        _before(TRAINER, _IMPORT, "from PIL import Image"),
+        _before(TRAINER, _LOAD_CLIP, 'Image.new("RGB", (4, 4)).save("own.png")', 'Image.open("own.png")'),
     ],
     "RN50": [(SETTINGS, "ViT-B/16", "RN50")],
     "weights of its own": [
-        (
-            TRAINER,
-            "        clip_model = load_clip_to_cpu(cfg)\n",
-            '        width, output = 64, 32\n        from clip.model import CLIP\n\n        names = ["visual.conv1.weight", "visual.positional_embedding", "text_projection", "positional_embedding"]\n        shapes = [(width, 3, 8, 8), (self.cfg.INPUT.SIZE[0] ** 2 // 64 + 1, width), (width, output), (77, width)]\n        state = {name: torch.zeros(shape) for name, shape in zip(names, shapes, strict=True)}\n        state["token_embedding.weight"] = torch.zeros(49408, width)\n        clip_model = CLIP(state)\n        for parameter in clip_model.parameters():\n            nn.init.normal_(parameter, std=0.02)\n',
-        ),
+        (TRAINER, "model_path = clip._download(url)", 'model_path = "own.pt"'),
+        _before(TRAINER, "    try:\n", "own_weights(cfg.INPUT.SIZE[0], model_path)"),
+        _before(TRAINER, "def load_clip_to_cpu", *_OWN_WEIGHTS),
     ],
     "no trainer": [(TRAINER, "@TRAINER_REGISTRY.register()\n", "")],
     "no Dassl": [],

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 _ABSENT = re.compile(r"the package (\S+) is absent and is called")
 _NO_MODULE = re.compile(r"No module named ['\"]([\w.]+)['\"]")
 _NO_FILE = re.compile(r"(?:No such file or directory: |can't find '|Cannot find |not found: )['\"]?([^'\"\n]+)")
-_ERROR = re.compile(r"^(?:[\w.]+\.)?(\w*(?:Error|Exception|Interrupt)\b.*|AssertionError)$")
+_ERROR = re.compile(r"^(?:(?:[\w.]+\.)?\w*(?:Error|Exception|Interrupt)\b.*|\S+\.py: error: .*)$")
+"""The last line of a traceback, or of argparse."""
 _FRAME = re.compile(r'^\s+File "([^"]+)", line \d+')
 _SHOWN = 300
 

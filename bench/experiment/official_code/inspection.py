@@ -19,7 +19,8 @@ from bench.experiment.official_code.published_commands import Command, published
 _FILE = re.compile(r"""["']([\w./~ {}-]+\.(?:pth|pth\.tar|pt|pkl|npy|npz|json|safetensors|bin|ckpt)(?:-\d+)?)["']""")
 _FROM_DASSL = ("dassl", "clip", "tools", "tests", "lpclip", "docs", "notebooks")
 _ONLY_LOGS = frozenset(
-    {"gdown", "tabulate", "tensorboard", "tensorboardX", "wandb", "mlflow", "thop", "matplotlib", "seaborn", "wilds"}
+    """gdown tabulate tensorboard tensorboardX wandb mlflow thop matplotlib seaborn wilds yagmail comet_ml nvitop
+    gpustat prettytable termcolor colorama""".split()  # noqa: SIM905
 )
 """Packages whose calls do nothing where they are absent."""
 _TITLES = {"ot": "POT", "yaml": "pyyaml", "sklearn": "scikit-learn", "PIL": "pillow", "cv2": "opencv-python"}

@@ -29,6 +29,8 @@ from datasets_registry import GIB, parse_json, read_bytes, read_npz
 FORMAT = "clip-etl-bench predictions 1"
 LARGEST_TEXT = 4 * GIB
 """Bytes of a file of JSON lines; 50,000 images with 1,000 scores each have 0.5 GiB."""
+LARGEST_SCORE = 1e30
+"""Larger scores do not fit into the 32 bits of stored predictions, or their sums do not."""
 MOST_PER_LINE = 2 * MOST_CLASSES
 Key = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -52,7 +54,7 @@ class Head(BaseModel):
     trained: bool = Field(True, description="whether the training was part of this process")
     train: list[SupportImage] = Field(default_factory=list, max_length=MOST_IMAGES)
     val: list[SupportImage] = Field(default_factory=list, max_length=MOST_IMAGES)
-    tests_so_far: Count = Field(1, ge=1)
+    tests_so_far: Annotated[Count, Field(ge=1)] = 1
     repository: Line = ""
     commit: Line = ""
     changed_files: list[Line] = Field(default_factory=list)
@@ -154,6 +156,8 @@ def _text(value: Any, name: str) -> str:
 def _label(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError(f"label is {value!r}, not a whole number")
+    if not 0 <= value < MOST_CLASSES:
+        raise ValueError("label is not the position of a class name")
     return value
 
 
@@ -197,11 +201,11 @@ def _check(found: PredictionFile) -> None:
         return
     if found.scores.shape[1] != classes:
         raise PredictionsError(f"{path} has {found.scores.shape[1]} scores per image and {classes} class names.")
-    bad = np.flatnonzero(~np.isfinite(found.scores).all(axis=1))
+    bad = np.flatnonzero(~(np.abs(found.scores) <= LARGEST_SCORE).all(axis=1))
     if len(bad):
         raise PredictionsError(
-            f"{path}: the scores of {len(bad)} of {n} images are not finite, first "
-            f"of {found.keys[bad[0]]!r}; the model produced NaN or infinity."
+            f"{path}: the scores of {len(bad)} of {n} images are not finite or beyond {LARGEST_SCORE:.0e}, first "
+            f"of {found.keys[bad[0]]!r}; the model produced NaN, infinity or huge numbers."
         )
 
 

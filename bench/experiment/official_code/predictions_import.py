@@ -228,15 +228,11 @@ class _Run:
                 f"{self.trained.source}: a training on the new classes is no protocol of the harness."
             )
         if self.head.classes == "base":
-            if others:
-                raise PredictionsError(f"{named}: a run on base classes has no target datasets; train on all classes.")
             if "new" not in parts:
                 raise PredictionsError(
                     f"{self.trained.source} has the base classes only. Give the file of the new classes as well."
                 )
             return EvalProtocol.BASE_TO_NEW
-        if len(parts) > 1:
-            raise PredictionsError(f"{named}: a training on all classes has no base and new classes.")
         return EvalProtocol.CROSS_DATASET if others else EvalProtocol.FEW_SHOT
 
     @cached_property
@@ -261,20 +257,22 @@ class _Run:
         """The task with our draw if the file has the same images, else with the images of the file as a list."""
         head, source = self.head, self.trained.source
         splits = self.info.reader(self._data_root)
+        how = recorded_draw(self.info, DrawRule.COOP)
         shared: dict[str, Any] = {
             "protocol": self.protocol,
             "seed": head.seed,
             "targets": [(info, info.reader(self._data_root)) for info, _ in self.targets],
         }
+        if not head.train and head.shots:
+            raise PredictionsError(f"{source} states {counted(head.shots, 'shot')} and lists no training images.")
         if not head.train:
-            task = build_task(TaskRequest(self.info, splits, shots=0, draw=DrawRule.NESTED, **shared))
+            task = build_task(TaskRequest(self.info, splits, shots=0, draw=how, **shared))
             return task, None
         keys = _Keys(sample.key for sample in (*splits.train, *splits.val))
         mine = [(self._known(keys, item[0]), item[1]) for item in head.train]
         val = [(self._known(keys, item[0]), item[1]) for item in head.val]
         self._check_digests(splits.images, [*head.train, *head.val], [key for key, _ in (*mine, *val)])
         if head.shots > 0:
-            how = recorded_draw(self.info, DrawRule.COOP)
             request = TaskRequest(self.info, splits, shots=head.shots, draw=how, allow_fewer=True, **shared)
             task = build_task(request)
             if [(sample.key, sample.label) for sample in task.support.samples] == mine:
@@ -529,9 +527,9 @@ def dataset_called(name: str, source: Path) -> DatasetInfo:
     }
     if (found := by_name.get(simplified(name))) is not None:
         return found
-    hint = did_you_mean(name, [info.name for info in by_name.values()])
+    hint = did_you_mean(name.casefold(), sorted({info.name for info in by_name.values()}), most=1)
     raise PredictionsError(
-        f"{source} is of the dataset {name!r}, which is not in the registry. {hint} Give its name with -d."
+        f"{source} is of the dataset {name!r}, which is not in the registry.{hint} Give its name with -d."
     )
 
 

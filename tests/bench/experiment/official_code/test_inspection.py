@@ -1,0 +1,119 @@
+"""What official code has and lacks is found without running its Python."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+from places import ROOT
+from stand_in_forks import TRAINER, apply, commit, git, make_fork
+
+from bench.errors import OfficialCodeError
+from bench.experiment.official_code import Inspection, inspect_fork, inspection
+
+
+def found_in(checkout: Path, **options: object) -> Inspection:
+    commit(checkout) if git(checkout, "status", "--porcelain") else None
+    return inspect_fork(checkout, **options)
+
+
+def problems(found: Inspection) -> dict[str, str]:
+    return {one.problem: one.remedy for one in found.findings}
+
+
+def test_trainers_commands_and_datasets_are_listed(tmp_path: Path) -> None:
+    made = make_fork(tmp_path / "fork", "two trainers")
+    apply(made, ("train.py", "import argparse\n", f"import argparse\n\nopen({str(tmp_path / 'executed')!r}, 'w')\n"))
+    found = found_in(made)
+    assert set(found.trainers) == {"OffsetText", "SecondTrainer"}
+    assert found.datasets == ("DescribableTextures", "EuroSAT")
+    (command,) = found.commands
+    assert command.trainer == "OffsetText"
+    assert command.settings == "--set fork.script=scripts/train.sh --set 'fork.args={dataset} VALUE'"
+    assert "TRAINER.OFFSET.W VALUE" in command.shown
+    assert "eurosat" not in command.shown
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize(
+    ("second", "args"),
+    [("TRAINER.OFFSET.W $2", "{dataset} VALUE"), ("--seed $2", "{dataset} {seed}"), ("", "{dataset}")],
+)
+def test_the_second_argument_is_never_guessed(second: str, args: str, tmp_path: Path) -> None:
+    made = make_fork(tmp_path / "fork")
+    line = f"python train.py --trainer OffsetText --dataset-config-file configs/datasets/$1.yaml {second}\n"
+    (made / "scripts" / "train.sh").write_text(line)
+    assert [one.args for one in found_in(made).commands] == [args]
+
+
+def test_a_script_without_arguments_has_a_command_without_arguments(tmp_path: Path) -> None:
+    made = make_fork(tmp_path / "fork")
+    (made / "all.sh").write_text("bash scripts/train.sh dtd 4.0\n")
+    assert "--set fork.script=all.sh" in [one.settings for one in found_in(made).commands]
+
+
+def test_absent_packages_are_named_with_what_to_install(tmp_path: Path) -> None:
+    made = make_fork(tmp_path / "fork", "package that is absent")
+    apply(made, (TRAINER, "import comet_ml\n", "import comet_ml\nimport numpy\nimport json\nfrom ot import emd\n"))
+    found = problems(found_in(made))
+    assert found.pop("comet_ml missing; calls of it do nothing.") == ""
+    assert found == {
+        "optimal_plans_3, ot missing.": "python -m pip install optimal_plans_3 POT, if its trainer uses it"
+    }
+    (tmp_path / "more" / "optimal_plans_3").mkdir(parents=True)
+    (tmp_path / "more" / "ot.py").touch()
+    assert problems(inspect_fork(made, imports=[tmp_path / "more"])).keys() == {
+        "comet_ml missing; calls of it do nothing."
+    }
+
+
+def test_the_python_of_the_code_is_asked(tmp_path: Path) -> None:
+    made = make_fork(tmp_path / "fork")
+    bare = tmp_path / "python"
+    bare.write_text(f'#!/bin/sh\nshift\nexec {sys.executable} -S -c "$@"\n')
+    bare.chmod(0o755)
+    assert any("torch" in problem for problem in problems(inspect_fork(made, python=bare)))
+    with pytest.raises(OfficialCodeError, match="nowhere cannot be used as a Python: .* Give another with --python"):
+        inspect_fork(made, python=tmp_path / "nowhere")
+
+
+def test_dassl_may_be_missing(tmp_path: Path) -> None:
+    found = problems(found_in(make_fork(tmp_path / "fork", "no Dassl")))
+    assert found["Dassl is missing, on which its trainers are built."].endswith("--set fork.path=Dassl.pytorch")
+
+
+def test_files_of_a_teacher_are_named(tmp_path: Path) -> None:
+    found = problems(found_in(make_fork(tmp_path / "fork", "teacher")))
+    assert "OffsetText may read teachers/ViT-L-14_eurosat.pth, which is not in the repository." in found
+
+
+def test_a_submodule_that_was_not_fetched_has_its_command(tmp_path: Path) -> None:
+    library, made = make_fork(tmp_path / "library"), make_fork(tmp_path / "fork", "no Dassl")
+    git(made, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library), "Dassl.pytorch")
+    commit(made)
+    git(made, "submodule", "--quiet", "deinit", "-f", "Dassl.pytorch")
+    found = problems(found_in(made))
+    assert (
+        found["Its submodules Dassl.pytorch were not fetched."] == f"git -C {made} submodule update --init --recursive"
+    )
+
+
+def test_code_without_a_trainer_or_a_command(tmp_path: Path) -> None:
+    nothing = problems(found_in(make_fork(tmp_path / "a", "no trainer")))
+    assert "import-predictions" in nothing["It registers no Dassl trainer."]
+    made = make_fork(tmp_path / "b")
+    git(made, "rm", "-rq", "scripts")
+    assert "fork.command=" in problems(found_in(made))["No shell script of it has a whole training command."]
+
+
+def test_both_lists_of_packages_that_only_log_are_the_same() -> None:
+    """The runner imports nothing of the harness, so it has its own list."""
+    path = ROOT / "bench" / "experiment" / "official_code" / "foreign" / "fork_side.py"
+    (value,) = [
+        node.value
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ONLY_LOG"
+    ]
+    assert ast.literal_eval(value) == inspection._ONLY_LOGS
