@@ -100,6 +100,13 @@ HABITS: Mapping[str, Sequence[Edit]] = {
         _before(TRAINER, "    try:\n", "own_weights(cfg.INPUT.SIZE[0], model_path)"),
         _before(TRAINER, "def load_clip_to_cpu", *_OWN_WEIGHTS),
     ],
+    "works without a GPU and with today's torch": [
+        (TRAINER, "clip_model.cuda().encode_text(prompts.cuda())", "clip_model.encode_text(prompts)"),
+        (TRAINER, 'device="cuda:0"', 'device="cpu"'),
+        ("train.py", 'PREC = "fp16"', 'PREC = "fp32"'),
+        ("dassl/optim/lr_scheduler.py", "last_epoch, verbose)\n", "last_epoch)\n"),
+        ("dassl/engine/trainer.py", 'torch.load(path, map_location="cpu")', "torch.load(path, weights_only=False)"),
+    ],
     "no trainer": [(TRAINER, "@TRAINER_REGISTRY.register()\n", "")],
     "no Dassl": [],
 }

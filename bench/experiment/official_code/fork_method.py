@@ -83,7 +83,6 @@ def is_fork(text: str) -> bool:
     return text.startswith((FORK, ADAPTER))
 
 
-@cache
 def fork_facts(text: str) -> ForkFacts:
     """The facts of `fork:PATH#Trainer`, as it was requested; the trainer may be left out where there is only one.
 
@@ -239,11 +238,13 @@ def training_command(
 
 def official_conflict(facts: ForkFacts, config: Mapping[str, Any], dataset: str) -> str | None:
     """Why official code cannot train on a dataset with these settings, and what to set; None if it can."""
-    return None if facts.adapter else _conflict(facts.fork, facts.trainer, json.dumps(config), dataset)
+    fork = facts.fork
+    return None if facts.adapter else _conflict(fork, fork.tree, facts.trainer, json.dumps(config), dataset)
 
 
 @cache
-def _conflict(fork: Fork, trainer: str, settings: str, dataset: str) -> str | None:
+def _conflict(fork: Fork, tree: str, trainer: str, settings: str, dataset: str) -> str | None:  # noqa: ARG001
+    """As `official_conflict`, for each tree of the code."""
     config = json.loads(settings)
     try:
         known = dataset_here(fork, get_dataset(dataset), config.get("dataset", ""))
@@ -264,16 +265,17 @@ def _scripted(fork: Fork, trainer: str, script: str, args: str, stem: str, seed:
         hint = did_you_mean(script, shell_scripts(fork))
         raise OfficialCodeError(f"{fork.name} has no file {script!r}.{hint}")
     filled = args.replace("{dataset}", stem).replace("{seed}", str(seed)).replace("{shots}", str(shots))
+    called = f"{script} {filled}".rstrip()
     found = [one for one in commands_of(fork, script, shlex.split(filled)) if one.trains]
     of_trainer = [one for one in found if one.option("--trainer") == trainer]
     if not of_trainer:
         others = sorted({one.option("--trainer") or "" for one in found})
         what = f"trains {', '.join(others)}" if others else "starts no training"
-        raise OfficialCodeError(f"{script} {filled}".rstrip() + f" {what}, not {trainer}.")
+        raise OfficialCodeError(f"{called} {what}, not {trainer}.")
     whole = [one for one in of_trainer if one.whole]
     if not whole:
         raise OfficialCodeError(
-            f"{script} {filled}".rstrip() + f" leaves a variable empty: {shlex.join(of_trainer[0].argv)}. Give its "
+            f"{called} leaves a variable empty: {shlex.join(of_trainer[0].argv)}. Give its "
             "arguments with --set 'fork.args=...'."
         )
     here = [one for one in whole if Path(one.option("--dataset-config-file") or "").stem == stem] or whole
@@ -282,9 +284,7 @@ def _scripted(fork: Fork, trainer: str, script: str, args: str, stem: str, seed:
         variants.setdefault(_settings_of(one), one)
     if len(variants) > 1:
         shown = "; ".join(shlex.join(words) for words in list(variants)[:2])
-        raise OfficialCodeError(
-            f"{script} {filled} starts {len(variants)} different trainings, such as {shown}. Give others."
-        )
+        raise OfficialCodeError(f"{called} starts {len(variants)} different trainings, such as {shown}. Give others.")
     return next(iter(variants.values()))
 
 

@@ -11,6 +11,7 @@ or .jsonl. Then: etl-bench runs import-predictions predictions.npz
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -63,9 +64,9 @@ def head(cfg, data):
         "train": support(data.train_x, cfg),
         "val": support(data.val or [], cfg),
         "tests_so_far": now["evaluations"],
-        "repository": git("config", "--get", "remote.origin.url"),
+        "repository": re.sub(r"(?<=://)[^/@]*@", "", git("config", "--get", "remote.origin.url")),
         "commit": git("rev-parse", "HEAD"),
-        "changed_files": git("status", "--porcelain", "--untracked-files=no").splitlines(),
+        "changed_files": git("diff", "--name-only", "HEAD").splitlines(),
         "command": " ".join(sys.argv),
         "torch": torch.__version__,
     }

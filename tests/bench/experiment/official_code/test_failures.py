@@ -27,8 +27,8 @@ OWN = '  File "/home/a/fork/trainers/coop.py", line 3, in forward\n'
         ("ValueError: the command asks for the classes 'half', and the job has all", 1, "ValueError: the command asks"),
         ("", -9, "Its memory ran out. Use a smaller batch"),
         ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate", 1, "Its memory ran out."),
-        (LIBRARY + "TypeError: __init__() got an unexpected keyword argument 'verbose'", 1, "A call of a library fails, "
-         "perhaps because its version is not the author's: TypeError: __init__()"),
+        (LIBRARY + "TypeError: __init__() got an unexpected keyword argument 'verbose'", 1, "A call of a library "
+         "fails, perhaps because its version is not the author's: TypeError: __init__()"),
         (OWN + "TypeError: forward() missing 1 argument", 1, "It ended with TypeError: forward() missing 1 argument."),
         (LIBRARY + OWN + "AttributeError: x", 1, "It ended with AttributeError: x."),
         ("AssertionError", 1, "It ended with AssertionError."),

@@ -12,7 +12,7 @@ from sweep_requests import sweep_over
 
 from bench.context import RunContext
 from bench.errors import OfficialCodeError, StaleSpecError
-from bench.experiment.official_code import fork_facts, fork_run, run_official_code, trust
+from bench.experiment.official_code import fork_run, run_official_code, trust
 from bench.experiment.runner import run_experiment
 from bench.record import Predictions, RunRecord, RunStatus
 from bench.sweep import expand
@@ -120,11 +120,9 @@ def test_the_code_is_part_of_the_identity_and_its_place_is_not(tmp_path: Path, d
     assert planned(fork, data, f"fork.path={tmp_path}")[0].run_id == first.run_id
     assert planned(fork, data, "fork.opts=OPTIM.LR 0.5")[0].run_id != first.run_id
     (fork / "notes.txt").write_text("not tracked")
-    fork_facts.cache_clear()
     assert planned(fork, data)[0].run_id == first.run_id
     apply(fork, ("trainers/offset_text.py", "square()", "abs()"))
     trust(fork)
-    fork_facts.cache_clear()
     assert planned(fork, data)[0].run_id != first.run_id
 
 

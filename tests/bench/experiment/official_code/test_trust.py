@@ -22,7 +22,6 @@ def test_trust_is_needed_once_for_each_state_of_the_code(tmp_path: Path, home: P
     (made / "notes.txt").write_text("not tracked")
     assert is_trusted(Fork.read(made))
     apply(made, ("train.py", "import argparse\n", "import argparse\n\n"))
-    fork_facts.cache_clear()
     with pytest.raises(OfficialCodeError, match="would run with your rights"):
         fork_facts(f"fork:{made}")
     apply(made, ("train.py", "import argparse\n\n", "import argparse\n"))

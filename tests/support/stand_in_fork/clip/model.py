@@ -115,5 +115,5 @@ def convert_weights(model):
 def build_model(state_dict):
     model = CLIP(state_dict)
     convert_weights(model)
-    model.load_state_dict({k: v for k, v in state_dict.items() if k in dict(model.named_parameters())})
+    model.load_state_dict(state_dict, strict=False)
     return model.eval()

@@ -1,0 +1,176 @@
+"""Official code as a method: its name, trainer, settings and command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fork_runs import fork_request, planned, trusted_fork
+from stand_in_forks import commit, git, make_fork
+
+from bench.errors import ImpossibleCombinationError, OfficialCodeError, OverrideError
+from bench.experiment.official_code import Fork, fork_facts, trust
+from bench.experiment.official_code.fork_method import dataset_here, training_command
+from bench.sweep import expand, named_files
+from datasets_registry import UnknownNameError, get_dataset
+
+
+@pytest.fixture(scope="module")
+def fork(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trusted_fork(tmp_path_factory.mktemp("forks") / "stand-in")
+
+
+def reason(fork: Path | str, data: Path, *settings: str, **axes: object) -> str:
+    """Why a request has no run."""
+    with pytest.raises(ImpossibleCombinationError) as raised:
+        expand(fork_request(fork, data, *settings, **axes))
+    return str(raised.value)
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_only_trainer_is_found_and_named_after_the_repository(fork: Path) -> None:
+    facts = fork_facts(f"fork:{fork}")
+    assert (facts.name, facts.title) == ("fork:stand-in/OffsetText", "stand-in/OffsetText (official code)")
+    assert fork_facts(f"fork:{fork}#OffsetText") == facts
+
+
+def test_a_trainer_of_the_name_of_its_repository_has_one_name_and_our_facts(tmp_path: Path) -> None:
+    made = make_fork(tmp_path / "fork", "two trainers")
+    git(made, "remote", "set-url", "origin", "https://example.org/lab/KgCoOp")
+    second = made / "trainers" / "second.py"
+    second.write_text(second.read_text().replace("SecondTrainer", "KgCoOp"))
+    commit(made)
+    trust(made)
+    facts = fork_facts(f"fork:{made}")
+    assert (facts.name, facts.title) == ("fork:KgCoOp", "KgCoOp (official code)")
+    assert facts.citation
+
+
+def test_one_of_several_trainers_is_asked_for(tmp_path: Path) -> None:
+    made = trusted_fork(tmp_path / "fork", "two trainers")
+    with pytest.raises(
+        OfficialCodeError, match="several trainers; add one of them, as in #OffsetText: OffsetText, Sec"
+    ):
+        fork_facts(f"fork:{made}")
+    assert fork_facts(f"fork:{made}#SecondTrainer").trainer == "SecondTrainer"
+    with pytest.raises(OfficialCodeError, match="no trainer 'OffsetTxt'. Did you mean 'OffsetText'. It has OffsetText"):
+        fork_facts(f"fork:{made}#OffsetTxt")
+
+
+def test_code_without_a_trainer_is_refused_before_trust(tmp_path: Path) -> None:
+    made = make_fork(tmp_path / "fork", "no trainer")
+    with pytest.raises(OfficialCodeError, match="has no Dassl trainer .* `etl-bench runs import-predictions`"):
+        fork_facts(f"fork:{made}")
+
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_settings_of_a_run_are_the_code_and_what_changes_it(fork: Path, data: Path) -> None:
+    spec, context = planned(fork, data, "fork.python=/usr/bin/python3", "fork.path=/a:/b")
+    checkout = Fork.read(fork)
+    assert spec.config == {
+        "trainer": "OffsetText",
+        "commit": checkout.commit,
+        "tree": checkout.tree,
+        "script": "scripts/train.sh",
+        "args": "{dataset} 0.5",
+    }
+    assert spec.recipe is None
+    assert context.files == {
+        checkout.tree: fork,
+        f"{checkout.tree}.python.0": Path("/usr/bin/python3"),
+        f"{checkout.tree}.path.0": Path("/a"),
+        f"{checkout.tree}.path.1": Path("/b"),
+    }
+
+
+def test_an_unknown_setting_is_named(fork: Path, data: Path) -> None:
+    with pytest.raises(UnknownNameError, match="Unknown setting 'epochs' of fork:stand-in/OffsetText"):
+        expand(fork_request(fork, data, "fork.epochs=5"))
+
+
+def test_a_place_has_one_value(fork: Path, data: Path) -> None:
+    with pytest.raises(OverrideError, match="several values; give one"):
+        named_files(fork_request(fork, data, "fork.python=[/a, /b]"))
+
+
+def test_class_texts_of_ours_are_refused(fork: Path, data: Path) -> None:
+    said = reason(fork, data, class_text="template:a {}")
+    assert "official code has its own class texts; leave --class-text" in said
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["fork.script=scripts/trian.sh"], "stand-in has no file 'scripts/trian.sh'. Did you mean 'scripts/train.sh'"),
+        (["fork.script=scripts/train.sh"], "scripts/train.sh leaves a variable empty: "),
+        (["fork.script=scripts/train.sh", "fork.args={dataset}"], "scripts/train.sh eurosat leaves a var"),
+        (["fork.script=scripts/other.sh", "fork.args={dataset}"], "scripts/other.sh eurosat starts no training"),
+        (["fork.command=train.py --config-file nowhere.yaml"], "stand-in has no file 'nowhere.yaml', which"),
+        (["fork.command=run.py"], "stand-in has no file 'run.py', which the command names."),
+        (["fork.script=scripts/train.sh", "fork.args={dataset} 1", "fork.dataset=Moon"], "stand-in knows no dataset "
+         "'Moon'; it looks up templates"),
+    ],
+)  # fmt: skip
+def test_a_command_that_does_not_fit_is_named(settings: list[str], message: str, fork: Path, data: Path) -> None:
+    assert message in reason(fork, data, *settings)
+
+
+def test_a_dataset_that_the_code_does_not_know(fork: Path, data: Path) -> None:
+    said = reason(fork, data, dataset="spectrum_basic")
+    assert "stand-in does not know spectrum_basic" in said
+    assert "--set fork.dataset=DescribableTextures: DescribableTextures, EuroSAT." in said
+
+
+def test_without_a_command_the_next_step_is_named(fork: Path, tmp_path: Path) -> None:
+    with pytest.raises(OfficialCodeError, match=f"given, not guessed. `etl-bench methods inspect {fork}` lists"):
+        training_command(Fork.read(fork), "OffsetText", {}, dataset="EuroSAT", seed=1, shots=2)
+    made = make_fork(tmp_path / "fork")
+    git(made, "rm", "-rq", "scripts")
+    commit(made)
+    with pytest.raises(OfficialCodeError, match="No script of it has one; give --set 'fork.command="):
+        training_command(Fork.read(made), "OffsetText", {}, dataset="EuroSAT", seed=1, shots=2)
+
+
+def test_a_script_with_several_trainings_is_not_guessed(tmp_path: Path) -> None:
+    made = make_fork(tmp_path / "fork")
+    (made / "two.sh").write_text("for w in 1.0 2.0; do bash scripts/train.sh eurosat $w; done\n")
+    commit(made)
+    with pytest.raises(OfficialCodeError, match="two.sh starts 2 different trainings, such as .*W 1.0; .*W 2.0"):
+        training_command(Fork.read(made), "OffsetText", {"script": "two.sh"}, dataset="EuroSAT", seed=1, shots=2)
+
+
+def test_a_script_of_several_datasets_has_the_command_of_ours(tmp_path: Path) -> None:
+    made = make_fork(tmp_path / "fork")
+    (made / "all.sh").write_text("bash scripts/train.sh dtd 1.0\nbash scripts/train.sh eurosat 2.0\n")
+    commit(made)
+    found = training_command(Fork.read(made), "OffsetText", {"script": "all.sh"}, dataset="EuroSAT", seed=1, shots=2)
+    assert "2.0" in found.argv
+
+
+def test_seed_and_shots_fill_the_arguments(fork: Path) -> None:
+    config = {"script": "scripts/train.sh", "args": "{dataset} {seed}{shots}"}
+    found = training_command(Fork.read(fork), "OffsetText", config, dataset="EuroSAT", seed=3, shots=8)
+    assert found.argv[found.argv.index("TRAINER.OFFSET.W") + 1] == "38"
+
+
+def test_a_command_of_the_user_gets_the_trainer(fork: Path) -> None:
+    config = {"command": "train.py --config-file configs/trainers/OffsetText/vit.yaml"}
+    found = training_command(Fork.read(fork), "OffsetText", config, dataset="EuroSAT", seed=3, shots=8)
+    assert found.argv[-2:] == ("--trainer", "OffsetText")
+    assert (found.folder, found.script) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [("eurosat", "EuroSAT"), ("dtd", "DescribableTextures")],
+)
+def test_datasets_have_the_names_of_the_code(ours: str, theirs: str, fork: Path) -> None:
+    assert dataset_here(Fork.read(fork), get_dataset(ours)) == theirs
+    assert dataset_here(Fork.read(fork), get_dataset("spectrum_basic"), wanted=theirs.lower()) == theirs
