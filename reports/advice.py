@@ -91,10 +91,23 @@ def _card_text(view: OverviewView, found: Answer, pick: Pick) -> str:
         place = ("easy", "medium", "hard").index(pick.kind)
         largest = max((gain for row in found.gains.values() if (gain := row[place]) is not None), default=0.0)
         most = f"more than {unsigned(largest)} points " if points(largest) != "0.0" else ""
-        return f"Stay with zero-shot: no method gains {most}on {'these ' + str(n) if n > 1 else 'it'} on average."
+        loss = _leader_loss(view, found, place)
+        return f"Stay with zero-shot: no method gains {most}on {'these ' + str(n) if n > 1 else 'it'} on average.{loss}"
     cost = training_text(view, method, "")
     gained = ""
     if pick.gain is not None and pick.low is not None and pick.high is not None:
-        ends = f" ({points(pick.low)} to {points(pick.high)})" if n > 1 else ""
-        gained = f"{', best on average' if by_mean else ''}: {points(pick.gain)} points{ends}"
+        ends = f" (worst {points(pick.low)}, best {points(pick.high)})" if n > 1 else ""
+        gained = f"{', best overall' if by_mean else ''}: {points(pick.gain)} points{ends}"
     return f"{name}{gained}{cost and f', {cost}'}.{near}"
+
+
+def _leader_loss(view: OverviewView, found: Answer, place: int) -> str:
+    """That the leader loses on a group of datasets; empty if it loses less than a point."""
+    leader = found.leader
+    gain = None if leader is None else found.gains.get(leader, (None, None, None))[place]
+    if leader is None or gain is None or gain > -_CLEAR_LOSS:
+        return ""
+    return f" {shorten(view.names[leader], LONGEST_NAME)} loses {unsigned(-gain)}."
+
+
+_CLEAR_LOSS = 0.01

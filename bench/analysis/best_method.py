@@ -101,7 +101,7 @@ class Pick:
         datasets: those of the group.
         gain: mean gain over zero-shot on the group, with the smallest (`low`) and the largest (`high`) gain; None
             without zero-shot.
-        near: number of other candidates that are at most `NEAR` lower by the same rule; 0 if zero-shot is advised.
+        near: number of other candidates that are at most `NEAR` lower on these datasets; 0 if zero-shot is advised.
     """
 
     kind: str
@@ -348,7 +348,9 @@ def _pick(
 
     A rule may choose by the mean over all datasets. A method that loses on the datasets of the group is never advised.
     """
-    best, near = keys[int(means.argmax())], int((means >= means.max() - NEAR).sum()) - 1
+    best = keys[int(means.argmax())]
+    here = {key: float(rows[key][list(group)].mean()) for key in keys}
+    near = sum(value >= here[best] - NEAR for value in here.values()) - 1
     datasets, baseline = tuple(table.datasets[index] for index in group), rows.get(table.baseline or "")
     if baseline is None:
         return Pick(kind, best, datasets, near=near)

@@ -63,10 +63,10 @@ def plain_map(setting: Mapping[str, Any]) -> PlainMap:
         ]
         for number, method in enumerate(methods)
     ]
-    below = "Below the names: difficulty, chance / zero-shot accuracy."
+    below = "Below the names: difficulty, chance / zero-shot accuracy among all classes."
     if not known:
         below = "No difficulty is known for these datasets, so their order says nothing."
-    cells = "Accuracy in %." if baseline is None else "Gain over zero-shot in points; for zero-shot, its accuracy in %."
+    cells = "Accuracy in %." if baseline is None else "Gain over zero-shot in points; for zero-shot, its score in %."
     return PlainMap(columns, rows, baseline, f"{cells} {below}" if baseline is not None or not known else cells)
 
 

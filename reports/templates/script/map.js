@@ -68,8 +68,8 @@ const mapTable = (data, measure) => {
     ]),
     classes: "map",
     rowClasses: order.map((method) => method === baseline ? "baseline" : methods[method].complete ? "" : "incomplete"),
-    caption: (baseline === null ? "Cells: accuracy in %." : `Cells: gain over zero-shot in points, shaded up to ${Math.round(largest / 100)}. Grey row: zero-shot accuracy.`) +
-      (!x.some((value) => value !== null) ? " No difficulty is known for these datasets, so their order says nothing." : baseline === null ? "" : " Numbers below the band: difficulty, chance / zero-shot accuracy."),
+    caption: (baseline === null ? "Cells: accuracy in %." : `Cells: gain over zero-shot in points, full colour from ${Math.round(largest / 100)}. Grey row: zero-shot scores.`) +
+      (!x.some((value) => value !== null) ? " No difficulty is known for these datasets, so their order says nothing." : baseline === null ? "" : " Numbers below the band: difficulty, chance / zero-shot accuracy among all classes."),
     band: { from: 3 + ranked, cells: datasets.map((dataset) => x[dataset] === null ? "–" : String(Number(x[dataset].toPrecision(2)))), datasets },
     ...(order.length > MAP.rows ? { first: MAP.methods, pinned: zeroShot >= 0 ? [zeroShot] : [] } : {}),
     ...(new Set(families).size > 1 ? { filters: families, filterName: "Family" } : {}),
