@@ -67,7 +67,6 @@ class CoOp(ContextMethod[CoOpConfig]):
         family=Family.TEXT_PROMPT,
         summary="Learned context vectors in the text input, shared by all classes or one set per class.",
         paper="2109.01134",
-        version=2,
         code="KaiyangZhou/CoOp",
         citation="""@article{zhou2022coop,
   title = {Learning to Prompt for Vision-Language Models},
