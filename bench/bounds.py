@@ -88,6 +88,7 @@ Settings = Annotated[dict[str, Any], AfterValidator(_settings)]
 Classes = Annotated[int, Field(ge=1, le=MOST_CLASSES)]
 Images = Annotated[int, Field(ge=1, le=MOST_IMAGES)]
 Count = Annotated[int, Field(ge=0, le=_INT32)]
+Positive = Annotated[int, Field(ge=1, le=_INT32)]
 LargeCount = Annotated[int, Field(ge=0, le=_INT64)]
 Amount = Annotated[float, Field(ge=0, le=1e18, allow_inf_nan=False)]
 """Seconds, or passes through a tower; a finite number."""

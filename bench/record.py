@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from bench.bounds import MOST_CLASSES, Amount, Classes, Count, Finite, Images, LargeCount, Line, Moment, Name, RunId
+from bench.bounds import MOST_CLASSES, Amount, Classes, Count, Finite, Images, LargeCount, Line, Moment, Name, Positive, RunId
 from bench.spec import ExperimentSpec
 
 SCHEMA_VERSION = 1
@@ -153,8 +153,8 @@ class Cost(_Frozen):
 class CurvePoint(_Frozen):
     """Accuracy that a run would have had, had its training ended earlier. Recorded on request; chooses nothing."""
 
-    epoch: Count = Field(ge=1, description="finished epochs")
-    epochs: Count = Field(ge=1, description="epochs of the whole training")
+    epoch: Positive = Field(description="finished epochs")
+    epochs: Positive = Field(description="epochs of the whole training")
     steps: LargeCount = Field(description="finished optimiser steps")
     seconds: Amount = Field(description="wall clock of the training so far, without preparation")
     accuracy: dict[Name, Fraction] = Field(description="top-1, micro, by split")
@@ -204,7 +204,7 @@ class Provenance(_Frozen):
     """The code, packages, machine, weights and data of a run."""
 
     package_version: Line
-    method_version: Count = Field(1, ge=1, description="`MethodInfo.version`; left out in older records")
+    method_version: Positive = Field(1, description="`MethodInfo.version`; left out in older records")
     method_digest: Line | None = Field(
         None, description="digest of the source of a method of another package; of any method in older records"
     )
@@ -273,15 +273,15 @@ class RunRecord(_Frozen):
     scores: list[Score] = Field(default_factory=list)
     open: OpenScore | None = Field(None, description="base and new images among all names; None with other protocols")
     final_loss: Finite | None = None
-    selected_epoch: Count | None = Field(
-        None, ge=1, description="from 1, chosen on the validation images; None: the last"
+    selected_epoch: Positive | None = Field(
+        None, description="from 1, chosen on the validation images; None: the last"
     )
     cost: Cost | None = None
     curve: list[CurvePoint] = Field(default_factory=list, description="accuracy along the training, if requested")
     provenance: Provenance
     error: RunError | None = None
     created_at: Moment
-    scores_version: Count = Field(1, ge=1, description="`SCORES_VERSION`; left out in older records")
+    scores_version: Positive = Field(1, description="`SCORES_VERSION`; left out in older records")
 
     @property
     def all_scores(self) -> list[Score]:

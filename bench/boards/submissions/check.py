@@ -32,7 +32,7 @@ from bench.results import (
     open_bundle,
     unloadable_runs,
 )
-from bench.spec import PUBLISHED_RECIPES
+from bench.spec import PUBLISHED_RECIPES, external_parts
 from datasets_registry import UnknownNameError, canonical_json
 from methods import MethodFacts, Selection, selection_rules
 
@@ -107,7 +107,7 @@ class SettingsChecks:
         """
         spec = record.spec
         facts = self.facts(spec.method)
-        if facts is None:
+        if facts is None or external_parts(spec.method):
             return None
         found = list(_changes(spec.config, facts.settled(spec.protocol).values))
         recipe = spec.recipe or {}

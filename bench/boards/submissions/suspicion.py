@@ -186,14 +186,21 @@ def _may_be_equal(run: RunFacts, twin: RunFacts, split: str) -> bool:
     return twin.method == BASELINE and not run.trained and run.splits[split].logits == twin.splits[split].logits
 
 
+def _stated(weights: str) -> str:
+    """The digest of a run's weights; empty for imported predictions, which state none."""
+    return weights.partition(" ")[2]
+
+
 def foreign_weights(mine: Sequence[RunFacts], others: Sequence[Named]) -> Iterator[str]:
     """Notes on backbones whose stated weights differ within the submission or from those of others."""
     own: dict[str, set[str]] = defaultdict(set)
     for run in mine:
-        own[run.backbone].add(run.weights)
+        if _stated(run.weights):
+            own[run.backbone].add(run.weights)
     theirs: dict[str, dict[str, str]] = defaultdict(dict)
     for name, run in others:
-        theirs[run.backbone].setdefault(run.weights, name)
+        if _stated(run.weights):
+            theirs[run.backbone].setdefault(run.weights, name)
     for backbone, found in sorted(own.items()):
         by_precision = Counter(weights.split(" ")[0] for weights in found)
         if max(by_precision.values()) > 1:

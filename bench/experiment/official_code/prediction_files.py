@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from bench.bounds import MOST_CLASSES, MOST_IMAGES, ClassName, Count, LargeCount, Line, Settings
+from bench.bounds import MOST_CLASSES, MOST_IMAGES, ClassName, Count, LargeCount, Line, Positive, Settings
 from bench.errors import PredictionsError
 from datasets_registry import GIB, parse_json, read_bytes, read_npz
 
@@ -54,7 +54,7 @@ class Head(BaseModel):
     trained: bool = Field(True, description="whether the training was part of this process")
     train: list[SupportImage] = Field(default_factory=list, max_length=MOST_IMAGES)
     val: list[SupportImage] = Field(default_factory=list, max_length=MOST_IMAGES)
-    tests_so_far: Annotated[Count, Field(ge=1)] = 1
+    tests_so_far: Positive = 1
     repository: Line = ""
     commit: Line = ""
     changed_files: list[Line] = Field(default_factory=list)

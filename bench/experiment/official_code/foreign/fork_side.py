@@ -19,6 +19,7 @@ import json
 import os
 import re
 import runpy
+import signal
 import sys
 import threading
 import time
@@ -450,6 +451,8 @@ def end_with_parent():
         leave(1)
 
     threading.Thread(target=wait, daemon=True).start()
+    for number in (signal.SIGINT, signal.SIGTERM):  # workers ignore them, and their children would, too
+        signal.signal(number, signal.SIG_DFL)
 
 
 def prepare(path):
