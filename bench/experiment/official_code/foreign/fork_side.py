@@ -25,9 +25,11 @@ import time
 import traceback
 import types
 
-import numpy as np
-import torch
-from torch.overrides import TorchFunctionMode
+parent = os.getppid()  # before the slow imports, during which the harness may end
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from torch.overrides import TorchFunctionMode  # noqa: E402
 
 job = {}
 facts = {
@@ -442,7 +444,6 @@ def write_facts():
 
 def end_with_parent():
     """End this process soon after the harness has ended."""
-    parent = os.getppid()
 
     def wait():
         while os.getppid() == parent:
