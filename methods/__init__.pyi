@@ -57,6 +57,7 @@ from ._base.method_info import Needs as Needs
 from ._base.method_info import Sizes as Sizes
 from ._base.method_info import TowerUse as TowerUse
 from ._base.method_info import formula_tests as formula_tests
+from ._base.method_info import official_runs as official_runs
 from ._base.method_info import parity_record as parity_record
 from ._base.recipe import Optimizer as Optimizer
 from ._base.recipe import Recipe as Recipe

@@ -2,7 +2,7 @@
 
 Yang, Ko and Yun, "Towards Difficulty-Agnostic Efficient Transfer Learning for Vision-Language Models", EMNLP 2024.
 Official file: YangYongJin/APEX `trainers/apex.py`. Training uses the adapter output only. At inference each candidate
-class gets an ensemble weight from the distance of its name to the training classes in the frozen text space:
+class gets an ensemble weight from the distance of its text to those of the training classes in the frozen text space:
 
     weight(e) = exp(-beta * d_avg(e) * [d_nn(e) > eps])
     text(e)   = weight(e) * A(t(e)) + (1 - weight(e)) * t(e)            t: prompted text before the adapter
@@ -10,8 +10,9 @@ class gets an ensemble weight from the distance of its name to the training clas
 
 `weight` is the paper's alpha; all blends are of unnormalised features. The code, which produced the published numbers,
 differs from the paper in the nearest class (`nn_distance`) and the side of the image weight (`vision_blend`). The
-default is the code, the other value is the paper. The official reference tower has random untrained prompts by
-accident. Here it has none unless `reference_visual` requests them.
+default is the code, the other value is the paper. As in the code, distances are those of the texts `ctx_init {}.` from
+which the context starts. With a random start or a frozen text they are those of `a photo of a {}.`. The official
+reference tower has random untrained prompts by accident. Here it has none unless `reference_visual` requests them.
 """
 
 from collections.abc import Mapping
@@ -88,6 +89,7 @@ class APEX(ComposedMethod[APEXConfig]):
         summary="Visual prompts and a text adapter, blended with the pretrained model by a class's distance.",
         paper="2311.15569",
         code="YangYongJin/APEX",
+        version=2,
         citation=APEX_CITATION,
         config=APEXConfig,
         needs=frozenset({Needs.FEATURES, Needs.PIXELS}),
@@ -153,8 +155,9 @@ class APEX(ComposedMethod[APEXConfig]):
 
     def class_distances(self, classes: ClassSet) -> tuple[Tensor, Tensor]:
         """Mean and nearest distance of each candidate class to the training classes, each `(n_cls,)`."""
-        candidates = self.frozen_text(classes, GENERIC_TEMPLATE)
-        trained = self.frozen_text(self.support_classes, GENERIC_TEMPLATE)
+        context = self.trainable.text_context
+        template = context.template if context is not None and context.worded else GENERIC_TEMPLATE
+        candidates, trained = self.frozen_text(classes, template), self.frozen_text(self.support_classes, template)
         return class_distances(candidates, trained, self.config.nn_distance)
 
     def adaptive_weight(self, classes: ClassSet) -> Float[Tensor, " n_cls"]:

@@ -15,12 +15,12 @@ times (`schedule=wave`, the published setting; `schedule=cosine` is one decay). 
 Official class texts differ from the datasets' templates in base-to-new for DTD, EuroSAT and UCF (`a photo of a {}.`)
 and in few-shot for Food (`a photo of a {}, a type of food.`). Class texts cannot be set here. On medical datasets the
 official code tunes BiomedCLIP, with rates and epochs for each dataset (configs/few_shot, configs/base2new). Those must
-be set by hand.
+be set by hand. With `rank` below 1, matrices lose their smallest singular values in all blocks, trained or not.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -35,46 +35,85 @@ from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup, for_transf
 from methods._parts.two_tower_methods import TwoTowerMethod
 from methods._towers.blocks import BlockView
 
+THIRDS = {"bottom": (0,), "middle": (1,), "top": (2,), "bottom_middle": (0, 1), "top_middle": (1, 2)}
+THIRDS |= {"top_bottom": (0, 2), "all": (0, 1, 2)}
+"""The trained thirds of a tower by the value of `layers`; 0 is the third next to the input."""
+
 
 class CLIPSVDConfig(MethodConfig):
-    """The scale of the logits."""
+    """The trained blocks, the rank, and the scale of the logits."""
 
+    later = frozenset({"layers", "rank"})
+    layers: Literal["all", "top", "middle", "bottom", "top_middle", "bottom_middle", "top_bottom"] = Field(
+        "all",
+        description="trained thirds of the blocks of both towers, `top` at the output; all, CLIP-SVD configs (one "
+        "medical dataset: top_middle)",
+    )
+    rank: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="share of the singular values of each matrix that are kept, the largest; a multiple of four of "
+        "them; 1, CLIP-SVD main.py",
+    )
     logit_scale: float | None = Field(None, gt=0, description="None: the backbone's own; the official code fixes 100")
 
+    def trained(self, blocks: int) -> list[int]:
+        """Indices of the trained ones of a tower's blocks. Of 12 blocks, a third is four."""
+        bounds = [blocks * third // 3 for third in range(4)]
+        return [i for third in THIRDS[self.layers] for i in range(bounds[third], bounds[third + 1])]
+
+    def kept(self, full: int) -> int:
+        """Number of singular values kept of `full`: a multiple of four, but at least one."""
+        return max(int(full * self.rank) // 4 * 4, 1)
+
     def parameter_count(self, sizes: Sizes) -> int:
-        return 6 * (sizes.text_width * sizes.text_blocks + sizes.image_width * sizes.image_blocks)
+        text = self.kept(sizes.text_width) * len(self.trained(sizes.text_blocks))
+        return 6 * (text + self.kept(sizes.image_width) * len(self.trained(sizes.image_blocks)))
 
 
 class SingularValues(nn.Module):
-    """The singular values of one frozen matrix `(out, inner)`, largest first; U and V are not learned."""
+    """The singular values of one frozen matrix `(out, inner)`, largest first; U and V are not learned.
+
+    Args:
+        config: says how many values are kept; the matrix loses the others.
+        trained: whether the kept values are learned.
+    """
 
     u: Tensor
     start: Tensor
     v: Tensor
+    lost: Tensor | None
 
-    def __init__(self, frozen: Float[Tensor, "out inner"]) -> None:
+    def __init__(self, frozen: Float[Tensor, "out inner"], config: CLIPSVDConfig, trained: bool) -> None:
         super().__init__()
         u, s, v = torch.linalg.svd(frozen.detach(), full_matrices=False)
-        self.values = nn.Parameter(s.clone())
-        for name, tensor in (("u", u), ("start", s), ("v", v)):
+        kept = config.kept(len(s))
+        lost = (u[:, kept:] * s[kept:]) @ v[kept:] if kept < len(s) else None
+        u, s, v = u[:, :kept], s[:kept], v[:kept]
+        if trained:
+            self.values = nn.Parameter(s.clone())
+        else:
+            self.register_buffer("values", s, persistent=False)
+        for name, tensor in (("u", u), ("start", s), ("v", v), ("lost", lost)):
             self.register_buffer(name, tensor, persistent=False)
 
     def change(self) -> Float[Tensor, "out inner"]:
         """The matrix that is added to the frozen one."""
         changed: Tensor = (self.u * (self.values - self.start)) @ self.v
-        return changed
+        return changed if self.lost is None else changed - self.lost
 
 
 class BlockSingularValues(nn.Module):
-    """The singular values of one block's six matrices."""
+    """The singular values of one block's six matrices; the arguments are those of `SingularValues`."""
 
-    def __init__(self, block: Any) -> None:
+    def __init__(self, block: Any, config: CLIPSVDConfig, trained: bool) -> None:
         super().__init__()
         projections: Sequence[Tensor] = block.attn.in_proj_weight.chunk(3)
-        self.qkv = nn.ModuleList([SingularValues(frozen) for frozen in projections])
-        self.out = SingularValues(block.attn.out_proj.weight)
-        self.inner = SingularValues(block.mlp.c_fc.weight)
-        self.outer = SingularValues(block.mlp.c_proj.weight)
+        self.qkv = nn.ModuleList([SingularValues(frozen, config, trained) for frozen in projections])
+        self.out = SingularValues(block.attn.out_proj.weight, config, trained)
+        self.inner = SingularValues(block.mlp.c_fc.weight, config, trained)
+        self.outer = SingularValues(block.mlp.c_proj.weight, config, trained)
 
     def projection_change(self) -> Float[Tensor, "three_widths width"]:
         """The change of the query, key and value projections, one below the other."""
@@ -101,11 +140,12 @@ class BlockSingularValues(nn.Module):
 
 
 class TowerSingularValues(nn.Module):
-    """The singular values of every block of a tower."""
+    """The singular values of every block of a tower; those of the blocks in `layers` are trained."""
 
-    def __init__(self, blocks: Sequence[Any]) -> None:
+    def __init__(self, blocks: Sequence[Any], config: CLIPSVDConfig) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList([BlockSingularValues(block) for block in blocks])
+        chosen = config.trained(len(blocks))
+        self.blocks = nn.ModuleList([BlockSingularValues(block, config, i in chosen) for i, block in enumerate(blocks)])
 
     def views(self, blocks: Sequence[Any], frozen: Sequence[BlockView]) -> list[BlockView]:
         """The tower's blocks with the changed matrices."""
@@ -116,9 +156,9 @@ class TowerSingularValues(nn.Module):
 class BothSingularValues(nn.Module):
     """The singular values of both towers."""
 
-    def __init__(self, text: Sequence[Any], image: Sequence[Any]) -> None:
+    def __init__(self, text: Sequence[Any], image: Sequence[Any], config: CLIPSVDConfig) -> None:
         super().__init__()
-        self.text, self.image = TowerSingularValues(text), TowerSingularValues(image)
+        self.text, self.image = TowerSingularValues(text, config), TowerSingularValues(image, config)
 
 
 FEW_SHOT = Recipe(
@@ -168,7 +208,7 @@ class CLIPSVD(TwoTowerMethod[CLIPSVDConfig]):
         vision_transformer=True,
         tower_use=frozenset({TowerUse.IMAGE_BLOCKS}),
         recipes={EvalProtocol.FEW_SHOT: FEW_SHOT, EvalProtocol.BASE_TO_NEW: BASE_TO_NEW} | for_transfer(FEW_SHOT),
-        starts_as_zero_shot={},
+        starts_as_zero_shot={"rank": 1.0},
     )
 
     trainable: BothSingularValues
@@ -178,7 +218,7 @@ class CLIPSVD(TwoTowerMethod[CLIPSVDConfig]):
         image = self.backbone.image_tower
         image_views(image)  # raises for a tower without such blocks
         self.frozen_blocks: Sequence[Any] = list(image.visual.transformer.resblocks)
-        self.trainable = BothSingularValues(self.backbone.text_tower.blocks, self.frozen_blocks)
+        self.trainable = BothSingularValues(self.backbone.text_tower.blocks, self.frozen_blocks, self.config)
 
     def text_features(self, classes: ClassSet) -> Tensor:
         tower = self.backbone.text_tower

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from datasets_registry import EvalProtocol
 from methods import Context, Family, MethodConfig, MethodInfo, Recipe, Sizes, SupportView, register_method
+from methods._base.recipe import PUBLISHED_BY_DATASET
 from methods._parts.prompts import check_words, initial_context, word_count
 from methods._parts.two_tower_methods import ContextMethod
 from methods._text.prompt_embeddings import Position
@@ -47,9 +48,12 @@ class CoOpConfig(MethodConfig):
 
 
 RECIPE = Recipe(
-    source="CoOp configs/trainers/CoOp/{vit_b16,vit_b16_ep50}.yaml; weight decay: Dassl's default",
+    name=PUBLISHED_BY_DATASET,
+    source="CoOp configs/trainers/CoOp/{vit_b16,vit_b16_ep50}.yaml, COOP.md (ImageNet: 50 epochs with any shots); "
+    "weight decay: Dassl's default",
     epochs=200,
     epochs_by_shots={1: 50, 2: 100, 4: 100, 8: 200, 16: 200},
+    epochs_by_dataset={"imagenet": 50},
 )
 
 

@@ -101,9 +101,9 @@ class CoPrompt(ComposedMethod[CoPromptConfig]):
         place = float(torch.rand((), generator=self.generator))
         return torch.stack([some[int(place * len(some))] for some in self.sentences])
 
-    def loss(self, batch: Batch) -> Tensor:
+    def loss_terms(self, batch: Batch) -> tuple[Tensor, Tensor]:
         text, image = self.text_features(self.support_classes), self.image_features(batch)
         logits = cosine_logits(image, text, self.backbone.logit_scale)
         texts = F.cosine_similarity(text, self.teacher()).mean()
         images = F.cosine_similarity(image, batch.other_view).mean()
-        return F.cross_entropy(logits, batch.labels) + self.config.weight * (2 - texts - images)
+        return F.cross_entropy(logits, batch.labels), self.config.weight * (2 - texts - images)

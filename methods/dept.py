@@ -5,12 +5,13 @@ Zhang et al., "DePT: Decoupled Prompt Tuning", CVPR 2024. `dept` is DePT around 
 feature of its class, both unnormalised as the host computes them,
 
     head(f) = W (a_f * f + b_f) + c,    head(w_y) = W (a_w * w_y + b_w) + c
-    loss = (1 - head_share) * host's loss + head_share * CE(head of every f and w_y of the batch)
+    loss = (1 - head_share) * host's CE + head_share * CE(head of every f and w_y of the batch) + host's penalties
 
 For trained classes the logits are `(1 - head_share) * host's + head_share * head(f)`. For a subset of them, the head's
 rows of that subset are used. All other classes have the host's logits. The paper mixes probabilities, the official code
-logits, as here. None of that code (GPL-2) was used. We assume that the host's regularisers belong to its loss and that
-the channel-wise maps start at the identity. A host that averages its weights (PromptSRC) also averages the head's.
+logits, as here. That code adds KgCoOp's penalty in full, with the weight 2. We do the same with the penalties of all
+hosts. In warm-up epochs with a constant rate, host and head have the same rate. A host that averages its weights
+(PromptSRC) also averages the head's. None of the official code (GPL-2) was used.
 """
 
 from typing import Any
@@ -24,11 +25,12 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet
 from methods import Family, Method, MethodConfig, MethodInfo, Optimizer, Recipe, Sizes, TrainableMethod, register_method
 from methods._base.batch import Batch, Classifier, SupportView
+from methods._base.recipe import PUBLISHED
 from methods._base.wrapper import register_wrapper, wrapped_info
 from methods._parts.layers import linear_layer
 from methods._parts.two_tower_methods import TwoTowerMethod
 from methods.cocoop import CoCoOp
-from methods.kgcoop import KgCoOp
+from methods.kgcoop import KgCoOp, KgCoOpConfig
 from methods.lweib import LwEIB
 
 CITATION = """@inproceedings{zhang2024dept,
@@ -87,13 +89,13 @@ class Decoupled(TrainableMethod[Any]):
         ]
         return [*hosts, {"params": list(self.head.parameters()), "lr_scale": self.config.head_rate}]
 
-    def loss(self, batch: Batch) -> Tensor:
-        share, host = self.config.head_share, super().loss(batch)
+    def loss_terms(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        share = self.config.head_share
+        host, penalty = super().loss_terms(batch)
         images, texts = self.compared_images, self.compared_texts
         own = texts[batch.labels] if texts.dim() == 2 else texts[torch.arange(len(texts)), batch.labels]
         logits = torch.cat([self.head.text_logits(own), self.head.image_logits(images)])
-        loss: Tensor = (1 - share) * host + share * F.cross_entropy(logits, batch.labels.repeat(2))
-        return loss
+        return (1 - share) * host + share * F.cross_entropy(logits, batch.labels.repeat(2)), penalty
 
     def train_classifier(self) -> Classifier:
         host = super().train_classifier
@@ -128,6 +130,8 @@ def recipe_on(host: Recipe, title: str) -> Recipe:
             "lr": 0.0035,
             "epochs": 10,
             "epochs_by_shots": {},
+            "epochs_by_dataset": {},
+            "name": PUBLISHED,
             "batch_size": 4,
         }
     )
@@ -139,6 +143,12 @@ class HeadConfig(MethodConfig):
     def parameter_count(self, sizes: Sizes) -> int:
         head = 4 * sizes.embed_dim + sizes.n_classes * (sizes.embed_dim + 1)
         return super().parameter_count(sizes) + head
+
+
+def kgcoop_weight() -> dict[str, Any]:
+    """The weight of KgCoOp's penalty in DePT's code, a fourth of KgCoOp's own."""
+    text = "weight of the distance to frozen texts; 2, DePT configs/trainers/ExtrasLinearProbeKgCoOp"
+    return {"weight": (float, Field(2.0, ge=0, description=text))}
 
 
 def dept_info(host: MethodInfo, name: str) -> MethodInfo:
@@ -157,7 +167,9 @@ def dept_info(host: MethodInfo, name: str) -> MethodInfo:
                 Field(0.7, ge=0, le=1, description="lambda: share of the head in loss and logits; 0.7"),
             ),
             "head_rate": (float, Field(6.5, gt=0, description="learning rate of the head divided by the host's; 6.5")),
-        },
+        }
+        | (kgcoop_weight() if host.config is KgCoOpConfig else {}),
+        version=host.version + 1,
         config_mixin=HeadConfig,
         family=host.family,
         recipes={protocol: recipe_on(recipe, host.title) for protocol, recipe in host.recipes.items()},
@@ -181,6 +193,8 @@ def dept_conflict(host: type[Method[Any]]) -> str | None:
         return "changes the gradients of its own loss"
     if host.stages is not TrainableMethod.stages:
         return "trains in several stages"
+    if host.loss is not TrainableMethod.loss:
+        return "does not tell its cross-entropy from its penalties"
     return None
 
 

@@ -233,13 +233,13 @@ class HiCroPL(TwoTowerMethod[HiCroPLConfig]):
         prompted = self.backbone.encode_image(batch.pixels, prompts=self.prompts()[1])
         return F.normalize(prompted, dim=-1) + F.normalize(batch.features, dim=-1)
 
-    def loss(self, batch: Batch) -> Tensor:
+    def loss_terms(self, batch: Batch) -> tuple[Tensor, Tensor]:
         classes = self.support_classes
         text, image = self.text_features(classes), self.image_features(batch)
         texts = F.cosine_similarity(text, self.frozen_text(classes, classes.template)).mean()
         images = F.cosine_similarity(image, batch.features).mean()
         logits = cosine_logits(image, text, self.backbone.logit_scale)
-        return F.cross_entropy(logits, batch.labels) + self.config.weight * (2 - texts - images)
+        return F.cross_entropy(logits, batch.labels), self.config.weight * (2 - texts - images)
 
     def before_step(self) -> None:
         if not self.learned:

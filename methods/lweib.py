@@ -28,7 +28,7 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
-from datasets_registry import ClassSet, EvalProtocol
+from datasets_registry import BenchError, ClassSet, EvalProtocol
 from methods import Batch, Sizes, SupportView, TowerUse, TwoTowerMethod, cosine_logits, image_views, register_method
 from methods._base.devices import on_device
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
@@ -43,8 +43,15 @@ AT_ONCE = 256
 
 
 class LwEIBConfig(MethodConfig):
-    """Scale of the convolutions, and the classes compared in a step."""
+    """Blocks and scale of the convolutions, and the classes compared in a step."""
 
+    later = frozenset({"first_block", "last_block"})
+    first_block: int = Field(1, ge=1, description="first block with convolutions, of both towers; 1, LwEIB base2new")
+    last_block: int = Field(
+        0,
+        ge=0,
+        description="last block with convolutions; 0: the tower's last, 12 of 12 in LwEIB base2new",
+    )
     scale: float = Field(0.025, gt=0, description="scale of the convolutions; 0.025, LwEIB base2new.yaml, 0.075 x2d")
     fast_factor: float = Field(2.5, gt=0, description="factor on scale in a fast step of a block; 2.5, 7.5 x2d.yaml")
     slow_share: float = Field(0.8, ge=0, le=1, description="share of steps in which a block is slow; 0.8, LwEIB")
@@ -52,9 +59,20 @@ class LwEIBConfig(MethodConfig):
         7, ge=-1, description="other classes in a step for each class of the batch; 7, -1 for all classes x2d.yaml"
     )
 
+    def adapted(self, blocks: int) -> range:
+        """Indices of those of a tower's blocks that have convolutions."""
+        return range(self.first_block - 1, min(self.last_block or blocks, blocks))
+
+    def config_error(self) -> str | None:
+        if 0 < self.last_block < self.first_block:
+            first, last = self.first_block, self.last_block
+            return f"last_block={last} is before first_block={first}; set it to {first} or more, or to 0 for the last."
+        return None
+
     def parameter_count(self, sizes: Sizes) -> int:
-        text = 15 * sizes.text_width * sizes.text_blocks
-        return text + 45 * sizes.image_width * sizes.image_blocks - 36 * sizes.image_width
+        text = 15 * sizes.text_width * len(self.adapted(sizes.text_blocks))
+        image, last = self.adapted(sizes.image_blocks), sizes.image_blocks - 1
+        return text + 45 * sizes.image_width * len(image) - (36 * sizes.image_width if last in image else 0)
 
 
 @dataclass(frozen=True)
@@ -74,31 +92,37 @@ class Draw:
 
 
 class Convolutions(nn.Module):
-    """The two depthwise convolutions of each block of a tower, without biases.
+    """The two depthwise convolutions of each adapted block of a tower, without biases.
 
     Args:
+        adapted: indices of these blocks.
         grid: rows and columns of patches of an image tower, whose class token is left out; empty for a text tower.
         generator: draws torch's convolution weights, uniform in +-1/sqrt(taps).
     """
 
-    def __init__(self, frozen: Sequence[BlockView], grid: Sequence[int], generator: torch.Generator) -> None:
+    def __init__(
+        self, frozen: Sequence[BlockView], adapted: range, grid: Sequence[int], generator: torch.Generator
+    ) -> None:
         super().__init__()
-        self.grid = tuple(grid)
+        self.grid, self.adapted = tuple(grid), adapted
         taps = (3, 3) if grid else (3,)
-        layers: list[Any] = [view.mlp for view in frozen]
+        layers: list[Any] = [frozen[i].mlp for i in adapted]
 
         def kernels(widths: Sequence[int]) -> nn.ParameterList:
             shapes = [(width, 1, *taps) for width in widths]
             return nn.ParameterList([linear_uniform(shape, 3 ** len(taps), generator) for shape in shapes])
 
         self.attention = kernels([mlp.c_fc.in_features for mlp in layers])
-        used = layers[:-1] if grid else layers  # only the class token of the last image block is used
+        # only the class token of the tower's last image block is used
+        used = layers[:-1] if grid and len(frozen) - 1 in adapted else layers
         self.mlp = kernels([mlp.c_fc.out_features for mlp in used])
 
     def views(self, frozen: Sequence[BlockView], scales: Sequence[float]) -> list[BlockView]:
         """The tower's blocks with the convolutions, each at its scale."""
-        parts = zip(frozen, scales, zip_longest(self.attention, self.mlp), strict=True)
-        return [self._view(view, scale, *kernels) for view, scale, kernels in parts]
+        views = list(frozen)
+        for i, kernels in zip(self.adapted, zip_longest(self.attention, self.mlp), strict=True):
+            views[i] = self._view(frozen[i], scales[i], *kernels)
+        return views
 
     def _view(self, frozen: BlockView, scale: float, attention: Tensor, mlp: Tensor | None) -> BlockView:
         layers: Any = frozen.mlp
@@ -179,10 +203,19 @@ class LwEIB(TwoTowerMethod[LwEIBConfig]):
         super().prepare(support)
         b = self.backbone
         image = image_views(b.image_tower)  # raises for a tower without such blocks
-        text = Convolutions(b.text_tower.views, (), self.generator)
-        self.trainable = BothConvolutions(text, Convolutions(image, b.image_tower.visual.grid_size, self.generator))
+        text = Convolutions(b.text_tower.views, self.adapted(b.text_depth), (), self.generator)
+        self.trainable = BothConvolutions(
+            text, Convolutions(image, self.adapted(b.vision_depth), b.image_tower.visual.grid_size, self.generator)
+        )
         self.trainable.to(b.device)
         self.sentences = self.tokens(support.classes)
+
+    def adapted(self, blocks: int) -> range:
+        """Indices of the blocks with convolutions; raises BenchError if a tower of that many blocks has none."""
+        adapted = self.config.adapted(blocks)
+        if not adapted:
+            raise BenchError(f"first_block={self.config.first_block} on a tower of {blocks} blocks; use 1..{blocks}.")
+        return adapted
 
     def tokens(self, classes: ClassSet) -> list[Int[Tensor, "n context"]]:
         """Tokens of each class's sentences, on the CPU; long sentences are cut."""

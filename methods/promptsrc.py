@@ -102,19 +102,19 @@ class PromptSRC(ComposedMethod[PromptSRCConfig]):
         self.teacher = torch.stack([self.frozen_text(support.classes, t) for t in GENERIC60]).mean(dim=0)
         self._average: list[Tensor] = []
 
-    def loss(self, batch: Batch) -> Tensor:
+    def loss_terms(self, batch: Batch) -> tuple[Tensor, Tensor]:
         c, scale = self.config, self.backbone.logit_scale
         text = F.normalize(self.text_features(self.support_classes), dim=-1)
         image = F.normalize(self.image_features(batch), dim=-1)
         logits = scale * image @ text.T
         zero_shot = cosine_logits(batch.features, self.teacher, scale)
         divergence = F.kl_div(logits.log_softmax(1), zero_shot.log_softmax(1), reduction="none", log_target=True).mean()
-        return (
-            F.cross_entropy(logits, batch.labels)
-            + c.text_weight * F.l1_loss(text, F.normalize(self.teacher, dim=-1))
+        penalty = (
+            c.text_weight * F.l1_loss(text, F.normalize(self.teacher, dim=-1))
             + c.image_weight * F.l1_loss(image, F.normalize(batch.features, dim=-1))
             + divergence
         )
+        return F.cross_entropy(logits, batch.labels), penalty
 
     def epoch_weights(self, epochs: int) -> Tensor:
         """Share of each epoch in the average, `(epochs,)`: a normal density over 1..epochs that sums to 1."""

@@ -126,5 +126,5 @@ class TCP(TwoTowerMethod[TCPConfig]):
 
         return self.backbone.encode_prompts(self.trainable.prompts(classes, self.backbone), before_block=enter)
 
-    def loss(self, batch: Batch) -> Tensor:
+    def loss_terms(self, batch: Batch) -> tuple[Tensor, Tensor]:
         return self.loss_near_texts(batch, self.teacher(self.support_classes), self.config.weight)

@@ -15,11 +15,11 @@ from urllib.parse import quote
 from scipy.special import stdtrit
 
 from bench.analysis import Cost, Entry, Estimate, classes_of, is_seen, splits_of, student_t
-from bench.papers import DatasetFacts
+from bench.papers import DatasetFacts, paper_address
 from bench.spec import shots_value
 from reports._format import brief, count, seconds, size, unbroken
 from reports.advice import advice_check, cards, picks_html, training_text
-from reports.charts.hero import HERO_PLACES, axis_text, first_pair
+from reports.charts.hero import axis_text, first_pair
 from reports.charts.plot import IntervalBar, interval_bars
 from reports.parts.comparisons import pairs_parts, selection_parts, shots_parts
 from reports.parts.cost import cost_parts, costs_data, curves_data
@@ -27,9 +27,9 @@ from reports.parts.difficulty import ablations_data, difficulty_parts
 from reports.parts.error_analysis import cell_rows, list_rows
 from reports.parts.figures import figures_parts
 from reports.parts.leaderboard import badges, leaderboard_parts, pairs_data
-from reports.parts.part import Part, without_folds
+from reports.parts.part import Part, without_folds, without_pictures
 from reports.parts.published import published_parts, reproduction_parts
-from reports.parts.quality import quality_parts
+from reports.parts.quality import quality_parts, reliability_data
 from reports.parts.runs import runs_parts, submissions_parts
 from reports.sentences import answer, basis, caveats, headline, scope_link, seen_mark, small_print
 from reports.tables.model import whole, whole_sides
@@ -41,8 +41,8 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
     """The JSON block, and by name the data that scripts unpack on demand.
 
     The block has `settings` by anchor, facts about methods and datasets, and parts of sections without a setting. The
-    rest is the content of folds, errors, ablations and texts to copy by setting, and the lists of classes. `first` is
-    the number of the setting that the page is written with.
+    rest is the content of folds, errors, ablations and texts to copy by setting, the lists of classes, and static
+    charts. `first` is the number of the setting that the page is written with.
     """
     overviews = site.overviews
     boards: Sequence[AnyBoardView] = [*site.boards, *site.published_boards]
@@ -52,11 +52,14 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
     rest: dict[str, Any] = {board.anchor: _evidence(board, site) for board in boards}
     settings = {view.anchor: _setting(view, by_anchor[view.anchor], home) for view in overviews}
     details: list[Any] = []
+    drawings: list[str] = []
     for anchor, setting in settings.items():
         folds = rest[anchor]["folds"]
         if board_parts := shots_parts(setting, settings):
             setting["sections"]["shots"] = board_parts
-        setting["sections"] = {name: without_folds(parts, folds) for name, parts in setting["sections"].items()}
+        setting["sections"] = {
+            name: without_folds(without_pictures(parts, drawings), folds) for name, parts in setting["sections"].items()
+        }
         for method in setting["methods"]:
             method["settings"] = _numbered(method.get("settings", []), details)
         for dataset in setting["datasets"]:
@@ -70,15 +73,21 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
     }
     if site.submissions:
         sections["submissions"] = submissions_parts(site.submissions)
+    sections = {name: without_pictures(parts, drawings) for name, parts in sections.items()}
+    if drawings:
+        rest["drawings"] = drawings
     block = {
         "first": home,
         "titles": SCORE_TITLES,
-        "places": HERO_PLACES,
         "t": t_quantiles(most),
         "settings": settings,
         "details": details,
         "methods": {
-            entry.method: [(facts := site.catalogue.method(entry.method)).summary, facts.citation]
+            entry.method: [
+                (facts := site.catalogue.method(entry.method)).summary,
+                facts.citation,
+                _links(facts.paper, facts.code),
+            ]
             for board in site.boards
             for entry in board.entries
         },
@@ -176,6 +185,7 @@ def _setting(view: OverviewView, board: AnyBoardView, home: str) -> dict[str, An
             "pairs": pairs_data(board),
             "costs": costs_data(board),
             "curves": curves_data(board),
+            "reliability": reliability_data(board),
         }
     found["difficulty"] = _difficulty(board, names)
     found["sections"] = _sections(view, board)
@@ -216,7 +226,7 @@ def _method(view: OverviewView, board: AnyBoardView, key: str, here: str) -> dic
         found |= {
             "n": entry.coverage,
             "expected": entry.planned,
-            "settings": _settings(entry, None if board.differing is None else board.differing[key]),
+            "settings": _settings(entry, board.differing.get(key), only=board.only_differing),
         }
         found["facts"] = _cost_facts(entry)
         found["rank"] = [entry.rank, board.standings.ranks.get(key, "–")]
@@ -259,17 +269,22 @@ MOST_SETTINGS = 100
 """Settings of a method that the page lists."""
 
 
-def _settings(entry: Entry, only: frozenset[str] | None) -> list[list[str]]:
-    """Settings as pairs of a name and a text: all, or those of these names and where the others are."""
-    values = {name: value for name, value in entry_settings(entry).items() if only is None or name in only}
+def _settings(entry: Entry, differing: frozenset[str] | None, *, only: bool) -> list[list[Any]]:
+    """Settings as a name, a text, and whether it is not the published one; `differing` is None if that is not known.
+
+    With `only`, the others are left out, and the list says where they are.
+    """
+    changed, values = differing or frozenset(), entry_settings(entry)
+    if only and differing is not None:
+        values = {name: value for name, value in values.items() if name in changed or name == "recipe"}
     rows = [
-        [name, brief(value if isinstance(value, str) else json.dumps(value))]
+        [name, brief(value if isinstance(value, str) else json.dumps(value)), int(name in changed)]
         for name, value in list(values.items())[:MOST_SETTINGS]
     ]
-    if only is not None:
-        rows.append(["other settings", f"in {SETTINGS_FILE}, beside this page"])
+    if only:
+        rows.append(["other settings", f"in {SETTINGS_FILE}, beside this page", 0])
     elif len(values) > MOST_SETTINGS:
-        rows.append(["other settings", f"{len(values) - MOST_SETTINGS} more"])
+        rows.append(["other settings", f"{len(values) - MOST_SETTINGS} more", 0])
     return rows
 
 
@@ -337,6 +352,12 @@ def _difficulty(board: AnyBoardView, names: Sequence[str]) -> dict[str, Any]:
         titles[measure]: [[_short(by_name.get(name, {}).get(s)) for s in ("all", "base", "new")] for name in names]
         for measure, by_name in found.items()
     }
+
+
+def _links(paper: str, code: str) -> list[list[str]]:
+    """Paper and code of a method with their addresses; empty texts have none."""
+    found = [["Paper", paper_address(paper)]] if paper else []
+    return found + ([["Code", f"https://github.com/{code}"]] if code else [])
 
 
 def _facts(dataset: DatasetFacts) -> dict[str, Any]:

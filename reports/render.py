@@ -1,13 +1,13 @@
 """Renders views to one HTML file that needs no network: it contains styles, scripts, data and images.
 
-The HTML shows the setting with the most runs. Scripts render everything else from the page's data when it is opened.
+The HTML has the frame, and the answer, map and chart of the setting with the most runs. Scripts draw whatever changes
+with a choice from the data of the page.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment
 from markupsafe import Markup
@@ -16,7 +16,6 @@ from bench.papers import DEMO_CAVEAT
 from bench.results import write_output
 from reports._format import FILTERS
 from reports.advice import advice_check, cards, picks_html
-from reports.charts.costs import TIME_AXES, anytime_svg, cost_axes, cost_svg
 from reports.charts.hero import hero_caption, hero_svg
 from reports.page_data import packed, page_data, pictures_data
 from reports.page_file import page_environment
@@ -30,7 +29,6 @@ from reports.parts.claims import (
     claim_test,
     strip_reach,
 )
-from reports.parts.part import parts_html, without_pictures
 from reports.sentences import (
     answer,
     basis,
@@ -42,11 +40,9 @@ from reports.sentences import (
     scope_link,
     small_print,
 )
-from reports.tables.html import table_html
-from reports.tables.map_table import map_table
-from reports.tables.setting_tables import head_to_head_table, shots_table
+from reports.tables.plain_map import plain_map
 from reports.titles import PANEL_TITLES, PART_TITLES, PUBLISHED_SECTIONS, SECTIONS, Section
-from reports.views import BoardView, SiteView
+from reports.views import SiteView
 
 STYLES = ("page", "tables", "map", "charts", "first_screen", "ablations", "pages", "error_analysis", "media")
 """Style files in order: later rules win; `media` adapts the others to narrow screens and paper."""
@@ -65,6 +61,7 @@ SCRIPTS = (
     "setting_tables",
     "map",
     "shots",
+    "reliability",
     "ablations",
     "sections",
     "hero",
@@ -79,6 +76,8 @@ SCRIPTS = (
     "live_update",
 )
 """Script files, concatenated into one function; `page` defines shared names."""
+WRITTEN = ("claims", "runs", "published_sources")
+"""The parts of sections that have content without scripts."""
 
 
 def render_site(site: SiteView, out: Path, *, live: bool = False, force: bool = False) -> Path:
@@ -105,11 +104,6 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, force: bool = 
     first = first_shown(site)
     block, evidence = page_data(site, first)
     home = block["settings"].get(block["first"], {})
-    board = next((board for board in site.boards if board.anchor == block["first"]), None)
-    svg = {} if board is None else {**_static_charts(board), **_setting_tables(block)}
-    shown = {name: parts_html(parts, home["methods"], svg) for name, parts in home.get("sections", {}).items()}
-    shown |= {name: parts_html(parts, [], {}) for name, parts in block["sections"].items()}
-    block["sections"] = {name: without_pictures(parts) for name, parts in block["sections"].items()}
     page = environment.get_template("page.html.j2").render(
         live=live,
         makes_requests=live or site.error_analysis.folder is not None,
@@ -117,9 +111,11 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, force: bool = 
         view=site.overviews[first] if site.overviews else None,
         board=home,
         sections=_sections(site),
-        map=_map(home, block["titles"], errors=bool(site.error_analysis.lists)),
-        shown=shown,
-        hero=hero_svg(site.overviews[first], site.overviews[first].measures[-1]) if site.overviews else Markup(""),
+        plain=plain_map(home) if home else None,
+        written=WRITTEN,
+        drawn={*home.get("sections", ()), *block["sections"]},
+        hero_svg=hero_svg,
+        hero_caption=hero_caption,
         answer=answer,
         headline=headline,
         basis=basis,
@@ -131,7 +127,6 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, force: bool = 
         failed_runs=failed_runs,
         advice_check=advice_check,
         picks_html=picks_html,
-        caption=hero_caption(site.overviews[first], site.overviews[first].measures[-1]) if site.overviews else "",
         by_claim=by_claim,
         claim_test=claim_test,
         claim_setting=claim_setting,
@@ -150,34 +145,6 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, force: bool = 
         demo_caveat=DEMO_CAVEAT,
     )
     return write_output(out, page.encode(), force=force)
-
-
-def _map(home: Mapping[str, Any], titles: Mapping[str, str], *, errors: bool) -> Markup:
-    """The map of the setting that the page is written with."""
-    if not home:
-        return Markup("")
-    return table_html(map_table(home, home["measures"][-1], titles, errors=errors), home["methods"])
-
-
-def _static_charts(board: BoardView) -> Mapping[str, Markup]:
-    """The charts of the setting that the page is written with, by anchor."""
-    found = {}
-    if axes := cost_axes(board):
-        found[f"{board.anchor}-costs"] = cost_svg(board, axes[0])
-    if board.over_time is not None and board.over_time.curves:
-        found[f"{board.anchor}-curves"] = anytime_svg(board, next(iter(TIME_AXES)))
-    return found
-
-
-def _setting_tables(block: Mapping[str, Any]) -> Mapping[str, Markup]:
-    """The tables of the setting that the page is written with, by the name of their block."""
-    setting = block["settings"][block["first"]]
-    measure, methods = setting["measures"][-1], setting["methods"]
-    tables = {
-        "head_to_head": head_to_head_table(setting),
-        "shots": shots_table(setting, block["settings"], measure),
-    }
-    return {name: table_html(table, methods) for name, table in tables.items()}
 
 
 def _sections(site: SiteView) -> Sequence[Section]:

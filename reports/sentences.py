@@ -105,7 +105,7 @@ def basis(view: OverviewView, measure: str) -> str:
     if view.seeds:
         counts += [counted(len(view.seeds), "seed"), counted(view.n_runs, "run")]
     else:
-        counts.append("as papers report them")
+        counts.append("as papers report them; costs are not printed")
     parts.append(", ".join(counts))
     if view.demo is not None:
         parts.append(f"demo{' on synthetic images' if view.demo.synthetic else ''}")

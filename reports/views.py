@@ -21,6 +21,7 @@ from bench.analysis import (
     MovedImage,
     Quality,
     RankAgreement,
+    Reliability,
     RuleDifference,
     ScoreTable,
     SplitHalves,
@@ -51,13 +52,13 @@ class BoardView:
         anchor: unique on the page, usable in an id.
         datasets: those of the board in its order, with their difficulty, images and overlap with pretraining data.
         exports: text of the table by format, to copy.
-        quality: empty without stored predictions.
+        quality, reliability: empty without stored predictions.
         halves: how stable the order is on halves of the test images; None if that is unknown.
         over_time: None if no entry trains or curves are not shown.
         selection: the cost of each selection rule; empty if no method ran with two rules.
         verified: number of an entry's runs that a public board has recomputed, and the result, by key.
-        differing: names of the settings of an entry that are not the published ones, by key, which are the only ones
-            that the page of a public board lists; None lists all.
+        differing: names of the settings of an entry that are not the published ones, by key, of installed methods.
+        only_differing: whether the page lists only these and the recipe's name, as that of a public board.
     """
 
     anchor: str
@@ -68,13 +69,15 @@ class BoardView:
     trends: tuple[Trends, ...]
     exports: Mapping[str, str]
     quality: tuple[Quality, ...] = ()
+    reliability: tuple[Reliability, ...] = ()
     agreement: tuple[RankAgreement, ...] = ()
     halves: SplitHalves | None = None
     costs: tuple[CostPoint, ...] = ()
     over_time: AccuracyOverTime | None = None
     selection: tuple[RuleDifference, ...] = ()
     verified: Mapping[str, str] = field(default_factory=dict)
-    differing: Mapping[str, frozenset[str]] | None = None
+    differing: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    only_differing: bool = False
 
     @property
     def entries(self) -> tuple[Entry, ...]:

@@ -33,6 +33,7 @@ from methods import (
     formula_tests,
     get_method,
     list_methods,
+    official_runs,
     parity_record,
 )
 from tools.messages import messages_page
@@ -95,8 +96,9 @@ example `apex_on:coop`.
 
 *New classes* states whether a method can classify classes on which it was not trained. *Parity* is the largest
 difference of its logits from those of the official implementation, relative to the largest logit. `formula` means that
-a test compares the method with the published formula instead, and `not compared` means that there is no comparison. The
-tests are in `tests/methods/`.
+a test compares the method with a direct implementation of the paper's formula, and `formula; once official code` that
+official code also gave its predictions in [one comparison](../parity.md#compared-once). `not compared` means that there
+is no comparison. The tests are in `tests/methods/`.
 """
 INTRO_DATASETS = """
 `etl-bench datasets NAME` shows these facts for your copy. [Datasets](../datasets.md) explains how to get and check
@@ -141,6 +143,13 @@ def methods_page() -> str:
     return f"{NOTE}# Methods\n{INTRO_METHODS}\n{head}\n{sections}"
 
 
+def _formula(name: str) -> str:
+    """What a method without recorded numbers of official code was compared with."""
+    if name not in formula_tests():
+        return "not compared"
+    return "formula; once official code" if name in official_runs() else "formula"
+
+
 def _method_section(info: MethodInfo) -> str:
     measured = parity_record().get(info.name)
     facts = [
@@ -153,7 +162,7 @@ def _method_section(info: MethodInfo) -> str:
         ("image tower", "vision transformer only" if info.vision_transformer else "any"),
         ("selection", ", ".join(f"`{rule}`" for rule in offered_selections(info))),
         ("learned parameters", "none" if info.parameter_formula == "0" else f"`{info.parameter_formula}`"),
-        ("parity", f"{measured:.1e}" if measured else "formula" if info.name in formula_tests() else "not compared"),
+        ("parity", f"{measured:.1e}" if measured else _formula(info.name)),
     ]
     settings = [
         (f"`{info.name}.{key}`", f"`{field.get_default(call_default_factory=True)!r}`", field.description or "")

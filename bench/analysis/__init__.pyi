@@ -69,6 +69,7 @@ from .leaderboard_building import board_settings as board_settings
 from .leaderboard_building import build_leaderboard as build_leaderboard
 from .leaderboard_building import build_leaderboards as build_leaderboards
 from .leaderboard_building import compared_leaderboard as compared_leaderboard
+from .leaderboard_building import without_extra_gaps as without_extra_gaps
 from .method_choice import Known as Known
 from .method_choice import Policy as Policy
 from .method_choice import PolicyChoice as PolicyChoice
@@ -116,6 +117,10 @@ from .ranking_stability import equivalence_probability as equivalence_probabilit
 from .ranking_stability import improvabilities as improvabilities
 from .ranking_stability import noise_of as noise_of
 from .ranking_stability import split_halves as split_halves
+from .reliability import Reliability as Reliability
+from .reliability import ReliabilityBin as ReliabilityBin
+from .reliability import binned_frame as binned_frame
+from .reliability import board_reliability as board_reliability
 from .score_table import Candidate as Candidate
 from .score_table import ScoreTable as ScoreTable
 from .score_table import board_table as board_table

@@ -41,8 +41,10 @@ from .health import check_machine as check_machine
 from .health import clear_caches as clear_caches
 from .health import repair_cache as repair_cache
 from .official_code import InspectedCode as InspectedCode
+from .official_code import TriedCode as TriedCode
 from .official_code import inspect_official_code as inspect_official_code
 from .official_code import trust_official_code as trust_official_code
+from .official_code import try_official_code as try_official_code
 from .paper_listing import ListedExperiment as ListedExperiment
 from .paper_listing import PaperListing as PaperListing
 from .paper_listing import list_experiments as list_experiments

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any, cast
 from bench.errors import ImpossibleCombinationError
 from bench.sweep import DEMO_BACKBONE, backbone_conflict, offered_selections, protocol_conflicts
 from datasets_registry import ClassSet, EvalProtocol
-from methods import BackboneSpec, CheckedSettings, MethodFacts, MethodTraits, formula_tests, parity_record
+from methods import (
+    BackboneSpec,
+    CheckedSettings,
+    MethodFacts,
+    MethodTraits,
+    formula_tests,
+    official_runs,
+    parity_record,
+)
 
 if TYPE_CHECKING:
     from methods import Method
@@ -167,9 +175,12 @@ def _selections(info: MethodFacts, settings: CheckedSettings) -> list[str]:
 
 
 def _parity(name: str) -> str:
-    method = name.partition(":")[0]
-    if (measured := parity_record().get(method)) is not None:
+    if (measured := parity_record().get(name)) is not None:
         return f"equal to the official implementation; its logits differ by at most {measured:.1e} of the largest"
-    if (test := formula_tests().get(method)) is not None:
-        return f"equal to the published formula, by tests/methods/{test}; no numbers of the official code are recorded"
-    return UNCOMPARED
+    method = name.partition(":")[0]
+    if (test := formula_tests().get(method)) is None:
+        return UNCOMPARED
+    written_out = f"tests/methods/{test} compares it with a direct implementation of the paper's formula"
+    if (code := official_runs().get(method)) is not None:
+        return f"gave the predictions of the official code in one comparison ({code}; docs/parity.md); {written_out}"
+    return f"not compared with official code; {written_out}"

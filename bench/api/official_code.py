@@ -68,6 +68,67 @@ def inspect_official_code(
     return InspectedCode(facts, commands, findings, step)
 
 
+@dataclass(frozen=True)
+class TriedCode:
+    """A short training of official code on synthetic images, done twice.
+
+    Args:
+        seconds: of the first one, with the start of its Python.
+        images: test images.
+        differing: images that the two repetitions predict differently.
+        notes: what was observed, one sentence each.
+    """
+
+    seconds: float
+    images: int
+    differing: int
+    notes: Sequence[str]
+
+
+def try_official_code(
+    method: str, *, settings: Sequence[str] = (), backbone: str = "ViT-demo.drawn", device: str = "auto"
+) -> TriedCode:
+    """Train official code for one epoch on synthetic images, twice with the same seed, and compare its predictions.
+
+    Args:
+        method: `fork:PATH#Trainer` or `adapter:FILE`.
+        settings: as `--set`.
+        backbone: as `-b`; code with the sizes of ViT-B/16 in it needs that one.
+
+    Raises OfficialCodeError, with the reason, if it does not run.
+    """
+    import numpy as np
+
+    from bench.experiment.official_code import fork_facts, run_official_code
+    from bench.sweep import SweepRequest, context_of, expand
+
+    known = fork_facts(method).fork.dataset_files
+    named = any(text.startswith("fork.dataset=") for text in settings)
+    as_known = [] if named or not known else [f"fork.dataset={'EuroSAT' if 'EuroSAT' in known else min(known)}"]
+    request = SweepRequest.build(
+        methods=[method], datasets=[_TRIED], shots=["1"], seeds=["1"], protocol="few-shot", backbones=[backbone],
+        overrides=[*settings, *as_known], device=device,
+    )  # fmt: skip
+    spec, context = expand(request).specs[0], context_of(request, 1)
+    record, first = run_official_code(spec, context, epochs=1)
+    _, second = run_official_code(spec, context, epochs=1)
+    found = record.provenance.external
+    assert found is not None
+    notes = []
+    if found.own_draw:
+        notes.append("It trains on other images or labels than our draw, which its runs will say.")
+    if found.test_evaluations > 1:
+        notes.append(f"It evaluates the test images {found.test_evaluations} times, which its runs will say.")
+    if found.stand_ins:
+        notes.append(f"Absent and replaced: {', '.join(found.stand_ins)}.")
+    differing = int(np.sum(first[0].predicted != second[0].predicted))
+    return TriedCode(found.seconds or 0.0, len(first[0].images), differing, notes)
+
+
+_TRIED = "spectrum_basic:test=2"
+"""Dataset of a trial: two test images of each of 24 classes."""
+
+
 def trust_official_code(path: str | Path) -> str:
     """Allow the code in a checkout to run with the user's rights, as it is now; returns a line that says so."""
     from bench.experiment.official_code import trust

@@ -4,6 +4,7 @@ from .board_runs import BoardRuns as BoardRuns
 from .build import BoardRequest as BoardRequest
 from .build import BoardSubmission as BoardSubmission
 from .build import CollectedBoard as CollectedBoard
+from .build import board_title as board_title
 from .build import collect_board as collect_board
 from .bundle_import import import_results as import_results
 from .comparison import SubmissionReport as SubmissionReport

@@ -8,8 +8,13 @@ import bench
 from bench.boards.board_runs import VERIFIED, BoardRuns, KeptChecks, claim_work, read_verified, update_runs
 from bench.boards.comparison import SubmissionReport, reports
 from bench.boards.precedence import LEDGER, first_seen, note_seen, owners
+from bench.boards.submissions.check import OwnChecks, harmless
+from bench.boards.submissions.data_checks import Level
 from bench.boards.submissions.submission import submission_folders
 from bench.boards.summary import BoardSummary, SettingSummary, SubmissionSummary, verified_text
+
+_HEAD, _MOST_TITLE = 10_000, 100
+"""Characters of the README in which the title is looked for, and of a title."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,9 @@ class BoardSubmission:
         methods: names of its methods.
         runs: its completed runs; `counted` of them are on the board, the others are runs of earlier submissions.
         refusals: reasons for a refusal; empty if it is accepted.
-        checked: checks and notes, one sentence each.
+        data: how far the data of its runs were compared, in two words.
+        published: number of runs with published settings.
+        notes: of the checks, one sentence each.
         verified: number of recomputed runs and the result; empty if none was recomputed.
     """
 
@@ -58,7 +65,9 @@ class BoardSubmission:
     runs: int = 0
     counted: int = 0
     refusals: tuple[str, ...] = ()
-    checked: tuple[str, ...] = ()
+    data: str = ""
+    published: int = 0
+    notes: tuple[str, ...] = ()
     verified: str = ""
 
 
@@ -88,6 +97,17 @@ class CollectedBoard:
             submissions=tuple(_summary(report, shown) for report, shown in pairs),
             settings=settings,
         )
+
+
+def board_title(submissions: Path) -> str:
+    """The first heading of the README beside the folder of submissions; `Leaderboard` without one."""
+    file = submissions.parent / "README.md"
+    if not file.is_file():
+        return "Leaderboard"
+    with file.open(encoding="utf-8", errors="replace") as text:
+        lines = text.read(_HEAD).splitlines()
+    found = next((line.removeprefix("# ").strip() for line in lines if line.startswith("# ")), "")
+    return harmless(found)[:_MOST_TITLE] or "Leaderboard"
 
 
 def collect_board(request: BoardRequest) -> CollectedBoard:
@@ -138,9 +158,17 @@ def _described(report: SubmissionReport, runs: BoardRuns, outcomes: Mapping[str,
         runs=len(own.runs),
         counted=sum(runs.owner.get(run.run_id) == own.name for run in own.runs),
         refusals=report.refusals,
-        checked=(*own.checked, *report.notes),
+        data=_data(own),
+        published=own.published,
+        notes=report.notes,
         verified=verified_text(list(outcomes.values()), len(own.runs)),
     )
+
+
+def _data(own: OwnChecks) -> str:
+    words = {Level.DATA: "images equal", Level.LISTS: "lists equal", Level.NOTHING: "not compared"}
+    found = {words[level]: n for level, n in own.data.items() if n}
+    return next(iter(found)) if len(found) == 1 else ", ".join(f"{text}: {n}" for text, n in found.items())
 
 
 def _summary(report: SubmissionReport, shown: BoardSubmission) -> SubmissionSummary:

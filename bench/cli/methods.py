@@ -128,6 +128,31 @@ def inspect(
     print_line(found.next)
 
 
+@methods_app.command("try")
+def try_code(
+    method: Annotated[str, typer.Argument(help="fork:PATH#Trainer, or adapter:FILE.")],
+    settings: Annotated[
+        list[str], typer.Option("--set", help="As in `run`, such as fork.script=FILE. Repeatable.")
+    ] = [],  # noqa: B006
+    backbone: Annotated[
+        str, typer.Option("-b", "--backbone", help="As in `run`. Code with the sizes of ViT-B/16 in it needs that one.")
+    ] = opt.DEMO_BACKBONE,
+    device: opt.Device = "auto",
+) -> None:
+    """Train official code for one epoch on 24 synthetic images, twice, and compare its predictions.
+
+    Example: etl-bench methods try fork:KgCoOp --set fork.script=KgCoOp/scripts/run.sh -b ViT-B-16.openai
+    """
+    from bench.api import try_official_code
+
+    found = try_official_code(method, settings=settings, backbone=backbone, device=device)
+    print_line(f"It runs: scores of all {found.images} test images after {found.seconds:.0f} seconds.")
+    same = "agree" if not found.differing else f"differ on {found.differing} of {found.images} images"
+    print_line(f"Two repetitions with one seed {same}.")
+    for note in found.notes:
+        print_line(note)
+
+
 @methods_app.command("trust")
 def trust(path: Annotated[Path, typer.Argument(help="A clone of the authors' repository.")]) -> None:
     """Allow official code to run with your rights, as it is now. After a change of its files, it is asked again."""

@@ -19,7 +19,7 @@ from torch import Tensor
 from bench.errors import NonFiniteLossError
 from bench.experiment.checkpoints import Checkpoint, Progress, TrainingState
 from bench.experiment.epoch_observers import EpochObserver
-from bench.experiment.training_loop import epoch_batches, make_optimizer, scheduled_rate, stage_spans
+from bench.experiment.training_loop import epoch_batches, make_optimizer, set_rates, stage_spans
 from methods import Batch, MethodInfo, Needs, Recipe, TrainableMethod, separate, stack_runs
 
 READABLE = frozenset({Needs.FEATURES, Needs.POOLED})
@@ -81,8 +81,7 @@ def fit_stack(runs: Sequence[Training], *, n: int, shots: int) -> list[Progress]
             for r in runs
         ]
         for batch in _batches(runs, orders, epoch):
-            for group in optimizer.param_groups:
-                group["lr"] = scheduled_rate(recipe, span, epoch, steps) * group.get("lr_scale", 1.0)
+            set_rates(optimizer, recipe, span, epoch, steps)
             for method in methods:
                 method.before_step()
             optimizer.zero_grad(set_to_none=True)

@@ -201,8 +201,7 @@ def fit(
         order = epoch_batches(n, recipe.batch_size, generator, drop_last=recipe.drop_last)
         left = span.first_step + span.steps - steps
         for batch in _batches(batches_of(epoch), list(islice(order, left)), method.info.needs):
-            for group in state.optimizer.param_groups:
-                group["lr"] = scheduled_rate(recipe, span, epoch, steps) * group.get("lr_scale", 1.0)
+            set_rates(state.optimizer, recipe, span, epoch, steps)
             try:
                 loss = train_step(method, batch, state.optimizer)
             except NonFiniteLossError as error:
@@ -225,6 +224,17 @@ def _batches(
     if Needs.PIXELS not in needs:
         return map(make_batch, order)
     return prefetch(order, lambda indices: make_batch(indices).load(Needs.PIXELS))
+
+
+def set_rates(optimizer: torch.optim.Optimizer, recipe: Recipe, span: Span, epoch: int, step: int) -> None:
+    """Set the learning rate of each parameter group for a step.
+
+    A group's `lr_scale` multiplies the recipe's `lr`. As in Dassl and torch, all groups have the same `warmup_lr` and
+    `min_lr`.
+    """
+    for group in optimizer.param_groups:
+        scaled = recipe.model_copy(update={"lr": recipe.lr * group.get("lr_scale", 1.0)})
+        group["lr"] = scheduled_rate(scaled, span, epoch, step)
 
 
 def scheduled_rate(recipe: Recipe, span: Span, epoch: int, step: int) -> float:

@@ -1,5 +1,6 @@
 """Public names of `bench.papers`; `__init__.py` loads each on first use."""
 
+from .addresses import paper_address as paper_address
 from .catalogue import Catalogue as Catalogue
 from .catalogue import DatasetFacts as DatasetFacts
 from .catalogue import DifficultyMeasure as DifficultyMeasure
@@ -69,6 +70,7 @@ from .reproduction import MARGIN as MARGIN
 from .reproduction import PublishedSettings as PublishedSettings
 from .reproduction import Reproduction as Reproduction
 from .reproduction import ReproductionRow as ReproductionRow
+from .reproduction import ReproductionVerdict as ReproductionVerdict
 from .reproduction import compare_difficulty as compare_difficulty
 from .reproduction import compare_with_published as compare_with_published
 from .reproduction import count_verdicts as count_verdicts

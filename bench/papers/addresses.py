@@ -20,6 +20,18 @@ ALLOWED = (
 """The allowed addresses, for a message."""
 
 
+def paper_address(paper: str) -> str:
+    """The address of a paper that a method names: an arXiv id, `openreview:ID`, `doi:ID` or an address.
+
+    Example:
+        >>> paper_address("2311.15569"), paper_address("doi:10.1007/1")
+        ('https://arxiv.org/abs/2311.15569', 'https://doi.org/10.1007/1')
+    """
+    kind, _, name = paper.partition(":")
+    found = {"openreview": f"https://openreview.net/forum?id={name}", "doi": f"https://doi.org/{name}"}.get(kind)
+    return found or (paper if "/" in paper else f"https://arxiv.org/abs/{paper}")
+
+
 def is_address(text: str) -> bool:
     """Whether a text is an address that stays: an identifier of a paper, or a file at a commit.
 

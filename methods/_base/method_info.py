@@ -8,14 +8,14 @@ import json
 import re
 import textwrap
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from functools import cache
 from importlib import resources
-from typing import Any, Literal, NoReturn, get_args, get_origin
+from typing import Any, ClassVar, Literal, NoReturn, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_serializer
 
 from datasets_registry import BenchError, EvalProtocol, RegistrationError, did_you_mean
 from methods._base.recipe import Recipe
@@ -124,9 +124,22 @@ class MethodConfig(BaseModel):
     """Base of all method configurations. Instances are frozen, and an unknown key is an error.
 
     The methods below are facts that depend on the settings; a subclass overrides them where they differ.
+
+    Attributes:
+        later: settings that a run's spec leaves out while they have their default, so that older run ids stay valid.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    later: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _without_later_defaults(self, serialize: Callable[[MethodConfig], dict[str, Any]]) -> dict[str, Any]:
+        fields = type(self).model_fields
+        return {
+            key: value
+            for key, value in serialize(self).items()
+            if key not in self.later or getattr(self, key) != fields[key].default
+        }
 
     def config_error(self) -> str | None:
         """Why these settings cannot be run, and what to set instead; None if they can be."""
@@ -398,6 +411,14 @@ def parity_record() -> Mapping[str, float]:
 def formula_tests() -> Mapping[str, str]:
     """By method, the test in `tests/methods/` that compares it with a direct implementation of its formula."""
     text = resources.files("methods").joinpath("_assets", "formula_tests.json").read_text()
+    found: dict[str, str] = json.loads(text)
+    return found
+
+
+@cache
+def official_runs() -> Mapping[str, str]:
+    """By method, the official code that was run beside it once, with equal predictions; docs/parity.md says how."""
+    text = resources.files("methods").joinpath("_assets", "official_runs.json").read_text()
     found: dict[str, str] = json.loads(text)
     return found
 

@@ -104,9 +104,12 @@ class Recipe(BaseModel):
         return values
 
     def for_dataset(self, name: str) -> Recipe:
-        """The recipe with the epochs for one dataset. A spec stores the whole table: one recipe for all datasets."""
-        epochs = self.epochs_by_dataset.get(name, self.epochs)
-        return self.model_copy(update={"epochs": epochs, "epochs_by_dataset": {}})
+        """The recipe with the epochs for one dataset. A spec stores the whole table: one recipe for all datasets.
+
+        Epochs of the dataset hold for any number of shots.
+        """
+        own = {"epochs": self.epochs_by_dataset[name], "epochs_by_shots": {}} if name in self.epochs_by_dataset else {}
+        return self.model_copy(update={"epochs_by_dataset": {}, **own})
 
     def for_shots(self, shots: int) -> Recipe:
         """The recipe with the epochs for that many shots, so that identical training has identical recipes."""

@@ -29,8 +29,14 @@ class TrainableMethod(Method[ConfigT]):
         return count_parameters(self.trainable)
 
     def loss(self, batch: Batch) -> Float[Tensor, "*runs"]:
-        """Training loss of one batch. Default: cross-entropy of the logits."""
-        return cross_entropy(self.train_classifier()(batch), batch.labels)
+        """Training loss of one batch. Default: the sum of `loss_terms`."""
+        classification, penalty = self.loss_terms(batch)
+        return classification + penalty
+
+    def loss_terms(self, batch: Batch) -> tuple[Float[Tensor, "*runs"], Float[Tensor, "*runs"]]:
+        """The loss of the classification and the sum of the penalties. Default: cross-entropy of the logits, and 0."""
+        classification = cross_entropy(self.train_classifier()(batch), batch.labels)
+        return classification, torch.zeros_like(classification)
 
     def stages(self) -> tuple[float, ...]:
         """Lengths of the training stages as shares of the recipe; each has its own optimiser and schedule.
@@ -53,7 +59,10 @@ class TrainableMethod(Method[ConfigT]):
         return self.trainable.parameters()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Optimiser groups of the stage; a group's `lr_scale` multiplies the scheduled rate. Default: everything."""
+        """Optimiser groups of the stage. Default: everything in one.
+
+        A group's `lr_scale` multiplies the recipe's `lr`. It does not multiply `warmup_lr` and `min_lr`.
+        """
         return [{"params": list(self.trainable.parameters())}]
 
     def before_step(self) -> None:

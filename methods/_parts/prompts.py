@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
-from pydantic import Field, field_validator, model_serializer
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from datasets_registry import BenchError, ClassSet
@@ -36,11 +35,9 @@ def check_words(words: str) -> str:
 
 
 class WordedContextConfig(MethodConfig):
-    """Settings of a method whose learned context is initialised with words.
+    """Settings of a method whose learned context is initialised with words."""
 
-    `ctx_init` is left out of a run's spec while it has its default, so that older run ids stay valid.
-    """
-
+    later = frozenset({"ctx_init"})
     ctx_init: str = Field(
         "a photo of a",
         description="words that the context starts from; `a photo of a` is published. It starts at random, N(0, 0.02), "
@@ -48,13 +45,6 @@ class WordedContextConfig(MethodConfig):
     )
 
     _words_fit = field_validator("ctx_init")(check_words)
-
-    @model_serializer(mode="wrap")
-    def _without_default_words(self, serialize: Callable[[WordedContextConfig], dict[str, Any]]) -> dict[str, Any]:
-        values = serialize(self)
-        if self.ctx_init == type(self).model_fields["ctx_init"].default:
-            values.pop("ctx_init", None)
-        return values
 
 
 def context_from_words(words: str, backbone: Backbone, n: int | None = None) -> Tensor:
@@ -128,7 +118,9 @@ class TextContext(nn.Module):
     def __init__(self, n: int, depth: int, words: str, backbone: Backbone, generator: torch.Generator) -> None:
         super().__init__()
         depth, width = resolve_depth(depth, backbone.text_depth, "Text prompt"), backbone.text_width
-        if words and n <= word_count(words):
+        self.worded = bool(words) and n <= word_count(words)
+        """Whether the tokens start at words, so that `template` is a text."""
+        if self.worded:
             self.template = words.replace("_", " ") + " {}."
             self.ctx = nn.Parameter(context_from_words(words, backbone, n))
         else:

@@ -58,12 +58,14 @@ class TwoTowerMethod(TrainableMethod[ConfigT]):
             self._hidden[key] = self.backbone.text_hidden(prompts, first)
         return self._hidden[key]
 
-    def loss_near_texts(self, batch: Batch, frozen: Float[Tensor, "n_cls dim"], weight: float) -> Float[Tensor, ""]:
-        """Cross-entropy plus `weight * (1 - mean_c cos(w_c, t_c))`: learned texts w, frozen texts t (KgCoOp)."""
+    def loss_near_texts(
+        self, batch: Batch, frozen: Float[Tensor, "n_cls dim"], weight: float
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        """Cross-entropy, and `weight * (1 - mean_c cos(w_c, t_c))`: learned texts w, frozen texts t (KgCoOp)."""
         text = self.text_features(self.support_classes)
         logits = cosine_logits(self.image_features(batch), text, self.backbone.logit_scale)
         distance = 1 - F.cosine_similarity(text, frozen).mean()
-        return F.cross_entropy(logits, batch.labels) + weight * distance
+        return F.cross_entropy(logits, batch.labels), weight * distance
 
     def classifier(self, classes: ClassSet) -> Classifier:
         text = self.text_features(classes)

@@ -1,13 +1,10 @@
-"""Parts of charts: scales, ticks, frames, marks with tooltips, and interval bars of tables."""
+"""Scales with their ticks, distances of names, and interval bars of tables."""
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup, escape
-
 from bench.analysis import Estimate
-from reports._format import shorten
 
 Place = Callable[[float], float]
 """From a value to a position in px."""
@@ -35,49 +32,11 @@ def linear_axis(values: Sequence[float], start: float, end: float, *, most: int 
     return Axis(_between(low, high, start, end), tuple(linear_ticks(low, high, most)))
 
 
-def log_axis(values: Sequence[float], start: float, end: float, *, constant: float = 0.0, pad: float = 0.05) -> Axis:
-    """A logarithmic axis; with a positive `constant` it is linear below about that value, so that it shows 0.
-
-    Example:
-        >>> log_axis([1, 100], 0, 220).ticks, log_axis([0, 900], 0, 100, constant=10).ticks
-        ((1.0, 10.0, 100.0), (0.0, 10.0, 100.0, 1000.0))
-    """
-
-    def along(value: float) -> float:
-        return math.log1p(value / constant) if constant else math.log(value)
-
-    least, largest = min(values), max(values)
-    low, high = along(least), along(largest)
-    room = pad * (high - low) or 0.5
-    place = _between(low - room, high + room, start, end)
-    first = math.floor(math.log10(constant or least))
-    powers = [10.0**power for power in range(first, math.ceil(math.log10(max(largest, constant or least))) + 1)]
-    if not constant and len([p for p in powers if least <= p <= largest]) < 3:
-        powers = [m * p for p in powers for m in (1, 2, 5)]
-    found = [t for t in ([0.0, *powers] if constant else powers) if low - room <= along(t) <= high + room]
-    return Axis(lambda value: place(along(value)), tuple(found or linear_ticks(least, largest, 4) or [least]))
-
-
 def linear_ticks(low: float, high: float, most: int) -> list[float]:
     """Multiples of 1, 2 or 5 times a power of ten between two values."""
     steps = (m * 10.0**e for e in range(-18, 16) for m in (1, 2, 5))
     step = next(step for step in steps if (high - low) / step <= most)
     return [float(f"{step * n:.12g}") for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
-
-
-def bar_path(x: float, low: float, high: float, top: float, bottom: float) -> str:
-    """The path of an interval from its lower to its upper end in px; an end outside the panel is an arrow head.
-
-    Example:
-        >>> bar_path(10, 80, 20, 0, 100), bar_path(10, 80, -20, 0, 100)
-        ('M10,80V20', 'M10,80V0M7,5L10,0L13,5')
-    """
-    path = f"M{x},{min(low, bottom)}V{max(high, top)}"
-    if low > bottom:
-        path += f"M{x - 3},{bottom - 5}L{x},{bottom}L{x + 3},{bottom - 5}"
-    if high < top:
-        path += f"M{x - 3},{top + 5}L{x},{top}L{x + 3},{top + 5}"
-    return path
 
 
 def spread(x: Sequence[float], gap: float, low: float, high: float) -> list[float]:
@@ -107,66 +66,6 @@ def _mean(values: Sequence[float]) -> float:
 
 def _between(low: float, high: float, start: float, end: float) -> Place:
     return lambda value: round(start + (end - start) * (value - low) / (high - low), 1)
-
-
-WIDTH, HEIGHT = 860, 360
-LEFT, RIGHT, TOP, BOTTOM = 52, 690, 30, 312
-"""Ends of the axes in px; names have room to the right of them."""
-NAME_GAP, NAME_LENGTH = 15, 24
-"""Distance of two names in px, and the most characters of a name."""
-
-
-def chart_svg(label: str, *parts: str) -> Markup:
-    """A chart of the size of this module; `label` is a sentence that describes it."""
-    return Markup(
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" '
-        f'aria-label="{escape(label)}">{"".join(parts)}</svg>'
-    )
-
-
-def frame(x: Axis, y: Axis, x_title: str, y_title: str, x_text: Callable[[float], str]) -> str:
-    """Grid lines, ticks and titles of both axes; ticks of x closer than 40 px to the previous one are left out."""
-    lines = "".join(f"M{LEFT},{y.at(value)}H{RIGHT}" for value in y.ticks)
-    texts = [
-        f'<text class="tick" x="{LEFT - 8}" y="{y.at(value) + 4}" text-anchor="end">{value:g}</text>'
-        for value in y.ticks
-    ]
-    last = float("-inf")
-    for value in x.ticks:
-        if x.at(value) - last >= 40:
-            last = x.at(value)
-            texts.append(f'<text class="tick" x="{last}" y="{BOTTOM + 17}" text-anchor="middle">{x_text(value)}</text>')
-    return (
-        f'<path class="grid" d="{lines}"/><path class="zero" d="M{LEFT},{BOTTOM}H{RIGHT}"/>{"".join(texts)}'
-        f'<text class="panel" x="{LEFT - 44}" y="16">{escape(y_title)}</text>'
-        f'<text x="{(LEFT + RIGHT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">{escape(x_title)}</text>'
-    )
-
-
-def disc(place: tuple[float, float], cls: str, radius: float, tip: str) -> str:
-    """A point with the text of its tooltip."""
-    x, y = place
-    return f'<circle class="mark {cls}" cx="{x}" cy="{y}" r="{radius}" data-tip="{escape(tip)}"/>'
-
-
-def step_path(points: Sequence[tuple[float, float]], cls: str) -> str:
-    """A stepped line through points from left to right, which keeps its height until the next; empty without points."""
-    if not points:
-        return ""
-    (x, y), *rest = points
-    return f'<path class="{cls}" d="M{x},{y}{"".join(f"H{at}V{height}" for at, height in rest)}"/>'
-
-
-def names_at_right(ends: Sequence[tuple[float, float, str, str]]) -> str:
-    """Names beside the right end of the axis at heights as close to their own as possible, by (y, x, name, class)."""
-    ordered = sorted(ends)
-    heights = spread([y for y, *_ in ordered], NAME_GAP, TOP, BOTTOM)
-    return "".join(
-        f'<path class="guide" d="M{x},{y}L{RIGHT + 12},{at}"/>'
-        f'<text class="{cls}" x="{RIGHT + 16}" y="{at + 4}"><title>{escape(name)}</title>'
-        f"{escape(shorten(name, NAME_LENGTH))}</text>"
-        for (y, x, name, cls), at in zip(ordered, heights, strict=True)
-    )
 
 
 @dataclass(frozen=True)

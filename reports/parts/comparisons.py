@@ -10,7 +10,6 @@ from reports._format import counted
 from reports._format import signed_points as points_text
 from reports.parts.part import Part, block, chart, fold, heading, paragraph, table
 from reports.tables.model import Column, Table, TableCell, cell, whole
-from reports.tables.setting_tables import with_other_shots
 from reports.titles import MEASURE_TITLES
 from reports.views import BoardView
 
@@ -31,7 +30,7 @@ def pairs_parts(view: BoardView) -> list[Part]:
 
 def shots_parts(setting: Mapping[str, Any], settings: Mapping[str, Any]) -> list[Part]:
     """Accuracy by number of shots; empty unless other settings differ only in the shots."""
-    related = with_other_shots(setting, settings)
+    related = _with_other_shots(setting, settings)
     if len(related) < 2 or "pairs" not in setting:
         return []
     anchor = setting["anchor"]
@@ -47,6 +46,31 @@ def shots_parts(setting: Mapping[str, Any], settings: Mapping[str, Any]) -> list
         counts = ", ".join(f"{counted(len(o['datasets']), 'dataset')} with {o['facets'][2]}" for o in related)
         parts.append(paragraph(f"Means of different datasets are not comparable: {counts} shots.", "missing"))
     return [*parts, chart(f"{anchor}-shots", "shots", label, caption), block("shots")]
+
+
+def _with_other_shots(setting: Mapping[str, Any], settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """This setting and the settings that differ only in the number of shots, by increasing shots.
+
+    For an incomplete setting, this is the view that compares the runs that its methods have in common. A setting with
+    all training images is returned alone.
+    """
+    if not setting["facets"][2].isdecimal():
+        return [setting]
+    same = [
+        other
+        for other in settings.values()
+        if other is setting
+        or (
+            _but_shots(other) == _but_shots(setting)
+            and not other["whole"]
+            and other["facets"][2] not in (setting["facets"][2], "all")
+        )
+    ]
+    return sorted(same, key=lambda other: int(other["facets"][2]))
+
+
+def _but_shots(setting: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(facet for place, facet in enumerate(setting["facets"]) if place not in (2, 4))
 
 
 _TITLE = "What each selection rule costs"

@@ -12,10 +12,11 @@ from reports.tables.model import Column, Table, TableCell, cell, percent_cell, w
 from reports.titles import MEASURE_TITLES
 from reports.views import BoardView
 
+_COLOURS = "The two methods chosen above have colours and names; point at another one to read its name."
 _COST_CAPTION = (
-    "Left is cheaper, up is more accurate. The stepped line is the Pareto front: no other method is both at least as "
-    "cheap and at least as accurate. Hollow points have missing runs or are oracles, and are not compared. The cost "
-    "axis is logarithmic, and linear near zero."
+    f"Left is cheaper, up is more accurate. {_COLOURS} The stepped line is the Pareto front: no other method is both "
+    "at least as cheap and at least as accurate. Hollow points have missing runs or are oracles, and are not compared. "
+    "The cost axis is logarithmic, and linear near zero."
 )
 
 
@@ -92,8 +93,8 @@ def _curves(view: BoardView) -> list[Part]:
     )
     caption = (
         f"Mean {MEASURE_TITLES[view.measures[-1]]} if all runs of a method were stopped at that point, over the "
-        f"datasets and seeds of the leaderboard; recorded after 1, 2, 4, … epochs and at the end.{baseline} These "
-        "numbers were not used for selection. A shorter run would also decay its learning rate earlier, so the "
+        f"datasets and seeds of the leaderboard; recorded after 1, 2, 4, … epochs and at the end.{baseline} {_COLOURS} "
+        "These numbers were not used for selection. A shorter run would also decay its learning rate earlier, so the "
         "left part of a curve usually underestimates its accuracy."
     )
     margin = four_digits(100 * CONVERGENCE_MARGIN)

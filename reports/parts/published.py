@@ -19,6 +19,7 @@ from bench.papers import (
 from reports._format import counted, shorten
 from reports._format import signed_points as points_text
 from reports.charts.plot import linear_axis
+from reports.charts.published_scatter import published_scatter
 from reports.parts.part import Part, fold, heading, paragraph, picture, table
 from reports.tables.model import FIRST_ROWS, Column, Table, TableCell, cell, percent_cell, whole
 from reports.titles import MEASURE_TITLES, PANEL_TITLES
@@ -328,6 +329,10 @@ def reproduction_parts(found: Reproduction | None, catalogue: Catalogue) -> list
     counts = Markup(", ").join(
         Markup("<b>{}</b> {}").format(n, verdict) for verdict, n in count_verdicts(found.rows).items()
     )
+    caption = (
+        "Each mark is one number of a method on a dataset. On the dashed line both are equal; ours is higher above "
+        "it. Filled marks have the published settings, hollow ones do not. Point at a mark to read it."
+    )
     note = Markup(
         "Ours minus published, in points, largest differences first. One number counts for each method, dataset and "
         "split: that of the method's own paper or official code, else the one that most tables print, else a run by "
@@ -337,8 +342,14 @@ def reproduction_parts(found: Reproduction | None, catalogue: Catalogue) -> list
         "<em>Protocol differs</em>: our run does not use the published settings. Published numbers are treated as "
         "exact, since almost no paper reports their variation.{}"
     ).format(percent(MARGIN, 0), f" Methods without published numbers: {unmatched}." if unmatched else "")
-    shown = table(reproduction_table(accuracies, catalogue))
-    return [paragraph(counts + ".", "answer"), paragraph(note), shown, *difficulties]
+    shown = [paragraph(note), table(reproduction_table(accuracies, catalogue))]
+    return [
+        paragraph(counts + ".", "answer"),
+        picture(published_scatter(accuracies, catalogue)),
+        paragraph(caption),
+        fold("reproduction", "Number by number", "differences, verdicts and sources", shown),
+        *difficulties,
+    ]
 
 
 def entry_key_title(key: str, method: str, catalogue: Catalogue) -> str:

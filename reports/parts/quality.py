@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from bench.analysis import PROMISE, percent
 from reports._format import counted, signed_points
-from reports.parts.part import Part, fold, paragraph, table
+from reports.parts.part import Part, chart, fold, paragraph, table
 from reports.tables.model import Column, Table, TableCell, cell
 from reports.titles import PANEL_TITLES
 from reports.views import BoardView
@@ -41,11 +42,21 @@ SET_COLUMNS = (
 """Columns of tables in which a run has prediction sets."""
 
 
+_RELIABILITY = (
+    "How often predictions of each confidence are right, for the two methods chosen above. On the dashed line, "
+    "confidence and accuracy are equal; below it, a method is too sure. In the curves, all datasets and runs count the "
+    "same. Hollow marks have fewer than 20 predictions. Bars are shares of the predictions. "
+    "Point at a mark to read its numbers."
+)
+
+
 def quality_parts(view: BoardView) -> list[Part]:
-    """The parts of the section: a table for each class split."""
+    """The parts of the section: the reliability curves, and a table for each class split."""
     if not view.quality:
         return [paragraph("These runs have no stored predictions.", "missing")]
     parts = []
+    if view.reliability:
+        parts.append(chart(f"{view.anchor}-reliability", "reliability", "Accuracy against confidence", _RELIABILITY))
     for split in dict.fromkeys(row.split for row in view.quality):
         content = [table(_quality_table(view, split))]
         for item in view.agreement:
@@ -107,3 +118,13 @@ def _quality_table(view: BoardView, split: str) -> Table:
         "predictions. Arrows show which direction is better."
     )
     return Table(f"{view.anchor}-quality-table-{split}", columns, rows, caption=caption, classes="quality")
+
+
+def reliability_data(view: BoardView) -> dict[str, list[Any]]:
+    """By class split: method, and its bins as number of predictions, confidence and accuracy in 0.1 %."""
+    numbers = view.numbers
+    found: dict[str, list[Any]] = {}
+    for curve in view.reliability:
+        bins = [[one.predictions, round(1000 * one.confidence), round(1000 * one.accuracy)] for one in curve.bins]
+        found.setdefault(curve.split, []).append([numbers[curve.entry], bins])
+    return found

@@ -59,8 +59,8 @@ def submissions_parts(views: Sequence[BoardSubmission]) -> list[Part]:
         "genuine. The column Recomputed here counts the runs that the board drew at random and recomputed."
     )
     parts = [paragraph(note), table(_submissions(accepted))]
-    checked = [[view.name, text] for view in accepted for text in (*view.checked, *_remarks(view))]
-    parts.append(table(_texts("submissions-checks", "Checks and notes", checked)))
+    if noted := [[view.name, text] for view in accepted for text in (*view.notes, *_remarks(view))]:
+        parts.append(table(_texts("submissions-notes", "Note", noted)))
     if refused:
         parts += [paragraph("Refused submissions:"), table(_texts("submissions-refused", "Reason", refused))]
     return parts
@@ -70,6 +70,8 @@ def _submissions(views: Sequence[BoardSubmission]) -> Table:
     columns = [Column("Submission", "text"), Column("By", "text"), Column("Methods", "text", "", "why")]
     columns += [
         Column("Runs", "of", "Runs on the board, of the submitted runs; the others belong to earlier submissions"),
+        Column("Data", "badge", "Training images, test images and labels, compared with those of the declared draw"),
+        Column("Settings", "badge", "Runs with the published settings of their method"),
         Column("Recomputed here", "text"),
         Column("Licence", "text"),
         Column("Code", "text", "", "why"),
@@ -81,6 +83,8 @@ def _submissions(views: Sequence[BoardSubmission]) -> Table:
             view.who,
             brief(", ".join(view.methods)),
             cell([view.counted, view.runs]),
+            view.data,
+            "published" if view.published == view.runs else f"{view.published} of {view.runs} published",
             view.verified or "none",
             view.licence,
             view.code or "not given",

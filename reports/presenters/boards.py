@@ -15,6 +15,7 @@ from bench.analysis import (
     accuracy_over_time_of,
     agreement,
     board_quality,
+    board_reliability,
     board_rows,
     board_trends,
     cost_points,
@@ -30,6 +31,7 @@ from bench.analysis import (
     with_sets,
 )
 from bench.papers import DatasetFacts, DifficultyMeasure, ExampleImage, overlap_statements
+from bench.results import changed_recipe, published_values
 from reports._format import brief
 from reports.presenters.content import PageContent
 from reports.titles import DIFFICULTY_TITLES
@@ -42,11 +44,16 @@ SEED = 20240
 
 
 def board_view(
-    board: Leaderboard, content: PageContent, *, anchor: str, metrics: pd.DataFrame | None = None
+    board: Leaderboard,
+    content: PageContent,
+    *,
+    anchor: str,
+    metrics: pd.DataFrame | None = None,
+    binned: pd.DataFrame | None = None,
 ) -> BoardView:
     """One leaderboard with its sections; `anchor` is unique on the page, and `board` was computed from its runs.
 
-    `metrics` is the `metrics_frame` of the runs, None for no calibration section.
+    `metrics` and `binned` are the `metrics_frame` and the `binned_frame` of the runs, None for no calibration section.
     """
     runs, setting = content.runs, board.setting
     measured = measured_datasets(content.difficulty, setting.backbone)
@@ -67,12 +74,28 @@ def board_view(
         trends=board_trends(board, measured, content.groups),
         exports=_exports(board, runs, standings.ranks, content.catalogue.board_titles(board)),
         quality=() if metrics is None else board_quality(board, with_sets(metrics, runs)),
+        reliability=() if binned is None else board_reliability(board, binned),
         agreement=() if metrics is None else agreement(board, metrics, generator=np.random.default_rng(SEED)),
         halves=split_halves(board, runs, generator=np.random.default_rng(SEED)),
         costs=cost_points(board, runs),
         over_time=None if content.curves is None else accuracy_over_time_of(board, runs, content.curves),
         selection=tuple(selection_differences(board, runs)),
+        differing=_differing(board),
     )
+
+
+def _differing(board: Leaderboard) -> Mapping[str, frozenset[str]]:
+    """The names of the settings of each entry that are not the published ones; only for installed methods."""
+    found = {}
+    for entry in board.entries:
+        published = published_values(entry.method, board.setting.protocol)
+        if published is None:
+            continue
+        dataset = board.setting.source or next(iter(entry.cells), "")
+        recipe = changed_recipe(entry.method, board.setting.protocol, board.setting.shots, dataset, entry.recipe)
+        config = [f"config.{name}" for name, value in entry.config.items() if published.get(name) != value]
+        found[entry.key] = frozenset([*config, *recipe])
+    return found
 
 
 def measured_facts(facts: DatasetFacts, measured: Measured, examples: tuple[ExampleImage, ...]) -> DatasetFacts:

@@ -21,6 +21,7 @@ from bench.analysis import (
     Leaderboard,
     MovedImage,
     TopClasses,
+    binned_frame,
     changes,
     entry_errors,
     hard_images,
@@ -74,14 +75,15 @@ def error_analysis_view(
     pictures: Pictures,
     *,
     folder: str | None = None,
-) -> tuple[ErrorAnalysisView, pd.DataFrame]:
-    """The errors of all entries of a page, and the metrics of all runs (`prediction_metrics.metrics_frame`).
+) -> tuple[ErrorAnalysisView, pd.DataFrame, pd.DataFrame]:
+    """The errors of all entries of a page, and the `metrics_frame` and the `binned_frame` of all runs.
 
     Predictions are read once, in batches of datasets. `boards` are by anchor and `seeds` by run id; see
     `ErrorAnalysisView` for `folder`.
     """
     lists: list[ClassListView] = []
-    metrics = [metrics_frame(stored.outcomes_frame(()))]
+    none = stored.outcomes_frame(())
+    metrics, binned = [metrics_frame(none)], [binned_frame(none)]
     cells: dict[str, dict[tuple[str, str], EntryErrors]] = {anchor: {} for anchor in boards}
     changed: dict[str, dict[tuple[str, str], Changes]] = {anchor: {} for anchor in boards}
     for batch in _batches(_evaluations(boards)):
@@ -96,6 +98,7 @@ def error_analysis_view(
             reference = next((one.zero_shot for one in batch[class_list] if one.zero_shot is not None), "")
             moved = moved_images(part, reference, limit=MOVED)
             metrics.append(metrics_frame(part))
+            binned.append(binned_frame(part))
             lists.append(_list_view(class_list, part, items, moved, pictures))
             by_run = {str(run): rows for run, rows in part.groupby("run_id", sort=False, observed=True)}
             for evaluation in batch[class_list]:
@@ -113,7 +116,7 @@ def error_analysis_view(
                     if known is not None:
                         changed[evaluation.anchor][place] = known
     view = ErrorAnalysisView(tuple(lists), cells, changed, seeds, folder)
-    return view, pd.concat(metrics, ignore_index=True)
+    return view, pd.concat(metrics, ignore_index=True), pd.concat(binned, ignore_index=True)
 
 
 def _batches(lists: Mapping[_ClassList, list[_Evaluation]]) -> Iterator[dict[_ClassList, list[_Evaluation]]]:

@@ -61,14 +61,17 @@ def site_view(content: PageContent) -> SiteView:
     content = content.restricted()
     runs, difficulty, catalogue = content.runs, content.difficulty, content.catalogue
     boards = page_boards(content)
-    errors, metrics = ErrorAnalysisView(), None
+    errors, metrics, binned = ErrorAnalysisView(), None, None
     if content.stored is not None and content.pictures is not None:
         seeds = dict(zip(runs["run_id"], runs["seed"], strict=True))
-        errors, metrics = error_analysis_view(
+        errors, metrics, binned = error_analysis_view(
             boards.shown, seeds, content.stored, content.pictures, folder=content.folder
         )
     once = runs.drop_duplicates("run_id")
-    views = [board_view(board, content, anchor=anchor, metrics=metrics) for anchor, board in boards.shown.items()]
+    views = [
+        board_view(board, content, anchor=anchor, metrics=metrics, binned=binned)
+        for anchor, board in boards.shown.items()
+    ]
     claims = check_claims(
         content.claims,
         boards.whole,

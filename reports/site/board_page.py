@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.analysis import Entry
-from bench.boards import FILE, BoardSummary, CollectedBoard, RowSummary, SettingSummary, verified_text
-from bench.results import changed_recipe, published_values, write_output
+from bench.analysis import without_extra_gaps
+from bench.boards import FILE, BoardSummary, CollectedBoard, RowSummary, SettingSummary, board_title, verified_text
+from bench.results import write_output
 from reports.page_data import SETTINGS_FILE, entry_settings
 from reports.site.build import PageRequest, write_page
 from reports.views import BoardView, SiteView
@@ -59,21 +59,16 @@ def _marked(view: SiteView, collected: CollectedBoard) -> SiteView:
             entry.key: verified_text([outcomes[run] for run in entry.run_ids if run in outcomes], len(entry.run_ids))
             for entry in board.entries
         }
-        differing = {entry.key: _differing(board, entry) for entry in board.entries}
-        boards.append(replace(board, verified=texts, differing=differing))
-    return replace(view, boards=tuple(boards), submissions=collected.submissions, newest_run=None)
-
-
-def _differing(board: BoardView, entry: Entry) -> frozenset[str]:
-    """The names of the settings of an entry that are not the published ones; all of a method that is not installed."""
-    setting = board.board.setting
-    published = published_values(entry.method, setting.protocol)
-    if published is None:
-        return frozenset(entry_settings(entry))
-    config = {f"config.{name}" for name, value in entry.config.items() if published.get(name) != value}
-    dataset = setting.source or next(iter(entry.cells), "")
-    recipe = changed_recipe(entry.method, setting.protocol, board.shots, dataset, entry.recipe)
-    return frozenset({*config, *recipe, "recipe"})
+        boards.append(replace(board, board=without_extra_gaps(board.board), verified=texts, only_differing=True))
+    shown = {board.anchor: board.board for board in boards}
+    return replace(
+        view,
+        title=board_title(collected.request.submissions),
+        boards=tuple(boards),
+        overviews=tuple(replace(overview, board=shown[overview.anchor]) for overview in view.overviews),
+        submissions=collected.submissions,
+        newest_run=None,
+    )
 
 
 def summarise_settings(boards: Iterable[BoardView], owner: dict[str, str]) -> tuple[SettingSummary, ...]:

@@ -1,1 +1,1 @@
-"""The tables of the page as data: `script/tables.js` renders them like `html.py`."""
+"""The tables of the page as data, which `script/tables.js` renders, and the plain map for readers without scripts."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
+import pytest
 import torch
 from parity_kit import class_set, generator, prepared, tiny_backbone, train_batch
 
@@ -41,3 +43,30 @@ def test_other_values_are_those_of_a_model_with_the_rebuilt_matrices() -> None:
         image = torch.nn.functional.normalize(model.encode_image(batch.pixels), dim=-1)
         expected = tiny_backbone().logit_scale * image @ text.T
         torch.testing.assert_close(method.classifier(classes)(batch), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("layers", "trained"),
+    [
+        ("all", range(12)),
+        ("top", range(8, 12)),
+        ("middle", range(4, 8)),
+        ("bottom", range(4)),
+        ("top_middle", range(4, 12)),
+        ("bottom_middle", range(8)),
+        ("top_bottom", (*range(4), *range(8, 12))),
+    ],
+)
+def test_the_thirds_of_twelve_blocks_are_the_official_ones(layers: str, trained: Sequence[int]) -> None:
+    assert CLIPSVDConfig(layers=layers).trained(12) == list(trained)
+
+
+def test_a_lower_rank_keeps_the_largest_values_and_learns_no_others() -> None:
+    config = CLIPSVDConfig(layers="top", rank=0.4)
+    method = prepared(CLIPSVD(tiny_backbone(), config, generator()), by=0.0)
+    block, part = tiny_backbone().model.transformer.resblocks[0], method.trainable.text.blocks[0]
+    u, s, v = torch.linalg.svd(block.mlp.c_fc.weight.detach(), full_matrices=False)
+    kept = block.mlp.c_fc.weight + part.inner.change()
+    torch.testing.assert_close(kept, (u[:, :24] * s[:24]) @ v[:24], atol=1e-5, rtol=1e-5)
+    assert config.kept(768) == 304, "official: a multiple of four"
+    assert config.parameter_count(tiny_backbone().sizes.with_task(n_classes=10, shots=2)) == method.learned_parameters()

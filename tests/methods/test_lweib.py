@@ -7,7 +7,7 @@ import torch
 from parity_kit import class_set, generator, prepared, tiny_backbone, train_batch
 from rounding import assert_equal_but_for_rounding
 
-from datasets_registry import ClassSet, EvalProtocol
+from datasets_registry import BenchError, ClassSet, EvalProtocol
 from methods.lweib import LwEIB, LwEIBConfig
 
 
@@ -63,6 +63,24 @@ def test_evaluation_draws_nothing_and_training_draws_from_the_generator() -> Non
     assert torch.equal(method.generator.get_state(), before)
     method.loss(train_batch(method.info.needs))
     assert not torch.equal(method.generator.get_state(), before)
+
+
+def test_blocks_without_convolutions_are_the_tower_s_own() -> None:
+    some = made(first_block=2, last_block=2)
+    b = tiny_backbone()
+    for part, frozen in ((some.trainable.text, b.text_blocks), (some.trainable.image, b.image_blocks)):
+        views = part.views(frozen, [0.5] * 3)
+        assert [view is own for view, own in zip(views, frozen, strict=True)] == [True, False, True]
+    for method in (some, made(first_block=2)):
+        assert method.config.parameter_count(b.sizes.with_task(n_classes=10, shots=2)) == method.learned_parameters()
+
+
+def test_blocks_that_a_tower_lacks_are_refused() -> None:
+    with pytest.raises(BenchError, match=r"first_block=4 on a tower of 3 blocks; use 1\.\.3\."):
+        made(first_block=4)
+    assert LwEIBConfig(first_block=3, last_block=2).config_error() == (
+        "last_block=2 is before first_block=3; set it to 3 or more, or to 0 for the last."
+    )
 
 
 def test_settings_of_each_protocol() -> None:

@@ -23,6 +23,7 @@ from parity_kit import (
 from torch import nn
 
 from bench.experiment.training_loop import learning_rate
+from datasets_registry import ClassSet
 from methods import Recipe, TrainableMethod, Warmup, frozen_prompts
 from methods.apex import APEX, APEXConfig
 from methods.clip_adapter import CLIPAdapter, CLIPAdapterConfig
@@ -204,6 +205,38 @@ def test_apex(name: str) -> None:
             }
         for key, value in ours.items():
             case.assert_close(value, f"ensemble/{which}/{key}", "ensemble")
+
+
+@pytest.mark.parametrize("name", case_names("apex_words"))
+def test_apex_measures_distances_between_the_texts_that_its_context_starts_from(name: str) -> None:
+    case = Case("apex_words", name)
+    official = case.config["APEX"]
+    words = official["CTX_INIT"].removesuffix(" #.")
+    config = APEXConfig(
+        ctx_init=words, n_text=official["N_CTX_TEXT"], visual_depth=3, reference_visual="random_prompts"
+    )
+    method = RecordedReferenceAPEX(tiny_backbone(), config, generator())
+    method.recorded = case
+
+    def parameters(m: APEX) -> Mapping[str, nn.Parameter]:
+        adapter = m.trainable.text_adapter
+        ours = {"VPT_adapter_text_matrix": adapter.matrix, "VPT_adapter_text_bias": adapter.bias}
+        return ours | visual(m) | textual(m)
+
+    replay(method, case, parameters)
+    published = apex_distances(class_set("new", "a photo of a {}."))
+    for which in ("base", "new"):
+        ours = dict(zip(("d_avg", "d_nn"), method.class_distances(class_set(which)), strict=True))
+        for key, value in ours.items():
+            case.assert_close(value, f"distances/{which}/{key}", "distances")
+    assert not torch.allclose(ours["d_avg"], published, atol=1e-3), "other words, other distances"
+
+
+def apex_distances(classes: ClassSet) -> torch.Tensor:
+    """Mean distance of these classes to the base classes with the published words."""
+    method = APEX(tiny_backbone(), APEXConfig(), generator())
+    method.prepare(support_view(tiny_backbone(), class_set("base")))
+    return method.class_distances(classes)[0]
 
 
 @pytest.mark.parametrize("method", ["coop", "vpt", "ivlp", "apex"])

@@ -13,7 +13,7 @@ from torch import nn
 
 from bench.experiment.training_loop import Span, scheduled_rate
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Backbone
+from methods import Backbone, get_method
 from methods.clip_svd import CLIPSVD, CLIPSVDConfig
 from methods.hicropl import HiCroPL, HiCroPLConfig, PromptMapper
 from methods.lweib import Draw, LwEIB, LwEIBConfig
@@ -61,6 +61,33 @@ def test_mmrl_pp(name: str) -> None:
     replay(method, case, parameters, template=TEMPLATE)
 
 
+@pytest.mark.parametrize("name", case_names("dept"))
+def test_dept(name: str) -> None:
+    case = Case("dept", name)
+    optim, head, on_kgcoop = case.config["OPTIM"], case.config["HEAD"], case.config["host"] == "KgCoOp"
+    method_class: Any = get_method("dept" if on_kgcoop else "dept_on:coop")
+    published = method_class.info.default_config(EvalProtocol.BASE_TO_NEW)
+    if name == "kgcoop":
+        assert (published.weight, published.head_share, published.head_rate) == (
+            case.config["COOP"]["W"], head["share"], head["rate"],
+        )  # fmt: skip
+    settings = {"head_share": head["share"], "head_rate": head["rate"]}
+    context = case.config["COOP"]
+    settings |= {"weight": context["W"]} if on_kgcoop else {"ctx_init": "", "n_ctx": context["N_CTX"]}
+    recipe = method_class.info.recipes[EvalProtocol.BASE_TO_NEW]
+    assert (recipe.epochs, recipe.batch_size) == (optim["MAX_EPOCH"], 4)
+
+    def parameters(method: Any) -> dict[str, nn.Parameter]:
+        part = method.head
+        ours = {"prompt_learner.ctx": method.trainable.ctx}
+        ours |= {"film_lp_img.scale": part.image_scale, "film_lp_img.bias": part.image_shift}
+        ours |= {"film_lp_text.scale": part.text_scale, "film_lp_text.bias": part.text_shift}
+        return ours | {f"linear_probe_proj.{key}": value for key, value in part.rows.named_parameters()}
+
+    method = method_class(tiny_backbone(), published.model_copy(update=settings), generator())
+    replay(method, case, parameters, template=TEMPLATE, recipe=recipe.model_copy(update={"lr": optim["LR"]}))
+
+
 @pytest.mark.parametrize("name", case_names("clip_svd"))
 def test_clip_svd(name: str) -> None:
     case = Case("clip_svd", name)
@@ -73,9 +100,11 @@ def test_clip_svd(name: str) -> None:
                 parts |= {"attn.proj": block.out, "mlp.c_fc": block.inner, "mlp.c_proj": block.outer}
                 stem = f"{prefix}transformer.resblocks.{i}"
                 found |= {f"{stem}.{part}.vector_S": values.values for part, values in parts.items()}
-        return found
+        return {name: values for name, values in found.items() if isinstance(values, nn.Parameter)}
 
-    method = CLIPSVD(tiny_backbone(), CLIPSVDConfig(logit_scale=100.0), generator())
+    settings = case.config["SETTINGS"]
+    config = CLIPSVDConfig(layers=settings["include_train_layers"], rank=settings["rank"], logit_scale=100.0)
+    method = CLIPSVD(tiny_backbone(), config, generator())
     replay(method, case, parameters, template=case.config["template"])
 
 
@@ -163,7 +192,10 @@ class RecordedDraws(LwEIB):
 def test_lweib(name: str) -> None:
     case = Case("lweib", name)
     official = case.config["LWEIB"]
+    first, last = official["ADAPTER_START"], official["ADAPTER_END"]
     config = LwEIBConfig(
+        first_block=first,
+        last_block=last,
         scale=official["ADAPTER_SCALE"],
         fast_factor=official["ADAPTER_SCALE_FACTOR"],
         slow_share=official["SLOW_FAST_RATIO"],
@@ -174,8 +206,8 @@ def test_lweib(name: str) -> None:
     def parameters(method: LwEIB) -> dict[str, nn.Parameter]:
         found = {}
         for tower, part in (("text", method.trainable.text), ("visual", method.trainable.image)):
-            for i in range(3):
-                stem = f"adapter_learner.{tower}_adapter.{i + 1}"
+            for i in range(last - first + 1):
+                stem = f"adapter_learner.{tower}_adapter.{first + i}"
                 found[f"{stem}.att_conv.conv.weight"] = part.attention[i]
                 if i < len(part.mlp):
                     found[f"{stem}.mlp_conv.conv.weight"] = part.mlp[i]

@@ -88,7 +88,16 @@ def test_an_override_of_the_epochs_holds_on_every_dataset() -> None:
     assert Recipe.model_validate(spec.recipe).for_dataset("eurosat").epochs == 7
 
 
-def test_recipes_of_other_methods_are_stored_as_before() -> None:
+@pytest.mark.parametrize(("shots", "epochs"), [(1, 50), (4, 100), (16, 200)])
+def test_coop_trains_for_50_epochs_on_imagenet_with_any_shots(shots: int, epochs: int) -> None:
     recipe = get_method("coop").info.recipe_for(EvalProtocol.FEW_SHOT)
+    assert recipe is not None
+    assert recipe.for_shots(shots).for_dataset("imagenet").epochs == 50
+    assert recipe.for_dataset("imagenet").for_shots(shots).epochs == 50
+    assert recipe.for_shots(shots).for_dataset("dtd").epochs == epochs
+
+
+def test_recipes_of_other_methods_are_stored_as_before() -> None:
+    recipe = get_method("kgcoop").info.recipe_for(EvalProtocol.FEW_SHOT)
     assert recipe is not None
     assert "epochs_by_dataset" not in recipe.model_dump(mode="json")

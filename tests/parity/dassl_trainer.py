@@ -60,7 +60,12 @@ class DasslTraining:
         module: of the trainer class `name`.
         cfg: the official settings.
         clip: CLIP's weights by OpenAI's names.
+
+    Attributes:
+        node: name of its settings in `cfg.TRAINER`, if it is not that of the class.
     """
+
+    node = ""
 
     def __init__(self, module: str, name: str, cfg: Any, case: CaseSettings, clip: dict[str, Tensor]) -> None:
         self.made = (module, name, cfg, clip)
@@ -69,9 +74,10 @@ class DasslTraining:
             key: value for key, value in self.trainer.model.named_parameters() if value.requires_grad
         }
         self.optimizer = self.trainer.optim
+        node = self.node or name
         self.facts: Mapping[str, Any] = {
             "OPTIM": _settings(cfg.OPTIM),
-            name.upper(): _settings(getattr(cfg.TRAINER, name, None) or getattr(cfg.TRAINER, name.upper())),
+            node.upper(): _settings(getattr(cfg.TRAINER, node, None) or getattr(cfg.TRAINER, node.upper())),
         }
 
     def build(self, names: list[str]) -> Any:

@@ -6,6 +6,7 @@ Both train and test in one call. The training loader gives the recorded batches,
 from __future__ import annotations
 
 import importlib
+import re
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,11 +22,19 @@ from torch.nn import functional
 
 SOURCE = "HealthX-Lab/CLIP-SVD@022b1ed train.py (run_training, run_other_training), svf_utils"
 TEMPLATE = "a photo of a {}, a type of pet."
+LARGE = {"function": "run_training", "lr": 5e-2, "n_iters": STEPS}
 CASES = {
     "few_shot": CaseSettings({"function": "run_training", "lr": 5e-4, "n_iters": STEPS}),
     "base_to_new_wave": CaseSettings({"function": "run_other_training", "lr": 4e-4, "train_epochs": 2}),
-    "biglr": CaseSettings({"function": "run_training", "lr": 5e-2, "n_iters": STEPS}),
+    "biglr": CaseSettings(LARGE),
+    "top_layers": CaseSettings(LARGE | {"include_train_layers": "top"}),
+    "top_bottom_layers_low_rank": CaseSettings(LARGE | {"include_train_layers": "top_bottom", "rank": 0.4}),
 }
+
+
+def four_times(name: str) -> str:
+    """A parameter's name with four times its block."""
+    return re.sub(r"resblocks\.(\d+)", lambda found: f"resblocks.{4 * int(found[1])}", name)
 
 
 class Batches:
@@ -48,6 +57,14 @@ def run(checkout: Path, case: CaseSettings, clip: Weights, start: Mapping[str, T
     # heads and widths are written for ViT-B/16: without arguments for images, with a width for texts
     train.PlainMultiHeadAttention = lambda **text: attention(64, 1) if text else attention(128, 2)
     train.cls_acc = patches.accuracy([])
+    set_trained = importlib.import_module("svf_utils.utils").set_clip_trainable_parameters
+
+    def set_trained_of_three(args: Namespace, model: Any) -> None:
+        """Blocks 0 to 2 of the tiny CLIP stand for 0 to 11, four each."""
+        renamed = [(four_times(name), value) for name, value in model.named_parameters()]
+        set_trained(args, SimpleNamespace(named_parameters=lambda: renamed))
+
+    train.set_clip_trainable_parameters = set_trained_of_three
     model = importlib.import_module("clip.model").build_model(dict(clip)).float()
     decomposed: list[Any] = []
     resolver = train.resolver

@@ -20,6 +20,8 @@ CASES = {
     "all_classes": CaseSettings(
         BLOCKS | {"NEG_SAMPLING_RATIO": -1, "ADAPTER_SCALE": 0.075, "ADAPTER_SCALE_FACTOR": 7.5, "OPTIM.LR": 0.15}
     ),
+    "last_blocks": CaseSettings({"ADAPTER_START": 2, "ADAPTER_END": 3, "ADAPTER_SCALE": 0.5}, "all", ("all",)),
+    "middle_block": CaseSettings({"ADAPTER_START": 2, "ADAPTER_END": 2, "ADAPTER_SCALE": 0.5}),
     "large_scale": CaseSettings(BLOCKS | {"ADAPTER_SCALE": 0.5, "SLOW_FAST_RATIO": 0.3}),
 }
 LONG = "a photo of the " + "hard to see " * 30 + "."

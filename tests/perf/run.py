@@ -26,6 +26,7 @@ from _harness import demo_and_one_more, evaluated_pixels, extraction, second_met
 from _launching import ingest_row, launcher_row
 from _measure import KINDS, Side, compared, efficiency, gflop, profile
 from _memory import CASES, alone, memory_row
+from _page import PAGES, page_row
 from _prediction import prediction
 from _seeds import HEADS, seeds_row
 from _small_runs import small_runs_row
@@ -97,6 +98,7 @@ def rows(repeats: int) -> dict[str, Callable[[], Row]]:
         "local": lambda: launcher_row("local", Goal(seconds=0.030)),
         "ray": lambda: launcher_row("ray", Goal(seconds=0.060)),
         "ingest": ingest_row,
+        **{name: lambda name=name: page_row(name, repeats) for name in PAGES},
     }  # fmt: skip
 
 

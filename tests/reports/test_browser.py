@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from report_sample import catalogue, curves_frame, difficulty_frame, runs_frame
@@ -10,9 +11,11 @@ from report_sample import catalogue, curves_frame, difficulty_frame, runs_frame
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import find_chromium
 
+from bench.papers.published_numbers import published_difficulty, published_frame
 from reports import render_site
+from reports.charts.costs import COST_AXES, cost_axes
 from reports.presenters.content import PageContent
-from reports.presenters.site import site_view
+from reports.presenters.site import published_site, site_view
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 
@@ -63,43 +66,56 @@ def test_the_file_is_the_only_request_and_the_console_is_silent(page, url):
     assert complaints(page) == []
 
 
-PARTS = """Object.fromEntries([...document.querySelectorAll('.parts')].map((place) => {
-    const copy = place.cloneNode(true);
-    copy.querySelectorAll('.sort button').forEach((button) => button.replaceWith(button.textContent));
-    copy.querySelectorAll('table a').forEach((link) => link.removeAttribute('tabindex'));
-    copy.querySelectorAll('.more-rows, details > .body, .chart .tools label, .save').forEach((node) => node.remove());
-    copy.querySelectorAll('.picture').forEach((node) => node.replaceChildren());
-    copy.querySelectorAll('.drawing').forEach((node) => node.replaceChildren());
-    copy.querySelectorAll('.scroll').forEach((node) => {
-        node.className = 'scroll';
-        node.removeAttribute('tabindex');
-    });
-    return [place.dataset.section, copy.innerHTML];
-}))"""
-MARKS = """[...document.querySelectorAll('.chart .picture')].map((place) =>
-    [...place.querySelectorAll('path, circle, text')].map((node) => [
-        node.tagName + node.getAttribute('class') + node.textContent + (node.dataset.tip || ''),
-        (['d', 'x', 'y', 'cx', 'cy'].map((name) => node.getAttribute(name) || '').join(' ').match(/-?[\\d.]+/g) || [])
-            .map(Number)]))"""
+def test_the_leaderboard_has_the_numbers_of_the_board_in_every_setting(page, view):
+    rows = """[...document.querySelectorAll('table.board tbody tr')].map((row) =>
+        [row.querySelector('a.method').title, row.querySelector('.key .mean').textContent])"""
+    for protocol, board in zip(("Base-to-new", "Few-shot", "Base-to-new"), (*view.boards, view.boards[0]), strict=True):
+        choose(page, "#chooser select", protocol)
+        means = [entry.average(board.measures[-1], board.convention).mean for entry in board.entries]
+        wanted = [[board.entry_name(e.key), f"{100 * mean:.2f}"] for e, mean in zip(board.entries, means, strict=True)]
+        assert page.run(rows) == wanted
 
 
-def test_scripts_draw_a_setting_as_the_page_writes_it(page, tab, url):
-    """Tables, texts and charts of the first setting, rendered again from the data, equal those in the HTML."""
-    choose(page, "#chooser select", "Few-shot")
-    choose(page, "#chooser select", "Base-to-new")
-    rendered, marks = page.run(PARTS), page.run(MARKS)
-    tab.call("Emulation.setScriptExecutionDisabled", value=True)
-    tab.open(url)
-    written, places = tab.run(PARTS), tab.run(MARKS)
-    tab.call("Emulation.setScriptExecutionDisabled", value=False)
-    assert {"leaderboard", "difficulty", "cost", "runs"} <= written.keys()
-    for section, text in written.items():
-        assert rendered[section] == text, section
-    assert len(marks) == len(places) == 2
-    for mine, theirs in zip(marks, places, strict=True):
-        assert [what for what, _ in mine] == [what for what, _ in theirs]
-        for (what, numbers), (_, others) in zip(mine, theirs, strict=True):
-            assert numbers == pytest.approx(others, abs=0.3), what
+def test_the_chart_of_cost_has_a_point_with_its_numbers_for_every_method(page, view):
+    board, figure = view.boards[0], "figure[data-kind=costs]"
+    titles = page.run(f"[...document.querySelectorAll('{figure} option')].map((option) => option.text)")
+    assert titles == [COST_AXES[axis] for axis in cost_axes(board)]
+    for title in titles:
+        choose(page, f"{figure} select", title)
+        tips = page.run(f"[...document.querySelectorAll('{figure} [data-tip]')].map((node) => node.dataset.tip)")
+        wanted = [f"{board.entry_name(point.entry)}: {100 * point.value.mean:.2f}" for point in board.costs]
+        assert len(tips) == len(wanted)
+        assert all(any(tip.startswith(text) for tip in tips) for text in wanted)
+
+
+def test_the_page_of_published_numbers_draws_its_map_and_charts(tab, tmp_path):
+    site = published_site(published_frame(), published_difficulty(), catalogue(), package_version="0")
+    tab.open("about:blank")
+    tab.open(render_site(site, tmp_path / "a.html").as_uri())
+    tab.wait("document.querySelectorAll('.drawing svg').length > 0")
+    assert tab.run("document.querySelectorAll('#map tbody tr').length") == 11, "the first ten and zero-shot"
+    assert complaints(tab) == []
+
+
+def test_names_from_outside_stay_text_when_they_are_drawn(tab, tmp_path):
+    evil = "<b onmouseover=alert(1)>\"'&"
+    names = catalogue()
+    sheets = {name: replace(sheet, title=evil, family=evil, summary=evil) for name, sheet in names.methods.items()}
+    facts = {name: replace(known, title=evil + name, summary=evil) for name, known in names.datasets.items()}
+    runs = runs_frame(protocols=("base-to-new",))
+    content = PageContent(
+        runs,
+        difficulty_frame(),
+        replace(names, methods=sheets, datasets=facts),
+        package_version="0",
+        curves=curves_frame(runs),
+    )
+    tab.open(render_site(site_view(content), tmp_path / "a.html").as_uri())
+    for address in ("", "view=difficulty", "method=apex", "dataset=dtd"):
+        tab.run(f"location.hash = {address!r}")
+        open_folds(tab)
+        assert tab.run("document.body.innerText").count("<b onmouseover") >= 1, address
+        assert tab.run("document.querySelectorAll('[onmouseover]').length") == 0, address
 
 
 def test_a_click_on_a_heading_sorts_and_gaps_stay_last(page):
@@ -267,6 +283,33 @@ def test_search_opens_pages_of_methods_datasets_and_runs(page, view):
         assert page.run("document.querySelectorAll('#found li').length") == 0
 
 
+@pytest.mark.parametrize("kind", ["costs", "curves"])
+def test_a_chart_names_the_two_chosen_methods_and_draws_the_others_in_grey(page, kind):
+    texts = f"""(selector) => [...new Set([...document.querySelectorAll('figure[data-kind={kind}] ' + selector)]
+        .map((node) => (node.dataset.tip || node.querySelector('title').textContent).split(':')[0]))]"""
+    chosen = "['a', 'b'].map((side) => document.getElementById('hero-' + side).selectedOptions[0].text)"
+    names = f"['text.name.a', 'text.name.b'].flatMap({texts})"
+    assert page.run(names) == page.run(chosen) == ["APEX", "Zero-shot CLIP"]
+    choose(page, "#hero-a", "VPT")
+    choose(page, "#hero-b", "Tip-Adapter-F")
+    assert page.run(names) == ["VPT", "Tip-Adapter-F"]
+    assert set(page.run(f"({texts})('.mark:not(.other)')")) == {"VPT", "Tip-Adapter-F"}
+    grey = {"costs": 6, "curves": 3}[kind]
+    assert len(page.run(f"({texts})('.mark.other')")) == grey, "zero-shot does not train, two methods have no curve"
+
+
+def test_a_line_under_the_pointer_stands_out_and_has_a_name(page):
+    page.run("document.querySelector('figure[data-kind=curves] .picture').scrollIntoView()")
+    picture = "document.querySelector('figure[data-kind=curves] .picture')"
+    mark = f"[...{picture}.querySelectorAll('.mark.other')].find((node) => node.dataset.tip.startsWith('CLIP-Adapter'))"
+    box = page.run(f"(() => {{ const {{x, y}} = {mark}.getBoundingClientRect(); return [x, y]; }})()")
+    line = f"getComputedStyle({mark}.parentNode.querySelector('.curve')).strokeWidth"
+    assert page.run(line) == "1px"
+    page.move(box[0] + 3, box[1] + 3)
+    page.wait(f"{line} === '2px'")
+    assert page.run("document.querySelector('figure[data-kind=curves] .tip').textContent").startswith("CLIP-Adapter: ")
+
+
 def test_a_chart_tells_the_point_under_the_pointer_and_the_arrow_keys_walk_them(page):
     tip = "document.querySelector('figure[data-kind=costs] .tip')"
     page.run("document.querySelector('figure[data-kind=costs] .picture').focus()")
@@ -300,17 +343,24 @@ def test_nothing_sticks_out_of_the_page(page, url, width, address):
     page.wait(f"document.documentElement.scrollWidth <= {width}")
 
 
-def test_without_script_tables_and_static_pictures_are_there(page, url):
+def test_without_script_the_map_the_chart_and_the_provenance_are_there(page, url, view):
     page.call("Emulation.setScriptExecutionDisabled", value=True)
     page.open(url)
     visible = (
         "(() => {{ const e = document.querySelector('{}'); return !!e && e.getBoundingClientRect().height > 100; }})()"
     )
-    for selector in (".chart .picture svg", "table.board", "#hero svg"):
+    for selector in ("#map table", "#hero svg", ".in-words .body"):
         assert page.run(visible.format(selector)), selector
-    for selector in ("#theme", ".table-tools"):
-        assert page.run(f"getComputedStyle(document.querySelector({selector!r})).display") == "none"
-    assert "need JavaScript" in page.run("document.body.innerText")
+    shown = page.run(
+        "[...document.querySelectorAll('nav li, h2, h3, button')].filter((e) => e.checkVisibility())"
+        ".map((e) => e.textContent.replace('#', '').trim())"
+    )
+    assert shown[0] == "About"
+    assert shown[-1] == "Provenance"
+    assert not {"Cost", "Runs", "Light / dark", "Map"} & set(shown)
+    text = page.run("document.body.innerText")
+    assert text.count("need JavaScript") == 1
+    assert page.run("document.querySelector('#headline').innerText").startswith("APEX")
     page.call("Emulation.setScriptExecutionDisabled", value=False)
 
 
@@ -322,6 +372,7 @@ def test_paper_has_the_answer_and_the_board_on_at_most_six_pages(page):
     cut = f"[...document.querySelectorAll('table')].filter((node) => node.{right} > 718).map((node) => node.id)"
     assert page.run(cut) == []
     assert page.run("document.documentElement.scrollWidth") <= 718
-    for selector in ("#headline", "#map table", "table.board"):
+    for selector in ("#headline", "#map table", "#hero svg", "#cards", "table.board"):
         assert page.run(f"document.querySelector({selector!r}).getBoundingClientRect().height") > 20
+    assert page.run("getComputedStyle(document.querySelector('#map tbody td.tinted')).fontSize") != "0px"
     page.call("Emulation.setEmulatedMedia", media="")

@@ -6,9 +6,8 @@ import re
 import time
 
 import pytest
-import report_sample
 from page_data import block_of
-from report_sample import catalogue, curves_frame, difficulty_frame, runs_frame
+from report_sample import catalogue, curves_frame, difficulty_frame, many_methods, runs_frame
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import browser, find_chromium
@@ -49,7 +48,7 @@ def test_eight_methods_fit_into_a_small_page(tmp_path):
     page, _ = built(tmp_path / "a.html", (16,))
     assert size_of(page) <= 400_000
     script = page.read_text("utf-8").rpartition("<script>")[2]
-    assert len(script.partition("</script>")[0]) <= 127_000, "docs/decisions/0009-page-from-one-block.md says why"
+    assert len(script.partition("</script>")[0]) <= 130_000, "docs/decisions/0009-page-from-one-block.md says why"
     if find_chromium() is None:
         pytest.skip("no chromium on this machine")
     nodes, seconds = nodes_of(page, tmp_path / "profile")
@@ -69,15 +68,10 @@ def test_five_shots_do_not_multiply_what_is_in_the_document(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_thirty_two_methods_and_five_shots_stay_within_the_budget(tmp_path, monkeypatch):
+def test_thirty_two_methods_and_five_shots_stay_within_the_budget(tmp_path):
     _, small = built(tmp_path / "small.html", (16,))
-    methods = dict(report_sample.METHODS)
-    trained = [name for name in methods if name != "zero_shot"]
-    for number in range(32 - len(methods)):
-        title, family, closed, change, parameters = methods[trained[number % 7]]
-        methods[f"m{number}"] = (f"{title} {number}", family, closed * (0.9 + 0.02 * (number % 9)), change, parameters)
-    monkeypatch.setattr(report_sample, "METHODS", methods)
-    page, seconds = built(tmp_path / "big.html", (1, 2, 4, 8, 16))
+    with many_methods(32):
+        page, seconds = built(tmp_path / "big.html", (1, 2, 4, 8, 16))
     settings = block_of(page.read_text("utf-8"))["settings"].values()
     shown = {run for setting in settings for row in setting["runs"] for ids in row for run in ids if run}
     assert len(shown) > 5100

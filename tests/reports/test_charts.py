@@ -1,47 +1,85 @@
 import json
 from dataclasses import replace
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
-import vl_convert
 from report_sample import catalogue, difficulty_frame, runs_frame
 
 import reports.charts.figures as figures
 from bench.papers.figures.figure import FigurePoint, PaperFigure
 from reports import figure_file
-from reports.charts.costs import cost_axes, cost_svg
-from reports.charts.figures import figure_svg
-from reports.charts.hero import percent_scale
-from reports.charts.plot import linear_axis, log_axis
+from reports._format import points
+from reports.charts.costs import cost_axes
+from reports.charts.figures import figure_specification, figure_svg
+from reports.charts.hero import hero_caption, hero_picture, hero_specification
+from reports.charts.plot import linear_axis
 from reports.presenters.content import PageContent
 from reports.presenters.site import site_view
 
 
-@pytest.fixture(scope="module")
-def board():
-    return site_view(
-        PageContent(runs_frame(protocols=("base-to-new",)), difficulty_frame(), catalogue(), package_version="0")
-    ).boards[0]
+def overview(measured=None, names=None, **columns):
+    runs = runs_frame(protocols=("base-to-new",)).assign(**columns)
+    measured = difficulty_frame() if measured is None else measured
+    return site_view(PageContent(runs, measured, names or catalogue(), package_version="0")).overviews[0]
 
 
-def test_charts_have_a_point_with_its_numbers_for_every_method(board):
-    for axis in cost_axes(board):
-        svg = cost_svg(board, axis)
-        assert svg.count("data-tip=") == len(board.costs)
-        for point in board.costs:
-            assert f"{board.entry_name(point.entry)}: " in svg
-        front = [point for point in board.costs if point.front.get(axis)]
-        assert svg.count('class="mark a"') == svg.count('class="name"') == len(front) > 0
+def test_the_chart_of_difficulty_has_the_means_of_both_methods_from_easy_to_hard():
+    view = overview()
+    along = view.answers["H"].difficulty["relative_transfer_difficulty"]
+    rows = hero_specification(view)["data"]["values"]
+    assert [row["x"] for row in rows] == sorted(along.values())
+    for row, name in zip(rows, sorted(along, key=along.get), strict=True):
+        apex, zero = (100 * view.table.mean(key, name, "H") for key in ("apex", "zero_shot"))
+        assert row["dataset"] == view.title(name)
+        assert [row["a"], row["b"], row["difference"]] == [apex, zero, apex - zero]
+        assert row["low"] <= min(apex, zero) < max(apex, zero) <= row["high"]
+    lead = view.answers["H"].lead
+    assert f"Mean difference {points(lead.mean)} points" in hero_caption(view)
+    svg = ElementTree.fromstring(hero_picture(view)).find("{http://www.w3.org/2000/svg}svg")
+    texts = {"".join(node.itertext()) for node in svg.iter() if node.tag.endswith("}text")}
+    assert {row["dataset"] for row in rows} | {"H, %", "Difference, points"} <= texts
 
 
-def test_names_in_charts_stay_text(board):
-    evil = "<b onmouseover=alert(1)>\"'&"
-    sheets = {name: replace(sheet, title=evil) for name, sheet in board.catalogue.methods.items()}
-    svg = cost_svg(replace(board, catalogue=replace(board.catalogue, methods=sheets)), "train_seconds")
-    assert "<b" not in svg
-    assert "&lt;b onmouseover" in svg
+def test_names_of_datasets_keep_their_distance_on_the_axis_and_in_order():
+    for measured in (difficulty_frame(), difficulty_frame().assign(value=0.5)):
+        names = [row["name"] for row in hero_specification(overview(measured))["data"]["values"]]
+        assert all(later - one >= 19.9 for one, later in pairwise(names))
+        assert 0 <= names[0] < names[-1] <= 700
+
+
+def test_a_dataset_without_difficulty_is_named_below_the_chart():
+    measured = difficulty_frame()
+    view = overview(measured[measured["dataset"] != "dtd"])
+    assert "DTD" not in [row["dataset"] for row in hero_specification(view)["data"]["values"]]
+    assert "Without a known difficulty: DTD." in hero_caption(view)
+    none = overview(measured.iloc[:0])
+    assert len(hero_specification(none)["data"]["values"]) == len(none.datasets)
+    assert "DTD" in hero_picture(none)
+    assert "Without a known difficulty" not in hero_caption(none)
+
+
+@pytest.mark.parametrize("evil", ["<b onmouseover=alert(1)>\"'&", "a\x1b]0;owned\x07\x00\ufffe <b>", "\u2028<b>\ud800"])
+def test_any_name_is_text_in_a_chart(evil):
+    names = catalogue()
+    datasets = {name: replace(facts, title=evil) for name, facts in names.datasets.items()}
+    methods = {name: replace(sheet, title=evil) for name, sheet in names.methods.items()}
+    picture = hero_picture(overview(names=replace(names, datasets=datasets, methods=methods)))
+    assert "&lt;b" in picture
+    assert "<b" not in picture.partition("<figcaption>")[0]
     figure = PaperFigure("f", evil, evil, evil, "line", (FigurePoint(evil, evil, 1.0, 2.0, 1.0, 3.0, 3, ("a",)),))
     assert "<b" not in figure_svg(figure)
+
+
+def test_an_interval_over_datasets_ends_at_100_points():
+    """An interval over two datasets can reach far beyond 100 points."""
+    runs = runs_frame(protocols=("base-to-new",))
+    runs = runs[runs["dataset"].isin(["imagenet", "fgvc_aircraft"])]
+    view = site_view(PageContent(runs, difficulty_frame(), catalogue(), package_version="0")).overviews[0]
+    low, high = view.answers["H"].lead.over_datasets
+    assert max(-low, high) > 1
+    band = hero_specification(view)["vconcat"][1]["layer"][0]["data"]["values"][0]
+    assert [band["low"], band["high"]] == [max(100 * low, -100), min(100 * high, 100)]
 
 
 def test_memory_is_shown_only_where_every_method_has_it():
@@ -63,48 +101,48 @@ FIGURES = [
 ]
 
 
+def marks(svg, kind):
+    """How many marks of a kind (`symbol`, `rule`, `line`) a chart has, apart from its axes and legends."""
+    groups = [
+        node
+        for node in ElementTree.fromstring(svg).iter()
+        if node.get("class", "").startswith(f"mark-{kind} role-mark")
+    ]
+    return sum(len(group) for group in groups)
+
+
+def rows_of(figure):
+    """The numbers of a figure's file."""
+    panels = json.loads(figure_file(figure, "vl.json"))["concat"]
+    return [row | {"panel": panel["title"]} for panel in panels for row in panel["data"]["values"]]
+
+
 @pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.name)
 @pytest.mark.parametrize("panels", [1, 4])
 def test_a_figure_shows_every_point_and_becomes_a_file_of_each_kind(figure, panels):
     xs = figure.order or (1.0, 4.0, 16.0)
     points = tuple(
-        FigurePoint(f"panel {p}", series, x, 40.0 + 9 * p + at, 30.0, 120.0, 3, ("run",))
-        for p in range(panels)
-        for series in ("one", "two")
-        for at, x in enumerate(xs)
-    )
-    figure = replace(figure, points=points)
-    svg = figure_svg(figure)
-    assert svg.count("<title>") == len(points)
-    assert "NaN" not in svg
-    assert all(name in svg for name in ("one", "two", *(f"panel {p}" for p in range(panels))))
-    assert figure_file(figure, "svg").startswith(b"<svg ")
-    assert b"currentColor" not in figure_file(figure, "svg")
-    assert figure_file(figure, "pdf").startswith(b"%PDF")
-    assert figure_file(figure, "png").startswith(b"\x89PNG")
-
-
-@pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.name)
-@pytest.mark.parametrize("panels", [1, 4])
-def test_the_vega_lite_file_draws_the_same_numbers(figure, panels):
-    xs = figure.order or (1.0, 4.0, 16.0)
-    points = tuple(
         FigurePoint(f"panel {p}", series, x, 40.0 + 9 * p + at, low, 60.0 if low else None, 3, ("run",))
         for p in range(panels)
-        for series, low in (("one", 30.0), ("two", None))
+        for series, low in (("one", 39.0), ("two", None))
         for at, x in enumerate(xs)
     )
     printed = (FigurePoint("panel 0", "one", xs[0], 44.0, None, None, 1),)
-    text = figure_file(replace(figure, points=points, printed=printed), "vl.json").decode()
-    values = json.loads(text)["data"]["values"]
-    assert [(row["panel"], row["series"], row["x"], row["y"]) for row in values] == [
-        (point.panel, point.series, point.x, point.y) for point in (*points, *printed)
-    ]
-    svg = vl_convert.vegalite_to_svg(text)
-    assert svg.count('aria-roledescription="point"') == len(points) + len(printed)
-    assert svg.count('aria-roledescription="rule mark"') == len(points) // 2, "only what has an interval"
-    assert svg.count('aria-roledescription="line mark"') == (2 * panels if figure.kind == "line" else 0)
+    figure = replace(figure, points=points, printed=printed)
+    assert sorted((row["panel"], row["series"], row["x"], row["y"], row["kind"]) for row in rows_of(figure)) == sorted(
+        [(p.panel, p.series, p.x, p.y, "ours") for p in points]
+        + [(p.panel, p.series, p.x, p.y, "printed") for p in printed]
+    )
+    svg = figure_file(figure, "svg").decode()
+    heads = sum(("over" in row) + ("under" in row) for row in rows_of(figure))
+    assert marks(svg, "symbol") == len(points) + len(printed) + heads
+    assert marks(svg, "rule") == len(points) // 2, "only what has an interval"
+    assert marks(svg, "line") == (2 * panels if figure.kind == "line" else 0)
+    assert "NaN" not in svg
+    assert "currentColor" not in svg
     assert all(name in svg for name in ("one", "two", *(f"panel {p}" for p in range(panels))))
+    assert figure_file(figure, "pdf").startswith(b"%PDF")
+    assert figure_file(figure, "png").startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("title", ["Accuracy, %", "Base − new, points", "Seconds"])
@@ -112,15 +150,21 @@ def test_one_long_interval_ends_in_arrow_heads_and_does_not_set_the_scale(title)
     points = [FigurePoint("p", "s", float(x), 50.0 + x, 48.0 + x, 52.0 + x, 3, ("r",)) for x in range(5)]
     figure = PaperFigure("f", "F", "Fig. 1", "", "line", tuple(points), y_title=title)
     long = replace(figure, points=(*points[:4], replace(points[4], low=-900.0, high=900.0)))
-    plain, cut = (ElementTree.fromstring(figure_svg(one)) for one in (figure, long))
-    bars = [[path.get("d") for path in svg.iter() if path.get("stroke-opacity") == ".6"] for svg in (plain, cut)]
-    assert [bar.count("L") for bar in bars[0]] == [0] * 5
-    assert [bar.count("L") for bar in bars[1]] == [0] * 4 + [4], "arrow heads at both ends of the long one"
-    heights = [
-        abs(float(bar.split("V")[1]) - float(bar.split(",")[1].split("V")[0])) for bar in (bars[0][0], bars[1][0])
-    ]
-    assert heights[1] > 0.4 * heights[0], "the other intervals stay readable"
+    plain, cut = rows_of(figure), rows_of(long)
+    assert not any("over" in row or "under" in row for row in plain)
+    assert [("over" in row, "under" in row) for row in cut] == [(False, False)] * 4 + [(True, True)]
+    assert (cut[4]["low"], cut[4]["high"]) == long.interval(long.points[4])
+    assert cut[4]["high"] > cut[4]["to"] == cut[4]["over"] < 65, "the other intervals stay readable"
+    assert marks(figure_file(long, "svg"), "symbol") == 5 + 2
     assert long.interval(long.points[4]) == {"A": (0.0, 100.0), "B": (-100.0, 100.0), "S": (-900.0, 900.0)}[title[0]]
+
+
+def test_no_two_series_of_a_figure_look_the_same():
+    points = tuple(FigurePoint("p", f"s{n}", 1.0, float(n), None, None, 1) for n in range(30))
+    layers = figure_specification(PaperFigure("f", "F", "Fig. 1", "", "point", points))["concat"][0]["layer"]
+    encoding = next(layer["encoding"] for layer in layers if "shape" in layer["encoding"])
+    looks = set(zip(encoding["color"]["scale"]["range"], encoding["shape"]["scale"]["range"], strict=True))
+    assert len(looks) == 30
 
 
 def test_control_characters_in_a_name_do_not_stop_the_files():
@@ -142,24 +186,6 @@ def test_a_renderer_that_crashes_is_an_error_and_not_the_end(crash, monkeypatch,
 
 @pytest.mark.parametrize("values", [[0.0], [0.0, 0.0], [1e-9, 2e-9], [3.0, 4.0], [0.0, 1e12]])
 def test_axes_have_ticks_and_finite_places_for_any_values(values):
-    axes = [linear_axis(values, 0, 100), log_axis(values, 0, 100, constant=0.1)]
-    axes += [log_axis(values, 0, 100)] if min(values) > 0 else []
-    for axis in axes:
-        assert 1 <= len(axis.ticks) <= 40
-        assert all(0 <= axis.at(value) <= 100 for value in values)
-
-
-@pytest.mark.parametrize("reach", [1e-6, 0.004, 0.3, 0.8])
-def test_the_picture_has_ticks_for_differences_of_any_size(reach: float) -> None:
-    to_y, ticks = percent_scale([-reach, 0.0, reach], 0.0, 100.0, signed=True)
-    assert 1 <= len(ticks) <= 5
-    assert [to_y(-reach), to_y(reach)] == pytest.approx([100 * 1.12 / 1.24, 100 * 0.12 / 1.24], abs=0.2)
-
-
-def test_the_scale_of_the_picture_ends_at_what_is_possible() -> None:
-    """An interval over two datasets can reach far beyond 100 points; it is cut there."""
-    to_y, ticks = percent_scale([-9.0, 0.0, 9.0], 0.0, 100.0, signed=True)
-    assert [text for _, text in ticks] == ["−100", "−50", "0", "+50", "+100"]
-    assert (to_y(-1.0), to_y(1.0)) == (100.0, 0.0)
-    to_y, _ = percent_scale([0.4, 1.0], 0.0, 100.0)
-    assert to_y(1.0) == 0.0
+    axis = linear_axis(values, 0, 100)
+    assert 1 <= len(axis.ticks) <= 40
+    assert all(0 <= axis.at(value) <= 100 for value in values)

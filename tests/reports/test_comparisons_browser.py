@@ -92,12 +92,3 @@ def test_a_pair_of_head_to_head_opens_in_the_picture_and_back_returns(page):
     page.wait("document.getElementById('overview').getBoundingClientRect().top < innerHeight / 2")
     page.run("history.back()")
     page.wait(f"{chosen}.join() === 'APEX,Zero-shot CLIP'")
-
-
-def test_without_script_the_tables_are_written(page, url):
-    page.call("Emulation.setScriptExecutionDisabled", value=True)
-    page.open(url)
-    for name in ("head_to_head", "shots"):
-        assert page.run(f"document.querySelector('[data-block={name}] table').getBoundingClientRect().height") > 100
-    assert page.run("getComputedStyle(document.querySelector('figure[data-kind=shots]')).display") == "none"
-    page.call("Emulation.setScriptExecutionDisabled", value=False)

@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import find_chromium, serious_findings
+from page_data import block_of, evidence_of
 from worlds import make_world
 
 from bench.papers.catalogue import Catalogue, DatasetFacts, MethodSheet
@@ -220,14 +221,66 @@ def test_folds_are_rendered_when_they_are_opened(page):
     assert complaints(page) == []
 
 
-def test_without_script_the_error_analysis_says_what_it_needs(tab, site):
-    tab.call("Emulation.setScriptExecutionDisabled", value=True)
-    try:
-        tab.open((site / "alone.html").as_uri())
-        assert tab.run("getComputedStyle(document.getElementById('errors')).display") == "none"
-        assert "The error analysis needs JavaScript." in tab.run("document.getElementById('error_analysis').innerText")
-    finally:
-        tab.call("Emulation.setScriptExecutionDisabled", value=False)
+WRONG = """(() => {
+    const heading = [...document.querySelectorAll('#page h3')].find((node) => node.textContent.startsWith('Images'));
+    const figures = heading.nextElementSibling.querySelectorAll('figure');
+    return [heading.textContent, [...figures].map((node) => node.innerText)];
+})()"""
+
+
+def test_a_run_and_a_method_show_images_that_they_get_wrong(page, site):
+    """Each listed image whose class is not the first of the run's classes, with a thumbnail."""
+    text = (site / "alone.html").read_text("utf-8")
+    lists = {item["key"]: item for item in evidence_of(text, "lists")}
+    ((anchor, _),) = block_of(text)["settings"].items()
+    cells = [cell for cell in evidence_of(text, anchor)["errors"]["cells"] if cell["entry"] == "apex"]
+    wanted = {}
+    for cell in cells:
+        names = lists[cell["list"]]["names"]
+        for run in cell["runs"]:
+            wanted.setdefault(run["id"], []).extend(
+                f"{names[image['label']]} taken for {names[top[0]]}"
+                for image, top in zip(lists[cell["list"]]["images"], run["tops"], strict=True)
+                if top and top[0] != image["label"]
+            )
+    run = max(wanted, key=lambda one: len(wanted[one]))
+    assert wanted[run]
+    page.run(f"location.hash = 'run={run}'")
+    page.wait("document.querySelector('#page .examples.hard figure') !== null")
+    assert page.run(WRONG) == ["Images that this run gets wrong", wanted[run]]
+    page.run("location.hash = 'method=apex'")
+    page.wait("document.querySelector('#page h2').innerText === 'APEX'")
+    page.wait("document.querySelector('#page .examples.hard figure') !== null")
+    heading, shown = page.run(WRONG)
+    assert heading == "Images that one run on each dataset gets wrong"
+    firsts = {cell["runs"][0]["id"] for cell in cells}
+    assert sorted(text.partition(": ")[2] for text in shown) == sorted(t for one in firsts for t in wanted[one])
+    assert complaints(page) == []
+
+
+def test_the_reliability_curves_are_those_of_the_chosen_methods_and_classes(page):
+    """With their counts; the curves of another class split are shown when it is chosen."""
+    chart = "document.querySelector('figure[data-kind=reliability]')"
+    tips = f"[...{chart}.querySelectorAll('[data-tip]')].map((node) => node.dataset.tip)"
+    assert {tip.split(":")[0] for tip in page.run(tips)} == {"APEX", "Zero-shot CLIP"}
+    counts = {
+        name: sum(int(tip.split(", ")[1].split()[0]) for tip in page.run(tips) if tip.startswith(name))
+        for name in ("APEX", "Zero-shot CLIP")
+    }
+    assert counts["APEX"] == 3 * counts["Zero-shot CLIP"] > 0, "three seeds"
+    before = page.run(tips)
+    page.run(
+        f"(() => {{ const select = {chart}.querySelector('select'); select.selectedIndex = 1;"
+        " select.dispatchEvent(new Event('change')); })()"
+    )
+    assert page.run(f"{chart}.querySelector('select').selectedOptions[0].text") == "New classes"
+    assert page.run(tips) != before
+    page.run(
+        "(() => { const select = document.getElementById('hero-a');"
+        " select.value = [...select.options].find((one) => one.text === 'CoOp').value;"
+        " select.dispatchEvent(new Event('change')); })()"
+    )
+    assert {tip.split(":")[0] for tip in page.run(tips)} == {"CoOp", "Zero-shot CLIP"}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

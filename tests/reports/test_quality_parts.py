@@ -18,7 +18,7 @@ def test_columns_of_prediction_sets_are_those_of_runs_that_have_them(has_sets: b
         Quality("coop", "all", {k: student_t(v) for k, v in values.items()}, dict.fromkeys(values, 1), ("run",)),
         Quality("vpt", "all", {"accuracy": student_t([0.7, 0.8])}, {"accuracy": 1}, ("other",)),
     )
-    view = SimpleNamespace(quality=rows, agreement=(), anchor="b", numbers={"coop": 1, "vpt": 2})
+    view = SimpleNamespace(quality=rows, reliability=(), agreement=(), anchor="b", numbers={"coop": 1, "vpt": 2})
     fold, note = quality_parts(view)
     table = json.dumps(fold, ensure_ascii=False)
     assert ["Set size ↓" in table, "Set coverage" in table, "1.50 ±3.18" in table] == [has_sets] * 3

@@ -16,6 +16,17 @@ def block_of(page: str) -> dict[str, Any]:
     return dict(json.loads(found[1]))
 
 
+def parts_of(page: str) -> dict[str, Any]:
+    """The parts of every section that scripts draw first, apart from the content of folds."""
+    block = block_of(page)
+    return {**block["settings"][block["first"]]["sections"], **block["sections"]}
+
+
+def drawn_of(page: str) -> str:
+    """The texts of `parts_of` as JSON."""
+    return json.dumps(parts_of(page), ensure_ascii=False)
+
+
 def evidence_of(page: str, name: str) -> Any:
     """What the page unpacks on demand: of the setting with that anchor, or `lists`."""
     found = re.search(rf'id="evidence-{re.escape(name)}">(.*?)</script>', page, re.DOTALL)

@@ -13,6 +13,7 @@ from functools import cache, partial
 from typing import Any
 
 import parity_record
+import pytest
 import torch
 from places import FIXTURES
 from rounding import rounding
@@ -20,7 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from bench.experiment.features.views import to_pixels
-from bench.experiment.training_loop import make_optimizer, train_step
+from bench.experiment.training_loop import Span, make_optimizer, set_rates, train_step
 from datasets_registry import ClassSet
 from methods import Backbone, BackboneSpec, Batch, Method, Needs, Optimizer, Recipe, SupportView, TrainableMethod
 from methods._backbones import loading
@@ -200,11 +201,13 @@ def replay(
     classes_of: Callable[[str], ClassSet] | None = None,
     support: SupportView | None = None,
     after_step: Callable[[int], None] = lambda step: None,
+    recipe: Recipe | None = None,
 ) -> None:
     """Load the recorded initial values, train five steps on the recorded batches, and compare after each step.
 
     `classes_of` gives the class list of `base`, `new` and `all`, by default their names in `template`.
-    `after_step(step)` is called after each update (from 1), before the trained tensors are compared.
+    `after_step(step)` is called after each update (from 1), before the trained tensors are compared. With a `recipe`,
+    the method's own parameter groups get the rates that it gives them, one step an epoch, which must be the recorded.
     """
     backbone = method.backbone
     classes_of = classes_of or partial(class_set, template=template)
@@ -216,12 +219,19 @@ def replay(
         for name, parameter in named.items():
             parameter.copy_(init[name].reshape(parameter.shape))
     check_logits(method, case, "logits_before", classes_of)
-    optimizer = make_optimizer(recipe_of(case), method.trainable.parameters())
+    optimizer = make_optimizer(
+        recipe or recipe_of(case), method.parameter_groups() if recipe else method.trainable.parameters()
+    )
     for step, (lr, index) in enumerate(
         zip(case.config["lr_per_step"], case.tensors["batch_idx"], strict=True), start=1
     ):
-        for group in optimizer.param_groups:
-            group["lr"] = lr
+        if recipe:
+            set_rates(optimizer, recipe, Span(0, 0, recipe.epochs, 0, recipe.epochs), step - 1, step - 1)
+            ours = [group["lr"] for group in optimizer.param_groups]
+            assert ours == pytest.approx(case.config["lr_of_groups_per_step"][step - 1], rel=1e-9)
+        else:
+            for group in optimizer.param_groups:
+                group["lr"] = lr
         loss = train_step(method, batch_of(backbone, images("train")[index], index // 2), optimizer)
         assert abs(loss - float(case.tensors["loss"][step - 1])) <= case.tolerance("loss"), f"loss of step {step}"
         if step == 1:

@@ -49,6 +49,8 @@ class OwnChecks(BaseModel):
         refusals: why it cannot be accepted, one sentence each.
         notes: what a reader should know, one sentence each.
         checked: what was checked, on how many runs.
+        data: number of runs by how far their data were compared.
+        published: number of runs with published settings.
         settings: settings that differ from the published ones, by method; an empty list where none does.
         runs: facts of its completed runs.
         root: of its bundle.
@@ -62,6 +64,8 @@ class OwnChecks(BaseModel):
     refusals: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     checked: tuple[str, ...] = ()
+    data: dict[Level, int] = {}
+    published: int = 0
     settings: dict[str, list[str]] = {}
     runs: tuple[RunFacts, ...] = ()
     root: str = ""
@@ -213,6 +217,8 @@ class Checks:
             ),
             notes=(*found.notes(), *seed_notes(found.runs)),
             checked=tuple(found.checked()),
+            data=dict(found.levels),
+            published=found.published,
             settings={method: sorted(values) for method, values in sorted(found.differences.items())},
             runs=tuple(found.runs),
             root=bundle.root,

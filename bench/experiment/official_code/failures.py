@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 _ABSENT = re.compile(r"the package (\S+) is absent and is called")
 _NO_MODULE = re.compile(r"No module named ['\"]([\w.]+)['\"]")
 _NO_FILE = re.compile(r"(?:No such file or directory: |can't find '|Cannot find |not found: )['\"]?([^'\"\n]+)")
 _ERROR = re.compile(r"^(?:(?:[\w.]+\.)?\w*(?:Error|Exception|Interrupt)\b.*|\S+\.py: error: .*)$")
 """The last line of a traceback, or of argparse."""
-_FRAME = re.compile(r'^\s+File "([^"]+)", line \d+')
+_FRAME = re.compile(r'^\s+File "([^"]+)", line (\d+)')
+_CHAINED = ("During handling of the above exception", "The above exception was the direct cause")
 _SHOWN = 300
 
 
@@ -26,7 +28,7 @@ def reason(log: str, code: int, files: Sequence[str] = (), submodules: Sequence[
         >>> reason("ImportError: the package ot is absent and is called: ot.sinkhorn", 1)
         "It needs the package ot. Install it for its Python, see --set fork.python."
     """
-    lines = log.splitlines()
+    lines = _root_cause(log.splitlines())
     last = next((line.strip() for line in reversed(lines) if _ERROR.match(line.strip())), "")
     if match := _ABSENT.search(last) or _NO_MODULE.search(last):
         return _no_module(match[1], files, submodules)
@@ -44,8 +46,15 @@ def reason(log: str, code: int, files: Sequence[str] = (), submodules: Sequence[
             "the Python of the author's environment with --set fork.python."
         )
     if last:
-        return f"It ended with {_short(last)}."
+        frames = [match for line in lines if (match := _FRAME.match(line))]
+        place = f" in {Path(frames[-1][1]).name}, line {frames[-1][2]}" if frames and ":" not in last else ""
+        return f"It ended with {_short(last)}{place}."
     return f"It ended with exit code {code} and without an evaluation of all test images."
+
+
+def _root_cause(lines: list[str]) -> list[str]:
+    """The log up to the first error, if the authors' code catches it and raises another one that says less."""
+    return next((lines[:number] for number, line in enumerate(lines) if line.startswith(_CHAINED)), lines)
 
 
 def _no_module(name: str, files: Sequence[str], submodules: Sequence[str]) -> str:

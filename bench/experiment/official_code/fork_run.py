@@ -53,14 +53,19 @@ _ASKED = re.compile(r"(ViT-[BL]-\d+(?:-336px)?|RN\d+(?:x\d+)?)\.pt$")
 _EPOCH_FILE = re.compile(r"model\.pth\.tar-(\d+)$")
 
 
-def run_official_code(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
+def run_official_code(
+    spec: ExperimentSpec, context: RunContext, *, epochs: int | None = None
+) -> tuple[RunRecord, list[Predictions]]:
     """Carry out one run of official code; returns its record and predictions as `run_experiment` does.
+
+    Args:
+        epochs: the most epochs, for a trial; None for the author's.
 
     Raises:
         StaleSpecError: if the data or the code have changed since the run was planned.
         OfficialCodeError: if the code ends without scores of all test images, or used other weights than ours.
     """
-    run = _ForkRun(spec, context)
+    run = _ForkRun(spec, context, epochs)
     with tempfile.TemporaryDirectory(prefix="etl-bench-run-", dir=process_folder()) as work:
         return run.carried_out(Path(work))
 
@@ -76,8 +81,8 @@ class _Observed:
 
 
 class _ForkRun:
-    def __init__(self, spec: ExperimentSpec, context: RunContext) -> None:
-        self.spec, self.context, self.config = spec, context, spec.config
+    def __init__(self, spec: ExperimentSpec, context: RunContext, epochs: int | None = None) -> None:
+        self.spec, self.context, self.config, self.epochs = spec, context, spec.config, epochs
         parts = external_parts(spec.method)
         self.title = parts[0] if parts else spec.method
         self.fork = self._fork()
@@ -256,6 +261,7 @@ class _ForkRun:
             "threads": self.context.threads,
             "facts": str(files["facts"]),
         }
+        job |= {} if self.epochs is None else {"epochs": self.epochs}
         files["job"].write_text(json.dumps(job | dict(more)))
         code = self._started(files["job"], runner)
         facts: dict[str, Any] = json.loads(files["facts"].read_text()) if files["facts"].exists() else {}

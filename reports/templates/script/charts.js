@@ -1,4 +1,4 @@
-// Cost and learning curves: the charts of reports/charts for the chosen x axis, with a tooltip at the nearest point.
+// Cost and learning curves for the chosen x axis, with a tooltip at the nearest point.
 const PLOT = { width: 860, height: 360, left: 52, right: 690, top: 30, bottom: 312, gap: 15, name: 24 };
 const COST_AXES = {
   train_seconds: ["Preparation and training time", 0.1, "time"],
@@ -50,27 +50,33 @@ const plotFrame = (x, y, xTitle, text) => {
     y.ticks.map((tick) => `<text class="tick" x="${left - 8}" y="${y.at(tick) + 4}" text-anchor="end">${tick}</text>`).join("") + ticks +
     `<text class="panel" x="${left - 44}" y="16">Accuracy, %</text><text x="${(left + right) / 2}" y="${height - 8}" text-anchor="middle">${escaped(xTitle)}</text>`;
 };
-const plotDisc = (x, y, kind, radius, tip) => `<circle class="mark ${kind}" cx="${x}" cy="${y}" r="${radius}" data-tip="${escaped(tip)}"/>`;
+// The two methods of the first screen by key, and its measure: {measure, a, b}. They have colours; all others are grey and below.
+let pairShown = null;
+const LAYERS = ["other", "b", "a"];
+const sideOf = (data, method) => LAYERS.find((side) => pairShown[side] === data.methods[method].key) || "other";
+const byLayer = (p, q) => LAYERS.indexOf(p.side) - LAYERS.indexOf(q.side);
+const plotMark = (x, y, side, radius, tip) => (side[0] === "b" ? `<path class="mark ${side}" cx="${x}" cy="${y}" d="M${x},${rounded(y - 5)}l5,5l-5,5l-5,-5z"` : `<circle class="mark ${side}" cx="${x}" cy="${y}" r="${radius}"`) + ` data-tip="${escaped(tip)}"/>`;
 const plotSteps = (points, kind) => points.length ? `<path class="${kind}" d="M${points[0].join(",")}${points.slice(1).map(([x, y]) => `H${x}V${y}`).join("")}"/>` : "";
-const plotName = (x, y, name, kind) => `<text class="${kind}" x="${x}" y="${y + 4}"><title>${escaped(name)}</title>${escaped(shortened(name, PLOT.name))}</text>`;
+// The names of the two methods at the right of their points, apart from each other.
+const plotNames = (points) => {
+  const falling = points.filter((point) => point.side !== "other").sort((p, q) => p.y - q.y);
+  const heights = spreadOut(falling.map((point) => point.y), PLOT.gap, PLOT.top - 14, PLOT.bottom).map(rounded);
+  return falling.map(({ x, name, side }, index) => `<text class="name ${side}" x="${x + 10}" y="${heights[index] + 4}"><title>${escaped(name)}</title>${escaped(shortened(name, PLOT.name))}</text>`).join("");
+};
 const chartKinds = {
   costs: {
     label: "Cost as",
     axes: (data) => data.costs.axes.map((axis) => COST_AXES[axis][0]),
     draw: (data, axis) => {
       const [title, constant, unit, size = 1] = COST_AXES[data.costs.axes[axis]];
-      const points = data.costs.points.map(([method, value, half, ...costs]) => ({ name: data.methods[method].name, value: value / 100, pm: half === null ? "" : " " + reach(half, " "), cost: costs[axis][0], front: costs[axis][1], text: costs[axis][2] }));
+      const points = data.costs.points.map(([method, value, half, ...costs]) => ({ name: data.methods[method].name, side: sideOf(data, method), value: value / 100, pm: half === null ? "" : " " + reach(half, " "), cost: costs[axis][0], front: costs[axis][1], text: costs[axis][2] }));
       const x = logAxis(points.map((point) => point.cost / size), PLOT.left, PLOT.right, constant);
       const y = linearAxis(points.map((point) => point.value), PLOT.bottom, PLOT.top);
       points.forEach((point) => Object.assign(point, { x: x.at(point.cost / size), y: y.at(point.value) }));
-      points.sort((p, q) => Boolean(p.front) - Boolean(q.front) || p.x - q.x || p.y - q.y);
-      const front = points.filter((point) => point.front);
-      const falling = [...front].sort((p, q) => p.y - q.y);
-      const heights = spreadOut(falling.map((point) => point.y), PLOT.gap, PLOT.top - 14, PLOT.bottom).map(rounded);
+      const front = points.filter((point) => point.front).sort((p, q) => p.x - q.x || p.y - q.y);
       return plotFrame(x, y, title, (tick) => UNITS[unit](tick * size)) + plotSteps(front.map((point) => [point.x, point.y]), "front") +
-        points.map((point) => plotDisc(point.x, point.y, point.front ? "a" : point.front === null ? "other hollow" : "other", 5,
-          `${point.name}: ${point.value.toFixed(2)}${point.pm} % with ${UNITS[unit](point.cost)}. Pareto: ${point.text}.`)).join("") +
-        falling.map((point, index) => plotName(point.x + 10, heights[index], point.name, "name")).join("");
+        points.sort(byLayer).map((point) => plotMark(point.x, point.y, point.side + (point.front === null ? " hollow" : ""), 5,
+          `${point.name}: ${point.value.toFixed(2)}${point.pm} % with ${UNITS[unit](point.cost)}. Pareto: ${point.text}.`)).join("") + plotNames(points);
     },
   },
   curves: {
@@ -78,23 +84,19 @@ const chartKinds = {
     axes: () => TIME_AXES.map(([title]) => title),
     draw: (data, axis) => {
       const [title, unit] = TIME_AXES[axis];
-      const curves = data.curves.lines.map(([method, points]) => ({ name: data.methods[method].name, points: points.map((point) => [Math.max(point[axis], 1e-3), point[3] / 100]) }));
-      curves.sort((p, q) => p.points.at(-1)[1] - q.points.at(-1)[1]);
+      const curves = data.curves.lines.map(([method, points]) => ({ name: data.methods[method].name, side: sideOf(data, method), points: points.map((point) => [Math.max(point[axis], 1e-3), point[3] / 100]) })).sort(byLayer);
       const baseline = data.curves.baseline;
       const x = logAxis(curves.flatMap((curve) => curve.points.map((point) => point[0])), PLOT.left, PLOT.right, 0);
       const y = linearAxis(curves.flatMap((curve) => curve.points.map((point) => point[1])).concat(baseline === null ? [] : baseline / 100), PLOT.bottom, PLOT.top);
-      const lines = curves.map((curve, index) => {
-        const side = index === curves.length - 1 ? "a" : "other";
-        const places = curve.points.map(([at, value]) => [x.at(at), y.at(value)]);
-        return plotSteps(places, "curve " + side) + places.map((place, number) => plotDisc(...place, side, 3.5,
-          `${curve.name}: ${curve.points[number][1].toFixed(2)} % after ${UNITS[unit](curve.points[number][0])}`)).join("");
+      const ends = [];
+      const lines = curves.map(({ name, side, points }) => {
+        const places = points.map(([at, value]) => [x.at(at), y.at(value)]);
+        ends.push({ name, side, x: places.at(-1)[0], y: places.at(-1)[1] });
+        return `<g>${plotSteps(places, "curve " + side)}${places.map((place, number) => plotMark(...place, side, 3.5, `${name}: ${points[number][1].toFixed(2)} % after ${UNITS[unit](points[number][0])}`)).join("")}</g>`;
       }).join("");
-      const ends = curves.slice(-19).map((curve, index, all_) => [y.at(curve.points.at(-1)[1]), x.at(curve.points.at(-1)[0]), curve.name, index === all_.length - 1 ? "name lead" : "name"]);
-      ends.sort((p, q) => p[0] - q[0] || p[1] - q[1] || (p[2] < q[2] ? -1 : 1));
-      const heights = spreadOut(ends.map(([at]) => at), PLOT.gap, PLOT.top, PLOT.bottom).map(rounded);
+      const level = baseline === null ? null : { name: data.methods[data.baseline].name, side: sideOf(data, data.baseline), x: PLOT.right, y: y.at(baseline / 100) };
       return plotFrame(x, y, title + " (log scale)", UNITS[unit]) +
-        (baseline === null ? "" : `<path class="front" d="M${PLOT.left},${y.at(baseline / 100)}H${PLOT.right}"/>`) + lines +
-        ends.map(([at, end, name, side], index) => `<path class="guide" d="M${end},${at}L${PLOT.right + 12},${heights[index]}"/>` + plotName(PLOT.right + 16, heights[index], name, side)).join("");
+        (level ? `<path class="front ${level.side}" d="M${PLOT.left},${level.y}H${PLOT.right}"/>` : "") + lines + plotNames(level ? [...ends, level] : ends);
     },
   },
 };
@@ -137,16 +139,20 @@ const bindTips = (figure) => {
     point(order[here < 0 ? (step > 0 ? 0 : order.length - 1) : Math.min(Math.max(here + step, 0), order.length - 1)]);
   });
 };
+// `figure.draw` draws it for a setting, in the colours of the chosen pair.
 const bindChart = (figure, data) => {
-  const kind = chartKinds[figure.dataset.kind];
+  const name = figure.dataset.kind;
   const picture = figure.querySelector(".picture");
-  const titles = kind.axes(data);
-  const start = figure.dataset.kind === "curves" ? 1 : 0;  // training time
-  const show = (axis) => { picture.innerHTML = drawChart(figure.dataset.kind, data, axis); };
+  const titles = chartKinds[name].axes(data);
+  let axis = name === "curves" ? 1 : 0;  // training time
+  figure.draw = (shown) => { if (pairShown) picture.innerHTML = drawChart(name, shown, axis); };
   if (titles.length > 1) {
-    addSelect(figure.querySelector(".tools"), kind.label, titles.map((title, index) => [index, title]), start, (axis) => show(Number(axis)));
+    addSelect(figure.querySelector(".tools"), chartKinds[name].label, titles.map((title, index) => [index, title]), axis, (chosen) => {
+      axis = Number(chosen);
+      figure.draw(settingData());
+    });
   }
   figure.querySelector(".tools").append(saveButtons(() => picture.querySelector("svg"), figure.id));
-  show(start);
+  figure.draw(data);
   bindTips(figure);
 };

@@ -1,10 +1,26 @@
 // Error analysis: from method, dataset, classes and seed to one class and its images. The address keeps the choice.
+const nameIn = (list) => (label) => list.names[label] || "class " + label;
+const pictureOf = (list, index, text) => {
+  const uri = (pictures().lists[list.key] || [])[index];
+  return uri ? `<img src="${escaped(uri)}" alt="${escaped(text)}" width="64" height="64" loading="lazy">` : "";
+};
+// Listed images with a thumbnail that a run gets wrong: the run with that id, or the first of the method on each dataset.
+const wrongImages = (anchor, entry, id) => Promise.all([evidence("lists"), evidence(anchor)]).then(([lists, { errors }]) =>
+  errors.cells.filter((cell) => cell.entry === entry).map((cell) => {
+    const list = lists.find(({ key }) => key === cell.list);
+    const run = id ? cell.runs.find((one) => one.id === id) : cell.runs[0];
+    const name = nameIn(list);
+    return run ? list.images.map(({ label }, index) => {
+      const [guess] = run.tops[index] || [];
+      const picture = pictureOf(list, index, name(label));
+      return !picture || guess === undefined || guess === label ? "" : `<figure>${picture}<figcaption>${id ? "" : escaped(list.title) + ": "}<b>${escaped(name(label))}</b> taken for ${escaped(name(guess))}</figcaption></figure>`;
+    }).join("") : "";
+  }).join(""));
 const errorsBox = document.getElementById("errors");
 if (errorsBox) {
   const bar = errorsBox.querySelector(".tools");
   const out = errorsBox.querySelector(".errors-out");
   const FIELDS = [["entry", "Method"], ["dataset", "Dataset"], ["split", "Classes"], ["seed", "Seed"]];
-  const SPLITS = { base: "Base classes", new: "New classes", all: "All classes" };
   const state = { setting: currentSetting, entry: "", dataset: "", split: "", seed: "", label: "" };
   const selects = {};
   let lists = null;  // class lists by key, once they are unpacked
@@ -19,13 +35,8 @@ if (errorsBox) {
     selects[name].disabled = options.length < 2;
   };
   const distinct = (pairs) => Array.from(new Map(pairs));
-  const nameIn = (list) => (label) => list.names[label] || "class " + label;
   const address = () => "look=" + FIELDS.map(([name]) => name).concat("label").reduce(
     (parts, name) => parts.concat(encodeURIComponent(state[name])), [encodeURIComponent(state.setting)]).join("/");
-  const pictureOf = (list, index, text) => {
-    const uri = (pictures().lists[list.key] || [])[index];
-    return uri ? `<img src="${escaped(uri)}" alt="${escaped(text)}" width="64" height="64" loading="lazy">` : "";
-  };
   const imageCard = (list, image, index, runs) => {
     const name = nameIn(list);
     const seeds = runs.map((run) => {
@@ -73,7 +84,7 @@ if (errorsBox) {
     const mine = known.filter(({ cell }) => cell.entry === state.entry);
     fill("dataset", distinct(mine.map(({ list }) => [list.dataset, list.title])));
     const here = mine.filter(({ list }) => list.dataset === state.dataset);
-    fill("split", here.map(({ list }) => [list.split, SPLITS[list.split] || list.split]));
+    fill("split", here.map(({ list }) => [list.split, SPLIT_NAMES[list.split] || list.split]));
     const found = here.find(({ list }) => list.split === state.split);
     if (!found) { out.innerHTML = '<p class="missing">No predictions are stored for this setting.</p>'; return; }
     const { cell, list } = found;

@@ -1,16 +1,15 @@
-// What follows the first chart: the two methods of the charts of shots, and the score of their table.
+// What follows the first screen: the two methods of the other charts, and the score of the table of shots.
 let shownAnswer = null;
 const followHero = (data, { measure, a, b }) => {
   const answer = data.answers[measure];
   const key = (method) => method === null ? null : data.methods[method].key;
-  pairOfShots = { measure, a: key(a), b: key(b) };
-  const figure = document.querySelector("figure[data-kind=shots]");
-  if (figure) figure.querySelector(".picture").innerHTML = drawChart("shots", data);
+  pairShown = { measure, a: key(a), b: key(b) };
+  all("figure.chart").forEach((figure) => figure.draw(data));
   if (answer === shownAnswer) return;
   shownAnswer = answer;
   if (!data.pairs) return;
   const places = (name) => document.querySelector(`[data-block=${name}]`);
-  if (places("shots")) putTable(places("shots"), shotsTable(data, measure), data, true);
+  if (places("shots")) putTable(places("shots"), shotsTable(data, measure), data);
 };
 if (hero) {
   heroListeners.push(followHero);

@@ -2,7 +2,7 @@
 const hero = document.getElementById("hero");
 const heroListeners = [];
 let heroAddress = () => "";
-let drawHero = () => {};  // draws the chart when it is shown
+let drawHero = () => {};  // draws the chart again if its width has changed
 const addressParts = [];  // functions that add their choices to the address of the first screen
 const FRONT_NAMES = ["A", "B", "x", "score", "setting", "task", "budget", "view", "family"];
 // Whether the address is one of the first screen: empty, or with choices.
@@ -94,9 +94,8 @@ if (hero) {
     return shown.order.reduce((best, dataset) => Math.abs(shown.at(dataset)[axis] - place) < Math.abs(shown.at(best)[axis] - place) ? dataset : best);
   };
   const draw = () => {
-    if (!hero.clientWidth) return;  // a page is shown instead
     const [data, numbers] = now();
-    width = hero.clientWidth;
+    width = hero.clientWidth || WIDE.width;  // hidden, but printed
     const narrow = width < 600;
     shown = narrow ? rowPicture(data, numbers, state, width) : widePicture(data, numbers, state);
     pointed = null;
@@ -180,12 +179,12 @@ if (hero) {
   let timer = 0;
   new ResizeObserver(() => {
     clearTimeout(timer);
-    if (hero.clientWidth !== width) timer = setTimeout(draw, 60);
+    timer = setTimeout(drawHero, 60);
   }).observe(hero);
   settingListeners.push((anchor) => { if (anchor !== state.setting && block.settings[anchor]) { reset(anchor); show(false); } });
   addEventListener("hashchange", () => { if (restore()) { chooseSetting(state.setting); show(false); } });
   heroChoice = () => [now()[0], state];
-  drawHero = () => { if (hero.clientWidth !== width) draw(); };
+  drawHero = () => { if (![0, width].includes(hero.clientWidth)) draw(); };
   if (!restore()) reset(currentSetting);
   chooseSetting(state.setting);
   show(false);

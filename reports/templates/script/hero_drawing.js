@@ -1,5 +1,10 @@
 // The chart of the first screen: wide as two panels, narrow as one row per dataset. Returns SVG and where datasets are.
-const WIDE = block.places;  // places of the wide chart in px
+// Places of the wide chart in px: ends of both panels, the lower ends of the names (`rail`), least distances of names (`gap`)
+// and points (`markGap`), the width of a dataset without a place on the axis (`beside`), and the `room` of a number.
+const WIDE = {
+  width: 860, height: 514, left: 46, right: 760, rail: 84, top: 98, bottom: 296, lowerTop: 336, lowerBottom: 460,
+  gap: 30, nameLength: 20, beside: 30, markGap: 13, named: 3, room: 46, line: 14,
+};
 const scoreTitle = (measure) => ({ H: "H, %", open: "Open score, %" })[measure] || "Accuracy, %";
 const spreadOut = (x, gap, low, high) => {
   const step = Math.min(gap, (high - low) / Math.max(1, x.length - 1));
@@ -73,7 +78,7 @@ const widePicture = (data, numbers, state) => {
   const isChance = (tick) => axis === "relative_transfer_difficulty" && tick === 1;
   const digits = (axis_) => axis_.ticks.some((tick) => tick % 1) ? 1 : 0;
   parts.push(`<text class="panel" x="${left - 40}" y="14">${scoreTitle(measure)}</text>`, grid(upper, digits(upper), false));
-  parts.push(...ticks.map((tick) => `<text class="tick" x="${atX(tick)}" y="${lowerBottom + 17}" text-anchor="middle">${isChance(tick) ? WIDE.chance : tick}</text>` + (isChance(tick) ? `<path class="chance" d="M${atX(tick)},${top}V${lowerBottom}"/>` : "")));
+  parts.push(...ticks.map((tick) => `<text class="tick" x="${atX(tick)}" y="${lowerBottom + 17}" text-anchor="middle">${isChance(tick) ? "1 = chance" : tick}</text>` + (isChance(tick) ? `<path class="chance" d="M${atX(tick)},${top}V${lowerBottom}"/>` : "")));
   if (ticks.length) {
     if (["relative_transfer_difficulty", "zero_shot_error"].includes(axis)) {
       parts.push(`<text x="${left}" y="${height - 16}" class="tick">← easier</text><text x="${right}" y="${height - 16}" class="tick" text-anchor="end">harder →</text>`);
@@ -122,7 +127,7 @@ const widePicture = (data, numbers, state) => {
     if (mean) {
       const [at, y] = [right + 24, lower.at(mean.mean)];
       if (mean.half !== null) parts.push(`<path class="bar" d="${barPath(at, lower.at(mean.mean - mean.half), lower.at(mean.mean + mean.half), lowerTop, lowerBottom)}"/>`);
-      parts.push(`<path class="mean" d="M${at},${rounded(y - 6)}l5,6l-5,6l-5,-6z"/><text class="value" x="${at + 10}" y="${y}">${signed(mean.mean)}</text>${(mean.half === null ? ["mean"] : WIDE.meanBar).map((text, number) => `<text class="tick" x="${at + 10}" y="${y + 14 * number + 14}">${text}</text>`).join("")}`);
+      parts.push(`<path class="mean" d="M${at},${rounded(y - 6)}l5,6l-5,6l-5,-6z"/><text class="value" x="${at + 10}" y="${y}">${signed(mean.mean)}</text>${(mean.half === null ? ["mean"] : ["mean,", "95 % over", "datasets"]).map((text, number) => `<text class="tick" x="${at + 10}" y="${y + 14 * number + 14}">${text}</text>`).join("")}`);
     }
   }
   return { svg: `<svg viewBox="0 0 ${width} ${height}" aria-hidden="true">${parts.join("")}</svg>`, order, at: (dataset) => [x.get(dataset), top], horizontal: true };

@@ -56,8 +56,7 @@ const exchange = (next) => {
   unpacked.clear();
   parsedPictures = null;
   sectionNodes.filter((node) => block.sections[node.dataset.section]).forEach((node) => {
-    node.innerHTML = next.querySelector(`.parts[data-section=${node.dataset.section}]`).innerHTML;
-    bindParts(node, partsOf(node.dataset.section), settingData());
+    drawParts(node, partsOf(node.dataset.section), settingData());
   });
   currentSetting = block.settings[currentSetting] ? currentSetting : block.first;
   drawPickers();

@@ -1,4 +1,4 @@
-// The map: methods by datasets from easy to hard, as reports/tables/map_table.py computes it, and the band above its columns.
+// The map: methods by datasets from easy to hard, and the band above its columns.
 const MAP = { methods: 10, rows: 15, name: 24, least: 400, scaled: 0.95, height: 84 };
 const byDifficulty = (places) => places.map((_, dataset) => dataset).sort((p, q) => (places[p] === null) - (places[q] === null) || places[p] - places[q] || p - q);
 const mapOrder = (methods, measure) => {
@@ -68,8 +68,8 @@ const mapTable = (data, measure) => {
     ]),
     classes: "map",
     rowClasses: order.map((method) => method === baseline ? "baseline" : methods[method].complete ? "" : "incomplete"),
-    caption: baseline === null ? "Cells: accuracy in %." :
-      `Cells: gain over zero-shot in points, shaded up to ${Math.round(largest / 100)}. Grey row: zero-shot accuracy.${x.some(Boolean) ? " Numbers below the band: difficulty, chance / zero-shot accuracy." : ""}`,
+    caption: (baseline === null ? "Cells: accuracy in %." : `Cells: gain over zero-shot in points, shaded up to ${Math.round(largest / 100)}. Grey row: zero-shot accuracy.`) +
+      (!x.some((value) => value !== null) ? " No difficulty is known for these datasets, so their order says nothing." : baseline === null ? "" : " Numbers below the band: difficulty, chance / zero-shot accuracy."),
     band: { from: 3 + ranked, cells: datasets.map((dataset) => x[dataset] === null ? "–" : String(Number(x[dataset].toPrecision(2)))), datasets },
     ...(order.length > MAP.rows ? { first: MAP.methods, pinned: zeroShot >= 0 ? [zeroShot] : [] } : {}),
     ...(new Set(families).size > 1 ? { filters: families, filterName: "Family" } : {}),
@@ -96,7 +96,7 @@ const drawBand = (node, data, measure, method) => {
   });
   const key = data.baseline === null ? "" : `<i class="key dash"></i> ${escaped(shortened(data.methods[data.baseline].name, 30))} `;
   const other = method === null || method === data.baseline ? "" : `<i class="key disc"></i> ${escaped(shortened(data.methods[method].name, 30))}`;
-  node.row.cells[0].innerHTML = `<b>${block.titles[measure]} against difficulty</b><span>lines at ${low}, ${(low + high) / 2} and ${high} %</span><span>${key}${other}</span>`;
+  node.row.cells[0].innerHTML = `<b>${block.titles[measure]} ${node.band.cells.some((text) => text !== "–") ? "against difficulty" : "by dataset"}</b><span>lines at ${low}, ${(low + high) / 2} and ${high} %</span><span>${key}${other}</span>`;
 };
 const mapPlace = document.getElementById("map");
 const mapBand = { row: null, band: null };
@@ -113,8 +113,7 @@ mapPlace?.addEventListener("click", ({ target }) => {
 });
 const drawMap = (data, { measure, a }) => {
   const table = mapTable(data, measure);
-  const written = !mapBand.row && document.getElementById(table.id) && measure === data.measures.at(-1);
-  putTable(mapPlace, table, data, !written);
+  putTable(mapPlace, table, data);
   pressFamilies();
   Object.assign(mapBand, { row: mapPlace.querySelector("tr.band"), band: table.band });
   const own = () => drawBand(mapBand, data, measure, a);

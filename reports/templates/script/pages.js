@@ -2,11 +2,13 @@
 const pageNode = document.getElementById("page");
 const frontNode = document.getElementById("front");
 const MEASURES = { base: "Base", new: "New", open: "Open", H: "H", all: "Accuracy" };
-const SPLIT_NAMES = { base: "Base classes", new: "New classes", "open-base": "Base images among all names", "open-new": "New images among all names", all: "All classes" };
 const frontTitle = document.title;
 let frontPlace = 0;  // where the reader was on the front page
 const pairsList = (pairs) => `<dl class="pairs">${pairs.map(([name, text]) => `<dt>${escaped(name)}</dt><dd>${escaped(text)}</dd>`).join("")}</dl>`;
-const settingsOf = (method) => block.details[method.settings].length ? `<h3>Settings</h3>${pairsList(block.details[method.settings])}` : "";
+const settingsOf = (method) => {
+  const [published, changed] = [0, 1].map((kind) => block.details[method.settings].filter(([, , differs]) => differs === kind));
+  return (changed.length ? `<h3>Settings that are not the published ones</h3>${pairsList(changed)}` : "") + (published.length ? `<h3>${changed.length ? "Other settings" : "Settings"}</h3>${pairsList(published)}` : "");
+};
 const webLink = (url) => /^https?:\/\//.test(url) ? `<a href="${escaped(url)}" rel="noopener noreferrer">${escaped(url)}</a>` : escaped(url);
 const pm = (found) => found ? [Math.round(100 * found.mean), found.sides] : null;
 const runLinks = (runs) => (runs || []).filter(Boolean).map((id) => [id.slice(0, 6), "run=" + id]);
@@ -30,7 +32,7 @@ const cellColumns = (data) => data.measures.flatMap((measure) => {
 }).concat(data.runs ? [["Runs", "links"], ["Errors", "link"]] : []);
 const methodPage = (data, anchor, method) => {
   const about = data.methods[method];
-  const [summary, citation] = block.methods[about.method] || ["", ""];
+  const [summary, citation, links] = block.methods[about.method] || ["", "", []];
   const measure = data.measures.at(-1);
   const against = data.baseline === null || data.baseline === method ? data.answers[measure].a === method ? data.answers[measure].b : data.answers[measure].a : data.baseline;
   const state = { measure, a: method, b: against === method ? null : against, x: data.axes.length ? data.axes[0][0] : null };
@@ -45,13 +47,14 @@ const methodPage = (data, anchor, method) => {
   const steps = curve ? `<p class="note">Accuracy during training: ${curve[1].map(([share, , , value]) => `${(value / 100).toFixed(1)} % after ${UNITS.share(share)}`).join(", ")}.</p>` : "";
   return {
     title: about.name,
-    html: `<p class="question">${escaped([about.family, data.heading].filter(Boolean).join(" · "))}</p>${summary ? `<p>${escaped(summary)}</p>` : ""}${badges}` +
+    html: `<p class="question">${escaped([about.family, data.heading].filter(Boolean).join(" · "))}</p>${summary ? `<p>${escaped(summary)}</p>` : ""}${links.map(([what, url]) => `<p class="note">${what}: ${webLink(url)}</p>`).join("")}${badges}` +
       (about.n < about.expected ? `<p class="missing">${about.n} of ${about.expected} cells are scored.</p>` : "") +
-      `<div class="picture" role="img" aria-label="${escaped(about.name)} on every dataset, from easy to hard">${widePicture(data, numbersOf(data), state).svg}</div>` +
+      `<div class="picture" role="img" aria-label="${escaped(about.name)} on every dataset">${widePicture(data, numbersOf(data), state).svg}</div>` +
       tableHtml(table, data.methods) + (about.facts ? pairsList(about.facts) : "") + steps +
       settingsOf(about) +
       (citation ? `<h3>Citation</h3><pre>${escaped(citation)}</pre>` : ""),
     table,
+    wrong: [anchor, about.key, ""],
   };
 };
 const datasetPage = (data, anchor, dataset) => {
@@ -114,6 +117,7 @@ const runPage = ({ anchor, data, method, dataset, place }, id) => {
       (hasErrors() ? `<p><a href="#${escaped(look)}">Errors of this run, class by class</a></p>` : "") +
       `<p class="note">Recompute it and compare bit for bit: <code>etl-bench runs verify ${escaped(id)}</code></p>` +
       settingsOf(about),
+    wrong: [anchor, about.key, id],
   };
 };
 // The page of an address, or null for the front page.
@@ -152,6 +156,12 @@ const showPage = () => {
   pageNode.innerHTML = `<p><a class="back" href="#${escaped(heroAddress())}">← All results</a></p><h2>${escaped(found.title)}</h2>${found.html}`;
   const picture = pageNode.querySelector(".picture");
   if (picture) picture.after(saveButtons(() => picture.querySelector("svg"), found.title));
+  if (found.wrong && hasErrors()) {
+    const { firstElementChild: mark } = pageNode;
+    wrongImages(...found.wrong).then((images) => {
+      if (images && mark.isConnected) pageNode.insertAdjacentHTML("beforeend", `<h3>Images that ${found.wrong[2] ? "this run" : "one run on each dataset"} gets wrong</h3><div class="examples hard">${images}</div>`);
+    });
+  }
   if (found.table) bindTable(pageNode.querySelector(".table"), found.table, block.settings[inAddress().get("setting") || block.first].methods);
   scrollTo({ top: 0, behavior: "instant" });
   pageNode.focus({ preventScroll: true });

@@ -1,4 +1,4 @@
-// The sections of a setting, rendered from its data as by reports/parts/part.py. Folds are rendered when they are opened.
+// The sections of a setting, rendered from the parts of reports/parts/part.py. Folds are rendered when they are opened.
 // A block is a function of the data of the setting in `blocks`, one file each, which returns HTML or a node;
 // `block("name")` in reports/parts places it, and it is rendered again for another setting. `numbersOf(data)` has scores and
 // paired differences of methods and datasets by their numbers; `heroListeners` receive the chosen methods and score.
@@ -9,7 +9,7 @@ const partHtml = (part, data) => {
     case "table": return tableHtml(rest[0], data.methods);
     case "heading": return `<h4 id="${escaped(rest[0])}">${escaped(rest[1])} <a class="self" tabindex="-1" href="#${escaped(rest[0])}" aria-label="Link to ${escaped(rest[1])}">#</a></h4>`;
     case "fold": return `<details class="card" id="${escaped(rest[0])}"><summary><b>${escaped(rest[1])}</b> <span>${escaped(rest[2])}</span></summary></details>`;
-    case "svg": return `<div class="scroll drawing">${rest[0]}</div>`;
+    case "svg": return `<div class="scroll drawing"></div>`;
     case "block": return `<div class="block" data-block="${escaped(rest[0])}"></div>`;
     case "chart": return `<figure class="chart" id="${escaped(rest[0])}" data-kind="${escaped(rest[1])}"><div class="tools needs-script"></div><div class="picture" tabindex="0" role="group" aria-label="${escaped(rest[2])}"></div><div class="tip" role="status" hidden></div><figcaption>${rest[3]}</figcaption></figure>`;
     default: return `<p class="${escaped(rest[1])}">${rest[0]}</p>`;
@@ -29,8 +29,11 @@ const bindParts = (place, parts, data) => parts.forEach((part, index) => {
   if (kind === "block") drawBlock(node, rest[0], data);
   if (kind === "chart") bindChart(node, data);
   if (kind === "svg") {
-    fitting.observe(node);
-    node.append(saveButtons(() => node.querySelector("svg"), "chart"));
+    evidence("drawings").then((found) => {
+      node.innerHTML = found[rest[0]];
+      fitting.observe(node);
+      node.append(saveButtons(() => node.querySelector("svg"), "chart"));
+    });
   }
   if (kind === "fold") node.addEventListener("toggle", () => { if (node.open) fillFold(node, rest[3], data); });
 });

@@ -1,7 +1,7 @@
-// The sections: those of the first setting are in the page, those of another are rendered when it is chosen.
+// The sections of the shown setting, and those without a setting.
 const partsOf = (name) => (settingData() ? settingData().sections[name] : null) || block.sections[name];
 const sectionNodes = all(".parts[data-section]");
-sectionNodes.forEach((node) => bindParts(node, partsOf(node.dataset.section) || [], settingData()));
+sectionNodes.forEach((node) => drawParts(node, partsOf(node.dataset.section) || [], settingData()));
 settingListeners.push(() => {
   const data = settingData();
   all("[data-setting-text]").forEach((node) => { node.textContent = data.heading; });

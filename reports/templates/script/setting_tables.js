@@ -1,4 +1,4 @@
-// Tables computed from the data of a setting, as reports/tables/setting_tables.py computes them: head to head, shots.
+// Tables computed from the data of a setting: head to head, shots.
 const NAME_LENGTH = 40;
 const columnOf = (method, kind) => [shortened(method.name, NAME_LENGTH), kind, method.name, "slim"];
 const shareOf = (value, largest) => Math.round(100 * Math.abs(value) / largest);
@@ -56,10 +56,9 @@ const shotsTable = (data, measure) => {
     classes: "matrix",
   };
 };
-// Renders a table of the setting, unless the page was written with it.
-const putTable = (place, table, data, always) => {
-  if (always || !place.querySelector(".table")) place.innerHTML = tableHtml(table, data.methods);
-  bindTable(place.querySelector(".table"), table, data.methods);
+const putTable = (place, table, data) => {
+  place.innerHTML = tableHtml(table, data.methods);
+  bindTable(place.firstChild, table, data.methods);
 };
 blocks.head_to_head = (data, place) => putTable(place, headToHeadTable(data), data);
 blocks.shots = (data, place) => putTable(place, shotsTable(data, data.measures.at(-1)), data);

@@ -1,5 +1,4 @@
 // Accuracy against shots: small charts of the mean and of every dataset. The two methods of the first chart have colours.
-let pairOfShots = null;  // measure and methods of the first chart: {measure, a, b}, by key
 const SHOTS = { columns: 4, width: 215, height: 150, left: 34, right: 203, top: 28, bottom: 122 };
 chartKinds.shots = {
   axes: () => [""],
@@ -7,10 +6,8 @@ chartKinds.shots = {
   draw: (data) => {
     const related = withOtherShots(data);
     const counts = related.map((other) => Number(other.facets[2]));
-    const answer = data.answers[data.measures.at(-1)];
-    const key = (method) => method === null ? null : data.methods[method].key;
-    const { measure, a, b } = pairOfShots || { measure: data.measures.at(-1), a: key(answer.a), b: key(answer.b) };
-    const zero = key(data.baseline);
+    const { measure, a, b } = pairShown;
+    const zero = data.methods[data.baseline]?.key;
     const x = logAxis(counts, SHOTS.left + 6, SHOTS.right, 0).at;
     const places = related.map((other) => ({ other, numbers: numbersOf(other), methods: new Map(other.methods.map((method, index) => [method.key, index])), datasets: new Map(other.datasets.map((dataset, index) => [dataset.name, index])) }));
     // Values by number of shots, in percent: {mean, half} or null.
@@ -40,7 +37,7 @@ chartKinds.shots = {
           if (!value) return "";
           const tip = `${title}, ${counted(counts[index], "shot")}: ${line.method.name} ${value.mean.toFixed(1)}${value.half === null ? "" : " ± " + value.half.toFixed(1)} %`;
           const [cx, cy] = at(value.mean, index);
-          return side === "a" ? plotDisc(cx, cy, "a", 4, tip) : `<path class="mark b" cx="${cx}" cy="${cy}" d="M${cx},${rounded(cy - 5)}l5,5l-5,5l-5,-5z" data-tip="${escaped(tip)}"/>`;
+          return plotMark(cx, cy, side, 4, tip);
         }).join("");
       }).join("");
       return `<text class="panel" x="${dx + 4}" y="${dy + 16}"><title>${escaped(title)}</title>${escaped(shortened(title, 26))}</text>` +
@@ -51,7 +48,7 @@ chartKinds.shots = {
         (level ? `<path class="front" d="M${dx + SHOTS.left},${at(level.values.find(Boolean).mean, 0)[1]}H${dx + SHOTS.right + 6}"/>` : "") + sides;
     };
     const mean = panel("Mean " + block.titles[measure], null, 0);
-    const order = byDifficulty(answer.places);
+    const order = byDifficulty(data.answers[data.measures.at(-1)].places);
     return mean + order.map((dataset, place) => panel(data.datasets[dataset].title, data.datasets[dataset].name, place + 1)).join("");
   },
 };

@@ -1,5 +1,5 @@
-// Tables from their data; the same HTML as reports/tables/html.py. Sorting, filtering and long tables render the rows again.
-// The kinds links and choice (a button) are rendered only here.
+// Tables from their data (reports/tables/model.py). Sorting, filtering and long tables render the rows again.
+// The kinds links and choice (a button) are those of script/pages.js and script/error_analysis.js.
 const HEADING = { text: "text", method: "text", badge: "text", sources: "text", link: "text", links: "text", choice: "text", bar: "interval-head" };
 const CELL = { ...HEADING, bar: "interval-cell" };
 const FORMATS = ["CSV", "LaTeX", "Markdown"];

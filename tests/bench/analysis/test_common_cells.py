@@ -6,7 +6,12 @@ import pandas as pd
 import pytest
 from leaderboard_rows import B2N, frame, run
 
-from bench.analysis.leaderboard_building import build_leaderboard, common_cells, compared_leaderboard
+from bench.analysis.leaderboard_building import (
+    build_leaderboard,
+    common_cells,
+    compared_leaderboard,
+    without_extra_gaps,
+)
 
 DATASETS = ("dtd", "eurosat", "food101")
 METHODS = ("coop", "kgcoop", "maple", "vpt")
@@ -45,6 +50,21 @@ def test_one_entry_with_more_runs_leaves_no_other_without_a_rank(name: str) -> N
     assert ranked >= {"zero_shot", *METHODS}
     assert ("tip" in ranked) == ({*DATASETS} <= _datasets(NEWCOMERS[name]))
     assert board.missing, "runs that some entries lack stay visible"
+    owned = without_extra_gaps(board)
+    assert {cell.entry for cell in owned.missing} == (set() if "tip" in ranked else {"tip"}), (
+        "but on a board of several"
+    )
+    assert all(entry.coverage == entry.planned for entry in owned.entries if entry.key != "tip")
+
+
+def test_a_failed_run_stays_listed_where_it_is_not_compared() -> None:
+    broken = {"status": "failed", "error_message": "no memory"}
+    failed = [[row | broken for row in run("coop", "dtd", 4)]]
+    more = runs_of("tip", seeds=(1, 2, 3, 4, 5))
+    runs = board_of(zero_shot(), *(runs_of(method) for method in METHODS), failed, more)
+    board = without_extra_gaps(compared_leaderboard(runs, B2N))
+    assert board.common is not None
+    assert [(cell.entry, cell.seed, cell.error) for cell in board.missing] == [("coop", 4, "no memory")]
 
 
 def _datasets(rows: list[list[dict]]) -> set[str]:

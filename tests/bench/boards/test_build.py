@@ -81,7 +81,7 @@ def test_a_submission_with_more_seeds_takes_no_ranks_away(place: Path) -> None:
     (setting,) = read_summary(place / "site").settings
     rows = {row.entry: row for row in setting.rows}
     assert all(row.ranks for row in rows.values())
-    assert (rows["linear_probe"].coverage, rows["coop"].coverage, rows["coop"].planned) == (6, 3, 6)
+    assert (rows["linear_probe"].coverage, rows["coop"].coverage, rows["coop"].planned) == (6, 3, 3)
 
 
 def test_a_build_without_a_change_checks_and_writes_no_run(place: Path) -> None:

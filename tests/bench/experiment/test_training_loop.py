@@ -14,6 +14,7 @@ from bench.experiment.training_loop import (
     epochs_and_steps,
     fit,
     make_optimizer,
+    set_rates,
     stage_spans,
 )
 from methods import Optimizer, Recipe, Schedule, Warmup
@@ -106,6 +107,18 @@ def test_hooks_are_called_in_order_and_groups_scale_the_rate() -> None:
     assert calls == [(0, 2), (1, 2), "end"]
     assert torch.equal(method.trainable.text_adapter.bias, torch.zeros(1, 64))
     assert not torch.equal(method.trainable.text_adapter.matrix, torch.eye(64))
+
+
+def test_all_groups_have_the_same_rate_in_a_constant_warm_up() -> None:
+    weights = [torch.nn.Parameter(torch.zeros(1)) for _ in range(2)]
+    recipe = Recipe(lr=0.01, epochs=4, warmup=Warmup.CONSTANT, warmup_lr=1e-5)
+    optimizer = make_optimizer(recipe, [{"params": weights[:1]}, {"params": weights[1:], "lr_scale": 6.5}])
+    (span,) = stage_spans(recipe, (1.0,), n=10, shots=2)
+    rates = []
+    for epoch in range(2):
+        set_rates(optimizer, recipe, span, epoch, epoch)
+        rates.append([group["lr"] for group in optimizer.param_groups])
+    assert rates == [[1e-5, 1e-5], pytest.approx([0.01, 0.065])]
 
 
 def lengths(recipe: Recipe, *shares: float) -> list[tuple[int, int]]:

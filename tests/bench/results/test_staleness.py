@@ -100,7 +100,8 @@ def old_coop(tmp_path: Path) -> Path:
     rates = {m: {d: {"base": r, "new": r} for d in "ab"} for m, r in {"coop": 0.6, "apex": 0.8}.items()}
     shards = Shards(tmp_path / "runs")
     for made in make_world(tmp_path / "runs", rates):
-        version = 2 if made.spec.method == "coop" and made.spec.seed == 1 else 1
+        now = known_methods().get(made.spec.method).version
+        version = now + 1 if made.spec.method == "coop" and made.spec.seed == 1 else now
         stored = shards.read(made.run_id)
         provenance = made.provenance.model_copy(update={"method_version": version})
         shards.write(made.model_copy(update={"provenance": provenance}), stored.predictions)

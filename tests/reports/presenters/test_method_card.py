@@ -15,7 +15,7 @@ from bench.api.method_cards import LISTED_FOR, UNCOMPARED, listed, measured, met
 from bench.errors import ImpossibleCombinationError
 from bench.sweep import SweepRequest, expand
 from datasets_registry import EvalProtocol
-from methods import METHODS, Method, facts_of, formula_tests, parity_record, parse_backbone
+from methods import METHODS, Method, facts_of, formula_tests, official_runs, parity_record, parse_backbone
 
 TINY = parse_backbone("ViT-tiny.random")
 
@@ -100,7 +100,10 @@ def test_a_card_names_a_comparison_that_exists(name: str) -> None:
         assert parity.startswith("equal to the official implementation")
     elif name in formula_tests():
         file, _, test = formula_tests()[name].partition("::")
-        assert f"by tests/methods/{file}::{test};" in parity
+        assert f"tests/methods/{file}::{test} compares it with" in parity
+        assert parity.startswith(
+            "gave the predictions" if name in official_runs() else "not compared with official code"
+        )
         functions = [
             node for node in ast.parse((ROOT / "tests/methods" / file).read_text()).body if hasattr(node, "name")
         ]
@@ -113,6 +116,7 @@ def test_a_card_names_a_comparison_that_exists(name: str) -> None:
 
 def test_every_comparison_belongs_to_a_method() -> None:
     assert set(formula_tests()) <= set(METHODS) - set(parity_record())
+    assert set(official_runs()) <= set(formula_tests())
 
 
 def test_the_card_of_a_plug_in_claims_no_test_and_no_protocol_that_is_refused() -> None:

@@ -1,0 +1,26 @@
+"""The seconds of the page are those of the slowed-down browser, and the measured pages are what their rows say."""
+
+import pytest
+import report_sample
+
+pytest.importorskip("websocket", reason="websocket-client is not installed")
+from _page import PAGES, interactive_seconds, report
+from chromium import find_chromium
+from page_data import block_of
+
+
+@pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
+def test_a_slower_processor_takes_longer(tmp_path):
+    methods, shots, _ = PAGES["page"]
+    page = report(tmp_path / "a.html", methods, shots)
+    (fast,) = interactive_seconds([page], tmp_path / "fast", repeats=2, slowdown=1)
+    (slow,) = interactive_seconds([page], tmp_path / "slow", repeats=2, slowdown=40)
+    assert slow > 1.5 * fast > 0
+
+
+def test_the_large_page_has_as_many_methods_as_its_row_says(tmp_path):
+    """The sample has its own methods again afterwards."""
+    methods, _, _ = PAGES["page_32x5"]
+    (setting,) = block_of(report(tmp_path / "a.html", methods, (16,)).read_text("utf-8"))["settings"].values()
+    assert len(setting["methods"]) == methods == 32
+    assert len(report_sample.METHODS) == 8

@@ -1,0 +1,55 @@
+"""The page of a board in a browser: its title, badges instead of repeated sentences, and accessibility."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("websocket", reason="websocket-client is not installed")
+from chromium import browser, find_chromium, serious_findings
+from simulated_submissions import FACTS, Draft, simulated_run
+
+from bench.api import build_board
+
+pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    place = tmp_path_factory.mktemp("board")
+    (place / "README.md").write_text("# Small towers <first>\n\n# Another heading\n")
+    runs = [simulated_run(seed=seed) for seed in (1, 2, 3)]
+    Draft(runs, FACTS.model_copy(update={"notes": "With thanks."})).write(place / "submissions" / "one")
+    more = [simulated_run("clip_adapter", seed) for seed in (1, 2, 3)]
+    Draft(more, FACTS).write(place / "submissions" / "two")
+    built = build_board(place / "submissions", place / "site", images=False)
+    with browser(tmp_path_factory.mktemp("profile")) as tab:
+        tab.size(1440, 900)
+        tab.open(built.page.as_uri())
+        yield tab
+
+
+def test_the_title_of_the_readme_is_the_heading_of_the_page(page):
+    assert page.run("[...document.querySelectorAll('h1')].map((node) => node.innerText)") == ["Small towers ‹first›"]
+    assert page.run("document.title") == "Small towers ‹first›"
+
+
+def test_what_all_runs_pass_is_a_badge_and_only_the_rest_is_a_sentence(page):
+    badges = """[...document.querySelectorAll('#submissions-table tbody tr')].map((row) =>
+        [...row.querySelectorAll('.badge')].map((node) => node.textContent))"""
+    assert page.run(badges) == [["images equal", "published"]] * 2
+    notes = "[...document.querySelectorAll('#submissions-notes tbody tr')].map((row) => row.innerText)"
+    assert [text.split() for text in page.run(notes)] == [
+        ["one", "note", "of", "the", "submitters:", "With", "thanks."]
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1024, 1440])
+def test_no_serious_accessibility_finding(page, scheme, width):
+    page.size(width, 900)
+    page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    page.run("document.querySelectorAll('details').forEach((card) => { card.open = true; })")
+    loading = "[...document.querySelectorAll('.block, .body')].some((place) => place.textContent.startsWith('Loading'))"
+    page.wait(f"!{loading}")
+    assert serious_findings(page) == []
+    page.wait(f"document.documentElement.scrollWidth <= {width}")

@@ -1,0 +1,119 @@
+"""The first screen at four widths: nothing sticks out, no two texts overlap, and the map is high on the screen.
+
+Pictures are not compared with stored ones, since fonts differ between machines; the places of what they show are.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from report_sample import catalogue, curves_frame, difficulty_frame, many_methods, runs_frame
+
+pytest.importorskip("websocket", reason="websocket-client is not installed")
+from chromium import find_chromium
+
+from reports.presenters.content import PageContent
+from reports.presenters.site import site_view
+
+pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
+
+SCREENS = {390: 844, 768: 1024, 1024: 768, 1440: 900}
+"""Heights of the screens by width."""
+PARTS = ("header.top", "nav.sections", "main", "#headline", "#basis", "#views", "#map", "#cards", "#cost", "footer")
+
+
+@pytest.fixture(scope="module")
+def view():
+    """Twelve methods with all runs."""
+    with many_methods(14):
+        runs = runs_frame(protocols=("base-to-new",))
+        runs = runs[~runs["method"].isin(["cocoop", "maple"])]
+        content = PageContent(runs, difficulty_frame(), catalogue(), package_version="0", curves=curves_frame(runs))
+        return site_view(content)
+
+
+TEXTS = """(() => {
+    // The visible part of each text of the page, cut by what hides the rest of it.
+    const found = [];
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+        const parent = walker.currentNode.parentElement;
+        const text = walker.currentNode.textContent.trim();
+        if (!text || parent.closest('svg, script, style, select, noscript, .skip')) continue;
+        if (!parent.checkVisibility({ visibilityProperty: true, opacityProperty: true })) continue;
+        const range = document.createRange();
+        range.selectNodeContents(walker.currentNode);
+        for (const line of range.getClientRects()) {
+            let [left, top, right, bottom] = [line.left, line.top, line.right, line.bottom];
+            for (let node = parent; node; node = node.parentElement) {
+                if (getComputedStyle(node).overflowX === 'visible') continue;
+                const box = node.getBoundingClientRect();
+                [left, right] = [Math.max(left, box.left), Math.min(right, box.right)];
+                [top, bottom] = [Math.max(top, box.top), Math.min(bottom, box.bottom)];
+            }
+            if (right - left > 1 && bottom - top > 1) found.push([text, left, top, right, bottom]);
+        }
+    }
+    return found;
+})()"""
+
+
+def overlapping(texts):
+    """Pairs of texts whose boxes share more than two pixels in both directions, which a line's ascent may."""
+    found = []
+    ordered = sorted(texts, key=lambda item: item[2])
+    for number, (one, left, top, right, bottom) in enumerate(ordered):
+        for other, other_left, other_top, other_right, other_bottom in ordered[number + 1 :]:
+            if other_top >= bottom - 2:
+                break
+            wide = min(right, other_right) - max(left, other_left)
+            high = min(bottom, other_bottom) - max(top, other_top)
+            if wide > 2 and high > 2 + 0.25 * (bottom - top):
+                found.append((one, other))
+    return found
+
+
+@pytest.mark.parametrize("width", SCREENS)
+def test_every_part_lies_within_the_screen(page, width):
+    page.size(width, SCREENS[width])
+    page.wait(f"document.documentElement.scrollWidth <= {width}")
+    boxes = page.run(
+        f"""Object.fromEntries({list(PARTS)!r}.map((selector) => {{
+            const {{ left, right, top, bottom }} = document.querySelector(selector).getBoundingClientRect();
+            return [selector, [left, right, top, bottom]];
+        }}))"""
+    )
+    for selector, (left, right, top, bottom) in boxes.items():
+        assert 0 <= left < right <= width, selector
+        assert top < bottom, selector
+    order = ["header.top", "nav.sections", "#headline", "#basis", "#views", "#map", "#cards", "#cost", "footer"]
+    for above, below in pairwise(order):
+        assert boxes[above][3] <= boxes[below][2] + 1, (above, below)
+    assert boxes["#headline"][3] < SCREENS[width] / 2
+
+
+@pytest.mark.parametrize("width", SCREENS)
+def test_no_two_texts_overlap(page, width):
+    page.size(width, SCREENS[width])
+    page.wait(f"document.documentElement.scrollWidth <= {width}")
+    page.run("scrollTo(0, 0)")
+    texts = page.run(TEXTS)
+    assert len(texts) > 200
+    assert overlapping(texts) == []
+
+
+def test_texts_that_overlap_are_found(page):
+    page.run("document.getElementById('basis').style.marginTop = '-30px'")
+    assert overlapping(page.run(TEXTS)) != []
+
+
+def test_ten_methods_are_on_the_screen_of_a_laptop(page):
+    page.size(1440, 900)
+    page.run("scrollTo(0, 0)")
+    rows = page.run(
+        """[...document.querySelectorAll('#map tbody tr')].filter((row) => row.checkVisibility())
+        .map((row) => [row.getBoundingClientRect().top, row.getBoundingClientRect().bottom])"""
+    )
+    assert rows[0][0] <= 400
+    assert sum(bottom <= 900 for _, bottom in rows) >= 10
