@@ -144,7 +144,7 @@ class AbsentPackages(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 def stand_in_for_absent_packages():
     finder = AbsentPackages()
     sys.meta_path.append(finder)
-    if importlib.util.find_spec("tensorboard") is None:  # torch's own wrapper asks for it
+    if importlib.util.find_spec("tensorboard") is None:  # torch's own wrapper imports it
         spec = importlib.machinery.ModuleSpec("torch.utils.tensorboard", finder)
         sys.modules[spec.name] = StandInModule(spec.name)
 
