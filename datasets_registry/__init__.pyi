@@ -65,6 +65,7 @@ from ._errors import did_you_mean as did_you_mean
 from ._errors import some as some
 from ._limits import BUNDLE_LIST_ENTRY as BUNDLE_LIST_ENTRY
 from ._limits import BUNDLE_LIST_VALUES as BUNDLE_LIST_VALUES
+from ._limits import GIB as GIB
 from ._limits import LARGEST_BOARD_FILE as LARGEST_BOARD_FILE
 from ._limits import LARGEST_CLASS_LIST as LARGEST_CLASS_LIST
 from ._limits import LARGEST_CONFIGURATION as LARGEST_CONFIGURATION
@@ -72,7 +73,6 @@ from ._limits import LARGEST_DIFFICULTY as LARGEST_DIFFICULTY
 from ._limits import LARGEST_HEADER as LARGEST_HEADER
 from ._limits import LARGEST_IMAGE as LARGEST_IMAGE
 from ._limits import LARGEST_JSON as LARGEST_JSON
-from ._limits import GIB as GIB
 from ._limits import LARGEST_MODEL as LARGEST_MODEL
 from ._limits import LARGEST_NUMBER as LARGEST_NUMBER
 from ._limits import LARGEST_PACKED_IMAGE as LARGEST_PACKED_IMAGE

@@ -26,9 +26,11 @@ import time
 import traceback
 import types
 
-import numpy as np
-import torch
-from torch.overrides import TorchFunctionMode
+parent = os.getppid()  # before the slow imports, during which the harness may end
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from torch.overrides import TorchFunctionMode  # noqa: E402
 
 job = {}
 facts = {
@@ -143,7 +145,7 @@ class AbsentPackages(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 def stand_in_for_absent_packages():
     finder = AbsentPackages()
     sys.meta_path.append(finder)
-    if importlib.util.find_spec("tensorboard") is None:  # torch's own wrapper asks for it
+    if importlib.util.find_spec("tensorboard") is None:  # torch's own wrapper imports it
         spec = importlib.machinery.ModuleSpec("torch.utils.tensorboard", finder)
         sys.modules[spec.name] = StandInModule(spec.name)
 
@@ -443,7 +445,6 @@ def write_facts():
 
 def end_with_parent():
     """End this process soon after the harness has ended."""
-    parent = os.getppid()
 
     def wait():
         while os.getppid() == parent:

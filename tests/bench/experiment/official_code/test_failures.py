@@ -56,3 +56,9 @@ def test_a_long_error_is_cut() -> None:
     found = reason("ValueError: " + "x" * 5000, 1)
     assert len(found) < 350
     assert found.endswith("….")
+
+
+def test_the_first_of_two_chained_errors_is_the_reason() -> None:
+    between = "During handling of the above exception, another exception occurred:"
+    log = f"KeyError: 'moon'\n\n{between}\n\nValueError: no data\n"
+    assert reason(log, 1).startswith("It ended with KeyError: 'moon'")
