@@ -14,7 +14,20 @@ from pydantic import (
     model_validator,
 )
 
-from bench.bounds import MOST_CLASSES, Amount, Classes, Count, Finite, Images, LargeCount, Line, Moment, Name, Positive, RunId
+from bench.bounds import (
+    MOST_CLASSES,
+    Amount,
+    Classes,
+    Count,
+    Finite,
+    Images,
+    LargeCount,
+    Line,
+    Moment,
+    Name,
+    Positive,
+    RunId,
+)
 from bench.spec import ExperimentSpec
 
 SCHEMA_VERSION = 1
@@ -273,9 +286,7 @@ class RunRecord(_Frozen):
     scores: list[Score] = Field(default_factory=list)
     open: OpenScore | None = Field(None, description="base and new images among all names; None with other protocols")
     final_loss: Finite | None = None
-    selected_epoch: Positive | None = Field(
-        None, description="from 1, chosen on the validation images; None: the last"
-    )
+    selected_epoch: Positive | None = Field(None, description="from 1, chosen on the validation images; None: the last")
     cost: Cost | None = None
     curve: list[CurvePoint] = Field(default_factory=list, description="accuracy along the training, if requested")
     provenance: Provenance

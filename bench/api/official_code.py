@@ -40,7 +40,7 @@ def inspect_official_code(
 
     Raises OfficialCodeError if there is no git repository at `path`.
     """
-    from bench.experiment.official_code import inspect_fork, is_trusted
+    from bench.experiment import inspect_fork, is_trusted
     from datasets_registry import some
 
     found = inspect_fork(Path(path), None if python is None else Path(python), [Path(one) for one in imports])
@@ -99,7 +99,7 @@ def try_official_code(
     """
     import numpy as np
 
-    from bench.experiment.official_code import fork_facts, run_official_code
+    from bench.experiment import fork_facts, run_official_code
     from bench.sweep import SweepRequest, context_of, expand
 
     known = fork_facts(method).fork.dataset_files
@@ -131,7 +131,7 @@ _TRIED = "spectrum_basic:test=2"
 
 def trust_official_code(path: str | Path) -> str:
     """Allow the code in a checkout to run with the user's rights, as it is now; returns a line that says so."""
-    from bench.experiment.official_code import trust
+    from bench.experiment import trust_code
 
-    fork = trust(Path(path))
+    fork = trust_code(Path(path))
     return f"{fork.name} at {fork.commit[:12]} may run with your rights."

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.context import RunContext
-    from bench.experiment.official_code import ImportedPredictions
+    from bench.experiment import ImportedPredictions
     from bench.record import RunRecord, Score
     from bench.results import Exported, Imported, RepetitionVerdict, RunDiff, Shard, Shards
 
@@ -256,7 +256,7 @@ def import_predictions(
 
     Raises PredictionsError for a file that contradicts the dataset, DataError if the dataset is not on disk.
     """
-    from bench.experiment.official_code import import_predictions as add
+    from bench.experiment import import_predictions as add
     from bench.results import Shards, fresh_store
 
     root = None if data_root is None else Path(data_root)

@@ -35,7 +35,7 @@ from bench.experiment.features.inputs import shared_inputs
 from bench.experiment.features.training_images import TrainingImages
 from bench.experiment.kept_models import kept_model
 from bench.experiment.measured_difficulty import measure_difficulty
-from bench.experiment.official_code import run_official_code
+from bench.experiment.official_code.fork_run import run_official_code
 from bench.experiment.prediction_sets import SetThreshold, label_scores, labels_of, why_no_promise, with_sets
 from bench.experiment.stacked_training import Training, can_stack, fit_stack
 from bench.experiment.task import load_task

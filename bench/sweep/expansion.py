@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bench._util.words import counted
 from bench.bounds import MOST_RUNS
 from bench.errors import UsageError
-from bench.experiment.official_code import ForkFacts, official_conflict
+from bench.experiment import ForkFacts, official_conflict
 from bench.results import settled_recipe
 from bench.spec import ALL_SHOTS, ExperimentSpec
 from bench.sweep.axes import IMAGENET_VARIANTS, check_axes, selected_datasets

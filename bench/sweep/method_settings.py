@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from bench.errors import OverrideError, UsageError
-from bench.experiment.official_code import PLACES, fork_facts, fork_folders, is_fork
+from bench.experiment import PLACES, fork_facts, fork_folders, is_fork
 from bench.results import known_methods
 from bench.spec import CUSTOM_RECIPE, FORK
 from bench.sweep.dataset_names import select_names

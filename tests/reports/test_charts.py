@@ -9,7 +9,6 @@ from report_sample import catalogue, difficulty_frame, runs_frame
 import reports.charts.figures as figures
 from bench.papers.figures.figure import FigurePoint, PaperFigure
 from reports import figure_file
-from reports._format import points
 from reports.charts.costs import cost_axes
 from reports.charts.figures import figure_specification, figure_svg
 from reports.charts.hero import hero_caption, hero_picture, hero_specification
@@ -35,7 +34,7 @@ def test_the_chart_of_difficulty_has_the_means_of_both_methods_from_easy_to_hard
         assert [row["a"], row["b"], row["difference"]] == [apex, zero, apex - zero]
         assert row["low"] <= min(apex, zero) < max(apex, zero) <= row["high"]
     lead = view.answers["H"].lead
-    assert f"Mean difference {points(lead.mean)} points" in hero_caption(view)
+    assert f"Mean difference {100 * lead.mean:+.1f} points" in hero_caption(view)
     svg = ElementTree.fromstring(hero_picture(view)).find("{http://www.w3.org/2000/svg}svg")
     texts = {"".join(node.itertext()) for node in svg.iter() if node.tag.endswith("}text")}
     assert {row["dataset"] for row in rows} | {"H, %", "Difference, points"} <= texts

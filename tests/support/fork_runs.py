@@ -8,7 +8,7 @@ from stand_in_forks import SCRIPT, make_fork
 from sweep_requests import sweep_over
 
 from bench.context import RunContext
-from bench.experiment.official_code import run_official_code, trust
+from bench.experiment import run_official_code, trust_code
 from bench.record import Predictions, RunRecord
 from bench.spec import ExperimentSpec
 from bench.sweep import SweepRequest, expand, named_files
@@ -20,7 +20,7 @@ BACKBONE = "ViT-tiny.random"
 def trusted_fork(folder: Path, *habits: str) -> Path:
     """A checkout of the stand-in with these habits that may run."""
     made = make_fork(folder, *habits)
-    trust(made)
+    trust_code(made)
     return made
 
 

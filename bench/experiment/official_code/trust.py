@@ -18,7 +18,7 @@ def trust_file() -> Path:
     return user_custom_folder().parent / "trusted-code.json"
 
 
-def trust(path: Path) -> Fork:
+def trust_code(path: Path) -> Fork:
     """Note that the user trusts the code in a checkout as it is now; raises OfficialCodeError if it is no checkout."""
     fork, file = Fork.read(path), trust_file()
     file.parent.mkdir(parents=True, exist_ok=True)

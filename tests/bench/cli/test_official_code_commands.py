@@ -16,7 +16,7 @@ from stand_in_forks import SCRIPT, apply, make_fork
 
 from bench import run
 from bench.api import import_predictions
-from bench.experiment.official_code import trust
+from bench.experiment import trust_code
 from bench.results import Shards
 from datasets_registry import EvalProtocol
 
@@ -35,7 +35,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("COLUMNS", "250")
         patch.chdir(folder)
         write_dataset(folder / "data", "eurosat")
-        trust(make_fork(folder / "stand-in"))
+        trust_code(make_fork(folder / "stand-in"))
         yield folder
 
 
@@ -89,14 +89,14 @@ def test_code_that_nobody_trusts_is_not_planned(etl, tmp_path: Path) -> None:
 
 
 def _trusted(made: Path) -> str:
-    from bench.experiment.official_code import Fork
+    from bench.experiment.official_code.fork_folder import Fork
 
     return f"stand-in at {Fork.read(made).commit[:12]} may run with your rights.\n"
 
 
 def test_a_run_that_hangs_ends_with_the_time_limit(etl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = make_fork(tmp_path / "fork", "hang")
-    trust(made)
+    trust_code(made)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     words = ["run", "-m", f"fork:{made}", "-d", "eurosat", "-b", BACKBONE, "--protocol", "few-shot", "--shots", "2"]
     words += [*(word for one in SCRIPT for word in ("--set", one)), "--seeds", "1", "--jobs", "1", "--retries", "0"]

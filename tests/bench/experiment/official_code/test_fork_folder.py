@@ -8,7 +8,7 @@ import pytest
 from stand_in_forks import TRAINER, apply, commit, git, make_fork
 
 from bench.errors import OfficialCodeError
-from bench.experiment.official_code import Fork
+from bench.experiment.official_code.fork_folder import Fork
 
 
 @pytest.fixture(scope="module")

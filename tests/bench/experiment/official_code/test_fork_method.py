@@ -9,7 +9,8 @@ from fork_runs import fork_request, planned, trusted_fork
 from stand_in_forks import commit, git, make_fork
 
 from bench.errors import ImpossibleCombinationError, OfficialCodeError, OverrideError
-from bench.experiment.official_code import Fork, fork_facts, trust
+from bench.experiment import fork_facts, trust_code
+from bench.experiment.official_code.fork_folder import Fork
 from bench.experiment.official_code.fork_method import dataset_here, training_command
 from bench.sweep import expand, named_files
 from datasets_registry import UnknownNameError, get_dataset
@@ -42,7 +43,7 @@ def test_a_trainer_of_the_name_of_its_repository_has_one_name_and_our_facts(tmp_
     second = made / "trainers" / "second.py"
     second.write_text(second.read_text().replace("SecondTrainer", "KgCoOp"))
     commit(made)
-    trust(made)
+    trust_code(made)
     facts = fork_facts(f"fork:{made}")
     assert (facts.name, facts.title) == ("fork:KgCoOp", "KgCoOp (official code)")
     assert facts.citation

@@ -12,7 +12,8 @@ from sweep_requests import sweep_over
 
 from bench.context import RunContext
 from bench.errors import OfficialCodeError, StaleSpecError
-from bench.experiment.official_code import fork_run, run_official_code, trust
+from bench.experiment import run_official_code, trust_code
+from bench.experiment.official_code import fork_run
 from bench.experiment.runner import run_experiment
 from bench.record import Predictions, RunRecord, RunStatus
 from bench.sweep import expand
@@ -122,7 +123,7 @@ def test_the_code_is_part_of_the_identity_and_its_place_is_not(tmp_path: Path, d
     (fork / "notes.txt").write_text("not tracked")
     assert planned(fork, data)[0].run_id == first.run_id
     apply(fork, ("trainers/offset_text.py", "square()", "abs()"))
-    trust(fork)
+    trust_code(fork)
     assert planned(fork, data)[0].run_id != first.run_id
 
 

@@ -11,7 +11,9 @@ from places import ROOT
 from stand_in_forks import TRAINER, apply, commit, git, make_fork
 
 from bench.errors import OfficialCodeError
-from bench.experiment.official_code import Inspection, inspect_fork, inspection
+from bench.experiment import inspect_fork
+from bench.experiment.official_code import inspection
+from bench.experiment.official_code.inspection import Inspection
 
 
 def found_in(checkout: Path, **options: object) -> Inspection:

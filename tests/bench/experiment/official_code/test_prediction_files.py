@@ -11,8 +11,7 @@ import pytest
 from outside_predictions import Outside
 
 from bench.errors import PredictionsError
-from bench.experiment.official_code import matched_classes, read_predictions
-from bench.experiment.official_code.prediction_files import scores_of_answers
+from bench.experiment.official_code.prediction_files import matched_classes, read_predictions, scores_of_answers
 
 DIGEST = "ab" * 32
 

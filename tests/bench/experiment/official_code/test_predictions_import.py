@@ -15,7 +15,7 @@ from sweep_requests import sweep_over
 
 from bench.context import RunContext
 from bench.errors import PredictionsError
-from bench.experiment.official_code import ImportedPredictions, import_predictions
+from bench.experiment import ImportedPredictions, import_predictions
 from bench.experiment.runner import run_experiment
 from bench.results import Shards
 from bench.sweep import expand

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from stand_in_forks import commit, make_fork
 
-from bench.experiment.official_code import Fork
+from bench.experiment.official_code.fork_folder import Fork
 from bench.experiment.official_code.published_commands import Command, commands_of, published_trainings
 
 

@@ -8,7 +8,8 @@ import pytest
 from stand_in_forks import apply, commit, make_fork
 
 from bench.errors import OfficialCodeError
-from bench.experiment.official_code import Fork, fork_facts, is_trusted, trust
+from bench.experiment import fork_facts, is_trusted, trust_code
+from bench.experiment.official_code.fork_folder import Fork
 from bench.experiment.official_code.trust import trust_file
 
 
@@ -16,7 +17,7 @@ def test_trust_is_needed_once_for_each_state_of_the_code(tmp_path: Path, home: P
     made = make_fork(tmp_path / "fork")
     with pytest.raises(OfficialCodeError, match=f"would run with your rights.*etl-bench methods trust {made}"):
         fork_facts(f"fork:{made}")
-    assert trust(made) == Fork.read(made)
+    assert trust_code(made) == Fork.read(made)
     assert trust_file().is_relative_to(home)
     assert fork_facts(f"fork:{made}").trainer == "OffsetText"
     (made / "notes.txt").write_text("not tracked")
@@ -31,7 +32,7 @@ def test_trust_is_needed_once_for_each_state_of_the_code(tmp_path: Path, home: P
 
 def test_a_new_commit_of_the_same_files_is_the_same_code(tmp_path: Path) -> None:
     made = make_fork(tmp_path / "fork", "never tests")
-    trust(made)
+    trust_code(made)
     apply(made, ("train.py", "import argparse\n", "import argparse\n\n"))
     commit(made)
     assert not is_trusted(Fork.read(made))
@@ -39,13 +40,13 @@ def test_a_new_commit_of_the_same_files_is_the_same_code(tmp_path: Path) -> None
 
 def test_no_folder_is_trusted_that_is_no_checkout(tmp_path: Path) -> None:
     with pytest.raises(OfficialCodeError, match="not the root of a git repository"):
-        trust(tmp_path)
+        trust_code(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"format": "clip-etl-bench trusted code 1"}', "\x00"])
 def test_a_damaged_list_is_named(content: str, tmp_path: Path) -> None:
     made = make_fork(tmp_path / "fork", "hang")
-    trust(made)
+    trust_code(made)
     kept = trust_file().read_bytes()
     trust_file().write_text(content)
     with pytest.raises(OfficialCodeError, match=f"{trust_file()} cannot be read; repair or delete it"):
@@ -56,6 +57,6 @@ def test_a_damaged_list_is_named(content: str, tmp_path: Path) -> None:
 
 def test_a_list_of_another_format_trusts_nothing(tmp_path: Path) -> None:
     made = make_fork(tmp_path / "fork", "hang")
-    trust(made)
+    trust_code(made)
     trust_file().write_text(trust_file().read_text().replace("code 1", "code 2"))
     assert not is_trusted(Fork.read(made))

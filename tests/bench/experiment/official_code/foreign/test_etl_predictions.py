@@ -19,8 +19,9 @@ from sweep_requests import sweep_over
 
 from bench.api import write_drop_in
 from bench.context import RunContext
+from bench.experiment import import_predictions
 from bench.experiment.features.inputs import loaded_backbone
-from bench.experiment.official_code import import_predictions, read_predictions
+from bench.experiment.official_code.prediction_files import read_predictions
 from bench.experiment.runner import run_experiment
 from bench.results import Shards
 from bench.sweep import expand
