@@ -28,8 +28,11 @@ def reason(log: str, code: int, files: Sequence[str] = (), submodules: Sequence[
         >>> reason("ImportError: the package ot is absent and is called: ot.sinkhorn", 1)
         "It needs the package ot. Install it for its Python, see --set fork.python."
     """
-    lines = _root_cause(log.splitlines())
-    last = next((line.strip() for line in reversed(lines) if _ERROR.match(line.strip())), "")
+    lines = log.splitlines()
+    last = _last_error(lines)
+    if last.startswith("Exception"):  # says little; the authors' code has caught an error before
+        lines = _root_cause(lines)
+        last = _last_error(lines)
     if match := _ABSENT.search(last) or _NO_MODULE.search(last):
         return _no_module(match[1], files, submodules)
     if "FileNotFoundError" in last or _NO_FILE.search(last):
@@ -52,8 +55,12 @@ def reason(log: str, code: int, files: Sequence[str] = (), submodules: Sequence[
     return f"It ended with exit code {code} and without an evaluation of all test images."
 
 
+def _last_error(lines: Sequence[str]) -> str:
+    return next((line.strip() for line in reversed(lines) if _ERROR.match(line.strip())), "")
+
+
 def _root_cause(lines: list[str]) -> list[str]:
-    """The log up to the first error, if the authors' code catches it and raises another one that says less."""
+    """The log up to the error that was caught first, if there is one."""
     return next((lines[:number] for number, line in enumerate(lines) if line.startswith(_CHAINED)), lines)
 
 

@@ -37,7 +37,9 @@ from datasets_registry import (
     FewShotTask,
     Images,
     ListedImage,
+    SupportKind,
     SupportList,
+    SupportRule,
     TaskRequest,
     among_all_names,
     build_task,
@@ -272,17 +274,22 @@ class _Run:
         mine = [(self._known(keys, item[0]), item[1]) for item in head.train]
         val = [(self._known(keys, item[0]), item[1]) for item in head.val]
         self._check_digests(splits.images, [*head.train, *head.val], [key for key, _ in (*mine, *val)])
-        if head.shots > 0:
-            request = TaskRequest(self.info, splits, shots=head.shots, draw=how, allow_fewer=True, **shared)
+        if head.shots:
+            every = SupportRule(SupportKind.ALL) if head.shots < 0 else None
+            shots = max(head.shots, 0)
+            request = TaskRequest(
+                self.info, splits, shots=shots, draw=how, allow_fewer=every is None, rule=every, **shared
+            )
             task = build_task(request)
             if [(sample.key, sample.label) for sample in task.support.samples] == mine:
                 ours = [(sample.key, sample.label) for sample in task.validation.samples]
                 if val and val != ours:
                     self.notes.append(f"{source.name}: its validation images are not those of our draw.")
-                return task, None
+                return task, None if every is None else str(every)
+        what = "all training images" if head.shots < 0 else counted(head.shots, "shot")
         self.notes.append(
-            f"{source.name}: its training images are not our draw of {counted(head.shots, 'shot')} with seed "
-            f"{head.seed}, so the run is stored with its own list of images and is not paired with runs on our draw."
+            f"{source.name}: its training images are not our draw of {what} with seed {head.seed}, "
+            "so the run is stored with its own list of images and is not paired with runs on our draw."
         )
         listed = _support_list(source, self.info.name, head, mine, val)
         request = TaskRequest(self.info, splits, shots=listed.shots, draw=DrawRule.FILE, support_list=listed, **shared)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import os
+import shutil
 import tempfile
 from collections.abc import Sequence
 from functools import cache
@@ -29,6 +31,7 @@ from datasets_registry import (
 )
 from methods import Backbone
 
+_FOLDER = "etl-bench-official-"
 Item = tuple[str, int, str]
 """Path of an image file, label, class name."""
 ClassLists = dict[str, list[Item]]
@@ -38,9 +41,23 @@ ClassLists = dict[str, list[Item]]
 @cache
 def process_folder() -> Path:
     """A folder for files of this process, which is removed when the process ends."""
-    place = tempfile.TemporaryDirectory(prefix="etl-bench-official-")
+    for left in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):  # of processes that were killed
+        owner = left.name.removeprefix(_FOLDER).partition("-")[0]
+        if owner.isdigit() and not _runs(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
+    place = tempfile.TemporaryDirectory(prefix=f"{_FOLDER}{os.getpid()}-")
     atexit.register(place.cleanup)
     return Path(place.name)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def image_path(images: Images, key: str, dataset: str) -> Path:

@@ -85,7 +85,8 @@ class Task:
         if self._clip is None:
             import clip
 
-            self._clip = clip.load("ViT-B/16", device=self.device)[0].eval()
+            loaded = clip.load("ViT-B/16", device=self.device)  # the model, and often its preprocessing
+            self._clip = (loaded[0] if isinstance(loaded, tuple) else loaded).eval()
         return self._clip
 
     @property

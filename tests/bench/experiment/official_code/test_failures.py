@@ -58,7 +58,9 @@ def test_a_long_error_is_cut() -> None:
     assert found.endswith("….")
 
 
-def test_the_first_of_two_chained_errors_is_the_reason() -> None:
+def test_of_two_chained_errors_the_one_that_says_more_is_the_reason() -> None:
     between = "During handling of the above exception, another exception occurred:"
-    log = f"KeyError: 'moon'\n\n{between}\n\nValueError: no data\n"
-    assert reason(log, 1).startswith("It ended with KeyError: 'moon'")
+    blanket = f"KeyError: 'moon'\n\n{between}\n\nException: it did not work\n"
+    assert reason(blanket, 1).startswith("It ended with KeyError: 'moon'")
+    failed_again = f"RuntimeError: not a TorchScript archive\n\n{between}\n\nKeyError: 'state_dict'\n"
+    assert reason(failed_again, 1).startswith("It ended with KeyError: 'state_dict'")

@@ -176,6 +176,13 @@ def test_another_draw_is_stored_with_its_own_list(honest: Outside, imported: Imp
     assert "are not our draw of 1 shot with seed 9" in done.notes[0]
 
 
+def test_all_training_images_are_no_draw(honest: Outside, imported: Import, data: Path) -> None:
+    splits = get_dataset("eurosat").reader(data)
+    (record,) = imported(honest.with_head(train=[[s.key, s.label] for s in splits.train], val=[], shots=-1)).added
+    assert record.spec.support == "all"
+    assert len(record.provenance.support_digests) == len(splits.train)
+
+
 def test_other_validation_images_are_remarked(honest: Outside, imported: Import) -> None:
     done = imported(honest.with_head(val=honest.head["val"][::-1]))
     assert done.notes == ("0.npz: its validation images are not those of our draw.",)
