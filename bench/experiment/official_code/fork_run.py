@@ -381,7 +381,10 @@ class _ForkRun:
 
     def _public(self, words: Sequence[str]) -> str:
         """The command without folders of this machine."""
-        return " ".join(words).replace(str(self.output), "OUTPUT").replace(str(self.copy), "REPOSITORY")
+        text = " ".join(words)
+        for folder, name in ((self.output, "OUTPUT"), (self.copy, "REPOSITORY"), (self.work, "WORK")):
+            text = text.replace(str(folder), name)
+        return text
 
 
 class EndOfLogError(Exception):

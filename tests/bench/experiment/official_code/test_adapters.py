@@ -138,7 +138,7 @@ def test_a_later_stage_reads_the_output_of_an_earlier_one(folder: Path, data: Pa
     record, _ = run_official_code(spec, RunContext(data_root=data, files=named_files(request)))
     external = record.provenance.external
     assert external is not None
-    assert external.command.endswith("/step1")
+    assert external.command.endswith("WORK/step1")
     assert "{step1}" not in external.command
 
 
