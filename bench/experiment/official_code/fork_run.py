@@ -24,8 +24,8 @@ from bench.errors import OfficialCodeError, StaleSpecError
 from bench.experiment.accelerator import gpu_facts
 from bench.experiment.official_code.external_runs import OPEN, external_record
 from bench.experiment.official_code.failures import reason
+from bench.experiment.official_code.fork_commands import dataset_here, training_stages, training_words
 from bench.experiment.official_code.fork_folder import Fork
-from bench.experiment.official_code.fork_method import dataset_here, training_stages, training_words
 from bench.experiment.official_code.published_commands import Command
 from bench.experiment.official_code.served_data import (
     ClassLists,

@@ -113,7 +113,7 @@ def _commands(fork: Fork) -> Iterator[InspectedCommand]:
             args = _arguments(one) if filled else ""
             if args is None:
                 continue
-            trainer, shown = one.option("--trainer") or "", " ".join(_general(one)).replace(_MARK, "VALUE")
+            trainer, shown = one.option("--trainer") or "", shlex.join(one.settings).replace(_MARK, "VALUE")
             if (trainer, one.script, shown) not in seen:
                 seen.add((trainer, one.script, shown))
                 yield InspectedCommand(trainer, one.script, args, shown)
@@ -129,26 +129,7 @@ def _arguments(command: Command) -> str | None:
         return None
     if command.option("--seed") == _MARK:
         return "{dataset} {seed}"
-    return "{dataset} VALUE" if any(_MARK in word for word in _general(command)) else "{dataset}"
-
-
-def _general(command: Command) -> list[str]:
-    words, found = list(command.argv), []
-    skipped = (
-        "--root",
-        "--seed",
-        "--output-dir",
-        "--dataset-config-file",
-        "DATASET.NUM_SHOTS",
-        "DATASET.SUBSAMPLE_CLASSES",
-    )
-    while words:
-        word = words.pop(0)
-        if word in skipped:
-            words[:1] = []
-        else:
-            found.append(shlex.quote(word))
-    return found
+    return "{dataset} VALUE" if any(_MARK in word for word in command.settings) else "{dataset}"
 
 
 def _submodules(fork: Fork) -> Iterator[Finding]:

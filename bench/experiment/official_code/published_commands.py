@@ -23,6 +23,9 @@ find ls conda source wget curl git pip pip3 tar unzip srun sbatch kill pkill hos
 _REAL = ("bash", "sh", "seq", "basename", "dirname", "expr", "echo", "test", "true", "false")
 _SECONDS = 5
 _MOST_COMMANDS = 5_000
+_OF_RUN = (
+    "--root", "--seed", "--output-dir", "--dataset-config-file", "DATASET.NUM_SHOTS", "DATASET.SUBSAMPLE_CLASSES",
+)  # fmt: skip
 CONFIG_FILES = ("--config-file", "--dataset-config-file")
 
 
@@ -57,6 +60,18 @@ class Command:
             and self.option("--trainer") is not None
             and not {"--eval-only", "--no-train"} & set(self.argv)
         )
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The words that do not belong to one dataset, seed, folder or number of shots."""
+        words, found = list(self.argv), []
+        while words:
+            word = words.pop(0)
+            if word in _OF_RUN:
+                words[:1] = []
+            elif not any(word.startswith(f"{name}=") for name in _OF_RUN):
+                found.append(word)
+        return tuple(found)
 
     @property
     def whole(self) -> bool:

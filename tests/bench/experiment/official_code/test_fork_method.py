@@ -11,9 +11,8 @@ from stand_in_forks import commit, git, make_fork
 from bench.errors import ImpossibleCombinationError, OfficialCodeError, OverrideError
 from bench.experiment import fork_facts, trust_code
 from bench.experiment.official_code.fork_folder import Fork
-from bench.experiment.official_code.fork_method import dataset_here, training_command
 from bench.sweep import expand, named_files
-from datasets_registry import UnknownNameError, get_dataset
+from datasets_registry import UnknownNameError
 
 
 @pytest.fixture(scope="module")
@@ -127,51 +126,3 @@ def test_a_dataset_that_the_code_does_not_know(fork: Path, data: Path) -> None:
     said = reason(fork, data, dataset="spectrum_basic")
     assert "stand-in does not know spectrum_basic" in said
     assert "--set fork.dataset=DescribableTextures: DescribableTextures, EuroSAT." in said
-
-
-def test_without_a_command_the_next_step_is_named(fork: Path, tmp_path: Path) -> None:
-    with pytest.raises(OfficialCodeError, match=f"given, not guessed. `etl-bench methods inspect {fork}` lists"):
-        training_command(Fork.read(fork), "OffsetText", {}, dataset="EuroSAT", seed=1, shots=2)
-    made = make_fork(tmp_path / "fork")
-    git(made, "rm", "-rq", "scripts")
-    commit(made)
-    with pytest.raises(OfficialCodeError, match="No script of it has one; give --set 'fork.command="):
-        training_command(Fork.read(made), "OffsetText", {}, dataset="EuroSAT", seed=1, shots=2)
-
-
-def test_a_script_with_several_trainings_is_not_guessed(tmp_path: Path) -> None:
-    made = make_fork(tmp_path / "fork")
-    (made / "two.sh").write_text("for w in 1.0 2.0; do bash scripts/train.sh eurosat $w; done\n")
-    commit(made)
-    with pytest.raises(OfficialCodeError, match="two.sh starts 2 different trainings, such as .*W 1.0; .*W 2.0"):
-        training_command(Fork.read(made), "OffsetText", {"script": "two.sh"}, dataset="EuroSAT", seed=1, shots=2)
-
-
-def test_a_script_of_several_datasets_has_the_command_of_ours(tmp_path: Path) -> None:
-    made = make_fork(tmp_path / "fork")
-    (made / "all.sh").write_text("bash scripts/train.sh dtd 1.0\nbash scripts/train.sh eurosat 2.0\n")
-    commit(made)
-    found = training_command(Fork.read(made), "OffsetText", {"script": "all.sh"}, dataset="EuroSAT", seed=1, shots=2)
-    assert "2.0" in found.argv
-
-
-def test_seed_and_shots_fill_the_arguments(fork: Path) -> None:
-    config = {"script": "scripts/train.sh", "args": "{dataset} {seed}{shots}"}
-    found = training_command(Fork.read(fork), "OffsetText", config, dataset="EuroSAT", seed=3, shots=8)
-    assert found.argv[found.argv.index("TRAINER.OFFSET.W") + 1] == "38"
-
-
-def test_a_command_of_the_user_gets_the_trainer(fork: Path) -> None:
-    config = {"command": "train.py --config-file configs/trainers/OffsetText/vit.yaml"}
-    found = training_command(Fork.read(fork), "OffsetText", config, dataset="EuroSAT", seed=3, shots=8)
-    assert found.argv[-2:] == ("--trainer", "OffsetText")
-    assert (found.folder, found.script) == ("", "")
-
-
-@pytest.mark.parametrize(
-    ("ours", "theirs"),
-    [("eurosat", "EuroSAT"), ("dtd", "DescribableTextures")],
-)
-def test_datasets_have_the_names_of_the_code(ours: str, theirs: str, fork: Path) -> None:
-    assert dataset_here(Fork.read(fork), get_dataset(ours)) == theirs
-    assert dataset_here(Fork.read(fork), get_dataset("spectrum_basic"), wanted=theirs.lower()) == theirs
