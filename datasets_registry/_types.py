@@ -219,6 +219,11 @@ class DatasetInfo:
         """Whether the owner of the images is known to allow their use."""
         return not self.licence.startswith(("not stated", "not verified"))
 
+    @property
+    def coop_name(self) -> str:
+        """The name of CoOp's class for it, from its split file, such as `DescribableTextures` for DTD; else its own."""
+        return (self.split_file or self.name).removeprefix("split_zhou_").removesuffix(".json")
+
 
 def has_imported_features(backbone: str) -> bool:
     """Whether the backbone of this slug exists only as imported features, without towers."""

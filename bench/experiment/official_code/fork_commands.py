@@ -61,8 +61,7 @@ def training_command(
 
 def dataset_here(fork: Fork, info: DatasetInfo, wanted: str = "") -> str:
     """The name by which a repository knows a dataset; `wanted` is one that the user gave. Raises OfficialCodeError."""
-    coop_name = (info.split_file or info.name).removeprefix("split_zhou_").removesuffix(".json")
-    return known_dataset(fork, info.name.partition(":")[0], info.title, coop_name, wanted)
+    return known_dataset(fork, info.name.partition(":")[0], info.title, info.coop_name, wanted)
 
 
 def _scripted(fork: Fork, trainer: str, script: str, args: str, stem: str, seed: int, shots: int) -> Command:

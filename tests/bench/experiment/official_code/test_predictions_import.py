@@ -370,7 +370,7 @@ def test_images_that_changed_on_disk_are_noticed(honest: Outside, tmp_path: Path
 
 
 def test_openai_digests_are_those_of_its_addresses() -> None:
-    from bench.experiment.official_code.predictions_import import OPENAI_SHA256
+    from bench.experiment.official_code.declared_run import OPENAI_SHA256
 
     assert OPENAI_SHA256["ViT-B-16"] == OPENAI_B16
     assert all(len(digest) == 64 for digest in OPENAI_SHA256.values())
