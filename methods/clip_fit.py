@@ -91,7 +91,7 @@ class CLIPFit(TwoTowerMethod[CLIPFitConfig]):
         """The dataset's template in CLIPFit's wording, for tuned and for frozen texts."""
         return KGCOOP_WORDING.get(classes.template, classes.template)
 
-    def loss_terms(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def loss_terms(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         return self.loss_near_texts(
             batch, self.frozen_text(self.support_classes, self.template(self.support_classes)), self.config.weight
         )

@@ -101,7 +101,7 @@ class CoPrompt(ComposedMethod[CoPromptConfig]):
         place = float(torch.rand((), generator=self.generator))
         return torch.stack([some[int(place * len(some))] for some in self.sentences])
 
-    def loss_terms(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def loss_terms(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         text, image = self.text_features(self.support_classes), self.image_features(batch)
         logits = cosine_logits(image, text, self.backbone.logit_scale)
         texts = F.cosine_similarity(text, self.teacher()).mean()

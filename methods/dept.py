@@ -89,7 +89,7 @@ class Decoupled(TrainableMethod[Any]):
         ]
         return [*hosts, {"params": list(self.head.parameters()), "lr_scale": self.config.head_rate}]
 
-    def loss_terms(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def loss_terms(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         share = self.config.head_share
         host, penalty = super().loss_terms(batch)
         images, texts = self.compared_images, self.compared_texts

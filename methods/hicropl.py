@@ -233,7 +233,7 @@ class HiCroPL(TwoTowerMethod[HiCroPLConfig]):
         prompted = self.backbone.encode_image(batch.pixels, prompts=self.prompts()[1])
         return F.normalize(prompted, dim=-1) + F.normalize(batch.features, dim=-1)
 
-    def loss_terms(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def loss_terms(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         classes = self.support_classes
         text, image = self.text_features(classes), self.image_features(batch)
         texts = F.cosine_similarity(text, self.frozen_text(classes, classes.template)).mean()

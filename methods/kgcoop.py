@@ -79,5 +79,5 @@ class KgCoOp(ContextMethod[KgCoOpConfig]):
         """The frozen texts, unnormalised."""
         return self.frozen_text(classes, KGCOOP_WORDING.get(classes.template, classes.template))
 
-    def loss_terms(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def loss_terms(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         return self.loss_near_texts(batch, self.teacher(self.support_classes), self.config.weight)

@@ -102,7 +102,7 @@ class PromptSRC(ComposedMethod[PromptSRCConfig]):
         self.teacher = torch.stack([self.frozen_text(support.classes, t) for t in GENERIC60]).mean(dim=0)
         self._average: list[Tensor] = []
 
-    def loss_terms(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def loss_terms(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         c, scale = self.config, self.backbone.logit_scale
         text = F.normalize(self.text_features(self.support_classes), dim=-1)
         image = F.normalize(self.image_features(batch), dim=-1)

@@ -126,5 +126,5 @@ class TCP(TwoTowerMethod[TCPConfig]):
 
         return self.backbone.encode_prompts(self.trainable.prompts(classes, self.backbone), before_block=enter)
 
-    def loss_terms(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def loss_terms(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         return self.loss_near_texts(batch, self.teacher(self.support_classes), self.config.weight)

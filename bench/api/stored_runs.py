@@ -250,7 +250,8 @@ def import_predictions(
     """Check files of predictions that other code computed and add them as runs; with any error, nothing is added.
 
     Args:
-        files: npz or JSON lines, see docs/forks.md. Files of one method, seed and number of shots are one run.
+        files: npz or JSON lines, see `etl-bench doctor docs forks`. Files of one method, seed and number of shots are
+            one run.
         dataset: its name in the registry, if the files have another.
         backbone: as `-b`; by default OpenAI's weights of the model that the files name.
 

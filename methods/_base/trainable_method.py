@@ -31,12 +31,11 @@ class TrainableMethod(Method[ConfigT]):
     def loss(self, batch: Batch) -> Float[Tensor, "*runs"]:
         """Training loss of one batch. Default: the sum of `loss_terms`."""
         classification, penalty = self.loss_terms(batch)
-        return classification + penalty
+        return classification if penalty is None else classification + penalty
 
-    def loss_terms(self, batch: Batch) -> tuple[Float[Tensor, "*runs"], Float[Tensor, "*runs"]]:
-        """The loss of the classification and the sum of the penalties. Default: cross-entropy of the logits, and 0."""
-        classification = cross_entropy(self.train_classifier()(batch), batch.labels)
-        return classification, torch.zeros_like(classification)
+    def loss_terms(self, batch: Batch) -> tuple[Float[Tensor, "*runs"], Float[Tensor, "*runs"] | None]:
+        """The loss of the classification, by default the cross-entropy of the logits, and the sum of the penalties."""
+        return cross_entropy(self.train_classifier()(batch), batch.labels), None
 
     def stages(self) -> tuple[float, ...]:
         """Lengths of the training stages as shares of the recipe; each has its own optimiser and schedule.

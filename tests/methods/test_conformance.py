@@ -150,7 +150,7 @@ CONFIGS = {
     "lweib": {"scale": 0.025, "fast_factor": 2.5, "slow_share": 0.8, "negatives": 7},
     "mma": {"blocks": 8, "hidden": 32, "scale": 0.001},
     "coprompt": {"n_ctx": 2, "depth": 9, "reduction": 4, "text_ratio": 0.2, "image_ratio": 0.1, "weight": 1.0},
-    "dept": {"head_share": 0.7, "head_rate": 6.5, "weight": 8.0, "worded_init": True},
+    "dept": {"head_share": 0.7, "head_rate": 6.5, "weight": 2.0, "worded_init": True},
     "rpo": {"n_pairs": 24, "noise": 0.1, "keep_underscores": True},
     "tcp": {"n_ctx": 4, "reduction": 4, "layer": 8, "weight": 8.0},
     "clip_lora": {"encoder": "both", "targets": ("q", "k", "v"), "rank": 2, "alpha": 1.0, "dropout": 0.25},

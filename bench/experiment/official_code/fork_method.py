@@ -120,7 +120,9 @@ def read_adapter(path: Path) -> tuple[Path, str]:
     except (OSError, ValueError, SyntaxError) as error:
         raise OfficialCodeError(f"The adapter {path} cannot be read: {error}.") from error
     if not any(isinstance(node, ast.FunctionDef) and node.name == "train" for node in tree.body):
-        raise OfficialCodeError(f"The adapter {path} has no function train(task); docs/forks.md has an example.")
+        raise OfficialCodeError(
+            f"The adapter {path} has no function train(task); `etl-bench doctor docs forks` has one."
+        )
     texts = {
         node.targets[0].id: node.value.value
         for node in tree.body

@@ -101,7 +101,7 @@ def read_predictions(path: Path) -> PredictionFile:
     return found
 
 
-_HELP = "The format is in docs/forks.md; `etl-bench runs drop-in` writes code that makes such files."
+_HELP = "`etl-bench doctor docs forks` has the format; `etl-bench runs drop-in` writes code that makes such files."
 
 
 def _read_lines(path: Path) -> PredictionFile:

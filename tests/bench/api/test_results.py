@@ -84,9 +84,9 @@ def test_notebooks_show_tables_with_escaped_text(results: Results):
     shown = results._repr_html_()
     line, _, rest = shown.partition("</p>")
     assert line == "<p>CLIP-Adapter (recipe=custom) and zero-shot CLIP are level."
-    assert '<svg viewBox="0 0 860 ' in rest
-    assert "<title>" in rest  # the names of the datasets
-    assert "script" not in rest
+    assert "<svg " in rest
+    assert "Spectrum Basic" in rest or ">Basic<" in rest
+    assert "<script" not in rest
     assert "<table><caption>ViT-tiny.random, few-shot, 2 shots, 1 dataset</caption>" in rest
     failed = Results(results.folder, results.run_ids, [{"what": "<b>", "message": "out of memory"}])
     assert "1 failed:" in failed._repr_html_()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hostile_submissions import COLUMNS
 from limited import limited
+from page_data import block_of
 from simulated_submissions import FACTS, Draft, Run, honest_runs, simulated_run, with_predictions
 
 from bench.api.boards import BuiltBoard as Built
@@ -56,7 +57,7 @@ def own_checks(place: Path, name: str = "first") -> OwnChecks:
 
 def test_the_page_shows_rows_and_submissions(start: Path) -> None:
     page = (start / "site" / "index.html").read_text()
-    assert "Second &amp; co" in page
+    assert "Second & co" in json.dumps(block_of(page), ensure_ascii=False)
     assert "2 submissions with 10 runs." in page
     summary = read_summary(start / "site")
     (setting,) = summary.settings

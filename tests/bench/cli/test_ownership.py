@@ -30,6 +30,7 @@ FILES = {
         "models suggest-labels spectrum_basic nothing pictures --out new.csv --page", "new.html"
     ),
     "runs export OUT": ("runs export {}", "mine.zip"),
+    "runs drop-in OUT": ("runs drop-in {}", "mine.py"),
 }  # fmt: skip
 """Options that write a file: a command, and the name of the file that it would replace."""
 MORE_FILES = [
@@ -59,7 +60,8 @@ FOLDERS = {
 }
 """Options that write a folder."""
 ADDS = {
-    "run --runs", "demo --runs", "recommend --runs", "export --runs", "runs import --runs", "doctor --runs",
+    "run --runs", "demo --runs", "recommend --runs", "export --runs", "runs import --runs",
+    "runs import-predictions --runs", "doctor --runs",
     "runs rebuild --runs", "run --cache", "demo --cache", "recommend --cache", "predict --cache",
     "methods check --cache", "datasets check --cache", "doctor --cache", "papers reproduce --runs",
     "papers reproduce --cache", "doctor cache info --cache", "doctor cache verify --cache",
@@ -70,7 +72,9 @@ REFUSES = {"papers add --write"}
 """Writes a new file into the checkout of this package, never over another."""
 READS = {
     "--data-root", "--runs", "--classes", "--file", "--features", "--images", "--root", "--support", "--against",
-    "run SWEEP", "run --submission", "papers add FILE", "runs import BUNDLE", "board build SUBMISSIONS",
+    "run SWEEP", "run --submission", "papers add FILE", "runs import BUNDLE",
+    "runs import-predictions FILE", "methods inspect PATH",
+    "methods inspect --python", "methods inspect --path", "methods trust PATH", "board build SUBMISSIONS",
     "board diff OLD", "board diff NEW", "board verify SUBMISSIONS", "board check DIR",
 }  # fmt: skip
 """Options that only read: of one command, or of all that are not listed above."""
