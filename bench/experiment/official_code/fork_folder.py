@@ -48,15 +48,16 @@ class Fork:
             raise OfficialCodeError(
                 f"{path} is not the root of a git repository, so its code has no identity. Clone it with git."
             )
-        files = _git(folder, "ls-files", "-z", "--recurse-submodules").split("\0")
-        modules = [line.split() for line in _git(folder, "submodule", "status").splitlines()]
+        modules = _modules(folder)
+        inner = ["--recurse-submodules"] if modules is not None else []
+        files = _git(folder, "ls-files", "-z", *inner).split("\0")
         return cls(
             folder=folder,
             repository=re.sub(r"(?<=://)[^/@]*@", "", _git(folder, "config", "--get", "remote.origin.url", fails=True)),
             commit=_git(folder, "rev-parse", "HEAD"),
             changed_files=tuple(_git(folder, "diff", "--name-only", "HEAD").splitlines()),
             files=tuple(sorted(name for name in files if name and (folder / name).is_file())),
-            empty_submodules=tuple(words[1] for words in modules if words[0].startswith("-")),
+            empty_submodules=tuple(words[1] for words in modules or () if words[0].startswith("-")),
         )
 
     @cached_property
@@ -116,6 +117,14 @@ class Fork:
 
 def _of_dassl(name: str) -> bool:
     return any("dassl" in part.casefold() for part in PurePosixPath(name).parts[:-1])
+
+
+def _modules(folder: Path) -> list[list[str]] | None:
+    """The submodules with their states; None if the repository names no address for one of them."""
+    try:
+        return [line.split() for line in _git(folder, "submodule", "status").splitlines()]
+    except OfficialCodeError:
+        return None
 
 
 def _git(folder: Path, *words: str, fails: bool = False) -> str:
