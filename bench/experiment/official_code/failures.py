@@ -26,7 +26,7 @@ def reason(log: str, code: int, files: Sequence[str] = (), submodules: Sequence[
 
     Example:
         >>> reason("ImportError: the package ot is absent and is called: ot.sinkhorn", 1)
-        "It needs the package ot. Install it for its Python, see --set fork.python."
+        'It needs the package ot. Install it for its Python, see --set fork.python.'
     """
     lines = log.splitlines()
     last = _last_error(lines)
