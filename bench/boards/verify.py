@@ -19,7 +19,14 @@ from bench.boards.precedence import LEDGER, first_seen
 from bench.boards.submissions.check import OwnChecks
 from bench.boards.submissions.submission import BUNDLE, submission_folders
 from bench.errors import BoardError
-from bench.results import RepetitionVerdict, Shard, bundle_shard, judge_repetition, open_bundle
+from bench.results import (
+    RepetitionVerdict,
+    Shard,
+    bundle_shard,
+    check_verifiable,
+    judge_repetition,
+    open_bundle,
+)
 from bench.sweep import repetition_context
 from datasets_registry import BenchError
 
@@ -90,6 +97,7 @@ def _repeat(request: BoardRequest, own: OwnChecks, run_id: str, weights: Mapping
 
     stored = _stored(request.submissions / own.name / BUNDLE, run_id)
     try:
+        check_verifiable(stored.record)
         context = repetition_context(stored, data_root=request.data_root, weights=dict(weights), files={})
         record, predictions = run_experiment(stored.record.spec, context)
     except BenchError as error:  # a method, dataset or file that is not here

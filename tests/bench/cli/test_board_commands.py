@@ -15,6 +15,7 @@ from bench.cli.app import app
 from bench.context import RunContext
 from bench.errors import BoardError, SubmissionError, UsageError
 from bench.experiment.runner import run_experiment
+from bench.record import ExternalCode
 
 
 def run(*arguments: str | Path) -> tuple[int, str, str]:
@@ -94,3 +95,13 @@ def test_verify_recomputes_genuine_runs_and_finds_invented_ones(tmp_path: Path) 
     assert list(kept.values()) == ["identical", "identical"], "the results of other runs stay"
     with pytest.raises(BoardError, match="'other' is not an accepted submission. Accepted: real, silent"):
         run(*command, "--submission", "other")
+
+
+def test_verify_says_that_code_of_others_cannot_be_repeated(tmp_path: Path) -> None:
+    record, predictions = simulated_run("external:Theirs")
+    described = ExternalCode(title="Theirs", weights_proved=False, images_proved=False)
+    made = record.provenance.model_copy(update={"external": described})
+    Draft([(record.model_copy(update={"provenance": made}), predictions)]).write(tmp_path / "submissions" / "theirs")
+    _, said, noted = run("board", "verify", tmp_path / "submissions", "--secret", "s", "--submission", "theirs")
+    assert "whose code is not part of this harness, so it cannot be repeated" in said + noted
+    assert not (tmp_path / "verified").exists(), "nothing was recomputed"
