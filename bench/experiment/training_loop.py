@@ -233,7 +233,8 @@ def set_rates(optimizer: torch.optim.Optimizer, recipe: Recipe, span: Span, epoc
     `min_lr`.
     """
     for group in optimizer.param_groups:
-        scaled = recipe.model_copy(update={"lr": recipe.lr * group.get("lr_scale", 1.0)})
+        scale = group.get("lr_scale", 1.0)
+        scaled = recipe if scale == 1 else recipe.model_copy(update={"lr": recipe.lr * scale})
         group["lr"] = scheduled_rate(scaled, span, epoch, step)
 
 
