@@ -269,28 +269,19 @@ def import_predictions(
 
 def score_rows(records: Sequence[RunRecord]) -> list[dict[str, object]]:
     """One row for each score of some runs, with its interval."""
-    from bench.analysis import wilson
-
-    rows = []
-    for record in records:
-        spec = record.spec
-        for score in record.all_scores:
-            low, high = wilson(score.accuracy, score.n)
-            rows.append(
-                {
-                    "run_id": record.run_id,
-                    "method": spec.method,
-                    "dataset": spec.dataset,
-                    "shots": spec.shots,
-                    "seed": spec.seed,
-                    "split": score.split,
-                    "accuracy": score.accuracy,
-                    "low": low,
-                    "high": high,
-                    "n": score.n,
-                }
-            )
-    return rows
+    shown = ("split", "accuracy", "low", "high", "n")
+    return [
+        {
+            "run_id": record.run_id,
+            "method": record.spec.method,
+            "dataset": record.spec.dataset,
+            "shots": record.spec.shots,
+            "seed": record.spec.seed,
+        }
+        | {name: value for name, value in _score(score).items() if name in shown}
+        for record in records
+        for score in record.all_scores
+    ]
 
 
 def write_drop_in(out: str | Path, *, force: bool = False) -> Path:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from bench.analysis import Leaderboard
 from bench.papers.published_numbers import published_methods
-from bench.results import known_methods, simplified
+from bench.results import known_methods, with_title
 from bench.spec import external_parts
 from datasets_registry import DatasetInfo, SeenImages
 from methods import MethodFacts
@@ -92,8 +92,7 @@ class Catalogue:
         if parts is None:
             return None
         title, source = parts
-        wanted, known = simplified(title), [*self.methods.values(), *self.published.values()]
-        same = next((one for one in known if wanted in map(simplified, (one.name, one.title))), None)
+        same = with_title(title, [*self.methods.values(), *self.published.values()])
         sheet = MethodSheet(name, title, uses=None) if same is None else same
         return replace(sheet, name=name, title=f"{title} ({source})", summary=f"{source.capitalize()}. {sheet.summary}")
 

@@ -40,6 +40,7 @@ from .method_facts import known_methods as known_methods
 from .method_facts import published_values as published_values
 from .method_facts import settled_recipe as settled_recipe
 from .method_facts import simplified as simplified
+from .method_facts import with_title as with_title
 from .outputs import FILE_LIST as FILE_LIST
 from .outputs import ListedFiles as ListedFiles
 from .outputs import check_output_file as check_output_file

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import bench
 import methods
@@ -53,7 +53,7 @@ class _KnownMethods(MethodFactsRegistry):
 
     def _of_other_code(self, name: str, title: str, source: str) -> MethodFacts:
         """What can be said by its name alone; paper and family are those of our method of the same title."""
-        same = self.same_title(title)
+        same = with_title(title, self.entries.values())
         return MethodFacts(
             name=name,
             title=f"{title} ({source})",
@@ -66,10 +66,21 @@ class _KnownMethods(MethodFactsRegistry):
             needs=frozenset(),
         )
 
-    def same_title(self, title: str) -> MethodFacts | None:
-        """Our method of that name or title, whatever its capitals and punctuation; None if there is none."""
-        wanted = simplified(title)
-        return next((one for one in self.entries.values() if wanted in map(simplified, (one.name, one.title))), None)
+
+class _Titled(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+
+
+TitledT = TypeVar("TitledT", bound=_Titled)
+
+
+def with_title(title: str, known: Iterable[TitledT]) -> TitledT | None:
+    """The method of that name or title, whatever its capitals and punctuation; None if there is none."""
+    wanted = simplified(title)
+    return next((one for one in known if wanted in map(simplified, (one.name, one.title))), None)
 
 
 def simplified(title: str) -> str:

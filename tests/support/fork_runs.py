@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from stand_in_forks import SCRIPT, make_fork
 from sweep_requests import sweep_over
 
@@ -15,6 +16,12 @@ from bench.sweep import SweepRequest, expand, named_files
 from datasets_registry import EvalProtocol
 
 BACKBONE = "ViT-tiny.random"
+
+
+def own_home(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Give the user a home in a folder of the test; trusted code is noted below it."""
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+        patch.setenv(name, str(folder))
 
 
 def trusted_fork(folder: Path, *habits: str) -> Path:

@@ -17,6 +17,7 @@ import bench
 from bench._util.words import counted
 from bench.errors import PredictionsError
 from bench.experiment.official_code.external_runs import OPEN, external_record
+from bench.experiment.official_code.fork_folder import public_address
 from bench.experiment.official_code.prediction_files import (
     Head,
     PredictionFile,
@@ -25,7 +26,7 @@ from bench.experiment.official_code.prediction_files import (
 )
 from bench.record import ExternalCode, Predictions, Provenance, RunRecord
 from bench.results import simplified
-from bench.spec import EXTERNAL, ExperimentSpec
+from bench.spec import ALL_SHOTS, EXTERNAL, ExperimentSpec, shots_text
 from datasets_registry import (
     BenchError,
     DatasetInfo,
@@ -132,10 +133,10 @@ class DeclaredRun:
     def made(self) -> tuple[RunRecord, list[Predictions]]:
         """The record and its predictions; raises PredictionsError for a statement that is wrong."""
         task, support = self._task()
-        scores = {split.name: self._scores(split) for split in task.evals}
+        scores = {split.name: self._checked(self._file(split), [split]) for split in task.evals}
         opened = next((file for file in self.files if file.head.classes == "all"), None)
         if self.protocol is EvalProtocol.BASE_TO_NEW and opened is not None:
-            scores[OPEN] = self._open(opened, task)
+            scores[OPEN] = self._checked(opened, among_all_names(*task.evals))
         spec = self._spec(task, support)
         return external_record(spec, task, scores, self._provenance(task))
 
@@ -170,7 +171,7 @@ class DeclaredRun:
                 if val and val != ours:
                     self.notes.append(f"{source.name}: its validation images are not those of our draw.")
                 return task, None if every is None else str(every)
-        what = "all training images" if head.shots < 0 else counted(head.shots, "shot")
+        what = shots_text(ALL_SHOTS if head.shots < 0 else head.shots)
         self.notes.append(
             f"{source.name}: its training images are not our draw of {what} with seed {head.seed}, "
             "so the run is stored with its own list of images and is not paired with runs on our draw."
@@ -197,19 +198,8 @@ class DeclaredRun:
             return next(file for file in self.files if file.head.classes == split.name)
         return self.trained
 
-    def _scores(self, split: EvalSplit) -> NDArray[np.float64]:
-        return self._checked(self._file(split), split)
-
-    def _open(self, file: PredictionFile, task: FewShotTask) -> NDArray[np.float64]:
-        """The scores of base images and then new images among all names."""
-        base, new = among_all_names(*task.evals)
-        return self._checked(file, None, [base, new])
-
-    def _checked(
-        self, file: PredictionFile, split: EvalSplit | None, parts: Sequence[EvalSplit] = ()
-    ) -> NDArray[np.float64]:
-        """The scores of a file in the order of a split, or of several one after the other."""
-        parts = parts or ([split] if split else [])
+    def _checked(self, file: PredictionFile, parts: Sequence[EvalSplit]) -> NDArray[np.float64]:
+        """The scores of a file in the order of the images of one split, or of several splits of the same classes."""
         classes, head, source = parts[0].classes, file.head, file.source
         shown = [name.replace("_", " ") for name in head.class_names]
         if shown != list(classes.prompt_names):
@@ -228,7 +218,7 @@ class DeclaredRun:
                 place[key] = position
         missing = [sample.key for sample in samples if sample.key not in place]
         where = f"the {len(samples)} test images of {self._info(file).name}"
-        where += f" ({split.name} classes)" if split and split.name in ("base", "new") else ""
+        where += f" ({head.classes} classes)" if head.classes != "all" else ""
         for problem, some in (
             (f"{len(unknown)} images are not among {where}", unknown),
             (f"{len(twice)} images are listed twice", twice),
@@ -267,7 +257,7 @@ class DeclaredRun:
     def _spec(self, task: FewShotTask, support: str | None) -> ExperimentSpec:
         head = self.head
         name = re.sub(r"[^A-Za-z0-9_.+/-]+", "_", head.method)
-        code = {key: value for key in ("repository", "commit") if (value := _public(getattr(head, key)))}
+        code = {key: value for key in ("repository", "commit") if (value := public_address(getattr(head, key)))}
         clashing = head.settings.keys() & code.keys()
         if clashing:
             raise PredictionsError(
@@ -339,7 +329,7 @@ class DeclaredRun:
             true_labels=dict(task.relabelled),
             external=ExternalCode(
                 title=head.method,
-                repository=_public(head.repository),
+                repository=public_address(head.repository),
                 commit=head.commit,
                 changed_files=head.changed_files,
                 command=head.command,
@@ -399,11 +389,6 @@ def _other_names(found: Sequence[str], ours: Sequence[str]) -> str:
         return f"it has {len(found)} class names, and the dataset has {len(ours)} here."
     pairs = [(a, b) for a, b in zip(found, ours, strict=True) if a != b]
     return f"{len(pairs)} of {len(ours)} class names differ, first {pairs[0][0]!r} instead of {pairs[0][1]!r}."
-
-
-def _public(address: str) -> str:
-    """An address without user name and password."""
-    return re.sub(r"(?<=://)[^/@]*@", "", address)
 
 
 def _architecture(name: str) -> str:

@@ -16,13 +16,16 @@ _CHAINED = ("During handling of the above exception", "The above exception was t
 _SHOWN = 300
 
 
-def reason(log: str, code: int, files: Sequence[str] = (), submodules: Sequence[str] = ()) -> str:
+def reason(
+    log: str, code: int, files: Sequence[str] = (), submodules: Sequence[str] = (), evaluated: Sequence[str] = ()
+) -> str:
     """What went wrong and what to do, one sentence each.
 
     Args:
         code: exit code of the process.
         files: tracked files of the repository.
         submodules: folders of submodules that were not fetched.
+        evaluated: what it evaluated, in a few words each.
 
     Example:
         >>> reason("ImportError: the package ot is absent and is called: ot.sinkhorn", 1)
@@ -52,6 +55,8 @@ def reason(log: str, code: int, files: Sequence[str] = (), submodules: Sequence[
         frames = [match for line in lines if (match := _FRAME.match(line))]
         place = f" in {Path(frames[-1][1]).name}, line {frames[-1][2]}" if frames and ":" not in last else ""
         return f"It ended with {_short(last)}{place}."
+    if evaluated:
+        return f"It never evaluated all test images in their order, only {', '.join(evaluated)}."
     return f"It ended with exit code {code} and without an evaluation of all test images."
 
 

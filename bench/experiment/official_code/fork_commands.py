@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ from bench.experiment.official_code.published_commands import (
     commands_of,
     published_trainings,
     shell_scripts,
+    split_words,
+    without,
 )
 from bench.results import simplified
 from datasets_registry import DatasetInfo, did_you_mean, some
@@ -60,8 +63,24 @@ def training_command(
 
 
 def dataset_here(fork: Fork, info: DatasetInfo, wanted: str = "") -> str:
-    """The name by which a repository knows a dataset; `wanted` is one that the user gave. Raises OfficialCodeError."""
-    return known_dataset(fork, info.name.partition(":")[0], info.title, info.coop_name, wanted)
+    """The name by which a repository knows a dataset; `wanted` is one that the user gave.
+
+    Raises OfficialCodeError, listing the names of the repository, if none fits.
+    """
+    known = {simplified(key): key for key in fork.dataset_files} | {
+        simplified(Path(file).stem): key for key, file in fork.dataset_files.items()
+    }
+    name = info.name.partition(":")[0]
+    for text in [wanted] if wanted else [name, info.coop_name, info.title]:
+        if (found := known.get(simplified(text))) is not None:
+            return found
+    listed = some(sorted(fork.dataset_files), 15)
+    what = f"knows no dataset {wanted!r}" if wanted else f"does not know {name}"
+    first = min(fork.dataset_files, default="EuroSAT")
+    raise OfficialCodeError(
+        f"{fork.name} {what}; it looks up templates and texts by the dataset's name. Give one of its names, as in "
+        f"--set fork.dataset={first}: {listed or 'it has none'}."
+    )
 
 
 def _scripted(fork: Fork, trainer: str, script: str, args: str, stem: str, seed: int, shots: int) -> Command:
@@ -114,44 +133,14 @@ def _folder_of(fork: Fork, words: list[str]) -> str:
     raise OfficialCodeError(f"{fork.name} has no file {missing!r}, which the command names.")
 
 
-def training_words(
-    command: Command, fork: Fork, *, dataset_file: str, seed: int, output: str, opts: Iterable[str]
-) -> list[str]:
-    """The words of a command with our dataset, seed and output folder, and with more settings at its end."""
-    words = list(_without(command.argv, ("--root", "--seed", "--output-dir", "--dataset-config-file")))
-    first = next(
-        (i for i, word in enumerate(words) if i and "." in word and word.partition(".")[0].isupper()), len(words)
-    )
-    file = str((fork.folder / dataset_file).relative_to(fork.folder)) if dataset_file else ""
-    depth = "/".join([".."] * len(Path(command.folder).parts))
-    named = ["--dataset-config-file", f"{depth}/{file}" if depth else file] if file else []
-    ours = ["--root", output, "--seed", str(seed), "--output-dir", output, *named]
-    return [*words[:first], *ours, *words[first:], *opts]
+def training_words(command: Command, *, dataset_file: str, seed: int, output: str, opts: Iterable[str]) -> list[str]:
+    """The words of a command with our dataset, seed and output folder, and with more settings at its end.
 
-
-def _without(words: Iterable[str], options: tuple[str, ...]) -> Iterable[str]:
-    skip = False
-    for word in words:
-        if skip:
-            skip = False
-        elif word in options:
-            skip = True
-        elif not any(word.startswith(f"{name}=") for name in options):
-            yield word
-
-
-def known_dataset(fork: Fork, name: str, title: str, coop_name: str, wanted: str = "") -> str:
-    """The name by which a repository knows a dataset; raises OfficialCodeError, listing its names, if none fits."""
-    known = {simplified(key): key for key in fork.dataset_files} | {
-        simplified(Path(file).stem): key for key, file in fork.dataset_files.items()
-    }
-    for text in [wanted] if wanted else [name, coop_name, title]:
-        if (found := known.get(simplified(text))) is not None:
-            return found
-    listed = some(sorted(fork.dataset_files), 15)
-    what = f"knows no dataset {wanted!r}" if wanted else f"does not know {name}"
-    first = min(fork.dataset_files, default="EuroSAT")
-    raise OfficialCodeError(
-        f"{fork.name} {what}; it looks up templates and texts by the dataset's name. Give one of its names, as in "
-        f"--set fork.dataset={first}: {listed or 'it has none'}."
-    )
+    Args:
+        dataset_file: the dataset's settings file, relative to the repository.
+    """
+    kept = [*without(command.argv, ("--root", "--seed", "--output-dir", "--dataset-config-file"))]
+    options, settings = split_words(kept)
+    file = os.path.relpath(dataset_file, command.folder or ".")
+    ours = ["--root", output, "--seed", str(seed), "--output-dir", output, "--dataset-config-file", file]
+    return [*options, *ours, *settings, *opts]

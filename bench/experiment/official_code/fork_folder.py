@@ -53,7 +53,7 @@ class Fork:
         files = _git(folder, "ls-files", "-z", *inner).split("\0")
         return cls(
             folder=folder,
-            repository=re.sub(r"(?<=://)[^/@]*@", "", _git(folder, "config", "--get", "remote.origin.url", fails=True)),
+            repository=public_address(_git(folder, "config", "--get", "remote.origin.url", fails=True)),
             commit=_git(folder, "rev-parse", "HEAD"),
             changed_files=tuple(_git(folder, "diff", "--name-only", "HEAD").splitlines()),
             files=tuple(sorted(name for name in files if name and (folder / name).is_file())),
@@ -113,6 +113,11 @@ class Fork:
         """The text of a tracked file; empty if it is too large to be source."""
         path = self.folder / name
         return path.read_text(encoding="utf-8", errors="replace") if path.stat().st_size <= _LARGEST_SOURCE else ""
+
+
+def public_address(address: str) -> str:
+    """An address without user name and password."""
+    return re.sub(r"(?<=://)[^/@]*@", "", address)
 
 
 def _of_dassl(name: str) -> bool:

@@ -152,7 +152,7 @@ def read_steps(path: Path) -> list[dict[str, str]]:
 
 def _trainer(fork: Fork, wanted: str) -> str:
     known = fork.trainers
-    if wanted in known or (wanted and wanted in {"ZeroshotCLIP"}):
+    if wanted in known:
         return wanted
     listed = some(sorted(known), 12)
     if not known:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import math
 import os
 import re
 import shlex
@@ -36,12 +38,13 @@ from bench.experiment.official_code.served_data import (
     target_lists,
 )
 from bench.experiment.task import load_task
-from bench.record import ExternalCode, Predictions, RunRecord
+from bench.record import ExternalCode, Predictions, Provenance, RunRecord
 from bench.results import collect_provenance
 from bench.spec import ExperimentSpec, external_parts
 from datasets_registry import EvalProtocol, FewShotTask, get_dataset, last_fingerprint
 from methods import Backbone
 
+_LOG = logging.getLogger("bench.experiment.official_code")
 _PASSED = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "SYSTEMROOT", "TMPDIR")
 """Variables of the user's environment that official code receives."""
 _STEP = re.compile(r"\{(step\d+)\}")
@@ -65,9 +68,8 @@ def run_official_code(
         StaleSpecError: if the data or the code have changed since the run was planned.
         OfficialCodeError: if the code ends without scores of all test images, or used other weights than ours.
     """
-    run = _ForkRun(spec, context, epochs)
     with tempfile.TemporaryDirectory(prefix="etl-bench-run-", dir=process_folder()) as work:
-        return run.carried_out(Path(work))
+        return _ForkRun(spec, context, Path(work), epochs).carried_out()
 
 
 @dataclass
@@ -81,16 +83,22 @@ class _Observed:
 
 
 class _ForkRun:
-    def __init__(self, spec: ExperimentSpec, context: RunContext, epochs: int | None = None) -> None:
+    """A run in a folder of its own, with a copy of the code; `command` and `opts` are those of the last stage."""
+
+    def __init__(self, spec: ExperimentSpec, context: RunContext, work: Path, epochs: int | None) -> None:
         self.spec, self.context, self.config, self.epochs = spec, context, spec.config, epochs
+        self.work, self.copy, self.output = work, work / "repository", work / "output"
         parts = external_parts(spec.method)
         self.title = parts[0] if parts else spec.method
         self.fork = self._fork()
         self.task: FewShotTask = load_task(spec, context)
         self.backbone: Backbone = backbone_of(spec, context)
+        self.weights = served_weights(spec, self.backbone)
         self.info = get_dataset(spec.dataset)
         self.observed = _Observed()
         self.log = self._log_path()
+        self.command: list[str] = []
+        self.opts = ""
 
     def _fork(self) -> Fork:
         tree = self.config["tree"]
@@ -113,18 +121,19 @@ class _ForkRun:
         found = {name: path for name, path in self.context.files.items() if name.startswith(start)}
         return [str(found[name]) for name in sorted(found)]
 
-    def carried_out(self, work: Path) -> tuple[RunRecord, list[Predictions]]:
+    def carried_out(self) -> tuple[RunRecord, list[Predictions]]:
         """Train, evaluate on every split, and make the record."""
         self.log.write_text("")
-        self.work = work
-        self.copy = work / "repository"
         self.fork.copy_to(self.copy)
-        self.output = work / "output"
         self.output.mkdir()
-        self.weights = served_weights(self.spec, self.backbone)
         lists = class_lists(self.task, self.spec, self.context)
-        if "adapter" in self.config:
-            return external_record(self.spec, self.task, self._adapted(lists), self._provenance())
+        scores = self._adapted(lists) if "adapter" in self.config else self._trained(lists)
+        loss = self.observed.facts.get("last_loss")
+        final = loss if loss is not None and math.isfinite(loss) else None
+        return external_record(self.spec, self.task, scores, self._provenance(), final)
+
+    def _trained(self, lists: Mapping[str, ClassLists]) -> dict[str, NDArray[np.float64]]:
+        """The scores of a Dassl trainer on every split."""
         halves = self.spec.protocol is EvalProtocol.BASE_TO_NEW
         first = "base" if halves else "all"
         dataset = dataset_here(self.fork, self.info, self.config.get("dataset", ""))
@@ -146,7 +155,7 @@ class _ForkRun:
             target = dataset_here(self.fork, get_dataset(split.name))
             lists = target_lists(split, split.name, self.context)
             scores[split.name] = self._evaluated(command, target, "all", lists)
-        return external_record(self.spec, self.task, scores, self._provenance())
+        return scores
 
     def _words(
         self, command: Command, dataset: str, part: str, added: str, output: Path, more: Sequence[str] = ()
@@ -158,7 +167,6 @@ class _ForkRun:
         opts += shlex.split(added)
         words = training_words(
             command,
-            self.fork,
             dataset_file=self.fork.dataset_files[dataset],
             seed=self.spec.seed,
             output=str(output),
@@ -183,8 +191,9 @@ class _ForkRun:
         """The scores of all images among all names; None if the repository cannot give them."""
         try:
             return self._evaluated(command, dataset, "all", lists)
-        except OfficialCodeError:
-            return None  # a vocabulary that is tied to one half; its log has the reason
+        except OfficialCodeError as error:  # such as a vocabulary that is tied to one half
+            _LOG.warning("%s has no open score: %s", self.spec.label(), error)
+            return None
 
     def _process(
         self,
@@ -313,9 +322,7 @@ class _ForkRun:
     def _failure(self, code: int, name: str, facts: Mapping[str, Any]) -> OfficialCodeError:
         text = self.log.read_text(encoding="utf-8", errors="replace")
         seen = [f"{one['images']} images of {one['classes']} classes" for one in facts.get("evaluations", ())]
-        why = reason(text, code, self.fork.files, self.fork.empty_submodules)
-        if code == _NO_SCORES and seen and "It ended with exit code" in why:
-            why = f"It never evaluated all test images in their order, only {', '.join(seen)}."
+        why = reason(text, code, self.fork.files, self.fork.empty_submodules, seen)
         error = OfficialCodeError(f"{self.title} ({name}): {why} Its log: {self.log}")
         error.__cause__ = EndOfLogError("\n".join(text.splitlines()[-_TAIL:]))
         return error
@@ -347,7 +354,7 @@ class _ForkRun:
             raise OfficialCodeError(f"{self.title} ({name}): the scores of {bad} of {n} images are not finite.")
         return scores
 
-    def _provenance(self) -> Any:
+    def _provenance(self) -> Provenance:
         facts, support = self.observed.facts, self.task.support
         made = collect_provenance(
             method=self.spec.method,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -26,6 +26,8 @@ _MOST_COMMANDS = 5_000
 _OF_RUN = (
     "--root", "--seed", "--output-dir", "--dataset-config-file", "DATASET.NUM_SHOTS", "DATASET.SUBSAMPLE_CLASSES",
 )  # fmt: skip
+_FLAGS = ("--eval-only", "--no-train")
+"""Options without a value, with which nothing is trained."""
 CONFIG_FILES = ("--config-file", "--dataset-config-file")
 
 
@@ -55,37 +57,40 @@ class Command:
     @property
     def trains(self) -> bool:
         """Whether it starts a training."""
-        return (
-            bool(self.argv)
-            and self.option("--trainer") is not None
-            and not {"--eval-only", "--no-train"} & set(self.argv)
-        )
+        return bool(self.argv) and self.option("--trainer") is not None and not {*_FLAGS} & {*self.argv}
 
     @property
     def settings(self) -> tuple[str, ...]:
         """The words that do not belong to one dataset, seed, folder or number of shots."""
-        words, found = list(self.argv), []
-        while words:
-            word = words.pop(0)
-            if word in _OF_RUN:
-                words[:1] = []
-            elif not any(word.startswith(f"{name}=") for name in _OF_RUN):
-                found.append(word)
-        return tuple(found)
+        return tuple(without(self.argv, _OF_RUN))
 
     @property
     def whole(self) -> bool:
         """Whether no variable of its script was empty: options have values, and settings come in pairs."""
-        words = self.argv[1:]
-        first = next((i for i, word in enumerate(words) if _is_key(word)), len(words))
-        pairs = words[first:]
-        keys = len(pairs) % 2 == 0 and all(map(_is_key, pairs[::2]))
-        flags = ("--eval-only", "--no-train")
+        (_, *options), pairs = split_words(self.argv)
+        names, values = pairs[::2], pairs[1::2]
+        paired = len(names) == len(values) and all(name.partition(".")[0].isupper() for name in names)
         bare = any(
-            a.startswith("--") and "=" not in a and (b.startswith("--") or not b) and a not in flags
-            for a, b in zip(words[:first], (*words[1:first], ""), strict=False)
+            word.startswith("--") and "=" not in word and (not value or value.startswith("--")) and word not in _FLAGS
+            for word, value in zip(options, (*options[1:], ""), strict=True)
         )
-        return keys and not bare and not any(map(_is_key, pairs[1::2])) and all(pairs)
+        return paired and not bare and all(pairs) and not any(map(_is_key, values))
+
+
+def without(words: Iterable[str], options: Sequence[str]) -> Iterator[str]:
+    """The words without these options and their values, written as two words or with `=`."""
+    rest = iter(words)
+    for word in rest:
+        if word in options:
+            next(rest, None)
+        elif not any(word.startswith(f"{name}=") for name in options):
+            yield word
+
+
+def split_words(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """The script with its options, and the settings after them, such as `TRAINER.COOP.N_CTX 4`."""
+    first = next((place for place, word in enumerate(words) if place and _is_key(word)), len(words))
+    return words[:first], words[first:]
 
 
 def _is_key(word: str) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from fork_runs import BACKBONE
+from fork_runs import BACKBONE, own_home
 from outside_predictions import outside, task_of
 from patience import wait_until
 from small_datasets import write_dataset
@@ -28,8 +28,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with data, a checkout that is trusted, and a home."""
     folder = tmp_path_factory.mktemp("place")
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
-            patch.setenv(name, str(folder))
+        own_home(patch, folder)
         patch.setenv("ETL_BENCH_CACHE", str(folder / "cache"))
         patch.setenv("ETL_BENCH_DATA", str(folder / "data"))
         patch.setenv("COLUMNS", "250")

@@ -7,8 +7,8 @@ and imports nothing but torch and numpy, since it runs in the repository's own P
 JOB.json has these keys. repo: folder of the copy. folder: where the script is started, below it. argv: script and
 arguments. path: more folders for imports. images: file with lists of [path, label, class name] by class set (all, base,
 new) and part (train, val, test). weights: state dict in OpenAI's names. cuda: whether a GPU may be used. threads.
-epochs: the most epochs, for trials; absent otherwise. start: npz file for the untrained values; absent otherwise. fill:
-folders with files that authors forget to commit. scores: npz file to write. facts: JSON file to write, always.
+epochs: the most epochs, for trials; absent otherwise. fill: folders with files that authors forget to commit. scores:
+npz file to write. facts: JSON file to write, always.
 """
 
 import functools
@@ -37,17 +37,13 @@ facts = {
     "stand_ins": [],
     "filled_in": [],
     "weights_asked": [],
-    "datasets": [],
     "evaluations": [],
     "other_images": 0,
     "full_precision": False,
     "own_draw": None,
-    "shots": None,
     "trained_values": 0,
-    "losses": 0,
     "last_loss": None,
     "torch": torch.__version__,
-    "exit": None,
 }
 leave = os._exit
 started = time.time()
@@ -343,7 +339,6 @@ def serve(name, known):
         with open(job["images"]) as file:
             sets = json.load(file)
         part = str(getattr(cfg.DATASET, "SUBSAMPLE_CLASSES", "all"))
-        facts["datasets"].append([name, part])
         if part not in sets:
             raise ValueError(f"the command asks for the classes {part!r}, and the job has {', '.join(sets)}")
         served.update(sets[part])
@@ -385,14 +380,8 @@ def watch(trainer):
     if served:
         used = [[item.impath, item.label] for item in trainer.dm.dataset.train_x]
         facts["own_draw"] = used != [[path, label] for path, label, _ in served["train"]]
-        facts["shots"] = int(trainer.cfg.DATASET.NUM_SHOTS)
     models = [trainer.model] if hasattr(trainer, "model") else list(getattr(trainer, "_models", {}).values())
     facts["trained_values"] += sum(p.numel() for model in models for p in model.parameters() if p.requires_grad)
-    if job.get("start"):
-        arrays = {
-            n: p.detach().cpu().numpy() for model in models for n, p in model.named_parameters() if p.requires_grad
-        }
-        np.savez(job["start"], **arrays)
     step = trainer.forward_backward
 
     @functools.wraps(step)
@@ -400,9 +389,7 @@ def watch(trainer):
         summary = step(*words, **named)
         if isinstance(summary, dict) and summary:
             value = summary.get("loss", next(iter(summary.values())))
-            facts["losses"], facts["last_loss"] = facts["losses"] + 1, float(value)
-            if job.get("start"):
-                facts.setdefault("loss_curve", []).append(float(summary.get("xe_loss", value)))
+            facts["last_loss"] = float(value)
         return summary
 
     trainer.forward_backward = forward_backward
@@ -484,8 +471,8 @@ def main(path):
         close_evaluation()
         if not results and trainers:  # some authors do not test after the training
             trainers[-1].test()
-    except SystemExit as stop:
-        facts["exit"] = str(stop.code)
+    except SystemExit:
+        pass  # the scores say whether it was done
     except BaseException:
         traceback.print_exc()
         code = 1

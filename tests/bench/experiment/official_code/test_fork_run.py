@@ -108,6 +108,8 @@ def test_a_record_says_which_code_ran_and_what_it_was_given(trained: Run) -> Non
     assert external.stand_ins == ["tabulate", "comet_ml"]
     assert external.full_precision, "CLIP's code asks for half precision"
     assert (external.test_evaluations, external.trained_values) == (1, 64)
+    assert record.final_loss is not None
+    assert record.final_loss > 0
     assert len(record.provenance.support_digests) == 8
     assert len(items["all"].images) == 8
 

