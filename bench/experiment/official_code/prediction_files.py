@@ -95,6 +95,8 @@ def read_predictions(path: Path) -> PredictionFile:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "the head"
         raise PredictionsError(f"{path}: {place} in its head: {first['msg'].rstrip('.')}. {_HELP}") from error
+    except UnicodeDecodeError as error:
+        raise PredictionsError(f"{path} is not a file of predictions: it is not text. {_HELP}") from error
     except (ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, struct.error) as error:
         raise PredictionsError(f"{path} is not a file of predictions: {str(error).rstrip('.')}. {_HELP}") from error
     _check(found)

@@ -64,7 +64,7 @@ def test_digests_are_optional_and_further_keys_are_ignored(good: Outside, tmp_pa
         (b"some text\n", "is not a file of predictions: "),
         (b"{}\n", "format in its head: Field required"),
         (b'{"format": "predictions 2"}\n', "format in its head: "),
-        (b"\xff\xfe\x00", "is not a file of predictions: "),
+        (b"\xff\xfe\x00", "is not a file of predictions: it is not text."),
         (b"[" * 100_000, "is not a file of predictions: "),
     ],
 )
