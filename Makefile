@@ -83,8 +83,8 @@ mutants: $(VENV)/.dev ## change a sample of operators and numbers, and see wheth
 differential: $(VENV)/.dev ## compare five methods with a plain re-implementation (FEATURES=folder of real CLIP features)
 	PYTHONPATH=.:tests/support:tests/reference $(BIN)/python tests/reference/differential.py $(if $(FEATURES),--features $(FEATURES))
 
-official: $(VENV)/.dev ## compare with official code: CHECKOUTS=folder, EUROSAT=folder; needs yacs, see docs/parity.md
-	PYTHONPATH=.:tests/support:tests/official $(BIN)/python tests/official/compare.py --checkouts $(CHECKOUTS) --eurosat $(EUROSAT)
+official: $(VENV)/.dev ## compare with official code: CHECKOUTS=folder, EUROSAT=folder, FORK_PYTHON=interpreter; see docs/parity.md
+	PYTHONPATH=.:tests/support:tests/official $(BIN)/python tests/official/compare.py --checkouts $(CHECKOUTS) --eurosat $(EUROSAT) $(if $(FORK_PYTHON),--python $(FORK_PYTHON))
 
 test-all: $(VENV)/.dev reliability ## all tests and the long reliability run
 	$(PYTEST)

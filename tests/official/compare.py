@@ -2,19 +2,22 @@
 
     PYTHONPATH=.:tests/support python tests/official/compare.py --checkouts FOLDER --eurosat FOLDER [--steps 30]
 
-FOLDER of the checkouts has a folder for each name in `COMMITS` of `official_jobs.py`;
-that of EuroSAT has `2750/` and `split_zhou_EuroSAT.json`. What is absent is left out with its reason. Official code
-needs packages besides ours (yacs, scikit-learn; LP++ pandas), and runs on the CPU in a process of its own for each row.
+FOLDER of the checkouts has the clones in `COMMITS` of `official_jobs.py`; that of EuroSAT has `2750/` and
+`split_zhou_EuroSAT.json`. What is absent is left out with its reason. The official code runs as it does for
+`-m fork:PATH`, with `recording_side.py` in the place of the runner. It needs packages besides ours; `--python` is an
+interpreter that has them.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
+import os
+import shlex
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,9 +28,16 @@ import numpy as np
 import torch
 from official_jobs import COMMITS, COMPARISONS, SHOTS, Comparison
 from our_side import run_ours
+from PIL import Image
 from recorded_run import RecordedRun
+from torchvision import transforms
+from tuned_clips import CLIPS, MEAN, STD, tuned_clip
 
-from methods import load_backbone, parse_backbone
+from bench import RunContext
+from bench.errors import OfficialCodeError
+from bench.experiment import run_official_code, trust_code
+from bench.experiment.official_code import foreign
+from bench.sweep import SweepRequest, expand, local_weights, named_files
 
 HERE = Path(__file__).parent
 SPLIT = "split_zhou_EuroSAT.json"
@@ -43,8 +53,9 @@ class Row:
 
     Args:
         images: test predictions compared; `alike` of them are equal; `classes` are predicted at least once.
-        draw: whether the lists of training and validation images are equal, in order.
-        loss: largest difference of the loss over the steps, relative to the official loss.
+        draw: whether the lists of training and validation images that each side draws are equal, in order; None: the
+            official code got our draw.
+        loss: largest difference of the loss over the steps, relative to the official loss; None: not compared.
         logits: largest difference of the final logits; `moved`: largest change of official logits by the training.
         noise: largest change of our logits by a change like rounding, of three; None: not measured.
     """
@@ -53,13 +64,13 @@ class Row:
     seed: int
     split: str
     steps: int
-    draw: bool
+    draw: bool | None
     images: int
     alike: int
     classes: int
     accuracy: float
     our_accuracy: float
-    loss: float
+    loss: float | None
     logits: float
     moved: float | None
     noise: float | None = None
@@ -67,16 +78,15 @@ class Row:
     @property
     def agrees(self) -> bool:
         """Whether the draws are equal, and the predictions too, or their difference is one that rounding explains."""
-        return self.draw and (self.alike == self.images or self.logits <= NOISE_FACTOR * (self.noise or 0.0))
+        return self.draw is not False and (
+            self.alike == self.images or self.logits <= NOISE_FACTOR * (self.noise or 0.0)
+        )
 
 
 def missing(one: Comparison, checkouts: Path) -> str:
     """Why a comparison cannot run; empty if it can."""
-    for name in one.needs:
-        if not (checkouts / name).is_dir():
-            return f"no checkout of {name} (commit {COMMITS[name]}) at {checkouts / name}"
-    absent = [package for package in one.packages if importlib.util.find_spec(package) is None]
-    return f"needs the package {absent[0]}" if absent else ""
+    absent = [name for name in one.needs if not (checkouts / name).is_dir()]
+    return f"no clone of {absent[0]} (commit {COMMITS[absent[0]]}) at {checkouts / absent[0]}" if absent else ""
 
 
 def eurosat_reason(eurosat: Path) -> str:
@@ -91,16 +101,17 @@ def other_commit(path: Path, commit: str) -> str:
     return "" if asked.returncode or asked.stdout.startswith(commit) else asked.stdout[:7]
 
 
-def compare(one: Comparison, *, checkouts: Path, eurosat: Path, seed: int, steps: int) -> list[Row]:
+def compare(one: Comparison, places: Places, *, seed: int, steps: int) -> list[Row]:
     """Run one comparison; one row for each split that is tested."""
     with TemporaryDirectory() as folder:
         work = Path(folder)
         root = work / "data"  # a folder of its own, as the official code writes its draws beside the images
         (root / "eurosat").mkdir(parents=True)
-        (root / "eurosat/2750").symlink_to((eurosat / "2750").absolute(), target_is_directory=True)
-        (root / "eurosat" / SPLIT).write_bytes((eurosat / SPLIT).read_bytes())
-        official = run_official(one, checkouts=checkouts.absolute(), root=root, work=work, seed=seed, steps=steps)
-        run = partial(run_ours, one, official, seed=seed, steps=steps, root=root)
+        (root / "eurosat/2750").symlink_to((places.eurosat / "2750").absolute(), target_is_directory=True)
+        (root / "eurosat" / SPLIT).write_bytes((places.eurosat / SPLIT).read_bytes())
+        backbone = places.backbone(one.backbone)
+        official = run_official(one, places, backbone=backbone, root=root, work=work, seed=seed, steps=steps)
+        run = partial(run_ours, one, official, backbone=backbone, seed=seed, steps=steps, root=root)
         ours = run(runs=work / "runs")
         found = list(rows(one, official, ours, seed))
         if max(row.logits for row in found) > QUIET:
@@ -109,56 +120,119 @@ def compare(one: Comparison, *, checkouts: Path, eurosat: Path, seed: int, steps
     return found
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where things are: clones, EuroSAT, tuned CLIPs, and the interpreter of the official code."""
+
+    checkouts: Path
+    eurosat: Path
+    clips: Path
+    python: str = sys.executable
+
+    def backbone(self, name: str) -> str:
+        """The name of a backbone for the harness; a small CLIP is tuned first if it is not there."""
+        if name not in CLIPS:
+            return name
+        split = json.loads((self.eurosat / SPLIT).read_text())
+        items = [*split["train"], *split["val"]]
+        names = {label: title.replace("_", " ") for _, label, title in items}
+        size = transforms.Resize(32, transforms.InterpolationMode.BICUBIC)
+        tensor = transforms.Compose(
+            [size, transforms.CenterCrop(32), transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
+        )
+        pixels = torch.stack([tensor(_opened(self.eurosat / "2750" / path)) for path, _, _ in items])
+        labels = torch.tensor([label for _, label, _ in items])
+        made = tuned_clip(name, self.clips, pixels, labels, [names[label] for label in sorted(names)])
+        return f"local-dir:{made.absolute()}"
+
+
+def _opened(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        return image.convert("RGB")
+
+
 def changed(ours: RecordedRun, others: Sequence[RecordedRun], split: str) -> float:
     """The largest difference between the logits of one split and those of the other runs."""
     return max(float((ours.logits[split] - other.logits[split]).abs().max()) for other in others)
 
 
-def run_official(one: Comparison, *, checkouts: Path, root: Path, work: Path, seed: int, steps: int) -> dict[str, Any]:
-    """The recording of the official code, which runs in a process of its own."""
-    backbone = load_backbone(parse_backbone(one.backbone))
-    torch.save(backbone.model.state_dict(), work / "clip.pt")
+def run_official(
+    one: Comparison, places: Places, *, backbone: str, root: Path, work: Path, seed: int, steps: int
+) -> dict[str, Any]:
+    """The recordings of the official code, which runs as the harness runs it: on our images, draw and weights."""
+    recorded = work / "recorded"
+    recorded.mkdir()
+    asked = {"root": str(root), "out": str(recorded), "steps": steps, "lr": one.lr, "opts": _opts(one, root, steps)}
+    runners = recording_runners(work / "runners", asked)
+    if one.adapter:  # its repository is beside it
+        (work / one.repo).symlink_to((places.checkouts / one.repo).absolute(), target_is_directory=True)
+        method = f"adapter:{shutil.copy(HERE / 'adapters' / f'{one.adapter}.py', work)}"
+    else:
+        method = f"fork:{places.checkouts / one.repo}#{one.trainer}"
+    settings = {
+        "python": places.python, "path": ":".join(str(places.checkouts / name) for name in one.also),
+        "command": f"train.py --config-file {one.config_file}" if one.config_file else "",
+        "opts": shlex.join(asked["opts"]) if one.config_file else "",
+    }  # fmt: skip
+    overrides = [f"fork.{key}={value}" for key, value in settings.items() if value]
+    request = SweepRequest.build(
+        methods=[method], datasets=["eurosat"], backbones=[backbone], protocol=one.protocol, shots=[SHOTS],
+        seeds=[seed], data_root=root, runs=work / "runs", overrides=overrides,
+    )  # fmt: skip
+    (spec,) = expand(request).specs
+    context = RunContext(data_root=root, files=named_files(request), weights=local_weights([backbone]))
+    run_official_code(spec, context, runners=runners)
+    return read_recordings(recorded)
+
+
+def recording_runners(folder: Path, asked: Mapping[str, object]) -> Path:
+    """A folder with `recording_side.py` in the place of both runners, and theirs below it."""
+    shutil.copytree(Path(foreign.__file__).parent, folder / "shipped")
+    for name in ("fork_side.py", "adapter_side.py"):
+        shutil.copy(HERE / "recording_side.py", folder / name)
+    (folder / "comparison.json").write_text(json.dumps(asked))
+    return folder
+
+
+def _opts(one: Comparison, root: Path, steps: int) -> list[str]:
+    """Changes to the official settings: one batch of all images in order, and no augmentation."""
     n_classes = len({label for _, label, _ in json.loads((root / "eurosat" / SPLIT).read_text())["train"]})
     trained_classes = (n_classes + 1) // 2 if one.classes == "base" else n_classes
-    size = backbone.image_size
-    opts = [
-        "OPTIM.MAX_EPOCH", steps, "USE_CUDA", False, "INPUT.SIZE", [size, size], "INPUT.TRANSFORMS", ["normalize"],
-        "VERBOSE", False,
-        "DATASET.NUM_SHOTS", SHOTS, "DATALOADER.NUM_WORKERS", 0, "DATALOADER.TRAIN_X.SAMPLER", "SequentialSampler",
-        "DATALOADER.TRAIN_X.BATCH_SIZE", SHOTS * trained_classes, *one.opts,
-    ]  # fmt: skip
-    repo_of_config = checkouts / ("CoOp" if one.repo == "CLIP-Adapter" else one.repo)
-    job = {
-        "repo": str(repo_of_config), "also": [str(checkouts / path) for path in (one.repo, *one.also)],
-        "root": str(root), "shots": SHOTS, "settings": dict(one.settings), "output": str(work / "output"),
-        "weights": str(work / "clip.pt"), "result": str(work / "official.npz"), "seed": seed, "steps": steps,
-        "trainer": one.trainer, "module": one.module, "patch": one.patch,
-        "config_file": one.config_file, "opts": opts, "classes": one.classes,
-        "clip": {
-            "image": size, "embed": backbone.embed_dim, "text_width": backbone.text_width,
-            "vision_width": backbone.vision_width,
-        },
-    }  # fmt: skip
-    (work / "job.json").write_text(json.dumps(job))
-    command = [sys.executable, str(HERE / "official_side.py"), str(work / "job.json")]
-    finished = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
-    if finished.returncode:
-        raise RuntimeError(
-            f"{one.name}: the official code failed.\n{finished.stdout[-2000:]}\n{finished.stderr[-4000:]}"
-        )
-    with np.load(work / "official.npz") as arrays:
-        return dict(arrays)
+    words = (
+        "OPTIM.MAX_EPOCH", steps, "INPUT.TRANSFORMS", ["normalize"], "VERBOSE", False, "DATALOADER.NUM_WORKERS", 0,
+        "DATALOADER.TRAIN_X.SAMPLER", "SequentialSampler",
+        "DATALOADER.TRAIN_X.BATCH_SIZE", one.passes * SHOTS * trained_classes, *one.opts,
+    )  # fmt: skip
+    return [str(word) for word in words]
+
+
+def read_recordings(folder: Path) -> dict[str, Any]:
+    """The recordings of the training, with the logits of the new classes from the second process or the adapter."""
+    found: dict[str, Any] = {}
+    for file in folder.glob("*.npz"):
+        with np.load(file) as arrays:
+            if file.stem in ("train", "scores"):
+                found |= dict(arrays)
+            elif file.stem.startswith("new-"):
+                found["logits_new"] = arrays["logits"]
+    for part, name in (("all", "logits"), ("base", "logits"), ("new", "logits_new")):
+        if f"logits/{part}" in found and name not in found:
+            found[name] = found[f"logits/{part}"]
+    return found
 
 
 def rows(one: Comparison, official: dict[str, Any], ours: RecordedRun, seed: int) -> Iterator[Row]:
     """Compare draws, losses and predictions. Raises ValueError if the test images are not the same."""
-    draw = same_images(ours.task.support.samples, official, "train")
-    if one.same_validation:
-        draw = draw and same_images(ours.task.validation.samples, official, "val")
-    loss = float(np.max(np.abs(np.array(ours.losses) / official["losses"] - 1)))
+    draw = None
+    if one.draws:
+        parts = {"train": ours.task.support.samples, "val": ours.task.validation.samples}
+        draw = all(same_images(samples, official, part) for part, samples in parts.items())
+    loss = None
+    if one.loss:
+        loss = float(np.max(np.abs(np.array(ours.losses) / official[f"loss/{one.loss}"] - 1)))
     for i, split in enumerate(ours.task.evals):
         theirs, mine = official["logits" if i == 0 else "logits_new"], ours.logits[split.name].numpy()
-        if i == 0 and not same_images(split.samples, official, "test"):
+        if i == 0 and one.draws and not same_images(split.samples, official, "test"):
             raise ValueError(f"{one.name}: the test images differ.")
         labels = np.array([sample.label for sample in split.samples])
         same = theirs.argmax(axis=1) == mine.argmax(axis=1)
@@ -190,17 +264,23 @@ def table(found: Sequence[Row]) -> str:
         accuracies = ", ".join(f"{100 * row.accuracy:.1f} / {100 * row.our_accuracy:.1f}" for row in some)
         moved = [row.moved for row in some if row.moved is not None]
         noise = [row.noise for row in some if row.noise is not None]
+        losses = [row.loss for row in some if row.loss is not None]
         classes = sorted({row.classes for row in some})
         logits = f"{max(row.logits for row in some):.0e}" + (f" ({max(noise):.0e})" if noise else "")
         lines.append(
             f"| {name} | {split} | {', '.join(str(row.seed) for row in some)} "
-            f"| {'yes' if all(row.draw for row in some) else 'NO'} "
+            f"| {_draws(some)} "
             f"| {sum(row.alike for row in some)} of {sum(row.images for row in some)} "
             f"| {classes[0]}{f' to {classes[-1]}' if len(classes) > 1 else ''} | {accuracies} "
-            f"| {max(row.loss for row in some):.0e} | {logits} "
+            f"| {f'{max(losses):.0e}' if losses else ''} | {logits} "
             f"| {f'{min(moved):.2g}' if moved else ''} |"
         )
     return "\n".join(lines)
+
+
+def _draws(some: Sequence[Row]) -> str:
+    drawn = [row.draw for row in some if row.draw is not None]
+    return "ours" if not drawn else "yes" if all(drawn) else "NO"
 
 
 def note(line: str) -> None:
@@ -213,6 +293,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkouts", type=Path, required=True)
     parser.add_argument("--eurosat", type=Path, required=True)
+    parser.add_argument("--python", default=sys.executable, help="interpreter with the packages of the official code")
+    parser.add_argument("--clips", type=Path, help="folder that keeps the tuned CLIPs for another comparison")
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--only", default="", help="names of methods, with commas")
@@ -225,24 +307,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if found := (options.checkouts / name).is_dir() and other_commit(options.checkouts / name, commit):
             note(f"{name} is at {found}; the comparison was written for {commit}")
     found_rows: list[Row] = []
-    for one in COMPARISONS:
-        if options.only and one.method not in options.only.split(","):
-            continue
-        if reason := missing(one, options.checkouts):
-            note(f"skipped: {one.name}: {reason}")
-            continue
-        for seed in one.seeds or map(int, options.seeds.split(",")):
-            found_rows += compare(
-                one, checkouts=options.checkouts, eurosat=options.eurosat, seed=seed, steps=options.steps
-            )
-            note(table(found_rows[-1:]).splitlines()[-1])
+    failed = False
+    with TemporaryDirectory() as folder:
+        os.environ["XDG_CONFIG_HOME"] = folder  # the clones are trusted for this comparison only
+        clips = options.clips or Path(folder, "clips")
+        places = Places(options.checkouts.absolute(), options.eurosat, clips, options.python)
+        for one in COMPARISONS:
+            if options.only and one.method not in options.only.split(","):
+                continue
+            if reason := missing(one, options.checkouts):
+                note(f"skipped: {one.name}: {reason}")
+                continue
+            trust_code(options.checkouts / one.repo)
+            for seed in map(int, options.seeds.split(",")):
+                try:
+                    found_rows += compare(one, places, seed=seed, steps=options.steps)
+                except (OfficialCodeError, ValueError) as error:
+                    note(f"failed: {one.name}, seed {seed}: {error}")
+                    failed = True
+                    continue
+                note(table(found_rows[-1:]).splitlines()[-1])
     if not found_rows:
         return 2
     alike, images = sum(row.alike for row in found_rows), sum(row.images for row in found_rows)
     sys.stdout.write(f"{table(found_rows)}\n\n{alike} of {images} predictions alike\n")
     if options.json:
         options.json.write_text(json.dumps([asdict(row) for row in found_rows], indent=1) + "\n")
-    return int(not all(row.agrees for row in found_rows))
+    return int(failed or not all(row.agrees for row in found_rows))
 
 
 if __name__ == "__main__":

@@ -6,26 +6,35 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from methods import TrainableMethod
 
 COMMITS = {
     "CoOp": "ff61507",
-    "Dassl": "c61a1b5",
+    "Dassl.pytorch": "c61a1b5",
     "APEX": "9f7f4b4",
-    "MaPLe": "69bce21",
+    "multimodal-prompt-learning": "69bce21",
     "CLIP-Adapter": "08d07f8",
     "Tip-Adapter": "d0e2d6f",
     "PromptSRC": "bb95c77",
     "KgCoOp": "c43ccc3",
-    "ProGrad": "1b76203",
+    "Prompt-align": "1b76203",
     "TaskRes": "5195359",
     "CLIP-LoRA": "358f0d7",
-    "LP++": "f81054f",
+    "FewShot-CLIP-Strong-Baseline": "f81054f",
     "CLAP": "dbdf409",
+    "VLM-MultiModalAdapter": "c3d0bc2",
+    "MMRL": "27d8821",
+    "Textual-based_Class-aware_prompt_tuning": "bd97bec",
+    "CLIPFit": "4dde049",
+    "CoPrompt": "a2a6c12",
+    "RPO": "d770db6",
+    "DePT": "d4ff416",
+    "rethinking_fewshot_vlms": "64ac143",
+    "ProLIP": "b43e795",
 }
-"""The checkouts that are needed, and the commits that the comparison was written for."""
+"""The clones that are needed, by the folders that `git clone` makes, and the commits that they were compared at."""
 SHOTS = 16
 
 Tensors = Mapping[str, Tensor]
@@ -51,8 +60,9 @@ def visual_text_and_adapter(method: TrainableMethod[Any]) -> Tensors:
     return ours | {"prompt_learner.ctx": method.trainable.text_context.ctx} | dict(visual(method))
 
 
-def reference(method: Any) -> Tensors:
-    return _visual("clip_model_temp.visual", method.reference_prompts)
+def apex(method: Any) -> Tensors:
+    """Also its reference prompts: the official code does not train them, but counts them among the trained tensors."""
+    return dict(visual_text_and_adapter(method)) | _visual("clip_model_temp.visual", method.reference_prompts)
 
 
 def both_prompts(method: TrainableMethod[Any]) -> Tensors:
@@ -107,21 +117,104 @@ def _visual(tower: str, layers: list[Tensor]) -> Tensors:
     return dict(zip(names, layers, strict=True))
 
 
+def _named(prefix: str, layer: nn.Module) -> dict[str, Tensor]:
+    return {f"{prefix}.{key}": parameter for key, parameter in layer.named_parameters()}
+
+
+def modality_adapters(method: Any) -> Tensors:
+    part, first = method.trainable, method.first_image + 1
+    found: dict[str, Tensor] = {}
+    for i in range(len(part.shared)):
+        for tower, down, up in (("text", part.text_down, part.text_up), ("visual", part.image_down, part.image_up)):
+            found |= _named(f"adapter_learner.{tower}_adapter.{first + i}.down.0", down[i])
+            found |= _named(f"adapter_learner.{tower}_adapter.{first + i}.up", up[i])
+        found |= _named(f"adapter_learner.shared_adapter.{first + i}.0", part.shared[i])
+    return found
+
+
+def representations(method: Any) -> Tensors:
+    part, prefix = method.trainable, "representation_learner.compound_rep_tokens"
+    found: dict[str, Tensor] = {prefix: part.tokens, "image_encoder.proj_rep": part.projection}
+    for i in range(len(part.to_image)):
+        found |= _named(f"{prefix}_r2vproj.{i}", part.to_image[i]) | _named(f"{prefix}_r2tproj.{i}", part.to_text[i])
+    return found
+
+
+def shared_representations(method: Any) -> Tensors:
+    part, prefix = method.trainable, "representation_learner"
+    found: dict[str, Tensor] = {f"{prefix}.compound_rep_tokens": part.tokens}
+    found |= {"image_encoder.A": part.projection_up, "image_encoder.B": part.projection_down}
+    for name, maps in ((f"{prefix}.srra_r2vproj", part.to_image), (f"{prefix}.srra_r2tproj", part.to_text)):
+        found[f"{name}.weight"] = maps.weight
+        for i in range(len(maps.biases)):
+            ours = {"A": maps.up[i], "B": maps.down[i], "bias": maps.biases[i]}
+            found |= {f"{name}.srra.{i}.{key}": value for key, value in ours.items()}
+    return found
+
+
+def class_aware(method: Any) -> Tensors:
+    part, prefix = method.trainable, "prompt_learner.meta_net"
+    layers = _named(f"{prefix}.linear1", part.down) | _named(f"{prefix}.linear2", part.up)
+    return {"prompt_learner.ctx": part.ctx} | layers
+
+
+def fitted(method: Any) -> Tensors:
+    part, prefix = method.trainable, "prompt_learner"
+    biases = enumerate(part.text.biases)
+    found: dict[str, Tensor] = {
+        f"{prefix}.text_encoder.transformer.resblocks.{i}.mlp.c_proj.bias": one for i, one in biases
+    }
+    for i, (attention, mlp) in enumerate(zip(part.image.attention, part.image.mlp, strict=True)):
+        block = f"{prefix}.image_encoder.transformer.resblocks.{i}"
+        found |= _named(f"{block}.ln_1", attention) | _named(f"{block}.ln_2", mlp)
+    before, after = part.image.outer
+    return found | _named(f"{prefix}.image_encoder.ln_pre", before) | _named(f"{prefix}.image_encoder.ln_post", after)
+
+
+def prompts_and_adapters(method: Any) -> Tensors:
+    found = dict(coupled_prompts(method))
+    for side in ("image", "text"):
+        part = getattr(method.trainable, {"image": "visual_adapter", "text": "text_adapter"}[side])
+        found |= {f"adapter_{side}.fc.0.weight": part.down, f"adapter_{side}.fc.2.weight": part.up}
+    return found
+
+
+def context_and_head(method: Any) -> Tensors:
+    head = method.head
+    tensors = {"img.scale": head.image_scale, "img.bias": head.image_shift}
+    tensors |= {"text.scale": head.text_scale, "text.bias": head.text_shift}
+    found = {f"film_lp_{name}": tensor for name, tensor in tensors.items()}
+    return found | {"prompt_learner.ctx": method.trainable.ctx} | _named("linear_probe_proj", head.rows)
+
+
+def read_only_prompts(method: Any) -> Tensors:
+    return {
+        "prompt_learner.text_prompt": method.trainable.text,
+        "prompt_learner.img_prompt": method.trainable.image,
+    }
+
+
+def both_contexts(method: Any) -> Tensors:
+    return {"prompt_learner.ctx": method.trainable.text, "prompt_learner.ctx_vision": method.trainable.image}
+
+
 @dataclass(frozen=True)
 class Comparison:
     """One row of the table.
 
     Args:
-        repo: the folder whose `train.py` runs, in the checkout of its first part; `also`: folders that it imports from.
-        trainer: its name in Dassl's registry, or a name in `RUNNERS` of `official_side.py`.
+        repo: the clone, in which the training command runs; `also`: clones that it imports from.
+        trainer: its name in Dassl's registry; empty for an adapter.
+        adapter: name of a file in `adapters`, for code that is not built on Dassl.
         config_file: the official settings; `opts` are changes to them, besides those of all comparisons.
         settings: of our method.
-        tensors: our trained tensors by their official names.
-        module: of the trainer, if `train.py` does not import it; `patch`: what it needs of `official_patches`.
-        backbone: whose weights both sides get.
-        seeds: those that the official code can have; empty: all.
-        same_validation: whether the official code draws validation images in CoOp's way.
+        tensors: our trained tensors by their official names; None if all start at computed values on both sides.
+        backbone: whose weights both sides get: a name, or one of `CLIPS` in `tuned_clips.py`.
+        passes: how often the official code has each image in its batch.
         computed: official names of tensors that start at computed values, not at random; ours must be equal.
+        unused: beginnings of official names of tensors that no loss depends on.
+        loss: name of the loss that is compared; empty for none.
+        lr: rate that an adapter trains with.
         classes: `all`, or `base` for a training on the base classes that is also tested on the new ones.
     """
 
@@ -129,30 +222,33 @@ class Comparison:
     method: str
     repo: str
     trainer: str
-    tensors: Named
+    tensors: Named | None
     config_file: str = ""
     opts: tuple[object, ...] = ()
     settings: Mapping[str, object] = field(default_factory=dict)
-    also: tuple[str, ...] = ("Dassl",)
-    module: str = ""
-    patch: str = ""
+    also: tuple[str, ...] = ("Dassl.pytorch",)
+    adapter: str = ""
     classes: str = "all"
-    seeds: tuple[int, ...] = ()
-    same_validation: bool = True
+    passes: int = 1
     computed: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+    loss: str = "loss"
+    lr: float = 0.0
     backbone: str = "ViT-demo.drawn"
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The checkouts that it needs."""
-        return tuple(dict.fromkeys(path.partition("/")[0] for path in (self.repo, *self.also)))
+        """The clones that it needs."""
+        return (self.repo, *self.also)
 
     @property
-    def packages(self) -> tuple[str, ...]:
-        """The packages that the official code imports and this project does not need."""
-        if self.repo == "LP++":
-            return ("pandas", "scipy", "sklearn")
-        return ("yacs", "sklearn") if any("Dassl" in path for path in self.also) else ()
+    def protocol(self) -> str:
+        return "base-to-new" if self.classes == "base" else "few-shot"
+
+    @property
+    def draws(self) -> bool:
+        """Whether the official code draws its images in CoOp's way, so that its draw is compared."""
+        return not self.adapter or self.adapter == "clip_adapter"
 
 
 COOP = "configs/trainers/CoOp/vit_b16.yaml"
@@ -166,49 +262,75 @@ KGCOOP = "configs/trainers/KgCoOp/vit_b16_ep100_ctxv1.yaml"
 PROGRAD = "configs/trainers/ProGrad/rn50_ep100.yaml"
 CLAP = "configs/trainers/SGD_lr1e-1_B256_ep300.yaml"
 TASKRES = "configs/trainers/TaskRes/adam_lr2e-3_B256_ep200.yaml"
+MMA = "configs/trainers/MultiModalAdapter/vit_b16_ep5.yaml"
+TCP = "configs/trainers/TCP/vit_b16_ep100_ctxv1.yaml"
+CLIPFIT = "configs/trainers/ClipFit/vit_b16_ep50.yaml"
+COPROMPT = "configs/trainers/coprompt.yaml"
+RPO = "configs/trainers/RPO/main_K24.yaml"
+DEPT_COOP = "configs/trainers/ExtrasLinearProbeCoOp/vit_b16_ep10_bs4_lr35.yaml"
+DEPT_KGCOOP = "configs/trainers/ExtrasLinearProbeKgCoOp/vit_b16_ep10_ctxv1_bs4_lr35.yaml"
+PLOT_PP = "configs/trainers/PLOTPP/vit.yaml"
+
+MAPLE_REPO = "multimodal-prompt-learning"
+TCP_REPO = "Textual-based_Class-aware_prompt_tuning"
+FP32_COOP = ("TRAINER.COOP.PREC", "fp32")
+VIT_B16 = ("MODEL.BACKBONE.NAME", "ViT-B/16")
+EPS = {"recipe.eps": 1e-8}
+
+
+def _mmrl(node: str, task: str) -> tuple[object, ...]:
+    """Settings of MMRL and MMRL++ for a CLIP of three blocks."""
+    values = {"PREC": "fp32", "REP_LAYERS": [2, 3], "REP_DIM": 32, "REG_WEIGHT": 0.5}
+    words = [word for name, value in values.items() for word in (f"TRAINER.{node}.{name}", value)]
+    return ("TASK", task, *words)
+
+
+MMRL_SETTINGS = {"dim": 32, "weight": 0.5, "blocks": 2, **EPS}
+DEPT_UNUSED = ("prompt_learner.bias_vectors", "prompt_learner.meta_net.linear1")
 
 COMPARISONS = (
-    Comparison("CoOp, 16 vectors", "coop", "CoOp", "CoOp", context, COOP, ("TRAINER.COOP.PREC", "fp32")),
+    Comparison("CoOp, 16 vectors", "coop", "CoOp", "CoOp", context, COOP, FP32_COOP),
     Comparison(
         "CoOp, `a photo of a`", "coop", "CoOp", "CoOp", context, COOP,
-        ("TRAINER.COOP.PREC", "fp32", "TRAINER.COOP.CTX_INIT", "a photo of a"), {"ctx_init": "a photo of a"},
+        (*FP32_COOP, "TRAINER.COOP.CTX_INIT", "a photo of a"), {"ctx_init": "a photo of a"},
     ),
     Comparison(
         "CoOp, class-specific, middle", "coop", "CoOp", "CoOp", context, COOP,
-        ("TRAINER.COOP.PREC", "fp32", "TRAINER.COOP.CSC", True, "TRAINER.COOP.CLASS_TOKEN_POSITION", "middle"),
+        (*FP32_COOP, "TRAINER.COOP.CSC", True, "TRAINER.COOP.CLASS_TOKEN_POSITION", "middle"),
         {"class_specific": True, "class_position": "middle"},
     ),
     Comparison(
         "CoCoOp", "cocoop", "CoOp", "CoCoOp", context_and_network, COCOOP, ("TRAINER.COCOOP.PREC", "fp32")
     ),
     Comparison(
-        "CLIP-Adapter", "clip_adapter", "CLIP-Adapter", "CLIP_Adapter", adapter, COOP,
-        also=("CoOp", "Dassl"), module="clip_adapter", patch="clip_adapter_sizes",
+        "CLIP-Adapter", "clip_adapter", "CLIP-Adapter", "", adapter, adapter="clip_adapter",
+        also=("CoOp", "Dassl.pytorch"), backbone="wide",
     ),
     Comparison(
-        "CLIP-Adapter, rate 0.5", "clip_adapter", "CLIP-Adapter", "CLIP_Adapter", adapter, COOP, ("OPTIM.LR", 0.5),
-        also=("CoOp", "Dassl"), module="clip_adapter", patch="clip_adapter_sizes",
+        "CLIP-Adapter, rate 0.5", "clip_adapter", "CLIP-Adapter", "", adapter, opts=("OPTIM.LR", 0.5),
+        adapter="clip_adapter", also=("CoOp", "Dassl.pytorch"), backbone="wide",
     ),
     Comparison(
-        "Tip-Adapter-F", "tip_adapter_f", "Tip-Adapter", "Tip-Adapter-F", keys, also=(),
+        "Tip-Adapter-F", "tip_adapter_f", "Tip-Adapter", "", keys, adapter="tip_adapter_f", also=(),
         settings={"alpha": 2.0, "beta": 1.0, "selection": "fixed", "augment_epochs": 1, "logit_scale": 100.0},
-        seeds=(1,), same_validation=False, computed=("keys",),
+        computed=("keys",),
     ),
-    Comparison("VPT", "vpt", "MaPLe", "VPT", visual, VPT, ("TRAINER.VPT.PREC", "fp32")),
+    Comparison("VPT", "vpt", MAPLE_REPO, "VPT", visual, VPT, ("TRAINER.VPT.PREC", "fp32")),
     Comparison(
-        "MaPLe", "maple", "MaPLe", "MaPLe", coupled_prompts, MAPLE,
-        ("TRAINER.MAPLE.PREC", "fp32", "TRAINER.MAPLE.PROMPT_DEPTH", 3), {"depth": 3}, patch="maple_sizes",
+        "MaPLe", "maple", MAPLE_REPO, "MaPLe", coupled_prompts, MAPLE,
+        ("TRAINER.MAPLE.PREC", "fp32", "TRAINER.MAPLE.PROMPT_DEPTH", 3), {"depth": 3}, backbone="published widths",
     ),
     Comparison(
-        "IVLP", "ivlp", "MaPLe", "IVLP", both_prompts, IVLP,
-        ("TRAINER.IVLP.PREC", "fp32"), {"text_depth": 0, "visual_depth": 0},
+        "IVLP", "ivlp", MAPLE_REPO, "IVLP", both_prompts, IVLP, ("TRAINER.IVLP.PREC", "fp32"),
+        {"text_depth": 0, "visual_depth": 0},
     ),
-    Comparison("APEX", "apex", "APEX", "APEX", visual_text_and_adapter, APEX,
-        ("TRAINER.APEX.PREC", "fp32"), {"reference_visual": "random_prompts"}, patch="apex_sizes",
+    Comparison(
+        "APEX", "apex", "APEX", "APEX", apex, APEX, ("TRAINER.APEX.PREC", "fp32"),
+        {"reference_visual": "random_prompts"}, backbone="published widths",
     ),
-    Comparison("APEX, base to new", "apex", "APEX", "APEX", visual_text_and_adapter, APEX,
-        ("TRAINER.APEX.PREC", "fp32"), {"reference_visual": "random_prompts"}, patch="apex_sizes", classes="base",
-        backbone="ViT-demo.random",  # to the demo CLIP all names of EuroSAT are similar, so its ensemble is not active
+    Comparison(
+        "APEX, base to new", "apex", "APEX", "APEX", apex, APEX, ("TRAINER.APEX.PREC", "fp32"),
+        {"reference_visual": "random_prompts"}, classes="base", backbone="published widths",
     ),
     Comparison(
         "PromptSRC", "promptsrc", "PromptSRC", "PromptSRC", both_prompts, PROMPTSRC,
@@ -216,39 +338,103 @@ COMPARISONS = (
         {"average_mean": 25.0, "average_std": 5.0},
     ),
     Comparison(
-        "KgCoOp", "kgcoop", "KgCoOp/KgCoOp", "KgCoOp", context, KGCOOP,
-        ("TRAINER.COOP.PREC", "fp32", "TRAINER.COOP.W", 8.0), also=("KgCoOp/Dassl.ProGrad.pytorch",),
+        "KgCoOp", "kgcoop", "KgCoOp", "KgCoOp", context, KGCOOP, (*FP32_COOP, "TRAINER.COOP.W", 8.0), also=()
     ),
     Comparison(
-        "ProGrad", "prograd", "ProGrad/ProGrad.public", "ProGrad", context, PROGRAD,
-        ("TRAINER.COOP.PREC", "fp32"), also=("ProGrad/Dassl.ProGrad.pytorch",),
+        "ProGrad", "prograd", "Prompt-align", "ProGrad", context, PROGRAD, (*FP32_COOP, *VIT_B16), also=(),
+        loss="xe_loss",
     ),
     Comparison(
-        "ProGrad, random start", "prograd", "ProGrad/ProGrad.public", "ProGrad", context, PROGRAD,
-        ("TRAINER.COOP.PREC", "fp32", "TRAINER.COOP.CTX_INIT", False), {"worded_init": False},
-        also=("ProGrad/Dassl.ProGrad.pytorch",),
+        "ProGrad, random start", "prograd", "Prompt-align", "ProGrad", context, PROGRAD,
+        (*FP32_COOP, *VIT_B16, "TRAINER.COOP.CTX_INIT", False), {"worded_init": False}, also=(), loss="xe_loss",
     ),
     Comparison(
         "TaskRes", "task_res", "TaskRes", "TaskRes", residuals, TASKRES,
-        ("TRAINER.TaskRes.PREC", "fp32", "TRAINER.TaskRes.RESIDUAL_SCALE", 0.5),
+        ("TRAINER.TaskRes.PREC", "fp32", "TRAINER.TaskRes.RESIDUAL_SCALE", 0.5, *VIT_B16),
         computed=("prompt_learner.text_feature_residuals",),
     ),
     Comparison(
-        "CLIP-LoRA", "clip_lora", "CLIP-LoRA", "CLIP-LoRA", low_rank, also=(), same_validation=False,
+        "CLIP-LoRA", "clip_lora", "CLIP-LoRA", "", low_rank, adapter="clip_lora", also=(),
         settings={"dropout": 0.0, "logit_scale": 100.0},
     ),
     Comparison(
-        "LP++", "lp_plus_plus", "LP++", "LP++", probe, also=(), settings={"selection": "last"},
-        seeds=(1,), same_validation=False, computed=("weight", "alpha"),
+        "LP++", "lp_plus_plus", "FewShot-CLIP-Strong-Baseline", "", probe, adapter="lp_plus_plus", also=(),
+        settings={"selection": "last"}, computed=("weight", "alpha"),
     ),
+    # CLAP's pool has each image twenty times, and a batch is drawn from it. One batch is the whole pool here.
     Comparison(
         "ZS-LP", "zs_lp", "CLAP", "ADAPTER", prototypes, CLAP,
-        ("TRAINER.ADAPTER.PREC", "fp32", "TRAINER.ADAPTER.CONSTRAINT", "none", "MODEL.BACKBONE.NAME", "ViT-B/16"),
-        patch="clap_pool", computed=("adapter.prototypes",),
+        ("TRAINER.ADAPTER.PREC", "fp32", "TRAINER.ADAPTER.CONSTRAINT", "none", *VIT_B16), passes=20,
+        computed=("adapter.prototypes",),
     ),
     Comparison(
         "CLAP", "clap", "CLAP", "ADAPTER", prototypes, CLAP,
-        ("TRAINER.ADAPTER.PREC", "fp32", "TRAINER.ADAPTER.CONSTRAINT", "l2", "MODEL.BACKBONE.NAME", "ViT-B/16"),
-        patch="clap_pool", computed=("adapter.prototypes",),
+        ("TRAINER.ADAPTER.PREC", "fp32", "TRAINER.ADAPTER.CONSTRAINT", "l2", *VIT_B16), passes=20,
+        computed=("adapter.prototypes",),
+    ),
+    Comparison(
+        "MMA", "mma", "VLM-MultiModalAdapter", "MultiModalAdapter", modality_adapters, MMA,
+        ("TRAINER.MMADAPTER.PREC", "fp32", "TRAINER.MMADAPTER.ADAPTER_START", 2, "TRAINER.MMADAPTER.ADAPTER_END", 3),
+        {"blocks": 2}, backbone="tiny",
+    ),
+    Comparison(
+        "MMA, scale 0.1, base to new", "mma", "VLM-MultiModalAdapter", "MultiModalAdapter", modality_adapters, MMA,
+        ("TRAINER.MMADAPTER.PREC", "fp32", "TRAINER.MMADAPTER.ADAPTER_START", 2, "TRAINER.MMADAPTER.ADAPTER_END", 3,
+         "TRAINER.MMADAPTER.ADAPTER_SCALE", 0.1),
+        {"blocks": 2, "scale": 0.1}, backbone="tiny", classes="base",
+    ),
+    Comparison(
+        "MMRL", "mmrl", "MMRL", "MMRL", representations, "configs/trainers/MMRL/vit_b16.yaml", _mmrl("MMRL", "FS"),
+        MMRL_SETTINGS, backbone="tiny",
+    ),
+    Comparison(
+        "MMRL, base to new", "mmrl", "MMRL", "MMRL", representations, "configs/trainers/MMRL/vit_b16.yaml",
+        _mmrl("MMRL", "B2N"), MMRL_SETTINGS, backbone="tiny", classes="base",
+    ),
+    Comparison(
+        "MMRL++, base to new", "mmrl_pp", "MMRL", "MMRLpp", shared_representations,
+        "configs/trainers/MMRLpp/vit_b16.yaml", (*_mmrl("MMRLpp", "B2N"), "TRAINER.MMRLpp.BETA", 0.9),
+        MMRL_SETTINGS | {"new_share": 0.9}, backbone="tiny", classes="base",
+    ),
+    Comparison(
+        "TCP, base to new", "tcp", TCP_REPO, "TCP", class_aware, TCP,
+        (*FP32_COOP, "TRAINER.COCOOP.PREC", "fp32", "TRAINER.COOP.N_CTX", 4), EPS,
+        backbone="published text tower", classes="base",
+    ),
+    Comparison(
+        "CLIPFit, base to new", "clip_fit", "CLIPFit", "ClipFit", fitted, CLIPFIT, FP32_COOP, {"weight": 8.0},
+        backbone="tiny", classes="base",
+    ),
+    Comparison(
+        "CoPrompt, base to new", "coprompt", "CoPrompt", "CoPrompt", prompts_and_adapters, COPROMPT,
+        ("TRAINER.CoPrompt.PREC", "fp32", "TRAINER.CoPrompt.PROMPT_DEPTH", 3, "TRAINER.W", 1.0), {"depth": 3},
+        backbone="published widths", classes="base",
+    ),
+    Comparison(
+        "DePT on CoOp, base to new", "dept_on:coop", "DePT", "ExtrasLinearProbeCoOp", context_and_head, DEPT_COOP,
+        FP32_COOP, {"ctx_init": "", "n_ctx": 16}, backbone="tiny", classes="base", unused=DEPT_UNUSED,
+    ),
+    Comparison(
+        "DePT on KgCoOp, base to new", "dept", "DePT", "ExtrasLinearProbeKgCoOp", context_and_head, DEPT_KGCOOP,
+        FP32_COOP, {"weight": 2.0}, backbone="tiny", classes="base", unused=DEPT_UNUSED,
+    ),
+    Comparison(
+        "RPO, base to new", "rpo", "RPO", "RPO", read_only_prompts, RPO,
+        ("TRAINER.RPO.PREC", "fp32", "TRAINER.RPO.K", 4, "DATASET.PROMPT", "a photo of a _."), {"n_pairs": 4},
+        backbone="tiny", classes="base",
+    ),
+    Comparison(
+        "2SFS", "two_stage", "rethinking_fewshot_vlms", "", None, adapter="two_stage", also=(), lr=2e-4
+    ),
+    Comparison(
+        "2SFS, rate 0.01, base to new", "two_stage", "rethinking_fewshot_vlms", "", None, adapter="two_stage", also=(),
+        lr=1e-2, backbone="tiny", classes="base",
+    ),
+    Comparison(
+        "ProLIP", "prolip", "ProLIP", "", None, adapter="prolip", also=(), lr=1e-5, settings={"logit_scale": 100.0},
+    ),
+    Comparison(
+        "ProLIP, rate 0.01, base to new", "prolip", "ProLIP", "", None, adapter="prolip", also=(), lr=1e-2,
+        settings={"logit_scale": 100.0}, backbone="tiny", classes="base",
     ),
 )  # fmt: skip

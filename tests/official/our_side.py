@@ -9,12 +9,13 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from official_jobs import SHOTS, Comparison, reference
+from official_jobs import SHOTS, Comparison
 from recorded_run import RecordedRun, recorded_run
 
 from bench import RunContext, plan
 from bench.experiment.features import inputs
 from bench.experiment.features.views import CENTER_VIEW
+from bench.sweep import local_weights
 from methods import TrainableMethod
 
 
@@ -32,7 +33,15 @@ def recipe_of(optim: Mapping[str, Any] | None, steps: int) -> dict[str, object]:
 
 
 def run_ours(
-    one: Comparison, official: Mapping[str, Any], *, seed: int, steps: int, root: Path, runs: Path, noise: int = 0
+    one: Comparison,
+    official: Mapping[str, Any],
+    *,
+    backbone: str,
+    seed: int,
+    steps: int,
+    root: Path,
+    runs: Path,
+    noise: int = 0,
 ) -> RecordedRun:
     """Train and test our method from the official initial tensors; `noise` above 0 seeds a change like rounding.
 
@@ -46,30 +55,33 @@ def run_ours(
             weight.data.mul_(1 + 3e-7 * torch.randn(weight.shape, generator=generator))
 
     optim = json.loads(str(official["optim"])) if "optim" in official else None
-    values = {**one.settings, **{f"recipe.{name}": value for name, value in recipe_of(optim, steps).items()}}
+    recipe = recipe_of(optim, steps) | ({"lr": one.lr} if one.lr else {})
+    values = {**{f"recipe.{name}": value for name, value in recipe.items()}, **one.settings}
     (spec,) = plan(
-        one.method, "eurosat", backbone=one.backbone, protocol="base-to-new" if one.classes == "base" else "few-shot",
-        shots=SHOTS, seeds=[seed], data_root=root, runs=runs,
-        settings={f"{one.method}.{name}": value for name, value in values.items()},
+        one.method, "eurosat", backbone=backbone, protocol=one.protocol, shots=SHOTS, seeds=[seed], data_root=root,
+        runs=runs, settings={f"{one.method}.{name}": value for name, value in values.items()},
     ).specs  # fmt: skip
+    context = RunContext(data_root=root, weights=local_weights([backbone]))
     # Methods that look at augmented views before the training see the whole image, as the official side does.
     with patch.object(inputs, "views_for_epoch", lambda *_: CENTER_VIEW):
-        return recorded_run(spec, RunContext(data_root=root), before_training=before_training)
+        return recorded_run(spec, context, before_training=before_training)
 
 
 def copy_tensors(one: Comparison, method: TrainableMethod[Any], official: Mapping[str, Any]) -> None:
     """Overwrite the trained tensors, and APEX's untrained reference prompts, with the official ones."""
-    untrained = reference(method) if one.method == "apex" else {}
-    for prefix, ours in (("init", one.tensors(method)), ("reference", untrained)):
-        theirs = {name.partition("/")[2]: value for name, value in official.items() if name.startswith(f"{prefix}/")}
-        if set(theirs) != set(ours):
-            raise ValueError(f"{one.name}: trained tensors differ in {sorted(set(theirs) ^ set(ours))}.")
-        for name in one.computed if prefix == "init" else ():
-            mine = ours[name].detach()
-            start = torch.from_numpy(theirs[name]).reshape(mine.shape)
-            if not torch.allclose(mine, start, rtol=1e-4, atol=1e-5):
-                raise ValueError(f"{one.name}: {name} starts at other values; the largest difference is "
-                                 f"{float((mine - start).abs().max()):.2g}.")  # fmt: skip
-        with torch.no_grad():
-            for name, tensor in ours.items():
-                tensor.copy_(torch.from_numpy(theirs[name]).reshape(tensor.shape))
+    if one.tensors is None:
+        return
+    ours = one.tensors(method)
+    theirs = {name.removeprefix("init/"): value for name, value in official.items() if name.startswith("init/")}
+    theirs = {name: value for name, value in theirs.items() if not name.startswith(one.unused)}
+    if set(theirs) != set(ours):
+        raise ValueError(f"{one.name}: trained tensors differ in {sorted(set(theirs) ^ set(ours))}.")
+    for name in one.computed:
+        mine = ours[name].detach()
+        start = torch.from_numpy(theirs[name]).reshape(mine.shape)
+        if not torch.allclose(mine, start, rtol=1e-4, atol=1e-5):
+            raise ValueError(f"{one.name}: {name} starts at other values; the largest difference is "
+                             f"{float((mine - start).abs().max()):.2g}.")  # fmt: skip
+    with torch.no_grad():
+        for name, tensor in ours.items():
+            tensor.copy_(torch.from_numpy(theirs[name]).reshape(tensor.shape))

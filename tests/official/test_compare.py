@@ -10,19 +10,31 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import official_patches
 import pytest
 import torch
-from compare import changed, compare, eurosat_reason, main, missing, rows, table
+from compare import (
+    Places,
+    changed,
+    compare,
+    eurosat_reason,
+    main,
+    missing,
+    read_recordings,
+    recording_runners,
+    rows,
+    table,
+)
+from fork_runs import own_home, planned, run_fork, trusted_fork
 from official_jobs import COMMITS, COMPARISONS, Comparison
 from our_side import copy_tensors, recipe_of
 from parity_kit import class_set, support_view, tiny_backbone
 from places import REAL_DATA
 from recorded_run import RecordedRun
+from small_datasets import write_dataset
+from tuned_clips import CLIPS, tuned_clip
 
-from datasets_registry import get_dataset
+from bench.experiment import run_official_code, trust_code
 from methods import get_method, load_backbone, parse_backbone
-from methods._parts.apex_parts import class_distances, ensemble_weight
 
 CHECKOUTS = Path(os.environ.get("ETL_BENCH_OFFICIAL", "/nonexistent"))
 EUROSAT = REAL_DATA / "real" / "eurosat"
@@ -31,38 +43,40 @@ PLAIN = COMPARISONS[0]
 
 @pytest.mark.official_code
 @pytest.mark.parametrize("one", COMPARISONS, ids=lambda one: one.name)
-def test_our_predictions_are_the_official_ones(one: Comparison) -> None:
-    assert missing(one, CHECKOUTS) is None
-    assert eurosat_reason(EUROSAT) is None
-    for row in compare(one, checkouts=CHECKOUTS, eurosat=EUROSAT, seed=1, steps=3):
-        assert row.draw
+def test_our_predictions_are_the_official_ones(
+    one: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_home(monkeypatch, tmp_path)
+    assert not missing(one, CHECKOUTS)
+    assert not eurosat_reason(EUROSAT)
+    trust_code(CHECKOUTS / one.repo)
+    for row in compare(one, Places(CHECKOUTS, EUROSAT, tmp_path / "clips"), seed=1, steps=3):
+        assert row.draw is not False
         assert row.alike == row.images, row
-        assert row.loss < 1e-5
+        assert row.loss is None or row.loss < 1e-5
 
 
 def prepared(one: Comparison) -> Any:
     method_class = get_method(one.method)
-    config = method_class.info.config.model_validate(dict(one.settings))
+    settings = {key: value for key, value in one.settings.items() if not key.startswith("recipe.")}
+    config = method_class.info.config.model_validate(settings)
     method = method_class(tiny_backbone(), config, torch.Generator().manual_seed(0))
     method.prepare(support_view(tiny_backbone(), class_set("base")))
     return method
 
 
-@pytest.mark.parametrize("one", COMPARISONS, ids=lambda one: one.name)
+@pytest.mark.parametrize("one", [one for one in COMPARISONS if one.tensors], ids=lambda one: one.name)
 def test_every_trained_tensor_starts_at_an_official_one(one: Comparison) -> None:
     method = prepared(one)
+    assert one.tensors
     official = {f"init/{name}": np.full(t.shape, 7.0, np.float32) for name, t in one.tensors(method).items()}
-    if one.method == "apex":
-        official |= {f"reference/clip_model_temp.{name.removeprefix('init/image_encoder.')}": value
-                     for name, value in official.items() if name.endswith(("VPT", "VPT_shallow"))}  # fmt: skip
-        official = {name.replace("clip_model_temp.", "clip_model_temp.visual."): v for name, v in official.items()}
     copy_tensors(replace(one, computed=()), method, official)
     assert all((parameter == 7).all() for parameter in method.trainable.parameters())
 
 
 def test_a_start_that_is_computed_otherwise_is_named() -> None:
     (one,) = (one for one in COMPARISONS if one.name == "LP++")
-    official = {f"init/{name}": t.detach().clone().numpy() for name, t in one.tensors(prepared(one)).items()}
+    official = {f"init/{name}": t.detach().clone().numpy() for name, t in (one.tensors or dict)(prepared(one)).items()}
     copy_tensors(one, prepared(one), official)
     official["init/alpha"] *= 1.01
     with pytest.raises(ValueError, match=r"LP\+\+: alpha starts at other values; the largest difference is"):
@@ -74,9 +88,19 @@ def test_a_tensor_that_one_side_lacks_is_named() -> None:
         copy_tensors(PLAIN, prepared(PLAIN), {"init/prompt_learner.other": np.zeros(3, np.float32)})
 
 
-def test_the_patches_of_all_comparisons_exist() -> None:
-    assert all(hasattr(official_patches, one.patch) for one in COMPARISONS if one.patch)
+def test_tensors_that_no_loss_depends_on_are_left_out() -> None:
+    method = prepared(PLAIN)
+    official = {"init/prompt_learner.ctx": np.full(method.trainable.ctx.shape, 7.0, np.float32)}
+    official["init/prompt_learner.other"] = np.zeros(3, np.float32)
+    copy_tensors(replace(PLAIN, unused=("prompt_learner.other",)), method, official)
+    assert (method.trainable.ctx == 7).all()
+
+
+def test_each_comparison_has_what_it_names() -> None:
     assert {name for one in COMPARISONS for name in one.needs} == set(COMMITS)
+    assert {one.backbone for one in COMPARISONS} <= {*CLIPS, "ViT-demo.drawn"}
+    adapters = {path.stem for path in (Path(__file__).parent / "adapters").glob("*.py")}
+    assert {one.adapter for one in COMPARISONS if not one.trainer} == adapters
 
 
 def test_an_official_schedule_becomes_a_recipe() -> None:
@@ -89,12 +113,39 @@ def test_an_official_schedule_becomes_a_recipe() -> None:
     assert recipe_of(optim | {"WARMUP_TYPE": "constant"}, 30)["warmup_lr"] == 1e-5
 
 
-def test_the_ensemble_is_active_where_new_classes_are_compared() -> None:
-    (one,) = (one for one in COMPARISONS if one.classes == "base")
-    names, backbone = get_dataset("eurosat").class_names, load_backbone(parse_backbone(one.backbone))
-    texts = [backbone.encode_texts([f"a photo of a {name}." for name in some]) for some in (names[5:], names[:5])]
-    weight = ensemble_weight(*class_distances(*texts, "max"), beta=4.0, eps=0.05)
-    assert (weight < 0.6).sum() == 3
+# The official side
+
+
+def test_recording_changes_nothing_and_keeps_what_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own_home(monkeypatch, tmp_path / "home")
+    write_dataset(data := tmp_path / "data", "eurosat")
+    fork, out = trusted_fork(tmp_path / "fork"), tmp_path / "recorded"
+    out.mkdir()
+    spec, context = planned(fork, data, protocol="base-to-new")
+    runners = recording_runners(tmp_path / "runners", {"root": str(data), "out": str(out)})
+    _, items = run_official_code(spec, context, runners=runners)
+    _, plain = run_fork(fork, data, protocol="base-to-new")
+    found = read_recordings(out)
+    for item in items:
+        assert (item.predicted == plain[item.split].predicted).all()
+    assert len(found["loss/loss"]) == 2  # epochs of its settings, one batch each
+    assert (found["init/offset"] == 0).all()
+    assert np.abs(found["logits"] - found["logits_before"]).max() > 0
+    assert found["logits"].shape[1] == found["logits_new"].shape[1] == 2
+    assert json.loads(str(found["optim"]))["NAME"] == "adam"
+    assert len(found["train_images"]) == 4
+    assert len(found["test_images"]) == len(found["logits"])
+
+
+def test_a_tuned_clip_is_made_once_and_separates_its_images(tmp_path: Path) -> None:
+    pixels = torch.randn(4, 3, 32, 32).repeat_interleave(10, dim=0)
+    labels = torch.arange(4).repeat_interleave(10)
+    folder = tuned_clip("tiny", tmp_path, pixels, labels, ["river", "forest", "highway", "sea"])
+    stored = (folder / "open_clip_model.safetensors").stat().st_mtime_ns
+    backbone = load_backbone(parse_backbone(f"local-dir:{folder}"))
+    assert float(backbone.logit_scale) == pytest.approx(100, rel=1e-3)
+    tuned_clip("tiny", tmp_path, pixels, labels, ["river", "forest", "highway", "sea"])
+    assert (folder / "open_clip_model.safetensors").stat().st_mtime_ns == stored
 
 
 # What the table says
@@ -114,7 +165,7 @@ def official_recording(predicted: list[int]) -> dict[str, Any]:
     }
     lists |= {f"{part}_labels": np.array([0, 1, 2, 0]) for part in ("train", "val", "test")}
     logits = np.eye(3, dtype=np.float32)[predicted]
-    return {**lists, "losses": np.array([2.0, 1.1]), "logits": logits, "logits_before": logits + 2}
+    return {**lists, "loss/loss": np.array([2.0, 1.1]), "logits": logits, "logits_before": logits + 2}
 
 
 def test_a_row_counts_what_differs() -> None:
@@ -151,6 +202,19 @@ def test_another_draw_is_a_no_and_other_test_images_are_an_error() -> None:
         list(rows(PLAIN, other, recorded([0, 1, 2, 1]), seed=1))
 
 
+def test_without_an_official_draw_the_table_says_ours() -> None:
+    (row,) = rows(replace(PLAIN, adapter="some"), official_recording([0, 1, 2, 1]), recorded([0, 1, 2, 1]), seed=1)
+    assert row.draw is None
+    assert row.agrees
+    assert "| ours |" in table([row])
+
+
+def test_a_loss_that_is_not_comparable_is_left_out() -> None:
+    (row,) = rows(replace(PLAIN, loss=""), official_recording([0, 1, 2, 1]), recorded([0, 1, 2, 1]), seed=1)
+    assert row.loss is None
+    assert "| 0.0 / 0.0 |  |" in table([replace(row, accuracy=0.0, our_accuracy=0.0)])
+
+
 # What is absent
 
 
@@ -160,7 +224,7 @@ def test_absent_checkouts_are_named_with_their_commits(tmp_path: Path, capsys: p
     assert main(["--checkouts", str(tmp_path / "none"), "--eurosat", str(tmp_path)]) == 2
     said = capsys.readouterr().err.splitlines()
     assert len(said) == len(COMPARISONS)
-    assert said[0].startswith("skipped: CoOp, 16 vectors: no checkout of CoOp (commit ff61507) at ")
+    assert said[0].startswith("skipped: CoOp, 16 vectors: no clone of CoOp (commit ff61507) at ")
 
 
 def test_an_absent_eurosat_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,18 +13,10 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
-import official_patches as patches
 import torch
+from on_the_cpu import serve_weights
 from recording import CaseSettings, class_names
 from torch import Tensor, nn
-
-
-def import_official(checkout: Path, dassl: Path) -> None:
-    """Make the checkout and Dassl importable, on the CPU and in fp32."""
-    sys.path[:0] = [str(checkout), str(dassl)]
-    patches.unused_packages()
-    patches.on_the_cpu_in_fp32()
-    patches.newer_torch()
 
 
 def configuration(config_file: Path, options: Sequence[object]) -> Any:
@@ -93,7 +85,7 @@ class DasslTraining:
         with TemporaryDirectory() as folder:
             path = Path(folder, "clip.pt")
             torch.save(clip, path)
-            patches.clip_from_file(str(path))
+            serve_weights(path)
             trainer.build_model()
         return trainer
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import official_patches as patches
 import torch
+from on_the_cpu import accuracy, follow
 from parity_kit import images
 from recording import STEPS, CaseSettings, Weights, batches, class_names, copies, gradients, logits, optimizer_facts
 from torch import Tensor
@@ -56,7 +56,7 @@ def run(checkout: Path, case: CaseSettings, clip: Weights, start: Mapping[str, T
     attention = importlib.import_module("svf_utils.PlainHeadAttention").PlainMultiHeadAttention
     # heads and widths are written for ViT-B/16: without arguments for images, with a width for texts
     train.PlainMultiHeadAttention = lambda **text: attention(64, 1) if text else attention(128, 2)
-    train.cls_acc = patches.accuracy([])
+    train.cls_acc = accuracy([])
     set_trained = importlib.import_module("svf_utils.utils").set_clip_trainable_parameters
 
     def set_trained_of_three(args: Namespace, model: Any) -> None:
@@ -68,7 +68,7 @@ def run(checkout: Path, case: CaseSettings, clip: Weights, start: Mapping[str, T
     model = importlib.import_module("clip.model").build_model(dict(clip)).float()
     decomposed: list[Any] = []
     resolver = train.resolver
-    patches.after(train, "resolver", lambda made, *_: decomposed.append(made))
+    follow(train, "resolver", lambda made, *_: decomposed.append(made))
     found: dict[str, Tensor] = {}
     rates: list[float] = []
     losses: list[float] = []

@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
-import official_patches as patches
 import torch
 from frozen_features import FrozenFeatures
+from on_the_cpu import accuracy
 from recording import CaseSettings, Weights, class_names
 from torch import Tensor
 from torch.nn import functional
@@ -48,7 +48,7 @@ def run(checkout: Path, case: CaseSettings, clip: Weights, start: Mapping[str, T
     del start
     sys.modules.setdefault("clip", ModuleType("clip"))  # imported, and not used here
     official, given = importlib.import_module("trainers.proker"), case.settings
-    official.cls_acc = patches.accuracy([])
+    official.cls_acc = accuracy([])
     frozen, names = FrozenFeatures(clip), class_names(case.train_classes)
     n = 2 * len(names)
     rows = torch.cat([frozen.images("train", mirrored=view % 2 == 1)[:n] for view in range(given["views"])])

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import official_patches as patches
 import torch
 from frozen_features import FrozenFeatures
+from on_the_cpu import accuracy, follow
 from recording import CaseSettings, Weights, class_names
 from torch import Tensor
 from torch.nn import functional
@@ -50,8 +50,8 @@ def run(checkout: Path, case: CaseSettings, clip: Weights, start: Mapping[str, T
     tested: list[Tensor] = []
     fits: list[tuple[float, float]] = []
     plain = models.GDA
-    models.cls_acc = patches.accuracy(tested)
-    patches.after(models, "GDA", lambda found, *_: fits.append((found[0], found[3])))
+    models.cls_acc = accuracy(tested)
+    follow(models, "GDA", lambda found, *_: fits.append((found[0], found[3])))
     frozen, names, search = FrozenFeatures(clip), class_names(case.train_classes), case.settings["search"]
     index = torch.arange(2 * len(names))
     labels = index // 2

@@ -1,11 +1,11 @@
 """Records the parity fixtures of one method from a checkout of its official code.
 
-    PYTHONPATH=.:tests/support:tests/official:tests/parity python tests/parity/record.py mmrl_pp --checkout FOLDER \
+    PYTHONPATH=.:tests/support:tests/parity python tests/parity/record.py mmrl_pp --checkout FOLDER \
         --dassl FOLDER
 
-`--dassl` is a checkout of KaiyangZhou/Dassl.pytorch, for repositories that need it. Official code needs yacs besides
-our packages. It runs on the CPU in fp32 and stays as it is. What is replaced while it runs is in `official_patches.py`
-and in the method's file here.
+`--dassl` is a checkout of KaiyangZhou/Dassl.pytorch, for repositories that need it. Official code needs yacs and
+tabulate besides our packages. It stays as it is, and runs on the CPU in fp32 with the replacements of `fork_side.py`,
+which the harness makes for any fork, and those in the method's file here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import importlib
 from functools import partial
 from pathlib import Path
 
-from dassl_trainer import import_official
+from on_the_cpu import import_official
 from parity_kit import tiny_backbone
 from recording import write
 

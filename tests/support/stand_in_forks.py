@@ -49,8 +49,12 @@ _CLASSES = "        self.num_classes, self"
 
 HABITS: Mapping[str, Sequence[Edit]] = {
     "leaves without cleaning up": [
-        ("train.py", "\nif __name__", "\nimport os\n\nif __name__"),
-        ("train.py", "parser.parse_args())\n", "parser.parse_args())\n    os._exit(0)\n"),
+        ("train.py", "\nif __name__", "\nimport os\nimport sys\n\nif __name__"),
+        ("train.py", "parser.parse_args())\n", "parser.parse_args())\n    sys.__stdout__.close()\n    os._exit(0)\n"),
+    ],
+    "settings of datasets in a folder of their own": [
+        ("configs/datasets/few_shot/eurosat.yaml", "", "DATASET:\n  NAME: EuroSAT\n"),
+        ("configs/datasets/eurosat.yaml", "EuroSAT", "EuroSATOld"),
     ],
     "never tests": [_before(SETTINGS, "OPTIM:\n", "TEST:", "  NO_TEST: True")],
     "optimiser that Dassl lacks": [(SETTINGS, '"adam"', '"adagrad"')],

@@ -97,7 +97,7 @@ class Fork:
         found: dict[str, str] = {}
         for name in self.files:
             path = PurePosixPath(name)
-            if path.suffix in (".yaml", ".yml") and path.parent.name == "datasets" and not _of_dassl(name):
+            if path.suffix in (".yaml", ".yml") and "datasets" in path.parts and not _of_dassl(name):
                 match = _NAME.search(self.text(name))
                 if match:
                     found.setdefault(match[1], name)

@@ -57,19 +57,20 @@ _EPOCH_FILE = re.compile(r"model\.pth\.tar-(\d+)$")
 
 
 def run_official_code(
-    spec: ExperimentSpec, context: RunContext, *, epochs: int | None = None
+    spec: ExperimentSpec, context: RunContext, *, epochs: int | None = None, runners: Path | None = None
 ) -> tuple[RunRecord, list[Predictions]]:
     """Carry out one run of official code; returns its record and predictions as `run_experiment` does.
 
     Args:
         epochs: the most epochs, for a trial; None for the author's.
+        runners: folder with other runners in the place of `foreign/`, for comparisons that record more.
 
     Raises:
         StaleSpecError: if the data or the code have changed since the run was planned.
         OfficialCodeError: if the code ends without scores of all test images, or used other weights than ours.
     """
     with tempfile.TemporaryDirectory(prefix="etl-bench-run-", dir=process_folder()) as work:
-        return _ForkRun(spec, context, Path(work), epochs).carried_out()
+        return _ForkRun(spec, context, Path(work), epochs, runners).carried_out()
 
 
 @dataclass
@@ -85,8 +86,11 @@ class _Observed:
 class _ForkRun:
     """A run in a folder of its own, with a copy of the code; `command` and `opts` are those of the last stage."""
 
-    def __init__(self, spec: ExperimentSpec, context: RunContext, work: Path, epochs: int | None) -> None:
+    def __init__(
+        self, spec: ExperimentSpec, context: RunContext, work: Path, epochs: int | None, runners: Path | None
+    ) -> None:
         self.spec, self.context, self.config, self.epochs = spec, context, spec.config, epochs
+        self.runners = runners or resources.files("bench.experiment.official_code").joinpath("foreign")
         self.work, self.copy, self.output = work, work / "repository", work / "output"
         parts = external_parts(spec.method)
         self.title = parts[0] if parts else spec.method
@@ -289,7 +293,7 @@ class _ForkRun:
 
     def _started(self, job: Path, name: str) -> int:
         """Run the runner in the code's own Python; its output goes to the log. Returns the exit code."""
-        runner = resources.files("bench.experiment.official_code").joinpath("foreign", name)
+        runner = self.runners.joinpath(name)
         python = next(iter(self._place("python")), sys.executable)
         environment = {name: os.environ[name] for name in _PASSED if name in os.environ}
         environment |= {

@@ -11,6 +11,7 @@ epochs: the most epochs, for trials; absent otherwise. fill: folders with files 
 npz file to write. facts: JSON file to write, always.
 """
 
+import contextlib
 import functools
 import importlib.abc
 import importlib.machinery
@@ -485,8 +486,9 @@ def main(path):
 def end(code):
     """Write the facts and end at once: threads of the author's would go on, and last functions may call stand-ins."""
     write_facts()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(ValueError):  # some authors close it before they leave
+            stream.flush()
     leave(code)
 
 

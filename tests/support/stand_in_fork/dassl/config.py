@@ -46,6 +46,12 @@ class Node(dict):
                 value.freeze()
         self["_frozen"] = True
 
+    def defrost(self):
+        for value in self.values():
+            if isinstance(value, Node):
+                value.defrost()
+        self["_frozen"] = False
+
 
 def decoded(value):
     """Texts that are Python literals become their values, as in yaml files with (32, 32)."""
