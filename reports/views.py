@@ -252,6 +252,7 @@ class OverviewView:
         uses: what a published method sees besides the labelled images, by key; its name has it in brackets.
         other_scope: anchor of the same setting with all its datasets or, if `whole`, of the setting that compares the
             common runs; None for a setting that is shown once.
+        own: whether code and predictions of others are left out.
     """
 
     anchor: str
@@ -270,6 +271,7 @@ class OverviewView:
     demo: DemoSettings | None = None
     other_scope: str | None = None
     whole: bool = False
+    own: bool = False
     without_seen: Mapping[str, WithoutSeen] = field(default_factory=dict)
     uses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 

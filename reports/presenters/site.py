@@ -15,6 +15,7 @@ from bench.analysis import (
     Grouping,
     Leaderboard,
     Outcomes,
+    Setting,
     board_settings,
     build_leaderboard,
     compared_leaderboard,
@@ -31,6 +32,7 @@ from bench.papers import (
     reproduce,
 )
 from bench.results import Shards, constant_weight_outcomes
+from bench.spec import external_parts
 from reports.presenters.boards import board_view, minute, provenance
 from reports.presenters.content import PageContent
 from reports.presenters.error_analysis import error_analysis_view
@@ -49,11 +51,13 @@ class PageBoards:
         shown: by anchor.
         whole: one for each setting, with all its datasets and seeds, without planned runs.
         scopes: for settings that are shown twice, by anchor: the other anchor, and whether this one has all datasets.
+        own: anchors of the boards that leave out code and predictions of others, for settings that have such rows.
     """
 
     shown: dict[str, Leaderboard]
     whole: list[Leaderboard]
     scopes: dict[str, tuple[str, bool]]
+    own: set[str]
 
 
 def site_view(content: PageContent) -> SiteView:
@@ -102,25 +106,39 @@ def site_view(content: PageContent) -> SiteView:
 
 
 def page_boards(content: PageContent) -> PageBoards:
-    """A leaderboard for each setting; two where methods are compared on the runs that they share."""
-    runs, convention, planned = (
-        content.runs,
-        content.convention,
-        [spec for sweep in content.unfinished for spec in sweep.specs],
-    )
-    found = PageBoards({}, [], {})
+    """A leaderboard for each setting, and one without the code of others where it has both.
+
+    Each is shown twice where methods are compared on the runs that they share.
+    """
+    runs, found = content.runs, PageBoards({}, [], {}, set())
     for setting in board_settings(runs):
         what = f"{setting.backbone} {setting.protocol} {setting.source} {setting.shots_text}"
-        board = compared_leaderboard(runs, setting, convention=convention, planned=planned)
-        anchor = anchor_of(what, set(found.shown))
-        found.shown[anchor] = board
-        same = board.common is None and not planned
+        first = _add_board(found, content, setting, what)[0]
+        board = found.shown[first]
+        same = board.common is None and not content.unfinished
+        convention = content.convention
         found.whole.append(board if same else build_leaderboard(runs, setting, convention=convention))
-        if board.common is not None:
-            other = anchor_of(f"{what} all datasets", set(found.shown))
-            found.shown[other] = build_leaderboard(runs, setting, convention=convention, planned=planned)
-            found.scopes.update({anchor: (other, False), other: (anchor, True)})
+        n_others = sum(external_parts(entry.method) is not None for entry in board.entries)
+        if 0 < n_others < len(board.entries):
+            found.own.update(_add_board(found, content, setting, f"{what} own code", own=True))
     return found
+
+
+def _add_board(found: PageBoards, content: PageContent, setting: Setting, what: str, *, own: bool = False) -> list[str]:
+    """Add the leaderboard of a setting, and that of all its datasets if it differs; returns their anchors."""
+    runs, planned = content.runs, [spec for sweep in content.unfinished for spec in sweep.specs]
+    if own:
+        runs = runs[[external_parts(method) is None for method in runs["method"]]]
+        planned = [spec for spec in planned if external_parts(spec.method) is None]
+    board = compared_leaderboard(runs, setting, convention=content.convention, planned=planned)
+    anchors = [anchor_of(what, set(found.shown))]
+    found.shown[anchors[0]] = board
+    if board.common is not None:
+        anchors.append(anchor_of(f"{what} all datasets", set(found.shown)))
+        whole = build_leaderboard(runs, setting, convention=content.convention, planned=planned)
+        found.shown[anchors[1]] = whole
+        found.scopes.update({anchors[0]: (anchors[1], False), anchors[1]: (anchors[0], True)})
+    return anchors
 
 
 def _overview(view: BoardView, content: PageContent, boards: PageBoards) -> OverviewView:
@@ -134,7 +152,7 @@ def _overview(view: BoardView, content: PageContent, boards: PageBoards) -> Over
         groups=content.groups,
         standings=view.standings,
     )
-    return replace(found, other_scope=other_scope, whole=whole)
+    return replace(found, other_scope=other_scope, whole=whole, own=view.anchor in boards.own)
 
 
 def _constant_weight(stored: Store | None) -> Outcomes:

@@ -34,16 +34,20 @@ class InspectedCommand:
     Args:
         args: arguments of its script, with {dataset} and {seed} in their places.
         shown: the words of the command that are not of a dataset, seed or folder.
+        variants: how many different trainings of one dataset the script starts with these arguments.
     """
 
     trainer: str
     script: str
     args: str
     shown: str
+    variants: int = 1
 
     @property
     def settings(self) -> str:
-        """What to add to `etl-bench run`."""
+        """What to add to `etl-bench run`: the script, or one of its commands if it starts several for a dataset."""
+        if self.variants > 1:
+            return f"--set {shlex.quote(f'fork.command={self.shown}')}"
         given = f" --set 'fork.args={self.args}'" if self.args else ""
         return f"--set fork.script={self.script}{given}"
 
@@ -107,16 +111,28 @@ _MARK = "7919"
 
 def _commands(fork: Fork) -> Iterator[InspectedCommand]:
     """The published commands, with the arguments of their scripts, which are called with none and with two."""
-    seen: set[tuple[str, ...]] = set()
+    without: dict[tuple[str, str], set[tuple[str, ...]]] = {}
     for filled in ([], ["eurosat", _MARK]):
+        calls: dict[tuple[str, str, str], list[Command]] = {}
         for one in published_trainings(fork, filled):
             args = _arguments(one) if filled else ""
-            if args is None:
-                continue
-            trainer, shown = one.option("--trainer") or "", shlex.join(one.settings).replace(_MARK, "VALUE")
-            if (trainer, one.script, shown) not in seen:
-                seen.add((trainer, one.script, shown))
-                yield InspectedCommand(trainer, one.script, args, shown)
+            if args is not None:
+                calls.setdefault((one.option("--trainer") or "", one.script, args), []).append(one)
+        for (trainer, script, args), commands in calls.items():
+            words = {one.settings for one in commands}
+            if filled and words <= without.get((trainer, script), set()):
+                continue  # the script does not use its arguments
+            without.setdefault((trainer, script), words)
+            shown = shlex.join(commands[0].settings).replace(_MARK, "VALUE")
+            yield InspectedCommand(trainer, script, args, shown, _variants(commands))
+
+
+def _variants(commands: Sequence[Command]) -> int:
+    """The largest number of different trainings that a script starts for one dataset."""
+    found: dict[str | None, set[tuple[str, ...]]] = {}
+    for one in commands:
+        found.setdefault(one.option("--dataset-config-file"), set()).add(one.settings)
+    return max(map(len, found.values()))
 
 
 def _arguments(command: Command) -> str | None:

@@ -56,6 +56,19 @@ def test_a_script_without_arguments_has_a_command_without_arguments(tmp_path: Pa
     assert "--set fork.script=all.sh" in [one.settings for one in found_in(made).commands]
 
 
+def test_several_trainings_of_one_script_are_shown_once_with_one_of_their_commands(tmp_path: Path) -> None:
+    made = make_fork(tmp_path / "fork")
+    (made / "grid.sh").write_text(
+        "for d in dtd eurosat; do for w in 1.0 2.0; do bash scripts/train.sh $d $w; done; done"
+    )
+    (made / "each.sh").write_text("bash scripts/train.sh dtd 3.0\nbash scripts/train.sh eurosat 4.0\n")
+    grid, each = [[one for one in found_in(made).commands if one.script == f"{name}.sh"] for name in ("grid", "each")]
+    assert [one.variants for one in (*grid, *each)] == [2, 1]
+    assert grid[0].settings.startswith("--set 'fork.command=train.py --trainer OffsetText --config-file ")
+    assert grid[0].settings.endswith("TRAINER.OFFSET.W 1.0'")
+    assert each[0].settings == "--set fork.script=each.sh"
+
+
 def test_absent_packages_are_named_with_what_to_install(tmp_path: Path) -> None:
     made = make_fork(tmp_path / "fork", "package that is absent")
     apply(made, (TRAINER, "import comet_ml\n", "import comet_ml\nimport numpy\nimport json\nfrom ot import emd\n"))
