@@ -47,11 +47,14 @@ from .official_code.fork_method import ForkFacts as ForkFacts
 from .official_code.fork_method import fork_facts as fork_facts
 from .official_code.fork_method import fork_folders as fork_folders
 from .official_code.fork_method import is_fork as is_fork
+from .official_code.fork_method import is_interpreter as is_interpreter
 from .official_code.fork_method import official_conflict as official_conflict
 from .official_code.fork_run import run_official_code as run_official_code
 from .official_code.inspection import inspect_fork as inspect_fork
 from .official_code.predictions_import import ImportedPredictions as ImportedPredictions
 from .official_code.predictions_import import import_predictions as import_predictions
+from .official_code.sent_checkout import packed_checkout as packed_checkout
+from .official_code.sent_checkout import unpack_checkout as unpack_checkout
 from .official_code.trust import is_trusted as is_trusted
 from .official_code.trust import trust_code as trust_code
 from .prediction_sets import all_scores as all_scores

@@ -192,6 +192,11 @@ def fork_folders(methods: Iterable[str], overrides: Mapping[str, str]) -> dict[s
     return found
 
 
+def is_interpreter(key: str) -> bool:
+    """Whether a key of `fork_folders` is that of an interpreter, which every machine must have at the same path."""
+    return ".python." in key
+
+
 def official_conflict(facts: ForkFacts, config: Mapping[str, Any], dataset: str) -> str | None:
     """Why official code cannot train on a dataset with these settings, and what to set; None if it can."""
     fork = facts.fork

@@ -29,6 +29,7 @@ from bench.experiment.official_code.failures import reason
 from bench.experiment.official_code.fork_commands import dataset_here, training_stages, training_words
 from bench.experiment.official_code.fork_folder import Fork
 from bench.experiment.official_code.published_commands import Command
+from bench.experiment.official_code.sent_checkout import read_checkout
 from bench.experiment.official_code.served_data import (
     ClassLists,
     backbone_of,
@@ -109,7 +110,7 @@ class _ForkRun:
         folder = self.context.files.get(tree)
         if folder is None:
             raise StaleSpecError(f"This run needs the code of {self.title}; give it again with -m fork:PATH.")
-        fork = Fork.read(folder)
+        fork = read_checkout(folder)
         if fork.tree != tree:
             raise StaleSpecError(f"The code in {folder} changed since this run was planned; plan it again.")
         return fork

@@ -17,6 +17,7 @@ import ray
 from ray.exceptions import RayError
 
 from bench.errors import LaunchError, WorkerDiedError, WorkerKilledError
+from bench.experiment import is_interpreter
 from bench.sweep.launch.ray_cluster import (
     AUTO,
     ClusterHead,
@@ -57,7 +58,8 @@ class RayTransport(Transport):
 
     Args:
         surroundings: runs folder of this machine; context and runner of every worker. The folders of data and cache are
-            paths on the nodes, where `~` is the home folder; weights and named files are sent.
+            paths on the nodes, where `~` is the home folder. Weights, named files and checkouts of official code are
+            sent; every node needs the interpreter of such code.
         address: see `connected`.
         jobs: number of workers, even if the cluster must grow for them; None for as many as fit.
         runtime_env: Ray's runtime environment of the workers, in addition to the harness's code.
@@ -107,12 +109,14 @@ class RayTransport(Transport):
     def _prepare_actor(self) -> tuple[Any, tuple[Any, ...]]:
         """The actor class with the resources of one actor, and the arguments of each."""
         context = self.surroundings.context
-        without_files = context.model_copy(update={"files": {}, "weights": {}})
+        here = {key: path for key, path in context.files.items() if is_interpreter(key)}
+        sent = {key: path for key, path in context.files.items() if key not in here}
+        without_files = context.model_copy(update={"files": here, "weights": {}})
         cpus, gpus = self.resources.cpus, self.resources.gpus
         arguments = (
             str(Path.cwd()),
             self.surroundings.model_copy(update={"context": without_files}).model_dump_json(),
-            send_files(context.files),
+            send_files(sent),
             send_files(context.weights),
         )
         return ray.remote(num_cpus=cpus, num_gpus=gpus, scheduling_strategy="SPREAD")(RayWorker), arguments

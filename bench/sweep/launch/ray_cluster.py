@@ -19,6 +19,7 @@ import ray
 
 import bench
 from bench.errors import LaunchError, UsageError
+from bench.experiment import packed_checkout
 from bench.results import SHIPPED_STATE, source_state
 from bench.sweep.launch.ray_worker import SentFile
 from datasets_registry import CUSTOM_FOLDERS_VARIABLE, LARGEST_SETTINGS, read_text
@@ -155,24 +156,27 @@ def no_capacity(share: RunResources) -> str:
 
 
 def send_files(files: Mapping[str, Path]) -> dict[str, SentFile]:
-    """Put files of this machine into Ray's object store; raises LaunchError if one cannot be read, or is a folder.
+    """Put files of this machine, and checkouts of official code, into Ray's object store.
 
-    The options after a weights file, such as `,quickgelu`, are sent as `suffix`.
+    The options after a weights file, such as `,quickgelu`, are sent as `suffix`. Raises LaunchError if one cannot be
+    read, or is another folder.
     """
     found = {}
     for key, given in files.items():
         file, suffix = split_weights_options(str(given))
         path = Path(file)
-        if path.is_dir():
+        checkout = (path / ".git").exists()
+        if path.is_dir() and not checkout:
             raise LaunchError(
-                f"{path} is a folder, and only single files are sent to Ray nodes; give the model as hf-hub:ORG/NAME."
+                f"{path} is a folder, and only files and git repositories are sent to Ray nodes; give a model as "
+                "hf-hub:ORG/NAME, and code as a clone."
             )
         try:
-            content = path.read_bytes()
+            content = packed_checkout(path) if checkout else path.read_bytes()
         except OSError as error:
             raise LaunchError(f"{path} cannot be read to be sent to the Ray nodes: {error.strerror}.") from error
-        name = f"{hashlib.sha256(content).hexdigest()[:32]}{path.suffix}"
-        found[key] = SentFile(name, ray.put(content), suffix)
+        name = f"{hashlib.sha256(content).hexdigest()[:32]}{'' if checkout else path.suffix}"
+        found[key] = SentFile(name, ray.put(content), suffix, checkout)
     return found
 
 

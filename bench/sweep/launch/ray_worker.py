@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SentFile:
-    """A file of the driver's machine that is sent to the nodes.
+    """A file, or a checkout of official code, of the driver's machine that is sent to the nodes.
 
     `name` contains the digest of the content, which is in Ray's object store and fetched only by nodes without the
     file. `suffix` is appended to the path, such as `,quickgelu` for weights.
@@ -30,6 +30,7 @@ class SentFile:
     name: str
     content: Any
     suffix: str = ""
+    checkout: bool = False
 
 
 class RayWorker:
@@ -37,7 +38,8 @@ class RayWorker:
 
     Args:
         home: the folder of the command, which becomes the current folder if the node has it.
-        surroundings: JSON; the folders of cache and data may begin with `~`, the home folder on the node.
+        surroundings: JSON, with the files that each node has at the same path. The folders of cache and data may begin
+            with `~`, the home folder on the node.
         files: files that specs need, by digest.
         weights: local weights, by backbone slug.
     """
@@ -59,7 +61,7 @@ class RayWorker:
             update={
                 "cache_dir": cache,
                 "data_root": data,
-                "files": {digest: _unpack(place, sent) for digest, sent in files.items()},
+                "files": around.context.files | {digest: _unpack(place, sent) for digest, sent in files.items()},
                 "weights": {slug: _unpack(place, sent) for slug, sent in weights.items()},
             }
         )
@@ -88,10 +90,14 @@ def _unpack(place: Path, sent: SentFile) -> Path:
     """The path of a sent file on this node, with its suffix; the file is written if it is missing."""
     import ray
 
+    from bench.experiment import unpack_checkout
     from bench.results import write_atomically
 
     path = place / "sent" / sent.name
-    if not path.is_file():
+    if sent.checkout:
+        if not path.is_dir():
+            unpack_checkout(ray.get(sent.content), path)
+    elif not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, ray.get(sent.content))
     return Path(f"{path}{sent.suffix}")
