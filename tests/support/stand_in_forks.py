@@ -52,6 +52,7 @@ HABITS: Mapping[str, Sequence[Edit]] = {
         ("train.py", "\nif __name__", "\nimport os\nimport sys\n\nif __name__"),
         ("train.py", "parser.parse_args())\n", "parser.parse_args())\n    sys.__stdout__.close()\n    os._exit(0)\n"),
     ],
+    "settings of a dataset without its class": [("datasets/eurosat.py", "@DATASET_REGISTRY.register()\n", "")],
     "settings of datasets in a folder of their own": [
         ("configs/datasets/few_shot/eurosat.yaml", "", "DATASET:\n  NAME: EuroSAT\n"),
         ("configs/datasets/eurosat.yaml", "EuroSAT", "EuroSATOld"),

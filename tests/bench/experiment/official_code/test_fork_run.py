@@ -150,6 +150,7 @@ def test_scores_of_code_with_habits_are_recorded(tmp_path: Path, data: Path, tra
         "tests after each epoch",
         "leaves without cleaning up",
         "settings of datasets in a folder of their own",
+        "settings of a dataset without its class",
     )
     record, items = run_fork(trusted_fork(tmp_path / "fork", *habits), data)
     external = record.provenance.external

@@ -7,6 +7,11 @@ import torch
 from tabulate import tabulate
 
 
+def check_availability(requested, available):
+    if requested not in available:
+        raise ValueError("The requested one is expected to belong to %s, but got [%s]" % (available, requested))
+
+
 class Registry:
     def __init__(self, name):
         self._name = name
