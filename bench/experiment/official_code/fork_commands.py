@@ -50,7 +50,7 @@ def training_command(
     if config.get("command"):
         words = shlex.split(config["command"])
         if "--trainer" not in words:
-            words += ["--trainer", trainer]
+            words[1:1] = ["--trainer", trainer]  # before the settings, which come last
         folder = _folder_of(fork, words)
         return Command("", folder, tuple(words))
     stem = Path(fork.dataset_files.get(dataset, dataset)).stem

@@ -52,9 +52,10 @@ def test_seed_and_shots_fill_the_arguments(fork: Path) -> None:
 
 
 def test_a_command_of_the_user_gets_the_trainer(fork: Path) -> None:
-    config = {"command": "train.py --config-file configs/trainers/OffsetText/vit.yaml"}
+    config = {"command": "train.py --config-file configs/trainers/OffsetText/vit.yaml TRAINER.OFFSET.W 0.5"}
     found = training_command(Fork.read(fork), "OffsetText", config, dataset="EuroSAT", seed=3, shots=8)
-    assert found.argv[-2:] == ("--trainer", "OffsetText")
+    assert found.option("--trainer") == "OffsetText"
+    assert found.argv[-2:] == ("TRAINER.OFFSET.W", "0.5")  # settings come after all options
     assert (found.folder, found.script) == ("", "")
 
 
