@@ -60,7 +60,9 @@ class Override:
 
 
 def parse_overrides(texts: Iterable[str]) -> list[Override]:
-    """Read `method.key=value` and `method.recipe.key=value`; the method may be a pattern. Commas separate values.
+    """Read `method.key=value` and `method.recipe.key=value`; the method may be a pattern.
+
+    Commas separate values, but for official code, whose settings are words of a command.
 
     Raises OverrideError for a malformed text, a key that is given twice, or an empty or repeated value in a list.
     """
@@ -77,7 +79,9 @@ def parse_overrides(texts: Iterable[str]) -> list[Override]:
                 f"--set {text!r} is not of the form method.key=value or method.recipe.key=value; "
                 "for example coop.n_ctx=4, coop.n_ctx=4,8,16, 'vpt*.depth=12', '*.recipe.epochs=20'."
             )
-        item = Override(pattern=parts[0], recipe=recipe, key=parts[-1], values=_values(raw, text), text=text)
+        official = parts[0] in OFFICIAL or parts[0].startswith(FORK)
+        values = (raw,) if official else _values(raw, text)
+        item = Override(pattern=parts[0], recipe=recipe, key=parts[-1], values=values, text=text)
         if (item.pattern, recipe, item.key) in found:
             raise OverrideError(f"--set {target} is given twice; write its values as one list, {target}=A,B.")
         found[item.pattern, recipe, item.key] = item

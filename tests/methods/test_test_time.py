@@ -1,19 +1,22 @@
-"""Methods of the test-time protocol: TDA and TPT equal their official code, TransCLIP equals a plain loop."""
+"""Methods of the test-time protocol: all but TransCLIP equal their official code; it equals a plain loop."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
 from functools import partial
+from unittest.mock import patch
 
 import pytest
 import torch
 import torch.nn.functional as F
 from parity_kit import Case, batch_of, case_names, class_set, generator, images, tiny_backbone
+from parity_record import note
 from torch import Tensor
 
 from methods import METHODS, Batch, Context, Needs, StreamClassifier
 from methods.tpt import entropy, log_of_mean, most_confident
+from methods.zero import _Vote
 
 TEMPLATE = "a photo of a {}."
 GENERATOR = torch.Generator().manual_seed(7)
@@ -73,6 +76,63 @@ def test_tda_classifies_a_stream_as_the_official_code(name: str, size: int) -> N
     stream = stream_of(features, size, None if views is None else views[:, order])
     found = classified("tda", class_set(which, TEMPLATE), stream, **tda_settings(case))
     case.assert_logits(METHODS.get("tda"), found, f"logits/{which}", f"logits/{which}")
+
+
+def recorded_views(method: str, name: str, **settings: object) -> tuple[Case, Tensor, Tensor]:
+    """A case, what ours gives on its views, and the official features."""
+    case = Case(method, name)
+    features, which = case.tensors["features"], case.config["train_classes"]
+    settings |= {"views": len(features) - 1, "templates": (case.config["template"],)}
+    stream = stream_of(features[0], 3, views=features[1:])
+    with patch.object(tiny_backbone(), "logit_scale", case.config["logit_scale"]):
+        return case, classified(method, class_set(which, TEMPLATE), stream, **settings), features
+
+
+@pytest.mark.parametrize("name", case_names("zero"))
+def test_zero_counts_the_official_votes(name: str) -> None:
+    case, found, features = recorded_views("zero", name, selected=0.3)
+    votes = case.tensors[f"votes/{case.config['train_classes']}"]
+    shares = votes / votes.sum(dim=1, keepdim=True)
+    torch.testing.assert_close(found.exp(), shares, atol=1e-5, rtol=1e-4)
+    note("zero", found.exp(), shares)
+    assert found.shape == (features.shape[1], votes.shape[1])
+
+
+def test_a_recorded_image_has_equally_many_votes_for_two_classes() -> None:
+    votes = Case("zero", "ties").tensors["votes/all"]
+    whole = votes.sum(dim=1)
+    assert (whole > whole.min() + 0.5).any()  # the class that decides a tie gets one more
+
+
+@pytest.mark.parametrize(
+    ("others", "winner"),
+    [
+        ([[0.1, 0.2, 0.9], [0.3, 0.4, 0.1]], 1),  # the first other view predicts a class that is not tied
+        ([[0.1, 0.2, 0.9], [0.2, 0.1, 0.9]], 1),  # none does: the cosines of the first one decide
+        ([], 0),
+    ],
+)
+def test_a_tie_is_decided_by_the_other_views(others: list[list[float]], winner: int) -> None:
+    tied = torch.tensor([True, True, False])
+    assert int(_Vote.decided(tied, torch.tensor(others).reshape(-1, 3))) == winner
+
+
+@pytest.mark.parametrize("name", case_names("mta"))
+def test_mta_classifies_the_official_mode(name: str) -> None:
+    case = Case("mta", name)
+    settings = {key: case.config[key] for key in ("quadratic", "entropic")}
+    case, found, _ = recorded_views("mta", name, **settings)
+    key = f"logits/{case.config['train_classes']}"
+    case.assert_logits(METHODS.get("mta"), found, key, key)
+
+
+@pytest.mark.parametrize("name", ["zero", "mta"])
+def test_views_that_are_the_image_itself_give_its_zero_shot_class(name: str) -> None:
+    classes, features = class_set("all", TEMPLATE), batch_of(tiny_backbone(), images("test"), None).features
+    stream = stream_of(features, views=features.repeat(7, 1, 1))
+    found = classified(name, classes, stream, views=7)
+    text = tiny_backbone().class_texts(classes, TEMPLATE)
+    assert torch.equal(found.argmax(dim=1), (features @ F.normalize(text, dim=-1).T).argmax(dim=1))
 
 
 def test_the_recorded_caches_matter() -> None:

@@ -28,7 +28,6 @@ COMMITS = {
     "MMRL": "27d8821",
     "Textual-based_Class-aware_prompt_tuning": "bd97bec",
     "CLIPFit": "4dde049",
-    "CoPrompt": "a2a6c12",
     "RPO": "d770db6",
     "DePT": "d4ff416",
     "rethinking_fewshot_vlms": "64ac143",
@@ -171,14 +170,6 @@ def fitted(method: Any) -> Tensors:
     return found | _named(f"{prefix}.image_encoder.ln_pre", before) | _named(f"{prefix}.image_encoder.ln_post", after)
 
 
-def prompts_and_adapters(method: Any) -> Tensors:
-    found = dict(coupled_prompts(method))
-    for side in ("image", "text"):
-        part = getattr(method.trainable, {"image": "visual_adapter", "text": "text_adapter"}[side])
-        found |= {f"adapter_{side}.fc.0.weight": part.down, f"adapter_{side}.fc.2.weight": part.up}
-    return found
-
-
 def context_and_head(method: Any) -> Tensors:
     head = method.head
     tensors = {"img.scale": head.image_scale, "img.bias": head.image_shift}
@@ -265,7 +256,6 @@ TASKRES = "configs/trainers/TaskRes/adam_lr2e-3_B256_ep200.yaml"
 MMA = "configs/trainers/MultiModalAdapter/vit_b16_ep5.yaml"
 TCP = "configs/trainers/TCP/vit_b16_ep100_ctxv1.yaml"
 CLIPFIT = "configs/trainers/ClipFit/vit_b16_ep50.yaml"
-COPROMPT = "configs/trainers/coprompt.yaml"
 RPO = "configs/trainers/RPO/main_K24.yaml"
 DEPT_COOP = "configs/trainers/ExtrasLinearProbeCoOp/vit_b16_ep10_bs4_lr35.yaml"
 DEPT_KGCOOP = "configs/trainers/ExtrasLinearProbeKgCoOp/vit_b16_ep10_ctxv1_bs4_lr35.yaml"
@@ -404,11 +394,6 @@ COMPARISONS = (
     Comparison(
         "CLIPFit, base to new", "clip_fit", "CLIPFit", "ClipFit", fitted, CLIPFIT, FP32_COOP, {"weight": 8.0},
         backbone="tiny", classes="base",
-    ),
-    Comparison(
-        "CoPrompt, base to new", "coprompt", "CoPrompt", "CoPrompt", prompts_and_adapters, COPROMPT,
-        ("TRAINER.CoPrompt.PREC", "fp32", "TRAINER.CoPrompt.PROMPT_DEPTH", 3, "TRAINER.W", 1.0), {"depth": 3},
-        backbone="published widths", classes="base",
     ),
     Comparison(
         "DePT on CoOp, base to new", "dept_on:coop", "DePT", "ExtrasLinearProbeCoOp", context_and_head, DEPT_COOP,

@@ -1,0 +1,104 @@
+"""ZERO: the confident views of a test image vote for a class, as if the temperature of the softmax were zero.
+
+Farina et al., "Frustratingly Easy Test-Time Adaptation of Vision-Language Models", NeurIPS 2024. Official files:
+FarinaMatteo/zero `ttas/zero.py`, `utils/tools.py` and `data/augs.py`. Of the plain view and 63 random crops, the 30 %
+with the lowest entropies have one vote each. Among classes with equally many votes, the class of the most confident
+view among the others decides.
+
+The scores are the logarithms of the shares of votes. The official code runs in half precision, in which the smallest
+temperature does not separate all logits, so that a vote may be shared; ours is in fp32. Where none of the other views
+predicts a tied class, its code sets other logits to minus infinity than those that its words say; ours does what they
+say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from datasets_registry import ClassSet
+from methods import Batch, Family, Method, MethodInfo, Needs, StreamClassifier, register_method
+from methods._parts.feature_methods import Template, TextConfig, entropy, template_ensemble
+
+
+class ZEROConfig(TextConfig):
+    """The views and their selection."""
+
+    templates: tuple[Template, ...] = Field(
+        ("a photo of a {}.",),
+        min_length=1,
+        description="texts to average: `own` (the dataset's), `select7` or `imagenet80` (lists), or a text with {}; "
+        "published: a photo of a {}.",
+    )
+    views: int = Field(63, ge=1, description="random crops beside the plain view; 63 (num_views 64)")
+    crop_scale: tuple[float, float] = Field((0.08, 1.0), description="area range of the crops; torchvision's default")
+    selected: float = Field(0.3, gt=0, le=1, description="share of the views, the most confident ones; 0.3 (gamma)")
+
+
+@register_method
+class ZERO(Method[ZEROConfig]):
+    """One vote for each confident view."""
+
+    info = MethodInfo(
+        name="zero",
+        title="ZERO",
+        family=Family.TEST_TIME,
+        summary="The confident random views of a test image vote for its class.",
+        paper="2405.18330",
+        code="FarinaMatteo/zero",
+        citation="""@inproceedings{farina2024frustratingly,
+  title = {Frustratingly Easy Test-Time Adaptation of Vision-Language Models},
+  author = {Farina, Matteo and Franchi, Gianni and Iacca, Giovanni and Mancini, Massimiliano and Ricci, Elisa},
+  booktitle = {NeurIPS},
+  year = {2024}
+}""",
+        config=ZEROConfig,
+        open_vocabulary=True,
+        needs=frozenset({Needs.FEATURES, Needs.TEST_VIEWS, Needs.TEST_STREAM}),
+    )
+
+    def classifier(self, classes: ClassSet) -> StreamClassifier:
+        text = template_ensemble(self.backbone, classes, self.config.templates)
+        return _Vote(self.config, text, float(self.backbone.logit_scale))
+
+
+@dataclass(frozen=True)
+class _Vote(StreamClassifier):
+    """Classifies each image by the votes of its views."""
+
+    config: ZEROConfig
+    text: Float[Tensor, "n_cls dim"]
+    scale: float
+
+    def over(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
+        for batch in batches:
+            views = batch.test_views(self.config.views, self.config.crop_scale, mixed=False)
+            cosines = F.normalize(torch.cat([batch.features[None], views]), dim=-1) @ self.text.T
+            yield torch.stack([self.scores(cosines[:, i]) for i in range(cosines.shape[1])])
+
+    def scores(self, cosines: Float[Tensor, "n_views n_cls"]) -> Float[Tensor, " n_cls"]:
+        """Logarithms of the shares of votes; a class without votes has a tiny share."""
+        tiny = torch.finfo(cosines.dtype).eps
+        order = entropy((self.scale * cosines).log_softmax(dim=1)).argsort()
+        n = max(1, int(len(cosines) * self.config.selected))
+        votes = (cosines[order[:n]] / tiny).softmax(dim=1).sum(dim=0)
+        tied = votes == votes.max()
+        if int(tied.sum()) > 1:
+            votes[self.decided(tied, cosines[order[n:]])] += 1
+        return (votes / votes.sum() + tiny).log()
+
+    @staticmethod
+    def decided(tied: Tensor, others: Float[Tensor, "n n_cls"]) -> Tensor:
+        """The tied class that the most confident of the other views predicts, or else has the larger cosine with."""
+        predicted = others.argmax(dim=1)
+        fitting = predicted[tied[predicted]]
+        if len(fitting):
+            return fitting[0]
+        first = others[0] if len(others) else tied.to(others.dtype)
+        return first.masked_fill(~tied, -torch.inf).argmax()
