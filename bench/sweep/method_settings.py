@@ -80,12 +80,21 @@ def parse_overrides(texts: Iterable[str]) -> list[Override]:
                 "for example coop.n_ctx=4, coop.n_ctx=4,8,16, 'vpt*.depth=12', '*.recipe.epochs=20'."
             )
         official = parts[0] in OFFICIAL or parts[0].startswith(FORK)
-        values = (raw,) if official else _values(raw, text)
+        values = (_words(raw),) if official else _values(raw, text)
         item = Override(pattern=parts[0], recipe=recipe, key=parts[-1], values=values, text=text)
         if (item.pattern, recipe, item.key) in found:
             raise OverrideError(f"--set {target} is given twice; write its values as one list, {target}=A,B.")
         found[item.pattern, recipe, item.key] = item
     return list(found.values())
+
+
+def _words(raw: str) -> str:
+    """A text, which may be written in JSON."""
+    try:
+        value = json.loads(raw)
+    except ValueError:
+        return raw
+    return value if isinstance(value, str) else raw
 
 
 def _values(raw: str, text: str) -> tuple[object, ...]:
