@@ -78,11 +78,11 @@ class TPT(Method[TPTConfig]):
 
     def classifier(self, classes: ClassSet) -> StreamClassifier:
         words = context_from_words(self.config.ctx_init, self.backbone, self.config.length)
-        return _PromptPerImage(self.config, self.backbone, classes, words)
+        return PromptPerImage(self.config, self.backbone, classes, words)
 
 
 @dataclass(frozen=True)
-class _PromptPerImage(StreamClassifier):
+class PromptPerImage(StreamClassifier):
     """Adapts the prompt to each image, then classifies the image."""
 
     config: TPTConfig
@@ -111,16 +111,20 @@ class _PromptPerImage(StreamClassifier):
         chosen = None
         with torch.enable_grad():
             for _ in range(c.steps):
-                logits = self.logits(context, views)
+                text = self.texts(context)
+                logits = cosine_logits(views, text, self.backbone.logit_scale)
                 if chosen is None:
                     chosen = most_confident(logits, c.selected)
                 optimizer.zero_grad()
-                torch.autograd.backward(entropy(log_of_mean(logits[chosen])))
+                torch.autograd.backward(self.loss(logits[chosen], text))
                 optimizer.step()
         with torch.no_grad():
-            return self.logits(context, views[:1])
+            return cosine_logits(views[:1], self.texts(context), self.backbone.logit_scale)
 
-    def logits(self, context: Context, features: Float[Tensor, "n dim"]) -> Float[Tensor, "n n_cls"]:
-        """Logits of image features under a context."""
-        text = self.backbone.encode_prompts(context.prompts(self.classes, self.backbone))
-        return cosine_logits(features, text, self.backbone.logit_scale)
+    def texts(self, context: Context) -> Float[Tensor, "n_cls dim"]:
+        """Unnormalised features of the class texts under a context."""
+        return self.backbone.encode_prompts(context.prompts(self.classes, self.backbone))
+
+    def loss(self, logits: Float[Tensor, "n_views n_cls"], text: Float[Tensor, "n_cls dim"]) -> Tensor:
+        """The entropy of the mean probability of the confident views."""
+        return entropy(log_of_mean(logits))

@@ -215,16 +215,40 @@ def test_transclip_equals_a_plain_loop() -> None:
     torch.testing.assert_close(found, z.float(), atol=2e-4, rtol=0)
 
 
-@pytest.mark.parametrize("name", case_names("tpt"))
+@pytest.mark.parametrize(("method", "name"), [(one, name) for one in ("tpt", "c_tpt") for name in case_names(one)])
 @pytest.mark.parametrize("size", [1, 3])
-def test_tpt_adapts_to_each_image_as_the_official_code(name: str, size: int) -> None:
-    case = Case("tpt", name)
+def test_prompts_are_adapted_to_each_image_as_by_the_official_code(method: str, name: str, size: int) -> None:
+    case = Case(method, name)
     which, views = case.config["train_classes"], case.tensors["features"]
-    settings = {key: case.config[key] for key in ("ctx_init", "views", "selected", "steps", "lr")}
-    found = classified("tpt", class_set(which, TEMPLATE), stream_of(views[0], size, views[1:]), **settings)
-    case.assert_logits(METHODS.get("tpt"), found, f"logits/{which}", f"logits/{which}")
+    known = ("ctx_init", "views", "selected", "steps", "lr", "dispersion")
+    settings = {key: case.config[key] for key in known if key in case.config}
+    found = classified(method, class_set(which, TEMPLATE), stream_of(views[0], size, views[1:]), **settings)
+    case.assert_logits(METHODS.get(method), found, f"logits/{which}", f"logits/{which}")
     moved = float((case.tensors[f"logits/{which}"] - case.tensors[f"logits_before/{which}"]).abs().max())
     assert moved > 100 * case.tolerance(f"logits/{which}"), "the step matters"
+
+
+@pytest.mark.parametrize(("dataset", "weight"), [("eurosat", 50.0), ("imagenet", 20.0), ("imagenet_r", 20.0)])
+def test_c_tpt_takes_the_official_weight_of_the_dataset(dataset: str, weight: float) -> None:
+    features = batch_of(tiny_backbone(), images("test")[:2], None).features
+    views = features + 0.5 * features.std() * torch.randn(9, *features.shape, generator=GENERATOR)
+    classes = replace(class_set("base", TEMPLATE), dataset=dataset)
+    found, same, other = (
+        classified("c_tpt", classes, stream_of(features, views=views), views=9, selected=0.3, dispersion=one)
+        for one in (None, weight, 70 - weight)
+    )
+    assert torch.equal(found, same)
+    assert not torch.equal(found, other)
+
+
+def test_c_tpt_without_dispersion_is_tpt() -> None:
+    features = batch_of(tiny_backbone(), images("test")[:2], None).features
+    views, classes = features.repeat(9, 1, 1).flip(1), class_set("base", TEMPLATE)
+    found, plain = (
+        classified(name, classes, stream_of(features, views=views), views=9, selected=0.3, lr=0.05, **settings)
+        for name, settings in (("c_tpt", {"dispersion": 0.0}), ("tpt", {}))
+    )
+    assert torch.equal(found, plain)
 
 
 def test_tpt_takes_the_step_of_a_plain_loop() -> None:

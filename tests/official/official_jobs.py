@@ -28,7 +28,6 @@ COMMITS = {
     "MMRL": "27d8821",
     "Textual-based_Class-aware_prompt_tuning": "bd97bec",
     "CLIPFit": "4dde049",
-    "RPO": "d770db6",
     "DePT": "d4ff416",
     "rethinking_fewshot_vlms": "64ac143",
     "ProLIP": "b43e795",
@@ -178,13 +177,6 @@ def context_and_head(method: Any) -> Tensors:
     return found | {"prompt_learner.ctx": method.trainable.ctx} | _named("linear_probe_proj", head.rows)
 
 
-def read_only_prompts(method: Any) -> Tensors:
-    return {
-        "prompt_learner.text_prompt": method.trainable.text,
-        "prompt_learner.img_prompt": method.trainable.image,
-    }
-
-
 def both_contexts(method: Any) -> Tensors:
     return {"prompt_learner.ctx": method.trainable.text, "prompt_learner.ctx_vision": method.trainable.image}
 
@@ -256,7 +248,6 @@ TASKRES = "configs/trainers/TaskRes/adam_lr2e-3_B256_ep200.yaml"
 MMA = "configs/trainers/MultiModalAdapter/vit_b16_ep5.yaml"
 TCP = "configs/trainers/TCP/vit_b16_ep100_ctxv1.yaml"
 CLIPFIT = "configs/trainers/ClipFit/vit_b16_ep50.yaml"
-RPO = "configs/trainers/RPO/main_K24.yaml"
 DEPT_COOP = "configs/trainers/ExtrasLinearProbeCoOp/vit_b16_ep10_bs4_lr35.yaml"
 DEPT_KGCOOP = "configs/trainers/ExtrasLinearProbeKgCoOp/vit_b16_ep10_ctxv1_bs4_lr35.yaml"
 PLOT_PP = "configs/trainers/PLOTPP/vit.yaml"
@@ -402,11 +393,6 @@ COMPARISONS = (
     Comparison(
         "DePT on KgCoOp, base to new", "dept", "DePT", "ExtrasLinearProbeKgCoOp", context_and_head, DEPT_KGCOOP,
         FP32_COOP, {"weight": 2.0}, backbone="tiny", classes="base", unused=DEPT_UNUSED,
-    ),
-    Comparison(
-        "RPO, base to new", "rpo", "RPO", "RPO", read_only_prompts, RPO,
-        ("TRAINER.RPO.PREC", "fp32", "TRAINER.RPO.K", 4, "DATASET.PROMPT", "a photo of a _."), {"n_pairs": 4},
-        backbone="tiny", classes="base",
     ),
     Comparison(
         "2SFS", "two_stage", "rethinking_fewshot_vlms", "", None, adapter="two_stage", also=(), lr=2e-4

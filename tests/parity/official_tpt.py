@@ -7,9 +7,9 @@ import random
 import sys
 import warnings
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 from unittest.mock import patch
 
@@ -48,8 +48,18 @@ CASES = {
 }
 
 
-def run(checkout: Path, case: CaseSettings, clip: Weights, start: Mapping[str, Tensor]) -> Any:
-    """Adapt to each of some test images. The features of the views are recorded, since ours draw other views."""
+def run(
+    checkout: Path,
+    case: CaseSettings,
+    clip: Weights,
+    start: Mapping[str, Tensor],
+    more: Mapping[str, object] = MappingProxyType({}),
+    last: Sequence[object] = (),
+) -> Any:
+    """Adapt to each of some test images. The features of the views are recorded, since ours draw other views.
+
+    `more` are further options and `last` further arguments of official code that extends this one.
+    """
     del checkout, start
     sys.modules["pkg_resources"] = ModuleType("pkg_resources")  # setuptools has removed it
     vars(sys.modules["pkg_resources"])["packaging"] = packaging
@@ -58,7 +68,9 @@ def run(checkout: Path, case: CaseSettings, clip: Weights, start: Mapping[str, T
         official = importlib.import_module("tpt_classification")
         custom_clip = importlib.import_module("clip.custom_clip")
     s, names, found = case.settings, class_names(case.train_classes), []
-    args = Namespace(gpu=0, tpt=True, cocoop=False, tta_steps=s["steps"], selection_p=s["selected"], print_freq=100)
+    args = Namespace(
+        gpu=0, tpt=True, cocoop=False, tta_steps=s["steps"], selection_p=s["selected"], print_freq=100, **more
+    )
 
     def load(*_: object, **__: object) -> tuple[Any, int, None]:
         model = importlib.import_module("clip.model").build_model(dict(clip)).float()
@@ -80,9 +92,9 @@ def run(checkout: Path, case: CaseSettings, clip: Weights, start: Mapping[str, T
         with torch.no_grad():
             features = torch.stack([model.image_encoder(torch.cat(views)) for views, _ in loader], dim=1)
         initial = optimizer.state_dict()
-        official.test_time_adapt_eval(loader, model, None, optimizer, initial, scaler, args)
+        official.test_time_adapt_eval(loader, model, None, optimizer, initial, scaler, args, *last)
         unadapted = Namespace(**{**vars(args), "tta_steps": 0})
-        official.test_time_adapt_eval(loader, model, None, optimizer, initial, scaler, unadapted)
+        official.test_time_adapt_eval(loader, model, None, optimizer, initial, scaler, unadapted, *last)
     adapted, plain = (torch.cat(found[i : i + len(loader)]) for i in (0, len(loader)))
     which = case.train_classes
     tensors = {"features": features, f"logits/{which}": adapted, f"logits_before/{which}": plain}

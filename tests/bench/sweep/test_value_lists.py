@@ -73,7 +73,6 @@ def test_settings_of_official_code_are_words_that_commas_do_not_separate(pattern
     assert quoted.values == ("eurosat 8.0",)
 
 
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [

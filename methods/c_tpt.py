@@ -1,0 +1,78 @@
+"""C-TPT: TPT that also spreads the class texts, since spread texts give calibrated predictions.
+
+Yoon et al., "C-TPT: Calibrated Test-Time Prompt Tuning for Vision-Language Models via Text Feature Dispersion",
+ICLR 2024. Official files: hee-suk-yoon/C-TPT `tpt_classification.py`, `clip/custom_clip.py` and `scripts/`. The loss is
+that of TPT minus `dispersion` times the mean distance of the normalised class texts to their mean.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from datasets_registry import ClassSet
+from methods import Family, Method, MethodInfo, Needs, StreamClassifier, register_method
+from methods._parts.feature_methods import IMAGENET_SHIFTS
+from methods._parts.prompts import context_from_words
+from methods.tpt import PromptPerImage, TPTConfig
+
+FINE_GRAINED, SHIFTS = 50.0, 20.0
+"""Weights of the dispersion in scripts/test_tpt_ctpt_fg.sh and, for ImageNet and its variants, test_tpt_ctpt_ds.sh."""
+
+
+class CTPTConfig(TPTConfig):
+    """The settings of TPT and the weight of the dispersion."""
+
+    augmix: bool | None = Field(
+        True, description="whether crops are mixed with distorted copies of themselves; official, on ImageNet too"
+    )
+    dispersion: float | None = Field(
+        None, ge=0, description="weight of the dispersion; null: 20 on ImageNet and its variants, else 50 (lambda_term)"
+    )
+
+
+@register_method
+class CTPT(Method[CTPTConfig]):
+    """A separate prompt for each test image, with spread class texts."""
+
+    info = MethodInfo(
+        name="c_tpt",
+        title="C-TPT",
+        family=Family.TEST_TIME,
+        summary="As TPT, and the step also spreads the class texts, for calibrated predictions.",
+        paper="2403.14119",
+        code="hee-suk-yoon/C-TPT",
+        citation="""@inproceedings{yoon2024ctpt,
+  title = {C-TPT: Calibrated Test-Time Prompt Tuning for Vision-Language Models via Text Feature Dispersion},
+  author = {Yoon, Hee Suk and Yoon, Eunseop and Tee, Joshua Tian Jin and others},
+  booktitle = {ICLR},
+  year = {2024}
+}""",
+        config=CTPTConfig,
+        open_vocabulary=True,
+        learns_text=True,
+        needs=frozenset({Needs.FEATURES, Needs.TEST_VIEWS, Needs.TEST_STREAM}),
+    )
+
+    def classifier(self, classes: ClassSet) -> StreamClassifier:
+        c, words = self.config, context_from_words(self.config.ctx_init, self.backbone, self.config.length)
+        default = SHIFTS if classes.dataset in IMAGENET_SHIFTS | {"imagenet"} else FINE_GRAINED
+        weight = default if c.dispersion is None else c.dispersion
+        return _SpreadPromptPerImage(c, self.backbone, classes, words, weight)
+
+
+@dataclass(frozen=True)
+class _SpreadPromptPerImage(PromptPerImage):
+    """TPT with a weight of the dispersion."""
+
+    weight: float
+
+    def loss(self, logits: Float[Tensor, "n_views n_cls"], text: Float[Tensor, "n_cls dim"]) -> Tensor:
+        rows = F.normalize(text, dim=-1)
+        spread: Tensor = torch.linalg.vector_norm(rows - rows.mean(dim=0), dim=-1).mean()
+        return super().loss(logits, text) - self.weight * spread
