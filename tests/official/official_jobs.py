@@ -177,10 +177,6 @@ def context_and_head(method: Any) -> Tensors:
     return found | {"prompt_learner.ctx": method.trainable.ctx} | _named("linear_probe_proj", head.rows)
 
 
-def both_contexts(method: Any) -> Tensors:
-    return {"prompt_learner.ctx": method.trainable.text, "prompt_learner.ctx_vision": method.trainable.image}
-
-
 @dataclass(frozen=True)
 class Comparison:
     """One row of the table.

@@ -300,6 +300,7 @@ class _ForkRun:
         environment |= {
             "HOME": str(self.work),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUNBUFFERED": "1",  # the log can be read while the code runs
             "OMP_NUM_THREADS": str(self.context.threads),
         }
         with resources.as_file(runner) as file, self.log.open("ab") as log:
