@@ -85,8 +85,9 @@ class Task:
         if self._clip is None:
             import clip
 
-            loaded = clip.load("ViT-B/16", device=self.device)  # the model, and often its preprocessing
-            self._clip = (loaded[0] if isinstance(loaded, tuple) else loaded).eval()
+            loaded = clip.load("ViT-B/16", device=self.device)  # the model, and often its preprocessing or its weights
+            found = loaded if isinstance(loaded, tuple) else (loaded,)
+            self._clip = next(one for one in found if isinstance(one, torch.nn.Module)).eval()
         return self._clip
 
     @property
