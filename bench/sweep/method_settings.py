@@ -367,13 +367,8 @@ def requested_methods(request: SweepRequest) -> list[MethodVariants]:
 
 def official_code_folders(request: SweepRequest) -> dict[str, Path]:
     """Where workers find the official code of a sweep, and its Python and imports."""
-    places: dict[str, str] = {}
-    for item in parse_overrides(request.overrides):
-        if item.pattern in OFFICIAL and item.key in PLACES:
-            if len(item.values) > 1:
-                raise OverrideError(f"--set {item.text!r} has several values; give one.")
-            places[item.key] = str(item.values[0])
-    return fork_folders(request.methods, places)
+    given = [item for item in parse_overrides(request.overrides) if item.pattern in OFFICIAL and item.key in PLACES]
+    return fork_folders(request.methods, {item.key: str(item.values[0]) for item in given})
 
 
 def offered_selections(info: MethodTraits) -> dict[str, SelectionRule]:

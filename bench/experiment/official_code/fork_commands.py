@@ -24,25 +24,38 @@ from datasets_registry import DatasetInfo, did_you_mean, some
 
 
 def training_stages(
-    fork: Fork, trainer: str, config: Mapping[str, Any], *, dataset: str, seed: int, shots: int
+    fork: Fork, trainer: str, config: Mapping[str, Any], *, dataset: str, seed: int, shots: int, classes: int
 ) -> list[tuple[Command, str]]:
-    """The commands of a training, one after the other, each with the words that are added to it."""
+    """The commands of a training, one after the other, each with the words that are added to it.
+
+    Args:
+        config: the settings of the run. {dataset}, {seed}, {shots} and {classes} are replaced in their texts.
+        dataset: name of the dataset in the repository.
+        classes: number of training classes.
+    """
+    stem = Path(fork.dataset_files.get(dataset, dataset)).stem
+    values = {"dataset": stem, "seed": str(seed), "shots": str(shots), "classes": str(classes)}
     found = []
     for step in config.get("steps") or [{}]:
-        merged = {key: value for key, value in config.items() if key != "steps"} | step
-        command = training_command(fork, step.get("trainer", trainer), merged, dataset=dataset, seed=seed, shots=shots)
-        words = [config.get("opts", ""), step.get("opts", "")]
+        merged = {key: value for key, value in config.items() if key not in ("steps", "opts")} | step
+        filled = {key: _filled(value, values) for key, value in merged.items()}
+        command = training_command(fork, step.get("trainer", trainer), filled, dataset=dataset)
+        words = [_filled(config.get("opts", ""), values), filled.get("opts", "")]
         found.append((command, " ".join(filter(None, words))))
     return found
 
 
-def training_command(
-    fork: Fork, trainer: str, config: Mapping[str, str], *, dataset: str, seed: int, shots: int
-) -> Command:
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    for name, value in values.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text
+
+
+def training_command(fork: Fork, trainer: str, config: Mapping[str, str], *, dataset: str) -> Command:
     """The author's training command for a dataset: from a script, or as the user gave it.
 
     Args:
-        config: the settings of the run.
+        config: the settings of the run, without places to fill.
         dataset: name of the dataset in the repository.
 
     Raises OfficialCodeError, listing what there is, if no command or more than one fits.
@@ -55,7 +68,7 @@ def training_command(
         return Command("", folder, tuple(words))
     stem = Path(fork.dataset_files.get(dataset, dataset)).stem
     if config.get("script"):
-        return _scripted(fork, trainer, config["script"], config.get("args", ""), stem, seed, shots)
+        return _scripted(fork, trainer, config["script"], config.get("args", ""), stem)
     raise OfficialCodeError(
         f"{fork.name}#{trainer} has no command: a script's arguments have no convention, so they are given, not "
         f"guessed. {_advice(fork, trainer, stem)}"
@@ -83,13 +96,12 @@ def dataset_here(fork: Fork, info: DatasetInfo, wanted: str = "") -> str:
     )
 
 
-def _scripted(fork: Fork, trainer: str, script: str, args: str, stem: str, seed: int, shots: int) -> Command:
+def _scripted(fork: Fork, trainer: str, script: str, args: str, stem: str) -> Command:
     if script not in fork.files:
         hint = did_you_mean(script, shell_scripts(fork))
         raise OfficialCodeError(f"{fork.name} has no file {script!r}.{hint}")
-    filled = args.replace("{dataset}", stem).replace("{seed}", str(seed)).replace("{shots}", str(shots))
-    called = f"{script} {filled}".rstrip()
-    found = [one for one in commands_of(fork, script, shlex.split(filled)) if one.trains]
+    called = f"{script} {args}".rstrip()
+    found = [one for one in commands_of(fork, script, shlex.split(args)) if one.trains]
     of_trainer = [one for one in found if one.option("--trainer") == trainer]
     if not of_trainer:
         others = sorted({one.option("--trainer") or "" for one in found})

@@ -28,7 +28,7 @@ PLACES = ("python", "path")
 """Settings that say where something is on this machine. They are no part of a run's identity."""
 _SETTINGS = {
     "script": "shell script of the repository with the published command",
-    "args": "arguments of the script, in which {dataset}, {seed} and {shots} are replaced; scripts have no convention",
+    "args": "arguments of the script; {dataset}, {seed}, {shots} and {classes} are replaced, in command and opts too",
     "command": "training command without a script, such as 'train.py --trainer T --config-file F'",
     "opts": "words that are added to the command",
     "steps": "TOML file with a list [[step]] of script, args, command and opts, for a training in several stages",
@@ -209,7 +209,7 @@ def _conflict(fork: Fork, tree: str, trainer: str, settings: str, dataset: str) 
     config = json.loads(settings)
     try:
         known = dataset_here(fork, get_dataset(dataset), config.get("dataset", ""))
-        training_stages(fork, trainer, config, dataset=known, seed=1, shots=16)
+        training_stages(fork, trainer, config, dataset=known, seed=1, shots=16, classes=10)
     except OfficialCodeError as error:
         return str(error)
     return None

@@ -143,7 +143,13 @@ class _ForkRun:
         first = "base" if halves else "all"
         dataset = dataset_here(self.fork, self.info, self.config.get("dataset", ""))
         stages = training_stages(
-            self.fork, self.config["trainer"], self.config, dataset=dataset, seed=self.spec.seed, shots=self.spec.shots
+            self.fork,
+            self.config["trainer"],
+            self.config,
+            dataset=dataset,
+            seed=self.spec.seed,
+            shots=self.spec.shots,
+            classes=len(self.task.support.classes.names),
         )
         for number, (stage, opts) in enumerate(stages[:-1], 1):
             place = self.work / f"step{number}"

@@ -8,10 +8,10 @@ import pytest
 from fork_runs import fork_request, planned, trusted_fork
 from stand_in_forks import commit, git, make_fork
 
-from bench.errors import ImpossibleCombinationError, OfficialCodeError, OverrideError
+from bench.errors import ImpossibleCombinationError, OfficialCodeError
 from bench.experiment import fork_facts, trust_code
 from bench.experiment.official_code.fork_folder import Fork
-from bench.sweep import expand, named_files
+from bench.sweep import expand
 from datasets_registry import UnknownNameError
 
 
@@ -90,11 +90,6 @@ def test_the_settings_of_a_run_are_the_code_and_what_changes_it(fork: Path, data
 def test_an_unknown_setting_is_named(fork: Path, data: Path) -> None:
     with pytest.raises(UnknownNameError, match="Unknown setting 'epochs' of fork:stand-in/OffsetText"):
         expand(fork_request(fork, data, "fork.epochs=5"))
-
-
-def test_a_place_has_one_value(fork: Path, data: Path) -> None:
-    with pytest.raises(OverrideError, match="several values; give one"):
-        named_files(fork_request(fork, data, "fork.python=[/a, /b]"))
 
 
 def test_class_texts_of_ours_are_refused(fork: Path, data: Path) -> None:
