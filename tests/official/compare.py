@@ -215,7 +215,7 @@ def read_recordings(folder: Path) -> dict[str, Any]:
                 found |= dict(arrays)
             elif file.stem.startswith("new-"):
                 found["logits_new"] = arrays["logits"]
-    for part, name in (("all", "logits"), ("base", "logits"), ("new", "logits_new")):
+    for part, name in (("base", "logits"), ("all", "logits"), ("new", "logits_new")):
         if f"logits/{part}" in found and name not in found:
             found[name] = found[f"logits/{part}"]
     return found
