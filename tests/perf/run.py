@@ -26,6 +26,7 @@ from _harness import demo_and_one_more, evaluated_pixels, extraction, second_met
 from _launching import ingest_row, launcher_row
 from _measure import KINDS, Side, compared, efficiency, gflop, profile
 from _memory import CASES, alone, memory_row
+from _official_code import fork_row
 from _page import PAGES, page_row
 from _prediction import prediction
 from _seeds import HEADS, seeds_row
@@ -98,6 +99,7 @@ def rows(repeats: int) -> dict[str, Callable[[], Row]]:
         "local": lambda: launcher_row("local", Goal(seconds=0.030)),
         "ray": lambda: launcher_row("ray", Goal(seconds=0.060)),
         "ingest": ingest_row,
+        "fork": lambda: fork_row(repeats),
         **{name: lambda name=name: page_row(name, repeats) for name in PAGES},
     }  # fmt: skip
 

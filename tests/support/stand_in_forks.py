@@ -118,6 +118,16 @@ HABITS: Mapping[str, Sequence[Edit]] = {
 """What a repository does, by name: the edits that make the stand-in do it."""
 
 
+PACKAGES = {
+    "tabulate.py": "import sys, types\nwriter = types.SimpleNamespace(close=lambda: 0, add_scalar=lambda *a: 0)\n"
+    "board = types.ModuleType('torch.utils.tensorboard')\nboard.SummaryWriter = lambda log_dir: writer\n"
+    "sys.modules[board.__name__] = board\ntabulate = str\n",
+    "comet_ml.py": "class Experiment:\n    def __init__(self, project_name): pass\n"
+    "    def log_metric(self, name, value): pass\n",
+}
+"""Packages of the author's environment, which log."""
+
+
 def make_fork(folder: Path, *habits: str) -> Path:
     """A checkout of the stand-in with these habits, in a new folder; returns it."""
     shutil.copytree(SOURCE, folder, ignore=shutil.ignore_patterns("__pycache__"))

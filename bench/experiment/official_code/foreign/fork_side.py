@@ -166,10 +166,21 @@ def on_the_cpu(value):
     return value
 
 
+NAMES = (str, torch.device, torch.dtype)
+
+
 class OnTheCpu(TorchFunctionMode):
+    """Most calls name neither a device nor a type, so they pass unchanged."""
+
     def __torch_function__(self, function, kinds, words=(), named=None):
-        words = tuple(map(on_the_cpu, words))
-        return function(*words, **{key: on_the_cpu(value) for key, value in (named or {}).items()})
+        for word in words:
+            if isinstance(word, NAMES):
+                words = tuple(map(on_the_cpu, words))
+                break
+        if named:
+            named = {key: on_the_cpu(value) for key, value in named.items()}
+            return function(*words, **named)
+        return function(*words)
 
 
 def pretend_one_gpu():

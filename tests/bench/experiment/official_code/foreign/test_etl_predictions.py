@@ -14,7 +14,7 @@ import pytest
 import torch
 from outside_predictions import all_logits
 from small_datasets import write_dataset
-from stand_in_forks import SETTINGS, commit, make_fork
+from stand_in_forks import PACKAGES, SETTINGS, commit, make_fork
 from sweep_requests import sweep_over
 
 from bench.api import write_drop_in
@@ -29,15 +29,6 @@ from datasets_registry import EvalProtocol
 from methods import parse_backbone
 
 BACKBONE = "ViT-tiny.random"
-
-AUTHORS_PACKAGES = {
-    "tabulate.py": "import sys, types\nwriter = types.SimpleNamespace(close=lambda: 0, add_scalar=lambda *a: 0)\n"
-    "board = types.ModuleType('torch.utils.tensorboard')\nboard.SummaryWriter = lambda log_dir: writer\n"
-    "sys.modules[board.__name__] = board\ntabulate = str\n",
-    "comet_ml.py": "class Experiment:\n    def __init__(self, project_name): pass\n"
-    "    def log_metric(self, name, value): pass\n",
-}
-"""Packages of the author's environment, which log."""
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +46,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path],
     state = loaded_backbone(parse_backbone(BACKBONE), "cpu").model.state_dict()
     torch.save(dict(state), home / ".cache" / "clip" / "ViT-B-16.pt")
     (place / "packages").mkdir()
-    for name, text in AUTHORS_PACKAGES.items():
+    for name, text in PACKAGES.items():
         (place / "packages" / name).write_text(text)
     words = f"--root {data} --seed 1 --trainer OffsetText --config-file {SETTINGS} --dataset-config-file "
     words += f"configs/datasets/eurosat.yaml --output-dir {place / 'out'}"
