@@ -96,9 +96,9 @@ example `apex_on:coop`.
 
 *New classes* states whether a method can classify classes on which it was not trained. *Parity* is the largest
 difference of its logits from those of the official implementation, relative to the largest logit. `formula` means that
-a test compares the method with a direct implementation of the paper's formula, and `formula; once official code` that
-official code also gave its predictions in [one comparison](../parity.md#compared-once). `not compared` means that there
-is no comparison. The tests are in `tests/methods/`.
+a test compares the method with a direct implementation of the paper's formula, and `formula and official code` that
+official code also gave its predictions [on the same images](../parity.md#beside-the-official-repositories). `not
+compared` means that there is no comparison. The tests are in `tests/methods/`.
 """
 INTRO_DATASETS = """
 `etl-bench datasets NAME` shows these facts for your copy. [Datasets](../datasets.md) explains how to get and check
@@ -147,7 +147,7 @@ def _formula(name: str) -> str:
     """What a method without recorded numbers of official code was compared with."""
     if name not in formula_tests():
         return "not compared"
-    return "formula; once official code" if name in official_runs() else "formula"
+    return "formula and official code" if name in official_runs() else "formula"
 
 
 def _method_section(info: MethodInfo) -> str:

@@ -182,6 +182,6 @@ def _parity(name: str) -> str:
         return UNCOMPARED
     written_out = f"tests/methods/{test} compares it with a direct implementation of the paper's formula"
     if (code := official_runs().get(method)) is not None:
-        once = f"({code}; `etl-bench doctor docs parity`)"
-        return f"gave the predictions of the official code in one comparison {once}; {written_out}"
+        where = f"({code}; `etl-bench doctor docs parity`)"
+        return f"gave the predictions of the official code on the same images {where}; {written_out}"
     return f"not compared with official code; {written_out}"
