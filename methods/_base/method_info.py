@@ -417,7 +417,7 @@ def formula_tests() -> Mapping[str, str]:
 
 @cache
 def official_runs() -> Mapping[str, str]:
-    """By method, the official code that was run beside it on the same images, with equal predictions (docs on parity)."""
+    """By method, the official code that gave its predictions on the same images (docs on parity)."""
     text = resources.files("methods").joinpath("_assets", "official_runs.json").read_text()
     found: dict[str, str] = json.loads(text)
     return found

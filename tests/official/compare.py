@@ -114,7 +114,7 @@ def compare(one: Comparison, places: Places, *, seed: int, steps: int) -> list[R
         run = partial(run_ours, one, official, backbone=backbone, seed=seed, steps=steps, root=root)
         ours = run(runs=work / "runs")
         found = list(rows(one, official, ours, seed))
-        if max(row.logits for row in found) > QUIET:
+        if one.trains and max(row.logits for row in found) > QUIET:
             noisy = [run(runs=work / f"runs{noise}", noise=noise) for noise in (1, 2, 3)]
             found = [replace(row, noise=changed(ours, noisy, row.split)) for row in found]
     return found

@@ -23,6 +23,8 @@ COMMITS = {
     "TaskRes": "5195359",
     "CLIP-LoRA": "358f0d7",
     "FewShot-CLIP-Strong-Baseline": "f81054f",
+    "APE": "70460de",
+    "ICLR24": "560fe21",
     "CLAP": "dbdf409",
     "VLM-MultiModalAdapter": "c3d0bc2",
     "MMRL": "27d8821",
@@ -187,7 +189,8 @@ class Comparison:
         adapter: name of a file in `adapters`, for code that is not built on Dassl.
         config_file: the official settings; `opts` are changes to them, besides those of all comparisons.
         settings: of our method.
-        tensors: our trained tensors by their official names; None if all start at computed values on both sides.
+        tensors: our trained tensors by their official names; None if all start at computed values on both sides, or
+            nothing is trained.
         backbone: whose weights both sides get: a name, or one of `CLIPS` in `tuned_clips.py`.
         passes: how often the official code has each image in its batch.
         computed: official names of tensors that start at computed values, not at random; ours must be equal.
@@ -219,6 +222,11 @@ class Comparison:
     def needs(self) -> tuple[str, ...]:
         """The clones that it needs."""
         return (self.repo, *self.also)
+
+    @property
+    def trains(self) -> bool:
+        """Whether it has training steps."""
+        return self.tensors is not None or self.lr > 0
 
     @property
     def protocol(self) -> str:
@@ -291,6 +299,18 @@ COMPARISONS = (
         "Tip-Adapter-F", "tip_adapter_f", "Tip-Adapter", "", keys, adapter="tip_adapter_f", also=(),
         settings={"alpha": 2.0, "beta": 1.0, "selection": "fixed", "augment_epochs": 1, "logit_scale": 100.0},
         computed=("keys",),
+    ),
+    Comparison(
+        "Tip-Adapter", "tip_adapter", "Tip-Adapter", "", None, adapter="tip_adapter", also=(), loss="",
+        settings={"search_scale": (12.0, 10.0), "search_step": (10, 5), "augment_epochs": 1, "logit_scale": 100.0},
+    ),
+    Comparison(
+        "APE", "ape", "APE", "", None, adapter="ape", also=(), loss="",
+        settings={"search_step": (10, 5, 3), "augment_epochs": 1, "logit_scale": 100.0},
+    ),
+    Comparison(
+        "GDA", "gda", "ICLR24", "", None, adapter="gda", also=(), loss="",
+        settings={"views": 1, "logit_scale": 100.0},
     ),
     Comparison("VPT", "vpt", MAPLE_REPO, "VPT", visual, VPT, ("TRAINER.VPT.PREC", "fp32")),
     Comparison(

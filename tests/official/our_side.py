@@ -55,7 +55,7 @@ def run_ours(
             weight.data.mul_(1 + 3e-7 * torch.randn(weight.shape, generator=generator))
 
     optim = json.loads(str(official["optim"])) if "optim" in official else None
-    recipe = recipe_of(optim, steps) | ({"lr": one.lr} if one.lr else {})
+    recipe = recipe_of(optim, steps) | ({"lr": one.lr} if one.lr else {}) if one.trains else {}
     values = {**{f"recipe.{name}": value for name, value in recipe.items()}, **one.settings}
     (spec,) = plan(
         one.method, "eurosat", backbone=backbone, protocol=one.protocol, shots=SHOTS, seeds=[seed], data_root=root,

@@ -240,8 +240,15 @@ def restore_removed_names():
             named["map_location"], words = "cpu", ()
         return load(weights_for(file), *words, **named)
 
-    torch.load = load_trusted
-    torch.jit.load = lambda file, *words, **named: jit_load(weights_for(file), *words, **named)
+    def jit_load_or_rewind(file, *words, **named):
+        try:
+            return jit_load(weights_for(file), *words, **named)
+        except RuntimeError:
+            if hasattr(file, "seek"):
+                file.seek(0)  # OpenAI's code reads the same open file as a state dict then
+            raise
+
+    torch.load, torch.jit.load = load_trusted, jit_load_or_rewind
     if not torch.cuda.is_available():
         loader = torch.utils.data.DataLoader
         make = loader.__init__

@@ -30,13 +30,14 @@ def available_models():
 
 def load(name, device="cuda" if torch.cuda.is_available() else "cpu", jit=False):
     path = _download(_MODELS[name]) if name in _MODELS else name
-    try:
-        model = torch.jit.load(path, map_location=device if jit else "cpu").eval()
-        state_dict = None
-    except RuntimeError:
-        if jit:
-            warnings.warn("File %s is not a JIT archive. Loading as a state dict instead" % path, stacklevel=2)
-        state_dict = torch.load(path, map_location="cpu")
+    with open(path, "rb") as file:
+        try:
+            model = torch.jit.load(file, map_location=device if jit else "cpu").eval()
+            state_dict = None
+        except RuntimeError:
+            if jit:
+                warnings.warn("File %s is not a JIT archive. Loading as a state dict instead" % path, stacklevel=2)
+            state_dict = torch.load(file, map_location="cpu")
     model = build_model(state_dict or model.state_dict()).to(device)
     return model.float() if str(device) == "cpu" else model
 
