@@ -417,11 +417,12 @@ COMPARISONS = (
         "2SFS, rate 0.01, base to new", "two_stage", "rethinking_fewshot_vlms", "", None, adapter="two_stage", also=(),
         lr=1e-2, backbone="tiny", classes="base",
     ),
+    # Of the loss of ProLIP, the cross-entropy alone is recorded.
     Comparison(
-        "ProLIP", "prolip", "ProLIP", "", None, adapter="prolip", also=(), lr=1e-5, settings={"logit_scale": 100.0},
+        "ProLIP", "prolip", "ProLIP", "", None, adapter="prolip", also=(), loss="", lr=1e-5, settings={"logit_scale": 100.0},
     ),
     Comparison(
-        "ProLIP, rate 0.01, base to new", "prolip", "ProLIP", "", None, adapter="prolip", also=(), lr=1e-2,
+        "ProLIP, rate 0.01, base to new", "prolip", "ProLIP", "", None, adapter="prolip", also=(), loss="", lr=1e-2,
         settings={"logit_scale": 100.0}, backbone="tiny", classes="base",
     ),
 )  # fmt: skip
