@@ -211,8 +211,8 @@ def _facets(board: AnyBoardView, view: OverviewView) -> list[str]:
     if view.board is not None:
         setting, common = view.board.setting, view.board.common
         draw = ", ".join(filter(None, [setting.draw, setting.support, setting.precision]))
-        scope = "all" if common is None else f"shared by {'most' if common.without else 'all'} methods"
-        scope += ", without code of others" if view.own else ""
+        shared = "" if common is None else f"shared by {'most' if common.without else 'all'} methods"
+        scope = ", ".join(filter(None, [shared, "without code of others" if view.own else ""])) or "all"
     return [board.backbone, board.protocol_title, str(shots_value(board.shots)), draw, scope]
 
 

@@ -419,7 +419,8 @@ COMPARISONS = (
     ),
     # Of the loss of ProLIP, the cross-entropy alone is recorded.
     Comparison(
-        "ProLIP", "prolip", "ProLIP", "", None, adapter="prolip", also=(), loss="", lr=1e-5, settings={"logit_scale": 100.0},
+        "ProLIP", "prolip", "ProLIP", "", None, adapter="prolip", also=(), loss="", lr=1e-5,
+        settings={"logit_scale": 100.0},
     ),
     Comparison(
         "ProLIP, rate 0.01, base to new", "prolip", "ProLIP", "", None, adapter="prolip", also=(), loss="", lr=1e-2,
