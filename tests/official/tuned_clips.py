@@ -39,7 +39,7 @@ CLIPS = {
     "tiny": Size(64, (64, 1, 3), (8, 128, 3)),
     "wide": Size(1024, (128, 2, 3), (8, 128, 3)),
     "published widths": Size(512, (512, 8, 3), (16, 768, 3), lr=1e-4, epochs=10),
-    "published text tower": Size(512, (512, 8, 12), (16, 768, 3), lr=1e-4, epochs=4),
+    "published text tower": Size(512, (512, 8, 12), (16, 768, 3), lr=1e-4, epochs=10),
 }
 """`wide` has 1024 features, and the last two the widths of ViT-B/16; some official files have these as literals."""
 

@@ -166,15 +166,12 @@ def on_the_cpu(value):
     return value
 
 
-NAMES = (str, torch.device, torch.dtype)
-
-
 class OnTheCpu(TorchFunctionMode):
     """Most calls name neither a device nor a type, so they pass unchanged."""
 
     def __torch_function__(self, function, kinds, words=(), named=None):
         for word in words:
-            if isinstance(word, NAMES):
+            if isinstance(word, (str, torch.device, torch.dtype)):
                 words = tuple(map(on_the_cpu, words))
                 break
         if named:
