@@ -23,7 +23,7 @@ from torch import Tensor
 
 from datasets_registry import ClassSet
 from methods import Batch, Family, Method, MethodInfo, Needs, StreamClassifier, register_method
-from methods._parts.feature_methods import Template, TextConfig, template_ensemble
+from methods._parts.feature_methods import CropsConfig, template_ensemble
 
 _ROUNDS = 5
 """Most rounds of the alternation and of each of its steps: `max_iter` in mta.py."""
@@ -31,17 +31,10 @@ _CHANGE = 1e-6
 """Change at which a step ends early: `th` in mta.py."""
 
 
-class MTAConfig(TextConfig):
+class MTAConfig(CropsConfig):
     """The views and the weights of the terms."""
 
-    templates: tuple[Template, ...] = Field(
-        ("a photo of a {}.",),
-        min_length=1,
-        description="texts to average: `own` (the dataset's), `select7` or `imagenet80` (lists), or a text with {}; "
-        "published: a photo of a {}.",
-    )
     views: int = Field(63, ge=4, description="random crops beside the plain view; 63 (a batch of 64)")
-    crop_scale: tuple[float, float] = Field((0.08, 1.0), description="area range of the crops; torchvision's default")
     neighbours: float = Field(0.3, gt=0, le=1, description="share of the nearest views for the bandwidth; 0.3")
     quadratic: float = Field(4.0, ge=0, description="weight of the agreement of predictions; 4 (lambda_q)")
     entropic: float = Field(0.2, gt=0, description="weight of the entropy of the scores; 0.2 (lambda_y)")
@@ -84,8 +77,7 @@ class _ModeOfViews(StreamClassifier):
 
     def over(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
         for batch in batches:
-            views = batch.test_views(self.config.views, self.config.crop_scale, mixed=False)
-            views = F.normalize(torch.cat([batch.features[None], views]), dim=-1)
+            views = self.config.views_of(batch)
             modes = torch.stack([self.mode(views[:, i]) for i in range(views.shape[1])])
             yield self.scale * modes @ self.text.T
 

@@ -17,27 +17,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet
 from methods import Batch, Family, Method, MethodInfo, Needs, StreamClassifier, register_method
-from methods._parts.feature_methods import Template, TextConfig, entropy, template_ensemble
+from methods._parts.feature_methods import CropsConfig, entropy, template_ensemble
 
 
-class ZEROConfig(TextConfig):
+class ZEROConfig(CropsConfig):
     """The views and their selection."""
 
-    templates: tuple[Template, ...] = Field(
-        ("a photo of a {}.",),
-        min_length=1,
-        description="texts to average: `own` (the dataset's), `select7` or `imagenet80` (lists), or a text with {}; "
-        "published: a photo of a {}.",
-    )
-    views: int = Field(63, ge=1, description="random crops beside the plain view; 63 (num_views 64)")
-    crop_scale: tuple[float, float] = Field((0.08, 1.0), description="area range of the crops; torchvision's default")
     selected: float = Field(0.3, gt=0, le=1, description="share of the views, the most confident ones; 0.3 (gamma)")
 
 
@@ -78,8 +69,7 @@ class _Vote(StreamClassifier):
 
     def over(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
         for batch in batches:
-            views = batch.test_views(self.config.views, self.config.crop_scale, mixed=False)
-            cosines = F.normalize(torch.cat([batch.features[None], views]), dim=-1) @ self.text.T
+            cosines = self.config.views_of(batch) @ self.text.T
             yield torch.stack([self.scores(cosines[:, i]) for i in range(cosines.shape[1])])
 
     def scores(self, cosines: Float[Tensor, "n_views n_cls"]) -> Float[Tensor, " n_cls"]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from datasets_registry import ClassSet
 from methods._backbones.backbone import Backbone
-from methods._base.batch import Classifier, ProbabilityEnsemble, SupportView
+from methods._base.batch import Batch, Classifier, ProbabilityEnsemble, SupportView
 from methods._base.method import ConfigT, Method, cosine_logits
 from methods._base.method_info import MethodConfig, Sizes
 from methods._base.recipe import Recipe
@@ -39,6 +39,24 @@ class TextConfig(MethodConfig):
         description="texts to average: `own` (the dataset's), `select7` or `imagenet80` (lists), or a text with {}; "
         "published: own, for ImageNet the list select7",
     )
+
+
+class CropsConfig(TextConfig):
+    """Random crops of a test image beside its plain view, classified by CLIP's plain text."""
+
+    templates: tuple[Template, ...] = Field(
+        ("a photo of a {}.",),
+        min_length=1,
+        description="texts to average: `own` (the dataset's), `select7` or `imagenet80` (lists), or a text with {}; "
+        "published: a photo of a {}.",
+    )
+    views: int = Field(63, ge=1, description="random crops beside the plain view; 63 (a batch of 64)")
+    crop_scale: tuple[float, float] = Field((0.08, 1.0), description="area range of the crops; torchvision's default")
+
+    def views_of(self, batch: Batch) -> Float[Tensor, "n_views batch dim"]:
+        """Normalised features of the plain view, which is the first one, and of the crops."""
+        crops = batch.test_views(self.views, self.crop_scale, mixed=False)
+        return F.normalize(torch.cat([batch.features[None], crops]), dim=-1)
 
 
 def template_features(

@@ -111,7 +111,7 @@ _MARK = "7919"
 
 def _commands(fork: Fork) -> Iterator[InspectedCommand]:
     """The published commands, with the arguments of their scripts, which are called with none and with two."""
-    without: dict[tuple[str, str], set[tuple[str, ...]]] = {}
+    unfilled: dict[tuple[str, str], set[tuple[str, ...]]] = {}
     for filled in ([], ["eurosat", _MARK]):
         calls: dict[tuple[str, str, str], list[Command]] = {}
         for one in published_trainings(fork, filled):
@@ -120,9 +120,9 @@ def _commands(fork: Fork) -> Iterator[InspectedCommand]:
                 calls.setdefault((one.option("--trainer") or "", one.script, args), []).append(one)
         for (trainer, script, args), commands in calls.items():
             words = {one.settings for one in commands}
-            if filled and words <= without.get((trainer, script), set()):
+            if filled and words <= unfilled.get((trainer, script), set()):
                 continue  # the script does not use its arguments
-            without.setdefault((trainer, script), words)
+            unfilled.setdefault((trainer, script), words)
             shown = shlex.join(commands[0].settings).replace(_MARK, "VALUE")
             yield InspectedCommand(trainer, script, args, shown, _variants(commands))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 import tarfile
 import tempfile
 from pathlib import Path
@@ -48,7 +47,6 @@ def unpack_checkout(content: bytes, folder: Path) -> None:
         except OSError:
             if not folder.is_dir():
                 raise
-            shutil.rmtree(made)
 
 
 def read_checkout(folder: Path) -> Fork:

@@ -174,10 +174,7 @@ class OnTheCpu(TorchFunctionMode):
             if isinstance(word, (str, torch.device, torch.dtype)):
                 words = tuple(map(on_the_cpu, words))
                 break
-        if named:
-            named = {key: on_the_cpu(value) for key, value in named.items()}
-            return function(*words, **named)
-        return function(*words)
+        return function(*words, **{key: on_the_cpu(value) for key, value in (named or {}).items()})
 
 
 def pretend_one_gpu():
