@@ -4,6 +4,8 @@ from ._catalogue import DATASETS as DATASETS
 from ._catalogue import get_dataset as get_dataset
 from ._catalogue import list_datasets as list_datasets
 from ._catalogue import register_dataset as register_dataset
+from ._collections import COLLECTIONS as COLLECTIONS
+from ._collections import datasets_of as datasets_of
 from ._custom.add import AddedDataset as AddedDataset
 from ._custom.add import add_custom_dataset as add_custom_dataset
 from ._custom.add import notes_on as notes_on
@@ -29,6 +31,7 @@ from ._download.fetch import FetchOptions as FetchOptions
 from ._download.fetch import FetchProgress as FetchProgress
 from ._download.fetch import fetch_dataset as fetch_dataset
 from ._download.fetch import files_to_fetch as files_to_fetch
+from ._download.fetch import left_by_hand as left_by_hand
 from ._download.sources import DatasetSource as DatasetSource
 from ._download.sources import SourceFile as SourceFile
 from ._download.sources import dataset_sources as dataset_sources

@@ -14,6 +14,7 @@ from bench.errors import UsageError
 from bench.spec import ALL_SHOTS
 from bench.sweep import cores, parse_choice, parse_numbers, parse_shots, split_list
 from datasets_registry import (
+    COLLECTIONS,
     DATASETS,
     AddedDataset,
     AddRequest,
@@ -25,6 +26,7 @@ from datasets_registry import (
     add_custom_dataset,
     build_task,
     custom_folders,
+    datasets_of,
     get_dataset,
     is_dataset_present,
     list_datasets,
@@ -275,13 +277,21 @@ def check_datasets(
     return (with_audit(checked, slug, context) for checked in checks), absent
 
 
+ALL_OF = "all-of"
+"""The word before names of collections."""
+
+
 @dataclass(frozen=True)
 class DatasetToFetch:
-    """A published dataset, where it comes from, and its files that are missing."""
+    """A published dataset, where it comes from, and its files that are missing.
+
+    `by_hand` has instructions for files that the user must get.
+    """
 
     info: DatasetInfo
     source: DatasetSource
     missing: tuple[SourceFile, ...]
+    by_hand: str | None
 
 
 def datasets_to_fetch(
@@ -290,18 +300,18 @@ def datasets_to_fetch(
     """The datasets that match names or patterns, to pass to `fetch_dataset`; raises UsageError for a synthetic one.
 
     Args:
-        names: names or patterns.
+        names: names or patterns, or `all-of` and names of collections.
         data_root: the folder to fetch into.
         splits_only: only the split file and the class names.
         again: also files that exist.
     """
     from bench.results import check_output_folder
-    from datasets_registry import FetchOptions, dataset_sources, files_to_fetch
+    from datasets_registry import FetchOptions, dataset_sources, files_to_fetch, left_by_hand
 
     if data_root is None:
         raise UsageError("No folder to fetch into was given; pass --data-root FOLDER or set ETL_BENCH_DATA.")
     check_output_folder(data_root, "--data-root")
-    infos = [DATASETS.get(found) for name in split_list(names) for found in DATASETS.match(name)]
+    infos = [DATASETS.get(found) for name in _named_datasets(names) for found in DATASETS.match(name)]
     sources = dataset_sources()
     for info in infos:
         if info.name not in sources:
@@ -310,10 +320,24 @@ def datasets_to_fetch(
     options = FetchOptions(splits_only=splits_only, again=again)
     return [
         DatasetToFetch(
-            info, sources[info.name], tuple(files_to_fetch(info.name, sources[info.name], data_root, options)[0])
+            info,
+            source,
+            tuple(files_to_fetch(info.name, source, data_root, options)[0]),
+            left_by_hand(source, data_root, options),
         )
         for info in infos
+        for source in [sources[info.name]]
     ]
+
+
+def _named_datasets(names: Sequence[str]) -> list[str]:
+    """The names or patterns of datasets, where `all-of` stands before names of collections."""
+    listed = split_list(names)
+    if ALL_OF not in listed:
+        return listed
+    if listed[0] != ALL_OF or len(listed) == 1:
+        raise UsageError(f"{ALL_OF} is followed by collections and nothing else: {', '.join(COLLECTIONS)}.")
+    return datasets_of(listed[1:])
 
 
 def drawn_support(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +20,7 @@ from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.api import DatasetToFetch
-    from datasets_registry import CheckResult
+    from datasets_registry import CheckResult, SourceFile
 
 _LISTED = ("name", "domain", "classes", "test_images", "get", "licence")
 SECONDS_BETWEEN_LINES = 10.0
@@ -178,7 +178,9 @@ def draw(
 
 @datasets_app.command("fetch")
 def fetch(
-    names: Annotated[list[str], typer.Argument(help="Datasets: names or patterns.")],
+    names: Annotated[
+        list[str], typer.Argument(help="Datasets: names or patterns, or all-of and a collection such as coop.")
+    ],
     data_root: opt.AnyDataRoot = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Accept the licences without a prompt.")] = False,
     splits_only: Annotated[
@@ -192,7 +194,11 @@ def fetch(
 ) -> None:
     """Fetch datasets into --data-root, in CoOp's layout. Repeat the command to resume an interrupted fetch.
 
+    Licences and sizes of all datasets are shown first and accepted once. A dataset that fails does not stop the others.
+
     Exit code: 0 complete, 1 something could not be fetched or needs a manual step, 2 wrong usage.
+
+    Example: etl-bench datasets fetch all-of coop --data-root data
     """
     from bench.api import datasets_to_fetch
     from datasets_registry import DataError, FetchOptions, FetchProgress, fetch_dataset
@@ -202,6 +208,8 @@ def fetch(
     for item in todo:
         for line in _introduction(item):
             remark(line)
+    if len(todo) > 1:
+        remark(f"In all: {_amount([file for item in todo for file in item.missing])}")
     if any(item.missing for item in todo) and not yes:
         if not sys.stdin.isatty():
             raise UsageError("The licences above must be accepted; without a terminal, accept them with --yes.")
@@ -209,37 +217,51 @@ def fetch(
             raise typer.Exit(1)
     options = FetchOptions(splits_only=splits_only, again=again, mirror=mirror)
     report = FetchProgress(line=remark, progress=_Display)
-    incomplete = False
+    failed: list[str] = []
+    by_hand: dict[str, str] = {}
     for item in todo:
-        info = item.info
+        name = item.info.name
         try:
-            done = fetch_dataset(info, item.source, data_root, options, report)
+            done = fetch_dataset(item.info, item.source, data_root, options, report)
         except DataError as error:
-            incomplete = True
-            remark(f"error: {info.name}: {' '.join(str(error).split())}")
+            failed.append(name)
+            remark(f"error: {name}: {' '.join(str(error).split())}")
             continue
         what = f"fetched {', '.join(done.fetched)}" if done.fetched else "nothing to fetch"
         kept = f"; already present: {', '.join(done.kept)}" if done.kept else ""
-        print_line(f"{info.name}: {what}{kept}")
+        print_line(f"{name}: {what}{kept}")
         if done.by_hand:
-            incomplete = True
-            print_line(f"{info.name}: left to do by hand: {done.by_hand}")
-        else:
-            remark(f"Next: etl-bench datasets check {info.name} --data-root {data_root}")
-    raise typer.Exit(1 if incomplete else 0)
+            by_hand[name] = done.by_hand
+    for name, instructions in by_hand.items():
+        print_line(f"{name}: left to do by hand: {instructions}")
+    complete = [item.info.name for item in todo if item.info.name not in {*failed, *by_hand}]
+    if len(todo) > 1:
+        left = [f"; {what}: {', '.join(names)}" for what, names in (("failed", failed), ("by hand", by_hand)) if names]
+        print_line(f"complete: {len(complete)} of {counted(len(todo), 'dataset')}{''.join(left)}")
+    if complete:
+        remark(f"Next: etl-bench datasets check {' '.join(complete)} --data-root {data_root}")
+    raise typer.Exit(1 if failed or by_hand else 0)
 
 
 def _introduction(item: DatasetToFetch) -> list[str]:
-    info, source, todo = item.info, item.source, item.missing
+    info, todo = item.info, item.missing
     files = ", ".join(f"{file.name}{f' ({_bytes(file.size)})' if file.size else ''}" for file in todo)
-    if len(todo) > 2 and (known := sum(file.size or 0 for file in todo)):
-        least = "" if all(file.size for file in todo) else "at least "
-        files = f"{len(todo)} files, {least}{_bytes(known)}: {files}"
+    if len(todo) > 2 and any(file.size for file in todo):
+        files = f"{_amount(todo)}: {files}"
     lines = [f"{info.title} ({info.name})", f"  licence: {info.licence}"]
     if not info.licence_is_known:
         lines.append("  warning: no licence is known; ask the owner before you use or share the images")
     lines += [f"  home page: {info.homepage}", f"  to fetch: {files or 'nothing'}"]
-    return [*lines, "  by hand: the images, as described at the end"] if source.by_hand else lines
+    return [*lines, "  by hand: the images, as described at the end"] if item.by_hand else lines
+
+
+def _amount(files: Sequence[SourceFile]) -> str:
+    """The number of files and their bytes, as far as the sizes are published."""
+    known = [file.size for file in files if file.size]
+    if files and not known:
+        return f"{counted(len(files), 'file')} of unknown size"
+    least = "at least " if len(known) < len(files) else ""
+    return f"{counted(len(files), 'file')}, {least}{_bytes(sum(known))}"
 
 
 class _Display:

@@ -4,13 +4,11 @@ from collections.abc import Mapping
 from statistics import fmean
 
 from bench.analysis import HConvention, harmonic_mean
+from datasets_registry import COLLECTIONS
 
-DATASETS = (
-    "imagenet", "caltech101", "oxford_pets", "stanford_cars", "oxford_flowers", "food101", "fgvc_aircraft", "sun397",
-    "dtd", "eurosat", "ucf101",
-)  # fmt: skip
+DATASETS = COLLECTIONS["coop"]
 """The eleven datasets of CoOp and its successors, in their order."""
-SHIFTED = ("imagenet_v2", "imagenet_sketch", "imagenet_a", "imagenet_r")
+SHIFTED = COLLECTIONS["imagenet_shifts"]
 """The targets of domain generalisation."""
 AVERAGE = "average"
 GROUPS = {

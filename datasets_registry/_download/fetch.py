@@ -115,10 +115,17 @@ def fetch_dataset(
                 f"Another process is fetching {info.name!r} into {staging}. Wait for it, then run this again."
             ) from None
         shutil.rmtree(staging, ignore_errors=True)
-    complete = options.splits_only or (_has_images(source, data_root) and not options.again)
-    by_hand = source.by_hand.replace("{folder}", str(folder)) if source.by_hand is not None and not complete else None
     unchecked = tuple(f.name for f in todo if f.checksum is None)
+    by_hand = left_by_hand(source, data_root, options)
     return Fetched(info.name, tuple(f.name for f in todo), tuple(f.name for f in kept), by_hand, unchecked)
+
+
+def left_by_hand(source: DatasetSource, data_root: Path, options: FetchOptions) -> str | None:
+    """Instructions for the files that the user must get; None if there are none, or if the images are on disk."""
+    complete = options.splits_only or (_has_images(source, data_root) and not options.again)
+    if source.by_hand is None or complete:
+        return None
+    return source.by_hand.replace("{folder}", str(data_root / source.folder))
 
 
 def _fetch_file(

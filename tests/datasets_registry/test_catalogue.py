@@ -146,6 +146,14 @@ def test_all_fifteen_datasets_of_coop_are_registered():
     assert {info.name for info in ON_DISK} >= FACTS.keys() | VARIANTS.keys()
 
 
+def test_a_collection_names_datasets_that_can_be_got():
+    for names in datasets_registry.COLLECTIONS.values():
+        assert len(names) == len(set(names))
+        assert set(names) <= datasets_registry.dataset_sources().keys() & set(DATASETS)
+    assert set(datasets_registry.COLLECTIONS["coop"]) == FACTS.keys()
+    assert set(datasets_registry.COLLECTIONS["imagenet_shifts"]) == VARIANTS.keys()
+
+
 def test_coops_draw_over_a_folder_listing_is_recorded_as_coop_sorted():
     imagenet, dtd = get_dataset("imagenet"), get_dataset("dtd")
     assert recorded_draw(imagenet, DrawRule.COOP) is DrawRule.COOP_SORTED

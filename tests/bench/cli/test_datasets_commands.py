@@ -21,6 +21,7 @@ from PIL import Image
 from places import ROOT
 from small_datasets import write_dataset
 
+import datasets_registry as registry
 from datasets_registry import DATASETS, DatasetSource
 from datasets_registry._custom.dataset import read_custom_dataset
 
@@ -305,6 +306,52 @@ def test_fetch_that_fails_is_one_line_and_exit_code_1(etl: Etl, mirror: str, tmp
     assert (
         "error: eurosat: split_zhou_EuroSAT.json could not be fetched. http://127.0.0.1:9/x: it refuses the conn" in err
     )
+
+
+def test_fetch_of_a_collection_asks_once_goes_on_after_a_failure_and_resumes(
+    etl: Etl, mirror: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eurosat = registry.dataset_sources()["eurosat"]
+    (tmp_path / "www/cat.json").write_text("{}")
+    found = {"name": "cat.json", "urls": [f"{mirror}/cat.json"], "to": "cat.json", "size": 2}
+    found["checksum"] = f"sha256:{hashlib.sha256(b'{}').hexdigest()}"
+    flowers = DatasetSource.model_validate({"folder": "flowers", "images": "jpg", "files": [found]})
+    gone = found | {"name": "gone.json", "urls": [f"{mirror}/gone.json"], "to": "gone.json"}
+    dtd = DatasetSource.model_validate({"folder": "dtd", "images": "images", "files": [gone]})
+    sources = {"dtd": dtd, "eurosat": eurosat, "oxford_flowers": flowers}
+    monkeypatch.setattr("datasets_registry.dataset_sources", lambda: sources)
+    monkeypatch.setattr("datasets_registry._collections.COLLECTIONS", {"three": tuple(sources)})
+    command = ("datasets", "fetch", "all-of", "three", "--data-root", str(tmp_path / "data"), "--mirror", mirror)
+    code, _, err = etl(*command)
+    assert (code, err.count("must be accepted")) == (2, 1)
+    for name in sources:
+        assert f"  licence: {DATASETS.get(name).licence}\n" in err
+    assert "In all: 3 files, at least 4 B\n" in err
+    code, out, err = etl(*command, "--yes")
+    last = "complete: 1 of 3 datasets; failed: dtd; by hand: eurosat"
+    assert (code, out.splitlines()[-1]) == (1, last)
+    assert "error: dtd: gone.json could not be fetched" in err
+    assert f"eurosat: left to do by hand: Dig {tmp_path / 'data'}/eurosat." in out
+    (tmp_path / "www/gone.json").write_text("{}")
+    (tmp_path / "data/eurosat/2750/AnnualCrop").mkdir(parents=True)
+    code, out, err = etl(*command, "--yes")
+    assert (code, out.splitlines()[-1]) == (0, "complete: 3 of 3 datasets")
+    assert "oxford_flowers: nothing to fetch; already present: cat.json" in out
+    assert "In all: 1 file, 2 B\n" in err
+    assert "by hand" not in err
+    assert "Next: etl-bench datasets check dtd eurosat oxford_flowers --data-root" in err
+
+
+def test_fetch_names_the_collections_that_it_knows(etl: Etl, tmp_path: Path) -> None:
+    root = ("--data-root", str(tmp_path))
+    for wrong, message in (
+        (("all-of", "xyz"), "Unknown collection 'xyz'. Known: biomed, coop, "),
+        (("all-of", "coup"), "Unknown collection 'coup'. Did you mean 'coop'?"),
+        (("all-of",), "all-of is followed by collections and nothing else: coop, "),
+        (("dtd", "all-of", "coop"), "all-of is followed by collections and nothing else: coop, "),
+    ):
+        code, out, err = etl("datasets", "fetch", *wrong, *root)
+        assert (code, out, message in err, err.count("\n")) == (2, "", True, 1)
 
 
 def test_fetch_refuses_what_it_cannot(etl: Etl, tmp_path: Path) -> None:

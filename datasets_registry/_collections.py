@@ -1,0 +1,36 @@
+"""Collections of datasets that papers evaluate together, by the name that `datasets fetch all-of NAME` takes."""
+
+from collections.abc import Mapping, Sequence
+
+from datasets_registry._errors import UnknownNameError
+
+COLLECTIONS: Mapping[str, tuple[str, ...]] = {
+    # the eleven datasets of Zhou et al., "Learning to Prompt for Vision-Language Models", in the order of its tables
+    "coop": (
+        "imagenet", "caltech101", "oxford_pets", "stanford_cars", "oxford_flowers", "food101", "fgvc_aircraft",
+        "sun397", "dtd", "eurosat", "ucf101",
+    ),
+    # the targets of domain generalisation of the same paper
+    "imagenet_shifts": ("imagenet_v2", "imagenet_sketch", "imagenet_a", "imagenet_r"),
+    # the eleven datasets of Koleilat et al., "BiomedCoOp", CVPR 2025
+    "biomed": (
+        "ctkidney", "dermamnist", "kvasir", "retina", "lc25000", "chmnist", "btmri", "octmnist", "busi", "covid_qu_ex",
+        "kneexray",
+    ),
+    # the shifts of Koh et al., "WILDS", ICML 2021, that are registered
+    "wilds": ("camelyon17", "iwildcam"),
+}  # fmt: skip
+"""The names of the datasets of each collection."""
+
+
+def datasets_of(collections: Sequence[str]) -> list[str]:
+    """The datasets of these collections in their order, each once; raises UnknownNameError for an unknown name.
+
+    Example:
+        >>> datasets_of(["imagenet_shifts"])
+        ['imagenet_v2', 'imagenet_sketch', 'imagenet_a', 'imagenet_r']
+    """
+    for name in collections:
+        if name not in COLLECTIONS:
+            raise UnknownNameError("collection", name, COLLECTIONS)
+    return list(dict.fromkeys(dataset for name in collections for dataset in COLLECTIONS[name]))
