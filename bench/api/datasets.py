@@ -54,9 +54,10 @@ def dataset_rows(data_root: Path | None = None) -> list[dict[str, object]]:
 
 def dataset_facts(name: str, data_root: Path | None = None) -> dict[str, Any]:
     """The properties of one dataset. Facts of a copy on disk are None without a data folder."""
-    from datasets_registry import pretraining_overlap
+    from datasets_registry import dataset_sources, origin_of_images, pretraining_overlap
 
     info = get_dataset(name)
+    source = dataset_sources().get(name)
     unread = data_root is None and way_to_get(info) in ("fetch", "by hand")
     splits = None if unread else info.reader(data_root)
     return _summary(info) | {
@@ -69,6 +70,7 @@ def dataset_facts(name: str, data_root: Path | None = None) -> dict[str, Any]:
         "test_images": len(splits.test) if splits else None,
         "images_of_the_full_dataset": dict(info.expected),
         "layout_found": splits.layout if splits else None,
+        "images_from_mirror": origin_of_images(source, data_root) if source and data_root else None,
         "split_file": info.split_file,
         "draw": str(DrawRule.COOP_SORTED if info.sorted_listing else DrawRule.COOP),
         "test_only": info.test_only,
@@ -295,7 +297,12 @@ class DatasetToFetch:
 
 
 def datasets_to_fetch(
-    names: Sequence[str], data_root: Path | None, *, splits_only: bool = False, again: bool = False
+    names: Sequence[str],
+    data_root: Path | None,
+    *,
+    splits_only: bool = False,
+    again: bool = False,
+    unverified_mirrors: bool = False,
 ) -> list[DatasetToFetch]:
     """The datasets that match names or patterns, to pass to `fetch_dataset`; raises UsageError for a synthetic one.
 
@@ -304,6 +311,7 @@ def datasets_to_fetch(
         data_root: the folder to fetch into.
         splits_only: only the split file and the class names.
         again: also files that exist.
+        unverified_mirrors: also copies of the images that no checksum covers.
     """
     from bench.results import check_output_folder
     from datasets_registry import FetchOptions, dataset_sources, files_to_fetch, left_by_hand
@@ -317,7 +325,7 @@ def datasets_to_fetch(
         if info.name not in sources:
             why = "is synthetic and needs no download" if info.synthetic else "is not one of the published datasets"
             raise UsageError(f"Dataset {info.name!r} {why}; `datasets fetch` knows {', '.join(sorted(sources))}.")
-    options = FetchOptions(splits_only=splits_only, again=again)
+    options = FetchOptions(splits_only=splits_only, again=again, unverified_mirrors=unverified_mirrors)
     return [
         DatasetToFetch(
             info,

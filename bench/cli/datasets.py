@@ -191,6 +191,13 @@ def fetch(
         str | None,
         typer.Option("--mirror", help="Try this server first, at URL/FILE-NAME. Checksums are checked as usual."),
     ] = None,
+    unverified_mirrors: Annotated[
+        bool,
+        typer.Option(
+            "--unverified-mirrors",
+            help="Also use copies of images that no checksum covers, if they have every image of the split file.",
+        ),
+    ] = False,
 ) -> None:
     """Fetch datasets into --data-root, in CoOp's layout. Repeat the command to resume an interrupted fetch.
 
@@ -203,7 +210,9 @@ def fetch(
     from bench.api import datasets_to_fetch
     from datasets_registry import DataError, FetchOptions, FetchProgress, fetch_dataset
 
-    todo = datasets_to_fetch(names, data_root, splits_only=splits_only, again=again)
+    todo = datasets_to_fetch(
+        names, data_root, splits_only=splits_only, again=again, unverified_mirrors=unverified_mirrors
+    )
     assert data_root is not None, "its absence was refused"
     for item in todo:
         for line in _introduction(item):
@@ -215,7 +224,7 @@ def fetch(
             raise UsageError("The licences above must be accepted; without a terminal, accept them with --yes.")
         if not typer.confirm("Accept the licences and fetch?", err=True):
             raise typer.Exit(1)
-    options = FetchOptions(splits_only=splits_only, again=again, mirror=mirror)
+    options = FetchOptions(splits_only=splits_only, again=again, mirror=mirror, unverified_mirrors=unverified_mirrors)
     report = FetchProgress(line=remark, progress=_Display)
     failed: list[str] = []
     by_hand: dict[str, str] = {}
@@ -252,6 +261,9 @@ def _introduction(item: DatasetToFetch) -> list[str]:
     if not info.licence_is_known:
         lines.append("  warning: no licence is known; ask the owner before you use or share the images")
     lines += [f"  home page: {info.homepage}", f"  to fetch: {files or 'nothing'}"]
+    if (mirror := item.source.mirror) in todo and mirror is not None:
+        kind = "a mirror" if mirror.checksum else "an unverified mirror"
+        lines.append(f"  the images are from {kind}, {mirror.page()}; they must include every image of the split file")
     return [*lines, "  by hand: the images, as described at the end"] if item.by_hand else lines
 
 

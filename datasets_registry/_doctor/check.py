@@ -19,6 +19,7 @@ from datasets_registry._custom.dataset import CustomReader
 from datasets_registry._doctor.dataset_on_disk import DatasetOnDisk, Finding, FindingLevel, fetch_command, quoted
 from datasets_registry._doctor.folder_rules import broken_entries
 from datasets_registry._doctor.layout_rules import apply_layout_rules
+from datasets_registry._download.hub_archive import origin_of_images
 from datasets_registry._download.sources import DatasetSource, dataset_sources
 from datasets_registry._errors import BenchError, DataError, some
 from datasets_registry._groups import group_notes
@@ -114,6 +115,10 @@ def check_dataset(
     findings += _image_findings(info, splits, opened, data_root if source else None)
     split_file = DatasetOnDisk(info, source, data_root).split_file if source and data_root else None
     digests = _fingerprint(info, splits, opened, split_file)
+    if source and data_root and (origin := origin_of_images(source, data_root)):
+        digests |= {"images_from": origin}
+        text = f"The images are from a mirror ({origin['url']}): {origin['origin']}, not checked by their publisher."
+        findings.append(Finding("images-from-mirror", text, level=FindingLevel.NOTE))
     file = None
     if write_fingerprint and data_root is not None:
         file, write_findings = _write(info.name, digests, data_root)

@@ -75,7 +75,7 @@ def download_file(
     Raises DataError if no mirror served the file (the message lists the reason of each), or if the file cannot be
     written.
     """
-    if target.is_file() and _matches(target, file.checksum):
+    if target.is_file() and has_checksum(target, file.checksum):
         return
     reasons: list[str] = []
     for url in mirrors:
@@ -120,7 +120,7 @@ def _reason_of_failure(transfer: "_Transfer", url: str) -> str | None:
         policy.sleep(policy.pause * 2 ** (count - 1))
 
 
-def _matches(path: Path, checksum: str | None) -> bool:
+def has_checksum(path: Path, checksum: str | None) -> bool:
     """Whether a file has the published checksum, `algorithm:digest`; True if none is published."""
     if checksum is None:
         return True
@@ -173,7 +173,7 @@ class _Transfer:
         size = self.part_size
         if self.file.size not in (None, size):
             problem = f"its file has {size} bytes, but the published one has {self.file.size}"
-        elif not _matches(self.part, self.file.checksum):
+        elif not has_checksum(self.part, self.file.checksum):
             problem = f"serves a file that differs from the published one (its checksum is not {self.file.checksum})"
         else:
             self.part.replace(self.target)

@@ -14,11 +14,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from datasets_registry._download.download import DownloadProgress, RetryPolicy, download_file
+from datasets_registry._download.hub_archive import accept_images, check_counts, check_split
 from datasets_registry._download.sources import DatasetSource, SourceFile
 from datasets_registry._download.unpack import unpack_archive
 from datasets_registry._errors import DataError
 from datasets_registry._readers.archives import is_archive
-from datasets_registry._readers.coop_split import read_coop_split
 from datasets_registry._types import DatasetInfo
 
 STAGING = Path(".etl-bench") / "fetch"
@@ -34,11 +34,14 @@ class FetchOptions:
         splits_only: skip archives of images.
         again: download and replace files that exist already.
         mirror: a server to try first, at `mirror/FILE-NAME`.
+        unverified_mirrors: also use copies of the images that no checksum covers, if they have every image of the
+            published split file.
     """
 
     splits_only: bool = False
     again: bool = False
     mirror: str | None = None
+    unverified_mirrors: bool = False
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
 
 
@@ -70,7 +73,8 @@ def files_to_fetch(
     """The files of a dataset that must be fetched, and those that exist already."""
     todo: list[SourceFile] = []
     kept: list[SourceFile] = []
-    for file in source.files:
+    mirror = usable_mirror(source, options)
+    for file in (*source.files, *([mirror] if mirror else [])):
         if file.unpack is None:
             exists = (data_root / source.folder / str(file.to)).is_file()
         elif options.splits_only:
@@ -80,6 +84,12 @@ def files_to_fetch(
         partly_moved = (data_root / STAGING / name / f"{file.name}.ready").is_dir()
         (kept if exists and not partly_moved and not options.again else todo).append(file)
     return todo, kept
+
+
+def usable_mirror(source: DatasetSource, options: FetchOptions) -> SourceFile | None:
+    """The archive of someone else's copy of the images, if the options allow it."""
+    mirror = source.mirror
+    return mirror if mirror and (mirror.checksum or options.unverified_mirrors) else None
 
 
 def fetch_dataset(
@@ -109,7 +119,10 @@ def fetch_dataset(
         try:
             with FileLock(staging / "lock", timeout=0):
                 for file in todo:
-                    _fetch_file(file, info, folder, staging, options, report)
+                    if file == source.mirror:
+                        _fetch_from_mirror(file, info, source, data_root, options, report)
+                    else:
+                        _fetch_file(file, info, folder, staging, options, report)
         except Timeout:
             raise DataError(
                 f"Another process is fetching {info.name!r} into {staging}. Wait for it, then run this again."
@@ -123,14 +136,52 @@ def fetch_dataset(
 def left_by_hand(source: DatasetSource, data_root: Path, options: FetchOptions) -> str | None:
     """Instructions for the files that the user must get; None if there are none, or if the images are on disk."""
     complete = options.splits_only or (_has_images(source, data_root) and not options.again)
-    if source.by_hand is None or complete:
+    if source.by_hand is None or complete or usable_mirror(source, options):
         return None
-    return source.by_hand.replace("{folder}", str(data_root / source.folder))
+    instructions = source.by_hand.replace("{folder}", str(data_root / source.folder))
+    if source.mirror is None:
+        return instructions
+    return (
+        f"{instructions} Or repeat the command with --unverified-mirrors: then {source.mirror.name} is fetched from "
+        f"{source.mirror.page()}, a copy that no checksum covers. It is accepted only if it has every image of the "
+        "published split file."
+    )
+
+
+def _fetch_from_mirror(
+    file: SourceFile,
+    info: DatasetInfo,
+    source: DatasetSource,
+    data_root: Path,
+    options: FetchOptions,
+    report: FetchProgress,
+) -> None:
+    folder = data_root / source.folder
+    check_split(info, source, folder)
+
+    def accept(archive: Path, unpacked: Path) -> None:
+        accept_images(archive, unpacked, file, info, source.images, folder / str(info.split_file))
+
+    try:
+        _fetch_file(file, info, folder, data_root / STAGING / info.name, options, report, accept)
+    except DataError as error:
+        by_hand = str(source.by_hand).replace("{folder}", str(folder))
+        raise DataError(f"{error} The images can be put there by hand: {by_hand}") from error
 
 
 def _fetch_file(
-    file: SourceFile, info: DatasetInfo, folder: Path, staging: Path, options: FetchOptions, report: FetchProgress
+    file: SourceFile,
+    info: DatasetInfo,
+    folder: Path,
+    staging: Path,
+    options: FetchOptions,
+    report: FetchProgress,
+    accept: Callable[[Path, Path], None] = lambda _archive, _unpacked: None,
 ) -> None:
+    """Download a file, verify and unpack it, and move the content to the dataset's folder.
+
+    `accept`, given the archive and what it unpacked to, raises DataError if the content is not accepted.
+    """
     target = staging / file.name
     ready = staging / f"{file.name}.ready"
     if not ready.is_dir():
@@ -154,6 +205,12 @@ def _fetch_file(
             except DataError:
                 shutil.rmtree(unfinished, ignore_errors=True)
                 raise
+            try:
+                accept(target, unfinished)
+            except DataError as error:
+                shutil.rmtree(unfinished)
+                target.unlink()
+                raise DataError(f"{error}. Nothing of it is used.") from error
         unfinished.replace(ready)
     for entry in sorted(ready.iterdir()):
         _move_into_place(entry, folder / entry.name, staging)
@@ -209,9 +266,7 @@ def _check_kind(file: SourceFile, info: DatasetInfo, path: Path) -> None:
             if not is_archive(path):
                 raise DataError(f"{file.name} is not an archive")
         elif file.to == info.split_file:
-            counts = read_coop_split(path).counts
-            if info.expected and counts != dict(info.expected):
-                raise DataError(f"{file.name} lists {counts}, but the published one lists {dict(info.expected)}")
+            check_counts(file.name, path, info)
         else:
             with path.open("rb") as content:
                 if content.read(2) != b"n0":

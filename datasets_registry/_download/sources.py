@@ -1,6 +1,7 @@
 """Sources and target paths of the files of published datasets, from `data/sources.json`.
 
-Addresses and checksums come from the datasets' own pages, torchvision 0.28, tensorflow/datasets and CoOp's DATASETS.md.
+Addresses and checksums come from the datasets' own pages, torchvision 0.28, tensorflow/datasets and CoOp's DATASETS.md;
+those of mirrors from PromptKD's and BiomedCoOp's DATASETS.md and the commit pages of their repositories on Hugging Face.
 For a file without a published checksum, the content is checked instead.
 """
 
@@ -25,8 +26,8 @@ class SourceFile(BaseModel):
         checksum: `md5:...` or `sha256:...`, if published.
         size: size in bytes, if known.
         to: path below the dataset's folder, for a file that is not an archive.
-        unpack: for an archive, maps its paths to paths below the dataset's folder. A final slash means a folder; other
-            members are skipped.
+        unpack: for an archive, maps its paths to paths below the dataset's folder. A final slash means a folder, and an
+            empty path everything; other members are skipped.
         inner: for an archive of archives, the same mapping for each inner archive.
     """
 
@@ -66,6 +67,8 @@ class DatasetSource(BaseModel):
         folder: the dataset's folder, below the data folder.
         images: the image folder below `folder`; empty if it is `folder` itself.
         by_hand: instructions for files that cannot be fetched; `{folder}` is replaced by the dataset's folder.
+        mirror: an archive of someone else's copy of the images, whose publisher's checksum is not known. With a
+            checksum of the archive it is used; without, it is unverified, and used only on request.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -74,6 +77,7 @@ class DatasetSource(BaseModel):
     images: str
     files: tuple[SourceFile, ...]
     by_hand: str | None = None
+    mirror: SourceFile | None = None
 
     def image_folder(self, data_root: Path) -> Path:
         """The folder of the images."""
@@ -105,4 +109,5 @@ def way_to_get(info: DatasetInfo) -> str:
     source = dataset_sources().get(info.name)
     if source is None:
         return ""
-    return "by hand" if source.by_hand else "fetch"
+    verified = source.mirror is not None and source.mirror.checksum is not None
+    return "by hand" if source.by_hand and not verified else "fetch"

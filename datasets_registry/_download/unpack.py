@@ -27,7 +27,8 @@ def unpack_archive(archive: Path, wanted: Mapping[str, str], into: Path) -> None
     """Write the wanted members of a zip archive, or of a tar archive with or without compression, below `into`.
 
     A file that is only gzip-compressed is an archive with one member, named like the file without `.gz`. `wanted` maps
-    paths in the archive to paths below `into`; a final slash means a folder with everything in it. An archive may
+    paths in the archive to paths below `into`; a final slash means a folder with everything in it, and an empty path
+    the whole archive. An archive may
     unpack to at most `UNPACKED_RATIO` times its size and `UNPACKED_MORE` bytes, and have `MOST_MEMBERS` files.
 
     Raises DataError if the archive is damaged, too large or of another kind, a member leads outside `into` or is a
@@ -115,7 +116,7 @@ def _destination(name: str, wanted: Mapping[str, str], archive: Path) -> tuple[s
         )
     clean = str(path)
     for source, place in wanted.items():
-        if source.endswith("/") and clean.startswith(source):
+        if (not source or source.endswith("/")) and clean.startswith(source):
             return source, place + clean.removeprefix(source)
         if clean == source:
             return source, place

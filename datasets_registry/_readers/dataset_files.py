@@ -61,12 +61,12 @@ class ImageFolders:
             if images.root.is_dir() and not images.missing(keys):
                 return images, layout
         for top in self.dataset_folders(data_root):
-            if (found := _by_file_name(top, keys, self.folder_aliases)) is not None:
+            if (found := find_by_name(top, keys, self.folder_aliases)) is not None:
                 return ImageFiles(top, found), f"files of these names below {top.name}/"
         return None
 
 
-def _by_file_name(top: Path, keys: Sequence[str], folder_aliases: Mapping[str, Sequence[str]]) -> dict[str, str] | None:
+def find_by_name(top: Path, keys: Sequence[str], folder_aliases: Mapping[str, Sequence[str]]) -> dict[str, str] | None:
     """The path below `top` of each key, or None unless every key is found exactly once."""
     wanted: defaultdict[str, list[PurePosixPath]] = defaultdict(list)
     for key in keys:

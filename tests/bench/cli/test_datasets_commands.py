@@ -12,7 +12,9 @@ import shlex
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -352,6 +354,30 @@ def test_fetch_names_the_collections_that_it_knows(etl: Etl, tmp_path: Path) -> 
     ):
         code, out, err = etl("datasets", "fetch", *wrong, *root)
         assert (code, out, message in err, err.count("\n")) == (2, "", True, 1)
+
+
+def test_fetch_uses_an_unverified_mirror_on_request_and_says_so(
+    etl: Etl, mirror: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = registry.dataset_sources()["eurosat"].model_dump()
+    source["mirror"] = {"name": "copy.zip", "urls": ["http://127.0.0.1:9/copy.zip"], "unpack": {"": ""}}
+    with zipfile.ZipFile(tmp_path / "www/copy.zip", "w") as archive:
+        archive.writestr("some/A/1.jpg", b"1")
+        archive.writestr("some/B/1.jpg", b"2")
+    sources = {"eurosat": DatasetSource.model_validate(source)}
+    monkeypatch.setattr("datasets_registry.dataset_sources", lambda: sources)
+    info = replace(DATASETS.get("eurosat"), expected={"train": 1, "val": 0, "test": 1})
+    monkeypatch.setitem(DATASETS.entries, "eurosat", info)
+    root = tmp_path / "data"
+    command = ("datasets", "fetch", "eurosat", "--data-root", str(root), "--mirror", mirror, "--yes")
+    code, out, err = etl(*command)
+    assert (code, "Or repeat the command with --unverified-mirrors" in out, "copy.zip" in err) == (1, True, False)
+    code, out, err = etl(*command, "--unverified-mirrors")
+    assert (code, out) == (0, "eurosat: fetched copy.zip; already present: split_zhou_EuroSAT.json\n")
+    assert "  the images are from an unverified mirror, http://127.0.0.1:9/copy.zip; they must include" in err
+    assert (root / "eurosat/2750/B/1.jpg").read_bytes() == b"2"
+    shown = json.loads(etl("datasets", "eurosat", "--data-root", str(root), "--json")[1])
+    assert shown["images_from_mirror"]["origin"] == "unverified mirror"
 
 
 def test_fetch_refuses_what_it_cannot(etl: Etl, tmp_path: Path) -> None:

@@ -147,6 +147,15 @@ def test_coops_layout_is_fine_and_leaves_a_fingerprint(make_dataset: MakeDataset
     assert {key for key in written if written[key] != changed[key]} == {"contents"}
 
 
+def test_images_from_a_mirror_are_noted_and_in_the_fingerprint(make_dataset: MakeDataset) -> None:
+    sun = make_dataset("sun397")
+    origin = {"origin": "unverified mirror", "url": "https://example.org/sun397.zip", "sha256": "0" * 64}
+    (sun.top / "origin-of-images.json").write_text(json.dumps(origin))
+    found = sun.check()
+    assert "from a mirror (https://example.org/sun397.zip): unverified mirror" in sun.finding("images-from-mirror").text
+    assert (found.problems, found.fingerprint["images_from"]) == ([], origin)
+
+
 # --- broken layouts, each with the command that fixes it --------------------------------------------------------------
 
 

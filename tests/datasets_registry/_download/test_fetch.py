@@ -38,6 +38,8 @@ from datasets_registry import (
     fetch_dataset,
     files_to_fetch,
     get_dataset,
+    origin_of_images,
+    way_to_get,
 )
 from datasets_registry._download import fetch as fetch_module
 from datasets_registry._download.download import download_file
@@ -734,3 +736,118 @@ def test_a_file_of_google_drive_has_two_addresses_and_a_page() -> None:
         "https://drive.google.com/uc?export=download&id=ID",
     ]
     assert file.page() == "https://drive.google.com/file/d/ID"
+
+
+# --- a copy of the images on someone else's server --------------------------------------------------------------------
+
+HUB_ARCHIVE = zip_of(
+    {
+        "eurosat/export/A/1.jpg": b"A1",
+        "eurosat/export/B/1.jpg": b"B1",
+        "eurosat/export/C/1.jpg": b"unlisted",
+        f"eurosat/{SPLIT_NAME}": SPLIT,
+        "__MACOSX/._1.jpg": b"",
+    }
+)
+UNVERIFIED = replace(OPTIONS, unverified_mirrors=True)
+
+
+def hub_source(server: Server, archive: bytes, **changes: object) -> DatasetSource:
+    server.files |= {"/hub/eurosat.zip": archive, "/split.json": SPLIT}
+    mirror: dict[str, object] = {"name": "eurosat.zip", "urls": [server.url("/hub/eurosat.zip")], "unpack": {"": ""}}
+    split = {"name": SPLIT_NAME, "urls": [server.url("/split.json")], "to": SPLIT_NAME, "checksum": sha256(SPLIT)}
+    return DatasetSource.model_validate(
+        {
+            "folder": "eurosat",
+            "images": "2750",
+            "files": [split],
+            "by_hand": "Dig {folder}.",
+            "mirror": mirror | changes,
+        }
+    )
+
+
+def test_an_unverified_mirror_is_used_on_request_only(server: Server, tmp_path: Path) -> None:
+    source = hub_source(server, HUB_ARCHIVE)
+    done = fetch_dataset(INFO, source, tmp_path, OPTIONS)
+    assert (done.fetched, done.by_hand) == (
+        (SPLIT_NAME,),
+        f"Dig {tmp_path}/eurosat. Or repeat the command with --unverified-mirrors: then eurosat.zip is fetched from "
+        f"{server.url('/hub/eurosat.zip')}, a copy that no checksum covers. It is accepted only if it has every image "
+        "of the published split file.",
+    )
+    assert [path for path, _ in server.requests] == ["/split.json"]
+    assert origin_of_images(source, tmp_path) is None
+    done = fetch_dataset(INFO, source, tmp_path, UNVERIFIED)
+    assert done == Fetched("eurosat", ("eurosat.zip",), (SPLIT_NAME,), unchecked=("eurosat.zip",))
+    origin = {"origin": "unverified mirror", "url": server.url("/hub/eurosat.zip"), "sha256": sha256(HUB_ARCHIVE)[7:]}
+    assert origin_of_images(source, tmp_path) == origin
+    (tmp_path / "eurosat/origin-of-images.json").unlink()
+    assert files_below(tmp_path) == WHOLE, "the listed images alone, in CoOp's layout"
+
+
+def test_a_mirror_with_a_checksum_needs_no_request(server: Server, tmp_path: Path) -> None:
+    source = hub_source(server, HUB_ARCHIVE, checksum=sha256(HUB_ARCHIVE))
+    done = fetch_dataset(INFO, source, tmp_path, OPTIONS)
+    assert (done.fetched, done.by_hand, done.unchecked) == ((SPLIT_NAME, "eurosat.zip"), None, ())
+    origin = origin_of_images(source, tmp_path)
+    assert origin is not None
+    assert origin["origin"] == "mirror"
+    (tmp_path / "eurosat/origin-of-images.json").write_text("{}")
+    with pytest.raises(DataError, match=r"origin-of-images.json cannot be read \('origin'\). Remove it"):
+        origin_of_images(source, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("members", "reason"),
+    [
+        (
+            {"x/A/1.jpg": b"A1"},
+            r"eurosat.zip does not have exactly one file for each of the 2 images that split_zhou_EuroSAT.json lists",
+        ),
+        ({"A/2.jpg": b"A1"}, r"eurosat.zip lacks 2 of the 2 images that .* lists, for example A/1.jpg, B/1.jpg"),
+        (
+            {"A/1.jpg": b"A1", "B/1.jpg": b"B1", SPLIT_NAME: SPLIT.replace(b"A/1", b"C/1")},
+            "contains another split_zhou_EuroSAT.json than the published one",
+        ),
+        ({"../A/1.jpg": b"A1"}, r"contains the member '../A/1.jpg', which would be written outside"),
+    ],
+)
+def test_a_mirror_that_does_not_fit_the_split_file_is_refused(
+    server: Server, tmp_path: Path, members: dict[str, bytes], reason: str
+) -> None:
+    source = hub_source(server, zip_of(members))
+    with pytest.raises(DataError, match=rf"{reason}.* The images can be put there by hand: Dig {tmp_path}/eurosat\."):
+        fetch_dataset(INFO, source, tmp_path, UNVERIFIED)
+    assert not (tmp_path / "eurosat/2750").exists()
+    server.files["/hub/eurosat.zip"] = HUB_ARCHIVE
+    staged = tmp_path / ".etl-bench/fetch/eurosat/eurosat.zip"
+    staged.unlink(missing_ok=True)
+    assert fetch_dataset(INFO, source, tmp_path, UNVERIFIED).fetched == ("eurosat.zip",)
+
+
+def test_a_mirror_is_not_compared_with_a_split_file_that_is_not_the_published_one(
+    server: Server, tmp_path: Path
+) -> None:
+    source = hub_source(server, HUB_ARCHIVE)
+    (tmp_path / "eurosat").mkdir()
+    split = tmp_path / "eurosat" / SPLIT_NAME
+    split.write_bytes(SPLIT + b"\n")
+    with pytest.raises(DataError, match=r"is not the published split file, .* datasets fetch eurosat --splits-only"):
+        fetch_dataset(INFO, source, tmp_path, UNVERIFIED)
+    split.write_bytes(SPLIT.replace(b'"test": [', b'"test": [["D/1.jpg", 1, "b"], '))
+    with pytest.raises(DataError, match=r"EuroSAT.json lists {'train': 1, 'val': 0, 'test': 2}, but the published"):
+        fetch_dataset(INFO, source, tmp_path, UNVERIFIED)
+    assert server.requests == []
+
+
+def test_every_mirror_belongs_to_a_split_file_and_images_that_are_got_by_hand() -> None:
+    sources = {name: source for name, source in dataset_sources().items() if source.mirror}
+    assert {"stanford_cars", "sun397", "btmri"} <= set(sources)
+    for name, source in sources.items():
+        assert source.by_hand
+        assert get_dataset(name).split_file in {file.to for file in source.files}
+        assert source.mirror is not None
+        assert source.mirror.unpack == {"": ""}
+        assert "/resolve/" in source.mirror.urls[0]
+    assert [way_to_get(get_dataset(name)) for name in ("sun397", "stanford_cars")] == ["fetch", "by hand"]
