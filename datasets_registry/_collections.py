@@ -17,6 +17,17 @@ COLLECTIONS: Mapping[str, tuple[str, ...]] = {
         "ctkidney", "dermamnist", "kvasir", "retina", "lc25000", "chmnist", "btmri", "octmnist", "busi", "covid_qu_ex",
         "kneexray",
     ),
+    # the ten datasets of El Khoury et al., "Few-Shot Adaptation Benchmark for Remote Sensing VLMs", arXiv 2510.07135
+    "satellite": (
+        "aid", "eurosat", "mlrsnet", "optimal31", "patternnet", "resisc45", "rsc11", "rsicb128", "rsicb256",
+        "whu_rs19",
+    ),
+    # the four targets of Guo et al., "A Broader Study of Cross-Domain Few-Shot Learning" (BSCD-FSL), ECCV 2020
+    "cross_domain": ("crop_disease", "eurosat", "isic2018", "chestx"),
+    # the domains of Li et al., "Deeper, Broader and Artier Domain Generalization", ICCV 2017
+    "pacs": ("pacs_art", "pacs_cartoon", "pacs_photo", "pacs_sketch"),
+    # the domains of Venkateswara et al., "Deep Hashing Network for Unsupervised Domain Adaptation", CVPR 2017
+    "office_home": ("office_home_art", "office_home_clipart", "office_home_product", "office_home_real"),
     # the shifts of Koh et al., "WILDS", ICML 2021, that are registered
     "wilds": ("camelyon17", "iwildcam"),
 }  # fmt: skip

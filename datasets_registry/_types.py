@@ -181,7 +181,7 @@ class DatasetInfo:
         split_file: name of the split file in CoOp's layout, if the dataset has one.
         synthetic: whether this project generates the images, so that nothing is read from disk.
         template_variants: templates that other papers use for this dataset, by a short name of the paper.
-        expected: number of images of the full dataset by part (`train`, `val`, `test`).
+        expected: number of images of the full dataset by part (`train`, `val`, `test`); empty if it is not known.
         sorted_listing: whether the training list is a sorted folder listing because no split file is published.
         options: option names of an adjustable dataset, with one line each.
         with_options: for an adjustable dataset, maps option texts to the DatasetInfo of that setting.

@@ -242,6 +242,8 @@ def _dataset_section(info: DatasetInfo) -> str:
 
 
 def _counts(info: DatasetInfo) -> str:
+    if not info.expected:
+        return "not published"
     return " / ".join(f"{info.expected.get(part, 0):,}" for part in ("train", "val", "test"))
 
 

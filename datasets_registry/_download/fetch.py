@@ -19,6 +19,7 @@ from datasets_registry._download.sources import DatasetSource, SourceFile
 from datasets_registry._download.unpack import unpack_archive
 from datasets_registry._errors import DataError
 from datasets_registry._readers.archives import is_archive
+from datasets_registry._readers.class_folders import CLASSNAMES
 from datasets_registry._types import DatasetInfo
 
 STAGING = Path(".etl-bench") / "fetch"
@@ -267,7 +268,7 @@ def _check_kind(file: SourceFile, info: DatasetInfo, path: Path) -> None:
                 raise DataError(f"{file.name} is not an archive")
         elif file.to == info.split_file:
             check_counts(file.name, path, info)
-        else:
+        elif file.to == CLASSNAMES:
             with path.open("rb") as content:
                 if content.read(2) != b"n0":
                     raise DataError(f"{file.name} does not begin with a WordNet id")
@@ -282,7 +283,8 @@ def _check_kind(file: SourceFile, info: DatasetInfo, path: Path) -> None:
 def _unchecked(file: SourceFile, info: DatasetInfo, path: Path) -> str:
     """What is known of a file without a published checksum, for the user."""
     counted = file.to == info.split_file and info.expected
-    known = "only its numbers of images were" if counted else "only its kind was"
+    kind = "only its kind was" if file.unpack is not None or file.to == CLASSNAMES else "nothing of it was"
+    known = "only its numbers of images were" if counted else kind
     with path.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     return f"{file.name}: its publisher states no checksum, so {known} checked; its content is sha256:{digest}"
@@ -303,11 +305,14 @@ def _check_disk_space(file: SourceFile, staging: Path) -> None:
 
 
 def _is_unpacked(file: SourceFile, source: DatasetSource, data_root: Path) -> bool:
-    """Whether an archive was unpacked: its named files exist or, if it also has other files, the images exist."""
+    """Whether an archive was unpacked: its named folders, or else its named files, exist; or the images exist."""
     wanted = list((file.unpack or {}).values())
-    if file.inner or any(not name or name.endswith("/") for name in wanted):
+    folder = data_root / source.folder
+    if file.inner or "" in wanted:
         return _has_images(source, data_root)
-    return all((data_root / source.folder / name).is_file() for name in wanted)
+    if folders := [folder / name for name in wanted if name.endswith("/")]:
+        return all(path.is_dir() and any(path.iterdir()) for path in folders)
+    return all((folder / name).is_file() for name in wanted)
 
 
 def _has_images(source: DatasetSource, data_root: Path) -> bool:

@@ -1,8 +1,8 @@
 """Sources and target paths of the files of published datasets, from `data/sources.json`.
 
 Addresses and checksums come from the datasets' own pages, torchvision 0.28, tensorflow/datasets and CoOp's DATASETS.md;
-those of mirrors from PromptKD's and BiomedCoOp's DATASETS.md and the commit pages of their repositories on Hugging Face.
-For a file without a published checksum, the content is checked instead.
+those of mirrors from PromptKD's and BiomedCoOp's DATASETS.md and from commit pages of their repositories on Hugging
+Face. For a file without a published checksum, the content is checked instead.
 """
 
 import json

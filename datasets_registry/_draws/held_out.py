@@ -20,17 +20,30 @@ _TEXT = re.compile(r"fold=(\d+)/(\d+),repeat=(\d+),most=(\d+)")
 
 
 def split_by_hash(samples: Sequence[Sample], dataset: str) -> tuple[tuple[Sample, ...], ...]:
-    """Train, val and test: 50, 20 and 30 % of each class, in list order.
+    """Train, val and test: 50, 20 and 30 % of each class, in list order; of its groups, if images have groups.
 
     The images with the lowest hash of (dataset, key) are train. The split depends neither on the file system nor on
     other classes.
     """
     parts: dict[str, int] = {}
     for members in samples_by_label(samples).values():
-        ordered = sorted(members, key=lambda sample: keyed_rank(dataset, "part", sample.key))
-        n_train, n_val = (round(share * len(ordered)) for share in SHARES)
-        parts |= {s.key: 0 if i < n_train else 1 if i < n_train + n_val else 2 for i, s in enumerate(ordered)}
+        units = {s.group or s.key for s in members}
+        n_train, n_val = (round(share * len(units)) for share in SHARES)
+        ordered = sorted(units, key=lambda unit: keyed_rank(dataset, "part", unit))
+        place = {unit: 0 if i < n_train else 1 if i < n_train + n_val else 2 for i, unit in enumerate(ordered)}
+        parts |= {s.key: place[s.group or s.key] for s in members}
     return tuple(tuple(sample for sample in samples if parts[sample.key] == part) for part in range(3))
+
+
+def hold_out_groups(
+    samples: Sequence[Sample], dataset: str, groups: int
+) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+    """Splits an official training list into train and val, in list order: `groups` whole groups are val.
+
+    Unlike `hold_out_validation`, a group with images of several classes is in one part.
+    """
+    held = set(sorted({str(s.group) for s in samples}, key=lambda name: keyed_rank(dataset, "val", name))[:groups])
+    return tuple(s for s in samples if s.group not in held), tuple(s for s in samples if s.group in held)
 
 
 def hold_out_validation(

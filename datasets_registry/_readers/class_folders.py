@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from datasets_registry._draws.held_out import split_by_hash
+from datasets_registry._draws.held_out import hold_out_validation, split_by_hash
 from datasets_registry._errors import DataError, some
 from datasets_registry._readers.dataset_files import (
     ImageFolders,
@@ -42,7 +42,9 @@ class ClassFolderReader:
         class_names: in label order.
         images_url: source of the images, for messages.
         part_folders: the folder of each part, if the images are sorted by part; their class folders, sorted by name,
-            are then the labels, whatever their names.
+            are then the labels, whatever their names. Without one for val, `held_out` training images of each class
+            are val.
+        folder_names: the folders of classes whose folder has another name.
         lists: a text file for each part, beside the image folder, with one file name per line.
     """
 
@@ -51,6 +53,8 @@ class ClassFolderReader:
     images_url: str
     part_folders: Mapping[str, str] = field(default_factory=dict)
     lists: Mapping[str, str] = field(default_factory=dict)
+    folder_names: Mapping[str, str] = field(default_factory=dict)
+    held_out: int = 0
 
     def __call__(self, data_root: Path | None) -> DatasetSplits:
         """The splits on disk.
@@ -61,10 +65,16 @@ class ClassFolderReader:
             self.image_folders, data_root, f" Get the images from {self.images_url} and unpack them there."
         )
         if self.part_folders:
-            names = [self.part_folders[part] for part in PARTS]
-            found = [_samples(folder, name, self._sorted_folders(folder / name)) for name in names]
-            train, val, test = (samples for samples, _ in found)
-            others = [path for _, left_out in found for path in left_out]
+            found = {
+                part: _samples(folder, name, self._sorted_folders(folder / name))
+                for part, name in self.part_folders.items()
+            }
+            train, test = found["train"][0], found["test"][0]
+            if "val" in found:
+                val = found["val"][0]
+            else:
+                train, val = hold_out_validation(train, self._dataset, self.held_out)
+            others = [path for _, left_out in found.values() for path in left_out]
         else:
             samples, others = _samples(folder, "", self._named_folders(folder))
             train, val, test = (
@@ -93,7 +103,7 @@ class ClassFolderReader:
     def _named_folders(self, folder: Path) -> list[str]:
         """The class folders that have the classes' names, in label order."""
         found = {normalised_name(name): name for name in class_folders(folder)}
-        wanted = [normalised_name(name) for name in self.class_names]
+        wanted = [normalised_name(self.folder_names.get(name, name)) for name in self.class_names]
         missing = [name for name, plain in zip(self.class_names, wanted, strict=True) if plain not in found]
         unknown = [name for plain, name in found.items() if plain not in wanted]
         if missing or unknown:

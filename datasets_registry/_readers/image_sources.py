@@ -1,4 +1,4 @@
-"""Sources of images: files in a folder, encoded images that a function reads, and arrays in HDF5 files."""
+"""Sources of images: files in a folder, encoded images that a function reads, arrays in HDF5 files, and records."""
 
 import copy
 import errno
@@ -258,6 +258,64 @@ class Hdf5Images:
     def _pixels(self, key: str) -> NDArray[np.uint8]:
         part, _, row = key.partition("/")
         return np.asarray(_read_hdf5(self._files[part], self._array, lambda array: array[int(row)]))
+
+
+class RecordImages:
+    """An `Images` source of files of records: label bytes, then the red, green and blue plane. A key is `file/row`.
+
+    Args:
+        folder: the folder of the files.
+        label_bytes: bytes before the pixels of a record.
+        side: height and width of the images.
+    """
+
+    def __init__(self, folder: Path, label_bytes: int, side: int) -> None:
+        self._folder = folder
+        self._label_bytes = label_bytes
+        self._side = side
+
+    @property
+    def _record(self) -> int:
+        return self._label_bytes + 3 * self._side**2
+
+    def labels(self, file: str, most: int) -> NDArray[np.uint8]:
+        """The label bytes of each record of a file, `(n, label_bytes)`.
+
+        Raises DataError if the file cannot be read, has more than `most` records or not a whole number of them.
+        """
+        path = self._folder / file
+        try:
+            content = np.frombuffer(read_bytes(path, most * self._record), dtype=np.uint8)
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path} cannot be read ({error}). Unpack the published archive again.") from error
+        if not content.size or content.size % self._record:
+            raise DataError(
+                f"{path} has {content.size} bytes, which is not a whole number of records of {self._record} bytes. "
+                "Unpack the published archive again."
+            )
+        return content.reshape(-1, self._record)[:, : self._label_bytes]
+
+    def load(self, key: str) -> Image.Image:
+        """The image as RGB. Raises DataError, naming the file, if it cannot be read."""
+        planes = np.frombuffer(self._pixels(key), dtype=np.uint8).reshape(3, self._side, self._side)
+        return Image.fromarray(np.ascontiguousarray(planes.transpose(1, 2, 0)))
+
+    def digest(self, key: str) -> str:
+        """Hex SHA-256 of the pixels as they are stored."""
+        return hashlib.sha256(self._pixels(key)).hexdigest()
+
+    def _pixels(self, key: str) -> bytes:
+        file, _, row = key.rpartition("/")
+        path = self._folder / file
+        try:
+            with path.open("rb") as content:
+                content.seek(int(row) * self._record + self._label_bytes)
+                found = content.read(3 * self._side**2)
+        except OSError as error:
+            raise DataError(f"{path} cannot be read ({error}). Unpack the published archive again.") from error
+        if len(found) < 3 * self._side**2:
+            raise DataError(f"{path} has no record {row}. Unpack the published archive again.")
+        return found
 
 
 def read_array(path: Path, name: str) -> NDArray[Any]:

@@ -12,6 +12,8 @@ from datasets_registry._types import DatasetInfo
 PLAIN_TEMPLATE = "a photo of a {}."
 """CoOp's template for datasets without their own template; for the others, the template variant `plain`."""
 _BIOMEDCOOP = "https://github.com/HealthX-Lab/BiomedCoOp/blob/main/data"
+SIZES_UNKNOWN = "The numbers of images of its classes are not published, so counts are not checked."
+"""A known problem that several datasets share."""
 MEDMNIST_PAPER = """@article{yang2023medmnist,
   title = {{MedMNIST} v2: A Large-scale Lightweight Benchmark for 2{D} and 3{D} Biomedical Image Classification},
   author = {Yang, Jiancheng and Shi, Rui and Wei, Donglai and Liu, Zequan and Zhao, Lin and Ke, Bilian and others},
@@ -21,6 +23,17 @@ MEDMNIST_PAPER = """@article{yang2023medmnist,
   year = {2023}
 }"""
 """A citation that several datasets share."""
+RSI_CB_PAPER = """@article{li2020rsicb,
+  title = {{RSI-CB}: A Large-Scale Remote Sensing Image Classification Benchmark Using Crowdsourced Data},
+  author = {Li, Haifeng and Dou, Xin and Tao, Chao and Wu, Zhixiang and Chen, Jie and Peng, Jian and Deng, Min and
+    Zhao, Ling},
+  journal = {Sensors},
+  volume = {20},
+  number = {6},
+  pages = {1594},
+  year = {2020}
+}"""
+"""The citation of both parts of RSI-CB."""
 
 
 def register_coop_dataset(
@@ -79,21 +92,83 @@ def register_class_folders(
     images_url: str,
     part_folders: Mapping[str, str] | None = None,
     lists: Mapping[str, str] | None = None,
+    folder_names: Mapping[str, str] | None = None,
+    held_out: int = 0,
+    names_file: str | None = None,
     **facts: Any,
 ) -> DatasetInfo:
     """Register a dataset with one folder of images per class; its class names are in `data/<name>.txt`.
 
-    `image_folders` are the candidates of `ImageFolders`, the arguments from `images_url` to `lists` are those of
+    `image_folders` are the candidates of `ImageFolders`, the arguments from `images_url` to `held_out` are those of
     `ClassFolderReader`, and `facts` are fields of `DatasetInfo`. `template_variants` need not list `plain`.
+    `names_file` is the stem of the file of class names, if datasets share it.
     """
-    names = packaged_names(name)
-    reader = ClassFolderReader(ImageFolders(name, image_folders), names, images_url, part_folders or {}, lists or {})
-    variants = {"plain": PLAIN_TEMPLATE} | dict(template_variants or {})
+    names = packaged_names(names_file or name)
+    reader = ClassFolderReader(
+        ImageFolders(name, image_folders), names, images_url, part_folders or {}, lists or {}, folder_names or {},
+        held_out,
+    )  # fmt: skip
+    variants = ({} if template == PLAIN_TEMPLATE else {"plain": PLAIN_TEMPLATE}) | dict(template_variants or {})
     info = DatasetInfo(
         name=name, num_classes=len(names), class_names=names, template=template, template_variants=variants,
         reader=reader, **facts,
     )  # fmt: skip
     return register_dataset(info)
+
+
+def register_pacs_domain(domain: str, title: str, summary: str) -> DatasetInfo:
+    """Register one domain of PACS (Li et al., ICCV 2017) as the dataset `pacs_<domain>`.
+
+    The folders are those of Dassl's archive. Its splits are made for training on three domains and testing on all
+    images of the fourth, so 50, 20 and 30 % of each class are train, val and test by a hash of the file names.
+    """
+    folder = {"art": "art_painting"}.get(domain, domain)
+    return register_class_folders(
+        f"pacs_{domain}", title=f"PACS {title}", summary=summary, domain="objects (shift)", template=PLAIN_TEMPLATE,
+        known_problems=(
+            "The split is this project's; papers on domain generalisation test on all images of a domain.",
+            "Dassl leaves out sketch/dog/n02103406_4068-1.png as faulty; here it is read if it exists.",
+            SIZES_UNKNOWN,
+        ),
+        licence="not verified; research use", homepage="https://arxiv.org/abs/1710.03077",
+        citation="""@inproceedings{li2017deeper,
+  title = {Deeper, Broader and Artier Domain Generalization},
+  author = {Li, Da and Yang, Yongxin and Song, Yi-Zhe and Hospedales, Timothy M.},
+  booktitle = {IEEE International Conference on Computer Vision (ICCV)},
+  year = {2017}
+}""",
+        image_folders={f"pacs/images/{folder}": "Dassl", f"PACS/{folder}": "one folder a domain"},
+        images_url="https://drive.google.com/file/d/1m4X4fROCCXMO0lRLrr6Zz9Vb3974NWhE", names_file="pacs",
+    )  # fmt: skip
+
+
+def register_office_home_domain(domain: str, folder: str, summary: str) -> DatasetInfo:
+    """Register one domain of Office-Home (Venkateswara et al., CVPR 2017) as the dataset `office_home_<domain>`.
+
+    No split is published. 50, 20 and 30 % of each class are train, val and test by a hash of the file names. Names are
+    the folders' in lower case, as in Dassl.
+    """
+    dassl = folder.lower().replace(" ", "_")
+    return register_class_folders(
+        f"office_home_{domain}", title=f"Office-Home {folder}", summary=summary, domain="objects (shift)",
+        template=PLAIN_TEMPLATE,
+        known_problems=(
+            "The split is this project's; papers on domain generalisation test on all images of a domain.",
+            SIZES_UNKNOWN,
+        ),
+        licence="not verified (its page); for research", homepage="https://hemanthdv.org/OfficeHome-Dataset/",
+        citation="""@inproceedings{venkateswara2017deep,
+  title = {Deep Hashing Network for Unsupervised Domain Adaptation},
+  author = {Venkateswara, Hemanth and Eusebio, Jose and Chakraborty, Shayok and Panchanathan, Sethuraman},
+  booktitle = {IEEE Conference on Computer Vision and Pattern Recognition (CVPR)},
+  year = {2017}
+}""",
+        image_folders={
+            f"office_home/{dassl}": "Dassl",
+            f"OfficeHomeDataset_10072016/{folder}": "the archive as it unpacks",
+        },
+        images_url="https://hemanthdv.org/OfficeHome-Dataset/", names_file="office_home",
+    )  # fmt: skip
 
 
 def register_imagenet_variant(

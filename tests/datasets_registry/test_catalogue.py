@@ -71,8 +71,11 @@ def test_a_dataset_on_disk_has_a_citation_and_a_homepage(info: DatasetInfo):
     assert re.fullmatch(r"\d{4}", fields["year"])
     assert info.homepage.startswith("https://")
     assert info.split_file is None or re.fullmatch(r"split(_\w+)?\.json", info.split_file)
-    assert info.expected["test"] > 0
-    assert info.test_only == ("train" not in info.expected)
+    if info.expected:
+        assert info.expected["test"] > 0
+        assert info.test_only == ("train" not in info.expected)
+    else:
+        assert any("counts are not checked" in problem for problem in info.known_problems)
     assert info.known_problems
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import h5py
@@ -14,6 +14,8 @@ import pytest
 from PIL import Image
 
 from datasets_registry import (
+    DATASETS,
+    ClassFolderReader,
     DataError,
     DatasetSplits,
     DrawRule,
@@ -139,8 +141,130 @@ def write_iwildcam(root: Path) -> None:
     (folder / "categories.csv").write_text("\n".join(["y,category_id,name", *categories]) + "\n")
 
 
+def write_class_folders(root: Path, dataset: str, *folders: str, images: int = 10) -> None:
+    """Images in the first known folder of a dataset, in the folders of its classes."""
+    reader = get_dataset(dataset).reader
+    assert isinstance(reader, ClassFolderReader)
+    place = next(iter(reader.image_folders.candidates))
+    for name in folders or [reader.folder_names.get(name, name) for name in reader.class_names]:
+        for i in range(images):
+            picture(root / f"{place}/{name}/{name.rpartition('/')[2]}_{i}.png")
+
+
+def write_mlrsnet(root: Path) -> None:
+    write_class_folders(root, "mlrsnet")
+
+
+def write_optimal31(root: Path) -> None:
+    write_class_folders(root, "optimal31")
+
+
+def write_rsc11(root: Path) -> None:
+    write_class_folders(root, "rsc11")
+
+
+def write_rsicb128(root: Path) -> None:
+    write_class_folders(root, "rsicb128")
+
+
+def write_rsicb256(root: Path) -> None:
+    write_class_folders(root, "rsicb256")
+
+
+def write_crop_disease(root: Path) -> None:
+    write_class_folders(root, "crop_disease")
+
+
+def write_nct_crc(root: Path) -> None:
+    tissues = ("ADI", "BACK", "DEB", "LYM", "MUC", "MUS", "NORM", "STR", "TUM")
+    write_class_folders(root, "nct_crc", *(f"NCT-CRC-HE-100K/{name}" for name in tissues), images=102)
+    write_class_folders(root, "nct_crc", *(f"CRC-VAL-HE-7K/{name}" for name in tissues), images=1)
+
+
+def write_pacs_sketch(root: Path) -> None:
+    write_class_folders(root, "pacs_sketch")
+
+
+def write_office_home_real(root: Path) -> None:
+    write_class_folders(root, "office_home_real")
+
+
+def write_one_hot(table: Path, path_column: str, columns: Sequence[str], names: Sequence[str], one: str = "1") -> None:
+    """A table of these images whose labels are 0, 1, 2, ... in turn."""
+    rows = []
+    for i, name in enumerate(names):
+        cells = [one if column == i % len(columns) else one.replace("1", "0") for column in range(len(columns))]
+        rows.append(",".join([name, *cells]))
+    table.parent.mkdir(parents=True, exist_ok=True)
+    table.write_text("\n".join([",".join([path_column, *columns]), *rows]) + "\n")
+
+
+def write_sicapv2(root: Path) -> None:
+    for part, slides in (("train", 27), ("test", 2)):
+        names = [f"{part}{slide:03}_Block_Region_{i}.jpg" for slide in range(slides) for i in range(4)]
+        for name in names:
+            picture(root / "sicapv2/images" / name)
+        write_one_hot(root / f"sicapv2/SICAPv2_{part}.csv", "Path", ("NC", "G3", "G4", "G5"), names)
+
+
+def write_mmac(root: Path) -> None:
+    columns = get_dataset("mmac").class_names
+    for part, file, n in (("train", "train", 25), ("test", "val", 5)):
+        names = [f"mmac_task_1_{file}_{i:04}.png" for i in range(n)]
+        for name in names:
+            picture(root / "mmac/images" / name)
+        write_one_hot(root / f"mmac/MMAC_A_{part}.csv", "Path", columns, names)
+
+
+def write_isic2018(root: Path) -> None:
+    stem = "ISIC2018_Task3_Training"
+    names = [f"ISIC_{i:07}" for i in range(140)]
+    for name in names:
+        picture(root / f"isic2018/{stem}_Input/{name}.jpg")
+    lesions = ("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC")
+    write_one_hot(root / f"isic2018/{stem}_GroundTruth/{stem}_GroundTruth.csv", "image", lesions, names, "1.0")
+    rows = [f"{name},HAM_{i % 7}_{i // 14},histopathology" for i, name in enumerate(names)]  # two images of each lesion
+    groups = root / f"isic2018/{stem}_LesionGroupings.csv"
+    groups.write_text("\n".join(["image,lesion_id,diagnosis_confirm_type", *rows]) + "\n")
+
+
+def write_chestx(root: Path) -> None:
+    findings = ("No Finding", "Atelectasis|Mass", "Pneumonia", *get_dataset("chestx").class_names)
+    rows = []
+    for patient in range(1100):
+        name = f"{patient:08}_000.png"
+        picture(root / "chestx/images" / name)
+        rows.append(f"{name},{findings[3 + patient % 7]},0,{patient},58")
+    for i, finding in enumerate(findings[:3]):
+        rows.append(f"other_{i}.png,{finding},0,{2000 + i},58")
+    table = root / "chestx/Data_Entry_2017.csv"
+    table.write_text("\n".join(["Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age", *rows]) + "\n")
+    (root / "chestx/test_list.txt").write_text("00000003_000.png\n00000005_000.png\nother_0.png\n")
+
+
+def write_cifar10(root: Path) -> None:
+    folder = root / "cifar-10-batches-bin"
+    folder.mkdir(parents=True)
+    for file, n in (*((f"data_batch_{i}", 1010) for i in range(1, 6)), ("test_batch", 10)):
+        records = np.zeros((n, 1 + 3072), dtype=np.uint8)
+        records[:, 0] = np.arange(n) % 10
+        records[:, 1], records[:, 1025], records[:, 2049] = 10, 20, 30  # the first pixel
+        (folder / f"{file}.bin").write_bytes(records.tobytes())
+
+
+def write_cifar100(root: Path) -> None:
+    folder = root / "cifar-100-binary"
+    folder.mkdir(parents=True)
+    for file, n in (("train", 5100), ("test", 100)):
+        records = np.zeros((n, 2 + 3072), dtype=np.uint8)
+        records[:, 1] = np.arange(n) % 100
+        (folder / f"{file}.bin").write_bytes(records.tobytes())
+
+
 WRITERS: dict[str, Callable[[Path], None]] = {
-    name.removeprefix("write_"): function for name, function in list(globals().items()) if name.startswith("write_")
+    name.removeprefix("write_"): function
+    for name, function in list(globals().items())
+    if name.startswith("write_") and name.removeprefix("write_") in DATASETS
 }
 SIZES = {  # train, val, test of the folders above
     "aid": (150, 60, 90),
@@ -153,6 +277,21 @@ SIZES = {  # train, val, test of the folders above
     "camelyon17": (4, 2, 2),
     "pcam": (6, 2, 4),
     "iwildcam": (182, 1, 2),
+    "mlrsnet": (230, 92, 138),
+    "optimal31": (155, 62, 93),
+    "rsc11": (55, 22, 33),
+    "rsicb128": (225, 90, 135),
+    "rsicb256": (175, 70, 105),
+    "crop_disease": (190, 76, 114),
+    "nct_crc": (18, 900, 9),
+    "pacs_sketch": (35, 14, 21),
+    "office_home_real": (325, 130, 195),
+    "sicapv2": (8, 100, 8),
+    "mmac": (5, 20, 5),
+    "isic2018": (70, 28, 42),
+    "chestx": (98, 1000, 2),
+    "cifar10": (50, 5000, 10),
+    "cifar100": (100, 5000, 100),
 }
 
 
@@ -174,7 +313,7 @@ def test_the_published_layout_is_read_and_checked(name: str, root: Path) -> None
     assert tuple(splits.counts.values()) == SIZES[name]
     keys = splits.keys
     assert len(set(keys)) == len(keys), "no image is in two parts"
-    assert splits.images.load(keys[0]).size == (4, 4)
+    assert splits.images.load(keys[0]).size == ((32, 32) if name.startswith("cifar") else (4, 4))
     assert info.class_names in ((), splits.class_names)
     assert not [item for item in check_dataset(info, root, sample=5).problems if item.code != "wrong-count"]
 
@@ -206,6 +345,15 @@ def test_labels_follow_the_published_names(root: Path) -> None:
         "lymph node containing metastatic tumor tissue",
     )
     assert name_of("pcam", "val", 1) == ("val/1", "lymph node containing metastatic tumor tissue")
+    assert name_of("mlrsnet", "train", 5 * 18)[0].startswith("harbor&port/")
+    assert name_of("mlrsnet", "train", 5 * 18)[1] == "harbor and port"
+    assert name_of("rsicb128", "test", 3 * 36)[1] == "sea or lake"
+    assert name_of("nct_crc", "test", 8) == ("CRC-VAL-HE-7K/TUM/TUM_0.png", get_dataset("nct_crc").class_names[8])
+    assert name_of("sicapv2", "test", 1) == ("test000_Block_Region_1.jpg", "prostate cancer, gleason grade 3")
+    assert name_of("mmac", "test", 4) == ("mmac_task_1_val_0004.png", "macular atrophy")
+    assert name_of("chestx", "test") == ("00000003_000.png", "Infiltration")
+    assert name_of("cifar10", "test", 9) == ("test_batch.bin/9", "truck")
+    assert name_of("cifar100", "test", 54) == ("test.bin/54", "orchid")
     assert name_of("iwildcam", "train", 78) == ("0078.jpg", "crested porcupine")
 
 
@@ -218,6 +366,12 @@ def test_groups_are_those_of_the_source(root: Path, tmp_path: Path) -> None:
     assert {sample.group for sample in signs.test} == {None}
     slides = [sample.group for sample in read("pcam", root).test]
     assert slides == ["camelyon16_test_000"] * 2 + ["camelyon16_test_001"] * 2
+    assert {sample.group for sample in read("sicapv2", root).test} == {"test000", "test001"}
+    assert {sample.group for sample in read("chestx", root).test} == {"3", "5"}
+    for name in ("sicapv2", "isic2018", "chestx"):
+        splits = read(name, root)
+        parts = [{sample.group for sample in part} for part in (splits.train, splits.val, splits.test)]
+        assert len(set.union(*parts)) == sum(map(len, parts)), "no group is in two parts"
     write_iwildcam(tmp_path)
     table = tmp_path / "iwildcam_v2.0/metadata.csv"
     table.write_text(table.read_text().replace("location_remapped", "other"))
@@ -270,6 +424,24 @@ def test_validation_signs_are_whole_tracks(root: Path) -> None:
             "pcam/camelyonpatch_level_2_split_test_y.h5",
             r"No file .*test_y.h5 of dataset 'pcam'. Get camelyonpa",
         ),
+        (
+            "nct_crc",
+            "nct_crc/CRC-VAL-HE-7K/TUM",
+            "CRC-VAL-HE-7K has 8 class folders, but dataset 'nct_crc' has 9 class",
+        ),
+        ("sicapv2", "sicapv2/SICAPv2_test.csv", "SICAPv2_test.csv of dataset 'sicapv2' cannot be read"),
+        (
+            "isic2018",
+            "isic2018/ISIC2018_Task3_Training_LesionGroupings.csv",
+            "Groupings.csv of dataset 'isic2018' canno",
+        ),
+        ("mmac", "mmac/images/mmac_task_1_val_0002.png", "1 of the 30 listed images of dataset 'mmac' are not below"),
+        ("chestx", "chestx/test_list.txt", "test_list.txt of dataset 'chestx' cannot be read"),
+        (
+            "cifar10",
+            "cifar-10-batches-bin/data_batch_3.bin",
+            r"data_batch_3.bin cannot be read .* Unpack the published",
+        ),
         ("iwildcam", "iwildcam_v2.0/categories.csv", "categories.csv of dataset 'iwildcam' cannot be read"),
         ("iwildcam", "iwildcam_v2.0/train/0184.jpg", r"1 of the 185 listed images of dataset .* example 0184.jpg"),
     ],
@@ -301,6 +473,38 @@ def test_a_table_without_its_columns_and_unequal_lists_are_refused(tmp_path: Pat
     (tmp_path / "CUB_200_2011/images.txt").write_text("1 a.jpg\n")
     with pytest.raises(DataError, match="do not list the same images"):
         read("cub", tmp_path)
+
+
+def test_a_row_of_a_table_names_one_class(tmp_path: Path) -> None:
+    write_mmac(tmp_path)
+    table = tmp_path / "mmac/MMAC_A_test.csv"
+    table.write_text(table.read_text().replace("0000.png,1,0", "0000.png,1,1"))
+    with pytest.raises(
+        DataError, match=r"MMAC_A_test.csv of dataset 'mmac' has 2 classes for mmac_task_1_val_0000.png"
+    ):
+        read("mmac", tmp_path)
+
+
+def test_records_of_cifar_are_read_by_planes_and_checked(tmp_path: Path) -> None:
+    write_cifar10(tmp_path)
+    images = read("cifar10", tmp_path).images
+    pixels = np.asarray(images.load("test_batch.bin/9"))
+    assert (pixels[0, 0].tolist(), pixels[0, 1].tolist(), pixels.shape) == ([10, 20, 30], [0, 0, 0], (32, 32, 3))
+    assert images.load("test_batch.bin/9").mode == "RGB"
+    assert images.digest("test_batch.bin/0") == images.digest("test_batch.bin/9"), "of the pixels alone"
+    with pytest.raises(DataError, match=r"test_batch.bin has no record 10. Unpack"):
+        images.load("test_batch.bin/10")
+    file = tmp_path / "cifar-10-batches-bin/test_batch.bin"
+    content = file.read_bytes()
+    for wrong, message in (
+        (content[:-1], r"has 30729 bytes, which is not a whole number of records of 3073 bytes"),
+        (b"", r"has 0 bytes, which is not a whole number"),
+        (b"\x0a" + content[1:], r"test_batch.bin of dataset 'cifar10' has the label 10, but there are 10 classes"),
+        (content * 5001, r"test_batch.bin cannot be read \(.*the most that is read"),
+    ):
+        file.write_bytes(wrong)
+        with pytest.raises(DataError, match=message):
+            read("cifar10", tmp_path)
 
 
 def test_another_version_of_iwildcam_is_refused(tmp_path: Path) -> None:

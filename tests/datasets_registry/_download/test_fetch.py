@@ -851,3 +851,31 @@ def test_every_mirror_belongs_to_a_split_file_and_images_that_are_got_by_hand() 
         assert source.mirror.unpack == {"": ""}
         assert "/resolve/" in source.mirror.urls[0]
     assert [way_to_get(get_dataset(name)) for name in ("sun397", "stanford_cars")] == ["fetch", "by hand"]
+
+
+# --- two archives, and a table ----------------------------------------------------------------------------------------
+
+
+def test_each_of_two_archives_is_fetched_for_its_own_folder(server: Server, tmp_path: Path) -> None:
+    """The images of NCT-CRC are in two archives, and each of them has a folder."""
+    files = []
+    for name in ("one", "two"):
+        packed = server.files[f"/{name}.zip"] = zip_of({f"{name}/A/1.tif": name.encode()})
+        listed = {"name": f"{name}.zip", "urls": [server.url(f"/{name}.zip")], "checksum": sha256(packed)}
+        files.append(listed | {"unpack": {f"{name}/": f"{name}/"}})
+    source = DatasetSource.model_validate({"folder": "nct_crc", "images": "", "files": files})
+    (tmp_path / "nct_crc/one/A").mkdir(parents=True)
+    done = fetch_dataset(get_dataset("nct_crc"), source, tmp_path, OPTIONS)
+    assert (done.fetched, done.kept) == (("two.zip",), ("one.zip",))
+    assert files_below(tmp_path) == {"nct_crc/two/A/1.tif": b"two"}
+
+
+def test_of_a_table_without_a_checksum_nothing_is_checked(server: Server, tmp_path: Path) -> None:
+    server.files["/groups.csv"] = b"image,lesion_id\n"
+    listed = {"name": "groups.csv", "urls": [server.url("/groups.csv")], "to": "groups.csv"}
+    source = DatasetSource.model_validate({"folder": "isic2018", "images": "x", "files": [listed]})
+    lines: list[str] = []
+    fetch_dataset(get_dataset("isic2018"), source, tmp_path, OPTIONS, FetchProgress(line=lines.append))
+    assert lines[0].startswith(
+        "groups.csv: its publisher states no checksum, so nothing of it was checked; its content"
+    )
