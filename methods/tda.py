@@ -23,6 +23,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -142,22 +143,29 @@ class TDA(Method[TDAConfig]):
     def classifier(self, classes: ClassSet) -> StreamClassifier:
         c, name = self.config, classes.dataset or ""
         alpha, beta = PUBLISHED_SETTINGS.get(name, OTHER_DATASETS)
-        return _CachedStream(
+        return CachedStream(
             c,
             template_ensemble(self.backbone, classes, c.templates),
             float(c.logit_scale or self.backbone.logit_scale),
             alpha=alpha if c.alpha is None else c.alpha,
             beta=beta if c.beta is None else c.beta,
             views=(63 if name in IMAGENET_SHIFTS else 0) if c.views is None else c.views,
+            averaged=True,
         )
 
 
 @dataclass(frozen=True)
-class _CachedStream(StreamClassifier):
+class CachedStream(StreamClassifier):
     """Classifies images one after the other, starting with empty caches.
 
-    `alpha`, `beta` and `views` are those of the config or of the dataset.
+    `alpha`, `beta` and `views` are those of the config or of the dataset. If `averaged`, the mean of the confident
+    views stands for an image, and else its plain view.
     """
+
+    mixed: ClassVar[bool] = True
+    """Whether views are mixed with distorted copies of themselves."""
+    newest: ClassVar[bool] = False
+    """Whether the negative cache keeps the newest images of a class, not those of lowest entropy."""
 
     config: TDAConfig
     text: Float[Tensor, "n_cls dim"]
@@ -165,14 +173,15 @@ class _CachedStream(StreamClassifier):
     alpha: float
     beta: float
     views: int
+    averaged: bool
 
     def over(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
         c, (n_classes, dim) = self.config, self.text.shape
-        positive = _Cache.empty(n_classes, c.size, dim, n_classes, self.text)
-        negative = _Cache.empty(n_classes, c.negative_size, dim, n_classes, self.text)
+        positive = Cache.empty(n_classes, c.size, dim, n_classes, self.text)
+        negative = Cache.empty(n_classes, c.negative_size, dim, n_classes, self.text, newest=self.newest)
         one_hot = torch.eye(n_classes).to(self.text)
         for batch in batches:
-            features, logits, log_p = self.seen(batch)
+            features, logits, log_p, views = self.seen(batch)
             entropies = entropy(log_p).tolist()
             predicted = logits.argmax(dim=1).tolist()
             found = []
@@ -181,35 +190,43 @@ class _CachedStream(StreamClassifier):
                 if c.entropy[0] < nats / math.log2(n_classes) < c.entropy[1]:
                     p = log_p[i].exp()
                     negative.offer(label, nats, features[i], ((p > c.mask[0]) & (p < c.mask[1])).to(logits))
-                added = self.alpha * positive.similar(features[i], self.beta)
+                added = self.alpha * self.positive_votes(positive, features[i], *views[i])
                 removed = c.negative_alpha * negative.similar(features[i], c.negative_beta)
                 found.append(logits[i] + added - removed)
             yield torch.stack(found)
 
-    def seen(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Features `(batch, dim)`, logits and log-probabilities `(batch, n_cls)`, over the confident views of an image.
+    def positive_votes(self, cache: Cache, feature: Tensor, views: Tensor, logits: Tensor) -> Tensor:
+        """Votes of the positive cache `(n_cls,)`, given the confident views of the image and their logits."""
+        return cache.similar(feature, self.beta)
+
+    def seen(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, list[tuple[Tensor, Tensor]]]:
+        """Features `(batch, dim)`, logits and log-probabilities `(batch, n_cls)`, and each image's confident views.
 
         The features of one view are normalised; their mean over several views is not, as in the official code.
         """
-        features = F.normalize(batch.features, dim=-1)
-        logits = self.scale * features @ self.text.T
-        if not self.views:
-            return features, logits, logits.log_softmax(dim=1)
-        views = batch.test_views(self.views, self.config.crop_scale, mixed=True)
-        views = torch.cat([features[None], F.normalize(views, dim=-1)])
-        of_views = self.scale * views @ self.text.T
-        found = []
-        for i in range(len(features)):
-            chosen = most_confident(of_views[:, i], self.config.selected)
-            kept = of_views[chosen, i]
-            found.append((views[chosen, i].mean(dim=0), kept.mean(dim=0), log_of_mean(kept)))
-        averaged, zero_shot, log_p = (torch.stack(rows) for rows in zip(*found, strict=True))
-        return averaged, zero_shot, log_p
+        views = F.normalize(batch.features, dim=-1)[None]
+        if self.views:
+            others = batch.test_views(self.views, self.config.crop_scale, mixed=self.mixed)
+            views = torch.cat([views, F.normalize(others, dim=-1)])
+        logits = self.scale * views @ self.text.T
+        confident = [self.confident(views[:, i], logits[:, i]) for i in range(views.shape[1])]
+        if not self.views or not self.averaged:
+            return views[0], logits[0], logits[0].log_softmax(dim=1), confident
+        means = [(one.mean(dim=0), of_one.mean(dim=0), log_of_mean(of_one)) for one, of_one in confident]
+        averaged, zero_shot, log_p = (torch.stack(rows) for rows in zip(*means, strict=True))
+        return averaged, zero_shot, log_p, confident
+
+    def confident(self, views: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """The confident views of one image, and their logits."""
+        if len(views) == 1:
+            return views, logits
+        chosen = most_confident(logits, self.config.selected)
+        return views[chosen], logits[chosen]
 
 
 @dataclass
-class _Cache:
-    """The images of lowest entropy, at most `size` for each predicted class.
+class Cache:
+    """The images of lowest entropy, or the newest ones, at most `size` for each predicted class.
 
     Args:
         keys: `(n_cls * size, dim)`: normalised features, or means of normalised features over views.
@@ -220,16 +237,19 @@ class _Cache:
     size: int
     keys: Tensor
     values: Tensor
+    newest: bool
     entries: dict[int, list[tuple[float, int]]] = field(default_factory=dict)
 
     @classmethod
-    def empty(cls, n_classes: int, size: int, dim: int, n_values: int, like: Tensor) -> _Cache:
+    def empty(cls, n_classes: int, size: int, dim: int, n_values: int, like: Tensor, *, newest: bool = False) -> Cache:
         """A cache without images, with the type and device of `like`."""
-        return cls(size, like.new_zeros(n_classes * size, dim), like.new_zeros(n_classes * size, n_values))
+        return cls(size, like.new_zeros(n_classes * size, dim), like.new_zeros(n_classes * size, n_values), newest)
 
     def offer(self, label: int, entropy: float, key: Tensor, value: Tensor) -> None:
         """Keep an image if its class has room, or if its entropy is below the highest one of the class."""
         kept = self.entries.setdefault(label, [])
+        if self.newest:
+            entropy = kept[0][0] - 1 if kept else 0.0  # below those of all earlier images
         if len(kept) < self.size:
             place = label * self.size + len(kept)
         elif kept and entropy < kept[-1][0]:
@@ -242,4 +262,9 @@ class _Cache:
 
     def similar(self, feature: Tensor, beta: float) -> Tensor:
         """Sum of the values, weighted by `exp(-beta (1 - cos))`: `(n_values,)`."""
-        return (-beta * (1 - self.keys @ feature)).exp() @ self.values
+        return similarity(self.keys, feature, beta) @ self.values
+
+
+def similarity(keys: Float[Tensor, "n dim"], feature: Float[Tensor, " dim"], beta: float) -> Float[Tensor, " n"]:
+    """`exp(-beta (1 - cos))` of each key."""
+    return (-beta * (1 - keys @ feature)).exp()

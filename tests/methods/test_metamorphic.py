@@ -32,8 +32,8 @@ from datasets_registry import DATASETS, EvalProtocol
 from methods import METHODS, get_method
 
 NAMES = [*METHODS, "apex_on:maple", "dept_on:coop", "wise_ft_on:prolip"]
-WITHOUT_ORDER = [name for name in NAMES if name != "tda"]
-"""Methods to which the order of the test images means nothing; TDA learns from them one after the other."""
+WITHOUT_ORDER = [name for name in NAMES if name not in ("tda", "boost_adapter")]
+"""Methods to which the order of the test images means nothing; the others learn from them one after the other."""
 Run = tuple[RunRecord, list[Predictions]]
 
 ROUNDING = rounding(16 * 3 * SMALL_TEXT_TOWER)

@@ -56,6 +56,7 @@ def classified(name: str, classes: object, batches: list[Batch], **settings: obj
 def tda_settings(case: Case) -> dict[str, object]:
     found: dict[str, object] = {"templates": (case.config["template"],), "logit_scale": case.config["logit_scale"]}
     found["views"] = case.config.get("views", 0)
+    found |= {"delta": case.config["delta"]} if "delta" in case.config else {}
     for prefix, given in (("", case.config["positive"]), ("negative_", case.config["negative"])):
         if given is None:
             found[f"{prefix}size"] = 0
@@ -66,16 +67,18 @@ def tda_settings(case: Case) -> dict[str, object]:
     return found
 
 
-@pytest.mark.parametrize("name", case_names("tda"))
+@pytest.mark.parametrize(
+    ("method", "name"), [(one, name) for one in ("tda", "boost_adapter") for name in case_names(one)]
+)
 @pytest.mark.parametrize("size", [1, 7])
-def test_tda_classifies_a_stream_as_the_official_code(name: str, size: int) -> None:
-    case = Case("tda", name)
-    which = case.config["train_classes"]
+def test_caches_classify_a_stream_as_the_official_code(method: str, name: str, size: int) -> None:
+    case = Case(method, name)
+    which, dataset = case.config["train_classes"], case.config.get("dataset")
     order = case.tensors["order"]
     features, views = case.tensors["features"][order], case.tensors.get("views")
     stream = stream_of(features, size, None if views is None else views[:, order])
-    found = classified("tda", class_set(which, TEMPLATE), stream, **tda_settings(case))
-    case.assert_logits(METHODS.get("tda"), found, f"logits/{which}", f"logits/{which}")
+    found = classified(method, replace(class_set(which, TEMPLATE), dataset=dataset), stream, **tda_settings(case))
+    case.assert_logits(METHODS.get(method), found, f"logits/{which}", f"logits/{which}")
 
 
 def recorded_views(method: str, name: str, **settings: object) -> tuple[Case, Tensor, Tensor]:
@@ -133,6 +136,28 @@ def test_views_that_are_the_image_itself_give_its_zero_shot_class(name: str) -> 
     found = classified(name, classes, stream, views=7)
     text = tiny_backbone().class_texts(classes, TEMPLATE)
     assert torch.equal(found.argmax(dim=1), (features @ F.normalize(text, dim=-1).T).argmax(dim=1))
+
+
+@pytest.mark.parametrize("change", [{"delta": 0}, {"size": 3}, {"selected": 0.2}, {"negative_size": 1}])
+def test_the_recorded_crops_and_caches_matter(change: dict[str, object]) -> None:
+    case = Case("boost_adapter", "busy")
+    order, which = case.tensors["order"], case.config["train_classes"]
+    stream = stream_of(case.tensors["features"][order], views=case.tensors["views"][:, order])
+    found = classified("boost_adapter", class_set(which, TEMPLATE), stream, **tda_settings(case) | change)
+    assert float((found - case.tensors[f"logits/{which}"]).abs().max()) > 0.1
+
+
+@pytest.mark.parametrize(("dataset", "delta"), [("eurosat", 0), ("fgvc_aircraft", 2), ("imagenet", 3), (None, 3)])
+def test_boost_adapter_takes_the_official_delta_of_the_dataset(dataset: str | None, delta: int) -> None:
+    features = batch_of(tiny_backbone(), images("test"), None).features
+    views = features + 0.5 * features.std() * torch.randn(19, *features.shape, generator=GENERATOR)
+    classes = replace(class_set("base", TEMPLATE), dataset=dataset)
+    found, same, other = (
+        classified("boost_adapter", classes, stream_of(features, views=views), views=19, selected=0.5, delta=one)
+        for one in (None, delta, delta + 1)
+    )
+    assert torch.equal(found, same)
+    assert not torch.equal(found, other)
 
 
 def test_the_recorded_caches_matter() -> None:

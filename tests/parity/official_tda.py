@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock, patch
 
@@ -50,6 +50,11 @@ def run(checkout: Path, case: CaseSettings, clip: Weights, start: Mapping[str, T
     del checkout, start
     with patch.dict(sys.modules, {name: MagicMock() for name in UNUSED}):
         official = importlib.import_module("tda_runner")
+    return over_stream(case, clip, official, official.run_test_tda)
+
+
+def over_stream(case: CaseSettings, clip: Weights, official: ModuleType, classify: Callable[..., Any]) -> Any:
+    """What `classify(positive, negative, loader, model, texts)` of an official file finds on a stream of images."""
     names, frozen, found = class_names(case.train_classes), FrozenFeatures(clip), []
     count = 2 * len(names)
     features = torch.cat([frozen.images(part)[:count] for part in ("test", "train")])
@@ -66,7 +71,7 @@ def run(checkout: Path, case: CaseSettings, clip: Weights, start: Mapping[str, T
 
     caches = [settings(case.settings[name]) for name in ("positive", "negative")]
     with patch.object(official, "cls_acc", kept):
-        official.run_test_tda(*caches, loader, SimpleNamespace(encode_image=lambda x: x), text.T)
+        classify(*caches, loader, SimpleNamespace(encode_image=lambda x: x), text.T)
     tensors = {"features": features, "text": text, "order": order, f"logits/{case.train_classes}": torch.cat(found)}
     tensors |= {} if views is None else {"views": views}
     return tensors, {**case.settings, "template": TEMPLATE, "logit_scale": 100.0}
