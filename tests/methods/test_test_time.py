@@ -201,10 +201,10 @@ def test_tda_with_views_that_are_the_image_itself_is_tda_without_views() -> None
     torch.testing.assert_close(same, classified("tda", classes, stream_of(features)), atol=2e-4, rtol=0)
 
 
-def test_an_order_of_the_stream_changes_tda_but_not_transclip() -> None:
+def test_an_order_of_the_stream_changes_tda_but_not_transduction() -> None:
     classes, features = class_set("all", TEMPLATE), batch_of(tiny_backbone(), images("test"), None).features
     order = torch.randperm(len(features), generator=GENERATOR)
-    for name, same in (("tda", False), ("transclip", True)):
+    for name, same in (("tda", False), ("transclip", True), ("stata", True)):
         plain = classified(name, classes, stream_of(features))
         shuffled = classified(name, classes, stream_of(features[order]))
         assert torch.allclose(shuffled, plain[order], atol=1e-2) is same, name
@@ -238,6 +238,38 @@ def test_transclip_equals_a_plain_loop() -> None:
         spread = [(z[:, k, None] * (f - means[k]) ** 2).sum(dim=0) for k in range(n_classes)]
         covariance = torch.stack(spread).sum(dim=0) / n
     torch.testing.assert_close(found, z.float(), atol=2e-4, rtol=0)
+
+
+def stata_on(name: str, **settings: object) -> tuple[Case, Tensor]:
+    """A recorded case and our assignments with its settings."""
+    case = Case("stata", name)
+    names = {"alpha": "anchor", "lambda_laplacian": "laplacian", "max_iter": "rounds"}
+    given = {ours: case.config[official] for official, ours in names.items() if official in case.config}
+    shared = {"templates": (case.config["template"],), "logit_scale": case.config["logit_scale"]}
+    stream = stream_of(case.tensors["features"], 7)
+    return case, classified("stata", class_set("all"), stream, **given | shared | settings).exp()
+
+
+@pytest.mark.parametrize("name", case_names("stata"))
+def test_stata_finds_the_official_assignments(name: str) -> None:
+    case, found = stata_on(name)
+    key = f"logits/{case.config['train_classes']}"
+    case.assert_logits(METHODS.get("stata"), found, key, key)
+
+
+@pytest.mark.parametrize("change", [{"anchor": 2.0}, {"laplacian": 0.5}, {"neighbours": 2}, {"rounds": 1}])
+def test_the_settings_of_stata_matter(change: dict[str, object]) -> None:
+    _, found = stata_on("published")
+    _, other = stata_on("published", **change)
+    assert float((found - other).abs().max()) > 1e-3
+
+
+def test_stata_classifies_groups_of_the_stream_separately() -> None:
+    case, found = stata_on("published", together=16)
+    classes, features = class_set("all"), case.tensors["features"]
+    for group, rows in zip(features.split(16), found.split(16), strict=True):
+        alone = classified("stata", classes, stream_of(group), logit_scale=100.0).exp()
+        torch.testing.assert_close(rows, alone, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize(("method", "name"), [(one, name) for one in ("tpt", "c_tpt") for name in case_names(one)])
