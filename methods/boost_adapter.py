@@ -108,7 +108,7 @@ class _BoostedStream(CachedStream):
 
     def positive_votes(self, cache: Cache, feature: Tensor, views: Tensor, logits: Tensor) -> Tensor:
         nats, predicted = entropy(logits.log_softmax(dim=1)), logits.argmax(dim=1)
-        labels, votes = predicted.unique(), []
+        labels, votes = torch.unique(predicted), []
         for label in labels.tolist():
             mine, kept = predicted == label, cache.entries.get(label, [])
             places = torch.tensor([place for _, place in kept], dtype=torch.long, device=views.device)

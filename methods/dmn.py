@@ -18,7 +18,6 @@ template is the dataset's own. The official rate is another one for ImageNet (1e
 least eight shots (1e-3), and Food101 trains 100 epochs with at least eight shots.
 """
 
-from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -181,7 +180,8 @@ class DMN(GridSearchMethod[DMNConfig], TrainableMethod[DMNConfig]):
         self.scale = float(self.config.logit_scale or self.backbone.logit_scale)
 
     def loss(self, batch: Batch) -> Float[Tensor, "*runs"]:
-        return sum(cross_entropy(self.scale * cosines, batch.labels) for cosines in self.trainable(batch.features))
+        text, memory = self.trainable(batch.features)
+        return cross_entropy(self.scale * text, batch.labels) + cross_entropy(self.scale * memory, batch.labels)
 
     @torch.no_grad()
     def calibrate(self, validation: SupportView) -> None:
@@ -205,7 +205,7 @@ class DMN(GridSearchMethod[DMNConfig], TrainableMethod[DMNConfig]):
     def selected(self, classes: ClassSet) -> Classifier:
         return self.shared_classifier(self.trainable.share)
 
-    def candidates(self, classes: ClassSet) -> Mapping[str, Classifier]:
+    def candidates(self, classes: ClassSet) -> dict[str, Classifier]:
         """A classifier for each searched share."""
         return {f"share {share:g}": self.shared_classifier(self.trainable.share.new_tensor(share)) for share in SHARES}
 

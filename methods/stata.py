@@ -101,7 +101,7 @@ class _AnchoredTransduction(StreamClassifier):
     def over(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
         parts = [F.normalize(batch.features, dim=-1) for batch in batches]
         features = torch.cat(parts)
-        groups = features.split(self.config.together or len(features))
+        groups = torch.split(features, self.config.together or len(features))
         logits = torch.cat([self.assignments(group) for group in groups])
         yield from logits.split_with_sizes([len(part) for part in parts])
 
