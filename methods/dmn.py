@@ -12,10 +12,10 @@ Both terms are trained with their own cross-entropy. The official code searches 
 default searches the same values on the few validation images, and `selection=oracle` chooses on test.
 
 The dynamic memory of the paper, of earlier test images, is left out: its few-shot numbers learn from the stream of test
-images, which no method does under the few-shot protocol of this benchmark. Official class texts are templates and
-CuPL's sentences from a language model; `--class-text descriptions:FILE` gives such sentences, and otherwise the
-template is the dataset's own. The official rate is another one for ImageNet (1e-5), Flowers (1e-3), and EuroSAT with at
-least eight shots (1e-3), and Food101 trains 100 epochs with at least eight shots.
+images, which no method does under the few-shot protocol of this benchmark. `dmn_zs` has it, without labelled images.
+Official class texts are templates and CuPL's sentences from a language model; `--class-text descriptions:FILE` gives
+such sentences, and otherwise the template is the dataset's own. The official rate is another one for ImageNet (1e-5),
+Flowers (1e-3), and EuroSAT with at least eight shots (1e-3), and Food101 trains 100 epochs with at least eight shots.
 """
 
 from typing import Literal
@@ -42,6 +42,7 @@ from methods import (
 )
 from methods._base.recipe import PUBLISHED_BY_DATASET
 from methods._base.training import cross_entropy
+from methods._parts.citations import DMN_PAPER
 from methods._parts.feature_methods import (
     GridSearchMethod,
     LogitScaleSetting,
@@ -151,12 +152,8 @@ class DMN(GridSearchMethod[DMNConfig], TrainableMethod[DMNConfig]):
         summary="Each class is what an image reads, by similarity, from the class's support images and text.",
         paper="2403.17589",
         code="YBZh/DMN",
-        citation="""@inproceedings{zhang2024dual,
-  title = {Dual Memory Networks: A Versatile Adaptation Approach for Vision-Language Models},
-  author = {Zhang, Yabin and Zhu, Wenjie and Tang, Hui and Ma, Zhiyuan and Zhou, Kaiyang and Zhang, Lei},
-  booktitle = {CVPR},
-  year = {2024}
-}""",
+        uses=("outside texts",),
+        citation=DMN_PAPER,
         config=DMNConfig,
         open_vocabulary=False,
         recipes={EvalProtocol.FEW_SHOT: RECIPE},

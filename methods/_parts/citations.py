@@ -30,3 +30,9 @@ PROLIP_PAPER = """@misc{fahes2024prolip,
   year = {2024},
   note = {arXiv 2410.05270}
 }"""
+DMN_PAPER = """@inproceedings{zhang2024dual,
+  title = {Dual Memory Networks: A Versatile Adaptation Approach for Vision-Language Models},
+  author = {Zhang, Yabin and Zhu, Wenjie and Tang, Hui and Ma, Zhiyuan and Zhou, Kaiyang and Zhang, Lei},
+  booktitle = {CVPR},
+  year = {2024}
+}"""

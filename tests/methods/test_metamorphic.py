@@ -32,7 +32,7 @@ from datasets_registry import DATASETS, EvalProtocol
 from methods import METHODS, get_method
 
 NAMES = [*METHODS, "apex_on:maple", "dept_on:coop", "wise_ft_on:prolip"]
-WITHOUT_ORDER = [name for name in NAMES if name not in ("tda", "boost_adapter")]
+WITHOUT_ORDER = [name for name in NAMES if name not in ("tda", "boost_adapter", "dmn_zs")]
 """Methods to which the order of the test images means nothing; the others learn from them one after the other."""
 Run = tuple[RunRecord, list[Predictions]]
 

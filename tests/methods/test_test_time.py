@@ -166,19 +166,19 @@ def test_the_recorded_caches_matter() -> None:
 
 
 @pytest.mark.parametrize(
-    ("dataset", "tda", "tpt"),
+    ("dataset", "tda", "tpt", "dmn_zs"),
     [
-        (None, [], [(63, True)]),
-        ("eurosat", [], [(63, True)]),
-        ("imagenet", [], [(63, False)]),
-        ("imagenet_a", [(63, True)], [(63, False)]),
-        ("imagenet_sketch", [(63, True)], [(63, False)]),
+        (None, [], [(63, True)], [(31, True)]),
+        ("eurosat", [], [(63, True)], [(31, True)]),
+        ("imagenet", [], [(63, False)], [(31, False)]),
+        ("imagenet_a", [(63, True)], [(63, False)], [(31, False)]),
+        ("imagenet_sketch", [(63, True)], [(63, False)], [(31, False)]),
     ],
 )
-def test_views_are_by_default_the_official_ones_of_the_dataset(dataset: str | None, tda: list, tpt: list) -> None:
+def test_views_are_by_default_the_official_ones(dataset: str | None, tda: list, tpt: list, dmn_zs: list) -> None:
     features = batch_of(tiny_backbone(), images("test")[:2], None).features
     classes = replace(class_set("base", TEMPLATE), dataset=dataset)
-    for name, expected in (("tda", tda), ("tpt", tpt)):
+    for name, expected in (("tda", tda), ("tpt", tpt), ("dmn_zs", dmn_zs)):
         asked: list[tuple[int, bool]] = []
         classified(name, classes, stream_of(features, views=features.repeat(63, 1, 1), asked=asked))
         assert asked == expected, name
@@ -238,6 +238,30 @@ def test_transclip_equals_a_plain_loop() -> None:
         spread = [(z[:, k, None] * (f - means[k]) ** 2).sum(dim=0) for k in range(n_classes)]
         covariance = torch.stack(spread).sum(dim=0) / n
     torch.testing.assert_close(found, z.float(), atol=2e-4, rtol=0)
+
+
+def dmn_zs_on(name: str, **settings: object) -> tuple[Case, Tensor]:
+    """A recorded case and our logits with its settings."""
+    case = Case("dmn_zs", name)
+    order, which = case.tensors["order"], case.config["train_classes"]
+    given = {key: case.config[key] for key in ("beta", "size", "share", "views", "logit_scale")}
+    stream = stream_of(case.tensors["features"][order], 7, case.tensors["views"][:, order])
+    shared = {"templates": (case.config["template"],)}
+    return case, classified("dmn_zs", class_set(which), stream, **given | shared | settings)
+
+
+@pytest.mark.parametrize("name", case_names("dmn_zs"))
+def test_dmn_zs_reads_the_memory_as_the_official_code(name: str) -> None:
+    case, found = dmn_zs_on(name)
+    key = f"logits/{case.config['train_classes']}"
+    case.assert_logits(METHODS.get("dmn_zs"), found, key, key)
+
+
+@pytest.mark.parametrize("change", [{"size": 1}, {"size": 50}, {"beta": 5.5}, {"share": 1.0}, {"selected": 1.0}])
+def test_the_settings_of_dmn_zs_matter(change: dict[str, object]) -> None:
+    _, found = dmn_zs_on("full_memory")
+    _, other = dmn_zs_on("full_memory", **change)
+    assert float((found - other).abs().max()) > 0.01
 
 
 def stata_on(name: str, **settings: object) -> tuple[Case, Tensor]:

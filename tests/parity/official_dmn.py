@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -39,21 +39,28 @@ CASES = {
 }
 
 
+def import_memory() -> Any:
+    """The official file, without what it does not run here."""
+    with patch.dict(sys.modules, {name: MagicMock() for name in UNUSED}):
+        return importlib.import_module("dmn_main")
+
+
+def model_of(frozen: FrozenFeatures, names: Sequence[str]) -> SimpleNamespace:
+    """What the official memory reads of its CLIP: class texts and the logit scale."""
+    text = functional.normalize(frozen.texts([TEMPLATE.format(name.replace("_", " ")) for name in names]), dim=-1)
+    return SimpleNamespace(text_feat=text, image_feature_memory=text, logit_scale=torch.tensor(math.log(100.0)))
+
+
 class Training:
     """The official memory, loss and optimiser."""
 
     def __init__(self, official: Any, case: CaseSettings, clip: Weights) -> None:
         self.frozen, self.settings = FrozenFeatures(clip), case.settings
         names = class_names(case.train_classes)
-        texts = [TEMPLATE.format(name.replace("_", " ")) for name in names]
-        text = functional.normalize(self.frozen.texts(texts), dim=-1)
+        self.model = model_of(self.frozen, names)
+        text = self.model.text_feat
         shots = functional.normalize(self.frozen.images("train")[: 2 * len(names)], dim=-1).reshape(len(names), 2, -1)
-        self.model = SimpleNamespace(
-            text_feat=text,
-            fixed_global_feat=torch.cat([text[:, None], shots], dim=1),
-            image_feature_memory=text,
-            logit_scale=torch.tensor(math.log(100.0)),
-        )
+        self.model.fixed_global_feat = torch.cat([text[:, None], shots], dim=1)
         beta, channels = case.settings["beta"], torch.arange(text.shape[1])
         args = SimpleNamespace(indice=channels, shared_param=False, mapping="bias", position="all", beta=beta)
         self.memory = official.DualMem(
@@ -96,6 +103,4 @@ class Training:
 def run(checkout: Path, case: CaseSettings, clip: Weights, start: Mapping[str, Tensor]) -> Any:
     """Train and test one case."""
     del checkout
-    with patch.dict(sys.modules, {name: MagicMock() for name in UNUSED}):
-        official = importlib.import_module("dmn_main")
-    return step_by_step(case, Training(official, case, clip), start)
+    return step_by_step(case, Training(import_memory(), case, clip), start)

@@ -1,0 +1,126 @@
+"""DMN-ZS: a dynamic memory of earlier test images, read by similarity to the image, beside the class texts.
+
+Zhang et al., "Dual Memory Networks: A Versatile Adaptation Approach for Vision-Language Models", CVPR 2024, without
+labelled images (see `dmn` for the memory of labelled ones). Official file: YBZh/DMN `dmn_main.py`. Each image first
+enters the memory of its pseudo-label, which has the images of lowest entropy, and is then classified, in the order of
+the stream. With a normalised feature f of the plain view, class texts t, and rows m_cj of class c (its images and t_c):
+
+    p   = softmax(scale f t) + share softmax(scale f r)
+    r_c = norm(sum_j exp(-beta (1 - f . m_cj)) m_cj)
+
+Pseudo-label and entropy are those of the mean probability of the most confident of the plain view and 31 others. The
+official code searches the share on the labels of the test images. Here it is a setting, by default 1, the share of the
+text. Official class texts are templates and CuPL's sentences from a language model; `--class-text descriptions:FILE`
+gives such sentences, and otherwise the template is the dataset's own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from datasets_registry import ClassSet
+from methods import Batch, Family, Method, MethodInfo, Needs, StreamClassifier, register_method
+from methods._parts.citations import DMN_PAPER
+from methods._parts.feature_methods import (
+    IMAGENET_SHIFTS,
+    LogitScaleSetting,
+    TextConfig,
+    entropy,
+    log_of_mean,
+    most_confident,
+    template_ensemble,
+)
+from methods.tda import Cache, similarity
+
+
+class DMNZSConfig(TextConfig):
+    """The memory, its share, and the views that give pseudo-labels."""
+
+    size: int = Field(50, ge=1, description="images per class in the memory; 50 in scripts/run.sh")
+    beta: float = Field(5.5, gt=0, description="sharpness of the similarity to the rows; 5.5 in scripts/run.sh")
+    share: float = Field(
+        1.0,
+        gt=0,
+        description="share of the memory's probabilities, where those of the text have 1; searched on test "
+        "labels in the official code, from 0.001 to 1000",
+    )
+    views: int = Field(31, ge=1, description="random views beside the plain view; 31 (a batch of 32)")
+    augmix: bool | None = Field(
+        None,
+        description="whether views are mixed with distorted copies of themselves; null: not on ImageNet and its "
+        "variants, as in the official code",
+    )
+    crop_scale: tuple[float, float] = Field((0.5, 1.0), description="area range of the crops of the views; official")
+    selected: float = Field(0.1, gt=0, le=1, description="share of the views, the most confident ones; 0.1")
+    logit_scale: LogitScaleSetting = None
+
+
+@register_method
+class DMNZS(Method[DMNZSConfig]):
+    """`softmax(text) + share softmax(memory of earlier images)`."""
+
+    info = MethodInfo(
+        name="dmn_zs",
+        title="DMN-ZS",
+        family=Family.TEST_TIME,
+        summary="Each class is what an image reads, by similarity, from earlier test images and the class's text.",
+        paper="2403.17589",
+        code="YBZh/DMN",
+        uses=("outside texts", "validation labels"),
+        citation=DMN_PAPER,
+        config=DMNZSConfig,
+        open_vocabulary=True,
+        needs=frozenset({Needs.FEATURES, Needs.TEST_VIEWS, Needs.TEST_STREAM}),
+    )
+
+    def classifier(self, classes: ClassSet) -> StreamClassifier:
+        c, plain = self.config, IMAGENET_SHIFTS | {"imagenet"}
+        return _MemoryStream(
+            c,
+            template_ensemble(self.backbone, classes, c.templates),
+            float(c.logit_scale or self.backbone.logit_scale),
+            mixed=classes.dataset not in plain if c.augmix is None else c.augmix,
+        )
+
+
+@dataclass(frozen=True)
+class _MemoryStream(StreamClassifier):
+    """Classifies images one after the other, starting with an empty memory."""
+
+    config: DMNZSConfig
+    text: Float[Tensor, "n_cls dim"]
+    scale: float
+    mixed: bool
+
+    def over(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
+        c, (n_classes, dim) = self.config, self.text.shape
+        memory = Cache.empty(n_classes, c.size, dim, 0, self.text)
+        for batch in batches:
+            image = F.normalize(batch.features, dim=-1)
+            others = F.normalize(batch.test_views(c.views, c.crop_scale, mixed=self.mixed), dim=-1)
+            of_views = self.scale * torch.cat([image[None], others]) @ self.text.T
+            votes = torch.stack([self.confident(of_views[:, i]) for i in range(len(image))])
+            of_memory = []
+            for i, (label, nats) in enumerate(zip(votes.argmax(dim=1).tolist(), entropy(votes).tolist(), strict=True)):
+                memory.offer(label, nats, image[i], image.new_zeros(0))
+                of_memory.append(self.scale * self.read(memory, image[i]) @ image[i])
+            found = torch.stack(of_memory).log_softmax(dim=1) + math.log(c.share)
+            yield torch.logaddexp(of_views[0].log_softmax(dim=1), found)
+
+    def confident(self, logits: Float[Tensor, "n_views n_cls"]) -> Float[Tensor, " n_cls"]:
+        """Logarithms of the mean probability of the most confident views."""
+        return log_of_mean(logits[most_confident(logits, self.config.selected)])
+
+    def read(self, memory: Cache, image: Float[Tensor, " dim"]) -> Float[Tensor, "n_cls dim"]:
+        """What the image reads from the rows of each class, normalised; a place without an image has zeros."""
+        weights = similarity(memory.keys, image, self.config.beta)
+        kept = (weights[:, None] * memory.keys).unflatten(0, (len(self.text), -1)).sum(dim=1)
+        return F.normalize(kept + similarity(self.text, image, self.config.beta)[:, None] * self.text, dim=-1)
