@@ -36,3 +36,9 @@ DMN_PAPER = """@inproceedings{zhang2024dual,
   booktitle = {CVPR},
   year = {2024}
 }"""
+DEKG_PAPER = """@inproceedings{li2025dekg,
+  title = {Divergence-enhanced Knowledge-guided Context Optimization for Visual-Language Prompt Tuning},
+  author = {Li, Yilun and Cheng, Miaomiao and Han, Xu and Song, Wei},
+  booktitle = {ICLR},
+  year = {2025}
+}"""

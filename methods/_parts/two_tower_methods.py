@@ -61,11 +61,16 @@ class TwoTowerMethod(TrainableMethod[ConfigT]):
     def loss_near_texts(
         self, batch: Batch, frozen: Float[Tensor, "n_cls dim"], weight: float
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """Cross-entropy, and `weight * (1 - mean_c cos(w_c, t_c))`: learned texts w, frozen texts t (KgCoOp)."""
+        """Cross-entropy, and `text_penalty` of the learned and the frozen texts (KgCoOp)."""
         text = self.text_features(self.support_classes)
         logits = cosine_logits(self.image_features(batch), text, self.backbone.logit_scale)
-        distance = 1 - F.cosine_similarity(text, frozen).mean()
-        return F.cross_entropy(logits, batch.labels), weight * distance
+        return F.cross_entropy(logits, batch.labels), self.text_penalty(text, frozen, weight)
+
+    def text_penalty(
+        self, text: Float[Tensor, "n_cls dim"], frozen: Float[Tensor, "n_cls dim"], weight: float
+    ) -> Float[Tensor, ""]:
+        """`weight * (1 - mean_c cos(w_c, t_c))`: learned texts w, frozen texts t."""
+        return weight * (1 - F.cosine_similarity(text, frozen).mean())
 
     def classifier(self, classes: ClassSet) -> Classifier:
         text = self.text_features(classes)

@@ -17,7 +17,13 @@ from methods import Batch, MethodInfo, SupportView, TowerUse, TrainableMethod, g
 
 CLASSES = ClassSet(("cat", "very old tree", "dog"), "a photo of a {}.")
 LABELS = torch.tensor([0, 0, 1, 1, 2, 2])
-SETTINGS = {"mma": {"blocks": 1}, "mmrl": {"blocks": 1}, "mmrl_pp": {"blocks": 1}, "tcp": {"layer": 1}}
+SETTINGS = {
+    "mma": {"blocks": 1},
+    "mmrl": {"blocks": 1},
+    "mmrl_pp": {"blocks": 1},
+    "tcp": {"layer": 1},
+    "dekg_tcp": {"layer": 1},
+}
 """For towers of two blocks."""
 
 

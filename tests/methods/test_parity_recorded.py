@@ -8,13 +8,23 @@ from functools import partial
 from typing import Any
 
 import pytest
-from parity_kit import Case, case_names, class_set, drawn_networks, generator, replay, tiny_backbone
+from parity_kit import (
+    Case,
+    case_names,
+    class_set,
+    drawn_networks,
+    generator,
+    replay,
+    tiny_backbone,
+)
 from torch import nn
 
 from bench.experiment.training_loop import Span, scheduled_rate
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Backbone, get_method
 from methods.clip_svd import CLIPSVD, CLIPSVDConfig
+from methods.dekg import DeKg, DeKgConfig
+from methods.dekg_tcp import DeKgTCP, DeKgTCPConfig
 from methods.hicropl import HiCroPL, HiCroPLConfig, PromptMapper
 from methods.lweib import Draw, LwEIB, LwEIBConfig
 from methods.mmrl_pp import MMRLPlusPlus, MMRLPlusPlusConfig, SharedMap
@@ -27,6 +37,10 @@ def scale_100() -> Backbone:
     backbone = copy.copy(tiny_backbone())
     backbone.logit_scale = 100.0
     return backbone
+
+
+def context_alone(method: Any) -> dict[str, nn.Parameter]:
+    return {"prompt_learner.ctx": method.trainable.ctx}
 
 
 @pytest.mark.parametrize("name", case_names("mmrl_pp"))
@@ -86,6 +100,33 @@ def test_dept(name: str) -> None:
 
     method = method_class(tiny_backbone(), published.model_copy(update=settings), generator())
     replay(method, case, parameters, template=TEMPLATE, recipe=recipe.model_copy(update={"lr": optim["LR"]}))
+
+
+@pytest.mark.parametrize("name", case_names("dekg"))
+def test_dekg(name: str) -> None:
+    case = Case("dekg", name)
+    context = case.config["COOP"]
+    config = DeKgConfig(
+        weight=context["W"],
+        divergence=case.config["divergence"],
+        worded_init=context["CTX_INIT"],
+        n_ctx=context["N_CTX"],
+    )
+    replay(DeKg(tiny_backbone(), config, generator()), case, context_alone, template=TEMPLATE)
+
+
+@pytest.mark.parametrize("name", case_names("dekg_tcp"))
+def test_dekg_tcp(name: str) -> None:
+    case = Case("dekg_tcp", name)
+    config = DeKgTCPConfig(weight=case.config["COOP"]["W"], divergence=case.config["divergence"], layer=1)
+
+    def parameters(method: Any) -> dict[str, nn.Parameter]:
+        part, found = method.trainable, context_alone(method)
+        for official, layer in (("linear1", part.down), ("linear2", part.up)):
+            found |= {f"prompt_learner.meta_net.{official}.{key}": value for key, value in layer.named_parameters()}
+        return found
+
+    replay(DeKgTCP(tiny_backbone(), config, generator()), case, parameters, template=TEMPLATE)
 
 
 @pytest.mark.parametrize("name", case_names("clip_svd"))

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from parity_kit import batch_of, class_set, generator, images, prepared, tiny_backbone, train_batch
 from torch import Tensor
 
-from methods import tokenize
+from methods import get_method, tokenize
 from methods.mma import MMA, MMAConfig
 from methods.tcp import TCP, TCPConfig
 
@@ -57,6 +57,24 @@ def test_tcp_replaces_the_context_by_tokens_of_the_class(template: str, student:
             torch.testing.assert_close(
                 method.loss(batch), F.cross_entropy(logits, batch.labels) + kept, atol=2e-5, rtol=1e-5
             )
+
+
+@pytest.mark.parametrize("name", ["dekg", "dekg_tcp"])
+def test_dekg_adds_the_dependence_on_the_frozen_texts_to_its_host(name: str) -> None:
+    method: Any = get_method(name)
+    settings = {"weight": 3.0, "layer": 1} if name == "dekg_tcp" else {"weight": 3.0}
+    made = prepared(method(tiny_backbone(), method.info.config(divergence=20.0, **settings), generator()))
+    host = method.__mro__[1]
+    plain = prepared(host(tiny_backbone(), host.info.config(**settings), generator()))
+    classes, batch = class_set("base"), train_batch()
+    learned, frozen = plain.text_features(classes), F.normalize(plain.teacher(classes), dim=-1)
+    if name == "dekg":
+        learned = F.normalize(learned, dim=-1)
+    learned, frozen = learned / learned.norm(), frozen / frozen.norm()
+    centre = torch.eye(5) - torch.ones(5, 5) / 5
+    dependence = torch.trace(centre @ learned @ learned.T @ centre @ frozen @ frozen.T)
+    torch.testing.assert_close(made.loss(batch), plain.loss(batch) + 20 * dependence, atol=2e-5, rtol=1e-5)
+    assert torch.equal(made.classifier(class_set("new"))(batch), plain.classifier(class_set("new"))(batch))
 
 
 def mma_block(block: Any, x: Tensor, mask: Tensor | None, layers: list[Any], scale: float) -> Tensor:

@@ -33,6 +33,7 @@ COMMITS = {
     "DePT": "d4ff416",
     "rethinking_fewshot_vlms": "64ac143",
     "ProLIP": "b43e795",
+    "DeKg": "b8f2f1c",
 }
 """The clones that are needed, by the folders that `git clone` makes, and the commits that they were compared at."""
 SHOTS = 16
@@ -251,6 +252,7 @@ CLAP = "configs/trainers/SGD_lr1e-1_B256_ep300.yaml"
 TASKRES = "configs/trainers/TaskRes/adam_lr2e-3_B256_ep200.yaml"
 MMA = "configs/trainers/MultiModalAdapter/vit_b16_ep5.yaml"
 TCP = "configs/trainers/TCP/vit_b16_ep100_ctxv1.yaml"
+DEKG = "configs/trainers/DeKg/vit_b16_ep100_ctxv1.yaml"
 CLIPFIT = "configs/trainers/ClipFit/vit_b16_ep50.yaml"
 DEPT_COOP = "configs/trainers/ExtrasLinearProbeCoOp/vit_b16_ep10_bs4_lr35.yaml"
 DEPT_KGCOOP = "configs/trainers/ExtrasLinearProbeKgCoOp/vit_b16_ep10_ctxv1_bs4_lr35.yaml"
@@ -397,6 +399,10 @@ COMPARISONS = (
         "TCP, base to new", "tcp", TCP_REPO, "TCP", class_aware, TCP,
         (*FP32_COOP, "TRAINER.COCOOP.PREC", "fp32", "TRAINER.COOP.N_CTX", 4), EPS,
         backbone="published text tower", classes="base",
+    ),
+    Comparison(
+        "DeKg, base to new", "dekg", "DeKg", "DeKg", context, DEKG,
+        (*FP32_COOP, "TRAINER.COOP.W", 8.0, "LOSS.WEIGHT", 6.0), backbone="tiny", classes="base",
     ),
     Comparison(
         "CLIPFit, base to new", "clip_fit", "CLIPFit", "ClipFit", fitted, CLIPFIT, FP32_COOP, {"weight": 8.0},

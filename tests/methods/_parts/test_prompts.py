@@ -33,8 +33,8 @@ def first_context(name: str, **settings: Any) -> Tensor:
 
 def test_every_prompt_method_with_one_worded_context_is_here() -> None:
     assert set(WORDED) == {
-        "apex", "coprompt", "deep_text_prompts", "dept", "hicropl", "ivlp", "kgcoop", "maple", "prograd", "promptsrc",
-        "tcp", "text_prompts_visual_adapter",
+        "apex", "coprompt", "deep_text_prompts", "dekg", "dekg_tcp", "dept", "hicropl", "ivlp", "kgcoop", "maple",
+        "prograd", "promptsrc", "tcp", "text_prompts_visual_adapter",
     }  # fmt: skip
 
 
