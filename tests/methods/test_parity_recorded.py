@@ -8,12 +8,15 @@ from functools import partial
 from typing import Any
 
 import pytest
+import torch
 from parity_kit import (
     Case,
+    batch_of,
     case_names,
     class_set,
     drawn_networks,
     generator,
+    images,
     replay,
     tiny_backbone,
 )
@@ -28,6 +31,7 @@ from methods.dekg_tcp import DeKgTCP, DeKgTCPConfig
 from methods.hicropl import HiCroPL, HiCroPLConfig, PromptMapper
 from methods.lweib import Draw, LwEIB, LwEIBConfig
 from methods.mmrl_pp import MMRLPlusPlus, MMRLPlusPlusConfig, SharedMap
+from methods.nlprompt import NLPrompt, NLPromptConfig
 
 TEMPLATE = "a photo of a {}, a type of pet."
 
@@ -127,6 +131,27 @@ def test_dekg_tcp(name: str) -> None:
         return found
 
     replay(DeKgTCP(tiny_backbone(), config, generator()), case, parameters, template=TEMPLATE)
+
+
+@pytest.mark.parametrize("name", case_names("nlprompt"))
+def test_nlprompt(name: str) -> None:
+    case = Case("nlprompt", name)
+    config = NLPromptConfig(n_ctx=case.config["NLPROMPT"]["N_CTX"], entropy=case.config["entropy"])
+    method = NLPrompt(tiny_backbone(), config, generator())
+    parts = iter(case.tensors["clean"])
+
+    def classes_of(which: str) -> ClassSet:
+        names, by = class_set(which).names, case.config["rotated_by"] if which == "base" else 0
+        return ClassSet(names[by:] + names[:by], "a photo of a {}.")
+
+    def after_step(step: int) -> None:
+        if step % 2:  # an epoch has a step on clean and a step on noisy images
+            everything = batch_of(tiny_backbone(), images("train")[:10], torch.arange(10) // 2)
+            assert torch.equal(method.clean(everything), next(parts))
+        else:
+            method.on_epoch_end(step // 2, 3)
+
+    replay(method, case, context_alone, classes_of=classes_of, after_step=after_step)
 
 
 @pytest.mark.parametrize("name", case_names("clip_svd"))
