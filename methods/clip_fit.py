@@ -66,7 +66,7 @@ class CLIPFit(TwoTowerMethod[CLIPFitConfig]):
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
-        tower_use=frozenset({TowerUse.IMAGE_BLOCKS}),
+        tower_use=frozenset({TowerUse.IMAGE_BLOCKS, TowerUse.TEXT_BLOCKS}),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
         config_by_protocol={EvalProtocol.FEW_SHOT: {"weight": 2.0}},
         starts_as_zero_shot={},

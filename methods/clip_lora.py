@@ -168,7 +168,7 @@ class CLIPLoRA(TwoTowerMethod[CLIPLoRAConfig]):
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
-        tower_use=frozenset({TowerUse.IMAGE_BLOCKS}),
+        tower_use=frozenset({TowerUse.IMAGE_BLOCKS, TowerUse.TEXT_BLOCKS}),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
         starts_as_zero_shot={},
     )

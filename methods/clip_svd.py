@@ -206,7 +206,7 @@ class CLIPSVD(TwoTowerMethod[CLIPSVDConfig]):
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
-        tower_use=frozenset({TowerUse.IMAGE_BLOCKS}),
+        tower_use=frozenset({TowerUse.IMAGE_BLOCKS, TowerUse.TEXT_BLOCKS}),
         recipes={EvalProtocol.FEW_SHOT: FEW_SHOT, EvalProtocol.BASE_TO_NEW: BASE_TO_NEW} | for_transfer(FEW_SHOT),
         starts_as_zero_shot={"rank": 1.0},
     )

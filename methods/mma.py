@@ -110,7 +110,7 @@ class MMA(TwoTowerMethod[MMAConfig]):
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
-        tower_use=frozenset({TowerUse.IMAGE_BLOCKS}),
+        tower_use=frozenset({TowerUse.IMAGE_BLOCKS, TowerUse.TEXT_BLOCKS}),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(TRANSFER),
         config_by_protocol=for_transfer({"blocks": 4}),
     )

@@ -18,6 +18,7 @@ from methods import (
     CheckedSettings,
     MethodFacts,
     MethodTraits,
+    TowerUse,
     formula_tests,
     official_runs,
     parity_record,
@@ -131,6 +132,7 @@ def method_card(
         "protocols": [str(protocol) for protocol in accepted],
         "needs": sorted(str(need) for need in info.needs),
         "backbone": "a vision transformer" if info.vision_transformer else "any",
+        "text tower": _text_tower(info),
         "vocabulary": _vocabulary(info),
         "validation images": "min(shots, 4) per class" if info.needs_validation else "none",
         "published": " ".join(filter(None, [info.venue, str(info.year or "")])) or "unpublished",
@@ -151,6 +153,15 @@ def method_card(
         if (recipe := info.recipe_for(protocol)) is not None:
             facts[f"recipe for {protocol}"] = recipe.model_dump(mode="json")
     return facts | {"notes": info.notes, "parity": _parity(info.name), "citation": info.citation}
+
+
+def _text_tower(info: MethodFacts) -> str:
+    """The text towers that a method runs on, in words."""
+    if TowerUse.TEXT_TOKENS in info.tower_use:
+        return "causal, with CLIP's tokenizer"
+    if TowerUse.TEXT_BLOCKS in info.tower_use:
+        return "open_clip's own"
+    return "any; fast if it is causal" if info.learns_text else "any"
 
 
 def accepted_protocols(info: MethodFacts) -> list[EvalProtocol]:

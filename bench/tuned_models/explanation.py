@@ -195,7 +195,8 @@ def context_words(method: Method[Any], k: int = 3) -> LearnedContext | None:
     tokens = list(_input_tokens(method))
     if not tokens:
         return None
-    table = method.backbone.text_tower.modules.token_embedding.weight.detach().float()
+    embedding = method.backbone.text_tower.token_embedding
+    table = embedding(torch.arange(embedding.num_embeddings, device=embedding.weight.device)).float()
     names, vectors = [name for name, _ in tokens], torch.stack([vector for _, vector in tokens]).to(table)
     distances, indices = torch.cdist(vectors, table).topk(k, largest=False)
     words = method.backbone.tokenizer.vocabulary()

@@ -165,7 +165,12 @@ _BY_NAME = (
     ("coca_", "CoCa"),
     ("nllb-", "NLLB-CLIP"),
 )
-_TEXT_MODELS = (("xlm-roberta", "CLIP with XLM-R"), ("mt5", "CLIP with mT5"), ("roberta", "CLIP with RoBERTa"))
+_TEXT_MODELS = (
+    ("xlm-roberta", "CLIP with XLM-R"),
+    ("mt5", "CLIP with mT5"),
+    ("roberta", "CLIP with RoBERTa"),
+    ("bert", "CLIP with BERT"),
+)
 
 
 def family_of(arch: str, config: Mapping[str, Any]) -> str:
@@ -179,7 +184,7 @@ def family_of(arch: str, config: Mapping[str, Any]) -> str:
     for part, family in _BY_NAME:
         if part in arch:
             return family
-    text_model = config["text_cfg"].get("hf_model_name", "")
+    text_model = config["text_cfg"].get("hf_model_name", "").lower()
     for part, family in _TEXT_MODELS:
         if part in text_model:
             return family

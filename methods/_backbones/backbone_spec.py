@@ -242,6 +242,7 @@ class BackboneSpec:
         return {
             "image_tower": self.image_tower_name,
             "text_tower": text.get("hf_model_name", str(text_kind(self.config))),
+            "learned_texts": text_kind(self.config).cost_of_prompts,
             "tokenizer": "CLIP's" if self.tokenizer is None else self.tokenizer.name,
             "context": text.get("context_length", 77),  # open_clip's default
             "logit_bias": "init_logit_bias" in self.config,
@@ -260,6 +261,11 @@ class BackboneSpec:
             return "it fine-tunes the projection of the pooled image, and this image tower has no such projection"
         elif use is TowerUse.PROMPT_STATES and pools_by_attention(config):
             return "it reads learned tokens after the image tower, and this image tower pools them by attention"
+        elif use is TowerUse.TEXT_BLOCKS and text_kind(config) is TextKind.HUGGING_FACE:
+            return (
+                "it changes parts of the text tower's blocks, which only open_clip's own text towers allow; this one "
+                f"is {TextKind.HUGGING_FACE}"
+            )
         elif use is TowerUse.TEXT_TOKENS:
             if (kind := text_kind(config)) is not TextKind.CAUSAL:
                 return f"it replaces tokens inside the text tower, and this one is {kind}"

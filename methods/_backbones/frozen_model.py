@@ -81,7 +81,7 @@ class FrozenModel:
 
     def _embed_dim(self) -> int:
         modules = self.text_modules
-        if not hasattr(modules, "positional_embedding"):  # a Hugging Face model
+        if not hasattr(modules, "positional_embedding"):  # a model of Hugging Face
             return int(modules.output_dim)
         projection = modules.text_projection
         if isinstance(projection, nn.Linear):

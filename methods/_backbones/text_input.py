@@ -45,14 +45,14 @@ class TextInput:
         return self.frozen.text_tower
 
     def whole_context(self, texts: Sequence[str]) -> Int[Tensor, "n context"]:
-        """Tokens of the whole context, for a tower that runs only as a whole."""
+        """Tokens padded to the whole context; raises BenchError for a longer text."""
         return tokenize(texts, self.spec.config["text_cfg"].get("context_length", 77), self.tokenizer)  # its default
 
     def tokenized(self, texts: Sequence[str]) -> TokenizedTexts:
         """Texts as tokens and embeddings, cut after the longest one."""
-        tokenizer, embedding = self.tokenizer, self.tower.modules.token_embedding
-        tokens = tokenize(texts, self.tower.context_length, tokenizer)
-        eot = tokenizer.ends(tokens)
+        tokenizer, embedding = self.tokenizer, self.tower.token_embedding
+        tokens = self.whole_context(texts)
+        eot = self.tower.ends(tokens, tokenizer)
         tokens = tokens[:, : int(eot.max()) + 1]
         embedded = embedding(on_device(tokens, embedding.weight.device))
         return TokenizedTexts(tokens, embedded, eot, tokenizer.n_start, tokenizer.pad)

@@ -78,6 +78,8 @@ class TowerUse(StrEnum):
     """It fine-tunes the last projection of the image tower."""
     PROMPT_STATES = "prompt_states"
     """It reads learned tokens after the last block of the image tower."""
+    TEXT_BLOCKS = "text_blocks"
+    """It changes parts of the text tower's blocks, such as weights and norms."""
     TEXT_TOKENS = "text_tokens"
     """It inserts, replaces or reads tokens inside the text tower."""
 

@@ -8,16 +8,18 @@ implementations pad every class to the full context and run every position; test
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from datasets_registry import BenchError
 from methods._text.prompt_embeddings import TextPrompts
+from methods._text.tokenizers import Tokenizer
 from methods._towers.blocks import (
     BlockView,
     causal_mask,
@@ -60,7 +62,21 @@ class TextTower:
         self.cls_embedding: Tensor | None = getattr(modules, "cls_emb", None)
         self.context_length: int = self.positions - (self.cls_embedding is not None)
         self.legacy_cls_mask = not getattr(modules, "correct_cls_mask", False)
-        self.views: Sequence[BlockView] = [view_block(block) for block in self.blocks]
+
+    @cached_property
+    def views(self) -> Sequence[BlockView]:
+        """The parts of each block."""
+        return [view_block(block) for block in self.blocks]
+
+    @property
+    def token_embedding(self) -> nn.Embedding:
+        """The word embeddings."""
+        embedding: nn.Embedding = self.modules.token_embedding
+        return embedding
+
+    def ends(self, tokens: Int[Tensor, "n context"], tokenizer: Tokenizer) -> Int[Tensor, " n"]:
+        """Position of the last token that the tower reads of each padded text."""
+        return tokenizer.ends(tokens)
 
     @property
     def whole_texts_because(self) -> str | None:

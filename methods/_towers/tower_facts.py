@@ -23,8 +23,19 @@ class TextKind(StrEnum):
     CAUSAL = "causal, pooled at the end of the text"
     CLASS_TOKEN = "causal, pooled at an appended class token"
     UNMASKED = "without a causal mask"
+    HUGGING_FACE = "a model of Hugging Face"
+    """It runs on embeddings, but its blocks are not those of open_clip (BERT, RoBERTa, XLM-R, mT5, NLLB)."""
     WHOLE = "a text tower that takes whole texts only"
-    """Runs only as a whole: it takes no learned vectors (Hugging Face models)."""
+    """Runs only as a whole: it takes no learned vectors."""
+
+    @property
+    def cost_of_prompts(self) -> str:
+        """How texts with learned vectors run, in words."""
+        if self is TextKind.WHOLE:
+            return "none: whole texts only"
+        if self in (TextKind.CAUSAL, TextKind.CLASS_TOKEN):
+            return "fast: what all class texts share runs once"
+        return "slow: the text of every class runs from its first token"
 
 
 _TRANSFORMERS = ("eva_", "eva02_", "vit_", "vitamin_")
@@ -45,7 +56,9 @@ def text_kind(config: Config) -> TextKind:
     """The kind of the text tower."""
     text = config["text_cfg"]
     pool, unmasked = text.get("pool_type", "argmax"), text.get("no_causal_mask", False)
-    if "hf_model_name" in text or has_custom_blocks(text):
+    if "hf_model_name" in text:
+        return TextKind.HUGGING_FACE
+    if has_custom_blocks(text):
         return TextKind.WHOLE
     if text.get("embed_cls"):
         return TextKind.WHOLE if unmasked else TextKind.CLASS_TOKEN

@@ -5,6 +5,7 @@ Each is one of open_clip's own configurations with fewer and narrower blocks.
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,19 @@ from tokenizers import models, normalizers, pre_tokenizers, processors
 
 from methods import Backbone, load_backbone, parse_backbone
 
+BIOMEDCLIP = "BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"
+_BIOMEDCLIP_CONFIG = {
+    "embed_dim": 512,
+    "vision_cfg": {"timm_model_name": "vit_base_patch16_224", "timm_pool": "", "timm_proj": "linear"},
+    "text_cfg": {
+        "hf_model_name": "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract",
+        "hf_tokenizer_name": "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract",
+        "hf_proj_type": "mlp",
+        "hf_pooler_type": "cls_last_hidden_state_pooler",
+        "context_length": 256,
+    },
+}
+"""BiomedCLIP's towers, which no architecture of open_clip has: a ViT of timm, and a BERT pooled at its class token."""
 FAMILIES = {
     "clip": "ViT-B-32",
     "resnet": "RN50",
@@ -41,12 +55,19 @@ FAMILIES = {
     "clipa": "ViT-L-14-CLIPA",
     "metaclip2": "ViT-H-14-worldwide",
     "metaclip2-mt5": "ViT-L-14-worldwide",
+    "biomedclip": BIOMEDCLIP,
+    "roberta": "coca_roberta-ViT-B-32",
     "xlm-r": "xlm-roberta-base-ViT-B-32",
     "mt5": "mt5-base-ViT-B-32",
     "nllb": "nllb-clip-base-siglip",
 }
 """One architecture of each family."""
-TEXTS_OF_HUB = {"xlm-r", "mt5", "nllb"}
+BERTS = {
+    "biomedclip": transformers.BertConfig,
+    "roberta": transformers.RobertaConfig,
+    "xlm-r": transformers.XLMRobertaConfig,
+}
+TEXTS_OF_HUB = {"biomedclip", "roberta", "xlm-r", "mt5", "nllb"}
 WORDS = [
     "x",
     "a",
@@ -91,7 +112,7 @@ def _tokenizer(family: str) -> transformers.PreTrainedTokenizerFast:
         return _word_tokenizer(None, "</s>", "</s>", lower=True)
     if family in ("siglip2", "metaclip2-mt5", "mt5"):
         return _word_tokenizer(None, "</s>", "<pad>", lower=False)
-    if family == "clipa":  # BERT's
+    if family in ("clipa", "biomedclip"):  # BERT's
         return _word_tokenizer("[CLS]", "[SEP]", "[PAD]", lower=True)
     return _word_tokenizer("<s>", "</s>", "<pad>", lower=False)
 
@@ -118,9 +139,15 @@ def small_timm() -> Iterator[None]:
         yield
 
 
+def own_config(family: str) -> dict[str, Any]:
+    """The configuration of the family's architecture."""
+    arch = FAMILIES[family]
+    return copy.deepcopy(_BIOMEDCLIP_CONFIG) if arch == BIOMEDCLIP else open_clip.get_model_config(arch)
+
+
 def small_config(family: str, folder: Path) -> dict[str, Any]:
     """The family's configuration with small towers; a text tower of the hub is described in the folder."""
-    config = open_clip.get_model_config(FAMILIES[family])
+    config = own_config(family)
     vision, text = config["vision_cfg"], config["text_cfg"]
     config["embed_dim"] = 96
     if isinstance(vision.get("layers"), list):
@@ -131,14 +158,14 @@ def small_config(family: str, folder: Path) -> dict[str, Any]:
             vision |= {"attn_pooler_heads": 2}
     elif "img_size" in _timm_sizes(vision["timm_model_name"]):
         vision["image_size"] = SIZE
+    if "multimodal_cfg" in config:
+        config["multimodal_cfg"] |= {"width": 64, "heads": 2, "layers": 1, "attn_pooler_heads": 2}
     if family in TEXTS_OF_HUB:
         text["hf_model_name"] = str(_text_model(family, folder))
         return config
     text |= {"layers": 2, "width": 64, "heads": 2}
     if "hf_tokenizer_name" in text:
         text |= {"vocab_size": len(_tokenizer(family)), "eos_id": _tokenizer(family).eos_token_id}
-    if "multimodal_cfg" in config:
-        config["multimodal_cfg"] |= {"width": 64, "heads": 2, "layers": 1, "attn_pooler_heads": 2}
     return config
 
 
@@ -146,10 +173,10 @@ def _text_model(family: str, folder: Path) -> Path:
     """A small text model's configuration, for Hugging Face's `AutoConfig`."""
     tokenizer = _tokenizer(family)
     sizes: dict[str, Any] = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
-    if family == "xlm-r":
-        config: Any = transformers.XLMRobertaConfig(
+    if family in BERTS:
+        config: Any = BERTS[family](
             hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
-            max_position_embeddings=96, **sizes,
+            max_position_embeddings=258, **sizes,
         )  # fmt: skip
     elif family == "mt5":
         config = transformers.MT5Config(d_model=32, d_kv=16, d_ff=64, num_layers=2, num_heads=2, **sizes)

@@ -6,12 +6,12 @@ import json
 
 import open_clip
 import pytest
-from small_families import model_folder
+from small_families import model_folder, own_config
 
 from bench.sweep.backbone_table import backbone_card, backbone_groups
 from bench.sweep.compatibility import backbone_conflict
 from datasets_registry import UnknownNameError
-from methods import BackboneSpec, list_methods, parse_backbone
+from methods import BackboneSpec, family_of, list_methods, parse_backbone
 
 
 def test_every_architecture_and_tag_is_in_one_group() -> None:
@@ -55,6 +55,10 @@ def test_an_architecture_is_in_its_family(arch: str, family: str) -> None:
     assert parse_backbone(found.example).slug == found.example
 
 
+def test_biomedclip_is_a_clip_with_bert() -> None:
+    assert family_of("hf-hub", own_config("biomedclip")) == "CLIP with BERT"
+
+
 def test_methods_on_features_run_on_every_backbone() -> None:
     on_features = {info.name for info in list_methods() if not (info.vision_transformer or info.learns_text)}
     assert {"zero_shot", "linear_probe", "tip_adapter", "clip_adapter", "lp_plus_plus"} <= on_features - {"apex_on"}
@@ -68,12 +72,21 @@ def test_the_card_of_a_backbone() -> None:
     assert card["tokenizer"] == "timm/ViT-B-16-SigLIP2"
     assert card["pretrained"] == ["webli"]
     assert "coop" in card["methods"]
+    assert backbone_card("ViT-B-16")["learned_texts"] == "fast: what all class texts share runs once"
     (reason,) = (reason for reason, names in card["left_out"].items() if "clip_lora" in names)
     assert "this one is timm's vit_base_patch16_siglip_224" in reason
     assert backbone_card("ViT-B-16.openai")["left_out"] == {}
     folder = backbone_card(f"local-dir:{model_folder('xlm-r')}")
     assert folder["text_tower"] == str(model_folder("xlm-r") / "text_model")
-    assert "coop" not in folder["methods"]
+    assert {"coop", "cocoop", "kgcoop", "prograd", "maple"} <= {*folder["methods"]}
+    assert folder["learned_texts"] == "slow: the text of every class runs from its first token"
+    (reason,) = (reason for reason, names in folder["left_out"].items() if "tcp" in names)
+    assert reason == (
+        "it replaces tokens inside the text tower, and this one is a model of Hugging Face; use a backbone such as "
+        "ViT-B-16.openai."
+    )
+    (reason,) = (reason for reason, names in folder["left_out"].items() if "clip_lora" in names)
+    assert "it changes parts of the text tower's blocks, which only open_clip's own text towers allow; this" in reason
     with pytest.raises(UnknownNameError, match="Did you mean"):
         backbone_card("ViT-B-16-SigLIP3.webli")
 

@@ -40,7 +40,8 @@ def test_the_kind_of_a_text_tower_is_that_of_the_built_one() -> None:
         config = open_clip.get_model_config(name)
         spec, kind = BackboneSpec(name, "random"), BackboneSpec(name, "random").tower_facts["text_tower"]
         if "hf_model_name" in config["text_cfg"]:
-            assert not spec.learns_text
+            assert spec.learns_text
+            assert spec.tower_facts["learned_texts"] == "slow: the text of every class runs from its first token"
             continue
         small = config["text_cfg"] | {"layers": 1, "width": 64, "heads": 1, "vocab_size": 8}
         tower = with_text_tower(small).text_tower

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import open_clip
@@ -18,8 +19,11 @@ from methods import Backbone, BackboneSpec, Context, Precision, TextPrompts, fro
 
 TEXTS = ["a photo of a cat.", "a photo of a very old tree.", "a dog"]
 CLASSES = ClassSet(("cat", "very old tree", "dog"), "a photo of a {}.")
-TOKENS = [family for family, arch in FAMILIES.items() if BackboneSpec(arch, "random").is_vision_transformer]
-PROMPTED_TEXT = [family for family in FAMILIES if family not in TEXTS_OF_HUB]
+TOKENS = [
+    family
+    for family, arch in FAMILIES.items()
+    if family == "biomedclip" or BackboneSpec(arch, "random").is_vision_transformer
+]
 
 
 def assert_close(ours: Tensor, official: Tensor) -> None:
@@ -112,15 +116,15 @@ def test_prompts_for_a_tower_without_tokens_are_refused(family: str) -> None:
 def prompted_texts(family: str, ctx: Tensor, deep: Sequence[Tensor], texts: Sequence[str]) -> Tensor:
     """open_clip's own text forward pass, with vectors written over its embeddings and hidden states by hooks."""
     backbone = small_backbone(family)
-    modules = getattr(backbone.model, "text", backbone.model)
+    embedding, blocks = backbone.text_tower.token_embedding, list(backbone.text_tower.blocks)
     start = backbone.tokenizer.n_start
     end = start + ctx.shape[-2]
 
     def write(x: Tensor, vector: Tensor) -> Tensor:
         return torch.cat([x[:, :start], vector.expand(len(x), -1, -1), x[:, end:]], dim=1)
 
-    made = [modules.token_embedding.register_forward_hook(lambda module, given, result: write(result, ctx))]
-    for block, vector in zip(list(modules.transformer.resblocks)[1:], deep, strict=False):
+    made = [embedding.register_forward_hook(lambda module, given, result: write(result, ctx))]
+    for block, vector in zip(blocks[1:], deep, strict=False):
         made.append(block.register_forward_pre_hook(lambda module, given, v=vector: (write(given[0], v), *given[1:])))
     with hooks(*made):
         features: Tensor = backbone.model.encode_text(official_tokens(family, texts), normalize=False)
@@ -128,7 +132,7 @@ def prompted_texts(family: str, ctx: Tensor, deep: Sequence[Tensor], texts: Sequ
 
 
 @pytest.mark.parametrize("deep", [0, 1], ids=["input", "deep"])
-@pytest.mark.parametrize("family", PROMPTED_TEXT)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_prompted_texts_and_their_gradients_equal_open_clip(family: str, deep: int) -> None:
     backbone = small_backbone(family)
     ctx, fresh = vectors(4, backbone.text_width), [vectors(4, backbone.text_width, seed=5)] * deep
@@ -141,7 +145,7 @@ def test_prompted_texts_and_their_gradients_equal_open_clip(family: str, deep: i
 
 
 @pytest.mark.parametrize("each", [False, True], ids=["shared", "of each class"])
-@pytest.mark.parametrize("family", PROMPTED_TEXT)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_context_before_the_name_equals_open_clip(family: str, each: bool) -> None:
     backbone = small_backbone(family)
     ctx = vectors(*((3,) if each else ()), 2, backbone.text_width)
@@ -155,7 +159,7 @@ def name_first(family: str) -> TextPrompts:
     return Context(ctx, "front").prompts(CLASSES, backbone)
 
 
-@pytest.mark.parametrize("family", PROMPTED_TEXT)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_context_of_words_after_the_name_is_that_sentence(family: str) -> None:
     backbone = small_backbone(family)
     with torch.no_grad():
@@ -164,7 +168,7 @@ def test_a_context_of_words_after_the_name_is_that_sentence(family: str) -> None
     assert_close(ours, official)
 
 
-@pytest.mark.parametrize("family", ["siglip", "mobileclip2-s"])
+@pytest.mark.parametrize("family", ["siglip", "mobileclip2-s", "biomedclip", "xlm-r"])
 def test_an_unmasked_tower_in_chunks_equals_the_whole(family: str) -> None:
     backbone = small_backbone(family)
     ctx = vectors(4, backbone.text_width)
@@ -191,10 +195,33 @@ def test_an_unmasked_tower_runs_whole_texts_only() -> None:
         backbone.read_only_text_features(prompts, torch.zeros(1, 64))
 
 
-@pytest.mark.parametrize("family", sorted(TEXTS_OF_HUB))
-def test_a_text_tower_of_the_hub_takes_no_prompts(family: str) -> None:
-    with pytest.raises(BenchError, match="has a text tower that takes whole texts only; use a method with plain"):
-        small_backbone(family).tokenized(["a cat"])
+def test_the_blocks_of_a_text_tower_of_the_hub_cannot_be_changed() -> None:
+    backbone = small_backbone("biomedclip")
+    prompts = frozen_prompts(backbone.tokenized(TEXTS))
+    for use in (
+        lambda: backbone.text_blocks,
+        lambda: backbone.text_hidden(prompts, 1),
+        lambda: backbone.encode_prompts(prompts, blocks=small_backbone("clip").text_blocks),
+    ):
+        with pytest.raises(BenchError, match="is a model of Hugging Face, so its blocks cannot be changed; choose a"):
+            use()
+    with pytest.raises(BenchError, match="is a model of Hugging Face and has no final norm; choose a CLIP"):
+        backbone.encode_prompts(prompts, norm=torch.nn.LayerNorm(32))
+    with pytest.raises(BenchError, match="has no causal mask, so no tokens can be replaced inside it"):
+        backbone.encode_prompts(prompts, before_block=lambda i, prefix, suffix: (prefix, suffix))
+
+
+def test_a_text_tower_of_the_hub_reads_the_tokens_that_open_clip_does_not_mask() -> None:
+    backbone = small_backbone("biomedclip")
+    pad = backbone.model.text.config.pad_token_id
+    tokens = official_tokens("biomedclip", TEXTS)
+    tokens[0, backbone.tokenizer.ends(tokens)[0]] = pad  # a tokenizer that writes its end token as padding
+    with torch.no_grad():
+        official = backbone.model.encode_text(tokens, normalize=False)
+        end = backbone.text_tower.ends(tokens, backbone.tokenizer)
+        embedded = backbone.text_tower.token_embedding(tokens)
+        texts = replace(backbone.tokenized(TEXTS), tokens=tokens, embedded=embedded, eot=end)
+        assert_close(backbone.encode_prompts(texts.split(1)), official)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -216,11 +243,13 @@ def test_the_facts_of_a_configuration_are_those_of_the_loaded_towers(family: str
     backbone = small_backbone(family)
     spec, kind = backbone.spec, backbone.spec.tower_facts["text_tower"]
     assert spec.is_vision_transformer is backbone.image_tower.transformer
-    assert spec.learns_text is (backbone.text_width > 0) is (family not in TEXTS_OF_HUB)
-    if spec.learns_text:
-        tower = backbone.text_tower
-        assert (type(tower).__name__ == "UnmaskedTextTower") is (kind == "without a causal mask")
-        assert (tower.cls_embedding is not None) is (kind == "causal, pooled at an appended class token")
+    assert spec.learns_text
+    tower = backbone.text_tower
+    assert (type(tower).__name__ == "HuggingFaceTextTower") is (family in TEXTS_OF_HUB)
+    assert (type(tower).__name__ == "UnmaskedTextTower") is (kind == "without a causal mask")
+    assert (tower.cls_embedding is not None) is (kind == "causal, pooled at an appended class token")
+    fast = spec.tower_facts["learned_texts"] == "fast: what all class texts share runs once"
+    assert fast is (tower.whole_texts_because != "has no causal mask")
 
 
 def test_a_logit_bias_is_read_where_there_is_one() -> None:
