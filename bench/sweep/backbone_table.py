@@ -60,6 +60,7 @@ def backbone_card(text: str) -> dict[str, Any]:
     if not spec.imported:
         facts |= {"family": family_of(spec.arch, spec.config)} | spec.tower_facts
         facts["pretrained"] = architectures.get(spec.arch, [])
+        facts |= {} if spec.published is None else spec.published.facts
     runs = _others(refused, infos)
     conditions = {
         info.name: reason

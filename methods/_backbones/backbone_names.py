@@ -18,6 +18,7 @@ from methods._backbones.model_folders import (
 )
 from methods._backbones.open_clip_library import open_clip_names
 from methods._backbones.preprocessing import FIELDS, OPENAI_PREPROCESSING, preprocessing_of_file
+from methods._backbones.published_weights import BIOMEDCLIP, published_tags
 from methods._backbones.weights_files import ACTIVATIONS, split_weights_options
 from methods._towers.tower_facts import ImageKind, image_kind
 
@@ -68,10 +69,10 @@ def parse_backbone(text: str) -> BackboneSpec:
         return BackboneSpec(arch, tag)
     if arch in OWN_CONFIGS:
         tags = ["random", DEMO_TAG] if arch == DEMO_ARCH else ["random"]
-    elif arch in open_clip_names().list_models():
-        tags = ["random", *open_clip_names().list_pretrained_tags_by_model(arch)]
+    elif arch in (known := known_architectures()):
+        tags = ["random", *known[arch]]
     else:
-        raise UnknownNameError("architecture", arch, [*open_clip_names().list_models(), *OWN_CONFIGS])
+        raise UnknownNameError("architecture", arch, known)
     if tag not in tags:
         raise UnknownNameError(f"weights of {arch}", tag, tags)
     return _checked(BackboneSpec(arch, tag))
@@ -198,4 +199,5 @@ def known_architectures() -> dict[str, list[str]]:
     """Every architecture by name, with the tags of its pretrained weights."""
     library = open_clip_names()
     ours = {arch: ["drawn"] if arch == "ViT-demo" else [] for arch in OWN_CONFIGS}
-    return ours | {arch: list(library.list_pretrained_tags_by_model(arch)) for arch in library.list_models()}
+    theirs = {arch: list(library.list_pretrained_tags_by_model(arch)) for arch in library.list_models()}
+    return ours | {arch: [*theirs.get(arch, []), *published_tags(arch)] for arch in [*theirs, BIOMEDCLIP]}

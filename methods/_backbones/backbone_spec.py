@@ -30,6 +30,7 @@ from methods._backbones.preprocessing import (
     preprocessing_of_file,
     preprocessing_of_tag,
 )
+from methods._backbones.published_weights import BIOMEDCLIP, BIOMEDCLIP_CONFIG, PUBLISHED, PublishedWeights
 from methods._base.method_info import TowerUse
 from methods._towers.tower_facts import (
     ImageKind,
@@ -148,9 +149,13 @@ class BackboneSpec:
         if self.described is not None:
             config = json.loads(json.dumps(self.described["model_cfg"]))
             return {"quick_gelu": False} | config
+        if self.arch == BIOMEDCLIP:
+            return {"quick_gelu": False} | json.loads(json.dumps(BIOMEDCLIP_CONFIG))
         config = open_clip_names().get_model_config(self.arch)
         if config is None:
-            raise UnknownNameError("architecture", self.arch, [*open_clip_names().list_models(), *OWN_CONFIGS])
+            raise UnknownNameError(
+                "architecture", self.arch, [*open_clip_names().list_models(), BIOMEDCLIP, *OWN_CONFIGS]
+            )
         config["quick_gelu"] = self._quick_gelu(config)
         return config
 
@@ -165,6 +170,11 @@ class BackboneSpec:
         if self.arch == FOLDER_ARCH:
             return folder_config(self.folder)
         return None
+
+    @property
+    def published(self) -> PublishedWeights | None:
+        """The source of weights of this name that open_clip does not list; None for all others."""
+        return PUBLISHED.get((self.arch, self.tag))
 
     @property
     def repository(self) -> str:
@@ -192,6 +202,8 @@ class BackboneSpec:
             if named and self.activation == "gelu":
                 raise WeightsError(f"{self.arch} is a QuickGELU architecture, but {self.path} was given as gelu.")
             return named or self.activation == "quickgelu"
+        if self.published is not None:
+            return self.published.activation == "quickgelu"
         trained = bool(open_clip_names().get_pretrained_cfg(self.arch, self.tag).get("quick_gelu", False))
         if named and not trained and self.arch.endswith("-quickgelu"):
             raise WeightsError(

@@ -57,6 +57,10 @@ def build_model(config: dict[str, Any], *, initialise: bool = True) -> nn.Module
     return model.float().eval()
 
 
+_POSITION_IDS = "text.transformer.embeddings.position_ids"
+"""0, 1, 2, ..., which transformers stored in checkpoints before version 4.31."""
+
+
 def read_weights(path: Path) -> dict[str, Tensor]:
     """A state dict from safetensors or from a checkpoint, without unpickling code.
 
@@ -79,7 +83,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise WeightsError(f"{path} has no state dict of tensors; save the model's state dict as safetensors.")
     state = {re.sub(r"^module\.", "", k): v.float() if v.is_floating_point() else v for k, v in state.items()}
-    for key in ("input_resolution", "context_length", "vocab_size", "attn_mask"):
+    for key in ("input_resolution", "context_length", "vocab_size", "attn_mask", _POSITION_IDS):
         state.pop(key, None)
     return state
 
@@ -187,5 +191,8 @@ def load_backbone(spec: BackboneSpec, *, device: str = "cpu", precision: Precisi
     elif spec.arch == DEMO_ARCH and spec.tag == DEMO_TAG:
         load_state(model, demo_state_dict(), "the demo weights")
     elif (file := fetch_weights(spec)) is not None:
-        load_pretrained(model, file, spec.slug)
+        if spec.published is not None:
+            load_state(model, read_weights(file), spec.slug)
+        else:
+            load_pretrained(model, file, spec.slug)
     return Backbone(spec, model.to(device), precision=precision)

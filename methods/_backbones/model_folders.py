@@ -26,11 +26,11 @@ SECONDS = 5
 """Seconds to wait for the hub. Its own client would try for 23 s and print each attempt."""
 
 
-def cached_file(repository: str, name: str) -> Path | None:
-    """The cached copy of a file of a repository, if there is one."""
+def cached_file(repository: str, name: str, revision: str = "") -> Path | None:
+    """The cached copy of a file of a repository, by default the newest, if there is one."""
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(repository, name)
+    found = try_to_load_from_cache(repository, name, revision=revision or None)
     return Path(found) if isinstance(found, str) else None
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from datasets_registry import BenchError, UnknownNameError
 from methods._backbones.open_clip_library import open_clip_names
+from methods._backbones.published_weights import published_tags
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -51,7 +52,9 @@ FIELDS = tuple(field.name for field in fields(Preprocessing))
 
 
 def preprocessing_of_tag(arch: str, tag: str) -> Preprocessing:
-    """The preprocessing that pretrained weights of open_clip were trained with."""
+    """The preprocessing that pretrained weights were trained with."""
+    if tag in published_tags(arch):
+        return OPENAI_PREPROCESSING
     return _preprocessing(open_clip_names().get_pretrained_cfg(arch, tag), f"{arch}.{tag}")
 
 
@@ -81,8 +84,8 @@ def preprocessing_of_file(arch: str, options: Mapping[str, str], *, where: str) 
     given = _checked({name: _value(name, text) for name, text in options.items() if name != "preprocess"}, where)
     tags = open_clip_names().list_pretrained_tags_by_model(arch)
     if "preprocess" in options:
-        if options["preprocess"] not in tags:
-            raise UnknownNameError(f"weights of {arch}", options["preprocess"], tags)
+        if options["preprocess"] not in (known := [*tags, *published_tags(arch)]):
+            raise UnknownNameError(f"weights of {arch}", options["preprocess"], known)
         tags = [options["preprocess"]]
     found: dict[Preprocessing, str] = {}
     for tag in tags:

@@ -10,6 +10,7 @@ from datasets_registry import LARGEST_HEADER, parse_json, regular_file
 from methods._backbones.backbone_spec import OWN_CONFIGS, BackboneSpec, WeightsError
 from methods._backbones.model_folders import HUB_ARCH, HUB_WEIGHTS, cached_file, hub_weights, why_unreachable
 from methods._backbones.open_clip_library import open_clip, open_clip_names
+from methods._backbones.published_weights import PublishedWeights
 
 ACTIVATIONS = ("quickgelu", "gelu")
 PREPROCESSING_OPTIONS = ("preprocess", "mean", "std", "interpolation", "resize_mode", "fill_color")
@@ -42,6 +43,8 @@ UNEXPECTED_BIAS = (
     "{where} has a logit bias, and the architecture has none. It was trained with a sigmoid loss: give its own "
     "architecture, or use local-dir:FOLDER with init_logit_bias in the model_cfg of open_clip_config.json."
 )
+_ARCHIVES = Path("~/.cache/clip").expanduser()
+"""open_clip's folder of files that are not on the hub."""
 _PICKLED = b"\x80"
 """First byte of a checkpoint of torch before version 1.6."""
 
@@ -92,13 +95,16 @@ def fetch_weights(spec: BackboneSpec) -> Path | None:
         return hub_weights(spec.repository)
     activation = "quickgelu" if spec.config["quick_gelu"] else "gelu"
     advice = f"With a copy on disk, give -b '{spec.arch}=FILE,{activation},preprocess={spec.tag}'."
-    source = open_clip().get_pretrained_cfg(spec.arch, spec.tag)
-    if not _on_disk(source) and (reason := why_unreachable()):
+    if (mine := spec.published) is not None and mine.archive:
+        advice = f"Or unpack {mine.archive}. {advice}"
+    source = {} if mine is not None else open_clip().get_pretrained_cfg(spec.arch, spec.tag)
+    present = _on_disk(source) if mine is None else has_weights(spec)
+    if not present and (reason := why_unreachable()):
         raise WeightsError(
             f"The weights {spec.slug} are not in the hub's cache, and {reason}. Connect once to fetch them. {advice}"
         )
     try:
-        return Path(open_clip().download_pretrained(source))
+        return Path(open_clip().download_pretrained(source)) if mine is None else _fetch_published(mine)
     except Exception as error:  # open_clip, urllib and the hub client share no base class
         first = " ".join(str(error).split())[:200]
         raise WeightsError(
@@ -112,17 +118,38 @@ def has_weights(spec: BackboneSpec) -> bool:
         return True
     if spec.arch == HUB_ARCH:
         return _in_cache(spec.repository, HUB_WEIGHTS)
+    if (mine := spec.published) is not None:
+        return _unpacked(mine).is_file() if mine.archive else _in_cache(mine.repository, [mine.file], mine.revision)
     source = open_clip_names().get_pretrained_cfg(spec.arch, spec.tag)
     repository, _, name = str(source.get("hf_hub") or "").rpartition("/")
     return bool(repository) and _in_cache(repository, _files(name))
 
 
-def _in_cache(repository: str, names: Sequence[str]) -> bool:
+def _fetch_published(weights: PublishedWeights) -> Path:
+    """The file, from the hub or out of its archive; the errors of both are those of their libraries."""
+    if weights.repository:
+        from huggingface_hub import hf_hub_download
+
+        cached = cached_file(weights.repository, weights.file, weights.revision)
+        return cached or Path(hf_hub_download(weights.repository, weights.file, revision=weights.revision or None))
+    file = _unpacked(weights)
+    if not file.is_file():
+        archive = open_clip().pretrained.download_pretrained_from_url(weights.archive, cache_dir=str(_ARCHIVES))
+        with zipfile.ZipFile(archive) as opened:
+            opened.extract(weights.file, _ARCHIVES)
+    return file
+
+
+def _unpacked(weights: PublishedWeights) -> Path:
+    return _ARCHIVES / weights.file
+
+
+def _in_cache(repository: str, names: Sequence[str], revision: str = "") -> bool:
     """Whether the hub's cache has one of these files; the client of the hub would take longer to import."""
     from huggingface_hub import constants
 
     folder = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}" / "snapshots"
-    return any(next(folder.glob(f"*/{name}"), None) is not None for name in names)
+    return any(next(folder.glob(f"{revision or '*'}/{name}"), None) is not None for name in names)
 
 
 def _files(name: str) -> Sequence[str]:

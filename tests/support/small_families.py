@@ -5,7 +5,6 @@ Each is one of open_clip's own configurations with fewer and narrower blocks.
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
-import open_clip
 import timm
 import tokenizers
 import torch
@@ -24,21 +22,8 @@ from safetensors.torch import save_file
 from small_towers import build_model
 from tokenizers import models, normalizers, pre_tokenizers, processors
 
-from methods import Backbone, load_backbone, parse_backbone
+from methods import Backbone, BackboneSpec, load_backbone, parse_backbone
 
-BIOMEDCLIP = "BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"
-_BIOMEDCLIP_CONFIG = {
-    "embed_dim": 512,
-    "vision_cfg": {"timm_model_name": "vit_base_patch16_224", "timm_pool": "", "timm_proj": "linear"},
-    "text_cfg": {
-        "hf_model_name": "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract",
-        "hf_tokenizer_name": "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract",
-        "hf_proj_type": "mlp",
-        "hf_pooler_type": "cls_last_hidden_state_pooler",
-        "context_length": 256,
-    },
-}
-"""BiomedCLIP's towers, which no architecture of open_clip has: a ViT of timm, and a BERT pooled at its class token."""
 FAMILIES = {
     "clip": "ViT-B-32",
     "resnet": "RN50",
@@ -55,7 +40,7 @@ FAMILIES = {
     "clipa": "ViT-L-14-CLIPA",
     "metaclip2": "ViT-H-14-worldwide",
     "metaclip2-mt5": "ViT-L-14-worldwide",
-    "biomedclip": BIOMEDCLIP,
+    "biomedclip": "BiomedCLIP",
     "roberta": "coca_roberta-ViT-B-32",
     "xlm-r": "xlm-roberta-base-ViT-B-32",
     "mt5": "mt5-base-ViT-B-32",
@@ -141,8 +126,7 @@ def small_timm() -> Iterator[None]:
 
 def own_config(family: str) -> dict[str, Any]:
     """The configuration of the family's architecture."""
-    arch = FAMILIES[family]
-    return copy.deepcopy(_BIOMEDCLIP_CONFIG) if arch == BIOMEDCLIP else open_clip.get_model_config(arch)
+    return BackboneSpec(FAMILIES[family], "random").config
 
 
 def small_config(family: str, folder: Path) -> dict[str, Any]:

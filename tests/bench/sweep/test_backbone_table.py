@@ -17,8 +17,10 @@ from methods import BackboneSpec, family_of, list_methods, parse_backbone
 def test_every_architecture_and_tag_is_in_one_group() -> None:
     groups = backbone_groups()
     listed = [(arch, tag) for group in groups for arch, tags in group.architectures.items() for tag in tags]
-    assert sorted(listed) == sorted([*map(tuple, open_clip.list_pretrained()), ("ViT-demo", "drawn")])
-    assert len({arch for group in groups for arch in group.architectures}) == len(open_clip.list_models()) + 2
+    published = [one for one in listed if BackboneSpec(*one).published is not None]
+    assert len(published) == 9
+    assert sorted(listed) == sorted([*map(tuple, open_clip.list_pretrained()), ("ViT-demo", "drawn"), *published])
+    assert len({arch for group in groups for arch in group.architectures}) == len(open_clip.list_models()) + 3
 
 
 @pytest.mark.parametrize(
@@ -55,7 +57,18 @@ def test_an_architecture_is_in_its_family(arch: str, family: str) -> None:
     assert parse_backbone(found.example).slug == found.example
 
 
+def test_the_card_of_published_weights_states_their_source() -> None:
+    card = backbone_card("ViT-B-32.remoteclip")
+    assert card["weights_of"] == "RemoteCLIP"
+    assert card["weights_file"] == "hf-hub:chendelong/RemoteCLIP, RemoteCLIP-ViT-B-32.pt"
+    assert card["weights_revision"].startswith("unverified")
+    assert card["activation"].startswith("quickgelu; retrieval.py loads the file into OpenAI's model")
+    assert card["licence"] == "none stated with the weights; Apache-2.0 for the code"
+    assert backbone_card("ViT-B-32.openai").keys() < card.keys()
+
+
 def test_biomedclip_is_a_clip_with_bert() -> None:
+    assert backbone_card("BiomedCLIP.pmc15m")["family"] == family_of("hf-hub", own_config("biomedclip"))
     assert family_of("hf-hub", own_config("biomedclip")) == "CLIP with BERT"
 
 
