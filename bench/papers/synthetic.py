@@ -17,7 +17,13 @@ _SUITE = {
 """The eleven datasets from low to high transfer difficulty, as the suite."""
 _SHIFTS = {"imagenet_v2": 0.1, "imagenet_sketch": 0.3, "imagenet_a": 0.5, "imagenet_r": 0.4}
 """ImageNet's variants as shifts of the dataset for ImageNet, which have its classes."""
+_MEDICAL = (
+    "btmri", "busi", "chmnist", "covid_qu_ex", "ctkidney", "dermamnist", "kneexray", "kvasir", "lc25000", "octmnist",
+    "retina",
+)  # fmt: skip
+"""BiomedCoOp's eleven datasets, in the order of the suite."""
 _COUNTERPARTS = {name: f"spectrum_{one}:test={TEST_IMAGES}" for name, one in _SUITE.items()}
+_COUNTERPARTS |= dict(zip(_MEDICAL, list(_COUNTERPARTS.values()), strict=True))
 _COUNTERPARTS |= {name: f"spectrum:shift={shift}" for name, shift in _SHIFTS.items()}
 _LENGTHS = (".recipe.epochs", ".recipe.steps", ".recipe.views")
 _KEPT = ("selection", "draw", "support", "allow_fewer", "class_text", "precision", "keep_branches", "curve")
