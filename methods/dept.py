@@ -27,6 +27,7 @@ from methods import Family, Method, MethodConfig, MethodInfo, Optimizer, Recipe,
 from methods._base.batch import Batch, Classifier, SupportView
 from methods._base.recipe import PUBLISHED
 from methods._base.wrapper import register_wrapper, wrapped_info
+from methods._parts.compared_pair import ComparedPair
 from methods._parts.layers import linear_layer
 from methods._parts.two_tower_methods import TwoTowerMethod
 from methods.cocoop import CoCoOp
@@ -61,26 +62,13 @@ class SecondHead(nn.Module):
         return logits
 
 
-class Decoupled(TrainableMethod[Any]):
-    """Mixin before a host: records the features that the host compares, and adds the head."""
-
-    compared_images: Float[Tensor, "batch dim"]
-    compared_texts: Float[Tensor, "n_cls dim"] | Float[Tensor, "batch n_cls dim"]
+class Decoupled(ComparedPair):
+    """Mixin before a host: adds the head."""
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         self.head = SecondHead(self.backbone.embed_dim, len(support.classes), self.generator).to(self.backbone.device)
         self.trainable.add_module("head", self.head)
-
-    def image_features(self, *given: Any) -> Tensor:
-        """The host's, which are recorded."""
-        self.compared_images = super().image_features(*given)  # type: ignore[misc]
-        return self.compared_images
-
-    def text_features(self, *given: Any) -> Tensor:
-        """The host's, which are recorded."""
-        self.compared_texts = super().text_features(*given)  # type: ignore[misc]
-        return self.compared_texts
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         own = set(self.head.parameters())

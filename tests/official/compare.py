@@ -162,7 +162,10 @@ def run_official(
     """The recordings of the official code, which runs as the harness runs it: on our images, draw and weights."""
     recorded = work / "recorded"
     recorded.mkdir()
-    asked = {"root": str(root), "out": str(recorded), "steps": steps, "lr": one.lr, "opts": _opts(one, root, steps)}
+    asked = {
+        "root": str(root), "out": str(recorded), "steps": steps, "lr": one.lr, "opts": _opts(one, root, steps),
+        "draws": one.draws,
+    }  # fmt: skip
     runners = recording_runners(work / "runners", asked)
     if one.adapter:  # its repository is beside it
         (work / one.repo).symlink_to((places.checkouts / one.repo).absolute(), target_is_directory=True)

@@ -31,6 +31,7 @@ COMMITS = {
     "Textual-based_Class-aware_prompt_tuning": "bd97bec",
     "CLIPFit": "4dde049",
     "DePT": "d4ff416",
+    "TCPT": "729232f",
     "rethinking_fewshot_vlms": "64ac143",
     "ProLIP": "b43e795",
     "DeKg": "b8f2f1c",
@@ -198,6 +199,7 @@ class Comparison:
         unused: beginnings of official names of tensors that no loss depends on.
         loss: name of the loss that is compared; empty for none.
         lr: rate that an adapter trains with.
+        own_draw: whether the official code can draw its own images; False if its path to them is written in it.
         classes: `all`, or `base` for a training on the base classes that is also tested on the new ones.
     """
 
@@ -211,6 +213,7 @@ class Comparison:
     settings: Mapping[str, object] = field(default_factory=dict)
     also: tuple[str, ...] = ("Dassl.pytorch",)
     adapter: str = ""
+    own_draw: bool = True
     classes: str = "all"
     passes: int = 1
     computed: tuple[str, ...] = ()
@@ -236,7 +239,7 @@ class Comparison:
     @property
     def draws(self) -> bool:
         """Whether the official code draws its images in CoOp's way, so that its draw is compared."""
-        return not self.adapter or self.adapter == "clip_adapter"
+        return self.own_draw and (not self.adapter or self.adapter == "clip_adapter")
 
 
 COOP = "configs/trainers/CoOp/vit_b16.yaml"
@@ -257,6 +260,7 @@ CLIPFIT = "configs/trainers/ClipFit/vit_b16_ep50.yaml"
 DEPT_COOP = "configs/trainers/ExtrasLinearProbeCoOp/vit_b16_ep10_bs4_lr35.yaml"
 DEPT_KGCOOP = "configs/trainers/ExtrasLinearProbeKgCoOp/vit_b16_ep10_ctxv1_bs4_lr35.yaml"
 PLOT_PP = "configs/trainers/PLOTPP/vit.yaml"
+TCPT_COOP = "configs/trainers/CoOp/vit_b16_ep50.yaml"
 
 MAPLE_REPO = "multimodal-prompt-learning"
 TCP_REPO = "Textual-based_Class-aware_prompt_tuning"
@@ -415,6 +419,22 @@ COMPARISONS = (
     Comparison(
         "DePT on KgCoOp, base to new", "dept", "DePT", "ExtrasLinearProbeKgCoOp", context_and_head, DEPT_KGCOOP,
         FP32_COOP, {"weight": 2.0}, backbone="tiny", classes="base", unused=DEPT_UNUSED,
+    ),
+    Comparison(
+        "TCPT on CoOp, base to new", "tcpt_on", "TCPT", "CoOp", context, TCPT_COOP, FP32_COOP,
+        {"ctx_init": "", "n_ctx": 16}, backbone="tiny", own_draw=False, classes="base",
+    ),
+    # Its settings file of MaPLe has a quotation mark before the words.
+    Comparison(
+        "TCPT on MaPLe", "tcpt_on:maple", "TCPT", "MaPLe", coupled_prompts, MAPLE,
+        ("TRAINER.MAPLE.PREC", "fp32", "TRAINER.MAPLE.PROMPT_DEPTH", 3, "TRAINER.MAPLE.CTX_INIT", "a photo of a"),
+        {"depth": 3}, backbone="published widths", own_draw=False,
+    ),
+    # Its teacher averages eighty templates, ours the sixty of PromptSRC, so the loss differs.
+    Comparison(
+        "TCPT on PromptSRC", "tcpt_on:promptsrc", "TCPT", "PromptSRC", both_prompts, PROMPTSRC,
+        ("TRAINER.PROMPTSRC.PREC", "fp32", "TRAINER.PROMPTSRC.GPA_MEAN", 25, "TRAINER.PROMPTSRC.GPA_STD", 5),
+        {"average_mean": 25.0, "average_std": 5.0}, own_draw=False, loss="",
     ),
     Comparison(
         "2SFS", "two_stage", "rethinking_fewshot_vlms", "", None, adapter="two_stage", also=(), lr=2e-4

@@ -2,7 +2,8 @@
 
 It stands in the place of `fork_side.py` and `adapter_side.py`, which lie beside it in `shipped/`, and imports no more
 than they do. `comparison.json` beside it has `root` (EuroSAT in CoOp's layout, for the repository's own draw), `out`
-(folder of the recordings) and what an adapter needs. Each process writes one `.npz` file.
+(folder of the recordings), `draws` (whether its own draw is recorded) and what an adapter needs. Each process writes
+one `.npz` file.
 """
 
 import copy
@@ -57,6 +58,11 @@ def serve(name, known):
     start = made.__init__
 
     def init(self, cfg):
+        if asked["draws"]:
+            keep_draw(cfg)
+        start(self, cfg)
+
+    def keep_draw(cfg):
         own = copy.deepcopy(cfg)
         own.defrost()
         own.DATASET.ROOT = asked["root"]
@@ -64,7 +70,6 @@ def serve(name, known):
         for part, items in (("train", drawn.train_x), ("val", drawn.val or []), ("test", drawn.test)):
             arrays[part + "_images"] = ["/".join(Path(item.impath).parts[-2:]) for item in items]
             arrays[part + "_labels"] = [item.label for item in items]
-        start(self, cfg)
 
     made.__init__ = init
     return made

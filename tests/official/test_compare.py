@@ -122,7 +122,7 @@ def test_recording_changes_nothing_and_keeps_what_is_compared(tmp_path: Path, mo
     fork, out = trusted_fork(tmp_path / "fork"), tmp_path / "recorded"
     out.mkdir()
     spec, context = planned(fork, data, protocol="base-to-new")
-    runners = recording_runners(tmp_path / "runners", {"root": str(data), "out": str(out)})
+    runners = recording_runners(tmp_path / "runners", {"root": str(data), "out": str(out), "draws": True})
     _, items = run_official_code(spec, context, runners=runners)
     _, plain = run_fork(fork, data, protocol="base-to-new")
     found = read_recordings(out)

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from methods import METHODS
 
-COOP = ("coop", "cocoop", "apex_on", "tpt", "c_tpt")
-"""Methods that have always had the setting; `apex_on` is around CoOp, and C-TPT extends TPT."""
+COOP = ("coop", "cocoop", "apex_on", "tcpt_on", "tpt", "c_tpt")
+"""Methods that have always had the setting; wrappers (`apex_on` and so on) are around CoOp, and C-TPT extends TPT."""
 WORDED = [n for n in METHODS if "ctx_init" in METHODS.get(n).info.config.model_fields and n not in COOP]
 """Methods to which the setting was added."""
 WORDS = "a bad photo of the"

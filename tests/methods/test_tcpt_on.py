@@ -1,0 +1,179 @@
+"""TCPT around other methods: its formula as a plain loop, its settings, and who is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
+from torch import Tensor
+
+from datasets_registry import BenchError, ClassSet, EvalProtocol
+from methods import METHODS, get_method
+
+HOSTS = ("coop", "cocoop", "kgcoop", "maple", "promptsrc", "ivlp", "tcp", "hicropl", "clip_lora", "vpt")
+INDEX = torch.tensor([0, 3, 5, 8])
+
+
+def prepared(name: str, template: str = "a photo of a {}.", **config: Any) -> Any:
+    """Prepared and moved away from its start, as training would."""
+    cls = get_method(name)
+    if name.endswith("clip_lora"):
+        config["dropout"] = 0.0
+    settings = cls.info.default_config(EvalProtocol.BASE_TO_NEW).model_copy(update=config)
+    method: Any = cls(tiny_backbone(), settings, torch.Generator().manual_seed(0))
+    method.prepare(support_view(tiny_backbone(), ClassSet(class_set("base").names, template)))
+    with torch.no_grad():
+        for parameter in method.trainable.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(5)))
+    return method
+
+
+def train_batch(method: Any) -> Any:
+    return batch_of(tiny_backbone(), images("train")[INDEX], INDEX // 2, method.info.needs)
+
+
+def pair(host: Any) -> tuple[Tensor, list[Tensor]]:
+    """Normalised image features, and the normalised texts that each of them is compared with."""
+    features = host.image_features(train_batch(host))
+    classes = host.support_classes
+    if host.info.name == "cocoop":
+        prompts = host.trainable.prompts(classes, tiny_backbone())
+        texts = [host.text_features(prompts, f[None])[0] for f in features]
+    else:
+        texts = [host.text_features(classes)] * len(features)
+    return F.normalize(features, dim=-1), [F.normalize(text, dim=-1) for text in texts]
+
+
+def text_distance(learned: Tensor, frozen: Tensor) -> Tensor:
+    means, covariances = [], []
+    for texts in (learned, frozen):
+        mean = sum(texts) / len(texts)
+        means.append(mean)
+        covariances.append(sum(torch.outer(text - mean, text - mean) for text in texts) / len(texts))
+    return (means[0] - means[1]).pow(2).sum() + (covariances[0] - covariances[1]).pow(2).sum()
+
+
+def penalties(host: Any, frozen: Tensor, weights: tuple[float, float, float] = (0.1, 0.01, 5.0)) -> Tensor:
+    """The formula as a loop over images and classes."""
+    features, texts = pair(host)
+    margins = []
+    for image, text, label in zip(features, texts, (INDEX // 2).tolist(), strict=True):
+        logits = [tiny_backbone().logit_scale * image @ one for one in text]
+        margins.append(logits[label] - max(other for c, other in enumerate(logits) if c != label))
+    mean = sum(margins) / len(margins)
+    variance = sum((margin - mean) ** 2 for margin in margins) / len(margins)
+    distance = sum(text_distance(text, frozen) for text in texts) / len(texts)
+    return -weights[0] * mean + weights[1] * variance + weights[2] * distance
+
+
+def frozen_texts(template: str = "a photo of a {}.") -> Tensor:
+    texts = [template.format(name.replace("_", " ")) for name in class_set("base").names]
+    return F.normalize(tiny_backbone().encode_texts(texts), dim=-1)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_loss_and_gradients_equal_the_formula(host: str) -> None:
+    method, plain = prepared(f"tcpt_on:{host}"), prepared(host)
+    ours = method.loss(train_batch(method))
+    theirs = plain.loss(train_batch(plain)) + penalties(plain, frozen_texts())
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+    mine, expected = (
+        torch.autograd.grad(loss, list(each.trainable.parameters())) for loss, each in ((ours, method), (theirs, plain))
+    )
+    for one, other in zip(mine, expected, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+def test_each_weight_belongs_to_its_term() -> None:
+    weights = (0.7, 0.3, 11.0)
+    names = ("margin_weight", "margin_variance_weight", "moment_weight")
+    method, plain = prepared("tcpt_on:maple", **dict(zip(names, weights, strict=True))), prepared("maple")
+    expected = plain.loss(train_batch(plain)) + penalties(plain, frozen_texts(), weights)
+    torch.testing.assert_close(method.loss(train_batch(method)), expected, atol=1e-5, rtol=1e-5)
+    off = prepared("tcpt_on:maple", **dict.fromkeys(names, 0.0))
+    torch.testing.assert_close(off.loss(train_batch(off)), plain.loss(train_batch(plain)))
+
+
+@pytest.mark.parametrize(("host", "wording"), [("kgcoop", "a photo of a {}, a type of texture."), ("coop", "")])
+def test_frozen_texts_are_those_of_the_dataset_and_of_kgcoop(host: str, wording: str) -> None:
+    dtd = "{} texture."
+    method, plain = prepared(f"tcpt_on:{host}", dtd), prepared(host, dtd)
+    expected = plain.loss(train_batch(plain)) + penalties(plain, frozen_texts(wording or dtd))
+    torch.testing.assert_close(method.loss(train_batch(method)), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_predictions_are_the_hosts() -> None:
+    method, plain = prepared("tcpt_on:maple"), prepared("maple")
+    test = [batch_of(tiny_backbone(), images("test")[:4], None, each.info.needs) for each in (method, plain)]
+    with torch.no_grad():
+        for part in ("base", "new"):
+            assert torch.equal(method.classifier(class_set(part))(test[0]), plain.classifier(class_set(part))(test[1]))
+
+
+def test_a_step_runs_the_towers_no_more_often_than_the_hosts() -> None:
+    passes, counts = tiny_backbone().passes, []
+    for name in ("promptsrc", "tcpt_on:promptsrc"):
+        method = prepared(name)
+        batch = train_batch(method)
+        before = (passes.image, passes.prompted_image, passes.text)
+        method.loss(batch)
+        counts.append(
+            [now - then for now, then in zip((passes.image, passes.prompted_image, passes.text), before, strict=True)]
+        )
+    assert counts[0] == counts[1]
+
+
+def test_every_host_that_is_offered_gets_gradients() -> None:
+    for name in METHODS:
+        try:
+            method = prepared(f"tcpt_on:{name}")
+        except BenchError:
+            continue
+        method.loss(train_batch(method)).backward()
+        for key, parameter in method.trainable.named_parameters():
+            assert parameter.grad is not None, (name, key)
+
+
+def test_the_facts_are_the_hosts_with_three_settings() -> None:
+    info, host = get_method("tcpt_on:promptsrc").info, get_method("promptsrc").info
+    added = {"margin_weight": 0.1, "margin_variance_weight": 0.01, "moment_weight": 5.0}
+    assert info.config().model_dump() == host.config().model_dump() | added
+    assert (info.title, info.family, info.needs) == ("PromptSRC + TCPT", host.family, host.needs)
+    assert info.recipes[EvalProtocol.BASE_TO_NEW].lr == host.recipes[EvalProtocol.BASE_TO_NEW].lr
+    assert get_method("tcpt_on").info.title == "CoOp + TCPT"
+
+
+def test_dept_and_apex_go_around_it() -> None:
+    base, test = class_set("base"), batch_of(tiny_backbone(), images("test")[:4], None, get_method("coop").info.needs)
+    method, plain = prepared("dept_on:tcpt_on"), prepared("dept_on:coop")
+    tcpt, coop = prepared("tcpt_on"), prepared("coop")
+    added = tcpt.loss(train_batch(tcpt)) - coop.loss(train_batch(coop))
+    torch.testing.assert_close(
+        method.loss(train_batch(method)) - plain.loss(train_batch(plain)), added, atol=1e-5, rtol=1e-4
+    )
+    with torch.no_grad():
+        assert torch.equal(prepared("apex_on:tcpt_on").classifier(base)(test), tcpt.classifier(base)(test))
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        ("zero_shot", "has no single pair of text and image features"),
+        ("mmrl", "compares more than one pair of features"),
+        ("prograd", "changes the gradients of its own loss"),
+        ("tcpt_on", "has these penalties already"),
+    ],
+)
+def test_hosts_without_a_place_for_the_penalties_are_refused(host: str, reason: str) -> None:
+    with pytest.raises(BenchError, match=f"tcpt_on cannot wrap '{host}', which {reason}.*choose one of .*maple"):
+        get_method(f"tcpt_on:{host}")
+
+
+def test_one_class_has_no_margin() -> None:
+    cls = get_method("tcpt_on")
+    method: Any = cls(tiny_backbone(), cls.info.config(), torch.Generator())
+    with pytest.raises(BenchError, match="tcpt_on compares the logits of two classes, and the training set has one"):
+        method.prepare(support_view(tiny_backbone(), ClassSet(("River",), "a photo of a {}.")))
