@@ -1,7 +1,7 @@
 """Accepts an archive of someone else's copy of the images if it has every image of the published split file.
 
-No publisher vouches for such a copy, and the layout of the archive is not known. The images that the split file names
-are found by their names and put into CoOp's layout; everything else in the archive is dropped.
+The publisher of the images did not check such a copy, and the layout of the archive is not known. The images that the
+split file lists are found by their names and put into CoOp's layout; everything else in the archive is dropped.
 """
 
 import hashlib
