@@ -122,5 +122,5 @@ class _MemoryStream(StreamClassifier):
     def read(self, memory: Cache, image: Float[Tensor, " dim"]) -> Float[Tensor, "n_cls dim"]:
         """What the image reads from the rows of each class, normalised; a place without an image has zeros."""
         weights = similarity(memory.keys, image, self.config.beta)
-        kept = (weights[:, None] * memory.keys).unflatten(0, (len(self.text), -1)).sum(dim=1)
+        kept = (weights[:, None] * memory.keys).reshape(len(self.text), -1, len(image)).sum(dim=1)
         return F.normalize(kept + similarity(self.text, image, self.config.beta)[:, None] * self.text, dim=-1)
