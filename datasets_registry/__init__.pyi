@@ -162,3 +162,5 @@ from ._types import Sentences as Sentences
 from ._types import SupportSet as SupportSet
 from ._types import canonical_json as canonical_json
 from ._types import has_imported_features as has_imported_features
+from ._wordings import Wording as Wording
+from ._wordings import wordings_of as wordings_of

@@ -22,7 +22,15 @@ from bench.api.method_cards import LISTED, list_text
 from bench.cli.app import PANELS, app
 from bench.papers import literature_spread, published_frame, published_methods, reach, spread_sentence
 from bench.sweep import HOSO, offered_selections
-from datasets_registry import DatasetInfo, DrawRule, EvalProtocol, list_datasets, overlap_studies, way_to_get
+from datasets_registry import (
+    DatasetInfo,
+    DrawRule,
+    EvalProtocol,
+    list_datasets,
+    overlap_studies,
+    way_to_get,
+    wordings_of,
+)
 from methods import (
     FACTS_FILE,
     METHODS,
@@ -228,6 +236,7 @@ def _dataset_section(info: DatasetInfo) -> str:
     facts = [
         ("template", f"`{info.template}`"),
         ("other templates", variants or "–"),
+        *((f"`variant:{name}`", wording.summary) for name, wording in wordings_of(info.name).items()),
         ("split file", f"`{info.split_file}`" if info.split_file else "none"),
         *([("groups", info.groups)] if info.groups else []),
         ("home page", f"<{info.homepage}>"),

@@ -54,7 +54,7 @@ def dataset_rows(data_root: Path | None = None) -> list[dict[str, object]]:
 
 def dataset_facts(name: str, data_root: Path | None = None) -> dict[str, Any]:
     """The properties of one dataset. Facts of a copy on disk are None without a data folder."""
-    from datasets_registry import dataset_sources, origin_of_images, pretraining_overlap
+    from datasets_registry import dataset_sources, origin_of_images, pretraining_overlap, wordings_of
 
     info = get_dataset(name)
     source = dataset_sources().get(name)
@@ -64,6 +64,7 @@ def dataset_facts(name: str, data_root: Path | None = None) -> dict[str, Any]:
         "summary": info.summary,
         "template": info.template,
         "template_variants": dict(info.template_variants),
+        "wordings": [f"{name}: {one.summary}" for name, one in wordings_of(info.name).items()],
         "class_names": list(splits.class_names if splits else info.class_names),
         "train_images": len(splits.train) if splits else None,
         "validation_images": len(splits.val) if splits else None,

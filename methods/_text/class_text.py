@@ -18,6 +18,7 @@ from datasets_registry import (
     UnknownNameError,
     parse_json,
     read_bytes,
+    wordings_of,
 )
 from methods._text.templates import TEMPLATE_LISTS
 
@@ -57,6 +58,8 @@ class ClassText:
         if self.kind == "ensemble":
             templates = TEMPLATE_LISTS[self.value]
         elif self.kind == "variant":
+            if wording := wordings_of(info.name).get(self.value):
+                return wording.sentences(tuple(names))
             templates = (info.template_variants.get(self.value, info.template),)
         else:
             templates = (self.value,)
@@ -78,9 +81,9 @@ class ClassText:
 def parse_class_text(text: str | None) -> ClassText | None:
     """Parse a source of class texts; None for the datasets' own templates.
 
-    `template` is the dataset's template; `template:TEXT` another one with {}; `variant:NAME` a paper's template, or the
-    dataset's if it has no variant of that name; `ensemble:NAME` a list of templates; `descriptions:FILE` a JSON
-    object of class names and lists of sentences.
+    `template` is the dataset's template; `template:TEXT` another one with {}; `variant:NAME` a paper's templates and
+    class names, or the dataset's template if it has no variant of that name; `ensemble:NAME` a list of templates;
+    `descriptions:FILE` a JSON object of class names and lists of sentences.
 
     Raises:
         ClassTextError: for anything else, or a file without such an object.
@@ -132,5 +135,5 @@ def _comparable_name(name: str) -> str:
 
 
 def known_variants(infos: Sequence[DatasetInfo]) -> list[str]:
-    """Names of the template variants that some of these datasets have."""
-    return sorted({name for info in infos for name in info.template_variants})
+    """Names of the variants that some of these datasets have."""
+    return sorted({name for info in infos for name in (*info.template_variants, *wordings_of(info.name))})

@@ -100,7 +100,7 @@ def test_a_class_without_a_description_is_refused(grow, tmp_path: Path):
 
 
 def test_a_variant_that_no_selected_dataset_has_is_refused(grow):
-    with pytest.raises(UsageError, match=r"variant:kgcoop: none of the selected datasets .* They have: plain"):
+    with pytest.raises(UsageError, match=r"variant:kgcoop: none of the selected datasets .* have: clip_all, .*, plain"):
         grow("variant:kgcoop")
 
 
