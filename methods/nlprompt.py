@@ -8,14 +8,15 @@ probabilities p_i of image i, the logarithm of its row in the kernel is
     k_i = log softmax(p_i) / entropy
 
 as in the official code, which applies the softmax twice. With v the scaling of the classes, the plan's largest entry of
-an image is at `argmax_c k_ic + log v_c`. An image is clean if this is its label. The loss of a batch is the mean of
+an image is at `argmax_c p_ic / entropy + log v_c`. An image is clean if this is its label. The loss of a batch is the
+mean of
 
     -log p_iy for clean images,    1 - p_iy for noisy ones
 
 The official code trains on separate batches, in each epoch first on those of clean images, then on those of noisy ones.
-Here a batch has both, since all our methods get the same batches. There, the plan sees a random crop of each image,
-and its row decides about another crop in training. Here v is computed from the centre views, and the texts at the
-start of the epoch and v decide about the crop that is trained on.
+Here a batch has images of both kinds. There, the plan sees a random crop of each image, and its row decides about
+another crop in training. Here v is computed from the centre views, and the texts at the start of the epoch and v decide
+about the crop that is trained on.
 """
 
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ from methods import (
     cosine_logits,
     register_method,
 )
+from methods._base.devices import on_device
 from methods._parts.prompts import initial_context
 from methods._parts.two_tower_methods import ContextMethod
 
@@ -79,6 +81,11 @@ def class_scaling(
         if iteration % 10 == 0 and (columns * (rows @ kernel) - 1 / n_cls).norm() < tolerance:
             break
     return columns
+
+
+def probabilities(features: Tensor, texts: Tensor, scale: float) -> Float[Tensor, "n n_cls"]:
+    """The probabilities of the classes."""
+    return cosine_logits(features, texts, scale).softmax(dim=1)
 
 
 @dataclass(frozen=True)
@@ -126,27 +133,23 @@ class NLPrompt(ContextMethod[NLPromptConfig]):
         self.support_features = support.features
         self.partition: Partition | None = None
 
-    def log_kernel(self, texts: Tensor, features: Tensor) -> Float[Tensor, "n n_cls"]:
-        """The logarithm of the transport's kernel between images and classes, in double precision."""
-        p = cosine_logits(features, texts, self.backbone.logit_scale).softmax(dim=1)
-        return F.log_softmax(p.double(), dim=1) / self.config.entropy
-
     @torch.no_grad()
     def epoch_partition(self) -> Partition:
         """The partition of this epoch, computed at its first step."""
         if self.partition is None:
             c, texts = self.config, self.text_features(self.support_classes)
-            kernel = self.log_kernel(texts, self.support_features())
-            scaling = class_scaling(kernel, iterations=c.iterations, tolerance=c.tolerance)
-            self.partition = Partition(texts, scaling.log())
+            p = probabilities(self.support_features(), texts, self.backbone.logit_scale)
+            kernel = F.log_softmax(p.cpu().double(), dim=1) / c.entropy  # not every device has double precision
+            scaling = class_scaling(kernel, iterations=c.iterations, tolerance=c.tolerance).log()
+            self.partition = Partition(texts, on_device((scaling - scaling.max()).float(), texts.device))
         return self.partition
 
     @torch.no_grad()
     def clean(self, batch: Batch) -> Bool[Tensor, " batch"]:
         """Which images have the label that the transport gives them."""
         part = self.epoch_partition()
-        kernel = self.log_kernel(part.texts, self.image_features(batch))
-        return (kernel + part.log_scaling).argmax(dim=1) == batch.labels
+        p = probabilities(self.image_features(batch), part.texts, self.backbone.logit_scale)
+        return (p / self.config.entropy + part.log_scaling).argmax(dim=1) == batch.labels
 
     def loss_terms(self, batch: Batch) -> tuple[Tensor, None]:
         clean = self.clean(batch)
