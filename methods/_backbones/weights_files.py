@@ -4,9 +4,10 @@ import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from datasets_registry import LARGEST_HEADER, parse_json, regular_file
+from datasets_registry import LARGEST_HEADER, open_zip, parse_json, regular_file
 from methods._backbones.backbone_spec import OWN_CONFIGS, BackboneSpec, WeightsError
 from methods._backbones.model_folders import HUB_ARCH, HUB_WEIGHTS, cached_file, hub_weights, why_unreachable
 from methods._backbones.open_clip_library import open_clip, open_clip_names
@@ -135,8 +136,10 @@ def _fetch_published(weights: PublishedWeights) -> Path:
     file = _unpacked(weights)
     if not file.is_file():
         archive = open_clip().pretrained.download_pretrained_from_url(weights.archive, cache_dir=str(_ARCHIVES))
-        with zipfile.ZipFile(archive) as opened:
-            opened.extract(weights.file, _ARCHIVES)
+        with open_zip(Path(archive)) as opened, TemporaryDirectory(dir=_ARCHIVES) as place:
+            whole = opened.extract(weights.file, place)
+            file.parent.mkdir(exist_ok=True)
+            Path(whole).replace(file)
     return file
 
 

@@ -99,6 +99,7 @@ def test_a_training_checkpoint_is_read_from_its_archive(tmp_path: Path, monkeypa
 
     def download(url: str, cache_dir: str) -> str:
         assert url == spec.published.archive
+        Path(cache_dir).mkdir()
         with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
             archive.write(tmp_path / "epoch_20.pt", "SkyCLIP_ViT_B32_top50pct/epoch_20.pt")
         return str(tmp_path / "archive.zip")
