@@ -82,6 +82,22 @@ def test_nearly_all_numbers_of_apex_meet_a_run_of_its_file() -> None:
     assert set(Counter(unmet)) <= {"training_epochs", "optimal_alpha"}
 
 
+def test_every_baseline_of_biomedcoop_runs_once_on_each_dataset_with_its_weight() -> None:
+    paper = read_paper("biomedcoop")
+    specs = [spec for request in paper.requests("few-shot", shots=[4], seeds=[1]) for spec in outline_of(request).specs]
+    runs = Counter((spec.method, spec.dataset) for spec in specs)
+    assert set(runs.values()) == {1}
+    methods = Counter(method for method, _ in runs)
+    assert set(methods.values()) == {11}
+    assert {"coop", "cocoop", "kgcoop", "prograd", "clip_adapter", "tip_adapter_f", "lp_plus_plus"} <= {*methods}
+    weights = {spec.dataset: spec.config["weight"] for spec in specs if spec.method == "kgcoop"}
+    assert (weights["busi"], weights["btmri"], weights["kvasir"], weights["lc25000"], weights["retina"]) == (
+        10, 2, 6, 8, 1,
+    )  # fmt: skip
+    assert all(spec.recipe.epochs == 100 for spec in specs if spec.method in ("coop", "kgcoop", "prograd"))
+    assert {spec.backbone for spec in specs} == {"BiomedCLIP.pmc15m"}
+
+
 def test_a_paper_shares_its_sweep_and_an_experiment_adds_to_it() -> None:
     paper = parse_paper(SMALL, "small")
     (request,) = paper.requests("table-1", seeds=3)
