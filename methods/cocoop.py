@@ -56,10 +56,10 @@ class ConditionalContext(Context):
     def prefixes(
         self, shared: Float[Tensor, "n_prefix width"], features: Float[Tensor, "batch dim"]
     ) -> Float[Tensor, "batch n_prefix width"]:
-        """The prefix `[start][ctx]` of the class texts for each image, with the context shifted by `meta`."""
+        """The prefix of the class texts for each image, with the context at its end shifted by `meta`."""
         shift = self.meta(F.normalize(features, dim=-1))[:, None]
-        start = shared[:1].expand(len(features), -1, -1)
-        return torch.cat([start, shared[1:] + shift], dim=1)
+        start, ctx = shared[: -len(self.ctx)], shared[-len(self.ctx) :]
+        return torch.cat([start.expand(len(features), -1, -1), ctx + shift], dim=1)
 
 
 @register_method

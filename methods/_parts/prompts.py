@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -67,25 +68,38 @@ def resolve_depth(depth: int, blocks: int, what: str) -> int:
     return depth or blocks
 
 
+def with_lead(lead: nn.Module | None, ctx: Tensor, text: str) -> tuple[Tensor, str]:
+    """A context and the text that it replaces, with the vectors of `lead` and as many `X` in front of them."""
+    if lead is None:
+        return ctx, text
+    vectors = lead()
+    return torch.cat([vectors, ctx]), " ".join(["X"] * len(vectors) + [text])
+
+
 class Context(nn.Module):
     """Learned vectors around the class name: `[ctx] name.` (CoOp and later methods).
 
     Args:
         ctx: `(n_ctx, width)`, or `(n_cls, n_ctx, width)` for one context per class.
         placeholders: the text that the vectors replace; by default as many `X` as vectors.
+
+    Attributes:
+        lead: gives vectors `(n, width)` before a shared context at the end (`atprompt_on`); None for none.
     """
 
     def __init__(self, ctx: Tensor, position: Position = "end", placeholders: str = "") -> None:
         super().__init__()
         self.ctx = nn.Parameter(ctx)
+        self.lead: nn.Module | None = None
         self.position = position
         self.placeholders = placeholders or " ".join(["X"] * ctx.shape[-2])
 
     def prompts(self, classes: ClassSet, backbone: Backbone) -> TextPrompts:
         """The class texts with the learned vectors in place."""
-        texts = backbone.class_tokens(classes, self.placeholders + " {}.")
+        ctx, text = with_lead(self.lead, self.ctx, self.placeholders + " {}.")
+        texts = backbone.class_tokens(classes, text)
         lengths = () if self.position == "end" else backbone.name_lengths(classes.prompt_names)
-        return place_ctx(texts, self.ctx, self.position, lengths)
+        return place_ctx(texts, ctx, self.position, lengths)
 
 
 class VisualPrompts(nn.Module):
@@ -113,11 +127,15 @@ class TextContext(nn.Module):
         depth: prompted blocks, 0 for all, 1 = input only.
         words: initial words of the input context; empty for a random start.
         generator: draws N(0, 0.02).
+
+    Attributes:
+        lead: gives vectors `(n, width)` before the context, which deeper tokens do not replace; None for none.
     """
 
     def __init__(self, n: int, depth: int, words: str, backbone: Backbone, generator: torch.Generator) -> None:
         super().__init__()
         depth, width = resolve_depth(depth, backbone.text_depth, "Text prompt"), backbone.text_width
+        self.lead: nn.Module | None = None
         self.worded = bool(words) and n <= word_count(words)
         """Whether the tokens start at words, so that `template` is a text."""
         if self.worded:
@@ -134,7 +152,9 @@ class TextContext(nn.Module):
 
     def prompts(self, classes: ClassSet, backbone: Backbone) -> TextPrompts:
         """The class texts with the learned context in place."""
-        return overwrite_leading(backbone.class_tokens(classes, self.template), self.ctx)
+        ctx, text = with_lead(self.lead, self.ctx, self.template)
+        prompts = overwrite_leading(backbone.class_tokens(classes, text), ctx)
+        return replace(prompts, n_start=prompts.n_start + len(ctx) - len(self.ctx))
 
     def forward(self, classes: ClassSet, backbone: Backbone) -> Float[Tensor, "n_cls dim"]:
         """Text features, unnormalised."""

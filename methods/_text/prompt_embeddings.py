@@ -32,7 +32,8 @@ class TextPrompts:
         suffix: `(n_cls, n_suffix, width)`, padded on the right.
         lengths: `(n_cls,)`, number of valid suffix positions; the last valid position is end-of-text.
         known_sizes: `lengths` as numbers, if they are known without reading the tensor.
-        n_start: number of start-of-text tokens: 1, or 0 for a tokenizer without one (SigLIP).
+        n_start: number of tokens before the context, which deep prompts replace: the start-of-text token, if there is
+            one, and vectors before the context (`atprompt_on`).
         pad: the token that fills a text up to the context.
     """
 
@@ -73,7 +74,7 @@ class TokenizedTexts:
         tokens: `(n, longest)`, cut after the longest text, on the CPU.
         embedded: `(n, longest, width)`, on the device.
         eot: `(n,)`, position of end-of-text, on the CPU.
-        n_start: as in `TextPrompts`.
+        n_start: number of start-of-text tokens: 1, or 0 for a tokenizer without one (SigLIP).
         pad: as in `TextPrompts`.
     """
 

@@ -154,6 +154,34 @@ def test_nlprompt(name: str) -> None:
     replay(method, case, context_alone, classes_of=classes_of, after_step=after_step)
 
 
+@pytest.mark.parametrize("name", case_names("atprompt_on"))
+def test_atprompt_on(name: str) -> None:
+    case = Case("atprompt_on", name)
+    host = case.config["host"]
+    method_class: Any = get_method("atprompt_on" if host == "CoOp" else f"atprompt_on:{host.lower()}")
+    official = case.config[host.upper()]
+    settings = {"n_ctx": official["N_CTX"], "attributes": " ".join(case.config["words"])}
+    settings |= {"depth": official["PROMPT_DEPTH"]} if host == "MaPLe" else {}
+    assert method_class.info.recipes[EvalProtocol.BASE_TO_NEW].batch_size == {"CoOp": 32, "CoCoOp": 1, "MaPLe": 4}[host]
+
+    def parameters(method: Any) -> dict[str, nn.Parameter]:
+        part = method.trainable
+        ours: dict[str, nn.Parameter]
+        if host == "MaPLe":
+            part, (first, *deeper) = part.text_context, part.coupling.maps
+            layers = {"proj": first} | {f"compound_prompt_projections.{i}": layer for i, layer in enumerate(deeper)}
+            ours = {f"compound_prompts_text.{i}": p for i, p in enumerate(part.deeper)}
+        else:
+            layers = {"meta_net.linear1": part.meta[0], "meta_net.linear2": part.meta[2]} if host == "CoCoOp" else {}
+            ours = {}
+        ours |= {f"{name}.{key}": p for name, layer in layers.items() for key, p in layer.named_parameters()}
+        ours |= {f"ctx_att{i}": context for i, context in enumerate(part.lead.contexts, start=1)}
+        return {f"prompt_learner.{key}": p for key, p in (ours | {"ctx": part.ctx}).items()}
+
+    method = method_class(tiny_backbone(), method_class.info.config(**settings), generator())
+    replay(method, case, parameters, template=TEMPLATE)
+
+
 @pytest.mark.parametrize("name", case_names("clip_svd"))
 def test_clip_svd(name: str) -> None:
     case = Case("clip_svd", name)

@@ -32,6 +32,7 @@ COMMITS = {
     "CLIPFit": "4dde049",
     "DePT": "d4ff416",
     "TCPT": "729232f",
+    "ATPrompt": "86980a1",
     "rethinking_fewshot_vlms": "64ac143",
     "ProLIP": "b43e795",
     "DeKg": "b8f2f1c",
@@ -181,6 +182,17 @@ def context_and_head(method: Any) -> Tensors:
     return found | {"prompt_learner.ctx": method.trainable.ctx} | _named("linear_probe_proj", head.rows)
 
 
+def with_attributes(named: Named) -> Named:
+    """A host's tensors and the contexts of its attributes."""
+
+    def tensors(method: Any) -> Tensors:
+        part = getattr(method.trainable, "text_context", method.trainable)
+        contexts = enumerate(part.lead.contexts, start=1)
+        return dict(named(method)) | {f"prompt_learner.ctx_att{i}": context for i, context in contexts}
+
+    return tensors
+
+
 @dataclass(frozen=True)
 class Comparison:
     """One row of the table.
@@ -260,6 +272,7 @@ CLIPFIT = "configs/trainers/ClipFit/vit_b16_ep50.yaml"
 DEPT_COOP = "configs/trainers/ExtrasLinearProbeCoOp/vit_b16_ep10_bs4_lr35.yaml"
 DEPT_KGCOOP = "configs/trainers/ExtrasLinearProbeKgCoOp/vit_b16_ep10_ctxv1_bs4_lr35.yaml"
 PLOT_PP = "configs/trainers/PLOTPP/vit.yaml"
+DEPT_ATPROMPT = "configs/trainers/DePT/vit_b16_ep10_bs4_lr35.yaml"
 TCPT_COOP = "configs/trainers/CoOp/vit_b16_ep50.yaml"
 
 MAPLE_REPO = "multimodal-prompt-learning"
@@ -276,7 +289,17 @@ def _mmrl(node: str, task: str) -> tuple[object, ...]:
     return ("TASK", task, *words)
 
 
+def _atprompt(node: str, n_ctx: int) -> tuple[object, ...]:
+    """Settings of ATPrompt, with as many vectors before an attribute as before the class."""
+    counts = [word for i in (1, 2, 3) for word in (f"TRAINER.ATPROMPT.N_ATT{i}", n_ctx)]
+    own = (f"TRAINER.{node}.PREC", "fp32", f"TRAINER.{node}.N_CTX", n_ctx)
+    return ("TRAINER.ATPROMPT.USE_ATPROMPT", True, *counts, *own)
+
+
 MMRL_SETTINGS = {"dim": 32, "weight": 0.5, "blocks": 2, **EPS}
+EUROSAT_ATTRIBUTES = {"attributes": "habitat"}
+ONE_ATTRIBUTE = ("prompt_learner.ctx_att2", "prompt_learner.ctx_att3")
+"""Contexts that the official ATPrompt has and does not use, since EuroSAT has one attribute."""
 DEPT_UNUSED = ("prompt_learner.bias_vectors", "prompt_learner.meta_net.linear1")
 
 COMPARISONS = (
@@ -435,6 +458,25 @@ COMPARISONS = (
         "TCPT on PromptSRC", "tcpt_on:promptsrc", "TCPT", "PromptSRC", both_prompts, PROMPTSRC,
         ("TRAINER.PROMPTSRC.PREC", "fp32", "TRAINER.PROMPTSRC.GPA_MEAN", 25, "TRAINER.PROMPTSRC.GPA_STD", 5),
         {"average_mean": 25.0, "average_std": 5.0}, own_draw=False, loss="",
+    ),
+    Comparison(
+        "ATPrompt on CoOp, base to new", "atprompt_on", "ATPrompt", "CoOp_ATP", with_attributes(context), COOP,
+        _atprompt("COOP", 2), EUROSAT_ATTRIBUTES, backbone="tiny", classes="base", unused=ONE_ATTRIBUTE, also=(),
+    ),
+    Comparison(
+        "ATPrompt on CoCoOp, base to new", "atprompt_on:cocoop", "ATPrompt", "CoCoOp_ATP",
+        with_attributes(context_and_network), COCOOP, _atprompt("COCOOP", 2), EUROSAT_ATTRIBUTES, backbone="tiny",
+        classes="base", unused=ONE_ATTRIBUTE, also=(),
+    ),
+    Comparison(
+        "ATPrompt on MaPLe, base to new", "atprompt_on:maple", "ATPrompt", "MaPLe_ATP",
+        with_attributes(coupled_prompts), MAPLE, (*_atprompt("MAPLE", 4), "TRAINER.MAPLE.PROMPT_DEPTH", 3),
+        {"depth": 3, **EUROSAT_ATTRIBUTES}, backbone="published widths", classes="base", unused=ONE_ATTRIBUTE, also=(),
+    ),
+    Comparison(
+        "ATPrompt on DePT on CoOp, base to new", "dept_on:atprompt_on", "ATPrompt", "DePT_ATP",
+        with_attributes(context_and_head), DEPT_ATPROMPT, _atprompt("COOP", 2),
+        {"head_rate": 1.0, **EUROSAT_ATTRIBUTES}, backbone="tiny", classes="base", unused=ONE_ATTRIBUTE, also=(),
     ),
     Comparison(
         "2SFS", "two_stage", "rethinking_fewshot_vlms", "", None, adapter="two_stage", also=(), lr=2e-4

@@ -1,0 +1,239 @@
+"""ATPrompt around another method: attribute words with contexts of their own, before the context of the class name.
+
+Li et al., "Advancing Textual Prompt Learning with Anchored Attributes", ICCV 2025. Official files: zhengli97/ATPrompt
+`trainers/{coop,cocoop,maple}_atp.py`, `clip/model_atp.py`. The repository has no licence, and none of its code was
+used. `atprompt_on` is ATPrompt around CoOp, and `dept_on:atprompt_on` the paper's DePT with ATPrompt. The texts are
+
+    [context 1] attribute 1 [context 2] attribute 2 ... [the host's context] class.
+
+with learned contexts and frozen words. In CoCoOp, the image shifts the host's context only. In MaPLe, deeper tokens
+replace the host's context only, and visual prompts are maps of it. The published attributes were chosen for each
+dataset from candidates of GPT-4o (docs/ATPrompt.md). Other datasets get those of ImageNet, `color` and `shape`.
+
+Differences from the official code: it keeps only the first token of an attribute, so its texts for Oxford Pets have
+`play` for `playfulness` and lack `energy`. It exchanges the words when a trained model meets another dataset; here
+they stay. It also has 4 or 6 vectors on a few datasets (`n_ctx`), and 10 epochs for MaPLe on some.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from datasets_registry import BenchError, EvalProtocol
+from methods import Method, MethodConfig, MethodInfo, Recipe, Sizes, SupportView, TrainableMethod, register_method
+from methods._base.recipe import PUBLISHED, PUBLISHED_BY_DATASET, for_transfer
+from methods._base.wrapper import register_wrapper, wrapped_info
+from methods._parts.layers import normal_parameter
+from methods._parts.prompts import MOST_WORDS, Context, context_from_words
+from methods.cocoop import CoCoOp, CoCoOpConfig
+from methods.coop import CoOp, CoOpConfig
+from methods.kgcoop import KgCoOp
+from methods.maple import MaPLe, MaPLeConfig
+
+CITATION = """@inproceedings{li2025atprompt,
+  title = {Advancing Textual Prompt Learning with Anchored Attributes},
+  author = {Li, Zheng and Song, Yibing and Cheng, Ming-Ming and Li, Xiang and Yang, Jian},
+  booktitle = {ICCV},
+  year = {2025}
+}"""
+
+GENERIC = ("color", "shape")
+"""ImageNet's attributes."""
+ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
+    "caltech101": ("shape", "size"),
+    "oxford_pets": ("playfulness", "energy"),
+    "stanford_cars": ("luxury",),
+    "oxford_flowers": ("color", "habitat", "growth"),
+    "food101": ("flavor", "preparation"),
+    "fgvc_aircraft": ("design", "range"),
+    "sun397": ("function",),
+    "dtd": ("pattern", "color", "design"),
+    "eurosat": ("habitat",),
+    "ucf101": ("precision",),
+}
+"""Published attributes by dataset: docs/ATPrompt.md."""
+ATTRIBUTE_STD = 0.01
+"""Deviation of the first values of an attribute's context, in the official code."""
+
+
+class AttributeTokens(nn.Module):
+    """A learned context before each frozen attribute.
+
+    Args:
+        words: token embeddings of each attribute, `(n_tokens, width)`.
+        n_ctx: vectors of each context.
+    """
+
+    def __init__(self, words: Sequence[Tensor], n_ctx: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.contexts = nn.ParameterList(
+            [normal_parameter((n_ctx, word.shape[1]), generator, ATTRIBUTE_STD) for word in words]
+        )
+        for i, word in enumerate(words):
+            self.register_buffer(f"word_{i}", word, persistent=False)
+
+    def forward(self) -> Float[Tensor, "n width"]:
+        """All contexts and attributes in order."""
+        pairs = [(context, self.get_buffer(f"word_{i}")) for i, context in enumerate(self.contexts)]
+        return torch.cat([part for pair in pairs for part in pair])
+
+
+class Anchored(TrainableMethod[Any]):
+    """Mixin before a host: puts the attributes before the host's context."""
+
+    def prepare(self, support: SupportView) -> None:
+        c, b = self.config, self.backbone
+        if reason := c.config_error():
+            raise BenchError(f"{self.info.name}: {reason}")
+        super().prepare(support)
+        context: Any = self.trainable if isinstance(self.trainable, Context) else self.trainable.text_context
+        words = c.attributes.split() or ATTRIBUTES.get(support.classes.dataset or "", GENERIC)
+        tokens = [context_from_words(word, b, n) for word, n in zip(words, b.name_lengths(words), strict=True)]
+        context.lead = AttributeTokens(tokens, c.attribute_length, self.generator).to(b.device)
+
+
+class AttributeConfig(MethodConfig):
+    """Mixin before a host's settings: attributes, which are counted; settings without a place for them are refused."""
+
+    attributes: str = Field(
+        "",
+        description="words before the class, with spaces between them; empty: the published ones of the dataset (one "
+        "to three). ImageNet, its variants and datasets without published ones have `color shape`",
+    )
+    attribute_ctx: int | None = Field(
+        None, ge=1, le=MOST_WORDS, description="vectors before each attribute; null: as many as in the host's context"
+    )
+    n_ctx: int = Field(2, ge=1, le=MOST_WORDS, description="context vectors")
+
+    def config_error(self) -> str | None:
+        if getattr(self, "class_specific", False) or getattr(self, "class_position", "end") != "end":
+            return "attributes stand before a shared context; set class_specific=false and class_position=end."
+        return super().config_error()
+
+    @property
+    def attribute_count(self) -> int:
+        """Number of attributes; on a dataset with published ones, two stand for theirs."""
+        return len(self.attributes.split() or GENERIC)
+
+    @property
+    def attribute_length(self) -> int:
+        """Vectors before each attribute."""
+        host: int = getattr(self, "length", self.n_ctx)
+        return self.attribute_ctx or host
+
+    def parameter_count(self, sizes: Sizes) -> int:
+        return super().parameter_count(sizes) + self.attribute_count * self.attribute_length * sizes.text_width
+
+
+@dataclass(frozen=True)
+class Published:
+    """Published settings on a host: docs/ATPrompt.md.
+
+    Args:
+        n_ctx: vectors of each context on most datasets, base-to-new.
+        epochs: base-to-new; `by_dataset` where they differ.
+        transfer: epochs on ImageNet for other datasets, with contexts of four vectors.
+    """
+
+    n_ctx: int
+    epochs: int
+    transfer: int
+    by_dataset: Mapping[str, int]
+
+
+ON_HOST: Mapping[type[MethodConfig], Published] = {
+    CoOpConfig: Published(2, 100, 10, {"imagenet": 10}),
+    CoCoOpConfig: Published(2, 10, 5, {}),
+    MaPLeConfig: Published(4, 5, 2, dict.fromkeys(("caltech101", "oxford_pets", "oxford_flowers", "eurosat"), 10)),
+}
+
+
+def recipes_on(host: MethodInfo, published: Published | None) -> dict[EvalProtocol, Recipe]:
+    """The host's recipes with the published epochs; few-shot has none."""
+    if published is None:
+        return {
+            protocol: recipe.model_copy(update={"source": f"{host.title}'s (ATPrompt prints none): {recipe.source}"})
+            for protocol, recipe in host.recipes.items()
+        }
+    few_shot, base = host.recipes[EvalProtocol.FEW_SHOT], host.recipes[EvalProtocol.BASE_TO_NEW]
+    transfer = host.recipes.get(EvalProtocol.CROSS_DATASET, base)
+    source = f"ATPrompt docs/ATPrompt.md: epochs; the rest is {host.title}'s: "
+    by_dataset = dict(published.by_dataset)
+    trained = base.model_copy(
+        update={
+            "name": PUBLISHED_BY_DATASET if by_dataset else PUBLISHED,
+            "source": source + base.source,
+            "epochs": published.epochs,
+            "epochs_by_dataset": by_dataset,
+        }
+    )
+    return {
+        EvalProtocol.FEW_SHOT: few_shot.model_copy(
+            update={"source": f"{host.title}'s (ATPrompt prints none for few-shot): {few_shot.source}"}
+        ),
+        EvalProtocol.BASE_TO_NEW: trained,
+    } | for_transfer(transfer.model_copy(update={"source": source + transfer.source, "epochs": published.transfer}))
+
+
+def atprompt_info(host: MethodInfo, name: str) -> MethodInfo:
+    """The host's info with the attributes added and its context at a random start, as published."""
+    published = next((known for config, known in ON_HOST.items() if issubclass(host.config, config)), None)
+    n_ctx = published.n_ctx if published else 2
+    where = "on most datasets" if published else "on CoOp"
+    settings: dict[str, Any] = {
+        "n_ctx": (
+            int,
+            Field(n_ctx, ge=1, le=MOST_WORDS, description=f"context vectors; {n_ctx}, ATPrompt {where}"),
+        ),
+    }
+    if "worded_init" in host.config.model_fields:
+        settings["worded_init"] = (bool, Field(False, description="start at the words of `ctx_init`; ATPrompt: random"))
+    else:
+        settings["ctx_init"] = (
+            str,
+            Field("", description="words that start the context; empty, as in ATPrompt: random"),
+        )
+    by_protocol = {
+        protocol: {key: value for key, value in values.items() if key not in settings}
+        for protocol, values in host.config_by_protocol.items()
+    }
+    if published:
+        for protocol in for_transfer(None):
+            by_protocol[protocol] = {**by_protocol.get(protocol, {}), "n_ctx": 4}
+    return wrapped_info(
+        host,
+        name,
+        title=f"{host.title} + ATPrompt",
+        summary=f"{host.title} with attribute words and their contexts before its own.",
+        paper="2412.09442",
+        code="zhengli97/ATPrompt",
+        citation=CITATION,
+        settings=settings,
+        config_mixin=AttributeConfig,
+        family=host.family,
+        recipes=recipes_on(host, published),
+        config_by_protocol=by_protocol,
+        starts_as_zero_shot=None,
+    )
+
+
+def atprompt_conflict(host: type[Method[Any]]) -> str | None:
+    """Why ATPrompt cannot wrap a method, to follow its name in a sentence; None if it can."""
+    if issubclass(host, Anchored):
+        return "has attributes already"
+    return None if issubclass(host, CoOp | CoCoOp | KgCoOp | MaPLe) else "has no context that ATPrompt was made for"
+
+
+@register_method
+class ATPromptOn(Anchored, CoOp):
+    """CoOp with ATPrompt's attributes."""
+
+    info = atprompt_info(CoOp.info, "atprompt_on")
+
+
+register_wrapper("atprompt_on", Anchored, atprompt_info, atprompt_conflict)

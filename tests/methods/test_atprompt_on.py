@@ -1,0 +1,170 @@
+"""ATPrompt around other methods: whole texts with its words and contexts, published attributes, and who is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
+from torch import Tensor
+
+from datasets_registry import DATASETS, BenchError, ClassSet, EvalProtocol
+from methods import get_method
+from methods.atprompt_on import ATTRIBUTES
+
+HOSTS = ("coop", "cocoop", "kgcoop", "maple", "dept")
+INDEX = torch.tensor([0, 3, 5, 8])
+
+
+def prepared(name: str, dataset: str | None = None, **config: Any) -> Any:
+    """Prepared and moved away from its start, as training would."""
+    cls = get_method(name)
+    settings = cls.info.default_config(EvalProtocol.BASE_TO_NEW).model_dump() | config
+    method: Any = cls(tiny_backbone(), cls.info.config.model_validate(settings), torch.Generator().manual_seed(0))
+    names, template = class_set("base").names, class_set("base").template
+    method.prepare(support_view(tiny_backbone(), ClassSet(names, template, dataset=dataset)))
+    with torch.no_grad():
+        for parameter in method.trainable.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(5)))
+    return method
+
+
+def context_of(method: Any) -> Any:
+    return getattr(method.trainable, "text_context", None) or method.trainable
+
+
+def written_out(method: Any, words: list[str], names: list[str], ctx: Tensor, deep: list[Tensor]) -> Tensor:
+    """Text features by open_clip's modules, one whole sequence per class: contexts replace the placeholders `X`."""
+    model, contexts = tiny_backbone().model, [*context_of(method).lead.contexts, ctx]
+    rows = []
+    for name in names:
+        text = " ".join(" ".join(["X"] * len(c) + [w]) for c, w in zip(contexts, [*words, name], strict=True)) + "."
+        embedded = tiny_backbone().tokenized([text]).embedded[0]
+        at = 1
+        pieces = [embedded[:1]]
+        for i, context in enumerate(contexts):
+            length = tiny_backbone().name_lengths((words[i],))[0] if i < len(words) else 0
+            pieces += [context, embedded[at + len(context) : at + len(context) + length]]
+            at += len(context) + length
+        x = torch.cat([*pieces[:-1], embedded[at:]]) + model.positional_embedding[: len(embedded)]
+        first = at - len(ctx)
+        mask = torch.full((len(x), len(x)), -torch.inf).triu(1)
+        for i, block in enumerate(model.transformer.resblocks):
+            if 1 <= i <= len(deep):
+                x = torch.cat([x[:first], deep[i - 1], x[at:]])
+            x = block(x[None], attn_mask=mask)[0]
+        rows.append(model.ln_final(x)[-1] @ model.text_projection)
+    return torch.stack(rows)
+
+
+# words that the tiny CLIP has embeddings of; `polka-dotted` has several tokens
+@pytest.mark.parametrize("words", [["pattern"], ["polka-dotted", "forest"], ["texture", "photo", "annual"]])
+@pytest.mark.parametrize("host", ["coop", "kgcoop", "maple"])
+def test_texts_are_contexts_and_words_before_the_class(host: str, words: list[str]) -> None:
+    method = prepared(f"atprompt_on:{host}", attributes=" ".join(words), attribute_ctx=3)
+    context = context_of(method)
+    names = [name.replace("_", " ") for name in class_set("new").names]
+    expected = written_out(method, words, names, context.ctx, list(getattr(context, "deeper", ())))
+    torch.testing.assert_close(method.text_features(class_set("new")), expected, atol=2e-5, rtol=1e-4)
+
+
+def test_cocoop_shifts_the_context_of_the_class_alone() -> None:
+    method = prepared("atprompt_on:cocoop", attributes="pattern forest")
+    part, base = method.trainable, class_set("base")
+    images_ = tiny_backbone().encode_image(images("test")[:2])
+    ours = method.text_features(part.prompts(base, tiny_backbone()), images_)
+    for row, feature in zip(ours, images_, strict=True):
+        ctx = part.ctx + part.meta(F.normalize(feature, dim=-1))
+        names = [name.replace("_", " ") for name in base.names]
+        expected = written_out(method, ["pattern", "forest"], names, ctx, [])
+        torch.testing.assert_close(row, expected, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_every_context_is_counted_and_learns(host: str) -> None:
+    method = prepared(f"atprompt_on:{host}", attributes="a bc d", attribute_ctx=5)
+    plain = prepared(host, **{key: getattr(method.config, key) for key in type(prepared(host).config).model_fields})
+    added = method.learned_parameters() - plain.learned_parameters()
+    assert added == 3 * 5 * tiny_backbone().text_width
+    method.loss(batch_of(tiny_backbone(), images("train")[INDEX], INDEX // 2, method.info.needs)).backward()
+    for key, parameter in method.trainable.named_parameters():
+        assert parameter.grad is not None, key
+        assert parameter.grad.abs().sum() > 0, key
+
+
+def test_attributes_are_those_of_the_dataset() -> None:
+    assert set(ATTRIBUTES) <= set(DATASETS)
+    for dataset, expected in {**ATTRIBUTES, "imagenet": ("color", "shape"), None: ("color", "shape")}.items():
+        method = prepared("atprompt_on", dataset)
+        words = " ".join(expected)
+        given = prepared("atprompt_on", dataset, attributes=words)
+        assert torch.equal(method.text_features(class_set("base")), given.text_features(class_set("base"))), words
+        assert len(method.trainable.lead.contexts) == len(expected)
+    other = prepared("atprompt_on", "dtd", attributes="forest color design").text_features(class_set("base"))
+    assert not torch.equal(other, prepared("atprompt_on", "dtd").text_features(class_set("base")))
+
+
+def test_the_attributes_of_the_training_stay_on_other_datasets() -> None:
+    method = prepared("atprompt_on", "imagenet")
+    names = class_set("new").names
+    flowers = ClassSet(names, "a photo of a {}, a type of flower.", dataset="oxford_flowers")
+    assert torch.equal(method.text_features(flowers), method.text_features(class_set("new")))
+
+
+def test_a_context_may_start_at_words() -> None:
+    cls = get_method("atprompt_on:maple")
+    config = cls.info.config(worded_init=True, ctx_init="a photo of a", n_ctx=2)
+    method: Any = cls(tiny_backbone(), config, torch.Generator().manual_seed(0))
+    method.prepare(support_view(tiny_backbone(), class_set("base")))
+    words = tiny_backbone().tokenized(["a photo of a"]).embedded[0]
+    assert torch.equal(method.trainable.text_context.ctx, words[1:3])
+    prefix = method.trainable.text_context.prompts(class_set("base"), tiny_backbone()).prefix
+    assert torch.equal(prefix[-2:], words[3:5]), "the words `of a` stay between context and class"
+
+
+@pytest.mark.parametrize(
+    ("host", "epochs", "on_imagenet", "n_ctx", "transferred"),
+    [("coop", 100, 10, 2, 10), ("cocoop", 10, 10, 2, 5), ("maple", 5, 5, 4, 2)],
+)
+def test_published_settings(host: str, epochs: int, on_imagenet: int, n_ctx: int, transferred: int) -> None:
+    info = get_method(f"atprompt_on:{host}").info
+    recipe, base = info.recipes[EvalProtocol.BASE_TO_NEW], get_method(host).info.recipes[EvalProtocol.BASE_TO_NEW]
+    assert (recipe.epochs, recipe.for_dataset("imagenet").epochs) == (epochs, on_imagenet)
+    assert (recipe.lr, recipe.batch_size) == (base.lr, base.batch_size)
+    values: Any = info.default_config(EvalProtocol.BASE_TO_NEW)
+    assert values.n_ctx == n_ctx
+    assert not getattr(values, "words", values.ctx_init if host != "maple" else "")
+    assert info.recipes[EvalProtocol.CROSS_DATASET].epochs == transferred
+    across: Any = info.default_config(EvalProtocol.CROSS_DATASET)
+    assert across.n_ctx == 4
+    assert "ATPrompt docs/ATPrompt.md" in recipe.source
+    assert "prints none for few-shot" in info.recipes[EvalProtocol.FEW_SHOT].source
+
+
+def test_dept_goes_around_it_with_its_own_settings() -> None:
+    info = get_method("dept_on:atprompt_on").info
+    assert info.title == "CoOp + ATPrompt + DePT"
+    recipe = info.recipes[EvalProtocol.BASE_TO_NEW]
+    assert (recipe.lr, recipe.epochs, recipe.epochs_by_dataset) == (0.0035, 10, {})
+    assert "attributes" in info.config.model_fields
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        ("zero_shot", "has no context that ATPrompt was made for"),
+        ("vpt", "has no context that ATPrompt was made for"),
+        ("atprompt_on", "has attributes already"),
+    ],
+)
+def test_hosts_without_a_context_are_refused(host: str, reason: str) -> None:
+    with pytest.raises(BenchError, match=f"atprompt_on cannot wrap '{host}', which {reason}.*choose one of .*maple"):
+        get_method(f"atprompt_on:{host}")
+
+
+@pytest.mark.parametrize("config", [{"class_specific": True}, {"class_position": "middle"}])
+def test_contexts_with_another_place_are_refused(config: dict[str, Any]) -> None:
+    with pytest.raises(BenchError, match=r"atprompt_on: attributes stand before .* set class_specific=false and"):
+        prepared("atprompt_on", **config)
