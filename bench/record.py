@@ -237,6 +237,10 @@ class Provenance(_Frozen):
         default_factory=dict,
         description="true label of each support image that was given another label (`--support noisy:RATE`), by key",
     )
+    unlabelled_images: Count = Field(0, description="number of images in the unlabelled pool; left out without a pool")
+    unlabelled_digest: Line | None = Field(
+        None, description="digest of the contents of these images, in order; left out without a pool"
+    )
     dataset_check: Line | None = Field(
         None, description="content digest by the last `datasets check` of the dataset; None if it was never checked"
     )
@@ -256,7 +260,7 @@ class Provenance(_Frozen):
 
     @model_serializer(mode="wrap")
     def _without_exceptions(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Fields that few runs need are left out of the others: the GPU, and labels that were changed."""
+        """Fields that few runs need are left out of the others: the GPU, changed labels, and unlabelled images."""
         values: dict[str, Any] = plain(self)
         for key in {"method_version", "machinery_digest"} - self.model_fields_set:
             values.pop(key, None)
@@ -265,6 +269,9 @@ class Provenance(_Frozen):
                 values.pop(key, None)
         if not self.true_labels:
             values.pop("true_labels", None)
+        if not self.unlabelled_images:
+            values.pop("unlabelled_images", None)
+            values.pop("unlabelled_digest", None)
         return values
 
 

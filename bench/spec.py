@@ -30,6 +30,7 @@ _HASHED_IF_SET: dict[str, object] = {
     "allow_fewer": False,
     "fold": None,
     "held_out_shot": False,
+    "unlabelled": None,
 }
 """Fields that the run id leaves out while they have their default, with that default as JSON."""
 
@@ -85,6 +86,12 @@ class ExperimentSpec(BaseModel):
     held_out_shot: bool = Field(
         False, description="one of the shots of each class is held out and selects in place of validation images"
     )
+    unlabelled: Line | None = Field(
+        None,
+        pattern=r"^(train(\+new)?(:[1-9][0-9]{0,17})?|transductive)$",
+        description="images that the method learns from without labels: `train`, `train:N`, `train+new`, `train+new:N` "
+        "or `transductive`; None without such images",
+    )
 
     @model_serializer(mode="wrap")
     def _without_defaults_of_rare_fields(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -96,6 +103,8 @@ class ExperimentSpec(BaseModel):
             values.pop("fold", None)
         if not self.held_out_shot:
             values.pop("held_out_shot", None)
+        if self.unlabelled is None:
+            values.pop("unlabelled", None)
         return values
 
     @property
@@ -122,8 +131,15 @@ class ExperimentSpec(BaseModel):
         if self.support_rule is not None:
             every = self.support_rule == SupportKind.ALL
             shots = "all training images" if every else f"{shots}, {self.support_rule}"
+        if self.unlabelled is not None:
+            shots = f"{shots}, {unlabelled_text(self.unlabelled)}"
         targets = f" to {len(self.targets)} targets" if self.targets else ""
         return f"{self.method} on {self.dataset}{targets}, {self.protocol}, {shots}, seed {self.seed}"
+
+
+def unlabelled_text(pool: str) -> str:
+    """The pool of a spec as text, such as `unlabelled train:500`; empty for none."""
+    return f"unlabelled {pool}" if pool else ""
 
 
 def external_parts(method: str) -> tuple[str, str] | None:

@@ -60,6 +60,8 @@ from ._draws.task import TaskRequest as TaskRequest
 from ._draws.task import build_task as build_task
 from ._draws.task import eval_fingerprint as eval_fingerprint
 from ._draws.task import recorded_draw as recorded_draw
+from ._draws.unlabelled import PoolKind as PoolKind
+from ._draws.unlabelled import PoolRule as PoolRule
 from ._errors import BenchError as BenchError
 from ._errors import DataError as DataError
 from ._errors import MissingDataError as MissingDataError
@@ -160,6 +162,7 @@ from ._types import Images as Images
 from ._types import Sample as Sample
 from ._types import Sentences as Sentences
 from ._types import SupportSet as SupportSet
+from ._types import UnlabelledImages as UnlabelledImages
 from ._types import canonical_json as canonical_json
 from ._types import has_imported_features as has_imported_features
 from ._wordings import Wording as Wording

@@ -247,6 +247,24 @@ class SupportSet:
 
 
 @dataclass(frozen=True)
+class UnlabelledImages:
+    """The pool of images that a method may learn from without labels. Their labels are not stored here.
+
+    The order of `keys` says nothing about the labels.
+    """
+
+    images: Images
+    keys: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def digest(self) -> str:
+        """Hex digest of the contents of all images, in order. Reads every image file."""
+        return fingerprint([self.images.digest(key) for key in self.keys])
+
+
+@dataclass(frozen=True)
 class EvalSplit:
     """Test images with the classes they are evaluated on. Methods must not read the labels.
 
@@ -278,7 +296,7 @@ class FewShotTask:
 
     `short` has the number of training images of each class with fewer than `shots`; all of them are drawn. `rule` is
     the change of the draw, such as `noisy:0.2`, and `relabelled` has the true label of each support image with a
-    changed label.
+    changed label. `pool` has the unlabelled images; None without a pool.
     """
 
     dataset: str
@@ -293,6 +311,7 @@ class FewShotTask:
     short: Mapping[str, int] = field(default_factory=dict)
     rule: str | None = None
     relabelled: Mapping[str, int] = field(default_factory=dict)
+    pool: UnlabelledImages | None = None
 
     def eval(self, name: str) -> EvalSplit:
         """The evaluation split of that name (`base`, `new`, `all`, or a target dataset)."""

@@ -217,7 +217,7 @@ def first_shown(site: SiteView) -> int:
             return not view.whole, True, view.n_runs, 0
         setting = view.board.setting
         shots = math.inf if setting.shots == ALL_SHOTS else setting.shots
-        return not view.whole, not setting.support, view.n_runs, shots
+        return not view.whole, setting.plain, view.n_runs, shots
 
     return max(range(len(site.overviews)), key=preference, default=0)
 

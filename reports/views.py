@@ -116,9 +116,9 @@ class BoardView:
 
     @property
     def heading(self) -> str:
-        """Protocol, source, shots and change of the draw."""
+        """Protocol, source, shots, change of the draw and unlabelled images."""
         setting = self.board.setting
-        return setting_title(setting.protocol, setting.shots, self._source_title, setting.support)
+        return setting_title(setting.protocol, setting.shots, self._source_title, setting.support, setting.unlabelled)
 
     @property
     def protocol_title(self) -> str:

@@ -64,7 +64,7 @@ def _cost(name: str, epochs: int, tests: int, seed: int) -> Cost:
         changes += [f"{name}.recipe.steps_per_shot=0"]
     request = SweepRequest.build(
         methods=[name], datasets=[f"spectrum_basic:test={tests}"], backbones=["ViT-tiny.random"], protocol=protocol,
-        shots=[SHOTS], seeds=[seed], overrides=changes,
+        shots=[SHOTS], seeds=[seed], overrides=changes, unlabelled="train:1" if facts.needs_pool else "none",
     )  # fmt: skip
     (spec,) = expand(request).specs
     return run_experiment(spec, RunContext())[0].cost

@@ -59,6 +59,7 @@ NEEDS = {
     Needs.OTHER_VIEW: "frozen features of a second view",
     Needs.TEST_VIEWS: "frozen features of random views of test images",
     Needs.TEST_STREAM: "the unlabelled test images",
+    Needs.UNLABELLED: "frozen features of unlabelled images",
 }
 PROTOCOLS = {
     EvalProtocol.FEW_SHOT: ("the shots of every class", "all test images, among all classes", "`all`"),

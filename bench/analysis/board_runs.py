@@ -107,8 +107,8 @@ def collect_runs(runs: pd.DataFrame, setting: Setting) -> list[Run]:
         & (runs["protocol"] == setting.protocol)
         & (runs["precision"] == setting.precision)
     ]
-    here = (setting.shots, setting.draw, setting.support)
-    chosen = chosen[[drawn[0] == 0 or drawn == here for drawn in supports(chosen)]]
+    here = _images_of(setting)
+    chosen = chosen[[drawn[0] == 0 or drawn == here for drawn in learned_images(chosen)]]
     if setting.source:
         chosen = chosen[chosen["dataset"] == setting.source]
     rows: dict[str, list[dict[Any, Any]]] = defaultdict(list)
@@ -159,12 +159,16 @@ def planned_run(spec: ExperimentSpec) -> list[Run]:
 def belongs(spec: ExperimentSpec, setting: Setting) -> bool:
     """Whether a planned run belongs to this setting; zero-shot runs belong to every number of shots."""
     here = (setting.backbone, setting.protocol, setting.precision)
-    support = (setting.shots, setting.draw, setting.support)
+    images = setting_of_images(spec.shots, str(spec.draw), spec.support, spec.unlabelled)
     return (
         (spec.backbone, str(spec.protocol), spec.precision) == here
-        and (spec.shots == 0 or setting_of_support(spec.shots, str(spec.draw), spec.support) == support)
+        and (spec.shots == 0 or images == _images_of(setting))
         and setting.source in ("", spec.dataset)
     )
+
+
+def _images_of(setting: Setting) -> tuple[int, str, str, str]:
+    return setting.shots, setting.draw, setting.support, setting.unlabelled
 
 
 def _by_target(run: Run) -> list[Run]:
@@ -259,24 +263,26 @@ def _task_fingerprint(row: Mapping[str, Any]) -> str:
     return str(row["task_fingerprint"])
 
 
-def setting_of_support(shots: int, draw: str, support: object) -> tuple[int, str, str]:
-    """Shots, kind of draw and rule that distinguish support sets; `support` is the value in a spec.
+def setting_of_images(shots: int, draw: str, support: object, unlabelled: object) -> tuple[int, str, str, str]:
+    """Shots, kind of draw, rule and pool that distinguish what runs learn from; the last two as in a spec or a frame.
 
     Runs on all training images share a board, whatever their class sizes.
 
     Example:
-        >>> setting_of_support(16, "coop-sorted", "noisy:0.2"), setting_of_support(21, "coop", "all")
-        ((16, 'coop', 'noisy:0.2'), (2147483647, 'coop', ''))
+        >>> setting_of_images(16, "coop-sorted", "noisy:0.2", None), setting_of_images(21, "coop", "all", "train:9")
+        ((16, 'coop', 'noisy:0.2', ''), (2147483647, 'coop', '', 'train:9'))
     """
     rule = support if isinstance(support, str) and is_support_rule(support) else ""
-    return (ALL_SHOTS, kind_of_draw(draw), "") if rule == SupportKind.ALL else (shots, kind_of_draw(draw), rule)
+    pool = unlabelled if isinstance(unlabelled, str) else ""
+    every = rule == SupportKind.ALL
+    return ALL_SHOTS if every else shots, kind_of_draw(draw), "" if every else rule, pool
 
 
-def supports(runs: pd.DataFrame) -> list[tuple[int, str, str]]:
-    """`setting_of_support` of every row."""
-    drawn = runs[[name for name in ("shots", "draw", "support") if name in runs]]
+def learned_images(runs: pd.DataFrame) -> list[tuple[int, str, str, str]]:
+    """`setting_of_images` of every row."""
+    drawn = runs.reindex(columns=["shots", "draw", "support", "unlabelled"])
     known = drawn.drop_duplicates()
-    kinds = [setting_of_support(int(row[0]), *(row[1:] if len(row) == 3 else (row[1], None))) for row in known.values]
+    kinds = [setting_of_images(int(row[0]), *row[1:]) for row in known.values]
     numbers = drawn.groupby(list(drawn), dropna=False, sort=False).ngroup()
     return [kinds[number] for number in numbers.tolist()]
 

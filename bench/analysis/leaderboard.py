@@ -8,7 +8,7 @@ from typing import Any
 from bench.analysis.metrics.scores import harmonic_mean
 from bench.analysis.statistics.intervals import Estimate
 from bench.spec import ALL as ALL_TEXT
-from bench.spec import ALL_SHOTS, OPEN_BASE, OPEN_NEW, shots_text, shots_value
+from bench.spec import ALL_SHOTS, OPEN_BASE, OPEN_NEW, shots_text, shots_value, unlabelled_text
 from datasets_registry import EvalProtocol
 
 
@@ -218,7 +218,8 @@ class Setting:
 
     `draw` is the kind of draw: `coop` includes `coop-sorted`, its name on ImageNet. `source` is the training dataset if
     the protocol evaluates on other datasets, otherwise empty. `shots` is `ALL_SHOTS` for all training images, and
-    `support` is the change of the draw, such as `imbalanced:10`, otherwise empty.
+    `support` is the change of the draw, such as `imbalanced:10`, otherwise empty. `unlabelled` is the pool of images
+    that the methods also see without labels, such as `train:500`, otherwise empty.
     """
 
     backbone: str
@@ -228,15 +229,21 @@ class Setting:
     precision: str
     source: str = ""
     support: str = ""
+    unlabelled: str = ""
+
+    @property
+    def plain(self) -> bool:
+        """Whether the methods see the plain draw and nothing else."""
+        return not self.support and not self.unlabelled
 
     @property
     def title(self) -> str:
-        """Backbone, protocol, source, shots and change of the draw, as text."""
+        """Backbone, protocol, source, shots, change of the draw and unlabelled images, as text."""
         return f"{self.backbone}, {self.protocol_text}"
 
     @property
     def protocol_text(self) -> str:
-        """Protocol, source, shots and change of the draw, as text. Test-time adaptation has no shots."""
+        """Protocol, source and `shots_text`, as text. Test-time adaptation has no shots."""
         if self.protocol == EvalProtocol.TEST_TIME:
             return "test-time adaptation"
         source = f" from {self.source}" if self.source else ""
@@ -244,8 +251,8 @@ class Setting:
 
     @property
     def shots_text(self) -> str:
-        """Shots and change of the draw, as text."""
-        return ", ".join(filter(None, [shots_text(self.shots), self.support]))
+        """Shots, change of the draw and unlabelled images, as text."""
+        return ", ".join(filter(None, [shots_text(self.shots), self.support, unlabelled_text(self.unlabelled)]))
 
     def facts(self) -> dict[str, str | int]:
         """The fields as JSON values; the shots are `all` for all training images."""

@@ -8,7 +8,7 @@ from itertools import combinations
 import pandas as pd
 
 from bench.analysis.board_intervals import with_intervals
-from bench.analysis.board_runs import belongs, collect_runs, planned_run, select_runs, supports
+from bench.analysis.board_runs import belongs, collect_runs, learned_images, planned_run, select_runs
 from bench.analysis.entries import entry_keys, make_entry
 from bench.analysis.leaderboard import (
     BASELINE,
@@ -109,7 +109,7 @@ def _subsets(board: Leaderboard, gaps: Gaps) -> Iterator[tuple[int, ...]]:
             yield tuple(sorted(order[:size]))
 
 
-_SETTING_COLUMNS = ("backbone", "protocol", "precision", "dataset", "shots", "draw", "support")
+_SETTING_COLUMNS = ("backbone", "protocol", "precision", "dataset", "shots", "draw", "support", "unlabelled")
 
 
 def board_settings(runs: pd.DataFrame) -> list[Setting]:
@@ -121,8 +121,12 @@ def board_settings(runs: pd.DataFrame) -> list[Setting]:
     runs = runs[[name for name in _SETTING_COLUMNS if name in runs]].drop_duplicates()
     rows = runs[["backbone", "protocol", "precision", "dataset"]].itertuples(index=False, name=None)
     found = {
-        Setting(backbone, protocol, shots, draw, precision, dataset if protocol in TRANSFER_PROTOCOLS else "", rule)
-        for (backbone, protocol, precision, dataset), (shots, draw, rule) in zip(rows, supports(runs), strict=True)
+        Setting(
+            backbone, protocol, shots, draw, precision, dataset if protocol in TRANSFER_PROTOCOLS else "", rule, pool
+        )
+        for (backbone, protocol, precision, dataset), (shots, draw, rule, pool) in zip(
+            rows, learned_images(runs), strict=True
+        )
     }
 
     def shared(setting: Setting) -> tuple[str, str, str, str]:

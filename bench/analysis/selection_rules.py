@@ -128,6 +128,8 @@ def selection_command(board: Leaderboard) -> str:
         options["--recipe"] = DEMO_RECIPE
     if setting.support:
         options["--support"] = setting.support
+    if setting.unlabelled:
+        options["--unlabelled"] = setting.unlabelled
     if setting.draw == "file":
         options["--support"] = "FILE"
     elif setting.draw != "coop":

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from bench.errors import ImpossibleCombinationError
 from bench.sweep import DEMO_BACKBONE, backbone_conflict, offered_selections, protocol_conflicts
-from datasets_registry import ClassSet, EvalProtocol
+from datasets_registry import ClassSet, EvalProtocol, PoolKind, PoolRule
 from methods import (
     BackboneSpec,
     CheckedSettings,
@@ -165,11 +165,12 @@ def _text_tower(info: MethodFacts) -> str:
 
 
 def accepted_protocols(info: MethodFacts) -> list[EvalProtocol]:
-    """The protocols in which a method runs with its published settings."""
+    """The protocols in which a method runs with its published settings, and with a pool if it needs one."""
+    pool = PoolRule(PoolKind.TRAIN)
     return [
         protocol
         for protocol in EvalProtocol
-        if not any(protocol_conflicts(info, info.settled(protocol), info.recipe_for(protocol), protocol))
+        if not any(protocol_conflicts(info, info.settled(protocol), info.recipe_for(protocol), protocol, pool))
     ]
 
 

@@ -94,6 +94,7 @@ def _specs(info: MethodInfo, dataset: str) -> tuple[ExperimentSpec, ...]:
         protocol=protocol,
         shots=[SHOTS],
         seeds=[SEED],
+        unlabelled=info.usual_pool,
         recipe=RecipeChoice.DEMO,
     )
     return expand(request).specs

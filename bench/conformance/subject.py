@@ -99,6 +99,13 @@ def _hidden(task: ToyTask, first: int) -> Tensor:
     return _reference_backbone().image_hidden(task.pixels, first)
 
 
+@lru_cache(maxsize=8)
+def _pool(task: ToyTask) -> Tensor:
+    """Features of as many other images of a task, in an order that says nothing about their classes."""
+    order = torch.randperm(len(task.labels), generator=torch.Generator().manual_seed(task.seed))
+    return replace(task, seed=task.seed + 9).values[Needs.FEATURES][order]
+
+
 def _shifted(features: Callable[[], Tensor], k: int, _: tuple[float, float], mixed: bool = False) -> Tensor:  # noqa: ARG001
     """Features of k views, `(k, n, dim)`, each a little different from the previous one."""
     return torch.stack([features() * (1 + 0.01 * i) + 0.01 * i for i in range(k)])
@@ -297,7 +304,16 @@ class Subject:
         features = functools.cache(functools.partial(self._hand_out, task, Needs.FEATURES, index))
 
         labels = self._copy_for_method(task.labels[index], "support labels")
-        return SupportView(task.classes, labels, task.shots, features, functools.partial(_shifted, features))
+        view = SupportView(task.classes, labels, task.shots, features, functools.partial(_shifted, features))
+        if not self.info.needs_pool:
+            return view
+        pool = _pool(task)  # made here, so that no random number is drawn while the method runs
+
+        def unlabelled() -> Tensor:
+            self.read.add(Needs.UNLABELLED)
+            return self._copy_for_method(pool, "unlabelled")
+
+        return replace(view, unlabelled=unlabelled)
 
     def _hand_out(self, task: ToyTask, need: Needs, index: Tensor | slice) -> Tensor:
         return self._copy_for_method(task.values[need][index], str(need))

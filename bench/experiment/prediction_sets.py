@@ -12,7 +12,7 @@ from torch import Tensor
 from bench.analysis import class_scores, conformal_threshold, in_sets, set_scores, too_few
 from bench.record import Predictions, Score
 from bench.spec import ExperimentSpec
-from datasets_registry import SupportSet
+from datasets_registry import PoolKind, SupportSet
 from methods import MethodInfo
 
 _ROWS = 4096
@@ -44,6 +44,8 @@ def why_no_promise(spec: ExperimentSpec, info: MethodInfo, validation: SupportSe
         return "the model was chosen with test labels"
     if info.reads_test_stream:
         return f"{spec.method} changes with the images that it predicts"
+    if spec.unlabelled == PoolKind.TRANSDUCTIVE:
+        return f"{spec.method} learned from the test images, so they are no longer like the validation images"
     if not len(validation):
         return "there are no validation images"
     if spec.epoch_selection == "validation" or info.selects_on_validation(spec.config):

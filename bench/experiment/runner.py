@@ -43,7 +43,7 @@ from bench.experiment.training_loop import fit, training_epochs
 from bench.record import SCORES_VERSION, OpenScore, Predictions, Provenance, RunError, RunRecord, RunStatus, Score
 from bench.results import check_stored_facts, collect_provenance, source_digest
 from bench.spec import FORK, ExperimentSpec
-from datasets_registry import BenchError, EvalProtocol, EvalSplit, SupportSet, last_fingerprint
+from datasets_registry import BenchError, EvalProtocol, EvalSplit, SupportSet, UnlabelledImages, last_fingerprint
 from methods import Batch, Method, Precision, Recipe, SupportView, TrainableMethod, get_method
 
 __all__ = ["ProcessRunner", "failed_record", "measure_difficulty", "run_and_keep", "run_experiment"]
@@ -158,12 +158,12 @@ class PreparedRun:
         config = method_class.info.config.model_validate(spec.config)
         self.method: Method[Any] = method_class(inputs.backbone, config, _generator(spec.seed, "init"))
         with self.meter.phase("prepare"), memory_advice(spec, "preparing"):
-            self.method.prepare(self.support_view(self.task.support))
+            self.method.prepare(self.support_view(self.task.support, self.task.pool))
 
-    def support_view(self, part: SupportSet) -> SupportView:
-        """What the method may see of a support set."""
+    def support_view(self, part: SupportSet, pool: UnlabelledImages | None = None) -> SupportView:
+        """What the method may see of a support set, and of the unlabelled pool."""
         spec = self.spec
-        return self.inputs.support_view(part, shots=spec.shots - spec.held_out_shot, seed=spec.seed)
+        return self.inputs.support_view(part, shots=spec.shots - spec.held_out_shot, seed=spec.seed, pool=pool)
 
 
 @dataclass(frozen=True)
@@ -377,6 +377,7 @@ class _Evaluation:
             backbone_digest=backbone.digest,
             support_digests=[task.support.images.digest(sample.key) for sample in task.support.samples],
             true_labels=task.relabelled,
+            unlabelled=task.pool,
             device=str(backbone.device),
             threads=context.threads,
             dataset_check=last_fingerprint(spec.dataset, context.data_root),

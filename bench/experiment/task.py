@@ -13,6 +13,7 @@ from datasets_registry import (
     EvalSplit,
     FewShotTask,
     Fold,
+    PoolRule,
     SupportList,
     SupportRule,
     TaskRequest,
@@ -70,6 +71,7 @@ def declared_task(
             fold=_fold(spec),
             held_out_shot=spec.held_out_shot,
             rule=None if spec.support_rule is None else SupportRule.parse(spec.support_rule),
+            pool=None if spec.unlabelled is None else PoolRule.parse(spec.unlabelled),
         )
     )
 

@@ -205,7 +205,7 @@ def check_claims(
             _check(claim, board, with_outcomes(a, constant), b, difficulty.get(board.setting.backbone, {}), groups)
             for board, known in zip(boards, scores, strict=True)
             if board.setting.protocol == claim.protocol
-            and not board.setting.support
+            and board.setting.plain
             and claim.shots in (None, board.setting.shots)
             and (a := _scores_of(board, known, claim.a)) is not None
             and (b := _scores_of(board, known, claim.b)) is not None
@@ -296,7 +296,7 @@ def _check_regret(
     found = []
     for board in boards:
         setting = board.setting
-        if setting.protocol != claim.protocol or setting.support or claim.shots not in (None, setting.shots):
+        if setting.protocol != claim.protocol or not setting.plain or claim.shots not in (None, setting.shots):
             continue
         known = known_of_board(board, claim.measure, difficulty.get(setting.backbone, {}))
         if (test := regret_difference(known, Policy(claim.a), Policy(claim.b))) is None:

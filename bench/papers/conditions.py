@@ -41,6 +41,7 @@ class RunConditions:
     recipe_name: str | None = None
     draw: str = "coop"
     support: str = ""
+    unlabelled: str = ""
     published: Mapping[str, Any] | None = None
     trained_on: str = ""
     label: str = ""
@@ -75,6 +76,7 @@ def conditions_of_spec(spec: ExperimentSpec, dataset: str | None = None) -> RunC
         recipe_name=None if spec.recipe is None else str(spec.recipe.get("name")),
         draw=str(spec.draw),
         support="" if spec.support is None else str(spec.support),
+        unlabelled=spec.unlabelled or "",
         published=published_values(spec.method, str(spec.protocol)),
         trained_on=spec.dataset,
     )
@@ -118,6 +120,8 @@ def differences(number: Mapping[str, Any], run: RunConditions) -> list[str]:
             reasons.append(f"Our runs use the draw {run.draw!r}.")
         if run.support:
             reasons.append(f"Our runs train on the support {run.support!r}.")
+    if run.unlabelled:
+        reasons.append(f"Our runs also learn from unlabelled images ({run.unlabelled}).")
     return reasons + _settings_differences(json.loads(number["settings"] or "{}"), run)
 
 

@@ -21,7 +21,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from bench.spec import ALL_SHOTS, ExperimentSpec
-from datasets_registry import EvalProtocol, get_dataset
+from datasets_registry import EvalProtocol, PoolKind, PoolRule, get_dataset
 
 if TYPE_CHECKING:
     from methods import BackboneSpec
@@ -109,11 +109,26 @@ def _tests(dataset: str) -> int:
     return int(info.expected.get("test") or drawn * info.num_classes)
 
 
+def _unlabelled(spec: ExperimentSpec, size: RunSize) -> int:
+    """Images of the pool, each of which passes the tower once."""
+    if spec.unlabelled is None:
+        return 0
+    pool = PoolRule.parse(spec.unlabelled)
+    if pool.kind is PoolKind.TRANSDUCTIVE:
+        return size.tests
+    info = get_dataset(spec.dataset)
+    images = info.expected.get("train", _TRAIN_IMAGES * info.num_classes)
+    if pool.kind is PoolKind.TRAIN:
+        images = images * size.train_classes // info.num_classes
+    return pool.size or max(images - size.support, 0)
+
+
 def operations_of(spec: ExperimentSpec) -> float:
     """Multiply-adds of a run, without the frozen features that other runs of its dataset share."""
     counts, size = _counts(spec.method), size_of(spec)
     image, text = tower_operations(spec.backbone)
     frozen = size.support * (counts.get("image_epoch", 0) * size.epochs + counts.get("image_once", 0))
+    frozen += _unlabelled(spec, size)
     if spec.method == "zero_shot":
         frozen = size.tests  # which the other runs find in the cache
     trained = size.support * counts.get("prompted_epoch", 0) * size.epochs

@@ -408,6 +408,7 @@ def _conditions(board: Leaderboard, entry: Entry, dataset: str, defaults: Publis
         recipe_name=entry.recipe_name,
         draw=setting.draw,
         support=setting.support,
+        unlabelled=setting.unlabelled,
         published=(defaults or {}).get((entry.method, setting.protocol)),
         trained_on=setting.source,
         label=entry.label,

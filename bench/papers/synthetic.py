@@ -26,7 +26,9 @@ _COUNTERPARTS = {name: f"spectrum_{one}:test={TEST_IMAGES}" for name, one in _SU
 _COUNTERPARTS |= dict(zip(_MEDICAL, list(_COUNTERPARTS.values()), strict=True))
 _COUNTERPARTS |= {name: f"spectrum:shift={shift}" for name, shift in _SHIFTS.items()}
 _LENGTHS = (".recipe.epochs", ".recipe.steps", ".recipe.views")
-_KEPT = ("selection", "draw", "support", "allow_fewer", "class_text", "precision", "keep_branches", "curve")
+_KEPT = (
+    "selection", "draw", "support", "unlabelled", "allow_fewer", "class_text", "precision", "keep_branches", "curve",
+)  # fmt: skip
 SYNTHETIC_STATEMENT = (
     f"synthetic: the included suite and backbone, short trainings (recipe demo), at most {MOST_SHOTS} shots, "
     f"{len(SEEDS)} seeds and {TEST_IMAGES} test images a class; not the paper's numbers, and compared with none"

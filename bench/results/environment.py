@@ -12,6 +12,7 @@ from pathlib import Path
 import bench
 from bench.record import GpuFacts, Provenance
 from bench.results.method_facts import known_methods
+from datasets_registry import UnlabelledImages
 
 PACKAGES = ("torch", "torchvision", "open_clip_torch", "numpy", "pillow", "safetensors", "scipy", "pydantic")
 """Distributions whose version can change a result."""
@@ -34,6 +35,7 @@ def collect_provenance(
     backbone_digest: str,
     support_digests: list[str],
     true_labels: Mapping[str, int] | None = None,
+    unlabelled: UnlabelledImages | None = None,
     device: str,
     threads: int,
     dataset_check: str | None = None,
@@ -57,6 +59,8 @@ def collect_provenance(
         backbone_digest=backbone_digest,
         support_digests=support_digests,
         true_labels=dict(true_labels or {}),
+        unlabelled_images=len(unlabelled) if unlabelled else 0,
+        unlabelled_digest=unlabelled.digest() if unlabelled else None,
         dataset_check=dataset_check,
         eval_batch=eval_batch,
         gpu=gpu,

@@ -28,7 +28,7 @@ class Cause(StrEnum):
 _SPEC_FIELDS = {
     Cause.METHOD: ("method",),
     Cause.BACKBONE: ("backbone", "precision"),
-    Cause.TASK: ("dataset", "protocol", "shots", "draw", "support", "seed"),
+    Cause.TASK: ("dataset", "protocol", "shots", "draw", "support", "unlabelled", "seed"),
 }
 _PROVENANCE_FIELDS = {
     Cause.CODE: ("method_version", "method_digest", "package_version", "git_commit", "git_dirty"),
@@ -116,7 +116,8 @@ def diff_runs(a: Shard, b: Shard) -> RunDiff:
 
 
 def _spec_differences(a: RunRecord, b: RunRecord) -> Iterator[Difference]:
-    first, second = a.spec.model_dump(mode="json"), b.spec.model_dump(mode="json")
+    # the dump leaves out a pool that there is not
+    first, second = (one.spec.model_dump(mode="json") | {"unlabelled": one.spec.unlabelled} for one in (a, b))
     yield from _unequal_fields(_SPEC_FIELDS, first, second)
     yield from _unequal(Cause.CONFIG, first["config"], second["config"])
     yield from _unequal(Cause.RECIPE, first["recipe"] or {}, second["recipe"] or {})
@@ -131,6 +132,9 @@ def _data_differences(a: Shard, b: Shard) -> Iterator[Difference]:
         yield Difference(Cause.DATA, "order of the support images", len(support[0]), len(support[1]))
     elif support[0] != support[1]:
         yield _different_images("support images", *support)
+    pool = [shard.record.provenance.unlabelled_digest for shard in (a, b)]
+    if pool[0] != pool[1] and a.record.spec.unlabelled == b.record.spec.unlabelled:
+        yield Difference(Cause.DATA, "unlabelled images", *(digest and digest[:12] for digest in pool))
     lists = [{item.split: item for item in shard.predictions} for shard in (a, b)]
     for split in sorted(set(lists[0]) & set(lists[1])):
         first, second = lists[0][split], lists[1][split]

@@ -43,7 +43,8 @@ CREATE TABLE runs (
     device VARCHAR,                      -- name of the GPU, or cpu, cuda or mps
     openworld_auc DOUBLE,                -- of pairs of a base and a new image, all of it right; NULL without open score
     near_ood_auroc DOUBLE,               -- of pairs of a base and a new image, the base one higher; likewise
-    held_out_shot BOOLEAN                -- whether one shot of each class was held out to select
+    held_out_shot BOOLEAN,               -- whether one shot of each class was held out to select
+    unlabelled VARCHAR                   -- the pool of unlabelled images, such as train:500; NULL without
 );
 
 CREATE TABLE scores (

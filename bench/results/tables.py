@@ -298,6 +298,7 @@ def _run_row(record: RunRecord, stamp: str) -> dict[str, object]:
         "selected_epoch": record.selected_epoch,
         "device": record.provenance.device_class,
         "held_out_shot": spec.held_out_shot or None,
+        "unlabelled": spec.unlabelled,
         "openworld_auc": record.open.openworld_auc if record.open else None,
         "near_ood_auroc": record.open.near_ood_auroc if record.open else None,
     }

@@ -6,7 +6,15 @@ from bench.errors import UsageError
 from bench.spec import ALL_SHOTS
 from bench.sweep.dataset_names import match_datasets, select_names
 from bench.sweep.request import SweepRequest
-from datasets_registry import DataError, DrawRule, EvalProtocol, SupportKind, did_you_mean, is_support_rule
+from datasets_registry import (
+    DataError,
+    DrawRule,
+    EvalProtocol,
+    PoolKind,
+    SupportKind,
+    did_you_mean,
+    is_support_rule,
+)
 
 IMAGENET_VARIANTS = ("imagenet_v2", "imagenet_sketch", "imagenet_a", "imagenet_r")
 """Default targets of domain generalization."""
@@ -27,6 +35,7 @@ def check_axes(request: SweepRequest) -> None:
     if min(request.shots) < 1:
         raise UsageError(f"--shots {min(request.shots)} is not at least 1; a zero-shot method needs no shots at all.")
     check_support(request)
+    check_pool(request)
     if request.draw_rule is DrawRule.FILE:
         raise UsageError("--draw file needs the list: write --draw file:PATH, or --support PATH.")
     if request.targets and not request.protocol.transfers:
@@ -63,6 +72,26 @@ def check_support(request: SweepRequest) -> None:
         raise UsageError(f"--support {', '.join(map(str, rules))} gives the same rule twice; give each once.")
     if rules and ALL_SHOTS in request.shots:
         raise UsageError(f"--support {rules[0]} changes a draw, and --shots all draws nothing; give a number of shots.")
+
+
+def check_pool(request: SweepRequest) -> None:
+    """Raise UsageError for an `--unlabelled` that is not understood or does not go with the protocol."""
+    pool, protocol = request.pool, request.protocol
+    if pool is None:
+        return
+    if protocol is EvalProtocol.TEST_TIME:
+        raise UsageError(
+            f"--unlabelled {pool} has no effect with {protocol}, whose methods see the test images; leave it out."
+        )
+    if pool.kind is PoolKind.TRANSDUCTIVE and protocol.transfers:
+        raise UsageError(
+            f"--unlabelled {pool} does not go with {protocol}, which trains once for all targets; use --unlabelled "
+            f"{PoolKind.TRAIN} (images of the source)."
+        )
+    if pool.kind is PoolKind.TRAIN_AND_NEW and protocol is not EvalProtocol.BASE_TO_NEW:
+        raise UsageError(
+            f"--unlabelled {pool}: {protocol} has no new classes; write {str(pool).replace('+new', '', 1)}."
+        )
 
 
 def selected_datasets(request: SweepRequest) -> dict[str, bool]:

@@ -5,14 +5,18 @@ from dataclasses import dataclass, field
 
 from bench._util.words import counted
 from bench.errors import ImpossibleCombinationError
-from datasets_registry import DatasetInfo, EvalProtocol
+from datasets_registry import DatasetInfo, EvalProtocol, PoolKind, PoolRule
 from methods import BackboneSpec, CheckedSettings, Family, MethodTraits, Needs, Precision, Recipe
 
 
 def protocol_conflicts(
-    method: MethodTraits, settings: CheckedSettings, recipe: Recipe | None, protocol: EvalProtocol
+    method: MethodTraits,
+    settings: CheckedSettings,
+    recipe: Recipe | None,
+    protocol: EvalProtocol,
+    pool: PoolRule | None,
 ) -> Iterator[str]:
-    """The reasons why a method with these settings cannot run in a protocol, with remedies; none if it can."""
+    """The reasons why a method with these settings cannot run in a protocol with a pool, with remedies, if any."""
     if method.reads_test_stream != (protocol is EvalProtocol.TEST_TIME) and method.family is not Family.ZERO_SHOT:
         yield (
             f"it learns from unlabelled test images and has a board of its own; use --protocol {protocol.TEST_TIME}."
@@ -29,6 +33,11 @@ def protocol_conflicts(
         )
     if settings.error:
         yield settings.error
+    if method.needs_pool and pool is None:
+        yield (
+            f"it learns from unlabelled images, and the run declares none; use --unlabelled {PoolKind.TRAIN}, or "
+            f"--unlabelled {PoolKind.TRAIN}:N for N of them."
+        )
     if method.recipes and recipe is None:
         yield f"it has no recipe for {protocol}, only for {', '.join(sorted(method.recipes))}."
 

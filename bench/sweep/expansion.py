@@ -10,7 +10,7 @@ from bench._util.words import counted
 from bench.bounds import MOST_RUNS
 from bench.errors import UsageError
 from bench.experiment import ForkFacts, official_conflict
-from bench.results import settled_recipe
+from bench.results import known_methods, settled_recipe
 from bench.spec import ALL_SHOTS, ExperimentSpec
 from bench.sweep.axes import IMAGENET_VARIANTS, check_axes, selected_datasets
 from bench.sweep.compatibility import Rejection, Rejections
@@ -60,6 +60,7 @@ def expand(request: SweepRequest) -> Expansion:
     lists = support_lists(request)
     check_number(request, methods, backbones=len(backbones), datasets=len(datasets), lists=len(lists))
     chosen = [item for method in methods for item in method.selected(request)]
+    _check_pool_is_used(request, chosen)
     class_text, rejections = class_text_of(request), Rejections()
     factory = TaskFactory(request, class_text, lists, rejections)
     expander = _Expander(request, class_text, rejections)
@@ -70,7 +71,10 @@ def expand(request: SweepRequest) -> Expansion:
     for name, named in datasets.items():
         targets = factory.targets(name)
         choices = factory.support_choices(
-            name, zero_shot=any(item.zero_shot for item in chosen), trained=not all(item.zero_shot for item in chosen)
+            name,
+            zero_shot=any(item.zero_shot for item in chosen),
+            trained=not all(item.zero_shot or item.facts.needs_pool for item in chosen),
+            pooled=request.pool is not None and any(item.facts.needs_pool for item in chosen),
         )
         tasks = factory.tasks(get_dataset(name), targets, choices, named=named)
         short |= {(name, task.shots): task.short for task in tasks.values() if task.short}
@@ -101,6 +105,16 @@ def check_number(
         )
 
 
+def _check_pool_is_used(request: SweepRequest, chosen: Sequence[SelectedMethod]) -> None:
+    """Raise UsageError if unlabelled images are declared and no selected method learns from them."""
+    if request.pool is not None and not any(item.facts.needs_pool for item in chosen):
+        names = ", ".join(sorted(facts.name for facts in known_methods().infos() if facts.needs_pool))
+        raise UsageError(
+            f"--unlabelled {request.pool} has no effect: no selected method learns from unlabelled images. These "
+            f"methods do: {names or 'none'}."
+        )
+
+
 def _reject_difficulties(
     specs: Iterable[ExperimentSpec], backbones: Sequence[BackboneSpec], rejections: Rejections
 ) -> frozenset[str]:
@@ -127,7 +141,10 @@ class _Expander:
         """Reject a method that cannot run in this protocol, with these class texts, or without a recipe."""
         from bench.sweep.compatibility import protocol_conflicts
 
-        reasons: list[str | None] = [*protocol_conflicts(item.facts, item.settings, item.recipe, self.request.protocol)]
+        request = self.request
+        reasons: list[str | None] = [
+            *protocol_conflicts(item.facts, item.settings, item.recipe, request.protocol, request.pool)
+        ]
         if self.class_text is not None and item.facts.learns_text and not item.facts.class_text_teacher:
             reasons.append(
                 f"it learns its own text input, so --class-text {self.class_text.identity} has no effect; run it "
@@ -172,6 +189,7 @@ class _Expander:
                 allow_fewer=bool(task.short),
                 fold=str(choice.fold) if choice.fold else None,
                 held_out_shot=choice.held_out_shot,
+                unlabelled=str(choice.pool) if choice.pool else None,
             )
 
     def _conflict(self, item: SelectedMethod, backbone: BackboneSpec, info: DatasetInfo) -> tuple[str, str | None]:
@@ -237,6 +255,7 @@ class _Expander:
                     seed=choice.seed,
                     support=choice.recorded,
                     held_out_shot=choice.held_out_shot,
+                    unlabelled=str(request.pool) if request.pool and item.facts.needs_pool else None,
                 )
                 yield first
 
@@ -307,6 +326,7 @@ def outline_of(sweep: SweepRequest) -> SweepOutline:
     )
     check_number(request, methods, backbones=len(backbones), datasets=len(datasets), lists=0)
     chosen, class_text = [item for method in methods for item in method.selected(request)], class_text_of(request)
+    _check_pool_is_used(request, chosen)
     expander = _Expander(request, class_text, Rejections())
     for item in chosen:
         expander.check_method(item)

@@ -254,7 +254,7 @@ class SelectedMethod:
             return choice.empty and choice.seed == 0
         if self.facts.reads_test_stream:
             return choice.empty and choice.seed in seeds
-        return not choice.empty
+        return not choice.empty and self.facts.needs_pool == (choice.pool is not None)
 
     @property
     def chooses_by_validation(self) -> bool:

@@ -235,4 +235,4 @@ def _is_head(method: str) -> bool:
     from methods import Needs
 
     facts = known_methods().get(method)
-    return facts.needs <= {Needs.FEATURES, Needs.POOLED} and not facts.learns_text
+    return facts.needs <= {Needs.FEATURES, Needs.POOLED, Needs.UNLABELLED} and not facts.learns_text

@@ -31,7 +31,7 @@ from bench.sweep.options import (
     split_list,
 )
 from bench.sweep.tracker_target import Target
-from datasets_registry import DrawRule, EvalProtocol, SupportRule, is_support_rule
+from datasets_registry import DataError, DrawRule, EvalProtocol, PoolRule, SupportRule, is_support_rule
 
 DEMO_BACKBONE = "ViT-demo.drawn"
 SLURM_TIME = "4:00:00"
@@ -142,6 +142,12 @@ class SweepRequest(BaseModel):
         [],
         description="Change or replace the draw: imbalanced:FACTOR (a long tail of classes), noisy:RATE (wrong "
         "labels), or a support list from `datasets draw` or as JSON lines of path and label. Repeatable.",
+    )
+    unlabelled: Annotated[str, Option()] = Field(
+        "none",
+        description="Images that methods may learn from without labels: none, train (training images of the training "
+        "classes that have no label in the run), train+new (in base-to-new, of the new classes too), train:N or "
+        "train+new:N (N of them), or transductive (the test images). Only methods that need such images see them.",
     )
     class_text: Annotated[str, Option()] = Field(
         "template",
@@ -290,6 +296,16 @@ class SweepRequest(BaseModel):
     def support_rules(self) -> list[SupportRule]:
         """The rules of `--support` that change the draw."""
         return [SupportRule.parse(text) for text in self.support if is_support_rule(text)]
+
+    @property
+    def pool(self) -> PoolRule | None:
+        """The unlabelled images that are declared; None for none. Raises UsageError for another text."""
+        if self.unlabelled == "none":
+            return None
+        try:
+            return PoolRule.parse(self.unlabelled)
+        except DataError as error:
+            raise UsageError(str(error)) from None
 
     @property
     def draw_rule(self) -> DrawRule:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench._util.words import counted
-from bench.spec import ALL_SHOTS, shots_text
+from bench.spec import ALL_SHOTS, shots_text, unlabelled_text
 from bench.sweep.axes import IMAGENET_VARIANTS
 from bench.sweep.compatibility import Rejections
 from bench.sweep.dataset_names import match_datasets, select_names
@@ -22,6 +22,7 @@ from datasets_registry import (
     FewShotTask,
     Fold,
     MissingDataError,
+    PoolRule,
     ShotsError,
     SupportKind,
     SupportList,
@@ -46,12 +47,14 @@ class SupportChoice:
     fold: Fold | None = None
     rule: SupportRule | None = None
     held_out_shot: bool = False
+    pool: PoolRule | None = None
 
     @property
     def text(self) -> str:
-        """Shots and rule, for messages."""
+        """Shots and pool, for messages."""
         every = self.rule is not None and self.rule.kind is SupportKind.ALL
-        return shots_text(ALL_SHOTS) if every else shots_text(self.shots)
+        shots = shots_text(ALL_SHOTS) if every else shots_text(self.shots)
+        return f"{shots} and {unlabelled_text(str(self.pool))}" if self.pool else shots
 
     @property
     def recorded(self) -> str | None:
@@ -94,8 +97,10 @@ class TaskFactory:
                 self.rejections.add(name, "it has no test images, so it cannot be a target.", named=named, needed=named)
         return sorted(found)
 
-    def support_choices(self, dataset: str, *, zero_shot: bool, trained: bool) -> list[SupportChoice]:
-        """The support sets of a dataset for trained methods, and empty ones for zero-shot methods."""
+    def support_choices(
+        self, dataset: str, *, zero_shot: bool, trained: bool, pooled: bool = False
+    ) -> list[SupportChoice]:
+        """The support sets of a dataset: for trained methods, for those that need a pool, and empty for zero-shot."""
         request = self.request
         held_out = request.selection == HOSO
         folds: list[Fold | None] = [Fold.parse(text) for text in request.folds] or [None]
@@ -121,7 +126,8 @@ class TaskFactory:
         if request.protocol is EvalProtocol.TEST_TIME:
             wanted = [SupportChoice(0, seed) for seed in request.seeds]
         empty = [SupportChoice(0, 0, fold=fold) for fold in folds]
-        return [*(wanted if trained else []), *(empty if zero_shot else [])]
+        with_pool = [replace(choice, pool=request.pool) for choice in wanted] if pooled else []
+        return [*(wanted if trained else []), *with_pool, *(empty if zero_shot else [])]
 
     def tasks(
         self, info: DatasetInfo, targets: Sequence[str], wanted: Sequence[SupportChoice], *, named: bool
@@ -180,6 +186,7 @@ class TaskFactory:
                     fold=choice.fold,
                     rule=choice.rule,
                     held_out_shot=choice.held_out_shot,
+                    pool=choice.pool,
                 )
             )
         except ShotsError as error:

@@ -16,6 +16,7 @@ from datasets_registry._draws.few_shot_draws import (
 from datasets_registry._draws.held_out import Fold, hold_one_image_out, hold_out_fold
 from datasets_registry._draws.support_lists import SupportList, resolve_support_list
 from datasets_registry._draws.support_rules import SupportKind, SupportRule, apply_support_rule
+from datasets_registry._draws.unlabelled import PoolKind, PoolRule, draw_pool
 from datasets_registry._errors import DataError, ShotsError, some
 from datasets_registry._readers.image_sources import decoding_rules
 from datasets_registry._types import (
@@ -30,6 +31,7 @@ from datasets_registry._types import (
     Sample,
     Sentences,
     SupportSet,
+    UnlabelledImages,
     fingerprint,
 )
 
@@ -57,6 +59,7 @@ class TaskRequest:
         rule: a change of the drawn support set. With `all`, `shots` is ignored, and the task's `shots` is the rounded
             mean number of images per class.
         held_out_shot: move one image of each class from the support set to the validation images.
+        pool: which images the method may learn from without labels; None for no pool.
     """
 
     info: DatasetInfo
@@ -72,6 +75,7 @@ class TaskRequest:
     fold: Fold | None = None
     rule: SupportRule | None = None
     held_out_shot: bool = False
+    pool: PoolRule | None = None
 
     @property
     def takes_all_images(self) -> bool:
@@ -113,9 +117,10 @@ def build_task(request: TaskRequest) -> FewShotTask:
 
     Raises:
         ShotsError: a class has fewer than `shots` images, or none with `allow_fewer` or after `rule`, or only one image
-            with `held_out_shot`.
-        DataError: there are too few classes, an evaluation split is empty, a support image cannot be read, or a target
-            of domain generalization has a class that the source does not have.
+            with `held_out_shot`, or there are fewer unlabelled images than `pool` requests.
+        DataError: there are too few classes, an evaluation split is empty, a support image cannot be read, a target
+            of domain generalization has a class that the source does not have, or a training image of the pool is a
+            test image, too.
 
     Example:
         >>> from datasets_registry import DrawRule, EvalProtocol, TaskRequest, build_task, get_dataset
@@ -236,10 +241,22 @@ def _evaluation_splits(request: TaskRequest) -> tuple[EvalSplit, ...]:
     return tuple(_eval_split(name, each, range(len(each[1].class_names)), request.texts) for name, each in named)
 
 
+def _pool(request: TaskRequest, support: _Support) -> UnlabelledImages | None:
+    """The unlabelled images of the request; None without a pool."""
+    if request.pool is None:
+        return None
+    splits, every = request.splits, range(len(request.splits.class_names))
+    labels = every if request.pool.kind is PoolKind.TRAIN_AND_NEW else request.training_labels
+    return draw_pool(
+        request.pool, splits.images, [sample for sample in splits.train if sample.label in labels], splits.test,
+        drawn=(*support.train, *support.val), seed=request.seed, dataset=request.info.name,
+    )  # fmt: skip
+
+
 def _assemble(request: TaskRequest, support: _Support, evals: tuple[EvalSplit, ...]) -> FewShotTask:
     training = SupportSet(request.splits.images, support.train, support.classes)
     validation = SupportSet(request.splits.images, support.val, support.classes)
-    true = support.true_labels
+    true, pool = support.true_labels, _pool(request, support)
     return FewShotTask(
         dataset=request.info.name,
         protocol=request.protocol,
@@ -249,10 +266,11 @@ def _assemble(request: TaskRequest, support: _Support, evals: tuple[EvalSplit, .
         support=training,
         validation=validation,
         evals=evals,
-        fingerprint=_task_fingerprint(request, training, validation, evals),
+        fingerprint=_task_fingerprint(request, training, validation, evals, pool),
         short=_short_classes(request),
         rule=None if request.rule is None else str(request.rule),
         relabelled={item.key: true[item.key] for item in support.train if item.label != true[item.key]},
+        pool=pool,
     )
 
 
@@ -309,8 +327,17 @@ def _rows(samples: Sequence[Sample], images: Images) -> list[list[object]]:
     return [[s.key, s.label, *rules.get(s.key, ())] for s in samples]
 
 
+def _keys(pool: UnlabelledImages) -> list[list[object]]:
+    rules = decoding_rules(pool.images, pool.keys)
+    return [[key, *rules.get(key, ())] for key in pool.keys]
+
+
 def _task_fingerprint(
-    request: TaskRequest, support: SupportSet, validation: SupportSet, evals: Sequence[EvalSplit]
+    request: TaskRequest,
+    support: SupportSet,
+    validation: SupportSet,
+    evals: Sequence[EvalSplit],
+    pool: UnlabelledImages | None,
 ) -> str:
     digests = [support.images.digest(sample.key) for sample in support.samples]
     # parts that only some tasks have
@@ -318,6 +345,7 @@ def _task_fingerprint(
     class_sets = [support.classes, *(split.classes for split in evals)]
     sentences = [["sentences", *(one.sentences for one in class_sets)]] if support.classes.sentences else []
     changed = [["support", str(request.rule)]] if request.rule else []
+    unlabelled = [["unlabelled", str(request.pool), _keys(pool)]] if pool else []
     return fingerprint(
         [
             request.info.name,
@@ -330,5 +358,6 @@ def _task_fingerprint(
             *own_templates,
             *sentences,
             *changed,
+            *unlabelled,
         ]
     )

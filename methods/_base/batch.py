@@ -155,6 +155,13 @@ Classifier = Callable[[Batch], Tensor]
 """Batch -> logits `(batch, n_cls)`."""
 
 
+def _without_pool() -> NoReturn:
+    raise UndeclaredNeedError(
+        f"SupportView.unlabelled was read, and the run has no unlabelled pool. Add Needs.{Needs.UNLABELLED.name} to "
+        "info.needs; etl-bench run --unlabelled declares the pool."
+    )
+
+
 @dataclass(frozen=True)
 class SupportView:
     """The argument of `prepare`: support classes, labels, and the frozen features of the centre views.
@@ -164,6 +171,9 @@ class SupportView:
         shots: images per class that were requested.
         features: gives `(n, dim)`, unnormalised, computed on first use.
         views: `views(k, crop_scale)` gives the features of k augmented views of each image, `(k, n, dim)`.
+        unlabelled: gives the features of the m images of the run's pool, `(m, dim)`, unnormalised, in an order that
+            says nothing about their labels. Raises UndeclaredNeedError for a method that does not declare
+            `Needs.UNLABELLED`.
     """
 
     classes: ClassSet
@@ -171,6 +181,7 @@ class SupportView:
     shots: int
     features: Callable[[], Tensor]
     views: Callable[[int, tuple[float, float]], Tensor]
+    unlabelled: Callable[[], Tensor] = _without_pool
 
 
 class SupportImagesError(BenchError, RuntimeError):
@@ -186,7 +197,8 @@ def support_without_images(method: str, classes: ClassSet, device: torch.device)
             "from them in `tuned_state` and restore it in `restore_tuned_state`."
         )
 
-    return SupportView(classes, torch.empty(0, dtype=torch.long, device=device), 1, unavailable, unavailable)
+    labels = torch.empty(0, dtype=torch.long, device=device)
+    return SupportView(classes, labels, 1, unavailable, unavailable, unavailable)
 
 
 class StreamClassifier(ABC):

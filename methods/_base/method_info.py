@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Literal, NoReturn, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, model_serializer
 
-from datasets_registry import BenchError, EvalProtocol, RegistrationError, did_you_mean
+from datasets_registry import BenchError, EvalProtocol, PoolKind, RegistrationError, did_you_mean
 from methods._base.recipe import Recipe
 
 
@@ -42,7 +42,8 @@ class Needs(StrEnum):
     """What a method reads from an image. Reading anything else raises UndeclaredNeedError.
 
     A method that learns from unlabelled test images declares `TEST_STREAM`; such methods have a separate leaderboard.
-    If it cannot run without random views of a test image, it declares `TEST_VIEWS`, too.
+    If it cannot run without random views of a test image, it declares `TEST_VIEWS`, too. A method that learns from the
+    unlabelled pool of a run (`--unlabelled`) declares `UNLABELLED`; it is compared with methods that see the same pool.
     """
 
     FEATURES = "features"
@@ -52,6 +53,7 @@ class Needs(StrEnum):
     OTHER_VIEW = "other_view"
     TEST_VIEWS = "test_views"
     TEST_STREAM = "test_stream"
+    UNLABELLED = "unlabelled"
 
 
 class Extra(StrEnum):
@@ -261,10 +263,16 @@ class MethodTraits(ABC):
         return Needs.TEST_STREAM in self.needs
 
     @property
+    def needs_pool(self) -> bool:
+        """Whether it learns from the unlabelled pool of a run, without which it cannot run."""
+        return Needs.UNLABELLED in self.needs
+
+    @property
     def extras(self) -> tuple[Extra, ...]:
         """What it sees besides the labelled images with its published settings, in the order of `Extra`."""
         found = set(map(Extra, self.uses))
         found |= {Extra.TEST_STREAM} if self.reads_test_stream else set()
+        found |= {Extra.UNLABELLED_IMAGES} if self.needs_pool else set()
         published = self.settled(self.usual_protocol).values
         found |= {Extra.VALIDATION_LABELS} if published.get("selection") == "validation" else set()
         return tuple(extra for extra in Extra if extra in found)
@@ -287,6 +295,11 @@ class MethodTraits(ABC):
         if self.reads_test_stream:
             return EvalProtocol.TEST_TIME
         return EvalProtocol.BASE_TO_NEW if self.open_vocabulary else EvalProtocol.FEW_SHOT
+
+    @property
+    def usual_pool(self) -> str:
+        """The value of `--unlabelled` with which it is tried: all unlabelled training images if it needs a pool."""
+        return str(PoolKind.TRAIN) if self.needs_pool else "none"
 
     @property
     def oracle_settings(self) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from bench.spec import ExperimentSpec
 from datasets_registry import DrawRule, EvalProtocol, TaskRequest, build_task, get_dataset
@@ -61,3 +62,16 @@ def test_fewer_images_than_shots_change_the_id_and_leave_other_specs_as_they_wer
     assert "allow_fewer" not in spec.model_dump_json(), "older releases read the record"
     for one in (spec, short):
         assert ExperimentSpec.model_validate_json(one.model_dump_json()) == one
+
+
+def test_a_pool_changes_the_id_and_leaves_other_specs_as_they_were() -> None:
+    fields = dict.fromkeys(("method", "backbone", "dataset", "task_fingerprint"), "x")
+    spec = ExperimentSpec(**fields, config={}, recipe=None, draw="coop", protocol="few-shot", shots=16, seed=1)
+    pooled = [spec.model_copy(update={"unlabelled": pool}) for pool in ("train", "train:9", "transductive")]
+    assert len({one.run_id for one in (spec, *pooled)}) == 4
+    assert "unlabelled" not in spec.model_dump_json(), "older releases read the record"
+    for one in (spec, *pooled):
+        assert ExperimentSpec.model_validate_json(one.model_dump_json()) == one
+    for wrong in ("test", "train:0", "train:-1", "none", "transductive:9", "<b>"):
+        with pytest.raises(ValidationError, match="unlabelled"):
+            ExperimentSpec.model_validate(spec.model_dump() | {"unlabelled": wrong})

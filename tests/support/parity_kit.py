@@ -137,7 +137,10 @@ def batch_of(backbone: Backbone, pixels: Tensor, labels: Tensor | None, needs: f
 
 
 def support_view(backbone: Backbone, classes: ClassSet, part: str = "train", *, mirrored: bool = False) -> SupportView:
-    """The recorded images as a support set; views are the image; if `mirrored` every second its mirror."""
+    """The recorded images as a support set; views are the image; if `mirrored` every second its mirror.
+
+    The unlabelled images are the mirrors of all images.
+    """
     n = 2 * len(classes)
     labels = torch.arange(n) // 2
     pixels = images(part)[:n]
@@ -145,7 +148,12 @@ def support_view(backbone: Backbone, classes: ClassSet, part: str = "train", *, 
     def features(view: int = 0) -> Tensor:
         return batch_of(backbone, pixels.flip(-1) if mirrored and view % 2 else pixels, None).features
 
-    return SupportView(classes, labels, 2, features, lambda k, _: torch.stack([features(i) for i in range(k)]))
+    def unlabelled() -> Tensor:
+        return batch_of(backbone, pixels.flip(-1), None).features
+
+    return SupportView(
+        classes, labels, 2, features, lambda k, _: torch.stack([features(i) for i in range(k)]), unlabelled
+    )
 
 
 def drawn_networks(shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:

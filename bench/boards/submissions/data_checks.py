@@ -130,6 +130,8 @@ def _compare(shard: Shard, task: FewShotTask, level: Level) -> DataVerdict:
         digests = [task.support.images.digest(sample.key) for sample in task.support.samples]
         if digests != record.provenance.support_digests:
             problems.append("the digests of its support images are not those of the declared draw")
+        if task.pool is not None and task.pool.digest() != record.provenance.unlabelled_digest:
+            problems.append("the digest of its unlabelled images is not that of the declared pool")
     return DataVerdict(level, tuple(problems))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
+from dataclasses import replace
 from functools import cache, cached_property, lru_cache, partial
 from itertools import groupby
 from pathlib import Path
@@ -20,7 +21,7 @@ from bench.experiment.features.frozen_features import FeatureStore, FrozenTexts
 from bench.experiment.features.hidden_states import HiddenStates
 from bench.experiment.features.view_pixels import EvaluatedViews, RenderedViews
 from bench.experiment.features.views import CENTER_VIEW, View, ViewKind, to_pixels, views_for_epoch
-from datasets_registry import FeatureRows, Images, Sample, SupportSet
+from datasets_registry import FeatureRows, Images, Sample, SupportSet, UnlabelledImages
 from methods import (
     Backbone,
     BackboneSpec,
@@ -171,8 +172,10 @@ class Inputs:
         addresses = [address(digest(sample.key), view.key) for sample, view in shown]
         return addresses, lambda some: self._pixels(images, [shown[i] for i in some])
 
-    def support_view(self, support: SupportSet, *, shots: int, seed: int) -> SupportView:
-        """What a method sees of a support set before training; features are computed when it reads them."""
+    def support_view(
+        self, support: SupportSet, *, shots: int, seed: int, pool: UnlabelledImages | None = None
+    ) -> SupportView:
+        """What a method sees of a support set and a pool before training; features are computed when it reads them."""
         labels = torch.tensor(support.labels, dtype=torch.long, device=self.backbone.device)
         features = partial(self.features, support.images, support.samples, CENTER_VIEW)
 
@@ -181,7 +184,11 @@ class Inputs:
             shown = [views_for_epoch(cycled, seed, i) for i in range(k)]
             return self.features_of_views(support.images, support.samples, shown)
 
-        return SupportView(support.classes, labels, shots, features, views)
+        view = SupportView(support.classes, labels, shots, features, views)
+        if pool is None:
+            return view
+        unlabelled = partial(self.features, pool.images, [Sample(key, -1) for key in pool.keys], CENTER_VIEW)
+        return replace(view, unlabelled=unlabelled)
 
     def evaluation_batches(
         self,

@@ -126,7 +126,7 @@ def gather_figure_data(
     backbone = max(sorted(counts), key=lambda name: counts[name], default="")
     boards: dict[int, Leaderboard] = {}
     for setting in board_settings(here):
-        if setting.backbone == backbone and setting.shots != ALL_SHOTS and not setting.support:
+        if setting.backbone == backbone and setting.shots != ALL_SHOTS and setting.plain:
             board = build_leaderboard(here, setting)
             size = sum(entry.n for entry in board.entries)
             if setting.shots not in boards or size > sum(entry.n for entry in boards[setting.shots].entries):

@@ -51,7 +51,7 @@ class LinearHead:
 @torch.no_grad()
 def linear_head(info: ModelInfo, method: Method[Any]) -> LinearHead:
     """The head of a model. Raises ExportError, with the reason, if its logits are not linear in the frozen feature."""
-    needs = method.info.needs
+    needs = method.info.needs - {Needs.UNLABELLED}  # read before the model was stored
     if needs != {Needs.FEATURES}:
         others = ", ".join(sorted(needs - {Needs.FEATURES}))
         raise _refused(info, f"it reads {others} of the image tower, and not only the frozen feature")

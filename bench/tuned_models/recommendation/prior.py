@@ -121,7 +121,7 @@ def own_table(runs: pd.DataFrame | None, request: RecommendRequest, backbone: st
         return None
     runs = runs[(runs["dataset"] != request.dataset) & (runs["protocol"] == EvalProtocol.FEW_SHOT)]
     found = build_leaderboards(runs, protocol=EvalProtocol.FEW_SHOT, shots=[request.shots], backbone=backbone)
-    boards = [board for board in found if not board.setting.support]
+    boards = [board for board in found if board.setting.plain]
     if not boards:
         return None
     import pandas as pd

@@ -64,6 +64,12 @@ def test_other_support_images_are_data_and_not_text():
     assert named(a, turned) == [("data", "order of the support images")]
 
 
+def test_another_pool_is_another_task_and_other_images_of_the_same_pool_are_data():
+    assert ("task", "unlabelled") in named(shard(), shard(unlabelled="train"))
+    a, b = (shard(unlabelled="train", provenance={"unlabelled_digest": digest}) for digest in ("1", "2"))
+    assert named(a, b) == [("data", "unlabelled images")]
+
+
 def test_other_test_images_and_labels_are_data():
     base = make_predictions("base")
     fewer = replace(base, images=("x", *base.images[1:]))
