@@ -40,20 +40,57 @@ TextWeight = Annotated[
 Repel = Annotated[bool, Field(description="move each row one unit away from the others")]
 
 
-class SSTextConfig(TextConfig):
-    """The weight of the texts, and whether features are normalised."""
+class TextProbeConfig(TextConfig):
+    """The class texts, and whether features are normalised."""
 
-    text_weight: TextWeight = "support"
-    repel: Repel = False
     normalise: bool = Field(True, description="normalise images and texts first; two of three official models do")
     logit_scale: LogitScaleSetting = None
 
 
+class SSTextConfig(TextProbeConfig):
+    """The weight of the texts, and the repulsion."""
+
+    text_weight: TextWeight = "support"
+    repel: Repel = False
+
+
+ProbeConfigT = TypeVar("ProbeConfigT", bound=TextProbeConfig)
 ConfigT = TypeVar("ConfigT", bound=SSTextConfig)
 
 
+class TextProbe(Method[ProbeConfigT]):
+    """`scale cos(f, w_c)`, with a row w_c for each class that `prepare` computes from images and class texts."""
+
+    rows: Float[Tensor, "n_cls dim"]
+
+    @property
+    def scale(self) -> float:
+        """The factor on the cosine."""
+        return self.config.logit_scale or self.backbone.logit_scale
+
+    def given(self, features: Float[Tensor, "*n dim"]) -> Float[Tensor, "*n dim"]:
+        """Features of images or texts as the rows use them."""
+        return F.normalize(features, dim=-1) if self.config.normalise else features
+
+    def text(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:
+        """The mean of each class's texts, not normalised again."""
+        return self.given(template_features(self.backbone, classes, self.config.templates)).mean(dim=0)
+
+    def tuned_state(self) -> dict[str, Tensor]:
+        """The rows of the classifier."""
+        return {"rows": self.rows}
+
+    def restore_tuned_state(self, classes: ClassSet, state: dict[str, Tensor]) -> None:
+        self.support_classes = classes
+        self.rows = state["rows"]
+
+    def classifier(self, classes: ClassSet) -> Classifier:
+        self.check_classes(classes)
+        return lambda batch: cosine_logits(batch.features, self.rows, self.scale)
+
+
 @register_method
-class SSText(Method[ConfigT]):
+class SSText(TextProbe[ConfigT]):
     """`scale cos(f, w_c)` with `w_c` between the class's images and its text."""
 
     info = MethodInfo(
@@ -75,17 +112,11 @@ class SSText(Method[ConfigT]):
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
-        c = self.config
-        self.scale = c.logit_scale or self.backbone.logit_scale
-        texts = template_features(self.backbone, support.classes, c.templates)
-        image = support.features()
-        if c.normalise:
-            image, texts = F.normalize(image, dim=-1), F.normalize(texts, dim=-1)
-        text = texts.mean(dim=0)
+        image, text = self.given(support.features()), self.text(support.classes)
         members = F.one_hot(support.labels, len(text)).to(image.dtype)
         share = self.text_weights(image, text, members).clamp(min=SMALLEST_LAMBDA) * len(image)
         self.rows = self.scale * (members.T @ image) / share[:, None] + text
-        if c.repel:
+        if self.config.repel:
             self.rows = self.rows - F.normalize(2 * self.rows - self.rows.mean(dim=0), dim=-1)
 
     def text_weights(
@@ -99,16 +130,3 @@ class SSText(Method[ConfigT]):
             own = (members * cosine_logits(image, text, self.scale).softmax(dim=1)).sum(dim=0) / counts
             return torch.where(counts > 0, own, own[counts > 0].mean())
         return torch.full_like(counts, 1 / len(image) if weight == "support" else weight)
-
-    def tuned_state(self) -> dict[str, Tensor]:
-        """The rows of the classifier."""
-        return {"rows": self.rows}
-
-    def restore_tuned_state(self, classes: ClassSet, state: dict[str, Tensor]) -> None:
-        self.support_classes = classes
-        self.scale = self.config.logit_scale or self.backbone.logit_scale
-        self.rows = state["rows"]
-
-    def classifier(self, classes: ClassSet) -> Classifier:
-        self.check_classes(classes)
-        return lambda batch: cosine_logits(batch.features, self.rows, self.scale)

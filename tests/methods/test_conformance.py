@@ -247,6 +247,7 @@ CARD_COUNTS = {
     "gda": 0,
     "ss_text": 0,
     "ss_text_plus": 0,
+    "ss_text_u": 0,
     "timo": 0,
     "timo_s": 0,
     "ape": 0,

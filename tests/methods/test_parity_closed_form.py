@@ -54,6 +54,37 @@ def test_ss_text_and_ss_text_plus(name: str) -> None:
     check_logits(method, case, "logits_after", class_set)
 
 
+@pytest.mark.parametrize("name", case_names("ss_text_u"))
+def test_ss_text_u(name: str) -> None:
+    case = Case("ss_text_u", name)
+    given, solver = case.config, case.config["solver"]
+    pixels = images("train")[: 2 * len(class_set(given["train_classes"]))].flip(-1)
+    cls = METHODS.get("ss_text_u")
+    config = cls.info.config(
+        templates=given["templates"],
+        normalise=given["normalise"],
+        logit_scale=given["logit_scale"],
+        rounds=solver["num_iters_mm"],
+        sinkhorn_steps=solver["num_iters_ot"],
+        unseen_share=solver["ratio_label_marginal_correction"],
+    )
+    method = cls(tiny_backbone(), config, generator())
+    pool = batch_of(tiny_backbone(), pixels, None).features
+    method.prepare(replace(support_of(case), unlabelled=lambda: pool))
+    case.assert_close(method.rows, "rows", "rows")
+    check_logits(method, case, "logits_after", class_set)
+
+
+def test_ss_text_u_assigns_each_image_once_and_each_class_its_share() -> None:
+    cls = METHODS.get("ss_text_u")
+    method = cls(tiny_backbone(), cls.info.config(sinkhorn_steps=100), generator())
+    logits = 100 + torch.randn(30, 3, generator=torch.Generator().manual_seed(0))  # their exponentials overflow
+    share = torch.tensor([0.5, 0.3, 0.2])
+    plan = method.plan(logits, share)
+    torch.testing.assert_close(plan.sum(dim=1), torch.ones(30))
+    torch.testing.assert_close(plan.mean(dim=0), share)
+
+
 def test_ss_text_plus_keeps_the_text_of_a_class_without_images() -> None:
     case = Case("ss_text", "ss_text_plus_without_a_class")
     cls = METHODS.get("ss_text_plus")
@@ -65,7 +96,7 @@ def test_ss_text_plus_keeps_the_text_of_a_class_without_images() -> None:
     assert float((method.rows - text).norm(dim=1)[[0, 1, 3, 4]].min()) > 1
 
 
-@pytest.mark.parametrize("name", ["ss_text", "ss_text_plus"])
+@pytest.mark.parametrize("name", ["ss_text", "ss_text_plus", "ss_text_u"])
 def test_nothing_is_trained_or_searched(name: str) -> None:
     info = METHODS.get(name).info
     assert info.recipe_for(EvalProtocol.FEW_SHOT) is None

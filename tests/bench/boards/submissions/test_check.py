@@ -134,6 +134,22 @@ def test_runs_of_a_dataset_are_checked_by_its_split_file_alone(tmp_path: Path) -
     assert "true labels of 1 of 12 images are not those of the dataset" in verdict(honest).problems[0]
 
 
+def test_the_unlabelled_images_of_a_run_are_those_of_its_pool() -> None:
+    spec = simulated_run("ss_text_u", unlabelled="train:9")[0].spec
+    task = declared_task(spec, RunContext())
+    assert task.pool is not None
+    record, predictions = simulated_run("ss_text_u", unlabelled="train:9", task_fingerprint=task.fingerprint)
+
+    def problems(digest: str) -> tuple[str, ...]:
+        made = record.provenance.model_copy(update={"unlabelled_digest": digest})
+        return (
+            DataChecks(None).check(Shard(record.model_copy(update={"provenance": made}), tuple(predictions))).problems
+        )
+
+    assert problems(task.pool.digest()) == ()
+    assert problems("0" * 32) == ("the digest of its unlabelled images is not that of the declared pool",)
+
+
 def test_a_later_submission_with_the_same_run_gives_way(tmp_path: Path, checks: Checks) -> None:
     """The ledger decides: dates and names say the opposite."""
     first = checks.own(Draft(facts=dated(100)).write(tmp_path / "s" / "first"))

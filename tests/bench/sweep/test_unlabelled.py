@@ -1,0 +1,173 @@
+"""`--unlabelled`: who sees the pool, what a run records of it, its boards, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from page_data import block_of
+from typer.testing import CliRunner
+
+from bench import build_report
+from bench.analysis.board_runs import belongs
+from bench.analysis.leaderboard import Setting
+from bench.analysis.leaderboard_building import board_settings, build_leaderboard
+from bench.api.results import load_results
+from bench.cli.app import app
+from bench.context import RunContext
+from bench.errors import ImpossibleCombinationError, UsageError
+from bench.experiment.features.inputs import shared_inputs
+from bench.experiment.runner import run_experiment
+from bench.experiment.task import load_task
+from bench.results.shards import Shards
+from bench.spec import ExperimentSpec
+from bench.sweep import SweepRequest, expand, outline_of
+from bench.sweep.sweep_files import sweep_toml
+from datasets_registry import Sample
+from methods import SupportView, UndeclaredNeedError
+
+AXES = {
+    "methods": "ss_text_u,ss_text,zero_shot", "datasets": "spectrum_blur:test=5", "backbones": "ViT-tiny.random",
+    "protocol": "few-shot", "shots": 2, "seeds": "1,",
+}  # fmt: skip
+
+
+def request(**options: Any) -> SweepRequest:
+    return SweepRequest.build(**(AXES | options))
+
+
+def plan(**options: Any) -> tuple[ExperimentSpec, ...]:
+    return expand(request(**options)).specs
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    shards = Shards(folder)
+    for pool in ("train:30", "transductive"):
+        for spec in plan(unlabelled=pool):
+            shards.write(*run_experiment(spec, RunContext()))
+    return folder
+
+
+def test_only_methods_that_need_the_pool_see_it() -> None:
+    pooled, plain, zero_shot = plan(unlabelled="train:30")
+    assert (pooled.unlabelled, plain.unlabelled, zero_shot.unlabelled) == ("train:30", None, None)
+    assert [plain, zero_shot] == list(plan(methods="ss_text,zero_shot"))
+    assert pooled.label() == "ss_text_u on spectrum_blur:test=5, few-shot, 2 shots, unlabelled train:30, seed 1"
+    assert [spec.unlabelled for spec in outline_of(request(unlabelled="train:30")).specs] == ["train:30", None, None]
+
+
+def test_a_spec_gives_its_pool_again() -> None:
+    (spec,) = plan(methods="ss_text_u", unlabelled="train:30")
+    task = load_task(spec, RunContext())
+    assert len(task.pool or ()) == 30
+    assert ExperimentSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+def test_a_record_states_the_pool(runs: Path) -> None:
+    shards = Shards(runs)
+    records = [record for entry in shards.scan() if (record := shards.record(entry.run_id)) is not None]
+    found = {record.spec.unlabelled: record.provenance for record in records}
+    assert {pool: made.unlabelled_images for pool, made in found.items()} == {
+        "train:30": 30, "transductive": 5 * 12, None: 0,
+    }  # fmt: skip
+    digests = {made.unlabelled_digest for made in found.values()}
+    assert len(digests) == 3
+    assert "unlabelled_digest" not in found[None].model_dump_json()
+
+
+def test_rows_with_different_pools_are_on_different_boards(runs: Path) -> None:
+    frame = load_results(runs).to_frame()
+    settings = {setting.unlabelled: setting for setting in board_settings(frame)}
+    assert sorted(settings) == ["", "train:30", "transductive"]
+    methods = {
+        pool: {entry.method for entry in build_leaderboard(frame, setting).entries}
+        for pool, setting in settings.items()
+    }
+    with_pool = {"ss_text_u", "zero_shot"}
+    assert methods == {"": {"ss_text", "zero_shot"}, "train:30": with_pool, "transductive": with_pool}
+    assert settings["train:30"].title == "ViT-tiny.random, few-shot, 2 shots, unlabelled train:30"
+    assert [settings[pool].plain for pool in sorted(settings)] == [True, False, False]
+
+
+def test_the_leaderboard_and_the_page_state_the_pool(runs: Path, tmp_path: Path) -> None:
+    shown = CliRunner().invoke(app, ["leaderboard", "--runs", str(runs)]).output
+    assert "few-shot, 2 shots, unlabelled train:30" in shown
+    assert "few-shot, 2 shots, unlabelled transductive" in shown
+    page = build_report(tmp_path / "page.html", runs=runs).read_text(encoding="utf-8")
+    assert "Few-shot, 2 shots, unlabelled train:30" in page
+    facets = [setting["facets"][3] for setting in block_of(page)["settings"].values()]
+    assert sorted(facets) == ["coop, fp32", "coop, unlabelled train:30, fp32", "coop, unlabelled transductive, fp32"]
+
+
+def test_a_planned_run_belongs_to_the_board_of_its_pool() -> None:
+    setting = Setting("ViT-tiny.random", "few-shot", 2, "coop", "fp32", unlabelled="train:30")
+    pooled, plain, zero_shot = plan(unlabelled="train:30")
+    assert [belongs(spec, setting) for spec in (pooled, plain, zero_shot)] == [True, False, True]
+    assert [belongs(spec, replace(setting, unlabelled="")) for spec in (pooled, plain)] == [False, True]
+
+
+def test_the_method_gets_features_and_nothing_else_of_the_pool() -> None:
+    (spec,) = plan(methods="ss_text_u", unlabelled="train:30")
+    task, inputs = load_task(spec, RunContext()), shared_inputs(spec.backbone, RunContext())
+    view = inputs.support_view(task.support, shots=2, seed=1, pool=task.pool)
+    features = view.unlabelled()
+    assert features.shape == (30, inputs.backbone.embed_dim)
+    assert isinstance(view.unlabelled, partial)
+    samples = [one for part in view.unlabelled.args if isinstance(part, list) for one in part]
+    assert len(samples) == 30
+    assert {sample.label for sample in samples if isinstance(sample, Sample)} == {-1}
+
+
+def test_a_method_without_the_need_gets_no_pool() -> None:
+    view = SupportView(
+        load_task(plan(methods="ss_text")[0], RunContext()).support.classes,
+        torch.zeros(1, dtype=torch.long),
+        1,
+        lambda: torch.ones(1, 4),
+        lambda k, _: torch.ones(k, 1, 4),
+    )
+    with pytest.raises(UndeclaredNeedError, match=r"Add Needs\.UNLABELLED to info\.needs"):
+        view.unlabelled()
+
+
+def test_a_sweep_file_keeps_the_pool() -> None:
+    assert 'unlabelled = "train:30"' in sweep_toml(request(unlabelled="train:30"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"unlabelled": "test"}, "Declare this with --unlabelled transductive"),
+        ({"unlabelled": "train:-1"}, "'-1' is not a number of images; give a whole number from 1"),
+        ({"unlabelled": "images"}, r"'images' is not understood\. Write none, train or train\+new"),
+        ({"unlabelled": "train", "methods": "ss_text"}, r"has no effect: no selected method learns .* do: ss_text_u\."),
+        ({"unlabelled": "train", "protocol": "test-time"}, "has no effect with test-time"),
+        ({"unlabelled": "train+new:4"}, "few-shot has no new classes; write train:4"),
+        (
+            {"unlabelled": "transductive", "protocol": "cross-dataset", "targets": "spectrum_words"},
+            "does not go with cross-dataset, which trains once for all targets",
+        ),
+    ],
+)
+def test_a_pool_that_makes_no_sense_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        plan(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, r"Cannot run ss_text_u: it learns from unlabelled images, and the run declares none; use --unlabelled"),
+        ({"unlabelled": "train:99999"}, r"requests 99999 images, but dataset .* has \d+ unlabelled images"),
+        ({"unlabelled": "train", "shots": "all"}, "has no unlabelled images for --unlabelled train"),
+    ],
+)
+def test_a_run_that_cannot_have_its_pool_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ImpossibleCombinationError, match=message):
+        plan(methods="ss_text_u", **options)
