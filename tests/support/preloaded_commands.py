@@ -84,6 +84,8 @@ def run(connection: socket.socket) -> None:
         for target, stream in enumerate(streams):
             os.dup2(stream, target)
             os.close(stream)
+        # the server's own streams remember whether its files could seek, which a pipe cannot
+        sys.stdout, sys.stderr = (open(target, "w", encoding="utf-8", closefd=False) for target in (1, 2))  # noqa: SIM115
         os.chdir(asked["folder"])
         os.environ.clear()
         os.environ.update(asked["environment"])
