@@ -33,6 +33,7 @@ from methods._parts.two_tower_methods import TwoTowerMethod
 from methods.cocoop import CoCoOp
 from methods.kgcoop import KgCoOp, KgCoOpConfig
 from methods.lweib import LwEIB
+from methods.skip_tuning import SkipTuning
 
 CITATION = """@inproceedings{zhang2024dept,
   title = {DePT: Decoupled Prompt Tuning},
@@ -175,7 +176,7 @@ def dept_conflict(host: type[Method[Any]]) -> str | None:
         return "has no single pair of text and image features"
     if issubclass(host, TwoTowerMethod) and not host.one_pair:
         return "compares more than one pair of features"
-    if issubclass(host, LwEIB):
+    if issubclass(host, LwEIB | SkipTuning):
         return "compares each image with only some of the classes"
     if host.backward is not TrainableMethod.backward:
         return "changes the gradients of its own loss"

@@ -198,9 +198,9 @@ def fit(
     first, steps, loss = (before.epochs, before.steps, before.loss) if before else (0, 0, math.nan)
     for epoch in range(first, stages.epochs):
         span, state = stages.at(epoch)
-        order = epoch_batches(n, recipe.batch_size, generator, drop_last=recipe.drop_last)
-        left = span.first_step + span.steps - steps
-        for batch in _batches(batches_of(epoch), list(islice(order, left)), method.info.needs):
+        usual = list(epoch_batches(n, recipe.batch_size, generator, drop_last=recipe.drop_last))
+        left = min(span.first_step + span.steps - steps, len(usual))
+        for batch in _batches(batches_of(epoch), list(islice(method.arrange(usual), left)), method.info.needs):
             set_rates(state.optimizer, recipe, span, epoch, steps)
             try:
                 loss = train_step(method, batch, state.optimizer)

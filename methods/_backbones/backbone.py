@@ -239,10 +239,14 @@ class Backbone:
         prompts: Sequence[Tensor] = (),
         blocks: Sequence[BlockView] = (),
         kept: float = 0.0,
+        tower: ImageTower | None = None,
     ) -> Float[Tensor, "batch all_tokens width"]:
-        """Tokens after the last block, from those before block `first`; see `continue_image_tower`."""
+        """Tokens after the last block, from those before block `first`; see `continue_image_tower`.
+
+        `tower` runs instead of the frozen one.
+        """
         self.passes.prompted_image += Fraction(self.vision_depth - first, self.vision_depth) * len(hidden)
-        return continue_image_tower(self._image, hidden, first, prompts=prompts, blocks=blocks, kept=kept)
+        return continue_image_tower(tower or self._image, hidden, first, prompts=prompts, blocks=blocks, kept=kept)
 
     def tokenized(self, texts: Sequence[str]) -> TokenizedTexts:
         """Texts as tokens and embeddings, cut after the longest one."""
@@ -287,10 +291,14 @@ class Backbone:
         tokens: Sequence[Tensor] = (),
         blocks: Sequence[BlockView] = (),
         kept: float = 0.0,
+        tower: TextTower | None = None,
     ) -> Float[Tensor, "n_cls dim"]:
-        """Text features from hidden states, unnormalised; see `continue_text_tower`."""
+        """Text features from hidden states, unnormalised; see `continue_text_tower`.
+
+        `tower` runs instead of the frozen one.
+        """
         self.passes.text += Fraction(self.text_depth - hidden.first, self.text_depth) * len(hidden.prompts)
-        return continue_text_tower(self._text, hidden, tokens=tokens, blocks=blocks, kept=kept)
+        return continue_text_tower(tower or self._text, hidden, tokens=tokens, blocks=blocks, kept=kept)
 
     @in_precision
     def encode_whole_texts(

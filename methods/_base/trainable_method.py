@@ -1,6 +1,6 @@
 """The base class of methods that learn by gradient steps."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -63,6 +63,13 @@ class TrainableMethod(Method[ConfigT]):
         A group's `lr_scale` multiplies the recipe's `lr`. It does not multiply `warmup_lr` and `min_lr`.
         """
         return [{"params": list(self.trainable.parameters())}]
+
+    def arrange(self, batches: Sequence[Tensor]) -> Iterable[Tensor]:
+        """The batches of an epoch, as positions in the support set; `batches` are the usual ones, in random order.
+
+        Called before each epoch, except for stacks of runs. At most as many batches are used as are given.
+        """
+        return batches
 
     def before_step(self) -> None:
         """Called before each step."""

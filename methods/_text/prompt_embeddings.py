@@ -57,6 +57,12 @@ class TextPrompts:
         """`lengths` as numbers; reading them from a GPU waits for it."""
         return tuple(self.lengths.tolist()) if self.known_sizes is None else self.known_sizes
 
+    def select(self, kept: Sequence[int]) -> TextPrompts:
+        """The texts of some of the classes, by their positions."""
+        index = on_device(torch.tensor(kept), self.suffix.device)
+        sizes = tuple(self.sizes[c] for c in kept)
+        return TextPrompts(self.prefix, self.suffix[index], self.lengths[index], sizes, self.n_start, self.pad)
+
     def chunks(self, size: int) -> list[TextPrompts]:
         """The texts of at most `size` classes at a time."""
         sizes = [self.sizes[i : i + size] for i in range(0, len(self), size)]

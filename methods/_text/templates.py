@@ -124,6 +124,16 @@ TCP_WORDING = KGCOOP_WORDING | {
 }
 """TCP's frozen class texts that differ from CoOp's for a dataset."""
 
+SKIP_TUNING_WORDING = {
+    "a photo of a {}, a type of pet.": "a bad photo of a {}, a type of pet.",
+    "a photo of a {}, a type of flower.": "a close-up photo of a {}.",
+    "a photo of a {}, a type of aircraft.": "a bright photo of a {}, a type of aircraft.",
+    "a photo of {}, a type of food.": "a photo of the nice {}.",
+    "a photo of a person doing {}.": "a photo of a {}, a type of sport.",
+    "{} texture.": "itap of a {}.",
+}
+"""Skip Tuning's class texts that differ from CoOp's for a dataset."""
+
 _PLOT_GENERIC = ("a photo of a", "this is a photo", "this is picture of", "one picture of a")
 PLOT_WORDINGS = {
     "a photo of a {}.": _PLOT_GENERIC,

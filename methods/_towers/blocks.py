@@ -40,10 +40,12 @@ def join_heads(x: Tensor) -> Tensor:
 TensorMap = Callable[[Tensor], Tensor]
 
 
-def with_modules(module: Any, **others: nn.Module) -> Any:
-    """A copy of a module with some direct submodules replaced; it shares everything else with the original."""
+def with_modules(module: Any, **others: nn.Module | nn.Parameter) -> Any:
+    """A copy of a module with some direct submodules or parameters replaced; it shares the rest with the original."""
     changed = copy.copy(module)
-    changed._modules = {**module._modules, **others}
+    changed._modules, changed._parameters = {**module._modules}, {**module._parameters}
+    for name, other in others.items():
+        setattr(changed, name, other)
     return changed
 
 
@@ -128,6 +130,22 @@ class TunedNorms(nn.Module):
 
 def _trained_copies(frozen: Iterable[Any]) -> nn.ModuleList:
     return nn.ModuleList([copy.deepcopy(norm) for norm in frozen]).requires_grad_(True)
+
+
+class TowerEnd(nn.Module):
+    """Trained copies of the last blocks of one of open_clip's own towers, its last norm and its projection."""
+
+    def __init__(self, blocks: Iterable[Any], norm: nn.Module, projection: nn.Module | nn.Parameter) -> None:
+        super().__init__()
+        self.blocks = _trained_copies(blocks)
+        self.norm = copy.deepcopy(norm).requires_grad_(True)
+        self.projection = copy.deepcopy(projection)
+        self.projection.requires_grad_(True)
+
+    def transformer(self, frozen: Any) -> Any:
+        """The tower's transformer with these blocks in the place of its last ones."""
+        first = len(frozen.resblocks) - len(self.blocks)
+        return with_modules(frozen, resblocks=nn.ModuleList([*frozen.resblocks[:first], *self.blocks]))
 
 
 class TunedBiases(nn.Module):

@@ -4,6 +4,8 @@ A method that changes only the later blocks of the text tower need not run the e
 depends only on the class list. Both parts together equal `TextTower.encode`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from datasets_registry import BenchError
+from methods._base.devices import on_device
 from methods._text.prompt_embeddings import TextPrompts
 from methods._towers.blocks import BlockView, causal_mask, run_block
 from methods._towers.packed_text_suffixes import Packing, pack_suffixes, packed_rows, prefix_states, run_packed
@@ -33,6 +36,16 @@ class TextHidden:
     prefix: Float[Tensor, "1 n_prefix width"]
     rows: Float[Tensor, "rows length width"]
     packing: Packing
+
+    def select(self, kept: Sequence[int]) -> TextHidden:
+        """The hidden states of some of the classes, by their positions in the class list."""
+        prompts = self.prompts.select(kept)
+        packing = pack_suffixes(prompts)
+        # a position of the new rows is the `place`-th of the class `chosen`, which `ends` has in the old rows
+        chosen, place = packing.source // prompts.suffix.shape[1], packing.source % prompts.suffix.shape[1]
+        row, end = self.packing.ends[on_device(torch.tensor(kept), packing.ends.device)].T
+        column = end + 1 - prompts.lengths
+        return TextHidden(prompts, self.first, self.prefix, self.rows[row[chosen], column[chosen] + place], packing)
 
 
 def text_hidden(tower: TextTower, prompts: TextPrompts, first: int) -> TextHidden:

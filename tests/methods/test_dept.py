@@ -166,6 +166,7 @@ def test_another_optimiser_keeps_its_settings() -> None:
         ("dept", "has no single pair of text and image features"),
         ("mmrl", "compares more than one pair of features"),
         ("lweib", "compares each image with only some of the classes"),
+        ("skip_tuning", "compares each image with only some of the classes"),
         ("prograd", "changes the gradients of its own loss"),
         ("two_stage", "trains in several stages"),
     ],

@@ -32,6 +32,7 @@ from methods.hicropl import HiCroPL, HiCroPLConfig, PromptMapper
 from methods.lweib import Draw, LwEIB, LwEIBConfig
 from methods.mmrl_pp import MMRLPlusPlus, MMRLPlusPlusConfig, SharedMap
 from methods.nlprompt import NLPrompt, NLPromptConfig
+from methods.skip_tuning import SkipTuning, SkipTuningConfig
 
 TEMPLATE = "a photo of a {}, a type of pet."
 
@@ -180,6 +181,39 @@ def test_atprompt_on(name: str) -> None:
 
     method = method_class(tiny_backbone(), method_class.info.config(**settings), generator())
     replay(method, case, parameters, template=TEMPLATE)
+
+
+@pytest.mark.parametrize("name", case_names("skip_tuning"))
+def test_skip_tuning(name: str) -> None:
+    case = Case("skip_tuning", name)
+    official, optim = case.config["SKIP"], case.config["OPTIM"]
+    config = SkipTuningConfig(
+        skipped=official["START_LAYER"],
+        kept_share=official["TOP_RATIO"],
+        kept_most=official["MAX_TOP"],
+        spread=official["LAMBDA"],
+        image_rate=optim["NEW_LR"] / optim["LR"],
+    )
+
+    def parameters(method: SkipTuning) -> dict[str, nn.Parameter]:
+        if "kept_ranks" in case.tensors:
+            kept = case.tensors["kept_ranks"]
+            assert 4 < int(kept.sum()) < len(kept), "some ranks stay besides the first four, and some do not"
+            method.kept_ranks = frozenset(kept.nonzero()[:, 0].tolist())
+        found: dict[str, nn.Parameter] = {}
+        for tower, norm, projection in (("image", "ln_post", "proj"), ("text", "ln_final", "text_projection")):
+            end: Any = method.trainable[tower]
+            prefix = "image_encoder." if tower == "image" else "learnable_params.text_encoder."
+            for i, block in enumerate(end.blocks, start=config.skipped):
+                stem = f"{prefix}transformer.resblocks.{i}"
+                found |= {f"{stem}.{key}": value for key, value in block.named_parameters()}
+            found |= {f"{prefix}{norm}.{key}": value for key, value in end.norm.named_parameters()}
+            found[f"{prefix}{projection}"] = end.projection
+        return {key: value for key, value in found.items() if value.numel() <= 8192}  # of these there are numbers
+
+    method = SkipTuning(tiny_backbone(), config, generator())
+    recipe = method.info.recipes[EvalProtocol.BASE_TO_NEW].model_copy(update={"lr": optim["LR"]})
+    replay(method, case, parameters, template=TEMPLATE, recipe=recipe)
 
 
 @pytest.mark.parametrize("name", case_names("clip_svd"))

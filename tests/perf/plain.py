@@ -90,9 +90,11 @@ class PlainBackbone(Backbone):
         prompts: Sequence[Tensor] = (),
         blocks: Sequence[towers_blocks.BlockView] = (),
         kept: float = 0.0,
+        tower: Any = None,
     ) -> Tensor:
         x = hidden
-        for i, block in list(enumerate(self.model.visual.transformer.resblocks))[first:]:
+        visual = tower.visual if tower else self.model.visual
+        for i, block in list(enumerate(visual.transformer.resblocks))[first:]:
             if i - first < len(prompts):
                 x = with_tokens(x, prompts[i - first], replaces=i > first, kept=kept)
             x = changed_block(blocks[i], x) if blocks else block(x)
@@ -111,16 +113,18 @@ class PlainBackbone(Backbone):
         tokens: Sequence[Tensor] = (),
         blocks: Sequence[towers_blocks.BlockView] = (),
         kept: float = 0.0,
+        tower: Any = None,
     ) -> Tensor:
+        model = tower.modules if tower else self.model
         first, (x, eot) = hidden.first, self._padded(hidden.prompts, hidden.prompts.prefix)
-        x = x + self.model.positional_embedding
-        for i, block in enumerate(self.model.transformer.resblocks):
+        x = x + model.positional_embedding
+        for i, block in enumerate(model.transformer.resblocks):
             if 0 <= i - first < len(tokens):
                 x = with_tokens(x, tokens[i - first], replaces=i > first, kept=kept)
             mask = torch.full((x.shape[1], x.shape[1]), float("-inf")).triu(1)
             x = changed_block(blocks[i], x, mask) if blocks else block(x, attn_mask=mask)
         eot = eot + (tokens[0].shape[0] if tokens else 0)
-        return self.model.ln_final(x)[torch.arange(len(x)), eot] @ self.model.text_projection
+        return model.ln_final(x)[torch.arange(len(x)), eot] @ model.text_projection
 
     def read_only_text_features(self, prompts: TextPrompts, readers: Tensor) -> Tensor:
         return read_text(self.model, *self._padded(prompts, prompts.prefix), readers)

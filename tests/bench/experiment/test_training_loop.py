@@ -109,6 +109,24 @@ def test_hooks_are_called_in_order_and_groups_scale_the_rate() -> None:
     assert not torch.equal(method.trainable.text_adapter.matrix, torch.eye(64))
 
 
+def test_a_method_may_arrange_the_batches_of_an_epoch() -> None:
+    class Sorted(TextAdapter):
+        info = TextAdapter.info
+
+        def arrange(self, batches):
+            yield from torch.cat(batches).sort().values.split(3)
+
+        def loss(self, batch):
+            seen.append(batch.labels.tolist())
+            return super().loss(batch)
+
+    seen: list[list[int]] = []
+    method = Sorted(tiny_backbone(), TextAdapter.info.config(), torch.Generator().manual_seed(0))
+    method.prepare(support_view(tiny_backbone(), class_set("base")))
+    assert fit_adapter(Recipe(epochs=2, batch_size=5), method) == 4
+    assert seen == [[0, 0, 1], [1, 2, 2]] * 2, "no more batches than usual"
+
+
 def test_all_groups_have_the_same_rate_in_a_constant_warm_up() -> None:
     weights = [torch.nn.Parameter(torch.zeros(1)) for _ in range(2)]
     recipe = Recipe(lr=0.01, epochs=4, warmup=Warmup.CONSTANT, warmup_lr=1e-5)
