@@ -226,7 +226,9 @@ def atprompt_conflict(host: type[Method[Any]]) -> str | None:
     """Why ATPrompt cannot wrap a method, to follow its name in a sentence; None if it can."""
     if issubclass(host, Anchored):
         return "has attributes already"
-    return None if issubclass(host, CoOp | CoCoOp | KgCoOp | MaPLe) else "has no context that ATPrompt was made for"
+    if not issubclass(host, CoOp | CoCoOp | KgCoOp | MaPLe):
+        return "has no context that ATPrompt was made for"
+    return None if host.stages is TrainableMethod.stages else "trains in several stages"
 
 
 @register_method

@@ -96,7 +96,11 @@ class Context(nn.Module):
 
     def prompts(self, classes: ClassSet, backbone: Backbone) -> TextPrompts:
         """The class texts with the learned vectors in place."""
-        ctx, text = with_lead(self.lead, self.ctx, self.placeholders + " {}.")
+        return self.prompts_with(self.ctx, classes, backbone)
+
+    def prompts_with(self, ctx: Tensor, classes: ClassSet, backbone: Backbone) -> TextPrompts:
+        """The class texts with `ctx` in place of the learned context."""
+        ctx, text = with_lead(self.lead, ctx, self.placeholders + " {}.")
         texts = backbone.class_tokens(classes, text)
         lengths = () if self.position == "end" else backbone.name_lengths(classes.prompt_names)
         return place_ctx(texts, ctx, self.position, lengths)

@@ -157,6 +157,7 @@ def test_dept_goes_around_it_with_its_own_settings() -> None:
         ("zero_shot", "has no context that ATPrompt was made for"),
         ("vpt", "has no context that ATPrompt was made for"),
         ("atprompt_on", "has attributes already"),
+        ("dpc_on", "trains in several stages"),
     ],
 )
 def test_hosts_without_a_context_are_refused(host: str, reason: str) -> None:

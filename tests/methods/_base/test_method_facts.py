@@ -22,7 +22,7 @@ from methods import (
 )
 
 STORED = MethodFactsRegistry()
-WRAPPERS = ("apex_on", "atprompt_on", "dept_on", "tcpt_on", "wise_ft_on")
+WRAPPERS = ("apex_on", "atprompt_on", "dept_on", "dpc_on", "tcpt_on", "wise_ft_on")
 NAMES = [*METHODS, *(f"{wrapper}:{host}" for wrapper in WRAPPERS for host in METHODS)]
 WRONG = ["apex_on:", "coop:vpt", "copo", "apex_on:copo", "apex_on:apex_on:coop", "apexx_on:coop"]
 VALUES: list[Any] = [None, -1, 0, 0.5, 1, 10**9, True, "", "end", "oracle", "0.5", [], [0.1, 0.9], ["q"], {}]

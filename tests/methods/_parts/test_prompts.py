@@ -12,7 +12,7 @@ from torch import Tensor
 
 from methods import METHODS
 
-COOP = ("coop", "cocoop", "apex_on", "atprompt_on", "tcpt_on", "tpt", "c_tpt")
+COOP = ("coop", "cocoop", "apex_on", "atprompt_on", "dpc_on", "tcpt_on", "tpt", "c_tpt")
 """Methods that have always had the setting; wrappers (`apex_on` and so on) are around CoOp, and C-TPT extends TPT."""
 WORDED = [n for n in METHODS if "ctx_init" in METHODS.get(n).info.config.model_fields and n not in COOP]
 """Methods to which the setting was added."""

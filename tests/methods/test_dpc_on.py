@@ -1,0 +1,180 @@
+"""DPC around CoOp and KgCoOp: its second stage as a plain loop, what classifies which classes, and who is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
+from torch import Tensor
+
+from bench.experiment.training_loop import fit
+from datasets_registry import BenchError, ClassSet, EvalProtocol
+from methods import Recipe, get_method
+
+HOSTS = ("coop", "kgcoop", "tcpt_on")
+RECIPE = Recipe(epochs=4, batch_size=4, lr=0.02)
+
+
+def prepared(name: str, **config: Any) -> Any:
+    cls = get_method(name)
+    values = cls.info.default_config(EvalProtocol.BASE_TO_NEW).model_dump() | config
+    method: Any = cls(tiny_backbone(), cls.info.config.model_validate(values), torch.Generator().manual_seed(0))
+    method.prepare(support_view(tiny_backbone(), class_set("base")))
+    return method
+
+
+def in_second_stage(name: str, **config: Any) -> Any:
+    """In the second stage, with a context that has moved away from its start."""
+    method = prepared(name, **config)
+    method.begin_stage(1)
+    with torch.no_grad():
+        method.trainable.ctx.add_(
+            0.05 * torch.randn(method.trainable.ctx.shape, generator=torch.Generator().manual_seed(5))
+        )
+    return method
+
+
+def batch(method: Any, index: Tensor) -> Any:
+    return batch_of(tiny_backbone(), images("train")[index], index // 2, method.info.needs)
+
+
+def trained(name: str, **config: Any) -> Any:
+    method = prepared(name, **config)
+    fit(
+        method, RECIPE, n=10, shots=2, generator=torch.Generator().manual_seed(0),
+        batches_of=lambda _: lambda index: batch(method, index),
+    )  # fmt: skip
+    return method
+
+
+def texts(ctx: Tensor, classes: ClassSet) -> Tensor:
+    """Normalised texts with that context before the names."""
+    words = tiny_backbone().class_tokens(classes, " ".join(["X"] * len(ctx)) + " {}.")
+    prompts = words.split(1 + len(ctx), torch.cat([words.embedded[0, :1], ctx]))
+    return F.normalize(tiny_backbone().encode_prompts(prompts), dim=-1)
+
+
+def plain_loss(method: Any, index: Tensor, ctx: Tensor, *, share: float, top: int, group: int) -> Tensor:
+    """The formulas as a loop over mini-batches, images and pairs, with the random numbers of the method."""
+    tuned, base = method.trainable.tuned, class_set("base")
+    generator = torch.Generator()
+    generator.set_state(method.generator.get_state())
+
+    def drawn(n: int) -> int:
+        return int(torch.randint(n, (1,), generator=generator))
+
+    everything = F.normalize(tiny_backbone().encode_image(images("train")[:10]), dim=-1)
+    ranking, parallel = texts(tuned, base), texts(tuned + (ctx - tuned) / share, base)
+    labels = (index // 2).tolist()
+    losses = []
+    for first in range(0, len(index), group):
+        own = labels[first : first + group]
+        members = [(int(i), label) for i, label in zip(index[first : first + group], own, strict=True)]
+        in_batch, extra = set(own), []
+        for i, label in members:
+            scores = (everything[i] @ ranking.T).tolist()
+            best = sorted(range(5), key=lambda c: -scores[c])[:top]
+            new = []
+            for c in best:
+                if c != label and c not in in_batch:
+                    new.append(c)
+            while len(new) < 2 and (left := [c for c in range(5) if c not in in_batch and c not in new]):
+                new.append(left[drawn(len(left))])
+            in_batch.update(new)
+            extra += new
+        pairs = members + [(2 * c + drawn(2), c) for c in extra]
+        table = torch.stack(
+            [
+                torch.stack([tiny_backbone().logit_scale * everything[i] @ parallel[c] for _, c in pairs])
+                for i, _ in pairs
+            ]
+        )
+        rows = sum(torch.logsumexp(table[k], 0) - table[k, k] for k in range(len(pairs)))
+        columns = sum(torch.logsumexp(table[:, k], 0) - table[k, k] for k in range(len(pairs)))
+        losses.append((rows + columns) / (2 * len(pairs)))
+    return sum(losses) / len(losses)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize(("top", "group", "share"), [(4, 2, 0.2), (3, 3, 0.5), (2, 1, 1.0), (4, 8, 0.2)])
+def test_loss_and_gradient_of_the_second_stage_equal_the_formulas(
+    host: str, top: int, group: int, share: float
+) -> None:
+    words = {"ctx_init": "a photo of a"}
+    method = in_second_stage(f"dpc_on:{host}", top=top, group=group, base_share=share, **words)
+    index = torch.tensor([0, 3, 8])
+    ctx = method.trainable.ctx.detach().clone().requires_grad_()
+    expected = plain_loss(method, index, ctx, share=share, top=top, group=group)
+    ours = method.loss(batch(method, index))
+    torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
+    (mine,) = torch.autograd.grad(ours, [method.trainable.ctx])
+    (theirs,) = torch.autograd.grad(expected, [ctx])
+    torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_the_first_stage_is_the_host(host: str) -> None:
+    index = torch.tensor([0, 3, 8])
+    method, plain = prepared(f"dpc_on:{host}"), prepared(host)
+    method.begin_stage(0)
+    assert torch.equal(method.loss(batch(method, index)), plain.loss(batch(plain, index)))
+    both, one = trained(f"dpc_on:{host}", parallel_length=0.5), trained(host)
+    assert torch.equal(both.trainable.tuned, one.trainable.ctx)
+    assert not torch.equal(both.trainable.ctx, both.trainable.tuned)
+
+
+@pytest.mark.parametrize(("new_share", "base_share"), [(0.0, 0.2), (0.1, 0.2), (0.5, 0.5)])
+def test_trained_classes_get_the_mixture_and_others_their_own_share(new_share: float, base_share: float) -> None:
+    method = in_second_stage("dpc_on", new_share=new_share, base_share=base_share)
+    ctx, tuned = method.trainable.ctx.detach(), method.trainable.tuned
+    parallel = (ctx - (1 - base_share) * tuned) / base_share
+    new = new_share * parallel + (1 - new_share) * tuned
+    some = ClassSet(class_set("base").names[1:3], class_set("base").template)
+    for classes, used in ((class_set("base"), ctx), (some, ctx), (class_set("new"), new), (class_set("all"), new)):
+        ours = F.normalize(method.text_features(classes), dim=-1)
+        torch.testing.assert_close(ours, texts(used, classes), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("length", [0.5, 0.1])
+def test_a_stored_model_classifies_as_the_trained_one(length: float) -> None:
+    method = trained("dpc_on", parallel_length=length, new_share=0.3)  # four epochs have no tenth
+    stored = prepared("dpc_on", parallel_length=length, new_share=0.3)
+    stored.restore_tuned_state(class_set("base"), method.tuned_state())
+    for part in ("base", "new"):
+        assert torch.equal(stored.text_features(class_set(part)), method.text_features(class_set(part)))
+
+
+def test_negatives_are_ranked_new_and_at_least_two_where_classes_are_left() -> None:
+    method = in_second_stage("dpc_on")
+    assert method.negatives([0, 1], [[0, 1, 2, 3], [2, 1, 4, 0]]) == [2, 3, 4]
+    assert method.negatives([0], [[0, 3]])[0] == 3
+    assert len(method.negatives([0], [[0, 3]])) == 2
+    assert sorted(method.negatives([4, 4], [[4, 0], [4, 0]])) == [0, 1, 2, 3]
+
+
+def test_the_facts_are_the_hosts_with_five_settings() -> None:
+    info, host = get_method("dpc_on:kgcoop").info, get_method("kgcoop").info
+    added = {"base_share": 0.2, "new_share": 0.0, "top": 4, "group": 8, "parallel_length": 0.1}
+    assert info.config().model_dump() == host.config().model_dump() | added
+    assert (info.title, info.family) == ("KgCoOp + DPC", host.family)
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        ("maple", "trains on pixels, and hard negatives are chosen among stored features"),
+        ("promptsrc", "trains on pixels"),
+        ("zero_shot", "is not one learned context of the text input"),
+        ("cocoop", "is not one learned context of the text input"),
+        ("dept", "learns more than one context"),
+        ("atprompt_on", "learns more than one context"),
+        ("dpc_on", "learns more than one context"),
+        ("prograd", "changes the gradients of its own loss"),
+    ],
+)
+def test_other_hosts_are_refused(host: str, reason: str) -> None:
+    with pytest.raises(BenchError, match=f"dpc_on cannot wrap '{host}', which {reason}.*choose one of coop, kgcoop"):
+        get_method(f"dpc_on:{host}")
