@@ -94,7 +94,7 @@ def test_every_baseline_of_biomedcoop_runs_once_on_each_dataset_with_its_weight(
     assert (weights["busi"], weights["btmri"], weights["kvasir"], weights["lc25000"], weights["retina"]) == (
         10, 2, 6, 8, 1,
     )  # fmt: skip
-    assert all(spec.recipe.epochs == 100 for spec in specs if spec.method in ("coop", "kgcoop", "prograd"))
+    assert all(spec.recipe["epochs"] == 100 for spec in specs if spec.method in ("coop", "kgcoop", "prograd"))
     assert {spec.backbone for spec in specs} == {"BiomedCLIP.pmc15m"}
 
 
