@@ -74,6 +74,7 @@ def accepted() -> dict[EvalProtocol, set[str]]:
                     shots=[1],
                     seeds=[1],
                     targets=targets.get(protocol, []),
+                    unlabelled="none" if protocol is EvalProtocol.TEST_TIME else "train",
                 )
             ).specs
         }
