@@ -41,6 +41,7 @@ from methods import (
     cosine_logits,
     register_method,
 )
+from methods._base.devices import on_device
 from methods._base.wrapper import register_wrapper, wrapped_info
 from methods._parts.two_tower_methods import ContextMethod
 from methods.atprompt_on import Anchored
@@ -118,8 +119,11 @@ class Dual(ContextMethod[Any]):
             own = labels[first : first + size]
             extra = self.negatives(own, order[first : first + size])
             chosen = [self.places[c][self.drawn(len(self.places[c]))] for c in extra]
-            images = torch.cat([batch.features[first : first + size], self.support.features()[chosen]])
-            losses.append(contrastive_loss(cosine_logits(images, texts[own + extra], self.backbone.logit_scale)))
+            added, rows = (
+                on_device(torch.tensor(each, dtype=torch.long), texts.device) for each in (chosen, own + extra)
+            )
+            images = torch.cat([batch.features[first : first + size], self.support.features()[added]])
+            losses.append(contrastive_loss(cosine_logits(images, texts[rows], self.backbone.logit_scale)))
         return torch.stack(losses).mean()
 
     def negatives(self, own: list[int], order: list[list[int]]) -> list[int]:

@@ -178,7 +178,7 @@ def test_the_readme_leads_from_a_folder_of_photographs_to_predictions(cache: Pat
     code = commands.replace("ViT-B-16.openai", short)
     printed = run_shell(f"set -euo pipefail\n{code}", folder, programs, cache)
     assert re.search(r"Take \w+: [\d.]+ % expected on unseen images \(95 % interval [\d.]+ to [\d.]+\)", printed)
-    assert re.search(r"the model is kept in runs/models/\w+\.safetensors: [\d.]+ % of \d+ test images right", printed)
+    assert re.search(r"the model is kept in runs/models/\w+\.safetensors: right on test images: [\d.]+ % \(", printed)
     with (folder / "predictions.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     pictures = sorted(path.name for path in (folder / "new_images").iterdir())

@@ -18,6 +18,8 @@ from methods import METHODS, Batch, Precision, image_views
 
 TABLE = read_table()
 CLIPLoRA: Any = METHODS.get("clip_lora")
+CHOOSE_CLASSES = ("dpc_on", "skip_tuning")
+"""Methods whose step reads from the device which classes its images resemble, and then encodes these texts alone."""
 
 
 @pytest.mark.parametrize("name", list(METHODS))
@@ -35,7 +37,8 @@ def test_a_method_gives_the_logits_of_the_cpu_within_its_budget(name: str, prete
 def test_no_step_waits_but_for_its_loss_or_transfers_pageable_memory() -> None:
     steps = {name: phases["step"] for name, phases in TABLE["methods"].items() if "step" in phases}
     assert len(steps) > 30
-    assert {name: step for name, step in steps.items() if step["waits"] > 1 or step["pageable"]} == {}
+    allowed = {name: 2 if name in CHOOSE_CLASSES else 1 for name in steps}
+    assert {name: step for name, step in steps.items() if step["waits"] > allowed[name] or step["pageable"]} == {}
 
 
 def test_clip_lora_without_dropout_has_the_logits_of_the_cpu(pretended_device: DeviceProcess) -> None:
