@@ -51,7 +51,7 @@ def plain_map(setting: Mapping[str, Any]) -> PlainMap:
         (score_title(measure), ""),
         ("95 % interval", ""),
         *((_dataset(setting, d), _difficulty(difficulty[d]) if known else "") for d in datasets),
-        *([("Training", "")] if timed else []),
+        *([("Time", "")] if timed else []),
     ]
     rows = [
         [

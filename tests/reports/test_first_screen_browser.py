@@ -180,7 +180,7 @@ def test_without_script_the_map_has_the_same_numbers(first, tab, url):
     plain = tab.run(CELLS)
     heads = tab.run("[...document.querySelectorAll('#map thead th')].map((node) => node.firstChild.textContent)")
     tab.call("Emulation.setScriptExecutionDisabled", value=False)
-    assert heads == ["Method", "Rank", "H, %", "95 % interval", *titles, "Training"]
+    assert heads == ["Method", "Rank", "H, %", "95 % interval", *titles, "Time"]
     for row, (method, rank, mean, _, *cells, time) in zip(drawn, plain, strict=True):
         shown = [row[0], row[1].split("\n")[0], row[2], row[-1]]
         assert [rank, method, mean, time.replace("\u00a0", " ")] == [text.replace("\u00a0", " ") for text in shown]

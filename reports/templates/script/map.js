@@ -56,7 +56,7 @@ const mapTable = (data, measure) => {
       [scoreTitle(measure), "heat", block.titles[measure], "score"],
       ["Interval" + (data.runs ? " here" : ""), "bar", "95 %; dashed: zero-shot"],
       ...datasets.map((dataset) => mapColumn(data, answer, dataset, named.get(dataset) || "")),
-      ...(timed ? [["Training", "word", "Mean time of one run"]] : []),
+      ...(timed ? [["Time", "word", "Mean time of one run: preparation and training, or test where methods learn then"]] : []),
     ],
     rows: order.map((method) => [
       ...(ranked ? [[...(methods[method].rank || [null, "–"]), "", "rank"]] : []),
