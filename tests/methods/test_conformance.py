@@ -260,6 +260,7 @@ CARD_COUNTS = {
     "timo_s": 0,
     "ape": 0,
     "proker": 0,
+    "rehark": 0,
     "prolip": 393_216,
     "full_ft": 86_192_640,
     "last_block_ft": 7_087_872,

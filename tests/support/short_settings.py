@@ -4,6 +4,7 @@ SHORT: dict[str, dict[str, object]] = {
     "ape": {"search_step": (5, 4, 2), "augment_epochs": 2},
     "tip_adapter": {"search_step": (5, 4), "augment_epochs": 2},
     "tip_adapter_f": {"search_step": (5, 4), "augment_epochs": 2},
+    "rehark": {"views": 2, "trials": 20},
     "timo": {"views": 2},
     "timo_s": {"views": 2, "steps": 3},
     "linear_probe": {"steps": 2, "max_iter": 5},

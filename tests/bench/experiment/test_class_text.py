@@ -104,7 +104,10 @@ def test_a_variant_that_no_selected_dataset_has_is_refused(grow):
         grow("variant:kgcoop")
 
 
+MIXED = {"rehark"}
+"""Methods that mix the sentences with the dataset's template, as published; their own tests compare both."""
 FROZEN = [info.name for info in (METHODS.get(name).info for name in METHODS) if not info.learns_text]
+FROZEN = [name for name in FROZEN if name not in MIXED]
 
 
 @pytest.mark.parametrize("name", FROZEN)

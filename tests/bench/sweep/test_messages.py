@@ -28,8 +28,8 @@ def test_a_reason_to_refuse_is_one_line_with_everything_that_it_concerns(tmp_pat
     assert stream.startswith("left out: boost_adapter, c_tpt, dmn_zs, mta, stata and 4 more: ")
     assert "it learns from unlabelled test images " in stream
     assert pool == (
-        "left out: ss_text_u: it learns from unlabelled images, and the run declares none; use --unlabelled train, or "
-        "--unlabelled train:N for N of them."
+        "left out: rehark, ss_text_u: it learns from unlabelled images, and the run declares none; use --unlabelled "
+        "train, or --unlabelled train:N for N of them."
     )
     assert line.startswith(f"left out: apex on {RESNET}, clip_fit on {RESNET}, ")
     assert re.search(r" and \d+ more: it works inside the image tower, which must be ", line)
