@@ -31,6 +31,7 @@ _HASHED_IF_SET: dict[str, object] = {
     "fold": None,
     "held_out_shot": False,
     "unlabelled": None,
+    "teacher": None,
 }
 """Fields that the run id leaves out while they have their default, with that default as JSON."""
 
@@ -92,6 +93,12 @@ class ExperimentSpec(BaseModel):
         description="images that the method learns from without labels: `train`, `train:N`, `train+new`, `train+new:N` "
         "or `transductive`; None without such images",
     )
+    teacher: Line | None = Field(
+        None,
+        pattern=r"^[^@]+@[^#]+#[0-9a-f]{8}:[0-9a-f]{32}$",
+        description="the tuned model that the method learns from, as `METHOD@BACKBONE#SETTINGS:CONTENT` with two "
+        "digests; None without one",
+    )
 
     @model_serializer(mode="wrap")
     def _without_defaults_of_rare_fields(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -105,6 +112,8 @@ class ExperimentSpec(BaseModel):
             values.pop("held_out_shot", None)
         if self.unlabelled is None:
             values.pop("unlabelled", None)
+        if self.teacher is None:
+            values.pop("teacher", None)
         return values
 
     @property
@@ -133,6 +142,8 @@ class ExperimentSpec(BaseModel):
             shots = "all training images" if every else f"{shots}, {self.support_rule}"
         if self.unlabelled is not None:
             shots = f"{shots}, {unlabelled_text(self.unlabelled)}"
+        if self.teacher is not None:
+            shots = f"{shots}, {teacher_text(teacher_parts(self.teacher)[0])}"
         targets = f" to {len(self.targets)} targets" if self.targets else ""
         return f"{self.method} on {self.dataset}{targets}, {self.protocol}, {shots}, seed {self.seed}"
 
@@ -140,6 +151,22 @@ class ExperimentSpec(BaseModel):
 def unlabelled_text(pool: str) -> str:
     """The pool of a spec as text, such as `unlabelled train:500`; empty for none."""
     return f"unlabelled {pool}" if pool else ""
+
+
+def teacher_parts(teacher: str) -> tuple[str, str]:
+    """The kind of a spec's teacher, which leaderboards state, and the digest of its content.
+
+    Example:
+        >>> teacher_parts("promptsrc@ViT-L-14.openai#0a1b2c3d:" + 32 * "f")[0]
+        'promptsrc@ViT-L-14.openai#0a1b2c3d'
+    """
+    kind, _, digest = teacher.rpartition(":")
+    return kind, digest
+
+
+def teacher_text(kind: str) -> str:
+    """The kind of a teacher as text, such as `teacher promptsrc@ViT-L-14.openai#0a1b2c3d`; empty for none."""
+    return f"teacher {kind}" if kind else ""
 
 
 def external_parts(method: str) -> tuple[str, str] | None:

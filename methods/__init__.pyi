@@ -29,6 +29,7 @@ from ._base.batch import ProbabilityEnsemble as ProbabilityEnsemble
 from ._base.batch import StreamClassifier as StreamClassifier
 from ._base.batch import SupportImagesError as SupportImagesError
 from ._base.batch import SupportView as SupportView
+from ._base.batch import Teacher as Teacher
 from ._base.batch import UndeclaredNeedError as UndeclaredNeedError
 from ._base.devices import home_of as home_of
 from ._base.devices import on_device as on_device

@@ -116,9 +116,10 @@ class BoardView:
 
     @property
     def heading(self) -> str:
-        """Protocol, source, shots, change of the draw and unlabelled images."""
+        """Protocol, source, shots, change of the draw, unlabelled images and teacher."""
         setting = self.board.setting
-        return setting_title(setting.protocol, setting.shots, self._source_title, setting.support, setting.unlabelled)
+        learned = setting.support, setting.unlabelled, setting.teacher
+        return setting_title(setting.protocol, setting.shots, self._source_title, *learned)
 
     @property
     def protocol_title(self) -> str:

@@ -60,6 +60,8 @@ NEEDS = {
     Needs.TEST_VIEWS: "frozen features of random views of test images",
     Needs.TEST_STREAM: "the unlabelled test images",
     Needs.UNLABELLED: "frozen features of unlabelled images",
+    Needs.UNLABELLED_BATCHES: "training batches of unlabelled images",
+    Needs.TEACHER: "features of a tuned model",
 }
 PROTOCOLS = {
     EvalProtocol.FEW_SHOT: ("the shots of every class", "all test images, among all classes", "`all`"),

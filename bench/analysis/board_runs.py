@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.leaderboard import ALL, BASELINE, TRANSFER_PROTOCOLS, ExcludedRun, Setting
-from bench.spec import ALL_SHOTS, CUSTOM_RECIPE, OPEN_BASE, OPEN_NEW, ExperimentSpec
+from bench.spec import ALL_SHOTS, CUSTOM_RECIPE, OPEN_BASE, OPEN_NEW, ExperimentSpec, teacher_parts
 from datasets_registry import EvalProtocol, SupportKind, canonical_json, is_support_rule
 
 COSTS = (
@@ -159,7 +159,7 @@ def planned_run(spec: ExperimentSpec) -> list[Run]:
 def belongs(spec: ExperimentSpec, setting: Setting) -> bool:
     """Whether a planned run belongs to this setting; zero-shot runs belong to every number of shots."""
     here = (setting.backbone, setting.protocol, setting.precision)
-    images = setting_of_images(spec.shots, str(spec.draw), spec.support, spec.unlabelled)
+    images = setting_of_images(spec.shots, str(spec.draw), spec.support, spec.unlabelled, spec.teacher)
     return (
         (spec.backbone, str(spec.protocol), spec.precision) == here
         and (spec.shots == 0 or images == _images_of(setting))
@@ -167,8 +167,8 @@ def belongs(spec: ExperimentSpec, setting: Setting) -> bool:
     )
 
 
-def _images_of(setting: Setting) -> tuple[int, str, str, str]:
-    return setting.shots, setting.draw, setting.support, setting.unlabelled
+def _images_of(setting: Setting) -> tuple[int, str, str, str, str]:
+    return setting.shots, setting.draw, setting.support, setting.unlabelled, setting.teacher
 
 
 def _by_target(run: Run) -> list[Run]:
@@ -263,24 +263,31 @@ def _task_fingerprint(row: Mapping[str, Any]) -> str:
     return str(row["task_fingerprint"])
 
 
-def setting_of_images(shots: int, draw: str, support: object, unlabelled: object) -> tuple[int, str, str, str]:
-    """Shots, kind of draw, rule and pool that distinguish what runs learn from; the last two as in a spec or a frame.
+def setting_of_images(
+    shots: int, draw: str, support: object, unlabelled: object, teacher: object
+) -> tuple[int, str, str, str, str]:
+    """Shots, kind of draw, rule, pool and kind of teacher that distinguish what runs learn from.
+
+    The last three arguments are as in a spec or a frame.
 
     Runs on all training images share a board, whatever their class sizes.
 
     Example:
-        >>> setting_of_images(16, "coop-sorted", "noisy:0.2", None), setting_of_images(21, "coop", "all", "train:9")
-        ((16, 'coop', 'noisy:0.2', ''), (2147483647, 'coop', '', 'train:9'))
+        >>> setting_of_images(16, "coop-sorted", "noisy:0.2", None, None)
+        (16, 'coop', 'noisy:0.2', '', '')
+        >>> setting_of_images(21, "coop", "all", "train:9", None)
+        (2147483647, 'coop', '', 'train:9', '')
     """
     rule = support if isinstance(support, str) and is_support_rule(support) else ""
     pool = unlabelled if isinstance(unlabelled, str) else ""
     every = rule == SupportKind.ALL
-    return ALL_SHOTS if every else shots, kind_of_draw(draw), "" if every else rule, pool
+    kind = teacher_parts(teacher)[0] if isinstance(teacher, str) else ""
+    return ALL_SHOTS if every else shots, kind_of_draw(draw), "" if every else rule, pool, kind
 
 
-def learned_images(runs: pd.DataFrame) -> list[tuple[int, str, str, str]]:
+def learned_images(runs: pd.DataFrame) -> list[tuple[int, str, str, str, str]]:
     """`setting_of_images` of every row."""
-    drawn = runs.reindex(columns=["shots", "draw", "support", "unlabelled"])
+    drawn = runs.reindex(columns=["shots", "draw", "support", "unlabelled", "teacher"])
     known = drawn.drop_duplicates()
     kinds = [setting_of_images(int(row[0]), *row[1:]) for row in known.values]
     numbers = drawn.groupby(list(drawn), dropna=False, sort=False).ngroup()

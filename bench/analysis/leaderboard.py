@@ -8,7 +8,7 @@ from typing import Any
 from bench.analysis.metrics.scores import harmonic_mean
 from bench.analysis.statistics.intervals import Estimate
 from bench.spec import ALL as ALL_TEXT
-from bench.spec import ALL_SHOTS, OPEN_BASE, OPEN_NEW, shots_text, shots_value, unlabelled_text
+from bench.spec import ALL_SHOTS, OPEN_BASE, OPEN_NEW, shots_text, shots_value, teacher_text, unlabelled_text
 from datasets_registry import EvalProtocol
 
 
@@ -219,7 +219,8 @@ class Setting:
     `draw` is the kind of draw: `coop` includes `coop-sorted`, its name on ImageNet. `source` is the training dataset if
     the protocol evaluates on other datasets, otherwise empty. `shots` is `ALL_SHOTS` for all training images, and
     `support` is the change of the draw, such as `imbalanced:10`, otherwise empty. `unlabelled` is the pool of images
-    that the methods also see without labels, such as `train:500`, otherwise empty.
+    that the methods also see without labels, such as `train:500`, otherwise empty. `teacher` is the kind of tuned model
+    that the methods learn from (`bench.spec.teacher_parts`), otherwise empty.
     """
 
     backbone: str
@@ -230,15 +231,16 @@ class Setting:
     source: str = ""
     support: str = ""
     unlabelled: str = ""
+    teacher: str = ""
 
     @property
     def plain(self) -> bool:
         """Whether the methods see the plain draw and nothing else."""
-        return not self.support and not self.unlabelled
+        return not self.support and not self.unlabelled and not self.teacher
 
     @property
     def title(self) -> str:
-        """Backbone, protocol, source, shots, change of the draw and unlabelled images, as text."""
+        """Backbone, protocol, source, shots, change of the draw, unlabelled images and teacher, as text."""
         return f"{self.backbone}, {self.protocol_text}"
 
     @property
@@ -251,8 +253,9 @@ class Setting:
 
     @property
     def shots_text(self) -> str:
-        """Shots, change of the draw and unlabelled images, as text."""
-        return ", ".join(filter(None, [shots_text(self.shots), self.support, unlabelled_text(self.unlabelled)]))
+        """Shots, change of the draw, unlabelled images and teacher, as text."""
+        more = [self.support, unlabelled_text(self.unlabelled), teacher_text(self.teacher)]
+        return ", ".join(filter(None, [shots_text(self.shots), *more]))
 
     def facts(self) -> dict[str, str | int]:
         """The fields as JSON values; the shots are `all` for all training images."""

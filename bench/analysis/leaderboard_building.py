@@ -109,7 +109,9 @@ def _subsets(board: Leaderboard, gaps: Gaps) -> Iterator[tuple[int, ...]]:
             yield tuple(sorted(order[:size]))
 
 
-_SETTING_COLUMNS = ("backbone", "protocol", "precision", "dataset", "shots", "draw", "support", "unlabelled")
+_SETTING_COLUMNS = (
+    "backbone", "protocol", "precision", "dataset", "shots", "draw", "support", "unlabelled", "teacher",
+)  # fmt: skip
 
 
 def board_settings(runs: pd.DataFrame) -> list[Setting]:
@@ -121,10 +123,8 @@ def board_settings(runs: pd.DataFrame) -> list[Setting]:
     runs = runs[[name for name in _SETTING_COLUMNS if name in runs]].drop_duplicates()
     rows = runs[["backbone", "protocol", "precision", "dataset"]].itertuples(index=False, name=None)
     found = {
-        Setting(
-            backbone, protocol, shots, draw, precision, dataset if protocol in TRANSFER_PROTOCOLS else "", rule, pool
-        )
-        for (backbone, protocol, precision, dataset), (shots, draw, rule, pool) in zip(
+        Setting(backbone, protocol, shots, draw, precision, dataset if protocol in TRANSFER_PROTOCOLS else "", *learned)
+        for (backbone, protocol, precision, dataset), (shots, draw, *learned) in zip(
             rows, learned_images(runs), strict=True
         )
     }

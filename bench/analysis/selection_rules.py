@@ -130,6 +130,8 @@ def selection_command(board: Leaderboard) -> str:
         options["--support"] = setting.support
     if setting.unlabelled:
         options["--unlabelled"] = setting.unlabelled
+    if setting.teacher:
+        options["--teacher"] = "FILE"
     if setting.draw == "file":
         options["--support"] = "FILE"
     elif setting.draw != "coop":

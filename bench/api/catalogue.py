@@ -90,8 +90,8 @@ def check_method(name: str) -> pd.DataFrame:
 def method_checks(name: str, *, trial: bool = True, cache: Path | None = None) -> Iterator[dict[str, object]]:
     """The rows of `check_method`, one after the other, and at the end that of a short trial on synthetic datasets.
 
-    There is no trial after a failed check without which it makes no sense. Raises UnknownNameError, or UsageError for a
-    file, before torch is imported.
+    There is no trial after a failed check without which it makes no sense, nor for a method that needs a teacher.
+    Raises UnknownNameError, or UsageError for a file, before torch is imported.
     """
     from bench.results import known_methods
 
@@ -112,7 +112,7 @@ def _checks(name: str, *, trial: bool, cache: Path | None) -> Iterator[dict[str,
     for result in run_checks(Subject(method)):
         runs = runs and not (result.outcome is Outcome.FAILED and result.check.essential)
         yield dict(result.row())
-    if runs and trial:
+    if runs and trial and not method.info.needs_teacher:
         yield _trial(method.info, cache_folder(cache))
 
 

@@ -79,7 +79,7 @@ def measured(method: type[Method[Any]], backbone: BackboneSpec, *, n_classes: in
     _check_backbone(method.info, backbone)
     import torch
 
-    from methods import SupportView, TrainableMethod, load_backbone
+    from methods import SupportView, Teacher, TrainableMethod, load_backbone
 
     model = load_backbone(backbone if backbone.imported else BackboneSpec(backbone.arch, "random"))
     config = method.info.default_config(method.info.usual_protocol)
@@ -88,12 +88,15 @@ def measured(method: type[Method[Any]], backbone: BackboneSpec, *, n_classes: in
         return Learned(parameters, {})
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(n_classes * shots, model.embed_dim, generator=generator)
+    classes = ClassSet(tuple(f"class {i}" for i in range(n_classes)), "a photo of a {}.")
+    teacher = Teacher(lambda x: torch.ones(len(x), 768), lambda c: torch.ones(len(c), 768), 1.0, classes)
     support = SupportView(
-        ClassSet(tuple(f"class {i}" for i in range(n_classes)), "a photo of a {}."),
+        classes,
         torch.arange(n_classes).repeat_interleave(shots),
         shots,
         lambda: features,
         lambda k, _: features.expand(k, -1, -1),
+        teacher=lambda: teacher,
     )
     built = method(model, config, generator)
     built.prepare(support)

@@ -110,6 +110,7 @@ def verify_runs(
     data_root: Path | None = None,
     support: Sequence[Path] = (),
     class_text: str = "template",
+    teacher: Path | None = None,
     device: str | None = None,
     threads: int | None = None,
     eval_batch: int | None = None,
@@ -123,12 +124,14 @@ def verify_runs(
         data_root: folder of the datasets.
         support: support lists with which the runs were made.
         class_text: class texts, if the runs took them from a file.
+        teacher: the tuned model that the runs learned from.
         device: as in `run`; by default the device of the run if this machine has it, else the CPU.
         threads: of torch; by default as in the run.
         eval_batch: test images per batch; by default as in the run.
 
     Raises UsageError, UnknownRunError, ShardError or VerificationError before anything is repeated.
     """
+    from bench.experiment import read_teacher
     from bench.results import Shards, check_verifiable
     from bench.sweep import exported_threads, files_by_digest, local_weights, repetition_context
     from datasets_registry import read_support_list
@@ -147,7 +150,9 @@ def verify_runs(
         check_verifiable(stored.record)
         found.append(stored)
     weights = local_weights(backbones)
-    files = files_by_digest([read_support_list(path) for path in support], parse_class_text(class_text))
+    lists = [read_support_list(path) for path in support]
+    taught = None if teacher is None else read_teacher(teacher)
+    files = files_by_digest(lists, parse_class_text(class_text), taught)
     options: dict[str, Any] = {
         "data_root": data_root, "weights": weights, "files": files, "device": device, "threads": threads,
         "eval_batch": eval_batch,

@@ -29,6 +29,7 @@ Backbones = Annotated[list[str], request_option("backbones")]
 Draw = Annotated[str, request_option("draw")]
 AllowFewer = Annotated[bool, request_option("allow_fewer")]
 ClassText = Annotated[str, request_option("class_text")]
+Teacher = Annotated[Path | None, request_option("teacher")]
 Supports = Annotated[
     list[Path],
     typer.Option(

@@ -106,6 +106,7 @@ def verify(
     data_root: opt.DataRoot = None,
     support: opt.Supports = [],  # noqa: B006
     class_text: opt.ClassText = "template",
+    teacher: opt.Teacher = None,
     device: opt.RecordedDevice = None,
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, help="Threads of torch. Default: as in the run.")
@@ -117,11 +118,11 @@ def verify(
 ) -> None:
     """Recompute stored runs from the images, without the cache, and compare bit for bit.
 
-    Give local weights, support lists and descriptions as they were given to `run` (-b ARCH=FILE, --support,
-    --class-text). The verdict is identical, rounding, different or invalid. A stored run is invalid if its test images,
-    true labels or columns cannot come from its data. Another kind of device than that of the run can agree only within
-    rounding. Exit code: 0 all are identical, 1 some runs differ, 2 wrong usage, 4 runs differ only by rounding, on
-    another kind of device.
+    Give local weights, support lists, descriptions and a teacher as they were given to `run` (-b ARCH=FILE, --support,
+    --class-text, --teacher). The verdict is identical, rounding, different or invalid. A stored run is invalid if its
+    test images, true labels or columns cannot come from its data. Another kind of device than that of the run can agree
+    only within rounding. Exit code: 0 all are identical, 1 some runs differ, 2 wrong usage, 4 runs differ only by
+    rounding, on another kind of device.
 
     Example: etl-bench runs verify 3f2a 91c0
     """
@@ -135,6 +136,7 @@ def verify(
         data_root=data_root,
         support=support,
         class_text=class_text,
+        teacher=teacher,
         device=device,
         threads=threads,
         eval_batch=eval_batch,

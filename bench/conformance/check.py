@@ -88,7 +88,8 @@ def untrained(subject: Subject) -> str | None:
 
 def learns_nothing(subject: Subject) -> str | None:
     """Exempts methods that learn nothing from labelled images."""
-    nothing = subject.info.family is Family.ZERO_SHOT or subject.info.reads_test_stream
+    info = subject.info
+    nothing = info.family is Family.ZERO_SHOT or info.reads_test_stream or info.trains_on_pool
     return "it learns nothing from labelled images" if nothing else None
 
 

@@ -25,6 +25,7 @@ from methods import (
     Needs,
     Recipe,
     SupportView,
+    Teacher,
     TrainableMethod,
     load_backbone,
 )
@@ -97,6 +98,20 @@ def _reference_backbone() -> Backbone:
 def _hidden(task: ToyTask, first: int) -> Tensor:
     """Hidden states of a task's images before a block."""
     return _reference_backbone().image_hidden(task.pixels, first)
+
+
+def tiny_teacher(backbone: Backbone, classes: ClassSet, device: torch.device) -> Teacher:
+    """A tiny CLIP as a teacher; its features are repeated until they are as wide as those of ViT-L/14."""
+
+    def wide(features: Tensor) -> Tensor:
+        return features.detach().repeat(1, 768 // features.shape[1]).to(device)
+
+    return Teacher(
+        lambda pixels: wide(backbone.encode_image(pixels.to(backbone.device))),
+        lambda others: wide(backbone.encode_texts(others.texts())),
+        backbone.logit_scale,
+        classes,
+    )
 
 
 @lru_cache(maxsize=8)
@@ -285,10 +300,14 @@ class Subject:
     def batch(self, task: ToyTask = TASK, index: Tensor | slice = slice(None), *, labelled: bool = False) -> Batch:
         """Some of a task's images, with labels only in training."""
         sources = {need: functools.cache(functools.partial(self._hand_out, task, need, index)) for need in Needs}
+        labels = task.labels[index]
+        if self.info.trains_on_pool:
+            self.read.add(Needs.UNLABELLED_BATCHES)
+            labels = torch.full_like(labels, -1)
         return _RecordingBatch(
             self,
-            self._copy_for_method(task.labels[index], "labels") if labelled else None,
-            label_numbers=task.labels[index].tolist() if labelled else None,
+            self._copy_for_method(labels, "labels") if labelled else None,
+            label_numbers=labels.tolist() if labelled else None,
             features=sources[Needs.FEATURES],
             pooled=sources[Needs.POOLED],
             pixels=sources[Needs.PIXELS],
@@ -305,7 +324,15 @@ class Subject:
 
         labels = self._copy_for_method(task.labels[index], "support labels")
         view = SupportView(task.classes, labels, task.shots, features, functools.partial(_shifted, features))
-        if not self.info.needs_pool:
+        if self.info.needs_teacher:
+            teacher = tiny_teacher(_reference_backbone(), task.classes, self.backbone.device)
+
+            def read_teacher() -> Teacher:
+                self.read.add(Needs.TEACHER)
+                return teacher
+
+            view = replace(view, teacher=read_teacher)
+        if Needs.UNLABELLED not in self.info.needs:
             return view
         pool = _pool(task)  # made here, so that no random number is drawn while the method runs
 

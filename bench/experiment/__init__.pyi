@@ -25,6 +25,7 @@ from .features.views import render as render
 from .features.views import to_pixels as to_pixels
 from .features.views import view_params as view_params
 from .kept_models import novelty_scores as novelty_scores
+from .kept_models import pixel_batch as pixel_batch
 from .kept_models import restored_method as restored_method
 from .model_file import MEANS as MEANS
 from .model_file import MODELS as MODELS
@@ -62,6 +63,8 @@ from .runner import run_experiment as run_experiment
 from .task import declared_task as declared_task
 from .task import evaluation_splits as evaluation_splits
 from .task import load_task as load_task
+from .teacher import TeacherFile as TeacherFile
+from .teacher import read_teacher as read_teacher
 from .training_loop import fit as fit
 from .training_loop import make_optimizer as make_optimizer
 from .training_loop import train_step as train_step

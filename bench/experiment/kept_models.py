@@ -190,6 +190,18 @@ def kept_model(
     return model_bytes(info, tensors)
 
 
+def pixel_batch(backbone: Backbone, pixels: Tensor, needs: frozenset[Needs]) -> Batch:
+    """A batch of preprocessed pixels `(batch, 3, h, w)` without labels, whose features are not stored."""
+    return Batch(
+        None,
+        features=lambda: backbone.encode_image(pixels),
+        pooled=lambda: backbone.encode_image(pixels, project=False),
+        pixels=lambda: pixels,
+        hidden=lambda first: backbone.image_hidden(pixels, first),
+        needs=needs,
+    )
+
+
 def reads_frozen_features(method: Method[Any]) -> bool:
     """Whether classification computes the frozen tower's feature of each image anyway."""
     return Needs.FEATURES in method.info.needs and not method.info.needs & {Needs.PIXELS, Needs.HIDDEN, Needs.POOLED}

@@ -275,6 +275,12 @@ def read_model_info(path: Path) -> ModelInfo:
     return info
 
 
+def read_model_checksum(path: Path) -> tuple[ModelInfo, str]:
+    """The description of a model, and the checksum of its content that it states. Raises ModelFileError."""
+    header, info = _header(path, "np")
+    return info, header[_SUM]
+
+
 def read_model(path: Path) -> tuple[ModelInfo, dict[str, "Tensor"]]:
     """A model and its tensors on the CPU, compared with the checksum and with `unusable_tensors`.
 

@@ -39,11 +39,21 @@ from bench.experiment.official_code.fork_run import run_official_code
 from bench.experiment.prediction_sets import SetThreshold, label_scores, labels_of, why_no_promise, with_sets
 from bench.experiment.stacked_training import Training, can_stack, fit_stack
 from bench.experiment.task import load_task
+from bench.experiment.teacher import load_teacher
 from bench.experiment.training_loop import fit, training_epochs
 from bench.record import SCORES_VERSION, OpenScore, Predictions, Provenance, RunError, RunRecord, RunStatus, Score
 from bench.results import check_stored_facts, collect_provenance, source_digest
 from bench.spec import FORK, ExperimentSpec
-from datasets_registry import BenchError, EvalProtocol, EvalSplit, SupportSet, UnlabelledImages, last_fingerprint
+from datasets_registry import (
+    BenchError,
+    EvalProtocol,
+    EvalSplit,
+    FewShotTask,
+    Sample,
+    SupportSet,
+    UnlabelledImages,
+    last_fingerprint,
+)
 from methods import Batch, Method, Precision, Recipe, SupportView, TrainableMethod, get_method
 
 __all__ = ["ProcessRunner", "failed_record", "measure_difficulty", "run_and_keep", "run_experiment"]
@@ -146,6 +156,9 @@ class PreparedRun:
     Args:
         together: number of runs that train together.
         first: the first of these runs; None for itself.
+
+    Attributes:
+        images: those of the training batches.
     """
 
     def __init__(self, spec: ExperimentSpec, context: RunContext, together: int = 1, first: Self | None = None) -> None:
@@ -157,13 +170,25 @@ class PreparedRun:
         method_class = get_method(spec.method)
         config = method_class.info.config.model_validate(spec.config)
         self.method: Method[Any] = method_class(inputs.backbone, config, _generator(spec.seed, "init"))
+        self.images = shown_in_training(self.task) if self.method.info.trains_on_pool else self.task.support
+        view = self.support_view(self.task.support, self.task.pool)
+        if spec.teacher is not None:
+            teacher = load_teacher(spec, context, self.task, inputs)
+            view = replace(view, teacher=lambda: teacher)
         with self.meter.phase("prepare"), memory_advice(spec, "preparing"):
-            self.method.prepare(self.support_view(self.task.support, self.task.pool))
+            self.method.prepare(view)
 
     def support_view(self, part: SupportSet, pool: UnlabelledImages | None = None) -> SupportView:
         """What the method may see of a support set, and of the unlabelled pool."""
         spec = self.spec
         return self.inputs.support_view(part, shots=spec.shots - spec.held_out_shot, seed=spec.seed, pool=pool)
+
+
+def shown_in_training(task: FewShotTask) -> SupportSet:
+    """The images of the pool and of the support set, all with the label -1, for a method that trains on the pool."""
+    assert task.pool is not None  # plans refuse a method that trains on the pool without one
+    keys = (*task.pool.keys, *(sample.key for sample in task.support.samples))
+    return SupportSet(task.support.images, tuple(Sample(key, -1) for key in keys), task.support.classes)
 
 
 @dataclass(frozen=True)
@@ -199,8 +224,8 @@ def training_of(run: PreparedRun) -> Training:
     assert isinstance(method, TrainableMethod)
     recipe = Recipe.model_validate(spec.recipe).for_dataset(spec.dataset)
     checkpoint = _checkpoint(method, spec.run_id, context, run.meter)
-    epochs = training_epochs(method, recipe, len(run.task.support), spec.shots)
-    images = TrainingImages(run.inputs, run.task.support, method.info.needs, recipe, spec.seed, epochs)
+    epochs = training_epochs(method, recipe, len(run.images), spec.shots)
+    images = TrainingImages(run.inputs, run.images, method.info.needs, recipe, spec.seed, epochs)
     observers: dict[str, EpochObserver] = {}
     if spec.epoch_selection:
         observers["copy"] = EpochCandidates(method)
@@ -218,7 +243,7 @@ def train_alone(run: PreparedRun) -> TrainedRun:
         return TrainedRun(run)
     training = training_of(run)
     with run.meter.phase("train"), memory_advice(run.spec, "training"):
-        progress = fit(n=len(run.task.support), shots=run.spec.shots, **training.alone())
+        progress = fit(n=len(run.images), shots=run.spec.shots, **training.alone())
     return TrainedRun.of(run, training, progress)
 
 
@@ -246,11 +271,11 @@ def train_stack(specs: Sequence[ExperimentSpec], context: RunContext) -> list[Tr
     runs: list[PreparedRun] = []
     for spec in specs:
         runs.append(PreparedRun(spec, context, len(specs), runs[0] if runs else None))
-    n, method = len(runs[0].task.support), runs[0].method
+    n, method = len(runs[0].images), runs[0].method
     if len(runs) < 2 or not isinstance(method, TrainableMethod) or not can_stack(method.info):
         return []
     trainings = [training_of(run) for run in runs]
-    if any(len(run.task.support) != n for run in runs) or any(t.recipe != trainings[0].recipe for t in trainings):
+    if any(len(run.images) != n for run in runs) or any(t.recipe != trainings[0].recipe for t in trainings):
         return []
     start = time.perf_counter()
     progress = fit_stack(trainings, n=n, shots=specs[0].shots)

@@ -42,6 +42,7 @@ class RunConditions:
     draw: str = "coop"
     support: str = ""
     unlabelled: str = ""
+    teacher: str = ""
     published: Mapping[str, Any] | None = None
     trained_on: str = ""
     label: str = ""
@@ -77,6 +78,7 @@ def conditions_of_spec(spec: ExperimentSpec, dataset: str | None = None) -> RunC
         draw=str(spec.draw),
         support="" if spec.support is None else str(spec.support),
         unlabelled=spec.unlabelled or "",
+        teacher=spec.teacher or "",
         published=published_values(spec.method, str(spec.protocol)),
         trained_on=spec.dataset,
     )
@@ -122,6 +124,8 @@ def differences(number: Mapping[str, Any], run: RunConditions) -> list[str]:
             reasons.append(f"Our runs train on the support {run.support!r}.")
     if run.unlabelled:
         reasons.append(f"Our runs also learn from unlabelled images ({run.unlabelled}).")
+    if run.teacher:
+        reasons.append(f"Our runs learn from the teacher {run.teacher!r}.")
     return reasons + _settings_differences(json.loads(number["settings"] or "{}"), run)
 
 

@@ -20,7 +20,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from bench.spec import ALL_SHOTS, ExperimentSpec
+from bench.spec import ALL_SHOTS, ExperimentSpec, teacher_parts
 from datasets_registry import EvalProtocol, PoolKind, PoolRule, get_dataset
 
 if TYPE_CHECKING:
@@ -88,6 +88,8 @@ def size_of(spec: ExperimentSpec) -> RunSize:
     tests = sum(_tests(one.name) for one in scored)
     every = spec.shots in (0, ALL_SHOTS) and spec.support is not None
     support = known.get("train", _TRAIN_IMAGES * info.num_classes) if every else classes * spec.shots
+    if spec.teacher is not None:  # it is learned from on the images of the pool
+        support += _unlabelled(spec, support, classes, tests)
     recipe, epochs, steps = spec.recipe or {}, 0.0, 0
     if recipe:
         batch = min(recipe["batch_size"] or support, support) or 1
@@ -109,18 +111,18 @@ def _tests(dataset: str) -> int:
     return int(info.expected.get("test") or drawn * info.num_classes)
 
 
-def _unlabelled(spec: ExperimentSpec, size: RunSize) -> int:
-    """Images of the pool, each of which passes the tower once."""
+def _unlabelled(spec: ExperimentSpec, support: int, train_classes: int, tests: int) -> int:
+    """Images of the pool."""
     if spec.unlabelled is None:
         return 0
     pool = PoolRule.parse(spec.unlabelled)
     if pool.kind is PoolKind.TRANSDUCTIVE:
-        return size.tests
+        return tests
     info = get_dataset(spec.dataset)
     images = info.expected.get("train", _TRAIN_IMAGES * info.num_classes)
     if pool.kind is PoolKind.TRAIN:
-        images = images * size.train_classes // info.num_classes
-    return pool.size or max(images - size.support, 0)
+        images = images * train_classes // info.num_classes
+    return pool.size or max(images - support, 0)
 
 
 def operations_of(spec: ExperimentSpec) -> float:
@@ -128,7 +130,11 @@ def operations_of(spec: ExperimentSpec) -> float:
     counts, size = _counts(spec.method), size_of(spec)
     image, text = tower_operations(spec.backbone)
     frozen = size.support * (counts.get("image_epoch", 0) * size.epochs + counts.get("image_once", 0))
-    frozen += _unlabelled(spec, size)
+    if spec.teacher is None:
+        frozen += _unlabelled(spec, size.support, size.train_classes, size.tests)  # each passes the tower once
+    else:
+        teacher = teacher_parts(spec.teacher)[0].partition("@")[2].rpartition("#")[0]
+        frozen += size.support * size.epochs * tower_operations(teacher)[0] / image
     if spec.method == "zero_shot":
         frozen = size.tests  # which the other runs find in the cache
     trained = size.support * counts.get("prompted_epoch", 0) * size.epochs

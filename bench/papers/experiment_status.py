@@ -88,7 +88,7 @@ def run_key(spec: ExperimentSpec) -> str:
 def _task_key(spec: ExperimentSpec) -> str:
     values = [spec.method, spec.backbone, spec.dataset, spec.draw, spec.protocol, spec.shots, spec.precision]
     values += [*spec.targets, spec.support, spec.class_text, spec.epoch_selection, spec.fold, spec.held_out_shot]
-    values += [spec.unlabelled] if spec.unlabelled else []
+    values += [text for text in (spec.unlabelled, spec.teacher) if text]
     return "|".join(map(str, values))
 
 

@@ -409,6 +409,7 @@ def _conditions(board: Leaderboard, entry: Entry, dataset: str, defaults: Publis
         draw=setting.draw,
         support=setting.support,
         unlabelled=setting.unlabelled,
+        teacher=setting.teacher,
         published=(defaults or {}).get((entry.method, setting.protocol)),
         trained_on=setting.source,
         label=entry.label,

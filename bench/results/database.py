@@ -159,7 +159,7 @@ class Store:
                     trainable_parameters, prepare_seconds, train_seconds, eval_seconds, steps, peak_memory_bytes,
                     image_passes, prompted_image_passes, text_passes, final_loss, error_kind, created_at,
                     targets, support, class_text, epoch_selection, selected_epoch, fits, candidate_evaluations,
-                    tuning_seconds, added_memory_bytes, device, held_out_shot, unlabelled,
+                    tuning_seconds, added_memory_bytes, device, held_out_shot, unlabelled, teacher,
                     openworld_auc, near_ood_auroc,
                     CASE WHEN targets IS NOT NULL THEN sha256(nullif(
                         provenance ->> '$.support_digests', '[]')) END AS support_digest

@@ -28,7 +28,7 @@ class Cause(StrEnum):
 _SPEC_FIELDS = {
     Cause.METHOD: ("method",),
     Cause.BACKBONE: ("backbone", "precision"),
-    Cause.TASK: ("dataset", "protocol", "shots", "draw", "support", "unlabelled", "seed"),
+    Cause.TASK: ("dataset", "protocol", "shots", "draw", "support", "unlabelled", "teacher", "seed"),
 }
 _PROVENANCE_FIELDS = {
     Cause.CODE: ("method_version", "method_digest", "package_version", "git_commit", "git_dirty"),
@@ -116,8 +116,11 @@ def diff_runs(a: Shard, b: Shard) -> RunDiff:
 
 
 def _spec_differences(a: RunRecord, b: RunRecord) -> Iterator[Difference]:
-    # the dump leaves out a pool that there is not
-    first, second = (one.spec.model_dump(mode="json") | {"unlabelled": one.spec.unlabelled} for one in (a, b))
+    # the dump leaves out a pool and a teacher that there are not
+    first, second = (
+        one.spec.model_dump(mode="json") | {"unlabelled": one.spec.unlabelled, "teacher": one.spec.teacher}
+        for one in (a, b)
+    )
     yield from _unequal_fields(_SPEC_FIELDS, first, second)
     yield from _unequal(Cause.CONFIG, first["config"], second["config"])
     yield from _unequal(Cause.RECIPE, first["recipe"] or {}, second["recipe"] or {})

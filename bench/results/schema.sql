@@ -44,7 +44,8 @@ CREATE TABLE runs (
     openworld_auc DOUBLE,                -- of pairs of a base and a new image, all of it right; NULL without open score
     near_ood_auroc DOUBLE,               -- of pairs of a base and a new image, the base one higher; likewise
     held_out_shot BOOLEAN,               -- whether one shot of each class was held out to select
-    unlabelled VARCHAR                   -- the pool of unlabelled images, such as train:500; NULL without
+    unlabelled VARCHAR,                  -- the pool of unlabelled images, such as train:500; NULL without
+    teacher VARCHAR                      -- the tuned model that the method learns from, with digests; NULL without
 );
 
 CREATE TABLE scores (

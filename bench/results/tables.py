@@ -299,6 +299,7 @@ def _run_row(record: RunRecord, stamp: str) -> dict[str, object]:
         "device": record.provenance.device_class,
         "held_out_shot": spec.held_out_shot or None,
         "unlabelled": spec.unlabelled,
+        "teacher": spec.teacher,
         "openworld_auc": record.open.openworld_auc if record.open else None,
         "near_ood_auroc": record.open.near_ood_auroc if record.open else None,
     }

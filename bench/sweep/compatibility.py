@@ -38,6 +38,11 @@ def protocol_conflicts(
             f"it learns from unlabelled images, and the run declares none; use --unlabelled {PoolKind.TRAIN}, or "
             f"--unlabelled {PoolKind.TRAIN}:N for N of them."
         )
+    if method.trains_on_pool and protocol.transfers:
+        yield (
+            f"it trains on the unlabelled images of each target, so {protocol} would be a training for each; use "
+            f"--protocol {EvalProtocol.BASE_TO_NEW} or {EvalProtocol.FEW_SHOT} with -d TARGET."
+        )
     if method.recipes and recipe is None:
         yield f"it has no recipe for {protocol}, only for {', '.join(sorted(method.recipes))}."
 

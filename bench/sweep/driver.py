@@ -20,7 +20,7 @@ from bench.sweep.coordination.heartbeat import Heartbeat
 from bench.sweep.coordination.leases import Leases
 from bench.sweep.coordination.leftovers import remove_leftovers
 from bench.sweep.expansion import expand
-from bench.sweep.inputs import local_weights, named_files
+from bench.sweep.inputs import local_weights, named_files, teacher_backbone
 from bench.sweep.kept_models import check_keepable, drop_all_but_best, kept_summary, lacking_models
 from bench.sweep.launch.fork_server import ForkServer
 from bench.sweep.launch.slurm import SCRIPT, submitted_tasks
@@ -197,7 +197,7 @@ def context_of(request: SweepRequest, tasks: int) -> RunContext:
         cache_limit=cache_limit(),
         hidden_limit=hidden_limit(),
         pixel_limit=pixel_limit(),
-        weights=local_weights(request.backbones),
+        weights=local_weights([*request.backbones, *teacher_backbone(request)]),
         files=named_files(request),
         threads=threads_per_run(request, tasks),
     )

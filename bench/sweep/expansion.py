@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from bench._util.words import counted
 from bench.bounds import MOST_RUNS
 from bench.errors import UsageError
-from bench.experiment import ForkFacts, official_conflict
+from bench.experiment import ForkFacts, TeacherFile, official_conflict
 from bench.results import known_methods, settled_recipe
 from bench.spec import ALL_SHOTS, ExperimentSpec
 from bench.sweep.axes import IMAGENET_VARIANTS, check_axes, selected_datasets
 from bench.sweep.compatibility import Rejection, Rejections
 from bench.sweep.dataset_names import match_datasets, select_names
-from bench.sweep.inputs import backbones_of, check_weights_files, class_text_of, support_lists
+from bench.sweep.inputs import backbones_of, check_weights_files, class_text_of, support_lists, teacher_of
 from bench.sweep.method_settings import MethodVariants, SelectedMethod, requested_methods
 from bench.sweep.request import HOSO, SweepRequest
 from bench.sweep.task_factory import SupportChoice, TaskFactory
@@ -61,9 +61,10 @@ def expand(request: SweepRequest) -> Expansion:
     check_number(request, methods, backbones=len(backbones), datasets=len(datasets), lists=len(lists))
     chosen = [item for method in methods for item in method.selected(request)]
     _check_pool_is_used(request, chosen)
+    _check_teacher_is_used(request, chosen)
     class_text, rejections = class_text_of(request), Rejections()
     factory = TaskFactory(request, class_text, lists, rejections)
-    expander = _Expander(request, class_text, rejections)
+    expander = _Expander(request, class_text, teacher_of(request), rejections)
     for item in chosen:
         expander.check_method(item)
     specs: dict[str, ExperimentSpec] = {}
@@ -115,6 +116,16 @@ def _check_pool_is_used(request: SweepRequest, chosen: Sequence[SelectedMethod])
         )
 
 
+def _check_teacher_is_used(request: SweepRequest, chosen: Sequence[SelectedMethod]) -> None:
+    """Raise UsageError if a teacher is given and no selected method learns from one."""
+    if request.teacher is not None and not any(item.facts.needs_teacher for item in chosen):
+        names = ", ".join(sorted(facts.name for facts in known_methods().infos() if facts.needs_teacher))
+        raise UsageError(
+            f"--teacher {request.teacher} has no effect: no selected method learns from a teacher. These methods do: "
+            f"{names or 'none'}."
+        )
+
+
 def _reject_difficulties(
     specs: Iterable[ExperimentSpec], backbones: Sequence[BackboneSpec], rejections: Rejections
 ) -> frozenset[str]:
@@ -135,6 +146,7 @@ class _Expander:
 
     request: SweepRequest
     class_text: ClassText | None
+    teacher: TeacherFile | None
     rejections: Rejections
 
     def check_method(self, item: SelectedMethod) -> None:
@@ -150,6 +162,13 @@ class _Expander:
                 f"it learns its own text input, so --class-text {self.class_text.identity} has no effect; run it "
                 f"without, or use a method with frozen class texts."
             )
+        if item.facts.needs_teacher and self.teacher is None:
+            reasons.append(
+                "it learns from a tuned model, and the run names none; use --teacher FILE, a model that "
+                "`run --keep-models` stored."
+            )
+        if item.facts.needs_teacher and self.class_text is not None:
+            reasons.append(f"its class texts are those of its teacher; leave --class-text {request.class_text} out.")
         reasons.append(item.unselectable)
         for reason in filter(None, reasons):
             self.rejections.add(item.label, reason, named=item.named)
@@ -170,12 +189,16 @@ class _Expander:
         if reason is not None:
             self.rejections.add(what, reason, named=item.named)
             return
+        teacher = self._teacher_of(item)
         for choice, task in tasks.items():
             if not item.trains_on(choice, self.request.seeds):
                 continue
             if item.chooses_by_validation and not len(task.validation):
                 self.rejections.add(f"{item.label} on {dataset}", _without_validation(item), named=item.named)
                 return
+            if teacher and (why := teacher.task_conflict(task.support.classes.names, task.shots, choice.recorded)):
+                self.rejections.add(f"{item.label} on {dataset} with {choice.text}", why, named=item.named)
+                continue
             yield self._spec(
                 item,
                 backbone,
@@ -206,7 +229,13 @@ class _Expander:
             reason = reason or backbone_conflict(item.facts, backbone, self.request.precision)
             reason = reason or depth_conflict(item.facts, item.settings, backbone)
             reason = reason or settings_conflict(item.facts, item.settings, backbone)
+        if reason is None and (teacher := self._teacher_of(item)) is not None:
+            what, reason = f"{item.label} on {info.name}", teacher.conflict(info.name, self.request.protocol)
         return what, reason
+
+    def _teacher_of(self, item: SelectedMethod) -> TeacherFile | None:
+        """The teacher of a method's runs; None for a method that needs none."""
+        return self.teacher if item.facts.needs_teacher else None
 
     def _official_conflict(self, item: SelectedMethod, info: DatasetInfo) -> str | None:
         """Why official code cannot be run on a dataset; None for methods of the harness."""
@@ -270,6 +299,7 @@ class _Expander:
         self, item: SelectedMethod, backbone: BackboneSpec, info: DatasetInfo, targets: Sequence[str], **task: Any
     ) -> ExperimentSpec:
         """The spec of one run; `task` are the fields that its task decides."""
+        teacher = self._teacher_of(item)
         return ExperimentSpec(
             method=item.facts.name,
             config=dict(item.settings.values),
@@ -281,6 +311,7 @@ class _Expander:
             targets=tuple(targets),
             class_text=self.class_text.identity if self.class_text else None,
             epoch_selection=item.epoch_selection,
+            teacher=teacher.identity if teacher else None,
             **task,
         )
 
@@ -327,7 +358,8 @@ def outline_of(sweep: SweepRequest) -> SweepOutline:
     check_number(request, methods, backbones=len(backbones), datasets=len(datasets), lists=0)
     chosen, class_text = [item for method in methods for item in method.selected(request)], class_text_of(request)
     _check_pool_is_used(request, chosen)
-    expander = _Expander(request, class_text, Rejections())
+    _check_teacher_is_used(request, chosen)
+    expander = _Expander(request, class_text, teacher_of(request), Rejections())
     for item in chosen:
         expander.check_method(item)
     names = list(datasets)

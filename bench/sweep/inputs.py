@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.context import RunContext
 from bench.errors import UsageError
+from bench.experiment import TeacherFile, read_teacher
 from bench.sweep.axes import selected_datasets
 from bench.sweep.dataset_names import match_datasets, select_names
 from bench.sweep.devices import resolve_device
@@ -48,13 +49,28 @@ def support_lists(request: SweepRequest) -> list[SupportList]:
 
 def named_files(request: SweepRequest) -> dict[str, Path]:
     """Paths of the files that specs name by digest, for workers."""
-    return files_by_digest(support_lists(request), class_text_of(request)) | official_code_folders(request)
+    files = files_by_digest(support_lists(request), class_text_of(request), teacher_of(request))
+    return files | official_code_folders(request)
 
 
-def files_by_digest(lists: Sequence[SupportList], text: ClassText | None) -> dict[str, Path]:
-    """Paths of support lists and descriptions by digest."""
+def files_by_digest(
+    lists: Sequence[SupportList], text: ClassText | None, teacher: TeacherFile | None
+) -> dict[str, Path]:
+    """Paths of support lists, descriptions and a teacher by digest."""
     files = {item.digest: item.source.absolute() for item in lists}
+    files |= {} if teacher is None else {teacher.digest: teacher.path.absolute()}
     return files if text is None or text.source is None else files | {text.value: text.source.absolute()}
+
+
+def teacher_of(request: SweepRequest) -> TeacherFile | None:
+    """The teacher of a sweep; raises ModelFileError for a file that is no kept model."""
+    return None if request.teacher is None else read_teacher(request.teacher)
+
+
+def teacher_backbone(request: SweepRequest) -> list[str]:
+    """The backbone of the teacher, as `-b` takes it; empty without a teacher."""
+    teacher = teacher_of(request)
+    return [] if teacher is None else [teacher.info.backbone_file or teacher.info.spec.backbone]
 
 
 def class_text_of(request: SweepRequest) -> ClassText | None:

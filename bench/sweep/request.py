@@ -149,6 +149,11 @@ class SweepRequest(BaseModel):
         "classes that have no label in the run), train+new (in base-to-new, of the new classes too), train:N or "
         "train+new:N (N of them), or transductive (the test images). Only methods that need such images see them.",
     )
+    teacher: Annotated[Path | None, Option()] = Field(
+        None,
+        description="Tuned model that methods learn from, a file that `--keep-models` stored, trained on the same "
+        "classes and shots. Only methods that need a teacher see it.",
+    )
     class_text: Annotated[str, Option()] = Field(
         "template",
         description="Frozen class texts: template (the dataset's), template:TEXT with {}, variant:NAME (a paper's), "

@@ -7,7 +7,7 @@ from bench._util.words import counted
 from bench.record import RunStatus
 from bench.results import Shards
 from bench.sweep.compatibility import Rejection, Rejections, by_reason
-from bench.sweep.inputs import backbones_of
+from bench.sweep.inputs import backbones_of, teacher_backbone
 from bench.sweep.planning import Plan
 from bench.sweep.progress import SweepLog
 from bench.sweep.request import SweepRequest
@@ -17,7 +17,7 @@ def without_missing_weights(made: Plan, request: SweepRequest, log: SweepLog) ->
     """The plan without the runs of backbones whose weights or tokenizer cannot be fetched, each a reported rejection.
 
     On a cluster nothing is fetched here, since its nodes read the weights. Raises ImpossibleCombinationError if no run
-    is left or, with `strict`, if any is left out.
+    is left or, with `strict`, if any is left out, and the error of a teacher's backbone that cannot be fetched.
     """
     from methods import ModelFolderError, TokenizerError, WeightsError, fetch_tokenizer, fetch_weights
 
@@ -33,6 +33,10 @@ def without_missing_weights(made: Plan, request: SweepRequest, log: SweepLog) ->
             except (WeightsError, ModelFolderError, TokenizerError) as error:
                 missing.add(backbone.slug)
                 rejections.add(_runs(made, backbone.slug), " ".join(str(error).split()), named=True)
+    if any(spec.teacher for spec in made.pending):
+        for backbone in backbones_of(teacher_backbone(request)):
+            fetch_tokenizer(backbone)
+            fetch_weights(backbone)
     if not missing:
         return made
     pending = tuple(spec for spec in made.pending if spec.backbone not in missing)

@@ -25,6 +25,7 @@ from bench.experiment import (
     device_arithmetic,
     load_inputs,
     novelty_scores,
+    pixel_batch,
     read_model,
     render,
     restored_method,
@@ -214,7 +215,7 @@ class TunedModel:
             empty = np.empty((0, len(self.classes)), np.float32)
             sets = None if limit is None else empty.astype(np.bool_)
             return ImagePredictions(self.classes, empty, np.empty(0, np.float32), np.empty(0, np.bool_), sets)
-        batch = self._batch(self.pixels(rendered))
+        batch = pixel_batch(self.backbone, self.pixels(rendered), self.method.info.needs)
         with device_arithmetic(self.backbone.device.type, self.backbone.precision):
             logits = self._classify(batch)
             probabilities = (logits / self.info.calibration.temperature).softmax(dim=1)
@@ -255,17 +256,6 @@ class TunedModel:
         if kind == "class_mean" and self._means is not None:
             return novelty_scores(batch.features, self._means)
         return torch.full((len(logits),), float("nan"))
-
-    def _batch(self, pixels: Tensor) -> Batch:
-        tower = self.backbone
-        return Batch(
-            None,
-            features=lambda: tower.encode_image(pixels),
-            pooled=lambda: tower.encode_image(pixels, project=False),
-            pixels=lambda: pixels,
-            hidden=lambda first: tower.image_hidden(pixels, first),
-            needs=self.method.info.needs,
-        )
 
 
 def load_model(

@@ -162,6 +162,32 @@ def _without_pool() -> NoReturn:
     )
 
 
+def _without_teacher() -> NoReturn:
+    raise UndeclaredNeedError(
+        f"SupportView.teacher was read, and the run has no teacher. Add Needs.{Needs.TEACHER.name} to info.needs; "
+        "etl-bench run --teacher names the teacher."
+    )
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A tuned model that a method learns from. It does not change, and its features have no gradients.
+
+    Args:
+        image_features: gives the features of preprocessed pixels `(batch, 3, h, w)`, such as those of a training batch:
+            `(batch, teacher_dim)`, unnormalised.
+        text_features: gives the features of class names, `(n_cls, teacher_dim)`, unnormalised.
+        logit_scale: the factor on the cosine in its logits.
+        classes: names that it compares with the training images: the training classes, and those of the unlabelled
+            pool if it has images of others.
+    """
+
+    image_features: Callable[[Tensor], Tensor]
+    text_features: Callable[[ClassSet], Tensor]
+    logit_scale: float
+    classes: ClassSet
+
+
 @dataclass(frozen=True)
 class SupportView:
     """The argument of `prepare`: support classes, labels, and the frozen features of the centre views.
@@ -174,6 +200,8 @@ class SupportView:
         unlabelled: gives the features of the m images of the run's pool, `(m, dim)`, unnormalised, in an order that
             says nothing about their labels. Raises UndeclaredNeedError for a method that does not declare
             `Needs.UNLABELLED`.
+        teacher: gives the run's teacher. Raises UndeclaredNeedError for a method that does not declare
+            `Needs.TEACHER`.
     """
 
     classes: ClassSet
@@ -182,6 +210,7 @@ class SupportView:
     features: Callable[[], Tensor]
     views: Callable[[int, tuple[float, float]], Tensor]
     unlabelled: Callable[[], Tensor] = _without_pool
+    teacher: Callable[[], Teacher] = _without_teacher
 
 
 class SupportImagesError(BenchError, RuntimeError):

@@ -44,6 +44,8 @@ class Needs(StrEnum):
     A method that learns from unlabelled test images declares `TEST_STREAM`; such methods have a separate leaderboard.
     If it cannot run without random views of a test image, it declares `TEST_VIEWS`, too. A method that learns from the
     unlabelled pool of a run (`--unlabelled`) declares `UNLABELLED`; it is compared with methods that see the same pool.
+    If its training batches are images of the pool and of the support set, all without labels, it declares
+    `UNLABELLED_BATCHES`. A method that learns from a tuned model (`--teacher`) declares `TEACHER`.
     """
 
     FEATURES = "features"
@@ -54,6 +56,8 @@ class Needs(StrEnum):
     TEST_VIEWS = "test_views"
     TEST_STREAM = "test_stream"
     UNLABELLED = "unlabelled"
+    UNLABELLED_BATCHES = "unlabelled_batches"
+    TEACHER = "teacher"
 
 
 class Extra(StrEnum):
@@ -265,7 +269,17 @@ class MethodTraits(ABC):
     @property
     def needs_pool(self) -> bool:
         """Whether it learns from the unlabelled pool of a run, without which it cannot run."""
-        return Needs.UNLABELLED in self.needs
+        return Needs.UNLABELLED in self.needs or self.trains_on_pool
+
+    @property
+    def trains_on_pool(self) -> bool:
+        """Whether its training batches are images of the pool and of the support set, all without labels."""
+        return Needs.UNLABELLED_BATCHES in self.needs
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether it learns from a tuned model that the run names, without which it cannot run."""
+        return Needs.TEACHER in self.needs
 
     @property
     def extras(self) -> tuple[Extra, ...]:
@@ -273,6 +287,7 @@ class MethodTraits(ABC):
         found = set(map(Extra, self.uses))
         found |= {Extra.TEST_STREAM} if self.reads_test_stream else set()
         found |= {Extra.UNLABELLED_IMAGES} if self.needs_pool else set()
+        found |= {Extra.TEACHER} if self.needs_teacher else set()
         published = self.settled(self.usual_protocol).values
         found |= {Extra.VALIDATION_LABELS} if published.get("selection") == "validation" else set()
         return tuple(extra for extra in Extra if extra in found)

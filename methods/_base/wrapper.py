@@ -72,4 +72,7 @@ def register_wrapper(
         content = {"info": info, "__doc__": info.summary, "__module__": mixin.__module__}
         return type(f"{mixin.__name__}{host.__name__}", (mixin, host), content)
 
-    METHODS.add_wrapper(name, Wrapper(wrap, host_conflict))
+    def conflict(host: type[Method[Any]]) -> str | None:
+        return "learns from a teacher, without labels" if host.info.needs_teacher else host_conflict(host)
+
+    METHODS.add_wrapper(name, Wrapper(wrap, conflict))

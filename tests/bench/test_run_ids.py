@@ -75,3 +75,16 @@ def test_a_pool_changes_the_id_and_leaves_other_specs_as_they_were() -> None:
     for wrong in ("test", "train:0", "train:-1", "none", "transductive:9", "<b>"):
         with pytest.raises(ValidationError, match="unlabelled"):
             ExperimentSpec.model_validate(spec.model_dump() | {"unlabelled": wrong})
+
+
+def test_a_teacher_changes_the_id_and_leaves_other_specs_as_they_were() -> None:
+    fields = dict.fromkeys(("method", "backbone", "dataset", "task_fingerprint"), "x")
+    spec = ExperimentSpec(**fields, config={}, recipe=None, draw="coop", protocol="few-shot", shots=16, seed=1)
+    taught = [spec.model_copy(update={"teacher": f"coop@b.c#01234567:{digit * 32}"}) for digit in "01"]
+    assert len({one.run_id for one in (spec, *taught)}) == 3
+    assert "teacher" not in spec.model_dump_json(), "older releases read the record"
+    for one in (spec, *taught):
+        assert ExperimentSpec.model_validate_json(one.model_dump_json()) == one
+    for wrong in ("coop", "coop@b.c:" + "0" * 32, "coop@b.c#01234567:0", "<b>"):
+        with pytest.raises(ValidationError, match="teacher"):
+            ExperimentSpec.model_validate(spec.model_dump() | {"teacher": wrong})

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from families_of_methods import FIRST_OF_FAMILY, one_of_each_family
+from families_of_methods import FIRST_OF_FAMILY, WITHOUT_TEACHER, one_of_each_family
 from rounding import SMALL_TEXT_TOWER, rounding
 from short_settings import SHORT, SHORT_RECIPE
 from sweep_requests import sweep_over
@@ -29,9 +29,9 @@ from bench.record import Predictions, RunRecord
 from bench.results.shards import Shards
 from bench.sweep import SweepRequest, expand
 from datasets_registry import DATASETS, EvalProtocol
-from methods import METHODS, get_method
+from methods import get_method
 
-NAMES = [*METHODS, "apex_on:maple", "dept_on:coop", "wise_ft_on:prolip"]
+NAMES = [*WITHOUT_TEACHER, "apex_on:maple", "dept_on:coop", "wise_ft_on:prolip"]
 WITHOUT_ORDER = [name for name in NAMES if name not in ("tda", "boost_adapter", "dmn_zs")]
 """Methods to which the order of the test images means nothing; the others learn from them one after the other."""
 WITHOUT_POOL = [name for name in NAMES if not get_method(name).info.needs_pool]

@@ -11,6 +11,9 @@ from methods import METHODS, get_method
 FIRST_OF_FAMILY = {METHODS.get(name).info.family: name for name in reversed(list(METHODS))}
 """The first method of each family by name."""
 
+WITHOUT_TEACHER = [name for name in METHODS if not METHODS.get(name).info.needs_teacher]
+"""Methods that run without the file of a teacher. `tests/bench/experiment/test_teacher.py` runs the others."""
+
 
 def one_of_each_family(names: Sequence[str]) -> list[object]:
     """The names as parameters. The first of each family among them is fast; it covers the lines that all share."""

@@ -164,7 +164,7 @@ LARGEST_TOTAL = 8 * 2**30
 MOST_ROWS = 2_000
 """Most rows of leaderboards that one submission may add: a method with its settings, in one setting of the board."""
 MOST_TABLES = 200
-"""Most leaderboards: backbone, protocol, shots, draw, support, unlabelled images and precision."""
+"""Most leaderboards: backbone, protocol, shots, draw, support, unlabelled images, teacher and precision."""
 MOST_DATASETS = 300
 MOST_ENTRIES = 200
 """Most methods with their settings."""
@@ -238,7 +238,8 @@ class _Counts:
         spec = record.spec
         settings = canonical_json([spec.config, spec.recipe, spec.class_text, spec.epoch_selection, spec.held_out_shot])
         entry = spec.method, hashlib.sha256(settings.encode("utf-8", "backslashreplace")).hexdigest()
-        table = spec.backbone, spec.protocol, spec.shots, spec.draw, spec.support, spec.unlabelled, spec.precision
+        learned = spec.shots, spec.draw, spec.support, spec.unlabelled, spec.teacher
+        table = spec.backbone, spec.protocol, spec.precision, *learned
         self.entries.add(entry)
         self.tables.add(table)
         self.rows.add((*table, *entry))
@@ -263,7 +264,8 @@ def _long_texts(record: RunRecord) -> Iterator[str]:
     if size > LONGEST_SETTINGS:
         yield f"its settings have {size} characters; at most {LONGEST_SETTINGS} are allowed"
     made = record.provenance.model_dump(mode="json", exclude={"support_digests", "true_labels"})
-    facts = [made, spec.class_text, spec.support, spec.unlabelled, [score.selected_on_test for score in record.scores]]
+    learned = [spec.class_text, spec.support, spec.unlabelled, spec.teacher]
+    facts = [made, *learned, [score.selected_on_test for score in record.scores]]
     longest = max(map(len, _texts(facts)), default=0)
     if longest > LONGEST_FACT:
         yield f"a text of its record has {longest} characters; at most {LONGEST_FACT} are allowed"

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from families_of_methods import WITHOUT_TEACHER
 from short_settings import short_overrides, short_recipe_overrides
 from small_datasets import write_dataset
 from sweep_requests import changed, sweep_over
@@ -106,8 +107,7 @@ def test_a_variant_that_no_selected_dataset_has_is_refused(grow):
 
 MIXED = {"rehark"}
 """Methods that mix the sentences with the dataset's template, as published; their own tests compare both."""
-FROZEN = [info.name for info in (METHODS.get(name).info for name in METHODS) if not info.learns_text]
-FROZEN = [name for name in FROZEN if name not in MIXED]
+FROZEN = [name for name in WITHOUT_TEACHER if not METHODS.get(name).info.learns_text and name not in MIXED]
 
 
 @pytest.mark.parametrize("name", FROZEN)

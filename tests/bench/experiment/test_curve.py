@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from fake_runner import make_record, make_spec
-from families_of_methods import one_of_each_family
+from families_of_methods import WITHOUT_TEACHER, one_of_each_family
 from short_settings import short_overrides, short_recipe_overrides
 from sweep_requests import changed, sweep_over
 from tiny_runs import constant_rate_spec
@@ -73,7 +73,7 @@ def test_each_point_is_what_a_shorter_training_scores(method: str):
     assert len({tuple(point.accuracy.values()) for point in record.curve}) > 1, "a flat curve proves nothing"
 
 
-TRAINED = [name for name in METHODS if issubclass(METHODS.get(name), TrainableMethod)]
+TRAINED = [name for name in WITHOUT_TEACHER if issubclass(METHODS.get(name), TrainableMethod)]
 
 
 @pytest.mark.parametrize("method", one_of_each_family([*TRAINED, "apex_on:coop", "dept_on:coop", "wise_ft_on:prolip"]))

@@ -66,6 +66,7 @@ def test_other_support_images_are_data_and_not_text():
 
 def test_another_pool_is_another_task_and_other_images_of_the_same_pool_are_data():
     assert ("task", "unlabelled") in named(shard(), shard(unlabelled="train"))
+    assert ("task", "teacher") in named(shard(), shard(teacher=f"coop@b.c#01234567:{'0' * 32}"))
     a, b = (shard(unlabelled="train", provenance={"unlabelled_digest": digest}) for digest in ("1", "2"))
     assert named(a, b) == [("data", "unlabelled images")]
 
