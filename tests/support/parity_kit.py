@@ -20,6 +20,7 @@ from rounding import rounding
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from bench.conformance.subject import tiny_teacher
 from bench.experiment.features.views import to_pixels
 from bench.experiment.training_loop import Span, make_optimizer, set_rates, train_step
 from datasets_registry import ClassSet
@@ -139,7 +140,7 @@ def batch_of(backbone: Backbone, pixels: Tensor, labels: Tensor | None, needs: f
 def support_view(backbone: Backbone, classes: ClassSet, part: str = "train", *, mirrored: bool = False) -> SupportView:
     """The recorded images as a support set; views are the image; if `mirrored` every second its mirror.
 
-    The unlabelled images are the mirrors of all images.
+    The unlabelled images are the mirrors of all images. The teacher is `tiny_teacher`.
     """
     n = 2 * len(classes)
     labels = torch.arange(n) // 2
@@ -152,7 +153,13 @@ def support_view(backbone: Backbone, classes: ClassSet, part: str = "train", *, 
         return batch_of(backbone, pixels.flip(-1), None).features
 
     return SupportView(
-        classes, labels, 2, features, lambda k, _: torch.stack([features(i) for i in range(k)]), unlabelled
+        classes,
+        labels,
+        2,
+        features,
+        lambda k, _: torch.stack([features(i) for i in range(k)]),
+        unlabelled,
+        lambda: tiny_teacher(backbone, classes, backbone.device),
     )
 
 
@@ -161,6 +168,38 @@ def drawn_networks(shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
     numbers = torch.Generator().manual_seed(0)
     drawn = {name: 0.1 * torch.randn(shape, generator=numbers) for name, shape in sorted(shapes.items())}
     return {name: value + 1 if ".ln_" in name and name.endswith("weight") else value for name, value in drawn.items()}
+
+
+WIDE_TEACHER: dict[str, Any] = {
+    "embed_dim": 96,
+    "quick_gelu": True,
+    "vision_cfg": {"image_size": 32, "layers": 3, "width": 192, "head_width": 64, "patch_size": 8},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 128, "heads": 2, "layers": 4},
+}
+"""The configuration of a CLIP that sees the same images as the tiny one and has other widths."""
+
+
+@cache
+def wide_teacher() -> Backbone:
+    """A CLIP of that configuration with drawn weights, and a logit scale of 50."""
+    model = loading.build_model(WIDE_TEACHER, initialise=False)
+    shapes = {name: value.shape for name, value in model.state_dict().items() if name != "attn_mask"}
+    drawn = drawn_networks(shapes) | {"logit_scale": torch.tensor(50.0).log()}
+    loading.load_state(model, drawn, "the teacher")
+    return Backbone(BackboneSpec("ViT-tiny", "random"), model)
+
+
+def wide_teacher_weights() -> dict[str, Tensor]:
+    """Its weights by OpenAI's names."""
+    return {name: value for name, value in wide_teacher().model.state_dict().items() if name != "attn_mask"}
+
+
+def wide_teacher_prompts() -> dict[str, Tensor]:
+    """Four prompts in each block of both towers, by the names of PromptSRC's code; deeper ones replace others."""
+    wide, narrow = torch.Size([4, 192]), torch.Size([4, 128])
+    shapes = {"image_encoder.VPT": wide, "prompt_learner.ctx": narrow}
+    shapes |= {f"image_encoder.transformer.resblocks.{i}.VPT_shallow": wide for i in range(1, 3)}
+    return drawn_networks(shapes | {f"text_encoder.transformer.resblocks.{i}.VPT_shallow": narrow for i in range(1, 4)})
 
 
 def generator() -> torch.Generator:

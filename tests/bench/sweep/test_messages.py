@@ -24,13 +24,14 @@ def test_a_reason_to_refuse_is_one_line_with_everything_that_it_concerns(tmp_pat
     )
     made = make_plan(request, open_log(LogStyle.PLAIN))
     assert len(made.rejected) > 10
-    stream, pool, line = capsys.readouterr().err.splitlines()
+    stream, pool, teacher, line = capsys.readouterr().err.splitlines()
     assert stream.startswith("left out: boost_adapter, c_tpt, dmn_zs, mta, stata and 4 more: ")
     assert "it learns from unlabelled test images " in stream
     assert pool == (
-        "left out: rehark, ss_text_u: it learns from unlabelled images, and the run declares none; use --unlabelled "
-        "train, or --unlabelled train:N for N of them."
+        "left out: promptkd, rehark, ss_text_u: it learns from unlabelled images, and the run declares none; use "
+        "--unlabelled train, or --unlabelled train:N for N of them."
     )
+    assert teacher.startswith("left out: promptkd: it learns from a tuned model, and the run names none; use --teacher")
     assert line.startswith(f"left out: apex on {RESNET}, clip_fit on {RESNET}, ")
     assert re.search(r" and \d+ more: it works inside the image tower, which must be ", line)
     with pytest.raises(ImpossibleCombinationError) as refused:

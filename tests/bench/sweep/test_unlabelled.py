@@ -148,7 +148,7 @@ def test_a_sweep_file_keeps_the_pool() -> None:
         ({"unlabelled": "images"}, r"'images' is not understood\. Write none, train or train\+new"),
         (
             {"unlabelled": "train", "methods": "ss_text"},
-            r"has no effect: no selected method learns .* do: rehark, ss_text_u\.",
+            r"has no effect: no selected method learns .* do: promptkd, rehark, ss_text_u\.",
         ),
         ({"unlabelled": "train", "protocol": "test-time"}, "has no effect with test-time"),
         ({"unlabelled": "train+new:4"}, "few-shot has no new classes; write train:4"),

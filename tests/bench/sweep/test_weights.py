@@ -8,6 +8,7 @@ import open_clip
 import pytest
 import requests
 from sweep_requests import sweep_over
+from teachers import student_request, teacher_file
 from tiny_runs import forget_loaded
 
 from bench.context import RunContext
@@ -15,9 +16,10 @@ from bench.errors import ImpossibleCombinationError
 from bench.experiment.features import inputs
 from bench.experiment.features.inputs import shared_inputs
 from bench.results.shards import Shards
-from bench.sweep import LogStyle, RerunPolicy, SweepRequest, carry_out, make_plan, open_log
+from bench.sweep import LogStyle, RerunPolicy, SweepRequest, carry_out, make_plan, open_log, weights
 from bench.sweep.launch.tasks import Outcome
-from methods import BackboneSpec, Precision, fetch_weights
+from bench.sweep.weights import without_missing_weights
+from methods import BackboneSpec, Precision, WeightsError, fetch_weights
 
 MISSING, PRESENT = "ViT-B-32.openai", "ViT-tiny.random"
 
@@ -92,6 +94,18 @@ def test_finished_runs_of_missing_weights_are_kept(tmp_path: Path, tries: list[o
     again = carry_out(make_plan(request, log), request, log)
     assert again.exit_code == 0, "nothing is left to do, so nothing is fetched"
     assert len(tries) == 1
+
+
+def test_the_weights_of_a_teacher_are_fetched_before_its_runs(
+    tmp_path: Path, tries: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = student_request(teacher_file(tmp_path), runs=tmp_path, jobs=0)
+    made, log = make_plan(request, open_log(LogStyle.PLAIN)), open_log(LogStyle.PLAIN)
+    assert without_missing_weights(made, request, log) == made
+    assert tries == []
+    monkeypatch.setattr(weights, "teacher_backbone", lambda _: [MISSING])
+    with pytest.raises(WeightsError, match=MISSING):
+        without_missing_weights(made, request, log)
 
 
 def test_other_weights_are_not_fetched(tmp_path: Path, tries: list[object]) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from places import ROOT
+from teachers import teacher_file
+from tiny_runs import BACKBONE, DATASET
 
 from bench.api.method_cards import LISTED_FOR, UNCOMPARED, listed, measured, method_card
 from bench.errors import ImpossibleCombinationError
@@ -59,8 +61,11 @@ def card_of(method: type[Method[Any]], n_classes: int = 2, shots: int = 1) -> di
 
 
 @pytest.fixture(scope="module")
-def accepted() -> dict[EvalProtocol, set[str]]:
-    """The methods of which a sweep over all methods plans runs, by protocol."""
+def accepted(tmp_path_factory: pytest.TempPathFactory) -> dict[EvalProtocol, set[str]]:
+    """The methods of which a sweep over all methods plans runs, by protocol, with a pool and a teacher."""
+    folder, learned = tmp_path_factory.mktemp("teachers"), {}
+    for protocol in (EvalProtocol.FEW_SHOT, EvalProtocol.BASE_TO_NEW):
+        learned[protocol] = {"unlabelled": "train", "teacher": teacher_file(folder, protocol=protocol, name=protocol)}
     targets = {EvalProtocol.CROSS_DATASET: ["spectrum_words"], EvalProtocol.DOMAIN_GENERALIZATION: ["spectrum_clutter"]}
     return {
         protocol: {
@@ -68,13 +73,13 @@ def accepted() -> dict[EvalProtocol, set[str]]:
             for spec in expand(
                 SweepRequest(
                     methods=["all"],
-                    datasets=["spectrum_basic"],
-                    backbones=["ViT-tiny.random"],
+                    datasets=[DATASET],
+                    backbones=[BACKBONE],
                     protocol=protocol,
-                    shots=[1],
+                    shots=[2],
                     seeds=[1],
                     targets=targets.get(protocol, []),
-                    unlabelled="none" if protocol is EvalProtocol.TEST_TIME else "train",
+                    **learned.get(protocol, {}),
                 )
             ).specs
         }
