@@ -28,6 +28,7 @@ from methods._towers.image_tower import (
     ImageTower,
     continue_image_tower,
     image_hidden_states,
+    image_level_states,
     image_views,
     run_image_tower,
 )
@@ -229,6 +230,15 @@ class Backbone:
         self.passes.image += Fraction(first, self.vision_depth or 1) * len(pixels)
         with torch.no_grad():
             return image_hidden_states(self._image, pixels, first)
+
+    @in_precision
+    def image_levels(
+        self, pixels: Float[Tensor, "batch 3 h w"], after: Sequence[int]
+    ) -> Float[Tensor, "levels batch tokens width"]:
+        """Tokens of the frozen tower after each of these numbers of blocks, without gradients."""
+        self.passes.image += Fraction(max(after), self.vision_depth or 1) * len(pixels)
+        with torch.no_grad():
+            return image_level_states(self._image, pixels, after)
 
     @in_precision
     def continue_image(

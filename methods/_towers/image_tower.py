@@ -267,6 +267,16 @@ def image_hidden_states(tower: ImageTower, pixels: Tensor, first: int) -> Float[
     return tokens
 
 
+def image_level_states(
+    tower: ImageTower, pixels: Tensor, after: Sequence[int]
+) -> Float[Tensor, "levels batch tokens width"]:
+    """Tokens of the frozen tower after each of these numbers of blocks, which may repeat."""
+    states = [image_hidden_states(tower, pixels, min(after))]
+    for i in range(min(after), max(after)):
+        states.append(tower.block(i, states[-1]))
+    return torch.stack([states[number - min(after)] for number in after])
+
+
 def continue_image_tower(
     tower: ImageTower,
     hidden: Float[Tensor, "batch tokens width"],

@@ -85,6 +85,9 @@ PUBLISHED = {
                       "epochs": 20, "schedule": "cosine", "crop_scale": (0.5, 1.0)},
     "dmn": {"optimizer": "adamw", "lr": 1e-4, "eps": 1e-8, "weight_decay": 1e-4, "batch_size": 128, "epochs": 20,
             "schedule": "cosine", "min_lr": 1e-7, "crop_scale": (0.5, 1.0)},
+    "ldc": {"optimizer": "adamw", "lr": 1e-4, "eps": 1e-4, "weight_decay": 1e-4, "batch_size": 64, "epochs": 50,
+            "schedule": "cosine", "min_lr": 0.0, "warmup": "none", "views": 0, "crop_scale": (0.8, 1.0),
+            "drop_last": False},
     "kgcoop": {"optimizer": "sgd", "lr": 0.002, "weight_decay": 5e-4, "batch_size": 128, "epochs": 100},
     "prograd": {"optimizer": "sgd", "lr": 0.002, "batch_size": 32, "epochs": 100},
     "cocoop": {"optimizer": "sgd", "lr": 0.002, "batch_size": 1, "epochs": 10},
@@ -141,6 +144,7 @@ PUBLISHED = {
                      "epochs": 300, "schedule": "constant", "views": 1, "crop_scale": (0.5, 1.0)},
 }  # fmt: skip
 CONFIGS = {
+    "ldc": {"hidden": 2048, "level_shares": (0.1, 0.2, 0.3, 0.4), "mlp_share": None},
     "coop": {"ctx_init": "a photo of a"},
     "clip_adapter": {"ratio": 0.2, "reduction": 4},
     "vpt": {"n_visual": 8, "depth": 0},
@@ -266,6 +270,7 @@ CARD_COUNTS = {
     "proker": 0,
     "rehark": 0,
     "prolip": 393_216,
+    "ldc": 4 * 768 * 770 + 2_048 * 564 + 512 * 2_669,
     "full_ft": 86_192_640,
     "last_block_ft": 7_087_872,
     "tda": 0,

@@ -30,6 +30,7 @@ from bench.results.shards import Shards
 from bench.sweep import SweepRequest, expand
 from datasets_registry import DATASETS, EvalProtocol
 from methods import get_method
+from methods._parts.layers import linear_uniform
 
 NAMES = [*WITHOUT_TEACHER, "apex_on:maple", "dept_on:coop", "wise_ft_on:prolip"]
 WITHOUT_ORDER = [name for name in NAMES if name not in ("tda", "boost_adapter", "dmn_zs")]
@@ -162,6 +163,12 @@ def test_features_of_other_runs_in_the_cache_change_no_bit(name: str, root: Path
     assert bits(run(name, PHOTOS, root, cache_dir=root / "cache")) == bits(usual(name, root))
 
 
+def equal_for_classes(shape: tuple[int, ...], *others: Any) -> torch.Tensor:
+    """As `linear_uniform`, with the same values for each class."""
+    drawn = linear_uniform([1 if n == len(CLASSES) else n for n in shape], *others)
+    return drawn.expand(shape).clone()
+
+
 @pytest.mark.parametrize("photos", [TRAIN_ORDER, CLASS_ORDER], ids=lambda photos: photos.name)
 @pytest.mark.parametrize("name", one_of_each_family(WITHOUT_ORDER))
 def test_the_order_in_the_split_file_does_not_matter(
@@ -170,6 +177,8 @@ def test_the_order_in_the_split_file_does_not_matter(
     """One batch holds all training images, so that it is the same set of images in any order."""
     if name == "lp_plus_plus":  # a random bias per class, without a setting
         monkeypatch.setattr("methods.lp_plus_plus.linear_uniform", lambda shape, *_: torch.zeros(shape))
+    if name == "ldc":  # random rows and columns per class, without a setting
+        monkeypatch.setattr("methods.ldc.linear_uniform", equal_for_classes)
     expected = usual(name, root, one_batch=True)
     assert_equal_but_for_rounding(run(name, photos, root, one_batch=True), expected, MORE_ROUNDING.get(name, ROUNDING))
 

@@ -46,6 +46,27 @@ def tiny_backbone() -> Backbone:
     return Backbone(spec, model)
 
 
+def repeated_blocks(state: Mapping[str, Tensor], times: int = 3) -> dict[str, Tensor]:
+    """The weights of a tiny CLIP whose image tower repeats its three blocks."""
+    start = "visual.transformer.resblocks."
+    found = {name: value for name, value in state.items() if not name.startswith(start)}
+    for name in state.keys() - found.keys():
+        block, _, rest = name.removeprefix(start).partition(".")
+        found |= {f"{start}{int(block) + 3 * i}.{rest}": state[name] for i in range(times)}
+    return found
+
+
+@cache
+def deep_backbone() -> Backbone:
+    """The tiny CLIP with an image tower of nine blocks."""
+    tiny = tiny_backbone()
+    config = tiny.spec.config
+    model = loading.build_model(config | {"vision_cfg": config["vision_cfg"] | {"layers": 9}})
+    state = {name: value for name, value in tiny.model.state_dict().items() if name != "attn_mask"}
+    loading.load_state(model, repeated_blocks(state), "the tiny CLIP with nine blocks")
+    return Backbone(tiny.spec, model)
+
+
 @cache
 def facts() -> dict[str, Any]:
     return json.loads((FOLDER / "data.json").read_text())
