@@ -17,8 +17,8 @@ average over the datasets. `--set ldc.mlp_share=0.4` sets b. Official code for R
 here. A tower of fewer than seven blocks lacks the first levels; there its first block stands for them.
 
 Batch norm uses the statistics of the batch in training, and their running averages (momentum 0.1) at test. A batch of a
-single image, at which the official code stops, uses the averages. On a GPU the official code trains the linear layers in
-half precision; here all layers have single precision.
+single image, at which the official code stops, uses the averages. On a GPU the official code trains the linear layers
+in half precision; here all layers have single precision.
 """
 
 import torch
