@@ -37,6 +37,7 @@ def test_a_method_gives_the_logits_of_the_cpu_within_its_budget(name: str, prete
 def test_no_step_waits_but_for_its_loss_or_transfers_pageable_memory() -> None:
     steps = {name: phases["step"] for name, phases in TABLE["methods"].items() if "step" in phases}
     assert len(steps) > 30
+    del steps["promptkd"]  # the teacher of these trials is on the CPU
     allowed = {name: 2 if name in CHOOSE_CLASSES else 1 for name in steps}
     assert {name: step for name, step in steps.items() if step["waits"] > allowed[name] or step["pageable"]} == {}
 
