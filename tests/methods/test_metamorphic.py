@@ -30,7 +30,6 @@ from bench.results.shards import Shards
 from bench.sweep import SweepRequest, expand
 from datasets_registry import DATASETS, EvalProtocol
 from methods import get_method
-from methods._parts.layers import linear_uniform
 
 NAMES = [*WITHOUT_TEACHER, "apex_on:maple", "dept_on:coop", "wise_ft_on:prolip"]
 WITHOUT_ORDER = [name for name in NAMES if name not in ("tda", "boost_adapter", "dmn_zs")]
@@ -163,9 +162,10 @@ def test_features_of_other_runs_in_the_cache_change_no_bit(name: str, root: Path
     assert bits(run(name, PHOTOS, root, cache_dir=root / "cache")) == bits(usual(name, root))
 
 
-def equal_for_classes(shape: tuple[int, ...], *others: Any) -> torch.Tensor:
-    """As `linear_uniform`, with the same values for each class."""
-    drawn = linear_uniform([1 if n == len(CLASSES) else n for n in shape], *others)
+def equal_for_classes(shape: tuple[int, ...], fan_in: int, generator: torch.Generator) -> torch.Tensor:
+    """Initial weights of a linear layer, with the same values for each class."""
+    drawn = torch.rand([1 if n == len(CLASSES) else n for n in shape], generator=generator)
+    drawn = (2 * drawn - 1) * fan_in**-0.5
     return drawn.expand(shape).clone()
 
 
