@@ -46,13 +46,15 @@ from methods._parts.two_tower_methods import ComposedMethod, Parts
 WEIGHTS = {"fgvc_aircraft": 200.0, "oxford_flowers": 200.0, "dtd": 200.0}
 """Weight of the loss on datasets where it is not 1000, from a remark in `scripts/promptkd/base2new_train.sh`."""
 
+TEACHER_WIDTH = 768
+"""Width of the features of ViT-L/14, the teacher of the paper."""
+
 
 class PromptKDConfig(MethodConfig):
     """Prompts of the student, and the loss."""
 
     n_visual: int = Field(4, ge=1, description="visual tokens per block; 4, vit_b16_c2_ep20_batch8_4+4ctx.yaml")
     visual_depth: int = Field(9, ge=1, description="prompted image blocks, at most all; 9 of 12, the same file")
-    teacher_dim: int = Field(768, ge=1, description="width of the teacher's features; 768 of ViT-L/14, paper")
     temperature: float = Field(1.0, gt=0, description="of both softmaxes; 1, scripts/promptkd/base2new_train.sh")
     weight: float | None = Field(
         None,
@@ -61,8 +63,9 @@ class PromptKDConfig(MethodConfig):
     )
 
     def parameter_count(self, sizes: Sizes) -> int:
+        """With the teacher of the paper."""
         prompts = self.n_visual * sizes.image_width * min(self.visual_depth, sizes.image_blocks)
-        return prompts + self.teacher_dim * (sizes.embed_dim + self.teacher_dim + 4)
+        return prompts + TEACHER_WIDTH * (sizes.embed_dim + TEACHER_WIDTH + 4)
 
 
 class Projection(nn.Module):
@@ -120,19 +123,14 @@ class PromptKD(ComposedMethod[PromptKDConfig]):
         c, b, g = self.config, self.backbone, self.generator
         return Parts(
             visual_prompts=VisualPrompts(c.n_visual, min(c.visual_depth, b.vision_depth), b, g),
-            visual_adapter=Projection(b.embed_dim, c.teacher_dim, g),
+            visual_adapter=Projection(b.embed_dim, next(iter(self.texts.values())).shape[1], g),
         )
 
     def prepare(self, support: SupportView) -> None:
-        super().prepare(support)
         self.teacher = support.teacher()
         self.texts: dict[ClassSet, Tensor] = {}
-        width = self.text_features(self.teacher.classes).shape[1]
-        if width != self.config.teacher_dim:
-            raise BenchError(
-                f"promptkd has teacher_dim={self.config.teacher_dim}, and the features of this teacher have {width} "
-                f"values; use --set promptkd.teacher_dim={width}."
-            )
+        self.text_features(self.teacher.classes)  # its width is that of the projection
+        super().prepare(support)
 
     def text_features(self, classes: ClassSet) -> Float[Tensor, "n_cls teacher_dim"]:
         """The teacher's features of these classes, unnormalised; computed once per class list."""

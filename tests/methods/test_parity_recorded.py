@@ -385,7 +385,6 @@ def test_promptkd(name: str) -> None:
     config = PromptKDConfig(
         n_visual=official["N_CTX_VISION"],
         visual_depth=official["PROMPT_DEPTH_VISION"],
-        teacher_dim=wide_teacher().embed_dim,
         temperature=official["TEMPERATURE"],
         weight=official["KD_WEIGHT"],
     )

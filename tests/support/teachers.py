@@ -17,7 +17,7 @@ from bench.sweep import SweepRequest, expand
 AXES: dict[str, Any] = {
     "datasets": DATASET, "backbones": BACKBONE, "protocol": "base-to-new", "shots": 2, "seeds": "1,",
 }  # fmt: skip
-STUDENT = {"unlabelled": "train+new:12", "overrides": ["promptkd.recipe.epochs=2", "promptkd.teacher_dim=64"]}
+STUDENT = {"unlabelled": "train+new:12", "overrides": ["promptkd.recipe.epochs=2"]}
 
 
 @cache
