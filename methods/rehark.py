@@ -19,13 +19,15 @@ they are; both are in the searched ranges.
 No values are published. The official code searches all eleven on validation images (for ImageNet on the test images)
 with 1,000 trials of Optuna's sampler, without a seed. Here each trial is drawn independently from the same ranges,
 evenly (lmbda evenly in its logarithm), and every run tries the same ones: 100 by default, since each solves a system of
-2 x classes x shots x views unknowns. A trial is scored on the few validation images, moved by their own mean and
-deviation, as in the official code. The first of equally good ones wins. The official code fails if a class has no
-images. Here such a class keeps its text.
+2 x classes x shots x views unknowns. For the same reason a trial has only as many views as give 1,000 images, at least
+one. The final fit has all views. A trial is scored on the few validation images, moved by their own mean and deviation,
+as in the official code. The first of equally good ones wins. The official code fails if a class has no images. Here
+such a class keeps its text.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import torch
@@ -57,6 +59,8 @@ RANGES: Mapping[str, tuple[float, float]] = {
 """Searched ranges of the official code, evenly; lmbda evenly in its logarithm."""
 CANDIDATES = 16
 """How many of the trials the oracle and the ensemble use."""
+SEARCHED_IMAGES = 1000
+"""Support images in all views of a trial, unless one view has more."""
 SMALLEST = 1e-6
 """Added to both deviations; official code."""
 
@@ -158,22 +162,27 @@ class ReHARK(GridSearchMethod[ReHARKConfig]):
         self.text = template_ensemble(self.backbone, replace(classes, sentences=None), c.templates)
         self.described = template_ensemble(self.backbone, classes, [GENERIC_TEMPLATE])
         area = c.crop_scale or ((0.08, 1.0) if classes.dataset == "imagenet" else (0.5, 1.0))
-        self.images = (support.views(c.views, area) if c.views > 1 else support.features()[None]).flatten(0, 1)
-        self.labels = support.labels.repeat(c.views)
+        self.images = support.views(c.views, area) if c.views > 1 else support.features()[None]
+        self.labels = support.labels
         self.pool = support.unlabelled()
-        tried = trials(CANDIDATES) if c.selection in ("ensemble", "oracle") else [{}]
-        self.fits = [self.fit(c.model_copy(update=values), self.pool) for values in tried]
 
-    def fit(self, c: ReHARKConfig, unlabelled: Float[Tensor, "m dim"]) -> Fit:
-        """Fit with these settings, for images with the statistics of `unlabelled`."""
-        image, other = powered(self.images, c.power), powered(unlabelled, c.power)
+    @cached_property
+    def fits(self) -> list[Fit]:
+        """One fit, or those of all candidates; `calibrate` sets it to the fit that it found."""
+        tried = trials(CANDIDATES) if self.config.selection in ("ensemble", "oracle") else [{}]
+        return [self.fit(self.config.model_copy(update=values), self.pool, self.config.views) for values in tried]
+
+    def fit(self, c: ReHARKConfig, unlabelled: Float[Tensor, "m dim"], views: int) -> Fit:
+        """Fit the first views with these settings, for images with the statistics of `unlabelled`."""
+        image, other = powered(self.images[:views].flatten(0, 1), c.power), powered(unlabelled, c.power)
+        labels = self.labels.repeat(views)
         text = torch.lerp(powered(self.text, c.power), powered(self.described, c.power), c.alpha_txt)
         text = F.normalize(text, dim=-1)
-        members = F.one_hot(self.labels, len(text)).to(image.dtype)
+        members = F.one_hot(labels, len(text)).to(image.dtype)
         means = F.normalize(members.T @ image, dim=-1)
         prior = F.normalize(torch.lerp(text, means, c.refine_w), dim=-1)
         prior = torch.where(members.sum(dim=0)[:, None] > 0, prior, text)
-        rows = torch.cat([image, F.normalize(image + c.blend_img * prior[self.labels], dim=-1)])
+        rows = torch.cat([image, F.normalize(image + c.blend_img * prior[labels], dim=-1)])
         errors = in_double(members.repeat(2, 1) - c.scale_zs * rows @ prior.T)
         system = two_kernels(in_double(rows), in_double(rows), c)
         system.diagonal().add_(c.lmbda)
@@ -187,10 +196,11 @@ class ReHARK(GridSearchMethod[ReHARKConfig]):
         if self.config.selection != "validation":
             return
         image, tried = validation.features(), trials(self.config.trials)
-        guesses = (self.fit(self.config.model_copy(update=values), image).logits(image) for values in tried)
+        views = min(self.config.views, max(1, SEARCHED_IMAGES // len(self.labels)))
+        guesses = (self.fit(self.config.model_copy(update=values), image, views).logits(image) for values in tried)
         best = first_best([(logits.argmax(dim=1) == validation.labels).sum()[None] for logits in guesses])
         self.tuning.evaluations += len(tried)
-        self.fits = [self.fit(self.config.model_copy(update=tried[best]), self.pool)]
+        self.fits = [self.fit(self.config.model_copy(update=tried[best]), self.pool, self.config.views)]
 
     def tuned_state(self) -> dict[str, Tensor]:
         """The searched numbers and the tensors of each fit."""

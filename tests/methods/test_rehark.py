@@ -59,6 +59,17 @@ def test_the_search_takes_the_first_of_the_best_trials() -> None:
     assert method.tuning.evaluations == 20
 
 
+@pytest.mark.parametrize(("images_at_most", "views"), [(1000, 3), (20, 2), (19, 1), (5, 1)])
+def test_a_search_has_as_many_views_as_it_may(images_at_most: int, views: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rehark, "SEARCHED_IMAGES", images_at_most)
+    method = prepared(support_view(tiny_backbone(), CLASSES, mirrored=True), views=3, trials=2)
+    fit, seen = method.fit, []
+    monkeypatch.setattr(method, "fit", lambda c, pool, count: (seen.append(count), fit(c, pool, count))[1])
+    method.calibrate(support_view(tiny_backbone(), CLASSES, "test"))
+    assert seen == [views, views, 3]
+    assert len(method.fits[0].rows) == 2 * 3 * 10
+
+
 def test_trials_are_repeatable_and_within_the_ranges() -> None:
     drawn = trials(1000)
     assert drawn[:CANDIDATES] == trials(CANDIDATES)
