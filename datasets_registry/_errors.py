@@ -35,8 +35,13 @@ class UnknownNameError(BenchError, KeyError):
 
 
 def did_you_mean(name: str, known: Sequence[str], *, most: int = 3) -> str:
-    """A question that names the known names closest to `name`, with a space in front; empty if none is close."""
-    close = difflib.get_close_matches(name, known, n=most, cutoff=0.5)
+    """A question that names the known names closest to `name`, with a space in front; empty if none is close.
+
+    Names that are much less similar than the closest one are left out.
+    """
+    similarity = {one: difflib.SequenceMatcher(None, one, name).ratio() for one in known}
+    least = max(0.5, max(similarity.values(), default=0.0) - 0.25)
+    close = sorted((one for one in known if similarity[one] >= least), key=lambda one: -similarity[one])[:most]
     return f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
 
 

@@ -8,7 +8,7 @@ used. `atprompt_on` is ATPrompt around CoOp, and `dept_on:atprompt_on` the paper
 
 with learned contexts and frozen words. In CoCoOp, the image shifts the host's context only. In MaPLe, deeper tokens
 replace the host's context only, and visual prompts are maps of it. The published attributes were chosen for each
-dataset from candidates of GPT-4o (docs/ATPrompt.md). Other datasets get those of ImageNet, `color` and `shape`.
+dataset from candidates of GPT-4o (ATPrompt.md there). Other datasets get those of ImageNet, `color` and `shape`.
 
 Differences from the official code: it keeps only the first token of an attribute, so its texts for Oxford Pets have
 `play` for `playfulness` and lack `energy`. It exchanges the words when a trained model meets another dataset; here
@@ -56,7 +56,7 @@ ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "eurosat": ("habitat",),
     "ucf101": ("precision",),
 }
-"""Published attributes by dataset: docs/ATPrompt.md."""
+"""Published attributes by dataset: ATPrompt.md of the official repository."""
 ATTRIBUTE_STD = 0.01
 """Deviation of the first values of an attribute's context, in the official code."""
 
@@ -132,7 +132,7 @@ class AttributeConfig(MethodConfig):
 
 @dataclass(frozen=True)
 class Published:
-    """Published settings on a host: docs/ATPrompt.md.
+    """Published settings on a host: ATPrompt.md of the official repository.
 
     Args:
         n_ctx: vectors of each context on most datasets, base-to-new.
@@ -162,7 +162,7 @@ def recipes_on(host: MethodInfo, published: Published | None) -> dict[EvalProtoc
         }
     few_shot, base = host.recipes[EvalProtocol.FEW_SHOT], host.recipes[EvalProtocol.BASE_TO_NEW]
     transfer = host.recipes.get(EvalProtocol.CROSS_DATASET, base)
-    source = f"ATPrompt docs/ATPrompt.md: epochs; the rest is {host.title}'s: "
+    source = f"ATPrompt.md of zhengli97/ATPrompt: epochs; the rest is {host.title}'s: "
     by_dataset = dict(published.by_dataset)
     trained = base.model_copy(
         update={

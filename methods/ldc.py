@@ -39,6 +39,7 @@ from methods import (
     Schedule,
     Sizes,
     SupportView,
+    TowerUse,
     TrainableMethod,
     cosine_logits,
     register_method,
@@ -151,6 +152,7 @@ class LDC(TrainableMethod[LDCConfig]):
         needs=frozenset({Needs.PIXELS}),
         open_vocabulary=False,
         vision_transformer=True,
+        tower_use=frozenset({TowerUse.PROMPT_STATES}),
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
     )
 

@@ -116,7 +116,7 @@ class SkipTuning(TwoTowerMethod[SkipTuningConfig]):
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
-        tower_use=frozenset({TowerUse.IMAGE_BLOCKS, TowerUse.IMAGE_PROJECTION}),
+        tower_use=frozenset({TowerUse.IMAGE_BLOCKS, TowerUse.IMAGE_PROJECTION, TowerUse.TEXT_BLOCKS}),
         recipes={EvalProtocol.FEW_SHOT: FEW_SHOT, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(TRANSFER),
         config_by_protocol={EvalProtocol.FEW_SHOT: {"image_rate": 1.0}} | for_transfer({"image_rate": 0.1}),
         starts_as_zero_shot={},

@@ -272,7 +272,7 @@ class BackboneSpec:
         elif use is TowerUse.IMAGE_PROJECTION and not ends_in_projection(config):
             return "it fine-tunes the projection of the pooled image, and this image tower has no such projection"
         elif use is TowerUse.PROMPT_STATES and pools_by_attention(config):
-            return "it reads learned tokens after the image tower, and this image tower pools them by attention"
+            return "it projects tokens of the image tower one by one, and this image tower pools them by attention"
         elif use is TowerUse.TEXT_BLOCKS and text_kind(config) is TextKind.HUGGING_FACE:
             return (
                 "it changes parts of the text tower's blocks, which only open_clip's own text towers allow; this one "

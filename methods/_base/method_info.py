@@ -83,7 +83,7 @@ class TowerUse(StrEnum):
     IMAGE_PROJECTION = "image_projection"
     """It fine-tunes the last projection of the image tower."""
     PROMPT_STATES = "prompt_states"
-    """It reads learned tokens after the last block of the image tower."""
+    """It projects other tokens of the image tower than the pooled one."""
     TEXT_BLOCKS = "text_blocks"
     """It changes parts of the text tower's blocks, such as weights and norms."""
     TEXT_TOKENS = "text_tokens"

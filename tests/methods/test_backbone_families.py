@@ -11,6 +11,7 @@ from short_settings import SHORT
 from small_families import small_backbone
 from torch import Tensor
 
+from bench.conformance.subject import tiny_teacher
 from bench.sweep.compatibility import backbone_conflict
 from datasets_registry import ClassSet
 from methods import Batch, MethodInfo, SupportView, TowerUse, TrainableMethod, get_method, list_methods
@@ -45,7 +46,15 @@ def run(name: str, family: str) -> Tensor:
     info, features = kind.info, features_of(family)
     settings = SETTINGS.get(name, {}) | SHORT.get(name, {}) | dict.fromkeys(info.prompt_depths, 2)
     method = kind(backbone, info.config(**settings), torch.Generator().manual_seed(0))
-    support = SupportView(CLASSES, LABELS, 2, lambda: features, lambda k, _: features.expand(k, -1, -1))
+    support = SupportView(
+        CLASSES,
+        LABELS,
+        2,
+        lambda: features,
+        lambda k, _: features.expand(k, -1, -1),
+        unlabelled=lambda: features,
+        teacher=lambda: tiny_teacher(backbone, CLASSES, backbone.device),
+    )
     method.prepare(support)
     if isinstance(method, TrainableMethod) and next(method.trainable.parameters(), None) is not None:
         method.loss(images(family, info.needs, LABELS)).backward()
@@ -79,9 +88,13 @@ NOT_ALLOWED: dict[str, set[TowerUse]] = {
     "xlm-r": {USE.TEXT_BLOCKS, USE.TEXT_TOKENS},
 }
 """What the towers of a family do not allow."""
-CAUTIOUS = {"metaclip2": {USE.TEXT_TOKENS}, "siglip2": {USE.IMAGE_PROJECTION}}
-"""Refused although it runs: whether a tokenizer has a start token is not known before its files are read, and ProLIP
-would train an identity matrix where there is no projection."""
+CAUTIOUS = {
+    "metaclip2": {USE.TEXT_TOKENS},
+    "siglip2": {USE.IMAGE_PROJECTION, USE.PROMPT_STATES},
+    "pe-core": {USE.PROMPT_STATES},
+}
+"""Refused although it runs: whether a tokenizer has a start token is not known before its files are read, ProLIP would
+train an identity matrix where there is no projection, and LDC would leave out the pooling by attention."""
 
 
 def is_refused(info: MethodInfo, family: str) -> bool:

@@ -14,7 +14,7 @@ from bench.cli._request_options import parse_resources
 from bench.cli.app import PANELS, RENAMED, app
 from bench.errors import UsageError
 
-MOST_OPTIONS_OF_RUN = 38
+MOST_OPTIONS_OF_RUN = 40
 
 
 def group() -> Any:
