@@ -46,9 +46,6 @@ from methods._parts.two_tower_methods import ComposedMethod, Parts
 WEIGHTS = {"fgvc_aircraft": 200.0, "oxford_flowers": 200.0, "dtd": 200.0}
 """Weight of the loss on datasets where it is not 1000, from a remark in `scripts/promptkd/base2new_train.sh`."""
 
-TEACHER_WIDTH = 768
-"""Width of the features of ViT-L/14, the teacher of the paper."""
-
 
 class PromptKDConfig(MethodConfig):
     """Prompts of the student, and the loss."""
@@ -63,9 +60,10 @@ class PromptKDConfig(MethodConfig):
     )
 
     def parameter_count(self, sizes: Sizes) -> int:
-        """With the teacher of the paper."""
+        """With the paper's teacher, ViT-L/14, whose features have 768 values."""
+        teacher_dim = 768
         prompts = self.n_visual * sizes.image_width * min(self.visual_depth, sizes.image_blocks)
-        return prompts + TEACHER_WIDTH * (sizes.embed_dim + TEACHER_WIDTH + 4)
+        return prompts + teacher_dim * (sizes.embed_dim + teacher_dim + 4)
 
 
 class Projection(nn.Module):

@@ -1,6 +1,8 @@
 """Every registered method on another device: the logits of the CPU, and no more work than its budget.
 
-`test_every_setting.py` does the same for every switch, in other precisions and through the runner.
+The conformance suite compares the logits of every method on another device in each check of a change; the budgets of
+further methods of a family are checked with the slow tests. `test_every_setting.py` does the same for every switch, in
+other precisions and through the runner.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from device_budgets import OTHER_TORCH, casts_of_frozen_weights, config_of, exceeded, read_table
+from families_of_methods import one_of_each_family
 from torch import Tensor
 
 from bench.conformance.device_process import DeviceProcess
@@ -22,7 +25,7 @@ CHOOSE_CLASSES = ("dpc_on", "skip_tuning")
 """Methods whose step reads from the device which classes its images resemble, and then encodes these texts alone."""
 
 
-@pytest.mark.parametrize("name", list(METHODS))
+@pytest.mark.parametrize("name", one_of_each_family(METHODS))
 def test_a_method_gives_the_logits_of_the_cpu_within_its_budget(name: str, pretended_device: DeviceProcess) -> None:
     method = METHODS.get(name)
     outcome = pretended_device.trial(method, config_of(method))

@@ -139,7 +139,7 @@ def test_published_settings(host: str, epochs: int, on_imagenet: int, n_ctx: int
     assert info.recipes[EvalProtocol.CROSS_DATASET].epochs == transferred
     across: Any = info.default_config(EvalProtocol.CROSS_DATASET)
     assert across.n_ctx == 4
-    assert "ATPrompt docs/ATPrompt.md" in recipe.source
+    assert "ATPrompt.md of zhengli97/ATPrompt" in recipe.source
     assert "prints none for few-shot" in info.recipes[EvalProtocol.FEW_SHOT].source
 
 

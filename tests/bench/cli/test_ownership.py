@@ -71,7 +71,8 @@ ADDS = {
 REFUSES = {"papers add --write"}
 """Writes a new file into the checkout of this package, never over another."""
 READS = {
-    "--data-root", "--runs", "--classes", "--file", "--features", "--images", "--root", "--support", "--against",
+    "--data-root", "--runs", "--classes", "--file", "--features", "--images", "--root", "--support", "--teacher",
+    "--against",
     "run SWEEP", "run --submission", "papers add FILE", "runs import BUNDLE",
     "runs import-predictions FILE", "methods inspect PATH",
     "methods inspect --python", "methods inspect --path", "methods trust PATH", "board build SUBMISSIONS",
