@@ -60,8 +60,7 @@ def expand(request: SweepRequest) -> Expansion:
     lists = support_lists(request)
     check_number(request, methods, backbones=len(backbones), datasets=len(datasets), lists=len(lists))
     chosen = [item for method in methods for item in method.selected(request)]
-    _check_pool_is_used(request, chosen)
-    _check_teacher_is_used(request, chosen)
+    _check_inputs_are_used(request, chosen)
     class_text, rejections = class_text_of(request), Rejections()
     factory = TaskFactory(request, class_text, lists, rejections)
     expander = _Expander(request, class_text, teacher_of(request), rejections)
@@ -106,24 +105,18 @@ def check_number(
         )
 
 
-def _check_pool_is_used(request: SweepRequest, chosen: Sequence[SelectedMethod]) -> None:
-    """Raise UsageError if unlabelled images are declared and no selected method learns from them."""
-    if request.pool is not None and not any(item.facts.needs_pool for item in chosen):
-        names = ", ".join(sorted(facts.name for facts in known_methods().infos() if facts.needs_pool))
-        raise UsageError(
-            f"--unlabelled {request.pool} has no effect: no selected method learns from unlabelled images. These "
-            f"methods do: {names or 'none'}."
-        )
-
-
-def _check_teacher_is_used(request: SweepRequest, chosen: Sequence[SelectedMethod]) -> None:
-    """Raise UsageError if a teacher is given and no selected method learns from one."""
-    if request.teacher is not None and not any(item.facts.needs_teacher for item in chosen):
-        names = ", ".join(sorted(facts.name for facts in known_methods().infos() if facts.needs_teacher))
-        raise UsageError(
-            f"--teacher {request.teacher} has no effect: no selected method learns from a teacher. These methods do: "
-            f"{names or 'none'}."
-        )
+def _check_inputs_are_used(request: SweepRequest, chosen: Sequence[SelectedMethod]) -> None:
+    """Raise UsageError if a pool or a teacher is given and no selected method learns from it."""
+    for option, given, what, need in (
+        ("--unlabelled", request.pool, "unlabelled images", "needs_pool"),
+        ("--teacher", request.teacher, "a teacher", "needs_teacher"),
+    ):
+        if given is not None and not any(getattr(item.facts, need) for item in chosen):
+            names = ", ".join(sorted(facts.name for facts in known_methods().infos() if getattr(facts, need)))
+            raise UsageError(
+                f"{option} {given} has no effect: no selected method learns from {what}. These methods do: "
+                f"{names or 'none'}."
+            )
 
 
 def _reject_difficulties(
@@ -357,8 +350,7 @@ def outline_of(sweep: SweepRequest) -> SweepOutline:
     )
     check_number(request, methods, backbones=len(backbones), datasets=len(datasets), lists=0)
     chosen, class_text = [item for method in methods for item in method.selected(request)], class_text_of(request)
-    _check_pool_is_used(request, chosen)
-    _check_teacher_is_used(request, chosen)
+    _check_inputs_are_used(request, chosen)
     expander = _Expander(request, class_text, teacher_of(request), Rejections())
     for item in chosen:
         expander.check_method(item)
