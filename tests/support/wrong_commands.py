@@ -99,7 +99,7 @@ WRONG = [
     RUN + "-b hf-hub:nothing",
     RUN + "-b local-dir:nowhere",
     RUN + "-b local-dir:.",
-    COOP + "-b roberta-ViT-B-32.laion2b_s12b_b32k",
+    "run -m tcp -d spectrum_basic -b roberta-ViT-B-32.laion2b_s12b_b32k --jobs 0",
     "run -m tcp -d spectrum_basic -b ViT-B-16-SigLIP.webli --jobs 0",
     "run -m rpo -d spectrum_basic -b ViT-L-14-CLIPA.datacomp1b --jobs 0",
     "run -m clip_lora -d spectrum_basic -b PE-Core-B-16.meta --jobs 0",
