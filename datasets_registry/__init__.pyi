@@ -33,7 +33,7 @@ from ._download.fetch import fetch_dataset as fetch_dataset
 from ._download.fetch import files_to_fetch as files_to_fetch
 from ._download.fetch import left_by_hand as left_by_hand
 from ._download.fetch import usable_mirror as usable_mirror
-from ._download.hub_archive import origin_of_images as origin_of_images
+from ._download.mirror import origin_of_images as origin_of_images
 from ._download.sources import DatasetSource as DatasetSource
 from ._download.sources import SourceFile as SourceFile
 from ._download.sources import dataset_sources as dataset_sources

@@ -19,7 +19,7 @@ from datasets_registry._custom.dataset import CustomReader
 from datasets_registry._doctor.dataset_on_disk import DatasetOnDisk, Finding, FindingLevel, fetch_command, quoted
 from datasets_registry._doctor.folder_rules import broken_entries
 from datasets_registry._doctor.layout_rules import apply_layout_rules
-from datasets_registry._download.hub_archive import origin_of_images
+from datasets_registry._download.mirror import origin_of_images
 from datasets_registry._download.sources import DatasetSource, dataset_sources
 from datasets_registry._errors import BenchError, DataError, some
 from datasets_registry._groups import group_notes

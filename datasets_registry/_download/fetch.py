@@ -14,7 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from datasets_registry._download.download import DownloadProgress, RetryPolicy, download_file
-from datasets_registry._download.hub_archive import accept_images, check_counts, check_split
+from datasets_registry._download.mirror import accept_images, check_counts, check_split
 from datasets_registry._download.sources import DatasetSource, SourceFile
 from datasets_registry._download.unpack import unpack_archive
 from datasets_registry._errors import DataError
