@@ -1,5 +1,5 @@
 """Office-Home, Product: one of the four domains of Venkateswara et al., CVPR 2017."""
 
-from datasets_registry._readers.register_datasets import register_office_home_domain
+from datasets_registry._readers.register_families import register_office_home_domain
 
 register_office_home_domain("product", "Product", "65 kinds of objects of offices and homes without a background.")

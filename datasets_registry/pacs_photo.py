@@ -1,5 +1,5 @@
 """PACS, photographs: one of the four domains of Li et al., ICCV 2017."""
 
-from datasets_registry._readers.register_datasets import register_pacs_domain
+from datasets_registry._readers.register_families import register_pacs_domain
 
 register_pacs_domain("photo", "photographs", "Seven kinds of objects on photographs.")
