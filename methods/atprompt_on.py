@@ -24,7 +24,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from datasets_registry import BenchError, EvalProtocol
+from datasets_registry import EvalProtocol
 from methods import Method, MethodConfig, MethodInfo, Recipe, Sizes, SupportView, TrainableMethod, register_method
 from methods._base.recipe import PUBLISHED, PUBLISHED_BY_DATASET, for_transfer
 from methods._base.wrapper import register_wrapper, wrapped_info
@@ -88,8 +88,6 @@ class Anchored(TrainableMethod[Any]):
 
     def prepare(self, support: SupportView) -> None:
         c, b = self.config, self.backbone
-        if reason := c.config_error():
-            raise BenchError(f"{self.info.name}: {reason}")
         super().prepare(support)
         context: Any = self.trainable if isinstance(self.trainable, Context) else self.trainable.text_context
         words = c.attributes.split() or ATTRIBUTES.get(support.classes.dataset or "", GENERIC)

@@ -30,7 +30,7 @@ from torch import Tensor
 
 from datasets_registry import ClassSet
 from methods import Batch, Family, Method, MethodInfo, Needs, StreamClassifier, register_method
-from methods._parts.feature_methods import LogitScaleSetting, Template, TextConfig, template_ensemble
+from methods._parts.feature_methods import LogitScaleSetting, Template, TextConfig, template_ensemble, templates_setting
 from methods.transclip import nearest_neighbours
 
 TEMPERATURE = 50.0
@@ -42,12 +42,7 @@ SMALL = 1e-12
 class StatAConfig(TextConfig):
     """Weights of the terms, and numbers of updates."""
 
-    templates: tuple[Template, ...] = Field(
-        ("own",),
-        min_length=1,
-        description="texts to average: `own` (the dataset's), `select7` or `imagenet80` (lists), or a text with {}; "
-        "published: own, for ImageNet `a photo of a {}.`",
-    )
+    templates: tuple[Template, ...] = templates_setting("own", published="own, for ImageNet `a photo of a {}.`")
     anchor: float = Field(1.0, gt=0, description="alpha, the number of images that the text of a class is worth; 1")
     text_weight: float = Field(1.0, ge=0, description="lambda, weight of the zero-shot probabilities; 1")
     laplacian: float = Field(1.0, ge=0, description="weight of the neighbours; 1")

@@ -42,6 +42,7 @@ from methods._parts.feature_methods import (
     log_of_mean,
     most_confident,
     template_ensemble,
+    templates_setting,
 )
 
 PUBLISHED_SETTINGS: Mapping[str, tuple[float, float]] = {
@@ -69,12 +70,7 @@ OTHER_DATASETS = PUBLISHED_SETTINGS["imagenet"]
 class TDAConfig(TextConfig):
     """Size, weight and sharpness of both caches."""
 
-    templates: tuple[Template, ...] = Field(
-        ("own",),
-        min_length=1,
-        description="texts to average: `own` (the dataset's), `select7` or `imagenet80` (lists), or a text with {}; "
-        "published: one of the three, by dataset (see the notes)",
-    )
+    templates: tuple[Template, ...] = templates_setting("own", published="one of the three, by dataset (see the notes)")
     size: int = Field(3, ge=0, description="images per class in the positive cache, 0 = no cache; 3 in all configs")
     alpha: float | None = Field(
         None,

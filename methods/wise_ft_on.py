@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from pydantic import Field
 
-from datasets_registry import BenchError, EvalProtocol
+from datasets_registry import EvalProtocol
 from methods import Family, Method, MethodInfo, SupportView, TrainableMethod, register_method
 from methods._base.wrapper import register_wrapper, wrapped_info
 from methods.clip_fit import CLIPFit
@@ -34,8 +34,6 @@ class Interpolated(TrainableMethod[Any]):
     """Mixin before a host: interpolates what the host learned with its initial values."""
 
     def prepare(self, support: SupportView) -> None:
-        if reason := self.config.config_error():
-            raise BenchError(f"{self.info.name}: {reason}")
         super().prepare(support)
         self._start = [(parameter, parameter.detach().clone()) for parameter in self.interpolated_parameters()]
 

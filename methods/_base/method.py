@@ -40,7 +40,12 @@ class Method(ABC, Generic[ConfigT]):
         self.tuning = TuningCost()
 
     def prepare(self, support: SupportView) -> None:
-        """Use the support set once, without gradients: class texts, caches, closed forms. Default: keep the classes."""
+        """Use the support set once, without gradients: class texts, caches, closed forms. Default: keep the classes.
+
+        Raises BenchError for settings that contradict each other (`MethodConfig.config_error`).
+        """
+        if reason := self.config.config_error():
+            raise BenchError(f"{self.info.name}: {reason}")
         self.support_classes = support.classes
 
     def check_classes(self, classes: ClassSet) -> None:

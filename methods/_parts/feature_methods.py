@@ -30,26 +30,26 @@ LogitScaleSetting = Annotated[
 ]
 
 
+def templates_setting(*default: str, published: str) -> Any:
+    """The setting `templates` with this default; `published` says what the paper's code averages."""
+    return Field(
+        default,
+        min_length=1,
+        description="texts to average: `own` (the dataset's), `select7` or `imagenet80` (lists), or a text with {}; "
+        f"published: {published}",
+    )
+
+
 class TextConfig(MethodConfig):
     """The class texts that a method starts from."""
 
-    templates: tuple[Template, ...] = Field(
-        ("own",),
-        min_length=1,
-        description="texts to average: `own` (the dataset's), `select7` or `imagenet80` (lists), or a text with {}; "
-        "published: own, for ImageNet the list select7",
-    )
+    templates: tuple[Template, ...] = templates_setting("own", published="own, for ImageNet the list select7")
 
 
 class CropsConfig(TextConfig):
     """Random crops of a test image beside its plain view, classified by CLIP's plain text."""
 
-    templates: tuple[Template, ...] = Field(
-        ("a photo of a {}.",),
-        min_length=1,
-        description="texts to average: `own` (the dataset's), `select7` or `imagenet80` (lists), or a text with {}; "
-        "published: a photo of a {}.",
-    )
+    templates: tuple[Template, ...] = templates_setting("a photo of a {}.", published="a photo of a {}.")
     views: int = Field(63, ge=1, description="random crops beside the plain view; 63 (a batch of 64)")
     crop_scale: tuple[float, float] = Field((0.08, 1.0), description="area range of the crops; torchvision's default")
 
