@@ -27,7 +27,7 @@ from datasets_registry import ClassSet
 from methods import AdapterConfig, Batch, Classifier, Family, MethodInfo, Needs, Sizes, SupportView, register_method
 from methods._base.recipe import for_transfer
 from methods._parts.apex_parts import (
-    APEX_CITATION,
+    APEX_FACTS,
     APEX_RECIPES,
     TRANSFER_DEPTH,
     Blend,
@@ -87,18 +87,15 @@ class APEX(ComposedMethod[APEXConfig]):
         title="APEX",
         family=Family.ENSEMBLE,
         summary="Visual prompts and a text adapter, blended with the pretrained model by a class's distance.",
-        paper="2311.15569",
-        code="YangYongJin/APEX",
         version=2,
-        citation=APEX_CITATION,
         config=APEXConfig,
         needs=frozenset({Needs.FEATURES, Needs.PIXELS}),
-        open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
         prompt_depths={"visual_depth": "image", "text_depth": "text"},
         recipes=APEX_RECIPES,
         config_by_protocol=for_transfer({"visual_depth": TRANSFER_DEPTH}),
+        **APEX_FACTS,
     )
 
     def make_parts(self) -> Parts:

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Backbone, Batch, Classifier, SupportView, TwoTowerMethod, cosine_logits, frozen_prompts, image_views
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs, Sizes, TowerUse
-from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup
 from methods._base.registry import register_method
+from methods._parts.two_tower_methods import CLIP_LORA_RECIPE
 from methods._text.templates import GENERIC_TEMPLATE
 from methods._towers.blocks import BlockView
 
@@ -133,19 +133,6 @@ class LowRankChanges(nn.Module):
         self.image = LowRankTower(image, c.targets, backbone.vision_width, *settings)
 
 
-RECIPE = Recipe(
-    source="CLIP-LoRA run_utils.py, lora.py; printed for few-shot, reused for base-to-new",
-    optimizer=Optimizer.ADAMW,
-    lr=2e-4,
-    weight_decay=0.01,
-    steps_per_shot=500,
-    schedule=Schedule.COSINE,
-    min_lr=1e-6,
-    warmup=Warmup.NONE,
-    drop_last=False,
-)
-
-
 @register_method
 class CLIPLoRA(TwoTowerMethod[CLIPLoRAConfig]):
     """Cross-entropy on `scale * cos(changed image, changed text)`."""
@@ -169,7 +156,7 @@ class CLIPLoRA(TwoTowerMethod[CLIPLoRAConfig]):
         learns_text=True,
         vision_transformer=True,
         tower_use=frozenset({TowerUse.IMAGE_BLOCKS, TowerUse.TEXT_BLOCKS}),
-        recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
+        recipes={EvalProtocol.FEW_SHOT: CLIP_LORA_RECIPE, EvalProtocol.BASE_TO_NEW: CLIP_LORA_RECIPE},
         starts_as_zero_shot={},
     )
 

@@ -31,8 +31,8 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Classifier, SupportView, cosine_logits, frozen_prompts, image_views, register_method
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs, Sizes, TowerUse
-from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup, for_transfer
-from methods._parts.two_tower_methods import TwoTowerMethod
+from methods._base.recipe import Schedule, for_transfer
+from methods._parts.two_tower_methods import CLIP_LORA_RECIPE, TwoTowerMethod
 from methods._towers.blocks import BlockView
 
 THIRDS = {"bottom": (0,), "middle": (1,), "top": (2,), "bottom_middle": (0, 1), "top_middle": (1, 2)}
@@ -161,16 +161,12 @@ class BothSingularValues(nn.Module):
         self.text, self.image = TowerSingularValues(text, config), TowerSingularValues(image, config)
 
 
-FEW_SHOT = Recipe(
-    source="CLIP-SVD train.py (`run_training`), configs/few_shot, configs/cross_dataset",
-    optimizer=Optimizer.ADAMW,
-    lr=5e-4,
-    weight_decay=0.01,
-    steps_per_shot=200,
-    schedule=Schedule.COSINE,
-    min_lr=1e-6,
-    warmup=Warmup.NONE,
-    drop_last=False,
+FEW_SHOT = CLIP_LORA_RECIPE.model_copy(
+    update={
+        "source": "CLIP-SVD train.py (`run_training`), configs/few_shot, configs/cross_dataset",
+        "lr": 5e-4,
+        "steps_per_shot": 200,
+    }
 )
 BASE_TO_NEW = FEW_SHOT.model_copy(
     update={

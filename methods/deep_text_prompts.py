@@ -6,9 +6,8 @@ analysis in the APEX paper calls it text prompt tuning.
 
 from pydantic import Field
 
-from datasets_registry import EvalProtocol
-from methods import ComposedMethod, Family, MethodInfo, Parts, Recipe, Sizes, TextContext, register_method
-from methods._parts.citations import MAPLE_PAPER
+from methods import ComposedMethod, Family, MethodInfo, Parts, Sizes, TextContext, register_method
+from methods._parts.maple_parts import MAPLE_FACTS, maple_recipes
 from methods._parts.prompts import WordedContextConfig
 
 
@@ -23,14 +22,6 @@ class DeepTextPromptsConfig(WordedContextConfig):
         return self.n_text * sizes.text_width * (self.depth or sizes.text_blocks)
 
 
-RECIPE = Recipe(
-    source="MaPLe repository, language-only IVLP; printed for base-to-new, reused for few-shot",
-    lr=0.0025,
-    epochs=5,
-    batch_size=4,
-)
-
-
 @register_method
 class DeepTextPrompts(ComposedMethod[DeepTextPromptsConfig]):
     """Cross-entropy on `scale * cos(frozen image, prompted text)`."""
@@ -40,14 +31,10 @@ class DeepTextPrompts(ComposedMethod[DeepTextPromptsConfig]):
         title="Deep text prompts",
         family=Family.TEXT_PROMPT,
         summary="Learned tokens before every block of the text tower; images stay frozen.",
-        paper="2210.03117",
-        code="muzairkhattak/multimodal-prompt-learning",
-        citation=MAPLE_PAPER,
         config=DeepTextPromptsConfig,
-        open_vocabulary=True,
-        learns_text=True,
         prompt_depths={"depth": "text"},
-        recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
+        recipes=maple_recipes("MaPLe repository, language-only IVLP", lr=0.0025),
+        **MAPLE_FACTS,
     )
 
     def make_parts(self) -> Parts:

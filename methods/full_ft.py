@@ -16,9 +16,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from datasets_registry import EvalProtocol
-from methods import Batch, Family, MethodInfo, Needs, Sizes, SupportView, register_method
-from methods._parts.citations import PROLIP_PAPER
-from methods._parts.two_tower_methods import FINE_TUNING_RECIPE, FineTuningConfig, FineTuningMethod
+from methods import Batch, MethodInfo, Needs, Sizes, SupportView, register_method
+from methods._parts.two_tower_methods import FINE_TUNING_RECIPE, PROLIP_FACTS, FineTuningConfig, FineTuningMethod
 from methods._towers.image_tower import run_image_tower, wrap_image_tower
 
 
@@ -38,16 +37,11 @@ class FullFT(FineTuningMethod[FullFTConfig]):
     info = MethodInfo(
         name="full_ft",
         title="Full fine-tuning",
-        family=Family.WEIGHT_ADAPTER,
         summary="All weights of the image tower, trained against frozen class texts.",
-        paper="2410.05270",
-        code="astra-vision/ProLIP",
-        citation=PROLIP_PAPER,
         config=FullFTConfig,
         needs=frozenset({Needs.PIXELS}),
-        open_vocabulary=True,
         recipes={EvalProtocol.FEW_SHOT: FINE_TUNING_RECIPE, EvalProtocol.BASE_TO_NEW: FINE_TUNING_RECIPE},
-        starts_as_zero_shot={},
+        **PROLIP_FACTS,
     )
 
     def prepare(self, support: SupportView) -> None:

@@ -7,9 +7,8 @@ The baseline of the MaPLe paper (Khattak et al., CVPR 2023). Official file: muza
 
 from pydantic import Field
 
-from datasets_registry import EvalProtocol
-from methods import ComposedMethod, Family, MethodInfo, Needs, Parts, Recipe, Sizes, register_method
-from methods._parts.citations import MAPLE_PAPER
+from methods import ComposedMethod, Family, MethodInfo, Needs, Parts, Sizes, register_method
+from methods._parts.maple_parts import MAPLE_FACTS, maple_recipes
 from methods._parts.prompts import TextContext, VisualPrompts, WordedContextConfig
 
 
@@ -27,14 +26,6 @@ class IVLPConfig(WordedContextConfig):
         return text + self.n_visual * sizes.image_width * (self.visual_depth or sizes.image_blocks)
 
 
-RECIPE = Recipe(
-    source="MaPLe repository, configs/trainers/IVLP; printed for base-to-new, reused for few-shot",
-    lr=0.0035,
-    epochs=5,
-    batch_size=4,
-)
-
-
 @register_method
 class IVLP(ComposedMethod[IVLPConfig]):
     """Cross-entropy on `scale * cos(prompted image, prompted text)`."""
@@ -44,16 +35,12 @@ class IVLP(ComposedMethod[IVLPConfig]):
         title="IVLP",
         family=Family.MULTIMODAL_PROMPT,
         summary="Independent deep prompts in the text and in the image tower.",
-        paper="2210.03117",
-        code="muzairkhattak/multimodal-prompt-learning",
-        citation=MAPLE_PAPER,
         config=IVLPConfig,
         needs=frozenset({Needs.PIXELS}),
-        open_vocabulary=True,
-        learns_text=True,
         vision_transformer=True,
         prompt_depths={"text_depth": "text", "visual_depth": "image"},
-        recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
+        recipes=maple_recipes("MaPLe repository, configs/trainers/IVLP", lr=0.0035),
+        **MAPLE_FACTS,
     )
 
     def make_parts(self) -> Parts:

@@ -15,9 +15,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import EvalProtocol
-from methods import BackboneSizes, Batch, Family, MethodInfo, Needs, Sizes, SupportView, TowerUse, register_method
-from methods._parts.citations import PROLIP_PAPER
-from methods._parts.two_tower_methods import FINE_TUNING_RECIPE, FineTuningConfig, FineTuningMethod
+from methods import BackboneSizes, Batch, MethodInfo, Needs, Sizes, SupportView, TowerUse, register_method
+from methods._parts.two_tower_methods import FINE_TUNING_RECIPE, PROLIP_FACTS, FineTuningConfig, FineTuningMethod
 from methods._towers.blocks import view_block
 from methods._towers.image_tower import image_views
 
@@ -54,18 +53,13 @@ class LastBlockFT(FineTuningMethod[LastBlockConfig]):
     info = MethodInfo(
         name="last_block_ft",
         title="Last-block fine-tuning",
-        family=Family.WEIGHT_ADAPTER,
         summary="All weights of the image tower's last block, trained against frozen class texts.",
-        paper="2410.05270",
-        code="astra-vision/ProLIP",
-        citation=PROLIP_PAPER,
         config=LastBlockConfig,
         needs=frozenset({Needs.HIDDEN}),
-        open_vocabulary=True,
         vision_transformer=True,
         tower_use=frozenset({TowerUse.IMAGE_BLOCKS}),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
-        starts_as_zero_shot={},
+        **PROLIP_FACTS,
     )
 
     def prepare(self, support: SupportView) -> None:

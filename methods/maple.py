@@ -8,10 +8,9 @@ Almost all parameters are in the maps. More than four text tokens start at rando
 
 from pydantic import Field
 
-from datasets_registry import EvalProtocol
 from methods import ComposedMethod, Family, MethodInfo, Needs, Parts, Recipe, Sizes, register_method
 from methods._base.recipe import for_transfer
-from methods._parts.citations import MAPLE_PAPER
+from methods._parts.maple_parts import MAPLE_FACTS, maple_recipes
 from methods._parts.prompts import Coupling, TextContext, WordedContextConfig
 
 
@@ -27,12 +26,7 @@ class MaPLeConfig(WordedContextConfig):
         return prompted * (self.n_ctx * sizes.text_width + (sizes.text_width + 1) * sizes.image_width)
 
 
-RECIPE = Recipe(
-    source="MaPLe configs/trainers/MaPLe/vit_b16_c2_ep5_batch4_2ctx.yaml; printed for base-to-new, reused for few-shot",
-    lr=0.0035,
-    epochs=5,
-    batch_size=4,
-)
+RECIPES = maple_recipes("MaPLe configs/trainers/MaPLe/vit_b16_c2_ep5_batch4_2ctx.yaml", lr=0.0035)
 TRANSFER = Recipe(
     source="MaPLe configs/trainers/MaPLe/vit_b16_c2_ep5_batch4_2ctx_cross_datasets.yaml, epoch 2 as in its scripts",
     lr=0.0026,
@@ -50,16 +44,12 @@ class MaPLe(ComposedMethod[MaPLeConfig]):
         title="MaPLe",
         family=Family.MULTIMODAL_PROMPT,
         summary="Deep text prompts, and visual prompts that are linear maps of them.",
-        paper="2210.03117",
-        code="muzairkhattak/multimodal-prompt-learning",
-        citation=MAPLE_PAPER,
         config=MaPLeConfig,
         needs=frozenset({Needs.PIXELS}),
-        open_vocabulary=True,
-        learns_text=True,
         vision_transformer=True,
-        recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(TRANSFER),
+        recipes=RECIPES | for_transfer(TRANSFER),
         config_by_protocol=for_transfer({"depth": 3}),
+        **MAPLE_FACTS,
     )
 
     def make_parts(self) -> Parts:

@@ -19,12 +19,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Family, MethodInfo, Needs, Sizes, TowerUse, TrainableMethod, cosine_logits
+from methods import MethodInfo, Needs, Sizes, TowerUse, TrainableMethod, cosine_logits
 from methods._base.batch import Batch, Classifier, SupportView, support_without_images
 from methods._base.recipe import Optimizer, Recipe, Schedule
 from methods._base.registry import register_method
-from methods._parts.citations import PROLIP_PAPER
 from methods._parts.feature_methods import LogitScaleSetting, TextConfig, template_ensemble
+from methods._parts.two_tower_methods import PROLIP_FACTS
 
 
 class ProLIPConfig(TextConfig):
@@ -77,18 +77,13 @@ class ProLIP(TrainableMethod[ProLIPConfig]):
     info = MethodInfo(
         name="prolip",
         title="ProLIP",
-        family=Family.WEIGHT_ADAPTER,
         summary="The image tower's last projection, fine-tuned and kept near its initial value.",
-        paper="2410.05270",
-        code="astra-vision/ProLIP",
-        citation=PROLIP_PAPER,
         config=ProLIPConfig,
         needs=frozenset({Needs.POOLED}),
-        open_vocabulary=True,
         vision_transformer=True,
         tower_use=frozenset({TowerUse.IMAGE_PROJECTION}),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
-        starts_as_zero_shot={},
+        **PROLIP_FACTS,
     )
 
     def prepare(self, support: SupportView) -> None:

@@ -3,8 +3,8 @@
 The paper compares it in its analysis but gives no settings for it, so the settings of APEX are used.
 """
 
-from methods import AdapterConfig, ComposedMethod, Family, MethodInfo, Parts, register_method
-from methods._parts.apex_parts import APEX_CITATION, PART_RECIPES
+from methods import AdapterConfig, ComposedMethod, MethodInfo, Parts, register_method
+from methods._parts.apex_parts import ADAPTER_FACTS
 from methods._text.templates import GENERIC_TEMPLATE
 
 
@@ -16,16 +16,8 @@ class TextAdapter(ComposedMethod[AdapterConfig]):
     info = MethodInfo(
         name="text_adapter",
         title="Text adapter",
-        family=Family.FEATURE_ADAPTER,
         summary="An adapter on the frozen class text features; both towers stay as they are.",
-        paper="2311.15569",
-        code="YangYongJin/APEX",
-        citation=APEX_CITATION,
-        config=AdapterConfig,
-        open_vocabulary=True,
-        recipes=PART_RECIPES,
-        starts_as_zero_shot={"adapter": "linear"},
-        stackable=True,
+        **ADAPTER_FACTS,
     )
 
     def make_parts(self) -> Parts:

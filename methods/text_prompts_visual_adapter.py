@@ -6,7 +6,7 @@ The paper compares it in its analysis but gives no settings for it, so the setti
 from pydantic import Field
 
 from methods import AdapterConfig, ComposedMethod, Family, MethodInfo, Parts, Sizes, TextContext, register_method
-from methods._parts.apex_parts import APEX_CITATION, PART_RECIPES
+from methods._parts.apex_parts import PART_FACTS
 from methods._parts.prompts import WordedContextConfig
 
 
@@ -30,14 +30,10 @@ class TextPromptsVisualAdapter(ComposedMethod[TextPromptsVisualAdapterConfig]):
         title="Text prompts + visual adapter",
         family=Family.MULTIMODAL_PROMPT,
         summary="Deep text prompts together with an adapter on the frozen image feature.",
-        paper="2311.15569",
-        code="YangYongJin/APEX",
-        citation=APEX_CITATION,
         config=TextPromptsVisualAdapterConfig,
-        open_vocabulary=True,
         learns_text=True,
         prompt_depths={"text_depth": "text"},
-        recipes=PART_RECIPES,
+        **PART_FACTS,
     )
 
     def make_parts(self) -> Parts:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Backbone, Batch, SupportView, TwoTowerMethod, cosine_logits, frozen_prompts, register_method
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs, Sizes, TowerUse
-from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup
+from methods._parts.two_tower_methods import CLIP_LORA_RECIPE
 from methods._text.templates import GENERIC_TEMPLATE
 from methods._towers.blocks import TunedNorms
 from methods._towers.image_tower import image_views, outer_norms
@@ -55,16 +55,11 @@ class NormsAndRows(nn.Module):
         self.rows = nn.Parameter(rows)
 
 
-RECIPE = Recipe(
-    source="2SFS fs/twostage.py and its scripts; printed for few-shot and base-to-new",
-    optimizer=Optimizer.ADAMW,
-    lr=2e-4,
-    weight_decay=0.01,
-    steps_per_shot=300,
-    schedule=Schedule.COSINE,
-    min_lr=1e-6,
-    warmup=Warmup.NONE,
-    drop_last=False,
+RECIPE = CLIP_LORA_RECIPE.model_copy(
+    update={
+        "source": "2SFS fs/twostage.py and its scripts; printed for few-shot and base-to-new",
+        "steps_per_shot": 300,
+    }
 )
 
 

@@ -7,8 +7,8 @@ template for every dataset.
 
 from pydantic import Field
 
-from datasets_registry import EvalProtocol
-from methods import Family, MethodConfig, MethodInfo, Needs, Recipe, Sizes, VisualPrompts, register_method
+from methods import Family, MethodConfig, MethodInfo, Needs, Sizes, VisualPrompts, register_method
+from methods._parts.maple_parts import MAPLE_CODE, maple_recipes
 from methods._parts.two_tower_methods import ComposedMethod, Parts
 from methods._text.templates import GENERIC_TEMPLATE
 
@@ -25,14 +25,6 @@ class VPTConfig(MethodConfig):
         return self.n_visual * sizes.image_width * (self.depth or sizes.image_blocks)
 
 
-RECIPE = Recipe(
-    source="MaPLe repository, configs/trainers/VPT; printed for base-to-new, reused for few-shot",
-    lr=0.0025,
-    epochs=5,
-    batch_size=4,
-)
-
-
 @register_method
 class VPT(ComposedMethod[VPTConfig]):
     """Cross-entropy on `scale * cos(prompted image, frozen text)`."""
@@ -44,7 +36,7 @@ class VPT(ComposedMethod[VPTConfig]):
         family=Family.VISUAL_PROMPT,
         summary="Learned tokens in the image tower; class texts stay frozen.",
         paper="2203.12119",
-        code="muzairkhattak/multimodal-prompt-learning",
+        code=MAPLE_CODE,
         citation="""@inproceedings{jia2022vpt,
   title = {Visual Prompt Tuning},
   author = {Jia, Menglin and Tang, Luming and Chen, Bor-Chun and others},
@@ -56,7 +48,7 @@ class VPT(ComposedMethod[VPTConfig]):
         open_vocabulary=True,
         vision_transformer=True,
         prompt_depths={"depth": "image"},
-        recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
+        recipes=maple_recipes("MaPLe repository, configs/trainers/VPT", lr=0.0025),
     )
 
     def make_parts(self) -> Parts:

@@ -6,7 +6,7 @@ The paper's analysis recommends this combination for hard domains. Settings are 
 from pydantic import Field
 
 from methods import AdapterConfig, Family, MethodInfo, Needs, Sizes, VisualPrompts, register_method
-from methods._parts.apex_parts import APEX_CITATION, PART_RECIPES
+from methods._parts.apex_parts import PART_FACTS
 from methods._parts.two_tower_methods import ComposedMethod, Parts
 from methods._text.templates import GENERIC_TEMPLATE
 
@@ -32,15 +32,11 @@ class VPTTextAdapter(ComposedMethod[VPTTextAdapterConfig]):
         title="VPT + text adapter",
         family=Family.MULTIMODAL_PROMPT,
         summary="Deep visual prompts together with an adapter on the class texts.",
-        paper="2311.15569",
-        code="YangYongJin/APEX",
-        citation=APEX_CITATION,
         config=VPTTextAdapterConfig,
         needs=frozenset({Needs.PIXELS}),
-        open_vocabulary=True,
         vision_transformer=True,
         prompt_depths={"visual_depth": "image"},
-        recipes=PART_RECIPES,
+        **PART_FACTS,
     )
 
     def make_parts(self) -> Parts:

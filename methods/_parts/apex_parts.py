@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,9 @@ from torch import Tensor
 from datasets_registry import EvalProtocol
 from methods._base.batch import Batch
 from methods._base.method import cosine_logits
+from methods._base.method_info import Family
 from methods._base.recipe import Optimizer, Recipe, Warmup
+from methods._parts.layers import AdapterConfig
 
 _SETTINGS = Recipe(
     source="APEX configs/trainers/APEX (weight decay and warm-up are in the code, not in the paper)",
@@ -55,6 +57,21 @@ APEX_CITATION = """@inproceedings{yang2024apex,
   year = {2024},
   note = {arXiv 2311.15569}
 }"""
+APEX_FACTS: dict[str, Any] = {
+    "paper": "2311.15569",
+    "code": "YangYongJin/APEX",
+    "citation": APEX_CITATION,
+    "open_vocabulary": True,
+}
+PART_FACTS = APEX_FACTS | {"recipes": PART_RECIPES}
+"""Facts of the methods of the paper's component analysis."""
+ADAPTER_FACTS = PART_FACTS | {
+    "family": Family.FEATURE_ADAPTER,
+    "config": AdapterConfig,
+    "starts_as_zero_shot": {"adapter": "linear"},
+    "stackable": True,
+}
+"""Facts of an adapter on frozen towers."""
 
 
 def class_distances(

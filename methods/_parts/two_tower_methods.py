@@ -1,7 +1,7 @@
 """Base classes of methods whose logits are the scaled cosine of one image feature and one text feature per class."""
 
 from abc import abstractmethod
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet
 from methods._base.batch import Batch, Classifier, SupportView
 from methods._base.method import ConfigT, cosine_logits
+from methods._base.method_info import Family
 from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup
 from methods._base.trainable_method import TrainableMethod
+from methods._parts.citations import PROLIP_PAPER
 from methods._parts.feature_methods import LogitScaleSetting, TextConfig, template_ensemble
 from methods._parts.prompts import Context, Coupling, TextContext, VisualPrompts
 from methods._text.prompt_embeddings import frozen_prompts
@@ -169,6 +171,27 @@ class FineTuningConfig(TextConfig):
 
 FineTuningConfigT = TypeVar("FineTuningConfigT", bound=FineTuningConfig)
 
+CLIP_LORA_RECIPE = Recipe(
+    source="CLIP-LoRA run_utils.py, lora.py; printed for few-shot, reused for base-to-new",
+    optimizer=Optimizer.ADAMW,
+    lr=2e-4,
+    weight_decay=0.01,
+    steps_per_shot=500,
+    schedule=Schedule.COSINE,
+    min_lr=1e-6,
+    warmup=Warmup.NONE,
+    drop_last=False,
+)
+"""CLIP-LoRA's settings, which the code of 2SFS and CLIP-SVD took over."""
+PROLIP_FACTS: dict[str, Any] = {
+    "family": Family.WEIGHT_ADAPTER,
+    "paper": "2410.05270",
+    "code": "astra-vision/ProLIP",
+    "citation": PROLIP_PAPER,
+    "open_vocabulary": True,
+    "starts_as_zero_shot": {},
+}
+"""Facts of ProLIP and of the baselines in its paper."""
 FINE_TUNING_RECIPE = Recipe(
     source="ProLIP configs/experiments/full_ft.yaml, methods/Full_FT.py; reused for base-to-new",
     optimizer=Optimizer.ADAM,
