@@ -81,7 +81,7 @@ def unsafe_import(point: EntryPoint, seconds: float = IMPORT_SECONDS) -> str | N
 def _tried(point: EntryPoint, seconds: float) -> str | None:
     """The outcome of the import in a child process, without input, in a group of its own."""
     child = subprocess.Popen(
-        [sys.executable, "-c", _CHILD, json.dumps(sys.path), point.value],
+        [sys.executable, "-P", "-c", _CHILD, json.dumps(sys.path), point.value],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     output = child.stdout

@@ -32,19 +32,19 @@ class InspectedCode:
 def inspect_official_code(
     path: str | Path, *, python: str | Path | None = None, imports: Sequence[str | Path] = ()
 ) -> InspectedCode:
-    """What a clone of the authors' repository has and lacks; trains nothing.
+    """What a clone of the authors' repository has and lacks; nothing of it runs before it is trusted.
 
     Args:
-        python: the Python of the code's own environment; by default this one.
+        python: the Python of the code's own environment; by default this one. It is not started.
         imports: folders from which it imports, such as a clone of Dassl.
 
     Raises OfficialCodeError if there is no git repository at `path`.
     """
-    from bench.experiment import inspect_fork, is_trusted
+    from bench.experiment import inspect_fork
     from datasets_registry import some
 
     found = inspect_fork(Path(path), None if python is None else Path(python), [Path(one) for one in imports])
-    fork = found.fork
+    fork = found.code.fork
     changed = f", {len(fork.changed_files)} changed files" if fork.changed_files else ""
     trained = {one.trainer for one in found.commands}
     trainers = sorted(found.trainers, key=lambda name: (name not in trained, name))
@@ -53,17 +53,18 @@ def inspect_official_code(
         "commit": f"{fork.commit[:12]}{changed}",
         "trainers": ", ".join(trainers) or "none",
         "datasets": some(found.datasets, 30) or "none",
-        "trusted": "yes" if is_trusted(fork) else "no",
+        "trusted": "yes" if found.trusted else "no, so scripts are read as text",
     }
     commands = [{"trainer": one.trainer, "settings": one.settings, "command": one.shown} for one in found.commands]
     findings = [{"problem": one.problem, "remedy": one.remedy} for one in found.findings]
     if not trainers:
         step = "Without a trainer it cannot be run."
-    elif not is_trusted(fork):
-        step = f"next: read the code, then etl-bench methods trust {path}"
+    elif not found.trusted:
+        step = f"next: read the code, then etl-bench methods trust {found.code.words}"
     else:
         step = (
-            f"next: etl-bench run -m fork:{path}#{trainers[0]} -d DATASET --shots 16 --seeds 3 and the settings above"
+            f"next: etl-bench run -m fork:{fork.folder}#{trainers[0]} -d DATASET --shots 16 --seeds 3 and the settings "
+            "above"
         )
     return InspectedCode(facts, commands, findings, step)
 
@@ -129,9 +130,24 @@ _TRIED = "spectrum_basic:test=2"
 """Dataset of a trial: two test images of each of 24 classes."""
 
 
-def trust_official_code(path: str | Path) -> str:
-    """Allow the code in a checkout to run with the user's rights, as it is now; returns a line that says so."""
-    from bench.experiment import trust_code
+def trust_official_code(code: str | Path, *, settings: Sequence[str] = ()) -> str:
+    """Allow code of others to run with the user's rights, as it is now; returns a line that says so.
 
-    fork = trust_code(Path(path))
-    return f"{fork.name} at {fork.commit[:12]} may run with your rights."
+    Args:
+        code: a clone, `fork:PATH` or `adapter:FILE`.
+        settings: as `--set`: the Python, the folders for imports and the steps that it will run with.
+
+    Raises OfficialCodeError for what does not exist, or a setting that names no code.
+    """
+    from bench.errors import OfficialCodeError
+    from bench.experiment import RUNNABLE, runnable_code, trust_code
+
+    places = dict(text.partition("=")[::2] for text in settings)
+    allowed = {f"fork.{key}": key for key in RUNNABLE}
+    if unknown := [name for name in places if name not in allowed]:
+        raise OfficialCodeError(
+            f"--set {unknown[0]} names no code that would run. Give these of `run`: {', '.join(allowed)}."
+        )
+    trusted = runnable_code(str(code), {allowed[name]: value for name, value in places.items()})
+    trust_code(trusted)
+    return f"{trusted.what} may run with your rights."

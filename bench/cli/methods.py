@@ -111,7 +111,8 @@ def inspect(
 ) -> None:
     """Show what official code has and lacks: trainers, published commands, datasets, packages, files.
 
-    Its shell scripts run with stand-ins for all programs, so that nothing is trained. None of its Python is run.
+    Nothing of it runs before you trust it: its files are read. Afterwards, the shell expands its scripts, and stand-ins
+    take the place of Python and other programs, so that nothing is trained.
 
     Example: etl-bench methods inspect KgCoOp --path Dassl.pytorch
     """
@@ -154,11 +155,22 @@ def try_code(
 
 
 @methods_app.command("trust")
-def trust(path: Annotated[Path, typer.Argument(help="A clone of the authors' repository.")]) -> None:
-    """Allow official code to run with your rights, as it is now. After a change of its files, it is asked again."""
+def trust(
+    code: Annotated[str, typer.Argument(help="A clone of the authors' repository, or adapter:FILE.")],
+    settings: Annotated[
+        list[str],
+        typer.Option("--set", help="fork.python, fork.path or fork.steps, as you will give them to `run`. Repeatable."),
+    ] = [],  # noqa: B006
+) -> None:
+    """Allow code of others to run with your rights, as it is now. After a change of a file, it is asked again.
+
+    You agree to all that runs: the clone, the adapter, the Python, the folders for imports and the file of steps.
+
+    Example: etl-bench methods trust KgCoOp --set fork.path=Dassl.pytorch
+    """
     from bench.api import trust_official_code
 
-    print_line(trust_official_code(path))
+    print_line(trust_official_code(code, settings=settings))
 
 
 def _line(row: dict[str, object]) -> str:

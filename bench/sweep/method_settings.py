@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from bench.errors import OverrideError, UsageError
-from bench.experiment import PLACES, fork_facts, fork_folders, is_fork
+from bench.experiment import RUNNABLE, ForkFacts, RunnableCode, check_trusted, fork_facts, fork_folders, is_fork
 from bench.results import known_methods
 from bench.spec import CUSTOM_RECIPE, FORK
 from bench.sweep.dataset_names import select_names
@@ -343,6 +343,8 @@ def requested_methods(request: SweepRequest) -> list[MethodVariants]:
     names = (select_names(others, known.match) if others else {}) | {facts.name: True for facts in forks}
     found = {name: known.get(name) for name in names} | {facts.name: facts for facts in forks}
     overrides = parse_overrides(request.overrides)
+    for facts in forks:
+        check_trusted(_runnable_code(facts, overrides))
     recipes = {name: _recipe(facts, request) for name, facts in found.items()}
     fields = {name: list(type(recipe).model_fields) for name, recipe in recipes.items() if recipe is not None}
     check_overrides(
@@ -365,10 +367,21 @@ def requested_methods(request: SweepRequest) -> list[MethodVariants]:
     ]
 
 
+def _runnable_code(facts: ForkFacts, overrides: Iterable[Override]) -> RunnableCode:
+    """The official code with all that the overrides name for it, wherever they were written."""
+    given = [item for item in overrides if item.key in RUNNABLE and item.concerns(facts.name)]
+    keys = [item.key for item in given]
+    if twice := next((item for item in given if keys.count(item.key) > 1), None):
+        raise OverrideError(f"{twice.key!r} is set twice for {facts.name}, last with {given[-1].text!r}; set it once.")
+    return facts.runnable({item.key: str(item.values[0]) for item in given})
+
+
 def official_code_folders(request: SweepRequest) -> dict[str, Path]:
     """Where workers find the official code of a sweep, and its Python and imports."""
-    given = [item for item in parse_overrides(request.overrides) if item.pattern in OFFICIAL and item.key in PLACES]
-    return fork_folders(request.methods, {item.key: str(item.values[0]) for item in given})
+    overrides, found = parse_overrides(request.overrides), dict[str, Path]()
+    for facts in map(fork_facts, filter(is_fork, request.methods)):
+        found |= fork_folders(facts, _runnable_code(facts, overrides))
+    return found
 
 
 def offered_selections(info: MethodTraits) -> dict[str, SelectionRule]:

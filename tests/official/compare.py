@@ -35,7 +35,7 @@ from tuned_clips import CLIPS, MEAN, STD, tuned_clip
 
 from bench import RunContext
 from bench.errors import OfficialCodeError
-from bench.experiment import run_official_code, trust_code
+from bench.experiment import run_official_code, runnable_code, trust_code
 from bench.experiment.official_code import foreign
 from bench.sweep import SweepRequest, expand, local_weights, named_files
 
@@ -178,6 +178,7 @@ def run_official(
         "opts": shlex.join(asked["opts"]) if one.config_file else "",
     }  # fmt: skip
     overrides = [f"fork.{key}={value}" for key, value in settings.items() if value]
+    trust_code(runnable_code(method, {"python": str(places.python or ""), "path": settings["path"]}))
     request = SweepRequest.build(
         methods=[method], datasets=["eurosat"], backbones=[backbone], protocol=one.protocol, shots=[SHOTS],
         seeds=[seed], data_root=root, runs=work / "runs", overrides=overrides,
@@ -321,7 +322,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if reason := missing(one, options.checkouts):
                 note(f"skipped: {one.name}: {reason}")
                 continue
-            trust_code(options.checkouts / one.repo)
             for seed in map(int, options.seeds.split(",")):
                 try:
                     found_rows += compare(one, places, seed=seed, steps=options.steps)

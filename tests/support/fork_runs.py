@@ -9,7 +9,7 @@ from stand_in_forks import SCRIPT, make_fork
 from sweep_requests import sweep_over
 
 from bench.context import RunContext
-from bench.experiment import run_official_code, trust_code
+from bench.experiment import RUNNABLE, run_official_code, runnable_code, trust_code
 from bench.record import Predictions, RunRecord
 from bench.spec import ExperimentSpec
 from bench.sweep import SweepRequest, expand, named_files
@@ -27,8 +27,13 @@ def own_home(patch: pytest.MonkeyPatch, folder: Path) -> None:
 def trusted_fork(folder: Path, *habits: str) -> Path:
     """A checkout of the stand-in with these habits that may run."""
     made = make_fork(folder, *habits)
-    trust_code(made)
+    trust(made)
     return made
+
+
+def trust(code: Path | str, **places: object) -> None:
+    """Trust a clone or adapter:FILE with these values of fork.python, fork.path and fork.steps."""
+    trust_code(runnable_code(str(code), {name: str(value) for name, value in places.items()}))
 
 
 def fork_request(
@@ -44,6 +49,9 @@ def fork_request(
 def planned(fork: Path | str, data: Path, *settings: str, **axes: object) -> tuple[ExperimentSpec, RunContext]:
     """The only run of such a request, and how to carry it out."""
     request = fork_request(fork, data, *settings, **axes)
+    places = dict(text.removeprefix("fork.").partition("=")[::2] for text in settings)
+    if named := {name: places[name] for name in RUNNABLE if name in places}:
+        trust(str(fork).partition("#")[0], **named)
     expansion = expand(request)
     (spec,) = expansion.specs
     return spec, RunContext(data_root=data, files=named_files(request))

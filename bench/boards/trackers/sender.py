@@ -153,7 +153,7 @@ class Sender:
     def _exchange(self, output: IO[bytes]) -> None:
         arguments = [json.dumps(search_path()), str(self._runs), *map(str, self._targets)]
         self._process = process = subprocess.Popen(
-            [sys.executable, "-c", _BOOT, *arguments],
+            [sys.executable, "-P", "-c", _BOOT, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=output,

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import re
 import shutil
-import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from bench.errors import OfficialCodeError
+from bench.errors import OfficialCodeError, StaleSpecError
+from bench.experiment.official_code.clean_git import LINK, SUBMODULE, GitFolder
 
 _TRAINER = re.compile(r"^@TRAINER_REGISTRY\.register\(\)\s*\nclass\s+(\w+)", re.MULTILINE)
-_NAME = re.compile(r"""^\s*NAME:\s*["']?([\w.-]+)["']?\s*$""", re.MULTILINE)
+_NAME = re.compile(r"""^[ \t]*NAME:[ \t]*["']?([\w.-]+)["']?[ \t]*$""", re.MULTILINE)
 _LARGEST_SOURCE = 2**22
 """Bytes of a source or settings file that is read for its contents."""
+_DEEPEST_SUBMODULE = 5
+_LFS = b"version https://git-lfs.github.com/spec/v1\n"
 
 
 @dataclass(frozen=True)
@@ -48,26 +52,21 @@ class Fork:
             raise OfficialCodeError(
                 f"{path} is not the root of a git repository, so its code has no identity. Clone it with git."
             )
-        modules = _modules(folder)
-        inner = ["--recurse-submodules"] if modules is not None else []
-        files = _git(folder, "ls-files", "-z", *inner).split("\0")
+        git, tree = GitFolder.of(folder), _Tree.read(folder)
+        address = git.setting(r"^remote\.origin\.url$")
         return cls(
             folder=folder,
-            repository=public_address(_git(folder, "config", "--get", "remote.origin.url", fails=True)),
-            commit=_git(folder, "rev-parse", "HEAD"),
-            changed_files=tuple(_git(folder, "diff", "--name-only", "HEAD").splitlines()),
-            files=tuple(sorted(name for name in files if name and (folder / name).is_file())),
-            empty_submodules=tuple(words[1] for words in modules or () if words[0].startswith("-")),
+            repository=public_address(address[-1] if address else ""),
+            commit=git.commit(),
+            changed_files=tuple(sorted(tree.changed)),
+            files=tuple(sorted(tree.files)),
+            empty_submodules=tuple(sorted(tree.empty)),
         )
 
     @cached_property
     def tree(self) -> str:
         """Digest of the names and contents of all tracked files, 32 hex digits."""
-        sha = hashlib.sha256()
-        for name in self.files:
-            content = hashlib.sha256((self.folder / name).read_bytes()).hexdigest()
-            sha.update(f"{name} {content}\n".encode())
-        return sha.hexdigest()[:32]
+        return files_digest(self.folder, self.files)
 
     @property
     def name(self) -> str:
@@ -76,11 +75,17 @@ class Fork:
         return last or self.folder.name
 
     def copy_to(self, target: Path) -> None:
-        """Copy the tracked files to a folder, since many repositories write into themselves."""
+        """Copy the tracked files to a folder, since many repositories write into themselves.
+
+        Raises StaleSpecError if a file has changed since the digest was computed: what was agreed to is what runs.
+        """
+        expected = self.tree
         for name in self.files:
             place = target / name
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(self.folder / name, place, follow_symlinks=True)
+        if files_digest(target, self.files) != expected:
+            raise StaleSpecError(f"The code in {self.folder} changed while it was copied; plan the run again.")
 
     @cached_property
     def trainers(self) -> Mapping[str, str]:
@@ -124,35 +129,89 @@ def _of_dassl(name: str) -> bool:
     return any("dassl" in part.casefold() for part in PurePosixPath(name).parts[:-1])
 
 
-def _modules(folder: Path) -> list[list[str]] | None:
-    """The submodules with their states; None if the repository names no address for one of them."""
-    try:
-        return [line.split() for line in _git(folder, "submodule", "status").splitlines()]
-    except OfficialCodeError:
-        return None
+@dataclass
+class _Tree:
+    """The tracked files of a clone with those of its submodules, their changes, and submodules without files."""
+
+    files: set[str] = field(default_factory=set)
+    changed: set[str] = field(default_factory=set)
+    empty: set[str] = field(default_factory=set)
+
+    @classmethod
+    def read(cls, folder: Path, depth: int = 0) -> _Tree:
+        git, found = GitFolder.of(folder), cls()
+        committed, tracked = git.committed(), git.tracked()
+        with_address = set(git.setting(r"^submodule\..*\.path$", folder / ".gitmodules"))
+        for name, (mode, _) in (committed | tracked).items():
+            if mode != SUBMODULE:
+                found._add(git, name, committed.get(name))
+            elif (folder / name / ".git").exists() and _inside(folder, name) and depth < _DEEPEST_SUBMODULE:
+                found._add_submodule(name, cls.read(folder / name, depth + 1))
+            elif name in with_address:
+                found.empty.add(name)
+        return found
+
+    def _add(self, git: GitFolder, name: str, before: tuple[str, str] | None) -> None:
+        if not _inside(git.clone, name):
+            return  # a link that leaves the repository
+        if (git.clone / name).is_file():
+            self.files.add(name)
+        if before is None or not _equals_object(git, name, *before):
+            self.changed.add(name)
+
+    def _add_submodule(self, name: str, inner: _Tree) -> None:
+        for ours, theirs in ((self.files, inner.files), (self.changed, inner.changed), (self.empty, inner.empty)):
+            ours |= {f"{name}/{one}" for one in theirs}
 
 
-def _git(folder: Path, *words: str, fails: bool = False) -> str:
-    """The output of a git command; with `fails`, an exit code of 1 is an empty output."""
-    command = [
-        "git",
-        "-c",
-        "safe.directory=*",
-        "-c",
-        "core.quotepath=off",
-        "--no-optional-locks",
-        "-C",
-        str(folder),
-        *words,
-    ]
-    try:
-        ran = subprocess.run(
-            command, capture_output=True, text=True, timeout=120, check=False, encoding="utf-8", errors="replace"
-        )
-    except FileNotFoundError:
-        raise OfficialCodeError("git is not installed; official code is identified by its commit.") from None
-    except subprocess.TimeoutExpired:
-        raise OfficialCodeError(f"git did not answer in {folder}.") from None
-    if ran.returncode and not (fails and ran.returncode == 1):
-        raise OfficialCodeError(f"git cannot read {folder}: {' '.join(ran.stderr.split()) or 'no message'}")
-    return ran.stdout.strip()
+def _inside(folder: Path, name: str) -> bool:
+    """Whether a file is in the repository and not in git's folder, wherever links lead."""
+    root, place = os.path.realpath(folder), os.path.realpath(folder / name)
+    return place.startswith(f"{root}{os.sep}") and ".git" not in Path(place).relative_to(root).parts
+
+
+def _equals_object(git: GitFolder, name: str, mode: str, expected: str) -> bool:
+    """Whether a file on disk is the committed one, apart from line ends, or the one that Git LFS put there."""
+    path = git.clone / name
+    if mode == LINK and path.is_symlink():
+        return _object(os.fsencode(path.readlink()), expected) == expected
+    if not path.is_file():
+        return False
+    if expected == _object_of_file(path, expected):
+        return True
+    if path.stat().st_size <= _LARGEST_SOURCE and b"\0" not in (content := path.read_bytes()):
+        return _object(content.replace(b"\r\n", b"\n"), expected) == expected
+    stored = git.small_content(expected)
+    return stored.startswith(_LFS) and f"oid sha256:{file_digest(path)}".encode() in stored
+
+
+def _object(content: bytes, like: str) -> str:
+    """Git's name of a content, with as many digits as another name."""
+    return _hash_like(like, b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def _object_of_file(path: Path, like: str) -> str:
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        sha = _hash_like(like, b"blob %d\0" % size)
+        while part := file.read(2**20):
+            sha.update(part)
+    return sha.hexdigest()
+
+
+def _hash_like(name: str, start: bytes) -> hashlib._Hash:
+    return hashlib.sha1(start) if len(name) == 40 else hashlib.sha256(start)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file in hex, read in parts."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def files_digest(folder: Path, names: Sequence[str]) -> str:
+    """Digest of the names and contents of files, 32 hex digits; a name may contain any character."""
+    sha = hashlib.sha256()
+    for name in names:
+        sha.update(f"{json.dumps([name, file_digest(folder / name)])}\n".encode())
+    return sha.hexdigest()[:32]

@@ -6,7 +6,7 @@ import ast
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 from bench.errors import OfficialCodeError
 from bench.experiment.official_code.fork_commands import dataset_here, training_stages
 from bench.experiment.official_code.fork_folder import Fork
-from bench.experiment.official_code.trust import check_trusted
+from bench.experiment.official_code.trust import RunnableCode
 from bench.results import known_methods
 from bench.spec import FORK
 from datasets_registry import EvalProtocol, did_you_mean, get_dataset, read_text, read_toml, some
@@ -26,6 +26,8 @@ ADAPTER = "adapter:"
 _LARGEST_ADAPTER = 2**20
 PLACES = ("python", "path")
 """Settings that say where something is on this machine. They are no part of a run's identity."""
+RUNNABLE = (*PLACES, "steps")
+"""Settings that name files of others, to which the user has to agree."""
 _SETTINGS = {
     "script": "shell script of the repository with the published command",
     "args": "arguments of the script; {dataset}, {seed}, {shots} and {classes} are replaced, in command and opts too",
@@ -57,6 +59,10 @@ class ForkFacts(MethodFacts):
         """Hex SHA-256 of the adapter, 32 digits; empty without one."""
         return "" if self.adapter is None else hashlib.sha256(self.adapter.read_bytes()).hexdigest()[:32]
 
+    def runnable(self, places: Mapping[str, str]) -> RunnableCode:
+        """All code that a run with these values of `RUNNABLE` starts; raises OfficialCodeError for an absent place."""
+        return RunnableCode.of(self.fork, self.adapter, places)
+
     def settled(self, protocol: EvalProtocol, changes: Mapping[str, Any] | None = None) -> CheckedSettings:  # noqa: ARG002
         """The settings and the identity of the code; where things are on this machine is left out.
 
@@ -79,7 +85,7 @@ def is_fork(text: str) -> bool:
 def fork_facts(text: str) -> ForkFacts:
     """The facts of `fork:PATH#Trainer`, as it was requested; the trainer may be left out where there is only one.
 
-    Raises OfficialCodeError for a folder that is no git repository, that nobody has trusted, or without this trainer.
+    Nothing of it is run. Raises OfficialCodeError for a folder that is no git repository, or without this trainer.
     """
     adapter = None
     if text.startswith(ADAPTER):
@@ -90,7 +96,6 @@ def fork_facts(text: str) -> ForkFacts:
         path, _, wanted = text.removeprefix(FORK).partition("#")
         fork = Fork.read(Path(path))
         trainer = _trainer(fork, wanted)
-    check_trusted(fork)
     own = trainer.casefold() == fork.name.casefold() or adapter is not None
     name = re.sub(r"[^A-Za-z0-9_.+/-]+", "_", trainer if own else f"{fork.name}/{trainer}")
     known = known_methods().get(f"{FORK}{name}")
@@ -109,6 +114,17 @@ def fork_facts(text: str) -> ForkFacts:
     )
 
 
+def runnable_code(text: str, places: Mapping[str, str]) -> RunnableCode:
+    """All code of a clone, `fork:PATH` or `adapter:FILE` with these values of `RUNNABLE`, whether or not it is trusted.
+
+    Raises OfficialCodeError for what does not exist.
+    """
+    if text.startswith(ADAPTER):
+        adapter = Path(text.removeprefix(ADAPTER)).expanduser().absolute()
+        return RunnableCode.of(Fork.read(read_adapter(adapter)[0]), adapter, places)
+    return RunnableCode.of(Fork.read(Path(text.removeprefix(FORK).partition("#")[0])), None, places)
+
+
 def read_adapter(path: Path) -> tuple[Path, str]:
     """The repository of an adapter and the name of its method; the adapter is not run.
 
@@ -117,7 +133,7 @@ def read_adapter(path: Path) -> tuple[Path, str]:
     """
     try:
         tree = ast.parse(read_text(path, _LARGEST_ADAPTER))
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError) as error:
         raise OfficialCodeError(f"The adapter {path} cannot be read: {error}.") from error
     if not any(isinstance(node, ast.FunctionDef) and node.name == "train" for node in tree.body):
         raise OfficialCodeError(
@@ -173,23 +189,14 @@ def _trainer(fork: Fork, wanted: str) -> str:
     return next(iter(known))
 
 
-def fork_folders(methods: Iterable[str], overrides: Mapping[str, str]) -> dict[str, Path]:
-    """Where workers find official code: the folder by the tree's digest, and what `overrides` say about its places.
-
-    Args:
-        methods: the methods as they were requested.
-        overrides: values of the settings in `PLACES`.
-    """
-    found: dict[str, Path] = {}
-    for text in filter(is_fork, methods):
-        facts = fork_facts(text)
-        found[facts.fork.tree] = facts.fork.folder
-        if facts.adapter is not None:
-            found[facts.adapter_digest] = facts.adapter
-        for key, value in overrides.items():
-            for number, part in enumerate(value.split(":") if key == "path" else [value]):
-                found[f"{facts.fork.tree}.{key}.{number}"] = Path(part).expanduser()
-    return found
+def fork_folders(facts: ForkFacts, code: RunnableCode) -> dict[str, Path]:
+    """Where workers find official code: the clone and the adapter by their digests, the interpreter and the imports."""
+    found = {facts.fork.tree: facts.fork.folder}
+    if code.adapter is not None:
+        found[facts.adapter_digest] = code.adapter
+    if code.python is not None:
+        found[f"{facts.fork.tree}.python.0"] = code.python
+    return found | {f"{facts.fork.tree}.path.{number}": folder for number, folder in enumerate(code.imports)}
 
 
 def is_interpreter(key: str) -> bool:

@@ -9,9 +9,9 @@ import math
 import os
 import re
 import shlex
-import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -28,6 +28,7 @@ from bench.experiment.official_code.external_runs import OPEN, external_record
 from bench.experiment.official_code.failures import reason
 from bench.experiment.official_code.fork_commands import dataset_here, training_stages, training_words
 from bench.experiment.official_code.fork_folder import Fork
+from bench.experiment.official_code.guarded import Program, run_guarded
 from bench.experiment.official_code.published_commands import Command
 from bench.experiment.official_code.sent_checkout import read_checkout
 from bench.experiment.official_code.served_data import (
@@ -42,7 +43,7 @@ from bench.experiment.task import load_task
 from bench.record import ExternalCode, Predictions, Provenance, RunRecord
 from bench.results import collect_provenance
 from bench.spec import ExperimentSpec, external_parts
-from datasets_registry import EvalProtocol, FewShotTask, get_dataset, last_fingerprint
+from datasets_registry import EvalProtocol, FewShotTask, get_dataset, last_fingerprint, read_json, read_npz
 from methods import Backbone
 
 _LOG = logging.getLogger("bench.experiment.official_code")
@@ -51,6 +52,8 @@ _PASSED = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", 
 _STEP = re.compile(r"\{(step\d+)\}")
 _NO_SCORES = 3
 """Exit code of the runner if the code ended without an evaluation of all test images."""
+_LOG_READ = 2**20
+"""Bytes at the end of a log that are searched for the reason of a failure."""
 _TAIL = 20
 """Last lines of a log in a failed run."""
 _ASKED = re.compile(r"(ViT-[BL]-\d+(?:-336px)?|RN\d+(?:x\d+)?)\.pt$")
@@ -284,15 +287,18 @@ class _ForkRun:
         job |= {} if self.epochs is None else {"epochs": self.epochs}
         files["job"].write_text(json.dumps(job | dict(more)))
         code = self._started(files["job"], runner)
-        facts: dict[str, Any] = json.loads(files["facts"].read_text()) if files["facts"].exists() else {}
+        facts: dict[str, Any] = read_json(files["facts"]) if files["facts"].exists() else {}
         self.observed.seconds += facts.get("seconds", 0.0)
         for noted, kept in (("stand_ins", self.observed.stand_ins), ("filled_in", self.observed.filled_in)):
             kept += [one for one in facts.get(noted, ()) if one not in kept]
         return code, facts
 
     def _read_scores(self, file: Path, lists: ClassLists, name: str) -> NDArray[np.float64]:
-        with np.load(file) as arrays:
-            return self._fitting(arrays["scores"].astype(np.float64), lists, name)
+        try:
+            scores = read_npz(file)["scores"].astype(np.float64)
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise OfficialCodeError(f"{self.title} ({name}) wrote scores that cannot be read: {error}.") from error
+        return self._fitting(scores, lists, name)
 
     def _imports(self) -> list[str]:
         own = self.fork.vendored_dassl
@@ -306,33 +312,20 @@ class _ForkRun:
         environment |= {
             "HOME": str(self.work),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONPYCACHEPREFIX": str(self.work / "compiled"),  # compiled files beside the sources are not read
             "PYTHONUNBUFFERED": "1",  # the log can be read while the code runs
             "OMP_NUM_THREADS": str(self.context.threads),
         }
-        with resources.as_file(runner) as file, self.log.open("ab") as log:
+        with resources.as_file(runner) as file:
             command = [python, "-W", "ignore", str(file), str(job)]
-            try:
-                process = subprocess.Popen(
-                    command,
-                    cwd=self.copy,
-                    env=environment,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    stdin=subprocess.DEVNULL,
-                )
-            except OSError as error:
-                raise OfficialCodeError(
-                    f"{python} cannot be started: {error.strerror}. Give another --set fork.python."
-                ) from error
-            try:
-                return process.wait()
-            finally:
-                if process.poll() is None:
-                    process.kill()
-                    process.wait()
+            (code,) = run_guarded([Program(command, str(self.copy), environment, log=str(self.log))])
+        if isinstance(code, str):
+            raise OfficialCodeError(f"{python} cannot be started: {code}. Give another --set fork.python.")
+        assert code is not None
+        return code
 
     def _failure(self, code: int, name: str, facts: Mapping[str, Any]) -> OfficialCodeError:
-        text = self.log.read_text(encoding="utf-8", errors="replace")
+        text = _end_of(self.log)
         seen = [f"{one['images']} images of {one['classes']} classes" for one in facts.get("evaluations", ())]
         why = reason(text, code, self.fork.files, self.fork.empty_submodules, seen)
         error = OfficialCodeError(f"{self.title} ({name}): {why} Its log: {self.log}")
@@ -404,6 +397,13 @@ class _ForkRun:
         for folder, name in ((self.output, "OUTPUT"), (self.copy, "REPOSITORY"), (self.work, "WORK")):
             text = text.replace(str(folder), name)
         return text
+
+
+def _end_of(log: Path) -> str:
+    """The end of a log, at most 1 MiB."""
+    with log.open("rb") as file:
+        file.seek(max(log.stat().st_size - _LOG_READ, 0))
+        return file.read(_LOG_READ).decode(errors="replace")
 
 
 class EndOfLogError(Exception):

@@ -1,20 +1,23 @@
-"""What a repository of official code has and lacks: trainers, published commands, packages, files. Trains nothing."""
+"""What a repository of official code has and lacks: trainers, published commands, packages, files.
+
+Python, scripts and environments are read as files, and nothing of them runs. After the user has trusted the code, the
+shell expands the scripts.
+"""
 
 from __future__ import annotations
 
 import ast
-import json
 import re
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from bench.errors import OfficialCodeError
+from bench.experiment.official_code.environments import absent_packages
 from bench.experiment.official_code.fork_folder import Fork
-from bench.experiment.official_code.published_commands import Command, published_trainings
+from bench.experiment.official_code.published_commands import Command, published_trainings, written_trainings
+from bench.experiment.official_code.trust import RunnableCode, is_trusted
 
 _FILE = re.compile(r"""["']([\w./~ {}-]+\.(?:pth|pth\.tar|pt|pkl|npy|npz|json|safetensors|bin|ckpt)(?:-\d+)?)["']""")
 _FROM_DASSL = ("dassl", "clip", "tools", "tests", "lpclip", "docs", "notebooks")
@@ -32,7 +35,8 @@ class InspectedCommand:
     """A published training command, with the settings that call it.
 
     Args:
-        args: arguments of its script, with {dataset} and {seed} in their places.
+        args: arguments of its script, with {dataset} and {seed} in their places. Before the code is trusted, the names
+            that the script gives to its arguments.
         shown: the words of the command that are not of a dataset, seed or folder.
         variants: how many different trainings of one dataset the script starts with these arguments.
     """
@@ -67,9 +71,11 @@ class Inspection:
     Args:
         trainers: files of the trainers by name.
         datasets: names of the datasets that it knows.
+        trusted: whether the user trusts the code with this Python and these imports, as it is now.
     """
 
-    fork: Fork
+    code: RunnableCode
+    trusted: bool
     trainers: dict[str, str]
     commands: tuple[InspectedCommand, ...]
     datasets: tuple[str, ...]
@@ -77,17 +83,20 @@ class Inspection:
 
 
 def inspect_fork(path: Path, python: Path | None = None, imports: Sequence[Path] = ()) -> Inspection:
-    """Inspect a checkout; its shell scripts run with stand-ins for all programs, and none of its Python is run.
+    """Inspect a checkout.
 
     Args:
-        python: the Python of the code's own environment; by default this one.
+        python: the Python of the code's own environment; by default this one. It is not started.
         imports: folders from which it imports besides its own.
 
-    Raises OfficialCodeError if there is no git repository at `path`, or the Python cannot be started.
+    Raises OfficialCodeError if there is no git repository at `path`, or another place does not exist.
     """
     fork = Fork.read(path)
-    commands = tuple(_commands(fork))
-    findings = [*_submodules(fork), *_packages(fork, python, imports), *_files(fork)]
+    places = {"python": "" if python is None else str(python), "path": ":".join(map(str, imports))}
+    code = RunnableCode.of(fork, None, places)
+    trusted = is_trusted(code)
+    commands = tuple(_commands(fork) if trusted else _written(fork))
+    findings = [*_submodules(fork), *_packages(code), *_files(fork)]
     if not fork.trainers:
         findings.append(
             Finding(
@@ -102,7 +111,22 @@ def inspect_fork(path: Path, python: Path | None = None, imports: Sequence[Path]
                 "Give one: --set 'fork.command=train.py --config-file FILE'. Its README has it.",
             )
         )
-    return Inspection(fork, dict(fork.trainers), commands, tuple(sorted(fork.dataset_files)), tuple(findings))
+    return Inspection(code, trusted, dict(fork.trainers), commands, tuple(sorted(fork.dataset_files)), tuple(findings))
+
+
+_ARGUMENT = re.compile(r"""^[ \t]*(?:export[ \t]+)?(\w+)=["']?\$\{?([1-9])\b""", re.MULTILINE)
+
+
+def _written(fork: Fork) -> Iterator[InspectedCommand]:
+    """The training commands as their scripts write them, one of each script and trainer."""
+    seen: set[tuple[str, str]] = set()
+    for one in written_trainings(fork):
+        trainer = one.option("--trainer") or ""
+        if (trainer, one.script) not in seen:
+            seen.add((trainer, one.script))
+            names = {int(number): name for name, number in reversed(_ARGUMENT.findall(fork.text(one.script)))}
+            args = " ".join(names.get(number, f"ARGUMENT{number}") for number in range(1, max(names, default=0) + 1))
+            yield InspectedCommand(trainer, one.script, args, shlex.join(one.settings))
 
 
 _MARK = "7919"
@@ -156,14 +180,15 @@ def _submodules(fork: Fork) -> Iterator[Finding]:
         )
 
 
-def _packages(fork: Fork, python: Path | None, imports: Sequence[Path]) -> Iterator[Finding]:
+def _packages(code: RunnableCode) -> Iterator[Finding]:
     """Packages that are imported and that its Python does not have."""
+    fork = code.fork
     own = {PurePosixPath(name).parts[0] for name in fork.files} | {
         PurePosixPath(name).name.removesuffix(".py") for name in fork.files
     }
     own |= {part for name in fork.files for part in PurePosixPath(name).parts[:-1]}
     wanted = sorted(_imported(fork) - own - set(sys.stdlib_module_names))
-    absent = _absent(wanted, python, imports)
+    absent = absent_packages(wanted, code.python, code.imports)
     if "dassl" in absent:
         yield Finding(
             "Dassl is missing, on which its trainers are built.",
@@ -173,9 +198,8 @@ def _packages(fork: Fork, python: Path | None, imports: Sequence[Path]) -> Itera
         yield Finding(f"{', '.join(quiet)} missing; calls of {'it' if len(quiet) == 1 else 'them'} do nothing.", "")
     if needed := [name for name in absent if name not in {*_ONLY_LOGS, "dassl"}]:
         names = " ".join(_TITLES.get(name, name) for name in needed)
-        yield Finding(
-            f"{', '.join(needed)} missing.", f"{python or 'python'} -m pip install {names}, if its trainer uses it"
-        )
+        python = code.python or "python"
+        yield Finding(f"{', '.join(needed)} missing.", f"{python} -m pip install {names}, if its trainer uses it")
 
 
 def _imported(fork: Fork) -> set[str]:
@@ -187,7 +211,7 @@ def _imported(fork: Fork) -> set[str]:
             continue
         try:
             tree = ast.parse(fork.text(name))
-        except (SyntaxError, ValueError):
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
@@ -195,25 +219,6 @@ def _imported(fork: Fork) -> set[str]:
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module.partition(".")[0])
     return found | ({"dassl"} if fork.trainers and fork.vendored_dassl is None else set())
-
-
-_FIND = "import importlib.util as u, json, sys; print(json.dumps([n for n in sys.argv[1:] if u.find_spec(n) is None]))"
-
-
-def _absent(names: Sequence[str], python: Path | None, imports: Sequence[Path]) -> list[str]:
-    """The names that the Python of the code cannot find."""
-    beside = {
-        name for name in names for folder in imports if (folder / name).exists() or (folder / f"{name}.py").exists()
-    }
-    command = [str(python or sys.executable), "-c", _FIND, *(name for name in names if name not in beside)]
-    try:
-        ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise OfficialCodeError(
-            f"{command[0]} cannot be used as a Python: {error}. Give another with --python."
-        ) from error
-    found: list[str] = json.loads(ran.stdout)
-    return found
 
 
 def _files(fork: Fork) -> Iterator[Finding]:

@@ -1,27 +1,37 @@
-"""The training commands in the shell scripts of a repository, expanded by the shell itself.
+"""The training commands in the shell scripts of a repository: read as text, or expanded by the shell itself.
 
-A script runs with a PATH of stand-ins: `python` notes its arguments and trains nothing, and programs such as rm and
-wget do nothing. Loops, variables and `$1` are those of the author.
+Before the user trusts the code, scripts are read as text, and variables stay as they are written. Afterwards the shell
+runs them on a copy, with a PATH of stand-ins: `python` notes its arguments and trains nothing, and programs such as rm
+and wget do nothing. Loops, variables and `$1` are those of the author. Stand-ins are no sandbox, so this must not
+happen before.
 """
 
 from __future__ import annotations
 
+import shlex
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from bench.experiment.official_code.fork_folder import Fork
+from bench.experiment.official_code.guarded import Program, run_guarded
 
-_NOTE = "#!/bin/sh\nfor word in \"$@\"; do printf '%s\\037' \"$word\" >> '{log}'; done; printf '\\036' >> '{log}'\n"
+_LOG = "ETL_BENCH_CALLS"
+"""Variable with the file in which the stand-in of Python notes its arguments."""
+_NOTE = f"""#!/bin/sh
+for word in "$@"; do printf '%s\\037' "$word" >> "${_LOG}"; done; printf '\\036' >> "${_LOG}"
+"""
 _PYTHONS = ("python", "python3", "torchrun", "accelerate")
 _IDLE = """rm mkdir rmdir sleep cp mv ln touch chmod nvidia-smi gpustat awk sed grep tee nohup date cat head tail cut tr
 find ls conda source wget curl git pip pip3 tar unzip srun sbatch kill pkill hostname""".split()  # noqa: SIM905
 _REAL = ("bash", "sh", "seq", "basename", "dirname", "expr", "echo", "test", "true", "false")
-_SECONDS = 5
+_SECONDS, _SECONDS_IN_ALL = 5, 60
+"""After which one script is ended, and all scripts of one call."""
+_LARGEST_LOG = 2**24
+_MOST_PROCESSES = 200
+_LONGEST_LINE = 10_000
 _MOST_COMMANDS = 5_000
 _OF_RUN = (
     "--root", "--seed", "--output-dir", "--dataset-config-file", "DATASET.NUM_SHOTS", "DATASET.SUBSAMPLE_CLASSES",
@@ -100,24 +110,50 @@ def _is_key(word: str) -> bool:
 
 
 def commands_of(fork: Fork, script: str, arguments: Sequence[str]) -> list[Command]:
-    """The calls of Python in a script with these arguments, in order, started where its files are found."""
+    """The calls of Python in a script with these arguments, in order, started where its files are found.
+
+    The shell runs the script, so the user must have trusted the code.
+    """
     with tempfile.TemporaryDirectory() as place:
         copy = Path(place) / "repository"
         fork.copy_to(copy)
-        return list(_commands(copy, script, arguments))
+        return _commands(copy, [script], arguments)
 
 
 def published_trainings(fork: Fork, arguments: Sequence[str] = ()) -> list[Command]:
-    """The whole training commands of all shell scripts, called with these arguments; each is listed once."""
+    """The whole training commands of all shell scripts, called with these arguments; each is listed once.
+
+    The shell runs the scripts, so the user must have trusted the code.
+    """
     found: dict[tuple[str, tuple[str, ...]], Command] = {}
     with tempfile.TemporaryDirectory() as place:
         copy = Path(place) / "repository"
         fork.copy_to(copy)
-        for script in shell_scripts(fork):
-            for command in _commands(copy, script, arguments):
-                if command.trains and command.whole and _has_files(copy / command.folder, command):
-                    found.setdefault((command.folder, command.argv), command)
+        for command in _commands(copy, shell_scripts(fork), arguments):
+            if command.trains and command.whole and _has_files(copy / command.folder, command):
+                found.setdefault((command.folder, command.argv), command)
     return list(found.values())
+
+
+def written_trainings(fork: Fork) -> list[Command]:
+    """The training commands in the text of all shell scripts, with variables unexpanded; nothing is run."""
+    found: dict[tuple[str, tuple[str, ...]], Command] = {}
+    for script in shell_scripts(fork):
+        for line in fork.text(script).replace("\\\n", " ").splitlines():
+            command = Command(script, "", _written_call(line))
+            if command.trains:
+                found.setdefault((script, command.argv), command)
+    return list(found.values())
+
+
+def _written_call(line: str) -> tuple[str, ...]:
+    """The words of a line from its Python file on; none if it is no call of Python."""
+    try:
+        words = shlex.split(line[:_LONGEST_LINE], comments=True)
+    except ValueError:
+        words = line[:_LONGEST_LINE].split()
+    called = any(PurePosixPath(word).name in _PYTHONS for word in words)
+    return _python_file(tuple(words)) if called and any(word.endswith(".py") for word in words) else ()
 
 
 def _has_files(folder: Path, command: Command) -> bool:
@@ -134,31 +170,53 @@ def shell_scripts(fork: Fork) -> list[str]:
     ]
 
 
-def _commands(copy: Path, script: str, arguments: Sequence[str]) -> Iterator[Command]:
-    for start in dict.fromkeys((copy, (copy / script).parent)):  # authors start their scripts from either
-        calls = _calls(copy / script, start, arguments)
-        if calls:
-            yield from (_placed(copy, script, start, argv) for argv in calls)
-            return
+def _commands(copy: Path, scripts: Sequence[str], arguments: Sequence[str]) -> list[Command]:
+    """The calls of Python in scripts that the shell runs, each from the first folder in which it calls Python."""
+    places = [(script, start) for script in scripts for start in _starts(copy, script)]
+    with tempfile.TemporaryDirectory() as folder:
+        tools = _stand_ins(Path(folder) / "bin")
+        runs = []
+        for number, (script, start) in enumerate(places):
+            command = [shutil.which("bash") or "/bin/sh", str(copy / script), *arguments]
+            environment = {"PATH": str(tools), "HOME": folder, _LOG: f"{folder}/{number}.log"}
+            runs.append(
+                Program(
+                    command,
+                    str(start),
+                    environment,
+                    seconds=_SECONDS,
+                    processes=_MOST_PROCESSES,
+                    file_size=_LARGEST_LOG,
+                )
+            )
+        run_guarded(runs, _SECONDS_IN_ALL)
+        called: dict[str, list[Command]] = {}
+        for number, (script, start) in enumerate(places):
+            if not called.get(script):
+                called[script] = [_placed(copy, script, start, argv) for argv in _calls(Path(folder, f"{number}.log"))]
+    return [command for commands in called.values() for command in commands]
 
 
-def _calls(script: Path, start: Path, arguments: Sequence[str]) -> list[tuple[str, ...]]:
-    with tempfile.TemporaryDirectory() as place:
-        tools, log = Path(place) / "bin", Path(place) / "log"
-        tools.mkdir()
-        for name in (*_PYTHONS, *_IDLE):
-            (tools / name).write_text(_NOTE.format(log=log) if name in _PYTHONS else "#!/bin/sh\n")
-            (tools / name).chmod(0o755)
-        for name in _REAL:
-            if (real := shutil.which(name)) is not None:
-                (tools / name).symlink_to(real)
-        command = [shutil.which("bash") or "/bin/sh", str(script), *arguments]
-        with suppress(subprocess.TimeoutExpired):  # a script that waits; what it has called until now is in the log
-            subprocess.run(
-                command, cwd=start, env={"PATH": str(tools), "HOME": place}, timeout=_SECONDS, capture_output=True,
-                stdin=subprocess.DEVNULL, check=False,
-            )  # fmt: skip
-        text = log.read_text(errors="replace") if log.exists() else ""
+def _starts(copy: Path, script: str) -> list[Path]:
+    """The folders from which authors start a script: the repository, and the script's own."""
+    return list(dict.fromkeys((copy, (copy / script).parent)))
+
+
+def _stand_ins(tools: Path) -> Path:
+    """A folder with the programs that scripts find."""
+    tools.mkdir()
+    for name in (*_PYTHONS, *_IDLE):
+        (tools / name).write_text(_NOTE if name in _PYTHONS else "#!/bin/sh\n")
+        (tools / name).chmod(0o755)
+    for name in _REAL:
+        if (real := shutil.which(name)) is not None:
+            (tools / name).symlink_to(real)
+    return tools
+
+
+def _calls(log: Path) -> list[tuple[str, ...]]:
+    """The calls of Python that a script noted."""
+    text = log.read_text(errors="replace") if log.exists() else ""
     calls = [tuple(call.split("\x1f")[:-1]) for call in text.split("\x1e")[:-1]]
     return [_python_file(call) for call in calls[:_MOST_COMMANDS] if any(word.endswith(".py") for word in call)]
 

@@ -75,7 +75,7 @@ class ForkServer:
         arguments = [json.dumps(search_path()), str(theirs.fileno()), json.dumps(modules)]
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _BOOT, *arguments],
+                [sys.executable, "-P", "-c", _BOOT, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=self._output,
                 stderr=self._output,

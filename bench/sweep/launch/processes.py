@@ -137,7 +137,7 @@ class ProcessTransport(Transport):
 
     def _spawned(self, stderr: IO[str]) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-c", _BOOT, json.dumps(search_path())],
+            [sys.executable, "-P", "-c", _BOOT, json.dumps(search_path())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,

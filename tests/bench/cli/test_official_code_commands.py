@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from fork_runs import BACKBONE, own_home
+from fork_runs import BACKBONE, own_home, trust
 from outside_predictions import outside, task_of
 from patience import wait_until
 from small_datasets import write_dataset
@@ -16,7 +16,6 @@ from stand_in_forks import SCRIPT, apply, make_fork
 
 from bench import run
 from bench.api import import_predictions
-from bench.experiment import trust_code
 from bench.results import Shards
 from datasets_registry import EvalProtocol
 
@@ -34,7 +33,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("COLUMNS", "250")
         patch.chdir(folder)
         write_dataset(folder / "data", "eurosat")
-        trust_code(make_fork(folder / "stand-in"))
+        trust(make_fork(folder / "stand-in"))
         yield folder
 
 
@@ -63,7 +62,8 @@ def test_inspect_says_what_to_do_next(etl, tmp_path: Path) -> None:
     assert (code, err) == (0, "")
     assert "https://example.org/lab/stand-in.git" in out
     assert "secret" not in out
-    assert "--set fork.script=scripts/train.sh --set 'fork.args={dataset} VALUE'" in out
+    assert "--set fork.script=scripts/train.sh" in out
+    assert "no, so scripts are read as text" in out
     assert "may read teachers/ViT-L-14_eurosat.pth" in out
     assert out.endswith(f"next: read the code, then etl-bench methods trust {made}\n")
     assert etl("methods", "trust", str(made))[0] == 0
@@ -95,7 +95,7 @@ def _trusted(made: Path) -> str:
 
 def test_a_run_that_hangs_ends_with_the_time_limit(etl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = make_fork(tmp_path / "fork", "hang")
-    trust_code(made)
+    trust(made)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     words = ["run", "-m", f"fork:{made}", "-d", "eurosat", "-b", BACKBONE, "--protocol", "few-shot", "--shots", "2"]
     words += [*(word for one in SCRIPT for word in ("--set", one)), "--seeds", "1", "--jobs", "1", "--retries", "0"]

@@ -22,16 +22,13 @@ import re
 import runpy
 import signal
 import sys
-import threading
 import time
 import traceback
 import types
 
-parent = os.getppid()  # before the slow imports, during which the harness may end
-
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from torch.overrides import TorchFunctionMode  # noqa: E402
+import numpy as np
+import torch
+from torch.overrides import TorchFunctionMode
 
 job = {}
 facts = {
@@ -454,24 +451,12 @@ def write_facts():
         json.dump(facts, file)
 
 
-def end_with_parent():
-    """End this process soon after the harness has ended."""
-
-    def wait():
-        while os.getppid() == parent:
-            time.sleep(1)
-        leave(1)
-
-    threading.Thread(target=wait, daemon=True).start()
-    for number in (signal.SIGINT, signal.SIGTERM):  # workers ignore them, and their children would, too
-        signal.signal(number, signal.SIG_DFL)
-
-
 def prepare(path):
     """Read the job, and put everything in its place that the repository's code asks for; returns the job."""
     with open(path) as file:
         job.update(json.load(file))
-    end_with_parent()
+    for number in (signal.SIGINT, signal.SIGTERM):  # workers ignore them, and their children would, too
+        signal.signal(number, signal.SIG_DFL)
     torch.set_num_threads(job["threads"])
     folder = os.path.join(job["repo"], job["folder"])
     os.chdir(folder)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fork_runs import BACKBONE, trusted_fork
+from fork_runs import BACKBONE, trust, trusted_fork
 from sweep_requests import sweep_over
 
 from bench.context import RunContext
@@ -50,6 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def request_of(adapter: Path, data: Path, **axes: object) -> SweepRequest:
+    trust(f"adapter:{adapter}")
     values = {"protocol": EvalProtocol.FEW_SHOT, "shots": (2,), "seeds": (1,), "data_root": data} | axes
     return sweep_over([f"adapter:{adapter}"], ["eurosat"], [BACKBONE], **values)
 
@@ -129,6 +130,7 @@ def test_a_later_stage_reads_the_output_of_an_earlier_one(folder: Path, data: Pa
     steps.write_text(
         f'[[step]]\ncommand = "{words}"\n\n[[step]]\ncommand = "{words}"\nopts = "DATASET.ROOT {{step1}}"\n'
     )
+    trust(folder / "stand-in", steps=steps)
     request = sweep_over(
         [f"fork:{folder / 'stand-in'}"], ["eurosat"], [BACKBONE], overrides=[f"fork.steps={steps}"],
         protocol=EvalProtocol.FEW_SHOT, shots=(2,), seeds=(1,), data_root=data,

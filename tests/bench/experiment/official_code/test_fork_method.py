@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fork_runs import fork_request, planned, trusted_fork
+from fork_runs import fork_request, planned, trust, trusted_fork
 from stand_in_forks import commit, git, make_fork
 
 from bench.errors import ImpossibleCombinationError, OfficialCodeError
-from bench.experiment import fork_facts, trust_code
+from bench.experiment import fork_facts
 from bench.experiment.official_code.fork_folder import Fork
 from bench.sweep import expand
 from datasets_registry import UnknownNameError
@@ -42,7 +42,7 @@ def test_a_trainer_of_the_name_of_its_repository_has_one_name_and_our_facts(tmp_
     second = made / "trainers" / "second.py"
     second.write_text(second.read_text().replace("SecondTrainer", "KgCoOp"))
     commit(made)
-    trust_code(made)
+    trust(made)
     facts = fork_facts(f"fork:{made}")
     assert (facts.name, facts.title) == ("fork:KgCoOp", "KgCoOp (official code)")
     assert facts.citation
@@ -68,8 +68,14 @@ def test_code_without_a_trainer_is_refused_before_trust(tmp_path: Path) -> None:
 # --- settings ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_settings_of_a_run_are_the_code_and_what_changes_it(fork: Path, data: Path) -> None:
-    spec, context = planned(fork, data, "fork.python=/usr/bin/python3", "fork.path=/a:/b")
+def test_the_settings_of_a_run_are_the_code_and_what_changes_it(
+    fork: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.mkdir()
+    second.mkdir()
+    spec, context = planned(fork, data, "fork.python=/usr/bin/python3", f"fork.path=a:{second}")
     checkout = Fork.read(fork)
     assert spec.config == {
         "trainer": "OffsetText",
@@ -82,8 +88,8 @@ def test_the_settings_of_a_run_are_the_code_and_what_changes_it(fork: Path, data
     assert context.files == {
         checkout.tree: fork,
         f"{checkout.tree}.python.0": Path("/usr/bin/python3"),
-        f"{checkout.tree}.path.0": Path("/a"),
-        f"{checkout.tree}.path.1": Path("/b"),
+        f"{checkout.tree}.path.0": first,
+        f"{checkout.tree}.path.1": second,
     }
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fork_runs import BACKBONE, planned, run_fork, trusted_fork
+from fork_runs import BACKBONE, planned, run_fork, trust, trusted_fork
 from stand_in_forks import apply
 from sweep_requests import sweep_over
 
 from bench.context import RunContext
 from bench.errors import OfficialCodeError, StaleSpecError
-from bench.experiment import run_official_code, trust_code
+from bench.experiment import run_official_code
 from bench.experiment.official_code import fork_run
 from bench.experiment.runner import run_experiment
 from bench.record import Predictions, RunRecord, RunStatus
@@ -125,7 +125,7 @@ def test_the_code_is_part_of_the_identity_and_its_place_is_not(tmp_path: Path, d
     (fork / "notes.txt").write_text("not tracked")
     assert planned(fork, data)[0].run_id == first.run_id
     apply(fork, ("trainers/offset_text.py", "square()", "abs()"))
-    trust_code(fork)
+    trust(fork)
     assert planned(fork, data)[0].run_id != first.run_id
 
 
@@ -226,8 +226,11 @@ def test_a_clone_of_dassl_is_found_where_the_user_says(tmp_path: Path, data: Pat
 
 
 def test_a_python_that_does_not_exist(fork: Path, data: Path, tmp_path: Path) -> None:
-    with pytest.raises(OfficialCodeError, match="nowhere/python cannot be started: .*Give another --set fork.python"):
+    with pytest.raises(OfficialCodeError, match="nowhere/python is no file. Give the path of a Python"):
         run_fork(fork, data, f"fork.python={tmp_path}/nowhere/python")
+    (tmp_path / "text").write_text("no program")
+    with pytest.raises(OfficialCodeError, match="text cannot be started: .*Give another --set fork.python"):
+        run_fork(fork, data, f"fork.python={tmp_path}/text")
 
 
 def test_weights_of_another_architecture_are_refused(

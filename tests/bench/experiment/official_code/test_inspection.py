@@ -1,12 +1,12 @@
-"""What official code has and lacks is found without running its Python."""
+"""What official code has and lacks is found from its files; after it is trusted, the shell expands its scripts."""
 
 from __future__ import annotations
 
 import ast
-import sys
 from pathlib import Path
 
 import pytest
+from fork_runs import trust
 from places import ROOT
 from stand_in_forks import TRAINER, apply, commit, git, make_fork
 
@@ -16,13 +16,28 @@ from bench.experiment.official_code import inspection
 from bench.experiment.official_code.inspection import Inspection
 
 
-def found_in(checkout: Path, **options: object) -> Inspection:
+def found_in(checkout: Path) -> Inspection:
+    """What is found after the user has trusted the code."""
     commit(checkout) if git(checkout, "status", "--porcelain") else None
-    return inspect_fork(checkout, **options)
+    trust(checkout)
+    return inspect_fork(checkout)
 
 
 def problems(found: Inspection) -> dict[str, str]:
     return {one.problem: one.remedy for one in found.findings}
+
+
+def test_before_it_is_trusted_scripts_are_read_as_text(tmp_path: Path) -> None:
+    made = make_fork(tmp_path / "fork")
+    (made / "broken.sh").write_text("python train.py --trainer 'T\npython train.py --trainer Second --eval-only\n")
+    commit(made)
+    found = inspect_fork(made)
+    assert not found.trusted
+    command = next(one for one in found.commands if one.script == "scripts/train.sh")
+    assert command.trainer == "${TRAINER}"
+    assert command.settings == "--set fork.script=scripts/train.sh --set 'fork.args=DATASET WEIGHT'"
+    assert "--config-file configs/trainers/${TRAINER}/${CFG}.yaml" in command.shown.replace("'", "")
+    assert {one.script for one in found.commands} == {"scripts/train.sh", "broken.sh"}
 
 
 def test_trainers_commands_and_datasets_are_listed(tmp_path: Path) -> None:
@@ -84,14 +99,50 @@ def test_absent_packages_are_named_with_what_to_install(tmp_path: Path) -> None:
     }
 
 
-def test_the_python_of_the_code_is_asked(tmp_path: Path) -> None:
-    made = make_fork(tmp_path / "fork")
-    bare = tmp_path / "python"
-    bare.write_text(f'#!/bin/sh\nshift\nexec {sys.executable} -S -c "$@"\n')
-    bare.chmod(0o755)
-    assert any("torch" in problem for problem in problems(inspect_fork(made, python=bare)))
-    with pytest.raises(OfficialCodeError, match="nowhere cannot be used as a Python: .* Give another with --python"):
+def environment(folder: Path, settings: str = "") -> Path:
+    """A virtual environment without packages; its Python ends in an error if it is started."""
+    python = folder / "bin" / "python"
+    for place in ("bin", "lib/python3.11/site-packages"):
+        (folder / place).mkdir(parents=True)
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(0o755)
+    (folder / "pyvenv.cfg").write_text(settings)
+    return python
+
+
+def missing(found: Inspection) -> str:
+    return " ".join(problem for problem in problems(found) if problem.endswith("missing."))
+
+
+def test_the_packages_of_an_environment_are_found_without_its_python(tmp_path: Path) -> None:
+    made = make_fork(tmp_path / "fork", "package that is absent")
+    python = environment(tmp_path / "env", "include-system-site-packages = false\n")
+    packages = tmp_path / "env" / "lib" / "python3.11" / "site-packages"
+    assert missing(inspect_fork(made, python=python)) == "optimal_plans_3, torch missing."
+    (packages / "torch").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "optimal_plans_3.py").touch()
+    (packages / "more.pth").write_text(f"{tmp_path}/elsewhere\nimport evil; evil.run()\n{tmp_path}/nowhere\n")
+    assert missing(inspect_fork(made, python=python)) == ""
+    with pytest.raises(OfficialCodeError, match="nowhere is no file"):
         inspect_fork(made, python=tmp_path / "nowhere")
+    (tmp_path / "alone" / "bin").mkdir(parents=True)
+    (tmp_path / "alone" / "bin" / "python").touch()
+    with pytest.raises(OfficialCodeError, match="no folder of packages belongs to it"):
+        inspect_fork(made, python=tmp_path / "alone" / "bin" / "python")
+
+
+def test_an_environment_may_use_the_packages_below_it(tmp_path: Path) -> None:
+    made = make_fork(tmp_path / "fork", "package that is absent")
+    below = environment(tmp_path / "below")
+    (tmp_path / "below" / "pyvenv.cfg").unlink()
+    (tmp_path / "below" / "lib" / "python3.11" / "site-packages" / "optimal_plans_3.py").touch()
+    python = environment(tmp_path / "env", "include-system-site-packages = true\n")
+    python.unlink()
+    python.symlink_to(below)
+    assert "optimal_plans_3" not in missing(inspect_fork(made, python=python))
+    (tmp_path / "env" / "pyvenv.cfg").write_text("include-system-site-packages = false\n")
+    assert "optimal_plans_3" in missing(inspect_fork(made, python=python))
 
 
 def test_dassl_may_be_missing(tmp_path: Path) -> None:
