@@ -22,7 +22,7 @@ from packaging.utils import canonicalize_name
 from places import ROOT
 
 import bench
-from tools.house_figures import floors, import_lines, rooms
+from tools.house_figures import BUDGET, counted_lines, floors, import_lines, rooms
 
 PACKAGES = ("bench", "methods", "datasets_registry", "reports")
 IMPORTED_BY_OTHERS = {"torchvision", "sqlalchemy", "alembic"}  # dependencies that only another dependency imports
@@ -30,6 +30,8 @@ IMPORTED_EXTRAS = ("figures", "hdf5", "hf", "mlflow", "onnx", "ray", "slurm", "t
 DISTRIBUTIONS = {"mlflow": "mlflow-skinny"}  # of modules that need not be installed
 PRIVATE_NAMES_IN_TESTS = 53
 LARGEST_IMPORT_SHARE = 0.082
+UNUSED_BUDGET = 0.05
+"""The share by which a folder may be smaller than its budget before the budget has to be lowered."""
 BANNED = (
     "anew",
     "asked nothing",
@@ -240,6 +242,16 @@ def test_the_house_is_small_enough_to_know() -> None:
     assert sum(map(len, graph.values())) <= 95
     imports, lines = import_lines(ROOT)
     assert imports / lines <= LARGEST_IMPORT_SHARE
+
+
+def test_no_folder_has_more_lines_than_its_budget_and_a_budget_falls_with_its_folder() -> None:
+    budget, now = tomllib.loads((ROOT / BUDGET).read_text(encoding="utf-8")), counted_lines(ROOT)
+    advice = (
+        "free as many lines, or run `python -m tools.house_figures --budget` and write the reason behind the number"
+    )
+    assert {folder: lines for folder, lines in now.items() if lines > budget.get(folder, 0)} == {}, advice
+    unused = {folder for folder, lines in budget.items() if now.get(folder, 0) < (1 - UNUSED_BUDGET) * lines}
+    assert unused == set(), "lower these numbers with `python -m tools.house_figures --budget`"
 
 
 def test_rooms_and_reports_import_other_rooms_by_their_door() -> None:
