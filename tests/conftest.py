@@ -19,12 +19,17 @@ import parity_record
 import places
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from datasets_registry import DATASETS
 from methods import METHODS
 
 # The matrices of the tests are too small for a second thread to help.
 torch.set_num_threads(1)
+
+# Beside other work an example may take any time.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 # Only the package's own datasets are tested, not those that a developer has added.
 os.environ["ETL_BENCH_DATASETS"] = os.devnull

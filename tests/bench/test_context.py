@@ -9,7 +9,7 @@ from pathlib import Path
 import launching
 import pytest
 from fake_runner import make_spec
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.context import RunContext
@@ -39,7 +39,6 @@ contexts = st.builds(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(contexts)
 def test_a_context_survives_json(context: RunContext):
     assert RunContext.model_validate_json(context.model_dump_json()) == context

@@ -39,7 +39,7 @@ from datasets_registry._custom.listing_tables import guess_columns, list_table
 from methods._backbones.loading import read_weights
 
 pytestmark = pytest.mark.slow  # tests of shards, bundles, stores and readers damage their files on purpose
-few = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=40, derandomize=True, suppress_health_check=list(HealthCheck))
 fewer = settings(few, max_examples=15)
 
 

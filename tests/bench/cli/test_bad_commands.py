@@ -84,7 +84,7 @@ texts = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters=
 
 
 @pytest.mark.slow  # the table of wrong commands, in test_without_torch.py
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(option=st.sampled_from(OPTIONS), value=texts)
 @example(option="--set", value="coop.n_ctx=[" * 20)
 @example(option="-m", value="*" * 30)
@@ -100,7 +100,7 @@ def test_any_text_gives_a_plan_or_a_clear_line(option: str, value: str, runs: Pa
 
 
 @pytest.mark.slow  # the table of wrong commands, in test_without_torch.py
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(command=st.sampled_from(["show", "sql", "export", "compare"]), value=texts)
 @example(command="sql", value="select '")
 @example(command="show", value="%")

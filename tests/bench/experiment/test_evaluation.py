@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 
@@ -52,7 +52,6 @@ def test_scores_can_be_recomputed_from_predictions() -> None:
     assert scored.brier == pytest.approx(np.mean(kept.sum_p2 - 2 * p_true + 1), abs=1e-6)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(5, 300), st.integers(2, 12))
 def test_scores_of_random_test_sets_follow_from_what_is_stored(seed: int, n: int, n_cls: int) -> None:
     """Confidences that are equal once stored are equal for the score, wherever a bin of the calibration error ends."""

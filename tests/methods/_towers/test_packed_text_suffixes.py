@@ -22,7 +22,7 @@ def of_lengths(lengths: torch.Tensor, n_suffix: int) -> TextPrompts:
 
 
 @given(lengths=lengths_of_classes, row=st.sampled_from([4, 32, 128]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_position_lies_in_one_row_and_sees_its_own_past_only(lengths: list[int], row: int) -> None:
     n_suffix = max(lengths)
     packing = pack_suffixes(of_lengths(torch.tensor(lengths), n_suffix), row)

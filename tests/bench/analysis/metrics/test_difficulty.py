@@ -57,7 +57,7 @@ def brute_prototype(features, labels) -> tuple[float, float]:
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_separability_equals_the_loop_over_pairs(seed):
     features, labels, _ = random_case(seed)
     assert pairwise_cosines(features, labels) == pytest.approx(brute_pairwise(features, labels), abs=1e-10)
@@ -65,7 +65,7 @@ def test_separability_equals_the_loop_over_pairs(seed):
 
 
 @given(st.integers(0, 10_000), st.integers(2, 7))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_text_distances_equal_the_loop_over_classes(seed, n_cls):
     texts = np.random.default_rng(seed).standard_normal((n_cls, 5))
     others = [[cos(texts[e], texts[j]) for j in range(n_cls) if j != e] for e in range(n_cls)]
