@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from one_case import for_each
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from places import ROOT
@@ -265,7 +266,7 @@ def test_rooms_and_reports_import_other_rooms_by_their_door() -> None:
     assert found == [], "import the name from the room, and add it to the room's __init__.pyi"
 
 
-@pytest.mark.parametrize("room", sorted(ROOMS))
+@for_each("room", sorted(ROOMS))
 def test_no_file_hides_a_name_of_its_door(room: str) -> None:
     """Importing `bench.room.name` would replace the name `name` of the door by the file."""
     folder = ROOT / "bench" / room
@@ -316,7 +317,7 @@ def test_every_declared_dependency_is_imported() -> None:
     assert set().union(*map(declared, (None, *IMPORTED_EXTRAS))) - used == set()
 
 
-@pytest.mark.parametrize("extra", [None, *project()["optional-dependencies"]])
+@for_each("extra", [None, *project()["optional-dependencies"]])
 def test_constraints_pin_an_allowed_version_of_every_dependency(extra: str | None) -> None:
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pins = dict(line.split("==") for line in lines if not line.startswith("#"))

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from one_case import for_each
 from places import FIXTURES
 
 import datasets_registry
@@ -51,7 +52,7 @@ def test_every_file_registers_exactly_one_entry_under_its_own_name():
     assert list(DATASETS) == MODULES
 
 
-@pytest.mark.parametrize("info", list_datasets(), ids=lambda info: info.name)
+@for_each("info", list_datasets(), ids=lambda info: info.name)
 def test_an_entry_is_complete(info: DatasetInfo):
     assert get_dataset(info.name) is info
     assert info.title
@@ -64,7 +65,7 @@ def test_an_entry_is_complete(info: DatasetInfo):
     assert info.template not in info.template_variants.values()
 
 
-@pytest.mark.parametrize("info", ON_DISK, ids=lambda info: info.name)
+@for_each("info", ON_DISK, ids=lambda info: info.name)
 def test_a_dataset_on_disk_has_a_citation_and_a_homepage(info: DatasetInfo):
     fields = bibtex_fields(info.citation)
     assert {"title", "author", "year"} <= set(fields)
@@ -79,7 +80,7 @@ def test_a_dataset_on_disk_has_a_citation_and_a_homepage(info: DatasetInfo):
     assert info.known_problems
 
 
-@pytest.mark.parametrize("info", ON_DISK, ids=lambda info: info.name)
+@for_each("info", ON_DISK, ids=lambda info: info.name)
 def test_the_error_without_a_data_folder_names_the_option(info: DatasetInfo):
     with pytest.raises(
         datasets_registry.DataError, match=rf"'{info.name}' is read from disk.*--data-root.*ETL_BENCH_DATA"
@@ -103,7 +104,7 @@ FACTS = {  # template, classes, train, val, test: CoOp's tables
 }
 
 
-@pytest.mark.parametrize("name", [name for name in FACTS if name != "imagenet"])
+@for_each("name", [name for name in FACTS if name != "imagenet"])
 def test_the_class_names_have_the_digest_of_coops(name: str):
     recorded = json.loads((FIXTURES / "class_name_digests.json").read_text())["datasets"]
     assert hashlib.sha256("\n".join(get_dataset(name).class_names).encode()).hexdigest() == recorded[name]
@@ -129,7 +130,7 @@ VARIANTS = {  # classes, test
 }
 
 
-@pytest.mark.parametrize("name", FACTS)
+@for_each("name", FACTS)
 def test_template_and_counts_are_coops(name: str):
     info = get_dataset(name)
     expected = tuple(info.expected[part] for part in ("train", "val", "test"))
@@ -184,7 +185,7 @@ def test_an_unknown_name_says_where_own_datasets_are_looked_up(monkeypatch, tmp_
             datasets_registry.DATASETS.match(wrong)
 
 
-@pytest.mark.parametrize("name", ["", "A", "a-b", "a\n", "1a", "a\x1b[2J", "a b", "=a", "ä", "a" * 201])
+@for_each("name", ["", "A", "a-b", "a\n", "1a", "a\x1b[2J", "a b", "=a", "ä", "a" * 201])
 def test_a_plug_in_cannot_register_a_name_outside_the_alphabet(name: str):
     registry: Registry[str] = Registry("dataset")
     with pytest.raises(RegistrationError, match=r"must match '\[a-z\]\[a-z0-9_\]\{0,199\}'"):

@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from one_case import for_each
 
 from datasets_registry import BenchError, DatasetInfo, DatasetSplits, UnknownNameError, get_dataset
 from datasets_registry._synthetic import drawing
@@ -47,7 +48,7 @@ def pixels_digest(name: str) -> str:
     return hashlib.sha256(b"".join(images.load(key).tobytes() for key in keys)).hexdigest()[:16]
 
 
-@pytest.mark.parametrize("name", ALL_DATASETS)
+@for_each("name", ALL_DATASETS)
 def test_the_entry_is_complete(name: str) -> None:
     info = info_of(name)
     assert info.name == name
@@ -61,7 +62,7 @@ def test_the_entry_is_complete(name: str) -> None:
     assert info.homepage == info.citation == ""
 
 
-@pytest.mark.parametrize("name", ALL_DATASETS)
+@for_each("name", ALL_DATASETS)
 def test_splits_are_equal_disjoint_and_large_enough_for_sixteen_shots(name: str) -> None:
     splits = splits_of(name)
     for part, per_class in ((splits.train, 24), (splits.val, 4), (splits.test, 30)):
@@ -72,7 +73,7 @@ def test_splits_are_equal_disjoint_and_large_enough_for_sixteen_shots(name: str)
     assert len({splits.images.digest(key) for key in keys}) == len(keys)
 
 
-@pytest.mark.parametrize("name", ALL_DATASETS)
+@for_each("name", ALL_DATASETS)
 def test_images_are_small_rgb_and_all_different(name: str) -> None:
     splits = splits_of(name)
     pictures = [splits.images.load(sample.key) for sample in splits.test[::7]]
@@ -80,7 +81,7 @@ def test_images_are_small_rgb_and_all_different(name: str) -> None:
     assert len({picture.tobytes() for picture in pictures}) == len(pictures)
 
 
-@pytest.mark.parametrize("name", ALL_DATASETS)
+@for_each("name", ALL_DATASETS)
 def test_pixels_are_pinned_to_the_drawing_version(name: str) -> None:
     """A changed digest means changed pixels: increment DRAWING_VERSION and see decision 0002."""
     assert drawing.DRAWING_VERSION == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import resources
 
 import pytest
+from one_case import for_each
 
 from datasets_registry import list_datasets, wordings_of
 from methods import parse_class_text
@@ -17,7 +18,7 @@ def published_classes(dataset: str) -> tuple[str, ...]:
     return tuple(text.splitlines())
 
 
-@pytest.mark.parametrize(("info", "name"), WORDED, ids=[f"{info.name}-{name}" for info, name in WORDED])
+@for_each(("info", "name"), WORDED, ids=lambda one: f"{one[0].name}-{one[1]}")
 def test_a_wording_fits_the_classes_of_its_dataset(info, name: str) -> None:
     wording, classes = wordings_of(info.name)[name], published_classes(info.name)
     assert len(classes) == info.num_classes

@@ -8,12 +8,13 @@ from functools import lru_cache
 
 import pytest
 from families_of_methods import FIRST_OF_FAMILY
+from one_case import for_each
 from short_settings import SHORT
 
 from bench.conformance import CHECKS, Outcome, Subject, run_check
 from bench.conformance.subject import OTHER_CLASSES
 from datasets_registry import EvalProtocol
-from methods import METHODS, ClosedVocabularyError, Recipe, Sizes, demo_recipe
+from methods import METHODS, ClosedVocabularyError, Needs, Recipe, Sizes, demo_recipe
 
 
 @lru_cache(maxsize=1)
@@ -29,26 +30,30 @@ LONG = {
     "classes_are_not_mixed_up", "the_classifier_uses_what_was_learned", "the_loss_falls", "the_support_set_matters",
     "runs_are_independent", "a_kept_model_classifies_alike",
 }  # fmt: skip
-"""Checks that take more than half of the time of all. One method of each family has them in the fast tests."""
+"""Checks that take more than half of the time of all."""
+# `tests/gpu/test_every_method.py` runs every method on another device
+QUICK = set(CHECKS) - LONG - {"it_works_on_another_device"}
+IMAGES = {Needs.PIXELS, Needs.HIDDEN, Needs.POOLED, Needs.TEST_VIEWS}
+"""What methods read that run a tower for each image or each view."""
 
 
 def checked() -> Iterator[object]:
-    """Each method with each check."""
+    """Each method with both groups of checks. Fast are one method of each family, and the quick checks of features."""
     for name in METHODS:
-        for check in CHECKS:
-            # `tests/gpu/test_every_method.py` runs every method on another device
-            if check != "it_works_on_another_device":
-                slow = check in LONG and name not in FIRST_OF_FAMILY.values()
-                yield pytest.param(name, check, id=f"{name}-{check}", marks=[pytest.mark.slow] if slow else [])
+        first = name in FIRST_OF_FAMILY.values()
+        reads_images = bool(IMAGES & METHODS.get(name).info.needs)
+        for group, checks, slow in (("quick", QUICK, reads_images and not first), ("long", LONG, not first)):
+            yield pytest.param(name, checks, id=f"{name}-{group}", marks=[pytest.mark.slow] if slow else [])
 
 
-@pytest.mark.parametrize(("name", "check"), list(checked()))
-def test_every_method_passes_every_check(name: str, check: str) -> None:
-    result = run_check(CHECKS[check], subject_of(name))
-    assert result.outcome is not Outcome.FAILED, f"{result.message}. {result.check.remedy}"
+@pytest.mark.parametrize(("name", "checks"), list(checked()))
+def test_every_method_passes_every_check(name: str, checks: set[str]) -> None:
+    results = [run_check(check, subject_of(name)) for key, check in CHECKS.items() if key in checks]
+    failed = [result for result in results if result.outcome is Outcome.FAILED]
+    assert not failed, "\n".join(f"{one.check.name}: {one.message}. {one.check.remedy}" for one in failed)
 
 
-@pytest.mark.parametrize("name", list(METHODS))
+@for_each("name", list(METHODS))
 def test_a_method_is_registered_under_the_name_of_its_file(name: str) -> None:
     cls = METHODS.get(name)
     assert cls.info.name == name == inspect.getmodule(cls).__name__.rpartition(".")[2]  # type: ignore[union-attr]
@@ -197,7 +202,7 @@ CONFIGS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@for_each("name", PUBLISHED)
 def test_defaults_are_the_published_settings(name: str) -> None:
     info = METHODS.get(name).info
     recipe = recipe_of(name).model_dump()
@@ -285,7 +290,7 @@ VIT_B16 = Sizes(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CARD_COUNTS)
+@for_each("name", CARD_COUNTS)
 def test_parameter_counts_are_the_published_ones(name: str) -> None:
     info = METHODS.get(name).info
     config = info.default_config(EvalProtocol.BASE_TO_NEW)

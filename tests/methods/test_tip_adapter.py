@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from one_case import for_each
 from parity_kit import class_set, support_view, tiny_backbone
 
 from bench.sweep import SweepRequest, expand
@@ -38,8 +39,8 @@ def prepared(name: str, dataset: str | None, **settings: object) -> Method:
     return method
 
 
-@pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("dataset", [*OFFICIAL, "spectrum_basic", None])
+@for_each("name", METHODS)
+@for_each("dataset", [*OFFICIAL, "spectrum_basic", None])
 def test_alpha_and_the_searched_range_are_the_official_ones_of_the_dataset(name: str, dataset: str | None) -> None:
     alpha, search_scale, _ = OFFICIAL.get(dataset or "", OFFICIAL["sun397"])
     method = prepared(name, dataset)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from one_case import for_each
 
 from bench.analysis.best_method import WORTHWHILE, LeaderTests, answer_for
 from bench.analysis.dataset_difficulty import RTD
@@ -84,7 +85,7 @@ def test_advice_is_within_each_budget_that_leaves_a_choice():
     assert (hard.low, hard.gain, hard.high) == pytest.approx((0.3, 0.35, 0.4))
 
 
-@pytest.mark.parametrize("seed", range(40))
+@for_each("seed", range(40))
 def test_no_method_is_advised_that_loses_on_the_datasets_of_the_card(seed):
     """Random standings; the best on average may lose on easy datasets, and zero-shot is advised there."""
     rng = np.random.default_rng(seed)

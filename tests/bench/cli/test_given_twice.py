@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any
 
 import pytest
 import typer
 import typer.main
+from one_case import for_each
 
 from bench.cli.app import app
 from bench.errors import UsageError
@@ -31,8 +33,8 @@ def parse(command: Any, arguments: list[str]) -> dict[str, Any]:
     return dict(values)
 
 
-@pytest.mark.parametrize(("command", "option"), [one[1:] for one in ALL], ids=[one[0] for one in ALL])
-def test_a_list_adds_up_and_a_single_value_given_twice_is_refused(command: Any, option: Any) -> None:
+@for_each("place, command, option", ALL, ids=itemgetter(0))
+def test_a_list_adds_up_and_a_single_value_given_twice_is_refused(place: str, command: Any, option: Any) -> None:
     name = option.opts[-1]
     if option.multiple:
         assert parse(command, [name, "1", name, "2", name, "1"])[option.name] == ["1", "2"]
@@ -41,8 +43,8 @@ def test_a_list_adds_up_and_a_single_value_given_twice_is_refused(command: Any, 
             parse(command, [name, name] if option.is_flag else [name, "1", name, "2"])
 
 
-@pytest.mark.parametrize(("command", "option"), [one[1:] for one in VALUES], ids=[one[0] for one in VALUES])
-def test_an_empty_text_is_refused(command: Any, option: Any) -> None:
+@for_each("place, command, option", VALUES, ids=itemgetter(0))
+def test_an_empty_text_is_refused(place: str, command: Any, option: Any) -> None:
     for text in ("", " "):
         with pytest.raises(UsageError, match="is empty; give a value"):
             parse(command, [option.opts[-1], text])

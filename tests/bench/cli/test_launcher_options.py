@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from fake_slurm import FakeSlurm
+from one_case import for_each
 
 from bench.context import RunContext
 from bench.errors import LaunchError, UsageError
@@ -20,7 +21,7 @@ def request_for(name: str, **given) -> SweepRequest:
     return SweepRequest.build(methods="coop", datasets="spectrum_basic", launcher=name, **given)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("given", "message"),
     [
         (

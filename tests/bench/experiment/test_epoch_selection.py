@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from one_case import for_each
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from tiny_runs import constant_rate_spec
 
@@ -210,7 +211,7 @@ def test_candidates_are_evenly_spaced_and_end_with_the_last(first: int, epochs: 
     assert spaced_epochs(first, epochs) == expected
 
 
-@pytest.mark.parametrize("epochs", range(1, 64))
+@for_each("epochs", range(1, 64))
 def test_there_are_at_most_ten_candidates_without_two_alike(epochs: int) -> None:
     found = spaced_epochs(0, epochs)
     assert len(set(found)) == len(found) == min(epochs, CANDIDATES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from one_case import for_each
 from sweep_requests import sweep_over
 
 from bench.errors import ImpossibleCombinationError, UsageError
@@ -104,7 +105,7 @@ def test_an_unknown_way_is_refused_with_the_allowed_ones() -> None:
         specs("coop", "best")
 
 
-@pytest.mark.parametrize("name", list(METHODS))
+@for_each("name", list(METHODS))
 def test_every_way_that_a_method_offers_is_a_valid_setting(name: str) -> None:
     info = METHODS.get(name).info
     assert selection_rules(info)
@@ -115,6 +116,6 @@ def test_every_way_that_a_method_offers_is_a_valid_setting(name: str) -> None:
 TRAINED = [name for name in METHODS if METHODS.get(name).info.recipes]
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@for_each("name", TRAINED)
 def test_every_trained_method_can_be_asked_for_validation_and_for_an_oracle(name: str) -> None:
     assert {Selection.VALIDATION, Selection.ORACLE} <= set(selection_rules(METHODS.get(name).info))

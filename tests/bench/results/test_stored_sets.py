@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_runner import answered
+from one_case import for_each
 from pydantic import ValidationError
 
 from bench.analysis import class_scores, set_scores
@@ -66,7 +67,7 @@ def test_a_record_without_sets_has_no_such_field(tmp_path: Path) -> None:
     assert fresh_store(tmp_path).runs_frame()[list(SETS)].isna().all(axis=None)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("changes", "said"),
     [
         ({"set_size": 1.0}, "set_size is stated as 1.000000, but the predictions give"),

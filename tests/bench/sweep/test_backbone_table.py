@@ -6,6 +6,7 @@ import json
 
 import open_clip
 import pytest
+from one_case import for_each
 from small_families import model_folder, own_config
 
 from bench.sweep.backbone_table import backbone_card, backbone_groups
@@ -23,7 +24,7 @@ def test_every_architecture_and_tag_is_in_one_group() -> None:
     assert len({arch for group in groups for arch in group.architectures}) == len(open_clip.list_models()) + 3
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("arch", "family"),
     [
         ("ViT-B-16", "CLIP, ViT"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from one_case import for_each
 
 from bench.errors import UsageError
 from bench.sweep import SweepRequest, context_of, resolve_device
@@ -97,7 +98,7 @@ def test_mps_computes_in_fp32_only(machine: Machine) -> None:
         resolve_device("auto", "tf32")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("given", "message"),
     [
         (

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from one_case import for_each
 
 from bench.sweep import machine as gpus
 from bench.sweep.machine import find_gpus, parse_listing
@@ -24,7 +25,7 @@ def asked_again() -> Iterator[None]:
     find_gpus.cache_clear()
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("listing", "visible", "order", "tokens"),
     [
         (TWO, None, None, ["0", "1"]),

@@ -4,6 +4,7 @@ import itertools
 from pathlib import Path
 
 import pytest
+from one_case import for_each
 from sweep_requests import changed, sweep_over
 
 from bench.errors import OverrideError, UsageError
@@ -43,7 +44,7 @@ def test_an_exact_name_wins_over_the_list_of_a_pattern():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "found"),
     [
         ("4,8, 16", [4, 8, 16]),

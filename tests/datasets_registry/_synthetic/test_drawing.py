@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from one_case import for_each
 from PIL import Image
 
 from datasets_registry import DataError
@@ -76,7 +77,7 @@ def test_a_ring_has_a_hole_and_a_line_has_no_inside() -> None:
     assert outline.max() == 1
 
 
-@pytest.mark.parametrize("shape", sorted(drawing.OUTLINES))
+@for_each("shape", sorted(drawing.OUTLINES))
 def test_outlines_stay_near_their_unit_square(shape: str) -> None:
     assert all(np.abs(loop).max() <= 1.25 for loop in drawing.OUTLINES[shape])
     assert drawing.mask(drawing.Figure(shape, 24, 24, 12)).sum() > 50

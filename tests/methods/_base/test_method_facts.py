@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from one_case import for_each
 from pydantic import Field, ValidationError, field_validator
 
 from datasets_registry import BenchError, EvalProtocol
@@ -35,7 +36,7 @@ def found(registry: Any, name: str) -> Any:
         return type(error), str(error)
 
 
-@pytest.mark.parametrize("name", [*NAMES, *WRONG])
+@for_each("name", [*NAMES, *WRONG])
 def test_stored_facts_and_refusals_are_those_of_the_code(name: str) -> None:
     method = found(METHODS, name)
     if isinstance(method, tuple):
@@ -60,7 +61,7 @@ def checked(traits: MethodTraits, key: str, value: Any) -> Any:
         return [(problem["loc"], problem["msg"]) for problem in error.errors()]
 
 
-@pytest.mark.parametrize("name", list(METHODS))
+@for_each("name", list(METHODS))
 def test_values_are_checked_as_by_the_code(name: str) -> None:
     facts, info = STORED.get(name), METHODS.get(name).info
     for key in facts.settings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import pytest
+from one_case import for_each
 
 from datasets_registry import EvalProtocol
 from methods import METHODS, MethodConfig, Sizes
@@ -14,7 +14,7 @@ from methods.linear_probe import GRID
 SIZES = Sizes(512, 256, 12, 768, 24, 86_192_640, n_classes=50, shots=16)
 
 
-@pytest.mark.parametrize("name", [*METHODS, "dept_on:maple", "dept_on:cocoop"])
+@for_each("name", [*METHODS, "dept_on:maple", "dept_on:cocoop"])
 def test_the_printed_formula_gives_the_count(name: str) -> None:
     info = METHODS.get(name).info
     config = info.default_config(EvalProtocol.BASE_TO_NEW)

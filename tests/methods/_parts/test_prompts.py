@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from one_case import for_each
 from parity_kit import class_set, generator, support_view, tiny_backbone
 from pydantic import ValidationError
 from torch import Tensor
@@ -38,7 +39,7 @@ def test_every_prompt_method_with_one_worded_context_is_here() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [name for name in WORDED if name != "dept"])
+@for_each("name", [name for name in WORDED if name != "dept"])
 def test_the_context_starts_at_the_words(name: str) -> None:
     expected = tiny_backbone().tokenized([WORDS]).embedded[0, 1:6]
     assert torch.equal(first_context(name, ctx_init=WORDS), expected)
@@ -52,7 +53,7 @@ def test_too_few_words_or_none_start_at_random(name: str) -> None:
     assert torch.equal(first_context(name, ctx_init="a photo of"), random)
 
 
-@pytest.mark.parametrize("name", WORDED)
+@for_each("name", WORDED)
 def test_default_words_are_left_out_of_a_spec(name: str) -> None:
     config: Any = METHODS.get(name).info.config
     assert "ctx_init" not in config().model_dump()

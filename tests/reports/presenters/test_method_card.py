@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from one_case import for_each
 from places import ROOT
 from teachers import teacher_file
 from tiny_runs import BACKBONE, DATASET
@@ -22,7 +23,7 @@ from methods import METHODS, Method, facts_of, formula_tests, official_runs, par
 TINY = parse_backbone("ViT-tiny.random")
 
 
-@pytest.mark.parametrize("name", list(METHODS))
+@for_each("name", list(METHODS))
 def test_the_tensors_of_a_card_are_those_that_the_formula_counts(name: str) -> None:
     method = METHODS.get(name)
     learned = measured(method, TINY, n_classes=3, shots=2)
@@ -99,7 +100,7 @@ def test_a_card_lists_settings_of_exactly_the_protocols_that_a_sweep_accepts(
     assert {key for key in card if key.startswith(("recipe for", "settings for"))} == expected
 
 
-@pytest.mark.parametrize("name", list(METHODS))
+@for_each("name", list(METHODS))
 def test_a_card_names_a_comparison_that_exists(name: str) -> None:
     parity = str(card_of(METHODS.get(name))["parity"])
     if name in parity_record():

@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from one_case import for_each
 from scipy.special import softmax
 from sklearn.metrics import roc_auc_score
 
@@ -29,8 +30,8 @@ def brute_force(base: np.ndarray, right_base: np.ndarray, new: np.ndarray, right
     return total / (len(base) * len(new))
 
 
-@pytest.mark.parametrize("ties", [False, True])
-@pytest.mark.parametrize("seed", range(5))
+@for_each("ties", [False, True])
+@for_each("seed", range(5))
 def test_both_areas_equal_independent_computations(seed: int, ties: bool) -> None:
     n_base, labels = 3, np.random.default_rng(seed + 100)
     logits = [random_logits(seed + i, n, 7, ties=ties) for i, n in enumerate((41, 29))]

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from one_case import for_each
 from scipy import special
 from sklearn import metrics as reference
 
@@ -137,8 +138,8 @@ class TestProperties:
 
 
 class TestRefusals:
-    @pytest.mark.parametrize("call", [metrics.accuracy, metrics.macro_accuracy, metrics.macro_precision, metrics.nll])
-    @pytest.mark.parametrize(
+    @for_each("call", [metrics.accuracy, metrics.macro_accuracy, metrics.macro_precision, metrics.nll])
+    @for_each(
         ("logits", "labels", "message"),
         [
             ([[1.0, 2.0]], [0, 1], r"Logits of shape \(1, 2\) and labels of shape \(2,\) do not fit; give"),

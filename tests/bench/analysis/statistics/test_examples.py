@@ -6,7 +6,7 @@ import doctest
 import importlib
 import pkgutil
 
-import pytest
+from one_case import for_each
 
 import bench.analysis.metrics
 import bench.analysis.statistics
@@ -21,6 +21,6 @@ MODULES = [
 ]
 
 
-@pytest.mark.parametrize("name", MODULES)
+@for_each("name", MODULES)
 def test_examples_hold(name: str):
     assert doctest.testmod(importlib.import_module(name)).failed == 0

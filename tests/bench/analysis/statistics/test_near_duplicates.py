@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 from limited import limited
+from one_case import for_each
 from PIL import Image, ImageFilter
 from threadpoolctl import threadpool_limits
 
@@ -114,7 +115,7 @@ def pixels(image: Image.Image) -> np.ndarray:
     return np.asarray(image.resize((64, 64), Image.Resampling.BILINEAR), dtype=np.float32)
 
 
-@pytest.mark.parametrize("copy", COPIES)
+@for_each("copy", COPIES)
 def test_a_copy_is_the_same_picture_in_either_order(copy: str) -> None:
     one, other = pixels(photo(0)), pixels(COPIES[copy](photo(0)))
     assert picture_likeness(one, other) >= SAME_PICTURE

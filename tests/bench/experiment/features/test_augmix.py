@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from one_case import for_each
 from parity_kit import FOLDER, Case
 from PIL import Image
 from safetensors.torch import load_file
@@ -61,8 +62,8 @@ def test_an_operation_gives_the_official_bytes(name: str) -> None:
         assert np.array_equal(np.array(OPERATIONS[name](PICTURE, level)), theirs.numpy()), level
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
-@pytest.mark.parametrize("level", [-0.95, -0.4, 0.1, 0.7])
+@for_each("name", OPERATIONS)
+@for_each("level", [-0.95, -0.4, 0.1, 0.7])
 def test_an_operation_equals_a_plain_one(name: str, level: float) -> None:
     image = np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8)
     ours = np.array(OPERATIONS[name](Image.fromarray(image), level))

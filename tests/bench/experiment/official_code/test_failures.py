@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from one_case import for_each
 
 from bench.experiment.official_code.failures import reason
 
@@ -11,7 +11,7 @@ LIBRARY = '  File "/home/a/lib/python3.11/site-packages/torch/optim/adam.py", li
 OWN = '  File "/home/a/fork/trainers/coop.py", line 3, in forward\n'
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("log", "code", "message"),
     [
         ("ImportError: the package ot is absent and is called: ot.sinkhorn", 1, "It needs the package ot. Install"),

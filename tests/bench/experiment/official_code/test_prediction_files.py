@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from one_case import for_each
 from outside_predictions import Outside
 
 from bench.errors import PredictionsError
@@ -213,7 +214,7 @@ def test_answers_take_the_place_of_scores(good: Outside, tmp_path: Path) -> None
     assert "line 2: answer is 3, not a text" in refused(wrong)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("answer", "expected"),
     [
         ("It is a 737-200!", 1),
