@@ -84,7 +84,7 @@ differential: $(VENV)/.dev ## compare five methods with a plain re-implementatio
 	PYTHONPATH=.:tests/support:tests/reference $(BIN)/python tests/reference/differential.py $(if $(FEATURES),--features $(FEATURES))
 
 official: $(VENV)/.dev ## compare with official code: CHECKOUTS=folder, EUROSAT=folder, FORK_PYTHON=interpreter; see docs/parity.md
-	PYTHONPATH=.:tests/support:tests/official $(BIN)/python tests/official/compare.py --checkouts $(CHECKOUTS) --eurosat $(EUROSAT) $(if $(FORK_PYTHON),--python $(FORK_PYTHON))
+	PYTHONPATH=.:tests/support:tools/parity $(BIN)/python tools/parity/compare.py --checkouts $(CHECKOUTS) --eurosat $(EUROSAT) $(if $(FORK_PYTHON),--python $(FORK_PYTHON))
 
 test-all: $(VENV)/.dev reliability ## all tests and the long reliability run
 	$(PYTEST)

@@ -1,4 +1,4 @@
-"""Training-free methods compute what their official code computed on the tiny CLIP (`tests/parity/record.py`)."""
+"""Training-free methods compute what their official code computed on the tiny CLIP (`tools/parity/record.py`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Methods whose official code is recorded by `tests/parity/record.py` compute what it computes, step by step."""
+"""Methods whose official code is recorded by `tools/parity/record.py` compute what it computes, step by step."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Runs official repositories beside this project on EuroSAT and prints the table of docs/parity.md.
 
-    PYTHONPATH=.:tests/support python tests/official/compare.py --checkouts FOLDER --eurosat FOLDER [--steps 30]
+    PYTHONPATH=.:tests/support python tools/parity/compare.py --checkouts FOLDER --eurosat FOLDER [--steps 30]
 
-FOLDER of the checkouts has the clones in `COMMITS` of `official_jobs.py`; that of EuroSAT has `2750/` and
+FOLDER of the checkouts has the clones in `COMMITS` of `comparison_jobs.py`; that of EuroSAT has `2750/` and
 `split_zhou_EuroSAT.json`. What is absent is left out with its reason. The official code runs as it does for
 `-m fork:PATH`, with `recording_side.py` in the place of the runner. It needs packages besides ours; `--python` is an
 interpreter that has them.
@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from official_jobs import COMMITS, COMPARISONS, SHOTS, Comparison
+from comparison_jobs import COMMITS, COMPARISONS, SHOTS, Comparison
 from our_side import run_ours
 from PIL import Image
 from recorded_run import RecordedRun

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from compare import (
+    HERE,
     Places,
     changed,
     compare,
@@ -24,8 +25,8 @@ from compare import (
     rows,
     table,
 )
+from comparison_jobs import COMMITS, COMPARISONS, Comparison
 from fork_runs import own_home, planned, run_fork, trusted_fork
-from official_jobs import COMMITS, COMPARISONS, Comparison
 from our_side import copy_tensors, recipe_of
 from parity_kit import class_set, support_view, tiny_backbone
 from places import REAL_DATA
@@ -98,7 +99,7 @@ def test_tensors_that_no_loss_depends_on_are_left_out() -> None:
 def test_each_comparison_has_what_it_names() -> None:
     assert {name for one in COMPARISONS for name in one.needs} == set(COMMITS)
     assert {one.backbone for one in COMPARISONS} <= {*CLIPS, "ViT-demo.drawn"}
-    adapters = {path.stem for path in (Path(__file__).parent / "adapters").glob("*.py")}
+    adapters = {path.stem for path in (HERE / "adapters").glob("*.py")}
     assert {one.adapter for one in COMPARISONS if not one.trainer} == adapters
 
 

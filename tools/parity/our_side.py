@@ -9,7 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from official_jobs import SHOTS, Comparison
+from comparison_jobs import SHOTS, Comparison
 from recorded_run import RecordedRun, recorded_run
 
 from bench import RunContext, plan
