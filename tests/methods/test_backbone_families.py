@@ -103,8 +103,8 @@ def is_refused(info: MethodInfo, family: str) -> bool:
     return bool(info.tower_use & NOT_ALLOWED[family])
 
 
-SLOW = {"coca", "eva02", "siglip2", "pe-core", "xlm-r"}
-"""Further towers on which some methods do not run; `metaclip2` and `biomedclip` are two of them, too."""
+SLOW = {"coca", "eva02", "siglip2", "pe-core", "metaclip2", "xlm-r"}
+"""Further towers on which some methods do not run; `biomedclip` is one of them, too."""
 
 
 @pytest.mark.parametrize(

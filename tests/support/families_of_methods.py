@@ -15,10 +15,14 @@ WITHOUT_TEACHER = [name for name in METHODS if not METHODS.get(name).info.needs_
 """Methods that run without the file of a teacher. `tests/bench/experiment/test_teacher.py` runs the others."""
 
 
+def some_fast(names: Sequence[str], fast: set[str]) -> list[object]:
+    """The names as parameters. Those outside `fast` are marked slow."""
+    return [pytest.param(name, id=name, marks=[] if name in fast else [pytest.mark.slow]) for name in names]
+
+
 def one_of_each_family(names: Sequence[str]) -> list[object]:
     """The names as parameters. The first of each family among them is fast; it covers the lines that all share."""
     first: dict[object, str] = {}
     for name in names:
         first.setdefault(get_method(name).info.family, name)
-    fast = set(first.values())
-    return [pytest.param(name, id=name, marks=[] if name in fast else [pytest.mark.slow]) for name in names]
+    return some_fast(names, set(first.values()))

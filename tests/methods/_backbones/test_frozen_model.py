@@ -27,7 +27,9 @@ def features(backbone: Backbone) -> tuple[Tensor, Tensor, Tensor]:
 
 
 @pytest.mark.parametrize(
-    "config", [TINY_CONFIG, SMALL_COCA, SMALL_EVA, SMALL_RESNET], ids=["vit", "coca", "eva", "resnet"]
+    "config",
+    [TINY_CONFIG, SMALL_COCA, pytest.param(SMALL_EVA, marks=pytest.mark.slow), SMALL_RESNET],
+    ids=["vit", "coca", "eva", "resnet"],
 )
 @pytest.mark.parametrize("precision", [Precision.BF16, Precision.FP16])
 def test_held_weights_change_no_bit(
