@@ -107,6 +107,17 @@ def test_no_method_is_advised_that_loses_on_the_datasets_of_the_card(seed):
         assert found.leader != "zero_shot"
 
 
+def test_of_equal_methods_the_first_is_advised_and_the_others_are_near():
+    rows = {"strong": (0.9,) * 6, "cheap": (0.9,) * 6, "zero_shot": (0.9, *(0.5,) * 5)}
+    found = answer_of(table_of(rows))
+    assert (found.leader, found.best_on_hard) == ("strong", ("strong", pytest.approx(0.4)))
+    assert (found.lead.ahead, found.lead.n) == (5, 6), "an equal dataset is no lead"
+    assert [(pick.method, pick.near) for pick in found.advice["any"].picks] == [("strong", 1)] * 3
+    assert found.behind["cheap"] == (0.0, (0.0, 0.0))
+    first = {key: rows[key] for key in ("cheap", "strong", "zero_shot")}
+    assert [pick.method for pick in answer_of(table_of(first)).advice["any"].picks] == ["cheap"] * 3
+
+
 def test_a_lead_is_clear_if_both_tests_say_so():
     assert answer_of(table_of(), None).is_clear
     assert answer_of(table_of(), LeaderTests({"zero_shot": (0.1, 0.3)})).is_clear
