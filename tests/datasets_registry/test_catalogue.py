@@ -163,7 +163,7 @@ def test_coops_draw_over_a_folder_listing_is_recorded_as_coop_sorted():
     assert recorded_draw(imagenet, DrawRule.COOP) is DrawRule.COOP_SORTED
     assert recorded_draw(imagenet, DrawRule.NESTED) is DrawRule.NESTED
     assert recorded_draw(dtd, DrawRule.COOP) is DrawRule.COOP
-    with pytest.raises(datasets_registry.DataError, match=r"'dtd' has published lists, so its draw is --draw coop"):
+    with pytest.raises(datasets_registry.DataError, match="'dtd' has published lists"):
         recorded_draw(dtd, DrawRule.COOP_SORTED)
 
 
@@ -196,7 +196,7 @@ def test_a_plug_in_cannot_register_a_name_outside_the_alphabet(name: str):
 @pytest.mark.parametrize("title", ["a\x1b[2J", "a\nb", "a" * 301])
 def test_a_plug_in_cannot_register_a_title_that_fits_no_table(title: str):
     registry: Registry[str] = Registry("dataset")
-    with pytest.raises(RegistrationError, match="The title of dataset 'mine' must be at most 300 printable characters"):
+    with pytest.raises(RegistrationError, match="title of dataset 'mine' must"):
         registry.add("mine", "entry", title)
     assert registry.add("mine", "entry", "a" * 300) == "entry"
 

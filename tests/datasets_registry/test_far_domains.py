@@ -399,17 +399,17 @@ def test_validation_signs_are_whole_tracks(root: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "remove", "message"),
     [
-        ("aid", "aid/AID/BareLand", r"but has no folder for 'bare land'\. Unpack"),
+        ("aid", "aid/AID/BareLand", "no folder for 'bare land'"),
         ("resisc45", "resisc45/resisc45-val.txt", r"No list resisc45-val.txt .* fetch resisc45 --splits-only"),
         ("resisc45", "resisc45/NWPU-RESISC45/lake/lake_002.jpg", r"1 of the 45 images that .*val.txt lists are not"),
-        ("country211", "country211/valid/AA", "valid has 210 class folders, but dataset 'country211' has 211 classes"),
+        ("country211", "country211/valid/AA", "210 class folders, but dataset 'country211' has 211"),
         ("country211", "country211/test", r"No folder .*test of dataset 'country211'"),
         ("gtsrb", "gtsrb/GT-final_test.csv", "GT-final_test.csv of dataset 'gtsrb' cannot be read"),
         ("gtsrb", "gtsrb/GTSRB/Training/00007", r"No folder .*00007 of dataset 'gtsrb'"),
         (
             "gtsrb",
             "gtsrb/GTSRB/Final_Test/Images/00001.ppm",
-            "1 of the 43 listed images of dataset 'gtsrb' are not below .* Unpack GTSRB_Final_Test",
+            "1 of the 43 listed images of dataset 'gtsrb'",
         ),
         ("clevr_counts", "clevr/CLEVR_v1.0/scenes/CLEVR_val_scenes.json", "cannot be read as CLEVR's scenes"),
         (
@@ -435,7 +435,7 @@ def test_validation_signs_are_whole_tracks(root: Path) -> None:
             "isic2018/ISIC2018_Task3_Training_LesionGroupings.csv",
             "Groupings.csv of dataset 'isic2018' canno",
         ),
-        ("mmac", "mmac/images/mmac_task_1_val_0002.png", "1 of the 30 listed images of dataset 'mmac' are not below"),
+        ("mmac", "mmac/images/mmac_task_1_val_0002.png", "1 of the 30 listed images of dataset 'mmac'"),
         ("chestx", "chestx/test_list.txt", "test_list.txt of dataset 'chestx' cannot be read"),
         (
             "cifar10",
@@ -443,7 +443,7 @@ def test_validation_signs_are_whole_tracks(root: Path) -> None:
             r"data_batch_3.bin cannot be read .* Unpack the published",
         ),
         ("iwildcam", "iwildcam_v2.0/categories.csv", "categories.csv of dataset 'iwildcam' cannot be read"),
-        ("iwildcam", "iwildcam_v2.0/train/0184.jpg", r"1 of the 185 listed images of dataset .* example 0184.jpg"),
+        ("iwildcam", "iwildcam_v2.0/train/0184.jpg", "1 of the 185 listed images .*0184.jpg"),
     ],
 )
 def test_what_is_missing_is_named(name: str, remove: str, message: str, tmp_path: Path) -> None:
@@ -457,7 +457,7 @@ def test_what_is_missing_is_named(name: str, remove: str, message: str, tmp_path
 def test_a_table_without_its_columns_and_unequal_lists_are_refused(tmp_path: Path) -> None:
     write_camelyon17(tmp_path)
     (tmp_path / "camelyon17_v1.0/metadata.csv").write_text("patient,node\n1,2\n")
-    with pytest.raises(DataError, match="has no column 'x_coord'; it has patient, node"):
+    with pytest.raises(DataError, match="no column 'x_coord'"):
         read("camelyon17", tmp_path)
     write_gtsrb(tmp_path)
     table = tmp_path / "gtsrb/GT-final_test.csv"
@@ -479,9 +479,7 @@ def test_a_row_of_a_table_names_one_class(tmp_path: Path) -> None:
     write_mmac(tmp_path)
     table = tmp_path / "mmac/MMAC_A_test.csv"
     table.write_text(table.read_text().replace("0000.png,1,0", "0000.png,1,1"))
-    with pytest.raises(
-        DataError, match=r"MMAC_A_test.csv of dataset 'mmac' has 2 classes for mmac_task_1_val_0000.png"
-    ):
+    with pytest.raises(DataError, match="MMAC_A_test.csv.* has 2 classes for mmac_task_1_val_0000.png"):
         read("mmac", tmp_path)
 
 
@@ -511,7 +509,7 @@ def test_another_version_of_iwildcam_is_refused(tmp_path: Path) -> None:
     write_iwildcam(tmp_path)
     categories = tmp_path / "iwildcam_v2.0/categories.csv"
     categories.write_text(categories.read_text() + "182,300,canis familiaris\n")
-    with pytest.raises(DataError, match=r"has 183 classes, but iWildCam of WILDS 2.0 has 182. Get version 2.0 from"):
+    with pytest.raises(DataError, match="183 classes, but .* has 182"):
         read("iwildcam", tmp_path)
 
 
@@ -531,12 +529,10 @@ def test_files_of_pcam_that_do_not_belong_together_are_refused(tmp_path: Path) -
     stem = tmp_path / "pcam/camelyonpatch_level_2_split_"
     labels = Path(f"{stem}train_y.h5")
     shutil.copy(f"{stem}valid_y.h5", labels)
-    with pytest.raises(
-        DataError, match=r"train_y.h5 contains 2 labels for the 6 images of camelyonpatch_level_2_split_tr"
-    ):
+    with pytest.raises(DataError, match="2 labels for the 6 images"):
         read("pcam", tmp_path)
     labels.write_bytes(b"<!DOCTYPE html>")
-    with pytest.raises(DataError, match=r"train_y.h5 cannot be read as an HDF5 file .* Get the published file again"):
+    with pytest.raises(DataError, match="train_y.h5 cannot be read as"):
         read("pcam", tmp_path)
     labels.rename(f"{labels}.gz")
     with pytest.raises(DataError, match=r"Unpack it with `gunzip .*camelyonpatch_level_2_split_train_y.h5.gz`"):

@@ -26,7 +26,7 @@ def test_tags_of_studies_exist_and_do_not_overlap() -> None:
 @pytest.mark.parametrize(
     ("dataset", "backbone", "expected"),
     [
-        ("country211", "ViT-B-16.openai", "21.5 % of the test images overlap"),
+        ("country211", "ViT-B-16.openai", "21.5 % of the test images"),
         ("gtsrb", "RN50.openai", "No overlap was detected"),
         ("dtd", "ViT-B-16.openai", "the median is 2.2 %"),
         ("dtd", "ViT-B-16-SigLIP.webli", "68 vision datasets were removed"),
@@ -34,7 +34,7 @@ def test_tags_of_studies_exist_and_do_not_overlap() -> None:
         (
             "dtd",
             "ViT-B-16.laion2b_s34b_b88k",
-            "Nothing is published about the overlap of DTD with the pretraining data",
+            "overlap of DTD",
         ),
     ],
 )

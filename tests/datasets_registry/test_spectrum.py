@@ -116,7 +116,7 @@ def test_the_default_shift_is_one_half() -> None:
 
 @pytest.mark.parametrize("text", ["-0.1", "1.01", "nan", "inf", "much", ""])
 def test_a_shift_out_of_range_is_rejected(text: str) -> None:
-    with pytest.raises(BenchError, match=r"must be a number from 0 to 1, such as 0\.25"):
+    with pytest.raises(BenchError, match="number from 0 to 1"):
         info_of(f"spectrum:shift={text}")
 
 
@@ -131,7 +131,7 @@ def test_fewer_test_images_are_the_first_of_each_class() -> None:
 
 @pytest.mark.parametrize("text", ["0", "31", "-1", "2.5", "few", ""])
 def test_a_number_of_test_images_out_of_range_is_rejected(text: str) -> None:
-    with pytest.raises(BenchError, match=r"Option test='.*' of dataset 'spectrum_blur' must be a number from 1 to 30"):
+    with pytest.raises(BenchError, match="test='.*' of dataset 'spectrum_blur'.* from 1 to 30"):
         info_of(f"spectrum_blur:test={text}")
 
 

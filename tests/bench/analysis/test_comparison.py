@@ -143,14 +143,14 @@ def test_entries_are_found_by_key_or_method(tmp_path: Path):
     make_world(tmp_path, world(coop=0.7), config={"n_ctx": 8})
     board = board_of(fresh_store(tmp_path))
     assert find_entry(board, "coop [n_ctx=8]").config == {"n_ctx": 8}
-    with pytest.raises(UsageError, match=r"'coop' has 2 entries here; give one of them.*n_ctx=8"):
+    with pytest.raises(UsageError, match="'coop' has 2 entries here.*n_ctx=8"):
         find_entry(board, "coop")
-    with pytest.raises(UsageError, match=r"No entry 'cop' on this leaderboard\. It has: coop"):
+    with pytest.raises(UsageError, match="No entry 'cop'.*has: coop"):
         find_entry(board, "cop")
 
 
 def test_comparing_an_entry_with_itself_is_an_error(store: Store):
-    with pytest.raises(UsageError, match="same entry, 'coop'; name two different ones"):
+    with pytest.raises(UsageError, match="same entry, 'coop'"):
         compared(store, "coop", "coop")
 
 
@@ -166,7 +166,7 @@ def test_compare_prints_what_it_found(etl, store: Store):
     assert "dataset " not in out.splitlines()[1], "--verbose adds the datasets"
     _, whole, _ = etl("compare", "apex", "coop", "--runs", str(store.runs), "--verbose")
     assert len(whole.splitlines()) >= len([line for line in out.splitlines() if "only " not in line]) + 8
-    assert "equal in practice: 0 % probability that H differs by less than 1 point" in err
+    assert "0 % probability that H" in err
     assert "noise: standard error of H " in err
     assert "only A is right: a base seed 1 a/base/" in out
     _, out, _ = etl("compare", "apex", "coop", "--runs", str(store.runs), "--json")

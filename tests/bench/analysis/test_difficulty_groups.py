@@ -31,7 +31,7 @@ def test_named_groups_ignore_difficulty_and_datasets_without_runs():
     [
         (["a"], [], "--easy and --hard go together"),
         ([], ["a"], "--easy and --hard go together"),
-        (["a", "b"], ["b", "c"], "b cannot be both --easy and --hard"),
+        (["a", "b"], ["b", "c"], "b cannot be both"),
     ],
 )
 def test_empty_and_overlapping_groups_are_errors(easy: list[str], hard: list[str], message: str):

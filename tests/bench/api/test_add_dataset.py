@@ -49,9 +49,9 @@ def test_a_dataset_is_replaced_only_on_request(images: Path):
 
 
 def test_wrong_options_are_refused_and_nothing_is_written(images: Path):
-    with pytest.raises(UsageError, match="no option 'shots'. Further options: root, skip_broken, min_images"):
+    with pytest.raises(UsageError, match="no option 'shots'.*skip_broken, min_images"):
         add_dataset("py_birds", images, shots=4)
-    with pytest.raises(UsageError, match="--split 'thirds' is unknown. Allowed: given, hash, even"):
+    with pytest.raises(UsageError, match="--split 'thirds' is unknown.*given, hash, even"):
         add_dataset("py_birds", images, split="thirds")
     with pytest.raises(BenchError, match="no '{}'"):
         add_dataset("py_birds", images, template="a bird")
@@ -71,9 +71,9 @@ def test_a_table_takes_its_columns(images: Path):
 
 def test_empty_texts_are_refused(images: Path):
     for given in ("", " "):
-        with pytest.raises(UsageError, match=r"--images is empty. Give a folder or a table of images"):
+        with pytest.raises(UsageError, match="folder or a table of images"):
             add_dataset("py_birds", given)
-        with pytest.raises(UsageError, match=r"--title '.?' is empty. Leave it out to use the dataset's name"):
+        with pytest.raises(UsageError, match="--title '.?' is empty. Leave it out"):
             add_dataset("py_birds", images, title=given)
 
 

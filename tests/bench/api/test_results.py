@@ -114,7 +114,7 @@ def test_a_plan_runs_nothing(tmp_path: Path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"methods": "coop", "datasets": "dtd", "n_shots": 1}, "'n_shots' is not an option of a sweep"),
+        ({"methods": "coop", "datasets": "dtd", "n_shots": 1}, "'n_shots' is not an option"),
         ({"methods": "coop", "datasets": "dtd", "protocol": "x"}, "--protocol 'x' is unknown"),
     ],
 )

@@ -45,13 +45,13 @@ def test_build_keeps_pages_of_others_and_names_what_is_wrong(tmp_path: Path) -> 
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "index.html").write_text("my page")
     (tmp_path / "submissions").mkdir()
-    with pytest.raises(UsageError, match="is in use: it contains 'index.html'"):
+    with pytest.raises(UsageError, match="in use: it contains 'index.html'"):
         run("board", "build", tmp_path / "submissions", "-o", tmp_path / "site")
     with pytest.raises(SubmissionError, match="There is no folder"):
         run("board", "build", tmp_path / "nothing", "-o", tmp_path / "other")
     Draft([simulated_run()]).write(tmp_path / "submissions" / "first")
     for command in (["build", "-o", tmp_path / "other"], ["verify", "--secret", "x"]):
-        with pytest.raises(SubmissionError, match="first is one submission; give the folder that contains it"):
+        with pytest.raises(SubmissionError, match="first is one submission"):
             run("board", *command, tmp_path / "submissions" / "first")
     with pytest.raises(BoardError, match="cannot be read"):
         run("board", "diff", tmp_path, tmp_path)
@@ -103,5 +103,5 @@ def test_verify_says_that_code_of_others_cannot_be_repeated(tmp_path: Path) -> N
     made = record.provenance.model_copy(update={"external": described})
     Draft([(record.model_copy(update={"provenance": made}), predictions)]).write(tmp_path / "submissions" / "theirs")
     _, said, noted = run("board", "verify", tmp_path / "submissions", "--secret", "s", "--submission", "theirs")
-    assert "whose code is not part of this harness, so it cannot be repeated" in said + noted
+    assert "whose code is not part" in said + noted
     assert not (tmp_path / "verified").exists(), "nothing was recomputed"

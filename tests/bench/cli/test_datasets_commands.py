@@ -117,7 +117,7 @@ def test_a_group_column_is_counted_shown_and_checked(
     rows = [f"{path},{path.parent.name},{'' if i == 0 else f'p{i // 2}'}" for i, path in enumerate(paths)]
     (tmp_path / "list.csv").write_text("\n".join(["path,label,patient", *rows]))
     add = ("datasets", "add", "mine", "--images", "list.csv", "--replace")
-    assert "repeat with --group-column patient, so that" in etl(*add)[2]
+    assert "repeat with --group-column patient" in etl(*add)[2]
     code, out, err = etl(*add, "--group-column", "patient", "--json")
     assert (code, json.loads(out)["groups"]) == (0, 18)
     assert "note: 1 of " in err
@@ -179,7 +179,7 @@ def test_check_names_problems_and_commands_and_ends_with_1(etl: Etl, tmp_path: P
     code, out, err = etl("datasets", "check", "--data-root", str(tmp_path))
     assert (code, out.splitlines()[0]) == (0, "eurosat: fine")
     assert "fingerprint" in out
-    assert re.search(r"not here: \d\d more datasets, which `etl-bench datasets` lists", err)
+    assert re.search(r"not here: \d\d more datasets", err)
     next((tmp_path / "eurosat" / "2750").rglob("*.png")).write_bytes(b"")
     code, out, _ = etl("datasets", "check", "eurosat", "--data-root", str(tmp_path))
     assert (code, out.splitlines()[0]) == (1, "eurosat: 1 problem")
@@ -229,7 +229,7 @@ def test_a_dataset_with_broken_images_is_not_audited(etl: Etl, tmp_path: Path) -
     [
         (("-b", "ViT-demo.drawn", "--sample", "5"), "--sample 5 opens some images, and -b ViT-demo.drawn needs all"),
         (("-b", "ViT-B-16.opnai"), "opnai"),
-        (("-b", "ViT-demo.drawn,ViT-B-16.openai"), "names several backbones; an audit takes one"),
+        (("-b", "ViT-demo.drawn,ViT-B-16.openai"), "an audit takes one"),
         (("-b", "ViT-demo.drawn", "--device", "tpu"), "--device 'tpu' is unknown"),
     ],
 )
@@ -279,7 +279,7 @@ def test_fetch_shows_the_licence_first_and_needs_a_yes(etl: Etl, mirror: str, tm
     code, out, err = etl("datasets", "fetch", "eurosat", "--data-root", root, "--mirror", mirror)
     assert (code, out) == (2, "")
     assert "  licence: MIT (its repository)" in err
-    assert "The licences above must be accepted; without a terminal, accept them with --yes." in err
+    assert "accept them with --yes." in err
     assert not Path(root).exists()
     code, out, err = etl("datasets", "fetch", "eurosat", "--data-root", root, "--mirror", mirror, "--yes")
     assert (code, out.splitlines()) == (

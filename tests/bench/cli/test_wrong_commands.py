@@ -74,7 +74,7 @@ def test_what_cannot_run_is_left_out_and_the_exit_code_says_so(
         with pytest.raises(SystemExit) as ended:
             main()
         codes.append(ended.value.code)
-        assert "tip_adapter: its parameters are tied to the training classes" in capsys.readouterr().err
+        assert "parameters are tied to the training classes" in capsys.readouterr().err
         assert len(Shards(tmp_path).scan()) == (0 if more else 1)
     assert codes == [2, 3, 3]
 

@@ -79,7 +79,7 @@ def test_elsewhere_it_is_a_package_with_an_entry_point(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["MyMethod", "2sfs", "my-method", "class", ""])
 def test_a_name_that_is_no_module_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match="cannot be a module: use lower-case letters"):
+    with pytest.raises(UsageError, match="cannot be a module"):
         scaffold(name, Family.CACHE, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -88,7 +88,7 @@ def test_what_exists_is_never_written_over(checkout: Path) -> None:
     with pytest.raises(UsageError, match="A method 'coop' is already registered"):
         scaffold("coop", Family.CACHE, checkout)
     (checkout / "tests" / "methods" / "test_mine.py").write_text("mine")
-    with pytest.raises(UsageError, match=r"test_mine\.py already exists; .* Nothing was written"):
+    with pytest.raises(UsageError, match=r"test_mine\.py already exists"):
         scaffold("mine", Family.CACHE, checkout)
     assert not (checkout / "methods" / "mine.py").exists()
 

@@ -178,4 +178,4 @@ def test_a_full_disk_costs_only_the_safety(tmp_path: Path, monkeypatch, caplog):
 
     monkeypatch.setattr("bench.experiment.checkpoints.write_atomically", full)
     assert train(prepared("coop"), recipe_of("coop"), at(tmp_path)).steps == EPOCHS * 2
-    assert "No space left on device. Training continues without it" in caplog.text
+    assert "Training continues without it" in caplog.text

@@ -107,7 +107,7 @@ def test_an_oracle_is_marked_in_its_scores() -> None:
 
 def test_data_that_changed_since_planning_are_refused() -> None:
     spec = spec_of("coop").model_copy(update={"task_fingerprint": "0" * 32})
-    with pytest.raises(StaleSpecError, match="changed since this run was planned.*plan it again"):
+    with pytest.raises(StaleSpecError, match="changed since this run.*plan it again"):
         runner.run_experiment(spec, RunContext())
 
 

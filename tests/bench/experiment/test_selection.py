@@ -94,7 +94,7 @@ def test_a_task_without_validation_images_has_nothing_to_choose_with(monkeypatch
     info = get_dataset("spectrum_basic")
     splits = replace(info.reader(None), val=())
     monkeypatch.setattr(TaskFactory, "_splits", lambda *_, **__: splits)
-    with pytest.raises(ImpossibleCombinationError, match="coop on spectrum_basic: there are no validation images of"):
+    with pytest.raises(ImpossibleCombinationError, match="coop on spectrum_basic: there are no validation"):
         specs("coop", "validation")
     assert specs("coop", "oracle")
 

@@ -125,7 +125,7 @@ def test_a_kept_student_classifies_its_training_classes_and_refuses_others(tmp_p
     info, tensors = read_model(tmp_path / "student.safetensors")
     method = restored_method(info, tensors, shared_inputs(BACKBONE, context).backbone)
     assert method.classifier(info.classes.class_set)
-    with pytest.raises(BenchError, match="classifies its training classes only: other names need the text tower of"):
+    with pytest.raises(BenchError, match="classifies its training classes only"):
         method.classifier(ClassSet(("tree", "house"), "a photo of a {}."))
 
 
@@ -134,19 +134,19 @@ def test_a_run_without_the_file_or_with_a_changed_one_is_stale(tmp_path: Path) -
     with pytest.raises(StaleSpecError, match=r"needs the teacher promptsrc@ViT-tiny\.random#.*again with --teacher"):
         run_experiment(spec, RunContext())
     teacher_file(tmp_path, seed=2)
-    with pytest.raises(StaleSpecError, match="changed since this run was planned"):
+    with pytest.raises(StaleSpecError, match="changed since this run"):
         run_experiment(spec, context)
 
 
 def test_a_teacher_without_one_pair_of_features_is_refused(tmp_path: Path) -> None:
     spec, context = planned(teacher_file(tmp_path, "tip_adapter_f", protocol="few-shot"), **FEW_SHOT)
-    with pytest.raises(ModelFileError, match="a model of tip_adapter_f, whose logits are not the cosine of one image"):
+    with pytest.raises(ModelFileError, match="tip_adapter_f, whose logits are not"):
         run_experiment(spec, context)
 
 
 def test_a_teacher_of_other_images_is_refused(tmp_path: Path) -> None:
     spec, context = planned(teacher_file(tmp_path), backbones="ViT-demo.drawn")
-    with pytest.raises(ModelFileError, match="32 pixels wide, and the student as ViT-demo.drawn does, 48 pixels wide"):
+    with pytest.raises(ModelFileError, match="32 pixels wide.*48 pixels wide"):
         run_experiment(spec, context)
 
 
@@ -166,4 +166,4 @@ def test_a_teacher_of_other_classes_does_not_fit(tmp_path: Path) -> None:
     own = teacher.info.classes.names
     assert teacher.task_conflict(own, 2, None) is None
     assert "has 12 classes" in (teacher.task_conflict(("tree", "house"), 2, None) or "")
-    assert "not the 12 training classes of the run" in (teacher.task_conflict(own[::-1], 2, None) or "")
+    assert "not the 12 training classes" in (teacher.task_conflict(own[::-1], 2, None) or "")

@@ -70,13 +70,11 @@ class TestPlanning:
         assert spec.draw is DrawRule.COOP_SORTED
 
     def test_a_target_with_classes_of_its_own_is_refused_there(self, grow):
-        with pytest.raises(
-            ImpossibleCombinationError, match=r"'dtd' has the class .* the source 'imagenet' does not have.*cross"
-        ):
+        with pytest.raises(ImpossibleCombinationError, match="'dtd' has the class .* 'imagenet' does not"):
             grow(datasets=["imagenet"], protocol=DOMAIN)
 
     def test_a_test_only_dataset_is_no_source(self, grow):
-        with pytest.raises(ImpossibleCombinationError, match=r"'imagenet_a' is test-only and has no training images"):
+        with pytest.raises(ImpossibleCombinationError, match="'imagenet_a' is test-only"):
             grow(datasets=["imagenet_a"])
 
     def test_closed_vocabularies_are_refused(self, grow):
@@ -90,7 +88,7 @@ class TestPlanning:
         [
             (
                 {"protocol": EvalProtocol.FEW_SHOT},
-                "--targets dtd has no effect with few-shot.*use --protocol cross-dataset",
+                "--targets dtd has no effect with few-shot",
             ),
             ({"targets": ()}, "Protocol cross-dataset needs --targets, the test datasets"),
             ({"targets": ("dtd", "dtd")}, "--targets dtd,dtd names one twice"),
@@ -105,7 +103,7 @@ class TestPlanning:
             grow(targets=("dtd", "oxford_pets"))
         (spec,) = grow(targets=("d*", "ox*"))
         assert spec.targets == ("dtd",)
-        with pytest.raises(ImpossibleCombinationError, match="none of the targets can be evaluated; see --targets"):
+        with pytest.raises(ImpossibleCombinationError, match="none of the targets"):
             grow(targets=("ox*",))
 
     def test_difficulty_is_measured_on_targets_too(self, data: Path, tmp_path: Path):

@@ -69,7 +69,7 @@ def test_averages_and_h_that_do_not_follow_are_noted(tmp_path: Path) -> None:
     rows[0]["average"] = "85.50"
     rows[2] |= {"dtd": "60.00", "average": "11.00"}
     notes = " | ".join(check_table(table(tmp_path, *rows)).notes)
-    assert "base: the average is printed as 85.50, and the cells give 85.00" in notes
+    assert "printed as 85.50, and the cells give 85.00" in notes
     assert f"H: dtd is 60.00, and base and new give {H['dtd']}" in notes
     assert "the average H is printed as 11.00; recomputed: H of the averages" in notes
 
@@ -112,19 +112,19 @@ def test_conflicts_errata_and_unknown_methods_are_noted(tmp_path: Path) -> None:
     assert "coop, ViT-B-16.openai, 16 shots, base: eurosat is 90.19, and 92.19 in" in notes
     assert "1 number printed by other tables too" in notes
     assert "known error of this source: Labels numbers of ResNet-50 as those of ViT-B/16." in notes
-    assert "method 'coopp' is neither in the registry nor in methods.csv" in notes
+    assert "'coopp' is neither in the registry" in notes
 
 
 def test_files_that_are_no_table_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("method,split\n")
-    with pytest.raises(UsageError, match="lacks the column 'reported_in'; it needs reported_in, source_table, url"):
+    with pytest.raises(UsageError, match="lacks the column 'reported_in'"):
         check_table(tmp_path / "a.csv")
     (tmp_path / "b.csv").write_text(",".join([*ADDED_COLUMNS, "dtdd"]) + "\n")
     with pytest.raises(UsageError, match="has the unknown column 'dtdd'"):
         check_table(tmp_path / "b.csv")
     with pytest.raises(UsageError, match="has no row below its header"):
         check_table(table(tmp_path))
-    with pytest.raises(UsageError, match="cannot be read as UTF-8 text"):
+    with pytest.raises(UsageError, match="cannot be read as UTF-8"):
         check_table(tmp_path / "none.csv")
 
 
@@ -154,7 +154,7 @@ def test_the_command_checks_and_copies(tmp_path: Path, monkeypatch: pytest.Monke
     assert code == 0
     assert said.startswith("note: convention of the average H: H of the averages (1 row)\n")
     assert said.endswith("\n36 numbers can be added\n")
-    with pytest.raises(UsageError, match="does not run from a checkout; clone the repository"):
+    with pytest.raises(UsageError, match="does not run from a checkout"):
         add(str(path), "--write")
     (checkout / "pyproject.toml").touch()
     assert add(str(path), "--write")[0] == 0
@@ -162,6 +162,6 @@ def test_the_command_checks_and_copies(tmp_path: Path, monkeypatch: pytest.Monke
     assert copy.read_bytes() == path.read_bytes()
     with pytest.raises(UsageError, match="exists already"):
         add(str(path), "--write")
-    with pytest.raises(UsageError, match="'Our Table.csv' cannot be a name in the ledger"):
+    with pytest.raises(UsageError, match="'Our Table.csv' cannot be a name"):
         add(str(table(tmp_path, *whole(), name="Our Table.csv")), "--write")
     assert add(str(table(tmp_path, row("base", BASE, url="x"))))[0] == 1

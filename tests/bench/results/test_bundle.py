@@ -363,7 +363,7 @@ def test_image_keys_are_counted_before_they_are_made():
     packed = safetensors.numpy.save(tensors)
     assert "67108865 image keys and 6 labels" in limited(lambda: unpack_predictions(packed))
     tensors = {name: np.zeros((1_000_001, *column.shape[1:]), column.dtype) for name, column in tensors.items()}
-    with pytest.raises(DamagedError, match="predictions of 1000001 images, and at most 1000000 are read"):
+    with pytest.raises(DamagedError, match="1000001 images, and at most 1000000"):
         unpack_predictions(safetensors.numpy.save(tensors))
 
 

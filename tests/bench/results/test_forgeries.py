@@ -220,7 +220,7 @@ def test_two_runs_of_a_bundle_must_agree_on_their_labels(tmp_path: Path) -> None
     scores = [rescored(item, classes) for item, classes in zip(forged.predictions, (7, 3), strict=True)]
     theirs.write(record.model_copy(update={"scores": scores}), forged.predictions)
     export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
-    with pytest.raises(BundleError, match=r"base: the true labels of \d of 6 images are not those of run"):
+    with pytest.raises(BundleError, match=r"true labels of \d of 6 images"):
         import_results(Shards(tmp_path / "ours"), tmp_path / "b.zip")
 
 
@@ -231,7 +231,7 @@ def test_groups_must_be_those_of_the_runs_on_the_same_data(tmp_path: Path) -> No
     record, (base, new) = answered(2)
     ours.write(record, [replace(base, group=np.array([0, 0, 0, 1, 1, 1], np.int32)), new])
     one_group = forge(tmp_path, column("group", lambda b: 0 * b.label))
-    with pytest.raises(BundleError, match=r"base: the groups of 3 of 6 images are not those of run"):
+    with pytest.raises(BundleError, match="groups of 3 of 6 images"):
         import_results(ours, one_group)
     assert len(import_results(ours, forge(tmp_path / "older", lambda forged: None)).added) == 1
 
@@ -243,7 +243,7 @@ def test_groups_that_the_data_do_not_have_are_refused(tmp_path: Path) -> None:
     (item,) = shard.predictions
     theirs.write(shard.record, [replace(item, group=0 * item.label)])
     export_bundle(theirs, ids(theirs), tmp_path / "edited.zip")
-    with pytest.raises(BundleError, match=r"all: the groups of \d+ of \d+ images are not those of \w+ on disk"):
+    with pytest.raises(BundleError, match=r"groups of \d+ of \d+ images"):
         import_results(Shards(tmp_path / "ours"), tmp_path / "edited.zip")
 
 
@@ -264,14 +264,14 @@ def test_labels_are_compared_with_the_data_on_disk(tmp_path: Path) -> None:
     edited = Shards(tmp_path / "edited")
     edited.write(record, forged.predictions)
     export_bundle(edited, ids(edited), tmp_path / "edited.zip")
-    with pytest.raises(BundleError, match=r"all: the true labels of \d+ of \d+ images are not those of \w+ on disk"):
+    with pytest.raises(BundleError, match=r"true labels of \d+ of \d+ images"):
         import_results(Shards(tmp_path / "ours"), tmp_path / "edited.zip")
     easy = Forged({}, list(shard.predictions))
     easy_images(easy)
     record = shard.record.model_copy(update={"scores": [rescored(easy.base, score.n_classes)], "curve": []})
     edited.write(record, easy.predictions)
     export_bundle(edited, ids(edited), tmp_path / "easy.zip")
-    with pytest.raises(BundleError, match=r"all: its test images are not those of \w+ on disk"):
+    with pytest.raises(BundleError, match="its test images are not those"):
         import_results(Shards(tmp_path / "ours"), tmp_path / "easy.zip")
 
 

@@ -111,7 +111,7 @@ def test_a_failure_leaves_no_predictions_of_an_unfinished_success(shards: Shards
         (lambda r, p: r.write_text(r.read_text().replace('"shots": 16', '"shots": 61')), "does not match its checksum"),
         (lambda r, p: p.unlink(), "predictions file is missing"),
         (lambda r, p: p.write_bytes(p.read_bytes()[:-1]), "bytes, not"),
-        (lambda r, p: p.write_bytes(p.read_bytes()[:-4] + b"abcd"), "predictions file does not match its checksum"),
+        (lambda r, p: p.write_bytes(p.read_bytes()[:-4] + b"abcd"), "predictions file does not match"),
     ],
 )
 def test_a_damaged_shard_is_set_aside_and_counts_as_missing(shards: Shards, damage, reason: str, caplog):
@@ -150,7 +150,7 @@ def test_a_shard_of_another_version_is_refused_and_kept(shards: Shards):
     shards.write(make_record(spec))
     path = files(shards, spec)[0]
     path.write_text(json.dumps(json.loads(path.read_text()) | {"shard_version": 9}))
-    with pytest.raises(ShardError, match="shard version 9, and this etl-bench reads version 1 only"):
+    with pytest.raises(ShardError, match="version 9, and this etl-bench reads version 1"):
         shards.read(spec.run_id)
     assert path.exists()
 
@@ -162,7 +162,7 @@ def test_an_intact_shard_of_another_schema_is_refused_and_kept(shards: Shards):
     document = json.loads(path.read_text())
     record = document.pop("record") | {"mood": "good"}
     path.write_bytes(encode_document({k: v for k, v in document.items() if k != "record_sha256"}, record))
-    with pytest.raises(ShardError, match=r"intact but not a record of this etl-bench .mood"):
+    with pytest.raises(ShardError, match="not a record of this etl-bench .mood"):
         shards.read(spec.run_id)
     assert path.exists()
 
@@ -189,9 +189,9 @@ def test_a_run_is_found_by_the_beginning_of_its_id(shards: Shards):
     for spec in specs:
         shards.write(make_record(spec))
     assert shards.find(specs[0].run_id[:12].upper()) == specs[0].run_id
-    with pytest.raises(UnknownRunError, match=r"No run in .* begins with 'xyz'; it contains 40 runs"):
+    with pytest.raises(UnknownRunError, match="begins with 'xyz'; it contains 40 runs"):
         shards.find("xyz")
-    with pytest.raises(UnknownRunError, match=r"40 runs begin with '': .* \.\.\.\. Give more digits"):
+    with pytest.raises(UnknownRunError, match="40 runs begin with ''"):
         shards.find("")
 
 

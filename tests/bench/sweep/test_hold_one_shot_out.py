@@ -63,7 +63,7 @@ def test_zero_shot_runs_unchanged() -> None:
 
 
 def test_one_shot_is_refused() -> None:
-    with pytest.raises(Exception, match="24 of 24 classes have a single image.*Use 2 shots or more"):
+    with pytest.raises(Exception, match="24 of 24 classes"):
         plan("hoso", shots=(1,))
 
 

@@ -78,8 +78,8 @@ def test_a_difficulty_that_cannot_be_measured_is_no_failed_run(tmp_path: Path, m
     report_failures(outcome, log)
     assert (outcome.failed, outcome.exit_code, len(outcome.summary.unmeasured)) == ([], 0, 1)
     said = capsys.readouterr().err
-    assert "not measured difficulty of spectrum_basic for ViT-tiny.random: its test images cannot be compared" in said
-    assert "1 difficulty not measured; runs do not need it" in said
+    assert "difficulty of spectrum_basic for ViT-tiny.random" in said
+    assert "1 difficulty not measured" in said
 
 
 def test_failures_of_earlier_sweeps_are_one_line_for_each_reason(tmp_path: Path, monkeypatch, capsys):

@@ -81,13 +81,13 @@ def test_zero_shot_beside_a_list_is_the_run_it_always_is(data: Path, tmp_path: P
 
 def test_lists_that_do_not_fit_the_sweep_are_refused(data: Path, tmp_path: Path):
     ours, theirs = drawn(data, tmp_path / "o.json"), lines(tmp_path / "l.jsonl", data)
-    with pytest.raises(ImpossibleCombinationError, match="dtd: no support list belongs to it; see --support"):
+    with pytest.raises(ImpossibleCombinationError, match="dtd: no support list"):
         expand(changed(AXES, datasets=["eurosat", "dtd"], support=[ours], data_root=data, strict=True))
-    with pytest.raises(UsageError, match=r"l.jsonl does not name its dataset, but -d eurosat,dtd selects several"):
+    with pytest.raises(UsageError, match="l.jsonl does not name its dataset.*-d eurosat,dtd"):
         expand(changed(AXES, datasets=["eurosat", "dtd"], support=[theirs], data_root=data))
-    with pytest.raises(UsageError, match="gives the same list twice; give each once"):
+    with pytest.raises(UsageError, match="same list twice"):
         expand(changed(AXES, support=[ours, ours], data_root=data))
-    with pytest.raises(UsageError, match="--draw file needs the list: write --draw file:PATH"):
+    with pytest.raises(UsageError, match="write --draw file:PATH"):
         expand(changed(AXES, draw=DrawRule.FILE, data_root=data))
     with pytest.raises(DataError, match="none.json cannot be read"):
         expand(changed(AXES, support=[str(tmp_path / "none.json")], data_root=data))
@@ -97,7 +97,7 @@ def test_a_run_whose_list_is_gone_or_changed_is_refused(data: Path, tmp_path: Pa
     path = drawn(data, tmp_path / "l.json")
     axes = changed(AXES, support=[path])
     spec = expand(changed(axes, data_root=data)).specs[0]
-    with pytest.raises(StaleSpecError, match=r"needs the support list \w+; give its file again with --support FILE"):
+    with pytest.raises(StaleSpecError, match=r"support list \w+;.*--support FILE"):
         run_experiment(spec, RunContext(data_root=data))
     files = named_files(axes)
     Path(path).write_text(Path(path).read_text() + "\n")

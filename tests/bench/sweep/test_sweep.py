@@ -120,8 +120,8 @@ def test_the_demo_recipe_is_named_so(grow):
         ("coop.recipe.epochs=0", OverrideError, r"--set 'coop.recipe.epochs=0': Input should be greater than or equal"),
         ("coop.recipe.crop_scale=[1, 2]", OverrideError, r"--set .*crop_scale .* is not a range"),
         ("coop.class_specific=true", OverrideError, r"--set 'coop.class_specific=true': .* drop ctx_init"),
-        ("vpt.depth=1", OverrideError, "--set 'vpt.depth=1' matches no selected method; selected: coop"),
-        ("coop.n_ctx", OverrideError, "is not of the form method.key=value or method.recipe.key=value"),
+        ("vpt.depth=1", OverrideError, "'vpt.depth=1' matches no selected method"),
+        ("coop.n_ctx", OverrideError, "method.key=value or method.recipe.key=value"),
         ("n_ctx=4", OverrideError, "is not of the form method.key=value"),
         ("coop.a.b.c=4", OverrideError, "is not of the form method.key=value"),
     ],
@@ -132,7 +132,7 @@ def test_a_wrong_override_says_what_is_wrong(grow, text: str, kind: type[Excepti
 
 
 def test_the_same_key_set_twice_is_refused(grow):
-    with pytest.raises(OverrideError, match=r"--set coop.n_ctx is given twice; write its values as one list"):
+    with pytest.raises(OverrideError, match="coop.n_ctx is given twice"):
         grow(overrides=["coop.n_ctx=4", "coop.n_ctx=16"])
 
 
@@ -163,9 +163,9 @@ def test_an_unknown_name_lists_near_misses(grow, changes, message: str):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"shots": [0]}, "--shots 0 is not at least 1; a zero-shot method needs no shots"),
+        ({"shots": [0]}, "--shots 0 is not at least 1"),
         ({"seeds": [-1]}, "--seeds -1 is negative"),
-        ({"seeds": [1, 1]}, "The seeds 1, 1 hold the same value twice"),
+        ({"seeds": [1, 1]}, "seeds 1, 1 hold the same"),
         ({"methods": []}, "No methods were given"),
     ],
 )
@@ -178,7 +178,7 @@ CLOSED = ["coop.class_specific=true", "coop.ctx_init="]
 
 
 def test_a_closed_vocabulary_method_is_refused_where_new_classes_are_scored(grow):
-    with pytest.raises(ImpossibleCombinationError, match=r"Cannot run coop: .* use --protocol few-shot"):
+    with pytest.raises(ImpossibleCombinationError, match="Cannot run coop: .*--protocol few-shot"):
         grow(overrides=CLOSED)
     (spec,) = grow(overrides=CLOSED, protocol=EvalProtocol.FEW_SHOT)
     assert spec.config["class_specific"] is True
@@ -192,7 +192,7 @@ def test_settings_that_make_no_sense_in_a_method_are_refused(grow):
 
 
 def test_visual_prompts_on_a_resnet_are_refused(grow):
-    with pytest.raises(ImpossibleCombinationError, match=r"vpt on RN50.openai: it works inside .* use a ViT backbone"):
+    with pytest.raises(ImpossibleCombinationError, match="vpt on RN50.openai: .* use a ViT"):
         grow(methods=["vpt"], backbones=[RESNET])
 
 
@@ -255,7 +255,7 @@ def test_a_method_named_beside_a_pattern_counts_as_named(data: Path):
 
 
 def test_nothing_left_is_an_error_that_says_why(data: Path):
-    with pytest.raises(ImpossibleCombinationError, match=r"None of the requested combinations can run. vpt"):
+    with pytest.raises(ImpossibleCombinationError, match="None of the requested combinations.* vpt"):
         expand(changed(AXES, methods=["vp*"], backbones=[RESNET], data_root=data))
 
 

@@ -35,7 +35,7 @@ def test_a_sweep_file_gives_the_request_back(tmp_path: Path):
         ('method = "coop"', "sets the unknown option 'method'. Did you mean 'methods'"),
         ('methods = "coop"', "Missing option --datasets"),
         ('methods = 3\ndatasets = "a"', "--methods 3"),
-        ("qqq = 1", "sets the unknown option 'qqq'. Allowed: methods, datasets"),
+        ("qqq = 1", "unknown option 'qqq'.*methods, datasets"),
     ],
 )
 def test_a_bad_sweep_file_is_one_line(text: str, message: str, tmp_path: Path):

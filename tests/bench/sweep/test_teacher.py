@@ -106,10 +106,10 @@ def test_a_teacher_that_nothing_learns_from_is_refused(options: dict[str, Any], 
 
 
 def test_a_file_that_is_no_kept_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match="There is no model file"):
+    with pytest.raises(ModelFileError, match="is no model file"):
         student_specs(tmp_path / "missing.safetensors")
     save_file({"a": ones(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(ModelFileError, match="is not a tuned model of etl-bench"):
+    with pytest.raises(ModelFileError, match="not a tuned model"):
         student_specs(tmp_path / "other.safetensors")
     (tmp_path / "text.safetensors").write_text("no model")
     with pytest.raises(ModelFileError, match="is damaged"):
@@ -124,13 +124,13 @@ def test_a_file_that_is_no_kept_model_is_refused(tmp_path: Path) -> None:
             f"was trained on {DATASET} in base-to-new, and the run is on spectrum_b",
         ),
         ({"protocol": "few-shot", "unlabelled": "train:9"}, "in base-to-new, and the run is on .* in few-shot; give a"),
-        ({"shots": 1}, "learned from 2 shots, and the run has 1 shot, so its leaderboard would be wrong"),
-        ({"support": "noisy:0.5"}, r"from 2 shots, and the run has 2 shots of noisy:0\.5"),
-        ({"unlabelled": "none"}, "it learns from unlabelled images, and the run declares none"),
-        ({"class_text": "template:a {}."}, r"its class texts are those of its teacher; leave --class-text .* out"),
+        ({"shots": 1}, "2 shots, and the run has 1 shot"),
+        ({"support": "noisy:0.5"}, r"2 shots, and the run has 2 shots of noisy:0\.5"),
+        ({"unlabelled": "none"}, "it learns from unlabelled images"),
+        ({"class_text": "template:a {}."}, "those of its teacher"),
         (
             {"protocol": "cross-dataset", "targets": "spectrum_words", "unlabelled": "train"},
-            "trains on the unlabelled images of each target, so cross-dataset would be a training for each; use",
+            "cross-dataset would be a training for each",
         ),
     ],
 )
@@ -140,7 +140,7 @@ def test_a_run_that_cannot_have_the_teacher_is_refused(options: dict[str, Any], 
 
 
 def test_a_method_that_needs_a_teacher_is_refused_without_one() -> None:
-    with pytest.raises(ImpossibleCombinationError, match="learns from a tuned model, and the run names none; use --t"):
+    with pytest.raises(ImpossibleCombinationError, match="learns from a tuned model"):
         student_specs(None)
 
 

@@ -177,7 +177,7 @@ def test_a_killed_prediction_is_continued_with_the_same_table(etl: Etl, monkeypa
     assert "has the rows of a prediction that did not finish. Continue with --resume, or delete it" in err
     code, _, err = etl(*command, "--top", "3", "--resume")
     assert code == 2
-    assert "belongs to another model, other classes or other options" in err
+    assert "belongs to another model" in err
     code, _, err = etl(*command, "--resume", "--page")
     assert code == 0
     assert "40 images, 24 of them earlier" in err
@@ -192,7 +192,7 @@ def test_resuming_with_other_images_is_refused(etl: Etl) -> None:
     Path("pictures/000.png").unlink()
     code, _, err = etl("predict", name_of("lp_plus_plus"), "pictures", "--out", "rows.csv", "--resume")
     assert code == 2
-    assert "has a row for pictures/000.png, but the images have changed" in err
+    assert "row for pictures/000.png" in err
 
 
 def _interrupt(*_: object) -> None:
@@ -273,7 +273,7 @@ def test_odd_items_are_rows_with_a_reason(etl: Etl, monkeypatch: pytest.MonkeyPa
     assert code == 1
     found = errors_of(out)
     assert set(found) == {"a\\u0000b.png", "caf\\udce9.png", "-"}
-    assert "a name that no file can have" in found["a\\u0000b.png"]
+    assert "name that no file can have" in found["a\\u0000b.png"]
     assert "is not read further" in found["-"]
 
 
@@ -343,7 +343,7 @@ def test_tables_are_read_as_those_of_datasets_are() -> None:
 def test_a_folder_without_images_is_refused_with_the_names_of_its_files() -> None:
     Path("none").mkdir()
     Path("none/Read.TXT").write_text("x")
-    with pytest.raises(UsageError, match=r"contains no image; left out: 1 .txt file \(none/Read.TXT\)"):
+    with pytest.raises(UsageError, match=r"contains no image.*1 .txt file \(none/Read.TXT\)"):
         check_sources(["none"])
 
 
@@ -365,9 +365,9 @@ def test_what_is_left_out_is_said(etl: Etl) -> None:
     assert code == 0
     if ".heic" not in image_suffixes():
         assert "1 .heic file (mixed/a.heic)" in err
-        assert "Run `pip install pillow-heif` to read the .heic files. Convert images among them to PNG or JPEG." in err
+        assert "Run `pip install pillow-heif`" in err
     assert "1 file without suffix (mixed/unnamed)" in err
-    assert "1 image is left out because of a missing image suffix: mixed/unnamed." in err
+    assert "missing image suffix: mixed/unnamed." in err
     assert "1 linked folder (mixed/link)" in err
     assert "1 image has further frames or pages, and only the first is read: mixed/b.gif." in err
     code, out, _ = etl("predict", name_of("lp_plus_plus"), "mixed/unnamed")
@@ -385,11 +385,11 @@ def test_more_classes_are_for_open_vocabulary_methods_only(etl: Etl) -> None:
     assert {"zebra", "lion"} <= {first["label"], *(first[f"label_{i}"] for i in range(2, 27))}
     code, _, err = etl("predict", name_of("lp_plus_plus"), "pictures", "--classes", "more.txt")
     assert code == 2
-    assert "This model of lp_plus_plus is tied to its 24 classes and accepts no others" in err
+    assert "lp_plus_plus is tied to its 24 classes" in err
     Path("more.txt").write_text("zebra\n\nlion\n")
     code, _, err = etl("predict", name_of("vpt"), "pictures", "--classes", "more.txt")
     assert code == 2
-    assert "--classes more.txt lacks a class name: line 2 is empty" in err
+    assert "more.txt lacks a class name: line 2" in err
     model = bench.load_model(name_of("vpt"))
     with pytest.raises(UsageError, match="The class 'lion' is given twice"):
         model.with_classes(["lion", "lion"])
@@ -517,7 +517,7 @@ def test_a_set_without_a_class_is_explained(etl: Etl, monkeypatch: pytest.Monkey
     monkeypatch.setattr("bench.tuned_models.tuned_model.conformal_threshold", lambda *_: -1.0)
     _, out, err = etl("predict", name_of("vpt"), "pictures")
     assert {row["set"] for row in rows(out)} == {""}
-    assert "40 sets of 95 % without a class, since the model is right more often than that" in " ".join(err.split())
+    assert "40 sets of 95 % without a class" in " ".join(err.split())
 
 
 @pytest.mark.parametrize("promise", ["0", "1", "1.5", "nan", "-0.2", "95"])
@@ -535,5 +535,5 @@ def test_a_file_whose_scores_do_not_fit_its_description_is_refused() -> None:
     info, tensors = read_model(path)
     for wrong in (tensors[SET_SCORES][:-1], tensors[SET_SCORES].flip(0)):
         write_model(path, model_bytes(info, tensors | {SET_SCORES: wrong}))
-        with pytest.raises(ModelFileError, match="does not hold the scores of 48 validation images in ascending order"):
+        with pytest.raises(ModelFileError, match="48 validation images in ascending order"):
             bench.load_model(path)

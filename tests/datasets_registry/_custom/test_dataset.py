@@ -140,9 +140,7 @@ def test_without_a_test_part_the_val_part_is_the_test_part(tmp_path: Path) -> No
 
 def test_a_train_folder_alone_is_rejected(tmp_path: Path) -> None:
     make_class_folders(tmp_path / "birds" / "train")
-    with pytest.raises(
-        DataError, match=r"contains only the folder 'train'. Give .*birds/train to have it split by content"
-    ):
+    with pytest.raises(DataError, match="contains only the folder 'train'.*birds/train"):
         add(tmp_path, tmp_path / "birds")
 
 
@@ -171,9 +169,7 @@ def test_classes_that_are_not_listed_are_ignored(tmp_path: Path) -> None:
 def test_a_class_without_images_is_rejected(tmp_path: Path) -> None:
     added = add(tmp_path, make_class_folders(tmp_path / "birds"))
     shutil.rmtree(tmp_path / "birds" / "crow")
-    with pytest.raises(
-        DataError, match=r"lists 4 classes, but 1 have no image .* example 'crow'; labels found: 'gull'"
-    ):
+    with pytest.raises(DataError, match="4 classes, but 1 have no image .*'crow'.*'gull'"):
         added.info.reader(None)
 
 
@@ -195,7 +191,7 @@ def test_links_to_folders_are_followed_and_circular_ones_rejected(tmp_path: Path
     (root / "jay").symlink_to(tmp_path / "elsewhere" / "jay")
     assert add(tmp_path, root).splits.class_names == ("crow", "gull", "jay")
     (root / "crow" / "again").symlink_to(root / "crow")
-    with pytest.raises(DataError, match=r"The link .*crow/again leads to a folder that contains it. Remove that link"):
+    with pytest.raises(DataError, match="crow/again leads to a folder"):
         add(tmp_path, root, replace=True)
 
 
@@ -208,19 +204,17 @@ def test_a_link_to_itself_beside_the_class_folders_is_listed_as_left_out(tmp_pat
 def test_the_error_names_a_file_name_that_is_not_utf8(tmp_path: Path) -> None:
     root = make_class_folders(tmp_path / "birds", ("crow", "gull"))
     (root / os.fsdecode(b"m\xf6we")).mkdir()
-    with pytest.raises(
-        DataError, match=r"contains the name b'm\\xf6we', which is not UTF-8. Rename it, for .* `convmv"
-    ):
+    with pytest.raises(DataError, match=r"b'm\\xf6we', which is not UTF-8.*`convmv"):
         add(tmp_path, root)
 
 
 def test_an_empty_folder_and_a_single_class_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
-    with pytest.raises(DataError, match=r"No image below .*none. It must contain CLASS/\*.jpg"):
+    with pytest.raises(DataError, match="No image below .*none"):
         add(tmp_path, tmp_path / "none")
     with pytest.raises(DataError, match="has 1 class, 'crow'; a benchmark needs at least 2"):
         add(tmp_path, make_class_folders(tmp_path / "one", ("crow",)))
-    with pytest.raises(DataError, match="No images at .*absent. Give a folder or a table that exists"):
+    with pytest.raises(DataError, match="No images at .*absent"):
         add(tmp_path, tmp_path / "absent")
 
 
@@ -283,7 +277,7 @@ def test_a_table_with_a_split_column(tmp_path: Path, suffix: str) -> None:
 def test_a_table_without_a_split_column_and_with_other_column_names(tmp_path: Path) -> None:
     rows = [row[:2] for row in rows_of(make_class_folders(tmp_path / "birds"))]
     table = write_table(tmp_path / "list.csv", rows, ("where", "species"))
-    with pytest.raises(DataError, match="no column with a usual name for the path .* Name it with --path-col"):
+    with pytest.raises(DataError, match="name for the path .*--path-col"):
         add(tmp_path, table)
     columns = ColumnNames(path="where", label="species")
     with pytest.raises(
@@ -318,12 +312,12 @@ def test_numeric_labels_may_have_gaps(tmp_path: Path) -> None:
     ("row", "message"),
     [
         (["crow/0.png", "crow", "train"], r"lists the image 'crow/0.png' twice. Remove one"),
-        (["../x.png", "crow", "train"], r"row 50, has the path '../x.png', which is not a path below"),
-        (["/etc/x.png", "crow", "train"], r"has the path '/etc/x.png', which is not a path below"),
-        (["", "crow", "train"], r"has the path '', which is not a path"),
-        (["crow/new.png", "", "train"], r"row 50, has no label in column 'label'. Give it one, or remove the row"),
+        (["../x.png", "crow", "train"], "row 50, has the path '../x.png'"),
+        (["/etc/x.png", "crow", "train"], "'/etc/x.png', which is not a path"),
+        (["", "crow", "train"], "'', which is not a path"),
+        (["crow/new.png", "", "train"], "row 50, has no label in column 'label'"),
         (["crow/new.png", "crow", "fold1"], r"has the split 'fold1'; allowed: train, .* or set split = \"hash\""),
-        (["crow/new.png", "crow"], r"row 50, has 2 fields, but the header 3. Correct that row"),
+        (["crow/new.png", "crow"], "row 50, has 2 fields"),
         (
             ["crow/new.png", "crow", "train"],
             r"1 of the 49 images of .* does not exist: crow/new.png. Correct",
@@ -341,13 +335,13 @@ def test_tables_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "header.csv").write_text("path,label\n")
     (tmp_path / "latin.csv").write_bytes("path,label\nm\xf6we.png,m\xf6we\n".encode("latin1"))
     (tmp_path / "pictures.zip").touch()
-    with pytest.raises(DataError, match="empty.csv is empty. Write a header line"):
+    with pytest.raises(DataError, match="empty.csv is empty"):
         add(tmp_path, tmp_path / "empty.csv")
     with pytest.raises(DataError, match="has a header but no row"):
         add(tmp_path, tmp_path / "header.csv")
     with pytest.raises(DataError, match="latin.csv cannot be read .* Save it as UTF-8"):
         add(tmp_path, tmp_path / "latin.csv")
-    with pytest.raises(DataError, match="pictures.zip is a file, but not a table"):
+    with pytest.raises(DataError, match="pictures.zip is a file"):
         add(tmp_path, tmp_path / "pictures.zip")
     with pytest.raises(DataError, match=r"header.csv has no column 'kind'; it has path, label"):
         add(tmp_path, tmp_path / "header.csv", columns=ColumnNames(label="kind"))
@@ -424,13 +418,13 @@ def test_tars_that_cannot_be_read(tmp_path: Path) -> None:
     added = add(tmp_path, tmp_path / "cut")
     last = max(s.key for s in (*added.splits.train, *added.splits.val, *added.splits.test))
     whole.write_bytes(whole.read_bytes()[:900])
-    with pytest.raises(DataError, match=r"a.tar ends in the middle of 'a.tar!s/0008.png'. Get that file again"):
+    with pytest.raises(DataError, match="middle of 'a.tar!s/0008.png'"):
         added.splits.images.load(last)
     write_tar(tmp_path / "bare" / "a.tar", {"x.png": encoded_image(0)})
     with pytest.raises(DataError, match=r"a.tar!x.png has no label. Add a member of the same name with one of the suf"):
         add(tmp_path, tmp_path / "bare", replace=True)
     write_tar(tmp_path / "twice" / "a.tar", {"x.png": encoded_image(0), "x.jpg": encoded_image(1), "x.cls": b"1"})
-    with pytest.raises(DataError, match="has two images of the sample 'x'. Keep one image per sample"):
+    with pytest.raises(DataError, match="two images of the sample 'x'"):
         add(tmp_path, tmp_path / "twice", replace=True)
 
 
@@ -515,15 +509,15 @@ def test_a_minimal_file_works_and_paths_are_relative_to_it(custom_folder: Path, 
     [
         ("classes = [", "bad.toml cannot be read as TOML"),
         ('classes = ["a", "b"]', "images is missing"),
-        (SMALL + "templte = 'x'", "templte is not a setting; allowed are images, kind, split, classes"),
-        (SMALL + "template = 'x'", "template 'x' has no '{}' to put the class name in"),
+        (SMALL + "templte = 'x'", "templte is not a setting"),
+        (SMALL + "template = 'x'", "template 'x' has no '{}'"),
         (SMALL + 'kind = "zip"', "kind: Input should be 'folder', 'table', 'huggingface' or 'webdataset'"),
         (SMALL + 'split = "random"', "split: Input should be 'given', 'hash' or 'even'"),
-        (SMALL + 'names = { "owl" = "x" }', "names has 'owl', which is not one of the classes"),
-        (SMALL + 'names = { "crow" = " " }', "the name of the class 'crow' is empty"),
+        (SMALL + 'names = { "owl" = "x" }', "names has 'owl'"),
+        (SMALL + 'names = { "crow" = " " }', "class 'crow' is empty"),
         ('images = "x"\nclasses = ["a", "a"]', "classes lists 'a' twice"),
         ('images = "x"\nclasses = ["a"]', "classes: Tuple should have at least 2 items"),
-        (SMALL + 'columns = { paths = "x" }', "columns.paths is not a setting; allowed are path, label, split, group"),
+        (SMALL + 'columns = { paths = "x" }', "columns.paths is not a setting"),
     ],
 )
 def test_a_broken_file_is_one_warning_and_does_not_affect_others(
@@ -557,16 +551,12 @@ def test_a_file_with_an_invalid_name_is_skipped(
 
 def test_adding_rejects_names_that_are_taken_or_malformed(tmp_path: Path) -> None:
     root = make_class_folders(tmp_path / "birds")
-    with pytest.raises(
-        RegistrationError, match="Dataset 'eurosat' is already in the catalogue. Give your images another"
-    ):
+    with pytest.raises(RegistrationError, match="'eurosat' is already in the catalogue"):
         add(tmp_path, root, name="eurosat")
-    with pytest.raises(
-        RegistrationError, match="Dataset name 'My birds' must match .* lower-case letters, digits and _"
-    ):
+    with pytest.raises(RegistrationError, match="Dataset name 'My birds' must match"):
         add(tmp_path, root, name="My birds")
     add(tmp_path, root)
-    with pytest.raises(RegistrationError, match="birds.toml exists. Give --replace to overwrite it"):
+    with pytest.raises(RegistrationError, match="Give --replace"):
         add(tmp_path, root)
     with pytest.raises(BenchError, match="--template 'a bird' has no '{}'"):
         add(tmp_path, root, replace=True, template="a bird")
@@ -646,6 +636,6 @@ def test_a_task_names_the_classes_without_test_images(tmp_path: Path) -> None:
     make_class_folders(images / "test", ("crow", "gull"), first=50)
     added = add(tmp_path, images)
     options = {"shots": 1, "seed": 1, "draw": DrawRule.NESTED}
-    with pytest.raises(DataError, match="no test image of the classes 'ant', 'bee', so there is nothing"):
+    with pytest.raises(DataError, match="no test image of the classes 'ant', 'bee'"):
         build_task(TaskRequest(added.info, added.splits, protocol=EvalProtocol.BASE_TO_NEW, **options))
     assert len(build_task(TaskRequest(added.info, added.splits, protocol=EvalProtocol.FEW_SHOT, **options)).evals) == 1

@@ -170,7 +170,7 @@ def test_no_split_file(make_dataset: MakeDataset) -> None:
 def test_a_split_file_in_the_wrong_place(make_dataset: MakeDataset) -> None:
     dataset = make_dataset("eurosat")
     (dataset.top / "split_zhou_EuroSAT.json").rename(dataset.images / "split_zhou_EuroSAT (1).json")
-    assert "The split file is at" in dataset.finding("split-misplaced").text
+    assert "split file is at" in dataset.finding("split-misplaced").text
     dataset.repair("split-misplaced")
 
 
@@ -178,7 +178,7 @@ def test_a_split_file_that_coop_generated(make_dataset: MakeDataset, monkeypatch
     dataset = make_dataset("dtd")
     monkeypatch.setattr("datasets_registry._doctor.check.dataset_sources", dataset_sources)
     found = dataset.finding("split-not-published")
-    assert "has the right counts, but is not CoOp's file" in found.text
+    assert "not CoOp's file" in found.text
     assert "datasets fetch dtd --splits-only" in found.fix
     assert dataset.check().problems == [found]
 
@@ -187,7 +187,7 @@ def test_a_split_file_of_a_subset_is_noted(make_dataset: MakeDataset) -> None:
     dataset = make_dataset("dtd")
     dataset = replace(dataset, info=get_dataset("dtd"))
     found = dataset.finding("subset")
-    assert "lists 18 images of the 5640 of the full dataset" in found.text
+    assert "18 images of the 5640" in found.text
     assert (found.level, dataset.check().problems) == ("note", [])
 
 
@@ -233,7 +233,7 @@ def test_cars_under_six_digits(make_dataset: MakeDataset) -> None:
     shutil.rmtree(dataset.top / "cars_train")
     shutil.rmtree(dataset.top / "cars_test")
     picture(dataset.top / "car_ims" / "000001.jpg", 1)
-    assert "six-digit numbers, which the split file does not use" in dataset.finding("kaggle-cars-renumbered").text
+    assert "six-digit numbers" in dataset.finding("kaggle-cars-renumbered").text
 
 
 def test_sun_sorted_into_train_and_test(make_dataset: MakeDataset) -> None:
@@ -243,7 +243,7 @@ def test_sun_sorted_into_train_and_test(make_dataset: MakeDataset) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         path.rename(target)
     found = dataset.finding("partitioned")
-    assert "sorted into train and test, which the split file does not use: it lists a/abbey/sun_aaa" in found.text
+    assert "it lists a/abbey/sun_aaa" in found.text
     dataset.repair("partitioned")
 
 
@@ -307,7 +307,7 @@ def test_stanford_dogs_in_place_of_oxford_pets(make_dataset: MakeDataset) -> Non
     shutil.rmtree(dataset.images)
     picture(dataset.images / "n02085620-Chihuahua" / "n02085620_10074.jpg", 1)
     found = dataset.finding("stanford-dogs")
-    assert "contains Stanford Dogs (n02085620-Chihuahua, ...), a different dataset from Oxford Pets" in found.text
+    assert "contains Stanford Dogs (n02085620-Chihuahua, ...)" in found.text
     assert "datasets fetch oxford_pets" in found.fix
 
 
@@ -326,7 +326,7 @@ def test_images_that_the_split_file_does_not_list(make_dataset: MakeDataset) -> 
     dataset = make_dataset("oxford_pets")
     for i, path in enumerate(dataset.images.iterdir()):
         path.rename(path.with_name(f"other_{i}.jpg"))
-    assert "the split file does not belong to these images" in dataset.finding("wrong-images").text
+    assert "file does not belong" in dataset.finding("wrong-images").text
 
 
 def test_a_few_images_are_missing(make_dataset: MakeDataset) -> None:
@@ -358,10 +358,7 @@ def test_an_archive_alone_in_the_data_root(make_dataset: MakeDataset) -> None:
 def test_a_folder_whose_name_differs_in_capitals(make_dataset: MakeDataset) -> None:
     dataset = make_dataset("eurosat")
     (dataset.images / "SeaLake").rename(dataset.images / "sealake")
-    assert (
-        "sealake differs only in capitals from SeaLake in the split file, so 9 images"
-        in dataset.finding("case-renamed").text
-    )
+    assert "sealake differs only in capitals from SeaLake" in dataset.finding("case-renamed").text
     dataset.repair("case-renamed")
 
 
@@ -388,9 +385,7 @@ def test_a_missing_dataset_folder(make_dataset: MakeDataset, tmp_path: Path) -> 
     (tmp_path / "empty").mkdir()
     assert dataset.finding("no-folder").fix == f"etl-bench datasets fetch eurosat --data-root {tmp_path / 'empty'}"
     assert not is_dataset_present(dataset.info, tmp_path / "empty")
-    with pytest.raises(
-        DataError, match="no data folder was given to check. Pass --data-root FOLDER or set ETL_BENCH_DATA"
-    ):
+    with pytest.raises(DataError, match="no data folder was given"):
         check_dataset(dataset.info, None)
 
 
@@ -415,7 +410,7 @@ def test_imagenet_is_fine_and_a_lost_image_is_a_problem(imagenet: BrokenDataset)
     assert imagenet.check().problems == []
     (imagenet.images / "train" / "n01440764" / "n01440764_0.JPEG").unlink()
     found = imagenet.finding("wrong-count")
-    assert "Found 7 train / 0 val / 4 test images of 2 classes; the full dataset has 8" in found.text
+    assert "7 train / 0 val / 4 test images of 2 classes; the full dataset has 8" in found.text
     assert "datasets fetch imagenet --again" in found.fix
 
 
@@ -426,7 +421,7 @@ def test_imagenet_val_in_one_folder(imagenet: BrokenDataset) -> None:
     for folder in [path for path in val.iterdir() if path.is_dir()]:
         folder.rmdir()
     found = imagenet.finding("val-not-sorted")
-    assert "contains all images in one folder; they must be in one folder per class" in found.text
+    assert "all images in one folder" in found.text
     assert "bash valprep.sh" in found.fix
 
 

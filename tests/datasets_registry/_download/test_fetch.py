@@ -281,13 +281,13 @@ def test_the_error_lists_each_mirror_with_its_reason(server: Server, tmp_path: P
         DataError, match=rf"a.bin could not be fetched. .*/a.bin: {reason}.*; {closed}: it refuses"
     ) as told:
         download_file(FILE, tmp_path / "a.bin", mirrors=[server.url("/a.bin"), closed], retry_policy=QUICK)
-    assert "or open http://elsewhere/a.bin in a browser and put the file at" in str(told.value)
+    assert "put the file at" in str(told.value)
     assert not (tmp_path / "a.bin").exists()
 
 
 def test_a_file_of_another_size_is_not_downloaded(server: Server, tmp_path: Path) -> None:
     seen: list[int] = []
-    with pytest.raises(DataError, match="its file has 1048576 bytes, but the published one has 7"):
+    with pytest.raises(DataError, match="1048576 bytes, but the published one has 7"):
         download_file(
             FILE.model_copy(update={"size": 7}),
             tmp_path / "a.bin",
@@ -359,9 +359,7 @@ def test_a_full_disk_keeps_the_part(server: Server, tmp_path: Path) -> None:
         if done > 400000:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(
-        DataError, match=r"The disk of .* is full \(.* GB free\) while writing a.bin. Free some space and run"
-    ):
+    with pytest.raises(DataError, match=r"disk of .* is full \(.* GB free\) while writing a.bin"):
         download_file(FILE, tmp_path / "a.bin", mirrors=[server.url("/a.bin")], progress=full, retry_policy=QUICK)
     assert not (tmp_path / "a.bin").exists()
     assert (tmp_path / "a.bin.part").stat().st_size > 400000
@@ -413,7 +411,7 @@ def test_members_outside_the_target_folder_are_rejected(
 ) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a").write_bytes(pack({name: b"evil"}))
-    with pytest.raises(DataError, match="which would be written outside its folder. Nothing of it is used"):
+    with pytest.raises(DataError, match="would be written outside its folder"):
         unpack_archive(tmp_path / "in" / "a", {"": ""}, tmp_path / "in" / "out")
     assert not list(tmp_path.rglob("evil"))
 
@@ -423,7 +421,7 @@ def test_links_in_an_archive_are_rejected(tmp_path: Path) -> None:
         item = tarfile.TarInfo("top/link")
         item.type, item.linkname = tarfile.SYMTYPE, "/etc/passwd"
         tar.addfile(item)
-    with pytest.raises(DataError, match="contains the link 'top/link' instead of a file"):
+    with pytest.raises(DataError, match="link 'top/link' instead of a file"):
         unpack_archive(tmp_path / "a.tar", {"top/": ""}, tmp_path / "out")
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         linked = zipfile.ZipInfo("top/link")
@@ -438,9 +436,9 @@ def test_damaged_and_wrong_archives(tmp_path: Path) -> None:
     (tmp_path / "no.zip").write_bytes(b"PK no")
     (tmp_path / "other.zip").write_bytes(zip_of({"x": b""}))
     for name in ("cut.tgz", "no.zip"):
-        with pytest.raises(DataError, match="is damaged or not an archive .* Remove it and fetch it again"):
+        with pytest.raises(DataError, match="damaged or not an archive"):
             unpack_archive(tmp_path / name, {"top/": ""}, tmp_path / "out")
-    with pytest.raises(DataError, match="does not contain top/. It is not the archive that was expected"):
+    with pytest.raises(DataError, match="does not contain top/"):
         unpack_archive(tmp_path / "other.zip", {"top/": ""}, tmp_path / "out")
 
 
@@ -451,9 +449,7 @@ def test_a_disk_that_fills_up_while_unpacking(tmp_path: Path, monkeypatch: pytes
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "mkdir", full)
-    with pytest.raises(
-        DataError, match="The disk of .* is full after 0 files of a.zip. Free some space and run the command again"
-    ):
+    with pytest.raises(DataError, match="full after 0 files of a.zip"):
         unpack_archive(tmp_path / "a.zip", {"top/": ""}, tmp_path / "out")
 
 
@@ -605,7 +601,7 @@ def test_files_compressed_alone_are_fetched_one_by_one(server: Server, tmp_path:
     (tmp_path / "pcam/y.h5").unlink()
     assert fetch_dataset(info, source, tmp_path, OPTIONS) == Fetched("pcam", ("y.h5.gz",), ("x.h5.gz",))
     (tmp_path / "no.h5.gz").write_bytes(b"no gzip")
-    with pytest.raises(DataError, match=r"no.h5.gz is damaged or not an archive"):
+    with pytest.raises(DataError, match="no.h5.gz is damaged"):
         unpack_archive(tmp_path / "no.h5.gz", {"no.h5": "no.h5"}, tmp_path / "out")
 
 
@@ -623,9 +619,7 @@ def test_without_a_checksum_the_content_is_checked(server: Server, tmp_path: Pat
     with pytest.raises(DataError, match=f"What was downloaded as split_zhou_EuroSAT.json is something else .*{reason}"):
         fetch_dataset(INFO, source_of(server, ARCHIVE, split), tmp_path, OPTIONS)
     assert not (tmp_path / "eurosat" / "split_zhou_EuroSAT.json").exists()
-    with pytest.raises(
-        DataError, match="What was downloaded as EuroSAT.zip is something else .EuroSAT.zip is not an archive"
-    ):
+    with pytest.raises(DataError, match=".EuroSAT.zip is not an archive"):
         fetch_dataset(INFO, source_of(server, b"rubbish", checksum=None), tmp_path / "other", OPTIONS)
 
 
@@ -654,7 +648,7 @@ def test_too_little_disk_space_is_an_error_before_the_download(
 ) -> None:
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(fetch_module.shutil, "disk_usage", lambda _: usage._replace(free=len(ARCHIVE) * 2))
-    with pytest.raises(DataError, match="EuroSAT.zip and its contents need .* GB, but .* GB free. Free some space"):
+    with pytest.raises(DataError, match="EuroSAT.zip and its contents need .* GB free"):
         fetch_dataset(INFO, source_of(server, ARCHIVE), tmp_path, OPTIONS)
     assert server.requests == []
 
@@ -716,7 +710,7 @@ def test_a_dataset_without_a_source_has_instructions(tmp_path: Path, monkeypatch
     )
     done = fetch_dataset(get_dataset("imagenet"), dataset_sources()["imagenet"], tmp_path, OPTIONS)
     assert done.fetched == ("classnames.txt",)
-    assert "need an account: log in at https://image-net.org" in str(done.by_hand)
+    assert "log in at https://image-net.org" in str(done.by_hand)
     assert f"{tmp_path}/imagenet/images/train/<wnid>/" in str(done.by_hand)
     (tmp_path / "imagenet/images/train").mkdir(parents=True)
     fetched = fetch_dataset(get_dataset("imagenet"), dataset_sources()["imagenet"], tmp_path, OPTIONS)
@@ -794,7 +788,7 @@ def test_a_mirror_with_a_checksum_needs_no_request(server: Server, tmp_path: Pat
     assert origin is not None
     assert origin["origin"] == "mirror"
     (tmp_path / "eurosat/origin-of-images.json").write_text("{}")
-    with pytest.raises(DataError, match=r"origin-of-images.json cannot be read \('origin'\). Remove it"):
+    with pytest.raises(DataError, match=r"origin-of-images.json cannot be read \('origin'\)"):
         origin_of_images(source, tmp_path)
 
 
@@ -833,7 +827,7 @@ def test_a_mirror_is_not_compared_with_a_split_file_that_is_not_the_published_on
     (tmp_path / "eurosat").mkdir()
     split = tmp_path / "eurosat" / SPLIT_NAME
     split.write_bytes(SPLIT + b"\n")
-    with pytest.raises(DataError, match=r"is not the published split file, .* datasets fetch eurosat --splits-only"):
+    with pytest.raises(DataError, match="not the published split file.*--splits-only"):
         fetch_dataset(INFO, source, tmp_path, UNVERIFIED)
     split.write_bytes(SPLIT.replace(b'"test": [', b'"test": [["D/1.jpg", 1, "b"], '))
     with pytest.raises(DataError, match=r"EuroSAT.json lists {'train': 1, 'val': 0, 'test': 2}, but the published"):

@@ -106,21 +106,21 @@ def test_json_lines_with_parent_folders_before_the_keys(toy, written):
     [
         (
             {"path": "class0/none.jpg", "label": 0},
-            r"'class0/none.jpg' .* is not in dataset 'toy'. Lists contain images of",
+            "'class0/none.jpg' .* not in dataset 'toy'",
         ),
-        ({"path": "class0/test_0.jpg", "label": 0}, r"'class0/test_0.jpg' .* is a test image of dataset 'toy'"),
+        ({"path": "class0/test_0.jpg", "label": 0}, "'class0/test_0.jpg' .* is a test image"),
         (
             {"path": "class0/train_1.jpg", "label": 1},
-            r"has label 1, but 0 \(big_owl\) in dataset 'toy'. .* renumber it",
+            r"label 1, but 0 \(big_owl\) in dataset 'toy'",
         ),
         ({"path": "class0/train_1.jpg", "label": 0, "classname": "dog"}, r"has label 0 \(dog\), but 0 \(big_owl\)"),
         (
             {"path": "class1/train_0.jpg", "label": 1},
-            r"contains the image 'class1/train_0.jpg' twice; list every image once",
+            "image 'class1/train_0.jpg' twice",
         ),
         (
             {"path": "class1/train_1.jpg", "label": 1},
-            r"has no image of class 'big_owl' \(1 such\) .* cover all 2 classes",
+            r"class 'big_owl' \(1 such\) .* all 2 classes",
         ),
         (
             {"path": "class0/train_1.jpg", "label": 0, "digest": "ab" * 32},
@@ -139,19 +139,19 @@ def test_an_image_whose_content_changed_is_rejected(toy, exported):
     info, _, root = toy
     listed = read_support_list(exported())
     Image.new("RGB", (9, 9)).save(root / "toy_folder/pictures" / listed.train[0].path)
-    with pytest.raises(DataError, match=r"its content differs. Get the same copy of the dataset, or draw again"):
+    with pytest.raises(DataError, match="its content differs"):
         resolve_support_list(listed, info, info.reader(root))
 
 
 def test_a_list_of_another_dataset_is_rejected(toy, exported):
     info, splits, _ = toy
-    with pytest.raises(DataError, match=r"is for dataset 'other', not 'toy'; run it with -d other"):
+    with pytest.raises(DataError, match="dataset 'other', not 'toy'; run it with -d other"):
         resolve_support_list(read_support_list(exported(dataset="other")), info, splits)
 
 
 def test_a_draw_and_a_list_go_together_only_as_file(toy, exported):
     info, splits, _ = toy
-    with pytest.raises(DataError, match=r"Draw file and a support list do not go together; use --draw file:PATH"):
+    with pytest.raises(DataError, match="do not go together; use --draw file:PATH"):
         build_task(TaskRequest(info, splits, draw=DrawRule.FILE, **FEW_SHOT))
 
 
@@ -172,7 +172,7 @@ def test_the_error_names_a_malformed_line(written, content, message: str):
 def test_the_error_names_what_is_malformed_in_a_manifest(exported, tmp_path: Path):
     with pytest.raises(DataError, match=r"'shots' must be int, but is 'two'"):
         read_support_list(exported(shots="two"))
-    with pytest.raises(DataError, match=r"train\[0\] must be an object with a path and an integer label"):
+    with pytest.raises(DataError, match=r"train\[0\] must be an object"):
         read_support_list(exported(train=[{"key": "a"}]))
     (tmp_path / "x.jsonl").write_text('{"path": "a", "label": 0}\n{"path"')
     with pytest.raises(DataError, match=r"line 2 is not JSON"):

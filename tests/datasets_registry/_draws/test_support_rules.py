@@ -91,7 +91,7 @@ def test_the_seed_orders_the_classes_and_the_first_images_are_kept() -> None:
 
 
 def test_a_class_left_empty_is_refused() -> None:
-    with pytest.raises(ShotsError, match="imbalanced:17 with 16 shots leaves 1 of 10 classes without an image"):
+    with pytest.raises(ShotsError, match="imbalanced:17 with 16 shots leaves 1 of 10"):
         changed("imbalanced:17", 16)
 
 
@@ -117,14 +117,14 @@ def test_wrong_labels_are_uniform_over_the_other_classes() -> None:
 
 
 def test_noise_without_effect_or_with_an_empty_class_is_refused() -> None:
-    with pytest.raises(ShotsError, match="noisy:0.01 changes no label of 10 support images"):
+    with pytest.raises(ShotsError, match="noisy:0.01 changes no label of 10"):
         changed("noisy:0.01", 1)
     with pytest.raises(ShotsError, match="classes without an image, such as"):
         changed("noisy:0.9", 1)
 
 
 def test_one_training_class_is_refused() -> None:
-    with pytest.raises(ShotsError, match="noisy:0.5 needs at least two training classes, but dataset 'toy' has 1"):
+    with pytest.raises(ShotsError, match="noisy:0.5 needs at least two.* 'toy' has 1"):
         changed("noisy:0.5", 2, names=NAMES[:2], protocol=EvalProtocol.BASE_TO_NEW)
 
 
@@ -168,7 +168,7 @@ def test_a_noisy_list_can_be_published_and_read_again(tmp_path) -> None:
     assert again.relabelled == noisy.relabelled
     content = json.loads(path.read_text())
     assert content["support_rule"] == "noisy:0.25"
-    with pytest.raises(DataError, match="only one of them is a base class of 'spectrum_blur'"):
+    with pytest.raises(DataError, match="a base class of 'spectrum_blur'"):
         task(None, draw=DrawRule.FILE, support_list=listed, protocol=EvalProtocol.BASE_TO_NEW)
     path.write_text(json.dumps({**content, "true_labels": {}}))
     with pytest.raises(DataError, match="The list uses other labels"):

@@ -171,13 +171,13 @@ class TestRefusals:
             build(toy_splits(1), protocol=protocol)
 
     def test_more_shots_than_a_class_has(self):
-        with pytest.raises(ShotsError, match="16 shots were requested, but class 'class 0' has only 8"):
+        with pytest.raises(ShotsError, match="16 shots were requested.*'class 0' has only 8"):
             build(shots=16)
 
     def test_no_test_images(self):
         splits = toy_splits()
         only_base = replace(splits, test=tuple(s for s in splits.test if s.label < 3))
-        with pytest.raises(DataError, match=r"no test image of the classes 'class 3', 'class 4', so .* as 'new'"):
+        with pytest.raises(DataError, match="classes 'class 3', 'class 4', so .* as 'new'"):
             build(only_base, protocol=EvalProtocol.BASE_TO_NEW)
 
 
@@ -225,5 +225,5 @@ class TestTargets:
     def test_domain_generalization_rejects_classes_that_the_source_lacks(self, other):
         info, _ = other
         assert build(protocol=EvalProtocol.DOMAIN_GENERALIZATION, targets=[other])
-        with pytest.raises(DataError, match=r"'other' has the class 'class 5' \(1 such\), which the source 'toy'"):
+        with pytest.raises(DataError, match=r"'class 5' \(1 such\).* source 'toy'"):
             build(protocol=EvalProtocol.DOMAIN_GENERALIZATION, targets=[(info, toy_splits(6))])

@@ -96,13 +96,13 @@ def test_a_pool_changes_the_fingerprint_and_its_absence_does_not() -> None:
 
 def test_a_training_image_that_is_also_a_test_image_is_refused() -> None:
     twice = replace(SPLITS, test=(*SPLITS.test, replace(SPLITS.train[-1])))
-    with pytest.raises(DataError, match=r"has 1 test images, such as .*: its split lists them as training images, too"):
+    with pytest.raises(DataError, match="has 1 test images.* training images, too"):
         task("train", splits=twice)
     assert SPLITS.train[-1].key in keys("transductive", splits=twice)
 
 
 def test_no_image_without_a_label_and_too_many_images_are_refused() -> None:
-    with pytest.raises(ShotsError, match=r"has no unlabelled images for --unlabelled train: the run uses all training"):
+    with pytest.raises(ShotsError, match="no unlabelled images for --unlabelled train"):
         task("train", rule=SupportRule.parse("all"))
     n = len(keys("train"))
     with pytest.raises(ShotsError, match=rf"requests {n + 1} images, but .* has {n} .* Use at most train:{n}, or"):
@@ -113,11 +113,11 @@ def test_no_image_without_a_label_and_too_many_images_are_refused() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("test", "shows the test images to the method, which is transductive. Declare this with"),
+        ("test", "method, which is transductive"),
         ("test:9", "shows the test images to the method"),
         ("transductive:9", r"is not understood\. Write none, train or train\+new"),
         ("val", r"is not understood\. Write none, train or train\+new"),
-        ("train:-3", "'-3' is not a number of images; give a whole number from 1"),
+        ("train:-3", "'-3' is not a number of images"),
         ("train:0", "'0' is not a number of images"),
         ("train:", "'' is not a number of images"),
         ("train:1.5", "'1.5' is not a number of images"),

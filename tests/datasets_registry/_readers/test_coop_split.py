@@ -66,7 +66,7 @@ def test_the_error_for_a_malformed_file_names_the_entry(written, change, message
 
 def test_broken_json(tmp_path: Path):
     (tmp_path / "s.json").write_text("{")
-    with pytest.raises(DataError, match=r"s.json cannot be read as JSON .* Get it again from its source"):
+    with pytest.raises(DataError, match="s.json cannot be read as JSON"):
         read_coop_split(tmp_path / "s.json")
 
 
@@ -96,7 +96,7 @@ class TestReader:
         self, coop_reader: CoopReader, coop_layout: Callable[..., Path]
     ):
         root = coop_layout(coop_reader, ["owl", "cat"])
-        with pytest.raises(DataError, match=r"is the dataset 'toy' itself. Give its parent folder"):
+        with pytest.raises(DataError, match="dataset 'toy' itself"):
             coop_reader(root / "toy_folder")
 
     def test_a_missing_split_file_is_an_error(self, coop_reader: CoopReader, coop_layout: Callable[..., Path]):
@@ -113,9 +113,7 @@ class TestReader:
     def test_no_image_folder(self, coop_reader: CoopReader, tmp_path: Path):
         (tmp_path / "toy_folder").mkdir()
         (tmp_path / "toy_folder" / "split_zhou_Toy.json").write_text(json.dumps(GOOD))
-        with pytest.raises(
-            DataError, match=r"No images of 'toy' at .*pictures. Get them from https://example.org/images"
-        ):
+        with pytest.raises(DataError, match="No images of 'toy' at .*https://example.org/images"):
             coop_reader(tmp_path)
 
     def test_missing_images_are_counted_and_listed_in_part(
@@ -123,7 +121,7 @@ class TestReader:
     ):
         root = coop_layout(coop_reader, ["owl", "cat"])
         (root / "toy_folder/pictures/class1/test_0.jpg").unlink()
-        with pytest.raises(DataError, match=r"1 of the 24 images .* for example class1/test_0.jpg. Unpack the archive"):
+        with pytest.raises(DataError, match="1 of the 24 images .*class1/test_0.jpg"):
             coop_reader(root)
 
     def test_a_damaged_image_raises_when_it_is_read(self, coop_reader: CoopReader, coop_layout: Callable[..., Path]):

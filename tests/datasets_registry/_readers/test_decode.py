@@ -145,7 +145,7 @@ def test_values_without_an_agreed_range_are_stretched_over_their_own(
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_values_that_are_not_finite_are_refused(value: float, tmp_path: Path):
-    with pytest.raises(DataError, match=r"x.tiff contains values that are not finite. Unpack it again"):
+    with pytest.raises(DataError, match="x.tiff contains values.* finite"):
         gray(tmp_path, "x.tiff", [0, value], np.float32)
 
 

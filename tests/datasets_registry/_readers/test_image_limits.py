@@ -130,7 +130,7 @@ def test_no_format_that_runs_a_program_is_read() -> None:
 
 @pytest.mark.parametrize("content", [EPS, DOS_EPS])
 def test_postscript_is_named_and_not_run(content: bytes) -> None:
-    with pytest.raises(BadImageError, match=r"x.png is PostScript, a program, which is not run. Convert it to PNG"):
+    with pytest.raises(BadImageError, match="x.png is PostScript"):
         decode_image(content, "x.png")
     with pytest.raises(BadImageError):
         image_type(content)
@@ -169,7 +169,7 @@ def tiff_of_bands(bands: int, bits: int) -> bytes:
 
 
 def test_a_tiff_of_thirteen_bands_says_so() -> None:
-    with pytest.raises(BadImageError, match=r"is a TIFF whose bands or bits cannot be read. Convert it to 8 bits"):
+    with pytest.raises(BadImageError, match="bands or bits cannot be read"):
         decode_image(tiff_of_bands(13, 16), "x.tif")
 
 

@@ -183,7 +183,7 @@ class TestAircraft:
     def test_a_line_that_names_no_variant_is_rejected(self, draw, tmp_path: Path):
         draw("fgvc_aircraft/images")
         (tmp_path / "fgvc_aircraft/images_variant_val.txt").write_text("0000005 737-99\n")
-        with pytest.raises(DataError, match=r"Line 1 of .*images_variant_val.txt is '0000005 737-99'.* Get the lists"):
+        with pytest.raises(DataError, match="Line 1 of .*images_variant_val.txt is '0000005 737-99'"):
             get_dataset("fgvc_aircraft").reader(tmp_path)
 
     def test_a_missing_list_or_image_is_rejected(self, draw, tmp_path: Path):
@@ -223,15 +223,13 @@ class TestImageNet:
     def test_validation_images_without_class_folders_are_rejected(self, names: Path):
         self.draw(names / "imagenet/images/train", ["n01440764"])
         picture(names / "imagenet/images/val/ILSVRC2012_val_00000001.JPEG")
-        with pytest.raises(
-            DataError, match=r"val contains images, but no class folders. Sort them into one folder per class"
-        ):
+        with pytest.raises(DataError, match="no class folders"):
             get_dataset("imagenet").reader(names)
 
     def test_different_class_folders_in_train_and_val_are_rejected(self, names: Path):
         self.draw(names / "imagenet/images/train", ["n01440764", "n04008634"])
         self.draw(names / "imagenet/images/val", ["n01440764"])
-        with pytest.raises(DataError, match=r"n04008634 .1 in all. are in only one of them. Unpack the archives again"):
+        with pytest.raises(DataError, match="n04008634 .1 in all"):
             get_dataset("imagenet").reader(names)
 
     def test_a_missing_part_is_rejected(self, names: Path):
@@ -266,21 +264,17 @@ class TestImageNet:
         assert splits.class_names == ("tench", "missile", "name 6")
         assert [s.key.split("/")[0] for s in splits.test] == ["0", "0", "2", "2", "10", "10"]
         (place / "n01440764").mkdir()
-        with pytest.raises(
-            DataError, match=r"contains the folder 'n01440764'; its class folders must be the labels 0 to 11"
-        ):
+        with pytest.raises(DataError, match="folder 'n01440764'.* labels 0 to 11"):
             get_dataset("imagenet_v2").reader(names)
 
     def test_a_folder_that_is_no_class_is_rejected(self, names: Path):
         self.draw(names / "imagenet-a", ["n01440764", "extra"])
-        with pytest.raises(
-            DataError, match=r"contains the folder 'extra' .1 such., which classnames.txt does not name"
-        ):
+        with pytest.raises(DataError, match="folder 'extra' .1 such"):
             get_dataset("imagenet_a").reader(names)
 
     def test_an_empty_folder_is_rejected(self, names: Path):
         (names / "imagenet-a").mkdir()
-        with pytest.raises(DataError, match=r"contains no class folder; it must contain one per class"):
+        with pytest.raises(DataError, match="contains no class folder"):
             get_dataset("imagenet_a").reader(names)
 
     def test_classnames_are_required_and_checked(self, names: Path):

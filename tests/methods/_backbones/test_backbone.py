@@ -156,7 +156,7 @@ def test_deep_prompts_and_their_gradients_equal_the_plain_path(kind: str) -> Non
 
 
 def test_a_text_longer_than_the_context_is_refused() -> None:
-    with pytest.raises(BenchError, match="does not fit the context of 77"):
+    with pytest.raises(BenchError, match="context of 77"):
         tiny_backbone().tokenized(["word " * 100])
 
 
@@ -200,13 +200,13 @@ def test_where_visual_prompts_sit_in_the_sequence_does_not_matter_for_eva() -> N
 
 def test_visual_prompts_on_a_resnet_are_refused() -> None:
     backbone = backbone_of(SMALL_RESNET)
-    with pytest.raises(BenchError, match="visual prompts need a vision transformer"):
+    with pytest.raises(BenchError, match="need a vision transformer"):
         backbone.encode_image(torch.randn(1, 3, 64, 64), prompts=[torch.zeros(1, 64)])
 
 
 def test_prompts_deeper_than_the_tower_are_refused() -> None:
     backbone = tiny_backbone()
-    with pytest.raises(BenchError, match="for 4 blocks on a tower of 3"):
+    with pytest.raises(BenchError, match="4 blocks on a tower of 3"):
         backbone.encode_image(images("test")[:1], prompts=[torch.zeros(1, 128)] * 4)
 
 

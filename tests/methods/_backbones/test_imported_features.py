@@ -67,14 +67,14 @@ def test_names_without_a_dataset_are_looked_up_where_only_one_answer_is_possible
 def test_what_no_dataset_holds_is_named(pair: Backbone) -> None:
     with pytest.raises(UnknownNameError, match=r"class 'cup' of imported text features.*ant"):
         rows_of(pair, ("ant", "cup"), "animals")
-    with pytest.raises(UnknownNameError, match=r"dataset 'animal' of features.toy. Did you mean 'animals'"):
+    with pytest.raises(UnknownNameError, match="'animal' of features.toy. Did you mean 'animals'"):
         rows_of(pair, ("ant",), "animal")
 
 
 def test_names_of_two_datasets_in_one_list_are_refused(home: Path) -> None:
     add("animals", ["ant", "elk"], [0, 1])
     add("things", ["cup", "jug"], [2, 3])
-    with pytest.raises(BenchError, match="has text features of all these classes: ant, cup"):
+    with pytest.raises(BenchError, match="features of all these classes: ant, cup"):
         toy().encode_texts(["ant", "cup"])
 
 
@@ -83,7 +83,7 @@ def test_other_texts_than_the_stored_ones_are_refused(pair: Backbone) -> None:
     with pytest.raises(NoTowerError, match=r"cannot encode the template 'itap of a \{\}.'; leave templates"):
         pair.class_texts(classes, "itap of a {}.")
     described = ClassSet(("ant",), "{}", (("It has six legs.",),), "animals")
-    with pytest.raises(NoTowerError, match="cannot encode the sentences; leave templates and class texts"):
+    with pytest.raises(NoTowerError, match="cannot encode the sentences"):
         pair.class_texts(described, "{}")
 
 

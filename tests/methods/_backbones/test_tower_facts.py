@@ -172,10 +172,10 @@ def test_a_weights_file_is_looked_at_before_any_run(tmp_path: Path) -> None:
     biased = tmp_path / "biased.safetensors"
     save_file({"logit_bias": torch.zeros(())}, biased)
     check_weights_file(biased)
-    with pytest.raises(WeightsError, match="has a logit bias, and the architecture has none. It was trained with"):
+    with pytest.raises(WeightsError, match="has a logit bias"):
         check_weights_file(biased, takes_bias=False)
     (tmp_path / "page.pt").write_text("<html>404</html>")
-    with pytest.raises(WeightsError, match="page.pt is not a checkpoint of torch, or it is damaged"):
+    with pytest.raises(WeightsError, match="page.pt is not a checkpoint"):
         check_weights_file(tmp_path / "page.pt")
     with pytest.raises(WeightsError, match="cannot be read: Is a directory"):
         check_weights_file(tmp_path)

@@ -105,7 +105,7 @@ def test_prompted_images_and_their_gradients_equal_open_clip(family: str) -> Non
 @pytest.mark.parametrize("family", [name for name in FAMILIES if name not in TOKENS])
 def test_prompts_for_a_tower_without_tokens_are_refused(family: str) -> None:
     backbone = small_backbone(family)
-    with pytest.raises(BenchError, match="has no tokens; visual prompts need a vision transformer"):
+    with pytest.raises(BenchError, match="has no tokens"):
         backbone.encode_image(pixels_of(backbone), prompts=[torch.zeros(1, 8)])
 
 
@@ -183,11 +183,11 @@ def test_an_unmasked_tower_runs_whole_texts_only() -> None:
     hidden = backbone.text_hidden(prompts, 1)
     assert hidden.first == 0
     assert_close(backbone.continue_text(hidden), backbone.encode_texts(TEXTS))
-    with pytest.raises(BenchError, match="has no causal mask, so no tokens can be inserted inside it"):
+    with pytest.raises(BenchError, match="no tokens can be inserted"):
         backbone.continue_text(hidden, tokens=[torch.zeros(1, 64)])
-    with pytest.raises(BenchError, match="has no causal mask, so no tokens can be replaced inside it"):
+    with pytest.raises(BenchError, match="no tokens can be replaced"):
         backbone.encode_prompts(prompts, before_block=lambda i, prefix, suffix: (prefix, suffix))
-    with pytest.raises(BenchError, match="has no causal mask, so read-only tokens cannot follow the text"):
+    with pytest.raises(BenchError, match="read-only tokens cannot follow"):
         backbone.read_only_text_features(prompts, torch.zeros(1, 64))
 
 
@@ -199,11 +199,11 @@ def test_the_blocks_of_a_text_tower_of_the_hub_cannot_be_changed() -> None:
         lambda: backbone.text_hidden(prompts, 1),
         lambda: backbone.encode_prompts(prompts, blocks=small_backbone("clip").text_blocks),
     ):
-        with pytest.raises(BenchError, match="is a model of Hugging Face, so its blocks cannot be changed; choose a"):
+        with pytest.raises(BenchError, match="blocks cannot be changed"):
             use()
-    with pytest.raises(BenchError, match="is a model of Hugging Face and has no final norm; choose a CLIP"):
+    with pytest.raises(BenchError, match="has no final norm"):
         backbone.encode_prompts(prompts, norm=torch.nn.LayerNorm(32))
-    with pytest.raises(BenchError, match="has no causal mask, so no tokens can be replaced inside it"):
+    with pytest.raises(BenchError, match="no tokens can be replaced"):
         backbone.encode_prompts(prompts, before_block=lambda i, prefix, suffix: (prefix, suffix))
 
 

@@ -232,11 +232,11 @@ def test_what_stands_beside_a_block_joins_the_residual_stream() -> None:
 def test_blocks_that_cannot_be_taken_apart_are_refused() -> None:
     backbone = backbone_of(SMALL_EVA)
     assert not any(towers_blocks.is_standard(block) for block in backbone.image_tower.blocks)
-    with pytest.raises(BenchError, match="cannot be taken apart; choose a CLIP"):
+    with pytest.raises(BenchError, match="cannot be taken apart"):
         image_views(backbone.image_tower)
-    with pytest.raises(BenchError, match="cannot be taken apart; choose a CLIP"):
+    with pytest.raises(BenchError, match="cannot be taken apart"):
         outer_norms(backbone.image_tower)
-    with pytest.raises(BenchError, match="cannot be taken apart; choose a CLIP"):
+    with pytest.raises(BenchError, match="cannot be taken apart"):
         backbone.encode_image(torch.zeros(1, 3, 224, 224), norms=(nn.Identity(), nn.Identity()))
 
 
@@ -267,16 +267,16 @@ def test_an_image_tower_in_two_parts_equals_the_whole(config: dict) -> None:
                 assert read.shape == (2, 3, backbone.vision_width)
                 torch.testing.assert_close(read.mean(dim=-1), torch.zeros(2, 3), atol=1e-5, rtol=0)
             else:
-                with pytest.raises(BenchError, match="pools by attention, so its prompts cannot be read; choose a"):
+                with pytest.raises(BenchError, match="its prompts cannot be read"):
                     tower.prompt_states(tokens, 3)
 
 
 def test_parts_that_do_not_fit_the_image_tower_are_refused() -> None:
     backbone = tiny_backbone()
-    with pytest.raises(BenchError, match="before block 4 in an image tower of 3 blocks"):
+    with pytest.raises(BenchError, match="block 4 in an image tower of 3"):
         backbone.image_hidden(images("test")[:1], 4)
     hidden = backbone.image_hidden(images("test")[:1], 2)
-    with pytest.raises(BenchError, match="prompts for 4 blocks on a tower of 3; lower the depth"):
+    with pytest.raises(BenchError, match="prompts for 4 blocks.* of 3"):
         backbone.continue_image(hidden, 2, prompts=[torch.zeros(1, 128)] * 2)
 
 
@@ -316,7 +316,7 @@ def test_tokens_that_do_not_fit_the_text_tower_are_refused() -> None:
     backbone, coca = tiny_backbone(), backbone_of(SMALL_COCA)
     texts = class_set("base").texts("a photo of a {}.")
     hidden = backbone.text_hidden(frozen_prompts(backbone.tokenized(texts)), 2)
-    with pytest.raises(BenchError, match="tokens for 2 blocks, but only 1 are left; lower the depth"):
+    with pytest.raises(BenchError, match="tokens for 2 blocks, but only 1"):
         backbone.continue_text(hidden, tokens=[torch.zeros(1, 64)] * 2)
     with pytest.raises(BenchError, match="ends with a class token, so no tokens can be inserted inside it; choose a"):
         coca.continue_text(coca.text_hidden(frozen_prompts(coca.tokenized(texts)), 1), tokens=[torch.zeros(1, 64)])

@@ -128,7 +128,7 @@ def test_the_smallest_number_of_images(promise: float, needed: int) -> None:
 
 @pytest.mark.parametrize("promise", [0, 1, -0.1, 1.5, 95, math.nan, math.inf])
 def test_a_promise_that_is_no_probability_is_refused(promise: float) -> None:
-    with pytest.raises(PromiseError, match=r"is not between 0 and 1; give 0.95 for 95 %"):
+    with pytest.raises(PromiseError, match="not between 0 and 1"):
         conformal_threshold([0.1] * 100, promise)
 
 

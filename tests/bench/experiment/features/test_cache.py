@@ -79,7 +79,7 @@ def test_clear_takes_one_backbone_or_all(tmp_path: Path) -> None:
     fill(tmp_path, "bb-fp32", 2)
     assert cache.clear_cache(tmp_path, "aa") > 0
     assert [c.blocks for c in cache.cache_info(tmp_path)] == [0, 2]
-    with pytest.raises(CacheError, match="no backbone that begins with 'zz'; it holds aa-fp32, bb-fp32"):
+    with pytest.raises(CacheError, match="begins with 'zz'.*aa-fp32, bb-fp32"):
         cache.clear_cache(tmp_path, "zz")
     cleared = CliRunner().invoke(app, ["doctor", "cache", "clear", "--cache", str(tmp_path)])
     assert cleared.exit_code == 0
@@ -92,7 +92,7 @@ def test_sizes_are_read(text: str, size: int) -> None:
 
 
 def test_a_size_that_is_none_is_refused() -> None:
-    with pytest.raises(UsageError, match="Size 'much' is not understood; write .* 500M or 20G"):
+    with pytest.raises(UsageError, match="Size 'much' .* 500M or 20G"):
         cache.parse_size("much")
 
 

@@ -142,7 +142,7 @@ def test_a_worker_that_dies_costs_only_its_run(surroundings: Surroundings, behav
 @pytest.mark.usefixtures("_fork")
 def test_a_worker_that_cannot_start_ends_the_sweep_with_the_end_of_its_log(surroundings: Surroundings):
     broken = Surroundings(runs=surroundings.runs, context=surroundings.context, runner="no_such_runner")
-    with pytest.raises(LaunchError, match=r"could not start.*'no_such_runner' cannot be imported.*--jobs 0"):
+    with pytest.raises(LaunchError, match="'no_such_runner' cannot be imported"):
         launching.launch(ProcessTransport(broken, 2), tasks())
 
 

@@ -193,7 +193,7 @@ def test_a_node_killed_in_the_middle_costs_no_run(nodes: RayNodes, tmp_path: Pat
     summary, output = end(process)
     assert summary == {"failures": [], "interrupted": False}
     assert statuses(tmp_path, 60) == [RunStatus.OK] * 60
-    assert "A Ray node went away during" in output
+    assert "Ray node went away" in output
 
 
 @pytest.mark.slow  # test_ray_errors_are_shortened reads what Ray says then
@@ -249,7 +249,7 @@ def test_malformed_addresses(address: str):
     [
         ("[", "cannot be read"),
         ("- pip", "is not a mapping"),
-        ("working_dir: .", "working_dir is taken by the harness's own code; use py_modules"),
+        ("working_dir: .", "working_dir is taken"),
     ],
 )
 def test_malformed_runtime_environments(tmp_path: Path, text: str, message: str):
@@ -277,7 +277,7 @@ def test_a_checkout_of_official_code_is_sent_as_one_file(tmp_path: Path, monkeyp
     for _ in range(2):  # the second worker of a node finds it
         place = unpack(tmp_path / "cache", sent["tree"])
     assert (place / "train.py").read_bytes() == (made / "train.py").read_bytes()
-    with pytest.raises(LaunchError, match=r"plain is a folder, and only files and git repositories are sent"):
+    with pytest.raises(LaunchError, match="plain is a folder"):
         cluster.send_files({"tree.path.0": tmp_path / "plain"})
 
 

@@ -129,7 +129,7 @@ def test_a_linear_head_gives_the_logits_of_the_model(method: str, tmp_path: Path
 def test_a_cache_far_from_its_features_is_not_taken_for_linear(tmp_path: Path) -> None:
     info, trained, _ = model("tip_adapter", tmp_path)
     trained.beta = 400.0
-    with pytest.raises(ExportError, match="tip_adapter cannot be exported as linear: its logits differ"):
+    with pytest.raises(ExportError, match="tip_adapter cannot be exported as linear"):
         linear_head(info, trained)
 
 

@@ -50,7 +50,7 @@ def test_the_answer_names_a_method_with_its_accuracy_and_the_commands(answered) 
     assert "--keep-models best" in values["commands"][0]
     text = str(found)
     assert text.startswith(f"Take {found.pick}: ")
-    assert "Points that each rule loses on held-out datasets: best average" in text
+    assert "Points that each rule loses" in text
     shown = found._repr_html_()
     assert shown.startswith(f"<p>Take {found.pick}: ")
     assert "<table><caption>Methods that are left</caption>" in shown
@@ -63,7 +63,7 @@ def test_no_model_is_promised_for_imported_features(answered) -> None:
     assert not imported.keeps_model
     assert len(imported.commands) == 1
     assert "--keep-models" not in imported.commands[0]
-    assert "no model is kept, since imported features have no image tower" in str(imported)
+    assert "imported features have no image tower" in str(imported)
 
 
 def test_the_recommended_method_is_trained_and_its_model_kept(answered) -> None:
@@ -117,10 +117,10 @@ def test_races_are_on_no_leaderboard(answered) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"budget": "2s"}, "--budget 2s is too small for one method"),
-        ({"budget": "soon"}, "--budget 'soon' is not a time; write minutes as 20min"),
+        ({"budget": "2s"}, "--budget 2s is too small"),
+        ({"budget": "soon"}, "'soon' is not a time"),
         ({"margin": 0}, "--margin 0 is not between 0 and 100"),
-        ({"seeds": "0,"}, "the repetitions are numbered from 1"),
+        ({"seeds": "0,"}, "numbered from 1"),
         ({"shots": 100}, "100 shots were requested, but class .* has only 24 training images"),
     ],
 )
@@ -139,14 +139,14 @@ def test_methods_without_training_come_first_and_untried_ones_are_named(answered
     assert order.index("zero_shot") < order.index("gda") < order.index("clip_adapter") < order.index("cross_modal")
     _, found = answered
     assert found.to_json()["untried"] == {}
-    assert "The chance that the race dropped the best of the 3 methods that were tried is at most 5 %." in str(found)
+    assert "best of the 3 methods" in str(found)
     sweep = found.request.sweep.model_copy(update={"methods": [*found.request.sweep.methods, "coop"]})
     reason = "a run takes about 70 s, and less was left"
     unfinished = replace(found.race, untried={"coop": reason}, needed=100.0)
     stopped = replace(found, request=replace(found.request, sweep=sweep), race=unfinished)
     assert stopped.to_json()["untried"] == {"coop": reason}
     text = str(stopped)
-    assert "1 method was not tried for lack of time: coop. Repeat the command with --budget 2min (an estimate)" in text
+    assert "1 method was not tried for lack of time: coop" in text
     assert f"Not tried: coop, {reason}." in text
     assert "Out: coop" not in text
     assert "best of the 3 methods that were tried" in text
@@ -219,7 +219,7 @@ def test_the_budget_ends_the_race(tmp_path: Path) -> None:
     found = race.run()
     assert found.why == "the budget is used up"
     assert found.trainings == 3  # 9 of 10 seconds; a fourth training of 3 seconds does not fit
-    with pytest.raises(UsageError, match=r"4 runs of the cheapest take about 20 s. Give at least 1min"):
+    with pytest.raises(UsageError, match="4 runs of the cheapest take about 20 s.*1min"):
         Race(request, plan, race.outcomes, dict.fromkeys(request.sweep.methods, 5.0), lambda _: None).check_budget()
     Race(request, plan, race.outcomes, {"gda": 5.0}, lambda _: None).check_budget()  # the others may be cheaper
 
