@@ -152,6 +152,7 @@ def test_add_lists_bad_files_as_a_table_and_leaves_them_out_if_told(etl: Etl, ow
     )
 
 
+@pytest.mark.slow  # the same commands in this process, and worker processes with synthetic images
 def test_own_images_run_in_worker_processes_and_stand_in_the_catalogue(tmp_path: Path) -> None:
     draw_tree(tmp_path / "birds", ("crow", "gull", "jay", "owl"))
     environment = {name: text for name, text in os.environ.items() if name != "ETL_BENCH_DATASETS"}

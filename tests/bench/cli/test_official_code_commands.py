@@ -93,6 +93,7 @@ def _trusted(made: Path) -> str:
     return f"stand-in at {Fork.read(made).commit[:12]} may run with your rights.\n"
 
 
+@pytest.mark.slow  # programs that end with their time, in test_guarded.py
 def test_a_run_that_hangs_ends_with_the_time_limit(etl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = make_fork(tmp_path / "fork", "hang")
     trust(made)

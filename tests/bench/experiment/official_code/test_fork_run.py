@@ -62,6 +62,7 @@ def test_zero_shot_clip_in_official_code_is_ours(fork: Path, data: Path) -> None
     assert_alike(theirs["all"], ours["all"])
 
 
+@pytest.mark.slow  # zero-shot on all classes
 def test_base_and_new_classes_and_all_of_them_are_ours(fork: Path, data: Path) -> None:
     record, theirs = run_fork(fork, data, UNTRAINED, protocol=EvalProtocol.BASE_TO_NEW)
     ours = zero_shot("eurosat", data, "a centered satellite photo of {}.", protocol=EvalProtocol.BASE_TO_NEW)
@@ -159,6 +160,7 @@ def test_scores_of_code_with_habits_are_recorded(tmp_path: Path, data: Path, tra
     assert np.abs(items["all"].true_logit - trained[1]["all"].true_logit).max() > 1e-4
 
 
+@pytest.mark.slow  # the code with other habits
 def test_code_that_never_tests_is_tested_after_its_training(tmp_path: Path, data: Path, trained: Run) -> None:
     habits = ("never tests", "reads an image of its own")
     record, items = run_fork(trusted_fork(tmp_path / "fork", *habits), data)
@@ -220,6 +222,7 @@ def test_a_failure_keeps_the_end_of_the_log(tmp_path: Path, data: Path) -> None:
     assert "do not fit" in str(raised.value.__cause__)
 
 
+@pytest.mark.slow  # settings reach the code in the other runs, too
 def test_a_clone_of_dassl_is_found_where_the_user_says(tmp_path: Path, data: Path, fork: Path, trained: Run) -> None:
     _, items = run_fork(trusted_fork(tmp_path / "fork", "no Dassl"), data, f"fork.path={fork}")
     np.testing.assert_allclose(items["all"].true_logit, trained[1]["all"].true_logit, rtol=1e-5)
