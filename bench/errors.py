@@ -1,6 +1,6 @@
 """Errors that the harness raises on purpose. Messages say what was given, what is allowed and what to do next."""
 
-from datasets_registry import BenchError
+from datasets_registry import BenchError as BenchError
 
 
 class UsageError(BenchError, ValueError):
@@ -96,11 +96,3 @@ class CacheError(BenchError, OSError):
 
 class StaleSpecError(BenchError, RuntimeError):
     """The data of a spec changed between planning and running."""
-
-
-class PredictionsError(BenchError, ValueError):
-    """A file of predictions cannot be read, or contradicts the dataset."""
-
-
-class OfficialCodeError(BenchError, RuntimeError):
-    """Official code cannot be run, or ended without predictions."""

@@ -80,7 +80,7 @@ def python_files(top: str) -> tuple[Path, ...]:
     return tuple(path for path in sorted((ROOT / top).rglob("*.py")) if "__pycache__" not in path.parts)
 
 
-FOREIGN = "official_code/foreign/"
+FOREIGN = "forks/foreign/"
 """Files that run in the Python of official code, with what is installed there."""
 
 
@@ -146,7 +146,16 @@ def declared(extra: str | None = None) -> dict[str, Requirement]:
 
 def test_few_modules_lie_loose_in_bench() -> None:
     loose = {path.name for path in (ROOT / "bench").glob("*.py")}
-    assert loose <= {"__init__.py", "__main__.py", "spec.py", "record.py", "bounds.py", "context.py", "errors.py"}
+    assert loose <= {
+        "__init__.py",
+        "__main__.py",
+        "spec.py",
+        "record.py",
+        "bounds.py",
+        "context.py",
+        "errors.py",
+        "extension.py",
+    }
 
 
 def test_every_package_and_folder_has_a_docstring() -> None:
@@ -238,7 +247,7 @@ ROOMS = {path.parent.name for path in (ROOT / "bench").glob("*/__init__.pyi")}
 def test_the_house_is_small_enough_to_know() -> None:
     """The limits of decision 8; `python -m tools.house_figures` prints the figures."""
     graph = rooms(ROOT)
-    assert len(graph) <= 18
+    assert len(graph) <= 20
     assert floors(graph) <= 10
     assert sum(map(len, graph.values())) <= 95
     imports, lines = import_lines(ROOT)

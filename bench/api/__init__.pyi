@@ -40,11 +40,6 @@ from .health import cache_content as cache_content
 from .health import check_machine as check_machine
 from .health import clear_caches as clear_caches
 from .health import repair_cache as repair_cache
-from .official_code import InspectedCode as InspectedCode
-from .official_code import TriedCode as TriedCode
-from .official_code import inspect_official_code as inspect_official_code
-from .official_code import trust_official_code as trust_official_code
-from .official_code import try_official_code as try_official_code
 from .paper_listing import ListedExperiment as ListedExperiment
 from .paper_listing import PaperListing as PaperListing
 from .paper_listing import list_experiments as list_experiments
@@ -92,7 +87,6 @@ from .running import sweep_toml as sweep_toml
 from .running import unfinished_sweeps as unfinished_sweeps
 from .stored_runs import VerifiedRun as VerifiedRun
 from .stored_runs import export_runs as export_runs
-from .stored_runs import import_predictions as import_predictions
 from .stored_runs import import_runs as import_runs
 from .stored_runs import query_runs as query_runs
 from .stored_runs import rebuild_database as rebuild_database
@@ -101,7 +95,6 @@ from .stored_runs import runs_folders as runs_folders
 from .stored_runs import score_rows as score_rows
 from .stored_runs import stored_run as stored_run
 from .stored_runs import verify_runs as verify_runs
-from .stored_runs import write_drop_in as write_drop_in
 from .sweep_options import DEMO_BACKBONE as DEMO_BACKBONE
 from .sweep_options import SweepRequest as SweepRequest
 from .sweep_options import backbone_advice as backbone_advice

@@ -15,13 +15,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.context import RunContext
-    from bench.experiment import ImportedPredictions
     from bench.record import RunRecord, Score
     from bench.results import Exported, Imported, RepetitionVerdict, RunDiff, Shard, Shards
 
 __all__ = [
-    "StoredRun", "VerifiedRun", "chosen_runs", "export_runs", "import_predictions", "import_runs", "query_runs",
-    "rebuild_database", "run_difference", "runs_folders", "score_rows", "stored_run", "verify_runs", "write_drop_in",
+    "StoredRun", "VerifiedRun", "chosen_runs", "export_runs", "import_runs", "query_runs",
+    "rebuild_database", "run_difference", "runs_folders", "score_rows", "stored_run", "verify_runs",
 ]  # fmt: skip
 
 
@@ -244,34 +243,6 @@ def import_runs(bundle: str | Path, runs: str | Path = "runs", *, data_root: str
     return done
 
 
-def import_predictions(
-    files: Sequence[str | Path],
-    runs: str | Path = "runs",
-    *,
-    dataset: str | None = None,
-    backbone: str | None = None,
-    data_root: str | Path | None = None,
-) -> ImportedPredictions:
-    """Check files of predictions that other code computed and add them as runs; with any error, nothing is added.
-
-    Args:
-        files: npz or JSON lines, see `etl-bench doctor docs forks`. Files of one method, seed and number of shots are
-            one run.
-        dataset: its name in the registry, if the files have another.
-        backbone: as `-b`; by default OpenAI's weights of the model that the files name.
-
-    Raises PredictionsError for a file that contradicts the dataset, DataError if the dataset is not on disk.
-    """
-    from bench.experiment import import_predictions as add
-    from bench.results import Shards, fresh_store
-
-    root = None if data_root is None else Path(data_root)
-    paths = [Path(file) for file in files]
-    done = add(Shards(Path(runs)), paths, dataset=dataset, backbone=backbone, data_root=root)
-    fresh_store(Path(runs))
-    return done
-
-
 def score_rows(records: Sequence[RunRecord]) -> list[dict[str, object]]:
     """One row for each score of some runs, with its interval."""
     shown = ("split", "accuracy", "low", "high", "n")
@@ -287,18 +258,6 @@ def score_rows(records: Sequence[RunRecord]) -> list[dict[str, object]]:
         for record in records
         for score in record.all_scores
     ]
-
-
-def write_drop_in(out: str | Path, *, force: bool = False) -> Path:
-    """Write the file that makes a Dassl repository write its predictions; raises UsageError if the file exists."""
-    from importlib import resources
-
-    from bench.results import check_output_file, write_output
-
-    path = Path(out)
-    check_output_file(path, "OUT", force=force, suffixes=(".py",))
-    content = resources.files("bench.experiment.official_code").joinpath("foreign/etl_predictions.py").read_bytes()
-    return write_output(path, content, force=force)
 
 
 def _read(shards: Shards, prefix: str) -> Shard:

@@ -28,6 +28,7 @@ from bench.cli.report import report
 from bench.cli.run import run
 from bench.cli.runs import runs_app
 from bench.cli.status import status
+from bench.extension import extensions
 from datasets_registry import BenchError
 
 PANELS: dict[str, dict[str, Any]] = {
@@ -41,6 +42,14 @@ PANELS: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 """The commands and groups by the panel of `--help` that lists them, in its order."""
+GROUPS = {name: group for panel in PANELS.values() for name, group in panel.items() if isinstance(group, Commands)}
+for extension in extensions().values():
+    for words, command in extension.command_table().items():
+        group, _, name = words.rpartition(" ")
+        if group:
+            GROUPS[group].command(name)(command)
+        else:
+            PANELS[extension.panels[name]][name] = command
 RENAMED = {
     "published": "is now `etl-bench papers published`",
     "published add": "is now `etl-bench papers add`",

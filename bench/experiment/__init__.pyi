@@ -1,12 +1,15 @@
 """Public names of `bench.experiment`; `__init__.py` loads each on first use."""
 
 from .accelerator import device_arithmetic as device_arithmetic
+from .accelerator import gpu_facts as gpu_facts
 from .checkpoints import TrainingState as TrainingState
 from .dataset_audit import AuditedImage as AuditedImage
 from .dataset_audit import DatasetAudit as DatasetAudit
 from .dataset_audit import NearDuplicate as NearDuplicate
 from .dataset_audit import SuspectImage as SuspectImage
 from .dataset_audit import audit_dataset as audit_dataset
+from .external_runs import OPEN as OPEN
+from .external_runs import external_record as external_record
 from .features.budget import make_room as make_room
 from .features.budget import remove as remove
 from .features.cache_folder import BackboneCache as BackboneCache
@@ -43,29 +46,12 @@ from .model_file import model_path as model_path
 from .model_file import read_model as read_model
 from .model_file import read_model_info as read_model_info
 from .model_file import write_model as write_model
-from .official_code.fork_method import RUNNABLE as RUNNABLE
-from .official_code.fork_method import ForkFacts as ForkFacts
-from .official_code.fork_method import fork_facts as fork_facts
-from .official_code.fork_method import fork_folders as fork_folders
-from .official_code.fork_method import is_fork as is_fork
-from .official_code.fork_method import is_interpreter as is_interpreter
-from .official_code.fork_method import official_conflict as official_conflict
-from .official_code.fork_method import runnable_code as runnable_code
-from .official_code.fork_run import run_official_code as run_official_code
-from .official_code.inspection import inspect_fork as inspect_fork
-from .official_code.predictions_import import ImportedPredictions as ImportedPredictions
-from .official_code.predictions_import import import_predictions as import_predictions
-from .official_code.sent_checkout import packed_checkout as packed_checkout
-from .official_code.sent_checkout import unpack_checkout as unpack_checkout
-from .official_code.trust import RunnableCode as RunnableCode
-from .official_code.trust import check_trusted as check_trusted
-from .official_code.trust import is_trusted as is_trusted
-from .official_code.trust import trust_code as trust_code
 from .prediction_sets import all_scores as all_scores
 from .runner import run_experiment as run_experiment
 from .task import declared_task as declared_task
 from .task import evaluation_splits as evaluation_splits
 from .task import load_task as load_task
+from .task import read_splits as read_splits
 from .teacher import TeacherFile as TeacherFile
 from .teacher import read_teacher as read_teacher
 from .training_loop import fit as fit

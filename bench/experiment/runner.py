@@ -19,7 +19,7 @@ from torch import Tensor
 
 from bench._util.memory import out_of_memory
 from bench.context import RunContext
-from bench.errors import OfficialCodeError
+from bench.errors import UsageError
 from bench.experiment.accelerator import (
     await_free_memory,
     device_arithmetic,
@@ -35,15 +35,15 @@ from bench.experiment.features.inputs import shared_inputs
 from bench.experiment.features.training_images import TrainingImages
 from bench.experiment.kept_models import kept_model
 from bench.experiment.measured_difficulty import measure_difficulty
-from bench.experiment.official_code.fork_run import run_official_code
 from bench.experiment.prediction_sets import SetThreshold, label_scores, labels_of, why_no_promise, with_sets
 from bench.experiment.stacked_training import Training, can_stack, fit_stack
 from bench.experiment.task import load_task
 from bench.experiment.teacher import load_teacher
 from bench.experiment.training_loop import fit, training_epochs
+from bench.extension import kind_of
 from bench.record import SCORES_VERSION, OpenScore, Predictions, Provenance, RunError, RunRecord, RunStatus, Score
 from bench.results import check_stored_facts, collect_provenance, source_digest
-from bench.spec import FORK, ExperimentSpec
+from bench.spec import ExperimentSpec
 from datasets_registry import (
     BenchError,
     EvalProtocol,
@@ -92,8 +92,8 @@ class ProcessRunner:
 
     def run_experiment(self, spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
         """Carry out one run, see the function `run_experiment`."""
-        if spec.method.startswith(FORK):
-            return run_official_code(spec, context)
+        if (kind := kind_of(spec.method)) is not None:
+            return kind.run(spec, context)
         with device_arithmetic(context.device, Precision(spec.precision), fast=context.fast):
             return _Evaluation(self._trained(spec, context)).record()
 
@@ -101,8 +101,8 @@ class ProcessRunner:
         self, spec: ExperimentSpec, context: RunContext
     ) -> tuple[RunRecord, list[Predictions], bytes | BenchError]:
         """Carry out one run; also returns its model file, or the reason why the method cannot be stored."""
-        if spec.method.startswith(FORK):
-            return *run_official_code(spec, context), OfficialCodeError(f"{spec.method} is not a method of the harness")
+        if (kind := kind_of(spec.method)) is not None:
+            return *kind.run(spec, context), UsageError(f"{spec.method} is not a method of the harness")
         with device_arithmetic(context.device, Precision(spec.precision), fast=context.fast):
             evaluation = _Evaluation(self._trained(spec, context))
             record, predictions = evaluation.record()

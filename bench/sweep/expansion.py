@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from bench._util.words import counted
 from bench.bounds import MOST_RUNS
 from bench.errors import UsageError
-from bench.experiment import ForkFacts, TeacherFile, official_conflict
+from bench.experiment import TeacherFile
+from bench.extension import kind_of
 from bench.results import known_methods, settled_recipe
 from bench.spec import ALL_SHOTS, ExperimentSpec
 from bench.sweep.axes import IMAGENET_VARIANTS, check_axes, selected_datasets
@@ -218,7 +219,7 @@ class _Expander:
             reason = "its class texts are imported features; leave --class-text out."
         if reason is None:
             what = f"{item.label} on {backbone.slug}"
-            reason = self._official_conflict(item, info)
+            reason = self._kind_conflict(item, info)
             reason = reason or backbone_conflict(item.facts, backbone, self.request.precision)
             reason = reason or depth_conflict(item.facts, item.settings, backbone)
             reason = reason or settings_conflict(item.facts, item.settings, backbone)
@@ -230,13 +231,12 @@ class _Expander:
         """The teacher of a method's runs; None for a method that needs none."""
         return self.teacher if item.facts.needs_teacher else None
 
-    def _official_conflict(self, item: SelectedMethod, info: DatasetInfo) -> str | None:
-        """Why official code cannot be run on a dataset; None for methods of the harness."""
-        if not isinstance(item.facts, ForkFacts):
+    def _kind_conflict(self, item: SelectedMethod, info: DatasetInfo) -> str | None:
+        """Why a run of another kind cannot be run on a dataset; None for methods of the harness."""
+        if (kind := kind_of(item.facts.name)) is None:
             return None
-        if self.class_text is not None:
-            return f"official code has its own class texts; leave --class-text {self.class_text.identity} out."
-        return official_conflict(item.facts, item.settings.values, info.name)
+        class_text = "" if self.class_text is None else self.class_text.identity
+        return kind.plan.conflict(item.facts, item.settings.values, info.name, class_text)
 
     def outlined(
         self, item: SelectedMethod, backbone: BackboneSpec, datasets: Sequence[str]

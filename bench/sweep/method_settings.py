@@ -19,9 +19,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from bench.errors import OverrideError, UsageError
-from bench.experiment import RUNNABLE, ForkFacts, RunnableCode, check_trusted, fork_facts, fork_folders, is_fork
+from bench.extension import RunKind, kind_of_pattern, requested_kind, run_kinds
 from bench.results import known_methods
-from bench.spec import CUSTOM_RECIPE, FORK
+from bench.spec import CUSTOM_RECIPE
 from bench.sweep.dataset_names import select_names
 from bench.sweep.options import RecipeChoice
 from bench.sweep.request import HOSO, SweepRequest
@@ -30,10 +30,6 @@ from datasets_registry import UnknownNameError
 
 if TYPE_CHECKING:
     from methods import CheckedSettings, MethodFacts, MethodTraits, Recipe, SelectionRule
-
-
-OFFICIAL = ("fork", "adapter")
-"""Names that stand for all official code in `--set`."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +51,17 @@ class Override:
         return any(c in self.pattern for c in "*?[")
 
     def concerns(self, method: str) -> bool:
-        """Whether the pattern selects that method; `fork` and `adapter` select all official code."""
-        return fnmatchcase(method, self.pattern) or (method.startswith(FORK) and self.pattern in OFFICIAL)
+        """Whether the pattern selects that method; the name of a kind of runs selects all methods of it."""
+        kinds = run_kinds().values()
+        return fnmatchcase(method, self.pattern) or any(
+            method.startswith(kind.prefix) and self.pattern in kind.patterns for kind in kinds
+        )
 
 
 def parse_overrides(texts: Iterable[str]) -> list[Override]:
     """Read `method.key=value` and `method.recipe.key=value`; the method may be a pattern.
 
-    Commas separate values, but for official code, whose settings are words of a command.
+    Commas separate values, but for runs of another kind, whose settings are words.
 
     Raises OverrideError for a malformed text, a key that is given twice, or an empty or repeated value in a list.
     """
@@ -79,8 +78,7 @@ def parse_overrides(texts: Iterable[str]) -> list[Override]:
                 f"--set {text!r} is not of the form method.key=value or method.recipe.key=value; "
                 "for example coop.n_ctx=4, coop.n_ctx=4,8,16, 'vpt*.depth=12', '*.recipe.epochs=20'."
             )
-        official = parts[0] in OFFICIAL or parts[0].startswith(FORK)
-        values = (_words(raw),) if official else _values(raw, text)
+        values = _values(raw, text) if kind_of_pattern(parts[0]) is None else (_words(raw),)
         item = Override(pattern=parts[0], recipe=recipe, key=parts[-1], values=values, text=text)
         if (item.pattern, recipe, item.key) in found:
             raise OverrideError(f"--set {target} is given twice; write its values as one list, {target}=A,B.")
@@ -338,13 +336,12 @@ def requested_methods(request: SweepRequest) -> list[MethodVariants]:
         allowed = ", ".join((*Selection, HOSO))
         raise UsageError(f"--selection {request.selection!r} is unknown. Allowed: {allowed}.")
     known = known_methods()
-    forks = [fork_facts(text) for text in request.methods if is_fork(text)]
-    others = [text for text in request.methods if not is_fork(text)]
-    names = (select_names(others, known.match) if others else {}) | {facts.name: True for facts in forks}
-    found = {name: known.get(name) for name in names} | {facts.name: facts for facts in forks}
     overrides = parse_overrides(request.overrides)
-    for facts in forks:
-        check_trusted(_runnable_code(facts, overrides))
+    kinds = {text: kind for text in request.methods if (kind := requested_kind(text)) is not None}
+    others = {facts.name: facts for facts in (_allowed(kind, text, overrides) for text, kind in kinds.items())}
+    ours = [text for text in request.methods if text not in kinds]
+    names = (select_names(ours, known.match) if ours else {}) | dict.fromkeys(others, True)
+    found = {name: known.get(name) for name in names if name not in others} | others
     recipes = {name: _recipe(facts, request) for name, facts in found.items()}
     fields = {name: list(type(recipe).model_fields) for name, recipe in recipes.items() if recipe is not None}
     check_overrides(
@@ -367,20 +364,29 @@ def requested_methods(request: SweepRequest) -> list[MethodVariants]:
     ]
 
 
-def _runnable_code(facts: ForkFacts, overrides: Iterable[Override]) -> RunnableCode:
-    """The official code with all that the overrides name for it, wherever they were written."""
-    given = [item for item in overrides if item.key in RUNNABLE and item.concerns(facts.name)]
+def _allowed(kind: RunKind, text: str, overrides: Iterable[Override]) -> MethodFacts:
+    """The facts of a method of another kind; raises BenchError unless the user allows what would run."""
+    facts = kind.plan.facts(text)
+    kind.plan.check(facts, _settings_of(facts, overrides))
+    return facts
+
+
+def _settings_of(facts: MethodFacts, overrides: Iterable[Override]) -> dict[str, str]:
+    """What is set for a method of another kind; raises OverrideError for a setting that two patterns give."""
+    given = [item for item in overrides if item.concerns(facts.name)]
     keys = [item.key for item in given]
     if twice := next((item for item in given if keys.count(item.key) > 1), None):
         raise OverrideError(f"{twice.key!r} is set twice for {facts.name}, last with {given[-1].text!r}; set it once.")
-    return facts.runnable({item.key: str(item.values[0]) for item in given})
+    return {item.key: str(item.values[0]) for item in given}
 
 
-def official_code_folders(request: SweepRequest) -> dict[str, Path]:
-    """Where workers find the official code of a sweep, and its Python and imports."""
+def files_of_kinds(request: SweepRequest) -> dict[str, Path]:
+    """What runs of other kinds than methods of the harness need of this machine."""
     overrides, found = parse_overrides(request.overrides), dict[str, Path]()
-    for facts in map(fork_facts, filter(is_fork, request.methods)):
-        found |= fork_folders(facts, _runnable_code(facts, overrides))
+    for text in request.methods:
+        if (kind := requested_kind(text)) is not None:
+            facts = kind.plan.facts(text)
+            found |= kind.plan.files(facts, _settings_of(facts, overrides))
     return found
 
 

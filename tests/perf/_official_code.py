@@ -17,7 +17,7 @@ from _table import Goal, Row
 from small_datasets import write_dataset
 from stand_in_forks import PACKAGES, SETTINGS, make_fork
 
-from bench.experiment.official_code import foreign
+from bench.extensions.forks import foreign
 from methods import load_backbone, parse_backbone
 
 BACKBONE = "ViT-B-16.random"

@@ -9,7 +9,7 @@ from stand_in_forks import SCRIPT, make_fork
 from sweep_requests import sweep_over
 
 from bench.context import RunContext
-from bench.experiment import RUNNABLE, run_official_code, runnable_code, trust_code
+from bench.extensions.forks import RUNNABLE, run_official_code, runnable_code, trust_code
 from bench.record import Predictions, RunRecord
 from bench.spec import ExperimentSpec
 from bench.sweep import SweepRequest, expand, named_files

@@ -34,7 +34,7 @@ from recorded_run import RecordedRun
 from small_datasets import write_dataset
 from tuned_clips import CLIPS, tuned_clip
 
-from bench.experiment import run_official_code
+from bench.extensions.forks import run_official_code
 from methods import get_method, load_backbone, parse_backbone
 
 CHECKOUTS = Path(os.environ.get("ETL_BENCH_OFFICIAL", "/nonexistent"))

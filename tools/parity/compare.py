@@ -34,9 +34,7 @@ from torchvision import transforms
 from tuned_clips import CLIPS, MEAN, STD, tuned_clip
 
 from bench import RunContext
-from bench.errors import OfficialCodeError
-from bench.experiment import run_official_code, runnable_code, trust_code
-from bench.experiment.official_code import foreign
+from bench.extensions.forks import OfficialCodeError, foreign, run_official_code, runnable_code, trust_code
 from bench.sweep import SweepRequest, expand, local_weights, named_files
 
 HERE = Path(__file__).parent

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from bench.experiment.official_code.foreign import fork_side
+from bench.extensions.forks.foreign import fork_side
 
 
 def import_official(checkout: Path, dassl: Path) -> None:

@@ -17,7 +17,7 @@ import ray
 from ray.exceptions import RayError
 
 from bench.errors import LaunchError, WorkerDiedError, WorkerKilledError
-from bench.experiment import is_interpreter
+from bench.extension import run_kinds
 from bench.sweep.launch.ray_cluster import (
     AUTO,
     ClusterHead,
@@ -109,7 +109,8 @@ class RayTransport(Transport):
     def _prepare_actor(self) -> tuple[Any, tuple[Any, ...]]:
         """The actor class with the resources of one actor, and the arguments of each."""
         context = self.surroundings.context
-        here = {key: path for key, path in context.files.items() if is_interpreter(key)}
+        plans = [kind.plan for kind in run_kinds().values()]
+        here = {key: path for key, path in context.files.items() if any(plan.stays(key) for plan in plans)}
         sent = {key: path for key, path in context.files.items() if key not in here}
         without_files = context.model_copy(update={"files": here, "weights": {}})
         cpus, gpus = self.resources.cpus, self.resources.gpus

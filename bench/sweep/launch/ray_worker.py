@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SentFile:
-    """A file, or a checkout of official code, of the driver's machine that is sent to the nodes.
+    """A file, or a folder that a kind of runs packed, of the driver's machine that is sent to the nodes.
 
     `name` contains the digest of the content, which is in Ray's object store and fetched only by nodes without the
-    file. `suffix` is appended to the path, such as `,quickgelu` for weights.
+    file. `suffix` is appended to the path, such as `,quickgelu` for weights. `kind` is the prefix of the kind of runs.
     """
 
     name: str
     content: Any
     suffix: str = ""
-    checkout: bool = False
+    kind: str = ""
 
 
 class RayWorker:
@@ -90,13 +90,13 @@ def _unpack(place: Path, sent: SentFile) -> Path:
     """The path of a sent file on this node, with its suffix; the file is written if it is missing."""
     import ray
 
-    from bench.experiment import unpack_checkout
+    from bench.extension import run_kinds
     from bench.results import write_atomically
 
     path = place / "sent" / sent.name
-    if sent.checkout:
+    if sent.kind:
         if not path.is_dir():
-            unpack_checkout(ray.get(sent.content), path)
+            run_kinds()[sent.kind].plan.unpack(ray.get(sent.content), path)
     elif not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, ray.get(sent.content))

@@ -1,1 +1,0 @@
-"""Runs whose code is not ours: predictions from files, and official repositories that are run unmodified."""

@@ -1,0 +1,16 @@
+"""Writes the file with which a repository that is built on Dassl writes its own predictions."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from bench.results import check_output_file, write_output
+
+
+def write_drop_in(out: str | Path, *, force: bool = False) -> Path:
+    """Write the file that makes a Dassl repository write its predictions; raises UsageError if the file exists."""
+    path = Path(out)
+    check_output_file(path, "OUT", force=force, suffixes=(".py",))
+    content = resources.files(__package__).joinpath("foreign/etl_predictions.py").read_bytes()
+    return write_output(path, content, force=force)

@@ -1,0 +1,252 @@
+"""Reads files of predictions that were computed elsewhere, JSON lines or npz. Nothing in a file is believed here.
+
+The format, version 1: a head that describes the run, then for each test image its key, its label and a score of each
+class. In JSON lines, the head is the first line and each further line is one image. An npz file has the arrays `head`
+(the same JSON as text), `keys`, `labels`, `scores` and, optionally, `sha256`. In place of scores, a line may have the
+`prompt` and the `answer` of a language model, see `matched_classes`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import struct
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from bench.bounds import MOST_CLASSES, MOST_IMAGES, ClassName, Count, LargeCount, Line, Positive, Settings
+from bench.extensions.forks.errors import PredictionsError
+from datasets_registry import GIB, parse_json, read_bytes, read_npz
+
+FORMAT = "clip-etl-bench predictions 1"
+LARGEST_TEXT = 4 * GIB
+"""Bytes of a file of JSON lines; 50,000 images with 1,000 scores each have 0.5 GiB."""
+LARGEST_SCORE = 1e30
+"""Larger scores do not fit into the 32 bits of stored predictions, or their sums do not."""
+MOST_PER_LINE = 2 * MOST_CLASSES
+Key = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+SupportImage = tuple[Key, Count] | tuple[Key, Count, Sha256]
+
+
+class Head(BaseModel):
+    """What a file says about its run."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    format: Literal["clip-etl-bench predictions 1"]
+    method: Annotated[Line, Field(min_length=1, max_length=100)]
+    dataset: Annotated[Line, Field(min_length=1, max_length=200)]
+    classes: Literal["all", "base", "new"] = "all"
+    class_names: list[ClassName] = Field(min_length=2, max_length=MOST_CLASSES)
+    backbone: Annotated[Line, Field(min_length=1, max_length=200)]
+    backbone_sha256: Sha256 | None = None
+    seed: LargeCount = 0
+    shots: int = Field(0, ge=-1)
+    trained: bool = Field(True, description="whether the training was part of this process")
+    train: list[SupportImage] = Field(default_factory=list, max_length=MOST_IMAGES)
+    val: list[SupportImage] = Field(default_factory=list, max_length=MOST_IMAGES)
+    tests_so_far: Positive = 1
+    repository: Line = ""
+    commit: Line = ""
+    changed_files: list[Line] = Field(default_factory=list)
+    command: Line = ""
+    torch: Line = ""
+    settings: Settings = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PredictionFile:
+    """A file that was read: `n` test images and a score of each class.
+
+    Args:
+        digest: hex SHA-256 of the file.
+        labels: `(n,)`.
+        scores: `(n, n_classes)`, float64, finite; None for a file of answers.
+        answers: the answer for each image; None for a file of scores.
+        sha256: digest of each image file; None if the file has none.
+    """
+
+    source: Path
+    digest: str
+    head: Head
+    keys: tuple[str, ...]
+    labels: NDArray[np.int64]
+    scores: NDArray[np.float64] | None
+    answers: tuple[str, ...] | None
+    sha256: tuple[str, ...] | None
+
+
+def read_predictions(path: Path) -> PredictionFile:
+    """Read a file of either kind. Raises PredictionsError, naming the file and the place, for anything else."""
+    try:
+        found = _read_arrays(path) if path.suffix == ".npz" else _read_lines(path)
+    except OSError as error:
+        raise PredictionsError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the head"
+        raise PredictionsError(f"{path}: {place} in its head: {first['msg'].rstrip('.')}. {_HELP}") from error
+    except UnicodeDecodeError as error:
+        raise PredictionsError(f"{path} is not a file of predictions: it is not text. {_HELP}") from error
+    except (ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, struct.error) as error:
+        raise PredictionsError(f"{path} is not a file of predictions: {str(error).rstrip('.')}. {_HELP}") from error
+    _check(found)
+    return found
+
+
+_HELP = "`etl-bench doctor docs forks` has the format; `etl-bench runs drop-in` writes code that makes such files."
+
+
+def _read_lines(path: Path) -> PredictionFile:
+    content = read_bytes(path, LARGEST_TEXT)
+    lines = [line for line in content.split(b"\n") if line.strip()]
+    if not lines:
+        raise ValueError("it is empty")
+    if len(lines) - 1 > MOST_IMAGES:
+        raise ValueError(f"it has more than {MOST_IMAGES} images")
+    head = Head.model_validate(parse_json(lines[0]))
+    keys, labels, scores, answers, digests = [], [], [], [], []
+    for number, line in enumerate(lines[1:], 2):
+        try:
+            row = parse_json(line, MOST_PER_LINE)
+            keys.append(_text(row["key"], "key"))
+            labels.append(_label(row["label"]))
+            if "answer" in row:
+                answers.append(_text(row["answer"], "answer"))
+            else:
+                scores.append(np.asarray(row["scores"], dtype=np.float64))
+            if "sha256" in row:
+                digests.append(_text(row["sha256"], "sha256"))
+        except (ValueError, TypeError, KeyError) as error:
+            what = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+            raise ValueError(f"line {number}: {what}") from error
+    if answers and scores:
+        raise ValueError("some images have scores and others answers")
+    table = None
+    if not answers:
+        widths = {row.shape for row in scores}
+        if len(widths) > 1:
+            raise ValueError(f"its images have different numbers of scores: {sorted(widths)[:3]}")
+        table = np.stack(scores) if scores else np.zeros((0, len(head.class_names)))
+    return PredictionFile(
+        path,
+        hashlib.sha256(content).hexdigest(),
+        head,
+        tuple(keys),
+        np.asarray(labels, dtype=np.int64),
+        table,
+        tuple(answers) or None,
+        tuple(digests) if len(digests) == len(keys) else None,
+    )
+
+
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{name} is {value!r}, not a text")
+    return value
+
+
+def _label(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"label is {value!r}, not a whole number")
+    if not 0 <= value < MOST_CLASSES:
+        raise ValueError("label is not the position of a class name")
+    return value
+
+
+def _read_arrays(path: Path) -> PredictionFile:
+    arrays = read_npz(path)
+    if missing := {"head", "keys", "labels", "scores"} - arrays.keys():
+        raise ValueError(f"it has no array {', '.join(sorted(missing))}")
+    head = Head.model_validate(parse_json(str(arrays["head"]).encode()))
+    keys, labels, scores = arrays["keys"], arrays["labels"], arrays["scores"]
+    if keys.dtype.kind != "U" or labels.dtype.kind not in "iu" or scores.dtype.kind != "f" or scores.ndim != 2:
+        raise ValueError("its arrays must be keys (texts), labels (whole numbers) and scores (a table of numbers)")
+    digests = arrays.get("sha256")
+    return PredictionFile(
+        path,
+        hashlib.sha256(read_bytes(path, LARGEST_TEXT)).hexdigest(),
+        head,
+        tuple(map(str, keys.tolist())),
+        labels.astype(np.int64).reshape(-1),
+        scores.astype(np.float64),
+        None,
+        None if digests is None else tuple(map(str, digests.tolist())),
+    )
+
+
+def _check(found: PredictionFile) -> None:
+    """Raise PredictionsError for columns that do not fit each other or the class names."""
+    n, classes, path = len(found.keys), len(found.head.class_names), found.source
+    lengths = {"labels": len(found.labels), "sha256": n if found.sha256 is None else len(found.sha256)}
+    lengths["answers" if found.scores is None else "scores"] = (
+        len(found.answers or ()) if found.scores is None else len(found.scores)
+    )
+    if wrong := {name: length for name, length in lengths.items() if length != n}:
+        raise PredictionsError(f"{path} has {n} keys and {wrong} entries; each image needs one of each.")
+    if not n:
+        raise PredictionsError(f"{path} has a head and no image.")
+    if found.labels.min() < 0 or found.labels.max() >= classes:
+        raise PredictionsError(
+            f"{path} has labels outside 0..{classes - 1}, the positions of its {classes} class names."
+        )
+    if found.scores is None:
+        return
+    if found.scores.shape[1] != classes:
+        raise PredictionsError(f"{path} has {found.scores.shape[1]} scores per image and {classes} class names.")
+    bad = np.flatnonzero(~(np.abs(found.scores) <= LARGEST_SCORE).all(axis=1))
+    if len(bad):
+        raise PredictionsError(
+            f"{path}: the scores of {len(bad)} of {n} images are not finite or beyond {LARGEST_SCORE:.0e}, first "
+            f"of {found.keys[bad[0]]!r}; the model produced NaN, infinity or huge numbers."
+        )
+
+
+_WORDS = re.compile(r"[^\W_]+")
+
+
+def matched_classes(answers: Sequence[str], names: Sequence[str]) -> NDArray[np.int64]:
+    """The class that each answer names, `(n,)`, and -1 where it names none or several.
+
+    Capitals and punctuation are ignored. A class is named if its words occur in the answer, one after the other. A name
+    inside a longer name that occurs at the same place does not count.
+
+    Example:
+        >>> matched_classes(["A Boeing 737-200.", "a cat or a dog"], ["737", "737-200", "cat", "dog"]).tolist()
+        [1, -1]
+    """
+    known = [(_WORDS.findall(name.casefold()), label) for label, name in enumerate(names)]
+    known = sorted((pair for pair in known if pair[0]), key=lambda pair: -len(pair[0]))
+    return np.array([_named(_WORDS.findall(answer.casefold()), known) for answer in answers], dtype=np.int64)
+
+
+def _named(words: list[str], known: Sequence[tuple[list[str], int]]) -> int:
+    taken, found = [False] * len(words), set()
+    for name, label in known:  # longer names first
+        for start in range(len(words) - len(name) + 1):
+            place = slice(start, start + len(name))
+            if words[place] == name and not all(taken[place]):
+                taken[place] = [True] * len(name)
+                found.add(label)
+    return found.pop() if len(found) == 1 else -1
+
+
+def scores_of_answers(answers: Sequence[str], names: Sequence[str], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Scores `(n, n_classes)` that predict the named class, and a wrong class where an answer names none or several.
+
+    They carry no confidence. Labels `(n,)` are only used to make an unmatched answer wrong.
+    """
+    chosen = matched_classes(answers, names)
+    wrong = (labels == 0).astype(np.int64)  # class 0, or class 1 where class 0 is true
+    scores = np.zeros((len(answers), len(names)))
+    scores[np.arange(len(answers)), np.where(chosen < 0, wrong, chosen)] = 10.0
+    return scores

@@ -1,0 +1,138 @@
+"""Turns files of predictions into runs. Every statement of a file is compared with the dataset and with our draw."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench.extensions.forks.declared_run import DeclaredRun
+from bench.extensions.forks.errors import PredictionsError
+from bench.extensions.forks.prediction_files import (
+    PredictionFile,
+    read_predictions,
+)
+from bench.record import Predictions, RunRecord
+from bench.results import ImportNote, Shards, commit_import, fresh_store
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class ImportedPredictions:
+    """The result of an import.
+
+    Args:
+        added: records of the new runs.
+        unchanged: ids of runs that were there with the same predictions.
+        kept: ids of runs that were there with other predictions and were kept.
+        notes: what the files state and nothing proves, and what differs from our own runs, one sentence each.
+    """
+
+    added: tuple[RunRecord, ...]
+    unchanged: tuple[str, ...]
+    kept: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def import_predictions(
+    files: Sequence[str | Path],
+    runs: str | Path = "runs",
+    *,
+    dataset: str | None = None,
+    backbone: str | None = None,
+    data_root: str | Path | None = None,
+) -> ImportedPredictions:
+    """Check files of predictions that other code computed and add their runs; with any error, nothing is added.
+
+    Files of one method, seed and number of shots are one run: those of base and new classes are a base-to-new run, and
+    files of other datasets that follow a training are the targets of a cross-dataset run.
+
+    Args:
+        files: npz or JSON lines, see `etl-bench doctor docs forks`.
+        dataset: name in the registry, if the files name none that is known.
+        backbone: as `-b`; by default OpenAI's weights of the architecture that the files name.
+
+    Raises PredictionsError for a file that contradicts the dataset, DataError if the dataset is not on disk.
+    """
+    shards, root = Shards(Path(runs)), None if data_root is None else Path(data_root)
+    read = [read_predictions(Path(path)) for path in files]
+    built = [DeclaredRun(tuple(group), dataset, backbone, root) for group in _runs(read)]
+    made = [run.made() for run in built]
+    ids = Counter(record.run_id for record, _ in made)
+    if repeated := [run_id for run_id, count in ids.items() if count > 1]:
+        raise PredictionsError(f"Several of these files describe the same run ({repeated[0]}); give each once.")
+    added, unchanged, kept = [], [], []
+    for record, items in made:
+        known = shards.read(record.run_id)
+        if known is None or not known.predictions:
+            added.append((record, items))
+        elif _same(known.predictions, items):
+            unchanged.append(record.run_id)
+        else:
+            kept.append(record.run_id)
+    if added:
+        _commit(shards, read, added, kept)
+    fresh_store(Path(runs))
+    notes = dict.fromkeys(note for run in built for note in run.notes)
+    return ImportedPredictions(tuple(record for record, _ in added), tuple(unchanged), tuple(kept), tuple(notes))
+
+
+def _runs(files: Iterable[PredictionFile]) -> list[list[PredictionFile]]:
+    """The files of each run. All classes without a training belong to the training on base classes, if there is one."""
+    groups: dict[tuple[object, ...], list[PredictionFile]] = {}
+    for file in files:
+        head = file.head
+        settings = tuple(sorted((key, repr(value)) for key, value in head.settings.items()))
+        key = head.method, head.seed, head.shots, head.commit, head.backbone, settings
+        groups.setdefault(key, []).append(file)
+    return [run for group in groups.values() for run in _parted(group)]
+
+
+def _parted(group: Sequence[PredictionFile]) -> Iterator[list[PredictionFile]]:
+    """The files of one method, seed and number of shots, by run."""
+    with_base = {file.head.dataset for file in group if file.head.classes == "base"}
+    by_dataset: dict[str, list[PredictionFile]] = {}
+    halves: dict[str, list[PredictionFile]] = {}
+    for file in group:
+        head = file.head
+        of_halves = head.classes != "all" or (head.dataset in with_base and not head.trained)
+        (halves if of_halves else by_dataset).setdefault(head.dataset, []).append(file)
+    yield from halves.values()
+    whole = [file for files in by_dataset.values() for file in files]
+    if whole and not all(file.head.trained for file in whole):
+        yield whole  # a training and its targets
+    else:
+        yield from by_dataset.values()
+
+
+def _same(a: Sequence[Predictions], b: Sequence[Predictions]) -> bool:
+    other = {item.split: item for item in b}
+    return {item.split for item in a} == other.keys() and all(
+        item.images == other[item.split].images
+        and np.array_equal(item.label, other[item.split].label)
+        and np.array_equal(item.top_labels, other[item.split].top_labels)
+        and np.array_equal(item.top_logits, other[item.split].top_logits)
+        for item in a
+    )
+
+
+def _commit(
+    shards: Shards,
+    read: Sequence[PredictionFile],
+    added: Sequence[tuple[RunRecord, list[Predictions]]],
+    kept: Sequence[str],
+) -> None:
+    root = hashlib.sha256("\n".join(sorted(file.digest for file in read)).encode()).hexdigest()
+    names = ", ".join(file.source.name for file in read[:_SHOWN])
+    note = ImportNote(root, names, tuple(record.run_id for record, _ in added), tuple(kept))
+
+    def fill(folder: Path) -> None:
+        for record, items in added:
+            Shards(folder).write(record, items)
+
+    commit_import(shards.runs, note, fill, shards.take)

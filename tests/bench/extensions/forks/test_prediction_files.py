@@ -1,0 +1,253 @@
+"""Files of predictions are read without trust: what is wrong is named with its place."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from one_case import for_each
+from outside_predictions import Outside
+
+from bench.extensions.forks import PredictionsError
+from bench.extensions.forks.prediction_files import matched_classes, read_predictions, scores_of_answers
+
+DIGEST = "ab" * 32
+
+
+@pytest.fixture
+def good() -> Outside:
+    head = {
+        "format": "clip-etl-bench predictions 1",
+        "method": "Theirs",
+        "dataset": "EuroSAT",
+        "class_names": ["Forest", "River", "Sea"],
+        "backbone": "ViT-B/16",
+    }
+    scores = np.array([[1.5, 0.25, -3.0], [0.0, 2.0, 1.0]])
+    return Outside(head, ["a/1.jpg", "b/2.jpg"], [0, 1], scores, [DIGEST, DIGEST])
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(PredictionsError) as raised:
+        read_predictions(path)
+    message = str(raised.value)
+    assert message.startswith(str(path))
+    assert "\n" not in message
+    return message.removeprefix(str(path))
+
+
+def test_both_kinds_have_the_same_content(good: Outside, tmp_path: Path) -> None:
+    lines, arrays = good.jsonl(tmp_path / "p.jsonl"), good.npz(tmp_path / "p.npz")
+    for found in map(read_predictions, (lines, arrays)):
+        assert found.head.method == "Theirs"
+        assert (found.head.classes, found.head.trained, found.head.tests_so_far) == ("all", True, 1)
+        assert found.keys == ("a/1.jpg", "b/2.jpg")
+        assert found.labels.tolist() == [0, 1]
+        assert found.scores is not None
+        assert found.scores.tolist() == good.scores.tolist()
+        assert found.sha256 == (DIGEST, DIGEST)
+    assert read_predictions(lines).digest != read_predictions(arrays).digest
+
+
+def test_digests_are_optional_and_further_keys_are_ignored(good: Outside, tmp_path: Path) -> None:
+    plain = Outside(good.head | {"host": "gpu7"}, good.keys, good.labels, good.scores, None)
+    assert read_predictions(plain.jsonl(tmp_path / "p.jsonl")).sha256 is None
+    assert read_predictions(plain.npz(tmp_path / "p.npz")).sha256 is None
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is not a file of predictions: it is empty"),
+        (b"some text\n", "is not a file of predictions: "),
+        (b"{}\n", "format in its head: Field required"),
+        (b'{"format": "predictions 2"}\n', "format in its head: "),
+        (b"\xff\xfe\x00", "is not a file of predictions: it is not text."),
+        (b"[" * 100_000, "is not a file of predictions: "),
+    ],
+)
+def test_other_files_are_refused(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_bytes(content)
+    assert message in refused(path)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    assert "cannot be read: No such file or directory" in refused(tmp_path / "p.jsonl")
+    assert "cannot be read: No such file or directory" in refused(tmp_path / "p.npz")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"class_names": ["Forest"]}, "class_names in its head: "),
+        ({"classes": "half"}, "classes in its head: "),
+        ({"backbone_sha256": "abc"}, "backbone_sha256 in its head: "),
+        ({"method": ""}, "method in its head: "),
+        ({"method": "two\nlines"}, "method in its head: "),
+        ({"seed": -1}, "seed in its head: "),
+        ({"train": [["a/1.jpg"]]}, "train.0"),
+        ({"tests_so_far": 0}, "tests_so_far in its head: "),
+        ({"class_names": ["Forest", "River"]}, " has 3 scores per image and 2 class names."),
+        ({"class_names": ["Forest", "River", "Sea", "Lake"]}, " has 3 scores per image and 4 class names."),
+    ],
+)
+def test_a_wrong_head_is_refused(good: Outside, changes: dict[str, object], message: str, tmp_path: Path) -> None:
+    wrong = good.with_head(**changes)
+    assert message in refused(wrong.jsonl(tmp_path / "p.jsonl"))
+    assert message in refused(wrong.npz(tmp_path / "p.npz"))
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"label": 3}, "has labels outside 0..2, the positions of its 3 class names."),
+        ({"label": -1}, "line 2: label is not the position of a class name"),
+        ({"label": True}, "line 2: label is True, not a whole number"),
+        ({"label": 1.0}, "line 2: label is 1.0, not a whole number"),
+        ({"label": 10**400}, "line 2: label is not the position of a class name"),
+        ({"key": 7}, "line 2: key is 7, not a text"),
+        ({"scores": [1.0, float("nan"), 2.0]}, "the scores of 1 of 2 images are not finite"),
+        ({"scores": [1.0, "1e9", 2.0, []]}, "line 2: "),
+        ({"scores": ["x", "y", "z"]}, "line 2: "),
+        ({"scores": [[1.0, 2.0, 3.0]]}, "different numbers of scores"),
+        ({"scores": []}, "different numbers of scores"),
+        ({"scores": [1.0, 2.0]}, "different numbers of scores"),
+        ({"scores": {"a": 1}}, "line 2: "),
+    ],
+)
+def test_a_wrong_line_is_refused(good: Outside, row: dict[str, object], message: str, tmp_path: Path) -> None:
+    first = good.keys[0]
+    path = good.jsonl(tmp_path / "p.jsonl", lambda one: one | row if one["key"] == first else one)
+    assert message in refused(path)
+
+
+@pytest.mark.parametrize("key", ["key", "label", "scores"])
+def test_a_line_without_a_field_is_refused(good: Outside, key: str, tmp_path: Path) -> None:
+    path = good.jsonl(tmp_path / "p.jsonl", lambda one: {k: v for k, v in one.items() if k != key})
+    assert f"line 2: it has no '{key}'" in refused(path)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e31])
+def test_scores_that_are_not_finite_are_refused(good: Outside, value: float, tmp_path: Path) -> None:
+    scores = good.scores.copy()
+    scores[1, 2] = value
+    message = refused(good.npz(tmp_path / "p.npz", scores=scores))
+    assert message == (
+        ": the scores of 1 of 2 images are not finite or beyond 1e+30, first of 'b/2.jpg'; the model produced NaN, "
+        "infinity or huge numbers."
+    )
+
+
+def test_a_number_that_is_too_large_for_its_type_is_refused(good: Outside, tmp_path: Path) -> None:
+    text = good.jsonl(tmp_path / "p.jsonl").read_text().replace("-3.0", "1e999")
+    path = tmp_path / "huge.jsonl"
+    path.write_text(text)
+    refused(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"keys": np.array(["a/1.jpg"])}, " has 1 keys and {'labels': 2, 'sha256': 2, 'scores': 2} entries"),
+        ({"labels": np.array([0, 1, 1])}, " has 2 keys and {'labels': 3} entries"),
+        ({"labels": np.array([0.0, 1.0])}, "its arrays must be keys (texts), labels (whole numbers) and scores"),
+        ({"labels": np.array([0, 7])}, "has labels outside 0..2"),
+        ({"keys": np.array([1, 2])}, "its arrays must be keys (texts)"),
+        ({"scores": np.zeros(6)}, "its arrays must be keys (texts)"),
+        ({"scores": np.zeros((2, 3, 1))}, "its arrays must be keys (texts)"),
+        ({"scores": np.zeros((2, 3), dtype=np.complex128)}, "its arrays must be keys (texts)"),
+        ({"head": np.array("[]")}, "in its head: "),
+        ({"head": np.array(["{}", "{}"])}, "is not a file of predictions"),
+        ({"sha256": np.array([DIGEST])}, "'sha256': 1"),
+        ({"keys": np.array([], dtype=str), "labels": np.array([], dtype=int), "sha256": np.array([], dtype=str),
+          "scores": np.zeros((0, 3))}, " has a head and no image."),
+    ],
+)  # fmt: skip
+def test_wrong_arrays_are_refused(good: Outside, changes: dict[str, np.ndarray], message: str, tmp_path: Path) -> None:
+    assert message in refused(good.npz(tmp_path / "p.npz", **changes))
+
+
+def test_pickled_objects_are_never_loaded(good: Outside, tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "executed",)
+
+    path = good.npz(tmp_path / "p.npz", keys=np.array([Trap(), Trap()], dtype=object))
+    refused(path)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_damaged_archive_is_refused(good: Outside, tmp_path: Path) -> None:
+    path = good.npz(tmp_path / "p.npz")
+    content = path.read_bytes()
+    for cut in (0, 1, 100, len(content) // 2, len(content) - 5):
+        path.write_bytes(content[:cut])
+        refused(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("head.npy", b"nothing of numpy")
+    refused(path)
+    np.savez(path, keys=np.array(["a"]))
+    assert "it has no array head, labels, scores" in refused(path)
+
+
+def test_an_npz_with_another_name_is_named_as_no_text(good: Outside, tmp_path: Path) -> None:
+    path = good.npz(tmp_path / "p.npz").rename(tmp_path / "p.jsonl")
+    assert "is not a file of predictions" in refused(path)
+
+
+def test_answers_take_the_place_of_scores(good: Outside, tmp_path: Path) -> None:
+    answers = {"a/1.jpg": "It is a FOREST.", "b/2.jpg": "a river or the sea"}
+
+    def worded(row: dict[str, object]) -> dict[str, object]:
+        return {"key": row["key"], "label": row["label"], "prompt": "What?", "answer": answers[str(row["key"])]}
+
+    found = read_predictions(good.jsonl(tmp_path / "p.jsonl", worded))
+    assert found.scores is None
+    assert found.answers == ("It is a FOREST.", "a river or the sea")
+    mixed = good.jsonl(tmp_path / "m.jsonl", lambda row: worded(row) if row["label"] else row)
+    assert "some images have scores and others answers" in refused(mixed)
+    wrong = good.jsonl(tmp_path / "w.jsonl", lambda row: worded(row) | {"answer": 3})
+    assert "line 2: answer is 3, not a text" in refused(wrong)
+
+
+@for_each(
+    ("answer", "expected"),
+    [
+        ("It is a 737-200!", 1),
+        ("737 200", 1),
+        ("the 737", 0),
+        ("a 737-200 and not a 737", -1),
+        ("Cat.", 2),
+        ("category", -1),
+        ("cat, cat, cat", 2),
+        ("cat or 737", -1),
+        ("", -1),
+        ("nothing", -1),
+    ],
+)
+def test_an_answer_names_the_class_whose_words_occur(answer: str, expected: int) -> None:
+    assert matched_classes([answer], ["737", "737-200", "cat"]).tolist() == [expected]
+
+
+def test_a_missing_answer_is_wrong_and_never_right() -> None:
+    labels = np.array([0, 1, 2])
+    scores = scores_of_answers(["?", "?", "cat"], ["dog", "bird", "cat"], labels)
+    assert (scores.argmax(axis=1) == labels).tolist() == [False, False, True]
+
+
+def test_the_format_is_documented_with_a_file_that_can_be_read(tmp_path: Path) -> None:
+    """The example of docs/forks.md, with the digest that it leaves out."""
+    from places import ROOT
+
+    text = (ROOT / "docs" / "forks.md").read_text(encoding="utf-8")
+    example = text.partition("```json\n")[2].partition("```")[0]
+    path = tmp_path / "p.jsonl"
+    path.write_text(example.replace("…", DIGEST))
+    found = read_predictions(path)
+    assert found.head.class_names == ["Annual Crop Land", "Forest"]
+    assert found.sha256 == (DIGEST,)
+    assert json.loads(example.splitlines()[0])["train"][0][1] == 1

@@ -1,0 +1,71 @@
+"""The harness without its extensions: a copy lacks the folders, and lists, runs, ranks and reports."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from places import ROOT
+
+from bench.extension import extensions
+
+PACKAGES = ("bench", "methods", "datasets_registry", "reports")
+NAMES = sorted(path.parent.name for path in (ROOT / "bench" / "extensions").glob("*/extension.py"))
+Etl = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def copy_without(names: list[str], place: Path) -> Etl:
+    """A copy of the packages without these extensions, and a way to call its command."""
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, place / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in names:
+        shutil.rmtree(place / "bench" / "extensions" / name)
+    work = place / "work"
+    work.mkdir()
+
+    def etl(*words: str) -> subprocess.CompletedProcess[str]:
+        command, environment = [sys.executable, "-m", "bench", *words], os.environ | {"PYTHONPATH": str(place)}
+        return subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, check=False)
+
+    return etl
+
+
+LEFT_OUT = [pytest.param(NAMES, id="all"), *(pytest.param([one], id=one, marks=pytest.mark.slow) for one in NAMES)]
+
+
+@pytest.mark.parametrize("names", LEFT_OUT)
+def test_the_harness_needs_no_extension(names: list[str], tmp_path: Path) -> None:
+    etl = copy_without(names, tmp_path)
+    listed = etl("--help")
+    assert listed.returncode == 0, listed.stderr
+    for words in [words for one in names for words in extensions()[one].command_table()]:
+        group, _, command = words.rpartition(" ")
+        shown = etl(group, "--help") if group else listed
+        assert shown.returncode == 0, shown.stderr
+        assert f"│ {command} " not in shown.stdout
+    sweep = "run -m zero_shot,linear_probe -d spectrum_basic:test=5 --protocol few-shot --shots 1 --seeds 1 --jobs 0"
+    for words in (f"{sweep} --recipe demo", "leaderboard --json", "report --out page.html"):
+        done = etl(*words.split())
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+        if words == "leaderboard --json":
+            assert '"method": "linear_probe"' in done.stdout
+    assert (tmp_path / "work" / "page.html").stat().st_size > 100_000
+
+
+def test_stored_runs_of_a_kind_are_read_without_the_extension_that_made_them(tmp_path: Path) -> None:
+    """What `fork:` and `external:` mean is part of the format; carrying out such a run needs the extension."""
+    copy_without(NAMES, tmp_path)
+    code = "from bench.extension import kind_of\nfrom bench.spec import external_parts\n"
+    code += "print(external_parts('fork:KgCoOp'))\nkind_of('fork:KgCoOp')\n"
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "('KgCoOp', 'official code')\n"
+    assert done.stderr.endswith("no installed extension carries them out.\n")
