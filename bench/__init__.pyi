@@ -13,7 +13,6 @@ from .api.exporting import export_leaderboards as export_leaderboards
 from .api.paper_listing import list_experiments as list_experiments
 from .api.paper_listing import list_papers as list_papers
 from .api.paper_numbers import published_numbers as published_numbers
-from .api.recommending import recommend as recommend
 from .api.reporting import build_report as build_report
 from .api.reproducing import reproduce_paper as reproduce_paper
 from .api.result_table import ResultTable as ResultTable

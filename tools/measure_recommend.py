@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import bench
-from bench.tuned_models.recommendation.request import RecommendRequest
+from bench.extensions.recommendation import RecommendRequest, recommend
 from datasets_registry import list_datasets
 
 SEEDS = 3
@@ -28,7 +28,7 @@ def main(runs: Path) -> None:
     rows = []
     names = [info.name for info in list_datasets() if info.synthetic and info.name != "spectrum"]
     for dataset in names or sys.exit("No synthetic dataset is registered."):
-        found = bench.recommend(dataset, runs=runs, budget="2h", progress=False)
+        found = recommend(dataset, runs=runs, budget="2h", progress=False)
         candidates = RecommendRequest.build(dataset).sweep.methods
         options = {"protocol": "few-shot", "shots": 8, "seeds": SEEDS, "recipe": "demo", "runs": runs, "jobs": 0}
         frame = bench.run(candidates, dataset, progress="none", **options).to_frame()

@@ -51,9 +51,6 @@ from .paper_numbers import published_numbers as published_numbers
 from .paper_numbers import published_uses as published_uses
 from .paper_numbers import published_values as published_values
 from .paper_numbers import reproduction as reproduction
-from .recommending import Recommendation as Recommendation
-from .recommending import recommend as recommend
-from .recommending import train_recommended as train_recommended
 from .reporting import Report as Report
 from .reporting import build_report as build_report
 from .reporting import check_page_port as check_page_port

@@ -23,7 +23,6 @@ from bench.cli.methods import methods_app
 from bench.cli.models import models_app
 from bench.cli.papers import papers_app
 from bench.cli.predict import predict
-from bench.cli.recommend import recommend
 from bench.cli.report import report
 from bench.cli.run import run
 from bench.cli.runs import runs_app
@@ -32,7 +31,7 @@ from bench.extension import extensions
 from datasets_registry import BenchError
 
 PANELS: dict[str, dict[str, Any]] = {
-    "Run": {"run": run, "demo": demo, "status": status, "recommend": recommend},
+    "Run": {"run": run, "demo": demo, "status": status},
     "Look": {
         "leaderboard": leaderboard, "compare": compare, "report": report, "export": export_app, "papers": papers_app,
     },

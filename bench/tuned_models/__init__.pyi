@@ -21,12 +21,6 @@ from .prediction import PredictionSummary as PredictionSummary
 from .prediction import Row as Row
 from .prediction import predict_files as predict_files
 from .prediction import write_csv_rows as write_csv_rows
-from .recommendation.prior import PublishedNumbers as PublishedNumbers
-from .recommendation.request import DEFAULT_BUDGET as DEFAULT_BUDGET
-from .recommendation.request import RecommendRequest as RecommendRequest
-from .recommendation.result import Recommendation as Recommendation
-from .recommendation.run import carry_out_recommendation as carry_out_recommendation
-from .recommendation.run import train_choice as train_choice
 from .tuned_model import TunedModel as TunedModel
 from .tuned_model import code_changes as code_changes
 from .tuned_model import load_model as load_model

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import ndtri
 
-from bench.tuned_models.recommendation.answer import Decision, decide
-from bench.tuned_models.recommendation.folds import FoldPlan, RaceOutcomes
-from bench.tuned_models.recommendation.race import Race, RaceResult
-from bench.tuned_models.recommendation.request import RecommendRequest
+from bench.extensions.recommendation.answer import Decision, decide
+from bench.extensions.recommendation.folds import FoldPlan, RaceOutcomes
+from bench.extensions.recommendation.race import Race, RaceResult
+from bench.extensions.recommendation.request import RecommendRequest
 from datasets_registry import Fold
 
 FOLDS, SHARED, OWN, NOISE = 4, 1.2, 0.5, 0.5

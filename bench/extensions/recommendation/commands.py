@@ -5,12 +5,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli import _options as opt
-from bench.cli._print import print_json, print_line, print_rows, remark
-from bench.cli._request_options import request_option
+from bench.cli import (
+    DEFAULT_RUNS,
+    Cache,
+    DataRoot,
+    Device,
+    Jobs,
+    WrittenRuns,
+    joined,
+    print_json,
+    print_line,
+    print_rows,
+    remark,
+    request_option,
+)
 
 if TYPE_CHECKING:
-    from bench.api import Recommendation
+    from bench.extensions.recommendation.result import Recommendation
 
 
 def recommend(
@@ -33,11 +44,11 @@ def recommend(
     seeds: Annotated[
         list[str], typer.Option("--seeds", help="Repetitions of cross-fitting, as a number or a list.")
     ] = ["3"],  # noqa: B006
-    runs: opt.WrittenRuns = opt.DEFAULT_RUNS,
-    data_root: opt.DataRoot = None,
-    cache: opt.Cache = None,
-    device: opt.Device = "auto",
-    jobs: opt.Jobs = 0,
+    runs: WrittenRuns = DEFAULT_RUNS,
+    data_root: DataRoot = None,
+    cache: Cache = None,
+    device: Device = "auto",
+    jobs: Jobs = 0,
     allow_fewer: Annotated[bool, request_option("allow_fewer")] = False,
     recipe: Annotated[str | None, request_option("recipe")] = None,
     overrides: Annotated[list[str] | None, request_option("overrides")] = None,
@@ -56,8 +67,8 @@ def recommend(
 
     Example: etl-bench recommend birds -b ViT-B-16.openai --shots 8 --budget 20min
     """
-    from bench.api import recommend as recommended
-    from bench.api import train_recommended
+    from bench.extensions.recommendation.recommending import recommend as recommended
+    from bench.extensions.recommendation.recommending import train_recommended
 
     try:
         found = recommended(
@@ -67,7 +78,7 @@ def recommend(
             budget=budget,
             margin=margin,
             methods=methods or [],
-            seeds=opt.joined("--seeds", seeds),
+            seeds=joined("--seeds", seeds),
             runs=Path(runs),
             progress=remark,
             data_root=data_root,
@@ -100,3 +111,6 @@ def _print(found: "Recommendation") -> None:
     print_line(answer)
     print_rows(found.rows())
     print_line("\n\n".join(rest))
+
+
+COMMANDS = {"recommend": recommend}

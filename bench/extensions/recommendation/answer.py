@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.analysis import ADDED_TO_ACCURACIES, MeanTest, cross_fitted, grouped_seeds_needed, seeds_needed
-from bench.tuned_models.recommendation.elimination import Tables, against, best_of
+from bench.extensions.recommendation.elimination import Tables, against, best_of
 
 _REPLICATES = 4000
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from simulated_races import SimulatedRace, simulated
 
-from bench.tuned_models.recommendation.elimination import look
-from bench.tuned_models.recommendation.folds import groups_of
+from bench.extensions.recommendation.elimination import look
+from bench.extensions.recommendation.folds import groups_of
 from datasets_registry import Sample
 
 RACES = 200

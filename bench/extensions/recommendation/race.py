@@ -11,11 +11,11 @@ import numpy as np
 from bench._util.words import counted
 from bench.analysis import MeanTest, grouped_seeds_needed
 from bench.errors import RunTimeoutError, UsageError
+from bench.extensions.recommendation.elimination import Look, going_on, look, planned_looks, planned_trainings
+from bench.extensions.recommendation.folds import FoldPlan, RaceOutcomes
+from bench.extensions.recommendation.request import RecommendRequest, whole_minutes
 from bench.results import RACE, Shard, Shards
 from bench.sweep import RunListener, SweepLog, SweepRequest, carry_out, make_plan
-from bench.tuned_models.recommendation.elimination import Look, going_on, look, planned_looks, planned_trainings
-from bench.tuned_models.recommendation.folds import FoldPlan, RaceOutcomes
-from bench.tuned_models.recommendation.request import RecommendRequest, whole_minutes
 from datasets_registry import EvalProtocol, Fold
 
 TOO_LITTLE = 5.0

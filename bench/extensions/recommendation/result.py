@@ -11,13 +11,13 @@ from typing import Any
 
 from bench._util.words import counted, html_table
 from bench.analysis import MeanTest
+from bench.extensions.recommendation.answer import Decision, Doubling, Standing
+from bench.extensions.recommendation.elimination import ERROR_RATE
+from bench.extensions.recommendation.folds import FoldPlan
+from bench.extensions.recommendation.prior import Prior
+from bench.extensions.recommendation.race import RaceResult
+from bench.extensions.recommendation.request import RecommendRequest, whole_minutes
 from bench.sweep import SweepRequest
-from bench.tuned_models.recommendation.answer import Decision, Doubling, Standing
-from bench.tuned_models.recommendation.elimination import ERROR_RATE
-from bench.tuned_models.recommendation.folds import FoldPlan
-from bench.tuned_models.recommendation.prior import Prior
-from bench.tuned_models.recommendation.race import RaceResult
-from bench.tuned_models.recommendation.request import RecommendRequest, whole_minutes
 from datasets_registry import has_imported_features
 
 _MOST_NAMED = 4

@@ -12,13 +12,13 @@ from bench._util.words import counted
 from bench.analysis import BASELINE
 from bench.errors import UsageError
 from bench.experiment import list_models, model_path
+from bench.extensions.recommendation.answer import Decision, Doubling, decide, doubling
+from bench.extensions.recommendation.folds import FoldPlan, RaceOutcomes, groups_of, plan_folds
+from bench.extensions.recommendation.prior import PublishedNumbers, earlier_costs, own_runs, priors
+from bench.extensions.recommendation.race import Race, RaceResult, race_request, read_runs
+from bench.extensions.recommendation.request import RecommendRequest, whole_minutes
+from bench.extensions.recommendation.result import Recommendation
 from bench.sweep import RunListener, SweepLog, carry_out, expand, make_plan, report_failures
-from bench.tuned_models.recommendation.answer import Decision, Doubling, decide, doubling
-from bench.tuned_models.recommendation.folds import FoldPlan, RaceOutcomes, groups_of, plan_folds
-from bench.tuned_models.recommendation.prior import PublishedNumbers, earlier_costs, own_runs, priors
-from bench.tuned_models.recommendation.race import Race, RaceResult, race_request, read_runs
-from bench.tuned_models.recommendation.request import RecommendRequest, whole_minutes
-from bench.tuned_models.recommendation.result import Recommendation
 from datasets_registry import get_dataset, labelled_images
 from methods import parse_backbone
 

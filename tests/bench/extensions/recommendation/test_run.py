@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 
 import bench
-from bench.api.recommending import recommend_request, train_recommended
 from bench.errors import UsageError
 from bench.experiment.model_file import read_model_info
+from bench.extensions.recommendation.answer import doubling
+from bench.extensions.recommendation.elimination import planned_trainings
+from bench.extensions.recommendation.folds import RaceOutcomes, plan_folds
+from bench.extensions.recommendation.race import TOO_LITTLE, Race
+from bench.extensions.recommendation.recommending import recommend, recommend_request, train_recommended
+from bench.extensions.recommendation.request import RecommendRequest, feature_methods, parse_budget
+from bench.extensions.recommendation.run import train_choice
 from bench.results.shards import Shards
 from bench.sweep import SweepLog
 from bench.tuned_models.model_lookup import find_model
-from bench.tuned_models.recommendation.answer import doubling
-from bench.tuned_models.recommendation.elimination import planned_trainings
-from bench.tuned_models.recommendation.folds import RaceOutcomes, plan_folds
-from bench.tuned_models.recommendation.race import TOO_LITTLE, Race
-from bench.tuned_models.recommendation.request import RecommendRequest, feature_methods, parse_budget
-from bench.tuned_models.recommendation.run import train_choice
 from datasets_registry import DatasetSplits, Sample, ShotsError, get_dataset
 
 DATASET, BACKBONE = "spectrum_basic:test=5", "ViT-tiny.random"
@@ -31,7 +31,7 @@ METHODS = "zero_shot,gda,tip_adapter"
 
 def recommended(runs: Path, **options: object):
     values = {"backbone": BACKBONE, "shots": 4, "methods": METHODS, "seeds": 1, "recipe": "demo", "progress": False}
-    return bench.recommend(DATASET, runs=runs, cache=runs / "cache", **values | options)
+    return recommend(DATASET, runs=runs, cache=runs / "cache", **values | options)
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +250,7 @@ def test_twice_the_labels_gain_no_more_than_the_error() -> None:
 
 
 def test_an_interrupted_race_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import bench.tuned_models.recommendation.race as race_module
+    import bench.extensions.recommendation.race as race_module
 
     real = race_module.carry_out
 

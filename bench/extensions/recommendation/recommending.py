@@ -7,15 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.tuned_models import (
-    DEFAULT_BUDGET,
-    PublishedNumbers,
-    Recommendation,
-    RecommendRequest,
-    carry_out_recommendation,
-)
-
-__all__ = ["Recommendation", "recommend", "train_recommended"]
+from bench.extensions.recommendation.prior import PublishedNumbers
+from bench.extensions.recommendation.request import DEFAULT_BUDGET, RecommendRequest
+from bench.extensions.recommendation.result import Recommendation
+from bench.extensions.recommendation.run import carry_out_recommendation, train_choice
 
 
 def recommend(
@@ -85,7 +80,6 @@ def train_recommended(found: Recommendation) -> tuple[Path, str] | None:
     from bench.analysis import accuracy_text
     from bench.experiment import read_model_info
     from bench.sweep import LogStyle, open_log
-    from bench.tuned_models import train_choice
 
     path = train_choice(found, open_log(LogStyle.AUTO))
     if path is None:

@@ -16,7 +16,7 @@ from datasets_registry import EvalProtocol
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.tuned_models.recommendation.request import RecommendRequest
+    from bench.extensions.recommendation.request import RecommendRequest
 
 _FEWEST_DATASETS = 3
 _FEWEST_METHODS = 2

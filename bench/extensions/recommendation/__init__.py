@@ -1,0 +1,5 @@
+"""Recommends a method for a dataset, after a race on its labelled training images."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
